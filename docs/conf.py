@@ -5,7 +5,9 @@ the same on GitHub and in the site; `include_patterns` lists what belongs to the
 written by the build.
 """
 
+import doctest
 import importlib.metadata
+import inspect
 import re
 import shutil
 import sys
@@ -71,6 +73,7 @@ def setup(app):
     """Document our methods of classes, not inherited ones; write formulas as MathML.
 
     Logs of what was tried are no pages: links to them become downloads, as those to scripts are.
+    Examples of `sbnn.plotting` run from the root of the checkout, where ``make docs`` is called.
     """
 
     def is_of_others(app, what, name, obj, skip, options):
@@ -80,7 +83,17 @@ def setup(app):
     def without_logs(app, page, source):
         source[0] = re.sub(r"\]\(([\w./]*_tries\.md)[^)]*\)", r"](path:\1)", source[0])
 
+    def with_drawn_figure(app, what, name, obj, options, lines):
+        is_drawn = what == "function" and inspect.signature(obj).return_annotation == "Figure"
+        if is_drawn and ">>> figure = " in obj.__doc__:
+            names = {}
+            for example in doctest.DocTestParser().get_examples(obj.__doc__):
+                exec(example.source, names)
+            names["figure"].savefig(HERE / "api" / f"{name}.png", dpi=100)
+            lines += ["", f".. image:: {name}.png"]
+
     app.connect("autodoc-skip-member", is_of_others)
+    app.connect("autodoc-process-docstring", with_drawn_figure)
     app.connect("source-read", without_logs)
     inline, block = ((formula(display), None) for display in ("inline", "block"))
     app.add_html_math_renderer("mathml", inline, block)

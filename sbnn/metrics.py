@@ -57,6 +57,12 @@ def pooled_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> float:
     float
         At most 1; negative if worse than the training means. If every ``Y_true`` equals ``Y_mean``,
         1 for exact predictions and 0 for others, as in scikit-learn.
+
+    Examples
+    --------
+    >>> from sbnn import metrics
+    >>> round(metrics.pooled_r2([[1, 10], [3, 30]], [[1, 12], [3, 26]], Y_mean=[2, 20]), 2)
+    0.9
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
     if total.sum() > 0:
@@ -71,6 +77,12 @@ def feature_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> np.nd
     -------
     ndarray of shape (q,), float64
         NaN for an output whose ``Y_true`` equals its ``Y_mean`` in every cell.
+
+    Examples
+    --------
+    >>> from sbnn import metrics
+    >>> metrics.feature_r2([[1, 10], [3, 30]], [[1, 12], [3, 28]], Y_mean=[2, 20])
+    array([1.  , 0.96])
     """
     residual, total = _sums_of_squares(Y_true, Y_pred, Y_mean)
     unexplained = np.full_like(total, np.nan)
@@ -126,6 +138,13 @@ def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: floa
     Returns
     -------
     int
+
+    Examples
+    --------
+    >>> from sbnn import metrics
+    >>> r2 = [[0.31, 0.40, 0.41], [0.35, 0.44, 0.43]]  # of two folds
+    >>> metrics.smallest_sufficient(r2, numbers=[5, 25, 100])
+    25
     """
     r2 = np.asarray(r2, dtype=np.float64)
     for number in numbers:

@@ -76,6 +76,13 @@ class Record:
         ``record.test_r2`` is ``record.values["test_r2"]``.
     versions : dict of str to str
         Library versions, see `library_versions`.
+
+    Examples
+    --------
+    >>> from sbnn import results
+    >>> record = results.load("saved_models/scala/cv_default.pickle")
+    >>> record.find(n_components=2), record.test_r2.shape
+    (1, (10, 7))
     """
 
     experiment: str
@@ -210,7 +217,14 @@ def require(record, argument, names, other=None):
 
 
 def results_folder(saved_models: "PathLike", dataset: str, fast: bool = False) -> "pathlib.Path":
-    """Folder of the results of a data set; quick runs have their own."""
+    """Folder of the results of a data set; quick runs have their own.
+
+    Examples
+    --------
+    >>> from sbnn import results
+    >>> results.results_folder("saved_models", "scala", fast=True).as_posix()
+    'saved_models/scala-fast'
+    """
     return Path(saved_models, f"{dataset}-fast" if check_flag("fast", fast) else dataset)
 
 
@@ -238,6 +252,14 @@ def save(record: Record, path: "PathLike") -> "pathlib.Path":
         If the record contains anything but data.
     ValueError
         If `path` is no file, or the record could not be read back unchanged.
+
+    Examples
+    --------
+    >>> from sbnn import LeaveOneOutRidge, cross_validate, results, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
+    >>> results.save(record, "ridge.pickle")
+    PosixPath('ridge.pickle')
     """
     _check(record)
     path = results_path(path)
@@ -297,6 +319,13 @@ def load(path: "PathLike") -> Record:
         If there is no such file.
     ValueError
         If the file is not an intact record written by `save`.
+
+    Examples
+    --------
+    >>> from sbnn import results
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> f"{ridge.test_r2.mean():.3f}"
+    '0.449'
     """
     path = results_path(path)
     whole = path.read_bytes()

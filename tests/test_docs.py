@@ -2,10 +2,12 @@
 
 import ast
 import contextlib
+import doctest
 import importlib
 import importlib.util
 import inspect
 import io
+import pydoc
 import re
 import shlex
 import subprocess
@@ -27,6 +29,7 @@ from sbnn.mechanism_shift import simulate_perturbations
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+DOCUMENTED = re.findall(r"^   (\w[\w.]*)$", (DOCS / "api.md").read_text(), re.M)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.M | re.S)
 DEFAULT = re.compile(r"^(\w+(?:, \w+)*) : .*default=(\S+)$", re.M)
@@ -127,6 +130,17 @@ def test_every_command_of_a_page_is_one(page):
             assert words[1] in ("list", "get", "check")
         elif command == "sbnn" and words != ["--help"]:
             _parser().parse_args(words)  # otherwise ends with SystemExit
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+@pytest.mark.filterwarnings("ignore")  # networks of a moment predict no better than chance
+def test_examples_of_a_docstring_run(name, tmp_path, monkeypatch, networks_of_a_moment):
+    (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
+    monkeypatch.chdir(tmp_path)
+    runner = doctest.DocTestRunner()
+    for examples in doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={}):
+        runner.run(examples)
+    assert runner.failures == 0  # what failed is printed
 
 
 def test_defaults_are_those_of_the_docstrings():

@@ -53,8 +53,11 @@ class CountNormalizer(
     Examples
     --------
     >>> from sklearn.pipeline import make_pipeline
-    >>> from sbnn import CountNormalizer, DistilledBottleneckRegressor
-    >>> model = make_pipeline(CountNormalizer(), DistilledBottleneckRegressor())
+    >>> from sbnn import CountNormalizer, LeaveOneOutRidge, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = make_pipeline(CountNormalizer(), LeaveOneOutRidge())
+    >>> model.fit(data.to_df("counts"), data.obsm["outputs"]).predict(data.to_df("counts")).shape
+    (100, 16)
     """
 
     def __init__(self, library_size: float | None = None) -> None:

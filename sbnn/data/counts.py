@@ -61,6 +61,14 @@ def normalize_library_size(
     ------
     ValueError
         If a cell has no counts, counts are negative or not finite, or totals are too small.
+
+    Examples
+    --------
+    >>> from sbnn import preprocessing, simulate_patchseq
+    >>> counts = simulate_patchseq(n_cells=100, n_genes=60).layers["counts"]
+    >>> normalised = preprocessing.normalize_library_size(counts, target=10_000)
+    >>> normalised.sum(axis=1)[:3].round()
+    array([10000., 10000., 10000.], dtype=float32)
     """
     if isinstance(counts, pd.DataFrame):
         cells = counts.index
@@ -96,6 +104,12 @@ def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
     -------
     ndarray or sparse matrix of float32
         Array of the same shape as `x`, sparse for sparse input.
+
+    Examples
+    --------
+    >>> from sbnn import preprocessing
+    >>> preprocessing.log2p1([[0, 1, 3]])
+    array([[0., 1., 2.]], dtype=float32)
     """
     if sparse.issparse(x):
         logged = x.astype(np.float32)  # always a copy

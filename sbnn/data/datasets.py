@@ -142,6 +142,12 @@ def load_dataset(
         If a file is missing and cannot be downloaded.
     DataIntegrityError
         If a file is truncated or altered.
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset
+    >>> load_dataset("simulated", n_cells=100, n_genes=60, verbose=False).shape
+    (100, 60)
     """
     check_among("data set", name, DATASETS)
     search = Search(path, check_flag("download", download), check_flag("verbose", verbose))
@@ -221,6 +227,12 @@ def default_dataset(
     ------
     DataIntegrityError
         If a file of the real data is truncated or altered.
+
+    Examples
+    --------
+    >>> from sbnn import default_dataset
+    >>> default_dataset("simulated", verbose=False)
+    'simulated'
     """
     check_among("study", study, STUDIES)
     check_among("dataset", name, ("auto", *names_of(study)))

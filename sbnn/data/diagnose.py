@@ -58,6 +58,14 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     ------
     ValueError, TypeError
         If the data cannot be read; see `sbnn.paired`.
+
+    Examples
+    --------
+    >>> from sbnn import diagnose, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> [suspicion] = diagnose((data.layers["counts"], data.obsm["outputs"]))
+    >>> suspicion[:28]
+    'X looks like raw counts (val'
     """
     cells = read_paired(data)
     X, Y = cells.X, cells.Y

@@ -77,6 +77,15 @@ def read_ephys_table(
     -----
     UserWarning
         If anything is left out, or if features seem to be in another unit.
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset, read_ephys_table
+    >>> cells = load_dataset("simulated_ephys", verbose=False)
+    >>> cells.to_df().to_csv("features.csv")
+    >>> cells.obs[["type", "donor"]].to_csv("labels.csv")
+    >>> read_ephys_table("features.csv", "labels.csv").shape == cells.shape
+    True
     """
     keys = {"type": type_key, "donor": donor_key, "condition": condition_key}
     choices = {f"{kind}_key": key for kind, key in keys.items() if key != kind}

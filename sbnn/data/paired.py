@@ -153,6 +153,16 @@ def paired(
         repeat, or counts are not whole numbers. With outputs, also if genes or outputs are
         constant, or if X looks like raw counts (whole numbers, some above 20) and there are no
         `notes`. `sbnn.diagnose` lists what else may be wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sbnn import paired
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.log2(1 + rng.poisson(3, (20, 4)))
+    >>> adata = paired(X, rng.normal(size=(20, 2)), feature_names=["AP width", "Rheobase"])
+    >>> adata.shape, list(adata.obsm["outputs"])
+    ((20, 4), ['AP width', 'Rheobase'])
     """
     import anndata  # slow to import
 

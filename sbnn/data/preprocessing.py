@@ -98,6 +98,13 @@ def select_genes(
     ----------
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10,
     5416 (2019), Methods.
+
+    Examples
+    --------
+    >>> from sbnn import preprocessing, simulate_patchseq
+    >>> counts = simulate_patchseq(n_cells=100, n_genes=60).layers["counts"]
+    >>> int(preprocessing.select_genes(counts, n_genes=20).selected.sum())
+    20
     """
     check_number("n_genes", n_genes, int, 1)
     check_number("threshold", threshold, float, 0)
@@ -144,6 +151,14 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     scaler_ : sklearn.preprocessing.StandardScaler
     constant_ : ndarray of bool, shape (n_features,)
+
+    Examples
+    --------
+    >>> from sbnn import preprocessing
+    >>> preprocessing.Standardizer().fit_transform([[0, 5], [2, 5], [4, 5]]).round(2)
+    array([[-1.22,  0.  ],
+           [ 0.  ,  0.  ],
+           [ 1.22,  0.  ]], dtype=float32)
     """
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
@@ -186,6 +201,14 @@ def expression_pipeline(scale: bool = True) -> Pipeline:
     -------
     sklearn.pipeline.Pipeline
         From dense or sparse counts, (n_cells, n_genes), to dense float32.
+
+    Examples
+    --------
+    >>> from sbnn import preprocessing, simulate_patchseq
+    >>> counts = simulate_patchseq(n_cells=100, n_genes=60).layers["counts"]
+    >>> pipeline = preprocessing.expression_pipeline().fit(counts[:80])
+    >>> pipeline.transform(counts[80:]).shape
+    (20, 60)
     """
     steps = [CountNormalizer()]
     if scale:

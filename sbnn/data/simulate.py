@@ -91,6 +91,15 @@ def simulate_patchseq(
         As returned by `sbnn.paired`, with counts of every gene and cell. The truth consists of
         ``"genes"`` (names in column order), ``"latent"`` of shape (n_cells, n_latent),
         ``"outputs"`` (without noise) and ``"r2"``, the R2 of these, pooled over z-scored outputs.
+
+    Examples
+    --------
+    >>> from sbnn import simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60, n_true_genes=5)
+    >>> data.shape, data.obsm["outputs"].shape
+    ((100, 60), (100, 16))
+    >>> list(data.uns["sbnn"]["truth"]["genes"])
+    ['gene06', 'gene14', 'gene19', 'gene31', 'gene55']
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
     check_number("n_genes", n_genes, int, 2, MOST)

@@ -132,11 +132,11 @@ class ExpressionStream(FileCells):
     Examples
     --------
     >>> import numpy as np
-    >>> from sbnn import ExpressionStream
-    >>> shape = 10**6, 1000
-    >>> counts = np.memmap("counts.bin", "uint16", "r", shape=shape)  # doctest: +SKIP
-    >>> cells = ExpressionStream(counts)  # doctest: +SKIP
-    >>> make_pipeline(CountNormalizer(), model).fit(cells, Y)  # doctest: +SKIP
+    >>> from sbnn import CountNormalizer, ExpressionStream, simulate_patchseq
+    >>> np.save("counts.npy", simulate_patchseq(n_cells=100, n_genes=60).layers["counts"])
+    >>> cells = ExpressionStream(np.load("counts.npy", mmap_mode="r"))
+    >>> CountNormalizer().fit(cells).transform(cells).shape
+    (100, 60)
     """
 
     def __init__(

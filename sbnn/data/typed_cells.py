@@ -86,6 +86,19 @@ def typed_cells(
     -----
     UserWarning
         If a cell has no values, or if values such as -999 may mark missing values.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sbnn import typed_cells
+    >>> cells = ["a", "b", "c"]
+    >>> X = pd.DataFrame({"AP width": [0.2, 0.9, None], "Rheobase": [90, 40, 60.0]}, cells)
+    >>> labels = pd.DataFrame({"type": ["Pvalb", "IT", "IT"]}, cells)
+    >>> typed_cells(X, labels, units={"AP width": "ms"}).obs
+        type
+    a  Pvalb
+    b     IT
+    c     IT
     """
     check_unmasked(X, "X")
     values = check_array(

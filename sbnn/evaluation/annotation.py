@@ -1,4 +1,4 @@
-"""Write models and results into an AnnData or MuData, where scanpy and other packages read them."""
+"""Write models and results into an AnnData or MuData."""
 
 from __future__ import annotations
 
@@ -39,49 +39,44 @@ def annotate(
     Parameters
     ----------
     adata : AnnData or MuData
-        Modified in place; in a MuData, the modality ``"rna"`` is modified. The annotated object can
-        still be saved with ``write_h5ad`` or ``write_h5mu``.
+        Modified in place; in a MuData, the modality ``"rna"``.
     *found : fitted model, Record or DataFrame, in any number
         - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in the
-          units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms of the
-          genes.
-        - A record from `cross_validate`: ``obsm["sbnn_held_out"]``, predictions for every cell,
-          averaged over the models fitted without the cell, in the units of the outputs;
-          ``obs["sbnn_fold"]``, the first fold in which the cell was held out;
-          ``var["sbnn_kept_in_folds"]``, share of folds in which the gene was kept.
+          units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms.
+        - A record from `cross_validate`: ``obsm["sbnn_held_out"]``, mean prediction of the models
+          fitted without the cell, in the units of the outputs; ``obs["sbnn_fold"]``, the first fold
+          that tests the cell; ``var["sbnn_kept_in_folds"]``, share of folds that keep the gene.
         - From `stability_selection`: ``var["sbnn_frequency"]``, ``var["sbnn_expected_false"]`` and
           ``var["sbnn_trusted"]``.
-        - From `selection_table` or `gene_counts`: every column of the table, in ``var``, with the
-          prefix ``sbnn_``.
-        - From `repeat_fits`: ``var["sbnn_kept_by_seeds"]``, share of seeds with which the gene was
-          kept.
+        - From `selection_table` or `gene_counts`: every column, in ``var``, with the prefix
+          ``sbnn_``.
+        - From `repeat_fits`: ``var["sbnn_kept_by_seeds"]``, share of seeds that keep the gene.
         - From `interpret`: ``varm["sbnn_effects"]``, effects on the outputs, in SDs of the output
           per SD of the gene; ``var["sbnn_r2_drop"]``.
         - From `fit_full`: ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``.
 
-        The values of cells and genes that are missing from a result are NaN, False or NA.
-        ``uns["sbnn"]`` holds the parameters (as JSON) and the library versions of each model and
-        record, and also the R2 and the data fingerprint of each record.
+        Cells and genes that a result lacks get NaN, False or NA. ``uns["sbnn"]`` holds parameters
+        (as JSON), library versions, and the R2 and data fingerprint of records.
     data : AnnData, MuData or tuple, optional
-        Data set that was cross-validated; predictions are converted to the units of its outputs.
-        The default is `adata`.
+        Cross-validated data, by default `adata`.
     point : int, optional
-        Index of the grid point to write, as returned by ``record.find(...)``; required if a record
-        has several grid points.
+        Grid point to write, as from ``record.find(...)``, if a record has several.
     key : str
         Prefix to use instead of ``"sbnn"``.
 
     Raises
     ------
     ValueError
-        If `adata` contains none of the cells or none of the genes of a result, if a record was
-        computed from data other than `data`, or if a record has several grid points and `point` is
-        not given.
+        If `adata` has none of the cells or genes of a result, a record is of data other than
+        `data`, or `point` is missing.
 
     Examples
     --------
-    >>> sbnn.annotate(adata, model, record)  # doctest: +SKIP
-    >>> scanpy.pl.embedding(adata, "X_sbnn", color="family")  # doctest: +SKIP
+    >>> from sbnn import LeaveOneOutRidge, annotate, cross_validate, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> annotate(data, cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False))
+    >>> data.obsm["sbnn_held_out"].shape
+    (100, 16)
     """
     if not found:
         raise TypeError("found: expected at least one model, record or table")
@@ -96,19 +91,17 @@ def annotate(
 
 
 class _Notes:
-    """Writes results to an AnnData, matched by name, under keys that start with `key`."""
+    """Writes results to an AnnData, under keys that start with `key`."""
 
     def __init__(self, adata, key):
         self.adata = adata
         self.key = key
 
     def of_cells(self, cells, values, columns=None):
-        """Table of `values` with one row per cell of the AnnData, matched by cell name."""
         table = pd.DataFrame(values, cells.astype(str), columns, dtype=np.float64)
         return self._aligned(table, self.adata.obs_names, "cells")
 
     def of_genes(self, table, genes=None):
-        """Write the columns of a table to ``var``, matched by gene name."""
         table = pd.DataFrame(table, genes).rename(index=str)
         aligned = self._aligned(table, self.adata.var_names, "genes")
         for name, column in aligned.items():
@@ -117,7 +110,6 @@ class _Notes:
             self.adata.var[f"{self.key}_{name}"] = values
 
     def _aligned(self, table, names, kind):
-        """Reindex the rows of a table to the given names; names that the table lacks get NaN."""
         if not table.index.isin(names).any():
             raise ValueError(
                 f"adata: expected the {kind} of the result ({some(table.index, 3)}), "
@@ -126,12 +118,10 @@ class _Notes:
         return table.reindex(names)
 
     def about(self, kind, params, **entries):
-        """Write an entry to ``uns``; `params` are stored as JSON."""
         entries["params"] = json.dumps(params, default=str)
         self.adata.uns[self.key] = self.adata.uns.get(self.key, {}) | {kind: entries}
 
     def of_model(self, model):
-        """Write the results of a fitted model."""
         adata = self.adata
         kept = np.zeros(model.n_features_in_, bool)
         kept[kept_genes(model)] = True
@@ -148,7 +138,6 @@ class _Notes:
         self.about("model", described(model), versions=library_versions())
 
     def of_record(self, record, data, point):
-        """Write the contents of a record."""
         kind = record.experiment
         params = record.settings["estimator"]
         about = {"dataset": record.dataset, "sha256": record.sha256, "versions": record.versions}
@@ -175,14 +164,12 @@ class _Notes:
         self.about(kind, params, **about)
 
     def of_interpretation(self, record):
-        """Write the effects of the kept genes, and the loss of R2 without each of them."""
         genes = record.kept_genes.astype(str)
         self.of_genes({"r2_drop": record.r2_drops}, genes)
         effects = pd.DataFrame(record.effects, genes, record.feature_names.astype(str))
         self.adata.varm[f"{self.key}_effects"] = effects.reindex(self.adata.var_names)
 
     def of_fit(self, record):
-        """Write the latent space and the kept genes of a fit."""
         self.of_genes({"kept": record.selected}, record.gene_names)
         if "gene_norms" in record.values:
             self.of_genes({"norm": record.gene_norms}, record.gene_names)
@@ -190,7 +177,6 @@ class _Notes:
         self.adata.obsm[f"X_{self.key}"] = latent.to_numpy()
 
     def of_cross_validation(self, record, data, point):
-        """Write the held-out predictions and folds of cells, and the genes kept in the folds."""
         data = as_paired(data)
         require(record, "data", [], data)
         names = record.feature_names.astype(str)

@@ -38,16 +38,15 @@ if TYPE_CHECKING:
     from sbnn.typehints import Folds, PairedData, PathLike
 
 
-# wider latent spaces are not stored, as they would fill most of a record and are not plotted
+# wider latent spaces, which are not plotted, would fill most of a record
 WIDEST_KEPT = 16
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds.
-# The score for fold f is a sum of terms a_fg, one for each other fold g. The terms a_fg and a_gf
-# are at most fully correlated, so the variance of the sum over all folds is at most twice the
-# variance that results from permuting each fold by itself. For a symmetric smoother such as ridge,
-# the variance is exactly twice as large. The same holds for repeated folds, if each cell gets the
-# same permuted outputs in all of them.
+# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds,
+# so its score is a sum of terms a_fg, one for each other fold g. As a_fg and a_gf are at most fully
+# correlated, the variance of the sum over all folds is at most twice that from permuting each fold
+# by itself (for a symmetric smoother such as ridge, twice), also for repeated folds if a cell gets
+# the same permuted outputs in all of them.
 _CORRELATED = np.sqrt(2)
 
 
@@ -71,44 +70,37 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        If the estimator has ``transform`` (latent space), ``get_support`` (selected genes),
-        ``gene_norms_`` or ``history_``, their values are stored. If ``fit`` accepts ``eval_set``,
-        the test cells are passed as ``eval_set``, so that curves over epochs can be recorded. Two
-        hooks are optional: ``fit_path``, which fits all values of the parameter named by
-        ``path_parameter`` with warm starts, and ``for_genes``, which is called with the gene names
-        and, if `preselect` is given, with a mask of the genes selected in the fold.
+        What it has of ``transform`` (latent space), ``get_support`` (selected genes),
+        ``gene_norms_`` and ``history_`` is stored. If ``fit`` accepts ``eval_set``, it gets the
+        test cells, to record curves over epochs. Optional hooks are ``fit_path``, which fits all
+        values of ``path_parameter``, and ``for_genes``, called with the gene names and a mask of
+        preselected genes.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
-        Positions of the training and test cells; see `sbnn.evaluation.folds.folds_of`.
-        `paper_folds` by default.
+        Positions of the training and test cells, or the number of `paper_folds` (by default 10).
     param_grid : dict of lists or list of dicts, optional
         As in scikit-learn's ``ParameterGrid``.
     n_jobs : int
         Number of worker processes, which does not affect the result. Inside
         ``joblib.parallel_config("dask")``, the fits run on a Dask cluster.
     scaling : {"fold", "all", "none"}
-        ``"fold"`` estimates means and SDs on the training cells of every fold. If `X` is
-        log2(normalised counts + 1), the library size to which counts are normalised is also
-        estimated on the training cells. ``"all"`` z-scores over all cells, including test cells;
-        this leaks information but is needed to reproduce the published numbers. Both options centre
-        the data on the means of the training cells. ``"none"`` leaves the data unchanged.
+        ``"fold"`` z-scores by the training cells of every fold; for log2(normalised counts + 1), it
+        also learns their library size. ``"all"`` z-scores over all cells: a leak, needed for the
+        published numbers. Both centre on the training cells. ``"none"`` changes nothing.
     results : str or path-like, optional
-        File in which the record is saved. Fits that the file already contains are not repeated, nor
-        are the finished fits of an interrupted run, which are stored in the folder
-        ``<results>.parts``.
+        File in which the record is saved. Fits in this file, and those of an interrupted run (in
+        the folder ``<results>.parts``), are not repeated.
     overwrite : bool
-        Repeat the fits in `results`, but not the finished fits of an interrupted run in
-        ``<results>.parts``. The old file is replaced only when all fits are finished.
+        Repeat the fits in `results`, but not those of an interrupted run.
     seed : int
         Seed to use if ``random_state`` of the estimator is None.
     preselect : int or dict, optional
-        Number of genes to choose on the training cells of every fold; the estimator is fitted to
-        these genes only. A dict can set ``n_genes`` and ``threshold``; see
-        `sbnn.data.preselection.preselect_genes`. Library sizes are still computed from all genes.
+        Number of genes to choose on the training cells of every fold, to which the estimator is
+        fitted, or a dict with ``n_genes`` and ``threshold``; see
+        `sbnn.data.preselection.preselect_genes`.
     keep : sequence of str
-        Names of the detailed values to keep, from ``test_predictions``, ``test_latent`` and
-        ``history``, which account for most of the size of a record.
+        Large values to keep, of ``test_predictions``, ``test_latent`` and ``history``.
     verbose : bool
         Show a progress bar.
 
@@ -121,20 +113,17 @@ def cross_validate(
           and ``n_selected``;
         - arrays of shape (folds, grid points, outputs): ``test_feature_r2`` and
           ``train_feature_r2``;
-        - arrays of shape (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``, which
-          are False and 0 for genes that were not preselected;
-        - lists indexed as [grid point][fold]: ``test_predictions``, the predictions for the test
-          cells in units of the scaled outputs; ``test_latent``, the latent space of the test cells
-          if it has at most 16 dimensions; and ``history``, a table;
+        - arrays of shape (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``;
+        - lists indexed as [grid point][fold]: ``test_predictions`` of the scaled outputs;
+          ``test_latent``, of at most 16 dimensions; and ``history``, a table;
         - the names of cells, genes and outputs;
         - if `preselect` is given, ``preselected``, a bool array of shape (folds, genes).
 
     Raises
     ------
     ValueError
-        If a fold has no training cells or no test cells, has a cell in both sets or contains a
-        position outside the data, or if `results` holds fits that are not part of this experiment
-        and `overwrite` is False.
+        If a fold is empty or has a cell in both sets, or `results` holds other fits and `overwrite`
+        is False.
     OSError
         If the results cannot be written; this is checked before the first fit.
 
@@ -142,6 +131,15 @@ def cross_validate(
     -----
     UserWarning
         If held-out cells are not predicted better than by chance; see `chance_table`.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, cross_validate, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model, grid = SparseReducedRankRegression(), {"alpha": [0.3, 1.0]}
+    >>> record = cross_validate(model, data, folds=5, param_grid=grid, verbose=False)
+    >>> record.test_r2.mean(axis=0).round(2)
+    array([0.45, 0.34])
     """
     data = as_paired(data)
     if not data.n_outputs:
@@ -179,7 +177,7 @@ def cross_validate(
 
 
 def _jobs_left(wanted, models, data, scaling, n_jobs, done):
-    """Calls that fit each path in each fold, unless its fits are done; chooses genes first."""
+    """Calls that fit each path in each fold, unless its fits are done."""
     arrays = source_arrays(data, scaling)
     genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
@@ -200,7 +198,7 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
 
 
 def _paths(model, points):
-    """Groups of grid points to fit together, which differ only in the path parameter."""
+    """Groups of grid points that differ only in the path parameter."""
     if not hasattr(model, "path_parameter"):
         return [[g] for g in range(len(points))]
     paths = {}
@@ -211,7 +209,7 @@ def _paths(model, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Fit the models of one path in a worker; return a list of ((grid point, fold), outcome)."""
+    """Fit the models of one path; return a list of ((grid point, fold), outcome)."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         mean = Y_train.mean(0, dtype=np.float64)
@@ -242,12 +240,12 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def predicted_by(model, X, Y):
-    """Predictions of a model, in the shape of the outputs `Y`."""
+    """Predictions of a model, in the shape of `Y`."""
     return np.asarray(model.predict(X)).reshape(Y.shape)
 
 
 def scores_of(part, Y, predicted, mean):
-    """Pooled R2 and R2 of each output, relative to the training `mean`, named by `part`."""
+    """Pooled R2 and R2 of each output, relative to the training `mean`."""
     return {
         f"{part}_r2": pooled_r2(Y, predicted, mean),
         f"{part}_feature_r2": feature_r2(Y, predicted, mean),
@@ -255,10 +253,7 @@ def scores_of(part, Y, predicted, mean):
 
 
 def selection_of(model, genes=None):
-    """Selected genes and gene norms of a model, if it has them, for all genes of the data.
-
-    `genes` is the mask, shape (p,), of the genes to which the model was fitted (None for all).
-    """
+    """Selected genes and gene norms of a model of the genes in a mask, for all genes."""
     outcome = {}
     if hasattr(model, "get_support"):
         selected = _at_genes(genes, np.asarray(model.get_support()))
@@ -269,7 +264,6 @@ def selection_of(model, genes=None):
 
 
 def _at_genes(genes, values):
-    """Values of the genes in a mask as values of all genes; the others are 0 or False."""
     if genes is None:
         return values
     of_all = np.zeros(len(genes), values.dtype)
@@ -278,7 +272,6 @@ def _at_genes(genes, values):
 
 
 def _details_of(model, X_test):
-    """Latent space of the test cells, unless it is wide, and history of a model, if it has them."""
     details = {}
     if hasattr(model, "transform"):
         latent = np.asarray(model.transform(X_test))
@@ -291,19 +284,29 @@ def _details_of(model, X_test):
 
 
 def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
-    """Curves over epochs for one grid point, with all folds in one tidy table.
+    """Curves over epochs for one grid point, with all folds in one table.
 
     Parameters
     ----------
     record : Record
-        Record returned by `cross_validate` for an estimator with ``history_``.
+        From `cross_validate`, for an estimator with ``history_``.
     **params
         Parameters of the grid point; see `Record.find`.
 
     Returns
     -------
     DataFrame
-        Table with the columns of ``history_`` and a column ``fold``.
+        Columns of ``history_`` and ``fold``.
+
+    Examples
+    --------
+    >>> from sbnn import SparseBottleneckRegressor, cross_validate, epoch_curves, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseBottleneckRegressor(epochs=(2, 2, 2, 4))
+    >>> record = cross_validate(model, data, folds=2, verbose=False)
+    >>> epoch_curves(record)[["fold", "stage", "epoch"]].tail(1)
+        fold        stage  epoch
+    19     1  fine-tuning     10
     """
     require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]
@@ -311,11 +314,7 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
-    """Table of test R2, mean R2 with permuted outputs and p-value for each grid point.
-
-    Grid points whose predictions are not saved are left out. The p-value is that of
-    `compared_with_chance`.
-    """
+    """Test R2, mean R2 with permuted outputs and p of each grid point with saved predictions."""
     if points is None:
         points = range(len(record.params))
     points = [point for point in points if has_predictions(record, point)]
@@ -326,7 +325,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
 
 
 def has_predictions(record, point):
-    """Whether the predictions of a grid point are saved for all folds."""
+    """Whether predictions are saved for all folds."""
     predictions = record.values.get("test_predictions")  # [grid point][fold], (cells, q)
     return predictions is not None and all(fold is not None for fold in predictions[point])
 
@@ -334,8 +333,7 @@ def has_predictions(record, point):
 def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
     """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations,).
 
-    With `of_outputs`, there is a column for each output: shape (1 + n_permutations, q).
-    Predictions stay fixed, and all grid points get the same permutations; see `_permuted_cells`.
+    With `of_outputs`, there is a column for each output. All grid points get the same permutations.
     """
     dot = "nq,nq->q" if of_outputs else "nq,nq->"  # sum over cells, or over cells and outputs
     r2 = 0
@@ -345,7 +343,7 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
         outputs = every[test]
         predicted = predicted - mean
         products = [np.einsum(dot, predicted, outputs)]
-        s = f % len(sets)  # the folds share a set or have one each
+        s = f % len(sets)
         cells = sets[s]
         place = np.zeros(len(every), dtype=int)
         place[cells] = np.arange(len(cells))
@@ -366,8 +364,8 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
 def _permuted_cells(folds):
     """Sets of cells whose outputs are permuted: the test cells of each fold, or one set for all.
 
-    If folds test a cell repeatedly, outputs are permuted among all tested cells, and each cell gets
-    the same outputs in all folds, since its predictions in these folds are correlated.
+    If folds test cells repeatedly, each cell gets the same permuted outputs in all folds, since its
+    predictions are correlated.
     """
     tests = [test for _, test in folds]
     tested = np.concatenate(tests)
@@ -378,11 +376,9 @@ def _permuted_cells(folds):
 def compared_with_chance(r2, names, n_folds):
     """Table of measured R2, mean R2 with permuted outputs and p-value, with one row per name.
 
-    `r2` of shape (1 + n_permutations, names) has the measured R2 in its first row. The p-value is
-    the share of permutations whose R2 is at least as high as the measured R2; the measured outputs
-    count as one permutation. The outputs of a fold were also used to train the models of the other
-    folds, so chance deviations are correlated between folds. To account for this, the deviations of
-    R2 with permuted outputs from their mean are scaled up; see `_CORRELATED`.
+    `r2`, (1 + n_permutations, names), has the measured R2 in its first row, which counts as one
+    permutation. Chance deviations are correlated between folds, as the outputs of a fold also train
+    the models of the others, so deviations of permuted R2 are scaled up; see `_CORRELATED`.
     """
     measured = r2[0]
     permuted = r2[1:].mean(0)
@@ -394,14 +390,13 @@ def compared_with_chance(r2, names, n_folds):
 
 
 def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p-value that permutations of test cells can give; 1 if each fold tests one cell."""
+    """Smallest p-value that permutations can give."""
     # logarithm of the number of orders
     orders = sum(math.lgamma(1 + len(cells)) for cells in _permuted_cells(record.folds))
     return max(1 / (1 + n_permutations), math.exp(-orders))
 
 
 def _warn_of_chance(record, Y):
-    """Warn if a grid point predicts held-out cells no better than by chance."""
     table = chance_table(record, Y)
     chance = table[table.p > LEVEL]
     if chance.empty or least_p(record) > LEVEL:

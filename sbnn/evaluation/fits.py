@@ -1,4 +1,4 @@
-"""Fits to all cells for figures, and fits repeated with other seeds, cells or numbers of genes."""
+"""Fits to all cells, and fits repeated with other seeds, cells or numbers of genes."""
 
 from __future__ import annotations
 
@@ -55,18 +55,15 @@ def fit_full(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        An estimator with ``transform`` (latent space) and ``get_support`` (kept genes).
+        With ``transform`` (latent space) and ``get_support`` (kept genes).
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Number of genes to choose on all cells by the published criterion. Only these genes are used
-        in the fit and stored.
+        Number of genes to choose on all cells, as in `cross_validate`.
     results : str or path-like, optional
-        File in which the record is saved. A fit that the file already holds is loaded, not
-        repeated.
+        File in which the record is saved. If it holds this fit, the fit is loaded.
     model_file : str or path-like, optional
-        File in which the fitted model is saved; `estimator` must be a network. The saved model
-        takes cells in the units of `data` and matches genes by name (see ``sbnn map``). If this
-        file is missing, the model is fitted again, even if `results` contains the fit.
+        File in which the fitted network is saved, which takes cells in the units of `data` (see
+        ``sbnn map``). If it is missing, the model is fitted again.
     overwrite : bool
         Fit again, even if `results` contains this fit.
     seed : int
@@ -77,16 +74,21 @@ def fit_full(
     Record
         For n cells, p genes, k kept genes, q outputs and d latent variables, ``values`` contains
 
-        - ``latent`` of shape (n, d), and ``embedding`` of shape (n, 2), the latent space itself or,
-          if d > 2, its t-SNE;
-        - ``predictions`` and ``outputs`` of shape (n, q), z-scored;
-        - ``kept_genes``, the names of the kept genes, and ``selected``, a bool array of shape (p,);
-        - ``expression`` and ``predicted_expression`` (predicted from the latent space) of shape (n,
-          k), z-scored;
-        - ``train_r2``, and ``train_feature_r2`` of shape (q,);
+        - ``latent``, (n, d), and ``embedding``, (n, 2), the latent space or, if d > 2, its t-SNE;
+        - ``predictions`` and ``outputs``, (n, q), z-scored;
+        - ``kept_genes``, their names, and ``selected``, (p,), a mask;
+        - ``expression`` and ``predicted_expression`` (from the latent space), (n, k), z-scored;
+        - ``train_r2``, and ``train_feature_r2``, (q,);
         - the names, labels and colours of the data;
-        - ``gene_norms`` of shape (p,) and the table ``history``, if the estimator has these
-          attributes.
+        - ``gene_norms``, (p,), and the table ``history``, if the estimator has them.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, fit_full, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> fit = fit_full(SparseReducedRankRegression(alpha=1.0), data)
+    >>> fit.latent.shape, fit.predictions.shape
+    ((100, 2), (100, 16))
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -116,7 +118,6 @@ def fit_full(
 
 
 def _normalizer_of(data):
-    """Normaliser of counts of new cells; None if the expression is not from these counts."""
     if data.counts is None:
         return None
     size = size_of_library(data.X, data.counts)
@@ -124,7 +125,6 @@ def _normalizer_of(data):
 
 
 def _fitted(model, data, seed):
-    """Fit the model and return the values of the record."""
     X, Y, _ = source_arrays(data, "all")  # z-scored: (n, p), (n, q)
     with reproducible():
         model.fit(X, Y)
@@ -161,20 +161,15 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     Parameters
     ----------
     data : AnnData
-        Raw counts of all genes are read from ``layers["counts"]``.
-    n_genes, threshold
-        See `sbnn.data.preprocessing.select_genes`, which does the work.
-    results : str or path-like, optional
-        File in which the record is saved. A selection that the file already holds is loaded, not
-        repeated.
-    overwrite : bool
-        Select again, even if `results` contains this selection.
+        With raw counts of all genes in ``layers["counts"]``.
+    n_genes, threshold, results, overwrite
+        See `sbnn.preprocessing.select_genes` and `fit_full`.
 
     Returns
     -------
     Record
-        ``values`` contains ``gene_names`` and the fields of `GeneSelection`.
-        `sbnn.plotting.gene_selection_curve` plots the selection.
+        ``values`` contains ``gene_names`` and the fields of `GeneSelection`, for
+        `sbnn.plotting.gene_selection_curve`.
     """
     data = as_paired(data)
     params = {"n_genes": n_genes, "threshold": threshold}
@@ -190,11 +185,9 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 def repeat_fits(estimator, data, seeds=10, **options):
     """Fit an estimator to the z-scored data of all cells with different seeds.
 
-    `seeds` is a list of seeds, or the number of seeds to use. In the record, every seed is a grid
-    point, and there is a single fold. A method that chooses genes without randomness, such as
-    `DistilledBottleneckRegressor` on up to 2000 cells, keeps the same genes every time; use
-    `stability_selection` instead. `options` are ``results``, ``overwrite``, ``n_jobs`` and
-    ``verbose`` of `cross_validate`.
+    `seeds` is a list of seeds, or their number. In the record, every seed is a grid point of a
+    single fold. `DistilledBottleneckRegressor` keeps the same genes with every seed on up to 2000
+    cells. `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -215,7 +208,6 @@ def repeat_fits(estimator, data, seeds=10, **options):
 
 
 def _seeds_left(models, data, done):
-    """Calls that fit the models whose places are not in `done`."""
     X, Y, _ = source_arrays(data, "all")
     jobs = []
     for g, model in enumerate(models):
@@ -226,7 +218,6 @@ def _seeds_left(models, data, done):
 
 
 def _fit_once(model, X, Y, place):
-    """Fit one model in a worker; return a list that contains ((grid point, fold), outcome)."""
     with reproducible():
         started = time.process_time()
         model.fit(X, Y)
@@ -239,7 +230,6 @@ def _fit_once(model, X, Y, place):
 
 
 def _require_selection(estimator):
-    """Reject an estimator that does not select genes."""
     if not hasattr(estimator, "get_support"):
         raise TypeError(f"estimator: expected one with the method get_support, got {estimator!r}")
 
@@ -247,9 +237,8 @@ def _require_selection(estimator):
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Folds that train on one half of the cells and test on the other half.
 
-    Each random pair of halves gives two folds. A larger `n_pairs` adds pairs and does not change
-    the first pairs. `groups`, such as donors, are never split between halves. If fewer than
-    `n_pairs` different pairs are possible, all of them are returned.
+    Each random pair of halves gives two folds; more pairs do not change the first ones. `groups`
+    are never split.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else group_codes(groups, "groups")
@@ -282,27 +271,34 @@ def stability_selection(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        An estimator with ``get_support``.
+        With ``get_support``.
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
-        Number B of pairs; 2 B models are fitted. More pairs can be added to a saved record later.
+        Number of pairs of halves; more can be added to a saved record later.
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are never
         split between halves, which limits the number of pairs.
     results : str or path-like, optional
-        File in which the record is saved, as in `cross_validate`.
+        As in `cross_validate`.
     seed : int
-        Seed for drawing the halves and, if ``random_state`` of the estimator is None, for the fits.
+        Seed of the halves and, if ``random_state`` of the estimator is None, of the fits.
     **options
-        ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`,
-        which does the work.
+        ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`.
 
     Returns
     -------
     Record
-        Record as returned by `cross_validate`, but without predictions, latent space and history.
-        ``test_r2`` is computed on the half that was left out. `selection_table` lists the genes to
-        trust.
+        As from `cross_validate`, without predictions, latent space and history, for
+        `selection_table`. ``test_r2`` is that of the other half.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, simulate_patchseq, stability_selection
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseReducedRankRegression(alpha=1.0)
+    >>> record = stability_selection(model, data, n_pairs=5, verbose=False)
+    >>> record.selected.shape
+    (10, 1, 60)
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -332,13 +328,12 @@ def genes_curve(
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor, optional
         By default, a `DistilledBottleneckRegressor` with two bottleneck units.
     numbers : sequence of int
-        Numbers of genes to compare. Only numbers below the number of genes in the data (after
-        preselection) are used.
+        Numbers of genes to compare; only those below the number in the data are used.
     folds : int or list of (train, test)
     nested : bool
-        Also fit a network whose number of genes is chosen within the training cells of each fold
-        (``n_genes="auto"``; see `sbnn.models.gene_number.choose_n_genes`), so that its test R2
-        accounts for this choice. Every fold then takes about four times as long.
+        Also choose the number of genes within the training cells of each fold (``n_genes="auto"``;
+        see `sbnn.models.gene_number.choose_n_genes`), so that the test R2 accounts for this choice.
+        Every fold then takes about four times as long.
     results, preselect
         See `cross_validate`.
     **options
@@ -347,9 +342,17 @@ def genes_curve(
     Returns
     -------
     Record
-        Record as returned by `cross_validate`, with one grid point for each number of genes, but
-        without predictions, latent space and history. `genes_table` summarises the record, and
-        `sbnn.plotting.genes_curve` plots it.
+        As from `cross_validate`, with one grid point for each number of genes, without predictions,
+        latent space and history, for `genes_table` and `sbnn.plotting.genes_curve`.
+
+    Examples
+    --------
+    >>> from sbnn import SparseBottleneckRegressor, genes_curve, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseBottleneckRegressor(epochs=(2, 2, 2, 4))
+    >>> curve = genes_curve(data, model, numbers=(5, 25), folds=3, nested=False, verbose=False)
+    >>> curve.params
+    [{'n_genes': 5}, {'n_genes': 25}]
     """
     data = as_paired(data)
     n_genes = data.n_genes

@@ -1,4 +1,4 @@
-"""Cross-validation folds, and the scaled training and test arrays of a fold."""
+"""Cross-validation folds, and their scaled training and test arrays."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
-    A permutation of the cells, drawn with NumPy's legacy generator, is cut into blocks of ``n //
-    n_folds`` cells. Fold i tests on block i and trains on all other cells. The last ``n % n_folds``
-    cells of the permutation are never tested.
+    A permutation of the cells is cut into blocks of ``n // n_folds`` cells. Fold i tests on block
+    i; the last ``n % n_folds`` cells are never tested.
 
     Parameters
     ----------
@@ -42,6 +41,12 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     -------
     list of (ndarray, ndarray)
         Training and test positions of every fold, in the order of the permutation.
+
+    Examples
+    --------
+    >>> from sbnn import paper_folds
+    >>> [(len(train), len(test)) for train, test in paper_folds(25, n_folds=3)]
+    [(17, 8), (17, 8), (17, 8)]
     """
     check_number("n_folds", n_folds, int, 2)
     size = n // n_folds
@@ -68,8 +73,15 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. The number of test groups differs by
-        at most one between folds; the number of test cells may differ by more.
+        Training and test positions; every cell is tested once. Numbers of test groups differ by at
+        most one.
+
+    Examples
+    --------
+    >>> from sbnn import grouped_folds
+    >>> donors = ["a", "a", "b", "c", "c", "d"]
+    >>> [test.tolist() for train, test in grouped_folds(donors, n_folds=2)]
+    [[2, 5], [0, 1, 3, 4]]
     """
     codes = group_codes(groups, "groups")
     check_blanks(groups, "groups")
@@ -86,13 +98,20 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
     times : array-like of shape (n,)
         Time of each cell, as a number, ``datetime64`` or a date written as ``2018-09-17``.
     share : float
-        Share of the distinct dates or other time points to train on; above 0 and below 1.
+        Share of the distinct time points to train on; above 0 and below 1.
 
     Returns
     -------
     list of (ndarray, ndarray)
-        A single pair of training and test positions; cells with the same time are never split
-        between the two.
+        A single pair of training and test positions; cells with the same time are never split.
+
+    Examples
+    --------
+    >>> from sbnn import later_fold
+    >>> dates = ["2018-09-17", "2018-09-20", "2018-09-17", "2018-11-02"]
+    >>> [(train, test)] = later_fold(dates, share=0.6)
+    >>> test.tolist()
+    [3]
     """
     check_number("share", share, float, 0, 1)
     codes = group_codes(_in_order(times), "times")
@@ -101,7 +120,7 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
 
 
 def _in_order(times):
-    """Times that sort in their order: dates that are written as text are read."""
+    """Times in an order; dates as text are read."""
     if not any(isinstance(time, str) for time in times):
         return times
     try:
@@ -113,7 +132,7 @@ def _in_order(times):
 
 
 def group_codes(labels, name, cells=None):
-    """For each cell, the index of its label in the sorted array of distinct labels."""
+    """For each cell, the index of its label among the sorted labels."""
     labels = np.asarray(labels, dtype=object)  # as text, missing values would form a group
     n = len(labels) if cells is None else len(cells)
     if labels.shape != (n,) or pd.isna(labels).any():
@@ -122,19 +141,16 @@ def group_codes(labels, name, cells=None):
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Stratified folds of typed cells that do not split donors, as a dict of seeds and folds."""
+    """Stratified folds that do not split donors, by seed."""
     cells = as_typed(data)
     y = labels_of(cells, target)
     return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
 
 
 def deal_donors(cells, y, n_folds, seed):
-    """Stratified folds of `TypedCells` with classes `y` that do not split donors."""
-    # Whatever the seed, StratifiedGroupKFold first assigns the donors whose cells are spread most
-    # unevenly over the classes. Sets of folds with different seeds therefore overlap more than by
-    # chance: if two human cells of different donors are tested together with one seed, they are
-    # tested together with another seed in 45 % of the cases (20 % by chance). Intervals must not
-    # treat the sets as independent.
+    """Stratified folds of `TypedCells` that do not split donors."""
+    # Folds of different seeds are not independent: StratifiedGroupKFold always starts with the
+    # donors whose cells are spread most unevenly over the classes.
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
@@ -159,7 +175,7 @@ def deal_donors(cells, y, n_folds, seed):
 
 
 def labels_of(data, target):
-    """Labels of all cells, str of shape (n,); there must be at least two different labels."""
+    """Labels of all cells, at least two different ones, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]
     lacking = values.isna() | (values == UNKNOWN)
@@ -173,7 +189,7 @@ def labels_of(data, target):
 
 
 def folds_of(folds, n):
-    """Checked pairs of positions from pairs, a splitter or a number of `paper_folds` (None: 10)."""
+    """Checked folds, from pairs, a splitter or a number of `paper_folds`."""
     if folds is None:
         folds = 10
     if isinstance(folds, Integral):
@@ -198,7 +214,6 @@ def folds_of(folds, n):
 
 
 def _check_fold(fold, i, n):
-    """Reject fold `i` unless it holds positions of `n` cells, each in one part and tested once."""
     train, test = fold
     known = np.isin(np.concatenate(fold), np.arange(n)).all()
     apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
@@ -209,22 +224,21 @@ def _check_fold(fold, i, n):
 
 
 def source_arrays(data, scaling):
-    """Arrays to split into folds: expression, outputs, and counts if they can be normalised."""
+    """Arrays to split into folds: expression, outputs, and counts behind the expression."""
     if scaling == "all":
         return z_scored(data.X), z_scored(data.Y), None
     return data.X, data.Y, data.counts_behind_x
 
 
 def z_scored(values):
-    """Values z-scored over all cells in double precision, then stored as float32."""
+    """Values z-scored over all cells, as float32."""
     return StandardScaler().fit_transform(values.astype(np.float64)).astype(np.float32)
 
 
 def split_fold(arrays, fold, scaling, genes=None):
     """Training and test arrays of a fold, float32: X_train, Y_train, X_test, Y_test.
 
-    Unless `scaling` is "all", test cells do not affect the scaling. Only genes in the mask `genes`
-    are returned, but library sizes are computed from all genes.
+    `genes` is a mask of the genes to return.
     """
     X, Y, counts = arrays
     train, test = fold
@@ -244,13 +258,12 @@ def split_fold(arrays, fold, scaling, genes=None):
 
 
 def split_outputs(Y, fold, scaling):
-    """Scaled outputs of the training and the test cells of a fold, float32."""
+    """Scaled training and test outputs, float32."""
     train, test = fold
     return _scaled(Y[train], Y[test], scaling, StandardScaler())
 
 
 def _scaled(train, test, scaling, scaler):
-    """Both arrays scaled by means, and with "fold" by SDs, of the training cells."""
     if scaling == "fold":
         train = scaler.fit_transform(train.astype(np.float64))
         test = scaler.transform(test.astype(np.float64))
@@ -262,10 +275,7 @@ def _scaled(train, test, scaling, scaler):
 
 
 def held_out(record, Y, point):
-    """For each fold: test cells, scaled outputs of all cells, predictions, and the training mean.
-
-    Predictions have shape (test cells, q).
-    """
+    """For each fold: test cells, scaled outputs of all cells, predictions, and training mean."""
     scaling = record.settings["scaling"]
     if scaling == "all":
         Y = z_scored(Y)
@@ -277,10 +287,7 @@ def held_out(record, Y, point):
 
 
 def held_out_means(record, Y, point):
-    """Predictions, shape (n, q), in the units of `Y`, averaged over the folds that test a cell.
-
-    Cells that no fold tests get NaN.
-    """
+    """Mean predictions in the units of `Y`, (n, q); NaN for untested cells."""
     Y = np.asarray(Y, dtype=np.float64)
     scaling = record.settings["scaling"]
     total = np.zeros(Y.shape)
@@ -295,5 +302,5 @@ def held_out_means(record, Y, point):
 
 
 def split_and_scale(data, fold, scaling="fold"):
-    """Training and test arrays of a fold, as `cross_validate` passes them to an estimator."""
+    """Training and test arrays of a fold, as in `cross_validate`."""
     return split_fold(source_arrays(data, scaling), fold, scaling)

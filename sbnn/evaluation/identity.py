@@ -1,4 +1,4 @@
-"""Identity of a result: data, cells, estimator, seed, settings and version of the algorithm."""
+"""Identity of a result: data, cells, estimator, seed, settings and algorithm."""
 
 import dataclasses
 import hashlib
@@ -13,8 +13,8 @@ from sbnn.errors import check_number
 from sbnn.results import load
 
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
-# Until version 1.0, one class had both protocols as a parameter. Records from then describe the
-# present classes by this name and with these parameters besides their own.
+# Records from before version 1.0 describe the present classes by this name and with these
+# parameters besides their own.
 FORMER_NAME = "SparseBottleneckRegressor"
 FORMER_PARAMS = {
     "SparseBottleneckRegressor": {"protocol": "paper", "distillation": None},
@@ -32,7 +32,7 @@ FORMER_PARAMS = {
 
 
 def configured(estimator, point, seed):
-    """Clone an estimator; set the parameters of a grid point, and random states that are None."""
+    """Clone with the parameters of a grid point, and seeds in place of None."""
     if seed is not None:
         check_number("seed", seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
@@ -43,17 +43,16 @@ def configured(estimator, point, seed):
 
 
 def made_for(model, genes, kept=None):
-    """The model with its prior in the order of the genes, or of those in the mask `kept`."""
+    """The model with its prior in the order of the genes (of those in the mask `kept`)."""
     return model.for_genes(genes, kept) if hasattr(model, "for_genes") else model
 
 
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    `known` is the description in an older record. If it is given, the class is named as in `known`,
-    and parameters that `known` lacks are left out if they have their default values. An estimator
-    can define ``decisive_params``, which returns its parameters with None replaced by the value
-    that None implies, and ``described_as``, another estimator that is described in its place.
+    Parameters that `known`, the description in an older record, lacks are left out if they have
+    their default values. An estimator can define ``decisive_params``, and ``described_as``, another
+    estimator that is described in its place.
     """
     model = getattr(model, "described_as", model)
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
@@ -61,8 +60,7 @@ def described(model, known=None):
     for name in sorted(values):
         if name.split("__")[-1] not in NOT_DECISIVE:
             params[name] = _plain(values[name])
-    # The description must not depend on the module that defines the class, although older records
-    # name it.
+    # older records name the module, too
     package = type(model).__module__.partition(".")[0]
     name = type(model).__qualname__
     if not known:
@@ -80,18 +78,14 @@ def described(model, known=None):
 
 
 def version_of(model, n_cells):
-    """Version of the algorithm for `n_cells` cells; 1 if the algorithm has never changed."""
+    """Version of the algorithm for `n_cells` cells."""
     model = getattr(model, "described_as", model)
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Fingerprint of everything that determines the result of a fit, as 32 hexadecimal digits.
-
-    `data` is the name, fingerprint and shape (cells, features) of the data; `besides` contains
-    other settings as plain data.
-    """
+    """Fingerprint of everything that determines a fit; `data` is name, fingerprint and shape."""
     decisive = [*data, scaling, described(model, known)]
     version = version_of(model, len(fold[0]))
     if version > 1:
@@ -105,7 +99,6 @@ def fit_key(data, model, fold, scaling, known=None, **besides):
 
 
 def _plain(value):
-    """Convert a parameter to JSON types."""
     if hasattr(value, "get_params"):
         return type(value).__name__  # the parameters of a nested estimator are listed separately
     if dataclasses.is_dataclass(value):
@@ -120,7 +113,6 @@ def _plain(value):
 
 
 def _defaults(cls, values):
-    """Default parameters of a class as plain data; settings objects have their defaults."""
     defaults = {}
     for name, parameter in inspect.signature(cls).parameters.items():
         default = parameter.default
@@ -131,7 +123,6 @@ def _defaults(cls, values):
 
 
 def _as_known(params, defaults, known):
-    """Leave out parameters that an older description lacks and that have their defaults."""
     kept = {}
     for name, value in params.items():
         if isinstance(value, dict) and isinstance(known.get(name), dict):
@@ -142,7 +133,7 @@ def _as_known(params, defaults, known):
 
 
 def described_models(models, n_cells, results=None, overwrite=False):
-    """Description of each model and version of its algorithm, to compare with a saved record."""
+    """Description and version of each model."""
     known = {}  # may lack parameters that were added later
     if results is not None and not overwrite and Path(results).exists():
         known = load(results).settings

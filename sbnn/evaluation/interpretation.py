@@ -1,4 +1,4 @@
-"""Effect of each kept gene on every output and on the map, and the loss of R2 without the gene."""
+"""Effect of each kept gene on every output and on the map."""
 
 from __future__ import annotations
 
@@ -60,16 +60,14 @@ def interpret(
     model : fitted network or linear model with ``coef_``
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
-        Measured outputs; required unless `X` contains them. Effects are averaged and R2 is computed
-        over the given cells. Use held-out cells, scaled like the training cells, since ``r2_drop``
-        is overestimated on training cells.
+        Measured outputs, unless `X` contains them. Use held-out cells, scaled like the training
+        cells; in training cells, ``r2_drop`` is too large.
     gene_names, feature_names : sequence of str, optional
-        Names of the genes and outputs; by default, the names stored in the model or the tables.
+        By default, the names stored in the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
-        Frequency with which each gene is kept, as returned by `sbnn.selection_table`.
+        Frequency with which each gene is kept, as from `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
-        Reference value of each gene, in units of `X`; by default the training means, if the model
-        stores them.
+        Reference value of each gene, in units of `X`; by default the training means.
     name : str
         Name of the data.
 
@@ -78,32 +76,36 @@ def interpret(
     Record
         For k kept genes, q outputs and d latent variables, ``values`` contains
 
-        - ``share_mean`` and ``share_absolute`` of shape (k, q): the integrated gradients and their
-          absolute values, averaged over the cells, in the units of the outputs;
-        - ``steps`` of shape (k, q): the mean change of the output, in its own units, when the gene
-          increases by one SD;
-        - ``effects`` of shape (k, q): the slope of the integrated gradients on the expression, in
-          SDs of the measured output per SD of the gene;
-        - ``latent_steps`` of shape (k, d): the mean shift of the cells on the map when the gene
-          increases by one SD;
-        - ``latent_lengths`` of shape (k,): the mean length of these shifts;
-        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops`` of shape (k,), where
-          ``r2_drops`` is the loss of R2 when the gene is set to its baseline;
-        - ``feature_names`` and ``output_sd`` of shape (q,);
+        - ``share_mean`` and ``share_absolute``, (k, q): means over the cells of the integrated
+          gradients and of their absolute values, in the units of the outputs;
+        - ``steps``, (k, q): mean change of the output, in its units, per SD of the gene;
+        - ``effects``, (k, q): slope of the integrated gradients on the expression, in SDs of the
+          output per SD of the gene;
+        - ``latent_steps``, (k, d), and ``latent_lengths``, (k,): mean shift on the map per SD of
+          the gene, and its mean length;
+        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,): the last is the loss
+          of R2 when the gene is set to its baseline;
+        - ``feature_names`` and ``output_sd``, (q,);
         - ``gap``: the largest error in the sum of the shares of a cell, in SDs of the output;
         - ``r2``: R2 with the measured expression of all genes;
-        - ``table``: one row per gene, sorted by decreasing loss of R2, with the columns ``norm``,
-          ``stability`` (if given; 0 for genes missing from `stability`), ``output`` (the output
-          with the largest effect), ``effect``, ``shift`` (mean length of the shift) and
-          ``r2_drop``.
+        - ``table``: one row per gene, sorted by loss of R2, with the columns ``norm``,
+          ``stability`` (if given), ``output`` (that with the largest effect), ``effect``, ``shift``
+          (mean length) and ``r2_drop``.
 
     Notes
     -----
-    For a linear model, ``effects`` and ``steps`` (in SDs of the output) both equal the coefficient.
-    The two differ if a network saturates: a single gene may not move any cell out of its type
-    (small ``steps``) and still contribute to the separation of types (large ``effects``).
-    ``share_mean`` does not measure the effect of a gene: if the baseline is the training mean, the
-    shares of cells above and below the mean cancel.
+    For a linear model, ``effects`` and ``steps`` (in SDs of the output) equal the coefficient. If a
+    network saturates, a gene may move no cell out of its type (small ``steps``) and still
+    contribute to the separation of types (large ``effects``). In ``share_mean``, shares of cells
+    above and below the baseline cancel.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, interpret, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseReducedRankRegression(alpha=20.0).fit(data[:70])
+    >>> interpret(model, data[70:]).effects.shape  # kept genes, outputs
+    (41, 16)
     """
     X, table = two_tables(X, Y)
     values = expression_of(model, X)
@@ -172,26 +174,17 @@ def interpret_held_out(
     Parameters
     ----------
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
-        Estimator for z-scored data; all cells are scaled by the means and SDs of the fitted cells.
+        Gets z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
-        Record returned by `sbnn.stability_selection` for the same data, with the frequency of each
-        gene.
-    groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are not split
-        between fitted and held-out cells.
-    preselect : int, optional
-        Number of genes to use in the fit, chosen on the fitted cells by the published criterion.
-    results : str or path-like, optional
-        File in which the record is saved. An interpretation that the file already holds is loaded,
-        not repeated.
-    overwrite : bool
-        Compute the interpretation again, even if `results` contains it.
+        From `sbnn.stability_selection` for the same data, for the frequency of each gene.
+    groups, preselect, results, overwrite
+        As in `sbnn.stability_selection`.
 
     Returns
     -------
     Record
-        Record as returned by `interpret`; `sbnn.plotting.effect_map` plots it.
+        As from `interpret`, for `sbnn.plotting.effect_map`.
     """
     data = as_paired(data)
     require(halves, "halves", [], data)
@@ -227,7 +220,6 @@ def interpret_held_out(
 
 
 def _interpret_fold(estimator, data, fold, preselect, stability):
-    """Fit an estimator to the training cells of a fold, and interpret it on the test cells."""
     chosen, _ = with_preselected(data, preselect, fold[0])
     X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
     return interpret(
@@ -241,7 +233,6 @@ def _interpret_fold(estimator, data, fold, preselect, stability):
 
 
 def _gene_table(found, stability):
-    """Table of the weight norm, stability, effects and loss of R2 of each kept gene."""
     genes = pd.Index(found["kept_genes"].astype(str), name="gene")
     table = pd.DataFrame({"norm": found["gene_norms"]}, genes)
     if isinstance(stability, pd.DataFrame):
@@ -258,7 +249,7 @@ def _gene_table(found, stability):
 
 
 def expression_of(model, X):
-    """Expression of the genes that the model was fitted to, as float64."""
+    """Expression of the genes of `fit`, as float64."""
     check_is_fitted(model)
     if isinstance(X, pd.DataFrame):
         match_by_name = hasattr(model, "feature_names_in_")
@@ -266,14 +257,14 @@ def expression_of(model, X):
         match_by_name = not isinstance(X, np.ndarray | list)  # AnnData and other containers
     if match_by_name:
         return new_cells(model, X, needed=kept_genes(model))
-    # scikit-learn's own check would warn that the model or X has no names
+    # scikit-learn's own check would warn of missing names
     X = check_array(X, dtype=np.float64, input_name="X")
     _check_n_features(model, X, reset=False)
     return X
 
 
 def baseline_of(model, X, baseline=None):
-    """The given baseline, or the training means of the model, shape (p,)."""
+    """The given baseline, or the training means of the model, (p,)."""
     if baseline is None:
         baseline = getattr(model, "x_mean_", None)
     baseline = np.asarray(baseline, dtype=np.float64)
@@ -283,13 +274,11 @@ def baseline_of(model, X, baseline=None):
 
 
 def integrated_gradients(model, X, baseline, n_steps=32):
-    """Share of each kept gene in the prediction for each cell, shape (n, k, q).
+    """Share of each kept gene in the prediction for each cell, (n, k, q), in units of the outputs.
 
-    Shares are in the units of the fitted outputs. The gradient of the prediction is averaged along
-    the straight line from the baseline to the cell by Gauss-Legendre quadrature, and multiplied by
-    the difference between the cell and the baseline (Sundararajan, Taly and Yan, ICML 2017). The
-    sum of the shares of a cell equals the prediction for the cell minus the prediction for the
-    baseline, to within about 0.001 SD for a network and exactly for a linear model.
+    The gradient of the prediction is averaged along the line from the baseline to the cell, and
+    multiplied by their difference (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell add
+    up to its prediction minus that for the baseline, to within about 0.001 SD for a network.
     """
     kept = kept_genes(model)
     if not hasattr(model, "network_"):
@@ -301,13 +290,11 @@ def integrated_gradients(model, X, baseline, n_steps=32):
 
 
 def _network_inputs(model, X, kept):
-    """Inputs of the network: the kept genes, clipped to the range of the training cells."""
     clipped = np.clip(X[..., kept], model.x_min_[kept], model.x_max_[kept])
     return (clipped - model.x_mean_[kept]) / model.x_scale_[kept]
 
 
 def _along_lines(network, start, way, n_steps):
-    """Integrated gradients from `start` to `start + way`, shape (n, k, q), in scaled units."""
     network = copy.deepcopy(network).double().requires_grad_(False)
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)
     # from -1 ... 1 to 0 ... 1
@@ -327,7 +314,7 @@ def _along_lines(network, start, way, n_steps):
 
 
 def finite_differences(model, method, X):
-    """Changes of ``transform`` or ``predict``, shape (n, k, d), when a gene increases by one SD."""
+    """Changes of ``transform`` or ``predict``, (n, k, d), per SD of a gene."""
     before = _asked(model, method, X)
     changes = []
     for gene in kept_genes(model):
@@ -338,7 +325,7 @@ def finite_differences(model, method, X):
 
 
 def r2_without(model, X, Y, baseline):
-    """R2 of the fitted model, shape (k,), if a kept gene has its baseline in every cell."""
+    """R2, (k,), if a kept gene has its baseline in every cell."""
     r2 = []
     for gene in kept_genes(model):
         blind = X.copy()
@@ -348,12 +335,11 @@ def r2_without(model, X, Y, baseline):
 
 
 def _asked(model, method, X):
-    """Predictions or latent space of cells, as a matrix."""
     return np.asarray(getattr(model, method)(_named(model, X))).reshape(len(X), -1)
 
 
 def _named(model, X):
-    """Cells with the gene names of the model, without which scikit-learn warns."""
+    """Cells with gene names, without which scikit-learn warns."""
     if hasattr(model, "feature_names_in_"):
         return pd.DataFrame(X, columns=model.feature_names_in_)
     return X

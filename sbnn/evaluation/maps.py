@@ -1,4 +1,4 @@
-"""t-SNE maps and principal components of genes or outputs, and how far to trust a map."""
+"""t-SNE maps, principal components, and how far to trust a map."""
 
 from __future__ import annotations
 
@@ -37,21 +37,16 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     variance : float
         Share of the variance explained by the components passed to t-SNE; 0.8 as in arXiv
         2006.10411.
-    preselect : int, optional
-        Number of genes to use, chosen on all cells by the published criterion.
-    results : str or path-like, optional
-        File in which the record is saved. Maps that the file already holds are loaded, not computed
-        again.
-    overwrite : bool
-        Compute the maps again, even if `results` contains them.
+    preselect, results, overwrite
+        See `sbnn.fit_full`.
     seed : int
 
     Returns
     -------
     Record
-        ``values`` contains the maps ``transcriptome`` and ``outputs``, each of shape (n, 2);
-        ``n_transcriptome`` and ``n_outputs``, the numbers of components passed to t-SNE; and the
-        names, labels and colours of the cells. `sbnn.plotting.tsne_pair` plots the maps.
+        ``values`` contains the maps ``transcriptome`` and ``outputs``, (n, 2); ``n_transcriptome``
+        and ``n_outputs``, the numbers of components; and the names, labels and colours of the
+        cells, for `sbnn.plotting.tsne_pair`.
     """
     data = as_paired(data)
     params = [{"variance": variance}]
@@ -71,7 +66,6 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
 
 
 def _tables(data, preselect):
-    """Expression of the (preselected) genes, and outputs."""
     chosen, _ = with_preselected(data, preselect)
     return {"transcriptome": chosen.X, "outputs": data.Y}
 
@@ -87,8 +81,8 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
     Returns
     -------
     Record
-        ``values`` contains the shares for the genes (``transcriptome``) and for the outputs
-        (``outputs``); `sbnn.plotting.component_variance` plots both.
+        With the shares of ``transcriptome`` and ``outputs``, for
+        `sbnn.plotting.component_variance`.
     """
     data = as_paired(data)
 
@@ -105,7 +99,6 @@ def principal_components(data, *, preselect=None, results=None, overwrite=False)
 
 
 def _principal(matrix, variance=None):
-    """Z-scored matrix and its principal components, which explain a share `variance`."""
     scaled = StandardScaler().fit_transform(np.asarray(matrix, np.float64))
     return scaled, PCA(variance, svd_solver="full").fit(scaled)
 
@@ -126,35 +119,41 @@ def map_trust(
     Parameters
     ----------
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
-        The estimator used for the fit; it takes z-scored data.
+        That of the fit.
     data : AnnData, MuData or tuple (X, Y)
     fit : Record
-        Record returned by `sbnn.fit_full`.
+        From `sbnn.fit_full`.
     folds : Record
-        Record returned by `sbnn.cross_validate` for the same model with the same number of units;
-        it must contain ``test_predictions``.
+        From `sbnn.cross_validate` for the same model, with ``test_predictions``.
     seeds : sequence of int
         Seeds with which the model is fitted again.
     preselect, results, overwrite
-        See `tsne_maps`.
+        See `sbnn.fit_full`.
 
     Returns
     -------
     Record
-        ``values`` contains
+        For `sbnn.plotting.map_trust`; ``values`` contains
 
-        - ``errors`` of shape (n,): for each cell, the mean squared error of the scaled outputs when
-          the cell was held out (NaN for cells that were never held out);
-        - ``latent`` of shape (n, d): the map of the fit;
-        - ``latents`` of shape (seeds, n, d): the maps with other seeds after the best affine
-          alignment with ``latent``;
-        - ``agreement`` of shape (seeds,): the R2 of these alignments;
-        - ``spread`` of shape (n,): for each cell, the root mean square distance between its
-          positions in ``latents`` and in ``latent``, relative to the size of the map;
-        - for simulated data with two latent variables, ``true_latent``, which is also aligned with
-          ``latent``, and ``truth_agreement``, the R2 of this alignment.
+        - ``errors``, (n,): mean squared error of the scaled outputs of each cell when it was held
+          out (NaN if never);
+        - ``latent``, (n, d): the map of the fit;
+        - ``latents``, (seeds, n, d): the maps with other seeds after the best affine alignment with
+          ``latent``, and ``agreement``, (seeds,), its R2;
+        - ``spread``, (n,): root mean square distance of each cell between these maps and
+          ``latent``, relative to the size of the map;
+        - for simulated data with two latent variables, ``true_latent``, also aligned, and
+          ``truth_agreement``, its R2.
 
-        `sbnn.plotting.map_trust` plots the record.
+    Examples
+    --------
+    >>> import sbnn
+    >>> data = sbnn.simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = sbnn.SparseBottleneckRegressor(epochs=(2, 2, 2, 4), random_state=0)
+    >>> fit = sbnn.fit_full(model, data)
+    >>> folds = sbnn.cross_validate(model, data, folds=3, verbose=False)
+    >>> sbnn.map_trust(model, data, fit, folds, seeds=(1, 2)).agreement.shape
+    (2,)
     """
     data = as_paired(data)
     require(fit, "fit", ["latent"], data)
@@ -179,7 +178,6 @@ def map_trust(
 
 
 def _compared_maps(estimator, data, of_fit, seeds, preselect):
-    """Values of the record of `map_trust` that compare the map of the fit with other maps."""
     latent = np.asarray(of_fit, np.float64)  # (n, d)
     chosen, _ = with_preselected(data, preselect)
     X, Y, *_ = split_and_scale(chosen, (np.arange(data.n_cells), np.arange(0)), "all")
@@ -205,7 +203,7 @@ def _compared_maps(estimator, data, of_fit, seeds, preselect):
 
 
 def held_out_errors(data, folds, point):
-    """Mean squared error of the scaled outputs of each cell; NaN for cells that were not tested."""
+    """Mean squared error of the scaled outputs of each cell; NaN for untested cells."""
     errors = np.full(data.n_cells, np.nan)
     for test, outputs, predicted, _ in held_out(folds, data.Y, point):
         errors[test] = np.square(predicted - outputs[test]).mean(axis=1)
@@ -213,6 +211,6 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """Align another map of the same cells with `latent` by an affine transformation; map and R2."""
+    """Another map, affinely aligned with `latent`, and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, r2_score(latent, placed, multioutput="variance_weighted")

@@ -1,4 +1,4 @@
-"""How well a map separates families and types of cells, by the labels of nearest neighbours."""
+"""How well a map separates families and types of cells."""
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,12 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Coordinates of the cells, or a record with ``latent`` and ``labels``, as returned by
-        `sbnn.fit_full`. For an AnnData, or the modality ``"rna"`` of a MuData, the coordinates are
-        read from ``obsm["X_sbnn"]``, where `sbnn.annotate` writes them.
+        Coordinates of the cells; those of a record from `sbnn.fit_full`, or ``obsm["X_sbnn"]``.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
-        One label per cell, a DataFrame with one kind of label per column, or a list of columns of
-        ``obs``. By default, families and types are used. Cells labelled ``"unknown"`` are ignored.
+        One label per cell, one kind of label per column, or columns of ``obs``; by default,
+        families and types. Cells labelled ``"unknown"`` are ignored.
     k : int
-        Number of neighbours that vote; ties go to the alphabetically first label.
+        Number of neighbours; ties go to the alphabetically first label.
 
     Returns
     -------
@@ -55,10 +53,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells whose label is the most frequent one among the k nearest cells.
-
-    Without new cells, the cells themselves are judged by the other cells.
-    """
+    """Share of new cells (by default, the cells) whose label prevails among the k nearest cells."""
     check_consistent_length(places, labels)
     known = labels != UNKNOWN
     places = places[known]
@@ -74,7 +69,7 @@ def vote(places, labels, k, new_places=None, new_labels=None):
     if n_others < k or not len(truth):
         return float("nan")
     classes, codes = np.unique(labels, return_inverse=True)
-    # Without new places, `kneighbors` excludes each cell from its own neighbours.
+    # without new places, `kneighbors` excludes each cell itself
     neighbours = NearestNeighbors(n_neighbors=k).fit(places)
     nearest = neighbours.kneighbors(new_places, return_distance=False)  # (cells, k)
     votes = np.eye(len(classes), dtype=np.int32)[codes[nearest]].sum(1)  # (cells, classes)

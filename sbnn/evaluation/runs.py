@@ -1,4 +1,4 @@
-"""Save results, and load saved results only if the data, settings and algorithm are the same."""
+"""Save results, and load them only if data, settings and algorithm are the same."""
 
 import multiprocessing
 import os
@@ -20,10 +20,10 @@ from sbnn.errors import check_flag, check_number, warn
 from sbnn.evaluation.identity import described, fit_key, made_for, version_of
 from sbnn.results import Record, drop_leftovers, library_versions, load, results_path, save
 
-# Values whose shapes differ between folds or grid points.
+# values whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
-# Values of a whole record, not of single fits.
+# values of a whole record
 ABOUT = {*NAMES, "family_names", "classes", "true", "repeats", "preselected"}
 OR_ELSE = "give another path, or pass overwrite=True"
 KEY = "[0-9a-f]" * 32  # pattern of the key of a fit
@@ -34,8 +34,7 @@ def load_or_compute(
 ):
     """Load the saved record that matches `wanted`, a record without values, or compute and save it.
 
-    `compute` returns the values. Two records match if everything except their values agrees,
-    including the class, parameters and version of the `estimator`.
+    `compute` returns the values. Records match if everything else agrees.
     """
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
@@ -52,7 +51,6 @@ def load_or_compute(
 
 
 def _checked_match(wanted, estimator, path, stored):
-    """Return a stored record if it matches `wanted`; otherwise raise an error."""
     held = _identity_of(stored)
     asked = _identity_of(wanted)
     if estimator is not None and "estimator" in held:
@@ -67,7 +65,6 @@ def _checked_match(wanted, estimator, path, stored):
 
 
 def _identity_of(record):
-    """Entries that identify a record, as a dict by name."""
     return {
         "experiment": record.experiment,
         "data set": record.dataset,
@@ -93,9 +90,9 @@ def fit_all(
 ):
     """Compute a record of the fits for all folds and grid points, and save each finished fit.
 
-    `models` is indexed as [grid point][fold]; `besides` contains everything else that determines a
-    fit. ``plan(done)`` returns the jobs for all fits whose outcomes are not yet in `done`, and may
-    add values to `wanted`. Each job returns [((grid point, fold), outcome), ...].
+    `models` is indexed as [grid point][fold]; `besides` has all other settings. ``plan(done)``
+    returns the jobs for fits that are not in `done`, each of which returns [((grid point, fold),
+    outcome), ...].
     """
     check_flag("verbose", verbose)
     path = _path_of(results)
@@ -119,7 +116,7 @@ def fit_all(
 
 @dataclass
 class _Fits:
-    """Keys of all fits, by place (grid point, fold), and outcomes of the finished fits, by key."""
+    """Keys of all fits by place (grid point, fold), and outcomes by key."""
 
     wanted: Record
     models: list
@@ -135,7 +132,7 @@ class _Fits:
         self.identify(described(self.estimator))
 
     def identify(self, known):
-        """Compute the key of every fit; `known` describes the estimator of a saved record."""
+        """Compute all keys; `known` describes the estimator of a saved record."""
         wanted = self.wanted
         # a prior is identified by the weights of the genes
         genes = wanted.values.get("gene_names", wanted.values["feature_names"])
@@ -151,11 +148,10 @@ class _Fits:
                 self.keys[g, f] = fit_key(data, *about, **self.besides)
 
     def places_done(self):
-        """Places of the fits whose outcomes are known."""
         return {place for place, key in self.keys.items() if key in self.done}
 
     def accept(self, stored):
-        """Take the fits of a stored record; return the record if it contains all fits."""
+        """Take the fits of a stored record; return it if it is complete."""
         self.identify(stored.settings.get("estimator"))
         self.done = _outcomes(stored)
         wanted = set(self.keys.values())
@@ -171,7 +167,7 @@ class _Fits:
         return stored if self.done.keys() == wanted else None
 
     def take_finished(self, overwrite):
-        """Load the fits of an interrupted run; reject fits of another run, which would be lost."""
+        """Load the fits of an interrupted run; reject those of another."""
         for file in self.parts.glob(f"{KEY}.pickle"):
             if file.stem in self.keys.values():
                 try:
@@ -187,7 +183,6 @@ class _Fits:
                 )
 
     def add(self, place, outcome):
-        """Add the outcome of a fit, and save it until all fits are finished."""
         key = self.keys[place]
         self.done[key] = outcome
         if self.path is not None:
@@ -198,7 +193,6 @@ class _Fits:
             save(part, self.parts / f"{key}.pickle")
 
     def record(self):
-        """Record of all fits."""
         keys = []
         for g, of_folds in enumerate(self.models):
             keys.append([self.keys[g, f] for f in range(len(of_folds))])
@@ -212,7 +206,7 @@ class _Fits:
         )
 
     def drop_parts(self):
-        """Delete the files of single fits, unless another run is using them."""
+        """Delete the files of single fits, unless another run uses them."""
         if not self.parts.is_dir():
             return
         with suppress(Timeout, OSError), _locked(self.path, wait=False):
@@ -224,7 +218,7 @@ class _Fits:
 
 
 def _gathered(outcomes):
-    """Values of all fits: arrays (folds, grid points, ...), or lists [grid point][fold]."""
+    """Arrays (folds, grid points, ...), or lists [grid point][fold]."""
     values = {}
     for name in dict.fromkeys(chain(*chain(*outcomes))):
         value = [[outcome.get(name) for outcome in row] for row in outcomes]
@@ -233,7 +227,6 @@ def _gathered(outcomes):
 
 
 def _outcomes(record):
-    """Outcomes of the fits in a record, as a dict indexed by the key of the fit."""
     found = {}
     for g, row in enumerate(record.settings.get("keys", [])):
         for f, key in enumerate(row):
@@ -247,7 +240,7 @@ def _outcomes(record):
 
 
 def drop_details(record, path=None, names=NESTED):
-    """Remove the values `names` (by default, the largest values) from a record and its file."""
+    """Remove values from a record and its file."""
     dropped = [record.values.pop(name) for name in names if name in record.values]
     if dropped and path is not None:
         save(record, path)
@@ -255,12 +248,12 @@ def drop_details(record, path=None, names=NESTED):
 
 
 def _path_of(results):
-    """Absolute path of a file of results, as the working folder may change; None for None."""
+    """Absolute path, as the working folder may change."""
     return None if results is None else results_path(results, "results").absolute()
 
 
 def _load_or_save(path, overwrite, accept, compute):
-    """Load a record if `accept` returns it; else compute and save it, in one process at a time."""
+    """Load a record if `accept` returns it; else compute and save it, one process at a time."""
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()
@@ -280,7 +273,7 @@ def _load_or_save(path, overwrite, accept, compute):
 
 @contextmanager
 def _locked(path, wait=True):
-    """Lock a file of results so that two runs do not write it at once; the second one waits."""
+    """Lock a file of results; a second run waits."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -306,11 +299,7 @@ def _locked(path, wait=True):
 
 
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
-    """Yield the results of joblib's delayed calls as they finish.
-
-    There are no more workers than calls or cores, and they end when the process that started them
-    ends.
-    """
+    """Yield results of joblib's delayed calls from workers that end with this process."""
     check_number("n_jobs", n_jobs, int)
     n_workers = min(n_jobs, max(len(jobs), 1), cpu_count())
     guarded = [delayed(_run_guarded)(os.getpid(), *job) for job in jobs]
@@ -318,9 +307,8 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
 
 def _run_guarded(starter, function, args, kwargs):
-    """Call a function in a worker, which ends with the process `starter` that started it."""
-    # The parent was recorded when the worker began; it may have ended since. Workers that a fork
-    # server made are no children of their starter, and end by themselves.
+    """Call a function in a worker, which ends with its `starter`."""
+    # The parent may have ended since. Workers of a fork server end by themselves.
     parent = multiprocessing.parent_process()
     is_worker = parent is not None and parent.pid == starter
     if is_worker and (os.getppid() == starter or not _is_running(starter)):
@@ -338,12 +326,11 @@ def _is_running(process):
 
 @cache  # once in each worker
 def _end_with(parent):
-    """End this process when its parent ends; joblib does not do this if a run is killed."""
+    """End this process with its parent, even if that is killed."""
     Thread(target=_wait_for_end_of, args=(parent,), daemon=True).start()
 
 
 def _wait_for_end_of(parent):
-    """End this process when its parent is no longer the process with the id `parent`."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)

@@ -1,8 +1,7 @@
 """Tables of the genes to trust, of the number of genes needed and of the effect of a prior.
 
-Genes are selected with different seeds and on halves of the cells. Their selection frequencies give
-a bound on the number of genes kept by chance (Meinshausen and Buehlmann, J. R. Stat. Soc. B 72,
-2010; Shah and Samworth, J. R. Stat. Soc. B 75, 2013).
+Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75,
+2013.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ WIDEST = 25.0  # log a of a practically uniform distribution
 
 
 def gene_counts(record):
-    """Number and share of the fits that kept each gene: ``count`` and ``frequency``, most first."""
+    """Number and share of the fits that kept each gene."""
     for point in record.params:
         if len(record.params) > 1 and point.keys() != {"random_state"}:
             raise ValueError(f"record: expected one grid point, got {len(record.params)}")
@@ -46,20 +45,26 @@ def selection_table(
     Parameters
     ----------
     record : Record
-        Record returned by `sbnn.stability_selection`.
+        From `sbnn.stability_selection`.
     repeats : Record, optional
-        Record returned by `repeat_fits` for the same data.
+        From `repeat_fits` for the same data.
     max_false : float
         Largest expected number of falsely selected genes to tolerate.
 
     Returns
     -------
     DataFrame
-        One row per gene, sorted by decreasing frequency, with the columns ``frequency``, the share
-        of halves that keep the gene; ``count``, the number of seeds that keep it (if `repeats` is
-        given); ``expected_false``, the bound on the expected number of falsely selected genes if
-        all genes with at least this frequency are selected; and ``trusted``, whether this bound is
-        at most `max_false`.
+        One row per gene, sorted by decreasing ``frequency``, the share of halves that keep the
+        gene, with the columns ``count``, the number of seeds that keep it (with `repeats`);
+        ``expected_false``, the bound on the expected number of false genes among those of at least
+        this frequency; and ``trusted``, whether it is at most `max_false`.
+
+    Examples
+    --------
+    >>> from sbnn import results, selection_table
+    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> int(selection_table(halves)["trusted"].sum())
+    10
     """
     check_number("max_false", max_false, float, 0)
     _require_pairs(record)
@@ -73,7 +78,7 @@ def selection_table(
 
 
 def selection_threshold(record, max_false=1.0):
-    """Smallest frequency at which a gene is trusted; infinite if no frequency is high enough."""
+    """Smallest frequency at which a gene is trusted, or infinity."""
     _require_pairs(record)
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
@@ -82,8 +87,7 @@ def selection_threshold(record, max_false=1.0):
 
 
 def _bounds(record, thresholds):
-    """`expected_false` at several thresholds for the halves in a record."""
-    # genes drawn at random would come from the preselected genes
+    # random genes would come from the preselected ones
     shown = record.values.get("preselected", np.ones_like(record.selected[:, 0]))
     n_genes = round(shown.sum(1).mean())
     return expected_false(thresholds, n_genes, record.n_selected.mean(), len(record.folds) // 2)
@@ -100,14 +104,14 @@ def _require_pairs(record):
 
 
 def kept_genes_table(record, genes):
-    """Frequency of given genes, bound on false selections, and "trusted" or "unstable"."""
+    """Table of given genes, "trusted" or "unstable"."""
     table = selection_table(record).loc[list(genes)]
     table["trust"] = np.where(table.pop("trusted"), "trusted", "unstable")
     return table
 
 
 def trust_sentence(record):
-    """Sentence that explains why no gene can be trusted; empty if some genes can be trusted."""
+    """Why no gene can be trusted; empty if some genes can."""
     table = selection_table(record)
     if table.trusted.any():
         return ""
@@ -128,12 +132,11 @@ def trust_sentence(record):
 def expected_false(threshold, n_genes, n_selected, n_pairs):
     """Bound on the expected number of falsely selected genes, at one threshold or several.
 
-    A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`).
-    The selection is false if the probability that a single half keeps the gene is at most theta = q
-    / p, as if q (`n_selected`) of the p (`n_genes`) genes were drawn at random. The bound is
-    equation (8) of Shah and Samworth, min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold,
-    2 B, -1/4)) p, where D is `concave_tail`. The bound is valid if the frequencies of falsely
-    selected genes have r-concave distributions, as the authors observe in practice.
+    A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`),
+    falsely if a half keeps it with a probability of at most theta = q / p, as if q (`n_selected`)
+    of the p (`n_genes`) genes were drawn at random. The bound is equation (8) of Shah and Samworth,
+    for r-concave distributions of frequencies: min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta,
+    threshold, 2 B, -1/4)) p, where D is `concave_tail`.
     """
     theta = n_selected / n_genes
     hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # number of halves
@@ -148,12 +151,10 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
 def concave_tail(mean, n, r):
     """Largest probability that an r-concave variable with a given mean is at least t / n.
 
-    The result has one entry for each t = 0, ..., n. The extreme distributions on 0, 1/n, ..., 1
-    have probabilities proportional to ``(a + i) ** (1 / r)`` for i = 0, ..., k. The probability at
-    k + 1 lies between 0 and the value of this formula and follows from the mean. For every k,
-    values of a are tried from the value for which the distribution ends exactly at k to the value
-    for k + 1 (Shah and Samworth 2013, Appendix A.4). The result is 1 for all t / n up to twice the
-    mean.
+    The result has one entry for each t = 0, ..., n. Extreme distributions on 0, 1/n, ..., 1 are
+    proportional to ``(a + i) ** (1 / r)`` for i = 0, ..., k; the probability at k + 1 follows from
+    the mean. For every k, values of a are tried from that for which the distribution ends at k to
+    that for k + 1 (Shah and Samworth 2013, Appendix A.4).
     """
     target = mean * n
     first = int(np.ceil(2 * target)) + 1
@@ -177,12 +178,11 @@ def concave_tail(mean, n, r):
 
 
 def _shapes(logs, k, r):
-    """Unnormalised probabilities of 0 ... k, relative to that of 0, for each log a in `logs`."""
+    """Probabilities of 0 ... k relative to that of 0, for each log a."""
     return (1 + np.arange(k + 1) * np.exp(-logs)[:, np.newaxis]) ** (1 / r)
 
 
 def _excess(log, k, r, target):
-    """Mean of the distribution that ends at k, minus the target."""
     [weights] = _shapes(np.array([log]), k, r)
     return weights @ np.arange(k + 1) / weights.sum() - target
 
@@ -193,15 +193,22 @@ def genes_table(record: Record) -> pd.DataFrame:
     Parameters
     ----------
     record : Record
-        Record returned by `genes_curve`.
+        From `genes_curve`.
 
     Returns
     -------
     DataFrame
         Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``;
-        ``behind``, the best test R2 minus this test R2; ``genes``, the mean number of genes kept;
-        and ``suffices``, True for the smallest number of genes whose test R2 is within one standard
-        error of the best. The standard error takes into account that folds share training cells.
+        ``behind``, the best test R2 minus this one; ``genes``, the mean number of genes kept; and
+        ``suffices``, True for the smallest number within one standard error (corrected for shared
+        training cells) of the best.
+
+    Examples
+    --------
+    >>> from sbnn import genes_table, results
+    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
+    >>> genes_table(curve).query("suffices").index.tolist()
+    [200]
     """
     require(record, "record", ["n_genes", "n_selected"])
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
@@ -219,9 +226,8 @@ def genes_table(record: Record) -> pd.DataFrame:
 def priors_table(record):
     """Means over the folds for each prior in a record of `sbnn.study.gene_priors.compare_priors`.
 
-    ``change`` is the test R2 with the prior minus the test R2 without a prior, and ``SE`` its
-    standard error, corrected for the training cells that folds share. ``stability`` is the share of
-    kept genes that two folds have in common, averaged over all pairs of folds.
+    ``change`` is relative to no prior, and ``SE`` its standard error, corrected for shared training
+    cells. ``stability`` is the mean share of kept genes that two folds have in common.
     """
     fits = record.table.assign(row=range(len(record.table)))
     same = ["model", "list", "fold"]
@@ -240,7 +246,6 @@ def priors_table(record):
 
 
 def _in_common(kept):
-    """Share of kept genes that two folds have in common, over all pairs; NaN for a single fold."""
     return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)]).mean()
 
 

@@ -36,7 +36,7 @@ LEVEL_WITH = 0.05
 
 
 class PairedDifference(NamedTuple):
-    """Mean of paired differences over folds, its 95 % interval, standard error, p and folds."""
+    """Mean difference over folds, its 95 % interval, standard error, p and number of folds."""
 
     mean: float
     low: float
@@ -50,7 +50,7 @@ class PairedDifference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Result of a cross-validation; if p is NaN, the sentence says why chance is unknown."""
+    """Result of a cross-validation; p is NaN if chance is unknown."""
 
     test_r2: float
     sd: float
@@ -64,7 +64,7 @@ class Verdict(NamedTuple):
 
     @property
     def better_than_chance(self):
-        """Whether held-out cells are predicted better than by chance; None if unknown."""
+        """Whether R2 is better than chance; None if unknown."""
         return None if np.isnan(self.p) else bool(self.p <= LEVEL and self.test_r2 > 0)
 
 
@@ -72,12 +72,11 @@ def outputs_table(record, data, ridge=None, point=0):
     """Table that shows which outputs are predicted better than by chance.
 
     p-values are adjusted for the number of outputs (Benjamini and Hochberg, J. R. Stat. Soc. B 57,
-    289, 1995). Outputs that are constant in the test cells of a fold get NaN. With more than 24
-    outputs, more permutations are used.
+    289, 1995). Outputs that are constant in the test cells of a fold get NaN.
     """
     check_number("point", point, int, 0, len(record.params) - 1)
     Y, names = outputs_of(record, data)
-    n_permutations = min(max(40 * len(names), 999), 4999)  # p is adjusted for the number of outputs
+    n_permutations = min(max(40 * len(names), 999), 4999)  # more, as p is adjusted
     if not has_predictions(record, point) or least_p(record, n_permutations) > LEVEL:
         raise ValueError(
             f"record: to estimate chance, grid point {point} needs saved predictions of more cells"
@@ -93,7 +92,7 @@ def outputs_table(record, data, ridge=None, point=0):
 
 
 def outputs_of(record, data):
-    """Outputs that a record predicts, and their names; `data` may be the record of a fit."""
+    """Outputs that a record predicts, and their names."""
     if isinstance(data, Record):
         name = data.dataset
         outputs = data.outputs
@@ -111,11 +110,9 @@ def outputs_of(record, data):
 def corrected_difference(differences, test_share, n_counted=None):
     """Mean of the differences in the folds, with a corrected 95 % interval.
 
-    `test_share` is the number of test cells divided by the number of training cells. Since folds
-    share training cells, the standard error is computed by `sbnn.metrics.corrected_error`. The
-    interval is based on Student's t distribution with n - 1 degrees of freedom (Nadeau and Bengio
-    2003; for repeated cross-validation, Bouckaert and Frank, PAKDD 2004). n is the number of folds
-    or `n_counted`, if given; see `sbnn.metrics.folds_counted`.
+    `test_share` is the number of test cells per training cell. The interval is that of Student's t
+    with the standard error `sbnn.metrics.corrected_error` (Nadeau and Bengio 2003; for repeated
+    folds, Bouckaert and Frank, PAKDD 2004). n is the number of folds or `n_counted`.
     """
     n = n_counted or len(differences)
     mean = float(np.mean(differences))
@@ -125,19 +122,18 @@ def corrected_difference(differences, test_share, n_counted=None):
 
 
 def _difference_over(folds, differences):
-    """Mean and interval of the differences in `folds`, which may test cells repeatedly."""
     return corrected_difference(differences, share_tested(folds), folds_counted(folds))
 
 
 def difference_with_error(mean, se, n):
-    """A mean difference with its 95 % interval from Student's t, with n - 1 degrees of freedom."""
+    """A mean difference with its 95 % interval from Student's t."""
     half = float(stats.t.ppf(0.975, n - 1)) * se
     p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
 
 
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
-    """Difference in `metric` between grid points of the records `a` and `b` on the same folds."""
+    """Difference in `metric` between two records on the same folds."""
     require_same_folds(a, b)
     differences = a.values[metric][:, points[0]] - b.values[metric][:, points[1]]
     return _difference_over(a.folds, differences)
@@ -155,7 +151,7 @@ def require_same_folds(a, b):
 
 
 def have_same_folds(a, b):
-    """Whether two records have the same training and test cells in every fold."""
+    """Whether two records have the same folds."""
     pairs = zip(chain(*a.folds), chain(*b.folds), strict=False)
     return len(a.folds) == len(b.folds) and all(starmap(np.array_equal, pairs))
 
@@ -175,31 +171,35 @@ def verdict(
     Parameters
     ----------
     record : Record
-        Record returned by `sbnn.cross_validate`.
+        From `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        The cross-validated data, or the record of a fit to these data (see `sbnn.fit_full`).
-        Without data, chance cannot be estimated.
+        The cross-validated data, or a record of `sbnn.fit_full`, to estimate chance.
     ridge : Record, optional
         Cross-validation of ridge with one grid point on the same folds.
     point : int
         Index of the grid point in the record.
     groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell. The sentence contains a warning if folds split groups,
-        since R2 then also reflects the similarity between cells of a donor. The comparison with
-        permuted outputs does not account for this similarity.
+        Donor, batch or date of each cell, for a warning if folds split groups: R2 then also
+        reflects the similarity of their cells, for which permutations do not account.
     curve : Record, optional
-        Record returned by `sbnn.genes_curve` for the same data; the sentence then states whether
-        more genes help. Without a curve, more genes are suggested if ridge on all genes is better.
+        From `sbnn.genes_curve` for the same data, to state whether more genes help.
     n_permutations : int
         Number of permutations of the outputs, at least 19.
 
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd``, the mean and SD of test R2 over the folds; ``permuted_r2``, the mean
-        R2 with permuted outputs; ``p``; ``difference``, the difference from ridge with its
-        corrected interval (None without `ridge` or for a single fold); ``sentence``; and
-        ``better_than_chance``.
+        ``test_r2`` and ``sd``, mean and SD over the folds; ``permuted_r2``, the mean R2 with
+        permuted outputs; ``p``; ``difference`` from ridge with its corrected interval (None for a
+        single fold); ``sentence``; and ``better_than_chance``.
+
+    Examples
+    --------
+    >>> from sbnn import LeaveOneOutRidge, cross_validate, simulate_patchseq, verdict
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
+    >>> verdict(record, data).better_than_chance
+    True
     """
     require(record, "record", ["test_r2"])
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
@@ -229,7 +229,6 @@ def verdict(
 
 
 def _difference_from_ridge(record, ridge, point):
-    """Difference in test R2 from ridge; None for a single fold, which has no interval."""
     require(ridge, "ridge", ["test_r2"])
     require_same_folds(record, ridge)
     differences = pd.Series(record.test_r2[:, point]) - ridge.test_r2[:, 0]  # (n_folds,)
@@ -239,7 +238,6 @@ def _difference_from_ridge(record, ridge, point):
 
 
 def _warning_about_groups(record, groups):
-    """Sentence on the groups of cells that the folds split; empty if there are none."""
     codes = group_codes(groups, "groups", record.values.get("cell_names"))
     split = split_groups(record, codes)
     if not split:
@@ -251,7 +249,7 @@ def _warning_about_groups(record, groups):
 
 
 def _chance(record, data, point, n_permutations):
-    """Mean R2 with permuted outputs, its p, and ""; or NaN, NaN and why they are unknown."""
+    """Mean R2 with permuted outputs, its p, or why they are unknown."""
     if data is None:
         return np.nan, np.nan, "the outputs are not available"
     if least_p(record, n_permutations) > LEVEL:
@@ -264,7 +262,6 @@ def _chance(record, data, point, n_permutations):
 
 
 def _beside_chance(found, why_unknown):
-    """Clause that compares the model with chance."""
     if why_unknown:
         return f"but whether it is better than chance is unknown: {why_unknown}"
     if found.better_than_chance:
@@ -277,7 +274,6 @@ def _beside_chance(found, why_unknown):
 
 
 def _beside_ridge(found, ridge_r2, ridge_p):
-    """Clause that compares the model with ridge; they are not ranked if both are at chance."""
     if found.better_than_chance is False and (ridge_p > LEVEL or ridge_r2 <= 0):
         return f"ridge ({ridge_r2:.3f}) is no better than chance either"
     direction = "above" if found.test_r2 >= ridge_r2 else "below"
@@ -313,7 +309,7 @@ def _genes_of_curve(record, point, curve):
 
 
 def split_groups(record, groups):
-    """Groups that have both training and test cells in at least one fold."""
+    """Groups with training and test cells in a fold."""
     split = set()
     for train, test in record.folds:
         split.update(np.intersect1d(groups[train], groups[test]))

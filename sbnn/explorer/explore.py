@@ -82,6 +82,12 @@ def explore(
     ------
     ValueError
         If a record is of the wrong kind, or of other data or another model.
+
+    Examples
+    --------
+    >>> from sbnn import explore, results
+    >>> fit = results.load("saved_models/simulated/fit_default_2d.pickle")
+    >>> page = explore(fit, path="map.html")
     """
     # missing records are reported before bokeh is loaded
     from sbnn.explorer.columns import page_data

@@ -121,9 +121,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     Examples
     --------
-    >>> from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
+    >>> from sbnn.mechanism_shift import Recipe, SparseShiftVAE, simulate_perturbations
     >>> screen = simulate_perturbations(30, 20, 4, 40, random_state=0)
-    >>> model = SparseShiftVAE(4, random_state=0).fit(screen)
+    >>> quick = Recipe(epochs=2, least_updates=0, updates_per_pair=0)
+    >>> model = SparseShiftVAE(4, recipe=quick, random_state=0).fit(screen)
     >>> model.transform(screen).shape
     (600, 4)
     """

@@ -10,12 +10,12 @@ from sklearn.utils import _safe_indexing
 from sbnn.metrics import smallest_sufficient
 
 AUTO = "auto"
-NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes that are compared
-N_PARTS = 3  # number of held-out parts of the cells on which these numbers are compared
+NUMBERS = (5, 10, 15, 25, 50, 100, 200)  # numbers of genes to compare
+N_PARTS = 3  # held-out parts of the cells on which they are compared
 
 
 def numbers_up_to(n_genes, numbers=NUMBERS):
-    """The `numbers` that are smaller than `n_genes`, or only `n_genes` if no number is smaller."""
+    """The `numbers` below `n_genes`, or only `n_genes` if there are none."""
     smaller = tuple(number for number in numbers if number < n_genes)
     return smaller or (n_genes,)
 
@@ -25,15 +25,13 @@ def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
 
     Parameters
     ----------
-    estimator : SparseBottleneckRegressor, DistilledBottleneckRegressor or another estimator
-        Estimator with the parameter ``n_genes``.
+    estimator : estimator with the parameter ``n_genes``
     X : ndarray or DataFrame, shape (n, p)
     Y : ndarray or DataFrame, shape (n, q) or (n,)
     groups : array-like, shape (n,), optional
         Donor, batch or date of each cell. Groups are not split between held-out parts.
-    numbers : sequence of int, optional
-        Numbers of genes to compare, in ascending order; by default 5, 10, 15, 25, 50, 100 and 200.
-        Only those below p are used.
+    numbers : sequence of int, default=(5, 10, 15, 25, 50, 100, 200)
+        Ascending numbers of genes to compare; only those below p are used.
 
     Returns
     -------
@@ -55,16 +53,12 @@ def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
             model = clone(estimator).set_params(n_genes=number)
             model.fit(_safe_indexing(X, train), _safe_indexing(Y, train))
             r2.loc[number, part] = model.score(_safe_indexing(X, test), _safe_indexing(Y, test))
-    # not corrected for shared training cells, to agree with stored fits
+    # not corrected for shared cells, to agree with stored fits
     return smallest_sufficient(r2.to_numpy().T, numbers), r2
 
 
 class WithNumberChosen(BaseEstimator):
-    """An estimator that chooses its number of genes in a fit if `n_genes` is "auto".
-
-    Everything else is left to the given estimator, so that `genes_curve` can cross-validate numbers
-    of genes and their choice side by side.
-    """
+    """An estimator that chooses its number of genes in a fit if `n_genes` is "auto"."""
 
     def __init__(self, estimator, n_genes=AUTO):
         self.estimator = estimator
@@ -76,13 +70,13 @@ class WithNumberChosen(BaseEstimator):
         return clone(self.estimator).set_params(n_genes=self.n_genes)
 
     def for_genes(self, names, kept=None):
-        """A copy for `cross_validate` whose estimator is made for the genes of the fit."""
+        """As `BottleneckRegressor.for_genes`."""
         if not hasattr(self.estimator, "for_genes"):
             return self
         return type(self)(self.estimator.for_genes(names, kept), self.n_genes)
 
     def fit(self, X, Y, eval_set=None):
-        """Choose the number of genes on parts of the cells; then fit all cells with this number."""
+        """Choose the number of genes on parts of the cells, then fit all cells."""
         number = self.n_genes
         if number == AUTO:
             number, self.number_curve_ = choose_n_genes(self.estimator, X, Y)
@@ -94,7 +88,7 @@ class WithNumberChosen(BaseEstimator):
         return self
 
     def __getattr__(self, name):
-        # reached only for names that this class does not have, such as predict or history_
+        # for names that this class does not have, such as predict or history_
         if name.startswith("__") or "model_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no {name!r} before fit")
         return getattr(self.model_, name)

@@ -1,7 +1,6 @@
 """Linear baselines: ridge and reduced-rank regression.
 
-The models centre X and Y and work in float64. They do not scale their input, so z-score genes and
-outputs beforehand.
+The models centre X and Y, but do not scale them, so z-score genes and outputs beforehand.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def kept_genes(model):
-    """Positions of the genes that a fitted model uses, by default all genes."""
+    """Positions of the genes that a fitted model uses."""
     check_is_fitted(model)
     if hasattr(model, "get_support"):
         return np.flatnonzero(model.get_support())
@@ -40,7 +39,7 @@ def kept_genes(model):
 
 
 class GeneSelectionMixin:
-    """Gives access to the genes that a fitted model uses; a model has ``_support_mask()``."""
+    """Access to the genes of a fitted model that has ``_support_mask()``."""
 
     def get_support(self, indices: bool = False) -> np.ndarray:
         """Genes that the model uses: a boolean mask, (p,), or, with `indices`, sorted positions."""
@@ -49,10 +48,7 @@ class GeneSelectionMixin:
         return np.flatnonzero(mask) if check_flag("indices", indices) else mask
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Names of the genes that the model uses, in the order of X.
-
-        If ``fit`` had no names, they are taken from `input_features`.
-        """
+        """Names of the genes that the model uses, of `input_features` if ``fit`` had none."""
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
@@ -61,33 +57,29 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True  # converted to a dense array on input
+        tags.input_tags.sparse = True
         return tags
 
     def _validate(self, X, y):
-        """Check X and y and store their means; return both centred, (n, p) and (n, q)."""
+        """Store the means of X and y; return both centred, (n, p) and (n, q)."""
         X, Y = to_be_fitted(self, X, y)
         self.y_mean_ = Y.mean(axis=0)
-        # Column-major order, because the solvers read and select single genes.
+        # column-major, as the solvers select genes
         return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
 
     def _store_coef(self, coef):
-        """Store the intercept and the coefficients, (q, p), or (p,) for a one-dimensional y."""
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
     def predict(self, X: Expression) -> np.ndarray:
-        """Predict outputs of shape (n, q), or (n,) for a one-dimensional y.
-
-        X is as in `SparseBottleneckRegressor.predict`.
-        """
+        """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
         check_is_fitted(self)
         X = new_cells(self, X, needed=kept_genes(self))
         with reproducible():
             return X @ self.coef_.T + self.intercept_
 
     def score(self, X: Expression, y: Outputs | None = None) -> float:
-        """Pooled R2 relative to the training means, as `sbnn.metrics.pooled_r2`."""
+        """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
         check_is_fitted(self)
         X, Y = two_tables(X, y)
         return pooled_r2(Y, self.predict(X), self.y_mean_)
@@ -96,14 +88,13 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 class LeaveOneOutRidge(LinearRegressor):
     """Ridge regression on all genes; leave-one-out cross-validation chooses the penalty.
 
-    This is scikit-learn's ``RidgeCV`` with a grid of penalties suited to z-scored expression.
+    This is scikit-learn's ``RidgeCV`` with penalties suited to z-scored expression.
 
     Parameters
     ----------
     alphas : array-like, shape (n_alphas,), default=four per decade from 1 to 10^6
-        Penalties to choose from. The objective is ``|Y - X B|^2 + alpha |B|^2``, as in
-        scikit-learn. Since the error is a sum over the n cells, ``alpha`` corresponds to ``alpha /
-        n`` in the reduced-rank models.
+        Penalties to choose from, in ``|Y - X B|^2 + alpha |B|^2``. This error is a sum over the n
+        cells, so ``alpha`` corresponds to ``alpha / n`` in the reduced-rank models.
 
     Attributes
     ----------
@@ -114,6 +105,16 @@ class LeaveOneOutRidge(LinearRegressor):
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.
+
+    Examples
+    --------
+    >>> from scipy.stats import zscore
+    >>> from sbnn import LeaveOneOutRidge, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> X, Y = zscore(data.X), zscore(data.obsm["outputs"])
+    >>> model = LeaveOneOutRidge().fit(X, Y)
+    >>> round(model.alpha_), model.predict(X).shape
+    (100, (100, 16))
     """
 
     def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
@@ -126,26 +127,24 @@ class LeaveOneOutRidge(LinearRegressor):
         for alpha in alphas.tolist():
             check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, X, y)
-        # "auto" would choose "eigen", which is four times slower if there are about as many cells
-        # as genes.
+        # "auto" would choose "eigen", four times slower with about as many cells as genes
         with reproducible():
             ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = Y.mean(axis=0)
-        # RidgeCV returns one dimension for a single column
         self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)
         self.intercept_ = ridge.intercept_
         return self
 
 
 class LatentMixin(SetOutputMixin):
-    """A regressor with a latent space, into which ``transform`` maps cells.
+    """A regressor whose ``transform`` maps cells to a latent space.
 
-    The columns of a DataFrame are ``sbnn_1``, ``sbnn_2`` and so on (see ``set_output``).
+    With ``set_output``, the columns are named ``sbnn_1``, ``sbnn_2`` and so on.
     """
 
-    # Not a TransformerMixin, which would name the columns of `transform` after genes.
+    # a TransformerMixin would name the columns of `transform` after genes
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -155,11 +154,10 @@ class LatentMixin(SetOutputMixin):
     def fit_transform(
         self, X: Expression, y: Outputs | None = None, **options: object
     ) -> np.ndarray | pd.DataFrame:
-        """Fit the model and map the training cells to the latent space; see `fit`."""
+        """Fit the model and map the training cells; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
     def _named(self, latent, X):
-        """Latent coordinates of the cells of X, as a DataFrame if ``set_output`` asks for one."""
         if not self._gives_frames():
             return latent
         _, _, cells, _ = opened(X)
@@ -169,12 +167,11 @@ class LatentMixin(SetOutputMixin):
 class LatentRegressor(LatentMixin, LinearRegressor):
     """Reduced-rank model Y = X W V' with encoder W, (p, rank), and orthonormal V, (q, rank).
 
-    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)``, which is called
-    with decreasing penalties and yields the arguments of ``_store`` for each penalty.
+    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)`` of arguments of
+    ``_store``.
     """
 
-    # The parameter that `fit_path` varies. Cross-validation uses `fit_path`, which costs much less
-    # than separate fits.
+    # the parameter that `fit_path` varies in a cross-validation
     path_parameter = "alpha"
 
     def _validate(self, X, y):
@@ -193,8 +190,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
     def fit_path(self, X: Expression, y: Outputs, alphas: ArrayLike) -> list[Self]:
         """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
 
-        Each fit starts from the one before and is computed only when the iterator needs it. If the
-        penalties decrease, all fits together take little longer than the slowest fit.
+        Each fit is computed when needed and starts from the one before, so decrease the penalties.
         """
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
@@ -214,7 +210,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         return self
 
     def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
-        """Map cells to latent coordinates, (n, rank), with the training mean at the origin."""
+        """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
         check_is_fitted(self)
         centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
         with reproducible():
@@ -225,11 +221,9 @@ class LatentRegressor(LatentMixin, LinearRegressor):
 class ReducedRankRegression(LatentRegressor):
     """Least squares (or ridge) regression of bounded rank: a linear bottleneck on all genes.
 
-    Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W of shape (p, rank) and
-    the orthonormal decoder V of shape (q, rank), where X and Y are centred. The solution has a
-    closed form (Izenman 1975; with the penalty, Mukherjee and Zhu 2011) and is computed from a
-    singular value decomposition of X rather than of X'X. With ``alpha=0`` and more genes than
-    cells, this is the minimum-norm solution.
+    Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W, (p, rank), and the
+    orthonormal decoder V, (q, rank), for centred X and Y, in closed form [1]_ [2]_. With
+    ``alpha=0`` and more genes than cells, this is the minimum-norm solution.
 
     Parameters
     ----------
@@ -243,8 +237,7 @@ class ReducedRankRegression(LatentRegressor):
     encoder_ : ndarray, shape (p, rank)
         Encoder W with columns sorted by decreasing explained variance.
     decoder_ : ndarray, shape (q, rank)
-        Decoder V with orthonormal columns; the entry of largest magnitude in each column is
-        positive.
+        Decoder V with orthonormal columns; the largest entry of each column is positive.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
@@ -252,9 +245,17 @@ class ReducedRankRegression(LatentRegressor):
 
     References
     ----------
-    Izenman, "Reduced-rank regression for the multivariate linear model", J. Multivariate Analysis
-    5, 1975. Mukherjee and Zhu, "Reduced rank ridge regression and its kernel extensions", Stat.
-    Anal. Data Min. 4, 2011.
+    .. [1] Izenman, J. Multivariate Analysis 5, 1975.
+    .. [2] Mukherjee and Zhu, Stat. Anal. Data Min. 4, 2011.
+
+    Examples
+    --------
+    >>> from scipy.stats import zscore
+    >>> from sbnn import ReducedRankRegression, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> X, Y = zscore(data.X), zscore(data.obsm["outputs"])
+    >>> ReducedRankRegression(rank=2, alpha=1.0).fit_transform(X, Y).shape
+    (100, 2)
     """
 
     def __init__(self, rank: int = 2, alpha: float = 0.0) -> None:
@@ -266,11 +267,10 @@ class ReducedRankRegression(LatentRegressor):
 
 
 def ridge_reduced_rank(X, Y, rank, alphas):
-    """Yield the closed-form encoder, (p, rank), and decoder, (q, rank), for each penalty."""
-    # The penalty is equivalent to additional cells in a least-squares problem, which regresses [Y;
-    # 0] on [X; sqrt(n alpha) 1]. In the solution of this problem, the decoder contains the first
-    # right singular vectors of the outputs that ridge regression predicts for the measured and
-    # additional cells, and the encoder is the ridge solution times the decoder.
+    """Yield the encoder, (p, rank), and decoder, (q, rank), for each penalty."""
+    # The penalty acts like additional cells: [Y; 0] is regressed on [X; sqrt(n alpha) 1]. The
+    # decoder contains the first right singular vectors of the predictions of ridge regression for
+    # all these cells, and the encoder is the ridge solution times the decoder.
     n = len(X)
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
@@ -279,7 +279,7 @@ def ridge_reduced_rank(X, Y, rank, alphas):
     projected = left[:, kept].T @ Y  # shape (k, q)
     for alpha in alphas:
         penalised = spread**2 + n * alpha
-        # Shape (k, q), with the same Gram matrix as the predicted outputs of all these cells.
+        # has the Gram matrix of the predictions for all these cells; shape (k, q)
         fitted = (spread / np.sqrt(penalised))[:, None] * projected
         _, _, directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)
         decoder = directions[:rank].T
@@ -288,7 +288,6 @@ def ridge_reduced_rank(X, Y, rank, alphas):
 
 
 def with_positive_peaks(encoder, decoder):
-    """Flip latent variables so that the largest entry of each decoder column is positive."""
-    # The sign of singular vectors is arbitrary.
+    """Make the largest entry of each decoder column positive."""
     decoder, flipped = svd_flip(decoder, encoder.T)
     return flipped.T, decoder

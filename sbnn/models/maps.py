@@ -6,7 +6,7 @@ from sbnn.errors import require
 
 
 def embed(latent, seed=0):
-    """Two coordinates per cell, (n, 2): the latent space itself or, if it is wider, its t-SNE."""
+    """Two coordinates per cell, (n, 2): the latent space or, if it is wider, its t-SNE."""
     n, d = latent.shape
     if d <= 2:
         return np.column_stack([latent, np.zeros((n, 2 - d))])
@@ -14,8 +14,7 @@ def embed(latent, seed=0):
     from openTSNE import TSNE  # slower to import than all other packages
 
     perplexity = min(30, (n - 1) / 3)
-    # Use exact neighbours, since the approximate index depends on the instruction set of the
-    # machine.
+    # approximate neighbours depend on the instruction set of the machine
     tsne = TSNE(
         perplexity=perplexity, initialization="pca", neighbors="exact", n_jobs=1, random_state=seed
     )

@@ -1,26 +1,24 @@
-"""Pruning scores of weights or genes, computed from their size and prior knowledge.
+"""Pruning scores of weights or genes, mixed from their size and prior knowledge as in DASH.
 
-Size and prior knowledge are mixed as in DASH (Hossain et al., "Pruning neural network models for
-gene regulatory dynamics using data and domain knowledge", NeurIPS 2024, arXiv 2403.04805, section
-3). The functions do not depend on the type of network.
+Hossain et al., NeurIPS 2024, arXiv 2403.04805, section 3.
 """
 
 import torch
 
 
 def shared(size):
-    """Divide nonnegative sizes by their sum; if all are zero, return them unchanged."""
+    """Nonnegative sizes divided by their sum, unless all are zero."""
     total = size.sum()
     return size / total if total > 0 else size
 
 
 def mixed(from_prior, size, influence):
-    """Compute ``l * prior + (1 - l) * size`` for influence l; with l = 0, this is the size."""
+    """``l * prior + (1 - l) * size`` for influence l."""
     return influence * from_prior + (1 - influence) * size
 
 
 def keep_largest(scores, mask, n_kept, size=None):
-    """Mask of the `n_kept` largest scores in `mask`; ties go to the larger `size`, if given."""
+    """Mask of the `n_kept` largest scores in `mask`; ties go to the larger `size`."""
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
     ranked = torch.arange(mask.numel())
     if size is not None:

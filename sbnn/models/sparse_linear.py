@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-# For fixed V, the W-step of sparse reduced-rank regression is a convex elastic net. With the group
-# penalty, this problem is solved by scikit-learn's coordinate descent
-# (``benchmarks/linear_solvers.py`` compares it with skglm and adelie). This is fast because the
-# problems are small: they contain only a working set of genes, whose expression matrix is replaced
-# by its triangular factor, with one row per gene instead of one per cell. If the working set has
-# more genes than there are cells, coordinate descent would need thousands of passes, so it starts
-# from a solution found by Newton's method. With the element-wise penalty, each column of W is a
-# separate problem, which glmnet solves.
+# For fixed V, W solves a convex elastic net. With the group penalty, scikit-learn's coordinate
+# descent solves it (``benchmarks/linear_solvers.py`` compares skglm and adelie) for a working set
+# of genes, whose expression is replaced by its triangular factor, with one row per gene instead of
+# one per cell. With more genes than cells, coordinate descent would need thousands of passes, so it
+# starts from the solution of Newton's method. With the element-wise penalty, glmnet solves a
+# separate problem for each column of W.
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
@@ -24,10 +22,8 @@ from sbnn.models.linear import (
     with_positive_peaks,
 )
 
-# Weight of the previous decoder in the V-step, relative to the data. The weight is too small to
-# affect decoder columns that the data determine. The column of a latent variable without genes is
-# not determined by the data; this weight keeps the column as it was, so that genes can still be
-# added to the latent variable.
+# Weight of the previous decoder in the V-step, relative to the data: it only keeps the column of a
+# latent variable without genes as it was, so that genes can still be added.
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
 # relative to the diagonal of the Hessian, which is singular if two genes are equal
@@ -38,11 +34,9 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the
-    encoder W of shape (p, rank) and the orthonormal decoder V of shape (q, rank), where X and Y are
-    centred (Kobak et al. 2021). Depending on `penalty`, P is the sum of the 2-norms of the rows of
-    W (one row per gene), or the sum of the absolute values of all entries of W. W and V are
-    optimised in turn until they reach a stationary point. V is initialised with the first right
-    singular vectors of X'Y.
+    encoder W, (p, rank), and the orthonormal decoder V, (q, rank), for centred X and Y [1]_. P is
+    the sum of the 2-norms of the rows of W (one per gene), or of the absolute values of its entries
+    [2]_. W and V are optimised in turn until they reach a stationary point.
 
     Parameters
     ----------
@@ -51,41 +45,43 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     alpha : float, default=1.0
         Strength of the penalty. 0 gives `ReducedRankRegression`, which selects all genes.
     l1_ratio : float, default=1.0
-        Share of the sparse penalty in the total penalty, from 0 to 1. With 0, only the ridge
-        penalty remains, as in `ReducedRankRegression`.
+        Share of the sparse penalty in the total penalty; with 0, only the ridge penalty remains.
     relaxed : bool, default=True
-        Refit the selected genes without the sparse penalty, by ridge-penalised reduced-rank
-        regression with the same ``alpha``. This undoes most of the shrinkage.
+        Refit the selected genes without the sparse penalty, by `ReducedRankRegression` with the
+        same ``alpha``. This undoes most of the shrinkage.
     penalty : {"group", "element"}, default="group"
-        With "group", whole rows of W become zero; with "element", single entries of W become zero.
+        Whether whole rows of W become zero, or single entries.
     max_iter : int, default=1000
         Maximum number of alternations between W and V.
     tol : float, default=1e-6
-        The alternation stops when the change of the decoder (root mean square over its columns) is
-        at most `tol`.
+        Change of the decoder (root mean square over its columns) at which the alternation stops.
 
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
         Encoder W with zero rows for genes that were not selected; latent variables are sorted by
         decreasing variance.
-    decoder_ : ndarray, shape (q, rank)
-        Decoder V with orthonormal columns; the entry of largest magnitude in each column is
-        positive.
+    decoder_, coef_, intercept_, x_mean_, y_mean_
+        As in `ReducedRankRegression`.
     objective_ : ndarray, shape (iterations,)
         Objective after every W-step, before the relaxed refit.
     n_iter_ : int
         Number of alternations; 1 if the solution has a closed form.
-    coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
-        ``coef_ = decoder_ @ encoder_.T``.
-    x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
-        Training means.
 
     References
     ----------
-    Kobak, Bernaerts, Weis, Scala, Tolias and Berens, "Sparse reduced-rank regression for
-    exploratory visualisation of paired multivariate data", J. R. Stat. Soc. C 70, 2021. Chen and
-    Huang, J. Am. Stat. Assoc. 107, 2012.
+    .. [1] Kobak, Bernaerts, Weis, Scala, Tolias and Berens, J. R. Stat. Soc. C 70, 2021.
+    .. [2] Chen and Huang, J. Am. Stat. Assoc. 107, 2012.
+
+    Examples
+    --------
+    >>> from scipy.stats import zscore
+    >>> from sbnn import SparseReducedRankRegression, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> X, Y = zscore(data.X), zscore(data.obsm["outputs"])
+    >>> model = SparseReducedRankRegression(rank=2, alpha=1.3).fit(X, Y)
+    >>> data.var_names[model.get_support()].tolist()
+    ['gene06', 'gene42', 'gene56']
     """
 
     _parameter_constraints = {"relaxed": ["boolean"], "penalty": [StrOptions({"group", "element"})]}
@@ -116,9 +112,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
-        # The fit for every penalty starts from this decoder instead of the previous solution, since
-        # the problem in (W, V) is not convex and a path could otherwise end in a different optimum
-        # than a single fit. The W-step is convex and can start anywhere.
+        # Every fit starts from this decoder, not from the previous solution: the problem in (W, V)
+        # is not convex, and a path could end in another optimum than a single fit.
         _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
         first = directions[: self.rank].T
         step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
@@ -143,7 +138,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         return super()._store(encoder, decoder)
 
     def _alternate(self, step, Y, encoder, decoder, alpha):
-        """Alternate until V hardly changes; return W, the V that it belongs to, and objectives."""
+        """Alternate until V hardly changes; return W, its V, and objectives."""
         objective = []
         for _ in range(self.max_iter):
             encoder = step(Y @ decoder, encoder, alpha)
@@ -162,7 +157,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         return encoder, last, objective
 
     def _finished(self, X, Y, encoder, decoder, alpha):
-        """Refit the selected genes if `relaxed`, or else rotate the solution to a unique form."""
+        """Refit the selected genes if `relaxed`, or else rotate to a unique form."""
         selected = encoder.any(axis=1)
         some = X[:, selected]
         if self.relaxed and selected.any():
@@ -170,9 +165,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
             encoder = np.zeros_like(encoder)
             encoder[selected] = refit
             return encoder, decoder
-        # The fit and the group penalty are invariant to rotations of the latent space, whereas the
-        # element-wise penalty is invariant only to permutations and sign changes of the latent
-        # variables.
+        # Rotations leave the fit and the group penalty unchanged; the element-wise penalty allows
+        # only permutations and sign changes.
         latent = some @ encoder[selected]
         covariance = latent.T @ latent
         if self.penalty == "element":
@@ -213,16 +207,14 @@ class _EncoderStep:
             self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
-        """Gradient norm of each gene, (p,); genes above the sparse penalty need to be added."""
+        """Gradient norm of each gene, (p,)."""
         return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
-        """X W, computed from the few nonzero rows of W."""
         used = encoder.any(axis=1)
         return self.X[:, used] @ encoder[used]
 
     def objective(self, Y, encoder, decoder, alpha):
-        """Value of the objective for an encoder and a decoder."""
         residual = Y - self.latent(encoder) @ decoder.T
         error = (residual**2).sum() / (2 * len(Y))
         sparse = self.penalty.value(encoder)
@@ -232,7 +224,7 @@ class _EncoderStep:
 
 
 class _RowPenalty:
-    """Sum of the 2-norms of the rows of W; a gene is selected for all latent variables."""
+    """Sum of the 2-norms of the rows of W."""
 
     def value(self, encoder):
         return np.linalg.norm(encoder, axis=1).sum()
@@ -241,9 +233,8 @@ class _RowPenalty:
         return np.linalg.norm(gradient, axis=1)
 
     def prepare(self, X):
-        # Rotating X and Z in the space of cells preserves squared errors and leaves only the first
-        # rows of X nonzero. The scale is needed because the objective of the solver is a mean over
-        # cells.
+        # Rotations in the space of cells preserve squared errors. The scale is needed because the
+        # solver's objective is a mean over cells.
         orthogonal, triangular = qr(X, mode="economic")
         scale = np.sqrt(len(triangular) / len(X))
         return scale * orthogonal, np.asfortranarray(scale * triangular)
@@ -253,7 +244,6 @@ class _RowPenalty:
         Z = orthogonal.T @ Z
         n, p = triangular.shape
         if n < p:
-            # With more genes than cells, enet_path only verifies this start.
             start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
         alpha = sparse + ridge
         start = np.asfortranarray(start.T)
@@ -263,7 +253,7 @@ class _RowPenalty:
             l1_ratio=sparse / alpha,
             alphas=[alpha],
             coef_init=start,
-            # The tolerance applies to a duality gap, which is quadratic in the error of W.
+            # applies to a duality gap, which is quadratic in the error of W
             tol=tol**2,
             max_iter=100_000,
             check_input=False,
@@ -272,7 +262,7 @@ class _RowPenalty:
 
 
 class _EntryPenalty:
-    """Sum of the absolute values of W; genes are selected separately for each latent variable."""
+    """Sum of the absolute values of W."""
 
     def value(self, encoder):
         return np.abs(encoder).sum()
@@ -284,8 +274,7 @@ class _EntryPenalty:
         return X
 
     def solve(self, problem, Z, start, sparse, ridge, tol):
-        # glmnet compares the tolerance with a squared step, and steps become small long before the
-        # gradient does.
+        # glmnet compares it with a squared step, and steps become small before the gradient does
         tol = tol**3
         columns = [glmnet_elastic_net(problem, z, sparse, ridge, tol) for z in Z.T]
         return np.column_stack(columns)
@@ -296,12 +285,11 @@ _PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
-    # This function is used if there are more genes than cells. A norm is a minimum over quadratics:
-    # |w| is the minimum of (|w|^2 / g + g) / 2 for g >= 0. For fixed g, W is the solution of a
-    # ridge regression, which can be solved in closed form with an n x n matrix. What remains is a
-    # smooth convex problem with one nonnegative variable per gene (Bach et al., Found. Trends Mach.
-    # Learn. 4, 2012, section 5). A few projected Newton steps solve this problem to full precision
-    # (Bertsekas, SIAM J. Control Optim. 20, 1982).
+    # For more genes than cells. |w| is the minimum of (|w|^2 / g + g) / 2 over g >= 0. For fixed g,
+    # W is the solution of a ridge regression with an n x n matrix. What remains is a smooth convex
+    # problem with one nonnegative variable per gene (Bach et al., Found. Trends Mach. Learn. 4,
+    # 2012, section 5), which a few projected Newton steps solve to full precision (Bertsekas, SIAM
+    # J. Control Optim. 20, 1982).
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
     for _ in range(_MOST_NEWTON_STEPS):
@@ -321,10 +309,9 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 
 def _damped_step(point, gradient, free, least):
-    """Newton step in the free norms, damped until the objective decreases; also the damping."""
-    # The Newton step can be too long if the Hessian is nearly singular, and can fail to descend if
-    # the step is cut off at the bound. With more damping, the step becomes a short step along the
-    # negative gradient, which always descends.
+    """Newton step in the free norms, damped until the objective decreases."""
+    # A step can be too long if the Hessian is nearly singular, and can fail to descend if it is cut
+    # off at the bound. With more damping, it becomes a short gradient step, which always descends.
     hessian = point.hessian(free)
     scale = np.diag(hessian) + _LEAST_DAMPING * np.trace(hessian)
     rounding = 10 * np.finfo(float).eps * point.value
@@ -344,7 +331,7 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """Minimum of the objective over W for given row norms, (p,), and its derivatives by them."""
+    """Minimum of the objective over W for given row norms, (p,), and its derivatives."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X = X
@@ -353,7 +340,6 @@ class _Point:
         self.ridge = ridge
         self.norms = norms
         n = len(X)
-        # weights of the rows in the ridge regression
         self.weights = norms / (sparse + ridge * norms)
         used = np.flatnonzero(norms)
         some = X[:, used]
@@ -365,11 +351,9 @@ class _Point:
         self.value = error + sparse / 2 * norms.sum()
 
     def encoder(self):
-        """Encoder W of shape (p, r)."""
         return self.weights[:, None] * (self.X.T @ self.residual) / len(self.X)
 
     def gradient(self):
-        """Gradient with respect to the norms, shape (p,)."""
         self.slopes = self.X.T @ self.residual
         # derivatives of the weights with respect to the norms
         self.totals = self.sparse + self.ridge * self.norms
@@ -379,7 +363,7 @@ class _Point:
         return self.sparse / 2 - self.rates * self.pulls
 
     def hessian(self, free):
-        """Hessian with respect to the norms of the rows `free`; call `gradient` first."""
+        """Hessian by the norms of the rows `free`; needs a call of `gradient`."""
         X = self.X[:, free]
         slopes = self.slopes[free]
         rates = self.rates[free]
@@ -395,8 +379,7 @@ def glmnet_elastic_net(X, y, sparse, ridge, tol):
     size = np.sqrt(np.mean(y**2))
     if size == 0:
         return np.zeros(X.shape[1])
-    # glmnet divides y by its root mean square before it applies the penalty. This leaves the lasso
-    # penalty unchanged and divides the ridge penalty by the root mean square.
+    # glmnet divides y by its root mean square first, which divides the ridge penalty as well
     strength = sparse + ridge * size
     require("glmnet")
     from glmnet import ElasticNet

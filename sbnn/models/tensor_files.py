@@ -1,4 +1,4 @@
-"""Safetensors files with a header and a checksum; reading them runs no code."""
+"""Safetensors files with a header and a checksum."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ UNSET = "0" * 64  # stands in the header while the checksum is computed
 
 
 def write_tensors(path, form, header, tensors, default=None):
-    """Write tensors and a header, a dict that `default` helps to convert to JSON."""
+    """Write tensors and a header; `default` helps to convert it to JSON."""
     header = {"format": form, "sha256": UNSET, "versions": library_versions(), **header}
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     content = save(tensors, {"sbnn": json.dumps(header, default=default)})
@@ -21,7 +21,7 @@ def write_tensors(path, form, header, tensors, default=None):
 
 
 def read_tensors(content, form):
-    """Read the header and tensors of a file, and compare its content with the checksum."""
+    """Read the header and tensors of a file, and verify its checksum."""
     tensors = load(content)
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
@@ -34,12 +34,12 @@ def read_tensors(content, form):
 
 
 def sealed(content, old=UNSET):
-    """Replace the checksum `old` by the SHA-256 of the file with zeros in its place."""
+    """Replace the checksum `old` by that of the file with zeros in its place."""
     blank = content.replace(old.encode(), UNSET.encode(), 1)
     return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
 
 
 def require(condition, message):
-    """Raise a ValueError with this message unless a condition holds."""
+    """Raise a ValueError unless a condition holds."""
     if not condition:
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""Figures drawn from saved records alone; each function takes records and returns a Figure."""
+"""Figures drawn from saved records or tables; most functions return a Figure."""
 
 import importlib
 

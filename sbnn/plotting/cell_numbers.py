@@ -1,4 +1,4 @@
-"""Numbers of cells: in families, and left out."""
+"""Numbers of cells."""
 
 from __future__ import annotations
 
@@ -21,11 +21,17 @@ def family_sizes(cells: pd.DataFrame) -> Figure:
     Parameters
     ----------
     cells : DataFrame, shape (n, k)
-        Labels of the cells, with the columns ``family`` and ``type``.
+        With the columns ``family`` and ``type``.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.family_sizes(data.obs)
     """
     of_family = cells.groupby("family", observed=True)["type"].agg(["count", "nunique"])
     of_family = of_family.sort_values("count", ascending=False).head(10)
@@ -46,11 +52,16 @@ def cells_left_out(dropped: pd.Series, n_used: int) -> Figure:
     dropped : Series
         Number of cells by reason.
     n_used : int
-        Number of cells that are used.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sbnn import plotting
+    >>> figure = plotting.cells_left_out(pd.Series({"no RNA": 20, "no type": 103}), 1213)
     """
     names = ["used", *dropped.index]
     figure, ax = new_panels(0.5 + 0.25 * len(names), 1, 1)

@@ -1,4 +1,4 @@
-"""Appearance of cells: published colours, or colours and shapes safe for colour-blind readers."""
+"""Appearance of cells: published colours, or colours and shapes that are safe."""
 
 from itertools import product
 
@@ -14,37 +14,35 @@ from sbnn.plotting.colors import MOST_GROUPS, listed
 from sbnn.plotting.common import MARGIN, WIDTH
 from sbnn.plotting.labels import HALO, place_names, shortened_apart
 
-# side of the inset as a share of the side of the map, and magnification inside the inset
+# side of the inset relative to that of the map, and its magnification
 INSET, ENLARGED = 0.3, 2.5
 # there is some space next to the panel
 SIDES = (-0.1, 1.1 - INSET)
 CORNERS = np.array(list(product(SIDES, (0, 1 - INSET))))
-# largest number of cells drawn as vectors in a PDF; more are drawn as an image to save space
+# more cells are drawn as an image in a PDF, to save space
 MOST_SHAPES = 5000
-# if one family has more than this share of the busiest part, an inset would show nothing new
+# with a larger share of one family, an inset would show nothing new
 MIXED = 0.8
-AROUND = 9  # number of cells around a name whose families are compared with the name
-LETTERS = 18  # maximum length of a name on the map
-NOTE = {"fontsize": 5, "color": "0.45"}  # small print
+AROUND = 9  # cells around a name whose families are compared with it
+LETTERS = 18  # of a name on the map
+NOTE = {"fontsize": 5, "color": "0.45"}
 
 
 def draw_cells(ax, xy, colors, markers, size):
-    """Draw cells as small filled shapes in random order, so that no group lies on top."""
+    """Draw cells in random order, so that no group lies on top."""
     order = np.random.default_rng(0).permutation(len(xy))
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=markers[0])
     kinds, codes = np.unique(markers[order], return_inverse=True)
     if len(kinds) > 1:
-        # Each cell is a separate path, since a collection for each shape would put one group on top
-        # of another.
+        # a collection for each shape would put one group on top of another
         own = [MarkerStyle(kind) for kind in kinds]
         shapes = [marker.get_path().transformed(marker.get_transform()) for marker in own]
         dots.set_paths([shapes[code] for code in codes])
-    # as vectors, each path would be defined separately in a PDF
     dots.set_rasterized(len(xy) > MOST_SHAPES or len(kinds) > 1)
 
 
 def draw_cloud(ax, groups, xy, note, size, inset=False):
-    """Draw all cells, outlying ones at the edge, with names of families and a note below."""
+    """Draw all cells, names of families and a note."""
     draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
     ax.text(0.5, -0.01, note, transform=ax.transAxes, ha="center", va="top", **NOTE)
     if inset:
@@ -53,18 +51,17 @@ def draw_cloud(ax, groups, xy, note, size, inset=False):
 
 
 def draw_crowd(ax, xy, groups):
-    """Enlarge the busiest part of the map in the emptiest corner, if that shows something new."""
+    """Enlarge the busiest part of the map in an empty corner."""
     half = INSET / ENLARGED / 2
     n = len(xy)
     sample = slice(None, None, max(n // 1500, 1))
     families = pd.get_dummies(groups.families).to_numpy(float)  # (n_cells, n_families)
     close = cdist(xy[sample], xy[sample], "chebyshev") <= half
-    # The square root favours places where families meet.
+    # the square root favours places where families meet
     middle = xy[sample][np.sqrt(close @ families[sample]).sum(1).argmax()]
     near = (np.abs(xy - middle) <= half).all(1)
     beyond = xy - CORNERS[:, np.newaxis]  # (n_corners, n_cells, 2)
     hidden = ((beyond >= 0) & (beyond <= INSET)).all(2).sum(1)
-    # few cells, hidden cells, or a single colour
     few = near.sum() < 0.1 * n
     if few or hidden.min() > 0.005 * n or families[near].mean(0).max() > MIXED:
         return
@@ -78,7 +75,7 @@ def draw_crowd(ax, xy, groups):
 
 
 def name_families(ax, groups, xy):
-    """Write the name of each family where its cells are dense and not mixed with others."""
+    """Write the name of each family where its cells are dense."""
     families = groups.families
     known = groups.table.index.drop(UNKNOWN, errors="ignore")
     if not 2 <= len(known) <= MOST_GROUPS:
@@ -90,19 +87,15 @@ def name_families(ax, groups, xy):
     for family, peak, note in zip(known, peaks, notes, strict=True):
         box = note.get_window_extent()
         _, near = pixels.query((box.min + box.max) / 2, k=min(AROUND, len(xy)))
-        # the name would seem to belong to its neighbours
+        # else the name would seem to belong to its neighbours
         if (families[near] == family).mean() < 0.5:
             box = box.transformed(ax.transData.inverted())
             line = np.array([peak, np.clip(peak, box.min, box.max)])
-            # below the names
             ax.plot(*line.T, color="0.15", lw=0.6, zorder=2.5, path_effects=HALO)
 
 
 def family_centre(xy, own):
-    """Position of the cell of a family whose surroundings are dense and belong to the family.
-
-    Squared purity times the square root of the local density is largest there.
-    """
+    """Position of the cell of a family with the purest and densest surroundings."""
     cells = xy[own]
     k = max(len(cells) // 3, 1)
     distances, _ = cKDTree(cells).query(cells, k=range(1, k + 1))
@@ -113,7 +106,7 @@ def family_centre(xy, own):
 
 
 def legend_entries(table):
-    """Legend entries such as "Pvalb (286)" of `Groups.table`; the rarest of many share one."""
+    """Legend entries such as "Pvalb (286)"."""
     shown = listed(table)
     names = shortened_apart(shown.index)
     looks = list(shown[["count", "color", "marker"]].itertuples(index=False))
@@ -130,10 +123,7 @@ def legend_entries(table):
 
 
 def draw_legend(figure, table, title, width=WIDTH - 2 * MARGIN):
-    """Draw the legend of the groups at the lower left, in as many columns as fit into `width`.
-
-    Returns the legend and its height; all lengths are in inches.
-    """
+    """Draw the legend of the groups; return it and its height."""
     entries = legend_entries(table)
     place = {"loc": "lower left", "bbox_to_anchor": (MARGIN / WIDTH, 0), "alignment": "left"}
     place |= {"handletextpad": 0.1, "handlelength": 1.2, "handles": entries}

@@ -1,4 +1,4 @@
-"""All colours of the figures: models, families and types of cells, and numbered items."""
+"""All colours of the figures."""
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,10 @@ from sbnn.results import Record, require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
-# These colours stand for the same kinds of models in every figure: the two protocols of the
-# network, sparse linear models, and models that use all genes. Bottleneck widths and ranks are
-# distinguished by line styles and markers.
+# the same in every figure; widths and ranks have line styles and markers
 MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
-SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 distinct pairs
-MOST_GROUPS = 24  # largest number of groups in a legend
+SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 pairs
+MOST_GROUPS = 24  # in a legend
 
 
 def shades(color, n):
@@ -26,7 +24,7 @@ def shades(color, n):
 
 
 def paler(color):
-    """A paler version of a colour, for the second of two lines that belong to one model."""
+    """A paler version of a colour."""
     return _mixed(color, "white", 0.55)
 
 
@@ -35,7 +33,7 @@ def _mixed(color, other, share):
 
 
 def model_color(record, point):
-    """Colour of the kind of model at a grid point of a cross-validation."""
+    """Colour of a kind of model."""
     if record.parameter(point, "n_components") is not None:
         return MODELS[protocol(record, point)]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
@@ -44,16 +42,8 @@ def model_color(record, point):
 class Groups:
     """Families and types of the cells of a record, in the published colours or in safe ones.
 
-    If no families are known, types replace them. Cells without a known group are "unknown".
-    `table` has the count, colour and marker of each family (or of each type if types replace them),
-    `colors` and `markers` have one entry for each cell, and `title` is the title of the legend.
-
-    Parameters
-    ----------
-    record : Record
-        With ``labels`` and ``colors`` of the cells.
-    colorblind : bool
-        Use colours and markers of families that are safe for colour-blind readers.
+    Types replace families if none is known. `table` has the count, colour and marker of each
+    family, `colors` and `markers` one entry for each cell, and `title` that of the legend.
     """
 
     def __init__(self, record, colorblind=False):
@@ -75,7 +65,6 @@ class Groups:
             self._use_safe_colors()
 
     def _use_safe_colors(self):
-        """Give each listed family a colour and a marker; all other cells are grey dots."""
         groups = listed(self.table).index.drop(UNKNOWN, errors="ignore")
         self.table["color"] = GREY
         self.table.loc[groups, "color"] = np.resize(OKABE_ITO, len(groups))
@@ -85,11 +74,7 @@ class Groups:
         self.markers = of_cells["marker"].to_numpy(str)
 
     def count(self, by, cells=slice(None)):
-        """Count and colour of the families or types of some cells, most frequent first.
-
-        The group "unknown" comes last. A family has the colour of its most frequent type; ties go
-        to the alphabetically first type.
-        """
+        """Count and colour of the families or types of some cells, most frequent first."""
         groups = self.families if by == "family" else self.types
         types = pd.Series(self.types[cells]).groupby(groups[cells])
         table = types.agg(["size", lambda own: own.mode()[0]]).rename_axis(by)
@@ -102,7 +87,7 @@ class Groups:
 
 
 def groups_of(adata):
-    """`Groups` of the cells of an AnnData with families and types in ``obs``."""
+    """`Groups` of an AnnData."""
     labels = pd.DataFrame({"family": "", "type": ""}, adata.obs_names)
     for column in labels.columns.intersection(adata.obs.columns):
         labels[column] = adata.obs[column].astype(str)
@@ -113,11 +98,19 @@ def groups_of(adata):
 
 
 def listed(table):
-    """Groups with their own legend entry: all of them, or the most frequent if there are many."""
+    """The most frequent groups, with their own legend entry."""
     return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
 def family_colors(record: Record) -> dict[str, str]:
-    """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first."""
+    """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> list(plotting.family_colors(fit).items())[:2]
+    [('Pvalb', '#BC2C41'), ('Sst', '#D2A328')]
+    """
     require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()

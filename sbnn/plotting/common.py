@@ -1,4 +1,4 @@
-"""Parts shared by all figures: style, size, panel letters, and saving."""
+"""Style, size, panel letters, and saving."""
 
 from __future__ import annotations
 
@@ -25,22 +25,31 @@ if TYPE_CHECKING:
 
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-WIDTH = 7.2  # inches, the width of two columns of a journal page
-MARGIN = 0.06  # inches, for figures whose panels are placed one by one
-RASTER_DPI = 200  # resolution of a PNG, and of the rasterised parts of a PDF
-MANY = 25  # largest number of names that figures list in full
-PAPER = 245  # colours in which red, green and blue exceed this are white
+WIDTH = 7.2  # inches, two columns of a journal
+MARGIN = 0.06  # inches
+RASTER_DPI = 200
+MANY = 25  # names that figures list in full
+PAPER = 245  # brighter colours are white
 LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
 UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
 
 def style() -> AbstractContextManager:
-    """Context manager and decorator: matplotlib uses the style of this package alone."""
+    """Context manager and decorator: matplotlib uses the style of this package alone.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sbnn import plotting
+    >>> with plotting.style():
+    ...     figure = Figure(figsize=(4, 2))
+    ...     lines = figure.subplots().plot([1, 3, 2])
+    """
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
 def styled(function):
-    """Decorate a drawing function with `style`; the user's settings stay as they are."""
+    """Decorate a drawing function with `style`."""
     return style()(function)
 
 
@@ -53,20 +62,27 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     ----------
     figure : matplotlib.figure.Figure
     path_stem : str or path-like
-        Path without extension; ``.png`` and ``.pdf`` are added, and missing folders are created.
+        Path without extension; missing folders are created.
     pdf : bool
-        Whether to write a PDF too; this takes as long as writing the PNG.
+        Whether to write a PDF too.
 
     Returns
     -------
     list of pathlib.Path
         Paths of the PNG and, if written, of the PDF.
+
+    Examples
+    --------
+    >>> from sbnn import plotting
+    >>> figure = plotting.fold_differences({"ridge": [0.01, 0.03, 0.02]})
+    >>> [path.name for path in plotting.save_figure(figure, "differences", pdf=True)]
+    ['differences.png', 'differences.pdf']
     """
     path_stem = results_path(path_stem, "path_stem")
     if not isinstance(figure, Figure):
         raise TypeError(f"figure: expected a matplotlib figure, got {figure!r}")
     with style():
-        # fixes the layout, so that the PNG does not depend on the PDF
+        # fixes the layout, so that the PNG does not depend on `pdf`
         figure.draw_without_rendering()
         png = _rendered(figure, "png", {"Software": None})
         if any(ax.get_label() == "<colorbar>" for ax in figure.axes):
@@ -98,7 +114,7 @@ def _as_png(image):
 
 
 def in_few_colors(png, n_colors=256, method=Image.Quantize.MEDIANCUT):
-    """Rewrite a PNG in a third of the space, with a palette of `n_colors` colours."""
+    """Rewrite a PNG with a palette, in a third of the space."""
     with Image.open(io.BytesIO(png)) as image:
         image = image.convert("RGB")
     every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
@@ -110,26 +126,26 @@ def in_few_colors(png, n_colors=256, method=Image.Quantize.MEDIANCUT):
 
 
 def new_figure(height, layout="constrained"):
-    """Make a figure of full width and a given height in inches, which need not be closed."""
+    """Make a figure of full width and a height in inches, which need not be closed."""
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
 
 
 def new_panels(height, *shape, **options):
-    """Make a figure of a given height in inches, with panels created by ``Figure.subplots``."""
+    """As `new_figure`, with panels."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
 
 
 def place_axes(figure, x, y, width, height):
-    """Add axes at a position in inches from the lower left corner of the figure."""
+    """Add axes at a position in inches."""
     across, up = figure.get_size_inches()
     return figure.add_axes((x / across, y / up, width / across, height / up))
 
 
 def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
-    """Add axes at a position in inches, without ticks or a frame."""
+    """As `place_axes`, without ticks or a frame."""
     ax = place_axes(figure, x, y, width, height)
     ax.set(xlim=limits[0], ylim=limits[1])
     ax.set_axis_off()
@@ -137,25 +153,25 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
 
 
 def write(figure, x, y, text, **look):
-    """Write a text at a position in inches from the lower left corner of the figure."""
+    """Write a text at a position in inches."""
     across, up = figure.get_size_inches()
     return figure.text(x / across, y / up, text, **look)
 
 
 def legend_above(ax, handles=None, **options):
-    """Draw a legend above the axes, aligned with their left edge."""
+    """Draw a legend above the axes."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
     return ax.legend(handles=handles, **place, **options)
 
 
 def draw_scores(ax, y, values, color):
-    """Draw the scores of repeats as dots in a row, and their mean as a vertical stroke."""
+    """Draw scores as dots in a row, with their mean."""
     ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
     ax.plot(np.mean(values), y, "|", color=color, ms=9, mew=1.4)
 
 
 def name_rows(ax, names):
-    """Name the rows of a chart, with row 0 at the top."""
+    """Name the rows of a chart, from the top."""
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
@@ -168,14 +184,14 @@ def grid(ax, axis="x"):
 
 
 def name_columns(ax, names, fontstyle="italic", **look):
-    """Name the columns of a chart, usually genes, with vertical text."""
+    """Name the columns of a chart with vertical text."""
     texts = shortened_apart(names)
     ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle=fontstyle, **look)
     ax.tick_params(axis="x", length=0)
 
 
 def colorbar(figure, image, label, labelpad=None, **options):
-    """Draw a colour bar with a thin outline."""
+    """Draw a colour bar."""
     bar = figure.colorbar(image, **options)
     bar.set_label(label, labelpad=labelpad)
     bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])  # also for ticks drawn later
@@ -190,7 +206,7 @@ def log_ticks(ax, ticks):
 
 
 def finish(figure, rows=(), letters=ascii_lowercase):
-    """Fix the layout, place the labels of lines and levels, and add the letters of the panels."""
+    """Fix the layout, place labels, and add the letters of the panels."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for ax in figure.axes:
@@ -200,7 +216,7 @@ def finish(figure, rows=(), letters=ascii_lowercase):
 
 
 def letter_panels(figure, rows, letters):
-    """Put bold letters at the top left of the panels, aligned within rows and columns."""
+    """Put letters at the panels."""
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
     letters = iter(letters)

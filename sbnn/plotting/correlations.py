@@ -1,4 +1,4 @@
-"""Bibiplot: the same cells as genes and as outputs place them, with what each latent stands for."""
+"""Cells placed by genes and by outputs, with what each latent variable stands for."""
 
 from __future__ import annotations
 
@@ -32,20 +32,25 @@ NAME = {"fontsize": 6, "color": "0.1"}
 def bibiplot(record: Record) -> Figure:
     """Cells in the latent space with correlations of genes (left) and of outputs (right).
 
-    On the left, cells are where their genes place them. On the right, they are where a linear
-    regression of the latents on the outputs, fitted to the same cells, places them. A line shows
-    the correlations of a gene or an output with the two latents of its panel; it would end on the
-    circle if the latents explained it fully. This is the plot of Kobak et al. (2021) for sparse
-    reduced-rank regression, in which the right panel shows the outputs times their loadings.
+    On the right, cells are where a linear regression of the latents on the outputs, fitted to the
+    same cells, places them. A line shows the correlations of a gene or an output with both latents;
+    it would end on the circle if the latents explained it fully. Kobak et al. (2021) plot sparse
+    reduced-rank regression like this, with loadings on the right.
 
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.fit_full` for a model with two latents.
+        From `sbnn.fit_full` for a model with two latents.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> figure = plotting.bibiplot(fit)
     """
     require(record, "record", NEEDED)
     if record.latent.shape[1] != 2:
@@ -80,7 +85,7 @@ def bibiplot(record: Record) -> Figure:
 
 
 def standardised(values):
-    """Columns with mean 0 and variance 1, or 0 if they do not vary."""
+    """Columns with mean 0 and variance 1, or 0 if constant."""
     centred = np.asarray(values, float) - np.mean(values, axis=0, dtype=float)
     sd = centred.std(axis=0)
     return centred / np.where(sd > 0, sd, 1)

@@ -1,4 +1,4 @@
-"""Accuracy and sparsity of the networks during training, with linear models for comparison."""
+"""Accuracy and sparsity of the networks during training."""
 
 from __future__ import annotations
 
@@ -62,21 +62,26 @@ def training_curves(
     Parameters
     ----------
     network : Record
-        Cross-validation of `SparseBottleneckRegressor` over ``group_lasso``; only pretrained
-        networks are drawn. Bands show the sample SD over folds.
+        Cross-validation of pretrained `SparseBottleneckRegressor` over ``group_lasso``. Bands show
+        the sample SD over folds.
     srrr : Record, optional
-        Cross-validation of sparse reduced-rank regression. For the smallest and for the largest
-        rank, the largest model with no more genes than the network is drawn as a horizontal line.
+        Cross-validation of sparse reduced-rank regression; models with no more genes than the
+        network are drawn as lines.
     n_components : sequence of int
-        Bottleneck widths, each drawn in its own row of panels; widths that the record lacks are
-        left out.
+        Bottleneck widths, one for each row of panels.
     published : list of dict, optional
         Results such as ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``, drawn as
-        hollow diamonds after the last epoch.
+        diamonds.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> network = results.load("saved_models/scala/cv_network.pickle")
+    >>> figure = plotting.training_curves(network)
     """
     require(network, "network", [*HISTORY, "gene_norms", "n_components"])
     levels = srrr_levels(srrr, network)
@@ -92,7 +97,7 @@ def training_curves(
 
 
 def points_by_width(network, n_components, **params):
-    """Grid points with parameters `params`, by bottleneck width (None: all widths)."""
+    """Grid points with some parameters, by bottleneck width."""
     known = levels_of(network, "n_components")
     found = {}
     for width in n_components or known:
@@ -106,11 +111,7 @@ def points_by_width(network, n_components, **params):
 
 
 def srrr_levels(srrr, network):
-    """Rank, test R2 and number of genes of linear models of the smallest and the largest rank.
-
-    For each rank, the model has no more genes than the network, if the record contains such a
-    model.
-    """
+    """Rank, test R2 and number of genes of linear models of the smallest and the largest rank."""
     if srrr is None:
         return []
     require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
@@ -123,13 +124,13 @@ def srrr_levels(srrr, network):
 
 
 def marker_of(n):
-    """Marker of a curve: dots if there are so few points that a line alone may not be seen."""
+    """Marker of a curve, if a line of few points may not be seen."""
     return "." if n < 8 else None
 
 
 def draw_epochs(ax, curves, color, line="-", band=True, label=None):
-    """Draw the mean over folds and a band of one SD of curves (folds x epochs); return both."""
-    # each mean is over the folds that were trained in that epoch
+    """Draw and return the mean and SD of curves (folds x epochs)."""
+    # of the folds that were trained in that epoch
     curves = np.ma.masked_invalid(curves)
     mean = curves.mean(0).filled(np.nan)
     spread = np.zeros(len(mean))
@@ -145,12 +146,11 @@ def draw_epochs(ax, curves, color, line="-", band=True, label=None):
 
 
 def mark_stages(ax, tables):
-    """Name the epochs where the training changes, at dashed vertical lines."""
+    """Name the epochs where the training changes."""
     starts, n_epochs = regression_stages(tables)
     for (_, previous), (start, stage) in pairwise(starts):
         name = TRANSITIONS.get(stage, stage)
-        # Earlier versions called training without pretraining "straight", and halved the learning
-        # rate afterwards; their records can still be drawn.
+        # in records of earlier versions
         if previous == "straight":
             name = "rate halved"
         name_line(ax, start - 0.5, name)
@@ -162,7 +162,7 @@ def mark_stages(ax, tables):
 
 
 def limit_r2(ax, curves, others):
-    """Set y limits that show curves and other values, but not every drop; names fit at the top."""
+    """Set y limits that do not show every drop."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + others)
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + others)
     margin = 0.05 * max(high - low, 0.01)
@@ -171,11 +171,10 @@ def limit_r2(ax, curves, others):
 
 
 def _draw_strengths(ax, network, points, colors, published, levels):
-    """Draw a curve for each strength of the group lasso, and linear models as horizontal lines."""
     curves = []
     published_r2 = []
     width = network.parameter(points[0], "n_components")
-    # x = 1 is the right edge of the panel, at any number of epochs
+    # at any number of epochs
     at_edge = {"transform": ax.get_yaxis_transform(), "zorder": 5, "clip_on": False}
     for point, color in zip(points, colors, strict=True):
         strength = network.parameter(point, "group_lasso")
@@ -201,11 +200,10 @@ def _draw_strengths(ax, network, points, colors, published, levels):
 
 
 def _draw_norms(ax, network, points, colors):
-    """Draw the sorted weight norms of the genes for each strength of the group lasso."""
     n_genes = gene_target(network)
     norms = network.gene_norms[:, points].astype(float)  # (folds, strengths, genes)
     norms = np.maximum(-np.sort(-norms), 1e-30)
-    # geometric means, as the axis is logarithmic
+    # geometric, as the axis is logarithmic
     means = np.exp(np.log(norms).mean(0))
     rank = np.arange(1, means.shape[1] + 1)
     for mean, color in zip(means, colors, strict=True):
@@ -218,8 +216,8 @@ def _draw_norms(ax, network, points, colors):
 
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
-DODGE = 1.045  # factor between neighbouring places of markers with equal numbers of genes
-# Line styles and markers for widths and ranks in ascending order.
+DODGE = 1.045  # factor between neighbouring markers with equal numbers of genes
+# of widths and ranks in ascending order
 LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 MARKERS = "os^v"
 
@@ -239,22 +237,28 @@ def bottleneck_comparison(
     ----------
     network, srrr, ridge : Record
         Cross-validations of `SparseBottleneckRegressor` over ``n_components``, ``pretraining`` or
-        both, of sparse reduced-rank regression over ``rank`` and ``alpha`` (the smallest and the
-        largest rank are drawn), and of a model that uses all genes (drawn as a horizontal line).
+        both, of sparse reduced-rank regression over ``rank`` and ``alpha``, and of a model that
+        uses all genes.
     published : list of dict, optional
-        Results such as ``{"n_components": 2, "group_lasso": 0.1, "n_genes": 25, "test_r2":
-        0.397}``, drawn as hollow diamonds, and ``{"rank": 2, "n_genes": 24, "test_r2": 0.350}``,
-        drawn as hollow circles.
+        As in `training_curves`, with ``n_genes``, and such as ``{"rank": 2, "n_genes": 24,
+        "test_r2": 0.350}``, drawn as circles.
     group_lasso : float
-        Strength of the group lasso; networks with the nearest strength in the record are drawn.
+        Networks with the nearest strength in the record are drawn.
     n_components : sequence of int, optional
-        Bottleneck widths to draw; by default, all widths in the record.
+        Bottleneck widths to draw, by default all.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Bands and bars show the sample SD over folds. The middle panel is left out if no network was
-        pretrained.
+        Bands and bars show the sample SD over folds.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> network = results.load("saved_models/scala/cv_network.pickle")
+    >>> srrr = results.load("saved_models/scala/cv_srrr.pickle")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
     require(network, "network", [*HISTORY, "n_components"])
     levels = srrr_levels(srrr, network)
@@ -264,7 +268,7 @@ def bottleneck_comparison(
     grid = {width: grid[width] for width in sorted(grid)}
     lines = dict(zip(grid, cycle(LINES), strict=False))
     points = sum(grid.values(), [])
-    # Few cells may not form enough clusters for pretraining.
+    # few cells may not form enough clusters
     pretrained = [point for point in points if pretraining_epochs(network, point)]
 
     if pretrained:
@@ -277,7 +281,7 @@ def bottleneck_comparison(
     ax = panels[0]
     shown = []
     for of_width in grid.values():
-        # If some of these networks are pretrained, one of them represents the width.
+        # pretrained networks are preferred
         candidates = [point for point in of_width if point in pretrained] or of_width
         shown.append(max(candidates))
     entries = _draw_networks(ax, network, shown, lines, published)
@@ -295,7 +299,6 @@ def bottleneck_comparison(
 
 
 def _set_genes_axis(ax, n_genes, target):
-    """Set a logarithmic axis that shows numbers of genes, and mark the number `target`."""
     low, high = n_genes.min(), n_genes.max()
     name_line(ax, target, f"{target} genes", low=True)
     log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
@@ -303,7 +306,6 @@ def _set_genes_axis(ax, n_genes, target):
 
 
 def _name_models(figure, entries, published):
-    """Draw the legend of the figure, with both markers of published results in one entry."""
     names = [entry.get_label() for entry in entries]
     if published:
         both = PUBLISHED, PUBLISHED_LINEAR
@@ -315,10 +317,8 @@ def _name_models(figure, entries, published):
 
 
 def _draw_networks(ax, network, points, lines, published):
-    """Draw one network of each width as a dot with its SD; return the entries of the legend."""
     entries = []
-    # Networks with equal numbers of genes are drawn side by side, and published results further
-    # out, so that no markers overlap. A place is a power of `DODGE`, 0 in the middle.
+    # side by side, and published results further out, at powers of `DODGE`
     spacing = 2 if len(points) < 3 else 4
     places = spacing * (np.arange(len(points)) - (len(points) - 1) / 2)
     look = {"ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
@@ -343,7 +343,6 @@ def _draw_networks(ax, network, points, lines, published):
 
 
 def _draw_linear(ax, srrr, levels, published):
-    """Draw the paths of sparse reduced-rank regression; return the entries of the legend."""
     paths = []
     color = MODELS["linear"]
     mean_genes = srrr.n_selected.mean(0)
@@ -368,7 +367,6 @@ def _draw_linear(ax, srrr, levels, published):
 
 
 def _draw_cross_entropy(ax, network, points, lines):
-    """Draw training and validation losses of the pretraining."""
     tops = []
     for point in points:
         color = model_color(network, point)
@@ -384,12 +382,11 @@ def _draw_cross_entropy(ax, network, points, lines):
 
 
 def _draw_training(ax, network, points, pretrained, lines, levels):
-    """Draw the test R2 over the epochs of networks, pale if only others are pretrained."""
     both = 0 < len(pretrained) < len(points)
     curves = []
     for point in points:
         color = model_color(network, point)
-        # Pale curves have no bands, because too many bands would hide each other.
+        # pale curves have no bands, which would hide each other
         pale = both and point not in pretrained
         shade = paler(color) if pale else color
         line = lines[network.parameter(point, "n_components")]
@@ -405,7 +402,6 @@ def _draw_training(ax, network, points, pretrained, lines, levels):
 
 
 def _explain(ax, color, lines, strong, pale):
-    """Draw a legend of a colour, of its paler shade, and of the lines of the widths."""
     entries = [Line2D([], [], color=color, label=strong)]
     entries.append(Line2D([], [], color=paler(color), label=pale))
     for width, line in lines.items():

@@ -1,4 +1,4 @@
-"""The two measurements without a model: variance of their principal components, and maps."""
+"""Principal components of the two measurements, and maps."""
 
 from __future__ import annotations
 
@@ -53,12 +53,18 @@ def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figur
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.evaluation.maps.principal_components`.
+        From `sbnn.evaluation.maps.principal_components`.
     titles : pair of str
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> components = results.load("saved_models/scala/components.pickle")
+    >>> figure = plotting.component_variance(components)
     """
     require(record, "record", PARTS)
     _check_titles(titles)
@@ -67,8 +73,7 @@ def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figur
         shares = record.values[name]
         _draw_shares(ax, shares)
         ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
-    # If few components hold most of the variance, the right of the panel is free of curves and
-    # numbers.
+    # the right of the panel is free
     first = shares[: int(0.4 * len(shares))].sum()
     place = "center right" if 5 <= len(shares) <= FEW and first >= 0.5 else "best"
     panels[1].legend(loc=place, frameon=True, framealpha=1, edgecolor="white")
@@ -81,7 +86,6 @@ def _check_titles(titles):
 
 
 def _draw_shares(ax, shares):
-    """Draw the share of each component and their sum, with the numbers that reach four levels."""
     n = len(shares)
     total = shares.cumsum()
     places = np.arange(1, n + 1)
@@ -114,15 +118,20 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.evaluation.maps.tsne_maps`.
+        From `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
     fit : Record, optional
-        Returned by `sbnn.fit_full` for the same cells. If no type is known, colours show clusters
-        of the outputs in this record.
+        From `sbnn.fit_full` for the same cells, for clusters of the outputs if no type is known.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> maps = results.load("saved_models/scala/tsne.pickle")
+    >>> figure = plotting.tsne_pair(maps)
     """
     sizes = [f"n_{name}" for name in PARTS]
     require(record, "record", [*PARTS, *sizes, "labels", "colors"])
@@ -154,13 +163,19 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
     Parameters
     ----------
     maps : dict of str to array, shape (n, 2)
-        Coordinates of the cells, by title. Each map is scaled to the bulk of its cells.
+        Coordinates of the cells, by title.
     adata : AnnData
         The cells, with ``obs["family"]``, ``obs["type"]`` and ``uns["type_colors"]`` if known.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.cell_maps({"true latent space": data.obsm["true_latent"]}, data)
     """
     groups = groups_of(adata)
     n_columns = max(len(maps), 2)  # a single map has the size of one of two

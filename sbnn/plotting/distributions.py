@@ -1,4 +1,4 @@
-"""Distributions of raw data: counts, genes per cell, expression, outputs and proteins."""
+"""Distributions of raw data."""
 
 from __future__ import annotations
 
@@ -27,13 +27,18 @@ def library_sizes(counts: ArrayLike, expression: ArrayLike) -> Figure:
     Parameters
     ----------
     counts : array-like, shape (n, p)
-        Counts of each gene in each cell.
     expression : array-like, shape (n, p)
-        The same genes after normalisation, on a log₂ scale.
+        The same genes, normalised, on a log₂ scale.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.library_sizes(data.layers["counts"], data.X)
     """
     counts = np.asarray(counts)
     totals = np.log10(counts.sum(axis=1))
@@ -59,6 +64,12 @@ def output_distributions(outputs: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.output_distributions(data.obsm["outputs"])
     """
     names = outputs.columns[:MOST_OUTPUTS]
     n_rows = -(-len(names) // 4)
@@ -83,6 +94,14 @@ def protein_scales(proteins: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from sbnn import plotting
+    >>> counts = np.random.default_rng(0).negative_binomial(1, [0.1, 0.01], (500, 2))
+    >>> figure = plotting.protein_scales(pd.DataFrame(counts, columns=["CD4", "CD8"]))
     """
     names = proteins.columns[:MOST_PROTEINS]
     figure, (above, below) = new_panels(2.6, 2, len(names), squeeze=False)

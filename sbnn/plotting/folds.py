@@ -1,4 +1,4 @@
-"""What happens in the folds of a cross-validation: their cells, predictions and differences."""
+"""Cells, predictions and differences in the folds of a cross-validation."""
 
 from __future__ import annotations
 
@@ -33,11 +33,17 @@ def fold_families(adata: AnnData, folds: Sequence[tuple]) -> Figure:
     adata : AnnData
         The cells, with ``obs["family"]``, ``obs["type"]`` and ``uns["type_colors"]`` if known.
     folds : list of (train, test)
-        Positions of cells. The ten most frequent families are drawn.
+        Positions of cells.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import paper_folds, plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> figure = plotting.fold_families(data, paper_folds(data.n_obs))
     """
     groups = groups_of(adata)
     families = groups.table.index[:MOST_FAMILIES]
@@ -64,13 +70,20 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     record : Record
         Cross-validation with ``test_predictions`` and one grid point.
     outputs : DataFrame, shape (n, q)
-        The measured outputs.
     name : str
         Column of `outputs`.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import LeaveOneOutRidge, cross_validate, plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
+    >>> outputs = data.obsm["outputs"]
+    >>> figure = plotting.held_out_predictions(record, outputs, outputs.columns[0])
     """
     from sbnn.evaluation.folds import held_out_means  # loads scikit-learn
 
@@ -97,11 +110,17 @@ def fold_differences(
     ----------
     differences : dict of str to array-like, shape (n_folds,)
     label : str
-        What the differences are.
+        Name of the axis.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting
+    >>> differences = {"ridge": [0.01, 0.03, 0.02], "sRRR": [0.0, -0.01, 0.02]}
+    >>> figure = plotting.fold_differences(differences)
     """
     figure, ax = new_panels(2.6, 1, 1)
     for place, values in enumerate(differences.values()):

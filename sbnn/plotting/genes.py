@@ -1,4 +1,4 @@
-"""Genes selected before a fit, genes kept by halves of the cells, and how many genes suffice."""
+"""Genes selected before a fit or by halves of the cells, and how many suffice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RULE = ("slope", "b", "offset", "threshold")
 NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", *RULE)
-# Markers of cortical cell classes, and one gene that all neurons express.
+# of cortical cell classes, and one gene that all neurons express
 MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
 MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")
 DOT = {"ls": "", "marker": "o", "ms": 2.5}
@@ -36,13 +36,19 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     Parameters
     ----------
     record : Record
-        Record with the values of a `GeneSelection`. Genes without any count above the threshold
-        have no mean and are not drawn.
+        With the values of a `GeneSelection`. Genes without a count above the threshold are not
+        drawn.
     title : str, optional
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> selection = results.load("saved_models/citeseq_cd8/gene_selection.pickle")
+    >>> figure = plotting.gene_selection_curve(selection)
     """
     require(record, "record", NEEDED)
     genes = pd.DataFrame({"selected": record.selected}, index=record.gene_names)
@@ -51,7 +57,7 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     genes = genes[np.isfinite(genes.x)]
     low, high = genes.x.min(), genes.x.max()
     figure, ax = new_panels(3.6)
-    # a few genes would take up half of the panel
+    # else a few genes would take up half of the panel
     tail = low + 1.5 * (genes.x.quantile(0.999) - low)
     if tail < high:
         high = tail
@@ -97,14 +103,14 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
 
 
 def selection_curve(record, mean_log2):
-    """Frequency of near-zero counts above which genes are selected."""
+    """Frequency above which genes are selected."""
     return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
 
 
-MOST_GENES = 60  # largest number of names that fit side by side
-SPIKE_INS = "ERCC-"  # added RNA, which is measured like genes but is not from the cells
+MOST_GENES = 60  # names that fit side by side
+SPIKE_INS = "ERCC-"  # added RNA
 TRUSTED, OTHERS = GREEN, "0.65"
-MAX_FALSE = 1.0  # expected number of false selections among the trusted genes
+MAX_FALSE = 1.0  # expected false genes among the trusted ones
 
 
 @styled
@@ -114,11 +120,17 @@ def selection_frequencies(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.evaluation.fits.stability_selection`.
+        From `sbnn.stability_selection`.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> figure = plotting.selection_frequencies(halves)
     """
     require(record, "record", ["selected", "gene_names", "n_selected"])
     table = selection_table(record)
@@ -156,7 +168,7 @@ def selection_frequencies(record: Record) -> Figure:
     return figure
 
 
-AUTO = "auto"  # value of n_genes at the grid point where the model chooses the number of genes
+AUTO = "auto"  # the model chooses the number of genes
 
 
 @styled
@@ -166,12 +178,17 @@ def genes_curve(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.genes_curve`. The band shows the sample SD over folds, and each thin line
-        shows one fold.
+        From `sbnn.genes_curve`. The band shows the sample SD, thin lines the folds.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
+    >>> figure = plotting.genes_curve(curve)
     """
     require(record, "record", ["test_r2", "n_selected"])
     table = genes_table(record)

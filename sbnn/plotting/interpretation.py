@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
 
 MOST_GENES = 60
-ACROSS, DOWN = 60, 100  # largest numbers of outputs that are drawn as columns and as rows
-# inches: a row, the space above and below all rows, the minimum height of all rows
+ACROSS, DOWN = 60, 100  # most outputs that are drawn as columns and as rows
+# inches: a row, the space above and below all rows, their minimum and maximum height
 ROW, FRAME, LEAST = 0.125, 1.2, 1.3
-HIGHEST = 8.5  # inches: maximum height of all rows
-# inches per letter of the names of columns, and number of letters that fit into FRAME
+HIGHEST = 8.5
+# inches per letter, and letters that fit into FRAME
 LETTER, LETTERS = 0.05, 12
-# limit of the colour range, as a multiple of the median over outputs of the largest effect
-TIMES = 3
+TIMES = 3  # end of the colour range, relative to the median of the largest effects
 
 
 @styled
@@ -36,16 +35,21 @@ def effect_map(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.evaluation.interpretation.interpret`.
+        From `sbnn.interpret`.
 
     Returns
     -------
     matplotlib.figure.Figure
         Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by
-        hierarchical clustering (average linkage of Euclidean distances). At most the 60 genes and
-        the 100 outputs with the largest effects are drawn; more than 60 outputs are drawn as rows.
-        The colour range ends at the largest effect or at three times the median (over outputs) of
-        the largest effect on an output, whichever is smaller.
+        hierarchical clustering (average linkage). The 60 genes and 100 outputs with the largest
+        effects are drawn. The colour range ends at three times the median (over outputs) of the
+        largest effect, or at the largest.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> effects = results.load("saved_models/scala/interpretation.pickle")
+    >>> figure = plotting.effect_map(effects)
     """
     require(record, "record", ("effects", "kept_genes", "feature_names"))
     genes = largest(record.effects, MOST_GENES)
@@ -95,13 +99,13 @@ def effect_map(record: Record) -> Figure:
 
 
 def largest(effects, most):
-    """Positions of the rows with the largest effects, at most `most`, in their order."""
+    """Positions of the rows with the largest effects, in their order."""
     strength = np.abs(effects).max(1)
     return np.sort(np.argsort(-strength, kind="stable")[:most])
 
 
 def color_limit(effects):
-    """End of the colour range, which one strong output does not take alone."""
+    """End of the colour range, which one strong output does not set alone."""
     strength = np.abs(effects)
     # with one output: median over genes
     largest_effects = strength.max(0) if strength.shape[1] > 1 else strength
@@ -110,7 +114,7 @@ def color_limit(effects):
 
 
 def similar_order(rows):
-    """Order that places similar rows of a matrix side by side."""
+    """Order with similar rows side by side."""
     if len(rows) < 3:
         return np.arange(len(rows))
     return leaves_list(linkage(rows, "average", optimal_ordering=True))

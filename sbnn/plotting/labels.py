@@ -1,4 +1,4 @@
-"""Labels that do not overlap: shortened, spread along an edge, or placed next to points."""
+"""Labels that do not overlap."""
 
 from collections import Counter
 
@@ -8,12 +8,11 @@ from scipy.optimize import isotonic_regression
 from scipy.spatial.distance import cdist
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
-LETTERS = 28  # maximum length of a name next to an axis or in a legend
-SMALLEST = 5.0  # smallest font size in points
-GAP = 3.5  # distance from a drawn point to its name, in points
-CROWDED = 40  # points: names at points that are closer compete for space
-# Possible positions of a name around its point: distances beyond the gap, and directions, the best
-# (right) first.
+LETTERS = 28  # of a name next to an axis or in a legend
+SMALLEST = 5.0  # font size in points
+GAP = 3.5  # points from a dot to its name
+CROWDED = 40  # names at dots that are closer compete for space
+# distances of a name beyond the gap, and directions, the best first
 FURTHER = (0, 3, 7, 12, 18, 25, 33, 42, 55)
 ANGLES = np.pi / 8 * np.array([0, 2, -2, 8, 6, -6, 4, -4, 1, -1, 7, -7])
 DIRECTIONS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
@@ -24,7 +23,7 @@ NAME |= {"path_effects": HALO, "in_layout": False, "annotation_clip": False}
 
 
 def shortened(name, most=LETTERS):
-    """Shorten a name to `most` letters, with "…" in its middle: names often differ at the end."""
+    """Shorten a name, with "…" in its middle: names often differ at the end."""
     name = str(name)
     if len(name) <= most:
         return name
@@ -48,12 +47,12 @@ def shortened_apart(names, letters=LETTERS):
 
 
 def counted(n, noun):
-    """A number with its noun: "1 gene", "25 genes"."""
+    """Such as "1 gene", "25 genes"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def signed(value, digits=2):
-    """A number with a minus sign as long as a plus sign."""
+    """A number with a long minus sign."""
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -63,13 +62,12 @@ def text_width(text):
 
 
 def fit_text(text, width, keep=""):
-    """Fit a text into a width in inches: reduce its font to 5 points at least, then shorten it."""
+    """Fit a text into a width in inches: reduce its font, then shorten it."""
     while text_width(text) > width and text.get_fontsize() > SMALLEST:
         text.set_fontsize(max(text.get_fontsize() - 0.25, SMALLEST))
     if text_width(text) <= width:
         return
     name = text.get_text().removesuffix(keep)
-    # letters are slightly wider at other resolutions
     for most in range(len(name) - 1, 2, -1):
         text.set_text(shortened(name, most) + keep)
         if text_width(text) <= 0.95 * width:
@@ -77,7 +75,7 @@ def fit_text(text, width, keep=""):
 
 
 def name_line(ax, x, name, low=False):
-    """Draw a dashed vertical line and its name, which `settle_labels` may move."""
+    """Draw a dashed vertical line and its name."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
     place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "gid": "line"}
     end, shift, va = (0, 1, "bottom") if low else (1, -1, "top")
@@ -85,19 +83,18 @@ def name_line(ax, x, name, low=False):
 
 
 def name_level(ax, y, name, color="black"):
-    """Write a name right of the axes at height `y` in data units; `settle_labels` may move it."""
+    """Write a name right of the axes."""
     look = {"color": color, "va": "center", "fontsize": 6.5, "gid": "level"}
     ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), **look)
 
 
 def settle_labels(ax):
-    """Move the labels of lines and of levels apart; call this when the layout is final."""
+    """Move the labels of lines and of levels apart, in the final layout."""
     _settle_levels(ax, [text for text in ax.texts if text.get_gid() == "level"])
     _settle_lines(ax, [text for text in ax.texts if text.get_gid() == "line"])
 
 
 def _settle_levels(ax, texts):
-    """Move names of levels apart as little as possible, and connect each to its level."""
     if not texts:
         return
     texts.sort(key=lambda text: text.get_position()[1])
@@ -106,7 +103,7 @@ def _settle_levels(ax, texts):
     levels = np.mean(ends, axis=1)
     heights = np.ptp(ends, axis=1) + ax.figure.dpi / 72 / ax.get_window_extent().height
     stacked = np.cumsum(heights) - heights / 2  # middles of names without further gaps
-    # Isotonic regression gives the smallest sum of squared shifts for which no two names overlap.
+    # the smallest sum of squared shifts for which no two names overlap
     below = isotonic_regression(levels - stacked).x.clip(0, max(0, 1 - heights.sum()))
     for text, level, place in zip(texts, levels, below + stacked, strict=True):
         x, _ = text.get_position()
@@ -116,7 +113,6 @@ def _settle_levels(ax, texts):
 
 
 def _settle_lines(ax, texts):
-    """Move names beyond the right edge to the left of their lines, and lower overlapping names."""
     edge = ax.get_window_extent().x1
     settled = []
     for text in texts:
@@ -131,26 +127,11 @@ def _settle_lines(ax, texts):
 
 
 def place_names(ax, points, names, background, leader=True, **style):
-    """Write a name next to each point, if possible without overlaps and not over other points.
+    """Write a name next to each of the `points`, (n_names, 2), if possible without overlaps.
 
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes
-        With its final limits and position.
-    points : array-like of shape (n_names, 2)
-        In data units.
-    names : sequence of str
-    background : array-like of shape (n_dots, 2)
-        Other drawn dots, which names should hide as little as possible.
-    leader : bool
-        Draw a thin line from a point to a name that had to move far.
-    **style
-        Look of the names, as for ``Text.set``.
-
-    Returns
-    -------
-    list of matplotlib.text.Annotation
-        In the order of `names`.
+    Names should not hide the dots of `background`, (n_dots, 2), either; both are in data units. The
+    axes must have their final limits and position. With `leader`, thin lines lead to names that had
+    to move far. Returns the annotations.
     """
     pixels = ax.transData.transform(np.asarray(points, float))
     dots = ax.transData.transform(np.asarray(background, float))
@@ -159,7 +140,7 @@ def place_names(ax, points, names, background, leader=True, **style):
     for name, point in zip(names, points, strict=True):
         notes.append(ax.annotate(name, point, (0, 0), **NAME, **style))
     taken = [inset.get_window_extent().extents for inset in ax.child_axes]
-    # Crowded points come first, since they have the fewest free positions.
+    # crowded points first, which have the fewest free positions
     crowding = (cdist(pixels, pixels) < CROWDED * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
         size = np.array(notes[i].get_window_extent().size)
@@ -184,8 +165,8 @@ def place_names(ax, points, names, background, leader=True, **style):
 
 
 def _shifts(size, unit):
-    """Possible centres of a box next to a point, relative to it: an array (n_places, 2)."""
-    # The side or corner of the box that faces the point touches a circle around the point.
+    """Possible centres of a box, relative to its point, (n_places, 2)."""
+    # the side or corner of a box that faces the point touches a circle around it
     facing = np.sign(DIRECTIONS.round(9)) * np.abs(DIRECTIONS) ** 0.5
     touching = facing * size / 2
     rings = [GAP * unit + further * unit for further in FURTHER]
@@ -193,13 +174,12 @@ def _shifts(size, unit):
 
 
 def _distance(shifts, size):
-    """Distance from a point to boxes whose centres are shifted from the point by `shifts`."""
     beyond = np.maximum(np.abs(shifts) - size / 2, 0)
     return np.linalg.norm(beyond, axis=-1)
 
 
 def _shared(boxes, others):
-    """Area that each box (x0, y0, x1, y1) shares with other boxes, in total."""
+    """Area that each box (x0, y0, x1, y1) shares with others."""
     others = np.reshape(others, (-1, 4))
     low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
     high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
@@ -207,7 +187,6 @@ def _shared(boxes, others):
 
 
 def _inside(boxes, points):
-    """Number of points within each box (x0, y0, x1, y1)."""
     low = boxes[:, np.newaxis, :2]
     high = boxes[:, np.newaxis, 2:]
     return ((low < points) & (points < high)).all(2).sum(1)

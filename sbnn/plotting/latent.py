@@ -1,4 +1,4 @@
-"""Latent maps of the cells with the prediction at each position, and one family enlarged."""
+"""Latent maps of the cells with the prediction at each position."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Features in the order of the published figure; features that a data set contains are shown first.
+# in the order of the published figure; shown first
 FEATURES = (
     "AP width",
     "AHP",
@@ -46,8 +46,8 @@ FEATURES = (
     "Rheobase",
 )
 N_MAPS = 9
-TRUE = "✓"  # mark next to genes that are known to drive the outputs
-# values of a record that a map needs
+TRUE = "✓"  # mark of genes that drive the outputs
+# values that a map needs
 NEEDED = (
     "embedding",
     "latent",
@@ -61,10 +61,9 @@ NEEDED = (
     "expression",
     "predicted_expression",
 )
-# Sizes in inches: a map, the gap next to it, the title above it, the space below the maps, one
-# model, the colour bar.
+# inches: a map, the gap next to it, the title above it, the space below, a model, the colour bar
 MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 2.72, 1.5
-# three maps side by side, and the map of the cells
+# three small maps, and the map of the cells
 BLOCK = 3 * MAP + 2 * GAP
 SIDE = 3 * MAP + 2 * TITLE
 
@@ -82,24 +81,27 @@ def latent_panels(
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data. Cells are drawn at the coordinates in
-        ``embedding``.
+        From `sbnn.fit_full` for the same data.
     colorblind : bool
-        Draw families in colours and shapes that are safe for colour-blind readers, instead of type
-        colours.
+        Draw families in colours and shapes for colour-blind readers, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
-        The cross-validation of each model, with parameters that select a grid point if there are
-        several. The mean test R2 of each output is written next to its name.
+        Cross-validation of each model, with parameters if it has several grid points, to write the
+        test R2 next to each output.
     true_genes : sequence of str, optional
-        Genes that drive the outputs of simulated data; these genes are marked.
+        Genes that drive the outputs of simulated data, to mark them.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Small maps show predictions in z-scores, linearly interpolated between neighbouring cells,
-        for at most nine genes and nine outputs. Outputs of the published figure come first, then
-        the outputs that are predicted best. An inset in an empty corner enlarges a crowded region.
-        Outlying cells are drawn at the edge; gaps in a t-SNE are compressed.
+        Small maps show predictions in z-scores, interpolated between cells, of at most nine genes
+        and outputs: those of the published figure, then those predicted best. Outlying cells are
+        drawn at the edge; gaps in a t-SNE are compressed.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> figure = plotting.latent_panels(fit)
     """
     models = models_of(top, bottom, scores, colorblind)
     figure = new_figure(1, "none")
@@ -111,7 +113,7 @@ def latent_panels(
 
 
 class Model(NamedTuple):
-    """A fit to be drawn: its record, groups of cells, and the test R2 of its outputs if known."""
+    """A fit to be drawn, and the test R2 of its outputs if known."""
 
     record: Record
     groups: Groups
@@ -119,7 +121,7 @@ class Model(NamedTuple):
 
 
 def models_of(top, bottom, scores, colorblind=False):
-    """Check the records of one or two fits, and return a `Model` for each."""
+    """A `Model` for each fit."""
     fits = {"top": top} if bottom is None else {"top": top, "bottom": bottom}
     models = []
     for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
@@ -133,7 +135,7 @@ def models_of(top, bottom, scores, colorblind=False):
 
 
 def families_legend(figure, models):
-    """Draw the legend of the families next to the colour bar; return it and the height of both."""
+    """Draw the legend of the families; return it and its height."""
     groups = models[0].groups
     width = WIDTH - BAR - 4 * MARGIN
     legend, height = draw_legend(figure, groups.table, groups.title, width)
@@ -141,16 +143,13 @@ def families_legend(figure, models):
 
 
 def draw_models(figure, models, low, letters, true_genes=None, inset=False):
-    """Draw models one below another, and their colour bar above a height in inches (`low`).
-
-    Returns the axes of the last map of cells.
-    """
+    """Draw models one below another from a height in inches; return the last map."""
     ticks = [-2, -1, 0, 1, 2]
     draw_colorbar(figure, WIDTH - MARGIN - BAR, low + 0.3, BAR, "prediction (z-score)", ticks=ticks)
     bottom = figure.get_figheight()
     for (record, groups, r2), letter in zip(models, letters, strict=False):
         bottom -= HALF
-        # All small maps are drawn in the same axes, which have inches as units.
+        # all small maps are drawn in these axes, in inches
         canvas = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
         xy, note = map_coordinates(record)
         triangles = map_triangles(xy)
@@ -180,7 +179,7 @@ def gene_maps(record, true_genes=None):
 
 
 def feature_maps(record, r2):
-    """Heading and maps (name, end of name, values) of outputs, with the test R2 if it is known."""
+    """As `gene_maps`, of outputs."""
     factors = widened(record)
     shown = shown_features(record)
     n_outputs = len(record.feature_names)
@@ -199,7 +198,6 @@ def feature_maps(record, r2):
 
 
 def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
-    """Draw a heading and, in rows of three, small maps given as (name, end of name, values)."""
     write(canvas.figure, left + BLOCK / 2, bottom + SIDE + 0.3, heading, ha="center")
     look = {"ha": "center", "fontstyle": slant, "fontsize": 6.5}
     for i, (name, end, values) in enumerate(maps):
@@ -211,12 +209,12 @@ def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
 
 
 def mark_true(genes, true_genes):
-    """Names of genes, with a mark after those that are among `true_genes`."""
+    """Names of genes, with marks."""
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
 def rank_genes(record):
-    """Positions of the kept genes, the most important first."""
+    """Positions of the kept genes, by importance."""
     if "gene_norms" in record.values:
         merit = record.gene_norms[record.selected]
     else:
@@ -225,18 +223,18 @@ def rank_genes(record):
 
 
 def shown_features(record):
-    """Positions of the outputs that are shown: those of the published figure, then the best."""
+    """Positions of the outputs that are shown."""
     names = list(record.feature_names)
     known = [names.index(name) for name in FEATURES if name in names]
     best = np.argsort(-record.train_feature_r2, kind="stable").tolist()
     return list(dict.fromkeys(known + best))[:N_MAPS]
 
 
-OUTPUTS = ("Tau", "Rebound")  # outputs in the published figure
-# inches: space between panels, above them, and for their colour bars
+OUTPUTS = ("Tau", "Rebound")  # of the published figure
+# inches: between panels, above them, and for their colour bars
 ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5
 PANEL = (WIDTH - 2 * MARGIN - 3 * ZOOM_GAP) / 4
-SPARE = 0.12  # margin around the family, relative to its size
+SPARE = 0.12  # margin relative to the family
 DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.1}
 
 
@@ -249,28 +247,29 @@ def family_zoom(
 ) -> Figure:
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
-    The large panels show a marker gene of the family, the cells of the family by type, and two
-    outputs. The marker gene is the kept gene with the name of the family or, if there is none, the
-    kept gene with the highest mean prediction in the family. The outputs are "Tau" and "Rebound",
-    as in the published figure, or otherwise the two outputs whose predictions vary most within the
-    family.
+    The large panels show a marker gene (with the name of the family or the highest mean
+    prediction), the cells of the family by type, and two outputs ("Tau" and "Rebound", as
+    published, or those whose predictions vary most).
 
     Parameters
     ----------
     top, bottom : Record
-        Returned by `sbnn.fit_full` for the same data; in the published figure, `top` has 64 units
-        and `bottom` has 2.
+        From `sbnn.fit_full` for the same data.
     family : str, optional
-        Family to enlarge. The default is "Vip" if it has several types, otherwise the most frequent
-        family with several types.
+        By default, "Vip" if it has several types, or the most frequent family with several types.
     scores : sequence of Record, (Record, dict) or None, optional
         As in `latent_panels`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The colour range of each large map covers the predictions for the cells shown, except the
-        most extreme 2 % at either end.
+        The colour range of each large map leaves out the most extreme 2 % at either end.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_network_2d.pickle")
+    >>> figure = plotting.family_zoom(fit)
     """
     models = models_of(top, bottom, scores)
     record, groups, r2 = models[-1]
@@ -290,12 +289,11 @@ def family_zoom(
     height = top_of_zoom + strip + len(models) * HALF
     figure.set_size_inches(WIDTH, height)
     families.set_bbox_to_anchor((MARGIN / WIDTH, top_of_zoom / height))
-    # no inset: the panels below enlarge a part
     centre = draw_models(figure, models, top_of_zoom, "ab")
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
     write(figure, 0.03, y + PANEL + 0.06, "abc"[len(models)], **LETTER)
 
-    xy = (xy - corner) / side  # in the square around the family, coordinates go from 0 to 1
+    xy = (xy - corner) / side  # from 0 to 1 around the family
     inside = ((xy > 0) & (xy < 1)).all(1)
     triangles = map_triangles(xy)
     heading = f"{shortened(family)}, {(own & inside).sum()} of {own.sum()} cells"
@@ -321,7 +319,6 @@ def family_zoom(
 
 
 def _family_of_types(groups, family):
-    """The family to enlarge, or by default "Vip" or the most frequent one with several types."""
     types = pd.Series(groups.types)
     known_types = types.mask(types == UNKNOWN)
     n_types = known_types.groupby(groups.families).nunique().drop(UNKNOWN, errors="ignore")
@@ -335,7 +332,6 @@ def _family_of_types(groups, family):
 
 
 def _zoom_panel(figure, i, y, heading, style="normal", size=1):
-    """Axes of the panel at position `i` from the left, with a heading and a frame."""
     x = MARGIN + i * (PANEL + ZOOM_GAP)
     ax = place_panel(figure, x, y, PANEL, PANEL, ((0, size), (0, size)))
     ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, **DASHED))
@@ -345,16 +341,16 @@ def _zoom_panel(figure, i, y, heading, style="normal", size=1):
 
 
 def marker_gene(record, family, own):
-    """Position of the kept gene that marks a family; `own` are its cells."""
+    """Position of the kept gene that marks a family of cells."""
     genes = list(record.kept_genes)
     if family in genes:
         return genes.index(family)
-    # Means over the family are compared, since the mean of every gene over all cells is zero.
+    # the mean of every gene over all cells is zero
     return int(np.argmax(record.predicted_expression[own].mean(0)))
 
 
 def zoomed_outputs(record, own):
-    """Positions of the two outputs that are shown for the cells `own` of a family."""
+    """Positions of the two outputs that are shown for a family."""
     names = list(record.feature_names)
     if set(OUTPUTS) <= set(names):
         return [names.index(name) for name in OUTPUTS]

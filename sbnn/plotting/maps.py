@@ -1,4 +1,4 @@
-"""A map of the cells: positions, the outline of the cloud, and the prediction at each position."""
+"""Positions of cells, the outline of the cloud, and the prediction at each position."""
 
 import numpy as np
 from matplotlib import colormaps, rcParams
@@ -14,39 +14,36 @@ from scipy.stats.qmc import Halton
 from sbnn.plotting.common import RASTER_DPI, colorbar, place_axes
 from sbnn.plotting.labels import counted
 
-FINER = 3  # points evaluated along each side of a pixel, for smooth outlines
-# number of colours: a PDF stores an image with few colours as a palette, in a third of the space
+FINER = 3  # points along each side of a pixel, for smooth outlines
+# colours and opacities, which fit into a palette of 256
 STEPS = 64
-EDGE = 3  # steps of opacity along outlines; 64 colours at 3 opacities fit into a palette of 256
-LIMITS = (-2.0, 2.0)  # z-scores: all maps have the same colour range, so that they can be compared
+EDGE = 3
+LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
 # outliers dominate an SD if the central 95 % of the z-scores span less than this fraction of 3.92
 NARROW = 0.5
-STRETCH = 0.85  # circumradius above which a triangle spans an empty region, in units of the spacing
-FEW = 8  # triangles: holes and islands of at most this number are noise
-# Gaps in a t-SNE are compressed, since distances between its islands mean little and the space
-# between them is empty. width of a gap, in units of the distance to the tenth neighbour where cells
-# are sparse
+STRETCH = 0.85  # circumradius, in units of the spacing, above which a triangle spans empty space
+FEW = 8  # holes and islands of so few triangles are noise
+# gaps in a t-SNE, which mean little, are compressed to this, in distances to the tenth neighbour
 STRAIT = 1.75
-MOVES = (8, 4, 2, 1, 0.5)  # steps by which islands move, in gap widths, from coarse to fine
+MOVES = (8, 4, 2, 1, 0.5)  # steps of islands, in gap widths
 # angles off the way to the centre, to pass other islands
 TURNS = np.pi * np.array([0, 0.25, -0.25, 0.4, -0.4])
 ROUNDS = 40
-# a map is rotated only if this shrinks the side of the square to less than this fraction
-WORTH = 0.97
+WORTH = 0.97  # a map is rotated only if this shrinks it more
 
 
 def map_coordinates(record):
-    """Coordinates of the cells of a fit in the panel, and a note, as `panel_coordinates`."""
-    # The units of latent dimensions are arbitrary; the proportions of a t-SNE are not.
+    """`panel_coordinates` of the cells of a fit."""
+    # units of latent dimensions are arbitrary
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
 def panel_coordinates(xy, proportional):
-    """Coordinates in which the cloud of cells fills a square from 0 to 1, and a note on them."""
+    """Coordinates in which the cloud of cells fills a square from 0 to 1, and a note."""
     xy = np.array(xy, float)
     notes = []
     if np.ptp(xy[:, 1]) == 0:
-        # A van der Corput sequence spreads the cells evenly along the second axis.
+        # spread cells evenly along the second axis
         order = np.argsort(xy[:, 0], kind="stable")
         xy[order, 1] = Halton(1, scramble=False).random(len(xy))[:, 0]
     if proportional:
@@ -69,7 +66,6 @@ def panel_coordinates(xy, proportional):
 
 
 def _framed(xy, low, high, proportional):
-    """Scale coordinates such that a box nearly fills the square from 0 to 1."""
     size = np.where(high > low, high - low, 1.0)
     if proportional:
         size = np.maximum(size, size.max() / 1.2)
@@ -77,7 +73,7 @@ def _framed(xy, low, high, proportional):
 
 
 def widened(record):
-    """Factor by which outliers inflate the SD of each output; 1 if it is at most 2."""
+    """Factor by which outliers inflate the SD of each output."""
     low, high = np.quantile(record.outputs, [0.025, 0.975], axis=0)
     bulk = (high - low) / 3.92
     narrow = (bulk > 0) & (bulk < NARROW)
@@ -85,9 +81,8 @@ def widened(record):
 
 
 def map_triangles(xy):
-    """Delaunay triangles over the cells except over empty regions; None if none is left."""
+    """Delaunay triangles over the cells except over empty regions, if any."""
     spacing = _spacing(xy)
-    # outlying cells are far from all others
     spacing = np.minimum(spacing, np.quantile(spacing, 0.9))
     try:
         triangles = Triangulation(*xy.T)
@@ -107,20 +102,19 @@ def map_triangles(xy):
 
 
 def _spacing(xy):
-    """Distance of each cell to its tenth neighbour, or to the farthest of fewer cells."""
+    """Distance of each cell to its tenth neighbour."""
     distances, _ = cKDTree(xy).query(xy, k=min(11, len(xy)))
     return distances[:, -1]
 
 
 def _circumradius(corners):
-    """Circumradius of each triangle; `corners` has shape (n_triangles, 3, 2)."""
     sides = corners - np.roll(corners, 1, axis=1)
     double_area = np.abs(np.linalg.det(sides[:, :2]))
     return np.linalg.norm(sides, axis=2).prod(1) / np.maximum(2 * double_area, 1e-30)
 
 
 def _in_small_parts(triangles, own, never=False):
-    """Mask of the triangles `own` in connected parts of few triangles, none of which is `never`."""
+    """Mask of the triangles `own` in small connected parts without any of `never`."""
     neighbors = triangles.neighbors  # shape (n_triangles, 3), -1 at the hull
     first, side = np.nonzero((neighbors >= 0) & own[:, np.newaxis] & own[neighbors])
     pairs = first, neighbors[first, side]
@@ -132,7 +126,7 @@ def _in_small_parts(triangles, own, never=False):
 
 
 def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
-    """Draw predicted values over a map, as a square with the given corner and side in inches."""
+    """Draw predicted values as a square at a position in inches."""
     if triangles is not None:
         left, low = corner
         image = map_image(triangles, values, round(side * RASTER_DPI), limits)
@@ -141,7 +135,7 @@ def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
 
 
 def map_image(triangles, values, pixels, limits=LIMITS):
-    """Image (pixels, pixels, 3) of values that are interpolated linearly between the cells."""
+    """Image, (pixels, pixels, 3), of values interpolated between cells."""
     fine = (np.arange(pixels * FINER) + 0.5) / (pixels * FINER)
     found = LinearTriInterpolator(triangles, values)(*np.meshgrid(fine, fine[::-1]))
     blocks = found.reshape(pixels, FINER, pixels, FINER)
@@ -155,17 +149,14 @@ def map_image(triangles, values, pixels, limits=LIMITS):
 
 
 def draw_colorbar(figure, x, y, width, label, limits=LIMITS, ticks=None):
-    """Draw a horizontal colour bar at a position in inches from the lower left of the figure."""
+    """Draw a horizontal colour bar at a position in inches."""
     ax = place_axes(figure, x, y, width, 0.07)
     scale = {"orientation": "horizontal", "extend": "both", "ticks": ticks}
     colorbar(figure, ScalarMappable(Normalize(*limits)), label, 1, cax=ax, **scale)
 
 
 def packed(xy):
-    """Move islands of cells together until equal gaps separate them, and rotate the whole map.
-
-    Returns the new positions, of shape (n_cells, 2), and whether any island moved.
-    """
+    """Move islands of cells together, and rotate the map; also whether any moved."""
     strait = STRAIT * np.quantile(_spacing(xy), 0.9)
     tree = cKDTree(xy)
     close = tree.sparse_distance_matrix(tree, strait, output_type="coo_matrix")
@@ -189,12 +180,7 @@ def packed(xy):
 
 
 def approach(xy, island, to_centre, length, strait):
-    """Step of an island of cells towards the centre, shape (2,); zeros if it cannot move.
-
-    `island` is a mask of the cells `xy`, and `to_centre` the vector from the island to the centre.
-    The step has the given length, in the first direction of `TURNS` in which the island comes
-    nearer to the centre and keeps the distance `strait` from all other cells.
-    """
+    """Step of an island, a mask of the cells `xy`, towards the centre; zeros if it cannot move."""
     distance = np.linalg.norm(to_centre)
     if distance < length:
         return np.zeros(2)
@@ -204,7 +190,7 @@ def approach(xy, island, to_centre, length, strait):
         if np.linalg.norm(to_centre - step) >= distance:
             continue
         moved = xy[island] + step
-        # Only cells in a box around the island can be too close; the others need no distances.
+        # only cells in a box around the island can be too close
         reach = np.ptp(moved, axis=0) + strait
         near = (np.abs(others - moved.mean(0)) < reach).all(1)
         if not (cdist(moved, others[near]) < strait).any():
@@ -213,7 +199,7 @@ def approach(xy, island, to_centre, length, strait):
 
 
 def turned(xy):
-    """Rotate points so that they fit into the smallest upright square."""
+    """Rotate points into the smallest square."""
     try:
         hull = xy[ConvexHull(xy).vertices]
     except QhullError:  # all on a line, or too few

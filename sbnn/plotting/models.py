@@ -40,15 +40,21 @@ def accuracy_comparison(
     Parameters
     ----------
     models : dict of str to Record or (Record, dict)
-        Cross-validations by name, drawn from top to bottom, with parameters that select a grid
-        point if there are several. If several grid points match, the grid point with the most
-        genes, but at most `n_genes`, is drawn.
+        Cross-validations by name, with parameters if they have several grid points.
     n_genes : int
-        If several grid points match, only those with at most this number of genes are considered.
+        Of matching grid points, that with the most genes up to this number is drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
+    >>> figure = plotting.accuracy_comparison(models)
     """
     chosen = choose_models(models, n_genes)
     records = [record for record, _ in chosen.values()]
@@ -68,7 +74,7 @@ def accuracy_comparison(
     low, high = np.min(shown), np.max(shown)
     margin = 0.06 * max(high - low, 0.01)
     ax.set_xlim(low - margin, high + margin)
-    if low < 0:  # left of zero, the mean of the training cells would be a better prediction
+    if low < 0:
         ax.axvline(0, lw=0.7, color="0.5", zorder=1)
     grid(ax)
 
@@ -84,7 +90,6 @@ def accuracy_comparison(
 
 
 def _n_genes(record, point):
-    """Number of genes that a model uses, as a mean over the folds."""
     if "n_selected" in record.values:
         return round(record.n_selected[:, point].mean())
     if "preselected" in record.values:
@@ -93,13 +98,13 @@ def _n_genes(record, point):
 
 
 def _draw_row(ax, y, r2, color):
-    """Draw one model, and return the lowest and the highest value that must be visible."""
+    """Draw one model; return the lowest and the highest visible value."""
     text = mean_text(r2)
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
     mean, spread = mean_sd(r2)
     r2 = r2.clip(min=WORST)
     mean = max(mean, WORST)
-    # Dots are in the order of the folds, so that a difficult fold can be recognised in every row.
+    # in the order of the folds, so that a difficult fold can be recognised in every row
     heights = y + np.linspace(-0.28, 0.28, len(r2))
     ax.plot(r2, heights, "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     look = {"fmt": "o", "color": color, "ms": 3.5, "lw": 1.2, "capsize": 2, "zorder": 6}

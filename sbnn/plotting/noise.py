@@ -1,4 +1,4 @@
-"""Simulated data of known genes: how many are found as the noise grows, and the map."""
+"""Simulated data of known genes: how many are found, and the map."""
 
 from __future__ import annotations
 
@@ -27,11 +27,18 @@ def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
         With a row per simulation and model, and the columns ``model`` ("distilled" or "paper"),
         ``noise``, ``seed``, ``recall`` and ``chance``; bands are SDs over the seeds.
     trust : Record
-        Result of `map_trust` for simulated cells, with ``latent`` and ``true_latent``.
+        From `sbnn.map_trust` for simulated cells.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> noise = results.load("saved_models/simulated/noise.pickle")
+    >>> trust = results.load("saved_models/simulated/map_trust.pickle")
+    >>> figure = plotting.noise_recovery(noise.table, trust)
     """
     require(trust, "trust", ["latent", "true_latent", "truth_agreement"])
     figure, (genes, places) = new_panels(2.5, 1, 2)

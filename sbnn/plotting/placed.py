@@ -22,15 +22,24 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     Parameters
     ----------
     fit : Record
-        Fit of all cells with two units, which are drawn in grey.
+        From `sbnn.fit_full`, with two units.
     places : DataFrame, shape (m, k)
-        Positions of the new cells, with the columns ``sbnn_1`` and ``sbnn_2``.
+        Positions, with the columns ``sbnn_1`` and ``sbnn_2``.
     predicted : DataFrame, shape (m, q)
-        Predicted outputs of the new cells.
+        Predicted outputs.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> places = pd.DataFrame(fit.latent[:20], columns=["sbnn_1", "sbnn_2"])
+    >>> predicted = pd.DataFrame(fit.predictions[:20], columns=fit.feature_names)
+    >>> figure = plotting.new_cells(fit, places, predicted)
     """
     require(fit, "fit", ["latent"])
     figure = Figure(figsize=(5, 3))

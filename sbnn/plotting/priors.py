@@ -1,4 +1,4 @@
-"""What a prior list of genes changes: accuracy, kept genes, and the genes that come and go."""
+"""What a prior list of genes changes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ SHARES = {
     "stability": "that two folds have in common",
 }
 MODERATE = 0.25  # influence at which genes that come and go are shown
-LOOKS = (("-", "o"), ((0, (3, 1.2)), "s"), ((0, (1, 1)), "D"))  # of up to three models
-CHANGED = 5  # number of genes named that come, and that go
+LOOKS = (("-", "o"), ((0, (3, 1.2)), "s"), ((0, (1, 1)), "D"))  # of models
+CHANGED = 5  # genes named that come, and that go
 
 
 def _colors(lists):
-    """Colours of one or two lists and of the control, which is the last list."""
     return dict(zip(lists, [BLUE, ORANGE][: len(lists) - 1] + ["0.45"], strict=True))
 
 
@@ -50,6 +49,13 @@ def listed_expression(adata: AnnData, lists: Mapping[str, Sequence[str]]) -> Fig
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=200)
+    >>> lists = {"true": data.uns["sbnn"]["truth"]["genes"], "others": data.var_names[:25]}
+    >>> figure = plotting.listed_expression(data, lists)
     """
     means = [adata[:, genes].X.mean(axis=1) for genes in lists.values()]
     names = [f"{title} ({len(genes)})" for title, genes in lists.items()]
@@ -66,12 +72,18 @@ def prior_effects(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.study.gene_priors.compare_priors`. The kept genes are those of its first
-        model; an influence of 0.25 is compared with none.
+        From `sbnn.study.gene_priors.compare_priors`. Kept genes are those of the first model; an
+        influence of 0.25 is compared with none.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> priors = results.load("saved_models/scala/gene_prior.pickle")
+    >>> figure = plotting.prior_effects(priors)
     """
     require(record, "record", ["table", "kept", "lists"])
     lists = record.lists
@@ -112,7 +124,6 @@ def prior_effects(record: Record) -> Figure:
 
 
 def _draw_changes(ax, record, title, color):
-    """Draw in how many folds more, or fewer, the first model keeps a gene: the largest changes."""
     model = record.table["model"].iloc[0]
     n_folds = record.table["fold"].nunique()
     with_list = folds_kept(record, model, title, MODERATE)
@@ -141,11 +152,17 @@ def prior_changes(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.study.gene_priors.compare_priors`.
+        From `sbnn.study.gene_priors.compare_priors`.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> priors = results.load("saved_models/scala/gene_prior.pickle")
+    >>> figure = plotting.prior_changes(priors)
     """
     require(record, "record", ["table", "kept", "lists"])
     effects = priors_table(record)

@@ -1,4 +1,4 @@
-"""One network that is pruned to few genes: its R2 over the epochs, and the norms of the genes."""
+"""One network that is pruned to few genes."""
 
 from __future__ import annotations
 
@@ -33,18 +33,25 @@ def gene_norms(
     Parameters
     ----------
     norms : array-like, shape (p,)
-        Norm of the outgoing weights of every gene.
     genes : sequence of str, shape (p,)
     n_kept : int
-        Number of genes with the largest norms, which are kept.
     curves : dict of str to array-like, shape (n_epochs,)
-        R2 of the same network, by what computed it; the first is drawn broad and pale.
+        R2 of the same network, by what computed it.
     pruned_after : int
         Number of epochs before the pruning.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sbnn import plotting
+    >>> norms = 1 / np.arange(1, 101)
+    >>> r2 = 0.5 - 0.5 / np.arange(1, 51)
+    >>> genes = [f"gene{i}" for i in range(100)]
+    >>> figure = plotting.gene_norms(norms, genes, 25, {"sBNN": r2}, pruned_after=30)
     """
     norms = np.asarray(norms, float)
     order = np.argsort(-norms, kind="stable")

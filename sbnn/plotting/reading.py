@@ -1,4 +1,4 @@
-"""Read the numbers that a figure shows from a record with any parameter grid."""
+"""Read the numbers that a figure shows from a record."""
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,14 @@ ABBREVIATIONS = {
     "DistilledBottleneckRegressor": "sBNN, distilled",
     "SparseReducedRankRegression": "sRRR",
 }
-PROTOCOLS = {"paper": "paper protocol"}  # display name of a protocol whose own name is unclear
-# lower R2 values are drawn here, since a single failed fold would take up the whole scale
-WORST = -1.0
+PROTOCOLS = {"paper": "paper protocol"}  # names to show
+WORST = -1.0  # lower R2 values are drawn here
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def model_title(record):
-    """Name of the only model of a record: kind, protocol (if any), width and number of genes."""
+    """Name of the only model of a record."""
     estimator = record.settings.get("estimator", {})
     params = estimator.get("params", {})
     name = estimator.get("class", "model").split(".")[-1]
@@ -44,7 +43,7 @@ def model_title(record):
 
 
 def protocol(record, point):
-    """How a network was trained, "distilled" or "paper"; former records have a parameter."""
+    """How a network was trained, "distilled" or "paper"."""
     name = record.settings.get("estimator", {}).get("class", "")
     if name.endswith("DistilledBottleneckRegressor"):
         return "distilled"
@@ -52,38 +51,38 @@ def protocol(record, point):
 
 
 def network_name(record, point):
-    """Name of a network that gives its protocol and its width."""
+    """Name of a network with its protocol and width."""
     own = protocol(record, point)
     width = record.parameter(point, "n_components")
     return f"sBNN, {PROTOCOLS.get(own, own)}, d = {width}"
 
 
 def levels_of(record, name):
-    """Sorted values of a parameter in the grid; empty if the estimator has no such parameter."""
+    """Sorted values of a parameter in the grid."""
     values = {record.parameter(point, name) for point in range(len(record.params))}
     return sorted(values - {None})
 
 
 def nearest(values, wanted):
-    """The value that is nearest to `wanted` on a log scale."""
+    """The value nearest to `wanted` on a log scale."""
     wanted, *logs = np.log(np.maximum([wanted, *values], 1e-300))
     return values[np.argmin(np.abs(logs - wanted))]
 
 
 def mean_sd(values):
-    """Mean and sample SD over the folds (first axis); the SD of a single fold is 0."""
+    """Mean and sample SD over the folds (first axis)."""
     values = np.asarray(values, float)
     return values.mean(0), values.std(0, ddof=min(len(values) - 1, 1))
 
 
 def mean_text(values):
-    """Text with the mean over the folds and, unless it is zero, their SD."""
+    """Mean and SD over the folds."""
     mean, spread = mean_sd(values)
     return f"{signed(mean, 3)} ± {spread:.3f}" if spread else signed(mean, 3)
 
 
 def far_below(values):
-    """Note on the number of R2 values below `WORST`, with the lowest; empty if there are none."""
+    """Note on R2 values below `WORST`, if any."""
     low = values[values < WORST]
     if not len(low):
         return ""
@@ -91,7 +90,7 @@ def far_below(values):
 
 
 def regression_stages(tables):
-    """First epoch (from 1) and name of each regression stage, and the total number of epochs."""
+    """First epoch and name of each regression stage, and the number of epochs."""
     stages = curve(tables, "stage")
     found = []
     for own in stages:
@@ -102,23 +101,18 @@ def regression_stages(tables):
     def n_stages(starts):
         return len(starts), starts[0][1] != "straight"
 
-    # The fold with the most stages is used, preferably a pretrained one: with few cells, some
-    # folds have no pretraining.
+    # the most stages: with few cells, some folds have no pretraining
     return max(found, key=n_stages), stages.shape[1]
 
 
 def curve(tables, column):
-    """Values of a column, an array of shape (n_tables, n_epochs) that is NaN for missing epochs.
-
-    Epochs are aligned at the start of all stages that the tables share.
-    """
-    # A fold without pretraining has no frozen stage; its unfrozen stage is as long as both stages
-    # of other folds.
+    """Values of a column, (n_tables, n_epochs), aligned at shared stages."""
+    # without pretraining, the unfrozen stage is as long as both stages of other folds
     stages = [table["stage"].replace("frozen", "unfrozen") for table in tables]
     shared = set(stages[0]).intersection(*stages[1:])
     aligned = []
     for own, table in zip(stages, tables, strict=True):
-        # The first part contains the stages before all shared stages, and may be empty.
+        # the first part has the stages before all shared ones
         part = (own.isin(shared) & (own != own.shift())).cumsum()
         epoch = part.groupby(part).cumcount()
         aligned.append(pd.Series(table[column].to_numpy(), [part, epoch]))
@@ -126,23 +120,23 @@ def curve(tables, column):
 
 
 def regression_epochs(record, point):
-    """History of the regression at a grid point: one table for each fold."""
+    """History of the regression, by fold."""
     return [table[~table["stage"].isin(NOT_REGRESSION)] for table in record.history[point]]
 
 
 def pretraining_epochs(record, point):
-    """History of the pretraining at a grid point: one table for each pretrained fold."""
+    """History of the pretraining, by pretrained fold."""
     tables = [table[table["stage"] == "pretraining"] for table in record.history[point]]
     return [table for table in tables if len(table)]
 
 
 def gene_target(record):
-    """Number of genes that the networks of a record keep."""
+    """Number of genes that networks keep."""
     return int(np.median(record.n_selected))
 
 
 def choose_models(models, n_genes):
-    """Record and grid point of every model, by name; all records must be of the same data."""
+    """Record and grid point of every model."""
     if not models or not isinstance(models, dict):
         wanted = "a dict of name to record, or to (record, parameters)"
         raise ValueError(f"models: expected {wanted}, got {models!r}")
@@ -155,14 +149,14 @@ def choose_models(models, n_genes):
 
 
 def choose_model(model, n_genes, same_as, argument):
-    """Record and grid point of one model, given as a record or as (record, parameters)."""
+    """Record and grid point of one model."""
     record, params = model if isinstance(model, tuple) else (model, {})
     require(record, argument, ["test_r2"], same_as)
     points = record.points(**params)
     if len(points) > 1 and "n_selected" in record.values:
         best = record.best_with_at_most(n_genes, **params)
         genes = record.n_selected.mean(0)
-        # On one path of penalties the first is taken, as in the tables.
+        # on one path of penalties, the first
         rivals = [point for point in points if genes[point] == genes[best]]
         paths = [record.params[point] | {"alpha": None} for point in rivals]
         points = [best] if all(path == paths[0] for path in paths) else points
@@ -174,10 +168,7 @@ def choose_model(model, n_genes, same_as, argument):
 
 
 def published_rows(published, **params):
-    """Published results that have the first of some parameters and differ from none of them.
-
-    Published networks are pretrained by default.
-    """
+    """Published results with these parameters."""
     first = next(iter(params))
     agreeing = []
     for row in published or []:
@@ -199,7 +190,7 @@ def number(value):
 
 
 def folds_text(*records):
-    """Note on the number of folds behind the mean and the band."""
+    """Note on the number of folds."""
     counts = {len(record.test_r2) for record in records}
     if counts == {1}:
         return "one fold"
@@ -207,5 +198,5 @@ def folds_text(*records):
 
 
 def scaling_text(record):
-    """How the data of a cross-validation were scaled."""
+    """How the data were scaled."""
     return SCALED.get(record.settings.get("scaling"), "")

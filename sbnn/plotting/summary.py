@@ -1,4 +1,4 @@
-"""Overview figure: a few genes predict many outputs through two units, which map the cells."""
+"""Overview: a few genes predict many outputs through two units."""
 
 from __future__ import annotations
 
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from sbnn.results import Record
 
 
-# inches: height of the figure, space below the map, side of the map
+# in inches: height of the figure, space below the map, side of the map
 HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25
-# inches: heights of the middle of the map and of the headings
-MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12
-WORD = 0.56  # inches: width of a word in a wedge
-# inches: bar length for an R2 of 1, and distance from the start of the bars to the right edge
-BAR, BARS = 0.4, 0.62
-NAMES, NAMES_AT_BARS = 0.94, 0.73  # inches: width of a column of names, also next to bars
+MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # of the map and of the headings
+WORD = 0.56  # width of a word in a wedge
+BAR, BARS = 0.4, 0.62  # for an R2 of 1, and from the start of the bars to the right edge
+NAMES, NAMES_AT_BARS = 0.94, 0.73  # widths of columns
 GENES_END = MARGIN + NAMES
 FEWEST = 14  # rows in a column
 HEAD = {"va": "center", "fontweight": "bold"}
@@ -50,19 +48,24 @@ def overview(
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.fit_full` for a network with a bottleneck.
+        From `sbnn.fit_full`.
     halves : Record, optional
-        Returned by `sbnn.stability_selection` for the same model, to write trusted genes in bold.
+        From `sbnn.stability_selection` for the same model, to write trusted genes in bold.
     folds : Record, optional
-        Returned by `sbnn.cross_validate` for the same model, to draw the test R2 of every output
-        (mean over the folds) as bars. By default, outputs are listed in the order of their R2 in
-        the fit, without numbers.
+        From `sbnn.cross_validate` for the same model, to draw the test R2 of every output.
     true_genes : sequence of str, optional
-        Genes that drive the outputs of simulated data; these genes are marked.
+        As in `latent_panels`.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> folds = results.load("saved_models/scala/cv_default.pickle")
+    >>> figure = plotting.overview(fit, folds=folds)
     """
     require(record, "record", NEEDED)
     figure = new_figure(HEIGHT, "none")
@@ -96,7 +99,6 @@ def overview(
 
 
 def _draw_genes(canvas, record, halves, true_genes):
-    """Write the kept genes, the most important first."""
     genes = np.asarray(record.kept_genes)[rank_genes(record)]
     weights = np.full(len(genes), "normal")
     meanings = []
@@ -118,7 +120,7 @@ def _draw_genes(canvas, record, halves, true_genes):
 
 
 def _draw_test_r2(canvas, folds, width):
-    """Draw the test R2 of outputs for a bottleneck width, the best first; return it unsorted."""
+    """Draw the test R2 of outputs, and return it."""
     point = 0
     if len(folds.params) > 1:
         point = folds.find(n_components=width)
@@ -132,14 +134,12 @@ def _draw_test_r2(canvas, folds, width):
 
 
 def _draw_outputs(canvas, record, r2, start, room):
-    """Write the outputs in a column of the width `room`, in descending order of their R2."""
     outputs = np.asarray(record.feature_names)[np.argsort(-r2, kind="stable")]
     canvas.text(start, TOP, counted(len(outputs), "output"), **HEAD)
     _column(canvas, start, outputs, room, np.full(len(outputs), "normal"))
 
 
 def _draw_wedge(canvas, foot, tip, name, text):
-    """Draw an encoder or a decoder, from a column of names (`foot`) to the map (`tip`)."""
     high, low = MIDDLE + SIDE / 2, MIDDLE - SIDE / 2
     corners = [(foot, low), (foot, high), (tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
     canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
@@ -157,7 +157,6 @@ def _rows(names):
 
 
 def _column(canvas, x, names, room, weights, **style):
-    """Write names one below another in one font size, and how many do not fit at the end."""
     shown, heights, size = _rows(names)
     texts = []
     for name, y, weight in zip(shown, heights, weights, strict=False):
@@ -174,7 +173,6 @@ def _column(canvas, x, names, room, weights, **style):
 
 
 def _draw_bars(canvas, r2):
-    """Draw the test R2 of the outputs next to their names, as bars and as numbers."""
     shown, heights, size = _rows(r2)
     start = WIDTH - BARS
     lengths = BAR * np.clip(shown, 0, 1)

@@ -1,4 +1,4 @@
-"""Reliability of a map: held-out cells, other seeds and, if known, the true positions."""
+"""Reliability of a map."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from sbnn.results import Record
 
 
-# few shades, because cells of equal shade take less space in a PDF
-SHADES = colormaps["viridis"].resampled(32)
-SHOWN = 0.95  # fraction of the cells within the colour range
+SHADES = colormaps["viridis"].resampled(32)  # few, for a small PDF
+SHOWN = 0.95  # cells within the colour range
 
 
 @styled
@@ -32,13 +31,19 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     Parameters
     ----------
     record : Record
-        Returned by `sbnn.evaluation.maps.map_trust`.
+        From `sbnn.map_trust`.
     fit : Record, optional
         The fit that was assessed, to show its name and the colours of families.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> trust = results.load("saved_models/scala/map_trust.pickle")
+    >>> figure = plotting.map_trust(trust)
     """
     require(record, "record", ["latent", "spread", "errors", "agreement"])
     color = BLUE
@@ -72,7 +77,6 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
 
 
 def _draw_values(ax, xy, values, note, label):
-    """Draw cells in the colours of their values, the largest on top; cells without are left out."""
     order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
     x, y = np.clip(xy[order], 0.01, 0.99).T
     size = np.clip(5000 / len(xy), 1, 9)

@@ -1,4 +1,4 @@
-"""Width of the bottleneck, stability of the kept genes, and R2 of every output."""
+"""Width of the bottleneck, stability of the kept genes, and R2 of outputs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 MARKS = "osD^vX"
-MOST_GENES = 36  # genes whose stability is drawn
-LINE = 8.5  # points, the height of a line of numbers below an axis
+MOST_GENES = 36
+LINE = 8.5  # points, of numbers below an axis
 
 
 @styled
@@ -40,11 +40,17 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     Parameters
     ----------
     networks : dict of str to (Record, dict)
-        Cross-validations over ``n_components`` by name, with the values of other parameters.
+        Cross-validations over ``n_components`` by name, with other parameters.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> figure = plotting.bottleneck_widths({"distilled": (default, {})})
     """
     figure, ax = new_panels(2.4, 1, 1)
     _draw_widths(ax, networks)
@@ -63,6 +69,14 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
+    >>> figure = plotting.output_accuracy(models)
     """
     names = next(iter(choose_models(models, 25).values()))[0].feature_names
     figure, ax = new_panels(max(2.5, 0.14 * len(names) + 1.2), 1, 1)
@@ -83,12 +97,21 @@ def width_and_stability(
     networks, models : dict
         As in `bottleneck_widths` and `output_accuracy`.
     selections : dict of str to Record
-        Repeated fits by name, from `stability_selection` or fits with other seeds. At most 36 genes
-        are drawn, those that the first record keeps most often.
+        Repeated fits by name, such as from `sbnn.stability_selection`. The 36 genes that the first
+        record keeps most often are drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> networks = {"distilled": (default, {})}
+    >>> models = {"sBNN, d = 2": (default, {"n_components": 2})}
+    >>> figure = plotting.width_and_stability(networks, {"halves of the cells": halves}, models)
     """
     names = next(iter(choose_models(models, 25).values()))[0].feature_names
     figure = new_figure(max(4.7, 0.13 * len(names) + 0.9))
@@ -102,7 +125,6 @@ def width_and_stability(
 
 
 def _draw_widths(ax, networks):
-    """Draw a curve for each network, and the numbers below the axis."""
     every = set()
     for name, (record, _) in networks.items():
         require(record, f"networks[{name!r}]", ["test_r2", "n_selected", "n_components"])
@@ -122,14 +144,13 @@ def _draw_widths(ax, networks):
     ax.set(xlim=(-0.5, len(every) - 0.5), xticks=range(len(every)), xticklabels=every)
     ax.set_ylabel("test R²")
     ax.set_xlabel("units of the bottleneck", labelpad=2.5 + LINE * len(networks))
-    ax.yaxis.set_major_locator(MaxNLocator(5))  # as many at any height, so that the layout is found
+    ax.yaxis.set_major_locator(MaxNLocator(5))  # else the layout may not be found
     n_genes = round(record.n_selected[:, points].mean())
     title = f"{n_genes} genes, {folds_text(record)}{scaling_text(record)}"
     legend_above(ax, ncols=2, title=title)
 
 
 def _write_below(ax, places, values, down, color):
-    """Write numbers below the x axis, `down` points from it."""
     at = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
     look = {"va": "top", "ha": "center", "color": color, "fontsize": 6.5}
     for place, value in zip(places, values, strict=True):
@@ -137,7 +158,6 @@ def _write_below(ax, places, values, down, color):
 
 
 def _draw_stability(ax, selections):
-    """Draw the share of the fits that keep each gene: bars for the first record, else marks."""
     from sbnn.evaluation.stability import gene_counts  # loads scikit-learn
 
     shown = None
@@ -164,7 +184,6 @@ def _draw_stability(ax, selections):
 
 
 def _draw_outputs(ax, models, names):
-    """Draw one row for each output, with one mark for each model."""
     chosen = choose_models(models, 25)
     rows = np.arange(len(names))
     used = []
@@ -174,7 +193,7 @@ def _draw_outputs(ax, models, names):
         mean, spread = mean_sd(record.test_feature_r2[:, point])
         if order is None:
             order = np.argsort(-mean, kind="stable")
-        # A second model of a colour is hollow.
+        # the second model of a colour is hollow
         look = {"color": color, "mfc": "white" if color in used else color, "mew": 0.8, "ms": 3.2}
         used.append(color)
         places = rows + 0.14 * min(len(names) / 16, 1) * (i - (len(chosen) - 1) / 2)

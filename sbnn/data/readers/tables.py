@@ -113,6 +113,15 @@ def read_tables(
     sbnn.data.readers.reading.ReadingError
         A ValueError with all problems, such as repeated names, few common cells, text among numbers
         or missing values. Rows and columns that are left out give warnings.
+
+    Examples
+    --------
+    >>> from sbnn import read_tables, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=50, n_genes=30)
+    >>> data.to_df("counts").to_csv("counts.csv")
+    >>> data.obsm["outputs"].to_csv("ephys.csv")
+    >>> read_tables("counts.csv", "ephys.csv").shape
+    (50, 30)
     """
     choices = {
         "counts": counts,

@@ -1,4 +1,4 @@
-"""What both networks share: scales, genes, prediction, the latent space, and model files."""
+"""What both networks share."""
 
 from __future__ import annotations
 
@@ -41,18 +41,17 @@ if TYPE_CHECKING:
     from sbnn.typehints import Expression, Outputs, PathLike
 
 
-# also limits the units in a layer; larger numbers would exhaust the memory
+# also of units in a layer; more would exhaust the memory
 MOST_COMPONENTS = 10_000
-MOST_THREADS = 1024  # with many more threads, torch aborts the process
+MOST_THREADS = 1024  # with many more, torch aborts
 COUNTED = Interval(Integral, 1, None, closed="left")
 
 
 class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
     """Base class of networks that predict many outputs from few genes through a linear bottleneck.
 
-    A subclass has the method ``_train(x, target, random, generator, eval_set, progress)``, which
-    returns `Trained`, and ``_input_limits(n_cells, moments)``, the limits to which genes are
-    clipped.
+    A subclass has ``_train``, which returns `Trained`, and ``_input_limits``, the limits to which
+    genes are clipped.
     """
 
     _loss = SquaredError()
@@ -70,7 +69,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     }
 
     def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result; those of the prior only if there is a prior."""
+        """Parameters that identify a stored result."""
         params = self.get_params()
         if self.gene_prior is None:
             del params["gene_prior"]
@@ -83,7 +82,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return params
 
     def for_genes(self, names: ArrayLike, kept: ArrayLike | None = None) -> Self:
-        """A clone for `cross_validate` whose prior has one weight for each gene of the fit."""
+        """A clone whose prior has one weight for each of the genes `names` (in the mask `kept`)."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -102,16 +101,16 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression, usually log-transformed counts. In a MuData, the modality ``"rna"`` is used.
-            An AnnData open on disk and a stream are read block by block.
+            Expression, usually log-transformed counts; in a MuData, the modality ``"rna"``. An
+            AnnData open on disk and a stream are read block by block.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells in the same order. If `X` is an AnnData, `y` can be a key of
-            ``obsm`` (by default ``"outputs"``). If `X` is a MuData, `y` can be the name of another
-            modality (by default, the only other modality); cells that are not in both modalities
-            are left out. Without `y`, `X` can be the pair ``(X, y)``.
+            Outputs of the same cells in the same order. For an AnnData, `y` can be a key of
+            ``obsm`` (by default ``"outputs"``); for a MuData, another modality (by default the only
+            other one), of which only shared cells are used. Without `y`, `X` can be the pair ``(X,
+            y)``.
         eval_set : tuple (X, Y), optional
-            Cells on which R2 is recorded after every epoch (``history_.eval_r2``). These cells do
-            not affect the fit.
+            Cells on which R2 is recorded after every epoch (``history_.eval_r2``), without effect
+            on the fit.
 
         Returns
         -------
@@ -147,7 +146,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return self
 
     def _scaled_eval_set(self, eval_set, device):
-        """Scaled expression and outputs of the cells on which R2 is recorded."""
         try:
             X, Y = eval_set
         except (TypeError, ValueError) as error:
@@ -158,7 +156,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
 
     def _measured(self, Y, n_cells, argument):
-        """Outputs of `n_cells` cells as an array, (n, q), checked like those of `fit`."""
+        """Outputs as an array, (n_cells, q), checked."""
         Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name=argument)
         expected = n_cells, len(self.y_mean_)
         if len(Y) != n_cells or Y.size != np.prod(expected):
@@ -166,8 +164,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return Y.reshape(expected)
 
     def _train_gene_network(self, x, generator):
-        """Train a head that predicts the kept genes from the latent space; return its history."""
-        # The encoder is frozen, so that the reconstruction does not change the latent space.
         genes = x.of_genes(np.flatnonzero(self.support_))
         self._gene_network = copy.deepcopy(self.network_)
         self._gene_network.replace_head(genes.shape[1], generator)
@@ -179,7 +175,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return trainer.history
 
     def _check_params(self, n_genes):
-        """Reject parameters that are out of range for `n_genes` genes."""
         self._validate_params()
         if self.n_genes is not None:
             check_number("n_genes", self.n_genes, int, 1, n_genes)
@@ -198,8 +193,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            If X has gene names, it must contain the kept genes, in any order. Otherwise, it must
-            contain all p genes seen in `fit`, in the same order.
+            With gene names, the kept genes in any order; otherwise, all p genes of `fit` in the
+            same order.
         """
         check_is_fitted(self)
         Y = outputs_in_units(self, self._through(self.network_, X))
@@ -220,7 +215,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def _through(self, network, X, last=None):
-        """Outputs of the layers of a network up to `last`, for cells in any container."""
         kept = np.flatnonzero(self.support_)
         cells, here = inputs.matched_cells(self, X, kept)
         return through_network(self, network, last, cells, np.searchsorted(here, kept))
@@ -228,8 +222,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def score(self, X: Expression, y: Outputs | None = None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
-        With ``standardize=True``, each output is in units of its training SD, so that all outputs
-        have the same weight.
+        With ``standardize=True``, outputs are in units of their training SDs, so that all have the
+        same weight.
         """
         X, Y = inputs.two_tables(X, y)
         predicted = self.predict(X)
@@ -242,8 +236,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
         `normalizer` is a fitted `CountNormalizer` for counts of new cells, which `load` gives back
-        as the attribute ``normalizer_``; by default, that of the file from which the model was
-        loaded.
+        as ``normalizer_``; by default, that of the file from which the model was loaded.
         """
         check_is_fitted(self)
         if normalizer is None:
@@ -254,8 +247,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def load(cls, path: PathLike) -> Self:
         """Read a model written by `save`; a ValueError is raised if the file was altered.
 
-        The model has the attribute ``normalizer_``, a `CountNormalizer` for counts of new cells, or
-        None if none was saved.
+        Its ``normalizer_`` is the saved `CountNormalizer` for counts of new cells, or None.
         """
         return load_model(path, [cls])
 

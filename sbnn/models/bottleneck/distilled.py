@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# The head of `reconstruct`: epochs, learning rate, cells in a batch, and weight decay.
+# head of `reconstruct`: epochs, learning rate, batch size, weight decay
 HEAD = 100, 1e-4, 32, 1e-10
 
 
@@ -23,8 +23,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck
     of `n_components` units. A Gaussian process chooses `n_genes` genes, and the network learns from
-    a mixture of trees and wider networks. It is more accurate than `SparseBottleneckRegressor`, the
-    published network.
+    a mixture of trees and wider networks. `SparseBottleneckRegressor` is the published network.
 
     Parameters
     ----------
@@ -34,39 +33,36 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         Number of genes to keep; None keeps all genes. `sbnn.genes_curve` shows R2 for each number
         of genes, and `sbnn.models.gene_number.choose_n_genes` chooses one.
     reconstruct : bool, default=False
-        Also train a head that reconstructs the kept genes from the latent space; see
+        Also train a head that predicts the kept genes from the latent space, for
         `reconstruct_genes`. This does not change the latent space or the predictions.
     standardize : bool, default=True
         Z-score genes and outputs with the mean and population SD of the training cells. If False,
-        genes and outputs are only centred; use this for data that are already z-scored. Predictions
-        are in the units of `Y` in both cases.
+        only centre them, for data that are already z-scored. Predictions are in the units of `Y` in
+        both cases.
     hidden_layers : tuple of int, optional
-        Widths of the hidden layers of the encoder, at least two; the decoder mirrors them. The
-        default is (64, 64, 64).
+        Widths of the hidden layers of the encoder, at least two, by default (64, 64, 64); the
+        decoder mirrors them.
     distillation : DistilledSettings or None, default=None
         Settings of the training; None uses the defaults of `sbnn.DistilledSettings`.
     gene_prior : dict, Series, list or array, optional
-        Prior weights of the genes: a dict or Series of weights >= 0 by gene name (0 for all other
-        genes), a list of gene names (each with weight 1), or one weight per gene in the order of
-        `X`. Only the ratios of weights matter.
+        Prior weights of the genes, of which only the ratios matter: a dict or Series of weights
+        >= 0 by gene name (0 for all other genes), a list of gene names (each with weight 1), or one
+        weight per gene in the order of `X`.
     prior_influence : float, default=0.5
-        Influence of the prior on the choice of genes, from 0 (none) to 1 (full; the data decide
-        only between genes of equal weight). The score of a gene is ``(1 - prior_influence) * size +
-        prior_influence * weight``, where size and weight are divided by their sums over the
-        compared genes. Genes are compared at every step of the forward selection, where the size is
-        the square root of the variance that a gene explains, and every time the Gaussian process
-        drops genes, where the size is the root mean squared gradient of the predictions with
-        respect to the gene.
+        Influence of the prior on the choice of genes, from 0 (none) to 1 (the data decide only
+        between genes of equal weight). The score of a gene is ``(1 - prior_influence) * size +
+        prior_influence * weight``, both relative to their sums over the compared genes. The size is
+        the root of the variance that a gene explains in the forward selection, and of the mean
+        squared gradient of predictions in the Gaussian process.
     n_threads : int, default=1
-        Number of threads of torch and BLAS. With 1, the result does not depend on the number of
-        cores.
+        Threads of torch and BLAS; with 1, results do not depend on the number of cores.
     random_state : int, RandomState or None, default=None
-        Seed of the initial weights and of everything that is drawn.
+        Seed of everything that is drawn.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results from different
-        devices differ in the last bits.
+        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results of devices differ
+        in the last bits.
     verbose : bool or int, default=0
-        Show a progress bar over the recorded steps.
+        Show a progress bar.
 
     Attributes
     ----------
@@ -79,18 +75,18 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         squared error), ``penalty``, ``r2`` (on the training cells), ``eval_loss`` and ``eval_r2``
         (on `eval_set`) and ``genes_alive`` (number of kept genes).
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which the expression of each gene is clipped: the range in the training cells, or
-        a narrower range with few cells (see `DistilledSettings.few_cells_limit`).
+        Limits to which genes are clipped: the range in the training cells, or a narrower range with
+        few cells (see `DistilledSettings.few_cells_limit`).
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 
     Examples
     --------
-    >>> from sbnn import DistilledBottleneckRegressor, load_dataset
-    >>> data = load_dataset("simulated", verbose=False)
-    >>> model = DistilledBottleneckRegressor(random_state=0).fit(data.X, data.Y)  # doctest: +SKIP
-    >>> model.transform(data.X).shape  # doctest: +SKIP
-    (600, 2)
+    >>> from sbnn import DistilledBottleneckRegressor, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = DistilledBottleneckRegressor(n_genes=10, random_state=0).fit(data)
+    >>> model.get_feature_names_out().shape, model.transform(data).shape
+    ((10,), (100, 2))
     """
 
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
@@ -127,16 +123,14 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
-        # 2. With few cells, nothing is chosen on held-out cells from this version on.
-        # 3. With few cells, clipped genes are rescaled to their original SD. With over 100 cells,
-        # genes are mixed less.
+        # 2. With few cells, nothing is chosen on held-out cells.
+        # 3. With few cells, clipped genes are rescaled; with over 100, genes are mixed less.
         # 4. With few cells, predictions are shrunk according to held-out error.
-        # 5. Noise levels are compared on fewer parts of the cells, and a step of the student uses
-        # half as many cells.
+        # 5. Noise levels are compared on fewer parts; steps of the student use fewer cells.
         return 5
 
     def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result, with the default settings in place of None."""
+        """As in the base class, with the default settings in place of None."""
         return super().decisive_params() | {"distillation": self._settings()}
 
     def _settings(self):
@@ -146,7 +140,6 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         return None
 
     def _input_limits(self, n_cells, moments):
-        """The range of the training cells or, with few cells, a narrower range."""
         settings = self._settings()
         if n_cells > settings.few_cells:
             return moments.low, moments.high

@@ -1,4 +1,4 @@
-"""Prior weights of genes, which are mixed with their importance in the data (DASH)."""
+"""Prior weights of genes, mixed with their importance in the data (DASH)."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
 
 class GenePrior(NamedTuple):
-    """Weights of genes (only their ratios matter) and the influence of the prior, from 0 to 1."""
+    """Weights of genes and the influence of the prior, from 0 to 1."""
 
     weights: np.ndarray
     influence: float
 
     @classmethod
     def of(cls, model, n_genes):
-        """Prior of an estimator; None if its influence is 0, as if there were no prior."""
+        """Prior of an estimator, if it has an influence."""
         if model.gene_prior is None:
             return None
         names = getattr(model, "feature_names_in_", None)
@@ -30,17 +30,17 @@ class GenePrior(NamedTuple):
         return cls(weights, float(model.prior_influence))
 
     def among(self, genes):
-        """The prior for a subset of the genes, given by position."""
+        """The prior for the genes at some positions."""
         return self._replace(weights=self.weights[genes])
 
     def scores(self, size, usable):
-        """Scores of genes, mixed from prior weights and sizes; 0 for genes that are not usable."""
+        """Scores mixed from prior weights and sizes; 0 for genes that are not usable."""
         weights = torch.from_numpy(self.weights).where(usable, 0.0)
         return mixed(shared(weights), shared(size.where(usable, 0.0)), self.influence)
 
 
 def most_important(size, n_genes, prior=None, usable=None):
-    """Positions of the genes with the highest scores; ties go to the larger, then first gene."""
+    """Positions of the genes with the highest scores; ties go to larger genes."""
     size = torch.as_tensor(size).detach().cpu().double()
     usable = torch.from_numpy(np.ones(len(size), dtype=bool) if usable is None else usable)
     scores = size if prior is None else prior.scores(size, usable)
@@ -48,7 +48,7 @@ def most_important(size, n_genes, prior=None, usable=None):
 
 
 def prior_weights(gene_prior, n_genes, names=None):
-    """Weight of every gene, 0 if the prior does not name it; `names` are those of all genes."""
+    """Weight of every gene, 0 if the prior does not name it."""
     given = spelled_out(gene_prior)
     if isinstance(given, dict):
         weights = _weights_by_name(given, names)
@@ -78,7 +78,7 @@ def _weights_by_name(given, names):
 
 
 def spelled_out(gene_prior):
-    """Convert a prior to a dict of weights by name, or a list of weights by position."""
+    """A prior as weights by name or by position."""
     if isinstance(gene_prior, pd.Series):
         twice = gene_prior.index[gene_prior.index.duplicated()]
         if len(twice):
@@ -93,7 +93,6 @@ def spelled_out(gene_prior):
 
 
 def _checked(weights):
-    """Weights as finite numbers that are not negative."""
     weights = [float(weight) for weight in weights]
     if not all(0 <= weight < np.inf for weight in weights):
         raise ValueError(f"gene_prior: expected finite weights >= 0, got {some(weights)}")

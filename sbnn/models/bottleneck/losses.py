@@ -1,4 +1,4 @@
-"""Losses that compare the raw outputs of the network with targets; each is an object without state.
+"""Losses that compare the raw outputs of the network with targets.
 
 A new loss for outputs is one class with the methods of `OutputLoss`, and one entry in `LOSSES`.
 """
@@ -12,26 +12,26 @@ import torch.nn.functional as F
 class OutputLoss:
     """What a loss for measured outputs has, besides `value` and `gradient`."""
 
-    # The defaults are for outputs that were centred, and usually scaled, before the training.
+    # The defaults are for outputs that were centred before the training.
     standardised = True
 
     def check(self, Y):
         """Reject outputs for which the loss is undefined."""
 
     def start(self, target):
-        """Raw outputs, shape (q,), that predict the mean of the training targets, shape (n, q)."""
+        """Raw outputs, (q,), that predict the mean of the training targets, (n, q)."""
         return torch.zeros_like(target[0])
 
     def prediction(self, output):
-        """Turn raw outputs into predictions, both tensors of shape (n, q)."""
+        """Predictions of raw outputs, both (n, q)."""
         return output
 
     def comparable(self, target):
-        """Targets in units in which distances between cells are meaningful, for clustering."""
+        """Targets in units in which distances between cells are meaningful."""
         return target
 
     def r2(self, value, target, start):
-        """Share explained by outputs with this value, compared with the raw outputs `start`."""
+        """R2 of outputs with this value, relative to the raw outputs `start`."""
         reference = float(self.value(start.expand_as(target), target))
         if reference == 0:
             return math.nan
@@ -39,14 +39,14 @@ class OutputLoss:
 
 
 class SquaredError(OutputLoss):
-    """Squared error of outputs of shape (n, q), or of several networks, (m, n, q)."""
+    """Squared error of outputs, (n, q), or of several networks, (m, n, q)."""
 
     def value(self, output, target):
         """Sum over cells and outputs."""
         return (output - target).square().sum()
 
     def gradient(self, output, target, weights=None):
-        """Gradient of the mean over cells and outputs, written to `output`; weights are (n, 1)."""
+        """Gradient of the mean, written to `output`; weights are (n, 1)."""
         residual = output.sub_(target)
         if weights is not None:
             residual.mul_(weights)
@@ -54,7 +54,7 @@ class SquaredError(OutputLoss):
 
 
 class Poisson(OutputLoss):
-    """Poisson deviance of counts of shape (n, q); a raw output is the logarithm of a rate."""
+    """Poisson deviance of counts, (n, q); a raw output is the logarithm of a rate."""
 
     standardised = False
 
@@ -69,16 +69,16 @@ class Poisson(OutputLoss):
         return 2 * (log_ratio - target + output.exp()).sum()
 
     def gradient(self, output, target):
-        """Gradient of the mean over cells and outputs, written to `output`."""
+        """Gradient of the mean, written to `output`."""
         return output.exp_().sub_(target).mul_(2 / target.numel())
 
     def start(self, target):
-        """Logarithms of the mean counts, shape (q,)."""
+        """Logarithms of the mean counts, (q,)."""
         least = 1 / len(target)  # an output without counts would have a rate of 0
         return target.mean(0).clamp(min=least).log()
 
     def prediction(self, output):
-        """Rates, that is, expected counts."""
+        """Expected counts."""
         return output.exp()
 
     def comparable(self, target):
@@ -88,7 +88,7 @@ class Poisson(OutputLoss):
 
 
 class CrossEntropy:
-    """Cross-entropy of class labels, shape (n,), given scores of shape (n, n_classes)."""
+    """Cross-entropy of class labels, (n,), given scores, (n, n_classes)."""
 
     def value(self, output, target):
         """Sum over cells."""
@@ -101,7 +101,7 @@ class CrossEntropy:
         return slope.div_(len(target))
 
     def start(self, target):
-        """Nothing to compare with; R2 is for outputs."""
+        """Nothing to compare with."""
         return None
 
     def r2(self, value, target, start):

@@ -1,10 +1,8 @@
 """The bottleneck network; in the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
-# The network is small, so on a CPU a general-purpose autograd spends much of its time on
-# bookkeeping. All weights are therefore stored in one flat vector, layer by layer, and `Gradient`
-# writes the gradient in the same layout with a few matrix products. An optimiser step is then one
-# fused call, and if the first layers are frozen, the step updates only the end of the vector.
-# `forward` also works with autograd.
+# In so small a network, autograd spends much of its time on bookkeeping. All weights are therefore
+# stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout.
+# An optimiser step is then one fused call, on the end of the vector if the first layers are frozen.
 
 import math
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity; `apply` returns its values and what `backward` needs for the gradient."""
+    """A nonlinearity; `apply` returns its values and what `backward` needs."""
 
     apply: Callable
     backward: Callable
@@ -47,8 +45,7 @@ ACTIVATIONS = {
 class BottleneckNetwork(nn.Module):
     """Multilayer perceptron with a linear bottleneck; the decoder mirrors the encoder."""
 
-    # Weights have shape (inputs, outputs), so that the outgoing weights of a gene are one
-    # contiguous row; biases have shape (1, outputs).
+    # Weights have shape (inputs, outputs), so that those of a gene are a contiguous row.
 
     def __init__(
         self, n_inputs, n_outputs, n_components, hidden_layers, activation="elu", *, generator
@@ -64,17 +61,17 @@ class BottleneckNetwork(nn.Module):
 
     @property
     def weights(self):
-        """Weights of every layer, as views of the flat vector."""
+        """Weights of every layer, as views."""
         return _views(self.flat, self.shapes)[0]
 
     @property
     def biases(self):
-        """Biases of every layer, as views of the flat vector."""
+        """Biases of every layer, as views."""
         return _views(self.flat, self.shapes)[1]
 
     @torch.no_grad()
     def reset_layer(self, layer, generator):
-        """Reinitialise a layer with Glorot-uniform weights and zero biases."""
+        """Draw Glorot-uniform weights; set biases to zero."""
         weight = self.weights[layer]
         bound = math.sqrt(6 / sum(weight.shape))
         uniform = torch.rand(weight.shape, generator=generator)
@@ -83,7 +80,7 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def replace_head(self, n_outputs, generator):
-        """Replace the output layer by a new layer with `n_outputs` units."""
+        """Replace the output layer by a new one."""
         n_units, _ = last = self.shapes.pop()
         others = self.flat[: -n_values(last)]
         self.shapes.append((n_units, n_outputs))
@@ -93,18 +90,18 @@ class BottleneckNetwork(nn.Module):
 
     @torch.no_grad()
     def start_outputs(self, values):
-        """Set the biases of the output layer, shape (q,)."""
+        """Set the biases of the output layer, (q,)."""
         self.biases[-1].copy_(values)
 
     @torch.no_grad()
     def scale_outputs(self, factors):
-        """Multiply every output by a factor; the latent space is unchanged."""
+        """Multiply every output by a factor."""
         self.weights[-1].mul_(factors)
         self.biases[-1].mul_(factors)
 
     @torch.no_grad()
     def keep_inputs(self, index):
-        """Reduce the first layer to the given genes; the rest of the network is unchanged."""
+        """Reduce the first layer to the given genes."""
         weights = self.weights[0]
         kept = weights[index]
         others = self.flat[weights.numel() :]
@@ -132,13 +129,12 @@ class BottleneckNetwork(nn.Module):
 
 
 def n_values(shape):
-    """Number of weights and biases of a layer, or of the same layer of several networks."""
+    """Number of weights and biases of a layer, also of several networks."""
     *networks, n_inputs, n_outputs = shape
     return math.prod(networks) * (n_inputs + 1) * n_outputs
 
 
 def _views(flat, shapes):
-    """Weights and biases of layers, as views of a flat vector."""
     weights = []
     biases = []
     for shape in shapes:
@@ -152,7 +148,7 @@ def _views(flat, shapes):
 
 
 class Ensemble(BottleneckNetwork):
-    """Networks of one shape that run together; the first axis of every array is the network."""
+    """Networks of one shape that run together, along the first axis."""
 
     def __init__(self, networks):
         nn.Module.__init__(self)
@@ -169,7 +165,6 @@ class Ensemble(BottleneckNetwork):
             separate.copy_(own)
 
     def _pairs(self, networks):
-        """Views of each weight matrix and bias, here and in the separate networks."""
         for i, network in enumerate(networks):
             stacked = self.weights + self.biases
             for own, separate in zip(stacked, network.weights + network.biases, strict=True):
@@ -177,7 +172,7 @@ class Ensemble(BottleneckNetwork):
 
 
 class Gradient:
-    """Forward pass and gradient of a network, starting at a given layer, without autograd."""
+    """Forward pass and gradient of a network from a given layer on."""
 
     def __init__(self, network, first=0):
         shapes = network.shapes[first:]
@@ -191,7 +186,7 @@ class Gradient:
         self.weights, self.biases = _views(self.flat, shapes)
 
     def forward(self, x):
-        """Return the network output for a batch, and store the values that `backward` needs."""
+        """Network output; stores what `backward` needs."""
         self.inputs = []
         self.saved = []
         for layer, linear in enumerate(self.linear):
@@ -204,7 +199,7 @@ class Gradient:
         return x
 
     def backward(self, delta):
-        """Compute all gradients, given the gradient of the loss at the output, (n, q)."""
+        """Compute gradients, given that of the loss at the output, (n, q)."""
         for layer in reversed(range(len(self.weights))):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])

@@ -1,4 +1,4 @@
-"""Fitted networks as safetensors files with a checksum; loading them runs no code."""
+"""Fitted networks as safetensors files."""
 
 import dataclasses
 from numbers import Integral
@@ -20,7 +20,7 @@ OF_OUTPUTS = ("y_mean_", "y_scale_")
 
 
 def save_model(model, path, normalizer=None):
-    """Write a fitted network, and the normaliser of counts if there is one, to a file."""
+    """Write a fitted network, and the normaliser of counts if there is one."""
     params = model.get_params()
     if not isinstance(params["random_state"], Integral | None):
         params["random_state"] = None  # the state of a generator is not part of a trained model
@@ -47,7 +47,6 @@ def save_model(model, path, normalizer=None):
 
 
 def _plain(value):
-    """Convert NumPy numbers and settings to JSON types."""
     return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
 
 
@@ -69,7 +68,6 @@ def load_model(path, classes):
 
 
 def _model(cls, header, tensors):
-    """Build the estimator from the header and the tensors of a file."""
     model = cls(**_params(header))
     shapes = [tuple(shape) for shape in header["shapes"]]  # (inputs, outputs) of every layer
     n_kept, _ = shapes[0]
@@ -88,7 +86,7 @@ def _model(cls, header, tensors):
     model.network_ = _network(shapes, activation, tensors["network"]).to(device)
     model._gene_network = None
     if "gene_network" in tensors:
-        # It differs from the network in its last layer, which predicts the kept genes.
+        # with another last layer, which predicts the kept genes
         gene_shapes = [*shapes[:-1], (n_last_units, n_kept)]
         gene_network = _network(gene_shapes, activation, tensors["gene_network"])
         model._gene_network = gene_network.to(device)
@@ -96,7 +94,6 @@ def _model(cls, header, tensors):
 
 
 def _params(header):
-    """Parameters of the estimator, with the types that JSON lacks."""
     params = {}
     for name, value in header["params"].items():
         if isinstance(value, list):
@@ -108,7 +105,6 @@ def _params(header):
 
 
 def _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs):
-    """Set the learned values and the names of genes and outputs, checking their numbers."""
     for name in OF_GENES:
         setattr(model, name, _vector(tensors, name, n_genes))
     for name in OF_OUTPUTS:
@@ -122,7 +118,6 @@ def _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs):
 
 
 def _vector(tensors, name, size):
-    """The tensor of this name as an array of shape (size,)."""
     values = tensors[name].numpy()
     require(values.shape == (size,), f"{name}: expected {size} values, got {values.shape}")
     return values
@@ -135,7 +130,6 @@ def _names(header, entry, size):
 
 
 def _normalizer(model, size, shares):
-    """The normaliser of counts of new cells, with the genes of the model."""
     normalizer = CountNormalizer()
     normalizer.library_size_ = size
     normalizer.count_share_ = shares
@@ -146,7 +140,6 @@ def _normalizer(model, size, shares):
 
 
 def _network(shapes, activation, flat):
-    """Build a network with layers of the given shapes, whose decoder mirrors the encoder."""
     require(activation in ACTIVATIONS, f"activation: expected one of {list(ACTIVATIONS)}")
     size = sum(map(n_values, shapes))
     require(flat.shape == (size,), f"network: expected {size} weights, got {len(flat)}")

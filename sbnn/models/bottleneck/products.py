@@ -1,25 +1,23 @@
 """Matrix products of the networks, computed by the fastest library for their shape.
 
-On a CPU, torch uses MKL, which reaches only half the possible speed on AMD processors. oneDNN
-reaches full speed, but requires AVX-512 and has more overhead per call. Except on Intel processors,
-oneDNN is used for large products with short sums. Both libraries add up the terms of short sums in
-the same order, so results do not depend on the library.
+On AMD processors, torch's MKL reaches half the speed of oneDNN, which has more overhead per call.
+It computes large products with short sums, whose terms both add up in the same order, so results
+are the same.
 """
 
 from functools import cache
 
 import torch
 
-# Numbers of multiplications above which oneDNN is faster, measured on an EPYC 9005: for the output
-# of a layer, and for the gradient of its weights, which requires transposing the inputs first.
+# multiplications above which oneDNN is faster, measured on an EPYC 9005; gradients need a transpose
 LEAST_OF_LAYER = 1_000_000
 LEAST_OF_GRADIENT = 4_000_000
-LONGEST_SUM = 128  # maximum number of terms; each library splits longer sums in its own way
+LONGEST_SUM = 128  # each library splits longer sums in its own way
 
 
 @cache
 def has_onednn():
-    """Whether large products are computed by oneDNN on this machine."""
+    """Whether oneDNN computes large products on this machine."""
     if not torch.backends.mkldnn.is_available():
         return False
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # from torch 2.10 on
@@ -28,7 +26,7 @@ def has_onednn():
 
 
 def affine(bias, x, weight):
-    """``bias + x @ weight``, (n, q), with a bias of shape (1, q), or (m, n, q) for m networks."""
+    """``bias + x @ weight``, (n, q), or (m, n, q) for m networks."""
     if weight.dim() == 3:
         return torch.baddbmm(bias, x, weight)
     if _is_for_onednn(x, weight, LEAST_OF_LAYER):

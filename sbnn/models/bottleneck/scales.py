@@ -1,4 +1,4 @@
-"""Scaling of genes and outputs for the network, based on the training cells."""
+"""Scaling of genes and outputs by the training cells."""
 
 import copy
 from typing import NamedTuple
@@ -12,8 +12,9 @@ from sklearn.utils.validation import _check_feature_names_in
 from sbnn.data.checks import LARGEST
 from sbnn.determinism import reproducible
 
-CELLS_AT_ONCE = 65_536  # largest number of cells passed through the network at once
-VALUES_AT_ONCE = 2**26  # largest number of values passed through the network at once
+# most cells, and values, that pass through the network at once
+CELLS_AT_ONCE = 65_536
+VALUES_AT_ONCE = 2**26
 
 
 class Moments(NamedTuple):
@@ -26,7 +27,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def of(cls, cells, limits=(-np.inf, np.inf)):
-        """Read all cells twice, block by block; values are clipped to the limits of their gene."""
+        """Read all cells twice, block by block, clipped to the limits of their gene."""
         low = np.full(cells.shape[1], np.inf, dtype=np.float32)
         high = -low
         total = np.zeros(cells.shape[1])
@@ -52,18 +53,14 @@ def _clipped_blocks(cells, limits):
 
 
 def _add_rows(block, total):
-    """Add all rows, of double precision, to the total of the rows before; overwrites the block."""
-    # NumPy adds row after row, so sums over blocks are equal to sums over all rows at once, bit for
-    # bit.
+    """Add rows to the total before; overwrites the block."""
+    # NumPy adds row after row, so sums over blocks equal sums over all rows bit for bit
     block[0] += total
     return block.sum(axis=0)
 
 
 def learn_scales(model, cells, Y):
-    """Set the means and SDs of genes and outputs, and the limits of genes, from the training cells.
-
-    `Y` has shape (n, q). Single cells or genes are not read again if the limits do not clip them.
-    """
+    """Set the means and SDs of genes and outputs, (n, q), and the limits of genes."""
     measured = Moments.of(cells)
     _require_moderate(model, measured)
     low, high = model._input_limits(len(cells), measured)
@@ -75,14 +72,13 @@ def learn_scales(model, cells, Y):
     model.x_max_ = high
     model.x_mean_ = clipped.mean
     model.y_mean_ = Y.mean(axis=0)
-    # Because the mean is rounded, a constant float32 column may have a tiny SD instead of zero.
+    # a constant column may have a tiny SD, as its mean is rounded
     sd = np.where(constant, 1, clipped.sd)
     if model.standardize:
         model.x_scale_ = sd
         model.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
     else:
-        # Clipping reduces the SD of genes; clipped genes are rescaled to the original SD, which is
-        # the unit of the input noise.
+        # clipped genes get their original SD back, which is the unit of the input noise
         model.x_scale_ = sd / np.where(constant, 1, measured.sd)
         model.y_scale_ = np.ones(Y.shape[1])
 
@@ -98,10 +94,7 @@ def _require_moderate(model, moments):
 
 
 class ScaledCells:
-    """Expression as float32 tensors on a device, clipped and scaled like the training cells.
-
-    The cells are read again whenever values are needed; `x[cells]` has all genes of some cells.
-    """
+    """Expression as float32 tensors, scaled like the training cells; read again when needed."""
 
     def __init__(self, model, cells, device):
         self.model = model
@@ -117,14 +110,14 @@ class ScaledCells:
         return torch.as_tensor(self._block(rows, self.all_genes)).to(self.device)
 
     def of_genes(self, genes):
-        """All cells with the genes at these positions, a tensor of shape (n, genes)."""
+        """All cells with some genes, (n, genes)."""
         scaled = np.empty((len(self), len(genes)), dtype=np.float32)
         for rows in self.cells.blocks():
             scaled[rows] = self._block(rows, genes)
         return torch.as_tensor(scaled).to(self.device)
 
     def whole(self):
-        """All cells with all genes, a tensor of shape (n, p)."""
+        """All cells with all genes, (n, p)."""
         return self.of_genes(self.all_genes)
 
     def _block(self, rows, genes):
@@ -138,14 +131,14 @@ def _scaled(model, X, genes):
 
 
 def scaled_outputs(model, Y, device):
-    """Outputs as a float32 tensor of shape (n, q), scaled as for the training cells."""
+    """Outputs as a scaled float32 tensor, (n, q)."""
     if model._loss.standardised:
         Y = (Y - model.y_mean_) / model.y_scale_
     return torch.as_tensor(Y.astype(np.float32)).to(device)
 
 
 def outputs_in_units(model, output):
-    """Predictions in the units of the outputs, from raw outputs of the network, shape (n, q)."""
+    """Raw outputs of the network, (n, q), in the units of the outputs."""
     Y = model._loss.prediction(torch.from_numpy(output)).numpy()
     if model._loss.standardised:
         Y = Y * model.y_scale_ + model.y_mean_
@@ -154,12 +147,8 @@ def outputs_in_units(model, output):
 
 @torch.no_grad()
 def through_network(model, network, last, cells, columns):
-    """Apply the layers of a network up to `last` in double precision; shape (n, width).
-
-    `columns` are the positions of the kept genes in `cells`.
-    """
-    # In single precision, the prediction for a cell would depend on the number of cells, which
-    # affects the order in which terms are added.
+    """Apply layers of a network in double precision, (n, width); `columns` has the kept genes."""
+    # in single precision, the prediction for a cell would depend on the number of cells
     kept = np.flatnonzero(model.support_)
     network = copy.deepcopy(network).double()
     size = min(CELLS_AT_ONCE, max(1, VALUES_AT_ONCE // len(kept)))
@@ -174,7 +163,7 @@ def through_network(model, network, last, cells, columns):
 
 
 def model_in_units(model, data, genes):
-    """Convert a model of z-scores of `genes` to one of all genes of `data` in their own units."""
+    """Convert a model of z-scores of `genes` to one of all genes of `data` in their units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
     y = StandardScaler().fit(data.Y.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Settings of the distilled network, as one object that can be passed, compared and stored."""
+"""Settings of the distilled network."""
 
 from dataclasses import dataclass, fields
 
@@ -10,8 +10,7 @@ class DistilledSettings(CheckedSettings):
     """Settings of `DistilledBottleneckRegressor`.
 
     The defaults are used for all data sets and rarely need changes. Fewer steps, trees and
-    artificial cells make a run faster. A stored fit is loaded only if it was computed with the same
-    settings.
+    artificial cells make a run faster.
 
     Examples
     --------
@@ -35,96 +34,79 @@ class DistilledSettings(CheckedSettings):
         "rate_of_student": 1,
     }
 
-    #: Number of genes that forward selection passes to the Gaussian process, whose cost grows with
-    #: this number. The number is raised to at least twice the requested number of genes, and then
-    #: limited to half the number of cells (or to the requested number of genes, if that is larger).
+    #: Number of genes that forward selection passes to the Gaussian process; raised to twice the
+    #: requested number of genes, and limited to half the number of cells.
     screened_genes: int = 120
-    #: Number of genes at which the Gaussian process stops dropping genes. Smaller sets are chosen
-    #: by a second forward selection, because the best small sets consist of genes that summarise
-    #: other genes, not of the most relevant genes.
+    #: Number of genes at which the Gaussian process stops dropping genes. A second forward
+    #: selection chooses smaller sets, since the best of them summarise other genes.
     fewest_relevant: int = 10
-    #: Maximum number of cells on which genes are chosen. If there are more, cells are drawn at
-    #: random, because the cost of the Gaussian process is cubic in the number of cells.
+    #: Maximum number of cells on which genes are chosen; of more cells, a random sample is used,
+    #: as the cost of the Gaussian process is cubic in their number.
     most_cells: int = 2000
-    #: Up to this number of training cells, nothing is chosen on held-out cells, and the module
-    #: `few_cells` (in `sbnn.models.bottleneck.protocols`) chooses the genes and trains the teacher.
-    #: With 0, this module is never used.
+    #: Up to this number of training cells ("with few cells"), nothing is chosen on held-out cells;
+    #: see `sbnn.models.bottleneck.protocols.few_cells`.
     few_cells: int = 250
-    #: With few cells: distance from the mean, in SDs, at which genes are clipped. Among 1, 1.5, 2,
-    #: 3 and 4, smaller limits were better for CITE-seq and worse for Patch-seq.
+    #: With few cells: distance from the mean, in SDs, at which genes are clipped. Smaller limits
+    #: (of 1 to 4) were better for CITE-seq and worse for Patch-seq.
     few_cells_limit: float = 1.5
-    #: With few cells, this replaces `fewest_cells_of_a_gene`, whose value excludes too many genes
-    #: of CITE-seq data.
+    #: With few cells: replaces `fewest_cells_of_a_gene`, which excludes too many genes.
     few_cells_of_a_gene: int = 3
-    #: With few cells: penalty of the forward selection, as a multiple of the number of cells. Among
-    #: 0.3, 1, 3, 10, 30 and 100, this value was best for 60 and 200 cells of mouse M1.
+    #: With few cells: penalty of the forward selection, as a multiple of the number of cells,
+    #: tuned on mouse M1.
     few_cells_penalty: float = 3.0
-    #: With few cells: SDs of the input noise of the teacher's networks; `n_teachers` networks are
-    #: trained with each SD. The weaker noise was best with 200 cells, and the stronger noise with
-    #: 30 and 60 cells. The student is trained with the strongest noise.
+    #: With few cells: SDs of the input noise of the teacher's networks, `n_teachers` for each SD;
+    #: the first was best with 200 cells, the second with 30 and 60. The student has the strongest.
     few_cells_noises: tuple = (1.2, 2.0)
-    #: Used instead of `swapped` if there are at most `fewest_cells` training cells. More mixing
-    #: makes the student smoother, which increased R2 by 0.01 to 0.02 with 30 cells, but decreased
-    #: R2 by 0.002 or more with 200 cells.
+    #: Replaces `swapped` with at most `fewest_cells` training cells. More mixing increased R2 by
+    #: 0.01 to 0.02 with 30 cells, and decreased it by 0.002 or more with 200 cells.
     few_cells_swapped: float = 0.5
-    #: Number of training cells up to which `few_cells_swapped` is used; values above `few_cells`
-    #: act like `few_cells`.
+    #: Number of training cells up to which `few_cells_swapped` is used, at most `few_cells`.
     fewest_cells: int = 100
-    #: Minimum effective number of cells that contribute to the variance of a gene; the minimum is
-    #: never more than a sixth of the number of training cells. A gene expressed in only two cells
-    #: can fit any outputs of these cells.
+    #: Minimum effective number of cells behind the variance of a gene, at most a sixth of the
+    #: training cells. A gene expressed in two cells can fit any outputs of these cells.
     fewest_cells_of_a_gene: int = 10
-    #: Initial variances of the Gaussian process, for outputs of unit variance: radial part, linear
-    #: part and noise.
+    #: Initial variances of the Gaussian process: radial part, linear part and noise.
     process_start: tuple = (0.5, 0.1, 0.5)
-    #: Smallest noise variance of the Gaussian process, which keeps its matrices positive definite
-    #: in single precision.
+    #: Added to the noise variance, so that matrices are positive definite in single precision.
     process_noise_floor: float = 1e-3
-    #: Steps of Adam on the marginal likelihood: first with all genes, then each time genes have
-    #: been dropped. A few steps are enough to find the relevant genes, and too few to overfit
-    #: single cells.
+    #: Steps of Adam on the marginal likelihood, with all genes and each time genes were dropped.
     process_steps: tuple = (12, 4)
-    #: Share of the genes, below 1, that is kept each time the Gaussian process drops genes. With
-    #: values closer to 1, genes are chosen more slowly and more carefully.
+    #: Share of the genes that is kept each time the Gaussian process drops genes.
     share_kept: float = 0.7
     #: SDs of the input noise to try, in increasing order, relative to the SDs of the genes.
     noises: tuple = (0.5, 0.8, 1.2, 2.0)
     #: SD of the input noise that is tried first; it must be one of `noises`.
     usual_noise: float = 0.8
-    #: Number of parts into which the training cells are split (at least 2). For each part, one
-    #: network and one forest are trained on the other parts. With few cells, this is the number of
-    #: networks at each noise level, and every network is trained on all cells.
+    #: Number of parts of the training cells (at least 2); one network and one forest are trained
+    #: without each part. With few cells, number of networks at each noise level.
     n_teachers: int = 5
-    #: Number of bottleneck units of the teacher's networks; it can be large, as these networks are
-    #: not plotted.
+    #: Bottleneck units of the teacher's networks.
     teacher_width: int = 16
-    #: Number of optimiser steps for each network of the teacher.
+    #: Optimiser steps for each network of the teacher.
     steps_of_teachers: int = 400
     #: Peak learning rate of the teacher's networks.
     rate_of_teachers: float = 5e-3
-    #: Number of trees in each forest.
+    #: Trees in each forest.
     n_trees: int = 30
-    #: Maximum number of training cells for each forest, to limit time and memory.
+    #: Maximum number of training cells for each forest.
     most_cells_of_trees: int = 10_000
-    #: Weight, as a number of cells, of the prior assumption that trees and networks are equally
-    #: good.
+    #: Weight, in cells, of the prior assumption that trees and networks are equally good.
     prior_cells: float = 100.0
-    #: Number of artificial cells that the teacher labels for the student.
+    #: Artificial cells that the teacher labels for the student.
     n_augmented: int = 24_000
     #: Share of the genes of an artificial cell that come from a second cell.
     swapped: float = 0.15
     #: SD of the noise added to artificial cells, relative to the SDs of the genes.
     augmentation_noise: float = 0.25
-    #: Weight of a measured cell in the loss of the student; a cell labelled by the teacher has
-    #: weight 1.
+    #: Weight of a measured cell in the loss of the student; that of a labelled cell is 1.
     weight_of_measured: float = 0.5
-    #: Number of optimiser steps for the student.
+    #: Optimiser steps for the student.
     steps_of_student: int = 3000
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
-    #: Number of steps of the student between two rows of the history.
+    #: Steps of the student between two rows of the history.
     recorded_every: int = 100
-    #: Maximum number of cells on which an error is computed, to limit the time for large data.
+    #: Maximum number of cells on which an error is computed.
     watched_cells: int = 20_000
 
     def __post_init__(self):

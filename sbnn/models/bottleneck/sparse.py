@@ -1,4 +1,4 @@
-"""The published network: a group lasso, pretraining on clusters, pruning and fine-tuning."""
+"""The published network."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class SparseBottleneckRegressor(BottleneckRegressor):
-    """Sparse bottleneck neural network (sBNN), as published.
+    """Sparse bottleneck neural network (sBNN), as published [1]_.
 
-    Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck
-    of `n_components` units. The network is pretrained on clusters of the outputs, trained as a
-    regression with the first two layers frozen and then with all layers, pruned to `n_genes` genes
-    and fine-tuned. `DistilledBottleneckRegressor` is more accurate.
+    Predicts outputs from gene expression through a linear bottleneck. The network is pretrained on
+    clusters of the outputs, trained as a regression with the first two layers frozen and then with
+    all layers, pruned to `n_genes` genes and fine-tuned. `DistilledBottleneckRegressor` is more
+    accurate.
 
     Parameters
     ----------
@@ -31,8 +31,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of
         the paper.
     n_genes : int or None, default=25
-        Number of genes to keep; None keeps all genes. `sbnn.genes_curve` shows R2 for each number
-        of genes, and `sbnn.models.gene_number.choose_n_genes` chooses one.
+        As in `DistilledBottleneckRegressor`, like all parameters without a description.
     loss : {"squared_error", "poisson"}, default="squared_error"
         ``"poisson"`` is for outputs that are counts: the network predicts the logarithm of their
         rate, and outputs are neither centred nor scaled.
@@ -42,19 +41,12 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         False gives the "straight" variant, which trains all layers on the outputs from the start,
         with the full learning rate until the pruning.
     reconstruct : bool, default=False
-        Also train a head that reconstructs the kept genes from the latent space; see
-        `reconstruct_genes`. This does not change the latent space or the predictions.
     standardize : bool, default=True
-        Z-score genes and outputs with the mean and population SD of the training cells. If False,
-        genes and outputs are only centred; use this for data that are already z-scored. Predictions
-        are in the units of `Y` in both cases.
     hidden_layers : tuple of int, optional
-        Widths of the hidden layers of the encoder, at least two; the decoder mirrors them. The
-        default is (512, 128).
+        By default (512, 128).
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
         Numbers of epochs of the pretraining, frozen, unfrozen and fine-tuning stages. Without
-        pretraining, no layers are frozen, and the frozen and unfrozen stages are run as one stage
-        (by default, 100 epochs before the pruning and 100 epochs after it). The head of
+        pretraining, all epochs of the second and third stage are trained unfrozen. The head of
         `reconstruct` is trained for as many epochs as the fine-tuning stage.
     learning_rate : float, default=1e-4
         Learning rate of Adam. It is halved after the frozen stage or, without pretraining, after
@@ -65,24 +57,12 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     n_clusters : int, default=20
         Number of K-means clusters of the outputs, which the network is pretrained to predict.
     gene_prior : dict, Series, list or array, optional
-        Prior weights of the genes: a dict or Series of weights >= 0 by gene name (0 for all other
-        genes), a list of gene names (each with weight 1), or one weight per gene in the order of
-        `X`. Only the ratios of weights matter.
     prior_influence : float, default=0.5
-        Influence of the prior on the pruning, from 0 (none) to 1 (full; the data decide only
-        between genes of equal weight). The score of a gene is ``(1 - prior_influence) * size +
-        prior_influence * weight``, where size is its weight norm, and size and weight are divided
-        by their sums over the genes.
+        Influence of the prior on the pruning; the size of a gene is its weight norm.
     n_threads : int, default=1
-        Number of threads of torch and BLAS. With 1, the result does not depend on the number of
-        cores.
     random_state : int, RandomState or None, default=None
-        Seed of the initial weights, the clusters and the order of the cells.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results from different
-        devices differ in the last bits.
     verbose : bool or int, default=0
-        Show a progress bar over the epochs.
 
     Attributes
     ----------
@@ -101,16 +81,16 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     References
     ----------
-    Bernaerts, Berens and Kobak, "Sparse bottleneck neural networks for exploratory non-linear
-    visualization of Patch-seq data", arXiv 2006.10411.
+    .. [1] Bernaerts, Berens and Kobak, "Sparse bottleneck neural networks for exploratory
+       non-linear visualization of Patch-seq data", arXiv 2006.10411.
 
     Examples
     --------
-    >>> from sbnn import SparseBottleneckRegressor, load_dataset
-    >>> data = load_dataset("simulated", verbose=False)
-    >>> model = SparseBottleneckRegressor(random_state=0).fit(data.X, data.Y)  # doctest: +SKIP
-    >>> model.transform(data.X).shape  # doctest: +SKIP
-    (600, 2)
+    >>> from sbnn import SparseBottleneckRegressor, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseBottleneckRegressor(epochs=(5, 5, 5, 10), random_state=0).fit(data)
+    >>> model.transform(data).shape, model.predict(data).shape
+    ((100, 2), (100, 16))
     """
 
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
@@ -172,10 +152,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
-        # 1. Without pretraining, the learning rate was halved, with a new optimiser, after the
-        # epochs of the frozen stage.
-        # 2. Without pretraining, all epochs before the pruning are trained with one optimiser at
-        # the full rate, as published.
+        # 2. Without pretraining, all epochs before the pruning have one optimiser and the full
+        # rate, as published; before, the rate was halved after the epochs of the frozen stage.
         return 1 if self.pretraining else 2
 
     def _check_params(self, n_genes):
@@ -189,8 +167,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         return sum(self.epochs if self.pretraining else self.epochs[1:])
 
     def _input_limits(self, n_cells, moments):
-        """Genes are not clipped."""
-        infinite = np.full_like(moments.mean, np.inf)
+        infinite = np.full_like(moments.mean, np.inf)  # genes are not clipped
         return -infinite, infinite
 
     def _train(self, x, target, random, generator, eval_set, progress):

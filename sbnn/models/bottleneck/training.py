@@ -1,4 +1,4 @@
-"""Penalty, optimiser and training loops: stages of epochs, and steps with noise on the inputs."""
+"""Penalty, optimiser and training loops."""
 
 import math
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
-ALIVE = 0.1  # a gene counts as alive if its weight norm exceeds this fraction of the largest norm
+ALIVE = 0.1  # fraction of the largest weight norm above which a gene counts as alive
 NOT_EVALUATED = np.nan, np.nan
 SQUARED_ERROR = SquaredError()
-TEACHERS_AT_ONCE = 128  # number of cells in a step of each network of the teacher
-# number of measured cells in a step of the student, which also uses twice as many labelled cells
+TEACHERS_AT_ONCE = 128  # cells in a step of each network of the teacher
+# measured cells in a step of the student, which has twice as many labelled cells
 MEASURED_AT_ONCE = 64
 
 
@@ -35,13 +35,12 @@ class Run(NamedTuple):
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for the trees and for subsets of the cells
-    # The generator for weights, batches and noise is on the CPU, so that all devices use the same
-    # random numbers.
+    # for weights, batches and noise; on the CPU, so that all devices use the same numbers
     generator: torch.Generator = None
     prior: GenePrior | None = None
 
     def among(self, genes):
-        """The same run with the prior of some genes, given by position."""
+        """The same run with the prior of the genes at some positions."""
         if self.prior is None:
             return self
         return self._replace(prior=self.prior.among(genes))
@@ -66,8 +65,7 @@ class GroupLasso:
 class Adam:
     """Adam (Kingma and Ba, arXiv 1412.6980) for a flat tensor of values and their gradient."""
 
-    # The networks are so small that the bookkeeping of torch's optimisers takes as long as their
-    # arithmetic.
+    # torch's optimisers take as long for bookkeeping as for arithmetic in such small networks
     def __init__(self, values, gradient, weight_decay=0.0, epsilon=1e-8, betas=(0.9, 0.999)):
         self.values = values
         self.gradient = gradient
@@ -79,9 +77,9 @@ class Adam:
         self.count = values.new_zeros(())
 
     def step(self, learning_rate):
-        """Take one step along the current gradient."""
+        """Take one step along the gradient."""
         self.count += 1
-        # This is what torch.optim.Adam(fused=True) calls.
+        # what torch.optim.Adam(fused=True) calls
         torch._fused_adam_(
             [self.values],
             [self.gradient],
@@ -115,7 +113,7 @@ class Stage:
 
 
 class Trainer:
-    """Trains one network in stages and records the history, with one row per epoch."""
+    """Trains one network in stages; the history has one row per epoch."""
 
     def __init__(self, network, generator, batch_size=32, weight_decay=1e-10, progress=None):
         self.network = network
@@ -129,7 +127,6 @@ class Trainer:
     @torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
     def run(self, stage, x, target, eval_set=None):
         """Train on cells, (n, p), and targets, (n, q); losses on `eval_set` are only recorded."""
-        # Frozen layers do not change, so their activations are computed once.
         x = self.network(x, last=stage.frozen)
         loss = stage.loss
         start = loss.start(target)
@@ -154,7 +151,7 @@ class Trainer:
                 self.progress()
 
     def _optimisers(self, gradient, group_lasso):
-        """Adam for all trained parameters; those under the group lasso have no weight decay."""
+        """Adam for all trained parameters; the group lasso replaces weight decay."""
         values = gradient.trained
         decay = 2 * self.weight_decay
         if not group_lasso:
@@ -178,7 +175,6 @@ class Trainer:
 
 
 def _row(stage, loss, penalty, r2, evaluated, genes_alive):
-    """A row of the history; `evaluated` are the loss and R2 on the cells that are only watched."""
     eval_loss, eval_r2 = evaluated
     return {
         "stage": stage,
@@ -195,7 +191,7 @@ def _row(stage, loss, penalty, r2, evaluated, genes_alive):
 
 
 def networks_of_teacher(new, x, target, run, noise, members):
-    """Train networks at once with input noise; `members` has the training cells of each network."""
+    """Train networks at once with input noise; `members` has the training cells of each."""
     networks = [new().to(x.device) for _ in members]
     together = Ensemble(networks)
     size = min(TEACHERS_AT_ONCE, min(map(len, members)))
@@ -217,7 +213,7 @@ def networks_of_teacher(new, x, target, run, noise, members):
 def train_student(network, x, target, labelled, noise, run, eval_set=None, progress=None):
     """Train on measured cells with input noise and on cells that a teacher labelled.
 
-    Measured cells are x, (n, k), and target, (n, q); `labelled` is such a pair, too. Returns the
+    Measured cells are x, (n, k), and target, (n, q); `labelled` is such a pair. Returns the
     history.
     """
     settings = run.settings
@@ -284,12 +280,10 @@ def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
 
 
 def _half_cosine(first, last, share):
-    """Value between `first` (share 0) and `last` (share 1)."""
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
 
 
 def _with_noise(inputs, noise, generator):
-    """Add normal noise with the given SD to inputs, in place."""
     drawn = torch.randn(inputs.shape, generator=generator).to(inputs.device)
     return inputs.add_(drawn, alpha=noise)
 

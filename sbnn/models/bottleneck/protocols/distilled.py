@@ -1,15 +1,14 @@
 """The distilled protocol: a network learns from a better predictor on few well-chosen genes.
 
-Forward selection and a Gaussian process choose the genes. A teacher, consisting of trees and wide
-networks, is trained on these genes. The student, which has the narrow bottleneck, learns the
-teacher's predictions for artificial cells. The module `few_cells` contains the protocol for few
-cells.
+Forward selection and a Gaussian process choose the genes. A teacher of trees and wide networks is
+trained on them. The student, with the narrow bottleneck, learns its predictions for artificial
+cells. `few_cells` is the protocol for few cells.
 """
 
 # The published protocol underfits with 25 genes, while the same network overfits if it is trained
-# directly on these genes. R2 depends mainly on the chosen genes and on smoothing, and little on the
-# width of the bottleneck. Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input
-# noise as regularisation: Bishop, Neural Computation 7, 108 (1995).
+# directly on them. R2 depends mainly on the chosen genes and on smoothing. Distillation: Hinton,
+# Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural
+# Computation 7, 108 (1995).
 
 from functools import partial
 
@@ -24,14 +23,13 @@ from sbnn.models.bottleneck.protocols.greedy import cells_behind, forward_select
 from sbnn.models.bottleneck.training import Trained, networks_of_teacher, train_student
 
 HIDDEN_LAYERS = (64, 64, 64)
-COMPARED = 3  # number of held-out parts of the cells on which noise levels are compared
+COMPARED = 3  # held-out parts of the cells on which noise levels are compared
 
 
 def train(model, cells, target, run, eval_set=None, progress=None):
     """Train a network on `ScaledCells`, (n, p), and scaled outputs, (n, q); see `Trained`.
 
-    Genes are chosen on at most `most_cells` cells; then only these genes are read of all cells. The
-    history describes the training of the student.
+    Genes are chosen on at most `most_cells` cells; of all cells, only these genes are read.
     """
     settings = run.settings
     n_genes = cells.shape[1]
@@ -67,10 +65,7 @@ def train(model, cells, target, run, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None).
-
-    Expression x is a tensor or, if there are many cells, `ScaledCells`.
-    """
+    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None)."""
     settings = run.settings
     n, p = x.shape
     if n_genes is None or n_genes == p:
@@ -87,19 +82,17 @@ def choose_genes(x, target, n_genes, run):
     choose = few_cells.choose_genes if is_few else choose_of_many
     best = choose(x[:, usable], target, n_genes, run.among(usable))
     chosen = usable[best]
-    # If many genes are requested, the remaining genes may all be copies of chosen genes; it does
-    # not matter which of them are added.
+    # if fewer are chosen, the remaining genes are copies of them, and any of these can be added
     ranked = pd.unique(np.concatenate([chosen, usable, np.arange(p)]))
     return np.sort(ranked[:n_genes])
 
 
 def choose_of_many(x, target, n_genes, run):
-    """Positions of up to `n_genes` genes, chosen by forward selection and a Gaussian process."""
+    """Positions of up to `n_genes` genes, by forward selection and a Gaussian process."""
     settings = run.settings
     X = x.cpu().numpy()
     Y = target.cpu().numpy()
-    # If there are hardly more cells than genes, a Gaussian process with all genes could fit any
-    # outputs.
+    # with hardly more cells than genes, a Gaussian process could fit any outputs
     most = max(n_genes, len(X) // 2)
     n_screened = min(max(settings.screened_genes, 2 * n_genes), most)
     screened = np.sort(forward_selection(X, Y, n_screened, prior=run.prior))
@@ -117,12 +110,10 @@ def choose_of_many(x, target, n_genes, run):
 
 
 class Teacher:
-    """Mixture of extremely randomised trees and of networks trained with input noise."""
+    """Mixture of trees and of networks trained with input noise."""
 
-    # Every network and every forest is trained on all but one of the `n_teachers` parts of the
-    # cells. The noise level is chosen by the error on the first `COMPARED` left-out parts. The
-    # share of the trees in the mixture minimises the error on all left-out parts, and is shrunk
-    # towards one half.
+    # The noise level is chosen by the error on the first `COMPARED` left-out parts. The share of
+    # the trees minimises the error on all left-out parts, and is shrunk towards one half.
 
     def __init__(self, new, x, target, run):
         settings = run.settings
@@ -138,14 +129,14 @@ class Teacher:
 
     @torch.no_grad()
     def predict(self, x):
-        """Predict outputs of shape (m, q) for cells given as a tensor of shape (m, k)."""
+        """Predict outputs, (m, q), for a tensor of cells, (m, k)."""
         by_networks = few_cells.mean([network(x) for network in self.networks])
         by_forests = few_cells.mean([few_cells.predicted_by(forest, x) for forest in self.forests])
         return torch.lerp(by_networks, by_forests.to(by_networks), self.weight)
 
 
 class HeldOut:
-    """Models that are each trained on all parts of the cells but one, with their residuals on it.
+    """Models trained on all parts of the cells but one, with their residuals on it.
 
     `new` builds a network. Cells are x, (n, k), and target, (n, q).
     """
@@ -160,10 +151,7 @@ class HeldOut:
         self.fitted = {}  # noise level: pairs of a network and its residuals, in order of the parts
 
     def networks(self, noise, n_parts):
-        """Pairs of a network and its residuals for the first `n_parts` parts.
-
-        Networks are trained when first needed.
-        """
+        """Pairs of a network and its residuals for the first parts."""
         fitted = self.fitted.setdefault(noise, [])
         members = self.others[len(fitted) : n_parts]
         if members:
@@ -184,12 +172,11 @@ class HeldOut:
 
     @torch.no_grad()
     def _residuals(self, predict, part):
-        """Residuals, (m, q), on at most `watched_cells` cells of the part that was left out."""
         cells = self.parts[part][: self.run.settings.watched_cells]
         return predict(self.x[cells]).to(self.target) - self.target[cells]
 
     def error(self, noise, n_parts):
-        """Sum of squared residuals of the networks on the first `n_parts` parts."""
+        """Sum of squared residuals of networks on the first parts."""
         total = 0.0
         for _, residuals in self.networks(noise, n_parts):
             total += float(residuals.square().sum())
@@ -197,10 +184,7 @@ class HeldOut:
 
 
 def best_noise(held_out, noises, usual, n_parts):
-    """Noise level found by walking from the usual level as long as the held-out error falls.
-
-    Weaker levels are tried first, and then stronger ones; `held_out` has an ``error`` as `HeldOut`.
-    """
+    """Noise level found by walking from the usual level as long as the held-out error falls."""
     position = noises.index(usual)
     weaker = reversed(noises[:position])
     stronger = noises[position + 1 :]
@@ -216,8 +200,7 @@ def best_noise(held_out, noises, usual, n_parts):
 def weight_of_second(first, second, prior_cells):
     """Weight of the second of two predictions that minimises the error of their mixture.
 
-    Residuals have shape (n, q). The weight is shrunk towards one half by a prior that counts as
-    much as `prior_cells` cells.
+    It is shrunk towards one half with the weight of `prior_cells` cells. Residuals are (n, q).
     """
     difference = first - second
     squares = difference.square().sum().clamp(min=1e-12)
@@ -228,10 +211,7 @@ def weight_of_second(first, second, prior_cells):
 
 
 def augment(x, swapped, run):
-    """Artificial cells, (n_augmented, k): cells with noise and some genes of other cells.
-
-    `swapped` is the share of genes that come from another cell.
-    """
+    """Artificial cells, (n_augmented, k): with noise and a share `swapped` of genes of others."""
     generator = run.generator
     shape = (run.settings.n_augmented, x.shape[1])
     first = torch.randint(len(x), shape[:1], generator=generator)

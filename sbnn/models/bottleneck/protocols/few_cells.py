@@ -1,15 +1,13 @@
 """The distilled protocol for few cells: nothing is chosen on held-out cells.
 
-Inputs are clipped, genes are chosen to predict outputs that were denoised using all genes, and the
-teacher averages more models, trained on all cells. The student is the same as with many cells, but
-its predictions are shrunk according to held-out error.
+Genes are clipped, and chosen to predict outputs that were denoised using all genes; the teacher
+averages more models, trained on all cells; predictions are shrunk according to held-out error.
 """
 
-# If genes are chosen on all training cells, R2 on held-out training cells is far too high,
-# especially with few cells (with 30 cells, 0.5 compared with 0.1 on new cells). The noise levels
-# and weights of the teacher are therefore fixed. With few cells, ridge regression on all genes is
-# hard to beat, since it averages over hundreds of noisy genes. Its predictions are therefore used
-# to choose the genes, with a penalty that favours informative genes even if they are redundant.
+# If genes are chosen on all training cells, R2 on held-out training cells is far too high (with 30
+# cells, 0.5 compared with 0.1 on new cells), so the noise levels and weights of the teacher are
+# fixed. Ridge regression, which averages over hundreds of noisy genes, is hard to beat, so its
+# predictions choose the genes, with a penalty that favours informative genes even if redundant.
 
 import numpy as np
 import torch
@@ -18,16 +16,15 @@ from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_fore
 from sbnn.models.bottleneck.training import networks_of_teacher
 from sbnn.models.linear import LeaveOneOutRidge
 
-# number of parts of the cells; each is held out once to estimate the shrinkage of predictions
-PARTS = 5
-# weight, as a number of cells, of the prior assumption that all outputs need the same shrinkage
+PARTS = 5  # of the cells, to estimate the shrinkage of predictions
+# weight, in cells, of the prior assumption that all outputs need the same shrinkage
 PRIOR_CELLS = 60
 DENOISING_TREES = 40
-DENOISING_GENES = 1000  # number of genes that the trees use: those with the largest coefficients
+DENOISING_GENES = 1000  # with the largest coefficients
 
 
 def input_limits(moments, limit):
-    """Minimum and maximum of each gene, but at most `limit` SDs from the mean of the gene."""
+    """Minimum and maximum of each gene, but at most `limit` SDs from its mean."""
     reach = limit * moments.sd
     lower = np.maximum(moments.low, moments.mean - reach)
     upper = np.minimum(moments.high, moments.mean + reach)
@@ -44,8 +41,7 @@ def choose_genes(x, target, n_genes, run):
 
 def denoised(X, Y, random):
     """Outputs, (n, q), predicted from all genes: the mean of ridge regression and trees."""
-    # The predictions are in-sample: when genes were chosen with held-out predictions, R2 was lower
-    # by 0.01 to 0.1.
+    # in-sample: with held-out predictions, R2 was lower by 0.01 to 0.1
     ridge = LeaveOneOutRidge().fit(X, Y)
     squares = np.square(ridge.coef_).sum(0)
     largest_first = np.argsort(-squares, kind="stable")
@@ -56,24 +52,19 @@ def denoised(X, Y, random):
 
 
 def shuffled_parts(x, n_parts, run):
-    """Positions of all cells in random order, in parts of about the same size."""
-    # The generator shuffles the cells, so that all randomness of a fit has one source on every
-    # device.
+    """Positions of all cells in random order, in parts of similar size."""
     order = torch.randperm(len(x), generator=run.generator).to(x.device)
     return order.tensor_split(min(n_parts, len(x)))
 
 
 def all_but(parts, left_out):
-    """Positions of the cells of all parts but one, which is given by its number."""
+    """Positions of the cells of all parts but one."""
     others = parts[:left_out] + parts[left_out + 1 :]
     return torch.cat(others)
 
 
 class Teacher:
-    """Mean of trees and of networks with medium or strong input noise, trained on all cells.
-
-    There are `n_members` networks at each noise level, and as many sets of ``n_trees`` trees.
-    """
+    """Mean of trees and of networks with input noise, trained on all cells."""
 
     def __init__(self, new, x, target, run, n_members):
         settings = run.settings
@@ -94,23 +85,22 @@ class Teacher:
 
 
 def mean(predictions):
-    """Mean of a list of predictions."""
+    """Mean of a list."""
     return sum(predictions) / len(predictions)
 
 
 def predicted_by(forest, x):
-    """Predictions of trees for cells x, (m, k), as a tensor of shape (m, q) in double precision."""
+    """Predictions of trees, (m, q), for cells x, (m, k), in double precision."""
     predicted = torch.as_tensor(forest.predict(x.cpu().numpy()))
     return predicted.reshape(len(x), -1)
 
 
 def shrinkage(new, x, target, choose, run):
     """Factors of shape (q,) between 0 and 1 that reduce the error of predictions for new cells."""
-    # With few cells, a model can fit anything, so its predictions vary as much for an output that
-    # no gene explains as for any other output. Therefore, each part of the cells is held out in
-    # turn, and genes are chosen and a small teacher is trained without this part. The factor is the
-    # slope of the regression of held-out outputs on their predictions, shrunk towards the slope for
-    # all outputs together.
+    # Predictions vary as much for an output that no gene explains as for any other. Therefore,
+    # genes are chosen and a small teacher is trained without each part of the cells in turn. The
+    # factor is the slope of the regression of held-out outputs on their predictions, shrunk towards
+    # the slope for all outputs together.
     products = torch.zeros_like(target[0])
     squares = torch.zeros_like(target[0])
     parts = shuffled_parts(x, PARTS, run)

@@ -1,7 +1,7 @@
 """A Gaussian process with one length scale per gene, which finds the genes that outputs depend on.
 
 All outputs share the kernel ``a exp(-|z - z'|^2 / 2) + b <z, z'>`` of the scaled genes ``z_j = s_j
-x_j``. The marginal likelihood and its gradient follow Rasmussen and Williams 2006, section 5.4.
+x_j``. Marginal likelihood and gradient: Rasmussen and Williams 2006, section 5.4.
 """
 
 import math
@@ -14,7 +14,7 @@ from sbnn.models.bottleneck.training import Adam
 
 
 def most_relevant(process, n_genes, run):
-    """Positions of genes, found by repeatedly dropping those on which predictions depend least."""
+    """Positions of genes, by repeatedly dropping those on which predictions depend least."""
     n_steps, n_later_steps = run.settings.process_steps
     kept = np.arange(process.X.shape[1])
     if len(kept) <= n_genes:
@@ -42,8 +42,7 @@ class RelevanceProcess:
         self.Y = Y
         self.settings = settings
         n_genes = X.shape[1]
-        # With these scales, typical squared distances between cells are of order one for any number
-        # of genes.
+        # so that squared distances between cells are of order one for any number of genes
         scales = X.new_full((n_genes,), -0.5 * math.log(n_genes))
         self.theta = torch.cat([scales, X.new_tensor(settings.process_start).log()])
 
@@ -58,7 +57,7 @@ class RelevanceProcess:
         return self.theta[-3:].exp()
 
     def fit(self, n_steps):
-        """Maximise the marginal likelihood by a few steps, stopped early to avoid overfitting."""
+        """Maximise the marginal likelihood by a few steps."""
         gradient = torch.empty_like(self.theta)
         adam = Adam(self.theta, gradient, betas=(0.9, 0.95))
         for _ in range(n_steps):
@@ -67,7 +66,7 @@ class RelevanceProcess:
         return self
 
     def gradient(self):
-        """Negative log marginal likelihood, up to a constant, and its gradient by `theta`."""
+        """Negative log marginal likelihood, and its gradient by `theta`."""
         _, b, noise = self.variances
         Z, radial, factor = self._factor()
         q = self.Y.shape[1]
@@ -97,12 +96,11 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """Mean squared gradient, (p,), of the posterior mean with respect to each gene.
+        """Squared gradient of the posterior mean by each gene, (p,).
 
-        Squared gradients are averaged over cells and summed over outputs.
+        It is averaged over cells and summed over outputs.
         """
-        # Unlike the scale of a gene, this relevance does not overrate nonlinear effects (Paananen
-        # et al., AISTATS 2019).
+        # unlike scales, it does not overrate nonlinear effects (Paananen et al., AISTATS 2019)
         _, b, _ = self.variances
         Z, radial, factor = self._factor()
         weights = torch.cholesky_solve(self.Y, factor)
@@ -118,7 +116,7 @@ class RelevanceProcess:
         return total * self.scales.square()
 
     def keep(self, genes):
-        """A Gaussian process for the given genes only, with the current parameters."""
+        """A process for the given genes with the current parameters."""
         some = self.X[:, genes].contiguous()
         process = RelevanceProcess(some, self.Y, self.settings)
         log_scales = self.theta[:-3]
@@ -126,7 +124,7 @@ class RelevanceProcess:
         return process
 
     def _factor(self):
-        """Scaled genes, (n, p), radial part of the kernel, and Cholesky factor of all of it."""
+        """Scaled genes, (n, p), and radial part and Cholesky factor of the kernel."""
         a, b, noise = self.variances
         Z = self.X * self.scales
         radial = _radial(Z, Z, a)
@@ -136,7 +134,7 @@ class RelevanceProcess:
 
 
 def _radial(Z1, Z2, a):
-    """Radial part of the kernel between cells Z1, (m, p), and Z2, (n, p)."""
+    """Radial part of the kernel."""
     columns = Z2.square().sum(1)[None]
     rows = Z1.square().sum(1)[:, None]
     squares = torch.addmm(columns, Z1, Z2.t(), alpha=-2).add_(rows)

@@ -1,4 +1,4 @@
-"""Greedy forward selection of genes, and the trees that the distilled protocol grows."""
+"""Greedy forward selection of genes, and trees."""
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
@@ -7,28 +7,26 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
-    """Positions of up to `n_genes` genes, chosen one by one to reduce the squared error the most.
+    """Positions of up to `n_genes` genes that reduce the squared error the most, chosen one by one.
 
     X, (n, p), and Y, (n, q), are centred.
     """
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
-    # 1989). Only one column of X'X is computed in each step, so the cost is n p (n_genes + q) and
-    # the memory p (n_genes + q). The penalty on squared coefficients lowers the gain of a gene that
-    # is largely a combination of genes chosen before it; a penalty of 3 n acts as if three quarters
-    # of the variance of every gene were noise. Fewer genes are returned if all other genes are
-    # combinations of the chosen genes.
+    # 1989). Only one column of X'X is computed in each step. The penalty on squared coefficients
+    # lowers the gain of combinations of chosen genes; 3 n acts as if three quarters of the variance
+    # of every gene were noise.
     n, p = X.shape
     n_steps = min(n_genes, p)
     if not penalty:
         n_steps = min(n_steps, n)
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
-    # for each gene, squared length of the part orthogonal to the chosen genes
+    # squared length of the part of each gene that is orthogonal to the chosen genes
     left = squares.copy()
     cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
     directions = np.zeros((n_steps, p))
     chosen = []
     for step in range(n_steps):
-        # A gene with hardly any orthogonal part could be chosen because of rounding errors.
+        # rounding errors could favour a gene with hardly any orthogonal part
         usable = left > 1e-3 * squares
         usable[chosen] = False
         if not usable.any():
@@ -52,10 +50,9 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 
 def cells_behind(x):
-    """Effective number of cells that contribute to the variance of each centred gene, (p,)."""
-    # A gene expressed in one or two cells can fit any outputs of these cells. The effective number
-    # is m for a gene that is expressed at the same level in m of many cells, n / 3 for a normally
-    # distributed gene and 0 for a constant gene.
+    """Effective number of cells behind the variance of each centred gene, (p,)."""
+    # m for a gene expressed at the same level in m of many cells, n / 3 for a normally distributed
+    # gene, 0 for a constant gene
     squares = x.double().square()
     fourth_powers = squares.square().sum(0).clamp(min=1e-300)
     return (squares.sum(0).square() / fourth_powers).cpu().numpy()

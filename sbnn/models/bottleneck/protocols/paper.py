@@ -1,7 +1,6 @@
 """The published protocol: pretraining on clusters, regression, pruning and fine-tuning.
 
-Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior on genes is used only in the pruning, where
-it is mixed with the weight norms of the genes.
+Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior affects only the pruning.
 """
 
 import numpy as np
@@ -15,16 +14,12 @@ from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.training import SQUARED_ERROR, Stage, Trained, Trainer
 
 HIDDEN_LAYERS = (512, 128)
-# fraction of the cells used for pretraining; the cross-entropy is monitored on the rest
-TRAINING_FRACTION = 0.6
-LEAST_CELLS = 10  # minimum number of cells in a cluster; smaller clusters are dropped
+TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
+LEAST_CELLS = 10  # smaller clusters are dropped
 
 
 def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
-    """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`.
-
-    Outputs are standardised if the loss says so. Only the pretraining uses `random`.
-    """
+    """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`."""
     n_genes, n_outputs = x.shape[1], target.shape[1]
     prior = GenePrior.of(model, n_genes)
     labels = None
@@ -73,7 +68,7 @@ def published_stages(model, loss):
 
 
 def straight_stages(model, loss):
-    """Stages without pretraining: one optimiser at the full learning rate until the pruning."""
+    """Stages without pretraining: one optimiser until the pruning."""
     _, n_frozen, n_unfrozen, n_finetuning = model.epochs
     rate = model.learning_rate
     unfrozen = Stage("unfrozen", n_frozen + n_unfrozen, rate, 0, model.group_lasso, loss)
@@ -82,7 +77,7 @@ def straight_stages(model, loss):
 
 
 def pretraining_labels(target, n_clusters, random):
-    """Cluster labels of the cells (-1: no cluster), or None if there are fewer than two."""
+    """Cluster labels of the cells (-1: no cluster), if there are clusters."""
     labels = cluster_outputs(target.cpu().numpy(), n_clusters, random)
     if labels.max() < 1:
         warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more")
@@ -91,7 +86,7 @@ def pretraining_labels(target, n_clusters, random):
 
 
 def cluster_outputs(Y, n_clusters, random_state):
-    """K-means clusters of outputs, (n, q), as labels 0, 1, ...; -1 for cells in small clusters."""
+    """K-means clusters of outputs, (n, q); -1 for cells in small clusters."""
     n_different = len(np.unique(Y, axis=0))
     n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
@@ -101,7 +96,7 @@ def cluster_outputs(Y, n_clusters, random_state):
 
 
 def pretraining_cells(labels, random):
-    """Positions of the 60 % of the labelled cells to pretrain on, and of the 40 % held out."""
+    """Positions of cells to pretrain on, and of those held out."""
     order = random.permutation(np.flatnonzero(labels >= 0))
     n_train = int(TRAINING_FRACTION * len(order))
     return order[:n_train], order[n_train:]
