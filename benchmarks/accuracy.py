@@ -59,8 +59,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTES = """
 Mean ± SD over folds of test R2; in brackets the mean number of genes where it is lower, since a path rarely stops at
 just so many. CPU seconds are those of all the numbers of genes of the row. The folds are not equally hard: rows with
-fewer of them compare by their differences on shared folds, below, not by their means. There, ± is half a 95 %
-confidence interval, corrected for the training cells that folds share (Nadeau and Bengio 2003).
+fewer of them compare by their differences on shared folds, below, not by their means. Brackets there are 95 %
+confidence intervals, corrected for the training cells that folds share (Nadeau and Bengio 2003).
 """
 RECORDS, FIGURES = ROOT / "saved_models" / "benchmarks", ROOT / "figures" / "benchmarks"
 # most of a record, and not needed here
@@ -294,14 +294,14 @@ def difference_table(records, models=MODELS, reference=REFERENCE):
     Returns
     -------
     DataFrame of str
-        Mean difference and half-width of the interval of `paired_difference`.
+        Mean difference and the interval of `paired_difference`.
     """
     rows = {}
     for name, model in models.items():
         if name == reference or name not in records:
             continue
         rows[model.label] = {
-            f"{n} genes": _difference_text(*_difference(records, models, name, n, reference))
+            f"{n} genes": with_interval(*_difference(records, models, name, n, reference))
             for n in models[reference].genes
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(
@@ -318,8 +318,19 @@ def _difference(records, models, name, n_genes, reference):
     return paired_difference(theirs[0], ours[0], test_share(record))
 
 
-def _difference_text(mean, half_width):
-    return "" if np.isnan(mean) else f"{mean:+.3f} ± {half_width:.3f}"
+def page_table(records):
+    """Means of `accuracy_table` without SD, and the differences at 25 genes, as on the page."""
+    table = accuracy_table(records).replace(r" ± [\d.]+", "", regex=True)
+    table = table.drop(columns=["15 genes", "50 genes", "folds", "CPU s per fold"])
+    differences = difference_table(records)[f"{AT} genes"]
+    return table.assign(**{f"minus distilled d=2, {AT} genes": differences}).fillna("")
+
+
+def with_interval(mean, half_width):
+    """Write a difference and its interval as text; empty if it is missing."""
+    if np.isnan(mean):
+        return ""
+    return f"{mean:+z.3f} [{mean - half_width:+z.3f}, {mean + half_width:+z.3f}]"
 
 
 def mean_sd(scores):
@@ -455,7 +466,7 @@ def main(arguments=None):
     records = {name: load(path) for name, path in paths.items() if path.exists()}
     print(to_markdown(accuracy_table(records)), NOTES, sep="\n")
     if REFERENCE in records:
-        print(to_markdown(difference_table(records)))
+        print(to_markdown(difference_table(records)), to_markdown(page_table(records)), sep="\n\n")
         save_figure(draw(records), FIGURES / "accuracy")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from accuracy import mean_sd, paired_difference
+from accuracy import paired_difference, with_interval
 from cell_maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -125,10 +125,9 @@ def measure(data, names, n_jobs=1):
 
 
 def table(record):
-    """Mean and SD of the accuracy over the folds, and the paired difference to the reference, one
-    row per map.
+    """Mean accuracy over the folds, and the paired difference to the reference, one row per map.
 
-    The difference has half a 95 % confidence interval, corrected for the training cells that folds
+    The difference has a 95 % confidence interval, corrected for the training cells that folds
     share.
     """
     train, test = record.folds[0]
@@ -137,13 +136,13 @@ def table(record):
         if name not in record.values:
             continue
         scores = dict(zip(LABELS, record.values[name].T, strict=True))
-        cells = {kind: mean_sd(scores[kind]) for kind in LABELS}
+        cells = {kind: f"{scores[kind].mean():.3f}" for kind in LABELS}
         for i, kind in enumerate(LABELS):
             cells[f"{kind}, minus distilled"] = ""
             if name != REFERENCE and REFERENCE in record.values:
                 reference = record.values[REFERENCE][:, i]
                 mean, half = paired_difference(scores[kind], reference, len(test) / len(train))
-                cells[f"{kind}, minus distilled"] = f"{mean:+.3f} ± {half:.3f}"
+                cells[f"{kind}, minus distilled"] = with_interval(mean, half)
         rows[row.label] = cells
     return pd.DataFrame(rows).T.rename_axis("map")
 

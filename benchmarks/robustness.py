@@ -162,8 +162,8 @@ def main():
         row = {column: f"{table[column].mean():.3f}" for column in table.columns[:3]}
         for ridge in table.columns[1:3]:
             ahead = table["distilled"] - table[ridge]
-            row[f"minus {ridge}"] = (
-                f"{ahead.mean():+.3f} ± {ahead.std(ddof=1) / np.sqrt(len(table)):.3f}"
+            row[f"minus {ridge} (SE)"] = (
+                f"{ahead.mean():+.3f} ({ahead.std(ddof=1) / np.sqrt(len(table)):.3f})"
             )
         rows[name] = row | {"CPU s": f"{table['CPU s'].mean():.0f}"}
         print(name, rows[name], flush=True)

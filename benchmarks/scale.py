@@ -128,7 +128,7 @@ def main():
         for name, seconds in {"fit": fits, "map": maps}.items():
             slope, error, residual = per_million(np.array(cells)[later], np.array(seconds)[later])
             print(
-                f"\n{name}, above {STRAIGHT_FROM} cells: {slope:.1f} ± {error:.1f} CPU s (standard error) for a ",
+                f"\n{name}, above {STRAIGHT_FROM} cells: {slope:.1f} CPU s (SE {error:.1f}) for a ",
                 end="",
             )
             print(f"further million cells; SD about the straight line {residual:.2f} s")

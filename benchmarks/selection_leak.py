@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 import pandas as pd
-from accuracy import mean_sd, paired_difference
+from accuracy import mean_sd, paired_difference, with_interval
 from sklearn.base import clone
 
 from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge, load_dataset, paper_folds
@@ -75,7 +75,7 @@ def table(compared, test_share):
         rows[title] = {
             "genes selected on all cells": mean_sd(scores["all cells"]),
             "selected in each fold": mean_sd(scores["training cells"]),
-            "difference": f"{mean:+.3f} ± {half:.3f}",
+            "difference": with_interval(mean, half),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 

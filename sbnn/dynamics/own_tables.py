@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.trajectories import as_trajectories
-from sbnn.dynamics import figures, report
+from sbnn.dynamics import plotting, report
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
@@ -74,8 +74,8 @@ def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
     predicted = of["sparse"].predicted.reshape(held.sum(), -1)
     predictions = predictions_table(data, held, predicted, supported)
     out = Path(out)
-    [scores, *_] = save_figure(figures.scores_of_methods(of), out / "scores")
-    drawn = figures.predicted_paths(of["prior"], {"sparse": of["sparse"]})
+    [scores, *_] = save_figure(plotting.scores_of_methods(of), out / "scores")
+    drawn = plotting.predicted_paths(of["prior"], {"sparse": of["sparse"]})
     [paths, *_] = save_figure(drawn, out / "paths")
     write_atomically(f"{verdict}\n".encode(), out / "verdict.txt")
     write_atomically(edges.to_csv(index=False).encode(), out / "edges.csv")

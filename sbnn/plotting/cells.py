@@ -97,7 +97,7 @@ def name_families(ax, groups, xy):
 def family_centre(xy, own):
     """Position of the cell of a family with the purest and densest surroundings."""
     cells = xy[own]
-    k = min(int(len(cells) ** 0.5) + 1, len(cells))
+    k = max(len(cells) // 3, 1)
     distances, _ = cKDTree(cells).query(cells, k=range(1, k + 1))
     k_all = min(2 * k, len(xy))
     _, near = cKDTree(xy).query(cells, k=range(1, k_all + 1))

@@ -113,12 +113,12 @@ def _as_png(image):
     return content.getvalue()
 
 
-def in_few_colors(png, n_colors=256):
+def in_few_colors(png, n_colors=256, method=Image.Quantize.MEDIANCUT):
     """Rewrite a PNG with a palette, in a third of the space."""
     with Image.open(io.BytesIO(png)) as image:
         image = image.convert("RGB")
     every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
-    palette = every_other.quantize(n_colors, kmeans=2, dither=Image.Dither.NONE)
+    palette = every_other.quantize(n_colors, method, kmeans=2, dither=Image.Dither.NONE)
     colors = np.reshape(palette.getpalette(), (-1, 3))
     colors[colors.min(axis=1) > PAPER] = 255
     palette.putpalette(colors.ravel().tolist())

@@ -135,7 +135,8 @@ def selection_frequencies(record: Record) -> Figure:
     require(record, "record", ["selected", "gene_names", "n_selected"])
     table = selection_table(record)
     of_cells = ~table.index.str.startswith(SPIKE_INS)
-    shown = table[(table["frequency"] > 0) & of_cells].iloc[:MOST_GENES]
+    kept = table[(table["frequency"] > 0) & of_cells]
+    shown = kept.iloc[:MOST_GENES]
 
     figure, ax = new_panels(2.6)
     x = np.arange(len(shown))
@@ -153,7 +154,11 @@ def selection_frequencies(record: Record) -> Figure:
     if n_hidden:
         trusted += f", {n_hidden} of them not shown"
     green = Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted)
-    grey = Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="other genes")
+    n_others, n_drawn = (~kept["trusted"]).sum(), (~shown["trusted"]).sum()
+    others = counted(n_others, "other gene")
+    if n_drawn < n_others:
+        others = f"{n_drawn} of {others}"
+    grey = Line2D([], [], marker="o", ms=3.5, color=OTHERS, label=others)
     dashes = Line2D([], [], label=f"{rule} {MAX_FALSE:g} false gene expected", **dashed)
     title = f"{model_title(record)}; fits to halves of the cells"
     legend_above(ax, [green, grey, dashes], ncols=3, title=title)

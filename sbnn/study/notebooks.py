@@ -10,6 +10,7 @@ from uuid import uuid4
 import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
+from PIL import Image
 from traitlets import CaselessStrEnum, default
 
 from sbnn.plotting.common import in_few_colors
@@ -58,5 +59,7 @@ def make_small(notebook):
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
-                image = in_few_colors(base64.b64decode(data["image/png"]), N_COLORS)
+                # other palettes merge similar colours of small dots
+                method = Image.Quantize.MAXCOVERAGE
+                image = in_few_colors(base64.b64decode(data["image/png"]), N_COLORS, method)
                 data["image/png"] = base64.b64encode(image).decode()

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from pytest import approx
 from scipy.stats import ttest_rel
 
-from sbnn.dynamics import figures, report
+from sbnn.dynamics import plotting, report
 from sbnn.results import Record
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -94,13 +94,13 @@ def test_every_committed_record_has_a_table_and_a_figure():
     records = report.read(SAVED / "simulated_grn")
     [(condition, of)] = report.by_condition(records).items()
     methods, *_, sizes = report.all_tables(records).values()
-    assert len(methods) == len(of) == len(figures.scores_of_methods(of).axes[0].get_yticks())
+    assert len(methods) == len(of) == len(plotting.scores_of_methods(of).axes[0].get_yticks())
     assert set(sizes["method"]) == {"DASH", "SparseRegulation"}
 
 
 def test_scores_are_drawn_by_method_and_seed(records):
     of = {"imp": records["noise_5_imp"], "dash": records["noise_5_dash"]}
-    figure = figures.scores_of_methods(of)
+    figure = plotting.scores_of_methods(of)
     accuracy, error = figure.axes
     assert error.get_title() == "one-step MSE"
     for y, (name, of_method) in enumerate(of.items()):
@@ -108,7 +108,7 @@ def test_scores_are_drawn_by_method_and_seed(records):
         assert_array_equal(dots.get_xdata(), of_method.scores["balanced_accuracy"])
         assert set(dots.get_ydata()) == {y}
         assert mean.get_xdata() == approx(of_method.scores["balanced_accuracy"].mean())
-        assert dots.get_color() == figures.COLORS[name]
+        assert dots.get_color() == plotting.COLORS[name]
     assert accuracy.lines[-1].get_xdata() == [0.5, 0.5]
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["IMP", "DASH"]
     assert "dashed: chance" in figure._suptitle.get_text()
@@ -120,7 +120,7 @@ def test_paths_are_drawn_with_predictions_and_those_outside_are_counted(rng):
     prediction[0, 1, 0] = -2
     prior = record(values={"test": test, "times": TIMES, "gene_names": np.arange(6)})
     sparse = record(values={"predicted": prediction})
-    *genes, square = figures.predicted_paths(prior, {"sparse": sparse}).axes
+    *genes, square = plotting.predicted_paths(prior, {"sparse": sparse}).axes
     assert sorted(ax.get_title() for ax in genes) == list("012345")
     for ax in genes:
         for line, path in zip(ax.lines, (test, prediction), strict=True):
@@ -143,6 +143,6 @@ def test_genes_are_chosen_to_differ():
     true = np.zeros((1, 6, 25))
     true[0, 1:, :20] = 1 + 1e-3 * np.arange(20)
     true[0, range(1, 6), range(20, 25)] = -0.9
-    chosen = figures._most_moving(true)
+    chosen = plotting._most_moving(true)
     assert chosen[0] == 19
     assert set(chosen) == {19, 20, 21, 22, 23, 24}

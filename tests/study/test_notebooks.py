@@ -85,3 +85,24 @@ def test_what_takes_space_or_differs_between_runs_is_dropped():
     assert set(data) == {"image/png", "text/plain"}
     with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as small:
         assert (small.size, small.mode) == ((60, 40), "P")
+
+
+def test_dots_of_similar_colours_stay_apart():
+    """A dot in one of two similar colours beside a shaded bar, which has most of the colours."""
+    bar = np.linspace(0, 255, 400).astype(np.uint8)
+    picture = np.full((100, 400, 3), 255, np.uint8)
+    picture[:80] = np.stack([bar, bar[::-1], np.full_like(bar, 128)], axis=1)
+    dots = {10: (230, 159, 0), 60: (213, 94, 0)}
+    for x, color in dots.items():
+        picture[88:92, x : x + 4] = color
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "png")
+    shown = {"image/png": base64.b64encode(content.getvalue()).decode()}
+    output = nbformat.v4.new_output("display_data", shown)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+    make_small(notebook)
+    stored = base64.b64decode(notebook.cells[0].outputs[0].data["image/png"])
+    with Image.open(io.BytesIO(stored)) as small:
+        found = np.asarray(small.convert("RGB"), int)
+    for x, color in dots.items():
+        assert np.abs(found[90, x + 2] - color).max() < 20

@@ -13,6 +13,7 @@ CHECKED = (
     "03_model",
     "05_ephys_types",
     "06_mechanism_shift",
+    "07_dynamics",
     "08_gene_priors",
     "09_own_data",
 )

@@ -1,0 +1,502 @@
+"""Figures of gene-regulatory dynamics, drawn from saved records and tables only."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from scipy.spatial.distance import cdist
+
+from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_condition, by_sparsity
+from sbnn.plotting.colors import BLUE, GREEN, MODELS, ORANGE, PURPLE, SKY, VERMILLION
+from sbnn.plotting.common import (
+    draw_scores,
+    finish,
+    grid,
+    name_rows,
+    new_figure,
+    new_panels,
+    styled,
+)
+from sbnn.plotting.labels import place_names
+
+COLORS = {
+    "prior": "k",
+    "mean": "#a6a6a6",
+    "ar1_mean": "#b39ac9",
+    "ar1": "#7a5c9e",
+    "ridge": "#4b2e83",
+    "ar1_ridge": "#2a1a4a",
+    "path": "#8a9a00",
+    "replicate": "#d0b000",
+    "none": "0.45",
+    "phoenix": "0.7",
+    "c_node": SKY,
+    "l0": BLUE,
+    "path_reg": PURPLE,
+    "post_hoc": "#8c6d31",
+    "imp": ORANGE,
+    "biological": "#882255",
+    "dash": VERMILLION,
+    "sparse": GREEN,
+}
+ROW = 0.2  # inches
+LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
+PANELS = {
+    "auroc": "AUROC of edges",
+    "balanced_accuracy": "balanced accuracy of edges",
+    "mse_rollout": COLUMNS["mse_rollout"],
+    "mse_ahead": COLUMNS["mse_ahead"],
+    "sparsity": "sparsity",
+}
+CHANCE = {"auroc", "balanced_accuracy"}  # scores of which guessing achieves 0.5
+SHOWN_GENES = 6
+SHOWN_SAMPLES = 6
+SHOWN_EDGES = 150
+NAMED_GENES = 12  # number of regulators named in a network (those with the most targets)
+ACCURACY = PANELS["balanced_accuracy"]
+#: Whether an edge is true, and whether it is in the prior -> its label, colour and line style.
+EDGES = {
+    (True, True): ("true, in the prior", "0.55", "-"),
+    (True, False): ("true, missing in the prior", GREEN, "-"),
+    (False, True): ("wrong, in the prior", VERMILLION, "-"),
+    (False, False): ("wrong, not in the prior", VERMILLION, ":"),
+}
+#: Look of the methods that are compared under several laws of regulation.
+LAWS = {
+    "SparseRegulation": {"marker": "o", "color": GREEN, "ms": 4},
+    "best alternative": {"marker": "s", "color": MODELS["linear"], "mfc": "none", "ms": 4},
+    "the prior": {"marker": "x", "color": "k", "ms": 4},
+}
+
+
+@styled
+def simulated_samples(times, true, measured, gene_names):
+    """Simulated values (lines) and data with noise (dots) of a few samples and genes.
+
+    The genes are those that change much and end at different levels.
+
+    Parameters
+    ----------
+    times : ndarray, shape (t,)
+    true, measured : ndarray, shape (n, t, p)
+    gene_names : sequence of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    varied = np.argsort(-true[:, -1].std(axis=0) * np.ptp(true, axis=1).mean(axis=0))
+    figure, axes = new_panels(2, 1, 4, sharey=True)
+    for ax, gene in zip(axes, varied, strict=False):
+        for i in range(SHOWN_SAMPLES):
+            [line] = ax.plot(times, true[i, :, gene], lw=1)
+            ax.plot(times, measured[i, :, gene], ".", color=line.get_color())
+        ax.set(title=gene_names[gene], xlabel="time")
+    axes[0].set_ylabel("expression")
+    figure.suptitle(f"{SHOWN_SAMPLES} samples (colours); lines: without noise, dots: data")
+    return figure
+
+
+@styled
+def accuracy_by_sparsity(records, condition):
+    """Accuracy of edges against sparsity, and error of predictions against accuracy of edges.
+
+    Dots are means over seeds. Published values and the other sparsities are drawn if the condition
+    is that of the publication.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        As `sbnn.dynamics.report.read` returns them.
+    condition : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    of_methods = by_condition(records)[condition]
+    figure, (left, right) = new_panels(3.3, 1, 2)
+    for name, record in of_methods.items():
+        scores = record.scores[["sparsity", "balanced_accuracy", "mse_ahead"]]
+        sparsity, accuracy, error = scores.mean()
+        if name == "prior":
+            _mark_prior(left, right, accuracy, error)
+            continue
+        of_sparsity, of_accuracy, of_error = scores.std().fillna(0)
+        look = {"fmt": "o", "color": COLORS[name], "ms": 4, "lw": 0.8, "zorder": 3}
+        left.errorbar(sparsity, accuracy, of_accuracy, of_sparsity, label=METHODS[name], **look)
+        right.errorbar(accuracy, error, of_error, of_accuracy, **look)
+    if condition == "noise_5":
+        _draw_other_sparsities(left, of_methods, records)
+    left.set(xlabel="sparsity of the weights", ylabel=ACCURACY)
+    left.set(xlim=(-0.03, 1.03), ylim=(0.48, 1.02))
+    right.set(xlabel=ACCURACY, ylabel=f"test {COLUMNS['mse_ahead']}")
+    right.set(xlim=(0.48, 1.02), yscale="log")
+    title = TITLES[condition]
+    figure.suptitle(f"{title[0].upper()}{title[1:]}; bars: SD over seeds", fontsize=8)
+    figure.legend(**LEGEND)
+    return finish(figure, [[left, right]])
+
+
+def _mark_prior(left, right, accuracy, error):
+    """Draw lines at the accuracy of the prior and at the error if no change is predicted."""
+    line = {"color": COLORS["prior"], "lw": 0.8}
+    note = {"textcoords": "offset points", "fontsize": 6}
+    left.axhline(accuracy, ls="--", **line)
+    right.axvline(accuracy, ls="--", **line)
+    right.axhline(error, ls=":", **line)
+    left.annotate("the prior itself", (0, accuracy), (2, 2), **note)
+    right.annotate("no change", (0.5, error), (2, 2), **note)
+    upright = {"xycoords": right.get_xaxis_transform(), "rotation": 90, "ha": "right"}
+    right.annotate("the prior itself", (accuracy, 0.3), (-2, 0), **upright, **note)
+
+
+def _draw_other_sparsities(ax, of_methods, records):
+    """Draw published values as squares, and pruning methods at all sparsities as lines."""
+    square = {"marker": "s", "ls": "", "mfc": "none", "ms": 4.5, "mew": 0.9}
+    line = {"lw": 1, "alpha": 0.7}
+    if next(iter(of_methods.values())).dataset == "grn_350":
+        for name, published in PUBLISHED.items():
+            ax.plot(*published, color=COLORS[name], **square)
+        ax.plot([], [], color="k", label="published", **square)
+    if "sparsities" in records:
+        for name, of in by_sparsity(records).groupby("method", sort=False):
+            means = of.groupby("asked")[["sparsity", "balanced_accuracy"]].mean()
+            ax.plot(*means.to_numpy().T, color=COLORS[name], **line)
+        ax.plot([], [], color="0.3", label="other sparsities", **line)
+
+
+@styled
+def corrected_edges(conditions):
+    """Missing edges that are found against wrong edges of the prior that are kept.
+
+    Parameters
+    ----------
+    conditions : dict of str to dict of str to Record
+        Condition -> method -> record, as from `sbnn.dynamics.report.by_condition`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, [axes] = new_panels(3.2, 1, len(conditions), sharey=True, squeeze=False)
+    for ax, (condition, of_methods) in zip(axes, conditions.items(), strict=True):
+        for name, record in of_methods.items():
+            if name == "prior":
+                continue  # finds nothing and keeps everything, by definition
+            wrong = record.scores["kept_wrong"]
+            missing = record.scores["recall_missing"]
+            label = METHODS[name] if ax is axes[0] else None
+            color = COLORS[name]
+            ax.plot(wrong, missing, "o", color=color, ms=3, mew=0, alpha=0.5)
+            ax.plot(wrong.mean(), missing.mean(), "D", color=color, ms=5, label=label)
+        ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
+        ax.plot(1, 0, "kx", ms=5)
+        note = {"textcoords": "offset points", "fontsize": 6, "ha": "right"}
+        ax.annotate("prior", (1, 0), (-4, 4), **note)
+        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title=TITLES[condition])
+        ax.set_xlabel("wrong edges of the prior that are kept")
+    axes[0].set_ylabel("true edges missing in the prior that are found")
+    title = "diamonds: means, dots: seeds\ndashed: chance"
+    figure.legend(**LEGEND, title=title, title_fontsize=6)
+    return figure
+
+
+@styled
+def strongest_edges(records):
+    """The strongest edges of networks, by whether they are true and whether the prior has them.
+
+    This needs networkx, which is in the extra ``notebooks``.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Method -> record with ``edges``; there is one panel for each.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, [axes] = new_panels(3.9, 1, len(records), squeeze=False)
+    drawn = []
+    present = set()
+    for ax, (name, record) in zip(axes, records.items(), strict=True):
+        edges = record.edges.iloc[:SHOWN_EDGES]
+        drawn.append((ax, *_draw_network(ax, edges)))
+        present |= set(zip(edges["true"].astype(bool), edges["in_prior"], strict=True))
+        wrong = (edges["true"] == 0).sum()
+        ax.set_title(f"{METHODS[name]}: {len(edges)} strongest edges, {wrong} of them wrong")
+    handles = []
+    for kind, (label, color, ls) in EDGES.items():
+        if kind in present:
+            handles.append(Line2D([], [], color=color, ls=ls, lw=1.2, label=label))
+    title = "arrows activate, bars repress; dots grow with the number of targets"
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, title=title)
+    finish(figure)
+    for ax, points, names, dots in drawn:
+        place_names(ax, points, names, dots, fontsize=5.5)
+    return figure
+
+
+def _draw_network(ax, edges):
+    """Draw edges as arrows, and genes as dots; places and names of the largest regulators."""
+    import networkx as nx  # in the extra for notebooks
+
+    graph = nx.DiGraph(edges[["regulator", "target"]].to_numpy().tolist())
+    place = _places_of_genes(graph)
+    n_targets = dict(graph.out_degree)
+    for row in edges.itertuples():
+        kind = bool(row.true), row.in_prior
+        _, color, ls = EDGES[kind]
+        usual = all(kind)
+        head = "|-|,widthA=0,widthB=.12"
+        if row.score > 0:
+            head = "->,head_width=.12,head_length=.2"
+        arrow = {"arrowstyle": head, "color": color, "ls": ls, "lw": 0.5 if usual else 1.1}
+        arrow |= {"shrinkA": 1, "shrinkB": 1.5}
+        ends = place[row.target], place[row.regulator]
+        ax.annotate("", *ends, zorder=1 if usual else 2, arrowprops=arrow)
+    points = np.array([place[gene] for gene in graph])
+    sizes = 2 + 1.3 * np.array([n_targets[gene] for gene in graph])
+    ax.scatter(*points.T, s=sizes, c="k", lw=0, zorder=3)
+    ax.set(xticks=[], yticks=[], aspect="equal")
+    ax.axis("off")
+    most = sorted(graph, key=n_targets.get, reverse=True)[:NAMED_GENES]
+    named = [gene for gene in most if n_targets[gene] > 1]
+    return np.array([place[gene] for gene in named]), named, points
+
+
+def _places_of_genes(graph, spread=1.3, gap=0.9):
+    """Positions of genes: connected parts, each with its own layout, packed in rows by size."""
+    import networkx as nx
+
+    whole = graph.to_undirected()
+    parts = sorted(nx.connected_components(whole), key=lambda part: (-len(part), min(part)))
+    layouts = {}
+    sizes = []
+    for part in parts:
+        # sorted by name, so that the drawing does not depend on the order of sets
+        ordered = nx.Graph()
+        ordered.add_nodes_from(sorted(part))
+        ordered.add_edges_from(sorted(map(sorted, whole.subgraph(part).edges)))
+        layout = nx.kamada_kawai_layout(ordered)
+        # last digits differ between processors
+        at = np.round([layout[gene] for gene in ordered], 3)
+        largest = np.ptp(at, axis=0).max() or 1.0
+        at = (at - at.min(axis=0)) * spread * np.sqrt(len(part)) / largest
+        width, height = np.ptp(at, axis=0)
+        if width < height:
+            at = at[:, ::-1]
+        layouts[tuple(ordered)] = at
+        sizes.append((max(width, height) + gap, min(width, height) + gap))
+    row_width = 1.05 * max(np.sqrt(np.prod(sizes, axis=1).sum()), sizes[0][0])
+    place = {}
+    x = y = row_height = 0.0
+    for (genes, at), (width, height) in zip(layouts.items(), sizes, strict=True):
+        if x and x + width > row_width:
+            x = 0.0
+            y -= row_height
+            row_height = 0.0
+        place |= dict(zip(genes, at + [x, y - height], strict=True))
+        x += width
+        row_height = max(row_height, height)
+    return place
+
+
+@styled
+def out_degrees(records):
+    """Share of the genes with at least k targets, for the network of each method.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Method -> record with ``out_degree``; that of the prior also has the true one, if known.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = new_panels(2.9)
+    if "true_out_degree" in records["prior"].values:
+        k, shares = _at_least(records["prior"].true_out_degree)
+        ax.plot(k, shares, color="k", lw=2.2, alpha=0.35, label="true network")
+    for name, record in records.items():
+        k, shares = _at_least(record.out_degree)
+        look = {"lw": 1.1}
+        if name == "prior":
+            look = {"lw": 0.9, "ls": "--"}
+        elif len(k) == 1:  # all genes have as many targets
+            look = {"marker": "o", "ms": 4, "alpha": 0.8, "ls": ""}
+        ax.plot(k, shares, color=COLORS[name], label=METHODS[name], **look)
+    ax.set(xscale="log", yscale="log")
+    ax.set(xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more")
+    figure.legend(**LEGEND)
+    return figure
+
+
+def _at_least(degree):
+    """Numbers of targets, and for each the share of genes that have as many or more."""
+    k = np.unique(degree[degree > 0])
+    return k, [(degree >= value).mean() for value in k]
+
+
+@styled
+def laws_of_regulation(times, paths, accuracy):
+    """Paths of a gene under several laws of regulation, and accuracy of edges under each.
+
+    Parameters
+    ----------
+    times : ndarray, shape (t,)
+    paths : dict of str to ndarray, shape (t,)
+        Law -> expression.
+    accuracy : DataFrame
+        AUPR, with the index (prior, law) and a column for each method of `LAWS`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    priors = accuracy.index.unique(0)
+    ratios = (1.3, *[1] * len(priors))
+    figure, axes = new_panels(2.4, 1, 1 + len(priors), width_ratios=ratios)
+    for law, path in paths.items():
+        axes[0].plot(times, path, label=law)
+    axes[0].set(xlabel="time", ylabel="expression", title="one gene from one start", ylim=(0, 1.2))
+    axes[0].legend(loc="upper right", fontsize=5.5, ncols=2)
+    for ax, prior in zip(axes[1:], priors, strict=True):
+        of_prior = accuracy.loc[prior].reindex(paths)
+        for name, look in LAWS.items():
+            ax.plot(of_prior[name], range(len(of_prior)), ls="", label=name, **look)
+        name_rows(ax, of_prior.index if ax is axes[1] else [""] * len(of_prior))
+        grid(ax)
+        ax.set(title=prior, xlabel="AUPR of edges", xlim=(0, 1.05))
+    handles = axes[-1].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower right", ncols=len(LAWS))
+    return finish(figure, [axes[:2]])
+
+
+@styled
+def beeline_scores(table):
+    """AUPR of edges relative to chance for data sets of BEELINE, with a row for each method.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With the columns ``data`` (title of a panel), ``method`` and ``auprc``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    methods = table["method"].unique()
+    panels = table.groupby("data", sort=False)
+    figure, axes = new_panels(0.9 + ROW * len(methods), 1, len(panels), sharey=True)
+    for ax, (title, of_panel) in zip(axes, panels, strict=True):
+        for y, method in enumerate(methods):
+            color = GREEN if method == METHODS["sparse"] else "0.4"
+            draw_scores(ax, y, of_panel.loc[of_panel["method"] == method, "auprc"], color)
+        ax.axvline(1, color="0.6", lw=0.8, ls="--")
+        name_rows(ax, methods)
+        grid(ax)
+        ax.set(title=title, xlabel="AUPR / chance")
+    figure.suptitle("dots: data sets, strokes: means, dashed: chance", fontsize=7)
+    return figure
+
+
+@styled
+def scores_of_methods(records):
+    """Scores of predictions, sparsity and, if known, edges, with a row for each method.
+
+    Dots are seeds.
+    """
+    scores = pd.concat({name: record.scores for name, record in records.items()})
+    scores = scores.reindex(columns=PANELS).dropna(axis=1, how="all")
+    figure, [axes] = new_panels(
+        1 + ROW * len(records), 1, scores.shape[1], sharey=True, squeeze=False
+    )
+    for ax, column in zip(axes, scores, strict=True):
+        for y, name in enumerate(records):
+            draw_scores(ax, y, scores.loc[name, column].dropna(), COLORS[name])
+        if column in CHANCE:
+            ax.axvline(0.5, color="0.6", lw=0.8, ls="--")
+        ax.set_title(PANELS[column].replace(" of ", "\nof "), fontsize=7)
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+        ax.ticklabel_format(axis="x", scilimits=(-2, 3), useMathText=True)
+        name_rows(ax, [METHODS[name] for name in records])
+        grid(ax)
+    axes[-1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
+    dataset = next(iter(records.values())).dataset
+    title = f"{dataset}; dots: seeds, strokes: means"
+    if CHANCE & set(scores):
+        title += ", dashed: chance"
+    figure.suptitle(title, fontsize=8)
+    return figure
+
+
+@styled
+def predicted_paths(of_prior, records):
+    """Test trajectories of some genes with their predictions, and all predicted and true values."""
+    observed = "true, without noise"
+    if of_prior.settings["condition"] == "real":
+        observed = "measured"
+    figure = new_figure(4.6)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    axes = top.subplots(2, SHOWN_GENES // 2, sharex=True)
+    for ax, gene in zip(axes.flat, _most_moving(of_prior.test), strict=True):
+        _draw_gene(ax, gene, of_prior, observed, records)
+    for ax in axes[-1]:
+        ax.set_xlabel("time")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("expression")
+    top.legend(*axes[0, 0].get_legend_handles_labels(), **LEGEND)
+    [squares] = bottom.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)
+    true = of_prior.test[:, 1:].ravel()
+    for ax, (name, record) in zip(squares, records.items(), strict=True):
+        _draw_agreement(ax, true, record.predicted[:, 1:].ravel(), name)
+        ax.set_xlabel(observed)
+    squares[0].set_ylabel("predicted")
+    return finish(figure, [[axes[0, 0]], [squares[0]]])
+
+
+def _draw_gene(ax, gene, of_prior, observed, records):
+    """Draw the path of a gene in the first test sample, and its predictions."""
+    times = of_prior.times[0]
+    ax.plot(times, of_prior.test[0, :, gene], "o", color="k", ms=3.5, label=observed)
+    for name, record in records.items():
+        path = record.predicted[0, :, gene]
+        ax.plot(times, path, ".-", color=COLORS[name], lw=1, ms=3, label=METHODS[name])
+    ax.set_title(of_prior.gene_names[gene], fontsize=7, pad=2)
+
+
+def _draw_agreement(ax, true, predicted, method):
+    """Draw predicted against true values, with triangles at the edges for values beyond them."""
+    color = COLORS[method]
+    range_ = true.min(), true.max()
+    shown = predicted.clip(*range_)
+    ax.plot(true, predicted, ".", color=color, ms=1.2, alpha=0.4, rasterized=True)
+    for marker, beyond in (("^", predicted > shown), ("v", predicted < shown)):
+        if beyond.any():
+            ax.plot(true[beyond], shown[beyond], marker, color=color, ms=3, mew=0, clip_on=False)
+    ax.plot(range_, range_, color="k", lw=0.6)
+    mse = ((true - predicted) ** 2).mean()
+    title = f"{METHODS[method]}: MSE {mse:.2g}"
+    n_beyond = (predicted != shown).sum()
+    if n_beyond:
+        title += f"\n{n_beyond} of {len(true)} outside the panel"
+    ax.set_title(title, fontsize=7)
+    ax.set(aspect="equal", xlim=range_, ylim=range_)
+
+
+def _most_moving(true):
+    """Genes that change strongly, and as differently as possible, in the first sample.
+
+    `true` has the shape (samples, times, genes).
+    """
+    path = true[0] - true[0, 0]
+    order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
+    strong = path[:, order].T
+    distance = cdist(strong, strong, "chebyshev")
+    chosen = [0]
+    while len(chosen) < SHOWN_GENES:
+        chosen.append(distance[chosen].min(axis=0).argmax())
+    return order[chosen]
