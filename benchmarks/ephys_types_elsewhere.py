@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 
@@ -32,11 +33,14 @@ from sbnn.ephys_types.classification import scores
 from sbnn.ephys_types.distance import Surroundings
 from sbnn.ephys_types.transfer import SMOOTH, physiological_scale
 from sbnn.evaluation.folds import repeated_donor_folds
+from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import Record, load, save
 from sbnn.tables import to_markdown
 
 PATH = Path(__file__).parents[1] / "saved_models/benchmarks/ephys_types_elsewhere.pickle"
 SEEDS = (10, 11)
+DONOR_SEEDS = (10, 11, 12)
+FOLD_SHARE = 0.25  # test cells per training cell of five folds
 HALVES = 7  # seed by which the human donors were divided
 N_MIXES = 2  # Dirichlet draws of the shares of the types for each table
 N_SIMULATED = 2  # data sets of each seed
@@ -48,6 +52,7 @@ ZERO_SHOT = "ZeroShotClassifier"
 ZERO_SHOT_KEPT = "ZeroShotClassifier(EphysTypeClassifier(power=0.5), keep_missing=True)"
 ABSTAIN = 0.6
 TITLES = {
+    "donors": ("Other donors, all folds", "model"),
     "elsewhere": ("Other donors, laboratories, conditions and species", "task"),
     "abstention": (f"Error of typed cells with abstain={ABSTAIN}", "task"),
     "far": ("False alarms", "cells of"),
@@ -64,6 +69,7 @@ def main():
         )
         found = measured(human, mouse)
         tables = {
+            "donors": other_donors(as_typed(human)),
             "elsewhere": elsewhere(found),
             "abstention": abstention(found),
             "far": false_alarms(as_typed(human)),
@@ -361,6 +367,54 @@ def interval_of_gain(wrong, typed, donors):
         for weights in (wrong & typed, typed, wrong, np.ones(len(wrong)))
     ]
     return np.percentile(parts[0] / np.maximum(parts[1], 1) - parts[2] / parts[3], [2.5, 97.5])
+
+
+def other_donors(human):
+    """Five folds by donors: the default beside LightGBM, and what calibration across donors adds."""
+    classes, donors, rows, pooled = np.unique(human.y), human.labels["donor"].to_numpy(str), [], {}
+    for seed, folds in repeated_donor_folds(human, 5, DONOR_SEEDS).items():
+        for fold, (train, test) in enumerate(folds):
+            X, y = human.X[train], human.y[train]
+            logistic = EphysTypeClassifier(members=["logistic"], power=1.0, random_state=seed)
+            plain = {
+                "majority": DummyClassifier(),
+                "logistic": logistic,
+                "LightGBM": lightgbm(seed),
+            }
+            found = {
+                name: model.fit(X, y).predict_proba(human.X[test]) for name, model in plain.items()
+            }
+            model = EphysTypeClassifier(random_state=seed).fit(X, y, human.families, donors[train])
+            found[DEFAULT] = model.predict_proba(human.X[test])
+            found[f"{DEFAULT}(power=1)"] = softmax(np.log(found[DEFAULT]) / model.power_, axis=1)
+            for name, p in found.items():
+                row = scores(human.y[test], classes[p.argmax(axis=1)], p, classes)
+                rows.append(
+                    {
+                        "model": name,
+                        "seed": seed,
+                        "fold": fold,
+                        **{k: row[k] for k in ("macro_f1", "log_loss")},
+                    }
+                )
+                pooled.setdefault(name, []).append((human.y[test], p))
+            print(seed, fold, file=sys.stderr, flush=True)
+    rows = pd.DataFrame(rows)
+    wide, table = (
+        rows.pivot(index=["seed", "fold"], columns="model", values=["macro_f1", "log_loss"]),
+        {},
+    )
+    for name, parts in pooled.items():
+        true, p = map(np.concatenate, zip(*parts, strict=True))
+        table[name] = wide.xs(name, axis=1, level=1).mean().to_dict() | {
+            "ECE": calibration_error(true, p, classes)
+        }
+        for metric in ("macro_f1", "log_loss"):
+            difference = wide[metric][name] - wide[metric]["LightGBM"]
+            table[name][f"{metric} minus LightGBM"] = str(
+                corrected_difference(difference, FOLD_SHARE)
+            )
+    return pd.DataFrame(table).T.infer_objects().rename_axis("model")
 
 
 def false_alarms(human):

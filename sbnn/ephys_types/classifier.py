@@ -308,7 +308,8 @@ class EphysTypeClassifier(TypeClassifier):
                 f"X is unlike the training cells: {len(cells)} of {len(far)} cells far from all "
                 f"training cells ({some(cells)}), {len(names)} of {len(moved)} features shifted in "
                 f"mean ({some(names)}); probabilities may be too high; check the units, "
-                "preparation, species and mix of types"
+                "preparation, species and mix of types; "
+                "ZeroShotClassifier(alignment='halfway') is for another laboratory or preparation"
             )
 
     def _scores(self, X):
