@@ -45,6 +45,9 @@ POWERS = (0.1, 2.0)
 ALL_POWERS = (0.01, 100.0)
 # warn if confidence differs by more from accuracy because the power is limited
 MOST_OFF = 0.03
+# pseudo-cells of each type for the estimated mix, as a share of all cells
+PSEUDO_SHARE = 0.1
+EM_STEPS = 200
 MEMBERS = ("trees", "kernel", "attention")
 SAVED = "EphysTypeClassifier"  # kind of record in which a model is saved
 
@@ -225,12 +228,33 @@ class EphysTypeClassifier(TypeClassifier):
                 f"{confidence:.2f} on average, and {accuracy:.2f} of the cells are correct"
             )
 
-    def predict_proba(self, X: Features) -> np.ndarray:
-        """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
-        X = self._checked_cells(X)
-        return softmax(self.power_ * _mean_log(self.members_, X), axis=1)
+    def predict_proba(self, X: Features, mix: str | None = None) -> np.ndarray:
+        """Probabilities of the types, ndarray of shape (n, n_classes).
 
-    def predict(self, X: Features, abstain: float | None = None) -> np.ndarray:
+        Parameters
+        ----------
+        X : array-like or DataFrame, shape (n, p)
+            Features, NaN where missing.
+        mix : {"estimated"}, optional
+            By default, all types count as equally frequent. ``"estimated"`` estimates the shares of
+            the types from all cells of `X` by expectation maximisation (Saerens, Latinne and
+            Decaestecker, Neural Computation 2002). It assumes that `X` differs from the training
+            cells only in these shares, as in the same laboratory with some types selected. Do not
+            use it for another laboratory, preparation or species: a shift of the features is
+            mistaken for other shares.
+        """
+        X = self._checked_cells(X)
+        if mix is not None:
+            check_among("mix", mix, ["estimated"])
+        probabilities = softmax(self.power_ * _mean_log(self.members_, X), axis=1)
+        if mix is None:
+            return probabilities
+        weighted = probabilities * estimated_shares(probabilities)
+        return weighted / weighted.sum(axis=1, keepdims=True)
+
+    def predict(
+        self, X: Features, abstain: float | None = None, mix: str | None = None
+    ) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,).
 
         Parameters
@@ -241,6 +265,8 @@ class EphysTypeClassifier(TypeClassifier):
             Leave a cell untyped (``"unknown"``) if its highest probability is lower than this
             value, or if it is `far`. With 0, only far cells are left untyped. By default every cell
             gets a type.
+        mix : {"estimated"}, optional
+            Shares of the types, as in `predict_proba`.
 
         Warns
         -----
@@ -253,7 +279,7 @@ class EphysTypeClassifier(TypeClassifier):
         """
         if abstain is not None:
             check_number("abstain", abstain, float, 0, np.nextafter(1, 0))
-        probabilities = self.predict_proba(X)
+        probabilities = self.predict_proba(X, mix)
         types = self.classes_[probabilities.argmax(axis=1)]
         far = self.far(X)
         self._warn_of(X, far)
@@ -282,7 +308,8 @@ class EphysTypeClassifier(TypeClassifier):
                 f"X is unlike the training cells: {len(cells)} of {len(far)} cells far from all "
                 f"training cells ({some(cells)}), {len(names)} of {len(moved)} features shifted in "
                 f"mean ({some(names)}); probabilities may be too high; check the units, "
-                "preparation, species and mix of types"
+                "preparation, species and mix of types; "
+                "ZeroShotClassifier(alignment='halfway') is for another laboratory or preparation"
             )
 
     def _scores(self, X):
@@ -335,6 +362,22 @@ class EphysTypeClassifier(TypeClassifier):
         model.power_ = record.power
         model.held_out_probabilities_ = record.held_out
         return model
+
+
+def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
+    """Shares of the types by expectation maximisation, ndarray of shape (n_classes,).
+
+    `probabilities`, of shape (n, n_classes), are those of equally frequent types. Each type gets
+    `pseudo_share` times n pseudo-cells, so that no share gets close to zero.
+    """
+    n, n_classes = probabilities.shape
+    n_pseudo = pseudo_share * n
+    shares = np.full(n_classes, 1 / n_classes)
+    for _ in range(EM_STEPS):
+        memberships = probabilities * shares
+        memberships /= memberships.sum(axis=1, keepdims=True)
+        shares = (memberships.sum(axis=0) + n_pseudo) / (n + n_pseudo * n_classes)
+    return shares
 
 
 def _mean_log(members, X):

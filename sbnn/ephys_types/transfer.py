@@ -19,8 +19,9 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from sbnn.data.checks import check_in_order
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
-from sbnn.ephys_types.classifier import EphysTypeClassifier
+from sbnn.ephys_types.classifier import EphysTypeClassifier, estimated_shares
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 
 if TYPE_CHECKING:
@@ -33,9 +34,13 @@ if TYPE_CHECKING:
 
 
 ALIGNMENTS = ("shift", "own", "source", "halfway")
-# learners and power for the alignment "halfway"
+# the alignment "halfway": learners, and rounds of estimating shares and shift
 SMOOTH = ("kernel", "attention", "logistic")
-HALFWAY_POWER = 0.8
+ROUNDS = 3
+# pseudo-cells of each type, as a share of the target cells
+HALFWAY_PSEUDO_SHARE = 0.02
+# a feature gets half of its correction if this many target cells have a value
+FEATURE_CELLS = 20.0
 LEAST_PROBABILITY = 1e-6
 # half of the remaining shift of a type is applied if it has this many labelled cells
 TYPE_CELLS = 10.0
@@ -174,8 +179,11 @@ class ZeroShotClassifier(TypeClassifier):
     alignment : {"shift", "own", "source", "halfway"}, default="shift"
         ``"source"`` scales the target like the source, ``"own"`` scales each species with its own
         cells, and ``"shift"`` also corrects for differences between the species in the shares of
-        the types. ``"halfway"``, for cells from another preparation or laboratory, averages the
-        normal scores on the scales of both species.
+        the types. ``"halfway"``, for cells from another preparation or laboratory, subtracts half
+        of the difference between the means of the target and of the source, in normal scores of the
+        source. The source cells are weighted so that their types have the shares that are
+        estimated for the target, because a target with other shares has other means without being
+        shifted. Features with few values in the target are corrected less.
     keep_missing : bool, default=False
         Leave missing values to the classifier instead of imputing the median; ``"halfway"`` always
         does so.
@@ -186,10 +194,11 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classes_ : ndarray
     shift_ : ndarray, shape (p,)
-        Shift subtracted from target cells, in units of the spread of the target; 0 for features
-        that are left out.
+        Shift subtracted from target cells, in units of the spread of the target (``"halfway"``: in
+        normal scores of the source); 0 for features that are left out.
     shares_ : ndarray, shape (n_classes,) or None
-        Estimated shares of the types in the target; None unless `alignment` is ``"shift"``.
+        Estimated shares of the types in the target; None unless `alignment` is ``"shift"`` or
+        ``"halfway"``. The probabilities are those of equally frequent types.
 
     Notes
     -----
@@ -222,16 +231,20 @@ class ZeroShotClassifier(TypeClassifier):
         y: ArrayLike,
         target: Features | None = None,
         families: Families | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Fit to source cells `X` with types `y`, aligned with the cells of a `target`.
 
         `X`, of shape (n, p), and `target`, of shape (m, p), have the same features, NaN where
         missing; `y` has shape (n,). If `target` is None, the target is assumed to be like the
-        source. `families`, the family of each column, is passed to the classifier.
+        source. `families`, the family of each column, and `groups`, the donor of each source cell,
+        are passed to the classifier; the default of ``"halfway"`` is calibrated on left-out groups.
         """
+        check_in_order(X, groups, "groups")
         X, codes = self._checked_training(X, y, families)
         target = X if target is None else self._checked_cells(target, "target")
-        self._seen = self._measured(X, target)
+        # learners of the default of "halfway" can do without a feature that the target lacks
+        self._seen = self._measured(X, None if self.alignment == "halfway" else target)
         X = X[:, self._seen]
         target = target[:, self._seen]
         self._reference = X if self.alignment == "source" else target
@@ -243,22 +256,45 @@ class ZeroShotClassifier(TypeClassifier):
             shift, self.shares_, _ = align(own_scale(X, X), codes, scaled_target, unknown)
             self.shift_[self._seen] = shift
         if self.alignment == "halfway":
-            self._scales = [FeatureScaling().fit(X), FeatureScaling().fit(target)]
-            scaled = self._scales[0].transform(X)
+            self._scale = FeatureScaling().fit(X)
+            scaled = self._scale.transform(X)
         else:
             scaled = self._on_scale(X, X)
-        of_families = [] if families is None else [self._family_of[self._seen]]
-        self.classifier_ = self._unfitted().fit(scaled, codes, *of_families)
+        extra = {}
+        if families is not None:
+            extra["families"] = self._family_of[self._seen]
+        if groups is not None:
+            extra["groups"] = self._groups_of_typed(groups)
+        self.classifier_ = self._unfitted().fit(scaled, codes, **extra)
+        if self.alignment == "halfway":
+            self._correct_half(scaled, codes, self._scale.transform(target))
         return self
 
     def _unfitted(self):
         if self.classifier is not None:
             return clone(self.classifier)
         if self.alignment == "halfway":
-            return EphysTypeClassifier(
-                members=SMOOTH, power=HALFWAY_POWER, random_state=self.random_state
-            )
+            return EphysTypeClassifier(members=SMOOTH, random_state=self.random_state)
         return lightgbm(self.random_state)
+
+    def _correct_half(self, source, codes, target):
+        """Estimate in turn the shares of the types and half of the shift of scaled cells."""
+        shares_of_source = np.bincount(codes) / len(codes)
+        n_values = np.isfinite(target).sum(axis=0)
+        means = np.nan_to_num(target).sum(axis=0) / np.maximum(n_values, 1)
+        trust = n_values / (n_values + FEATURE_CELLS)
+        shift = np.zeros(target.shape[1])
+        for _ in range(ROUNDS):
+            shares = self._shares_of(target - shift)
+            weights = (shares / shares_of_source)[codes][:, None] * np.isfinite(source)
+            expected = (weights * np.nan_to_num(source)).sum(axis=0) / weights.sum(axis=0)
+            shift = 0.5 * trust * (means - expected)
+        self.shares_ = self._shares_of(target - shift)
+        self.shift_[self._seen] = shift
+
+    def _shares_of(self, scaled):
+        probabilities = self.classifier_.predict_proba(scaled)
+        return estimated_shares(probabilities, HALFWAY_PSEUDO_SHARE)
 
     def _on_scale(self, X, reference):
         scaled = own_scale(X, reference)
@@ -270,10 +306,10 @@ class ZeroShotClassifier(TypeClassifier):
         """Probability of each type for cells of the target, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)[:, self._seen]
         if self.alignment == "halfway":
-            scaled = np.mean([scale.transform(X) for scale in self._scales], axis=0)
+            scaled = self._scale.transform(X)
         else:
-            scaled = self._on_scale(X, self._reference) - self.shift_[self._seen]
-        return self.classifier_.predict_proba(scaled)
+            scaled = self._on_scale(X, self._reference)
+        return self.classifier_.predict_proba(scaled - self.shift_[self._seen])
 
 
 class SourcePriorClassifier(TypeClassifier):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
 from sklearn.kernel_approximation import Nystroem
@@ -27,6 +28,7 @@ from sbnn.ephys_types import (
     sparse_pca_forest,
 )
 from sbnn.ephys_types.base import FeatureScaling, lightgbm
+from sbnn.ephys_types.classifier import estimated_shares
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.sparse_pca_forest import discriminating_components, sparse_components
 
@@ -209,6 +211,28 @@ def test_the_default_is_the_geometric_mean_of_its_members(cells):
     assert_array_equal(found, np.where(left, "unknown", types))
     with pytest.warns(UserWarning, match="200 of 200 cells far"):
         assert (model.predict(cells.X * 50, abstain=0) == "unknown").all()
+
+
+def test_the_mix_is_estimated_by_expectation_maximisation(rng):
+    """Shares of two types in a table, and the probabilities that follow by Bayes' rule."""
+    y = (rng.random(1000) < 0.1).astype(int)
+    X = rng.normal(size=(1000, 1)) + 2 * y[:, None]
+    exact = norm.pdf(X, [0, 2])
+    exact /= exact.sum(axis=1, keepdims=True)
+    shares = estimated_shares(exact, 0)
+    assert_allclose(shares, [0.9, 0.1], atol=0.03)
+    for step in (-0.01, 0.01):
+        assert np.log(exact @ shares).sum() > np.log(exact @ (shares + [step, -step])).sum()
+    model = EphysTypeClassifier(members=["logistic"], power=1, random_state=0).fit(X, y)
+    new = X[:530]
+    p = model.predict_proba(new)
+    kept = estimated_shares(p)  # a tenth of the cells is added to each type
+    assert_allclose(kept, ((p * kept / (p @ kept)[:, None]).sum(0) + 53) / (530 + 106))
+    found = model.predict_proba(new, mix="estimated")
+    assert_allclose(found, p * kept / (p @ kept)[:, None])
+    assert_array_equal(model.predict(new, mix="estimated"), model.classes_[found.argmax(axis=1)])
+    with pytest.raises(ValueError, match="mix"):
+        model.predict_proba(new, mix="equal")
 
 
 def test_components_are_those_of_scikit_learn_with_the_variance_that_each_adds(rng, monkeypatch):

@@ -12,6 +12,7 @@ from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import TransferAttentionClassifier, ZeroShotClassifier, transfer
 from sbnn.ephys_types import transfer_evaluation as evaluation
 from sbnn.ephys_types.base import FeatureScaling
+from sbnn.ephys_types.classifier import estimated_shares
 from sbnn.ephys_types.family_attention import LEARNING_RATE
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.transfer import (
@@ -112,18 +113,53 @@ def test_targets_are_scaled_and_shifted(source, alignment):
         assert model.score(target, types) > 0.85
 
 
-def test_halfway_is_the_mean_of_both_scales(source):
-    target, _ = drawn([0.3, 0.3, 0.4], 200, 1, SHIFT)
-    target[:20, 0] = np.nan
-    of_source, of_target = (FeatureScaling().fit(cells) for cells in (source[0], target))
-    between = (of_source.transform(target) + of_target.transform(target)) / 2
-    expected = KernelLogistic().fit(of_source.transform(source[0]), source[1])
-    model = ZeroShotClassifier(KernelLogistic(), "halfway").fit(*source, target)
-    assert_allclose(model.predict_proba(target), expected.predict_proba(between))
-    smooth = ZeroShotClassifier(alignment="halfway", random_state=0)
-    inner = smooth.fit(*source, target, list("aabbb")).classifier_
+def test_halfway_corrects_half_of_the_shift_that_other_shares_do_not_explain(source):
+    """Means of the target differ because of a shift and because of other shares of the types."""
+    X, y = drawn([0.3, 0.3, 0.4], 2000, 0)
+    scale = FeatureScaling().fit(X)
+    same, _ = drawn([0.8, 0.1, 0.1], 1000, 1)
+    model = ZeroShotClassifier(KernelLogistic(n_landmarks=200, random_state=0), "halfway")
+    model.fit(X, y, same)
+    assert_allclose(model.shares_, [0.8, 0.1, 0.1], atol=0.05)
+    raw = 0.5 * (scale.transform(same).mean(0) - scale.transform(X).mean(0))
+    assert np.abs(raw).max() > 0.2
+    assert_allclose(model.shift_, 0, atol=0.08)
+    target, _ = drawn([0.8, 0.1, 0.1], 1000, 1, 0.5 * SHIFT)
+    model.fit(X, y, target)
+    expected = 0.5 * (scale.transform(target) - scale.transform(same)).mean(0)
+    assert_allclose(model.shift_, expected, atol=0.1)
+    inside = KernelLogistic(n_landmarks=200, random_state=0).fit(scale.transform(X), y)
+    moved = scale.transform(target) - model.shift_
+    assert_allclose(model.predict_proba(target), inside.predict_proba(moved))
+
+
+def test_a_round_of_halfway_by_brute_force(source, monkeypatch):
+    """Features with few values are corrected less, and those without any value not at all."""
+    monkeypatch.setattr(transfer, "ROUNDS", 1)
+    X, y = source
+    target, _ = drawn([0.6, 0.3, 0.1], 400, 1, SHIFT)
+    target[20:, 1] = np.nan
+    target[:, 4] = np.nan
+    model = ZeroShotClassifier(KernelLogistic(), "halfway").fit(X, y, target)
+    scale = FeatureScaling().fit(X)
+    scaled, moved = scale.transform(X), scale.transform(target)
+    probabilities = KernelLogistic().fit(scaled, y).predict_proba(moved)
+    shares = estimated_shares(probabilities, 0.02)
+    expected = sum(share * scaled[y == k].mean(0) for k, share in enumerate(shares))
+    expected = 0.5 * (np.nanmean(moved[:, :4], axis=0) - expected[:4])
+    assert_allclose(model.shift_[:4], expected * [400 / 420, 0.5, 400 / 420, 400 / 420])
+    assert model.shift_[4] == 0
+    assert np.isfinite(model.predict_proba(target)).all()
+
+
+def test_the_default_of_halfway_has_no_trees_and_is_calibrated_on_groups(source):
+    target, _ = drawn([0.3, 0.3, 0.4], 50, 1, SHIFT)
+    groups = np.arange(300) // 6
+    model = ZeroShotClassifier(alignment="halfway", random_state=0)
+    inner = model.fit(*source, target, list("aabbb"), groups).classifier_
     assert list(inner.members_) == ["kernel", "attention", "logistic"]
-    assert (inner.power_, inner.random_state, list(inner.families_)) == (0.8, 0, ["a", "b"])
+    assert (inner.power, inner.random_state, list(inner.families_)) == ("groups", 0, ["a", "b"])
+    assert_array_equal(inner._groups, groups)
 
 
 def lacking(X, *columns):
