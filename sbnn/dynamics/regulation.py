@@ -8,6 +8,7 @@ import torch
 from scipy.linalg import cho_factor, cho_solve
 
 from sbnn.dynamics.beliefs import MOST, PAIR, SLOPE, SQUARE, Beliefs
+from sbnn.dynamics.solver import follow
 
 N_TRIED = 6  # number of candidates that a search step tries to add
 N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
@@ -164,15 +165,16 @@ class Target:
         first = np.argsort(-gains, kind="stable")[:MOST]
         return genes[np.sort(first)]
 
-    def probabilities(self, regulators):
+    def probabilities(self, regulators, least=np.inf):
         """Probability of each edge to this gene, given the other regulators in a set.
 
         For edges that are neither in the set nor in the prior, the probability is approximated from
-        the linear effect.
+        the linear effect, unless the approximation is at least `least`.
         """
         probabilities = logistic(self._gains(regulators))
         in_prior = np.flatnonzero(~self.free & np.isfinite(self.log_odds))
-        for gene in regulators.union(in_prior):
+        probable = np.flatnonzero(probabilities >= least)
+        for gene in regulators.union(in_prior, probable):
             change = self.score(regulators | {gene}) - self.score(regulators - {gene})
             probabilities[gene] = logistic(change)
         return probabilities
@@ -308,3 +310,13 @@ class RegulatedNetwork:
         gene, one, other = self.terms
         effects = factors[:, one] * factors[:, other] * self.weights
         return self.constant.expand_as(regulators).index_add(1, gene, effects)
+
+
+def followed(network, start, times):
+    """Trajectories of a `RegulatedNetwork`, (samples, times, genes), from (samples, genes)."""
+    if not network.lag:
+        return follow(network, start, times)
+    # With a lag, the network also follows the proteins, which start at the values of their genes.
+    genes_and_proteins = np.tile(start, 2)
+    n_genes = start.shape[1]
+    return follow(network, genes_and_proteins, times)[:, :, :n_genes]

@@ -5,8 +5,10 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from sbnn.dynamics.baselines import BASELINES
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import load_folder
 
@@ -44,9 +46,12 @@ COLUMNS = {
     "auroc": "AUROC",
     "recall_missing": "missing edges found",
     "kept_wrong": "wrong edges kept",
+    "precision": "edges right",
+    "new_right": "new edges right",
     "mse_rollout": "rollout MSE",
     "mse_ahead": "one-step MSE",
     "relative": "one-step MSE / no change",
+    "helps": "network helps",
     "seconds": "CPU s",
 }
 #: Pairs of methods that are compared.
@@ -97,12 +102,54 @@ def methods_table(records, condition):
     of = by_condition(records)[condition]
     scores = pd.concat({name: record.scores for name, record in of.items()}, names=["method"])
     labels = METHODS
+    if condition != "real" and "prior" in of:
+        scores = _with_precision(scores, of["prior"].scores.iloc[0])
     if condition == "real" and "prior" in of:
         labels = METHODS | {"prior": "no change; edges of the prior"}
         scores["relative"] = scores["mse_ahead"] / of["prior"].scores["mse_ahead"].mean()
-    scores = scores.rename(labels, level="method").rename(columns=COLUMNS)
-    shown = [column for column in COLUMNS.values() if column in scores]
-    return scores.groupby(level="method", sort=False)[shown].agg(_spread)
+    shown = [column for column in COLUMNS if column in scores]
+    table = scores.groupby(level="method", sort=False)[shown].agg(_spread)
+    if condition == "real":
+        table["helps"] = helps(scores["mse_ahead"].groupby(level="method", sort=False).mean())
+        table = table[[column for column in COLUMNS if column in table]]
+    return table.rename(labels).rename(columns=COLUMNS)
+
+
+def helps(errors):
+    """Whether each network predicts better than all models without one: yes, no, or "" for these.
+
+    `errors` is a Series by method.
+    """
+    without = errors.index.isin([*BASELINES])
+    verdicts = np.where(errors < errors[without].min(), "yes", "no")
+    return pd.Series(np.where(without, "", verdicts), errors.index)
+
+
+def _with_precision(scores, prior):
+    """Add the precision of all edges and of new edges to scores that were saved without them.
+
+    They follow from the other scores, since a simulated prior has as many edges as the truth, and
+    all pairs of genes are scored. `prior` are the scores of the prior alone.
+    """
+    n_true = prior["n_edges"]
+    n_false = n_true / (1 - prior["sparsity"]) - n_true
+
+    def n_right(of):
+        """Number of true edges of a network, from its number of edges and balanced accuracy."""
+        excess = 2 * of["balanced_accuracy"] - 1 + of["n_edges"] / n_false
+        return excess / (1 / n_true + 1 / n_false)
+
+    n_missing = n_true - n_right(prior)  # as many as there are wrong edges in the prior
+    new_right = scores["recall_missing"].fillna(0) * n_missing
+    old = n_right(scores) - new_right + scores["kept_wrong"].fillna(0) * n_missing
+    n_new = (scores["n_edges"] - old).round()
+    derived = {
+        "precision": n_right(scores) / scores["n_edges"],
+        "new_right": (new_right / n_new).where(n_new > 0),
+    }
+    for name, values in derived.items():
+        scores[name] = scores[name].fillna(values) if name in scores else values
+    return scores
 
 
 def overview_table(records):

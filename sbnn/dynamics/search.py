@@ -16,6 +16,8 @@ LAG_STEP = 1.4  # factor by which a lag is varied later
 # new edges become less probable if their effect is below this share of the largest effect on the
 # gene
 WEAK = 0.3
+# in the last pass, edges with at least this approximate probability get an exact one
+CHECKED = 0.01
 # a rate is an outlier if the logarithm of its ratio to the median rate is at least this far from 0
 FAR_RATE = 1.0
 
@@ -62,7 +64,7 @@ class Search:
 
     def run(self, n_passes):
         """Update paths, regulators and beliefs in turn; returns the `Search`."""
-        self.find_regulators()
+        self.find_regulators(last=n_passes == 1)
         for i in range(n_passes - 1):
             if self.fits:
                 self.learn_beliefs()
@@ -70,17 +72,20 @@ class Search:
                 self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS) - 1)])
                 self.learn_levels()
                 self.follow_model()
-            self.find_regulators()
+            self.find_regulators(last=i == n_passes - 2)
         return self
 
-    def find_regulators(self):
-        """Search for the regulators of every gene that changes, and estimate the noise."""
+    def find_regulators(self, last=False):
+        """Search for the regulators of every gene that changes, and estimate the noise.
+
+        In the `last` pass, no edge is called probable from its linear effect alone.
+        """
         within = np.repeat(self.seen > 0, N_BETWEEN, axis=1)[:, N_BETWEEN - 1 :]
         self.means = self.paths[within].mean(axis=0)
         self._set_lag(self.lag)
         genes = np.flatnonzero(self.changing)
         parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
-        found = parallel(delayed(self._regulators_of)(gene) for gene in genes)
+        found = parallel(delayed(self._regulators_of)(gene, last) for gene in genes)
         for gene, (fit, probabilities) in zip(genes, found, strict=True):
             self.fits[gene] = fit
             self.probabilities[:, gene] = probabilities
@@ -90,7 +95,7 @@ class Search:
             noise = np.sqrt(np.median(squares))
             self.noise = max(float(noise), LEAST_NOISE)
 
-    def _regulators_of(self, gene):
+    def _regulators_of(self, gene, last):
         """`Fit` of the most probable regulators of a gene, and the probabilities of all edges."""
         signs = np.sign(self.prior[:, gene])
         target = self._target(gene, self.rates[gene], slice(None), signs)
@@ -100,7 +105,8 @@ class Search:
         if len(given) > MOST:
             given = target.strongest(given)
         fit = target.search(given.tolist())
-        return fit, target.probabilities(frozenset(fit.regulators))
+        least = CHECKED if last else np.inf
+        return fit, target.probabilities(frozenset(fit.regulators), least)
 
     def learn_beliefs(self):
         """Learn the distribution of effects and the accuracy of the prior."""

@@ -10,8 +10,8 @@ from pytest import approx
 from scipy.special import expit
 
 from sbnn.data.trajectories import Samples, as_trajectories
-from sbnn.dynamics.held_out import followed
 from sbnn.dynamics.paths import relaxation
+from sbnn.dynamics.regulation import followed
 from sbnn.dynamics.search import LAG_STEP, LAGS, Search, near_median
 
 
