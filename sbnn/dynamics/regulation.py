@@ -1,7 +1,7 @@
 """Evidence for sets of regulators of a gene, the search for the best set, and rates of change."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from sbnn.dynamics.solver import follow
 
 N_TRIED = 6  # number of candidates that a search step tries to add
 N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
+_RIDGE = 1e-6  # added to the products of features, which may be collinear
 _SCREENING_SD = 0.3  # prior SD of effects, used to rank candidates and to approximate probabilities
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
@@ -123,6 +124,11 @@ class Target:
         self._fits = {}
         self._products = {}
 
+    @cached_property
+    def _squares(self):
+        """Sums of squares of the columns of `linear`."""
+        return np.einsum("og,og->g", self.linear, self.linear)
+
     def fit(self, regulators):
         """`Fit` for a frozenset of regulators; each set is fitted only once."""
         if regulators not in self._fits:
@@ -193,13 +199,15 @@ class Target:
         """Gains in log probability from adding each gene with a linear effect, (genes,)."""
         fit = self.fit(regulators)
         features = fit.features
-        square = features.T @ features + 1e-6 * np.eye(len(fit.weights))
-        projection = np.linalg.solve(square, features.T @ self.linear)
-        rest = self.linear - features @ projection
-        along = rest.T @ fit.residuals
+        square = features.T @ features + _RIDGE * np.eye(len(fit.weights))
+        shared = features.T @ self.linear  # (weights, genes)
+        projection = np.linalg.solve(square, shared)
+        # products of what the features leave of the linear effects, without computing what is left
+        along = self.linear.T @ fit.residuals - projection.T @ (features.T @ fit.residuals)
+        squares = self._squares - (projection * (shared + _RIDGE * projection)).sum(axis=0)
         expected = np.where(along < 0, -1.0, 1.0)
         self.signs[self._open] = expected[self._open]
-        size = (rest**2).sum(axis=0) + (self.noise / _SCREENING_SD) ** 2
+        size = squares + (self.noise / _SCREENING_SD) ** 2
         occam = np.log(size * (_SCREENING_SD / self.noise) ** 2) / 2
         return along**2 / size / (2 * self.noise**2) - occam + self.log_odds
 

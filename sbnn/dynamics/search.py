@@ -260,8 +260,11 @@ class Search:
         values = values * self.seen[:, 1:]
         values = values.ravel()
         past = memory @ self._deviations[:, :, regulators]  # (samples, times - 1, regulators)
-        linear = np.zeros((len(values), len(self.prior)))
-        linear[:, regulators] = past.reshape(len(values), -1)
+        linear = past.reshape(len(values), -1)
+        if linear.shape[1] < len(self.prior):
+            of_all = np.zeros((len(values), len(self.prior)), order="F")
+            of_all[:, regulators] = linear
+            linear = of_all
         log_odds = self.beliefs.log_odds[self.kinds[:, gene]]
         log_odds[~self.possible[:, gene]] = -np.inf
         return Target(
