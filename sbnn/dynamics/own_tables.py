@@ -128,8 +128,8 @@ def _scores_sentence(errors, supported):
     best = min(set(errors) - {"sparse", "prior"}, key=errors.get)
     return (
         f"held-out samples {found} the network: the one-step MSE is {errors['sparse']:.3g} for "
-        f"SparseRegulation, {errors['prior']:.3g} for no change and {errors[best]:.3g} for the best "
-        f"model without a network ({report.METHODS[best]})"
+        f"SparseRegulation, {errors['prior']:.3g} for no change and {errors[best]:.3g} for the "
+        f"best model without a network ({report.METHODS[best]})"
     )
 
 

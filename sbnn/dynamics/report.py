@@ -54,6 +54,9 @@ COLUMNS = {
     "helps": "network helps",
     "seconds": "CPU s",
 }
+NO_CHANGE = "no change; edges of the prior"  # label of the prior on real data
+#: Name of a data set that was measured -> its label.
+REAL = {"yeast_pramila": "yeast", "breast_desmedt": "breast", "hematopoiesis": "blood"}
 #: Pairs of methods that are compared.
 PAIRS = (
     ("dash", "imp"),
@@ -105,7 +108,7 @@ def methods_table(records, condition):
     if condition != "real" and "prior" in of:
         scores = _with_precision(scores, of["prior"].scores.iloc[0])
     if condition == "real" and "prior" in of:
-        labels = METHODS | {"prior": "no change; edges of the prior"}
+        labels = METHODS | {"prior": NO_CHANGE}
         scores["relative"] = scores["mse_ahead"] / of["prior"].scores["mse_ahead"].mean()
     shown = [column for column in COLUMNS if column in scores]
     table = scores.groupby(level="method", sort=False)[shown].agg(_spread)
@@ -153,23 +156,47 @@ def _with_precision(scores, prior):
 
 
 def overview_table(records):
-    """Table in the README: balanced accuracy and corrections of the prior, by condition."""
-    labels = {"BA": "BA", "missing edges found": "missing found", "wrong edges kept": "wrong kept"}
+    """Balanced accuracy, corrections of the prior, and new edges that are right, by condition."""
+    labels = {
+        "BA": "BA",
+        "missing edges found": "missing found",
+        "wrong edges kept": "wrong kept",
+        "new edges right": "new right",
+    }
     parts = []
     for condition in by_condition(records):
         part = methods_table(records, condition)[list(labels)].rename(columns=labels)
+        if not part["missing found"].any():  # without noise, there is nothing to correct
+            part = part[["BA"]]
         parts.append(part.add_suffix(f", {condition.removeprefix('noise_')} %"))
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
-    known = [name for name in METHODS.values() if name in table.index]
-    # Without noise, there is nothing to correct, so the columns are empty.
-    filled = (table != "").any()
-    return table.loc[known, filled]
+    return table.loc[[name for name in METHODS.values() if name in table.index]]
+
+
+def real_table(saved_models):
+    """One-step error, relative to predicting no change, on real data; where a network helps."""
+    errors, helping = {}, {}
+    for name, short in REAL.items():
+        table = methods_table(read(Path(saved_models, name)), "real")
+        errors[short] = table[COLUMNS["relative"]].str.split(" ± ").str[0]
+        helping[short] = table[COLUMNS["helps"]].replace("yes", short)
+    table = pd.DataFrame(errors).fillna("").rename_axis("method")
+    verdicts = pd.DataFrame(helping).reindex(table.index)
+    for method, of_method in verdicts.iterrows():
+        names = [name for name in REAL.values() if of_method[name] == name]
+        verdict = ", ".join(names) or ("no" if (of_method == "no").any() else "")
+        table.loc[method, COLUMNS["helps"]] = verdict
+    known = [*METHODS.values(), NO_CHANGE]
+    return table.loc[sorted(table.index, key=known.index)]
 
 
 def overview(saved_models):
     """Tables that are part of ``sbnn report all``."""
     records = read(Path(saved_models, "grn_350"))
-    return {"Edges of simulated networks of 350 genes": overview_table(records)}
+    return {
+        "Edges of simulated networks of 350 genes": overview_table(records),
+        "One-step MSE on real data, relative to no change": real_table(saved_models),
+    }
 
 
 def differences_table(records, condition):

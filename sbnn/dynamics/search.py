@@ -3,7 +3,14 @@
 import numpy as np
 from joblib import Parallel, delayed
 
-from sbnn.dynamics.beliefs import MOST, SLOPE, first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.beliefs import (
+    MOST,
+    SLOPE,
+    calibrated,
+    first_beliefs,
+    kinds_of_edges,
+    learned_beliefs,
+)
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork, Target, logistic
 
@@ -213,16 +220,20 @@ class Search:
         return logistic(np.where(self.prior != 0, odds[3], odds[0]))
 
     def posterior_probabilities(self):
-        """Probabilities of edges, lowered for new edges with a small effect if residuals persist.
+        """Probabilities of edges, lowered for new edges with a small effect and calibrated.
 
-        Such edges may compensate for effects that linear terms and products cannot describe.
+        If residuals persist, new edges with a small effect may compensate for effects that linear
+        terms and products cannot describe. Calibration moves none across 0.5.
         """
-        if self.autocorrelation() <= 0:
-            return self.probabilities
+        probabilities = self.probabilities
         effects = np.abs(self.scores())
-        share = effects / np.maximum(WEAK * effects.max(axis=0), 1e-300)
-        weak = (self.prior == 0) & (effects > 0) & (share < 1)
-        return self.probabilities * np.where(weak, share, 1)
+        share = effects / np.maximum(effects.max(axis=0), 1e-300)
+        new = (self.prior == 0) & (effects > 0)
+        if self.autocorrelation() > 0:
+            weak = new & (share < WEAK)
+            probabilities = probabilities * np.where(weak, share / WEAK, 1)
+        n_regulators = np.maximum((effects > 0).sum(axis=0), 1)
+        return calibrated(probabilities, self.prior != 0, new, share, n_regulators)
 
     def autocorrelation(self):
         """Autocorrelation of residuals at consecutive times, over all genes; about 0 for noise."""

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sbnn.data.trajectories import Samples
 from sbnn.dynamics.held_out import (
     SIMPLE,
+    best_simple,
     best_weight,
     compared,
     folds_of,
@@ -68,6 +69,14 @@ def test_a_network_has_the_weight_of_its_gain(rng, network, simple, shared, expe
         assert errors["together"] == approx((together**2).mean() / 4)
     else:
         assert weight == expected
+
+
+def test_of_models_without_a_network_an_earlier_one_is_preferred_unless_clearly_worse(rng):
+    rest = rng.standard_normal((100, 3))
+    found = dict.fromkeys(SIMPLE, 1.2 * rest) | {"ridge": rest}
+    assert best_simple(found) == "ridge"
+    found["ar1_ridge"] = rest + 0.01 * rng.standard_normal((100, 3))
+    assert best_simple(found) == "ar1_ridge"
 
 
 @pytest.mark.parametrize(("n", "share"), [(100, 0.997), (1, 0.5)])

@@ -10,6 +10,7 @@ from pytest import approx
 from scipy.special import expit
 
 from sbnn.data.trajectories import Samples, as_trajectories
+from sbnn.dynamics.beliefs import calibrated
 from sbnn.dynamics.paths import relaxation
 from sbnn.dynamics.regulation import followed
 from sbnn.dynamics.search import LAG_STEP, LAGS, Search, near_median
@@ -187,7 +188,9 @@ def test_weak_new_edges_are_less_probable_if_residuals_persist(search, monkeypat
     share = effects / (0.3 * effects.max(axis=0) + 1e-12)
     new = (effects > 0) & (search.prior == 0)
     factor = np.where(new & (share < 1) & (rest > 0), share, 1)
-    assert_allclose(search.posterior_probabilities(), search.probabilities * factor)
+    n = np.maximum((effects > 0).sum(axis=0), 1)
+    p = calibrated(search.probabilities * factor, search.prior != 0, new, 0.3 * share, n)
+    assert_allclose(search.posterior_probabilities(), p)
 
 
 def test_without_an_explanation_edges_have_the_odds_of_the_prior(search):
