@@ -68,7 +68,7 @@ class DynamicsRegressor(BaseEstimator):
         if not increasing or len(times) not in (1, len(start)):
             raise ValueError("times: expected increasing numbers, (times,) or (samples, times)")
         times = np.repeat(times, len(start) // len(times), axis=0)
-        with reproducible(), torch.no_grad():
+        with reproducible():
             if self._combination is None:
                 return self._by_network(start, times)
             return self._combination.follow(self._by_network, start, times)
@@ -127,7 +127,8 @@ class DynamicsRegressor(BaseEstimator):
 
 def followed_by(network, start, times):
     """Trajectories (samples, times, genes) that a `Phoenix` predicts in double precision."""
-    return follow(copy.deepcopy(network).double(), start, times)
+    with torch.no_grad():
+        return follow(copy.deepcopy(network).double(), start, times)
 
 
 def split(n, share, random):

@@ -25,6 +25,7 @@ LAG_STEP = 1.4  # factor by which a lag is varied later
 WEAK = 0.3
 # in the last pass, edges with at least this approximate probability get an exact one
 CHECKED = 0.01
+WELL_FITTED = 0.1  # share of the genes that are taken to fit well
 # a rate is an outlier if the logarithm of its ratio to the median rate is at least this far from 0
 FAR_RATE = 1.0
 
@@ -223,7 +224,7 @@ class Search:
         """Probabilities of edges, lowered for new edges with a small effect and calibrated.
 
         If residuals persist, new edges with a small effect may compensate for effects that linear
-        terms and products cannot describe. Calibration moves none across 0.5.
+        terms and products cannot describe.
         """
         probabilities = self.probabilities
         effects = np.abs(self.scores())
@@ -232,8 +233,18 @@ class Search:
         if self.autocorrelation() > 0:
             weak = new & (share < WEAK)
             probabilities = probabilities * np.where(weak, share / WEAK, 1)
-        n_regulators = np.maximum((effects > 0).sum(axis=0), 1)
-        return calibrated(probabilities, self.prior != 0, new, share, n_regulators)
+        return calibrated(probabilities, self.prior != 0, new, share, self.misfit())
+
+    def misfit(self):
+        """Median of the genes' mean squared residuals, relative to that of genes that fit well.
+
+        It is about 1 if the law holds, since the noise of all genes is assumed to be the same.
+        """
+        if not self.fits:
+            return 1.0
+        squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
+        low = max(np.quantile(squares, WELL_FITTED), LEAST_NOISE**2)
+        return max(float(np.median(squares) / low), 1.0)
 
     def autocorrelation(self):
         """Autocorrelation of residuals at consecutive times, over all genes; about 0 for noise."""

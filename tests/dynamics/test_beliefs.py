@@ -73,17 +73,21 @@ def test_odds_are_shares_of_edges_of_each_kind(rng, kind, edges, pairs):
     assert found.log_odds[kind] == approx(np.log(edges / (pairs - edges)))
 
 
-def test_calibration_moves_probabilities_towards_even_odds_and_never_across(rng):
+@pytest.mark.parametrize("misfit", [1.0, 5.0])
+def test_calibration_moves_probabilities_towards_even_odds_or_removes_new_edges(rng, misfit):
     p = np.append(rng.random((2, 20)), [[0.0] * 20, [1.0] * 20], axis=0)
     given = rng.random((4, 20)) < 0.5
     new = ~given & (rng.random((4, 20)) < 0.5)
     share = rng.uniform(0.05, 1, (4, 20))
-    number = rng.integers(1, 7, 20)
-    q = calibrated(p, given, new, share, number)
-    assert_array_equal(q >= 0.5, p >= 0.5)
-    assert (np.abs(q - 0.5) <= np.abs(p - 0.5) + 1e-12).all()
+    q = calibrated(p, given, new, share, misfit)
+    same = given | (misfit == 1)
+    assert_array_equal((q >= 0.5)[same], (p >= 0.5)[same])
+    assert (np.abs(q - 0.5) <= np.abs(p - 0.5) + 1e-12).all(where=same)
+    assert (q[new] <= p[new]).all()
     assert_array_equal(q[~given & ~new], p[~given & ~new])
-    weak, strong = [calibrated(p, ~new, new, np.full((4, 20), s), number) for s in (0.1, 1.0)]
+    removed = (q < 0.5) & (p >= 0.5)
+    assert removed.any() == (misfit > 1)
+    weak, strong = [calibrated(p, ~new, new, np.full((4, 20), s), misfit) for s in (0.1, 1.0)]
     sure = new & (p > 0.99)
     assert sure.any()
     assert (weak[sure] < strong[sure]).all(), "small effects are less certain"
