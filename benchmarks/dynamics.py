@@ -68,6 +68,7 @@ BEELINE, SYSTEMS, AS_PUBLISHED, NEW_EDGES, COMBINED = (
 ERRORS = ("mse_ahead", "mse_rollout")
 SIZES = (50, 100, 200, 350, 700, 1400)
 REPEATS = 3
+CLOSE_TO_CHANCE = 1.1  # largest AUPRC, divided by that of chance, that counts as chance
 
 
 def sizes(path=SIZED, fresh=False):
@@ -241,25 +242,21 @@ def beeline(fresh=False, n_jobs=1):
 
 
 def beeline_table(scores):
-    """Medians over the data sets of each curated model: AUPRC and early precision over those of chance, CPU seconds."""
-    medians = (
-        scores.groupby(["method", "model", "dropout"])[["auprc", "early", "seconds"]]
-        .median()
-        .unstack([1, 2])
-    )
-    table = pd.DataFrame(
-        index=pd.Index([name for name in RANKINGS if name in medians.index], name="method")
-    )
-    for model, dropout in product(("gsd", "hsc"), (False, True)):
-        of = medians.xs((model, dropout), axis=1, level=("model", "dropout")).loc[table.index]
-        table[model.upper() + ", dropout" * dropout] = [
-            f"{a:.2f}, {e:.2f}" for a, e in of[["auprc", "early"]].to_numpy()
-        ]
-    seconds = medians["seconds"].loc[table.index]
-    table["CPU s"] = [
-        f"{low:.1f} to {high:.1f}"
-        for low, high in zip(seconds.min(axis=1), seconds.max(axis=1), strict=True)
-    ]
+    """AUPRC over that of chance, median and range over the data sets of each curated model; median
+    early precision over that of chance; number of data sets whose AUPRC is close to chance; CPU
+    seconds.
+    """
+    order = [name for name in RANKINGS if name in set(scores["method"])]
+    table = pd.DataFrame(index=pd.Index(order, name="method"))
+    for method, of_method in scores.groupby("method"):
+        for (model, dropout), of in of_method.groupby(["model", "dropout"]):
+            low, middle, high = of["auprc"].quantile([0, 0.5, 1])
+            text = f"{middle:.2f} ({low:.2f} to {high:.2f}), {of['early'].median():.2f}"
+            table.loc[method, f"{model.upper()}{', dropout' if dropout else ''}"] = text
+        n_close = (of_method["auprc"] <= CLOSE_TO_CHANCE).sum()
+        table.loc[method, "close to chance"] = f"{n_close} of {len(of_method)}"
+        seconds = of_method.groupby(["model", "dropout"])["seconds"].median()
+        table.loc[method, "CPU s"] = f"{seconds.min():.1f} to {seconds.max():.1f}"
     return table
 
 

@@ -248,16 +248,19 @@ class Target:
         features = np.empty((len(self.values), 1 + k + len(one)))
         features[:, 0] = self._constant
         features[:, 1 : 1 + k] = self.linear[:, regulators]
-        for column, i, j in zip(range(1 + k, features.shape[1]), one, other, strict=True):
-            features[:, column] = self._product(regulators[i], regulators[j])
+        pairs = [(regulators[i], regulators[j]) for i, j in zip(one, other, strict=True)]
+        self._add_products([pair for pair in pairs if pair not in self._products])
+        for column, pair in enumerate(pairs, start=1 + k):
+            features[:, column] = self._products[pair]
         return features
 
-    def _product(self, one, other):
-        """Weighted past of the product of two deviations, an array of shape (observations,)."""
-        if (one, other) not in self._products:
-            product = self.deviations[:, :, one] * self.deviations[:, :, other]
-            self._products[one, other] = (self.memory @ product[..., None]).ravel()
-        return self._products[one, other]
+    def _add_products(self, pairs):
+        """Store the weighted past of products of two deviations, of shape (observations,)."""
+        if pairs:
+            one, other = np.transpose(pairs)
+            products = self.deviations[:, :, one] * self.deviations[:, :, other]
+            past = (self.memory @ products).reshape(len(self.values), -1)
+            self._products.update(zip(pairs, past.T.copy(), strict=True))
 
 
 class RegulatedNetwork:

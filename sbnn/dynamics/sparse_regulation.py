@@ -58,9 +58,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
        pass, it is also decided whether regulators act with a lag.
     4. Held-out parts of the training data determine the weight of the network in predictions,
        relative to the best model without a network (AR(1), ridge, both, or the nearest part of the
-       training path, see `sbnn.dynamics.baselines`). If the weight is 0 and there is a prior, the
-       edges of the prior are returned. If residuals are autocorrelated, new edges that are much
-       weaker than the strongest edge to the same gene become less probable.
+       training path, see `sbnn.dynamics.held_out`). If the weight is 0 and there is a prior, the
+       edges of the prior are returned.
+    5. Probabilities are calibrated: new edges are less probable if they are much weaker than the
+       strongest edge to the same gene, or if the law fits some genes far better than most.
 
     The model assumes that genes decay linearly; that the effects of regulators saturate and are
     combined by AND and OR, such that linear terms and products of two regulators describe them
@@ -83,7 +84,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         ``[regulator, target]``: slope of the target's rate of change with respect to the regulator,
         at mean expression; 0 means no edge.
     edge_probabilities_ : DataFrame, genes by genes
-        Probability of each edge, given all other estimated edges.
+        Probability of each edge, given all other estimated edges, calibrated on simulations under
+        ten laws of regulation.
     sparsity_ : float
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
@@ -109,6 +111,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
     autocorrelation_ : float
         Autocorrelation of residuals at consecutive times; values well above 0 show that the model
         misses some effects.
+    misfit_ : float
+        Median of the genes' mean squared residuals, relative to their 10 % quantile; above 1.5, the
+        law of regulation does not fit, and new edges that are improbable then are removed.
     scale_ : float
         Number by which values were divided; 1 if the largest absolute value is between 0.5 and 1.5.
     gene_names_ : ndarray of str
@@ -201,6 +206,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.noise_ = search.noise * self.scale_
         self.beliefs_ = search.beliefs
         self.autocorrelation_ = search.autocorrelation()
+        self.misfit_ = search.misfit()
         if self.explains_ and self.lag_:
             self.verdict_ += f"; regulators act with a lag of about {self.lag_:.3g} units of time"
         if self.autocorrelation_ > LEFT_OVER:
