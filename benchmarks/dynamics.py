@@ -456,18 +456,19 @@ def new_edges(seeds=range(5), fresh=False):
 
 
 def new_edges_table(rows):
-    """Precision of the edges of the prior, of those found, and of new ones, all seeds pooled."""
-    sums = rows.groupby(["law", "prior_right"], sort=False).sum().drop(columns="seed")
-    found = sums["prior_edges"] + sums["new_edges"]
-    table = pd.DataFrame(index=sums.index)
+    """By law and quality of the prior: precision of all edges, and of new ones; seeds are pooled."""
+    sums = rows.groupby(["law", "prior_right"], sort=False).sum()
+    n_new = sums["new_edges"]
     right = sums["prior_edges_right"] + sums["new_edges_right"]
-    table["edges right"] = right / found
-    table["new edges"] = sums["new_edges"]
-    table["new edges right"] = sums["new_edges_right"] / sums["new_edges"]
-    table["missing edges"] = sums["missing"]
-    table["found"] = sums["new_edges_right"] / sums["missing"]
-    table = table.round(2).reset_index("prior_right")
-    return table.rename(columns={"prior_right": "prior right"})
+    precision = right / (sums["prior_edges"] + n_new)
+    of_new = sums["new_edges_right"] / n_new
+    table = pd.DataFrame(index=pd.Index(LAWS, name="law"))
+    for law, share in sums.index:
+        text = f"{precision[law, share]:.2f}; none new"
+        if n_new[law, share]:
+            text = f"{precision[law, share]:.2f}; {of_new[law, share]:.2f} of {n_new[law, share]}"
+        table.loc[law, f"prior {share:.0%} right"] = text
+    return table
 
 
 def calibration_table(rows):
@@ -516,6 +517,16 @@ def combined(sets=("yeast_pramila", "hematopoiesis", "breast_desmedt"), fresh=Fa
             rows.append(row)
             pd.DataFrame(rows).round(4).to_csv(COMBINED, index=False)
     return pd.DataFrame(rows)
+
+
+def combined_table(rows):
+    """Errors relative to no change, beside the lowest test error of a model without a network."""
+    table = rows[["data", "method", "weight", "chosen"]].copy()
+    table["chosen"] = table["chosen"].map(report.METHODS)
+    for score, name in zip(ERRORS, ("one-step", "rollout"), strict=True):
+        table[name] = rows[score].round(3)
+        table[f"{name}, best simple"] = rows[f"{score}_simple"].round(3)
+    return table.set_index("data")
 
 
 RECIPES = {
@@ -679,7 +690,7 @@ def main(arguments=None):
         print_table(new_edges_table(rows))
         print_table(calibration_table(rows))
     elif options.combined:
-        print_table(combined(fresh=options.fresh).set_index("data").round(3))
+        print_table(combined_table(combined(fresh=options.fresh)))
     elif options.published:
         print_table(published_table(published(options.fresh)))
     else:
