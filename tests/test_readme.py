@@ -81,10 +81,8 @@ def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
     bench = runpy.run_path(str(ROOT / "benchmarks" / "dynamics.py"))
     rows = bench["new_edges"]()
     tables = [
-        dynamics.sizes_table(dynamics.read(SAVED / "simulated_grn")),
         bench["new_edges_table"](rows),
         bench["calibration_table"](rows),
-        bench["combined_table"](bench["combined"](())),
         bench["beeline_table"](pd.read_csv(bench["BEELINE"])),
     ]
     assert_shown(tables, ROOT / "docs" / "dynamics.md")

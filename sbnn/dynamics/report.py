@@ -156,7 +156,7 @@ def _with_precision(scores, prior):
 
 
 def overview_table(records):
-    """Balanced accuracy, corrections of the prior, and new edges that are right, by condition."""
+    """Mean balanced accuracy, corrections of the prior, and new edges that are right."""
     labels = {
         "BA": "BA",
         "missing edges found": "missing found",
@@ -166,6 +166,7 @@ def overview_table(records):
     parts = []
     for condition in by_condition(records):
         part = methods_table(records, condition)[list(labels)].rename(columns=labels)
+        part = part.apply(lambda column: column.str.split(" ± ").str[0])
         if not part["missing found"].any():  # without noise, there is nothing to correct
             part = part[["BA"]]
         parts.append(part.add_suffix(f", {condition.removeprefix('noise_')} %"))
