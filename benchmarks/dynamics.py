@@ -9,6 +9,10 @@ tables.
         edges of curated models of BEELINE, beside other ways to find them
     python benchmarks/dynamics.py --systems
         edges of samples that follow other laws (--seeds 2: measure one more)
+    python benchmarks/dynamics.py --new-edges
+        precision and calibration of edges that are not in the prior, under five further laws
+    python benchmarks/dynamics.py --combined
+        predictions of PHOENIX and DASH, combined with models without a network, on real data
     python benchmarks/dynamics.py --published
         the default recipe of PHOENIX beside that of the published code
 
@@ -27,6 +31,8 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
+from scipy.integrate import solve_ivp
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LassoCV
@@ -34,8 +40,8 @@ from sklearn.metrics import average_precision_score
 
 from sbnn.data.datasets import load_dataset
 from sbnn.data.fingerprint import fingerprint_parameters
-from sbnn.data.gene_network import KINDS, GeneNetwork
-from sbnn.data.trajectories import as_trajectories
+from sbnn.data.gene_network import KINDS, TIMES, GeneNetwork
+from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics import (
     PUBLISHED,
@@ -45,6 +51,7 @@ from sbnn.dynamics import (
     evaluation,
     report,
 )
+from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.solver import advance, advance_exactly, step_factors
 from sbnn.dynamics.training import Intervals
@@ -54,11 +61,14 @@ from sbnn.tables import print_table
 
 SAVED = Path(__file__).resolve().parents[1] / "saved_models"
 SIZED = SAVED / "simulated_grn" / "dynamics_sizes.pickle"
-BEELINE, SYSTEMS, AS_PUBLISHED = (
-    Path(__file__).with_name(f"dynamics_{name}.csv") for name in ("beeline", "systems", "published")
+BEELINE, SYSTEMS, AS_PUBLISHED, NEW_EDGES, COMBINED = (
+    Path(__file__).with_name(f"dynamics_{name}.csv")
+    for name in ("beeline", "systems", "published", "new_edges", "combined")
 )
+ERRORS = ("mse_ahead", "mse_rollout")
 SIZES = (50, 100, 200, 350, 700, 1400)
 REPEATS = 3
+CLOSE_TO_CHANCE = 1.1  # largest AUPRC, divided by that of chance, that counts as chance
 
 
 def sizes(path=SIZED, fresh=False):
@@ -232,25 +242,21 @@ def beeline(fresh=False, n_jobs=1):
 
 
 def beeline_table(scores):
-    """Medians over the data sets of each curated model: AUPRC and early precision over those of chance, CPU seconds."""
-    medians = (
-        scores.groupby(["method", "model", "dropout"])[["auprc", "early", "seconds"]]
-        .median()
-        .unstack([1, 2])
-    )
-    table = pd.DataFrame(
-        index=pd.Index([name for name in RANKINGS if name in medians.index], name="method")
-    )
-    for model, dropout in product(("gsd", "hsc"), (False, True)):
-        of = medians.xs((model, dropout), axis=1, level=("model", "dropout")).loc[table.index]
-        table[model.upper() + ", dropout" * dropout] = [
-            f"{a:.2f}, {e:.2f}" for a, e in of[["auprc", "early"]].to_numpy()
-        ]
-    seconds = medians["seconds"].loc[table.index]
-    table["CPU s"] = [
-        f"{low:.1f} to {high:.1f}"
-        for low, high in zip(seconds.min(axis=1), seconds.max(axis=1), strict=True)
-    ]
+    """AUPRC over that of chance, median and range over the data sets of each curated model; median
+    early precision over that of chance; number of data sets whose AUPRC is close to chance; CPU
+    seconds.
+    """
+    order = [name for name in RANKINGS if name in set(scores["method"])]
+    table = pd.DataFrame(index=pd.Index(order, name="method"))
+    for method, of_method in scores.groupby("method"):
+        for (model, dropout), of in of_method.groupby(["model", "dropout"]):
+            low, middle, high = of["auprc"].quantile([0, 0.5, 1])
+            text = f"{middle:.2f} ({low:.2f} to {high:.2f}), {of['early'].median():.2f}"
+            table.loc[method, f"{model.upper()}{', dropout' if dropout else ''}"] = text
+        n_close = (of_method["auprc"] <= CLOSE_TO_CHANCE).sum()
+        table.loc[method, "close to chance"] = f"{n_close} of {len(of_method)}"
+        seconds = of_method.groupby(["model", "dropout"])["seconds"].median()
+        table.loc[method, "CPU s"] = f"{seconds.min():.1f} to {seconds.max():.1f}"
     return table
 
 
@@ -352,6 +358,175 @@ def systems_table(scores):
     return pd.DataFrame(sorted(rows, key=lambda row: order[row["law"], row["prior"]])).set_index(
         "law"
     )
+
+
+LAWS = ("sum of Hill terms", "thermodynamic", "lagged sigmoid", "linear", "mass action")
+RIGHT = (0.5, 0.7, 0.9, 1.0)  # shares of the edges of the prior that are true
+
+
+def samples_of(law, network, n, noise, seed):
+    """Samples of a network whose genes decay at different rates and follow one of `LAWS`.
+
+    The laws and their parameters are not those of `GeneNetwork.simulate`; effects are steeper.
+    """
+    random = np.random.default_rng([seed, 7])
+    names = list(network.gene_names)
+    edges = network.edges
+    n_genes, n_edges = len(names), len(edges)
+    source = np.array([names.index(edge.regulator) for edge, _ in edges])
+    target = np.array([names.index(gene) for _, gene in edges])
+    activates = np.array([[edge.activation] for edge, _ in edges])
+    half = random.uniform(0.3, 0.7, (n_edges, 1))
+    power = random.uniform(2, 4, (n_edges, 1))
+    size = random.uniform(0.5, 1.5, (n_edges, 1))
+    decay = np.exp(random.normal(0, 0.3, (n_genes, 1)))
+    base = random.uniform(0, 0.2, (n_genes, 1))
+    signed = np.where(activates, size, -size)
+
+    def summed(effects):
+        of_genes = np.zeros((n_genes, effects.shape[1]))
+        np.add.at(of_genes, target, effects)
+        return of_genes
+
+    def drawn_to(x, acting):
+        level = np.maximum(acting, 0)[source]
+        bound = (level / half) ** power
+        if law == "sum of Hill terms":
+            share = bound / (1 + bound)
+            effects = size * np.where(activates, share, 1 - share)
+            return base + summed(effects) / np.maximum(summed(size), 1e-9)
+        if law == "thermodynamic":
+            helps = 0.3 + base + summed(np.where(activates, size * bound, 0))
+            hinders = summed(np.where(activates, 0, size * bound))
+            return helps / (1 + helps + hinders)
+        if law == "lagged sigmoid":
+            return expit(5 * base - 0.5 + summed(6 * signed * (level - 0.5)))
+        if law == "linear":
+            return 0.5 + summed(signed * (level - 0.5)) / np.maximum(summed(size), 1)
+        made = base + 0.2 + 0.6 * summed(np.where(activates, size * level, 0))
+        return made - x * summed(np.where(activates, 0, 2 * size * level))
+
+    def rates(_, state):
+        x, proteins = state.reshape(2, n_genes, n)
+        acting = proteins if law == "lagged sigmoid" else x
+        change = decay * (drawn_to(x, acting) - x)
+        change[network.is_input] = 0
+        return np.concatenate([change, (x - proteins) / 1.5]).ravel()
+
+    random = np.random.default_rng([seed, 11])
+    start = network.starts.draw(n, random).T
+    times = np.array(TIMES, dtype=float)
+    solved = solve_ivp(
+        rates, (0, times[-1]), np.tile(start.ravel(), 2), t_eval=times, rtol=1e-6, atol=1e-7
+    )
+    values = solved.y.T.reshape(len(times), 2, n_genes, n)[:, 0].transpose(2, 0, 1)
+    return trajectories(values + noise * random.standard_normal(values.shape), times, names)
+
+
+def edges_and_probabilities(law, right, seed, n_genes=40, n_samples=60):
+    """Numbers of edges inside and outside the prior, of right ones, and of those called sure."""
+    network = GeneNetwork.random(n_genes, random_state=seed)
+    prior = network.misplaced_prior(1 - right, seed)
+    model = SparseRegulationRegressor().fit(samples_of(law, network, n_samples, 0.025, seed), prior)
+    true, given = network.graph.to_numpy() != 0, prior.to_numpy() != 0
+    found, p = model.edge_scores_.to_numpy() != 0, model.edge_probabilities_.to_numpy()
+    row = {"law": law, "prior_right": right, "seed": seed, "missing": (true & ~given).sum()}
+    for name, part in (("prior", given), ("new", ~given)):
+        row |= {
+            f"{name}_edges": (found & part).sum(),
+            f"{name}_edges_right": true[found & part].sum(),
+        }
+        for said, chosen in (("sure", p >= 0.9), ("likely", (p >= 0.8) & (p < 0.95))):
+            row[f"{name}_{said}"] = (chosen & part).sum()
+            row[f"{name}_{said}_right"] = true[chosen & part].sum()
+            row[f"{name}_{said}_said"] = p[chosen & part].sum()
+    return row
+
+
+def new_edges(seeds=range(5), fresh=False):
+    """Rows of `edges_and_probabilities` for all laws, priors and seeds; saved ones are loaded."""
+    if NEW_EDGES.exists() and not fresh:
+        return pd.read_csv(NEW_EDGES)
+    rows = []
+    with reproducible():
+        for seed, law, right in product(seeds, LAWS, RIGHT):
+            rows.append(edges_and_probabilities(law, right, seed))
+            pd.DataFrame(rows).round(4).to_csv(NEW_EDGES, index=False)
+    return pd.DataFrame(rows)
+
+
+def new_edges_table(rows):
+    """By law and quality of the prior: precision of all edges, and of new ones; seeds are pooled."""
+    sums = rows.groupby(["law", "prior_right"], sort=False).sum()
+    n_new = sums["new_edges"]
+    right = sums["prior_edges_right"] + sums["new_edges_right"]
+    precision = right / (sums["prior_edges"] + n_new)
+    of_new = sums["new_edges_right"] / n_new
+    table = pd.DataFrame(index=pd.Index(LAWS, name="law"))
+    for law, share in sums.index:
+        text = f"{precision[law, share]:.2f}; none new"
+        if n_new[law, share]:
+            text = f"{precision[law, share]:.2f}; {of_new[law, share]:.2f} of {n_new[law, share]}"
+        table.loc[law, f"prior {share:.0%} right"] = text
+    return table
+
+
+def calibration_table(rows):
+    """What edges called probable are worth: mean probability and share that is right, by law."""
+    sums = rows.groupby("law", sort=False).sum()
+    table = pd.DataFrame(index=sums.index)
+    for part, said in product(("new", "prior"), ("likely", "sure")):
+        n = sums[f"{part}_{said}"]
+        name = f"{part}, {'0.8 to 0.95' if said == 'likely' else '0.9 or more'}"
+        said_right = zip(
+            n, sums[f"{part}_{said}_said"] / n, sums[f"{part}_{said}_right"] / n, strict=True
+        )
+        table[name] = [f"{mean:.2f}: {share:.2f} of {k}" for k, mean, share in said_right]
+    return table
+
+
+def combined(sets=("yeast_pramila", "hematopoiesis", "breast_desmedt"), fresh=False):
+    """Errors on real data of PHOENIX and DASH combined with the best model without a network.
+
+    Errors are divided by those of no change; that of the best simple model is the lowest of all
+    test errors, which no method knows.
+    """
+    rows = []
+    if COMBINED.exists() and not fresh:
+        rows = pd.read_csv(COMBINED).to_dict("records")
+    done = {row["data"] for row in rows}
+    n_hidden = {"yeast_pramila": 120, "hematopoiesis": 50, "breast_desmedt": 300}
+    for name in sets:
+        if name in done:
+            continue
+        how = {"cells_per_bin": 12} if name == "hematopoiesis" else {}
+        data = load_dataset(name, verbose=False, **how)
+        errors = {}
+        for simple, model in BASELINES.items():
+            errors[simple] = evaluation.fit_and_score(clone(model), data)
+        simple = {score: min(e[score] for e in errors.values()) for score in ERRORS}
+        for pruning in ("none", "dash"):
+            model = PhoenixRegressor(n_hidden[name], pruning, random_state=0, combine=True)
+            scores = evaluation.fit_and_score(model, data)
+            row = {"data": name, "method": report.METHODS[pruning]}
+            row |= {"weight": model.weights_["network"], "seconds": scores["seconds"]}
+            row["chosen"] = model.weights_.drop("network").idxmax()
+            for score in ERRORS:
+                row[score] = scores[score] / errors["prior"][score]
+                row[f"{score}_simple"] = simple[score] / errors["prior"][score]
+            rows.append(row)
+            pd.DataFrame(rows).round(4).to_csv(COMBINED, index=False)
+    return pd.DataFrame(rows)
+
+
+def combined_table(rows):
+    """Errors relative to no change, beside the lowest test error of a model without a network."""
+    table = rows[["data", "method", "weight", "chosen"]].copy()
+    table["chosen"] = table["chosen"].map(report.METHODS)
+    for score, name in zip(ERRORS, ("one-step", "rollout"), strict=True):
+        table[name] = rows[score].round(3)
+        table[f"{name}, best simple"] = rows[f"{score}_simple"].round(3)
+    return table.set_index("data")
 
 
 RECIPES = {
@@ -497,6 +672,8 @@ def main(arguments=None):
     parser.add_argument("--solvers", action="store_true")
     parser.add_argument("--beeline", action="store_true")
     parser.add_argument("--systems", action="store_true")
+    parser.add_argument("--new-edges", action="store_true")
+    parser.add_argument("--combined", action="store_true")
     parser.add_argument("--published", action="store_true")
     parser.add_argument("--seeds", type=int, nargs="*", default=[])
     parser.add_argument("--jobs", type=int, default=1)
@@ -508,6 +685,12 @@ def main(arguments=None):
         print_table(beeline_table(beeline(options.fresh, options.jobs)))
     elif options.systems:
         print_table(systems_table(systems(options.seeds, options.fresh, options.jobs)))
+    elif options.new_edges:
+        rows = new_edges(fresh=options.fresh)
+        print_table(new_edges_table(rows))
+        print_table(calibration_table(rows))
+    elif options.combined:
+        print_table(combined_table(combined(fresh=options.fresh)))
     elif options.published:
         print_table(published_table(published(options.fresh)))
     else:

@@ -9,8 +9,8 @@ from sbnn.dynamics.solver import DivergenceError
 
 def edge_accuracy(scores, truth, prior, confidence=None):
     """Compare edge scores, [regulator, target], with the true edges of regulators in `truth`."""
-    # Simply repeating the prior gives a high balanced accuracy, so corrections of the prior are
-    # scored as well.
+    # Simply repeating the prior gives a high balanced accuracy and precision, so corrections of the
+    # prior are scored as well.
     if confidence is None:
         confidence = scores.abs()
     known = truth.index
@@ -22,6 +22,8 @@ def edge_accuracy(scores, truth, prior, confidence=None):
         "auroc": roc_auc_score(true, confidence.loc[known].to_numpy().ravel()),
         "recall_missing": edge[true & ~given].mean(),
         "kept_wrong": edge[given & ~true].mean(),
+        "precision": true[edge].mean() if edge.any() else np.nan,
+        "new_right": true[edge & ~given].mean() if (edge & ~given).any() else np.nan,
         "n_edges": int(edge.sum()),
     }
 

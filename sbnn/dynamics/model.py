@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import path_errors
+from sbnn.dynamics.held_out import combined
 from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 class DynamicsRegressor(BaseEstimator):
     """Base class of models of dynamics, with `predict` and `score`."""
+
+    _combination = None  # `Combination` with a model without a network, if the model has one
 
     def predict(self, x0: ArrayLike | pd.DataFrame, times: ArrayLike) -> np.ndarray:
         """Predict the trajectories of samples from their first values.
@@ -64,12 +68,19 @@ class DynamicsRegressor(BaseEstimator):
         if not increasing or len(times) not in (1, len(start)):
             raise ValueError("times: expected increasing numbers, (times,) or (samples, times)")
         times = np.repeat(times, len(start) // len(times), axis=0)
-        with reproducible(), torch.no_grad():
-            return self._follow(start, times)
+        with reproducible():
+            if self._combination is None:
+                return self._by_network(start, times)
+            return self._combination.follow(self._by_network, start, times)
 
-    def _follow(self, start, times):
-        """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
-        return follow(copy.deepcopy(self.network_).double(), start, times)
+    def _weigh(self, samples, fit_network):
+        """Weigh the network against models without one, as in `sbnn.dynamics.held_out`."""
+        combination = self._combination = combined(samples, fit_network)
+        self.weights_ = combination.weights
+        self.simple_ = combination.simple
+        self.held_out_errors_ = combination.errors
+        self.explains_ = combination.explains
+        self.verdict_ = combination.verdict()
 
     def score(self, trajectories: AnnData) -> float:
         """R2 of trajectories predicted from their first values, over all later times and all genes.
@@ -92,6 +103,10 @@ class DynamicsRegressor(BaseEstimator):
         variance = ((later - self._training_mean) ** 2).mean()
         return float(1 - path_errors(self, samples)["mse_rollout"] / variance)
 
+    def _by_network(self, start, times):
+        """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
+        return followed_by(self.network_, start, times)
+
     def _known_edges(self, prior):
         """Prior as an array, [regulator, target], without edges if it is None."""
         if prior is None:
@@ -108,6 +123,12 @@ class DynamicsRegressor(BaseEstimator):
                 f"some genes, such as {samples.gene_names[still][0]}, have the same value in all "
                 "samples at all times; their regulators and targets cannot be inferred"
             )
+
+
+def followed_by(network, start, times):
+    """Trajectories (samples, times, genes) that a `Phoenix` predicts in double precision."""
+    with torch.no_grad():
+        return follow(copy.deepcopy(network).double(), start, times)
 
 
 def split(n, share, random):
@@ -149,13 +170,19 @@ class PhoenixRegressor(DynamicsRegressor):
     recipe : Recipe, optional
         Settings for training; `PUBLISHED` trains as the published code does.
     random_state : int, RandomState or None
+    combine : bool, default=False
+        Whether predictions are a weighted mean of the network and of the best model without a
+        network (AR(1), ridge, both, or the nearest part of the training path, see
+        `sbnn.dynamics.baselines`), with the weight that held-out parts of the training data
+        support. This needs up to five more fits. The published method is the network alone.
 
     Attributes
     ----------
     network_ : Phoenix
     edge_scores_ : DataFrame, genes by genes
         Score of each edge, ``[regulator, target]``. Its sign is the sign of the effect; 0 means no
-        edge.
+        edge. With `combine`, the edges are those of the prior if the network explains nothing of
+        the held-out data.
     sparsity_ : float
         Share of zeros among the weights Ws, Wp, As relu(m) and Ap relu(m), see
         `sbnn.dynamics.phoenix`.
@@ -163,6 +190,8 @@ class PhoenixRegressor(DynamicsRegressor):
         Losses and sparsity in each epoch.
     validation_ : ndarray of int
         Positions of the validation samples.
+    verdict_, explains_, weights_, held_out_errors_
+        As for `SparseRegulationRegressor`; only with `combine`.
     gene_names_ : ndarray of str
     n_features_in_ : int
 
@@ -198,6 +227,7 @@ class PhoenixRegressor(DynamicsRegressor):
         "influence": ["array-like"],
         "recipe": [Recipe, None],
         "random_state": ["random_state"],
+        "combine": ["boolean"],
     }
 
     def __init__(
@@ -208,6 +238,7 @@ class PhoenixRegressor(DynamicsRegressor):
         influence: tuple[float, float] = (0.5, 0.05),
         recipe: Recipe | None = None,
         random_state: int | np.random.RandomState | None = None,
+        combine: bool = False,
     ) -> None:
         self.n_hidden = n_hidden
         self.pruning = pruning
@@ -215,6 +246,7 @@ class PhoenixRegressor(DynamicsRegressor):
         self.influence = influence
         self.recipe = recipe
         self.random_state = random_state
+        self.combine = combine
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version stored with results; 2 for methods whose penalty became the published one."""
@@ -266,31 +298,44 @@ class PhoenixRegressor(DynamicsRegressor):
                 "with edges"
             )
         random = check_random_state(self.random_state)
-        generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
-        parts = split(len(samples.values), recipe.validation_share, random)
-        train, self.validation_ = parts
-        self._training_mean = np.concatenate(samples.chosen(train).values).mean(axis=0)
-        shape = self.n_features_in_, self.n_hidden
-        penalty = PENALTIES.get(self.pruning)
-        pruner = None
         with reproducible():
-            if penalty is None:
-                network = Phoenix(*shape, generator, recipe.as_published)
-            else:
-                drop_rates = recipe.drop_rates
-                network = GatedPhoenix(*shape, drop_rates, generator, recipe.as_published)
-            if self.pruning in INFLUENCE:
-                pruner = Pruner(network, influence, prior, generator)
-            training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)
-            self._run(training, recipe)
-            self.network_ = network.settled()
+            self.network_, history, parts = self._trained(samples, prior, influence, random)
+            train, self.validation_ = parts
+            self._training_mean = np.concatenate(samples.chosen(train).values).mean(axis=0)
             edges = self.network_.edges().numpy()
+            if self.combine:
+
+                def fit_network(kept):
+                    fitted, *_ = self._trained(kept.joined(), prior, influence, random)
+                    return partial(followed_by, fitted)
+
+                self._weigh(samples, fit_network)
+                if not self.explains_:
+                    edges = prior.numpy()
         if not edges.any():
             warn("no edge is left; use a lower `sparsity` or a lower `Recipe.penalty`")
         self.edge_scores_ = pd.DataFrame(edges, self.gene_names_, self.gene_names_)
         self.sparsity_ = self.network_.sparsity()
-        self.history_ = pd.DataFrame(training.history)
+        self.history_ = pd.DataFrame(history)
         return self
+
+    def _trained(self, samples, prior, influence, random):
+        """Trained network, its history, and the positions of training and validation samples."""
+        recipe = self.recipe or Recipe()
+        generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
+        parts = split(len(samples.values), recipe.validation_share, random)
+        shape = self.n_features_in_, self.n_hidden
+        penalty = PENALTIES.get(self.pruning)
+        pruner = None
+        if penalty is None:
+            network = Phoenix(*shape, generator, recipe.as_published)
+        else:
+            network = GatedPhoenix(*shape, recipe.drop_rates, generator, recipe.as_published)
+        if self.pruning in INFLUENCE:
+            pruner = Pruner(network, influence, prior, generator)
+        training = Training(network, samples, parts, recipe, generator, prior, pruner, penalty)
+        self._run(training, recipe)
+        return network.settled(), training.history, parts
 
     def _run(self, training, recipe):
         """Train, and prune during training or afterwards."""

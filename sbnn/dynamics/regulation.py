@@ -1,16 +1,18 @@
 """Evidence for sets of regulators of a gene, the search for the best set, and rates of change."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve
 
 from sbnn.dynamics.beliefs import MOST, PAIR, SLOPE, SQUARE, Beliefs
+from sbnn.dynamics.solver import follow
 
 N_TRIED = 6  # number of candidates that a search step tries to add
 N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
+_RIDGE = 1e-6  # added to the products of features, which may be collinear
 _SCREENING_SD = 0.3  # prior SD of effects, used to rank candidates and to approximate probabilities
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
@@ -122,6 +124,11 @@ class Target:
         self._fits = {}
         self._products = {}
 
+    @cached_property
+    def _squares(self):
+        """Sums of squares of the columns of `linear`."""
+        return np.einsum("og,og->g", self.linear, self.linear)
+
     def fit(self, regulators):
         """`Fit` for a frozenset of regulators; each set is fitted only once."""
         if regulators not in self._fits:
@@ -164,15 +171,16 @@ class Target:
         first = np.argsort(-gains, kind="stable")[:MOST]
         return genes[np.sort(first)]
 
-    def probabilities(self, regulators):
+    def probabilities(self, regulators, least=np.inf):
         """Probability of each edge to this gene, given the other regulators in a set.
 
         For edges that are neither in the set nor in the prior, the probability is approximated from
-        the linear effect.
+        the linear effect, unless the approximation is at least `least`.
         """
         probabilities = logistic(self._gains(regulators))
         in_prior = np.flatnonzero(~self.free & np.isfinite(self.log_odds))
-        for gene in regulators.union(in_prior):
+        probable = np.flatnonzero(probabilities >= least)
+        for gene in regulators.union(in_prior, probable):
             change = self.score(regulators | {gene}) - self.score(regulators - {gene})
             probabilities[gene] = logistic(change)
         return probabilities
@@ -191,13 +199,15 @@ class Target:
         """Gains in log probability from adding each gene with a linear effect, (genes,)."""
         fit = self.fit(regulators)
         features = fit.features
-        square = features.T @ features + 1e-6 * np.eye(len(fit.weights))
-        projection = np.linalg.solve(square, features.T @ self.linear)
-        rest = self.linear - features @ projection
-        along = rest.T @ fit.residuals
+        square = features.T @ features + _RIDGE * np.eye(len(fit.weights))
+        shared = features.T @ self.linear  # (weights, genes)
+        projection = np.linalg.solve(square, shared)
+        # products of what the features leave of the linear effects, without computing what is left
+        along = self.linear.T @ fit.residuals - projection.T @ (features.T @ fit.residuals)
+        squares = self._squares - (projection * (shared + _RIDGE * projection)).sum(axis=0)
         expected = np.where(along < 0, -1.0, 1.0)
         self.signs[self._open] = expected[self._open]
-        size = (rest**2).sum(axis=0) + (self.noise / _SCREENING_SD) ** 2
+        size = squares + (self.noise / _SCREENING_SD) ** 2
         occam = np.log(size * (_SCREENING_SD / self.noise) ** 2) / 2
         return along**2 / size / (2 * self.noise**2) - occam + self.log_odds
 
@@ -238,16 +248,19 @@ class Target:
         features = np.empty((len(self.values), 1 + k + len(one)))
         features[:, 0] = self._constant
         features[:, 1 : 1 + k] = self.linear[:, regulators]
-        for column, i, j in zip(range(1 + k, features.shape[1]), one, other, strict=True):
-            features[:, column] = self._product(regulators[i], regulators[j])
+        pairs = [(regulators[i], regulators[j]) for i, j in zip(one, other, strict=True)]
+        self._add_products([pair for pair in pairs if pair not in self._products])
+        for column, pair in enumerate(pairs, start=1 + k):
+            features[:, column] = self._products[pair]
         return features
 
-    def _product(self, one, other):
-        """Weighted past of the product of two deviations, an array of shape (observations,)."""
-        if (one, other) not in self._products:
-            product = self.deviations[:, :, one] * self.deviations[:, :, other]
-            self._products[one, other] = (self.memory @ product[..., None]).ravel()
-        return self._products[one, other]
+    def _add_products(self, pairs):
+        """Store the weighted past of products of two deviations, of shape (observations,)."""
+        if pairs:
+            one, other = np.transpose(pairs)
+            products = self.deviations[:, :, one] * self.deviations[:, :, other]
+            past = (self.memory @ products).reshape(len(self.values), -1)
+            self._products.update(zip(pairs, past.T.copy(), strict=True))
 
 
 class RegulatedNetwork:
@@ -308,3 +321,13 @@ class RegulatedNetwork:
         gene, one, other = self.terms
         effects = factors[:, one] * factors[:, other] * self.weights
         return self.constant.expand_as(regulators).index_add(1, gene, effects)
+
+
+def followed(network, start, times):
+    """Trajectories of a `RegulatedNetwork`, (samples, times, genes), from (samples, genes)."""
+    if not network.lag:
+        return follow(network, start, times)
+    # With a lag, the network also follows the proteins, which start at the values of their genes.
+    genes_and_proteins = np.tile(start, 2)
+    n_genes = start.shape[1]
+    return follow(network, genes_and_proteins, times)[:, :, :n_genes]

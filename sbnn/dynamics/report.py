@@ -5,8 +5,10 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from sbnn.dynamics.baselines import BASELINES
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import load_folder
 
@@ -44,11 +46,17 @@ COLUMNS = {
     "auroc": "AUROC",
     "recall_missing": "missing edges found",
     "kept_wrong": "wrong edges kept",
+    "precision": "edges right",
+    "new_right": "new edges right",
     "mse_rollout": "rollout MSE",
     "mse_ahead": "one-step MSE",
     "relative": "one-step MSE / no change",
+    "helps": "network helps",
     "seconds": "CPU s",
 }
+NO_CHANGE = "no change; edges of the prior"  # label of the prior on real data
+#: Name of a data set that was measured -> its label.
+REAL = {"yeast_pramila": "yeast", "breast_desmedt": "breast", "hematopoiesis": "blood"}
 #: Pairs of methods that are compared.
 PAIRS = (
     ("dash", "imp"),
@@ -97,32 +105,99 @@ def methods_table(records, condition):
     of = by_condition(records)[condition]
     scores = pd.concat({name: record.scores for name, record in of.items()}, names=["method"])
     labels = METHODS
+    if condition != "real" and "prior" in of:
+        scores = _with_precision(scores, of["prior"].scores.iloc[0])
     if condition == "real" and "prior" in of:
-        labels = METHODS | {"prior": "no change; edges of the prior"}
+        labels = METHODS | {"prior": NO_CHANGE}
         scores["relative"] = scores["mse_ahead"] / of["prior"].scores["mse_ahead"].mean()
-    scores = scores.rename(labels, level="method").rename(columns=COLUMNS)
-    shown = [column for column in COLUMNS.values() if column in scores]
-    return scores.groupby(level="method", sort=False)[shown].agg(_spread)
+    shown = [column for column in COLUMNS if column in scores]
+    table = scores.groupby(level="method", sort=False)[shown].agg(_spread)
+    if condition == "real":
+        table["helps"] = helps(scores["mse_ahead"].groupby(level="method", sort=False).mean())
+        table = table[[column for column in COLUMNS if column in table]]
+    return table.rename(labels).rename(columns=COLUMNS)
+
+
+def helps(errors):
+    """Whether each network predicts better than all models without one: yes, no, or "" for these.
+
+    `errors` is a Series by method.
+    """
+    without = errors.index.isin([*BASELINES])
+    verdicts = np.where(errors < errors[without].min(), "yes", "no")
+    return pd.Series(np.where(without, "", verdicts), errors.index)
+
+
+def _with_precision(scores, prior):
+    """Add the precision of all edges and of new edges to scores that were saved without them.
+
+    They follow from the other scores, since a simulated prior has as many edges as the truth, and
+    all pairs of genes are scored. `prior` are the scores of the prior alone.
+    """
+    n_true = prior["n_edges"]
+    n_false = n_true / (1 - prior["sparsity"]) - n_true
+
+    def n_right(of):
+        """Number of true edges of a network, from its number of edges and balanced accuracy."""
+        excess = 2 * of["balanced_accuracy"] - 1 + of["n_edges"] / n_false
+        return excess / (1 / n_true + 1 / n_false)
+
+    n_missing = n_true - n_right(prior)  # as many as there are wrong edges in the prior
+    new_right = scores["recall_missing"].fillna(0) * n_missing
+    old = n_right(scores) - new_right + scores["kept_wrong"].fillna(0) * n_missing
+    n_new = (scores["n_edges"] - old).round()
+    derived = {
+        "precision": n_right(scores) / scores["n_edges"],
+        "new_right": (new_right / n_new).where(n_new > 0),
+    }
+    for name, values in derived.items():
+        scores[name] = scores[name].fillna(values) if name in scores else values
+    return scores
 
 
 def overview_table(records):
-    """Table in the README: balanced accuracy and corrections of the prior, by condition."""
-    labels = {"BA": "BA", "missing edges found": "missing found", "wrong edges kept": "wrong kept"}
+    """Mean balanced accuracy, corrections of the prior, and new edges that are right."""
+    labels = {
+        "BA": "BA",
+        "missing edges found": "missing found",
+        "wrong edges kept": "wrong kept",
+        "new edges right": "new right",
+    }
     parts = []
     for condition in by_condition(records):
         part = methods_table(records, condition)[list(labels)].rename(columns=labels)
+        part = part.apply(lambda column: column.str.split(" ± ").str[0])
+        if not part["missing found"].any():  # without noise, there is nothing to correct
+            part = part[["BA"]]
         parts.append(part.add_suffix(f", {condition.removeprefix('noise_')} %"))
     table = pd.concat(parts, axis=1).fillna("").rename_axis("method")
-    known = [name for name in METHODS.values() if name in table.index]
-    # Without noise, there is nothing to correct, so the columns are empty.
-    filled = (table != "").any()
-    return table.loc[known, filled]
+    return table.loc[[name for name in METHODS.values() if name in table.index]]
+
+
+def real_table(saved_models):
+    """One-step error, relative to predicting no change, on real data; where a network helps."""
+    errors, helping = {}, {}
+    for name, short in REAL.items():
+        table = methods_table(read(Path(saved_models, name)), "real")
+        errors[short] = table[COLUMNS["relative"]].str.split(" ± ").str[0]
+        helping[short] = table[COLUMNS["helps"]].replace("yes", short)
+    table = pd.DataFrame(errors).fillna("").rename_axis("method")
+    verdicts = pd.DataFrame(helping).reindex(table.index)
+    for method, of_method in verdicts.iterrows():
+        names = [name for name in REAL.values() if of_method[name] == name]
+        verdict = ", ".join(names) or ("no" if (of_method == "no").any() else "")
+        table.loc[method, COLUMNS["helps"]] = verdict
+    known = [*METHODS.values(), NO_CHANGE]
+    return table.loc[sorted(table.index, key=known.index)]
 
 
 def overview(saved_models):
     """Tables that are part of ``sbnn report all``."""
     records = read(Path(saved_models, "grn_350"))
-    return {"Edges of simulated networks of 350 genes": overview_table(records)}
+    return {
+        "Edges of simulated networks of 350 genes": overview_table(records),
+        "One-step MSE on real data, relative to no change": real_table(saved_models),
+    }
 
 
 def differences_table(records, condition):

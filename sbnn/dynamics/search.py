@@ -3,7 +3,14 @@
 import numpy as np
 from joblib import Parallel, delayed
 
-from sbnn.dynamics.beliefs import MOST, SLOPE, first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.beliefs import (
+    MOST,
+    SLOPE,
+    calibrated,
+    first_beliefs,
+    kinds_of_edges,
+    learned_beliefs,
+)
 from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork, Target, logistic
 
@@ -16,6 +23,9 @@ LAG_STEP = 1.4  # factor by which a lag is varied later
 # new edges become less probable if their effect is below this share of the largest effect on the
 # gene
 WEAK = 0.3
+# in the last pass, edges with at least this approximate probability get an exact one
+CHECKED = 0.01
+WELL_FITTED = 0.1  # share of the genes that are taken to fit well
 # a rate is an outlier if the logarithm of its ratio to the median rate is at least this far from 0
 FAR_RATE = 1.0
 
@@ -62,7 +72,7 @@ class Search:
 
     def run(self, n_passes):
         """Update paths, regulators and beliefs in turn; returns the `Search`."""
-        self.find_regulators()
+        self.find_regulators(last=n_passes == 1)
         for i in range(n_passes - 1):
             if self.fits:
                 self.learn_beliefs()
@@ -70,17 +80,20 @@ class Search:
                 self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS) - 1)])
                 self.learn_levels()
                 self.follow_model()
-            self.find_regulators()
+            self.find_regulators(last=i == n_passes - 2)
         return self
 
-    def find_regulators(self):
-        """Search for the regulators of every gene that changes, and estimate the noise."""
+    def find_regulators(self, last=False):
+        """Search for the regulators of every gene that changes, and estimate the noise.
+
+        In the `last` pass, no edge is called probable from its linear effect alone.
+        """
         within = np.repeat(self.seen > 0, N_BETWEEN, axis=1)[:, N_BETWEEN - 1 :]
         self.means = self.paths[within].mean(axis=0)
         self._set_lag(self.lag)
         genes = np.flatnonzero(self.changing)
         parallel = Parallel(self.n_jobs, prefer="threads", return_as="generator")
-        found = parallel(delayed(self._regulators_of)(gene) for gene in genes)
+        found = parallel(delayed(self._regulators_of)(gene, last) for gene in genes)
         for gene, (fit, probabilities) in zip(genes, found, strict=True):
             self.fits[gene] = fit
             self.probabilities[:, gene] = probabilities
@@ -90,7 +103,7 @@ class Search:
             noise = np.sqrt(np.median(squares))
             self.noise = max(float(noise), LEAST_NOISE)
 
-    def _regulators_of(self, gene):
+    def _regulators_of(self, gene, last):
         """`Fit` of the most probable regulators of a gene, and the probabilities of all edges."""
         signs = np.sign(self.prior[:, gene])
         target = self._target(gene, self.rates[gene], slice(None), signs)
@@ -100,7 +113,8 @@ class Search:
         if len(given) > MOST:
             given = target.strongest(given)
         fit = target.search(given.tolist())
-        return fit, target.probabilities(frozenset(fit.regulators))
+        least = CHECKED if last else np.inf
+        return fit, target.probabilities(frozenset(fit.regulators), least)
 
     def learn_beliefs(self):
         """Learn the distribution of effects and the accuracy of the prior."""
@@ -207,16 +221,30 @@ class Search:
         return logistic(np.where(self.prior != 0, odds[3], odds[0]))
 
     def posterior_probabilities(self):
-        """Probabilities of edges, lowered for new edges with a small effect if residuals persist.
+        """Probabilities of edges, lowered for new edges with a small effect and calibrated.
 
-        Such edges may compensate for effects that linear terms and products cannot describe.
+        If residuals persist, new edges with a small effect may compensate for effects that linear
+        terms and products cannot describe.
         """
-        if self.autocorrelation() <= 0:
-            return self.probabilities
+        probabilities = self.probabilities
         effects = np.abs(self.scores())
-        share = effects / np.maximum(WEAK * effects.max(axis=0), 1e-300)
-        weak = (self.prior == 0) & (effects > 0) & (share < 1)
-        return self.probabilities * np.where(weak, share, 1)
+        share = effects / np.maximum(effects.max(axis=0), 1e-300)
+        new = (self.prior == 0) & (effects > 0)
+        if self.autocorrelation() > 0:
+            weak = new & (share < WEAK)
+            probabilities = probabilities * np.where(weak, share / WEAK, 1)
+        return calibrated(probabilities, self.prior != 0, new, share, self.misfit())
+
+    def misfit(self):
+        """Median of the genes' mean squared residuals, relative to that of genes that fit well.
+
+        It is about 1 if the law holds, since the noise of all genes is assumed to be the same.
+        """
+        if not self.fits:
+            return 1.0
+        squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
+        low = max(np.quantile(squares, WELL_FITTED), LEAST_NOISE**2)
+        return max(float(np.median(squares) / low), 1.0)
 
     def autocorrelation(self):
         """Autocorrelation of residuals at consecutive times, over all genes; about 0 for noise."""
@@ -254,8 +282,11 @@ class Search:
         values = values * self.seen[:, 1:]
         values = values.ravel()
         past = memory @ self._deviations[:, :, regulators]  # (samples, times - 1, regulators)
-        linear = np.zeros((len(values), len(self.prior)))
-        linear[:, regulators] = past.reshape(len(values), -1)
+        linear = past.reshape(len(values), -1)
+        if linear.shape[1] < len(self.prior):
+            of_all = np.zeros((len(values), len(self.prior)), order="F")
+            of_all[:, regulators] = linear
+            linear = of_all
         log_odds = self.beliefs.log_odds[self.kinds[:, gene]]
         log_odds[~self.possible[:, gene]] = -np.inf
         return Target(

@@ -5,24 +5,18 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
-from sbnn.dynamics.held_out import (
-    PIECE,
-    SIMPLE,
-    compared,
-    followed,
-    held_out_residuals,
-    n_folds,
-)
+from sbnn.dynamics.held_out import PIECE, n_folds
 from sbnn.dynamics.model import DynamicsRegressor
+from sbnn.dynamics.regulation import followed
 from sbnn.dynamics.search import Search
 from sbnn.dynamics.training import COUNT
 from sbnn.errors import warn
@@ -64,9 +58,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
        pass, it is also decided whether regulators act with a lag.
     4. Held-out parts of the training data determine the weight of the network in predictions,
        relative to the best model without a network (AR(1), ridge, both, or the nearest part of the
-       training path, see `sbnn.dynamics.baselines`). If the weight is 0 and there is a prior, the
-       edges of the prior are returned. If residuals are autocorrelated, new edges that are much
-       weaker than the strongest edge to the same gene become less probable.
+       training path, see `sbnn.dynamics.held_out`). If the weight is 0 and there is a prior, the
+       edges of the prior are returned.
+    5. Probabilities are calibrated: new edges are less probable if they are much weaker than the
+       strongest edge to the same gene, or if the law fits some genes far better than most.
 
     The model assumes that genes decay linearly; that the effects of regulators saturate and are
     combined by AND and OR, such that linear terms and products of two regulators describe them
@@ -89,7 +84,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         ``[regulator, target]``: slope of the target's rate of change with respect to the regulator,
         at mean expression; 0 means no edge.
     edge_probabilities_ : DataFrame, genes by genes
-        Probability of each edge, given all other estimated edges.
+        Probability of each edge, given all other estimated edges, calibrated on simulations under
+        ten laws of regulation.
     sparsity_ : float
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
@@ -115,6 +111,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
     autocorrelation_ : float
         Autocorrelation of residuals at consecutive times; values well above 0 show that the model
         misses some effects.
+    misfit_ : float
+        Median of the genes' mean squared residuals, relative to their 10 % quantile; above 1.5, the
+        law of regulation does not fit, and new edges that are improbable then are removed.
     scale_ : float
         Number by which values were divided; 1 if the largest absolute value is between 0.5 and 1.5.
     gene_names_ : ndarray of str
@@ -175,12 +174,19 @@ class SparseRegulationRegressor(DynamicsRegressor):
         samples = as_trajectories(trajectories)
         self._check_samples(samples)
         prior = self._known_edges(prior)
-        samples = self._scaled(samples)
-        whole = fitted_parts(samples)
+        scaled = self._scaled(samples)
+        n_held_out = min(self.n_passes, HELD_OUT_PASSES)
+
+        def fit_network(kept):
+            kept = self._divided(kept)
+            search = Search(kept, prior, bar.update, self.n_jobs).run(n_held_out)
+            return partial(self._follow, search.network())
+
         with reproducible(), self._progress(samples) as bar:
-            self._weigh(samples, prior, bar.update)
-            search = Search(whole, prior, bar.update, self.n_jobs).run(self.n_passes)
-        self._training_mean = np.concatenate(samples.values).mean(axis=0) * self.scale_
+            self._weigh(samples, fit_network)
+            search = Search(fitted_parts(scaled), prior, bar.update, self.n_jobs)
+            search.run(self.n_passes)
+        self._training_mean = np.concatenate(samples.values).mean(axis=0)
         scores = search.scores()
         if self.weights_["network"] > 0 or not prior.any():
             probabilities = search.posterior_probabilities()
@@ -200,7 +206,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.noise_ = search.noise * self.scale_
         self.beliefs_ = search.beliefs
         self.autocorrelation_ = search.autocorrelation()
-        self.verdict_ = self._verdict()
+        self.misfit_ = search.misfit()
+        if self.explains_ and self.lag_:
+            self.verdict_ += f"; regulators act with a lag of about {self.lag_:.3g} units of time"
         if self.autocorrelation_ > LEFT_OVER:
             warn(
                 f"residuals at consecutive times are correlated ({self.autocorrelation_:.2f}): "
@@ -219,7 +227,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
             f"trajectories: values are divided by the largest ({largest:.3g}), as it is not "
             "near 1; predictions are scaled back; counts need logarithms first"
         )
-        return replace(samples, values=[block / largest for block in samples.values])
+        return self._divided(samples)
+
+    def _divided(self, samples):
+        return replace(samples, values=[block / self.scale_ for block in samples.values])
 
     def expected_seconds(
         self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None
@@ -263,59 +274,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
             bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left",
         )
 
-    def _weigh(self, samples, prior, advance):
-        """Weigh the network against the best model without a network, using held-out parts."""
-        self.weights_ = pd.Series({"network": 1.0} | dict.fromkeys(SIMPLE, 0.0))
-        self.simple_ = None
-        self.held_out_errors_ = None
-        self.explains_ = False
-        n_passes = min(self.n_passes, HELD_OUT_PASSES)
-        residuals = held_out_residuals(
-            samples, lambda kept: Search(kept, prior, advance, self.n_jobs).run(n_passes).network()
-        )
-        if residuals is None:
-            return
-        best, weight, self.held_out_errors_ = compared(residuals)
-        self.explains_ = weight > 0
-        self.weights_[["network", best]] = weight, 1 - weight
-        if weight < 1:
-            self.simple_ = clone(SIMPLE[best]).fit(samples)
+    def _follow(self, network, start, times):
+        """Trajectories of a network that was fitted to divided values."""
+        return self.scale_ * followed(network, start / self.scale_, times)
 
-    def _verdict(self):
-        """Describe in one sentence how well the network predicts held-out intervals."""
-        errors = self.held_out_errors_
-        if errors is None:
-            return (
-                "there are too few intervals to hold any out, so it is unknown how much the "
-                "network explains"
-            )
-        best = errors[list(SIMPLE)].idxmin()
-        alone, simple, together = errors[["network", best, "together"]]
-        found = "nothing of the held-out intervals here"
-        if self.explains_:
-            found = f"{1 - together / simple:.0%} of what the best simple model leaves unexplained"
-        text = (
-            f"regulation explains {found}: the held-out error, relative to no change, is "
-            f"{alone:.3f} for the network alone, {simple:.3f} for {best}, the best simple model, "
-            f"and {together:.3f} for their mean"
-        )
-        if self.explains_ and self.lag_:
-            text += f"; regulators act with a lag of about {self.lag_:.3g} units of time"
-        return text
-
-    def _follow(self, start, times):
-        """Predict values at each time from the last values.
-
-        Predictions are those of the network, or its weighted mean with a simple model.
-        """
-        path = [start / self.scale_]
-        if self.simple_ is None:
-            return self.scale_ * followed(self.network_, path[0], times)
-        weight = self.weights_["network"]
-        for i in range(times.shape[1] - 1):
-            span = times[:, i : i + 2]
-            after = (1 - weight) * self.simple_.predict(path[-1], span)[:, 1]
-            if weight:
-                after = after + weight * followed(self.network_, path[-1], span)[:, 1]
-            path.append(after)
-        return self.scale_ * np.stack(path, axis=1)
+    def _by_network(self, start, times):
+        return self._follow(self.network_, start, times)

@@ -23,11 +23,15 @@ def test_edges_of_known_regulators_are_compared(rng):
     assert scores["balanced_accuracy"] == approx((edge[true].mean() + 1 - edge[~true].mean()) / 2)
     assert scores["recall_missing"] == approx(edge[true & ~given].mean())
     assert scores["kept_wrong"] == approx(edge[~true & given].mean())
+    assert scores["precision"] == approx(true[edge].mean())
+    assert scores["new_right"] == approx(true[edge & ~given].mean())
     rank = tables[2, [3, 1, 5]]
     gaps = rank[true][:, None] - rank[~true]
     assert scores["auroc"] == approx((np.sign(gaps).mean() + 1) / 2)
     assert edge_accuracy(found, truth, prior) == edge_accuracy(found, truth, prior, found.abs())
-    assert np.isnan(edge_accuracy(truth, truth, truth)["kept_wrong"])
+    for name in ("kept_wrong", "new_right"):
+        assert np.isnan(edge_accuracy(truth, truth, truth)[name])
+    assert np.isnan(edge_accuracy(0 * found, truth, prior)["precision"])
 
 
 class Late(PriorAlone):

@@ -7,7 +7,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 
-from sbnn.dynamics.beliefs import MOST, first_beliefs, kinds_of_edges, learned_beliefs
+from sbnn.dynamics.beliefs import (
+    MOST,
+    calibrated,
+    first_beliefs,
+    kinds_of_edges,
+    learned_beliefs,
+)
 
 KINDS = np.array([0, 1, 1, 3, 2, 3])  # of the weights of two regulators
 
@@ -65,3 +71,23 @@ def test_moments_of_effects_are_learned_for_their_number_of_regulators(rng):
 def test_odds_are_shares_of_edges_of_each_kind(rng, kind, edges, pairs):
     _, found = learned(rng)
     assert found.log_odds[kind] == approx(np.log(edges / (pairs - edges)))
+
+
+@pytest.mark.parametrize("misfit", [1.0, 5.0])
+def test_calibration_moves_probabilities_towards_even_odds_or_removes_new_edges(rng, misfit):
+    p = np.append(rng.random((2, 20)), [[0.0] * 20, [1.0] * 20], axis=0)
+    given = rng.random((4, 20)) < 0.5
+    new = ~given & (rng.random((4, 20)) < 0.5)
+    share = rng.uniform(0.05, 1, (4, 20))
+    q = calibrated(p, given, new, share, misfit)
+    same = given | (misfit == 1)
+    assert_array_equal((q >= 0.5)[same], (p >= 0.5)[same])
+    assert (np.abs(q - 0.5) <= np.abs(p - 0.5) + 1e-12).all(where=same)
+    assert (q[new] <= p[new]).all()
+    assert_array_equal(q[~given & ~new], p[~given & ~new])
+    removed = (q < 0.5) & (p >= 0.5)
+    assert removed.any() == (misfit > 1)
+    weak, strong = [calibrated(p, ~new, new, np.full((4, 20), s), misfit) for s in (0.1, 1.0)]
+    sure = new & (p > 0.99)
+    assert sure.any()
+    assert (weak[sure] < strong[sure]).all(), "small effects are less certain"

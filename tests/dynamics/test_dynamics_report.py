@@ -10,6 +10,7 @@ from pytest import approx
 from scipy.stats import ttest_rel
 
 from sbnn.dynamics import plotting, report
+from sbnn.dynamics.accuracy import edge_accuracy
 from sbnn.results import Record
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -62,6 +63,27 @@ def test_methods_are_in_display_order_with_mean_and_sd(records):
     relative = report.methods_table(real, "real")["one-step MSE / no change"]
     assert relative["SparseRegulation"] == "0.500 ± 0.000"
     assert relative["no change; edges of the prior"] == "1.000 ± 0.500"
+
+
+def test_networks_help_if_they_predict_better_than_every_model_without_one():
+    errors = pd.Series({"prior": 3.0, "ridge": 2, "none": 2, "dash": 1})
+    assert report.helps(errors).tolist() == ["", "", "no", "yes"]
+
+
+def test_precision_of_older_records_follows_from_their_other_scores(rng):
+    """The saved scores have neither the precision nor the share of new edges that is right."""
+    genes = list("abcdefgh")
+    tables = np.zeros((3, 64))
+    tables[:, rng.permutation(64)[:20]] = 1
+    for table in tables[1:]:
+        table[:] = rng.permutation(table)
+    truth, prior, found = [pd.DataFrame(t.reshape(8, 8), genes, genes) for t in tables]
+    of_prior = edge_accuracy(prior, truth, prior) | {"sparsity": 44 / 64}
+    scores = edge_accuracy(found, truth, prior)
+    old = pd.DataFrame([scores]).drop(columns=["precision", "new_right"])
+    new = report._with_precision(old, of_prior)
+    for name in ("precision", "new_right"):
+        assert new[name][0] == approx(scores[name])
 
 
 @pytest.mark.parametrize("condition", ["noise_5", "real"])

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from numpy.testing import assert_allclose
 from pytest import approx
 from sklearn.base import clone
@@ -11,6 +10,7 @@ from sklearn.base import clone
 from sbnn.data.trajectories import Samples
 from sbnn.dynamics.held_out import (
     SIMPLE,
+    best_simple,
     best_weight,
     compared,
     folds_of,
@@ -71,6 +71,14 @@ def test_a_network_has_the_weight_of_its_gain(rng, network, simple, shared, expe
         assert weight == expected
 
 
+def test_of_models_without_a_network_an_earlier_one_is_preferred_unless_clearly_worse(rng):
+    rest = rng.standard_normal((100, 3))
+    found = dict.fromkeys(SIMPLE, 1.2 * rest) | {"ridge": rest}
+    assert best_simple(found) == "ridge"
+    found["ar1_ridge"] = rest + 0.01 * rng.standard_normal((100, 3))
+    assert best_simple(found) == "ar1_ridge"
+
+
 @pytest.mark.parametrize(("n", "share"), [(100, 0.997), (1, 0.5)])
 def test_a_gain_that_is_small_or_uncertain_gives_no_weight(rng, n, share):
     rest = rng.standard_normal((n, 3))
@@ -78,26 +86,23 @@ def test_a_gain_that_is_small_or_uncertain_gives_no_weight(rng, n, share):
     assert compared(found)[1] == 0
 
 
-class Still:
-    """A network whose genes are drawn to the mean of the values that it was fitted to."""
+def to_the_mean(kept):
+    """Predict that genes are drawn to the mean of the values that were kept, at a rate of 1."""
+    mean = np.concatenate(kept.values).mean(axis=0)
 
-    lag = 0.0
+    def follow(start, times):
+        left = np.exp(-np.diff(times))[..., None]
+        after = mean + left * (start[:, None] - mean)
+        return np.concatenate([start[:, None], after], axis=1)
 
-    def __init__(self, kept):
-        self.mean = torch.tensor(np.concatenate(kept.values).mean(axis=0))
-
-    def decay(self):
-        return torch.ones(2, dtype=torch.float64)
-
-    def targets(self, x):
-        return self.mean.expand_as(x)
+    return follow
 
 
 def test_residuals_are_of_values_that_were_not_fitted(rng):
     values = rng.random((2, 3, 2))
     times = np.array([0.0, 1, 3])
     samples = Samples([*values], [times, times], np.array(["a", "b"]))
-    found = held_out_residuals(samples, Still)
+    found = held_out_residuals(samples, to_the_mean)
     before = values[:, :-1].reshape(4, 2)
     after = values[:, 1:].reshape(4, 2)
     assert_allclose(found["no change"], before - after)
@@ -108,4 +113,4 @@ def test_residuals_are_of_values_that_were_not_fitted(rng):
         model = clone(model).fit(samples.chosen([1]))
         expected = model.predict(before[:2], [[0, 1], [1, 3]])[:, 1] - after[:2]
         assert_allclose(found[name][:2], expected)
-    assert held_out_residuals(samples.chosen([0]), Still) is None
+    assert held_out_residuals(samples.chosen([0]), to_the_mean) is None

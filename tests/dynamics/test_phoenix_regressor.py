@@ -94,6 +94,21 @@ def test_weights_are_pruned_by_the_schedule_or_once_after_training(
     assert model.history_["epoch"].tolist() == [*range(1, len(expected) + 1)]
 
 
+def test_a_network_that_does_not_help_is_not_reported(fitted, samples, prior, rng):
+    """The network is the same, but predictions are those of a model without a network."""
+    model = clone(fitted).set_params(combine=True).fit(samples, prior)
+    assert_array_equal(model.network_.edges(), fitted.network_.edges())
+    assert (model.weights_["network"] > 0) == model.explains_
+    assert "regulation explains" in model.verdict_
+    noise = trajectories(rng.random((8, 5, 30)), range(5), samples.var_names)
+    model.fit(noise, prior)
+    assert not model.explains_
+    assert_array_equal(model.edge_scores_, prior)
+    start, times = noise.X[:2], np.array([[0.0, 1, 3]] * 2)
+    assert_allclose(model.predict(start, times[0]), model.simple_.predict(start, times))
+    assert not hasattr(fitted, "verdict_")
+
+
 @pytest.mark.parametrize("pruning", PENALTIES)
 def test_a_penalty_has_the_published_weight_or_that_of_the_recipe(samples, pruning):
     first = {}

@@ -118,6 +118,11 @@ def test_probabilities_are_those_of_leaving_out_one_edge(target):
         assert p[gene] == approx(expit(change))
     others = [1, 5, 6]
     assert_allclose(p[others], expit(target._gains(TRUE)[others]))
+    exactly = target.probabilities(TRUE, p[5])
+    probable = p >= p[5]
+    changes = [target.score(TRUE | {gene}) - target.score(TRUE - {gene}) for gene in range(8)]
+    assert_allclose(exactly[probable], expit(np.array(changes)[probable]))
+    assert_array_equal(exactly[~probable], p[~probable])
     evidence = target.fit(frozenset((3, 5))).log_evidence
     assert target.score(frozenset((3, 5))) == approx(evidence + 2 - 4 - np.log(2))
 

@@ -10,8 +10,9 @@ from pytest import approx
 from scipy.special import expit
 
 from sbnn.data.trajectories import Samples, as_trajectories
-from sbnn.dynamics.held_out import followed
+from sbnn.dynamics.beliefs import calibrated
 from sbnn.dynamics.paths import relaxation
+from sbnn.dynamics.regulation import followed
 from sbnn.dynamics.search import LAG_STEP, LAGS, Search, near_median
 
 
@@ -187,9 +188,22 @@ def test_weak_new_edges_are_less_probable_if_residuals_persist(search, monkeypat
     share = effects / (0.3 * effects.max(axis=0) + 1e-12)
     new = (effects > 0) & (search.prior == 0)
     factor = np.where(new & (share < 1) & (rest > 0), share, 1)
-    assert_allclose(search.posterior_probabilities(), search.probabilities * factor)
+    probabilities = search.probabilities * factor
+    p = calibrated(probabilities, search.prior != 0, new, 0.3 * share, search.misfit())
+    assert_allclose(search.posterior_probabilities(), p)
 
 
 def test_without_an_explanation_edges_have_the_odds_of_the_prior(search):
     expected = np.where(search.prior != 0, expit(1), expit(-9))
     assert_allclose(search.prior_probabilities(), expected)
+
+
+def test_misfit_is_large_if_some_genes_fit_far_better_than_most(search, monkeypatch, rng):
+    assert 1 <= search.misfit() < 1.5
+    rest = rng.standard_normal((10, search.seen[:, 1:].size))
+    monkeypatch.setattr(search, "_residuals", lambda: rest * np.append(4, np.ones(9))[:, None])
+    assert search.misfit() < 1.5
+    monkeypatch.setattr(
+        search, "_residuals", lambda: rest * np.append([1, 1], 4 * np.ones(8))[:, None]
+    )
+    assert 10 < search.misfit() < 22

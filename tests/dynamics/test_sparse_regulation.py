@@ -7,7 +7,7 @@ from pytest import approx
 
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics import SparseRegulationRegressor
-from sbnn.dynamics.held_out import followed
+from sbnn.dynamics.regulation import followed
 
 TIMES = [0, 2, 3, 7, 9]
 
