@@ -129,6 +129,14 @@ class SAMSVAE:
         return self
 
 
+def most_counted(adata, n_genes):
+    """The screen cut to the genes with most counts, without the cells that have none of them."""
+    totals = np.asarray(adata.X.sum(axis=0)).ravel()
+    kept = np.sort(np.argsort(-totals, kind="stable")[:n_genes])
+    adata = adata[:, kept]
+    return adata[np.asarray(adata.X.sum(axis=1)).ravel() > 0].copy()
+
+
 def halves(perturbation, seed):
     """Positions of half of the cells of each perturbation, and of the others."""
     rng = np.random.default_rng(seed)

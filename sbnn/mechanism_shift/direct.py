@@ -18,6 +18,7 @@ HALF = 0.5  # count that is added to observed and expected counts before the log
 LEAST = 1e-12  # shares and expected counts below it are not distinguished from it
 FALSE_EFFECTS = 0.01  # expected share of false effects among significant ones
 OUTSIDE = 0.05  # share of the intervals that miss the true change
+KEPT = 1.4  # standard errors from the prediction beyond which a measured share is not shrunk
 WIDEST = 20.0  # limits of intervals are at most this far from 0; reached without counts
 
 
@@ -106,6 +107,42 @@ def mean_shares(network, centres, direct):
     for centre, row in zip(centres, direct, strict=True):
         shares.append(network.decode(centre + noise, row).exp().mean(0))
     return torch.stack(shares).double().numpy()
+
+
+def posterior_shares(sums, shares):
+    """Shares that combine those predicted by the latents with those in the counts.
+
+    The share of a gene in the cells of a perturbation is shrunk from the measured towards the
+    predicted one, each weighted by its precision; the variance of the true shares around the
+    predicted ones is estimated for each gene. Measured shares that differ from this prediction by
+    more than `KEPT` standard errors are kept, as few perturbations change a gene, but by much.
+
+    Parameters
+    ----------
+    sums : ClassSums
+    shares : ndarray, shape (m, p)
+        Shares that the latents predict.
+
+    Returns
+    -------
+    ndarray, shape (m, p)
+    """
+    # the latents of all cells together need not follow their prior
+    shares = shares * sums.observed.sum(axis=0) / (sums.totals * shares).sum(axis=0)
+    shares = np.maximum(shares / shares.sum(axis=1, keepdims=True), LEAST)
+    expected = shares * sums.totals
+    variance = 1 / (expected + HALF) + _excess_of_means(sums, expected)
+    difference = sums.observed / expected - 1
+    between = np.ones(shares.shape[1])
+    for _ in range(ROUNDS):
+        precision = 1 / (between + variance) ** 2
+        moments = (precision * (difference**2 - variance)).sum(axis=0)
+        between = np.maximum(moments / precision.sum(axis=0), 0)
+    weights = between / (between + variance)
+    weights = np.where(difference**2 > KEPT**2 * variance, 1.0, weights)
+    # at least what half a count would give, so that no share is 0
+    found = shares * np.maximum(1 + weights * difference, HALF / (expected + HALF))
+    return found / found.sum(axis=1, keepdims=True)
 
 
 def overdispersion(squares, weights, expected, sums):
@@ -244,12 +281,15 @@ def gene_effects(sums, shares, direct, moved):
 
 def _measured(sums, moved):
     """`Changes` from the counts that are expected from the mean share of each gene."""
-    observed = sums.observed
-    expected = observed.sum(axis=0) / sums.totals.sum() * sums.totals
+    expected = sums.observed.sum(axis=0) / sums.totals.sum() * sums.totals
+    return changes(sums.observed, expected, _excess_of_means(sums, expected), moved)
+
+
+def _excess_of_means(sums, expected):
+    """`overdispersion` of counts around the mean share of each gene in each perturbation."""
     # squared differences from the mean of few cells are too small
-    weights = observed * (1 - sums.total_squares / sums.totals**2)
-    extra = overdispersion(sums.squares, weights, expected, sums)
-    return changes(observed, expected, extra, moved)
+    weights = sums.observed * (1 - sums.total_squares / sums.totals**2)
+    return overdispersion(sums.squares, weights, expected, sums)
 
 
 def _reference(values, moved):

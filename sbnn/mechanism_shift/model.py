@@ -25,6 +25,7 @@ from sbnn.mechanism_shift.direct import (
     direct_effects,
     gene_effects,
     mean_shares,
+    posterior_shares,
     shrunken,
 )
 from sbnn.mechanism_shift.graph import graph_table
@@ -47,7 +48,6 @@ STRENGTH = {"svae+": 10.0, "svae": 100.0}
 DOUBTFUL = 0.05  # a shift is doubtful if its probability is between this value and 1 minus it
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which latents of simulated screens were wrong
 OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
-SHRUNK = 0.5  # warn if the slope of predicted on measured log fold changes is below this value
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -103,6 +103,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Intervals contain 95 % of the true changes, both of all and of the significant ones.
         ``direct`` is the part of the change that the latents do not explain; there is an ``edge``
         to the gene if this part is significant.
+    shares_ : Tensor
+        Expected share of each gene in the counts of the cells of each perturbation, as in
+        `predict_counts`.
     n_latent_, recipe_ : int, Recipe
         Chosen number of latents, and chosen recipe.
     weight_precision_ : float
@@ -260,7 +263,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             self.shift_graph_ = self.unmixing_.graph
         else:
             moved = names != self.control_
-            effects = self._effects(self.prior_.means().detach())
+            means = self.prior_.means().detach()
+            self.shares_ = self._mean_shares(means, self.direct_)
+            effects = self._effects(means)
             probabilities = self.prior_.probabilities().detach()
             self.shift_graph_ = graph_table(names[moved], effects[moved], probabilities[moved])
         return self
@@ -313,13 +318,15 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def predict_counts(self, total: float = 10_000) -> pd.DataFrame:
-        """Expected counts in a cell with this `total`, a DataFrame of perturbations by genes."""
+        """Expected counts in a cell with this `total`, a DataFrame of perturbations by genes.
+
+        For "staged", the shares that the latents predict are combined with those measured in the
+        cells of each perturbation, by their precision.
+        """
         check_is_fitted(self)
         check_number("total", total, float, 0)
-        with reproducible():
-            shares = mean_shares(self.network_, self.prior_.means().detach(), self.direct_)
         genes = getattr(self, "feature_names_in_", None)
-        return pd.DataFrame(total * shares, self.perturbations_, genes)
+        return pd.DataFrame(total * self.shares_.numpy(), self.perturbations_, genes)
 
     def fit_new_perturbations(
         self, counts: Expression, perturbation: ArrayLike, learn_shifts: bool = True
@@ -366,6 +373,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         other.prior_.set_means(torch.cat([self.prior_.means().detach(), means]))
         no_direct = torch.zeros(len(names), self.direct_.shape[1])
         other.direct_ = torch.cat([self.direct_, no_direct])
+        other.shares_ = torch.cat([self.shares_, self._mean_shares(means, no_direct)])
         probabilities = torch.full(means.shape, learned)
         new = graph_table(names, self._effects(means) * learned, probabilities)
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
@@ -395,8 +403,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def _add_direct_effects(self, counts, codes, train):
         """Add effects on genes that the latents do not explain, if held-out cells get likelier."""
         names = self.perturbations_
+        cells = network.Cells(counts)
         with reproducible():
-            sums = class_sums(self.network_, network.Cells(counts), train, codes, len(names))
+            sums = class_sums(self.network_, cells, train, codes, len(names))
         ratios, errors = direct_effects(sums)
         direct, _ = shrunken(ratios, errors)
         self.direct_ = torch.from_numpy(direct).float()
@@ -407,7 +416,12 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             before = self._mean(network.elbo_of_cells, counts, held_out, codes, 10, direct=none)
             if bound <= before:
                 self.direct_ = none
-        shares = self.predict_counts(1.0).to_numpy()
+        means = self.prior_.means().detach()
+        shares = self._mean_shares(means, self.direct_).numpy()
+        with reproducible():
+            of_all = class_sums(self.network_, cells, np.arange(len(codes)), codes, len(names))
+        of_latents = self._mean_shares(means, torch.zeros_like(self.direct_)).numpy()
+        self.shares_ = torch.from_numpy(posterior_shares(of_all, of_latents))
         direct = self.direct_.double().numpy()
         table = gene_effects(sums, shares, direct, names != self.control_)
         genes = getattr(self, "feature_names_in_", np.arange(counts.shape[1]))
@@ -416,7 +430,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.gene_effects_ = table.set_index(pairs).reset_index()
 
     def _warn(self, counts, perturbation, labels):
-        """Warn about doubtful edges, latents that follow a batch, and shrunken fold changes."""
+        """Warn about doubtful edges and latents that follow a batch."""
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             warn(
@@ -433,15 +447,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
                 warn(
                     f"{column} explains {share[i]:.0%} of the variance of latent_{i}; edges to "
                     "this latent may reflect batches if perturbations are confounded with them"
-                )
-        table = self.gene_effects_[self.gene_effects_["significant"]]
-        if len(table) > 1:
-            slope = np.polyfit(table["log_fold_change"], table["model"], 1)[0]
-            if slope < SHRUNK:
-                warn(
-                    f"predict_counts shrinks {len(table)} significant log fold changes to "
-                    f"{slope:.2f} of the measured values on average; use gene_effects_, or train "
-                    "longer"
                 )
 
     def _checked(self, counts, reset=False):
@@ -473,6 +478,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             cells = network.Cells(counts)
             mean, _ = network.encoded(self.network_, cells, np.arange(counts.shape[0]))
         return mean
+
+    def _mean_shares(self, means, direct):
+        """Expected shares of the genes for prior means, Tensor of shape (len(means), p)."""
+        with reproducible():
+            return torch.from_numpy(mean_shares(self.network_, means, direct))
 
     def _bound(self, function, counts, perturbation, n_samples):
         """Mean of a bound over cells that the user gives."""

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from scipy import stats
 from scipy.spatial.distance import cdist, pdist
 
 from sbnn.evaluation.verdict import corrected_difference
@@ -46,6 +47,44 @@ OF_HELD_OUT = {
     "permuted": "permuted labels",
     "seconds": "CPU s",
 }
+#: Labels of the networks that are compared on held-out cells.
+NETWORKS = {
+    "staged": "staged",
+    "ivae": "iVAE, our training",
+    "svae+": "SVAE+",
+}
+#: Labels of all methods of this comparison; each network also with effects on genes.
+RIVALS = {
+    "no change": "no change",
+    "means": "means of the training half",
+    "shrunken means": "shrunken means",
+    **{
+        f"{name}{suffix}": f"{label}{text}"
+        for name, label in NETWORKS.items()
+        for suffix, text in (("", ""), (", effects", " + effects"))
+    },
+    "gene_effects_": "staged: gene_effects_",
+}
+#: Screens of this comparison, by the names of the records.
+SCREENS = {
+    "papalexi": "Papalexi, 299 genes",
+    "papalexi_80": "Papalexi, 80 genes",
+    "targeted": "simulated, targeted",
+    "targeted_genes": "targeted, single genes",
+    "targeted_modules": "targeted, modules",
+    "targeted_both": "targeted, both",
+    "simulated": "simulated, latents",
+}
+#: Whether the perturbations of held-out cells are given when their likelihood is computed.
+LABELS_OF_CELLS = ("given", "withheld")
+#: What sparse shifts of the latents add: pairs of methods whose bounds are subtracted.
+OF_SPARSITY = (
+    ("staged", "ivae"),
+    ("staged, effects", "ivae, effects"),
+    ("staged", "svae+"),
+    ("staged, effects", "svae+, effects"),
+    ("staged, effects", "means"),
+)
 OF_GUIDES = {
     "staged": "staged: shifts",
     "effects": "staged: gene_effects_",
@@ -239,6 +278,11 @@ def held_out_tables(records):
             bounds[name.replace("held_out_", "split ")] = _bounds_of_split(record.bounds)
         title = "IWELBO per held-out cell (nats), and staged minus the others, 95 % over cells"
         tables[title] = pd.DataFrame(bounds)
+    rivals = rivals_by_screen(records)
+    for label, runs in rivals.items():
+        tables[f"Held-out half of the cells: {label}, runs: {len(runs)}"] = rivals_table(runs)
+    if rivals:
+        tables["What sparse shifts add, IWELBO per cell (nats)"] = sparsity_table(rivals)
     if "guides" in records:
         labels = HELD_OUT | OF_GUIDES
         guides = records["guides"].guides.set_index("method")
@@ -257,6 +301,77 @@ def _bounds_of_split(bounds):
         half = 1.96 * difference.std() / len(difference) ** 0.5
         texts[HELD_OUT[method]] = f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
     return texts | {"staged": f"{bounds['staged'].mean():.3f}"}
+
+
+def rivals_by_screen(records):
+    """Records of runs of the comparison of networks and baselines: a list for each screen."""
+    found = {label: [] for label in SCREENS.values()}
+    for name, record in records.items():
+        if name.startswith("rivals_"):
+            found[SCREENS[record.params[0]["screen"]]].append(record)
+    return {label: runs for label, runs in found.items() if runs}
+
+
+def rivals_table(runs, method="staged, effects"):
+    """One screen: likelihood of a method minus those of the others, and log fold changes."""
+    changes = pd.concat([run.changes for run in runs]).groupby(level=0).mean()
+    rows = {}
+    for name, text in RIVALS.items():
+        row = rows[text] = {}
+        for label in LABELS_OF_CELLS:
+            if name == method:
+                mean = sum(run.likelihoods[label][name] for run in runs) / len(runs)
+                row[label] = f"{mean:.2f}"
+            elif name in runs[0].likelihoods.index:
+                difference, row[label] = rivals_difference(runs, method, name, label)
+                if label == "given" and len(runs) > 1:
+                    row["range"] = f"{min(difference):+.3f} to {max(difference):+.3f}"
+        if name in changes.index:
+            row |= changes.loc[name].map("{:.3f}".format).to_dict()
+    columns = {
+        "given": f"{RIVALS[method]} minus this",
+        "range": "range of runs",
+        "withheld": "perturbation withheld",
+        "rmse": "RMSE of log fold changes",
+        "slope": "slope",
+        "r2": "R2, all pairs",
+    }
+    rows = {text: row for text, row in rows.items() if row}
+    table = _table(rows, "method").reindex(index=rows, columns=columns).dropna(axis=1, how="all")
+    return table.rename(columns=columns).fillna("")
+
+
+def sparsity_table(rivals):
+    """Differences in likelihood that are due to sparse shifts, on all screens."""
+    rows = {}
+    for method, other in OF_SPARSITY:
+        row = rows[f"{RIVALS[method]} - {RIVALS[other]}"] = {}
+        for screen, runs in rivals.items():
+            if {method, other} <= set(runs[0].likelihoods.index):
+                _, row[screen] = rivals_difference(runs, method, other)
+    return _table(rows, "difference").dropna(how="all")
+
+
+def rivals_difference(runs, method, other, label="given"):
+    """Differences between the mean bounds of two methods by run, and their mean as text.
+
+    The text has a 95 % interval if there are several runs. Simulated screens are independent, and
+    theirs is Student's. Splits of a real screen share cells: the variance over the cells of one run
+    is not divided by the number of runs, and that between runs (with Student's quantile) only by
+    the number of splits. In 14 simulations, such intervals contained the expected difference in 97
+    to 100 %.
+    """
+    differences = [run.likelihoods[label][method] - run.likelihoods[label][other] for run in runs]
+    if len(runs) == 1 or runs[0].dataset == "simulated_screen":
+        return differences, _difference(pd.Series(differences))
+    names = list(runs[0].likelihoods.index)
+    at = LABELS_OF_CELLS.index(label), names.index(method), names.index(other)
+    over_cells = sum(float(run.errors[at]) ** 2 for run in runs) / len(runs)
+    n_splits = len({run.settings["split"] for run in runs})
+    between = stats.t.ppf(0.975, len(runs) - 1) ** 2 * pd.Series(differences).var() / n_splits
+    mean = sum(differences) / len(runs)
+    half = (1.96**2 * over_cells + between) ** 0.5
+    return differences, f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"
 
 
 def all_tables(records):

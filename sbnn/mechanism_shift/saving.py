@@ -35,7 +35,11 @@ def save_model(model, path):
         "unmixing_": None,
         "tables": {},
     }
-    tensors = {"validation_": torch.as_tensor(model.validation_), "direct_": model.direct_}
+    tensors = {
+        "validation_": torch.as_tensor(model.validation_),
+        "direct_": model.direct_,
+        "shares_": model.shares_,
+    }
     for part in ("network_", "prior_"):
         for name, tensor in getattr(model, part).state_dict().items():
             tensors[f"{part}.{name}"] = tensor
@@ -107,8 +111,10 @@ def _model(cls, header, tensors):
     require(len(names) in (0, n_genes), f"feature_names_in_: expected {n_genes} names")
     model.validation_ = tensors["validation_"].numpy()
     model.direct_ = tensors["direct_"]
+    model.shares_ = tensors["shares_"]
     shapes = [(n_perturbations, 1), (n_perturbations, n_genes)]
     require(model.direct_.shape in shapes, f"direct_: expected {n_perturbations} x {n_genes}")
+    require(model.shares_.shape == shapes[1], f"shares_: expected {n_perturbations} x {n_genes}")
     with torch.device("meta"):  # without memory for weights, which those of the file replace
         model.network_ = ShiftNetwork(n_genes, model.n_latent_, model.recipe_)
         model.prior_ = Prior(n_perturbations, model.n_latent_)

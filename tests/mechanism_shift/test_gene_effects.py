@@ -20,6 +20,7 @@ from sbnn.mechanism_shift.direct import (
     direct_effects,
     gene_effects,
     overdispersion,
+    posterior_shares,
     shrunken,
 )
 
@@ -59,7 +60,10 @@ def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(scree
     predicted = model.predict_counts(1000)
     assert predicted.shape == (len(model.perturbations_), 60)
     np.testing.assert_allclose(predicted.sum(axis=1), 1000, rtol=1e-4)
-    assert predicted.loc[name, gene] < 0.6 * predicted.loc[screen.control, gene]
+    totals = pd.DataFrame(counts).groupby(screen.perturbation).sum()
+    shares = totals.div(totals.sum(axis=1), axis=0)[gene]
+    fold = predicted.loc[name, gene] / predicted.loc[screen.control, gene]
+    assert fold == pytest.approx(shares[name] / shares[screen.control], rel=0.05)
     new = model.fit_new_perturbations(screen.counts[cells], np.full(cells.sum(), "new"))
     assert not new.direct_[-1].any()
     assert new.elbo(counts[~cells], screen.perturbation[~cells]) < 0
@@ -107,7 +111,7 @@ def warned(model, cells, **changes):
     return [str(one.message) for one in caught]
 
 
-def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(screen, staged):
+def test_doubtful_graphs_and_latents_of_a_batch_are_warned_of(screen, staged):
     counts = screen.counts.astype(np.float32)
     names = screen.perturbation
     latent = staged.transform(counts)[:, 2]
@@ -123,10 +127,6 @@ def test_doubtful_graphs_latents_of_a_batch_and_shrunken_effects_are_warned_of(s
     doubtful = staged.shift_graph_.assign(probability=0.5)
     [message] = warned(staged, cells, shift_graph_=doubtful)
     assert message.startswith("100% of the shifts")
-    effects = staged.gene_effects_.assign(significant=True)
-    effects["model"] = 0.3 * effects["log_fold_change"]
-    [message] = warned(staged, cells, gene_effects_=effects)
-    assert "to 0.30 of the measured values" in message
 
 
 def test_the_posterior_of_an_effect_is_that_of_its_prior(monkeypatch):
@@ -216,6 +216,36 @@ def test_if_no_change_is_significant_the_model_is_not_scaled():
     _, _, table = tables(squares=SEEN * 1e9)
     assert not table["significant"].any()
     np.testing.assert_allclose(table["log_fold_change"], table["model"], atol=1e-6)
+
+
+def test_shares_are_measured_where_precise_and_predicted_where_not():
+    """Shares of the second of three genes differ from the prediction, those of others do not."""
+    rng = np.random.default_rng(0)
+    predicted = np.tile([0.1, 0.2, 0.7], (40, 1))
+    true = predicted * np.exp(rng.normal(0, [0.0, 0.3, 0.0], (40, 3)))
+    true /= true.sum(axis=1, keepdims=True)
+    totals = np.full((40, 1), 2000.0)
+    observed = rng.poisson(true * totals).astype(float)
+    squares = observed  # as of Poisson counts
+    sums = ClassSums(observed, predicted * totals, observed, squares, totals, 10 * totals)
+    found = posterior_shares(sums, predicted)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    errors = {
+        name: np.mean((np.log(shares) - np.log(true)) ** 2, axis=0)
+        for name, shares in (("found", found), ("measured", observed / totals))
+    }
+    assert (errors["found"] < errors["measured"] * [1, 1.05, 1]).all()
+    assert np.polyfit(np.log(true[:, 1]), np.log(found[:, 1]), 1)[0] == pytest.approx(1, abs=0.1)
+
+
+def test_shares_that_are_predicted_too_large_in_all_cells_are_corrected_and_none_is_0():
+    totals = np.full((3, 1), 1e5)
+    observed = np.array([[2e4, 3e4, 0]] * 3) + 5e4 * np.array([0, 0, 1])
+    observed[1] = [4e4, 6e4, 0]
+    sums = ClassSums(observed, observed, observed, observed, totals, 10 * totals)
+    found = posterior_shares(sums, np.array([[0.4, 0.3, 0.3]] * 3))
+    np.testing.assert_allclose(found[0], observed[0] / 1e5, rtol=0.01)
+    assert 0 < found[1, 2] < 1e-4
 
 
 def test_significance_holds_a_false_discovery_rate_over_all_pairs():
