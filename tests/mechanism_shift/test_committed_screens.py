@@ -11,6 +11,7 @@ from sbnn import load_dataset, results
 from sbnn.evaluation import runs
 from sbnn.mechanism_shift import SparseShiftVAE, plotting, recovery, report
 from sbnn.mechanism_shift.graph import edges_of
+from sbnn.tables import to_markdown
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 sys.path.insert(0, str(SAVED.with_name("benchmarks")))
@@ -92,3 +93,12 @@ def test_the_benchmark_takes_its_committed_results(monkeypatch):
     )
     monkeypatch.setattr(benchmark, "recovery", pytest.fail)
     assert len(benchmark.measure(SAVED)) == 5 and len(benchmark.PLANNED) == 21
+
+
+def test_tables_of_held_out_cells_on_the_page_are_those_of_the_committed_results():
+    page = (SAVED.parent / "docs" / "mechanism_shift.md").read_text()
+    records = report.read(SAVED / "papalexi") | report.read(SAVED / "simulated_screen")
+    runs = report.rivals_by_screen(records)
+    real = report.rivals_table(runs["Papalexi, 299 genes"]).drop(columns="range of runs")
+    for table in (report.sparsity_table(runs), real):
+        assert to_markdown(table) in page

@@ -41,8 +41,7 @@ def test_scores_are_averaged_over_seeds():
     assert table.loc["staged", "ELBO"] == -3
     overview = report.overview_table({"small_pca": PCA, "library_staged": STAGED})
     assert overview.loc["PCA", "MCC, small"] == "0.300 ± 0.100"
-    assert overview.loc["staged", "CPU s, library"] == "8"
-    assert overview.loc["PCA", "CPU s, library"] == ""
+    assert overview.loc["PCA", "MCC, library"] == ""
 
 
 def test_differences_are_of_the_same_seeds_with_intervals_over_seeds():
@@ -107,22 +106,36 @@ def test_checks_count_edges_false_edges_and_distances_of_the_pathway(real):
     assert np.isnan(report.false_discovery_rate(none, np.ones(3)))
 
 
-def test_held_out_scores_are_averaged_and_bounds_compared_over_cells():
+def test_held_out_scores_are_averaged_over_splits():
     scores = pd.DataFrame({"method": ["staged", "means"]})
     for name in report.OF_HELD_OUT:
         scores[name] = [0.12345, 2.0]
-    bounds = pd.DataFrame({"z": [1.0, 2, 3, 4], "staged": [2.0, 2, 5, 4]})
     splits = {
-        "held_out_0": SimpleNamespace(scores=scores, bounds=bounds),
-        "held_out_1": SimpleNamespace(scores=scores.replace(2, 5.5), bounds=bounds + [1, 3]),
+        "held_out_0": SimpleNamespace(scores=scores),
+        "held_out_1": SimpleNamespace(scores=scores.replace(2, 5.5)),
     }
-    means, likelihoods = report.held_out_tables(splits).values()
+    [means] = report.held_out_tables(splits).values()
     assert list(means.index) == [report.HELD_OUT["means"], report.HELD_OUT["staged"]]
     assert means["slope"].tolist() == [3.75, 0.123]
-    half = 1.96 * np.std([1, 0, 2, 0], ddof=1) / 2
-    text = f"+0.750 [{0.75 - half:+.3f}, {0.75 + half:+.3f}]"
-    assert likelihoods["split 0"].to_dict() == {report.HELD_OUT["z"]: text, "staged": "3.250"}
-    assert likelihoods.loc["staged", "split 1"] == "6.250"
+
+
+def test_rivals_are_subtracted_from_staged_with_effects_on_genes():
+    methods = ["staged", "staged, effects", "ivae", "ivae, effects", "svae+", "svae+, effects"]
+    methods += ["means"]
+    bounds = pd.Series(np.arange(7.0)[::-1], methods)
+    run = SimpleNamespace(
+        likelihoods=pd.DataFrame({"given": bounds, "withheld": 2 * bounds}),
+        errors=np.full((2, 7, 7), 0.5),
+        changes=pd.DataFrame({"rmse": [0.5], "slope": [1.0], "r2": [0.25]}, ["means"]),
+        params=[{"screen": "papalexi"}],
+        dataset="papalexi",
+        settings={"split": 3},
+    )
+    rivals, sparsity = report.held_out_tables({"rivals_papalexi_3_0": run}).values()
+    row = rivals.loc[report.RIVALS["ivae, effects"]]
+    assert row.iloc[:2].tolist() == ["+2.000", "+4.000"]
+    assert rivals.loc[report.RIVALS["means"]].iloc[2:].tolist() == ["0.500", "1.000", "0.250"]
+    assert sparsity.iloc[:, 0].astype(float).tolist() == [2, 2, 4, 4, 5]
 
 
 def test_all_tables_are_those_for_which_there_are_records(real):
