@@ -74,7 +74,8 @@ def test_a_committed_fit_comes_out_the_same(committed, models, data, record):
     first, [method] = stored.scores.iloc[0], stored.params
     model = configured(committed[models][method["method"]], {}, 0)
     row = evaluation.fit_and_score(model, data)
-    compared = [column for column in row if column != "seconds"]
+    # records of PHOENIX were saved before precision was a score; tables derive it
+    compared = [column for column in row if column in first and column != "seconds"]
     found = pd.Series(row)
     if method["method"] == "dash":
         # Pruning in steps by the size of weights passes on the last digits: another processor keeps
