@@ -16,7 +16,7 @@ tables.
     python benchmarks/dynamics.py --published
         the default recipe of PHOENIX beside that of the published code
 
-Other accuracy is measured in notebook 07. What is saved (saved_models, *.csv beside this file) is
+Other accuracy is measured in notebook 06. What is saved (saved_models, *.csv beside this file) is
 loaded, unless --fresh asks to measure it anew; rows of BEELINE that are missing are measured if
 their library is installed (PySINDy).
 """
@@ -540,7 +540,7 @@ SCORES = ["seed", "sparsity", "balanced_accuracy", "mse_ahead", "seconds"]
 def published(fresh=False):
     """Scores on `grn_350` with 5 % noise, by pruning method, recipe and seed.
 
-    Those of the default recipe are from the records of notebook 07.
+    Those of the default recipe are from the records of notebook 06.
     """
     rows = []
     if AS_PUBLISHED.exists() and not fresh:

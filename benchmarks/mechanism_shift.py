@@ -11,7 +11,7 @@ memory; prints tables.
 A real screen, half of its cells held out: real_screen.py.
 
 Measures what is missing, one thread, and keeps it in saved_models; `--fresh` measures all anew.
-Small screens, and a real one, are in notebook 06.
+Small screens, and a real one, are in notebook 05.
 """
 
 import argparse

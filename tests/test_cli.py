@@ -59,7 +59,7 @@ def run(command):
         ("ephys-types fit x --labels y --model y", "--model: "),
         ("ephys-types predict --features x --labels y --model m", "predict takes no labels"),
         ("reproduce all nonsense", "dataset: 'nonsense' is unknown"),
-        ("reproduce 05 simulated", "notebook: '05' is unknown, expected one of ['01_preprocess'"),
+        ("reproduce 04 simulated", "notebook: '04' is unknown, expected one of ['01_preprocess'"),
     ],
 )
 def test_errors_are_messages_and_a_status(capsys, command, message):
@@ -227,13 +227,13 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(here, monkeypatch):
     states = {name: ("available" if name in datasets else "downloadable", ()) for name in saved}
     monkeypatch.setattr(reproduce, "list_datasets", lambda: states)
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: default[study])
-    simulated = [(number, "simulated") for number in ("01", "02", "03", "08", "09")]
-    others = [("05", "simulated_ephys"), ("06", "simulated_screen"), ("07", "simulated_grn")]
+    simulated = [(number, "simulated") for number in ("01", "02", "03", "07", "08")]
+    others = [("04", "simulated_ephys"), ("05", "simulated_screen"), ("06", "simulated_grn")]
     assert planned("all", here) == simulated + others
     assert reproduce._jobs("all", here)["gouwens"] == [], "figures only, as the data are not here"
     assert planned("auto", here) == simulated + others
     default["sbnn"] = "gouwens"
-    assert planned("auto", here)[:2] == [("09", "simulated"), ("01", "gouwens")]
+    assert planned("auto", here)[:2] == [("08", "simulated"), ("01", "gouwens")]
     assert [number for number, _ in planned("stoeckius", here)] == ["01", "02", "03"]
 
 
@@ -253,7 +253,7 @@ def test_notebooks_take_the_folders_of_the_command(here, monkeypatch, capsys):
     assert run(command) == 0
     build = reproduce.ROOT / "build" / "notebooks" / "simulated"
     targets = [call.args[1].relative_to(build).name[:2] for call in executed.call_args_list]
-    assert targets == ["01", "02", "03", "08", "09"]
+    assert targets == ["01", "02", "03", "07", "08"]
     # not relative to a notebook
     expected = {"saved_models": str(here / "here"), "figures": str(here / "there")}
     expected |= {"dataset": "simulated", "fresh": False, "fast": True}

@@ -165,7 +165,8 @@ def overview_table(records):
     }
     parts = []
     for condition in by_condition(records):
-        part = methods_table(records, condition)[list(labels)].rename(columns=labels)
+        part = methods_table(records, condition).reindex(columns=[*labels], fill_value="")
+        part = part.rename(columns=labels)
         part = part.apply(lambda column: column.str.split(" ± ").str[0])
         if not part["missing found"].any():  # without noise, there is nothing to correct
             part = part[["BA"]]
@@ -193,11 +194,13 @@ def real_table(saved_models):
 
 def overview(saved_models):
     """Tables that are part of ``sbnn report all``."""
-    records = read(Path(saved_models, "grn_350"))
-    return {
-        "Edges of simulated networks of 350 genes": overview_table(records),
-        "One-step MSE on real data, relative to no change": real_table(saved_models),
-    }
+    tables = {}
+    if Path(saved_models, "grn_350").is_dir():
+        records = read(Path(saved_models, "grn_350"))
+        tables["Edges of simulated networks of 350 genes"] = overview_table(records)
+    if all(Path(saved_models, name).is_dir() for name in REAL):
+        tables["One-step MSE on real data, relative to no change"] = real_table(saved_models)
+    return tables
 
 
 def differences_table(records, condition):

@@ -162,7 +162,7 @@ def overview(saved_models):
         if row:
             rows[f"{title}, {classes}"] = row
     if not rows:
-        raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 05` computes them")
+        raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 04` computes them")
     return {"Macro-F1 on every data set": pd.DataFrame(rows).T.rename_axis("data").fillna("")}
 
 

@@ -16,14 +16,14 @@ from sbnn.study.figures import draw
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = "figures"  # in place of a notebook
-DYNAMICS = "07"
-PRIORS = "08"
-OWN = "09"
+DYNAMICS = "06"
+PRIORS = "07"
+OWN = "08"
 #: Study -> its notebooks, each after the notebooks whose results it needs.
 NOTEBOOKS = {
     "sbnn": ("01", "02", "03", PRIORS, OWN),
-    "ephys_types": ("05",),
-    "mechanism_shift": ("06",),
+    "ephys_types": ("04",),
+    "mechanism_shift": ("05",),
     "dynamics": (DYNAMICS,),
 }
 #: Notebook -> data sets, if these are not all of its study.

@@ -1,4 +1,4 @@
-"""Notebook 07 takes the committed results, one of each kind of which is made again."""
+"""Notebook 06 takes the committed results, one of each kind of which is made again."""
 
 import runpy
 from pathlib import Path
@@ -39,7 +39,7 @@ def committed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "fit_and_score", only_baselines)
         figures = tmp_path_factory.mktemp("dynamics")
-        return run_cells("07_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
+        return run_cells("06_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
 
 
 @pytest.mark.slow

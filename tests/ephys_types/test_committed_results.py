@@ -34,7 +34,7 @@ def study(name):
 
     with pytest.MonkeyPatch.context() as changed:
         changed.setattr(plotting, "save_figure", keep)
-        return run_cells("05_ephys_types", dataset=name), drawn
+        return run_cells("04_ephys_types", dataset=name), drawn
 
 
 @pytest.mark.slow

@@ -192,5 +192,5 @@ def test_all_data_sets_beside_the_best_published(tmp_path):
     assert table["LightGBM"].tolist() == ["0.525 ± 0.071"] * 2
     assert table["BiLSTM + attention"].tolist() == ["0.650 ± 0.071", ""]
     assert table["best published"].tolist() == ["0.675", ""]
-    with pytest.raises(FileNotFoundError, match="sbnn reproduce 05"):
+    with pytest.raises(FileNotFoundError, match="sbnn reproduce 04"):
         report.overview(tmp_path / "nowhere")

@@ -11,11 +11,11 @@ CHECKED = (
     "01_preprocess",
     "02_cross_validate",
     "03_model",
-    "05_ephys_types",
-    "06_mechanism_shift",
-    "07_dynamics",
-    "08_gene_priors",
-    "09_own_data",
+    "04_ephys_types",
+    "05_mechanism_shift",
+    "06_dynamics",
+    "07_gene_priors",
+    "08_own_data",
 )
 
 
