@@ -331,7 +331,9 @@ def sparsity_table(rivals):
         for screen, runs in rivals.items():
             if {method, other} <= set(runs[0].likelihoods.index):
                 _, row[screen] = rivals_difference(runs, method, other)
-    return _table(rows, "difference").dropna(how="all")
+    # pandas 2.1 sorts the rows
+    table = _table(rows, "difference").loc[[*rows]]
+    return table.dropna(how="all")
 
 
 def rivals_difference(runs, method, other, label="given"):
