@@ -38,7 +38,7 @@ QUICK = {
     'load_dataset("simulated")': "sbnn.simulate_patchseq(120, 40)",
     "n_cells=300": "n_cells=300, n_genes=60",
     "numbers=(5, 25, 100)": "numbers=(5, 25)",
-    "n_pairs=25": "n_pairs=2",
+    "n_pairs=5": "n_pairs=2",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
     "n_latent=10": "n_latent=3, recipe=sbnn.mechanism_shift.Recipe(hidden=8, epochs=2, "
     "least_updates=0, updates_per_pair=0)",

@@ -10,6 +10,7 @@ import pytest
 
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
+from sbnn.evaluation.verdict import paired_difference
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
 from sbnn.tables import to_markdown
@@ -58,6 +59,17 @@ def test_the_tables_are_those_of_the_committed_results():
     }
     for page, room in rooms.items():
         assert_shown(room.overview(SAVED).values(), ROOT / "docs" / f"{page}.md")
+
+
+def test_differences_on_the_page_of_results_are_those_of_the_committed_results():
+    page = words_of(ROOT / "docs" / "results.md")
+    for path in SAVED.glob("*/cv_default.pickle"):
+        models = report._main_models(report.read(path.parent))
+        for title in ("paper, d=2", "ridge, all genes"):
+            records, points = zip(models["distilled, d=2"], models[title], strict=True)
+            found = paired_difference(*records, "test_r2", points)
+            interval = f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+            assert f"`{path.parent.name}` {interval}" in page
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/companions.md"])

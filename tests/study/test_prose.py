@@ -1,4 +1,4 @@
-"""Decimals in the text of notebooks are printed by a cell above them."""
+"""Decimals in the text of notebooks are printed by a cell above them, those of the tutorial too."""
 
 import json
 import re
@@ -42,3 +42,12 @@ def test_every_decimal_in_the_text_is_printed_above_it(name):
         quoted = DECIMAL.findall("".join(cell["source"]))
         missing += [number for number in quoted if number not in above]
     assert not missing
+
+
+def test_every_decimal_of_the_tutorial_is_printed_by_the_notebook_of_the_same_tables():
+    cells = json.loads((NOTEBOOKS / "08_own_data.ipynb").read_text(encoding="utf-8"))["cells"]
+    printed = "".join(printed_by(cell) for cell in cells if cell["cell_type"] == "code")
+    tutorial = (NOTEBOOKS.parent / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    quoted = DECIMAL.findall(tutorial)
+    assert len(quoted) > 5
+    assert [number for number in quoted if number not in printed] == []
