@@ -49,8 +49,8 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     list of str
         One sentence for each suspicion, which says what to do: counts instead of log values and the
         reverse, counts that do not belong to X, marks of missing values such as -999, extreme
-        outliers, columns with a single value, dates instead of gene names, outputs that number the
-        cells, swapped X and Y, and outputs that are copies of genes. With a `model`: missing genes,
+        outliers, columns with a single value, dates instead of gene names, and outputs that number
+        the cells. With a `model`: missing genes,
         cells beyond the range of the training cells, cells without expression, and expression on
         another scale.
 
@@ -88,8 +88,6 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
         found += outliers(values, argument, cells.cell_names, columns)
     found += constants(cells)
     found += numbered_cells(Y, outputs)
-    found += swapped(X, Y)
-    found += copies(X, Y)
     if model is not None:
         found += unlike_training(model, X, genes, cells.cell_names)
     return found
@@ -131,23 +129,6 @@ def numbered_cells(Y, outputs):
     names = outputs[rising & (Y % 1 == 0).all(axis=0)]
     if len(names) and len(Y) >= FEWEST_NUMBERED:
         yield f"Y: outputs that may be numbers or IDs of the cells: {some(names)}; leave them out"
-
-
-def swapped(X, Y):
-    """Expression given as Y, and outputs as X."""
-    if Y.shape[1] <= X.shape[1] or Y.min() < 0:
-        return
-    if X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1:
-        yield f"Y ({Y.shape[1]} columns, X {X.shape[1]}) looks like expression; are they swapped?"
-
-
-def copies(X, Y):
-    """Expression given twice, as X and as Y."""
-    genes = {gene.tobytes() for gene in X.T}
-    # the z-scores of two cells are always 1 and -1
-    outputs = [output.tobytes() for output in Y.T if len(np.unique(output)) > 2]
-    if len(outputs) > 1 and genes.issuperset(outputs):
-        yield "Y: all outputs are columns of X; was expression passed as outputs too?"
 
 
 def unlike_training(model, X, genes, cells):

@@ -14,8 +14,6 @@ from pandas.api.types import is_numeric_dtype
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.containers import opened_container
-from sbnn.data.readers.counts import open_file
-from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.readers.matching import describe_file, joined, kept
 from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
@@ -31,14 +29,12 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from sbnn.typehints import PathLike, TableLike
+    from sbnn.typehints import TableLike
 
 
 TIME = "time"  # usual name of the column
-_SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # of genes and samples, in line 1
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
-_GENE = ("gene", "genes", "gene_name", "gene_symbol", "symbol", "gene_id")
 # columns of numbers that are no genes
 _NO_GENE = re.compile(
     "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
@@ -57,7 +53,6 @@ def read_course(
     expression: TableLike | AnnData,
     times: TableLike | None = None,
     *,
-    gene_names: Sequence[str] | PathLike | None = None,
     sample_key: str = "sample",
     time_key: str = TIME,
     genes_in_rows: bool | None = None,
@@ -68,14 +63,13 @@ def read_course(
 ) -> AnnData:
     """Read expression over time from a user's tables.
 
-    Five formats:
+    Four formats:
 
     - a long table with the columns ``sample``, ``time`` and one per gene; without samples, all rows
       are one sample;
     - a table with genes in rows and times in the column names, such as t0, t2h, or 2h_rep1;
     - a table of cells, and `times` with a row per cell and either the columns ``sample`` and
       ``time`` or a pseudotime for each trajectory; or a folder with both, as in BEELINE;
-    - the layout of `read_trajectories`;
     - an ``.h5ad`` file with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a
       pseudotime that `time_key` names. A saved course is returned unchanged.
 
@@ -88,8 +82,6 @@ def read_course(
     ----------
     expression : path-like, (path-like, str), DataFrame or AnnData
     times : path-like, (path-like, str) or DataFrame, optional
-    gene_names : sequence of str or path-like, optional
-        Only for the layout of `read_trajectories`.
     sample_key, time_key : str
         Columns of samples and times; letter case is ignored.
     genes_in_rows : bool, optional
@@ -118,8 +110,6 @@ def read_course(
     defaults = {"sample_key": "sample", "time_key": TIME}
     choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
     choices |= {"genes_in_rows": genes_in_rows, "counts": counts}
-    if isinstance(gene_names, str | os.PathLike):
-        choices["gene_names"] = gene_names
     reading = Reading("course", how, choices)
     expression, times = _in_folder(expression, times)
     data = opened_container(reading, expression)
@@ -127,22 +117,13 @@ def read_course(
         as_trajectories(data)
         return data if "read" in data.uns["sbnn"] else reading.attach(data)
     given = {"expression": expression if data is None else data, "times": times}
-    in_blocks = data is None and times is None and _has_blocks(expression)
-    if in_blocks:
-        reading.describe("expression", file=os.path.basename(expression))
-        blocks = read_trajectories(expression, gene_names, name=name)
-        reading.notes.append("format: a block per sample, below the numbers of genes and samples")
-        values, at, binned = blocks.to_df(), blocks.obs, False
-    else:
-        values, at, binned = _values_and_times(reading, reading.open(given), keys, n_bins)
+    values, at, binned = _values_and_times(reading, reading.open(given), keys, n_bins)
     logs = _logarithms(reading, values)
     reading.require_known_columns()
     reading.require_no_problem()
     about = {"name": name, "source": reading.source(), "dropped": reading.dropped}
     if binned:
         course = read_pseudotime(logs, at, n_bins, **about)
-    elif in_blocks and logs is values:
-        course = blocks
     else:
         course = trajectories(_averaged(reading, at, logs), **about)
     lengths = course.obs.groupby("sample", sort=False).size()
@@ -160,14 +141,6 @@ def _in_folder(expression, times):
         if (folder / "ExpressionData.csv").is_file():
             return folder / "ExpressionData.csv", folder / "PseudoTime.csv"
     return expression, times
-
-
-def _has_blocks(expression) -> bool:
-    if not isinstance(expression, str | os.PathLike) or not os.path.isfile(expression):
-        return False
-    with open_file(expression) as file:
-        first = file.readline().removeprefix(b"\xef\xbb\xbf").strip()
-    return _SIZES.fullmatch(first) is not None
 
 
 def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
@@ -232,40 +205,16 @@ def _complete_genes(reading, values, names) -> pd.DataFrame:
 
 
 def _long_table(reading, table, keys) -> pd.DataFrame:
-    sheet = _sheet(table, keys["time_key"])
-    if len(table.sheets) > 1:
-        reading.notes.append(f"sheet: {sheet}")
-    describe_file(reading, table, Way(sheet, 0, None, pd.Index([])), "")
+    describe_file(reading, table, Way(0, None, pd.Index([])), "")
     reading.describe("expression", **{"cells named by": "no column"})
-    names, body, _ = table.sheets[sheet]
+    names, body, _ = table.content
     found = body.set_axis(texts(names), axis=1)
     is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
     is_key |= _LIKE_TIMES.search(names[0]) is not None
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
         found = found.iloc[:, 1:]
     found = found.loc[:, found.columns != ""]
-    return _with_genes_in_columns(reading, reading.edited(found, "expression"))
-
-
-def _with_genes_in_columns(reading, table) -> pd.DataFrame:
-    """Turn a table with a row per gene, sample and time."""
-    gene = [name for name in table if name.casefold() in _GENE and table[name].duplicated().any()]
-    values = [name for name in table.select_dtypes("float") if not _LIKE_TIMES.search(name)]
-    if not gene or len(values) != 1:
-        return table
-    rows = table.drop(columns=[gene[0], *values])
-    if not any(map(_LIKE_TIMES.search, rows)):
-        return table
-    reading.notes.append(f"{values[0]} of the genes in column {gene[0]}")
-    wide = table.pivot_table(values[0], list(rows), gene[0], sort=False)
-    return wide.rename_axis(columns=None).reset_index()
-
-
-def _sheet(table, time_key) -> str | None:
-    for name, (columns, _, _) in table.sheets.items():
-        if time_key.casefold() in map(str.casefold, columns):
-            return name
-    return max(table.sheets, key=lambda name: table.sheets[name].body.size)
+    return reading.edited(found, "expression")
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -85,7 +85,6 @@ def find_cells(
 
     Unless `few_are_allowed`, half of the cells of the smaller table must be found.
     """
-    firsts, seconds = _one_sheet_each(reading, first, second, firsts, seconds)
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
     if usual.holds and not usual.by_number:
         return usual
@@ -145,37 +144,6 @@ def _ask_for(reading, text, first, second, match, turned) -> None:
 def _names(table: Table, ways: list[Way]) -> str:
     named = {"rows" if not way.axis else "columns": some(way.names, 2) for way in ways}
     return ", ".join(f"{axis} of {table.what}: {names}" for axis, names in named.items())
-
-
-def _one_sheet_each(reading, first, second, firsts, seconds):
-    """Ways in one sheet of each table; ask for it if several sheets have the same cells."""
-    if len(first.sheets) < 2 and len(second.sheets) < 2:
-        return firsts, seconds
-    shared = {}  # pair of sheets -> number of cells in both
-    for one, other in itertools.product(firsts, seconds):
-        used = (second.path, other.sheet) in {(first.path, one.sheet), *reading.sheets}
-        if not (used and second.path):
-            names = set(one.names) & set(other.names)
-            sheets = one.sheet, other.sheet
-            shared[sheets] = max(len(names), shared.get(sheets, 0))
-    most = max(shared.values(), default=0)
-    likely = [sheets for sheets, n in shared.items() if n and 2 * n >= most]
-    if not likely:
-        return firsts, seconds
-
-    def sizes(sheets):
-        return [table.size(sheet) for table, sheet in zip((first, second), sheets, strict=True)]
-
-    chosen = max(likely, key=sizes)
-    for i, table in enumerate((first, second)):
-        others = list(dict.fromkeys(sheets[i] for sheets in likely))
-        if len(others) > 1:
-            text = f"{table}: the cells are on several sheets: {some(others)}"
-            reading.problem(text, sheet={table.what: chosen[i]})
-    return (
-        [way for way in firsts if way.sheet == chosen[0]],
-        [way for way in seconds if way.sheet == chosen[1]],
-    )
 
 
 def axis_names(table, axis: int) -> pd.Index:
@@ -257,8 +225,6 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
 
 def _frame(reading, table, way):
     frame = table.frame(way)
-    if way.axis == 0 and table.what == "labels":
-        return _one_row_per_cell(reading, table, frame)
     if way.axis == 0 and table.what in ("outputs", "features"):
         return reading.averaged(frame, table.what)
     return frame
@@ -288,8 +254,7 @@ def _in_order(reading, table, cells=None):
     if len(names) != len(cells):
         reading.problem(f"by_row: {table} has {len(names)} rows for {len(cells)} cells")
         raise reading.error()
-    way = Way(next(iter(table.sheets), None), 0, None, cells)
-    describe_file(reading, table, way, f"{len(cells)} cells")
+    describe_file(reading, table, Way(0, None, cells), f"{len(cells)} cells")
     return reading.edited(_with_cells(rows, cells), table.what)
 
 
@@ -306,16 +271,15 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     facts = {"file": table.file} if table.file else {}
     facts["cells in"] = "columns" if way.axis else "rows"
     if table.adata is None:
-        names, body, header = table.sheets[way.sheet]
+        names, body, header = table.content
         facts["size"] = f"{len(body)} x {len(names)}"
         if header:
             facts["names in row"] = str(header)
             reading.choose("header", {table.what: header})
     else:
         facts["size"] = f"{table.adata.n_obs} x {table.adata.n_vars}"
-    if way.sheet is not None:
-        reading.sheets.add((table.path, way.sheet))
-        reading.choose("sheet", {table.what: way.sheet})
+    if table.sheet is not None:
+        reading.choose("sheet", {table.what: table.sheet})
     if way.key is not None:
         reading.choose("cell_key", {table.what: way.key})
     facts["cells named by"] = "their order" if reading.choices.get("by_row") else str(way)
@@ -341,20 +305,6 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     unique = labels.astype(object).set_axis(names, axis=0)
     unique = unique[~unique.index.duplicated()].reindex(keys)
     return reading.edited(unique.set_axis(cells, axis=0), table.what)
-
-
-def _one_row_per_cell(reading, table, labels):
-    """The first row of each cell, without labels that differ between its rows."""
-    twice = labels.index.duplicated()
-    if not twice.any():
-        return labels
-    differ = labels.groupby(level=0).nunique(dropna=False).max() > 1  # (n_labels,)
-    keys = [reading.choices.get(key) for key in ("type_key", "family_key", "donor_key")]
-    if differ.reindex(["type", "family", "donor", *keys], fill_value=False).any():
-        return labels  # an error follows
-    return reading.without(
-        labels[~twice], differ.to_numpy(), table.what, "labels that differ between rows of a cell"
-    )
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:

@@ -144,7 +144,6 @@ class Reading:
         self.dropped: dict[str, list[str]] = {}
         self.notes: list[str] = []
         self.left_out: list[str] = []  # warnings, for when nothing is left to solve
-        self.sheets: set[tuple] = set()  # (path, sheet)
         self.columns: set[str] = set()  # of all tables
 
     # -- files -------------------------------------------------------------------------------------
@@ -171,14 +170,30 @@ class Reading:
         self.require_no_problem()
         if isinstance(sheets, str) and not any(map(is_workbook, given.values())):
             self.problem(f"sheet: no table is a workbook with a sheet {sheets!r}")
+        self._choose_sheets(tables.values())
         for table in tables.values():
             self.columns |= table.columns()
+        known = True
         for what, key in self._keys_by_table(tables).items():
             if key is not None and key not in tables[what].columns():
+                known = False
                 names = some(tables[what].columns(), 12)
                 self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
-        self.require_no_problem()
+        if not known:
+            raise self.error()
         return tables
+
+    def _choose_sheets(self, tables) -> None:
+        """Ask for one of several sheets; suggest the largest that no other table has."""
+        used = {(table.path, table.sheet) for table in tables if len(table.sheets) == 1}
+        for table in tables:
+            if len(table.sheets) > 1:
+                free = [name for name in table.sheets if (table.path, name) not in used]
+                sizes = {name: table.sheets[name].body.size for name in free or table.sheets}
+                table.sheet = max(sizes, key=sizes.get)
+                used.add((table.path, table.sheet))
+                text = f"{table}: several sheets have values: {some(table.sheets)}"
+                self.problem(text, sheet={table.what: table.sheet})
 
     def _keys_by_table(self, tables) -> dict:
         key = self.how.cell_key

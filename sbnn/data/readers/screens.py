@@ -155,7 +155,7 @@ def _guides_beside(data, guides):
 
 def _by_cell(table):
     """Counts of guides from a table with a row per cell and guide."""
-    if len(table.sheets) != 1:
+    if table.adata is not None:
         return table
     rows = table.frame(table.ways()[0])
     guide = _column_like(rows, "guide", "grna", "perturbation")
@@ -309,7 +309,7 @@ def _warn_of_single_guides(table, guide, target, control):
 
 
 def _given_targets(reading, table, guides):
-    columns, body, _ = next(iter(table.sheets.values()))
+    columns, body, _ = table.content
     body = body.set_axis(texts(columns), axis=1).apply(texts)
     n_shared = [body[name].isin(guides).sum() for name in body]
     of_guides = body.columns[np.argmax(n_shared)]

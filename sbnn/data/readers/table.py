@@ -30,7 +30,6 @@ _OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0"
 class Way(NamedTuple):
     """Cells are named by a column, or by the column names."""
 
-    sheet: str | None
     axis: int  # 0 for cells in rows, 1 for columns
     key: str | None  # None for the first column
     names: pd.Index
@@ -57,7 +56,7 @@ class Table:
         self.key = key
         self.named = False  # whether the index of a DataFrame has a name
         self.adata = None
-        self.sheets = {}
+        self.sheets = {}  # name -> Sheet; None is the name of the only one
         if isinstance(given, tuple):
             given, sheet = given
         if isinstance(given, pd.DataFrame):
@@ -81,6 +80,7 @@ class Table:
             # libraries raise errors of many kinds
             except Exception as error:
                 raise ValueError(f"{self}: {error}; {_HINT}") from error
+        self.sheet = next(iter(self.sheets), None)
 
     def _take(self, adata):
         if self.what == "expression" or (self.what == "guides" and adata.n_vars):
@@ -93,15 +93,16 @@ class Table:
     def __str__(self):
         return f"{self.what} ({self.file})" if self.file else self.what
 
+    @property
+    def content(self) -> Sheet:
+        """Names and values of the chosen sheet."""
+        return self.sheets[self.sheet]
+
     def columns(self) -> set[str]:
-        """Names of columns of all sheets."""
+        """Names of columns."""
         if self.adata is not None:
             return {*self.adata.obs.columns}
-        return {name for sheet in self.sheets.values() for name in sheet.names if name}
-
-    def size(self, sheet: str | None) -> int:
-        """Number of values."""
-        return 0 if self.adata is not None else self.sheets[sheet].body.size
+        return {*filter(None, self.content.names)}
 
     def ways(self) -> list[Way]:
         """Usual ways: names in the first or the given column, or column names."""
@@ -111,17 +112,14 @@ class Table:
                 cells = texts(self.adata.obs[self.key])
             key = self.key if self.key in self.adata.obs else None
             by_number = key is None and are_row_numbers(cells)
-            return [Way(None, 0, key, cells, by_number), Way(None, 1, None, self.adata.var_names)]
-        found = []
-        for sheet, (names, body, _) in self.sheets.items():
-            key = self.key if self.key in names else None
-            j = 0 if key is None else names.index(key)
-            columns = self._cells([name for name in np.delete(names, j) if name])
-            cells = self._cells(body.iloc[:, j])
-            unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
-            by_number = unnamed and are_row_numbers(cells)
-            found += [Way(sheet, 0, key, cells, by_number), Way(sheet, 1, key, columns)]
-        return found
+            return [Way(0, key, cells, by_number), Way(1, None, self.adata.var_names)]
+        names, body, _ = self.content
+        key = self.key if self.key in names else None
+        j = 0 if key is None else names.index(key)
+        columns = self._cells([name for name in np.delete(names, j) if name])
+        cells = self._cells(body.iloc[:, j])
+        unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
+        return [Way(0, key, cells, unnamed and are_row_numbers(cells)), Way(1, key, columns)]
 
     def _cells(self, values) -> pd.Index:
         names = texts_of_cells(values)
@@ -131,19 +129,18 @@ class Table:
         """Names in any other column in which most values differ."""
         if self.adata is not None:
             for key in self.adata.obs.columns:
-                yield Way(None, 0, key, texts(self.adata.obs[key]))
+                yield Way(0, key, texts(self.adata.obs[key]))
             return
-        for sheet, (names, body, _) in self.sheets.items():
-            candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
-            if len(names) > _FEW_COLUMNS:
-                candidates = [j for j in candidates if is_object_dtype(body.iloc[:, j])][
-                    :_MOST_KEYS
-                ]
-            for j in candidates:
-                values = body.iloc[:, j]
-                fractions = is_float_dtype(values) and (values.dropna() % 1 != 0).any()
-                if not fractions and 2 * values.nunique() > len(values):
-                    yield Way(sheet, 0, names[j], self._cells(values))
+        names, body, _ = self.content
+        candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
+        if len(names) > _FEW_COLUMNS:
+            candidates = [j for j in candidates if is_object_dtype(body.iloc[:, j])]
+            candidates = candidates[:_MOST_KEYS]
+        for j in candidates:
+            values = body.iloc[:, j]
+            fractions = is_float_dtype(values) and (values.dropna() % 1 != 0).any()
+            if not fractions and 2 * values.nunique() > len(values):
+                yield Way(0, names[j], self._cells(values))
 
     def frame(self, way: Way):
         """The table, oriented as in the file."""
@@ -153,7 +150,7 @@ class Table:
                 adata = adata.copy()
                 adata.obs_names = way.names
             return adata
-        names, body, _ = self.sheets[way.sheet]
+        names, body, _ = self.content
         table = self._named(names, body, way.key)
         if not table.size:
             raise ValueError(f"{self}: it holds no values; {_HINT}")
@@ -180,10 +177,10 @@ class Table:
         return table.loc[:, ~np.array(numbers, dtype=bool)]
 
     def in_order(self):
-        """Rows of the first sheet; the first column may have values, no names."""
+        """The rows; the first column may have values, no names."""
         if self.adata is not None:
             return self.adata
-        names, body, _ = next(iter(self.sheets.values()))
+        names, body, _ = self.content
         first = texts(body.iloc[:, 0])
         are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
         are_values = are_numbers or first.has_duplicates

@@ -117,17 +117,6 @@ def test_units_and_empty_rows_and_columns_are_no_data(file, table):
         read_table(file("\n".join(lines)), "features")
 
 
-@pytest.mark.parametrize("corner", [("Cell", ""), ("", "Cell")])
-def test_names_of_two_rows_are_joined(file, corner):
-    above = corner[0] + ",Tau,Spike,,Sag\n"
-    rows = "a,1,2,3,4\nb,5,6,7,8\n"
-    below = corner[1] + ",,Width,Height,\n"
-    with pytest.warns(UserWarning, match="names of two rows, 1 and 2"):
-        found = read_table(file(above + below + rows), "features")
-    assert found.columns.tolist() == ["Tau", "Spike Width", "Spike Height", "Sag"]
-    np.testing.assert_array_equal(as_numbers(found, "features"), [[1, 2, 3, 4], [5, 6, 7, 8]])
-
-
 def test_identifiers_and_row_numbers(file):
     """A program stored identifiers as decimals; another one numbered the rows."""
     found = read_table(file("id,Unnamed: 0,Tau\n601.0,0,3\n602.0,1,4\n"), "features")

@@ -249,23 +249,15 @@ def test_rows_of_one_cell_are_averaged_if_asked_for(counts, ephys, labels):
     assert dropped == {"outputs without a number": ["protocol"]}
 
 
-def test_labels_of_several_rows_are_read_if_they_agree(counts, ephys, labels):
-    twice = pd.concat([labels, labels]).assign(sweep=range(16))
-    data, dropped, _ = read(counts, ephys, twice)
-    assert data.labels[["family", "type"]].equals(labels)
-    assert dropped == {"labels that differ between rows of a cell": ["sweep"]}
-    twice.iloc[8, 1] = "Vip 2"
-    refused("labels: cells appear more than once: c0", counts, ephys, twice)
-
-
 def test_the_sheet_of_each_table_is_asked_for(tmp_path, counts, ephys, labels):
-    """The largest sheet is suggested for the expression; no table takes the sheet of another."""
+    """The largest is suggested that no other table has, and other problems are found as well."""
     path = tmp_path / "all.xlsx"
     with pd.ExcelWriter(path) as book:
         for name, table in {"meta": labels, "counts": counts, "ephys": ephys}.items():
             table.to_excel(book, sheet_name=name)
-    with pytest.raises(ReadingError) as caught:
-        read(path, path, path)
+    with pytest.raises(ReadingError, match="all.xlsx.: several sheets .*meta, counts") as caught:
+        read(path, path, path, drop_columns=["Rin"])
+    assert len(caught.value.reading.problems) == 4
     sheets = {"expression": "counts", "outputs": "ephys", "labels": "meta"}
     assert caught.value.reading.choices["sheet"] == sheets
     data, _, _ = read(path, path, path, sheet=sheets)
