@@ -11,7 +11,6 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
 from sbnn.data.readers.matching import alone, joined
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.typed_cells import families_of, typed_cells
 from sbnn.errors import warn
 
@@ -159,15 +158,13 @@ def _named_labels(reading, labels, keys):
 
 def _likely_types(reading, labels):
     likely = [column for column in labels if 1 < labels[column].nunique() < len(labels) / 2]
-    likely = [column for column in likely if not to_numbers(labels[[column]]).wrong.mean() < 0.5]
-    named = [column for column in likely if _OF_TYPES.search(str(column))]
+    likely = [column for column in likely if _OF_TYPES.search(str(column))]
     text = f"labels: no column of types; there are {some(labels, 12)}"
     if not likely:
         reading.problem(f"{text}; give them with labels or type_key")
         raise reading.error()
-    found = (named + likely)[0]
-    reading.problem(text, type_key=found)
-    return labels[found]
+    reading.problem(text, type_key=likely[0])
+    return labels[likely[0]]
 
 
 def _families(families, given, kept):

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typehints import PathLike
-
 
 @dataclass(frozen=True)
 class Samples:
@@ -174,8 +172,8 @@ def _numbers(given, argument):
 
 
 def read_pseudotime(
-    expression: pd.DataFrame | PathLike,
-    pseudotime: pd.DataFrame | pd.Series | PathLike,
+    expression: pd.DataFrame,
+    pseudotime: pd.DataFrame,
     n_bins: int = 25,
     *,
     scaled: bool = True,
@@ -183,14 +181,14 @@ def read_pseudotime(
 ) -> AnnData:
     """Average cells with a pseudotime in bins of equal size along each trajectory.
 
-    `expression` is a table of cells by genes, and `pseudotime` a table of cells by trajectories, or
-    paths of such CSV files. Pseudotimes are blank for cells that are not on a trajectory. Cells are
-    matched by name. Trajectories with fewer distinct times than `n_bins` get fewer bins. If
-    `scaled`, genes are divided by their largest absolute value and times rescaled to 0 to 9.
+    `expression` is a table of cells by genes, and `pseudotime` of cells by trajectories, NaN for
+    cells that are not on a trajectory. Cells are matched by name. Trajectories with fewer distinct
+    times than `n_bins` get fewer bins. If `scaled`, genes are divided by their largest absolute
+    value and times rescaled to 0 to 9.
     """
     check_number("n_bins", n_bins, int, 2)
-    expression = _read(expression, "expression")
-    pseudotime = _read(pseudotime, "pseudotime")
+    expression = expression.astype(float)
+    pseudotime = pseudotime.astype(float)
     missing = pseudotime.index.difference(expression.index)
     if len(missing):
         raise ValueError(f"expression: no row for these cells in pseudotime: {some(missing)}")
@@ -219,15 +217,6 @@ def read_pseudotime(
         values = [of_bins / largest for of_bins in values]
         times = [9 * (of_bins - start) / span for of_bins in times]
     return trajectories(values, times, expression.columns, **about)
-
-
-def _read(table, argument):
-    if not isinstance(table, pd.DataFrame | pd.Series):
-        table = pd.read_csv(table, index_col=0)
-    try:
-        return pd.DataFrame(table).astype(float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}: expected a table of numbers; {error}") from error
 
 
 def as_trajectories(data):

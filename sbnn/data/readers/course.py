@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
 TIME = "time"  # usual name of the column
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
+_GENE = re.compile("genes?([_ ](names?|symbols?|ids?))?|symbols?", re.I)
 # columns of numbers that are no genes
 _NO_GENE = re.compile(
     "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
@@ -43,7 +42,7 @@ _NO_GENE = re.compile(
 )
 # columns of lists of edges, in BEELINE and in databases
 _OF_EDGES = {"gene1": "regulator", "gene2": "target", "type": "sign"}
-_OF_EDGES |= {"source": "regulator", "tf": "regulator"}
+_OF_EDGES |= {"source": "regulator", "tf": "regulator", "weight": "sign", "mor": "sign"}
 # words for signs
 _SIGNS = {r"\+|activat.*|stimulat.*|induc.*|up.*|positive": "1"}
 _SIGNS |= {"-|repress.*|inhibit.*|down.*|negative": "-1"}
@@ -69,7 +68,7 @@ def read_course(
       are one sample;
     - a table with genes in rows and times in the column names, such as t0, t2h, or 2h_rep1;
     - a table of cells, and `times` with a row per cell and either the columns ``sample`` and
-      ``time`` or a pseudotime for each trajectory; or a folder with both, as in BEELINE;
+      ``time`` or a pseudotime for each trajectory;
     - an ``.h5ad`` file with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a
       pseudotime that `time_key` names. A saved course is returned unchanged.
 
@@ -111,7 +110,6 @@ def read_course(
     choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
     choices |= {"genes_in_rows": genes_in_rows, "counts": counts}
     reading = Reading("course", how, choices)
-    expression, times = _in_folder(expression, times)
     data = opened_container(reading, expression)
     if data is not None and "sbnn" in data.uns and {"sample", TIME} <= {*data.obs}:
         as_trajectories(data)
@@ -133,14 +131,6 @@ def read_course(
     course.uns["sbnn"]["notes"] = [*reading.notes, size]
     reading.describe("expression", used=f"{len(logs)} rows, {course.n_vars} genes")
     return reading.attach(course)
-
-
-def _in_folder(expression, times):
-    if isinstance(expression, str | os.PathLike) and times is None:
-        folder = Path(expression)
-        if (folder / "ExpressionData.csv").is_file():
-            return folder / "ExpressionData.csv", folder / "PseudoTime.csv"
-    return expression, times
 
 
 def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
@@ -237,6 +227,11 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
             reading.choose("genes_in_rows", turned)
             reading.describe("expression", **{"cells in": f"{axis}s"})
             return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+    for name in table:
+        if _GENE.fullmatch(name) and table[name].duplicated().any():
+            text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
+            reading.problem(f"expression: {text}")
+            raise reading.error()
     reading.notes.append("format: one table with a row per sample and time")
     return table, table
 
@@ -306,16 +301,14 @@ def _times(reading, table, what) -> pd.DataFrame:
 
 
 def _likely_sample(table, times) -> str | None:
-    ranks = {}
+    likely = {}  # column -> whether its name is usual
     for name in table:
         is_named = _LIKE_SAMPLES.search(str(name)) is not None
-        if not is_named and is_numeric_dtype(table[name]):
-            continue
-        of_sample = times.groupby(table[name], observed=True)
-        if of_sample.nunique().min() > 1:
-            repeats = (of_sample.size() > of_sample.nunique()).any()
-            ranks[name] = not is_named, repeats
-    return min(ranks, key=ranks.get, default=None)
+        if is_named or not is_numeric_dtype(table[name]):
+            n_times = times.groupby(table[name], observed=True).nunique()
+            if n_times.min() > 1:
+                likely[name] = is_named
+    return max(likely, key=likely.get, default=None)
 
 
 def _averaged(reading, at, logs) -> pd.DataFrame:
@@ -350,9 +343,9 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
     """Read known regulation as signs, [regulator, target].
 
     A table of regulators x targets, with entries of one size such as 1, -1 and 0; or a list of
-    edges with the columns ``regulator`` (or ``source``, ``TF``), ``target`` and, optionally,
-    ``sign`` (1, -1 or 0, + or -, or a word such as activates), or with ``Gene1``, ``Gene2`` and
-    ``Type``, as in BEELINE, in any letter case. Without `path`, there are no edges. Unknown signs
+    edges with the columns ``regulator`` (or ``source``, ``TF``, ``Gene1``), ``target`` (or
+    ``Gene2``) and, optionally, ``sign`` (or ``weight``, ``mor``, ``Type``), in any letter case: 1,
+    -1 or 0, + or -, or a word such as activates. Without `path`, there are no edges. Unknown signs
     are errors, and edges of other genes are left out with a warning.
     """
     genes = pd.Index(genes)
@@ -384,19 +377,16 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
 
 def _table_of_edges(edges):
     """Signs, regulators by targets, from a list of edges; of contrary signs, the usual one."""
-    edges = edges.rename(columns=_OF_EDGES)
+    edges = edges.rename(columns={a: b for a, b in _OF_EDGES.items() if b not in edges})
     for name in ("regulator", "target"):
         if name not in edges:  # the first column, which `read_table` takes for names
             edges[name] = edges.index
-    signs = {name: _signs(edges[name]) for name in edges.columns.drop(["regulator", "target"])}
     if "sign" not in edges:
-        # signs in a column of another name
-        having = [name for name, found in signs.items() if found.notna().all() and -1 in set(found)]
-        edges["sign"] = edges[having[0]] if having else 1
-        if signs and not having:
-            warn(
-                f"prior: no column of signs among {some(signs)}; all edges are taken as activation"
-            )
+        others = edges.columns.drop(["regulator", "target"])
+        edges["sign"] = 1
+        if len(others):
+            text = f"no column of signs among {some(others)}; all edges are taken as activation"
+            warn(f"prior: {text}")
     numbers = _signs(edges["sign"])
     wrong = edges[numbers.isna()]
     if len(wrong):

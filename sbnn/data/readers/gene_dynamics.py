@@ -185,7 +185,7 @@ def _averaged(data, cells_per_bin):
     for _, rows in data.obs.groupby("sample", sort=False):
         n_bins = max(len(rows) // cells_per_bin, 2)
         cells = data[rows.index].to_df()
-        part = read_pseudotime(cells, rows["time"], n_bins, scaled=False)
+        part = read_pseudotime(cells, rows[["time"]], n_bins, scaled=False)
         values.append(part.X)
         times.append(part.obs["time"])
     return trajectories(values, times, data.var_names)
@@ -211,7 +211,7 @@ def _beeline_repeat(paths, model, repeat, dropout, n_bins):
         folder += "_50"
     files = {path.name: path for path in paths if path.parent.name == folder}
     cells = pd.read_csv(files["ExpressionData.csv"], index_col=0).T
-    data = read_pseudotime(cells, files["PseudoTime.csv"], n_bins)
+    data = read_pseudotime(cells, pd.read_csv(files["PseudoTime.csv"], index_col=0), n_bins)
     edges = pd.read_csv(files["refNetwork.csv"])
     signs = np.where(edges["Type"] == "+", 1, -1)
     return data, _network(cells.columns, cells.columns, edges["Gene1"], edges["Gene2"], signs)

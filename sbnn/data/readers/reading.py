@@ -124,7 +124,7 @@ class Reading:
 
     A problem is noted with the option that solves it, and reading goes on as if this had been
     given, so that one try shows all problems. `kind` is "paired", "types", "screen" or "course",
-    `how` the options of `TableOptions`, and `choices` all others, None if not given.
+    `how` the options of `TableOptions`, and `choices` all others, None or "error" if not given.
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
@@ -138,7 +138,8 @@ class Reading:
         given = {name: getattr(self.how, name) for name in how if how[name] is not None}
         if isinstance(self.how.cell_names, pd.DataFrame):
             del given["cell_names"]
-        self.choices = {name: value for name, value in choices.items() if value is not None} | given
+        asked = {name: value for name, value in choices.items() if value not in (None, "error")}
+        self.choices = asked | given
         self.problems: list[tuple[str, dict]] = []
         self.facts: dict[str, dict] = {}
         self.dropped: dict[str, list[str]] = {}

@@ -254,17 +254,17 @@ def _label_column(reading, table, key):
         found = f"no column {key!r} among"
     text = f"guides: {found}: {some(table, 12)}"
     control = reading.choices.get("control")
-    labels = {column: set(texts(table[column])) for column in table.columns[of_text]}
-    likely = [column for column in labels if has_control(labels[column], control)]
-    if max((len(labels[column]) for column in likely), default=0) <= 2:
-        # rather than columns with only "control" and "perturbed"
-        likely += [column for column in labels if likely_control(labels[column])]
-    if not likely:
+    sizes = {}  # column that may have labels of guides -> number of labels
+    for column in table.columns[of_text]:
+        labels = set(texts(table[column]))
+        control_is_likely = has_control(labels, control) or likely_control(labels)
+        # not "control" and "perturbed", nor names of cells
+        if control_is_likely and 2 < len(labels) < len(table):
+            sizes[column] = len(labels)
+    if not sizes:
         reading.problem(f"{text}; name it by guide_key=...")
         raise reading.error()
-    # labels of guides rather than of their targets or of cells
-    sizes = {column: len(labels[column]) for column in likely}
-    finest = max(likely, key=lambda column: (2 * sizes[column] <= len(table), sizes[column]))
+    finest = max(sizes, key=sizes.get)  # guides rather than their targets
     reading.problem(text, guide_key=finest)
     return table[finest]
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         "family_key": [str, None],
         "missing": [StrOptions({"error", "cells", "outputs", "fewest"})],
         "duplicates": [StrOptions({"error", "sum", "first"})],
-        "spike_ins": [StrOptions({"leave out", "keep"})],
     },
     prefer_skip_nested_validation=True,
 )
@@ -48,7 +47,6 @@ def read_tables(
     genes_in_rows: bool | None = None,
     missing: str = "error",
     duplicates: str = "error",
-    spike_ins: str = "leave out",
     family_key: str | None = None,
     type_key: str | None = None,
     colors: Mapping[str, str] | None = None,
@@ -59,8 +57,9 @@ def read_tables(
     """Read the user's tables, match their cells by name and check them.
 
     Each table has its column names in one row and its row names in one column. Cells are kept in
-    the order of `expression`. Rows and columns without name and numbers, such as units, are left
-    out; outputs of the same name are numbered. All problems are reported at once, with the options
+    the order of `expression`. Rows and columns without name and numbers, such as units, spike-ins
+    (such as ERCC-00002) and counters of unassigned reads (such as ``__no_feature``) are left out;
+    outputs of the same name are numbered. All problems are reported at once, with the options
     that solve them.
 
     Parameters
@@ -88,9 +87,6 @@ def read_tables(
     duplicates : {"error", "sum", "first"}
         If genes have the same name: raise an error, add up their values (unless these are
         logarithms), or take the first.
-    spike_ins : {"leave out", "keep"}
-        What to do with spike-ins (such as ERCC-00002) and counters of unassigned reads (such as
-        ``__no_feature``).
     family_key, type_key : str, optional
         Columns of the coarse and the fine label, by default ``"family"`` and ``"type"``.
     colors : mapping of str to str, optional
@@ -128,11 +124,9 @@ def read_tables(
         "genes_in_rows": genes_in_rows,
         "family_key": family_key,
         "type_key": type_key,
+        "missing": missing,
+        "duplicates": duplicates,
     }
-    asked = {"missing": missing, "duplicates": duplicates}
-    choices |= {option: value for option, value in asked.items() if value != "error"}
-    if spike_ins != "leave out":
-        choices["spike_ins"] = spike_ins
     reading = Reading("paired", how, choices)
     given = {"expression": expression, "outputs": outputs, "labels": labels}
     data = opened_container(reading, expression)
@@ -154,8 +148,7 @@ def read_tables(
     Y = reading.numbers(Y, "outputs", "outputs")
     X, Y = _without_gaps(reading, X, Y)
     X = reading.numbers(X, "expression", "genes")
-    if spike_ins == "leave out":
-        X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
+    X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
     X = _without_missing_genes(reading, X)
     kind = kind_of_values(reading, X.to_numpy())
     if kind is True:
