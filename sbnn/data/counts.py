@@ -48,9 +48,9 @@ def normalize_library_size(
     target : float, optional
         By default the median total of the given cells.
     totals : ndarray of shape (n_cells,), optional
-        Totals over all genes, if `counts` holds only some of them; by default, the row sums.
+        Totals over all genes, if `counts` holds only some of them.
     cells : array-like of shape (n_cells,), optional
-        Names for error messages; by default, the index of a DataFrame.
+        Names for error messages.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
     Returns
     -------
     ndarray or sparse matrix of float32
-        Array of the same shape as `x`, sparse for sparse input.
+        Of the same shape, sparse for sparse input.
 
     Examples
     --------

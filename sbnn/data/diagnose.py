@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 # distance of an extreme outlier from the mean of the other cells, in their SDs
 FAR_OUT = 1e6
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
-# a mark that occurs once differs from the others by more than this multiple of their range
-ALONE = 3
+ALONE = 3  # a single mark is farther from the others than this multiple of their range
 FEWEST_NUMBERED = 8  # to recognise IDs
 LEAST_ALIKE = 0.5  # plausible correlation between X and the normalised counts
 ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-# Share of the genes beyond the range of the training cells in a reported cell. With few training
-# cells, a tenth of the genes of a new cell is usually beyond it.
+# Share of the genes beyond the range of the training cells in a reported cell; with few training
+# cells, a tenth is usual.
 MANY = 0.5
-# For a comparison with the training cells. If the model does not store the range of a gene, it is
-# taken as the mean plus or minus this number of SDs.
+# for a comparison with the training cells; SDs around the mean replace a range that is not stored
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 
 
@@ -47,11 +45,10 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each suspicion, which says what to do: counts instead of log values and the
-        reverse, counts that do not belong to X, marks of missing values such as -999, extreme
-        outliers, columns with a single value, dates instead of gene names, and outputs that number
-        the cells. With a `model`: missing genes,
-        cells beyond the range of the training cells, cells without expression, and expression on
+        One sentence for each suspicion: counts instead of log values, counts that do not belong to
+        X, marks of missing values such as -999, extreme outliers, columns with a single value,
+        dates instead of gene names, and outputs that number the cells. With a `model`: missing
+        genes, cells beyond the range of the training cells or without expression, and expression on
         another scale.
 
     Raises

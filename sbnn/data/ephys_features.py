@@ -61,8 +61,8 @@ def unlikely_units(table, units):
 def to_shared_features(data):
     """Express cells of either species in the 27 shared features of the human release.
 
-    The name gets the suffix ``_shared``. Missing columns raise an error, as do values that seem to
-    be in another unit, which would look like a difference between species.
+    Missing columns raise an error, as do values that seem to be in another unit, which would look
+    like a difference between species.
     """
     cells = as_typed(data)
     shared = shared_feature_table()

@@ -45,18 +45,16 @@ def read_ephys_table(
     Parameters
     ----------
     features : path-like, (path-like, sheet), DataFrame or AnnData
-        Cells x features, or features x cells, with cell names in the first column (or the index of
-        a DataFrame). Columns of types, donors and conditions are the labels unless `labels` is
-        given. Columns without a number are left out.
+        Cells x features, or features x cells. Columns of types, donors and conditions are the
+        labels unless `labels` is given. Columns without a number are left out.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
         Cells x labels, with types and, if known, donors and conditions. A Series holds the types.
     families, units : optional
-        See `typed_cells`. By default, features with a published name get their family and unit in
-        the release, and all others are in the family ``"other"``.
+        See `typed_cells`. By default, features with a published name get its family and unit; all
+        others are in the family ``"other"``.
     type_key, donor_key, condition_key : str
         Columns of types, donors and conditions.
     name, source : str, optional
-        By default, `source` lists the names of the files.
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
@@ -64,13 +62,12 @@ def read_ephys_table(
     -------
     AnnData
         As returned by `typed_cells`, for cells with a type and at least one value, and features
-        that vary. ``uns["sbnn"]["read"]["table"]`` says how the tables were understood.
+        that vary.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as few common cells, no column of types, or text among
-        the numbers.
+        A ValueError with all problems.
 
     Warns
     -----

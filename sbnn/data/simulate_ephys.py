@@ -35,8 +35,7 @@ _BIOLOGY = 20110417
 
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
-# Share of cells that lack a protocol, and so all features of its families; single values are
-# missing in addition.
+# share of cells that lack a protocol, and so all features of its families
 _LOST_PROTOCOLS = pd.read_csv(_TABLES / "simulated_protocols.csv", index_col="protocol")
 _PROTOCOL_OF = {
     "AP ramp": "ramp",
@@ -54,10 +53,9 @@ _FORMAT = 1  # raise it when a change alters the data
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate typed cells with families of features, donors, unequal types and missing values.
 
-    Types have different positions on four axes, and cells scatter around their types and donors.
-    Each feature is a mixture of these axes, a component common to its family, and noise. There are
-    43 features in 11 families (human) or 31 in 7 families (mouse). Human cells in culture are
-    shifted, and culture is more frequent in some types.
+    Cells scatter on four axes around their types and donors. Each feature is a mixture of these
+    axes, a component common to its family, and noise. There are 43 features in 11 families (human)
+    or 31 in 7 (mouse). Human cells in culture, more frequent in some types, are shifted.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)

@@ -64,8 +64,8 @@ def read_course(
 
     Four formats:
 
-    - a long table with the columns ``sample``, ``time`` and one per gene; without samples, all rows
-      are one sample;
+    - a table with the columns ``sample``, ``time`` and one per gene; without samples, all rows are
+      one sample;
     - a table with genes in rows and times in the column names, such as t0, t2h, or 2h_rep1;
     - a table of cells, and `times` with a row per cell and either the columns ``sample`` and
       ``time`` or a pseudotime for each trajectory;
@@ -73,9 +73,9 @@ def read_course(
       pseudotime that `time_key` names. A saved course is returned unchanged.
 
     Times may have a unit, as in "2 h" or "day 3". Rows of one sample at one time are averaged, and
-    so are cells in bins of pseudotime (see `read_pseudotime`). Missing values are left out with
-    their gene or their row, whichever leaves out less. log2(1 + x) is taken of normalised values
-    and of counts, which are scaled to the same total before.
+    so are cells in bins of pseudotime. Missing values are left out with their gene or their row,
+    whichever leaves out less. log2(1 + x) is taken of normalised values and of counts, which are
+    scaled to the same total before.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ def read_course(
     sample_key, time_key : str
         Columns of samples and times; letter case is ignored.
     genes_in_rows : bool, optional
-        Whether the columns of `expression` are cells; detected by default.
+        Detected by default.
     counts : bool or "normalised", optional
-        Whether `expression` holds raw counts; see `read_tables`.
+        See `read_tables`.
     n_bins : int
-        See `read_pseudotime`.
+        Bins of each trajectory.
     name : str
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
@@ -96,13 +96,12 @@ def read_course(
     Returns
     -------
     AnnData
-        As returned by `trajectories`. ``uns["sbnn"]["notes"]`` says how the tables were understood,
-        and ``uns["sbnn"]["dropped"]`` what was left out.
+        As returned by `trajectories`, with ``"notes"`` and ``"dropped"`` in ``uns["sbnn"]``.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as missing columns or few common cells.
+        A ValueError with all problems.
     """
     check_number("n_bins", n_bins, int, 2)
     keys = {"sample_key": sample_key, "time_key": time_key}
@@ -208,10 +207,7 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values, and samples and times from the names of columns or rows.
-
-    Both are the table itself if it has a column of times, or its names hold no times.
-    """
+    """Values, and samples and times from names; both are the table if it has a column of times."""
     given = reading.choices.get("genes_in_rows")
     in_rows = [True, False] if given is None else [given]
     if _column(table, keys["time_key"]) is not None:

@@ -81,7 +81,7 @@ def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Matc
 def find_cells(
     reading: Reading, first: Table, second: Table, firsts, seconds, few_are_allowed=False
 ) -> Match:
-    """Find the cells of two tables by the given options; ask if other options find far more.
+    """Find the cells of two tables; ask if other options find far more.
 
     Unless `few_are_allowed`, half of the cells of the smaller table must be found.
     """
@@ -154,10 +154,7 @@ def axis_names(table, axis: int) -> pd.Index:
 
 
 def taken(table, axis: int, cells: np.ndarray):
-    """Select cells, and turn the table if they are in its columns.
-
-    They are selected first, as text in another column would make all values text.
-    """
+    """Select cells before turning a table, as text in another column would make all text."""
     if isinstance(table, AnnDataLike):
         return table[:, cells].T if axis else table[cells]
     selected = table.take(cells, axis=axis)

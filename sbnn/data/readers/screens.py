@@ -58,31 +58,29 @@ def read_screen(
     Parameters
     ----------
     expression : path-like, DataFrame or AnnData
-        Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket (the folder or the file), or a
-        table of cells x genes or genes x cells.
+        Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket, or a table of cells x genes or
+        genes x cells.
     guides : path-like, DataFrame or str, optional
         ``.h5ad`` or a table, with the guide or perturbation of each cell, or a column of counts for
-        each guide. If `expression` is an AnnData, also a column of its ``obs``, which is the
-        default.
+        each guide; by default, ``obs`` of an AnnData, or the column of it that is named.
     control : str
         Guide or target of unperturbed cells.
     name : str
     targets : path-like or DataFrame, optional
-        Target of each guide: a table with the columns ``guide`` and ``target``, or the feature
-        reference of Cell Ranger. By default, targets follow from the names of the guides (see
-        `sbnn.data.readers.guides.targets_of`).
+        Columns ``guide`` and ``target``, or the feature reference of Cell Ranger. By default,
+        targets follow from the names of the guides (see `sbnn.data.readers.guides.targets_of`).
     guide_key : str, optional
         Column of `guides` with the label of the cell.
     genes_in_rows : bool, optional
-        Whether the cells of `expression` are in its columns; detected by default.
+        Detected by default.
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.mechanism_shift.screen`. ``uns["sbnn"]["guides"]`` holds the target of
-        each guide, ``uns["sbnn"]["read"]["table"]`` what was understood.
+        As returned by `sbnn.mechanism_shift.screen`, with the target of each guide in
+        ``uns["sbnn"]["guides"]``.
 
     Raises
     ------

@@ -56,59 +56,50 @@ def read_tables(
 ) -> AnnData:
     """Read the user's tables, match their cells by name and check them.
 
-    Each table has its column names in one row and its row names in one column. Cells are kept in
-    the order of `expression`. Rows and columns without name and numbers, such as units, spike-ins
-    (such as ERCC-00002) and counters of unassigned reads (such as ``__no_feature``) are left out;
-    outputs of the same name are numbered. All problems are reported at once, with the options
-    that solve them.
+    Cells are kept in the order of `expression`. Rows and columns without name and numbers, such as
+    units, spike-ins (such as ERCC-00002) and counters of unassigned reads (such as
+    ``__no_feature``) are left out; outputs of the same name are numbered. All problems are reported
+    at once, with the options that solve them.
 
     Parameters
     ----------
     expression : path-like, (path-like, str), DataFrame, AnnData or MuData
-        Cells x genes, or genes x cells: a text file (CSV, TSV), Excel, ``.h5ad``, ``.h5mu``,
-        ``.h5`` of 10x Genomics or a folder with MatrixMarket; may be packed (``.gz``, ``.zip``). A
-        pair (path, sheet) selects a sheet.
+        Cells x genes, or genes x cells: text (CSV, TSV), Excel, ``.h5ad``, ``.h5mu``, ``.h5`` of
+        10x Genomics or a folder with MatrixMarket; may be packed (``.gz``, ``.zip``).
     outputs : path-like, (path-like, str) or DataFrame, optional
-        Cells x features, or features x cells. If `expression` is an AnnData or MuData, also a key
-        of ``obsm`` or a modality.
+        Cells x features, or features x cells; also a key of ``obsm`` or a modality.
     labels : path-like, (path-like, str) or DataFrame, optional
         Cells x labels; by default ``obs`` of an AnnData.
     counts : bool or "normalised", optional
         True for raw counts, of which `X` is log2(x + 1) after library-size normalisation;
-        ``"normalised"`` for values of which `X` is log2(x + 1); False for logarithms. By default,
-        whole numbers are counts, fractions are normalised (CPM, TPM) if some exceed 50, and others
-        are logarithms.
+        ``"normalised"`` for values (CPM, TPM) of which `X` is log2(x + 1); False for logarithms. By
+        default, whole numbers are counts, and fractions are normalised if some exceed 50.
     genes_in_rows : bool, optional
-        Whether genes are in the rows of `expression`; by default, the orientation that shares more
-        cell names with `outputs`.
+        By default, the orientation that shares more cell names with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        If values of outputs are missing: raise an error, or leave out their cells, their outputs,
-        or some of both such that few values are lost.
+        If values of outputs are missing: leave out their cells, their outputs, or some of both such
+        that few values are lost.
     duplicates : {"error", "sum", "first"}
-        If genes have the same name: raise an error, add up their values (unless these are
-        logarithms), or take the first.
+        If genes have the same name: add up their values (unless these are logarithms), or take the
+        first.
     family_key, type_key : str, optional
         Columns of the coarse and the fine label, by default ``"family"`` and ``"type"``.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
-        By default, `source` lists the names of the files.
     **how
-        Options of all readers, such as `sheet` and `header`; see
-        `sbnn.data.readers.reading.TableOptions`.
+        Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. ``uns["sbnn"]`` lists in ``"dropped"`` what was left out, in
-        ``"notes"`` what was detected, and in ``["read"]["table"]`` what was understood of each
-        table.
+        As returned by `sbnn.paired`. ``uns["sbnn"]`` has in ``"dropped"`` what was left out, in
+        ``"notes"`` what was detected, and in ``["read"]["table"]`` what was understood.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as repeated names, few common cells, text among numbers
-        or missing values. Rows and columns that are left out give warnings.
+        A ValueError with all problems. Rows and columns that are left out give warnings.
 
     Examples
     --------
