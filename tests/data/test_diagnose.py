@@ -64,7 +64,6 @@ def test_usual_cells_give_no_alarm(adata):
         (-9999, 1, 300, True),
         (999, 2, 300, True),
         (999, 2, 500, False),
-        (99.5, 2, 1, False),
         (99, 2, 0, False),
     ],
 )
