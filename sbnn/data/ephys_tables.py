@@ -105,13 +105,12 @@ def read_ephys_table(
         types = labels["type"].where(labels["type"].notna(), UNKNOWN).astype(str).str.strip()
         labels["type"] = types
         untyped = types.isin(["", UNKNOWN])
-        reading.leave_out("labels", "cells without a type", labels.index[untyped], len(labels))
+        reading.leave_out("labels", "cells without a type", labels.index, untyped)
         table = table[~untyped]
         labels = labels[~untyped]
     numbers = reading.numbers(table, "features", "features")  # (n_cells, n_features)
     empty = numbers.isna().all(axis=1)
-    left_out = numbers.index[empty]
-    reading.leave_out("features", "cells without a single value", left_out, len(numbers))
+    reading.leave_out("features", "cells without a single value", numbers.index, empty)
     numbers = numbers[~empty]
     labels = labels[~empty]
     constant = (numbers.nunique() < 2).to_numpy()
@@ -158,8 +157,7 @@ def _likely_types(reading, labels):
     likely = [column for column in likely if _OF_TYPES.search(str(column))]
     text = f"labels: no column of types; there are {some(labels, 12)}"
     if not likely:
-        reading.problem(f"{text}; give them with labels or type_key")
-        raise reading.error()
+        reading.stop(f"{text}; give them with labels or type_key")
     reading.problem(text, type_key=likely[0])
     return labels[likely[0]]
 

@@ -165,7 +165,7 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
         if binned:
             at = at.pivot(columns="sample", values=TIME)
     timed = at.notna().any(axis=1) if binned else at[TIME].notna()
-    reading.leave_out(what, "cells without a time", at.index[~timed], len(at))
+    reading.leave_out(what, "cells without a time", at.index, ~timed)
     at = at[timed]
     names = at.index
     if binned:
@@ -189,7 +189,7 @@ def _complete_genes(reading, values, names) -> pd.DataFrame:
     gaps = values.isna().to_numpy()
     ways = [kept(gaps, "cells"), kept(gaps, "outputs")]
     rows, genes = max(ways, key=lambda way: way[0].sum() * way[1].sum())
-    reading.leave_out("expression", "rows with missing values", names[~rows], len(values))
+    reading.leave_out("expression", "rows with missing values", names, ~rows)
     return reading.without(values[rows], ~genes, "expression", "genes with missing values")
 
 
@@ -226,8 +226,7 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
     for name in table:
         if _GENE.fullmatch(name) and table[name].duplicated().any():
             text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
-            reading.problem(f"expression: {text}")
-            raise reading.error()
+            reading.stop(f"expression: {text}")
     reading.notes.append("format: one table with a row per sample and time")
     return table, table
 
@@ -258,8 +257,7 @@ def _required_time(reading, table, keys, what) -> str:
     likely = [name for name in table.columns if _LIKE_TIMES.search(str(name))]
     if not likely:
         other = "give the sample and the time of each row or column in a table `times`"
-        reading.problem(f"{text}; name it by time_key=..., or {other}")
-        raise reading.error()
+        reading.stop(f"{text}; name it by time_key=..., or {other}")
     reading.problem(text, time_key=likely[0])
     return likely[0]
 
@@ -291,8 +289,7 @@ def _times(reading, table, what) -> pd.DataFrame:
         return pd.DataFrame({TIME: times}, present.index).reindex(table.index)
     if wrong.all():
         expected = "expected numbers, or numbers with a unit such as 2 h"
-        reading.problem(f"{what}: {expected} in column {name}, got {table[name].iloc[0]}")
-        raise reading.error()
+        reading.stop(f"{what}: {expected} in column {name}, got {table[name].iloc[0]}")
     return reading.numbers(table, what, "columns of times").set_axis([TIME], axis=1)
 
 
@@ -316,8 +313,7 @@ def _averaged(reading, at, logs) -> pd.DataFrame:
         text = f"rows of one sample at one time are averaged: {len(at)} rows to {len(table)}"
         reading.notes.append(text)
     single = table.groupby("sample")[TIME].transform("size") == 1
-    names = table["sample"][single]
-    reading.leave_out("expression", "samples with only one time", names, len(table))
+    reading.leave_out("expression", "samples with only one time", table["sample"], single)
     return table[~single]
 
 

@@ -109,8 +109,7 @@ def find_cells(
     else:
         few = f"; at least {FEWEST_SHARED} are needed" if usual.n_shared else ""
         advice = "if the tables have different names for a cell, pair them with cell_names=FILE"
-        reading.problem(f"{text}{few}; {advice}")
-        raise reading.error()
+        reading.stop(f"{text}{few}; {advice}")
     return usual
 
 
@@ -165,7 +164,7 @@ def _shared(reading, table, way, names, keys, others, why) -> np.ndarray:
     shared = keys.isin(others)
     require_single(reading, table, names, keys, shared)
     describe_file(reading, table, way, f"{shared.sum()} cells")
-    reading.leave_out(table.what, why, names[~shared], len(names))
+    reading.leave_out(table.what, why, names, ~shared)
     return shared
 
 
@@ -173,8 +172,7 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
     """Reject names of `shared` cells whose keys repeat."""
     twice = names[keys.duplicated() & shared]
     if len(twice):
-        reading.problem(f"{table}: cells appear more than once: {some(twice)}")
-        raise reading.error()
+        reading.stop(f"{table}: cells appear more than once: {some(twice)}")
 
 
 def joined(reading: Reading, first: Table, second: Table) -> tuple:
@@ -249,8 +247,7 @@ def _in_order(reading, table, cells=None):
     names = axis_names(rows, 0)
     cells = names if cells is None else cells
     if len(names) != len(cells):
-        reading.problem(f"by_row: {table} has {len(names)} rows for {len(cells)} cells")
-        raise reading.error()
+        reading.stop(f"by_row: {table} has {len(names)} rows for {len(cells)} cells")
     describe_file(reading, table, Way(0, None, cells), f"{len(cells)} cells")
     return reading.edited(_with_cells(rows, cells), table.what)
 

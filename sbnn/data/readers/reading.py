@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pandas as pd
 
@@ -213,6 +213,11 @@ class Reading:
         for name, value in solved_by.items():
             self.choose(name, value)
 
+    def stop(self, text: str, **solved_by) -> NoReturn:
+        """Raise all problems, of which this is the last."""
+        self.problem(text, **solved_by)
+        raise self.error()
+
     def choose(self, name: str, value) -> None:
         """Store a choice; a mapping or a list adds to earlier ones."""
         before = self.choices.get(name)
@@ -309,17 +314,17 @@ class Reading:
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
         """Leave out columns, given by a mask."""
-        self.leave_out(what, why, table.columns[unwanted], table.shape[1])
+        self.leave_out(what, why, table.columns, unwanted)
         return table.loc[:, ~unwanted]
 
-    def leave_out(self, what: str, why: str, names, total: int) -> None:
-        """Note what is left out; all is a problem."""
-        if len(names) == total:
-            self.problem(f"{what}: all {total} are left out ({why}): {some(names)}")
-            raise self.error()
-        if len(names):
-            self.dropped[why] = [*self.dropped.get(why, []), *names]
-            text = f"{what}: {len(names)} of {total} left out ({why}): {some(names)}"
+    def leave_out(self, what: str, why: str, names, unwanted) -> None:
+        """Note which names, given by a mask, are left out; all is a problem."""
+        lost = names[unwanted]
+        if len(lost) == len(names):
+            self.stop(f"{what}: all {len(names)} are left out ({why}): {some(lost)}")
+        if len(lost):
+            self.dropped[why] = [*self.dropped.get(why, []), *lost]
+            text = f"{what}: {len(lost)} of {len(names)} left out ({why}): {some(lost)}"
             self.left_out.append(text)
 
     def describe(self, table: str, **facts) -> None:

@@ -109,11 +109,10 @@ def read_screen(
     reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
     reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
     for why in reasons:
-        reading.leave_out("guides", why, counts.obs_names[reason == why], counts.n_obs)
+        reading.leave_out("guides", why, counts.obs_names, reason == why)
     kept = reason == ""
     if not kept.any():
-        reading.problem(f"guides: no cell is left; all are {' or '.join(reasons)}")
-        raise reading.error()
+        reading.stop(f"guides: no cell is left; all are {' or '.join(reasons)}")
     guide = guide[kept]
     if library is None:
         library = np.unique(guide)
@@ -260,8 +259,7 @@ def _label_column(reading, table, key):
         if control_is_likely and 2 < len(labels) < len(table):
             sizes[column] = len(labels)
     if not sizes:
-        reading.problem(f"{text}; name it by guide_key=...")
-        raise reading.error()
+        reading.stop(f"{text}; name it by guide_key=...")
     finest = max(sizes, key=sizes.get)  # guides rather than their targets
     reading.problem(text, guide_key=finest)
     return table[finest]
@@ -315,8 +313,7 @@ def _given_targets(reading, table, guides):
     named = [name for name in _TARGETS if name in others]
     if not named and len(others) != 1:
         text = f"targets: no column 'target' in {table}; it has {some(body, 12)}"
-        reading.problem(f"{text}; rename it or leave out the others")
-        raise reading.error()
+        reading.stop(f"{text}; rename it or leave out the others")
     of_targets = named[0] if named else others[0]
     about = f"guides in column {of_guides!r}, targets in column {of_targets!r}"
     reading.describe("targets", file=table.file, used=about)

@@ -147,7 +147,7 @@ def read_tables(
     X = _unique_genes(reading, X, is_log=kind is False)
     if kind is not False:
         seen = X.to_numpy().any(axis=1)
-        reading.leave_out("expression", "cells without counts", X.index[~seen], len(X))
+        reading.leave_out("expression", "cells without counts", X.index, ~seen)
         X = X[seen]
         Y = Y[seen]
     X = _varying(reading, X, "expression", "genes")
@@ -215,7 +215,7 @@ def _without_gaps(reading, X, Y):
         text = f"outputs: missing values in columns {where} ({gaps.sum()} in all)"
         reading.problem(text, f"to keep {left}", missing=missing)
     cells, columns = kept(gaps, missing)
-    reading.leave_out("outputs", "cells with missing outputs", Y.index[~cells], len(Y))
+    reading.leave_out("outputs", "cells with missing outputs", Y.index, ~cells)
     Y = reading.without(Y[cells], ~columns, "outputs", "outputs with missing values")
     return X[cells], Y
 
@@ -236,13 +236,11 @@ def kind_of_values(reading, values: np.ndarray):
     if counts is True and not are_counts(values).all():
         if kind != "normalised":
             text = f"expression: expected counts, whole numbers from 0 on, got {span}"
-            reading.problem(text, counts=False)
-            raise reading.error()
+            reading.stop(text, counts=False)
         warn(f"expression: fractions of counts are rounded ({span})")
     if counts is False and kind == "counts" and values.max() > BEYOND_LOG:
         text = f"expression: expected log values, got {span}, which are raw counts"
-        reading.problem(text, counts=True)
-        raise reading.error()
+        reading.stop(text, counts=True)
     if counts is None:
         counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
         if doubt:
