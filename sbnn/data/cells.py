@@ -27,8 +27,7 @@ class Cells:
     """Expression of shape (n_cells, n_genes), dense or sparse; `adata` has other tables."""
 
     block_size = None  # cells; by default, a block has `VALUES_AT_ONCE` values
-    # total counts over all genes, if the values are counts of some genes
-    totals = None
+    totals = None  # counts of each cell over all genes
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Convert user input to clean arrays, or raise an error that names the mistake."""
+"""Convert user input to clean arrays, or name the mistake."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,8 +32,7 @@ MOST = 1e9  # of a setting
 class CheckedSettings:
     """Settings whose fields have the type of their default, and bounds."""
 
-    # smallest values; by default 1 for whole numbers and 0 for other numbers
-    _LEAST = {}
+    _LEAST = {}  # by default 1 for whole numbers and 0 for others
     _MOST = {}  # largest values; by default 1e9
     _LENGTHS = {}  # smallest and largest length of a tuple
 
@@ -125,7 +124,7 @@ def check_labels(
     for column in as_text:
         if column not in labels:
             labels[column] = UNKNOWN
-        # whole numbers stay whole (7, not 7.0) beside missing values
+        # 7 stays 7, not 7.0, beside missing values
         text = labels[column].convert_dtypes(convert_string=False).astype(object)
         labels[column] = text.where(text.notna(), UNKNOWN).astype(str).replace("", UNKNOWN)
     return labels

@@ -1,4 +1,4 @@
-"""The named data sets, their files and how to load them; slow imports wait until then."""
+"""The named data sets, their files and how to load them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EPHYS_TYPES = "ephys_types"
 MECHANISM_SHIFT = "mechanism_shift"
 DYNAMICS = "dynamics"
 STUDIES = (SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS)
-#: Study -> its default data set, and the simulated one if that is unavailable.
+#: Study -> its default data set, and a simulated one.
 _DEFAULTS = {
     SBNN: ("scala", "simulated"),
     EPHYS_TYPES: ("lee_human", "simulated_ephys"),
@@ -184,7 +184,7 @@ def summary(data) -> str:
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set, or those that replace missing ones."""
+    """Find or download the files of a data set, or their replacements."""
     dataset = DATASETS[name]
     files = list(dataset.files)
     for file, other in dataset.instead.items():

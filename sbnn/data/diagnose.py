@@ -1,4 +1,4 @@
-"""Sentences about values that are valid, but probably a mistake of the user."""
+"""Sentences about probable mistakes of the user."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
     from sbnn.typehints import PairedData
 
 
-# distance of an extreme outlier from the mean of the other cells, in their SDs
-FAR_OUT = 1e6
+FAR_OUT = 1e6  # SDs of the other cells
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
 ALONE = 3  # a single mark is farther from the others than this multiple of their range
 FEWEST_NUMBERED = 8  # to recognise IDs
-LEAST_ALIKE = 0.5  # plausible correlation between X and the normalised counts
-ROUNDING = 1e-3  # tolerance beyond the range of the training cells
+LEAST_ALIKE = 0.5  # correlation of X and normalised counts
+ROUNDING = 1e-3
 # Share of the genes beyond the range of the training cells in a reported cell; with few training
 # cells, a tenth is usual.
 MANY = 0.5
-# for a comparison with the training cells; SDs around the mean replace a range that is not stored
+# for a comparison; SDs around the mean replace a range that is not stored
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 
 
@@ -109,7 +108,7 @@ def marks(values, argument, columns):
 
 
 def outliers(values, argument, cells, columns):
-    """Values, such as typing errors, beside which the rest of their column is constant."""
+    """Values, such as typing errors, beside which their column is constant."""
     for j in range(values.shape[1]):
         column = values[:, j].astype(np.float64)
         i = np.abs(column - column.mean()).argmax()
@@ -129,7 +128,7 @@ def numbered_cells(Y, outputs):
 
 
 def unlike_training(model, X, genes, cells):
-    """Cells unlike the training cells of a model, in the genes that it uses."""
+    """Cells unlike the training cells of a model, in its genes."""
     names = getattr(model, "feature_names_in_", genes)
     if len(names) != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, got {len(names)}")

@@ -131,10 +131,7 @@ def read_ephys_table(
 
 
 def read_features(features: TableLike, names, **how: object) -> tuple[pd.DataFrame, pd.Index]:
-    """Read those of the features `names` that a table has, and the names of all its columns.
-
-    See `read_ephys_table` for the other arguments.
-    """
+    """Read those of the features `names` that a table has, and all names of columns."""
     reading = Reading("types", how, {})
     table = alone(reading, reading.open({"features": features})["features"], names)
     reading.require_known_columns()

@@ -244,7 +244,7 @@ class GeneNetwork:
         times = np.asarray(times, dtype=np.float64)
         n_genes = len(self.gene_names)
         paths = []
-        # one by one, since the solver needs different steps for each
+        # one by one, as each needs steps of its own
         for state in start:
             if kind == "lag":
                 state = np.tile(state, 2)
@@ -410,7 +410,7 @@ class _Rules:
         return nodes[self.tops]
 
     def added(self, values, kind):
-        """Evaluate a law that sums effects of regulators, at values of shape (genes,)."""
+        """Targets by a law that sums effects, at values of shape (genes,)."""
         x = np.maximum(values[self.regulator], 0)
         powers = x**self.exponent
         if kind == "sigmoid":

@@ -69,7 +69,7 @@ def as_cells(X, min_cells=1, layer=None):
 
 
 def two_tables(X, Y):
-    """Expression, and outputs, a table or its name; X may be a pair."""
+    """Expression and outputs; X may be a pair."""
     X, Y, _ = with_outputs(X, Y)
     check_unmasked(Y, "Y")
     check_in_order(X, Y, "Y")

@@ -121,7 +121,7 @@ def _with_modality(adata, second, name):
             dropped[f"cells only in {modality}"] = list(alone)
             warn(f"{len(alone)} cells only in modality {modality!r} are left out: {some(alone)}")
     if len(names) < adata.n_obs:
-        adata = adata[names]  # a view, which does not load data from disk
+        adata = adata[names]  # without loading a file
     return adata, second[names].to_memory().to_df(), dropped
 
 

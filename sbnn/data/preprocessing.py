@@ -34,7 +34,7 @@ __all__ = [
     "select_genes",
 ]
 
-# slope of the selection curve per log2 unit, and its offset in near-zero frequency
+# of the selection curve: per log2 unit, and in near-zero frequency
 SLOPE, OFFSET = 1.5, 0.02
 
 # of positions on the curve that are ties

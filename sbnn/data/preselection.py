@@ -14,7 +14,7 @@ from sbnn.data.preprocessing import positions_of_curve
 
 # raise it when a change selects other genes
 VERSION = 1
-READS = 30  # counts up to this value are near zero in full-length reads
+READS = 30  # near zero in full-length reads
 # least median nonzero count of reads; 52 and 304 in two data sets, 1 for UMIs
 USUAL_READS = 10
 # cells in which a gene must be detected, at most a tenth of all
@@ -65,7 +65,7 @@ class Preselection(CheckedSettings):
 
 
 def settings_of(preselect):
-    """Entry of a record for a number of genes, a dict of settings or None."""
+    """Entry of a record."""
     if preselect is None:
         return {}
     if not isinstance(preselect, Mapping):

@@ -1,4 +1,4 @@
-"""Published files, with checksums and addresses in `sources.csv`; each is verified when used."""
+"""Published files of `sources.csv`, verified when used."""
 
 import csv
 import hashlib
@@ -19,7 +19,7 @@ _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
 class DataFile(NamedTuple):
-    """A published file; without a published sha256, it is verified by its git blob id."""
+    """A published file, with its sha256 or git blob id."""
 
     name: str
     folder: str  # subfolder of each place
@@ -39,7 +39,7 @@ class FoundFile(NamedTuple):
 
 
 class DataIntegrityError(ValueError):
-    """A file is truncated or altered: its checksum differs from the published one."""
+    """A file differs from its checksum."""
 
 
 def _read_files():
@@ -55,7 +55,7 @@ FILES = _read_files()
 
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
-    """Find or download one of `FILES`, first in the folder `path`, or at `path` itself."""
+    """Find or download one of `FILES`, first in or at `path`."""
     return Search(path, download, verbose).find([name])[name].path
 
 

@@ -167,7 +167,7 @@ def check_screen_counts(given, argument="counts"):
 
 
 def check_perturbation(given, cells, control=None):
-    """Convert the perturbation of each cell to str; `control` must be among them."""
+    """Convert perturbations to str; `control` must be among them."""
     names = check_groups(given, cells, "perturbation", unknown="")
     if control is not None and str(control) not in names:
         text = f"the perturbations are {some(np.unique(names))}"
@@ -176,7 +176,7 @@ def check_perturbation(given, cells, control=None):
 
 
 def codes_of(perturbation, control):
-    """Sorted perturbations, the index of that of each cell, and numbers of cells."""
+    """Sorted perturbations, their index for each cell, and numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         expected = "two or more besides the control, with two or more cells each"

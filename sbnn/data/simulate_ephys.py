@@ -1,8 +1,4 @@
-"""Simulated electrophysiology of typed neurons of two species.
-
-Medians and spreads of features are those of the two releases. Differences between types are
-invented.
-"""
+"""Simulated typed neurons, with published medians and spreads and invented types."""
 
 from pathlib import Path
 
@@ -20,15 +16,15 @@ SPECIES = ("human", "mouse")
 _TABLES = Path(__file__).parent
 _OTHER_FEATURES = pd.read_csv(_TABLES / "simulated_features.csv", index_col="species")["feature"]
 
-# For each type: position on four axes, share of the cells of each species, and of cultured cells.
+# of each type: position on four axes, and shares of each species and of cultured cells
 # In labels with four types, SNCG cells count as VIP.
 _TYPES = pd.read_csv(_TABLES / "simulated_types.csv", index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
 _DONOR_SD = 0.25
-_SPECIES_SD = 0.3  # of the differences between species in centres of types and in loadings
+_SPECIES_SD = 0.3  # of differences between species in centres and loadings
 _LOADED = 0.55  # share of variance explained by the axes
-_FAMILY = 0.15  # share of variance explained by a component common to the family
+_FAMILY = 0.15  # share of variance common to the family
 _MOST_SKEWED = 0.7  # largest SD of the logarithm of a feature
 # seed of what does not depend on the drawn cells
 _BIOLOGY = 20110417

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import Expression, Sparse
 
 
-# cells read at a time from a mapped file; each may load half a megabyte of neighbours
+# from a mapped file, where each may load half a megabyte
 SCATTERED_CELLS_AT_ONCE = 128
 
 

@@ -58,7 +58,7 @@ class Samples:
         return replace(self, values=values, times=times, whole=tuple(whole))
 
     def joined(self):
-        """Join the pieces of each sample; a missing piece becomes one long interval."""
+        """Join the pieces of each sample; a gap becomes one interval."""
         if not self.whole:
             return self
         values, times = [], []

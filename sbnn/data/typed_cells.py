@@ -145,7 +145,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each column, from a list, a dict of family to names, or None."""
+    """Family of each column."""
     names = [str(name) for name in names]
     if families is None:
         families = [ALL] * len(names)

@@ -1,4 +1,4 @@
-"""A user's time course and prior network, from tables in any of the usual formats."""
+"""A user's time course and prior network."""
 
 from __future__ import annotations
 
@@ -368,7 +368,7 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
 
 
 def _table_of_edges(edges):
-    """Signs, regulators by targets, from a list of edges; of contrary signs, the usual one."""
+    """Signs, regulators by targets; of contrary signs, the usual one."""
     edges = edges.rename(columns={a: b for a, b in _OF_EDGES.items() if b not in edges})
     for name in ("regulator", "target"):
         if name not in edges:  # the first column, which `read_table` takes for names

@@ -1,4 +1,4 @@
-"""Find the cells that several tables share: orientation, column of the names, and spelling."""
+"""Find the cells that several tables share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def exactly(names: pd.Index) -> pd.Index:
 
 
 def loosened(names: pd.Index) -> pd.Index:
-    """Remove case, R's X before a digit and 10x's -1; punctuation becomes a point."""
+    """Names without case, R's X and 10x's -1; punctuation becomes a point."""
     plain = names.str.lower().str.replace(r"[\W_]+", ".", regex=True).str.strip(".")
     plain = plain.str.replace(r"^x(?=\d)", "", regex=True)
     return plain.str.replace(r"([acgt]{12,})\.1$", r"\1", regex=True)
@@ -45,7 +45,7 @@ SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks, without_zero
 
 
 class Match(NamedTuple):
-    """How the cells of two tables are found, and how many both have."""
+    """How the cells of two tables are found."""
 
     first: Way
     second: Way
@@ -176,7 +176,7 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
 
 
 def joined(reading: Reading, first: Table, second: Table) -> tuple:
-    """Both tables with the same cells in the same order, named as in the first table."""
+    """Both tables with the same cells, in the order of the first."""
     firsts = first.ways()
     axis = reading.choices.get("genes_in_rows")
     if axis is not None:
@@ -205,7 +205,7 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
 
 
 def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
-    """A single table; its cells are in columns if `columns` are in rows."""
+    """A single table, turned if `columns` are in rows."""
     by_row, by_column = table.ways()[:2]
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
@@ -302,7 +302,7 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
 
 
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the cells and outputs to keep, from the mask of gaps."""
+    """Masks of the cells and outputs to keep."""
     if missing == "cells":
         return ~gaps.any(axis=1), np.ones(gaps.shape[1], dtype=bool)
     if missing == "outputs":

@@ -1,4 +1,4 @@
-"""What was understood of a user's tables, what was left out, and what is to be decided."""
+"""What was understood of a user's tables, and what is to be decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own perturbation screen: counts of genes, and guides or labels of cells."""
+"""A user's own perturbation screen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sbnn.typehints import TableLike
 
-# least share of one guide in the guide counts of a cell, as in Papalexi et al. 2021
+# least share of one guide in a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
 # labels of cells without a guide, or with several
 _NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)

@@ -1,4 +1,4 @@
-"""One of a user's tables, and the ways in which its cells may be named."""
+"""One of a user's tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (colum
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
 _FEW_COLUMNS = 200  # with fewer, numbers may be names of cells
 _MOST_KEYS = 50
-_MOST_UNNAMED = 0.1  # share of rows without a name that may be left out, such as means
+_MOST_UNNAMED = 0.1  # share of rows, such as means, that may be left out
 #: Names of columns of row numbers.
 _OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0", "v1")
 
@@ -42,11 +42,7 @@ class Way(NamedTuple):
 
 
 class Table:
-    """One of a user's tables.
-
-    `renamed` maps names of cells in this table to their names in the expression; for the other
-    arguments, see `sbnn.data.readers.reading.TableOptions`.
-    """
+    """A table with its options; `renamed` maps names of cells to those in the expression."""
 
     def __init__(self, what, given, sheet=None, header=None, key=None, renamed=None):
         self.what = what
@@ -105,7 +101,7 @@ class Table:
         return {*filter(None, self.content.names)}
 
     def ways(self) -> list[Way]:
-        """Usual ways: names in the first or the given column, or column names."""
+        """Names in the first or the given column, or column names."""
         if self.adata is not None:
             cells = self.adata.obs_names
             if self.key in self.adata.obs:
@@ -197,7 +193,7 @@ def are_row_numbers(names: pd.Index) -> bool:
 
 
 def are_values(names: pd.Index) -> bool:
-    """Whether entries cannot name cells: fractions, repeated numbers, or few kinds of text."""
+    """Whether entries are fractions, repeated numbers, or few kinds of text."""
     numbers = pd.to_numeric(names, errors="coerce")
     if numbers.isna().any():
         return 4 * names.nunique() < len(names)
@@ -214,10 +210,7 @@ def is_workbook(given) -> bool:
 def read_table(
     table, what: str, *, header: int | None = None, key: str | None = None
 ) -> pd.DataFrame:
-    """Read a table with row names in its first column, or in the column `key`.
-
-    Names may repeat in a table of expression, and are numbered in outputs and features.
-    """
+    """Read a table with row names in its first column, or in the column `key`."""
     opened = Table(what, table, header=header, key=key)
     if len(opened.sheets) > 1:
         sheets = list(opened.sheets)

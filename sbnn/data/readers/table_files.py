@@ -1,4 +1,4 @@
-"""Read names and rows of values from a text file, in any encoding, or from a workbook."""
+"""Read names and values from a text file or a workbook."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from sbnn.errors import require
 _SEPARATORS = ("\t", ";", "|", ",", " ")
 _WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # .xlsx and .xls
 _HEAD = 50  # rows used to find the separator and the names
-# A small file may unpack to more than fits into memory; sparse tables are packed to a hundredth.
+# of unpacked files; sparse tables are packed to a hundredth
 _USUAL_BYTES, _MOST_RATIO = 2**30, 200
 _USUAL_CELLS = 2**24  # cells that any sheet may have
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
@@ -38,10 +38,7 @@ class Sheet(NamedTuple):
 def read_file(
     path, sheet: str | None = None, header: int | None = None, key: str | None = None
 ) -> dict[str | None, Sheet]:
-    """Read a text file, as the only sheet ``None``, or the sheets with values of a workbook.
-
-    See `sbnn.data.readers.reading.TableOptions` for `header`.
-    """
+    """Read a text file, as the sheet ``None``, or the sheets with values of a workbook."""
     _require_moderate(path)
     with open_file(path) as handle:
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text

@@ -1,4 +1,4 @@
-"""Names of rows, columns and genes in a user's table."""
+"""Names in a user's table."""
 
 import re
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ def texts_of_cells(values: Iterable) -> pd.Index:
 
 
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> tuple[pd.DataFrame, list[str]]:
-    """The table without empty columns and rows, and the text in rows without name and numbers."""
+    """The table, and the text of rows without name and numbers."""
     of_rows = names.index(key) if key in names else 0
     columns = list(names)
     wanted = np.array(columns) != ""  # (n_columns,)
