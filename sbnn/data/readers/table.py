@@ -56,8 +56,7 @@ class Table:
         if isinstance(given, tuple):
             given, sheet = given
         if isinstance(given, pd.DataFrame):
-            body = given.reset_index(names="", allow_duplicates=True)
-            self.sheets = {None: Sheet(["", *texts(given.columns)], body, 0)}
+            self._take_table(given)
             self.named = given.index.name is not None
         elif isinstance(given, AnnDataLike):
             self._take(given)
@@ -81,10 +80,12 @@ class Table:
     def _take(self, adata):
         if self.what == "expression" or (self.what == "guides" and adata.n_vars):
             self.adata = adata
-            return
-        of_cells = self.what == "labels" or not adata.n_vars
-        table = adata.obs if of_cells else adata.to_df()
-        self.sheets = {None: Sheet(["", *texts(table.columns)], table.reset_index(names=""), 0)}
+        of_cells = self.adata is not None or self.what == "labels" or not adata.n_vars
+        self._take_table(adata.obs if of_cells else adata.to_df())
+
+    def _take_table(self, table):
+        body = table.reset_index(names="", allow_duplicates=True)
+        self.sheets = {None: Sheet(["", *texts(table.columns)], body, 0)}
 
     def __str__(self):
         return f"{self.what} ({self.file})" if self.file else self.what
@@ -95,24 +96,16 @@ class Table:
         return self.sheets[self.sheet]
 
     def columns(self) -> set[str]:
-        """Names of columns."""
-        if self.adata is not None:
-            return {*self.adata.obs.columns}
+        """Names of columns, of an AnnData those of `obs`."""
         return {*filter(None, self.content.names)}
 
     def ways(self) -> list[Way]:
         """Names in the first or the given column, or column names."""
-        if self.adata is not None:
-            cells = self.adata.obs_names
-            if self.key in self.adata.obs:
-                cells = texts(self.adata.obs[self.key])
-            key = self.key if self.key in self.adata.obs else None
-            by_number = key is None and are_row_numbers(cells)
-            return [Way(0, key, cells, by_number), Way(1, None, self.adata.var_names)]
         names, body, _ = self.content
         key = self.key if self.key in names else None
         j = 0 if key is None else names.index(key)
-        columns = self._cells([name for name in np.delete(names, j) if name])
+        columns = [name for name in np.delete(names, j) if name]
+        columns = self._cells(columns if self.adata is None else self.adata.var_names)
         cells = self._cells(body.iloc[:, j])
         unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
         return [Way(0, key, cells, unnamed and are_row_numbers(cells)), Way(1, key, columns)]
@@ -123,10 +116,6 @@ class Table:
 
     def other_ways(self) -> Iterator[Way]:
         """Names in any other column in which most values differ."""
-        if self.adata is not None:
-            for key in self.adata.obs.columns:
-                yield Way(0, key, texts(self.adata.obs[key]))
-            return
         names, body, _ = self.content
         candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
         if len(names) > _FEW_COLUMNS:
@@ -141,10 +130,10 @@ class Table:
     def frame(self, way: Way):
         """The table, oriented as in the file."""
         if self.adata is not None:
-            adata = self.adata
-            if way.key is not None:
-                adata = adata.copy()
-                adata.obs_names = way.names
+            if way.axis or way.names.equals(self.adata.obs_names):
+                return self.adata
+            adata = self.adata.copy()
+            adata.obs_names = way.names
             return adata
         names, body, _ = self.content
         table = self._named(names, body, way.key)
