@@ -207,22 +207,18 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values, and samples and times from names; both are the table if it has a column of times."""
-    given = reading.choices.get("genes_in_rows")
-    in_rows = [True, False] if given is None else [given]
-    if _column(table, keys["time_key"]) is not None:
-        in_rows = []
-    for turned in in_rows:
-        found = _by_names(table, turned)
-        if found is not None:
-            values, at = found
-            name, sample, time = at.iloc[-1]
-            axis = "column" if turned else "row"
-            example = f"{name} is time {time:g} of sample {sample}"
-            reading.notes.append(f"format: times in the {axis} names: {example}")
-            reading.choose("genes_in_rows", turned)
-            reading.describe("expression", **{"cells in": f"{axis}s"})
-            return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+    """Values, and samples and times in the names of columns, or twice a table with times."""
+    found = None
+    if _column(table, keys["time_key"]) is None and reading.choices.get("genes_in_rows", True):
+        found = _by_names(table)
+    if found is not None:
+        values, at = found
+        name, sample, time = at.iloc[-1]
+        example = f"{name} is time {time:g} of sample {sample}"
+        reading.notes.append(f"format: times in the column names: {example}")
+        reading.choose("genes_in_rows", True)
+        reading.describe("expression", **{"cells in": "columns"})
+        return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
     for name in table:
         if _GENE.fullmatch(name) and table[name].duplicated().any():
             text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
@@ -231,22 +227,16 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
     return table, table
 
 
-def _by_names(table, turned):
+def _by_names(table):
     first = table.iloc[:, 0]
     if is_numeric_dtype(first):
         return None
     values = table.set_axis(texts(first), axis=0).iloc[:, 1:]
-    at = times_of_names(values.columns if turned else values.index)
-    if at is None:
+    at = times_of_names(values.columns)
+    # text describes genes
+    if at is None or any(map(is_numeric_dtype, values.drop(columns=at["name"]).dtypes)):
         return None
-    if turned:
-        others = values.drop(columns=at["name"])
-        if any(map(is_numeric_dtype, others.dtypes)):  # text describes genes
-            return None
-        values = values.iloc[:, at.index].T
-    elif len(at) < len(values) or any(map(_LIKE_TIMES.search, values)):
-        return None
-    return values.set_axis(at.index, axis=0), at
+    return values.iloc[:, at.index].T.set_axis(at.index, axis=0), at
 
 
 def _required_time(reading, table, keys, what) -> str:
@@ -319,8 +309,6 @@ def _averaged(reading, at, logs) -> pd.DataFrame:
 
 def _logarithms(reading, values) -> pd.DataFrame:
     kind = kind_of_values(reading, values.to_numpy())
-    if kind is False:
-        return values
     return pd.DataFrame(log_expression(values, kind), values.index, values.columns)
 
 

@@ -111,15 +111,6 @@ def test_genes_may_be_in_rows_with_times_in_the_names_of_columns(written, names,
     assert_array_equal(course.X, [[0.1, 0.4, 0.3], [0.2, 0.5, 0.2], [0.3, 0.6, 0.1]])
 
 
-def test_names_of_rows_may_hold_times(written):
-    text = "id,a,b\nx_0h,.5,1\nx_2h,.25,0\ny_1h,.5,0\ny_3h,.125,1\n"
-    course = read_course(written(text))
-    assert content(course) == ROWS
-    assert "y_3h is time 3 of sample y" in notes(course)
-    with pytest.raises(ValueError, match="set time_key='day'"):
-        read_course(written("id,day,a\nx_0h,1,.5\nx_1h,2,1\n"))
-
-
 @pytest.mark.parametrize("names", ["1,2,3", "d1_2h,d2_2h,d1_4h", "P1,P2,P3", "E9.5,P0,P7"])
 def test_other_names_of_columns_need_a_table_of_times(written, names):
     with pytest.raises(ValueError, match="no column 'time'.*give the sample and the time"):
