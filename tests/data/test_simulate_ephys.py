@@ -64,16 +64,6 @@ def test_a_missing_protocol_empties_whole_families(species):
     assert alone.mean().mean() == pytest.approx(0.01, abs=0.005)
 
 
-@pytest.mark.parametrize(("chance", "n_lost"), [(0.02, 39), (0.0, 42)])
-def test_every_cell_keeps_a_value(chance, n_lost, monkeypatch):
-    class Rng:
-        def random(self, shape):
-            return np.full(shape, chance)
-
-    lost = simulate_ephys._lost("human", simulate_ephys._about("human"), 2, Rng())
-    assert lost.sum(axis=1).tolist() == [n_lost, n_lost]
-
-
 def test_seeds_and_species_give_other_cells():
     made = [simulate_ephys_types(40, seed, name) for seed in (0, 1) for name in RELEASES]
     assert len({as_typed(data).sha256 for data in made}) == 4

@@ -95,7 +95,7 @@ def find_cells(
         text = f"{first} and {second} share only {usual.n_shared} cell names"
     tried = _best_of_all(first, second, firsts, seconds)
     if tried is not None and tried.holds:
-        turned = tried.first.axis != firsts[0].axis and len({way.axis for way in firsts}) == 1
+        turned = tried.first.axis != firsts[0].axis
         _ask_for(reading, text, first, second, tried, turned)
         return tried
     if usual.n_shared and few_are_allowed and not usual.by_number:

@@ -22,7 +22,7 @@ from sbnn.data.readers.containers import (
 from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table_names import texts
+from sbnn.data.readers.table_names import texts, texts_of_cells
 from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.screens import check_screen_counts, screen
 from sbnn.errors import warn
@@ -193,7 +193,7 @@ def _guides(reading, found):
         key = reading.choices.get("guide_key")
         labels = _label_column(reading, found, key)
         if labels is not None:
-            return _labels(texts(labels).to_numpy(str), reading.choices.get("control"))
+            return _labels(texts_of_cells(labels).to_numpy(str), reading.choices.get("control"))
         found = ad.AnnData(reading.numbers(found, "guides", "guides").fillna(0))
     counts = check_screen_counts(found.X, "guides")
     names = found.var_names.to_numpy(str)

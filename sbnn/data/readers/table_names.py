@@ -32,8 +32,6 @@ def texts(values: Iterable) -> pd.Index:
 
 
 def _text(value) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of whole numbers with gaps
     return "" if pd.isna(value) else str(value).strip()
 
 

@@ -60,6 +60,9 @@ def test_a_column_may_name_the_perturbation(counts, tmp_path):
     assert screen.obs["perturbation"].tolist() == ["a", "b", "a", "c", "c", "b"]
     assert screen.uns["sbnn"]["dropped"]["without a label"] == ["c2"]
     assert len(warned) == 2, "single guides are not known"
+    numbers = labels.replace({"": None, "a": 1.0, " a": 1.0, "b": 2.0, "c": 7.0}).astype(float)
+    with pytest.warns(UserWarning):
+        assert read_screen(tmp_path / "genes.csv", numbers, 7).obs["guide"].tolist()[-2] == "7"
 
 
 def labelled(counts, labels):
