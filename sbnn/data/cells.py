@@ -1,8 +1,4 @@
-"""Expression of cells in any container, read as dense blocks, with the names of genes and cells.
-
-Blocks have the same values and sizes for all containers, so that a container does not change a
-result.
-"""
+"""Expression in any container, as dense blocks of the same values and sizes."""
 
 from __future__ import annotations
 
@@ -28,14 +24,10 @@ VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 
 
 class Cells:
-    """Expression of shape (n_cells, n_genes) in memory, a dense array or a sparse matrix.
-
-    `adata` is the AnnData that holds other tables of the same cells, if there is one.
-    """
+    """Expression of shape (n_cells, n_genes), dense or sparse; `adata` has other tables."""
 
     block_size = None  # cells; by default, a block has `VALUES_AT_ONCE` values
-    # total counts over all genes, if the values are counts of some genes
-    totals = None
+    totals = None  # counts of each cell over all genes
 
     def __init__(
         self,
@@ -60,11 +52,11 @@ class Cells:
         return self.shape[0]
 
     def __array__(self, dtype=None, copy=None):
-        """All values, so that NumPy and scikit-learn take cells like an array."""
+        """All values, for NumPy and scikit-learn."""
         return np.asarray(self.rows(), dtype=dtype)
 
     def with_genes(self, genes: ArrayLike) -> Cells:
-        """The same cells with only the genes at these positions, in this order."""
+        """The same cells with the genes at these positions."""
         if np.array_equal(genes, np.arange(self.shape[1])):
             return self
         other = copy.copy(self)
@@ -78,8 +70,8 @@ class Cells:
     ) -> np.ndarray:
         """Read genes, given by position, of some cells, a slice or sorted positions.
 
-        The result has shape (cells, genes) and single precision if the values are stored so,
-        otherwise double precision. It may be a view of the stored values.
+        The result, (cells, genes), may be a view. It has single precision if stored so, otherwise
+        double.
         """
         if genes is None:
             genes = self._genes
@@ -93,7 +85,7 @@ class Cells:
         return np.ascontiguousarray(block)
 
     def columns(self, genes: ArrayLike) -> np.ndarray:
-        """Read the genes at these positions for all cells, in one pass."""
+        """Read the genes at these positions for all cells."""
         return np.concatenate([self.rows(cells, genes) for cells in self.blocks()])
 
     def blocks(self) -> Iterator[slice]:
@@ -105,7 +97,7 @@ class Cells:
             yield slice(start, min(start + size, len(self)))
 
     def names_of(self, cells: ArrayLike | slice) -> pd.Index:
-        """Names of some cells, or their positions if cells have no names."""
+        """Names of some cells, or their positions."""
         names = pd.RangeIndex(len(self)) if self.cell_names is None else self.cell_names
         return names[cells]
 

@@ -1,4 +1,4 @@
-"""Convert user input to clean arrays, or raise an error that names the mistake."""
+"""Convert user input to clean arrays, or name the mistake."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,30 +13,26 @@ from sbnn.errors import check_number, warn
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # colour of unknown cells
-# Okabe & Ito (2008): distinguishable with the common forms of colour blindness, without the yellow,
-# which is too pale for dots.
+# Okabe & Ito (2008), for colour-blind readers, without the yellow, which is too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-HUES = OKABE_ITO[:-1]  # without black, which has no lighter shades of its own
-# log values are smaller, and the largest counts are larger
-LARGEST_LOG = 20
+HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
+LARGEST_LOG = 20  # log values are usually smaller
 BEYOND_LOG = 50  # no logarithm of a count is this large
 LARGEST_COUNT = 2**31 - 1
-FIRST_CELLS = 1000  # cells that tell counts from logarithms
-LARGEST = 1e15  # beyond this value, sums of squares overflow in single precision
-SMALLEST = 1e-150  # the squares of smaller values vanish
+FIRST_CELLS = 1000  # to tell counts from logarithms
+LARGEST = 1e15  # beyond it, sums of squares overflow in single precision
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
-DATE = re.compile(  # dates into which spreadsheets turn gene names such as SEPT2 and MARCH1
+DATE = re.compile(  # spreadsheets turn SEPT2 and MARCH1 into dates
     r"\d{4}-\d\d-\d\d( 00:00:00)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
     rf"|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
-MOST = 1e9  # of a setting; with larger values, numbers overflow or loops do not end
+MOST = 1e9  # of a setting
 
 
 class CheckedSettings:
-    """Base class for settings: each field has the type of its default, and numbers have bounds."""
+    """Settings whose fields have the type of their default, and bounds."""
 
-    # smallest values; by default 1 for whole numbers and 0 for other numbers
-    _LEAST = {}
+    _LEAST = {}  # by default 1 for whole numbers and 0 for others
     _MOST = {}  # largest values; by default 1e9
     _LENGTHS = {}  # smallest and largest length of a tuple
 
@@ -46,7 +42,7 @@ class CheckedSettings:
             object.__setattr__(self, field.name, value)
 
     def _checked(self, name, value, default):
-        """The value in the type of the default, so that equal settings are stored alike."""
+        """The value in the type of the default."""
         kind = float if default is None else type(default)
         if kind is tuple:
             if not np.iterable(value):
@@ -66,7 +62,7 @@ class CheckedSettings:
 
 
 def check_unmasked(values: Any, argument: str) -> None:
-    """Reject masked values and times, which numpy and scikit-learn would take for numbers."""
+    """Reject masked values and times, which numpy would take for numbers."""
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: got masked values; fill them in or leave out their cells")
     dtypes = getattr(values, "dtypes", getattr(values, "dtype", None))
@@ -76,19 +72,19 @@ def check_unmasked(values: Any, argument: str) -> None:
 
 
 def check_matrix(values: Any, argument: str, **options: Any):
-    """Convert by scikit-learn's ``check_array``, with errors that name the argument."""
+    """Like scikit-learn's ``check_array``, with errors that name the argument."""
     from sklearn.utils import check_array  # slow to import
 
     check_unmasked(values, argument)
     try:
-        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        with np.errstate(over="ignore"):  # infinite values are refused
             return check_array(values, **options)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{argument}: {error}") from error
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
-    """Names that look like dates, or none if most names do and dates are intended."""
+    """Names that look like dates, unless most do."""
     found = [name for name in names if DATE.fullmatch(name)]
     return found if 2 * len(found) < len(names) else []
 
@@ -114,7 +110,7 @@ def check_labels(
     always: Iterable[str],
     if_given: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Align labels with the cells; add the columns in `always`, and convert both lists to text."""
+    """Labels in the order of the cells; the columns `always` and `if_given` become text."""
     if given is None:
         given = pd.DataFrame(index=pd.Index(cells, dtype=object))
     labels = pd.DataFrame(given)
@@ -128,7 +124,7 @@ def check_labels(
     for column in as_text:
         if column not in labels:
             labels[column] = UNKNOWN
-        # whole numbers stay whole (7, not 7.0) beside missing values
+        # 7 stays 7, not 7.0, beside missing values
         text = labels[column].convert_dtypes(convert_string=False).astype(object)
         labels[column] = text.where(text.notna(), UNKNOWN).astype(str).replace("", UNKNOWN)
     return labels
@@ -143,7 +139,7 @@ def check_blanks(labels, argument: str) -> None:
 
 
 def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
-    """Map every type to ``"#RRGGBB"``: the given colour, or grey if unknown, or as `shades`."""
+    """Given colours of types as ``"#RRGGBB"``, and `shades` for the others."""
     if not isinstance(given, Mapping):
         raise TypeError(f"colors: expected a dict of types and colours, got {given!r}")
     colors = {str(key): _as_hex(color) for key, color in given.items()}
@@ -153,10 +149,7 @@ def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, st
 
 
 def shades(labels: pd.DataFrame) -> dict[str, str]:
-    """Colours of the known types: one colour-blind-safe hue per family, lighter for further types.
-
-    Types without a family have their own hue. Hues repeat in darker colours.
-    """
+    """Colours of the known types: shades of one hue per family; hues repeat in darker colours."""
     known = labels.loc[labels["type"] != UNKNOWN, ["family", "type"]].drop_duplicates("type")
     known["family"] = known["family"].where(known["family"] != UNKNOWN, known["type"])
     colors = {}
@@ -184,7 +177,7 @@ def hex_color(levels: Iterable[float]) -> str:
 
 
 def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) -> np.ndarray:
-    """Convert the groups of cells to str; each cell must have a known one."""
+    """Convert groups to str; each cell must have a known one."""
     check_in_order(cells, given, argument)
     groups = np.asarray(given, dtype=object)
     if groups.shape != np.shape(cells)[:1]:
@@ -197,7 +190,7 @@ def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) 
 
 
 def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
-    """Convert raw counts with the `shape` of X to an integer array or CSR matrix."""
+    """Convert raw counts to an integer array or CSR matrix of this shape."""
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
     if counts.shape != shape:
         raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
@@ -227,8 +220,8 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
 def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     """Classify values as "counts", "normalised" (CPM, TPM) or "log", with range and any doubt.
 
-    Whole numbers are counts, and fractions are normalised if some values exceed `BEYOND_LOG`. All
-    other values, and all in a table with negative numbers, are logarithms of unknown base.
+    Whole numbers are counts, and fractions are normalised if some exceed `BEYOND_LOG`; all others,
+    and all beside negative numbers, are logarithms.
     """
     low, high = values.min(), values.max()
     whole = np.mean(values == np.rint(values))
@@ -249,7 +242,7 @@ def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
 
 
 def raw_counts(X: np.ndarray) -> Iterator[str]:
-    """Sentence about raw counts in place of logarithms; small whole numbers are accepted."""
+    """Sentence about raw counts, with values above 20, in place of logarithms."""
     kind, span, _ = kind_of_expression(X[:FIRST_CELLS])
     if kind == "counts" and X.max() > LARGEST_LOG:
         advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
@@ -257,7 +250,7 @@ def raw_counts(X: np.ndarray) -> Iterator[str]:
 
 
 def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Reject NaN, absolute values above 1e15, and columns of nonzero values below 1e-150."""
+    """Reject NaN and absolute values above 1e15."""
     low = values.min(axis=0)
     high = values.max(axis=0)
     within = (low >= -LARGEST) & (high <= LARGEST)  # not NaN
@@ -266,17 +259,10 @@ def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> 
         i = (np.abs(values[:, j]) <= LARGEST).argmin()
         text = value_at(values, i, j, argument, rows, columns)
         raise ValueError(f"{text}, expected a number within ±{LARGEST:g}")
-    size = np.maximum(high, -low)
-    tiny = (size > 0) & (size < SMALLEST)
-    if tiny.any():
-        j = tiny.argmax()
-        i = np.abs(values[:, j]).argmax()
-        text = value_at(values, i, j, argument, rows, columns)
-        raise ValueError(f"{text}, and others are smaller still; use larger units")
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Accept NaN for values that were not recorded; warn about cells without any value."""
+    """Like `check_finite`, but accept NaN; warn about cells without any value."""
     table = pd.DataFrame(values, rows)
     check_finite(table.fillna(0).to_numpy(), argument, rows, columns)
     empty = table.index[table.isna().all(axis=1)]
@@ -293,16 +279,13 @@ def value_at(values, i, j, argument, rows=None, columns=None):
 
 
 def cells_of(X):
-    """Names of the cells in a container; None if they have no names."""
+    """Names of the cells in a container, or None."""
     names = getattr(X, "obs_names", getattr(X, "cell_names", getattr(X, "index", None)))
     return names if isinstance(names, pd.Index) else None
 
 
 def check_in_order(X, values, argument):
-    """Reject a table whose cells are not those of X in the same order.
-
-    The default index (0, 1, ...) fits any names.
-    """
+    """Reject a table whose cells are not those of X in order; the default index fits any names."""
     cells = cells_of(X)
     rows = cells_of(values)
     if cells is None or rows is None or len(cells) != len(rows):

@@ -35,7 +35,7 @@ class CountNormalizer(
 ):
     """Normalise counts to ``log2(1 + counts / total * library size)``.
 
-    The library size is learned from the training cells, so that new cells get the same units.
+    The library size is that of the training cells, so that new cells get the same units.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class CountNormalizer(
     ----------
     library_size_ : float
     count_share_ : ndarray, shape (p,)
-        Share of each gene in the counts of a training cell, averaged over these cells; used to
-        estimate the totals of new cells that lack genes.
+        Mean share of each gene in the counts of a training cell, to estimate the totals of new
+        cells that lack genes.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
 
     Examples
@@ -69,8 +69,7 @@ class CountNormalizer(
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, ExpressionStream, AnnData or MuData, shape (n, p)
-            Counts. Those of an AnnData, or of the modality "rna" of a MuData, are in
-            ``layers["counts"]``.
+            Counts; of an AnnData, or of the modality "rna" of a MuData, ``layers["counts"]``.
         y : ignored
         """
         cells = as_cells(X, layer=COUNTS)
@@ -94,16 +93,14 @@ class CountNormalizer(
     def transform(self, X: Expression) -> np.ndarray | pd.DataFrame | Cells:
         """Log expression of counts, of shape (n, p), in single precision.
 
-        Genes are matched by name. Without names, X must contain the p genes of the fit. If genes
-        are missing, the total of each cell is taken from the ``totals`` of a stream, or estimated
-        from the genes that are present; the result has only these.
+        Genes are matched by name. If some are missing, the total of each cell is the ``totals`` of
+        a stream, or estimated from the genes that are present; the result has only these.
 
         Returns
         -------
         ndarray, DataFrame or Cells
             A DataFrame for a DataFrame, or if ``set_output`` asks for one. For a stream, an AnnData
-            or a MuData, an object that all models accept and that normalises cells when they are
-            read.
+            or a MuData, cells for all models, normalised when they are read.
         """
         check_is_fitted(self)
         counts, here = matched_cells(self, as_cells(X, layer=COUNTS), needed=np.zeros(0, int))
@@ -119,9 +116,8 @@ class CountNormalizer(
         return np.asarray(cells)
 
     def _enough_counts(self, here):
-        # The log2 errors of the totals of new cells have an SD of 0.08 to 0.15 with a random half
-        # of the genes, 0.1 to 0.4 with a tenth, and 1.1 with 25 of 30,000 genes;
-        # benchmarks/new_cells.py measures their effect.
+        # log2 errors of totals: SD 0.08 to 0.15 with half of the genes, 0.1 to 0.4 with a tenth,
+        # 1.1 with 25 of 30,000 (benchmarks/new_cells.py)
         share = float(self.count_share_[here].sum())
         n_missing = self.n_features_in_ - len(here)
         text = (

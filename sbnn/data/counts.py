@@ -1,7 +1,4 @@
-"""Arithmetic of counts: library sizes, logarithms, and whether expression belongs to counts.
-
-Counts are cells x genes, as an array, a DataFrame, or a CSR or CSC matrix.
-"""
+"""Arithmetic of counts: library sizes, logarithms, and whether expression belongs to them."""
 
 from __future__ import annotations
 
@@ -22,12 +19,12 @@ if TYPE_CHECKING:
     from sbnn.typehints import Sparse
 
 
-FEW_CELLS = 8  # up to this number, correlations between X and counts mean nothing
+FEW_CELLS = 8  # too few for correlations
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
 def checked_counts(counts):
-    """Convert to an array or a CSR or CSC matrix of non-negative numbers."""
+    """Convert to non-negative numbers, dense, CSR or CSC."""
     counts = check_array(counts, accept_sparse=("csr", "csc"), input_name="counts")
     check_non_negative(counts, "counts")
     return counts
@@ -48,9 +45,9 @@ def normalize_library_size(
     target : float, optional
         By default the median total of the given cells.
     totals : ndarray of shape (n_cells,), optional
-        Totals over all genes, if `counts` holds only some of them; by default, the row sums.
+        Totals over all genes, if `counts` holds only some of them.
     cells : array-like of shape (n_cells,), optional
-        Names for error messages; by default, the index of a DataFrame.
+        Names for error messages.
 
     Returns
     -------
@@ -103,7 +100,7 @@ def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
     Returns
     -------
     ndarray or sparse matrix of float32
-        Array of the same shape as `x`, sparse for sparse input.
+        Of the same shape, sparse for sparse input.
 
     Examples
     --------
@@ -126,7 +123,7 @@ def row_sums(counts):
 
 
 def size_of_library(X, counts):
-    """Total to which cells were normalised if X is log2(x + 1) of their counts; otherwise None."""
+    """Total to which counts were normalised before log2(x + 1), or None."""
     totals = row_sums(counts)  # (n_cells,)
     looked_at = _some_of(np.arange(len(totals)))
     X = dense(X[looked_at])
@@ -142,7 +139,7 @@ def size_of_library(X, counts):
 
 
 def correlation_with_counts(X, counts):
-    """Median correlation of the genes in X with their normalised counts; NaN if undefined."""
+    """Median correlation of the genes in X with their counts, or NaN."""
     counted = _some_of(np.flatnonzero(row_sums(counts)))
     if len(counted) <= FEW_CELLS:
         return np.nan

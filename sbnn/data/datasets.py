@@ -1,4 +1,4 @@
-"""The named data sets, their files and how to load them; slow imports wait until then."""
+"""The named data sets, their files and how to load them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EPHYS_TYPES = "ephys_types"
 MECHANISM_SHIFT = "mechanism_shift"
 DYNAMICS = "dynamics"
 STUDIES = (SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS)
-#: Study -> its default data set, and the simulated one if that is unavailable.
+#: Study -> its default data set, and a simulated one.
 _DEFAULTS = {
     SBNN: ("scala", "simulated"),
     EPHYS_TYPES: ("lee_human", "simulated_ephys"),
@@ -44,15 +44,14 @@ _GROUPS = {"perturbation": "perturbations", "split": "split", "family": "familie
 
 
 class Dataset(NamedTuple):
-    """A data set; `reader`, a function in `sbnn.data`, takes the paths of `files` in this order."""
+    """A data set; `reader`, a function in `sbnn.data`, takes the paths of `files` in order."""
 
     name: str
     study: str
     about: str
     reader: str
     files: tuple[str, ...]  # empty for simulated data
-    # these replace the defaults of the reader
-    options: dict
+    options: dict  # of the reader
     instead: dict[str, str]  # file that may be missing -> file that replaces it
 
 
@@ -97,33 +96,29 @@ def load_dataset(
     name : str
         A key of `DATASETS`.
 
-        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"`` (fewer genes without the complete
-          counts), ``"scala_34c_counts"`` (raw counts without outputs), ``"gouwens"``,
-          ``"stoeckius"``, ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``,
-          ``"simulated"``. `X` is log2(x + 1) of the library-size normalised counts, and outputs are
-          in their original units. ``"gouwens"`` is as released, with z-scored features among the
-          outputs.
+        - Genes and outputs: ``"scala"``, ``"scala_ion_channels"``, ``"scala_34c_counts"`` (raw
+          counts without outputs), ``"gouwens"`` (outputs z-scored), ``"stoeckius"``,
+          ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
+          log2(x + 1) of normalised counts, outputs are in their original units.
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, if known, the true network: ``"grn_350"``,
           ``"grn_690"``, ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``,
           ``"beeline_gsd"``, ``"beeline_hsc"``, ``"simulated_grn"``.
     path : path-like, optional
-        Folder to search first for the files, before ``$SBNN_DATA``, ``data/`` in the checkout of
-        the repository, ``../shared/data`` beside it, and the local cache.
+        Folder to search before ``$SBNN_DATA``, ``data/`` in the checkout of the repository,
+        ``../shared/data`` beside it, and the cache.
     download : bool
-        Whether to download files that are not found locally.
+        Whether to download missing files.
     verbose : bool
         Whether to print what was loaded, and from where.
     **options
         Options of some data sets:
 
         - Simulated data: the parameters of the simulator.
-        - The four data sets with proteins: ``n_genes`` to select, and ``log_proteins``: whether
-          outputs are log2(1 + counts) or, as by default for ``"stoeckius"``, counts.
-        - ``"gouwens_ephys"``: ``relative``: whether times and voltages of spikes are relative to
-          the spike threshold.
-        - ``"papalexi"``: ``confident_only``: whether to leave out cells without a clear guide.
+        - Proteins: ``n_genes`` to select, and ``log_proteins``: whether outputs are
+          log2(1 + counts) or, as by default for ``"stoeckius"``, counts.
+        - ``"gouwens_ephys"``: ``relative``: times and voltages relative to the spike threshold.
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state``
           of `read_grn`.
         - ``"hematopoiesis"``: ``cells_per_bin``, neighbouring cells to average.
@@ -171,7 +166,7 @@ def _places(found: dict[str, FoundFile]) -> str:
 
 
 def summary(data) -> str:
-    """Describe a data set for printing: name, shape, groups, source and notes."""
+    """Name, shape, groups, source and notes as text."""
     from sbnn.data.checks import some  # slow to import
 
     about = data.uns["sbnn"]
@@ -189,7 +184,7 @@ def summary(data) -> str:
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set, or those that replace missing ones."""
+    """Find or download the files of a data set, or their replacements."""
     dataset = DATASETS[name]
     files = list(dataset.files)
     for file, other in dataset.instead.items():
@@ -250,11 +245,7 @@ def default_dataset(
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State and missing files of every data set; altered files are not detected.
-
-    The state is "available", "partly available", "downloadable", "manual download" or "available
-    (simulated)".
-    """
+    """State and missing files of every data set; files are not verified."""
     places = search_places(path)
     absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
     states = {}

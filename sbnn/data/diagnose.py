@@ -1,4 +1,4 @@
-"""Sentences about values that are valid, but probably a mistake of the user."""
+"""Sentences about probable mistakes of the user."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ if TYPE_CHECKING:
     from sbnn.typehints import PairedData
 
 
-# distance of an extreme outlier from the mean of the other cells, in their SDs
-FAR_OUT = 1e6
+FAR_OUT = 1e6  # SDs of the other cells
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
-# a mark that occurs once differs from the others by more than this multiple of their range
-ALONE = 3
+ALONE = 3  # a single mark is farther from the others than this multiple of their range
 FEWEST_NUMBERED = 8  # to recognise IDs
-LEAST_ALIKE = 0.5  # plausible correlation between X and the normalised counts
-ROUNDING = 1e-3  # tolerance beyond the range of the training cells
-# Share of the genes beyond the range of the training cells in a reported cell. With few training
-# cells, a tenth of the genes of a new cell is usually beyond it.
+LEAST_ALIKE = 0.5  # correlation of X and normalised counts
+ROUNDING = 1e-3
+# Share of the genes beyond the range of the training cells in a reported cell; with few training
+# cells, a tenth is usual.
 MANY = 0.5
-# For a comparison with the training cells. If the model does not store the range of a gene, it is
-# taken as the mean plus or minus this number of SDs.
+# for a comparison; SDs around the mean replace a range that is not stored
 FEWEST_GENES, FEWEST_CELLS, SDS_OF_RANGE = 6, 8, 5
 
 
@@ -47,11 +44,10 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each suspicion, which says what to do: counts instead of log values and the
-        reverse, counts that do not belong to X, marks of missing values such as -999, extreme
-        outliers, columns with a single value, dates instead of gene names, outputs that number the
-        cells, swapped X and Y, and outputs that are copies of genes. With a `model`: missing genes,
-        cells beyond the range of the training cells, cells without expression, and expression on
+        One sentence for each suspicion: counts instead of log values, counts that do not belong to
+        X, marks of missing values such as -999, extreme outliers, columns with a single value,
+        dates instead of gene names, and outputs that number the cells. With a `model`: missing
+        genes, cells beyond the range of the training cells or without expression, and expression on
         another scale.
 
     Raises
@@ -88,8 +84,6 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
         found += outliers(values, argument, cells.cell_names, columns)
     found += constants(cells)
     found += numbered_cells(Y, outputs)
-    found += swapped(X, Y)
-    found += copies(X, Y)
     if model is not None:
         found += unlike_training(model, X, genes, cells.cell_names)
     return found
@@ -114,7 +108,7 @@ def marks(values, argument, columns):
 
 
 def outliers(values, argument, cells, columns):
-    """Values, such as typing errors, beside which the rest of their column is constant."""
+    """Values, such as typing errors, beside which their column is constant."""
     for j in range(values.shape[1]):
         column = values[:, j].astype(np.float64)
         i = np.abs(column - column.mean()).argmax()
@@ -133,25 +127,8 @@ def numbered_cells(Y, outputs):
         yield f"Y: outputs that may be numbers or IDs of the cells: {some(names)}; leave them out"
 
 
-def swapped(X, Y):
-    """Expression given as Y, and outputs as X."""
-    if Y.shape[1] <= X.shape[1] or Y.min() < 0:
-        return
-    if X.min() < 0 or np.mean(Y == 0) > np.mean(X == 0) + 0.1:
-        yield f"Y ({Y.shape[1]} columns, X {X.shape[1]}) looks like expression; are they swapped?"
-
-
-def copies(X, Y):
-    """Expression given twice, as X and as Y."""
-    genes = {gene.tobytes() for gene in X.T}
-    # the z-scores of two cells are always 1 and -1
-    outputs = [output.tobytes() for output in Y.T if len(np.unique(output)) > 2]
-    if len(outputs) > 1 and genes.issuperset(outputs):
-        yield "Y: all outputs are columns of X; was expression passed as outputs too?"
-
-
 def unlike_training(model, X, genes, cells):
-    """Cells unlike the training cells of a model, in the genes that it uses."""
+    """Cells unlike the training cells of a model, in its genes."""
     names = getattr(model, "feature_names_in_", genes)
     if len(names) != model.n_features_in_:
         raise ValueError(f"X: expected {model.n_features_in_} genes, got {len(names)}")

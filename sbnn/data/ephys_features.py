@@ -46,7 +46,7 @@ def known_features(names):
 
 
 def unlikely_units(table, units):
-    """List medians outside the expected range, except of features declared in another unit."""
+    """Medians outside the range expected in their unit."""
     found = []
     for feature, about in known_features(table.columns).dropna(subset="low").iterrows():
         unit = about["unit"]
@@ -61,8 +61,8 @@ def unlikely_units(table, units):
 def to_shared_features(data):
     """Express cells of either species in the 27 shared features of the human release.
 
-    The name gets the suffix ``_shared``. Missing columns raise an error, as do values that seem to
-    be in another unit, which would look like a difference between species.
+    Missing columns raise an error, as do values that seem to be in another unit, which would look
+    like a difference between species.
     """
     cells = as_typed(data)
     shared = shared_feature_table()
@@ -101,9 +101,8 @@ def _require_usual_units(cells, table):
 
 
 def relative_to_threshold(data):
-    """Make times and voltages of peaks and troughs relative to the spike threshold."""
-    # Released times begin with the sweep, so methods that use one feature at a time cannot see the
-    # lag after the threshold, which is a thousand times smaller.
+    """Measure peaks and troughs from the spike threshold."""
+    # times of the release begin with the sweep; the lag is a thousand times smaller
     cells = as_typed(data)
     values = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names)
     new_names = {}

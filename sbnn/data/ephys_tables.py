@@ -11,7 +11,6 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
 from sbnn.data.readers.matching import alone, joined
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.typed_cells import families_of, typed_cells
 from sbnn.errors import warn
 
@@ -46,18 +45,16 @@ def read_ephys_table(
     Parameters
     ----------
     features : path-like, (path-like, sheet), DataFrame or AnnData
-        Cells x features, or features x cells, with cell names in the first column (or the index of
-        a DataFrame). Columns of types, donors and conditions are the labels unless `labels` is
-        given. Columns without a number are left out.
+        Cells x features, or features x cells. Columns of types, donors and conditions are the
+        labels unless `labels` is given. Columns without a number are left out.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
         Cells x labels, with types and, if known, donors and conditions. A Series holds the types.
     families, units : optional
-        See `typed_cells`. By default, features with a published name get their family and unit in
-        the release, and all others are in the family ``"other"``.
+        See `typed_cells`. By default, features with a published name get its family and unit; all
+        others are in the family ``"other"``.
     type_key, donor_key, condition_key : str
         Columns of types, donors and conditions.
     name, source : str, optional
-        By default, `source` lists the names of the files.
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
@@ -65,13 +62,12 @@ def read_ephys_table(
     -------
     AnnData
         As returned by `typed_cells`, for cells with a type and at least one value, and features
-        that vary. ``uns["sbnn"]["read"]["table"]`` says how the tables were understood.
+        that vary.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as few common cells, no column of types, or text among
-        the numbers.
+        A ValueError with all problems.
 
     Warns
     -----
@@ -109,13 +105,12 @@ def read_ephys_table(
         types = labels["type"].where(labels["type"].notna(), UNKNOWN).astype(str).str.strip()
         labels["type"] = types
         untyped = types.isin(["", UNKNOWN])
-        reading.leave_out("labels", "cells without a type", labels.index[untyped], len(labels))
+        reading.leave_out("labels", "cells without a type", labels.index, untyped)
         table = table[~untyped]
         labels = labels[~untyped]
     numbers = reading.numbers(table, "features", "features")  # (n_cells, n_features)
     empty = numbers.isna().all(axis=1)
-    left_out = numbers.index[empty]
-    reading.leave_out("features", "cells without a single value", left_out, len(numbers))
+    reading.leave_out("features", "cells without a single value", numbers.index, empty)
     numbers = numbers[~empty]
     labels = labels[~empty]
     constant = (numbers.nunique() < 2).to_numpy()
@@ -136,10 +131,7 @@ def read_ephys_table(
 
 
 def read_features(features: TableLike, names, **how: object) -> tuple[pd.DataFrame, pd.Index]:
-    """Read those of the features `names` that a table has, and the names of all its columns.
-
-    See `read_ephys_table` for the other arguments.
-    """
+    """Read those of the features `names` that a table has, and all names of columns."""
     reading = Reading("types", how, {})
     table = alone(reading, reading.open({"features": features})["features"], names)
     reading.require_known_columns()
@@ -159,15 +151,12 @@ def _named_labels(reading, labels, keys):
 
 def _likely_types(reading, labels):
     likely = [column for column in labels if 1 < labels[column].nunique() < len(labels) / 2]
-    likely = [column for column in likely if not to_numbers(labels[[column]]).wrong.mean() < 0.5]
-    named = [column for column in likely if _OF_TYPES.search(str(column))]
+    likely = [column for column in likely if _OF_TYPES.search(str(column))]
     text = f"labels: no column of types; there are {some(labels, 12)}"
     if not likely:
-        reading.problem(f"{text}; give them with labels or type_key")
-        raise reading.error()
-    found = (named + likely)[0]
-    reading.problem(text, type_key=found)
-    return labels[found]
+        reading.stop(f"{text}; give them with labels or type_key")
+    reading.problem(text, type_key=likely[0])
+    return labels[likely[0]]
 
 
 def _families(families, given, kept):

@@ -10,7 +10,7 @@ from scipy import sparse
 
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
-    """Fingerprint by the checksums of files (name -> sha256), not by their numbers."""
+    """Fingerprint of files (name -> sha256)."""
     digest = hashlib.sha256()
     for name, of_file in sorted(files.items()):
         digest.update(f"{name} {of_file}\n".encode())
@@ -18,7 +18,7 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
 
 
 def fingerprint_of_files(files: Mapping[str, str] | None, **taken) -> str:
-    """Fingerprint by files and the options that determine what is `taken` from them; "" if none."""
+    """Fingerprint of files and of what is `taken` from them; "" without files."""
     if not files:
         return ""
     return fingerprint_parameters(taken | {"files": fingerprint_files(files)})

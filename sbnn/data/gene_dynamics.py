@@ -1,4 +1,4 @@
-"""Dynamics data sets: training and test trajectories, a prior and perhaps the true network."""
+"""Training and test trajectories with a prior and perhaps the true network."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def prior_of(data):
 
 
 def truth_of(data):
-    """True network, known regulators by all genes, or None if it is not known."""
+    """True network, known regulators by genes, or None."""
     if "truth" not in data.varp:
         return None
     genes = data.var_names

@@ -1,4 +1,4 @@
-"""Gene networks with a known truth: regulators and logic of every gene, and their simulation."""
+"""Gene networks with a known truth, and their simulation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LAG = 1.5  # of proteins
 
 @dataclass(frozen=True)
 class Starts:
-    """Distribution of starting values: normal for inputs, shifted Beta(2, 2) for other genes."""
+    """Starting values: normal for inputs, shifted Beta(2, 2) for other genes."""
 
     mean: np.ndarray  # NaN unless the gene is an input
     sd: np.ndarray
@@ -46,7 +46,7 @@ class Starts:
 
     @classmethod
     def of(cls, is_input, mean, sd, offset):
-        """Distributions with NaN for the parameters that do not apply."""
+        """Distributions, with NaN for parameters that do not apply."""
         mean = np.where(is_input, mean, np.nan)
         sd = np.where(is_input, sd, np.nan)
         return cls(mean, sd, np.where(is_input, np.nan, offset))
@@ -85,10 +85,9 @@ class GeneNetwork:
     gene_names : sequence of str
         Unique.
     logic : mapping of str to Regulation, And or Or
-        Logic of every gene that has regulators (see `sbnn.data.rate_equations`); the others are
-        constant inputs.
+        Logic of the genes with regulators (see `sbnn.data.rate_equations`); others are constant.
     starts : Starts, optional
-        Distribution of starting values; the default is the same for all simulations.
+        Distribution of starting values.
     name : str, optional
 
     Attributes
@@ -98,8 +97,7 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat or are unknown, a regulator acts on a gene twice, or an EC50 or exponent is
-        out of range.
+        If names repeat or are unknown, an edge repeats, or an EC50 or exponent is out of range.
     """
 
     gene_names: np.ndarray
@@ -153,10 +151,9 @@ class GeneNetwork:
     def random(cls, n_genes: int, random_state: int = 0) -> Self:
         """Draw a random network with the proportions of the published network of 350 genes.
 
-        A fifth of the genes are inputs. Every other gene has 1 + Poisson(1) regulators. These are
-        the inputs and one in twelve of the other genes. An edge is an activation with probability
-        0.68. The regulators of a gene are joined one after another, by AND or OR with equal
-        probability.
+        A fifth of the genes are inputs. Every other gene has 1 + Poisson(1) regulators, out of the
+        inputs and one in twelve of the other genes, joined by AND or OR with equal probability. An
+        edge is an activation with probability 0.68.
 
         Parameters
         ----------
@@ -198,7 +195,7 @@ class GeneNetwork:
 
     @property
     def graph(self) -> pd.DataFrame:
-        """DataFrame of int8, regulators by targets: 1 for activation, -1 for repression, 0 else."""
+        """Regulators by targets, int8: 1 for activation, -1 for repression."""
         table = pd.DataFrame(0, self.gene_names, self.gene_names, dtype=np.int8)
         for edge, gene in self.edges:
             table.loc[edge.regulator, gene] = 1 if edge.activation else -1
@@ -219,7 +216,7 @@ class GeneNetwork:
         )
 
     def rates(self, values: ArrayLike, kind: str = "logic") -> np.ndarray:
-        """Rates of change at `values`, (genes, ...); with "lag", proteins follow the genes."""
+        """Rates of change at `values`, (genes, ...); with "lag", of genes and then proteins."""
         check_among("kind", kind, KINDS)
         n_genes = len(self.gene_names)
         n_values = 2 * n_genes if kind == "lag" else n_genes
@@ -247,7 +244,7 @@ class GeneNetwork:
         times = np.asarray(times, dtype=np.float64)
         n_genes = len(self.gene_names)
         paths = []
-        # one by one, since the stiff solver needs different steps for each sample
+        # one by one, as each needs steps of its own
         for state in start:
             if kind == "lag":
                 state = np.tile(state, 2)
@@ -277,20 +274,19 @@ class GeneNetwork:
         ----------
         n : int
         noise : float
-            SD of the normal noise of all values; the published "5, 10 and 20 %" are 0.025, 0.05 and
-            0.1.
+            SD of the normal noise; the published "5, 10 and 20 %" are 0.025, 0.05 and 0.1.
         random_state : int
-            Seed; starting values do not depend on `noise`.
+            Starting values do not depend on `noise`.
         times : array-like, shape (times,)
         kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
-            Law by which the same regulators act; weights are drawn once for each network:
+            Law by which regulators act:
 
             - "logic": AND and OR of Hill functions, as published.
             - "sigmoid": a sigmoid function of a weighted sum.
             - "hill": a weighted mean of Hill functions.
             - "thermodynamic": occupancy of a promoter, to which regulators help or hinder binding.
-            - "lag": like "logic", but regulators are proteins, which follow their genes with a lag,
-              and the decay of expression saturates.
+            - "lag": like "logic" of proteins, which follow their genes with a lag, and the decay of
+              expression saturates.
 
         Returns
         -------
@@ -322,7 +318,7 @@ class GeneNetwork:
         return trajectories(values, times, self.gene_names, name=name, source=SOURCE, sha256=sha256)
 
     def starting_like(self, data: AnnData) -> GeneNetwork:
-        """Copy the network, with starting values like those of two or more samples."""
+        """Copy of the network with starting values like those of samples."""
         values = as_trajectories(data[:, self.gene_names]).values
         first = np.stack([of_sample[0] for of_sample in values])  # (samples, genes)
         mean = first.mean(axis=0)
@@ -332,19 +328,18 @@ class GeneNetwork:
         return replace(self, starts=starts)
 
     def misplaced_prior(self, share: float, random_state: int = 0) -> pd.DataFrame:
-        """Prior network in which a share of the edges is moved to random places.
+        """Prior network with a share of the edges at random places.
 
         Parameters
         ----------
         share : float
-            In [0, 1]; the number of edges is rounded down. The publication uses 5, 10 and 20 %.
+            In [0, 1]; the number of edges is rounded down.
         random_state : int
 
         Returns
         -------
         DataFrame of int8
-            Like `graph`. Moved edges keep their signs; none is a true edge or joins a gene with
-            itself.
+            Like `graph`. Moved edges keep their signs; none is true or joins a gene with itself.
         """
         check_number("share", share, float, 0, 1)
         check_number("random_state", random_state, int, 0)
@@ -368,10 +363,7 @@ def _solved(network, start, times, kind):
 
 
 class _Rules:
-    """The logic of all genes as arrays.
-
-    Nodes are the regulations, and after them joins of two earlier nodes, level by level.
-    """
+    """The logic of all genes: regulations, then joins of two earlier nodes, level by level."""
 
     def __init__(self, names, logic):
         of_genes = [list(regulations(rule)) for rule in logic.values()]
@@ -418,7 +410,7 @@ class _Rules:
         return nodes[self.tops]
 
     def added(self, values, kind):
-        """Evaluate a law that sums effects of regulators, at values of shape (genes,)."""
+        """Targets by a law that sums effects, at values of shape (genes,)."""
         x = np.maximum(values[self.regulator], 0)
         powers = x**self.exponent
         if kind == "sigmoid":

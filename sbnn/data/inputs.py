@@ -35,7 +35,7 @@ class SetOutputMixin:
     # scikit-learn's own mixin names the columns by `get_feature_names_out`
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Choose what ``transform`` returns; see scikit-learn.
+        """Choose what ``transform`` returns.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class SetOutputMixin:
 
 
 def as_cells(X, min_cells=1, layer=None):
-    """Convert expression, or a `layer` of an AnnData, to `Cells`; values on disk are not loaded."""
+    """Convert expression, or a `layer` of an AnnData, to `Cells`, without loading files."""
     matrix, genes, cells, adata = opened(X, layer)
     if isinstance(matrix, Cells):
         return matrix
@@ -69,7 +69,7 @@ def as_cells(X, min_cells=1, layer=None):
 
 
 def two_tables(X, Y):
-    """Expression, and outputs, a table or its name; without Y, X may be a pair of both."""
+    """Expression and outputs; X may be a pair."""
     X, Y, _ = with_outputs(X, Y)
     check_unmasked(Y, "Y")
     check_in_order(X, Y, "Y")
@@ -83,7 +83,7 @@ def output_names(Y, n_outputs):
 
 
 def training_cells(model, X, y):
-    """Check X and y for a fit; return `Cells` and float64 outputs, and store their names."""
+    """Check X and y for a fit; return `Cells` and float64 outputs, and store names."""
     X, outputs = two_tables(X, y)
     cells = as_cells(X, min_cells=2)
     for mistake in raw_counts(cells.rows(next(cells.blocks()))):
@@ -122,8 +122,8 @@ def to_be_fitted(model, X, y):
 def matched_cells(model, X, needed=None):
     """`Cells` of X with the genes of the fit that X has, and their positions in the fit.
 
-    Genes are matched by name; input without names must hold those of the fit in their order.
-    `needed` are positions of genes that must not be missing (default: all).
+    Without names, X must have the genes of the fit in order. `needed` are positions of genes that
+    must not be missing (default: all).
     """
     cells = as_cells(X)
     seen = getattr(model, "feature_names_in_", None)
@@ -146,7 +146,7 @@ def matched_cells(model, X, needed=None):
 def new_cells(model, X, genes=None, needed=None):
     """Expression for a fitted model as float64, (n, p), or (n, k) for k `genes` given by position.
 
-    Genes that are missing and not `needed` are 0 (see `matched_cells`).
+    Missing genes that are not `needed` are 0.
     """
     check_is_fitted(model)
     if genes is not None:

@@ -1,4 +1,4 @@
-"""What containers of cells hold: expression, names, outputs, labels and descriptions."""
+"""What containers of cells hold."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -48,10 +48,7 @@ def gene_modality(data):
 
 
 def opened(X, layer=None):
-    """Expression, names of genes and cells, and the AnnData of a container, or None without them.
-
-    `layer` is the layer of an AnnData to read, by default its X.
-    """
+    """Expression (X or a `layer`), names of genes and cells, and the AnnData, or None for each."""
     X = gene_modality(X[0] if is_pair(X) else X)
     if isinstance(X, Cells):
         return X, X.gene_names, X.cell_names, X.adata
@@ -68,8 +65,7 @@ def opened(X, layer=None):
 def obsm_table(adata, key):
     """Entry of ``obsm`` as a DataFrame.
 
-    The columns of an array are named by ``uns["<key>_names"]`` or, as in scvi-tools, ``uns["<first
-    word>_names"]``.
+    ``uns["<key>_names"]`` or, as in scvi-tools, ``uns["<first word>_names"]`` names the columns.
     """
     table = entry(adata.obsm, key, "adata.obsm")
     if isinstance(table, pd.DataFrame):
@@ -84,9 +80,9 @@ def obsm_table(adata, key):
 def with_outputs(data, outputs=None):
     """Expression and outputs of the same cells, and names of the cells of a MuData that are lost.
 
-    `outputs` is a table or, with an AnnData, a MuData or a stream of one, a key of ``obsm``, a list
-    of columns of ``obs``, or another modality, whose cells are matched by name. The default is
-    "outputs" or the only modality besides "rna". Without outputs, `data` may be a pair.
+    `outputs` is a table, a key of ``obsm``, a list of columns of ``obs``, or another modality,
+    whose cells are matched by name; by default "outputs" or the only modality besides "rna". `data`
+    may be a pair.
     """
     if outputs is None and is_pair(data):
         data, outputs = data
@@ -125,7 +121,7 @@ def _with_modality(adata, second, name):
             dropped[f"cells only in {modality}"] = list(alone)
             warn(f"{len(alone)} cells only in modality {modality!r} are left out: {some(alone)}")
     if len(names) < adata.n_obs:
-        adata = adata[names]  # a view, which does not load data from disk
+        adata = adata[names]  # without loading a file
     return adata, second[names].to_memory().to_df(), dropped
 
 

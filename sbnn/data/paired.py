@@ -1,4 +1,4 @@
-"""Two measurements of the same cells: a validated AnnData for users, and arrays inside."""
+"""Two measurements of the same cells, as AnnData and as arrays."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ class Paired:
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
-    # raw counts from which X was computed or None
-    counts: object
+    counts: object  # raw counts behind X, or None
     about: dict  # all of `uns["sbnn"]`
 
     @property
@@ -55,7 +54,7 @@ class Paired:
 
     @property
     def sha256(self):
-        """The stored fingerprint, unless the arrays have changed since."""
+        """The stored fingerprint, unless the arrays have changed."""
         return name_and_sha256(self.about, self.content_sha256)[1]
 
     @property
@@ -84,10 +83,7 @@ class Paired:
 
     @property
     def counts_behind_x(self):
-        """The counts if `expression_pipeline(scale=False)` converts them to `X`, otherwise None.
-
-        For example, `X` may lack genes over which it was normalised.
-        """
+        """The counts if `expression_pipeline(scale=False)` converts them to `X`, otherwise None."""
         if self.counts is None:
             return None
         usual = np.median(row_sums(self.counts))
@@ -119,9 +115,9 @@ def paired(
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its original units.
     gene_names, feature_names, cell_names : sequence of str, optional
-        Unique; by default those of the DataFrames, otherwise ``gene_0`` and so on.
+        Unique; by default those of the DataFrames, or ``gene_0`` and so on.
     labels : DataFrame, optional
-        Indexed by cell name, in any order. Missing ``family`` and ``type`` are ``"unknown"``.
+        Indexed by cell name; missing ``family`` and ``type`` are ``"unknown"``.
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
@@ -130,29 +126,26 @@ def paired(
         Entries of ``uns["sbnn"]``:
 
         - ``name``, and ``source``: citation and origin of the data.
-        - ``sha256``: fingerprint that links stored results to the data; by default of ``files``,
-          otherwise of the arrays.
+        - ``sha256``: fingerprint; by default of ``files``, otherwise of the arrays.
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of cells or genes left out.
-        - ``notes``: sentences that describe what a reader did.
-        - ``truth``: true values of simulated data, such as the ``"genes"`` that drive `Y`, the
-          ``"latent"`` of shape (n_cells, d) and the noise-free ``"outputs"``.
+        - ``notes``: what a reader did.
+        - ``truth`` of simulated data: ``"genes"`` that drive `Y`, ``"latent"`` of shape
+          (n_cells, d) and noise-free ``"outputs"``.
 
     Returns
     -------
     AnnData
         With `X`, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame), labels in ``obs``,
-        colours in ``uns["type_colors"]`` as in scanpy, true values of cells in
-        ``obsm["true_latent"]`` and ``obsm["true_outputs"]``, and everything else in
+        ``uns["type_colors"]`` as in scanpy, ``obsm["true_latent"]``, ``obsm["true_outputs"]`` and
         ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        If values are not numbers, NaN, infinite or beyond 1e15, rows or names do not match, names
-        repeat, or counts are not whole numbers. With outputs, also if genes or outputs are
-        constant, or if X looks like raw counts (whole numbers, some above 20) and there are no
-        `notes`. `sbnn.diagnose` lists what else may be wrong.
+        If values are not finite numbers within ±1e15, rows or names do not match, names repeat, or
+        counts are not whole numbers. With outputs, also if a column is constant, or X looks like
+        raw counts (whole numbers, some above 20) without `notes`.
 
     Examples
     --------
@@ -174,7 +167,7 @@ def paired(
         "colors": colors,
         "counts": counts,
     }
-    read = "notes" in about  # by a reader, which has decided whether its values are counts
+    read = "notes" in about  # by a reader, which knows whether values are counts
     about = about_data(**{"source": "the user's arrays"} | about)
     parts = parts_of(X, Y) | {"about": about}
     parts |= {name: value for name, value in given.items() if value is not None}
@@ -206,7 +199,7 @@ def _require_none(problems):
 
 
 def read_paired(data):
-    """Like `as_paired`, but accept raw counts and columns with a single value."""
+    """Like `as_paired`, with raw counts and constant columns."""
     if isinstance(data, Paired):  # converted before
         return data
     if isinstance(data, AnnDataLike | MuDataLike):
@@ -219,8 +212,7 @@ def read_paired(data):
 
 def constants(data):
     """Sentences about constant columns, if there are outputs."""
-    # raw counts without outputs may contain genes that no cell expresses
-    if not data.n_outputs:
+    if not data.n_outputs:  # raw counts may have genes that no cell expresses
         return
     tables = (("X", data.X, data.gene_names), ("Y", data.Y, data.feature_names))
     for argument, values, names in tables:
@@ -290,7 +282,7 @@ def _matrix(values, argument):
 
 
 def groups_of(data, groups):
-    """Group of every cell, such as its donor, from a label or an array."""
+    """Group of every cell, from a label or an array."""
     if isinstance(groups, str):
         return checks.check_groups(entry(data.labels, groups, "obs"), data.labels, groups)
     return checks.check_groups(groups, data.labels, "groups")

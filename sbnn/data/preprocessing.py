@@ -1,7 +1,4 @@
-"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling.
-
-Counts are as in `sbnn.data.counts`.
-"""
+"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling."""
 
 from __future__ import annotations
 
@@ -37,20 +34,19 @@ __all__ = [
     "select_genes",
 ]
 
-# slope of the selection curve per log2 unit, and its offset in near-zero frequency
+# of the selection curve: per log2 unit, and in near-zero frequency
 SLOPE, OFFSET = 1.5, 0.02
 
-# positions on the curve that are equal to this many decimals are ties
+# of positions on the curve that are ties
 _DECIMALS = 9
 
 
 @dataclass(frozen=True, eq=False)
 class GeneSelection:
-    """Result of `select_genes`: arrays with one entry per gene, and the parameters of the curve."""
+    """Arrays with one entry per gene, and the parameters of the curve."""
 
     selected: np.ndarray
-    # mean of log2(counts) over counts above the threshold; NaN if there are none
-    mean_log2: np.ndarray
+    mean_log2: np.ndarray  # over counts above the threshold; NaN if there are none
     near_zero_frequency: np.ndarray  # fraction of cells up to the threshold
     eligible: np.ndarray  # above the threshold in at least `min_cells` cells
     b: float  # position of the curve, in log2 counts
@@ -65,29 +61,27 @@ def select_genes(
     threshold: float = 0,
     min_cells: int = 10,
 ) -> GeneSelection:
-    """Choose the genes with more near-zero counts than their expression level explains.
+    """Choose genes with more near-zero counts than their expression level explains.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero
-    frequency exceeds ``exp(-1.5 (m - b)) + 0.02``, with b such that `n_genes` are kept. These are
-    the genes with the largest ``m + log(frequency - 0.02) / 1.5``, so no bisection over b is
-    needed.
+    frequency exceeds ``exp(-1.5 (m - b)) + 0.02``, with b such that `n_genes` are kept.
 
     Parameters
     ----------
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
         Non-negative raw counts.
     n_genes : int
-        Exact number of genes to keep; of tied genes (equal to nine decimals), the first are kept.
+        Number of genes to keep; of tied genes (equal to nine decimals), the first are kept.
     threshold : float
-        Counts up to this value are near zero. Use 0 for molecules (UMIs) and about 30 for
-        full-length reads.
+        Counts up to this value are near zero: 0 for molecules (UMIs), about 30 for full-length
+        reads.
     min_cells : int
-        Genes that exceed the threshold in fewer cells are never kept.
+        Genes above the threshold in fewer cells are never kept.
 
     Returns
     -------
     GeneSelection
-        ``selected`` is a mask of the genes; the other fields are for figures.
+        ``selected`` is a mask of the genes.
 
     Raises
     ------
@@ -145,7 +139,7 @@ def positions_of_curve(counts, threshold, min_cells):
 class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Z-score features with the mean and population SD (ddof 0) of the training cells.
 
-    The result is dense float32. Genes that do not vary in the training cells become 0 in all cells.
+    The result is dense float32, and 0 for features that do not vary in the training cells.
 
     Attributes
     ----------
@@ -190,12 +184,10 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 def expression_pipeline(scale: bool = True) -> Pipeline:
     """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes.
 
-    Fit it to training cells only.
-
     Parameters
     ----------
     scale : bool
-        Whether to z-score genes, as in `Standardizer`.
+        Whether to z-score genes.
 
     Returns
     -------

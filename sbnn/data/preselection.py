@@ -14,10 +14,10 @@ from sbnn.data.preprocessing import positions_of_curve
 
 # raise it when a change selects other genes
 VERSION = 1
-READS = 30  # counts up to this value are near zero in full-length reads
-# least median nonzero count of reads; it is 52 and 304 in two data sets, and 1 for UMIs
+READS = 30  # near zero in full-length reads
+# least median nonzero count of reads; 52 and 304 in two data sets, 1 for UMIs
 USUAL_READS = 10
-# cells in which a gene must be detected, or a tenth of all cells if that is fewer
+# cells in which a gene must be detected, at most a tenth of all
 MIN_CELLS = 10
 LEAST_CELLS = 2
 
@@ -27,13 +27,12 @@ def preselect_genes(data, n_genes=1000, cells=slice(None), *, threshold=None):
 
     The criterion of `sbnn.data.preprocessing.select_genes` is applied to raw counts if there are
     any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms.
-    Genes detected in (nearly) all cells rank last, by the variance of their log values. If X has
-    negative values and there are no counts, all genes are ranked by their variance.
+    Genes detected in (nearly) all cells rank last, by the variance of their log values. Without
+    counts, negative values rank all genes by variance.
 
-    `cells` (positions or a mask) are the cells to use; if a test R2 will be reported, use only the
-    training cells. Fewer than `n_genes` are selected if too few genes are detected in enough cells.
-    Counts up to `threshold` are near zero; the default is 30 if the median nonzero count is 10 or
-    more, as in full-length reads, otherwise 0. ``benchmarks/preselection.py`` compares criteria.
+    `cells` (positions or a mask) are the training cells. Fewer than `n_genes` are selected if too
+    few are detected in enough cells. Counts up to `threshold` are near zero; by default 30 if the
+    median nonzero count is 10 or more, as in full-length reads, otherwise 0.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)
@@ -66,7 +65,7 @@ class Preselection(CheckedSettings):
 
 
 def settings_of(preselect):
-    """Entry of a record for a number of genes, a dict of settings or None."""
+    """Entry of a record."""
     if preselect is None:
         return {}
     if not isinstance(preselect, Mapping):

@@ -1,9 +1,8 @@
 """Rate equations of genes, parsed from text without executing it.
 
-An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene`` for a constant gene. The logic is
-made of ``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND)
-and ``a + b - a * b`` (OR); factors of 1 are ignored. This is the format of Hossain et al. (Genome
-Biology 2024), who used SimulatorGRN.
+An equation is ``(logic * 1 - 1 * gene) / 1``, or ``input gene``. The logic is made of
+``fAct(regulator, EC50, n)`` (activation), ``1 - fAct(...)`` (repression), ``a * b`` (AND) and
+``a + b - a * b`` (OR), as in Hossain et al. (Genome Biology 2024), who used SimulatorGRN.
 """
 
 import ast
@@ -16,8 +15,8 @@ _SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 class Regulation:
     """Effect ``B x^n / (K + x^n)`` of a regulator at level x; 1 minus this value if it represses.
 
-    B and K are chosen such that the levels 0, EC50 and 1 give 0, 1/2 and 1. Fingerprints contain
-    the repr, so the fields must keep their names and order.
+    The levels 0, EC50 and 1 give 0, 1/2 and 1. Fingerprints contain the repr, so the fields must
+    keep their names and order.
     """
 
     regulator: str

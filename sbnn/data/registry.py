@@ -1,4 +1,4 @@
-"""Published files, with checksums and addresses in `sources.csv`; each is verified when used."""
+"""Published files of `sources.csv`, verified when used."""
 
 import csv
 import hashlib
@@ -12,14 +12,14 @@ from typing import NamedTuple
 import pooch
 from filelock import FileLock
 
-#: Seconds without a byte after which a server counts as unreachable.
+#: Seconds without a byte.
 TIMEOUT = 3.0
 #: GitHub's blob addresses otherwise wrap the file in JSON.
 _HEADERS = {"Accept": "application/vnd.github.raw+json, */*"}
 
 
 class DataFile(NamedTuple):
-    """A published file; without a published sha256, it is verified by its git blob id."""
+    """A published file, with its sha256 or git blob id."""
 
     name: str
     folder: str  # subfolder of each place
@@ -39,7 +39,7 @@ class FoundFile(NamedTuple):
 
 
 class DataIntegrityError(ValueError):
-    """A file is truncated or altered: its checksum differs from the published one."""
+    """A file differs from its checksum."""
 
 
 def _read_files():
@@ -55,7 +55,7 @@ FILES = _read_files()
 
 
 def find_file(name: str, path=None, *, download: bool = True, verbose: bool = True) -> Path:
-    """Find or download one of `FILES`, first in the folder `path`, or at `path` itself."""
+    """Find or download one of `FILES`, first in or at `path`."""
     return Search(path, download, verbose).find([name])[name].path
 
 
@@ -67,11 +67,7 @@ class Search(NamedTuple):
     verbose: bool = True
 
     def find(self, names) -> dict[str, FoundFile]:
-        """Find or download files and verify each; the first failed download ends the search.
-
-        A file with the right name but other content raises an error, since it was put there to be
-        used.
-        """
+        """Find or download files and verify each; the first failed download ends the search."""
         places = search_places(self.path)
         found = dict.fromkeys(names)
         missing = []
@@ -174,10 +170,7 @@ def check_file(file: DataFile, path) -> str:
 
 
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
-    """Download a file, which gets its final name once it is complete and verified.
-
-    If another process is downloading the same file, this process waits for it.
-    """
+    """Download a file, which gets its final name once it is complete and verified."""
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")) as lock:
@@ -197,10 +190,10 @@ def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> Foun
 
 
 def _fetch(url: str, output: Path, progressbar: bool) -> None:
-    """Download from a URL to a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
+    """Download to a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
 
-    Socket timeouts do not cover name look-up and apply to each address of a host separately, so the
-    download runs in a thread that can be abandoned. The socket's longer timeout ends the thread.
+    Socket timeouts do not cover name look-up, so the download runs in a thread that can be
+    abandoned; the socket's longer timeout ends it.
     """
     download = pooch.HTTPDownloader(timeout=2 * TIMEOUT, progressbar=progressbar, headers=_HEADERS)
     done: Future = Future()

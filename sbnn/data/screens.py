@@ -72,8 +72,8 @@ def screen(
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
         Raw counts. Of an AnnData, ``X``, the names and, as labels, ``obs`` are used.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell, such as a gene or a guide. A Series indexed by cell names
-        is aligned. If `counts` is an AnnData, also a column of its ``obs``.
+        What was perturbed in each cell. A Series indexed by cell names is aligned. If `counts` is
+        an AnnData, also a column of its ``obs``.
     control : str, optional
         Label of unperturbed cells.
     gene_names, cell_names : sequence of str, optional
@@ -81,15 +81,13 @@ def screen(
     labels : DataFrame, optional
         Other labels, such as the replicate, indexed by cell name in any order.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`. The ``truth``
-        of a simulation holds ``"latents"``, shape (n_cells, d), and ``"shifts"``, a DataFrame of
-        perturbations by latents.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------
     AnnData
-        With the counts in ``X`` (CSR, int32), ``obs["perturbation"]``, the labels in ``obs``, true
-        latents in ``obsm["true_latents"]``, and the rest in ``uns["sbnn"]``.
+        With the counts in ``X`` (CSR, int32), ``obs["perturbation"]``, the labels in ``obs``, and
+        ``uns["sbnn"]``.
 
     Raises
     ------
@@ -169,7 +167,7 @@ def check_screen_counts(given, argument="counts"):
 
 
 def check_perturbation(given, cells, control=None):
-    """Convert the perturbation of each cell to str; `control` must be among them."""
+    """Convert perturbations to str; `control` must be among them."""
     names = check_groups(given, cells, "perturbation", unknown="")
     if control is not None and str(control) not in names:
         text = f"the perturbations are {some(np.unique(names))}"
@@ -178,7 +176,7 @@ def check_perturbation(given, cells, control=None):
 
 
 def codes_of(perturbation, control):
-    """Sorted perturbations, the index of that of each cell, and numbers of cells."""
+    """Sorted perturbations, their index for each cell, and numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         expected = "two or more besides the control, with two or more cells each"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # Shares of the variance of a programme: between families, types of a family, cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
 _DRAWS = 100  # draws of family centres
-# Shares of four sources in the variance of a gene: programmes (40 to 60 % in true genes), the part
-# of them that the type predicts, the gene's own profile over types, and noise in each cell.
+# Shares in the variance of a gene: programmes (40 to 60 % in true genes), the part of them that the
+# type predicts, the gene's own profile over types, and noise of each cell.
 _TRUE_LOADING = (0.4, 0.6)
 _MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
 _OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
@@ -33,9 +33,8 @@ _CURVATURE = 0.3  # share of the noise-free variance that is not linear in the l
 # random Fourier features, and their length scale in SDs of the latent
 _WAVES, _WAVE_LENGTH = 200, 1.5
 
-# Chosen to match the 1000 selected genes of Scala et al. (2021): 44 % of the counts are zero,
-# normalised means have a median of 190 and a tail to 20 000, log2(x + 1) has an SD of 3.4, and
-# types explain 22 % of the variance of this logarithm.
+# Like the 1000 selected genes of Scala et al. (2021): 44 % zeros, normalised means with a median of
+# 190 and a tail to 20 000, an SD of log2(x + 1) of 3.4, 22 % of its variance explained by types.
 _LOG2_LEAST, _LOG2_TAIL = 4.0, 0.9
 _LOG2_SD = (2.0, 3.0)
 _LOG2_LIBRARY_SD = 0.7
@@ -58,15 +57,12 @@ def simulate_patchseq(
 ) -> AnnData:
     """Simulate paired counts and outputs with known relevant genes, latent space and best R2.
 
-    1. Cells belong to types of unequal size, and types to families. The activity of `n_latent` gene
-       programmes varies between families, types and cells.
+    1. The activity of `n_latent` gene programmes varies between families of types, types and cells.
     2. About half of the variance of the true genes comes from a random mix of the programmes. Half
-       of the other genes are markers: they depend on the type, so they correlate with the outputs
-       but carry no information about a cell beyond its type.
+       of the other genes are markers: they depend on the type alone.
     3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes.
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function
-       without a linear part (random Fourier features, Rahimi & Recht 2007) plus Gaussian noise, in
-       its own unit.
+       without a linear part (random Fourier features, Rahimi & Recht 2007) plus Gaussian noise.
     5. Counts are negative binomial around the product of library size and gene level, and drop out
        with a probability that decreases with this mean, as in Splatter (Zappia et al., Genome
        Biology 18, 174, 2017).
@@ -78,19 +74,19 @@ def simulate_patchseq(
     n_latent : int
         At most `n_true_genes`.
     n_true_genes : int
-        Number of genes that drive the outputs, at most `n_genes`.
+        Genes that drive the outputs, at most `n_genes`.
     noise : float
-        In SDs of the noise-free output; the best possible R2 is about ``1 / (1 + noise**2)``.
+        In SDs of the noise-free output; the best R2 is about ``1 / (1 + noise**2)``.
     n_families, n_types : int
-        At least one type for each family. Rare types may have no cells.
+        At least one type for each family.
     random_state : int
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`, with counts of every gene and cell. The truth consists of
-        ``"genes"`` (names in column order), ``"latent"`` of shape (n_cells, n_latent),
-        ``"outputs"`` (without noise) and ``"r2"``, the R2 of these, pooled over z-scored outputs.
+        As returned by `sbnn.paired`. The truth has ``"genes"``, ``"latent"`` of shape
+        (n_cells, n_latent), noise-free ``"outputs"`` and ``"r2"``, their R2, pooled over z-scored
+        outputs.
 
     Examples
     --------
@@ -171,11 +167,10 @@ def simulate_patchseq(
 
 
 def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
-    """Write simulated cells to tables that look like real ones, for `sbnn.read_tables`.
+    """Write simulated cells to CSV files for `sbnn.read_tables`; return the paths.
 
-    `n_cells` have counts, outputs and labels, and `n_new` cells only counts. `sizes` are other
-    parameters of `simulate_patchseq`. Returns the paths of the CSV files; counts have genes in rows
-    and a spike-in, and outputs are in another order with one missing value.
+    `n_new` cells have only counts. `sizes` are parameters of `simulate_patchseq`. Counts have genes
+    in rows and a spike-in; outputs are in another order with one missing value.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("n_new", n_new, int, 1)
@@ -207,7 +202,7 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 def _programmes(family_of_type, types, n_latent, rng):
     """Programme activity expected from the type, and actual activity, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)  # SDs
-    # the draw whose closest family centres are farthest apart
+    # the draw with the most distant centres of families
     n_families = family_of_type[-1] + 1
     draws = rng.standard_normal((_DRAWS, n_families, n_latent))
     lengths = np.linalg.norm(draws, axis=2, keepdims=True)
@@ -259,7 +254,7 @@ def _counts(activity, rng):
     counts = rng.negative_binomial(size, size / (size + mean))
     dropout = 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
     counts[rng.random(counts.shape) < dropout] = 0
-    # genes without counts, then cells without counts, get their largest expected count
+    # genes, then cells, without counts get their largest expected count
     expected = np.maximum(1, np.rint(mean)).astype(counts.dtype)
     genes = np.flatnonzero(~counts.any(axis=0))
     cells = mean.argmax(axis=0)[genes]

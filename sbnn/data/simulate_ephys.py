@@ -1,8 +1,4 @@
-"""Simulated electrophysiology of typed neurons of two species.
-
-Medians and spreads of features are those of the two releases. Differences between types are
-invented.
-"""
+"""Simulated typed neurons, with published medians and spreads and invented types."""
 
 from pathlib import Path
 
@@ -20,23 +16,22 @@ SPECIES = ("human", "mouse")
 _TABLES = Path(__file__).parent
 _OTHER_FEATURES = pd.read_csv(_TABLES / "simulated_features.csv", index_col="species")["feature"]
 
-# For each type: position on four axes, share of the cells of each species, and of cultured cells.
+# of each type: position on four axes, and shares of each species and of cultured cells
 # In labels with four types, SNCG cells count as VIP.
 _TYPES = pd.read_csv(_TABLES / "simulated_types.csv", index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
 _DONOR_SD = 0.25
-_SPECIES_SD = 0.3  # of the differences between species in centres of types and in loadings
+_SPECIES_SD = 0.3  # of differences between species in centres and loadings
 _LOADED = 0.55  # share of variance explained by the axes
-_FAMILY = 0.15  # share of variance explained by a component common to the family
+_FAMILY = 0.15  # share of variance common to the family
 _MOST_SKEWED = 0.7  # largest SD of the logarithm of a feature
 # seed of what does not depend on the drawn cells
 _BIOLOGY = 20110417
 
 _CULTURE_SHIFT = (-0.15, 0.25, 0.1, 0.0)
 
-# Share of cells that lack a protocol, and so all features of its families; single values are
-# missing in addition.
+# share of cells that lack a protocol, and so all features of its families
 _LOST_PROTOCOLS = pd.read_csv(_TABLES / "simulated_protocols.csv", index_col="protocol")
 _PROTOCOL_OF = {
     "AP ramp": "ramp",
@@ -54,10 +49,9 @@ _FORMAT = 1  # raise it when a change alters the data
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate typed cells with families of features, donors, unequal types and missing values.
 
-    Types have different positions on four axes, and cells scatter around their types and donors.
-    Each feature is a mixture of these axes, a component common to its family, and noise. There are
-    43 features in 11 families (human) or 31 in 7 families (mouse). Human cells in culture are
-    shifted, and culture is more frequent in some types.
+    Cells scatter on four axes around their types and donors. Each feature is a mixture of these
+    axes, a component common to its family, and noise. There are 43 features in 11 families (human)
+    or 31 in 7 (mouse). Human cells in culture, more frequent in some types, are shifted.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)

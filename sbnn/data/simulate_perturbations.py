@@ -43,14 +43,12 @@ def simulate_perturbations(
 ) -> AnnData:
     """Simulate a screen in which each perturbation shifts a few latents of the cells.
 
-    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. The latents of
-       the perturbed cells are drawn from N(m, I), where m is ``+-N(shift, shift_sd)`` on the
-       targets and 0 elsewhere.
-    2. Four linear maps with orthonormal rows, and leaky rectifiers in between, give a logit for
-       each gene.
+    1. A perturbation has 1 to `most_targets` target latents, drawn with replacement. Latents of
+       cells are N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
+    2. Four linear maps with orthonormal rows, and leaky rectifiers in between, give logits.
     3. Logits are divided by their SD, exponentiated and normalised *over cells, for each gene*, to
-       a mean of ``1e6 / n`` counts, from which Poisson counts are drawn. The total counts of a cell
-       therefore carry signal.
+       a mean of ``1e6 / n``, from which Poisson counts are drawn. The totals of cells therefore
+       carry signal.
 
     Parameters
     ----------
@@ -58,25 +56,24 @@ def simulate_perturbations(
         Cells of each perturbation.
     n_perturbations : int, default=100
     n_latents : int, default=30
-        At most 40, so that the linear maps do not lose a dimension.
+        At most 40.
     n_genes : int, default=100
         At least 40.
     shift, shift_sd : float
         Mean and SD of the size of a shift, in SDs of a latent within a perturbation.
     most_targets : int
-        Largest number of targets of a perturbation; ignored if `density` is given.
+        Ignored if `density` is given.
     density : float, optional
         Probability that a latent is a target; each perturbation has at least one.
     n_control : int
-        Unperturbed cells, labelled ``"control"``; none in the paper.
+        Unperturbed cells, labelled ``"control"``.
     random_state : int
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.data.screens.screen`, with cells in random order. The truth is in
-        ``obsm["true_latents"]`` and ``uns["sbnn"]["truth"]["shifts"]``, a DataFrame of
-        perturbations by latents.
+        As returned by `sbnn.data.screens.screen`, with ``obsm["true_latents"]`` and
+        ``uns["sbnn"]["truth"]["shifts"]``, a DataFrame of perturbations by latents.
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
     check_number("n_latents", n_latents, int, 1, HIDDEN[0])

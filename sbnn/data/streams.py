@@ -1,7 +1,4 @@
-"""Expression of more cells than fit into memory, read block by block.
-
-Gene selection needs only some of the cells, and training only the kept genes of all cells.
-"""
+"""Expression of more cells than fit into memory, read block by block."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import Expression, Sparse
 
 
-# cells read at a time from a mapped file; each may load half a megabyte of neighbours
+# from a mapped file, where each may load half a megabyte
 SCATTERED_CELLS_AT_ONCE = 128
 
 
@@ -111,15 +108,13 @@ class ExpressionStream(FileCells):
     source : array-like, shape (n, p), DataFrame, AnnData or MuData
         Log expression or counts: any object with ``shape`` and sliceable rows, such as a
         ``numpy.memmap``, an h5py or zarr data set (zarr reads missing chunks as zeros), a CSR
-        matrix, an AnnData opened with ``backed="r"`` (not a view, which anndata would load) or its
-        ``X``.
+        matrix, or an AnnData opened with ``backed="r"`` (not a view, which anndata would load).
     gene_names, cell_names : sequence of str, optional
-        By default, the names in the AnnData or DataFrame.
+        By default, those of the AnnData or DataFrame.
     block_size : int, optional
-        Cells to read at a time; by default, a block has about four million values.
+        Cells to read at a time; by default, about four million values.
     totals : array-like of shape (n,), optional
-        Total counts over all genes, for `sbnn.CountNormalizer`, if `source` holds only some of
-        them.
+        Total counts over all genes, for `sbnn.CountNormalizer`.
 
     Raises
     ------

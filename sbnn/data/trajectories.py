@@ -1,4 +1,4 @@
-"""Expression over time: an AnnData with a row per sample and time, and arrays inside."""
+"""Expression over time, as AnnData with a row per sample and time, and as arrays."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import ArrayLike
 
-    from sbnn.typehints import PathLike
-
 
 @dataclass(frozen=True)
 class Samples:
-    """Trajectories as float64 arrays, one of values and one of times for each sample."""
+    """Values and times of each sample, float64."""
 
     values: list  # arrays of shape (times, genes)
     times: list  # arrays of shape (times,)
@@ -47,7 +45,7 @@ class Samples:
         return np.concatenate(before), np.concatenate(after), np.concatenate(times)
 
     def pieces(self, most):
-        """Cut samples into pieces of at most `most` intervals; neighbours share a time."""
+        """Pieces of at most `most` intervals; neighbours share a time."""
         values, times, whole = [], [], []
         for i, of_sample in enumerate(self.times):
             last = len(of_sample) - 1
@@ -60,7 +58,7 @@ class Samples:
         return replace(self, values=values, times=times, whole=tuple(whole))
 
     def joined(self):
-        """Join the pieces of each sample; a missing piece becomes one long interval."""
+        """Join the pieces of each sample; a gap becomes one interval."""
         if not self.whole:
             return self
         values, times = [], []
@@ -79,7 +77,7 @@ class Samples:
         return replace(self, values=values, times=times, whole=whole)
 
     def padded(self):
-        """Values, (samples, times, genes), and times, (samples, times), padded at the end."""
+        """Values, (samples, times, genes), and times, padded with the last ones."""
         most = max(map(len, self.times))
         values, times = [], []
         for of_sample, at in zip(self.values, self.times, strict=True):
@@ -98,25 +96,24 @@ def trajectories(
     gene_names: Sequence[str] | None = None,
     **about: object,
 ) -> AnnData:
-    """Build an AnnData of expression over time; samples may differ in their numbers of times.
+    """Build an AnnData of expression over time; numbers of times may differ.
 
     Parameters
     ----------
     values : array-like of shape (samples, times, genes), list of such samples, or DataFrame
-        A DataFrame is a long table with the columns ``sample`` and ``time`` and one per gene. The
-        models expect values between 0 and about 1.
+        A DataFrame has the columns ``sample`` and ``time`` and one per gene. The models expect
+        values between 0 and about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
-        Increasing times in any unit, of all samples or of each sample; not with a long table.
+        Increasing times in any unit, of all samples or of each sample; not with a DataFrame.
     gene_names : sequence of str, optional
-        Unique; by default the columns of the table, or ``gene_0`` ...
+        By default the columns of the table, or ``gene_0`` ...
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------
     AnnData
-        With ``X`` (float64, one row per sample and time), ``obs["sample"]``, ``obs["time"]`` and
-        ``uns["sbnn"]``.
+        With ``X`` (float64), ``obs["sample"]``, ``obs["time"]`` and ``uns["sbnn"]``.
 
     Raises
     ------
@@ -174,23 +171,23 @@ def _numbers(given, argument):
 
 
 def read_pseudotime(
-    expression: pd.DataFrame | PathLike,
-    pseudotime: pd.DataFrame | pd.Series | PathLike,
+    expression: pd.DataFrame,
+    pseudotime: pd.DataFrame,
     n_bins: int = 25,
     *,
     scaled: bool = True,
     **about: object,
 ) -> AnnData:
-    """Average cells with a pseudotime in bins of equal size along each trajectory.
+    """Average cells in bins of equal size along each trajectory.
 
-    `expression` is a table of cells by genes, and `pseudotime` a table of cells by trajectories, or
-    paths of such CSV files. Pseudotimes are blank for cells that are not on a trajectory. Cells are
-    matched by name. Trajectories with fewer distinct times than `n_bins` get fewer bins. If
-    `scaled`, genes are divided by their largest absolute value and times rescaled to 0 to 9.
+    `expression` is a table of cells by genes, and `pseudotime` of cells by trajectories, NaN for
+    cells that are not on a trajectory. Cells are matched by name. Trajectories with fewer distinct
+    times than `n_bins` get fewer bins. If `scaled`, genes are divided by their largest absolute
+    value and times rescaled to 0 to 9.
     """
     check_number("n_bins", n_bins, int, 2)
-    expression = _read(expression, "expression")
-    pseudotime = _read(pseudotime, "pseudotime")
+    expression = expression.astype(float)
+    pseudotime = pseudotime.astype(float)
     missing = pseudotime.index.difference(expression.index)
     if len(missing):
         raise ValueError(f"expression: no row for these cells in pseudotime: {some(missing)}")
@@ -219,15 +216,6 @@ def read_pseudotime(
         values = [of_bins / largest for of_bins in values]
         times = [9 * (of_bins - start) / span for of_bins in times]
     return trajectories(values, times, expression.columns, **about)
-
-
-def _read(table, argument):
-    if not isinstance(table, pd.DataFrame | pd.Series):
-        table = pd.read_csv(table, index_col=0)
-    try:
-        return pd.DataFrame(table).astype(float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}: expected a table of numbers; {error}") from error
 
 
 def as_trajectories(data):
@@ -274,7 +262,7 @@ def _fingerprint(samples):
 
 
 def prior_matrix(given, gene_names):
-    """Prior network as an array, [regulator, target]; a DataFrame is matched by names."""
+    """Prior network, [regulator, target]; a DataFrame is matched by names."""
     names = [str(name) for name in gene_names]
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)

@@ -1,4 +1,4 @@
-"""Typed neurons: an AnnData of features in families, and arrays inside."""
+"""Typed neurons, as AnnData of features in families, and as arrays."""
 
 from __future__ import annotations
 
@@ -64,28 +64,28 @@ def typed_cells(
         Columns ``type`` and, if known, ``donor`` and ``condition``, indexed by cell name in any
         order; may hold other cells.
     families : dict of str to list, sequence of str, optional
-        Feature names of each family, or the family of each column; by default a single family.
+        Feature names of each family, or the family of each column.
     units : dict of str to str, optional
-        Feature -> unit, if it has one.
+        Feature -> unit.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------
     AnnData
-        With ``X`` (float64), ``var["family"]``, ``var["unit"]``, the labels in ``obs`` (a missing
+        With ``X`` (float64), ``var["family"]``, ``var["unit"]``, labels in ``obs`` (a missing
         ``type`` is ``"unknown"``) and ``uns["sbnn"]``.
 
     Raises
     ------
     ValueError
-        If values are infinite or not numbers, names repeat, a cell has no labels, a column is not
-        in exactly one family, or units are of unknown features.
+        If values are infinite or no numbers, names repeat, a cell has no labels, a column is not in
+        exactly one family, or units are of unknown features.
 
     Warns
     -----
     UserWarning
-        If a cell has no values, or if values such as -999 may mark missing values.
+        If a cell has no values, or values such as -999 may mark missing values.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each column, from a list, a dict of family to names, or None."""
+    """Family of each column."""
     names = [str(name) for name in names]
     if families is None:
         families = [ALL] * len(names)

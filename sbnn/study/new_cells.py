@@ -55,7 +55,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
         empty = ~known.any(axis=1)
         why = "cells without counts of the genes of the model"
         reading = Reading("cells", {}, {})
-        reading.leave_out("cells", why, known.index[empty], len(known))
+        reading.leave_out("cells", why, known.index, empty)
         reading.require_no_problem()
         known = known[~empty]
     return _normalized(ExpressionStream(known, totals=totals), counts, normalizer)

@@ -121,8 +121,6 @@ def test_a_summary_has_the_size_the_largest_groups_and_the_notes():
     assert first.startswith("custom: 15 cells x 15 genes -> 2 outputs; families: a 2, ")
     assert first.endswith(" and 2 more")
     assert others == ["  source: us", "  note: logs", "  note: two"]
-    network = load_dataset("simulated_grn", n_genes=5, n_samples=2, n_test=1, verbose=False)
-    assert "15 times x 5 genes; split: train 10, test 5" in datasets.summary(network)
     types = load_dataset("simulated_ephys", n_cells=20, random_state=1, verbose=False)
     assert "20 cells x 43 features; types: PVALB 11" in datasets.summary(types)
 

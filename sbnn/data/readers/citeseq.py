@@ -72,11 +72,7 @@ def pair_counts(
     log_proteins=True,
     files=None,
 ):
-    """Pair proteins with expression, normalised over the selected genes.
-
-    `n_genes` are selected by the counts of all cells; if it is None, all genes with counts are
-    used.
-    """
+    """Pair proteins with expression over `n_genes` selected by the counts of all cells."""
     selected = counts.sum(axis=0) > 0
     if n_genes is not None:
         selected = select_genes(counts, n_genes).selected

@@ -1,4 +1,4 @@
-"""Read files that hold cells with their names: AnnData, MuData, 10x Genomics and MatrixMarket."""
+"""Read AnnData, MuData, 10x Genomics and MatrixMarket."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def is_container(path) -> bool:
 
 
 def read_container(path):
-    """Read an AnnData, of which only genes are kept, or a MuData from a file or folder."""
+    """Read an AnnData of genes, or a MuData, from a file or folder."""
     return features_of(read_features(path), GENES)
 
 
@@ -46,7 +46,7 @@ def read_features(path):
 
 
 def opened_container(reading, given, what="expression", read=read_container):
-    """A table if it comes with other tables of the same cells, or None for a plain table."""
+    """What comes with other tables of the same cells; None for a plain table."""
     if isinstance(given, str | os.PathLike):
         if os.path.exists(given) and is_container(given):
             found = reading.attempt(what, read, given)
@@ -58,7 +58,7 @@ def opened_container(reading, given, what="expression", read=read_container):
 
 
 def features_of(data, kind):
-    """The features of one kind; all if kinds are unknown or none is of this kind."""
+    """The features of one kind, or all if there are none."""
     if hasattr(data, "mod"):  # MuData
         return data
     kinds = data.var.get("feature_types")

@@ -1,4 +1,4 @@
-"""Read text files (plain, gzipped or zipped) and published tables of raw counts (genes x cells)."""
+"""Read text files, also packed, and published tables of raw counts (genes x cells)."""
 
 import codecs
 import gzip
@@ -39,7 +39,7 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
 
 
 def open_file(path, encoding: str | None = None) -> IO:
-    """Open a plain or gzipped file, or the only file in a zip archive."""
+    """Open a file, also gzipped, or the only one in a zip archive."""
     suffix = Path(path).suffix.lower()
     if suffix == ".zip":
         archive = zipfile.ZipFile(path)

@@ -1,10 +1,8 @@
-"""A user's time course and prior network, from tables in any of the usual formats."""
+"""A user's time course and prior network."""
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +12,6 @@ from pandas.api.types import is_numeric_dtype
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.containers import opened_container
-from sbnn.data.readers.counts import open_file
-from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.readers.matching import describe_file, joined, kept
 from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
@@ -31,14 +27,13 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from sbnn.typehints import PathLike, TableLike
+    from sbnn.typehints import TableLike
 
 
 TIME = "time"  # usual name of the column
-_SIZES = re.compile(rb'"?\d+"?\s*,\s*"?\d+"?[\s,]*')  # of genes and samples, in line 1
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
-_GENE = ("gene", "genes", "gene_name", "gene_symbol", "symbol", "gene_id")
+_GENE = re.compile("genes?([_ ](names?|symbols?|ids?))?|symbols?", re.I)
 # columns of numbers that are no genes
 _NO_GENE = re.compile(
     "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
@@ -47,7 +42,7 @@ _NO_GENE = re.compile(
 )
 # columns of lists of edges, in BEELINE and in databases
 _OF_EDGES = {"gene1": "regulator", "gene2": "target", "type": "sign"}
-_OF_EDGES |= {"source": "regulator", "tf": "regulator"}
+_OF_EDGES |= {"source": "regulator", "tf": "regulator", "weight": "sign", "mor": "sign"}
 # words for signs
 _SIGNS = {r"\+|activat.*|stimulat.*|induc.*|up.*|positive": "1"}
 _SIGNS |= {"-|repress.*|inhibit.*|down.*|negative": "-1"}
@@ -57,7 +52,6 @@ def read_course(
     expression: TableLike | AnnData,
     times: TableLike | None = None,
     *,
-    gene_names: Sequence[str] | PathLike | None = None,
     sample_key: str = "sample",
     time_key: str = TIME,
     genes_in_rows: bool | None = None,
@@ -68,36 +62,33 @@ def read_course(
 ) -> AnnData:
     """Read expression over time from a user's tables.
 
-    Five formats:
+    Four formats:
 
-    - a long table with the columns ``sample``, ``time`` and one per gene; without samples, all rows
-      are one sample;
+    - a table with the columns ``sample``, ``time`` and one per gene; without samples, all rows are
+      one sample;
     - a table with genes in rows and times in the column names, such as t0, t2h, or 2h_rep1;
     - a table of cells, and `times` with a row per cell and either the columns ``sample`` and
-      ``time`` or a pseudotime for each trajectory; or a folder with both, as in BEELINE;
-    - the layout of `read_trajectories`;
+      ``time`` or a pseudotime for each trajectory;
     - an ``.h5ad`` file with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a
       pseudotime that `time_key` names. A saved course is returned unchanged.
 
     Times may have a unit, as in "2 h" or "day 3". Rows of one sample at one time are averaged, and
-    so are cells in bins of pseudotime (see `read_pseudotime`). Missing values are left out with
-    their gene or their row, whichever leaves out less. log2(1 + x) is taken of normalised values
-    and of counts, which are scaled to the same total before.
+    so are cells in bins of pseudotime. Missing values are left out with their gene or their row,
+    whichever leaves out less. log2(1 + x) is taken of normalised values and of counts, which are
+    scaled to the same total before.
 
     Parameters
     ----------
     expression : path-like, (path-like, str), DataFrame or AnnData
     times : path-like, (path-like, str) or DataFrame, optional
-    gene_names : sequence of str or path-like, optional
-        Only for the layout of `read_trajectories`.
     sample_key, time_key : str
         Columns of samples and times; letter case is ignored.
     genes_in_rows : bool, optional
-        Whether the columns of `expression` are cells; detected by default.
+        Detected by default.
     counts : bool or "normalised", optional
-        Whether `expression` holds raw counts; see `read_tables`.
+        See `read_tables`.
     n_bins : int
-        See `read_pseudotime`.
+        Bins of each trajectory.
     name : str
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
@@ -105,44 +96,31 @@ def read_course(
     Returns
     -------
     AnnData
-        As returned by `trajectories`. ``uns["sbnn"]["notes"]`` says how the tables were understood,
-        and ``uns["sbnn"]["dropped"]`` what was left out.
+        As returned by `trajectories`, with ``"notes"`` and ``"dropped"`` in ``uns["sbnn"]``.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as missing columns or few common cells.
+        A ValueError with all problems.
     """
     check_number("n_bins", n_bins, int, 2)
     keys = {"sample_key": sample_key, "time_key": time_key}
     defaults = {"sample_key": "sample", "time_key": TIME}
     choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
     choices |= {"genes_in_rows": genes_in_rows, "counts": counts}
-    if isinstance(gene_names, str | os.PathLike):
-        choices["gene_names"] = gene_names
     reading = Reading("course", how, choices)
-    expression, times = _in_folder(expression, times)
     data = opened_container(reading, expression)
     if data is not None and "sbnn" in data.uns and {"sample", TIME} <= {*data.obs}:
         as_trajectories(data)
         return data if "read" in data.uns["sbnn"] else reading.attach(data)
     given = {"expression": expression if data is None else data, "times": times}
-    in_blocks = data is None and times is None and _has_blocks(expression)
-    if in_blocks:
-        reading.describe("expression", file=os.path.basename(expression))
-        blocks = read_trajectories(expression, gene_names, name=name)
-        reading.notes.append("format: a block per sample, below the numbers of genes and samples")
-        values, at, binned = blocks.to_df(), blocks.obs, False
-    else:
-        values, at, binned = _values_and_times(reading, reading.open(given), keys, n_bins)
+    values, at, binned = _values_and_times(reading, reading.open(given), keys, n_bins)
     logs = _logarithms(reading, values)
     reading.require_known_columns()
     reading.require_no_problem()
     about = {"name": name, "source": reading.source(), "dropped": reading.dropped}
     if binned:
         course = read_pseudotime(logs, at, n_bins, **about)
-    elif in_blocks and logs is values:
-        course = blocks
     else:
         course = trajectories(_averaged(reading, at, logs), **about)
     lengths = course.obs.groupby("sample", sort=False).size()
@@ -152,22 +130,6 @@ def read_course(
     course.uns["sbnn"]["notes"] = [*reading.notes, size]
     reading.describe("expression", used=f"{len(logs)} rows, {course.n_vars} genes")
     return reading.attach(course)
-
-
-def _in_folder(expression, times):
-    if isinstance(expression, str | os.PathLike) and times is None:
-        folder = Path(expression)
-        if (folder / "ExpressionData.csv").is_file():
-            return folder / "ExpressionData.csv", folder / "PseudoTime.csv"
-    return expression, times
-
-
-def _has_blocks(expression) -> bool:
-    if not isinstance(expression, str | os.PathLike) or not os.path.isfile(expression):
-        return False
-    with open_file(expression) as file:
-        first = file.readline().removeprefix(b"\xef\xbb\xbf").strip()
-    return _SIZES.fullmatch(first) is not None
 
 
 def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
@@ -203,7 +165,7 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
         if binned:
             at = at.pivot(columns="sample", values=TIME)
     timed = at.notna().any(axis=1) if binned else at[TIME].notna()
-    reading.leave_out(what, "cells without a time", at.index[~timed], len(at))
+    reading.leave_out(what, "cells without a time", at.index, ~timed)
     at = at[timed]
     names = at.index
     if binned:
@@ -227,87 +189,54 @@ def _complete_genes(reading, values, names) -> pd.DataFrame:
     gaps = values.isna().to_numpy()
     ways = [kept(gaps, "cells"), kept(gaps, "outputs")]
     rows, genes = max(ways, key=lambda way: way[0].sum() * way[1].sum())
-    reading.leave_out("expression", "rows with missing values", names[~rows], len(values))
+    reading.leave_out("expression", "rows with missing values", names, ~rows)
     return reading.without(values[rows], ~genes, "expression", "genes with missing values")
 
 
 def _long_table(reading, table, keys) -> pd.DataFrame:
-    sheet = _sheet(table, keys["time_key"])
-    if len(table.sheets) > 1:
-        reading.notes.append(f"sheet: {sheet}")
-    describe_file(reading, table, Way(sheet, 0, None, pd.Index([])), "")
+    describe_file(reading, table, Way(0, None, pd.Index([])), "")
     reading.describe("expression", **{"cells named by": "no column"})
-    names, body, _ = table.sheets[sheet]
+    names, body, _ = table.content
     found = body.set_axis(texts(names), axis=1)
     is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
     is_key |= _LIKE_TIMES.search(names[0]) is not None
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
         found = found.iloc[:, 1:]
     found = found.loc[:, found.columns != ""]
-    return _with_genes_in_columns(reading, reading.edited(found, "expression"))
-
-
-def _with_genes_in_columns(reading, table) -> pd.DataFrame:
-    """Turn a table with a row per gene, sample and time."""
-    gene = [name for name in table if name.casefold() in _GENE and table[name].duplicated().any()]
-    values = [name for name in table.select_dtypes("float") if not _LIKE_TIMES.search(name)]
-    if not gene or len(values) != 1:
-        return table
-    rows = table.drop(columns=[gene[0], *values])
-    if not any(map(_LIKE_TIMES.search, rows)):
-        return table
-    reading.notes.append(f"{values[0]} of the genes in column {gene[0]}")
-    wide = table.pivot_table(values[0], list(rows), gene[0], sort=False)
-    return wide.rename_axis(columns=None).reset_index()
-
-
-def _sheet(table, time_key) -> str | None:
-    for name, (columns, _, _) in table.sheets.items():
-        if time_key.casefold() in map(str.casefold, columns):
-            return name
-    return max(table.sheets, key=lambda name: table.sheets[name].body.size)
+    return reading.edited(found, "expression")
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values, and samples and times from the names of columns or rows.
-
-    Both are the table itself if it has a column of times, or its names hold no times.
-    """
-    given = reading.choices.get("genes_in_rows")
-    in_rows = [True, False] if given is None else [given]
-    if _column(table, keys["time_key"]) is not None:
-        in_rows = []
-    for turned in in_rows:
-        found = _by_names(table, turned)
-        if found is not None:
-            values, at = found
-            name, sample, time = at.iloc[-1]
-            axis = "column" if turned else "row"
-            example = f"{name} is time {time:g} of sample {sample}"
-            reading.notes.append(f"format: times in the {axis} names: {example}")
-            reading.choose("genes_in_rows", turned)
-            reading.describe("expression", **{"cells in": f"{axis}s"})
-            return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+    """Values, and samples and times in the names of columns, or twice a table with times."""
+    found = None
+    if _column(table, keys["time_key"]) is None and reading.choices.get("genes_in_rows", True):
+        found = _by_names(table)
+    if found is not None:
+        values, at = found
+        name, sample, time = at.iloc[-1]
+        example = f"{name} is time {time:g} of sample {sample}"
+        reading.notes.append(f"format: times in the column names: {example}")
+        reading.choose("genes_in_rows", True)
+        reading.describe("expression", **{"cells in": "columns"})
+        return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+    for name in table:
+        if _GENE.fullmatch(name) and table[name].duplicated().any():
+            text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
+            reading.stop(f"expression: {text}")
     reading.notes.append("format: one table with a row per sample and time")
     return table, table
 
 
-def _by_names(table, turned):
+def _by_names(table):
     first = table.iloc[:, 0]
     if is_numeric_dtype(first):
         return None
     values = table.set_axis(texts(first), axis=0).iloc[:, 1:]
-    at = times_of_names(values.columns if turned else values.index)
-    if at is None:
+    at = times_of_names(values.columns)
+    # text describes genes
+    if at is None or any(map(is_numeric_dtype, values.drop(columns=at["name"]).dtypes)):
         return None
-    if turned:
-        others = values.drop(columns=at["name"])
-        if any(map(is_numeric_dtype, others.dtypes)):  # text describes genes
-            return None
-        values = values.iloc[:, at.index].T
-    elif len(at) < len(values) or any(map(_LIKE_TIMES.search, values)):
-        return None
-    return values.set_axis(at.index, axis=0), at
+    return values.iloc[:, at.index].T.set_axis(at.index, axis=0), at
 
 
 def _required_time(reading, table, keys, what) -> str:
@@ -318,8 +247,7 @@ def _required_time(reading, table, keys, what) -> str:
     likely = [name for name in table.columns if _LIKE_TIMES.search(str(name))]
     if not likely:
         other = "give the sample and the time of each row or column in a table `times`"
-        reading.problem(f"{text}; name it by time_key=..., or {other}")
-        raise reading.error()
+        reading.stop(f"{text}; name it by time_key=..., or {other}")
     reading.problem(text, time_key=likely[0])
     return likely[0]
 
@@ -351,22 +279,19 @@ def _times(reading, table, what) -> pd.DataFrame:
         return pd.DataFrame({TIME: times}, present.index).reindex(table.index)
     if wrong.all():
         expected = "expected numbers, or numbers with a unit such as 2 h"
-        reading.problem(f"{what}: {expected} in column {name}, got {table[name].iloc[0]}")
-        raise reading.error()
+        reading.stop(f"{what}: {expected} in column {name}, got {table[name].iloc[0]}")
     return reading.numbers(table, what, "columns of times").set_axis([TIME], axis=1)
 
 
 def _likely_sample(table, times) -> str | None:
-    ranks = {}
+    likely = {}  # column -> whether its name is usual
     for name in table:
         is_named = _LIKE_SAMPLES.search(str(name)) is not None
-        if not is_named and is_numeric_dtype(table[name]):
-            continue
-        of_sample = times.groupby(table[name], observed=True)
-        if of_sample.nunique().min() > 1:
-            repeats = (of_sample.size() > of_sample.nunique()).any()
-            ranks[name] = not is_named, repeats
-    return min(ranks, key=ranks.get, default=None)
+        if is_named or not is_numeric_dtype(table[name]):
+            n_times = times.groupby(table[name], observed=True).nunique()
+            if n_times.min() > 1:
+                likely[name] = is_named
+    return max(likely, key=likely.get, default=None)
 
 
 def _averaged(reading, at, logs) -> pd.DataFrame:
@@ -378,15 +303,12 @@ def _averaged(reading, at, logs) -> pd.DataFrame:
         text = f"rows of one sample at one time are averaged: {len(at)} rows to {len(table)}"
         reading.notes.append(text)
     single = table.groupby("sample")[TIME].transform("size") == 1
-    names = table["sample"][single]
-    reading.leave_out("expression", "samples with only one time", names, len(table))
+    reading.leave_out("expression", "samples with only one time", table["sample"], single)
     return table[~single]
 
 
 def _logarithms(reading, values) -> pd.DataFrame:
     kind = kind_of_values(reading, values.to_numpy())
-    if kind is False:
-        return values
     return pd.DataFrame(log_expression(values, kind), values.index, values.columns)
 
 
@@ -401,9 +323,9 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
     """Read known regulation as signs, [regulator, target].
 
     A table of regulators x targets, with entries of one size such as 1, -1 and 0; or a list of
-    edges with the columns ``regulator`` (or ``source``, ``TF``), ``target`` and, optionally,
-    ``sign`` (1, -1 or 0, + or -, or a word such as activates), or with ``Gene1``, ``Gene2`` and
-    ``Type``, as in BEELINE, in any letter case. Without `path`, there are no edges. Unknown signs
+    edges with the columns ``regulator`` (or ``source``, ``TF``, ``Gene1``), ``target`` (or
+    ``Gene2``) and, optionally, ``sign`` (or ``weight``, ``mor``, ``Type``), in any letter case: 1,
+    -1 or 0, + or -, or a word such as activates. Without `path`, there are no edges. Unknown signs
     are errors, and edges of other genes are left out with a warning.
     """
     genes = pd.Index(genes)
@@ -434,20 +356,17 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
 
 
 def _table_of_edges(edges):
-    """Signs, regulators by targets, from a list of edges; of contrary signs, the usual one."""
-    edges = edges.rename(columns=_OF_EDGES)
+    """Signs, regulators by targets; of contrary signs, the usual one."""
+    edges = edges.rename(columns={a: b for a, b in _OF_EDGES.items() if b not in edges})
     for name in ("regulator", "target"):
         if name not in edges:  # the first column, which `read_table` takes for names
             edges[name] = edges.index
-    signs = {name: _signs(edges[name]) for name in edges.columns.drop(["regulator", "target"])}
     if "sign" not in edges:
-        # signs in a column of another name
-        having = [name for name, found in signs.items() if found.notna().all() and -1 in set(found)]
-        edges["sign"] = edges[having[0]] if having else 1
-        if signs and not having:
-            warn(
-                f"prior: no column of signs among {some(signs)}; all edges are taken as activation"
-            )
+        others = edges.columns.drop(["regulator", "target"])
+        edges["sign"] = 1
+        if len(others):
+            text = f"no column of signs among {some(others)}; all edges are taken as activation"
+            warn(f"prior: {text}")
     numbers = _signs(edges["sign"])
     wrong = edges[numbers.isna()]
     if len(wrong):

@@ -25,9 +25,8 @@ HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "V
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families.
 
-    `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. The driver
-    line (``cre``) was chosen to find cells of a type, so it is no feature. For `relative`, see
-    `relative_to_threshold`.
+    `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. For
+    `relative`, see `relative_to_threshold`.
     """
     table = _read(features_path)
     metadata = _read(metadata_path)
@@ -60,8 +59,8 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
 def read_lee_human(features_path, metadata_path, files=None):
     """Read 702 human cells from 109 donors, with 93 features in 11 families.
 
-    All but 14 cells have missing values. ``type`` is the revised subclass. ``condition`` (acute or
-    culture) and ``virus`` are uneven over types.
+    ``type`` is the revised subclass. ``condition`` (acute or culture) and ``virus`` are uneven over
+    types.
     """
     table = _read(features_path)
     metadata = _read(metadata_path)

@@ -61,11 +61,8 @@ def read_trajectories(
     """Read trajectories in the format of Hossain et al.
 
     The first line holds the numbers of genes and samples. For each sample, one line of values per
-    gene and one line of times follow. Lines of shorter samples may be padded with blanks.
-
-    `gene_names` are names in the order of the lines, or a table with the names in its first column;
-    by default ``gene_0`` and so on. The suffix ``_input`` is removed. `name` and `source` are by
-    default the name of the file.
+    gene and one line of times follow. `gene_names` are names in the order of the lines, or a table
+    with the names in its first column; the suffix ``_input`` is removed.
     """
     path = results_path(path)
     text = path.read_text(errors="replace").replace('"', "")
@@ -110,10 +107,9 @@ def read_grn(
 ):
     """Read a network with its published test samples, and simulate training samples.
 
-    The published training samples are not available. Starting values are drawn from a distribution
-    estimated from those of the test samples. The prior is the published one or, if `wrong` is
-    given, the true network with this share of misplaced edges. A `noise` of 0.025 corresponds to
-    the published level of 5 %.
+    The published training samples are not available; starting values are distributed like those of
+    the test samples. The prior is the published one or, if `wrong` is given, the true network with
+    this share of misplaced edges. A `noise` of 0.025 is the published level of 5 %.
     """
     test = read_trajectories(test_path, names_path)
     network = GeneNetwork.from_tables(equations_path, names_path).starting_like(test)
@@ -157,9 +153,9 @@ def read_hematopoiesis(
 ):
     """Read 529 genes along a pseudotime of the B cell lineage.
 
-    Two samples to train, three to test. Most values are zero. With `cells_per_bin` above 1,
-    neighbouring cells are averaged, and genes divided by their largest training value. The prior is
-    based on motifs; the true network is not known.
+    Two samples to train, three to test. With `cells_per_bin` above 1, neighbouring cells are
+    averaged, and genes divided by their largest training value. The prior is based on motifs; the
+    true network is not known.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     if cells_per_bin > 1:
@@ -185,7 +181,7 @@ def _averaged(data, cells_per_bin):
     for _, rows in data.obs.groupby("sample", sort=False):
         n_bins = max(len(rows) // cells_per_bin, 2)
         cells = data[rows.index].to_df()
-        part = read_pseudotime(cells, rows["time"], n_bins, scaled=False)
+        part = read_pseudotime(cells, rows[["time"]], n_bins, scaled=False)
         values.append(part.X)
         times.append(part.obs["time"])
     return trajectories(values, times, data.var_names)
@@ -194,9 +190,8 @@ def _averaged(data, cells_per_bin):
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
     """Read one of five repeats of a BEELINE data set, with or without `dropout` of low values.
 
-    Each repeat has 2000 cells of a curated Boolean model, averaged along the pseudotime of each
-    trajectory (see `read_pseudotime`). The next repeat is used as test data. The prior has no
-    edges.
+    Each has 2000 cells of a curated Boolean model, averaged along the pseudotime of each trajectory
+    (see `read_pseudotime`). The next repeat is the test data. The prior has no edges.
     """
     check_number("repeat", repeat, int, 0, 4)
     train, truth = _beeline_repeat(paths, model, repeat, dropout, n_bins)
@@ -211,7 +206,7 @@ def _beeline_repeat(paths, model, repeat, dropout, n_bins):
         folder += "_50"
     files = {path.name: path for path in paths if path.parent.name == folder}
     cells = pd.read_csv(files["ExpressionData.csv"], index_col=0).T
-    data = read_pseudotime(cells, files["PseudoTime.csv"], n_bins)
+    data = read_pseudotime(cells, pd.read_csv(files["PseudoTime.csv"], index_col=0), n_bins)
     edges = pd.read_csv(files["refNetwork.csv"])
     signs = np.where(edges["Type"] == "+", 1, -1)
     return data, _network(cells.columns, cells.columns, edges["Gene1"], edges["Gene2"], signs)

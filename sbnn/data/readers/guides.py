@@ -40,13 +40,12 @@ def targets_of(guides, genes=(), control=None, given=None):
 
     The end of a name that numbers the guides of a target is removed: ``IRF1_2``, ``IRF1_sg2``,
     ``IRF1_guideB`` and ``IRF1g2`` are guides of IRF1. ``IRF1-2``, ``IRF1.2`` and ``IRF1-B`` are,
-    too, if all guides have such an end and the guides of each target are numbered without gaps,
-    since genes such as NKX2-1 and HLA-A also have such names. The end is kept if nothing else
-    distinguishes the names, as in ``cluster_1`` and ``cluster_2``.
+    too, if all guides have such an end, without gaps in the numbers of a target, since genes such
+    as NKX2-1 and HLA-A also have such names. The end is kept if nothing else distinguishes the
+    names, as in ``cluster_1`` and ``cluster_2``, and if the guide is named like one of the `genes`.
 
-    A guide that is named like one of the `genes` is a target of its own. Guides of the `control`
-    may be named so, in any letter case, with or without number. `given` targets, and the result,
-    are DataFrames with the columns ``guide`` and ``target``.
+    Guides of the `control` may be in any letter case. `given` targets, and the result, have the
+    columns ``guide`` and ``target``.
     """
     names = list(dict.fromkeys(map(str, guides)))
     if given is not None:

@@ -1,4 +1,4 @@
-"""Find the cells that several tables share: orientation, column of the names, and spelling."""
+"""Find the cells that several tables share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def exactly(names: pd.Index) -> pd.Index:
 
 
 def loosened(names: pd.Index) -> pd.Index:
-    """Remove case, R's X before a digit and 10x's -1; punctuation becomes a point."""
+    """Names without case, R's X and 10x's -1; punctuation becomes a point."""
     plain = names.str.lower().str.replace(r"[\W_]+", ".", regex=True).str.strip(".")
     plain = plain.str.replace(r"^x(?=\d)", "", regex=True)
     return plain.str.replace(r"([acgt]{12,})\.1$", r"\1", regex=True)
@@ -45,7 +45,7 @@ SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks, without_zero
 
 
 class Match(NamedTuple):
-    """How the cells of two tables are found, and how many both have."""
+    """How the cells of two tables are found."""
 
     first: Way
     second: Way
@@ -81,11 +81,10 @@ def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Matc
 def find_cells(
     reading: Reading, first: Table, second: Table, firsts, seconds, few_are_allowed=False
 ) -> Match:
-    """Find the cells of two tables by the given options; ask if other options find far more.
+    """Find the cells of two tables; ask if other options find far more.
 
     Unless `few_are_allowed`, half of the cells of the smaller table must be found.
     """
-    firsts, seconds = _one_sheet_each(reading, first, second, firsts, seconds)
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
     if usual.holds and not usual.by_number:
         return usual
@@ -96,7 +95,7 @@ def find_cells(
         text = f"{first} and {second} share only {usual.n_shared} cell names"
     tried = _best_of_all(first, second, firsts, seconds)
     if tried is not None and tried.holds:
-        turned = tried.first.axis != firsts[0].axis and len({way.axis for way in firsts}) == 1
+        turned = tried.first.axis != firsts[0].axis
         _ask_for(reading, text, first, second, tried, turned)
         return tried
     if usual.n_shared and few_are_allowed and not usual.by_number:
@@ -110,8 +109,7 @@ def find_cells(
     else:
         few = f"; at least {FEWEST_SHARED} are needed" if usual.n_shared else ""
         advice = "if the tables have different names for a cell, pair them with cell_names=FILE"
-        reading.problem(f"{text}{few}; {advice}")
-        raise reading.error()
+        reading.stop(f"{text}{few}; {advice}")
     return usual
 
 
@@ -147,37 +145,6 @@ def _names(table: Table, ways: list[Way]) -> str:
     return ", ".join(f"{axis} of {table.what}: {names}" for axis, names in named.items())
 
 
-def _one_sheet_each(reading, first, second, firsts, seconds):
-    """Ways in one sheet of each table; ask for it if several sheets have the same cells."""
-    if len(first.sheets) < 2 and len(second.sheets) < 2:
-        return firsts, seconds
-    shared = {}  # pair of sheets -> number of cells in both
-    for one, other in itertools.product(firsts, seconds):
-        used = (second.path, other.sheet) in {(first.path, one.sheet), *reading.sheets}
-        if not (used and second.path):
-            names = set(one.names) & set(other.names)
-            sheets = one.sheet, other.sheet
-            shared[sheets] = max(len(names), shared.get(sheets, 0))
-    most = max(shared.values(), default=0)
-    likely = [sheets for sheets, n in shared.items() if n and 2 * n >= most]
-    if not likely:
-        return firsts, seconds
-
-    def sizes(sheets):
-        return [table.size(sheet) for table, sheet in zip((first, second), sheets, strict=True)]
-
-    chosen = max(likely, key=sizes)
-    for i, table in enumerate((first, second)):
-        others = list(dict.fromkeys(sheets[i] for sheets in likely))
-        if len(others) > 1:
-            text = f"{table}: the cells are on several sheets: {some(others)}"
-            reading.problem(text, sheet={table.what: chosen[i]})
-    return (
-        [way for way in firsts if way.sheet == chosen[0]],
-        [way for way in seconds if way.sheet == chosen[1]],
-    )
-
-
 def axis_names(table, axis: int) -> pd.Index:
     """Names of the rows or columns."""
     if isinstance(table, AnnDataLike):
@@ -186,10 +153,7 @@ def axis_names(table, axis: int) -> pd.Index:
 
 
 def taken(table, axis: int, cells: np.ndarray):
-    """Select cells, and turn the table if they are in its columns.
-
-    They are selected first, as text in another column would make all values text.
-    """
+    """Select cells before turning a table, as text in another column would make all text."""
     if isinstance(table, AnnDataLike):
         return table[:, cells].T if axis else table[cells]
     selected = table.take(cells, axis=axis)
@@ -200,7 +164,7 @@ def _shared(reading, table, way, names, keys, others, why) -> np.ndarray:
     shared = keys.isin(others)
     require_single(reading, table, names, keys, shared)
     describe_file(reading, table, way, f"{shared.sum()} cells")
-    reading.leave_out(table.what, why, names[~shared], len(names))
+    reading.leave_out(table.what, why, names, ~shared)
     return shared
 
 
@@ -208,12 +172,11 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
     """Reject names of `shared` cells whose keys repeat."""
     twice = names[keys.duplicated() & shared]
     if len(twice):
-        reading.problem(f"{table}: cells appear more than once: {some(twice)}")
-        raise reading.error()
+        reading.stop(f"{table}: cells appear more than once: {some(twice)}")
 
 
 def joined(reading: Reading, first: Table, second: Table) -> tuple:
-    """Both tables with the same cells in the same order, named as in the first table."""
+    """Both tables with the same cells, in the order of the first."""
     firsts = first.ways()
     axis = reading.choices.get("genes_in_rows")
     if axis is not None:
@@ -242,7 +205,7 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
 
 
 def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
-    """A single table; its cells are in columns if `columns` are in rows."""
+    """A single table, turned if `columns` are in rows."""
     by_row, by_column = table.ways()[:2]
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
@@ -257,8 +220,6 @@ def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
 
 def _frame(reading, table, way):
     frame = table.frame(way)
-    if way.axis == 0 and table.what == "labels":
-        return _one_row_per_cell(reading, table, frame)
     if way.axis == 0 and table.what in ("outputs", "features"):
         return reading.averaged(frame, table.what)
     return frame
@@ -286,10 +247,8 @@ def _in_order(reading, table, cells=None):
     names = axis_names(rows, 0)
     cells = names if cells is None else cells
     if len(names) != len(cells):
-        reading.problem(f"by_row: {table} has {len(names)} rows for {len(cells)} cells")
-        raise reading.error()
-    way = Way(next(iter(table.sheets), None), 0, None, cells)
-    describe_file(reading, table, way, f"{len(cells)} cells")
+        reading.stop(f"by_row: {table} has {len(names)} rows for {len(cells)} cells")
+    describe_file(reading, table, Way(0, None, cells), f"{len(cells)} cells")
     return reading.edited(_with_cells(rows, cells), table.what)
 
 
@@ -306,16 +265,15 @@ def describe_file(reading: Reading, table: Table, way: Way, used: str) -> None:
     facts = {"file": table.file} if table.file else {}
     facts["cells in"] = "columns" if way.axis else "rows"
     if table.adata is None:
-        names, body, header = table.sheets[way.sheet]
+        names, body, header = table.content
         facts["size"] = f"{len(body)} x {len(names)}"
         if header:
             facts["names in row"] = str(header)
             reading.choose("header", {table.what: header})
     else:
         facts["size"] = f"{table.adata.n_obs} x {table.adata.n_vars}"
-    if way.sheet is not None:
-        reading.sheets.add((table.path, way.sheet))
-        reading.choose("sheet", {table.what: way.sheet})
+    if table.sheet is not None:
+        reading.choose("sheet", {table.what: table.sheet})
     if way.key is not None:
         reading.choose("cell_key", {table.what: way.key})
     facts["cells named by"] = "their order" if reading.choices.get("by_row") else str(way)
@@ -343,22 +301,8 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     return reading.edited(unique.set_axis(cells, axis=0), table.what)
 
 
-def _one_row_per_cell(reading, table, labels):
-    """The first row of each cell, without labels that differ between its rows."""
-    twice = labels.index.duplicated()
-    if not twice.any():
-        return labels
-    differ = labels.groupby(level=0).nunique(dropna=False).max() > 1  # (n_labels,)
-    keys = [reading.choices.get(key) for key in ("type_key", "family_key", "donor_key")]
-    if differ.reindex(["type", "family", "donor", *keys], fill_value=False).any():
-        return labels  # an error follows
-    return reading.without(
-        labels[~twice], differ.to_numpy(), table.what, "labels that differ between rows of a cell"
-    )
-
-
 def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the cells and outputs to keep, from the mask of gaps."""
+    """Masks of the cells and outputs to keep."""
     if missing == "cells":
         return ~gaps.any(axis=1), np.ones(gaps.shape[1], dtype=bool)
     if missing == "outputs":

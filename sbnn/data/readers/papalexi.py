@@ -17,15 +17,15 @@ SOURCE = (
 LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
-def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, files=None):
-    """Read the screen, by default only cells with a clear guide (above 80 % of the guide counts).
+def read_papalexi(counts_path, genes_path, cells_path, *, files=None):
+    """Read cells with a clear guide (above 80 % of the guide counts), named by their row.
 
-    Cells are named by their row in the file, which holds 299 genes and 20729 cells. By default,
-    16093 cells are read: 1912 control cells and 33 to 1056 cells for each of 25 targets.
+    Of 20729 cells x 299 genes, 16093 are read: 1912 control cells and 33 to 1056 for each of 25
+    targets.
     """
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)
-    kept = cells["confident"].to_numpy() | (not confident_only)
+    kept = cells["confident"].to_numpy()
     counts = sparse.csr_array(sparse.load_npz(counts_path))[kept]
     genes = Path(genes_path).read_text().splitlines()
     return screen(
@@ -37,6 +37,6 @@ def read_papalexi(counts_path, genes_path, cells_path, *, confident_only=True, f
         name="papalexi",
         source=SOURCE,
         files=files,
-        sha256=fingerprint_of_files(files, confident_only=confident_only),
+        sha256=fingerprint_of_files(files, confident_only=True),
         dropped={"guide without 80 % of the guide counts": int((~kept).sum())},
     )

@@ -1,11 +1,11 @@
-"""What was understood of a user's tables, what was left out, and what is to be decided."""
+"""What was understood of a user's tables, and what is to be decided."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sbnn.typehints import TableLike
 
-#: Kinds of text in a column that may mark missing values.
+#: Different texts in a column that may mark missing values.
 MOST_MARKS = 3
 #: Arguments of readers that are tables.
 TABLES = ("expression", "outputs", "labels", "features", "guides", "targets", "times")
@@ -31,37 +31,34 @@ TABLES = ("expression", "outputs", "labels", "features", "guides", "targets", "t
 
 @dataclass(frozen=True)
 class TableOptions:
-    """Options that every reader of a user's tables takes.
+    """Options of every reader of a user's tables.
 
-    Some take one value for all tables, or a mapping such as ``{"outputs": 3}``.
+    Some take a mapping such as ``{"outputs": 3}``.
 
     Parameters
     ----------
     sheet : str or mapping, optional
-        Sheet of a workbook; by default, the only sheet with values.
+        By default, the only sheet with values.
     header : int or mapping, optional
         Row with the column names, counted from 1; by default, the first with more than half of the
         usual number of fields.
     cell_key : str or mapping, optional
-        Column with the cell names; by default, the first. A single name is for the tables that have
-        it.
+        Column with the cell names; by default, the first.
     by_row : bool
-        Whether rows are the same cells in the same order. Numbered cells are not joined otherwise.
+        Whether rows are the same cells in the same order; needed if cells are only numbered.
     average : bool
-        Whether to average rows of outputs or features with the same cell name, such as sweeps.
+        Whether to average outputs or features of one cell, such as sweeps.
     match : {"exact", "loose"}
         Whether cell names are equal, or may differ in case, blanks, punctuation, R's X before a
         digit, or the -1 of a barcode.
     cell_names : path-like, (path-like, str) or DataFrame, optional
-        If cells have other names in `expression`: a table with the names in the other tables in the
-        first column, and those in `expression` in the second.
+        Table of the cell names in other tables (first column) and in `expression` (second).
     decimal : {".", ","} or mapping, optional
-        Decimal mark of numbers stored as text; detected by default.
+        Of numbers stored as text; detected by default.
     missing_marks : iterable of str
-        Marks of missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"``, ``"n.d."``
-        and so on.
+        Marks of missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"`` and so on.
     drop_columns : iterable of str
-        Columns to leave out, such as text among the outputs.
+        Columns to leave out.
     rename : mapping of str to str, optional
         Old -> new column names.
     """
@@ -104,10 +101,7 @@ class TableOptions:
 
 
 class ReadingError(ValueError):
-    """Error with every problem of the tables and what solves it.
-
-    Its `reading` has ``problems``, pairs of a sentence and a dict of the options that solve it.
-    """
+    """Error with every problem; ``reading.problems`` has the options that solve each."""
 
     def __init__(self, reading: Reading):
         self.reading = reading
@@ -122,9 +116,9 @@ def as_keywords(options: Mapping) -> str:
 class Reading:
     """Decisions made while tables are read.
 
-    A problem is noted with the option that solves it, and reading goes on as if this had been
-    given, so that one try shows all problems. `kind` is "paired", "types", "screen" or "course",
-    `how` the options of `TableOptions`, and `choices` all others, None if not given.
+    Reading goes on as if the option that solves a problem had been given, so that one try shows all
+    problems. `kind` is "paired", "types", "screen" or "course",
+    `how` the options of `TableOptions`, and `choices` all others, None or "error" if not given.
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
@@ -138,16 +132,14 @@ class Reading:
         given = {name: getattr(self.how, name) for name in how if how[name] is not None}
         if isinstance(self.how.cell_names, pd.DataFrame):
             del given["cell_names"]
-        self.choices = {name: value for name, value in choices.items() if value is not None} | given
+        asked = {name: value for name, value in choices.items() if value not in (None, "error")}
+        self.choices = asked | given
         self.problems: list[tuple[str, dict]] = []
         self.facts: dict[str, dict] = {}
         self.dropped: dict[str, list[str]] = {}
         self.notes: list[str] = []
-        self.left_out: list[str] = []  # warnings, for when nothing is left to solve
-        self.sheets: set[tuple] = set()  # (path, sheet)
+        self.left_out: list[str] = []  # warnings
         self.columns: set[str] = set()  # of all tables
-
-    # -- files -------------------------------------------------------------------------------------
 
     def open(self, given: Mapping) -> dict[str, Table]:
         """Open all tables that are not None."""
@@ -171,14 +163,30 @@ class Reading:
         self.require_no_problem()
         if isinstance(sheets, str) and not any(map(is_workbook, given.values())):
             self.problem(f"sheet: no table is a workbook with a sheet {sheets!r}")
+        self._choose_sheets(tables.values())
         for table in tables.values():
             self.columns |= table.columns()
+        known = True
         for what, key in self._keys_by_table(tables).items():
             if key is not None and key not in tables[what].columns():
+                known = False
                 names = some(tables[what].columns(), 12)
                 self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
-        self.require_no_problem()
+        if not known:
+            raise self.error()
         return tables
+
+    def _choose_sheets(self, tables) -> None:
+        """Ask for one of several sheets; suggest the largest that no other table has."""
+        used = {(table.path, table.sheet) for table in tables if len(table.sheets) == 1}
+        for table in tables:
+            if len(table.sheets) > 1:
+                free = [name for name in table.sheets if (table.path, name) not in used]
+                sizes = {name: table.sheets[name].body.size for name in free or table.sheets}
+                table.sheet = max(sizes, key=sizes.get)
+                used.add((table.path, table.sheet))
+                text = f"{table}: several sheets have values: {some(table.sheets)}"
+                self.problem(text, sheet={table.what: table.sheet})
 
     def _keys_by_table(self, tables) -> dict:
         key = self.how.cell_key
@@ -188,7 +196,7 @@ class Reading:
         return {} if having else {next(iter(tables)): key}
 
     def attempt(self, what, function, *arguments):
-        """Call a function that reads; its error becomes a problem."""
+        """Call a function; its error becomes a problem."""
         try:
             return function(*arguments)
         except FileNotFoundError as error:
@@ -197,21 +205,21 @@ class Reading:
             self.problem(str(error) if what in str(error) else f"{what}: {error}")
         return None
 
-    # -- problems ----------------------------------------------------------------------------------
-
     def problem(self, text: str, aim: str = "", **solved_by) -> None:
-        """Note a problem and the options that would solve it.
-
-        `aim` says what the options do: "to leave them out".
-        """
+        """Note a problem, the options that would solve it, and their aim: "to leave them out"."""
         if solved_by:
             text += f"; {aim}, set" if aim else "; set"
         self.problems.append((text, solved_by))
         for name, value in solved_by.items():
             self.choose(name, value)
 
+    def stop(self, text: str, **solved_by) -> NoReturn:
+        """Raise all problems, of which this is the last."""
+        self.problem(text, **solved_by)
+        raise self.error()
+
     def choose(self, name: str, value) -> None:
-        """Store a choice; a mapping or a list adds to earlier choices."""
+        """Store a choice; a mapping or a list adds to earlier ones."""
         before = self.choices.get(name)
         if isinstance(value, Mapping):
             if before is not None and not isinstance(before, Mapping):  # of all tables
@@ -235,7 +243,7 @@ class Reading:
         self.left_out = []
 
     def text_of_problems(self, as_text) -> str:
-        """All problems, with options in the words of Python or of the command."""
+        """All problems, with options as Python or as the command line."""
         lines = []
         for text, solved_by in self.problems:
             lines.append(f"{text} {as_text(solved_by)}" if solved_by else text)
@@ -243,10 +251,8 @@ class Reading:
             return lines[0]
         return "\n".join([f"{len(lines)} problems:", *(f"- {line}" for line in lines)])
 
-    # -- values ------------------------------------------------------------------------------------
-
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """Drop and rename columns; number names that repeat (not of genes)."""
+        """Drop, rename and, except for genes, number columns."""
         if isinstance(table, AnnDataLike):
             self.columns |= {*table.var_names}
             return table[:, ~table.var_names.isin(self.how.drop_columns)]
@@ -262,14 +268,14 @@ class Reading:
         return table
 
     def require_known_columns(self) -> None:
-        """Note columns to drop or rename that no table has."""
+        """Note unknown columns to drop or rename."""
         for option in ("drop_columns", "rename"):
             absent = [name for name in getattr(self.how, option) if name not in self.columns]
             if absent:
                 self.problem(f"{option}: not a column of any table: {some(absent)}")
 
     def averaged(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """One row per cell of outputs or features; ask whether to average several."""
+        """One row per cell; ask whether to average several."""
         if table.index.is_unique:
             return table
         if not self.how.average:
@@ -281,7 +287,7 @@ class Reading:
         return values.groupby(level=0, sort=False).agg(_mean_or_text)
 
     def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
-        """Convert the columns that hold numbers; ask what to do with text among the numbers."""
+        """Convert columns of numbers; ask about text among them."""
         found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
         if found.unclear:
             text = f"{what}: the decimal mark is unclear from {found.unclear}"
@@ -299,7 +305,7 @@ class Reading:
             if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
                 self.problem(text, "to take these values for missing", missing_marks=marks)
             elif mixed.mean() > 0.5:
-                self.problem(text)  # something else is wrong, such as the row of names
+                self.problem(text)  # probably the row of names is wrong
             else:
                 aim = "to leave these columns out"
                 self.problem(text, aim, drop_columns=list(of_text.columns))
@@ -307,21 +313,19 @@ class Reading:
         return self.without(found.values, empty, what, f"{kind} without a number")
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
-        """Leave out columns, given by a mask, with a warning."""
-        self.leave_out(what, why, table.columns[unwanted], table.shape[1])
+        """Leave out columns, given by a mask."""
+        self.leave_out(what, why, table.columns, unwanted)
         return table.loc[:, ~unwanted]
 
-    def leave_out(self, what: str, why: str, names, total: int) -> None:
-        """Store names to warn about; nothing left is a problem."""
-        if len(names) == total:
-            self.problem(f"{what}: all {total} are left out ({why}): {some(names)}")
-            raise self.error()
-        if len(names):
-            self.dropped[why] = [*self.dropped.get(why, []), *names]
-            text = f"{what}: {len(names)} of {total} left out ({why}): {some(names)}"
+    def leave_out(self, what: str, why: str, names, unwanted) -> None:
+        """Note which names, given by a mask, are left out; all is a problem."""
+        lost = names[unwanted]
+        if len(lost) == len(names):
+            self.stop(f"{what}: all {len(names)} are left out ({why}): {some(lost)}")
+        if len(lost):
+            self.dropped[why] = [*self.dropped.get(why, []), *lost]
+            text = f"{what}: {len(lost)} of {len(names)} left out ({why}): {some(lost)}"
             self.left_out.append(text)
-
-    # -- what was understood -----------------------------------------------------------------------
 
     def describe(self, table: str, **facts) -> None:
         """Store what was understood of a table."""
@@ -338,7 +342,7 @@ class Reading:
         return ": ".join(["the user's tables", *filter(None, [", ".join(filter(None, files))])])
 
     def attach(self, adata: AnnData) -> AnnData:
-        """Store what was understood in ``uns["sbnn"]["read"]``."""
+        """Store all this in ``uns["sbnn"]["read"]``."""
         self.require_no_problem()
         adata.uns["sbnn"]["read"] = {
             "kind": self.kind,

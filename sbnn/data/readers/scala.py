@@ -31,9 +31,9 @@ EXCLUDED_CELLS = {
 }
 
 _NAMES = pd.read_csv(_TABLES / "scala_ephys.csv", index_col="column")["name"]
-#: Column -> short name of the 16 features that are used as outputs.
+#: Column -> short name of the 16 outputs.
 EPHYS_FEATURES = _NAMES.to_dict()
-#: Features with a long right tail, of which the natural logarithm is used.
+#: Features of which the natural logarithm is used.
 LOG_FEATURES = ["AP amp CV", "AI", "ISI CV"]
 
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
@@ -97,7 +97,7 @@ def _labelled(X, Y, genes, cells, counts, metadata_path, **about):
 
 
 def type_colors(types) -> dict[str, str]:
-    """Published colours of types, in the order of the Allen taxonomy; L5 PT is also L5 ET."""
+    """Published colours of types, in the order of the Allen taxonomy."""
     colors = pd.read_csv(_TABLES / "type_colors.csv", index_col="RNA type")["color"]
     return colors[colors.index.isin(types)].to_dict()
 
@@ -117,7 +117,7 @@ def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
-    """Labels by cell name; the type is missing for cells of low quality."""
+    """Labels by cell name; cells of low quality have no type."""
     cells = join_cell_names(metadata["Cell"])
     labels = labels_of("scala", metadata).set_axis(cells, axis=0)
     # some depths are "Slice Lost"
@@ -129,7 +129,7 @@ def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
 def ephys_from_raw(
     cell_features: pd.DataFrame, metadata: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """Outputs of the kept cells from the raw features, and a reason why others are not kept."""
+    """Outputs from the raw features, and reasons why cells are not kept."""
     parts = cell_features["name sample"].str.extract(_PATH_PATTERN)
     days = parts["year"] + parts["month"] + parts["day"]
     names = days + "sample" + parts["sample"]

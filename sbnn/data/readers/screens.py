@@ -1,4 +1,4 @@
-"""A user's own perturbation screen: counts of genes, and guides or labels of cells."""
+"""A user's own perturbation screen."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from sbnn.data.readers.containers import (
 from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import Table
-from sbnn.data.readers.table_names import texts
+from sbnn.data.readers.table_names import texts, texts_of_cells
 from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.screens import check_screen_counts, screen
 from sbnn.errors import warn
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from sbnn.typehints import TableLike
 
-# least share of one guide in the guide counts of a cell, as in Papalexi et al. 2021
+# least share of one guide in a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
 # labels of cells without a guide, or with several
 _NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)
@@ -58,31 +57,29 @@ def read_screen(
     Parameters
     ----------
     expression : path-like, DataFrame or AnnData
-        Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket (the folder or the file), or a
-        table of cells x genes or genes x cells.
+        Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket, or a table of cells x genes or
+        genes x cells.
     guides : path-like, DataFrame or str, optional
         ``.h5ad`` or a table, with the guide or perturbation of each cell, or a column of counts for
-        each guide. If `expression` is an AnnData, also a column of its ``obs``, which is the
-        default.
+        each guide; by default, ``obs`` of an AnnData, or the column of it that is named.
     control : str
         Guide or target of unperturbed cells.
     name : str
     targets : path-like or DataFrame, optional
-        Target of each guide: a table with the columns ``guide`` and ``target``, or the feature
-        reference of Cell Ranger. By default, targets follow from the names of the guides (see
-        `sbnn.data.readers.guides.targets_of`).
+        Columns ``guide`` and ``target``, or the feature reference of Cell Ranger. By default,
+        targets follow from the names of the guides (see `sbnn.data.readers.guides.targets_of`).
     guide_key : str, optional
         Column of `guides` with the label of the cell.
     genes_in_rows : bool, optional
-        Whether the cells of `expression` are in its columns; detected by default.
+        Detected by default.
     **how
         Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.mechanism_shift.screen`. ``uns["sbnn"]["guides"]`` holds the target of
-        each guide, ``uns["sbnn"]["read"]["table"]`` what was understood.
+        As returned by `sbnn.mechanism_shift.screen`, with the target of each guide in
+        ``uns["sbnn"]["guides"]``.
 
     Raises
     ------
@@ -104,18 +101,16 @@ def read_screen(
     if of_guides is not None:
         guides = features_of(of_guides, GUIDES)
     tables = reading.open({"expression": expression, "guides": guides, "targets": targets})
-    tables["guides"] = _by_cell(tables["guides"])
     counts, found = joined(reading, tables["expression"], tables["guides"])
     counts = _counts(reading, counts)
     guide, library, reasons = _guides(reading, found)
     reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
     reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
     for why in reasons:
-        reading.leave_out("guides", why, counts.obs_names[reason == why], counts.n_obs)
+        reading.leave_out("guides", why, counts.obs_names, reason == why)
     kept = reason == ""
     if not kept.any():
-        reading.problem(f"guides: no cell is left; all are {' or '.join(reasons)}")
-        raise reading.error()
+        reading.stop(f"guides: no cell is left; all are {' or '.join(reasons)}")
     guide = guide[kept]
     if library is None:
         library = np.unique(guide)
@@ -151,32 +146,6 @@ def _guides_beside(data, guides):
     if GUIDES in set(data.var.get("feature_types", ())):
         return features_of(data, GUIDES)
     return data.obs if data.obs.shape[1] else None
-
-
-def _by_cell(table):
-    """Counts of guides from a table with a row per cell and guide."""
-    if len(table.sheets) != 1:
-        return table
-    rows = table.frame(table.ways()[0])
-    guide = _column_like(rows, "guide", "grna", "perturbation")
-    if guide is None or not rows.index.has_duplicates:
-        return table
-    n = pd.Series(1, rows.index)
-    counted = _column_like(rows.select_dtypes("number"), "umi", "count", "reads")
-    if counted is not None:
-        n = rows[counted]
-    by_guide = n.groupby([rows.index, texts(rows[guide])], sort=False).sum()
-    found = Table("guides", by_guide.unstack(fill_value=0).rename_axis(index="cell"))
-    found.file = table.file
-    return found
-
-
-def _column_like(table, *parts):
-    for part in parts:
-        for name in table:
-            if part in name.casefold():
-                return name
-    return None
 
 
 def _counts(reading, X):
@@ -224,7 +193,7 @@ def _guides(reading, found):
         key = reading.choices.get("guide_key")
         labels = _label_column(reading, found, key)
         if labels is not None:
-            return _labels(texts(labels).to_numpy(str), reading.choices.get("control"))
+            return _labels(texts_of_cells(labels).to_numpy(str), reading.choices.get("control"))
         found = ad.AnnData(reading.numbers(found, "guides", "guides").fillna(0))
     counts = check_screen_counts(found.X, "guides")
     names = found.var_names.to_numpy(str)
@@ -254,17 +223,16 @@ def _label_column(reading, table, key):
         found = f"no column {key!r} among"
     text = f"guides: {found}: {some(table, 12)}"
     control = reading.choices.get("control")
-    labels = {column: set(texts(table[column])) for column in table.columns[of_text]}
-    likely = [column for column in labels if has_control(labels[column], control)]
-    if max((len(labels[column]) for column in likely), default=0) <= 2:
-        # rather than columns with only "control" and "perturbed"
-        likely += [column for column in labels if likely_control(labels[column])]
-    if not likely:
-        reading.problem(f"{text}; name it by guide_key=...")
-        raise reading.error()
-    # labels of guides rather than of their targets or of cells
-    sizes = {column: len(labels[column]) for column in likely}
-    finest = max(likely, key=lambda column: (2 * sizes[column] <= len(table), sizes[column]))
+    sizes = {}  # column that may have labels of guides -> number of labels
+    for column in table.columns[of_text]:
+        labels = set(texts(table[column]))
+        control_is_likely = has_control(labels, control) or likely_control(labels)
+        # not "control" and "perturbed", nor names of cells
+        if control_is_likely and 2 < len(labels) < len(table):
+            sizes[column] = len(labels)
+    if not sizes:
+        reading.stop(f"{text}; name it by guide_key=...")
+    finest = max(sizes, key=sizes.get)  # guides rather than their targets
     reading.problem(text, guide_key=finest)
     return table[finest]
 
@@ -309,7 +277,7 @@ def _warn_of_single_guides(table, guide, target, control):
 
 
 def _given_targets(reading, table, guides):
-    columns, body, _ = next(iter(table.sheets.values()))
+    columns, body, _ = table.content
     body = body.set_axis(texts(columns), axis=1).apply(texts)
     n_shared = [body[name].isin(guides).sum() for name in body]
     of_guides = body.columns[np.argmax(n_shared)]
@@ -317,8 +285,7 @@ def _given_targets(reading, table, guides):
     named = [name for name in _TARGETS if name in others]
     if not named and len(others) != 1:
         text = f"targets: no column 'target' in {table}; it has {some(body, 12)}"
-        reading.problem(f"{text}; rename it or leave out the others")
-        raise reading.error()
+        reading.stop(f"{text}; rename it or leave out the others")
     of_targets = named[0] if named else others[0]
     about = f"guides in column {of_guides!r}, targets in column {of_targets!r}"
     reading.describe("targets", file=table.file, used=about)

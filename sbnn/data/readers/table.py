@@ -1,4 +1,4 @@
-"""One of a user's tables, and the ways in which its cells may be named."""
+"""One of a user's tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (colum
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
 _FEW_COLUMNS = 200  # with fewer, numbers may be names of cells
 _MOST_KEYS = 50
-_MOST_UNNAMED = 0.1  # share of rows without a name that may be left out, such as means
+_MOST_UNNAMED = 0.1  # share of rows, such as means, that may be left out
 #: Names of columns of row numbers.
 _OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0", "v1")
 
@@ -30,7 +30,6 @@ _OF_ROW_NUMBERS = ("", "x", "index", "row", "no", "no.", "nr", "#", "unnamed: 0"
 class Way(NamedTuple):
     """Cells are named by a column, or by the column names."""
 
-    sheet: str | None
     axis: int  # 0 for cells in rows, 1 for columns
     key: str | None  # None for the first column
     names: pd.Index
@@ -43,11 +42,7 @@ class Way(NamedTuple):
 
 
 class Table:
-    """One of a user's tables.
-
-    `renamed` maps names of cells in this table to their names in the expression; for the other
-    arguments, see `sbnn.data.readers.reading.TableOptions`.
-    """
+    """A table with its options; `renamed` maps names of cells to those in the expression."""
 
     def __init__(self, what, given, sheet=None, header=None, key=None, renamed=None):
         self.what = what
@@ -57,12 +52,11 @@ class Table:
         self.key = key
         self.named = False  # whether the index of a DataFrame has a name
         self.adata = None
-        self.sheets = {}
+        self.sheets = {}  # name -> Sheet; None is the name of the only one
         if isinstance(given, tuple):
             given, sheet = given
         if isinstance(given, pd.DataFrame):
-            body = given.reset_index(names="", allow_duplicates=True)
-            self.sheets = {None: Sheet(["", *texts(given.columns)], body, 0)}
+            self._take_table(given)
             self.named = given.index.name is not None
         elif isinstance(given, AnnDataLike):
             self._take(given)
@@ -81,47 +75,40 @@ class Table:
             # libraries raise errors of many kinds
             except Exception as error:
                 raise ValueError(f"{self}: {error}; {_HINT}") from error
+        self.sheet = next(iter(self.sheets), None)
 
     def _take(self, adata):
         if self.what == "expression" or (self.what == "guides" and adata.n_vars):
             self.adata = adata
-            return
-        of_cells = self.what == "labels" or not adata.n_vars
-        table = adata.obs if of_cells else adata.to_df()
-        self.sheets = {None: Sheet(["", *texts(table.columns)], table.reset_index(names=""), 0)}
+        of_cells = self.adata is not None or self.what == "labels" or not adata.n_vars
+        self._take_table(adata.obs if of_cells else adata.to_df())
+
+    def _take_table(self, table):
+        body = table.reset_index(names="", allow_duplicates=True)
+        self.sheets = {None: Sheet(["", *texts(table.columns)], body, 0)}
 
     def __str__(self):
         return f"{self.what} ({self.file})" if self.file else self.what
 
-    def columns(self) -> set[str]:
-        """Names of columns of all sheets."""
-        if self.adata is not None:
-            return {*self.adata.obs.columns}
-        return {name for sheet in self.sheets.values() for name in sheet.names if name}
+    @property
+    def content(self) -> Sheet:
+        """Names and values of the chosen sheet."""
+        return self.sheets[self.sheet]
 
-    def size(self, sheet: str | None) -> int:
-        """Number of values."""
-        return 0 if self.adata is not None else self.sheets[sheet].body.size
+    def columns(self) -> set[str]:
+        """Names of columns, of an AnnData those of `obs`."""
+        return {*filter(None, self.content.names)}
 
     def ways(self) -> list[Way]:
-        """Usual ways: names in the first or the given column, or column names."""
-        if self.adata is not None:
-            cells = self.adata.obs_names
-            if self.key in self.adata.obs:
-                cells = texts(self.adata.obs[self.key])
-            key = self.key if self.key in self.adata.obs else None
-            by_number = key is None and are_row_numbers(cells)
-            return [Way(None, 0, key, cells, by_number), Way(None, 1, None, self.adata.var_names)]
-        found = []
-        for sheet, (names, body, _) in self.sheets.items():
-            key = self.key if self.key in names else None
-            j = 0 if key is None else names.index(key)
-            columns = self._cells([name for name in np.delete(names, j) if name])
-            cells = self._cells(body.iloc[:, j])
-            unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
-            by_number = unnamed and are_row_numbers(cells)
-            found += [Way(sheet, 0, key, cells, by_number), Way(sheet, 1, key, columns)]
-        return found
+        """Names in the first or the given column, or column names."""
+        names, body, _ = self.content
+        key = self.key if self.key in names else None
+        j = 0 if key is None else names.index(key)
+        columns = [name for name in np.delete(names, j) if name]
+        columns = self._cells(columns if self.adata is None else self.adata.var_names)
+        cells = self._cells(body.iloc[:, j])
+        unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
+        return [Way(0, key, cells, unnamed and are_row_numbers(cells)), Way(1, key, columns)]
 
     def _cells(self, values) -> pd.Index:
         names = texts_of_cells(values)
@@ -129,31 +116,26 @@ class Table:
 
     def other_ways(self) -> Iterator[Way]:
         """Names in any other column in which most values differ."""
-        if self.adata is not None:
-            for key in self.adata.obs.columns:
-                yield Way(None, 0, key, texts(self.adata.obs[key]))
-            return
-        for sheet, (names, body, _) in self.sheets.items():
-            candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
-            if len(names) > _FEW_COLUMNS:
-                candidates = [j for j in candidates if is_object_dtype(body.iloc[:, j])][
-                    :_MOST_KEYS
-                ]
-            for j in candidates:
-                values = body.iloc[:, j]
-                fractions = is_float_dtype(values) and (values.dropna() % 1 != 0).any()
-                if not fractions and 2 * values.nunique() > len(values):
-                    yield Way(sheet, 0, names[j], self._cells(values))
+        names, body, _ = self.content
+        candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
+        if len(names) > _FEW_COLUMNS:
+            candidates = [j for j in candidates if is_object_dtype(body.iloc[:, j])]
+            candidates = candidates[:_MOST_KEYS]
+        for j in candidates:
+            values = body.iloc[:, j]
+            fractions = is_float_dtype(values) and (values.dropna() % 1 != 0).any()
+            if not fractions and 2 * values.nunique() > len(values):
+                yield Way(0, names[j], self._cells(values))
 
     def frame(self, way: Way):
         """The table, oriented as in the file."""
         if self.adata is not None:
-            adata = self.adata
-            if way.key is not None:
-                adata = adata.copy()
-                adata.obs_names = way.names
+            if way.axis or way.names.equals(self.adata.obs_names):
+                return self.adata
+            adata = self.adata.copy()
+            adata.obs_names = way.names
             return adata
-        names, body, _ = self.sheets[way.sheet]
+        names, body, _ = self.content
         table = self._named(names, body, way.key)
         if not table.size:
             raise ValueError(f"{self}: it holds no values; {_HINT}")
@@ -180,10 +162,10 @@ class Table:
         return table.loc[:, ~np.array(numbers, dtype=bool)]
 
     def in_order(self):
-        """Rows of the first sheet; the first column may have values, no names."""
+        """The rows; the first column may have values, no names."""
         if self.adata is not None:
             return self.adata
-        names, body, _ = next(iter(self.sheets.values()))
+        names, body, _ = self.content
         first = texts(body.iloc[:, 0])
         are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
         are_values = are_numbers or first.has_duplicates
@@ -200,7 +182,7 @@ def are_row_numbers(names: pd.Index) -> bool:
 
 
 def are_values(names: pd.Index) -> bool:
-    """Whether entries cannot name cells: fractions, repeated numbers, or few kinds of text."""
+    """Whether entries are fractions, repeated numbers, or few kinds of text."""
     numbers = pd.to_numeric(names, errors="coerce")
     if numbers.isna().any():
         return 4 * names.nunique() < len(names)
@@ -217,10 +199,7 @@ def is_workbook(given) -> bool:
 def read_table(
     table, what: str, *, header: int | None = None, key: str | None = None
 ) -> pd.DataFrame:
-    """Read a table with row names in its first column, or in the column `key`.
-
-    Names may repeat in a table of expression, and are numbered in outputs and features.
-    """
+    """Read a table with row names in its first column, or in the column `key`."""
     opened = Table(what, table, header=header, key=key)
     if len(opened.sheets) > 1:
         sheets = list(opened.sheets)

@@ -1,4 +1,4 @@
-"""Read names and rows of values from a text file, in any encoding, or from a workbook."""
+"""Read names and values from a text file or a workbook."""
 
 import csv
 import io
@@ -14,14 +14,14 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.readers.counts import encoding_of, open_file
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.table_numbers import has_decimal_commas, is_number
-from sbnn.errors import require, warn
+from sbnn.data.readers.table_numbers import has_decimal_commas
+from sbnn.errors import require
 
 # in the order of preference
 _SEPARATORS = ("\t", ";", "|", ",", " ")
 _WORKBOOKS = b"PK\3\4", b"\xd0\xcf\x11\xe0"  # .xlsx and .xls
 _HEAD = 50  # rows used to find the separator and the names
-# A small file may unpack to more than fits into memory; sparse tables are packed to a hundredth.
+# of unpacked files; sparse tables are packed to a hundredth
 _USUAL_BYTES, _MOST_RATIO = 2**30, 200
 _USUAL_CELLS = 2**24  # cells that any sheet may have
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
@@ -38,10 +38,7 @@ class Sheet(NamedTuple):
 def read_file(
     path, sheet: str | None = None, header: int | None = None, key: str | None = None
 ) -> dict[str | None, Sheet]:
-    """Read a text file, as the only sheet ``None``, or the sheets with values of a workbook.
-
-    See `sbnn.data.readers.reading.TableOptions` for `header`.
-    """
+    """Read a text file, as the sheet ``None``, or the sheets with values of a workbook."""
     _require_moderate(path)
     with open_file(path) as handle:
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text
@@ -53,8 +50,7 @@ def read_file(
     for name, table in _read_sheets(path, sheet).items():
         rows = list(map(texts, table.iloc[:_HEAD].to_numpy()))
         at = _row_of_names(rows, header)
-        names, n_above = _all_names(rows, at)
-        sheets[name] = Sheet(names, table.iloc[n_above:].reset_index(drop=True), at + 1)
+        sheets[name] = Sheet([*rows[at]], table.iloc[at + 1 :].reset_index(drop=True), at + 1)
     return sheets
 
 
@@ -87,28 +83,6 @@ def _row_of_names(rows, header):
     return at
 
 
-def _all_names(rows, at) -> tuple[list[str], int]:
-    """Names of the columns, and the number of rows down to them.
-
-    A second row of names is joined with the first: "Spike", "" above "Width", "Height" are "Spike
-    Width" and "Spike Height".
-    """
-    names = list(rows[at])
-    below = [*rows[at + 1], *names][: len(names)] if at + 1 < len(rows) else names
-    unnamed = [j for j in range(1, len(names)) if below[j] and not names[j]]
-    values = rows[at + 2] if at + 2 < len(rows) else []
-    is_header = not below[0] or any(is_number(values[j]) for j in unnamed if j < len(values))
-    if not unnamed or any(map(is_number, below)) or not is_header:
-        return names, at + 1
-    joined = [names[0] or below[0]]
-    above = ""
-    for first, second in zip(names[1:], below[1:], strict=True):
-        above = first or above
-        joined.append(f"{above} {second}".strip() if second else first)
-    warn(f"names of two rows, {at + 1} and {at + 2}, are joined: {some(joined[1:])}")
-    return joined, at + 2
-
-
 def _read_text(path, header, key) -> Sheet:
     encoding = encoding_of(path)
     with open_file(path, encoding) as handle:
@@ -119,13 +93,13 @@ def _read_text(path, header, key) -> Sheet:
     separator = max(_SEPARATORS, key=partial(_agreement, lines))
     rows = list(map(texts, csv.reader(lines, delimiter=separator)))
     at = _row_of_names(rows, header)
-    names, n_above = _all_names(rows, at)
-    others = list(filter(any, rows[n_above:]))
+    names = [*rows[at]]
+    others = list(filter(any, rows[at + 1 :]))
     # R leaves out the name above the row names
     if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):
         names = ["", *names]
     of_rows = names.index(key) if key in names else 0
-    read = partial(_read_below, path, encoding, separator, n_above, of_rows)
+    read = partial(_read_below, path, encoding, separator, at + 1, of_rows)
     table = read()
     width = table.shape[1]
     if has_decimal_commas(table):  # a point may separate thousands in such a table

@@ -1,4 +1,4 @@
-"""Names of rows, columns and genes in a user's table."""
+"""Names in a user's table."""
 
 import re
 from collections.abc import Iterable
@@ -32,8 +32,6 @@ def texts(values: Iterable) -> pd.Index:
 
 
 def _text(value) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of whole numbers with gaps
     return "" if pd.isna(value) else str(value).strip()
 
 
@@ -46,7 +44,7 @@ def texts_of_cells(values: Iterable) -> pd.Index:
 
 
 def named(names: list[str], body: pd.DataFrame, key: str | None) -> tuple[pd.DataFrame, list[str]]:
-    """The table without empty columns and rows, and the text in rows without name and numbers."""
+    """The table, and the text of rows without name and numbers."""
     of_rows = names.index(key) if key in names else 0
     columns = list(names)
     wanted = np.array(columns) != ""  # (n_columns,)

@@ -1,4 +1,4 @@
-"""Numbers in a user's table: decimal marks, missing values, and text among the numbers."""
+"""Numbers in a user's table."""
 
 import re
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def is_number(value) -> bool:
 
 
 def has_decimal_commas(table: pd.DataFrame) -> bool:
-    """Whether any text is a number with a comma or with several points."""
+    """Whether any number has a comma or several points."""
     values = table.select_dtypes(object).to_numpy()
     for text in map(str, pd.unique(values.ravel())):
         marked = "," in text or text.count(".") > 1
@@ -97,7 +97,7 @@ def _number(string, decimal) -> float:
 
 
 def _decimal_mark(strings: Iterable[str]) -> tuple[str, str]:
-    """The mark with which most numbers can be read, and numbers against it."""
+    """The mark that fits most numbers, and numbers against it."""
     points = set(filter(_NUMBER["."].fullmatch, strings))
     commas = set(filter(_NUMBER[","].fullmatch, strings))
     mark = "," if len(commas) > len(points) else "."

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         "family_key": [str, None],
         "missing": [StrOptions({"error", "cells", "outputs", "fewest"})],
         "duplicates": [StrOptions({"error", "sum", "first"})],
-        "spike_ins": [StrOptions({"leave out", "keep"})],
     },
     prefer_skip_nested_validation=True,
 )
@@ -48,7 +47,6 @@ def read_tables(
     genes_in_rows: bool | None = None,
     missing: str = "error",
     duplicates: str = "error",
-    spike_ins: str = "leave out",
     family_key: str | None = None,
     type_key: str | None = None,
     colors: Mapping[str, str] | None = None,
@@ -58,61 +56,50 @@ def read_tables(
 ) -> AnnData:
     """Read the user's tables, match their cells by name and check them.
 
-    Each table has its column names in one row and its row names in one column. Cells are kept in
-    the order of `expression`. Rows and columns without name and numbers, such as units, are left
-    out; outputs of the same name are numbered. All problems are reported at once, with the options
-    that solve them.
+    Cells are kept in the order of `expression`. Rows and columns without name and numbers, such as
+    units, spike-ins (such as ERCC-00002) and counters of unassigned reads (such as
+    ``__no_feature``) are left out; outputs of the same name are numbered. All problems are reported
+    at once, with the options that solve them.
 
     Parameters
     ----------
     expression : path-like, (path-like, str), DataFrame, AnnData or MuData
-        Cells x genes, or genes x cells: a text file (CSV, TSV), Excel, ``.h5ad``, ``.h5mu``,
-        ``.h5`` of 10x Genomics or a folder with MatrixMarket; may be packed (``.gz``, ``.zip``). A
-        pair (path, sheet) selects a sheet.
+        Cells x genes, or genes x cells: text (CSV, TSV), Excel, ``.h5ad``, ``.h5mu``, ``.h5`` of
+        10x Genomics or a folder with MatrixMarket; may be packed (``.gz``, ``.zip``).
     outputs : path-like, (path-like, str) or DataFrame, optional
-        Cells x features, or features x cells. If `expression` is an AnnData or MuData, also a key
-        of ``obsm`` or a modality.
+        Cells x features, or features x cells; also a key of ``obsm`` or a modality.
     labels : path-like, (path-like, str) or DataFrame, optional
         Cells x labels; by default ``obs`` of an AnnData.
     counts : bool or "normalised", optional
         True for raw counts, of which `X` is log2(x + 1) after library-size normalisation;
-        ``"normalised"`` for values of which `X` is log2(x + 1); False for logarithms. By default,
-        whole numbers are counts, fractions are normalised (CPM, TPM) if some exceed 50, and others
-        are logarithms.
+        ``"normalised"`` for values (CPM, TPM) of which `X` is log2(x + 1); False for logarithms. By
+        default, whole numbers are counts, and fractions are normalised if some exceed 50.
     genes_in_rows : bool, optional
-        Whether genes are in the rows of `expression`; by default, the orientation that shares more
-        cell names with `outputs`.
+        By default, the orientation that shares more cell names with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        If values of outputs are missing: raise an error, or leave out their cells, their outputs,
-        or some of both such that few values are lost.
+        If values of outputs are missing: leave out their cells, their outputs, or some of both such
+        that few values are lost.
     duplicates : {"error", "sum", "first"}
-        If genes have the same name: raise an error, add up their values (unless these are
-        logarithms), or take the first.
-    spike_ins : {"leave out", "keep"}
-        What to do with spike-ins (such as ERCC-00002) and counters of unassigned reads (such as
-        ``__no_feature``).
+        If genes have the same name: add up their values (unless these are logarithms), or take the
+        first.
     family_key, type_key : str, optional
         Columns of the coarse and the fine label, by default ``"family"`` and ``"type"``.
     colors : mapping of str to str, optional
         Type -> colour.
     name, source : str, optional
-        By default, `source` lists the names of the files.
     **how
-        Options of all readers, such as `sheet` and `header`; see
-        `sbnn.data.readers.reading.TableOptions`.
+        Options of all readers, see `sbnn.data.readers.reading.TableOptions`.
 
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. ``uns["sbnn"]`` lists in ``"dropped"`` what was left out, in
-        ``"notes"`` what was detected, and in ``["read"]["table"]`` what was understood of each
-        table.
+        As returned by `sbnn.paired`. ``uns["sbnn"]`` has in ``"dropped"`` what was left out, in
+        ``"notes"`` what was detected, and in ``["read"]["table"]`` what was understood.
 
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems, such as repeated names, few common cells, text among numbers
-        or missing values. Rows and columns that are left out give warnings.
+        A ValueError with all problems. Rows and columns that are left out give warnings.
 
     Examples
     --------
@@ -128,11 +115,9 @@ def read_tables(
         "genes_in_rows": genes_in_rows,
         "family_key": family_key,
         "type_key": type_key,
+        "missing": missing,
+        "duplicates": duplicates,
     }
-    asked = {"missing": missing, "duplicates": duplicates}
-    choices |= {option: value for option, value in asked.items() if value != "error"}
-    if spike_ins != "leave out":
-        choices["spike_ins"] = spike_ins
     reading = Reading("paired", how, choices)
     given = {"expression": expression, "outputs": outputs, "labels": labels}
     data = opened_container(reading, expression)
@@ -154,8 +139,7 @@ def read_tables(
     Y = reading.numbers(Y, "outputs", "outputs")
     X, Y = _without_gaps(reading, X, Y)
     X = reading.numbers(X, "expression", "genes")
-    if spike_ins == "leave out":
-        X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
+    X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
     X = _without_missing_genes(reading, X)
     kind = kind_of_values(reading, X.to_numpy())
     if kind is True:
@@ -163,7 +147,7 @@ def read_tables(
     X = _unique_genes(reading, X, is_log=kind is False)
     if kind is not False:
         seen = X.to_numpy().any(axis=1)
-        reading.leave_out("expression", "cells without counts", X.index[~seen], len(X))
+        reading.leave_out("expression", "cells without counts", X.index, ~seen)
         X = X[seen]
         Y = Y[seen]
     X = _varying(reading, X, "expression", "genes")
@@ -231,7 +215,7 @@ def _without_gaps(reading, X, Y):
         text = f"outputs: missing values in columns {where} ({gaps.sum()} in all)"
         reading.problem(text, f"to keep {left}", missing=missing)
     cells, columns = kept(gaps, missing)
-    reading.leave_out("outputs", "cells with missing outputs", Y.index[~cells], len(Y))
+    reading.leave_out("outputs", "cells with missing outputs", Y.index, ~cells)
     Y = reading.without(Y[cells], ~columns, "outputs", "outputs with missing values")
     return X[cells], Y
 
@@ -252,13 +236,11 @@ def kind_of_values(reading, values: np.ndarray):
     if counts is True and not are_counts(values).all():
         if kind != "normalised":
             text = f"expression: expected counts, whole numbers from 0 on, got {span}"
-            reading.problem(text, counts=False)
-            raise reading.error()
+            reading.stop(text, counts=False)
         warn(f"expression: fractions of counts are rounded ({span})")
     if counts is False and kind == "counts" and values.max() > BEYOND_LOG:
         text = f"expression: expected log values, got {span}, which are raw counts"
-        reading.problem(text, counts=True)
-        raise reading.error()
+        reading.stop(text, counts=True)
     if counts is None:
         counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
         if doubt:

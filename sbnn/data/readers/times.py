@@ -1,4 +1,4 @@
-"""Times written as text, such as "2 h" or "day 3", and column names that hold a time."""
+"""Times written as text, such as "2 h" or "day 3"."""
 
 import re
 
@@ -27,10 +27,7 @@ _BETWEEN = re.compile(r"[ _-]+|(?<!\d)\.|\.(?!\d)")
 
 
 def times_of(values):
-    """Times of texts, and their unit: hours if there are several, or "" without a unit.
-
-    The times are None if any text is no time, or if units cannot be converted.
-    """
+    """Times, or None, of texts, and their unit: hours if there are several, or "" without one."""
     found = [_time_and_unit(text) for text in texts(values)]
     if not found or None in found:
         return None, ""
@@ -46,8 +43,8 @@ def times_of(values):
 def times_of_names(names):
     """Samples and times in names such as t0, 2h_rep1 or donor1.day3.
 
-    A DataFrame with the columns ``name``, ``sample`` and ``time``, and a row, labelled by its
-    position, for each name with a time; None for fewer than two, or if units cannot be converted.
+    A DataFrame with the columns ``name``, ``sample`` and ``time``, and the position of each name;
+    None for fewer than two, or if units cannot be converted.
     """
     rows = {}
     for i, name in enumerate(map(str, names)):

@@ -1,7 +1,6 @@
 """Published trajectories: their layouts, and what a data set of dynamics holds."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from sbnn.data.gene_dynamics import prior_of, truth_of
@@ -47,21 +46,6 @@ def course(tmp_path):
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     return [tmp_path / name for name in texts]
-
-
-def test_trajectories_with_a_prior_and_true_edges_of_some_regulators(course):
-    yeast = gene_dynamics.read_yeast(*course[:4])
-    train = part(yeast, "train")[0].T  # (n_genes, n_times)
-    np.testing.assert_array_equal(train[0], [1, 2, 0, 4])
-    np.testing.assert_array_equal(train[2], [5, -8, 7, 6])
-    np.testing.assert_array_equal(part(yeast, "test")[0].T, [[4, 2], [1, 3], [1, 1]])
-    np.testing.assert_array_equal(prior_of(yeast), [[0, 0.5, 0], [0, 0, -0.5], [0, 0, 0]])
-    assert truth_of(yeast) is None
-    breast = gene_dynamics.read_breast(*course)
-    assert breast.var_names.tolist() == ["a", "b", "c"]
-    assert prior_of(breast).equals(prior_of(yeast))
-    expected = pd.DataFrame([[1, 0, 0], [0, 0, 1]], ["b", "c"], list("abc"), dtype=float)
-    pd.testing.assert_frame_equal(truth_of(breast), expected)
 
 
 def test_averaged_cells_are_divided_by_the_largest_training_value(course):

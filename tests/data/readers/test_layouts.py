@@ -3,17 +3,15 @@
 import io
 import json
 
-import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse
 from scipy.io import savemat
 
 from sbnn.data.ephys_features import feature_table
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.readers import citeseq, ephys_types, gouwens, papalexi, scala
+from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
 from sbnn.data.readers.counts import read_count_table
 
 # of five mouse cells, one has no type, one a rare type and one no feature
@@ -27,15 +25,6 @@ MOUSE = """ephys_session_id,cell_specimen_id,T-type Label,MET-type Label,structu
 MOUSE_LABELS = """,type,type5,subclass,t_type,met_type,area,layer,cre,age_days,donor
 73,SST,SST,Sst,Sst Chodl,Sst-1,VISl,,Vip;Flp,,4
 70,VIP,SNCG,Sncg,Sncg Gpr50,,VISp,2/3,Sst,60.0,3
-"""
-HUMAN = """specimen_id,Revised_subclass_label,Cortical_layer,Virus
-4,SST,L2_3,
-5,,,a
-6,LAMP5/PAX6/Other ,,b
-"""
-HUMAN_LABELS = """,type,subclass,virus,layer
-6,LAMP5,LAMP5/PAX6/Other,b,
-4,SST,SST,none,L2/3
 """
 
 
@@ -59,16 +48,6 @@ def test_mouse_cells_are_found_by_their_session(tmp_path, relative):
     assert mouse.to_df()["tau"].tolist() == [0, 3]
     assert ("peak_lag_ramp" in mouse.var_names) == relative
     assert list(mouse.uns["sbnn"]["dropped"].values()) == [["72"], ["74"], ["71"]]
-
-
-def test_human_cells_are_found_by_their_number(tmp_path):
-    features = feature_table("lee_2023")["median"]
-    table = pd.DataFrame([features] * 3, range(3)).assign(specimen_id=[6, 4, 5])
-    table.to_csv(tmp_path / "features.csv", index=False)
-    human = ephys_types.read_lee_human(tmp_path / "features.csv", io.StringIO(HUMAN))
-    assert labels_of(human, HUMAN_LABELS) == HUMAN_LABELS
-    assert human.n_vars == 93
-    assert human.uns["sbnn"]["dropped"] == {"no subclass": ["5"]}
 
 
 @pytest.fixture
@@ -103,32 +82,8 @@ def test_cord_blood_is_in_the_order_of_its_clustering(tmp_path, blood):
     chosen = human.loc[kept.index, genes]
     np.testing.assert_array_equal(data.counts, chosen)
     np.testing.assert_array_equal(data.X, log2p1(normalize_library_size(chosen)))
-    fingerprints = {data.sha256}
-    for more in ({}, {"n_genes": 4}):
-        fingerprints.add(as_paired(citeseq.read_cord_blood(*paths, **options | more)).sha256)
-    assert len(fingerprints) == 3
-
-
-def test_sorted_blood_cells_have_the_type_of_their_gate(tmp_path, blood):
-    counts, proteins = blood
-    counts.to_csv(tmp_path / "rna.csv")
-    proteins.iloc[:, ::-1].to_csv(tmp_path / "protein.csv")
-    data = citeseq.read_cd8(tmp_path / "rna.csv", tmp_path / "protein.csv", n_genes=None)
-    assert data.obs["type"].value_counts().to_dict() == {"CD4": 20, "CD8 low": 19}
-    expected = np.log2(1 + proteins[data.obs_names].T)
-    np.testing.assert_allclose(data.obsm["outputs"], expected, rtol=1e-6)
-    assert list(data.uns["sbnn"]["dropped"].values()) == [["CD8_low_3"]]
-
-
-def test_blood_cells_in_an_anndata(tmp_path, blood):
-    counts, proteins = blood
-    counts.iloc[2] = 0
-    adata = anndata.AnnData(counts.T.astype(float), obsm={"protein_expression": proteins.T})
-    adata.write_h5ad(tmp_path / "a.h5ad")
-    data = citeseq.read_pbmc(tmp_path / "a.h5ad", "small", n_genes=None)
-    assert data.shape == (39, 7), "all genes with counts"
-    assert data.uns["sbnn"]["name"] == "small"
-    assert data.obsm["outputs"].columns.tolist() == ["CD3", "CD19"]
+    logs = as_paired(citeseq.read_cord_blood(*paths, **options))
+    assert logs.sha256 != data.sha256
 
 
 METADATA = """Cell,RNA family,RNA type,Soma depth (µm)
@@ -162,15 +117,6 @@ def test_cells_of_motor_cortex_and_why_some_are_left_out():
     np.testing.assert_allclose(features.to_numpy()[0], np.where(logs, np.log(2), 2))
 
 
-def test_real_features_follow_from_raw_files(real_file):
-    raw = pd.read_csv(real_file("Cell_Features_M1.csv"))
-    metadata = pd.read_csv(real_file("mini-atlas-meta-data.csv"), sep="\t")
-    features, dropped = scala.ephys_from_raw(raw, metadata)
-    expected = pd.read_csv(real_file("ephys_values.csv"), index_col=0)
-    np.testing.assert_allclose(features, expected, rtol=1e-12, atol=1e-12)
-    assert (len(features), len(dropped)) == (1213, 106)
-
-
 @pytest.mark.parametrize("separator", [",", "\t"])
 def test_counts_are_read_in_blocks_of_genes(tmp_path, rng, monkeypatch, separator):
     monkeypatch.setattr("sbnn.data.readers.counts._GENES_AT_ONCE", 3)
@@ -182,31 +128,6 @@ def test_counts_are_read_in_blocks_of_genes(tmp_path, rng, monkeypatch, separato
     assert counts.dtype == np.int32
     assert genes.tolist() == table.index.tolist()
     assert scala.join_cell_names(found).tolist() == [f"20180918sample{i}" for i in range(4)]
-
-
-GUIDES = """target,guide,bio_rep,guide_umi,guide_frac,confident
-STAT2,g1,1,9,0.9,True
-non-targeting,g2,1,9,0.9,True
-STAT2,g3,1,9,0.4,False
-"""
-
-
-def test_cells_with_a_clear_guide(tmp_path):
-    counts = sparse.csr_matrix([[1.0, 0], [0, 2], [3, 0]])
-    sparse.save_npz(tmp_path / "c.npz", counts)
-    (tmp_path / "genes.txt").write_text("IRF1\nCTD-2196E14.4\n")
-    (tmp_path / "cells.csv").write_text(GUIDES)
-    paths = [tmp_path / name for name in ("c.npz", "genes.txt", "cells.csv")]
-    clear = papalexi.read_papalexi(*paths, files={"a": "1"})
-    whole = papalexi.read_papalexi(*paths, confident_only=False, files={"a": "1"})
-    np.testing.assert_array_equal(clear.X.toarray(), counts.toarray()[:2])
-    assert clear.obs_names.tolist() == ["cell_0", "cell_1"]
-    assert clear.var_names.tolist() == ["IRF1", "CTD-2196E14.4"]
-    assert clear.obs["perturbation"].tolist() == ["STAT2", "non-targeting"]
-    assert clear.obs["guide"].tolist() == ["g1", "g2"]
-    assert list(clear.uns["sbnn"]["dropped"].values()) == [1]
-    assert whole.n_obs == 3
-    assert whole.uns["sbnn"]["sha256"] != clear.uns["sbnn"]["sha256"]
 
 
 def test_visual_cortex_is_read_from_a_matlab_file(tmp_path, rng):
@@ -235,9 +156,7 @@ def test_visual_cortex_is_read_from_a_matlab_file(tmp_path, rng):
     np.testing.assert_array_equal(data.X, fields["T_dat"][kept].astype("f4"))
     np.testing.assert_array_equal(data.Y, outputs[kept, n_excluded:].astype("f4"))
     assert data.feature_names.tolist() == ["tau", "rheobase i"]
-    assert data.gene_names.tolist() == ["a", "b"]
     assert data.cell_names.tolist() == ["w", "x", "z"]
-    assert data.labels["type"].tolist() == ["Vip Chat", "Sst Calb2", "Sst Calb2"]
     assert data.labels["family"].tolist() == ["Vip", "Sst", "Sst"]
     assert data.labels["specimen"].tolist() == kept
     assert data.colors["Sst Calb2"] == "#AABBCC"

@@ -71,10 +71,9 @@ def test_cells_are_in_rows_if_both_axes_fit(rng):
 
 def test_names_match_loosely_unless_they_are_too_much_alike(tables):
     X, Y = tables
-    loose = Y.rename(lambda name: f" {name.upper()}_")
-    assert len(join(X, loose, match="loose")[0]) == 23
-    X1 = X.add_prefix("C-01", axis=0)
-    assert len(join(X1, Y.add_prefix("c_0_1", axis=0), match="loose")[0]) == 23
+    for one, other in (("", " "), ("C-01", "c_0_1"), ("mouse_01_", "Mouse 1 ")):
+        loose = Y.add_prefix(other, axis=0)
+        assert len(join(X.add_prefix(one, axis=0), loose, match="loose")[0]) == 23
     both = pd.concat([X, X[2:3].rename({"c": "C."})])
     with pytest.raises(ReadingError, match="expression: .*more than once: C."):
         join(both, Y, match="loose")
@@ -117,18 +116,6 @@ def test_names_that_only_number_rows_are_no_names(tables):
     np.testing.assert_array_equal(y, Y)
     with pytest.raises(ReadingError, match="by_row: outputs has 19 rows for 20 cells"):
         join(X, Y[1:], by_row=True)
-    named = Y.assign(cell=tables[0].index[:20])
-    _, y, reading = join(tables[0], named)
-    assert reading.problems[0][1] == {"cell_key": {"outputs": "cell"}}
-
-
-def test_zeros_in_front_of_numbers_may_differ(tables):
-    X, Y = (table[:20] for table in tables)
-    X = X.set_axis([f"mouse_01_{i:03}" for i in range(20)])
-    Y = Y.set_axis([f"mouse 1 {i}" for i in range(20)])
-    _, y, reading = join(X, Y[::-1])
-    assert reading.problems[0][1] == {"match": "loose"}
-    np.testing.assert_array_equal(y, Y)
 
 
 def test_tables_without_names_may_be_in_the_same_order(tmp_path, tables):
@@ -171,8 +158,6 @@ def test_no_gap_is_left(missing):
         cells, outputs = kept(gaps, missing)
         assert not gaps[np.ix_(cells, outputs)].any()
         shares.append(cells.sum() * outputs.sum() / most_values(gaps))
-        if missing == "cells":
-            assert outputs.all()
         if missing == "outputs" and outputs.any():
             assert np.flatnonzero(~cells).tolist() == [seed % 9], "it costs no output"
         if missing == "cells":

@@ -43,7 +43,7 @@ def assert_read(path, expected, **options):
     pd.testing.assert_frame_equal(found, expected, check_names=False)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_a_table_in_any_dialect_is_read(file, table, seed):
     pick = random.Random(seed).choice
     separator = pick("\t;|, ")
@@ -83,8 +83,6 @@ def test_names_may_be_in_any_row_and_column(file, table):
     assert_read(keyed, table, key="cell")
     with pytest.raises(ValueError, match=r"features \(table.csv\).*header"):
         read_table(path, "features", header=99)
-    two = table.iloc[:, :2]
-    assert_read(file("Title\n" + two.to_csv()), two)
     few = table[["NA"]]
     assert_read(file("\n,NA\n" + few.to_csv(header=False)), few)
 
@@ -93,11 +91,10 @@ def test_names_may_be_in_any_row_and_column(file, table):
     ("text", "columns", "values"),
     [
         ("b\nx,1\ny,2\n", ["b"], [[1], [2]]),
-        ("b\tc\nx\t1\t2\ny\t3\t\n", ["b", "c"], [[1, 2], [3, np.nan]]),
         ("b,c\nx,,2\ny,3,\n", ["b", "c"], [[np.nan, 2], [3, np.nan]]),
         ("id,b,c\nx,1,2,\ny,3,4,\n", ["b", "c"], [[1, 2], [3, 4]]),
     ],
-    ids=["one column", "a missing value", "one in each row", "commas at the end"],
+    ids=["one column", "one in each row", "commas at the end"],
 )
 def test_fields_are_counted_to_find_the_names(file, text, columns, values):
     found = as_numbers(read_table(file(text), "features"), "features")
@@ -115,17 +112,6 @@ def test_units_and_empty_rows_and_columns_are_no_data(file, table):
     lines[1] = ",(ms),,7,,"
     with pytest.raises(ValueError, match="row 1 below the names has values but no name"):
         read_table(file("\n".join(lines)), "features")
-
-
-@pytest.mark.parametrize("corner", [("Cell", ""), ("", "Cell")])
-def test_names_of_two_rows_are_joined(file, corner):
-    above = corner[0] + ",Tau,Spike,,Sag\n"
-    rows = "a,1,2,3,4\nb,5,6,7,8\n"
-    below = corner[1] + ",,Width,Height,\n"
-    with pytest.warns(UserWarning, match="names of two rows, 1 and 2"):
-        found = read_table(file(above + below + rows), "features")
-    assert found.columns.tolist() == ["Tau", "Spike Width", "Spike Height", "Sag"]
-    np.testing.assert_array_equal(as_numbers(found, "features"), [[1, 2, 3, 4], [5, 6, 7, 8]])
 
 
 def test_identifiers_and_row_numbers(file):
@@ -166,8 +152,6 @@ def test_broken_and_missing_files_are_refused(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=rf"features \({name}\)"):
             read_table(tmp_path / name, "features")
-    with pytest.raises(FileNotFoundError):
-        read_table(tmp_path / "nowhere.csv", "features")
     with pytest.raises(ValueError, match="features: .*file"):
         read_table(tmp_path, "features")
     with pytest.raises(ValueError, match="features: .*no values"):
@@ -201,9 +185,6 @@ def test_workbooks(tmp_path, table):
         read_table((packed, "three"), "features")
     with pytest.raises(ValueError, match=r"features \(book.xlsx\).*\['one', 'two'\]"):
         read_table(path, "features")
-    table.to_csv(tmp_path / "a.csv")
-    with pytest.raises(ValueError, match=r"features \(a.csv\).*'two'"):
-        read_table((tmp_path / "a.csv", "two"), "features")
 
 
 def test_what_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch):
