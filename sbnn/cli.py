@@ -35,6 +35,7 @@ The notebooks and their results (saved results are loaded, missing ones are comp
   sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run)
   sbnn reproduce figures scala       draw the figures of a data set from its saved results
   sbnn report scala                  print all tables of saved results (or `all`: an overview)
+  sbnn report scala --html page.html write them as a page with pictures, to read or print
 
 Your own cells, in tables with cell names (CSV, TSV, Excel, AnnData, ...). `read` shows what it
 understood and writes one file; the other commands take that file, or the options of `read`:
@@ -163,8 +164,8 @@ def _reproduce(options):
 
 
 def _report(options):
-    from sbnn.results import results_folder
-    from sbnn.tables import print_tables
+    from sbnn.results import results_folder, results_path
+    from sbnn.tables import TRIAL, print_tables
 
     if options.saved == "all":
         print_tables(_overview(options.saved_models), options.json)
@@ -172,6 +173,16 @@ def _report(options):
     study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
     report = _report_of(study)
     records = report.read(results_folder(options.saved_models, options.saved, options.fast))
+    if options.html:
+        from sbnn.study.page import write_page
+
+        if study != SBNN:
+            raise ValueError(f"--html: {options.saved!r} has tables only")
+        figures = results_folder(options.figures, options.saved, options.fast)
+        page = results_path(options.html, "--html")
+        cautions = [TRIAL] if options.fast else []
+        print(f"{write_page(records, figures, page, cautions=cautions)}\n{page}")
+        return
     print_tables(report.all_tables(records), options.json, options.fast)
     note = report.note(records) if study == SBNN else report.NOTE
     if note and not options.json:
