@@ -112,7 +112,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=version)
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
     # handled in `main`
-    added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")
+    added.add_parser("data", help="list, get or check data sets; see `sbnn data --help`")
     sections = declared(Path(__file__).with_name("commands.toml"))
     of_read = None
     for name, about in sections["commands"].items():
@@ -129,6 +129,8 @@ def _parser():
         command = parser_of.add_parser(kind, help=text, description=sentence, allow_abbrev=False)
         for argument in about["arguments"].split():
             settings = dict(sections["arguments"][argument])
+            if argument in about.get("help_of", {}):
+                settings["help"] = about["help_of"][argument]
             command.add_argument(*settings.pop("short", "").split(), argument, **settings)
         tables = command.add_argument_group("your own tables, in which cells are matched by name")
         for option, settings in _options_of_tables(about["tables"]).items():
@@ -167,17 +169,17 @@ def _report(options):
     from sbnn.results import results_folder, results_path
     from sbnn.tables import TRIAL, print_tables
 
+    study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
+    if options.html and (options.saved == "all" or study != SBNN):
+        raise ValueError(f"--html: {options.saved!r} has tables only")
     if options.saved == "all":
         print_tables(_overview(options.saved_models), options.json)
         return
-    study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
     report = _report_of(study)
     records = report.read(results_folder(options.saved_models, options.saved, options.fast))
     if options.html:
         from sbnn.study.page import write_page
 
-        if study != SBNN:
-            raise ValueError(f"--html: {options.saved!r} has tables only")
         figures = results_folder(options.figures, options.saved, options.fast)
         page = results_path(options.html, "--html")
         cautions = [TRIAL] if options.fast else []
@@ -218,6 +220,8 @@ def _fit(options):
     if name.lower().endswith((".h5ad", ".h5mu")):
         given["expression"] = name
         name = Path(name).stem
+    if Path(name).is_file():
+        raise ValueError(f"name: {name!r} is a file; give tables with --expression and --outputs")
     is_path = name.startswith(".") or Path(name).name != name
     if is_path or name in ("", "auto", *DATASETS):
         raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")
