@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-# For fixed V, W solves a convex elastic net. scikit-learn's coordinate descent solves it
-# (``benchmarks/linear_solvers.py`` compares skglm and adelie) for a working set of genes, whose
-# expression is replaced by its triangular factor, with one row per gene instead of one per cell.
-# With more genes than cells, coordinate descent would need thousands of passes, so it starts from
-# the solution of Newton's method.
+# For fixed V, W solves a convex elastic net, by scikit-learn's coordinate descent on a working set
+# of genes, whose expression is replaced by its triangular factor: a row per gene, not per cell.
+# With more genes than cells, this would need thousands of passes, so Newton's method comes first.
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
@@ -20,8 +18,8 @@ from sbnn.models.linear import (
     with_positive_peaks,
 )
 
-# Weight of the previous decoder in the V-step, relative to the data: it only keeps the column of a
-# latent variable without genes as it was, so that genes can still be added.
+# weight of the previous decoder in the V-step, relative to the data, for latent variables that have
+# no genes yet
 _INERTIA = 1e-8
 _MOST_NEWTON_STEPS = 50
 # relative to the diagonal of the Hessian, which is singular if two genes are equal
@@ -45,8 +43,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     l1_ratio : float, default=1.0
         Share of the sparse penalty in the total penalty; with 0, only the ridge penalty remains.
     relaxed : bool, default=True
-        Refit the selected genes without the sparse penalty, by `ReducedRankRegression` with the
-        same ``alpha``. This undoes most of the shrinkage.
+        Refit the selected genes by `ReducedRankRegression` with the same ``alpha``.
     max_iter : int, default=1000
         Maximum number of alternations between W and V.
     tol : float, default=1e-6
@@ -104,8 +101,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
-        # Every fit starts from this decoder, not from the previous solution: the problem in (W, V)
-        # is not convex, and a path could end in another optimum than a single fit.
+        # not the previous solution: as the problem in (W, V) is not convex, a path could end in
+        # another optimum than a single fit
         _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
         first = directions[: self.rank].T
         step = _EncoderStep(X, self.l1_ratio, self.tol)
@@ -238,11 +235,10 @@ class _EncoderStep:
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
     """Minimise ``|Z - X W|^2 / (2 n) + sparse (sum of row norms of W) + ridge / 2 |W|^2``."""
-    # For more genes than cells. |w| is the minimum of (|w|^2 / g + g) / 2 over g >= 0. For fixed g,
-    # W is the solution of a ridge regression with an n x n matrix. What remains is a smooth convex
-    # problem with one nonnegative variable per gene (Bach et al., Found. Trends Mach. Learn. 4,
-    # 2012, section 5), which a few projected Newton steps solve to full precision (Bertsekas, SIAM
-    # J. Control Optim. 20, 1982).
+    # |w| is the minimum of (|w|^2 / g + g) / 2 over g >= 0. For fixed g, W is the solution of a
+    # ridge regression with an n x n matrix. What remains is a smooth convex problem with one
+    # nonnegative variable per gene (Bach et al., Found. Trends Mach. Learn. 4, 2012, section 5).
+    # Projected Newton steps: Bertsekas, SIAM J. Control Optim. 20, 1982.
     point = _Point(X, Z, sparse, ridge, np.linalg.norm(start, axis=1))
     damping = _LEAST_DAMPING
     for _ in range(_MOST_NEWTON_STEPS):
@@ -263,8 +259,8 @@ def group_elastic_net(X, Z, start, sparse, ridge, tol):
 
 def _damped_step(point, gradient, free, least):
     """Newton step in the free norms, damped until the objective decreases."""
-    # A step can be too long if the Hessian is nearly singular, and can fail to descend if it is cut
-    # off at the bound. With more damping, it becomes a short gradient step, which always descends.
+    # A step can be too long if the Hessian is nearly singular, or be cut off at the bound; a short
+    # gradient step always descends.
     hessian = point.hessian(free)
     scale = np.diag(hessian) + _LEAST_DAMPING * np.trace(hessian)
     rounding = 10 * np.finfo(float).eps * point.value
