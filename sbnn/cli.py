@@ -35,6 +35,7 @@ The notebooks and their results (saved results are loaded, missing ones are comp
   sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run)
   sbnn reproduce figures scala       draw the figures of a data set from its saved results
   sbnn report scala                  print all tables of saved results (or `all`: an overview)
+  sbnn report scala --html page.html write them as a page with pictures, to read or print
 
 Your own cells, in tables with cell names (CSV, TSV, Excel, AnnData, ...). `read` shows what it
 understood and writes one file; the other commands take that file, or the options of `read`:
@@ -111,7 +112,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=version)
     added = parser.add_subparsers(required=True, dest="step", metavar="command")
     # handled in `main`
-    added.add_parser("data", help="list, download or check data sets; see `sbnn data --help`")
+    added.add_parser("data", help="list, get or check data sets; see `sbnn data --help`")
     sections = declared(Path(__file__).with_name("commands.toml"))
     of_read = None
     for name, about in sections["commands"].items():
@@ -128,6 +129,8 @@ def _parser():
         command = parser_of.add_parser(kind, help=text, description=sentence, allow_abbrev=False)
         for argument in about["arguments"].split():
             settings = dict(sections["arguments"][argument])
+            if argument in about.get("help_of", {}):
+                settings["help"] = about["help_of"][argument]
             command.add_argument(*settings.pop("short", "").split(), argument, **settings)
         tables = command.add_argument_group("your own tables, in which cells are matched by name")
         for option, settings in _options_of_tables(about["tables"]).items():
@@ -163,15 +166,25 @@ def _reproduce(options):
 
 
 def _report(options):
-    from sbnn.results import results_folder
-    from sbnn.tables import print_tables
+    from sbnn.results import results_folder, results_path
+    from sbnn.tables import TRIAL, print_tables
 
+    study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
+    if options.html and (options.saved == "all" or study != SBNN):
+        raise ValueError(f"--html: {options.saved!r} has tables only")
     if options.saved == "all":
         print_tables(_overview(options.saved_models), options.json)
         return
-    study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
     report = _report_of(study)
     records = report.read(results_folder(options.saved_models, options.saved, options.fast))
+    if options.html:
+        from sbnn.study.page import write_page
+
+        figures = results_folder(options.figures, options.saved, options.fast)
+        page = results_path(options.html, "--html")
+        cautions = [TRIAL] if options.fast else []
+        print(f"{write_page(records, figures, page, cautions=cautions)}\n{page}")
+        return
     print_tables(report.all_tables(records), options.json, options.fast)
     note = report.note(records) if study == SBNN else report.NOTE
     if note and not options.json:
@@ -207,6 +220,8 @@ def _fit(options):
     if name.lower().endswith((".h5ad", ".h5mu")):
         given["expression"] = name
         name = Path(name).stem
+    if Path(name).is_file():
+        raise ValueError(f"name: {name!r} is a file; give tables with --expression and --outputs")
     is_path = name.startswith(".") or Path(name).name != name
     if is_path or name in ("", "auto", *DATASETS):
         raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")

@@ -11,7 +11,6 @@ INSIDE = "sbnn.", "sklearn.", "joblib.", "contextlib"  # modules between a user'
 # optional package -> extra that installs it
 EXTRAS = {
     "bokeh": "explorer",
-    "glmnet": "glmnet",
     "imblearn": "types",
     "ipfx": "traces",
     "lightgbm": "types",
@@ -28,9 +27,8 @@ def require(*packages):
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         extras = ",".join(sorted({EXTRAS[name] for name in missing}))
-        note = "; there is no glmnet for Python 3.14 or later" if "glmnet" in missing else ""
         raise ImportError(
-            f"not installed: {', '.join(missing)}; pip install 'sbnn[{extras}]' installs it{note}"
+            f"not installed: {', '.join(missing)}; pip install 'sbnn[{extras}]' installs it"
         )
 
 

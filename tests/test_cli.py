@@ -39,6 +39,8 @@ def run(command):
         ("report scala", "sbnn report: no results in"),
         ("report lee_human", "sbnn report: no results in"),
         ("report all", "sbnn report: no results in"),
+        ("report all --html x.html", "--html: 'all' has tables only"),
+        ("fit x", "name: 'x' is a file; give tables with --expression"),
         ("fit mine --expression lost", "expression: there is no file 'lost'"),
         ("fit mine --expression x --outputs lost", "outputs: there is no file 'lost'"),
         ("fit mine --expression x --cell-names lost", "--cell-names: there is no file"),
@@ -84,6 +86,18 @@ def test_errors_are_messages_and_a_status(capsys, command, message):
 def test_what_a_command_takes_by_default(command, expected):
     options = vars(cli._parser().parse_args(command.split()))
     assert options | expected == options
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["explore x", "map m c", "ephys-types fit f --model m", "network", "screen", "traces a"],
+)
+def test_help_names_what_is_written_by_default(command, capsys):
+    default = cli._parser().parse_args(command.split()).out or "name of the data set"
+    with pytest.raises(SystemExit):
+        run(f"{command.split()[0]} --help")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"(default: {default}" in shown[shown.index("--out OUT") :]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """README and the pages it links: links hold, tables are those of the committed results."""
 
+import importlib
 import re
 import runpy
+import sys
 import tomllib
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from sbnn.tables import to_markdown
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 README = ROOT / "README.md"
-MODELS = ["distilled, d=2", "paper, d=2", "sRRR, rank 2", "ridge, all genes"]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+readme = importlib.import_module("readme")
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -32,25 +35,33 @@ def assert_shown(tables, page):
         assert to_markdown(table) in text
 
 
-def test_numbers_beside_the_table_are_those_of_the_committed_results():
-    text = words_of(README)
-    tables = report.all_tables(report.read(SAVED / "scala"))
-    _, mice, dates = tables["Test R2 on held-out groups"].to_numpy().tolist()
-    assert f"{mice[0]} in held-out mice (ridge {mice[2].split()[0]})" in text
-    assert f"{dates[0]} on the last fifth of dates (ridge {dates[2]})" in text
-    numbers = report.all_tables(report.read(SAVED / "citeseq_cd8"))[report.NUMBERS]
-    enough = numbers.index[numbers["suffices"] == "yes"][0]
-    assert f"needs {enough} genes ({numbers['test_r2'][enough]:.3f})" in text
-    limits = pd.read_csv(ROOT / "benchmarks" / "limits.csv")
-    limits = limits[limits["model"] == "network, d=2"].set_index(["dataset", "genes"])["R2"]
-    for name in ("scala", "citeseq_cd8"):
-        for n_genes in ("50", "100"):
-            assert f"{limits[name, n_genes]:.3f}" in text
+def test_each_number_of_the_readme_is_one_that_its_script_prints():
+    text = readme_text()
+    for passage in map(str.split, readme.passages()):
+        text = text.replace(" ".join(passage), "")
+    assert re.findall(r"\d+\.\d+|\b\d{3,}", text) == []
+
+
+def readme_text():
+    """Words of README without code, pictures, badges and addresses."""
+    text = re.sub(r"^```.*?^```", "", README.read_text(), flags=re.M | re.S)
+    text = re.sub(r"^\[?!\[.*", "", text, flags=re.M)
+    return " ".join(re.sub(r"\]\([^)]*\)", "]", text).split())
+
+
+@pytest.mark.slow
+def test_the_example_prints_what_the_readme_shows(capsys):
+    readme.run_example()
+    [shown] = re.findall(r"```text\n(.*?)```", README.read_text(), re.S)
+    number = re.compile(r"-?\d\.\d+")
+    printed = capsys.readouterr().out
+    assert number.sub("", printed) == number.sub("", shown)
+    expected = [float(value) for value in number.findall(shown)]
+    # another processor rounds sums in another order
+    assert [float(value) for value in number.findall(printed)] == pytest.approx(expected, abs=0.02)
 
 
 def test_the_tables_are_those_of_the_committed_results():
-    [networks] = report.overview(SAVED).values()
-    assert_shown([networks[MODELS]], README)
     rooms = {
         "results": report,
         "ephys_types": types,
@@ -72,14 +83,12 @@ def test_differences_on_the_page_of_results_are_those_of_the_committed_results()
             assert f"`{path.parent.name}` {interval}" in page
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/companions.md"])
-def test_numbers_of_the_companions_are_those_of_the_committed_results(page):
-    text = words_of(ROOT / page)
-    [classes] = types.overview(SAVED).values()
-    assert f"macro-F1 of {classes.loc['human, 4 classes', 'EphysTypeClassifier']}" in text
-    yeast = dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")["one-step MSE"]
-    for name in ("DASH", "PHOENIX", "SparseRegulation"):
-        assert yeast[name].split()[0] in text
+def test_numbers_of_the_companions_are_those_of_the_committed_results():
+    text = words_of(ROOT / "docs" / "companions.md")
+    f1, _, *errors = readme.of_companions()[1:]
+    assert f1 in text
+    for error in errors:
+        assert error.split()[-1] in text
 
 
 def test_badges_hold():

@@ -34,7 +34,7 @@ def annotate(
     point: int | None = None,
     key: str = "sbnn",
 ) -> None:
-    """Write models and results into an AnnData or MuData, with cells and genes matched by name.
+    """Write models and results into an AnnData or MuData; cells and genes are matched by name.
 
     Parameters
     ----------
@@ -42,10 +42,10 @@ def annotate(
         Modified in place; in a MuData, the modality ``"rna"``.
     *found : fitted model, Record or DataFrame, in any number
         - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in the
-          units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``, weight norms.
-        - A record from `cross_validate`: ``obsm["sbnn_held_out"]``, mean prediction of the models
-          fitted without the cell, in the units of the outputs; ``obs["sbnn_fold"]``, the first fold
-          that tests the cell; ``var["sbnn_kept_in_folds"]``, share of folds that keep the gene.
+          units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``.
+        - A record from `cross_validate`: ``obsm["sbnn_held_out"]``, mean prediction for held-out
+          cells, in the units of the outputs; ``obs["sbnn_fold"]``, the first fold that tests the
+          cell; ``var["sbnn_kept_in_folds"]``, share of folds that keep the gene.
         - From `stability_selection`: ``var["sbnn_frequency"]``, ``var["sbnn_expected_false"]`` and
           ``var["sbnn_trusted"]``.
         - From `selection_table` or `gene_counts`: every column, in ``var``, with the prefix
@@ -58,7 +58,7 @@ def annotate(
         Cells and genes that a result lacks get NaN, False or NA. ``uns["sbnn"]`` holds parameters
         (as JSON), library versions, and the R2 and data fingerprint of records.
     data : AnnData, MuData or tuple, optional
-        Cross-validated data, by default `adata`.
+        By default `adata`.
     point : int, optional
         Grid point to write, as from ``record.find(...)``, if a record has several.
     key : str

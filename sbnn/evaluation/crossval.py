@@ -42,11 +42,10 @@ if TYPE_CHECKING:
 WIDEST_KEPT = 16
 LEVEL = 0.05
 N_PERMUTATIONS = 199
-# When fitted to noise, a model predicts fold f by a weighted sum of the outputs of the other folds,
-# so its score is a sum of terms a_fg, one for each other fold g. As a_fg and a_gf are at most fully
+# Fitted to noise, a model predicts fold f by a weighted sum of the outputs of the others, so its
+# score is a sum of terms a_fg, one for each other fold g. As a_fg and a_gf are at most fully
 # correlated, the variance of the sum over all folds is at most twice that from permuting each fold
-# by itself (for a symmetric smoother such as ridge, twice), also for repeated folds if a cell gets
-# the same permuted outputs in all of them.
+# by itself (twice for ridge), also for repeated folds if a cell is permuted alike in all of them.
 _CORRELATED = np.sqrt(2)
 
 
@@ -70,11 +69,10 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        What it has of ``transform`` (latent space), ``get_support`` (selected genes),
-        ``gene_norms_`` and ``history_`` is stored. If ``fit`` accepts ``eval_set``, it gets the
-        test cells, to record curves over epochs. Optional hooks are ``fit_path``, which fits all
-        values of ``path_parameter``, and ``for_genes``, called with the gene names and a mask of
-        preselected genes.
+        What it has of ``transform``, ``get_support``, ``gene_norms_`` and ``history_`` is stored.
+        If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
+        Optional hooks are ``fit_path``, which fits all values of ``path_parameter``, and
+        ``for_genes``, called with the gene names and a mask of preselected genes.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -82,23 +80,22 @@ def cross_validate(
     param_grid : dict of lists or list of dicts, optional
         As in scikit-learn's ``ParameterGrid``.
     n_jobs : int
-        Number of worker processes, which does not affect the result. Inside
-        ``joblib.parallel_config("dask")``, the fits run on a Dask cluster.
+        Number of worker processes, which does not affect the result; inside
+        ``joblib.parallel_config("dask")``, on a Dask cluster.
     scaling : {"fold", "all", "none"}
-        ``"fold"`` z-scores by the training cells of every fold; for log2(normalised counts + 1), it
-        also learns their library size. ``"all"`` z-scores over all cells: a leak, needed for the
-        published numbers. Both centre on the training cells. ``"none"`` changes nothing.
+        ``"fold"`` z-scores by the training cells of every fold, and learns the library size of
+        log2(normalised counts + 1). ``"all"`` z-scores over all cells, a leak, as published, and
+        centres on the training cells. ``"none"`` changes nothing.
     results : str or path-like, optional
-        File in which the record is saved. Fits in this file, and those of an interrupted run (in
-        the folder ``<results>.parts``), are not repeated.
+        File of the record. Fits in it, and those of an interrupted run (in the folder
+        ``<results>.parts``), are not repeated.
     overwrite : bool
         Repeat the fits in `results`, but not those of an interrupted run.
     seed : int
         Seed to use if ``random_state`` of the estimator is None.
     preselect : int or dict, optional
-        Number of genes to choose on the training cells of every fold, to which the estimator is
-        fitted, or a dict with ``n_genes`` and ``threshold``; see
-        `sbnn.data.preselection.preselect_genes`.
+        Number of genes to choose on the training cells of every fold, or a dict with ``n_genes``
+        and ``threshold``; see `sbnn.data.preselection.preselect_genes`.
     keep : sequence of str
         Large values to keep, of ``test_predictions``, ``test_latent`` and ``history``.
     verbose : bool
@@ -122,10 +119,9 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If a fold is empty or has a cell in both sets, or `results` holds other fits and `overwrite`
-        is False.
+        If a fold is empty or has a cell in both sets, or `results` holds other fits.
     OSError
-        If the results cannot be written; this is checked before the first fit.
+        If the results cannot be written; checked before the first fit.
 
     Warns
     -----
@@ -177,7 +173,7 @@ def cross_validate(
 
 
 def _jobs_left(wanted, models, data, scaling, n_jobs, done):
-    """Calls that fit each path in each fold, unless its fits are done."""
+    """Calls that fit each path in each fold."""
     arrays = source_arrays(data, scaling)
     genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
@@ -209,7 +205,7 @@ def _paths(model, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Fit the models of one path; return a list of ((grid point, fold), outcome)."""
+    """Fit the models of one path: [((grid point, fold), outcome), ...]."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         mean = Y_train.mean(0, dtype=np.float64)
@@ -284,7 +280,7 @@ def _details_of(model, X_test):
 
 
 def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
-    """Curves over epochs for one grid point, with all folds in one table.
+    """Curves over epochs for one grid point.
 
     Parameters
     ----------
@@ -333,7 +329,7 @@ def has_predictions(record, point):
 def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
     """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations,).
 
-    With `of_outputs`, there is a column for each output. All grid points get the same permutations.
+    With `of_outputs`, there is a column for each output.
     """
     dot = "nq,nq->q" if of_outputs else "nq,nq->"  # sum over cells, or over cells and outputs
     r2 = 0
@@ -362,10 +358,10 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
 
 
 def _permuted_cells(folds):
-    """Sets of cells whose outputs are permuted: the test cells of each fold, or one set for all.
+    """Sets of cells whose outputs are permuted: the test cells of each fold.
 
-    If folds test cells repeatedly, each cell gets the same permuted outputs in all folds, since its
-    predictions are correlated.
+    If folds test cells repeatedly, it is one set for all, since predictions of a cell are
+    correlated.
     """
     tests = [test for _, test in folds]
     tested = np.concatenate(tests)
@@ -377,8 +373,7 @@ def compared_with_chance(r2, names, n_folds):
     """Table of measured R2, mean R2 with permuted outputs and p-value, with one row per name.
 
     `r2`, (1 + n_permutations, names), has the measured R2 in its first row, which counts as one
-    permutation. Chance deviations are correlated between folds, as the outputs of a fold also train
-    the models of the others, so deviations of permuted R2 are scaled up; see `_CORRELATED`.
+    permutation. Deviations of permuted R2 are scaled up; see `_CORRELATED`.
     """
     measured = r2[0]
     permuted = r2[1:].mean(0)

@@ -60,14 +60,14 @@ def fit_full(
     preselect : int, optional
         Number of genes to choose on all cells, as in `cross_validate`.
     results : str or path-like, optional
-        File in which the record is saved. If it holds this fit, the fit is loaded.
+        File of the record, which is loaded if it holds this fit.
     model_file : str or path-like, optional
-        File in which the fitted network is saved, which takes cells in the units of `data` (see
-        ``sbnn map``). If it is missing, the model is fitted again.
+        File of the fitted network, for cells in the units of `data` (see ``sbnn map``). If it is
+        missing, the model is fitted again.
     overwrite : bool
-        Fit again, even if `results` contains this fit.
+        Fit again.
     seed : int
-        Seed for t-SNE and, if ``random_state`` of the estimator is None, for the fit.
+        Seed of t-SNE and, if ``random_state`` of the estimator is None, of the fit.
 
     Returns
     -------
@@ -156,12 +156,12 @@ def _fitted(model, data, seed):
 
 
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
-    """Select genes from raw counts, and store the curve used for the selection.
+    """Select genes from raw counts, and store the curve.
 
     Parameters
     ----------
     data : AnnData
-        With raw counts of all genes in ``layers["counts"]``.
+        With raw counts in ``layers["counts"]``.
     n_genes, threshold, results, overwrite
         See `sbnn.preprocessing.select_genes` and `fit_full`.
 
@@ -185,9 +185,9 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 def repeat_fits(estimator, data, seeds=10, **options):
     """Fit an estimator to the z-scored data of all cells with different seeds.
 
-    `seeds` is a list of seeds, or their number. In the record, every seed is a grid point of a
-    single fold. `DistilledBottleneckRegressor` keeps the same genes with every seed on up to 2000
-    cells. `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
+    `seeds` is a list of seeds, or their number; each is a grid point of a single fold.
+    `DistilledBottleneckRegressor` keeps the same genes with every seed on up to 2000 cells.
+    `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
     _require_selection(estimator)
     data = as_paired(data)
@@ -237,8 +237,7 @@ def _require_selection(estimator):
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Folds that train on one half of the cells and test on the other half.
 
-    Each random pair of halves gives two folds; more pairs do not change the first ones. `groups`
-    are never split.
+    More pairs do not change the first ones. `groups` are not split.
     """
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else group_codes(groups, "groups")
@@ -276,8 +275,8 @@ def stability_selection(
     n_pairs : int
         Number of pairs of halves; more can be added to a saved record later.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or the name of a column of ``obs``. Groups are never
-        split between halves, which limits the number of pairs.
+        Donor, batch or date of each cell, or the name of a column of ``obs``; not split between
+        halves, which limits the number of pairs.
     results : str or path-like, optional
         As in `cross_validate`.
     seed : int
@@ -289,7 +288,7 @@ def stability_selection(
     -------
     Record
         As from `cross_validate`, without predictions, latent space and history, for
-        `selection_table`. ``test_r2`` is that of the other half.
+        `selection_table`.
 
     Examples
     --------
@@ -328,12 +327,11 @@ def genes_curve(
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor, optional
         By default, a `DistilledBottleneckRegressor` with two bottleneck units.
     numbers : sequence of int
-        Numbers of genes to compare; only those below the number in the data are used.
+        Numbers of genes; those below the number in the data are compared.
     folds : int or list of (train, test)
     nested : bool
         Also choose the number of genes within the training cells of each fold (``n_genes="auto"``;
-        see `sbnn.models.gene_number.choose_n_genes`), so that the test R2 accounts for this choice.
-        Every fold then takes about four times as long.
+        see `sbnn.models.gene_number.choose_n_genes`), in about four times the time.
     results, preselect
         See `cross_validate`.
     **options
@@ -342,8 +340,8 @@ def genes_curve(
     Returns
     -------
     Record
-        As from `cross_validate`, with one grid point for each number of genes, without predictions,
-        latent space and history, for `genes_table` and `sbnn.plotting.genes_curve`.
+        As from `stability_selection`, with a grid point for each number of genes, for
+        `genes_table` and `sbnn.plotting.genes_curve`.
 
     Examples
     --------

@@ -62,19 +62,17 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
 
 
 def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds:
-    """Folds that do not split a donor, batch or other group between training and test cells.
+    """Folds that do not split a donor, batch or other group.
 
     Parameters
     ----------
     groups : array-like of shape (n,)
-        Group of each cell.
     n_folds, seed : int
 
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions; every cell is tested once. Numbers of test groups differ by at
-        most one.
+        Training and test positions; every cell is tested once.
 
     Examples
     --------
@@ -91,7 +89,7 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds
 
 
 def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
-    """One fold that trains on earlier cells and tests on later ones, for example by recording date.
+    """One fold that trains on earlier cells and tests on later ones.
 
     Parameters
     ----------
@@ -149,8 +147,8 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
 
 def deal_donors(cells, y, n_folds, seed):
     """Stratified folds of `TypedCells` that do not split donors."""
-    # Folds of different seeds are not independent: StratifiedGroupKFold always starts with the
-    # donors whose cells are spread most unevenly over the classes.
+    # Folds of different seeds are not independent: StratifiedGroupKFold starts with the donors
+    # whose cells are spread most unevenly over the classes.
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)

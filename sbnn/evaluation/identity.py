@@ -50,9 +50,8 @@ def made_for(model, genes, kept=None):
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
-    Parameters that `known`, the description in an older record, lacks are left out if they have
-    their default values. An estimator can define ``decisive_params``, and ``described_as``, another
-    estimator that is described in its place.
+    Defaults that `known`, the description in an older record, lacks are left out. An estimator can
+    define ``decisive_params``, and ``described_as``, another estimator in its place.
     """
     model = getattr(model, "described_as", model)
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()

@@ -60,12 +60,12 @@ def interpret(
     model : fitted network or linear model with ``coef_``
     X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
-        Measured outputs, unless `X` contains them. Use held-out cells, scaled like the training
-        cells; in training cells, ``r2_drop`` is too large.
+        Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells; in
+        training cells, ``r2_drop`` is too large.
     gene_names, feature_names : sequence of str, optional
         By default, the names stored in the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
-        Frequency with which each gene is kept, as from `sbnn.selection_table`.
+        As from `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
         Reference value of each gene, in units of `X`; by default the training means.
     name : str
@@ -94,10 +94,9 @@ def interpret(
 
     Notes
     -----
-    For a linear model, ``effects`` and ``steps`` (in SDs of the output) equal the coefficient. If a
-    network saturates, a gene may move no cell out of its type (small ``steps``) and still
-    contribute to the separation of types (large ``effects``). In ``share_mean``, shares of cells
-    above and below the baseline cancel.
+    For a linear model, ``effects`` and ``steps`` (in SDs) equal the coefficient. If a network
+    saturates, a gene may move no cell out of its type (small ``steps``) and still help to separate
+    types (large ``effects``). In ``share_mean``, cells above and below the baseline cancel.
 
     Examples
     --------
@@ -276,9 +275,9 @@ def baseline_of(model, X, baseline=None):
 def integrated_gradients(model, X, baseline, n_steps=32):
     """Share of each kept gene in the prediction for each cell, (n, k, q), in units of the outputs.
 
-    The gradient of the prediction is averaged along the line from the baseline to the cell, and
-    multiplied by their difference (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell add
-    up to its prediction minus that for the baseline, to within about 0.001 SD for a network.
+    The mean gradient along the line from the baseline to the cell, times their difference
+    (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell add up to its prediction minus
+    that for the baseline, to within about 0.001 SD for a network.
     """
     kept = kept_genes(model)
     if not hasattr(model, "network_"):

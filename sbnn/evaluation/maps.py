@@ -35,8 +35,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     ----------
     data : AnnData, MuData or tuple (X, Y)
     variance : float
-        Share of the variance explained by the components passed to t-SNE; 0.8 as in arXiv
-        2006.10411.
+        Share explained by the components passed to t-SNE; 0.8 as in arXiv 2006.10411.
     preselect, results, overwrite
         See `sbnn.fit_full`.
     seed : int
@@ -44,9 +43,8 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     Returns
     -------
     Record
-        ``values`` contains the maps ``transcriptome`` and ``outputs``, (n, 2); ``n_transcriptome``
-        and ``n_outputs``, the numbers of components; and the names, labels and colours of the
-        cells, for `sbnn.plotting.tsne_pair`.
+        ``values`` contains the maps ``transcriptome`` and ``outputs``, (n, 2), and the numbers of
+        components, ``n_transcriptome`` and ``n_outputs``, for `sbnn.plotting.tsne_pair`.
     """
     data = as_paired(data)
     params = [{"variance": variance}]

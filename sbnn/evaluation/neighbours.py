@@ -20,7 +20,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     Parameters
     ----------
     latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Coordinates of the cells; those of a record from `sbnn.fit_full`, or ``obsm["X_sbnn"]``.
+        Coordinates of the cells; in an AnnData, ``obsm["X_sbnn"]``.
     labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
         One label per cell, one kind of label per column, or columns of ``obs``; by default,
         families and types. Cells labelled ``"unknown"`` are ignored.

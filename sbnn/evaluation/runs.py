@@ -32,10 +32,7 @@ KEY = "[0-9a-f]" * 32  # pattern of the key of a fit
 def load_or_compute(
     wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None
 ):
-    """Load the saved record that matches `wanted`, a record without values, or compute and save it.
-
-    `compute` returns the values. Records match if everything else agrees.
-    """
+    """Load the record that matches `wanted` in all but values, or save what `compute` returns."""
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         version = version_of(estimator, n_cells)
@@ -90,9 +87,8 @@ def fit_all(
 ):
     """Compute a record of the fits for all folds and grid points, and save each finished fit.
 
-    `models` is indexed as [grid point][fold]; `besides` has all other settings. ``plan(done)``
-    returns the jobs for fits that are not in `done`, each of which returns [((grid point, fold),
-    outcome), ...].
+    `models` is indexed as [grid point][fold]. ``plan(done)`` returns the jobs for other fits, each
+    of which returns [((grid point, fold), outcome), ...].
     """
     check_flag("verbose", verbose)
     path = _path_of(results)

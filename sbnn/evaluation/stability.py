@@ -132,11 +132,11 @@ def trust_sentence(record):
 def expected_false(threshold, n_genes, n_selected, n_pairs):
     """Bound on the expected number of falsely selected genes, at one threshold or several.
 
-    A gene is selected if at least a share `threshold` of the 2 B halves keeps it (B is `n_pairs`),
-    falsely if a half keeps it with a probability of at most theta = q / p, as if q (`n_selected`)
-    of the p (`n_genes`) genes were drawn at random. The bound is equation (8) of Shah and Samworth,
-    for r-concave distributions of frequencies: min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta,
-    threshold, 2 B, -1/4)) p, where D is `concave_tail`.
+    A gene is selected if a share `threshold` of the 2 B halves keeps it (B is `n_pairs`), falsely
+    if a half keeps it with a probability of at most theta = q / p, as if q (`n_selected`) of the p
+    (`n_genes`) genes were drawn at random. Equation (8) of Shah and Samworth, for r-concave
+    distributions: min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p,
+    where D is `concave_tail`.
     """
     theta = n_selected / n_genes
     hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # number of halves
@@ -226,8 +226,8 @@ def genes_table(record: Record) -> pd.DataFrame:
 def priors_table(record):
     """Means over the folds for each prior in a record of `sbnn.study.gene_priors.compare_priors`.
 
-    ``change`` is relative to no prior, and ``SE`` its standard error, corrected for shared training
-    cells. ``stability`` is the mean share of kept genes that two folds have in common.
+    ``change`` is relative to no prior, with its corrected ``SE``; ``stability`` is the mean share
+    of kept genes that two folds have in common.
     """
     fits = record.table.assign(row=range(len(record.table)))
     same = ["model", "list", "fold"]

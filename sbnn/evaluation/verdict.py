@@ -179,8 +179,8 @@ def verdict(
     point : int
         Index of the grid point in the record.
     groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell, for a warning if folds split groups: R2 then also
-        reflects the similarity of their cells, for which permutations do not account.
+        Donor, batch or date of each cell, for a warning if folds split groups, whose cells are
+        similar.
     curve : Record, optional
         From `sbnn.genes_curve` for the same data, to state whether more genes help.
     n_permutations : int

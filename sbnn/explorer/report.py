@@ -1,4 +1,4 @@
-"""A report as one HTML page to print or share: verdict, cautions, facts, pictures and tables."""
+"""A report as one HTML page to print or share: verdict, cautions, a section per claim, facts."""
 
 import base64
 from html import escape
@@ -29,15 +29,16 @@ def write_report(
     source="",
     explorer="",
 ):
-    """Write a report with a verdict, pictures and tables.
+    """Write a report with a verdict, cautions, and a section with a picture and table per claim.
 
     Parameters
     ----------
     path : str or path-like
     title, verdict : str
     pictures : sequence of (path, title, description)
-        The first comes right after the verdict; those without a file are left out.
+        Those without a file are left out. `title` is the claim that the picture shows.
     tables : sequence of (title, DataFrame, note)
+        A table stands below the picture of the same title.
     cautions : sequence of str
     facts : dict of str to str, optional
     left_out : dict of str to sequence of str, optional
@@ -47,26 +48,36 @@ def write_report(
     explorer : str
         File name of the explorer of the same fit, in the folder of the report.
     """
-    shown = [_picture(*picture) for picture in pictures]
+    sections = {}
+    for file, claim, description in pictures:
+        if file.exists():
+            sections[claim] = _picture(file, description)
+    for claim, *table in tables:
+        sections[claim] = sections.get(claim, "") + _table(*table)
+    contents = []
+    shown = []
+    for i, (claim, content) in enumerate(sections.items()):
+        contents.append(f'<li><a href="#claim{i}">{escape(claim)}</a></li>')
+        shown.append(f'<section><h2 id="claim{i}">{escape(claim)}</h2>{content}</section>')
     template = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(title),
         verdict=escape(verdict),
-        map="".join(shown[:1]),
         explorer=EXPLORER.format(escape(explorer)) if explorer else "",
         cautions="".join(f"<li>{escape(str(text))}</li>" for text in cautions),
-        facts=_facts(facts or {}),
-        left_out=_left_out(left_out or {}),
-        pictures="".join(shown[1:]),
-        tables="".join(_table(*table) for table in tables),
+        contents="".join(contents),
+        sections="".join(shown),
+        data=_data(facts or {}, left_out or {}),
         footer=escape(f"sbnn {library_versions()['sbnn']}; {source}"),
     )
-    write_atomically(page.encode(), path)
+    write_atomically(page.encode(), path, b"<!doctype html>")
 
 
-def _facts(facts):
+def _data(facts, left_out):
+    if not (facts or left_out):
+        return ""
     rows = [f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items()]
-    return "".join(rows)
+    return f"<h2>The data</h2><dl>{''.join(rows)}</dl>{_left_out(left_out)}"
 
 
 def _left_out(left_out):
@@ -78,17 +89,15 @@ def _left_out(left_out):
     return "".join(parts)
 
 
-def _picture(path, title, alternative):
-    if not path.exists():
-        return ""
+def _picture(path, description):
     data = base64.b64encode(path.read_bytes()).decode()
-    image = f'<img src="data:image/png;base64,{data}" alt="{escape(alternative)}">'
-    return f"<h2>{escape(title)}</h2><figure>{image}</figure>"
+    text = escape(description)
+    image = f'<img src="data:image/png;base64,{data}" alt="{text}">'
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
 
 
-def _table(title, frame, note=""):
+def _table(frame, note=""):
     look = {"index": False, "border": 0, "na_rep": "", "float_format": "{:.3f}".format}
     with pd.option_context("display.max_colwidth", None):
         rows = frame.reset_index().to_html(**look)
-    heading = f"<h2>{escape(title)}</h2>"
-    return f'{heading}<div class="wide">{rows}</div><p class="note">{escape(note)}</p>'
+    return f'<div class="wide">{rows}</div><p class="note">{escape(note)}</p>'

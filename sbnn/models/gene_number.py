@@ -29,17 +29,16 @@ def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
     X : ndarray or DataFrame, shape (n, p)
     Y : ndarray or DataFrame, shape (n, q) or (n,)
     groups : array-like, shape (n,), optional
-        Donor, batch or date of each cell. Groups are not split between held-out parts.
+        Donor, batch or date of each cell, which are not split.
     numbers : sequence of int, default=(5, 10, 15, 25, 50, 100, 200)
-        Ascending numbers of genes to compare; only those below p are used.
+        Ascending numbers of genes; those below p are compared.
 
     Returns
     -------
     number : int
-        The smallest number whose R2 on held-out cells is within one standard error of the best (see
-        `sbnn.metrics.smallest_sufficient`).
+        The smallest whose R2 is within one standard error of the best.
     r2 : DataFrame
-        R2 for each number of genes (rows) on each held-out part of the cells (columns).
+        R2 for each number of genes (rows) on each held-out part (columns).
     """
     if groups is None:
         parts = KFold(N_PARTS, shuffle=True, random_state=0)
@@ -58,7 +57,7 @@ def choose_n_genes(estimator, X, Y, groups=None, numbers=None):
 
 
 class WithNumberChosen(BaseEstimator):
-    """An estimator that chooses its number of genes in a fit if `n_genes` is "auto"."""
+    """An estimator whose fit chooses the number of genes if `n_genes` is "auto"."""
 
     def __init__(self, estimator, n_genes=AUTO):
         self.estimator = estimator
@@ -66,7 +65,7 @@ class WithNumberChosen(BaseEstimator):
 
     @property
     def described_as(self):
-        """The estimator by which stored results are identified."""
+        """What identifies stored results."""
         return clone(self.estimator).set_params(n_genes=self.n_genes)
 
     def for_genes(self, names, kept=None):
@@ -76,7 +75,7 @@ class WithNumberChosen(BaseEstimator):
         return type(self)(self.estimator.for_genes(names, kept), self.n_genes)
 
     def fit(self, X, Y, eval_set=None):
-        """Choose the number of genes on parts of the cells, then fit all cells."""
+        """Choose the number of genes, then fit all cells."""
         number = self.n_genes
         if number == AUTO:
             number, self.number_curve_ = choose_n_genes(self.estimator, X, Y)

@@ -42,7 +42,7 @@ class GeneSelectionMixin:
     """Access to the genes of a fitted model that has ``_support_mask()``."""
 
     def get_support(self, indices: bool = False) -> np.ndarray:
-        """Genes that the model uses: a boolean mask, (p,), or, with `indices`, sorted positions."""
+        """Genes that the model uses: a mask, (p,), or, with `indices`, sorted positions."""
         check_is_fitted(self)
         mask = self._support_mask()
         return np.flatnonzero(mask) if check_flag("indices", indices) else mask
@@ -93,15 +93,15 @@ class LeaveOneOutRidge(LinearRegressor):
     Parameters
     ----------
     alphas : array-like, shape (n_alphas,), default=four per decade from 1 to 10^6
-        Penalties to choose from, in ``|Y - X B|^2 + alpha |B|^2``. This error is a sum over the n
-        cells, so ``alpha`` corresponds to ``alpha / n`` in the reduced-rank models.
+        Penalties to choose from, in ``|Y - X B|^2 + alpha |B|^2``, a sum over the n cells:
+        ``alpha / n`` in the reduced-rank models.
 
     Attributes
     ----------
     alpha_ : float
-        Penalty with the smallest leave-one-out squared error, summed over the outputs.
+        Penalty with the smallest leave-one-out squared error.
     best_score_ : float
-        Negative leave-one-out squared error for `alpha_`, averaged over cells and outputs.
+        Negative leave-one-out error for `alpha_`, mean over cells and outputs.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
     y_mean_ : ndarray, shape (q,), or float
         Training mean of each output.
@@ -139,10 +139,7 @@ class LeaveOneOutRidge(LinearRegressor):
 
 
 class LatentMixin(SetOutputMixin):
-    """A regressor whose ``transform`` maps cells to a latent space.
-
-    With ``set_output``, the columns are named ``sbnn_1``, ``sbnn_2`` and so on.
-    """
+    """A regressor whose ``transform`` maps cells to a latent space, ``sbnn_1``, ``sbnn_2``, ..."""
 
     # a TransformerMixin would name the columns of `transform` after genes
 
@@ -165,11 +162,7 @@ class LatentMixin(SetOutputMixin):
 
 
 class LatentRegressor(LatentMixin, LinearRegressor):
-    """Reduced-rank model Y = X W V' with encoder W, (p, rank), and orthonormal V, (q, rank).
-
-    A subclass has ``rank``, ``alpha`` and a generator ``_solve(X, Y, alphas)`` of arguments of
-    ``_store``.
-    """
+    """Reduced-rank model; ``_solve(X, Y, alphas)`` of a subclass yields arguments of ``_store``."""
 
     # the parameter that `fit_path` varies in a cross-validation
     path_parameter = "alpha"
@@ -188,17 +181,14 @@ class LatentRegressor(LatentMixin, LinearRegressor):
             return self._store(*solution)
 
     def fit_path(self, X: Expression, y: Outputs, alphas: ArrayLike) -> list[Self]:
-        """Yield one fitted copy of the model for each penalty, in the order of `alphas`.
-
-        Each fit is computed when needed and starts from the one before, so decrease the penalties.
-        """
+        """Yield a fitted copy of the model for each penalty, fastest if they decrease."""
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
         template = clone(self)
         X, Y = template._validate(X, y)
         solutions = self._solve(X, Y, alphas)
         for alpha in alphas:
-            # Not around the loop, since the caller's code runs between two fits.
+            # not around the loop, as the caller's code runs between two fits
             with reproducible():
                 fitted = copy.copy(template)._store(*next(solutions))
             yield fitted.set_params(alpha=alpha)
@@ -269,8 +259,8 @@ class ReducedRankRegression(LatentRegressor):
 def ridge_reduced_rank(X, Y, rank, alphas):
     """Yield the encoder, (p, rank), and decoder, (q, rank), for each penalty."""
     # The penalty acts like additional cells: [Y; 0] is regressed on [X; sqrt(n alpha) 1]. The
-    # decoder contains the first right singular vectors of the predictions of ridge regression for
-    # all these cells, and the encoder is the ridge solution times the decoder.
+    # decoder has the first right singular vectors of the predictions of ridge regression for all
+    # these cells, the encoder is the ridge solution times the decoder.
     n = len(X)
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps

@@ -18,7 +18,7 @@ def mixed(from_prior, size, influence):
 
 
 def keep_largest(scores, mask, n_kept, size=None):
-    """Mask of the `n_kept` largest scores in `mask`; ties go to the larger `size`."""
+    """Mask of the largest scores in `mask`; ties go to the larger `size`."""
     scores = scores.masked_fill(~mask, -torch.inf).flatten()
     ranked = torch.arange(mask.numel())
     if size is not None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from sbnn.explorer.report import write_report
 
@@ -16,17 +17,33 @@ def written(tmp_path, tables=(), **about):
     return path.read_text(encoding="utf-8")
 
 
-def test_the_first_picture_stands_above_the_cautions_and_the_others_below(tmp_path):
-    page = written(tmp_path, cautions=["one", "<two>"], source="a table")
+def test_the_verdict_comes_first_then_cautions_then_a_section_per_claim(tmp_path):
+    tables = [("<b>", pd.DataFrame({"R2": [1.0]}), ""), ("alone", pd.DataFrame(), "Note.")]
+    page = written(tmp_path, tables, cautions=["one", "<two>"], source="a table")
     assert page.count("T&lt;i&gt;") == 2
     assert "; a table" in page
-    assert page.index("&lt;a&gt;") < page.index("<li>one</li><li>&lt;two&gt;</li>")
-    assert page.index("<li>one</li>") < page.index("&lt;b&gt;")
+    order = ["It is.", "<li>one</li><li>&lt;two&gt;</li>", '<a href="#claim0">&lt;a&gt;</a>']
+    order += ['id="claim0">&lt;a&gt;</h2>', "YQ==", 'id="claim1">&lt;b&gt;</h2>', "Yg==", "<td>"]
+    order += ["it&#x27;s b</figcaption>", "<table", 'id="claim2">alone</h2>', "Note."]
+    places = [page.find(part) for part in order]
+    assert -1 not in places
+    # the table of the claim "<b>" stands below its picture
+    assert places[:7] == sorted(places[:7])
+    assert places[8:] == sorted(places[8:])
     assert page.count("<img") == 2, "a picture without a file is left out"
-    assert 'base64,YQ==" alt="it&#x27;s a"' in page
-    for part in ("<dt>", "<details>", "<table", "<a "):
+
+
+def test_parts_without_content_are_left_out(tmp_path):
+    page = written(tmp_path)
+    for part in ("<dt>", "The data", "<details>", "<table", "Explore"):
         assert part not in page
     assert '<a href="e&amp;.html">' in written(tmp_path, explorer="e&.html")
+
+
+def test_a_file_that_is_no_page_is_not_overwritten(tmp_path):
+    (tmp_path / "page.html").write_text("cell,gene1")
+    with pytest.raises(ValueError, match="another kind of file"):
+        written(tmp_path)
 
 
 def test_names_that_were_left_out_can_be_expanded(tmp_path):
@@ -40,5 +57,5 @@ def test_names_that_were_left_out_can_be_expanded(tmp_path):
 def test_tables_show_long_texts_and_rounded_numbers(tmp_path):
     table = pd.DataFrame({"R2": [0.12349, np.nan], "text": ["a & b", "c" * 60]}, ["x", "y"])
     page = written(tmp_path, [("Table", table, "Note.")])
-    for part in ("<h2>Table</h2>", "<td>0.123</td>", "<td></td>", "a &amp; b", "c" * 60, "Note."):
+    for part in ("<td>0.123</td>", "<td></td>", "a &amp; b", "c" * 60, "Note."):
         assert part in page

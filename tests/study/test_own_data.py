@@ -20,7 +20,7 @@ from sbnn.data.readers import tables as reader
 from sbnn.data.readers.reading import TableOptions
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.study.own_data import commands, options
-from sbnn.study.own_data import report as page
+from sbnn.tables import TRIAL
 
 NAMES = """cv_default cv_ridge fit_default_2d halves_default interpretation components tsne
 map_trust"""
@@ -60,7 +60,12 @@ def test_one_command_leaves_results_figures_model_and_page(cells, tmp_path, monk
     assert (saved / "explorer.html").stat().st_size > 0
     assert len(list((tmp_path / "figures" / "mine-fast").glob("*.png"))) == 8
     report = (saved / "report.html").read_text()
-    parts = ["Test R2 ", "The map of the cells", "a quick run (--fast)", "cells without donor"]
+    parts = [
+        "Test R2 ",
+        "The nearest cells on the map",
+        "a quick run (--fast)",
+        "cells without donor",
+    ]
     parts += ["each donor in only one fold", "40, chosen on the training cells", "&lt;output"]
     assert all(part in report for part in parts)
     assert "a quick run (--fast)" in printed
@@ -138,43 +143,34 @@ def test_a_figure_that_cannot_be_drawn_is_a_warning(monkeypatch, tmp_path):
         commands.draw(records, tmp_path)
 
 
-def test_the_verdict_and_where_results_are_is_printed(monkeypatch, capsys):
-    parts = {name: mock.Mock() for name in ("compute", "draw", "explore", "report")}
+def test_the_verdict_and_where_results_are_is_printed(cells, monkeypatch, capsys):
+    parts = {name: mock.Mock() for name in ("compute", "draw", "explore", "write_page")}
     parts["compute"].return_value = {name: name for name in RECORDS}
-    parts["report"].return_value = "The verdict.", ["one caution", "another"]
+    parts["compute"].return_value["cv_default"] = SimpleNamespace(folds=[0, 1])
+    parts["write_page"].return_value = "The verdict."
     for name, part in parts.items():
         monkeypatch.setattr(commands, name, part)
-    given = SimpleNamespace(figures="drawn", fast=True)
-    commands.fit(given, SimpleNamespace(name="mine"), Path("saved"))
+    monkeypatch.setattr(commands, "cautions", lambda *_: ["one caution"])
+    monkeypatch.setattr(commands, "trust_sentence", lambda _: "No gene.")
+    monkeypatch.setattr(commands, "diagnose", lambda _: ["set counts=True"])
+    commands.fit(parsed("--fast", "--figures", "drawn"), cells, Path("saved"))
     printed = capsys.readouterr().out
-    assert "The verdict.\n- one caution\n- another\n" in printed
+    warned = [TRIAL, "one caution", "No gene."]
+    assert "\n- ".join(["The verdict.", *warned]) in printed
     assert "report: saved/report.html" in printed
-    assert parts["draw"].call_args.args[1] == Path("drawn/mine-fast")
-
-
-def test_tables_on_the_page():
-    columns = {"test_r2": [0.1, 0.3], "permuted_r2": 0.0, "p": 0.01, "adjusted_p": 0.02}
-    better = {"ridge_r2": 0.2, "better_than_chance": [False, True]}
-    shown = page._outputs(pd.DataFrame(columns | better, ["x", "y"]))
-    assert shown.loc["y"].tolist() == [0.3, 0.0, 0.02, 0.2, "yes"]
-    assert shown.index.tolist() == ["y", "x"]
-    genes = {"frequency": [0.5, 1.0], "expected_false": 0.1, "trust": ["unstable", "trusted"]}
-    effects = pd.DataFrame({"output": "o", "effect": -0.25, "r2_drop": 0.1}, ["a"])
-    table = page._genes(pd.DataFrame(genes, ["b", "a"]), SimpleNamespace(table=effects))
-    assert table.loc["a"].tolist() == [1.0, "trusted", "o", -0.25, 0.1]
-    assert table.index.tolist() == ["a", "b"]
-    assert np.isnan(table.loc["b", "effect (SD)"])
+    assert parts["draw"].call_args.args[1] == Path("drawn", f"{cells.name}-fast")
+    assert parts["write_page"].call_args.kwargs["cautions"] == ["set --counts", *warned]
 
 
 def test_facts_on_the_page_say_how_cells_were_split_and_genes_chosen():
     data, _ = with_all_genes(fit_to_explore(n=14))
-    data.about["notes"] = ["First.", "Second."]
+    data.about["notes"] = ["First.", "set counts=True"]
     record = SimpleNamespace(folds=[0, 1])
-    facts = page._facts(SimpleNamespace(groups=None, n_genes=30), data, record)
-    assert (facts["cells"], facts["folds"]) == ("14", "2, at random")
+    facts = commands._facts(SimpleNamespace(groups=None, n_genes=30), data, record)
+    assert facts["folds"] == "2, at random"
     assert facts["genes given to the models"].startswith("30, chosen on the training cells")
-    assert facts["as read"] == "First. Second."
-    facts = page._facts(SimpleNamespace(groups="donor", n_genes=None), data, record)
+    assert facts["as read"] == "First. set --counts"
+    facts = commands._facts(SimpleNamespace(groups="donor", n_genes=None), data, record)
     assert facts["folds"] == "2, each donor in only one fold"
     assert facts["genes given to the models"] == "all 34"
 

@@ -48,10 +48,9 @@ COUNTED = Interval(Integral, 1, None, closed="left")
 
 
 class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
-    """Base class of networks that predict many outputs from few genes through a linear bottleneck.
+    """Base class of networks with a linear bottleneck.
 
-    A subclass has ``_train``, which returns `Trained`, and ``_input_limits``, the limits to which
-    genes are clipped.
+    A subclass has ``_train``, which returns `Trained`, and ``_input_limits`` of the genes.
     """
 
     _loss = SquaredError()
@@ -82,7 +81,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return params
 
     def for_genes(self, names: ArrayLike, kept: ArrayLike | None = None) -> Self:
-        """A clone whose prior has one weight for each of the genes `names` (in the mask `kept`)."""
+        """A clone with a prior weight for each of the genes `names` (in the mask `kept`)."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -101,16 +100,13 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression, usually log-transformed counts; in a MuData, the modality ``"rna"``. An
-            AnnData open on disk and a stream are read block by block.
+            Expression, usually log-transformed counts; in a MuData, the modality ``"rna"``.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells in the same order. For an AnnData, `y` can be a key of
-            ``obsm`` (by default ``"outputs"``); for a MuData, another modality (by default the only
-            other one), of which only shared cells are used. Without `y`, `X` can be the pair ``(X,
-            y)``.
+            Outputs of the same cells. For an AnnData, a key of ``obsm`` (by default
+            ``"outputs"``); for a MuData, another modality, of which shared cells are used. Without
+            `y`, `X` can be the pair ``(X, y)``.
         eval_set : tuple (X, Y), optional
-            Cells on which R2 is recorded after every epoch (``history_.eval_r2``), without effect
-            on the fit.
+            Cells on which R2 is recorded after every epoch, without effect on the fit.
 
         Returns
         -------
@@ -222,8 +218,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def score(self, X: Expression, y: Outputs | None = None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
-        With ``standardize=True``, outputs are in units of their training SDs, so that all have the
-        same weight.
+        With ``standardize=True``, outputs have the same weight: they are in training SDs.
         """
         X, Y = inputs.two_tables(X, y)
         predicted = self.predict(X)
@@ -235,8 +230,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def save(self, path: PathLike, normalizer: CountNormalizer | None = None) -> None:
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
-        `normalizer` is a fitted `CountNormalizer` for counts of new cells, which `load` gives back
-        as ``normalizer_``; by default, that of the file from which the model was loaded.
+        `normalizer`, by default ``normalizer_``, is a fitted `CountNormalizer` for new cells.
         """
         check_is_fitted(self)
         if normalizer is None:
@@ -245,10 +239,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Read a model written by `save`; a ValueError is raised if the file was altered.
-
-        Its ``normalizer_`` is the saved `CountNormalizer` for counts of new cells, or None.
-        """
+        """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
         return load_model(path, [cls])
 
     def _support_mask(self):

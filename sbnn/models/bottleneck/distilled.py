@@ -21,24 +21,23 @@ HEAD = 100, 1e-4, 32, 1e-10
 class DistilledBottleneckRegressor(BottleneckRegressor):
     """Network with a narrow bottleneck that learns from a more accurate predictor.
 
-    Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck
-    of `n_components` units. A Gaussian process chooses `n_genes` genes, and the network learns from
-    a mixture of trees and wider networks. `SparseBottleneckRegressor` is the published network.
+    Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck.
+    A Gaussian process chooses the genes, and the network learns from a mixture of trees and wider
+    networks. `SparseBottleneckRegressor` is the published network.
 
     Parameters
     ----------
     n_components : int, default=2
         Width of the bottleneck. 2 gives a map of the cells.
     n_genes : int or None, default=25
-        Number of genes to keep; None keeps all genes. `sbnn.genes_curve` shows R2 for each number
-        of genes, and `sbnn.models.gene_number.choose_n_genes` chooses one.
+        Number of genes to keep; None keeps all. `sbnn.models.gene_number.choose_n_genes` chooses
+        it.
     reconstruct : bool, default=False
         Also train a head that predicts the kept genes from the latent space, for
-        `reconstruct_genes`. This does not change the latent space or the predictions.
+        `reconstruct_genes`; nothing else changes.
     standardize : bool, default=True
         Z-score genes and outputs with the mean and population SD of the training cells. If False,
-        only centre them, for data that are already z-scored. Predictions are in the units of `Y` in
-        both cases.
+        only centre them. Predictions are in the units of `Y` in both cases.
     hidden_layers : tuple of int, optional
         Widths of the hidden layers of the encoder, at least two, by default (64, 64, 64); the
         decoder mirrors them.
@@ -46,21 +45,18 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         Settings of the training; None uses the defaults of `sbnn.DistilledSettings`.
     gene_prior : dict, Series, list or array, optional
         Prior weights of the genes, of which only the ratios matter: a dict or Series of weights
-        >= 0 by gene name (0 for all other genes), a list of gene names (each with weight 1), or one
-        weight per gene in the order of `X`.
+        >= 0 by gene name (0 for others), a list of gene names (weight 1), or one weight per gene.
     prior_influence : float, default=0.5
-        Influence of the prior on the choice of genes, from 0 (none) to 1 (the data decide only
-        between genes of equal weight). The score of a gene is ``(1 - prior_influence) * size +
-        prior_influence * weight``, both relative to their sums over the compared genes. The size is
-        the root of the variance that a gene explains in the forward selection, and of the mean
-        squared gradient of predictions in the Gaussian process.
+        From 0 to 1. The score of a gene is ``(1 - prior_influence) * size + prior_influence *
+        weight``, both relative to their sums over the compared genes. The size is the root of the
+        variance that a gene explains in the forward selection, and of the mean squared gradient of
+        predictions in the Gaussian process.
     n_threads : int, default=1
         Threads of torch and BLAS; with 1, results do not depend on the number of cores.
     random_state : int, RandomState or None, default=None
         Seed of everything that is drawn.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", ...; "auto" uses a GPU if there is one. Results of devices differ
-        in the last bits.
+        "cpu", "cuda", ...; "auto" uses a GPU if there is one, which changes the last bits.
     verbose : bool or int, default=0
         Show a progress bar.
 
@@ -69,14 +65,12 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     network_ : BottleneckNetwork
         The trained network, which takes the kept genes.
     gene_norms_ : ndarray, shape (p,)
-        Weight norm of every gene at the end of training; 0 for genes that are not kept.
+        Weight norm of every gene; 0 for genes that are not kept.
     history_ : DataFrame
-        One row per 100 steps of the student with the columns ``stage``, ``epoch``, ``loss`` (mean
-        squared error), ``penalty``, ``r2`` (on the training cells), ``eval_loss`` and ``eval_r2``
-        (on `eval_set`) and ``genes_alive`` (number of kept genes).
+        One row per 100 steps of the student; columns as in `SparseBottleneckRegressor`.
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes are clipped: the range in the training cells, or a narrower range with
-        few cells (see `DistilledSettings.few_cells_limit`).
+        Limits to which genes are clipped: the range in the training cells, or with few cells a
+        narrower one.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 
@@ -123,10 +117,6 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
-        # 2. With few cells, nothing is chosen on held-out cells.
-        # 3. With few cells, clipped genes are rescaled; with over 100, genes are mixed less.
-        # 4. With few cells, predictions are shrunk according to held-out error.
-        # 5. Noise levels are compared on fewer parts; steps of the student use fewer cells.
         return 5
 
     def decisive_params(self) -> dict[str, object]:

@@ -10,9 +10,8 @@ import torch.nn.functional as F
 
 
 class OutputLoss:
-    """What a loss for measured outputs has, besides `value` and `gradient`."""
+    """Base class of losses with `value` and `gradient`; defaults are for centred outputs."""
 
-    # The defaults are for outputs that were centred before the training.
     standardised = True
 
     def check(self, Y):
@@ -27,7 +26,7 @@ class OutputLoss:
         return output
 
     def comparable(self, target):
-        """Targets in units in which distances between cells are meaningful."""
+        """Targets in units in which to compare cells."""
         return target
 
     def r2(self, value, target, start):

@@ -1,8 +1,7 @@
 """The bottleneck network; in the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
-# In so small a network, autograd spends much of its time on bookkeeping. All weights are therefore
-# stored in one flat vector, layer by layer, and `Gradient` writes the gradient in the same layout.
-# An optimiser step is then one fused call, on the end of the vector if the first layers are frozen.
+# In so small a network, autograd and optimisers mostly do bookkeeping. All weights are therefore in
+# one flat vector, layer by layer, like the gradient, and a step is one fused call on its end.
 
 import math
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from sbnn.models.bottleneck.products import affine, product, write_gradient
 
 
 class Activation(NamedTuple):
-    """A nonlinearity; `apply` returns its values and what `backward` needs."""
+    """`apply` returns values and what `backward` needs."""
 
     apply: Callable
     backward: Callable
@@ -52,21 +51,21 @@ class BottleneckNetwork(nn.Module):
     ):
         super().__init__()
         self.activation = activation
-        self.bottleneck = len(hidden_layers)  # index of the layer whose output is the latent space
+        self.bottleneck = len(hidden_layers)  # index of the layer with the latent space
         sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
-        self.shapes = list(pairwise(sizes))  # numbers of inputs and outputs of every layer
+        self.shapes = list(pairwise(sizes))  # (inputs, outputs) of every layer
         self.register_buffer("flat", torch.zeros(sum(map(n_values, self.shapes))))
         for layer in range(len(self.shapes)):
             self.reset_layer(layer, generator)
 
     @property
     def weights(self):
-        """Weights of every layer, as views."""
+        """Of every layer, as views."""
         return _views(self.flat, self.shapes)[0]
 
     @property
     def biases(self):
-        """Biases of every layer, as views."""
+        """Of every layer, as views."""
         return _views(self.flat, self.shapes)[1]
 
     @torch.no_grad()
@@ -186,7 +185,7 @@ class Gradient:
         self.weights, self.biases = _views(self.flat, shapes)
 
     def forward(self, x):
-        """Network output; stores what `backward` needs."""
+        """Output; stores what `backward` needs."""
         self.inputs = []
         self.saved = []
         for layer, linear in enumerate(self.linear):
@@ -199,7 +198,7 @@ class Gradient:
         return x
 
     def backward(self, delta):
-        """Compute gradients, given that of the loss at the output, (n, q)."""
+        """Gradients, from that of the loss at the output, (n, q)."""
         for layer in reversed(range(len(self.weights))):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])

@@ -60,7 +60,7 @@ def load_model(path, classes):
         name = header["class"]
         require(name in by_name, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
         return _model(by_name[name], header, tensors)
-    # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
+    # invalid files can raise nearly any error
     except Exception as error:
         raise ValueError(
             f"{path} is not an sbnn model that this version can read: {error}"

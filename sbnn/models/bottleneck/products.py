@@ -1,8 +1,7 @@
 """Matrix products of the networks, computed by the fastest library for their shape.
 
-On AMD processors, torch's MKL reaches half the speed of oneDNN, which has more overhead per call.
-It computes large products with short sums, whose terms both add up in the same order, so results
-are the same.
+On AMD processors, MKL reaches half the speed of oneDNN, which has more overhead per call and
+computes only large products with short sums, which both add up in the same order.
 """
 
 from functools import cache

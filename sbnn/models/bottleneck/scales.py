@@ -27,7 +27,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def of(cls, cells, limits=(-np.inf, np.inf)):
-        """Read all cells twice, block by block, clipped to the limits of their gene."""
+        """Read all cells twice, clipped to the limits of their gene."""
         low = np.full(cells.shape[1], np.inf, dtype=np.float32)
         high = -low
         total = np.zeros(cells.shape[1])
@@ -60,7 +60,7 @@ def _add_rows(block, total):
 
 
 def learn_scales(model, cells, Y):
-    """Set the means and SDs of genes and outputs, (n, q), and the limits of genes."""
+    """Set means, SDs and limits of a model, for outputs Y, (n, q)."""
     measured = Moments.of(cells)
     _require_moderate(model, measured)
     low, high = model._input_limits(len(cells), measured)
@@ -78,7 +78,7 @@ def learn_scales(model, cells, Y):
         model.x_scale_ = sd
         model.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
     else:
-        # clipped genes get their original SD back, which is the unit of the input noise
+        # the original SD of clipped genes is the unit of the input noise
         model.x_scale_ = sd / np.where(constant, 1, measured.sd)
         model.y_scale_ = np.ones(Y.shape[1])
 
@@ -94,7 +94,7 @@ def _require_moderate(model, moments):
 
 
 class ScaledCells:
-    """Expression as float32 tensors, scaled like the training cells; read again when needed."""
+    """Expression as scaled float32 tensors, read when needed."""
 
     def __init__(self, model, cells, device):
         self.model = model
@@ -163,7 +163,7 @@ def through_network(model, network, last, cells, columns):
 
 
 def model_in_units(model, data, genes):
-    """Convert a model of z-scores of `genes` to one of all genes of `data` in their units."""
+    """From a model of z-scores of `genes`, one of all genes of `data` in their units."""
     columns = pd.Index(data.gene_names).get_indexer(genes)
     x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
     y = StandardScaler().fit(data.Y.astype(np.float64))

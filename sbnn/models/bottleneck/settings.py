@@ -9,8 +9,7 @@ from sbnn.data.checks import CheckedSettings
 class DistilledSettings(CheckedSettings):
     """Settings of `DistilledBottleneckRegressor`.
 
-    The defaults are used for all data sets and rarely need changes. Fewer steps, trees and
-    artificial cells make a run faster.
+    The defaults are used for all data sets. Fewer steps and trees make a run faster.
 
     Examples
     --------
@@ -34,51 +33,50 @@ class DistilledSettings(CheckedSettings):
         "rate_of_student": 1,
     }
 
-    #: Number of genes that forward selection passes to the Gaussian process; raised to twice the
-    #: requested number of genes, and limited to half the number of cells.
+    #: Genes that forward selection passes to the Gaussian process; at least twice the requested
+    #: number of genes, and at most half the number of cells.
     screened_genes: int = 120
-    #: Number of genes at which the Gaussian process stops dropping genes. A second forward
-    #: selection chooses smaller sets, since the best of them summarise other genes.
+    #: Number of genes at which the Gaussian process stops dropping genes; a second forward
+    #: selection chooses smaller sets.
     fewest_relevant: int = 10
-    #: Maximum number of cells on which genes are chosen; of more cells, a random sample is used,
-    #: as the cost of the Gaussian process is cubic in their number.
+    #: Maximum number of cells on which genes are chosen, a random sample: the cost of the Gaussian
+    #: process is cubic in their number.
     most_cells: int = 2000
     #: Up to this number of training cells ("with few cells"), nothing is chosen on held-out cells;
     #: see `sbnn.models.bottleneck.protocols.few_cells`.
     few_cells: int = 250
     #: With few cells: distance from the mean, in SDs, at which genes are clipped. Smaller limits
-    #: (of 1 to 4) were better for CITE-seq and worse for Patch-seq.
+    #: were better for CITE-seq and worse for Patch-seq.
     few_cells_limit: float = 1.5
     #: With few cells: replaces `fewest_cells_of_a_gene`, which excludes too many genes.
     few_cells_of_a_gene: int = 3
-    #: With few cells: penalty of the forward selection, as a multiple of the number of cells,
-    #: tuned on mouse M1.
+    #: With few cells: penalty of the forward selection per cell, tuned on mouse M1.
     few_cells_penalty: float = 3.0
-    #: With few cells: SDs of the input noise of the teacher's networks, `n_teachers` for each SD;
-    #: the first was best with 200 cells, the second with 30 and 60. The student has the strongest.
+    #: With few cells: SDs of the input noise of the teacher's networks, `n_teachers` for each; the
+    #: first was best with 200 cells, the second with 30 and 60, and is that of the student.
     few_cells_noises: tuple = (1.2, 2.0)
-    #: Replaces `swapped` with at most `fewest_cells` training cells. More mixing increased R2 by
-    #: 0.01 to 0.02 with 30 cells, and decreased it by 0.002 or more with 200 cells.
+    #: Replaces `swapped` with at most `fewest_cells` training cells. It increased R2 by 0.01 to
+    #: 0.02 with 30 cells, and decreased it by 0.002 or more with 200.
     few_cells_swapped: float = 0.5
-    #: Number of training cells up to which `few_cells_swapped` is used, at most `few_cells`.
+    #: At most `few_cells`.
     fewest_cells: int = 100
-    #: Minimum effective number of cells behind the variance of a gene, at most a sixth of the
-    #: training cells. A gene expressed in two cells can fit any outputs of these cells.
+    #: Minimum effective number of cells behind the variance of a gene (or a sixth of the training
+    #: cells), since a gene expressed in two cells can fit any outputs of these.
     fewest_cells_of_a_gene: int = 10
     #: Initial variances of the Gaussian process: radial part, linear part and noise.
     process_start: tuple = (0.5, 0.1, 0.5)
     #: Added to the noise variance, so that matrices are positive definite in single precision.
     process_noise_floor: float = 1e-3
-    #: Steps of Adam on the marginal likelihood, with all genes and each time genes were dropped.
+    #: Steps of Adam on the marginal likelihood, with all genes and after dropping genes.
     process_steps: tuple = (12, 4)
-    #: Share of the genes that is kept each time the Gaussian process drops genes.
+    #: Share of the genes that the Gaussian process keeps each time.
     share_kept: float = 0.7
-    #: SDs of the input noise to try, in increasing order, relative to the SDs of the genes.
+    #: SDs of the input noise to try, increasing, relative to the SDs of the genes.
     noises: tuple = (0.5, 0.8, 1.2, 2.0)
-    #: SD of the input noise that is tried first; it must be one of `noises`.
+    #: The one of `noises` that is tried first.
     usual_noise: float = 0.8
-    #: Number of parts of the training cells (at least 2); one network and one forest are trained
-    #: without each part. With few cells, number of networks at each noise level.
+    #: Parts of the training cells (at least 2), without each of which a network and a forest are
+    #: trained. With few cells, number of networks at each noise level.
     n_teachers: int = 5
     #: Bottleneck units of the teacher's networks.
     teacher_width: int = 16
@@ -90,7 +88,7 @@ class DistilledSettings(CheckedSettings):
     n_trees: int = 30
     #: Maximum number of training cells for each forest.
     most_cells_of_trees: int = 10_000
-    #: Weight, in cells, of the prior assumption that trees and networks are equally good.
+    #: Weight, in cells, of the assumption that trees and networks are equally good.
     prior_cells: float = 100.0
     #: Artificial cells that the teacher labels for the student.
     n_augmented: int = 24_000

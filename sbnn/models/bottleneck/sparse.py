@@ -20,37 +20,32 @@ if TYPE_CHECKING:
 class SparseBottleneckRegressor(BottleneckRegressor):
     """Sparse bottleneck neural network (sBNN), as published [1]_.
 
-    Predicts outputs from gene expression through a linear bottleneck. The network is pretrained on
-    clusters of the outputs, trained as a regression with the first two layers frozen and then with
-    all layers, pruned to `n_genes` genes and fine-tuned. `DistilledBottleneckRegressor` is more
-    accurate.
+    The network is pretrained on clusters of the outputs, trained as a regression with the first two
+    layers frozen and then with all layers, pruned to `n_genes` genes and fine-tuned.
+    `DistilledBottleneckRegressor` is more accurate.
 
     Parameters
     ----------
     n_components : int, default=2
-        Width of the bottleneck. 2 gives a map of the cells; 64 is the "no bottleneck" variant of
-        the paper.
+        Width of the bottleneck; 64 is the "no bottleneck" variant of the paper.
     n_genes : int or None, default=25
         As in `DistilledBottleneckRegressor`, like all parameters without a description.
     loss : {"squared_error", "poisson"}, default="squared_error"
-        ``"poisson"`` is for outputs that are counts: the network predicts the logarithm of their
-        rate, and outputs are neither centred nor scaled.
+        ``"poisson"`` is for counts, which are neither centred nor scaled: the network predicts the
+        logarithm of their rate.
     group_lasso : float, default=0.1
         Strength of the penalty on the gene norms.
     pretraining : bool, default=True
-        False gives the "straight" variant, which trains all layers on the outputs from the start,
-        with the full learning rate until the pruning.
+        False gives the "straight" variant, which trains all layers on the outputs from the start.
     reconstruct : bool, default=False
     standardize : bool, default=True
     hidden_layers : tuple of int, optional
         By default (512, 128).
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
-        Numbers of epochs of the pretraining, frozen, unfrozen and fine-tuning stages. Without
-        pretraining, all epochs of the second and third stage are trained unfrozen. The head of
-        `reconstruct` is trained for as many epochs as the fine-tuning stage.
+        Epochs of the pretraining, frozen, unfrozen and fine-tuning stages; without pretraining,
+        the second is unfrozen too. The head of `reconstruct` has as many as the fine-tuning stage.
     learning_rate : float, default=1e-4
-        Learning rate of Adam. It is halved after the frozen stage or, without pretraining, after
-        the pruning.
+        Of Adam; halved after the frozen stage or, without pretraining, after the pruning.
     batch_size : int, default=32
     weight_decay : float, default=1e-10
         Strength of the squared penalty on all weights and biases not covered by the group lasso.
@@ -73,11 +68,10 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     history_ : DataFrame
         One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error or
         deviance, or cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
-        ``eval_loss`` and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells, which
-        are held out) and ``genes_alive`` (number of genes whose weight norm is above a tenth of the
-        largest).
-    n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
-    output_names_ : ndarray of str, shape (q,)
+        ``eval_loss`` and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells) and
+        ``genes_alive`` (number of genes with more than a tenth of the largest norm).
+    n_features_in_, feature_names_in_, output_names_
+        As in `DistilledBottleneckRegressor`.
 
     References
     ----------
@@ -152,8 +146,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
-        # 2. Without pretraining, all epochs before the pruning have one optimiser and the full
-        # rate, as published; before, the rate was halved after the epochs of the frozen stage.
+        # 2. Without pretraining, the rate is halved only after the pruning, as published.
         return 1 if self.pretraining else 2
 
     def _check_params(self, n_genes):

@@ -22,7 +22,7 @@ MEASURED_AT_ONCE = 64
 
 
 class Trained(NamedTuple):
-    """Result of a protocol; the network takes the kept genes, the history is a list of rows."""
+    """Result of a protocol; the network takes the kept genes."""
 
     network: BottleneckNetwork
     support: np.ndarray
@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for the trees and for subsets of the cells
-    # for weights, batches and noise; on the CPU, so that all devices use the same numbers
+    # for weights, batches and noise; on the CPU, for the same numbers on all devices
     generator: torch.Generator = None
     prior: GenePrior | None = None
 
@@ -53,7 +53,7 @@ class GroupLasso:
         self.strength = strength
 
     def value(self, weights):
-        """Value of the penalty."""
+        """The penalty."""
         return self.strength * float(torch.linalg.vector_norm(weights, dim=1).sum())
 
     def add_gradient(self, weights, gradient):
@@ -65,7 +65,6 @@ class GroupLasso:
 class Adam:
     """Adam (Kingma and Ba, arXiv 1412.6980) for a flat tensor of values and their gradient."""
 
-    # torch's optimisers take as long for bookkeeping as for arithmetic in such small networks
     def __init__(self, values, gradient, weight_decay=0.0, epsilon=1e-8, betas=(0.9, 0.999)):
         self.values = values
         self.gradient = gradient
@@ -117,14 +116,13 @@ class Trainer:
 
     def __init__(self, network, generator, batch_size=32, weight_decay=1e-10, progress=None):
         self.network = network
-        # on the CPU, so that every device sees the cells in the same order
         self.generator = generator
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.progress = progress  # called after every epoch
         self.history = []
 
-    @torch.inference_mode()  # slightly faster than no_grad, with bit-identical results
+    @torch.inference_mode()
     def run(self, stage, x, target, eval_set=None):
         """Train on cells, (n, p), and targets, (n, q); losses on `eval_set` are only recorded."""
         x = self.network(x, last=stage.frozen)
@@ -211,10 +209,9 @@ def networks_of_teacher(new, x, target, run, noise, members):
 
 @torch.inference_mode()
 def train_student(network, x, target, labelled, noise, run, eval_set=None, progress=None):
-    """Train on measured cells with input noise and on cells that a teacher labelled.
+    """Train on cells x, (n, k), and target, (n, q), and on such a pair that a teacher labelled.
 
-    Measured cells are x, (n, k), and target, (n, q); `labelled` is such a pair. Returns the
-    history.
+    Returns the history.
     """
     settings = run.settings
     n_measured = min(MEASURED_AT_ONCE, len(x))

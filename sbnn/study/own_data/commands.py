@@ -4,6 +4,7 @@ from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from sbnn import plotting
+from sbnn.data.diagnose import diagnose
 from sbnn.data.paired import groups_of
 from sbnn.errors import require, warn
 from sbnn.evaluation.crossval import cross_validate
@@ -11,13 +12,16 @@ from sbnn.evaluation.fits import fit_full, stability_selection
 from sbnn.evaluation.folds import grouped_folds, paper_folds
 from sbnn.evaluation.interpretation import interpret_held_out
 from sbnn.evaluation.maps import map_trust, principal_components, tsne_maps
+from sbnn.evaluation.stability import trust_sentence
 from sbnn.explorer.explore import explore
 from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.results import results_folder, save
-from sbnn.study.own_data.options import preselected
-from sbnn.study.own_data.report import report
+from sbnn.study.own_data.cautions import cautions
+from sbnn.study.own_data.options import as_options, preselected
+from sbnn.study.page import write_page
+from sbnn.tables import TRIAL
 
 MODEL = "model.safetensors"
 EXPLORER = "explorer.html"
@@ -48,10 +52,45 @@ def fit(options, data, folder):
         halves=records["halves_default"],
         tsne=records["tsne"],
     )
-    sentence, warned = report(options, data, records, figures, page, EXPLORER)
-    print(f"\n{sentence}", *warned, sep="\n- ")
+    warned = _cautions(options, data, records)
+    verdict = write_page(
+        records,
+        figures,
+        page,
+        # `sbnn fit` has printed what `diagnose` finds
+        cautions=[*map(as_options, diagnose(data)), *warned],
+        facts=_facts(options, data, records["cv_default"]),
+        left_out=data.about["dropped"],
+        explorer=EXPLORER,
+    )
+    print(f"\n{verdict}", *warned, sep="\n- ")
     print(f"\nreport: {page}; interactive map: {EXPLORER} in the same folder")
     print(f"figures: {figures}; to map new cells: sbnn map {folder / MODEL} new_counts.csv")
+
+
+def _cautions(options, data, records):
+    groups = None if options.groups is None else groups_of(data, options.groups)
+    found = cautions(data, records["cv_default"], groups)
+    if options.fast:
+        found.insert(0, TRIAL)
+    untrusted = trust_sentence(records["halves_default"])
+    return [*found, untrusted] if untrusted else found
+
+
+def _facts(options, data, record):
+    drawn = "at random"
+    if options.groups is not None:
+        drawn = f"each {options.groups} in only one fold"
+    n_genes = preselected(options, data.n_genes)
+    genes = f"all {data.n_genes}"
+    if n_genes:
+        genes = f"{n_genes}, chosen on the training cells of every fold"
+    return {
+        "folds": f"{len(record.folds)}, {drawn}",
+        "genes given to the models": genes,
+        "read from": data.about["source"],
+        "as read": as_options(" ".join(data.about["notes"])),
+    }
 
 
 def folds_for(options, data):

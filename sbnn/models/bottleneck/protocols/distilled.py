@@ -1,14 +1,12 @@
 """The distilled protocol: a network learns from a better predictor on few well-chosen genes.
 
-Forward selection and a Gaussian process choose the genes. A teacher of trees and wide networks is
-trained on them. The student, with the narrow bottleneck, learns its predictions for artificial
-cells. `few_cells` is the protocol for few cells.
+The teacher is a mixture of trees and wide networks. The student, with the narrow bottleneck, learns
+its predictions for artificial cells.
 """
 
-# The published protocol underfits with 25 genes, while the same network overfits if it is trained
-# directly on them. R2 depends mainly on the chosen genes and on smoothing. Distillation: Hinton,
-# Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as regularisation: Bishop, Neural
-# Computation 7, 108 (1995).
+# The published protocol underfits with 25 genes; the same network, trained directly on them,
+# overfits. Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as
+# regularisation: Bishop, Neural Computation 7, 108 (1995).
 
 from functools import partial
 
@@ -27,10 +25,7 @@ COMPARED = 3  # held-out parts of the cells on which noise levels are compared
 
 
 def train(model, cells, target, run, eval_set=None, progress=None):
-    """Train a network on `ScaledCells`, (n, p), and scaled outputs, (n, q); see `Trained`.
-
-    Genes are chosen on at most `most_cells` cells; of all cells, only these genes are read.
-    """
+    """Train a network on `ScaledCells`, (n, p), and scaled outputs, (n, q); see `Trained`."""
     settings = run.settings
     n_genes = cells.shape[1]
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
@@ -65,7 +60,7 @@ def train(model, cells, target, run, eval_set=None, progress=None):
 
 
 def choose_genes(x, target, n_genes, run):
-    """Sorted positions of the genes on which the outputs depend most (all if n_genes is None)."""
+    """Sorted positions of the genes on which the outputs depend most."""
     settings = run.settings
     n, p = x.shape
     if n_genes is None or n_genes == p:
@@ -82,7 +77,7 @@ def choose_genes(x, target, n_genes, run):
     choose = few_cells.choose_genes if is_few else choose_of_many
     best = choose(x[:, usable], target, n_genes, run.among(usable))
     chosen = usable[best]
-    # if fewer are chosen, the remaining genes are copies of them, and any of these can be added
+    # if fewer are chosen, the others are copies of them
     ranked = pd.unique(np.concatenate([chosen, usable, np.arange(p)]))
     return np.sort(ranked[:n_genes])
 
@@ -112,9 +107,6 @@ def choose_of_many(x, target, n_genes, run):
 class Teacher:
     """Mixture of trees and of networks trained with input noise."""
 
-    # The noise level is chosen by the error on the first `COMPARED` left-out parts. The share of
-    # the trees minimises the error on all left-out parts, and is shrunk towards one half.
-
     def __init__(self, new, x, target, run):
         settings = run.settings
         held_out = HeldOut(new, x, target, run)
@@ -129,7 +121,7 @@ class Teacher:
 
     @torch.no_grad()
     def predict(self, x):
-        """Predict outputs, (m, q), for a tensor of cells, (m, k)."""
+        """Outputs, (m, q), for cells, (m, k)."""
         by_networks = few_cells.mean([network(x) for network in self.networks])
         by_forests = few_cells.mean([few_cells.predicted_by(forest, x) for forest in self.forests])
         return torch.lerp(by_networks, by_forests.to(by_networks), self.weight)
@@ -148,7 +140,7 @@ class HeldOut:
         self.run = run
         self.parts = few_cells.shuffled_parts(x, run.settings.n_teachers, run)
         self.others = [few_cells.all_but(self.parts, part) for part in range(len(self.parts))]
-        self.fitted = {}  # noise level: pairs of a network and its residuals, in order of the parts
+        self.fitted = {}  # noise level -> pairs of a network and its residuals, by part
 
     def networks(self, noise, n_parts):
         """Pairs of a network and its residuals for the first parts."""
@@ -184,7 +176,7 @@ class HeldOut:
 
 
 def best_noise(held_out, noises, usual, n_parts):
-    """Noise level found by walking from the usual level as long as the held-out error falls."""
+    """Noise level, found by walking from the usual one while the held-out error falls."""
     position = noises.index(usual)
     weaker = reversed(noises[:position])
     stronger = noises[position + 1 :]
@@ -198,9 +190,9 @@ def best_noise(held_out, noises, usual, n_parts):
 
 
 def weight_of_second(first, second, prior_cells):
-    """Weight of the second of two predictions that minimises the error of their mixture.
+    """Weight of the second of two predictions, with residuals (n, q), with the least error.
 
-    It is shrunk towards one half with the weight of `prior_cells` cells. Residuals are (n, q).
+    It is shrunk towards one half with the weight of `prior_cells` cells.
     """
     difference = first - second
     squares = difference.square().sum().clamp(min=1e-12)

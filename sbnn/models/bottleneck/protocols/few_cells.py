@@ -1,13 +1,13 @@
 """The distilled protocol for few cells: nothing is chosen on held-out cells.
 
-Genes are clipped, and chosen to predict outputs that were denoised using all genes; the teacher
-averages more models, trained on all cells; predictions are shrunk according to held-out error.
+Genes are clipped, and chosen to predict outputs that were denoised using all genes; predictions are
+shrunk according to held-out error.
 """
 
 # If genes are chosen on all training cells, R2 on held-out training cells is far too high (with 30
 # cells, 0.5 compared with 0.1 on new cells), so the noise levels and weights of the teacher are
-# fixed. Ridge regression, which averages over hundreds of noisy genes, is hard to beat, so its
-# predictions choose the genes, with a penalty that favours informative genes even if redundant.
+# fixed. Ridge regression on hundreds of noisy genes is hard to beat, so its predictions choose the
+# genes, with a penalty that favours informative genes even if redundant.
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ class Teacher:
 
     @torch.no_grad()
     def predict(self, x):
-        """Predict outputs, (m, q), for cells x, (m, k)."""
+        """Outputs, (m, q), for cells, (m, k)."""
         by_networks = mean([network(x) for network in self.networks])
         by_trees = predicted_by(self.forest, x).to(by_networks)
         return (by_networks + by_trees) / 2
@@ -96,11 +96,10 @@ def predicted_by(forest, x):
 
 
 def shrinkage(new, x, target, choose, run):
-    """Factors of shape (q,) between 0 and 1 that reduce the error of predictions for new cells."""
-    # Predictions vary as much for an output that no gene explains as for any other. Therefore,
-    # genes are chosen and a small teacher is trained without each part of the cells in turn. The
-    # factor is the slope of the regression of held-out outputs on their predictions, shrunk towards
-    # the slope for all outputs together.
+    """Factors, (q,), between 0 and 1 that reduce the error of predictions for new cells."""
+    # Predictions vary as much for an output that no gene explains as for any other. The factor is
+    # the slope of the regression of held-out outputs on predictions by a small teacher, shrunk
+    # towards that for all outputs.
     products = torch.zeros_like(target[0])
     squares = torch.zeros_like(target[0])
     parts = shuffled_parts(x, PARTS, run)

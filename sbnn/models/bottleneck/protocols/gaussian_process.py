@@ -14,7 +14,7 @@ from sbnn.models.bottleneck.training import Adam
 
 
 def most_relevant(process, n_genes, run):
-    """Positions of genes, by repeatedly dropping those on which predictions depend least."""
+    """Positions of genes left after repeatedly dropping the least relevant."""
     n_steps, n_later_steps = run.settings.process_steps
     kept = np.arange(process.X.shape[1])
     if len(kept) <= n_genes:
@@ -57,7 +57,7 @@ class RelevanceProcess:
         return self.theta[-3:].exp()
 
     def fit(self, n_steps):
-        """Maximise the marginal likelihood by a few steps."""
+        """Maximise the marginal likelihood."""
         gradient = torch.empty_like(self.theta)
         adam = Adam(self.theta, gradient, betas=(0.9, 0.95))
         for _ in range(n_steps):
@@ -96,10 +96,7 @@ class RelevanceProcess:
         return kernel @ torch.cholesky_solve(self.Y, factor)
 
     def relevance(self, n_cells=300):
-        """Squared gradient of the posterior mean by each gene, (p,).
-
-        It is averaged over cells and summed over outputs.
-        """
+        """Squared gradient of the posterior mean, (p,), mean over cells and sum over outputs."""
         # unlike scales, it does not overrate nonlinear effects (Paananen et al., AISTATS 2019)
         _, b, _ = self.variances
         Z, radial, factor = self._factor()
@@ -116,7 +113,7 @@ class RelevanceProcess:
         return total * self.scales.square()
 
     def keep(self, genes):
-        """A process for the given genes with the current parameters."""
+        """The process of some genes."""
         some = self.X[:, genes].contiguous()
         process = RelevanceProcess(some, self.Y, self.settings)
         log_scales = self.theta[:-3]

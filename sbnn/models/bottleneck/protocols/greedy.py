@@ -7,20 +7,18 @@ from sbnn.models.bottleneck.gene_prior import most_important
 
 
 def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
-    """Positions of up to `n_genes` genes that reduce the squared error the most, chosen one by one.
+    """Positions of up to `n_genes` genes that reduce the squared error the most, one by one.
 
     X, (n, p), and Y, (n, q), are centred.
     """
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
-    # 1989). Only one column of X'X is computed in each step. The penalty on squared coefficients
-    # lowers the gain of combinations of chosen genes; 3 n acts as if three quarters of the variance
-    # of every gene were noise.
+    # 1989). A penalty of 3 n acts as if three quarters of the variance of every gene were noise.
     n, p = X.shape
     n_steps = min(n_genes, p)
     if not penalty:
         n_steps = min(n_steps, n)
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
-    # squared length of the part of each gene that is orthogonal to the chosen genes
+    # squared length of each gene, orthogonal to the chosen genes
     left = squares.copy()
     cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
     directions = np.zeros((n_steps, p))
@@ -51,8 +49,7 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
 
 def cells_behind(x):
     """Effective number of cells behind the variance of each centred gene, (p,)."""
-    # m for a gene expressed at the same level in m of many cells, n / 3 for a normally distributed
-    # gene, 0 for a constant gene
+    # m for a gene at the same level in m of many cells, n / 3 for a normal gene, 0 for a constant
     squares = x.double().square()
     fourth_powers = squares.square().sum(0).clamp(min=1e-300)
     return (squares.sum(0).square() / fourth_powers).cpu().numpy()

@@ -56,7 +56,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None, los
 
 
 def published_stages(model, loss):
-    """Stages of the published protocol; genes are pruned before the last stage."""
+    """Stages; genes are pruned before the last."""
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = model.epochs
     rate = model.learning_rate
     lasso = model.group_lasso
@@ -68,7 +68,7 @@ def published_stages(model, loss):
 
 
 def straight_stages(model, loss):
-    """Stages without pretraining: one optimiser until the pruning."""
+    """Stages without pretraining."""
     _, n_frozen, n_unfrozen, n_finetuning = model.epochs
     rate = model.learning_rate
     unfrozen = Stage("unfrozen", n_frozen + n_unfrozen, rate, 0, model.group_lasso, loss)

@@ -1,0 +1,98 @@
+"""Print the tables and the numbers of README from committed results: ``python
+benchmarks/readme.py``.
+
+``--example`` also runs its example (40 seconds).
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from sbnn.dynamics import report as dynamics
+from sbnn.ephys_types import report as types
+from sbnn.evaluation.verdict import paired_difference
+from sbnn.study import report
+from sbnn.tables import to_markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+SAVED = ROOT / "saved_models"
+MODELS = ["distilled, d=2", "paper, d=2", "sRRR, rank 2", "ridge, all genes"]
+
+
+def passages():
+    """Tables, rows and parts of sentences of README, as they stand there."""
+    [networks] = report.overview(SAVED).values()
+    return [to_markdown(networks[MODELS]), limits(), *of_networks(), *of_companions()]
+
+
+def limits():
+    """Table of what few genes cost."""
+    table = pd.read_csv(ROOT / "benchmarks" / "limits.csv").set_index("dataset")
+    rows = ["|data|25 genes|50|100|ridge, all|", "|---|---|---|---|---|"]
+    for name, title in (("scala", "M1"), ("citeseq_cd8", "CD8 (five folds)")):
+        r2 = table.loc[name].set_index(["model", "genes"])["R2"]
+        ours = [f"{r2['network, d=2', n_genes]:.3f}" for n_genes in ("25", "50", "100")]
+        rows.append("|".join(["", title, *ours, f"{r2['ridge, all genes', 'all']:.3f}", ""]))
+    return "\n".join(rows)
+
+
+def of_networks():
+    """Numbers in the text about mouse M1 and CD8."""
+    m1 = report.read(SAVED / "scala")
+    tables = report.all_tables(m1)
+    _, mice, dates = tables["Test R2 on held-out groups"].to_numpy().tolist()
+    fit = m1["fit_default_2d"]
+    [halves] = [name for name in tables if name.startswith("Genes to trust")]
+    cd8 = report.read(SAVED / "citeseq_cd8")
+    pbmc = report.read(SAVED / "pbmc_10k_protein")["fit_default_2d"]
+    numbers = report.all_tables(cd8)[report.NUMBERS]
+    enough = numbers.index[numbers["suffices"] == "yes"][0]
+    return [
+        f"{len(fit.kept_genes)} of {len(fit.gene_names)} genes",
+        f"{len(m1['halves_default'].folds)} random halves",
+        f"{len(tables[halves])} on M1",
+        f"{mice[0]} in held-out mice (ridge {mice[2].split()[0]})",
+        f"{dates[0]} on the last fifth of dates (ridge {dates[2]})",
+        f"needs {enough} genes ({numbers['test_r2'][enough]:.3f})",
+        f"`pbmc_10k_protein` has {len(pbmc.cell_names)} cells",
+        _difference(m1, "cv_default", "cv_ridge"),
+        _difference(cd8, "cv_ridge", "cv_default"),
+    ]
+
+
+def _difference(records, better, worse):
+    a, b = records[better], records[worse]
+    # the networks have two units; ridge has no such parameter
+    points = [next(iter(record.points(n_components=2)), 0) for record in (a, b)]
+    found = paired_difference(a, b, "test_r2", points)
+    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def of_companions():
+    """Numbers in the text about types and dynamics."""
+    [classes] = types.overview(SAVED).values()
+    classes = classes.loc["human, 4 classes"]
+    yeast = dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")["one-step MSE"]
+    error = {name: text.split()[0] for name, text in yeast.items()}
+    return [
+        f"{classes['cells']} human neurons",
+        f"macro-F1 of {classes['EphysTypeClassifier']}",
+        f"LightGBM {classes['LightGBM'].split()[0]}",
+        f"AR(1) with ridge {error['SparseRegulation']}",
+        f"PHOENIX {error['PHOENIX']}",
+        f"DASH {error['DASH']}",
+    ]
+
+
+def run_example():
+    """Run the Python code of README."""
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    exec(code, {})
+
+
+if __name__ == "__main__":
+    print(*passages(), sep="\n\n")
+    if "--example" in sys.argv:
+        run_example()
