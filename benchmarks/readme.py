@@ -46,17 +46,16 @@ def of_networks():
     fit = m1["fit_default_2d"]
     [halves] = [name for name in tables if name.startswith("Genes to trust")]
     cd8 = report.read(SAVED / "citeseq_cd8")
-    pbmc = report.read(SAVED / "pbmc_10k_protein")["fit_default_2d"]
     numbers = report.all_tables(cd8)[report.NUMBERS]
     enough = numbers.index[numbers["suffices"] == "yes"][0]
     return [
         f"{len(fit.kept_genes)} of {len(fit.gene_names)} genes",
         f"{len(m1['halves_default'].folds)} random halves",
-        f"{len(tables[halves])} on M1",
+        f"on M1, {len(tables[halves])} of {len(fit.kept_genes)}",
+        f"{len(fit.gene_names)} genes of M1",
         f"{mice[0]} in held-out mice (ridge {mice[2].split()[0]})",
         f"{dates[0]} on the last fifth of dates (ridge {dates[2]})",
         f"needs {enough} genes ({numbers['test_r2'][enough]:.3f})",
-        f"`pbmc_10k_protein` has {len(pbmc.cell_names)} cells",
         _difference(m1, "cv_default", "cv_ridge"),
         _difference(cd8, "cv_ridge", "cv_default"),
     ]
