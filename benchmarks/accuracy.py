@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,7 @@ from sbnn import (
 from sbnn.data.paired import as_paired
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
-from sbnn.plotting.colors import PALETTE
-from sbnn.plotting.common import finish, legend_above, new_figure, styled
+from sbnn.plotting.common import finish, headline, legend_above, letter_panels, new_figure, styled
 from sbnn.results import load, save
 from sbnn.tables import to_markdown
 
@@ -103,7 +103,6 @@ RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
 FOREST = RandomForestRegressor(
     200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED
 )
-_, _, _, PINK, AMBER, SKY = PALETTE  # the first three are those of kinds of models
 
 # A model is one line: the name of its record, then the row. All models of ours begin with "sbnn".
 MODELS = {
@@ -123,37 +122,47 @@ MODELS = {
     ),
     "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2), KINDS["linear"]),
     "srrr_16": Model("sRRR, rank 16", SparseReducedRankPath(16), KINDS["linear"], "--"),
-    "lasso_ridge": Model("MultiTaskLasso + ridge", SelectThenRegress(GroupLasso(), RIDGE), SKY),
+    "lasso_ridge": Model(
+        "MultiTaskLasso + ridge", SelectThenRegress(GroupLasso(), RIDGE), KINDS["lasso"]
+    ),
     "lasso_kernel": Model(
-        "MultiTaskLasso + kernel ridge", SelectThenRegress(GroupLasso(), KERNEL), SKY, "--"
+        "MultiTaskLasso + kernel ridge",
+        SelectThenRegress(GroupLasso(), KERNEL),
+        KINDS["lasso"],
+        "--",
     ),
     "enet_ridge": Model(
-        "MultiTaskElasticNet + ridge", SelectThenRegress(GroupLasso(0.5), RIDGE), SKY, ":"
+        "MultiTaskElasticNet + ridge",
+        SelectThenRegress(GroupLasso(0.5), RIDGE),
+        KINDS["lasso"],
+        ":",
     ),
     "skglm_ridge": Model(
         "skglm group lasso + ridge",
         SelectThenRegress(GroupLasso(solver="skglm"), RIDGE),
-        SKY,
+        KINDS["lasso"],
         "-.",
         package="skglm",
     ),
-    "greedy_ridge": Model("greedy + ridge", SelectThenRegress(GreedyForward(), RIDGE), PINK),
+    "greedy_ridge": Model(
+        "greedy + ridge", SelectThenRegress(GreedyForward(), RIDGE), KINDS["greedy"]
+    ),
     "greedy_kernel": Model(
-        "greedy + kernel ridge", SelectThenRegress(GreedyForward(), KERNEL), PINK, "--"
+        "greedy + kernel ridge", SelectThenRegress(GreedyForward(), KERNEL), KINDS["greedy"], "--"
     ),
     "greedy_forest": Model(
-        "greedy + forest", SelectThenRegress(GreedyForward(), FOREST), PINK, ":"
+        "greedy + forest", SelectThenRegress(GreedyForward(), FOREST), KINDS["greedy"], ":"
     ),
     "lassonet_kernel": Model(
         "LassoNet + kernel ridge",
         SelectThenRegress(LassoNetPath(), KERNEL),
-        AMBER,
+        KINDS["gates"],
         package="lassonet",
     ),
     "stg_kernel": Model(
         "STG + kernel ridge",
         SelectThenRegress(StochasticGates(), KERNEL),
-        AMBER,
+        KINDS["gates"],
         "--",
         package="stg",
     ),
@@ -362,7 +371,7 @@ def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
         `paired_difference`.
     """
     figure = new_figure(6)
-    left, right = figure.add_gridspec(1, 2, width_ratios=(2.2, 1))
+    left, right = figure.add_gridspec(1, 2, width_ratios=(2.6, 1))
     lines = {name: model for name, model in models.items() if name in records and model.genes}
     families = list(dict.fromkeys(model.color for model in lines.values()))
     panels = left.subgridspec(-(-len(families) // ACROSS), ACROSS).subplots(
@@ -383,11 +392,16 @@ def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
         ax.set_xticks(GENES, [str(n) for n in GENES])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.label_outer()
-        legend_above(ax, handlelength=2.2)
-    figure.suptitle("Mean ± SD over folds, with the last mean; grey: the other models", fontsize=7)
+        legend_above(ax, fontsize=6, handlelength=2, bbox_to_anchor=(0.08, 1.01))
+    figure.supxlabel("mean ± SD over folds, with the last mean; grey: the other models", fontsize=7)
     ax = figure.add_subplot(right)
-    _draw_differences(ax, records, models, reference, n_genes)
-    return finish(figure, [[panels[0, 0], ax]])
+    n_behind, n_models = _draw_differences(ax, records, models, reference, n_genes)
+    behind = f"{n_behind} of {n_models} models predict less than {models[reference].label}"
+    headline(figure, f"With {n_genes} genes, {behind}, beyond the 95 % interval")
+    rows = [row[: len(families) - ACROSS * i] for i, row in enumerate(panels)]
+    finish(figure, rows)
+    letter_panels(figure, [[ax]], ascii_lowercase[len(families) :])
+    return figure
 
 
 def _draw_line(ax, record, model, own):
@@ -427,8 +441,8 @@ def _draw_differences(ax, records, models, reference, n_genes):
     ax.axvline(0, color="black", lw=0.7, zorder=1)
     ax.set_yticks(range(len(rows)), [model.label for _, _, model in rows])
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(f"test R² minus that of\n{models[reference].label}")
-    ax.set_title(f"{n_genes} genes, 95 % intervals", loc="right")
+    ax.set_xlabel(f"test R² minus that of\n{models[reference].label}\n(95 % intervals)")
+    return sum(mean + half < 0 for mean, half, _ in rows), len(rows)
 
 
 def parse(arguments=None):

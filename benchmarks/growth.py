@@ -29,9 +29,7 @@ from sbnn import CountNormalizer, ExpressionStream
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
-from sbnn.plotting.colors import PALETTE
-from sbnn.plotting.common import finish, new_figure, styled
-from sbnn.plotting.labels import name_level
+from sbnn.plotting.common import finish, headline, new_figure, styled
 from sbnn.results import Record, load, save
 from sbnn.tables import to_markdown
 
@@ -73,7 +71,6 @@ class Row:
         return [size for size in grown if max(size) <= most]
 
 
-_, _, _, PINK, _, SKY = PALETTE  # the first three are those of kinds of models
 ROWS = {
     "distilled": Row("sBNN distilled", "sbnn_distilled_d2", KINDS["distilled"]),
     "from_disk": Row(
@@ -86,8 +83,8 @@ ROWS = {
     ),
     "paper": Row("sBNN paper", "sbnn_d2", KINDS["paper"], most_cells=10**4),
     "srrr": Row("sRRR, rank 2", "srrr_2", KINDS["linear"]),
-    "lasso": Row("MultiTaskLasso + ridge", "lasso_ridge", SKY),
-    "forest": Row("greedy + forest", "greedy_forest", PINK),
+    "lasso": Row("MultiTaskLasso + ridge", "lasso_ridge", KINDS["lasso"]),
+    "forest": Row("greedy + forest", "greedy_forest", KINDS["greedy"]),
     "ridge": Row("ridge, all genes", "ridge", KINDS["all genes"]),
 }
 
@@ -224,7 +221,7 @@ def draw(done):
     finished = done[np.isfinite(done.seconds.astype(float))]
     quantities = {
         "seconds": (1, "CPU seconds of a fit"),
-        "bytes": (2**20, "memory of the fit, MiB"),
+        "bytes": (2**20, "memory of the fit (MiB)"),
     }
     for axes, (quantity, (unit, title)) in zip(panels, quantities.items(), strict=True):
         for ax, (axis, other) in zip(axes, (("cells", "genes"), ("genes", "cells")), strict=True):
@@ -242,16 +239,19 @@ def draw(done):
                     "lw": 2 if ours else 1,
                     "zorder": 4 if ours else 3,
                 }
-                ax.plot(x, y, marker="o", markersize=4 if ours else 2.5, **style)
-                if ax is axes[-1]:
-                    name_level(ax, y.iloc[-1], row.label, row.color)
+                ax.plot(x, y, marker="o", ms=4 if ours else 2.5, label=row.label, **style)
             ax.set(xscale="log", yscale="log")
             ax.tick_params(labelleft=True)
         axes[0].set_ylabel(title)
     for ax, axis, other in zip(panels[1], ("cells", "genes"), ("genes", "cells"), strict=True):
         ax.set_xlabel(f"{axis} ({FIXED} {other})")
-    finish(figure, panels)
-    return figure
+    entries = panels[0, 1].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside lower center", ncols=4, handlelength=3)
+    most = finished[finished.model == "from_disk"].nlargest(1, "cells").iloc[0]
+    memory = f"{most.bytes / 2**20:.0f} MiB"
+    size = f"{most.cells:,} cells × {most.genes:,} genes"
+    headline(figure, f"{size} from disk: {most.seconds:.0f} CPU seconds, {memory}")
+    return finish(figure, panels)
 
 
 def main(arguments=None):

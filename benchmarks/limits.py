@@ -34,24 +34,26 @@ from sbnn.models.bottleneck.protocols.gaussian_process import RelevanceProcess
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run
 from sbnn.plotting import save_figure
-from sbnn.plotting.common import finish, new_panels, styled
+from sbnn.plotting.colors import MODELS as KINDS
+from sbnn.plotting.common import finish, headline, new_panels, styled
 from sbnn.tables import to_markdown
 
 DATASETS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
 NUMBERS = (25, 50, 100)
 RIDGE, NETWORK = "ridge, all genes", "network, d=2"
+TEACHER = "teacher, no bottleneck"
 LEAK, ORACLE = (
     f"{NETWORK}, genes chosen on all cells (leaks)",
     f"{NETWORK}, genes chosen on the test cells (leaks)",
 )
 LOOKS = {
-    NETWORK: ("#009E73", "o-"),
-    "teacher, no bottleneck": ("#0072B2", "s-"),
-    "Gaussian process": ("#56B4E9", "^-"),
-    "gradient boosting": ("#E69F00", "D-"),
-    "ridge on the genes": ("#CC79A7", "v-"),
-    LEAK: ("0.35", "o--"),
-    ORACLE: ("0.6", "o:"),
+    NETWORK: (KINDS["distilled"], "o-"),
+    TEACHER: (KINDS["teacher"], "s-"),
+    "Gaussian process": (KINDS["Gaussian process"], "^-"),
+    "gradient boosting": (KINDS["trees"], "D-"),
+    "ridge on the genes": (KINDS["linear"], "v-"),
+    LEAK: (KINDS["distilled"], "P--"),
+    ORACLE: (KINDS["distilled"], "X:"),
 }
 TEST_SHARE = 1 / 9  # test cells of a fold for each training cell
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +133,7 @@ def larger_models(X, Y, X_test):
         teacher = few_cells.Teacher(wide, x, y, run, run.settings.n_teachers)
     else:
         teacher = Teacher(wide, x, y, run)
-    yield "teacher, no bottleneck", teacher.predict(new).numpy()
+    yield TEACHER, teacher.predict(new).numpy()
 
 
 def fold_scores(data, train, test):
@@ -177,10 +179,10 @@ def summary(scores):
 def draw(table):
     """Test R2 against the number of genes, a panel for each data set."""
     names = [name for name in DATASETS if name in set(table.dataset)]
-    figure, axes = new_panels(2.6, 1, len(names), squeeze=False)
+    figure, axes = new_panels(2.8, 1, len(names), squeeze=False)
     for ax, name in zip(axes[0], names, strict=True):
         of = table[table.dataset == name].set_index("model")
-        ax.axhline(of.R2[RIDGE], color="0.2", lw=0.8, label=RIDGE)
+        ax.axhline(of.R2[RIDGE], color=KINDS["all genes"], lw=1, label=RIDGE)
         for model, (color, line) in LOOKS.items():
             ax.plot(
                 of.genes[model].astype(int),
@@ -196,7 +198,11 @@ def draw(table):
         ax.minorticks_off()
     axes[0, 0].set_ylabel("test R²")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
-    return finish(figure)
+    fewest = table[table.genes == str(NUMBERS[0])].set_index(["dataset", "model"]).R2.unstack()
+    gains = fewest[TEACHER] - fewest[NETWORK]
+    ends = " to ".join(f"{gain:+.3f}".replace("-", "−") for gain in (gains.min(), gains.max()))
+    headline(figure, f"With {NUMBERS[0]} genes, a network without a bottleneck gains {ends} R²")
+    return finish(figure, axes)
 
 
 def main():

@@ -35,7 +35,7 @@ def family_sizes(cells: pd.DataFrame) -> Figure:
     """
     of_family = cells.groupby("family", observed=True)["type"].agg(["count", "nunique"])
     of_family = of_family.sort_values("count", ascending=False).head(10)
-    figure, ax = new_panels(2, 1, 1)
+    figure, ax = new_panels(2)
     bars = ax.bar(of_family.index, of_family["count"], 0.6, color=BARS)
     ax.bar_label(bars, [f"{n} types" for n in of_family["nunique"]], padding=2)
     ax.set_ylabel("cells")
@@ -64,7 +64,7 @@ def cells_left_out(dropped: pd.Series, n_used: int) -> Figure:
     >>> figure = plotting.cells_left_out(pd.Series({"no RNA": 20, "no type": 103}), 1213)
     """
     names = ["used", *dropped.index]
-    figure, ax = new_panels(0.5 + 0.25 * len(names), 1, 1)
+    figure, ax = new_panels(0.5 + 0.25 * len(names))
     bars = ax.barh(range(len(names)), [n_used, *dropped], 0.5, color=BARS)
     ax.bar_label(bars, padding=2)
     ax.set(xlabel="cells (log scale)", xscale="log")

@@ -10,8 +10,19 @@ from sbnn.results import Record, require
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
-# the same in every figure; widths and ranks have line styles and markers
-MODELS = {"distilled": GREEN, "paper": VERMILLION, "linear": "0.35", "all genes": BLUE}
+# of models, the same in every figure; widths and ranks have line styles and markers
+MODELS = {
+    "distilled": GREEN,
+    "paper": VERMILLION,
+    "linear": "0.35",
+    "all genes": BLUE,
+    "lasso": "#3B9BD0",
+    "greedy": "#B8679A",
+    "gates": "#2B2B8C",
+    "teacher": "black",
+    "Gaussian process": "#5A3FC0",
+    "trees": "#6B5500",
+}
 SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 pairs
 MOST_GROUPS = 24  # in a legend
 
@@ -24,7 +35,7 @@ def shades(color, n):
 
 
 def paler(color):
-    """A paler version of a colour."""
+    """A paler colour."""
     return _mixed(color, "white", 0.55)
 
 
@@ -33,7 +44,7 @@ def _mixed(color, other, share):
 
 
 def model_color(record, point):
-    """Colour of a kind of model."""
+    """Colour of a model."""
     if record.parameter(point, "n_components") is not None:
         return MODELS[protocol(record, point)]
     return MODELS["linear" if "n_selected" in record.values else "all genes"]
@@ -43,7 +54,7 @@ class Groups:
     """Families and types of the cells of a record, in the published colours or in safe ones.
 
     Types replace families if none is known. `table` has the count, colour and marker of each
-    family, `colors` and `markers` one entry for each cell, and `title` that of the legend.
+    family, `colors` and `markers` one entry for each cell.
     """
 
     def __init__(self, record, colorblind=False):
@@ -74,7 +85,7 @@ class Groups:
         self.markers = of_cells["marker"].to_numpy(str)
 
     def count(self, by, cells=slice(None)):
-        """Count and colour of the families or types of some cells, most frequent first."""
+        """Count and colour of families or types, most frequent first."""
         groups = self.families if by == "family" else self.types
         types = pd.Series(self.types[cells]).groupby(groups[cells])
         table = types.agg(["size", lambda own: own.mode()[0]]).rename_axis(by)

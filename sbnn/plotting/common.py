@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sbnn.plotting.labels import settle_labels, shortened_apart
+from sbnn.plotting.labels import fit_text, shortened_apart
 from sbnn.results import results_path, write_atomically
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ def style() -> AbstractContextManager:
 
 
 def styled(function):
-    """Decorate a drawing function with `style`."""
+    """Decorate with `style`."""
     return style()(function)
 
 
 def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[pathlib.Path]:
-    """Write a figure as PNG, and as PDF with editable text if requested; bytes are reproducible.
+    """Write a figure as PNG and, if requested, as PDF with editable text.
 
-    The PNG has a palette of 256 colours, or full colour if the figure has a colour bar.
+    Bytes are reproducible. The PNG has 256 colours, or all if there is a colour bar.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     if not isinstance(figure, Figure):
         raise TypeError(f"figure: expected a matplotlib figure, got {figure!r}")
     with style():
-        # fixes the layout, so that the PNG does not depend on `pdf`
+        # so that the PNG does not depend on `pdf`
         figure.draw_without_rendering()
         png = _rendered(figure, "png", {"Software": None})
         if any(ax.get_label() == "<colorbar>" for ax in figure.axes):
@@ -114,7 +114,7 @@ def _as_png(image):
 
 
 def in_few_colors(png, n_colors=256, method=Image.Quantize.MEDIANCUT):
-    """Rewrite a PNG with a palette, in a third of the space."""
+    """Rewrite a PNG with a palette."""
     with Image.open(io.BytesIO(png)) as image:
         image = image.convert("RGB")
     every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
@@ -126,7 +126,7 @@ def in_few_colors(png, n_colors=256, method=Image.Quantize.MEDIANCUT):
 
 
 def new_figure(height, layout="constrained"):
-    """Make a figure of full width and a height in inches, which need not be closed."""
+    """Make a figure of full width, which need not be closed."""
     figure = Figure(figsize=(WIDTH, height), layout=layout)
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
@@ -153,7 +153,7 @@ def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
 
 
 def write(figure, x, y, text, **look):
-    """Write a text at a position in inches."""
+    """Write at inches."""
     across, up = figure.get_size_inches()
     return figure.text(x / across, y / up, text, **look)
 
@@ -161,7 +161,7 @@ def write(figure, x, y, text, **look):
 def legend_above(ax, handles=None, **options):
     """Draw a legend above the axes."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
-    return ax.legend(handles=handles, **place, **options)
+    return ax.legend(handles=handles, **place | options)
 
 
 def draw_scores(ax, y, values, color):
@@ -171,7 +171,7 @@ def draw_scores(ax, y, values, color):
 
 
 def name_rows(ax, names):
-    """Name the rows of a chart, from the top."""
+    """Name rows from the top."""
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
@@ -184,7 +184,7 @@ def grid(ax, axis="x"):
 
 
 def name_columns(ax, names, fontstyle="italic", **look):
-    """Name the columns of a chart with vertical text."""
+    """Name columns with vertical text."""
     texts = shortened_apart(names)
     ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle=fontstyle, **look)
     ax.tick_params(axis="x", length=0)
@@ -194,7 +194,7 @@ def colorbar(figure, image, label, labelpad=None, **options):
     """Draw a colour bar."""
     bar = figure.colorbar(image, **options)
     bar.set_label(label, labelpad=labelpad)
-    bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])  # also for ticks drawn later
+    bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])
     bar.outline.set_linewidth(0.4)
 
 
@@ -205,18 +205,24 @@ def log_ticks(ax, ticks):
     ax.set_xticks([], minor=True)
 
 
+def headline(figure, finding):
+    """Write a finding above a figure, shortened if it is too long."""
+    width = figure.get_figwidth()
+    look = {"ha": "left", "fontsize": 8, "fontweight": "bold"}
+    title = figure.suptitle(finding, x=MARGIN / width, **look)
+    fit_text(title, width - 2 * MARGIN)
+
+
 def finish(figure, rows=(), letters=ascii_lowercase):
-    """Fix the layout, place labels, and add the letters of the panels."""
+    """Fix the layout, and add the letters of the panels."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    for ax in figure.axes:
-        settle_labels(ax)
     letter_panels(figure, rows, letters)
     return figure
 
 
-def letter_panels(figure, rows, letters):
-    """Put letters at the panels."""
+def letter_panels(figure, rows, letters=ascii_lowercase):
+    """Put letters at the panels, in rows of axes."""
     to_figure = figure.transFigure.inverted()
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
     letters = iter(letters)

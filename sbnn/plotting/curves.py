@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import cycle, pairwise
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from sbnn.plotting.colors import MODELS, model_color, paler, shades
-from sbnn.plotting.common import finish, legend_above, log_ticks, new_panels, styled
-from sbnn.plotting.labels import name_level, name_line
+from sbnn.plotting.common import finish, headline, legend_above, log_ticks, new_panels, styled
+from sbnn.plotting.labels import name_line
 from sbnn.plotting.reading import (
     curve,
     folds_text,
@@ -46,7 +45,6 @@ PUBLISHED = {
     "markeredgewidth": 0.9,
     "ls": "",
 }
-PUBLISHED_LINEAR = PUBLISHED | {"marker": "o"}
 HISTORY = ("history", "test_r2", "n_selected")
 
 
@@ -62,20 +60,18 @@ def training_curves(
     Parameters
     ----------
     network : Record
-        Cross-validation of pretrained `SparseBottleneckRegressor` over ``group_lasso``. Bands show
-        the sample SD over folds.
+        Cross-validation of pretrained `SparseBottleneckRegressor` over ``group_lasso``.
     srrr : Record, optional
-        Cross-validation of sparse reduced-rank regression; models with no more genes than the
-        network are drawn as lines.
+        Cross-validation of sparse reduced-rank regression.
     n_components : sequence of int
         Bottleneck widths, one for each row of panels.
     published : list of dict, optional
-        Results such as ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``, drawn as
-        diamonds.
+        Such as ``{"n_components": 2, "group_lasso": 0.1, "test_r2": 0.397}``, drawn as diamonds.
 
     Returns
     -------
     matplotlib.figure.Figure
+        Bands show the sample SD over folds.
 
     Examples
     --------
@@ -88,11 +84,16 @@ def training_curves(
     grid = points_by_width(network, n_components, pretraining=True)
     shape = (len(grid), 2)
     figure, panels = new_panels(2.55 * len(grid), *shape, width_ratios=(2, 1), squeeze=False)
-    for (left, right), points in zip(panels, grid.values(), strict=True):
+    findings = []
+    for (left, right), (width, points) in zip(panels, grid.items(), strict=True):
         points.sort(key=lambda point: network.parameter(point, "group_lasso"))
         colors = shades(model_color(network, points[0]), len(points))
         _draw_strengths(left, network, points, colors, published, levels)
         _draw_norms(right, network, points, colors)
+        r2 = network.test_r2[:, points].mean(0)
+        best = network.parameter(points[r2.argmax()], "group_lasso")
+        findings.append(f"λ = {number(best)} for d = {width} (test R² {r2.max():.3f})")
+    headline(figure, f"Best group lasso: {', '.join(findings)}")
     return finish(figure, panels)
 
 
@@ -111,7 +112,7 @@ def points_by_width(network, n_components, **params):
 
 
 def srrr_levels(srrr, network):
-    """Rank, test R2 and number of genes of linear models of the smallest and the largest rank."""
+    """Rank, test R2 and number of genes of linear models of two ranks."""
     if srrr is None:
         return []
     require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
@@ -124,7 +125,7 @@ def srrr_levels(srrr, network):
 
 
 def marker_of(n):
-    """Marker of a curve, if a line of few points may not be seen."""
+    """Marker of short curves."""
     return "." if n < 8 else None
 
 
@@ -148,13 +149,9 @@ def draw_epochs(ax, curves, color, line="-", band=True, label=None):
 def mark_stages(ax, tables):
     """Name the epochs where the training changes."""
     starts, n_epochs = regression_stages(tables)
-    for (_, previous), (start, stage) in pairwise(starts):
-        name = TRANSITIONS.get(stage, stage)
-        # in records of earlier versions
-        if previous == "straight":
-            name = "rate halved"
-        name_line(ax, start - 0.5, name)
     ax.set(xlim=(0, n_epochs), xlabel="epoch of the regression")
+    for start, stage in starts[1:]:
+        name_line(ax, start - 0.5, TRANSITIONS.get(stage, stage))
     if 100 <= n_epochs <= 250:
         ax.xaxis.set_major_locator(MultipleLocator(25))
     else:
@@ -162,11 +159,10 @@ def mark_stages(ax, tables):
 
 
 def limit_r2(ax, curves, others):
-    """Set y limits that do not show every drop."""
+    """Set y limits that leave out deep drops."""
     low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + others)
     high = max([np.nanmax(mean + spread) for mean, spread in curves] + others)
-    margin = 0.05 * max(high - low, 0.01)
-    ax.set(ylim=(low - margin, high + 3 * margin), ylabel="test R²")
+    ax.set(ylim=(low - 0.01, high + 0.03), ylabel="test R²")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
@@ -189,9 +185,7 @@ def _draw_strengths(ax, network, points, colors, published, levels):
     if published_r2:
         ax.plot([], [], color="0.3", label="published, last epoch", **PUBLISHED)
     entries, _ = ax.get_legend_handles_labels()
-    for rank, r2, n_genes in levels:
-        ax.axhline(r2, color=MODELS["linear"], lw=0.7, zorder=1.5)
-        name_level(ax, r2, f"sRRR, rank {rank}\n{n_genes:.0f} genes: {r2:.3f}")
+    entries += _draw_levels(ax, levels)
     mark_stages(ax, regression_epochs(network, points[0]))
     limit_r2(ax, curves, [r2 for _, r2, _ in levels] + published_r2)
     model = f"{network_name(network, points[0])}, {gene_target(network)} genes"
@@ -209,14 +203,13 @@ def _draw_norms(ax, network, points, colors):
     for mean, color in zip(means, colors, strict=True):
         ax.plot(rank, mean, color=color, marker=marker_of(len(rank)))
     lowest = max(means.min(), 1e-6 * means.max())
-    ax.set(xlabel="genes, sorted", ylabel="weight norm of a gene", yscale="log")
+    ax.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning", yscale="log")
     ax.set(xlim=(0, len(rank)), ylim=(lowest / 1.6, means.max() * 3))
-    ax.set_title("first layer, before pruning", loc="left")
     name_line(ax, n_genes, f"{n_genes} genes")
 
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
-DODGE = 1.045  # factor between neighbouring markers with equal numbers of genes
+DODGE = 1.045  # factor between markers with equal numbers of genes
 # of widths and ranks in ascending order
 LINES = ("-", (0, (3, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 MARKERS = "os^v"
@@ -236,14 +229,13 @@ def bottleneck_comparison(
     Parameters
     ----------
     network, srrr, ridge : Record
-        Cross-validations of `SparseBottleneckRegressor` over ``n_components``, ``pretraining`` or
-        both, of sparse reduced-rank regression over ``rank`` and ``alpha``, and of a model that
-        uses all genes.
+        Cross-validations of `SparseBottleneckRegressor` over ``n_components`` and ``pretraining``,
+        of sparse reduced-rank regression over ``rank`` and ``alpha``, and of a model on all genes.
     published : list of dict, optional
-        As in `training_curves`, with ``n_genes``, and such as ``{"rank": 2, "n_genes": 24,
-        "test_r2": 0.350}``, drawn as circles.
+        As in `training_curves`, with ``n_genes``, or such as ``{"rank": 2, "n_genes": 24,
+        "test_r2": 0.350}``.
     group_lasso : float
-        Networks with the nearest strength in the record are drawn.
+        The nearest strength in the record is drawn.
     n_components : sequence of int, optional
         Bottleneck widths to draw, by default all.
 
@@ -285,6 +277,7 @@ def bottleneck_comparison(
         candidates = [point for point in of_width if point in pretrained] or of_width
         shown.append(max(candidates))
     entries = _draw_networks(ax, network, shown, lines, published)
+    first = network.test_r2[:, shown[0]].mean()
     paths = _draw_linear(ax, srrr, levels, published)
     r2 = ridge.test_r2.mean()
     label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"
@@ -292,28 +285,27 @@ def bottleneck_comparison(
     linear_genes = [path.get_xdata() for path in paths]
     n_genes = np.hstack([network.n_selected[:, shown].mean(0), *linear_genes])
     _set_genes_axis(ax, n_genes, gene_target(network))
-    ax.set_ylabel("test R²")
-    ax.set_title("mean ± SD over folds", loc="left")
+    ax.set_ylabel("test R² (mean ± SD over folds)")
     _name_models(figure, [*entries, *paths, line], published)
+    finding = f"Test R² of sBNN with {gene_target(network)} genes and d = {min(grid)}: {first:.3f}"
+    if levels:
+        finding += f", of sRRR of rank {levels[0][0]}: {levels[0][1]:.3f}"
+    headline(figure, f"{finding}, of ridge on all genes: {r2:.3f}")
     return finish(figure, [panels])
 
 
 def _set_genes_axis(ax, n_genes, target):
     low, high = n_genes.min(), n_genes.max()
-    name_line(ax, target, f"{target} genes", low=True)
     log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
     ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes")
+    name_line(ax, target, f"{target} genes", low=True)
 
 
 def _name_models(figure, entries, published):
-    names = [entry.get_label() for entry in entries]
     if published:
-        both = PUBLISHED, PUBLISHED_LINEAR
-        entries.append(tuple(Line2D([], [], color="0.3", **look) for look in both))
-        names.append("published: sBNN, sRRR")
-    side_by_side = {tuple: HandlerTuple(ndivide=None)}
-    place = {"loc": "outside upper center", "ncols": min(-(-len(entries) // 2), 3)}
-    figure.legend(entries, names, handler_map=side_by_side, **place)
+        entries.append(Line2D([], [], color="0.3", label="published", **PUBLISHED))
+    columns = min(-(-len(entries) // 2), 3)
+    figure.legend(handles=entries, loc="outside lower center", ncols=columns)
 
 
 def _draw_networks(ax, network, points, lines, published):
@@ -354,29 +346,24 @@ def _draw_linear(ax, srrr, levels, published):
         (path,) = ax.plot(n_genes, mean, color=color, ls=line, marker=marker_of(len(points)))
         ax.fill_between(n_genes, mean - spread, mean + spread, color=color, alpha=0.13, lw=0)
         label = f"sRRR, rank {rank}, {size:.0f} genes: {r2:.3f}"
-        published_r2 = {}  # by the difference in the number of genes
         for row in published_rows(published, rank=rank):
-            published_r2[abs(row["n_genes"] - size)] = row["test_r2"]
-            ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED_LINEAR)
-        nearest_size = min(published_r2, default=np.inf)
-        if nearest_size <= 2:
-            label += f" (published {published_r2[nearest_size]:.3f})"
+            ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED)
+            if abs(row["n_genes"] - size) <= 2:
+                label += f" (published {row['test_r2']:.3f})"
         path.set_label(label)
         paths.append(path)
     return paths
 
 
 def _draw_cross_entropy(ax, network, points, lines):
-    tops = []
     for point in points:
         color = model_color(network, point)
         line = lines[network.parameter(point, "n_components")]
         tables = pretraining_epochs(network, point)
         for column, shade in (("loss", paler(color)), ("eval_loss", color)):
             loss, _ = draw_epochs(ax, curve(tables, column), shade, line)
-            tops.append(np.nanquantile(loss, 0.97))
-    ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy")
-    ax.set(xlim=(0, len(loss)), ylim=(0, 1.08 * max(tops)))
+    ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy (nats)")
+    ax.set(xlim=(0, len(loss)), ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     _explain(ax, color, lines, "validation", "training")
 
@@ -392,13 +379,20 @@ def _draw_training(ax, network, points, pretrained, lines, levels):
         line = lines[network.parameter(point, "n_components")]
         r2 = curve(regression_epochs(network, point), "eval_r2")
         curves.append(draw_epochs(ax, r2, shade, line, band=not pale))
-    for (rank, r2, _), line in zip(levels, LINES, strict=False):
-        ax.axhline(r2, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
-        name_level(ax, r2, f"sRRR\nrank {rank}", MODELS["linear"])
+    _draw_levels(ax, levels)
     mark_stages(ax, regression_epochs(network, points[0]))
     limit_r2(ax, curves, [r2 for _, r2, _ in levels])
     if both:
         _explain(ax, color, lines, "pretrained (± SD)", "no pretraining")
+
+
+def _draw_levels(ax, levels):
+    look = {"color": MODELS["linear"], "lw": 0.9, "zorder": 1.5}
+    lines = []
+    for (rank, r2, n_genes), dashes in zip(levels, LINES, strict=False):
+        label = f"sRRR, rank {rank}, {n_genes:.0f} genes: {r2:.3f}"
+        lines.append(ax.axhline(r2, ls=dashes, label=label, **look))
+    return lines
 
 
 def _explain(ax, color, lines, strong, pale):

@@ -7,21 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.plotting.cells import draw_cloud, draw_legend
+from sbnn.plotting.cells import draw_cloud, draw_legend, frame_map
 from sbnn.plotting.colors import BLUE, Groups, groups_of
-from sbnn.plotting.common import (
-    LETTER,
-    MARGIN,
-    WIDTH,
-    finish,
-    log_ticks,
-    new_figure,
-    new_panels,
-    place_panel,
-    styled,
-    write,
-)
-from sbnn.plotting.labels import counted
+from sbnn.plotting.common import WIDTH, finish, log_ticks, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.results import require
 
@@ -35,13 +23,7 @@ if TYPE_CHECKING:
 
 
 PARTS = ("transcriptome", "outputs")
-LEVELS = (0.5, 0.75, 0.9, 0.99)
-LEVEL = {
-    "fontsize": 6,
-    "color": "0.3",
-    "textcoords": "offset points",
-    "bbox": {"facecolor": "white", "lw": 0, "pad": 0.5},
-}
+LEVEL = 0.9  # of the variance
 DECADES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 FEW = 50  # components that are drawn on a linear axis
 
@@ -71,12 +53,10 @@ def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figur
     figure, panels = new_panels(2.3, 1, 2)
     for ax, name, title in zip(panels, PARTS, titles, strict=True):
         shares = record.values[name]
-        _draw_shares(ax, shares)
-        ax.set_title(f"{title}: {counted(len(shares), 'component')}", loc="left")
-    # the right of the panel is free
-    first = shares[: int(0.4 * len(shares))].sum()
-    place = "center right" if 5 <= len(shares) <= FEW and first >= 0.5 else "best"
-    panels[1].legend(loc=place, frameon=True, framealpha=1, edgecolor="white")
+        needed = _draw_shares(ax, shares)
+        text = f"{title}: {needed} of {len(shares)} components hold {LEVEL:.0%}"
+        ax.set_title(text, loc="left")
+    panels[1].legend()
     return finish(figure, [panels])
 
 
@@ -86,17 +66,16 @@ def _check_titles(titles):
 
 
 def _draw_shares(ax, shares):
+    """Return the number of components that hold most of the variance."""
     n = len(shares)
     total = shares.cumsum()
     places = np.arange(1, n + 1)
     marker = "." if n <= FEW else None
     ax.plot(places, total, color="black", marker=marker, label="cumulative")
     ax.plot(places, shares, color=BLUE, marker=marker, label="per component")
-    for level in LEVELS:
-        for needed in places[total >= level - 1e-9][:1]:
-            corner = ([1, needed, needed], [level, level, 0])
-            ax.plot(*corner, color="0.5", lw=0.6, ls="--", zorder=1)
-            ax.annotate(f"{level:.0%}: {needed}", (needed, level), (3, -7), **LEVEL)
+    needed = np.searchsorted(total, LEVEL - 1e-9) + 1
+    corner = [1, needed, needed], [LEVEL, LEVEL, 0]
+    ax.plot(*corner, color="0.5", lw=0.6, ls="--", zorder=1)
     ax.set(xlabel="principal component", ylabel="share of the variance", ylim=(0, 1.03))
     if n < 8:
         ax.set(xlim=(0.5, n + 0.5), xticks=places)
@@ -104,11 +83,10 @@ def _draw_shares(ax, shares):
         ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     else:
         log_ticks(ax, [tick for tick in DECADES if tick <= n])
+    return needed
 
 
 METHODS = {1: "first principal component", 2: "two principal components"}
-GAP, HEADING = 0.3, 0.3  # inches
-SIDE = (WIDTH - 2 * MARGIN - GAP) / 2
 
 
 @styled
@@ -126,6 +104,8 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
     Returns
     -------
     matplotlib.figure.Figure
+        Titles give the share of cells whose family prevails among their 15 neighbours on the map,
+        as in `sbnn.neighbour_accuracy`.
 
     Examples
     --------
@@ -133,27 +113,26 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
     >>> maps = results.load("saved_models/scala/tsne.pickle")
     >>> figure = plotting.tsne_pair(maps)
     """
+    from sbnn.evaluation.neighbours import NEIGHBOURS, vote  # loads scikit-learn
+
     sizes = [f"n_{name}" for name in PARTS]
     require(record, "record", [*PARTS, *sizes, "labels", "colors"])
     _check_titles(titles)
     if fit is not None:
         require(fit, "fit", ["labels", "colors"], record)
     groups = Groups(fit or record)
-    figure = new_figure(1, "none")
-    _, height = draw_legend(figure, groups.table, groups.title)
-    low = height + 0.2
-    figure.set_size_inches(WIDTH, low + SIDE + HEADING)
-    for i, (name, title) in enumerate(zip(PARTS, titles, strict=True)):
-        left = MARGIN + i * (SIDE + GAP)
-        ax = place_panel(figure, left, low, SIDE, SIDE)
-        n_components = record.values[sizes[i]]
+    families = groups.families.astype(str)
+    maps = {}
+    for name, title in zip(PARTS, titles, strict=True):
+        n_components = record.values[f"n_{name}"]
         xy, note = panel_coordinates(record.values[name], proportional=n_components > 2)
-        draw_cloud(ax, groups, xy, note, np.clip(9000 / len(xy), 1, 14))
         method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
-        write(figure, left, low + SIDE + 0.1, "ab"[i], **LETTER)
-        text = f"{title}: {method}"
-        write(figure, left + SIDE / 2, low + SIDE + 0.1, text, fontsize=7.5, ha="center")
-    return figure
+        notes = [method, note] if note else [method]
+        share = vote(xy, families, NEIGHBOURS)
+        if share < 1:  # NaN with few cells, 1 with one family
+            title += f": neighbours give the family of {share:.0%} of the cells"
+        maps[title] = xy, "; ".join(notes)
+    return _draw_maps(maps, groups)
 
 
 @styled
@@ -177,19 +156,23 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
     >>> data = simulate_patchseq(n_cells=200)
     >>> figure = plotting.cell_maps({"true latent space": data.obsm["true_latent"]}, data)
     """
-    groups = groups_of(adata)
-    n_columns = max(len(maps), 2)  # a single map has the size of one of two
-    side = (WIDTH - 2 * MARGIN - (n_columns - 1) * GAP) / n_columns
-    figure = new_figure(1, "none")
-    _, height = draw_legend(figure, groups.table, groups.title)
-    low = height + 0.2
-    figure.set_size_inches(WIDTH, low + side + HEADING)
-    for i, (title, xy) in enumerate(maps.items()):
-        left = MARGIN + i * (side + GAP)
-        ax = place_panel(figure, left, low, side, side)
-        xy, note = panel_coordinates(xy, proportional=False)
-        draw_cloud(ax, groups, xy, note, np.clip(6000 / len(xy), 1, 9))
-        letter = f"{'abcdefgh'[i]}  " if len(maps) > 1 else ""
-        write(figure, left, low + side + 0.1, letter, **LETTER)
-        write(figure, left + side / 2, low + side + 0.1, title, fontsize=7.5, ha="center")
+    placed = {title: panel_coordinates(xy, proportional=False) for title, xy in maps.items()}
+    return _draw_maps(placed, groups_of(adata))
+
+
+def _draw_maps(maps, groups):
+    """A single map has the size of one of two."""
+    n_columns = max(len(maps), 2)
+    figure, panels = new_panels(1, 1, n_columns)
+    _, height = draw_legend(figure, groups.table, groups.title, loc="outside lower left")
+    figure.set_figheight(WIDTH / n_columns + height + 0.35)
+    shown = panels[: len(maps)]
+    for ax in panels[len(maps) :]:
+        ax.remove()
+    for ax, (title, (_, note)) in zip(shown, maps.items(), strict=True):
+        frame_map(ax, note)
+        ax.set_title(title)
+    finish(figure, [shown] if len(maps) > 1 else ())
+    for ax, (xy, _) in zip(shown, maps.values(), strict=True):
+        draw_cloud(ax, groups, xy, np.clip(18000 / n_columns / len(xy), 1, 14))
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbnn.plotting.common import new_panels, styled
+from sbnn.plotting.common import finish, new_panels, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def library_sizes(counts: ArrayLike, expression: ArrayLike) -> Figure:
     middle.set(xlabel="log₁₀ of the counts of a cell", ylabel="genes with a count")
     right.hist(np.ravel(expression), 60, color=BARS, log=True)
     right.set(xlabel="log₂ expression, normalised", ylabel="cells × genes")
-    return figure
+    return finish(figure, [[left, middle, right]])
 
 
 @styled
@@ -79,7 +79,7 @@ def output_distributions(outputs: pd.DataFrame) -> Figure:
         _draw_histogram(ax, outputs[name], name)
     for ax in panels[len(names) :]:
         ax.remove()
-    return figure
+    return finish(figure, np.split(panels[: len(names)], range(4, len(names), 4)))
 
 
 @styled
@@ -108,7 +108,7 @@ def protein_scales(proteins: pd.DataFrame) -> Figure:
     for name, top, bottom in zip(names, above, below, strict=True):
         _draw_histogram(top, proteins[name], f"{name}, counts")
         _draw_histogram(bottom, np.log2(1 + proteins[name]), f"{name}, log₂(1 + counts)")
-    return figure
+    return finish(figure, [above, below])
 
 
 def _draw_histogram(ax, values, title):

@@ -49,14 +49,11 @@ def fold_families(adata: AnnData, folds: Sequence[tuple]) -> Figure:
     families = groups.table.index[:MOST_FAMILIES]
     tested = [pd.Series(groups.families[test]).value_counts() for _, test in folds]
     counts = pd.DataFrame(tested).reindex(columns=families).fillna(0)
-    figure, ax = new_panels(2.4, 1, 1)
-    below = np.zeros(len(folds))
-    places = np.arange(1, len(folds) + 1)
-    for name in families:
-        color = groups.table["color"][name]
-        ax.bar(places, counts[name], 0.8, below, color=color, label=name)
-        below += counts[name].to_numpy()
-    ax.set(xlabel="fold", ylabel="test cells", xticks=places)
+    counts.index = range(1, len(folds) + 1)
+    figure, ax = new_panels(2.4)
+    colors = groups.table["color"][families].tolist()
+    counts.plot.bar(stacked=True, width=0.8, color=colors, rot=0, ax=ax)
+    ax.set(xlabel="fold", ylabel="test cells")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -122,7 +119,7 @@ def fold_differences(
     >>> differences = {"ridge": [0.01, 0.03, 0.02], "sRRR": [0.0, -0.01, 0.02]}
     >>> figure = plotting.fold_differences(differences)
     """
-    figure, ax = new_panels(2.6, 1, 1)
+    figure, ax = new_panels(2.6)
     for place, values in enumerate(differences.values()):
         values = np.asarray(values, float)
         error = 2 * values.std(ddof=min(len(values) - 1, 1)) / np.sqrt(len(values))

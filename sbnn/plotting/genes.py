@@ -10,7 +10,15 @@ from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
 from sbnn.plotting.colors import BLUE, GREEN, ORANGE, model_color
-from sbnn.plotting.common import finish, legend_above, log_ticks, name_columns, new_panels, styled
+from sbnn.plotting.common import (
+    finish,
+    headline,
+    legend_above,
+    log_ticks,
+    name_columns,
+    new_panels,
+    styled,
+)
 from sbnn.plotting.labels import DASHES, counted, name_line, place_names
 from sbnn.plotting.reading import folds_text, model_title, network_name
 from sbnn.results import require
@@ -30,15 +38,13 @@ DOT = {"ls": "", "marker": "o", "ms": 2.5}
 
 
 @styled
-def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
+def gene_selection_curve(record: Record) -> Figure:
     """Frequency of near-zero counts against mean expression of every gene, and the selection curve.
 
     Parameters
     ----------
     record : Record
-        With the values of a `GeneSelection`. Genes without a count above the threshold are not
-        drawn.
-    title : str, optional
+        With the values of a `GeneSelection`.
 
     Returns
     -------
@@ -55,18 +61,17 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     genes["x"] = record.mean_log2
     genes["y"] = record.near_zero_frequency
     genes = genes[np.isfinite(genes.x)]
-    low, high = genes.x.min(), genes.x.max()
     figure, ax = new_panels(3.6)
+    low = genes.x.min()
     # else a few genes would take up half of the panel
-    tail = low + 1.5 * (genes.x.quantile(0.999) - low)
-    if tail < high:
-        high = tail
-        beyond = genes.y[genes.x > tail]
-        ax.plot(np.full(len(beyond), tail), beyond, ">", color="0.15", ms=4, mew=0)
-        text = f"{counted(len(beyond), 'gene')} beyond {tail:.1f}"
-        ax.text(1, 0.25, text, transform=ax.transAxes, ha="right", fontsize=6, color="0.3")
-    margin = 0.02 * max(high - low, 1)
-    ax.set(xlim=(low - margin, high + margin), ylim=(-0.02, 1.03))
+    high = low + 1.5 * (genes.x.quantile(0.999) - low)
+    xlabel = f"mean log₂ count in cells with more than {record.threshold:g}"
+    n_beyond = (genes.x > high).sum()
+    if n_beyond:
+        xlabel += f"; {counted(n_beyond, 'gene')} beyond {high:.1f} drawn at the edge"
+    genes["x"] = genes.x.clip(upper=high)
+    margin = 0.02 * max(genes.x.max() - low, 1)
+    ax.set(xlim=(low - margin, genes.x.max() + margin), ylim=(-0.02, 1.03))
 
     line = np.linspace(*ax.get_xlim(), 500)
     curve = selection_curve(record, line)
@@ -78,24 +83,16 @@ def gene_selection_curve(record: Record, title: str | None = None) -> Figure:
     ax.plot(selected.x, selected.y, ".", color="0.15", ms=2, mew=0, rasterized=True)
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     (border,) = ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
-    named = genes.loc[[name for name in MARKERS if name in genes.index], ["x", "y"]]
-    named = named[named.x <= high]
+    named = genes.loc[genes.index.intersection(MARKERS), ["x", "y"]]
     ax.plot(*named.to_numpy().T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
-    more, fewer = "a count", "without a count"
-    if record.threshold:
-        more = f"more than {record.threshold:g}"
-        fewer = f"with at most {record.threshold:g} counts"
-    ax.set(xlabel=f"mean log₂ count in cells with {more}", ylabel=f"fraction of cells {fewer}")
+    ax.set(xlabel=xlabel, ylabel=f"fraction of cells with at most {record.threshold:g} counts")
 
-    chosen = f"{record.selected.sum()} selected of {len(record.selected)} genes"
-    others = "left out"
-    if (left_out.y > selection_curve(record, left_out.x)).any():
-        others += " (below the curve, or in too few cells)"
-    dark = Line2D([], [], color="0.15", label=chosen, **DOT)
+    n_selected = f"{record.selected.sum()} of {len(record.selected)} genes"
+    headline(figure, f"{n_selected} are near zero in more cells than their mean suggests")
+    others = "left out (below the curve, or in too few cells)"
+    dark = Line2D([], [], color="0.15", label="selected", **DOT)
     pale = Line2D([], [], color="0.6", label=others, **DOT)
     legend_above(ax, [border, side, dark, pale], ncols=4)
-    if title:
-        figure.suptitle(title, fontsize=7.5)
     finish(figure)
     look = {"fontsize": 7, "fontstyle": "italic"}
     place_names(ax, named.to_numpy(), named.index, genes[["x", "y"]], **look)
@@ -138,7 +135,7 @@ def selection_frequencies(record: Record) -> Figure:
     kept = table[(table["frequency"] > 0) & of_cells]
     shown = kept.iloc[:MOST_GENES]
 
-    figure, ax = new_panels(2.6)
+    figure, ax = new_panels(2.8)
     x = np.arange(len(shown))
     colors = np.where(shown["trusted"], TRUSTED, OTHERS)
     ax.vlines(x, 0, shown["frequency"], color=colors, lw=1.2)
@@ -149,22 +146,16 @@ def selection_frequencies(record: Record) -> Figure:
     if np.isfinite(threshold):
         ax.axhline(threshold, **dashed)
         rule = f"frequency ≥ {threshold:.2f}: at most"
-    trusted = counted(table["trusted"].sum(), "trusted gene")
-    n_hidden = table["trusted"].sum() - shown["trusted"].sum()
-    if n_hidden:
-        trusted += f", {n_hidden} of them not shown"
-    green = Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label=trusted)
-    n_others, n_drawn = (~kept["trusted"]).sum(), (~shown["trusted"]).sum()
-    others = counted(n_others, "other gene")
-    if n_drawn < n_others:
-        others = f"{n_drawn} of {others}"
-    grey = Line2D([], [], marker="o", ms=3.5, color=OTHERS, label=others)
+    green = Line2D([], [], marker="o", ms=3.5, color=TRUSTED, label="trusted")
+    grey = Line2D([], [], marker="o", ms=3.5, color=OTHERS, label="others")
     dashes = Line2D([], [], label=f"{rule} {MAX_FALSE:g} false gene expected", **dashed)
-    title = f"{model_title(record)}; fits to halves of the cells"
-    legend_above(ax, [green, grey, dashes], ncols=3, title=title)
+    legend_above(ax, [green, grey, dashes], ncols=3)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
+    ax.set_xlabel(f"{len(shown)} of {len(kept)} genes kept at least once ({model_title(record)})")
     name_columns(ax, shown.index)
+    n_halves = len(record.folds)
+    headline(figure, f"{counted(table['trusted'].sum(), 'trusted gene')} from {n_halves} halves")
     return figure
 
 
@@ -195,7 +186,7 @@ def genes_curve(record: Record) -> Figure:
     curve = table.drop(AUTO, errors="ignore")
     numbers = curve.index.to_numpy(int)
     color = model_color(record, 0)
-    figure, ax = new_panels(2.6)
+    figure, ax = new_panels(2.8)
     r2 = record.test_r2[:, table.index != AUTO]
     ax.plot(numbers, r2.T, color=color, lw=0.5, alpha=0.35)
     low, high = curve.test_r2 - curve.sd, curve.test_r2 + curve.sd
@@ -203,17 +194,16 @@ def genes_curve(record: Record) -> Figure:
     label = f"{folds_text(record)} (thin lines)"
     ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label=label)
     enough = curve.index[curve.suffices][0]
-    # at the end of the grid, more genes might be needed
-    text = "genes suffice" if enough < numbers.max() else "or more genes needed"
-    name_line(ax, enough, f"{enough} {text}", low=True)
     if AUTO in table.index:
         row = table.loc[AUTO]
         label = f'n_genes="auto": {row.genes:.0f} genes, R² {row.test_r2:.3f}'
         look = {"fmt": "D", "color": "black", "ms": 4, "lw": 1, "capsize": 2, "zorder": 5}
         ax.errorbar(row.genes, row.test_r2, row.sd, label=label, **look)
     log_ticks(ax, np.unique(numbers))
-    ends = numbers.min() / 1.15, numbers.max() * 1.15
-    ax.set(xlim=ends, xlabel="genes", ylabel="test R²")
-    ax.legend(loc="upper left")
-    ax.set_title(network_name(record, 0), loc="left")
+    ax.set(xlabel="genes", ylabel="test R²")
+    ax.legend(loc="upper left", title=network_name(record, 0))
+    # at the end of the grid, more genes might be needed
+    text = "genes suffice" if enough < numbers.max() else "or more genes needed"
+    name_line(ax, enough, f"{enough} {text}", low=True)
+    headline(figure, f"{enough} {text}: test R² {curve.test_r2[enough]:.3f}")
     return finish(figure)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from sbnn.plotting.common import colorbar, new_panels, styled
-from sbnn.plotting.labels import shortened_apart
+from sbnn.plotting.common import colorbar, headline, name_columns, new_panels, styled
+from sbnn.plotting.labels import shortened, shortened_apart, signed
 from sbnn.plotting.reading import model_title
 from sbnn.results import require
 
@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from sbnn.results import Record
 
 
-MOST_GENES = 60
-ACROSS, DOWN = 60, 100  # most outputs that are drawn as columns and as rows
+MOST_GENES, MOST_OUTPUTS = 60, 100
 # inches: a row, the space above and below all rows, their minimum and maximum height
-ROW, FRAME, LEAST = 0.125, 1.2, 1.3
+ROW, FRAME, LEAST = 0.125, 1.4, 1.3
 HIGHEST = 8.5
-# inches per letter, and letters that fit into FRAME
-LETTER, LETTERS = 0.05, 12
 TIMES = 3  # end of the colour range, relative to the median of the largest effects
 
 
@@ -40,10 +37,9 @@ def effect_map(record: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Effects are in SDs of the output per SD of the gene. Rows and columns are ordered by
-        hierarchical clustering (average linkage). The 60 genes and 100 outputs with the largest
-        effects are drawn. The colour range ends at three times the median (over outputs) of the
-        largest effect, or at the largest.
+        In SDs of the output per SD of the gene, ordered by hierarchical clustering (average
+        linkage), for the 60 genes and 100 outputs with the largest effects. The colour range ends
+        at three times the median (over outputs) of the largest effect, or at the largest.
 
     Examples
     --------
@@ -53,48 +49,38 @@ def effect_map(record: Record) -> Figure:
     """
     require(record, "record", ("effects", "kept_genes", "feature_names"))
     genes = largest(record.effects, MOST_GENES)
-    outputs = largest(record.effects[genes].T, DOWN)
-    n_hidden = len(record.feature_names) - len(outputs)
-    effects = record.effects[np.ix_(genes, outputs)]  # (n_genes, n_outputs)
-    by_gene, by_output = similar_order(effects), similar_order(effects.T)
-    image = effects[np.ix_(by_gene, by_output)]
-    down = shortened_apart(record.kept_genes[genes[by_gene]])
-    across = shortened_apart(record.feature_names[outputs[by_output]])
-    styles = ["italic", "normal"]
-    if len(across) > ACROSS:
-        down, across, image = across, down, image.T
-        styles.reverse()
+    outputs = largest(record.effects[genes].T, MOST_OUTPUTS)
+    effects = record.effects[np.ix_(genes, outputs)].T  # (n_outputs, n_genes)
+    by_output, by_gene = similar_order(effects), similar_order(effects.T)
+    image = effects[np.ix_(by_output, by_gene)]
 
-    row = min(ROW, HIGHEST / len(down))
-    further = LETTER * max(len(max(across, key=len)) - LETTERS, 0)
-    figure, ax = new_panels(max(row * len(down), LEAST) + FRAME + further)
+    row = min(ROW, HIGHEST / len(outputs))
+    figure, ax = new_panels(max(row * len(outputs), LEAST) + FRAME)
     strongest = np.abs(effects).max()
-    limit = color_limit(effects)
+    limit = color_limit(effects.T)
     image = ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    size = min(6.5, 60 * row)
-    ax.set_yticks(range(len(down)), down, fontstyle=styles[0], fontsize=size)
-    ax.set_xticks(range(len(across)), across, rotation=90, fontstyle=styles[1])
+    names = shortened_apart(record.feature_names[outputs[by_output]])
+    ax.set_yticks(range(len(names)), names, fontsize=min(6.5, 60 * row))
+    name_columns(ax, record.kept_genes[genes[by_gene]])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     label = "effect: SD of the output\nper SD of the gene"
-    shape = {"fraction": 0.02, "pad": 0.015, "aspect": min(30, 4 + len(down))}
+    shape = {"fraction": 0.02, "pad": 0.015, "aspect": min(30, 4 + len(names))}
     if strongest > limit:
         label += f", largest {strongest:.2g}"
         shape["extend"] = "both"
     colorbar(figure, image, label, ax=ax, **shape)
 
-    title = model_title(record)
+    settings = model_title(record)
     share = record.settings.get("held out")
-    if share is None:
-        title += "; fit to all cells"
-    else:
-        cells = share if "cells" in share else f"{share} of the cells"
-        title += f"; fit without {cells}, effects measured on it"
-    if len(genes) < len(record.kept_genes):
-        title += f"; {len(genes)} of {len(record.kept_genes)} genes"
-    if n_hidden:
-        title += f"; {len(outputs)} of {len(record.feature_names)} outputs"
-    ax.set_title(title, loc="left", fontsize=7.5)
+    if share is not None:
+        settings += f"; of held-out cells ({share})"
+    n_genes, n_outputs = record.effects.shape
+    settings += f"; {len(genes)} of {n_genes} genes, {len(outputs)} of {n_outputs} outputs"
+    ax.set_xlabel(settings)
+    gene, output = np.unravel_index(np.abs(record.effects).argmax(), record.effects.shape)
+    pair = f"{shortened(record.kept_genes[gene])} on {shortened(record.feature_names[output])}"
+    headline(figure, f"Largest effect: {pair}, {signed(record.effects[gene, output])} SD per SD")
     return figure
 
 
@@ -105,7 +91,7 @@ def largest(effects, most):
 
 
 def color_limit(effects):
-    """End of the colour range, which one strong output does not set alone."""
+    """End of the colour range, not set by one strong output alone."""
     strength = np.abs(effects)
     # with one output: median over genes
     largest_effects = strength.max(0) if strength.shape[1] > 1 else strength
@@ -114,7 +100,7 @@ def color_limit(effects):
 
 
 def similar_order(rows):
-    """Order with similar rows side by side."""
+    """Similar rows side by side."""
     if len(rows) < 3:
         return np.arange(len(rows))
     return leaves_list(linkage(rows, "average", optimal_ordering=True))

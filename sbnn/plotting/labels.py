@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 from matplotlib import patheffects
-from scipy.optimize import isotonic_regression
 from scipy.spatial.distance import cdist
 
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
@@ -33,7 +32,7 @@ def shortened(name, most=LETTERS):
 
 
 def shortened_apart(names, letters=LETTERS):
-    """Shorten names, but different ones only so far that they stay different."""
+    """Shorten names, which stay different."""
     names = [str(name) for name in names]
     most = dict.fromkeys(names, letters)
     while True:
@@ -57,12 +56,12 @@ def signed(value, digits=2):
 
 
 def text_width(text):
-    """Width of a text in inches."""
+    """In inches."""
     return text.get_window_extent().width / text.get_figure().dpi
 
 
 def fit_text(text, width, keep=""):
-    """Fit a text into a width in inches: reduce its font, then shorten it."""
+    """Reduce the font of a text, then shorten it, to a width in inches."""
     while text_width(text) > width and text.get_fontsize() > SMALLEST:
         text.set_fontsize(max(text.get_fontsize() - 0.25, SMALLEST))
     if text_width(text) <= width:
@@ -75,63 +74,20 @@ def fit_text(text, width, keep=""):
 
 
 def name_line(ax, x, name, low=False):
-    """Draw a dashed vertical line and its name."""
+    """Draw a named vertical line; the axes have their final limits."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
-    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "gid": "line"}
-    end, shift, va = (0, 1, "bottom") if low else (1, -1, "top")
-    ax.annotate(name, (x, end), (2, shift), va=va, fontsize=6, color="0.3", **place)
-
-
-def name_level(ax, y, name, color="black"):
-    """Write a name right of the axes."""
-    look = {"color": color, "va": "center", "fontsize": 6.5, "gid": "level"}
-    ax.text(1.03, y, name, transform=ax.get_yaxis_transform(), **look)
-
-
-def settle_labels(ax):
-    """Move the labels of lines and of levels apart, in the final layout."""
-    _settle_levels(ax, [text for text in ax.texts if text.get_gid() == "level"])
-    _settle_lines(ax, [text for text in ax.texts if text.get_gid() == "line"])
-
-
-def _settle_levels(ax, texts):
-    if not texts:
-        return
-    texts.sort(key=lambda text: text.get_position()[1])
-    to_axes = ax.transAxes.inverted()
-    ends = [text.get_window_extent().transformed(to_axes).intervaly for text in texts]
-    levels = np.mean(ends, axis=1)
-    heights = np.ptp(ends, axis=1) + ax.figure.dpi / 72 / ax.get_window_extent().height
-    stacked = np.cumsum(heights) - heights / 2  # middles of names without further gaps
-    # the smallest sum of squared shifts for which no two names overlap
-    below = isotonic_regression(levels - stacked).x.clip(0, max(0, 1 - heights.sum()))
-    for text, level, place in zip(texts, levels, below + stacked, strict=True):
-        x, _ = text.get_position()
-        text.set(transform=ax.transAxes, position=(x, place))
-        leader = {"color": text.get_color(), "lw": 0.5, "clip_on": False}
-        ax.plot([1.002, x - 0.003], [level, place], transform=ax.transAxes, **leader)
-
-
-def _settle_lines(ax, texts):
-    edge = ax.get_window_extent().x1
-    settled = []
-    for text in texts:
-        across, down = text.get_position()
-        if text.get_window_extent().x1 > edge:
-            across = -across
-            text.set(ha="right", position=(across, down))
-        while text.get_window_extent().count_overlaps(settled):
-            down -= text.get_fontsize() * 1.2
-            text.set_position((across, down))
-        settled.append(text.get_window_extent())
+    (across, _) = (ax.transScale + ax.transLimits).transform((x, 1))
+    shift, ha = (-2, "right") if across > 0.8 else (2, "left")
+    end, va = (0.01, "bottom") if low else (0.99, "top")
+    place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points"}
+    ax.annotate(name, (x, end), (shift, 0), ha=ha, va=va, fontsize=6, color="0.3", **place)
 
 
 def place_names(ax, points, names, background, leader=True, **style):
     """Write a name next to each of the `points`, (n_names, 2), if possible without overlaps.
 
-    Names should not hide the dots of `background`, (n_dots, 2), either; both are in data units. The
-    axes must have their final limits and position. With `leader`, thin lines lead to names that had
-    to move far. Returns the annotations.
+    Names should not hide the dots of `background`, (n_dots, 2), either; both are in data units.
+    The axes have their final limits and position. With `leader`, lines lead to distant names.
     """
     pixels = ax.transData.transform(np.asarray(points, float))
     dots = ax.transData.transform(np.asarray(background, float))
@@ -139,7 +95,7 @@ def place_names(ax, points, names, background, leader=True, **style):
     notes = []
     for name, point in zip(names, points, strict=True):
         notes.append(ax.annotate(name, point, (0, 0), **NAME, **style))
-    taken = [inset.get_window_extent().extents for inset in ax.child_axes]
+    taken = []
     # crowded points first, which have the fewest free positions
     crowding = (cdist(pixels, pixels) < CROWDED * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
@@ -166,7 +122,7 @@ def place_names(ax, points, names, background, leader=True, **style):
 
 def _shifts(size, unit):
     """Possible centres of a box, relative to its point, (n_places, 2)."""
-    # the side or corner of a box that faces the point touches a circle around it
+    # the side or corner that faces the point touches a circle around it
     facing = np.sign(DIRECTIONS.round(9)) * np.abs(DIRECTIONS) ** 0.5
     touching = facing * size / 2
     rings = [GAP * unit + further * unit for further in FURTHER]

@@ -10,21 +10,22 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.data.checks import UNKNOWN
-from sbnn.plotting.cells import NOTE, draw_cells, draw_cloud, draw_legend
+from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import (
-    LETTER,
     MANY,
     MARGIN,
     WIDTH,
+    finish,
     new_figure,
+    place_axes,
     place_panel,
     styled,
     write,
 )
 from sbnn.plotting.labels import fit_text, shortened, signed
-from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles, widened
-from sbnn.plotting.reading import choose_model, model_title
+from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
+from sbnn.plotting.reading import choose_model, model_title, standardised
 from sbnn.results import Record, require
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ NEEDED = (
     "expression",
     "predicted_expression",
 )
-# inches: a map, the gap next to it, the title above it, the space below, a model, the colour bar
-MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.06, 2.72, 1.5
+# inches: a map, the gap beside it, its title, the space below, a model, the colour bar
+MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.12, 2.78, 1.5
 # three small maps, and the map of the cells
 BLOCK = 3 * MAP + 2 * GAP
 SIDE = 3 * MAP + 2 * TITLE
@@ -83,19 +84,17 @@ def latent_panels(
     top, bottom : Record
         From `sbnn.fit_full` for the same data.
     colorblind : bool
-        Draw families in colours and shapes for colour-blind readers, instead of type colours.
+        Draw families in safe colours and shapes, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
-        Cross-validation of each model, with parameters if it has several grid points, to write the
-        test R2 next to each output.
+        Cross-validation of each model, with parameters of a grid point, for the test R2.
     true_genes : sequence of str, optional
-        Genes that drive the outputs of simulated data, to mark them.
+        Genes of simulated data to be marked.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Small maps show predictions in z-scores, interpolated between cells, of at most nine genes
-        and outputs: those of the published figure, then those predicted best. Outlying cells are
-        drawn at the edge; gaps in a t-SNE are compressed.
+        Small maps show predictions of at most nine genes and outputs, interpolated between cells:
+        those of the published figure, then those predicted best.
 
     Examples
     --------
@@ -107,16 +106,16 @@ def latent_panels(
     figure = new_figure(1, "none")
     _, height = families_legend(figure, models)
     figure.set_size_inches(WIDTH, len(models) * HALF + height)
-    letters = " " if bottom is None else "ab"
-    draw_models(figure, models, 0, letters, true_genes, inset=True)
-    return figure
+    rows, _ = draw_models(figure, models, 0, true_genes)
+    return finish(figure, rows if len(models) > 1 else ())
 
 
 class Model(NamedTuple):
-    """A fit to be drawn, and the test R2 of its outputs if known."""
+    """A fit, its finding, and the test R2 of its outputs if known."""
 
     record: Record
     groups: Groups
+    title: str
     r2: np.ndarray | None  # (n_outputs,)
 
 
@@ -127,10 +126,13 @@ def models_of(top, bottom, scores, colorblind=False):
     for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
         require(fit, name, NEEDED, top)
         r2 = None
+        found = f"training R² {signed(np.nanmean(fit.train_feature_r2))}"
         if score is not None:
             folds, point = choose_model(score, len(fit.kept_genes), fit, "scores")
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
-        models.append(Model(fit, Groups(fit, colorblind), r2))
+            found = f"test R² {signed(folds.test_r2[:, point].mean())}"
+        title = f"{model_title(fit)}: {found}"
+        models.append(Model(fit, Groups(fit, colorblind), title, r2))
     return models
 
 
@@ -142,12 +144,13 @@ def families_legend(figure, models):
     return legend, max(height + 0.1, 0.44)
 
 
-def draw_models(figure, models, low, letters, true_genes=None, inset=False):
-    """Draw models one below another from a height in inches; return the last map."""
+def draw_models(figure, models, low, true_genes=None):
+    """Draw models below each other; return rows of axes and the last map."""
     ticks = [-2, -1, 0, 1, 2]
     draw_colorbar(figure, WIDTH - MARGIN - BAR, low + 0.3, BAR, "prediction (z-score)", ticks=ticks)
+    rows = []
     bottom = figure.get_figheight()
-    for (record, groups, r2), letter in zip(models, letters, strict=False):
+    for record, groups, title, r2 in models:
         bottom -= HALF
         # all small maps are drawn in these axes, in inches
         canvas = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
@@ -156,20 +159,22 @@ def draw_models(figure, models, low, letters, true_genes=None, inset=False):
         _draw_block(canvas, MARGIN, bottom, triangles, *gene_maps(record, true_genes), "italic")
         left = WIDTH - MARGIN - BLOCK
         _draw_block(canvas, left, bottom, triangles, *feature_maps(record, r2), "normal")
-        if (widened(record)[shown_features(record)] > 1).any():
-            text = "×: stretched, as outliers widen its SD"
-            write(figure, left + BLOCK / 2, bottom, text, ha="center", **NOTE)
-        ax = place_panel(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
-        draw_cloud(ax, groups, xy, note, np.clip(6000 / len(xy), 1, 12), inset)
-        y = bottom + SIDE + 0.3
-        title = {"ha": "center", "fontweight": "bold", "fontsize": 7.5}
-        write(figure, WIDTH / 2, y, model_title(record), **title)
-        write(figure, 0.03, y, letter, **LETTER)
-    return ax
+        ax = place_axes(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
+        frame_map(ax, note)
+        draw_cloud(ax, groups, xy, np.clip(6000 / len(xy), 1, 12))
+        write_title(figure, bottom + HALF, title)
+        rows.append([canvas])
+    return rows, ax
+
+
+def write_title(figure, top, title):
+    """Write a title beside the letter of a row."""
+    look = {"va": "top", "fontweight": "bold", "fontsize": 7.5}
+    fit_text(write(figure, 0.2, top - 0.01, title, **look), WIDTH - 0.3)
 
 
 def gene_maps(record, true_genes=None):
-    """Heading and maps (name, end of name, values) of the most important genes."""
+    """Heading and maps (name, end of name, values) of genes."""
     names = mark_true(record.kept_genes, true_genes or [])
     shown = rank_genes(record)[:N_MAPS]
     heading = "predicted expression"
@@ -180,7 +185,6 @@ def gene_maps(record, true_genes=None):
 
 def feature_maps(record, r2):
     """As `gene_maps`, of outputs."""
-    factors = widened(record)
     shown = shown_features(record)
     n_outputs = len(record.feature_names)
     heading = "predicted features"
@@ -191,9 +195,7 @@ def feature_maps(record, r2):
     maps = []
     for i in shown:
         end = "" if r2 is None else f" {signed(r2[i])}"
-        if factors[i] > 1:
-            end += f" ×{factors[i]:.0f}"
-        maps.append((str(record.feature_names[i]), end, record.predictions[:, i] * factors[i]))
+        maps.append((str(record.feature_names[i]), end, record.predictions[:, i]))
     return heading, maps
 
 
@@ -209,7 +211,7 @@ def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
 
 
 def mark_true(genes, true_genes):
-    """Names of genes, with marks."""
+    """Mark true genes."""
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
@@ -223,7 +225,7 @@ def rank_genes(record):
 
 
 def shown_features(record):
-    """Positions of the outputs that are shown."""
+    """Positions of outputs."""
     names = list(record.feature_names)
     known = [names.index(name) for name in FEATURES if name in names]
     best = np.argsort(-record.train_feature_r2, kind="stable").tolist()
@@ -232,7 +234,7 @@ def shown_features(record):
 
 OUTPUTS = ("Tau", "Rebound")  # of the published figure
 # inches: between panels, above them, and for their colour bars
-ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.34, 0.5
+ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.5, 0.5
 PANEL = (WIDTH - 2 * MARGIN - 3 * ZOOM_GAP) / 4
 SPARE = 0.12  # margin relative to the family
 DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.1}
@@ -248,8 +250,8 @@ def family_zoom(
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
     The large panels show a marker gene (with the name of the family or the highest mean
-    prediction), the cells of the family by type, and two outputs ("Tau" and "Rebound", as
-    published, or those whose predictions vary most).
+    prediction), the cells by type, and two outputs ("Tau" and "Rebound", as published, or those
+    whose predictions vary most).
 
     Parameters
     ----------
@@ -263,7 +265,7 @@ def family_zoom(
     Returns
     -------
     matplotlib.figure.Figure
-        The colour range of each large map leaves out the most extreme 2 % at either end.
+        Colour ranges of large maps leave out 2 % at either end.
 
     Examples
     --------
@@ -272,7 +274,7 @@ def family_zoom(
     >>> figure = plotting.family_zoom(fit)
     """
     models = models_of(top, bottom, scores)
-    record, groups, r2 = models[-1]
+    record, groups, _, r2 = models[-1]
     family = _family_of_types(groups, family)
     own = groups.families == family
     xy, _ = map_coordinates(record)
@@ -289,9 +291,10 @@ def family_zoom(
     height = top_of_zoom + strip + len(models) * HALF
     figure.set_size_inches(WIDTH, height)
     families.set_bbox_to_anchor((MARGIN / WIDTH, top_of_zoom / height))
-    centre = draw_models(figure, models, top_of_zoom, "ab")
+    rows, centre = draw_models(figure, models, top_of_zoom)
     centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
-    write(figure, 0.03, y + PANEL + 0.06, "abc"[len(models)], **LETTER)
+    top = y + PANEL + HEADING - 0.1
+    rows.append([place_panel(figure, 0, y, WIDTH, top - y)])
 
     xy = (xy - corner) / side  # from 0 to 1 around the family
     inside = ((xy > 0) & (xy < 1)).all(1)
@@ -303,19 +306,26 @@ def family_zoom(
 
     gene = marker_gene(record, family, own)
     maps = [(str(record.kept_genes[gene]), record.predicted_expression[:, gene])]
+    findings = []
     for output in zoomed_outputs(record, own):
         name = str(record.feature_names[output])
+        predicted = record.predictions[:, output]
+        measured = record.outputs[own, output]
+        r = (standardised(predicted[own]) * standardised(measured)).mean()
+        findings.append(f"{name}, r = {signed(r)}")
         if r2 is not None:
             name += f", test R² {signed(r2[output])}"
-        maps.append((name, record.predictions[:, output]))
+        maps.append((name, predicted))
+    title = f"Within {shortened(family)}, prediction and measurement: {'; '.join(findings)}"
+    write_title(figure, top, title)
     for i, (name, values) in zip((0, 2, 3), maps, strict=False):
         limits = np.quantile(values[inside], [0.02, 0.98])
         ax = _zoom_panel(figure, i, y, name, "normal" if i else "italic", PANEL)
         draw_map(ax, (0, 0), PANEL, triangles, values, limits)
         x = MARGIN + i * (PANEL + ZOOM_GAP) + 0.1 * PANEL
-        meaning = "prediction (z-score)" if i else "predicted expression (z-score)"
+        meaning = "prediction (z-score)"
         draw_colorbar(figure, x, y - 0.14, 0.8 * PANEL, meaning, limits, MaxNLocator(4))
-    return figure
+    return finish(figure, rows)
 
 
 def _family_of_types(groups, family):
@@ -341,7 +351,7 @@ def _zoom_panel(figure, i, y, heading, style="normal", size=1):
 
 
 def marker_gene(record, family, own):
-    """Position of the kept gene that marks a family of cells."""
+    """Position of the gene that marks a family."""
     genes = list(record.kept_genes)
     if family in genes:
         return genes.index(family)
@@ -350,7 +360,7 @@ def marker_gene(record, family, own):
 
 
 def zoomed_outputs(record, own):
-    """Positions of the two outputs that are shown for a family."""
+    """Positions of two outputs."""
     names = list(record.feature_names)
     if set(OUTPUTS) <= set(names):
         return [names.index(name) for name in OUTPUTS]

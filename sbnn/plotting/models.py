@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from sbnn.plotting.colors import model_color
-from sbnn.plotting.common import finish, grid, legend_above, name_rows, new_panels, styled
-from sbnn.plotting.labels import counted, shortened
+from sbnn.plotting.common import finish, grid, headline, legend_above, name_rows, new_panels, styled
+from sbnn.plotting.labels import counted, shortened, signed
 from sbnn.plotting.reading import (
     WORST,
     choose_models,
@@ -40,9 +40,9 @@ def accuracy_comparison(
     Parameters
     ----------
     models : dict of str to Record or (Record, dict)
-        Cross-validations by name, with parameters if they have several grid points.
+        Cross-validations by name, with parameters of grid points.
     n_genes : int
-        Of matching grid points, that with the most genes up to this number is drawn.
+        The matching grid point with the most genes up to this number is drawn.
 
     Returns
     -------
@@ -60,22 +60,18 @@ def accuracy_comparison(
     records = [record for record, _ in chosen.values()]
     scalings = [scaling_text(record) for record in records]
     differ = len(set(scalings)) > 1
-    figure, ax = new_panels(0.85 + ROW * len(chosen))
+    figure, ax = new_panels(1.05 + ROW * len(chosen))
     names = []
-    shown = []
     r2 = []
     for (name, (record, point)), scaling in zip(chosen.items(), scalings, strict=True):
         size = counted(_n_genes(record, point), "gene")
         names.append(f"{name}, {size}{scaling}" if differ else f"{name}, {size}")
+        _draw_row(ax, len(r2), record.test_r2[:, point], model_color(record, point))
         r2.append(record.test_r2[:, point])
-        shown.append(_draw_row(ax, len(shown), r2[-1], model_color(record, point)))
     name_rows(ax, names)
     ax.set_xlabel("test R²")
-    low, high = np.min(shown), np.max(shown)
-    margin = 0.06 * max(high - low, 0.01)
-    ax.set_xlim(low - margin, high + margin)
-    if low < 0:
-        ax.axvline(0, lw=0.7, color="0.5", zorder=1)
+    low, high = ax.get_xlim()
+    ax.set_xlim(max(low, WORST - 0.1), min(high, 1.1))
     grid(ax)
 
     dot = {"marker": "o", "ls": "", "color": "0.3"}
@@ -86,7 +82,24 @@ def accuracy_comparison(
         title += scalings[0]
     below = far_below(np.concatenate(r2))
     legend_above(ax, [fold, mean], ncols=3, title=f"{title}; {below}" if below else title)
+    headline(figure, _finding(names, list(chosen.values())))
     return finish(figure)
+
+
+def _finding(names, chosen):
+    """The first model beside the best of the others."""
+    from sbnn.evaluation.verdict import paired_difference  # loads scikit-learn
+
+    means = [record.test_r2[:, point].mean() for record, point in chosen]
+    found = f"{names[0]}: test R² {signed(means[0], 3)}"
+    if len(names) == 1:
+        return found
+    best = 1 + np.argmax(means[1:])
+    records, points = zip(chosen[0], chosen[best], strict=True)
+    if 1 < len(records[0].folds) == len(records[1].folds):
+        difference = str(paired_difference(*records, "test_r2", points)).replace("-", "−")
+        return f"{found}; difference to {names[best]}: {difference}"
+    return f"{found}; {names[best]}: {signed(means[best], 3)}"
 
 
 def _n_genes(record, point):
@@ -98,16 +111,13 @@ def _n_genes(record, point):
 
 
 def _draw_row(ax, y, r2, color):
-    """Draw one model; return the lowest and the highest visible value."""
     text = mean_text(r2)
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", color=color)
     mean, spread = mean_sd(r2)
     r2 = r2.clip(min=WORST)
     mean = max(mean, WORST)
-    # in the order of the folds, so that a difficult fold can be recognised in every row
+    # in the order of the folds, to recognise difficult ones
     heights = y + np.linspace(-0.28, 0.28, len(r2))
     ax.plot(r2, heights, "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
     look = {"fmt": "o", "color": color, "ms": 3.5, "lw": 1.2, "capsize": 2, "zorder": 6}
     ax.errorbar(mean, y, xerr=spread or None, **look)
-    values = [*r2, mean - spread, mean + spread]
-    return np.clip([min(values), max(values)], WORST, 1)

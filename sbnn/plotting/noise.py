@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbnn.plotting.colors import MODELS, PALETTE
-from sbnn.plotting.common import finish, new_panels, styled
+from sbnn.plotting.common import finish, legend_above, new_panels, styled
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        With a row per simulation and model, and the columns ``model`` ("distilled" or "paper"),
-        ``noise``, ``seed``, ``recall`` and ``chance``; bands are SDs over the seeds.
+        A row per simulation and model: ``model`` ("distilled" or "paper"), ``noise``, ``seed``,
+        ``recall`` and ``chance``.
     trust : Record
         From `sbnn.map_trust` for simulated cells.
 
@@ -52,16 +52,21 @@ def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
     chance = table.groupby("noise").chance.mean()
     dots = {"color": "0.35", "lw": 1, "ls": (0, (1, 1.5))}
     genes.plot(chance.index, chance, zorder=2, label="genes at random", **dots)
-    genes.set(xlabel="noise (SD of the noise-free output)", ylabel="true genes found, share")
+    share = f"true genes found, mean ± SD\nof {table.seed.nunique()} simulations"
+    genes.set(xlabel="noise (SD of the noise-free output)", ylabel=share)
     genes.set_ylim(0, 1.03)
-    title = f"mean ± SD over {table.seed.nunique()} simulations"
-    figure.legend(loc="outside upper center", ncols=3, title=title, markerscale=8 / 7)
+    most = table[table.noise == table.noise.max()]
+    found = most.groupby("model", sort=False).recall.mean()
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found.items())
+    finding = f"true genes found at noise {most.noise.iloc[0]:g}: {shares}"
+    legend_above(genes, ncols=3, title=finding)
     ends = np.quantile(trust.true_latent, [0, 1])
     places.plot(ends, ends, color="0.35", lw=0.7, ls="--", zorder=1)
     for axis, color in enumerate((PALETTE[2], PALETTE[4])):
         look = {"color": color, "s": 4, "lw": 0, "label": f"coordinate {axis + 1}"}
         places.scatter(trust.true_latent[:, axis], trust.latent[:, axis], **look)
     places.set(xlabel="true coordinate, turned and scaled", ylabel="recovered coordinate")
-    title = f"{len(trust.latent)} cells, R² {trust.truth_agreement:.2f}"
-    places.legend(loc="lower right", handletextpad=0, title=title)
+    title = f"true map recovered with R² {trust.truth_agreement:.2f}, {len(trust.latent)} cells"
+    places.set_title(title, loc="left")
+    places.legend(loc="lower right", handletextpad=0)
     return finish(figure, [[genes, places]])

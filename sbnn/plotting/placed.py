@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
-from sbnn.plotting.common import styled
+from sbnn.plotting.common import headline, new_panels, styled
 from sbnn.results import require
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from sbnn.results import Record
 
@@ -42,12 +41,14 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     >>> figure = plotting.new_cells(fit, places, predicted)
     """
     require(fit, "fit", ["latent"])
-    figure = Figure(figsize=(5, 3))
-    ax = figure.subplots()
+    figure, ax = new_panels(3.2)
     ax.scatter(fit.latent[:, 0], fit.latent[:, 1], s=4, color="0.8")
     first = predicted.iloc[:, 0]
-    dots = ax.scatter(places["sbnn_1"], places["sbnn_2"], s=12, c=first, cmap="viridis")
+    xy = places[["sbnn_1", "sbnn_2"]].to_numpy()
+    dots = ax.scatter(*xy.T, s=12, c=first, cmap="viridis")
     figure.colorbar(dots, label=f"predicted {first.name}")
-    title = f"{len(places)} new cells among those of the fit (grey)"
-    ax.set(xlabel="unit 1", ylabel="unit 2", title=title)
+    ax.set(xlabel="unit 1 (grey: cells of the fit)", ylabel="unit 2")
+    low, high = fit.latent.min(0), fit.latent.max(0)
+    n_within = ((low <= xy) & (xy <= high)).all(1).sum()
+    headline(figure, f"{n_within} of {len(xy)} new cells lie within the range of the fit")
     return figure

@@ -10,7 +10,15 @@ from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import folds_kept, priors_table
 from sbnn.plotting.colors import BLUE, ORANGE
-from sbnn.plotting.common import finish, letter_panels, new_figure, new_panels, styled
+from sbnn.plotting.common import (
+    finish,
+    headline,
+    letter_panels,
+    new_figure,
+    new_panels,
+    styled,
+)
+from sbnn.plotting.labels import signed
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 SHARES = {
     "listed": "that are listed",
     "true": "that are true",
-    "stability": "that two folds have in common",
+    "stability": "that two folds share",
 }
 MODERATE = 0.25  # influence at which genes that come and go are shown
 LOOKS = (("-", "o"), ((0, (3, 1.2)), "s"), ((0, (1, 1)), "D"))  # of models
@@ -92,7 +100,7 @@ def prior_effects(record: Record) -> Figure:
     models = record.table["model"].unique()
     looks = dict(zip(models, LOOKS, strict=False))
     shown = ["test_r2", "listed", "true" if "true" in effects else "stability"]
-    figure = new_figure(3.9)
+    figure = new_figure(4.1)
     above, below = figure.add_gridspec(2, 1, height_ratios=(1.15, 1))
     panels = above.subgridspec(1, 3).subplots()
     changes = below.subgridspec(1, len(lists)).subplots()
@@ -107,7 +115,7 @@ def prior_effects(record: Record) -> Figure:
     panels[0].set_ylabel("test R² (± SE)")
     for ax, column in zip(panels[1:], shown[1:], strict=True):
         ax.set_ylabel(f"share of the kept genes\n{SHARES[column]}")
-        ax.set(ylim=(-0.03, 1.03), title=models[0])
+        ax.set(ylim=(-0.03, 1.03), title=f"{models[0]} model")
     for ax in panels:
         ax.set(xlabel="influence of the prior", xlim=(-0.04, 1.04))
     for ax, title in zip(changes, lists, strict=True):
@@ -117,7 +125,11 @@ def prior_effects(record: Record) -> Figure:
         entries.append(Line2D([], [], color=colors[title], label=f"{title} ({len(genes)})"))
     for name, (dashes, marker) in looks.items():
         entries.append(Line2D([], [], color="0.2", ls=dashes, marker=marker, ms=3, label=name))
-    figure.legend(handles=entries, loc="outside upper center", ncols=len(entries))
+    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries))
+    with_list = effects[effects.index.get_level_values("influence") > 0]
+    (model, title, influence), best = next(iter(with_list.nlargest(1, "change").iterrows()))
+    change = f"{signed(best['change'], 3)} ± {best['SE']:.3f}"
+    headline(figure, f"Largest gain in R²: {change} ({title}, {model}, influence {influence:g})")
     finish(figure, [panels])
     letter_panels(figure, [changes], "def")
     return figure
@@ -129,8 +141,8 @@ def _draw_changes(ax, record, title, color):
     with_list = folds_kept(record, model, title, MODERATE)
     change = with_list - folds_kept(record, model, title, 0)
     change = change.sort_values(ascending=False, kind="stable")
-    come = change[change > 0].head(CHANGED)
-    go = change[change < 0].tail(CHANGED)
+    more, fewer = change[change > 0], change[change < 0]
+    come, go = more.head(CHANGED), fewer.tail(CHANGED)
     shown = pd.concat([come, go])
     for y, (gene, value) in enumerate(shown.items()):
         listed = gene in record.lists[title]
@@ -140,8 +152,8 @@ def _draw_changes(ax, record, title, color):
     ax.axvline(0, color="0.2", lw=0.6)
     ax.set(ylim=(max(len(shown), 1) - 0.4, -0.6), yticks=[])
     ax.set(xlim=(-n_folds - 0.3, n_folds + 0.3), xticks=range(-n_folds, n_folds + 1))
-    ax.set_xlabel(f"change of the folds (of {n_folds}) that keep it")
-    ax.set_title(f"{title}: influence {MODERATE} against none")
+    ax.set_xlabel(f"change of the folds (of {n_folds}) that keep it\nwith influence {MODERATE}")
+    ax.set_title(f"{title}: {len(more)} genes more often, {len(fewer)} less", fontsize=6.5)
     ax.spines["left"].set_visible(False)
 
 
@@ -177,4 +189,4 @@ def prior_changes(record: Record) -> Figure:
         ax.set(title=name, xlabel="influence of the prior", xlim=(-0.05, 1.05))
     axes[0, 0].set_ylabel("change of test R²")
     axes[0, -1].legend()
-    return figure
+    return finish(figure, axes)

@@ -51,7 +51,7 @@ def protocol(record, point):
 
 
 def network_name(record, point):
-    """Name of a network with its protocol and width."""
+    """Protocol and width."""
     own = protocol(record, point)
     width = record.parameter(point, "n_components")
     return f"sBNN, {PROTOCOLS.get(own, own)}, d = {width}"
@@ -90,7 +90,7 @@ def far_below(values):
 
 
 def regression_stages(tables):
-    """First epoch and name of each regression stage, and the number of epochs."""
+    """First epoch and name of each stage, and the number of epochs."""
     stages = curve(tables, "stage")
     found = []
     for own in stages:
@@ -131,7 +131,7 @@ def pretraining_epochs(record, point):
 
 
 def gene_target(record):
-    """Number of genes that networks keep."""
+    """Genes that networks keep."""
     return int(np.median(record.n_selected))
 
 
@@ -149,7 +149,7 @@ def choose_models(models, n_genes):
 
 
 def choose_model(model, n_genes, same_as, argument):
-    """Record and grid point of one model."""
+    """Record and grid point."""
     record, params = model if isinstance(model, tuple) else (model, {})
     require(record, argument, ["test_r2"], same_as)
     points = record.points(**params)
@@ -190,7 +190,7 @@ def number(value):
 
 
 def folds_text(*records):
-    """Note on the number of folds."""
+    """Number of folds."""
     counts = {len(record.test_r2) for record in records}
     if counts == {1}:
         return "one fold"
@@ -198,5 +198,12 @@ def folds_text(*records):
 
 
 def scaling_text(record):
-    """How the data were scaled."""
+    """How data were scaled."""
     return SCALED.get(record.settings.get("scaling"), "")
+
+
+def standardised(values):
+    """Columns with mean 0 and variance 1, or 0 if constant."""
+    centred = np.asarray(values, float) - np.mean(values, axis=0, dtype=float)
+    sd = centred.std(axis=0)
+    return centred / np.where(sd > 0, sd, 1)

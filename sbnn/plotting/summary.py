@@ -8,9 +8,18 @@ import numpy as np
 from matplotlib.patches import Polygon
 
 from sbnn.evaluation.stability import selection_table
-from sbnn.plotting.cells import draw_cloud
+from sbnn.plotting.cells import draw_cloud, frame_map
 from sbnn.plotting.colors import GREEN, SKY, Groups
-from sbnn.plotting.common import MANY, MARGIN, WIDTH, new_figure, place_panel, styled
+from sbnn.plotting.common import (
+    MANY,
+    MARGIN,
+    WIDTH,
+    headline,
+    new_figure,
+    place_axes,
+    place_panel,
+    styled,
+)
 from sbnn.plotting.labels import counted, fit_text, signed
 from sbnn.plotting.latent import NEEDED, TRUE, mark_true, rank_genes
 from sbnn.plotting.maps import map_coordinates
@@ -25,12 +34,13 @@ if TYPE_CHECKING:
 
 
 # in inches: height of the figure, space below the map, side of the map
-HEIGHT, FLOOR, SIDE = 2.75, 0.12, 2.25
-MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.12  # of the map and of the headings
+HEIGHT, FLOOR, SIDE = 2.95, 0.12, 2.25
+MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.34  # of the map and of the headings
 WORD = 0.56  # width of a word in a wedge
 BAR, BARS = 0.4, 0.62  # for an R2 of 1, and from the start of the bars to the right edge
 NAMES, NAMES_AT_BARS = 0.94, 0.73  # widths of columns
 GENES_END = MARGIN + NAMES
+OUTPUTS_START = WIDTH - BARS - NAMES_AT_BARS
 FEWEST = 14  # rows in a column
 HEAD = {"va": "center", "fontweight": "bold"}
 BELOW = {"fontsize": 5.5, "color": "0.4"}
@@ -50,9 +60,9 @@ def overview(
     record : Record
         From `sbnn.fit_full`.
     halves : Record, optional
-        From `sbnn.stability_selection` for the same model, to write trusted genes in bold.
+        From `sbnn.stability_selection`, to write trusted genes in bold.
     folds : Record, optional
-        From `sbnn.cross_validate` for the same model, to draw the test R2 of every output.
+        From `sbnn.cross_validate`, to draw the test R2 of every output.
     true_genes : sequence of str, optional
         As in `latent_panels`.
 
@@ -70,114 +80,89 @@ def overview(
     require(record, "record", NEEDED)
     figure = new_figure(HEIGHT, "none")
     canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
-    _draw_genes(canvas, record, halves, true_genes)
-    if folds is None:
-        outputs_start = WIDTH - MARGIN - NAMES
-        _draw_outputs(canvas, record, record.train_feature_r2, outputs_start, NAMES)
-    else:
+    width = record.latent.shape[1]
+    r2 = record.train_feature_r2
+    measure, pooled = "training R²", np.nanmean(r2)
+    if folds is not None:
         require(folds, "folds", ["test_r2", "test_feature_r2"], record)
-        outputs_start = WIDTH - BARS - NAMES_AT_BARS
-        r2 = _draw_test_r2(canvas, folds, record.latent.shape[1])
-        _draw_outputs(canvas, record, r2, outputs_start, NAMES_AT_BARS)
+        point = folds.find(n_components=width) if len(folds.params) > 1 else 0
+        r2 = folds.test_feature_r2[:, point].mean(axis=0)
+        measure, pooled = "test R²", folds.test_r2[:, point].mean()
+    _draw_genes(canvas, record, halves, true_genes)
+    _draw_outputs(canvas, record.feature_names, r2)
+    canvas.text(WIDTH - BARS, TOP, measure, **HEAD)
 
     left = (WIDTH - SIDE) / 2
-    width = record.latent.shape[1]
-    params = record.settings.get("estimator", {}).get("params", {})
-    kind = "linear" if "rank" in params else "neural network"
-    n_outputs = counted(len(record.feature_names), "output")
-    encoding = f"{kind}\n{len(record.kept_genes)} genes → {width}"
-    _draw_wedge(canvas, GENES_END + 0.12, left, "encoder", encoding)
-    decoding = f"{kind}\n{width} → {n_outputs}"
-    _draw_wedge(canvas, outputs_start - 0.12, left + SIDE, "decoder", decoding)
-    canvas.text(WIDTH / 2, TOP, f"{width} linear units: the map", ha="center", **HEAD)
-    n_cells = f"{len(record.latent)} cells"
-    canvas.text(WIDTH / 2, TOP - 0.13, n_cells, ha="center", va="center", **BELOW)
-    ax = place_panel(figure, left, FLOOR, SIDE, SIDE)
+    _draw_wedge(canvas, GENES_END + 0.12, left, "encoder")
+    _draw_wedge(canvas, OUTPUTS_START - 0.12, left + SIDE, "decoder")
+    title = f"{counted(width, 'linear unit')}: {len(record.latent)} cells"
+    canvas.text(WIDTH / 2, TOP, title, ha="center", **HEAD)
+    ax = place_axes(figure, left, FLOOR, SIDE, SIDE)
     xy, note = map_coordinates(record)
-    draw_cloud(ax, Groups(record), xy, note, np.clip(5000 / len(xy), 1, 10))
+    frame_map(ax, note)
+    draw_cloud(ax, Groups(record), xy, np.clip(5000 / len(xy), 1, 10))
+    genes = f"{len(record.kept_genes)} of {len(record.selected)} genes"
+    headline(figure, f"{genes} predict {counted(len(r2), 'output')}: {measure} {signed(pooled)}")
     return figure
 
 
 def _draw_genes(canvas, record, halves, true_genes):
     genes = np.asarray(record.kept_genes)[rank_genes(record)]
-    weights = np.full(len(genes), "normal")
+    trusted = ()
     meanings = []
     if halves is not None:
         require(halves, "halves", ["selected", "gene_names"], record)
         trusted = selection_table(halves).query("trusted").index
-        weights = np.where(np.isin(genes, trusted), "bold", "normal")
         meanings.append("bold: trusted")
     if true_genes is not None:
         n_true = np.isin(genes, true_genes).sum()
         meanings.append(f"{TRUE} true: {n_true} of {len(true_genes)}")
-    title = f"{len(genes)} of {len(record.selected)} genes"
-    canvas.text(GENES_END, TOP, title, ha="right", **HEAD)
-    # two texts need more space
-    x, ha = (MARGIN, "left") if len(meanings) > 1 else (GENES_END, "right")
-    canvas.text(x, TOP - 0.13, ", ".join(meanings), ha=ha, va="center", **BELOW)
+    canvas.text(GENES_END, TOP, "genes", ha="right", **HEAD)
+    canvas.text(MARGIN, TOP - 0.13, ", ".join(meanings), va="center", **BELOW)
     names = mark_true(genes, true_genes or [])
-    _column(canvas, GENES_END, names, NAMES, weights, ha="right", fontstyle="italic")
+    texts, _ = _column(canvas, GENES_END, names, NAMES, ha="right", fontstyle="italic")
+    for text, gene in zip(texts, genes, strict=False):
+        if gene in trusted:
+            text.set_fontweight("bold")
 
 
-def _draw_test_r2(canvas, folds, width):
-    """Draw the test R2 of outputs, and return it."""
-    point = 0
-    if len(folds.params) > 1:
-        point = folds.find(n_components=width)
-    r2 = folds.test_feature_r2[:, point].mean(axis=0)
-    _draw_bars(canvas, -np.sort(-r2))
-    start = WIDTH - BARS
-    canvas.text(start, TOP, "test R²", **HEAD)
-    pooled = f"pooled {folds.test_r2[:, point].mean():.2f}"
-    canvas.text(start, TOP - 0.13, pooled, va="center", **BELOW)
-    return r2
-
-
-def _draw_outputs(canvas, record, r2, start, room):
-    outputs = np.asarray(record.feature_names)[np.argsort(-r2, kind="stable")]
-    canvas.text(start, TOP, counted(len(outputs), "output"), **HEAD)
-    _column(canvas, start, outputs, room, np.full(len(outputs), "normal"))
-
-
-def _draw_wedge(canvas, foot, tip, name, text):
+def _draw_wedge(canvas, foot, tip, name):
     high, low = MIDDLE + SIDE / 2, MIDDLE - SIDE / 2
     corners = [(foot, low), (foot, high), (tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
     canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
     x = foot + max((tip - foot) / 3, WORD / 2, key=abs)
-    canvas.text(x, MIDDLE, name, ha="center", va="bottom", fontsize=8)
-    canvas.text(x, MIDDLE - 0.04, text, ha="center", va="top", **BELOW)
+    canvas.text(x, MIDDLE, name, ha="center", va="center", fontsize=8)
 
 
-def _rows(names):
-    """Names that fit into a column, heights of its rows, and the font size."""
+def _column(canvas, x, names, room, **style):
+    """Write names in one size; return the texts and their heights."""
     n_rows = min(max(len(names), FEWEST), MANY)
-    shown = names if len(names) <= n_rows else names[: n_rows - 1]
+    shown = list(names)
+    if len(names) > n_rows:
+        shown = [*names[: n_rows - 1], f"and {len(names) - n_rows + 1} more"]
     heights = MIDDLE + SIDE * (0.5 - (np.arange(n_rows) + 0.5) / n_rows)
-    return shown, heights, min(7.0, 0.8 * 72 * SIDE / n_rows)
-
-
-def _column(canvas, x, names, room, weights, **style):
-    shown, heights, size = _rows(names)
+    size = min(7.0, 0.8 * 72 * SIDE / n_rows)
     texts = []
-    for name, y, weight in zip(shown, heights, weights, strict=False):
-        text = canvas.text(x, y, name, va="center", fontsize=size, fontweight=weight, **style)
+    for name, y in zip(shown, heights, strict=False):
+        text = canvas.text(x, y, name, va="center", fontsize=size, **style)
         fit_text(text, room)
         texts.append(text)
-    if len(shown) < len(names):
-        rest = f"and {len(names) - len(shown)} more"
-        style["fontstyle"] = "normal"
-        texts.append(canvas.text(x, heights[-1], rest, va="center", color="0.4", **style))
     smallest = min(text.get_fontsize() for text in texts)
     for text in texts:
         text.set_fontsize(smallest)
+    return texts, heights
 
 
-def _draw_bars(canvas, r2):
-    shown, heights, size = _rows(r2)
-    start = WIDTH - BARS
+def _draw_outputs(canvas, names, r2):
+    order = np.argsort(-r2, kind="stable")
+    canvas.text(OUTPUTS_START, TOP, "outputs", **HEAD)
+    _, heights = _column(canvas, OUTPUTS_START, names[order], NAMES_AT_BARS)
+    n_bars = len(r2) if len(r2) <= MANY else MANY - 1
+    heights = heights[:n_bars]
+    shown = r2[order][:n_bars]
     lengths = BAR * np.clip(shown, 0, 1)
-    thickness = 0.55 * (heights[0] - heights[1])
-    canvas.barh(heights[: len(shown)], lengths, thickness, left=start, color=GREEN, alpha=0.75)
-    for y, length, value in zip(heights, lengths, shown, strict=False):
-        x = start + length + 0.03
-        canvas.text(x, y, signed(value), va="center", fontsize=min(size, 5.5))
+    thickness = 0.55 * SIDE / max(n_bars, FEWEST)
+    start = WIDTH - BARS
+    canvas.barh(heights, lengths, thickness, left=start, color=GREEN, alpha=0.75)
+    for y, length, value in zip(heights, lengths, shown, strict=True):
+        canvas.text(start + length + 0.03, y, signed(value), va="center", fontsize=5.5)

@@ -8,13 +8,6 @@ from sbnn.results import results_folder
 from sbnn.study import published, report
 
 OUTPUTS = {"citeseq_cd8": "proteins", "pbmc_5k_protein": "proteins", "pbmc_10k_protein": "proteins"}
-PAPER_DATA = "scala"  # of which figures are also written as PDF
-VECTOR = (
-    "figure1_training_curves",
-    "figure2_r2_vs_genes",
-    "figure3_latent_network",
-    "figure6_width_and_stability",
-)
 WIDTHS = (2, 64)
 
 
@@ -40,8 +33,7 @@ def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
     folder = results_folder(figures, dataset, fast)
     drawn = {}
     for name, figure in drawings(records).items():
-        pdf = dataset == PAPER_DATA and name in VECTOR
-        plotting.save_figure(figure, folder / name, pdf=pdf)
+        plotting.save_figure(figure, folder / name)
         drawn[name] = figure
     return drawn
 

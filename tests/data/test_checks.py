@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from seen import BLIND, lab
 
 from sbnn.data import checks
 from sbnn.errors import check_among
@@ -113,33 +114,6 @@ def test_families_are_hues_and_types_their_shades():
     # half of 65 % of the way to white, and 60 % of the levels
     assert colors["x2"] == "#53A0CB"
     assert colors["t"] == "#00446B"
-
-
-# Which light reaches readers without one kind of cones (Machado, Oliveira and Fernandes 2009,
-# severity 1.0), on linear RGB.
-BLIND = {
-    "deuteranopia": [
-        [0.367322, 0.860646, -0.227968],
-        [0.280085, 0.672501, 0.047413],
-        [-0.011820, 0.042940, 0.968881],
-    ],
-    "protanopia": [
-        [0.152286, 1.052583, -0.204868],
-        [0.114503, 0.786281, 0.099216],
-        [-0.003882, -0.048116, 1.051998],
-    ],
-}
-
-
-def lab(color, matrix):
-    """Colour in CIELAB (D65), as somebody sees it whose cones are described by the matrix."""
-    levels = np.array(list(bytes.fromhex(color[1:]))) / 255
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(np.array(matrix) @ linear, 0, 1)
-    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    ratio = np.array(to_xyz) @ seen / [0.9505, 1, 1.089]
-    f = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
 @pytest.mark.parametrize("kind", BLIND)

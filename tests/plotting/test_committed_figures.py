@@ -1,48 +1,137 @@
-"""Figures of committed records look as the committed pictures."""
+"""Figures of committed records look as the committed pictures, and are tidy and lettered."""
 
 import functools
+import importlib
+import sys
+from itertools import combinations
+from string import ascii_lowercase
 
+import numpy as np
+import pandas as pd
 import pytest
 from made_up import assert_tidy
+from matplotlib.colors import to_hex, to_rgb
 from same import assert_looks_like
+from seen import BLIND, contrast_to_white, lab
 
 from sbnn import plotting, results
+from sbnn.plotting import common
+from sbnn.plotting.colors import MODELS, paler, shades
 from sbnn.study import figures, report
 from sbnn.study.reproduce import ROOT
 
 NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
 OTHERS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
+# figures that draw models
+OF_MODELS = (
+    "accuracy",
+    "figure1",
+    "figure2",
+    "figure6",
+    "genes_curve",
+    "noise",
+    "limits",
+    "growth",
+)
+
+
+def study_figure(dataset, name):
+    if name == "gene_prior":
+        record = results.load(ROOT / "saved_models" / dataset / "gene_prior.pickle")
+        return plotting.prior_effects(record)
+    needed, draw = figures.FIGURES[name]
+    records = records_of(dataset)
+    return draw(records) if all(record in records for record in needed) else None
 
 
 @functools.cache
-def drawn(dataset):
-    return figures.drawings(report.read(ROOT / "saved_models" / dataset))
+def records_of(dataset):
+    return report.read(ROOT / "saved_models" / dataset)
 
 
-def assert_as_committed(figure, dataset, name):
+def benchmark_figure(dataset, name):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    module = importlib.import_module(name)
+    if name == "limits":
+        return module.draw(pd.read_csv(module.TABLE, keep_default_na=False))
+    if name == "growth":
+        return module.draw(module.to_table(module.PATH))
+    models = module.MODELS
+    return module.draw(
+        {key: results.load(module.RECORDS / f"accuracy_{key}.pickle") for key in models}
+    )
+
+
+QUICK = [(study_figure, "simulated", name) for name in figures.FIGURES.keys() - NOT_OF_SIMULATED]
+QUICK += [(study_figure, "citeseq_cd8", "genes_curve")]
+QUICK += [(study_figure, dataset, "gene_prior") for dataset in ("simulated", "scala")]
+QUICK += [(benchmark_figure, "benchmarks", name) for name in ("accuracy", "growth", "limits")]
+SLOW = [(study_figure, dataset, name) for dataset in OTHERS for name in figures.FIGURES]
+QUICK.sort(key=lambda drawing: drawing[1:])
+SLOW = [drawing for drawing in SLOW if drawing not in QUICK]
+
+
+def assert_lettered(figure):
+    """Letters a, b, c at the panels, if there are several; a letter may name a row of maps."""
+    look = common.LETTER
+    letters = [
+        text.get_text()
+        for text in figure.texts
+        if (text.get_fontsize(), text.get_fontweight()) == tuple(look.values())
+    ]
+    panels = [ax for ax in figure.axes if ax.axison and not hasattr(ax, "_colorbar")]
+    assert sorted(letters) == list(ascii_lowercase[: len(letters)])
+    assert len(letters) >= len(panels) or len(panels) == 1
+
+
+def assert_colors_of_models(figure):
+    """Lines have the colour of a model, a shade of it, or no colour."""
+    known = set()
+    for color in MODELS.values():
+        known |= {to_hex(color), to_hex(paler(color))}
+        for n in range(1, 6):
+            known |= set(shades(color, n))
+    for ax in figure.axes:
+        for line in ax.lines:
+            color = to_hex(line.get_color())
+            assert np.ptp(to_rgb(color)) == 0 or color in known, (color, line.get_label())
+
+
+def assert_as_committed(draw, dataset, name):
+    figure = draw(dataset, name)
+    path = ROOT / "figures" / dataset / f"{name}.png"
+    assert (figure is not None) == path.exists()
+    if figure is None:
+        return
     assert_tidy(figure)
-    assert_looks_like(figure, ROOT / "figures" / dataset / f"{name}.png")
+    assert_lettered(figure)
+    if name.startswith(OF_MODELS):
+        assert_colors_of_models(figure)
+    assert_looks_like(figure, path)
 
 
-@pytest.mark.parametrize("name", sorted(figures.FIGURES.keys() - NOT_OF_SIMULATED))
-def test_figures_of_simulated_cells_look_as_the_committed_pictures(name):
-    assert_as_committed(drawn("simulated")[name], "simulated", name)
+@pytest.mark.parametrize(("draw", "dataset", "name"), QUICK)
+def test_figures_look_as_the_committed_pictures(draw, dataset, name):
+    assert_as_committed(draw, dataset, name)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dataset", OTHERS)
-def test_figures_look_as_the_committed_pictures(dataset):
-    for name, figure in drawn(dataset).items():
-        assert_as_committed(figure, dataset, name)
+@pytest.mark.parametrize(("draw", "dataset", "name"), SLOW)
+def test_all_other_figures_look_as_the_committed_pictures(draw, dataset, name):
+    assert_as_committed(draw, dataset, name)
 
 
-def test_the_curve_of_the_number_of_genes_looks_as_the_committed_picture():
-    _, draw = figures.FIGURES["genes_curve"]
-    records = report.read(ROOT / "saved_models" / "citeseq_cd8")
-    assert_as_committed(draw(records), "citeseq_cd8", "genes_curve")
+def test_every_committed_figure_is_drawn_again():
+    drawn = {drawing[1:] for drawing in QUICK + SLOW}
+    for dataset in ("simulated", "benchmarks", *OTHERS):
+        for path in (ROOT / "figures" / dataset).glob("*.png"):
+            assert (dataset, path.stem) in drawn, path
 
 
-@pytest.mark.parametrize("dataset", ["simulated", "scala"])
-def test_figures_of_gene_priors_look_as_the_committed_pictures(dataset):
-    record = results.load(ROOT / "saved_models" / dataset / "gene_prior.pickle")
-    assert_as_committed(plotting.prior_effects(record), dataset, "gene_prior")
+def test_colours_of_models_differ_from_white_and_for_colour_blind_readers_from_each_other():
+    colors = [to_hex(color) for color in MODELS.values()]
+    assert min(map(contrast_to_white, colors)) > 3
+    for sight in (np.eye(3), *BLIND.values()):
+        seen = [lab(color, sight) for color in colors]
+        # a difference of about 2.3 is just noticeable
+        assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15

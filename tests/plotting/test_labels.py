@@ -46,41 +46,25 @@ def test_a_text_is_made_smaller_and_then_shorter():
 
 @pytest.fixture
 def panel():
-    """A panel with four named lines and four named levels."""
+    """A panel with three named lines."""
     with style():  # whatever the settings of matplotlib are
         figure, ax = common.new_panels(2)
         ax.set(xlim=(0, 10), ylim=(0, 1))
-        for x in (3, 9.9, 3.2):
+        for x in (3, 9.9):
             labels.name_line(ax, x, "line")
         labels.name_line(ax, 5, "below", low=True)
-        for y in (1.0, 0.98, 0.2, 0.97):
-            labels.name_level(ax, y, "level")
         common.finish(figure)
     return ax
 
 
-def test_names_of_lines_stand_at_their_ends_and_below_each_other(panel):
-    first, at_edge, close, low = [text.get_window_extent() for text in panel.texts[:4]]
+def test_names_of_lines_stand_at_their_ends(panel):
+    first, at_edge, low = [text.get_window_extent() for text in panel.texts]
     x, y = panel.transData.transform((3, 1))
     assert 0 < first.x0 - x < 10
     assert 0 <= y - first.y1 < 10
     assert at_edge.x1 < panel.transData.transform((9.9, 1))[0]
-    assert close.y1 <= first.y0 < close.y1 + 10
     assert 0 <= low.y0 - panel.get_window_extent().y0 < 10
-    assert [line.get_xdata()[0] for line in panel.lines[:4]] == [3, 9.9, 3.2, 5]
-
-
-def test_names_of_levels_are_moved_apart_as_little_as_possible(panel):
-    texts = sorted(panel.texts[4:], key=lambda text: text.get_position()[1])
-    bottoms, tops = np.transpose([text.get_window_extent().intervaly for text in texts])
-    gaps = bottoms[1:] - tops[:-1]
-    assert gaps.min() > 0
-    assert gaps[1:].max() < 5, "no further than needed"
-    assert tops.max() <= panel.get_window_extent().y1
-    places = [text.get_position()[1] for text in texts]
-    assert places[0] == pytest.approx(0.2), "a name that stands alone is at its level"
-    ends = sorted(tuple(line.get_ydata()) for line in panel.lines[4:])
-    np.testing.assert_allclose(ends, np.column_stack([(0.2, 0.97, 0.98, 1.0), places]))
+    assert [line.get_xdata()[0] for line in panel.lines] == [3, 9.9, 5]
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from made_up import assert_tidy, drawn_texts, ridge_record, words
 from sbnn import plotting
 from sbnn.plotting.interpretation import color_limit
 from sbnn.plotting.labels import SMALLEST
-from sbnn.plotting.latent import feature_maps
-from sbnn.plotting.maps import widened
 
 CASES = {"one of each": (1, 1, 0), "many": (100, 40, 24)}  # outputs, types, families
 FIGURES = {
@@ -57,7 +55,8 @@ def test_figures_count_what_they_leave_out():
     names[0] = "ERCC-00009"
     kept = replace(kept, values=kept.values | {"gene_names": names})
     shown = words(plotting.selection_frequencies(kept))
-    assert "75 trusted genes, 15 of them not shown" in shown
+    assert "75 trusted genes from 20 halves" in shown
+    assert "60 of 112 genes kept at least once" in shown
     assert "ERCC" not in shown
     assert names[1] in shown
 
@@ -94,16 +93,3 @@ def test_one_output_or_gene_does_not_take_the_colours_of_all_effects():
     assert image.images[0].get_clim() == pytest.approx((-3 * usual, 3 * usual))
     assert "largest 50" in bar.get_ylabel()
     assert color_limit(effects[:, [3]]) == pytest.approx(3 * np.median(np.abs(effects[:, 3])))
-
-
-def test_an_output_with_an_outlier_is_stretched_and_marked():
-    fit = own_records(16, 30, 5)["fit"]
-    wide = widened(fit)
-    assert wide[0] > 2
-    assert (wide[1:] == 1).all()
-    bulk = np.ptp(np.quantile(fit.outputs[:, 0] * wide[0], [0.025, 0.975]))
-    assert bulk == pytest.approx(2 * 1.96), "as of a normal distribution"
-    assert f"×{wide[0]:.0f}" in words(plotting.latent_panels(fit))
-    [(_, end, values)] = [one for one in feature_maps(fit, None)[1] if one[0] == "Output 0"]
-    assert end == f" ×{wide[0]:.0f}"
-    np.testing.assert_allclose(values, fit.predictions[:, 0] * wide[0])

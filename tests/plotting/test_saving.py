@@ -6,11 +6,12 @@ import zlib
 
 import matplotlib as mpl
 import numpy as np
-from made_up import fit_record
+import pytest
+from made_up import assert_tidy, fit_record
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.plotting.common import draw_scores, in_few_colors, new_panels
+from sbnn.plotting.common import draw_scores, finish, headline, in_few_colors, new_panels
 
 USER = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50, "pdf.fonttype": 3}
 
@@ -59,6 +60,25 @@ def test_an_image_in_few_colours_looks_as_before():
     assert (after[:100] == before[:100]).all()
     assert np.abs(after - before).mean() < 4
     assert (after[::2, ::2] == after[1::2, 1::2]).all(), "no dots of other colours"
+
+
+def test_a_finding_stays_within_the_figure():
+    for finding in ("short", 30 * "a long finding "):
+        figure, _ = new_panels(1)
+        headline(figure, finding)
+        assert_tidy(figure)
+        assert figure.get_suptitle()[:5] == finding[:5]
+
+
+def test_letters_stand_above_the_left_edge_of_the_panels():
+    figure, panels = new_panels(3, 2, 2)
+    finish(figure, panels)
+    letters = {text.get_text(): text.get_window_extent() for text in figure.texts}
+    assert sorted(letters) == list("abcd")
+    for letter, ax in zip("abcd", panels.flat, strict=True):
+        box = ax.get_tightbbox()
+        assert letters[letter].x0 == pytest.approx(box.x0, abs=1)
+        assert letters[letter].y1 == pytest.approx(box.y1, abs=5)
 
 
 def test_scores_are_dots_in_a_row_and_a_stroke_at_their_mean():
