@@ -207,8 +207,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     validation_ : ndarray of bool, shape (n,)
         Training cells that are used for early stopping.
     network_ : BiLSTM
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     classes_ : ndarray
 
     References
@@ -310,7 +309,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self
 
     def _class_weights(self, codes):
-        """Weight of each class in the loss, Tensor of shape (n_classes,)."""
         counts = torch.bincount(torch.from_numpy(codes))
         if self._how["class_weight"] is None:
             return torch.ones(len(counts))
@@ -319,7 +317,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return training.balanced_weights(counts)
 
     def _train(self, learned, watched, seed):
-        """Train a new network on tokens and codes of cells."""
         torch.manual_seed(seed)  # for initial weights and dropout
         self.network_ = BiLSTM(
             torch.from_numpy(self._columns >= 0),
@@ -345,7 +342,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return values, ~values.isnan().all(2) | reads_all
 
     def _losses(self, learned, watched, generator):
-        """Yield the loss of each batch, and keep the weights of the best epoch."""
         values, present, labels = learned
         history = []
         best_rank = (-np.inf, -np.inf)
@@ -377,7 +373,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.history_ = pd.DataFrame(history)
 
     def _disturbed(self, values, generator):
-        """Values with noise, some of them hidden."""
         if self._how["noise"]:
             values = values + self._how["noise"] * torch.randn(values.shape, generator=generator)
         if self._how["hide"]:
@@ -393,7 +388,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _score(self, values, present, labels):
-        """Scores of validation cells, without dropout and margin."""
         self.network_.eval()
         output = self.network_(values, present)
         loss = float(self._loss(output, labels))

@@ -84,7 +84,6 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return X, codes
 
     def _groups_of_typed(self, groups):
-        """Group of each typed training cell, by default its own."""
         n = len(self._typed)
         groups = np.arange(n) if groups is None else np.asarray(groups)
         if groups.shape != (n,):

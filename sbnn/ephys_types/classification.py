@@ -136,14 +136,13 @@ def extra_of(estimator, data):
 
 
 def fit_on(model, X, y, cells, extra):
-    """Fit a model to some of the cells."""
+    """Fit to some cells."""
     if "groups" in extra:
         extra = extra | {"groups": extra["groups"][cells]}
     return model.fit(X[cells], y[cells], **extra)
 
 
 def _fit_and_score(f, model, X, y, fold, extra):
-    """Outcome of a fold, with its position in the record."""
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f"{NO_NAMES}|X is unlike the training cells")
@@ -155,9 +154,9 @@ def _fit_and_score(f, model, X, y, fold, extra):
 
 
 def outcome_of(model, X, true, classes):
-    """Scores and predictions of a model for cells `X`, of shape (n, p), with types `true`.
+    """Scores and predictions for cells `X`, of shape (n, p).
 
-    Probabilities are 0 for a class without training cells.
+    Probabilities of classes without training cells are 0.
     """
     predicted = np.asarray(model.predict(X), dtype=str)
     probabilities = np.zeros((len(X), len(classes)))
@@ -194,7 +193,7 @@ def label_scores(true, predicted, classes):
 
 
 def test_cells(record):
-    """Position, repeat, true and predicted type of the test cells of all folds."""
+    """Position, repeat, true and predicted type of test cells."""
     tested = [test for _, test in record.folds]
     table = pd.DataFrame({"cell": np.concatenate(tested)})
     table["repeat"] = np.repeat(record.repeats, [len(test) for test in tested])

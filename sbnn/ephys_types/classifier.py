@@ -81,8 +81,7 @@ class EphysTypeClassifier(TypeClassifier):
     Attributes
     ----------
     classes_ : ndarray
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     members_ : dict of str to classifier
     power_ : float
         Between 0.01 and 100 if calibrated.
@@ -241,9 +240,8 @@ class EphysTypeClassifier(TypeClassifier):
         Warns
         -----
         UserWarning
-            If more cells are `far`, or if the mean of a feature differs more from that of the
-            training cells, than expected by chance. Each of these rules warns for about 5 % of
-            tables of new donors. With few training donors, only large differences can be detected.
+            If more cells are `far`, or means of features differ more from the training cells, than
+            expected by chance; each rule warns for about 5 % of tables of new donors.
         """
         if abstain is not None:
             check_number("abstain", abstain, float, 0, np.nextafter(1, 0))
@@ -343,7 +341,6 @@ def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
 
 
 def _mean_log(members, X):
-    """Mean log probabilities of all members, ndarray of shape (n, n_classes)."""
     logs = []
     for member in members.values():
         probabilities = member.predict_proba(X)
@@ -352,8 +349,6 @@ def _mean_log(members, X):
 
 
 def _best_power(logs, codes):
-    """Power with the lowest log loss of the true types `codes`."""
-
     def loss(log_power):
         raised = log_softmax(np.exp(log_power) * logs, axis=1)
         return -raised[np.arange(len(codes)), codes].mean()

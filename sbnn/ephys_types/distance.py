@@ -117,7 +117,6 @@ class Surroundings:
 
 
 def _to_neighbours(cells, references, apart=False):
-    """Distance from each cell to its fifth nearest reference."""
     distances = nan_euclidean_distances(cells, references)
     distances[np.isnan(distances) | apart] = np.inf
     nearest = min(N_NEIGHBOURS, len(references)) - 1

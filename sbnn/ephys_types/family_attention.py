@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import Families, Features
 
 
-# numbers of training cells between which settings are interpolated, on a log scale
+# training cells between which settings are interpolated, on a log scale
 FEW = 500
 MANY = 5000
 SETTINGS = {  # with few and with many cells
@@ -131,8 +131,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     Attributes
     ----------
     classes_ : ndarray
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     network_ : FamilyAttentionNetwork
 
     Examples
@@ -189,7 +188,6 @@ class FamilyAttentionClassifier(TypeClassifier):
         return scaled.nan_to_num(), (~scaled.isnan()).float()
 
     def _build(self, n_outputs, n_cells, generator):
-        """Create the network, with settings for this number of cells."""
         many = np.clip(np.log(n_cells / FEW) / np.log(MANY / FEW), 0, 1)
         self._settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
         if self.n_steps != "auto":
@@ -218,7 +216,6 @@ class FamilyAttentionClassifier(TypeClassifier):
             descend(self.network_, islice(losses, n_steps), learning_rate, WEIGHT_DECAY, n_steps)
 
     def _losses(self, x, known, target, generator, chance, heads):
-        """Yield the loss of one batch after another, with noise and left-out features."""
         if chance is None:
             chance = _chance(target)
         noise = float(self._settings["noise"])
@@ -238,7 +235,6 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _through(self, X):
-        """Probabilities and attention, averaged over the members."""
         x, known = self._tensors(self._checked_cells(X))
         members = (self.n_members, *x.shape)
         # in double precision, so that the results for a cell do not depend on other cells
@@ -349,7 +345,6 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self._train(of_target, generator, learning_rate=LEARNING_RATE / 5)
 
     def _train_jointly(self, of_source, of_target):
-        """Train on both species, and keep the head of the target."""
         generator = self._generator()
         source_codes = of_source[2]
         codes = of_target[2]

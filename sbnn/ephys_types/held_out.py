@@ -53,7 +53,7 @@ def held_out_probabilities(model):
 
 
 def scores_table(model, probabilities):
-    """Scores of each method over all left-out cells."""
+    """Scores of each method."""
     types = model.classes_
     rows = {}
     for name, its in probabilities.items():
@@ -87,7 +87,6 @@ def gains_over_baselines(model, probabilities):
 
 
 def _sums(values, groups):
-    """Sums over the rows of each group."""
     return pd.DataFrame(values).groupby(groups).sum().to_numpy()
 
 

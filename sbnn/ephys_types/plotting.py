@@ -332,7 +332,6 @@ def calibration_curves(records: Mapping[str, Record]) -> Figure:
 
 
 def _panels_of_models(height, records):
-    """Figure with a panel for each model, which it names."""
     figure, panels = new_panels(height, 2, 4, sharey=True)
     panels = panels.ravel().tolist()
     for ax in panels[len(records) :]:
@@ -429,7 +428,6 @@ def importance_of_families(record: Record, agreement: pd.Series) -> Figure:
 
 
 def _draw_attention(ax, attention, classes):
-    """Attention of shape (families, classes)."""
     image = ax.imshow(attention, cmap="Greens", vmin=0, aspect="auto")
     ax.set_xticks(range(len(classes)), classes, rotation=90)
     ax.set_title("attention by true class")
@@ -536,7 +534,6 @@ def learning_curves(record: Record) -> Figure:
 
 
 def _draw_curve(ax, rows, method, record, **look):
-    """Macro-F1 by number of labelled cells, with a band over the sets of folds."""
     # 95 % for the mean over the sets of folds: too narrow, since they share cells
     n_seeds = record.scores["seed"].nunique()
     half = rows["sd"] * student.ppf(0.975, n_seeds - 1) / np.sqrt(n_seeds)
@@ -549,7 +546,6 @@ def _draw_curve(ax, rows, method, record, **look):
 
 
 def _draw_gains(ax, curves):
-    """Gain of each model in macro-F1, with its interval."""
     shown = {pair: rows for pair, rows in curves.items() if rows["gain"].notna().any()}
     for i, ((model, method), rows) in enumerate(shown.items()):
         gain = rows["gain"]

@@ -126,8 +126,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     explained_variance_ratio_ : dict of family -> ndarray, shape (components,)
         Share of the variance of the family that a component adds.
     forest_ : fitted forest
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     classes_ : ndarray
 
     Notes
@@ -149,7 +148,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     >>> data = load_dataset("simulated_ephys", verbose=False)
     >>> model = SparsePCAForest(n_estimators=20, random_state=0)
     >>> model.fit(data.X, data.obs["type"], data.var["family"]).transform(data.X).shape
-    (300, 36)
+    (300, 43)
     """
 
     _parameter_constraints: dict = {"published": ["boolean"], "n_estimators": COUNT}
@@ -195,7 +194,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return self
 
     def _fit_components(self, X, seed):
-        """Components of scaled, centred cells, of shape (n, n_seen), by family."""
         self.loadings_ = {}
         self.explained_variance_ratio_ = {}
         self._projection = np.zeros((X.shape[1], 0))

@@ -65,10 +65,7 @@ def physiological_scale(X, feature_names):
 
 
 def own_scale(X, reference):
-    """Scale cells, of shape (n, p), by the median and spread of the `reference`; 0 where missing.
-
-    The spread is the interquartile range divided by 1.349, as of an SD.
-    """
+    """Scale cells, of shape (n, p), by median and interquartile range; 0 where missing."""
     low, middle, high = np.nanpercentile(reference, (25, 50, 75), axis=0)
     spread = (high - low) / NORMAL_QUARTILES
     spread = np.where(spread > 0, spread, 1)
@@ -186,8 +183,8 @@ class ZeroShotClassifier(TypeClassifier):
 
     Notes
     -----
-    If the estimated shares are wrong, predictions are worse than with ``"own"``, so check
-    `shares_`. Between mouse and human, they were right only with `physiological_scale`.
+    Check `shares_`: if they are wrong, so are the types. Between mouse and human, they were right
+    only with `physiological_scale`.
 
     Examples
     --------
@@ -270,7 +267,6 @@ class ZeroShotClassifier(TypeClassifier):
         return lightgbm(self.random_state)
 
     def _correct_half(self, source, codes, target):
-        """Estimate in turn the shares of the types and half of the shift."""
         shares_of_source = np.bincount(codes) / len(codes)
         n_values = np.isfinite(target).sum(axis=0)
         means = np.nan_to_num(target).sum(axis=0) / np.maximum(n_values, 1)
@@ -297,8 +293,8 @@ class ZeroShotClassifier(TypeClassifier):
     def predict_proba(self, X: Features) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes).
 
-        In another preparation, they may be far off: with ``"halfway"``, the expected calibration
-        error is 0.13 from acute to cultured slices.
+        They may be far off: with ``"halfway"``, the expected calibration error is 0.13 from acute
+        to cultured slices.
         """
         X = self._checked_cells(X)[:, self._seen]
         if self.alignment == "halfway":

@@ -84,7 +84,6 @@ def _scaled(shared):
 
 
 def _unanswered(experiment, source, target, params, seeds, **settings):
-    """Record that identifies an experiment."""
     settings |= {
         "source": source.name,
         "source_sha256": source.sha256,

@@ -61,10 +61,9 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     Returns
     -------
     AnnData of typed cells
-        Cells in the order of their file names, with the 2607 columns of `trace_families`; NaN where
-        a cell lacks a protocol. ``obs`` holds ``donor`` and ``species``, the name of the ``file``,
-        and ``notes`` on what is missing and why. ``uns["sbnn"]["dropped"]`` lists damaged and empty
-        files by reason.
+        Cells in the order of their files, with the 2607 columns of `trace_families`; NaN where a
+        cell lacks a protocol. ``obs`` holds ``donor``, ``species``, ``file``, and ``notes`` on what
+        is missing. ``uns["sbnn"]["dropped"]`` lists files without a cell by reason.
 
     Raises
     ------

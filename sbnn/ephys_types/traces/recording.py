@@ -136,7 +136,6 @@ def _stimuli(nwb, responses):
 
 
 def _stimuli_in_table(recordings):
-    """Stimuli by identifier of their response, from the table of recordings."""
     stimuli = {}
     for row in range(0 if recordings is None else len(recordings)):
         response = recordings["responses"]["response"][row]
@@ -165,7 +164,7 @@ def _end_of_recording(missing, least):
 
 
 def check_scale(quantity, value):
-    """Reject a value that is implausible for a recording."""
+    """Reject implausible values."""
     low, high, unit = PLAUSIBLE[quantity]
     if value < low or value > high:
         raise ValueError(
@@ -216,7 +215,6 @@ def stimulus_of(current, rate):
 
 
 def _constant_level(part, noise):
-    """Level of a current that is constant except at its ends, or None."""
     margin = len(part) // 10
     inner = part[margin : len(part) - margin]
     level = float(np.median(inner))
@@ -244,7 +242,6 @@ def _square_of(length):
 
 
 def _runs(active, rate):
-    """Start and end of each current, without short gaps and pulses."""
     runs = []
     for start, end in _stretches(active).tolist():
         if runs and start - runs[-1][1] < _GAP * rate:
@@ -321,7 +318,6 @@ def _at_rest(stored, stimulus, voltage):
 
 
 def _cut(stored, stimulus, voltage):
-    """The sweep cut around its stimulus and resampled."""
     rate = stored.rate
     onset = stimulus.onset
     window = _WINDOWS[stimulus.kind]

@@ -118,7 +118,6 @@ def vectors_of(sweeps):
 
 
 def _analyse(kind, cut, notes):
-    """Find the spikes of each sweep."""
     if not cut:
         notes.append(f"no {kind.replace('_', ' ')} sweep")
         return Analysed([], [], pd.DataFrame(columns=["avg_rate", "stim_amp"]))
@@ -144,7 +143,6 @@ def _analyse(kind, cut, notes):
 
 
 def _ipfx_sweep(cut):
-    """A cut sweep as IPFX takes it."""
     whole = (0, len(cut.t) - 1)
     onset = int(np.flatnonzero(cut.t >= 0)[0])
     end = int(np.flatnonzero(cut.i)[-1])
@@ -195,12 +193,10 @@ def _sweeps_for_first_spike(kind, table):
 
 
 def _spiking(table):
-    """Rows of the sweeps in which a positive current evokes spikes."""
     return table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
 
 
 def _of_spike_trains(squares, notes):
-    """Functions that compute the families of spike trains, by family."""
     table = squares.table
     spiking = _spiking(table)
     if spiking.empty:
@@ -240,7 +236,6 @@ def _of_spike_trains(squares, notes):
 
 
 def _of_steps(squares, notes):
-    """Functions that compute the families of hyperpolarising steps, by family."""
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
     steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(
