@@ -194,7 +194,7 @@ class ZeroShotClassifier(TypeClassifier):
     >>> old, new = data[data.obs["condition"] == "acute"], data[data.obs["condition"] == "culture"]
     >>> model = ZeroShotClassifier(random_state=0).fit(old.X, old.obs["type"], new.X)
     >>> print(f"{model.score(new.X, new.obs['type']):.1f}")
-    0.7
+    0.9
     """
 
     _parameter_constraints: dict = {
