@@ -18,8 +18,7 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name):
-    # Names are imported on first use, so that reading a record or a table does not have to load
-    # torch.
+    # imported on first use, so that reading a record does not load torch
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_HOME[name]}")

@@ -36,17 +36,14 @@ DROPOUT = 0.2
 BATCH_SIZE = 64
 CLIP = 2.0  # largest norm of the gradient
 WEIGHT_DECAY = 1e-4
-PATIENCE = 7  # number of epochs without a better validation score after which training ends
+PATIENCE = 7  # epochs without a better validation score, after which training ends
 # SD of the noise: NOISE / sqrt(number of cells), but at most MOST_NOISE
 NOISE = 10.0
 MOST_NOISE = 0.5
-# Settings of this package and of the published networks. We mask missing values. The published
-# networks replace missing values by zeros before scaling, and share input weights between families,
-# so that the padding of a narrow family is treated like the columns of a wide one. `hide` is the
-# share of the features hidden from each cell in each epoch. `noise` is the SD of the noise added to
-# scaled features; None makes it depend on the number of cells. The learning rate is constant, or
-# rises and then falls to zero in one cycle. `validation_share` is the share of the training cells
-# on which `stop_on` chooses the best epoch; if it is 0, all cells are used for all epochs.
+# Published networks replace missing values by zeros before scaling and share input weights between
+# families, so that the padding of a narrow family is treated like the columns of a wide one. `hide`
+# is the share of the features hidden in each epoch, and `noise` the SD of the noise (None: by the
+# number of cells). `stop_on` chooses the best epoch on a `validation_share` of the training cells.
 BALANCED = {"class_weight": "balanced", "stop_on": "macro_f1"}
 OURS = BALANCED | {
     "missing": "masked",
@@ -70,8 +67,7 @@ PUBLISHED = BALANCED | {
 }
 OF_MOUSE = PUBLISHED | {"class_weight": None, "stop_on": "accuracy"}
 TREATMENTS = {False: OURS, True: PUBLISHED, "mouse": OF_MOUSE}  # by the parameter `published`
-# Further parameters that are stored with results.
-FIXED = {
+FIXED = {  # further parameters that are stored with results
     "batch_size": BATCH_SIZE,
     "dropout": DROPOUT,
     "patience": PATIENCE,
@@ -81,14 +77,14 @@ FIXED = {
 
 
 class OwnWeights(nn.Module):
-    """Map each family to a token with its own weights, as the meaning of columns depends on it."""
+    """Map each family to a token with weights of its own, because its columns are its own."""
 
     def __init__(self, real, size):
         super().__init__()
         # of shape (families, width), True for columns that are not padding
         self.register_buffer("real", real)
         families, width = real.shape
-        # Each feature also has a missing-value indicator. Initial weights are drawn as in an
+        # Each feature also has an indicator of missing values. Initial weights are those of an
         # nn.Linear whose inputs exclude padding and indicators.
         bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
         self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
@@ -104,12 +100,10 @@ class OwnWeights(nn.Module):
 class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a linear head.
 
-    `values`, of shape (n, families, width), are NaN where missing and in the padding. `real`, of
-    shape (families, width), is False in the padding. `present`, of shape (n, families), marks the
-    families to read. Without `attention`, the output of the LSTM at the last family replaces the
-    weighted mean over the families. Without `own_weights`, the values themselves are the tokens,
-    with zeros for missing values, as in the published network. With `cosine`, the head returns the
-    cosine between the state of a cell and the weights of each class.
+    `values`, of shape (n, families, width), are NaN where missing and in the padding, where `real`,
+    of shape (families, width), is False. `present`, of shape (n, families), marks the families to
+    read. Without `own_weights`, the values are the tokens, 0 where missing. With `cosine`, the head
+    returns the cosine between the state of a cell and the weights of each class.
     """
 
     def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
@@ -135,16 +129,15 @@ class BiLSTM(nn.Module):
     def encode(self, values, present):
         """State of each cell, of shape (n, 2 * hidden), and weights of its families.
 
-        The weights, of shape (n, families), sum to 1 over the present families and are 0 for absent
-        families.
+        The weights have shape (n, families); they sum to 1, and are 0 for absent families.
         """
         x = self.norm_tokens(self.tokens(values))  # (n, families, size)
-        # Every cell has its own sequence: its present families in their original order, then the
-        # absent ones, which are computed too, but ignored. `order` contains the families.
+        # The sequence of a cell: its present families in order, then the absent ones, which are
+        # ignored.
         order = torch.argsort(present, dim=1, descending=True, stable=True)
         n_present = present.sum(1, keepdim=True)
         place = torch.arange(present.shape[1]).expand_as(order)
-        # places if the present families are read backwards; doing this twice restores the order
+        # present families backwards; doing this twice restores the order
         mirror = torch.where(place < n_present, n_present - 1 - place, place)
         ahead, _ = self.ahead(_rows(x, order))
         back, _ = self.back(_rows(x, order.gather(1, mirror)))
@@ -158,7 +151,7 @@ class BiLSTM(nn.Module):
         return state, of_families
 
     def _attention(self, states, inside):
-        """Weights of the states, shape (n, families); 0 for those that are not `inside`."""
+        """Weights of the states, of shape (n, families), 0 unless `inside`."""
         scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
         # A softmax of only -inf is NaN, so cells without any family get other scores.
         is_empty = ~inside.any(1, keepdim=True)
@@ -181,32 +174,27 @@ def _rows(x, order):
 class AttentionBiLSTMClassifier(TypeClassifier):
     """Bidirectional LSTM over families of features, with attention.
 
-    Each family is a token. The sequence of tokens passes through LayerNorm, one LSTM in each
-    direction, additive attention, LayerNorm, dropout and a linear layer. Missing features are
-    ignored, and families that were not measured in a cell are left out of the sequence and of the
-    attention. Classes are balanced by weights or by SMOTE.
+    Each family is a token. Tokens pass through LayerNorm, one LSTM in each direction, additive
+    attention, LayerNorm, dropout and a linear layer. Families without values in a cell are left out
+    of its sequence.
 
     Parameters
     ----------
     attention : bool, default=True
-        If False, use the state of the LSTM at the last family instead of a weighted mean over the
-        families.
+        If False, use the state at the last family instead of a weighted mean over the families.
     hidden : int, default=128
         Number of LSTM units in each direction.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
-        ``"arcface"`` is a focal loss (gamma 2) on cosine logits with an angular margin of 0.35 and
-        a scale of 30. Classes are weighted by the inverse of their effective number of cells (beta
-        0.999). The published variant also uses SMOTE and a prior correction of the logits; the
-        correction is not implemented here.
+        ``"arcface"``: focal (gamma 2) on cosine logits with an angular margin of 0.35 and a scale
+        of 30; classes are weighted by the inverse of their effective number of cells (beta 0.999),
+        where the published variant has SMOTE and a prior correction.
     smote : bool, default=False
-        Oversample small classes instead of weighting classes, by adding cells that are interpolated
-        between neighbouring training cells.
+        Interpolate cells of small classes between neighbours, instead of weighting classes.
     published : bool or "mouse", default=False
-        If True, train as published: zeros for missing values, z-scores, no noise, a constant
-        learning rate, and a quarter of the training cells set aside for early stopping by macro-F1.
-        ``"mouse"`` trains as published for mouse cells, without class weights and with early
-        stopping by accuracy. By default, features are mapped to normal scores, noise is added, a
-        fifth of the features is hidden in each epoch, and all cells are used for all epochs.
+        By default, features are normal scores with noise, and a fifth is hidden in each epoch. If
+        True, train as published for human cells: zeros for missing values, z-scores, a constant
+        learning rate, and early stopping by macro-F1 on a quarter of the training cells;
+        ``"mouse"``: without class weights, and stopped by accuracy.
     max_epochs : int, optional
         Maximum number of epochs; 20 by default, or 50 if `published`.
     random_state : int, RandomState or None, default=None
@@ -217,16 +205,25 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         One row per epoch, with ``loss`` and, if there are validation cells, ``validation_loss``,
         ``validation_accuracy`` and ``validation_macro_f1``.
     validation_ : ndarray of bool, shape (n,)
-        Mask of the training cells that were set aside for validation.
+        Training cells that are used for early stopping.
     network_ : BiLSTM
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     classes_ : ndarray
 
     References
     ----------
     Schwider and Ramezani, "Cross-species transfer learning for electrophysiology-to-transcriptomics
     mapping in cortical GABAergic interneurons", arXiv 2603.11000.
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset
+    >>> from sbnn.ephys_types import AttentionBiLSTMClassifier
+    >>> data = load_dataset("simulated_ephys", verbose=False)
+    >>> model = AttentionBiLSTMClassifier(max_epochs=2, random_state=0)
+    >>> model = model.fit(data.X, data.obs["type"], data.var["family"])
+    >>> model.attention_weights(data.X).shape
+    (300, 11)
     """
 
     _parameter_constraints: dict = {
@@ -279,8 +276,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     ) -> Self:
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `groups`, of shape (n,), holds the donor of each cell. The cells of a donor are either all
-        used for training or all for validation.
+        `groups`, of shape (n,), holds donors, whose cells stay together in early stopping.
         """
         X, labels = self._checked_training(X, y, families)
         groups = self._groups_of_typed(groups)
@@ -313,7 +309,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self
 
     def _class_weights(self, codes):
-        """Weight of each class in the loss, Tensor of shape (n_classes,)."""
         counts = torch.bincount(torch.from_numpy(codes))
         if self._how["class_weight"] is None:
             return torch.ones(len(counts))
@@ -322,7 +317,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return training.balanced_weights(counts)
 
     def _train(self, learned, watched, seed):
-        """Train a new network on tokens and codes of cells, with `watched` cells for validation."""
         torch.manual_seed(seed)  # for initial weights and dropout
         self.network_ = BiLSTM(
             torch.from_numpy(self._columns >= 0),
@@ -344,12 +338,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """Values of shape (n, families, width), NaN in padding, and a mask of families to read."""
         values = np.where(self._columns >= 0, scaled[:, self._columns], np.nan)
         values = torch.from_numpy(values.astype(np.float32))
-        # With zeros as data, no family counts as missing.
         reads_all = self._how["missing"] == "zeros_as_data"
         return values, ~values.isnan().all(2) | reads_all
 
     def _losses(self, learned, watched, generator):
-        """Yield the loss of each batch; validation cells choose the weights that are kept."""
         values, present, labels = learned
         history = []
         best_rank = (-np.inf, -np.inf)
@@ -368,7 +360,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 continue
             scores = self._score(*watched)
             history[-1] |= scores
-            # among epochs with the same score, that with the lowest loss is the best
+            # the loss decides among epochs with the same score
             rank = (scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"])
             if rank > best_rank:
                 best_rank = rank
@@ -381,7 +373,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.history_ = pd.DataFrame(history)
 
     def _disturbed(self, values, generator):
-        """Values with noise, some of them hidden."""
         if self._how["noise"]:
             values = values + self._how["noise"] * torch.randn(values.shape, generator=generator)
         if self._how["hide"]:
@@ -397,7 +388,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _score(self, values, present, labels):
-        """Scores on the validation cells, without dropout and without the ArcFace margin."""
         self.network_.eval()
         output = self.network_(values, present)
         loss = float(self._loss(output, labels))
@@ -429,9 +419,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def attention_weights(self, X: Features) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Rows sum to 1. Families that were not measured have weight 0, and a cell without any value
-        has weight 0 in all families. If `published`, missing values are read as zeros, and all
-        families have a weight.
+        Rows sum to 1, but for cells without any value. Families that were not measured have weight
+        0, unless missing values are read as zeros (`published`).
         """
         tokens = self._tokens(self._scaled(self._checked_cells(X)))
         with reproducible():

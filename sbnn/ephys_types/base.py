@@ -1,4 +1,4 @@
-"""Base of all classifiers of this room: input checks, feature scaling and missing values."""
+"""Base of the classifiers: input checks, scales of features, missing values."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
-# normal scores are clipped at this many SDs: differences among a few extreme cells are noise
+# SDs at which normal scores are clipped, as differences among few extreme cells are noise
 FARTHEST = 2.5
 LOST = "features without a value"  # start of a warning message
 
 
 class MissingAllowed(BaseEstimator):
-    """An estimator that accepts NaN for missing values."""
+    """An estimator that accepts NaN."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -44,7 +44,7 @@ class MissingAllowed(BaseEstimator):
 
 
 class TypeClassifier(ClassifierMixin, MissingAllowed):
-    """Base class of cell-type classifiers; subclasses define `fit` and `predict_proba`."""
+    """Base class of classifiers, which define `fit` and `predict_proba`."""
 
     _parameter_constraints: dict = {}
     _fixed: dict = {}  # further parameters that are stored with results
@@ -55,12 +55,11 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
     def predict(self, X: Features) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,)."""
-        # before `classes_`: an error if it is not fitted
-        codes = self.predict_proba(X).argmax(axis=1)
+        codes = self.predict_proba(X).argmax(axis=1)  # first, as it checks that it is fitted
         return self.classes_[codes]
 
     def _checked_training(self, X, y, families=None):
-        """Training cells (float64, NaN where missing) and types as positions in ``classes_``."""
+        """Training cells and their types, as positions in ``classes_``."""
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints
         validate_parameter_constraints(constraints, self.get_params(False), type(self).__name__)
         cells = cells_of(X)
@@ -85,7 +84,6 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return X, codes
 
     def _groups_of_typed(self, groups):
-        """Group of each training cell that has a type; by default every cell is its own group."""
         n = len(self._typed)
         groups = np.arange(n) if groups is None else np.asarray(groups)
         if groups.shape != (n,):
@@ -93,7 +91,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return groups[self._typed]
 
     def _checked_cells(self, X, name="X"):
-        """Other cells, which must have the features that the model was fitted to."""
+        """Cells with the features of the training cells."""
         check_is_fitted(self, "classes_")
         if name != "X" and np.shape(X)[1:] != (self.n_features_in_,):
             raise ValueError(f"{name}: expected features as in X, got shape {np.shape(X)}")
@@ -104,21 +102,19 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return X
 
     def _checked_source(self, source):
-        """Cells and types of another species, which has the features of the training cells."""
-        if not isinstance(source, tuple | list) or len(source) != 2:
-            raise TypeError(f"source: expected a pair of cells and types, got {type(source)}")
+        """Cells and types of another species, from a pair."""
         cells, types = source
         check_consistent_length(cells, types)
         return self._checked_cells(cells, "source"), np.asarray(types)
 
     def _with_unlabelled(self, X, unlabelled):
-        """Training cells and, below them, further cells of unknown type, if there are any."""
+        """Training cells and, below them, cells of unknown type."""
         if unlabelled is None or not len(unlabelled):
             return X
         return np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
 
     def _measured(self, X, source=None):
-        """Mask of the features with a value in `X` and in `source`; warns about the others."""
+        """Mask of the features with values; warns about the others."""
         seen = np.isfinite(X).any(axis=0)
         if source is not None:
             seen &= np.isfinite(source).any(axis=0)
@@ -129,7 +125,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return seen
 
     def _learn_scale(self, X, scaling):
-        """Choose the features that have a value, and learn their scale; returns scaled cells."""
+        """Learn the scale of the features with values; returns scaled cells."""
         self._seen = self._measured(X)
         self._scaling = scaling.fit(X[:, self._seen])
         return self._scaled(X)
@@ -139,35 +135,35 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN is ignored.
+    """Z-scores of features (``how="standard"``) or of their normal scores; NaN stays NaN.
 
-    Normal scores map each feature to a normal distribution by its quantiles, so that skewed
-    distributions and outliers do not dominate. Missing values remain NaN.
+    Normal scores map the quantiles of each feature to a normal distribution, so that outliers do
+    not dominate.
     """
 
     def __init__(self, how="normal_scores"):
         self.how = how
 
     def fit(self, X, y=None):
-        """Learn the scale of each feature from cells `X`, of shape (n, p)."""
+        """Learn scales from cells `X`, of shape (n, p)."""
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         self.quantiles_ = QuantileTransformer(
             n_quantiles=min(N_QUANTILES, len(X)), output_distribution="normal", subsample=None
         )
-        # a feature without values has no mean and no scale, and stays NaN
+        # NumPy warns of features without values
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             self.quantiles_.fit(X)
             scores = self._scores(X)
             self.mean_ = np.nanmean(scores, axis=0)
             scale = np.nanstd(scores, axis=0)
-        # Because of rounding, the scale of a constant feature may not be exactly zero.
+        # up to rounding
         constant = scale <= 1e-12 * np.maximum(1, np.abs(self.mean_))
         self.scale_ = np.where(constant, 1.0, scale)
         return self
 
     def transform(self, X):
-        """Cells with scaled features, ndarray of float64 of shape (n, p)."""
+        """Scaled features, ndarray of shape (n, p)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
         return (self._scores(X) - self.mean_) / self.scale_
@@ -179,13 +175,13 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
 
 
 def seen_columns(families, seen):
-    """Positions of the columns of each family among the features that were seen."""
+    """Columns of each family, as positions among the seen features."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
 
 
 def lightgbm(random_state=None):
-    """Class-balanced boosted trees, which handle NaN themselves."""
+    """Class-balanced boosted trees."""
     require("lightgbm")
     from lightgbm import LGBMClassifier  # slow to import
 

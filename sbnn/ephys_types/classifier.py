@@ -36,24 +36,16 @@ if TYPE_CHECKING:
     from sbnn.typehints import Families, Features, PathLike
 
 
-# lower bound for each member, so that no member rules out a class on its own
-LEAST_PROBABILITY = 1e-6
-# the groups are split into this many parts, each of which is left out once for calibration
-N_PARTS = 3
-# ranges that are searched for the power of the probabilities, the second if a limit is best
-POWERS = (0.1, 2.0)
-ALL_POWERS = (0.01, 100.0)
-# warn if confidence differs by more from accuracy because the power is limited
-MOST_OFF = 0.03
-# pseudo-cells of each type for the estimated mix, as a share of all cells
-PSEUDO_SHARE = 0.1
+LEAST_PROBABILITY = 1e-6  # of each member, so that none rules out a class on its own
+N_PARTS = 3  # of the groups, for calibration
+POWERS = (0.01, 100.0)
+PSEUDO_SHARE = 0.1  # pseudo-cells of each type for the estimated mix, as a share of all cells
 EM_STEPS = 200
 MEMBERS = ("trees", "kernel", "attention")
 SAVED = "EphysTypeClassifier"  # kind of record in which a model is saved
 
 
 def _logistic(seed):
-    """Class-balanced logistic regression on normal scores; it draws no random numbers."""
     filled = SimpleImputer(strategy="median", keep_empty_features=True)
     regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
     return make_pipeline(FeatureScaling(), filled, regression)
@@ -69,40 +61,33 @@ LEARNERS = {
 
 
 class EphysTypeClassifier(TypeClassifier):
-    """Classify cells by the geometric mean of probabilities from learners with different errors.
+    """Classify cells by the geometric mean of the probabilities of several learners.
 
-    By default, the learners are gradient-boosted trees (LightGBM), class-balanced kernel logistic
-    regression, and a network with attention over families of features. Each learner gives all
-    classes the same weight.
+    By default, these are gradient-boosted trees (LightGBM), kernel logistic regression, and a
+    network with attention over families of features. All classes have the same weight.
 
     Parameters
     ----------
     n_steps : int or "auto", default="auto"
-        Number of training steps of the network (see `FamilyAttentionClassifier`); use a small
-        number for a quick run.
+        Training steps of the network (see `FamilyAttentionClassifier`).
     members : sequence of str, default=("trees", "kernel", "attention")
-        The learners, among these three and ``"logistic"``, which is class-balanced logistic
-        regression on normal scores.
+        The learners, among these and ``"logistic"``, logistic regression on normal scores.
     power : float or "groups", default="groups"
-        Power to which the mean of the probabilities is raised. The power does not affect the most
-        probable type. ``"groups"`` calibrates the probabilities: the learners are fitted three more
-        times, each time without a third of the groups, and the power that best fits the left-out
-        cells is chosen. Use 1 to skip these fits.
+        Power to which the mean of the probabilities is raised. ``"groups"`` calibrates the
+        probabilities: the learners are fitted three more times, without a third of the groups each,
+        and the power that best fits the left-out cells is chosen.
     random_state : int, RandomState or None, default=None
 
     Attributes
     ----------
     classes_ : ndarray
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     members_ : dict of str to classifier
-        Fitted learners by name.
     power_ : float
-        Power to which the mean of the probabilities is raised. `fit` warns if calibration needs a
-        power below 0.01 or above 100.
+        Between 0.01 and 100 if calibrated.
     held_out_probabilities_ : ndarray, shape (n, n_classes) or None
-        Probabilities of the types for each typed training cell, predicted by a model that was
-        fitted without the group of the cell; None without calibration.
+        Probabilities for each typed training cell, from learners that were fitted without its
+        group; None without calibration.
 
     Examples
     --------
@@ -147,11 +132,10 @@ class EphysTypeClassifier(TypeClassifier):
         y : array-like, shape (n,)
             Type of each cell; cells of type ``"unknown"`` are left out with a warning.
         families : dict of family -> columns, sequence of str, or None
-            Columns of each family, or the family of each column; None puts all columns into one
-            family.
+            Columns of each family, or the family of each column; None makes one family.
         groups : array-like, shape (n,), optional
-            Donor (or laboratory or condition) of each cell, used by `far` and by
-            ``power="groups"``; by default every cell is its own group.
+            Donor (or laboratory or condition) of each cell, for calibration and `far`; by default
+            every cell is its own group.
 
         Returns
         -------
@@ -166,7 +150,7 @@ class EphysTypeClassifier(TypeClassifier):
         return self
 
     def _learn(self, X, y, families, groups, seed):
-        """Fit everything except the power, and keep what is needed to save the model."""
+        """Fit everything except the power, and keep what `save` stores."""
         check_in_order(X, groups, "groups")
         X, codes = self._checked_training(X, y, families)
         self._cells = X
@@ -181,7 +165,6 @@ class EphysTypeClassifier(TypeClassifier):
         self._surroundings = Surroundings(self._scores(X), self._groups)
 
     def _members(self, X, codes):
-        """Dict of name to learner, fitted to cells."""
         if not self.members:
             raise ValueError("members: expected at least one")
         members = {}
@@ -197,13 +180,12 @@ class EphysTypeClassifier(TypeClassifier):
         return members
 
     def _parts(self):
-        """Pairs of training and left-out cells, as positions, that keep each group together."""
+        """Training and left-out cells, as positions; groups are kept together."""
         n_parts = min(N_PARTS, len(np.unique(self._groups)))
         parts = StratifiedGroupKFold(n_parts, shuffle=True, random_state=self._seed)
         return parts.split(self._cells, self._codes, self._groups)
 
     def _calibrate(self):
-        """Choose the power of the probabilities that best fits cells of left-out groups."""
         if len(np.unique(self._groups)) < 2:
             warn("probabilities are not calibrated, because all cells belong to one group")
             return
@@ -217,16 +199,8 @@ class EphysTypeClassifier(TypeClassifier):
                 return
             members = self._members(X[train], codes[train])
             logs[test] = _mean_log(members, X[test])
-        self.power_, limited = _best_power(logs, codes)
+        self.power_ = _best_power(logs, codes)
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
-        confidence = self.held_out_probabilities_.max(axis=1).mean()
-        accuracy = (logs.argmax(axis=1) == codes).mean()
-        if limited and abs(confidence - accuracy) > MOST_OFF:
-            warn(
-                f"probabilities are not well calibrated: their power is at its limit "
-                f"{self.power_:.3g}; the highest probability of left-out cells is "
-                f"{confidence:.2f} on average, and {accuracy:.2f} of the cells are correct"
-            )
 
     def predict_proba(self, X: Features, mix: str | None = None) -> np.ndarray:
         """Probabilities of the types, ndarray of shape (n, n_classes).
@@ -236,12 +210,10 @@ class EphysTypeClassifier(TypeClassifier):
         X : array-like or DataFrame, shape (n, p)
             Features, NaN where missing.
         mix : {"estimated"}, optional
-            By default, all types count as equally frequent. ``"estimated"`` estimates the shares of
-            the types from all cells of `X` by expectation maximisation (Saerens, Latinne and
-            Decaestecker, Neural Computation 2002). It assumes that `X` differs from the training
-            cells only in these shares, as in the same laboratory with some types selected. Do not
-            use it for another laboratory, preparation or species: a shift of the features is
-            mistaken for other shares.
+            By default, all types count as equally frequent. ``"estimated"`` estimates their shares
+            in `X` by expectation maximisation (Saerens, Latinne and Decaestecker, Neural
+            Computation 2002), for cells of the same laboratory: elsewhere, a shift of the features
+            is mistaken for other shares.
         """
         X = self._checked_cells(X)
         if mix is not None:
@@ -259,23 +231,17 @@ class EphysTypeClassifier(TypeClassifier):
 
         Parameters
         ----------
-        X : array-like or DataFrame, shape (n, p)
-            Features, NaN where missing.
+        X, mix
+            As in `predict_proba`.
         abstain : float in [0, 1), optional
-            Leave a cell untyped (``"unknown"``) if its highest probability is lower than this
-            value, or if it is `far`. With 0, only far cells are left untyped. By default every cell
-            gets a type.
-        mix : {"estimated"}, optional
-            Shares of the types, as in `predict_proba`.
+            Leave a cell untyped (``"unknown"``) if its highest probability is lower, or if it is
+            `far`. By default every cell gets a type.
 
         Warns
         -----
         UserWarning
-            If more cells are `far` than expected by chance, or if the mean of a feature differs
-            from its mean over the training cells by more than expected by chance. Each of these two
-            rules warns by chance for about 5 % of tables whose donors are new but like the training
-            donors. With few training donors, only large differences of means can be detected, and
-            with a single one, none.
+            If more cells are `far`, or means of features differ more from the training cells, than
+            expected by chance; each rule warns for about 5 % of tables of new donors.
         """
         if abstain is not None:
             check_number("abstain", abstain, float, 0, np.nextafter(1, 0))
@@ -291,15 +257,13 @@ class EphysTypeClassifier(TypeClassifier):
     def far(self, X: Features) -> pd.DataFrame:
         """Mask of the cells that are far from the training cells, ndarray of shape (n,).
 
-        The distance of a cell is measured to its fifth nearest training cell, in normal scores of
-        the features that both cells have. A cell is far if this distance is larger than for 99 % of
-        the training cells, whose distances are measured to cells of other groups. Cells without any
-        value are far.
+        A cell is far if it is farther from its fifth nearest training cell than 99 % of the
+        training cells are from those of other groups, in normal scores of the features that both
+        cells have. Cells without any value are far.
         """
         return self._surroundings.far(self._scores(self._checked_cells(X)))
 
     def _warn_of(self, X, far):
-        """Warn if a table of cells is unlike the training cells."""
         moved = self._surroundings.moved(self._scores(self._checked_cells(X)))
         if moved.any() or self._surroundings.too_many(far):
             cells = getattr(X, "index", np.arange(len(far)))[far]
@@ -316,15 +280,12 @@ class EphysTypeClassifier(TypeClassifier):
         return self._place.transform(X[:, self._seen])
 
     def attention_weights(self, X: Features) -> np.ndarray:
-        """Weight of each family in each cell, from the attention network.
-
-        An ndarray of shape (n, n_families); ``"attention"`` must be among the members.
-        """
+        """Weight of each family in each cell for the member ``"attention"``, (n, n_families)."""
         check_among("members", "attention", self.members_)
         return self.members_["attention"].attention_weights(self._checked_cells(X))
 
     def save(self, path: PathLike) -> None:
-        """Save training cells, types and settings to a file that holds no code."""
+        """Save training cells, types and settings, but no code."""
         check_is_fitted(self)
         params = self.get_params()
         del params["random_state"]
@@ -343,10 +304,9 @@ class EphysTypeClassifier(TypeClassifier):
 
     @classmethod
     def load(cls, path: PathLike) -> Self:
-        """Read a model written by `save` and refit its members.
+        """Read a model written by `save` and refit its members, without running code of the file.
 
-        With the same versions of the libraries, the result is bit-identical to the saved model. No
-        code from the file is run.
+        With the same versions of the libraries, it is bit-identical to the saved model.
         """
         record = load(path)
         if record.experiment != SAVED:
@@ -368,7 +328,7 @@ def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
     """Shares of the types by expectation maximisation, ndarray of shape (n_classes,).
 
     `probabilities`, of shape (n, n_classes), are those of equally frequent types. Each type gets
-    `pseudo_share` times n pseudo-cells, so that no share gets close to zero.
+    `pseudo_share` times n pseudo-cells, so that no share is near zero.
     """
     n, n_classes = probabilities.shape
     n_pseudo = pseudo_share * n
@@ -381,7 +341,6 @@ def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
 
 
 def _mean_log(members, X):
-    """Log probabilities averaged over all members, ndarray of shape (n, n_classes)."""
     logs = []
     for member in members.values():
         probabilities = member.predict_proba(X)
@@ -390,24 +349,9 @@ def _mean_log(members, X):
 
 
 def _best_power(logs, codes):
-    """Power in `ALL_POWERS` with the lowest log loss, and whether it is a limit of this range."""
-    best = minimize_scalar(_log_loss, bounds=POWERS, method="bounded", args=(logs, codes))
-    power = float(best.x)
-    if not _at_limit(power, POWERS):
-        return power, False
-
     def loss(log_power):
-        return _log_loss(np.exp(log_power), logs, codes)
+        raised = log_softmax(np.exp(log_power) * logs, axis=1)
+        return -raised[np.arange(len(codes)), codes].mean()
 
-    best = minimize_scalar(loss, bounds=np.log(ALL_POWERS), method="bounded")
-    power = float(np.exp(best.x))
-    return power, _at_limit(power, ALL_POWERS)
-
-
-def _at_limit(power, limits):
-    return power < 1.001 * limits[0] or power > 0.999 * limits[1]
-
-
-def _log_loss(power, logs, codes):
-    """Mean negative log probability of the true types `codes`, after raising to `power`."""
-    return -log_softmax(power * logs, axis=1)[np.arange(len(codes)), codes].mean()
+    best = minimize_scalar(loss, bounds=np.log(POWERS), method="bounded")
+    return float(np.exp(best.x))

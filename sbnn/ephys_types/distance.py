@@ -5,9 +5,9 @@ from scipy import stats
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 N_NEIGHBOURS = 5
-# expected share of far cells in a table whose donors are like the training donors
-CELL_LEVEL = 0.01
-TABLE_LEVEL = 0.05  # probability that each of the two rules warns about such a table
+# of tables whose donors are like the training donors
+CELL_LEVEL = 0.01  # expected share of far cells
+TABLE_LEVEL = 0.05  # probability that each of the two rules warns
 MOST_REFERENCES = 1000
 N_TABLES = 400
 LEAST_APART = 20  # tables
@@ -32,25 +32,22 @@ class Surroundings:
         self.n_beyond = (distances > self.limit).sum()
 
     def far(self, scores):
-        """Mask of cells that are farther than 99 % of the training cells are from other groups."""
+        """Mask of cells that are farther than 99 % of the training cells."""
         return _to_neighbours(scores, self.scores) > self.limit
 
     def too_many(self, far):
-        """Whether a table has more far cells than a table like the training cells has by chance."""
-        # The limit is estimated from a sample, so the share of cells beyond the limit has a beta
-        # distribution.
+        """Whether a table has more far cells than expected by chance."""
+        # As the limit is estimated, the share of cells beyond it has a beta distribution.
         n_within = len(self.scores) - self.n_beyond
         most = stats.betabinom.ppf(1 - TABLE_LEVEL, len(far), self.n_beyond + 1, n_within)
         return far.sum() > most
 
     def moved(self, scores):
-        """Mask of features whose means differ from the training cells by more than by chance.
+        """Mask of features whose means differ more than expected by chance.
 
-        Differences are measured in SDs over random tables, each of which has the size of the new
-        table and consists of training groups that are drawn with replacement. The limit is that of
-        Student's t distribution, because the SDs are estimated from few groups, or that of
-        `_limit_of_tables`, if it is higher. A feature that is measured in a single training group
-        has never moved.
+        Differences are measured in SDs over random tables of the same size, which consist of
+        training groups drawn with replacement. The limit is that of Student's t, or that of
+        `_limit_of_tables` if it is higher. A feature of a single training group never moves.
         """
         weights = np.zeros((N_TABLES, len(self.scores)))
         for counts, table in zip(weights, self._tables(len(scores)), strict=True):
@@ -58,7 +55,7 @@ class Surroundings:
         seen = np.isfinite(self.scores)
         measured = weights @ seen
         means = weights @ np.nan_to_num(self.scores) / np.maximum(measured, 1)
-        has_value = measured > 0  # a table may lack a feature; its mean is then 0 and not counted
+        has_value = measured > 0
         n_tables = np.maximum(has_value.sum(axis=0), 1)
         centre = means.sum(axis=0) / n_tables
         n = np.isfinite(scores).sum(axis=0)
@@ -68,7 +65,7 @@ class Surroundings:
         n_groups = self._n_groups(seen)
         spread[(spread == 0) | (n == 0) | (n_groups == 1)] = np.inf
         n_groups = np.maximum(n_groups, 1 + 1e-9)
-        # groups that are drawn with replacement vary less than new groups
+        # groups drawn with replacement vary less than new ones
         factor = n_groups / (n_groups - 1)
         # the training cells are a sample too
         size = min(len(scores), len(self.scores))
@@ -81,8 +78,7 @@ class Surroundings:
     def _limit_of_tables(self, means, has_value, weights, spread):
         """96 % quantile of the largest difference of a random table from tables of other groups.
 
-        It is higher than the t limit if a few groups are far from the others. It is 0 if most
-        tables share groups.
+        It is high if a few groups are far from the others, and 0 if most tables share groups.
         """
         of_group = np.arange(self.groups.max() + 1) == self.groups[:, None]
         held = (weights @ of_group > 0).astype(float)  # (tables, groups)
@@ -95,23 +91,20 @@ class Surroundings:
         n_others = np.maximum(others @ has_value, 1)
         centre = others @ means / n_others
         variance = others @ np.square(means) / n_others - np.square(centre)
-        # a feature that varies in one group only must not hide others
+        # so that a feature that varies in one group only does not hide others
         least = np.square(spread / 3)
         ratios = np.abs(means[compared] - centre) / np.sqrt(np.maximum(variance, least))
         ratios[~has_value[compared]] = 0
         return np.quantile(ratios.max(axis=1), TABLE_QUANTILE)
 
     def _n_groups(self, seen):
-        """Number of groups of the same size whose mean is as variable, of each feature, shape (p,).
-
-        `seen`, of shape (n, p), is True where a value is measured.
-        """
+        """Effective number of groups (as if of equal size) of each feature, of shape (p,)."""
         of_group = np.arange(self.groups.max() + 1)[:, None] == self.groups
         cells = of_group.astype(int) @ seen
         return cells.sum(axis=0) ** 2 / np.maximum(np.square(cells).sum(axis=0), 1)
 
     def _tables(self, size):
-        """Yield the training cells of random tables, each of whole groups up to its last one."""
+        """Yield training cells of random tables of whole groups, up to the last one."""
         rng = np.random.default_rng(0)
         members = [np.flatnonzero(self.groups == k) for k in range(self.groups.max() + 1)]
         size = min(size, len(self.scores))
@@ -124,7 +117,6 @@ class Surroundings:
 
 
 def _to_neighbours(cells, references, apart=False):
-    """Distance from each cell to its fifth nearest reference, by the features that both have."""
     distances = nan_euclidean_distances(cells, references)
     distances[np.isnan(distances) | apart] = np.inf
     nearest = min(N_NEIGHBOURS, len(references)) - 1

@@ -1,4 +1,4 @@
-"""An ensemble of small networks with attention over families of features, trained with noise."""
+"""An ensemble of small networks with attention over families of features."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 from sbnn.ephys_types.training import descend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
     from numpy.typing import ArrayLike
@@ -27,24 +26,23 @@ if TYPE_CHECKING:
     from sbnn.typehints import Families, Features
 
 
-# numbers of training cells between which settings are interpolated, on a log scale
+# training cells between which settings are interpolated, on a log scale
 FEW = 500
 MANY = 5000
-SETTINGS = {
+SETTINGS = {  # with few and with many cells
     "noise": (0.7, 0.15),
     "dropout": (0.3, 0.1),
     "n_steps": (400, 1200),
     "batch_size": (128, 256),
 }
 WIDTH = 16  # size of a token
-HIDDEN = 64  # number of units in the layer after the attention
-FEATURE_DROPOUT = 0.1  # share of the features that are randomly left out in each step
+HIDDEN = 64  # units after the attention
+FEATURE_DROPOUT = 0.1  # share of the features that are left out in each step
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
-SOURCE_WEIGHT = 0.5  # weight of source cells in joint training, relative to 1 for target cells
-ABSENT = -1e4  # score of a family that was not measured, so low that its weight is exactly zero
-# Further parameters that are stored with results.
-FIXED = {
+SOURCE_WEIGHT = 0.5  # of source cells in joint training; 1 for target cells
+ABSENT = -1e4  # score of a family that was not measured, whose weight is then exactly zero
+FIXED = {  # further parameters that are stored with results
     "batch_size": "auto",
     "dropout": "auto",
     "feature_dropout": FEATURE_DROPOUT,
@@ -59,9 +57,8 @@ FIXED = {
 class FamilyAttentionNetwork(nn.Module):
     """An ensemble of `n_members` networks side by side, whose input is split into families.
 
-    Each family becomes a token of `width` numbers. Attention gives every token a weight; the
-    weights of a cell sum to 1 over the families that were measured in it. Weighted tokens are
-    concatenated, not summed, so that later layers can distinguish the families.
+    Each family becomes a token of `width` numbers. Tokens, weighted by attention, are concatenated,
+    not summed, so that later layers can distinguish the families.
     """
 
     def __init__(self, columns, n_classes, n_members, width, hidden, dropout, generator):
@@ -97,10 +94,9 @@ class FamilyAttentionNetwork(nn.Module):
     def forward(self, x, measured):
         """Logits of shape (n_members, n, n_classes), and attention.
 
-        The cells `x` have shape (n_members, n, p). `measured` is 1 for values of `x` that were
-        measured, and 0 for fill values, which are ignored. Attention has shape (n_members, n,
-        n_families). Families without a measured feature get attention 0, unless a cell has no
-        measured feature at all.
+        The cells `x` have shape (n_members, n, p); `measured` is 0 for values to ignore and 1
+        otherwise. Attention has shape (n_members, n, n_families), 0 for families without a measured
+        feature, unless a cell has none.
         """
         embedding = self.embedding * self.own_family
         tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, embedding))
@@ -118,29 +114,35 @@ class FamilyAttentionNetwork(nn.Module):
 class FamilyAttentionClassifier(TypeClassifier):
     """Classify cells by attention over families of features.
 
-    Features are mapped to normal scores by their quantiles; missing values are ignored, and a
-    family without values has no weight. `n_members` networks are trained side by side, and their
-    probabilities are averaged. Each network is trained on cells that are drawn such that all
-    classes are equally frequent. Gaussian noise is added to the inputs, and some inputs are left
-    out, which prevents overfitting if there are only a few hundred cells. No cells are set aside
-    for early stopping. Noise, dropout, steps and batch size depend on the logarithm of the number
-    of training cells (see `SETTINGS`).
+    `n_members` networks are trained on normal scores of the features, and their probabilities are
+    averaged. Missing values are ignored, and classes are drawn equally often. Gaussian noise on the
+    inputs, some of which are left out, prevents overfitting, so that no cells are needed for early
+    stopping. Noise, dropout, steps and batch size depend on the logarithm of the number of cells
+    (see `SETTINGS`).
 
     Parameters
     ----------
     n_members : int, default=4
     n_steps : int or "auto", default="auto"
-        Number of steps of the optimiser (AdamW with a one-cycle learning rate). ``"auto"`` takes
-        400 steps for up to 500 training cells and 1200 steps for 5000 cells or more, and
-        interpolates in between.
+        Steps of AdamW with a one-cycle learning rate; ``"auto"`` takes 400 for up to 500 training
+        cells, 1200 for 5000 or more, and interpolates in between.
     random_state : int, RandomState or None, default=None
 
     Attributes
     ----------
     classes_ : ndarray
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     network_ : FamilyAttentionNetwork
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset
+    >>> from sbnn.ephys_types import FamilyAttentionClassifier
+    >>> data = load_dataset("simulated_ephys", verbose=False)
+    >>> model = FamilyAttentionClassifier(n_steps=20, random_state=0)
+    >>> model = model.fit(data.X, data.obs["type"], data.var["family"])
+    >>> model.attention_weights(data.X).shape
+    (300, 11)
     """
 
     _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
@@ -163,7 +165,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return self._fit_alone(X, codes, X)
 
     def _fit_alone(self, X, codes, cells):
-        """Train on cells of one species, whose features are scaled by `cells`."""
+        """Train on cells of one species, scaled by `cells`."""
         with reproducible():
             generator = self._generator()
             training = self._scaled_by(cells, X, codes)
@@ -176,17 +178,16 @@ class FamilyAttentionClassifier(TypeClassifier):
         return torch.Generator().manual_seed(seed)
 
     def _scaled_by(self, cells, X, codes):
-        """Learn the scale from `cells`; returns scaled features of `X`, mask and types."""
+        """Scaled features of `X`, mask of measured values, and types."""
         self._scaling = FeatureScaling().fit(cells[:, self._seen])
         return *self._tensors(X), torch.from_numpy(codes)
 
     def _tensors(self, X):
-        """Scaled features, 0 where missing, and a mask of the measured values, as numbers."""
+        """Scaled features, 0 where missing, and a mask of the measured ones."""
         scaled = torch.from_numpy(self._scaled(X).astype(np.float32))
         return scaled.nan_to_num(), (~scaled.isnan()).float()
 
     def _build(self, n_outputs, n_cells, generator):
-        """Create the network, with settings that suit this number of training cells."""
         many = np.clip(np.log(n_cells / FEW) / np.log(MANY / FEW), 0, 1)
         self._settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
         if self.n_steps != "auto":
@@ -203,20 +204,18 @@ class FamilyAttentionClassifier(TypeClassifier):
         )
 
     def _train(self, cells, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
-        """Train the network on `cells`: scaled features, mask and types.
+        """Train on cells that are drawn in proportion to `chance`, by default all types equally.
 
-        Cells are drawn with probabilities proportional to `chance`. `heads`, of shape (n,
-        n_outputs), marks the outputs that are trained on each cell.
+        `heads`, of shape (n, n_outputs), marks the outputs that are trained on each cell.
         """
         n_steps = int(self._settings["n_steps"])
         losses = self._losses(*cells, generator, chance, heads)
-        # Dropout uses torch's global generator, which is seeded here.
+        # dropout uses torch's global generator
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
             descend(self.network_, islice(losses, n_steps), learning_rate, WEIGHT_DECAY, n_steps)
 
     def _losses(self, x, known, target, generator, chance, heads):
-        """Yield the loss of one batch after another, with noise and left-out features."""
         if chance is None:
             chance = _chance(target)
         noise = float(self._settings["noise"])
@@ -231,16 +230,14 @@ class FamilyAttentionClassifier(TypeClassifier):
             if heads is not None:
                 logits = logits.masked_fill(~heads[drawn], ABSENT)
             loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
-            # The members share no parameters, so the sum of their losses trains each member
-            # separately.
+            # The members share no parameters, so the sum of their losses trains each separately.
             yield loss * self.n_members
 
     @torch.no_grad()
     def _through(self, X):
-        """Probabilities and attention for cells `X`, averaged over the members."""
         x, known = self._tensors(self._checked_cells(X))
         members = (self.n_members, *x.shape)
-        # Double precision is used so that the results for a cell do not depend on the other cells.
+        # in double precision, so that the results for a cell do not depend on other cells
         network = deepcopy(self.network_).double()
         with reproducible():
             logits, attention = network(x.double().expand(members), known.double().expand(members))
@@ -254,8 +251,8 @@ class FamilyAttentionClassifier(TypeClassifier):
     def attention_weights(self, X: Features) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Families without a measured feature have weight 0. Rows sum to 1; in a cell without any
-        value, all families seen in training have the same weight.
+        Families without a measured feature have weight 0, but families of a cell without any value
+        have equal weights. Rows sum to 1.
         """
         _, weights = self._through(X)
         seen = [self._seen[columns].any() for columns in self.families_.values()]
@@ -267,17 +264,27 @@ class FamilyAttentionClassifier(TypeClassifier):
 class TransferAttentionClassifier(FamilyAttentionClassifier):
     """Classify cells of a target species by an attention network trained on a source species too.
 
-    Both species have the same features, which are scaled separately in each species.
+    Features are scaled separately in each species.
 
     Parameters
     ----------
     way : {"pretrained", "joint"}, default="pretrained"
-        ``"pretrained"`` trains on the source first, and then on the target with a fifth of the
-        learning rate; the head is kept only if both species have the same types. ``"joint"`` trains
-        one network on both species, with a head for each species, and gives source cells half the
-        weight.
+        ``"pretrained"`` trains on the source first, then on the target with a fifth of the learning
+        rate; the head is kept only if both species have the same types. ``"joint"`` trains on both,
+        with a head for each species, and gives source cells half the weight.
     n_members, n_steps, random_state
         See `FamilyAttentionClassifier`.
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset
+    >>> from sbnn.ephys_types import TransferAttentionClassifier
+    >>> data = load_dataset("simulated_ephys", verbose=False)
+    >>> old, new = data[data.obs["condition"] == "acute"], data[data.obs["condition"] == "culture"]
+    >>> model = TransferAttentionClassifier(n_steps=20, random_state=0)
+    >>> model = model.fit(new.X, new.obs["type"], source=(old.X, old.obs["type"]))
+    >>> model.predict_proba(new.X).shape[1]
+    4
     """
 
     _parameter_constraints: dict = {
@@ -301,15 +308,13 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         X: Features,
         y: ArrayLike,
         families: Families | None = None,
-        source: Mapping[str, object] | None = None,
+        source: tuple[Features, ArrayLike] | None = None,
         unlabelled: Features | None = None,
     ) -> Self:
         """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
-        `source` is a pair: source cells of shape (m, p), with the features of `X`, and types of
-        shape (m,), which may differ from the types of the target. Without `source` there is no
-        transfer. The target cells in `unlabelled`, of shape (u, p), are also used to scale the
-        features of the target.
+        `source` is a pair of cells, of shape (m, p), and types, which may be others than in the
+        target. Target cells of unknown type, `unlabelled`, of shape (u, p), help to scale it.
         """
         X, codes = self._checked_training(X, y, families)
         cells = self._with_unlabelled(X, unlabelled)
@@ -329,7 +334,6 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         return self
 
     def _train_in_turn(self, of_source, types, of_target):
-        """Train on the source, and then, more slowly, on the target."""
         generator = self._generator()
         self._build(len(types), len(of_source[0]), generator)
         self._train(of_source, generator)
@@ -341,10 +345,9 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         self._train(of_target, generator, learning_rate=LEARNING_RATE / 5)
 
     def _train_jointly(self, of_source, of_target):
-        """Train on both species, each with its own head, and keep the head of the target."""
         generator = self._generator()
-        *_, source_codes = of_source
-        *_, codes = of_target
+        source_codes = of_source[2]
+        codes = of_target[2]
         n_own = len(self.classes_)
         n_outputs = n_own + int(source_codes.max()) + 1
         self._build(n_outputs, len(codes), generator)
@@ -352,15 +355,14 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
         target[len(codes) :] += n_own
         of_foreign = SOURCE_WEIGHT * _chance(source_codes) / (n_outputs - n_own)
         chance = torch.cat([_chance(codes) / n_own, of_foreign])
-        own_outputs = torch.arange(n_outputs) < n_own
-        own_cells = target < n_own
-        heads = own_outputs == own_cells[:, None]
+        heads = (torch.arange(n_outputs) < n_own) == (target < n_own)[:, None]
         self._train((x, known, target), generator, chance, heads)
         network = self.network_
-        network.head = nn.Parameter(network.head[..., :n_own].detach().clone())
-        network.head_bias = nn.Parameter(network.head_bias[..., :n_own].detach().clone())
+        for name in ("head", "head_bias"):
+            own = getattr(network, name)[..., :n_own].detach().clone()
+            setattr(network, name, nn.Parameter(own))
 
 
 def _chance(target):
-    """Relative probability of drawing each cell, such that classes are drawn equally often."""
+    """Relative probability of drawing each cell, so that classes are drawn equally often."""
     return (1 / torch.bincount(target).float())[target]

@@ -1,4 +1,4 @@
-"""Scores of `EphysTypeClassifier` on left-out groups, beside those of simple baselines."""
+"""Scores of `EphysTypeClassifier` and of baselines on left-out groups."""
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.ephys_types.classification import scores
+from sbnn.ephys_types.plotting import draw_confusion
 from sbnn.evaluation.verdict import difference_with_error
-from sbnn.plotting.common import name_rows, styled
+from sbnn.plotting.common import styled
 
 OWN = "EphysTypeClassifier"
 #: Unfitted baselines by name. Z-scores ignore missing values, and 0 is the training mean.
@@ -40,10 +41,7 @@ calibration of EphysTypeClassifier, a single number, was chosen on the same cell
 
 
 def held_out_probabilities(model):
-    """Probabilities of left-out cells by method, dict of name to ndarray (n, n_classes).
-
-    The baselines are fitted on the parts on which the calibrated `model` was fitted.
-    """
+    """Probabilities of left-out cells by method, dict of name to ndarray (n, n_classes)."""
     found = {OWN: model.held_out_probabilities_}
     for name, baseline in BASELINES.items():
         probabilities = np.full(found[OWN].shape, np.nan)
@@ -55,7 +53,7 @@ def held_out_probabilities(model):
 
 
 def scores_table(model, probabilities):
-    """Scores of each method, over the left-out cells of all parts."""
+    """Scores of each method."""
     types = model.classes_
     rows = {}
     for name, its in probabilities.items():
@@ -67,8 +65,8 @@ def scores_table(model, probabilities):
 def gains_over_baselines(model, probabilities):
     """Balanced accuracy minus that of each baseline, dict of name to `PairedDifference`.
 
-    The standard error is the jackknife's over groups, because cells of a group are alike. Balanced
-    accuracy is compared, because macro-F1 rewards guesses that are spread over the types.
+    Standard errors are from a jackknife over groups, as cells of a group are alike. Macro-F1 would
+    reward guesses that are spread over the types.
     """
     codes = model._codes
     of_type = np.eye(len(model.classes_))[codes]  # (n, n_classes)
@@ -89,12 +87,11 @@ def gains_over_baselines(model, probabilities):
 
 
 def _sums(values, groups):
-    """Sums over the rows of each group, ndarray of shape (n_groups, n_columns)."""
     return pd.DataFrame(values).groupby(groups).sum().to_numpy()
 
 
 def sentence(table, gains, cells="held-out cells"):
-    """Scores of the model on left-out cells, and whether it is better than the baselines."""
+    """State the scores, and whether the model is better than the baselines."""
     own = table.loc[OWN]
     guessing = gains["majority"].low <= 0
     parts = []
@@ -107,37 +104,20 @@ def sentence(table, gains, cells="held-out cells"):
         if gain.high < 0:
             word = "worse than"
         parts.append(f"{word} {name} ({gain})")
-    text = (
+    return (
         f"on {cells}: macro-F1 {own['macro-F1']:.3f}, "
         f"log loss {own['log loss']:.3f}; in balanced accuracy, {' and '.join(parts)}"
     )
-    better = {"higher accuracy": table["accuracy"], "lower log loss": -table["log loss"]}
-    for score, values in better.items():
-        best = values.idxmax()
-        if best != OWN:
-            text += f"; {best} has a {score}"
-    return text
 
 
 @styled
 def confusion_figure(model, probabilities):
     """Share of each type (rows) that is predicted as each type, above the number of cells."""
-    predicted = probabilities[OWN].argmax(axis=1)
-    counts = confusion_matrix(model._codes, predicted)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    n_types = len(counts)
-    side = 1.5 + 0.4 * n_types  # inches
+    counts = confusion_matrix(model._codes, probabilities[OWN].argmax(axis=1))
+    side = 1.5 + 0.4 * len(counts)  # inches
     figure = Figure(figsize=(side + 0.7, side), layout="constrained")
     ax = figure.subplots()
-    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        color = "white" if share > 0.55 else "0.2"
-        text = f"{share:.2f}\n{counts[row, column]}"
-        ax.text(column, row, text, ha="center", va="center", color=color, fontsize=5.5)
-    name_rows(ax, model.classes_)
-    ax.set_xticks(range(n_types), model.classes_, rotation=90)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+    image = draw_confusion(ax, counts, model.classes_)
     ax.set(xlabel="predicted", ylabel="true")
     ax.set_title(f"{np.trace(counts)} of {counts.sum()} held-out cells are correct")
     figure.colorbar(image, ax=ax, label="share of the true type", fraction=0.05, aspect=25)

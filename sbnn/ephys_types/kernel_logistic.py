@@ -10,19 +10,16 @@ from sklearn.utils import check_random_state
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier
 
-# for the kernel matrix of the landmarks, whose smaller eigenvalues are rounding errors
-LEAST_EIGENVALUE = 1e-6
+LEAST_EIGENVALUE = 1e-6  # of the kernel; smaller ones are rounding errors
 
 
 class KernelLogistic(TypeClassifier):
     """Class-balanced logistic regression in the space of a Gaussian kernel.
 
-    Missing values are set to the training median. With more than `n_landmarks` training cells, the
-    kernel is approximated with random landmarks (Nystroem method; Williams and Seeger, NeurIPS
-    2000).
-
-    `C` is the inverse strength of the penalty; `gamma`, the scale of the kernel, is divided by the
-    number of features.
+    Missing values are set to the training median. With more than `n_landmarks` cells, the kernel is
+    approximated with random landmarks (Nystroem method; Williams and Seeger, NeurIPS 2000). `C` is
+    the inverse of the penalty; `gamma`, the scale of the kernel, is divided by the number of
+    features.
     """
 
     def __init__(self, C=3.0, gamma=0.3, n_landmarks=1000, random_state=None):
@@ -32,7 +29,7 @@ class KernelLogistic(TypeClassifier):
         self.random_state = random_state
 
     def fit(self, X, y):
-        """Fit to cells `X` of shape (n, p), NaN where missing, and types `y` of shape (n,)."""
+        """Fit to cells `X` of shape (n, p) and types `y` of shape (n,)."""
         X, codes = self._checked_training(X, y)
         filled = SimpleImputer(strategy="median")
         x = self._learn_scale(X, make_pipeline(FeatureScaling(), filled))

@@ -1,4 +1,4 @@
-"""Types of cells in a user's own tables, by the default classifier (``sbnn ephys-types``)."""
+"""Types of cells in a user's own tables (``sbnn ephys-types``)."""
 
 import warnings
 from pathlib import Path
@@ -25,7 +25,7 @@ def study(data, path, n_steps="auto"):
     Parameters
     ----------
     data : AnnData of typed cells
-        As from `sbnn.read_ephys_table`. Donors, if known, calibrate the model.
+        As from `sbnn.read_ephys_table`.
     path : str or path-like
     n_steps : int or "auto"
 
@@ -33,7 +33,7 @@ def study(data, path, n_steps="auto"):
     -------
     sentence : str
     scores : DataFrame
-        Of the model and baselines on held-out cells; empty if the model could not be calibrated.
+        Of the model and baselines on held-out cells; empty without calibration.
     """
     if data.obs["type"].eq(UNKNOWN).all():
         raise ValueError("labels: no cell has a type; name a column of types by type_key=...")
@@ -75,8 +75,8 @@ def study(data, path, n_steps="auto"):
 def predict(model, table, out, abstain=None, source="", **how):
     """Predict the type of each cell of a table (see `predict_table`), and write a CSV and a page.
 
-    The page, ``<out without .csv>_summary.html``, counts the cells of each predicted type; its
-    footer shows `source`.
+    The page, ``<out without .csv>_summary.html``, counts cells by predicted type; its footer shows
+    `source`.
     """
     found, cautions = _with_cautions(predict_table, model, table, abstain, **how)
     out = Path(out)
@@ -99,7 +99,7 @@ def predict(model, table, out, abstain=None, source="", **how):
 
 
 def _with_cautions(function, *arguments, **keywords):
-    """Result of a function, and the warnings that it gave, which are given again."""
+    """Result of a function, and its warnings, which are given again."""
     with warnings.catch_warnings(record=True) as cautions:
         warnings.simplefilter("always", UserWarning)
         result = function(*arguments, **keywords)
@@ -112,9 +112,8 @@ def _with_cautions(function, *arguments, **keywords):
 def predict_table(model, features, abstain=None, **how):
     """Predict the type of each cell of a table, whose features are matched by name.
 
-    Returns a DataFrame with type, probability, a mark of far cells, and all probabilities. Features
-    that the table lacks count as not measured; a cell without any value gets no type. `how` are
-    options of all readers, see `sbnn.data.readers.reading.TableOptions`.
+    Returns a DataFrame with type, probability, a mark of far cells, and all probabilities. `how`
+    are options of all readers, see `sbnn.data.readers.reading.TableOptions`.
     """
     names = getattr(model, "feature_names_in_", None)
     if names is None:

@@ -1,4 +1,4 @@
-"""Tables of classification results from saved records, as printed by ``sbnn report``."""
+"""Tables of saved records, as printed by ``sbnn report``."""
 
 from itertools import combinations, product
 from pathlib import Path
@@ -15,21 +15,21 @@ from sbnn.ephys_types.classification import (
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
 from sbnn.results import load, load_folder
 
-#: Label and kind (which determines the colour) of each model, by the name of its record.
+#: Label and kind, which determines the colour, of each model.
 MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
 LABELS = MODELS["label"].to_dict()
 REFERENCE = "lightgbm"  # model that the others are compared with
-#: Models for which the importance of families is measured: two with attention, and trees.
+#: Models for which the importance of families is measured.
 INTERPRETED = ("bilstm", "family_attention", "lightgbm")
-# Names of the records other than cross-validations.
+# names of other records than cross-validations
 CELLS = "types_cells"
 FAMILIES = "types_families"
 ZERO_SHOT = "transfer_zero_shot"
 CURVES = "transfer_curves"
-#: Kinds of types, which are prefixes of the record names, and their labels.
+#: Prefixes of record names, and labels of the types.
 CLASSES_OF = {"types": "4 classes", "types5": "5 classes"}
 GROUPS = ("condition", "virus")  # groupings that are confounded with the classes
-FEWEST = 50  # smallest group that is scored separately; scores of smaller groups are mostly noise
+FEWEST = 50  # cells of a group that is scored; scores of fewer are mostly noise
 NOTE = """\
 Five folds, donors kept together, three times; mean ± SD over the three. `minus LightGBM` is the \
 mean difference over the same folds with its 95 % interval, corrected for the cells that folds \
@@ -37,7 +37,7 @@ share (Nadeau and Bengio 2003). Published numbers are from recordings of other c
 2603.11000), donors not kept together. Networks as published have class weights and stop early on \
 macro-F1, those of mouse cells neither; ours with ArcFace has class weights in place of SMOTE, and \
 no prior correction."""
-#: Models that are shown in the table of all data sets.
+#: Models in the table of all data sets.
 OVERVIEW = (
     "logistic",
     "forest",
@@ -53,39 +53,36 @@ WITHOUT = "human only"
 # the second expert is trained on labelled target cells, not on the source
 CONTROL = "human only, two experts"
 
-TEST_SHARE = 0.25  # number of test cells per training cell, labelled or not, with five folds
+TEST_SHARE = 0.25  # test cells per training cell, labelled or not, with five folds
 
 
-# Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026). They computed twelve
-# IPFX families from recordings of 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds)
-# and 506 human cells (DANDI 000636; 5 folds, 10 runs, donors not kept together). We use engineered
-# features from the same studies, with more cells and with donors kept together. The results are not
-# directly comparable, because cells, features and folds differ.
+# Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026): twelve IPFX families
+# from recordings of 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human
+# cells (DANDI 000636; 5 folds, 10 runs, donors not kept together). Results are not directly
+# comparable, as our cells, features and folds are others.
 PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
 read = load_folder
 
 
 def of_kind(records, kind):
-    """Cross-validations of one kind of types: dict of model to record, in the order of `MODELS`."""
+    """Cross-validations of one kind of types by model, in the order of `MODELS`."""
     return {name: records[f"{kind}_{name}"] for name in LABELS if f"{kind}_{name}" in records}
 
 
 def published(dataset, kind):
     """Published macro-F1 and accuracy by model.
 
-    Data sets with spikes measured from threshold (``_relative``) have the same cells and the same
-    published results.
+    Spikes measured from threshold (``_relative``) have the same published results.
     """
     known = PUBLISHED.query("dataset == @dataset.removesuffix('_relative') and kind == @kind")
     return known.set_index("model")[["macro_f1", "accuracy"]].T.to_dict("list")
 
 
 def accuracy_table(records, kind="types"):
-    """Accuracy of each model, with published numbers; ``kind`` is ``"types"`` or ``"types5"``.
+    """Scores of each model; ``kind`` is ``"types"`` or ``"types5"``.
 
-    ``minus LightGBM`` is the paired difference from LightGBM, with a 95 % interval from ``low`` to
-    ``high``. ``seconds`` is the CPU time per fit, and ``SD`` is the standard deviation of macro-F1
-    over the repeats.
+    ``SD`` is that of macro-F1 over the repeats, ``seconds`` the CPU time of a fit, and ``minus
+    LightGBM`` a paired difference with its 95 % interval, ``low`` to ``high``.
     """
     of_models = of_kind(records, kind)
     rows = {}
@@ -112,7 +109,7 @@ def accuracy_table(records, kind="types"):
 
 
 def class_table(records, kind="types"):
-    """F1, averaged over the folds, with a row for each model and a column for each class."""
+    """Mean F1 over the folds by model (rows) and class."""
     rows = {}
     for name, record in of_kind(records, kind).items():
         rows[LABELS[name]] = pd.Series(np.nanmean(record.f1[:, 0], axis=0), record.classes)
@@ -120,7 +117,7 @@ def class_table(records, kind="types"):
 
 
 def group_table(records, column):
-    """Scores of each model on ``all`` cells and within groups, where the group does not help."""
+    """Scores of each model on ``all`` cells and within groups."""
     groups = records[CELLS].labels[column]
     tables = {}
     for name, record in of_kind(records, "types").items():
@@ -131,7 +128,7 @@ def group_table(records, column):
 
 
 def families_tables(records):
-    """Importance of families by model and measure, and Spearman's rho between measures."""
+    """Importance of families by model and measure, and rank correlations of measures."""
     importance = {}
     agreement = {}
     shown = of_kind(records, FAMILIES)
@@ -145,7 +142,7 @@ def families_tables(records):
 
 
 def overview(saved_models):
-    """Macro-F1 (mean ± SD over the repeats) of the main models on all data, with published ones."""
+    """Macro-F1 (mean ± SD over the repeats) of the main models on all data."""
     rows = {}
     for (dataset, title), (kind, classes) in product(TITLES.items(), CLASSES_OF.items()):
         row = {}
@@ -167,11 +164,7 @@ def overview(saved_models):
 
 
 def by_size(record):
-    """Scores of learning curves, averaged over draws.
-
-    ``cells`` is the number of labelled cells. If all training cells of a fold are labelled, it is
-    ``"all"``, because folds differ in size.
-    """
+    """Scores of learning curves by number of labelled ``cells``, averaged over draws."""
     scores = record.scores
     fixed = scores["n_cells"].isin(record.settings["sizes"])
     scores = scores.assign(cells=scores["n_cells"].astype(str).where(fixed, "all"))
@@ -180,11 +173,10 @@ def by_size(record):
 
 
 def gains(scores, over):
-    """Gain in macro-F1 of each method over the method `over`, with 95 % intervals.
+    """Gain in macro-F1 over the method `over` on the same folds, with 95 % intervals.
 
-    Both methods are scored on the same folds and cells. The interval uses `TEST_SHARE` at every
-    size, because the test cells are a fifth of all cells, no matter how few of the other cells are
-    labelled.
+    Intervals use `TEST_SHARE` at every size, as test cells are a fifth of all cells, however few of
+    the others are labelled.
     """
     wide = scores["macro_f1"].unstack("method")
     others = wide.columns.difference([WITHOUT, over], sort=False)
@@ -197,7 +189,7 @@ def gains(scores, over):
 
 
 def curves_table(record):
-    """Scores by number of labelled cells, with gains over the model alone and over two experts."""
+    """Scores by number of labelled cells, with gains over one and over two experts."""
     scores = by_size(record)
     seeds = scores[["macro_f1", "accuracy"]].groupby(level=[0, 1, 2, 3], sort=False).mean()
     table = _with_sd(seeds.groupby(level=[0, 1, 2], sort=False))
@@ -211,7 +203,7 @@ def _with_sd(by):
 
 
 def all_tables(records):
-    """All tables for which there are results; dict of title to DataFrame."""
+    """All tables for which there are results, by title."""
     tables = {}
     for kind, classes in CLASSES_OF.items():
         if of_kind(records, kind):

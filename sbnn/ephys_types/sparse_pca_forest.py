@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.linalg import qr
 from sklearn.base import TransformerMixin
 from sklearn.decomposition import SparsePCA
@@ -30,16 +29,14 @@ if TYPE_CHECKING:
     from sbnn.typehints import Families, Features
 
 
-# l1 penalty on the loadings, in units of correlation and thus independent of the number of cells:
-# a loading is zero if the covariance of its feature with the component is below about this
+# loadings are zero if the correlation of a feature with the component is below this; SparsePCA
+# compares its penalty with sqrt(n) times a covariance
 ALPHA = 0.03
-LEAST_VARIANCE = 0.01  # each component must add at least this share of the variance of its family
-# ridge penalty of the projection on loadings that are not orthogonal; scikit-learn's default
-RIDGE = 0.01
+LEAST_VARIANCE = 0.01  # share of the variance of its family that each component must add
+RIDGE = 0.01  # of the projection on loadings that are not orthogonal; scikit-learn's default
 TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 
-#: Number of components for each family of time series, as published (Gouwens et al. 2020, Schwider
-#: and Ramezani 2026).
+#: Components of each family of time series (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
     "first_ap_v": 7,
     "first_ap_dv": 9,
@@ -54,23 +51,21 @@ PUBLISHED_COMPONENTS = {
     "spiking_threshold_v": 5,
     "spiking_width": 3,
 }
-# Further parameters that are stored with results, for the published pipeline and for our own.
+# further parameters that are stored with results
 PUBLISHED = {"forest": "random_forest", "keep_features": False, "scaling": "standard"}
 OURS = {"forest": "extra_trees", "keep_features": True, "scaling": "normal_scores"}
 FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
-# cell labels that figures and tables of a map need
 LABELS = ("type", "type5", "donor", "condition", "virus")
 
 
 def sparse_components(X, n_components, random_state):
-    """Sparse principal components of centred data; each adds to the explained variance.
+    """Sparse principal components of centred data.
 
     Parameters
     ----------
     X : ndarray, shape (n, p)
     n_components : int or None
-        None takes the number of ordinary principal components that explain more than 1 % of the
-        variance.
+        By default that of ordinary components that explain more than 1 % of the variance.
     random_state : int
 
     Returns
@@ -81,11 +76,9 @@ def sparse_components(X, n_components, random_state):
 
     Notes
     -----
-    Components that are not orthogonal explain some of the variance twice. Following Zou, Hastie and
-    Tibshirani (Journal of Computational and Graphical Statistics 15, 2006, section 3.4), the
-    adjusted variance of a component is the part of its variance that the components before it leave
-    unexplained: R_jj^2 for scores Z = Q R. Sparse PCA does not order the components, so they are
-    sorted by adjusted variance (QR with column pivoting).
+    The adjusted variance of a component is the part that the components before it leave
+    unexplained, R_jj^2 for scores Z = Q R (Zou, Hastie and Tibshirani, Journal of Computational and
+    Graphical Statistics 15, 2006, section 3.4); pivoting sorts by it.
     """
     n, p = X.shape
     total = float(np.square(X).sum())
@@ -94,14 +87,9 @@ def sparse_components(X, n_components, random_state):
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
         n_components = int((shares > LEAST_VARIANCE).sum())
-    # The objective is the same for X and for R = Q'X, which is much smaller if there are more cells
-    # than features.
+    # R = Q'X has the same objective, and with -R column means of 0, which SparsePCA subtracts
     small = np.linalg.qr(X, mode="r") if n > p else X
-    # SparsePCA subtracts column means, which are zero in X but not in R. Appending -R to R makes
-    # the column means zero.
     small = np.vstack([small, -small]) / np.sqrt(2)
-    # SparsePCA compares the penalty with sqrt(n) times the covariance of a feature with a component
-    # of unit variance.
     pca = SparsePCA(
         min(n_components, p),
         alpha=ALPHA * np.sqrt(n),
@@ -125,10 +113,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     Parameters
     ----------
     published : bool, default=False
-        If True, use the published pipeline: z-scores, and a random forest on the components alone.
-        By default, features are mapped to a normal distribution by their quantiles, and extremely
-        randomised trees use both features and components, because components omit variance that is
-        specific to single features.
+        If True, a random forest on components of z-scores; by default, extremely randomised trees
+        on normal scores of features and components, which omit what is specific to a feature.
     n_estimators : int, default=300
         Number of trees.
     random_state : int, RandomState or None, default=None
@@ -136,28 +122,33 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     Attributes
     ----------
     loadings_ : dict of family -> ndarray, shape (components, features of the family)
-        Loadings of the scaled features, with rows of unit length; 0 for features without a value in
-        the training cells.
+        Rows have unit length; 0 for features without values in the training cells.
     explained_variance_ratio_ : dict of family -> ndarray, shape (components,)
-        Share of the variance of the family that each component explains, adjusted as in
-        `sparse_components`.
+        Share of the variance of the family that a component adds.
     forest_ : fitted forest
-    families_ : dict of family to ndarray of int
-        Columns of each family.
+    families_ : dict of family to ndarray of int (columns)
     classes_ : ndarray
 
     Notes
     -----
-    For families in the papers below, the number of components is the published one. For each other
-    family, it is the number of ordinary principal components that explain more than 1 % of the
-    variance. Only components that add more than 1 % to the explained variance are kept. Missing
-    values are set to the median of the training cells. To distinguish missing values from a
-    measured median, the forest also gets the share of missing features in each family.
+    Families of the papers below have the published number of components, others that of ordinary
+    components that explain more than 1 % of the variance; components that add less are left out.
+    Missing values are set to the training median, and the forest is given their share in each
+    family.
 
     References
     ----------
     Gouwens et al., "Integrated morphoelectric and transcriptomic classification of cortical
     GABAergic cells", Cell 183, 935 (2020). Schwider and Ramezani, arXiv 2603.11000.
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset
+    >>> from sbnn.ephys_types import SparsePCAForest
+    >>> data = load_dataset("simulated_ephys", verbose=False)
+    >>> model = SparsePCAForest(n_estimators=20, random_state=0)
+    >>> model.fit(data.X, data.obs["type"], data.var["family"]).transform(data.X).shape
+    (300, 43)
     """
 
     _parameter_constraints: dict = {"published": ["boolean"], "n_estimators": COUNT}
@@ -203,7 +194,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return self
 
     def _fit_components(self, X, seed):
-        """Components of scaled, centred cells of shape (n, n_seen), one family after another."""
         self.loadings_ = {}
         self.explained_variance_ratio_ = {}
         self._projection = np.zeros((X.shape[1], 0))
@@ -220,7 +210,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             self._projection = np.hstack([self._projection, projection])
 
     def _forest_input(self, X):
-        """Components, share of missing features by family and, if not `published`, features."""
         filled = self._scaled(X)
         missing = np.isnan(X)
         parts = [(filled - self._mean) @ self._projection]
@@ -231,11 +220,11 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         return np.hstack(parts)
 
     def transform(self, X: Features) -> np.ndarray:
-        """Z-scored sparse principal components of cells, ndarray of shape (n, n_components)."""
+        """Z-scored sparse principal components, ndarray of shape (n, n_components)."""
         return (self._scaled(self._checked_cells(X)) - self._mean) @ self._projection
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Names of the components: the family and a number, as in ``"AP ramp sPC1"``."""
+        """Names of the components, such as ``"AP ramp sPC1"``."""
         check_is_fitted(self)
         names = []
         for family, loadings in self.loadings_.items():
@@ -249,10 +238,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
 
 def map_cells(data, results=None, overwrite=False, *, seed=0):
-    """Map cells by sparse principal components of each family, and by a t-SNE of the components.
-
-    The components are learned from all cells, without their types. The map is for display, not for
-    evaluation.
+    """Map cells by a t-SNE of sparse principal components, learned from all cells without types.
 
     Parameters
     ----------
@@ -264,9 +250,8 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
     Returns
     -------
     Record
-        ``labels``, a DataFrame of cell labels; ``components``, of shape (n, k);
-        ``component_names``; ``explained``, the share of the variance that each component explains;
-        and ``tsne``, of shape (n, 2).
+        ``labels``, a DataFrame; ``components``, of shape (n, k), ``component_names``, and the share
+        of the variance that each explains, ``explained``; and ``tsne``, of shape (n, 2).
     """
     data = as_typed(data)
     model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used
@@ -286,27 +271,3 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
     wanted = Record("typed cells", data.name, data.sha256, [{}], seed)
     n_cells = data.n_cells
     return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_cells)
-
-
-def discriminating_components(components, types, names):
-    """Positions of two components, from different families, that discriminate the types.
-
-    The first component discriminates best on its own. The second component discriminates best after
-    its correlation with the first is removed. `components` has shape (n, k), and each of the
-    `names` consists of a family and a number.
-    """
-    families = np.array([name.rpartition(" ")[0] for name in names])
-    centred = components - components.mean(axis=0)
-    first = int(np.argmax(_between(centred, types) / (centred**2).sum(axis=0)))
-    x = centred[:, first]
-    left = centred - np.outer(x, x @ centred / (x @ x))
-    # The share is relative to the variance before removal, so that a component with a negligible
-    # remainder is not chosen.
-    share = _between(left, types) / (centred**2).sum(axis=0)
-    share[families == families[first]] = -np.inf
-    return [first, int(np.argmax(share))]
-
-
-def _between(centred, types):
-    """For each column of centred values, the sum of squares between types."""
-    return (pd.DataFrame(centred).groupby(types).transform("mean") ** 2).sum().to_numpy()

@@ -1,4 +1,4 @@
-"""Training loop and losses of the networks in this package."""
+"""Training loop, losses and oversampling of the networks."""
 
 import math
 
@@ -20,8 +20,8 @@ MOST_NEIGHBOURS = 5
 def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
     """Take an AdamW step for each loss that the generator `losses` yields.
 
-    With `n_steps`, the learning rate rises to its peak and falls to zero within this number of
-    steps; otherwise it is constant. The norm of the gradient is clipped to `clip`.
+    The learning rate is constant or, with `n_steps`, rises and falls to zero within these steps.
+    The norm of the gradient is clipped to `clip`.
     """
     optimizer = torch.optim.AdamW(
         network.parameters(), learning_rate, weight_decay=weight_decay, fused=True
@@ -42,18 +42,14 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
 
 
 def balanced_weights(counts):
-    """Class weights that are inversely proportional to class size, Tensor of shape (k,).
-
-    The weight of a class with n_c of the n cells is n / (k n_c), so that the mean weight of a cell
-    is 1.
-    """
+    """Class weights n / (k n_c) for n_c of n cells in each of k classes."""
     return counts.sum() / (len(counts) * counts)
 
 
 def effective_number_weights(counts):
     """Class weights with a mean of 1, inverse to effective numbers of cells (Cui et al. 2019).
 
-    A class with n_c cells has an effective number of (1 - beta^n_c) / (1 - beta) cells.
+    The effective number of n_c cells is (1 - beta^n_c) / (1 - beta).
     """
     beta = torch.tensor(EFFECTIVE_BETA, dtype=torch.float64)
     weights = (1 - beta) / (1 - beta**counts)
@@ -61,11 +57,9 @@ def effective_number_weights(counts):
 
 
 def focal(logits, labels, weights):
-    """Focal loss (Lin et al. 2017): cross-entropy in which confident cells have little weight.
+    """Focal loss (Lin et al. 2017): cross-entropy times (1 - p)^2, p being that of the true class.
 
-    A cell has weight (1 - p)^2 if its true class has probability p. The weighted sum of the
-    losses is divided by the sum of the class `weights` of the cells, as in
-    `torch.nn.functional.cross_entropy`.
+    It is weighted by class as in `torch.nn.functional.cross_entropy`.
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
     others = -torch.expm1(log_p)  # 1 - p
@@ -77,8 +71,8 @@ def focal(logits, labels, weights):
 def add_angular_margin(cosines, labels, margin):
     """Logits of ArcFace (Deng et al. 2019): scaled cosines, of true classes with a margin.
 
-    The margin is added to the angle. Where their sum exceeds pi, the cosine would rise again and is
-    replaced by a linear decrease. `cosines` has shape (n, n_classes).
+    The margin is added to the angle. Beyond pi, where the cosine would rise again, it is replaced
+    by a line. `cosines` has shape (n, n_classes).
     """
     own = cosines.gather(1, labels[:, None])
     sine = (1 - own.square()).clamp_min(1e-9).sqrt()
@@ -89,10 +83,10 @@ def add_angular_margin(cosines, labels, margin):
 
 
 def validation_part(labels, share, groups, keep, random_state):
-    """Mask of validation cells: a fraction `share` of each class, but not its last `keep` cells.
+    """Mask of validation cells: a `share` of each class, but not its last `keep` cells.
 
-    Cells of a group stay together. Groups are visited in random order, and a group is taken if it
-    reduces the distances between the class shares and `share`, summed over the classes.
+    Groups are visited in random order and taken as a whole if they bring the shares of the classes
+    closer to `share`.
     """
     groups = np.unique(groups, return_inverse=True)[1]
     content = pd.crosstab(groups, labels).to_numpy()  # cells by group and class
@@ -114,19 +108,16 @@ def validation_part(labels, share, groups, keep, random_state):
 def oversample(values, labels, random_state):
     """Oversample every class to the size of the largest one by SMOTE (Chawla et al. 2002).
 
-    New cells lie between a cell and one of its neighbours. `values`, of shape (n, p), are NaN where
-    missing. A new cell lacks a value if the nearer of its two parents lacks it; if only the other
-    parent lacks it, the new cell takes the value of the nearer parent. SMOTE uses five neighbours,
-    or n_min - 1 if the smallest class has n_min <= 5 cells. Returns values and labels; the given
-    cells come first.
+    New cells lie between a cell and one of its (up to five) neighbours, and follow the given ones.
+    Of `values`, of shape (n, p), they lack what the nearer of their parents lacks, and take its
+    value if only the other one lacks it.
     """
     require("imblearn")
     from imblearn.over_sampling import SMOTE  # slow to import
 
     missing = np.isnan(values)
-    # Missing values are set to 0 for the interpolation, and an indicator of missing values is
-    # interpolated, too. If only one parent has a value, the result is a fraction of this value, and
-    # the indicator is 1 minus the fraction, so that the division below restores the value.
+    # Values are interpolated with 0 where missing, and so is an indicator of missing values. If one
+    # parent has a value, the result is a fraction of it, which the division below restores.
     both = np.hstack([np.where(missing, 0, values), missing])
     fewest = int(np.bincount(labels).min())
     sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, fewest - 1), random_state=random_state)

@@ -17,36 +17,32 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
 SIZES = (25, 50, 100, 200, None)
-# of `ZeroShotClassifier`; the predictions of the first one are stored
-ALIGNMENTS = ("shift", "own", "source")
+ALIGNMENTS = ("shift", "own", "source")  # predictions of the first one are stored
 N_FOLDS = 5
-FEWEST_OF_A_TYPE = 2  # minimum number of labelled cells of each type; draws with fewer are repeated
-# version of both experiments; incremented whenever the same settings give different numbers
-VERSION = 2
+FEWEST_OF_A_TYPE = 2  # labelled cells; draws with fewer are repeated
+VERSION = 2  # incremented whenever the same settings give other numbers
 
 
 def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
-    """Predict types of one species from another, in both directions and with three alignments.
+    """Predict types of one species from another, in both directions, with three alignments.
 
     Parameters
     ----------
     source, target : AnnData of typed cells
         Cells of two species; only features that both species share are used.
     seeds : sequence of int
-        Seeds of the classifier (see `ZeroShotClassifier`).
+        Seeds of the classifier.
     results, overwrite
         See `sbnn.cross_validate`.
 
     Returns
     -------
     Record
-        ``scores`` has a row for each direction, alignment and seed, with the estimated shares of
-        the types.
+        ``scores`` has a row for each direction, alignment and seed, with the estimated shares.
 
     Notes
     -----
-    The settings (scales, alignment, pseudo-cells) were chosen with knowledge of the scores from
-    mouse to human, so these scores are optimistic; see ``benchmarks/ephys_types_tries.md``.
+    Settings were chosen knowing the scores from mouse to human, which are optimistic.
     """
     species = as_typed(source), as_typed(target)
     wanted = _unanswered("zero-shot", *species, [{}], seeds)
@@ -72,7 +68,6 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
                     row |= dict(zip(names, model.shares_, strict=True))
                 scores.append(row)
                 predictions.append((probabilities, model.classes_.astype(str)))
-        # from source to target, with the first alignment and the first seed
         first_probabilities, first_classes = predictions[0]
         return {
             "scores": pd.DataFrame(scores),
@@ -85,12 +80,10 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
 
 
 def _scaled(shared):
-    """Shared features on scales on which differences have one meaning."""
     return transfer.physiological_scale(shared.X, shared.feature_names)
 
 
 def _unanswered(experiment, source, target, params, seeds, **settings):
-    """Record without values, which identifies an experiment."""
     settings |= {
         "source": source.name,
         "source_sha256": source.sha256,
@@ -125,18 +118,16 @@ def learning_curves(
         Cells of two species. The target is split into five folds, which keep the cells of a donor
         together.
     models : dict of str to classifier
-        Each model is fitted to all features of the labelled target cells. It is scored alone and in
-        combination with a classifier of the source.
+        Fitted to all features of the labelled target cells; scored with and without a classifier of
+        the source.
     network : TransferAttentionClassifier
-        Network that is fitted to the shared features.
+        Fitted to the shared features.
     sizes : sequence of int or None
-        Numbers of labelled cells, which are drawn from the training cells of a fold and are the
-        same for every model. The other training cells are used without their types. With None, all
-        training cells are labelled.
+        Numbers of labelled training cells; None for all.
     seeds : sequence of int
         Seeds of the sets of folds.
     draws : int
-        Number of draws of labelled cells in each fold, for each size.
+        Draws of labelled cells for each fold and size.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -147,11 +138,8 @@ def learning_curves(
 
     Notes
     -----
-    A model has the same settings and test cells with and without the source, and there is no early
-    stopping. Two classifiers are often better than one, no matter what the second one was trained
-    on. A control separates this effect from transfer: the prior is replaced by a classifier that
-    has the same settings and the same power but is fitted to the shared features of the labelled
-    target cells.
+    Two classifiers are often better than one, whatever the second one was trained on. In a control,
+    the second one is therefore fitted to the labelled target cells.
     """
     cells = as_typed(target)
     params = [{"model": name} for name in models]
@@ -189,10 +177,9 @@ def learning_curves(
 
 
 def _by_experts(models, cells, source, target, known, others, test):
-    """Probabilities by model and method, from classifiers of target cells and of source cells.
+    """Probabilities by model and method.
 
-    A classifier of all features of the target predicts alone, with a second expert that is trained
-    on the target, and with one that is trained on the source.
+    Models predict alone, with a second classifier of the target, and with one of the source.
     """
     target_X = _scaled(target)
     types = target.y[known]
@@ -200,7 +187,6 @@ def _by_experts(models, cells, source, target, known, others, test):
     helper.fit(target_X[known], types, (_scaled(source), source.y), target_X[others])
     tested = helper.prior_features(target_X[test])
     prior = helper.prior_.predict_proba(tested)
-    # A second expert with the settings of the prior, fitted to the labelled target cells.
     second = clone(helper.prior_).fit(helper.prior_features(target_X[known]), types)
     second = second.predict_proba(tested)
     predicted = {("source", "transfer"): prior}
@@ -213,24 +199,24 @@ def _by_experts(models, cells, source, target, known, others, test):
 
 
 def _by_networks(network, source, target, known, others, test):
-    """Probabilities of networks on the shared features: of the target alone, and in both ways."""
+    """Probabilities of networks on the shared features, without and with the source."""
     training = target.X[known], target.y[known], target.families
-    both = source.X, source.y
     predicted = {}
-    for method, given in ((WITHOUT, None), ("pretrained", both), ("joint", both)):
+    for method in (WITHOUT, "pretrained", "joint"):
         model = clone(network)
-        if given is not None:
+        both = None
+        if method != WITHOUT:
             model.set_params(way=method)
-        model.fit(*training, given, target.X[others])
+            both = source.X, source.y
+        model.fit(*training, both, target.X[others])
         predicted["attention, shared features", method] = model.predict_proba(target.X[test])
     return predicted
 
 
 def labelled_cells(folds, types, sizes, draws):
-    """Yield seed, fold and draw as a dict, labelled and other training cells, and test cells.
+    """Yield seed, fold and draw as a dict, and positions of labelled, other and test cells.
 
-    `folds` maps a seed to its folds. Cells are positions. With None among the `sizes`, all training
-    cells are labelled, so there is only one draw, draw 0.
+    `folds` maps a seed to its folds. If all training cells are labelled, there is one draw.
     """
     for seed, splits in folds.items():
         for fold, (train, test) in enumerate(splits):
@@ -245,7 +231,7 @@ def labelled_cells(folds, types, sizes, draws):
 
 
 def _drawn(train, types, size, random):
-    """Labelled and other training cells; the labelled ones include cells of every type."""
+    """Labelled cells, some of every type, and other training cells."""
     if size >= len(train):
         return train, train[:0]
     names, counts = np.unique(types[train], return_counts=True)

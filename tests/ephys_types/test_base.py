@@ -1,55 +1,12 @@
-"""Scales of features, distances to training cells, and settings by which records are recognised."""
-
-from pathlib import Path
+"""Scales of features, and distances to training cells."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import norm, rankdata, t
 
-from sbnn.ephys_types import (
-    AttentionBiLSTMClassifier,
-    EphysTypeClassifier,
-    FamilyAttentionClassifier,
-    SparsePCAForest,
-    TransferAttentionClassifier,
-)
-from sbnn.ephys_types.base import FeatureScaling, lightgbm, seen_columns
+from sbnn.ephys_types.base import FeatureScaling, seen_columns
 from sbnn.ephys_types.distance import Surroundings
-from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.evaluation.identity import described
-from sbnn.results import load
-
-SAVED = Path(__file__).resolve().parents[2] / "saved_models"
-MODELS = {
-    "simulated_ephys/types_bilstm": AttentionBiLSTMClassifier(),
-    "simulated_ephys/types_bilstm_no_attention": AttentionBiLSTMClassifier(attention=False),
-    "simulated_ephys/types_bilstm_smote": AttentionBiLSTMClassifier(smote=True),
-    "simulated_ephys/types_bilstm_arcface": AttentionBiLSTMClassifier(loss="arcface"),
-    "simulated_ephys/types_bilstm_published": AttentionBiLSTMClassifier(published=True),
-    "gouwens_ephys/types_bilstm_published": AttentionBiLSTMClassifier(published="mouse"),
-    "simulated_ephys/types_ephys_type": EphysTypeClassifier(),
-    "simulated_ephys/types_family_attention": FamilyAttentionClassifier(),
-    "simulated_ephys/types_lightgbm": lightgbm(),
-    "simulated_ephys/types_sparse_pca_forest": SparsePCAForest(),
-    "simulated_ephys/types_sparse_pca_forest_published": SparsePCAForest(published=True),
-}
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_committed_records_are_recognised_by_their_settings(name):
-    stored = load(SAVED / f"{name}.pickle").settings["estimator"]
-    assert described(MODELS[name], stored) == stored
-
-
-def test_committed_transfer_is_recognised_by_its_settings():
-    stored = load(SAVED / "simulated_ephys/transfer_curves.pickle").settings
-    kernel = stored["models"]["kernel"]
-    for model, known in (
-        (TransferAttentionClassifier(), stored["network"]),
-        (KernelLogistic(C=10.0, gamma=0.1), kernel),
-    ):
-        assert described(model, known) == known
 
 
 def test_standard_scores_ignore_missing_values(rng):

@@ -12,7 +12,6 @@ from sklearn.tree import DecisionTreeClassifier
 from sbnn import typed_cells
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import EphysTypeClassifier
-from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.classification import (
     cross_validate_classifier,
     extra_of,
@@ -195,5 +194,3 @@ def test_by_default_three_sets_of_five_folds():
     assert record.family_names == ["all"]
     one = cross_validate_classifier(tree, cells, record.folds[:5], seed=7, verbose=False)
     assert one.repeats.tolist() == [7] * 5
-    with pytest.raises(TypeError, match="^estimator: "):
-        cross_validate_classifier(FeatureScaling(), cells)

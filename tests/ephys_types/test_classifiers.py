@@ -30,7 +30,7 @@ from sbnn.ephys_types import (
 from sbnn.ephys_types.base import FeatureScaling, lightgbm
 from sbnn.ephys_types.classifier import estimated_shares
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-from sbnn.ephys_types.sparse_pca_forest import discriminating_components, sparse_components
+from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
 FOREST = SparsePCAForest(n_estimators=20, random_state=0)
 NETWORKS = {
@@ -280,18 +280,6 @@ def test_components_and_trees_of_each_family(published, cells):
         inputs.append(filled(cells.X))
     p = model.forest_.predict_proba(np.hstack(inputs))
     assert_allclose(model.predict_proba(cells.X), p)
-
-
-def test_two_components_discriminate_types(rng):
-    components = rng.normal(size=(120, 4))
-    types = np.repeat(["a", "b", "c"], 40)
-    components[:, 1] += 6 * (types == "a")
-    components[:, 3] += 3 * (types == "b")
-    # repeats the best one, and next to nothing else
-    components[:, 2] = components[:, 1] + 0.01 * (types == "b")
-    components[:, 0] = components[:, 3]  # but of the family of the best one
-    names = ["f 1", "f 2", "g 1", "h 1"]
-    assert discriminating_components(components, types, names) == [1, 3]
 
 
 def test_a_map_is_of_components_learned_without_types(monkeypatch):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from made_up import assert_tidy
 from notebook import run_cells
 from numpy.testing import assert_array_equal
 from same import assert_looks_like, assert_same
@@ -71,10 +72,10 @@ def test_transfer_that_is_measured_again_gives_the_same_numbers():
         pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-6)
 
 
-def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
-    """As do its figures, by a fingerprint."""
-    told, drawn = study("lee_human")
-    donor, records = told["cells"].obs["donor"].to_numpy(), told["records"]
+def test_committed_folds_keep_donors_apart_and_are_the_same_for_all_models():
+    variables = study("lee_human")[0]
+    donor = variables["cells"].obs["donor"].to_numpy()
+    records = variables["records"]
     for record in report.of_kind(records, "types").values():
         assert record.repeats.tolist() == [0] * 5 + [1] * 5 + [2] * 5
         for (train, test), (_, reference) in zip(
@@ -82,6 +83,16 @@ def test_the_notebook_shows_committed_numbers_of_folds_that_keep_donors_apart():
         ):
             assert_array_equal(test, reference)
             assert not set(donor[train]) & set(donor[test])
-    assert len(drawn) == 13
-    for name, figure in drawn.items():
-        assert_looks_like(figure, SAVED.parent / "figures" / "lee_human" / f"{name}.png")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lee_human", "simulated_ephys", pytest.param("gouwens_ephys", marks=pytest.mark.slow)],
+)
+def test_figures_are_tidy_and_look_as_the_committed_pictures(name):
+    drawn = study(name)[1]
+    folder = SAVED.parent / "figures" / name
+    assert {path.stem for path in folder.glob("*.png")} == drawn.keys()
+    for stem, figure in drawn.items():
+        assert_tidy(figure)
+        assert_looks_like(figure, folder / f"{stem}.png")

@@ -69,14 +69,13 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_
     for train, _ in record.folds:
         expected += [len(train), len(train) - (0 in train)] + [len(train)] * 3
     assert Attentive.n_trained == expected
-    for loss in ("log_loss", "macro_f1"):
-        decides, repeated, copy, noise = record.values[f"shuffled_{loss}"].mean(0)
-        assert decides > 0.2
-        assert min(decides, repeated, copy) > noise
-        assert abs(noise) < 0.03
-        decides, *others = record.values[f"left_out_{loss}"].mean(0)
-        assert decides > 0.1
-        assert np.abs(others).max() < 0.05
+    decides, repeated, copy, noise = record.shuffled_log_loss.mean(0)
+    assert decides > 0.2
+    assert min(decides, repeated, copy) > noise
+    assert abs(noise) < 0.03
+    decides, *others = record.left_out_log_loss.mean(0)
+    assert decides > 0.1
+    assert np.abs(others).max() < 0.05
     table = importance_table(record)
     assert table.index.tolist() == ["decides", "repeated", "its copy", "noise"]
     assert_allclose(table["shuffled"], record.shuffled_log_loss.mean(axis=0))

@@ -1,6 +1,6 @@
-"""Twelve families of feature vectors, for the prediction of types, from recordings (NWB files).
+"""Twelve families of feature vectors from recordings (NWB files).
 
-This requires IPFX and pynwb, which the extra ``traces`` installs: ``pip install 'sbnn[traces]'``.
+This requires IPFX and pynwb: ``pip install 'sbnn[traces]'``.
 """
 
 from sbnn.errors import require

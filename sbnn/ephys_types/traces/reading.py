@@ -1,7 +1,4 @@
-"""Read a folder of recordings into a table of the twelve families, in parallel.
-
-Interrupted runs resume, and damaged files are skipped.
-"""
+"""Read a folder of recordings into a table of the twelve families."""
 
 import hashlib
 import logging
@@ -52,33 +49,28 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     Parameters
     ----------
     paths : path-like or iterable of path-like
-        NWB files of one cell each, or folders that contain such files at any depth. DANDI 000020
-        (mouse visual cortex) and 000636 (human cortex) have this layout. If the name of a file
-        contains ``ses-<id>``, the cell is called ``<id>``; otherwise it has the name of the file.
+        NWB files of one cell each, or folders with such files at any depth, as in DANDI 000020
+        (mouse) and 000636 (human). A cell is named after its file, or ``<id>`` if the name of the
+        file contains ``ses-<id>``.
     n_jobs : int
-        Number of recordings read at the same time; the result does not depend on it.
     cache : path-like or False, optional
-        Folder in which results of finished recordings are kept, so that identical files are not
-        processed again. By default the cache folder of this package is used; with False, nothing is
-        kept.
+        Folder for results of finished recordings, so that interrupted runs resume; by default the
+        cache folder of this package.
     verbose : bool
-        Whether to show progress.
 
     Returns
     -------
     AnnData of typed cells
-        Cells in the order of their file names, with the 2607 columns that `trace_families` lists;
-        values are NaN where a cell lacks a protocol. ``obs`` holds ``donor`` and ``species`` as in
-        the files, the name of the ``file``, and ``notes`` on what is missing in a cell and why.
-        ``uns["sbnn"]["dropped"]`` lists the files that yielded no cell, by reason.
+        Cells in the order of their files, with the 2607 columns of `trace_families`; NaN where a
+        cell lacks a protocol. ``obs`` holds ``donor``, ``species``, ``file``, and ``notes`` on what
+        is missing. ``uns["sbnn"]["dropped"]`` lists files without a cell by reason.
 
     Raises
     ------
     FileNotFoundError
         If there is no NWB file, or a path does not exist.
     ValueError
-        If two files belong to the same cell, or if no file yields a cell; the message gives the
-        reasons.
+        If two files belong to the same cell, or if no file yields a cell.
     """
     files = find_recordings(paths)
     if cache is None:
@@ -118,11 +110,10 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
 
 
 def write_traces(features, path):
-    """Write features from `read_traces` to a CSV file, and the metadata of cells to a second file.
+    """Write features from `read_traces` to a CSV file, and metadata of cells to ``<stem>_cells``.
 
-    The second file has ``_cells`` added to its name. Returns the paths of both files. Once types
-    are added to the second file, ``read_ephys_table(path, cells, families=trace_families())`` reads
-    both files.
+    Returns both paths. Once types are added to the second file,
+    ``read_ephys_table(path, cells, families=trace_families())`` reads both.
     """
     path = results_path(path)
     tables = {path: features.to_df(), path.with_stem(f"{path.stem}_cells"): features.obs}
@@ -132,7 +123,7 @@ def write_traces(features, path):
 
 
 def find_recordings(paths):
-    """Dict of cell name to the path of its NWB file, in the order of the file names."""
+    """Path of the NWB file of each cell, in the order of the file names."""
     if isinstance(paths, str | Path):
         paths = [paths]
     found = []
@@ -156,7 +147,7 @@ def find_recordings(paths):
 
 
 def _vectors_or_reason(path, cache, settings):
-    """Vectors of a recording, or the reason why there are none; runs in a worker."""
+    """Vectors of a recording, or the reason why there are none."""
     with open(path, "rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     try:
@@ -168,7 +159,7 @@ def _vectors_or_reason(path, cache, settings):
 
 
 def cell_vectors(path, sha256, settings):
-    """Vectors of one recording; they depend only on the content of the file and the settings."""
+    """Vectors of one recording; `sha256` and `settings` are keys of the cache."""
     with quiet(), NWBHDF5IO(str(path), mode="r", load_namespaces=True) as file:
         nwb = file.read()
         sweeps, notes = sweeps_of(nwb)
@@ -183,11 +174,11 @@ def cell_vectors(path, sha256, settings):
 
 @contextmanager
 def quiet():
-    """Suppress warnings and logs of IPFX and pynwb; what matters is in the notes of each cell."""
+    """Suppress warnings and logs of IPFX and pynwb."""
     root = logging.getLogger()
     swallow = logging.NullHandler()
     level = root.manager.disable
-    # otherwise the first message of IPFX would set up logging to the terminal
+    # otherwise IPFX would set up logging to the terminal
     root.addHandler(swallow)
     logging.disable(logging.WARNING)
     try:

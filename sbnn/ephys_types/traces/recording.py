@@ -1,8 +1,4 @@
-"""Find, recognise and check the sweeps of an NWB file, and cut each of them around its stimulus.
-
-Files have the layout of DANDI 000020 and 000636: each contains the voltages and stimuli of one
-cell.
-"""
+"""Find the sweeps of an NWB file, and cut each of them around its stimulus."""
 
 import re
 from collections import Counter, defaultdict
@@ -20,19 +16,18 @@ from scipy.signal import resample_poly
 
 from sbnn.ephys_types.traces.vectors import PROTOCOLS, RAMP, RATE, SQUARES, STEP_MARGIN
 
-# If a sweep is stopped early, the rig writes zeros (or NaN) for the unrecorded part, which lasts 19
-# ms or more. Real voltages are zero only for single samples.
-_FILL = 0.005  # s
-_TEST_PULSE_END = 0.4  # latest end of a test pulse, in s
-_TEST_PULSE = 0.1  # longest duration of a test pulse, in s
-_BASELINE = 0.005  # in s, length of the baseline at the start of a sweep, before any stimulus
-_GAP = 0.002  # in s; shorter gaps in a stimulus are bridged
-_BLIP = 0.0003  # in s; shorter pulses are ignored
-_REST = 0.01  # in s; the median voltage over this time before the onset is the resting voltage
+# in s
+_FILL = 0.005  # more zeros mean that a sweep was stopped: real voltages are 0 for single samples
+_TEST_PULSE_END = 0.4  # at the latest
+_TEST_PULSE = 0.1  # at most
+_BASELINE = 0.005  # before any stimulus
+_GAP = 0.002  # shorter gaps in a stimulus are bridged
+_BLIP = 0.0003  # shorter pulses are ignored
+_REST = 0.01  # before the onset
 
 
 class Window(NamedTuple):
-    """Recorded time, in seconds, that is needed and used around the stimuli of a protocol."""
+    """Seconds that are needed and used around a stimulus."""
 
     length: float  # of the stimulus
     needed_before: float
@@ -46,7 +41,6 @@ _WINDOWS = {
     "long_square": Window(1.0, STEP_MARGIN, STEP_MARGIN, STEP_MARGIN, STEP_MARGIN + 0.05),
     "ramp": Window(0.0, 0.02, 0.1, 0.0, np.inf),  # used up to the end of the sweep
 }
-#: Plausible ranges of voltages before a stimulus and of amplitudes of square currents.
 PLAUSIBLE = {
     "voltage before the stimuli": (-120.0, -10.0, "mV"),
     "largest square current": (3.0, 20_000.0, "pA"),
@@ -54,7 +48,7 @@ PLAUSIBLE = {
 
 
 class StoredSweep(NamedTuple):
-    """A sweep in an open file; its arrays are read when they are needed."""
+    """A sweep in an open file."""
 
     number: int
     stimulus_name: str  # as in X4PS_SupraThresh_DA_0
@@ -63,12 +57,12 @@ class StoredSweep(NamedTuple):
     stimulus: object
 
     def current(self):
-        """Read the stimulus (pA) up to the first NaN, ndarray of shape (n,)."""
+        """Stimulus (pA) up to the first NaN, ndarray of shape (n,)."""
         current = _values(self.stimulus, self.stimulus.data[:]) * 1e12
         return current[: _end_of_recording(np.isnan(current), 1)]
 
     def voltage(self):
-        """Read the response (mV) up to the point where recording stopped, ndarray of shape (n,)."""
+        """Response (mV) up to where recording stopped, ndarray of shape (n,)."""
         raw = np.asarray(self.response.data[:])
         missing = (raw == 0) | np.isnan(raw)
         end = _end_of_recording(missing, round(_FILL * self.rate))
@@ -76,12 +70,12 @@ class StoredSweep(NamedTuple):
 
 
 class Stimulus(NamedTuple):
-    """The shape of a current; the onset of a ramp is where it leaves the baseline."""
+    """The shape of a current."""
 
     kind: str  # "short_square", "long_square", "ramp", "square" (of another length) or "other"
-    onset: int
+    onset: int  # of a ramp where it leaves the baseline
     length: float  # s
-    amplitude: float  # of a ramp its peak, relative to the current at the start of the sweep
+    amplitude: float  # of a ramp its peak, relative to the start of the sweep
 
 
 _OTHER = Stimulus("other", 0, 0.0, 0.0)
@@ -92,13 +86,13 @@ class CutSweep(NamedTuple):
 
     number: int
     amplitude: float
-    t: np.ndarray  # time from onset, s
-    v: np.ndarray  # voltage, mV
-    i: np.ndarray  # idealised current, pA
+    t: np.ndarray  # from onset, s
+    v: np.ndarray  # mV
+    i: np.ndarray  # idealised, pA
 
 
 def stored_sweeps(nwb):
-    """Current-clamp sweeps of an open file, in the order of the experiment, and notes on others."""
+    """Current-clamp sweeps in the order of the experiment, and notes on others."""
     responses = []
     for series in nwb.acquisition.values():
         if isinstance(series, CurrentClampSeries) and not isinstance(series, IZeroClampSeries):
@@ -124,10 +118,10 @@ def stored_sweeps(nwb):
 
 
 def _stimuli(nwb, responses):
-    """Dict of response identifiers to stimuli.
+    """Stimuli by identifier of their response.
 
-    A response and its stimulus share a sweep number and an electrode, as in the DANDI files, or a
-    row of the table of recordings, which is read for responses without such a partner.
+    Both share a sweep number and an electrode, as in the DANDI files, or else a row of the table of
+    recordings.
     """
     by_number = defaultdict(list)
     for stimulus in nwb.stimulus.values():
@@ -142,7 +136,6 @@ def _stimuli(nwb, responses):
 
 
 def _stimuli_in_table(recordings):
-    """Dict of response identifiers to stimuli, from the table of recordings or None."""
     stimuli = {}
     for row in range(0 if recordings is None else len(recordings)):
         response = recordings["responses"]["response"][row]
@@ -153,19 +146,17 @@ def _stimuli_in_table(recordings):
 
 
 def _values(series, raw):
-    """Stored numbers, converted to volts or amperes."""
-    # A factor of 0.001 in single precision has a relative error of 5e-8, which is less than the
-    # last digit of the result.
+    """Stored numbers in volts or amperes."""
     return np.asarray(raw, dtype=np.float64) * float(series.conversion) + float(series.offset)
 
 
 def _stretches(mask):
-    """Start and end (exclusive) of each run of True values, ndarray of shape (k, 2)."""
+    """Start and end (exclusive) of runs of True, ndarray of shape (k, 2)."""
     return np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))).reshape(-1, 2)
 
 
 def _end_of_recording(missing, least):
-    """Start of the first run of missing values of at least `least` samples, or at the very end."""
+    """Start of the first run of `least` missing values, or of those at the end."""
     for start, end in _stretches(missing):
         if end - start >= least or end == len(missing):
             return int(start)
@@ -173,7 +164,7 @@ def _end_of_recording(missing, least):
 
 
 def check_scale(quantity, value):
-    """Reject a value that is implausible for a recording, as if from a wrong unit or conversion."""
+    """Reject implausible values."""
     low, high, unit = PLAUSIBLE[quantity]
     if value < low or value > high:
         raise ValueError(
@@ -185,8 +176,7 @@ def check_scale(quantity, value):
 def named_protocol(stimulus_name):
     """Protocol that a name such as ``"X4PS_SupraThresh_DA_0"`` has in IPFX.
 
-    It is "other" if the name is known, but of another protocol (such as a search), and None if the
-    name is unknown.
+    It is "other" for further protocols (such as a search), and None for unknown names.
     """
     name = re.sub(r"_DA_\d+$", "", stimulus_name).split("[")[0]
     ontology = StimulusOntology.default()
@@ -200,15 +190,12 @@ def named_protocol(stimulus_name):
 
 
 def stimulus_of(current, rate):
-    """Recognise the stimulus in a current, of shape (n,), in any unit.
-
-    A test pulse before the stimulus is ignored.
-    """
+    """Recognise the stimulus in a current, of shape (n,), in any unit."""
     if len(current) < 2:
         return _OTHER
     baseline = np.median(current[: round(_BASELINE * rate)])
     size = current - baseline
-    noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD of the noise, if it is white
+    noise = 1.05 * np.median(np.abs(np.diff(size)))  # SD, if it is white
     if noise > 0:
         size = median_filter(size, 2 * round(0.00015 * rate) + 1, mode="nearest")
     peak = np.abs(size).max()
@@ -228,7 +215,6 @@ def stimulus_of(current, rate):
 
 
 def _constant_level(part, noise):
-    """Level of a current that is constant except at its ends; None if it is not constant."""
     margin = len(part) // 10
     inner = part[margin : len(part) - margin]
     level = float(np.median(inner))
@@ -237,20 +223,18 @@ def _constant_level(part, noise):
 
 
 def _ramp_or_other(part, start, noise, rate):
-    """The stimulus of a current that begins at the sample `start` and is not constant."""
     place = np.arange(len(part))
     slope, intercept = np.polyfit(place, part, 1)
     rest = part - intercept - slope * place
     if len(part) / rate < RAMP or slope <= 0 or rest.std() > 0.02 * np.ptp(part) + noise:
         return _OTHER
-    # The line is 0 at the onset, before the current exceeds the threshold.
+    # the line is 0 at the onset, before the current exceeds the threshold
     onset = max(start + round(-intercept / slope), 0)
     end = start + len(part)
     return Stimulus("ramp", onset, (end - onset) / rate, float(part.max()))
 
 
 def _square_of(length):
-    """Protocol of a square current by its length in seconds; "square" for any other length."""
     for kind, (shortest, longest) in SQUARES.items():
         if shortest <= length <= longest:
             return kind
@@ -258,7 +242,6 @@ def _square_of(length):
 
 
 def _runs(active, rate):
-    """Start and end of each period with a current, without short gaps and short pulses."""
     runs = []
     for start, end in _stretches(active).tolist():
         if runs and start - runs[-1][1] < _GAP * rate:
@@ -268,7 +251,7 @@ def _runs(active, rate):
 
 
 def _without_test_pulse(runs, size, rate):
-    """Drop a short first pulse, unless the next pulse is similar, as in a train."""
+    """Drop a short first pulse, unless the next one is alike, as in a train."""
     if len(runs) < 2:
         return runs
     (start, end), (next_start, next_end) = runs[:2]
@@ -281,13 +264,9 @@ def _without_test_pulse(runs, size, rate):
 
 
 def sweeps_of(nwb):
-    """Dict of protocol to cut sweeps, in the order of the experiment, and notes on other sweeps.
-
-    A stimulus is recognised by the shape of its current. A sweep is left out if its stimulus has a
-    known name that does not agree with this shape.
-    """
+    """Cut sweeps by protocol, in the order of the experiment, and notes on other sweeps."""
     found, notes = _recognised(nwb)
-    # Wrong units are an error of the whole file, so they are looked for before single sweeps.
+    # wrong units are an error of the whole file
     _check_scales(found)
     sweeps = {kind: [] for kind in PROTOCOLS}
     faults = Counter()
@@ -300,7 +279,10 @@ def sweeps_of(nwb):
 
 
 def _recognised(nwb):
-    """Stored sweep, stimulus and voltage of each sweep of a protocol, and notes on other sweeps."""
+    """Stored sweep, stimulus and voltage of each sweep of a protocol, and notes on others.
+
+    Stimuli are recognised by shape; a known name must agree.
+    """
     recorded, notes = stored_sweeps(nwb)
     found = []
     for stored in recorded:
@@ -323,7 +305,6 @@ class UnusableSweep(ValueError):
 
 
 def _check_scales(found):
-    """Reject recordings with implausible voltages or currents."""
     rest = [_at_rest(*sweep) for sweep in found]
     check_scale("voltage before the stimuli", np.nanmedian(rest))
     squares = [abs(stimulus.amplitude) for _, stimulus, _ in found if stimulus.kind != "ramp"]
@@ -331,13 +312,12 @@ def _check_scales(found):
 
 
 def _at_rest(stored, stimulus, voltage):
-    """Voltage just before a stimulus; NaN if nothing was recorded there."""
+    """Voltage just before a stimulus; NaN without a recording."""
     start = max(stimulus.onset - round(_REST * stored.rate), 0)
     return np.median(voltage[start : stimulus.onset])
 
 
 def _cut(stored, stimulus, voltage):
-    """The sweep cut around its stimulus and resampled."""
     rate = stored.rate
     onset = stimulus.onset
     window = _WINDOWS[stimulus.kind]
@@ -345,8 +325,7 @@ def _cut(stored, stimulus, voltage):
     low, high, _ = PLAUSIBLE["voltage before the stimuli"]
     if not low <= _at_rest(stored, stimulus, voltage) <= high:
         raise UnusableSweep("no resting voltage before the stimulus")
-    # The onset must be a sample at both rates: `n_old` stored samples become `n_new` samples, so
-    # the cut starts a whole number of `n_old` samples before the onset.
+    # `n_old` stored samples become `n_new`; the onset must be a sample at both rates
     n_old = ratio.denominator
     n_new = ratio.numerator
     steps = min(ceil(window.before * rate / n_old - 1e-6), onset // n_old)
@@ -365,7 +344,7 @@ def _cut(stored, stimulus, voltage):
     if stimulus.kind == "ramp":
         i = np.clip(t / stimulus.length, 0, None) * amplitude
     else:
-        # Sweeps of one step are grouped by amplitude, so noise must not make it differ.
+        # sweeps of a step are grouped by amplitude, without noise
         amplitude = float(np.rint(amplitude))
         i = np.where((t >= 0) & (t < window.length), amplitude, 0.0)
     if not i.any():  # a square of less than half a pA, or a voltage that ends where a ramp begins

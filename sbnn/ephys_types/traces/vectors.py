@@ -1,7 +1,7 @@
 """Compute the twelve families of vectors of a cell from its sweeps, with IPFX.
 
-Missing families are NaN. The vectors follow Gouwens et al., Cell 183, 935 (2020), with the sweeps,
-bins and tolerances of Schwider and Ramezani (arXiv 2603.11000).
+Vectors follow Gouwens et al., Cell 183, 935 (2020); sweeps, bins and tolerances, Schwider and
+Ramezani (arXiv 2603.11000).
 """
 
 from functools import partial
@@ -19,15 +19,15 @@ from ipfx.sweep import Sweep, SweepSet
 
 from sbnn.data.fingerprint import fingerprint_parameters
 
-#: Samples per second of all analysed traces; recordings with another rate are resampled.
+#: Samples per second to which traces are resampled.
 RATE = 50_000
-#: Ranges of length, in seconds, by which square stimuli are recognised.
+#: Lengths, in seconds, of square stimuli.
 SQUARES = {"short_square": (0.0025, 0.0035), "long_square": (0.995, 1.005)}
-#: Minimum length of a ramp in seconds.
+#: Shortest ramp, in seconds.
 RAMP = 0.1
 
 AP_WINDOW = 0.003  # in s, from the threshold of the spike
-BIN_MS = 20  # width of the bins for spike features
+BIN_MS = 20  # for spike features
 LEVELS, LEVEL_TOLERANCE = (0, 40, 80), 5  # pA over rheobase
 STEPS, STEP_TOLERANCE = (-30, -50, -90), 5  # pA
 NORM_STEP = -110  # pA
@@ -35,17 +35,17 @@ STEP_BIN, STEP_MARGIN = 0.010, 0.2  # s
 ISI_POINTS = 100
 #: Lowest peak, in mV, that counts as a spike in a long square.
 MIN_PEAK = -25
-#: Incremented whenever a change of the code gives different vectors for the same recording.
+#: Incremented whenever the same recording gives other vectors.
 FORMAT = 1
 
 PROTOCOLS = ("short_square", "long_square", "ramp")
 _AP = round(AP_WINDOW * RATE)
-#: Name, number of values and unit of each family, in the order of the columns.
+#: Size and unit of each family, in the order of the columns.
 TABLE = pd.read_csv(Path(__file__).with_name("vectors.csv"), keep_default_na=False)
 VECTORS = tuple(map(tuple, TABLE.to_numpy().tolist()))
 SIZES = dict(zip(TABLE["family"], TABLE["size"], strict=True))
 _END = 1.0  # in s, end of a long square; all stimuli begin at 0
-# Options of the detection of spikes, besides those of IPFX; `end` is the end of the search, in s.
+# for the detection of spikes, besides those of IPFX; `end`, in s, is where the search ends
 OPTIONS = {
     "short_square": {
         "end": 0.053,
@@ -55,51 +55,37 @@ OPTIONS = {
     "long_square": {"end": _END, "min_peak": MIN_PEAK},
     "ramp": {},
 }
-#: Errors that IPFX raises for sweeps that it cannot analyse.
+#: Raised by IPFX for sweeps that it cannot analyse.
 _FAULTS = (ArithmeticError, AssertionError, FeatureError, LookupError, TypeError, ValueError)
 
 
 def trace_families():
     """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
-    Some families have several parts, ordered as follows. ``first_ap_v`` and ``first_ap_dv`` have
-    parts for the short square, the long square and the ramp. The spike features, ``inst_freq`` and
-    ``psth`` have parts for the sweeps at rheobase and at 40 and 80 pA above rheobase.
-    ``step_subthresh`` has parts for the steps of -30, -50 and -90 pA.
+    Parts of a family, in order: short square, long square and ramp (``first_ap_v``,
+    ``first_ap_dv``); sweeps at rheobase and 40 and 80 pA above it (spike features, ``inst_freq``,
+    ``psth``); steps of -30, -50 and -90 pA (``step_subthresh``).
     """
     return {name: [f"{name}_{i}" for i in range(size)] for name, size in SIZES.items()}
 
 
 def trace_units():
-    """Dict of column to unit, which is ``""`` for columns without a unit."""
+    """Unit of each column, ``""`` if it has none."""
     return {f"{name}_{i}": unit for name, size, unit in VECTORS for i in range(size)}
 
 
 def joined(vectors):
-    """Concatenated vectors of a cell, ndarray of shape (2607,); NaN for missing families."""
+    """Vectors of a cell, ndarray of shape (2607,), NaN for missing families."""
     return np.concatenate([vectors.get(name, np.full(n, np.nan)) for name, n in SIZES.items()])
 
 
 def settings_fingerprint():
-    """Fingerprint of what determines the vectors: constants of this module and version of IPFX."""
-    return fingerprint_parameters(
-        {
-            "format": FORMAT,
-            "ipfx": version("ipfx"),
-            "vectors": VECTORS,
-            "rate": RATE,
-            "stimuli": [*SQUARES.values(), RAMP],
-            "levels": [LEVELS, LEVEL_TOLERANCE, STEPS, STEP_TOLERANCE, NORM_STEP],
-            "bins": [AP_WINDOW, BIN_MS, STEP_BIN, STEP_MARGIN, ISI_POINTS, MIN_PEAK],
-        }
-    )
+    """Fingerprint of what determines the vectors of a recording."""
+    return fingerprint_parameters({"format": FORMAT, "ipfx": version("ipfx")})
 
 
 class Analysed(NamedTuple):
-    """Sweeps of one protocol, their spikes, and a table with rate and amplitude of each sweep.
-
-    For long squares, the table also has the peak deflection and the baseline voltage.
-    """
+    """Sweeps of one protocol, their spikes, and a table of the sweeps."""
 
     sweeps: list
     spikes: list
@@ -107,10 +93,9 @@ class Analysed(NamedTuple):
 
 
 def vectors_of(sweeps):
-    """Vectors of a cell from a dict of protocol to cut sweeps, and notes on missing values.
+    """Vectors of a cell from its cut sweeps by protocol, and notes on what is left out.
 
-    A family that cannot be computed, is not finite or has the wrong size is left out. In
-    ``first_ap_v`` and ``first_ap_dv``, the parts of protocols without a spike are NaN.
+    In ``first_ap_v`` and ``first_ap_dv``, parts of protocols without a spike are NaN.
     """
     notes = []
     analysed = {kind: _analyse(kind, sweeps[kind], notes) for kind in PROTOCOLS}
@@ -133,7 +118,6 @@ def vectors_of(sweeps):
 
 
 def _analyse(kind, cut, notes):
-    """Find the spikes of each sweep; a sweep on which IPFX fails is left out."""
     if not cut:
         notes.append(f"no {kind.replace('_', ' ')} sweep")
         return Analysed([], [], pd.DataFrame(columns=["avg_rate", "stim_amp"]))
@@ -159,7 +143,6 @@ def _analyse(kind, cut, notes):
 
 
 def _ipfx_sweep(cut):
-    """A cut sweep as IPFX takes it."""
     whole = (0, len(cut.t) - 1)
     onset = int(np.flatnonzero(cut.t >= 0)[0])
     end = int(np.flatnonzero(cut.i)[-1])
@@ -169,7 +152,7 @@ def _ipfx_sweep(cut):
 
 
 def _first_spikes(analysed, notes):
-    """Voltage of the first action potential in each protocol, and differences between samples."""
+    """Voltage of the first spike in each protocol, and its differences."""
     voltages = []
     differences = []
     for kind in PROTOCOLS:
@@ -196,10 +179,9 @@ def _first_spikes(analysed, notes):
 
 
 def _sweeps_for_first_spike(kind, table):
-    """Positions of the sweeps from which the first spike is taken.
+    """Positions of the sweeps with the first spike.
 
-    These are the long square at rheobase, the short squares at the amplitude with the most spiking
-    sweeps, or all spiking ramps.
+    Long squares: at rheobase; short squares: at the amplitude with the most spiking sweeps.
     """
     spiking = _spiking(table)
     if kind == "long_square" and len(spiking):
@@ -211,12 +193,10 @@ def _sweeps_for_first_spike(kind, table):
 
 
 def _spiking(table):
-    """Rows of the sweeps in which a depolarising current evokes a spike."""
     return table[(table["avg_rate"] > 0) & (table["stim_amp"] > 0)]
 
 
 def _of_spike_trains(squares, notes):
-    """Functions that compute the families for spike trains: a dict keyed by family."""
     table = squares.table
     spiking = _spiking(table)
     if spiking.empty:
@@ -256,7 +236,6 @@ def _of_spike_trains(squares, notes):
 
 
 def _of_steps(squares, notes):
-    """Functions that compute the families for hyperpolarising steps: a dict keyed by family."""
     table = squares.table
     features = {"subthreshold_sweeps": table[table["avg_rate"] == 0]}
     steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(
