@@ -172,9 +172,6 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     `n_new` cells have only counts. `sizes` are parameters of `simulate_patchseq`. Counts have genes
     in rows and a spike-in; outputs are in another order with one missing value.
     """
-    check_number("n_cells", n_cells, int, 1)
-    check_number("n_new", n_new, int, 1)
-    check_number("n_donors", n_donors, int, 1)
     adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
     rng = np.random.default_rng(random_state)
     known = adata.obs_names[:n_cells]

@@ -127,11 +127,8 @@ def _ask_for(reading, text, first, second, match, turned) -> None:
         if way.key not in (None, table.key):
             keys[table.what] = way.key
     solved_by = {"cell_key": keys} if keys else {}
-    found = f"{match.second} of {second.what}"
-    if first.what == CELLS:
-        found += f" has {match.n_shared} of them"
-    else:
-        found = f"{match.first} of {first.what} and {found} share {match.n_shared}"
+    found = f"{match.first} of {first.what} and {match.second} of {second.what} share"
+    found += f" {match.n_shared}"
     if match.spelled is not exactly and reading.how.match == "exact":
         solved_by["match"] = "loose"
         found += f", spelled like {match.first.names[0]} and {match.second.names[0]}"

@@ -182,23 +182,20 @@ def _of_container(reading, data, outputs, labels) -> dict:
     return found
 
 
-def _labels(reading, labels):
-    keys = {}
+def _labels(reading, given):
+    labels = given.copy()
     for kind in ("type", "family"):
-        key = reading.choices.get(f"{kind}_key")
-        if key is not None and key not in labels:
-            reading.problem(
-                f"{kind}_key: no column {key!r} in labels, which has {some(labels, 12)}"
-            )
-        elif key is not None or kind in labels:
-            keys[kind] = labels[key or kind]
-    if not keys:
-        there_are = some(labels, 12)
-        advice = "if one of them holds the types, name it with type_key=COLUMN"
-        reading.notes.append(f"labels: no column type or family among {there_are}; {advice}")
-    for kind, other in (("type", "family"), ("family", "type")):
-        if kind in keys or other in keys:
-            labels = labels.assign(**{kind: keys.get(kind, keys.get(other))})
+        key = reading.choices.get(f"{kind}_key", kind)
+        if key in given:
+            labels[kind] = given[key]
+        elif key != kind:
+            reading.problem(f"{kind}_key: no column {key!r} in labels, which has {some(given, 12)}")
+    if labels.columns.isin(["type", "family"]).any():
+        labels["type"] = labels.get("type", labels.get("family"))
+        labels["family"] = labels.get("family", labels["type"])
+        return labels
+    advice = "if one of them holds the types, name it with type_key=COLUMN"
+    reading.notes.append(f"labels: no column type or family among {some(labels, 12)}; {advice}")
     return labels
 
 

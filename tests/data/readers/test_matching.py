@@ -100,6 +100,13 @@ def test_the_column_and_the_spelling_of_the_cells_are_found(tables):
     assert len(again) == 23
 
 
+def test_numbers_in_another_column_may_name_the_cells(tables):
+    X, Y = (table[:20] for table in tables)
+    numbers = range(500, 520)
+    _, _, reading = join(X.set_axis(numbers), Y.assign(number=numbers))
+    assert reading.problems[0][1] == {"cell_key": {"outputs": "number"}}
+
+
 def test_names_that_only_number_rows_are_no_names(tables):
     X, Y = (table[:20].reset_index(drop=True) for table in tables)
     shuffled = Y.sample(frac=1, random_state=0)

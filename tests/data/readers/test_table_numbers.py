@@ -53,7 +53,6 @@ def test_numbers_that_can_be_read_in_two_ways_are_refused():
         pytest.approx([1234, np.nan], nan_ok=True),
         [False, True],
     )
-    assert numbers_of(["1,234"], ",")[0] == [1.234]
 
 
 def test_marks_of_missing_values_are_gaps():
