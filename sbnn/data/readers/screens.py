@@ -22,6 +22,7 @@ from sbnn.data.readers.containers import (
 from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
 from sbnn.data.readers.reading import Reading
+from sbnn.data.readers.table import Table
 from sbnn.data.readers.table_names import texts, texts_of_cells
 from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.screens import check_screen_counts, screen
@@ -60,8 +61,9 @@ def read_screen(
         Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket, or a table of cells x genes or
         genes x cells.
     guides : path-like, DataFrame or str, optional
-        ``.h5ad`` or a table, with the guide or perturbation of each cell, or a column of counts for
-        each guide; by default, ``obs`` of an AnnData, or the column of it that is named.
+        ``.h5ad`` or a table, with the guide or perturbation of each cell, a column of counts for
+        each guide, or a row with the count of each guide in a cell; by default, ``obs`` of an
+        AnnData, or the column of it that is named.
     control : str
         Guide or target of unperturbed cells.
     name : str
@@ -101,6 +103,7 @@ def read_screen(
     if of_guides is not None:
         guides = features_of(of_guides, GUIDES)
     tables = reading.open({"expression": expression, "guides": guides, "targets": targets})
+    tables["guides"] = _by_cell(tables["guides"])
     counts, found = joined(reading, tables["expression"], tables["guides"])
     counts = _counts(reading, counts)
     guide, library, reasons = _guides(reading, found)
@@ -146,6 +149,29 @@ def _guides_beside(data, guides):
     if GUIDES in set(data.var.get("feature_types", ())):
         return features_of(data, GUIDES)
     return data.obs if data.obs.shape[1] else None
+
+
+def _by_cell(table):
+    """Counts of guides from a table with a row per cell and guide."""
+    if table.adata is not None:
+        return table
+    rows = table.frame(table.ways()[0])
+    guide = _column_like(rows, "guide", "grna")
+    counted = _column_like(rows.select_dtypes("number"), "umi", "count", "reads")
+    if guide is None or counted is None or not rows.index.has_duplicates:
+        return table
+    by_guide = rows[counted].groupby([rows.index, texts(rows[guide])], sort=False).sum()
+    found = Table("guides", by_guide.unstack(fill_value=0).rename_axis(index="cell"))
+    found.file = table.file
+    return found
+
+
+def _column_like(table, *parts):
+    for part in parts:
+        for name in table:
+            if part in name.casefold():
+                return name
+    return None
 
 
 def _counts(reading, X):

@@ -220,6 +220,19 @@ def test_counts_may_be_in_a_layer_or_in_raw(counts):
 
 
 @pytest.mark.filterwarnings("ignore:guides")
+def test_a_table_may_have_a_row_per_cell_and_guide(counts, rng):
+    guides, _ = with_guides(counts, rng)
+    guides.loc["c0", "A_2"] = 9  # no clear guide
+    rows = guides.stack().rename_axis(["cell", "guide"]).reset_index(name="umis")
+    rows = rows[rows["umis"] > 0].assign(reads=100).set_index("cell")
+    with pytest.warns(UserWarning, match="less than 80%"):
+        screen = read_screen(counts, rows, "NT")
+    with pytest.warns(UserWarning, match="less than 80%"):
+        expected = read_screen(counts, guides, "NT")
+    pd.testing.assert_frame_equal(screen.obs, expected.obs)
+
+
+@pytest.mark.filterwarnings("ignore:guides")
 def test_the_column_with_the_most_labels_that_have_the_control_is_advised(counts):
     guide = np.resize(["A_1", "A_2", "NT_1", "NT_2"], 9)
     gene = [name[:-2] for name in guide]
