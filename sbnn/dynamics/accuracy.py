@@ -1,4 +1,4 @@
-"""Accuracy of inferred networks, compared with a known truth, and of predicted trajectories."""
+"""Accuracy of inferred networks and of predicted trajectories."""
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,7 @@ def path_errors(model, samples):
 
 
 def _squares(model, start, times, later):
-    """Squared errors, flattened, of predictions of later values (samples, times - 1, genes)."""
+    """Squared errors, flattened, of later values (samples, times - 1, genes)."""
     try:
         predicted = model.predict(start, times)
     except DivergenceError:

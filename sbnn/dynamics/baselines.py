@@ -1,4 +1,4 @@
-"""Baselines for models of dynamics: the prior alone, and models without regulation."""
+"""The prior alone, and models without regulation."""
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ class PriorAlone(_Baseline):
 
 
 class AutoRegression(_Baseline):
-    """AR(1) in continuous time: each gene decays to its own level at its own rate."""
+    """AR(1) in continuous time, with a level and a rate for each gene."""
 
     def _learn(self, samples):
         """Choose levels and rates with the least squared error of next values."""

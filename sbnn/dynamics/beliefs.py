@@ -1,4 +1,4 @@
-"""Prior distributions of effects and odds of edges, learned from all genes (empirical Bayes)."""
+"""Prior distributions of effects and odds of edges (empirical Bayes)."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ class Beliefs:
 
 
 def first_beliefs():
-    """Initial beliefs: effects are smaller for genes with more regulators."""
+    """Initial beliefs."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
@@ -110,7 +110,7 @@ def learned_beliefs(fits, probabilities, kinds, possible):
 
 
 def _shrunk(found, first):
-    """Means for each number of regulators, shrunk towards the first beliefs."""
+    """Means by number of regulators, shrunk towards the first."""
     sums = _OBSERVATIONS * first
     n = np.full(MOST + 1, _OBSERVATIONS)
     for k, numbers in found.items():

@@ -1,4 +1,4 @@
-"""Scores of models of dynamics: accuracy of inferred networks and of predicted test samples."""
+"""Accuracy of inferred networks and of predicted test samples."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def evaluate(
         Whether to store what figures need: the strongest edges and the predicted test samples of
         the first fit or, for `PriorAlone`, the test samples.
     results : path-like, optional
-        File of the record, which is loaded if it exists.
+        File of the record, loaded if it exists.
     overwrite : bool
-        Whether to compute the scores again if the file exists.
+        Whether to compute again if it exists.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def fit_and_score(model, data):
 
 
 def _details(model, data):
-    """Data that figures need: edges and predictions or, for baselines, the test samples."""
+    """Edges and predictions or, for baselines, the test samples."""
     samples = held_out(data)
     values = np.stack(samples.values)
     times = np.stack(samples.times)

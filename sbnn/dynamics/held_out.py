@@ -83,7 +83,7 @@ def mixed_path(network, simple, weights, start, times):
 
 
 def combined(samples, fit_network):
-    """`Combination` for networks fitted by `fit_network`, see `held_out_residuals`."""
+    """`Combination` for networks fitted by `fit_network`."""
     weights = pd.Series({"network": 1.0} | dict.fromkeys(SIMPLE, 0.0))
     folds = fitted_folds(samples, fit_network)
     if not folds:
@@ -185,8 +185,8 @@ def compared(residuals):
     certain = is_certain(squares[best] - squares["together"])
     if not certain or gain <= LEAST_GAIN * errors[best]:
         weight = 0.0
-    # Averaging two models also reduces the effect of noise in the start, so a small joint gain
-    # over the network alone is no reason for a simple model.
+    # Averaging also reduces the effect of noise in the start, so a small joint gain over the
+    # network alone is no reason for a simple model.
     if weight > 0 and errors[best] - errors["network"] > ALONE * gain:
         weight = 1.0
     return best, weight, errors / max(errors["no change"], 1e-300)

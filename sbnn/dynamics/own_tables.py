@@ -51,7 +51,6 @@ def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
     held = held_out_rows(data)
     split = gene_dynamics(data[~held], data[held], prior, name="own")
     sparse = SparseRegulationRegressor(n_passes, n_jobs, verbose=True)
-    # fitted to all rows, and to those that are not held out
     seconds = (2 - held.mean()) * sparse.expected_seconds(data, prior)
     print(_time_needed(seconds), file=sys.stderr)
     models = BASELINES | {"sparse": sparse}

@@ -106,7 +106,7 @@ def _fitted(values, clock, rate):
 
 def _best_rates(errors, variance, clock):
     """Position in `RATES` of the best rate of each gene; 0 if a constant fits as well."""
-    # four SDs of a mean squared error, divided by its expectation
+    # four relative SDs of a mean squared error
     chance = 4 * np.sqrt(2 / (clock.seen.sum(axis=1) - 1).sum())
     constant = errors[0] < variance * (1 + chance)
     return np.where(constant, 0, 1 + errors[1:].argmin(axis=0))

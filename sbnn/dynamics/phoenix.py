@@ -1,4 +1,4 @@
-"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products, with gates.
+"""PHOENIX (Hossain et al., Genome Biology 2024), and its gates.
 
 The gates and the L0 penalty are from Louizos, Welling, Kingma, "Learning sparse neural networks
 through L0 regularization", ICLR 2018, arXiv 1712.01312; the C-NODE penalty is from Aliee, Theis,
@@ -93,7 +93,7 @@ class Phoenix(nn.Module):
 
 
 class GatedPhoenix(Phoenix):
-    """PHOENIX with random gates on genes (one for sums, one for products), sums and products."""
+    """PHOENIX with random gates on genes (two each), sums and products."""
 
     def __init__(self, n_genes, n_hidden, drop_rates, generator, as_published=False):
         super().__init__(n_genes, n_hidden, generator, as_published)
@@ -161,7 +161,7 @@ def open_probability(location):
 
 
 def open_weights(network):
-    """Expected share of the weights in a `GatedPhoenix` whose gate is open."""
+    """Expected share of the weights whose gate is open."""
     n_open = 0
     n_weights = 0
     for name in network.LAYERS:
@@ -172,10 +172,9 @@ def open_weights(network):
 
 
 def open_paths(network):
-    """Expected number of open paths in a `GatedPhoenix`, averaged over all pairs of genes.
+    """Expected number of open paths, averaged over all pairs of genes.
 
-    As published, a path counts with the product of its gates, not the probability that both are
-    open.
+    As published, a path counts with the product of its gates.
     """
     if network.as_published:
         shares = network.gates()

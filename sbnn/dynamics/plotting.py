@@ -55,7 +55,7 @@ SHOWN_GENES = 6
 N_BINS = 70  # along each axis of predicted against true values
 SHOWN_SAMPLES = 6
 SHOWN_EDGES = 150
-NAMED_GENES = 12  # number of regulators named in a network (those with the most targets)
+NAMED_GENES = 12  # regulators named in a network (those with the most targets)
 ACCURACY = "balanced accuracy of edges"
 #: Label, colour and line style of edges, by whether they are true and whether in the prior.
 EDGES = {
@@ -143,7 +143,6 @@ def accuracy_by_sparsity(records, condition):
 
 
 def _above_prior(of_methods):
-    """Which methods have a higher mean accuracy than the prior, in words."""
     means = {}
     for name, record in of_methods.items():
         means[name] = record.scores["balanced_accuracy"].mean()
@@ -157,7 +156,7 @@ def _above_prior(of_methods):
 
 
 def _mark_prior(left, right, accuracy, error):
-    """Draw lines at the accuracy of the prior and at the error if no change is predicted."""
+    """Draw lines at the accuracy of the prior and at the error of no change."""
     line = {"color": COLORS["prior"], "lw": 0.8}
     note = {"textcoords": "offset points", "fontsize": 6}
     left.axhline(accuracy, ls="--", **line)
@@ -237,7 +236,7 @@ def strongest_edges(records):
     Parameters
     ----------
     records : dict of str to Record
-        Method -> record with ``edges``; there is one panel for each.
+        Method -> record with ``edges``.
 
     Returns
     -------
@@ -338,7 +337,7 @@ def out_degrees(records):
     Parameters
     ----------
     records : dict of str to Record
-        Method -> record with ``out_degree`` and, of the prior, ``true_out_degree`` if known.
+        With ``out_degree`` and, of the prior, ``true_out_degree`` if known.
 
     Returns
     -------
@@ -382,7 +381,7 @@ def laws_of_regulation(times, paths, accuracy):
     paths : dict of str to ndarray, shape (t,)
         Law -> expression.
     accuracy : DataFrame
-        AUPR, with the index (prior, law) and a column for each method of `LAWS`.
+        AUPR by (prior, law), with a column for each method of `LAWS`.
 
     Returns
     -------
@@ -414,7 +413,7 @@ def beeline_scores(table):
     Parameters
     ----------
     table : DataFrame
-        With the columns ``data`` (title of a panel), ``method`` and ``auprc``.
+        With the columns ``data``, ``method`` and ``auprc``.
 
     Returns
     -------
@@ -463,7 +462,6 @@ def scores_of_methods(records):
 
 
 def _best_of_both(errors):
-    """The network and the model without one that predict best, in words."""
     means = errors.groupby(level=0, sort=False).mean()
     simple = means.index.isin([*BASELINES])
     networks, without = means[~simple], means[simple]
@@ -507,13 +505,12 @@ def predicted_paths(of_prior, records):
 
 
 def _later_mse(predicted, test):
-    """MSE after the first time, of predictions that broadcast to (samples, times, genes)."""
+    """MSE after the first time."""
     later = (predicted - test)[:, 1:]
     return np.mean(later**2)
 
 
 def _followed_best(test, records):
-    """The method with the lowest rollout MSE, and the MSE of no change, in words."""
     errors = {}
     for name, record in records.items():
         errors[name] = _later_mse(record.predicted, test)

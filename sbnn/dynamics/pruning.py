@@ -9,8 +9,8 @@ import torch
 
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
-#: Pruning method -> influence of the prior on the scores of input weights and of output weights;
-#: None stands for the parameter ``influence`` of `PhoenixRegressor`.
+#: Pruning method -> influence of the prior on the scores of input and of output weights; None is
+#: that of `PhoenixRegressor`.
 INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
 
 

@@ -179,13 +179,13 @@ class Target:
         return best[np.isfinite(gains[best])].tolist()
 
     def _gains(self, regulators):
-        """Gains in log probability from adding each gene with a linear effect, (genes,)."""
+        """Gains in log probability from each gene with a linear effect."""
         fit = self.fit(regulators)
         features = fit.features
         square = features.T @ features + _RIDGE * np.eye(len(fit.weights))
         shared = features.T @ self.linear  # (weights, genes)
         projection = np.linalg.solve(square, shared)
-        # of what the features leave of the linear effects, without computing what is left
+        # of what the features leave of the linear effects
         explained = features.T @ fit.residuals
         along = self.linear.T @ fit.residuals - projection.T @ explained
         squares = self._squares - (projection * (shared + _RIDGE * projection)).sum(axis=0)
@@ -226,7 +226,7 @@ class Target:
         return mean, np.take(sd, kinds)
 
     def _features(self, regulators):
-        """Weighted past of 1, of the regulators and of their products."""
+        """Weighted past of 1, regulators and products."""
         k = len(regulators)
         one, other = products_of(k)
         features = np.empty((len(self.values), 1 + k + len(one)))

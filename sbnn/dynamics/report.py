@@ -101,7 +101,7 @@ def by_condition(records):
 
 
 def methods_table(records, condition):
-    """Scores of all methods under one condition: mean ± SD over seeds."""
+    """Scores of all methods under one condition."""
     of = by_condition(records)[condition]
     scores = pd.concat({name: record.scores for name, record in of.items()}, names=["method"])
     labels = METHODS
@@ -200,7 +200,7 @@ def overview(saved_models):
 
 
 def differences_table(records, condition):
-    """Differences on the same seeds: mean and 95 % interval or, for real data, mean ± SD."""
+    """Differences on the same seeds."""
     of = by_condition(records)[condition]
     scores = {name: record.scores.set_index("seed") for name, record in of.items()}
     summary = _spread if condition == "real" else _interval
@@ -226,7 +226,7 @@ def by_sparsity(records):
 
 
 def sparsities_table(records):
-    """Balanced accuracy by pruning method and requested sparsity, and published values."""
+    """Balanced accuracy by pruning method and requested sparsity."""
     grouped = by_sparsity(records).groupby(["method", "asked"], sort=False)
     table = grouped["balanced_accuracy"].agg(_spread).unstack()
     table = table.rename(columns="{:g}".format).rename_axis(columns=None)
@@ -236,7 +236,7 @@ def sparsities_table(records):
 
 
 def sizes_table(records):
-    """CPU time, balanced accuracy and sparsity by number of genes and method."""
+    """CPU time and accuracy by number of genes and method."""
     scores = records["sizes"].scores.replace({"method": METHODS})
     columns = ["genes", "method", "seconds", "balanced_accuracy", "sparsity"]
     return scores[columns].rename(columns=COLUMNS).set_index("genes")

@@ -25,7 +25,7 @@ WEAK = 0.3
 # approximate probability from which edges get an exact one in the last pass
 CHECKED = 0.01
 WELL_FITTED = 0.1  # share of the genes that are taken to fit well
-# least size of the logarithm of the ratio of an outlying rate to the median rate
+# logarithm of the ratio of an outlying rate to the median rate
 FAR_RATE = 1.0
 MANY_TIMES = 1000  # with more observed times in all samples, the grid is coarser
 FEW_BETWEEN = 3
@@ -103,8 +103,7 @@ class Search:
         """`Fit` of the most probable regulators, and the probabilities of all edges."""
         signs = np.sign(self.prior[:, gene])
         target = self._target(gene, self.rates[gene], slice(None), signs)
-        # Starting from the last set, an edge that was removed while paths or beliefs were
-        # inaccurate would rarely be added again.
+        # from the last set, a removed edge would rarely be added again
         given = np.flatnonzero((signs != 0) & self.possible[:, gene])
         if len(given) > MOST:
             given = target.strongest(given)
@@ -131,13 +130,13 @@ class Search:
             evidence[i] = [fit.log_evidence for fit in fits]
         best = int(evidence.sum(axis=1).argmax())
         gains = evidence[best] - evidence[0]
-        # The first paths are inaccurate, so a first lag needs a gain of a standard error.
+        # the first paths are inaccurate
         if at_first and gains.mean() <= gains.std() / np.sqrt(len(gains)):
             best = 0
         self._set_lag(tried[best])
 
     def learn_rates(self, step):
-        """Change each decay rate by a relative step if this is more probable."""
+        """Change each decay rate by a relative step if that is more probable."""
         logs = np.log(self.rates[self.changing])
         middle = np.median(logs)
         spread = max(logs.std(), LEAST_RATE_SPREAD)

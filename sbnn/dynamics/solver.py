@@ -1,4 +1,4 @@
-"""An ODE solver for decay towards moving targets, batched over samples and intervals."""
+"""A batched ODE solver for decay towards moving targets."""
 
 import torch
 

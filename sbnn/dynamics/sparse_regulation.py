@@ -48,19 +48,19 @@ class SparseRegulationRegressor(DynamicsRegressor):
     1. Every gene decays, at its own rate, towards a target that depends on its regulators.
        Expression between the observed times is estimated by a relaxation curve of each gene in each
        sample, and in later passes by the model.
-    2. Each gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). The set with the
-       largest product of evidence and prior odds is chosen, starting from the edges of the prior
-       and adding, removing or exchanging one edge at a time.
+    2. Each gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). From the edges of
+       the prior, one edge at a time is added, removed or exchanged, up to the largest product of
+       evidence and prior odds.
     3. The distribution of effects, the odds that edges inside and outside the prior are true, and a
        lag are learned from all genes (`sbnn.dynamics.beliefs`). Then all steps are repeated.
-    4. Held-out parts of the training data determine the weight of the network in predictions,
-       relative to the best model without a network (see `sbnn.dynamics.held_out`). If the weight is
-       0 and there is a prior, the edges of the prior are returned.
+    4. Held-out parts of the training data determine the weight of the network in predictions beside
+       the best model without one (`sbnn.dynamics.held_out`). If it is 0 and there is a prior, the
+       edges are those of the prior.
     5. Probabilities are calibrated: new edges are less probable if they are much weaker than the
        strongest edge to the same gene, or if the law fits some genes far better than most.
 
-    The model assumes that linear terms and products of two regulators describe their effects within
-    the range of the data, and that noise is normal, with the same SD for all genes.
+    Linear terms and products of two regulators must describe their effects within the range of the
+    data; noise is normal, with the same SD for all genes.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
     rates_ : Series
-        Decay rate of each gene, per unit of time; 0 for genes that do not change.
+        Decay rates per unit of time; 0 for genes that do not change.
     noise_ : float
         Standard deviation of the noise.
     beliefs_ : Beliefs
     verdict_ : str
-        How well the network predicts held-out intervals, compared with simple models.
+        How well the network predicts held-out intervals.
     explains_ : bool
         Whether adding the network lowers the held-out error by more than 1 % and by more than two
         standard errors.
@@ -99,7 +99,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
     lag_ : float
         Lag with which regulators act, in the time unit of the data; 0 means no lag.
     autocorrelation_ : float
-        Autocorrelation of residuals at consecutive times; well above 0, the model misses effects.
+        Of residuals at consecutive times; well above 0, the model misses effects.
     misfit_ : float
         Median of the genes' mean squared residuals, relative to their 10 % quantile; above 1.5, the
         law does not fit, and improbable new edges are removed.

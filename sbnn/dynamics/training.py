@@ -1,4 +1,4 @@
-"""Training of PHOENIX: recipe, pruning schedule, losses and the training loop."""
+"""Training of PHOENIX: recipe, schedule, losses and loop."""
 
 import copy
 import math
@@ -60,12 +60,12 @@ class Recipe(CheckedSettings):
     Parameters
     ----------
     epochs : int
-        Largest number of passes over the training samples.
+        Largest number of epochs.
     batch_size : int
-        Number of samples in a training step; the published value is 1.
+        Samples in a step; published: 1.
     learning_rate : float
     multiplier_speed : float
-        Ratio of the learning rate of the multipliers m to `learning_rate`.
+        Ratio of the learning rate of the multipliers to `learning_rate`.
     lowest_rate, rate_factor, rate_patience : float, float, int
         The learning rate of Adam is multiplied by `rate_factor` after more than `rate_patience`
         epochs without a lower validation loss, down to `lowest_rate`, and reset at each pruning.
@@ -76,7 +76,7 @@ class Recipe(CheckedSettings):
     validation_share : float
         Share of the samples, in [0, 1), set aside to monitor the loss; of a single sample, none.
     data_weight : float
-        Weight lambda of the data in the loss, in (0, 1]; the prior has the weight 1 - lambda.
+        Weight of the data in the loss, in (0, 1]; the prior has the rest.
     n_prior_points : int
         Random points at which the network is compared with the prior.
     schedule : Schedule
@@ -195,10 +195,7 @@ class Training:
         return self.weight * self.size(self.network)
 
     def prior_loss(self):
-        """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2``.
-
-        The points z are uniform in [-1/2, 1/2].
-        """
+        """Mean of ``(J(z) - z P)^2`` for the prior P and uniform points z in [-1/2, 1/2]."""
         return mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=MappingProxyType({})):
@@ -283,7 +280,7 @@ class Training:
         return monitored
 
     def _steps(self, optimizer):
-        """One step for each batch; returns the mean loss of the data."""
+        """One step for each batch; returns the mean loss."""
         weight = self.recipe.data_weight
         n_intervals = self.train.n
         n_samples = len(n_intervals)
