@@ -17,7 +17,7 @@ class _Baseline(BaseEstimator):
     """Base class; subclasses define `_path` and `_learn`."""
 
     def fit(self, trajectories, prior=None):
-        """Fit to all samples, ignoring the prior."""
+        """Fit to all samples."""
         samples = as_trajectories(trajectories)
         self._set_edges(0.0, samples.gene_names)
         self._learn(samples)
