@@ -1,13 +1,12 @@
 """Gene-regulatory dynamics: networks inferred from expression trajectories and prior knowledge.
 
-- `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method. The default
-  recipe is our own; `PUBLISHED` is that of the published code.
+- `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method.
 - `SparseRegulationRegressor`: Bayesian selection of regulators, starting from a prior network.
 - `GeneNetwork`: networks with a known truth, and samples simulated from them.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth, in one data set.
-- `read_course`: a user's time course, from tables in any of the usual formats.
+- `read_course`: a time course from tables.
 - `trajectories`: expression over time as an AnnData.
-- `evaluate`: scores networks and predictions for several seeds and saves the scores.
+- `evaluate`: scores networks and predictions for several seeds.
 """
 
 from sbnn.data.gene_dynamics import simulate_network

@@ -1,4 +1,4 @@
-"""Accuracy of inferred networks, compared with a known truth, and of predicted trajectories."""
+"""Accuracy of inferred networks and of predicted trajectories."""
 
 import numpy as np
 import pandas as pd
@@ -9,21 +9,24 @@ from sbnn.dynamics.solver import DivergenceError
 
 def edge_accuracy(scores, truth, prior, confidence=None):
     """Compare edge scores, [regulator, target], with the true edges of regulators in `truth`."""
-    # Simply repeating the prior gives a high balanced accuracy and precision, so corrections of the
-    # prior are scored as well.
+    # Repeating the prior gives a high accuracy, so corrections of the prior are scored as well.
     if confidence is None:
         confidence = scores.abs()
     known = truth.index
     edge = pd.Series(scores.loc[known].to_numpy().ravel() != 0)
     true = truth.to_numpy().ravel() != 0
     given = prior.loc[known].to_numpy().ravel() != 0
+    ranks = confidence.loc[known].to_numpy().ravel()
+    missing = true & ~given
+    wrong = given & ~true
+    new = edge & ~given
     return {
         "balanced_accuracy": balanced_accuracy_score(true, edge),
-        "auroc": roc_auc_score(true, confidence.loc[known].to_numpy().ravel()),
-        "recall_missing": edge[true & ~given].mean(),
-        "kept_wrong": edge[given & ~true].mean(),
-        "precision": true[edge].mean() if edge.any() else np.nan,
-        "new_right": true[edge & ~given].mean() if (edge & ~given).any() else np.nan,
+        "auroc": roc_auc_score(true, ranks),
+        "recall_missing": edge[missing].mean(),
+        "kept_wrong": edge[wrong].mean(),
+        "precision": pd.Series(true[edge]).mean(),
+        "new_right": pd.Series(true[new]).mean(),
         "n_edges": int(edge.sum()),
     }
 
@@ -46,7 +49,7 @@ def path_errors(model, samples):
 
 
 def _squares(model, start, times, later):
-    """Squared errors, flattened, of predictions of later values (samples, times - 1, genes)."""
+    """Squared errors, flattened, of later values (samples, times - 1, genes)."""
     try:
         predicted = model.predict(start, times)
     except DivergenceError:

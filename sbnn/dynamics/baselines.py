@@ -1,4 +1,4 @@
-"""Baselines for models of dynamics: the prior alone, and models without regulation."""
+"""The prior alone, and models without regulation."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,7 @@ from sklearn.base import BaseEstimator
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 
-# kernel width for weighting intervals, relative to the median squared distance to the nearest
-# interval
+# squared kernel width, relative to the median squared distance to the nearest interval
 NEAR = 0.1
 RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (mean interval)
 # candidate ridge penalties, for unscaled values
@@ -15,10 +14,10 @@ PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)
 
 
 class _Baseline(BaseEstimator):
-    """Base class; subclasses define `_path`, and those without a network also `_learn`."""
+    """Base class; subclasses define `_path` and `_learn`."""
 
     def fit(self, trajectories, prior=None):
-        """Fit to all samples, ignoring the prior."""
+        """Fit to all samples."""
         samples = as_trajectories(trajectories)
         self._set_edges(0.0, samples.gene_names)
         self._learn(samples)
@@ -29,7 +28,7 @@ class _Baseline(BaseEstimator):
         self.sparsity_ = float((self.edge_scores_ == 0).to_numpy().mean())
 
     def predict(self, x0, times):
-        """Trajectories, of shape (samples, times, genes), from starts `x0` (samples, genes).
+        """Trajectories (samples, times, genes) from starts (samples, genes).
 
         Times have the shape (times,) or (samples, times).
         """
@@ -39,10 +38,10 @@ class _Baseline(BaseEstimator):
 
 
 class PriorAlone(_Baseline):
-    """Baseline without learning: it returns the prior as the network and predicts no change."""
+    """The prior as the network, and predictions of no change."""
 
     def fit(self, trajectories, prior):
-        """Store the prior as the network."""
+        """Store the prior."""
         names = trajectories.var_names
         self._set_edges(prior_matrix(prior, names), names)
         return self
@@ -52,10 +51,10 @@ class PriorAlone(_Baseline):
 
 
 class AutoRegression(_Baseline):
-    """AR(1) in continuous time: each gene decays to its own level at its own rate."""
+    """AR(1) in continuous time, with a level and a rate for each gene."""
 
     def _learn(self, samples):
-        """Choose levels and rates of genes with the least squared error of next values."""
+        """Choose levels and rates with the least squared error of next values."""
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)  # (intervals, 1)
         rates = RATES / length.mean()
@@ -74,22 +73,22 @@ class AutoRegression(_Baseline):
 
     def _path(self, start, times):
         since = (times - times[:, :1]).T[..., None]  # (times, samples, 1)
-        return self.levels_ + np.exp(-self.rates_ * since) * (start - self.levels_)
+        left = np.exp(-self.rates_ * since)
+        return self.levels_ + left * (start - self.levels_)
 
 
 class Linear(_Baseline):
     """Linear map from the deviations of genes from their means to those at the next time.
 
-    All intervals count alike. ``kind`` is one of "mean", which predicts the gene means; "ar1", one
-    slope for all genes; "ridge", ridge regression of all genes on all genes; and "rest", a slope
-    for each gene, shrunk towards the common slope, plus ridge regression of the residuals.
+    All intervals count alike. ``kind`` is "mean", which predicts the gene means; "ar1", one slope
+    for all genes; "ridge", all genes on all genes; or "rest", a slope for each gene, shrunk towards
+    the common slope, plus ridge regression of the residuals.
     """
 
     def __init__(self, kind):
         self.kind = kind
 
     def _learn(self, samples):
-        """Fit by least squares over all intervals."""
         self.mean_ = np.concatenate(samples.values).mean(axis=0)
         before, after, _ = samples.intervals()
         before = before - self.mean_
@@ -111,7 +110,7 @@ class Linear(_Baseline):
 
 
 def slopes_of(before, after):
-    """Slope of least squares that all columns share, and their own slopes, shrunk towards it."""
+    """Slope that all columns share, and their own slopes, shrunk towards it."""
     along = (before * after).sum(axis=0)
     squares = np.maximum((before**2).sum(axis=0), 1e-12)
     common = along.sum() / squares.sum()
@@ -122,10 +121,10 @@ def slopes_of(before, after):
 
 
 class TrainingPath(_Baseline):
-    """Baseline that moves at the mean rate of nearby intervals of the training samples."""
+    """Movement at the mean rate of nearby intervals of the training samples."""
 
     def _learn(self, samples):
-        """Store the training intervals; a gap in a sample counts as one interval."""
+        """Store the training intervals, of which a gap in a sample is one."""
         self.before_, after, spans = samples.joined().intervals()
         self.change_ = after - self.before_
         self.length_ = np.diff(spans, axis=1)[:, 0]
@@ -142,28 +141,28 @@ class TrainingPath(_Baseline):
     def _weights(self, x):
         """Weights of the intervals for values (samples, genes), of shape (samples, intervals).
 
-        An interval is a segment in the space of genes. Its weight is its length in time times a
-        kernel of the squared distance from the values to the nearest point of the segment.
+        The weight of an interval is its length in time times a kernel of the squared distance from
+        the values to the nearest point of the segment between its ends.
         """
         start = self.before_  # (intervals, genes)
         change = self.change_
         squared_length = np.maximum((change**2).sum(axis=1), 1e-300)
         along = x @ change.T - (start * change).sum(axis=1)  # product of x - start and change
         share = np.clip(along / squared_length, 0, 1)  # of the change, up to the nearest point
-        to_start = (x**2).sum(axis=1)[:, None] + (start**2).sum(axis=1) - 2 * x @ start.T
+        sizes = (x**2).sum(axis=1)[:, None]
+        sizes_of_starts = (start**2).sum(axis=1)
+        to_start = sizes + sizes_of_starts - 2 * x @ start.T
         # |x - (start + share * change)|^2, multiplied out
         to_segment = to_start + (share**2 * squared_length - 2 * share * along)
         to_nearest = to_segment.min(axis=1, keepdims=True)
-        # positive even if x lies on a path
         squared_width = max(NEAR * np.median(to_nearest), 1e-6 * squared_length.mean())
         return self.length_ * np.exp((to_nearest - to_segment) / squared_width)
 
 
 class Replicate(_Baseline):
-    """Baseline that predicts the values of the first training sample, whatever the start."""
+    """Values of the first training sample, whatever the start."""
 
     def _learn(self, samples):
-        """Store the first training sample."""
         self.values_ = samples.values[0]
         self.times_ = samples.times[0]
 
@@ -174,8 +173,8 @@ class Replicate(_Baseline):
         return path
 
 
-#: Name of a baseline -> estimator; records use these names. `Replicate` is only meaningful if the
-#: test sample is a replicate of the first training sample.
+#: Estimators by the names in records. `Replicate` is only meaningful if the test sample is a
+#: replicate of the first training sample.
 BASELINES = {
     "prior": PriorAlone(),
     "mean": Linear("mean"),
@@ -189,10 +188,7 @@ BASELINES = {
 
 
 def held_out_ridge(X, Y):
-    """Ridge weights, (columns of X, columns of Y), and the penalty, chosen on held-out rows.
-
-    Five blocks of rows are held out in turn.
-    """
+    """Ridge weights, (columns of X, columns of Y), and the penalty, chosen on held-out blocks."""
     rows = np.arange(len(X))
     errors = np.zeros(len(PENALTIES))
     for held in np.array_split(rows, min(5, len(X))):
@@ -200,14 +196,15 @@ def held_out_ridge(X, Y):
         axes, of_penalty = _ridge(X[kept], Y[kept])
         new = X[held] @ axes
         for i, penalty in enumerate(PENALTIES):
-            errors[i] += ((Y[held] - new @ of_penalty(penalty)) ** 2).sum()
+            rest = Y[held] - new @ of_penalty(penalty)
+            errors[i] += (rest**2).sum()
     penalty = PENALTIES[np.argmin(errors)]
     axes, of_penalty = _ridge(X, Y)
     return axes @ of_penalty(penalty), float(penalty)
 
 
 def _ridge(X, Y):
-    """Right singular vectors of X, and a function from penalties to coefficients along them."""
+    """Right singular vectors of X, and coefficients along them as a function of the penalty."""
     left, sizes, right = np.linalg.svd(X, full_matrices=False)
     along = left.T @ Y
 

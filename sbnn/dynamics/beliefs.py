@@ -1,4 +1,4 @@
-"""Prior distributions of effects and odds of edges, learned from all genes (empirical Bayes)."""
+"""Prior distributions of effects and odds of edges (empirical Bayes)."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,24 +8,22 @@ from scipy.special import expit
 
 # kinds of weights of a regression on regulators, besides the constant
 SLOPE, PAIR, SQUARE = 1, 2, 3
-# largest number of regulators found by a search; larger sets share the beliefs for this number
+# largest number of regulators found by a search
 MOST = 15
-# smallest initial SD of effects, since a few of many regulators may account for the whole effect
+# smallest initial SD of effects
 _LEAST_SPREAD = 0.1
-_OBSERVATIONS = 10.0  # weight of the initial beliefs, as an equivalent number of observations
-#: Number of kinds of edges. The kind depends on whether the edge is in the prior, and on whether
-#: its regulator has no, one or several other edges in the prior.
+_OBSERVATIONS = 10.0  # equivalent of the initial beliefs
+#: Number of kinds of edges, see `kinds_of_edges`.
 N_KINDS = 6
 _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
-# Weight of the initial odds of each kind, as an equivalent number of edges and of pairs of genes.
+# weight of the initial odds, as an equivalent number of edges and of pairs of genes
 _FIRST_EDGES = np.array([0.5, 0.5, 0.5, 1.6, 1.6, 1.6])
 _FIRST_PAIRS = np.array([5e4, 5e4, 5e4, 2.0, 2.0, 2.0])
 
-# Calibration of probabilities, which assume that the law of regulation is right. The numbers are
-# logistic regressions on 81 simulated networks of 40 genes under ten laws (seeds 100 to 105, no
-# prior, and priors that are 50 to 100 % right): on the log odds of edges of the prior; and, for new
-# edges, on a constant, the logarithm of the effect's share of the largest effect on the gene, and
-# that of the misfit.
+# Calibration of probabilities, which assume that the law of regulation is right: logistic
+# regressions on 81 simulated networks of 40 genes under ten laws (seeds 100 to 105), on the log
+# odds of edges of the prior; and, for new edges, on a constant, the logarithm of the effect's share
+# of the largest effect on the gene, and that of the misfit.
 _TEMPERED = 0.25
 _NEW_EDGES = (3.3, 2.3, -2.3)
 MISFIT = 1.5  # a larger misfit shows that the law is wrong, and may remove new edges
@@ -35,8 +33,8 @@ def calibrated(probabilities, given, new, share, misfit):
     """Probabilities of edges that agree with the share that is right in simulations.
 
     `given` marks edges of the prior and `new` those that were found besides; `share` is that of
-    each effect in the largest effect on the same gene. All arrays are [regulator, target]. A
-    probability crosses 0.5 only if the `misfit` is large: otherwise the network stays the same.
+    each effect in the largest effect on the same gene, all [regulator, target]. The network changes
+    only if the `misfit` is large.
     """
     with np.errstate(divide="ignore"):
         log_odds = np.log(probabilities) - np.log1p(-probabilities)
@@ -52,13 +50,10 @@ def calibrated(probabilities, given, new, share, misfit):
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Distributions of effects by number of regulators, of shape (MOST + 1,), and odds of edges.
+    """Distributions of effects by number of regulators, (MOST + 1,), and log odds of edges by kind.
 
     An effect is the slope of a target with respect to a regulator, times the sign of the edge.
-    Effects are smaller for genes with more regulators, whether the regulators are combined by AND
-    or by OR. ``pair_sd`` and ``square_sd`` are the SDs of the coefficients of products of two
-    regulators and of squares; ``log_odds``, of shape (N_KINDS,), contains the log odds that an edge
-    of each kind exists.
+    ``pair_sd`` and ``square_sd`` are those of the coefficients of products and squares.
     """
 
     effect_mean: np.ndarray
@@ -69,7 +64,7 @@ class Beliefs:
 
 
 def first_beliefs():
-    """Initial beliefs: a single regulator has a mean effect of 1, and several have smaller ones."""
+    """Initial beliefs."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
     return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
@@ -78,10 +73,8 @@ def first_beliefs():
 def kinds_of_edges(prior, changing):
     """Kind of each edge, [regulator, target]: 3 if it is in the prior, else 0, plus up to 2.
 
-    What is added is the number of other prior targets of its regulator.
+    What is added is the number of other prior targets of its regulator that change in samples.
     """
-    # Targets that are constant within samples do not count: they have no regulators, even if the
-    # prior lists some.
     given = prior != 0
     counted = given & changing
     others = counted.sum(axis=1)[:, None] - counted
@@ -89,10 +82,7 @@ def kinds_of_edges(prior, changing):
 
 
 def learned_beliefs(fits, probabilities, kinds, possible):
-    """Learn `Beliefs` from the fits of all changing genes and the probabilities of possible edges.
-
-    `probabilities`, `kinds` and the mask `possible` have the shape (genes, genes).
-    """
+    """`Beliefs` from the fits of all changing genes and the probabilities of possible edges."""
     # lists of numbers, by number of regulators
     effects = defaultdict(list)
     variances = defaultdict(list)
@@ -108,18 +98,19 @@ def learned_beliefs(fits, probabilities, kinds, possible):
         squares[k].extend(moments[fit.kinds == SQUARE])
     first = first_beliefs()
     mean = _shrunk(effects, first.effect_mean)
-    around_mean = {k: (effects[k] - mean[k]) ** 2 + variances[k] for k in effects}
-    return Beliefs(
-        mean,
-        np.sqrt(_shrunk(around_mean, first.effect_sd**2)),
-        np.sqrt(_shrunk(pairs, first.pair_sd**2)),
-        np.sqrt(_shrunk(squares, first.square_sd**2)),
-        _log_odds(probabilities, kinds, possible),
-    )
+    around_mean = {}
+    for k, of_number in effects.items():
+        around_mean[k] = (of_number - mean[k]) ** 2 + variances[k]
+    effect_variance = _shrunk(around_mean, first.effect_sd**2)
+    pair_variance = _shrunk(pairs, first.pair_sd**2)
+    square_variance = _shrunk(squares, first.square_sd**2)
+    log_odds = _log_odds(probabilities, kinds, possible)
+    sds = np.sqrt([effect_variance, pair_variance, square_variance])
+    return Beliefs(mean, *sds, log_odds)
 
 
 def _shrunk(found, first):
-    """Means for each number of regulators, shrunk towards the first beliefs."""
+    """Means by number of regulators, shrunk towards the first."""
     sums = _OBSERVATIONS * first
     n = np.full(MOST + 1, _OBSERVATIONS)
     for k, numbers in found.items():
@@ -130,7 +121,6 @@ def _shrunk(found, first):
 
 
 def _log_odds(probabilities, kinds, possible):
-    """Log odds of each kind of edge, of shape (N_KINDS,)."""
     share = np.empty(N_KINDS)
     for kind in range(N_KINDS):
         chosen = probabilities[possible & (kinds == kind)]

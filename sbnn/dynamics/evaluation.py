@@ -1,4 +1,4 @@
-"""Scores of models of dynamics: accuracy of inferred networks and of predicted test samples."""
+"""Accuracy of inferred networks and of predicted test samples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import PathLike
 
 
-STRONGEST = 500  # largest number of edges that are stored
+STRONGEST = 500  # number of edges that are stored
 
 
 def evaluate(
@@ -48,33 +48,41 @@ def evaluate(
     Parameters
     ----------
     model : estimator
-        For example `PhoenixRegressor`. Each fit uses a clone with the seed as its ``random_state``.
+        Each fit uses a clone with the seed as its ``random_state``.
     data : dict of int to AnnData
-        Data sets by seed, each with ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and, if
-        the truth is known, ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350",
-        random_state=seed)``. Several seeds may share the same data.
+        Data by seed, each with ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and, if
+        known, ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350",
+        random_state=seed)``. Seeds may share data.
     method, condition : str
-        Names under which tables and figures find the scores. The names are part of the identity of
-        the record.
+        Names under which tables and figures find the scores.
     details : bool
-        Whether to store the data that figures need: the strongest edges and the predicted test
-        samples of the first fit or, for `PriorAlone`, the test samples themselves.
+        Whether to store what figures need: the strongest edges and the predicted test samples of
+        the first fit or, for `PriorAlone`, the test samples.
     results : path-like, optional
-        File to save the record to. If the file exists, the record is loaded from it instead.
+        File of the record, loaded if it exists.
     overwrite : bool
-        Whether to compute the scores again if the file exists.
+        Whether to compute again if it exists.
 
     Returns
     -------
     Record
-        ``scores`` has a row for each seed, with `edge_accuracy` (if the truth is known),
-        `path_errors`, the sparsity and the CPU time of the fit in seconds. ``out_degree`` is the
-        number of targets of each gene in the network of the first seed.
+        ``scores`` has a row for each seed: accuracy of edges (if the truth is known), prediction
+        errors, sparsity and CPU seconds of the fit. ``out_degree`` is the number of targets of each
+        gene in the first network.
 
     Raises
     ------
     ValueError
-        The file contains an experiment with different data, seeds, parameters, method or condition.
+        The file contains another experiment.
+
+    Examples
+    --------
+    >>> from sbnn.dynamics import SparseRegulationRegressor, evaluate, simulate_network
+    >>> data = {0: simulate_network(30, n_samples=20, random_state=0)}
+    >>> model = SparseRegulationRegressor(n_passes=2)
+    >>> record = evaluate(model, data, method="sparse", condition="noise_5")
+    >>> len(record.scores)
+    1
     """
     wanted = _wanted("methods", data, {"method": method}, condition=condition)
     compute = partial(_scores_and_details, model, data, details)
@@ -84,22 +92,8 @@ def evaluate(
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
     """Score a `PhoenixRegressor` with every pruning method at every sparsity.
 
-    Parameters and the returned record are otherwise as for `evaluate`.
-
-    Parameters
-    ----------
-    model : PhoenixRegressor
-    data : dict of int to AnnData
-    prunings : sequence of str
-    sparsities : sequence of float
-    results : path-like, optional
-    overwrite : bool
-
-    Returns
-    -------
-    Record
-        ``scores`` has a row for each pruning method (``method``), requested sparsity (``asked``)
-        and ``seed``.
+    Other parameters are those of `evaluate`. ``scores`` of the returned record has a row for each
+    pruning method (``method``), requested sparsity (``asked``) and ``seed``.
     """
     grid = {"methods": list(prunings), "sparsities": list(sparsities)}
     wanted = _wanted("sparsities", data, {}, **grid)
@@ -108,7 +102,6 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
 
 
 def _wanted(kind, data, params, **settings):
-    """Record that describes an experiment, without values."""
     if not isinstance(data, dict) or not data:
         raise TypeError(f"data: expected a dict of seeds and AnnData objects, got {data!r}")
     about = [of_seed.uns["sbnn"] for of_seed in data.values()]
@@ -118,7 +111,6 @@ def _wanted(kind, data, params, **settings):
 
 
 def _scores_and_details(model, data, details):
-    """Scores of a model for each seed, and details of the first fit."""
     rows = []
     for seed, of_seed in data.items():
         fitted = configured(model, {}, seed)
@@ -131,7 +123,6 @@ def _scores_and_details(model, data, details):
 
 
 def _scores_by_sparsity(model, data, prunings, sparsities):
-    """Scores of every pruning method at every sparsity, for each seed."""
     rows = []
     for pruning, sparsity, seed in product(prunings, sparsities, data):
         fitted = configured(model, {"pruning": pruning, "sparsity": sparsity}, seed)
@@ -150,10 +141,7 @@ def _n_targets(edges):
 
 
 def fit_and_score(model, data):
-    """Fit a model and score it.
-
-    The scores are `edge_accuracy`, if the truth is known, `path_errors`, sparsity and CPU seconds.
-    """
+    """Fit a model; returns its scores, see `evaluate`."""
     train = data[data.obs["split"] == "train"]
     prior = prior_of(data)
     truth = truth_of(data)
@@ -168,7 +156,7 @@ def fit_and_score(model, data):
 
 
 def _details(model, data):
-    """Data that figures need: edges and predictions or, for baselines, the test samples."""
+    """Edges and predictions or, for baselines, the test samples."""
     samples = held_out(data)
     values = np.stack(samples.values)
     times = np.stack(samples.times)
@@ -187,10 +175,7 @@ def _details(model, data):
 
 
 def strongest(edge_scores, data):
-    """DataFrame of the edges with the largest absolute scores.
-
-    It also contains whether each edge is in the prior and in the truth.
-    """
+    """Edges with the largest absolute scores, and whether the prior and the truth contain them."""
     table = edge_scores.stack().rename_axis(["regulator", "target"]).reset_index(name="score")
     table["in_prior"] = data.varp["prior"].ravel() != 0
     if "truth" in data.varp:

@@ -1,4 +1,4 @@
-"""Comparison of a network with models without a network, on held-out parts of the training data."""
+"""Comparison of a network with models without one, on held-out parts of the training data."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,15 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from sbnn.dynamics.baselines import BASELINES
+from sbnn.dynamics.solver import DivergenceError
 
-# number of parts of the training data that are held out in turn
 N_FOLDS = 5
-MANY = 25  # with this many samples or more, only one part is held out, instead of all parts in turn
+MANY = 25  # number of samples from which on only one part is held out, instead of all in turn
 PIECE = 5  # largest number of intervals in a piece of a sample
 N_BLOCKS = 10
 LEAST_GAIN = 0.01  # smallest relative reduction of the held-out error for which the network is used
-# if the network alone achieves more than this share of the joint gain, no simple model is added
-ALONE = 0.8
-#: Models without a network, with which the network is compared. An earlier one is preferred unless
-#: it is clearly worse.
+ALONE = 0.8  # share of the joint gain above which the network is used without a simple model
+#: Models without a network; an earlier one is preferred unless it is clearly worse.
 SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ar1_ridge", "ridge", "path")}
 
 
@@ -25,15 +23,16 @@ SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ar1_ridge", "ri
 class Combination:
     """Weighted mean of a network and of the best model without a network.
 
-    ``weights`` sum to 1; ``best`` names the best model without a network, and ``simple`` is this
-    model, fitted, or None if the network predicts alone; ``errors`` are those of `compared`. If
-    there were too few intervals to hold any out, ``best`` and ``errors`` are None.
+    ``simple`` is this model, fitted, or None if the network predicts alone; ``errors`` are those of
+    `compared`. If ``ahead_only``, the network has no weight after the first interval. If there were
+    too few intervals to hold any out, ``best`` and ``errors`` are None.
     """
 
     weights: pd.Series
     best: str | None = None
     simple: BaseEstimator | None = None
     errors: pd.Series | None = None
+    ahead_only: bool = False
 
     @property
     def explains(self):
@@ -41,21 +40,16 @@ class Combination:
         return self.best is not None and bool(self.weights["network"] > 0)
 
     def follow(self, by_network, start, times):
-        """Predict the values at each time from the last ones; `by_network` predicts paths."""
+        """Predict each time from the last one; `by_network` predicts paths."""
         if self.simple is None:
             return by_network(start, times)
-        weight = self.weights["network"]
-        path = [start]
-        for i in range(times.shape[1] - 1):
-            span = times[:, i : i + 2]
-            after = (1 - weight) * self.simple.predict(path[-1], span)[:, 1]
-            if weight:
-                after = after + weight * by_network(path[-1], span)[:, 1]
-            path.append(after)
-        return np.stack(path, axis=1)
+        weights = np.full(times.shape[1] - 1, self.weights["network"])
+        if self.ahead_only:
+            weights[1:] = 0
+        return mixed_path(by_network, self.simple.predict, weights, start, times)
 
     def verdict(self):
-        """Describe in one sentence how well the network predicts held-out intervals."""
+        """How well the network predicts held-out intervals, in a sentence."""
         errors = self.errors
         if errors is None:
             return (
@@ -66,23 +60,41 @@ class Combination:
         found = "nothing of the held-out intervals here"
         if self.explains:
             found = f"{1 - together / simple:.0%} of what the best simple model leaves unexplained"
+        later = ""
+        if self.ahead_only:
+            later = f"; after the first interval, {self.best} alone predicts better"
         return (
             f"regulation explains {found}: the held-out error, relative to no change, is "
             f"{alone:.3f} for the network alone, {simple:.3f} for {self.best}, the best simple "
-            f"model, and {together:.3f} for their mean"
+            f"model, and {together:.3f} for their mean{later}"
         )
 
 
+def mixed_path(network, simple, weights, start, times):
+    """Path whose every step is a mean of two predictions, by the weight of the network."""
+    path = [start]
+    for i, weight in enumerate(weights):
+        span = times[:, i : i + 2]
+        after = (1 - weight) * simple(path[-1], span)[:, 1]
+        if weight:
+            after = after + weight * network(path[-1], span)[:, 1]
+        path.append(after)
+    return np.stack(path, axis=1)
+
+
 def combined(samples, fit_network):
-    """`Combination` for networks fitted by `fit_network`, as in `held_out_residuals`."""
+    """`Combination` for networks fitted by `fit_network`."""
     weights = pd.Series({"network": 1.0} | dict.fromkeys(SIMPLE, 0.0))
-    residuals = held_out_residuals(samples, fit_network)
-    if residuals is None:
+    folds = fitted_folds(samples, fit_network)
+    if not folds:
         return Combination(weights)
-    best, weight, errors = compared(residuals)
+    best, weight, errors = compared(held_out_residuals(folds))
     weights[["network", best]] = weight, 1 - weight
-    simple = clone(SIMPLE[best]).fit(samples) if weight < 1 else None
-    return Combination(weights, best, simple, errors)
+    ahead_only = weight > 0 and not helps_later(folds, best, weight)
+    simple = None
+    if weight < 1 or ahead_only:
+        simple = clone(SIMPLE[best]).fit(samples)
+    return Combination(weights, best, simple, errors, ahead_only)
 
 
 def folds_of(n):
@@ -93,7 +105,7 @@ def folds_of(n):
 
 
 def pieces_of(samples):
-    """Samples or, if they are few, their pieces, of which some are held out."""
+    """Samples or, if they are few, their pieces."""
     return samples if len(samples.times) >= MANY else samples.pieces(PIECE)
 
 
@@ -103,33 +115,63 @@ def n_folds(samples):
     return len(folds_of(n)) if n > 1 else 0
 
 
-def held_out_residuals(samples, fit_network):
-    """Residuals of predictions one interval ahead, of shape (intervals, genes), by model.
+def fitted_folds(samples, fit_network):
+    """Models fitted without each held-out part, by name, and this part, as `Samples`.
 
-    `fit_network` fits a network to some samples and returns a function that predicts paths from
-    starts and times. The result is None if there are too few intervals to hold any out.
+    `fit_network` fits a network; models predict paths from starts and times. The list is empty if
+    there are too few intervals to hold any out.
     """
     pieces = pieces_of(samples)
     n = len(pieces.times)
     if n < 2:
-        return None
-    parts = []
+        return []
+    folds = []
     for fold in folds_of(n):
         kept = pieces.chosen(np.setdiff1d(np.arange(n), fold))
-        before, after, spans = pieces.chosen(fold).intervals()
-        predicted = {"network": fit_network(kept)(before, spans)[:, 1]}
+        models = {"network": fit_network(kept)}
         for name, model in SIMPLE.items():
-            predicted[name] = clone(model).fit(kept).predict(before, spans)[:, 1]
-        predicted["no change"] = before
-        parts.append({name: values - after for name, values in predicted.items()})
+            models[name] = clone(model).fit(kept).predict
+        folds.append((models, pieces.chosen(fold)))
+    return folds
+
+
+def held_out_residuals(folds):
+    """Residuals one interval ahead, of shape (intervals, genes), by model."""
+    parts = []
+    for models, held in folds:
+        before, after, spans = held.intervals()
+        part = {"no change": before - after}
+        for name, predict in models.items():
+            part[name] = predict(before, spans)[:, 1] - after
+        parts.append(part)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def helps_later(folds, best, weight):
+    """Whether the network clearly lowers the error of held-out paths after their first interval."""
+    gains = []
+    for models, held in folds:
+        network, simple = models["network"], models[best]
+        for values, times in zip(held.values, held.times, strict=True):
+            if len(times) == 2:
+                continue
+            later = []
+            for of_network in (0.0, weight):
+                weights = np.full(len(times) - 1, of_network)
+                try:
+                    [path] = mixed_path(network, simple, weights, values[:1], times[None])
+                except DivergenceError:
+                    return False
+                rest = path[2:] - values[2:]
+                later.append((rest**2).mean())
+            gains.append(later[0] - later[1])
+    return not gains or is_certain(pd.Series(gains))
 
 
 def compared(residuals):
     """The best simple model, the weight of the network beside it, and errors of all models.
 
-    The weight is 0 if adding the network does not clearly lower the error. Errors are mean squares,
-    divided by that of predicting no change; "together" is the weighted mean of both models.
+    Errors are mean squares relative to no change; "together" is the weighted mean of both models.
     """
     best = best_simple(residuals)
     gap = residuals[best] - residuals["network"]
@@ -143,16 +185,15 @@ def compared(residuals):
     certain = is_certain(squares[best] - squares["together"])
     if not certain or gain <= LEAST_GAIN * errors[best]:
         weight = 0.0
-    # Averaging two models also reduces the effect of noise in the start, so part of the joint
-    # gain may be due to this reduction. If the network alone is nearly as good as the weighted
-    # mean of both models, the network is used, because it is simpler.
+    # Averaging also reduces the effect of noise in the start, so a small joint gain over the
+    # network alone is no reason for a simple model.
     if weight > 0 and errors[best] - errors["network"] > ALONE * gain:
         weight = 1.0
     return best, weight, errors / max(errors["no change"], 1e-300)
 
 
 def best_simple(residuals):
-    """First of the models without a network whose error is not clearly above the lowest error."""
+    """First model without a network whose error is not clearly above the lowest."""
     squares = {name: (residuals[name] ** 2).mean(axis=1) for name in SIMPLE}
     lowest = min(squares.values(), key=np.mean)
     for name, of_intervals in squares.items():
@@ -163,7 +204,7 @@ def best_simple(residuals):
 
 
 def best_weight(residuals, gap):
-    """Share of `gap`, in [0, 1], which leaves the least sum of squares if subtracted."""
+    """Share of `gap`, in [0, 1], that leaves the least sum of squares if subtracted."""
     share = (gap * residuals).sum() / max((gap**2).sum(), 1e-300)
     return float(np.clip(share, 0, 1))
 
@@ -175,10 +216,8 @@ def is_certain(gains):
 
 
 def mean_and_error(gains):
-    """Mean of the gains of intervals and its standard error; 0 for a single interval.
-
-    Errors of neighbouring intervals are correlated, so means over blocks of intervals are compared.
-    """
+    """Mean of the gains of intervals and its standard error; 0 for a single interval."""
+    # Errors of neighbouring intervals are correlated, so means over blocks are compared.
     n_blocks = min(N_BLOCKS, len(gains))
     if n_blocks == 1:
         return gains.mean(), 0.0

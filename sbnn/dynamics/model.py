@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 
 class DynamicsRegressor(BaseEstimator):
-    """Base class of models of dynamics, with `predict` and `score`."""
+    """Base class, with `predict` and `score`."""
 
     _combination = None  # `Combination` with a model without a network, if the model has one
 
     def predict(self, x0: ArrayLike | pd.DataFrame, times: ArrayLike) -> np.ndarray:
-        """Predict the trajectories of samples from their first values.
+        """Predict trajectories from their first values.
 
         Parameters
         ----------
         x0 : array-like or DataFrame, shape (samples, genes)
-            Values at the first time. Columns of a DataFrame are matched by gene name, in any order.
+            Values at the first time; columns of a DataFrame are matched by gene name.
         times : array-like, shape (times,) or (samples, times)
-            Increasing times, in the same unit as in training.
+            Increasing, in the unit of training.
 
         Returns
         -------
@@ -54,8 +54,7 @@ class DynamicsRegressor(BaseEstimator):
         Raises
         ------
         ValueError
-            The genes differ from the genes in training, a value is NaN, or the times do not
-            increase.
+            The genes differ from those in training, a value is NaN, or the times do not increase.
         DivergenceError
             The predictions diverge.
         """
@@ -74,7 +73,7 @@ class DynamicsRegressor(BaseEstimator):
             return self._combination.follow(self._by_network, start, times)
 
     def _weigh(self, samples, fit_network):
-        """Weigh the network against models without one, as in `sbnn.dynamics.held_out`."""
+        """Weigh the network against models without one."""
         combination = self._combination = combined(samples, fit_network)
         self.weights_ = combination.weights
         self.simple_ = combination.simple
@@ -83,17 +82,17 @@ class DynamicsRegressor(BaseEstimator):
         self.verdict_ = combination.verdict()
 
     def score(self, trajectories: AnnData) -> float:
-        """R2 of trajectories predicted from their first values, over all later times and all genes.
+        """R2 of trajectories predicted from their first values, over all later times and genes.
 
         Parameters
         ----------
         trajectories : AnnData
-            Trajectories of the same genes in the same order.
+            Of the same genes, in the same order.
 
         Returns
         -------
         float
-            1 - SSE / SST, where SST is relative to the mean of each gene in the training data.
+            1 - SSE / SST, with SST around the mean of each gene in the training data.
         """
         check_is_fitted(self)
         samples = as_trajectories(trajectories)
@@ -104,17 +103,14 @@ class DynamicsRegressor(BaseEstimator):
         return float(1 - path_errors(self, samples)["mse_rollout"] / variance)
 
     def _by_network(self, start, times):
-        """Trajectories predicted by the network, an array of shape (samples, times, genes)."""
         return followed_by(self.network_, start, times)
 
     def _known_edges(self, prior):
-        """Prior as an array, [regulator, target], without edges if it is None."""
         if prior is None:
             prior = pd.DataFrame()
         return prior_matrix(prior, self.gene_names_)
 
     def _check_samples(self, samples):
-        """Store the genes of `Samples` and warn about genes that never change."""
         self.gene_names_ = samples.gene_names
         self.n_features_in_ = len(samples.gene_names)
         still = np.ptp(np.concatenate(samples.values), axis=0) == 0
@@ -126,16 +122,13 @@ class DynamicsRegressor(BaseEstimator):
 
 
 def followed_by(network, start, times):
-    """Trajectories (samples, times, genes) that a `Phoenix` predicts in double precision."""
+    """Trajectories (samples, times, genes) of a `Phoenix`, in double precision."""
     with torch.no_grad():
         return follow(copy.deepcopy(network).double(), start, times)
 
 
 def split(n, share, random):
-    """Split n positions at random into training positions and a share to set aside.
-
-    Both are in ascending order, and neither is empty if n > 1 and share > 0.
-    """
+    """Split n positions at random: those to train on, and a share that is never all of them."""
     order = random.permutation(n)
     n_aside = 0
     if share > 0:
@@ -144,48 +137,41 @@ def split(n, share, random):
 
 
 class PhoenixRegressor(DynamicsRegressor):
-    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE, pruned by data and a prior.
-
-    The model is that of [1]_, and pruning by data and prior knowledge is that of [2]_.
+    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE [1]_, pruned as in DASH [2]_.
 
     Parameters
     ----------
     n_hidden : int
-        Number of sums in the hidden layer, which equals the number of products. Published values:
-        40 for the simulated networks, 120 for yeast and 300 for breast cancer.
+        Number of sums, and of products, in the hidden layer. Published values: 40 for the simulated
+        networks, 120 for yeast and 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        How weights are pruned. During training, they are pruned by size and prior ("dash"), by size
-        alone ("imp") or by the prior alone ("biological"). After training, they are pruned once by
-        size ("post_hoc"). Alternatively, gates are learned with a penalty on open gates ("l0"), on
-        the sizes of paths ("c_node") or on open paths and sizes of paths ("path_reg"), see
-        `sbnn.dynamics.phoenix`. With "none", no weights are pruned.
+        During training, weights are pruned by size and prior ("dash"), by size alone ("imp") or by
+        the prior alone ("biological"); after training, once by size ("post_hoc"). Alternatively,
+        gates are learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or
+        on both ("path_reg"), see `sbnn.dynamics.phoenix`.
     sparsity : float
-        Share of the weights that pruning removes from each layer, in (0, 1). The value has no
-        effect on methods with a penalty, whose sparsity is determined by the weight of the penalty
-        (`Recipe.penalty`).
+        Share of the weights that pruning removes from each layer, in (0, 1). The sparsity of
+        methods with a penalty depends on `Recipe.penalty` instead.
     influence : tuple of (float, float)
-        Influence of the prior on the pruning scores of input weights and of output weights, used
-        only if ``pruning="dash"``. Published values: (0.5, 0.05) with noise, (0.05, 0.01) without
-        noise and (0.9995, 0.995) for breast cancer.
+        Influence of the prior on the pruning scores of input and of output weights in "dash".
+        Published values: (0.5, 0.05) with noise, (0.05, 0.01) without noise and (0.9995, 0.995) for
+        breast cancer.
     recipe : Recipe, optional
-        Settings for training; `PUBLISHED` trains as the published code does.
+        Training; `PUBLISHED` is that of the published code.
     random_state : int, RandomState or None
     combine : bool, default=False
-        Whether predictions are a weighted mean of the network and of the best model without a
-        network (AR(1), ridge, both, or the nearest part of the training path, see
-        `sbnn.dynamics.baselines`), with the weight that held-out parts of the training data
-        support. This needs up to five more fits. The published method is the network alone.
+        Whether predictions are a weighted mean of the network and of the best model without one,
+        with a weight chosen on held-out parts of the training data (see `sbnn.dynamics.held_out`);
+        needs up to five more fits. The published method is the network alone.
 
     Attributes
     ----------
     network_ : Phoenix
     edge_scores_ : DataFrame, genes by genes
-        Score of each edge, ``[regulator, target]``. Its sign is the sign of the effect; 0 means no
-        edge. With `combine`, the edges are those of the prior if the network explains nothing of
-        the held-out data.
+        Score of each edge, ``[regulator, target]``, with the sign of the effect; 0 means no edge.
+        With `combine`, those of the prior if the network explains nothing of the held-out data.
     sparsity_ : float
-        Share of zeros among the weights Ws, Wp, As relu(m) and Ap relu(m), see
-        `sbnn.dynamics.phoenix`.
+        Share of zeros among the weights.
     history_ : DataFrame
         Losses and sparsity in each epoch.
     validation_ : ndarray of int
@@ -197,9 +183,8 @@ class PhoenixRegressor(DynamicsRegressor):
 
     Notes
     -----
-    The estimator takes trajectories, not a matrix, so scikit-learn's ``check_estimator`` does not
-    apply; parameters, cloning and seeds follow the conventions of scikit-learn. On one thread, the
-    same seed gives bit-identical results.
+    The estimator takes trajectories, so scikit-learn's ``check_estimator`` does not apply. On one
+    thread, the same seed gives bit-identical results.
 
     References
     ----------
@@ -249,7 +234,7 @@ class PhoenixRegressor(DynamicsRegressor):
         self.combine = combine
 
     def algorithm_version(self, n_cells: int) -> int:
-        """Version stored with results; 2 for methods whose penalty became the published one."""
+        """Version stored with results."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
     def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
@@ -258,11 +243,9 @@ class PhoenixRegressor(DynamicsRegressor):
         Parameters
         ----------
         trajectories : AnnData
-            Trajectories as returned by `sbnn.dynamics.trajectories`; samples may have any number of
-            times.
+            As returned by `sbnn.dynamics.trajectories`.
         prior : array-like or DataFrame, shape (genes, genes), optional
-            Known edges, ``[regulator, target]``: positive for an activation, negative for a
-            repression, 0 for no edge.
+            Known edges, ``[regulator, target]``: positive for activation, negative for repression.
 
         Returns
         -------
@@ -271,16 +254,15 @@ class PhoenixRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            A parameter is out of range, the prior has the wrong shape or contains unknown genes, or
-            a prior is needed but missing.
+            A parameter is out of range, or the prior has the wrong shape or unknown genes, or is
+            needed but missing.
         DivergenceError
             The loss is not finite.
 
         Warns
         -----
         UserWarning
-            Some genes never change, training has too few epochs to reach the sparsity, or no edge
-            is left.
+            Some genes never change, epochs are too few to reach the sparsity, or no edge is left.
         """
         self._validate_params()
         recipe = self.recipe or Recipe()
@@ -338,7 +320,6 @@ class PhoenixRegressor(DynamicsRegressor):
         return network.settled(), training.history, parts
 
     def _run(self, training, recipe):
-        """Train, and prune during training or afterwards."""
         if self.pruning == "post_hoc":
             training.run(recipe.epochs)
             training.pruner.prune(1 - self.sparsity)

@@ -19,15 +19,15 @@ from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
 
 LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
-# share of the samples (or, if there is only one sample, of the times) that is held out
+# share of the samples (or of the times of a single sample) that is held out
 HELD_OUT = 0.2
 N_PASSES, FAST_PASSES = 5, 2
 FAST_GENES = 100  # largest number of genes in a quick run
-LONG = 120  # seconds; if a study takes longer, options that shorten it are printed
+LONG = 120  # seconds from which on options that shorten a study are printed
 
 
 def most_varying(data, n_genes):
-    """Select the genes with the largest variance over time within samples, in their order."""
+    """Select the genes with the largest variance over time within samples."""
     if n_genes is None or n_genes >= data.n_vars:
         return data
     values = data.to_df()
@@ -45,14 +45,12 @@ def most_varying(data, n_genes):
 def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
     """Fit `SparseRegulationRegressor`, compare it with simple models, and write the results.
 
-    The folder gets network.html, verdict.txt, edges.csv, predictions.csv and two figures. To score
-    predictions, every method is also fitted without the last fifth of the samples or, if there is
-    only one sample, without the last fifth of its times. Progress is written to stderr.
+    The folder gets network.html, verdict.txt, edges.csv, predictions.csv and two figures.
+    Predictions are those of fits without `held_out_rows`.
     """
     held = held_out_rows(data)
     split = gene_dynamics(data[~held], data[held], prior, name="own")
     sparse = SparseRegulationRegressor(n_passes, n_jobs, verbose=True)
-    # fitted to all rows, and to those that are not held out
     seconds = (2 - held.mean()) * sparse.expected_seconds(data, prior)
     print(_time_needed(seconds), file=sys.stderr)
     models = BASELINES | {"sparse": sparse}
@@ -105,7 +103,6 @@ def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
 
 
 def _time_needed(seconds):
-    """Sentence with the expected time and, if it is long, options that shorten it."""
     if seconds < LONG:
         return f"this takes about {max(seconds, 1):.0f} s"
     shorter = "--genes N keeps the N genes that vary most over time"
@@ -115,15 +112,14 @@ def _time_needed(seconds):
 
 
 def is_supported(model, errors):
-    """Whether held-out samples, with errors by method, confirm that regulation explains anything.
+    """Whether held-out samples, with errors by method, confirm the verdict of the model.
 
-    The verdict of the model alone is about intervals whose neighbours it was fitted to.
+    That is about intervals whose neighbours it was fitted to.
     """
     return model.explains_ and report.helps(pd.Series(errors))["sparse"] == "yes"
 
 
 def _scores_sentence(errors, supported):
-    """Error of predicted held-out samples, beside those of models without a network."""
     found = "support" if supported else "do not support"
     best = min(set(errors) - {"sparse", "prior"}, key=errors.get)
     return (
@@ -134,7 +130,7 @@ def _scores_sentence(errors, supported):
 
 
 def predictions_table(data, held, predicted, supported):
-    """Predictions (rows, genes) of the held-out rows, and their errors beside simple models."""
+    """Predictions (rows, genes) of the held-out rows, and errors beside simple models."""
     measured = data[held]
     samples = as_trajectories(measured)
     starts = np.stack([values[0] for values in samples.values])
@@ -155,7 +151,7 @@ def yes_no(flags):
 
 
 def held_out_rows(data):
-    """Mask of the last fifth of the samples (of the length of the last) or of a single sample."""
+    """Mask of the last fifth of the samples (as long as the last) or of a single sample."""
     # an .h5ad file stores samples as categories
     of_sample, _ = pd.factorize(data.obs["sample"])
     lengths = np.bincount(of_sample)
@@ -167,10 +163,7 @@ def held_out_rows(data):
 
 
 def edges_table(model, prior, supported):
-    """Edges of the prior and probable edges, with the most probable edges first.
-
-    An edge is supported if held-out data support the network, which contains the edge.
-    """
+    """Edges of the prior and probable edges, the most probable first."""
     columns = {
         "probability": model.edge_probabilities_.stack(),
         "score": model.edge_scores_.stack(),

@@ -1,4 +1,4 @@
-"""PHOENIX (Hossain et al., Genome Biology 2024), a network of sums and products, with gates.
+"""PHOENIX (Hossain et al., Genome Biology 2024), and its gates.
 
 The gates and the L0 penalty are from Louizos, Welling, Kingma, "Learning sparse neural networks
 through L0 regularization", ICLR 2018, arXiv 1712.01312; the C-NODE penalty is from Aliee, Theis,
@@ -22,10 +22,9 @@ class Phoenix(nn.Module):
     """``dx/dt = relu(m) * (J(x) - x)``, with ``J = As s + Ap p``.
 
     With ``u = (x - 1/2) / (1 + |x - 1/2|)``, the sums are ``s = Ws u + bs`` and the products are
-    ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, of shape (hidden,
-    genes); ``sum_out`` and ``product_out`` are As and Ap, of shape (genes, hidden); ``multiplier``
-    is m, of shape (genes,). A gene with m <= 0 stays constant. `as_published` has the meaning of
-    `Recipe.as_published`.
+    ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, (hidden, genes);
+    ``sum_out`` and ``product_out`` are As and Ap, (genes, hidden); ``multiplier`` is m, (genes,). A
+    gene with m <= 0 stays constant.
     """
 
     LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
@@ -53,18 +52,18 @@ class Phoenix(nn.Module):
         self.multiplier = nn.Parameter(torch.rand(n_genes, generator=generator))
 
     def layers(self):
-        """Weights in the order of `LAYERS`, multiplied by their gates if there are any."""
+        """Weights in the order of `LAYERS`."""
         return self.sum_in, self.product_in, self.sum_out, self.product_out
 
     def draw(self, generator):
-        """Draw the random numbers of a training step (this class needs none)."""
+        """Draw the random numbers of a training step, here none."""
 
     def settled(self):
         """The network as it is used after training."""
         return self
 
     def targets(self, x):
-        """Values J towards which the genes decay at expression x, both of shape (..., genes)."""
+        """Values J towards which the genes decay at expression x, both (..., genes)."""
         sum_in, product_in, sum_out, product_out = self.layers()
         centred = x - 0.5
         u = centred / (1 + centred.abs())
@@ -78,10 +77,7 @@ class Phoenix(nn.Module):
 
     @torch.no_grad()
     def edges(self):
-        """Effect of each regulator i on each target j, 0 if no path connects them.
-
-        This is ``relu(m)_j (Ws' As' + Wp' Ap')_ij``.
-        """
+        """Effect of regulator i on target j, ``relu(m)_j (Ws' As' + Wp' Ap')_ij``."""
         sum_in, product_in, sum_out, product_out = [layer.double() for layer in self.layers()]
         effects = sum_in.T @ sum_out.T + product_in.T @ product_out.T
         return effects * self.decay().double()
@@ -97,7 +93,7 @@ class Phoenix(nn.Module):
 
 
 class GatedPhoenix(Phoenix):
-    """PHOENIX with random gates on genes (one for sums, one for products), sums and products."""
+    """PHOENIX with random gates on genes (two each), sums and products."""
 
     def __init__(self, n_genes, n_hidden, drop_rates, generator, as_published=False):
         super().__init__(n_genes, n_hidden, generator, as_published)
@@ -118,7 +114,7 @@ class GatedPhoenix(Phoenix):
         return self._drawn if self.training else self._gated(self.gates())
 
     def draw(self, generator):
-        """Draw all gates again; all samples in a batch share the same gates."""
+        """Draw all gates, which the samples in a batch share."""
         self._gates = {}
         for name, location in self.locations.items():  # a ParameterDict sorts the names
             uniform = torch.rand(len(location), generator=generator)
@@ -126,14 +122,14 @@ class GatedPhoenix(Phoenix):
         self._drawn = self._gated(self._gates)
 
     def gates(self):
-        """Gates by name: those drawn last in training, `settled_gates` otherwise."""
+        """Gates by name, drawn in training and `settled_gates` otherwise."""
         if self.training:
             return self._gates
         return {name: settled_gates(location) for name, location in self.locations.items()}
 
     @torch.no_grad()
     def settled(self):
-        """The same network without gates; columns of weights with closed gates are exactly 0."""
+        """The same network without gates; weights with closed gates are 0."""
         plain = Phoenix(len(self.multiplier), len(self.sum_bias))
         plain.load_state_dict(self.state_dict(), strict=False)
         for layer, gated in zip(plain.layers(), self.eval().layers(), strict=True):
@@ -141,21 +137,17 @@ class GatedPhoenix(Phoenix):
         return plain
 
     def _gated(self, gates):
-        """Weights in the order of `LAYERS`, multiplied by their gates."""
         return tuple(getattr(self, name) * gates[name] for name in self.LAYERS)
 
 
 def hard_concrete(uniform, location):
-    """Gates in [0, 1] with probability mass at both ends (equations 10 and 11).
-
-    They are made of uniform random numbers and of log alpha, the location.
-    """
+    """Gates in [0, 1] with mass at both ends (equations 10 and 11); log alpha is the location."""
     logit = torch.logit(uniform, eps=torch.finfo(torch.float32).eps)
     return _stretched(torch.sigmoid((logit + location) / TEMPERATURE))
 
 
 def settled_gates(location):
-    """Deterministic gates, as used after training (equation 13)."""
+    """Gates as used after training (equation 13)."""
     return _stretched(torch.sigmoid(location))
 
 
@@ -169,7 +161,7 @@ def open_probability(location):
 
 
 def open_weights(network):
-    """Expected share of the weights in a `GatedPhoenix` whose gate is open."""
+    """Expected share of the weights whose gate is open."""
     n_open = 0
     n_weights = 0
     for name in network.LAYERS:
@@ -180,10 +172,9 @@ def open_weights(network):
 
 
 def open_paths(network):
-    """Expected number of open paths in a `GatedPhoenix`, averaged over all pairs of genes.
+    """Expected number of open paths, averaged over all pairs of genes.
 
-    As published, a path counts with the product of its two gates, and not with the probability that
-    both are open.
+    As published, a path counts with the product of its gates.
     """
     if network.as_published:
         shares = network.gates()
@@ -196,11 +187,7 @@ def open_paths(network):
 
 
 def path_sizes(network):
-    """Total size of the paths between two genes, averaged over all pairs of genes.
-
-    The total size is ``|Ws|' |As|' + |Wp|' |Ap|'``; gates are ignored.
-    """
-    # The sum over all pairs can be computed without a genes-by-genes matrix.
+    """Mean over pairs of genes of ``|Ws|' |As|' + |Wp|' |Ap|'``; gates are ignored."""
     into = network.sum_in.abs().sum(dim=1)
     sums = into @ network.sum_out.abs().sum(dim=0)
     into = network.product_in.abs().sum(dim=1)
@@ -213,9 +200,8 @@ def open_and_sizes(network):
     return open_paths(network) + 10 * path_sizes(network)
 
 
-#: Pruning method of a `GatedPhoenix` -> what its penalty grows with, and the weight of the penalty.
-#: We chose the weight of the L0 penalty ourselves, because the code of the published comparison
-#: adds no L0 penalty. That code also uses Kaiming initialisation.
+#: Pruning method of a `GatedPhoenix` -> what its penalty grows with, and its weight. That of L0 is
+#: our choice: the code of the published comparison adds no L0 penalty.
 PENALTIES = {
     "l0": (open_weights, 1e-2),
     "c_node": (path_sizes, 1e-3),

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy.spatial.distance import cdist
 
+from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_condition, by_sparsity
 from sbnn.plotting.colors import BLUE, GREEN, MODELS, ORANGE, PURPLE, SKY, VERMILLION
 from sbnn.plotting.common import (
@@ -43,24 +45,26 @@ ROW = 0.2  # inches
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
     "auroc": "AUROC of edges",
-    "balanced_accuracy": "balanced accuracy of edges",
+    "balanced_accuracy": "BA of edges",
     "mse_rollout": COLUMNS["mse_rollout"],
     "mse_ahead": COLUMNS["mse_ahead"],
     "sparsity": "sparsity",
 }
 CHANCE = {"auroc", "balanced_accuracy"}  # scores of which guessing achieves 0.5
 SHOWN_GENES = 6
+N_BINS = 70  # along each axis of predicted against true values
 SHOWN_SAMPLES = 6
 SHOWN_EDGES = 150
-NAMED_GENES = 12  # number of regulators named in a network (those with the most targets)
-ACCURACY = PANELS["balanced_accuracy"]
-#: Whether an edge is true, and whether it is in the prior -> its label, colour and line style.
+NAMED_GENES = 12  # regulators named in a network (those with the most targets)
+ACCURACY = "balanced accuracy of edges"
+#: Label, colour and line style of edges, by whether they are true and whether in the prior.
 EDGES = {
     (True, True): ("true, in the prior", "0.55", "-"),
     (True, False): ("true, missing in the prior", GREEN, "-"),
     (False, True): ("wrong, in the prior", VERMILLION, "-"),
     (False, False): ("wrong, not in the prior", VERMILLION, ":"),
 }
+TIME_UNITS = {"yeast_pramila": "min"}
 #: Look of the methods that are compared under several laws of regulation.
 LAWS = {
     "SparseRegulation": {"marker": "o", "color": GREEN, "ms": 4},
@@ -71,9 +75,7 @@ LAWS = {
 
 @styled
 def simulated_samples(times, true, measured, gene_names):
-    """Simulated values (lines) and data with noise (dots) of a few samples and genes.
-
-    The genes are those that change much and end at different levels.
+    """Simulated values and data with noise of genes that change much and end at different levels.
 
     Parameters
     ----------
@@ -85,7 +87,9 @@ def simulated_samples(times, true, measured, gene_names):
     -------
     matplotlib.figure.Figure
     """
-    varied = np.argsort(-true[:, -1].std(axis=0) * np.ptp(true, axis=1).mean(axis=0))
+    spread = true[:, -1].std(axis=0)
+    change = np.ptp(true, axis=1).mean(axis=0)
+    varied = np.argsort(-spread * change)
     figure, axes = new_panels(2, 1, 4, sharey=True)
     for ax, gene in zip(axes, varied, strict=False):
         for i in range(SHOWN_SAMPLES):
@@ -101,13 +105,12 @@ def simulated_samples(times, true, measured, gene_names):
 def accuracy_by_sparsity(records, condition):
     """Accuracy of edges against sparsity, and error of predictions against accuracy of edges.
 
-    Dots are means over seeds. Published values and the other sparsities are drawn if the condition
-    is that of the publication.
+    Published values and other sparsities are drawn under the condition of the publication.
 
     Parameters
     ----------
     records : dict of str to Record
-        As `sbnn.dynamics.report.read` returns them.
+        As from `sbnn.dynamics.report.read`.
     condition : str
 
     Returns
@@ -132,14 +135,28 @@ def accuracy_by_sparsity(records, condition):
     left.set(xlim=(-0.03, 1.03), ylim=(0.48, 1.02))
     right.set(xlabel=ACCURACY, ylabel=f"test {COLUMNS['mse_ahead']}")
     right.set(xlim=(0.48, 1.02), yscale="log")
-    title = TITLES[condition]
-    figure.suptitle(f"{title[0].upper()}{title[1:]}; bars: SD over seeds", fontsize=8)
+    figure.suptitle(
+        f"{_above_prior(of_methods)}\n{TITLES[condition]}; bars: SD over seeds", fontsize=8
+    )
     figure.legend(**LEGEND)
     return finish(figure, [[left, right]])
 
 
+def _above_prior(of_methods):
+    means = {}
+    for name, record in of_methods.items():
+        means[name] = record.scores["balanced_accuracy"].mean()
+    prior = means.pop("prior", 1.0)
+    above = []
+    for name, mean in means.items():
+        if mean > prior:
+            above.append(f"{METHODS[name]} ({mean:.3f})")
+    above = ", ".join(above) or "none"
+    return f"more accurate than the prior ({prior:.3f}): {above}"
+
+
 def _mark_prior(left, right, accuracy, error):
-    """Draw lines at the accuracy of the prior and at the error if no change is predicted."""
+    """Draw lines at the accuracy of the prior and at the error of no change."""
     line = {"color": COLORS["prior"], "lw": 0.8}
     note = {"textcoords": "offset points", "fontsize": 6}
     left.axhline(accuracy, ls="--", **line)
@@ -152,7 +169,7 @@ def _mark_prior(left, right, accuracy, error):
 
 
 def _draw_other_sparsities(ax, of_methods, records):
-    """Draw published values as squares, and pruning methods at all sparsities as lines."""
+    """Draw published values as squares, and other sparsities as lines."""
     square = {"marker": "s", "ls": "", "mfc": "none", "ms": 4.5, "mew": 0.9}
     line = {"lw": 1, "alpha": 0.7}
     if next(iter(of_methods.values())).dataset == "grn_350":
@@ -173,13 +190,13 @@ def corrected_edges(conditions):
     Parameters
     ----------
     conditions : dict of str to dict of str to Record
-        Condition -> method -> record, as from `sbnn.dynamics.report.by_condition`.
+        As from `sbnn.dynamics.report.by_condition`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, [axes] = new_panels(3.2, 1, len(conditions), sharey=True, squeeze=False)
+    figure, [axes] = new_panels(3.5, 1, len(conditions), sharey=True, squeeze=False)
     for ax, (condition, of_methods) in zip(axes, conditions.items(), strict=True):
         for name, record in of_methods.items():
             if name == "prior":
@@ -194,24 +211,32 @@ def corrected_edges(conditions):
         ax.plot(1, 0, "kx", ms=5)
         note = {"textcoords": "offset points", "fontsize": 6, "ha": "right"}
         ax.annotate("prior", (1, 0), (-4, 4), **note)
-        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), title=TITLES[condition])
+        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        ax.set_title(f"{_corrections(of_methods)}\n{TITLES[condition]}", fontsize=7)
         ax.set_xlabel("wrong edges of the prior that are kept")
     axes[0].set_ylabel("true edges missing in the prior that are found")
     title = "diamonds: means, dots: seeds\ndashed: chance"
     figure.legend(**LEGEND, title=title, title_fontsize=6)
-    return figure
+    return finish(figure, [axes])
+
+
+def _corrections(of_methods):
+    """Missing edges that the last two methods find, and wrong ones that they keep."""
+    texts = []
+    for name in [*of_methods][-2:]:
+        found, kept = of_methods[name].scores[["recall_missing", "kept_wrong"]].mean()
+        texts.append(f"{METHODS[name]} finds {found:.0%}, keeps {kept:.0%}")
+    return "\n".join(reversed(texts))
 
 
 @styled
 def strongest_edges(records):
-    """The strongest edges of networks, by whether they are true and whether the prior has them.
-
-    This needs networkx, which is in the extra ``notebooks``.
+    """The strongest edges of networks; needs networkx (extra ``notebooks``).
 
     Parameters
     ----------
     records : dict of str to Record
-        Method -> record with ``edges``; there is one panel for each.
+        Method -> record with ``edges``.
 
     Returns
     -------
@@ -225,22 +250,23 @@ def strongest_edges(records):
         drawn.append((ax, *_draw_network(ax, edges)))
         present |= set(zip(edges["true"].astype(bool), edges["in_prior"], strict=True))
         wrong = (edges["true"] == 0).sum()
-        ax.set_title(f"{METHODS[name]}: {len(edges)} strongest edges, {wrong} of them wrong")
+        title = f"{METHODS[name]}: {wrong} of {len(edges)} strongest edges wrong"
+        ax.set_title(title, fontsize=6.5)
     handles = []
     for kind, (label, color, ls) in EDGES.items():
         if kind in present:
             handles.append(Line2D([], [], color=color, ls=ls, lw=1.2, label=label))
     title = "arrows activate, bars repress; dots grow with the number of targets"
     figure.legend(handles=handles, loc="outside lower center", ncols=4, title=title)
-    finish(figure)
+    finish(figure, [axes])
     for ax, points, names, dots in drawn:
         place_names(ax, points, names, dots, fontsize=5.5)
     return figure
 
 
 def _draw_network(ax, edges):
-    """Draw edges as arrows, and genes as dots; places and names of the largest regulators."""
-    import networkx as nx  # in the extra for notebooks
+    """Draw edges as arrows, and genes as dots; returns places and names of regulators."""
+    import networkx as nx
 
     graph = nx.DiGraph(edges[["regulator", "target"]].to_numpy().tolist())
     place = _places_of_genes(graph)
@@ -267,7 +293,7 @@ def _draw_network(ax, edges):
 
 
 def _places_of_genes(graph, spread=1.3, gap=0.9):
-    """Positions of genes: connected parts, each with its own layout, packed in rows by size."""
+    """Positions of genes: connected parts, packed in rows by size."""
     import networkx as nx
 
     whole = graph.to_undirected()
@@ -275,7 +301,6 @@ def _places_of_genes(graph, spread=1.3, gap=0.9):
     layouts = {}
     sizes = []
     for part in parts:
-        # sorted by name, so that the drawing does not depend on the order of sets
         ordered = nx.Graph()
         ordered.add_nodes_from(sorted(part))
         ordered.add_edges_from(sorted(map(sorted, whole.subgraph(part).edges)))
@@ -283,13 +308,15 @@ def _places_of_genes(graph, spread=1.3, gap=0.9):
         # last digits differ between processors
         at = np.round([layout[gene] for gene in ordered], 3)
         largest = np.ptp(at, axis=0).max() or 1.0
-        at = (at - at.min(axis=0)) * spread * np.sqrt(len(part)) / largest
+        size = spread * np.sqrt(len(part))
+        at = (at - at.min(axis=0)) * size / largest
         width, height = np.ptp(at, axis=0)
         if width < height:
             at = at[:, ::-1]
         layouts[tuple(ordered)] = at
         sizes.append((max(width, height) + gap, min(width, height) + gap))
-    row_width = 1.05 * max(np.sqrt(np.prod(sizes, axis=1).sum()), sizes[0][0])
+    area = np.prod(sizes, axis=1).sum()
+    row_width = 1.05 * max(np.sqrt(area), sizes[0][0])
     place = {}
     x = y = row_height = 0.0
     for (genes, at), (width, height) in zip(layouts.items(), sizes, strict=True):
@@ -305,21 +332,23 @@ def _places_of_genes(graph, spread=1.3, gap=0.9):
 
 @styled
 def out_degrees(records):
-    """Share of the genes with at least k targets, for the network of each method.
+    """Share of the genes with at least k targets.
 
     Parameters
     ----------
     records : dict of str to Record
-        Method -> record with ``out_degree``; that of the prior also has the true one, if known.
+        With ``out_degree`` and, of the prior, ``true_out_degree`` if known.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    figure, ax = new_panels(2.9)
+    figure, ax = new_panels(3.1)
+    most = []
     if "true_out_degree" in records["prior"].values:
         k, shares = _at_least(records["prior"].true_out_degree)
         ax.plot(k, shares, color="k", lw=2.2, alpha=0.35, label="true network")
+        most.append(f"{k.max()} in the true network")
     for name, record in records.items():
         k, shares = _at_least(record.out_degree)
         look = {"lw": 1.1}
@@ -328,21 +357,23 @@ def out_degrees(records):
         elif len(k) == 1:  # all genes have as many targets
             look = {"marker": "o", "ms": 4, "alpha": 0.8, "ls": ""}
         ax.plot(k, shares, color=COLORS[name], label=METHODS[name], **look)
+        if name in ("dash", "sparse"):
+            most.append(f"{k.max()} by {METHODS[name]}")
     ax.set(xscale="log", yscale="log")
+    ax.set_title(f"most targets of a gene: {', '.join(most)}", fontsize=7)
     ax.set(xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more")
     figure.legend(**LEGEND)
     return figure
 
 
 def _at_least(degree):
-    """Numbers of targets, and for each the share of genes that have as many or more."""
     k = np.unique(degree[degree > 0])
     return k, [(degree >= value).mean() for value in k]
 
 
 @styled
 def laws_of_regulation(times, paths, accuracy):
-    """Paths of a gene under several laws of regulation, and accuracy of edges under each.
+    """Paths of a gene under laws of regulation, and accuracy of edges under each.
 
     Parameters
     ----------
@@ -350,7 +381,7 @@ def laws_of_regulation(times, paths, accuracy):
     paths : dict of str to ndarray, shape (t,)
         Law -> expression.
     accuracy : DataFrame
-        AUPR, with the index (prior, law) and a column for each method of `LAWS`.
+        AUPR by (prior, law), with a column for each method of `LAWS`.
 
     Returns
     -------
@@ -377,12 +408,12 @@ def laws_of_regulation(times, paths, accuracy):
 
 @styled
 def beeline_scores(table):
-    """AUPR of edges relative to chance for data sets of BEELINE, with a row for each method.
+    """AUPR of edges relative to chance for data sets of BEELINE.
 
     Parameters
     ----------
     table : DataFrame
-        With the columns ``data`` (title of a panel), ``method`` and ``auprc``.
+        With the columns ``data``, ``method`` and ``auprc``.
 
     Returns
     -------
@@ -405,15 +436,12 @@ def beeline_scores(table):
 
 @styled
 def scores_of_methods(records):
-    """Scores of predictions, sparsity and, if known, edges, with a row for each method.
-
-    Dots are seeds.
-    """
+    """Scores of predictions, sparsity and, if known, edges, with a row for each method."""
     scores = pd.concat({name: record.scores for name, record in records.items()})
     scores = scores.reindex(columns=PANELS).dropna(axis=1, how="all")
-    figure, [axes] = new_panels(
-        1 + ROW * len(records), 1, scores.shape[1], sharey=True, squeeze=False
-    )
+    height = 1.2 + ROW * len(records)
+    n_panels = scores.shape[1]
+    figure, [axes] = new_panels(height, 1, n_panels, sharey=True, squeeze=False)
     for ax, column in zip(axes, scores, strict=True):
         for y, name in enumerate(records):
             draw_scores(ax, y, scores.loc[name, column].dropna(), COLORS[name])
@@ -426,26 +454,44 @@ def scores_of_methods(records):
         grid(ax)
     axes[-1].set(xlim=(-0.05, 1.05), xticks=(0, 0.5, 1))
     dataset = next(iter(records.values())).dataset
-    title = f"{dataset}; dots: seeds, strokes: means"
+    title = f"{_best_of_both(scores['mse_ahead'])}\n{dataset}; dots: seeds, strokes: means"
     if CHANCE & set(scores):
         title += ", dashed: chance"
     figure.suptitle(title, fontsize=8)
-    return figure
+    return finish(figure, [axes])
+
+
+def _best_of_both(errors):
+    means = errors.groupby(level=0, sort=False).mean()
+    simple = means.index.isin([*BASELINES])
+    networks, without = means[~simple], means[simple]
+    if networks.empty or without.empty:
+        return "scores by method"
+    best = without.idxmin()
+    if networks.min() < without.min():
+        found = f"{METHODS[networks.idxmin()]} ({networks.min():.2g}) predicts"
+    else:
+        found = f"no network (lowest: {networks.min():.2g}) predicts"
+    return f"one-step MSE: {found} better than “{METHODS[best]}” ({without.min():.2g})"
 
 
 @styled
 def predicted_paths(of_prior, records):
-    """Test trajectories of some genes with their predictions, and all predicted and true values."""
+    """Test trajectories and predictions of some genes, and all predicted and true values."""
     observed = "true, without noise"
     if of_prior.settings["condition"] == "real":
         observed = "measured"
+    time = "time"
+    if of_prior.dataset in TIME_UNITS:
+        time = f"time ({TIME_UNITS[of_prior.dataset]})"
     figure = new_figure(4.6)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1))
+    top.suptitle(_followed_best(of_prior.test, records), fontsize=8)
     axes = top.subplots(2, SHOWN_GENES // 2, sharex=True)
     for ax, gene in zip(axes.flat, _most_moving(of_prior.test), strict=True):
         _draw_gene(ax, gene, of_prior, observed, records)
     for ax in axes[-1]:
-        ax.set_xlabel("time")
+        ax.set_xlabel(time)
     for ax in axes[:, 0]:
         ax.set_ylabel("expression")
     top.legend(*axes[0, 0].get_legend_handles_labels(), **LEGEND)
@@ -458,8 +504,23 @@ def predicted_paths(of_prior, records):
     return finish(figure, [[axes[0, 0]], [squares[0]]])
 
 
+def _later_mse(predicted, test):
+    """MSE after the first time."""
+    later = (predicted - test)[:, 1:]
+    return np.mean(later**2)
+
+
+def _followed_best(test, records):
+    errors = {}
+    for name, record in records.items():
+        errors[name] = _later_mse(record.predicted, test)
+    best = min(errors, key=errors.get)
+    unchanged = _later_mse(test[:, :1], test)
+    found = f"of these, {METHODS[best]} has the lowest rollout MSE ({errors[best]:.2g}"
+    return f"{found}; no change: {unchanged:.2g})"
+
+
 def _draw_gene(ax, gene, of_prior, observed, records):
-    """Draw the path of a gene in the first test sample, and its predictions."""
     times = of_prior.times[0]
     ax.plot(times, of_prior.test[0, :, gene], "o", color="k", ms=3.5, label=observed)
     for name, record in records.items():
@@ -469,11 +530,13 @@ def _draw_gene(ax, gene, of_prior, observed, records):
 
 
 def _draw_agreement(ax, true, predicted, method):
-    """Draw predicted against true values, with triangles at the edges for values beyond them."""
+    """Draw numbers of predicted and true values, with triangles for values beyond the panel."""
     color = COLORS[method]
     range_ = true.min(), true.max()
     shown = predicted.clip(*range_)
-    ax.plot(true, predicted, ".", color=color, ms=1.2, alpha=0.4, rasterized=True)
+    shades = LinearSegmentedColormap.from_list("shades", ["0.9", color])
+    ranges = (range_, range_)
+    ax.hist2d(true, shown, N_BINS, range=ranges, cmin=1, norm="log", cmap=shades, rasterized=True)
     for marker, beyond in (("^", predicted > shown), ("v", predicted < shown)):
         if beyond.any():
             ax.plot(true[beyond], shown[beyond], marker, color=color, ms=3, mew=0, clip_on=False)
@@ -488,10 +551,7 @@ def _draw_agreement(ax, true, predicted, method):
 
 
 def _most_moving(true):
-    """Genes that change strongly, and as differently as possible, in the first sample.
-
-    `true` has the shape (samples, times, genes).
-    """
+    """Genes that change strongly, and differently, in the first of (samples, times, genes)."""
     path = true[0] - true[0, 0]
     order = np.argsort(-np.ptp(path, axis=0), kind="stable")[:60]
     strong = path[:, order].T

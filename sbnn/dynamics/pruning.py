@@ -9,16 +9,15 @@ import torch
 
 from sbnn.models.pruning_scores import keep_largest, mixed, shared
 
-#: Pruning method -> influence of the prior on the scores of input weights and of output weights;
-#: None stands for the parameter ``influence`` of `PhoenixRegressor`.
+#: Pruning method -> influence of the prior on the scores of input and of output weights; None is
+#: that of `PhoenixRegressor`.
 INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
 
 
 class Pruner:
     """Pruning masks of the layers of a network, by scores of the weights.
 
-    `influence` is that of the prior on input weights and on output weights; a `prior`, [regulator,
-    target], is needed unless both are 0.
+    The `prior`, [regulator, target], is needed unless both of `influence` are 0.
     """
 
     def __init__(self, network, influence, prior=None, generator=None):
@@ -35,7 +34,7 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, left):
-        """Keep a share `left`, in (0, 1], of the weights in each layer, those with large scores."""
+        """Keep a share `left`, in (0, 1], of the weights in each layer."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name]
             n_kept = max(round(left * mask.numel()), 1)
@@ -44,19 +43,18 @@ class Pruner:
 
     @torch.no_grad()
     def apply(self):
-        """Set pruned weights to exactly zero; an optimizer with momentum may have changed them."""
+        """Set pruned weights to zero, which momentum may have changed."""
         for name, mask in self.masks.items():
             getattr(self.network, name).mul_(mask)
 
     @torch.no_grad()
     def next_scores(self):
-        """Scores of the layers by name; scores of input weights are stored for the next call."""
+        """Scores of the layers by name; those of input weights are stored for the next call."""
         sum_in, product_in, sum_out, product_out = [
             layer.double() for layer in self.network.layers()
         ]
         decay = self.network.decay().double()[:, None]
-        # Input weights of products are scored by their exponential, so the most negative weights
-        # are pruned first.
+        # Of products, the most negative input weights are pruned first.
         into = [shared(sum_in.abs()), shared(product_in.exp())]
         out = [shared(sum_out.abs() * decay), shared(product_out.abs() * decay)]
         if any(self.influence):
@@ -71,32 +69,23 @@ class Pruner:
 
 
 def partners(prior):
-    """Overlap of the targets of each pair of regulators, of shape (genes, genes).
-
-    The overlap is ``C = T T'``, divided by its sum, where ``T = |prior|``.
-    """
+    """Overlap ``C = T T'`` of the targets of two regulators, over its sum, with ``T = |prior|``."""
     edges = prior.double().abs()
     return shared(edges @ edges.T)
 
 
 def prior_of_inputs(scores, together):
-    """``|(S S')^-1 S C|`` for previous scores S, (hidden, genes), and `partners` C.
-
-    It is large for input weights that map partners to the same units.
-    """
+    """``|(S S')^-1 S C|`` for previous scores S, (hidden, genes), and `partners` C."""
     return _solved(scores @ scores.T, scores @ together).abs()
 
 
 def prior_of_outputs(scores, prior):
-    """``|(S T)' (S S')^-1|``: the output weights that best reproduce the prior T.
-
-    S, of shape (hidden, genes), are the scores of input weights.
-    """
+    """``|(S T)' (S S')^-1|``: the output weights that best reproduce the prior T."""
     return _solved(scores @ scores.T, scores @ prior.double().abs()).T.abs()
 
 
 def _solved(products, right):
-    """``products^-1 right``, or the shortest least-squares solution if `products` is singular."""
+    """``products^-1 right``, or the shortest least-squares solution."""
     solution, failed = torch.linalg.solve_ex(products, right)
     if failed:
         return torch.linalg.pinv(products, hermitian=True) @ right

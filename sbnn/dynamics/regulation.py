@@ -1,4 +1,4 @@
-"""Evidence for sets of regulators of a gene, the search for the best set, and rates of change."""
+"""Evidence for sets of regulators of a gene, and the search for the best set."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -10,16 +10,16 @@ from scipy.linalg import cho_factor, cho_solve
 from sbnn.dynamics.beliefs import MOST, PAIR, SLOPE, SQUARE, Beliefs
 from sbnn.dynamics.solver import follow
 
-N_TRIED = 6  # number of candidates that a search step tries to add
-N_SWAPPED = 2  # number of candidates that are also tried in place of a current regulator
+N_TRIED = 6  # candidates that a search step tries to add
+N_SWAPPED = 2  # candidates that are also tried in place of a regulator
 _RIDGE = 1e-6  # added to the products of features, which may be collinear
-_SCREENING_SD = 0.3  # prior SD of effects, used to rank candidates and to approximate probabilities
+_SCREENING_SD = 0.3  # prior SD of effects, to rank candidates and approximate probabilities
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 
 
 @cache
 def products_of(k):
-    """Pairs (i, j), i <= j, of k regulators whose products are in the model; none if k > `MOST`."""
+    """Pairs (i, j), i <= j, of k regulators with products; none if k > `MOST`."""
     if k > MOST:
         k = 0
     return np.triu_indices(k)
@@ -27,7 +27,7 @@ def products_of(k):
 
 @cache
 def kinds_of_weights(k):
-    """Kinds of the weights of k regulators: 0 for the constant, then `SLOPE`, `PAIR`, `SQUARE`."""
+    """Kinds of the weights of k regulators; 0 is the constant."""
     one, other = products_of(k)
     return np.r_[0, np.full(k, SLOPE), np.where(one == other, SQUARE, PAIR)]
 
@@ -42,11 +42,10 @@ def logistic(log_odds):
 class Fit:
     """Regression of a gene on a set of regulators, given by their positions in ascending order.
 
-    ``signs`` are the expected signs of the effects, 1 or -1; ``log_evidence`` is the log evidence
-    after integration over all weights; ``weights`` are the constant, the slopes, and the
-    coefficients of products in the order of `products_of`; ``features`` has the shape
-    (observations, weights); ``residuals`` has the shape (observations,); ``precision`` is the
-    Cholesky factor of the precision matrix of the weights.
+    ``signs`` are the expected signs of the effects, 1 or -1; ``weights`` are the constant, the
+    slopes, and the coefficients of products in the order of `products_of`; ``features`` has the
+    shape (observations, weights), ``residuals`` (observations,); ``precision`` is the Cholesky
+    factor of the precision matrix of the weights.
     """
 
     regulators: tuple
@@ -63,10 +62,7 @@ class Fit:
         return kinds_of_weights(len(self.regulators))
 
     def target(self, deviations):
-        """Target values, of shape (...), for deviations of the k regulators, of shape (..., k).
-
-        Deviations are those from the means of the regulators.
-        """
+        """Target values, (...), for deviations of the k regulators from their means, (..., k)."""
         k = len(self.regulators)
         one, other = products_of(k)
         products = deviations[..., one] * deviations[..., other]
@@ -74,10 +70,7 @@ class Fit:
         return linear + products @ self.weights[1 + k :]
 
     def slopes(self, deviations):
-        """Derivatives of the target value with respect to the k regulators, of shape (..., k).
-
-        The deviations of the regulators from their means have the same shape.
-        """
+        """Derivatives of `target`, of the shape of the deviations."""
         k = len(self.regulators)
         of_products = np.zeros((k, k))
         of_products[products_of(k)] = self.weights[1 + k :]
@@ -93,18 +86,15 @@ class Fit:
 class Target:
     """Evidence for sets of regulators in the values of one gene that changes.
 
-    The gene decays towards a target value: a constant plus linear and quadratic terms in the
-    deviations of its regulators from their means. Within the range of the data, these terms
-    approximate saturating Hill terms combined by AND and OR.
+    The gene decays towards a constant plus linear and quadratic terms in the deviations of its
+    regulators from their means, which approximate saturating Hill terms combined by AND and OR.
 
-    ``values``, of shape (observations,), contains the values after the first time, minus what
-    remains of the first value; ``linear``, of shape (observations, genes), is the weighted past of
-    the deviation of each gene; ``deviations`` has the shape (samples, points, genes); ``memory``,
-    of shape (m, times - 1, points), is returned by `Clock.later_memory`; ``log_odds`` contains the
-    log odds of every edge to this gene, -inf for impossible edges; ``signs``, floats, contains the
-    sign of each edge in the prior, 0 if the sign is free and found during the search. Observations
-    after the end of a sample are 0 in ``values``, ``linear`` and ``memory``, and only add a
-    constant to the evidence.
+    ``values``, (observations,), contains the values after the first time, minus what remains of the
+    first value; ``linear``, (observations, genes), is the weighted past of the deviations,
+    (samples, points, genes); ``memory``, (m, times - 1, points), is that of `Clock.later_memory`;
+    ``log_odds`` contains those of every edge to this gene, -inf for impossible edges; ``signs``,
+    floats, are those of the prior, 0 if free and found during the search. Observations after the
+    end of a sample are 0, and only add a constant to the evidence.
     """
 
     values: np.ndarray
@@ -117,7 +107,6 @@ class Target:
     signs: np.ndarray
 
     def __post_init__(self):
-        """Note which signs are free, and the weighted past of 1."""
         self.free = self.signs == 0
         self._open = self.free.copy()  # signs that are free and not yet chosen
         self._constant = np.resize(self.memory.sum(axis=2), len(self.values))
@@ -126,11 +115,10 @@ class Target:
 
     @cached_property
     def _squares(self):
-        """Sums of squares of the columns of `linear`."""
         return np.einsum("og,og->g", self.linear, self.linear)
 
     def fit(self, regulators):
-        """`Fit` for a frozenset of regulators; each set is fitted only once."""
+        """`Fit` for a frozenset of regulators."""
         if regulators not in self._fits:
             self._fits[regulators] = self._regress(sorted(regulators))
         return self._fits[regulators]
@@ -139,15 +127,11 @@ class Target:
         """Log probability of a set of regulators, up to a constant."""
         chosen = list(regulators)
         log_odds = self.log_odds[chosen].sum()
-        # A free sign was chosen from two equally probable signs.
         of_signs = np.log(2) * self.free[chosen].sum()
         return self.fit(regulators).log_evidence + log_odds - of_signs
 
     def search(self, start):
-        """Add, remove or exchange one regulator at a time while the set gets more probable.
-
-        Returns the `Fit` of the last set.
-        """
+        """`Fit` of the set that no added, removed or exchanged regulator makes more probable."""
         best = frozenset(start)
         while True:
             following = max([best, *self._moves(best)], key=self.score)
@@ -156,7 +140,6 @@ class Target:
             best = following
 
     def _moves(self, regulators):
-        """Sets that differ from a set by one added, removed or exchanged regulator."""
         candidates = self._candidates(regulators)
         moves = [regulators | {new} for new in candidates]
         without = [regulators - {old} for old in regulators]
@@ -166,7 +149,7 @@ class Target:
         return moves
 
     def strongest(self, genes):
-        """The `MOST` most probable regulators among many genes, each considered on its own."""
+        """The `MOST` most probable regulators among many genes, each on its own."""
         gains = self._gains(frozenset())[genes]
         first = np.argsort(-gains, kind="stable")[:MOST]
         return genes[np.sort(first)]
@@ -174,8 +157,8 @@ class Target:
     def probabilities(self, regulators, least=np.inf):
         """Probability of each edge to this gene, given the other regulators in a set.
 
-        For edges that are neither in the set nor in the prior, the probability is approximated from
-        the linear effect, unless the approximation is at least `least`.
+        For edges neither in the set nor in the prior, it is approximated from the linear effect,
+        unless the approximation is at least `least`.
         """
         probabilities = logistic(self._gains(regulators))
         in_prior = np.flatnonzero(~self.free & np.isfinite(self.log_odds))
@@ -186,7 +169,7 @@ class Target:
         return probabilities
 
     def _candidates(self, regulators):
-        """Genes that are most likely to be additional regulators."""
+        """Most probable additional regulators."""
         if len(regulators) >= MOST:
             return []
         gains = self._gains(regulators)
@@ -196,14 +179,15 @@ class Target:
         return best[np.isfinite(gains[best])].tolist()
 
     def _gains(self, regulators):
-        """Gains in log probability from adding each gene with a linear effect, (genes,)."""
+        """Gains in log probability from each gene with a linear effect."""
         fit = self.fit(regulators)
         features = fit.features
         square = features.T @ features + _RIDGE * np.eye(len(fit.weights))
         shared = features.T @ self.linear  # (weights, genes)
         projection = np.linalg.solve(square, shared)
-        # products of what the features leave of the linear effects, without computing what is left
-        along = self.linear.T @ fit.residuals - projection.T @ (features.T @ fit.residuals)
+        # of what the features leave of the linear effects
+        explained = features.T @ fit.residuals
+        along = self.linear.T @ fit.residuals - projection.T @ explained
         squares = self._squares - (projection * (shared + _RIDGE * projection)).sum(axis=0)
         expected = np.where(along < 0, -1.0, 1.0)
         self.signs[self._open] = expected[self._open]
@@ -212,7 +196,7 @@ class Target:
         return along**2 / size / (2 * self.noise**2) - occam + self.log_odds
 
     def _regress(self, regulators):
-        """`Fit` for a sorted list of regulators: regression with normal priors and normal noise."""
+        """`Fit` for a sorted list of regulators, with normal priors and normal noise."""
         signs = self.signs[regulators]
         mean, sd = self._expected(signs)
         features = self._features(regulators)
@@ -242,7 +226,7 @@ class Target:
         return mean, np.take(sd, kinds)
 
     def _features(self, regulators):
-        """Weighted past of 1, of the regulators and of their products, (observations, weights)."""
+        """Weighted past of 1, regulators and products."""
         k = len(regulators)
         one, other = products_of(k)
         features = np.empty((len(self.values), 1 + k + len(one)))
@@ -255,11 +239,12 @@ class Target:
         return features
 
     def _add_products(self, pairs):
-        """Store the weighted past of products of two deviations, of shape (observations,)."""
+        """Store the weighted past of products of two deviations."""
         if pairs:
             one, other = np.transpose(pairs)
-            products = self.deviations[:, :, one] * self.deviations[:, :, other]
-            past = (self.memory @ products).reshape(len(self.values), -1)
+            of_genes = self.deviations.transpose(2, 0, 1)
+            products = of_genes[one] * of_genes[other]  # (pairs, samples, points)
+            past = (self.memory @ products.transpose(1, 2, 0)).reshape(len(self.values), -1)
             self._products.update(zip(pairs, past.T.copy(), strict=True))
 
 
@@ -267,9 +252,9 @@ class RegulatedNetwork:
     """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products.
 
     The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt =
-    (x - p) / lag``. J depends on the deviations of p from `means`; p is clipped to [`lowest`,
-    `highest`] to keep J bounded, as if effects saturated. `rate`, `means`, `lowest` and `highest`
-    have the shape (genes,); `fits` maps genes to `Fit`.
+    (x - p) / lag``. They are clipped to [`lowest`, `highest`], as if effects saturated, and J
+    depends on their deviations from `means`. Arrays have the shape (genes,); `fits` maps genes to
+    `Fit`.
     """
 
     def __init__(self, rate, means, lowest, highest, fits, lag=0.0):
@@ -294,27 +279,20 @@ class RegulatedNetwork:
         self.weights = torch.tensor(np.concatenate(weights))
 
     def decay(self):
-        """Decay rates of the genes and, with a lag, of their proteins.
-
-        The shape is (genes,) or, with a lag, (2 genes,).
-        """
+        """Decay rates, (genes,) or, with a lag, those of genes and proteins, (2 genes,)."""
         if not self.lag:
             return self.rate
         of_proteins = torch.full_like(self.rate, 1 / self.lag)
         return torch.cat([self.rate, of_proteins])
 
     def targets(self, state):
-        """Target values at a state, both of shape (samples, genes).
-
-        With a lag, the shape is (samples, 2 genes), where the proteins follow the genes.
-        """
+        """Target values at a state, both (samples, genes) or, with a lag, (samples, 2 genes)."""
         if not self.lag:
             return self._drawn_to(state)
         genes, proteins = state.chunk(2, dim=1)
         return torch.cat([self._drawn_to(proteins), genes], dim=1)
 
     def _drawn_to(self, regulators):
-        """Values J towards which the genes decay, of shape (samples, genes)."""
         deviations = regulators.clamp(self.lowest, self.highest) - self.means
         none = torch.ones_like(regulators[:, :1])
         factors = torch.cat([deviations, none], dim=1)
@@ -323,11 +301,11 @@ class RegulatedNetwork:
         return self.constant.expand_as(regulators).index_add(1, gene, effects)
 
 
-def followed(network, start, times):
+def followed(network, start, times, tolerance=1e-6):
     """Trajectories of a `RegulatedNetwork`, (samples, times, genes), from (samples, genes)."""
     if not network.lag:
-        return follow(network, start, times)
-    # With a lag, the network also follows the proteins, which start at the values of their genes.
+        return follow(network, start, times, tolerance)
+    # proteins start at the values of their genes
     genes_and_proteins = np.tile(start, 2)
     n_genes = start.shape[1]
-    return follow(network, genes_and_proteins, times)[:, :, :n_genes]
+    return follow(network, genes_and_proteins, times, tolerance)[:, :, :n_genes]

@@ -12,7 +12,7 @@ from sbnn.dynamics.baselines import BASELINES
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import load_folder
 
-#: Name of a method -> its label in tables and figures, in display order.
+#: Labels of methods, in display order.
 METHODS = {
     "prior": "the prior alone",
     "mean": "constant mean",
@@ -33,7 +33,7 @@ METHODS = {
     "dash": "DASH",
     "sparse": "SparseRegulation",
 }
-#: Name of a condition -> its title, in display order.
+#: Titles of conditions, in display order.
 TITLES = {
     "noise_0": "without noise, correct prior",
     "noise_5": "noise 0.025 and 5 % of the prior misplaced",
@@ -55,7 +55,7 @@ COLUMNS = {
     "seconds": "CPU s",
 }
 NO_CHANGE = "no change; edges of the prior"  # label of the prior on real data
-#: Name of a data set that was measured -> its label.
+#: Labels of measured data.
 REAL = {"yeast_pramila": "yeast", "breast_desmedt": "breast", "hematopoiesis": "blood"}
 #: Pairs of methods that are compared.
 PAIRS = (
@@ -65,8 +65,8 @@ PAIRS = (
     ("sparse", "dash"),
     ("sparse", "prior"),
 )
-#: Published sparsity and balanced accuracy for 350 genes and 5 % noise, read off a figure of
-#: Hossain et al. (arXiv 2403.04805) to within 0.005.
+#: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of Hossain et
+#: al. (arXiv 2403.04805) to within 0.005.
 PUBLISHED = {
     "none": (0.099, 0.586),
     "c_node": (0.062, 0.558),
@@ -87,12 +87,12 @@ NOTE = (
 )
 
 
-#: Read the records in a folder; every condition has its own data set.
+#: Read the records in a folder.
 read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.dataset)
 
 
 def by_condition(records):
-    """Available records as a nested dict, condition -> method -> `Record`, in display order."""
+    """Records as condition -> method -> `Record`, in display order."""
     found = defaultdict(dict)
     for condition, method in product(TITLES, METHODS):
         if f"{condition}_{method}" in records:
@@ -101,7 +101,7 @@ def by_condition(records):
 
 
 def methods_table(records, condition):
-    """Scores of all methods under one condition, as text: mean ± SD over seeds."""
+    """Scores of all methods under one condition."""
     of = by_condition(records)[condition]
     scores = pd.concat({name: record.scores for name, record in of.items()}, names=["method"])
     labels = METHODS
@@ -119,26 +119,22 @@ def methods_table(records, condition):
 
 
 def helps(errors):
-    """Whether each network predicts better than all models without one: yes, no, or "" for these.
-
-    `errors` is a Series by method.
-    """
+    """Whether each network has a lower error than all models without one; "" for these."""
     without = errors.index.isin([*BASELINES])
     verdicts = np.where(errors < errors[without].min(), "yes", "no")
     return pd.Series(np.where(without, "", verdicts), errors.index)
 
 
 def _with_precision(scores, prior):
-    """Add the precision of all edges and of new edges to scores that were saved without them.
+    """Add the precision of all and of new edges to scores that were saved without them.
 
-    They follow from the other scores, since a simulated prior has as many edges as the truth, and
-    all pairs of genes are scored. `prior` are the scores of the prior alone.
+    They follow from the others, since a simulated prior has as many edges as the truth.
     """
     n_true = prior["n_edges"]
     n_false = n_true / (1 - prior["sparsity"]) - n_true
 
     def n_right(of):
-        """Number of true edges of a network, from its number of edges and balanced accuracy."""
+        """Number of true edges, from the number of edges and the balanced accuracy."""
         excess = 2 * of["balanced_accuracy"] - 1 + of["n_edges"] / n_false
         return excess / (1 / n_true + 1 / n_false)
 
@@ -156,7 +152,7 @@ def _with_precision(scores, prior):
 
 
 def overview_table(records):
-    """Mean balanced accuracy, corrections of the prior, and new edges that are right."""
+    """Mean accuracy, corrections of the prior, and new edges that are right."""
     labels = {
         "BA": "BA",
         "missing edges found": "missing found",
@@ -176,7 +172,7 @@ def overview_table(records):
 
 
 def real_table(saved_models):
-    """One-step error, relative to predicting no change, on real data; where a network helps."""
+    """One-step error relative to no change, and the data on which a network helps."""
     errors, helping = {}, {}
     for name, short in REAL.items():
         table = methods_table(read(Path(saved_models, name)), "real")
@@ -204,10 +200,7 @@ def overview(saved_models):
 
 
 def differences_table(records, condition):
-    """Differences between methods on the same seeds, as text.
-
-    These are the mean and its 95 % interval or, for real data, mean ± SD.
-    """
+    """Differences on the same seeds."""
     of = by_condition(records)[condition]
     scores = {name: record.scores.set_index("seed") for name, record in of.items()}
     summary = _spread if condition == "real" else _interval
@@ -222,7 +215,7 @@ def differences_table(records, condition):
 
 
 def by_sparsity(records):
-    """Scores of pruning methods at all sparsities, also that of the comparison of methods."""
+    """Scores of pruning methods at all sparsities."""
     curve = records["sparsities"].scores
     parts = [curve]
     for method, record in by_condition(records)["noise_5"].items():
@@ -233,7 +226,7 @@ def by_sparsity(records):
 
 
 def sparsities_table(records):
-    """Balanced accuracy by pruning method and requested sparsity, and published values, as text."""
+    """Balanced accuracy by pruning method and requested sparsity."""
     grouped = by_sparsity(records).groupby(["method", "asked"], sort=False)
     table = grouped["balanced_accuracy"].agg(_spread).unstack()
     table = table.rename(columns="{:g}".format).rename_axis(columns=None)
@@ -243,14 +236,14 @@ def sparsities_table(records):
 
 
 def sizes_table(records):
-    """CPU time, balanced accuracy and sparsity by number of genes and method."""
+    """CPU time and accuracy by number of genes and method."""
     scores = records["sizes"].scores.replace({"method": METHODS})
     columns = ["genes", "method", "seconds", "balanced_accuracy", "sparsity"]
     return scores[columns].rename(columns=COLUMNS).set_index("genes")
 
 
 def all_tables(records):
-    """All tables for which there are results, by title."""
+    """Available tables by title."""
     tables = {}
     for condition in by_condition(records):
         tables[f"Methods, {TITLES[condition]}"] = methods_table(records, condition)
@@ -265,7 +258,7 @@ def all_tables(records):
 
 
 def _spread(values):
-    """Mean ± SD as text, in scientific notation if the mean is small; empty if all are missing."""
+    """Mean ± SD as text; empty if all are missing."""
     if values.isna().all():
         return ""
     mean = values.mean()
@@ -278,6 +271,5 @@ def _spread(values):
 
 
 def _interval(differences):
-    """Mean and 95 % interval as text."""
     interval = corrected_difference(differences, 0)
     return f"{interval.mean:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"

@@ -1,4 +1,4 @@
-"""Search for the regulators of all genes: paths, regulators and beliefs are updated in turn."""
+"""Search for the regulators of all genes."""
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -15,26 +15,24 @@ from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, Clock, relaxation
 from sbnn.dynamics.regulation import RegulatedNetwork, Target, logistic
 
 RATE_STEPS = (0.2, 0.1, 0.05)  # relative changes of decay rates to try in successive passes
-# widths of its observed range by which a regulator can leave this range before it is clipped
+# widths of its range by which a regulator can leave it before it is clipped
 BEYOND = 1.0
 LEAST_RATE_SPREAD = 0.1  # smallest SD of the logarithms of the decay rates
 LAGS = (0.0, 0.5, 1.0)  # lags that are tried at first, in mean intervals
 LAG_STEP = 1.4  # factor by which a lag is varied later
-# new edges become less probable if their effect is below this share of the largest effect on the
-# gene
+# share of the largest effect on a gene below which new edges become less probable
 WEAK = 0.3
-# in the last pass, edges with at least this approximate probability get an exact one
+# approximate probability from which edges get an exact one in the last pass
 CHECKED = 0.01
 WELL_FITTED = 0.1  # share of the genes that are taken to fit well
-# a rate is an outlier if the logarithm of its ratio to the median rate is at least this far from 0
+# logarithm of the ratio of an outlying rate to the median rate
 FAR_RATE = 1.0
+MANY_TIMES = 1000  # with more observed times in all samples, the grid is coarser
+FEW_BETWEEN = 3
 
 
 def near_median(rates):
-    """Decay rates with outliers, often of genes that hardly change, replaced by the median.
-
-    Genes that do not change keep a rate of 0.
-    """
+    """Decay rates, with outliers replaced by the median."""
     if not rates.any():
         return rates
     median = np.median(rates[rates > 0])
@@ -43,14 +41,13 @@ def near_median(rates):
 
 
 class Search:
-    """State of a fit: paths, rates, noise and beliefs, and the regulators that follow from them.
+    """Paths, regulators and beliefs, which are updated in turn.
 
-    `values` has the shape (samples, times, genes), `seen`, 0 after the end of a sample, the shape
-    (samples, times), and `paths` the shape (samples, points, genes). `prior`, `kinds`, `possible`
-    and `probabilities` are [regulator, target]. `rates`, `changing` and `means` have the shape
-    (genes,); rates and `lag` are in units of the mean interval. `fits` maps each gene that changes
-    to its `Fit`. ``advance(share)`` is called after each gene, with the share of a pass that is
-    done. `n_jobs` threads search for the regulators of different genes.
+    `values` has the shape (samples, times, genes), `seen`, 0 after the end of a sample, (samples,
+    times), and `paths` (samples, points, genes). `prior`, `kinds`, `possible` and `probabilities`
+    are [regulator, target]. `rates`, `changing` and `means` have the shape (genes,); rates and
+    `lag` are in units of the mean interval. `fits` maps each gene that changes to its `Fit`.
+    ``advance(share)`` is called after each gene, with its share of a pass.
     """
 
     def __init__(self, samples, prior, advance=lambda share: None, n_jobs=1):
@@ -58,7 +55,8 @@ class Search:
         self.n_jobs = n_jobs
         self.values, times = samples.padded()
         self.prior = prior
-        self.clock = Clock(times)
+        n_between = N_BETWEEN if times.size <= MANY_TIMES else FEW_BETWEEN
+        self.clock = Clock(times, n_between)
         self.seen = self.clock.seen
         self.paths, rates, self.noise = relaxation(self.values, self.clock)
         self.rates = near_median(rates)
@@ -71,7 +69,7 @@ class Search:
         self.lag = 0.0
 
     def run(self, n_passes):
-        """Update paths, regulators and beliefs in turn; returns the `Search`."""
+        """Update everything in turn, and return the `Search`."""
         self.find_regulators(last=n_passes == 1)
         for i in range(n_passes - 1):
             if self.fits:
@@ -84,11 +82,9 @@ class Search:
         return self
 
     def find_regulators(self, last=False):
-        """Search for the regulators of every gene that changes, and estimate the noise.
-
-        In the `last` pass, no edge is called probable from its linear effect alone.
-        """
-        within = np.repeat(self.seen > 0, N_BETWEEN, axis=1)[:, N_BETWEEN - 1 :]
+        """Search for the regulators of every gene that changes, and estimate the noise."""
+        n = self.clock.n_between
+        within = np.repeat(self.seen > 0, n, axis=1)[:, n - 1 :]
         self.means = self.paths[within].mean(axis=0)
         self._set_lag(self.lag)
         genes = np.flatnonzero(self.changing)
@@ -99,16 +95,15 @@ class Search:
             self.probabilities[:, gene] = probabilities
             self.advance(1 / len(genes))
         if self.fits:
-            squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
+            squares = self._mean_squares()
             noise = np.sqrt(np.median(squares))
             self.noise = max(float(noise), LEAST_NOISE)
 
     def _regulators_of(self, gene, last):
-        """`Fit` of the most probable regulators of a gene, and the probabilities of all edges."""
+        """`Fit` of the most probable regulators, and the probabilities of all edges."""
         signs = np.sign(self.prior[:, gene])
         target = self._target(gene, self.rates[gene], slice(None), signs)
-        # Each search starts from the prior, because an edge that was removed while paths or beliefs
-        # were inaccurate would rarely be added again.
+        # from the last set, a removed edge would rarely be added again
         given = np.flatnonzero((signs != 0) & self.possible[:, gene])
         if len(given) > MOST:
             given = target.strongest(given)
@@ -117,12 +112,12 @@ class Search:
         return fit, target.probabilities(frozenset(fit.regulators), least)
 
     def learn_beliefs(self):
-        """Learn the distribution of effects and the accuracy of the prior."""
+        """Learn `Beliefs` from all genes."""
         fits = self.fits.values()
         self.beliefs = learned_beliefs(fits, self.probabilities, self.kinds, self.possible)
 
     def learn_lag(self, at_first):
-        """Estimate the lag with which regulators act, without changing the sets of regulators."""
+        """Estimate the lag, without changing the sets of regulators."""
         tried = (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
         if at_first:
             tried = LAGS
@@ -135,14 +130,13 @@ class Search:
             evidence[i] = [fit.log_evidence for fit in fits]
         best = int(evidence.sum(axis=1).argmax())
         gains = evidence[best] - evidence[0]
-        # The first paths are inaccurate, so a first lag is accepted only if its mean gain over
-        # genes exceeds the standard error of this mean.
+        # the first paths are inaccurate
         if at_first and gains.mean() <= gains.std() / np.sqrt(len(gains)):
             best = 0
         self._set_lag(tried[best])
 
     def learn_rates(self, step):
-        """Change each decay rate by a relative step if this is more probable."""
+        """Change each decay rate by a relative step if that is more probable."""
         logs = np.log(self.rates[self.changing])
         middle = np.median(logs)
         spread = max(logs.std(), LEAST_RATE_SPREAD)
@@ -156,13 +150,8 @@ class Search:
             self.fits[gene] = fits[best]
 
     def learn_levels(self):
-        """Estimate the levels of genes that do not change, by a Gauss-Newton step.
-
-        The levels are estimated from the values of these genes and from their effects on other
-        genes.
-        """
-        # The targets of such a gene may determine its level better than its own values do. If the
-        # values of the targets were not used here, the targets would seem to regulate each other.
+        """Estimate the levels of genes that do not change, by a Gauss-Newton step."""
+        # Without the effects on their targets, the targets would seem to regulate each other.
         still = np.flatnonzero(~self.changing)
         seen = self.seen[..., None]
         square = seen.sum(axis=1)[:, None] * np.eye(len(still))  # (samples, still, still)
@@ -184,7 +173,7 @@ class Search:
         self.paths[:, :, still] += change[:, None, :, 0]
 
     def follow_model(self):
-        """Replace the paths by those of the model, from the starts that fit the values best."""
+        """Replace the paths by those of the model, from the starts that fit best."""
         observed = self.clock.observed
         self._set_lag(self.lag)
         for gene, fit in self.fits.items():
@@ -216,38 +205,32 @@ class Search:
         return scores / self.clock.unit
 
     def prior_probabilities(self):
-        """Probabilities of edges if the network explains nothing: those of the initial beliefs."""
+        """Probabilities of edges according to the initial beliefs."""
         odds = first_beliefs().log_odds
         return logistic(np.where(self.prior != 0, odds[3], odds[0]))
 
     def posterior_probabilities(self):
-        """Probabilities of edges, lowered for new edges with a small effect and calibrated.
-
-        If residuals persist, new edges with a small effect may compensate for effects that linear
-        terms and products cannot describe.
-        """
+        """Calibrated probabilities of edges."""
         probabilities = self.probabilities
         effects = np.abs(self.scores())
         share = effects / np.maximum(effects.max(axis=0), 1e-300)
         new = (self.prior == 0) & (effects > 0)
+        # If residuals persist, weak new edges may stand for effects that the law cannot describe.
         if self.autocorrelation() > 0:
             weak = new & (share < WEAK)
             probabilities = probabilities * np.where(weak, share / WEAK, 1)
         return calibrated(probabilities, self.prior != 0, new, share, self.misfit())
 
     def misfit(self):
-        """Median of the genes' mean squared residuals, relative to that of genes that fit well.
-
-        It is about 1 if the law holds, since the noise of all genes is assumed to be the same.
-        """
+        """Median of the genes' mean squared residuals, relative to that of genes that fit well."""
         if not self.fits:
             return 1.0
-        squares = np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()
+        squares = self._mean_squares()
         low = max(np.quantile(squares, WELL_FITTED), LEAST_NOISE**2)
         return max(float(np.median(squares) / low), 1.0)
 
     def autocorrelation(self):
-        """Autocorrelation of residuals at consecutive times, over all genes; about 0 for noise."""
+        """Autocorrelation of residuals at consecutive times."""
         seen = self.seen[:, 1:]
         residuals = self._residuals().reshape(-1, *seen.shape) * seen
         variance = (residuals**2).sum() / seen.sum()
@@ -256,17 +239,18 @@ class Search:
         return float(products.sum() / n_pairs / max(variance, 1e-300))
 
     def _set_lag(self, lag):
-        """Set the lag, and the deviations of the regulators, of the shape of the paths."""
         self.lag = lag
         acting = self.paths
         if lag:  # proteins of the genes
             memory = self.clock.memory(1 / lag)
             left = self.clock.left(1 / lag)[..., None]
             acting = left * self.paths[:, :1] + memory @ self.paths
-        self._deviations = acting - self.means
+        # genes first in memory, for products of genes
+        of_genes = np.ascontiguousarray((acting - self.means).transpose(2, 0, 1))
+        self._deviations = of_genes.transpose(1, 2, 0)
 
     def _refitted(self, gene, rate):
-        """`Fit` of the same regulators of a gene, with another decay rate or lag."""
+        """`Fit` of the same regulators of a gene, with another rate or lag."""
         fit = self.fits[gene]
         regulators = list(fit.regulators)
         signs = np.zeros(len(self.prior))
@@ -274,11 +258,11 @@ class Search:
         return self._target(gene, rate, regulators, signs).fit(frozenset(regulators))
 
     def _target(self, gene, rate, regulators, signs):
-        """`Target` of a gene, given the signs of all edges and the regulators that may be used."""
+        """`Target` of a gene, for the regulators that may be used."""
         memory = self.clock.later_memory(rate)
-        # values minus what remains of the first; 0 after the end of a sample
         left = self.clock.left(rate)[:, self.clock.observed[1:]]
-        values = self.values[:, 1:, gene] - left * self.paths[:, :1, gene]
+        start = self.paths[:, :1, gene]
+        values = self.values[:, 1:, gene] - left * start
         values = values * self.seen[:, 1:]
         values = values.ravel()
         past = memory @ self._deviations[:, :, regulators]  # (samples, times - 1, regulators)
@@ -294,5 +278,11 @@ class Search:
         )
 
     def _residuals(self):
-        """Residuals of the genes that change, of shape (genes, observations)."""
+        """Residuals, (genes that change, observations)."""
         return np.array([fit.residuals for fit in self.fits.values()])
+
+    def _mean_squares(self):
+        """Mean squared residuals of the genes that change."""
+        squares = np.square(self._residuals()).sum(axis=1)
+        n_later = self.seen[:, 1:].sum()
+        return squares / n_later

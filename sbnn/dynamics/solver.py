@@ -1,8 +1,8 @@
-"""An ODE solver for decay towards moving targets, batched over samples and intervals."""
+"""A batched ODE solver for decay towards moving targets."""
 
 import torch
 
-# numbers of steps per interval; a solution that needs more steps counts as divergent
+# numbers of steps per interval; a solution that needs more counts as divergent
 STEPS = [2**i for i in range(2, 16)]
 
 
@@ -17,8 +17,7 @@ def step_factors(decay, step):
     # For small c, the difference loses digits by cancellation, so its Taylor series is used.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
-    # A decay rate may be 0. `where` drops the NaN of 0 / 0 but not its gradient, which would reach
-    # the rates in training, so small c are replaced by 1.
+    # `where` drops the NaN of 0 / 0 but not its gradient, so small c are replaced by 1.
     exact = 1 - gone / c.masked_fill(small, 1)
     return 1 - gone, gone, torch.where(small, series, exact)
 
@@ -26,9 +25,8 @@ def step_factors(decay, step):
 def advance(targets, x, factors, n_steps):
     """Integrate ``dx/dt = decay * (targets(x) - x)`` by exponential Runge-Kutta steps of order 2.
 
-    The decay is solved exactly, so steps only need to be short enough to follow changes in the
-    targets (Cox and Matthews, J. Comput. Phys. 2002, equations 20 to 22). `factors` are those of
-    `step_factors`; x has the shape (..., genes).
+    The decay is solved exactly (Cox and Matthews, J. Comput. Phys. 2002, equations 20 to 22).
+    `factors` are those of `step_factors`; x has the shape (..., genes).
     """
     keep, gone, change = factors
     for _ in range(n_steps):
@@ -39,10 +37,9 @@ def advance(targets, x, factors, n_steps):
 
 
 def advance_exactly(model, x, length, tolerance):
-    """Integrate each sample over its own interval, by step halving and Richardson extrapolation.
+    """Integrate samples (samples, genes) over intervals of `length`, (samples, 1).
 
-    `x` has the shape (samples, genes); `length`, of shape (samples, 1), contains the lengths of the
-    intervals.
+    Steps are halved, with Richardson extrapolation.
     """
     coarse = torch.full_like(x, torch.nan)
     last = coarse
@@ -61,10 +58,7 @@ def advance_exactly(model, x, length, tolerance):
 
 
 def follow(model, start, times, tolerance=1e-6):
-    """Trajectories (samples, times, genes) from a start (samples, genes); times (samples, times).
-
-    All are arrays of numpy.
-    """
+    """Trajectories (samples, times, genes) from a start (samples, genes), at (samples, times)."""
     path = [torch.tensor(start)]
     for length in torch.tensor(times).diff(dim=1).T:
         path.append(advance_exactly(model, path[-1], length[:, None], tolerance))

@@ -1,4 +1,4 @@
-"""Training of PHOENIX: recipe, pruning schedule, losses and the training loop."""
+"""Training of PHOENIX: recipe, schedule, losses and loop."""
 
 import copy
 import math
@@ -22,7 +22,13 @@ class Schedule(CheckedSettings):
     """Pruning schedule.
 
     A fraction `first_share` of the weights is removed at `first_epoch`, then a fraction `share` of
-    the remaining weights at each multiple of `every` epochs.
+    the rest at each multiple of `every` epochs.
+
+    Examples
+    --------
+    >>> from sbnn.dynamics import Schedule
+    >>> Schedule().prunings(0.7)  # epoch: share of the weights that is kept
+    {3: 0.30000000000000004}
     """
 
     _LEAST = {"first_epoch": 0, "share": 1e-9}
@@ -34,10 +40,7 @@ class Schedule(CheckedSettings):
     share: float = 0.1
 
     def prunings(self, sparsity: float) -> dict:
-        """Map each epoch after which weights are pruned to the share of weights that is kept.
-
-        The last share is ``1 - sparsity``.
-        """
+        """Map epochs after which weights are pruned to the shares of weights that are kept."""
         check_number("sparsity", sparsity, float, 0, 1)
         shares = {}
         epoch = self.first_epoch
@@ -52,51 +55,51 @@ class Schedule(CheckedSettings):
 
 @dataclass(frozen=True)
 class Recipe(CheckedSettings):
-    """Settings for training a `PhoenixRegressor`.
+    """Training of a `PhoenixRegressor`.
 
     Parameters
     ----------
     epochs : int
-        Maximum number of passes over the training samples.
+        Largest number of epochs.
     batch_size : int
-        Number of samples in a training step; the published value is 1.
+        Samples in a step; published: 1.
     learning_rate : float
-        Learning rate of Adam.
     multiplier_speed : float
-        Ratio of the learning rate of the multipliers m to `learning_rate`.
+        Ratio of the learning rate of the multipliers to `learning_rate`.
     lowest_rate, rate_factor, rate_patience : float, float, int
-        The learning rate is multiplied by `rate_factor` after more than `rate_patience` epochs
-        without a lower validation loss, but it never falls below `lowest_rate`. The learning rate
-        is reset at each pruning.
+        The learning rate of Adam is multiplied by `rate_factor` after more than `rate_patience`
+        epochs without a lower validation loss, down to `lowest_rate`, and reset at each pruning.
     patience : int
-        Number of epochs without a lower validation loss after which training stops, once pruning is
-        complete.
+        Number of epochs without a lower validation loss that ends training after the last pruning.
     n_steps : int
-        Number of steps of the solver from one time to the next.
+        Solver steps from one time to the next.
     validation_share : float
-        Share of the samples, in [0, 1), set aside to monitor the loss. With a single sample, the
-        training loss is used.
+        Share of the samples, in [0, 1), set aside to monitor the loss; of a single sample, none.
     data_weight : float
-        Weight lambda of the data in the loss, in (0, 1]; the prior has the weight 1 - lambda.
+        Weight of the data in the loss, in (0, 1]; the prior has the rest.
     n_prior_points : int
-        Number of random points at which the network is compared with the prior.
+        Random points at which the network is compared with the prior.
     schedule : Schedule
-        Pruning schedule.
     fine_tuning : int
-        Number of training epochs after pruning, used only if ``pruning="post_hoc"``.
+        Epochs after pruning, used only if ``pruning="post_hoc"``.
     penalty : float, optional
-        Weight of the penalty in the loss, used only if ``pruning`` is "l0", "c_node" or "path_reg".
-        The default is 1e-2, 1e-3 or 1e-4, respectively; for "path_reg", the sizes of paths have ten
-        times this weight.
+        Weight of the penalty of "l0", "c_node" or "path_reg", by default 1e-2, 1e-3 or 1e-4; in
+        "path_reg", the sizes of paths have ten times this weight.
     drop_rates : tuple of (float, float)
-        Initial probability that the gate of a gene is closed, and initial probability that the gate
-        of a sum or product is closed, both in (0, 1). Used only with a penalty.
+        Initial probabilities, in (0, 1), that the gate of a gene, and that of a sum or product, is
+        closed. Used only with a penalty.
     as_published : bool
-        Whether training follows the published code where the default differs. Weights are pruned at
-        the start of the scheduled epoch, and Adam keeps its moments. The learning rate falls unless
-        the validation loss falls by 1e-6, and not by 1e-4 of itself. Biases start at random. Of the
+        Whether training follows the published code where the default differs: weights are pruned at
+        the start of the scheduled epoch, and Adam keeps its moments; the learning rate falls unless
+        the validation loss falls by 1e-6, not by 1e-4 of itself; biases start at random; of the
         input weights of each gene, exactly 95 % start at 0, which is all of them with fewer than 20
-        sums. The penalty of "path_reg" counts paths with the gates drawn in each step.
+        sums; the penalty of "path_reg" counts paths with the gates drawn in each step.
+
+    Examples
+    --------
+    >>> from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule
+    >>> recipe = Recipe(epochs=60, schedule=Schedule(every=5))
+    >>> model = PhoenixRegressor(n_hidden=10, recipe=recipe)
     """
 
     _LENGTHS = {"drop_rates": (2, 2)}
@@ -141,10 +144,9 @@ PUBLISHED = Recipe(batch_size=1, as_published=True)
 
 
 class Intervals:
-    """Intervals between consecutive times of some samples, without those of length 0 (padding).
+    """Intervals of some samples: `before` and `after`, (samples, intervals, genes), `length`.
 
-    `before` and `after` have the shape (samples, intervals, genes), `length` has (samples,
-    intervals, 1), and `n`, the number of intervals of each sample, (samples,).
+    Lengths, (samples, intervals, 1), are 0 for padding; `n`, (samples,), counts the others.
     """
 
     def __init__(self, samples, chosen):
@@ -156,7 +158,7 @@ class Intervals:
         self.n = (self.length > 0).sum(dim=(1, 2))
 
     def loss(self, network, n_steps, rows=slice(None)):
-        """Mean squared error of predictions one interval ahead of each observed time."""
+        """Mean squared error of predictions one interval ahead."""
         length = self.length[rows]
         real = length[..., 0] > 0  # (samples, intervals)
         factors = step_factors(network.decay(), length[real] / n_steps)
@@ -167,8 +169,7 @@ class Intervals:
 class Training:
     """Training of a network on some samples and validation on others, given by `parts`.
 
-    If there are no validation samples, the training loss is monitored. `penalty` is one of
-    `PENALTIES` of `sbnn.dynamics.phoenix`: a function of the network, and its usual weight.
+    `penalty` is one of `PENALTIES` of `sbnn.dynamics.phoenix`.
     """
 
     def __init__(
@@ -190,18 +191,15 @@ class Training:
             self.expected = self.points @ prior.float()
 
     def penalty(self):
-        """Penalty on the weights and gates of a `GatedPhoenix`."""
+        """Penalty of a `GatedPhoenix`."""
         return self.weight * self.size(self.network)
 
     def prior_loss(self):
-        """Distance of the targets J from the prior P: mean of ``(J(z) - z P)^2``.
-
-        The points z are uniform in [-1/2, 1/2].
-        """
+        """Mean of ``(J(z) - z P)^2`` for the prior P and uniform points z in [-1/2, 1/2]."""
         return mse_loss(self.network.targets(self.points), self.expected)
 
     def run(self, epochs, prunings=MappingProxyType({})):
-        """Train, prune as in `Recipe.prunings`, and keep the best epoch after that.
+        """Train, prune as in `Schedule.prunings`, and keep the best epoch after that.
 
         Training does not end early if a pruning would come after the last epoch.
         """
@@ -223,7 +221,6 @@ class Training:
         self.network.load_state_dict(best)
 
     def _optimizer(self):
-        """Adam, with another learning rate for the multipliers."""
         multiplier = self.network.multiplier
         others = [value for value in self.network.parameters() if value is not multiplier]
         rate = self.recipe.learning_rate
@@ -283,7 +280,7 @@ class Training:
         return monitored
 
     def _steps(self, optimizer):
-        """One step for each batch of training samples; returns the mean loss of the data."""
+        """One step for each batch; returns the mean loss."""
         weight = self.recipe.data_weight
         n_intervals = self.train.n
         n_samples = len(n_intervals)

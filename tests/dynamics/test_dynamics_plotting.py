@@ -89,7 +89,7 @@ def test_edges_are_drawn_by_kind_and_regulators_named():
     arrows = [text.arrow_patch for text in ax.texts if text.arrow_patch]
     looks = [(arrow.get_edgecolor()[:3], arrow.get_linestyle()) for arrow in arrows]
     assert len(set(looks)) == 4
-    assert ax.get_title() == "DASH: 4 strongest edges, 2 of them wrong"
+    assert ax.get_title() == "DASH: 2 of 4 strongest edges wrong"
     assert {text.get_text() for text in figure.legends[0].texts} == {
         label for label, *_ in plotting.EDGES.values()
     }
@@ -174,10 +174,31 @@ def test_figures_of_committed_records_look_as_the_committed_pictures(dataset):
         assert_looks_like(figure, ROOT / "figures" / dataset / f"dynamics_{name}.png")
 
 
-def test_paths_of_yeast_look_as_the_committed_picture():
-    of_methods = report.by_condition(report.read(ROOT / "saved_models" / "yeast_pramila"))["real"]
+@pytest.mark.parametrize("dataset", ["yeast_pramila", "breast_desmedt"])
+def test_figures_of_real_data_look_as_the_committed_pictures(dataset):
+    of_methods = report.by_condition(report.read(ROOT / "saved_models" / dataset))["real"]
     shown = {name: of_methods[name] for name in ("imp", "dash", "sparse")}
-    with style():
-        figure = plotting.predicted_paths(of_methods["prior"], shown)
-        assert_tidy(figure)
-    assert_looks_like(figure, ROOT / "figures" / "yeast_pramila" / "dynamics_paths.png")
+    drawn = {"scores": plotting.scores_of_methods(of_methods)}
+    if dataset == "yeast_pramila":
+        drawn["paths"] = plotting.predicted_paths(of_methods["prior"], shown)
+    for name, figure in drawn.items():
+        with style():
+            assert_tidy(figure)
+        assert_looks_like(figure, ROOT / "figures" / dataset / f"dynamics_{name}.png")
+
+
+def test_titles_state_what_the_records_show(rng):
+    dash = {"sparsity": 1.0, "balanced_accuracy": [0.6, 0.8], "mse_ahead": [0.01, 0.03]}
+    dash |= {"kept_wrong": [0.2, 0.4], "recall_missing": [0.5, 0.7], "mse_rollout": 1.0}
+    prior = dash | {"balanced_accuracy": 0.65, "mse_ahead": 0.015}
+    records = {"noise_5_prior": record(**prior), "noise_5_dash": record(**dash)}
+    of_methods = report.by_condition(records)["noise_5"]
+    text = words(plotting.accuracy_by_sparsity(records, "noise_5"))
+    assert "more accurate than the prior (0.650): DASH (0.700)" in text
+    text = words(plotting.corrected_edges({"noise_5": of_methods}))
+    assert "DASH finds 60%, keeps 30%" in text
+    text = words(plotting.scores_of_methods(of_methods))
+    assert "no network (lowest: 0.02) predicts better than “the prior alone” (0.015)" in text
+    of_methods["dash"].scores["mse_ahead"] = 0.01
+    text = words(plotting.scores_of_methods(of_methods))
+    assert "DASH (0.01) predicts better than “the prior alone” (0.015)" in text

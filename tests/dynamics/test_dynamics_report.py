@@ -150,8 +150,12 @@ def test_paths_are_drawn_with_predictions_and_those_outside_are_counted(rng):
             assert_array_equal(line.get_ydata(), path[0, :, int(ax.get_title())])
     true = test[:, 1:].ravel()
     predicted = prediction[:, 1:].ravel()
-    dots, above, below, _ = square.lines
-    assert_array_equal(dots.get_xydata(), np.stack([true, predicted], axis=1))
+    above, below, _ = square.lines
+    [counts] = square.collections
+    limits = 2 * [(true.min(), true.max())]
+    shown = predicted.clip(true.min(), true.max())
+    expected, *_ = np.histogram2d(true, shown, plotting.N_BINS, limits)
+    assert_array_equal(counts.get_array().filled(0), expected.T)
     assert_array_equal(above.get_xdata(), true[predicted > true.max()])
     assert set(above.get_ydata()) == {true.max()}
     assert below.get_xydata().tolist() == [[test[0, 1, 0], true.min()]]

@@ -207,3 +207,12 @@ def test_misfit_is_large_if_some_genes_fit_far_better_than_most(search, monkeypa
         search, "_residuals", lambda: rest * np.append([1, 1], 4 * np.ones(8))[:, None]
     )
     assert 10 < search.misfit() < 22
+
+
+@pytest.mark.parametrize(("n_samples", "n_between"), [(500, 6), (501, 3)])
+def test_the_grid_is_coarser_with_many_times(n_samples, n_between, rng):
+    values = [rng.random((2, 1)) for _ in range(n_samples)]
+    samples = Samples(values, [np.arange(2.0)] * n_samples, np.array(["a"]))
+    clock = Search(samples, np.zeros((1, 1))).clock
+    assert clock.grid.shape[1] == n_between + 1
+    assert clock.observed.tolist() == [0, n_between]
