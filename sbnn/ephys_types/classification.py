@@ -243,7 +243,8 @@ def scores_within(record, groups):
         rows[key] = {"macro_f1": f1, "accuracy": found["accuracy"]}
     of_repeats = pd.DataFrame(rows).T.rename_axis(["group", "repeat"]).groupby("group")
     table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
-    sizes = pd.Series(groups).value_counts()  # the largest first
+    sizes = pd.Series(groups).value_counts(sort=False)
+    sizes = sizes.sort_values(ascending=False, kind="stable")
     table.insert(0, "cells", sizes)
     return table.loc[sizes.index]
 

@@ -244,11 +244,8 @@ class ZeroShotClassifier(TypeClassifier):
             scaled_target = own_scale(target, target)
             shift, self.shares_, _ = align(own_scale(X, X), codes, scaled_target, unknown)
             self.shift_[self._seen] = shift
-        if self.alignment == "halfway":
-            self._scale = FeatureScaling().fit(X)
-            scaled = self._scale.transform(X)
-        else:
-            scaled = self._on_scale(X, X)
+        self._scale = FeatureScaling().fit(X)  # of "halfway"
+        scaled = self._on_scale(X, X)
         extra = {}
         if families is not None:
             extra["families"] = self._family_of[self._seen]
@@ -256,7 +253,7 @@ class ZeroShotClassifier(TypeClassifier):
             extra["groups"] = self._groups_of_typed(groups)
         self.classifier_ = self._unfitted().fit(scaled, codes, **extra)
         if self.alignment == "halfway":
-            self._correct_half(scaled, codes, self._scale.transform(target))
+            self._correct_half(scaled, codes, self._on_scale(target, target))
         return self
 
     def _unfitted(self):
@@ -285,6 +282,8 @@ class ZeroShotClassifier(TypeClassifier):
         return estimated_shares(probabilities, HALFWAY_PSEUDO_SHARE)
 
     def _on_scale(self, X, reference):
+        if self.alignment == "halfway":
+            return self._scale.transform(X)
         scaled = own_scale(X, reference)
         if self.keep_missing:
             scaled[np.isnan(X)] = np.nan
@@ -297,10 +296,7 @@ class ZeroShotClassifier(TypeClassifier):
         to cultured slices.
         """
         X = self._checked_cells(X)[:, self._seen]
-        if self.alignment == "halfway":
-            scaled = self._scale.transform(X)
-        else:
-            scaled = self._on_scale(X, self._reference)
+        scaled = self._on_scale(X, self._reference)
         return self.classifier_.predict_proba(scaled - self.shift_[self._seen])
 
 
