@@ -88,7 +88,8 @@ def accuracy_comparison(
 
 def _finding(names, chosen):
     """The first model beside the best of the others."""
-    from sbnn.evaluation.verdict import paired_difference  # loads scikit-learn
+    # loads scikit-learn
+    from sbnn.evaluation.verdict import have_same_folds, paired_difference
 
     means = [record.test_r2[:, point].mean() for record, point in chosen]
     found = f"{names[0]}: test R² {signed(means[0], 3)}"
@@ -96,7 +97,7 @@ def _finding(names, chosen):
         return found
     best = 1 + np.argmax(means[1:])
     records, points = zip(chosen[0], chosen[best], strict=True)
-    if 1 < len(records[0].folds) == len(records[1].folds):
+    if len(records[0].folds) > 1 and have_same_folds(*records):
         difference = str(paired_difference(*records, "test_r2", points)).replace("-", "−")
         return f"{found}; difference to {names[best]}: {difference}"
     return f"{found}; {names[best]}: {signed(means[best], 3)}"

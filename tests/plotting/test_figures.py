@@ -119,6 +119,16 @@ def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
     assert [-1] in drawn
 
 
+def test_accuracy_is_compared_fold_by_fold_only_on_the_same_folds():
+    parts = np.split(np.arange(9), 3)
+    srrr = replace(linear_record(), folds=[(np.setdiff1d(range(9), test), test) for test in parts])
+    other = replace(srrr, folds=srrr.folds[::-1])
+    for beside, is_paired in ((srrr, True), (other, False)):
+        models = {"rank 2": (srrr, {"rank": 2}), "beside": (beside, {"rank": 2})}
+        title = plotting.accuracy_comparison(models).get_suptitle()
+        assert ("difference" in title) == is_paired
+
+
 def test_components_that_reach_a_share_of_the_variance_are_counted():
     shares = np.array([0.5, 0.25, 0.15, 0.1])
     values = {"transcriptome": shares, "outputs": np.full(60, 1 / 60)}
