@@ -1,4 +1,4 @@
-"""Effects of perturbations on genes: what the latents do not explain, and log fold changes."""
+"""Effects of perturbations on genes."""
 
 from typing import NamedTuple
 
@@ -52,9 +52,9 @@ class ClassSums(NamedTuple):
     observed: np.ndarray  # counts
     expected: np.ndarray  # counts expected from the latents
     unexplained: np.ndarray  # squared differences between the two
-    squares: np.ndarray  # squared differences from the counts expected from the gene's mean share
-    totals: np.ndarray  # total counts of the cells, of shape (m, 1)
-    total_squares: np.ndarray  # squared total counts of the cells, of shape (m, 1)
+    squares: np.ndarray  # squared differences from the counts expected from mean shares
+    totals: np.ndarray  # total counts, of shape (m, 1)
+    total_squares: np.ndarray  # squared total counts, of shape (m, 1)
 
 
 @torch.no_grad()
@@ -83,7 +83,7 @@ def direct_effects(sums):
     dispersion = sums.unexplained.sum(axis=0) / sums.expected.sum(axis=0)
     dispersion = np.maximum(dispersion, 1.0)
     ratios = log_ratios(sums.observed, sums.expected)
-    # Logarithms of small counts are imprecise, whether the counts are measured or expected.
+    # logarithms of small counts are imprecise, measured or expected
     least = np.minimum(sums.observed, sums.expected)
     return ratios, np.sqrt(dispersion / (least + HALF))
 
@@ -148,7 +148,7 @@ def overdispersion(squares, weights, expected, sums):
     Parameters
     ----------
     squares, weights : ndarray, shape (m, p)
-        Sums of squared differences from expected counts, and what they are for Poisson counts.
+        Sums of squared differences from expected counts, and those of Poisson counts.
     expected : ndarray, shape (m, p)
     sums : ClassSums
     """
@@ -236,7 +236,7 @@ def gene_effects(sums, shares, direct, moved):
     ----------
     sums : ClassSums
     shares, direct : ndarray, shape (m, p)
-        Shares that the model predicts, and the direct effects that it contains.
+        Of the model.
     moved : ndarray of bool, shape (m,)
         False for the control.
     """

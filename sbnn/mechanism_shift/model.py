@@ -258,7 +258,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return network.Prior(n_perturbations, n_latent, trained=self.method == "ivae", mask=mask)
 
     def transform(self, counts: Expression) -> np.ndarray:
-        """Latents of cells: the means of the encoder.
+        """Means of the encoder.
 
         Parameters
         ----------
@@ -306,7 +306,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def fit_new_perturbations(
         self, counts: Expression, perturbation: ArrayLike, learn_shifts: bool = True
     ) -> Self:
-        """Estimate the shifts of perturbations that were not among the training cells.
+        """Estimate the shifts of new perturbations.
 
         The network stays fixed, and a new perturbation may shift all latents. Its prior mean m is
         the mean of the encoder over its cells, which maximises the evidence lower bound.
@@ -373,7 +373,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return load_model(cls, path)
 
     def _add_direct_effects(self, counts, codes, train):
-        """Add effects on genes that the latents do not explain, if held-out cells get likelier."""
+        """Add direct effects on genes if held-out cells get likelier."""
         names = self.perturbations_
         cells = network.Cells(counts)
         with reproducible():
@@ -400,7 +400,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.gene_effects_ = table.set_index(pairs).reset_index()
 
     def _likelier_with_direct(self, counts, codes, none):
-        """Whether direct effects raise the likelihood of the validation cells, if there are any."""
+        """Whether direct effects make the validation cells, if any, likelier."""
         if not len(self.validation_):
             return True
         cells = network.elbo_of_cells, counts, self.validation_, codes, 10

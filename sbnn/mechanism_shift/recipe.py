@@ -5,7 +5,7 @@ from math import ceil, comb
 
 from sbnn.data.checks import CheckedSettings
 
-FEW_GENES = 300  # above it, training is shorter; about the most on which it was tuned
+FEW_GENES = 300  # about the most on which training was tuned
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Recipe(CheckedSettings):
     def epochs_for(self, n_batches: int, n_latents: int, n_genes: int) -> int:
         """Number of epochs, each of `n_batches` batches.
 
-        Of many genes, a cell tells more, and too long training overfits. So the number of epochs
-        falls above `FEW_GENES`, unless the recipe fixes it.
+        Long training overfits many genes, so above `FEW_GENES`, the number falls with that of the
+        genes, unless the recipe fixes it.
         """
         least = max(self.least_updates, self.updates_per_pair * comb(n_latents, 2))
         epochs = max(self.epochs, -(-least // n_batches))

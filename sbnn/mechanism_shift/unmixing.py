@@ -93,7 +93,7 @@ def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
 
 
 def _start(sizes, quantile, least_spike):
-    """Mixture whose slab consists of the absolute shifts above a quantile."""
+    """Mixture whose slab are the absolute shifts above a quantile."""
     cut = np.quantile(sizes, quantile)
     above = sizes[sizes >= cut]
     below = sizes[sizes < cut]
@@ -133,15 +133,15 @@ class Unmixing:
 
     matrix: np.ndarray  # of shape (d, d)
     origin: np.ndarray  # of shape (d,), position of unshifted cells
-    shifts: pd.DataFrame  # perturbations by latents, in standard deviations within a perturbation
-    probabilities: pd.DataFrame  # probability that each latent is shifted
+    shifts: pd.DataFrame  # perturbations by latents, in SDs within a perturbation
+    probabilities: pd.DataFrame  # of shifts
     mixture: SpikeSlab
     unseparated: list  # pairs of latents that another rotation would separate equally well
     unmoved: list  # latents that no perturbation shifts
 
     @property
     def edges(self):
-        """Edges of the shift graph: DataFrame of bool, perturbations by latents."""
+        """Edges, DataFrame of bool, perturbations by latents."""
         return self.probabilities > EVEN
 
     @property
@@ -203,7 +203,7 @@ def unmix(
     >>> latents[50:100, 0] += 5
     >>> latents[100:150, 1] += 5
     >>> mixed = latents @ [[0.8, 0.6], [-0.6, 0.8]]
-    >>> unmix(mixed, perturbation, "control").edges.sum().sum()
+    >>> print(unmix(mixed, perturbation, "control").edges.to_numpy().sum())
     2
     """
     check_number("n_starts", n_starts, int, 1)
@@ -276,7 +276,7 @@ class _Moments:
         self.error = float(np.median(self.errors))
 
     def described(self, matrix, zero, mixture):
-        """The `Unmixing` that transforms latents to ``latents @ matrix - zero``."""
+        """`Unmixing` of latents to ``latents @ matrix - zero``."""
         latents = latent_names(len(matrix))
         shifts = self.centres @ matrix - zero
         adjusted = _adjusted(2 * norm.sf(np.abs(shifts) / self.errors[:, None]))
@@ -382,7 +382,7 @@ def _adjusted(p):
 
 
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
-    """Raise the probabilities of shifts that are small but far beyond sampling error.
+    """Raise the probabilities of small shifts far beyond sampling error.
 
     Because the network is nonlinear, large shifts also shift other latents slightly. How much is
     estimated from pairs without an edge, assuming exponential tails.

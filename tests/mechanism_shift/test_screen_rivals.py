@@ -141,3 +141,17 @@ def test_intervals_over_splits_cover_the_mean_difference_of_noise(rng):
         found.append((np.mean(means), *limits(runs(means, errors))))
     expected = np.mean([mean for mean, _, _ in found])
     assert np.mean([low <= expected <= high for _, low, high in found]) >= 0.95
+
+
+def test_the_penalty_of_sams_vae_is_the_divergence_from_its_priors():
+    prior = rivals.AdditiveMeans(2, 3)
+    prior.share = 0.5
+    with torch.no_grad():
+        prior.logits.fill_(np.log(1 / 9))  # a probability of 0.1
+        prior.log_variances.fill_(0.0)
+        assert prior.penalty().item() == pytest.approx(0, abs=1e-6)
+        prior.table[0] = 2.0
+        assert prior.penalty().item() == pytest.approx(0.5 * 0.1 * 3 * 2.0, rel=1e-4)
+        prior.logits.fill_(20.0)
+        expected = 0.5 * (6 * np.log(10) + 3 * 2.0)
+        assert prior.penalty().item() == pytest.approx(expected, rel=1e-3)
