@@ -1,11 +1,9 @@
 """Architecture and training of a network, recorded with the results."""
 
 from dataclasses import dataclass
-from math import ceil, comb
+from math import comb
 
 from sbnn.data.checks import CheckedSettings
-
-FEW_GENES = 300  # about the most on which training was tuned
 
 
 @dataclass(frozen=True)
@@ -58,20 +56,10 @@ class Recipe(CheckedSettings):
     first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only
     unmixings: int = 3  # "staged" only
 
-    def epochs_for(self, n_batches: int, n_latents: int, n_genes: int) -> int:
-        """Number of epochs, each of `n_batches` batches.
-
-        Long training overfits many genes, so above `FEW_GENES`, the number falls with that of the
-        genes, unless the recipe fixes it.
-        """
+    def epochs_for(self, n_batches: int, n_latents: int) -> int:
+        """Number of epochs, each of `n_batches` batches."""
         least = max(self.least_updates, self.updates_per_pair * comb(n_latents, 2))
-        epochs = max(self.epochs, -(-least // n_batches))
-        return ceil(epochs * share_of_genes(n_genes)) if least else epochs
-
-
-def share_of_genes(n_genes):
-    """`FEW_GENES` as a share of the genes, at most 1."""
-    return min(1.0, FEW_GENES / n_genes)
+        return max(self.epochs, -(-least // n_batches))
 
 
 #: Settings of Lopez et al. 2022 and their code, except for the start: prior means and log

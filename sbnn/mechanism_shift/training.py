@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 from functools import partial
-from math import ceil
 
 import numpy as np
 import torch
@@ -18,7 +17,6 @@ from sbnn.mechanism_shift.network import (
     iwelbo_of_cells,
     log_likelihood,
 )
-from sbnn.mechanism_shift.recipe import share_of_genes
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
 IN_DOUBT = 0.05  # less probable shifts are held at zero before the last stage; they hardly recover
@@ -51,7 +49,6 @@ class Training:
         self.weight_precision = recipe.weight_precision
         self.generator = torch.Generator().manual_seed(self.seed)
         self.history = []
-        self.share = share_of_genes(counts.shape[1])
         torch.manual_seed(self.seed)  # for initial weights and dropout
         self.network = ShiftNetwork(counts.shape[1], prior.table.shape[1], recipe)
         self.modules = torch.nn.ModuleList([self.network, prior])
@@ -63,7 +60,7 @@ class Training:
             self.network.input_mean, self.network.input_sd = moments
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         _, n_latents = prior.table.shape
-        self.epochs = recipe.epochs_for(self.n_batches, n_latents, counts.shape[1])
+        self.epochs = recipe.epochs_for(self.n_batches, n_latents)
 
     def run(self, epochs, warm_up=0, follow=False):
         """Train; the weight of the divergence rises over the first `warm_up` epochs.
@@ -188,8 +185,7 @@ class Training:
         `between` is called with the number of stages that are left.
         """
         first = max(round(self.recipe.first_share * self.epochs), 1)
-        # the weight of the divergence must have reached 1 before the second stage
-        self.run(first, min(self.recipe.warm_up, ceil(0.75 * first)), follow)
+        self.run(first, self.recipe.warm_up, follow)
         n_left = self.recipe.unmixings
         ends = np.linspace(0, self.epochs - first, n_left + 1).round().astype(int)
         for epochs in np.diff(ends).tolist():
@@ -223,7 +219,7 @@ class Training:
             self.weight_precision = factor * self.recipe.weight_precision
             self.run(epochs, follow=follow)
             # the evidence lower bound preferred too strong shrinkage on a real screen
-            score = self.held_out(iwelbo_of_cells, ceil(DRAWS * self.share))
+            score = self.held_out(iwelbo_of_cells, DRAWS)
             if best_score is None or score > best_score:
                 best_score = score
                 best_weights = deepcopy(self.modules.state_dict())

@@ -280,15 +280,10 @@ def test_recipes_out_of_range_are_named():
 
 def test_epochs_are_raised_to_the_least_number_of_updates():
     recipe = Recipe(least_updates=50, updates_per_pair=32, epochs=2)
-    assert recipe.epochs_for(24, 2, 300) == 3, "50 updates"
-    assert recipe.epochs_for(24, 3, 100) == 4, "three pairs: 96 updates"
-    assert recipe.epochs_for(96, 3, 100) == 2
-    assert PUBLISHED.epochs_for(1, 15, 100) == 300
-
-
-def test_training_is_shorter_with_many_genes_unless_the_recipe_fixes_its_length():
-    assert Recipe().epochs_for(35, 15, 2000) == 15, "0.15 of 98"
-    assert PUBLISHED.epochs_for(35, 15, 2000) == 300
+    assert recipe.epochs_for(24, 2) == 3, "50 updates"
+    assert recipe.epochs_for(24, 3) == 4, "three pairs: 96 updates"
+    assert recipe.epochs_for(96, 3) == 2
+    assert PUBLISHED.epochs_for(1, 15) == 300
 
 
 def test_a_share_of_the_cells_of_every_perturbation_is_held_out():
