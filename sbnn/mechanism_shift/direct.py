@@ -79,7 +79,7 @@ def class_sums(network, cells, positions, codes, n_classes):
 
 
 def direct_effects(sums):
-    """Log ratios of observed to expected counts, and their standard errors, of shape (m, p)."""
+    """Log ratios of observed to expected counts and their standard errors, of shape (m, p)."""
     dispersion = sums.unexplained.sum(axis=0) / sums.expected.sum(axis=0)
     dispersion = np.maximum(dispersion, 1.0)
     ratios = log_ratios(sums.observed, sums.expected)
