@@ -32,34 +32,41 @@ def recovery(
     Parameters
     ----------
     model : estimator
-        A `SparseShiftVAE`, or another model with ``fit(counts, perturbation, control)``,
-        ``transform`` and ``shift_graph_``; a clone of it is fitted.
+        With ``fit(counts, perturbation, control)``, ``transform`` and ``shift_graph_``; a clone is
+        fitted.
     adata : AnnData
         As returned by `simulate_perturbations`.
     edges : {"probable", "largest", "unmixed"}
-        Which shifts count as edges: those with a probability above 1/2 (``"probable"``), the two
-        largest shifts of each perturbation (``"largest"``), or those found by `unmix`, which then
-        also rotates the latents (``"unmixed"``).
+        Which shifts are edges: those with a probability above 1/2, the two largest of each
+        perturbation, or those found by `unmix`, which then also rotates the latents.
     new : AnnData, optional
-        Cells of held-out perturbations. Shifts are estimated from one half of the cells, and up to
-        500 cells of the other half are scored.
+        Cells of held-out perturbations. Shifts are estimated from one half, and up to 500 cells of
+        the other are scored.
 
     Returns
     -------
     scores : dict
         ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and
-        ``f1`` of edges; ``elbo``, for networks, of the validation cells; and CPU ``seconds``. With
-        `new`, there are also bounds for new cells: ``new_elbo`` and ``new_iwelbo`` with the learned
-        shifts, and ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
+        ``f1`` of edges; for networks, ``elbo`` of the validation cells; CPU ``seconds``. With
+        `new`, ``new_elbo`` and ``new_iwelbo`` of new cells with learned shifts, and
+        ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
     found : dict
         ``latents`` and ``true_latents`` of some cells, and the DataFrames ``effects``, ``edges``
-        and ``true_shifts`` (perturbations by latents). Latents have the order and the signs of the
-        true latents.
+        and ``true_shifts`` (perturbations by latents), in the order and signs of the true latents.
 
     Raises
     ------
     ValueError
-        If the screen has no true latents, or if `edges` has an invalid value.
+        If the screen has no true latents, or `edges` is invalid.
+
+    Examples
+    --------
+    >>> from sbnn.mechanism_shift import Recipe, SparseShiftVAE, recovery, simulate_perturbations
+    >>> screen = simulate_perturbations(30, 20, 4, 40, random_state=0)
+    >>> quick = Recipe(hidden=32, epochs=2, least_updates=0, updates_per_pair=0)
+    >>> scores, found = recovery(SparseShiftVAE(4, recipe=quick, random_state=0), screen)
+    >>> found["edges"].shape
+    (20, 4)
     """
     check_among("edges", edges, EDGES)
     screen = as_screen(adata)
@@ -90,10 +97,7 @@ def recovery(
 
 
 def held_out_bounds(model, new, n_samples=100, n_cells=500):
-    """Bounds on the likelihood of new perturbations, before and after their shifts are learned.
-
-    Shifts are learned from one half of the cells, and at most `n_cells` of the other are scored.
-    """
+    """Bounds of new perturbations, before and after their shifts are learned; see `recovery`."""
     order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
     training = order[::2]
     test = order[1::2][:n_cells]
@@ -125,10 +129,9 @@ def aligned(screen, latents, graph, edges):
 
 
 def match_latents(true, found):
-    """Match found to true latents by their absolute correlation over cells (Hungarian method).
+    """Match found (n, d) to true latents (n, k) by their absolute correlation (Hungarian method).
 
-    `true` has shape (n, k), and `found` has shape (n, d). Returns the signed correlation of each
-    pair, and the positions of its true and its found latent.
+    Returns the signed correlation of each pair, and the positions of its true and found latent.
     """
     correlation = _standardized(true).T @ _standardized(found) / len(true)
     of_true, of_found = linear_sum_assignment(-np.abs(correlation))
@@ -149,8 +152,7 @@ def mean_correlation(true, found):
 def edge_scores(true_shifts, edges, of_true, of_found):
     """Precision, recall and F1 of `edges` (bool, perturbations by latents) for matched latents.
 
-    Every true shift that is not 0 is a true edge. Edges of latents without a partner count as
-    wrong.
+    Edges of latents without a partner are wrong.
     """
     true = true_shifts.loc[edges.index].to_numpy() != 0
     found = edges.to_numpy(dtype=bool)

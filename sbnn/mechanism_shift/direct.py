@@ -1,32 +1,31 @@
-"""Effects of perturbations on genes: what the latents do not explain, and log fold changes."""
+"""Effects of perturbations on genes."""
 
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
+from scipy import sparse, stats
 
 from sbnn.mechanism_shift.network import blocks
 
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
-# number of pseudo-pairs without an effect per perturbation (Stephens 2017, Biostatistics 18)
+# pseudo-pairs without an effect per perturbation (Stephens 2017, Biostatistics 18)
 NULL_PAIRS = 10.0
 ROUNDS = 100  # rounds of expectation maximisation
-DRAWS = 1000  # number of draws of the latents for the mean share of each gene
-HALF = 0.5  # count that is added to observed and expected counts before the logarithm
-LEAST = 1e-12  # shares and expected counts below it are not distinguished from it
+DRAWS = 1000  # of the latents, for mean shares
+HALF = 0.5  # added to observed and expected counts before the logarithm
+LEAST = 1e-12  # smallest share or expected count
 FALSE_EFFECTS = 0.01  # expected share of false effects among significant ones
 OUTSIDE = 0.05  # share of the intervals that miss the true change
 KEPT = 1.4  # standard errors from the prediction beyond which a measured share is not shrunk
-WIDEST = 20.0  # limits of intervals are at most this far from 0; reached without counts
+WIDEST = 20.0  # limits of intervals are at most this far from 0
 
 
 def shrunken(estimates, errors):
-    """Posterior mean and SD of effects that were estimated with normal errors, all of shape (m, p).
+    """Posterior mean and SD of effects that were estimated with normal errors, of shape (m, p).
 
-    The prior of a row is a mixture of normal distributions around zero with estimated weights
-    (Stephens 2017).
+    The prior of a row is a mixture of normal distributions around zero (Stephens 2017).
     """
     estimates = estimates[..., None]
     variance = errors[..., None] ** 2
@@ -53,48 +52,44 @@ class ClassSums(NamedTuple):
     observed: np.ndarray  # counts
     expected: np.ndarray  # counts expected from the latents
     unexplained: np.ndarray  # squared differences between the two
-    squares: np.ndarray  # squared differences from the counts expected from the gene's mean share
-    totals: np.ndarray  # total counts of the cells, of shape (m, 1)
-    total_squares: np.ndarray  # squared total counts of the cells, of shape (m, 1)
+    squares: np.ndarray  # squared differences from the counts expected from mean shares
+    totals: np.ndarray  # total counts, of shape (m, 1)
+    total_squares: np.ndarray  # squared total counts, of shape (m, 1)
 
 
 @torch.no_grad()
 def class_sums(network, cells, positions, codes, n_classes):
-    """`ClassSums` over the cells at these positions; `codes` has the class of every cell."""
+    """`ClassSums` over the cells at these positions; `codes` are of all cells."""
     network.eval()
-    shape = n_classes, cells.shape[1]
-    observed, expected, unexplained = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    count_squares, products = np.zeros(shape), np.zeros(shape)
-    totals, total_squares = np.zeros((n_classes, 1)), np.zeros((n_classes, 1))
+    sums = 0
     for block in blocks(positions):
         counts, total = cells.batch(block)
         predicted = network.decode(network.encode(counts)[0]).exp() * total
-        code = codes[block]
-        np.add.at(observed, code, counts.double().numpy())
-        np.add.at(expected, code, predicted.double().numpy())
-        np.add.at(unexplained, code, ((counts - predicted) ** 2).double().numpy())
-        np.add.at(count_squares, code, (counts**2).double().numpy())
-        np.add.at(products, code, (counts * total).double().numpy())
-        np.add.at(totals, code, total.double().numpy())
-        np.add.at(total_squares, code, (total**2).double().numpy())
+        unexplained = (counts - predicted) ** 2
+        of_cells = counts, predicted, unexplained, counts**2, counts * total, total, total**2
+        of_cells = torch.cat(of_cells, dim=1).double().numpy()
+        ones = np.ones(len(block)), (codes[block], np.arange(len(block)))
+        sums = sums + sparse.csr_array(ones, shape=(n_classes, len(block))) @ of_cells
+    tables = np.hsplit(sums[:, :-2], 5)
+    observed, expected, unexplained, count_squares, products = tables
+    totals, total_squares = np.hsplit(sums[:, -2:], 2)
     share = observed / totals
     squares = count_squares - 2 * share * products + share**2 * total_squares
     return ClassSums(observed, expected, unexplained, squares, totals, total_squares)
 
 
 def direct_effects(sums):
-    """Log ratios of observed to expected counts, and their standard errors, of shape (m, p)."""
-    # one value per gene; 1 for Poisson counts
+    """Log ratios of observed to expected counts and their standard errors, of shape (m, p)."""
     dispersion = sums.unexplained.sum(axis=0) / sums.expected.sum(axis=0)
     dispersion = np.maximum(dispersion, 1.0)
     ratios = log_ratios(sums.observed, sums.expected)
-    # Logarithms of small counts are imprecise, whether the counts are measured or expected.
+    # logarithms of small counts are imprecise, measured or expected
     least = np.minimum(sums.observed, sums.expected)
     return ratios, np.sqrt(dispersion / (least + HALF))
 
 
 def log_ratios(observed, expected):
-    """Log ratios of counts; without counts 0, and the fewer are expected the closer to 0."""
+    """Log ratios of counts; the fewer are expected, the closer to 0."""
     return np.log((observed + HALF) / (expected + HALF))
 
 
@@ -112,10 +107,9 @@ def mean_shares(network, centres, direct):
 def posterior_shares(sums, shares):
     """Shares that combine those predicted by the latents with those in the counts.
 
-    The share of a gene in the cells of a perturbation is shrunk from the measured towards the
-    predicted one, each weighted by its precision; the variance of the true shares around the
-    predicted ones is estimated for each gene. Measured shares that differ from this prediction by
-    more than `KEPT` standard errors are kept, as few perturbations change a gene, but by much.
+    Measured shares are shrunk towards the predicted ones by their precision; the variance of the
+    true shares around the predicted ones is estimated for each gene. Those that differ by more than
+    `KEPT` standard errors are kept, as few perturbations change a gene, but by much.
 
     Parameters
     ----------
@@ -140,7 +134,7 @@ def posterior_shares(sums, shares):
         between = np.maximum(moments / precision.sum(axis=0), 0)
     weights = between / (between + variance)
     weights = np.where(difference**2 > KEPT**2 * variance, 1.0, weights)
-    # at least what half a count would give, so that no share is 0
+    # half a count at least, so that no share is 0
     found = shares * np.maximum(1 + weights * difference, HALF / (expected + HALF))
     return found / found.sum(axis=1, keepdims=True)
 
@@ -148,14 +142,13 @@ def posterior_shares(sums, shares):
 def overdispersion(squares, weights, expected, sums):
     """Squared relative errors of sums of counts beyond those of Poisson counts, of shape (m, p).
 
-    The dispersion of a gene, variance over mean, is estimated from all cells, and its standard
-    error from the differences between perturbations. As few cells may miss the largest counts, one
-    standard error is added.
+    The dispersion of a gene, variance over mean, is estimated from all cells. As few cells may miss
+    the largest counts, its standard error, between perturbations, is added.
 
     Parameters
     ----------
     squares, weights : ndarray, shape (m, p)
-        Sums of squared differences from expected counts, and what they are for Poisson counts.
+        Sums of squared differences from expected counts, and those of Poisson counts.
     expected : ndarray, shape (m, p)
     sums : ClassSums
     """
@@ -174,10 +167,9 @@ class Changes(NamedTuple):
     """Counts compared with those expected from the control, of shape (perturbations, p).
 
     The ratio of the true mean count to `expected` is distributed as ``observed / expected`` times
-    an F variable, the ratio of two gamma variables: the upper one has the relative variance
-    ``1 / observed + upper``, the lower one that of `lower`. This is the exact test of two Poisson
-    counts, and of a negative binomial count with a known mean, and close to it for two negative
-    binomial counts (Robinson and Smyth 2008, Biostatistics 9).
+    an F variable, the ratio of two gamma variables with the relative variances
+    ``1 / observed + upper`` and `lower`. This is the exact test of two Poisson counts, and close to
+    that of two negative binomial counts (Robinson and Smyth 2008, Biostatistics 9).
     """
 
     effects: np.ndarray  # log ratios
@@ -195,7 +187,7 @@ class Changes(NamedTuple):
         return np.minimum(2 * np.minimum(more, fewer), 1)
 
     def intervals(self, outside):
-        """Lower and upper limits of the log ratios, which miss the true ones at this rate."""
+        """Limits of the log ratios, which miss the true ones at this rate."""
         ratio = self._ratio(self.observed + HALF)
         limits = []
         for quantile in (ratio.ppf(outside / 2), ratio.isf(outside / 2)):
@@ -214,8 +206,8 @@ class Changes(NamedTuple):
 def changes(observed, expected, extra, moved):
     """`Changes` of all perturbations except the control, which has ``moved == False``.
 
-    Without a control, each perturbation is compared with the mean of the others. `extra` is the
-    result of `overdispersion`; all arrays have the shape (m, p).
+    Without a control, each perturbation is compared with the mean of the others. `extra` is from
+    `overdispersion`; arrays have the shape (m, p).
     """
     ratios = log_ratios(observed, expected)
     reference = _reference(ratios, moved)
@@ -223,7 +215,6 @@ def changes(observed, expected, extra, moved):
     poisson = _reference(1 / (observed + HALF), moved) / n_references
     upper = _reference(extra, moved) / n_references
     lower = poisson + extra[moved]
-    # Logarithms of small counts are imprecise, whether the counts are measured or expected.
     least = np.minimum(observed, expected)[moved] + HALF
     errors = np.sqrt(1 / least + upper + lower)
     expected = np.maximum(expected[moved], LEAST) * np.exp(reference)
@@ -233,22 +224,19 @@ def changes(observed, expected, extra, moved):
 def gene_effects(sums, shares, direct, moved):
     """Table of log fold changes, with a row for each perturbation and gene, in this order.
 
-    Changes are relative to the control or, if there is none, to the mean of the other
-    perturbations. Measured changes that are significant at a false discovery rate of 1 % are not
-    shrunk. Any other change is estimated as the change predicted by the model, times the factor by
-    which significant changes exceed their predictions, plus the shrunken residual. There is an edge
-    to a gene if its ratio of observed to expected counts is significant at the same rate and its
-    direct effect is not 0.
+    Significant changes are as measured. Any other is the change predicted by the model, times the
+    factor by which significant changes exceed their predictions, plus the shrunken residual. There
+    is an edge to a gene if its ratio of observed to expected counts is significant and its direct
+    effect is not 0.
 
-    Of the intervals, 95 % contain the true change, both of all and of the significant ones, which
-    are wider (Benjamini and Yekutieli 2005). They depend on the counts alone, and are extended to
-    the estimate if it is outside.
+    Intervals of significant changes are wider, so that 95 % of them contain the true change
+    (Benjamini and Yekutieli 2005). Intervals are extended to an estimate outside.
 
     Parameters
     ----------
     sums : ClassSums
     shares, direct : ndarray, shape (m, p)
-        Shares that the model predicts, and the direct effects that it contains.
+        Of the model.
     moved : ndarray of bool, shape (m,)
         False for the control.
     """
@@ -280,7 +268,7 @@ def gene_effects(sums, shares, direct, moved):
 
 
 def _measured(sums, moved):
-    """`Changes` from the counts that are expected from the mean share of each gene."""
+    """`Changes` from the counts expected from the mean share of each gene."""
     expected = sums.observed.sum(axis=0) / sums.totals.sum() * sums.totals
     return changes(sums.observed, expected, _excess_of_means(sums, expected), moved)
 

@@ -7,7 +7,7 @@ EVEN = 0.5  # probability above which a shift is an edge
 
 
 def latent_names(n_latents):
-    """Names of the latents in all tables."""
+    """Names of the latents."""
     return [f"latent_{i}" for i in range(n_latents)]
 
 
@@ -22,7 +22,7 @@ def graph_table(names, effects, probabilities):
 
 
 def wide(graph, column):
-    """One column of a shift graph as a DataFrame of perturbations by latents, in its order."""
+    """One column of a shift graph as a DataFrame of perturbations by latents."""
     table = graph.pivot(index="perturbation", columns="latent", values=column)
     return table.loc[graph["perturbation"].unique(), graph["latent"].unique()]
 
@@ -40,10 +40,9 @@ def class_means(values, codes, n_classes):
 
 
 def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: mean latents of each perturbation minus the control's.
+    """Shift graph of a model without a mask: mean latents relative to the control or all cells.
 
-    Without a control, the mean of all cells is subtracted. Shifts are in standard deviations within
-    a perturbation, and all probabilities are 1.
+    Shifts are in standard deviations within a perturbation; all probabilities are 1.
     """
     names, codes = np.unique(perturbation, return_inverse=True)
     means = class_means(latents, codes, len(names))
@@ -55,6 +54,6 @@ def open_graph(latents, perturbation, control=None):
 
 
 def largest_shifts(graph, n=2):
-    """The `n` largest shifts of each perturbation, as in `edges_of`, for models without a mask."""
+    """The `n` largest shifts of each perturbation, as in `edges_of`."""
     sizes = wide(graph, "effect").abs()
     return sizes.rank(axis=1, method="first", ascending=False) <= n

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -45,22 +44,21 @@ if TYPE_CHECKING:
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
-DOUBTFUL = 0.05  # a shift is doubtful if its probability is between this value and 1 minus it
+DOUBTFUL = 0.05  # probabilities of doubtful shifts are between this value and 1 minus it
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which latents of simulated screens were wrong
-OF_BATCH = 0.5  # warn if a batch explains more than this share of the variance of a latent
+OF_BATCH = 0.5  # share of the variance of a latent that a batch may explain without a warning
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Learn latents of single cells such that each perturbation shifts only a few of them.
 
     Counts follow a negative binomial distribution whose mean is the total count of the cell times a
-    softmax of the decoded latents; the latents of a cell follow N(m, I), where m depends on its
-    perturbation. The methods differ in m:
+    softmax of the decoded latents, which follow N(m, I). The methods differ in the mean m of a
+    perturbation:
 
-    - ``"staged"``, our method: an identifiable VAE is trained in which m is the mean of the encoder
-      over the cells of a perturbation, the latents are rotated by `unmix`, and training continues
-      with m held at zero (the position of the control or, without one, of most perturbations) where
-      a perturbation does not shift a latent.
+    - ``"staged"``, our method: m is the mean of the encoder over the cells, the latents are rotated
+      by `unmix`, and training continues with m held at zero (the position of the control or,
+      without one, of most perturbations) where a perturbation does not shift a latent.
     - ``"svae+"``, ``"svae"``: m and a mask on m are trained, with a penalty on the probabilities of
       the mask [1]_.
     - ``"ivae"``: m is trained without a mask.
@@ -69,50 +67,42 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     Parameters
     ----------
     n_latent : int or sequence of int, default=15
-        Number of latents. If several numbers are given, the number with the best likelihood of
-        held-out cells is used. Too many latents are better than too few: unused latents harm the
-        edges less than missing latents do.
+        Of several numbers, the one with the best likelihood of held-out cells is used. Too many
+        latents harm the edges less than too few.
     method : {"staged", "svae+", "svae", "ivae", "vae"}
     strength : float, optional
-        Strength of the penalty: K of Beta(1, K) for "svae+" (10 by default), lambda for "svae" (100
-        by default).
+        Of the penalty: K of Beta(1, K) for "svae+" (default 10), lambda for "svae" (default 100).
     recipe : Recipe or sequence of Recipe, optional
-        Architecture and training. If several recipes are given, the recipe with the best likelihood
-        of held-out cells is used. The default is ``Recipe()`` for "staged" and `PUBLISHED` for
-        other methods.
+        Architecture and training, chosen like `n_latent` if there are several. The default is
+        ``Recipe()`` for "staged" and `PUBLISHED` for other methods.
     random_state : int, RandomState or None
 
     Attributes
     ----------
     perturbations_ : ndarray of str
-        All perturbations, including the control.
+        With the control.
     control_ : str or None
     shift_graph_ : DataFrame
-        A row for each ``latent`` and each ``perturbation`` except the control, with the
-        ``probability`` of a shift and its size in standard deviations within a perturbation
-        (``effect``).
+        For each ``latent`` and each ``perturbation`` except the control, the ``probability`` of a
+        shift and its size in standard deviations within a perturbation (``effect``).
     unmixing_ : Unmixing or None
-        Only for "staged". ``unseparated`` lists pairs of latents that the screen cannot separate,
-        and ``unmoved`` lists latents that no perturbation shifts.
+        Only for "staged"; see `unmix`.
     gene_effects_ : DataFrame
-        Only for "staged": a row for each ``gene`` and each ``perturbation`` except the control.
-        ``log_fold_change`` is relative to the control (to the mean of the other perturbations if
-        there is none) and has an interval from ``lower`` to ``upper``. A ``significant`` log fold
-        change (at a false discovery rate of 1 %) is the measured change, with half a count added to
-        observed and expected counts; any other is close to the change predicted by the ``model``.
-        Intervals contain 95 % of the true changes, both of all and of the significant ones.
-        ``direct`` is the part of the change that the latents do not explain; there is an ``edge``
-        to the gene if this part is significant.
+        Only for "staged": for each ``gene`` and each ``perturbation`` except the control, the
+        ``log_fold_change`` relative to the control (to the mean of the other perturbations if there
+        is none). A ``significant`` one (at a false discovery rate of 1 %) is as measured, with half
+        a count added to observed and expected counts; any other is close to the prediction of the
+        ``model``. Intervals from ``lower`` to ``upper`` contain 95 % of the true changes, also of
+        the significant ones. ``direct`` is the part that the latents do not explain; there is an
+        ``edge`` to the gene if it is significant.
     shares_ : Tensor
-        Expected share of each gene in the counts of the cells of each perturbation, as in
-        `predict_counts`.
+        Expected share of each gene in the counts of each perturbation, as in `predict_counts`.
     n_latent_, recipe_ : int, Recipe
-        Chosen number of latents, and chosen recipe.
+        As chosen.
     weight_precision_ : float
-        Precision of the prior on the weights at the end of training; in "staged", the one that
-        held-out cells prefer.
+        Of the prior on the weights at the end; in "staged", the one that held-out cells prefer.
     history_ : DataFrame
-        One row per epoch of training.
+        A row per epoch.
     validation_ : ndarray of int
         Positions of the validation cells.
     network_, prior_ : torch.nn.Module
@@ -156,7 +146,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, which is part of the identity of stored results."""
-        # 2. "svae" has the published penalty, and "staged" chooses the shrinkage of its last stage.
+        # 2: the published penalty of "svae"; the shrinkage of the last stage of "staged" is chosen
         return 2 if self.method in ("svae", "staged") else 1
 
     def fit(
@@ -169,10 +159,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts : AnnData, or array, sparse matrix or DataFrame of shape (n, p)
             Raw counts.
         perturbation : array-like, shape (n,), optional
-            What was perturbed in each cell. If None, perturbations and control are read from
-            `counts`, which must then be an AnnData from `screen`.
+            If None, perturbations and control are read from `counts`, an AnnData from `screen`.
         control : str, optional
-            Label of the cells in which nothing was perturbed. Shifts are relative to these cells.
+            Label of the cells in which nothing was perturbed.
 
         Returns
         -------
@@ -181,9 +170,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Raises
         ------
         ValueError
-            If counts are negative, fractional or NaN (the message gives their share), a cell has no
-            counts, a perturbation has only one cell, there are fewer than two perturbations, no
-            cell has the label `control`, or a parameter is out of range.
+            If counts are negative, fractional or NaN, a cell has no counts, a perturbation has only
+            one cell, there are fewer than two perturbations, no cell has the label `control`, or a
+            parameter is out of range.
         TypeError
             If counts are not numbers.
         """
@@ -215,7 +204,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self
 
     def _candidates(self):
-        """Pairs of a number of latents and a recipe, between which held-out cells choose."""
+        """Pairs of a number of latents and a recipe."""
         sizes = [self.n_latent] if isinstance(self.n_latent, Integral) else self.n_latent
         recipes = self.recipe
         if recipes is None:
@@ -231,25 +220,14 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return list(product(sizes, recipes))
 
     def _fit_one(self, n_latent, recipe, counts, codes):
-        """Train with one number of latents and one recipe, on counts of shape (n, p)."""
         names = self.perturbations_
         self.n_latent_ = n_latent
         self.recipe_ = recipe
-        random = check_random_state(self.random_state)
-        seed = random.randint(2**31 - 1)
-        train, self.validation_ = _split(codes, recipe.validation_share, random)
-        cells = network.Cells(counts)
+        self.prior_ = self._new_prior(n_latent)
         with reproducible(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # for initial weights and dropout
-            self.network_ = network.ShiftNetwork(counts.shape[1], n_latent, recipe)
-            shares = np.asarray(counts[train].sum(axis=0) / counts[train].sum())
-            log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
-            self.network_.logits.bias.data.copy_(log_shares)
-            if recipe.standardize:
-                self.network_.input_mean, self.network_.input_sd = cells.log_moments(train)
-            self.prior_ = self._new_prior(n_latent)
-            split = train, self.validation_
-            training = Training(self.network_, self.prior_, cells, codes, split, recipe, seed)
+            training = Training(counts, codes, self.prior_, recipe, self.random_state)
+            self.network_ = training.network
+            self.validation_ = training.validation
             if self.method == "staged":
                 self.unmixing_ = training.run_staged(names, self.control_)
             else:
@@ -259,7 +237,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.weight_precision_ = training.weight_precision
         self.direct_ = torch.zeros(len(names), 1)
         if self.method == "staged":
-            self._add_direct_effects(counts, codes, train)
+            self._add_direct_effects(counts, codes, training.train)
             self.shift_graph_ = self.unmixing_.graph
         else:
             moved = names != self.control_
@@ -271,7 +249,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self
 
     def _new_prior(self, n_latent):
-        """Prior of the latents before training, as the method defines it."""
         n_perturbations = len(self.perturbations_)
         if self.method in STRENGTH:
             strength = self.strength or STRENGTH[self.method]
@@ -281,7 +258,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return network.Prior(n_perturbations, n_latent, trained=self.method == "ivae", mask=mask)
 
     def transform(self, counts: Expression) -> np.ndarray:
-        """Latents of cells: the means of the encoder.
+        """Means of the encoder.
 
         Parameters
         ----------
@@ -296,15 +273,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def elbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 10) -> float:
         """Evidence lower bound of cells given their perturbations, in nats.
 
-        It is computed in the same way for all methods.
-
         Parameters
         ----------
         counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
         perturbation : array-like, shape (n,)
-            Perturbation of each cell; all must be among `perturbations_`.
+            All must be among `perturbations_`.
         n_samples : int
-            Number of draws of the latents of each cell.
+            Draws of the latents of each cell.
 
         Returns
         -------
@@ -314,14 +289,14 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
     def iwelbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 1000) -> float:
-        """Importance-weighted bound (Burda et al. 2016); see `elbo`, than which it is tighter."""
+        """Importance-weighted bound (Burda et al. 2016), which is tighter than `elbo`."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
     def predict_counts(self, total: float = 10_000) -> pd.DataFrame:
         """Expected counts in a cell with this `total`, a DataFrame of perturbations by genes.
 
-        For "staged", the shares that the latents predict are combined with those measured in the
-        cells of each perturbation, by their precision.
+        For "staged", shares that the latents predict are combined with measured ones, by their
+        precision.
         """
         check_is_fitted(self)
         check_number("total", total, float, 0)
@@ -331,12 +306,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def fit_new_perturbations(
         self, counts: Expression, perturbation: ArrayLike, learn_shifts: bool = True
     ) -> Self:
-        """Estimate the shifts of perturbations that were not among the training cells.
+        """Estimate the shifts of new perturbations.
 
-        The network stays fixed, and the mask of a new perturbation is open, so that it may shift
-        all latents. With the network fixed, the prior mean m that maximises the evidence lower
-        bound is the mean of the encoder over the cells of the perturbation, so no gradient steps
-        are needed.
+        The network stays fixed, and a new perturbation may shift all latents. Its prior mean m is
+        the mean of the encoder over its cells, which maximises the evidence lower bound.
 
         Parameters
         ----------
@@ -344,18 +317,18 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             Cells of the new perturbations.
         perturbation : array-like, shape (n,)
         learn_shifts : bool
-            If False, m is 0 for the new perturbations, as before their shifts are learned.
+            If False, m is 0, as before shifts are learned.
 
         Returns
         -------
         SparseShiftVAE
-            A model that includes the new perturbations. In its `shift_graph_`, the new
-            perturbations have probability 1 if shifts were learned, and 0 otherwise.
+            With the new perturbations, whose shifts have probability 1 if they were learned, and
+            0 otherwise.
 
         Raises
         ------
         ValueError
-            If a perturbation was among the training cells, or if counts are invalid as in `fit`.
+            If a perturbation is not new, or counts are invalid as in `fit`.
         """
         given = check_perturbation(perturbation, counts)
         counts = self._checked(counts)
@@ -380,10 +353,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return other
 
     def save(self, path: PathLike) -> Path:
-        """Write the model to one safetensors file (arrays and JSON, no code); return its path.
+        """Write the model to a safetensors file with a checksum; return its path.
 
-        The file has a checksum and appears only when it is complete. A file of another kind is not
-        overwritten.
+        A file of another kind is not overwritten.
         """
         check_is_fitted(self)
         return save_model(self, path)
@@ -396,12 +368,12 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ------
         FileNotFoundError
         ValueError
-            If the file is damaged, or is not a model of this class.
+            If the file is damaged, or not a model of this class.
         """
         return load_model(cls, path)
 
     def _add_direct_effects(self, counts, codes, train):
-        """Add effects on genes that the latents do not explain, if held-out cells get likelier."""
+        """Add direct effects on genes if held-out cells get likelier."""
         names = self.perturbations_
         cells = network.Cells(counts)
         with reproducible():
@@ -409,18 +381,16 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ratios, errors = direct_effects(sums)
         direct, _ = shrunken(ratios, errors)
         self.direct_ = torch.from_numpy(direct).float()
-        held_out = self.validation_
-        if len(held_out):
-            none = torch.zeros_like(self.direct_)
-            bound = self._mean(network.elbo_of_cells, counts, held_out, codes, 10)
-            before = self._mean(network.elbo_of_cells, counts, held_out, codes, 10, direct=none)
-            if bound <= before:
-                self.direct_ = none
         means = self.prior_.means().detach()
-        shares = self._mean_shares(means, self.direct_).numpy()
+        none = torch.zeros_like(self.direct_)
+        of_latents = self._mean_shares(means, none).numpy()
+        shares = of_latents
+        if self._likelier_with_direct(counts, codes, none):
+            shares = self._mean_shares(means, self.direct_).numpy()
+        else:
+            self.direct_ = none
         with reproducible():
             of_all = class_sums(self.network_, cells, np.arange(len(codes)), codes, len(names))
-        of_latents = self._mean_shares(means, torch.zeros_like(self.direct_)).numpy()
         self.shares_ = torch.from_numpy(posterior_shares(of_all, of_latents))
         direct = self.direct_.double().numpy()
         table = gene_effects(sums, shares, direct, names != self.control_)
@@ -429,8 +399,14 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         pairs = pd.MultiIndex.from_product([moved, genes], names=["perturbation", "gene"])
         self.gene_effects_ = table.set_index(pairs).reset_index()
 
+    def _likelier_with_direct(self, counts, codes, none):
+        """Whether direct effects make the validation cells, if any, likelier."""
+        if not len(self.validation_):
+            return True
+        cells = network.elbo_of_cells, counts, self.validation_, codes, 10
+        return self._mean(*cells) > self._mean(*cells, direct=none)
+
     def _warn(self, counts, perturbation, labels):
-        """Warn about doubtful edges and latents that follow a batch."""
         doubtful = self.shift_graph_["probability"].between(DOUBTFUL, 1 - DOUBTFUL).mean()
         if doubtful > MANY_DOUBTFUL:
             warn(
@@ -450,7 +426,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
                 )
 
     def _checked(self, counts, reset=False):
-        """Counts in CSR format, after comparing (with `reset`, setting) the genes of the model."""
+        """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
         if not reset:
             check_is_fitted(self)
         check_unmasked(counts, "counts")
@@ -485,7 +461,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             return torch.from_numpy(mean_shares(self.network_, means, direct))
 
     def _bound(self, function, counts, perturbation, n_samples):
-        """Mean of a bound over cells that the user gives."""
         check_number("n_samples", n_samples, int, 1)
         names = check_perturbation(perturbation, counts)
         counts = self._checked(counts)
@@ -498,7 +473,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self._mean(function, counts, np.arange(len(codes)), codes, n_samples)
 
     def _mean(self, function, counts, cells, codes, n_samples, direct=None):
-        """Mean of a bound over the cells at the positions `cells` in checked counts."""
+        """Mean of a bound over the cells at some positions in checked counts."""
         means = self.prior_.means().detach()
         direct = self.direct_ if direct is None else direct
         source = network.Cells(counts)
@@ -511,22 +486,12 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
         control = self.perturbations_ == self.control_
-        # the sum is zero without a control
+        # the sum is 0 without a control
         return means - self.prior_.means().detach()[control].sum(0)
 
 
-def _split(codes, share, random):
-    """Sorted positions of training cells, and of a `share` of each perturbation for validation."""
-    held_out = []
-    for code in range(codes.max() + 1):
-        cells = random.permutation(np.flatnonzero(codes == code))
-        held_out.append(cells[: int(share * len(cells))])
-    held_out = np.sort(np.concatenate(held_out))
-    return np.setdiff1d(np.arange(len(codes)), held_out), held_out
-
-
 def _may_be_batch(levels, perturbation):
-    """Whether levels of a label are few, and each has several perturbations (unlike guides)."""
+    """Whether levels are few, and each has several perturbations (unlike guides)."""
     n_perturbations = pd.Series(perturbation).groupby(levels).nunique()
     few = 2 <= len(n_perturbations) <= len(levels) // 20
     return few and n_perturbations.min() >= 2

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-LOG_VARIANCES = (-10.0, 4.0)  # range to which log variances from the encoder are clamped
-FIRST_LOGIT = 5.0  # initial logit of a mask, which is open at first
-DENSE_VALUES = 2**25  # largest number of counts stored as a dense array (128 MiB)
-DRAWS_AT_ONCE = 2**23  # largest number of values that are decoded at once
+LOG_VARIANCES = (-10.0, 4.0)  # range of log variances from the encoder
+FIRST_LOGIT = 5.0  # of a mask, which is open at first
+DENSE_VALUES = 2**25  # counts stored as a dense array, at most (128 MiB)
+DRAWS_AT_ONCE = 2**23  # values that are decoded at once, at most
 
 
 class Cells:
@@ -31,7 +31,7 @@ class Cells:
         return torch.from_numpy(rows), self.totals[torch.from_numpy(positions)]
 
     def log_moments(self, positions):
-        """Mean and standard deviation of log(1 + count) for each gene, Tensors of shape (p,)."""
+        """Mean and SD of log(1 + count) of each gene, Tensors of shape (p,)."""
         total = np.zeros(self.shape[1])
         squares = np.zeros(self.shape[1])
         for block in blocks(positions):
@@ -46,7 +46,7 @@ class Cells:
 
 
 def blocks(positions, size=2048):
-    """Positions split into blocks, for a pass over the cells."""
+    """Blocks of positions, for a pass over the cells."""
     return [positions[start : start + size] for start in range(0, len(positions), size)]
 
 
@@ -65,25 +65,22 @@ class ShiftNetwork(nn.Module):
         self.register_buffer("input_sd", torch.ones(n_genes))
 
     def encode(self, counts):
-        """Mean and log variance of the latents of b cells, each of shape (b, n_latents)."""
+        """Mean and log variance of the latents, each of shape (b, n_latents)."""
         hidden = self.encoder((counts.log1p() - self.input_mean) / self.input_sd)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
     def decode(self, latents, direct=0.0):
-        """Log share of each gene in the counts of a cell, of shape (..., n_genes).
-
-        `direct` effects on genes are added to the logits.
-        """
+        """Log shares of the genes, of shape (..., n_genes); `direct` is added to the logits."""
         flat = latents.reshape(-1, latents.shape[-1])
         logits = self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1)
         return torch.log_softmax(logits + direct, dim=-1)
 
     @torch.no_grad()
     def change_latents(self, matrix, origin):
-        """Replace the latents by ``(latents - origin) @ matrix``, in encoder and decoder."""
+        """Replace the latents by ``(latents - origin) @ matrix``."""
         first = self.decoder[0]
         inverse = torch.linalg.inv(matrix)
-        # Variances of the new latents, if each old latent has the same variance in all cells.
+        # if each old latent has the same variance in all cells
         variance = self.log_variance.bias.exp() @ matrix**2
         self.mean.weight.copy_(matrix.T @ self.mean.weight)
         self.mean.bias.copy_((self.mean.bias - origin) @ matrix)
@@ -111,8 +108,8 @@ class Prior(nn.Module):
     Means are trained (iVAE), set (staged) or 0 (VAE).
     """
 
-    # Whether the loss is the sum over all cells rather than the mean. This matters because the
-    # gradients of the mean are smaller than the published epsilon of Adam.
+    # Whether the loss is a sum over the cells, not a mean, whose gradients are smaller than the
+    # published epsilon of Adam.
     summed = False
 
     def __init__(self, n_perturbations, n_latents, trained=False, mask=1.0):
@@ -121,32 +118,35 @@ class Prior(nn.Module):
         self.register_buffer("mask", torch.full((n_perturbations, n_latents), mask))
 
     def set_means(self, means):
-        """Set the means, of shape (n_perturbations, d), but to 0 where the mask is 0."""
+        """Set the means, of shape (n_perturbations, d), 0 where the mask is 0."""
         self.table.data = means * self.mask
 
     def forward(self, codes, generator):
-        """Means of shape (b, d) for the b perturbations in `codes`; a mask is drawn."""
+        """Means of shape (b, d) for the b perturbations in `codes`."""
         return self.means()[codes]
 
     def means(self):
-        """Mean of each perturbation, Tensor of shape (n_perturbations, d)."""
+        """Means, Tensor of shape (n_perturbations, d)."""
         return self.table
 
     def probabilities(self):
-        """Probability that each perturbation shifts each latent, of shape (n_perturbations, d)."""
+        """Probabilities of shifts, Tensor of shape (n_perturbations, d)."""
         return self.mask
 
+    def of_masks(self):
+        """Parameters that give the probabilities; no prior of the weights acts on them."""
+        return []
+
     def penalty(self):
-        """Term of the loss, which is the sum over all cells if `summed`, and otherwise the mean."""
+        """Term of the loss."""
         return torch.zeros(())
 
 
 class MaskedMeans(Prior):
-    """Prior of the sparse VAE: means and a mask on them are trained together.
+    """Prior of the sparse VAE: means and a mask from relaxed Bernoulli distributions are trained.
 
-    The mask is drawn from relaxed Bernoulli distributions. If `summed` (SVAE+), the penalty is the
-    negative log density of Beta(1, `strength`), summed over the probabilities. Otherwise (SVAE), it
-    is `strength` times the mean of the probabilities.
+    If `summed` (SVAE+), the penalty is the sum of the negative log densities of Beta(1, `strength`)
+    of the probabilities. Otherwise (SVAE), it is `strength` times their mean.
     """
 
     def __init__(self, n_perturbations, n_latents, strength, summed):
@@ -156,12 +156,16 @@ class MaskedMeans(Prior):
         self.summed = summed
 
     def forward(self, codes, generator):
-        """Means under a mask that is drawn for each cell."""
+        """Means under masks that are drawn for each cell."""
+        return self.draw_masks(codes, generator) * self.table[codes]
+
+    def draw_masks(self, codes, generator):
+        """Masks of shape (b, d) for the b perturbations in `codes`."""
         logits = self.logits[codes]
         uniform = torch.rand(logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6)
         soft = torch.sigmoid(logits + uniform.logit())
-        # The mask is hard in the forward pass, and soft for the gradient.
-        return ((soft > 0.5).float() - soft.detach() + soft) * self.table[codes]
+        # hard masks, with the gradient of soft ones
+        return (soft > 0.5).float() - soft.detach() + soft
 
     def means(self):
         """See `Prior`."""
@@ -171,29 +175,30 @@ class MaskedMeans(Prior):
         """See `Prior`."""
         return self.logits.sigmoid()
 
+    def of_masks(self):
+        """See `Prior`."""
+        return [self.logits]
+
     def penalty(self):
-        """Penalty on the probabilities (see the class)."""
+        """See the class."""
         if not self.summed:
             return self.strength * self.probabilities().mean()
-        # log(1 - p) is computed from the logits, so that it stays finite if p rounds to 1
+        # finite even if p rounds to 1
         log_density = (self.strength - 1) * nn.functional.logsigmoid(-self.logits)
         return -(math.log(self.strength) + log_density).sum()
 
 
 def log_likelihood(counts, totals, log_shares, dispersion):
-    """Log likelihood of counts under negative binomial distributions, without the log factorials.
+    """Log likelihood of negative binomial counts without the log factorials, of shape (..., b).
 
-    `counts` have shape (b, p), and the result has shape (..., b). The mean of a gene is its share
-    times the total of the cell in `totals`, of shape (b, 1). `dispersion`, of shape (p,), is the
-    logarithm of the inverse dispersion, which is infinite for a Poisson distribution.
+    The mean of a count, of shape (b, p), is a share times the total of the cell, of shape (b, 1).
+    `dispersion`, of shape (p,), is the logarithm of the inverse dispersion, infinite for Poisson.
     """
     inverse = dispersion.exp()
-    log_mean = log_shares + totals.log()
-    log_sum = torch.logaddexp(log_mean, dispersion)
-    combinations = torch.lgamma(counts + inverse) - torch.lgamma(inverse)
-    failures = inverse * (dispersion - log_sum)
-    successes = counts * (log_mean - log_sum)
-    return (combinations + failures + successes).sum(-1)
+    sums = counts + inverse
+    log_odds = log_shares + totals.log() - dispersion  # of a success
+    fit = torch.lgamma(sums) + counts * log_odds - sums * nn.functional.softplus(log_odds)
+    return fit.sum(-1) - torch.lgamma(inverse).sum()
 
 
 def divergence(mean, log_variance, prior):
@@ -222,10 +227,9 @@ def encoded(network, cells, positions):
 
 @torch.no_grad()
 def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1):
-    """Evidence lower bound of each cell, in nats, including all constants.
+    """Evidence lower bound of each cell, in nats.
 
-    Cells with the same code have the same prior N(centre, I) of the latents and the same direct
-    effects on genes.
+    `codes` are those of the prior N(centre, I) and of the direct effects of each cell.
     """
     network.eval()
     generator = torch.Generator().manual_seed(0)

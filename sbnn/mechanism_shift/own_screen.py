@@ -39,7 +39,7 @@ def study(adata, out, latents=10, recipe=None):
     """
     out = Path(out)
     about = adata.uns["sbnn"]
-    # Reasons with numbers instead of names say how many cells were left out by others before.
+    # other reasons have a number of cells, left out by others before
     left_out = {why: list(names) for why, names in about["dropped"].items() if np.ndim(names)}
     adata = _with_selected_genes(adata)
     _require_fewer_latents(latents, adata.n_vars)
@@ -89,7 +89,6 @@ def study(adata, out, latents=10, recipe=None):
 
 
 def _verdict(graph, effects):
-    """Number of targets with edges, as a sentence."""
     to_latents = edges_of(graph).any(axis=1)
     to_any = to_latents | effects.groupby("perturbation")["edge"].any()
     return (
@@ -105,7 +104,6 @@ def _require_fewer_latents(latents, n_genes):
 
 
 def _with_selected_genes(adata):
-    """The screen with the most informative genes and the perturbed ones."""
     counts = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
     perturbed = adata.var_names.isin(adata.obs["perturbation"])
     return adata[:, preselect_genes(counts, N_GENES) | perturbed].copy()
@@ -122,7 +120,6 @@ def _table_of_left_out(left_out):
 
 
 def _strongest(edges, column):
-    """Edges from the strongest to the weakest, by perturbation."""
     edges = edges.sort_values(column, key=np.abs, ascending=False)
     return edges.set_index("perturbation")
 

@@ -1,10 +1,10 @@
 """Figures of perturbation screens, drawn from saved records.
 
-The first half draws comparisons of methods on simulated screens, whose latents are known, and the
-second half a real screen. Methods have the names and the order of `report.LABELS`.
+The first half compares methods on simulated screens, the second half shows a screen.
 """
 
 from itertools import product
+from string import ascii_lowercase
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -15,6 +15,7 @@ from sbnn.mechanism_shift.accuracy import match_latents
 from sbnn.mechanism_shift.graph import edges_of, wide
 from sbnn.plotting.colors import BLUE, GREEN, PALETTE, SHAPES, VERMILLION
 from sbnn.plotting.common import (
+    LETTER,
     MANY,
     draw_scores,
     finish,
@@ -27,7 +28,7 @@ from sbnn.plotting.common import (
 from sbnn.plotting.labels import counted, place_names
 
 EFFECTS = "PuOr_r"
-#: Colours of methods: without a network, VAE and iVAE, those with switches, and our own.
+#: Colours of methods without a network, of VAE and iVAE, of those with switches, and of our own.
 _FAMILIES = ["0.45"] * 3 + [BLUE] * 3 + [VERMILLION] * 3 + [GREEN]
 COLORS = dict(zip(report.LABELS, _FAMILIES, strict=True))
 PANELS = {
@@ -37,9 +38,9 @@ PANELS = {
     "seconds": "CPU seconds",
 }
 USUAL = {"shift": 5.0, "n_cells_per": 50, "latents_fitted": 15}  # where other quantities vary
-NAMED_GENES = 3  # number of genes named for each latent (those most correlated with it)
-DIRECT_GENES = 14  # number of genes shown (those with the largest direct effects)
-SHOWN = 40  # number of perturbations shown (those with the largest shifts)
+NAMED_GENES = 3  # named for each latent: those most correlated with it
+DIRECT_GENES = 14  # shown: those with the largest direct effects
+SHOWN = 40  # perturbations shown: those with the largest shifts
 
 
 @styled
@@ -51,24 +52,21 @@ def true_shifts(shifts, latents, perturbation):
     shifts : DataFrame, perturbations by latents
     latents : ndarray, shape (n, d)
     perturbation : array of str, shape (n,)
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     name = shifts.columns[0]
     moved = np.isin(perturbation, shifts.index[shifts[name] != 0])
     figure, (left, right) = new_panels(3, 1, 2)
     limits = {"vmin": -6, "vmax": 6}
     image = left.imshow(shifts, cmap=EFFECTS, aspect="auto", interpolation="none", **limits)
-    left.set(title="true shifts", xlabel="latent", ylabel="perturbation")
+    title = f"{np.count_nonzero(shifts)} of {shifts.size} pairs are shifted"
+    left.set(title=title, xlabel="latent", ylabel="perturbation")
     left.set_xticks(range(shifts.shape[1]))
     figure.colorbar(image, ax=left, label="SD within a perturbation")
     right.plot(*latents[:, :2].T, ".", ms=2, color="0.8", label="other cells")
     right.plot(*latents[moved, :2].T, ".", ms=2, color="C0", label="latent 0 is a target")
     right.set(title="true latents of the cells", xlabel="latent 0", ylabel="latent 1")
     right.legend(markerscale=4)
-    return figure
+    return finish(figure, [[left, right]])
 
 
 @styled
@@ -78,11 +76,7 @@ def precision_and_recall(methods, rules):
     Parameters
     ----------
     methods, rules : dict of str to record
-        Scores of every seed, see `sbnn.mechanism_shift.recovery`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        With the scores of `recovery` for every seed.
     """
     figure, ax = new_panels(3)
     for (name, record), marker in zip(methods.items(), SHAPES, strict=False):
@@ -102,16 +96,12 @@ def precision_and_recall(methods, rules):
 
 @styled
 def matched_latents(true, found):
-    """Absolute correlations of true latents with the latents of several models, matched to them.
+    """Absolute correlations of true latents with those of several models.
 
     Parameters
     ----------
     true : ndarray, shape (n, d)
     found : dict of str to ndarray, shape (n, d)
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     d = true.shape[1]
     figure, axes = new_panels(3, 1, len(found), sharey=True)
@@ -123,7 +113,7 @@ def matched_latents(true, found):
         ax.set_xticks(range(d))
     axes[0].set(ylabel="true latent", yticks=range(d))
     figure.colorbar(image, ax=axes, label="|correlation| over cells")
-    return figure
+    return finish(figure, [axes])
 
 
 @styled
@@ -133,11 +123,6 @@ def scores_of_methods(methods):
     Parameters
     ----------
     methods : dict of str to record
-        Scores of the same screens.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure, axes = new_panels(0.8 + 0.2 * len(methods), 1, len(PANELS), sharey=True)
     for ax, (column, label) in zip(axes, PANELS.items(), strict=True):
@@ -153,12 +138,15 @@ def scores_of_methods(methods):
         if column in ("mcc", "f1"):
             ax.set_xlim(0, 1.02)
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    figure.suptitle(f"{_title(methods)}; dots: seeds, strokes: means")
+    means = {name: record.scores["mcc"].mean() for name, record in methods.items()}
+    best = max(means, key=means.get)
+    highest = f"highest MCC: {means[best]:.3f} ({report.LABELS[best]})"
+    figure.suptitle(f"{highest}; dots: seeds, strokes: means; {_title(methods)}", fontsize=7)
+    _letter(axes)
     return figure
 
 
 def _title(methods):
-    """Sizes of the simulated screens of some methods."""
     record = next(iter(methods.values()))
     return report.TITLE.format(**record.settings["configuration"])
 
@@ -171,10 +159,6 @@ def found_graph(record):
     ----------
     record : Record
         With the tables ``effects``, ``edges`` and ``true_shifts`` of `recovery`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     truth = record.true_shifts.to_numpy()
     wrong = record.edges.to_numpy() != (truth != 0)
@@ -182,17 +166,21 @@ def found_graph(record):
     most = np.abs(truth).max()
     look = {"cmap": EFFECTS, "vmin": -most, "vmax": most, "aspect": "auto", "rasterized": True}
     figure, axes = new_panels(4.2, 1, 2, sharex=True, sharey=True)
-    drawn = {"true shifts": truth, "found (staged)": record.effects.to_numpy()}
+    n_true = (truth != 0).sum()
+    drawn = {
+        counted(n_true, "true edge"): truth,
+        f"found (staged): {wrong.sum()} wrong or missing": record.effects.to_numpy(),
+    }
     for ax, (title, values) in zip(axes, drawn.items(), strict=True):
         image = ax.imshow(values[order], **look)
         ax.set(title=title, xlabel="latent")
     y, x = np.nonzero(wrong[order])
-    label = f"wrong edges: {len(x)}; true ones: {(truth != 0).sum()}"
-    axes[1].plot(x, y, "x", color="k", ms=5, label=label)
-    figure.legend(loc="outside lower right")
+    axes[1].plot(x, y, "x", color="k", ms=5, label="wrong or missing edge")
+    if len(x):
+        figure.legend(loc="outside lower right")
     axes[0].set(ylabel="perturbation, by its shifts", yticks=[])
     figure.colorbar(image, ax=axes, label="shift (SD within a perturbation)", shrink=0.6)
-    return figure
+    return finish(figure, [axes])
 
 
 @styled
@@ -203,16 +191,16 @@ def recovered_latents(record):
     ----------
     record : Record
         With ``latents`` and ``true_latents`` of `recovery`, of up to 15 latents.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure, axes = new_panels(4.35, 3, 5)
     pairs = zip(axes.flat, record.true_latents.T, record.latents.T, strict=False)
+    found = []
     for i, (ax, x, y) in enumerate(pairs):
+        found.append(np.corrcoef(x, y)[0, 1])
         ax.plot(x, y, ".", color=GREEN, ms=2, mew=0, alpha=0.6, rasterized=True)
-        ax.set_title(f"latent {i}: r = {np.corrcoef(x, y)[0, 1]:.3f}")
+        ax.set_title(f"latent {i}: r = {found[-1]:.3f}")
+    lowest, highest = min(found), max(found)
+    figure.suptitle(f"{len(found)} latents are recovered with r = {lowest:.3f} to {highest:.3f}")
     figure.supxlabel("true latent", fontsize="medium")
     figure.supylabel("recovered latent", fontsize="medium")
     return figure
@@ -220,16 +208,12 @@ def recovered_latents(record):
 
 @styled
 def held_out_bounds(methods):
-    """Bounds of cells of held-out perturbations, with shifts at zero and with learned shifts.
+    """Bounds of held-out perturbations, with shifts at zero and with learned shifts.
 
     Parameters
     ----------
     methods : dict of str to record
-        Those with bounds are drawn; unmixing does not change the bounds of a network.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        Those with bounds are drawn; unmixing does not change bounds.
     """
     networks = {}
     for name, record in methods.items():
@@ -248,7 +232,10 @@ def held_out_bounds(methods):
     ax.plot([], [], "o", color="0.3", ms=4, mew=0, label="shifts learned from other cells")
     name_rows(ax, [report.LABELS[name] for name in networks])
     grid(ax)
-    ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=_title(methods))
+    means = {name: scores["new_iwelbo"].mean() for name, scores in networks.items()}
+    best = max(means, key=means.get)
+    title = f"highest: {report.LABELS[best]}, {means[best]:.1f} nats; {_title(methods)}"
+    ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=title)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -260,11 +247,7 @@ def scores_as_screens_vary(varied):
     Parameters
     ----------
     varied : dict of str to record
-        For each quantity of `report.VARIED`, scores of every ``method``, ``value`` and ``seed``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        By the quantities of `report.VARIED`: scores of each ``method``, ``value`` and ``seed``.
     """
     figure, axes = new_panels(3.6, 2, len(varied), sharey="row", sharex="col")
     for (quantity, record), column in zip(varied.items(), axes.T, strict=True):
@@ -283,12 +266,27 @@ def scores_as_screens_vary(varied):
                 ax.axvline(USUAL[quantity], color="0.8", lw=0.8, zorder=0)
             ax.set_ylim(0, 1.03)
         column[1].set_xlabel(report.VARIED[quantity])
-    title = "dots: means, thin lines: seeds, vertical line: the usual value"
+    lowest = min(_lowest(quantity, record.scores) for quantity, record in varied.items())
+    title = "staged: lowest MCC {:.3f} ({}: {:g}); ".format(*lowest)
+    title += "dots: means, thin lines: seeds, vertical line: the usual value"
     figure.suptitle(title, fontsize=7)
-    axes[0, 0].set_ylabel(PANELS["mcc"])
-    axes[1, 0].set_ylabel(PANELS["f1"])
+    axes[0, 0].set_ylabel("MCC")
+    axes[1, 0].set_ylabel("shift graph, F1")
     axes[1, 0].legend(loc="lower right")
+    _letter(axes.flat)
     return figure
+
+
+def _letter(axes):
+    """Letters of panels whose titles are empty."""
+    for ax, letter in zip(axes, ascii_lowercase, strict=False):
+        ax.set_title(letter, loc="left", **LETTER)
+
+
+def _lowest(quantity, scores):
+    """Lowest mean MCC of the staged model, and where it is."""
+    means = scores[scores["method"] == "staged"].groupby("value")["mcc"].mean()
+    return means.min(), report.VARIED[quantity], means.idxmin()
 
 
 def _first_fit(record):
@@ -301,7 +299,6 @@ def _first_fit(record):
 def graph_of_screen(record):
     """Shift graph of a real screen (first seed), from the largest shift to the smallest."""
     effects, edges = _first_fit(record)
-    # stable sort: perturbations without an edge keep the order of the tree
     order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
     largest = effects.abs().where(edges, 0).max(axis=1).to_numpy()
     order = order[np.argsort(-largest[order], kind="stable")][:SHOWN]
@@ -312,7 +309,8 @@ def graph_of_screen(record):
     latents = effects.columns.str.removeprefix("latent_")
     ax.set_xticks(range(len(latents)), latents)
     ax.set_yticks(range(len(effects)), effects.index)
-    ax.set(xlabel="latent", title=f"{record.dataset}: shifts against the control")
+    title = f"{record.dataset}: {_moved(edges)}, {counted(edges.to_numpy().sum(), 'edge')}"
+    ax.set(xlabel="latent", title=title)
     figure.legend(loc="outside lower right")
     figure.colorbar(image, ax=ax, label="shift (SD)", shrink=0.5)
     return figure
@@ -359,7 +357,7 @@ def latents_and_genes(record):
     top.set_title(f"{record.dataset}: {_of_all(drawn, edges.to_numpy().sum())} to latents")
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
     figure.legend(loc="outside upper right")
-    return figure
+    return finish(figure, [[ax] for ax in axes[:, 0]] if len(direct) else [])
 
 
 @styled
@@ -370,10 +368,6 @@ def cells_and_shifts(record):
     ----------
     record : Record
         Fits to a screen, with ``latents`` and ``perturbation`` of some cells.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     effects, edges = _first_fit(record)
     strength = effects.abs() * edges
@@ -399,14 +393,15 @@ def cells_and_shifts(record):
             left.plot(x[own], y[own], ".", color=color, ms=3, mew=0, rasterized=True)
             label = f"{kind} ({of_kind.sum()})"
             right.plot(*shifts[of_kind].T, "o", color=color, ms=4, label=label)
-    left.set(title="cells; grey: all other perturbations and the control")
-    right.set(title="shifts of all perturbations; +: control")
+    numbers = f"{first.sum()} perturbations shift {x_label}, {second.sum()} {y_label}"
+    left.set_title(f"{numbers}; grey: other cells")
+    right.set_title(f"{_moved(edges)}; +: control")
     for ax in (left, right):
         ax.set(xlabel=x_label, ylabel=y_label)
     handles = right.get_legend_handles_labels()
     title = "perturbations with edges, by what they shift"
     figure.legend(*handles, loc="outside upper center", ncols=4, title=title)
-    finish(figure)
+    finish(figure, [[left, right]])
     if moved.sum() <= MANY:
         names = effects.index[moved].to_series()
         others = names[~(first | second)[moved]]
@@ -425,10 +420,6 @@ def profile_correlations(profiles, shown=MANY):
     profiles : DataFrame, perturbations by genes
     shown : int
         Number of perturbations.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     sizes = (profiles**2).sum(axis=1)
     profiles = profiles.loc[sizes.sort_values(ascending=False).index[:shown]]
@@ -447,12 +438,7 @@ def checks_of_edges(fits, permuted, sizes, bootstraps):
     Parameters
     ----------
     fits, permuted, sizes, bootstraps : Record
-        Fits to a screen, to permuted labels, with other numbers of latents, and to cells drawn
-        with replacement.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+        Fits to all cells, to permuted labels, with other numbers of latents, and to bootstraps.
     """
     found = bootstraps.stability.query("found or share > 0.5")
     found = found.sort_values(["found", "share"], ascending=False)
@@ -462,6 +448,10 @@ def checks_of_edges(fits, permuted, sizes, bootstraps):
     bound.set(ylabel="held-out ELBO\nper cell (nats)")
     moved.plot("n_latent", "moved", "o-", color=BLUE, ms=3, data=sizes.sizes)
     moved.set(ylim=(0, None), xlabel="latents of the model", ylabel="latents that\nare shifted")
+    smallest, *_, largest = sizes.sizes.sort_values("n_latent").to_dict("records")
+    range_of_sizes = f"{smallest['n_latent']} to {largest['n_latent']} latents"
+    bound.set_title(f"{largest['elbo'] - smallest['elbo']:+.2f} nats, {range_of_sizes}")
+    moved.set_title(f"{smallest['moved']} to {largest['moved']} are shifted")
     for axis in (bound.xaxis, moved.xaxis, moved.yaxis):
         axis.set_major_locator(MaxNLocator(4, integer=True))
     _draw_stability(middle, found)
@@ -471,12 +461,12 @@ def checks_of_edges(fits, permuted, sizes, bootstraps):
     right.set(xscale="log", yscale="log")
     right.set(xlabel="share of effects that are larger", ylabel="|effect| (SD)")
     right.set_ylim(1e-3, None)
+    right.set_title(f"{counted(permuted.edges['edges'].sum(), 'edge')} with permuted labels")
     right.legend()
-    return figure
+    return finish(figure, [[bound, middle, right], [moved]])
 
 
 def _draw_stability(ax, found):
-    """Draw the share of bootstraps with each edge, as bars."""
     places = range(len(found))
     ax.barh(places, found["share"], color=np.where(found["found"], GREEN, "0.7"))
     if len(found) <= MANY:
@@ -485,32 +475,36 @@ def _draw_stability(ax, found):
     else:
         ax.set(yticks=[], ylabel=f"{len(found)} edges")
     ax.invert_yaxis()
-    ax.set(xlim=(0, 1), xlabel="share of bootstraps with the edge")
-    ax.set_title("green: edges of the fit to all cells")
+    ax.set(xlim=(0, 1), xlabel="share of bootstraps (green: edges of the fit)")
+    own = found[found["found"]]
+    again = (own["share"] > 0.99).sum()
+    ax.set_title(f"{again} of {counted(len(own), 'edge')} always recur")
 
 
 def _draw_sizes(ax, values, color, label):
-    """Draw absolute effects, largest first, against the share of effects that are larger."""
     share = np.arange(1, len(values) + 1) / len(values)
     ax.plot(share, np.sort(values)[::-1], color=color, label=label)
 
 
 def _largest_direct(effects, perturbations):
-    """Direct effects (genes by perturbations) on the genes with the largest; 0 without an edge."""
+    """Direct effects (genes by perturbations) on the genes with the largest."""
     found = effects[effects["edge"]]
     table = found.pivot(index="gene", columns="perturbation", values="direct")
     genes = table.abs().max(axis=1).nlargest(DIRECT_GENES).index
     return table.reindex(index=genes, columns=perturbations).fillna(0.0)
 
 
+def _moved(edges):
+    moved = edges.any(axis=1)
+    return f"{moved.sum()} of {len(moved)} perturbations shift a latent"
+
+
 def _of_all(drawn, total):
-    """How many edges there are, and how many of them are drawn."""
     edges = counted(total, "edge")
     return edges if drawn == total else f"{drawn} of {edges}"
 
 
 def _draw_effects(ax, table):
-    """Draw a table of effects with a colour scale that is symmetric around 0; returns the image."""
     most = float(table.abs().to_numpy().max())
     return ax.imshow(table, cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
 

@@ -8,7 +8,14 @@ from sbnn.data.checks import CheckedSettings
 
 @dataclass(frozen=True)
 class Recipe(CheckedSettings):
-    """Architecture and training of a `SparseShiftVAE`; fields are described in the source."""
+    """Architecture and training of a `SparseShiftVAE`; fields are described in the source.
+
+    Examples
+    --------
+    >>> from sbnn.mechanism_shift import Recipe
+    >>> Recipe(hidden=128).hidden
+    128
+    """
 
     _LEAST = {
         "least_updates": 0,
@@ -26,34 +33,28 @@ class Recipe(CheckedSettings):
         "dispersion": 50,
     }
 
-    hidden: int = 400  # units in each of the two hidden layers of the encoder and of the decoder
-    batch_norm: bool = False  # whether batch normalisation follows each hidden layer
-    dropout: float = 0.0  # dropout rate of the hidden units of the encoder
-    standardize: bool = True  # whether log counts of each gene are scaled to mean 0 and variance 1
-    epochs: int = 28  # maximum number of passes over the training cells
-    # minimum number of batches in total; the number of epochs is raised to reach it
-    least_updates: int = 3400
-    updates_per_pair: int = 32  # minimum number of batches for each pair of latents
+    hidden: int = 400  # units of each of two hidden layers, in encoder and decoder
+    batch_norm: bool = False  # after each hidden layer
+    dropout: float = 0.0  # of the hidden units of the encoder
+    standardize: bool = True  # scale log counts of each gene to mean 0 and variance 1
+    epochs: int = 28  # passes over the training cells, at most
+    least_updates: int = 3400  # batches in total; the number of epochs is raised to reach it
+    updates_per_pair: int = 32  # the same for each pair of latents
     learning_rate: float = 2.5e-3  # parameter of Adam, like `weight_decay` and `epsilon`
     weight_decay: float = 0.0
-    #: Precision of a normal prior on all weights. It acts as a weight decay of `weight_precision`
-    #: divided by the number of training cells. In the last stage of "staged", twice this value and
-    #: half of it are tried.
+    #: Of a normal prior on all weights, which is a weight decay of `weight_precision` divided by
+    #: the number of training cells. The last stage of "staged" tries twice this value and half.
     weight_precision: float = 36.0
     epsilon: float = 1e-6
-    # whether the learning rate rises and falls in one cycle (Smith and Topin 2018)
-    one_cycle: bool = True
+    one_cycle: bool = True  # the learning rate rises and falls (Smith and Topin 2018)
     batch_size: int = 128
-    # epochs over which the weight of the divergence from the prior rises from 0 to 1
-    warm_up: int = 10
-    # share of the cells of each perturbation that is set aside for validation
-    validation_share: float = 0.1
-    #: Epochs without a better validation score after which training ends with the best weights;
-    #: None: never
+    warm_up: int = 10  # epochs over which the weight of the divergence rises from 0 to 1
+    validation_share: float = 0.1  # of the cells of each perturbation
+    #: Epochs without a better validation score after which training ends with the best weights
     patience: int | None = None
-    dispersion: float = 3.0  # initial value of the logarithm of the inverse dispersion of each gene
+    dispersion: float = 3.0  # logarithm of the inverse dispersion of each gene at the start
     first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only
-    unmixings: int = 3  # number of times that latents are unmixed; "staged" only
+    unmixings: int = 3  # "staged" only
 
     def epochs_for(self, n_batches: int, n_latents: int) -> int:
         """Number of epochs, each of `n_batches` batches."""
@@ -61,9 +62,8 @@ class Recipe(CheckedSettings):
         return max(self.epochs, -(-least // n_batches))
 
 
-#: Settings of Lopez et al. 2022 and their code, for the methods "svae+", "svae", "ivae" and "vae".
-#: In their code, means of the prior and log dispersions are initialised with standard normal draws.
-#: In this package, both start at 0, and the decoder starts at the mean shares of the genes.
+#: Settings of Lopez et al. 2022 and their code, except for the start: prior means and log
+#: dispersions are 0 instead of normal draws, and the decoder gives the mean shares of the genes.
 PUBLISHED = Recipe(
     hidden=128,
     batch_norm=True,

@@ -20,21 +20,15 @@ def compute_once(
     data : AnnData or dict
         The screen, or the parameters of `simulate_perturbations` except the seed.
     model : estimator
-        Model whose class and parameters are part of the identity of the record.
+        Part of the identity of the record, like `params` and `settings`.
     compute : callable
-        Function without arguments that returns the values of the record as a dict.
+        Returns the values of the record as a dict.
     params : dict, optional
-        Further parts of the identity of the record, such as the name of the method.
     results : path-like, optional
-        File of the record (``.pickle``); a file that holds another experiment raises an error.
+        File of the record (``.pickle``); it must not hold another experiment.
     overwrite : bool
-        Compute the record again, even if it is stored.
     **settings
         Everything else that determines the values, such as ``seeds``.
-
-    Returns
-    -------
-    sbnn.results.Record
     """
     settings["version"] = 1
     if isinstance(data, dict):
@@ -52,7 +46,7 @@ def compute_once(
 
 
 def cells_and_genes(model, adata, cells):
-    """Latents and perturbations of some cells, and how genes correlate with the latents."""
+    """Latents and perturbations of some cells, and correlations of genes with latents."""
     counts = adata.X[cells].toarray()
     latents = model.transform(adata[cells]).astype(np.float32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)

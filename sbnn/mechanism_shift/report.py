@@ -11,7 +11,7 @@ from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
 from sbnn.results import load_folder
 
-#: Label of each method in the records.
+#: Labels of methods.
 LABELS = {
     "pca": "PCA",
     "ica": "ICA",
@@ -24,14 +24,11 @@ LABELS = {
     "svae+_unmixed": "SVAE+, unmixed",
     "staged": "staged",
 }
-#: Labels of the methods that are scored on held-out cells of real screens.
+#: Labels of the methods whose edges are counted in half of the cells.
 HELD_OUT = {
     "means": "means of the training half",
     "z": "z-scored differences",
     "linear": "PCA, unmixed",
-    "ivae": "iVAE, our training",
-    "svae+": "SVAE+",
-    "sams": "SAMS-VAE, our training",
     "staged": "staged: latents and effects, edges to latents",
     "effects": "staged: gene_effects_, edges to genes, too",
 }
@@ -51,8 +48,10 @@ NETWORKS = {
     "staged": "staged",
     "ivae": "iVAE, our training",
     "svae+": "SVAE+",
+    "svae+_like_staged": "SVAE+, our training",
+    "sams": "SAMS-VAE, our training",
 }
-#: Labels of all methods of this comparison; each network also with effects on genes.
+#: Labels of all methods of this comparison.
 RIVALS = {
     "no change": "no change",
     "means": "means of the training half",
@@ -64,7 +63,7 @@ RIVALS = {
     },
     "gene_effects_": "staged: gene_effects_",
 }
-#: Screens of this comparison, by the names of the records.
+#: Screens of this comparison.
 SCREENS = {
     "papalexi": "Papalexi, 299 genes",
     "papalexi_80": "Papalexi, 80 genes",
@@ -74,14 +73,18 @@ SCREENS = {
     "targeted_both": "targeted, both",
     "simulated": "simulated, latents",
 }
-#: Whether the perturbations of held-out cells are given when their likelihood is computed.
+#: Whether the perturbations of held-out cells are given for their likelihood.
 LABELS_OF_CELLS = ("given", "withheld")
-#: What sparse shifts of the latents add: pairs of methods whose bounds are subtracted.
+#: Pairs of methods whose difference is due to sparse shifts.
 OF_SPARSITY = (
     ("staged", "ivae"),
     ("staged, effects", "ivae, effects"),
     ("staged", "svae+"),
     ("staged, effects", "svae+, effects"),
+    ("staged", "svae+_like_staged"),
+    ("staged, effects", "svae+_like_staged, effects"),
+    ("staged", "sams"),
+    ("staged, effects", "sams, effects"),
     ("staged, effects", "means"),
 )
 OF_GUIDES = {
@@ -94,7 +97,7 @@ TITLE = (
     "{n_cells_per} cells × {n_perturbations} perturbations, {n_latents} latents, {n_genes} genes"
 )
 CONFIGURATIONS = ("small", "script", "library")
-#: Quantities that are varied, starting from the small configuration.
+#: Quantities that are varied.
 VARIED = {
     "shift": "size of the shifts (SD)",
     "density": "share of latents moved",
@@ -113,9 +116,8 @@ COLUMNS = {
 }
 PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
 IN_ABLATION = ("mcc", "f1", "precision", "recall", "elbo", "seconds")
-ROWS = 40  # largest number of rows in tables of perturbations
-#: Targets in the screen of Papalexi et al. that belong to the response to interferon gamma, the
-#: stimulus of the cells.
+ROWS = 40  # of a table of perturbations, at most
+#: Targets of Papalexi et al. in the response to interferon gamma, the stimulus of the cells.
 PATHWAY = ("IFNGR1", "IFNGR2", "JAK2", "STAT1")
 NOTE = (
     "Three simulated screens (seeds 0, 1, 2), trained on 80 of 100 perturbations. Settings were "
@@ -128,12 +130,12 @@ NOTE = (
 )
 
 
-#: Read the records of a folder; every simulated configuration counts as a separate data set.
+#: Read the records of a folder; every simulated configuration is a data set.
 read = partial(load_folder, prefix="shift_", data_of=lambda record: record.dataset)
 
 
 def of_configuration(records, configuration):
-    """Records for one configuration: dict of method to record, in the order of `LABELS`."""
+    """Dict of method to record, in the order of `LABELS`."""
     found = {name: records.get(f"{configuration}_{name}") for name in LABELS}
     return {name: record for name, record in found.items() if record is not None}
 
@@ -144,7 +146,7 @@ def methods_table(records):
 
 
 def _means(records, columns):
-    """Means over seeds of these scores, as far as there are any, with a row for each record."""
+    """Means over seeds of those of these scores that there are."""
     table = pd.DataFrame({name: record.scores.mean() for name, record in records.items()}).T
     table["sd"] = [record.scores["mcc"].std() for record in records.values()]
     shown = [column for column in columns if column in table]
@@ -152,7 +154,7 @@ def _means(records, columns):
 
 
 def differences_table(records, method="staged"):
-    """Scores of a method minus those of each other method, with 95 % intervals, as text."""
+    """Scores of a method minus those of the others, with 95 % intervals."""
     mine = records[method].scores.set_index("seed")
     rows = {}
     for name, record in records.items():
@@ -167,14 +169,13 @@ def differences_table(records, method="staged"):
 
 
 def _difference(values):
-    """Mean over seeds with its interval, as text; there is no interval for a single seed."""
     if len(values) == 1:
         return f"{values.mean():+.3f}"
     return str(corrected_difference(values, 0))
 
 
 def overview_table(records):
-    """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds, as text."""
+    """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds."""
     rows = {}
     for configuration in CONFIGURATIONS:
         for name, record in of_configuration(records, configuration).items():
@@ -200,7 +201,7 @@ def ablation_table(records):
 
 
 def varied_table(records):
-    """Accuracy of methods as one quantity varies, averaged over seeds."""
+    """Mean accuracy of methods as one quantity varies."""
     means = {}
     for quantity in VARIED:
         record = records.get(f"varied_{quantity}")
@@ -212,7 +213,7 @@ def varied_table(records):
 
 
 def edges_table(records):
-    """Edges of a screen by seed: the latents that each perturbation shifts, and by how much."""
+    """Shifted latents and shifts of each perturbation by seed."""
     graph = records["fits"].graph
     found = graph[graph["probability"] > EVEN]
     names = found["latent"].str.removeprefix("latent_")
@@ -222,10 +223,7 @@ def edges_table(records):
 
 
 def trust_table(records, group=PATHWAY):
-    """Edges of each seed for true and permuted labels, and how a known group separates.
-
-    The distances are between effects of the perturbations of the group, and to all others.
-    """
+    """Edges for true and permuted labels, and distances within a known group and to others."""
     permuted = records["permuted"]
     false_edges = permuted.edges.set_index("seed")["edges"]
     group = [*group]
@@ -249,19 +247,17 @@ def trust_table(records, group=PATHWAY):
 def false_discovery_rate(graph, null):
     """Share of the edges that is expected to be false; NaN without edges.
 
-    `null` holds the absolute effects in fits to permuted labels. Effects that are at least as large
-    as the smallest edge count as false edges.
+    Absolute effects with permuted labels (`null`) that reach the smallest edge are false edges.
     """
     sizes = graph.loc[graph["probability"] > EVEN, "effect"].abs()
     if not len(sizes):
         return float("nan")
-    # The share of pairs with a false effect is expected to be the same for permuted labels.
     expected = (null >= sizes.min()).mean() * len(graph)
     return min(expected / len(sizes), 1.0)
 
 
 def held_out_tables(records):
-    """Tables of held-out cells of screens: edges, networks and baselines, and guides."""
+    """Tables of held-out cells, and of guides."""
     splits = {name: record for name, record in records.items() if name.startswith("held_out_")}
     tables = {}
     if splits:
@@ -286,7 +282,7 @@ def held_out_tables(records):
 
 
 def rivals_by_screen(records):
-    """Records of runs of the comparison of networks and baselines: a list for each screen."""
+    """Runs of the comparison of networks and baselines, a list for each screen."""
     found = {label: [] for label in SCREENS.values()}
     for name, record in records.items():
         if name.startswith("rivals_"):
@@ -327,23 +323,23 @@ def sparsity_table(rivals):
     """Differences in likelihood that are due to sparse shifts, on all screens."""
     rows = {}
     for method, other in OF_SPARSITY:
-        row = rows[f"{RIVALS[method]} - {RIVALS[other]}"] = {}
+        row = {}
         for screen, runs in rivals.items():
             if {method, other} <= set(runs[0].likelihoods.index):
                 _, row[screen] = rivals_difference(runs, method, other)
+        if row:
+            rows[f"{RIVALS[method]} - {RIVALS[other]}"] = row
     # pandas 2.1 sorts the rows
-    table = _table(rows, "difference").loc[[*rows]]
-    return table.dropna(how="all")
+    return _table(rows, "difference").loc[[*rows]].fillna("")
 
 
 def rivals_difference(runs, method, other, label="given"):
     """Differences between the mean bounds of two methods by run, and their mean as text.
 
-    The text has a 95 % interval if there are several runs. Simulated screens are independent, and
-    theirs is Student's. Splits of a real screen share cells: the variance over the cells of one run
-    is not divided by the number of runs, and that between runs (with Student's quantile) only by
-    the number of splits. In 14 simulations, such intervals contained the expected difference in 97
-    to 100 %.
+    The text has a 95 % interval over several runs; that of independent simulated screens is
+    Student's. Splits of a real screen share cells: the variance over the cells of one run is not
+    divided by the number of runs, and that between runs (with Student's quantile) only by the
+    number of splits. In 14 simulations, they contained the expected difference in 97 to 100 %.
     """
     differences = [run.likelihoods[label][method] - run.likelihoods[label][other] for run in runs]
     if len(runs) == 1 or runs[0].dataset == "simulated_screen":
@@ -359,7 +355,7 @@ def rivals_difference(runs, method, other, label="given"):
 
 
 def all_tables(records):
-    """All tables for which there are results; dict of title to DataFrame."""
+    """Dict of title to DataFrame, of all tables with results."""
     tables = {}
     for configuration in CONFIGURATIONS:
         methods = of_configuration(records, configuration)

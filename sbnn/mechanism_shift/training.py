@@ -1,12 +1,16 @@
 """The training loop, and the staged procedure built on it."""
 
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
+    Cells,
+    ShiftNetwork,
     divergence,
     elbo_of_cells,
     encoded,
@@ -15,29 +19,45 @@ from sbnn.mechanism_shift.network import (
 )
 from sbnn.mechanism_shift.unmixing import describe, unmix
 
-IN_DOUBT = (
-    0.05  # shifts that are more probable stay free before the last stage; others hardly recover
-)
-FACTORS = (2.0, 0.5)  # multiples of the weight precision that are tried in the last stage
-DRAWS = 50  # draws of the latents of each held-out cell when fits are compared by likelihood
-FEWEST_STEPS = 10  # minimum number of steps in a cycle of the learning rate
+IN_DOUBT = 0.05  # less probable shifts are held at zero before the last stage; they hardly recover
+FACTORS = (2.0, 0.5)  # of the weight precision, tried in the last stage
+DRAWS = 50  # of the latents of each held-out cell when fits are compared
+FEWEST_STEPS = 10  # in a cycle of the learning rate
 
 
 class Training:
-    """A network, a prior and their training cells; `history` has a dict for each epoch."""
+    """A new network, its prior and their cells; `history` has a dict for each epoch.
 
-    def __init__(self, network, prior, cells, codes, split, recipe, seed):
-        self.network = network
+    Parameters
+    ----------
+    counts : csr_array, shape (n, p)
+    codes : ndarray of int, shape (n,)
+        Perturbation of each cell.
+    prior : Prior
+    recipe : Recipe
+    random_state : int, RandomState or None
+    """
+
+    def __init__(self, counts, codes, prior, recipe, random_state):
+        random = check_random_state(random_state)
+        self.seed = random.randint(2**31 - 1)
+        self.train, self.validation = split(codes, recipe.validation_share, random)  # positions
+        self.cells = Cells(counts)
+        self.codes = torch.from_numpy(codes)
         self.prior = prior
-        self.modules = torch.nn.ModuleList([network, prior])
-        self.cells = cells
-        self.codes = torch.from_numpy(codes)  # perturbation of each cell, of shape (n,)
-        self.train, self.validation = split  # positions
         self.recipe = recipe
         self.weight_precision = recipe.weight_precision
-        self.seed = seed
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(self.seed)
         self.history = []
+        torch.manual_seed(self.seed)  # for initial weights and dropout
+        self.network = ShiftNetwork(counts.shape[1], prior.table.shape[1], recipe)
+        self.modules = torch.nn.ModuleList([self.network, prior])
+        shares = np.asarray(counts[self.train].sum(axis=0) / counts[self.train].sum())
+        log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
+        self.network.logits.bias.data.copy_(log_shares)
+        if recipe.standardize:
+            moments = self.cells.log_moments(self.train)
+            self.network.input_mean, self.network.input_sd = moments
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         _, n_latents = prior.table.shape
         self.epochs = recipe.epochs_for(self.n_batches, n_latents)
@@ -45,10 +65,10 @@ class Training:
     def run(self, epochs, warm_up=0, follow=False):
         """Train; the weight of the divergence rises over the first `warm_up` epochs.
 
-        With `follow`, the means of the prior are set to the means of the encoder before every epoch
-        except the first.
+        With `follow`, prior means are those of the encoder before every epoch but the first.
         """
-        optimizer, schedule = self._optimizer(epochs)
+        optimizer = self._optimizer()
+        rates, momenta = self._one_cycle(epochs * self.n_batches)
         best_score = -np.inf
         best_weights = None
         waited = 0
@@ -58,20 +78,17 @@ class Training:
                 self.follow_encoder()
             losses = []
             for batch in self._batches():
-                step += 1
                 weight = 1.0
                 if warm_up:
-                    weight = min(1.0, step / (warm_up * self.n_batches))
+                    weight = min(1.0, (step + 1) / (warm_up * self.n_batches))
                 loss = self.loss(batch, weight)
-                optimizer.zero_grad(set_to_none=True)
                 if self.prior.summed:
                     (loss * len(self.train)).backward()
                 else:
                     loss.backward()
-                optimizer.step()
-                if schedule is not None:
-                    schedule.step()
+                optimizer.step(rates[step], momenta[step])
                 losses.append(loss.item())
+                step += 1
             row = {"epoch": len(self.history) + 1, "loss": float(np.mean(losses))}
             self.history.append(row)
             if self.recipe.patience is None or not len(self.validation):
@@ -79,7 +96,7 @@ class Training:
             score = self.held_out(elbo_of_cells, 1)
             row["validation_elbo"] = score
             waited += 1
-            # The objective changes while the weight rises, so scores are only compared afterwards.
+            # scores are comparable after the warm-up
             if score > best_score or epoch < warm_up:
                 best_score = score
                 best_weights = deepcopy(self.modules.state_dict())
@@ -89,25 +106,34 @@ class Training:
         if best_weights is not None:
             self.modules.load_state_dict(best_weights)
 
-    def _optimizer(self, epochs):
-        """Adam, and its one cycle of learning rates or None."""
+    def _optimizer(self):
         recipe = self.recipe
-        optimizer = torch.optim.Adam(
-            self.modules.parameters(),
-            recipe.learning_rate,
-            eps=recipe.epsilon,
-            weight_decay=recipe.weight_decay + self.weight_precision / len(self.train),
-            fused=True,
-        )
-        n_steps = epochs * self.n_batches
-        if not recipe.one_cycle or n_steps < FEWEST_STEPS:
-            return optimizer, None
-        rate = recipe.learning_rate
-        cycle = torch.optim.lr_scheduler.OneCycleLR
-        return optimizer, cycle(optimizer, rate, total_steps=n_steps, pct_start=0.2)
+        # The loss is the sum over the training cells, or their mean.
+        precision = self.weight_precision
+        if not self.prior.summed:
+            precision = precision / len(self.train)
+        decays = [
+            ([*self.network.parameters(), self.prior.table], recipe.weight_decay + precision),
+            (self.prior.of_masks(), recipe.weight_decay),
+        ]
+        return Adam(decays, recipe.epsilon)
+
+    def _one_cycle(self, n_steps):
+        """Learning rate and first beta of Adam at each step (Smith and Topin 2018)."""
+        rate = self.recipe.learning_rate
+        if not self.recipe.one_cycle or n_steps < FEWEST_STEPS:
+            return [rate] * n_steps, [0.9] * n_steps
+        # as in torch.optim.lr_scheduler.OneCycleLR
+        rise = 0.2 * n_steps - 1
+        steps = np.arange(n_steps)
+        part = np.where(steps <= rise, steps / rise, 1 - (steps - rise) / (n_steps - 1 - rise))
+        part = (1 - np.cos(np.pi * part)) / 2
+        least = np.where(steps <= rise, rate / 25, rate / 25e4)
+        rates = least + (rate - least) * part
+        return rates.tolist(), (0.95 - 0.1 * part).tolist()
 
     def _batches(self):
-        """Positions of the training cells in random order, in batches of nearly the same size."""
+        """Positions of the training cells in random order, in batches of similar size."""
         order = self.train[torch.randperm(len(self.train), generator=self.generator).numpy()]
         used = order[: self.n_batches * self.recipe.batch_size]
         return np.array_split(used, self.n_batches)
@@ -123,9 +149,9 @@ class Training:
         return float(values.mean())
 
     def loss(self, batch, weight=1.0):
-        """Negative evidence lower bound averaged over a batch, plus the penalty of the prior.
+        """Negative evidence lower bound, a mean over a batch, plus the penalty of the prior.
 
-        The divergence has a `weight`, as has a penalty that is `summed` over all training cells.
+        The divergence and a `summed` penalty have a `weight`.
         """
         self.network.train()
         counts, totals = self.cells.batch(batch)
@@ -140,37 +166,47 @@ class Training:
         return (weight * kl - fit).mean() + penalty
 
     def follow_encoder(self):
-        """Set the means of the prior to those of the encoder over each perturbation's cells."""
+        """Set the prior means to those of the encoder."""
         mean, _ = encoded(self.network, self.cells, self.train)
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
 
     def run_staged(self, names, control):
         """Train freely, then unmix and train with improbable shifts held at zero, several times.
 
-        Returns the `Unmixing` of the trained latents. Only likely edges stay free in the last
-        stage, in which held-out cells also choose the shrinkage.
+        Returns the `Unmixing` of the trained latents.
         """
-        first = max(round(self.recipe.first_share * self.epochs), 1)
-        self.run(first, self.recipe.warm_up, follow=True)
-        n_stages = self.recipe.unmixings
-        ends = np.linspace(0, self.epochs - first, n_stages + 1).round().astype(int)
-        for stage, epochs in enumerate(np.diff(ends), 1):
-            found = unmix(*self._latents(names, control), random_state=self.seed)
-            matrix = torch.from_numpy(found.matrix).float()
-            origin = torch.from_numpy(found.origin).float()
-            self.network.change_latents(matrix, origin)
-            last = stage == n_stages
-            free = found.probabilities > (EVEN if last else IN_DOUBT)
-            free = free.reindex(names, fill_value=False)  # the control has no shifts
-            self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
-            self.follow_encoder()
-            if last:
-                self.run_best(int(epochs), follow=True)
-            else:
-                self.run(int(epochs), follow=True)
+        self.run_stages(partial(self._unmix, names, control), follow=True)
         return describe(*self._latents(names, control))
 
-    def run_best(self, epochs, follow):
+    def run_stages(self, between=None, follow=False):
+        """Train in stages, each of which is one cycle of the learning rate.
+
+        In the last stage, held-out cells choose the shrinkage. Before each stage but the first,
+        `between` is called with the number of stages that are left.
+        """
+        first = max(round(self.recipe.first_share * self.epochs), 1)
+        self.run(first, self.recipe.warm_up, follow)
+        n_left = self.recipe.unmixings
+        ends = np.linspace(0, self.epochs - first, n_left + 1).round().astype(int)
+        for epochs in np.diff(ends).tolist():
+            if between is not None:
+                between(n_left)
+            train = self.run if n_left > 1 else self._run_best
+            train(epochs, follow=follow)
+            n_left -= 1
+
+    def _unmix(self, names, control, n_left):
+        """Unmix the latents; only likely edges stay free in the last stage."""
+        found = unmix(*self._latents(names, control), random_state=self.seed)
+        matrix = torch.from_numpy(found.matrix).float()
+        origin = torch.from_numpy(found.origin).float()
+        self.network.change_latents(matrix, origin)
+        free = found.probabilities > (IN_DOUBT if n_left > 1 else EVEN)
+        free = free.reindex(names, fill_value=False)  # the control has no shifts
+        self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
+        self.follow_encoder()
+
+    def _run_best(self, epochs, follow):
         """Run with strong and with weak shrinkage, and keep what validation cells prefer."""
         weights = deepcopy(self.modules.state_dict())
         random_state = self.generator.get_state()
@@ -182,8 +218,7 @@ class Training:
             self.history = list(history)
             self.weight_precision = factor * self.recipe.weight_precision
             self.run(epochs, follow=follow)
-            # On a real screen, the evidence lower bound prefers strong shrinkage, although the
-            # likelihood is lower.
+            # the evidence lower bound preferred too strong shrinkage on a real screen
             score = self.held_out(iwelbo_of_cells, DRAWS)
             if best_score is None or score > best_score:
                 best_score = score
@@ -198,7 +233,57 @@ class Training:
         return mean.numpy(), names[self.codes[self.train]], control, variance.numpy()
 
 
+class Adam:
+    """Adam (Kingma and Ba, arXiv 1412.6980) for lists of parameters, each with a weight decay."""
+
+    # The first optimiser of torch imports its compiler, which takes as long as a short training.
+    def __init__(self, decays, epsilon):
+        self.epsilon = epsilon
+        self.groups = []
+        for parameters, decay in decays:
+            trained = [values for values in parameters if values.requires_grad]
+            if trained:
+                means = [torch.zeros_like(values) for values in trained]
+                squares = [torch.zeros_like(values) for values in trained]
+                counts = [torch.zeros(()) for _ in trained]
+                self.groups.append((trained, means, squares, counts, decay))
+
+    @torch.no_grad()
+    def step(self, learning_rate, beta1=0.9):
+        """Take one step along the gradients, and clear them."""
+        for trained, means, squares, counts, decay in self.groups:
+            torch._foreach_add_(counts, 1)
+            # what torch.optim.Adam(fused=True) calls
+            torch._fused_adam_(
+                trained,
+                [values.grad for values in trained],
+                means,
+                squares,
+                [],
+                counts,
+                lr=learning_rate,
+                beta1=beta1,
+                beta2=0.999,
+                weight_decay=decay,
+                eps=self.epsilon,
+                amsgrad=False,
+                maximize=False,
+            )
+            for values in trained:
+                values.grad = None
+
+
+def split(codes, share, random):
+    """Sorted positions of training cells, and of a `share` of each perturbation for validation."""
+    held_out = []
+    for code in range(codes.max() + 1):
+        cells = random.permutation(np.flatnonzero(codes == code))
+        held_out.append(cells[: int(share * len(cells))])
+    held_out = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(np.arange(len(codes)), held_out), held_out
+
+
 def means_of(values, codes, n_classes):
-    """Mean of the values of each class, Tensor of shape (n_classes, d)."""
+    """Mean of each class, Tensor of shape (n_classes, d)."""
     sums = torch.zeros((n_classes, values.shape[1])).index_add_(0, codes, values)
     return sums / torch.bincount(codes, minlength=n_classes)[:, None]

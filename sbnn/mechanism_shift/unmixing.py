@@ -1,11 +1,8 @@
 """Rotate the latents of any model such that each perturbation shifts few of them.
 
-If latents have unit variance within a perturbation, a model determines the latents only up to a
-rotation. If each perturbation shifts only a few latents, one rotation makes the shifts sparse. This
-rotation is found in two steps. The first step minimises the sum of absolute shifts from many
-starts, but gets stuck if two latents are often shifted together. The second step rotates each pair
-of latents by the angle with the highest likelihood under a mixture of shifted and unshifted
-latents, whose parameters are estimated.
+First, the sum of absolute shifts is minimised from many starts. This gets stuck if two latents are
+often shifted together, so each pair of latents is then rotated by the angle with the highest
+likelihood under a mixture of shifted and unshifted latents.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-# scales below which absolute shifts are smoothed, in decreasing order
+# absolute shifts are smoothed below these scales, one after the other
 SMOOTH = np.geomspace(4.0, 0.05, 25)
 STEPS = 12  # number of steps for each of these scales
 FINALISTS = 3  # number of starts that are refined
@@ -36,25 +33,23 @@ SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
 ENOUGH = 0.1  # gain in log likelihood that justifies another sweep
 FAR = np.deg2rad(15)  # smallest rotation after which latents count as different
-# largest loss in log likelihood at which another rotation counts as equally good (a factor of 20)
+# loss in log likelihood up to which another rotation counts as equally good (a factor of 20)
 CLOSE = 3.0
-BY_CHANCE = 2.0  # number of standard errors of this loss that are tolerated in addition
-# small shifts are only tested if their standard error is below this value (more than 25 cells)
-FEW_CELLS = 0.2
+BY_CHANCE = 2.0  # standard errors of this loss that are tolerated in addition
+FEW_CELLS = 0.2  # standard error above which small shifts are not tested (25 cells)
 BENT = 4.0  # in standard errors; larger shifts of other latents may slightly shift a latent, too
 FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
-ROUNDS = 500  # maximum number of rounds of expectation maximisation
+ROUNDS = 500  # of expectation maximisation, at most
 TOLERANCE = 1e-7  # change in the mean log likelihood at which the estimation ends
 LEAST_SCALE = 1e-4
-MOST_DENSE = 0.5  # largest density of the slab; above it, unshifted latents are not identifiable
+MOST_DENSE = 0.5  # density of the slab above which unshifted latents are not identifiable
 
 
 class SpikeSlab(NamedTuple):
-    """A density of shifts: a spike at 0, and a slab of shifts of about the same size.
+    """Density ``(1 - D) Laplace(0, spike) + D (N(size, sd) + N(-size, sd)) / 2`` of shifts.
 
-    With D for `density`, it is ``(1 - D) Laplace(0, spike) + D (N(size, sd) + N(-size, sd)) / 2``.
-    The spike has long tails because the network is nonlinear, so shifts of some latents also move
-    other latents slightly.
+    D is the `density` of the slab. The spike has long tails because the network is nonlinear, so
+    shifts of some latents also move others slightly.
     """
 
     spike: float
@@ -63,16 +58,16 @@ class SpikeSlab(NamedTuple):
     density: float
 
     def log_density(self, shifts):
-        """Log density of each shift, ndarray of the same shape."""
+        """Log density of each shift."""
         return np.logaddexp(*self._parts(np.abs(shifts)))
 
     def probability(self, shifts):
-        """Probability that each shift belongs to the slab, ndarray of the same shape."""
+        """Probability that each shift belongs to the slab."""
         spike, slab = self._parts(np.abs(shifts))
         return np.exp(slab - np.logaddexp(spike, slab))
 
     def _parts(self, sizes):
-        """Log densities of absolute shifts under the weighted spike and under the weighted slab."""
+        """Log densities of absolute shifts under the weighted spike and slab."""
         spike = np.log1p(-self.density) - np.log(2 * self.spike) - sizes / self.spike
         same_sign = -(((sizes - self.size) / self.sd) ** 2) / 2
         other_sign = -(((sizes + self.size) / self.sd) ** 2) / 2
@@ -81,9 +76,9 @@ class SpikeSlab(NamedTuple):
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
-    """Estimate the mixture by expectation maximisation; the likeliest of several starts is kept.
+    """The likeliest of several mixtures estimated by expectation maximisation.
 
-    `least_spike` is the minimum width of the spike, for example the sampling error of the shifts.
+    `least_spike` is the minimum width of the spike, such as the sampling error of the shifts.
     """
     sizes = np.abs(shifts).ravel()
     least_spike = max(least_spike, LEAST_SCALE)
@@ -98,7 +93,7 @@ def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
 
 
 def _start(sizes, quantile, least_spike):
-    """Mixture whose slab consists of the absolute shifts above a quantile."""
+    """Mixture whose slab are the absolute shifts above a quantile."""
     cut = np.quantile(sizes, quantile)
     above = sizes[sizes >= cut]
     below = sizes[sizes < cut]
@@ -110,7 +105,7 @@ def _start(sizes, quantile, least_spike):
 
 
 def _maximised(sizes, mixture, least_spike):
-    """Mixture after expectation maximisation on absolute shifts of shape (number of pairs,)."""
+    """Mixture after expectation maximisation on absolute shifts, of shape (number of pairs,)."""
     before = -np.inf
     for _ in range(ROUNDS):
         mean = mixture.log_density(sizes).mean()
@@ -138,15 +133,15 @@ class Unmixing:
 
     matrix: np.ndarray  # of shape (d, d)
     origin: np.ndarray  # of shape (d,), position of unshifted cells
-    shifts: pd.DataFrame  # perturbations by latents, in standard deviations within a perturbation
-    probabilities: pd.DataFrame  # probability that each latent is shifted
+    shifts: pd.DataFrame  # perturbations by latents, in SDs within a perturbation
+    probabilities: pd.DataFrame  # of shifts
     mixture: SpikeSlab
     unseparated: list  # pairs of latents that another rotation would separate equally well
-    unmoved: list  # latents that no perturbation shifts, which can be rotated among themselves
+    unmoved: list  # latents that no perturbation shifts
 
     @property
     def edges(self):
-        """Edges of the shift graph: DataFrame of bool, perturbations by latents."""
+        """Edges, DataFrame of bool, perturbations by latents."""
         return self.probabilities > EVEN
 
     @property
@@ -155,7 +150,7 @@ class Unmixing:
         return graph_table(self.shifts.index, self.shifts, self.probabilities)
 
     def transform(self, latents):
-        """Unmixed latents of other cells of the same model, ndarray of shape (n, d)."""
+        """Unmixed latents of other cells, ndarray of shape (n, d)."""
         return (np.asarray(latents) - self.origin) @ self.matrix
 
 
@@ -173,33 +168,43 @@ def unmix(
     Parameters
     ----------
     latents : array-like, shape (n, d)
-        Latents of cells from any model, such as the means of a variational autoencoder.
+        From any model, such as the means of a variational autoencoder.
     perturbation : array-like, shape (n,)
     control : str, optional
-        Perturbation whose cells are not shifted. Without a control, the origin is the position of
-        the latents under most perturbations.
+        Perturbation whose cells are not shifted. Without it, the origin is the position of the
+        latents under most perturbations.
     variances : array-like, shape (n, d), optional
-        Uncertainty of the latents of each cell, which is added to the variances of the latents
-        within a perturbation.
+        Uncertainty of the latents, which is added to their variances within a perturbation.
     n_starts : int
     random_state : int
 
     Returns
     -------
     Unmixing
-        It has the method ``transform(latents)``, the attributes ``matrix`` and ``origin``, and the
-        DataFrames ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents).
-        ``unseparated`` lists pairs of latents that cannot be separated, and ``unmoved`` lists
-        latents that no perturbation shifts. Latents are called ``latent_0`` and so on, in
-        descending order of the sum of their absolute shifts. Signs are chosen such that the
-        positive shifts of a latent have a larger sum of squares than its negative shifts.
+        With the method ``transform(latents)``, the arrays ``matrix`` and ``origin``, the DataFrames
+        ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents), and the lists
+        ``unseparated`` (pairs of latents) and ``unmoved`` (latents that nothing shifts). Latents
+        are in descending order of the sum of their absolute shifts; positive shifts of a latent
+        have a larger sum of squares than its negative ones.
 
     Raises
     ------
     ValueError
         If the numbers of cells differ, values are not finite, there are fewer than two
-        perturbations, a perturbation has fewer than two cells, no cell has the label `control`, or
-        latents do not vary within perturbations.
+        perturbations or two cells of one, no cell has the label `control`, or latents do not vary
+        within perturbations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sbnn.mechanism_shift import unmix
+    >>> perturbation = np.repeat(["control", "a", "b", "c"], 50)
+    >>> latents = np.random.default_rng(0).normal(size=(200, 2))
+    >>> latents[50:100, 0] += 5
+    >>> latents[100:150, 1] += 5
+    >>> mixed = latents @ [[0.8, 0.6], [-0.6, 0.8]]
+    >>> print(unmix(mixed, perturbation, "control").edges.to_numpy().sum())
+    2
     """
     check_number("n_starts", n_starts, int, 1)
     check_number("random_state", random_state, int, 0)
@@ -227,7 +232,7 @@ def unmix(
 
 @reproducible()
 def describe(latents, perturbation, control=None, variances=None):
-    """Like `unmix`, but without rotation: the matrix is diagonal."""
+    """Like `unmix`, but without rotation."""
     screen = _Moments(latents, perturbation, control, variances)
     scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
     centres = screen.centres @ scale
@@ -264,15 +269,14 @@ class _Moments:
         self.names = names[moved]
         self.centres = means[moved]
         self.control = means[~moved].sum(axis=0)
-        # without a control the origin is too imprecise to test small shifts
+        # without a control, the origin is too imprecise to test small shifts
         self.tested = not moved.all()
-        # Standard errors of means relative to the origin, in SDs within a perturbation; a missing
-        # control adds 0.
+        # standard errors relative to the origin, in SDs within a perturbation
         self.errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
         self.error = float(np.median(self.errors))
 
     def described(self, matrix, zero, mixture):
-        """The `Unmixing` that transforms latents to ``latents @ matrix - zero``."""
+        """`Unmixing` of latents to ``latents @ matrix - zero``."""
         latents = latent_names(len(matrix))
         shifts = self.centres @ matrix - zero
         adjusted = _adjusted(2 * norm.sf(np.abs(shifts) / self.errors[:, None]))
@@ -303,7 +307,7 @@ class _Rotation(NamedTuple):
 def _refined(centres, origin, turn, error):
     """Refine a start by large rotations of pairs of latents, and then by small ones.
 
-    If `origin` is None, it is estimated after each rotation, as the mode of each latent.
+    Without an origin, the mode of each latent is taken after each rotation.
     """
     best = None
     for angles in (ANGLES, SMALL_ANGLES):
@@ -323,9 +327,8 @@ def _refined(centres, origin, turn, error):
 def _sparse_in_sum(centred, rng):
     """Rotation of shape (d, d) for which the sum of absolute shifts is small.
 
-    The sum of ``sqrt(s^2 + smooth^2)`` is concave in the squares ``s^2``, whose sum is invariant to
-    rotation. The rotation that minimises the tangent of this concave function is therefore a polar
-    factor, and each step decreases the sum.
+    The sum of ``sqrt(s^2 + smooth^2)`` is concave in ``s^2``, whose sum no rotation changes. The
+    rotation that minimises its tangent is a polar factor, and each step decreases the sum.
     """
     size = centred.shape[1]
     turn = np.linalg.qr(rng.standard_normal((size, size)))[0]
@@ -362,7 +365,7 @@ def _by_angle(x, y, mixture, angles):
 
 
 def _mode(shifts):
-    """Half-sample mode of each latent: the mean after repeatedly taking the densest half."""
+    """Half-sample mode of each latent."""
     modes = []
     for values in np.sort(shifts, axis=0).T:
         while len(values) > 3:
@@ -374,20 +377,18 @@ def _mode(shifts):
 
 
 def _adjusted(p):
-    """Adjust p-values for the false discovery rate over all pairs (Benjamini and Hochberg 1995)."""
+    """p-values adjusted over all pairs (Benjamini and Hochberg 1995)."""
     return false_discovery_control(p, axis=None).reshape(p.shape)
 
 
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
-    """Raise the probabilities of shifts that are small but far beyond sampling error.
+    """Raise the probabilities of small shifts far beyond sampling error.
 
-    Because the network is nonlinear, a perturbation that shifts some latents strongly also shifts
-    other latents slightly. The size of these small shifts relative to the large ones is estimated
-    from pairs without an edge, assuming exponential tails.
+    Because the network is nonlinear, large shifts also shift other latents slightly. How much is
+    estimated from pairs without an edge, assuming exponential tails.
     """
     size = np.abs(shifts)
-    # for each perturbation and latent, mask of the latents with larger shifts
-    larger = size[:, None] > size[..., None]  # (m, d, d)
+    larger = size[:, None] > size[..., None]  # (m, d, d): which latents are shifted more
     others = np.sqrt((larger * size[:, None] ** 2).sum(axis=2))
     still = (probabilities <= EVEN) & (others > BENT * errors[:, None])
     if still.any():
@@ -401,9 +402,8 @@ def _with_small_shifts(probabilities, adjusted, shifts, errors):
 def _unseparated(shifts, mixture, names):
     """Pairs of latents for which a clearly different rotation is about as likely.
 
-    The log density of a draw from a Laplace distribution has a standard deviation of 1, and each
-    perturbation that shifts either of the latents adds two draws to the difference in log
-    likelihood.
+    The log density of a Laplace distribution has a standard deviation of 1 over its draws, of which
+    each perturbation that shifts either latent adds two.
     """
     moved = mixture.probability(shifts) > EVEN
     far = (ANGLES >= FAR) & (ANGLES <= np.pi / 2 - FAR)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_up import assert_tidy
 from same import assert_looks_like, assert_same
 
 from sbnn import load_dataset, results
@@ -74,6 +75,7 @@ OF_METHODS = {
 @pytest.mark.parametrize("dataset", ["papalexi", "simulated_screen"])
 def test_figures_of_a_screen_look_as_the_committed_pictures(dataset, name):
     figure = OF_ONE_SCREEN[name](report.read(SAVED / dataset))
+    assert_tidy(figure)
     assert_looks_like(figure, FIGURES / dataset / f"{name}.png")
 
 
@@ -84,6 +86,7 @@ def test_figures_of_methods_look_as_the_committed_pictures():
     figures = {name: draw(methods) for name, draw in OF_METHODS.items()}
     figures["shift_varied"] = plotting.scores_as_screens_vary(varied)
     for name, figure in figures.items():
+        assert_tidy(figure)
         assert_looks_like(figure, FIGURES / "simulated_screen" / f"{name}.png")
 
 

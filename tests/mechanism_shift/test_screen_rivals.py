@@ -69,7 +69,7 @@ def test_effects_and_shares_of_genes_are_those_of_staged(screen, staged):
 
 def test_bounds_are_those_of_cells_with_their_perturbation(screen):
     codes = np.unique(screen.perturbation, return_inverse=True)[1]
-    model = rivals.fit_ivae(3, TINY, 0, screen.counts, screen.perturbation)
+    model = rivals.fit_like_staged("ivae", 3, TINY, 0, screen.counts, screen.perturbation)
     model.prior_.table.data += 2.0 * torch.arange(len(model.prior_.table))[:, None] / 10
     direct = torch.zeros(len(model.prior_.table), screen.counts.shape[1])
     order = np.random.default_rng(0).permutation(len(codes))[:200]
@@ -85,12 +85,12 @@ def test_networks_are_trained_on_one_half_of_the_cells(adata, screen, monkeypatc
     train, test = rivals.halves(screen.perturbation, 3)
     assert len(np.intersect1d(train, test)) == 0
 
-    def fit(n_latent, recipe, start, counts, perturbation):
+    def fit(name, n_latent, recipe, start, counts, perturbation):
         assert (counts != screen.counts[train]).nnz == 0
         assert (perturbation == screen.perturbation[train]).all()
         raise InterruptedError
 
-    monkeypatch.setattr(rivals, "fit_ivae", fit)
+    monkeypatch.setattr(rivals, "fit_like_staged", fit)
     with pytest.raises(InterruptedError):
         rivals.of_run(adata, 5, 3, 0, compared=["ivae"])
 
@@ -141,3 +141,17 @@ def test_intervals_over_splits_cover_the_mean_difference_of_noise(rng):
         found.append((np.mean(means), *limits(runs(means, errors))))
     expected = np.mean([mean for mean, _, _ in found])
     assert np.mean([low <= expected <= high for _, low, high in found]) >= 0.95
+
+
+def test_the_penalty_of_sams_vae_is_the_divergence_from_its_priors():
+    prior = rivals.AdditiveMeans(2, 3)
+    prior.share = 0.5
+    with torch.no_grad():
+        prior.logits.fill_(np.log(1 / 9))  # a probability of 0.1
+        prior.log_variances.fill_(0.0)
+        assert prior.penalty().item() == pytest.approx(0, abs=1e-6)
+        prior.table[0] = 2.0
+        assert prior.penalty().item() == pytest.approx(0.5 * 0.1 * 3 * 2.0, rel=1e-4)
+        prior.logits.fill_(20.0)
+        expected = 0.5 * (6 * np.log(10) + 3 * 2.0)
+        assert prior.penalty().item() == pytest.approx(expected, rel=1e-3)

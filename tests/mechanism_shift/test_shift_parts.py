@@ -10,9 +10,8 @@ from short_recipes import SHORT_PUBLISHED, TINY
 
 from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE
 from sbnn.mechanism_shift import training as training_module
-from sbnn.mechanism_shift.model import _split
-from sbnn.mechanism_shift.network import Cells, MaskedMeans, Prior, ShiftNetwork
-from sbnn.mechanism_shift.training import Training
+from sbnn.mechanism_shift.network import MaskedMeans, Prior, ShiftNetwork
+from sbnn.mechanism_shift.training import Training, split
 
 
 def test_changed_latents_decode_to_the_same_counts_and_take_their_uncertainty_along():
@@ -57,12 +56,13 @@ def test_a_mask_is_drawn_hard_with_a_soft_gradient():
 
 
 def small_training(screen, prior, recipe):
-    torch.manual_seed(0)
     counts = screen.counts[:200].astype(np.float32)
     codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
-    network = ShiftNetwork(counts.shape[1], 2, recipe)
-    split = np.arange(150), np.arange(150, 200)
-    return Training(network, prior, Cells(counts), codes, split, recipe, 0)
+    training = Training(counts, codes, prior, recipe, 0)
+    training.train = np.arange(150)
+    training.validation = np.arange(150, 200)
+    training.n_batches = max(150 // recipe.batch_size, 1)
+    return training
 
 
 def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(
@@ -106,18 +106,36 @@ def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkey
     gradients = []
     decays = []
 
-    def step(optimizer):
-        decays.append(optimizer.defaults["weight_decay"])
+    def step(optimizer, *_):
+        decays.append([decay for *_, decay in optimizer.groups])
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    monkeypatch.setattr(training_module.Adam, "step", step)
     for summed in (True, False):
-        prior = Prior(41, 2, trained=True)
-        prior.summed = summed
+        prior = MaskedMeans(41, 2, 1.0, summed)
         training = small_training(screen, prior, replace(TINY, batch_size=200))
         training.run(1)
         gradients.append(training.network.logits.bias.grad)
     torch.testing.assert_close(gradients[0], 150 * gradients[1], rtol=1e-3, atol=1e-2)
-    assert decays == [36 / 150] * 2, "weights have a normal prior, whatever the number of cells"
+    assert decays == [[36, 0], [36 / 150, 0]], "weights have a normal prior, masks have none"
+
+
+def test_steps_are_those_of_adam_with_one_cycle_of_the_learning_rate(screen):
+    training = small_training(screen, Prior(41, 2), TINY)
+    rates, momenta = training._one_cycle(50)
+    found, expected = (torch.nn.Parameter(torch.ones(2, 3)) for _ in range(2))
+    optimizer = training_module.Adam([([found], 0.1), ([], 0.0)], 1e-6)
+    usual = torch.optim.Adam([expected], TINY.learning_rate, eps=1e-6, weight_decay=0.1, fused=True)
+    cycle = torch.optim.lr_scheduler.OneCycleLR
+    schedule = cycle(usual, TINY.learning_rate, total_steps=50, pct_start=0.2)
+    for i, (rate, momentum) in enumerate(zip(rates, momenta, strict=True)):
+        gradient = torch.randn(2, 3)
+        found.grad = gradient.clone()
+        expected.grad = gradient
+        optimizer.step(rate, momentum)
+        usual.step()
+        if i < 49:
+            schedule.step()
+    torch.testing.assert_close(found, expected)
 
 
 def test_shifts_in_doubt_stay_free_until_the_last_unmixing(screen, monkeypatch):
@@ -174,7 +192,7 @@ def test_the_last_stage_keeps_the_shrinkage_that_validation_cells_prefer(
     scores = iter(given)
     monkeypatch.setattr(training, "held_out", held_out)
     monkeypatch.setattr(training, "run", run)
-    training.run_best(1, follow=True)
+    training._run_best(1, follow=True)
     expected = factor * TINY.weight_precision
     assert training.history == [expected]
     assert training.weight_precision == expected
@@ -270,7 +288,7 @@ def test_epochs_are_raised_to_the_least_number_of_updates():
 
 def test_a_share_of_the_cells_of_every_perturbation_is_held_out():
     codes = np.array([0, 1, 0, 1, 1, 0, 0, 2, 1])
-    train, held_out = _split(codes, 0.5, np.random.RandomState(0))
+    train, held_out = split(codes, 0.5, np.random.RandomState(0))
     assert sorted([*train, *held_out]) == list(range(9))
     assert (np.diff(train) > 0).all() and (np.diff(held_out) > 0).all()
     assert np.bincount(codes[held_out], minlength=3).tolist() == [2, 2, 0]
