@@ -210,7 +210,11 @@ def verdict(
     folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
     sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, why_unknown)}"
     if ridge is not None:
-        found = found._replace(difference=_difference_from_ridge(record, ridge, point))
+        require(ridge, "ridge", ["test_r2"])
+        require_same_folds(record, ridge)
+        if len(r2) > 1:
+            difference = paired_difference(record, ridge, "test_r2", (point, 0))
+            found = found._replace(difference=difference)
         ridge_p = np.nan
         if not why_unknown:
             _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
@@ -226,15 +230,6 @@ def verdict(
     if groups is not None:
         sentence += _warning_about_groups(record, groups)
     return found._replace(sentence=sentence)
-
-
-def _difference_from_ridge(record, ridge, point):
-    require(ridge, "ridge", ["test_r2"])
-    require_same_folds(record, ridge)
-    differences = pd.Series(record.test_r2[:, point]) - ridge.test_r2[:, 0]  # (n_folds,)
-    if len(differences) == 1:
-        return None
-    return _difference_over(record.folds, differences)
 
 
 def _warning_about_groups(record, groups):

@@ -48,11 +48,17 @@ def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
 
 def drawings(records):
     """Figures by name."""
-    drawn = {}
-    for name, (needed, function) in FIGURES.items():
-        if all(record in records for record in needed):
-            drawn[name] = function(records)
+    drawn = {name: function(records) for name, function in drawable(records).items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def drawable(records):
+    """Functions that draw the records, if these exist; some return None."""
+    found = {}
+    for name, (needed, function) in FIGURES.items():
+        if records.keys() >= set(needed):
+            found[name] = function
+    return found
 
 
 def as_published(records, name):
