@@ -13,8 +13,7 @@ from sbnn.errors import check_number
 from sbnn.results import load
 
 NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
-# Records from before version 1.0 describe the present classes by this name and with these
-# parameters besides their own.
+# records from before version 1.0 describe all classes by this name, with these parameters
 FORMER_NAME = "SparseBottleneckRegressor"
 FORMER_PARAMS = {
     "SparseBottleneckRegressor": {"protocol": "paper", "distillation": None},
@@ -43,7 +42,7 @@ def configured(estimator, point, seed):
 
 
 def made_for(model, genes, kept=None):
-    """The model with its prior in the order of the genes (of those in the mask `kept`)."""
+    """The model with its prior in the order of the genes (in the mask `kept`)."""
     return model.for_genes(genes, kept) if hasattr(model, "for_genes") else model
 
 

@@ -43,7 +43,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells (by default, the cells) whose label prevails among the k nearest cells."""
+    """Share of (new) cells whose label prevails among the k nearest cells."""
     check_consistent_length(places, labels)
     known = labels != UNKNOWN
     places = places[known]

@@ -124,7 +124,6 @@ class _Fits:
     def __post_init__(self):
         self.parts = Path(f"{self.path}.parts")  # unused if nothing is saved
         self.done = {}
-        # the description that a later run reads from the record
         self.identify(described(self.estimator))
 
     def identify(self, known):
@@ -249,7 +248,7 @@ def _path_of(results):
 
 
 def _load_or_save(path, overwrite, accept, compute):
-    """Load a record if `accept` returns it; else compute and save it, one process at a time."""
+    """Load a record that `accept` returns, or compute and save it, one process at a time."""
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()
@@ -289,7 +288,7 @@ def _locked(path, wait=True):
         yield
     finally:
         with suppress(OSError):
-            # a waiting process notices the removal and creates a new lock
+            # a waiting process creates a new lock
             os.unlink(lock.lock_file)
         lock.release()
 
@@ -304,7 +303,7 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
 def _run_guarded(starter, function, args, kwargs):
     """Call a function in a worker, which ends with its `starter`."""
-    # The parent may have ended since. Workers of a fork server end by themselves.
+    # workers of a fork server end by themselves
     parent = multiprocessing.parent_process()
     is_worker = parent is not None and parent.pid == starter
     if is_worker and (os.getppid() == starter or not _is_running(starter)):

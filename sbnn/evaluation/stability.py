@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sbnn.results import Record
 
 
-SHAPES = 200  # number of shapes tried between the two extreme shapes
+SHAPES = 200  # tried between the two extreme ones
 WIDEST = 25.0  # log a of a practically uniform distribution
 
 
@@ -40,7 +40,7 @@ def gene_counts(record):
 def selection_table(
     record: Record, repeats: Record | None = None, max_false: float = 1.0
 ) -> pd.DataFrame:
-    """Table of how often each gene is kept by halves of the cells, and of the genes to trust.
+    """How often each gene is kept by halves of the cells, and which genes to trust.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ def selection_table(
     repeats : Record, optional
         From `repeat_fits` for the same data.
     max_false : float
-        Largest expected number of falsely selected genes to tolerate.
+        Largest expected number of false selections to tolerate.
 
     Returns
     -------
     DataFrame
         One row per gene, sorted by decreasing ``frequency``, the share of halves that keep the
-        gene, with the columns ``count``, the number of seeds that keep it (with `repeats`);
-        ``expected_false``, the bound on the expected number of false genes among those of at least
-        this frequency; and ``trusted``, whether it is at most `max_false`.
+        gene, with ``count``, the number of seeds that keep it (with `repeats`);
+        ``expected_false``, the bound on the expected number of false genes of at least this
+        frequency; and ``trusted``, whether it is at most `max_false`.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def trust_sentence(record):
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs):
-    """Bound on the expected number of falsely selected genes, at one threshold or several.
+    """Bound on the expected number of falsely selected genes, at each threshold.
 
     A gene is selected if a share `threshold` of the 2 B halves keeps it (B is `n_pairs`), falsely
     if a half keeps it with a probability of at most theta = q / p, as if q (`n_selected`) of the p
@@ -153,8 +153,7 @@ def concave_tail(mean, n, r):
 
     The result has one entry for each t = 0, ..., n. Extreme distributions on 0, 1/n, ..., 1 are
     proportional to ``(a + i) ** (1 / r)`` for i = 0, ..., k; the probability at k + 1 follows from
-    the mean. For every k, values of a are tried from that for which the distribution ends at k to
-    that for k + 1 (Shah and Samworth 2013, Appendix A.4).
+    the mean. For every k, values of a are tried (Shah and Samworth 2013, Appendix A.4).
     """
     target = mean * n
     first = int(np.ceil(2 * target)) + 1
@@ -188,7 +187,7 @@ def _excess(log, k, r, target):
 
 
 def genes_table(record: Record) -> pd.DataFrame:
-    """Test R2 for each number of genes, and the number of genes that suffices.
+    """Test R2 for each number of genes, and the number that suffices.
 
     Parameters
     ----------
@@ -200,8 +199,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     DataFrame
         Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``;
         ``behind``, the best test R2 minus this one; ``genes``, the mean number of genes kept; and
-        ``suffices``, True for the smallest number within one standard error (corrected for shared
-        training cells) of the best.
+        ``suffices``, True for the smallest number within one corrected standard error of the best.
 
     Examples
     --------

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import PairedData
 
 
-# two models are equally good if the interval for their difference lies within +- this value
+# two models are equally good if the interval for their difference is within +- this value
 LEVEL_WITH = 0.05
 
 
@@ -69,10 +69,10 @@ class Verdict(NamedTuple):
 
 
 def outputs_table(record, data, ridge=None, point=0):
-    """Table that shows which outputs are predicted better than by chance.
+    """Table of the outputs that are predicted better than by chance.
 
-    p-values are adjusted for the number of outputs (Benjamini and Hochberg, J. R. Stat. Soc. B 57,
-    289, 1995). Outputs that are constant in the test cells of a fold get NaN.
+    p is adjusted for the number of outputs (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289,
+    1995). Outputs that are constant in the test cells of a fold get NaN.
     """
     check_number("point", point, int, 0, len(record.params) - 1)
     Y, names = outputs_of(record, data)
@@ -110,9 +110,8 @@ def outputs_of(record, data):
 def corrected_difference(differences, test_share, n_counted=None):
     """Mean of the differences in the folds, with a corrected 95 % interval.
 
-    `test_share` is the number of test cells per training cell. The interval is that of Student's t
-    with the standard error `sbnn.metrics.corrected_error` (Nadeau and Bengio 2003; for repeated
-    folds, Bouckaert and Frank, PAKDD 2004). n is the number of folds or `n_counted`.
+    `test_share` is the number of test cells per training cell; n is the number of folds or
+    `n_counted` (Nadeau and Bengio 2003; for repeated folds, Bouckaert and Frank, PAKDD 2004).
     """
     n = n_counted or len(differences)
     mean = float(np.mean(differences))
@@ -166,14 +165,14 @@ def verdict(
     *,
     n_permutations: int = N_PERMUTATIONS,
 ) -> Verdict:
-    """Compare the test R2 of a grid point with chance and with ridge, in numbers and a sentence.
+    """Compare the test R2 of a grid point with chance and with ridge.
 
     Parameters
     ----------
     record : Record
         From `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        The cross-validated data, or a record of `sbnn.fit_full`, to estimate chance.
+        The data, or a record of `sbnn.fit_full`, to estimate chance.
     ridge : Record, optional
         Cross-validation of ridge with one grid point on the same folds.
     point : int
@@ -182,16 +181,16 @@ def verdict(
         Donor, batch or date of each cell, for a warning if folds split groups, whose cells are
         similar.
     curve : Record, optional
-        From `sbnn.genes_curve` for the same data, to state whether more genes help.
+        From `sbnn.genes_curve`, to state whether more genes help.
     n_permutations : int
-        Number of permutations of the outputs, at least 19.
+        At least 19.
 
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd``, mean and SD over the folds; ``permuted_r2``, the mean R2 with
-        permuted outputs; ``p``; ``difference`` from ridge with its corrected interval (None for a
-        single fold); ``sentence``; and ``better_than_chance``.
+        ``test_r2`` and ``sd``, mean and SD over the folds; ``permuted_r2``, the mean with permuted
+        outputs; ``p``; ``difference`` from ridge (None for a single fold); ``sentence``; and
+        ``better_than_chance``.
 
     Examples
     --------

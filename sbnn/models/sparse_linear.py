@@ -119,7 +119,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
             yield *self._finished(X, Y, encoder, decoder, alpha), objective
 
     def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result; older ones could have another penalty."""
+        """Parameters that identify stored results, which once had a choice of penalty."""
         return self.get_params() | {"penalty": "group"}
 
     def _support_mask(self):
@@ -280,7 +280,7 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """Minimum of the objective over W for given row norms, (p,), and its derivatives."""
+    """Minimum over W for given row norms, (p,), and its derivatives."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X = X
