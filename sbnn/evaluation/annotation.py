@@ -1,4 +1,4 @@
-"""Write models and results into an AnnData or MuData."""
+"""Models and results in AnnData."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def annotate(
     adata : AnnData or MuData
         Modified in place; in a MuData, the modality ``"rna"``.
     *found : fitted model, Record or DataFrame, in any number
-        - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in the
+        - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in
           units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``.
         - A record from `cross_validate`: ``obsm["sbnn_held_out"]``, mean prediction for held-out
           cells, in the units of the outputs; ``obs["sbnn_fold"]``, the first fold that tests the
-          cell; ``var["sbnn_kept_in_folds"]``, share of folds that keep the gene.
+          cell; ``var["sbnn_kept_in_folds"]``, share of folds.
         - From `stability_selection`: ``var["sbnn_frequency"]``, ``var["sbnn_expected_false"]`` and
           ``var["sbnn_trusted"]``.
         - From `selection_table` or `gene_counts`: every column, in ``var``.
-        - From `repeat_fits`: ``var["sbnn_kept_by_seeds"]``, share of seeds that keep the gene.
+        - From `repeat_fits`: ``var["sbnn_kept_by_seeds"]``, share of seeds.
         - From `interpret`: ``varm["sbnn_effects"]``, in SDs of the output per SD of the gene;
           ``var["sbnn_r2_drop"]``.
         - From `fit_full`: ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``.
@@ -90,8 +90,6 @@ def annotate(
 
 
 class _Notes:
-    """Writes results to an AnnData, under keys that start with `key`."""
-
     def __init__(self, adata, key):
         self.adata = adata
         self.key = key

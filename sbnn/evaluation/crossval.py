@@ -118,7 +118,7 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If a fold is empty or has a cell in both sets, or `results` holds other fits.
+        If a fold has no cells or a cell in both sets, or `results` holds other fits.
     OSError
         If the results cannot be written; checked before the first fit.
 
@@ -172,7 +172,6 @@ def cross_validate(
 
 
 def _jobs_left(wanted, models, data, scaling, n_jobs, done):
-    """Calls that fit each path in each fold."""
     arrays = source_arrays(data, scaling)
     genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
@@ -193,7 +192,6 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
 
 
 def _paths(model, points):
-    """Groups of grid points that differ only in the path parameter."""
     if not hasattr(model, "path_parameter"):
         return [[g] for g in range(len(points))]
     paths = {}
@@ -204,7 +202,7 @@ def _paths(model, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Fit the models of one path: [((grid point, fold), outcome), ...]."""
+    """Fit one path: [((grid point, fold), outcome), ...]."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         mean = Y_train.mean(0, dtype=np.float64)
@@ -235,7 +233,7 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def predicted_by(model, X, Y):
-    """Predictions of a model, in the shape of `Y`."""
+    """Predictions in the shape of `Y`."""
     return np.asarray(model.predict(X)).reshape(Y.shape)
 
 
@@ -248,7 +246,7 @@ def scores_of(part, Y, predicted, mean):
 
 
 def selection_of(model, genes=None):
-    """Selected genes and gene norms of a model of some genes, for all genes."""
+    """Selected genes and gene norms, for all genes."""
     outcome = {}
     if hasattr(model, "get_support"):
         selected = _at_genes(genes, np.asarray(model.get_support()))
@@ -326,9 +324,9 @@ def has_predictions(record, point):
 
 
 def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
-    """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations,).
+    """Test R2 of a grid point, then with permuted outputs, (1 + n_permutations,).
 
-    With `of_outputs`, there is a column for each output.
+    With `of_outputs`, a column for each output.
     """
     dot = "nq,nq->q" if of_outputs else "nq,nq->"
     r2 = 0
@@ -359,8 +357,7 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
 def _permuted_cells(folds):
     """Sets of cells whose outputs are permuted: the test cells of each fold.
 
-    If folds test cells repeatedly, it is one set for all, since predictions of a cell are
-    correlated.
+    One set if cells are tested repeatedly, since predictions of a cell are correlated.
     """
     tests = [test for _, test in folds]
     tested = np.concatenate(tests)

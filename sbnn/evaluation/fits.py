@@ -1,4 +1,4 @@
-"""Fits to all cells, and fits repeated with other seeds, cells or numbers of genes."""
+"""Fits to all cells, with other seeds, to halves, or with other numbers of genes."""
 
 from __future__ import annotations
 
@@ -235,10 +235,7 @@ def _require_selection(estimator):
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on one half of the cells and test on the other half.
-
-    More pairs do not change the first ones. `groups` are not split.
-    """
+    """Folds that train on a half of the cells; more pairs do not change the first ones."""
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else group_codes(groups, "groups")
     n_groups = codes.max() + 1
@@ -265,7 +262,7 @@ def stability_selection(
     seed: int = 0,
     **options: object,
 ) -> Record:
-    """Fit an estimator to halves of the cells (complementary pairs stability selection).
+    """Fit an estimator to halves of the cells (stability selection).
 
     Parameters
     ----------

@@ -118,7 +118,6 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
 
 
 def _in_order(times):
-    """Times in an order; dates as text are read."""
     if not any(isinstance(time, str) for time in times):
         return times
     try:
@@ -173,7 +172,7 @@ def deal_donors(cells, y, n_folds, seed):
 
 
 def labels_of(data, target):
-    """Labels of all cells, at least two different ones, str of shape (n,)."""
+    """Labels of all cells, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]
     lacking = values.isna() | (values == UNKNOWN)
@@ -222,7 +221,7 @@ def _check_fold(fold, i, n):
 
 
 def source_arrays(data, scaling):
-    """Arrays to split into folds: expression, outputs, and counts behind the expression."""
+    """Expression, outputs, and counts behind the expression."""
     if scaling == "all":
         return z_scored(data.X), z_scored(data.Y), None
     return data.X, data.Y, data.counts_behind_x
@@ -234,10 +233,7 @@ def z_scored(values):
 
 
 def split_fold(arrays, fold, scaling, genes=None):
-    """Training and test arrays of a fold, float32: X_train, Y_train, X_test, Y_test.
-
-    `genes` is a mask of the genes to return.
-    """
+    """X_train, Y_train, X_test, Y_test, float32, of the genes in a mask."""
     X, Y, counts = arrays
     train, test = fold
     if scaling == "fold" and counts is not None:

@@ -86,7 +86,7 @@ def interpret(
         - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,), the loss of R2 with
           the gene at its baseline;
         - ``feature_names`` and ``output_sd``, (q,);
-        - ``gap``: the largest error in the sum of the shares of a cell, in SDs of the output;
+        - ``gap``: the largest error in the sum of shares of a cell, in SDs of the output;
         - ``r2``: R2 with all genes;
         - ``table``: one row per gene, sorted by loss of R2, with the columns ``norm``,
           ``stability``, ``output`` (that with the largest effect), ``effect``, ``shift`` and
@@ -256,14 +256,14 @@ def expression_of(model, X):
         match_by_name = not isinstance(X, np.ndarray | list)  # AnnData and other containers
     if match_by_name:
         return new_cells(model, X, needed=kept_genes(model))
-    # scikit-learn's own check would warn of missing names
+    # scikit-learn's check would warn of missing names
     X = check_array(X, dtype=np.float64, input_name="X")
     _check_n_features(model, X, reset=False)
     return X
 
 
 def baseline_of(model, X, baseline=None):
-    """The given baseline, or the training means of the model, (p,)."""
+    """The given baseline, or the training means, (p,)."""
     if baseline is None:
         baseline = getattr(model, "x_mean_", None)
     baseline = np.asarray(baseline, dtype=np.float64)
@@ -324,7 +324,7 @@ def finite_differences(model, method, X):
 
 
 def r2_without(model, X, Y, baseline):
-    """R2, (k,), if a kept gene has its baseline in every cell."""
+    """R2, (k,), with a kept gene at its baseline."""
     r2 = []
     for gene in kept_genes(model):
         blind = X.copy()

@@ -133,8 +133,8 @@ def map_trust(
     Record
         For `sbnn.plotting.map_trust`; ``values`` contains
 
-        - ``errors``, (n,): mean squared error of the scaled outputs of each cell when it was held
-          out (NaN if never);
+        - ``errors``, (n,): mean squared error of the scaled outputs of each cell when held out
+          (NaN if never);
         - ``latent``, (n, d): the map of the fit;
         - ``latents``, (seeds, n, d): the maps with other seeds after the best affine alignment with
           ``latent``, and ``agreement``, (seeds,), its R2;
@@ -208,6 +208,5 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """Another map, affinely aligned with `latent`, and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, r2_score(latent, placed, multioutput="variance_weighted")

@@ -1,4 +1,4 @@
-"""Tables of the genes to trust, of the number of genes needed and of the effect of a prior.
+"""Tables of genes to trust, numbers of genes and effects of a prior.
 
 Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75,
 2013.
@@ -94,7 +94,6 @@ def _bounds(record, thresholds):
 
 
 def _require_pairs(record):
-    """Reject a record unless its folds are complementary pairs."""
     require(record, "record", ["selected"])
     one = [fold[::-1] for fold in record.folds[::2]]
     other = record.folds[1::2]
@@ -139,8 +138,8 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
     where D is `concave_tail`.
     """
     theta = n_selected / n_genes
-    hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # number of halves
-    # number of pairs in which both halves must keep the gene
+    hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # halves
+    # pairs in which both halves must keep the gene
     together = np.maximum(hits - n_pairs, 0)
     by_pairs = concave_tail(theta**2, n_pairs, -1 / 2)[together]
     by_halves = concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
@@ -177,7 +176,7 @@ def concave_tail(mean, n, r):
 
 
 def _shapes(logs, k, r):
-    """Probabilities of 0 ... k relative to that of 0, for each log a."""
+    """Probabilities of 0 ... k relative to 0, for each log a."""
     return (1 + np.arange(k + 1) * np.exp(-logs)[:, np.newaxis]) ** (1 / r)
 
 
@@ -198,7 +197,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``;
-        ``behind``, the best test R2 minus this one; ``genes``, the mean number of genes kept; and
+        ``behind``, the best test R2 minus this one; ``genes``, the mean number kept; and
         ``suffices``, True for the smallest number within one corrected standard error of the best.
 
     Examples

@@ -1,4 +1,4 @@
-"""Comparison of test R2 with permuted outputs, with ridge and with other models."""
+"""Comparison of test R2 with chance, ridge and other models."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LEVEL_WITH = 0.05
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference over folds, its 95 % interval, standard error, p and number of folds."""
+    """Mean over folds, its 95 % interval, standard error, p and number of folds."""
 
     mean: float
     low: float
@@ -125,7 +125,7 @@ def _difference_over(folds, differences):
 
 
 def difference_with_error(mean, se, n):
-    """A mean difference with its 95 % interval from Student's t."""
+    """A mean difference with a 95 % interval from Student's t."""
     half = float(stats.t.ppf(0.975, n - 1)) * se
     p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
@@ -139,7 +139,7 @@ def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
 
 
 def require_same_folds(a, b):
-    """Reject two records whose folds cannot be paired."""
+    """Reject records whose folds cannot be paired."""
     same_data = (a.dataset, a.sha256) == (b.dataset, b.sha256)
     same_labels = "true" not in a.values or np.array_equal(a.true, b.values.get("true"))
     if not (same_data and same_labels and have_same_folds(a, b)):
@@ -174,9 +174,9 @@ def verdict(
     data : AnnData, MuData, tuple (X, Y) or Record, optional
         The data, or a record of `sbnn.fit_full`, to estimate chance.
     ridge : Record, optional
-        Cross-validation of ridge with one grid point on the same folds.
+        Ridge with one grid point on the same folds.
     point : int
-        Index of the grid point in the record.
+        Grid point of the record.
     groups : array-like of shape (n,), optional
         Donor, batch or date of each cell, for a warning if folds split groups, whose cells are
         similar.
@@ -243,7 +243,6 @@ def _warning_about_groups(record, groups):
 
 
 def _chance(record, data, point, n_permutations):
-    """Mean R2 with permuted outputs, its p, or why they are unknown."""
     if data is None:
         return np.nan, np.nan, "the outputs are not available"
     if least_p(record, n_permutations) > LEVEL:
@@ -290,7 +289,6 @@ def _beside_ridge(found, ridge_r2, ridge_p):
 
 
 def _genes_of_curve(record, point, curve):
-    """Sentence that recommends more genes; empty if more do not help."""
     require(curve, "curve", [], record)
     table = genes_table(curve)
     enough = table.suffices.idxmax()
