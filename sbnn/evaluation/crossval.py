@@ -318,7 +318,7 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
 
 
 def has_predictions(record, point):
-    """Whether predictions are saved for all folds."""
+    """Whether all predictions are saved."""
     predictions = record.values.get("test_predictions")  # [grid point][fold], (cells, q)
     return predictions is not None and all(fold is not None for fold in predictions[point])
 

@@ -27,7 +27,7 @@ WIDEST = 25.0  # log a of a practically uniform distribution
 
 
 def gene_counts(record):
-    """Number and share of the fits that kept each gene."""
+    """Number and share of fits that kept each gene."""
     for point in record.params:
         if len(record.params) > 1 and point.keys() != {"random_state"}:
             raise ValueError(f"record: expected one grid point, got {len(record.params)}")
