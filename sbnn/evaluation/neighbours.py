@@ -10,6 +10,7 @@ from sbnn.errors import check_number
 from sbnn.results import Record, require
 
 NEIGHBOURS = 15
+LABELS = ("family", "type")
 
 
 def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
@@ -33,7 +34,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
     if isinstance(latent, Record):
         require(latent, "latent", ["latent", "labels"])
         if labels is None:
-            labels = latent.labels[["family", "type"]]
+            labels = latent.labels[list(LABELS)]
         latent = latent.latent
     latent = check_array(latent, input_name="latent", ensure_min_samples=2)
     check_number("k", k, int, 1, len(latent) - 1)
