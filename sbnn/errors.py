@@ -11,6 +11,7 @@ INSIDE = "sbnn.", "sklearn.", "joblib.", "contextlib"  # modules between a user'
 # optional package -> extra that installs it
 EXTRAS = {
     "bokeh": "explorer",
+    "glmnet": "glmnet",
     "imblearn": "types",
     "ipfx": "traces",
     "lightgbm": "types",
@@ -27,8 +28,9 @@ def require(*packages):
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         extras = ",".join(sorted({EXTRAS[name] for name in missing}))
+        note = "; there is no glmnet for Python 3.14 or later" if "glmnet" in missing else ""
         raise ImportError(
-            f"not installed: {', '.join(missing)}; pip install 'sbnn[{extras}]' installs it"
+            f"not installed: {', '.join(missing)}; pip install 'sbnn[{extras}]' installs it{note}"
         )
 
 

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from sbnn.errors import EXTRAS, require
 from sbnn.models.maps import embed
+from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = """
@@ -35,7 +36,7 @@ def test_models_of_two_measurements_need_no_optional_package():
 
 def test_every_optional_package_is_in_the_extra_that_is_named():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = {"imblearn": "imbalanced-learn"}
+    names = {"glmnet": "python-glmnet", "imblearn": "imbalanced-learn"}
     extras = project["optional-dependencies"]
     for package, extra in EXTRAS.items():
         name = names.get(package, package.lower())
@@ -45,9 +46,12 @@ def test_every_optional_package_is_in_the_extra_that_is_named():
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    for name in ("bokeh", "openTSNE"):
+    for name in ("bokeh", "glmnet", "openTSNE"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"bokeh, openTSNE; pip install 'sbnn\[explorer,maps\]'"):
         require("bokeh", "numpy", "openTSNE")
     with pytest.raises(ImportError, match=r"openTSNE.*sbnn\[maps\]"):
         embed(np.eye(5))
+    elementwise = SparseReducedRankRegression(rank=1, alpha=0.1, penalty="element")
+    with pytest.raises(ImportError, match=r"glmnet.*sbnn\[glmnet\].*3\.14"):
+        elementwise.fit(np.random.default_rng(0).normal(size=(20, 4)), np.arange(40).reshape(20, 2))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-# For fixed V, W solves a convex elastic net, by scikit-learn's coordinate descent on a working set
-# of genes, whose expression is replaced by its triangular factor: a row per gene, not per cell.
-# With more genes than cells, this would need thousands of passes, so Newton's method comes first.
+# For fixed V, W solves a convex elastic net. With the group penalty, coordinate descent of
+# scikit-learn works on a growing set of genes, whose expression is replaced by its triangular
+# factor: a row per gene, not per cell. With more genes than cells, this would need thousands of
+# passes, so Newton's method comes first. With the element-wise penalty, glmnet solves each column
+# of W separately.
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
+from sklearn.utils._param_validation import StrOptions
 
-from sbnn.errors import check_flag, check_number, warn
+from sbnn.errors import check_number, require, warn
 from sbnn.models.linear import (
     GeneSelectionMixin,
     LatentRegressor,
@@ -31,8 +34,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the
     encoder W, (p, rank), and the orthonormal decoder V, (q, rank), for centred X and Y [1]_. P is
-    the sum of the 2-norms of the rows of W, one per gene [2]_. W and V are optimised in turn until
-    they reach a stationary point.
+    the sum of the 2-norms of the rows of W (one per gene), or of the absolute values of its entries
+    [2]_. W and V are optimised in turn until they reach a stationary point.
 
     Parameters
     ----------
@@ -44,6 +47,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         Share of the sparse penalty in the total penalty; with 0, only the ridge penalty remains.
     relaxed : bool, default=True
         Refit the selected genes by `ReducedRankRegression` with the same ``alpha``.
+    penalty : {"group", "element"}, default="group"
+        Whether whole rows of W become zero, or single entries.
     max_iter : int, default=1000
         Maximum number of alternations between W and V.
     tol : float, default=1e-6
@@ -77,12 +82,15 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     ['gene06', 'gene42', 'gene56']
     """
 
+    _parameter_constraints = {"relaxed": ["boolean"], "penalty": [StrOptions({"group", "element"})]}
+
     def __init__(
         self,
         rank: int = 2,
         alpha: float = 1.0,
         l1_ratio: float = 1.0,
         relaxed: bool = True,
+        penalty: str = "group",
         max_iter: int = 1000,
         tol: float = 1e-6,
     ) -> None:
@@ -90,6 +98,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.relaxed = relaxed
+        self.penalty = penalty
         self.max_iter = max_iter
         self.tol = tol
 
@@ -97,7 +106,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         check_number("l1_ratio", self.l1_ratio, float, 0, 1)
         check_number("max_iter", self.max_iter, int, 1)
         check_number("tol", self.tol, float, 1e-7, 1)
-        check_flag("relaxed", self.relaxed)
+        self._validate_params()
         return super()._validate(X, y)
 
     def _solve(self, X, Y, alphas):
@@ -105,7 +114,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         # another optimum than a single fit
         _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
         first = directions[: self.rank].T
-        step = _EncoderStep(X, self.l1_ratio, self.tol)
+        step = _EncoderStep(X, _PENALTIES[self.penalty], self.l1_ratio, self.tol)
         encoder = np.zeros((X.shape[1], self.rank))
         for alpha in alphas:
             if alpha * self.l1_ratio == 0:
@@ -117,10 +126,6 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
                 bound = step.slopes(Y @ first).max() / self.l1_ratio
                 warn(f"no gene is selected with alpha={alpha:.4g}; use alpha below {bound:.4g}")
             yield *self._finished(X, Y, encoder, decoder, alpha), objective
-
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify stored results, which once had a choice of penalty."""
-        return self.get_params() | {"penalty": "group"}
 
     def _support_mask(self):
         return self.encoder_.any(axis=1)
@@ -158,9 +163,13 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
             encoder = np.zeros_like(encoder)
             encoder[selected] = refit
             return encoder, decoder
-        # rotations leave the fit and the penalty unchanged
+        # Rotations leave the fit and the group penalty unchanged; the element-wise penalty allows
+        # only permutations and sign changes.
         latent = some @ encoder[selected]
-        _, vectors = np.linalg.eigh(latent.T @ latent)
+        covariance = latent.T @ latent
+        if self.penalty == "element":
+            covariance = np.diag(np.diag(covariance))  # its eigenvectors only permute
+        _, vectors = np.linalg.eigh(covariance)
         rotation = vectors[:, ::-1]
         return with_positive_peaks(encoder @ rotation, decoder @ rotation)
 
@@ -168,8 +177,9 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
 class _EncoderStep:
     """Minimise ``|Z - X W|^2 / (2 n) + penalty(W)`` on a growing working set of genes."""
 
-    def __init__(self, X, l1_ratio, tol):
+    def __init__(self, X, penalty, l1_ratio, tol):
         self.X = X
+        self.penalty = penalty
         self.l1_ratio = l1_ratio
         self.tol = tol
         self.genes = np.zeros(0, dtype=int)  # the working set
@@ -182,7 +192,9 @@ class _EncoderStep:
             if len(self.genes):
                 start = encoder[self.genes]
                 encoder = np.zeros_like(encoder)
-                encoder[self.genes] = self._solve(Z, start, sparse, ridge)
+                encoder[self.genes] = self.penalty.solve(
+                    self.problem, Z, start, sparse, ridge, self.tol
+                )
             slopes = self.slopes(Z - self.latent(encoder))
             slopes[self.genes] = 0
             steepest = np.argsort(-slopes, kind="stable")[: max(10, len(self.genes))]
@@ -190,35 +202,11 @@ class _EncoderStep:
             if not len(added):
                 return encoder
             self.genes = np.sort(np.append(self.genes, added))
-            # Rotations in the space of cells preserve squared errors. The scale is needed because
-            # the solver's objective is a mean over cells.
-            orthogonal, triangular = qr(self.X[:, self.genes], mode="economic")
-            scale = np.sqrt(len(triangular) / len(self.X))
-            self.orthogonal = scale * orthogonal
-            self.triangular = np.asfortranarray(scale * triangular)
-
-    def _solve(self, Z, start, sparse, ridge):
-        Z = self.orthogonal.T @ Z
-        n, p = self.triangular.shape
-        if n < p:
-            start = group_elastic_net(self.triangular, Z, start, sparse, ridge, self.tol)
-        alpha = sparse + ridge
-        _, coef, _ = enet_path(
-            self.triangular,
-            np.asfortranarray(Z),
-            l1_ratio=sparse / alpha,
-            alphas=[alpha],
-            coef_init=np.asfortranarray(start.T),
-            # applies to a duality gap, which is quadratic in the error of W
-            tol=self.tol**2,
-            max_iter=100_000,
-            check_input=False,
-        )
-        return coef[:, :, 0].T
+            self.problem = self.penalty.prepare(self.X[:, self.genes])
 
     def slopes(self, residual):
         """Gradient norm of each gene, (p,)."""
-        return np.linalg.norm(self.X.T @ residual, axis=1) / len(self.X)
+        return self.penalty.dual(self.X.T @ residual) / len(self.X)
 
     def latent(self, encoder):
         used = encoder.any(axis=1)
@@ -227,10 +215,70 @@ class _EncoderStep:
     def objective(self, Y, encoder, decoder, alpha):
         residual = Y - self.latent(encoder) @ decoder.T
         error = (residual**2).sum() / (2 * len(Y))
-        sparse = np.linalg.norm(encoder, axis=1).sum()
+        sparse = self.penalty.value(encoder)
         ridge = (encoder**2).sum() / 2
         penalty = self.l1_ratio * sparse + (1 - self.l1_ratio) * ridge
         return error + alpha * penalty
+
+
+class _RowPenalty:
+    """Sum of the 2-norms of the rows of W."""
+
+    def value(self, encoder):
+        return np.linalg.norm(encoder, axis=1).sum()
+
+    def dual(self, gradient):
+        return np.linalg.norm(gradient, axis=1)
+
+    def prepare(self, X):
+        # Rotations in the space of cells preserve squared errors. The scale is needed because the
+        # solver's objective is a mean over cells.
+        orthogonal, triangular = qr(X, mode="economic")
+        scale = np.sqrt(len(triangular) / len(X))
+        return scale * orthogonal, np.asfortranarray(scale * triangular)
+
+    def solve(self, problem, Z, start, sparse, ridge, tol):
+        orthogonal, triangular = problem
+        Z = orthogonal.T @ Z
+        n, p = triangular.shape
+        if n < p:
+            start = group_elastic_net(triangular, Z, start, sparse, ridge, tol)
+        alpha = sparse + ridge
+        start = np.asfortranarray(start.T)
+        _, coef, _ = enet_path(
+            triangular,
+            np.asfortranarray(Z),
+            l1_ratio=sparse / alpha,
+            alphas=[alpha],
+            coef_init=start,
+            # applies to a duality gap, which is quadratic in the error of W
+            tol=tol**2,
+            max_iter=100_000,
+            check_input=False,
+        )
+        return coef[:, :, 0].T
+
+
+class _EntryPenalty:
+    """Sum of the absolute values of W."""
+
+    def value(self, encoder):
+        return np.abs(encoder).sum()
+
+    def dual(self, gradient):
+        return np.abs(gradient).max(axis=1)
+
+    def prepare(self, X):
+        return X
+
+    def solve(self, problem, Z, start, sparse, ridge, tol):
+        # glmnet compares it with a squared step, and steps become small before the gradient does
+        tol = tol**3
+        columns = [glmnet_elastic_net(problem, z, sparse, ridge, tol) for z in Z.T]
+        return np.column_stack(columns)
+
+
+_PENALTIES = {"group": _RowPenalty(), "element": _EntryPenalty()}
 
 
 def group_elastic_net(X, Z, start, sparse, ridge, tol):
@@ -280,7 +328,7 @@ def _damped_step(point, gradient, free, least):
 
 
 class _Point:
-    """Minimum over W for given row norms, (p,), and its derivatives."""
+    """Minimum of the objective over W for given row norms, (p,), and its derivatives."""
 
     def __init__(self, X, Z, sparse, ridge, norms):
         self.X = X
@@ -321,3 +369,28 @@ class _Point:
         hessian *= np.outer(rates, rates) / len(X) ** 3
         bend = 2 * self.ridge / self.totals[free]
         return hessian + np.diag(bend * rates * self.pulls[free])
+
+
+def glmnet_elastic_net(X, y, sparse, ridge, tol):
+    """Minimise ``|y - X b|^2 / (2 n) + sparse |b|_1 + ridge / 2 |b|^2`` over b."""
+    size = np.sqrt(np.mean(y**2))
+    if size == 0:
+        return np.zeros(X.shape[1])
+    # glmnet divides y by its root mean square first, which divides the ridge penalty as well
+    strength = sparse + ridge * size
+    require("glmnet")
+    from glmnet import ElasticNet
+
+    model = ElasticNet(
+        alpha=sparse / strength,
+        lambda_path=[strength],
+        standardize=False,
+        fit_intercept=False,
+        n_splits=0,
+        tol=tol,
+        max_iter=1_000_000,
+    )
+    model.fit(X, y)
+    if model.n_lambda_ == 0:
+        raise RuntimeError(f"glmnet did not converge with penalties {sparse:.3g} and {ridge:.3g}")
+    return model.coef_path_[:, 0]

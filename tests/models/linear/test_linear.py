@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import ElasticNet, Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegression, paper_folds
 from sbnn.metrics import pooled_r2
 from sbnn.models.linear import kept_genes
+from sbnn.models.sparse_linear import glmnet_elastic_net
 
 MODELS = [
     LeaveOneOutRidge(),
@@ -50,6 +51,19 @@ def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pa
     assert_allclose(model.intercept_, reference.intercept_, atol=1e-10)
 
 
+@pytest.mark.parametrize(("sparse", "ridge"), [(0.2, 0.0), (0.1, 0.4)])
+def test_glmnet_solves_the_stated_problem(pair, sparse, ridge):
+    X, Y = pair
+    X = X - X.mean(axis=0)
+    y = 7 * (Y - Y.mean(axis=0))[:, 0]
+    total = sparse + ridge
+    peer = ElasticNet(alpha=total, l1_ratio=sparse / total, tol=1e-12, fit_intercept=False)
+    pytest.importorskip("glmnet")  # there is none for Python 3.14
+    coef = glmnet_elastic_net(X, y, sparse, ridge, tol=1e-13)
+    assert_allclose(coef, peer.fit(X, y).coef_, atol=1e-5)
+    assert not glmnet_elastic_net(X, 0 * y, sparse, ridge, tol=1e-13).any()
+
+
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_one_output_gives_vectors_and_one_column_tables(pair, model):
     X, Y = pair
@@ -82,6 +96,7 @@ def test_genes_and_score_of_a_model(pair, model):
         (ReducedRankRegression(rank=6), "rank"),
         (ReducedRankRegression(alpha=np.nan), "alpha"),
         (SparseReducedRankRegression(l1_ratio=1.1), "l1_ratio"),
+        (SparseReducedRankRegression(penalty="rows"), "penalty"),
         (SparseReducedRankRegression(max_iter=0), "max_iter"),
         (SparseReducedRankRegression(tol=0), "tol"),
         (SparseReducedRankRegression(relaxed="False"), "relaxed"),
@@ -125,6 +140,7 @@ def test_published_results_on_mouse_m1(real_scala, model, r2, within, n_genes):
         LeaveOneOutRidge(),
         ReducedRankRegression(),
         SparseReducedRankRegression(alpha=0.1),
+        SparseReducedRankRegression(alpha=0.1, penalty="element"),
     ],
 )
 def test_the_number_of_threads_changes_no_bit(model):

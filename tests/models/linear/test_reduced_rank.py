@@ -54,22 +54,25 @@ def test_rrr_of_full_rank_is_ridge_or_the_solution_of_least_norm(pair, n_cells, 
 # --- sparse reduced-rank regression
 
 
+@pytest.mark.parametrize("penalty", ["group", "element"])
 @pytest.mark.parametrize(
     ("rank", "alpha", "l1_ratio"), [(2, 1.5, 1.0), (2, 0.1, 1.0), (2, 0.5, 0.2), (1, 0.5, 0.2)]
 )
-def test_solutions_are_stationary_and_the_objective_never_rises(pair, rank, alpha, l1_ratio):
-    model = SparseReducedRankRegression(rank, alpha, l1_ratio, relaxed=False)
+def test_solutions_are_stationary_and_the_objective_never_rises(
+    pair, penalty, rank, alpha, l1_ratio
+):
+    model = SparseReducedRankRegression(rank, alpha, l1_ratio, relaxed=False, penalty=penalty)
     model.set_params(max_iter=20_000).fit(*pair)
     Xc, Yc = centred(*pair)
     W, V = model.encoder_, model.decoder_
     sparse, ridge = alpha * l1_ratio, alpha * (1 - l1_ratio)
-    size = np.linalg.norm(W, axis=1, keepdims=True)
+    size = np.abs(W) if penalty == "element" else np.linalg.norm(W, axis=1, keepdims=True)
     slope = Xc.T @ (Yc @ V - Xc @ W) / len(Xc) - ridge * W
     used = np.broadcast_to(size > 0, W.shape)
     assert used.any() and not used.all()
     expected = sparse * W / np.where(size > 0, size, 1)
     assert_allclose(slope[used], expected[used], atol=1e-5 * sparse)
-    unused = np.linalg.norm(slope, axis=1, keepdims=True)
+    unused = np.abs(slope) if penalty == "element" else np.linalg.norm(slope, axis=1, keepdims=True)
     assert unused[size == 0].max() < (1 + 1e-5) * sparse
     # V is the polar factor of Y'X W exactly if V'Y'X W is symmetric with no negative eigenvalue.
     product = V.T @ Yc.T @ Xc @ W
@@ -83,17 +86,19 @@ def test_solutions_are_stationary_and_the_objective_never_rises(pair, rank, alph
     assert model.objective_[-1] == pytest.approx(objective, rel=1e-10)
 
 
+@pytest.mark.parametrize("penalty", ["group", "element"])
 @pytest.mark.parametrize("how", [{"alpha": 0}, {"alpha": 0.4, "l1_ratio": 0}])
-def test_without_a_sparse_penalty_it_is_rrr(pair, how):
-    model = SparseReducedRankRegression(**how).fit(*pair)
+def test_without_a_sparse_penalty_it_is_rrr(pair, penalty, how):
+    model = SparseReducedRankRegression(penalty=penalty, **how).fit(*pair)
     reference = ReducedRankRegression(alpha=how["alpha"]).fit(*pair)
     assert_allclose(model.coef_, reference.coef_, atol=1e-10)
     assert model.n_iter_ == 1
 
 
-def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair):
+@pytest.mark.parametrize("penalty", ["group", "element"])
+def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair, penalty):
     X, Y = pair
-    relaxed = SparseReducedRankRegression(alpha=0.5).fit(X, Y)
+    relaxed = SparseReducedRankRegression(alpha=0.5, penalty=penalty).fit(X, Y)
     plain = clone(relaxed).set_params(relaxed=False).fit(X, Y)
     genes = plain.get_support(indices=True)
     assert 2 < len(genes) < 30
@@ -103,9 +108,10 @@ def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair):
     assert_allclose(relaxed.predict(X), refit.predict(X[:, genes]), atol=1e-10)
 
 
+@pytest.mark.parametrize("penalty", ["group", "element"])
 @pytest.mark.parametrize("relaxed", [True, False])
-def test_path_is_what_single_fits_give_in_the_order_asked(pair, relaxed):
-    template = SparseReducedRankRegression(2, 9.0, 0.9, relaxed)
+def test_path_is_what_single_fits_give_in_the_order_asked(pair, penalty, relaxed):
+    template = SparseReducedRankRegression(2, 9.0, 0.9, relaxed, penalty)
     models = list(template.fit_path(*pair, [2.0, 0.3, 0.3, 0.7]))
     assert [model.alpha for model in models] == [2.0, 0.3, 0.3, 0.7]
     for model in models:
@@ -119,6 +125,7 @@ def test_path_is_what_single_fits_give_in_the_order_asked(pair, relaxed):
     [
         (ReducedRankRegression(3, alpha=0.1), False),
         (SparseReducedRankRegression(3, 0.5, relaxed=False), True),
+        (SparseReducedRankRegression(3, 0.5, relaxed=False, penalty="element"), False),
     ],
 )
 def test_latent_space(pair, model, is_diagonal):
@@ -148,9 +155,9 @@ def test_fewer_genes_than_the_rank(pair, rank):
         assert model.n_iter_ < 100
 
 
-@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
-def test_a_warning_says_below_which_penalty_genes_are_selected(pair, l1_ratio):
-    template = SparseReducedRankRegression(2, 1000, l1_ratio)
+@pytest.mark.parametrize(("penalty", "l1_ratio"), [("group", 1.0), ("element", 0.5)])
+def test_a_warning_says_below_which_penalty_genes_are_selected(pair, penalty, l1_ratio):
+    template = SparseReducedRankRegression(2, 1000, l1_ratio, penalty=penalty)
     with pytest.warns(UserWarning, match="no gene is selected with alpha=1000") as warned:
         model = template.fit(*pair)
     assert_allclose(model.predict(pair[0]), np.tile(pair[1].mean(axis=0), (80, 1)))
