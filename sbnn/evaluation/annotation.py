@@ -1,4 +1,4 @@
-"""Write models and results into an AnnData or MuData."""
+"""Models and results in AnnData."""
 
 from __future__ import annotations
 
@@ -41,34 +41,33 @@ def annotate(
     adata : AnnData or MuData
         Modified in place; in a MuData, the modality ``"rna"``.
     *found : fitted model, Record or DataFrame, in any number
-        - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in the
+        - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in
           units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``.
         - A record from `cross_validate`: ``obsm["sbnn_held_out"]``, mean prediction for held-out
           cells, in the units of the outputs; ``obs["sbnn_fold"]``, the first fold that tests the
-          cell; ``var["sbnn_kept_in_folds"]``, share of folds that keep the gene.
+          cell; ``var["sbnn_kept_in_folds"]``, share of folds.
         - From `stability_selection`: ``var["sbnn_frequency"]``, ``var["sbnn_expected_false"]`` and
           ``var["sbnn_trusted"]``.
-        - From `selection_table` or `gene_counts`: every column, in ``var``, with the prefix
-          ``sbnn_``.
-        - From `repeat_fits`: ``var["sbnn_kept_by_seeds"]``, share of seeds that keep the gene.
-        - From `interpret`: ``varm["sbnn_effects"]``, effects on the outputs, in SDs of the output
-          per SD of the gene; ``var["sbnn_r2_drop"]``.
+        - From `selection_table` or `gene_counts`: every column, in ``var``.
+        - From `repeat_fits`: ``var["sbnn_kept_by_seeds"]``, share of seeds.
+        - From `interpret`: ``varm["sbnn_effects"]``, in SDs of the output per SD of the gene;
+          ``var["sbnn_r2_drop"]``.
         - From `fit_full`: ``obsm["X_sbnn"]``, ``var["sbnn_kept"]``, ``var["sbnn_norm"]``.
 
         Cells and genes that a result lacks get NaN, False or NA. ``uns["sbnn"]`` holds parameters
-        (as JSON), library versions, and the R2 and data fingerprint of records.
+        (JSON), versions, and the R2 and data fingerprint of records.
     data : AnnData, MuData or tuple, optional
         By default `adata`.
     point : int, optional
-        Grid point to write, as from ``record.find(...)``, if a record has several.
+        Grid point, as from ``record.find(...)``, if a record has several.
     key : str
         Prefix to use instead of ``"sbnn"``.
 
     Raises
     ------
     ValueError
-        If `adata` has none of the cells or genes of a result, a record is of data other than
-        `data`, or `point` is missing.
+        If `adata` has no cell or gene of a result, a record is of other data, or `point` is
+        missing.
 
     Examples
     --------
@@ -91,8 +90,6 @@ def annotate(
 
 
 class _Notes:
-    """Writes results to an AnnData, under keys that start with `key`."""
-
     def __init__(self, adata, key):
         self.adata = adata
         self.key = key

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import Folds, PairedData, PathLike
 
 
-# wider latent spaces, which are not plotted, would fill most of a record
+# wider latent spaces would fill most of a record
 WIDEST_KEPT = 16
 LEVEL = 0.05
 N_PERMUTATIONS = 199
@@ -76,9 +76,9 @@ def cross_validate(
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
-        Positions of the training and test cells, or the number of `paper_folds` (by default 10).
+        Positions of cells, or the number of `paper_folds` (by default 10).
     param_grid : dict of lists or list of dicts, optional
-        As in scikit-learn's ``ParameterGrid``.
+        As in ``ParameterGrid``.
     n_jobs : int
         Number of worker processes, which does not affect the result; inside
         ``joblib.parallel_config("dask")``, on a Dask cluster.
@@ -90,14 +90,14 @@ def cross_validate(
         File of the record. Fits in it, and those of an interrupted run (in the folder
         ``<results>.parts``), are not repeated.
     overwrite : bool
-        Repeat the fits in `results`, but not those of an interrupted run.
+        Repeat the fits in `results`.
     seed : int
-        Seed to use if ``random_state`` of the estimator is None.
+        Used if ``random_state`` of the estimator is None.
     preselect : int or dict, optional
         Number of genes to choose on the training cells of every fold, or a dict with ``n_genes``
         and ``threshold``; see `sbnn.data.preselection.preselect_genes`.
     keep : sequence of str
-        Large values to keep, of ``test_predictions``, ``test_latent`` and ``history``.
+        Of ``test_predictions``, ``test_latent`` and ``history``.
     verbose : bool
         Show a progress bar.
 
@@ -108,25 +108,24 @@ def cross_validate(
 
         - arrays of shape (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU time)
           and ``n_selected``;
-        - arrays of shape (folds, grid points, outputs): ``test_feature_r2`` and
-          ``train_feature_r2``;
-        - arrays of shape (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``;
+        - (folds, grid points, outputs): ``test_feature_r2`` and ``train_feature_r2``;
+        - (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``;
         - lists indexed as [grid point][fold]: ``test_predictions`` of the scaled outputs;
           ``test_latent``, of at most 16 dimensions; and ``history``, a table;
         - the names of cells, genes and outputs;
-        - if `preselect` is given, ``preselected``, a bool array of shape (folds, genes).
+        - with `preselect`, ``preselected``, bool of shape (folds, genes).
 
     Raises
     ------
     ValueError
-        If a fold is empty or has a cell in both sets, or `results` holds other fits.
+        If a fold has no cells or a cell in both sets, or `results` holds other fits.
     OSError
         If the results cannot be written; checked before the first fit.
 
     Warns
     -----
     UserWarning
-        If held-out cells are not predicted better than by chance; see `chance_table`.
+        If held-out cells are not predicted better than by chance.
 
     Examples
     --------
@@ -173,7 +172,6 @@ def cross_validate(
 
 
 def _jobs_left(wanted, models, data, scaling, n_jobs, done):
-    """Calls that fit each path in each fold."""
     arrays = source_arrays(data, scaling)
     genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
@@ -194,7 +192,6 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
 
 
 def _paths(model, points):
-    """Groups of grid points that differ only in the path parameter."""
     if not hasattr(model, "path_parameter"):
         return [[g] for g in range(len(points))]
     paths = {}
@@ -205,7 +202,7 @@ def _paths(model, points):
 
 
 def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Fit the models of one path: [((grid point, fold), outcome), ...]."""
+    """Fit one path: [((grid point, fold), outcome), ...]."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         mean = Y_train.mean(0, dtype=np.float64)
@@ -236,7 +233,7 @@ def _fit_and_score(models, arrays, fold, scaling, genes, places):
 
 
 def predicted_by(model, X, Y):
-    """Predictions of a model, in the shape of `Y`."""
+    """Predictions in the shape of `Y`."""
     return np.asarray(model.predict(X)).reshape(Y.shape)
 
 
@@ -249,7 +246,7 @@ def scores_of(part, Y, predicted, mean):
 
 
 def selection_of(model, genes=None):
-    """Selected genes and gene norms of a model of the genes in a mask, for all genes."""
+    """Selected genes and gene norms, for all genes."""
     outcome = {}
     if hasattr(model, "get_support"):
         selected = _at_genes(genes, np.asarray(model.get_support()))
@@ -285,7 +282,7 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
     Parameters
     ----------
     record : Record
-        From `cross_validate`, for an estimator with ``history_``.
+        From `cross_validate`.
     **params
         Parameters of the grid point; see `Record.find`.
 
@@ -310,7 +307,7 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
 
 
 def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
-    """Test R2, mean R2 with permuted outputs and p of each grid point with saved predictions."""
+    """Table as from `compared_with_chance`, of grid points with saved predictions."""
     if points is None:
         points = range(len(record.params))
     points = [point for point in points if has_predictions(record, point)]
@@ -321,17 +318,17 @@ def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
 
 
 def has_predictions(record, point):
-    """Whether predictions are saved for all folds."""
+    """Whether all predictions are saved."""
     predictions = record.values.get("test_predictions")  # [grid point][fold], (cells, q)
     return predictions is not None and all(fold is not None for fold in predictions[point])
 
 
 def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
-    """Test R2 of a grid point, then with permuted outputs: shape (1 + n_permutations,).
+    """Test R2 of a grid point, then with permuted outputs, (1 + n_permutations,).
 
-    With `of_outputs`, there is a column for each output.
+    With `of_outputs`, a column for each output.
     """
-    dot = "nq,nq->q" if of_outputs else "nq,nq->"  # sum over cells, or over cells and outputs
+    dot = "nq,nq->q" if of_outputs else "nq,nq->"
     r2 = 0
     sets = _permuted_cells(record.folds)
     for f, (test, outputs, predicted, mean) in enumerate(held_out(record, Y, point)):
@@ -360,8 +357,7 @@ def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
 def _permuted_cells(folds):
     """Sets of cells whose outputs are permuted: the test cells of each fold.
 
-    If folds test cells repeatedly, it is one set for all, since predictions of a cell are
-    correlated.
+    One set if cells are tested repeatedly, since predictions of a cell are correlated.
     """
     tests = [test for _, test in folds]
     tested = np.concatenate(tests)
@@ -370,7 +366,7 @@ def _permuted_cells(folds):
 
 
 def compared_with_chance(r2, names, n_folds):
-    """Table of measured R2, mean R2 with permuted outputs and p-value, with one row per name.
+    """Measured R2, mean R2 with permuted outputs and p-value, with one row per name.
 
     `r2`, (1 + n_permutations, names), has the measured R2 in its first row, which counts as one
     permutation. Deviations of permuted R2 are scaled up; see `_CORRELATED`.

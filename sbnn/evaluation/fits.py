@@ -1,4 +1,4 @@
-"""Fits to all cells, and fits repeated with other seeds, cells or numbers of genes."""
+"""Fits to all cells, with other seeds, to halves, or with other numbers of genes."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def fit_full(
     overwrite: bool = False,
     seed: int = 0,
 ) -> Record:
-    """Fit an estimator to the z-scored data of all cells, and store what the figures need.
+    """Fit an estimator to the z-scored data of all cells.
 
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        With ``transform`` (latent space) and ``get_support`` (kept genes).
+        With ``transform`` and ``get_support``.
     data : AnnData, MuData or tuple (X, Y)
     preselect : int, optional
-        Number of genes to choose on all cells, as in `cross_validate`.
+        As in `cross_validate`, but on all cells.
     results : str or path-like, optional
         File of the record, which is loaded if it holds this fit.
     model_file : str or path-like, optional
@@ -74,7 +74,7 @@ def fit_full(
     Record
         For n cells, p genes, k kept genes, q outputs and d latent variables, ``values`` contains
 
-        - ``latent``, (n, d), and ``embedding``, (n, 2), the latent space or, if d > 2, its t-SNE;
+        - ``latent``, (n, d), and ``embedding``, (n, 2), its t-SNE if d > 2;
         - ``predictions`` and ``outputs``, (n, q), z-scored;
         - ``kept_genes``, their names, and ``selected``, (p,), a mask;
         - ``expression`` and ``predicted_expression`` (from the latent space), (n, k), z-scored;
@@ -183,7 +183,7 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
 
 def repeat_fits(estimator, data, seeds=10, **options):
-    """Fit an estimator to the z-scored data of all cells with different seeds.
+    """Fit an estimator to the z-scored data with different seeds.
 
     `seeds` is a list of seeds, or their number; each is a grid point of a single fold.
     `DistilledBottleneckRegressor` keeps the same genes with every seed on up to 2000 cells.
@@ -235,10 +235,7 @@ def _require_selection(estimator):
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on one half of the cells and test on the other half.
-
-    More pairs do not change the first ones. `groups` are not split.
-    """
+    """Folds that train on a half of the cells; more pairs do not change the first ones."""
     check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else group_codes(groups, "groups")
     n_groups = codes.max() + 1
@@ -265,7 +262,7 @@ def stability_selection(
     seed: int = 0,
     **options: object,
 ) -> Record:
-    """Fit an estimator to halves of the cells (complementary pairs stability selection).
+    """Fit an estimator to halves of the cells (stability selection).
 
     Parameters
     ----------
@@ -273,7 +270,7 @@ def stability_selection(
         With ``get_support``.
     data : AnnData, MuData or tuple (X, Y)
     n_pairs : int
-        Number of pairs of halves; more can be added to a saved record later.
+        Number of pairs of halves; more can be added to a record later.
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or the name of a column of ``obs``; not split between
         halves, which limits the number of pairs.
@@ -319,7 +316,7 @@ def genes_curve(
     preselect: int | Mapping[str, object] | None = None,
     **options: object,
 ) -> Record:
-    """Cross-validate networks that keep different numbers of genes, chosen anew in every fold.
+    """Cross-validate networks that keep different numbers of genes.
 
     Parameters
     ----------

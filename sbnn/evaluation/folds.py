@@ -28,8 +28,8 @@ SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
-    A permutation of the cells is cut into blocks of ``n // n_folds`` cells. Fold i tests on block
-    i; the last ``n % n_folds`` cells are never tested.
+    Fold i tests on block i of ``n // n_folds`` permuted cells; the last ``n % n_folds`` cells are
+    never tested.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions of every fold, in the order of the permutation.
+        Training and test positions, in the order of the permutation.
 
     Examples
     --------
@@ -94,14 +94,14 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
     Parameters
     ----------
     times : array-like of shape (n,)
-        Time of each cell, as a number, ``datetime64`` or a date written as ``2018-09-17``.
+        Numbers, ``datetime64`` or dates such as ``2018-09-17``.
     share : float
-        Share of the distinct time points to train on; above 0 and below 1.
+        Share of the distinct times to train on.
 
     Returns
     -------
     list of (ndarray, ndarray)
-        A single pair of training and test positions; cells with the same time are never split.
+        One pair of training and test positions; cells with the same time are not split.
 
     Examples
     --------
@@ -118,7 +118,6 @@ def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
 
 
 def _in_order(times):
-    """Times in an order; dates as text are read."""
     if not any(isinstance(time, str) for time in times):
         return times
     try:
@@ -130,7 +129,7 @@ def _in_order(times):
 
 
 def group_codes(labels, name, cells=None):
-    """For each cell, the index of its label among the sorted labels."""
+    """Index of the label of each cell among the sorted labels."""
     labels = np.asarray(labels, dtype=object)  # as text, missing values would form a group
     n = len(labels) if cells is None else len(cells)
     if labels.shape != (n,) or pd.isna(labels).any():
@@ -173,7 +172,7 @@ def deal_donors(cells, y, n_folds, seed):
 
 
 def labels_of(data, target):
-    """Labels of all cells, at least two different ones, str of shape (n,)."""
+    """Labels of all cells, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]
     lacking = values.isna() | (values == UNKNOWN)
@@ -222,7 +221,7 @@ def _check_fold(fold, i, n):
 
 
 def source_arrays(data, scaling):
-    """Arrays to split into folds: expression, outputs, and counts behind the expression."""
+    """Expression, outputs, and counts behind the expression."""
     if scaling == "all":
         return z_scored(data.X), z_scored(data.Y), None
     return data.X, data.Y, data.counts_behind_x
@@ -234,10 +233,7 @@ def z_scored(values):
 
 
 def split_fold(arrays, fold, scaling, genes=None):
-    """Training and test arrays of a fold, float32: X_train, Y_train, X_test, Y_test.
-
-    `genes` is a mask of the genes to return.
-    """
+    """X_train, Y_train, X_test, Y_test, float32, of the genes in a mask."""
     X, Y, counts = arrays
     train, test = fold
     if scaling == "fold" and counts is not None:
@@ -273,7 +269,7 @@ def _scaled(train, test, scaling, scaler):
 
 
 def held_out(record, Y, point):
-    """For each fold: test cells, scaled outputs of all cells, predictions, and training mean."""
+    """By fold: test cells, scaled outputs of all cells, predictions, and training mean."""
     scaling = record.settings["scaling"]
     if scaling == "all":
         Y = z_scored(Y)

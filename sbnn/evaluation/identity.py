@@ -12,9 +12,8 @@ from sklearn.base import clone
 from sbnn.errors import check_number
 from sbnn.results import load
 
-NOT_DECISIVE = ("verbose", "n_jobs")  # parameters that do not change a result
-# Records from before version 1.0 describe the present classes by this name and with these
-# parameters besides their own.
+NOT_DECISIVE = ("verbose", "n_jobs")  # do not change a result
+# records from before version 1.0 describe all classes by this name, with these parameters
 FORMER_NAME = "SparseBottleneckRegressor"
 FORMER_PARAMS = {
     "SparseBottleneckRegressor": {"protocol": "paper", "distillation": None},
@@ -43,7 +42,7 @@ def configured(estimator, point, seed):
 
 
 def made_for(model, genes, kept=None):
-    """The model with its prior in the order of the genes (of those in the mask `kept`)."""
+    """The model with its prior in the order of the genes (in the mask `kept`)."""
     return model.for_genes(genes, kept) if hasattr(model, "for_genes") else model
 
 
@@ -84,7 +83,7 @@ def version_of(model, n_cells):
 
 
 def fit_key(data, model, fold, scaling, known=None, **besides):
-    """Fingerprint of everything that determines a fit; `data` is name, fingerprint and shape."""
+    """Fingerprint of what determines a fit; `data` is name, fingerprint and shape."""
     decisive = [*data, scaling, described(model, known)]
     version = version_of(model, len(fold[0]))
     if version > 1:
@@ -99,7 +98,7 @@ def fit_key(data, model, fold, scaling, known=None, **besides):
 
 def _plain(value):
     if hasattr(value, "get_params"):
-        return type(value).__name__  # the parameters of a nested estimator are listed separately
+        return type(value).__name__  # its parameters are listed separately
     if dataclasses.is_dataclass(value):
         return {name: _plain(entry) for name, entry in vars(value).items()}
     if isinstance(value, np.generic | np.ndarray):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import Expression, Outputs
 
 
-ROWS_AT_ONCE = 16_384  # number of points on integration paths to evaluate at once
+ROWS_AT_ONCE = 16_384  # points on integration paths
 
 
 def interpret(
@@ -53,7 +53,7 @@ def interpret(
     baseline: ArrayLike | None = None,
     name: str = "custom",
 ) -> Record:
-    """Interpret the kept genes of a fitted model, for tables and figures.
+    """Interpret the kept genes of a fitted model.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ def interpret(
         Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells; in
         training cells, ``r2_drop`` is too large.
     gene_names, feature_names : sequence of str, optional
-        By default, the names stored in the model or the tables.
+        By default, those of the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
         As from `sbnn.selection_table`.
     baseline : array-like, shape (p,), optional
-        Reference value of each gene, in units of `X`; by default the training means.
+        In units of `X`; by default the training means.
     name : str
         Name of the data.
 
@@ -77,20 +77,20 @@ def interpret(
         For k kept genes, q outputs and d latent variables, ``values`` contains
 
         - ``share_mean`` and ``share_absolute``, (k, q): means over the cells of the integrated
-          gradients and of their absolute values, in the units of the outputs;
+          gradients and their absolute values, in units of the outputs;
         - ``steps``, (k, q): mean change of the output, in its units, per SD of the gene;
         - ``effects``, (k, q): slope of the integrated gradients on the expression, in SDs of the
           output per SD of the gene;
         - ``latent_steps``, (k, d), and ``latent_lengths``, (k,): mean shift on the map per SD of
           the gene, and its mean length;
-        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,): the last is the loss
-          of R2 when the gene is set to its baseline;
+        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,), the loss of R2 with
+          the gene at its baseline;
         - ``feature_names`` and ``output_sd``, (q,);
-        - ``gap``: the largest error in the sum of the shares of a cell, in SDs of the output;
-        - ``r2``: R2 with the measured expression of all genes;
+        - ``gap``: the largest error in the sum of shares of a cell, in SDs of the output;
+        - ``r2``: R2 with all genes;
         - ``table``: one row per gene, sorted by loss of R2, with the columns ``norm``,
-          ``stability`` (if given), ``output`` (that with the largest effect), ``effect``, ``shift``
-          (mean length) and ``r2_drop``.
+          ``stability``, ``output`` (that with the largest effect), ``effect``, ``shift`` and
+          ``r2_drop``.
 
     Notes
     -----
@@ -168,7 +168,7 @@ def interpret(
 def interpret_held_out(
     estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False
 ):
-    """Fit an estimator to three quarters of the cells, and `interpret` it on the other cells.
+    """Fit an estimator to three quarters of the cells, and `interpret` it on the others.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def interpret_held_out(
         Gets z-scored data.
     data : AnnData, MuData or tuple (X, Y)
     halves : Record
-        From `sbnn.stability_selection` for the same data, for the frequency of each gene.
+        From `sbnn.stability_selection` for the same data.
     groups, preselect, results, overwrite
         As in `sbnn.stability_selection`.
 
@@ -256,14 +256,14 @@ def expression_of(model, X):
         match_by_name = not isinstance(X, np.ndarray | list)  # AnnData and other containers
     if match_by_name:
         return new_cells(model, X, needed=kept_genes(model))
-    # scikit-learn's own check would warn of missing names
+    # scikit-learn's check would warn of missing names
     X = check_array(X, dtype=np.float64, input_name="X")
     _check_n_features(model, X, reset=False)
     return X
 
 
 def baseline_of(model, X, baseline=None):
-    """The given baseline, or the training means of the model, (p,)."""
+    """The given baseline, or the training means, (p,)."""
     if baseline is None:
         baseline = getattr(model, "x_mean_", None)
     baseline = np.asarray(baseline, dtype=np.float64)
@@ -313,7 +313,7 @@ def _along_lines(network, start, way, n_steps):
 
 
 def finite_differences(model, method, X):
-    """Changes of ``transform`` or ``predict``, (n, k, d), per SD of a gene."""
+    """Changes of ``transform`` or ``predict``, (n, k, d), by one SD of a gene."""
     before = _asked(model, method, X)
     changes = []
     for gene in kept_genes(model):
@@ -324,7 +324,7 @@ def finite_differences(model, method, X):
 
 
 def r2_without(model, X, Y, baseline):
-    """R2, (k,), if a kept gene has its baseline in every cell."""
+    """R2, (k,), with a kept gene at its baseline."""
     r2 = []
     for gene in kept_genes(model):
         blind = X.copy()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
-    """Map cells by t-SNE from the principal components of the genes, and from those of the outputs.
+    """Map cells by t-SNE of the principal components of the genes, and of the outputs.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def _tables(data, preselect):
 
 
 def principal_components(data, *, preselect=None, results=None, overwrite=False):
-    """Share of the variance explained by each principal component of the genes and of the outputs.
+    """Variance explained by each principal component of the genes and of the outputs.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def map_trust(
     results: PathLike | None = None,
     overwrite: bool = False,
 ) -> Record:
-    """Assess the map of a fit from held-out cells and from fits with other seeds.
+    """Assess the map of a fit from held-out cells and other seeds.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def map_trust(
     folds : Record
         From `sbnn.cross_validate` for the same model, with ``test_predictions``.
     seeds : sequence of int
-        Seeds with which the model is fitted again.
+        Of the other fits.
     preselect, results, overwrite
         See `sbnn.fit_full`.
 
@@ -133,15 +133,14 @@ def map_trust(
     Record
         For `sbnn.plotting.map_trust`; ``values`` contains
 
-        - ``errors``, (n,): mean squared error of the scaled outputs of each cell when it was held
-          out (NaN if never);
+        - ``errors``, (n,): mean squared error of the scaled outputs of each cell when held out
+          (NaN if never);
         - ``latent``, (n, d): the map of the fit;
         - ``latents``, (seeds, n, d): the maps with other seeds after the best affine alignment with
           ``latent``, and ``agreement``, (seeds,), its R2;
-        - ``spread``, (n,): root mean square distance of each cell between these maps and
-          ``latent``, relative to the size of the map;
-        - for simulated data with two latent variables, ``true_latent``, also aligned, and
-          ``truth_agreement``, its R2.
+        - ``spread``, (n,): root mean square distance of each cell from ``latent``, relative to the
+          size of the map;
+        - for simulated data, ``true_latent``, also aligned, and ``truth_agreement``, its R2.
 
     Examples
     --------
@@ -209,6 +208,5 @@ def held_out_errors(data, folds, point):
 
 
 def _onto(other, latent):
-    """Another map, affinely aligned with `latent`, and R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, r2_score(latent, placed, multioutput="variance_weighted")

@@ -6,7 +6,6 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array, check_consistent_length
 
 from sbnn.data.checks import UNKNOWN
-from sbnn.data.objects import AnnDataLike, MuDataLike, entry, gene_modality
 from sbnn.errors import check_number
 from sbnn.results import Record, require
 
@@ -19,11 +18,11 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
     Parameters
     ----------
-    latent : ndarray, shape (n, d), Record, AnnData or MuData
-        Coordinates of the cells; in an AnnData, ``obsm["X_sbnn"]``.
-    labels : ndarray of str, shape (n,), DataFrame with n rows, or list of str, optional
-        One label per cell, one kind of label per column, or columns of ``obs``; by default,
-        families and types. Cells labelled ``"unknown"`` are ignored.
+    latent : ndarray, shape (n, d), or Record
+        Coordinates of the cells, or a record from `sbnn.fit_full`.
+    labels : ndarray of str, shape (n,), or DataFrame with n rows, optional
+        One label per cell, or one kind of label per column; by default, families and types of the
+        record. Cells labelled ``"unknown"`` are ignored.
     k : int
         Number of neighbours; ties go to the alphabetically first label.
 
@@ -33,18 +32,10 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         NaN if no more than `k` cells have a known label.
     """
     if isinstance(latent, Record):
-        require(latent, "latent", ["latent", "labels"] if labels is None else ["latent"])
+        require(latent, "latent", ["latent", "labels"])
         if labels is None:
             labels = latent.labels[list(LABELS)]
         latent = latent.latent
-    elif isinstance(latent, AnnDataLike | MuDataLike):
-        adata = gene_modality(latent)
-        latent = entry(adata.obsm, "X_sbnn", "adata.obsm")
-        if labels is None:
-            labels = [kind for kind in LABELS if kind in adata.obs]
-        if isinstance(labels, list):
-            labels = adata.obs[labels].astype(object)
-            labels = labels.where(labels.notna(), UNKNOWN)
     latent = check_array(latent, input_name="latent", ensure_min_samples=2)
     check_number("k", k, int, 1, len(latent) - 1)
     if isinstance(labels, pd.DataFrame):
@@ -53,7 +44,7 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
 
 
 def vote(places, labels, k, new_places=None, new_labels=None):
-    """Share of new cells (by default, the cells) whose label prevails among the k nearest cells."""
+    """Share of (new) cells whose label prevails among the k nearest cells."""
     check_consistent_length(places, labels)
     known = labels != UNKNOWN
     places = places[known]

@@ -22,7 +22,7 @@ from sbnn.results import Record, drop_leftovers, library_versions, load, results
 
 # values whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
-NAMES = ("gene_names", "feature_names", "cell_names")  # names in the data, if present
+NAMES = ("gene_names", "feature_names", "cell_names")  # if present
 # values of a whole record
 ABOUT = {*NAMES, "family_names", "classes", "true", "repeats", "preselected"}
 OR_ELSE = "give another path, or pass overwrite=True"
@@ -32,7 +32,7 @@ KEY = "[0-9a-f]" * 32  # pattern of the key of a fit
 def load_or_compute(
     wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None
 ):
-    """Load the record that matches `wanted` in all but values, or save what `compute` returns."""
+    """Load a record like `wanted`, which has no values, or save what `compute` returns."""
     if estimator is not None:
         wanted.settings = {"estimator": described(estimator)} | wanted.settings
         version = version_of(estimator, n_cells)
@@ -52,7 +52,7 @@ def _checked_match(wanted, estimator, path, stored):
     asked = _identity_of(wanted)
     if estimator is not None and "estimator" in held:
         asked["estimator"] = described(estimator, held["estimator"])
-        asked["parameters"] = held["parameters"]  # already compared as part of the estimator
+        asked["parameters"] = held["parameters"]  # part of the estimator
     differing = [name for name in asked | held if asked.get(name) != held.get(name)]
     if differing:
         raise ValueError(
@@ -85,7 +85,7 @@ def fit_all(
     n_jobs=1,
     verbose=True,
 ):
-    """Compute a record of the fits for all folds and grid points, and save each finished fit.
+    """Record of the fits for all folds and grid points; each finished fit is saved.
 
     `models` is indexed as [grid point][fold]. ``plan(done)`` returns the jobs for other fits, each
     of which returns [((grid point, fold), outcome), ...].
@@ -122,9 +122,8 @@ class _Fits:
     path: Path
 
     def __post_init__(self):
-        self.parts = Path(f"{self.path}.parts")  # unused if nothing is saved
+        self.parts = Path(f"{self.path}.parts")
         self.done = {}
-        # the description that a later run reads from the record
         self.identify(described(self.estimator))
 
     def identify(self, known):
@@ -147,7 +146,7 @@ class _Fits:
         return {place for place, key in self.keys.items() if key in self.done}
 
     def accept(self, stored):
-        """Take the fits of a stored record; return it if it is complete."""
+        """Take the fits of a record; return it if it is complete."""
         self.identify(stored.settings.get("estimator"))
         self.done = _outcomes(stored)
         wanted = set(self.keys.values())
@@ -163,7 +162,7 @@ class _Fits:
         return stored if self.done.keys() == wanted else None
 
     def take_finished(self, overwrite):
-        """Load the fits of an interrupted run; reject those of another."""
+        """Load the fits of an interrupted run."""
         for file in self.parts.glob(f"{KEY}.pickle"):
             if file.stem in self.keys.values():
                 try:
@@ -202,7 +201,7 @@ class _Fits:
         )
 
     def drop_parts(self):
-        """Delete the files of single fits, unless another run uses them."""
+        """Delete files of single fits that no other run uses."""
         if not self.parts.is_dir():
             return
         with suppress(Timeout, OSError), _locked(self.path, wait=False):
@@ -210,7 +209,7 @@ class _Fits:
                 interrupted.unlink()
             for key in self.keys.values():
                 Path(self.parts, f"{key}.pickle").unlink(missing_ok=True)
-            self.parts.rmdir()  # fails if the folder contains other files
+            self.parts.rmdir()  # fails if there are other files
 
 
 def _gathered(outcomes):
@@ -249,7 +248,7 @@ def _path_of(results):
 
 
 def _load_or_save(path, overwrite, accept, compute):
-    """Load a record if `accept` returns it; else compute and save it, one process at a time."""
+    """Load what `accept` returns, or compute and save it, one process at a time."""
     check_flag("overwrite", overwrite)
     if path is None:
         return compute()
@@ -260,7 +259,7 @@ def _load_or_save(path, overwrite, accept, compute):
     found = stored()
     if found is None:
         with _locked(path):
-            found = stored()  # another run may have computed the record in the meantime
+            found = stored()  # by another run, meanwhile
             if found is None:
                 found = compute()
                 save(found, path)
@@ -269,7 +268,6 @@ def _load_or_save(path, overwrite, accept, compute):
 
 @contextmanager
 def _locked(path, wait=True):
-    """Lock a file of results; a second run waits."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -289,7 +287,7 @@ def _locked(path, wait=True):
         yield
     finally:
         with suppress(OSError):
-            # a waiting process notices the removal and creates a new lock
+            # a waiting process creates a new lock
             os.unlink(lock.lock_file)
         lock.release()
 
@@ -303,8 +301,7 @@ def in_workers(jobs, n_jobs, return_as="generator_unordered"):
 
 
 def _run_guarded(starter, function, args, kwargs):
-    """Call a function in a worker, which ends with its `starter`."""
-    # The parent may have ended since. Workers of a fork server end by themselves.
+    # workers of a fork server end by themselves
     parent = multiprocessing.parent_process()
     is_worker = parent is not None and parent.pid == starter
     if is_worker and (os.getppid() == starter or not _is_running(starter)):
@@ -314,7 +311,7 @@ def _run_guarded(starter, function, args, kwargs):
 
 def _is_running(process):
     try:
-        os.kill(process, 0)  # only asks
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Tables of the genes to trust, of the number of genes needed and of the effect of a prior.
+"""Tables of genes to trust, numbers of genes and effects of a prior.
 
 Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75,
 2013.
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from sbnn.results import Record
 
 
-SHAPES = 200  # number of shapes tried between the two extreme shapes
+SHAPES = 200  # tried between the two extreme ones
 WIDEST = 25.0  # log a of a practically uniform distribution
 
 
 def gene_counts(record):
-    """Number and share of the fits that kept each gene."""
+    """Number and share of fits that kept each gene."""
     for point in record.params:
         if len(record.params) > 1 and point.keys() != {"random_state"}:
             raise ValueError(f"record: expected one grid point, got {len(record.params)}")
@@ -40,7 +40,7 @@ def gene_counts(record):
 def selection_table(
     record: Record, repeats: Record | None = None, max_false: float = 1.0
 ) -> pd.DataFrame:
-    """Table of how often each gene is kept by halves of the cells, and of the genes to trust.
+    """How often each gene is kept by halves of the cells, and which genes to trust.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ def selection_table(
     repeats : Record, optional
         From `repeat_fits` for the same data.
     max_false : float
-        Largest expected number of falsely selected genes to tolerate.
+        Largest expected number of false selections to tolerate.
 
     Returns
     -------
     DataFrame
         One row per gene, sorted by decreasing ``frequency``, the share of halves that keep the
-        gene, with the columns ``count``, the number of seeds that keep it (with `repeats`);
-        ``expected_false``, the bound on the expected number of false genes among those of at least
-        this frequency; and ``trusted``, whether it is at most `max_false`.
+        gene, with ``count``, the number of seeds that keep it (with `repeats`);
+        ``expected_false``, the bound on the expected number of false genes of at least this
+        frequency; and ``trusted``, whether it is at most `max_false`.
 
     Examples
     --------
@@ -94,7 +94,6 @@ def _bounds(record, thresholds):
 
 
 def _require_pairs(record):
-    """Reject a record unless its folds are complementary pairs."""
     require(record, "record", ["selected"])
     one = [fold[::-1] for fold in record.folds[::2]]
     other = record.folds[1::2]
@@ -130,7 +129,7 @@ def trust_sentence(record):
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs):
-    """Bound on the expected number of falsely selected genes, at one threshold or several.
+    """Bound on the expected number of falsely selected genes, at each threshold.
 
     A gene is selected if a share `threshold` of the 2 B halves keeps it (B is `n_pairs`), falsely
     if a half keeps it with a probability of at most theta = q / p, as if q (`n_selected`) of the p
@@ -139,8 +138,8 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
     where D is `concave_tail`.
     """
     theta = n_selected / n_genes
-    hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # number of halves
-    # number of pairs in which both halves must keep the gene
+    hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # halves
+    # pairs in which both halves must keep the gene
     together = np.maximum(hits - n_pairs, 0)
     by_pairs = concave_tail(theta**2, n_pairs, -1 / 2)[together]
     by_halves = concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
@@ -153,8 +152,7 @@ def concave_tail(mean, n, r):
 
     The result has one entry for each t = 0, ..., n. Extreme distributions on 0, 1/n, ..., 1 are
     proportional to ``(a + i) ** (1 / r)`` for i = 0, ..., k; the probability at k + 1 follows from
-    the mean. For every k, values of a are tried from that for which the distribution ends at k to
-    that for k + 1 (Shah and Samworth 2013, Appendix A.4).
+    the mean. For every k, values of a are tried (Shah and Samworth 2013, Appendix A.4).
     """
     target = mean * n
     first = int(np.ceil(2 * target)) + 1
@@ -178,7 +176,7 @@ def concave_tail(mean, n, r):
 
 
 def _shapes(logs, k, r):
-    """Probabilities of 0 ... k relative to that of 0, for each log a."""
+    """Probabilities of 0 ... k relative to 0, for each log a."""
     return (1 + np.arange(k + 1) * np.exp(-logs)[:, np.newaxis]) ** (1 / r)
 
 
@@ -188,7 +186,7 @@ def _excess(log, k, r, target):
 
 
 def genes_table(record: Record) -> pd.DataFrame:
-    """Test R2 for each number of genes, and the number of genes that suffices.
+    """Test R2 for each number of genes, and the number that suffices.
 
     Parameters
     ----------
@@ -199,9 +197,8 @@ def genes_table(record: Record) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``;
-        ``behind``, the best test R2 minus this one; ``genes``, the mean number of genes kept; and
-        ``suffices``, True for the smallest number within one standard error (corrected for shared
-        training cells) of the best.
+        ``behind``, the best test R2 minus this one; ``genes``, the mean number kept; and
+        ``suffices``, True for the smallest number within one corrected standard error of the best.
 
     Examples
     --------

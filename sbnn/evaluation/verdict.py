@@ -1,4 +1,4 @@
-"""Comparison of test R2 with permuted outputs, with ridge and with other models."""
+"""Comparison of test R2 with chance, ridge and other models."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from sbnn.typehints import PairedData
 
 
-# two models are equally good if the interval for their difference lies within +- this value
+# two models are equally good if the interval for their difference is within +- this value
 LEVEL_WITH = 0.05
 
 
 class PairedDifference(NamedTuple):
-    """Mean difference over folds, its 95 % interval, standard error, p and number of folds."""
+    """Mean over folds, its 95 % interval, standard error, p and number of folds."""
 
     mean: float
     low: float
@@ -69,10 +69,10 @@ class Verdict(NamedTuple):
 
 
 def outputs_table(record, data, ridge=None, point=0):
-    """Table that shows which outputs are predicted better than by chance.
+    """Table of the outputs that are predicted better than by chance.
 
-    p-values are adjusted for the number of outputs (Benjamini and Hochberg, J. R. Stat. Soc. B 57,
-    289, 1995). Outputs that are constant in the test cells of a fold get NaN.
+    p is adjusted for the number of outputs (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289,
+    1995). Outputs that are constant in the test cells of a fold get NaN.
     """
     check_number("point", point, int, 0, len(record.params) - 1)
     Y, names = outputs_of(record, data)
@@ -110,9 +110,8 @@ def outputs_of(record, data):
 def corrected_difference(differences, test_share, n_counted=None):
     """Mean of the differences in the folds, with a corrected 95 % interval.
 
-    `test_share` is the number of test cells per training cell. The interval is that of Student's t
-    with the standard error `sbnn.metrics.corrected_error` (Nadeau and Bengio 2003; for repeated
-    folds, Bouckaert and Frank, PAKDD 2004). n is the number of folds or `n_counted`.
+    `test_share` is the number of test cells per training cell; n is the number of folds or
+    `n_counted` (Nadeau and Bengio 2003; for repeated folds, Bouckaert and Frank, PAKDD 2004).
     """
     n = n_counted or len(differences)
     mean = float(np.mean(differences))
@@ -126,7 +125,7 @@ def _difference_over(folds, differences):
 
 
 def difference_with_error(mean, se, n):
-    """A mean difference with its 95 % interval from Student's t."""
+    """A mean difference with a 95 % interval from Student's t."""
     half = float(stats.t.ppf(0.975, n - 1)) * se
     p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
     return PairedDifference(mean, mean - half, mean + half, se, p, n)
@@ -140,7 +139,7 @@ def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
 
 
 def require_same_folds(a, b):
-    """Reject two records whose folds cannot be paired."""
+    """Reject records whose folds cannot be paired."""
     same_data = (a.dataset, a.sha256) == (b.dataset, b.sha256)
     same_labels = "true" not in a.values or np.array_equal(a.true, b.values.get("true"))
     if not (same_data and same_labels and have_same_folds(a, b)):
@@ -166,32 +165,32 @@ def verdict(
     *,
     n_permutations: int = N_PERMUTATIONS,
 ) -> Verdict:
-    """Compare the test R2 of a grid point with chance and with ridge, in numbers and a sentence.
+    """Compare the test R2 of a grid point with chance and with ridge.
 
     Parameters
     ----------
     record : Record
         From `sbnn.cross_validate`.
     data : AnnData, MuData, tuple (X, Y) or Record, optional
-        The cross-validated data, or a record of `sbnn.fit_full`, to estimate chance.
+        The data, or a record of `sbnn.fit_full`, to estimate chance.
     ridge : Record, optional
-        Cross-validation of ridge with one grid point on the same folds.
+        Ridge with one grid point on the same folds.
     point : int
-        Index of the grid point in the record.
+        Grid point of the record.
     groups : array-like of shape (n,), optional
         Donor, batch or date of each cell, for a warning if folds split groups, whose cells are
         similar.
     curve : Record, optional
-        From `sbnn.genes_curve` for the same data, to state whether more genes help.
+        From `sbnn.genes_curve`, to state whether more genes help.
     n_permutations : int
-        Number of permutations of the outputs, at least 19.
+        At least 19.
 
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd``, mean and SD over the folds; ``permuted_r2``, the mean R2 with
-        permuted outputs; ``p``; ``difference`` from ridge with its corrected interval (None for a
-        single fold); ``sentence``; and ``better_than_chance``.
+        ``test_r2`` and ``sd``, mean and SD over the folds; ``permuted_r2``, the mean with permuted
+        outputs; ``p``; ``difference`` from ridge (None for a single fold); ``sentence``; and
+        ``better_than_chance``.
 
     Examples
     --------
@@ -210,7 +209,11 @@ def verdict(
     folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
     sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, why_unknown)}"
     if ridge is not None:
-        found = found._replace(difference=_difference_from_ridge(record, ridge, point))
+        require(ridge, "ridge", ["test_r2"])
+        require_same_folds(record, ridge)
+        if len(r2) > 1:
+            difference = paired_difference(record, ridge, "test_r2", (point, 0))
+            found = found._replace(difference=difference)
         ridge_p = np.nan
         if not why_unknown:
             _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
@@ -228,15 +231,6 @@ def verdict(
     return found._replace(sentence=sentence)
 
 
-def _difference_from_ridge(record, ridge, point):
-    require(ridge, "ridge", ["test_r2"])
-    require_same_folds(record, ridge)
-    differences = pd.Series(record.test_r2[:, point]) - ridge.test_r2[:, 0]  # (n_folds,)
-    if len(differences) == 1:
-        return None
-    return _difference_over(record.folds, differences)
-
-
 def _warning_about_groups(record, groups):
     codes = group_codes(groups, "groups", record.values.get("cell_names"))
     split = split_groups(record, codes)
@@ -249,7 +243,6 @@ def _warning_about_groups(record, groups):
 
 
 def _chance(record, data, point, n_permutations):
-    """Mean R2 with permuted outputs, its p, or why they are unknown."""
     if data is None:
         return np.nan, np.nan, "the outputs are not available"
     if least_p(record, n_permutations) > LEVEL:
@@ -296,7 +289,6 @@ def _beside_ridge(found, ridge_r2, ridge_p):
 
 
 def _genes_of_curve(record, point, curve):
-    """Sentence that recommends more genes; empty if more do not help."""
     require(curve, "curve", [], record)
     table = genes_table(curve)
     enough = table.suffices.idxmax()

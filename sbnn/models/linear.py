@@ -88,7 +88,7 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 class LeaveOneOutRidge(LinearRegressor):
     """Ridge regression on all genes; leave-one-out cross-validation chooses the penalty.
 
-    This is scikit-learn's ``RidgeCV`` with penalties suited to z-scored expression.
+    scikit-learn's ``RidgeCV`` with penalties for z-scored expression.
 
     Parameters
     ----------

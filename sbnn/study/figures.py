@@ -40,11 +40,17 @@ def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
 
 def drawings(records):
     """Figures by name."""
-    drawn = {}
-    for name, (needed, function) in FIGURES.items():
-        if all(record in records for record in needed):
-            drawn[name] = function(records)
+    drawn = {name: function(records) for name, function in drawable(records).items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def drawable(records):
+    """Functions that draw the records, if these exist; some return None."""
+    found = {}
+    for name, (needed, function) in FIGURES.items():
+        if records.keys() >= set(needed):
+            found[name] = function
+    return found
 
 
 def as_published(records, name):
@@ -162,10 +168,6 @@ def _gene_selection(records):
     return plotting.gene_selection_curve(selection)
 
 
-def _bibiplot(records):
-    return plotting.bibiplot(records["fit_default_2d"])
-
-
 def _tsne(records):
     tsne = records["tsne"]
     return plotting.tsne_pair(tsne, titles(tsne.dataset), records.get("fit_default_2d"))
@@ -184,24 +186,13 @@ def _accuracy(records):
     return plotting.accuracy_comparison(compared_models(records))
 
 
-def _stability(records):
-    return plotting.selection_frequencies(records["halves_default"])
-
-
-def _effects(records):
-    return plotting.effect_map(records["interpretation"])
-
-
-def _map_trust(records):
-    return plotting.map_trust(records["map_trust"], records["fit_default_2d"])
-
-
-def _genes_curve(records):
-    return plotting.genes_curve(records["genes_curve"])
-
-
 def _noise(records):
     return plotting.noise_recovery(records["noise"].table, records["map_trust"])
+
+
+def _of(function, *names):
+    """Names of records and a function that draws them."""
+    return names, lambda records: function(*(records[name] for name in names))
 
 
 #: Name of a figure -> the records that it needs, and the function that draws it.
@@ -220,12 +211,12 @@ FIGURES = {
     "figure7_tsne": (["tsne"], _tsne),
     "gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
     "overview": (["fit_default_2d"], _overview),
-    "bibiplot": (["fit_default_2d"], _bibiplot),
+    "bibiplot": _of(plotting.bibiplot, "fit_default_2d"),
     "accuracy": (["cv_default"], _accuracy),
     "component_variance": (["components"], _component_variance),
-    "stability_selection": (["halves_default"], _stability),
-    "effects": (["interpretation"], _effects),
-    "map_trust": (["map_trust", "fit_default_2d"], _map_trust),
-    "genes_curve": (["genes_curve"], _genes_curve),
+    "stability_selection": _of(plotting.selection_frequencies, "halves_default"),
+    "effects": _of(plotting.effect_map, "interpretation"),
+    "map_trust": _of(plotting.map_trust, "map_trust", "fit_default_2d"),
+    "genes_curve": _of(plotting.genes_curve, "genes_curve"),
     "noise": (["noise", "map_trust"], _noise),
 }

@@ -61,7 +61,7 @@ def write_page(records, figures, path, *, cautions=(), facts=None, **about):
         "effects": (_largest_effect(effects), EFFECTS),
         "figure3_latent_default": (
             _families(fit),
-            "Cells, with predicted genes (left) and outputs (right).",
+            "The cells of the fit, with predicted genes (left) and outputs (right).",
         ),
         "map_trust": (found["its map"], TRUST),
     }

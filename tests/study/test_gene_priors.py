@@ -133,16 +133,6 @@ def test_expression_of_lists_is_drawn_as_means_over_their_genes():
     assert 2.0 in medians
 
 
-@pytest.mark.parametrize(("dataset", "share"), [("scala", 121 / 1092), ("simulated", 60 / 540)])
-def test_errors_of_committed_changes_are_corrected(dataset, share):
-    record = load(SAVED / dataset / "gene_prior.pickle")
-    fits = record.table.set_index(["model", "list", "influence", "fold"]).test_r2.sort_index()
-    for where, row in priors_table(record).iterrows():
-        changes = fits[where] - fits[(*where[:2], 0)]
-        expected = changes.std() * np.sqrt(1 / 3 + share)
-        assert row.SE == pytest.approx(expected, abs=1e-12)
-
-
 def test_lists_are_of_measured_genes_with_as_many_random_genes():
     names = np.array([f"g{i}" for i in range(300)])
     lists = {"mine": ["g5", "nobody", "g2"], "more": names[:9]}

@@ -58,7 +58,7 @@ def test_one_command_leaves_results_figures_model_and_page(cells, tmp_path, monk
     printed = capsys.readouterr().out
     saved = tmp_path / "saved_models" / "mine-fast"
     assert (saved / "explorer.html").stat().st_size > 0
-    assert len(list((tmp_path / "figures" / "mine-fast").glob("*.png"))) == 8
+    assert len(list((tmp_path / "figures" / "mine-fast").glob("*.png"))) == 9
     report = (saved / "report.html").read_text()
     parts = [
         "Test R2 ",
@@ -129,18 +129,18 @@ def test_progress_shows_each_step(capsys):
 
 
 def test_a_figure_that_cannot_be_drawn_is_a_warning(monkeypatch, tmp_path):
-    plotting = mock.Mock()
-    plotting.tsne_pair.side_effect = ValueError("no cell")
-    monkeypatch.setattr(commands, "plotting", plotting)
-    records = {name: name for name in RECORDS}
-    with pytest.warns(UserWarning, match="figure7_tsne could not be drawn: no cell"):
-        commands.draw(records, tmp_path)
-    assert plotting.save_figure.call_count == 7
-    plotting.overview.assert_called_with("fit_default_2d", "halves_default", "cv_default")
-    plotting.map_trust.assert_called_with("map_trust", "fit_default_2d")
-    plotting.save_figure.side_effect = OSError("full")
-    with pytest.raises(OSError, match="full"):
-        commands.draw(records, tmp_path)
+    fails = mock.Mock(side_effect=ValueError("no cell"))
+    of_records = mock.Mock(side_effect=dict)
+    figures = {"tsne": fails, "map": of_records, "none": lambda records: None}
+    monkeypatch.setattr(commands, "drawable", lambda records: figures)
+    save_figure = mock.Mock()
+    monkeypatch.setattr(commands, "save_figure", save_figure)
+    with pytest.warns(UserWarning, match="tsne could not be drawn: no cell"):
+        commands.draw({"fit": 1}, tmp_path)
+    save_figure.assert_called_once_with({"fit": 1}, tmp_path / "map", pdf=True)
+    save_figure.side_effect = OSError("full")
+    with pytest.raises(OSError, match="full"), pytest.warns(UserWarning):
+        commands.draw({}, tmp_path)
 
 
 def test_the_verdict_and_where_results_are_is_printed(cells, monkeypatch, capsys):

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from sbnn.typehints import Expression, Outputs, PathLike
 
 
-# also of units in a layer; more would exhaust the memory
+# also of units in a layer
 MOST_COMPONENTS = 10_000
 MOST_THREADS = 1024  # with many more, torch aborts
 COUNTED = Interval(Integral, 1, None, closed="left")
@@ -81,7 +81,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return params
 
     def for_genes(self, names: ArrayLike, kept: ArrayLike | None = None) -> Self:
-        """A clone with a prior weight for each of the genes `names` (in the mask `kept`)."""
+        """A clone with a prior weight for each of `names` (in the mask `kept`)."""
         if self.gene_prior is None:
             return self
         weights = prior_weights(self.gene_prior, len(names), names)
@@ -189,8 +189,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            With gene names, the kept genes in any order; otherwise, all p genes of `fit` in the
-            same order.
+            With gene names, the kept genes in any order; otherwise, all p genes of `fit`.
         """
         check_is_fitted(self)
         Y = outputs_in_units(self, self._through(self.network_, X))

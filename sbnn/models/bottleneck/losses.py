@@ -18,7 +18,7 @@ class OutputLoss:
         """Reject outputs for which the loss is undefined."""
 
     def start(self, target):
-        """Raw outputs, (q,), that predict the mean of the training targets, (n, q)."""
+        """Raw outputs, (q,), that predict the mean of targets, (n, q)."""
         return torch.zeros_like(target[0])
 
     def prediction(self, output):

@@ -86,7 +86,6 @@ def _model(cls, header, tensors):
     model.network_ = _network(shapes, activation, tensors["network"]).to(device)
     model._gene_network = None
     if "gene_network" in tensors:
-        # with another last layer, which predicts the kept genes
         gene_shapes = [*shapes[:-1], (n_last_units, n_kept)]
         gene_network = _network(gene_shapes, activation, tensors["gene_network"])
         model._gene_network = gene_network.to(device)

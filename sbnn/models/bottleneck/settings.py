@@ -80,31 +80,31 @@ class DistilledSettings(CheckedSettings):
     n_teachers: int = 5
     #: Bottleneck units of the teacher's networks.
     teacher_width: int = 16
-    #: Optimiser steps for each network of the teacher.
+    #: Steps of each network of the teacher.
     steps_of_teachers: int = 400
     #: Peak learning rate of the teacher's networks.
     rate_of_teachers: float = 5e-3
     #: Trees in each forest.
     n_trees: int = 30
-    #: Maximum number of training cells for each forest.
+    #: Most training cells of a forest.
     most_cells_of_trees: int = 10_000
     #: Weight, in cells, of the assumption that trees and networks are equally good.
     prior_cells: float = 100.0
-    #: Artificial cells that the teacher labels for the student.
+    #: Artificial cells that the teacher labels.
     n_augmented: int = 24_000
     #: Share of the genes of an artificial cell that come from a second cell.
     swapped: float = 0.15
-    #: SD of the noise added to artificial cells, relative to the SDs of the genes.
+    #: SD of the noise of artificial cells, relative to the SDs of the genes.
     augmentation_noise: float = 0.25
-    #: Weight of a measured cell in the loss of the student; that of a labelled cell is 1.
+    #: Weight of a measured cell in the loss; that of a labelled cell is 1.
     weight_of_measured: float = 0.5
-    #: Optimiser steps for the student.
+    #: Steps of the student.
     steps_of_student: int = 3000
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
-    #: Steps of the student between two rows of the history.
+    #: Steps between two rows of the history.
     recorded_every: int = 100
-    #: Maximum number of cells on which an error is computed.
+    #: Most cells on which an error is computed.
     watched_cells: int = 20_000
 
     def __post_init__(self):

@@ -13,11 +13,11 @@ from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
-ALIVE = 0.1  # fraction of the largest weight norm above which a gene counts as alive
+ALIVE = 0.1  # of the largest weight norm
 NOT_EVALUATED = np.nan, np.nan
 SQUARED_ERROR = SquaredError()
 TEACHERS_AT_ONCE = 128  # cells in a step of each network of the teacher
-# measured cells in a step of the student, which has twice as many labelled cells
+# measured cells in a step of the student, and twice as many labelled cells
 MEASURED_AT_ONCE = 64
 
 
@@ -31,7 +31,7 @@ class Trained(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Settings, sources of randomness and gene prior of the distilled protocol."""
+    """Settings, randomness and gene prior of the distilled protocol."""
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for the trees and for subsets of the cells

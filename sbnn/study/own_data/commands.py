@@ -3,7 +3,6 @@
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from sbnn import plotting
 from sbnn.data.diagnose import diagnose
 from sbnn.data.paired import groups_of
 from sbnn.errors import require, warn
@@ -17,7 +16,9 @@ from sbnn.explorer.explore import explore
 from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.linear import LeaveOneOutRidge
+from sbnn.plotting.common import save_figure
 from sbnn.results import results_folder, save
+from sbnn.study.figures import drawable
 from sbnn.study.own_data.cautions import cautions
 from sbnn.study.own_data.options import as_options, preselected
 from sbnn.study.page import write_page
@@ -184,27 +185,14 @@ def progress(costs):
 
 def draw(records, folder):
     """Draw and save the figures, with a warning for each that fails."""
-    fitted = records["fit_default_2d"]
-    folds = records["cv_default"]
-    halves = records["halves_default"]
-    models = {"sBNN distilled, d = 2": (folds, {}), "ridge": (records["cv_ridge"], {})}
-    drawn = {
-        "overview": (plotting.overview, fitted, halves, folds),
-        "figure3_latent_default": (plotting.latent_panels, fitted, None, False, [folds]),
-        "figure7_tsne": (plotting.tsne_pair, records["tsne"]),
-        "component_variance": (plotting.component_variance, records["components"]),
-        "map_trust": (plotting.map_trust, records["map_trust"], fitted),
-        "accuracy": (plotting.accuracy_comparison, models),
-        "stability_selection": (plotting.selection_frequencies, halves),
-        "effects": (plotting.effect_map, records["interpretation"]),
-    }
-    for name, (function, *given) in drawn.items():
+    for name, function in drawable(records).items():
         try:
-            figure = function(*given)
+            figure = function(records)
         except Exception as error:  # the other figures do not depend on this one
             warn(f"{name} could not be drawn: {error}")
         else:
-            plotting.save_figure(figure, folder / name, pdf=True)
+            if figure is not None:
+                save_figure(figure, folder / name, pdf=True)
 
 
 def _with_labels_of(data, record, path):

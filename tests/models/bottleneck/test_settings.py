@@ -6,8 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
-from sbnn.evaluation.identity import version_of
+from sbnn import DistilledSettings
 
 
 @pytest.mark.parametrize(
@@ -42,16 +41,3 @@ def test_settings_are_plain_numbers_and_stay():
     assert repr(settings) == f"DistilledSettings({changed})"
     stored = json.loads(json.dumps(asdict(settings)))
     assert hash(settings) == hash(DistilledSettings(**stored))
-
-
-@pytest.mark.parametrize(
-    ("model", "version"),
-    [
-        (DistilledBottleneckRegressor(), 5),
-        (SparseBottleneckRegressor(), 1),
-        (SparseBottleneckRegressor(pretraining=False), 2),
-    ],
-)
-def test_versions_of_the_algorithms(model, version):
-    """They stand for what was computed: raise one together with the numbers."""
-    assert version_of(model, 1000) == version

@@ -83,7 +83,7 @@ def choose_genes(x, target, n_genes, run):
 
 
 def choose_of_many(x, target, n_genes, run):
-    """Positions of up to `n_genes` genes, by forward selection and a Gaussian process."""
+    """Positions of up to `n_genes` genes."""
     settings = run.settings
     X = x.cpu().numpy()
     Y = target.cpu().numpy()
@@ -203,7 +203,7 @@ def weight_of_second(first, second, prior_cells):
 
 
 def augment(x, swapped, run):
-    """Artificial cells, (n_augmented, k): with noise and a share `swapped` of genes of others."""
+    """Artificial cells, (n_augmented, k), with noise and genes of others."""
     generator = run.generator
     shape = (run.settings.n_augmented, x.shape[1])
     first = torch.randint(len(x), shape[:1], generator=generator)

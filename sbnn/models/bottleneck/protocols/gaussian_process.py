@@ -42,7 +42,7 @@ class RelevanceProcess:
         self.Y = Y
         self.settings = settings
         n_genes = X.shape[1]
-        # so that squared distances between cells are of order one for any number of genes
+        # squared distances between cells are of order one for any number of genes
         scales = X.new_full((n_genes,), -0.5 * math.log(n_genes))
         self.theta = torch.cat([scales, X.new_tensor(settings.process_start).log()])
 
