@@ -203,7 +203,7 @@ def _draw_matrix(ax, shares, texts, cmap, fontsize=None):
 def draw_confusion(ax, counts, classes, fontsize=5.5):
     """Share of each true class (row) by predicted class, above the number of cells."""
     shares = counts / counts.sum(axis=1, keepdims=True)
-    texts = np.char.mod("%.2f\n", shares) + np.char.mod("%.0f", counts)
+    texts = np.char.add(np.char.mod("%.2f\n", shares), np.char.mod("%.0f", counts))
     image = _draw_matrix(ax, shares, texts, "Blues", fontsize)
     ax.set_xticks(range(len(classes)), classes, rotation=90)
     ax.set_yticks(range(len(classes)), classes)

@@ -224,6 +224,7 @@ def finish(figure, rows=(), letters=ascii_lowercase):
 def letter_panels(figure, rows, letters=ascii_lowercase):
     """Put letters at the panels, in rows of axes."""
     to_figure = figure.transFigure.inverted()
+    rows = [axes for axes in rows if len(axes)]
     boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
     letters = iter(letters)
     for row in boxes:

@@ -124,6 +124,7 @@ def _draw_genes(canvas, record, halves, true_genes):
     for text, gene in zip(texts, genes, strict=False):
         if gene in trusted:
             text.set_fontweight("bold")
+            fit_text(text, NAMES)
 
 
 def _draw_wedge(canvas, foot, tip, name):

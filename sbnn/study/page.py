@@ -7,7 +7,7 @@ import numpy as np
 from sbnn.data.checks import UNKNOWN, some
 from sbnn.evaluation.neighbours import neighbour_accuracy
 from sbnn.evaluation.stability import kept_genes_table
-from sbnn.evaluation.verdict import outputs_table
+from sbnn.evaluation.verdict import have_same_folds, outputs_table
 from sbnn.explorer.report import write_report
 from sbnn.study.report import SELECTED, SELECTION_NOTE, summarise
 
@@ -34,6 +34,7 @@ GAPS = (
     "The genes that the network of all cells keeps. Effects are from a network fitted to three "
     "quarters of the cells, and missing for genes that it does not keep."
 )
+UNTESTED = "The folds test too few cells to say which outputs are predicted better than by chance."
 TRUST = (
     "a: squared error of each cell when it was held out; the mean of the training cells has an "
     "error of about 1. b: how far each cell moves between maps of other seeds."
@@ -53,10 +54,11 @@ def write_page(records, figures, path, *, cautions=(), facts=None, **about):
     verdict = found["distilled network d=2"]
     effects = records["interpretation"].table
     genes = found["its genes"]
+    outputs = found.get("its outputs", UNTESTED)
     by_chance = len(fit.kept_genes) / len(fit.gene_names)
     pictures = {
         "accuracy": (_accuracy(records), R2),
-        "overview": (found["its outputs"], "Genes that are kept (trusted: bold), map and outputs."),
+        "overview": (outputs, "Genes that are kept (trusted: bold), map and outputs."),
         "stability_selection": (genes, FREQUENCY.format(by_chance)),
         "effects": (_largest_effect(effects), EFFECTS),
         "figure3_latent_default": (
@@ -72,7 +74,7 @@ def write_page(records, figures, path, *, cautions=(), facts=None, **about):
         verdict,
         [(Path(figures, f"{name}.png"), *words) for name, words in pictures.items()],
         [
-            (found["its outputs"], _outputs(records), ""),
+            *([(outputs, _outputs(records), "")] if outputs != UNTESTED else []),
             (genes, _genes(records["halves_default"], fit, effects), GAPS),
         ],
         cautions=[SELECTION_NOTE, *cautions] if fit.dataset in SELECTED else cautions,
@@ -87,10 +89,13 @@ def _accuracy(records):
     default = records["cv_default"]
     ridge = records["cv_ridge"]
     [point] = default.points(n_components=2)
+    beside = ""
+    if have_same_folds(default, ridge):
+        beside = f"{ridge.test_r2.mean():.3f} for ridge with {len(ridge.gene_names)} genes, "
     return (
         f"Test R2 is {default.test_r2[:, point].mean():.3f} with "
-        f"{default.n_selected[:, point].mean():.0f} genes, {ridge.test_r2.mean():.3f} for ridge "
-        f"with {len(ridge.gene_names)} genes, and 0 for the mean of the training cells."
+        f"{default.n_selected[:, point].mean():.0f} genes, {beside}and 0 for the mean of the "
+        "training cells."
     )
 
 

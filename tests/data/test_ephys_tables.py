@@ -133,3 +133,16 @@ def test_the_column_that_names_the_cells_is_found(tmp_path):
     data = read_ephys_table(path, by_row=True)
     assert data.obs["type"].tolist() == unnamed.index.tolist()
     np.testing.assert_array_equal(data.X, unnamed)
+
+
+def test_texts_that_differ_between_rows_of_a_cell_are_asked_about():
+    rows = {"a": [1.0, 2, 3, 4], "b": [4.0, 3, 1, 2], "type": ["x", "y", "x", "x"]}
+    table = pd.DataFrame(rows, ["c0", "c0", "c1", "c2"])
+    with pytest.raises(ValueError, match=r"different texts in type.*drop_columns=\['type'\]"):
+        read_ephys_table(table, average=True)
+
+
+def test_names_of_columns_that_are_repeated_among_values_are_no_missing_values():
+    rows = {"a": [1, "a", 3, 4, 5], "b": [4, "b", 1, 2, 6], "type": list("xtxyy")}
+    with pytest.raises(ValueError, match="names of the columns are repeated below"):
+        read_ephys_table(pd.DataFrame(rows, [f"c{i}" for i in range(5)]))

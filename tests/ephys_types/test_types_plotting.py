@@ -91,6 +91,11 @@ def test_features_whose_middle_halves_overlap_are_counted():
     assert "overlap in 1 of 2 features" in figure.get_suptitle()
 
 
+def test_panels_of_few_models_have_one_row_of_letters():
+    figure, panels = plotting.new_panels(2, 1, 2)
+    assert len(plotting.finish(figure, [panels, []]).texts) == 2
+
+
 def test_a_confusion_shows_shares_of_the_true_type_and_cells():
     _, ax = plotting.new_panels(2)
     image = plotting.draw_confusion(ax, np.array([[3, 1], [0, 2]]), ["a", "b"])

@@ -1,5 +1,6 @@
 """On the page of a data set, each claim has a number with a baseline, a picture and a table."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,19 @@ def test_every_claim_has_a_picture_and_its_baseline(records, written):
     assert f"25 genes, {ridge:.3f} for ridge with 1000 genes, and 0 for the mean" in written
     assert "a gene chosen at random would be kept in 2.5% of them" in written
     assert report.SELECTION_NOTE in written
+
+
+def test_a_page_is_written_if_chance_and_ridge_are_unknown(records, tmp_path):
+    default, ridge = records["cv_default"], records["cv_ridge"]
+    values = {name: of for name, of in default.values.items() if name != "test_predictions"}
+    unknown = {
+        "cv_default": replace(default, values=values),
+        "cv_ridge": replace(ridge, folds=ridge.folds[::-1]),
+    }
+    page.write_page(records | unknown, ROOT / "figures" / "scala", tmp_path / "few.html")
+    text = (tmp_path / "few.html").read_text()
+    assert page.UNTESTED in text
+    assert "for ridge" not in text
 
 
 def test_outputs_stand_beside_ridge_and_genes_beside_their_effects(records):

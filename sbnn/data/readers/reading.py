@@ -177,16 +177,24 @@ class Reading:
         return tables
 
     def _choose_sheets(self, tables) -> None:
-        """Ask for one of several sheets; suggest the largest that no other table has."""
+        """Ask for one of several sheets; suggest one of this name, else the largest other one."""
         used = {(table.path, table.sheet) for table in tables if len(table.sheets) == 1}
+        genes = set()  # or cells; the expression is the first table
         for table in tables:
             if len(table.sheets) > 1:
-                free = [name for name in table.sheets if (table.path, name) not in used]
+                free = []
+                for name, sheet in table.sheets.items():
+                    is_expression = 2 * len(genes.intersection(sheet.names)) > len(sheet.names)
+                    if (table.path, name) not in used and not is_expression:
+                        free.append(name)
                 sizes = {name: table.sheets[name].body.size for name in free or table.sheets}
-                table.sheet = max(sizes, key=sizes.get)
+                named = [name for name in sizes if table.what in name.casefold()]
+                table.sheet = max(named or sizes, key=sizes.get)
                 used.add((table.path, table.sheet))
                 text = f"{table}: several sheets have values: {some(table.sheets)}"
                 self.problem(text, sheet={table.what: table.sheet})
+            if table.what == "expression" and table.adata is None:
+                genes = {*table.content.names[1:]}
 
     def _keys_by_table(self, tables) -> dict:
         key = self.how.cell_key
@@ -283,6 +291,11 @@ class Reading:
             text = f"{what}: cells have several rows: {some(twice)}"
             self.problem(text, "to average them", average=True)
         found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        differ = table.where(found.wrong).groupby(level=0).nunique().gt(1).any()
+        if what == "features" and differ.any():  # such as types
+            names = list(table.columns[differ])
+            text = f"{what}: rows of one cell have different texts in {some(names)}"
+            self.problem(text, "to leave these columns out", drop_columns=names)
         values = found.values.astype(object).mask(found.wrong, table)
         return values.groupby(level=0, sort=False).agg(_mean_or_text)
 
@@ -302,7 +315,9 @@ class Reading:
             wrong = found.wrong[:, mixed]
             marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
             text = f"{what}: {text_among(of_text, wrong)}"
-            if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
+            if {*marks} & {*map(str, table.columns)}:
+                self.problem(f"{text}; the names of the columns are repeated below them")
+            elif len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
                 self.problem(text, "to take these values for missing", missing_marks=marks)
             elif mixed.mean() > 0.5:
                 self.problem(text)  # probably the row of names is wrong

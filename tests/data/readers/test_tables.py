@@ -234,7 +234,7 @@ def test_rows_of_one_cell_are_averaged_if_asked_for(counts, ephys, labels):
 
 
 def test_the_sheet_of_each_table_is_asked_for(tmp_path, counts, ephys, labels):
-    """The largest is suggested that no other table has, and other problems are found as well."""
+    """The largest other one is suggested, and other problems are found as well."""
     path = tmp_path / "all.xlsx"
     with pd.ExcelWriter(path) as book:
         for name, table in {"meta": labels, "counts": counts, "ephys": ephys}.items():
@@ -244,6 +244,9 @@ def test_the_sheet_of_each_table_is_asked_for(tmp_path, counts, ephys, labels):
     assert len(caught.value.reading.problems) == 4
     sheets = {"expression": "counts", "outputs": "ephys", "labels": "meta"}
     assert caught.value.reading.choices["sheet"] == sheets
+    with pytest.raises(ReadingError, match="several sheets") as caught:
+        read(counts, path)
+    assert caught.value.reading.choices["sheet"] == {"outputs": "ephys"}, "not the genes"
     data, _, _ = read(path, path, path, sheet=sheets)
     assert_read(data, counts, ephys)
     assert data.labels["type"].tolist() == labels["type"].tolist()
