@@ -4,7 +4,7 @@
 
 All networks are trained on the same cells, and scored without and with the effects on genes that
 "staged" estimates after training. With `--all`, also SVAE+ and SAMS-VAE with the training of
-"staged", and a second start on real screens; only one of these runs is committed.
+"staged", and a second start on real screens; of these runs, four on Papalexi are committed.
 Measures what is missing, one thread, and keeps it in saved_models; prints tables.
 """
 
