@@ -19,7 +19,7 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
-from sbnn.plotting.labels import DASHES, counted, name_line, place_names
+from sbnn.plotting.labels import DASHES, counted, name_line, place_names, signed
 from sbnn.plotting.reading import folds_text, model_title, network_name
 from sbnn.results import require
 
@@ -205,5 +205,5 @@ def genes_curve(record: Record) -> Figure:
     # at the end of the grid, more genes might be needed
     text = "genes suffice" if enough < numbers.max() else "or more genes needed"
     name_line(ax, enough, f"{enough} {text}", low=True)
-    headline(figure, f"{enough} {text}: test R² {curve.test_r2[enough]:.3f}")
+    headline(figure, f"{enough} {text}: test R² {signed(curve.test_r2[enough], 3)}")
     return finish(figure)

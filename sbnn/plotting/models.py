@@ -95,7 +95,7 @@ def _finding(names, chosen):
     found = f"{names[0]}: test R² {signed(means[0], 3)}"
     if len(names) == 1:
         return found
-    best = 1 + np.argmax(means[1:])
+    best = 1 + np.argmax(np.nan_to_num(means[1:], nan=-np.inf))
     records, points = zip(chosen[0], chosen[best], strict=True)
     if len(records[0].folds) > 1 and have_same_folds(*records):
         difference = str(paired_difference(*records, "test_r2", points)).replace("-", "−")

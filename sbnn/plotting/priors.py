@@ -129,7 +129,8 @@ def prior_effects(record: Record) -> Figure:
     with_list = effects[effects.index.get_level_values("influence") > 0]
     (model, title, influence), best = next(iter(with_list.nlargest(1, "change").iterrows()))
     change = f"{signed(best['change'], 3)} ± {best['SE']:.3f}"
-    headline(figure, f"Largest gain in R²: {change} ({title}, {model}, influence {influence:g})")
+    found = "Largest gain in R²" if best["change"] > 0 else "No gain in R², largest change"
+    headline(figure, f"{found}: {change} ({title}, {model}, influence {influence:g})")
     finish(figure, [panels])
     letter_panels(figure, [changes], "def")
     return figure

@@ -9,6 +9,7 @@ from sbnn.evaluation.neighbours import neighbour_accuracy
 from sbnn.evaluation.stability import kept_genes_table
 from sbnn.evaluation.verdict import have_same_folds, outputs_table
 from sbnn.explorer.report import write_report
+from sbnn.plotting.labels import counted
 from sbnn.study.report import SELECTED, SELECTION_NOTE, summarise
 
 NEEDED = [
@@ -69,7 +70,7 @@ def write_page(records, figures, path, *, cautions=(), facts=None, **about):
     }
     write_report(
         path,
-        f"{fit.dataset}: {len(fit.feature_names)} outputs from {len(fit.kept_genes)} of "
+        f"{fit.dataset}: {counted(len(fit.feature_names), 'output')} from {len(fit.kept_genes)} of "
         f"{len(fit.gene_names)} genes",
         verdict,
         [(Path(figures, f"{name}.png"), *words) for name, words in pictures.items()],
