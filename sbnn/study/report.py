@@ -55,7 +55,7 @@ CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 SELECTED = ("scala", *CITESEQ)
 SELECTION_NOTE = (
     "The genes of mouse M1 and of CITE-seq were selected by their counts in all cells, test cells "
-    "included, but not by the outputs; benchmarks/README.md measures the effect."
+    "included, but not by the outputs; docs/leaks.md measures the effect."
 )
 # Smallest R2 between maps -> interpretation.
 MAP_HOLDS = {
