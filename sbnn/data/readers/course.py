@@ -245,8 +245,8 @@ def _required_time(reading, table, keys, what) -> str:
         return time
     text = f"{what}: there is no column {keys['time_key']!r} among {some(table.columns, 12)}"
     likely = [name for name in table.columns if _LIKE_TIMES.search(str(name))]
-    if not likely:
-        other = "give the sample and the time of each row or column in a table `times`"
+    if len(likely) != 1:  # several: values at times whose names are not understood
+        other = "give the sample and the time of each row or column in another table (times)"
         reading.stop(f"{text}; name it by time_key=..., or {other}")
     reading.problem(text, time_key=likely[0])
     return likely[0]

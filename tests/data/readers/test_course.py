@@ -261,3 +261,9 @@ def test_what_a_prior_lacks_gives_one_warning(written):
 def test_other_signs_in_a_list_are_refused(written, sign):
     with pytest.raises(ValueError, match=f"prior: expected the signs .* got {sign or 'nan'} from"):
         read_prior(written(f"regulator,target,sign\na,b,1\nb,a,{sign}\n"), ["a", "b"])
+
+
+def test_none_of_several_columns_that_look_like_times_is_suggested():
+    table = pd.DataFrame({"gene": list("abc"), "day0": [1.0, 2, 3], "day1": 2.5, "wk1": 1.0})
+    with pytest.raises(ValueError, match=r"no column 'time'.*time_key=\.\.\."):
+        read_course(table)
