@@ -98,6 +98,14 @@ class GeneNetwork:
     ------
     ValueError
         If names repeat or are unknown, an edge repeats, or an EC50 or exponent is out of range.
+
+    Examples
+    --------
+    >>> from sbnn.dynamics import GeneNetwork
+    >>> network = GeneNetwork.random(20, random_state=0)
+    >>> samples = network.simulate(3, noise=0.025, random_state=0)
+    >>> samples.shape, network.misplaced_prior(0.05).shape
+    ((15, 20), (20, 20))
     """
 
     gene_names: np.ndarray

@@ -94,6 +94,13 @@ def screen(
     ValueError
         If counts are negative, fractional or NaN, a cell has no perturbation, no cell is a control,
         or names repeat or do not match.
+
+    Examples
+    --------
+    >>> from sbnn.mechanism_shift import screen
+    >>> adata = screen([[3, 0], [5, 1], [0, 4]], ["control", "control", "IRF1"], "control")
+    >>> adata.obs["perturbation"].tolist()
+    ['control', 'control', 'IRF1']
     """
     from anndata import AnnData  # slow to import
 

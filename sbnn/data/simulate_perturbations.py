@@ -74,6 +74,13 @@ def simulate_perturbations(
     AnnData
         As returned by `sbnn.data.screens.screen`, with ``obsm["true_latents"]`` and
         ``uns["sbnn"]["truth"]["shifts"]``, a DataFrame of perturbations by latents.
+
+    Examples
+    --------
+    >>> from sbnn.mechanism_shift import simulate_perturbations
+    >>> adata = simulate_perturbations(10, 20, n_latents=5, n_genes=50, n_control=30)
+    >>> adata.shape, adata.obsm["true_latents"].shape
+    ((230, 50), (230, 5))
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
     check_number("n_latents", n_latents, int, 1, HIDDEN[0])

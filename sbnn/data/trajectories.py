@@ -120,6 +120,14 @@ def trajectories(
     ValueError
         If the times of a sample do not fit its values, do not increase or are fewer than two,
         values are NaN or infinite, samples are identical, or names repeat.
+
+    Examples
+    --------
+    >>> from sbnn.dynamics import trajectories
+    >>> sample = [[0.1, 0.5], [0.2, 0.4], [0.3, 0.3]]  # three times of two genes
+    >>> course = trajectories([sample], times=[0, 1, 4], gene_names=["SWI4", "CLN2"])
+    >>> course.obs["time"].tolist()
+    [0.0, 1.0, 4.0]
     """
     labels = None
     if isinstance(values, pd.DataFrame):

@@ -65,6 +65,8 @@ def benchmark_figure(dataset, name):
 QUICK = [(study_figure, "simulated", name) for name in figures.FIGURES.keys() - NOT_OF_SIMULATED]
 QUICK += [(study_figure, "citeseq_cd8", "genes_curve")]
 QUICK += [(study_figure, dataset, "gene_prior") for dataset in ("simulated", "scala")]
+OF_OWN_DATA = ("effects", "figure3_latent_default", "map_trust", "overview")
+QUICK += [(study_figure, "own_data/simulated", name) for name in OF_OWN_DATA]
 QUICK += [(benchmark_figure, "benchmarks", name) for name in ("accuracy", "growth", "limits")]
 SLOW = [(study_figure, dataset, name) for dataset in OTHERS for name in figures.FIGURES]
 QUICK.sort(key=lambda drawing: drawing[1:])
