@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from tqdm.auto import tqdm
 
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
@@ -21,7 +22,7 @@ from sbnn.mechanism_shift.unmixing import describe, unmix
 
 IN_DOUBT = 0.05  # less probable shifts are held at zero before the last stage; they hardly recover
 FACTORS = (2.0, 0.5)  # of the weight precision, tried in the last stage
-DRAWS = 50  # of the latents of each held-out cell when fits are compared
+DRAWS = 50  # of the latents of each held-out cell
 FEWEST_STEPS = 10  # in a cycle of the learning rate
 
 
@@ -73,7 +74,8 @@ class Training:
         best_weights = None
         waited = 0
         step = 0
-        for epoch in range(epochs):
+        # only in a terminal
+        for epoch in tqdm(range(epochs), "training", leave=False, disable=None):
             if follow and epoch:
                 self.follow_encoder()
             losses = []
