@@ -31,7 +31,7 @@ def limits():
     """Table of what few genes cost."""
     table = pd.read_csv(ROOT / "benchmarks" / "limits.csv").set_index("dataset")
     rows = ["|data|25 genes|50|100|ridge, all|", "|---|---|---|---|---|"]
-    for name, title in (("scala", "M1"), ("citeseq_cd8", "CD8 (five folds)")):
+    for name, title in (("scala", "scala"), ("citeseq_cd8", "citeseq_cd8 (five folds)")):
         r2 = table.loc[name].set_index(["model", "genes"])["R2"]
         ours = [f"{r2['network, d=2', n_genes]:.3f}" for n_genes in ("25", "50", "100")]
         rows.append("|".join(["", title, *ours, f"{r2['ridge, all genes', 'all']:.3f}", ""]))
