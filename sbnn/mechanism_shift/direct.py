@@ -32,13 +32,14 @@ def shrunken(estimates, errors):
     total = SCALES**2 + variance  # (m, p, scales)
     log_density = -0.5 * (estimates**2 / total + np.log(total))
     density = np.exp(log_density - log_density.max(axis=-1, keepdims=True))
-    weights = np.full((len(estimates), 1, len(SCALES)), 1 / len(SCALES))
+    weights = np.full((len(estimates), len(SCALES)), 1 / len(SCALES))
     for _ in range(ROUNDS):
-        parts = density * weights
-        weights = (parts / parts.sum(axis=-1, keepdims=True)).sum(axis=1, keepdims=True)
-        weights[..., 0] += NULL_PAIRS
-        weights /= weights.sum(axis=-1, keepdims=True)
-    parts = density * weights
+        # expected numbers of genes, as matrix products because there may be many
+        inverse = 1 / (density @ weights[..., None])
+        weights = weights * (density.swapaxes(1, 2) @ inverse)[..., 0]
+        weights[:, 0] += NULL_PAIRS
+        weights /= weights.sum(axis=1, keepdims=True)
+    parts = density * weights[:, None]
     parts /= parts.sum(axis=-1, keepdims=True)
     means = estimates * SCALES**2 / total
     variances = SCALES**2 * variance / total

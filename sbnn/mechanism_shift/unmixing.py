@@ -108,11 +108,13 @@ def _maximised(sizes, mixture, least_spike):
     """Mixture after expectation maximisation on absolute shifts, of shape (number of pairs,)."""
     before = -np.inf
     for _ in range(ROUNDS):
-        mean = mixture.log_density(sizes).mean()
+        spike, slab = mixture._parts(sizes)
+        density = np.logaddexp(spike, slab)
+        mean = density.mean()
         if abs(mean - before) < TOLERANCE:
             break
         before = mean
-        slab = mixture.probability(sizes)
+        slab = np.exp(slab - density)
         # expected shift towards the centre of the slab, a mean over both signs
         positive = sizes * np.tanh(np.minimum(sizes * mixture.size / mixture.sd**2, 30.0))
         weight = max(slab.sum(), 1e-9)
