@@ -23,7 +23,7 @@ PUBLIC = {
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
         SparsePCAForest TransferAttentionClassifier ZeroShotClassifier
         cross_validate_classifier family_importance""",
-    "sbnn.mechanism_shift": """PUBLISHED Recipe SparseShiftVAE read_screen recovery
+    "sbnn.mechanism_shift": """MANY_GENES PUBLISHED Recipe SparseShiftVAE read_screen recovery
         screen simulate_perturbations unmix""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor Recipe Schedule
         SparseRegulationRegressor evaluate read_course simulate_network trajectories""",

@@ -13,10 +13,11 @@ from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.mechanism_shift.accuracy import recovery
 from sbnn.mechanism_shift.model import SparseShiftVAE
-from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
+from sbnn.mechanism_shift.recipe import MANY_GENES, PUBLISHED, Recipe
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [
+    "MANY_GENES",
     "PUBLISHED",
     "Recipe",
     "SparseShiftVAE",

@@ -28,7 +28,7 @@ from sbnn.mechanism_shift.direct import (
     shrunken,
 )
 from sbnn.mechanism_shift.graph import graph_table
-from sbnn.mechanism_shift.recipe import PUBLISHED, Recipe
+from sbnn.mechanism_shift.recipe import MANY_GENES, PUBLISHED, Recipe
 from sbnn.mechanism_shift.saving import load_model, save_model
 from sbnn.mechanism_shift.training import DRAWS, Training, means_of
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
+MANY = 500  # genes above which `MANY_GENES` is the default
 DOUBTFUL = 0.05  # probabilities of doubtful shifts are between this value and 1 minus it
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which latents of simulated screens were wrong
 OF_BATCH = 0.5  # share of the variance of a latent that a batch may explain without a warning
@@ -74,7 +75,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Of the penalty: K of Beta(1, K) for "svae+" (default 10), lambda for "svae" (default 100).
     recipe : Recipe or sequence of Recipe, optional
         Architecture and training, chosen like `n_latent` if there are several. The default is
-        ``Recipe()`` for "staged" and `PUBLISHED` for other methods.
+        ``Recipe()`` for "staged" (`MANY_GENES` with more than 500 genes) and `PUBLISHED` for other
+        methods.
     random_state : int, RandomState or None
 
     Attributes
@@ -177,7 +179,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             If counts are not numbers.
         """
         self._validate_params()
-        candidates = self._candidates()
         if perturbation is None:
             screen = as_screen(counts)
             perturbation = screen.perturbation
@@ -189,6 +190,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts = self._checked(counts, reset=True)
         self.perturbations_, codes, _ = codes_of(perturbation, self.control_)
         best = -np.inf
+        candidates = self._candidates(counts.shape[1])
         for n_latent, recipe in candidates:
             fitted = copy(self)._fit_one(n_latent, recipe, counts, codes)
             score = 0.0
@@ -203,12 +205,14 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             self._warn(counts, perturbation, labels)
         return self
 
-    def _candidates(self):
+    def _candidates(self, n_genes=0):
         """Pairs of a number of latents and a recipe."""
         sizes = [self.n_latent] if isinstance(self.n_latent, Integral) else self.n_latent
         recipes = self.recipe
-        if recipes is None:
-            recipes = Recipe() if self.method == "staged" else PUBLISHED
+        if recipes is None and self.method == "staged":
+            recipes = MANY_GENES if n_genes > MANY else Recipe()
+        elif recipes is None:
+            recipes = PUBLISHED
         if isinstance(recipes, Recipe):
             recipes = [recipes]
         for size in sizes:

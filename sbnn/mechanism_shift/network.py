@@ -1,6 +1,7 @@
 """Batches of counts, encoder and decoder, priors of latents, and likelihoods of cells."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -55,11 +56,12 @@ class ShiftNetwork(nn.Module):
 
     def __init__(self, n_genes, n_latents, recipe):
         super().__init__()
-        self.encoder = _layers(n_genes, recipe, recipe.dropout)
+        near = recipe.gene_units or recipe.hidden
+        self.encoder = _layers([n_genes, near, recipe.hidden], recipe, recipe.dropout)
         self.mean = nn.Linear(recipe.hidden, n_latents)
         self.log_variance = nn.Linear(recipe.hidden, n_latents)
-        self.decoder = _layers(n_latents, recipe, 0.0)
-        self.logits = nn.Linear(recipe.hidden, n_genes)
+        self.decoder = _layers([n_latents, recipe.hidden, near], recipe, 0.0)
+        self.logits = nn.Linear(near, n_genes)
         self.dispersion = nn.Parameter(torch.full((n_genes,), float(recipe.dispersion)))
         self.register_buffer("input_mean", torch.zeros(n_genes))
         self.register_buffer("input_sd", torch.ones(n_genes))
@@ -90,12 +92,12 @@ class ShiftNetwork(nn.Module):
         first.weight.copy_(first.weight @ inverse.T)
 
 
-def _layers(n_inputs, recipe, dropout):
+def _layers(sizes, recipe, dropout):
     layers = []
-    for size in (n_inputs, recipe.hidden):
-        layers.append(nn.Linear(size, recipe.hidden))
+    for n_inputs, n_units in pairwise(sizes):
+        layers.append(nn.Linear(n_inputs, n_units))
         if recipe.batch_norm:
-            layers.append(nn.BatchNorm1d(recipe.hidden))
+            layers.append(nn.BatchNorm1d(n_units))
         layers.append(nn.ReLU())
         if dropout:
             layers.append(nn.Dropout(dropout))
@@ -199,6 +201,36 @@ def log_likelihood(counts, totals, log_shares, dispersion):
     log_odds = log_shares + totals.log() - dispersion  # of a success
     fit = torch.lgamma(sums) + counts * log_odds - sums * nn.functional.softplus(log_odds)
     return fit.sum(-1) - torch.lgamma(inverse).sum()
+
+
+class SampledLikelihood(torch.autograd.Function):
+    """`log_likelihood` whose gradient of the dispersion is estimated from some cells of a batch.
+
+    The cells are those at the positions ``slice(first, None, every)``. The log gamma functions,
+    which take most of the time and do not depend on the shares, are also estimated from these.
+    """
+
+    @staticmethod
+    def forward(ctx, log_shares, dispersion, counts, totals, first, every):
+        """Log likelihoods, of shape (b,)."""
+        inverse = dispersion.exp()
+        sums = counts + inverse
+        log_odds = log_shares + (totals.log() - dispersion)
+        softplus = nn.functional.softplus(log_odds)
+        of_shares = torch.addcmul(counts, sums, log_odds.sigmoid(), value=-1)
+        some = slice(first, None, every)
+        gamma = (torch.lgamma(sums[some]) - torch.lgamma(inverse)).sum(-1).mean()
+        digamma = torch.digamma(sums[some]) - torch.digamma(inverse) - softplus[some]
+        of_dispersion = (digamma * inverse - of_shares[some]).mean(0)
+        ctx.save_for_backward(of_shares, of_dispersion)
+        return (counts * log_odds - sums * softplus).sum(-1) + gamma
+
+    @staticmethod
+    def backward(ctx, gradient):
+        """Gradients of log shares and dispersions."""
+        of_shares, of_dispersion = ctx.saved_tensors
+        of_dispersion = gradient.sum() * of_dispersion
+        return gradient[:, None] * of_shares, of_dispersion, None, None, None, None
 
 
 def divergence(mean, log_variance, prior):

@@ -18,6 +18,7 @@ class Recipe(CheckedSettings):
     """
 
     _LEAST = {
+        "gene_units": 0,
         "least_updates": 0,
         "updates_per_pair": 0,
         "warm_up": 0,
@@ -34,6 +35,7 @@ class Recipe(CheckedSettings):
     }
 
     hidden: int = 400  # units of each of two hidden layers, in encoder and decoder
+    gene_units: int = 0  # of the hidden layer next to the genes; 0 for as many as `hidden`
     batch_norm: bool = False  # after each hidden layer
     dropout: float = 0.0  # of the hidden units of the encoder
     standardize: bool = True  # scale log counts of each gene to mean 0 and variance 1
@@ -53,6 +55,8 @@ class Recipe(CheckedSettings):
     #: Epochs without a better validation score after which training ends with the best weights
     patience: int | None = None
     dispersion: float = 3.0  # logarithm of the inverse dispersion of each gene at the start
+    #: The gradient of the dispersions is estimated from every such cell of a batch.
+    dispersion_every: int = 1
     first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only
     unmixings: int = 3  # "staged" only
 
@@ -61,6 +65,10 @@ class Recipe(CheckedSettings):
         least = max(self.least_updates, self.updates_per_pair * comb(n_latents, 2))
         return max(self.epochs, -(-least // n_batches))
 
+
+#: Default of "staged" with more than 500 genes, faster and more accurate there. Large matrices next
+#: to the genes and log gamma functions would take most of the time.
+MANY_GENES = Recipe(gene_units=64, batch_size=64, warm_up=5, dispersion_every=8)
 
 #: Settings of Lopez et al. 2022 and their code, except for the start: prior means and log
 #: dispersions are 0 instead of normal draws, and the decoder gives the mean shares of the genes.

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
     Cells,
+    SampledLikelihood,
     ShiftNetwork,
     divergence,
     elbo_of_cells,
@@ -160,12 +161,19 @@ class Training:
         mean, log_variance = self.network.encode(counts)
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = self.network.decode(mean + noise * (0.5 * log_variance).exp())
-        fit = log_likelihood(counts, totals, log_shares, self.network.dispersion)
+        fit = self._likelihood(log_shares, counts, totals)
         kl = divergence(mean, log_variance, self.prior(self.codes[batch], self.generator))
         penalty = self.prior.penalty()
         if self.prior.summed:
             penalty = weight * penalty / len(self.train)
         return (weight * kl - fit).mean() + penalty
+
+    def _likelihood(self, log_shares, *cells):
+        every = min(self.recipe.dispersion_every, len(log_shares))
+        if every == 1:
+            return log_likelihood(*cells, log_shares, self.network.dispersion)
+        first = int(torch.randint(every, (), generator=self.generator))
+        return SampledLikelihood.apply(log_shares, self.network.dispersion, *cells, first, every)
 
     def follow_encoder(self):
         """Set the prior means to those of the encoder."""

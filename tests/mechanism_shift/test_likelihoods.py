@@ -152,3 +152,24 @@ def test_mean_shares_are_averaged_over_the_prior(decoder):
         expected, _ = integrate.quad(lambda z, p=prior, f=first_share: p.pdf(z) * f(z), -9, 9)
         assert shares[code, 0] == pytest.approx(expected, abs=0.01)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():
+    counts = torch.from_numpy(COUNTS[:4]).double()
+    totals = counts.sum(1, keepdim=True)
+
+    def value_and_gradients(likelihood, *options):
+        log_shares = torch.log_softmax(torch.outer(torch.arange(4.0), LOADINGS[0]).double(), -1)
+        parameters = log_shares.requires_grad_(), LOG_INVERSE.double().requires_grad_()
+        value = likelihood(*parameters, *options).mean()
+        return value.detach(), *torch.autograd.grad(value, parameters)
+
+    def exact(log_shares, dispersion):
+        return network.log_likelihood(counts, totals, log_shares, dispersion)
+
+    expected = value_and_gradients(exact)
+    sampled = network.SampledLikelihood.apply
+    drawn = [value_and_gradients(sampled, counts, totals, first, 2) for first in (0, 1)]
+    for found, *values in zip(expected, *drawn, strict=True):
+        torch.testing.assert_close(sum(values) / 2, found)
+    assert not torch.equal(drawn[0][2], drawn[1][2])

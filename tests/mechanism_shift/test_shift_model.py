@@ -9,7 +9,7 @@ import torch
 from short_recipes import SHORT, SHORT_PUBLISHED, TINY
 from sklearn.base import clone
 
-from sbnn.mechanism_shift import SparseShiftVAE
+from sbnn.mechanism_shift import MANY_GENES, Recipe, SparseShiftVAE
 from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
 from sbnn.mechanism_shift.graph import edges_of, wide
 
@@ -160,3 +160,20 @@ def test_bad_screens_are_named(screen):
         name = next(iter(wrong))
         with pytest.raises((TypeError, ValueError), match=name):
             SparseShiftVAE(**wrong).fit(screen.counts, screen.perturbation)
+
+
+def test_many_genes_have_a_recipe_of_their_own(rng, monkeypatch):
+    def stop(model, n_latent, recipe, counts, codes):
+        raise InterruptedError(recipe)
+
+    monkeypatch.setattr(SparseShiftVAE, "_fit_one", stop)
+    names = np.repeat(["a", "b"], 5)
+    few = replace(Recipe(), epochs=2)
+    for n_genes, asked, expected in (
+        (500, None, Recipe()),
+        (501, None, MANY_GENES),
+        (501, few, few),
+    ):
+        with pytest.raises(InterruptedError) as error:
+            SparseShiftVAE(recipe=asked).fit(rng.poisson(5, (10, n_genes)), names)
+        assert error.value.args == (expected,)

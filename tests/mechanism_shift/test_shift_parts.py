@@ -216,6 +216,7 @@ def test_the_best_weights_are_kept_where_training_waits(screen):
 
 CHANGES = {
     "hidden": 12,
+    "gene_units": 12,
     "batch_norm": True,
     "dropout": 0.5,
     "standardize": False,
@@ -231,6 +232,7 @@ CHANGES = {
     "warm_up": 0,
     "validation_share": 0.3,
     "dispersion": 0.0,
+    "dispersion_every": 4,
     "first_share": 0.25,
     "unmixings": 2,
 }
