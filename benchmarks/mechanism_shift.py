@@ -264,8 +264,11 @@ def many_genes(screens=((100, 15, 100), (20, 15, 101), (20, 5, 102)), tried=MANY
         adata = thinned(n_perturbations, n_latents, seed)
         title = f"{n_perturbations} perturbations, {n_latents} latents"
         rows += [{"screen": title} | row for row in by_recipe(adata, n_latents, seed, 300, tried)]
-    adata = most_counted(with_groups(load_dataset("citeseq_cd8", verbose=False)), 1000)
-    rows += [{"screen": "CD8 cells"} | row for row in by_recipe(adata, 10, 1, 354, tried)]
+    cells = most_counted(with_groups(load_dataset("citeseq_cd8", verbose=False)), 1000)
+    papalexi = load_dataset("papalexi", verbose=False)
+    for title, adata in (("CD8, 1,000 genes", cells), ("Papalexi, 299 genes", papalexi)):
+        held_out = len(adata) // 5
+        rows += [{"screen": title} | row for row in by_recipe(adata, 10, 1, held_out, tried)]
     return pd.DataFrame(rows).set_index(["screen", "recipe"])
 
 
@@ -307,6 +310,7 @@ def by_recipe(adata, n_latents, seed, n_held_out, tried):
             marked = edges_of(model.shift_graph_)
             row["F1"] = edge_scores(known.truth["shifts"], marked, *matched)["f1"]
         rows.append(row)
+        print(row, flush=True)
     return rows
 
 
