@@ -118,9 +118,14 @@ def test_splits_of_one_screen_are_not_counted_as_independent():
     half = np.sqrt(1.96**2 * (0.09 + 0.16 + 0.25) / 3 + stats.t.ppf(0.975, 2) ** 2 / 3)
     found = limits(runs([1.0, 2, 3], [0.3, 0.4, 0.5]))
     assert found == pytest.approx([2 - half, 2 + half], abs=1e-3)
+
+
+def test_starts_on_one_simulated_screen_are_averaged():
+    of_starts = runs([0.5, 2, 3, 1.5, 2, 3], [0.3] * 6, "simulated_screen")
+    for run, seed in zip(of_starts, (0, 1, 2, 0, 1, 2), strict=True):
+        run.settings["split"] = seed
     half = stats.t.ppf(0.975, 2) / np.sqrt(3)
-    found = limits(runs([1.0, 2, 3], [0.3, 0.4, 0.5], "simulated_screen"))
-    assert found == pytest.approx([2 - half, 2 + half], abs=1e-3)
+    assert limits(of_starts) == pytest.approx([2 - half, 2 + half], abs=1e-3)
 
 
 def test_intervals_over_splits_cover_the_mean_difference_of_noise(rng):
