@@ -20,6 +20,7 @@ from sbnn.plotting.common import (
     draw_scores,
     finish,
     grid,
+    headline,
     name_rows,
     new_figure,
     new_panels,
@@ -91,6 +92,14 @@ def precision_and_recall(methods, rules):
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     ax.set(xlabel="recall: share of true edges found", ylabel="precision")
     figure.legend(loc="outside right upper")
+    means = {
+        name: record.scores[["f1", "precision", "recall"]].mean()
+        for name, record in methods.items()
+    }
+    best = max(means, key=lambda name: means[name]["f1"])
+    _, precision, recall = means[best]
+    found = f"precision {precision:.2f}, recall {recall:.2f}"
+    headline(figure, f"Highest F1: {report.LABELS[best]} ({found})")
     return figure
 
 
@@ -424,10 +433,15 @@ def profile_correlations(profiles, shown=MANY):
     sizes = (profiles**2).sum(axis=1)
     profiles = profiles.loc[sizes.sort_values(ascending=False).index[:shown]]
     figure, ax = new_panels(3.8)
-    image = ax.imshow(np.corrcoef(profiles), cmap=EFFECTS, vmin=-1, vmax=1)
+    r = np.corrcoef(profiles)
+    image = ax.imshow(r, cmap=EFFECTS, vmin=-1, vmax=1)
     ax.set_xticks(range(len(profiles)), profiles.index, rotation=90)
     ax.set_yticks(range(len(profiles)), profiles.index)
     figure.colorbar(image, ax=ax, label="correlation of z-scored differences")
+    others = np.where(np.tri(len(r), k=-1), r, -1)
+    first, second = np.unravel_index(others.argmax(), r.shape)
+    pair = f"{profiles.index[second]} and {profiles.index[first]}"
+    headline(figure, f"Most alike: {pair}, r = {others.max():.2f}")
     return figure
 
 
