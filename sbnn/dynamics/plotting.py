@@ -9,7 +9,8 @@ from scipy.spatial.distance import cdist
 
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_condition, by_sparsity
-from sbnn.plotting.colors import BLUE, GREEN, MODELS, ORANGE, PURPLE, SKY, VERMILLION
+from sbnn.plotting.colors import GREEN, VERMILLION
+from sbnn.plotting.colors import METHODS as METHOD_COLORS
 from sbnn.plotting.common import (
     draw_scores,
     finish,
@@ -22,26 +23,7 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import place_names
 
-COLORS = {
-    "prior": "k",
-    "mean": "#a6a6a6",
-    "ar1_mean": "#b39ac9",
-    "ar1": "#7a5c9e",
-    "ridge": "#4b2e83",
-    "ar1_ridge": "#2a1a4a",
-    "path": "#8a9a00",
-    "replicate": "#d0b000",
-    "none": "0.45",
-    "phoenix": "0.7",
-    "c_node": SKY,
-    "l0": BLUE,
-    "path_reg": PURPLE,
-    "post_hoc": "#8c6d31",
-    "imp": ORANGE,
-    "biological": "#882255",
-    "dash": VERMILLION,
-    "sparse": GREEN,
-}
+COLORS = METHOD_COLORS["dynamics"]
 ROW = 0.2  # inches
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
@@ -68,9 +50,9 @@ EDGES = {
 TIME_UNITS = {"yeast_pramila": "min"}
 #: Look of the methods that are compared under several laws of regulation.
 LAWS = {
-    "SparseRegulation": {"marker": "o", "color": GREEN, "ms": 4},
-    "best alternative": {"marker": "s", "color": MODELS["linear"], "mfc": "none", "ms": 4},
-    "the prior": {"marker": "x", "color": "k", "ms": 4},
+    "SparseRegulation": {"marker": "o", "color": COLORS["sparse"], "ms": 4},
+    "best alternative": {"marker": "s", "color": COLORS["none"], "mfc": "none", "ms": 4},
+    "the prior": {"marker": "x", "color": COLORS["prior"], "ms": 4},
 }
 
 

@@ -15,7 +15,8 @@ from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.plotting.cells import MOST_SHAPES, family_centre
-from sbnn.plotting.colors import MODELS, PURPLE, SHAPES
+from sbnn.plotting.colors import METHODS as METHOD_COLORS
+from sbnn.plotting.colors import SHAPES
 from sbnn.plotting.common import (
     draw_scores,
     finish,
@@ -45,14 +46,9 @@ TYPES = {
     "LAMP5": "#DA808C",
     "SNCG": "#DF70FF",
 }
-KINDS = {
-    "baseline": MODELS["linear"],
-    "trees": MODELS["all genes"],
-    "sequence": MODELS["paper"],
-    "ours": MODELS["distilled"],
-}
+KINDS = METHOD_COLORS["ephys_types"]
 LEARNERS = {  # of learning curves
-    "kernel": PURPLE,
+    "kernel": KINDS["kernel"],
     "trees": KINDS["trees"],
     "attention, shared features": KINDS["ours"],
 }

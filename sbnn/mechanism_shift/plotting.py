@@ -13,7 +13,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sbnn.mechanism_shift import report
 from sbnn.mechanism_shift.accuracy import match_latents
 from sbnn.mechanism_shift.graph import edges_of, wide
-from sbnn.plotting.colors import BLUE, GREEN, PALETTE, SHAPES, VERMILLION
+from sbnn.plotting.colors import BLUE, GREEN, METHODS, PALETTE, SHAPES, VERMILLION
 from sbnn.plotting.common import (
     LETTER,
     MANY,
@@ -29,8 +29,8 @@ from sbnn.plotting.common import (
 from sbnn.plotting.labels import counted, place_names
 
 EFFECTS = "PuOr_r"
-#: Colours of methods without a network, of VAE and iVAE, of those with switches, and of our own.
-_FAMILIES = ["0.45"] * 3 + [BLUE] * 3 + [VERMILLION] * 3 + [GREEN]
+_NONE, _VAE, _SWITCHES, _OURS = METHODS["mechanism_shift"].values()
+_FAMILIES = [_NONE] * 3 + [_VAE] * 3 + [_SWITCHES] * 3 + [_OURS]
 COLORS = dict(zip(report.LABELS, _FAMILIES, strict=True))
 PANELS = {
     "mcc": "correlation with true latents (MCC)",

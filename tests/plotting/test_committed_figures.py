@@ -16,7 +16,7 @@ from seen import BLIND, contrast_to_white, lab
 
 from sbnn import plotting, results
 from sbnn.plotting import common
-from sbnn.plotting.colors import MODELS, paler, shades
+from sbnn.plotting.colors import METHODS, MODELS, paler, shades
 from sbnn.study import figures, report
 from sbnn.study.reproduce import ROOT
 
@@ -130,8 +130,9 @@ def test_every_committed_figure_is_drawn_again():
             assert (dataset, path.stem) in drawn, path
 
 
-def test_colours_of_models_differ_from_white_and_for_colour_blind_readers_from_each_other():
-    colors = [to_hex(color) for color in MODELS.values()]
+@pytest.mark.parametrize("table", [MODELS, *METHODS.values()])
+def test_colours_of_methods_differ_from_white_and_for_colour_blind_readers_from_each_other(table):
+    colors = [to_hex(color) for color in table.values()]
     assert min(map(contrast_to_white, colors)) > 3
     for sight in (np.eye(3), *BLIND.values()):
         seen = [lab(color, sight) for color in colors]
