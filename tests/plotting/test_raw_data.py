@@ -72,6 +72,4 @@ def test_new_cells_are_drawn_over_those_of_the_fit():
     assert_allclose(new.get_offsets(), places)
     assert_allclose(new.get_array(), [1, 2])
     assert figure.axes[1].get_ylabel() == "predicted AP width"
-    places.iloc[0] = 0.5, 6
-    figure = plotting.new_cells(fit, places, pd.DataFrame({"AI": [0.0, 1]}))
-    assert figure.get_suptitle() == "1 of 2 new cells lie within the range of the fit"
+    assert figure.get_suptitle() == "Predicted AP width of 2 new cells: 1 to 2"
