@@ -155,7 +155,10 @@ def selection_frequencies(record: Record) -> Figure:
     ax.set_xlabel(f"{len(shown)} of {len(kept)} genes kept at least once ({model_title(record)})")
     name_columns(ax, shown.index)
     n_halves = len(record.folds)
-    headline(figure, f"{counted(table['trusted'].sum(), 'trusted gene')} from {n_halves} halves")
+    found = f"{counted(table['trusted'].sum(), 'trusted gene')} from {n_halves} halves"
+    if not np.isfinite(threshold):
+        found = f"Trusted genes are unknown: {n_halves} halves are too few"
+    headline(figure, found)
     return figure
 
 

@@ -212,6 +212,8 @@ def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
 
 def mark_true(genes, true_genes):
     """Mark true genes."""
+    if isinstance(true_genes, str):
+        raise TypeError(f"true_genes: expected names of genes, got {true_genes!r}")
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 

@@ -18,6 +18,7 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
+from sbnn.plotting.labels import counted
 from sbnn.plotting.reading import choose_models, folds_text, mean_sd, scaling_text
 from sbnn.results import require
 
@@ -205,5 +206,5 @@ def _draw_outputs(ax, chosen):
     ax.set(ylim=(len(names) - 0.4, -0.6), xlabel="test R² (bars: SD over folds)")
     # the last model
     ahead = (means[first][0] > mean).sum()
-    finding = f"{first} ahead of\n{model}: {ahead} of {len(names)} outputs"
+    finding = f"{first} ahead of\n{model}: {ahead} of {counted(len(names), 'output')}"
     legend_above(ax, title=finding if len(means) > 1 else None)
