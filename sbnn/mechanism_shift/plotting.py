@@ -26,7 +26,7 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
-from sbnn.plotting.labels import counted, place_names
+from sbnn.plotting.labels import counted, place_names, signed
 
 EFFECTS = "PuOr_r"
 _NONE, _VAE, _SWITCHES, _OURS = METHODS["mechanism_shift"].values()
@@ -243,7 +243,7 @@ def held_out_bounds(methods):
     grid(ax)
     means = {name: scores["new_iwelbo"].mean() for name, scores in networks.items()}
     best = max(means, key=means.get)
-    title = f"highest: {report.LABELS[best]}, {means[best]:.1f} nats; {_title(methods)}"
+    title = f"highest: {report.LABELS[best]}, {signed(means[best], 1)} nats; {_title(methods)}"
     ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=title)
     figure.legend(loc="outside lower center", ncols=2)
     return figure

@@ -20,7 +20,7 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.labels import DASHES, counted, name_line, place_names, signed
-from sbnn.plotting.reading import folds_text, model_title, network_name
+from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -105,7 +105,6 @@ def selection_curve(record, mean_log2):
 
 
 MOST_GENES = 60  # names that fit side by side
-SPIKE_INS = "ERCC-"  # added RNA
 TRUSTED, OTHERS = GREEN, "0.65"
 MAX_FALSE = 1.0  # expected false genes among the trusted ones
 

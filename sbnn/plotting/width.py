@@ -19,7 +19,7 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.labels import counted
-from sbnn.plotting.reading import choose_models, folds_text, mean_sd, scaling_text
+from sbnn.plotting.reading import SPIKE_INS, choose_models, folds_text, mean_sd, scaling_text
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -158,7 +158,10 @@ def _draw_widths(ax, networks):
 def _draw_stability(ax, selections):
     from sbnn.evaluation.stability import gene_counts  # loads scikit-learn
 
-    tables = {name: gene_counts(record) for name, record in selections.items()}
+    tables = {}
+    for name, record in selections.items():
+        table = gene_counts(record)
+        tables[name] = table[~table.index.str.startswith(SPIKE_INS)]
     first, *others = tables
     frequency = tables[first]["frequency"]
     kept = frequency[frequency > 0]
