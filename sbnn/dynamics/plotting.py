@@ -40,7 +40,7 @@ SHOWN_SAMPLES = 6
 SHOWN_EDGES = 150
 NAMED_GENES = 12  # regulators named in a network (those with the most targets)
 ACCURACY = "balanced accuracy of edges"
-#: Label, colour and line style of edges, by whether they are true and whether in the prior.
+#: Label, colour and line style of edges, by whether they are true and in the prior.
 EDGES = {
     (True, True): ("true, in the prior", "0.55", "-"),
     (True, False): ("true, missing in the prior", GREEN, "-"),
@@ -48,7 +48,7 @@ EDGES = {
     (False, False): ("wrong, not in the prior", VERMILLION, ":"),
 }
 TIME_UNITS = {"yeast_pramila": "min"}
-#: Look of the methods that are compared under several laws of regulation.
+#: Methods compared under several laws of regulation.
 LAWS = {
     "SparseRegulation": {"marker": "o", "color": COLORS["sparse"], "ms": 4},
     "best alternative": {"marker": "s", "color": COLORS["none"], "mfc": "none", "ms": 4},

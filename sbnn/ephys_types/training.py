@@ -31,7 +31,6 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
     if n_steps is not None:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))
     network.train()
-    # only in a terminal
     for loss in tqdm(losses, "training", n_steps, leave=False, disable=None):
         optimizer.zero_grad()
         loss.backward()

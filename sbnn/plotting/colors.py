@@ -23,7 +23,7 @@ MODELS = {
     "Gaussian process": "#5A3FC0",
     "trees": "#6B5500",
 }
-METHODS = {  # of the companions, by their names or kinds
+METHODS = {  # of the companions
     "ephys_types": {
         "baseline": MODELS["linear"],
         "trees": BLUE,

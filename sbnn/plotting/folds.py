@@ -111,7 +111,7 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
 def fold_differences(
     differences: Mapping[str, Sequence[float]], label: str = "difference of test R²"
 ) -> Figure:
-    """Differences in every fold as dots, with their mean and its 95 % interval, as in `verdict`.
+    """Differences in every fold as dots, with their mean and its 95 % interval.
 
     Parameters
     ----------
@@ -129,21 +129,22 @@ def fold_differences(
     >>> differences = {"ridge": [0.01, 0.03, 0.02], "sRRR": [0.0, -0.01, 0.02]}
     >>> figure = plotting.fold_differences(differences)
     """
-    from sbnn.evaluation.verdict import corrected_difference  # loads scikit-learn
+    from sbnn.evaluation.verdict import corrected_difference
 
     figure, ax = new_panels(2.6)
-    found = {}
+    found = []
     for place, (name, values) in enumerate(differences.items()):
         n = len(values)
-        mean, low, *_ = difference = corrected_difference(values, 1 / max(n - 1, 1))
-        found[name] = difference
+        difference = corrected_difference(values, 1 / max(n - 1, 1))
+        mean, low, *_ = difference
+        signs = str(difference).replace("-", "−")
+        found.append((abs(mean), f"{name} {signs}"))
         ax.plot(np.full(n, place), values, "o", color="0.6", ms=3, zorder=2)
         look = {"fmt": "o", "color": "black", "ms": 4, "capsize": 3, "zorder": 3}
         ax.errorbar(place, mean, mean - low if n > 1 else None, **look)
     ax.axhline(0, color="0.5", lw=0.7, zorder=1)
     ax.set(xticks=range(len(differences)), xticklabels=differences, ylabel=label)
     ax.set_xlim(-0.6, len(differences) - 0.4)
-    largest = max(found, key=lambda name: abs(found[name].mean))
-    difference = str(found[largest]).replace("-", "−")
-    headline(figure, f"Largest: {largest} {difference}".replace("\n", " "))
+    _, largest = max(found)
+    headline(figure, f"Largest: {largest}".replace("\n", " "))
     return figure

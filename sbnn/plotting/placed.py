@@ -50,7 +50,6 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     xy = places[["sbnn_1", "sbnn_2"]].to_numpy()
     dots = ax.scatter(*xy.T, s=12, c=first, cmap="viridis")
     figure.colorbar(dots, label=f"predicted {first.name}")
-    # units are arbitrary
     ax.set(xlabel="unit 1 (grey: cells of the fit)", ylabel="unit 2", box_aspect=1)
     span = f"{first.min():.3g} to {first.max():.3g}".replace("-", "−")
     headline(figure, f"Predicted {first.name} of {counted(len(xy), 'new cell')}: {span}")

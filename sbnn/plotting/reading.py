@@ -13,7 +13,7 @@ ABBREVIATIONS = {
     "SparseReducedRankRegression": "sRRR",
 }
 PROTOCOLS = {"paper": "paper protocol"}  # names to show
-SPIKE_INS = "ERCC-"  # added RNA, not drawn
+SPIKE_INS = "ERCC-"  # added RNA
 WORST = -1.0  # lower R2 values are drawn here
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

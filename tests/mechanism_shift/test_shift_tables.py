@@ -233,7 +233,7 @@ def test_methods_are_drawn_by_their_scores_and_networks_by_their_bounds():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["VAE"]
     assert ax.lines[0].get_xdata().tolist() == [-5, -1]
     figure = plotting.precision_and_recall({"vae": network}, {"mine": network})
-    assert figure.get_suptitle() == "Highest F1: VAE (precision 0.20, recall 0.80)"
+    assert figure.get_suptitle() == "Highest F1: VAE, 0.300"
     dots = figure.axes[0].lines
     assert dots[0].get_xydata().tolist() == [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]
     np.testing.assert_allclose(dots[1].get_xydata(), [[0.8, 0.2]])
