@@ -71,6 +71,6 @@ def gene_norms(
     name_line(right, pruned_after + 0.5, "pruning")
     right.set(xlabel="epoch", ylabel="test R²", xlim=(0, len(r2)))
     legend_above(right, ncols=2)
-    before, after = signed(r2[pruned_after - 1], 3), signed(r2[-1], 3)
+    before, after = (signed(r2, 3) for r2 in np.asarray(r2)[[pruned_after - 1, -1]])
     headline(figure, f"Test R² {before} before the pruning to {n_kept} genes, {after} at the end")
     return finish(figure, [[left, right]])

@@ -1,6 +1,7 @@
 """Figures of the method show the numbers that they are given."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import assert_tidy, words
 from scipy.stats import t as student
@@ -28,7 +29,7 @@ def test_bars_count_the_test_cells_of_each_family(adata):
 
 def test_the_genes_with_the_largest_norms_are_kept_and_named():
     norms = np.array([0.1, 3, 1, 2])
-    figure = plotting.gene_norms(norms, list("abcd"), 2, {"r2": [0, 0.5, 0.4]}, 2)
+    figure = plotting.gene_norms(norms, list("abcd"), 2, {"r2": pd.Series([0, 0.5, 0.4])}, 2)
     assert_tidy(figure)
     finding = "Test R² 0.500 before the pruning to 2 genes, 0.400 at the end"
     assert figure.get_suptitle() == finding
