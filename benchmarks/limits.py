@@ -193,7 +193,9 @@ def draw(table):
                 lw=1,
                 label=model,
             )
-        ax.set(xscale="log", xlabel="genes", title=f"{name}, {of.folds.iloc[0]} folds")
+        ax.set(xscale="log", xlabel="genes")
+        # the letter stands above the highest tick
+        ax.set_title(f"{name}, {of.folds.iloc[0]} folds", pad=9)
         ax.set_xticks(NUMBERS, NUMBERS)
         ax.minorticks_off()
     axes[0, 0].set_ylabel("test R²")

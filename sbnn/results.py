@@ -204,7 +204,8 @@ def results_path(path, argument="path", inputs=()):
 def require(record, argument, names, other=None):
     """Check that a record has these values or parameters, and the data of `other`."""
     if not isinstance(record, Record):
-        raise ValueError(f"{argument}: expected a record, got {record!r}")
+        got = repr(record) if isinstance(record, str) else type(record).__name__
+        raise ValueError(f"{argument}: expected a record, as from sbnn.results.load, got {got}")
     known = {*record.values, *record._of_estimator()}.union(*record.params)
     missing = [name for name in names if name not in known]
     if missing:

@@ -142,7 +142,7 @@ def test_what_a_function_needs_of_a_record(record):
     other = Record("fit", "own", "cd" * 32, [{}])
     for wrong, names, same, message in (
         (record, ["x", "rank", "y"], None, "x, y"),
-        (3, [], None, "3"),
+        (3, [], None, "got int"),
         (other, [], record, "'own'"),
     ):
         with pytest.raises(ValueError, match=f"record: .*{message}"):

@@ -9,11 +9,13 @@ from scipy.spatial.distance import cdist
 
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_condition, by_sparsity
-from sbnn.plotting.colors import BLUE, GREEN, MODELS, ORANGE, PURPLE, SKY, VERMILLION
+from sbnn.plotting.colors import GREEN, VERMILLION
+from sbnn.plotting.colors import METHODS as METHOD_COLORS
 from sbnn.plotting.common import (
     draw_scores,
     finish,
     grid,
+    headline,
     name_rows,
     new_figure,
     new_panels,
@@ -21,26 +23,7 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import place_names
 
-COLORS = {
-    "prior": "k",
-    "mean": "#a6a6a6",
-    "ar1_mean": "#b39ac9",
-    "ar1": "#7a5c9e",
-    "ridge": "#4b2e83",
-    "ar1_ridge": "#2a1a4a",
-    "path": "#8a9a00",
-    "replicate": "#d0b000",
-    "none": "0.45",
-    "phoenix": "0.7",
-    "c_node": SKY,
-    "l0": BLUE,
-    "path_reg": PURPLE,
-    "post_hoc": "#8c6d31",
-    "imp": ORANGE,
-    "biological": "#882255",
-    "dash": VERMILLION,
-    "sparse": GREEN,
-}
+COLORS = METHOD_COLORS["dynamics"]
 ROW = 0.2  # inches
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
 PANELS = {
@@ -57,7 +40,7 @@ SHOWN_SAMPLES = 6
 SHOWN_EDGES = 150
 NAMED_GENES = 12  # regulators named in a network (those with the most targets)
 ACCURACY = "balanced accuracy of edges"
-#: Label, colour and line style of edges, by whether they are true and whether in the prior.
+#: Label, colour and line style of edges, by whether they are true and in the prior.
 EDGES = {
     (True, True): ("true, in the prior", "0.55", "-"),
     (True, False): ("true, missing in the prior", GREEN, "-"),
@@ -65,11 +48,11 @@ EDGES = {
     (False, False): ("wrong, not in the prior", VERMILLION, ":"),
 }
 TIME_UNITS = {"yeast_pramila": "min"}
-#: Look of the methods that are compared under several laws of regulation.
+#: Methods compared under several laws of regulation.
 LAWS = {
-    "SparseRegulation": {"marker": "o", "color": GREEN, "ms": 4},
-    "best alternative": {"marker": "s", "color": MODELS["linear"], "mfc": "none", "ms": 4},
-    "the prior": {"marker": "x", "color": "k", "ms": 4},
+    "SparseRegulation": {"marker": "o", "color": COLORS["sparse"], "ms": 4},
+    "best alternative": {"marker": "s", "color": COLORS["none"], "mfc": "none", "ms": 4},
+    "the prior": {"marker": "x", "color": COLORS["prior"], "ms": 4},
 }
 
 
@@ -97,7 +80,9 @@ def simulated_samples(times, true, measured, gene_names):
             ax.plot(times, measured[i, :, gene], ".", color=line.get_color())
         ax.set(title=gene_names[gene], xlabel="time")
     axes[0].set_ylabel("expression")
-    figure.suptitle(f"{SHOWN_SAMPLES} samples (colours); lines: without noise, dots: data")
+    noise = (measured - true).std() / true.std()
+    looks = f"{SHOWN_SAMPLES} samples (colours); lines: without noise, dots: data"
+    headline(figure, f"Noise has {noise:.0%} of the SD of the values; {looks}")
     return figure
 
 
@@ -403,6 +388,9 @@ def laws_of_regulation(times, paths, accuracy):
         ax.set(title=prior, xlabel="AUPR of edges", xlim=(0, 1.05))
     handles = axes[-1].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower right", ncols=len(LAWS))
+    own, *others = LAWS
+    n_best = (accuracy[own] > accuracy[others].max(axis=1)).sum()
+    headline(figure, f"{own} has the highest AUPR in {n_best} of {len(accuracy)} comparisons")
     return finish(figure, [axes[:2]])
 
 
@@ -430,7 +418,9 @@ def beeline_scores(table):
         name_rows(ax, methods)
         grid(ax)
         ax.set(title=title, xlabel="AUPR / chance")
-    figure.suptitle("dots: data sets, strokes: means, dashed: chance", fontsize=7)
+    best = table.groupby("method")["auprc"].mean()
+    found = f"Highest mean: {best.idxmax()}, {best.max():.1f} times chance"
+    headline(figure, f"{found}; dots: data sets, strokes: means, dashed: chance")
     return figure
 
 

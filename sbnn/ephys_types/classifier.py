@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from tqdm.auto import tqdm
 
 from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.fingerprint import fingerprint_arrays
@@ -192,7 +193,8 @@ class EphysTypeClassifier(TypeClassifier):
         X = self._cells
         codes = self._codes
         logs = np.full((len(X), len(self.classes_)), np.nan)
-        for train, test in self._parts():
+        parts = list(self._parts())
+        for train, test in tqdm(parts, "calibration", leave=False, disable=None):
             lacking = np.delete(self.classes_, codes[train])
             if len(lacking):
                 warn(f"probabilities are not calibrated: too few groups have {some(lacking)}")

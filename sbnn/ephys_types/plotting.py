@@ -15,11 +15,13 @@ from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.plotting.cells import MOST_SHAPES, family_centre
-from sbnn.plotting.colors import MODELS, PURPLE, SHAPES
+from sbnn.plotting.colors import METHODS as METHOD_COLORS
+from sbnn.plotting.colors import SHAPES
 from sbnn.plotting.common import (
     draw_scores,
     finish,
     grid,
+    headline,
     name_rows,
     new_figure,
     new_panels,
@@ -44,14 +46,9 @@ TYPES = {
     "LAMP5": "#DA808C",
     "SNCG": "#DF70FF",
 }
-KINDS = {
-    "baseline": MODELS["linear"],
-    "trees": MODELS["all genes"],
-    "sequence": MODELS["paper"],
-    "ours": MODELS["distilled"],
-}
+KINDS = METHOD_COLORS["ephys_types"]
 LEARNERS = {  # of learning curves
-    "kernel": PURPLE,
+    "kernel": KINDS["kernel"],
     "trees": KINDS["trees"],
     "attention, shared features": KINDS["ours"],
 }
@@ -109,16 +106,12 @@ def feature_profiles(
         ax.tick_params(axis="x", length=0)
     panels[-1].set_xticks(ends - sizes / 2 - 0.5, sizes.index, rotation=90)
     n_alike = (low.max() <= high.min()).sum()
-    _headline(
+    headline(
         figure,
         f"The middle halves of all types (bands) overlap in {n_alike} of {n_features} features; "
         "line: a typical cell",
     )
     return finish(figure, [[ax] for ax in panels])
-
-
-def _headline(figure, text):
-    figure.suptitle(text, x=0.01, ha="left", fontsize=7.5)
 
 
 @styled
@@ -146,7 +139,7 @@ def maps_of_cells(record: Record) -> Figure:
     neighbours = NearestNeighbors(n_neighbors=1).fit(record.tsne).kneighbors()[1][:, 0]
     same = (types[neighbours] == types).mean()
     by_chance = np.square(counts / len(types)).sum()
-    _headline(
+    headline(
         figure,
         f"The nearest neighbour is of the same type for {same:.0%} of the cells ({by_chance:.0%} "
         f"by chance); t-SNE of {record.components.shape[1]} sparse components",
@@ -259,7 +252,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     if "ephys_type" in records:
         gain = paired_difference(records["ephys_type"], record)
         cells += f": EphysTypeClassifier minus LightGBM is {gain} in macro-F1"
-    _headline(figure, cells)
+    headline(figure, cells)
     return finish(figure, [axes])
 
 
@@ -285,7 +278,7 @@ def confusion_matrices(records: Mapping[str, Record]) -> Figure:
     label = "share of the true class\n(below it: cells, mean of repeats)"
     figure.colorbar(image, ax=panels, label=label, fraction=0.02, pad=0.015, aspect=25)
     recall = pd.Series(np.diag(counts) / counts.sum(axis=1), record.classes)
-    _headline(
+    headline(
         figure,
         f"{report.LABELS[list(records)[-1]]} recognises {recall.max():.0%} of the "
         f"{recall.idxmax()} cells and {recall.min():.0%} of the {recall.idxmin()} cells",
@@ -323,7 +316,7 @@ def calibration_curves(records: Mapping[str, Record]) -> Figure:
         ax.set(xlim=(0.15, 1.03), ylim=(-0.03, 1.05), aspect="equal")
     figure.supxlabel("probability of the predicted class (larger dots: more cells)", fontsize=7)
     figure.supylabel("fraction correct", fontsize=7)
-    _headline(
+    headline(
         figure,
         f"The calibration error is lowest for {errors.idxmin()} ({errors.min():.3f}) "
         f"and highest for {errors.idxmax()} ({errors.max():.3f})",
@@ -381,7 +374,7 @@ def scores_in_groups(records: Mapping[str, Record], column: str, models: Sequenc
     name_rows(ax, names)
     grid(ax)
     figure.legend(handles=entries, loc="outside lower center", ncols=len(groups))
-    _headline(figure, f"Macro-F1 of {names[-1]}: {', '.join(found)}")
+    headline(figure, f"Macro-F1 of {names[-1]}: {', '.join(found)}")
     return finish(figure)
 
 
@@ -419,7 +412,7 @@ def importance_of_families(record: Record, agreement: pd.Series) -> Figure:
         costs.append(f"if {way}, {names[means.argmax()]} ({means.max():.3f} nats)")
     name_rows(axes[0], names)
     pairs = [f"{pair} {rho:.2f}".replace("-", "−") for pair, rho in agreement.dropna().items()]
-    _headline(
+    headline(
         figure,
         f"The most important family of {agreement.name}: {'; '.join(costs)}\n"
         f"Rank correlations: {', '.join(pairs)}",
@@ -472,7 +465,7 @@ def zero_shot_scores(record: Record, with_types: Mapping[str, float]) -> Figure:
         ax.set(title=f"{start} → {end}", xlim=(0, 1), xlabel="macro-F1 (dots: seeds)")
         name_rows(ax, list(ALIGNMENTS.values()))
     figure.legend(loc="outside lower center", ncols=2)
-    _headline(
+    headline(
         figure,
         f"Types of {target} cells without labels: macro-F1 {means['shift']:.3f} with an estimated "
         f"shift, {means['own']:.3f} without",
@@ -525,7 +518,7 @@ def learning_curves(record: Record) -> Figure:
     helped = table.drop(index=report.CONTROL, level="method")
     best = helped["gain"].idxmax()
     gain, low, high = helped.loc[best, ["gain", "low", "high"]]
-    _headline(
+    headline(
         figure,
         f"The largest gain by cells of the other species is {gain:+.3f} [{low:+.3f}, {high:+.3f}] "
         f"({best[1]}, {best[0]} labelled cells)",

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
+from tqdm.auto import tqdm
 
 from sbnn.errors import require
 
@@ -30,7 +31,7 @@ def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=Non
     if n_steps is not None:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))
     network.train()
-    for loss in losses:
+    for loss in tqdm(losses, "training", n_steps, leave=False, disable=None):
         optimizer.zero_grad()
         loss.backward()
         if clip is not None:

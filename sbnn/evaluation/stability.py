@@ -103,9 +103,10 @@ def _require_pairs(record):
 
 
 def kept_genes_table(record, genes):
-    """Table of given genes, "trusted" or "unstable"."""
+    """Table of given genes, "trusted" or "unstable", or "unknown" with too few halves."""
     table = selection_table(record).loc[list(genes)]
-    table["trust"] = np.where(table.pop("trusted"), "trusted", "unstable")
+    others = "unknown" if np.isinf(selection_threshold(record)) else "unstable"
+    table["trust"] = np.where(table.pop("trusted"), "trusted", others)
     return table
 
 
@@ -207,7 +208,9 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [200]
     """
-    require(record, "record", ["n_genes", "n_selected"])
+    require(record, "record", ["n_selected"])
+    if any("n_genes" not in point for point in record.params):
+        raise ValueError(f"record: expected one from genes_curve, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     compared = numbers != "auto"
     r2 = record.test_r2

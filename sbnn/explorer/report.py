@@ -28,6 +28,7 @@ def write_report(
     left_out=None,
     source="",
     explorer="",
+    drawn_by="",
 ):
     """Write a report with a verdict, cautions, and a section with a picture and table per claim.
 
@@ -36,7 +37,7 @@ def write_report(
     path : str or path-like
     title, verdict : str
     pictures : sequence of (path, title, description)
-        Those without a file are left out. `title` is the claim that the picture shows.
+        `title` is the claim that the picture shows.
     tables : sequence of (title, DataFrame, note)
         A table stands below the picture of the same title.
     cautions : sequence of str
@@ -47,11 +48,16 @@ def write_report(
         Where the results come from.
     explorer : str
         File name of the explorer of the same fit, in the folder of the report.
+    drawn_by : str
+        Command that draws missing pictures.
     """
     sections = {}
     for file, claim, description in pictures:
         if file.exists():
             sections[claim] = _picture(file, description)
+        else:
+            lacking = escape(f"The picture {file} is missing; {drawn_by} draws it.")
+            sections[claim] = f'<p class="note">{lacking}</p>'
     for claim, *table in tables:
         sections[claim] = sections.get(claim, "") + _table(*table)
     contents = []

@@ -13,23 +13,24 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sbnn.mechanism_shift import report
 from sbnn.mechanism_shift.accuracy import match_latents
 from sbnn.mechanism_shift.graph import edges_of, wide
-from sbnn.plotting.colors import BLUE, GREEN, PALETTE, SHAPES, VERMILLION
+from sbnn.plotting.colors import BLUE, GREEN, METHODS, PALETTE, SHAPES, VERMILLION
 from sbnn.plotting.common import (
     LETTER,
     MANY,
     draw_scores,
     finish,
     grid,
+    headline,
     name_rows,
     new_figure,
     new_panels,
     styled,
 )
-from sbnn.plotting.labels import counted, place_names
+from sbnn.plotting.labels import counted, place_names, signed
 
 EFFECTS = "PuOr_r"
-#: Colours of methods without a network, of VAE and iVAE, of those with switches, and of our own.
-_FAMILIES = ["0.45"] * 3 + [BLUE] * 3 + [VERMILLION] * 3 + [GREEN]
+_NONE, _VAE, _SWITCHES, _OURS = METHODS["mechanism_shift"].values()
+_FAMILIES = [_NONE] * 3 + [_VAE] * 3 + [_SWITCHES] * 3 + [_OURS]
 COLORS = dict(zip(report.LABELS, _FAMILIES, strict=True))
 PANELS = {
     "mcc": "correlation with true latents (MCC)",
@@ -91,6 +92,9 @@ def precision_and_recall(methods, rules):
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     ax.set(xlabel="recall: share of true edges found", ylabel="precision")
     figure.legend(loc="outside right upper")
+    f1 = {name: record.scores["f1"].mean() for name, record in methods.items()}
+    best = max(f1, key=f1.get)
+    headline(figure, f"Highest F1: {report.LABELS[best]}, {f1[best]:.3f}")
     return figure
 
 
@@ -234,7 +238,7 @@ def held_out_bounds(methods):
     grid(ax)
     means = {name: scores["new_iwelbo"].mean() for name, scores in networks.items()}
     best = max(means, key=means.get)
-    title = f"highest: {report.LABELS[best]}, {means[best]:.1f} nats; {_title(methods)}"
+    title = f"highest: {report.LABELS[best]}, {signed(means[best], 1)} nats; {_title(methods)}"
     ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=title)
     figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -424,10 +428,15 @@ def profile_correlations(profiles, shown=MANY):
     sizes = (profiles**2).sum(axis=1)
     profiles = profiles.loc[sizes.sort_values(ascending=False).index[:shown]]
     figure, ax = new_panels(3.8)
-    image = ax.imshow(np.corrcoef(profiles), cmap=EFFECTS, vmin=-1, vmax=1)
+    r = np.corrcoef(profiles)
+    image = ax.imshow(r, cmap=EFFECTS, vmin=-1, vmax=1)
     ax.set_xticks(range(len(profiles)), profiles.index, rotation=90)
     ax.set_yticks(range(len(profiles)), profiles.index)
     figure.colorbar(image, ax=ax, label="correlation of z-scored differences")
+    others = np.where(np.tri(len(r), k=-1), r, -1)
+    first, second = np.unravel_index(others.argmax(), r.shape)
+    pair = f"{profiles.index[second]} and {profiles.index[first]}"
+    headline(figure, f"Most alike: {pair}, r = {others.max():.2f}")
     return figure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sbnn.plotting.common import name_rows, new_panels, styled
+from sbnn.plotting.common import headline, name_rows, new_panels, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +34,18 @@ def family_sizes(cells: pd.DataFrame) -> Figure:
     >>> figure = plotting.family_sizes(data.obs)
     """
     of_family = cells.groupby("family", observed=True)["type"].agg(["count", "nunique"])
-    of_family = of_family.sort_values("count", ascending=False).head(10)
+    of_family = of_family.sort_values("count", ascending=False)
+    n_cells = of_family["count"].sum()
+    of_family = of_family.head(10)
     figure, ax = new_panels(2)
     bars = ax.bar(of_family.index, of_family["count"], 0.6, color=BARS)
     ax.bar_label(bars, [f"{n} types" for n in of_family["nunique"]], padding=2)
     ax.set_ylabel("cells")
     ax.tick_params(axis="x", length=0)
+    share = of_family["count"].iloc[0] / n_cells
+    headline(
+        figure, f"The largest family, {of_family.index[0]}, has {share:.0%} of {n_cells} cells"
+    )
     return figure
 
 
@@ -69,4 +75,6 @@ def cells_left_out(dropped: pd.Series, n_used: int) -> Figure:
     ax.bar_label(bars, padding=2)
     ax.set(xlabel="cells (log scale)", xscale="log")
     name_rows(ax, names)
+    n_dropped = dropped.sum()
+    headline(figure, f"{n_dropped} of {n_used + n_dropped} cells are left out")
     return figure

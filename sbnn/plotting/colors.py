@@ -23,6 +23,41 @@ MODELS = {
     "Gaussian process": "#5A3FC0",
     "trees": "#6B5500",
 }
+METHODS = {  # of the companions
+    "ephys_types": {
+        "baseline": MODELS["linear"],
+        "trees": BLUE,
+        "sequence": VERMILLION,
+        "kernel": MODELS["greedy"],
+        "ours": GREEN,
+    },
+    "mechanism_shift": {
+        "no network": MODELS["linear"],
+        "VAE": BLUE,
+        "switches": VERMILLION,
+        "ours": GREEN,
+    },
+    "dynamics": {
+        "prior": "black",
+        "mean": "#1199EE",
+        "ar1_mean": "#6677FF",
+        "ar1": "#0055FF",
+        "ridge": "#3300FF",
+        "ar1_ridge": "#000044",
+        "path": "#445577",
+        "replicate": "#AA7799",
+        "none": MODELS["linear"],
+        "phoenix": "#0022BB",
+        "c_node": "#DD4444",
+        "l0": BLUE,
+        "path_reg": "#443377",
+        "post_hoc": "#884411",
+        "imp": "#662211",
+        "biological": "#441144",
+        "dash": VERMILLION,
+        "sparse": GREEN,
+    },
+}
 SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 pairs
 MOST_GROUPS = 24  # in a legend
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from sbnn.errors import check_number
 from sbnn.plotting.colors import MODELS, model_color, paler, shades
 from sbnn.plotting.common import finish, headline, legend_above, log_ticks, new_panels, styled
 from sbnn.plotting.labels import name_line
@@ -101,7 +102,7 @@ def points_by_width(network, n_components, **params):
     """Grid points with some parameters, by bottleneck width."""
     known = levels_of(network, "n_components")
     found = {}
-    for width in n_components or known:
+    for width in np.ravel(n_components or known).tolist():
         points = network.points(n_components=width, **params)
         if points:
             found[width] = points
@@ -252,9 +253,13 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    require(network, "network", [*HISTORY, "n_components"])
+    require(network, "network", [*HISTORY, "n_components", "group_lasso"])
+    require(srrr, "srrr", [], network)
     levels = srrr_levels(srrr, network)
     require(ridge, "ridge", ["test_r2"], network)
+    if len(ridge.params) > 1:
+        raise ValueError(f"ridge: expected one grid point, got {len(ridge.params)}")
+    check_number("group_lasso", group_lasso, float, 0)
     strength = nearest(levels_of(network, "group_lasso"), group_lasso)
     grid = points_by_width(network, n_components, group_lasso=strength)
     grid = {width: grid[width] for width in sorted(grid)}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sbnn.plotting.common import finish, new_panels, styled
+from sbnn.plotting.common import finish, headline, new_panels, styled
+from sbnn.plotting.labels import signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ def library_sizes(counts: ArrayLike, expression: ArrayLike) -> Figure:
     >>> figure = plotting.library_sizes(data.layers["counts"], data.X)
     """
     counts = np.asarray(counts)
-    totals = np.log10(counts.sum(axis=1))
+    of_cells = counts.sum(axis=1)
+    totals = np.log10(of_cells)
     detected = (counts > 0).sum(axis=1)
     figure, (left, middle, right) = new_panels(2.2, 1, 3)
     left.hist(totals, N_BINS, color=BARS)
@@ -50,6 +52,8 @@ def library_sizes(counts: ArrayLike, expression: ArrayLike) -> Figure:
     middle.set(xlabel="log₁₀ of the counts of a cell", ylabel="genes with a count")
     right.hist(np.ravel(expression), 60, color=BARS, log=True)
     right.set(xlabel="log₂ expression, normalised", ylabel="cells × genes")
+    low, high = np.quantile(of_cells, [0.25, 0.75])
+    headline(figure, f"The middle half of the cells have {low:,.0f} to {high:,.0f} counts")
     return finish(figure, [[left, middle, right]])
 
 
@@ -79,6 +83,9 @@ def output_distributions(outputs: pd.DataFrame) -> Figure:
         _draw_histogram(ax, outputs[name], name)
     for ax in panels[len(names) :]:
         ax.remove()
+    skewness = outputs[names].astype(float).skew().fillna(0)
+    most = np.abs(skewness).argmax()
+    headline(figure, f"Most skewed output: {names[most]} (skewness {signed(skewness.iloc[most])})")
     return finish(figure, np.split(panels[: len(names)], range(4, len(names), 4)))
 
 
@@ -108,6 +115,11 @@ def protein_scales(proteins: pd.DataFrame) -> Figure:
     for name, top, bottom in zip(names, above, below, strict=True):
         _draw_histogram(top, proteins[name], f"{name}, counts")
         _draw_histogram(bottom, np.log2(1 + proteins[name]), f"{name}, log₂(1 + counts)")
+    shown = proteins[names].astype(float)
+    before, after = (values.skew().mean() for values in (shown, np.log2(1 + shown)))
+    headline(
+        figure, f"Mean skewness: {signed(before)} of counts, {signed(after)} of log₂(1 + counts)"
+    )
     return finish(figure, [above, below])
 
 

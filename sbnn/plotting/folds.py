@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sbnn.plotting.colors import groups_of, model_color
-from sbnn.plotting.common import legend_above, new_figure, new_panels, styled
+from sbnn.plotting.common import headline, legend_above, new_figure, new_panels, styled
+from sbnn.plotting.labels import signed
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -55,6 +56,12 @@ def fold_families(adata: AnnData, folds: Sequence[tuple]) -> Figure:
     counts.plot.bar(stacked=True, width=0.8, color=colors, rot=0, ax=ax)
     ax.set(xlabel="fold", ylabel="test cells")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    rarest = counts.sum().idxmin()
+    n_folds = (counts[rarest] > 0).sum()
+    headline(
+        figure,
+        f"{rarest}, with the fewest cells here, is tested in {n_folds} of {len(folds)} folds",
+    )
     return figure
 
 
@@ -65,7 +72,7 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     Parameters
     ----------
     record : Record
-        Cross-validation with ``test_predictions`` and one grid point.
+        Cross-validation with predictions and one grid point.
     outputs : DataFrame, shape (n, q)
     name : str
         Column of `outputs`.
@@ -84,8 +91,9 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     """
     from sbnn.evaluation.folds import held_out_means  # loads scikit-learn
 
-    require(record, "record", ["test_predictions"])
-    predicted = held_out_means(record, outputs, 0)[:, outputs.columns.get_loc(name)]
+    require(record, "record", ["test_predictions", "test_feature_r2"])
+    place = outputs.columns.get_loc(name)
+    predicted = held_out_means(record, outputs, 0)[:, place]
     figure = new_figure(SQUARE)
     figure.set_figwidth(SQUARE)
     ax = figure.subplots()
@@ -94,6 +102,8 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     ax.axline((middle, middle), slope=1, color="0.3", lw=0.7, label="measured = predicted")
     ax.set(xlabel=f"{name}, predicted for held-out cells", ylabel=f"{name}, measured")
     legend_above(ax)
+    r2 = record.test_feature_r2[:, 0, place].mean()
+    headline(figure, f"Test R² of {name}: {signed(r2)}")
     return figure
 
 
@@ -101,7 +111,7 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
 def fold_differences(
     differences: Mapping[str, Sequence[float]], label: str = "difference of test R²"
 ) -> Figure:
-    """Differences in every fold as dots, with their mean and two standard errors of the mean.
+    """Differences in every fold as dots, with their mean and its 95 % interval.
 
     Parameters
     ----------
@@ -119,13 +129,22 @@ def fold_differences(
     >>> differences = {"ridge": [0.01, 0.03, 0.02], "sRRR": [0.0, -0.01, 0.02]}
     >>> figure = plotting.fold_differences(differences)
     """
+    from sbnn.evaluation.verdict import corrected_difference
+
     figure, ax = new_panels(2.6)
-    for place, values in enumerate(differences.values()):
-        values = np.asarray(values, float)
-        error = 2 * values.std(ddof=min(len(values) - 1, 1)) / np.sqrt(len(values))
-        ax.plot(np.full(len(values), place), values, "o", color="0.6", ms=3, zorder=2)
-        ax.errorbar(place, values.mean(), error, fmt="o", color="black", ms=4, capsize=3, zorder=3)
+    found = []
+    for place, (name, values) in enumerate(differences.items()):
+        n = len(values)
+        difference = corrected_difference(values, 1 / max(n - 1, 1))
+        mean, low, *_ = difference
+        signs = str(difference).replace("-", "−")
+        found.append((abs(mean), f"{name} {signs}"))
+        ax.plot(np.full(n, place), values, "o", color="0.6", ms=3, zorder=2)
+        look = {"fmt": "o", "color": "black", "ms": 4, "capsize": 3, "zorder": 3}
+        ax.errorbar(place, mean, mean - low if n > 1 else None, **look)
     ax.axhline(0, color="0.5", lw=0.7, zorder=1)
     ax.set(xticks=range(len(differences)), xticklabels=differences, ylabel=label)
     ax.set_xlim(-0.6, len(differences) - 0.4)
+    _, largest = max(found)
+    headline(figure, f"Largest: {largest}".replace("\n", " "))
     return figure

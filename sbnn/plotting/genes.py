@@ -20,7 +20,7 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.labels import DASHES, counted, name_line, place_names, signed
-from sbnn.plotting.reading import folds_text, model_title, network_name
+from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -105,7 +105,6 @@ def selection_curve(record, mean_log2):
 
 
 MOST_GENES = 60  # names that fit side by side
-SPIKE_INS = "ERCC-"  # added RNA
 TRUSTED, OTHERS = GREEN, "0.65"
 MAX_FALSE = 1.0  # expected false genes among the trusted ones
 
@@ -155,7 +154,10 @@ def selection_frequencies(record: Record) -> Figure:
     ax.set_xlabel(f"{len(shown)} of {len(kept)} genes kept at least once ({model_title(record)})")
     name_columns(ax, shown.index)
     n_halves = len(record.folds)
-    headline(figure, f"{counted(table['trusted'].sum(), 'trusted gene')} from {n_halves} halves")
+    found = f"{counted(table['trusted'].sum(), 'trusted gene')} from {n_halves} halves"
+    if not np.isfinite(threshold):
+        found = f"Trusted genes are unknown: {n_halves} halves are too few"
+    headline(figure, found)
     return figure
 
 

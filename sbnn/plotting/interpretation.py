@@ -8,7 +8,7 @@ import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.plotting.common import colorbar, headline, name_columns, new_panels, styled
-from sbnn.plotting.labels import shortened, shortened_apart, signed
+from sbnn.plotting.labels import counted, shortened, shortened_apart, signed
 from sbnn.plotting.reading import model_title
 from sbnn.results import require
 
@@ -76,7 +76,8 @@ def effect_map(record: Record) -> Figure:
     if share is not None:
         settings += f"; of held-out cells ({share})"
     n_genes, n_outputs = record.effects.shape
-    settings += f"; {len(genes)} of {n_genes} genes, {len(outputs)} of {n_outputs} outputs"
+    settings += f"; {len(genes)} of {counted(n_genes, 'gene')}"
+    settings += f", {len(outputs)} of {counted(n_outputs, 'output')}"
     ax.set_xlabel(settings)
     gene, output = np.unravel_index(np.abs(record.effects).argmax(), record.effects.shape)
     pair = f"{shortened(record.kept_genes[gene])} on {shortened(record.feature_names[output])}"

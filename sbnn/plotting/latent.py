@@ -212,6 +212,8 @@ def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
 
 def mark_true(genes, true_genes):
     """Mark true genes."""
+    if isinstance(true_genes, str):
+        raise TypeError(f"true_genes: expected names of genes, got {true_genes!r}")
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
@@ -299,10 +301,12 @@ def family_zoom(
     xy = (xy - corner) / side  # from 0 to 1 around the family
     inside = ((xy > 0) & (xy < 1)).all(1)
     triangles = map_triangles(xy)
-    heading = f"{shortened(family)}, {(own & inside).sum()} of {own.sum()} cells"
+    shown = own & inside
+    heading = f"{shortened(family)}, {shown.sum()} of {own.sum()} cells"
     ax = _zoom_panel(figure, 1, y, heading)
     size = np.clip(3000 / own.sum(), 4, 20)
-    draw_cells(ax, xy[own], groups.colors[own], groups.markers[own], size)
+    draw_cells(ax, xy[shown], groups.colors[shown], groups.markers[shown], size)
+    ax.collections[0].set_clip_on(False)  # dots at the border are whole
 
     gene = marker_gene(record, family, own)
     maps = [(str(record.kept_genes[gene]), record.predicted_expression[:, gene])]

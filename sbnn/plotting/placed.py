@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sbnn.plotting.common import headline, new_panels, styled
+from sbnn.plotting.common import headline, new_figure, styled
+from sbnn.plotting.labels import counted
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -41,14 +42,15 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     >>> figure = plotting.new_cells(fit, places, predicted)
     """
     require(fit, "fit", ["latent"])
-    figure, ax = new_panels(3.2)
+    figure = new_figure(3.2)
+    figure.set_figwidth(4)
+    ax = figure.subplots()
     ax.scatter(fit.latent[:, 0], fit.latent[:, 1], s=4, color="0.8")
     first = predicted.iloc[:, 0]
     xy = places[["sbnn_1", "sbnn_2"]].to_numpy()
     dots = ax.scatter(*xy.T, s=12, c=first, cmap="viridis")
     figure.colorbar(dots, label=f"predicted {first.name}")
-    ax.set(xlabel="unit 1 (grey: cells of the fit)", ylabel="unit 2")
-    low, high = fit.latent.min(0), fit.latent.max(0)
-    n_within = ((low <= xy) & (xy <= high)).all(1).sum()
-    headline(figure, f"{n_within} of {len(xy)} new cells lie within the range of the fit")
+    ax.set(xlabel="unit 1 (grey: cells of the fit)", ylabel="unit 2", box_aspect=1)
+    span = f"{first.min():.3g} to {first.max():.3g}".replace("-", "−")
+    headline(figure, f"Predicted {first.name} of {counted(len(xy), 'new cell')}: {span}")
     return figure

@@ -70,6 +70,10 @@ def listed_expression(adata: AnnData, lists: Mapping[str, Sequence[str]]) -> Fig
     figure, ax = new_panels(2)
     ax.boxplot(means, orientation="horizontal", tick_labels=names, flierprops={"ms": 2})
     ax.set(xlabel="mean log₂ expression of the listed genes, by cell")
+    medians = pd.Series(map(np.median, means), list(lists))
+    most, least = medians.idxmax(), medians.idxmin()
+    found = f"{most} ({signed(medians[most])}), lowest: {least} ({signed(medians[least])})"
+    headline(figure, f"Highest median expression: {found}")
     return figure
 
 
@@ -126,14 +130,18 @@ def prior_effects(record: Record) -> Figure:
     for name, (dashes, marker) in looks.items():
         entries.append(Line2D([], [], color="0.2", ls=dashes, marker=marker, ms=3, label=name))
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries))
+    headline(figure, _largest_gain(effects))
+    finish(figure, [panels])
+    letter_panels(figure, [changes], "def")
+    return figure
+
+
+def _largest_gain(effects):
     with_list = effects[effects.index.get_level_values("influence") > 0]
     (model, title, influence), best = next(iter(with_list.nlargest(1, "change").iterrows()))
     change = f"{signed(best['change'], 3)} ± {best['SE']:.3f}"
     found = "Largest gain in R²" if best["change"] > 0 else "No gain in R², largest change"
-    headline(figure, f"{found}: {change} ({title}, {model}, influence {influence:g})")
-    finish(figure, [panels])
-    letter_panels(figure, [changes], "def")
-    return figure
+    return f"{found}: {change} ({title}, {model}, influence {influence:g})"
 
 
 def _draw_changes(ax, record, title, color):
@@ -190,4 +198,5 @@ def prior_changes(record: Record) -> Figure:
         ax.set(title=name, xlabel="influence of the prior", xlim=(-0.05, 1.05))
     axes[0, 0].set_ylabel("change of test R²")
     axes[0, -1].legend()
+    headline(figure, _largest_gain(effects))
     return finish(figure, axes)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sbnn.plotting.colors import MODELS
-from sbnn.plotting.common import finish, legend_above, new_panels, styled
-from sbnn.plotting.labels import name_line
+from sbnn.plotting.common import finish, headline, legend_above, new_panels, styled
+from sbnn.plotting.labels import name_line, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,4 +71,6 @@ def gene_norms(
     name_line(right, pruned_after + 0.5, "pruning")
     right.set(xlabel="epoch", ylabel="test R²", xlim=(0, len(r2)))
     legend_above(right, ncols=2)
+    before, after = (signed(r2, 3) for r2 in np.asarray(r2)[[pruned_after - 1, -1]])
+    headline(figure, f"Test R² {before} before the pruning to {n_kept} genes, {after} at the end")
     return finish(figure, [[left, right]])

@@ -13,6 +13,7 @@ ABBREVIATIONS = {
     "SparseReducedRankRegression": "sRRR",
 }
 PROTOCOLS = {"paper": "paper protocol"}  # names to show
+SPIKE_INS = "ERCC-"  # added RNA
 WORST = -1.0  # lower R2 values are drawn here
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -172,8 +173,8 @@ def published_rows(published, **params):
     first = next(iter(params))
     agreeing = []
     for row in published or []:
-        if not isinstance(row, dict):
-            raise TypeError(f"published: expected a list of dicts, got {row!r}")
+        if not isinstance(row, dict) or "test_r2" not in row:
+            raise TypeError(f"published: expected dicts with 'test_r2', got {row!r}")
         own = params | {"pretraining": True} | row
         same = [same_value(own[name], value) for name, value in params.items()]
         if first in row and all(same):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Polygon
 
-from sbnn.evaluation.stability import selection_table
+from sbnn.evaluation.stability import selection_table, selection_threshold
 from sbnn.plotting.cells import draw_cloud, frame_map
 from sbnn.plotting.colors import GREEN, SKY, Groups
 from sbnn.plotting.common import (
@@ -85,7 +85,11 @@ def overview(
     measure, pooled = "training R²", np.nanmean(r2)
     if folds is not None:
         require(folds, "folds", ["test_r2", "test_feature_r2"], record)
-        point = folds.find(n_components=width) if len(folds.params) > 1 else 0
+        points = folds.points(n_components=width)
+        if len(points) != 1:
+            text = f"expected one model with n_components={width}, got {len(points)}"
+            raise ValueError(f"folds: {text} among {folds.params}")
+        [point] = points
         r2 = folds.test_feature_r2[:, point].mean(axis=0)
         measure, pooled = "test R²", folds.test_r2[:, point].mean()
     _draw_genes(canvas, record, halves, true_genes)
@@ -113,7 +117,8 @@ def _draw_genes(canvas, record, halves, true_genes):
     if halves is not None:
         require(halves, "halves", ["selected", "gene_names"], record)
         trusted = selection_table(halves).query("trusted").index
-        meanings.append("bold: trusted")
+        unknown = np.isinf(selection_threshold(halves))
+        meanings.append("trusted: unknown" if unknown else "bold: trusted")
     if true_genes is not None:
         n_true = np.isin(genes, true_genes).sum()
         meanings.append(f"{TRUE} true: {n_true} of {len(true_genes)}")

@@ -18,7 +18,8 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
-from sbnn.plotting.reading import choose_models, folds_text, mean_sd, scaling_text
+from sbnn.plotting.labels import counted
+from sbnn.plotting.reading import SPIKE_INS, choose_models, folds_text, mean_sd, scaling_text
 from sbnn.results import require
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ def _draw_widths(ax, networks):
 def _draw_stability(ax, selections):
     from sbnn.evaluation.stability import gene_counts  # loads scikit-learn
 
-    tables = {name: gene_counts(record) for name, record in selections.items()}
+    tables = {}
+    for name, record in selections.items():
+        table = gene_counts(record)
+        tables[name] = table[~table.index.str.startswith(SPIKE_INS)]
     first, *others = tables
     frequency = tables[first]["frequency"]
     kept = frequency[frequency > 0]
@@ -205,5 +209,5 @@ def _draw_outputs(ax, chosen):
     ax.set(ylim=(len(names) - 0.4, -0.6), xlabel="test R² (bars: SD over folds)")
     # the last model
     ahead = (means[first][0] > mean).sum()
-    finding = f"{first} ahead of\n{model}: {ahead} of {len(names)} outputs"
+    finding = f"{first} ahead of\n{model}: {ahead} of {counted(len(names), 'output')}"
     legend_above(ax, title=finding if len(means) > 1 else None)

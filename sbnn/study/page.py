@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.datasets import DATASETS
 from sbnn.evaluation.neighbours import neighbour_accuracy
 from sbnn.evaluation.stability import kept_genes_table
 from sbnn.evaluation.verdict import have_same_folds, outputs_table
@@ -68,6 +69,7 @@ def write_page(records, figures, path, *, cautions=(), facts=None, **about):
         ),
         "map_trust": (found["its map"], TRUST),
     }
+    command = "reproduce figures" if fit.dataset in DATASETS else "fit"
     write_report(
         path,
         f"{fit.dataset}: {counted(len(fit.feature_names), 'output')} from {len(fit.kept_genes)} of "
@@ -81,6 +83,7 @@ def write_page(records, figures, path, *, cautions=(), facts=None, **about):
         cautions=[SELECTION_NOTE, *cautions] if fit.dataset in SELECTED else cautions,
         facts=_facts(records) | (facts or {}),
         source=f"data set {fit.dataset}, fingerprint {fit.sha256[:12]}",
+        drawn_by=f"sbnn {command} {fit.dataset}",
         **about,
     )
     return verdict

@@ -372,6 +372,9 @@ def _sentences_on_accuracy(records, default):
         )
         if not better.all():
             sentence += f", but not {', '.join(better.index[~better])}"
+        if len(better) == 1:
+            verb = "is" if better.all() else "is not"
+            sentence = f"{better.index[0]} {verb} predicted better than chance"
         found["its outputs"] = f"{sentence}."
     return found
 

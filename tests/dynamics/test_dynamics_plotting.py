@@ -129,6 +129,8 @@ def test_laws_are_drawn_in_one_order_with_the_accuracy_of_each_method():
     accuracy = pd.DataFrame(values, index, list(plotting.LAWS))
     paths = {"hill": np.array([0.1, 0.2]), "lag": np.array([0.3, 0.4])}
     figure = plotting.laws_of_regulation(np.array([0.0, 1]), paths, accuracy)
+    found = "SparseRegulation has the highest AUPR in 0 of 4 comparisons"
+    assert figure.get_suptitle() == found
     path, without, right = figure.axes
     assert [line.get_ydata().tolist() for line in path.lines] == [[0.1, 0.2], [0.3, 0.4]]
     assert [label.get_text() for label in without.get_yticklabels()] == ["hill", "lag"]
@@ -141,6 +143,7 @@ def test_scores_of_data_sets_are_drawn_by_method():
     table = pd.DataFrame({"method": ["SparseRegulation", "x"] * 4, "data": [*"AAAABBBB"]})
     table["auprc"] = np.arange(8.0)
     figure = plotting.beeline_scores(table)
+    assert figure.get_suptitle().startswith("Highest mean: x, 4.0 times chance")
     for ax, own in zip(figure.axes, ([0, 2], [4, 6]), strict=True):
         seeds, mean = ax.lines[:2]
         assert seeds.get_xdata().tolist() == own

@@ -189,7 +189,9 @@ def test_trust_is_told_for_given_genes_and_said_if_there_is_none():
     assert table.trust.to_dict() == {"g2": "unstable", "g0": "trusted"}
     assert table.frequency.tolist() == [0.25, 1]
     assert trust_sentence(some) == ""
-    assert "2 halves of the cells are too few" in trust_sentence(halves_that_keep([2] * 20, 2))
+    few = halves_that_keep([2] * 20, 2)
+    assert "2 halves of the cells are too few" in trust_sentence(few)
+    assert set(kept_genes_table(few, ["g2", "g0"]).trust) == {"unknown"}
     rare = trust_sentence(halves_that_keep([6] + [5] * 20, 20))
     assert "g0 is kept most often, but only by 30% of 20 halves" in rare
 

@@ -13,6 +13,7 @@ def written(tmp_path, tables=(), **about):
         (tmp_path / f"{name}.png").write_bytes(name.encode())
     pictures = [(tmp_path / f"{name}.png", f"<{name}>", f"it's {name}") for name in "axb"]
     path = tmp_path / "page.html"
+    about["drawn_by"] = "sbnn fit"
     write_report(path, "T<i>", "It is.", pictures, tables, **about)
     return path.read_text(encoding="utf-8")
 
@@ -23,14 +24,15 @@ def test_the_verdict_comes_first_then_cautions_then_a_section_per_claim(tmp_path
     assert page.count("T&lt;i&gt;") == 2
     assert "; a table" in page
     order = ["It is.", "<li>one</li><li>&lt;two&gt;</li>", '<a href="#claim0">&lt;a&gt;</a>']
-    order += ['id="claim0">&lt;a&gt;</h2>', "YQ==", 'id="claim1">&lt;b&gt;</h2>', "Yg==", "<td>"]
-    order += ["it&#x27;s b</figcaption>", "<table", 'id="claim2">alone</h2>', "Note."]
+    order += ['id="claim0">&lt;a&gt;</h2>', "YQ==", "x.png is missing; sbnn fit draws it."]
+    order += ['id="claim2">&lt;b&gt;</h2>', "Yg==", "<td>"]
+    order += ["it&#x27;s b</figcaption>", "<table", 'id="claim3">alone</h2>', "Note."]
     places = [page.find(part) for part in order]
     assert -1 not in places
     # the table of the claim "<b>" stands below its picture
-    assert places[:7] == sorted(places[:7])
-    assert places[8:] == sorted(places[8:])
-    assert page.count("<img") == 2, "a picture without a file is left out"
+    assert places[:8] == sorted(places[:8])
+    assert places[9:] == sorted(places[9:])
+    assert page.count("<img") == 2
 
 
 def test_parts_without_content_are_left_out(tmp_path):

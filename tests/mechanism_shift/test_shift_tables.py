@@ -226,12 +226,15 @@ def test_checks_of_edges_show_sizes_of_effects_and_edges_of_the_fit_first(real):
 def test_methods_are_drawn_by_their_scores_and_networks_by_their_bounds():
     bounds = {"new_iwelbo": [-1.0, -2.0, -4.0], "new_iwelbo_before": [-5.0, -6.0, -7.0]}
     scores = {"precision": [0.1, 0.2, 0.3], "recall": [0.9, 0.8, 0.7], "mcc": [0.5] * 3}
+    scores["f1"] = [0.2, 0.3, 0.4]
     network = scored(**bounds, **scores)
     methods = {"pca": PCA, "vae": network, "ivae_unmixed": network}
     ax = plotting.held_out_bounds(methods).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["VAE"]
     assert ax.lines[0].get_xdata().tolist() == [-5, -1]
-    dots = plotting.precision_and_recall({"vae": network}, {"mine": network}).axes[0].lines
+    figure = plotting.precision_and_recall({"vae": network}, {"mine": network})
+    assert figure.get_suptitle() == "Highest F1: VAE, 0.300"
+    dots = figure.axes[0].lines
     assert dots[0].get_xydata().tolist() == [[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]]
     np.testing.assert_allclose(dots[1].get_xydata(), [[0.8, 0.2]])
     panels = plotting.scores_of_methods(methods).axes

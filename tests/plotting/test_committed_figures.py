@@ -5,6 +5,7 @@ import importlib
 import sys
 from itertools import combinations
 from string import ascii_lowercase
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,12 @@ from matplotlib.colors import to_hex, to_rgb
 from same import assert_looks_like
 from seen import BLIND, contrast_to_white, lab
 
-from sbnn import plotting, results
+from sbnn import DistilledBottleneckRegressor, plotting, results
+from sbnn.data.simulate import simulate_tables
 from sbnn.plotting import common
-from sbnn.plotting.colors import MODELS, paler, shades
+from sbnn.plotting.colors import METHODS, MODELS, paler, shades
 from sbnn.study import figures, report
+from sbnn.study.new_cells import place, read_cells
 from sbnn.study.reproduce import ROOT
 
 NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
@@ -49,6 +52,20 @@ def records_of(dataset):
     return report.read(ROOT / "saved_models" / dataset)
 
 
+def own_data_figure(dataset, name):
+    """A figure of notebook 08."""
+    records = records_of(dataset)
+    if name == "accuracy":
+        models = {"sBNN, d = 2": records["cv_default"], "ridge": records["cv_ridge"]}
+        return plotting.accuracy_comparison(models, 15)
+    path = ROOT / "saved_models" / dataset / "model.safetensors"
+    model = DistilledBottleneckRegressor.load(path)
+    with TemporaryDirectory() as folder:
+        made = simulate_tables(folder, 300, n_genes=150, n_outputs=8, n_true_genes=15, n_types=6)
+        places, predicted = place(model, read_cells([*made.values()][-1], model))
+    return plotting.new_cells(records["fit_default_2d"], places, predicted)
+
+
 def benchmark_figure(dataset, name):
     sys.path.insert(0, str(ROOT / "benchmarks"))
     module = importlib.import_module(name)
@@ -67,6 +84,7 @@ QUICK += [(study_figure, "citeseq_cd8", "genes_curve")]
 QUICK += [(study_figure, dataset, "gene_prior") for dataset in ("simulated", "scala")]
 OF_OWN_DATA = ("effects", "figure3_latent_default", "map_trust", "overview")
 QUICK += [(study_figure, "own_data/simulated", name) for name in OF_OWN_DATA]
+QUICK += [(own_data_figure, "own_data/simulated", name) for name in ("accuracy", "new_cells")]
 QUICK += [(benchmark_figure, "benchmarks", name) for name in ("accuracy", "growth", "limits")]
 SLOW = [(study_figure, dataset, name) for dataset in OTHERS for name in figures.FIGURES]
 QUICK.sort(key=lambda drawing: drawing[1:])
@@ -125,13 +143,14 @@ def test_all_other_figures_look_as_the_committed_pictures(draw, dataset, name):
 
 def test_every_committed_figure_is_drawn_again():
     drawn = {drawing[1:] for drawing in QUICK + SLOW}
-    for dataset in ("simulated", "benchmarks", *OTHERS):
+    for dataset in ("simulated", "benchmarks", "own_data/simulated", *OTHERS):
         for path in (ROOT / "figures" / dataset).glob("*.png"):
             assert (dataset, path.stem) in drawn, path
 
 
-def test_colours_of_models_differ_from_white_and_for_colour_blind_readers_from_each_other():
-    colors = [to_hex(color) for color in MODELS.values()]
+@pytest.mark.parametrize("table", [MODELS, *METHODS.values()])
+def test_colours_of_methods_differ_from_white_and_for_colour_blind_readers_from_each_other(table):
+    colors = [to_hex(color) for color in table.values()]
     assert min(map(contrast_to_white, colors)) > 3
     for sight in (np.eye(3), *BLIND.values()):
         seen = [lab(color, sight) for color in colors]

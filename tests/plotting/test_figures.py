@@ -1,5 +1,6 @@
 """What figures draw is what the records hold, and no label hides another."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -269,7 +270,7 @@ def test_a_wrong_record_is_named():
     network, fit = network_record(), fit_record()
     wrong = {
         "srrr": (plotting.training_curves, network, other),
-        "ridge": (plotting.bottleneck_comparison, network, None, other),
+        "ridge": (plotting.bottleneck_comparison, network, linear_record(), other),
         "n_components": (plotting.training_curves, network, None, (3,)),
         "bottom": (plotting.latent_panels, fit, other),
         "scores": (plotting.latent_panels, fit, None, False, [other]),
@@ -302,3 +303,27 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
     assert f"{len(long)} of 3 outputs drawn" in words(figure)
     with pytest.raises(ValueError, match="expected 2 latents, got 3"):
         plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"srrr": None}, "srrr: expected a record, as from sbnn.results.load, got NoneType"),
+        ({"ridge": linear_record()}, "ridge: expected one grid point, got 14"),
+        ({"group_lasso": -1}, "group_lasso must be a finite number"),
+        ({"published": [{"n_components": 2}]}, "published: expected dicts with 'test_r2'"),
+    ],
+)
+def test_wrong_inputs_of_a_comparison_are_named(changed, message):
+    given = {"network": network_record(), "srrr": linear_record(), "ridge": ridge_record()}
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
+        plotting.bottleneck_comparison(**given | changed)
+
+
+def test_an_overview_needs_folds_of_the_same_width():
+    ridge = ridge_record()
+    ridge.values["test_feature_r2"] = np.zeros((3, 1, 4))
+    with pytest.raises(ValueError, match="folds: expected one model with n_components=2, got 0"):
+        plotting.overview(fit_record(), folds=ridge)
+    with pytest.raises(TypeError, match="true_genes: expected names of genes, got 'Vip'"):
+        plotting.overview(fit_record(), true_genes="Vip")

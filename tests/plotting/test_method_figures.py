@@ -1,8 +1,10 @@
 """Figures of the method show the numbers that they are given."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import assert_tidy, words
+from scipy.stats import t as student
 
 from sbnn import plotting
 from sbnn.data.datasets import load_dataset
@@ -15,7 +17,9 @@ def adata():
 
 def test_bars_count_the_test_cells_of_each_family(adata):
     folds = [(np.arange(100, 600), np.arange(100)), (np.arange(100), np.arange(100, 300))]
-    [ax] = plotting.fold_families(adata, folds).axes
+    figure = plotting.fold_families(adata, folds)
+    assert figure.get_suptitle().endswith("is tested in 2 of 2 folds")
+    [ax] = figure.axes
     heights = np.array([[bar.get_height() for bar in bars] for bars in ax.containers])
     np.testing.assert_array_equal(heights.sum(axis=0), [100, 200])
     family = adata.obs["family"].iloc[:100].astype(str)
@@ -25,8 +29,10 @@ def test_bars_count_the_test_cells_of_each_family(adata):
 
 def test_the_genes_with_the_largest_norms_are_kept_and_named():
     norms = np.array([0.1, 3, 1, 2])
-    figure = plotting.gene_norms(norms, list("abcd"), 2, {"r2": [0, 0.5, 0.4]}, 2)
+    figure = plotting.gene_norms(norms, list("abcd"), 2, {"r2": pd.Series([0, 0.5, 0.4])}, 2)
     assert_tidy(figure)
+    finding = "Test R² 0.500 before the pruning to 2 genes, 0.400 at the end"
+    assert figure.get_suptitle() == finding
     kept, pruned = figure.axes[0].lines
     np.testing.assert_allclose(kept.get_ydata(), [3, 2])
     np.testing.assert_allclose(pruned.get_ydata(), [1, 0.1])
@@ -34,12 +40,16 @@ def test_the_genes_with_the_largest_norms_are_kept_and_named():
     np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), [0, 0.5, 0.4])
 
 
-def test_differences_have_their_mean_and_two_standard_errors():
-    [ax] = plotting.fold_differences({"a": [1.0, 2.0, 3.0]}).axes
-    [bar] = ax.containers
+def test_differences_have_their_mean_and_its_corrected_interval():
+    figure = plotting.fold_differences({"b": [0.1, 0.1], "a": [1.0, 2.0, 3.0]})
+    _, bar = figure.axes[0].containers
     assert bar.lines[0].get_ydata() == pytest.approx([2])
     low, high = bar.lines[2][0].get_segments()[0][:, 1]
-    assert (low, high) == pytest.approx((2 - 2 / 3**0.5, 2 + 2 / 3**0.5))
+    half = student.ppf(0.975, 2) * (1 / 3 + 1 / 2) ** 0.5  # Nadeau and Bengio, 2003
+    assert (low, high) == pytest.approx((2 - half, 2 + half))
+    assert figure.get_suptitle() == "Largest: a +2.000 [−1.928, +5.928]"
+    [ax] = plotting.fold_differences({"one fold": [0.1]}).axes
+    assert ax.containers[0].lines[0].get_ydata() == pytest.approx([0.1])
 
 
 def test_every_map_shows_all_cells(adata):

@@ -15,14 +15,18 @@ def heights(ax):
 
 def test_families_are_counted_with_their_types():
     cells = pd.DataFrame({"family": list("aabbbb"), "type": list("ppqrrs")}).astype("category")
-    [ax] = plotting.family_sizes(cells).axes
+    figure = plotting.family_sizes(cells)
+    assert figure.get_suptitle() == "The largest family, b, has 67% of 6 cells"
+    [ax] = figure.axes
     assert [label.get_text() for label in ax.get_xticklabels()] == ["b", "a"]
     assert heights(ax) == [4, 2]
     assert [text.get_text() for text in ax.texts] == ["3 types", "1 types"]
 
 
 def test_every_reason_has_a_bar_below_the_cells_used():
-    [ax] = plotting.cells_left_out(pd.Series({"no RNA": 20, "broken": 3}), 100).axes
+    figure = plotting.cells_left_out(pd.Series({"no RNA": 20, "broken": 3}), 100)
+    assert figure.get_suptitle() == "23 of 123 cells are left out"
+    [ax] = figure.axes
     assert [bar.get_width() for bar in ax.patches] == [100, 20, 3]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["used", "no RNA", "broken"]
     bottom, top = ax.get_ylim()
@@ -40,7 +44,10 @@ def test_totals_and_detected_genes_of_cells():
 @pytest.mark.parametrize(("n", "n_panels"), [(1, 1), (6, 6), (20, 16)])
 def test_every_output_has_a_panel_up_to_sixteen(n, n_panels):
     outputs = pd.DataFrame(np.random.default_rng(0).normal(size=(30, n))).add_prefix("output")
-    axes = plotting.output_distributions(outputs).axes
+    outputs["output0"] **= 4
+    figure = plotting.output_distributions(outputs)
+    assert figure.get_suptitle().startswith("Most skewed output: output0 (skewness ")
+    axes = figure.axes
     assert [ax.get_title() for ax in axes] == [f"output{i}" for i in range(n_panels)]
     assert all(sum(heights(ax)) == 30 for ax in axes)
 
@@ -65,6 +72,4 @@ def test_new_cells_are_drawn_over_those_of_the_fit():
     assert_allclose(new.get_offsets(), places)
     assert_allclose(new.get_array(), [1, 2])
     assert figure.axes[1].get_ylabel() == "predicted AP width"
-    places.iloc[0] = 0.5, 6
-    figure = plotting.new_cells(fit, places, pd.DataFrame({"AI": [0.0, 1]}))
-    assert figure.get_suptitle() == "1 of 2 new cells lie within the range of the fit"
+    assert figure.get_suptitle() == "Predicted AP width of 2 new cells: 1 to 2"

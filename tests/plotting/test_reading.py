@@ -63,13 +63,14 @@ def test_notes_on_folds_and_scaling():
 
 
 def test_published_results_of_the_same_parameters():
-    narrow = {"n_components": 2, "group_lasso": 0.1}
-    straight = {"n_components": 2, "pretraining": False}
-    rows = [narrow, straight, {"rank": 2}, {"n_components": 64}]
+    narrow = {"n_components": 2, "group_lasso": 0.1, "test_r2": 0.4}
+    straight = {"n_components": 2, "pretraining": False, "test_r2": 0.4}
+    linear = {"rank": 2, "test_r2": 0.3}
+    rows = [narrow, straight, linear, {"n_components": 64, "test_r2": 0.4}]
     assert reading.published_rows(rows, n_components=2) == [narrow, straight]
     assert reading.published_rows(rows, n_components=2, pretraining=True) == [narrow]
     assert reading.published_rows(rows, n_components=2, group_lasso=0.2) == [straight]
-    assert reading.published_rows(rows, rank=2) == [{"rank": 2}]
+    assert reading.published_rows(rows, rank=2) == [linear]
 
 
 def test_the_largest_model_with_few_enough_genes_is_chosen():

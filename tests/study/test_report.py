@@ -66,7 +66,7 @@ def test_results_without_the_models_of_the_paper_have_all_their_tables(mine, rec
     [empty] = [table for title, table in tables.items() if title.startswith("Genes to trust")]
     assert empty.empty
     assert "2 halves of the cells are too few" in empty.attrs["note"]
-    assert set(tables[report.EFFECTS]["trust"]) == {"unstable"}
+    assert set(tables[report.EFFECTS]["trust"]) == {"unknown"}
     (mine.parent / "mine-fast").symlink_to(mine)  # of a quick run, which is left out
     [overview] = report.overview(mine.parent).values()
     r2 = records["cv_default"].test_r2
