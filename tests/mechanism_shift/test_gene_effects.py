@@ -84,7 +84,9 @@ def test_effects_on_genes_count_if_held_out_cells_become_likelier(screen, staged
         assert model.direct_.any() == (gain > 0)
 
 
-def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(few):
+def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(
+    few,
+):
     longer = replace(TINY, epochs=12, learning_rate=4e-3)
     recipes = [TINY, longer, TINY]
     model = SparseShiftVAE((1, 3), recipe=recipes, random_state=0).fit(*few)

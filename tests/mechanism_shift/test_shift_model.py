@@ -37,9 +37,7 @@ def test_latents_and_graph_of_a_simulated_screen_are_found(screen, staged):
 
 
 @pytest.mark.parametrize("method", ["staged", "svae+"])
-def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_state(
-    few, method
-):
+def test_the_same_seed_gives_the_same_bits_whatever_the_threads_and_the_global_state(few, method):
     recipe = SHORT if method == "staged" else SHORT_PUBLISHED
     recipe = replace(recipe, epochs=2, hidden=16)
     models = []

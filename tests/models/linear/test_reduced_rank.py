@@ -55,9 +55,7 @@ def test_rrr_of_full_rank_is_ridge_or_the_solution_of_least_norm(pair, n_cells, 
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
-@pytest.mark.parametrize(
-    ("rank", "alpha", "l1_ratio"), [(2, 1.5, 1.0), (2, 0.5, 0.2)]
-)
+@pytest.mark.parametrize(("rank", "alpha", "l1_ratio"), [(2, 1.5, 1.0), (2, 0.5, 0.2)])
 def test_solutions_are_stationary_and_the_objective_never_rises(
     pair, penalty, rank, alpha, l1_ratio
 ):
