@@ -53,6 +53,8 @@ def test_committed_results_are_recognised(committed):
     }
     for name, ending in endings.items():
         assert set(committed[f"records{ending}"]) == names((SAVED / name).glob("*.pickle"))
+    drawn = Path(committed["figures"]).glob("grn_350*/*.png")
+    assert names(drawn) == names((ROOT / "figures" / "grn_350").glob("*.png"))
     sizes = runpy.run_path(str(ROOT / "benchmarks" / "dynamics_sizes.py"))["sizes"]
     assert len(sizes().scores) == 12
 

@@ -25,7 +25,7 @@ DISTILLED = DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, rand
 CHECKED = [clone(model).set_params(n_genes=None) for model in (PUBLISHED, DISTILLED)]
 
 EXEMPTIONS = {
-    "check_transformer_get_feature_names_out": "it names the kept genes, not the latent coordinates",
+    "check_transformer_get_feature_names_out": "it names the kept genes, not the latents",
     "check_regressors_train": "it is trained for a few steps only",
 }
 
