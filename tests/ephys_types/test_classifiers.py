@@ -48,10 +48,7 @@ def test_scikit_learn_api(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [EphysTypeClassifier(n_steps=5, power=1, random_state=0), *NETWORKS.values()],
-    expected_failed_checks=lambda _: dict.fromkeys(
-        ("check_classifiers_train", "check_classifiers_classes"), "trained for a few steps only"
-    ),
+    [EphysTypeClassifier(n_steps=5, power=1, random_state=0), *NETWORKS.values()]
 )
 def test_scikit_learn_api_of_networks(estimator, check):
     check(estimator)
