@@ -65,11 +65,7 @@ def test_committed_results_are_recognised(committed):
     [
         ("everything", "data", "grn_350/dynamics_noise_5_dash"),
         ("everything", "data", "grn_350/dynamics_noise_5_sparse"),
-        ("everything", "data", "grn_350/dynamics_noise_5_l0"),
-        ("every", "of_level", "grn_350/dynamics_noise_10_imp"),
         ("of_yeast", "yeast", "yeast_pramila/dynamics_real_path_reg"),
-        ("of_yeast", "yeast", "yeast_pramila/dynamics_real_c_node"),
-        ("of_breast", "breast", "breast_desmedt/dynamics_real_dash"),
     ],
 )
 def test_a_committed_fit_comes_out_the_same(committed, models, data, record):

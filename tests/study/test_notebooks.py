@@ -18,7 +18,7 @@ from sbnn.study.notebooks import make_small
 SAVED = reproduce.ROOT / "saved_models"
 FIGURES = reproduce.ROOT / "figures"
 # of each study one; those of types and of dynamics are run by the tests of these studies
-COMMITTED = ["scala", "simulated", "papalexi"]
+COMMITTED = ["scala", "papalexi"]
 
 
 def run_all(dataset, figures, **parameters):
