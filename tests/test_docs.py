@@ -40,6 +40,9 @@ QUICK = {
     "numbers=(5, 25, 100)": "numbers=(5, 25)",
     "n_pairs=5": "n_pairs=2",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
+    "ZeroShotClassifier(": "ZeroShotClassifier(EphysTypeClassifier(n_steps=2), ",
+    "cross_validate(model, (": "cross_validate(folds=2, estimator=model, data=(",
+    "PhoenixRegressor(pruning": "PhoenixRegressor(recipe=sbnn.dynamics.Recipe(epochs=9), pruning",
     "n_latent=10": "n_latent=3, recipe=sbnn.mechanism_shift.Recipe(hidden=8, epochs=2, "
     "least_updates=0, updates_per_pair=0)",
     "random(350": "random(30",
@@ -76,7 +79,7 @@ def files(adata, data, tmp_path, monkeypatch):
 
     def given(page):
         if page == "ephys_types":
-            cells = load_dataset("simulated_ephys", verbose=False)
+            cells = load_dataset("simulated_ephys", verbose=False)[::3]
             cells.to_df().to_csv("features.csv")
             cells.obs[["type"]].to_csv("types.csv")
         if page != "mechanism_shift":

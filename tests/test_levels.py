@@ -17,16 +17,15 @@ def at_most(share, level, n_sets):
     return round(share * n_sets) <= binom.ppf(0.999, n_sets, level)
 
 
-@pytest.mark.parametrize("name", ["5 folds x 10", "20 random tenths", "5 folds of donors x 5"])
+@pytest.mark.parametrize("name", ["5 folds x 10", "5 folds of donors x 5"])
 def test_noise_is_seldom_better_than_chance_in_repeated_folds(name):
     false, found = levels.chance(name, 50)
     assert at_most(false, 0.05, 50)
     assert found > 0.25
 
 
-@pytest.mark.parametrize("name", ["5 folds", "5 folds x 10"])
-def test_intervals_of_differences_hold_the_mean_difference(name):
-    false, _ = levels.differences(name, 100)
+def test_intervals_of_differences_hold_the_mean_difference():
+    false, _ = levels.differences("5 folds x 10", 100)
     assert at_most(false, 0.05, 100)
 
 
@@ -34,7 +33,6 @@ def test_intervals_of_differences_hold_the_mean_difference(name):
     ("name", "least"),
     [
         ("40 donors of 10 cells, 3 new", 0.5),
-        ("8 donors of 25 cells, 2 new; lognormal", 0),
         ("40 donors of 10 cells, 3 new; unequal donors", 0.1),
     ],
 )
@@ -44,7 +42,7 @@ def test_tables_of_new_donors_are_seldom_called_shifted(name, least):
     assert found >= least
 
 
-@pytest.mark.parametrize("name", ["logistic", "logistic, 60 cells", "kernel"])
+@pytest.mark.parametrize("name", ["logistic, 60 cells", "kernel"])
 def test_probabilities_of_new_donors_are_calibrated(name):
     confidence, accuracy, warned = levels.calibration(name, 30)
     assert confidence == pytest.approx(accuracy, abs=0.05)
@@ -56,15 +54,13 @@ def test_random_types_are_seldom_predicted_better_than_by_baselines():
         assert at_most(share, 0.05, 40)
 
 
-@pytest.mark.parametrize("name", ["0 of 10 outputs", "3 of 10 outputs"])
-def test_few_outputs_of_noise_are_called_predictable(name):
-    false, _ = levels.outputs(name, 100)
+def test_few_outputs_of_noise_are_called_predictable():
+    false, _ = levels.outputs("3 of 10 outputs", 100)
     assert at_most(false, 0.05, 100)
 
 
-@pytest.mark.parametrize("name", ["noise", "5 of 100 genes, others correlated"])
-def test_at_most_one_false_gene_is_trusted_on_average(name):
-    false, _ = levels.trusted(name, 100)
+def test_at_most_one_false_gene_is_trusted_on_average():
+    false, _ = levels.trusted("5 of 100 genes, others correlated", 100)
     assert false <= 1
 
 
@@ -72,7 +68,6 @@ def test_at_most_one_false_gene_is_trusted_on_average(name):
     ("name", "least"),
     [
         ("20 cells x 15, 50 genes, CV2 2, control of 20", 0.01),
-        ("20 cells x 15, 300 genes, CV2 1, no control", 0.1),
         ("30 cells x 30, 100 genes, Poisson, control of 500", 0.5),
     ],
 )

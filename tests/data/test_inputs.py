@@ -17,7 +17,7 @@ from sbnn import (
 )
 from sbnn.data.inputs import new_cells, output_names
 
-SHORT = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
+SHORT = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=5, steps_of_student=5)
 NETWORK = DistilledBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
 RIDGE = LeaveOneOutRidge()
 SPARSE = SparseReducedRankRegression(alpha=0.3)

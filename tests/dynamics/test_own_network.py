@@ -24,7 +24,7 @@ def test_a_course_becomes_a_network_with_a_page(network, samples, tmp_path, caps
     printed = capsys.readouterr()
     assert printed.out.count("regulation explains") == 1
     assert "a row per sample and time" in printed.out
-    assert "this takes about" in printed.err
+    assert "this takes about" in printed.err and "--genes" not in printed.err
     assert "passes over all genes: " in printed.err
     verdict = (tmp_path / "out" / "verdict.txt").read_text()
     assert verdict in printed.out
@@ -54,16 +54,11 @@ def test_edges_and_predictions_of_noise_are_marked_as_not_supported(rng, tmp_pat
     course = trajectories(rng.random((8, 5, 3)), range(5), list("abc"), name="noise")
     course.write_h5ad(tmp_path / "course.h5ad")  # a course may be saved before it is studied
     prior = pd.DataFrame(np.eye(3, k=1), list("abc"), list("abc"))
-    outs = tmp_path / "direct", tmp_path / "saved"
-    for data, out in zip((course, read_course(tmp_path / "course.h5ad")), outs, strict=True):
-        out.mkdir()
-        verdict = own_tables.study(data, prior, out, 1)
-        assert "explains nothing" in verdict
-        for name in ("edges.csv", "predictions.csv"):
-            assert (pd.read_csv(out / name)["supported"] == "no").all()
-        assert "probability (not supported)" in (out / "network.html").read_text()
-    for name in ("verdict.txt", "edges.csv", "predictions.csv"):
-        assert (outs[0] / name).read_text() == (outs[1] / name).read_text()
+    verdict = own_tables.study(read_course(tmp_path / "course.h5ad"), prior, tmp_path, 1)
+    assert "explains nothing" in verdict
+    for name in ("edges.csv", "predictions.csv"):
+        assert (pd.read_csv(tmp_path / name)["supported"] == "no").all()
+    assert "probability (not supported)" in (tmp_path / "network.html").read_text()
 
 
 @pytest.mark.parametrize(("explains", "error"), [(True, 0.1), (True, 0.25), (False, 0.1)])
@@ -83,14 +78,12 @@ def test_the_genes_that_vary_most_over_time_are_kept(rng):
     assert own_tables.most_varying(course, 4) is course
 
 
-@pytest.mark.parametrize(("seconds", "hinted"), [(30, False), (3000, True)])
-def test_a_long_study_names_options(monkeypatch, rng, tmp_path, capsys, seconds, hinted):
-    monkeypatch.setattr(SparseRegulationRegressor, "expected_seconds", lambda *_: seconds)
+def test_a_long_study_names_options(monkeypatch, rng, tmp_path, capsys):
+    monkeypatch.setattr(SparseRegulationRegressor, "expected_seconds", lambda *_: 3000)
     course = trajectories(rng.random((5, 4, 2)), range(4), list("ab"))
     own_tables.study(course, pd.DataFrame(0.0, list("ab"), list("ab")), tmp_path, 1)
     printed = capsys.readouterr().err
-    assert ("90 minutes" if hinted else "54 s") in printed
-    assert ("--genes" in printed) == ("--fast" in printed) == hinted
+    assert all(part in printed for part in ("90 minutes", "--genes", "--fast"))
 
 
 def test_edges_are_those_of_the_prior_and_probable_ones_in_order(rng):

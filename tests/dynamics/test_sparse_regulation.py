@@ -109,12 +109,12 @@ def test_a_long_course_is_cut_into_pieces_and_warned_of_if_residuals_persist():
 
 def test_results_are_in_the_units_of_times_and_values(samples, prior):
     """The prior is matched by name, in any order."""
-    plain = SparseRegulationRegressor(2).fit(samples, prior)
+    plain = SparseRegulationRegressor(1).fit(samples, prior)
     large = samples.copy()
     large.X *= 100
     large.obs["time"] *= 60
     with pytest.warns(UserWarning, match="trajectories: .*divided"):
-        model = SparseRegulationRegressor(2).fit(large, prior.iloc[::-1])
+        model = SparseRegulationRegressor(1).fit(large, prior.iloc[::-1])
     factor = model.scale_ / plain.scale_
     assert model.scale_ == np.abs(large.X).max()
     assert_allclose(model.rates_ * 60, plain.rates_, rtol=0.2)

@@ -48,11 +48,7 @@ def test_scikit_learn_api(estimator, check):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [
-        EphysTypeClassifier(n_steps=5, power=1, random_state=0),
-        AttentionBiLSTMClassifier(hidden=8, max_epochs=15, random_state=0),
-        FamilyAttentionClassifier(n_steps=100, n_members=2, random_state=0),
-    ]
+    [EphysTypeClassifier(n_steps=5, power=1, random_state=0), *NETWORKS.values()]
 )
 def test_scikit_learn_api_of_networks(estimator, check):
     check(estimator)

@@ -10,7 +10,7 @@ import pytest
 import sbnn
 from sbnn.evaluation.folds import held_out_means
 
-SHORT = sbnn.DistilledSettings(steps_of_teachers=5, steps_of_student=5)
+SHORT = sbnn.DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=5, steps_of_student=5)
 NETWORK = sbnn.DistilledBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
 LINEAR = sbnn.SparseReducedRankRegression(rank=2, alpha=0.3)
 equal = np.testing.assert_array_equal

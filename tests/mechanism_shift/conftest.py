@@ -1,5 +1,6 @@
 """A screen that is small enough for every test, and short recipes."""
 
+import numpy as np
 import pytest
 from short_recipes import SHORT
 
@@ -16,6 +17,13 @@ def adata():
 @pytest.fixture(scope="session")
 def screen(adata):
     return as_screen(adata)
+
+
+@pytest.fixture(scope="session")
+def few(screen):
+    """Counts, perturbations and control of the cells of eight perturbations and the control."""
+    cells = np.isin(screen.perturbation, [*screen.targets[:8], screen.control])
+    return screen.counts[cells], screen.perturbation[cells], screen.control
 
 
 @pytest.fixture(scope="session")

@@ -85,18 +85,17 @@ def test_effects_on_genes_count_if_held_out_cells_become_likelier(screen, staged
 
 
 def test_of_several_sizes_and_recipes_the_one_under_which_held_out_cells_are_likeliest_is_taken(
-    screen,
+    few,
 ):
-    cells = screen.counts, screen.perturbation, screen.control
     longer = replace(TINY, epochs=12, learning_rate=4e-3)
     recipes = [TINY, longer, TINY]
-    model = SparseShiftVAE((1, 3), recipe=recipes, random_state=0).fit(*cells)
-    alone = SparseShiftVAE(3, recipe=longer, random_state=0).fit(*cells)
+    model = SparseShiftVAE((1, 3), recipe=recipes, random_state=0).fit(*few)
+    alone = SparseShiftVAE(3, recipe=longer, random_state=0).fit(*few)
     assert (model.n_latent_, model.recipe_) == (3, longer)
     assert model.recipe == recipes
-    assert np.array_equal(model.transform(cells[0]), alone.transform(cells[0]))
+    assert np.array_equal(model.transform(few[0]), alone.transform(few[0]))
     without = replace(TINY, epochs=1, validation_share=0)
-    first = SparseShiftVAE((3, 1), recipe=without, random_state=0).fit(*cells)
+    first = SparseShiftVAE((3, 1), recipe=without, random_state=0).fit(*few)
     assert first.n_latent_ == 3, "without held-out cells the first"
 
 

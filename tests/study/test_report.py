@@ -10,12 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import DistilledBottleneckRegressor, cli, cross_validate, fit_full, stability_selection
+from sbnn import (
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    cli,
+    cross_validate,
+    fit_full,
+    stability_selection,
+)
 from sbnn.models.linear import LeaveOneOutRidge
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 from sbnn.results import Record, load_folder, save
 from sbnn.study import report
-from sbnn.study.own_data.commands import FAST
 from sbnn.tables import TRIAL
 
 SAVED = Path(__file__).parents[2] / "saved_models"
@@ -27,7 +33,9 @@ OUTPUTS = "Test R2 of every output, scaled per fold"
 def mine(adata, data, tmp_path_factory):
     """Results of a user's cells: the default network with two units, ridge, and no other model."""
     folder = tmp_path_factory.mktemp("saved_models") / "mine"
-    model = DistilledBottleneckRegressor(n_genes=10, random_state=42, standardize=False, **FAST)
+    short = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=20, steps_of_student=40)
+    model = DistilledBottleneckRegressor(n_genes=10, distillation=short, random_state=42)
+    model.set_params(standardize=False, hidden_layers=(32, 16))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         records = {

@@ -20,17 +20,17 @@ SAVED_MODELS = Path(__file__).resolve().parents[3] / "saved_models"
 
 
 @pytest.mark.parametrize(
-    ("experiment", "model", "point"),
+    ("dataset", "experiment", "model", "point"),
     [
-        ("cv_default", DistilledBottleneckRegressor(), {"n_components": 2}),
+        ("scala", "cv_default", DistilledBottleneckRegressor(), {"n_components": 2}),
         (
+            "simulated",
             "cv_network",
             SparseBottleneckRegressor(),
             {"n_components": 2, "group_lasso": 0.1, "pretraining": True},
         ),
     ],
 )
-@pytest.mark.parametrize("dataset", ["simulated", "scala"])
 def test_a_committed_fold_comes_out_the_same(dataset, experiment, model, point, request):
     if dataset == "scala":
         data = request.getfixturevalue("real_scala")

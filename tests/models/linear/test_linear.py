@@ -140,7 +140,6 @@ def test_published_results_on_mouse_m1(real_scala, model, r2, within, n_genes):
         LeaveOneOutRidge(),
         ReducedRankRegression(),
         SparseReducedRankRegression(alpha=0.1),
-        SparseReducedRankRegression(alpha=0.1, penalty="element"),
     ],
 )
 def test_the_number_of_threads_changes_no_bit(model):

@@ -55,9 +55,7 @@ def test_rrr_of_full_rank_is_ridge_or_the_solution_of_least_norm(pair, n_cells, 
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
-@pytest.mark.parametrize(
-    ("rank", "alpha", "l1_ratio"), [(2, 1.5, 1.0), (2, 0.1, 1.0), (2, 0.5, 0.2), (1, 0.5, 0.2)]
-)
+@pytest.mark.parametrize(("rank", "alpha", "l1_ratio"), [(2, 1.5, 1.0), (2, 0.5, 0.2)])
 def test_solutions_are_stationary_and_the_objective_never_rises(
     pair, penalty, rank, alpha, l1_ratio
 ):
@@ -108,8 +106,7 @@ def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair, penalty):
     assert_allclose(relaxed.predict(X), refit.predict(X[:, genes]), atol=1e-10)
 
 
-@pytest.mark.parametrize("penalty", ["group", "element"])
-@pytest.mark.parametrize("relaxed", [True, False])
+@pytest.mark.parametrize(("penalty", "relaxed"), [("group", True), ("element", False)])
 def test_path_is_what_single_fits_give_in_the_order_asked(pair, penalty, relaxed):
     template = SparseReducedRankRegression(2, 9.0, 0.9, relaxed, penalty)
     models = list(template.fit_path(*pair, [2.0, 0.3, 0.3, 0.7]))
