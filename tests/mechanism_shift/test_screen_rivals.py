@@ -128,6 +128,26 @@ def test_starts_on_one_simulated_screen_are_averaged():
     assert limits(of_starts) == pytest.approx([2 - half, 2 + half], abs=1e-3)
 
 
+def test_intervals_over_splits_cover_the_mean_difference_of_noise(rng):
+    """Two shrunken means of classes, with noise of training, differ by what other screens show."""
+    truth, found = rng.normal(size=(5, 10)) * 0.15, []
+    for _ in range(150):
+        cells = truth[:, None] + rng.standard_t(4, (5, 200, 10)) / np.sqrt(2)
+        means, errors = [], []
+        for _ in range(3):
+            order = rng.permuted(np.tile(np.arange(200), (5, 1)), axis=1)
+            halves = np.take_along_axis(cells, order[..., None], 1)
+            centres = halves[:, :100].mean(axis=1, keepdims=True)
+            fits = [f * centres + 0.3 * rng.normal(size=centres.shape) for f in (0.6, 1.0)]
+            bounds = [-0.5 * ((halves[:, 100:] - fit) ** 2).sum(axis=2) for fit in fits]
+            difference = (bounds[0] - bounds[1]).ravel()
+            means.append(difference.mean())
+            errors.append(difference.std() / len(difference) ** 0.5)
+        found.append((np.mean(means), *limits(runs(means, errors))))
+    expected = np.mean([mean for mean, _, _ in found])
+    assert np.mean([low <= expected <= high for _, low, high in found]) >= 0.95
+
+
 def test_the_penalty_of_sams_vae_is_the_divergence_from_its_priors():
     prior = rivals.AdditiveMeans(2, 3)
     prior.share = 0.5
