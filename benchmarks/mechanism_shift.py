@@ -64,10 +64,10 @@ MANY_RECIPES = {
     "`Recipe()`: 400 units, batches of 128": Recipe(),
     "15 epochs, warm-up 5": Recipe(epochs=15, least_updates=0, updates_per_pair=0, warm_up=5),
     "64 units at the genes": Recipe(gene_units=64),
-    "also batches of 64, sampled dispersions": replace(MANY_GENES, hidden=400),
-    "**also 200 other units (`MANY_GENES`)**": MANY_GENES,
+    "**also batches of 64, sampled dispersions (`MANY_GENES`)**": MANY_GENES,
+    "also 200 other units": replace(MANY_GENES, hidden=200),
     "also 2,000 updates, warm-up 4": replace(
-        MANY_GENES, least_updates=2000, updates_per_pair=0, warm_up=4
+        MANY_GENES, hidden=200, least_updates=2000, updates_per_pair=0, warm_up=4
     ),
 }
 FAST = {"epochs": 4, "least_updates": 0, "updates_per_pair": 0}
