@@ -53,7 +53,7 @@ def test_wrong_data_are_named(adata):
 def test_wrong_records_are_named(adata, record):
     assert_named("path", sbnn.results.load, ["a.pickle"])
     assert_named("params", sbnn.results.Record, "fit", "scala", "", 3)
-    assert_named("n_genes", sbnn.genes_table, record)
+    assert_named("genes_curve", sbnn.genes_table, record)
     assert_named("record", sbnn.selection_table, "halves.pickle")
     assert_named("ridge", sbnn.verdict, record, adata, ridge=5)
     assert_named("point", sbnn.verdict, record, adata, point=7)

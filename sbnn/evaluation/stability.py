@@ -208,7 +208,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [200]
     """
-    require(record, "record", ["n_selected"])
+    require(record, "record", [])
     if any("n_genes" not in point for point in record.params):
         raise ValueError(f"record: expected one from genes_curve, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
