@@ -13,6 +13,7 @@ SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects 
 # pseudo-pairs without an effect per perturbation (Stephens 2017, Biostatistics 18)
 NULL_PAIRS = 10.0
 ROUNDS = 100  # rounds of expectation maximisation
+FEW = 256  # cells, whose tables stay in the cache
 DRAWS = 1000  # of the latents, for mean shares
 HALF = 0.5  # added to observed and expected counts before the logarithm
 LEAST = 1e-12  # smallest share or expected count
@@ -32,19 +33,23 @@ def shrunken(estimates, errors):
     total = SCALES**2 + variance  # (m, p, scales)
     log_density = -0.5 * (estimates**2 / total + np.log(total))
     density = np.exp(log_density - log_density.max(axis=-1, keepdims=True))
-    weights = np.full((len(estimates), len(SCALES)), 1 / len(SCALES))
-    for _ in range(ROUNDS):
-        # expected numbers of genes, as matrix products because there may be many
-        inverse = 1 / (density @ weights[..., None])
-        weights = weights * (density.swapaxes(1, 2) @ inverse)[..., 0]
-        weights[:, 0] += NULL_PAIRS
-        weights /= weights.sum(axis=1, keepdims=True)
+    weights = np.stack([_mixture_weights(of_row) for of_row in density])
     parts = density * weights[:, None]
     parts /= parts.sum(axis=-1, keepdims=True)
     means = estimates * SCALES**2 / total
     variances = SCALES**2 * variance / total
     mean = (parts * means).sum(axis=-1)
     return mean, np.sqrt((parts * (variances + means**2)).sum(axis=-1) - mean**2)
+
+
+def _mixture_weights(density):
+    """Weights of the parts of a mixture, of shape (scales,), from densities of p effects."""
+    weights = np.full(len(SCALES), 1 / len(SCALES))
+    for _ in range(ROUNDS):
+        weights *= density.T @ (1 / (density @ weights))  # expected numbers of genes
+        weights[0] += NULL_PAIRS
+        weights /= weights.sum()
+    return weights
 
 
 class ClassSums(NamedTuple):
@@ -63,7 +68,7 @@ def class_sums(network, cells, positions, codes, n_classes):
     """`ClassSums` over the cells at these positions; `codes` are of all cells."""
     network.eval()
     sums = 0
-    for block in blocks(positions):
+    for block in blocks(positions, FEW):
         counts, total = cells.batch(block)
         predicted = network.decode(network.encode(counts)[0]).exp() * total
         unexplained = (counts - predicted) ** 2
@@ -96,12 +101,17 @@ def log_ratios(observed, expected):
 
 @torch.no_grad()
 def mean_shares(network, centres, direct):
-    """Expected share of each gene in the cells of each perturbation, ndarray of shape (m, p)."""
+    """Expected share of each gene in the cells of each perturbation, ndarray of shape (m, p).
+
+    With `direct` effects of shape (m, k, p), the shares have this shape.
+    """
     network.eval()
     noise = torch.randn((DRAWS, centres.shape[1]), generator=torch.Generator().manual_seed(0))
     shares = []
-    for centre, row in zip(centres, direct, strict=True):
-        shares.append(network.decode(centre + noise, row).exp().mean(0))
+    for centre, ratios in zip(centres, direct.exp(), strict=True):
+        of_draws = network.decode(centre + noise).exp_()
+        totals = ratios.expand(*ratios.shape[:-1], of_draws.shape[1]) @ of_draws.T
+        shares.append((1 / totals) @ of_draws * ratios / DRAWS)
     return torch.stack(shares).double().numpy()
 
 

@@ -387,11 +387,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.direct_ = torch.from_numpy(direct).float()
         means = self.prior_.means().detach()
         none = torch.zeros_like(self.direct_)
-        of_latents = self._mean_shares(means, none).numpy()
-        shares = of_latents
-        if self._likelier_with_direct(counts, codes, none):
-            shares = self._mean_shares(means, self.direct_).numpy()
-        else:
+        both = self._mean_shares(means, torch.stack([none, self.direct_], dim=1)).numpy()
+        of_latents = both[:, 0]
+        shares = both[:, 1]
+        if not self._likelier_with_direct(counts, codes, none):
+            shares = of_latents
             self.direct_ = none
         with reproducible():
             of_all = class_sums(self.network_, cells, np.arange(len(codes)), codes, len(names))
@@ -456,7 +456,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """Mean latents of cells, Tensor of shape (n, d)."""
         with reproducible():
             cells = network.Cells(counts)
-            mean, _ = network.encoded(self.network_, cells, np.arange(counts.shape[0]))
+            inputs = network.input_blocks(self.network_, cells, np.arange(counts.shape[0]))
+            mean, _ = network.encoded(self.network_, inputs)
         return mean
 
     def _mean_shares(self, means, direct):

@@ -10,7 +10,9 @@ from torch import nn
 LOG_VARIANCES = (-10.0, 4.0)  # range of log variances from the encoder
 FIRST_LOGIT = 5.0  # of a mask, which is open at first
 DENSE_VALUES = 2**25  # counts stored as a dense array, at most (128 MiB)
-DRAWS_AT_ONCE = 2**23  # values that are decoded at once, at most
+BLOCK = 2048  # cells
+DRAWS_AT_ONCE = 2**23  # values that are drawn for a block of cells, at most
+IN_CACHE = 2**20  # values that are decoded at once, at most
 
 
 class Cells:
@@ -19,15 +21,15 @@ class Cells:
     def __init__(self, counts):
         self.shape = counts.shape
         self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1), dtype=np.float32))[:, None]
-        self._small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
+        self.small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
         self._counts = counts.astype(np.float32)
-        if self._small:
+        if self.small:
             self._counts = self._counts.toarray()
 
     def batch(self, positions):
         """Counts and totals of the cells at b `positions`, Tensors of shape (b, p) and (b, 1)."""
         rows = self._counts[positions]
-        if not self._small:
+        if not self.small:
             rows = rows.toarray()
         return torch.from_numpy(rows), self.totals[torch.from_numpy(positions)]
 
@@ -46,7 +48,7 @@ class Cells:
         return torch.from_numpy(mean).float(), torch.from_numpy(sd).float()
 
 
-def blocks(positions, size=2048):
+def blocks(positions, size=BLOCK):
     """Blocks of positions, for a pass over the cells."""
     return [positions[start : start + size] for start in range(0, len(positions), size)]
 
@@ -66,9 +68,17 @@ class ShiftNetwork(nn.Module):
         self.register_buffer("input_mean", torch.zeros(n_genes))
         self.register_buffer("input_sd", torch.ones(n_genes))
 
+    def inputs(self, counts):
+        """Standardised logarithms of counts, of the same shape."""
+        return (counts.log1p() - self.input_mean) / self.input_sd
+
     def encode(self, counts):
         """Mean and log variance of the latents, each of shape (b, n_latents)."""
-        hidden = self.encoder((counts.log1p() - self.input_mean) / self.input_sd)
+        return self.encode_inputs(self.inputs(counts))
+
+    def encode_inputs(self, inputs):
+        """See `encode`."""
+        hidden = self.encoder(inputs)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
     def decode(self, latents, direct=0.0):
@@ -204,33 +214,34 @@ def log_likelihood(counts, totals, log_shares, dispersion):
 
 
 class SampledLikelihood(torch.autograd.Function):
-    """`log_likelihood` whose gradient of the dispersion is estimated from some cells of a batch.
+    """`log_likelihood`, a mean over a batch, of which only the gradient of the shares is exact.
 
-    The cells are those at the positions ``slice(first, None, every)``. The log gamma functions,
-    which take most of the time and do not depend on the shares, are also estimated from these.
+    The value and the gradient of the dispersions are estimated from the cells at the positions
+    ``slice(first, None, every)``, because logarithms of sums and of gamma functions take most of
+    the time.
     """
 
     @staticmethod
     def forward(ctx, log_shares, dispersion, counts, totals, first, every):
-        """Log likelihoods, of shape (b,)."""
+        """Mean log likelihood of a cell."""
         inverse = dispersion.exp()
         sums = counts + inverse
         log_odds = log_shares + (totals.log() - dispersion)
-        softplus = nn.functional.softplus(log_odds)
         of_shares = torch.addcmul(counts, sums, log_odds.sigmoid(), value=-1)
         some = slice(first, None, every)
-        gamma = (torch.lgamma(sums[some]) - torch.lgamma(inverse)).sum(-1).mean()
-        digamma = torch.digamma(sums[some]) - torch.digamma(inverse) - softplus[some]
+        softplus = nn.functional.softplus(log_odds[some])
+        gamma = torch.lgamma(sums[some]) - torch.lgamma(inverse)
+        fit = gamma + counts[some] * log_odds[some] - sums[some] * softplus
+        digamma = torch.digamma(sums[some]) - torch.digamma(inverse) - softplus
         of_dispersion = (digamma * inverse - of_shares[some]).mean(0)
-        ctx.save_for_backward(of_shares, of_dispersion)
-        return (counts * log_odds - sums * softplus).sum(-1) + gamma
+        ctx.save_for_backward(of_shares / len(counts), of_dispersion)
+        return fit.sum(-1).mean()
 
     @staticmethod
     def backward(ctx, gradient):
         """Gradients of log shares and dispersions."""
         of_shares, of_dispersion = ctx.saved_tensors
-        of_dispersion = gradient.sum() * of_dispersion
-        return gradient[:, None] * of_shares, of_dispersion, None, None, None, None
+        return gradient * of_shares, gradient * of_dispersion, None, None, None, None
 
 
 def divergence(mean, log_variance, prior):
@@ -244,14 +255,20 @@ def log_normal(values, mean, log_variance):
     return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)
 
 
-@torch.no_grad()
-def encoded(network, cells, positions):
-    """Mean and variance of the latents of cells, Tensors of shape (len(positions), d)."""
-    network.eval()
-    means, variances = [], []
+def input_blocks(network, cells, positions):
+    """Inputs of the encoder for the cells at these positions, block by block."""
     for block in blocks(positions):
         counts, _ = cells.batch(block)
-        mean, log_variance = network.encode(counts)
+        yield network.inputs(counts)
+
+
+@torch.no_grad()
+def encoded(network, inputs):
+    """Mean and variance of the latents of n cells, Tensors of shape (n, d), from input blocks."""
+    network.eval()
+    means, variances = [], []
+    for block in inputs:
+        mean, log_variance = network.encode_inputs(block)
         means.append(mean)
         variances.append(log_variance.exp())
     return torch.cat(means), torch.cat(variances)
@@ -291,8 +308,18 @@ def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples
         mean, log_variance = network.encode(counts)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = mean + noise * (0.5 * log_variance).exp()
-        log_shares = network.decode(latents, direct[code])
-        weights = log_likelihood(counts, totals, log_shares, network.dispersion)
+        few = max(IN_CACHE // (n_samples * cells.shape[1]), 1)
+        fits = []
+        for values, *own, effects in zip(
+            latents.split(few, dim=1),
+            counts.split(few),
+            totals.split(few),
+            direct[code].split(few),
+            strict=True,
+        ):
+            log_shares = network.decode(values, effects)
+            fits.append(log_likelihood(*own, log_shares, network.dispersion))
+        weights = torch.cat(fits, dim=1)
         prior = log_normal(latents, centres[code], torch.zeros(()))
         weights += prior - log_normal(latents, mean, log_variance)
         bound = weights.logsumexp(0) - math.log(n_samples)

@@ -10,12 +10,14 @@ from tqdm.auto import tqdm
 
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
+    BLOCK,
     Cells,
     SampledLikelihood,
     ShiftNetwork,
     divergence,
     elbo_of_cells,
     encoded,
+    input_blocks,
     iwelbo_of_cells,
     log_likelihood,
 )
@@ -60,6 +62,10 @@ class Training:
         if recipe.standardize:
             moments = self.cells.log_moments(self.train)
             self.network.input_mean, self.network.input_sd = moments
+        self.inputs = None  # of the encoder, computed once for small screens
+        if self.cells.small:
+            counts, _ = self.cells.batch(np.arange(len(codes)))
+            self.inputs = self.network.inputs(counts)
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         _, n_latents = prior.table.shape
         self.epochs = recipe.epochs_for(self.n_batches, n_latents)
@@ -79,6 +85,7 @@ class Training:
         for epoch in tqdm(range(epochs), "training", leave=False, disable=None):
             if follow and epoch:
                 self.follow_encoder()
+            self.network.train()
             losses = []
             for batch in self._batches():
                 weight = 1.0
@@ -156,9 +163,12 @@ class Training:
 
         The divergence and a `summed` penalty have a `weight`.
         """
-        self.network.train()
         counts, totals = self.cells.batch(batch)
-        mean, log_variance = self.network.encode(counts)
+        if self.inputs is None:
+            inputs = self.network.inputs(counts)
+        else:
+            inputs = self.inputs.index_select(0, torch.from_numpy(batch))
+        mean, log_variance = self.network.encode_inputs(inputs)
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = self.network.decode(mean + noise * (0.5 * log_variance).exp())
         fit = self._likelihood(log_shares, counts, totals)
@@ -169,6 +179,7 @@ class Training:
         return (weight * kl - fit).mean() + penalty
 
     def _likelihood(self, log_shares, *cells):
+        """Log likelihood of each cell, or an estimate of its mean."""
         every = min(self.recipe.dispersion_every, len(log_shares))
         if every == 1:
             return log_likelihood(*cells, log_shares, self.network.dispersion)
@@ -177,8 +188,15 @@ class Training:
 
     def follow_encoder(self):
         """Set the prior means to those of the encoder."""
-        mean, _ = encoded(self.network, self.cells, self.train)
+        mean, _ = self._encoded()
         self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
+
+    def _encoded(self):
+        """Means and variances of the latents of the training cells."""
+        if self.inputs is None:
+            return encoded(self.network, input_blocks(self.network, self.cells, self.train))
+        mean, variance = encoded(self.network, self.inputs.split(BLOCK))
+        return mean[self.train], variance[self.train]
 
     def run_staged(self, names, control):
         """Train freely, then unmix and train with improbable shifts held at zero, several times.
@@ -239,7 +257,7 @@ class Training:
 
     def _latents(self, names, control):
         """Arguments of `unmix`: latents, perturbations, control and variances of training cells."""
-        mean, variance = encoded(self.network, self.cells, self.train)
+        mean, variance = self._encoded()
         return mean.numpy(), names[self.codes[self.train]], control, variance.numpy()
 
 

@@ -59,7 +59,7 @@ class SpikeSlab(NamedTuple):
 
     def log_density(self, shifts):
         """Log density of each shift."""
-        return np.logaddexp(*self._parts(np.abs(shifts)))
+        return _log_sum(*self._parts(np.abs(shifts)))
 
     def probability(self, shifts):
         """Probability that each shift belongs to the slab."""
@@ -71,8 +71,13 @@ class SpikeSlab(NamedTuple):
         spike = np.log1p(-self.density) - np.log(2 * self.spike) - sizes / self.spike
         same_sign = -(((sizes - self.size) / self.sd) ** 2) / 2
         other_sign = -(((sizes + self.size) / self.sd) ** 2) / 2
-        slab = np.logaddexp(other_sign, same_sign) - np.log(2 * self.sd) - np.log(2 * np.pi) / 2
+        slab = _log_sum(other_sign, same_sign) - np.log(2 * self.sd) - np.log(2 * np.pi) / 2
         return spike, np.log(self.density) + slab
+
+
+def _log_sum(a, b):
+    # np.logaddexp takes three times as long
+    return np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b)))
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):

@@ -104,8 +104,10 @@ def test_densities_of_normal_distributions():
     np.testing.assert_allclose(network.log_normal(values, mean, log_variance), expected, rtol=1e-5)
 
 
-def test_encoded_latents_have_the_mean_and_the_variance_of_the_encoder(cells, decoder):
-    mean, variance = network.encoded(decoder, cells, np.array([1, 3]))
+def test_encoded_latents_have_the_mean_and_the_variance_of_the_encoder(decoder):
+    decoder.encode_inputs = decoder.encode
+    counts = torch.from_numpy(COUNTS)
+    mean, variance = network.encoded(decoder, [counts[[1]], counts[[3]]])
     assert mean.flatten().tolist() == pytest.approx([0.2, 0.3])
     assert variance.flatten().tolist() == pytest.approx([1.44, 1.44])
 
@@ -152,6 +154,8 @@ def test_mean_shares_are_averaged_over_the_prior(decoder):
         expected, _ = integrate.quad(lambda z, p=prior, f=first_share: p.pdf(z) * f(z), -9, 9)
         assert shares[code, 0] == pytest.approx(expected, abs=0.01)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    both = torch.stack([torch.zeros_like(DIRECT), DIRECT], dim=1)
+    np.testing.assert_allclose(direct.mean_shares(decoder, CENTRES, both)[:, 1], shares)
 
 
 def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():
