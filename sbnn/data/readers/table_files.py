@@ -79,7 +79,8 @@ def _row_of_names(rows, header):
     at = int(np.argmax(filled > least))
     names = list(filter(None, rows[at][1:]))
     if names and all(map(_FRACTION.fullmatch, names)):
-        raise ValueError(f"the first row has numbers instead of names: {some(names, 3)}")
+        text = f"the first row has numbers instead of names: {some(names, 3)}"
+        raise ValueError(f"{text}; if they are the names, set header={at + 1}")
     return at
 
 
