@@ -13,7 +13,7 @@ from pandas.api.types import is_float_dtype, is_object_dtype
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike, gene_modality
 from sbnn.data.readers.containers import is_container, read_container
-from sbnn.data.readers.table_files import Sheet, read_file
+from sbnn.data.readers.table_files import OtherFileError, Sheet, read_file
 from sbnn.data.readers.table_names import doubtful_names, named, texts, texts_of_cells
 from sbnn.errors import warn
 from sbnn.results import results_path
@@ -72,9 +72,12 @@ class Table:
                     self.sheets = read_file(path, sheet, header, key)
             except ImportError:
                 raise  # it names the extra
+            except OtherFileError as error:
+                raise ValueError(f"{self}: {error}") from error
             # libraries raise errors of many kinds
             except Exception as error:
-                raise ValueError(f"{self}: {error}; {_HINT}") from error
+                text = str(error).strip()
+                raise ValueError(f"{self}: {text}; {_HINT}") from error
         self.sheet = next(iter(self.sheets), None)
 
     def _take(self, adata):
