@@ -73,8 +73,8 @@ def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Num
             notes.append(f"commas are decimal marks only in {some(commas)}")
             values = pd.concat([part.values for part in parts], axis=1)
             wrong = np.hstack([part.wrong for part in parts])
-            found = Numbers(values, wrong, ".", "", notes)
-    return found._replace(notes=notes)
+            found = Numbers(values, wrong, ".", "", found.notes)
+    return found._replace(notes=notes + found.notes)
 
 
 def _without_units(table) -> tuple[pd.DataFrame, list[str]]:
@@ -133,15 +133,21 @@ def _to_numbers(table, decimal, marks) -> Numbers:
     marks = {str(mark).strip().casefold() for mark in np.ravel(marks)}
     known = MARKS | marks
     text = []
+    missing = set()
     for value, string in strings.items():
         numbers[value] = _number(string, decimal)
-        if np.isnan(numbers[value]) and string.casefold() not in known:
-            text.append(value)
+        if np.isnan(numbers[value]):
+            if string.casefold() in known:
+                missing.add(string)
+            else:
+                text.append(value)
     values[:, ~plain] = cells.map(numbers).to_numpy(np.float64).reshape(given.shape)
     wrong[:, ~plain] = cells.isin(text).to_numpy().reshape(given.shape)
     values[np.isin(values, [_number(mark, ".") for mark in marks])] = np.nan
     found = pd.DataFrame(values, table.index, table.columns)
-    return Numbers(found, wrong | np.isinf(values), decimal, unclear, [])
+    missing -= {""}
+    notes = [f"read as missing: {some(sorted(missing))}"] if missing else []
+    return Numbers(found, wrong | np.isinf(values), decimal, unclear, notes)
 
 
 def _number(string, decimal) -> float:

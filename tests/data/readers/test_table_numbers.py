@@ -96,7 +96,7 @@ def test_each_column_may_have_its_decimal_mark():
     table = pd.DataFrame({"Tau": ["0.5", "2.25"], "Sag": ["0,5", "n.d."], "n": ["1", "2"]})
     found = to_numbers(table)
     assert not found.unclear
-    assert found.notes == ["commas are decimal marks only in Sag"]
+    assert found.notes == ["commas are decimal marks only in Sag", "read as missing: n.d."]
     np.testing.assert_array_equal(found.values, [[0.5, 0.5, 1], [2.25, np.nan, 2]])
     table["n"] = ["1,234", "2"]
     assert to_numbers(table).unclear
