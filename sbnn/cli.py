@@ -207,9 +207,14 @@ def _overview(saved_models):
 
 
 def _read(options):
+    from sbnn.data.diagnose import doubtful_outputs
     from sbnn.study.own_data.options import read, write
 
     adata = read(options.kind, options, Path(options.out).stem)
+    if options.kind == "paired":
+        outputs = adata.obsm["outputs"]
+        for doubt in doubtful_outputs(outputs.to_numpy(), adata.obs_names, outputs.columns):
+            warn(doubt)
     write(adata, options.out)
     print(f"{adata.n_obs} x {adata.n_vars}: {options.out}")
 

@@ -79,14 +79,20 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
         correlation = correlation_with_counts(X, cells.counts)
         if correlation < LEAST_ALIKE:
             found.append(f"counts: correlation with X is only {correlation:.2f}; wrong order?")
-    for argument, values, columns in (("X", X, genes), ("Y", Y, outputs)):
-        found += marks(values, argument, columns)
-        found += outliers(values, argument, cells.cell_names, columns)
+    found += marks(X, "X", genes)
+    found += outliers(X, "X", cells.cell_names, genes)
+    found += doubtful_outputs(Y, cells.cell_names, outputs)
     found += constants(cells)
-    found += numbered_cells(Y, outputs)
     if model is not None:
         found += unlike_training(model, X, genes, cells.cell_names)
     return found
+
+
+def doubtful_outputs(Y, cells, outputs):
+    """Marks of missing values, outliers and IDs among the outputs."""
+    yield from marks(Y, "Y", outputs)
+    yield from outliers(Y, "Y", cells, outputs)
+    yield from numbered_cells(Y, outputs)
 
 
 def marks(values, argument, columns):
@@ -104,7 +110,7 @@ def marks(values, argument, columns):
                 found.append(f"{mark:g} ({n} times) in column {str(columns[j])!r}")
     if found:
         text = f"{argument}: values that may mark missing values: {some(found)}"
-        yield f"{text}; if they do, leave them out (in read_tables, set missing_marks)"
+        yield f"{text}; if they do, leave them out (missing_marks=MARK when tables are read)"
 
 
 def outliers(values, argument, cells, columns):

@@ -124,7 +124,7 @@ def read_ephys_table(
     doubts = unlikely_units(numbers, units)
     if doubts:
         found = some(doubts)
-        warn(f"unusual values: {found}; if units differ, pass units={{feature: unit}}")
+        warn(f"unusual values: {found}; if units differ, convert the values")
     source = source or reading.source()
     about = {"name": name, "source": source, "dropped": reading.dropped, "notes": reading.notes}
     return reading.attach(typed_cells(numbers, labels, families, units, **about))

@@ -246,6 +246,7 @@ def test_what_was_read_is_shown_and_can_be_read_again(cells, tmp_path, monkeypat
     counts_of(cells).T.to_csv("counts.csv")
     outputs = outputs_of(cells).rename(lambda name: name.upper())
     outputs.iloc[3, 1] = np.nan
+    outputs.iloc[5, 0] = -9999
     numbered = outputs.reset_index(names="cell").rename_axis("number")
     numbered.to_csv("ephys.csv", sep=";", decimal=",")
     cells.labels.drop(columns="type").to_csv("types.csv")
@@ -263,8 +264,10 @@ def test_what_was_read_is_shown_and_can_be_read_again(cells, tmp_path, monkeypat
     )
     assert all(part in advice for part in parts)
     assert not Path("mine.h5ad").exists()
-    with pytest.warns(UserWarning, match="cells with missing outputs"):
+    with pytest.warns(UserWarning, match="cells with missing outputs") as warned:
         assert cli.main(advice.split()[1:]) == 0
+    doubts = [str(one.message) for one in warned if "-9999 (1 times)" in str(one.message)]
+    assert ["missing_marks=MARK" in doubt for doubt in doubts] == [True], "said once"
     said = capsys.readouterr().out
     again = said[said.index("sbnn read paired ") :].splitlines()[0]
     assert set(again.split()) == set(advice.split())

@@ -15,10 +15,15 @@ from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.matching import describe_file, joined, kept
 from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
-from sbnn.data.readers.table_names import texts
+from sbnn.data.readers.table_names import about_genes, texts
 from sbnn.data.readers.table_numbers import as_numbers, to_numbers
 from sbnn.data.readers.tables import kind_of_values, log_expression
-from sbnn.data.readers.times import times_of, times_of_names
+from sbnn.data.readers.times import (
+    possible_repeats,
+    times_of,
+    times_of_names,
+    times_of_numbers,
+)
 from sbnn.data.trajectories import as_trajectories, prior_matrix, read_pseudotime, trajectories
 from sbnn.errors import check_number, warn
 
@@ -202,15 +207,27 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
     is_key |= _LIKE_TIMES.search(names[0]) is not None
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
         found = found.iloc[:, 1:]
-    found = found.loc[:, found.columns != ""]
-    return reading.edited(found, "expression")
+    wanted = (found.columns != "").copy()
+    wanted[0] = wanted[0] or _may_be_names(found)
+    return reading.edited(found.loc[:, wanted], "expression")
+
+
+def _may_be_names(table) -> bool:
+    """Whether the first column, without a name, may hold genes or times."""
+    numbers = pd.to_numeric(table.iloc[:, 0], errors="coerce").notna().all()
+    return not numbers or is_numeric_dtype(table.iloc[:, 1])  # not row numbers before names
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Values, and samples and times in the names of columns, or twice a table with times."""
     found = None
+    if reading.choices.get("genes_in_rows", True):
+        table = _with_row_of_times(reading, table, keys)
     if _column(table, keys["time_key"]) is None and reading.choices.get("genes_in_rows", True):
-        found = _by_names(table)
+        table = _without_possible_repeats(reading, table)
+        found = _by_names(table, times_of_names)
+        if found is None:
+            found = _by_numbers(reading, table)
     if found is not None:
         values, at = found
         name, sample, time = at.iloc[-1]
@@ -219,6 +236,7 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
         reading.choose("genes_in_rows", True)
         reading.describe("expression", **{"cells in": "columns"})
         return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+    table = _with_named_rows(reading, table, keys)
     for name in table:
         if _GENE.fullmatch(name) and table[name].duplicated().any():
             text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
@@ -227,16 +245,65 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
     return table, table
 
 
-def _by_names(table):
+def _with_row_of_times(reading, table, keys) -> pd.DataFrame:
+    """Turn a table if one of its rows has the times."""
+    names = texts(table.iloc[:, 0])
+    known = _column(table, keys["time_key"]) is not None
+    if known or keys["time_key"].casefold() not in names.str.casefold():
+        return table
+    reading.notes.append(f"format: genes in rows, and times in the row {keys['time_key']!r}")
+    reading.choose("genes_in_rows", True)
+    reading.describe("expression", **{"cells in": "columns"})
+    return table.iloc[:, 1:].set_axis(names, axis=0).T
+
+
+def _without_possible_repeats(reading, table) -> pd.DataFrame:
+    """Ask whether names such as T0.1 are of repeats."""
+    repeats = possible_repeats(map(str, table.columns))
+    if repeats:
+        text = f"expression: {some(repeats, 3)} may be repeats or times; if they are times"
+        text += ", give them in another table (times)"
+        reading.problem(text, "if they are repeats", rename=repeats)
+    return table.rename(columns=repeats)
+
+
+def _with_named_rows(reading, table, keys) -> pd.DataFrame:
+    """Take times from a first column without a name."""
+    if table.columns[0] != "":
+        return table
+    first = texts(table.iloc[:, 0])
+    times, _ = times_of(first)
+    are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
+    if _column(table, keys["time_key"]) is not None or are_numbers or times is None:
+        return table.iloc[:, 1:]
+    if possible_repeats(first):
+        text = f"{some(first, 3)} in the first column may be repeats or times"
+        reading.stop(f"expression: {text}; give the columns sample and time")
+    reading.notes.append("the first column, which has no name, holds the times")
+    return table.rename(columns={"": keys["time_key"]})
+
+
+def _by_names(table, times_of_columns):
     first = table.iloc[:, 0]
-    if is_numeric_dtype(first):
+    if is_numeric_dtype(first) and not _GENE.fullmatch(table.columns[0] or "gene"):
         return None
     values = table.set_axis(texts(first), axis=0).iloc[:, 1:]
-    at = times_of_names(values.columns)
+    values = values.loc[:, ~about_genes(values.columns)]
+    at = times_of_columns(values.columns)
     # text describes genes
     if at is None or any(map(is_numeric_dtype, values.drop(columns=at["name"]).dtypes)):
         return None
     return values.iloc[:, at.index].T.set_axis(at.index, axis=0), at
+
+
+def _by_numbers(reading, table):
+    """Ask whether names that are numbers are times."""
+    found = _by_names(table, times_of_numbers)
+    if found is not None and not reading.choices.get("genes_in_rows"):
+        names = some(found[1]["name"], 3)
+        text = f"expression: there is no column of times, and columns are named {names}"
+        reading.problem(text, "if these are times", genes_in_rows=True)
+    return found
 
 
 def _required_time(reading, table, keys, what) -> str:
@@ -273,7 +340,7 @@ def _times(reading, table, what) -> pd.DataFrame:
     wrong = to_numbers(table).wrong.ravel()
     present = table[name].dropna()
     times, unit = times_of(present)
-    if wrong.any() and times is not None:
+    if times is not None and (unit or wrong.any()):
         example = f"{present.iloc[-1]} is read as {times[-1]:g} {unit}".strip()
         reading.notes.append(f"times have units: {example}")
         return pd.DataFrame({TIME: times}, present.index).reindex(table.index)

@@ -12,11 +12,10 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import Table, Way, are_row_numbers, are_values
+from sbnn.data.readers.table import FEWEST_NAMES, Table, Way, are_row_numbers, are_values
 
 LEAST_SHARED = 0.5  # of the cells of the smaller table
 CELLS = "the cells"  # found in the other tables
-FEWEST_SHARED = 20  # with fewer, there is nothing to fit
 
 
 def exactly(names: pd.Index) -> pd.Index:
@@ -86,38 +85,55 @@ def find_cells(
     Unless `few_are_allowed`, half of the cells of the smaller table must be found.
     """
     usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
-    if usual.holds and not usual.by_number:
+    numbered = [way.by_number or way.filtered for way in (usual.first, usual.second)]
+    by_filtered = all(numbered) and not usual.by_number
+    if usual.holds and not usual.by_number and not by_filtered:
         return usual
     text = f"{first} and {second} share no cell name"
     if usual.by_number:
         text = f"{first} and {second}: the cells have no names, only row numbers"
+    elif usual.holds:
+        text = f"{first} and {second} are matched by numbers in columns without a name"
     elif usual.n_shared:
         text = f"{first} and {second} share only {usual.n_shared} cell names"
-    tried = _best_of_all(first, second, firsts, seconds)
+    tried = _best_of_all(first, second, firsts, seconds, all(numbered))
     if tried is not None and tried.holds:
         turned = tried.first.axis != firsts[0].axis
         _ask_for(reading, text, first, second, tried, turned)
         return tried
+    if usual.holds and by_filtered:
+        text = f"{first} and {second} are matched by the numbers in columns without a name"
+        text += "; if these number the rows of each table, set cell_key=COLUMN or by_row=True"
+        reading.notes.append(text)
+        return usual
     if usual.n_shared and few_are_allowed and not usual.by_number:
         return usual
     named = f"{_names(first, firsts)}; {_names(second, seconds)}"
     text += f" ({named})"
-    if usual.by_number or are_values(firsts[0].names) or are_values(seconds[0].names):
+    first_named, second_named = _has_names(firsts[0]), _has_names(seconds[0])
+    in_order = len(first.content.body) == len(second.content.body)
+    if in_order and not (first_named and second_named):
         reading.problem(text, "if all tables list the same cells in the same order", by_row=True)
-    elif usual.n_shared >= FEWEST_SHARED:
+    elif usual.n_shared >= FEWEST_NAMES:
         reading.problem(text, "if these cells are right", genes_in_rows=bool(usual.first.axis))
     else:
-        few = f"; at least {FEWEST_SHARED} are needed" if usual.n_shared else ""
-        advice = "if the tables have different names for a cell, pair them with cell_names=FILE"
+        few = f"; at least {FEWEST_NAMES} are needed" if usual.n_shared else ""
+        advice = "name the column of the cells by cell_key=COLUMN, or, if the tables have different"
+        advice += " names for a cell, pair them with cell_names=FILE"
         reading.stop(f"{text}{few}; {advice}")
     return usual
 
 
-def _best_of_all(first, second, firsts, seconds) -> Match | None:
+def _has_names(way) -> bool:
+    return not (way.by_number or are_values(way.names))
+
+
+def _best_of_all(first, second, firsts, seconds, numbered) -> Match | None:
     others = []
     for table, ways in ((first, firsts), (second, seconds)):
         keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
-        others.append([*(way for way in ways if not way.by_number), *keyed])
+        named = [way for way in ways if not (way.by_number or numbered and way.filtered)]
+        others.append([*named, *keyed])
     return best_match(*others, SPELLINGS["exact"] + SPELLINGS["loose"])
 
 
@@ -234,7 +250,8 @@ def _way_with_names(reading, table, way):
             reading.problem(text, cell_key={table.what: other.key})
             return other
     if are_values(way.names):
-        text = f"{table}: no column has a name for each cell"
+        text = f"{table}: no column has a name for each cell; if several rows are of one cell, set"
+        text += " average=True and cell_key=COLUMN"
         reading.problem(text, "if each row is a cell of its own", by_row=True)
     return way
 

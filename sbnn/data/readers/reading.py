@@ -296,7 +296,9 @@ class Reading:
             names = list(table.columns[differ])
             text = f"{what}: rows of one cell have different texts in {some(names)}"
             self.problem(text, "to leave these columns out", drop_columns=names)
-        values = found.values.astype(object).mask(found.wrong, table)
+        values = found.values.to_numpy(object)
+        values[found.wrong] = table.to_numpy(object)[found.wrong].astype(str)
+        values = pd.DataFrame(values, table.index, table.columns)
         return values.groupby(level=0, sort=False).agg(_mean_or_text)
 
     def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
@@ -308,6 +310,7 @@ class Reading:
         elif found.decimal == ",":
             self.notes.append(f"{what}: commas are decimal marks")
             self.choose("decimal", {what: ","})
+        self.notes += [f"{what}: {note}" for note in found.notes]
         empty = found.values.isna().all().to_numpy()  # (n_columns,)
         mixed = found.wrong.any(axis=0) & ~empty
         if mixed.any():

@@ -39,6 +39,7 @@ CLEAR = 0.8
 _NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)
 _SEVERAL_GUIDES = re.compile("(doublet|multiplet|multiple|multi|ambiguous)([ _-]guides?)?s?", re.I)
 CALLS = "feature_call"  # of protospacer_calls_per_cell.csv of Cell Ranger
+CALLED = "num_umis"
 _TARGETS = ("target", "target_gene_name", "target_gene", "gene", "gene_name", "gene_symbol")
 
 
@@ -103,7 +104,7 @@ def read_screen(
     if of_guides is not None:
         guides = features_of(of_guides, GUIDES)
     tables = reading.open({"expression": expression, "guides": guides, "targets": targets})
-    tables["guides"] = _by_cell(tables["guides"])
+    tables["guides"] = _by_cell(reading, tables["guides"])
     counts, found = joined(reading, tables["expression"], tables["guides"])
     counts = _counts(reading, counts)
     guide, library, reasons = _guides(reading, found)
@@ -118,9 +119,10 @@ def read_screen(
     if library is None:
         library = np.unique(guide)
     control = reading.choices.get("control")
-    of_targets = None
     if targets is not None:
         of_targets = _given_targets(reading, tables["targets"], library)
+    else:
+        of_targets = _targets_beside(reading, found, kept, guide)
     about = library, counts.var_names, control, of_targets
     table = reading.attempt("targets", targets_of, *about)
     if table is None:
@@ -151,16 +153,33 @@ def _guides_beside(data, guides):
     return data.obs if data.obs.shape[1] else None
 
 
-def _by_cell(table):
-    """Counts of guides from a table with a row per cell and guide."""
+def _by_cell(reading, table):
+    """Counts of guides from a table with a row per cell and guide, or with joined calls."""
     if table.adata is not None:
         return table
     rows = table.frame(table.ways()[0])
+    if {CALLS, CALLED} <= {*rows} and "guide_key" not in reading.choices:
+        return _by_call(reading, table, rows)
     guide = _column_like(rows, "guide", "grna")
     counted = _column_like(rows.select_dtypes("number"), "umi", "count", "reads")
     if guide is None or counted is None or not rows.index.has_duplicates:
         return table
-    by_guide = rows[counted].groupby([rows.index, texts(rows[guide])], sort=False).sum()
+    return _counted(table, rows[counted], rows[guide])
+
+
+def _by_call(reading, table, rows):
+    """Counts from Cell Ranger, which joins several calls, and their counts, by "|"."""
+    rows = rows[[CALLS, CALLED]].map(lambda text: str(text).split("|"))
+    if not (rows[CALLS].str.len() == rows[CALLED].str.len()).all():
+        return table
+    rows = rows.explode([CALLS, CALLED])
+    about = f"guides: {CALLS} is read with the counts in {CALLED}"
+    reading.notes.append(f"{about}; to ignore the counts, set guide_key={CALLS!r}")
+    return _counted(table, pd.to_numeric(rows[CALLED]), rows[CALLS])
+
+
+def _counted(table, counts, guides):
+    by_guide = counts.groupby([counts.index, texts(guides)], sort=False).sum()
     found = Table("guides", by_guide.unstack(fill_value=0).rename_axis(index="cell"))
     found.file = table.file
     return found
@@ -252,7 +271,8 @@ def _label_column(reading, table, key):
     sizes = {}  # column that may have labels of guides -> number of labels
     for column in table.columns[of_text]:
         labels = set(texts(table[column]))
-        control_is_likely = has_control(labels, control) or likely_control(labels)
+        control_is_likely = has_control(labels, control) or likely_control(labels) is not None
+        control_is_likely |= _target_column(table, column, control) is not None
         # not "control" and "perturbed", nor names of cells
         if control_is_likely and 2 < len(labels) < len(table):
             sizes[column] = len(labels)
@@ -261,6 +281,37 @@ def _label_column(reading, table, key):
     finest = max(sizes, key=sizes.get)  # guides rather than their targets
     reading.problem(text, guide_key=finest)
     return table[finest]
+
+
+def _target_column(table, key, control):
+    """Column with one target for each label of the column `key`, the control among them."""
+    names = {name.casefold(): name for name in table if name != key}
+    for target in filter(None, map(names.get, _TARGETS)):
+        pairs = table[[key, target]].apply(texts)
+        pairs = pairs[pairs[key] != ""].drop_duplicates()
+        targets = set(pairs[target])
+        complete = not pairs[key].duplicated().any() and "" not in targets
+        if complete and 1 < len(targets) < len(pairs) and control in (None, *targets):
+            return target
+    return None
+
+
+def _targets_beside(reading, found, kept, guide):
+    """Targets from the table of guides, or None."""
+    key = reading.choices.get("guide_key")
+    if isinstance(found, AnnDataLike) or key not in found:
+        return None
+    cells = found[kept]
+    named = _column_like(cells, "guide", "grna")
+    if named not in (None, key) and _target_column(cells, named, None) == key:
+        text = f"guides: {key!r} has the targets of the guides in {named!r}"
+        reading.notes.append(f"{text}; to tell guides apart, set guide_key={named!r}")
+    target = _target_column(cells, key, reading.choices.get("control"))
+    if target is None:
+        return None
+    text = f"guides: their targets are in column {target!r}"
+    reading.notes.append(f"{text}; to take them from their names, set drop_columns={target!r}")
+    return pd.DataFrame({"guide": guide, "target": texts(cells[target])})
 
 
 def _labels(label, control):

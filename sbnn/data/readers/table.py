@@ -13,13 +13,14 @@ from pandas.api.types import is_float_dtype, is_object_dtype
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike, gene_modality
 from sbnn.data.readers.containers import is_container, read_container
-from sbnn.data.readers.table_files import Sheet, read_file
+from sbnn.data.readers.table_files import OtherFileError, Sheet, read_file
 from sbnn.data.readers.table_names import doubtful_names, named, texts, texts_of_cells
 from sbnn.errors import warn
 from sbnn.results import results_path
 
 _HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (column of the cells)"
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
+FEWEST_NAMES = 20  # with fewer cells, there is nothing to fit
 _FEW_COLUMNS = 200  # with fewer, numbers may be names of cells
 _MOST_KEYS = 50
 _MOST_UNNAMED = 0.1  # share of rows, such as means, that may be left out
@@ -34,6 +35,7 @@ class Way(NamedTuple):
     key: str | None  # None for the first column
     names: pd.Index
     by_number: bool = False  # whether names only number the rows
+    filtered: bool = False  # whether names may be row numbers of which some are left out
 
     def __str__(self):
         if self.axis:
@@ -72,9 +74,12 @@ class Table:
                     self.sheets = read_file(path, sheet, header, key)
             except ImportError:
                 raise  # it names the extra
+            except OtherFileError as error:
+                raise ValueError(f"{self}: {error}") from error
             # libraries raise errors of many kinds
             except Exception as error:
-                raise ValueError(f"{self}: {error}; {_HINT}") from error
+                text = str(error).strip()
+                raise ValueError(f"{self}: {text}; {_HINT}") from error
         self.sheet = next(iter(self.sheets), None)
 
     def _take(self, adata):
@@ -108,14 +113,16 @@ class Table:
         columns = self._cells(columns if self.adata is None else self.adata.var_names)
         cells = self._cells(body.iloc[:, j])
         unnamed = key is None and not self.named and names[0].lower() in _OF_ROW_NUMBERS
-        return [Way(0, key, cells, unnamed and are_row_numbers(cells)), Way(1, key, columns)]
+        by_number = unnamed and are_row_numbers(cells)
+        filtered = unnamed and not by_number and bool(cells.str.isdecimal().all())
+        return [Way(0, key, cells, by_number, filtered), Way(1, key, columns)]
 
     def _cells(self, values) -> pd.Index:
         names = texts_of_cells(values)
         return names.map(lambda name: self.renamed.get(name, name)) if self.renamed else names
 
     def other_ways(self) -> Iterator[Way]:
-        """Names in any other column in which most values differ."""
+        """Names in any other column in which most values, or many texts, differ."""
         names, body, _ = self.content
         candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
         if len(names) > _FEW_COLUMNS:
@@ -124,7 +131,10 @@ class Table:
         for j in candidates:
             values = body.iloc[:, j]
             fractions = is_float_dtype(values) and (values.dropna() % 1 != 0).any()
-            if not fractions and 2 * values.nunique() > len(values):
+            n_names = values.nunique()
+            differ = 2 * n_names > len(values)
+            of_sweeps = is_object_dtype(values) and n_names >= FEWEST_NAMES
+            if not fractions and (differ or of_sweeps):
                 yield Way(0, names[j], self._cells(values))
 
     def frame(self, way: Way):

@@ -1,5 +1,6 @@
 """Read names and values from a text file or a workbook."""
 
+import codecs
 import csv
 import io
 import re
@@ -14,7 +15,7 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.readers.counts import encoding_of, open_file
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.table_numbers import has_decimal_commas
+from sbnn.data.readers.table_numbers import has_decimal_commas, is_number
 from sbnn.errors import require
 
 # in the order of preference
@@ -24,7 +25,23 @@ _HEAD = 50  # rows used to find the separator and the names
 # of unpacked files; sparse tables are packed to a hundredth
 _USUAL_BYTES, _MOST_RATIO = 2**30, 200
 _USUAL_CELLS = 2**24  # cells that any sheet may have
+_UTF16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
+_OTHER_KINDS = {  # by the first bytes, in lower case
+    b"%pdf": "a PDF; save its table as CSV",
+    b"<!doctype": "a web page; save its table as CSV",
+    b"<html": "a web page; save its table as CSV",
+    b"{\\rtf": "a text document; save its table as CSV",
+    b"\x1f\x8b": "packed by gzip; name it .gz, or write the table with write.csv if it is from R",
+    b"\x89hdf": "HDF5; name it .h5ad, .h5mu or .h5",
+}
+# NUL has its own message, and 1A ends old files
+_NO_TEXT = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
+_UNKNOWN = "the file is neither text nor a workbook, or is damaged; save the table as CSV in UTF-8"
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
+
+
+class OtherFileError(ValueError):
+    """The file holds no table, whatever the options."""
 
 
 class Sheet(NamedTuple):
@@ -44,7 +61,7 @@ def read_file(
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text
     if not is_workbook:
         if sheet is not None:
-            raise ValueError(f"the file is text and has no sheet {sheet!r}")
+            raise OtherFileError(f"the file is text and has no sheet {sheet!r}")
         return {None: _read_text(path, header, key)}
     sheets = {}
     for name, table in _read_sheets(path, sheet).items():
@@ -73,23 +90,45 @@ def _row_of_names(rows, header):
         return range(len(rows))[header - 1]
     filled = np.array([np.count_nonzero(row) for row in rows])
     if not filled.any():
-        raise ValueError("the file or the sheet is empty")
+        raise OtherFileError("the file or the sheet is empty")
     usual = np.median(filled[filled > 0])
     least = usual / 2 if usual > 2 else 0
     at = int(np.argmax(filled > least))
+    if _is_row_of_groups(rows[at : at + 2]):
+        at += 1
     names = list(filter(None, rows[at][1:]))
     if names and all(map(_FRACTION.fullmatch, names)):
-        raise ValueError(f"the first row has numbers instead of names: {some(names, 3)}")
+        text = f"the first row has numbers instead of names: {some(names, 3)}"
+        raise ValueError(f"{text}; if they are the names, set header={at + 1}")
     return at
 
 
+def _is_row_of_groups(rows) -> bool:
+    """Whether names repeat in the first row, and the second names the same columns."""
+    if len(rows) < 2:
+        return False
+    groups, names = (list(filter(None, row[1:])) for row in rows)
+    repeated = len(groups) > len(set(groups))
+    return repeated and len(set(names)) >= len(groups) and not any(map(is_number, names))
+
+
+def _require_text(path):
+    with open_file(path) as handle:
+        start = handle.read(512)
+    for mark, kind in _OTHER_KINDS.items():
+        if start.lstrip().lower().startswith(mark):
+            raise OtherFileError(f"the file is {kind}")
+    if _NO_TEXT.search(start) and not start.startswith(_UTF16):
+        raise OtherFileError(_UNKNOWN)
+
+
 def _read_text(path, header, key) -> Sheet:
+    _require_text(path)
     encoding = encoding_of(path)
-    with open_file(path, encoding) as handle:
-        lines = list(islice(handle, _HEAD))
-        # pandas would truncate numbers at a NUL
-        if any("\0" in line for line in chain(lines, handle)):
-            raise ValueError("the file contains NUL characters and is probably damaged")
+    try:
+        lines = _first_lines(path, encoding)
+    except UnicodeDecodeError as error:
+        raise OtherFileError(_UNKNOWN) from error
     separator = max(_SEPARATORS, key=partial(_agreement, lines))
     rows = list(map(texts, csv.reader(lines, delimiter=separator)))
     at = _row_of_names(rows, header)
@@ -106,6 +145,15 @@ def _read_text(path, header, key) -> Sheet:
         of_values = [j for j in range(width) if j != of_rows]
         table = read(dict.fromkeys(of_values, str))
     return Sheet(names + [""] * (width - len(names)), table, at + 1)
+
+
+def _first_lines(path, encoding) -> list[str]:
+    with open_file(path, encoding) as handle:
+        lines = list(islice(handle, _HEAD))
+        # pandas would truncate numbers at a NUL
+        if any("\0" in line for line in chain(lines, handle)):
+            raise OtherFileError("the file contains NUL characters and is probably damaged")
+    return lines
 
 
 def _read_below(path, encoding, separator, n_above, of_rows, dtype=None):
@@ -136,7 +184,7 @@ def _read_sheets(path, sheet) -> dict[str, pd.DataFrame]:
     require("openpyxl" if content.getvalue().startswith(b"PK") else "xlrd")
     with pd.ExcelFile(content) as book:
         if sheet is not None and sheet not in book.sheet_names:
-            raise ValueError(f"no sheet {sheet!r}; there are {book.sheet_names}")
+            raise OtherFileError(f"no sheet {sheet!r}; there are {book.sheet_names}")
         for worksheet in getattr(book.book, "worksheets", []):  # of openpyxl
             rows, columns = worksheet.max_row or 0, worksheet.max_column or 0
             if rows * columns > max(_USUAL_CELLS, content.getbuffer().nbytes):

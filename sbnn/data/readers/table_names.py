@@ -22,6 +22,12 @@ _COUNTERS = (
     r"N_(unmapped|multimapping|noFeature|ambiguous)",
     r"no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique",
 )
+# Columns beside counts of genes, as featureCounts, Ensembl and GENCODE call them.
+_ABOUT_GENES = re.compile(
+    "chr(omosome)?([_ ]name)?|start|end|strand|(gene|exon|transcript)?[_ ]?length"
+    "|(gene[_ ]?)?(id|name|symbol|description|biotype|type)|entrez(gene)?([_ ]?id)?",
+    re.I,
+)
 UNNAMED = "unnamed column"  # start of names of columns without one
 _NO_GENE = re.compile("|".join(_SPIKE_INS + _COUNTERS), re.I)
 
@@ -72,3 +78,8 @@ def doubtful_names(names: pd.Index) -> dict[str, list[str]]:
 def no_genes(names: pd.Index) -> np.ndarray:
     """Mask of spike-ins and counters of unassigned reads."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
+
+
+def about_genes(names: pd.Index) -> np.ndarray:
+    """Mask of columns such as Chr and Length, which describe genes in rows."""
+    return np.array([_ABOUT_GENES.fullmatch(name) is not None for name in names], dtype=bool)

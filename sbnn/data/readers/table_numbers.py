@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
+from pandas.api.types import infer_dtype, is_bool_dtype, is_numeric_dtype
 
 from sbnn.data.checks import some
 from sbnn.errors import check_among
@@ -27,6 +27,11 @@ def _number_pattern(mark, other):
     groups = rf"[1-9]\d{{0,2}}(?P<between>[{other}'\s])\d{{3}}((?P=between)\d{{3}})*([{mark}]\d*)?"
     return re.compile(rf"[-+]?({usual}|{ending_in_mark}|{groups})", re.I)
 
+
+# A letter alone needs a blank before it: 7A is a well.
+_PREFIX, _BASE = "[fpnµμumkMG]", "(V|A|Ω|Ohms?|S|F|s|Hz|m|g|[lL]|M)"
+_UNIT = rf"\s*(%|°C|Hz|{_PREFIX}{_BASE}(/{_PREFIX}?{_BASE})?)|\s+{_BASE}"
+_WITH_UNIT = re.compile(rf"[-+−]?[\d.,'’\s]*\d(?P<unit>{_UNIT})")
 
 #: Decimal mark -> pattern of a number.
 _NUMBER = {".": _number_pattern(".", ","), ",": _number_pattern(",", ".")}
@@ -54,20 +59,70 @@ class Numbers(NamedTuple):
     wrong: np.ndarray  # neither numbers nor missing
     decimal: str
     unclear: str  # numbers that leave the decimal mark open
+    notes: list[str]  # what was understood of some columns
 
 
 def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Numbers:
     """Convert a table; truth values are no numbers."""
+    table, notes = _without_units(table)
+    found = _to_numbers(table, decimal, marks)
+    if found.unclear and table.shape[1] > 1:
+        parts = [_to_numbers(table.iloc[:, [j]], None, marks) for j in range(table.shape[1])]
+        if not any(part.unclear for part in parts):
+            commas = table.columns[[part.decimal == "," for part in parts]]
+            notes.append(f"commas are decimal marks only in {some(commas)}")
+            values = pd.concat([part.values for part in parts], axis=1)
+            wrong = np.hstack([part.wrong for part in parts])
+            found = Numbers(values, wrong, ".", "", found.notes)
+    return found._replace(notes=notes + found.notes)
+
+
+def _without_units(table) -> tuple[pd.DataFrame, list[str]]:
+    """Remove the unit that ends all numbers of a column."""
+    units = []
+    of_text = np.flatnonzero(~_are_numeric(table))
+    given = table.iloc[:, of_text].to_numpy(object)  # (n_cells, n_columns of text)
+    for j, values in zip(of_text, given.T, strict=True):
+        unit = _unit_of(values)
+        if unit:
+            numbers = table.iloc[:, j].astype(str).str.strip().str.removesuffix(unit)
+            table = table.copy() if not units else table
+            table.isetitem(j, numbers)
+            units.append(f"{table.columns[j]} ({unit})")
+    notes = [f"the unit after each number is left out: {some(units)}"] if units else []
+    return table, notes
+
+
+def _are_numeric(table) -> np.ndarray:
+    return np.array([is_numeric_dtype(of) and not is_bool_dtype(of) for of in table.dtypes], bool)
+
+
+def _unit_of(values) -> str:
+    units = set()
+    for value in values:
+        text = str(value).strip()
+        match = _WITH_UNIT.fullmatch(text)
+        if match is not None:
+            units.add(match["unit"].strip())
+        elif not pd.isna(value) and text.casefold() not in MARKS:
+            return ""
+    return units.pop() if len(units) == 1 else ""
+
+
+def _to_numbers(table, decimal, marks) -> Numbers:
     values = np.empty(table.shape)
     wrong = np.zeros(table.shape, dtype=bool)
-    plain = np.array([is_numeric_dtype(of) and not is_bool_dtype(of) for of in table.dtypes], bool)
+    plain = _are_numeric(table)
     values[:, plain] = table.loc[:, plain].to_numpy(np.float64, na_value=np.nan)
     given = table.loc[:, ~plain].to_numpy(object)
     cells = pd.Series(given.ravel(), dtype=object)
+    if infer_dtype(cells).startswith(("boolean", "mixed")):
+        truths = cells.map(type).isin([bool, np.bool_])
+        cells = cells.where(~truths, cells.astype(str))  # True equals 1 in a dict
     numbers = {}  # value -> number
     strings = {}  # value -> text in plain characters
     for value in cells.dropna().unique():
-        if isinstance(value, Number) and not isinstance(value, bool | np.bool_):
+        if isinstance(value, Number):
             numbers[value] = value
         else:
             strings[value] = str(value).strip().translate(_PLAIN)
@@ -78,15 +133,21 @@ def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Num
     marks = {str(mark).strip().casefold() for mark in np.ravel(marks)}
     known = MARKS | marks
     text = []
+    missing = set()
     for value, string in strings.items():
         numbers[value] = _number(string, decimal)
-        if np.isnan(numbers[value]) and string.casefold() not in known:
-            text.append(value)
+        if np.isnan(numbers[value]):
+            if string.casefold() in known:
+                missing.add(string)
+            else:
+                text.append(value)
     values[:, ~plain] = cells.map(numbers).to_numpy(np.float64).reshape(given.shape)
     wrong[:, ~plain] = cells.isin(text).to_numpy().reshape(given.shape)
     values[np.isin(values, [_number(mark, ".") for mark in marks])] = np.nan
     found = pd.DataFrame(values, table.index, table.columns)
-    return Numbers(found, wrong | np.isinf(values), decimal, unclear)
+    missing -= {""}
+    notes = [f"read as missing: {some(sorted(missing))}"] if missing else []
+    return Numbers(found, wrong | np.isinf(values), decimal, unclear, notes)
 
 
 def _number(string, decimal) -> float:

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 
 from sbnn.data.readers.table_names import texts
@@ -22,6 +23,10 @@ _TIME = re.compile(
     rf"((?P<before>{_BEFORE})[ _.]?)?(?P<number>\d+([.,]\d+)?)"
     rf"[ _]?(?P<after>{_UNIT})?( (post|after) .*)?",
     re.I,
+)
+# blanks in "30 min" and "day_3" that do not separate parts of a name
+_WITHIN = re.compile(
+    rf"(?<=\d) (?=({_UNIT})(?![^\W_]))|(?<![^\W_])(?P<word>day|hour|week|time)[ _](?=\d)", re.I
 )
 _BETWEEN = re.compile(r"[ _-]+|(?<!\d)\.|\.(?!\d)")
 
@@ -49,7 +54,7 @@ def times_of_names(names):
     rows = {}
     for i, name in enumerate(map(str, names)):
         plain = re.sub(r"^X(?=\d)", "", name)  # R puts an X before a digit
-        parts = _BETWEEN.split(plain)
+        parts = _BETWEEN.split(_WITHIN.sub(r"\g<word>", plain))
         timed = list(filter(_has_unit, parts))
         if not timed and "0" in parts:
             timed = ["0"]
@@ -61,6 +66,30 @@ def times_of_names(names):
     if times is None or len(times) < 2:
         return None
     return table.assign(time=times)
+
+
+def times_of_numbers(names):
+    """Like `times_of_names`, of one sample and for names that are numbers."""
+    times = pd.to_numeric(pd.Series(list(names), dtype=object), errors="coerce")
+    if len(times) < 2 or times.isna().any():
+        return None
+    return pd.DataFrame({"name": list(names), "sample": "0", "time": times})
+
+
+def possible_repeats(names):
+    """Names such as T0.1 beside T0, which may be repeats or times -> names such as T0_rep1."""
+    names = list(dict.fromkeys(names))
+    repeats = {}
+    numbers = {}  # time -> numbers of its repeats
+    for name in names:
+        time, _, number = name.rpartition(".")
+        if time in names and number.isdecimal() and _TIME.fullmatch(name):
+            repeats[name] = f"{time}_rep{number}"
+            numbers.setdefault(time, []).append(int(number))
+    counted = all(found == list(range(1, len(found) + 1)) for found in numbers.values())
+    times, _ = times_of(names)
+    even = times is not None and np.ptp(np.diff(np.sort(times))) < 1e-9
+    return repeats if counted and len(numbers) > 1 and not even else {}
 
 
 def _time_and_unit(text):

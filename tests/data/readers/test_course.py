@@ -8,6 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn import cli
 from sbnn.data.readers.course import read_course, read_prior
+from sbnn.data.readers.reading import ReadingError
+from sbnn.data.readers.times import possible_repeats
 from sbnn.data.trajectories import read_pseudotime
 
 ROWS = {"x": {0: [0.5, 1.0], 2: [0.25, 0.0]}, "y": {1: [0.5, 0.0], 3: [0.125, 1.0]}}
@@ -111,7 +113,40 @@ def test_genes_may_be_in_rows_with_times_in_the_names_of_columns(written, names,
     assert_array_equal(course.X, [[0.1, 0.4, 0.3], [0.2, 0.5, 0.2], [0.3, 0.6, 0.1]])
 
 
-@pytest.mark.parametrize("names", ["1,2,3", "d1_2h,d2_2h,d1_4h", "P1,P2,P3", "E9.5,P0,P7"])
+@pytest.mark.parametrize(
+    ("text", "n_genes"),
+    [
+        (",0h,30 min,1 d\nG0,.1,.2,.3\nG1,.4,.5,.6\n", 2),
+        (",day_0,day_1,day_2\n1001,.1,.2,.3\n1003,.4,.5,.6\n", 2),
+        ("Geneid,Length,0h,2h\nG0,900,.1,.2\n", 1),
+        (",S1,S2,S3\ntime,0,30 min,1 d\nG0,.1,.2,.3\n", 1),
+        (",G0,G1\n0h,.1,.2\n30 min,.3,.4\n1 d,.5,.6\n", 2),
+        (",sample,time,G0\n5,x,0,.1\n9,x,1,.2\n", 1),
+    ],
+)
+def test_the_column_of_genes_or_times_may_have_no_name(written, text, n_genes):
+    course = read_course(written(text))
+    times = {"1 d": [0, 0.5, 24], "day_2": [0, 1, 2], "2h": [0, 2], "sample": [0, 1]}
+    [expected] = [times[key] for key in times if key in text]
+    assert course.obs["time"].tolist() == expected
+    assert course.n_vars == n_genes
+
+
+def test_names_that_may_be_times_are_asked_about(written):
+    path = written("gene,0,2,9\na,.1,.2,.3\n")
+    with pytest.raises(ValueError, match="named 0, 2, 9; if these are times, set genes_in_rows"):
+        read_course(path)
+    assert read_course(path, genes_in_rows=True).obs["time"].tolist() == [0, 2, 9]
+    path = written(",T0,T0.1,T2,T2.1\na,.1,.2,.3,.4\n")
+    with pytest.raises(ReadingError, match="T0.1, T2.1 may be repeats or times") as caught:
+        read_course(path)
+    [(_, solved_by)] = caught.value.reading.problems
+    course = read_course(path, **solved_by)
+    assert content(course) == {"0": {0: [0.1], 2: [0.3]}, "rep1": {0: [0.2], 2: [0.4]}}
+    assert not possible_repeats(["T0", "T0.5", "T1", "T1.5"]), "times in even steps"
+
+
+@pytest.mark.parametrize("names", ["d1_2h,d2_2h,d1_4h", "P1,P2,P3", "E9.5,P0,P7"])
 def test_other_names_of_columns_need_a_table_of_times(written, names):
     with pytest.raises(ValueError, match="no column 'time'.*give the sample and the time"):
         read_course(written(f"gene,{names}\na,.1,.2,.3\nb,.4,.5,.6\n"))

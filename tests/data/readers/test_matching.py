@@ -125,6 +125,36 @@ def test_names_that_only_number_rows_are_no_names(tables):
         join(X, Y[1:], by_row=True)
 
 
+def test_row_numbers_of_filtered_tables_are_noted(tables):
+    """Numbers match if no column has names of the cells; otherwise, this column is advised."""
+    X, Y = (table[:23].reset_index(drop=True) for table in tables)
+    x, _, reading = join(X.drop([3, 7]), Y.drop([1]))
+    assert len(x) == 20
+    assert "matched by the numbers in columns without a name" in reading.notes[0]
+    names = [f"cell {i}" for i in range(23)]
+    named = X.assign(id=names).drop([3]), Y.assign(cell=names[::-1])
+    _, _, reading = join(*named)
+    asked = {"expression": "id", "outputs": "cell"}
+    assert [solved_by for _, solved_by in reading.problems] == [{"cell_key": asked}]
+
+
+def test_row_numbers_beside_names_may_be_in_the_same_order(tables):
+    X, Y = (table[:20] for table in tables)
+    _, _, reading = join(X.reset_index(drop=True), Y)
+    assert [solved_by for _, solved_by in reading.problems] == [{"by_row": True}]
+    with pytest.raises(ReadingError, match="share no cell name.*cell_key=COLUMN"):
+        join(X.reset_index(drop=True), Y[1:])
+
+
+def test_a_column_may_name_the_cell_of_each_sweep(tables):
+    X, Y = tables
+    sweeps = pd.concat([Y, Y]).reset_index(names="cell").rename_axis("sweep")
+    _, y, reading = join(X, sweeps)
+    asked = [{"cell_key": {"outputs": "cell"}}, {"average": True}]
+    assert [solved_by for _, solved_by in reading.problems] == asked
+    assert len(y) == 23
+
+
 def test_tables_without_names_may_be_in_the_same_order(tmp_path, tables):
     X, Y = (table[:20] for table in tables)
     X.to_csv(tmp_path / "X.csv", index=False)

@@ -232,6 +232,39 @@ def test_a_table_may_have_a_row_per_cell_and_guide(counts, rng):
     pd.testing.assert_frame_equal(screen.obs, expected.obs)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_calls_of_cell_ranger_are_clear_if_one_guide_has_most_counts(counts, tmp_path):
+    calls = ["A_1", "A_1|NT_1", "A_2|A_1", "NT_1|A_2|A_1", "NT_1", "A_2"]
+    umis = ["7", "10|90", "30|25", "1|98|1", "3", "4"]
+    table = pd.DataFrame({"num_features": 1, "feature_call": calls, "num_umis": umis})
+    table.insert(0, "cell_barcode", counts.index[:6])
+    table.to_csv(tmp_path / "protospacer_calls_per_cell.csv", index=False)
+    screen = read_screen(counts, tmp_path / "protospacer_calls_per_cell.csv", "NT")
+    guides = {"c0": "A_1", "c1": "NT_1", "c3": "A_2", "c4": "NT_1", "c6": "A_2"}
+    assert screen.obs["guide"].to_dict() == guides
+    assert [*screen.uns["sbnn"]["dropped"].values()][1:] == [["c2"]]
+    single = table[~table["feature_call"].str.contains("|", regex=False)].set_index("cell_barcode")
+    assert read_screen(counts, single, "NT").obs["guide"].tolist() == ["A_1", "NT_1", "A_2"]
+    labels = read_screen(counts, table.set_index("cell_barcode"), "NT", guide_key="feature_call")
+    assert labels.uns["sbnn"]["dropped"]["with several guides"] == ["c1", "c2", "c3"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_targets_may_be_beside_the_guides(counts):
+    table = pd.DataFrame({"guide": ["s1", "s2", "s3", "s4"] * 2, "gene": ["X", "X", "-", "Y"] * 2})
+    table.index = counts.index[:8]
+    screen = read_screen(counts, table, "-", guide_key="guide")
+    assert screen.obs["perturbation"].tolist()[:4] == ["X", "X", "-", "Y"]
+    assert "targets are in column 'gene'" in screen.uns["sbnn"]["notes"][0]
+    with pytest.raises(ReadingError, match="set guide_key='guide'$"):
+        read_screen(counts, table, "-")
+    screen = read_screen(counts, table, "-", guide_key="gene")
+    assert "to tell guides apart, set guide_key='guide'" in screen.uns["sbnn"]["notes"][0]
+    table.iloc[0, 1] = "Y"  # two targets of one guide
+    screen = read_screen(counts, table, "s4", guide_key="guide")
+    assert screen.obs["perturbation"].tolist()[:4] == ["s1", "s2", "s3", "s4"]
+
+
 @pytest.mark.filterwarnings("ignore:guides")
 def test_the_column_with_the_most_labels_that_have_the_control_is_advised(counts):
     guide = np.resize(["A_1", "A_2", "NT_1", "NT_2"], 9)

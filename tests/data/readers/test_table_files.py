@@ -147,6 +147,31 @@ def test_what_is_no_table_is_refused(file, text, problem):
         read_table(file(text), "features")
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"%PDF-1.5\n%\xe2\x90\n", "a PDF; save its table as CSV$"),
+        (b"\n<!DOCTYPE html>\n<html><p>Sign in, please</p></html>\n", "a web page"),
+        (gzip.compress(b"RDX3\nX\n\0"), "packed by gzip; name it .gz, or .* if it is from R$"),
+        (b"\x80\x04\x95\x07,\n", "neither text nor a workbook"),
+        (b"cell,Tau\na,1\nb,\x81\n", "neither text nor a workbook"),
+    ],
+)
+def test_other_kinds_of_files_are_named(tmp_path, content, problem):
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"features \(table.csv\): the file is {problem}"):
+        read_table(tmp_path / "table.csv", "features")
+
+
+def test_a_row_of_groups_above_the_names_is_no_row_of_names(file, table):
+    names, *rows = table.to_csv().splitlines()
+    path = file("\n".join([",passive,passive,active", names, *rows]))
+    assert_read(path, table)
+    path = file("\n".join(["cell,Tau,Tau,Sag", ",ms,ms,", *rows]))
+    with pytest.warns(UserWarning, match="numbered: Tau$"):
+        assert [*read_table(path, "outputs")] == ["Tau", "Tau (2)", "Sag"]
+
+
 def test_broken_and_missing_files_are_refused(tmp_path):
     for name, content in (("a.csv.gz", gzip.compress(bytes(99))[:30]), ("a.zip", b"PK\3\4 no")):
         (tmp_path / name).write_bytes(content)

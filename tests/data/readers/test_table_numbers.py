@@ -82,3 +82,40 @@ def test_text_among_numbers_is_named(value):
 def test_truth_values_are_no_numbers():
     for values in ([True, False], ["True", "False"]):
         assert numbers_of(values)[1] == [True, True]
+
+
+def test_truth_values_do_not_make_text_of_ones():
+    """Excel has both; True equals 1 in Python."""
+    table = pd.DataFrame({"fast": [True, False], "n": [1, "n.d."], "Tau": [0, 0.5]}, dtype=object)
+    found = to_numbers(table)
+    assert found.wrong.tolist() == [[True, False, False]] * 2
+    np.testing.assert_array_equal(found.values[["n", "Tau"]], [[1, 0], [np.nan, 0.5]])
+
+
+def test_each_column_may_have_its_decimal_mark():
+    table = pd.DataFrame({"Tau": ["0.5", "2.25"], "Sag": ["0,5", "n.d."], "n": ["1", "2"]})
+    found = to_numbers(table)
+    assert not found.unclear
+    assert found.notes == ["commas are decimal marks only in Sag", "read as missing: n.d."]
+    np.testing.assert_array_equal(found.values, [[0.5, 0.5, 1], [2.25, np.nan, 2]])
+    table["n"] = ["1,234", "2"]
+    assert to_numbers(table).unclear
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["12.5%", "n.d.", "7 %"], [12.5, np.nan, 7]),
+        (["-70,5 mV", "", "−3 mV"], [-70.5, np.nan, -3]),
+        (["70 mV", "3 V"], None),
+        (["7A", "8A"], None),
+    ],
+)
+def test_one_unit_after_all_numbers_of_a_column_is_left_out(texts, numbers):
+    found = to_numbers(pd.DataFrame({"Sag": texts}))
+    if numbers is None:
+        assert found.wrong.any()
+        assert not found.notes
+    else:
+        np.testing.assert_array_equal(found.values["Sag"], numbers)
+        assert found.notes[0].startswith("the unit after each number is left out: Sag")

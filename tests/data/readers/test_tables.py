@@ -226,11 +226,12 @@ def test_rows_of_one_cell_are_averaged_if_asked_for(counts, ephys, labels):
     expected = ephys.copy()
     expected.iloc[0, 0] += 1
     sweeps["protocol"] = ["long"] * 8 + ["short"] * 8
+    sweeps["fast"] = [True, False] * 8
     refused("(?s)several rows: c0.*average=True.*'lost' for cell c0", counts, sweeps)
     options = {"average": True, "missing_marks": ["lost"]}
     data, dropped, _ = read(counts, sweeps[::-1], labels, **options)
     np.testing.assert_allclose(data.Y, expected, rtol=1e-5)
-    assert dropped == {"outputs without a number": ["protocol"]}
+    assert dropped == {"outputs without a number": ["protocol", "fast"]}
 
 
 def test_the_sheet_of_each_table_is_asked_for(tmp_path, counts, ephys, labels):
