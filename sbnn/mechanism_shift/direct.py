@@ -28,28 +28,29 @@ def shrunken(estimates, errors):
 
     The prior of a row is a mixture of normal distributions around zero (Stephens 2017).
     """
-    estimates = estimates[..., None]
-    variance = errors[..., None] ** 2
-    total = SCALES**2 + variance  # (m, p, scales)
+    rows = [_shrunken_row(*row) for row in zip(estimates, errors, strict=True)]
+    means, sds = zip(*rows, strict=True)
+    return np.stack(means), np.stack(sds)
+
+
+def _shrunken_row(estimates, errors):
+    """See `shrunken`, for arrays of shape (p,)."""
+    estimates = estimates[:, None]
+    variance = errors[:, None] ** 2
+    total = SCALES**2 + variance  # (p, scales)
     log_density = -0.5 * (estimates**2 / total + np.log(total))
-    density = np.exp(log_density - log_density.max(axis=-1, keepdims=True))
-    weights = np.stack([_mixture_weights(of_row) for of_row in density])
-    parts = density * weights[:, None]
-    parts /= parts.sum(axis=-1, keepdims=True)
-    means = estimates * SCALES**2 / total
-    variances = SCALES**2 * variance / total
-    mean = (parts * means).sum(axis=-1)
-    return mean, np.sqrt((parts * (variances + means**2)).sum(axis=-1) - mean**2)
-
-
-def _mixture_weights(density):
-    """Weights of the parts of a mixture, of shape (scales,), from densities of p effects."""
+    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
     weights = np.full(len(SCALES), 1 / len(SCALES))
     for _ in range(ROUNDS):
         weights *= density.T @ (1 / (density @ weights))  # expected numbers of genes
         weights[0] += NULL_PAIRS
         weights /= weights.sum()
-    return weights
+    parts = density * weights
+    parts /= parts.sum(axis=1, keepdims=True)
+    means = estimates * SCALES**2 / total
+    variances = SCALES**2 * variance / total
+    mean = (parts * means).sum(axis=1)
+    return mean, np.sqrt((parts * (variances + means**2)).sum(axis=1) - mean**2)
 
 
 class ClassSums(NamedTuple):

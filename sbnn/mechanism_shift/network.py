@@ -226,15 +226,16 @@ class SampledLikelihood(torch.autograd.Function):
         """Mean log likelihood of a cell."""
         inverse = dispersion.exp()
         sums = counts + inverse
-        log_odds = log_shares + (totals.log() - dispersion)
-        of_shares = torch.addcmul(counts, sums, log_odds.sigmoid(), value=-1)
+        log_odds = log_shares - dispersion
+        log_odds += totals.log()
         some = slice(first, None, every)
         softplus = nn.functional.softplus(log_odds[some])
         gamma = torch.lgamma(sums[some]) - torch.lgamma(inverse)
         fit = gamma + counts[some] * log_odds[some] - sums[some] * softplus
         digamma = torch.digamma(sums[some]) - torch.digamma(inverse) - softplus
+        of_shares = torch.addcmul(counts, sums, log_odds.sigmoid_(), value=-1)
         of_dispersion = (digamma * inverse - of_shares[some]).mean(0)
-        ctx.save_for_backward(of_shares / len(counts), of_dispersion)
+        ctx.save_for_backward(of_shares.div_(len(counts)), of_dispersion)
         return fit.sum(-1).mean()
 
     @staticmethod
