@@ -42,7 +42,16 @@ def without_zeros(names: pd.Index) -> pd.Index:
     return loosened(names).str.replace(r"(?<!\d)0+(?=\d)", "", regex=True)
 
 
-SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks, without_zeros]}
+def without_files(names: pd.Index) -> pd.Index:
+    """Like `loosened`, of names of aligned reads: "bam/C_01.sorted.bam" is "c.01"."""
+    endings = r"^.*/|(Aligned)?(\.(sorted|sortedByCoord|out|dedup|markdup))*\.[bs]am$"
+    return loosened(names.str.replace(endings, "", regex=True))
+
+
+SPELLINGS = {
+    "exact": [exactly],
+    "loose": [loosened, without_marks, without_zeros, without_files],
+}
 
 
 class Match(NamedTuple):
