@@ -11,6 +11,7 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_features import known_features, unlikely_units
 from sbnn.data.readers.matching import alone, joined
 from sbnn.data.readers.reading import Reading
+from sbnn.data.readers.table_names import texts_of_cells
 from sbnn.data.typed_cells import families_of, typed_cells
 from sbnn.errors import warn
 
@@ -102,9 +103,8 @@ def read_ephys_table(
         labels["type"] = _likely_types(reading, table if tables.keys() == {"features"} else labels)
     table = table.drop(columns=[column for column in keys.values() if column in table])
     if "type" in labels:
-        types = labels["type"].where(labels["type"].notna(), UNKNOWN).astype(str).str.strip()
-        labels["type"] = types
-        untyped = types.isin(["", UNKNOWN])
+        labels["type"] = texts_of_cells(labels["type"])
+        untyped = labels["type"].isin(["", UNKNOWN])
         reading.leave_out("labels", "cells without a type", labels.index, untyped)
         table = table[~untyped]
         labels = labels[~untyped]

@@ -9,10 +9,12 @@ from sbnn.data.checks import cells_of, kind_of_expression, some
 from sbnn.data.count_normalizer import COUNTS
 from sbnn.data.diagnose import ROUNDING, unlike_training
 from sbnn.data.inputs import new_cells
-from sbnn.data.objects import entry
+from sbnn.data.objects import entry, gene_modality
 from sbnn.data.preprocessing import log2p1
+from sbnn.data.readers.containers import is_container, read_container
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import read_table
+from sbnn.data.readers.table import are_row_numbers, read_table
+from sbnn.data.readers.table_names import about_genes, texts
 from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.streams import ExpressionStream
 from sbnn.errors import warn
@@ -28,13 +30,17 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     if genes is None:
         raise ValueError("model: it has no gene names, so the genes of new cells cannot be matched")
     normalizer = getattr(model, "normalizer_", None)
-    if Path(path).suffix == ".h5ad":
+    if Path(path).exists() and is_container(path):
         return _of_anndata(path, normalizer, counts, totals)
     table = read_table(path if sheet is None else (path, sheet), "cells")
+    table = _with_names(table, genes)
     if genes_in_rows is None:
         genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
     if genes_in_rows:
-        table = table.T
+        about = about_genes(table.columns)
+        if about.any():
+            warn(f"cells: columns that describe genes are left out: {some(table.columns[about])}")
+        table = table.loc[:, ~about].T
     if totals is not None:
         totals = as_numbers(entry(table, totals, "the table").to_frame(), "totals")[totals]
     known = as_numbers(table.loc[:, table.columns.isin(genes)], "cells")
@@ -61,11 +67,25 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
     return _normalized(ExpressionStream(known, totals=totals), counts, normalizer)
 
 
+def _with_names(table, genes):
+    """Name the rows by a column, if they are only numbered or no other one has genes."""
+    numbered = are_row_numbers(table.index)
+    known = table.index.isin(genes).any() or table.columns.isin(genes).any()
+    for name, values in table.select_dtypes(object).items():
+        if (numbered and values.is_unique) or (not known and values.isin(genes).any()):
+            warn(f"cells: rows are named by column {name!r}")
+            return table.drop(columns=name).set_axis(texts(values), axis=0)
+    return table
+
+
 def _of_anndata(path, normalizer, counts, totals):
     """Cells of an AnnData; its counts are used if the model can normalise them."""
     import anndata  # slow to import
 
-    adata = anndata.read_h5ad(path, backed="r")
+    if Path(path).suffix == ".h5ad":
+        adata = anndata.read_h5ad(path, backed="r")
+    else:
+        adata = gene_modality(read_container(path))
     source = adata.X
     if totals is not None:
         totals = entry(adata.obs, totals, "adata.obs")

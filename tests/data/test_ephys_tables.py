@@ -112,6 +112,9 @@ def test_labels_may_be_columns_of_the_features_or_a_series():
     numbers = features.drop(columns="type")
     types = pd.Series(["a", "b", "a"], features.index)
     assert quietly(numbers, types).obs["type"].tolist() == ["a", "b", "a"]
+    numbered = pd.Series([1.0, 2.0, None], features.index)
+    with pytest.warns(UserWarning, match="cells without a type.: z"):
+        assert read_ephys_table(numbers, numbered).obs["type"].tolist() == ["1", "2"]
     with pytest.raises(ValueError, match="features: .*mine.*'high' for cell y"):
         read_ephys_table(numbers.assign(mine=["1", "high", "2"]), types)
 

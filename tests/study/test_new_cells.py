@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import outputs_of, table_of
+from scipy import sparse
+from scipy.io import mmwrite
 
 from sbnn import CountNormalizer, DistilledBottleneckRegressor, DistilledSettings, read_tables
 from sbnn.cli import main
@@ -46,6 +48,7 @@ def run(saved, tmp_path, monkeypatch):
             table.write_h5ad(path)
         return main(["map", saved, path, *options.split()])
 
+    run.saved = saved
     return run
 
 
@@ -67,6 +70,29 @@ def test_the_other_half_of_the_cells_finds_its_places(form, model, counts, new, 
     stream = model.normalizer_.transform(counts[60:])
     np.testing.assert_allclose(table[COLUMNS], model.transform(stream), atol=1e-5)
     np.testing.assert_allclose(table[model.output_names_], model.predict(stream), rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:X:UserWarning")
+def test_columns_beside_the_genes_are_told_apart(model, new, run):
+    assert run(new) == 0
+    expected = pd.read_csv("map.csv", index_col=0)
+    described = new.T.assign(Chr="chr1", Length=900, symbol=new.columns)
+    described = described.set_axis([f"ENSG{i:011}" for i in range(new.shape[1])])
+    for table in (described, new.reset_index(names="cell")):
+        with pytest.warns(UserWarning, match="named by column '(symbol|cell)'"):
+            assert run(table) == 0
+        pd.testing.assert_frame_equal(pd.read_csv("map.csv", index_col=0), expected)
+
+
+@pytest.mark.filterwarnings("ignore:X:UserWarning")
+def test_cells_may_be_in_a_folder_of_10x(model, new, run, tmp_path):
+    assert run(new) == 0
+    expected = pd.read_csv("map.csv", index_col=0)
+    mmwrite("matrix.mtx", sparse.coo_array(new.T.to_numpy()))
+    new.T[[]].to_csv("genes.tsv", sep="\t", header=False)
+    new[[]].to_csv("barcodes.tsv", sep="\t", header=False)
+    assert main(["map", run.saved, ".", "--out", "again.csv"]) == 0
+    pd.testing.assert_frame_equal(pd.read_csv("again.csv", index_col=0), expected)
 
 
 @pytest.mark.filterwarnings("ignore:X:UserWarning")

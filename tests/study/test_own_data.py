@@ -249,7 +249,9 @@ def test_what_was_read_is_shown_and_can_be_read_again(cells, tmp_path, monkeypat
     outputs.iloc[5, 0] = -9999
     numbered = outputs.reset_index(names="cell").rename_axis("number")
     numbered.to_csv("ephys.csv", sep=";", decimal=",")
-    cells.labels.drop(columns="type").to_csv("types.csv")
+    labels = cells.labels.drop(columns="type").assign(cluster=1)
+    labels["cluster"] = labels["cluster"].where(labels["donor"] != "mouse 1")
+    labels.to_csv("types.csv")
     command = "read paired --expression counts.csv --outputs ephys.csv --labels types.csv"
     assert cli.main([*command.split(), "--out", "mine.h5ad"]) == 1
     shown = capsys.readouterr()
@@ -279,6 +281,7 @@ def test_what_was_read_is_shown_and_can_be_read_again(cells, tmp_path, monkeypat
     assert first.sha256 == direct.sha256
     assert first.name == "mine"
     assert first.about["dropped"] == direct.about["dropped"]
+    assert set(first.labels["cluster"]) == {"1", ""}, "not 1.0"
     assert first.labels["donor"].tolist() == direct.labels["donor"].fillna("").tolist()
     assert cli.main(["ephys-types", "fit", "mine.h5ad", "--model", "m"]) == 1
     assert "written by `sbnn read paired`" in capsys.readouterr().err

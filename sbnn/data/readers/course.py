@@ -15,7 +15,7 @@ from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.matching import describe_file, joined, kept
 from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
-from sbnn.data.readers.table_names import about_genes, texts
+from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, about_genes, texts
 from sbnn.data.readers.table_numbers import as_numbers, to_numbers
 from sbnn.data.readers.tables import kind_of_values, log_expression
 from sbnn.data.readers.times import (
@@ -39,12 +39,6 @@ TIME = "time"  # usual name of the column
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
 _GENE = re.compile("genes?([_ ](names?|symbols?|ids?))?|symbols?", re.I)
-# columns of numbers that are no genes
-_NO_GENE = re.compile(
-    "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
-    "|n(count|feature)_rna|(pct|percent)[_.].*",
-    re.I,
-)
 # columns of lists of edges, in BEELINE and in databases
 _OF_EDGES = {"gene1": "regulator", "gene2": "target", "type": "sign"}
 _OF_EDGES |= {"source": "regulator", "tf": "regulator", "weight": "sign", "mor": "sign"}
@@ -188,8 +182,7 @@ def _without_infinity(table) -> pd.DataFrame:
 
 def _complete_genes(reading, values, names) -> pd.DataFrame:
     values = values.set_axis(numbered(values.columns, "expression"), axis=1)
-    unwanted = np.array([_NO_GENE.fullmatch(name) is not None for name in values], dtype=bool)
-    values = reading.without(values, unwanted, "expression", "columns whose names are not of genes")
+    values = reading.without(values, about_cells(values.columns), "expression", NOT_OF_GENES)
     values = reading.numbers(values, "expression", "columns")
     gaps = values.isna().to_numpy()
     ways = [kept(gaps, "cells"), kept(gaps, "outputs")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from sbnn.data.readers.reading import Reading
 from sbnn.data.readers.table import FEWEST_NAMES, Table, Way, are_row_numbers, are_values
 
 LEAST_SHARED = 0.5  # of the cells of the smaller table
+_OF_GENES = re.compile("gene|symbol|ensembl|entrez|(^|[_ ])(id|name)$", re.I)
 CELLS = "the cells"  # found in the other tables
 
 
@@ -40,7 +42,16 @@ def without_zeros(names: pd.Index) -> pd.Index:
     return loosened(names).str.replace(r"(?<!\d)0+(?=\d)", "", regex=True)
 
 
-SPELLINGS = {"exact": [exactly], "loose": [loosened, without_marks, without_zeros]}
+def without_files(names: pd.Index) -> pd.Index:
+    """Like `loosened`, of names of aligned reads: "bam/C_01.sorted.bam" is "c.01"."""
+    endings = r"^.*/|(Aligned)?(\.(sorted|sortedByCoord|out|dedup|markdup))*\.[bs]am$"
+    return loosened(names.str.replace(endings, "", regex=True))
+
+
+SPELLINGS = {
+    "exact": [exactly],
+    "loose": [loosened, without_marks, without_zeros, without_files],
+}
 
 
 class Match(NamedTuple):
@@ -185,7 +196,8 @@ def require_single(reading: Reading, table: Table, names, keys, shared) -> None:
     """Reject names of `shared` cells whose keys repeat."""
     twice = names[keys.duplicated() & shared]
     if len(twice):
-        reading.stop(f"{table}: cells appear more than once: {some(twice)}")
+        text = f"{table}: cells appear more than once: {some(twice)}"
+        reading.stop(f"{text}; correct the names, or take another column by cell_key=COLUMN")
 
 
 def joined(reading: Reading, first: Table, second: Table) -> tuple:
@@ -210,11 +222,22 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     _shared(reading, second, match.second, names[1], *keys[::-1], why[1])
     if first.what == "expression":
         reading.choices["genes_in_rows"] = bool(match.first.axis)
+    if match.first.axis and first.adata is None:
+        _note_other_gene_names(reading, first, match.first)
     chosen = np.flatnonzero(in_second)
     X = taken(frames[0], match.first.axis, chosen)
     Y = taken(frames[1], match.second.axis, keys[1].get_indexer(keys[0][chosen]))
     Y = _with_cells(Y, names[0][chosen])
     return reading.edited(X, first.what), reading.edited(Y, second.what)
+
+
+def _note_other_gene_names(reading, table, way) -> None:
+    named = way.key or table.content.names[0]
+    keys = [other.key for other in table.other_ways()]
+    others = [key for key in keys if key != named and _OF_GENES.search(key)]
+    if others:
+        text = f"genes are named by {named or 'the first column'}; {some(others)} has other names"
+        reading.notes.append(f"{text}: cell_key={table.what}={others[0]}")
 
 
 def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
@@ -302,6 +325,7 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     match = find_cells(reading, given, table, given.ways()[:1], table.ways(), True)
     labels = _frame(reading, table, match.second)
     labels = labels.T if match.second.axis else labels
+    labels = reading.once(labels, table.what)
     names = match.spelled(labels.index)
     keys = match.spelled(cells)
     why = f"{table.what} of other cells"

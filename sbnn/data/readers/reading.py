@@ -301,6 +301,15 @@ class Reading:
         values = pd.DataFrame(values, table.index, table.columns)
         return values.groupby(level=0, sort=False).agg(_mean_or_text)
 
+    def once(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
+        """One row per cell, without columns in which several rows differ."""
+        if table.index.is_unique:
+            return table
+        found = table[~table.index.duplicated()]
+        self.notes.append(f"{what}: {len(table)} rows are of {len(found)} cells")
+        differ = table.groupby(level=0).nunique(dropna=False).gt(1).any().to_numpy()
+        return self.without(found, differ, what, "columns that differ between rows of one cell")
+
     def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
         """Convert columns of numbers; ask about text among them."""
         found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)

@@ -28,6 +28,14 @@ _ABOUT_GENES = re.compile(
     "|(gene[_ ]?)?(id|name|symbol|description|biotype|type)|entrez(gene)?([_ ]?id)?",
     re.I,
 )
+# Columns of numbers beside genes of cells in rows, some of them of Seurat and scanpy.
+_ABOUT_CELLS = re.compile(
+    "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
+    "|n(count|feature)_rna|(log1p_)?(n_genes_by_counts|total_counts.*)|(pct|percent)[_.].*"
+    "|(seurat_)?clusters?|leiden|louvain|(s|g2m)[._]score|doublet_scores?",
+    re.I,
+)
+NOT_OF_GENES = "columns whose names are not of genes"
 UNNAMED = "unnamed column"  # start of names of columns without one
 _NO_GENE = re.compile("|".join(_SPIKE_INS + _COUNTERS), re.I)
 
@@ -78,6 +86,11 @@ def doubtful_names(names: pd.Index) -> dict[str, list[str]]:
 def no_genes(names: pd.Index) -> np.ndarray:
     """Mask of spike-ins and counters of unassigned reads."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
+
+
+def about_cells(names: pd.Index) -> np.ndarray:
+    """Mask of columns such as batch and nCount_RNA, which describe cells in rows."""
+    return np.array([_ABOUT_CELLS.fullmatch(name) is not None for name in names], dtype=bool)
 
 
 def about_genes(names: pd.Index) -> np.ndarray:

@@ -16,7 +16,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.matching import joined, kept, labels_of
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table_names import no_genes
+from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, no_genes
 from sbnn.errors import warn
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def read_tables(
     Y = reading.numbers(Y, "outputs", "outputs")
     X, Y = _without_gaps(reading, X, Y)
     X = reading.numbers(X, "expression", "genes")
+    X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)
     X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
     X = _without_missing_genes(reading, X)
     kind = kind_of_values(reading, X.to_numpy())
@@ -193,6 +194,10 @@ def _labels(reading, given):
     if labels.columns.isin(["type", "family"]).any():
         labels["type"] = labels.get("type", labels.get("family"))
         labels["family"] = labels.get("family", labels["type"])
+        untyped = labels["type"].isna()
+        if untyped.any():
+            n_cells = f"{untyped.sum()} of {len(labels)} cells"
+            reading.notes.append(f"labels: {n_cells} have no type: {some(labels.index[untyped])}")
         return labels
     advice = "if one of them holds the types, name it with type_key=COLUMN"
     reading.notes.append(f"labels: no column type or family among {some(labels, 12)}; {advice}")

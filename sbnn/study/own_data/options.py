@@ -232,7 +232,8 @@ def write(adata, path):
     from sbnn.results import results_path
 
     path = results_path(path, "--out")
-    labels = adata.obs.select_dtypes(object)
+    # 1 stays 1, not 1.0, beside missing values
+    labels = adata.obs.select_dtypes(object).convert_dtypes(convert_string=False).astype(object)
     adata.obs = adata.obs.assign(**labels.where(labels.notna(), "").astype(str))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")

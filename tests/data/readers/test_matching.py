@@ -83,6 +83,16 @@ def test_names_match_loosely_unless_they_are_too_much_alike(tables):
     assert len(join(alone, Y, match="loose")[0]) == 23, "neither is among the outputs"
 
 
+@pytest.mark.parametrize("ending", [".bam", ".sorted.bam", "Aligned.sortedByCoord.out.bam"])
+def test_names_of_files_of_aligned_reads_name_cells(tables, ending):
+    X, Y = tables
+    files = X.rename(lambda name: f"/data/bam/cell.{name}{ending}").T
+    Y = Y.add_prefix("cell.", axis=0)
+    _, _, reading = join(files, Y)
+    assert reading.problems[0][1] == {"match": "loose", "genes_in_rows": True}
+    assert len(join(files, Y, match="loose")[0]) == 23
+
+
 def test_the_column_and_the_spelling_of_the_cells_are_found(tables):
     """What solves a problem is named and taken, so that other problems are found as well."""
     X, Y = tables

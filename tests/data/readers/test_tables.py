@@ -302,5 +302,38 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
     assert "no column type or family among subclass, t-type, layer" in data.about["notes"][0]
 
 
+def test_types_may_be_numbers_and_missing(counts, ephys):
+    labels = pd.DataFrame({"type": [1.0, 2, np.nan, 1] * 2}, CELLS)
+    data, _, _ = read(counts, ephys, labels)
+    assert data.labels["type"].tolist() == ["1", "2", "unknown", "1"] * 2
+    assert "labels: 2 of 8 cells have no type: c2, c6" in data.about["notes"]
+
+
+def test_labels_of_sweeps_are_those_that_all_rows_of_a_cell_share(counts, ephys, labels):
+    sweeps = pd.concat([labels.assign(sweep=1), labels.assign(sweep=2)])
+    data, dropped, _ = read(counts, ephys, sweeps)
+    assert data.labels["type"].tolist() == labels["type"].tolist()
+    assert dropped == {"columns that differ between rows of one cell": ["sweep"]}
+    assert "labels: 16 rows are of 8 cells" in data.about["notes"]
+    refused("expression.*more than once.*cell_key=COLUMN", pd.concat([counts, counts]), ephys)
+
+
+def test_columns_that_describe_genes_or_cells_are_no_genes_or_cells(counts, ephys):
+    described = counts.assign(nCount_RNA=counts.sum(axis=1), batch=[1, 2] * 4)
+    data, dropped, _ = read(described, ephys)
+    assert_read(data, counts, ephys)
+    assert [*dropped.values()] == [["nCount_RNA", "batch"]]
+    ids = [f"ENSG{i:011}" for i in range(5)]
+    described = counts.T.assign(gene_id=ids, Length=900).rename_axis("symbol")
+    data, dropped, _ = read(described, ephys)
+    assert_read(data, counts, ephys)
+    named = (
+        "genes are named by the first column; gene_id has other names: cell_key=expression=gene_id"
+    )
+    assert named in data.about["notes"]
+    again = read(described.reset_index(), ephys, cell_key={"expression": "gene_id"})[0]
+    assert again.gene_names.tolist() == ids
+
+
 def test_columns_of_labels_need_labels(counts, ephys):
     refused("labels: needed for type_key='kind'", counts, ephys, type_key="kind")
