@@ -396,8 +396,8 @@ def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
     figure.supxlabel("mean ± SD over folds, with the last mean; grey: the other models", fontsize=7)
     ax = figure.add_subplot(right)
     n_behind, n_models = _draw_differences(ax, records, models, reference, n_genes)
-    behind = f"{n_behind} of {n_models} models predict less than {models[reference].label}"
-    headline(figure, f"With {n_genes} genes, {behind}, beyond the 95 % interval")
+    behind = f"{n_behind} of {n_models} models predict worse than {models[reference].label}"
+    headline(figure, f"With {n_genes} genes, {behind} (95 % intervals)")
     rows = [row[: len(families) - ACROSS * i] for i, row in enumerate(panels)]
     finish(figure, rows)
     letter_panels(figure, [[ax]], ascii_lowercase[len(families) :])

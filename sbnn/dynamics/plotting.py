@@ -40,6 +40,7 @@ SHOWN_SAMPLES = 6
 SHOWN_EDGES = 150
 NAMED_GENES = 12  # regulators named in a network (those with the most targets)
 ACCURACY = "balanced accuracy of edges"
+OUT_DEGREE = "targets of a gene (out-degree), k"
 #: Label, colour and line style of edges, by whether they are true and in the prior.
 EDGES = {
     (True, True): ("true, in the prior", "0.55", "-"),
@@ -48,6 +49,7 @@ EDGES = {
     (False, False): ("wrong, not in the prior", VERMILLION, ":"),
 }
 TIME_UNITS = {"yeast_pramila": "min"}
+EXPRESSION_UNITS = {"yeast_pramila": "log ratio"}
 #: Methods compared under several laws of regulation.
 LAWS = {
     "SparseRegulation": {"marker": "o", "color": COLORS["sparse"], "ms": 4},
@@ -120,9 +122,7 @@ def accuracy_by_sparsity(records, condition):
     left.set(xlim=(-0.03, 1.03), ylim=(0.48, 1.02))
     right.set(xlabel=ACCURACY, ylabel=f"test {COLUMNS['mse_ahead']}")
     right.set(xlim=(0.48, 1.02), yscale="log")
-    figure.suptitle(
-        f"{_above_prior(of_methods)}\n{TITLES[condition]}; bars: SD over seeds", fontsize=8
-    )
+    headline(figure, f"{_above_prior(of_methods)}\n{TITLES[condition]}; bars: SD over seeds")
     figure.legend(**LEGEND)
     return finish(figure, [[left, right]])
 
@@ -137,7 +137,7 @@ def _above_prior(of_methods):
         if mean > prior:
             above.append(f"{METHODS[name]} ({mean:.3f})")
     above = ", ".join(above) or "none"
-    return f"more accurate than the prior ({prior:.3f}): {above}"
+    return f"More accurate than the prior ({prior:.3f}): {above}"
 
 
 def _mark_prior(left, right, accuracy, error):
@@ -329,6 +329,7 @@ def out_degrees(records):
     matplotlib.figure.Figure
     """
     figure, ax = new_panels(3.1)
+    xlabel = OUT_DEGREE
     most = []
     if "true_out_degree" in records["prior"].values:
         k, shares = _at_least(records["prior"].true_out_degree)
@@ -339,14 +340,15 @@ def out_degrees(records):
         look = {"lw": 1.1}
         if name == "prior":
             look = {"lw": 0.9, "ls": "--"}
-        elif len(k) == 1:  # all genes have as many targets
+        elif len(k) == 1:
             look = {"marker": "o", "ms": 4, "alpha": 0.8, "ls": ""}
+            xlabel = f"{OUT_DEGREE}; dots: the same for all regulators"
         ax.plot(k, shares, color=COLORS[name], label=METHODS[name], **look)
         if name in ("dash", "sparse"):
             most.append(f"{k.max()} by {METHODS[name]}")
     ax.set(xscale="log", yscale="log")
-    ax.set_title(f"most targets of a gene: {', '.join(most)}", fontsize=7)
-    ax.set(xlabel="targets of a gene (out-degree), k", ylabel="share of genes with k or more")
+    headline(figure, f"Most targets of a gene: {', '.join(most)}")
+    ax.set(xlabel=xlabel, ylabel="share of genes with k or more")
     figure.legend(**LEGEND)
     return figure
 
@@ -447,7 +449,7 @@ def scores_of_methods(records):
     title = f"{_best_of_both(scores['mse_ahead'])}\n{dataset}; dots: seeds, strokes: means"
     if CHANCE & set(scores):
         title += ", dashed: chance"
-    figure.suptitle(title, fontsize=8)
+    headline(figure, title)
     return finish(figure, [axes])
 
 
@@ -456,13 +458,13 @@ def _best_of_both(errors):
     simple = means.index.isin([*BASELINES])
     networks, without = means[~simple], means[simple]
     if networks.empty or without.empty:
-        return "scores by method"
+        return "Scores by method"
     best = without.idxmin()
     if networks.min() < without.min():
-        found = f"{METHODS[networks.idxmin()]} ({networks.min():.2g}) predicts"
+        found = f"{METHODS[networks.idxmin()]} ({networks.min():#.3g}) predicts"
     else:
-        found = f"no network (lowest: {networks.min():.2g}) predicts"
-    return f"one-step MSE: {found} better than “{METHODS[best]}” ({without.min():.2g})"
+        found = f"no network (lowest: {networks.min():#.3g}) predicts"
+    return f"One-step MSE: {found} better than “{METHODS[best]}” ({without.min():#.3g})"
 
 
 @styled
@@ -475,15 +477,16 @@ def predicted_paths(of_prior, records):
     if of_prior.dataset in TIME_UNITS:
         time = f"time ({TIME_UNITS[of_prior.dataset]})"
     figure = new_figure(4.6)
+    headline(figure, _followed_best(of_prior.test, records))
     top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1))
-    top.suptitle(_followed_best(of_prior.test, records), fontsize=8)
     axes = top.subplots(2, SHOWN_GENES // 2, sharex=True)
     for ax, gene in zip(axes.flat, _most_moving(of_prior.test), strict=True):
         _draw_gene(ax, gene, of_prior, observed, records)
     for ax in axes[-1]:
         ax.set_xlabel(time)
+    unit = EXPRESSION_UNITS.get(of_prior.dataset)
     for ax in axes[:, 0]:
-        ax.set_ylabel("expression")
+        ax.set_ylabel(f"expression\n({unit})" if unit else "expression")
     top.legend(*axes[0, 0].get_legend_handles_labels(), **LEGEND)
     [squares] = bottom.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)
     true = of_prior.test[:, 1:].ravel()
@@ -506,7 +509,7 @@ def _followed_best(test, records):
         errors[name] = _later_mse(record.predicted, test)
     best = min(errors, key=errors.get)
     unchanged = _later_mse(test[:, :1], test)
-    found = f"of these, {METHODS[best]} has the lowest rollout MSE ({errors[best]:.2g}"
+    found = f"Of these, {METHODS[best]} has the lowest rollout MSE ({errors[best]:.2g}"
     return f"{found}; no change: {unchanged:.2g})"
 
 

@@ -36,8 +36,8 @@ METHODS = {
 #: Titles of conditions, in display order.
 TITLES = {
     "noise_0": "without noise, correct prior",
-    "noise_5": "noise 0.025 and 5 % of the prior misplaced",
-    "noise_10": "noise 0.05 and 10 % of the prior misplaced",
+    "noise_5": "noise 0.025 and 5% of the prior misplaced",
+    "noise_10": "noise 0.05 and 10% of the prior misplaced",
     "real": "real data",
 }
 COLUMNS = {

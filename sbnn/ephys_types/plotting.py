@@ -28,7 +28,7 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.curves import PUBLISHED
-from sbnn.plotting.labels import place_names
+from sbnn.plotting.labels import counted, place_names, signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,9 +173,10 @@ def missing_families(shares: pd.DataFrame) -> Figure:
     ax.set_xticks(range(shares.shape[1]), shares.columns.str.replace(" ", "\n"))
     ax.set_yticks(range(len(shares)), shares.index)
     most = shares[shares.mean().idxmax()]
-    ax.set_title(
+    headline(
+        figure,
         f"{most.name} is missing most often, in {most.min():.0%} to {most.max():.0%} "
-        "of the cells of a type"
+        "of the cells of a type",
     )
     return figure
 
@@ -250,7 +251,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries))
     cells = f"{len(record.true)} {report.TITLES[dataset]} cells, {report.CLASSES_OF[kind]}"
     if "ephys_type" in records:
-        gain = paired_difference(records["ephys_type"], record)
+        gain = str(paired_difference(records["ephys_type"], record)).replace("-", "−")
         cells += f": EphysTypeClassifier minus LightGBM is {gain} in macro-F1"
     headline(figure, cells)
     return finish(figure, [axes])
@@ -370,11 +371,16 @@ def scores_in_groups(records: Mapping[str, Record], column: str, models: Sequenc
         found.append(f"{f1.iloc[-1]:.3f} ({group})")
     between = np.arange(1, len(names)) - 0.5
     ax.hlines(between, 0, 1, transform=ax.get_yaxis_transform(), color="0.8", lw=0.4)
-    ax.set_xlabel("macro-F1 of the classes in the group, mean ± SD")
+    xlabel = "macro-F1 of the classes in the group, mean ± SD"
+    n_cells = scores["cells"].groupby(level=1).first()
+    n_left_out = 2 * n_cells["all"] - n_cells.sum()
+    if n_left_out:
+        xlabel += f"; {counted(n_left_out, 'cell')} of smaller groups left out"
+    ax.set_xlabel(xlabel)
     name_rows(ax, names)
     grid(ax)
     figure.legend(handles=entries, loc="outside lower center", ncols=len(groups))
-    headline(figure, f"Macro-F1 of {names[-1]}: {', '.join(found)}")
+    headline(figure, f"Macro-F1 of {names[-1]} by {column}: {', '.join(found)}")
     return finish(figure)
 
 
@@ -399,6 +405,7 @@ def importance_of_families(record: Record, agreement: pd.Series) -> Figure:
     height = 1.3 + 0.2 * len(order)
     figure, axes = new_panels(height, 1, len(widths), sharey=True, width_ratios=widths)
     if "attention" in record.values:
+        figure.get_layout_engine().set(w_pad=0.08)
         _draw_attention(axes[0], record.attention[:, order].T, record.classes)
     costs = []
     for ax, way in zip(axes[-2:], ("shuffled", "left out"), strict=True):
@@ -426,7 +433,7 @@ def _draw_attention(ax, attention, classes):
     ax.set_title("attention by true class")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.figure.colorbar(image, ax=ax, fraction=0.08, pad=0.03)
+    ax.figure.colorbar(image, ax=ax, fraction=0.08, pad=0.03, label="share of the attention")
 
 
 @styled
@@ -513,14 +520,16 @@ def learning_curves(record: Record) -> Figure:
         ax.set_xticks(range(len(names)), names)
         ax.set_xlabel(f"labelled {species} cells")
         grid(ax, "y")
-    axes[0].set_ylabel("macro-F1 (bands: 95%)")
+    bands = " (bands: 95%)" if record.scores["seed"].nunique() > 1 else ""
+    axes[0].set_ylabel(f"macro-F1{bands}")
     gains.set_ylabel("gain in macro-F1 (95% interval)")
     helped = table.drop(index=report.CONTROL, level="method")
     best = helped["gain"].idxmax()
-    gain, low, high = helped.loc[best, ["gain", "low", "high"]]
+    interval = helped.loc[best, ["gain", "low", "high"]]
+    gain, low, high = (signed(value, 3, plus=True) for value in interval)
     headline(
         figure,
-        f"The largest gain by cells of the other species is {gain:+.3f} [{low:+.3f}, {high:+.3f}] "
+        f"The largest gain by cells of the other species is {gain} [{low}, {high}] "
         f"({best[1]}, {best[0]} labelled cells)",
     )
     return finish(figure, [axes, [gains]])

@@ -1,6 +1,7 @@
 """A report as one HTML page to print or share: verdict, cautions, a section per claim, facts."""
 
 import base64
+import re
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -56,27 +57,41 @@ def write_report(
         if file.exists():
             sections[claim] = _picture(file, description)
         else:
-            lacking = escape(f"The picture {file} is missing; {drawn_by} draws it.")
+            lacking = typeset(f"The picture {file} is missing; {drawn_by} draws it.")
             sections[claim] = f'<p class="note">{lacking}</p>'
     for claim, *table in tables:
         sections[claim] = sections.get(claim, "") + _table(*table)
     contents = []
     shown = []
     for i, (claim, content) in enumerate(sections.items()):
-        contents.append(f'<li><a href="#claim{i}">{escape(claim)}</a></li>')
-        shown.append(f'<section><h2 id="claim{i}">{escape(claim)}</h2>{content}</section>')
+        contents.append(f'<li><a href="#claim{i}">{typeset(claim)}</a></li>')
+        shown.append(f'<section><h2 id="claim{i}">{typeset(claim)}</h2>{content}</section>')
     template = Template((files("sbnn.explorer") / "report.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(title),
-        verdict=escape(verdict),
+        verdict=typeset(verdict),
         explorer=EXPLORER.format(escape(explorer)) if explorer else "",
-        cautions="".join(f"<li>{escape(str(text))}</li>" for text in cautions),
+        cautions="".join(f"<li>{typeset(str(text))}</li>" for text in cautions),
         contents="".join(contents),
         sections="".join(shown),
         data=_data(facts or {}, left_out or {}),
         footer=escape(f"sbnn {library_versions()['sbnn']}; {source}"),
     )
     write_atomically(page.encode(), path, b"<!doctype html>")
+
+
+def typeset(text):
+    """HTML of a text, with R² and long minus signs as in the pictures."""
+    return _with_signs(escape(text))
+
+
+def _with_signs(html):
+    with_minus = re.sub(r"(?<![\w.])-(?=\d)", "−", html)
+    return re.sub(r"\bR2\b", "R²", with_minus)
+
+
+def _number(value):
+    return f"{round(value, 3) + 0.0:.3f}"  # without a minus before 0.000
 
 
 def _data(facts, left_out):
@@ -97,13 +112,13 @@ def _left_out(left_out):
 
 def _picture(path, description):
     data = base64.b64encode(path.read_bytes()).decode()
-    text = escape(description)
+    text = typeset(description)
     image = f'<img src="data:image/png;base64,{data}" alt="{text}">'
     return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
 
 
 def _table(frame, note=""):
-    look = {"index": False, "border": 0, "na_rep": "", "float_format": "{:.3f}".format}
+    look = {"index": False, "border": 0, "na_rep": "", "float_format": _number}
     with pd.option_context("display.max_colwidth", None):
         rows = frame.reset_index().to_html(**look)
-    return f'<div class="wide">{rows}</div><p class="note">{escape(note)}</p>'
+    return f'<div class="wide">{_with_signs(rows)}</div><p class="note">{typeset(note)}</p>'

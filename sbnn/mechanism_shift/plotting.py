@@ -144,8 +144,8 @@ def scores_of_methods(methods):
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     means = {name: record.scores["mcc"].mean() for name, record in methods.items()}
     best = max(means, key=means.get)
-    highest = f"highest MCC: {means[best]:.3f} ({report.LABELS[best]})"
-    figure.suptitle(f"{highest}; dots: seeds, strokes: means; {_title(methods)}", fontsize=7)
+    headline(figure, f"Highest MCC: {report.LABELS[best]}, {means[best]:.3f}; {_title(methods)}")
+    figure.supxlabel("dots: seeds, strokes: means", fontsize=6.5)
     _letter(axes)
     return figure
 
@@ -204,7 +204,7 @@ def recovered_latents(record):
         ax.plot(x, y, ".", color=GREEN, ms=2, mew=0, alpha=0.6, rasterized=True)
         ax.set_title(f"latent {i}: r = {found[-1]:.3f}")
     lowest, highest = min(found), max(found)
-    figure.suptitle(f"{len(found)} latents are recovered with r = {lowest:.3f} to {highest:.3f}")
+    headline(figure, f"{len(found)} latents are recovered with r = {lowest:.3f} to {highest:.3f}")
     figure.supxlabel("true latent", fontsize="medium")
     figure.supylabel("recovered latent", fontsize="medium")
     return figure
@@ -238,8 +238,9 @@ def held_out_bounds(methods):
     grid(ax)
     means = {name: scores["new_iwelbo"].mean() for name, scores in networks.items()}
     best = max(means, key=means.get)
-    title = f"highest: {report.LABELS[best]}, {signed(means[best], 1)} nats; {_title(methods)}"
-    ax.set(xlabel="IWELBO per cell of held-out perturbations (nats)", title=title)
+    ax.set_xlabel("IWELBO per cell of held-out perturbations (nats)")
+    found = f"Highest: {report.LABELS[best]}, {signed(means[best], 1)} nats"
+    headline(figure, f"{found}; {_title(methods)}")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -271,9 +272,9 @@ def scores_as_screens_vary(varied):
             ax.set_ylim(0, 1.03)
         column[1].set_xlabel(report.VARIED[quantity])
     lowest = min(_lowest(quantity, record.scores) for quantity, record in varied.items())
-    title = "staged: lowest MCC {:.3f} ({}: {:g}); ".format(*lowest)
-    title += "dots: means, thin lines: seeds, vertical line: the usual value"
-    figure.suptitle(title, fontsize=7)
+    headline(figure, "Lowest MCC of staged: {:.3f} ({}: {:g})".format(*lowest))
+    looks = "dots: means, thin lines: seeds, vertical line: the usual value"
+    figure.supxlabel(looks, fontsize=6.5)
     axes[0, 0].set_ylabel("MCC")
     axes[1, 0].set_ylabel("shift graph, F1")
     axes[1, 0].legend(loc="lower right")
@@ -313,8 +314,9 @@ def graph_of_screen(record):
     latents = effects.columns.str.removeprefix("latent_")
     ax.set_xticks(range(len(latents)), latents)
     ax.set_yticks(range(len(effects)), effects.index)
-    title = f"{record.dataset}: {_moved(edges)}, {counted(edges.to_numpy().sum(), 'edge')}"
-    ax.set(xlabel="latent", title=title)
+    n_edges = counted(edges.to_numpy().sum(), "edge")
+    headline(figure, f"{record.dataset}: {_moved(edges)}, {n_edges}")
+    ax.set(xlabel="latent", ylabel=f"perturbation{_shown_of(effects, edges)}")
     figure.legend(loc="outside lower right")
     figure.colorbar(image, ax=ax, label="shift (SD)", shrink=0.5)
     return figure
@@ -360,6 +362,7 @@ def latents_and_genes(record):
     drawn = edges.iloc[order].to_numpy().sum()
     top.set_title(f"{record.dataset}: {_of_all(drawn, edges.to_numpy().sum())} to latents")
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
+    bottom.set_xlabel(f"perturbation{_shown_of(effects, edges)}")
     figure.legend(loc="outside upper right")
     return finish(figure, [[ax] for ax in axes[:, 0]] if len(direct) else [])
 
@@ -459,11 +462,13 @@ def checks_of_edges(fits, permuted, sizes, bootstraps):
     moved.set(ylim=(0, None), xlabel="latents of the model", ylabel="latents that\nare shifted")
     smallest, *_, largest = sizes.sizes.sort_values("n_latent").to_dict("records")
     range_of_sizes = f"{smallest['n_latent']} to {largest['n_latent']} latents"
-    bound.set_title(f"{largest['elbo'] - smallest['elbo']:+.2f} nats, {range_of_sizes}")
+    bound.set_title(
+        f"{signed(largest['elbo'] - smallest['elbo'], plus=True)} nats, {range_of_sizes}"
+    )
     moved.set_title(f"{smallest['moved']} to {largest['moved']} are shifted")
     for axis in (bound.xaxis, moved.xaxis, moved.yaxis):
         axis.set_major_locator(MaxNLocator(4, integer=True))
-    _draw_stability(middle, found)
+    _draw_stability(middle, found, bootstraps.settings["n_bootstraps"])
     effects, _ = _first_fit(fits)
     _draw_sizes(right, effects.abs().to_numpy().ravel(), GREEN, "true labels")
     _draw_sizes(right, permuted.null, VERMILLION, "permuted labels")
@@ -475,7 +480,7 @@ def checks_of_edges(fits, permuted, sizes, bootstraps):
     return finish(figure, [[bound, middle, right], [moved]])
 
 
-def _draw_stability(ax, found):
+def _draw_stability(ax, found, n_bootstraps):
     places = range(len(found))
     ax.barh(places, found["share"], color=np.where(found["found"], GREEN, "0.7"))
     if len(found) <= MANY:
@@ -484,7 +489,7 @@ def _draw_stability(ax, found):
     else:
         ax.set(yticks=[], ylabel=f"{len(found)} edges")
     ax.invert_yaxis()
-    ax.set(xlim=(0, 1), xlabel="share of bootstraps (green: edges of the fit)")
+    ax.set(xlim=(0, 1), xlabel=f"share of {n_bootstraps} bootstraps\n(green: edges of the fit)")
     own = found[found["found"]]
     again = (own["share"] > 0.99).sum()
     ax.set_title(f"{again} of {counted(len(own), 'edge')} always recur")
@@ -506,6 +511,11 @@ def _largest_direct(effects, perturbations):
 def _moved(edges):
     moved = edges.any(axis=1)
     return f"{moved.sum()} of {len(moved)} perturbations shift a latent"
+
+
+def _shown_of(effects, edges):
+    """Number of perturbations, if not all are shown."""
+    return f" ({len(effects)} of {len(edges)})" if len(effects) < len(edges) else ""
 
 
 def _of_all(drawn, total):

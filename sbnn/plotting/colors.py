@@ -101,7 +101,7 @@ class Groups:
         if (self.families == UNKNOWN).all():
             self.title = "types (cells)"
             self.families = self.types
-        elif not colorblind:
+        elif not colorblind and labels.groupby("family")["type"].nunique().max() > 1:
             self.title += ", in the colour of their most frequent type"
         self.palette[UNKNOWN] = GREY
         self.table = self.count("family")

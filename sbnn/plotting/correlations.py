@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 from sbnn.plotting.cells import draw_cells, draw_legend
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, finish, new_panels, styled
-from sbnn.plotting.labels import place_names, shortened, signed
+from sbnn.plotting.labels import counted, place_names, shortened, signed
 from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import standardised
 from sbnn.results import require
@@ -70,10 +70,17 @@ def bibiplot(record: Record) -> Figure:
     for ax, (kind, names, values, xy) in zip(panels, sides, strict=True):
         most = 1.05 * max(np.abs(np.quantile(xy, [0.005, 0.995], axis=0)).max(), RADIUS)
         ax.set(xlim=(-most, most), ylim=(-most, most), aspect="equal")
-        ax.set(xlabel=f"latent 1 of the cells, from {kind} (SD)", ylabel="latent 2 (SD)")
+        xlabel = f"latent 1 of the cells, from {kind} (SD)"
+        n_outside = (np.abs(xy) > most).any(axis=1).sum()
+        if n_outside:
+            xlabel += f"\n{counted(n_outside, 'outlying cell')} drawn at the edge"
+        ax.set(xlabel=xlabel, ylabel="latent 2 (SD)")
         size = np.clip(5000 / len(xy), 1, 10)
         draw_cells(ax, np.clip(xy, -most, most), groups.colors, groups.markers, size)
+        ax.collections[0].set_clip_on(False)  # dots at the edge are whole
         ax.add_patch(Circle((0, 0), RADIUS, fill=False, lw=0.5, color="0.5"))
+        corner = 0.72 * RADIUS
+        ax.text(-corner, -corner, "r = 1", va="top", ha="right", fontsize=6, color="0.4")
         r = values.T @ xy / len(xy)  # (n_names, 2)
         best, latent = np.unravel_index(np.abs(r).argmax(), r.shape)
         finding = f"{shortened(names[best])} and latent {latent + 1}: r = {signed(r[best, latent])}"

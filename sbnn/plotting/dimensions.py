@@ -56,7 +56,7 @@ def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figur
         needed = _draw_shares(ax, shares)
         text = f"{title}: {needed} of {len(shares)} components hold {LEVEL:.0%}"
         ax.set_title(text, loc="left")
-    panels[1].legend()
+    panels[1].legend(loc="center right")
     return finish(figure, [panels])
 
 

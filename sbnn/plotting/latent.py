@@ -187,7 +187,7 @@ def feature_maps(record, r2):
     """As `gene_maps`, of outputs."""
     shown = shown_features(record)
     n_outputs = len(record.feature_names)
-    heading = "predicted features"
+    heading = "predicted outputs"
     if n_outputs > MANY:
         heading = f"{len(shown)} of {n_outputs} {heading}"
     if r2 is not None:

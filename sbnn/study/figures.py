@@ -62,7 +62,8 @@ def tested(records, fit):
     """Cross-validation and parameters of the model of a fit, or None."""
     _, model, width = fit.split("_")
     if model == "srrr":
-        point = {"rank": int(width.removeprefix("rank"))}
+        # the same penalty, which keeps about as many genes in the folds
+        point = {"rank": int(width.removeprefix("rank")), "alpha": records[fit].params[0]["alpha"]}
     else:
         point = {"n_components": int(width.removesuffix("d"))}
         point |= report.STANDARD if model == "network" else {}

@@ -146,7 +146,8 @@ def _largest_effect(effects):
 def _facts(records):
     fit = records["fit_default_2d"]
     sizes = fit.labels["type"].value_counts()
-    return {
+    known = {"data": DATASETS[fit.dataset].about} if fit.dataset in DATASETS else {}
+    return known | {
         "cells": f"{len(fit.cell_names)}",
         "types": some([f"{name} ({size})" for name, size in sizes.items()], 8),
         "folds": f"{len(records['cv_default'].folds)}",

@@ -60,7 +60,7 @@ SELECTION_NOTE = (
 # Smallest R2 between maps -> interpretation.
 MAP_HOLDS = {
     0.9: "stable",
-    0.7: "mostly stable, map_trust shows which cells move",
+    0.7: "mostly stable, some cells move (figure map_trust)",
     -np.inf: "not stable, do not interpret the positions of cells",
 }
 #: Experiments with other genes or noise.

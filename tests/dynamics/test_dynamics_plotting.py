@@ -197,11 +197,11 @@ def test_titles_state_what_the_records_show(rng):
     records = {"noise_5_prior": record(**prior), "noise_5_dash": record(**dash)}
     of_methods = report.by_condition(records)["noise_5"]
     text = words(plotting.accuracy_by_sparsity(records, "noise_5"))
-    assert "more accurate than the prior (0.650): DASH (0.700)" in text
+    assert "More accurate than the prior (0.650): DASH (0.700)" in text
     text = words(plotting.corrected_edges({"noise_5": of_methods}))
     assert "DASH finds 60%, keeps 30%" in text
     text = words(plotting.scores_of_methods(of_methods))
-    assert "no network (lowest: 0.02) predicts better than “the prior alone” (0.015)" in text
+    assert "no network (lowest: 0.0200) predicts better than “the prior alone” (0.0150)" in text
     of_methods["dash"].scores["mse_ahead"] = 0.01
     text = words(plotting.scores_of_methods(of_methods))
-    assert "DASH (0.01) predicts better than “the prior alone” (0.015)" in text
+    assert "DASH (0.0100) predicts better than “the prior alone” (0.0150)" in text

@@ -228,6 +228,7 @@ def test_from_tables_to_types(tables, capsys):
     start = printed.index("on cells of held-out donors: macro-F1 0.")
     lines = printed[start:].splitlines()
     page = Path("types.html").read_text(encoding="utf-8")
+    lines = [line.replace("-0.", "−0.") for line in lines]
     assert lines[0] in page
     for row in lines[3:6]:
         for cell in row.strip("| ").split(" | "):

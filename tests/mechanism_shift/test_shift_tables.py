@@ -164,7 +164,9 @@ def test_the_graph_is_drawn_from_the_largest_edge_down(real, monkeypatch):
     expected = {(0, name) for name in PATHWAY} | {(1, "IFNGR2"), (1, "JAK2"), (1, "z")}
     assert dots == expected
     monkeypatch.setattr(plotting, "SHOWN", 2)
-    assert len(plotting.graph_of_screen(real["fits"]).axes[0].get_yticks()) == 2
+    ax = plotting.graph_of_screen(real["fits"]).axes[0]
+    assert len(ax.get_yticks()) == 2
+    assert ax.get_ylabel() == "perturbation (2 of 5)"
 
 
 def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real, monkeypatch):
@@ -209,7 +211,8 @@ def test_checks_of_edges_show_sizes_of_effects_and_edges_of_the_fit_first(real):
     stability = pd.DataFrame({"perturbation": [*"abcd"], "latent": "latent_1"})
     stability["found"] = [False, True, False, True]
     stability["share"] = [0.8, 0.2, 0.4, 0.6]
-    tables = SimpleNamespace(sizes=sizes), SimpleNamespace(stability=stability)
+    bootstraps = SimpleNamespace(stability=stability, settings={"n_bootstraps": 5})
+    tables = SimpleNamespace(sizes=sizes), bootstraps
     figure = plotting.checks_of_edges(real["fits"], real["permuted"], *tables)
     bound, bars, effects, moved = figure.axes
     assert bound.lines[0].get_xydata().tolist() == [[5, -3], [9, -2]]
@@ -217,6 +220,7 @@ def test_checks_of_edges_show_sizes_of_effects_and_edges_of_the_fit_first(real):
     names = [label.get_text() for label in bars.get_yticklabels()]
     assert names == ["d → latent 1", "b → latent 1", "a → latent 1"], "c is neither"
     assert [bar.get_width() for bar in bars.patches] == [0.6, 0.2, 0.8]
+    assert "share of 5 bootstraps" in bars.get_xlabel()
     true, permuted = effects.lines
     drawn = true.get_xydata()
     np.testing.assert_allclose(drawn[:2], [[0.1, 3.0], [0.2, 2.0]])

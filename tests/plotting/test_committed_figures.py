@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import assert_tidy
+from made_up import assert_tidy, words
 from matplotlib.colors import to_hex, to_rgb
 from same import assert_looks_like
 from seen import BLIND, contrast_to_white, lab
@@ -156,3 +156,14 @@ def test_colours_of_methods_differ_from_white_and_for_colour_blind_readers_from_
         seen = [lab(color, sight) for color in colors]
         # a difference of about 2.3 is just noticeable
         assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15
+
+
+def test_the_r2_beside_a_linear_map_is_that_of_its_penalty():
+    records = records_of("scala")
+    name = "fit_srrr_rank16"
+    record, params = figures.tested(records, name)
+    [point] = record.points(**params)
+    assert record.params[point]["alpha"] == records[name].params[0]["alpha"]
+    assert f"test R² {record.test_r2[:, point].mean():.2f}" in words(
+        study_figure("scala", "figure3_latent_srrr")
+    )

@@ -48,7 +48,7 @@ def test_scores_and_an_enlarged_family_of_many_are_readable():
 def test_figures_count_what_they_leave_out():
     records = own_records(*CASES["many"], n_genes=80)
     fit = records["fit"]
-    assert "9 of 100 predicted features" in words(plotting.latent_panels(fit))
+    assert "9 of 100 predicted outputs" in words(plotting.latent_panels(fit))
     assert "and 76 more" in words(plotting.overview(fit))
     kept = records["halves"]
     names = kept.gene_names.copy()

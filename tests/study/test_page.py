@@ -33,6 +33,9 @@ def test_every_claim_has_a_picture_and_its_baseline(records, written):
     assert f"25 genes, {ridge:.3f} for ridge with 1000 genes, and 0 for the mean" in written
     assert "a gene chosen at random would be kept in 2.5% of them" in written
     assert report.SELECTION_NOTE in written
+    assert "R2" not in written.split("base64,")[0]
+    assert "<td>−0.738</td>" in written, "minus signs as in the pictures"
+    assert "<td>−0.000</td>" not in written
 
 
 def test_a_page_is_written_if_chance_and_ridge_are_unknown(records, tmp_path):
