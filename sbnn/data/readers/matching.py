@@ -158,7 +158,10 @@ def _ask_for(reading, text, first, second, match, turned) -> None:
     found += f" {match.n_shared}"
     if match.spelled is not exactly and reading.how.match == "exact":
         solved_by["match"] = "loose"
-        found += f", spelled like {match.first.names[0]} and {match.second.names[0]}"
+        first_keys, second_keys = (match.spelled(way.names) for way in (match.first, match.second))
+        i = first_keys.isin(second_keys.drop("", errors="ignore")).argmax()
+        j = second_keys.get_indexer_for([first_keys[i]])[0]
+        found += f", spelled like {match.first.names[i]} and {match.second.names[j]}"
     if turned:
         solved_by["genes_in_rows"] = bool(match.first.axis)
     reading.problem(f"{text}, but {found}", **solved_by)

@@ -59,6 +59,8 @@ def test_a_long_table_has_columns_in_any_order_and_case(written, text):
 def test_rows_of_single_genes_are_refused(written):
     with pytest.raises(ValueError, match="a row per gene, named in column 'Gene'"):
         read_course(written("Gene,time,n\na,0,.5\nb,0,1\na,2,.25\nb,2,0\n"))
+    with pytest.raises(ValueError, match="a row per gene, named in column 'Target Name'"):
+        read_course(written("Target Name,time,Ct\na,0,.5\nb,0,1\na,2,.25\nb,2,0\n"))
 
 
 def test_columns_may_have_other_names(written):

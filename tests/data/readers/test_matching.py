@@ -87,9 +87,12 @@ def test_names_match_loosely_unless_they_are_too_much_alike(tables):
 def test_names_of_files_of_aligned_reads_name_cells(tables, ending):
     X, Y = tables
     files = X.rename(lambda name: f"/data/bam/cell.{name}{ending}").T
+    files.insert(0, "Length", 900)
     Y = Y.add_prefix("cell.", axis=0)
     _, _, reading = join(files, Y)
-    assert reading.problems[0][1] == {"match": "loose", "genes_in_rows": True}
+    text, solved_by = reading.problems[0]
+    assert solved_by == {"match": "loose", "genes_in_rows": True}
+    assert f"spelled like /data/bam/cell.c{ending} and cell.c;" in text
     assert len(join(files, Y, match="loose")[0]) == 23
 
 
