@@ -143,12 +143,19 @@ def test_row_numbers_of_filtered_tables_are_noted(tables):
     X, Y = (table[:23].reset_index(drop=True) for table in tables)
     x, _, reading = join(X.drop([3, 7]), Y.drop([1]))
     assert len(x) == 20
-    assert "matched by the numbers in columns without a name" in reading.notes[0]
+    assert "matched by numbers in columns without a name" in reading.notes[0]
     names = [f"cell {i}" for i in range(23)]
     named = X.assign(id=names).drop([3]), Y.assign(cell=names[::-1])
     _, _, reading = join(*named)
     asked = {"expression": "id", "outputs": "cell"}
     assert [solved_by for _, solved_by in reading.problems] == [{"cell_key": asked}]
+    assert not join(named[0], Y.assign(cell=names))[-1].problems, "both pair the same cells"
+
+
+def test_row_numbers_of_tables_of_different_length_are_no_names(tables):
+    X, Y = (table[:23].reset_index(drop=True) for table in tables)
+    with pytest.raises(ReadingError, match=r"only row numbers \(.*; name the column of the cells"):
+        join(X, Y[:21])
 
 
 def test_row_numbers_beside_names_may_be_in_the_same_order(tables):
