@@ -269,6 +269,8 @@ def test_targets_may_be_beside_the_guides(counts):
     screen = read_screen(counts, table, "-", guide_key="gene")
     assert "to tell guides apart, set guide_key='guide'" in screen.uns["sbnn"]["notes"][0]
     table.iloc[0, 1] = "Y"  # two targets of one guide
+    with pytest.raises(ReadingError, match="control: no cell is '-'"):
+        read_screen(counts, table, "-", guide_key="guide")
     screen = read_screen(counts, table, "s4", guide_key="guide")
     assert screen.obs["perturbation"].tolist()[:4] == ["s1", "s2", "s3", "s4"]
 
