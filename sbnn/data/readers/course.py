@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 TIME = "time"  # usual name of the column
 _LIKE_TIMES = re.compile("time|dpt|day|hour|week|(?<![a-z])(st)?age", re.I)
 _LIKE_SAMPLES = re.compile("sample|rep(licate)?s?(?![a-z])|donor|patient|animal|subject", re.I)
-_GENE = re.compile("genes?([_ ](names?|symbols?|ids?))?|symbols?", re.I)
+_GENE = re.compile("(gene|target|probe|assay|marker)s?([_ ](names?|symbols?|ids?))?|symbols?", re.I)
 # columns of lists of edges, in BEELINE and in databases
 _OF_EDGES = {"gene1": "regulator", "gene2": "target", "type": "sign"}
 _OF_EDGES |= {"source": "regulator", "tf": "regulator", "weight": "sign", "mor": "sign"}

@@ -108,15 +108,15 @@ def find_cells(
     elif usual.n_shared:
         text = f"{first} and {second} share only {usual.n_shared} cell names"
     tried = _best_of_all(first, second, firsts, seconds, all(numbered))
-    if tried is not None and tried.holds:
+    found = tried is not None and tried.holds
+    if usual.holds and by_filtered and (not found or _agree(usual, tried)):
+        text += "; if they number the rows of each table, set cell_key=COLUMN or by_row=True"
+        reading.notes.append(text)
+        return usual
+    if found:
         turned = tried.first.axis != firsts[0].axis
         _ask_for(reading, text, first, second, tried, turned)
         return tried
-    if usual.holds and by_filtered:
-        text = f"{first} and {second} are matched by the numbers in columns without a name"
-        text += "; if these number the rows of each table, set cell_key=COLUMN or by_row=True"
-        reading.notes.append(text)
-        return usual
     if usual.n_shared and few_are_allowed and not usual.by_number:
         return usual
     named = f"{_names(first, firsts)}; {_names(second, seconds)}"
@@ -125,10 +125,12 @@ def find_cells(
     in_order = len(first.content.body) == len(second.content.body)
     if in_order and not (first_named and second_named):
         reading.problem(text, "if all tables list the same cells in the same order", by_row=True)
-    elif usual.n_shared >= FEWEST_NAMES:
+    elif usual.n_shared >= FEWEST_NAMES and not usual.by_number:
         reading.problem(text, "if these cells are right", genes_in_rows=bool(usual.first.axis))
     else:
-        few = f"; at least {FEWEST_NAMES} are needed" if usual.n_shared else ""
+        few = ""
+        if 0 < usual.n_shared < FEWEST_NAMES:
+            few = f"; at least {FEWEST_NAMES} are needed"
         advice = "name the column of the cells by cell_key=COLUMN, or, if the tables have different"
         advice += " names for a cell, pair them with cell_names=FILE"
         reading.stop(f"{text}{few}; {advice}")
@@ -137,6 +139,18 @@ def find_cells(
 
 def _has_names(way) -> bool:
     return not (way.by_number or are_values(way.names))
+
+
+def _agree(one: Match, other: Match) -> bool:
+    """Whether two matches of rows never pair a cell with different ones."""
+    places = []
+    for match in (one, other):
+        names = match.spelled(match.second.names)
+        if names.has_duplicates or match.first.axis or match.second.axis:
+            return False
+        places.append(names.get_indexer(match.spelled(match.first.names)))
+    first, second = places
+    return bool((first == second)[(first >= 0) & (second >= 0)].all())
 
 
 def _best_of_all(first, second, firsts, seconds, numbered) -> Match | None:
@@ -158,7 +172,10 @@ def _ask_for(reading, text, first, second, match, turned) -> None:
     found += f" {match.n_shared}"
     if match.spelled is not exactly and reading.how.match == "exact":
         solved_by["match"] = "loose"
-        found += f", spelled like {match.first.names[0]} and {match.second.names[0]}"
+        first_keys, second_keys = (match.spelled(way.names) for way in (match.first, match.second))
+        i = first_keys.isin(second_keys.drop("", errors="ignore")).argmax()
+        j = second_keys.get_indexer_for([first_keys[i]])[0]
+        found += f", spelled like {match.first.names[i]} and {match.second.names[j]}"
     if turned:
         solved_by["genes_in_rows"] = bool(match.first.axis)
     reading.problem(f"{text}, but {found}", **solved_by)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NoReturn
 
+import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import some
@@ -286,11 +287,12 @@ class Reading:
         """One row per cell; ask whether to average several."""
         if table.index.is_unique:
             return table
+        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
         if not self.how.average:
+            self._require_wide(table, found.wrong.mean(axis=0) > 0.5, what)
             twice = table.index[table.index.duplicated()].unique()
             text = f"{what}: cells have several rows: {some(twice)}"
             self.problem(text, "to average them", average=True)
-        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
         differ = table.where(found.wrong).groupby(level=0).nunique().gt(1).any()
         if what == "features" and differ.any():  # such as types
             names = list(table.columns[differ])
@@ -300,6 +302,15 @@ class Reading:
         values[found.wrong] = table.to_numpy(object)[found.wrong].astype(str)
         values = pd.DataFrame(values, table.index, table.columns)
         return values.groupby(level=0, sort=False).agg(_mean_or_text)
+
+    def _require_wide(self, table, of_text, what) -> None:
+        """Reject a table with a row per cell and output."""
+        if np.count_nonzero(~of_text) > 1:
+            return
+        for name in table.columns[of_text]:
+            if not table.set_index(name, append=True).index.has_duplicates:
+                text = f"{what}: a row per cell and {name!r}, as it seems"
+                self.problem(f"{text}; if so, give a table with a column for each {name!r}")
 
     def once(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
         """One row per cell, without columns in which several rows differ."""

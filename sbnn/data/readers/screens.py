@@ -162,9 +162,13 @@ def _by_cell(reading, table):
         return _by_call(reading, table, rows)
     guide = _column_like(rows, "guide", "grna")
     counted = _column_like(rows.select_dtypes("number"), "umi", "count", "reads")
-    if guide is None or counted is None or not rows.index.has_duplicates:
+    if guide is None and rows.shape[1] == 1:
+        guide = rows.columns[0]
+    if guide is None or not rows.index.has_duplicates:
         return table
-    return _counted(table, rows[counted], rows[guide])
+    reading.notes.append(f"guides: a row per cell and guide, named in column {guide!r}")
+    counts = pd.Series(1, rows.index) if counted is None else rows[counted]
+    return _counted(table, counts, rows[guide])
 
 
 def _by_call(reading, table, rows):

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import re
+import zipfile
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -181,7 +182,10 @@ def _agreement(lines: list[str], separator: str) -> int:
 def _read_sheets(path, sheet) -> dict[str, pd.DataFrame]:
     with open_file(path) as handle:
         content = io.BytesIO(handle.read())
-    require("openpyxl" if content.getvalue().startswith(b"PK") else "xlrd")
+    is_zip = content.getvalue().startswith(b"PK")
+    require("openpyxl" if is_zip else "xlrd")
+    if is_zip and not any(name.startswith("xl/") for name in zipfile.ZipFile(content).namelist()):
+        raise OtherFileError("the file is a zip archive, not an Excel workbook")
     with pd.ExcelFile(content) as book:
         if sheet is not None and sheet not in book.sheet_names:
             raise OtherFileError(f"no sheet {sheet!r}; there are {book.sheet_names}")

@@ -16,11 +16,11 @@ _SPIKE_INS = (
     r"(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+",
     r"rna[-_. ]spike.*",
 )
-# Reads of no gene, as HTSeq and STAR count them.
+# Reads of no gene, as HTSeq, STAR and CITE-seq-Count name them.
 _COUNTERS = (
     r"__\w+",
     r"N_(unmapped|multimapping|noFeature|ambiguous)",
-    r"no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique",
+    r"unmapped|no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique",
 )
 # Columns beside counts of genes, as featureCounts, Ensembl and GENCODE call them.
 _ABOUT_GENES = re.compile(

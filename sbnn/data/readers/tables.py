@@ -137,6 +137,7 @@ def read_tables(
     reading.require_known_columns()
 
     Y = reading.numbers(Y, "outputs", "outputs")
+    Y = reading.without(Y, no_genes(Y.columns), "outputs", "counters")
     X, Y = _without_gaps(reading, X, Y)
     X = reading.numbers(X, "expression", "genes")
     X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)

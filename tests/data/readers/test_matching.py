@@ -87,9 +87,12 @@ def test_names_match_loosely_unless_they_are_too_much_alike(tables):
 def test_names_of_files_of_aligned_reads_name_cells(tables, ending):
     X, Y = tables
     files = X.rename(lambda name: f"/data/bam/cell.{name}{ending}").T
+    files.insert(0, "Length", 900)
     Y = Y.add_prefix("cell.", axis=0)
     _, _, reading = join(files, Y)
-    assert reading.problems[0][1] == {"match": "loose", "genes_in_rows": True}
+    text, solved_by = reading.problems[0]
+    assert solved_by == {"match": "loose", "genes_in_rows": True}
+    assert f"spelled like /data/bam/cell.c{ending} and cell.c;" in text
     assert len(join(files, Y, match="loose")[0]) == 23
 
 
@@ -140,12 +143,19 @@ def test_row_numbers_of_filtered_tables_are_noted(tables):
     X, Y = (table[:23].reset_index(drop=True) for table in tables)
     x, _, reading = join(X.drop([3, 7]), Y.drop([1]))
     assert len(x) == 20
-    assert "matched by the numbers in columns without a name" in reading.notes[0]
+    assert "matched by numbers in columns without a name" in reading.notes[0]
     names = [f"cell {i}" for i in range(23)]
     named = X.assign(id=names).drop([3]), Y.assign(cell=names[::-1])
     _, _, reading = join(*named)
     asked = {"expression": "id", "outputs": "cell"}
     assert [solved_by for _, solved_by in reading.problems] == [{"cell_key": asked}]
+    assert not join(named[0], Y.assign(cell=names))[-1].problems, "both pair the same cells"
+
+
+def test_row_numbers_of_tables_of_different_length_are_no_names(tables):
+    X, Y = (table[:23].reset_index(drop=True) for table in tables)
+    with pytest.raises(ReadingError, match=r"only row numbers \(.*; name the column of the cells"):
+        join(X, Y[:21])
 
 
 def test_row_numbers_beside_names_may_be_in_the_same_order(tables):

@@ -250,6 +250,14 @@ def test_calls_of_cell_ranger_are_clear_if_one_guide_has_most_counts(counts, tmp
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_cells_with_a_row_for_each_of_several_guides_are_left_out(counts):
+    guides = pd.DataFrame({"guide": ["A_1", "NT_1", "A_2", "A_1", "A_1"]})
+    guides.index = ["c0", "c1", "c2", "c2", "c0"]  # c0 has the same guide twice
+    screen = read_screen(counts, guides, "NT")
+    assert screen.obs["guide"].to_dict() == {"c0": "A_1", "c1": "NT_1"}
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_targets_may_be_beside_the_guides(counts):
     table = pd.DataFrame({"guide": ["s1", "s2", "s3", "s4"] * 2, "gene": ["X", "X", "-", "Y"] * 2})
     table.index = counts.index[:8]
@@ -261,6 +269,8 @@ def test_targets_may_be_beside_the_guides(counts):
     screen = read_screen(counts, table, "-", guide_key="gene")
     assert "to tell guides apart, set guide_key='guide'" in screen.uns["sbnn"]["notes"][0]
     table.iloc[0, 1] = "Y"  # two targets of one guide
+    with pytest.raises(ReadingError, match="control: no cell is '-'"):
+        read_screen(counts, table, "-", guide_key="guide")
     screen = read_screen(counts, table, "s4", guide_key="guide")
     assert screen.obs["perturbation"].tolist()[:4] == ["s1", "s2", "s3", "s4"]
 

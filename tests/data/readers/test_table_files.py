@@ -220,6 +220,13 @@ def test_what_unpacks_to_far_more_than_a_table_is_refused(tmp_path, monkeypatch)
         read_table(tmp_path / "x.csv.gz", "labels")
 
 
+def test_archives_that_are_no_workbooks_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.csv", "w") as archive:
+        archive.writestr("Index/Document.iwa", "x")
+    with pytest.raises(ValueError, match=r"labels \(x.csv\): the file is a zip archive"):
+        read_table(tmp_path / "x.csv", "labels")
+
+
 def test_sheets_of_empty_cells_that_do_not_fit_into_memory_are_refused(tmp_path):
     book = openpyxl.Workbook()
     book.active["XFD1048576"] = 1
