@@ -50,7 +50,7 @@ function separateLabels({ map, names }) {
   for (const label of [...text.keys()].sort((a, b) => top[a] - top[b])) {
     const hides = (other) =>
       Math.abs(left[label] - left[other]) < (width[label] + width[other]) / 2 &&
-      Math.abs(top[label] + down[label] - top[other] - down[other]) < LABEL.height;
+      Math.abs(top[label] + down[label] - top[other] - down[other]) < LABEL.height - 1;
     for (let other; (other = placed.find(hides)) !== undefined; ) {
       down[label] = top[other] + down[other] + LABEL.height - top[label];
     }
