@@ -118,9 +118,9 @@ def _parser():
     for name, about in sections["commands"].items():
         parent, _, kind = name.rpartition(" ")
         if parent and of_read is None:
-            read = added.add_parser(
-                parent, help="read tables, show what was understood, and write one file"
-            )
+            text = "read tables, show what was understood, and write one file"
+            sentence = f"{text[0].upper()}{text[1:]}."
+            read = added.add_parser(parent, help=text, description=sentence)
             of_read = read.add_subparsers(required=True, dest="kind", metavar="kind")
         text = about["help"]
         parser_of = of_read if parent else added

@@ -38,8 +38,13 @@ def cell_map(xy, axes, equal):
     for range_ in (map_.x_range, map_.y_range):
         range_.renderers = [corners]
 
-    source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
+    # below the dots, whose colours they would hide
+    rings = models.ColumnDataSource({"x": [], "y": [], "color": []}, name="rings")
+    look = {"fill_color": None, "line_color": "color", "line_width": 1.5}
+    map_.scatter("x", "y", source=rings, size=size + 3, **look)
+
+    source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
     look = {"fill_color": "color", "fill_alpha": 0.9, "line_width": 0.5, "line_alpha": 0.5}
     # opaque, because transparent dots would add up to dark areas
     look |= {"nonselection_fill_color": "dim", "nonselection_fill_alpha": 1}
@@ -48,15 +53,11 @@ def cell_map(xy, axes, equal):
     dots.selection_glyph = dots.glyph  # scripts change its colours
     dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
 
-    rings = models.ColumnDataSource({"x": [], "y": [], "color": []}, name="rings")
-    look = {"fill_color": None, "line_color": "color", "line_width": 1.5}
-    map_.scatter("x", "y", source=rings, size=size + 3, **look)
-
-    names = models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names")
+    names = models.ColumnDataSource({"x": [], "y": [], "text": [], "down": []}, name="names")
     look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
     look |= {"text_font": {"value": FONT}, "padding": 2, "border_radius": 3}
     look["background_fill_alpha"] = 0.75
-    map_.text("x", "y", "text", source=names, name="labels", **look)
+    map_.text("x", "y", "text", y_offset="down", source=names, name="labels", **look)
     hover = models.HoverTool(name="hover", tooltips=None, attachment="right", limit=1)
     wheel = models.WheelZoomTool()
     pan = models.PanTool(name="pan")

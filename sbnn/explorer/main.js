@@ -152,6 +152,7 @@ function listen(drawn) {
   on("reset", "click", () => resetView(drawn));
   map.model.on_event("rangesupdate", ({ x0, x1, y0, y1 }) => {
     state.view = [x0, x1, y0, y1];
+    separateLabels(drawn);
     remember(drawn);
   });
   on("theme", "click", () => setTheme(drawn, document.documentElement.dataset.theme === "light", true));
@@ -180,12 +181,14 @@ function showView(drawn, view) {
   y.setv({ start: view[2], end: view[3] });
   for (const range of [x, y]) range.have_updated_interactively = true; // else bokeh fits it to the data again
   state.view = view;
+  separateLabels(drawn);
   remember(drawn);
 }
 
 function resetView(drawn) {
   drawn.map.reset_range();
   state.view = null;
+  separateLabels(drawn);
   remember(drawn);
 }
 

@@ -14,6 +14,7 @@ from bokeh.resources import Resources
 from bokeh.themes import Theme
 
 from sbnn.explorer.drawings import LOOK, cell_map, histogram
+from sbnn.explorer.report import typeset
 
 # each may use those before it
 SCRIPTS = (
@@ -46,7 +47,7 @@ def page(data):
     return Template(_read("page.html")).substitute(
         title=escape(f"{data['dataset']}: {data['model']}"),
         dataset=escape(data["dataset"]),
-        verdict=escape(data["verdict"]),
+        verdict=typeset(data["verdict"]),
         about=escape(f"{data['model']}, {len(data['cells'])} cells"),
         style=_read("page.css"),
         library=library,

@@ -83,6 +83,7 @@ def output_distributions(outputs: pd.DataFrame) -> Figure:
         _draw_histogram(ax, outputs[name], name)
     for ax in panels[len(names) :]:
         ax.remove()
+    figure.supylabel("cells", fontsize=7)
     skewness = outputs[names].astype(float).skew().fillna(0)
     most = np.abs(skewness).argmax()
     headline(figure, f"Most skewed output: {names[most]} (skewness {signed(skewness.iloc[most])})")
@@ -115,6 +116,7 @@ def protein_scales(proteins: pd.DataFrame) -> Figure:
     for name, top, bottom in zip(names, above, below, strict=True):
         _draw_histogram(top, proteins[name], f"{name}, counts")
         _draw_histogram(bottom, np.log2(1 + proteins[name]), f"{name}, log₂(1 + counts)")
+    figure.supylabel("cells", fontsize=7)
     shown = proteins[names].astype(float)
     before, after = (values.skew().mean() for values in (shown, np.log2(1 + shown)))
     headline(

@@ -110,8 +110,8 @@ def _families(fit):
     if len(shares) < 2 or np.isnan(found):
         return "The map of the cells."
     return (
-        f"The nearest cells on the map give the family of {found:.0%} of the cells; guessing "
-        f"{shares.index[0]} is right for {shares.iloc[0]:.0%}."
+        f"The nearest cells on the map give the family of {found:.0%} of the fitted cells; "
+        f"guessing {shares.index[0]} is right for {shares.iloc[0]:.0%}."
     )
 
 

@@ -356,3 +356,11 @@ def test_nothing_is_wider_than_a_phone(page):
         assert by_id(page, "features").size["width"] <= frame.size["width"]
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_labels_in_one_place_stand_below_each_other(page):
+    for _ in range(9):
+        by_id(page, "zoom-out").click()
+    down = page.execute_script(MODEL + "return Array.from(model('names').data.down)")
+    assert len(down) == 3
+    assert min(np.diff(sorted(down))) > 12

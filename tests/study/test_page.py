@@ -76,7 +76,7 @@ def test_families_of_neighbours_are_compared_with_the_largest_family():
     places = np.repeat([[0.0, 0.0], [9.0, 9.0]], 20, axis=0)
     labels = pd.DataFrame({"family": ["a"] * 20 + ["b"] * 19 + ["unknown"], "type": "t"})
     fit = Record("fit", "mine", "s", [{}], values={"latent": places, "labels": labels})
-    expected = "give the family of 100% of the cells; guessing a is right for 51%."
+    expected = "give the family of 100% of the fitted cells; guessing a is right for 51%."
     assert page._families(fit).endswith(expected)
     fit.values["labels"] = labels.assign(family="unknown")
     assert page._families(fit) == "The map of the cells."
