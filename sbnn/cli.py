@@ -1,9 +1,7 @@
 """The command line ``sbnn``: notebooks, tables of their results, and a user's own cells.
 
 The exit status is 0 after success, 1 after invalid input, 2 after an invalid command and 130 after
-Ctrl-C. Finished results are saved, so the same command resumes a run.
-
-Options are checked before slow libraries are imported.
+Ctrl-C. Options are checked before slow libraries are imported.
 """
 
 import argparse

@@ -45,10 +45,9 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     -------
     list of str
         One sentence for each suspicion: counts instead of log values, counts that do not belong to
-        X, marks of missing values such as -999, extreme outliers, columns with a single value,
-        dates instead of gene names, and outputs that number the cells. With a `model`: missing
-        genes, cells beyond the range of the training cells or without expression, and expression on
-        another scale.
+        X, marks of missing values such as -999, outliers, columns with a single value, dates
+        instead of gene names, and outputs that number the cells. With a `model`: missing genes,
+        cells beyond the range of the training cells, and expression on another scale.
 
     Raises
     ------
@@ -89,7 +88,7 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
 
 
 def doubtful_outputs(Y, cells, outputs):
-    """Marks of missing values, outliers and IDs among the outputs."""
+    """What is suspicious about outputs."""
     yield from marks(Y, "Y", outputs)
     yield from outliers(Y, "Y", cells, outputs)
     yield from numbered_cells(Y, outputs)

@@ -46,13 +46,12 @@ def read_ephys_table(
     Parameters
     ----------
     features : path-like, (path-like, sheet), DataFrame or AnnData
-        Cells x features, or features x cells. Columns of types, donors and conditions are the
-        labels unless `labels` is given. Columns without a number are left out.
+        Cells x features, or features x cells, with columns of types, donors and conditions unless
+        `labels` is given. Columns without a number are left out.
     labels : path-like, (path-like, sheet), DataFrame or Series, optional
-        Cells x labels, with types and, if known, donors and conditions. A Series holds the types.
+        Types and, if known, donors and conditions. A Series holds the types.
     families, units : optional
-        See `typed_cells`. By default, features with a published name get its family and unit; all
-        others are in the family ``"other"``.
+        See `typed_cells`. By default, features with a published name get its family and unit.
     type_key, donor_key, condition_key : str
         Columns of types, donors and conditions.
     name, source : str, optional
@@ -69,11 +68,6 @@ def read_ephys_table(
     ------
     sbnn.data.readers.reading.ReadingError
         A ValueError with all problems.
-
-    Warns
-    -----
-    UserWarning
-        If anything is left out, or if features seem to be in another unit.
 
     Examples
     --------

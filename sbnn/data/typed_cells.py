@@ -79,8 +79,8 @@ def typed_cells(
     Raises
     ------
     ValueError
-        If values are infinite or no numbers, names repeat, a cell has no labels, a column is not in
-        exactly one family, or units are of unknown features.
+        If values are infinite or no numbers, names repeat, a cell has no labels, or families or
+        units do not fit the features.
 
     Warns
     -----

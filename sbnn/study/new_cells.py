@@ -1,4 +1,4 @@
-"""Place new cells on the map of a saved model, matching genes by name, and write a table."""
+"""Place new cells on the map of a saved model."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ PREDICTED = "predicted cell"
 
 
 def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, sheet=None):
-    """Read expression in the form that a fitted model takes."""
+    """Read expression for a fitted model."""
     genes = getattr(model, "feature_names_in_", None)
     if genes is None:
         raise ValueError("model: it has no gene names, so the genes of new cells cannot be matched")
@@ -68,7 +68,7 @@ def read_cells(path, model, *, counts=None, genes_in_rows=None, totals=None, she
 
 
 def _with_names(table, genes):
-    """Name the rows by a column, if they are only numbered or no other one has genes."""
+    """Name rows that are only numbered, or by the only column with genes."""
     numbered = are_row_numbers(table.index)
     known = table.index.isin(genes).any() or table.columns.isin(genes).any()
     for name, values in table.select_dtypes(object).items():
@@ -79,7 +79,7 @@ def _with_names(table, genes):
 
 
 def _of_anndata(path, normalizer, counts, totals):
-    """Cells of an AnnData; its counts are used if the model can normalise them."""
+    """Cells of an AnnData; counts are used if the model can normalise them."""
     import anndata  # slow to import
 
     if Path(path).suffix == ".h5ad":

@@ -63,25 +63,23 @@ def read_course(
 
     Four formats:
 
-    - a table with the columns ``sample``, ``time`` and one per gene; without samples, all rows are
-      one sample;
-    - a table with genes in rows and times in the column names, such as t0, t2h, or 2h_rep1;
-    - a table of cells, and `times` with a row per cell and either the columns ``sample`` and
-      ``time`` or a pseudotime for each trajectory;
-    - an ``.h5ad`` file with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a
-      pseudotime that `time_key` names. A saved course is returned unchanged.
+    - a table with the columns ``sample`` (optional), ``time`` and one per gene;
+    - genes in rows, and times in the column names, such as t0, t2h, or 2h_rep1;
+    - a table of cells, and `times` with the columns ``sample`` and ``time`` or a pseudotime for
+      each trajectory;
+    - ``.h5ad`` with ``obs["time"]`` and, optionally, ``obs["sample"]``, or with a pseudotime that
+      `time_key` names. A saved course is returned unchanged.
 
-    Times may have a unit, as in "2 h" or "day 3". Rows of one sample at one time are averaged, and
-    so are cells in bins of pseudotime. Missing values are left out with their gene or their row,
-    whichever leaves out less. log2(1 + x) is taken of normalised values and of counts, which are
-    scaled to the same total before.
+    Times may have a unit, as in "2 h". Rows of one sample at one time are averaged, and so are
+    cells in bins of pseudotime. Missing values are left out with their gene or row, whichever loses
+    less. log2(1 + x) is taken of normalised values and of counts scaled to one total.
 
     Parameters
     ----------
     expression : path-like, (path-like, str), DataFrame or AnnData
     times : path-like, (path-like, str) or DataFrame, optional
     sample_key, time_key : str
-        Columns of samples and times; letter case is ignored.
+        Columns, in any letter case.
     genes_in_rows : bool, optional
         Detected by default.
     counts : bool or "normalised", optional
@@ -206,13 +204,12 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
 
 
 def _may_be_names(table) -> bool:
-    """Whether the first column, without a name, may hold genes or times."""
     numbers = pd.to_numeric(table.iloc[:, 0], errors="coerce").notna().all()
     return not numbers or is_numeric_dtype(table.iloc[:, 1])  # not row numbers before names
 
 
 def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values, and samples and times in the names of columns, or twice a table with times."""
+    """Values, and samples and times of columns, or twice a table with times."""
     found = None
     if reading.choices.get("genes_in_rows", True):
         table = _with_row_of_times(reading, table, keys)
@@ -239,7 +236,6 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
 
 
 def _with_row_of_times(reading, table, keys) -> pd.DataFrame:
-    """Turn a table if one of its rows has the times."""
     names = texts(table.iloc[:, 0])
     known = _column(table, keys["time_key"]) is not None
     if known or keys["time_key"].casefold() not in names.str.casefold():
@@ -251,7 +247,6 @@ def _with_row_of_times(reading, table, keys) -> pd.DataFrame:
 
 
 def _without_possible_repeats(reading, table) -> pd.DataFrame:
-    """Ask whether names such as T0.1 are of repeats."""
     repeats = possible_repeats(map(str, table.columns))
     if repeats:
         text = f"expression: {some(repeats, 3)} may be repeats or times; if they are times"
@@ -261,7 +256,6 @@ def _without_possible_repeats(reading, table) -> pd.DataFrame:
 
 
 def _with_named_rows(reading, table, keys) -> pd.DataFrame:
-    """Take times from a first column without a name."""
     if table.columns[0] != "":
         return table
     first = texts(table.iloc[:, 0])
@@ -290,7 +284,6 @@ def _by_names(table, times_of_columns):
 
 
 def _by_numbers(reading, table):
-    """Ask whether names that are numbers are times."""
     found = _by_names(table, times_of_numbers)
     if found is not None and not reading.choices.get("genes_in_rows"):
         names = some(found[1]["name"], 3)
@@ -384,9 +377,9 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
 
     A table of regulators x targets, with entries of one size such as 1, -1 and 0; or a list of
     edges with the columns ``regulator`` (or ``source``, ``TF``, ``Gene1``), ``target`` (or
-    ``Gene2``) and, optionally, ``sign`` (or ``weight``, ``mor``, ``Type``), in any letter case: 1,
-    -1 or 0, + or -, or a word such as activates. Without `path`, there are no edges. Unknown signs
-    are errors, and edges of other genes are left out with a warning.
+    ``Gene2``) and, optionally, ``sign`` (or ``weight``, ``mor``, ``Type``): 1, -1 or 0, + or -, or
+    a word such as activates. Without `path`, there are no edges. Edges of other genes are left out
+    with a warning.
     """
     genes = pd.Index(genes)
     if path is None:
@@ -416,7 +409,7 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
 
 
 def _table_of_edges(edges):
-    """Signs, regulators by targets; of contrary signs, the usual one."""
+    """Signs, [regulator, target]; of contrary signs, the usual one."""
     edges = edges.rename(columns={a: b for a, b in _OF_EDGES.items() if b not in edges})
     for name in ("regulator", "target"):
         if name not in edges:  # the first column, which `read_table` takes for names

@@ -135,7 +135,7 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
     """Read 500 genes along a pseudotime of breast cancer.
 
     178 times to train, and 8 from the middle to test. The prior is based on motifs, and the true
-    network on chromatin immunoprecipitation of some transcription factors.
+    network on ChIP of some transcription factors.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     genes = train.var_names
@@ -190,8 +190,8 @@ def _averaged(data, cells_per_bin):
 def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
     """Read one of five repeats of a BEELINE data set, with or without `dropout` of low values.
 
-    Each has 2000 cells of a curated Boolean model, averaged along the pseudotime of each trajectory
-    (see `read_pseudotime`). The next repeat is the test data. The prior has no edges.
+    Each has 2000 cells of a Boolean model, averaged along each pseudotime (see `read_pseudotime`).
+    The next repeat is the test data. The prior has no edges.
     """
     check_number("repeat", repeat, int, 0, 4)
     train, truth = _beeline_repeat(paths, model, repeat, dropout, n_bins)

@@ -41,8 +41,8 @@ def targets_of(guides, genes=(), control=None, given=None):
     The end of a name that numbers the guides of a target is removed: ``IRF1_2``, ``IRF1_sg2``,
     ``IRF1_guideB`` and ``IRF1g2`` are guides of IRF1. ``IRF1-2``, ``IRF1.2`` and ``IRF1-B`` are,
     too, if all guides have such an end, without gaps in the numbers of a target, since genes such
-    as NKX2-1 and HLA-A also have such names. The end is kept if nothing else distinguishes the
-    names, as in ``cluster_1`` and ``cluster_2``, and if the guide is named like one of the `genes`.
+    as NKX2-1 also have such names. The end is kept if nothing else distinguishes the names, as in
+    ``cluster_1`` and ``cluster_2``, and if the guide is named like one of the `genes`.
 
     Guides of the `control` may be in any letter case. `given` targets, and the result, have the
     columns ``guide`` and ``target``.

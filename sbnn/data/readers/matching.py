@@ -43,7 +43,7 @@ def without_zeros(names: pd.Index) -> pd.Index:
 
 
 def without_files(names: pd.Index) -> pd.Index:
-    """Like `loosened`, of names of aligned reads: "bam/C_01.sorted.bam" is "c.01"."""
+    """Like `loosened`: "bam/C_01.sorted.bam" is "c.01"."""
     endings = r"^.*/|(Aligned)?(\.(sorted|sortedByCoord|out|dedup|markdup))*\.[bs]am$"
     return loosened(names.str.replace(endings, "", regex=True))
 
@@ -142,7 +142,7 @@ def _has_names(way) -> bool:
 
 
 def _agree(one: Match, other: Match) -> bool:
-    """Whether two matches of rows never pair a cell with different ones."""
+    """Whether two matches pair the same rows."""
     places = []
     for match in (one, other):
         names = match.spelled(match.second.names)
@@ -194,7 +194,7 @@ def axis_names(table, axis: int) -> pd.Index:
 
 
 def taken(table, axis: int, cells: np.ndarray):
-    """Select cells before turning a table, as text in another column would make all text."""
+    """Select cells before turning a table, as text elsewhere would make all text."""
     if isinstance(table, AnnDataLike):
         return table[:, cells].T if axis else table[cells]
     selected = table.take(cells, axis=axis)

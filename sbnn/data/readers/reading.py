@@ -41,8 +41,8 @@ class TableOptions:
     sheet : str or mapping, optional
         By default, the only sheet with values.
     header : int or mapping, optional
-        Row with the column names, counted from 1; by default, the first with more than half of the
-        usual number of fields.
+        Row with the column names, from 1; by default, the first with more than half of the usual
+        number of fields.
     cell_key : str or mapping, optional
         Column with the cell names; by default, the first.
     by_row : bool
@@ -50,14 +50,14 @@ class TableOptions:
     average : bool
         Whether to average outputs or features of one cell, such as sweeps.
     match : {"exact", "loose"}
-        Whether cell names are equal, or may differ in case, blanks, punctuation, R's X before a
-        digit, or the -1 of a barcode.
+        Whether cell names may differ in case, blanks, punctuation, R's X before a digit, the -1 of
+        a barcode, or the path and ending of a file.
     cell_names : path-like, (path-like, str) or DataFrame, optional
-        Table of the cell names in other tables (first column) and in `expression` (second).
+        Cell names in other tables (first column) and in `expression` (second).
     decimal : {".", ","} or mapping, optional
         Of numbers stored as text; detected by default.
     missing_marks : iterable of str
-        Marks of missing values, such as ``"-999"``, besides ``""``, ``"-"``, ``"NA"`` and so on.
+        Marks of missing values, such as ``"-999"``, besides ``""``, ``"NA"`` and so on.
     drop_columns : iterable of str
         Columns to leave out.
     rename : mapping of str to str, optional
@@ -118,8 +118,7 @@ class Reading:
     """Decisions made while tables are read.
 
     Reading goes on as if the option that solves a problem had been given, so that one try shows all
-    problems. `kind` is "paired", "types", "screen" or "course",
-    `how` the options of `TableOptions`, and `choices` all others, None or "error" if not given.
+    problems. `how` has the options of `TableOptions`, and `choices` all others.
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
@@ -178,7 +177,7 @@ class Reading:
         return tables
 
     def _choose_sheets(self, tables) -> None:
-        """Ask for one of several sheets; suggest one of this name, else the largest other one."""
+        """Ask for one of several sheets; suggest one of this name, else the largest."""
         used = {(table.path, table.sheet) for table in tables if len(table.sheets) == 1}
         genes = set()  # or cells; the expression is the first table
         for table in tables:
@@ -313,7 +312,7 @@ class Reading:
                 self.problem(f"{text}; if so, give a table with a column for each {name!r}")
 
     def once(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
-        """One row per cell, without columns in which several rows differ."""
+        """One row per cell, without columns that differ within a cell."""
         if table.index.is_unique:
             return table
         found = table[~table.index.duplicated()]

@@ -59,18 +59,18 @@ def read_screen(
     Parameters
     ----------
     expression : path-like, DataFrame or AnnData
-        Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket, or a table of cells x genes or
-        genes x cells.
+        Raw counts: ``.h5ad``, ``.h5`` of 10x Genomics, MatrixMarket, or a table.
     guides : path-like, DataFrame or str, optional
-        ``.h5ad`` or a table, with the guide or perturbation of each cell, a column of counts for
-        each guide, or a row with the count of each guide in a cell; by default, ``obs`` of an
-        AnnData, or the column of it that is named.
+        ``.h5ad`` or a table with the guide or perturbation of each cell, a column of counts for
+        each guide, or a row per cell and guide; by default, ``obs`` of an AnnData, or the named
+        column of it.
     control : str
         Guide or target of unperturbed cells.
     name : str
     targets : path-like or DataFrame, optional
         Columns ``guide`` and ``target``, or the feature reference of Cell Ranger. By default,
-        targets follow from the names of the guides (see `sbnn.data.readers.guides.targets_of`).
+        targets are in a column beside the guides, or follow from their names (see
+        `sbnn.data.readers.guides.targets_of`).
     guide_key : str, optional
         Column of `guides` with the label of the cell.
     genes_in_rows : bool, optional
@@ -81,8 +81,7 @@ def read_screen(
     Returns
     -------
     AnnData
-        As returned by `sbnn.mechanism_shift.screen`, with the target of each guide in
-        ``uns["sbnn"]["guides"]``.
+        As returned by `sbnn.mechanism_shift.screen`, with ``uns["sbnn"]["guides"]``.
 
     Raises
     ------
@@ -154,7 +153,7 @@ def _guides_beside(data, guides):
 
 
 def _by_cell(reading, table):
-    """Counts of guides from a table with a row per cell and guide, or with joined calls."""
+    """Counts of guides from a row per cell and guide, or from joined calls."""
     if table.adata is not None:
         return table
     rows = table.frame(table.ways()[0])
@@ -172,7 +171,7 @@ def _by_cell(reading, table):
 
 
 def _by_call(reading, table, rows):
-    """Counts from Cell Ranger, which joins several calls, and their counts, by "|"."""
+    """Counts of calls that Cell Ranger joins by "|"."""
     rows = rows[[CALLS, CALLED]].map(lambda text: str(text).split("|"))
     if not (rows[CALLS].str.len() == rows[CALLED].str.len()).all():
         return table
@@ -237,7 +236,7 @@ def _has_counts(matrix):
 
 
 def _guides(reading, found):
-    """Guide of each cell, all counted guides, and masks of unclear cells."""
+    """Guide of each cell, all guides, and masks of unclear cells."""
     if not isinstance(found, AnnDataLike):
         truths = found.select_dtypes("bool")
         found = found.astype(dict.fromkeys(truths, int))
@@ -257,7 +256,7 @@ def _guides(reading, found):
 
 
 def _label_column(reading, table, key):
-    """Column of labels; None if all columns hold counts of guides."""
+    """Column of labels; None if all columns are counts."""
     reading.describe("guides", values="labels")
     if key is None and CALLS in table:
         key = CALLS
@@ -290,7 +289,7 @@ def _label_column(reading, table, key):
 
 
 def _target_column(table, key, control):
-    """Column with one target for each label of the column `key`, the control among them."""
+    """Column with one target for each label of the column `key`."""
     names = {name.casefold(): name for name in table if name != key}
     for target in filter(None, map(names.get, _TARGETS)):
         pairs = table[[key, target]].apply(texts)
@@ -303,7 +302,6 @@ def _target_column(table, key, control):
 
 
 def _targets_beside(reading, found, kept, guide):
-    """Targets from the table of guides, or None."""
     key = reading.choices.get("guide_key")
     if isinstance(found, AnnDataLike) or key not in found:
         return None

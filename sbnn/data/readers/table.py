@@ -20,7 +20,7 @@ from sbnn.results import results_path
 
 _HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (column of the cells)"
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
-FEWEST_NAMES = 20  # with fewer cells, there is nothing to fit
+FEWEST_NAMES = 20  # of cells to fit
 _FEW_COLUMNS = 200  # with fewer, numbers may be names of cells
 _MOST_KEYS = 50
 _MOST_UNNAMED = 0.1  # share of rows, such as means, that may be left out
@@ -35,7 +35,7 @@ class Way(NamedTuple):
     key: str | None  # None for the first column
     names: pd.Index
     by_number: bool = False  # whether names only number the rows
-    filtered: bool = False  # whether names may be row numbers of which some are left out
+    filtered: bool = False  # whether names may number the rows of a larger table
 
     def __str__(self):
         if self.axis:
@@ -44,7 +44,7 @@ class Way(NamedTuple):
 
 
 class Table:
-    """A table with its options; `renamed` maps names of cells to those in the expression."""
+    """A table; `renamed` maps names of cells to those in the expression."""
 
     def __init__(self, what, given, sheet=None, header=None, key=None, renamed=None):
         self.what = what
@@ -122,7 +122,7 @@ class Table:
         return names.map(lambda name: self.renamed.get(name, name)) if self.renamed else names
 
     def other_ways(self) -> Iterator[Way]:
-        """Names in any other column in which most values, or many texts, differ."""
+        """Names in any other column with many different values."""
         names, body, _ = self.content
         candidates = [j for j in range(len(names)) if names[j] and names[j] != self.key]
         if len(names) > _FEW_COLUMNS:

@@ -105,7 +105,7 @@ def _row_of_names(rows, header):
 
 
 def _is_row_of_groups(rows) -> bool:
-    """Whether names repeat in the first row, and the second names the same columns."""
+    """Whether names repeat in the first row, but not in the second."""
     if len(rows) < 2:
         return False
     groups, names = (list(filter(None, row[1:])) for row in rows)

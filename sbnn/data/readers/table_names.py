@@ -16,19 +16,19 @@ _SPIKE_INS = (
     r"(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+",
     r"rna[-_. ]spike.*",
 )
-# Reads of no gene, as HTSeq, STAR and CITE-seq-Count name them.
+# Reads of no gene, as HTSeq and STAR count them.
 _COUNTERS = (
     r"__\w+",
     r"N_(unmapped|multimapping|noFeature|ambiguous)",
     r"unmapped|no_feature|ambiguous|too_low_aQual|not_aligned|alignment_not_unique",
 )
-# Columns beside counts of genes, as featureCounts, Ensembl and GENCODE call them.
+# Columns beside counts, as featureCounts and Ensembl call them.
 _ABOUT_GENES = re.compile(
     "chr(omosome)?([_ ]name)?|start|end|strand|(gene|exon|transcript)?[_ ]?length"
     "|(gene[_ ]?)?(id|name|symbol|description|biotype|type)|entrez(gene)?([_ ]?id)?",
     re.I,
 )
-# Columns of numbers beside genes of cells in rows, some of them of Seurat and scanpy.
+# Columns of numbers beside genes, some of them of Seurat and scanpy.
 _ABOUT_CELLS = re.compile(
     "sample|replicate|batch|donor|patient|animal|subject|(n|total|mapped)_?(reads|counts|genes|umis?)"
     "|n(count|feature)_rna|(log1p_)?(n_genes_by_counts|total_counts.*)|(pct|percent)[_.].*"
@@ -89,10 +89,10 @@ def no_genes(names: pd.Index) -> np.ndarray:
 
 
 def about_cells(names: pd.Index) -> np.ndarray:
-    """Mask of columns such as batch and nCount_RNA, which describe cells in rows."""
+    """Mask of columns such as batch and nCount_RNA."""
     return np.array([_ABOUT_CELLS.fullmatch(name) is not None for name in names], dtype=bool)
 
 
 def about_genes(names: pd.Index) -> np.ndarray:
-    """Mask of columns such as Chr and Length, which describe genes in rows."""
+    """Mask of columns such as Chr and Length."""
     return np.array([_ABOUT_GENES.fullmatch(name) is not None for name in names], dtype=bool)

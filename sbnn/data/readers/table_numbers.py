@@ -59,7 +59,7 @@ class Numbers(NamedTuple):
     wrong: np.ndarray  # neither numbers nor missing
     decimal: str
     unclear: str  # numbers that leave the decimal mark open
-    notes: list[str]  # what was understood of some columns
+    notes: list[str]
 
 
 def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Numbers:
@@ -78,7 +78,6 @@ def to_numbers(table: pd.DataFrame, decimal: str | None = None, marks=()) -> Num
 
 
 def _without_units(table) -> tuple[pd.DataFrame, list[str]]:
-    """Remove the unit that ends all numbers of a column."""
     units = []
     of_text = np.flatnonzero(~_are_numeric(table))
     given = table.iloc[:, of_text].to_numpy(object)  # (n_cells, n_columns of text)

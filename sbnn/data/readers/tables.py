@@ -56,29 +56,26 @@ def read_tables(
 ) -> AnnData:
     """Read the user's tables, match their cells by name and check them.
 
-    Cells are kept in the order of `expression`. Rows and columns without name and numbers, such as
-    units, spike-ins (such as ERCC-00002) and counters of unassigned reads (such as
-    ``__no_feature``) are left out; outputs of the same name are numbered. All problems are reported
-    at once, with the options that solve them.
+    Cells are kept in the order of `expression`. Rows and columns without name and numbers,
+    spike-ins, counters of unassigned reads and columns such as nCount_RNA are left out; outputs of
+    the same name are numbered. All problems are reported at once, with the options that solve them.
 
     Parameters
     ----------
     expression : path-like, (path-like, str), DataFrame, AnnData or MuData
         Cells x genes, or genes x cells: text (CSV, TSV), Excel, ``.h5ad``, ``.h5mu``, ``.h5`` of
-        10x Genomics or a folder with MatrixMarket; may be packed (``.gz``, ``.zip``).
+        10x Genomics or MatrixMarket; may be packed (``.gz``, ``.zip``).
     outputs : path-like, (path-like, str) or DataFrame, optional
         Cells x features, or features x cells; also a key of ``obsm`` or a modality.
     labels : path-like, (path-like, str) or DataFrame, optional
         Cells x labels; by default ``obs`` of an AnnData.
     counts : bool or "normalised", optional
-        True for raw counts, of which `X` is log2(x + 1) after library-size normalisation;
-        ``"normalised"`` for values (CPM, TPM) of which `X` is log2(x + 1); False for logarithms. By
-        default, whole numbers are counts, and fractions are normalised if some exceed 50.
+        True for raw counts, ``"normalised"`` for CPM or TPM, False for logarithms. By default,
+        whole numbers are counts, and fractions are normalised if some exceed 50.
     genes_in_rows : bool, optional
         By default, the orientation that shares more cell names with `outputs`.
     missing : {"error", "cells", "outputs", "fewest"}
-        If values of outputs are missing: leave out their cells, their outputs, or some of both such
-        that few values are lost.
+        If values are missing: leave out their cells, their outputs, or some of both.
     duplicates : {"error", "sum", "first"}
         If genes have the same name: add up their values (unless these are logarithms), or take the
         first.
@@ -93,8 +90,8 @@ def read_tables(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. ``uns["sbnn"]`` has in ``"dropped"`` what was left out, in
-        ``"notes"`` what was detected, and in ``["read"]["table"]`` what was understood.
+        As returned by `sbnn.paired`, with ``"dropped"``, ``"notes"`` and ``["read"]["table"]`` in
+        ``uns["sbnn"]``.
 
     Raises
     ------

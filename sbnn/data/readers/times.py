@@ -24,7 +24,7 @@ _TIME = re.compile(
     rf"[ _]?(?P<after>{_UNIT})?( (post|after) .*)?",
     re.I,
 )
-# blanks in "30 min" and "day_3" that do not separate parts of a name
+# blanks in "30 min" and "day_3"
 _WITHIN = re.compile(
     rf"(?<=\d) (?=({_UNIT})(?![^\W_]))|(?<![^\W_])(?P<word>day|hour|week|time)[ _](?=\d)", re.I
 )
@@ -48,8 +48,8 @@ def times_of(values):
 def times_of_names(names):
     """Samples and times in names such as t0, 2h_rep1 or donor1.day3.
 
-    A DataFrame with the columns ``name``, ``sample`` and ``time``, and the position of each name;
-    None for fewer than two, or if units cannot be converted.
+    A DataFrame with ``name``, ``sample`` and ``time``, by the position of each name; None for fewer
+    than two, or if units cannot be converted.
     """
     rows = {}
     for i, name in enumerate(map(str, names)):
@@ -69,7 +69,7 @@ def times_of_names(names):
 
 
 def times_of_numbers(names):
-    """Like `times_of_names`, of one sample and for names that are numbers."""
+    """Like `times_of_names`, for names that are numbers."""
     times = pd.to_numeric(pd.Series(list(names), dtype=object), errors="coerce")
     if len(times) < 2 or times.isna().any():
         return None
@@ -77,10 +77,10 @@ def times_of_numbers(names):
 
 
 def possible_repeats(names):
-    """Names such as T0.1 beside T0, which may be repeats or times -> names such as T0_rep1."""
+    """T0.1 beside T0, which may be a repeat or a time -> T0_rep1."""
     names = list(dict.fromkeys(names))
     repeats = {}
-    numbers = {}  # time -> numbers of its repeats
+    numbers = {}
     for name in names:
         time, _, number = name.rpartition(".")
         if time in names and number.isdecimal() and _TIME.fullmatch(name):
@@ -106,5 +106,5 @@ def _time_and_unit(text):
 
 
 def _has_unit(text):
-    """Whether a text is a time with a unit; P1 and H1 may be patients and wells."""
+    """Whether a text has a unit; P1 and H1 may be patients and wells."""
     return _TIME.fullmatch(text) is not None and re.match(r"[^\W\dphw]|\d.*[a-z]", text, re.I)
