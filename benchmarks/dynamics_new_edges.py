@@ -104,7 +104,7 @@ def edges_and_probabilities(law, right, seed, n_genes=40, n_samples=60):
     return row
 
 
-def new_edges(seeds=range(5), fresh=False):
+def new_edges(seeds=range(10), fresh=False):
     """Rows of `edges_and_probabilities` for all laws, priors and seeds; saved ones are loaded."""
     if NEW_EDGES.exists() and not fresh:
         return pd.read_csv(NEW_EDGES)

@@ -59,12 +59,16 @@ SEEDS = (0, 1, 2)
 TUNING_SEEDS = (100, 101)
 HELD_OUT = 20  # perturbations, of a hundred
 STRENGTHS = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
+#: Numbers of perturbations and of latents, and seeds of screens with many genes.
+MANY_SCREENS = ((100, 15, 100), (20, 15, 101), (20, 5, 102))
+FURTHER_SCREENS = ((20, 5, 110), (20, 5, 111), (20, 5, 112), (50, 10, 113))
+MANY_DEFAULT = "**also batches of 64, sampled dispersions (`MANY_GENES`)**"
 #: Recipes of screens with many genes.
 MANY_RECIPES = {
     "`Recipe()`: 400 units, batches of 128": Recipe(),
     "15 epochs, warm-up 5": Recipe(epochs=15, least_updates=0, updates_per_pair=0, warm_up=5),
     "64 units at the genes": Recipe(gene_units=64),
-    "**also batches of 64, sampled dispersions (`MANY_GENES`)**": MANY_GENES,
+    MANY_DEFAULT: MANY_GENES,
     "also 200 other units": replace(MANY_GENES, hidden=200),
     "also 2,000 updates, warm-up 4": replace(
         MANY_GENES, hidden=200, least_updates=2000, updates_per_pair=0, warm_up=4
@@ -257,19 +261,27 @@ def bound(configurations=tuple(CONFIGURATIONS), seed=SEEDS[0]):
     return pd.DataFrame(rows).T.rename_axis("configuration")
 
 
-def many_genes(screens=((100, 15, 100), (20, 15, 101), (20, 5, 102)), tried=MANY_RECIPES):
-    """Scores of recipes on simulated screens and on one of real cells; DataFrame."""
-    rows = []
-    for n_perturbations, n_latents, seed in screens:
-        adata = thinned(n_perturbations, n_latents, seed)
-        title = f"{n_perturbations} perturbations, {n_latents} latents"
-        rows += [{"screen": title} | row for row in by_recipe(adata, n_latents, seed, 300, tried)]
+def many_genes():
+    """Scores of recipes on simulated screens and on real cells; DataFrame."""
+    first, *_ = MANY_RECIPES
+    defaults = {name: MANY_RECIPES[name] for name in (first, MANY_DEFAULT)}
+    rows = on_screens(MANY_SCREENS, MANY_RECIPES) + on_screens(FURTHER_SCREENS, defaults)
     cells = most_counted(with_groups(load_dataset("citeseq_cd8", verbose=False)), 1000)
     papalexi = load_dataset("papalexi", verbose=False)
     for title, adata in (("CD8, 1,000 genes", cells), ("Papalexi, 299 genes", papalexi)):
-        held_out = len(adata) // 5
-        rows += [{"screen": title} | row for row in by_recipe(adata, 10, 1, held_out, tried)]
+        scored = by_recipe(adata, 10, 1, len(adata) // 5, MANY_RECIPES)
+        rows += [{"screen": title} | row for row in scored]
     return pd.DataFrame(rows).set_index(["screen", "recipe"])
+
+
+def on_screens(screens, recipes):
+    """Scores of recipes on simulated screens with many genes: a list of dicts."""
+    rows = []
+    for n_perturbations, n_latents, seed in screens:
+        title = f"{n_perturbations} perturbations, {n_latents} latents, seed {seed}"
+        adata = thinned(n_perturbations, n_latents, seed)
+        rows += [{"screen": title} | row for row in by_recipe(adata, n_latents, seed, 300, recipes)]
+    return rows
 
 
 def thinned(n_perturbations, n_latents, seed, n_genes=2000, total=5000):
