@@ -68,7 +68,9 @@ def read_file(
     for name, table in _read_sheets(path, sheet).items():
         rows = list(map(texts, table.iloc[:_HEAD].to_numpy()))
         at = _row_of_names(rows, header)
-        sheets[name] = Sheet([*rows[at]], table.iloc[at + 1 :].reset_index(drop=True), at + 1)
+        sheets[name] = Sheet(
+            _in_one_line(rows[at]), table.iloc[at + 1 :].reset_index(drop=True), at + 1
+        )
     return sheets
 
 
@@ -104,6 +106,10 @@ def _row_of_names(rows, header):
     return at
 
 
+def _in_one_line(names) -> list[str]:
+    return [" ".join(name.split()) for name in names]
+
+
 def _is_row_of_groups(rows) -> bool:
     """Whether names repeat in the first row, but not in the second."""
     if len(rows) < 2:
@@ -133,7 +139,7 @@ def _read_text(path, header, key) -> Sheet:
     separator = max(_SEPARATORS, key=partial(_agreement, lines))
     rows = list(map(texts, csv.reader(lines, delimiter=separator)))
     at = _row_of_names(rows, header)
-    names = [*rows[at]]
+    names = _in_one_line(rows[at])
     others = list(filter(any, rows[at + 1 :]))
     # R leaves out the name above the row names
     if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):
