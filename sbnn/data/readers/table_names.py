@@ -15,7 +15,6 @@ _SPIKE_INS = (
     r"gspikein.*",
     r"(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+",
     r"rna[-_. ]spike.*",
-    # controls of MERFISH, Xenium and CosMx
     r"(blank|neg(ative)?(control|prb)(probe|codeword)?|systemcontrol|unassignedcodeword)[-_]?\d+",
 )
 # Reads of no gene, as HTSeq and STAR count them.

@@ -26,7 +26,8 @@ _TIME = re.compile(
 )
 # blanks in "30 min" and "day_3"
 _WITHIN = re.compile(
-    rf"(?<=\d)( |_(?=\w\w))(?=({_UNIT})(?![^\W_]))|(?<![^\W_])(?P<word>day|hour|week|time)[ _](?=\d)",
+    rf"(?<=\d)( |_(?=\w\w))(?=({_UNIT})(?![^\W_]))"
+    r"|(?<![^\W_])(?P<word>day|hour|week|time)[ _](?=\d)",
     re.I,
 )
 # a hyphen after a blank may be a minus
