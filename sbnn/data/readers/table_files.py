@@ -35,7 +35,6 @@ _OTHER_KINDS = {  # by the first bytes, in lower case
     b"\x1f\x8b": "packed by gzip; name it .gz, or write the table with write.csv if it is from R",
     b"\x89hdf": "HDF5; name it .h5ad, .h5mu or .h5",
 }
-# NUL has its own message, and 1A ends old files
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f]")
 _UNKNOWN = "the file is neither text nor a workbook, or is damaged; save the table as CSV in UTF-8"
 _FRACTION = re.compile(r"-?\d*[.,]\d+(e[+-]?\d+)?", re.I)
@@ -68,7 +67,8 @@ def read_file(
     for name, table in _read_sheets(path, sheet).items():
         rows = list(map(texts, table.iloc[:_HEAD].to_numpy()))
         at = _row_of_names(rows, header)
-        sheets[name] = Sheet([*rows[at]], table.iloc[at + 1 :].reset_index(drop=True), at + 1)
+        body = table.iloc[at + 1 :].reset_index(drop=True)
+        sheets[name] = Sheet(_in_one_line(rows[at]), body, at + 1)
     return sheets
 
 
@@ -104,6 +104,10 @@ def _row_of_names(rows, header):
     return at
 
 
+def _in_one_line(names) -> list[str]:
+    return [" ".join(name.split()) for name in names]
+
+
 def _is_row_of_groups(rows) -> bool:
     """Whether names repeat in the first row, but not in the second."""
     if len(rows) < 2:
@@ -133,7 +137,7 @@ def _read_text(path, header, key) -> Sheet:
     separator = max(_SEPARATORS, key=partial(_agreement, lines))
     rows = list(map(texts, csv.reader(lines, delimiter=separator)))
     at = _row_of_names(rows, header)
-    names = [*rows[at]]
+    names = _in_one_line(rows[at])
     others = list(filter(any, rows[at + 1 :]))
     # R leaves out the name above the row names
     if others and min(map(len, others)) == len(names) + 1 and any(row[-1] for row in others):

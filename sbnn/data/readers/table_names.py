@@ -15,6 +15,7 @@ _SPIKE_INS = (
     r"gspikein.*",
     r"(rna[-_. ]?)?spike([-_. ]?ins?)?[-_. ]?\d+",
     r"rna[-_. ]spike.*",
+    r"(blank|neg(ative)?(control|prb)(probe|codeword)?|systemcontrol|unassignedcodeword)[-_]?\d+",
 )
 # Reads of no gene, as HTSeq and STAR count them.
 _COUNTERS = (

@@ -186,7 +186,7 @@ def _labels(reading, given):
     for kind in ("type", "family"):
         key = reading.choices.get(f"{kind}_key", kind)
         if key in given:
-            labels[kind] = given[key]
+            labels[kind] = given[key].map(_stripped)
         elif key != kind:
             reading.problem(f"{kind}_key: no column {key!r} in labels, which has {some(given, 12)}")
     if labels.columns.isin(["type", "family"]).any():
@@ -200,6 +200,10 @@ def _labels(reading, given):
     advice = "if one of them holds the types, name it with type_key=COLUMN"
     reading.notes.append(f"labels: no column type or family among {some(labels, 12)}; {advice}")
     return labels
+
+
+def _stripped(label):
+    return label.strip() if isinstance(label, str) else label
 
 
 def _without_gaps(reading, X, Y):

@@ -17,18 +17,21 @@ HOURS = {
 }
 _UNIT = "|".join(HOURS)
 # E9.5 and P7 count from different events
-_BEFORE = r"t|time|e|p|d|day|h|hour|w|week"
+_BEFORE = r"t|time|zt|e|p|d|day|h|hour|w|wk|week"
 # "day-1" is no time, as the hyphen may be a minus
 _TIME = re.compile(
-    rf"((?P<before>{_BEFORE})[ _.]?)?(?P<number>\d+([.,]\d+)?)"
+    rf"((?P<before>{_BEFORE})[ _.=]?|(?P<sign>[-−]))?(?P<number>\d+([.,]\d+)?)"
     rf"[ _]?(?P<after>{_UNIT})?( (post|after) .*)?",
     re.I,
 )
 # blanks in "30 min" and "day_3"
 _WITHIN = re.compile(
-    rf"(?<=\d) (?=({_UNIT})(?![^\W_]))|(?<![^\W_])(?P<word>day|hour|week|time)[ _](?=\d)", re.I
+    rf"(?<=\d)( |_(?=\w\w))(?=({_UNIT})(?![^\W_]))"
+    r"|(?<![^\W_])(?P<word>day|hour|week|time)[ _](?=\d)",
+    re.I,
 )
-_BETWEEN = re.compile(r"[ _-]+|(?<!\d)\.|\.(?!\d)")
+# a hyphen after a blank may be a minus
+_BETWEEN = re.compile(r"[ _()]+(?:-[ _]+)?|(?<=[^\W_])-+|(?<!\d)\.|\.(?!\d)")
 
 
 def times_of(values):
@@ -54,7 +57,7 @@ def times_of_names(names):
     rows = {}
     for i, name in enumerate(map(str, names)):
         plain = re.sub(r"^X(?=\d)", "", name)  # R puts an X before a digit
-        parts = _BETWEEN.split(_WITHIN.sub(r"\g<word>", plain))
+        parts = list(filter(None, _BETWEEN.split(_WITHIN.sub(r"\g<word>", plain))))
         timed = list(filter(_has_unit, parts))
         if not timed and "0" in parts:
             timed = ["0"]
@@ -102,9 +105,10 @@ def _time_and_unit(text):
         before = ""
     if before and after:
         return None
-    return float(match["number"].replace(",", ".")), before or after
+    time = float(match["number"].replace(",", "."))
+    return -time if match["sign"] else time, before or after
 
 
 def _has_unit(text):
     """Whether a text has a unit; P1 and H1 may be patients and wells."""
-    return _TIME.fullmatch(text) is not None and re.match(r"[^\W\dphw]|\d.*[a-z]", text, re.I)
+    return _TIME.fullmatch(text) is not None and re.match(r"[^\W\dphw]|[-−]?\d.*[a-z]", text, re.I)

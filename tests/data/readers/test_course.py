@@ -104,6 +104,11 @@ def test_samples_with_one_time_are_left_out(written):
         ("0h_rep1,30min_rep1,2h_rep1", [0, 0.5, 2], {"rep1"}),
         ("X0h.1,X1h.1,X2h.1", [0, 1, 2], {"1"}),
         ("ctrl_D0,ctrl_D3,ctrl_D10", [0, 3, 10], {"ctrl"}),
+        ("-1h,0h,1h", [-1, 0, 1], {"0"}),
+        ("a_-1h,a_0h,a - 1h", [-1, 0, 1], {"a"}),
+        ("ZT0,ZT4,ZT8", [0, 4, 8], {"0"}),
+        ("0_hours_a,24_hours_a,48_hours_a", [0, 24, 48], {"a"}),
+        ("a (t=0),a (t=1),a (t=2)", [0, 1, 2], {"a"}),
     ],
 )
 def test_genes_may_be_in_rows_with_times_in_the_names_of_columns(written, names, times, samples):
@@ -162,6 +167,7 @@ def test_other_names_of_columns_need_a_table_of_times(written, names):
         (["30 min", "2 h"], [0.5, 2]),
         (["E9.5", "E10.5"], [9.5, 10.5]),
         (["2,5 h", "10 h"], [2.5, 10]),
+        (["-1 h", "2 h"], [-1, 2]),
         (["0", "2h"], [0, 2]),
         (["T1", "T2"], [1, 2]),
         (["1 day post infection", "3 days post infection"], [24, 72]),

@@ -200,6 +200,9 @@ def test_workbooks(tmp_path, table):
         table.to_excel(book, sheet_name="one")
         pd.DataFrame().to_excel(book, sheet_name="empty", index=False)
     assert_read(path, table)
+    broken = table.rename(columns={"AP, width": "AP,\nwidth"})
+    broken.to_excel(tmp_path / "broken.xlsx")
+    assert_read(tmp_path / "broken.xlsx", table)
     packed = tmp_path / "book.xlsx.gz"
     with pd.ExcelWriter(path) as book:
         table.to_excel(book, sheet_name="one")

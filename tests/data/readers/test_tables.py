@@ -193,8 +193,8 @@ def test_what_does_not_vary_or_holds_no_number_is_left_out(counts, ephys):
 
 def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
     names = ["ERCC-00002", "ercc00130", "gSpikein_x", "spike-in 3", "RNA_spike_a", "__alignment"]
-    names += ["N_unmapped", "ambiguous"]
-    added = pd.DataFrame(np.arange(64).reshape(8, 8), CELLS, names)
+    names += ["N_unmapped", "ambiguous", "Blank-12", "NegControlProbe_00042"]
+    added = pd.DataFrame(np.arange(80).reshape(8, 10), CELLS, names)
     raw = pd.concat([counts, added], axis=1)
     data, dropped, _ = read(raw.T, ephys)
     assert_read(data, counts, ephys)
@@ -310,6 +310,8 @@ def test_labels_may_have_other_names_or_be_of_one_kind(counts, ephys, labels):
 
 
 def test_types_may_be_numbers_and_missing(counts, ephys):
+    blanks = read(counts, ephys, pd.DataFrame({"type": ["Sst", "Sst "] * 4}, CELLS))[0]
+    assert set(blanks.labels["type"]) == {"Sst"}
     labels = pd.DataFrame({"type": [1.0, 2, np.nan, 1] * 2}, CELLS)
     data, _, _ = read(counts, ephys, labels)
     assert data.labels["type"].tolist() == ["1", "2", "unknown", "1"] * 2
