@@ -193,7 +193,7 @@ def draw(table):
                 lw=1,
                 label=model,
             )
-        ax.set(xscale="log", xlabel="genes")
+        ax.set(xscale="log", xlabel="genes", xlim=(22, 114))
         # the letter stands above the highest tick
         ax.set_title(f"{name}, {of.folds.iloc[0]} folds", pad=9)
         ax.set_xticks(NUMBERS, NUMBERS)

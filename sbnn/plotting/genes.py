@@ -80,7 +80,7 @@ def gene_selection_curve(record: Record) -> Figure:
     left_out = genes[~genes.selected]
     selected = genes[genes.selected]
     ax.plot(left_out.x, left_out.y, ".", color="0.6", ms=2, mew=0, rasterized=True)
-    ax.plot(selected.x, selected.y, ".", color="0.15", ms=2, mew=0, rasterized=True)
+    ax.plot(selected.x, selected.y, ".", color="0.15", ms=3, mew=0, rasterized=True)
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     (border,) = ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
     named = genes.loc[genes.index.intersection(MARKERS), ["x", "y"]]
