@@ -183,8 +183,7 @@ class PhoenixRegressor(DynamicsRegressor):
 
     Notes
     -----
-    The estimator takes trajectories, so scikit-learn's ``check_estimator`` does not apply. On one
-    thread, the same seed gives bit-identical results.
+    The estimator takes trajectories, so scikit-learn's ``check_estimator`` does not apply.
 
     References
     ----------

@@ -56,11 +56,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
     4. Held-out parts of the training data determine the weight of the network in predictions beside
        the best model without one (`sbnn.dynamics.held_out`). If it is 0 and there is a prior, the
        edges are those of the prior.
-    5. Probabilities are calibrated: new edges are less probable if they are much weaker than the
-       strongest edge to the same gene, or if the law fits some genes far better than most.
+    5. Probabilities are calibrated: edges are less probable if they are much weaker than the
+       strongest one to the same gene; new ones also if the law fits some genes far better than
+       most.
 
-    Linear terms and products of two regulators must describe their effects within the range of the
-    data; noise is normal, with the same SD for all genes.
+    Effects are linear terms and products of two regulators; noise is normal, with the same SD for
+    all genes.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         at mean expression; 0 means no edge.
     edge_probabilities_ : DataFrame, genes by genes
         Probability of each edge, given all other estimated edges, calibrated on simulations under
-        ten laws of regulation; around 0.9, up to 0.16 too high under a law with a lag.
+        ten laws of regulation; around 0.9, up to 0.08 too high under a law with a lag.
     sparsity_ : float
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
@@ -101,8 +102,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
     autocorrelation_ : float
         Of residuals at consecutive times; well above 0, the model misses effects.
     misfit_ : float
-        Median of the genes' mean squared residuals, relative to their 10 % quantile; above 1.5, the
-        law does not fit, and improbable new edges are removed.
+        Median of the genes' mean squared residuals, relative to their 10 % quantile; above 1.5,
+        improbable new edges are removed.
     scale_ : float
         Divisor of the values; 1 if the largest absolute value is between 0.5 and 1.5.
     gene_names_ : ndarray of str
@@ -110,10 +111,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     Notes
     -----
-    The fit is deterministic. The estimator takes trajectories, not a matrix, so scikit-learn's
-    ``check_estimator`` does not apply. A single sample contains little information about which
-    genes regulate which. If a sample has 30 intervals or more, all are fitted in pieces of at most
-    five.
+    A single sample contains little information about which genes regulate which. If a sample has 30
+    intervals or more, all are fitted in pieces of at most five.
 
     Examples
     --------

@@ -92,11 +92,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     gene_effects_ : DataFrame
         Only for "staged": for each ``gene`` and each ``perturbation`` except the control, the
         ``log_fold_change`` relative to the control (to the mean of the other perturbations if there
-        is none). A ``significant`` one (at a false discovery rate of 1 %) is as measured, with half
-        a count added to observed and expected counts; any other is close to the prediction of the
-        ``model``. Intervals from ``lower`` to ``upper`` contain 95 % of the true changes, also of
-        the significant ones. ``direct`` is the part that the latents do not explain; there is an
-        ``edge`` to the gene if it is significant.
+        is none). A ``significant`` one (at a false discovery rate of 1 %) is as measured; any
+        other is close to the prediction of the ``model``. Intervals from ``lower`` to ``upper``
+        contain 95 % of the true changes. ``direct`` is the part that the latents do not explain;
+        there is an ``edge`` to the gene if it is significant.
     shares_ : Tensor
         Expected share of each gene in the counts of each perturbation, as in `predict_counts`.
     n_latent_, recipe_ : int, Recipe
