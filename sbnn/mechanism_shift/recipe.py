@@ -68,7 +68,7 @@ class Recipe(CheckedSettings):
 
 #: Default of "staged" with more than 500 genes. Large matrices next to the genes and log gamma
 #: functions would take most of the time, and fit noise.
-MANY_GENES = Recipe(gene_units=64, batch_size=64, warm_up=5, dispersion_every=8)
+MANY_GENES = Recipe(gene_units=64, batch_size=64, warm_up=5, dispersion_every=16)
 
 #: Settings of Lopez et al. 2022 and their code, except for the start: prior means and log
 #: dispersions are 0 instead of normal draws, and the decoder gives the mean shares of the genes.

@@ -226,9 +226,10 @@ def unmix(
         first_origin = origin
     first_shifts = centres - first_origin
     rng = np.random.default_rng(random_state)
-    turns = [_sparse_in_sum(first_shifts, rng) for _ in range(n_starts)]
-    turns.sort(key=lambda turn: np.abs(first_shifts @ turn).sum())
-    finalists = [_refined(centres, origin, turn, screen.error) for turn in turns[:FINALISTS]]
+    turns = _sparse_in_sum(first_shifts, n_starts, rng)
+    sums = np.abs(first_shifts @ turns).sum(axis=(1, 2))
+    finalists = turns[np.argsort(sums, kind="stable")[:FINALISTS]]
+    finalists = [_refined(centres, origin, turn, screen.error) for turn in finalists]
     best = max(finalists, key=lambda rotation: rotation.likelihood)
     shifts = centres @ best.turn - best.zero
     order = np.argsort(-np.abs(shifts).sum(axis=0), kind="stable")
@@ -331,21 +332,21 @@ def _refined(centres, origin, turn, error):
     return best
 
 
-def _sparse_in_sum(centred, rng):
-    """Rotation of shape (d, d) for which the sum of absolute shifts is small.
+def _sparse_in_sum(centred, n_starts, rng):
+    """Rotations of shape (n_starts, d, d) for which the sum of absolute shifts is small.
 
     The sum of ``sqrt(s^2 + smooth^2)`` is concave in ``s^2``, whose sum no rotation changes. The
     rotation that minimises its tangent is a polar factor, and each step decreases the sum.
     """
     size = centred.shape[1]
-    turn = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    turns, _ = np.linalg.qr(rng.standard_normal((n_starts, size, size)))
     for smooth in SMOOTH:
         for _ in range(STEPS):
-            shifts = centred @ turn
+            shifts = centred @ turns
             slope = shifts * (1 / smooth - 1 / np.sqrt(shifts**2 + smooth**2))
             left, _, right = np.linalg.svd(centred.T @ slope)
-            turn = left @ right
-    return turn
+            turns = left @ right
+    return turns
 
 
 def _sweep(shifts, turn, mixture, angles):

@@ -165,7 +165,7 @@ def test_a_start_has_a_smaller_sum_of_absolute_shifts_than_the_mixed_latents():
     rng = np.random.default_rng(0)
     shifts = np.eye(3)[rng.integers(3, size=30)] * 3
     mixed = shifts @ np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    turn = unmixing._sparse_in_sum(mixed, np.random.default_rng(1))
+    turn, *_ = unmixing._sparse_in_sum(mixed, 2, np.random.default_rng(1))
     np.testing.assert_allclose(turn.T @ turn, np.eye(3), atol=1e-12)
     assert np.abs(mixed @ turn).sum() == pytest.approx(np.abs(shifts).sum(), rel=0.01)
 
