@@ -21,22 +21,22 @@ _FIRST_EDGES = np.array([0.5, 0.5, 0.5, 1.6, 1.6, 1.6])
 _FIRST_PAIRS = np.array([5e4, 5e4, 5e4, 2.0, 2.0, 2.0])
 
 # Calibration of probabilities, which assume that the law of regulation is right: logistic
-# regressions on simulated networks of 40 genes. For new edges (81 networks, ten laws), on a
-# constant, the logarithm of the effect's share of the largest effect on the gene, and that of the
-# misfit. For edges of the prior, on the log odds, or on the share (165 networks, five laws),
-# whichever gives less.
+# regressions on simulated networks. For new edges (81 networks, ten laws), on the logarithms of the
+# effect's share of the largest effect on the gene and of the misfit. For edges of the prior, on the
+# log odds, or on the share if residuals persist and it gives less (300 networks, five laws).
 _NEW_EDGES = (3.3, 2.3, -2.3)
 _TEMPERED = 0.25
 _OF_PRIOR = (5.0, 2.2)
+PERSISTENT = 0.1  # autocorrelation of residuals, which a law without a lag does not exceed
 MISFIT = 1.5  # a larger misfit shows that the law is wrong, and may remove new edges
 
 
-def calibrated(probabilities, given, new, share, misfit):
+def calibrated(probabilities, given, new, share, misfit, autocorrelation):
     """Probabilities of edges that agree with the share that is right in simulations.
 
     `given` marks edges of the prior and `new` those that were found besides; `share` is that of
     each effect in the largest effect on the same gene, all [regulator, target]. The network changes
-    only if the `misfit` is large.
+    only if the `misfit` is large. `autocorrelation` is that of the residuals.
     """
     with np.errstate(divide="ignore"):
         log_odds = np.log(probabilities) - np.log1p(-probabilities)
@@ -47,9 +47,12 @@ def calibrated(probabilities, given, new, share, misfit):
         of_new = np.maximum(of_new, 0.5)
     lower = new & (probabilities >= 0.5)
     found = np.where(lower, np.minimum(probabilities, of_new), probabilities)
-    constant, of_share = _OF_PRIOR
-    of_effects = np.maximum(expit(constant + of_share * log_share), 0.5)  # keeps the edges
-    return np.where(given, np.minimum(expit(_TEMPERED * log_odds), of_effects), found)
+    of_given = expit(_TEMPERED * log_odds)
+    if autocorrelation > PERSISTENT:
+        constant, of_share = _OF_PRIOR
+        of_effects = expit(constant + of_share * log_share)
+        of_given = np.minimum(of_given, np.maximum(of_effects, 0.5))
+    return np.where(given, of_given, found)
 
 
 @dataclass(frozen=True)

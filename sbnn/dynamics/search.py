@@ -216,10 +216,12 @@ class Search:
         share = effects / np.maximum(effects.max(axis=0), 1e-300)
         new = (self.prior == 0) & (effects > 0)
         # If residuals persist, weak new edges may stand for effects that the law cannot describe.
-        if self.autocorrelation() > 0:
+        autocorrelation = self.autocorrelation()
+        if autocorrelation > 0:
             weak = new & (share < WEAK)
             probabilities = probabilities * np.where(weak, share / WEAK, 1)
-        return calibrated(probabilities, self.prior != 0, new, share, self.misfit())
+        given = self.prior != 0
+        return calibrated(probabilities, given, new, share, self.misfit(), autocorrelation)
 
     def misfit(self):
         """Median of the genes' mean squared residuals, relative to that of genes that fit well."""

@@ -56,9 +56,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
     4. Held-out parts of the training data determine the weight of the network in predictions beside
        the best model without one (`sbnn.dynamics.held_out`). If it is 0 and there is a prior, the
        edges are those of the prior.
-    5. Probabilities are calibrated: edges are less probable if they are much weaker than the
-       strongest one to the same gene; new ones also if the law fits some genes far better than
-       most.
+    5. Probabilities are calibrated: new edges are less probable if they are much weaker than the
+       strongest edge to the same gene, or if the law fits some genes far better than most; those of
+       the prior, if they are weak and residuals are autocorrelated.
 
     Effects are linear terms and products of two regulators; noise is normal, with the same SD for
     all genes.

@@ -90,10 +90,10 @@ class Recipe(CheckedSettings):
         closed. Used only with a penalty.
     as_published : bool
         Whether training follows the published code where the default differs: weights are pruned at
-        the start of the scheduled epoch, and Adam keeps its moments; the learning rate falls unless
-        the validation loss falls by 1e-6, not by 1e-4 of itself; biases start at random; of the
-        input weights of each gene, exactly 95 % start at 0, which is all of them with fewer than 20
-        sums; the penalty of "path_reg" counts paths with the gates drawn in each step.
+        the start of the scheduled epoch, and Adam keeps its moments; the validation loss must fall
+        by 1e-6, not by 1e-4 of itself; biases start at random; 95 % of the input weights of each
+        gene start at 0 (all with fewer than 20 sums); the penalty of "path_reg" counts paths with
+        the gates drawn in each step.
 
     Examples
     --------

@@ -79,7 +79,7 @@ def test_calibration_moves_probabilities_towards_even_odds_or_removes_new_edges(
     given = rng.random((4, 20)) < 0.5
     new = ~given & (rng.random((4, 20)) < 0.5)
     share = rng.uniform(0.05, 1, (4, 20))
-    q = calibrated(p, given, new, share, misfit)
+    q = calibrated(p, given, new, share, misfit, 0.2)
     same = given | (misfit == 1)
     assert_array_equal((q >= 0.5)[same], (p >= 0.5)[same])
     assert (np.abs(q - 0.5) <= np.abs(p - 0.5) + 1e-12).all(where=same)
@@ -87,7 +87,15 @@ def test_calibration_moves_probabilities_towards_even_odds_or_removes_new_edges(
     assert_array_equal(q[~given & ~new], p[~given & ~new])
     removed = (q < 0.5) & (p >= 0.5)
     assert removed.any() == (misfit > 1)
-    weak, strong = [calibrated(p, ~new, new, np.full((4, 20), s), misfit) for s in (0.1, 1.0)]
-    for sure in (new & (p > 0.99), ~new & (p == 1)):
-        assert sure.any()
-        assert (weak[sure] < strong[sure]).all(), "small effects are less certain"
+
+
+def test_weak_edges_are_less_probable_those_of_the_prior_only_if_residuals_persist():
+    p = np.full((1, 2), 0.9999)
+    new = np.array([[True, False]])
+
+    def probabilities(share, autocorrelation):
+        return calibrated(p, ~new, new, np.full((1, 2), share), 1.0, autocorrelation)
+
+    strong = probabilities(1.0, 0.0)
+    assert_array_equal(probabilities(0.1, 0.0) < strong, [[True, False]])
+    assert_array_equal(probabilities(0.1, 0.2), 0.5, "no edge is removed")

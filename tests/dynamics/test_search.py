@@ -180,7 +180,7 @@ def test_scores_are_slopes_of_the_network_at_mean_expression(search):
     assert_allclose(network.highest, 2 * highest - lowest)
 
 
-@pytest.mark.parametrize("rest", [0.01, -0.01])
+@pytest.mark.parametrize("rest", [0.3, 0.01, -0.01])
 def test_weak_new_edges_are_less_probable_if_residuals_persist(search, monkeypatch, rest):
     search.prior = search.prior * (np.arange(30) % 2)
     monkeypatch.setattr(search, "autocorrelation", lambda: rest)
@@ -189,7 +189,7 @@ def test_weak_new_edges_are_less_probable_if_residuals_persist(search, monkeypat
     new = (effects > 0) & (search.prior == 0)
     factor = np.where(new & (share < 1) & (rest > 0), share, 1)
     probabilities = search.probabilities * factor
-    p = calibrated(probabilities, search.prior != 0, new, 0.3 * share, search.misfit())
+    p = calibrated(probabilities, search.prior != 0, new, 0.3 * share, search.misfit(), rest)
     assert_allclose(search.posterior_probabilities(), p)
 
 

@@ -32,10 +32,8 @@ BATCHES = re.compile(
     "lab|lane|library|mouse|operator|patient|plate|pool|rig|run|session|site|slice|specimen|"
     "subject|user)(?![a-z])"
 )
-# In mouse M1, the index of mice, dates and experimenters is 0.03 to 0.04, and holding out whole
-# mice does not lower R2. In simulations of 300 cells in six batches, which shift outputs by 0.7 SD
-# and every gene by 0.1, 0.2 or 0.3 SD, it is 0.02, 0.12 or 0.31, and random folds overestimate the
-# R2 of ridge by 0.05, 0.15 or 0.22.
+# It is at most 0.04 in mouse M1, where holding out whole mice does not lower R2. In 300 simulated
+# cells of six batches, it is 0.02 or 0.12 if random folds overestimate R2 by 0.05 or 0.15.
 BATCH_INDEX = 0.06
 BATCH_DEVIATIONS = 4.0
 # share of the variance of an output within types; in M1, mice explain 0.17
