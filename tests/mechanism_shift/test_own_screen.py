@@ -71,7 +71,8 @@ def test_the_command_writes_tables_figures_and_the_model(tables, tmp_path, capsy
     page = (out / "screen.html").read_text()
     assert "1 left out (without a guide): cell_0" in page
     assert "may or may not be edges" in page
-    assert f"<td>{strongest['lower']:.3f}</td>" in page
+    lower = f"{strongest['lower']:.3f}".replace("-", "−")
+    assert f"<td>{lower}</td>" in page
     n_rows = (graph["probability"] > 0.5).sum() + min(len(edges), own_screen.SHOWN_EDGES)
     assert page.count("<tr") == 2 + n_rows
     assert page.count("data:image/png;base64,") == 2
