@@ -61,6 +61,8 @@ def test_rows_of_single_genes_are_refused(written):
         read_course(written("Gene,time,n\na,0,.5\nb,0,1\na,2,.25\nb,2,0\n"))
     with pytest.raises(ValueError, match="a row per gene, named in column 'Target Name'"):
         read_course(written("Target Name,time,Ct\na,0,.5\nb,0,1\na,2,.25\nb,2,0\n"))
+    with pytest.warns(UserWarning, match="without a number.: assay"):
+        read_course(written("assay,time,n\nx,0,.5\nx,2,1\n"))
 
 
 def test_columns_may_have_other_names(written):

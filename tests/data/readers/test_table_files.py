@@ -172,6 +172,14 @@ def test_a_row_of_groups_above_the_names_is_no_row_of_names(file, table):
         assert [*read_table(path, "outputs")] == ["Tau", "Tau (2)", "Sag"]
 
 
+@pytest.mark.parametrize("second", ["unit,ms,s,%", "c0,a,b,c", ",mean,SD,peak"])
+@pytest.mark.filterwarnings("ignore")
+def test_units_labels_and_statistics_below_repeated_names_are_no_names(file, second):
+    rows = ["c1,d,e,f"] if second.startswith("c0") else ["c1,1,2,3"]
+    table = read_table(file("\n".join(["cell,Tau,Tau,Sag", second, *rows])), "outputs")
+    assert [*table] == ["Tau", "Tau (2)", "Sag"]
+
+
 def test_broken_and_missing_files_are_refused(tmp_path):
     for name, content in (("a.csv.gz", gzip.compress(bytes(99))[:30]), ("a.zip", b"PK\3\4 no")):
         (tmp_path / name).write_bytes(content)

@@ -199,7 +199,7 @@ def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
     data, dropped, _ = read(raw.T, ephys)
     assert_read(data, counts, ephys)
     assert dropped == {"spike-ins and counters": names}
-    _, dropped, _ = read(counts, ephys.assign(unmapped=range(8)))
+    _, dropped, _ = read(counts, ephys.assign(unmapped=range(8), spike1=range(8)))
     assert dropped == {"counters": ["unmapped"]}
     genes = ["ERCC1", "Ercc6l2", "ERCC6-PGBD3", "ERCC-ab", "N_gene", "Spike", "ambiguousA"]
     assert not no_genes(pd.Index(genes)).any()
