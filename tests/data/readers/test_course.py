@@ -153,6 +153,8 @@ def test_names_that_may_be_times_are_asked_about(written):
     course = read_course(path, **solved_by)
     assert content(course) == {"0": {0: [0.1], 2: [0.3]}, "rep1": {0: [0.2], 2: [0.4]}}
     assert not possible_repeats([f"T{i / 10:g}" for i in range(20)]), "times in even steps"
+    assert not possible_repeats(["T0", "T0.5", "T1", "T1.25", "T4"]), "no numbers of repeats"
+    assert not possible_repeats(["T0", "T0.1", "T1"]), "only one"
 
 
 @pytest.mark.parametrize("names", ["d1_2h,d2_2h,d1_4h", "P1,P2,P3", "E9.5,P0,P7"])

@@ -271,7 +271,10 @@ def test_targets_may_be_beside_the_guides(counts):
         read_screen(counts, table, "-")
     screen = read_screen(counts, table, "-", guide_key="gene")
     assert "to tell guides apart, set guide_key='guide'" in screen.uns["sbnn"]["notes"][0]
-    table.iloc[0, 1] = "Y"  # two targets of one guide
+    table["gene"] = ["X", None, "-", "X"] * 2
+    with pytest.raises(ReadingError, match="control: no cell is '-'"):
+        read_screen(counts, table, "-", guide_key="guide")
+    table["gene"] = ["Y", "X", "-", "Y", "X", "X", "-", "Y"]  # two targets of one guide
     with pytest.raises(ReadingError, match="control: no cell is '-'"):
         read_screen(counts, table, "-", guide_key="guide")
     screen = read_screen(counts, table, "s4", guide_key="guide")

@@ -62,6 +62,11 @@ def test_a_table_in_any_dialect_is_read(file, table, seed):
     assert_read(file(text, encoding, name), table)
 
 
+def test_letters_with_any_bytes_may_be_in_utf_16(file, table):
+    table = table.rename_axis("\u0101\u03bc")
+    assert_read(file(table.to_csv(), "utf-16"), table)
+
+
 def test_a_point_may_separate_thousands_in_a_file_with_decimal_commas(file, table):
     table["NA"] = [1234.0, 2345, 3456, 4567, 5678]  # a column of numbers if read alone
     spelled = table.map("{:,.2f}".format)

@@ -239,6 +239,8 @@ def test_rows_of_one_cell_are_averaged_if_asked_for(counts, ephys, labels):
 def test_a_row_per_cell_and_output_is_not_averaged_unasked(counts, ephys):
     long = ephys.stack().rename_axis(["cell", "feature"]).reset_index("feature", name="value")
     refused("a row per cell and 'feature'.*with a column for each 'feature'", counts, long)
+    sweeps = pd.concat([ephys.assign(protocol="a"), ephys.assign(protocol="b")])
+    refused("^outputs: cells have several rows.*set average=True$", counts, sweeps)
 
 
 def test_the_sheet_of_each_table_is_asked_for(tmp_path, counts, ephys, labels):
