@@ -175,7 +175,7 @@ def _by_cell(reading, table):
 def _by_call(reading, table, rows):
     """Counts of calls that Cell Ranger joins by "|"."""
     rows = rows.loc[texts(rows[CALLS]) != "", [CALLS, CALLED]]
-    rows = rows.map(lambda text: str(text).split("|"))
+    rows = rows.astype(str).map(lambda text: text.split("|"))
     if not (rows[CALLS].str.len() == rows[CALLED].str.len()).all():
         return table
     rows = rows.explode([CALLS, CALLED])

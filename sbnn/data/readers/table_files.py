@@ -95,7 +95,7 @@ def _row_of_names(rows, header):
     usual = np.median(filled[filled > 0])
     least = usual / 2 if usual > 2 else 0
     at = int(np.argmax(filled > least))
-    if _is_row_of_groups(rows[at : at + 3]):
+    if _is_row_of_groups(rows[at:]):
         at += 1
     names = list(filter(None, rows[at][1:]))
     if names and all(map(_FRACTION.fullmatch, names)):
@@ -112,10 +112,10 @@ def _is_row_of_groups(rows) -> bool:
     """Whether names repeat in the first row, but not in the second, above numbers."""
     if len(rows) < 3 or (rows[0][0] and not rows[1][0]):
         return False
-    groups, names, values = (list(filter(None, row[1:])) for row in rows)
+    groups, names, *values = (list(filter(None, row[1:])) for row in rows)
     repeated = len(groups) > len(set(groups)) and len(set(names)) >= len(groups)
     are_names = not any(is_number(name) or is_unit(name) for name in names)
-    return repeated and are_names and any(map(is_number, values))
+    return repeated and are_names and any(map(is_number, chain(*values)))
 
 
 def _require_text(path):

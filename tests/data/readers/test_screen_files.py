@@ -248,6 +248,7 @@ def test_calls_of_cell_ranger_are_clear_if_one_guide_has_most_counts(counts, tmp
     uncalled = single.assign(num_umis=float("nan"), feature_call=None).add_prefix("not ", axis=0)
     gaps = pd.concat([single, uncalled.rename({"not c0": "c7"})])
     assert read_screen(counts, gaps, "NT").obs["guide"].tolist() == ["A_1", "NT_1", "A_2"]
+    assert read_screen(counts, gaps.astype("category"), "NT").n_obs == 3, "as in AnnData"
     labels = read_screen(counts, table.set_index("cell_barcode"), "NT", guide_key="feature_call")
     assert labels.uns["sbnn"]["dropped"]["with several guides"] == ["c1", "c2", "c3"]
 

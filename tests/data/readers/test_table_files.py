@@ -172,6 +172,8 @@ def test_a_row_of_groups_above_the_names_is_no_row_of_names(file, table):
     names, *rows = table.to_csv().splitlines()
     path = file("\n".join([",passive,passive,active", names, *rows]))
     assert_read(path, table)
+    path = file("\n".join([",passive,passive,active", names, "cell,,,", *rows]))
+    assert [*read_table(path, "outputs")] == [*table], "as pandas writes two rows of names"
     path = file("\n".join(["cell,Tau,Tau,Sag", ",ms,ms,", *rows]))
     with pytest.warns(UserWarning, match="numbered: Tau$"):
         assert [*read_table(path, "outputs")] == ["Tau", "Tau (2)", "Sag"]
