@@ -72,7 +72,8 @@ def _with_names(table, genes):
     numbered = are_row_numbers(table.index)
     known = table.index.isin(genes).any() or table.columns.isin(genes).any()
     for name, values in table.select_dtypes(object).items():
-        if (numbered and values.is_unique) or (not known and values.isin(genes).any()):
+        of_genes = values.isin(genes).any() and 2 * values.nunique() > len(values)  # not types
+        if (numbered and values.is_unique) or (not known and of_genes):
             warn(f"cells: rows are named by column {name!r}")
             return table.drop(columns=name).set_axis(texts(values), axis=0)
     return table

@@ -259,10 +259,12 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
     weights = []
 
     def loss(batch, weight, loss=training.loss):
+        assert training.network.training, "with dropout, also after validation"
         weights.append(weight)
         return loss(batch, weight)
 
     monkeypatch.setattr(training, "loss", loss)
+    training.network.eval()
     training.run(5, warm_up=3)
     assert len(training.history) == 5
     np.testing.assert_allclose(weights, np.minimum(1, np.linspace(0, 5, len(weights) + 1)[1:] / 3))

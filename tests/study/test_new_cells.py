@@ -82,6 +82,10 @@ def test_columns_beside_the_genes_are_told_apart(model, new, run):
         with pytest.warns(UserWarning, match="named by column '(symbol|cell)'"):
             assert run(table) == 0
         pd.testing.assert_frame_equal(pd.read_csv("map.csv", index_col=0), expected)
+    typed = new.add_prefix("ENSG").assign(type=[*new.columns[:2]] * (len(new) // 2))
+    with pytest.raises(ValueError, match="is a gene of the model"):
+        typed.to_csv("typed.csv")
+        read_cells("typed.csv", model)
 
 
 @pytest.mark.filterwarnings("ignore:X:UserWarning")

@@ -228,7 +228,7 @@ def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]
         return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
     table = _with_named_rows(reading, table, keys)
     for name in table:
-        if _GENE.fullmatch(name) and table[name].duplicated().any():
+        if _GENE.fullmatch(name) and 1 < table[name].nunique() < len(table):
             text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
             reading.stop(f"expression: {text}")
     reading.notes.append("format: one table with a row per sample and time")

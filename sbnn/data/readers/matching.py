@@ -107,7 +107,7 @@ def find_cells(
         text = f"{first} and {second} are matched by numbers in columns without a name"
     elif usual.n_shared:
         text = f"{first} and {second} share only {usual.n_shared} cell names"
-    tried = _best_of_all(first, second, firsts, seconds, all(numbered))
+    tried = _best_of_all(first, second, firsts, seconds, usual.holds and all(numbered))
     found = tried is not None and tried.holds
     if usual.holds and by_filtered and (not found or _agree(usual, tried)):
         text += "; if they number the rows of each table, set cell_key=COLUMN or by_row=True"

@@ -165,6 +165,8 @@ def _by_cell(reading, table):
         guide = rows.columns[0]
     if guide is None or not rows.index.has_duplicates:
         return table
+    if counted is None and not rows.select_dtypes("number").empty:  # may be counts
+        return table
     reading.notes.append(f"guides: a row per cell and guide, named in column {guide!r}")
     counts = pd.Series(1, rows.index) if counted is None else rows[counted]
     return _counted(table, counts, rows[guide])
@@ -172,13 +174,17 @@ def _by_cell(reading, table):
 
 def _by_call(reading, table, rows):
     """Counts of calls that Cell Ranger joins by "|"."""
-    rows = rows[[CALLS, CALLED]].map(lambda text: str(text).split("|"))
+    rows = rows.loc[texts(rows[CALLS]) != "", [CALLS, CALLED]]
+    rows = rows.astype(str).map(lambda text: text.split("|"))
     if not (rows[CALLS].str.len() == rows[CALLED].str.len()).all():
         return table
     rows = rows.explode([CALLS, CALLED])
+    rows[CALLED] = pd.to_numeric(rows[CALLED], errors="coerce")
+    if rows[CALLED].isna().any():
+        return table
     about = f"guides: {CALLS} is read with the counts in {CALLED}"
     reading.notes.append(f"{about}; to ignore the counts, set guide_key={CALLS!r}")
-    return _counted(table, pd.to_numeric(rows[CALLED]), rows[CALLS])
+    return _counted(table, rows[CALLED], rows[CALLS])
 
 
 def _counted(table, counts, guides):

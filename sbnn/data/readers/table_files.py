@@ -16,7 +16,7 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.readers.counts import encoding_of, open_file
 from sbnn.data.readers.table_names import texts
-from sbnn.data.readers.table_numbers import has_decimal_commas, is_number
+from sbnn.data.readers.table_numbers import has_decimal_commas, is_number, is_unit
 from sbnn.errors import require
 
 # in the order of preference
@@ -95,7 +95,7 @@ def _row_of_names(rows, header):
     usual = np.median(filled[filled > 0])
     least = usual / 2 if usual > 2 else 0
     at = int(np.argmax(filled > least))
-    if _is_row_of_groups(rows[at : at + 2]):
+    if _is_row_of_groups(rows[at:]):
         at += 1
     names = list(filter(None, rows[at][1:]))
     if names and all(map(_FRACTION.fullmatch, names)):
@@ -109,12 +109,13 @@ def _in_one_line(names) -> list[str]:
 
 
 def _is_row_of_groups(rows) -> bool:
-    """Whether names repeat in the first row, but not in the second."""
-    if len(rows) < 2:
+    """Whether names repeat in the first row, but not in the second, above numbers."""
+    if len(rows) < 3 or (rows[0][0] and not rows[1][0]):
         return False
-    groups, names = (list(filter(None, row[1:])) for row in rows)
-    repeated = len(groups) > len(set(groups))
-    return repeated and len(set(names)) >= len(groups) and not any(map(is_number, names))
+    groups, names, *values = (list(filter(None, row[1:])) for row in rows)
+    repeated = len(groups) > len(set(groups)) and len(set(names)) >= len(groups)
+    are_names = not any(is_number(name) or is_unit(name) for name in names)
+    return repeated and are_names and any(map(is_number, chain(*values)))
 
 
 def _require_text(path):

@@ -39,6 +39,7 @@ _ABOUT_CELLS = re.compile(
 NOT_OF_GENES = "columns whose names are not of genes"
 UNNAMED = "unnamed column"  # start of names of columns without one
 _NO_GENE = re.compile("|".join(_SPIKE_INS + _COUNTERS), re.I)
+_COUNTER = re.compile("|".join(_COUNTERS), re.I)
 
 
 def texts(values: Iterable) -> pd.Index:
@@ -87,6 +88,11 @@ def doubtful_names(names: pd.Index) -> dict[str, list[str]]:
 def no_genes(names: pd.Index) -> np.ndarray:
     """Mask of spike-ins and counters of unassigned reads."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
+
+
+def counters(names: pd.Index) -> np.ndarray:
+    """Mask of counters of unassigned reads."""
+    return np.array([_COUNTER.fullmatch(name) is not None for name in names], dtype=bool)
 
 
 def about_cells(names: pd.Index) -> np.ndarray:

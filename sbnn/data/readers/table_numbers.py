@@ -42,6 +42,11 @@ def is_number(value) -> bool:
     return any(pattern.fullmatch(str(value).strip()) for pattern in _NUMBER.values())
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit such as mV."""
+    return _WITH_UNIT.fullmatch(f"1 {text}") is not None
+
+
 def has_decimal_commas(table: pd.DataFrame) -> bool:
     """Whether any number has a comma or several points."""
     values = table.select_dtypes(object).to_numpy()

@@ -16,7 +16,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.matching import joined, kept, labels_of
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, no_genes
+from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, counters, no_genes
 from sbnn.errors import warn
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def read_tables(
     reading.require_known_columns()
 
     Y = reading.numbers(Y, "outputs", "outputs")
-    Y = reading.without(Y, no_genes(Y.columns), "outputs", "counters")
+    Y = reading.without(Y, counters(Y.columns), "outputs", "counters")
     X, Y = _without_gaps(reading, X, Y)
     X = reading.numbers(X, "expression", "genes")
     X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)

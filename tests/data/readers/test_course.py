@@ -61,6 +61,8 @@ def test_rows_of_single_genes_are_refused(written):
         read_course(written("Gene,time,n\na,0,.5\nb,0,1\na,2,.25\nb,2,0\n"))
     with pytest.raises(ValueError, match="a row per gene, named in column 'Target Name'"):
         read_course(written("Target Name,time,Ct\na,0,.5\nb,0,1\na,2,.25\nb,2,0\n"))
+    with pytest.warns(UserWarning, match="without a number.: assay"):
+        read_course(written("assay,time,n\nx,0,.5\nx,2,1\n"))
 
 
 def test_columns_may_have_other_names(written):
@@ -151,6 +153,8 @@ def test_names_that_may_be_times_are_asked_about(written):
     course = read_course(path, **solved_by)
     assert content(course) == {"0": {0: [0.1], 2: [0.3]}, "rep1": {0: [0.2], 2: [0.4]}}
     assert not possible_repeats([f"T{i / 10:g}" for i in range(20)]), "times in even steps"
+    assert not possible_repeats(["T0", "T0.5", "T1", "T1.25", "T4"]), "no numbers of repeats"
+    assert not possible_repeats(["T0", "T0.1", "T1"]), "only one"
 
 
 @pytest.mark.parametrize("names", ["d1_2h,d2_2h,d1_4h", "P1,P2,P3", "E9.5,P0,P7"])

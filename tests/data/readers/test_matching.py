@@ -138,6 +138,14 @@ def test_names_that_only_number_rows_are_no_names(tables):
         join(X, Y[1:], by_row=True)
 
 
+def test_numbers_that_name_cells_match_a_column_beside_row_numbers(tables):
+    X, Y = (table[:20].set_axis(range(100, 120), axis=0) for table in tables)
+    Y = Y.rename_axis("id")[::-1]
+    _, y, reading = join(X, Y.reset_index())
+    assert [solved_by for _, solved_by in reading.problems] == [{"cell_key": {"outputs": "id"}}]
+    np.testing.assert_array_equal(y, Y[::-1])
+
+
 def test_row_numbers_of_filtered_tables_are_noted(tables):
     """Numbers match if no column has names of the cells; otherwise, this column is advised."""
     X, Y = (table[:23].reset_index(drop=True) for table in tables)
@@ -146,9 +154,10 @@ def test_row_numbers_of_filtered_tables_are_noted(tables):
     assert "matched by numbers in columns without a name" in reading.notes[0]
     names = [f"cell {i}" for i in range(23)]
     named = X.assign(id=names).drop([3]), Y.assign(cell=names[::-1])
-    _, _, reading = join(*named)
     asked = {"expression": "id", "outputs": "cell"}
-    assert [solved_by for _, solved_by in reading.problems] == [{"cell_key": asked}]
+    for outputs in (named[1], named[1].drop([1])):
+        _, _, reading = join(named[0], outputs)
+        assert [solved_by for _, solved_by in reading.problems] == [{"cell_key": asked}]
     assert not join(named[0], Y.assign(cell=names))[-1].problems, "both pair the same cells"
 
 

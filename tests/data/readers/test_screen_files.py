@@ -245,6 +245,10 @@ def test_calls_of_cell_ranger_are_clear_if_one_guide_has_most_counts(counts, tmp
     assert [*screen.uns["sbnn"]["dropped"].values()][1:] == [["c2"]]
     single = table[~table["feature_call"].str.contains("|", regex=False)].set_index("cell_barcode")
     assert read_screen(counts, single, "NT").obs["guide"].tolist() == ["A_1", "NT_1", "A_2"]
+    uncalled = single.assign(num_umis=float("nan"), feature_call=None).add_prefix("not ", axis=0)
+    gaps = pd.concat([single, uncalled.rename({"not c0": "c7"})])
+    assert read_screen(counts, gaps, "NT").obs["guide"].tolist() == ["A_1", "NT_1", "A_2"]
+    assert read_screen(counts, gaps.astype("category"), "NT").n_obs == 3, "as in AnnData"
     labels = read_screen(counts, table.set_index("cell_barcode"), "NT", guide_key="feature_call")
     assert labels.uns["sbnn"]["dropped"]["with several guides"] == ["c1", "c2", "c3"]
 
@@ -268,7 +272,10 @@ def test_targets_may_be_beside_the_guides(counts):
         read_screen(counts, table, "-")
     screen = read_screen(counts, table, "-", guide_key="gene")
     assert "to tell guides apart, set guide_key='guide'" in screen.uns["sbnn"]["notes"][0]
-    table.iloc[0, 1] = "Y"  # two targets of one guide
+    table["gene"] = ["X", None, "-", "X"] * 2
+    with pytest.raises(ReadingError, match="control: no cell is '-'"):
+        read_screen(counts, table, "-", guide_key="guide")
+    table["gene"] = ["Y", "X", "-", "Y", "X", "X", "-", "Y"]  # two targets of one guide
     with pytest.raises(ReadingError, match="control: no cell is '-'"):
         read_screen(counts, table, "-", guide_key="guide")
     screen = read_screen(counts, table, "s4", guide_key="guide")

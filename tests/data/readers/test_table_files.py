@@ -62,6 +62,11 @@ def test_a_table_in_any_dialect_is_read(file, table, seed):
     assert_read(file(text, encoding, name), table)
 
 
+def test_letters_with_any_bytes_may_be_in_utf_16(file, table):
+    table = table.rename_axis("\u0101\u03bc")
+    assert_read(file(table.to_csv(), "utf-16"), table)
+
+
 def test_a_point_may_separate_thousands_in_a_file_with_decimal_commas(file, table):
     table["NA"] = [1234.0, 2345, 3456, 4567, 5678]  # a column of numbers if read alone
     spelled = table.map("{:,.2f}".format)
@@ -167,9 +172,19 @@ def test_a_row_of_groups_above_the_names_is_no_row_of_names(file, table):
     names, *rows = table.to_csv().splitlines()
     path = file("\n".join([",passive,passive,active", names, *rows]))
     assert_read(path, table)
+    path = file("\n".join([",passive,passive,active", names, "cell,,,", *rows]))
+    assert [*read_table(path, "outputs")] == [*table], "as pandas writes two rows of names"
     path = file("\n".join(["cell,Tau,Tau,Sag", ",ms,ms,", *rows]))
     with pytest.warns(UserWarning, match="numbered: Tau$"):
         assert [*read_table(path, "outputs")] == ["Tau", "Tau (2)", "Sag"]
+
+
+@pytest.mark.parametrize("second", ["unit,ms,s,%", "c0,a,b,c", ",mean,SD,peak"])
+@pytest.mark.filterwarnings("ignore")
+def test_units_labels_and_statistics_below_repeated_names_are_no_names(file, second):
+    rows = ["c1,d,e,f"] if second.startswith("c0") else ["c1,1,2,3"]
+    table = read_table(file("\n".join(["cell,Tau,Tau,Sag", second, *rows])), "outputs")
+    assert [*table] == ["Tau", "Tau (2)", "Sag"]
 
 
 def test_broken_and_missing_files_are_refused(tmp_path):

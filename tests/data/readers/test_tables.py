@@ -199,7 +199,7 @@ def test_spike_ins_and_counters_are_not_part_of_the_library(counts, ephys):
     data, dropped, _ = read(raw.T, ephys)
     assert_read(data, counts, ephys)
     assert dropped == {"spike-ins and counters": names}
-    _, dropped, _ = read(counts, ephys.assign(unmapped=range(8)))
+    _, dropped, _ = read(counts, ephys.assign(unmapped=range(8), spike1=range(8)))
     assert dropped == {"counters": ["unmapped"]}
     genes = ["ERCC1", "Ercc6l2", "ERCC6-PGBD3", "ERCC-ab", "N_gene", "Spike", "ambiguousA"]
     assert not no_genes(pd.Index(genes)).any()
@@ -239,6 +239,8 @@ def test_rows_of_one_cell_are_averaged_if_asked_for(counts, ephys, labels):
 def test_a_row_per_cell_and_output_is_not_averaged_unasked(counts, ephys):
     long = ephys.stack().rename_axis(["cell", "feature"]).reset_index("feature", name="value")
     refused("a row per cell and 'feature'.*with a column for each 'feature'", counts, long)
+    sweeps = pd.concat([ephys.assign(protocol="a"), ephys.assign(protocol="b")])
+    refused("^outputs: cells have several rows.*set average=True$", counts, sweeps)
 
 
 def test_the_sheet_of_each_table_is_asked_for(tmp_path, counts, ephys, labels):
