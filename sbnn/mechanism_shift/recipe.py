@@ -55,7 +55,7 @@ class Recipe(CheckedSettings):
     #: Epochs without a better validation score after which training ends with the best weights
     patience: int | None = None
     dispersion: float = 3.0  # logarithm of the inverse dispersion of each gene at the start
-    #: The gradient of the dispersions is estimated from every such cell of a batch.
+    #: The loss and the gradient of the dispersions are estimated from every such cell of a batch.
     dispersion_every: int = 1
     first_share: float = 0.5  # share of the epochs before the first unmixing; "staged" only
     unmixings: int = 3  # "staged" only

@@ -86,12 +86,12 @@ def doubtful_names(names: pd.Index) -> dict[str, list[str]]:
 
 
 def no_genes(names: pd.Index) -> np.ndarray:
-    """Mask of spike-ins and counters of unassigned reads."""
+    """Mask of spike-ins and counters."""
     return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
 
 
 def counters(names: pd.Index) -> np.ndarray:
-    """Mask of counters of unassigned reads."""
+    """Mask of counters."""
     return np.array([_COUNTER.fullmatch(name) is not None for name in names], dtype=bool)
 
 

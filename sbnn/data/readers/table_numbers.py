@@ -43,7 +43,7 @@ def is_number(value) -> bool:
 
 
 def is_unit(text: str) -> bool:
-    """Whether a text is a unit such as mV."""
+    """Whether a text is a unit."""
     return _WITH_UNIT.fullmatch(f"1 {text}") is not None
 
 
