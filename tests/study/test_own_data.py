@@ -61,7 +61,7 @@ def test_one_command_leaves_results_figures_model_and_page(cells, tmp_path, monk
     assert len(list((tmp_path / "figures" / "mine-fast").glob("*.png"))) == 9
     report = (saved / "report.html").read_text()
     parts = [
-        "Test R2 ",
+        "Test R² ",
         "The nearest cells on the map",
         "a quick run (--fast)",
         "cells without donor",
