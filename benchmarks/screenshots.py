@@ -79,12 +79,8 @@ def save(browser, name):
     """Save what the browser shows as a small picture."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     picture = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
-    if name == "report":  # its maps have gradients, which a palette would show as bands
-        picture.save(IMAGES / "report.webp", quality=80, method=6)
-        return
-    # this palette keeps rare colours, such as those of dots, in a third of the bytes
-    picture = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    picture.save(IMAGES / "explorer.png", optimize=True)
+    # no palette: it would show gradients as bands and give similar types one colour
+    picture.save(IMAGES / f"{name}.webp", quality=85, method=6)
 
 
 if __name__ == "__main__":
