@@ -109,7 +109,7 @@ def write_into(path):
 
 @pytest.mark.parametrize(
     ("name", "harm"),
-    zip(FILES[:4], [os.unlink, cut, replace, write_into], strict=True),
+    list(zip(FILES[:4], [os.unlink, cut, replace, write_into], strict=True)),
 )
 def test_a_file_that_is_not_what_it_was_is_named(name, harm, data, tmp_path):
     path = tmp_path / name
