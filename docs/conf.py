@@ -57,8 +57,9 @@ html_math_renderer = "mathml"
 myst_heading_anchors = 4
 
 # API pages. Names in single backticks become links where they have a page.
-for name in sbnn._MODULES:  # such as `from sbnn import linear`, which sphinx can only import
-    sys.modules[f"sbnn.{name}"] = getattr(sbnn, name)
+for name in sbnn.__all__:
+    if inspect.ismodule(getattr(sbnn, name)):  # sphinx can only import `sbnn.metrics` and the like
+        sys.modules[f"sbnn.{name}"] = getattr(sbnn, name)
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_typehints = "none"  # the docstrings have more detail
