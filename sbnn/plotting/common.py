@@ -13,6 +13,8 @@ from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.ndimage import maximum_filter, minimum_filter
+from scipy.spatial import cKDTree
 
 from sbnn.plotting.labels import fit_text, shortened_apart
 from sbnn.results import results_path, write_atomically
@@ -29,7 +31,9 @@ WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
 RASTER_DPI = 200
 MANY = 25  # names that figures list in full
-PAPER = 245  # brighter colours are white
+N_AREAS = 192  # most colours of a palette
+N_BLENDS = 96
+CODE = np.array([65536, 256, 1])  # of red, green and blue in one number
 LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
 UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
@@ -113,16 +117,31 @@ def _as_png(image):
     return content.getvalue()
 
 
-def in_few_colors(png, n_colors=256, method=Image.Quantize.MEDIANCUT):
-    """Rewrite a PNG with a palette."""
+def in_few_colors(png):
+    """Rewrite a PNG with a palette, in which areas keep their colours.
+
+    Only blends at edges change. A palette of all pixels would merge the colours of rare types.
+    """
     with Image.open(io.BytesIO(png)) as image:
-        image = image.convert("RGB")
-    every_other = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST)
-    palette = every_other.quantize(n_colors, method, kmeans=2, dither=Image.Dither.NONE)
-    colors = np.reshape(palette.getpalette(), (-1, 3))
-    colors[colors.min(axis=1) > PAPER] = 255
-    palette.putpalette(colors.ravel().tolist())
-    return _as_png(image.quantize(palette=palette, dither=Image.Dither.NONE))
+        pixels = np.asarray(image.convert("RGB"), np.int64)
+    colors, inverse = np.unique(pixels @ CODE, return_inverse=True)
+    codes = inverse.reshape(pixels.shape[:2])
+    is_area = maximum_filter(codes, 3) == minimum_filter(codes, 3)
+    sizes = np.bincount(codes[is_area], minlength=colors.size)
+    largest = np.argsort(-sizes, kind="stable")[:N_AREAS]
+    areas = largest[sizes[largest] > 0]
+    colors = colors[:, np.newaxis] // CODE % 256
+    palette = colors[areas]
+    blends = colors[codes[~np.isin(codes, areas)]]
+    if blends.size:
+        row = Image.fromarray(blends[np.newaxis].astype(np.uint8))
+        n_blends = min(N_BLENDS, 256 - areas.size)  # more hardly show, but take space
+        of_blends = row.quantize(n_blends, Image.Quantize.MEDIANCUT, 2).getpalette()
+        palette = np.concatenate([palette, np.reshape(of_blends, (-1, 3))])
+    nearest = cKDTree(palette).query(colors)[1]
+    small = Image.fromarray(nearest[codes].astype(np.uint8), "P")
+    small.putpalette(palette.ravel().tolist())
+    return _as_png(small)
 
 
 def new_figure(height, layout="constrained"):

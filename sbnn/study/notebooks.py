@@ -10,12 +10,9 @@ from uuid import uuid4
 import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
-from PIL import Image
 from traitlets import CaselessStrEnum, default
 
 from sbnn.plotting.common import in_few_colors
-
-N_COLORS = 64  # of a picture in a notebook
 
 
 class LocalKernelManager(AsyncKernelManager):
@@ -59,7 +56,5 @@ def make_small(notebook):
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
             if "image/png" in data:
-                # other palettes merge similar colours of small dots
-                method = Image.Quantize.MAXCOVERAGE
-                image = in_few_colors(base64.b64decode(data["image/png"]), N_COLORS, method)
+                image = in_few_colors(base64.b64decode(data["image/png"]))
                 data["image/png"] = base64.b64encode(image).decode()
