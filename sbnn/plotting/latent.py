@@ -300,7 +300,6 @@ def family_zoom(
 
     xy = (xy - corner) / side  # from 0 to 1 around the family
     inside = ((xy > 0) & (xy < 1)).all(1)
-    triangles = map_triangles(xy)
     shown = own & inside
     heading = f"{shortened(family)}, {shown.sum()} of {own.sum()} cells"
     ax = _zoom_panel(figure, 1, y, heading)
@@ -309,19 +308,17 @@ def family_zoom(
     ax.collections[0].set_clip_on(False)  # dots at the border are whole
 
     gene = marker_gene(record, family, own)
-    maps = [(str(record.kept_genes[gene]), record.predicted_expression[:, gene])]
-    findings = []
-    for output in zoomed_outputs(record, own):
-        name = str(record.feature_names[output])
-        predicted = record.predictions[:, output]
-        measured = record.outputs[own, output]
-        r = (standardised(predicted[own]) * standardised(measured)).mean()
-        findings.append(f"{name}, r = {signed(r)}")
-        if r2 is not None:
-            name += f", test R² {signed(r2[output])}"
-        maps.append((name, predicted))
+    outputs = zoomed_outputs(record, own)
+    findings = [_agreement(record, output, own) for output in outputs]
     title = f"Within {shortened(family)}, prediction and measurement: {'; '.join(findings)}"
     write_title(figure, top, title)
+    maps = [(str(record.kept_genes[gene]), record.predicted_expression[:, gene])]
+    for output in outputs:
+        name = str(record.feature_names[output])
+        if r2 is not None:
+            name += f", test R² {signed(r2[output])}"
+        maps.append((name, record.predictions[:, output]))
+    triangles = map_triangles(xy)
     for i, (name, values) in zip((0, 2, 3), maps, strict=False):
         limits = np.quantile(values[inside], [0.02, 0.98])
         ax = _zoom_panel(figure, i, y, name, "normal" if i else "italic", PANEL)
@@ -330,6 +327,13 @@ def family_zoom(
         meaning = "prediction (z-score)"
         draw_colorbar(figure, x, y - 0.14, 0.8 * PANEL, meaning, limits, MaxNLocator(4))
     return finish(figure, rows)
+
+
+def _agreement(record, output, own):
+    """Correlation of an output with its prediction over the cells of a family, as text."""
+    predicted = standardised(record.predictions[own, output])
+    measured = standardised(record.outputs[own, output])
+    return f"{record.feature_names[output]}, r = {signed((predicted * measured).mean())}"
 
 
 def _family_of_types(groups, family):
