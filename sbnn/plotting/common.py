@@ -137,7 +137,8 @@ def in_few_colors(png):
         row = Image.fromarray(blends[np.newaxis].astype(np.uint8))
         n_blends = min(N_BLENDS, 256 - areas.size)  # more hardly show, but take space
         of_blends = row.quantize(n_blends, Image.Quantize.MEDIANCUT, 2).getpalette()
-        palette = np.concatenate([palette, np.reshape(of_blends, (-1, 3))])
+        of_blends = np.reshape(of_blends, (-1, 3))[:n_blends]  # old Pillow appends black
+        palette = np.concatenate([palette, of_blends])
     nearest = cKDTree(palette).query(colors)[1]
     small = Image.fromarray(nearest[codes].astype(np.uint8), "P")
     small.putpalette(palette.ravel().tolist())
