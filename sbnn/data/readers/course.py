@@ -130,29 +130,21 @@ def read_course(
 
 
 def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Values, and samples and times of the same rows, or pseudotimes of cells to be binned."""
     expression = tables["expression"]
-    what = "expression"
-    binned = False
     if "times" in tables:
         what = "times"
-        values, at = joined(reading, expression, tables["times"])
-        axis = reading.facts["expression"]["cells in"]
-        reading.notes.append(f"format: cells in the {axis} of expression, and a table of times")
-        if isinstance(values, AnnDataLike):
-            values = values.to_df()
-        binned = keys["time_key"] == TIME and _column(at, TIME) is None
-        if binned:
-            at = reading.numbers(_without_infinity(at), what, "trajectories")
+        values, at = _beside_times(reading, expression, tables["times"])
     elif expression.adata is not None:
         what = "obs"
-        values, at = expression.adata.to_df(), expression.adata.obs
-        if at.index.has_duplicates:  # of concatenated data
-            values = values.reset_index(drop=True)
-            at = at.reset_index(drop=True)
-        reading.notes.append("format: AnnData with times in obs")
+        values, at = _of_anndata(reading, expression.adata)
     else:
-        values, at = _with_named_times(reading, _long_table(reading, expression, keys), keys)
-    if not binned:
+        what = "expression"
+        values, at = _of_one_table(reading, _long_table(reading, expression, keys), keys)
+    binned = what == "times" and keys["time_key"] == TIME and _column(at, TIME) is None
+    if binned:
+        at = reading.numbers(_without_infinity(at), what, "trajectories")
+    else:
         sample = _column(at, keys["sample_key"])
         time = _required_time(reading, at, keys, what)
         at = _samples_and_times(reading, at, sample, time, what)
@@ -172,6 +164,24 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
         names = at["sample"] + " at " + at[TIME].map("{:g}".format)
     values = _complete_genes(reading, values.loc[at.index], names)
     return values, at.loc[values.index], binned
+
+
+def _beside_times(reading, expression, times) -> tuple[pd.DataFrame, pd.DataFrame]:
+    values, at = joined(reading, expression, times)
+    axis = reading.facts["expression"]["cells in"]
+    reading.notes.append(f"format: cells in the {axis} of expression, and a table of times")
+    if isinstance(values, AnnDataLike):
+        values = values.to_df()
+    return values, at
+
+
+def _of_anndata(reading, adata) -> tuple[pd.DataFrame, pd.DataFrame]:
+    reading.notes.append("format: AnnData with times in obs")
+    values, at = adata.to_df(), adata.obs
+    if at.index.has_duplicates:  # of concatenated data
+        values = values.reset_index(drop=True)
+        at = at.reset_index(drop=True)
+    return values, at
 
 
 def _without_infinity(table) -> pd.DataFrame:
@@ -208,31 +218,41 @@ def _may_be_names(table) -> bool:
     return not numbers or is_numeric_dtype(table.iloc[:, 1])  # not row numbers before names
 
 
-def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values, and samples and times of columns, or twice a table with times."""
-    found = None
+def _of_one_table(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values, and a table that has their samples and times."""
     if reading.choices.get("genes_in_rows", True):
         table = _with_row_of_times(reading, table, keys)
-    if _column(table, keys["time_key"]) is None and reading.choices.get("genes_in_rows", True):
-        table = _without_possible_repeats(reading, table)
-        found = _by_names(table, times_of_names)
-        if found is None:
-            found = _by_numbers(reading, table)
-    if found is not None:
-        values, at = found
-        name, sample, time = at.iloc[-1]
-        example = f"{name} is time {time:g} of sample {sample}"
-        reading.notes.append(f"format: times in the column names: {example}")
-        reading.choose("genes_in_rows", True)
-        reading.describe("expression", **{"cells in": "columns"})
-        return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+        if _column(table, keys["time_key"]) is None:
+            table = _without_possible_repeats(reading, table)
+            found = _by_names(table, times_of_names)
+            if found is None:
+                found = _by_numbers(reading, table)
+            if found is not None:
+                return _of_columns(reading, *found, keys)
     table = _with_named_rows(reading, table, keys)
+    _require_gene_columns(reading, table)
+    reading.notes.append("format: one table with a row per sample and time")
+    return table, table
+
+
+def _of_columns(reading, values, at, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
+    name, sample, time = at.iloc[-1]
+    example = f"{name} is time {time:g} of sample {sample}"
+    _note_genes_in_rows(reading, f"times in the column names: {example}")
+    return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+
+
+def _note_genes_in_rows(reading, layout) -> None:
+    reading.notes.append(f"format: {layout}")
+    reading.choose("genes_in_rows", True)
+    reading.describe("expression", **{"cells in": "columns"})
+
+
+def _require_gene_columns(reading, table) -> None:
     for name in table:
         if _GENE.fullmatch(name) and 1 < table[name].nunique() < len(table):
             text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
             reading.stop(f"expression: {text}")
-    reading.notes.append("format: one table with a row per sample and time")
-    return table, table
 
 
 def _with_row_of_times(reading, table, keys) -> pd.DataFrame:
@@ -240,9 +260,7 @@ def _with_row_of_times(reading, table, keys) -> pd.DataFrame:
     known = _column(table, keys["time_key"]) is not None
     if known or keys["time_key"].casefold() not in names.str.casefold():
         return table
-    reading.notes.append(f"format: genes in rows, and times in the row {keys['time_key']!r}")
-    reading.choose("genes_in_rows", True)
-    reading.describe("expression", **{"cells in": "columns"})
+    _note_genes_in_rows(reading, f"genes in rows, and times in the row {keys['time_key']!r}")
     return table.iloc[:, 1:].set_axis(names, axis=0).T
 
 
