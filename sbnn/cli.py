@@ -205,14 +205,10 @@ def _overview(saved_models):
 
 
 def _read(options):
-    from sbnn.data.diagnose import doubtful_outputs
-    from sbnn.study.own_data.options import read, write
+    from sbnn.study.own_data.options import read, warn_of_outputs, write
 
     adata = read(options.kind, options, Path(options.out).stem)
-    if options.kind == "paired":
-        outputs = adata.obsm["outputs"]
-        for doubt in doubtful_outputs(outputs.to_numpy(), adata.obs_names, outputs.columns):
-            warn(doubt)
+    warn_of_outputs(adata)
     write(adata, options.out)
     print(f"{adata.n_obs} x {adata.n_vars}: {options.out}")
 

@@ -244,6 +244,16 @@ def write(adata, path):
         part.unlink(missing_ok=True)
 
 
+def warn_of_outputs(adata):
+    """Warn of suspicious outputs, if there are outputs."""
+    from sbnn.data.diagnose import doubtful_outputs
+
+    if "outputs" in adata.obsm:
+        outputs = adata.obsm["outputs"]
+        for doubt in doubtful_outputs(outputs.to_numpy(), adata.obs_names, outputs.columns):
+            warn(doubt)
+
+
 def require_enough(adata, columns="genes"):
     """Reject too few cells or genes."""
     if adata.n_obs < FEWEST_CELLS or adata.n_vars < 2:
