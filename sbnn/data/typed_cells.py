@@ -170,10 +170,5 @@ def family_columns(family_of):
 
 def _fingerprint(X, cells, features, types):
     return fingerprint_parameters(
-        {
-            "values": fingerprint_arrays(X),
-            "cells": list(map(str, cells)),
-            "features": list(map(str, features)),
-            "types": list(map(str, types)),
-        }
+        {"values": fingerprint_arrays(X), "cells": cells, "features": features, "types": types}
     )

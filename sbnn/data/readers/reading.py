@@ -173,7 +173,7 @@ class Reading:
                 names = some(tables[what].columns(), 12)
                 self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
         if not known:
-            raise self.error()
+            raise ReadingError(self)
         return tables
 
     def _choose_sheets(self, tables) -> None:
@@ -224,7 +224,7 @@ class Reading:
     def stop(self, text: str, **solved_by) -> NoReturn:
         """Raise all problems, of which this is the last."""
         self.problem(text, **solved_by)
-        raise self.error()
+        raise ReadingError(self)
 
     def choose(self, name: str, value) -> None:
         """Store a choice; a mapping or a list adds to earlier ones."""
@@ -238,14 +238,10 @@ class Reading:
             value = [*(before or []), *value]
         self.choices[name] = value
 
-    def error(self) -> ReadingError:
-        """Error with all problems."""
-        return ReadingError(self)
-
     def require_no_problem(self) -> None:
         """Raise all problems, or warn about what was left out."""
         if self.problems:
-            raise self.error()
+            raise ReadingError(self)
         for text in self.left_out:
             warn(text)
         self.left_out = []
@@ -375,8 +371,10 @@ class Reading:
 
     def source(self) -> str:
         """Names of the files."""
-        files = [facts.get("file", "") for facts in self.facts.values()]
-        return ": ".join(["the user's tables", *filter(None, [", ".join(filter(None, files))])])
+        files = [facts["file"] for facts in self.facts.values() if facts.get("file")]
+        if not files:
+            return "the user's tables"
+        return f"the user's tables: {', '.join(files)}"
 
     def attach(self, adata: AnnData) -> AnnData:
         """Store all this in ``uns["sbnn"]["read"]``."""

@@ -21,7 +21,7 @@ from sbnn.data.readers.containers import (
 )
 from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
-from sbnn.data.readers.reading import Reading
+from sbnn.data.readers.reading import Reading, ReadingError
 from sbnn.data.readers.table import Table
 from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, texts, texts_of_cells
 from sbnn.data.readers.table_numbers import to_numbers
@@ -125,7 +125,7 @@ def read_screen(
     about = library, counts.var_names, control, of_targets
     table = reading.attempt("targets", targets_of, *about)
     if table is None:
-        raise reading.error()
+        raise ReadingError(reading)
     target = table.set_index("guide")["target"][guide].to_numpy()
     reading.describe("guides", used=f"{len(table)} guides of {len(np.unique(target))} targets")
     labels = library if of_targets is None else np.unique(target)

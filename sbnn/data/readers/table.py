@@ -217,7 +217,7 @@ def read_table(
     found = opened.frame(opened.ways()[0])
     for kind, names in doubtful_names(found.columns).items():
         raise ValueError(f"{opened}: {kind}: {some(names)}; {_HINT}")
-    if what == "expression":
+    if what in ("expression", "prior"):  # names may repeat in a list of edges
         return found
     twice = found.index[found.index.duplicated()]
     if len(twice):
