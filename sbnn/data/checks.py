@@ -104,6 +104,12 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     return text.to_numpy().astype(str)
 
 
+def numbered_names(kind: str, numbers: range) -> list[str]:
+    """Names such as gene_01, of equal length."""
+    digits = len(str(numbers[-1]))
+    return [f"{kind}{i:0{digits}d}" for i in numbers]
+
+
 def check_labels(
     given: pd.DataFrame | None,
     cells: np.ndarray,

@@ -75,10 +75,10 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
     return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
 
 
-def require_study(name: str, study: str = SBNN) -> None:
-    """Reject a data set of another study; other names are accepted."""
+def require_study(name: str) -> None:
+    """Reject a data set of a companion study; other names are accepted."""
     if name in DATASETS:
-        check_among("data set", name, names_of(study))
+        check_among("data set", name, names_of())
 
 
 def load_dataset(

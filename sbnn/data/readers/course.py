@@ -115,11 +115,11 @@ def read_course(
     logs = pd.DataFrame(log_expression(values, kind), values.index, values.columns)
     reading.require_known_columns()
     reading.require_no_problem()
-    about = {"name": name, "source": reading.source(), "dropped": reading.dropped}
     if binned:
-        course = read_pseudotime(logs, at, n_bins, **about)
+        course = read_pseudotime(logs, at, n_bins, **reading.about(name))
     else:
-        course = trajectories(_averaged(reading, at, logs), **about)
+        table = _averaged(reading, at, logs)
+        course = trajectories(table, **reading.about(name))
     lengths = course.obs.groupby("sample", sort=False).size()
     n_times = " to ".join(map(str, sorted({lengths.min(), lengths.max()})))
     of_samples = f"samples: {len(lengths)}, with {n_times} times each"

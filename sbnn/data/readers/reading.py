@@ -369,12 +369,14 @@ class Reading:
         table = pd.DataFrame.from_dict(self.facts, orient="index").fillna("").astype(str)
         return table.rename_axis("table").reset_index()
 
-    def source(self) -> str:
-        """Names of the files."""
-        files = [facts["file"] for facts in self.facts.values() if facts.get("file")]
-        if not files:
-            return "the user's tables"
-        return f"the user's tables: {', '.join(files)}"
+    def about(self, name: str, source: str | None = None) -> dict:
+        """Description for ``uns["sbnn"]``; the source is by default the files."""
+        if not source:
+            files = [facts["file"] for facts in self.facts.values() if facts.get("file")]
+            source = "the user's tables"
+            if files:
+                source += f": {', '.join(files)}"
+        return {"name": name, "source": source, "dropped": self.dropped, "notes": self.notes}
 
     def attach(self, adata: AnnData) -> AnnData:
         """Store all this in ``uns["sbnn"]["read"]``."""

@@ -136,8 +136,7 @@ def read_screen(
     reading.require_no_problem()
     counts = counts[kept].copy()
     counts.obs = counts.obs.assign(perturbation=target, guide=guide)
-    about = {"name": name, "dropped": reading.dropped, "notes": reading.notes}
-    made = screen(counts, "perturbation", control, source=reading.source(), **about)
+    made = screen(counts, "perturbation", control, **reading.about(name))
     made.uns["sbnn"]["guides"] = table
     return reading.attach(made)
 

@@ -162,10 +162,7 @@ def read_tables(
         labels=labels if labels is None else labels.loc[X.index],
         colors=colors,
         counts=check_counts(X.to_numpy(), X.shape) if kind is True else None,
-        name=name,
-        dropped=reading.dropped,
-        notes=reading.notes,
-        source=source or reading.source(),
+        **reading.about(name, source),
     )
     return reading.attach(adata)
 
