@@ -18,6 +18,8 @@ def about_data(
     notes=(),
 ):
     """Entries of ``uns["sbnn"]``, as described in `sbnn.paired`."""
+    if not np.iterable(notes):
+        raise TypeError(f"notes: expected a list of sentences, got {notes!r}")
     if files and not sha256:
         sha256 = fingerprint_files(files)
     left_out = {}

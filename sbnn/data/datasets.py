@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sbnn.data.registry import (
@@ -16,6 +14,7 @@ from sbnn.data.registry import (
     FoundFile,
     Search,
     locate_file,
+    rows_of,
     search_places,
 )
 from sbnn.errors import check_among, check_flag, warn
@@ -57,12 +56,11 @@ class Dataset(NamedTuple):
 
 def _read_datasets():
     datasets = {}
-    with Path(__file__).with_name("datasets.csv").open(newline="") as table:
-        for row in csv.DictReader(table):
-            row["files"] = tuple(row["files"].split())
-            row["options"] = json.loads(row["options"])
-            row["instead"] = json.loads(row["instead"])
-            datasets[row["name"]] = Dataset(**row)
+    for row in rows_of("datasets.csv"):
+        row["files"] = tuple(row["files"].split())
+        row["options"] = json.loads(row["options"])
+        row["instead"] = json.loads(row["instead"])
+        datasets[row["name"]] = Dataset(**row)
     return datasets
 
 

@@ -247,7 +247,6 @@ class GeneNetwork:
 
     def solve(self, start: ArrayLike, times: ArrayLike, kind: str = "logic") -> np.ndarray:
         """Simulate without noise from `start`, (samples, genes), to (samples, times, genes)."""
-        check_among("kind", kind, KINDS)
         times = np.asarray(times, dtype=np.float64)
         n_genes = len(self.gene_names)
         paths = []

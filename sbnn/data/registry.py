@@ -42,12 +42,17 @@ class DataIntegrityError(ValueError):
     """A file differs from its checksum."""
 
 
+def rows_of(name: str) -> list[dict[str, str]]:
+    """Rows of a table beside this module."""
+    with Path(__file__).with_name(name).open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
 def _read_files():
     files = {}
-    with Path(__file__).with_name("sources.csv").open(newline="") as table:
-        for row in csv.DictReader(table):
-            row["size"] = int(row["size"] or 0)
-            files[row["name"]] = DataFile(**row)
+    for row in rows_of("sources.csv"):
+        row["size"] = int(row["size"] or 0)
+        files[row["name"]] = DataFile(**row)
     return files
 
 

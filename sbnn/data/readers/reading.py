@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -85,9 +85,11 @@ class TableOptions:
             of_tables = given if isinstance(given, Mapping) else {TABLES[0]: given}
             for table, value in of_tables.items():
                 check_among(name, table, TABLES)
-                if name == "header" and value is not None:
+                if value is None:
+                    continue
+                if name == "header":
                     check_number(name, value, int, 1)
-                elif not isinstance(value, str | None) and name != "header":
+                elif not isinstance(value, str):
                     raise TypeError(f"{name}: expected text, got {value!r}")
         for name in ("missing_marks", "drop_columns"):
             given = getattr(self, name)
@@ -122,11 +124,6 @@ class Reading:
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
-        defaults = {field.name: field.default for field in fields(TableOptions)}
-        unknown = how.keys() - defaults.keys()
-        if unknown:
-            known = some(defaults, len(defaults))
-            raise TypeError(f"unknown options {some(sorted(unknown))}; expected some of {known}")
         self.kind = kind
         self.how = TableOptions(**how)
         given = {name: getattr(self.how, name) for name in how if how[name] is not None}
@@ -143,38 +140,36 @@ class Reading:
 
     def open(self, given: Mapping) -> dict[str, Table]:
         """Open all tables that are not None."""
-        sheets = self.how.sheet
-        other_names = {}
-        if self.how.cell_names is not None:
-            table = self.attempt("cell_names", read_table, self.how.cell_names, "cell_names")
-            if table is not None:
-                other_names = table.iloc[:, 0].astype(str).to_dict()
+        other_names = self._other_names()
         tables = {}
         for what, table in given.items():
-            if table is None:
-                continue
-            of_table = [self.how.of(name, what) for name in ("header", "cell_key")]
-            sheet = self.how.of("sheet", what)
-            if isinstance(sheets, str) and not is_workbook(table):
-                sheet = None  # one sheet is for one of the workbooks
-            renamed = {} if what == "expression" else other_names
-            opened = self.attempt(what, Table, what, table, sheet, *of_table, renamed)
-            tables[what] = opened
+            if table is not None:
+                renamed = {} if what == "expression" else other_names
+                tables[what] = self._opened(what, table, renamed)
         self.require_no_problem()
-        if isinstance(sheets, str) and not any(map(is_workbook, given.values())):
-            self.problem(f"sheet: no table is a workbook with a sheet {sheets!r}")
+        sheet = self.how.sheet
+        if isinstance(sheet, str) and not any(map(is_workbook, given.values())):
+            self.problem(f"sheet: no table is a workbook with a sheet {sheet!r}")
         self._choose_sheets(tables.values())
         for table in tables.values():
-            self.columns |= table.columns()
-        known = True
-        for what, key in self._keys_by_table(tables).items():
-            if key is not None and key not in tables[what].columns():
-                known = False
-                names = some(tables[what].columns(), 12)
-                self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
-        if not known:
-            raise ReadingError(self)
+            self.columns.update(table.columns())
+        self._require_keys(tables)
         return tables
+
+    def _other_names(self) -> dict:
+        """Names of cells in other tables -> names in the expression."""
+        if self.how.cell_names is None:
+            return {}
+        table = self.attempt("cell_names", read_table, self.how.cell_names, "cell_names")
+        return {} if table is None else table.iloc[:, 0].astype(str).to_dict()
+
+    def _opened(self, what, given, renamed) -> Table:
+        sheet = self.how.of("sheet", what)
+        if isinstance(self.how.sheet, str) and not is_workbook(given):
+            sheet = None  # one sheet is for one of the workbooks
+        header = self.how.of("header", what)
+        key = self.how.of("cell_key", what)
+        return self.attempt(what, Table, what, given, sheet, header, key, renamed)
 
     def _choose_sheets(self, tables) -> None:
         """Ask for one of several sheets; suggest one of this name, else the largest."""
@@ -196,12 +191,22 @@ class Reading:
             if table.what == "expression" and table.adata is None:
                 genes = {*table.content.names[1:]}
 
-    def _keys_by_table(self, tables) -> dict:
-        key = self.how.cell_key
-        if not isinstance(key, str):
-            return dict(key or {})
-        having = [what for what, table in tables.items() if key in table.columns()]
-        return {} if having else {next(iter(tables)): key}
+    def _require_keys(self, tables) -> None:
+        """Reject columns of cell names that the tables do not have."""
+        keys = self.how.cell_key or {}
+        if isinstance(keys, str):  # of at least one table
+            if any(keys in table.columns() for table in tables.values()):
+                return
+            keys = {next(iter(tables)): keys}
+        unknown = {}
+        for what, key in keys.items():
+            if key is not None and key not in tables[what].columns():
+                unknown[what] = key
+        for what, key in unknown.items():
+            names = some(tables[what].columns(), 12)
+            self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
+        if unknown:
+            raise ReadingError(self)
 
     def attempt(self, what, function, *arguments):
         """Call a function; its error becomes a problem."""
@@ -258,11 +263,11 @@ class Reading:
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
         """Drop, rename and, except for genes, number columns."""
         if isinstance(table, AnnDataLike):
-            self.columns |= {*table.var_names}
+            self.columns.update(table.var_names)
             return table[:, ~table.var_names.isin(self.how.drop_columns)]
         if what != "expression":
             table = table.set_axis(numbered(table.columns, what), axis=1)
-        self.columns |= {*table.columns}
+        self.columns.update(table.columns)
         table = table.drop(columns=self.how.drop_columns, errors="ignore")
         table = table.rename(columns=self.how.rename)
         for kind, names in doubtful_names(table.columns).items():

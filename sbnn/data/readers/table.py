@@ -100,9 +100,9 @@ class Table:
         """Names and values of the chosen sheet."""
         return self.sheets[self.sheet]
 
-    def columns(self) -> set[str]:
+    def columns(self) -> list[str]:
         """Names of columns, of an AnnData those of `obs`."""
-        return {*filter(None, self.content.names)}
+        return list(filter(None, self.content.names))
 
     def ways(self) -> list[Way]:
         """Names in the first or the given column, or column names."""

@@ -232,8 +232,18 @@ def _without_missing_genes(reading, X):
 
 def kind_of_values(reading, values: np.ndarray):
     """True for counts, False for logarithms, or "normalised"."""
-    kind, span, doubt = kind_of_expression(values)
     counts = reading.choices.get("counts")
+    if counts is None:
+        counts = _detected_kind(reading, values)
+    else:
+        _check_kind(reading, values, counts)
+    reading.describe("expression", values={True: "counts", False: "log"}.get(counts, counts))
+    reading.choices["counts"] = counts
+    return counts
+
+
+def _check_kind(reading, values, counts):
+    kind, span, _ = kind_of_expression(values)
     if counts is True and not are_counts(values).all():
         if kind != "normalised":
             text = f"expression: expected counts, whole numbers from 0 on, got {span}"
@@ -242,25 +252,26 @@ def kind_of_values(reading, values: np.ndarray):
     if counts is False and kind == "counts" and values.max() > BEYOND_LOG:
         text = f"expression: expected log values, got {span}, which are raw counts"
         reading.stop(text, counts=True)
-    if counts is None:
-        counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
-        if doubt:
-            counts = kind == "normalised"  # mostly whole numbers
-            aim = "if so" if counts else "if they are log values"
-            reading.problem(f"expression: {span}; {doubt}", aim, counts=counts)
-        elif values.min() < 0 and values.max() > BEYOND_LOG:  # rather another measurement
-            advice = "if they are nevertheless the expression, add counts=False"
-            reading.problem(f"expression: {span}; they are too large for log values; {advice}")
-        taken = {
-            True: "raw counts; log2(x + 1) is taken after each cell is divided by its total",
-            "normalised": "normalised values such as TPM; log2(x + 1) is taken of them",
-            False: "log values, and used as they are",
-        }[counts]
-        found = f"expression is read as {taken} ({span})"
-        change = "if this is wrong, set counts=True, counts='normalised' or counts=False"
-        reading.notes.append(f"{found}; {change}")
-    reading.describe("expression", values={True: "counts", False: "log"}.get(counts, counts))
-    reading.choices["counts"] = counts
+
+
+def _detected_kind(reading, values):
+    kind, span, doubt = kind_of_expression(values)
+    counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
+    if doubt:
+        counts = kind == "normalised"  # mostly whole numbers
+        aim = "if so" if counts else "if they are log values"
+        reading.problem(f"expression: {span}; {doubt}", aim, counts=counts)
+    elif values.min() < 0 and values.max() > BEYOND_LOG:  # rather another measurement
+        advice = "if they are nevertheless the expression, add counts=False"
+        reading.problem(f"expression: {span}; they are too large for log values; {advice}")
+    taken = {
+        True: "raw counts; log2(x + 1) is taken after each cell is divided by its total",
+        "normalised": "normalised values such as TPM; log2(x + 1) is taken of them",
+        False: "log values, and used as they are",
+    }[counts]
+    found = f"expression is read as {taken} ({span})"
+    change = "if this is wrong, set counts=True, counts='normalised' or counts=False"
+    reading.notes.append(f"{found}; {change}")
     return counts
 
 
