@@ -151,7 +151,9 @@ def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, st
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     if (labels["type"] == UNKNOWN).any():
         colors.setdefault(UNKNOWN, GREY)
-    return colors | {name: color for name, color in shades(labels).items() if name not in colors}
+    for name, color in shades(labels).items():
+        colors.setdefault(name, color)
+    return colors
 
 
 def shades(labels: pd.DataFrame) -> dict[str, str]:

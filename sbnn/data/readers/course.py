@@ -203,7 +203,7 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
     describe_file(reading, table, Way(0, None, pd.Index([])), "")
     reading.describe("expression", **{"cells named by": "no column"})
     names, body, _ = table.content
-    found = body.set_axis(texts(names), axis=1)
+    found = body.set_axis(names, axis=1)
     is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
     is_key |= _LIKE_TIMES.search(names[0]) is not None
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:

@@ -284,7 +284,7 @@ def _note_other_gene_names(reading, table, way) -> None:
 
 def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     """A single table, turned if `columns` are in rows."""
-    by_row, by_column = table.ways()[:2]
+    by_row, by_column = table.ways()
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
     if reading.choices.get("by_row"):
@@ -366,7 +366,7 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     given = Table(CELLS, pd.DataFrame(index=cells))
     sides = Side(given, given.ways()[:1]), Side(table, table.ways())
     match = find_cells(reading, *sides, few_are_allowed=True)
-    labels = _frame(reading, table, match.second)
+    labels = table.frame(match.second)
     labels = labels.T if match.second.axis else labels
     labels = reading.once(labels, table.what)
     names = match.spelled(labels.index)

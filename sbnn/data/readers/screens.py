@@ -107,13 +107,7 @@ def read_screen(
     counts, found = joined(reading, tables["expression"], tables["guides"])
     counts = _counts(reading, counts)
     guide, library, reasons = _guides(reading, found)
-    reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
-    reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
-    for why in reasons:
-        reading.leave_out("guides", why, counts.obs_names, reason == why)
-    kept = reason == ""
-    if not kept.any():
-        reading.stop(f"guides: no cell is left; all are {' or '.join(reasons)}")
+    kept = _clear_cells(reading, counts, reasons)
     guide = guide[kept]
     if library is None:
         library = np.unique(guide)
@@ -139,6 +133,18 @@ def read_screen(
     made = screen(counts, "perturbation", control, **reading.about(name))
     made.uns["sbnn"]["guides"] = table
     return reading.attach(made)
+
+
+def _clear_cells(reading, counts, reasons):
+    """Mask of the cells with counts and none of the reasons, which are masks."""
+    reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
+    reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
+    for why in reasons:
+        reading.leave_out("guides", why, counts.obs_names, reason == why)
+    kept = reason == ""
+    if not kept.any():
+        reading.stop(f"guides: no cell is left; all are {' or '.join(reasons)}")
+    return kept
 
 
 def _guides_beside(data, guides):
