@@ -1,7 +1,7 @@
 """The command line ``sbnn``: notebooks, tables of their results, and a user's own cells.
 
-The exit status is 0 after success, 1 after invalid input, 2 after an invalid command and 130 after
-Ctrl-C. Options are checked before slow libraries are imported.
+The exit status is 1 after invalid input, 2 after an invalid command and 130 after Ctrl-C. Options
+are checked before slow libraries are imported.
 """
 
 import argparse
@@ -138,7 +138,7 @@ def _parser():
 
 
 def _options_of_tables(names):
-    """Options by name; a kind of data stands for all options of its reader."""
+    """Options by name; a kind of data stands for all of its reader."""
     found = {}
     for name in names.split():
         if name in READERS:

@@ -42,7 +42,6 @@ class CheckedSettings:
             object.__setattr__(self, field.name, value)
 
     def _checked(self, name, value, default):
-        """The value in the type of the default."""
         kind = float if default is None else type(default)
         if kind is tuple:
             if not np.iterable(value):

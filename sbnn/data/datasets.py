@@ -109,7 +109,7 @@ def load_dataset(
     download : bool
         Whether to download missing files.
     verbose : bool
-        Whether to print what was loaded, and from where.
+        Whether to print what was loaded.
     **options
         Options of some data sets:
 
@@ -182,7 +182,7 @@ def summary(data) -> str:
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set, or their replacements."""
+    """Find or download the files of a data set."""
     dataset = DATASETS[name]
     files = list(dataset.files)
     for file, other in dataset.instead.items():
@@ -243,7 +243,7 @@ def default_dataset(
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State and missing files of every data set; files are not verified."""
+    """State and missing files of every data set."""
     places = search_places(path)
     absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
     states = {}

@@ -438,7 +438,7 @@ class _Rules:
 
 
 def _place(rule, positions, joins, n_edges):
-    """Append the joins of a rule as (level, node, one, other, is_or); return its node and level."""
+    """Append joins as (level, node, one, other, is_or); return the node and level of a rule."""
     if isinstance(rule, Regulation):
         return next(positions), 0
     one, one_level = _place(rule.one, positions, joins, n_edges)

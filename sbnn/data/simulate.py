@@ -198,7 +198,7 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Programme activity expected from the type, and actual activity, both (n_cells, n_latent)."""
+    """Expected activity of programmes, and actual one, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)  # SDs
     # the draw with the most distant centres of families
     n_families = family_of_type[-1] + 1

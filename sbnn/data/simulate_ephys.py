@@ -48,7 +48,7 @@ _FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
-    """Simulate typed cells with families of features, donors, unequal types and missing values.
+    """Simulate typed cells with families of features, donors and missing values.
 
     Cells scatter on four axes around their types and donors. Each feature is a mixture of these
     axes, a component common to its family, and noise. There are 43 features in 11 families (human)

@@ -164,7 +164,7 @@ def families_of(families, names):
 
 
 def family_columns(family_of):
-    """Map families, in order of appearance, to positions of columns."""
+    """Positions of the columns of each family."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}
 
 

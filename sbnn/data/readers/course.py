@@ -130,7 +130,7 @@ def read_course(
 
 
 def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Values, and samples and times of the same rows, or pseudotimes of cells to be binned."""
+    """Values, their samples and times or pseudotimes, and whether these are to be binned."""
     expression = tables["expression"]
     if "times" in tables:
         what = "times"

@@ -86,12 +86,12 @@ class Match(NamedTuple):
         return all(way.by_number or way.filtered for way in (self.first, self.second))
 
     def keys(self) -> tuple[pd.Index, pd.Index]:
-        """Names of both tables, in the common spelling."""
+        """Names in the common spelling."""
         return self.spelled(self.first.names), self.spelled(self.second.names)
 
 
 def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Match | None:
-    """The combination that shares most cells; the first of equal ones."""
+    """The first combination that shares most cells."""
     firsts, seconds = list(firsts), list(seconds)
     best = None
     for spelled in spellings:
@@ -105,10 +105,7 @@ def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Matc
 
 
 def find_cells(reading: Reading, first: Side, second: Side, few_are_allowed=False) -> Match:
-    """Find the cells of two tables; ask if other options find far more.
-
-    Unless `few_are_allowed`, half of the cells of the smaller table must be found.
-    """
+    """Find the cells of two tables, half of the smaller one unless `few_are_allowed`."""
     usual = best_match(first.ways, second.ways, SPELLINGS[reading.how.match])
     if usual.holds and not usual.numbered:
         return usual
@@ -139,7 +136,6 @@ def _match_of_any_column(first, second, filtered) -> Match | None:
 
 
 def _doubt(first, second, match) -> str:
-    """What is wrong with a match."""
     tables = f"{first.table} and {second.table}"
     if match.by_number:
         return f"{tables}: the cells have no names, only row numbers"
@@ -151,7 +147,6 @@ def _doubt(first, second, match) -> str:
 
 
 def _agree(one: Match, other: Match) -> bool:
-    """Whether two matches pair the same rows."""
     places = []
     for match in (one, other):
         first_keys, second_keys = match.keys()
@@ -163,7 +158,6 @@ def _agree(one: Match, other: Match) -> bool:
 
 
 def _ask_for(reading, doubt, first, second, match) -> None:
-    """Ask for the options that give this match."""
     solved_by = {}
     keys = {}
     for (table, _), way in ((first, match.first), (second, match.second)):
@@ -182,7 +176,6 @@ def _ask_for(reading, doubt, first, second, match) -> None:
 
 
 def _example(match) -> str:
-    """The names of one cell in both tables."""
     first_keys, second_keys = match.keys()
     i = first_keys.isin(second_keys.drop("", errors="ignore")).argmax()
     j = second_keys.get_indexer_for([first_keys[i]])[0]
@@ -190,7 +183,6 @@ def _example(match) -> str:
 
 
 def _ask_for_names(reading, doubt, first, second, match) -> None:
-    """Ask what names the cells, if no match holds."""
     text = f"{doubt} ({_names(first)}; {_names(second)})"
     unnamed = [way.by_number or are_values(way.names) for way in (first.ways[0], second.ways[0])]
     if any(unnamed) and len(first.table.content.body) == len(second.table.content.body):

@@ -104,7 +104,7 @@ class TableOptions:
 
 
 class ReadingError(ValueError):
-    """Error with every problem; ``reading.problems`` has the options that solve each."""
+    """Every problem; ``reading.problems`` has the options that solve each."""
 
     def __init__(self, reading: Reading):
         self.reading = reading
@@ -119,8 +119,8 @@ def as_keywords(options: Mapping) -> str:
 class Reading:
     """Decisions made while tables are read.
 
-    Reading goes on as if the option that solves a problem had been given, so that one try shows all
-    problems. `how` has the options of `TableOptions`, and `choices` all others.
+    Reading goes on as if a problem had been solved, so that one try shows all. `how` has the
+    options of `TableOptions`, and `choices` all others.
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
@@ -157,7 +157,6 @@ class Reading:
         return tables
 
     def _other_names(self) -> dict:
-        """Names of cells in other tables -> names in the expression."""
         if self.how.cell_names is None:
             return {}
         table = self.attempt("cell_names", read_table, self.how.cell_names, "cell_names")
@@ -172,7 +171,7 @@ class Reading:
         return self.attempt(what, Table, what, given, sheet, header, key, renamed)
 
     def _choose_sheets(self, tables) -> None:
-        """Ask for one of several sheets; suggest one of this name, else the largest."""
+        """Suggest a sheet of this name, else the largest."""
         used = {(table.path, table.sheet) for table in tables if len(table.sheets) == 1}
         genes = set()  # or cells; the expression is the first table
         for table in tables:
@@ -192,7 +191,6 @@ class Reading:
                 genes = {*table.content.names[1:]}
 
     def _require_keys(self, tables) -> None:
-        """Reject columns of cell names that the tables do not have."""
         keys = self.how.cell_key or {}
         if isinstance(keys, str):  # of at least one table
             if any(keys in table.columns() for table in tables.values()):
@@ -219,7 +217,7 @@ class Reading:
         return None
 
     def problem(self, text: str, aim: str = "", **solved_by) -> None:
-        """Note a problem, the options that would solve it, and their aim: "to leave them out"."""
+        """Note a problem, the options that solve it, and their aim: "to leave them out"."""
         if solved_by:
             text += f"; {aim}, set" if aim else "; set"
         self.problems.append((text, solved_by))
@@ -227,7 +225,7 @@ class Reading:
             self.choose(name, value)
 
     def stop(self, text: str, **solved_by) -> NoReturn:
-        """Raise all problems, of which this is the last."""
+        """Raise this and all other problems."""
         self.problem(text, **solved_by)
         raise ReadingError(self)
 
@@ -252,7 +250,7 @@ class Reading:
         self.left_out = []
 
     def text_of_problems(self, as_text) -> str:
-        """All problems, with options as Python or as the command line."""
+        """All problems, with options in Python or of the command line."""
         lines = []
         for text, solved_by in self.problems:
             lines.append(f"{text} {as_text(solved_by)}" if solved_by else text)

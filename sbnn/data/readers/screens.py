@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 # least share of one guide in a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
-# labels of cells without a guide, or with several
 _NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)
 _SEVERAL_GUIDES = re.compile("(doublet|multiplet|multiple|multi|ambiguous)([ _-]guides?)?s?", re.I)
 CALLS = "feature_call"  # of protospacer_calls_per_cell.csv of Cell Ranger
@@ -136,7 +135,7 @@ def read_screen(
 
 
 def _clear_cells(reading, counts, reasons):
-    """Mask of the cells with counts and none of the reasons, which are masks."""
+    """Mask of the cells without any of the reasons."""
     reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
     reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
     for why in reasons:
@@ -208,22 +207,22 @@ def _column_like(table, *parts):
 
 
 def _counts(reading, X):
+    place = ""
     if isinstance(X, AnnDataLike):
-        counts, place = _first_with_counts(X)
+        found, place = _first_with_counts(X)
     else:
         X = reading.numbers(X, "expression", "genes").fillna(0)
         X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)
-        counts = ad.AnnData(X)
-        place = ""
-    if _has_counts(counts.X):
+        found = ad.AnnData(X)
+    matrix = found.X
+    if _has_counts(matrix):
         reading.describe("expression", values=f"counts{place}")
     else:
         where = "layers['counts'] or raw of AnnData, or layer 'counts' of Seurat"
         text = "expected raw counts, got fractions or negative values; give the counts, often in"
         reading.problem(f"expression: {text} {where}")
-        counts.X = counts.X != 0  # to find other problems, too
-    counts.X = check_screen_counts(counts.X)
-    return counts
+        matrix = matrix != 0  # to find other problems, too
+    return ad.AnnData(check_screen_counts(matrix), found.obs, found.var[[]])
 
 
 def _first_with_counts(adata):
@@ -236,9 +235,8 @@ def _first_with_counts(adata):
         places[" of raw"] = adata.raw.X, adata.raw.var
     for place, (matrix, var) in places.items():
         if _has_counts(matrix):
-            found = features_of(ad.AnnData(matrix, adata.obs, var), GENES)
-            return ad.AnnData(found.X, found.obs, found.var[[]]), place
-    return ad.AnnData(adata.X, adata.obs, adata.var[[]]), ""
+            return features_of(ad.AnnData(matrix, adata.obs, var), GENES), place
+    return adata, ""
 
 
 def _has_counts(matrix):

@@ -56,9 +56,8 @@ def read_tables(
 ) -> AnnData:
     """Read the user's tables, match their cells by name and check them.
 
-    Cells are kept in the order of `expression`. Rows and columns without name and numbers,
-    spike-ins, counters of unassigned reads and columns such as nCount_RNA are left out; outputs of
-    the same name are numbered. All problems are reported at once, with the options that solve them.
+    Cells are kept in the order of `expression`. Spike-ins, counters of reads and columns such as
+    nCount_RNA are left out. All problems are reported at once, with the options that solve them.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def read_tables(
         True for raw counts, ``"normalised"`` for CPM or TPM, False for logarithms. By default,
         whole numbers are counts, and fractions are normalised if some exceed 50.
     genes_in_rows : bool, optional
-        By default, the orientation that shares more cell names with `outputs`.
+        Detected by default.
     missing : {"error", "cells", "outputs", "fewest"}
         If values are missing: leave out their cells, their outputs, or some of both.
     duplicates : {"error", "sum", "first"}
@@ -96,7 +95,7 @@ def read_tables(
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems. Rows and columns that are left out give warnings.
+        A ValueError with all problems.
 
     Examples
     --------

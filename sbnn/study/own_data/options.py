@@ -139,7 +139,7 @@ def as_arguments(keywords):
 
 
 def require_file(name, path):
-    """Raise an error that names a missing file; None is no file."""
+    """Name a missing file; None is no file."""
     if path is not None and not os.path.exists(os.path.expanduser(path)):
         raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
@@ -205,7 +205,7 @@ def _by_table(given, tables):
 
 
 def _as_read_before(file, kind):
-    """The AnnData that ``sbnn read`` wrote; None for any other file."""
+    """The AnnData that ``sbnn read`` wrote, or None."""
     if Path(file).suffix.lower() != ".h5ad" or not Path(file).is_file():
         return None
     import anndata
