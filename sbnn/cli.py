@@ -1,7 +1,7 @@
 """The command line ``sbnn``: notebooks, tables of their results, and a user's own cells.
 
-The exit status is 0 after success, 1 after invalid input, 2 after an invalid command and 130 after
-Ctrl-C. Options are checked before slow libraries are imported.
+The exit status is 1 after invalid input, 2 after an invalid command and 130 after Ctrl-C. Options
+are checked before slow libraries are imported.
 """
 
 import argparse
@@ -138,7 +138,7 @@ def _parser():
 
 
 def _options_of_tables(names):
-    """Options by name; a kind of data stands for all options of its reader."""
+    """Options by name; a kind of data stands for all of its reader."""
     found = {}
     for name in names.split():
         if name in READERS:
@@ -164,8 +164,8 @@ def _reproduce(options):
 
 
 def _report(options):
-    from sbnn.results import results_folder, results_path
-    from sbnn.tables import TRIAL, print_tables
+    from sbnn.results import results_folder
+    from sbnn.tables import print_tables
 
     study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
     if options.html and (options.saved == "all" or study != SBNN):
@@ -176,17 +176,24 @@ def _report(options):
     report = _report_of(study)
     records = report.read(results_folder(options.saved_models, options.saved, options.fast))
     if options.html:
-        from sbnn.study.page import write_page
-
-        figures = results_folder(options.figures, options.saved, options.fast)
-        page = results_path(options.html, "--html")
-        cautions = [TRIAL] if options.fast else []
-        print(f"{write_page(records, figures, page, cautions=cautions)}\n{page}")
+        _write_page(options, records)
         return
     print_tables(report.all_tables(records), options.json, options.fast)
     note = report.note(records) if study == SBNN else report.NOTE
     if note and not options.json:
         print(f"\n{note}")
+
+
+def _write_page(options, records):
+    from sbnn.results import results_folder, results_path
+    from sbnn.study.page import write_page
+    from sbnn.tables import TRIAL
+
+    figures = results_folder(options.figures, options.saved, options.fast)
+    page = results_path(options.html, "--html")
+    cautions = [TRIAL] if options.fast else []
+    verdict = write_page(records, figures, page, cautions=cautions)
+    print(f"{verdict}\n{page}")
 
 
 def _report_of(study):
@@ -205,14 +212,10 @@ def _overview(saved_models):
 
 
 def _read(options):
-    from sbnn.data.diagnose import doubtful_outputs
-    from sbnn.study.own_data.options import read, write
+    from sbnn.study.own_data.options import read, warn_of_outputs, write
 
     adata = read(options.kind, options, Path(options.out).stem)
-    if options.kind == "paired":
-        outputs = adata.obsm["outputs"]
-        for doubt in doubtful_outputs(outputs.to_numpy(), adata.obs_names, outputs.columns):
-            warn(doubt)
+    warn_of_outputs(adata)
     write(adata, options.out)
     print(f"{adata.n_obs} x {adata.n_vars}: {options.out}")
 
@@ -270,12 +273,16 @@ def _explore(options):
     run(options)
 
 
+def _given(options, table="expression"):
+    """The table that needs no option."""
+    return {} if options.table is None else {table: options.table}
+
+
 def _screen(options):
     from sbnn.mechanism_shift import Recipe, own_screen
     from sbnn.study.own_data.options import read, require_enough
 
-    given = {} if options.table is None else {"expression": options.table}
-    adata = read("screen", options, Path(options.out).name, **given)
+    adata = read("screen", options, Path(options.out).name, **_given(options))
     require_enough(adata)
     quick = Recipe(epochs=2, least_updates=0, updates_per_pair=0)
     own_screen.study(adata, options.out, options.latents, quick if options.fast else None)
@@ -298,8 +305,7 @@ def _network(options):
     from sbnn.dynamics import own_tables
     from sbnn.study.own_data.options import read
 
-    given = {} if options.table is None else {"expression": options.table}
-    data = read("course", options, Path(options.out).name, **given)
+    data = read("course", options, Path(options.out).name, **_given(options))
     n_genes = options.genes or (own_tables.FAST_GENES if options.fast else None)
     data = own_tables.most_varying(data, n_genes)
     prior = read_prior(options.prior, data.var_names)
@@ -311,37 +317,49 @@ def _network(options):
 
 
 def _ephys_types(options):
-    if options.action == "predict":
+    if options.action == "fit":
+        _fit_types(options)
+    else:
         require_file("--model", options.model)
-    from sbnn.ephys_types import EphysTypeClassifier, own_tables
+        _predict_types(options)
+
+
+def _fit_types(options):
+    from sbnn.ephys_types import own_tables
     from sbnn.results import results_path
     from sbnn.study.own_data.options import keywords_of, read, require_enough
     from sbnn.tables import print_table
 
-    given = {} if options.table is None else {"features": options.table}
+    given = _given(options, "features")
     keywords = keywords_of("types", options) | given
     inputs = [keywords.get(name) for name in ("features", "labels")]
-    out = results_path(options.out, "--out", (*inputs, options.model))
     saved = results_path(options.model, "--model", inputs)
-    if options.action == "fit":
-        data = read("types", options, saved.stem, **given)
-        require_enough(data, "features")
-        steps = 20 if options.fast else "auto"
-        found, scores = own_tables.study(data, saved, steps)
-        print(found)
-        if len(scores):
-            print_table(scores)
-        print(f"{saved}\n{saved.with_name(own_tables.PAGE)}")
-    else:
-        if "features" not in keywords:
-            raise ValueError("--features is missing; give the table")
-        of_labels = {"labels", "type_key", "donor_key"} & keywords.keys()
-        if of_labels:
-            raise ValueError(f"predict takes no {', '.join(sorted(of_labels))}")
-        table = keywords.pop("features")
-        model = EphysTypeClassifier.load(options.model)
-        found = own_tables.predict(model, table, out, options.abstain, table, **keywords)
-        print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
+    data = read("types", options, saved.stem, **given)
+    require_enough(data, "features")
+    steps = 20 if options.fast else "auto"
+    found, scores = own_tables.study(data, saved, steps)
+    print(found)
+    if len(scores):
+        print_table(scores)
+    print(f"{saved}\n{saved.with_name(own_tables.PAGE)}")
+
+
+def _predict_types(options):
+    from sbnn.ephys_types import EphysTypeClassifier, own_tables
+    from sbnn.results import results_path
+    from sbnn.study.own_data.options import keywords_of
+
+    keywords = keywords_of("types", options) | _given(options, "features")
+    if "features" not in keywords:
+        raise ValueError("--features is missing; give the table")
+    of_labels = {"labels", "type_key", "donor_key"} & keywords.keys()
+    if of_labels:
+        raise ValueError(f"predict takes no {', '.join(sorted(of_labels))}")
+    table = keywords.pop("features")
+    out = results_path(options.out, "--out", (table, options.model))
+    model = EphysTypeClassifier.load(options.model)
+    found = own_tables.predict(model, table, out, options.abstain, table, **keywords)
+    print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
 
 
 RUN = {

@@ -42,7 +42,6 @@ class CheckedSettings:
             object.__setattr__(self, field.name, value)
 
     def _checked(self, name, value, default):
-        """The value in the type of the default."""
         kind = float if default is None else type(default)
         if kind is tuple:
             if not np.iterable(value):
@@ -104,6 +103,12 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     return text.to_numpy().astype(str)
 
 
+def numbered_names(kind: str, numbers: range) -> list[str]:
+    """Names such as gene_01, of equal length."""
+    digits = len(str(numbers[-1]))
+    return [f"{kind}{i:0{digits}d}" for i in numbers]
+
+
 def check_labels(
     given: pd.DataFrame | None,
     cells: np.ndarray,
@@ -145,7 +150,9 @@ def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, st
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     if (labels["type"] == UNKNOWN).any():
         colors.setdefault(UNKNOWN, GREY)
-    return colors | {name: color for name, color in shades(labels).items() if name not in colors}
+    for name, color in shades(labels).items():
+        colors.setdefault(name, color)
+    return colors
 
 
 def shades(labels: pd.DataFrame) -> dict[str, str]:

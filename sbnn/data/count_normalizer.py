@@ -91,7 +91,7 @@ class CountNormalizer(
         return self
 
     def transform(self, X: Expression) -> np.ndarray | pd.DataFrame | Cells:
-        """Log expression of counts, of shape (n, p), in single precision.
+        """Log expression of counts, (n, p), in single precision.
 
         Genes are matched by name. If some are missing, the total of each cell is the ``totals`` of
         a stream, or estimated from the genes that are present; the result has only these.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sbnn.data.registry import (
@@ -16,6 +14,7 @@ from sbnn.data.registry import (
     FoundFile,
     Search,
     locate_file,
+    rows_of,
     search_places,
 )
 from sbnn.errors import check_among, check_flag, warn
@@ -57,12 +56,11 @@ class Dataset(NamedTuple):
 
 def _read_datasets():
     datasets = {}
-    with Path(__file__).with_name("datasets.csv").open(newline="") as table:
-        for row in csv.DictReader(table):
-            row["files"] = tuple(row["files"].split())
-            row["options"] = json.loads(row["options"])
-            row["instead"] = json.loads(row["instead"])
-            datasets[row["name"]] = Dataset(**row)
+    for row in rows_of("datasets.csv"):
+        row["files"] = tuple(row["files"].split())
+        row["options"] = json.loads(row["options"])
+        row["instead"] = json.loads(row["instead"])
+        datasets[row["name"]] = Dataset(**row)
     return datasets
 
 
@@ -75,10 +73,10 @@ def names_of(study: str = SBNN) -> tuple[str, ...]:
     return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
 
 
-def require_study(name: str, study: str = SBNN) -> None:
-    """Reject a data set of another study; other names are accepted."""
+def require_study(name: str) -> None:
+    """Reject a data set of a companion study; other names are accepted."""
     if name in DATASETS:
-        check_among("data set", name, names_of(study))
+        check_among("data set", name, names_of())
 
 
 def load_dataset(
@@ -111,7 +109,7 @@ def load_dataset(
     download : bool
         Whether to download missing files.
     verbose : bool
-        Whether to print what was loaded, and from where.
+        Whether to print what was loaded.
     **options
         Options of some data sets:
 
@@ -184,7 +182,7 @@ def summary(data) -> str:
 
 
 def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set, or their replacements."""
+    """Find or download the files of a data set."""
     dataset = DATASETS[name]
     files = list(dataset.files)
     for file, other in dataset.instead.items():
@@ -245,7 +243,7 @@ def default_dataset(
 
 
 def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State and missing files of every data set; files are not verified."""
+    """State and missing files of every data set."""
     places = search_places(path)
     absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
     states = {}

@@ -101,12 +101,10 @@ def read_ephys_table(
         untyped = labels["type"].isin(["", UNKNOWN])
         reading.leave_out("labels", "cells without a type", labels.index, untyped)
         table = table[~untyped]
-        labels = labels[~untyped]
     numbers = reading.numbers(table, "features", "features")  # (n_cells, n_features)
     empty = numbers.isna().all(axis=1)
     reading.leave_out("features", "cells without a single value", numbers.index, empty)
     numbers = numbers[~empty]
-    labels = labels[~empty]
     constant = (numbers.nunique() < 2).to_numpy()
     reason = "features without two different values"
     numbers = reading.without(numbers, constant, "features", reason)
@@ -117,11 +115,9 @@ def read_ephys_table(
     units = {feature: unit for feature, unit in units.items() if feature in numbers}
     doubts = unlikely_units(numbers, units)
     if doubts:
-        found = some(doubts)
-        warn(f"unusual values: {found}; if units differ, convert the values")
-    source = source or reading.source()
-    about = {"name": name, "source": source, "dropped": reading.dropped, "notes": reading.notes}
-    return reading.attach(typed_cells(numbers, labels, families, units, **about))
+        warn(f"unusual values: {some(doubts)}; if units differ, convert the values")
+    typed = typed_cells(numbers, labels, families, units, **reading.about(name, source))
+    return reading.attach(typed)
 
 
 def read_features(features: TableLike, names, **how: object) -> tuple[pd.DataFrame, pd.Index]:

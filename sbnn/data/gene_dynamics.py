@@ -39,10 +39,13 @@ def gene_dynamics(
         adata.varp["truth"] = of_all.to_numpy(float)
         known["truth"] = fingerprint_arrays(truth.to_numpy(dtype=float))
         known["rows"] = list(truth.index)
-    gene_major = about.get("gene_major", False)
-    sha256 = fingerprint_parameters(known)
-    adata.uns["sbnn"] = {"name": name, "source": source, "sha256": sha256, "files": files or {}}
-    adata.uns["sbnn"]["gene_major"] = gene_major
+    adata.uns["sbnn"] = {
+        "name": name,
+        "source": source,
+        "sha256": fingerprint_parameters(known),
+        "files": files or {},
+        "gene_major": about.get("gene_major", False),
+    }
     return adata
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
-from sbnn.data.checks import check_names, some
+from sbnn.data.checks import check_names, numbered_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.rate_equations import And, Or, Regulation, parse_rate_equation, regulations
 from sbnn.data.trajectories import as_trajectories, trajectories
@@ -173,8 +173,7 @@ class GeneNetwork:
         check_number("random_state", random_state, int, 0)
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
-        digits = len(str(n_genes - 1))
-        names = [f"gene_{i:0{digits}d}" for i in range(n_genes)]
+        names = numbered_names("gene_", range(n_genes))
         regulators = np.append(np.arange(n_inputs), np.arange(n_inputs, n_genes, 12))
         popularity = rng.pareto(1.5, len(regulators)) + 0.3
         logic = {}
@@ -248,7 +247,6 @@ class GeneNetwork:
 
     def solve(self, start: ArrayLike, times: ArrayLike, kind: str = "logic") -> np.ndarray:
         """Simulate without noise from `start`, (samples, genes), to (samples, times, genes)."""
-        check_among("kind", kind, KINDS)
         times = np.asarray(times, dtype=np.float64)
         n_genes = len(self.gene_names)
         paths = []
@@ -440,7 +438,7 @@ class _Rules:
 
 
 def _place(rule, positions, joins, n_edges):
-    """Append the joins of a rule as (level, node, one, other, is_or); return its node and level."""
+    """Append joins as (level, node, one, other, is_or); return the node and level of a rule."""
     if isinstance(rule, Regulation):
         return next(positions), 0
     one, one_level = _place(rule.one, positions, joins, n_edges)

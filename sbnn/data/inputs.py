@@ -52,7 +52,7 @@ class SetOutputMixin:
 
 
 def as_cells(X, min_cells=1, layer=None):
-    """Convert expression, or a `layer` of an AnnData, to `Cells`, without loading files."""
+    """Convert expression to `Cells`, without loading files."""
     matrix, genes, cells, adata = opened(X, layer)
     if isinstance(matrix, Cells):
         return matrix
@@ -83,7 +83,7 @@ def output_names(Y, n_outputs):
 
 
 def training_cells(model, X, y):
-    """Check X and y for a fit; return `Cells` and float64 outputs, and store names."""
+    """`Cells` and float64 outputs for a fit; names are stored."""
     X, outputs = two_tables(X, y)
     cells = as_cells(X, min_cells=2)
     for mistake in raw_counts(cells.rows(next(cells.blocks()))):
@@ -109,7 +109,7 @@ def names_in(model, cells):
 
 
 def to_be_fitted(model, X, y):
-    """Like `training_cells`, with expression as float64, (n, p), whose range is stored."""
+    """Like `training_cells`, with float64 expression, (n, p), whose range is stored."""
     cells, targets = training_cells(model, X, y)
     genes = np.asarray(cells, dtype=np.float64)
     check_finite(genes, "X", cells.cell_names, cells.gene_names)

@@ -14,7 +14,7 @@ from sbnn.errors import warn
 
 @runtime_checkable
 class AnnDataLike(Protocol):
-    """An AnnData, recognised without importing anndata, which is slow."""
+    """An AnnData, recognised without the slow import of anndata."""
 
     var_names: Any
     layers: Any
@@ -48,7 +48,7 @@ def gene_modality(data):
 
 
 def opened(X, layer=None):
-    """Expression (X or a `layer`), names of genes and cells, and the AnnData, or None for each."""
+    """Expression, names of genes and cells, and the AnnData, or None for each."""
     X = gene_modality(X[0] if is_pair(X) else X)
     if isinstance(X, Cells):
         return X, X.gene_names, X.cell_names, X.adata

@@ -83,7 +83,7 @@ class Paired:
 
     @property
     def counts_behind_x(self):
-        """The counts if `expression_pipeline(scale=False)` converts them to `X`, otherwise None."""
+        """The counts if `expression_pipeline(scale=False)` gives `X`, otherwise None."""
         if self.counts is None:
             return None
         usual = np.median(row_sums(self.counts))
@@ -187,7 +187,7 @@ def paired(
 
 
 def as_paired(data):
-    """Convert an AnnData, a MuData or a pair (X, Y); Y may name an entry of X."""
+    """Convert an AnnData, a MuData or a pair (X, Y)."""
     data = read_paired(data)
     _require_none([*constants(data), *counted(data)])
     return data

@@ -119,7 +119,7 @@ def select_genes(
 
 
 def positions_of_curve(counts, threshold, min_cells):
-    """Means, frequencies and `eligible` of `GeneSelection`, and curve positions (-inf: none)."""
+    """Three entries of `GeneSelection`, and curve positions (-inf: none)."""
     counts = sparse.csr_array(checked_counts(counts))
     n_cells, n_genes = counts.shape
     above = counts.data > threshold

@@ -27,12 +27,11 @@ def preselect_genes(data, n_genes=1000, cells=slice(None), *, threshold=None):
 
     The criterion of `sbnn.data.preprocessing.select_genes` is applied to raw counts if there are
     any, otherwise to ``2 ** X - 1``, or to X itself if its values are too large for logarithms.
-    Genes detected in (nearly) all cells rank last, by the variance of their log values. Without
-    counts, negative values rank all genes by variance.
+    Genes detected in (nearly) all cells rank last, by the variance of their log values.
 
     `cells` (positions or a mask) are the training cells. Fewer than `n_genes` are selected if too
-    few are detected in enough cells. Counts up to `threshold` are near zero; by default 30 if the
-    median nonzero count is 10 or more, as in full-length reads, otherwise 0.
+    few are detected in enough cells. Counts up to `threshold` are near zero; by default 30 for
+    full-length reads, otherwise 0.
     """
     if n_genes >= data.n_genes:
         return np.ones(data.n_genes, bool)

@@ -51,7 +51,7 @@ def regulations(logic):
 
 
 def parse_rate_equation(text, gene):
-    """Parse an equation to the logic of its gene, or None for an input gene."""
+    """Logic of a gene, or None for an input gene."""
     if text.strip() == "input gene":
         return None
     try:
@@ -85,7 +85,7 @@ def _tree(node):
 
 
 def _logic(tree):
-    """Logic of a tree from `_tree`, or None if the tree has another form."""
+    """Logic of a tree, or None for another form."""
     match tree:
         case Regulation():
             return tree

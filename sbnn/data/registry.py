@@ -31,7 +31,7 @@ class DataFile(NamedTuple):
 
 
 class FoundFile(NamedTuple):
-    """A verified file, and the place that held it, such as ``"$SBNN_DATA"``."""
+    """A verified file and its place, such as ``"$SBNN_DATA"``."""
 
     path: Path
     sha256: str
@@ -42,12 +42,17 @@ class DataIntegrityError(ValueError):
     """A file differs from its checksum."""
 
 
+def rows_of(name: str) -> list[dict[str, str]]:
+    """Rows of a table beside this module."""
+    with Path(__file__).with_name(name).open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
 def _read_files():
     files = {}
-    with Path(__file__).with_name("sources.csv").open(newline="") as table:
-        for row in csv.DictReader(table):
-            row["size"] = int(row["size"] or 0)
-            files[row["name"]] = DataFile(**row)
+    for row in rows_of("sources.csv"):
+        row["size"] = int(row["size"] or 0)
+        files[row["name"]] = DataFile(**row)
     return files
 
 
@@ -67,7 +72,7 @@ class Search(NamedTuple):
     verbose: bool = True
 
     def find(self, names) -> dict[str, FoundFile]:
-        """Find or download files and verify each; the first failed download ends the search."""
+        """Find or download files and verify each."""
         places = search_places(self.path)
         found = dict.fromkeys(names)
         missing = []
@@ -112,7 +117,7 @@ def _not_found(missing, places, error) -> str:
 
 
 def search_places(path=None) -> dict[str, Path]:
-    """Map local places to their folders, in the order of the search."""
+    """Folders of local places, in the order of the search."""
     places = {}
     if path is not None:
         places["path"] = Path(path).expanduser()
@@ -170,7 +175,7 @@ def check_file(file: DataFile, path) -> str:
 
 
 def download_file(file: DataFile, target: Path, *, verbose: bool = True) -> FoundFile:
-    """Download a file, which gets its final name once it is complete and verified."""
+    """Download a file, which gets its name once it is verified."""
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")) as lock:

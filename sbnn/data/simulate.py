@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import MOST, shades
+from sbnn.data.checks import MOST, numbered_names, shades
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -137,9 +137,10 @@ def simulate_patchseq(
     unit = 10 ** rng.uniform(-1, 2, n_outputs)
     counts = _counts(activity, rng)
 
-    genes = _numbered("gene", n_genes)
-    cells = _numbered("cell", n_cells)
-    all_types = pd.DataFrame({"family": _numbered("family ", n_families)[family_of_type]})
+    genes = np.array(numbered_names("gene", range(1, n_genes + 1)))
+    cells = numbered_names("cell", range(1, n_cells + 1))
+    families = np.array(numbered_names("family ", range(1, n_families + 1)))
+    all_types = pd.DataFrame({"family": families[family_of_type]})
     of_family = all_types.groupby("family").cumcount() + 1
     all_types["type"] = [
         f"type {family + 1}.{i}" for family, i in zip(family_of_type, of_family, strict=True)
@@ -154,7 +155,7 @@ def simulate_patchseq(
         X,
         Y,
         genes,
-        _numbered("output", n_outputs),
+        numbered_names("output", range(1, n_outputs + 1)),
         cells,
         labels,
         shades(all_types),
@@ -197,7 +198,7 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
 
 
 def _programmes(family_of_type, types, n_latent, rng):
-    """Programme activity expected from the type, and actual activity, both (n_cells, n_latent)."""
+    """Expected activity of programmes, and actual one, both (n_cells, n_latent)."""
     between_families, between_types, between_cells = np.sqrt(_PROGRAMME_SHARES)  # SDs
     # the draw with the most distant centres of families
     n_families = family_of_type[-1] + 1
@@ -260,12 +261,6 @@ def _counts(activity, rng):
     genes = mean.argmax(axis=1)[cells]
     counts[cells, genes] = expected[cells, genes]
     return counts
-
-
-def _numbered(kind, size):
-    digits = len(str(size))
-    names = [f"{kind}{i:0{digits}d}" for i in range(1, size + 1)]
-    return np.array(names)
 
 
 def _standardize(x):

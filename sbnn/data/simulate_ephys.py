@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sbnn.data.checks import numbered_names
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import typed_cells
@@ -47,7 +48,7 @@ _FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
-    """Simulate typed cells with families of features, donors, unequal types and missing values.
+    """Simulate typed cells with families of features, donors and missing values.
 
     Cells scatter on four axes around their types and donors. Each feature is a mixture of these
     axes, a component common to its family, and noise. There are 43 features in 11 families (human)
@@ -62,8 +63,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])
     of_donors = rng.dirichlet(np.full(n_donors, 2.0))
     donors = rng.choice(n_donors, size=n_cells, p=of_donors)
-    digits = len(str(n_cells))
-    cells = [f"{species}_{i:0{digits}d}" for i in range(1, n_cells + 1)]
+    cells = numbered_names(f"{species}_", range(1, n_cells + 1))
     four_types = np.where(types == "SNCG", "VIP", types)
     labels = pd.DataFrame({"type": four_types}, index=cells)
     labels["donor"] = [f"{species[0].upper()}{i:03d}" for i in donors]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.checks import MOST
+from sbnn.data.checks import MOST, numbered_names
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
 from sbnn.errors import check_number
@@ -122,8 +122,7 @@ def simulate_perturbations(
     rates = np.exp(logits / logits.std())
     counts = rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0)))
 
-    digits = len(str(n_perturbations - 1))
-    names = [f"perturbation_{i:0{digits}d}" for i in range(n_perturbations)]
+    names = numbered_names("perturbation_", range(n_perturbations))
     columns = [f"latent_{i}" for i in range(n_latents)]
     shifts = pd.DataFrame(shifts, names, columns)
     return screen(

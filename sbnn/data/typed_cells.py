@@ -164,16 +164,11 @@ def families_of(families, names):
 
 
 def family_columns(family_of):
-    """Map families, in order of appearance, to positions of columns."""
+    """Positions of the columns of each family."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}
 
 
 def _fingerprint(X, cells, features, types):
     return fingerprint_parameters(
-        {
-            "values": fingerprint_arrays(X),
-            "cells": list(map(str, cells)),
-            "features": list(map(str, features)),
-            "types": list(map(str, types)),
-        }
+        {"values": fingerprint_arrays(X), "cells": cells, "features": features, "types": types}
     )

@@ -54,9 +54,7 @@ def compare_priors(
         one fit is used for all lists.
     lists : dict of str to list of str
         Gene names; the last list is the control, see `with_control`.
-    results : str or path-like, optional
-        File of the comparison, which is loaded if it is the same.
-    overwrite, n_jobs, seed
+    results, overwrite, n_jobs, seed
         See `sbnn.cross_validate`.
 
     Returns

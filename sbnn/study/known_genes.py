@@ -23,9 +23,8 @@ def find_known_genes(models, draws, params, *, results=None, overwrite=False):
         Data of `sbnn.simulate_patchseq` with the same number of cells.
     params : list of dict
         The ``noise`` and ``seed`` of each draw.
-    results : str or path-like, optional
-        File of the results, which are loaded if they are of these fits.
-    overwrite : bool
+    results, overwrite
+        See `sbnn.cross_validate`.
 
     Returns
     -------

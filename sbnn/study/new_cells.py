@@ -80,7 +80,7 @@ def _with_names(table, genes):
 
 
 def _of_anndata(path, normalizer, counts, totals):
-    """Cells of an AnnData; counts are used if the model can normalise them."""
+    """Cells of an AnnData, from its counts if the model can normalise them."""
     import anndata  # slow to import
 
     if Path(path).suffix == ".h5ad":

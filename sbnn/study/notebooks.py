@@ -47,7 +47,7 @@ def run_notebook(source, target, **parameters):
 
 
 def make_small(notebook):
-    """Remove metadata and widgets, which differ between runs, and store images in few colors."""
+    """Remove what differs between runs, and store images in few colors."""
     for part in (notebook, *notebook.cells):
         for entry in ("papermill", "execution", "widgets"):
             part.metadata.pop(entry, None)

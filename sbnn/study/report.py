@@ -112,7 +112,7 @@ def _scores(rows):
 
 
 def _rows(records, suffix):
-    """Name -> (genes, R2 per fold) of the models of one scaling."""
+    """Name -> (genes, R2 per fold)."""
     rows = {}
     for name in ("default", "network", "srrr", "ridge", "network_three_folds"):
         record = records.get(f"cv_{name}{suffix}")
@@ -189,7 +189,6 @@ def _network_rows(record):
 
 
 def _published_rows(record):
-    """Names of our rows -> published rows."""
     rows = {}
     for row in published.rows(record.dataset, len(record.gene_names)):
         genes = row["stage"]

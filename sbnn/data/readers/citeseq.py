@@ -1,8 +1,6 @@
 """CITE-seq data: counts of RNA and surface proteins in the same cells.
 
-From Stoeckius et al., Nature Methods 14, 865 (2017), GEO GSE100866, and from 10x Genomics, as
-distributed with scvi-tools. Cord blood cells are selected as in Bernaerts, Berens & Kobak (arXiv
-2006.10411).
+Cord blood cells are selected as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
 import numpy as np

@@ -101,9 +101,8 @@ def read_course(
         A ValueError with all problems.
     """
     check_number("n_bins", n_bins, int, 2)
-    keys = {"sample_key": sample_key, "time_key": time_key}
-    defaults = {"sample_key": "sample", "time_key": TIME}
-    choices = {key: keys[key] for key in keys if keys[key] != defaults[key]}
+    keys = {"sample": sample_key, TIME: time_key}
+    choices = {f"{kind}_key": key for kind, key in keys.items() if key != kind}
     choices |= {"genes_in_rows": genes_in_rows, "counts": counts}
     reading = Reading("course", how, choices)
     data = opened_container(reading, expression)
@@ -112,14 +111,15 @@ def read_course(
         return data if "read" in data.uns["sbnn"] else reading.attach(data)
     given = {"expression": expression if data is None else data, "times": times}
     values, at, binned = _values_and_times(reading, reading.open(given), keys, n_bins)
-    logs = _logarithms(reading, values)
+    kind = kind_of_values(reading, values.to_numpy())
+    logs = pd.DataFrame(log_expression(values, kind), values.index, values.columns)
     reading.require_known_columns()
     reading.require_no_problem()
-    about = {"name": name, "source": reading.source(), "dropped": reading.dropped}
     if binned:
-        course = read_pseudotime(logs, at, n_bins, **about)
+        course = read_pseudotime(logs, at, n_bins, **reading.about(name))
     else:
-        course = trajectories(_averaged(reading, at, logs), **about)
+        table = _averaged(reading, at, logs)
+        course = trajectories(table, **reading.about(name))
     lengths = course.obs.groupby("sample", sort=False).size()
     n_times = " to ".join(map(str, sorted({lengths.min(), lengths.max()})))
     of_samples = f"samples: {len(lengths)}, with {n_times} times each"
@@ -130,30 +130,22 @@ def read_course(
 
 
 def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Values, their samples and times or pseudotimes, and whether these are to be binned."""
     expression = tables["expression"]
-    what = "expression"
-    binned = False
     if "times" in tables:
         what = "times"
-        values, at = joined(reading, expression, tables["times"])
-        axis = reading.facts["expression"]["cells in"]
-        reading.notes.append(f"format: cells in the {axis} of expression, and a table of times")
-        if isinstance(values, AnnDataLike):
-            values = values.to_df()
-        binned = keys["time_key"] == TIME and _column(at, TIME) is None
-        if binned:
-            at = reading.numbers(_without_infinity(at), what, "trajectories")
+        values, at = _beside_times(reading, expression, tables["times"])
     elif expression.adata is not None:
         what = "obs"
-        values, at = expression.adata.to_df(), expression.adata.obs
-        if at.index.has_duplicates:  # of concatenated data
-            values = values.reset_index(drop=True)
-            at = at.reset_index(drop=True)
-        reading.notes.append("format: AnnData with times in obs")
+        values, at = _of_anndata(reading, expression.adata)
     else:
-        values, at = _with_named_times(reading, _long_table(reading, expression, keys), keys)
-    if not binned:
-        sample = _column(at, keys["sample_key"])
+        what = "expression"
+        values, at = _of_one_table(reading, _long_table(reading, expression, keys), keys)
+    binned = what == "times" and keys[TIME] == TIME and _column(at, TIME) is None
+    if binned:
+        at = reading.numbers(_without_infinity(at), what, "trajectories")
+    else:
+        sample = _column(at, keys["sample"])
         time = _required_time(reading, at, keys, what)
         at = _samples_and_times(reading, at, sample, time, what)
         columns = [sample, time, reading.choices.get("sample_key")]
@@ -172,6 +164,24 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
         names = at["sample"] + " at " + at[TIME].map("{:g}".format)
     values = _complete_genes(reading, values.loc[at.index], names)
     return values, at.loc[values.index], binned
+
+
+def _beside_times(reading, expression, times) -> tuple[pd.DataFrame, pd.DataFrame]:
+    values, at = joined(reading, expression, times)
+    axis = reading.facts["expression"]["cells in"]
+    reading.notes.append(f"format: cells in the {axis} of expression, and a table of times")
+    if isinstance(values, AnnDataLike):
+        values = values.to_df()
+    return values, at
+
+
+def _of_anndata(reading, adata) -> tuple[pd.DataFrame, pd.DataFrame]:
+    reading.notes.append("format: AnnData with times in obs")
+    values, at = adata.to_df(), adata.obs
+    if at.index.has_duplicates:  # of concatenated data
+        values = values.reset_index(drop=True)
+        at = at.reset_index(drop=True)
+    return values, at
 
 
 def _without_infinity(table) -> pd.DataFrame:
@@ -193,7 +203,7 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
     describe_file(reading, table, Way(0, None, pd.Index([])), "")
     reading.describe("expression", **{"cells named by": "no column"})
     names, body, _ = table.content
-    found = body.set_axis(texts(names), axis=1)
+    found = body.set_axis(names, axis=1)
     is_key = names[0].casefold() in [key.casefold() for key in keys.values()]
     is_key |= _LIKE_TIMES.search(names[0]) is not None
     if are_row_numbers(texts(body.iloc[:, 0])) and not is_key:
@@ -208,41 +218,49 @@ def _may_be_names(table) -> bool:
     return not numbers or is_numeric_dtype(table.iloc[:, 1])  # not row numbers before names
 
 
-def _with_named_times(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values, and samples and times of columns, or twice a table with times."""
-    found = None
+def _of_one_table(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values, and a table that has their samples and times."""
     if reading.choices.get("genes_in_rows", True):
         table = _with_row_of_times(reading, table, keys)
-    if _column(table, keys["time_key"]) is None and reading.choices.get("genes_in_rows", True):
-        table = _without_possible_repeats(reading, table)
-        found = _by_names(table, times_of_names)
-        if found is None:
-            found = _by_numbers(reading, table)
-    if found is not None:
-        values, at = found
-        name, sample, time = at.iloc[-1]
-        example = f"{name} is time {time:g} of sample {sample}"
-        reading.notes.append(f"format: times in the column names: {example}")
-        reading.choose("genes_in_rows", True)
-        reading.describe("expression", **{"cells in": "columns"})
-        return values, at.set_axis(["name", keys["sample_key"], keys["time_key"]], axis=1)
+        if _column(table, keys[TIME]) is None:
+            table = _without_possible_repeats(reading, table)
+            found = _by_names(table, times_of_names)
+            if found is None:
+                found = _by_numbers(reading, table)
+            if found is not None:
+                return _of_columns(reading, *found, keys)
     table = _with_named_rows(reading, table, keys)
-    for name in table:
-        if _GENE.fullmatch(name) and 1 < table[name].nunique() < len(table):
-            text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
-            reading.stop(f"expression: {text}")
+    _require_gene_columns(reading, table)
     reading.notes.append("format: one table with a row per sample and time")
     return table, table
 
 
-def _with_row_of_times(reading, table, keys) -> pd.DataFrame:
-    names = texts(table.iloc[:, 0])
-    known = _column(table, keys["time_key"]) is not None
-    if known or keys["time_key"].casefold() not in names.str.casefold():
-        return table
-    reading.notes.append(f"format: genes in rows, and times in the row {keys['time_key']!r}")
+def _of_columns(reading, values, at, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
+    name, sample, time = at.iloc[-1]
+    example = f"{name} is time {time:g} of sample {sample}"
+    _note_genes_in_rows(reading, f"times in the column names: {example}")
+    return values, at.set_axis(["name", keys["sample"], keys[TIME]], axis=1)
+
+
+def _note_genes_in_rows(reading, layout) -> None:
+    reading.notes.append(f"format: {layout}")
     reading.choose("genes_in_rows", True)
     reading.describe("expression", **{"cells in": "columns"})
+
+
+def _require_gene_columns(reading, table) -> None:
+    for name in table:
+        if _GENE.fullmatch(name) and 1 < table[name].nunique() < len(table):
+            text = f"a row per gene, named in column {name!r}; give a table with a column per gene"
+            reading.stop(f"expression: {text}")
+
+
+def _with_row_of_times(reading, table, keys) -> pd.DataFrame:
+    names = texts(table.iloc[:, 0])
+    known = _column(table, keys[TIME]) is not None
+    if known or keys[TIME].casefold() not in names.str.casefold():
+        return table
+    _note_genes_in_rows(reading, f"genes in rows, and times in the row {keys[TIME]!r}")
     return table.iloc[:, 1:].set_axis(names, axis=0).T
 
 
@@ -261,13 +279,13 @@ def _with_named_rows(reading, table, keys) -> pd.DataFrame:
     first = texts(table.iloc[:, 0])
     times, _ = times_of(first)
     are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
-    if _column(table, keys["time_key"]) is not None or are_numbers or times is None:
+    if _column(table, keys[TIME]) is not None or are_numbers or times is None:
         return table.iloc[:, 1:]
     if possible_repeats(first):
         text = f"{some(first, 3)} in the first column may be repeats or times"
         reading.stop(f"expression: {text}; give the columns sample and time")
     reading.notes.append("the first column, which has no name, holds the times")
-    return table.rename(columns={"": keys["time_key"]})
+    return table.rename(columns={"": keys[TIME]})
 
 
 def _by_names(table, times_of_columns):
@@ -293,10 +311,10 @@ def _by_numbers(reading, table):
 
 
 def _required_time(reading, table, keys, what) -> str:
-    time = _column(table, keys["time_key"])
+    time = _column(table, keys[TIME])
     if time is not None:
         return time
-    text = f"{what}: there is no column {keys['time_key']!r} among {some(table.columns, 12)}"
+    text = f"{what}: there is no column {keys[TIME]!r} among {some(table.columns, 12)}"
     likely = [name for name in table.columns if _LIKE_TIMES.search(str(name))]
     if len(likely) != 1:  # several: values at times whose names are not understood
         other = "give the sample and the time of each row or column in another table (times)"
@@ -360,11 +378,6 @@ def _averaged(reading, at, logs) -> pd.DataFrame:
     return table[~single]
 
 
-def _logarithms(reading, values) -> pd.DataFrame:
-    kind = kind_of_values(reading, values.to_numpy())
-    return pd.DataFrame(log_expression(values, kind), values.index, values.columns)
-
-
 def _column(table, key) -> str | None:
     if key in table:
         return key
@@ -384,11 +397,7 @@ def read_prior(path: TableLike | None, genes: Sequence[str]) -> pd.DataFrame:
     genes = pd.Index(genes)
     if path is None:
         return pd.DataFrame(0.0, genes, genes)
-    try:
-        # names may repeat in a list, as in expression
-        table = read_table(path, "expression")
-    except ValueError as error:
-        raise ValueError(str(error).replace("expression", "prior", 1)) from error
+    table = read_table(path, "prior")
     columns = table.columns.str.casefold()
     if columns.isin(["regulator", "target", *_OF_EDGES]).any():
         table = _table_of_edges(table.set_axis(columns, axis=1))

@@ -1,7 +1,6 @@
 """Published trajectories with prior and true networks.
 
-From Hossain et al., Genome Biology (2024) and arXiv 2403.04805 (github.com/QuackenbushLab, phoenix
-and DASH), and Pratapa et al., Nature Methods (2020; github.com/Murali-group/Beeline).
+From github.com/QuackenbushLab (phoenix and DASH) and github.com/Murali-group/Beeline.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Patch-seq data of mouse visual cortex by Gouwens et al., as released in a `.mat` file.
 
-From Cell 183, 935 (2020) and github.com/AllenInstitute/coupledAE-patchseq. Cells and features are
-chosen as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
+Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
 import json

@@ -54,6 +54,13 @@ SPELLINGS = {
 }
 
 
+class Side(NamedTuple):
+    """A table, and the ways in which it may name its cells."""
+
+    table: Table
+    ways: list[Way]
+
+
 class Match(NamedTuple):
     """How the cells of two tables are found."""
 
@@ -73,9 +80,18 @@ class Match(NamedTuple):
         """Whether the names of both tables are row numbers."""
         return self.first.by_number and self.second.by_number
 
+    @property
+    def numbered(self) -> bool:
+        """Like `by_number`, also for rows of larger tables."""
+        return all(way.by_number or way.filtered for way in (self.first, self.second))
 
-def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Match:
-    """The combination that shares most cells; the first of equal ones."""
+    def keys(self) -> tuple[pd.Index, pd.Index]:
+        """Names in the common spelling."""
+        return self.spelled(self.first.names), self.spelled(self.second.names)
+
+
+def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Match | None:
+    """The first combination that shares most cells."""
     firsts, seconds = list(firsts), list(seconds)
     best = None
     for spelled in spellings:
@@ -88,102 +104,102 @@ def best_match(firsts: Iterable[Way], seconds: Iterable[Way], spellings) -> Matc
     return best
 
 
-def find_cells(
-    reading: Reading, first: Table, second: Table, firsts, seconds, few_are_allowed=False
-) -> Match:
-    """Find the cells of two tables; ask if other options find far more.
-
-    Unless `few_are_allowed`, half of the cells of the smaller table must be found.
-    """
-    usual = best_match(firsts, seconds, SPELLINGS[reading.how.match])
-    numbered = [way.by_number or way.filtered for way in (usual.first, usual.second)]
-    by_filtered = all(numbered) and not usual.by_number
-    if usual.holds and not usual.by_number and not by_filtered:
+def find_cells(reading: Reading, first: Side, second: Side, few_are_allowed=False) -> Match:
+    """Find the cells of two tables, half of the smaller one unless `few_are_allowed`."""
+    usual = best_match(first.ways, second.ways, SPELLINGS[reading.how.match])
+    if usual.holds and not usual.numbered:
         return usual
-    text = f"{first} and {second} share no cell name"
-    if usual.by_number:
-        text = f"{first} and {second}: the cells have no names, only row numbers"
-    elif usual.holds:
-        text = f"{first} and {second} are matched by numbers in columns without a name"
-    elif usual.n_shared:
-        text = f"{first} and {second} share only {usual.n_shared} cell names"
-    tried = _best_of_all(first, second, firsts, seconds, usual.holds and all(numbered))
-    found = tried is not None and tried.holds
-    if usual.holds and by_filtered and (not found or _agree(usual, tried)):
-        text += "; if they number the rows of each table, set cell_key=COLUMN or by_row=True"
-        reading.notes.append(text)
+    filtered = usual.holds and not usual.by_number
+    other = _match_of_any_column(first, second, filtered)
+    doubt = _doubt(first, second, usual)
+    if filtered and (other is None or _agree(usual, other)):
+        advice = "if they number the rows of each table, set cell_key=COLUMN or by_row=True"
+        reading.notes.append(f"{doubt}; {advice}")
         return usual
-    if found:
-        turned = tried.first.axis != firsts[0].axis
-        _ask_for(reading, text, first, second, tried, turned)
-        return tried
-    if usual.n_shared and few_are_allowed and not usual.by_number:
-        return usual
-    named = f"{_names(first, firsts)}; {_names(second, seconds)}"
-    text += f" ({named})"
-    first_named, second_named = _has_names(firsts[0]), _has_names(seconds[0])
-    in_order = len(first.content.body) == len(second.content.body)
-    if in_order and not (first_named and second_named):
-        reading.problem(text, "if all tables list the same cells in the same order", by_row=True)
-    elif usual.n_shared >= FEWEST_NAMES and not usual.by_number:
-        reading.problem(text, "if these cells are right", genes_in_rows=bool(usual.first.axis))
-    else:
-        few = ""
-        if 0 < usual.n_shared < FEWEST_NAMES:
-            few = f"; at least {FEWEST_NAMES} are needed"
-        advice = "name the column of the cells by cell_key=COLUMN, or, if the tables have different"
-        advice += " names for a cell, pair them with cell_names=FILE"
-        reading.stop(f"{text}{few}; {advice}")
+    if other is not None:
+        _ask_for(reading, doubt, first, second, other)
+        return other
+    if usual.n_shared == 0 or usual.by_number or not few_are_allowed:
+        _ask_for_names(reading, doubt, first, second, usual)
     return usual
 
 
-def _has_names(way) -> bool:
-    return not (way.by_number or are_values(way.names))
+def _match_of_any_column(first, second, filtered) -> Match | None:
+    """The best match in any spelling, without row numbers, if it holds."""
+    candidates = []
+    for table, ways in (first, second):
+        named = [way for way in ways if not (way.by_number or filtered and way.filtered)]
+        keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
+        candidates.append([*named, *keyed])
+    best = best_match(*candidates, SPELLINGS["exact"] + SPELLINGS["loose"])
+    return best if best is not None and best.holds else None
+
+
+def _doubt(first, second, match) -> str:
+    tables = f"{first.table} and {second.table}"
+    if match.by_number:
+        return f"{tables}: the cells have no names, only row numbers"
+    if match.holds:
+        return f"{tables} are matched by numbers in columns without a name"
+    if match.n_shared:
+        return f"{tables} share only {match.n_shared} cell names"
+    return f"{tables} share no cell name"
 
 
 def _agree(one: Match, other: Match) -> bool:
-    """Whether two matches pair the same rows."""
     places = []
     for match in (one, other):
-        names = match.spelled(match.second.names)
-        if names.has_duplicates or match.first.axis or match.second.axis:
+        first_keys, second_keys = match.keys()
+        if second_keys.has_duplicates or match.first.axis or match.second.axis:
             return False
-        places.append(names.get_indexer(match.spelled(match.first.names)))
+        places.append(second_keys.get_indexer(first_keys))
     first, second = places
     return bool((first == second)[(first >= 0) & (second >= 0)].all())
 
 
-def _best_of_all(first, second, firsts, seconds, numbered) -> Match | None:
-    others = []
-    for table, ways in ((first, firsts), (second, seconds)):
-        keyed = [way for way in table.other_ways() if not are_row_numbers(way.names)]
-        named = [way for way in ways if not (way.by_number or numbered and way.filtered)]
-        others.append([*named, *keyed])
-    return best_match(*others, SPELLINGS["exact"] + SPELLINGS["loose"])
-
-
-def _ask_for(reading, text, first, second, match, turned) -> None:
+def _ask_for(reading, doubt, first, second, match) -> None:
+    solved_by = {}
     keys = {}
-    for table, way in ((first, match.first), (second, match.second)):
+    for (table, _), way in ((first, match.first), (second, match.second)):
         if way.key not in (None, table.key):
             keys[table.what] = way.key
-    solved_by = {"cell_key": keys} if keys else {}
-    found = f"{match.first} of {first.what} and {match.second} of {second.what} share"
-    found += f" {match.n_shared}"
+    if keys:
+        solved_by["cell_key"] = keys
+    found = f"{match.first} of {first.table.what} and {match.second} of {second.table.what}"
+    found += f" share {match.n_shared}"
     if match.spelled is not exactly and reading.how.match == "exact":
         solved_by["match"] = "loose"
-        first_keys, second_keys = (match.spelled(way.names) for way in (match.first, match.second))
-        i = first_keys.isin(second_keys.drop("", errors="ignore")).argmax()
-        j = second_keys.get_indexer_for([first_keys[i]])[0]
-        found += f", spelled like {match.first.names[i]} and {match.second.names[j]}"
-    if turned:
+        found += f", spelled like {_example(match)}"
+    if match.first.axis != first.ways[0].axis:
         solved_by["genes_in_rows"] = bool(match.first.axis)
-    reading.problem(f"{text}, but {found}", **solved_by)
+    reading.problem(f"{doubt}, but {found}", **solved_by)
 
 
-def _names(table: Table, ways: list[Way]) -> str:
-    named = {"rows" if not way.axis else "columns": some(way.names, 2) for way in ways}
-    return ", ".join(f"{axis} of {table.what}: {names}" for axis, names in named.items())
+def _example(match) -> str:
+    first_keys, second_keys = match.keys()
+    i = first_keys.isin(second_keys.drop("", errors="ignore")).argmax()
+    j = second_keys.get_indexer_for([first_keys[i]])[0]
+    return f"{match.first.names[i]} and {match.second.names[j]}"
+
+
+def _ask_for_names(reading, doubt, first, second, match) -> None:
+    text = f"{doubt} ({_names(first)}; {_names(second)})"
+    unnamed = [way.by_number or are_values(way.names) for way in (first.ways[0], second.ways[0])]
+    if any(unnamed) and len(first.table.content.body) == len(second.table.content.body):
+        reading.problem(text, "if all tables list the same cells in the same order", by_row=True)
+        return
+    if match.n_shared >= FEWEST_NAMES and not match.by_number:
+        reading.problem(text, "if these cells are right", genes_in_rows=bool(match.first.axis))
+        return
+    if 0 < match.n_shared < FEWEST_NAMES:
+        text += f"; at least {FEWEST_NAMES} are needed"
+    advice = "name the column of the cells by cell_key=COLUMN, or, if the tables have different"
+    reading.stop(f"{text}; {advice} names for a cell, pair them with cell_names=FILE")
+
+
+def _names(side) -> str:
+    named = {"columns" if way.axis else "rows": some(way.names, 2) for way in side.ways}
+    return ", ".join(f"{axis} of {side.table.what}: {names}" for axis, names in named.items())
 
 
 def axis_names(table, axis: int) -> pd.Index:
@@ -224,7 +240,8 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     if axis is not None:
         firsts = [way for way in firsts if way.axis == int(axis)]
     if not reading.how.by_row:
-        match = find_cells(reading, first, second, firsts, second.ways(), axis is not None)
+        sides = Side(first, firsts), Side(second, second.ways())
+        match = find_cells(reading, *sides, few_are_allowed=axis is not None)
     if reading.choices.get("by_row"):
         X = _in_order(reading, first)
         return X, _in_order(reading, second, axis_names(X, 0))
@@ -259,7 +276,7 @@ def _note_other_gene_names(reading, table, way) -> None:
 
 def alone(reading: Reading, table: Table, columns) -> pd.DataFrame:
     """A single table, turned if `columns` are in rows."""
-    by_row, by_column = table.ways()[:2]
+    by_row, by_column = table.ways()
     turned = by_row.names.isin(columns).any() and not by_column.names.isin(columns).any()
     way = by_column if turned else _way_with_names(reading, table, by_row)
     if reading.choices.get("by_row"):
@@ -339,8 +356,9 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     if reading.choices.get("by_row"):
         return _in_order(reading, table, cells)
     given = Table(CELLS, pd.DataFrame(index=cells))
-    match = find_cells(reading, given, table, given.ways()[:1], table.ways(), True)
-    labels = _frame(reading, table, match.second)
+    sides = Side(given, given.ways()[:1]), Side(table, table.ways())
+    match = find_cells(reading, *sides, few_are_allowed=True)
+    labels = table.frame(match.second)
     labels = labels.T if match.second.axis else labels
     labels = reading.once(labels, table.what)
     names = match.spelled(labels.index)

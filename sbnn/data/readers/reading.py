@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -85,9 +85,11 @@ class TableOptions:
             of_tables = given if isinstance(given, Mapping) else {TABLES[0]: given}
             for table, value in of_tables.items():
                 check_among(name, table, TABLES)
-                if name == "header" and value is not None:
+                if value is None:
+                    continue
+                if name == "header":
                     check_number(name, value, int, 1)
-                elif not isinstance(value, str | None) and name != "header":
+                elif not isinstance(value, str):
                     raise TypeError(f"{name}: expected text, got {value!r}")
         for name in ("missing_marks", "drop_columns"):
             given = getattr(self, name)
@@ -102,7 +104,7 @@ class TableOptions:
 
 
 class ReadingError(ValueError):
-    """Error with every problem; ``reading.problems`` has the options that solve each."""
+    """Every problem; ``reading.problems`` has the options that solve each."""
 
     def __init__(self, reading: Reading):
         self.reading = reading
@@ -117,16 +119,11 @@ def as_keywords(options: Mapping) -> str:
 class Reading:
     """Decisions made while tables are read.
 
-    Reading goes on as if the option that solves a problem had been given, so that one try shows all
-    problems. `how` has the options of `TableOptions`, and `choices` all others.
+    Reading goes on as if a problem had been solved, so that one try shows all. `how` has the
+    options of `TableOptions`, and `choices` all others.
     """
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
-        defaults = {field.name: field.default for field in fields(TableOptions)}
-        unknown = how.keys() - defaults.keys()
-        if unknown:
-            known = some(defaults, len(defaults))
-            raise TypeError(f"unknown options {some(sorted(unknown))}; expected some of {known}")
         self.kind = kind
         self.how = TableOptions(**how)
         given = {name: getattr(self.how, name) for name in how if how[name] is not None}
@@ -143,41 +140,38 @@ class Reading:
 
     def open(self, given: Mapping) -> dict[str, Table]:
         """Open all tables that are not None."""
-        sheets = self.how.sheet
-        other_names = {}
-        if self.how.cell_names is not None:
-            table = self.attempt("cell_names", read_table, self.how.cell_names, "cell_names")
-            if table is not None:
-                other_names = table.iloc[:, 0].astype(str).to_dict()
+        other_names = self._other_names()
         tables = {}
         for what, table in given.items():
-            if table is None:
-                continue
-            of_table = [self.how.of(name, what) for name in ("header", "cell_key")]
-            sheet = self.how.of("sheet", what)
-            if isinstance(sheets, str) and not is_workbook(table):
-                sheet = None  # one sheet is for one of the workbooks
-            renamed = {} if what == "expression" else other_names
-            opened = self.attempt(what, Table, what, table, sheet, *of_table, renamed)
-            tables[what] = opened
+            if table is not None:
+                renamed = {} if what == "expression" else other_names
+                tables[what] = self._opened(what, table, renamed)
         self.require_no_problem()
-        if isinstance(sheets, str) and not any(map(is_workbook, given.values())):
-            self.problem(f"sheet: no table is a workbook with a sheet {sheets!r}")
+        sheet = self.how.sheet
+        if isinstance(sheet, str) and not any(map(is_workbook, given.values())):
+            self.problem(f"sheet: no table is a workbook with a sheet {sheet!r}")
         self._choose_sheets(tables.values())
         for table in tables.values():
-            self.columns |= table.columns()
-        known = True
-        for what, key in self._keys_by_table(tables).items():
-            if key is not None and key not in tables[what].columns():
-                known = False
-                names = some(tables[what].columns(), 12)
-                self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
-        if not known:
-            raise self.error()
+            self.columns.update(table.columns())
+        self._require_keys(tables)
         return tables
 
+    def _other_names(self) -> dict:
+        if self.how.cell_names is None:
+            return {}
+        table = self.attempt("cell_names", read_table, self.how.cell_names, "cell_names")
+        return {} if table is None else table.iloc[:, 0].astype(str).to_dict()
+
+    def _opened(self, what, given, renamed) -> Table:
+        sheet = self.how.of("sheet", what)
+        if isinstance(self.how.sheet, str) and not is_workbook(given):
+            sheet = None  # one sheet is for one of the workbooks
+        header = self.how.of("header", what)
+        key = self.how.of("cell_key", what)
+        return self.attempt(what, Table, what, given, sheet, header, key, renamed)
+
     def _choose_sheets(self, tables) -> None:
-        """Ask for one of several sheets; suggest one of this name, else the largest."""
+        """Suggest a sheet of this name, else the largest."""
         used = {(table.path, table.sheet) for table in tables if len(table.sheets) == 1}
         genes = set()  # or cells; the expression is the first table
         for table in tables:
@@ -196,12 +190,21 @@ class Reading:
             if table.what == "expression" and table.adata is None:
                 genes = {*table.content.names[1:]}
 
-    def _keys_by_table(self, tables) -> dict:
-        key = self.how.cell_key
-        if not isinstance(key, str):
-            return dict(key or {})
-        having = [what for what, table in tables.items() if key in table.columns()]
-        return {} if having else {next(iter(tables)): key}
+    def _require_keys(self, tables) -> None:
+        keys = self.how.cell_key or {}
+        if isinstance(keys, str):  # of at least one table
+            if any(keys in table.columns() for table in tables.values()):
+                return
+            keys = {next(iter(tables)): keys}
+        unknown = {}
+        for what, key in keys.items():
+            if key is not None and key not in tables[what].columns():
+                unknown[what] = key
+        for what, key in unknown.items():
+            names = some(tables[what].columns(), 12)
+            self.problem(f"cell_key: no column {key!r} in {tables[what]}; it has {names}")
+        if unknown:
+            raise ReadingError(self)
 
     def attempt(self, what, function, *arguments):
         """Call a function; its error becomes a problem."""
@@ -214,7 +217,7 @@ class Reading:
         return None
 
     def problem(self, text: str, aim: str = "", **solved_by) -> None:
-        """Note a problem, the options that would solve it, and their aim: "to leave them out"."""
+        """Note a problem, the options that solve it, and their aim: "to leave them out"."""
         if solved_by:
             text += f"; {aim}, set" if aim else "; set"
         self.problems.append((text, solved_by))
@@ -222,9 +225,9 @@ class Reading:
             self.choose(name, value)
 
     def stop(self, text: str, **solved_by) -> NoReturn:
-        """Raise all problems, of which this is the last."""
+        """Raise this and all other problems."""
         self.problem(text, **solved_by)
-        raise self.error()
+        raise ReadingError(self)
 
     def choose(self, name: str, value) -> None:
         """Store a choice; a mapping or a list adds to earlier ones."""
@@ -238,20 +241,16 @@ class Reading:
             value = [*(before or []), *value]
         self.choices[name] = value
 
-    def error(self) -> ReadingError:
-        """Error with all problems."""
-        return ReadingError(self)
-
     def require_no_problem(self) -> None:
         """Raise all problems, or warn about what was left out."""
         if self.problems:
-            raise self.error()
+            raise ReadingError(self)
         for text in self.left_out:
             warn(text)
         self.left_out = []
 
     def text_of_problems(self, as_text) -> str:
-        """All problems, with options as Python or as the command line."""
+        """All problems, with options in Python or of the command line."""
         lines = []
         for text, solved_by in self.problems:
             lines.append(f"{text} {as_text(solved_by)}" if solved_by else text)
@@ -262,11 +261,11 @@ class Reading:
     def edited(self, table: pd.DataFrame, what: str) -> pd.DataFrame:
         """Drop, rename and, except for genes, number columns."""
         if isinstance(table, AnnDataLike):
-            self.columns |= {*table.var_names}
+            self.columns.update(table.var_names)
             return table[:, ~table.var_names.isin(self.how.drop_columns)]
         if what != "expression":
             table = table.set_axis(numbered(table.columns, what), axis=1)
-        self.columns |= {*table.columns}
+        self.columns.update(table.columns)
         table = table.drop(columns=self.how.drop_columns, errors="ignore")
         table = table.rename(columns=self.how.rename)
         for kind, names in doubtful_names(table.columns).items():
@@ -373,10 +372,14 @@ class Reading:
         table = pd.DataFrame.from_dict(self.facts, orient="index").fillna("").astype(str)
         return table.rename_axis("table").reset_index()
 
-    def source(self) -> str:
-        """Names of the files."""
-        files = [facts.get("file", "") for facts in self.facts.values()]
-        return ": ".join(["the user's tables", *filter(None, [", ".join(filter(None, files))])])
+    def about(self, name: str, source: str | None = None) -> dict:
+        """Description for ``uns["sbnn"]``; the source is by default the files."""
+        if not source:
+            files = [facts["file"] for facts in self.facts.values() if facts.get("file")]
+            source = "the user's tables"
+            if files:
+                source += f": {', '.join(files)}"
+        return {"name": name, "source": source, "dropped": self.dropped, "notes": self.notes}
 
     def attach(self, adata: AnnData) -> AnnData:
         """Store all this in ``uns["sbnn"]["read"]``."""

@@ -1,7 +1,6 @@
 """Patch-seq data of mouse motor cortex by Scala et al., from the raw files.
 
-From Nature 598, 144 (2021). Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv
-2006.10411).
+Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
 from pathlib import Path

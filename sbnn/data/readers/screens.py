@@ -21,7 +21,7 @@ from sbnn.data.readers.containers import (
 )
 from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
-from sbnn.data.readers.reading import Reading
+from sbnn.data.readers.reading import Reading, ReadingError
 from sbnn.data.readers.table import Table
 from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, texts, texts_of_cells
 from sbnn.data.readers.table_numbers import to_numbers
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 # least share of one guide in a cell, as in Papalexi et al. 2021
 CLEAR = 0.8
-# labels of cells without a guide, or with several
 _NO_GUIDE = re.compile("(un(assigned|known|classified)|none|no[ _-]?(guide|sgrna|call)s?)", re.I)
 _SEVERAL_GUIDES = re.compile("(doublet|multiplet|multiple|multi|ambiguous)([ _-]guides?)?s?", re.I)
 CALLS = "feature_call"  # of protospacer_calls_per_cell.csv of Cell Ranger
@@ -107,13 +106,7 @@ def read_screen(
     counts, found = joined(reading, tables["expression"], tables["guides"])
     counts = _counts(reading, counts)
     guide, library, reasons = _guides(reading, found)
-    reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
-    reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
-    for why in reasons:
-        reading.leave_out("guides", why, counts.obs_names, reason == why)
-    kept = reason == ""
-    if not kept.any():
-        reading.stop(f"guides: no cell is left; all are {' or '.join(reasons)}")
+    kept = _clear_cells(reading, counts, reasons)
     guide = guide[kept]
     if library is None:
         library = np.unique(guide)
@@ -125,7 +118,7 @@ def read_screen(
     about = library, counts.var_names, control, of_targets
     table = reading.attempt("targets", targets_of, *about)
     if table is None:
-        raise reading.error()
+        raise ReadingError(reading)
     target = table.set_index("guide")["target"][guide].to_numpy()
     reading.describe("guides", used=f"{len(table)} guides of {len(np.unique(target))} targets")
     labels = library if of_targets is None else np.unique(target)
@@ -136,10 +129,21 @@ def read_screen(
     reading.require_no_problem()
     counts = counts[kept].copy()
     counts.obs = counts.obs.assign(perturbation=target, guide=guide)
-    about = {"name": name, "dropped": reading.dropped, "notes": reading.notes}
-    made = screen(counts, "perturbation", control, source=reading.source(), **about)
+    made = screen(counts, "perturbation", control, **reading.about(name))
     made.uns["sbnn"]["guides"] = table
     return reading.attach(made)
+
+
+def _clear_cells(reading, counts, reasons):
+    """Mask of the cells without any of the reasons."""
+    reasons = {"without a count of a gene": counts.X.sum(axis=1) == 0} | reasons
+    reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
+    for why in reasons:
+        reading.leave_out("guides", why, counts.obs_names, reason == why)
+    kept = reason == ""
+    if not kept.any():
+        reading.stop(f"guides: no cell is left; all are {' or '.join(reasons)}")
+    return kept
 
 
 def _guides_beside(data, guides):
@@ -203,22 +207,22 @@ def _column_like(table, *parts):
 
 
 def _counts(reading, X):
+    place = ""
     if isinstance(X, AnnDataLike):
-        counts, place = _first_with_counts(X)
+        found, place = _first_with_counts(X)
     else:
         X = reading.numbers(X, "expression", "genes").fillna(0)
         X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)
-        counts = ad.AnnData(X)
-        place = ""
-    if _has_counts(counts.X):
+        found = ad.AnnData(X)
+    matrix = found.X
+    if _has_counts(matrix):
         reading.describe("expression", values=f"counts{place}")
     else:
         where = "layers['counts'] or raw of AnnData, or layer 'counts' of Seurat"
         text = "expected raw counts, got fractions or negative values; give the counts, often in"
         reading.problem(f"expression: {text} {where}")
-        counts.X = counts.X != 0  # to find other problems, too
-    counts.X = check_screen_counts(counts.X)
-    return counts
+        matrix = matrix != 0  # to find other problems, too
+    return ad.AnnData(check_screen_counts(matrix), found.obs, found.var[[]])
 
 
 def _first_with_counts(adata):
@@ -231,9 +235,8 @@ def _first_with_counts(adata):
         places[" of raw"] = adata.raw.X, adata.raw.var
     for place, (matrix, var) in places.items():
         if _has_counts(matrix):
-            found = features_of(ad.AnnData(matrix, adata.obs, var), GENES)
-            return ad.AnnData(found.X, found.obs, found.var[[]]), place
-    return ad.AnnData(adata.X, adata.obs, adata.var[[]]), ""
+            return features_of(ad.AnnData(matrix, adata.obs, var), GENES), place
+    return adata, ""
 
 
 def _has_counts(matrix):

@@ -100,9 +100,9 @@ class Table:
         """Names and values of the chosen sheet."""
         return self.sheets[self.sheet]
 
-    def columns(self) -> set[str]:
+    def columns(self) -> list[str]:
         """Names of columns, of an AnnData those of `obs`."""
-        return {*filter(None, self.content.names)}
+        return list(filter(None, self.content.names))
 
     def ways(self) -> list[Way]:
         """Names in the first or the given column, or column names."""
@@ -217,7 +217,7 @@ def read_table(
     found = opened.frame(opened.ways()[0])
     for kind, names in doubtful_names(found.columns).items():
         raise ValueError(f"{opened}: {kind}: {some(names)}; {_HINT}")
-    if what == "expression":
+    if what in ("expression", "prior"):  # names may repeat in a list of edges
         return found
     twice = found.index[found.index.duplicated()]
     if len(twice):

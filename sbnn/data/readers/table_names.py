@@ -87,19 +87,23 @@ def doubtful_names(names: pd.Index) -> dict[str, list[str]]:
 
 def no_genes(names: pd.Index) -> np.ndarray:
     """Mask of spike-ins and counters."""
-    return np.array([_NO_GENE.fullmatch(name) is not None for name in names], dtype=bool)
+    return _fitting(names, _NO_GENE)
 
 
 def counters(names: pd.Index) -> np.ndarray:
     """Mask of counters."""
-    return np.array([_COUNTER.fullmatch(name) is not None for name in names], dtype=bool)
+    return _fitting(names, _COUNTER)
 
 
 def about_cells(names: pd.Index) -> np.ndarray:
     """Mask of columns such as batch and nCount_RNA."""
-    return np.array([_ABOUT_CELLS.fullmatch(name) is not None for name in names], dtype=bool)
+    return _fitting(names, _ABOUT_CELLS)
 
 
 def about_genes(names: pd.Index) -> np.ndarray:
     """Mask of columns such as Chr and Length."""
-    return np.array([_ABOUT_GENES.fullmatch(name) is not None for name in names], dtype=bool)
+    return _fitting(names, _ABOUT_GENES)
+
+
+def _fitting(names, pattern) -> np.ndarray:
+    return np.array([pattern.fullmatch(name) is not None for name in names], dtype=bool)

@@ -56,9 +56,8 @@ def read_tables(
 ) -> AnnData:
     """Read the user's tables, match their cells by name and check them.
 
-    Cells are kept in the order of `expression`. Rows and columns without name and numbers,
-    spike-ins, counters of unassigned reads and columns such as nCount_RNA are left out; outputs of
-    the same name are numbered. All problems are reported at once, with the options that solve them.
+    Cells are kept in the order of `expression`. Spike-ins, counters of reads and columns such as
+    nCount_RNA are left out. All problems are reported at once, with the options that solve them.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def read_tables(
         True for raw counts, ``"normalised"`` for CPM or TPM, False for logarithms. By default,
         whole numbers are counts, and fractions are normalised if some exceed 50.
     genes_in_rows : bool, optional
-        By default, the orientation that shares more cell names with `outputs`.
+        Detected by default.
     missing : {"error", "cells", "outputs", "fewest"}
         If values are missing: leave out their cells, their outputs, or some of both.
     duplicates : {"error", "sum", "first"}
@@ -96,7 +95,7 @@ def read_tables(
     Raises
     ------
     sbnn.data.readers.reading.ReadingError
-        A ValueError with all problems. Rows and columns that are left out give warnings.
+        A ValueError with all problems.
 
     Examples
     --------
@@ -162,10 +161,7 @@ def read_tables(
         labels=labels if labels is None else labels.loc[X.index],
         colors=colors,
         counts=check_counts(X.to_numpy(), X.shape) if kind is True else None,
-        name=name,
-        dropped=reading.dropped,
-        notes=reading.notes,
-        source=source or reading.source(),
+        **reading.about(name, source),
     )
     return reading.attach(adata)
 
@@ -235,8 +231,18 @@ def _without_missing_genes(reading, X):
 
 def kind_of_values(reading, values: np.ndarray):
     """True for counts, False for logarithms, or "normalised"."""
-    kind, span, doubt = kind_of_expression(values)
     counts = reading.choices.get("counts")
+    if counts is None:
+        counts = _detected_kind(reading, values)
+    else:
+        _check_kind(reading, values, counts)
+    reading.describe("expression", values={True: "counts", False: "log"}.get(counts, counts))
+    reading.choices["counts"] = counts
+    return counts
+
+
+def _check_kind(reading, values, counts):
+    kind, span, _ = kind_of_expression(values)
     if counts is True and not are_counts(values).all():
         if kind != "normalised":
             text = f"expression: expected counts, whole numbers from 0 on, got {span}"
@@ -245,25 +251,26 @@ def kind_of_values(reading, values: np.ndarray):
     if counts is False and kind == "counts" and values.max() > BEYOND_LOG:
         text = f"expression: expected log values, got {span}, which are raw counts"
         reading.stop(text, counts=True)
-    if counts is None:
-        counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
-        if doubt:
-            counts = kind == "normalised"  # mostly whole numbers
-            aim = "if so" if counts else "if they are log values"
-            reading.problem(f"expression: {span}; {doubt}", aim, counts=counts)
-        elif values.min() < 0 and values.max() > BEYOND_LOG:  # rather another measurement
-            advice = "if they are nevertheless the expression, add counts=False"
-            reading.problem(f"expression: {span}; they are too large for log values; {advice}")
-        taken = {
-            True: "raw counts; log2(x + 1) is taken after each cell is divided by its total",
-            "normalised": "normalised values such as TPM; log2(x + 1) is taken of them",
-            False: "log values, and used as they are",
-        }[counts]
-        found = f"expression is read as {taken} ({span})"
-        change = "if this is wrong, set counts=True, counts='normalised' or counts=False"
-        reading.notes.append(f"{found}; {change}")
-    reading.describe("expression", values={True: "counts", False: "log"}.get(counts, counts))
-    reading.choices["counts"] = counts
+
+
+def _detected_kind(reading, values):
+    kind, span, doubt = kind_of_expression(values)
+    counts = {"counts": True, "normalised": "normalised", "log": False}[kind]
+    if doubt:
+        counts = kind == "normalised"  # mostly whole numbers
+        aim = "if so" if counts else "if they are log values"
+        reading.problem(f"expression: {span}; {doubt}", aim, counts=counts)
+    elif values.min() < 0 and values.max() > BEYOND_LOG:  # rather another measurement
+        advice = "if they are nevertheless the expression, add counts=False"
+        reading.problem(f"expression: {span}; they are too large for log values; {advice}")
+    taken = {
+        True: "raw counts; log2(x + 1) is taken after each cell is divided by its total",
+        "normalised": "normalised values such as TPM; log2(x + 1) is taken of them",
+        False: "log values, and used as they are",
+    }[counts]
+    found = f"expression is read as {taken} ({span})"
+    change = "if this is wrong, set counts=True, counts='normalised' or counts=False"
+    reading.notes.append(f"{found}; {change}")
     return counts
 
 

@@ -83,7 +83,7 @@ def _labels_of_batches(data, groups):
     return batches
 
 
-def batch_index(X, batches, types, seed=0):
+def batch_index(X, batches, types):
     """Excess over chance, within types, of nearest neighbours of the same batch.
 
     Returns the share of its maximum, and the excess in SDs of chance.
@@ -98,7 +98,7 @@ def batch_index(X, batches, types, seed=0):
     def shared(labels):
         return (labels[nearest] == labels[:, np.newaxis]).mean()
 
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     by_type = np.argsort(types, kind="stable")
     permuted = np.zeros(N_PERMUTATIONS)
     for i in range(N_PERMUTATIONS):

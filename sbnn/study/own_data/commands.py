@@ -38,7 +38,7 @@ FAST = {
 
 
 def fit(options, data, folder):
-    """Compute all results, write the model, figures and report, and print the verdict."""
+    """Write all results, the model, figures and report; print the verdict."""
     require("bokeh", "openTSNE")  # before the fits
     records = compute(options, data, folder)
     figures = results_folder(options.figures, data.name, options.fast)
@@ -105,7 +105,7 @@ def folds_for(options, data):
 
 
 def compute(options, data, folder):
-    """Compute or load all records of the report, and save a model of all cells."""
+    """Compute or load all records, and save a model of all cells."""
     n_genes = preselected(options, data.n_genes)
     model = _model(options, n_genes or data.n_genes)
     folds = folds_for(options, data)
@@ -196,7 +196,7 @@ def draw(records, folder):
 
 
 def _with_labels_of(data, record, path):
-    """Replace the labels in a record, on which no result depends."""
+    """Replace the labels, on which no result depends."""
     labels = data.labels[["family", "type"]]
     colors = dict(data.colors)
     if not record.labels.equals(labels) or record.colors != colors:

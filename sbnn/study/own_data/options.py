@@ -139,7 +139,7 @@ def as_arguments(keywords):
 
 
 def require_file(name, path):
-    """Raise an error that names a missing file; None is no file."""
+    """Name a missing file; None is no file."""
     if path is not None and not os.path.exists(os.path.expanduser(path)):
         raise FileNotFoundError(f"{name}: there is no file {path!r}")
 
@@ -205,7 +205,7 @@ def _by_table(given, tables):
 
 
 def _as_read_before(file, kind):
-    """The AnnData that ``sbnn read`` wrote; None for any other file."""
+    """The AnnData that ``sbnn read`` wrote, or None."""
     if Path(file).suffix.lower() != ".h5ad" or not Path(file).is_file():
         return None
     import anndata
@@ -242,6 +242,16 @@ def write(adata, path):
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def warn_of_outputs(adata):
+    """Warn of suspicious outputs, if there are outputs."""
+    from sbnn.data.diagnose import doubtful_outputs
+
+    if "outputs" in adata.obsm:
+        outputs = adata.obsm["outputs"]
+        for doubt in doubtful_outputs(outputs.to_numpy(), adata.obs_names, outputs.columns):
+            warn(doubt)
 
 
 def require_enough(adata, columns="genes"):
