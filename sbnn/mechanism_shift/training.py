@@ -10,14 +10,12 @@ from tqdm.auto import tqdm
 
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
-    BLOCK,
     Cells,
     SampledLikelihood,
     ShiftNetwork,
     divergence,
     elbo_of_cells,
     encoded,
-    input_blocks,
     iwelbo_of_cells,
     log_likelihood,
 )
@@ -62,10 +60,6 @@ class Training:
         if recipe.standardize:
             moments = self.cells.log_moments(self.train)
             self.network.input_mean, self.network.input_sd = moments
-        self.inputs = None  # of the encoder, computed once for small screens
-        if self.cells.small:
-            counts, _ = self.cells.batch(np.arange(len(codes)))
-            self.inputs = self.network.inputs(counts)
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         _, n_latents = prior.table.shape
         self.epochs = recipe.epochs_for(self.n_batches, n_latents)
@@ -164,11 +158,7 @@ class Training:
         The divergence and a `summed` penalty have a `weight`.
         """
         counts, totals = self.cells.batch(batch)
-        if self.inputs is None:
-            inputs = self.network.inputs(counts)
-        else:
-            inputs = self.inputs.index_select(0, torch.from_numpy(batch))
-        mean, log_variance = self.network.encode_inputs(inputs)
+        mean, log_variance = self.network.encode(counts)
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = self.network.decode(mean + noise * (0.5 * log_variance).exp())
         fit = self._likelihood(log_shares, counts, totals)
@@ -193,9 +183,7 @@ class Training:
 
     def _encoded(self):
         """Means and variances of the latents of the training cells."""
-        if self.inputs is None:
-            return encoded(self.network, input_blocks(self.network, self.cells, self.train))
-        mean, variance = encoded(self.network, self.inputs.split(BLOCK))
+        mean, variance = encoded(self.network, self.cells)
         return mean[self.train], variance[self.train]
 
     def run_staged(self, names, control):
