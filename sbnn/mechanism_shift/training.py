@@ -20,6 +20,7 @@ from sbnn.mechanism_shift.network import (
     log_likelihood,
 )
 from sbnn.mechanism_shift.unmixing import describe, unmix
+from sbnn.models.best_weights import BestWeights
 
 IN_DOUBT = 0.05  # less probable shifts are held at zero before the last stage; they hardly recover
 FACTORS = (2.0, 0.5)  # of the weight precision, tried in the last stage
@@ -71,44 +72,48 @@ class Training:
         """
         optimizer = self._optimizer()
         rates, momenta = self._one_cycle(epochs * self.n_batches)
-        best_score = -np.inf
-        best_weights = None
-        waited = 0
-        step = 0
+        steps = zip(self._weights_of_divergence(warm_up), rates, momenta, strict=False)
+        best = BestWeights(self.modules)
         # only in a terminal
         for epoch in tqdm(range(epochs), "training", leave=False, disable=None):
             if follow and epoch:
                 self.follow_encoder()
-            self.network.train()
-            losses = []
-            for batch in self._batches():
-                weight = 1.0
-                if warm_up:
-                    weight = min(1.0, (step + 1) / (warm_up * self.n_batches))
-                loss = self.loss(batch, weight)
-                if self.prior.summed:
-                    (loss * len(self.train)).backward()
-                else:
-                    loss.backward()
-                optimizer.step(rates[step], momenta[step])
-                losses.append(loss.item())
-                step += 1
-            row = {"epoch": len(self.history) + 1, "loss": float(np.mean(losses))}
+            row = {"epoch": len(self.history) + 1, "loss": self._epoch(optimizer, steps)}
             self.history.append(row)
             if self.recipe.patience is None or not len(self.validation):
                 continue
             score = self.held_out(elbo_of_cells, 1)
             row["validation_elbo"] = score
-            waited += 1
-            # scores are comparable after the warm-up
-            if score > best_score or epoch < warm_up:
-                best_score = score
-                best_weights = deepcopy(self.modules.state_dict())
-                waited = 0
-            if waited >= self.recipe.patience:
+            if epoch < warm_up:  # scores are not comparable yet
+                best.keep(score)
+            else:
+                best.offer(score)
+            if best.waited >= self.recipe.patience:
                 break
-        if best_weights is not None:
-            self.modules.load_state_dict(best_weights)
+        best.restore()
+
+    def _epoch(self, optimizer, steps):
+        """Mean loss of an epoch; `steps` yields the settings of each step."""
+        self.network.train()
+        losses = []
+        for batch in self._batches():
+            weight, rate, momentum = next(steps)
+            loss = self.loss(batch, weight)
+            if self.prior.summed:
+                (loss * len(self.train)).backward()
+            else:
+                loss.backward()
+            optimizer.step(rate, momentum)
+            losses.append(loss.item())
+        return float(np.mean(losses))
+
+    def _weights_of_divergence(self, warm_up):
+        """Yield the weight of the divergence at each step."""
+        n_steps = warm_up * self.n_batches
+        for step in range(n_steps):
+            yield (step + 1) / n_steps
+        while True:
+            yield 1.0
 
     def _optimizer(self):
         recipe = self.recipe
@@ -227,7 +232,7 @@ class Training:
         weights = deepcopy(self.modules.state_dict())
         random_state = self.generator.get_state()
         history = self.history
-        best_score = None
+        best = BestWeights(self.modules)
         for factor in FACTORS:
             self.modules.load_state_dict(weights)
             self.generator.set_state(random_state)
@@ -235,12 +240,10 @@ class Training:
             self.weight_precision = factor * self.recipe.weight_precision
             self.run(epochs, follow=follow)
             # the evidence lower bound preferred too strong shrinkage on a real screen
-            score = self.held_out(iwelbo_of_cells, DRAWS)
-            if best_score is None or score > best_score:
-                best_score = score
-                best_weights = deepcopy(self.modules.state_dict())
+            best.offer(self.held_out(iwelbo_of_cells, DRAWS))
+            if not best.waited:
                 best_run = self.history, self.weight_precision
-        self.modules.load_state_dict(best_weights)
+        best.restore()
         self.history, self.weight_precision = best_run
 
     def _latents(self, names, control):
