@@ -16,7 +16,7 @@ from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
-from sbnn.results import write_atomically
+from sbnn.results import named_after, write_atomically
 
 LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
 # share of the samples (or of the times of a single sample) that is held out
@@ -64,7 +64,7 @@ def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
             bar.update()
         bar.set_description("all samples: SparseRegulation")
         sparse.fit(data, prior)
-    of = report.by_condition(records)["real"]
+    of = named_after(records, "real", report.METHODS)
     errors = {name: record.scores["mse_ahead"].mean() for name, record in of.items()}
     supported = is_supported(sparse, errors)
     verdict = f"{sparse.verdict_}\n{_scores_sentence(errors, supported)}"

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.spatial.distance import cdist
 
 from sbnn.dynamics.baselines import BASELINES
-from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_condition, by_sparsity
+from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_sparsity
 from sbnn.plotting.colors import GREEN, VERMILLION
 from sbnn.plotting.colors import METHODS as METHOD_COLORS
 from sbnn.plotting.common import (
@@ -22,6 +22,7 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.labels import place_names
+from sbnn.results import named_after
 
 COLORS = METHOD_COLORS["dynamics"]
 ROW = 0.2  # inches
@@ -39,6 +40,7 @@ N_BINS = 70  # along each axis of predicted against true values
 SHOWN_SAMPLES = 6
 SHOWN_EDGES = 150
 NAMED_GENES = 12  # regulators named in a network (those with the most targets)
+SPREAD, GAP = 1.3, 0.9  # of and between connected parts of a network
 ACCURACY = "balanced accuracy of edges"
 OUT_DEGREE = "targets of a gene (out-degree), k"
 #: Label, colour and line style of edges, by whether they are true and in the prior.
@@ -104,7 +106,7 @@ def accuracy_by_sparsity(records, condition):
     -------
     matplotlib.figure.Figure
     """
-    of_methods = by_condition(records)[condition]
+    of_methods = named_after(records, condition, METHODS)
     figure, (left, right) = new_panels(3.3, 1, 2)
     for name, record in of_methods.items():
         scores = record.scores[["sparsity", "balanced_accuracy", "mse_ahead"]]
@@ -277,7 +279,7 @@ def _draw_network(ax, edges):
     return np.array([place[gene] for gene in named]), named, points
 
 
-def _places_of_genes(graph, spread=1.3, gap=0.9):
+def _places_of_genes(graph):
     """Positions of genes: connected parts, packed in rows by size."""
     import networkx as nx
 
@@ -293,13 +295,13 @@ def _places_of_genes(graph, spread=1.3, gap=0.9):
         # last digits differ between processors
         at = np.round([layout[gene] for gene in ordered], 3)
         largest = np.ptp(at, axis=0).max() or 1.0
-        size = spread * np.sqrt(len(part))
+        size = SPREAD * np.sqrt(len(part))
         at = (at - at.min(axis=0)) * size / largest
         width, height = np.ptp(at, axis=0)
         if width < height:
             at = at[:, ::-1]
         layouts[tuple(ordered)] = at
-        sizes.append((max(width, height) + gap, min(width, height) + gap))
+        sizes.append((max(width, height) + GAP, min(width, height) + GAP))
     area = np.prod(sizes, axis=1).sum()
     row_width = 1.05 * max(np.sqrt(area), sizes[0][0])
     place = {}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 SHOWN_CELLS = 500
+HELD_OUT_CELLS = 500
+HELD_OUT_DRAWS = 100  # of the latents of each of these
 EDGES = ("probable", "largest", "unmixed")
 
 
@@ -96,18 +98,18 @@ def recovery(
     return scores, aligned(screen, latents, graph, marked)
 
 
-def held_out_bounds(model, new, n_samples=100, n_cells=500):
+def held_out_bounds(model, new):
     """Bounds of new perturbations, before and after their shifts are learned; see `recovery`."""
     order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
     training = order[::2]
-    test = order[1::2][:n_cells]
+    test = order[1::2][:HELD_OUT_CELLS]
     training_cells = new.counts[training], new.perturbation[training]
     test_cells = new.counts[test], new.perturbation[test]
     bounds = {}
     for suffix, learn_shifts in (("", True), ("_before", False)):
         fitted = model.fit_new_perturbations(*training_cells, learn_shifts=learn_shifts)
         bounds[f"new_elbo{suffix}"] = fitted.elbo(*test_cells)
-        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test_cells, n_samples)
+        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test_cells, HELD_OUT_DRAWS)
     return bounds
 
 

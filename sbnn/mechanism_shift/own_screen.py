@@ -1,6 +1,5 @@
 """The command ``sbnn screen``: tables, figures and a model from a user's counts and guides."""
 
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.preselection import preselect_genes
-from sbnn.errors import warn
+from sbnn.errors import with_cautions
 from sbnn.explorer.report import write_report
 from sbnn.mechanism_shift import SparseShiftVAE, plotting
 from sbnn.mechanism_shift.graph import EVEN, edges_of
@@ -45,30 +44,19 @@ def study(adata, out, latents=10, recipe=None):
     _require_fewer_latents(latents, adata.n_vars)
     size = f"{adata.n_obs} cells x {adata.n_vars} genes"
     print(f"{size}, {adata.obs['perturbation'].nunique()} perturbations")
-    _write_tables(out, cells=_table_of_cells(adata), left_out=_table_of_left_out(left_out))
-    with warnings.catch_warnings(record=True) as cautions:
-        model = SparseShiftVAE(latents, recipe=recipe, random_state=0).fit(adata)
-    cautions = [caution.message for caution in cautions]
-    for caution in cautions:
-        warn(caution)
+    _write_tables(
+        out,
+        cells=adata.obs.rename_axis("cell").reset_index(),
+        left_out=_table_of_left_out(left_out),
+    )
+    model = SparseShiftVAE(latents, recipe=recipe, random_state=0)
+    _, cautions = with_cautions(model.fit, adata)
     model.save(out / "model.safetensors")
     graph = model.shift_graph_
     effects = model.gene_effects_
     found = _verdict(graph, effects)
     _write_tables(out, shift_graph=graph, gene_effects=effects)
     write_atomically(f"{found}\n".encode(), out / "verdict.txt", b".*targets shift a latent")
-    cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
-    record = SimpleNamespace(
-        dataset=about["name"],
-        seed=0,
-        graph=graph.assign(seed=0),
-        effects=effects,
-        genes=cells_and_genes(model, adata, cells)["genes"],
-    )
-    pictures = []
-    for draw, title in PICTURES:
-        save_figure(draw(record), out / draw.__name__)
-        pictures.append((out / f"{draw.__name__}.png", title, draw.__doc__))
     edges = _strongest(graph[graph["probability"] > EVEN], "effect")
     direct = _strongest(effects[effects["edge"]], "direct").head(SHOWN_EDGES)
     tables = [
@@ -79,13 +67,30 @@ def study(adata, out, latents=10, recipe=None):
         out / "screen.html",
         f"{about['name']}: {size}",
         found,
-        pictures,
+        _pictures(model, adata, out),
         tables,
         cautions=cautions,
         left_out=left_out,
         source=about["source"],
     )
     print(f"{found}\n{out / 'screen.html'}")
+
+
+def _pictures(model, adata, out):
+    """Draw the figures; returns their paths, titles and descriptions."""
+    cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
+    record = SimpleNamespace(
+        dataset=adata.uns["sbnn"]["name"],
+        seed=0,
+        graph=model.shift_graph_.assign(seed=0),
+        effects=model.gene_effects_,
+        genes=cells_and_genes(model, adata, cells)["genes"],
+    )
+    pictures = []
+    for draw, title in PICTURES:
+        [path, *_] = save_figure(draw(record), out / draw.__name__)
+        pictures.append((path, title, draw.__doc__))
+    return pictures
 
 
 def _verdict(graph, effects):
@@ -107,10 +112,6 @@ def _with_selected_genes(adata):
     counts = SimpleNamespace(counts=adata.X, n_cells=adata.n_obs, n_genes=adata.n_vars)
     perturbed = adata.var_names.isin(adata.obs["perturbation"])
     return adata[:, preselect_genes(counts, N_GENES) | perturbed].copy()
-
-
-def _table_of_cells(adata):
-    return adata.obs.rename_axis("cell").reset_index()
 
 
 def _table_of_left_out(left_out):

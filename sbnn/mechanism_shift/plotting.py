@@ -92,9 +92,8 @@ def precision_and_recall(methods, rules):
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     ax.set(xlabel="recall: share of true edges found", ylabel="precision")
     figure.legend(loc="outside right upper")
-    f1 = {name: record.scores["f1"].mean() for name, record in methods.items()}
-    best = max(f1, key=f1.get)
-    headline(figure, f"Highest F1: {report.LABELS[best]}, {f1[best]:.3f}")
+    best, f1 = _highest(methods, "f1")
+    headline(figure, f"Highest F1: {best}, {f1:.3f}")
     return figure
 
 
@@ -142,12 +141,18 @@ def scores_of_methods(methods):
         if column in ("mcc", "f1"):
             ax.set_xlim(0, 1.02)
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    means = {name: record.scores["mcc"].mean() for name, record in methods.items()}
-    best = max(means, key=means.get)
-    headline(figure, f"Highest MCC: {report.LABELS[best]}, {means[best]:.3f}; {_title(methods)}")
+    best, mcc = _highest(methods, "mcc")
+    headline(figure, f"Highest MCC: {best}, {mcc:.3f}; {_title(methods)}")
     figure.supxlabel("dots: seeds, strokes: means", fontsize=6.5)
     _letter(axes)
     return figure
+
+
+def _highest(methods, score):
+    """Label and mean score of the method with the highest mean."""
+    means = {report.LABELS[name]: record.scores[score].mean() for name, record in methods.items()}
+    best = max(means, key=means.get)
+    return best, means[best]
 
 
 def _title(methods):
@@ -222,11 +227,11 @@ def held_out_bounds(methods):
     networks = {}
     for name, record in methods.items():
         if "new_iwelbo" in record.scores and not name.endswith("unmixed"):
-            networks[name] = record.scores
+            networks[name] = record
     figure, ax = new_panels(0.9 + 0.22 * len(networks))
-    for y, (name, scores) in enumerate(networks.items()):
-        before = scores["new_iwelbo_before"]
-        after = scores["new_iwelbo"]
+    for y, (name, record) in enumerate(networks.items()):
+        before = record.scores["new_iwelbo_before"]
+        after = record.scores["new_iwelbo"]
         color = COLORS[name]
         rows = np.full(len(after), y)
         ax.plot([before, after], [rows, rows], "-", color=color, lw=0.6, alpha=0.6)
@@ -236,11 +241,9 @@ def held_out_bounds(methods):
     ax.plot([], [], "o", color="0.3", ms=4, mew=0, label="shifts learned from other cells")
     name_rows(ax, [report.LABELS[name] for name in networks])
     grid(ax)
-    means = {name: scores["new_iwelbo"].mean() for name, scores in networks.items()}
-    best = max(means, key=means.get)
+    best, bound = _highest(networks, "new_iwelbo")
     ax.set_xlabel("IWELBO per cell of held-out perturbations (nats)")
-    found = f"Highest: {report.LABELS[best]}, {signed(means[best], 1)} nats"
-    headline(figure, f"{found}; {_title(methods)}")
+    headline(figure, f"Highest: {best}, {signed(bound, 1)} nats; {_title(methods)}")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
