@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from scipy import sparse, stats
 
+from sbnn.mechanism_shift.graph import adjusted_p
 from sbnn.mechanism_shift.network import blocks
 
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
@@ -50,7 +51,8 @@ def _shrunken_row(estimates, errors):
     means = estimates * SCALES**2 / total
     variances = SCALES**2 * variance / total
     mean = (parts * means).sum(axis=1)
-    return mean, np.sqrt((parts * (variances + means**2)).sum(axis=1) - mean**2)
+    mean_square = (parts * (variances + means**2)).sum(axis=1)
+    return mean, np.sqrt(mean_square - mean**2)
 
 
 class ClassSums(NamedTuple):
@@ -253,10 +255,11 @@ def gene_effects(sums, shares, direct, moved):
         False for the control.
     """
     measured = _measured(sums, moved)
-    significant = _significant(measured.p_values())
+    significant = adjusted_p(measured.p_values()) <= FALSE_EFFECTS
     extra = overdispersion(sums.unexplained, sums.expected, sums.expected, sums)
     unexplained = changes(sums.observed, sums.expected, extra, moved)
-    edges = _significant(unexplained.p_values()) & (direct[moved] != 0)
+    is_unexplained = adjusted_p(unexplained.p_values()) <= FALSE_EFFECTS
+    edges = is_unexplained & (direct[moved] != 0)
     logs = np.log(np.maximum(shares, LEAST))
     model = logs[moved] - _reference(logs, moved)
     known = model * significant
@@ -297,7 +300,3 @@ def _reference(values, moved):
     if not moved.all():
         return values[~moved]
     return (values.sum(axis=0) - values) / max(len(values) - 1, 1)
-
-
-def _significant(p):
-    return stats.false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS

@@ -51,10 +51,11 @@ def cells_and_genes(model, adata, cells):
     latents = model.transform(adata[cells]).astype(np.float32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
     with np.errstate(invalid="ignore"):  # raised by genes without counts
-        correlation = np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :]
+        correlation = np.corrcoef(logs.T, latents.T)
+    of_genes = correlation[: adata.n_vars, adata.n_vars :]
     names = model.shift_graph_["latent"].unique()
     return {
         "latents": latents,
         "perturbation": adata.obs["perturbation"].to_numpy(str)[cells],
-        "genes": pd.DataFrame(np.nan_to_num(correlation), adata.var_names, names),
+        "genes": pd.DataFrame(np.nan_to_num(of_genes), adata.var_names, names),
     }

@@ -343,13 +343,15 @@ def rivals_difference(runs, method, other, label="given"):
     difference in 97 to 100 %.
     """
     differences = [run.likelihoods[label][method] - run.likelihoods[label][other] for run in runs]
-    by_split = pd.Series(differences).groupby([run.settings["split"] for run in runs]).mean()
+    splits = [run.settings["split"] for run in runs]
+    by_split = pd.Series(differences).groupby(splits).mean()
     if len(runs) == 1 or runs[0].dataset == "simulated_screen":
         return differences, _difference(by_split)
     names = list(runs[0].likelihoods.index)
     at = LABELS_OF_CELLS.index(label), names.index(method), names.index(other)
     over_cells = sum(float(run.errors[at]) ** 2 for run in runs) / len(runs)
-    between = stats.t.ppf(0.975, len(runs) - 1) ** 2 * pd.Series(differences).var() / len(by_split)
+    quantile = stats.t.ppf(0.975, len(runs) - 1)
+    between = quantile**2 * pd.Series(differences).var() / len(by_split)
     mean = sum(differences) / len(runs)
     half = (1.96**2 * over_cells + between) ** 0.5
     return differences, f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"

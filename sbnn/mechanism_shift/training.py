@@ -135,7 +135,8 @@ class Training:
         # as in torch.optim.lr_scheduler.OneCycleLR
         rise = 0.2 * n_steps - 1
         steps = np.arange(n_steps)
-        part = np.where(steps <= rise, steps / rise, 1 - (steps - rise) / (n_steps - 1 - rise))
+        fall = n_steps - 1 - rise
+        part = np.where(steps <= rise, steps / rise, 1 - (steps - rise) / fall)
         part = (1 - np.cos(np.pi * part)) / 2
         least = np.where(steps <= rise, rate / 25, rate / 25e4)
         rates = least + (rate - least) * part
