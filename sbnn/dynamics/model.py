@@ -267,10 +267,7 @@ class PhoenixRegressor(DynamicsRegressor):
         recipe = self.recipe or Recipe()
         samples = as_trajectories(trajectories)
         self._check_samples(samples)
-        check_number("the length of influence", len(self.influence), int, 2, 2)
-        for share in self.influence:
-            check_number("influence", share, float, 0, 1)
-        influence = (INFLUENCE | {"dash": self.influence}).get(self.pruning, (0.0, 0.0))
+        influence = self._influence()
         prior = torch.from_numpy(self._known_edges(prior))
         needs_prior = any(influence) or recipe.data_weight < 1
         if needs_prior and not prior.any():
@@ -299,6 +296,15 @@ class PhoenixRegressor(DynamicsRegressor):
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(history)
         return self
+
+    def _influence(self):
+        """Influence of the prior on the scores of input and of output weights."""
+        check_number("the length of influence", len(self.influence), int, 2, 2)
+        for share in self.influence:
+            check_number("influence", share, float, 0, 1)
+        if self.pruning == "dash":
+            return self.influence
+        return INFLUENCE.get(self.pruning, (0.0, 0.0))
 
     def _trained(self, samples, prior, influence, random):
         """Trained network, its history, and the positions of training and validation samples."""

@@ -172,22 +172,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
             search = Search(fitted_parts(scaled), prior, bar.update, self.n_jobs)
             search.run(self.n_passes)
         self._training_mean = np.concatenate(samples.values).mean(axis=0)
-        scores = search.scores()
-        if self.weights_["network"] > 0 or not prior.any():
-            probabilities = search.posterior_probabilities()
-        else:
-            probabilities = search.prior_probabilities()
-            # edges of the prior that the search removed get the smallest effect
-            least = np.abs(scores).min(where=scores != 0, initial=1)
-            scores = np.where(scores == 0, np.sign(prior) * least, scores)
-        scores = np.where(probabilities >= 0.5, scores, 0.0)
-        names = self.gene_names_
-        self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
-        self.edge_scores_ = pd.DataFrame(scores, names, names)
-        self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
+        self._keep_edges(search)
         self.network_ = search.network()
         self.lag_ = self.network_.lag
-        self.rates_ = pd.Series(self.network_.rate.numpy(), names)
+        self.rates_ = pd.Series(self.network_.rate.numpy(), self.gene_names_)
         self.noise_ = search.noise * self.scale_
         self.beliefs_ = search.beliefs
         self.autocorrelation_ = search.autocorrelation()
@@ -200,6 +188,23 @@ class SparseRegulationRegressor(DynamicsRegressor):
                 "the model may miss delayed or saturating effects"
             )
         return self
+
+    def _keep_edges(self, search):
+        """Keep the edges that were found or, if they explain nothing, those of the prior."""
+        scores = search.scores()
+        prior = search.prior
+        if self.weights_["network"] > 0 or not prior.any():
+            probabilities = search.posterior_probabilities()
+        else:
+            probabilities = search.prior_probabilities()
+            # edges of the prior that the search removed get the smallest effect
+            least = np.abs(scores).min(where=scores != 0, initial=1)
+            scores = np.where(scores == 0, np.sign(prior) * least, scores)
+        scores = np.where(probabilities >= 0.5, scores, 0.0)
+        names = self.gene_names_
+        self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
+        self.edge_scores_ = pd.DataFrame(scores, names, names)
+        self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
 
     def _scaled(self, samples):
         """Samples divided by the largest absolute value unless it is near 1."""
@@ -241,13 +246,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
         work += n_folds(samples) * (1 + LATER_PASS * (n_held_out - 1))
         return work * of_pass
 
-    def _n_passes_in_all(self, samples):
-        """Number of passes in a fit, including those without held-out parts."""
-        return self.n_passes + n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)
-
     def _progress(self, samples):
+        n_held_out = n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)
         return tqdm(
-            total=self._n_passes_in_all(samples),
+            total=self.n_passes + n_held_out,
             desc="passes over all genes",
             smoothing=0,
             leave=False,

@@ -237,6 +237,11 @@ class SampledLikelihood(torch.autograd.Function):
         return gradient * of_shares, gradient * of_dispersion, None, None, None, None
 
 
+def drawn(mean, log_variance, noise):
+    """Latents drawn from normal distributions by standard normal `noise`."""
+    return mean + noise * (0.5 * log_variance).exp()
+
+
 def divergence(mean, log_variance, prior):
     """Kullback-Leibler divergence of normal distributions from N(prior, I), of shape (b,)."""
     return 0.5 * ((mean - prior) ** 2 + log_variance.exp() - log_variance - 1).sum(1)
@@ -277,7 +282,7 @@ def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1
         fit = torch.zeros(len(counts))
         for _ in range(n_samples):
             noise = torch.randn(mean.shape, generator=generator)
-            log_shares = network.decode(mean + noise * (0.5 * log_variance).exp(), direct[code])
+            log_shares = network.decode(drawn(mean, log_variance, noise), direct[code])
             fit += log_likelihood(counts, totals, log_shares, network.dispersion)
         fit = fit / n_samples - torch.lgamma(counts + 1).sum(-1)
         bounds.append(fit - divergence(mean, log_variance, centres[code]))
@@ -295,7 +300,7 @@ def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples
         counts, totals = cells.batch(block)
         mean, log_variance = network.encode(counts)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
-        latents = mean + noise * (0.5 * log_variance).exp()
+        latents = drawn(mean, log_variance, noise)
         log_shares = network.decode(latents, direct[code])
         weights = log_likelihood(counts, totals, log_shares, network.dispersion)
         prior = log_normal(latents, centres[code], torch.zeros(()))

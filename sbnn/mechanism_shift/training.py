@@ -14,6 +14,7 @@ from sbnn.mechanism_shift.network import (
     SampledLikelihood,
     ShiftNetwork,
     divergence,
+    drawn,
     elbo_of_cells,
     encoded,
     iwelbo_of_cells,
@@ -166,7 +167,7 @@ class Training:
         counts, totals = self.cells.batch(batch)
         mean, log_variance = self.network.encode(counts)
         noise = torch.randn(mean.shape, generator=self.generator)
-        log_shares = self.network.decode(mean + noise * (0.5 * log_variance).exp())
+        log_shares = self.network.decode(drawn(mean, log_variance, noise))
         fit = self._likelihood(log_shares, counts, totals)
         kl = divergence(mean, log_variance, self.prior(self.codes[batch], self.generator))
         penalty = self.prior.penalty()
