@@ -255,10 +255,10 @@ def gene_effects(sums, shares, direct, moved):
         False for the control.
     """
     measured = _measured(sums, moved)
-    significant = adjusted_p(measured.p_values()) <= FALSE_EFFECTS
+    significant = _significant(measured.p_values())
     extra = overdispersion(sums.unexplained, sums.expected, sums.expected, sums)
     unexplained = changes(sums.observed, sums.expected, extra, moved)
-    is_unexplained = adjusted_p(unexplained.p_values()) <= FALSE_EFFECTS
+    is_unexplained = _significant(unexplained.p_values())
     edges = is_unexplained & (direct[moved] != 0)
     logs = np.log(np.maximum(shares, LEAST))
     model = logs[moved] - _reference(logs, moved)
@@ -300,3 +300,7 @@ def _reference(values, moved):
     if not moved.all():
         return values[~moved]
     return (values.sum(axis=0) - values) / max(len(values) - 1, 1)
+
+
+def _significant(p):
+    return adjusted_p(p) <= FALSE_EFFECTS
