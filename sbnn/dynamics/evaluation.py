@@ -58,10 +58,8 @@ def evaluate(
     details : bool
         Whether to store what figures need: the strongest edges and the predicted test samples of
         the first fit or, for `PriorAlone`, the test samples.
-    results : path-like, optional
-        File of the record, loaded if it exists.
-    overwrite : bool
-        Whether to compute again if it exists.
+    results, overwrite
+        See `sbnn.cross_validate`.
 
     Returns
     -------
@@ -90,11 +88,7 @@ def evaluate(
 
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
-    """Score a `PhoenixRegressor` with every pruning method at every sparsity.
-
-    Other parameters are those of `evaluate`. ``scores`` of the returned record has a row for each
-    pruning method (``method``), requested sparsity (``asked``) and ``seed``.
-    """
+    """Score a `PhoenixRegressor` by pruning ``method``, sparsity ``asked`` and ``seed``."""
     grid = {"methods": list(prunings), "sparsities": list(sparsities)}
     wanted = _wanted("sparsities", data, {}, **grid)
     compute = partial(_scores_by_sparsity, model, data, prunings, sparsities)

@@ -69,10 +69,6 @@ def simulated_samples(times, true, measured, gene_names):
     times : ndarray, shape (t,)
     true, measured : ndarray, shape (n, t, p)
     gene_names : sequence of str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     spread = true[:, -1].std(axis=0)
     change = np.ptp(true, axis=1).mean(axis=0)
@@ -101,10 +97,6 @@ def accuracy_by_sparsity(records, condition):
     records : dict of str to Record
         As from `sbnn.dynamics.report.read`.
     condition : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     of_methods = named_after(records, condition, METHODS)
     figure, (left, right) = new_panels(3.3, 1, 2)
@@ -174,14 +166,7 @@ def _draw_other_sparsities(ax, of_methods, records):
 def corrected_edges(conditions):
     """Missing edges that are found against wrong edges of the prior that are kept.
 
-    Parameters
-    ----------
-    conditions : dict of str to dict of str to Record
-        As from `sbnn.dynamics.report.by_condition`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `conditions` is as from `sbnn.dynamics.report.by_condition`.
     """
     figure, [axes] = new_panels(3.5, 1, len(conditions), sharey=True, squeeze=False)
     for ax, (condition, of_methods) in zip(axes, conditions.items(), strict=True):
@@ -220,14 +205,7 @@ def _corrections(of_methods):
 def strongest_edges(records):
     """The strongest edges of networks; needs networkx (extra ``notebooks``).
 
-    Parameters
-    ----------
-    records : dict of str to Record
-        Method -> record with ``edges``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `records` maps methods to records with ``edges``.
     """
     figure, [axes] = new_panels(3.9, 1, len(records), squeeze=False)
     drawn = []
@@ -321,14 +299,7 @@ def _places_of_genes(graph):
 def out_degrees(records):
     """Share of the genes with at least k targets.
 
-    Parameters
-    ----------
-    records : dict of str to Record
-        With ``out_degree`` and, of the prior, ``true_out_degree`` if known.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    The record of the prior has ``true_out_degree`` if known.
     """
     figure, ax = new_panels(3.1)
     xlabel = OUT_DEGREE
@@ -371,10 +342,6 @@ def laws_of_regulation(times, paths, accuracy):
         Law -> expression.
     accuracy : DataFrame
         AUPR by (prior, law), with a column for each method of `LAWS`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     priors = accuracy.index.unique(0)
     ratios = (1.3, *[1] * len(priors))
@@ -402,14 +369,7 @@ def laws_of_regulation(times, paths, accuracy):
 def beeline_scores(table):
     """AUPR of edges relative to chance for data sets of BEELINE.
 
-    Parameters
-    ----------
-    table : DataFrame
-        With the columns ``data``, ``method`` and ``auprc``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    The `table` has the columns ``data``, ``method`` and ``auprc``.
     """
     methods = table["method"].unique()
     panels = table.groupby("data", sort=False)

@@ -136,10 +136,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
         Parameters
         ----------
-        trajectories : AnnData
-            As returned by `sbnn.dynamics.trajectories`.
-        prior : array-like or DataFrame, shape (genes, genes), optional
-            Known edges, ``[regulator, target]``: positive for activation, negative for repression.
+        trajectories, prior
+            As in `PhoenixRegressor.fit`; the prior is optional.
 
         Returns
         -------
@@ -190,7 +188,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         return self
 
     def _keep_edges(self, search):
-        """Keep the edges that were found or, if they explain nothing, those of the prior."""
+        """Keep the edges found or, if they explain nothing, those of the prior."""
         scores = search.scores()
         prior = search.prior
         if self.weights_["network"] > 0 or not prior.any():

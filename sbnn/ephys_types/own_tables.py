@@ -21,18 +21,8 @@ PAGE = "types.html"  # beside the model
 def study(data, path, n_steps="auto"):
     """Fit a model to typed cells, save it to `path`, and write a page beside it.
 
-    Parameters
-    ----------
-    data : AnnData of typed cells
-        As from `sbnn.read_ephys_table`.
-    path : str or path-like
-    n_steps : int or "auto"
-
-    Returns
-    -------
-    sentence : str
-    scores : DataFrame
-        Of the model and baselines on held-out cells; empty without calibration.
+    Returns a sentence, and scores of the model and baselines on held-out cells, a DataFrame that is
+    empty without calibration.
     """
     if data.obs["type"].eq(UNKNOWN).all():
         raise ValueError("labels: no cell has a type; name a column of types by type_key=...")

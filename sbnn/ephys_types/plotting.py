@@ -81,10 +81,6 @@ def feature_profiles(
     types : Series, shape (n,)
     typical : Mapping of str to str
         Name of the cell to draw, by type.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     sizes = families.value_counts(sort=False)  # in the order of the families
     order = np.argsort(pd.factorize(families)[0], kind="stable")
@@ -122,10 +118,6 @@ def maps_of_cells(record: Record) -> Figure:
     ----------
     record : Record
         Result of `sbnn.ephys_types.sparse_pca_forest.map_cells`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     types = record.labels.get("type5", record.labels["type"]).to_numpy(str)
     names, counts = np.unique(types, return_counts=True)
@@ -163,10 +155,6 @@ def missing_families(shares: pd.DataFrame) -> Figure:
     ----------
     shares : DataFrame
         With a row for each type and a column for each family.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure, ax = new_panels(0.9 + 0.2 * len(shares))
     _draw_matrix(ax, shares, shares.map("{:.0%}".format), "Oranges")
@@ -215,10 +203,6 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
         far below all others, is not drawn.
     kind : {"types", "types5"}
         Classes that the models predict.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     record = records[report.REFERENCE]
     dataset = record.dataset.removesuffix("_relative")
@@ -265,10 +249,6 @@ def confusion_matrices(records: Mapping[str, Record]) -> Figure:
     ----------
     records : dict of str to Record
         Cross-validations by model; the title is about the last one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure, panels = _panels_of_models(4, records)
     for ax, record in zip(panels, records.values(), strict=True):
@@ -295,10 +275,6 @@ def calibration_curves(records: Mapping[str, Record]) -> Figure:
     ----------
     records : dict of str to Record
         Cross-validations by model.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure, panels = _panels_of_models(4, records)
     errors = pd.Series(dtype=float)
@@ -348,10 +324,6 @@ def scores_in_groups(records: Mapping[str, Record], column: str, models: Sequenc
         Column of the labels of the cells. Groups of fewer than 50 cells are left out.
     models : sequence of str
         Models to draw; the title is about the last one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     names = [report.LABELS[name] for name in models]
     colors = [KINDS[report.MODELS.kind[name]] for name in models]
@@ -394,10 +366,6 @@ def importance_of_families(record: Record, agreement: pd.Series) -> Figure:
         Result of `sbnn.ephys_types.family_importance`.
     agreement : Series
         Rank correlations between the measures, by pair; its name is the label of the model.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     order = np.argsort(-record.shuffled_log_loss.mean(axis=0), kind="stable")
     names = np.array(record.family_names)[order]
@@ -447,10 +415,6 @@ def zero_shot_scores(record: Record, with_types: Mapping[str, float]) -> Figure:
     with_types : Mapping of str to float
         Macro-F1 of ``"majority"`` and ``"EphysTypeClassifier"``, fitted to cells of the target with
         known types.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     target = SPECIES[record.dataset]
     figure, panels = new_panels(1.8, 1, 2, sharey=True)
@@ -488,10 +452,6 @@ def learning_curves(record: Record) -> Figure:
     ----------
     record : Record
         Result of `sbnn.ephys_types.transfer_evaluation.learning_curves`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     species = SPECIES[record.dataset]
     target = "human" if species == "human" else "target"  # short, for legends

@@ -83,10 +83,8 @@ def align(source, codes, target, known):
     ----------
     source, target : ndarray, shape (n, p) and (m, p)
         Cells, scaled within their species.
-    codes : ndarray, shape (n,)
-        Types of the source cells.
-    known : ndarray, shape (m,)
-        Types of the target cells, -1 if unknown.
+    codes, known : ndarray, shape (n,) and (m,)
+        Their types; those of the target are -1 if unknown.
 
     Returns
     -------

@@ -29,9 +29,9 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species; only features that both species share are used.
+        Of two species; only shared features are used.
     seeds : sequence of int
-        Seeds of the classifier.
+        Of the classifier.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -115,8 +115,7 @@ def learning_curves(
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species. The target is split into five folds, which keep the cells of a donor
-        together.
+        Of two species. The target is split into five folds of donors.
     models : dict of str to classifier
         Fitted to all features of the labelled target cells; scored with and without a classifier of
         the source.
@@ -125,9 +124,9 @@ def learning_curves(
     sizes : sequence of int or None
         Numbers of labelled training cells; None for all.
     seeds : sequence of int
-        Seeds of the sets of folds.
+        Of the sets of folds.
     draws : int
-        Draws of labelled cells for each fold and size.
+        Of labelled cells for each fold and size.
     results, overwrite
         See `sbnn.cross_validate`.
 

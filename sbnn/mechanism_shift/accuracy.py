@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN_CELLS = 500
 HELD_OUT_CELLS = 500
-HELD_OUT_DRAWS = 100  # of the latents of each of these
+HELD_OUT_DRAWS = 100
 EDGES = ("probable", "largest", "unmixed")
 
 

@@ -125,15 +125,7 @@ def posterior_shares(sums, shares):
     true shares around the predicted ones is estimated for each gene. Those that differ by more than
     `KEPT` standard errors are kept, as few perturbations change a gene, but by much.
 
-    Parameters
-    ----------
-    sums : ClassSums
-    shares : ndarray, shape (m, p)
-        Shares that the latents predict.
-
-    Returns
-    -------
-    ndarray, shape (m, p)
+    Predicted `shares` and the result have the shape (m, p).
     """
     # the latents of all cells together need not follow their prior
     shares = shares * sums.observed.sum(axis=0) / (sums.totals * shares).sum(axis=0)
@@ -159,12 +151,8 @@ def overdispersion(squares, weights, expected, sums):
     The dispersion of a gene, variance over mean, is estimated from all cells. As few cells may miss
     the largest counts, its standard error, between perturbations, is added.
 
-    Parameters
-    ----------
-    squares, weights : ndarray, shape (m, p)
-        Sums of squared differences from expected counts, and those of Poisson counts.
-    expected : ndarray, shape (m, p)
-    sums : ClassSums
+    `squares` are sums of squared differences from `expected` counts, and `weights` those of Poisson
+    counts, all of shape (m, p).
     """
     weight = np.maximum(weights.sum(axis=0), HALF)
     dispersion = squares.sum(axis=0) / weight
@@ -246,13 +234,8 @@ def gene_effects(sums, shares, direct, moved):
     Intervals of significant changes are wider, so that 95 % of them contain the true change
     (Benjamini and Yekutieli 2005). Intervals are extended to an estimate outside.
 
-    Parameters
-    ----------
-    sums : ClassSums
-    shares, direct : ndarray, shape (m, p)
-        Of the model.
-    moved : ndarray of bool, shape (m,)
-        False for the control.
+    `shares` and `direct` effects of the model have the shape (m, p); `moved`, (m,), is False for the
+    control.
     """
     measured = _measured(sums, moved)
     significant = _significant(measured.p_values())

@@ -41,7 +41,7 @@ def class_means(values, codes, n_classes):
 
 
 def adjusted_p(p):
-    """p-values adjusted over all pairs (Benjamini and Hochberg 1995), of the same shape."""
+    """p-values adjusted over all pairs (Benjamini and Hochberg 1995)."""
     return false_discovery_control(p, axis=None).reshape(p.shape)
 
 

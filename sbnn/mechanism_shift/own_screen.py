@@ -25,16 +25,9 @@ PICTURES = (
 
 
 def study(adata, out, latents=10, recipe=None):
-    """Fit a model to a screen, and write tables, figures and the model to a folder.
+    """Fit a model to a `screen`, and write tables, figures and the model to the folder `out`.
 
-    Parameters
-    ----------
-    adata : AnnData
-        A `screen`, which may come from a file.
-    out : path-like
-    latents : int or sequence of int
-        See `SparseShiftVAE`.
-    recipe : Recipe, optional
+    For `latents` and `recipe`, see `SparseShiftVAE`.
     """
     out = Path(out)
     about = adata.uns["sbnn"]
@@ -77,7 +70,7 @@ def study(adata, out, latents=10, recipe=None):
 
 
 def _pictures(model, adata, out):
-    """Draw the figures; returns their paths, titles and descriptions."""
+    """Draw the figures; returns path, title and description of each."""
     cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
     record = SimpleNamespace(
         dataset=adata.uns["sbnn"]["name"],
@@ -115,7 +108,7 @@ def _with_selected_genes(adata):
 
 
 def _table_of_left_out(left_out):
-    """Table of the cells that were left out, from a dict of reason to names."""
+    """Table of the cells that were left out, from names by reason."""
     table = pd.Series(left_out, dtype=object).explode().rename_axis("why").reset_index(name="cell")
     return table[["cell", "why"]]
 

@@ -20,15 +20,13 @@ def compute_once(
     data : AnnData or dict
         The screen, or the parameters of `simulate_perturbations` except the seed.
     model : estimator
-        Part of the identity of the record, like `params` and `settings`.
     compute : callable
         Returns the values of the record as a dict.
     params : dict, optional
-    results : path-like, optional
-        File of the record (``.pickle``); it must not hold another experiment.
-    overwrite : bool
+    results, overwrite
+        See `sbnn.cross_validate`.
     **settings
-        Everything else that determines the values, such as ``seeds``.
+        Whatever else determines the values, such as ``seeds``.
     """
     settings["version"] = 1
     if isinstance(data, dict):

@@ -32,14 +32,7 @@ FEWEST_STEPS = 10  # in a cycle of the learning rate
 class Training:
     """A new network, its prior and their cells; `history` has a dict for each epoch.
 
-    Parameters
-    ----------
-    counts : csr_array, shape (n, p)
-    codes : ndarray of int, shape (n,)
-        Perturbation of each cell.
-    prior : Prior
-    recipe : Recipe
-    random_state : int, RandomState or None
+    `counts` has the shape (n, p), and `codes`, the perturbation of each cell, (n,).
     """
 
     def __init__(self, counts, codes, prior, recipe, random_state):

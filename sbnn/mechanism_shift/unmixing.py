@@ -204,7 +204,7 @@ def unmix(
     Unmixing
         With the method ``transform(latents)``, the arrays ``matrix`` and ``origin``, the DataFrames
         ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents), and the lists
-        ``unseparated`` (pairs of latents) and ``unmoved`` (latents that nothing shifts). Latents
+        ``unseparated`` and ``unmoved``. Latents
         are in descending order of the sum of their absolute shifts; positive shifts of a latent
         have a larger sum of squares than its negative ones.
 

@@ -4,7 +4,7 @@ from copy import deepcopy
 
 
 class BestWeights:
-    """Weights of a module at its highest score; `waited` counts the scores since then."""
+    """Weights of a module at its highest score; `waited` counts later scores."""
 
     def __init__(self, module):
         self.module = module
@@ -18,12 +18,12 @@ class BestWeights:
             self.keep(score)
 
     def keep(self, score):
-        """Keep the weights, whatever the scores before."""
+        """Keep the weights."""
         self.score = score
         self.weights = deepcopy(self.module.state_dict())
         self.waited = 0
 
     def restore(self):
-        """Load the weights, if any were kept."""
+        """Load the weights, if any."""
         if self.score is not None:
             self.module.load_state_dict(self.weights)
