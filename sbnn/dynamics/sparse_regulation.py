@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.held_out import PIECE, n_folds
 from sbnn.dynamics.model import DynamicsRegressor
@@ -154,9 +153,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
             Some genes never change, values are not near 1, or residuals are autocorrelated.
         """
         self._validate_params()
-        samples = as_trajectories(trajectories)
-        self._check_samples(samples)
-        prior = self._known_edges(prior)
+        samples, prior = self._checked(trajectories, prior)
         scaled = self._scaled(samples)
         n_held_out = min(self.n_passes, HELD_OUT_PASSES)
 
@@ -224,9 +221,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None
     ) -> float:
         """Estimate the time of `fit`, with the same parameters, from the search for a few genes."""
-        samples = as_trajectories(trajectories)
-        self._check_samples(samples)
-        prior = self._known_edges(prior)
+        samples, prior = self._checked(trajectories, prior)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `fit` gives the same warnings
             parts = fitted_parts(self._scaled(samples))

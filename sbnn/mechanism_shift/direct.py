@@ -234,7 +234,7 @@ def gene_effects(sums, shares, direct, moved):
     Intervals of significant changes are wider, so that 95 % of them contain the true change
     (Benjamini and Yekutieli 2005). Intervals are extended to an estimate outside.
 
-    `shares` and `direct` effects of the model have the shape (m, p); `moved`, (m,), is False for the
+    `shares` and `direct` effects of the model have the shape (m, p); `moved` is False for the
     control.
     """
     measured = _measured(sums, moved)
