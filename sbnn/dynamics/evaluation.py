@@ -89,8 +89,7 @@ def evaluate(
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
     """Score a `PhoenixRegressor` by pruning ``method``, sparsity ``asked`` and ``seed``."""
-    grid = {"methods": list(prunings), "sparsities": list(sparsities)}
-    wanted = _wanted("sparsities", data, {}, **grid)
+    wanted = _wanted("sparsities", data, {}, methods=list(prunings), sparsities=list(sparsities))
     compute = partial(_scores_by_sparsity, model, data, prunings, sparsities)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
@@ -176,5 +175,6 @@ def strongest(edge_scores, data):
         truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
     table = table[table["score"] != 0]
-    order = {"key": np.abs, "ascending": False, "kind": "stable"}
-    return table.sort_values("score", ignore_index=True, **order)[:STRONGEST]
+    return table.sort_values(
+        "score", ignore_index=True, key=np.abs, ascending=False, kind="stable"
+    )[:STRONGEST]

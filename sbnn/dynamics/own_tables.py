@@ -88,8 +88,9 @@ def _fitted(sparse, split, data, prior):
         for name in report.METHODS:
             if name in models:
                 bar.set_description(f"without held-out samples: {report.METHODS[name]}")
-                how = {"method": name, "condition": "real", "details": True}
-                records[name] = evaluate(models[name], {0: split}, **how)
+                records[name] = evaluate(
+                    models[name], {0: split}, method=name, condition="real", details=True
+                )
                 bar.update()
         bar.set_description("all samples: SparseRegulation")
         sparse.fit(data, prior)

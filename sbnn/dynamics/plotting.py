@@ -143,8 +143,15 @@ def _mark_prior(left, right, accuracy, error):
     right.axhline(error, ls=":", **line)
     left.annotate("the prior itself", (0, accuracy), (2, 2), **note)
     right.annotate("no change", (0.5, error), (2, 2), **note)
-    upright = {"xycoords": right.get_xaxis_transform(), "rotation": 90, "ha": "right"}
-    right.annotate("the prior itself", (accuracy, 0.3), (-2, 0), **upright, **note)
+    right.annotate(
+        "the prior itself",
+        (accuracy, 0.3),
+        (-2, 0),
+        xycoords=right.get_xaxis_transform(),
+        rotation=90,
+        ha="right",
+        **note,
+    )
 
 
 def _draw_other_sparsities(ax, of_methods, records):
@@ -181,8 +188,7 @@ def corrected_edges(conditions):
             ax.plot(wrong.mean(), missing.mean(), "D", color=color, ms=5, label=label)
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
         ax.plot(1, 0, "kx", ms=5)
-        note = {"textcoords": "offset points", "fontsize": 6, "ha": "right"}
-        ax.annotate("prior", (1, 0), (-4, 4), **note)
+        ax.annotate("prior", (1, 0), (-4, 4), textcoords="offset points", fontsize=6, ha="right")
         ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         ax.set_title(f"{_corrections(of_methods)}\n{TITLES[condition]}", fontsize=7)
         ax.set_xlabel("wrong edges of the prior that are kept")

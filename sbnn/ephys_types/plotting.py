@@ -125,8 +125,14 @@ def maps_of_cells(record: Record) -> Figure:
     order = np.random.default_rng(0).permutation(len(types))
     colors = np.array([TYPES.get(name, GREY) for name in types])[order]
     size = np.clip(6000 / len(types), 1.5, 12)
-    look = {"s": size, "c": colors, "lw": 0, "alpha": 0.8}
-    ax.scatter(*record.tsne[order].T, rasterized=len(types) > MOST_SHAPES, **look)
+    ax.scatter(
+        *record.tsne[order].T,
+        rasterized=len(types) > MOST_SHAPES,
+        s=size,
+        c=colors,
+        lw=0,
+        alpha=0.8,
+    )
     ax.set_axis_off()
     neighbours = NearestNeighbors(n_neighbors=1).fit(record.tsne).kneighbors()[1][:, 0]
     same = (types[neighbours] == types).mean()
@@ -138,8 +144,17 @@ def maps_of_cells(record: Record) -> Figure:
     )
     entries = []
     for name, count in zip(names, counts, strict=True):
-        look = {"color": TYPES.get(name, GREY), "marker": "o", "ms": 4, "ls": ""}
-        entries.append(Line2D([], [], label=f"{name} ({count})", **look))
+        entries.append(
+            Line2D(
+                [],
+                [],
+                label=f"{name} ({count})",
+                color=TYPES.get(name, GREY),
+                marker="o",
+                ms=4,
+                ls="",
+            )
+        )
     figure.legend(handles=entries, loc="outside lower center", ncols=len(names))
     finish(figure)
     centres = np.array([family_centre(record.tsne, types == name) for name in names])
@@ -175,8 +190,7 @@ def _draw_matrix(ax, shares, texts, cmap, fontsize=None):
     image = ax.imshow(shares, cmap=cmap, vmin=0, vmax=1, aspect="auto")
     for (row, column), text in np.ndenumerate(texts):
         color = "white" if shares[row, column] > 0.55 else "0.2"
-        look = {"ha": "center", "va": "center", "color": color, "fontsize": fontsize}
-        ax.text(column, row, text, **look)
+        ax.text(column, row, text, ha="center", va="center", color=color, fontsize=fontsize)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return image
@@ -288,8 +302,15 @@ def calibration_curves(records: Mapping[str, Record]) -> Figure:
         ax.plot(x, y, color=color, lw=1)
         sizes = 3 + 90 * table["share"]
         ax.scatter(x, y, s=sizes, color=color, lw=0, zorder=3, clip_on=False)
-        corner = {"transform": ax.transAxes, "ha": "right", "fontsize": 6, "color": "0.2"}
-        ax.text(0.97, 0.05, f"error {error:.3f}", **corner)
+        ax.text(
+            0.97,
+            0.05,
+            f"error {error:.3f}",
+            transform=ax.transAxes,
+            ha="right",
+            fontsize=6,
+            color="0.2",
+        )
         ax.set(xlim=(0.15, 1.03), ylim=(-0.03, 1.05), aspect="equal")
     figure.supxlabel("probability of the predicted class (larger dots: more cells)", fontsize=7)
     figure.supylabel("fraction correct", fontsize=7)
@@ -512,7 +533,15 @@ def _draw_gains(ax, curves):
     for i, ((model, method), rows) in enumerate(shown.items()):
         gain = rows["gain"]
         x = np.arange(len(rows)) + 0.14 * (i - (len(shown) - 1) / 2)  # beside each other
-        look = {"fmt": METHODS[method], "color": LEARNERS[model], "ms": 3, "lw": 1}
-        ax.errorbar(x, gain, yerr=[gain - rows["low"], rows["high"] - gain], capsize=2, **look)
+        ax.errorbar(
+            x,
+            gain,
+            yerr=[gain - rows["low"], rows["high"] - gain],
+            capsize=2,
+            fmt=METHODS[method],
+            color=LEARNERS[model],
+            ms=3,
+            lw=1,
+        )
     ax.axhline(0, color="0.5", lw=0.6)
     ax.set_xlim(-0.5, len(rows) - 0.5)

@@ -57,8 +57,7 @@ def true_shifts(shifts, latents, perturbation):
     name = shifts.columns[0]
     moved = np.isin(perturbation, shifts.index[shifts[name] != 0])
     figure, (left, right) = new_panels(3, 1, 2)
-    limits = {"vmin": -6, "vmax": 6}
-    image = left.imshow(shifts, cmap=EFFECTS, aspect="auto", interpolation="none", **limits)
+    image = left.imshow(shifts, cmap=EFFECTS, aspect="auto", interpolation="none", vmin=-6, vmax=6)
     title = f"{np.count_nonzero(shifts)} of {shifts.size} pairs are shifted"
     left.set(title=title, xlabel="latent", ylabel="perturbation")
     left.set_xticks(range(shifts.shape[1]))
@@ -82,12 +81,25 @@ def precision_and_recall(methods, rules):
     figure, ax = new_panels(3)
     for (name, record), marker in zip(methods.items(), SHAPES, strict=False):
         scores = record.scores
-        look = {"marker": marker, "ls": "", "color": COLORS[name], "label": report.LABELS[name]}
-        ax.plot(scores["recall"], scores["precision"], **look)
+        ax.plot(
+            scores["recall"],
+            scores["precision"],
+            marker=marker,
+            ls="",
+            color=COLORS[name],
+            label=report.LABELS[name],
+        )
     for (rule, record), marker in zip(rules.items(), "x+1", strict=False):
         scores = record.scores.mean()
-        look = {"marker": marker, "ls": "", "color": "k", "ms": 9, "label": f"rule: {rule}"}
-        ax.plot(scores["recall"], scores["precision"], **look)
+        ax.plot(
+            scores["recall"],
+            scores["precision"],
+            marker=marker,
+            ls="",
+            color="k",
+            ms=9,
+            label=f"rule: {rule}",
+        )
     ax.plot(1, 1, "*", ms=12, color="0.7", label="the truth")
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     ax.set(xlabel="recall: share of true edges found", ylabel="precision")
@@ -173,7 +185,6 @@ def found_graph(record):
     wrong = record.edges.to_numpy() != (truth != 0)
     order = np.lexsort(tuple(-np.abs(truth).T[::-1]))
     most = np.abs(truth).max()
-    look = {"cmap": EFFECTS, "vmin": -most, "vmax": most, "aspect": "auto", "rasterized": True}
     figure, axes = new_panels(4.2, 1, 2, sharex=True, sharey=True)
     n_true = (truth != 0).sum()
     drawn = {
@@ -181,7 +192,9 @@ def found_graph(record):
         f"found (staged): {wrong.sum()} wrong or missing": record.effects.to_numpy(),
     }
     for ax, (title, values) in zip(axes, drawn.items(), strict=True):
-        image = ax.imshow(values[order], **look)
+        image = ax.imshow(
+            values[order], cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto", rasterized=True
+        )
         ax.set(title=title, xlabel="latent")
     y, x = np.nonzero(wrong[order])
     axes[1].plot(x, y, "x", color="k", ms=5, label="wrong or missing edge")
