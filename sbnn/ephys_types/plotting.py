@@ -112,13 +112,7 @@ def feature_profiles(
 
 @styled
 def maps_of_cells(record: Record) -> Figure:
-    """Cells on a t-SNE of their sparse components, coloured by type.
-
-    Parameters
-    ----------
-    record : Record
-        Result of `sbnn.ephys_types.sparse_pca_forest.map_cells`.
-    """
+    """Cells on the t-SNE of `sbnn.ephys_types.sparse_pca_forest.map_cells`, coloured by type."""
     types = record.labels.get("type5", record.labels["type"]).to_numpy(str)
     names, counts = np.unique(types, return_counts=True)
     figure, ax = new_panels(3)
@@ -259,10 +253,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
 def confusion_matrices(records: Mapping[str, Record]) -> Figure:
     """Predicted classes of the cells of each true class, in a panel for each of up to eight models.
 
-    Parameters
-    ----------
-    records : dict of str to Record
-        Cross-validations by model; the title is about the last one.
+    The title is about the last one.
     """
     figure, panels = _panels_of_models(4, records)
     for ax, record in zip(panels, records.values(), strict=True):
@@ -283,13 +274,7 @@ def confusion_matrices(records: Mapping[str, Record]) -> Figure:
 
 @styled
 def calibration_curves(records: Mapping[str, Record]) -> Figure:
-    """Accuracy against the probability of the predicted class, a panel for each of eight models.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        Cross-validations by model.
-    """
+    """Accuracy against the probability of the predicted class, a panel for each of eight models."""
     figure, panels = _panels_of_models(4, records)
     errors = pd.Series(dtype=float)
     for ax, (name, record) in zip(panels, records.items(), strict=True):

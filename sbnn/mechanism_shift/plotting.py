@@ -133,12 +133,7 @@ def matched_latents(true, found):
 
 @styled
 def scores_of_methods(methods):
-    """Scores of each method on simulated screens: one dot per seed, and means.
-
-    Parameters
-    ----------
-    methods : dict of str to record
-    """
+    """Scores of each method on simulated screens: one dot per seed, and means."""
     figure, axes = new_panels(0.8 + 0.2 * len(methods), 1, len(PANELS), sharey=True)
     for ax, (column, label) in zip(axes, PANELS.items(), strict=True):
         for y, (name, record) in enumerate(methods.items()):
@@ -207,13 +202,7 @@ def found_graph(record):
 
 @styled
 def recovered_latents(record):
-    """Each recovered latent of some cells against the true one.
-
-    Parameters
-    ----------
-    record : Record
-        With ``latents`` and ``true_latents`` of `recovery`, of up to 15 latents.
-    """
+    """Each recovered latent, of up to 15, against the true one, from a record of `recovery`."""
     figure, axes = new_panels(4.35, 3, 5)
     pairs = zip(axes.flat, record.true_latents.T, record.latents.T, strict=False)
     found = []

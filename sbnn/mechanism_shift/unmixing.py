@@ -98,14 +98,11 @@ def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
     """
     sizes = np.abs(shifts).ravel()
     least_spike = max(least_spike, LEAST_SCALE)
-    best = -np.inf
+    mixtures = []
     for quantile in (0.6, 0.8, 0.9, 0.97):
-        mixture = _maximised(sizes, _start(sizes, quantile, least_spike), least_spike)
-        likelihood = mixture.log_density(sizes).sum()
-        if likelihood > best:
-            best = likelihood
-            chosen = mixture
-    return chosen
+        start = _start(sizes, quantile, least_spike)
+        mixtures.append(_maximised(sizes, start, least_spike))
+    return max(mixtures, key=lambda mixture: mixture.log_density(sizes).sum())
 
 
 def _start(sizes, quantile, least_spike):
