@@ -331,16 +331,10 @@ def graph_of_screen(record):
 def latents_and_genes(record):
     """Shifts of the latents, genes that correlate most with each latent, and edges to genes."""
     effects, edges = _first_fit(record)
-    strength = effects.abs().where(edges, 0).to_numpy()
-    # the perturbations with the largest shifts, sorted by their strongest edge
-    shown = np.argsort(-effects.abs().max(axis=1).to_numpy(), kind="stable")[:SHOWN]
-    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
-    order = order[np.isin(order, shown)]
+    order = _largest_by_edge(effects, edges)
     effects = effects.iloc[order]
-    names = []
-    for latent in effects.columns:
-        genes = record.genes[latent].abs().nlargest(NAMED_GENES).index
-        names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
+    shown = edges.iloc[order]
+    names = _latents_and_genes(record.genes, effects.columns)
     direct = _largest_direct(record.effects, effects.index)
     heights = [len(names), len(direct)] if len(direct) else [len(names)]
     figure, axes = new_panels(
@@ -352,24 +346,43 @@ def latents_and_genes(record):
     )
     top = axes[0, 0]
     bottom = axes[-1, 0]
-    image = _draw_effects(top, effects.T)
-    top.set_yticks(range(len(names)), names, fontsize="small")
-    top.set_ylabel("latent: its genes")
-    figure.colorbar(image, ax=top, label="shift (SD)")
+    _draw_rows(top, effects.T, names, "latent: its genes", "shift (SD)")
     if len(direct):
-        image = _draw_effects(bottom, direct)
-        bottom.set_yticks(range(len(direct)), direct.index, fontsize="small")
-        bottom.set_ylabel("gene")
-        total = record.effects["edge"].sum()
-        bottom.set_title(f"{_of_all((direct != 0).to_numpy().sum(), total)} to genes")
-        figure.colorbar(image, ax=bottom, label="direct effect\n(log fold change)")
-    _draw_edges(top, edges.iloc[order].T)
-    drawn = edges.iloc[order].to_numpy().sum()
-    top.set_title(f"{record.dataset}: {_of_all(drawn, edges.to_numpy().sum())} to latents")
+        _draw_rows(bottom, direct, direct.index, "gene", "direct effect\n(log fold change)")
+        n_drawn = np.count_nonzero(direct)
+        bottom.set_title(f"{_of_all(n_drawn, record.effects['edge'].sum())} to genes")
+    _draw_edges(top, shown.T)
+    n_drawn = np.count_nonzero(shown)
+    top.set_title(f"{record.dataset}: {_of_all(n_drawn, np.count_nonzero(edges))} to latents")
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
     bottom.set_xlabel(f"perturbation{_shown_of(effects, edges)}")
     figure.legend(loc="outside upper right")
     return finish(figure, [[ax] for ax in axes[:, 0]] if len(direct) else [])
+
+
+def _largest_by_edge(effects, edges):
+    """Positions of the perturbations with the largest shifts, by their strongest edge."""
+    strength = effects.abs().where(edges, 0).to_numpy()
+    shown = np.argsort(-effects.abs().max(axis=1).to_numpy(), kind="stable")[:SHOWN]
+    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
+    return order[np.isin(order, shown)]
+
+
+def _latents_and_genes(correlations, latents):
+    """Number of each latent, and the genes that correlate most with it."""
+    names = []
+    for latent in latents:
+        genes = correlations[latent].abs().nlargest(NAMED_GENES).index
+        names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
+    return names
+
+
+def _draw_rows(ax, table, names, ylabel, label):
+    """Draw effects with names of the rows and a colour bar."""
+    image = _draw_effects(ax, table)
+    ax.set_yticks(range(len(names)), names, fontsize="small")
+    ax.set_ylabel(ylabel)
+    ax.figure.colorbar(image, ax=ax, label=label)
 
 
 @styled
@@ -415,12 +428,17 @@ def cells_and_shifts(record):
     figure.legend(*handles, loc="outside upper center", ncols=4, title=title)
     finish(figure, [[left, right]])
     if moved.sum() <= MANY:
-        names = effects.index[moved].to_series()
-        others = names[~(first | second)[moved]]
-        latent = strength.loc[others].idxmax(axis=1).str.replace("_", " ")
-        names[others] = others + " → " + latent
-        place_names(right, shifts[moved], names.to_numpy(), shifts, fontsize="small")
+        names = _with_other_latents(strength[moved], kinds["shifts another latent"][moved])
+        place_names(right, shifts[moved], names, shifts, fontsize="small")
     return figure
+
+
+def _with_other_latents(strength, others):
+    """Names of perturbations; those of the mask `others` are followed by their latent."""
+    names = strength.index.to_series()
+    latent = strength[others].idxmax(axis=1).str.replace("_", " ")
+    names[others] = names[others] + " → " + latent
+    return names.to_numpy()
 
 
 @styled
