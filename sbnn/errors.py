@@ -66,3 +66,14 @@ def warn(text, category=UserWarning):
         frame = frame.f_back
         depth += 1
     warnings.warn(text, category, stacklevel=depth)
+
+
+def with_cautions(function, *arguments, **keywords):
+    """Result of a function, and its warnings, which are given again."""
+    with warnings.catch_warnings(record=True) as cautions:
+        warnings.simplefilter("always", UserWarning)
+        result = function(*arguments, **keywords)
+    cautions = [caution.message for caution in cautions]
+    for caution in cautions:
+        warn(caution)
+    return result, cautions

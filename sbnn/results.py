@@ -370,6 +370,15 @@ def load_folder(
     return records
 
 
+def named_after(records, prefix, names):
+    """Records called ``<prefix>_<name>``, by name, in the order of the names."""
+    found = {}
+    for name in names:
+        if f"{prefix}_{name}" in records:
+            found[name] = records[f"{prefix}_{name}"]
+    return found
+
+
 def _seal(content):
     digest = hashlib.sha256(content).hexdigest().encode()
     return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END

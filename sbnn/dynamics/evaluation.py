@@ -58,10 +58,8 @@ def evaluate(
     details : bool
         Whether to store what figures need: the strongest edges and the predicted test samples of
         the first fit or, for `PriorAlone`, the test samples.
-    results : path-like, optional
-        File of the record, loaded if it exists.
-    overwrite : bool
-        Whether to compute again if it exists.
+    results, overwrite
+        See `sbnn.cross_validate`.
 
     Returns
     -------
@@ -90,13 +88,8 @@ def evaluate(
 
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
-    """Score a `PhoenixRegressor` with every pruning method at every sparsity.
-
-    Other parameters are those of `evaluate`. ``scores`` of the returned record has a row for each
-    pruning method (``method``), requested sparsity (``asked``) and ``seed``.
-    """
-    grid = {"methods": list(prunings), "sparsities": list(sparsities)}
-    wanted = _wanted("sparsities", data, {}, **grid)
+    """Score a `PhoenixRegressor` by pruning ``method``, sparsity ``asked`` and ``seed``."""
+    wanted = _wanted("sparsities", data, {}, methods=list(prunings), sparsities=list(sparsities))
     compute = partial(_scores_by_sparsity, model, data, prunings, sparsities)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
@@ -182,5 +175,6 @@ def strongest(edge_scores, data):
         truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
     table = table[table["score"] != 0]
-    order = {"key": np.abs, "ascending": False, "kind": "stable"}
-    return table.sort_values("score", ignore_index=True, **order)[:STRONGEST]
+    return table.sort_values(
+        "score", ignore_index=True, key=np.abs, ascending=False, kind="stable"
+    )[:STRONGEST]

@@ -105,12 +105,9 @@ class DynamicsRegressor(BaseEstimator):
     def _by_network(self, start, times):
         return followed_by(self.network_, start, times)
 
-    def _known_edges(self, prior):
-        if prior is None:
-            prior = pd.DataFrame()
-        return prior_matrix(prior, self.gene_names_)
-
-    def _check_samples(self, samples):
+    def _checked(self, trajectories, prior):
+        """`Samples`, and known edges, ndarray [regulator, target]."""
+        samples = as_trajectories(trajectories)
         self.gene_names_ = samples.gene_names
         self.n_features_in_ = len(samples.gene_names)
         still = np.ptp(np.concatenate(samples.values), axis=0) == 0
@@ -119,6 +116,9 @@ class DynamicsRegressor(BaseEstimator):
                 f"some genes, such as {samples.gene_names[still][0]}, have the same value in all "
                 "samples at all times; their regulators and targets cannot be inferred"
             )
+        if prior is None:
+            prior = pd.DataFrame()
+        return samples, prior_matrix(prior, self.gene_names_)
 
 
 def followed_by(network, start, times):
@@ -265,13 +265,9 @@ class PhoenixRegressor(DynamicsRegressor):
         """
         self._validate_params()
         recipe = self.recipe or Recipe()
-        samples = as_trajectories(trajectories)
-        self._check_samples(samples)
-        check_number("the length of influence", len(self.influence), int, 2, 2)
-        for share in self.influence:
-            check_number("influence", share, float, 0, 1)
-        influence = (INFLUENCE | {"dash": self.influence}).get(self.pruning, (0.0, 0.0))
-        prior = torch.from_numpy(self._known_edges(prior))
+        influence = self._influence()
+        samples, prior = self._checked(trajectories, prior)
+        prior = torch.from_numpy(prior)
         needs_prior = any(influence) or recipe.data_weight < 1
         if needs_prior and not prior.any():
             raise ValueError(
@@ -299,6 +295,15 @@ class PhoenixRegressor(DynamicsRegressor):
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(history)
         return self
+
+    def _influence(self):
+        """Influence of the prior on the scores of input and of output weights."""
+        check_number("the length of influence", len(self.influence), int, 2, 2)
+        for share in self.influence:
+            check_number("influence", share, float, 0, 1)
+        if self.pruning == "dash":
+            return self.influence
+        return INFLUENCE.get(self.pruning, (0.0, 0.0))
 
     def _trained(self, samples, prior, influence, random):
         """Trained network, its history, and the positions of training and validation samples."""

@@ -53,53 +53,69 @@ def study(data, prior, out, n_passes=N_PASSES, n_jobs=1):
     sparse = SparseRegulationRegressor(n_passes, n_jobs, verbose=True)
     seconds = (2 - held.mean()) * sparse.expected_seconds(data, prior)
     print(_time_needed(seconds), file=sys.stderr)
+    records = _fitted(sparse, split, data, prior)
+    errors = {name: record.scores["mse_ahead"].mean() for name, record in records.items()}
+    supported = is_supported(sparse, errors)
+    verdict = f"{sparse.verdict_}\n{_scores_sentence(errors, supported)}"
+    edges = edges_table(sparse, prior, supported)
+    predicted = records["sparse"].predicted.reshape(held.sum(), -1)
+    predictions = predictions_table(data, held, predicted, supported)
+    out = Path(out)
+    write_atomically(f"{verdict}\n".encode(), out / "verdict.txt")
+    write_atomically(edges.to_csv(index=False).encode(), out / "edges.csv")
+    write_atomically(predictions.to_csv(index=False).encode(), out / "predictions.csv")
+    about = data.uns["sbnn"]
+    named = {f"real_{name}": record for name, record in records.items()}
+    scores = report.methods_table(named, "real")
+    write_report(
+        out / "network.html",
+        f"{data.n_obs} times x {data.n_vars} genes",
+        verdict,
+        _pictures(records, out),
+        [("Held-out samples, from their start", scores), _first_edges(edges, supported)],
+        facts={"the tables": "; ".join(about.get("notes", ()))},
+        left_out=about.get("dropped", {}),
+    )
+    return verdict
+
+
+def _fitted(sparse, split, data, prior):
+    """Records of all methods without held-out samples; `sparse` is then fitted to all samples."""
     models = BASELINES | {"sparse": sparse}
     del models["replicate"]
     records = {}
     with tqdm(total=1 + len(models), leave=False) as bar:
-        for name, model in models.items():
-            bar.set_description(f"without held-out samples: {report.METHODS[name]}")
-            record = evaluate(model, {0: split}, method=name, condition="real", details=True)
-            records[f"real_{name}"] = record
-            bar.update()
+        for name in report.METHODS:
+            if name in models:
+                bar.set_description(f"without held-out samples: {report.METHODS[name]}")
+                records[name] = evaluate(
+                    models[name], {0: split}, method=name, condition="real", details=True
+                )
+                bar.update()
         bar.set_description("all samples: SparseRegulation")
         sparse.fit(data, prior)
-    of = report.by_condition(records)["real"]
-    errors = {name: record.scores["mse_ahead"].mean() for name, record in of.items()}
-    supported = is_supported(sparse, errors)
-    verdict = f"{sparse.verdict_}\n{_scores_sentence(errors, supported)}"
-    edges = edges_table(sparse, prior, supported)
-    predicted = of["sparse"].predicted.reshape(held.sum(), -1)
-    predictions = predictions_table(data, held, predicted, supported)
-    out = Path(out)
-    [scores, *_] = save_figure(plotting.scores_of_methods(of), out / "scores")
-    drawn = plotting.predicted_paths(of["prior"], {"sparse": of["sparse"]})
+    return records
+
+
+def _pictures(records, out):
+    """Draw the figures; returns their paths, titles and descriptions."""
+    [scores, *_] = save_figure(plotting.scores_of_methods(records), out / "scores")
+    drawn = plotting.predicted_paths(records["prior"], {"sparse": records["sparse"]})
     [paths, *_] = save_figure(drawn, out / "paths")
-    write_atomically(f"{verdict}\n".encode(), out / "verdict.txt")
-    write_atomically(edges.to_csv(index=False).encode(), out / "edges.csv")
-    write_atomically(predictions.to_csv(index=False).encode(), out / "predictions.csv")
+    return [
+        (scores, "Held-out samples", "Scores of each method"),
+        (paths, "Paths", "Measured and predicted"),
+    ]
+
+
+def _first_edges(edges, supported):
+    """Title and table of the most probable edges."""
     first = edges.head(25).set_index("regulator")
     title = "The most probable edges"
     if not supported:
         title += " (not supported by held-out data, whatever their probability)"
         first = first.rename(columns={"probability": "probability (not supported)"})
-    about = data.uns["sbnn"]
-    write_report(
-        out / "network.html",
-        f"{data.n_obs} times x {data.n_vars} genes",
-        verdict,
-        [
-            (scores, "Held-out samples", "Scores of each method"),
-            (paths, "Paths", "Measured and predicted"),
-        ],
-        [
-            ("Held-out samples, from their start", report.methods_table(records, "real")),
-            (title, first),
-        ],
-        facts={"the tables": "; ".join(about.get("notes", ()))},
-        left_out=about.get("dropped", {}),
-    )
-    return verdict
+    return title, first
 
 
 def _time_needed(seconds):

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.spatial.distance import cdist
 
 from sbnn.dynamics.baselines import BASELINES
-from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_condition, by_sparsity
+from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, TITLES, by_sparsity
 from sbnn.plotting.colors import GREEN, VERMILLION
 from sbnn.plotting.colors import METHODS as METHOD_COLORS
 from sbnn.plotting.common import (
@@ -22,6 +22,7 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.labels import place_names
+from sbnn.results import named_after
 
 COLORS = METHOD_COLORS["dynamics"]
 ROW = 0.2  # inches
@@ -39,6 +40,7 @@ N_BINS = 70  # along each axis of predicted against true values
 SHOWN_SAMPLES = 6
 SHOWN_EDGES = 150
 NAMED_GENES = 12  # regulators named in a network (those with the most targets)
+SPREAD, GAP = 1.3, 0.9  # of and between connected parts of a network
 ACCURACY = "balanced accuracy of edges"
 OUT_DEGREE = "targets of a gene (out-degree), k"
 #: Label, colour and line style of edges, by whether they are true and in the prior.
@@ -67,10 +69,6 @@ def simulated_samples(times, true, measured, gene_names):
     times : ndarray, shape (t,)
     true, measured : ndarray, shape (n, t, p)
     gene_names : sequence of str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     spread = true[:, -1].std(axis=0)
     change = np.ptp(true, axis=1).mean(axis=0)
@@ -99,12 +97,8 @@ def accuracy_by_sparsity(records, condition):
     records : dict of str to Record
         As from `sbnn.dynamics.report.read`.
     condition : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
-    of_methods = by_condition(records)[condition]
+    of_methods = named_after(records, condition, METHODS)
     figure, (left, right) = new_panels(3.3, 1, 2)
     for name, record in of_methods.items():
         scores = record.scores[["sparsity", "balanced_accuracy", "mse_ahead"]]
@@ -149,8 +143,15 @@ def _mark_prior(left, right, accuracy, error):
     right.axhline(error, ls=":", **line)
     left.annotate("the prior itself", (0, accuracy), (2, 2), **note)
     right.annotate("no change", (0.5, error), (2, 2), **note)
-    upright = {"xycoords": right.get_xaxis_transform(), "rotation": 90, "ha": "right"}
-    right.annotate("the prior itself", (accuracy, 0.3), (-2, 0), **upright, **note)
+    right.annotate(
+        "the prior itself",
+        (accuracy, 0.3),
+        (-2, 0),
+        xycoords=right.get_xaxis_transform(),
+        rotation=90,
+        ha="right",
+        **note,
+    )
 
 
 def _draw_other_sparsities(ax, of_methods, records):
@@ -172,14 +173,7 @@ def _draw_other_sparsities(ax, of_methods, records):
 def corrected_edges(conditions):
     """Missing edges that are found against wrong edges of the prior that are kept.
 
-    Parameters
-    ----------
-    conditions : dict of str to dict of str to Record
-        As from `sbnn.dynamics.report.by_condition`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `conditions` is as from `sbnn.dynamics.report.by_condition`.
     """
     figure, [axes] = new_panels(3.5, 1, len(conditions), sharey=True, squeeze=False)
     for ax, (condition, of_methods) in zip(axes, conditions.items(), strict=True):
@@ -194,8 +188,7 @@ def corrected_edges(conditions):
             ax.plot(wrong.mean(), missing.mean(), "D", color=color, ms=5, label=label)
         ax.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
         ax.plot(1, 0, "kx", ms=5)
-        note = {"textcoords": "offset points", "fontsize": 6, "ha": "right"}
-        ax.annotate("prior", (1, 0), (-4, 4), **note)
+        ax.annotate("prior", (1, 0), (-4, 4), textcoords="offset points", fontsize=6, ha="right")
         ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         ax.set_title(f"{_corrections(of_methods)}\n{TITLES[condition]}", fontsize=7)
         ax.set_xlabel("wrong edges of the prior that are kept")
@@ -218,14 +211,7 @@ def _corrections(of_methods):
 def strongest_edges(records):
     """The strongest edges of networks; needs networkx (extra ``notebooks``).
 
-    Parameters
-    ----------
-    records : dict of str to Record
-        Method -> record with ``edges``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `records` maps methods to records with ``edges``.
     """
     figure, [axes] = new_panels(3.9, 1, len(records), squeeze=False)
     drawn = []
@@ -277,7 +263,7 @@ def _draw_network(ax, edges):
     return np.array([place[gene] for gene in named]), named, points
 
 
-def _places_of_genes(graph, spread=1.3, gap=0.9):
+def _places_of_genes(graph):
     """Positions of genes: connected parts, packed in rows by size."""
     import networkx as nx
 
@@ -293,13 +279,13 @@ def _places_of_genes(graph, spread=1.3, gap=0.9):
         # last digits differ between processors
         at = np.round([layout[gene] for gene in ordered], 3)
         largest = np.ptp(at, axis=0).max() or 1.0
-        size = spread * np.sqrt(len(part))
+        size = SPREAD * np.sqrt(len(part))
         at = (at - at.min(axis=0)) * size / largest
         width, height = np.ptp(at, axis=0)
         if width < height:
             at = at[:, ::-1]
         layouts[tuple(ordered)] = at
-        sizes.append((max(width, height) + gap, min(width, height) + gap))
+        sizes.append((max(width, height) + GAP, min(width, height) + GAP))
     area = np.prod(sizes, axis=1).sum()
     row_width = 1.05 * max(np.sqrt(area), sizes[0][0])
     place = {}
@@ -319,14 +305,7 @@ def _places_of_genes(graph, spread=1.3, gap=0.9):
 def out_degrees(records):
     """Share of the genes with at least k targets.
 
-    Parameters
-    ----------
-    records : dict of str to Record
-        With ``out_degree`` and, of the prior, ``true_out_degree`` if known.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    The record of the prior has ``true_out_degree`` if known.
     """
     figure, ax = new_panels(3.1)
     xlabel = OUT_DEGREE
@@ -369,10 +348,6 @@ def laws_of_regulation(times, paths, accuracy):
         Law -> expression.
     accuracy : DataFrame
         AUPR by (prior, law), with a column for each method of `LAWS`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     priors = accuracy.index.unique(0)
     ratios = (1.3, *[1] * len(priors))
@@ -400,14 +375,7 @@ def laws_of_regulation(times, paths, accuracy):
 def beeline_scores(table):
     """AUPR of edges relative to chance for data sets of BEELINE.
 
-    Parameters
-    ----------
-    table : DataFrame
-        With the columns ``data``, ``method`` and ``auprc``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    The `table` has the columns ``data``, ``method`` and ``auprc``.
     """
     methods = table["method"].unique()
     panels = table.groupby("data", sort=False)

@@ -1,8 +1,6 @@
 """Tables of the study of gene-regulatory dynamics, made from saved records only."""
 
-from collections import defaultdict
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,7 @@ import pandas as pd
 
 from sbnn.dynamics.baselines import BASELINES
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.results import load_folder
+from sbnn.results import load_folder, named_after
 
 #: Labels of methods, in display order.
 METHODS = {
@@ -93,16 +91,13 @@ read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.da
 
 def by_condition(records):
     """Records as condition -> method -> `Record`, in display order."""
-    found = defaultdict(dict)
-    for condition, method in product(TITLES, METHODS):
-        if f"{condition}_{method}" in records:
-            found[condition][method] = records[f"{condition}_{method}"]
-    return found
+    found = {condition: named_after(records, condition, METHODS) for condition in TITLES}
+    return {condition: of_methods for condition, of_methods in found.items() if of_methods}
 
 
 def methods_table(records, condition):
     """Scores of all methods under one condition."""
-    of = by_condition(records)[condition]
+    of = named_after(records, condition, METHODS)
     scores = pd.concat({name: record.scores for name, record in of.items()}, names=["method"])
     labels = METHODS
     if condition != "real" and "prior" in of:
@@ -201,7 +196,7 @@ def overview(saved_models):
 
 def differences_table(records, condition):
     """Differences on the same seeds."""
-    of = by_condition(records)[condition]
+    of = named_after(records, condition, METHODS)
     scores = {name: record.scores.set_index("seed") for name, record in of.items()}
     summary = _spread if condition == "real" else _interval
     compared = ["balanced_accuracy", "auroc", "recall_missing", "kept_wrong", "mse_ahead"]
@@ -218,7 +213,7 @@ def by_sparsity(records):
     """Scores of pruning methods at all sparsities."""
     curve = records["sparsities"].scores
     parts = [curve]
-    for method, record in by_condition(records)["noise_5"].items():
+    for method, record in named_after(records, "noise_5", METHODS).items():
         if method in set(curve["method"]):
             asked = record.parameter(0, "sparsity")
             parts.append(record.scores.assign(method=method, asked=asked))

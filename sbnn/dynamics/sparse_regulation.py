@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.held_out import PIECE, n_folds
 from sbnn.dynamics.model import DynamicsRegressor
@@ -136,10 +135,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
         Parameters
         ----------
-        trajectories : AnnData
-            As returned by `sbnn.dynamics.trajectories`.
-        prior : array-like or DataFrame, shape (genes, genes), optional
-            Known edges, ``[regulator, target]``: positive for activation, negative for repression.
+        trajectories, prior
+            As in `PhoenixRegressor.fit`; the prior is optional.
 
         Returns
         -------
@@ -156,9 +153,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
             Some genes never change, values are not near 1, or residuals are autocorrelated.
         """
         self._validate_params()
-        samples = as_trajectories(trajectories)
-        self._check_samples(samples)
-        prior = self._known_edges(prior)
+        samples, prior = self._checked(trajectories, prior)
         scaled = self._scaled(samples)
         n_held_out = min(self.n_passes, HELD_OUT_PASSES)
 
@@ -172,22 +167,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
             search = Search(fitted_parts(scaled), prior, bar.update, self.n_jobs)
             search.run(self.n_passes)
         self._training_mean = np.concatenate(samples.values).mean(axis=0)
-        scores = search.scores()
-        if self.weights_["network"] > 0 or not prior.any():
-            probabilities = search.posterior_probabilities()
-        else:
-            probabilities = search.prior_probabilities()
-            # edges of the prior that the search removed get the smallest effect
-            least = np.abs(scores).min(where=scores != 0, initial=1)
-            scores = np.where(scores == 0, np.sign(prior) * least, scores)
-        scores = np.where(probabilities >= 0.5, scores, 0.0)
-        names = self.gene_names_
-        self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
-        self.edge_scores_ = pd.DataFrame(scores, names, names)
-        self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
+        self._keep_edges(search)
         self.network_ = search.network()
         self.lag_ = self.network_.lag
-        self.rates_ = pd.Series(self.network_.rate.numpy(), names)
+        self.rates_ = pd.Series(self.network_.rate.numpy(), self.gene_names_)
         self.noise_ = search.noise * self.scale_
         self.beliefs_ = search.beliefs
         self.autocorrelation_ = search.autocorrelation()
@@ -200,6 +183,23 @@ class SparseRegulationRegressor(DynamicsRegressor):
                 "the model may miss delayed or saturating effects"
             )
         return self
+
+    def _keep_edges(self, search):
+        """Keep the edges found or, if they explain nothing, those of the prior."""
+        scores = search.scores()
+        prior = search.prior
+        if self.weights_["network"] > 0 or not prior.any():
+            probabilities = search.posterior_probabilities()
+        else:
+            probabilities = search.prior_probabilities()
+            # edges of the prior that the search removed get the smallest effect
+            least = np.abs(scores).min(where=scores != 0, initial=1)
+            scores = np.where(scores == 0, np.sign(prior) * least, scores)
+        scores = np.where(probabilities >= 0.5, scores, 0.0)
+        names = self.gene_names_
+        self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
+        self.edge_scores_ = pd.DataFrame(scores, names, names)
+        self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
 
     def _scaled(self, samples):
         """Samples divided by the largest absolute value unless it is near 1."""
@@ -221,9 +221,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None
     ) -> float:
         """Estimate the time of `fit`, with the same parameters, from the search for a few genes."""
-        samples = as_trajectories(trajectories)
-        self._check_samples(samples)
-        prior = self._known_edges(prior)
+        samples, prior = self._checked(trajectories, prior)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `fit` gives the same warnings
             parts = fitted_parts(self._scaled(samples))
@@ -241,13 +239,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
         work += n_folds(samples) * (1 + LATER_PASS * (n_held_out - 1))
         return work * of_pass
 
-    def _n_passes_in_all(self, samples):
-        """Number of passes in a fit, including those without held-out parts."""
-        return self.n_passes + n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)
-
     def _progress(self, samples):
+        n_held_out = n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)
         return tqdm(
-            total=self._n_passes_in_all(samples),
+            total=self.n_passes + n_held_out,
             desc="passes over all genes",
             smoothing=0,
             leave=False,

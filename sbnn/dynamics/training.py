@@ -1,6 +1,5 @@
 """Training of PHOENIX: recipe, schedule, losses and loop."""
 
-import copy
 import math
 from dataclasses import dataclass
 from numbers import Integral
@@ -13,6 +12,7 @@ from torch.nn.functional import mse_loss
 from sbnn.data.checks import CheckedSettings
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 from sbnn.errors import check_number
+from sbnn.models.best_weights import BestWeights
 
 COUNT = [Interval(Integral, 1, None, closed="left")]
 
@@ -218,7 +218,7 @@ class Training:
                 optimizer.state = moments
             done = epoch
         best = self._descend(optimizer, epochs - done, patience)
-        self.network.load_state_dict(best)
+        best.restore()
 
     def _optimizer(self):
         multiplier = self.network.multiplier
@@ -228,7 +228,7 @@ class Training:
         return torch.optim.Adam([{"params": others}, fast], lr=rate, fused=True)
 
     def _descend(self, optimizer, n_epochs, patience=math.inf):
-        """Train; returns the weights with the lowest monitored loss."""
+        """Train; returns the `BestWeights`, by the lowest monitored loss."""
         recipe = self.recipe
         least_fall = {"threshold": 1e-4, "threshold_mode": "rel"}
         if recipe.as_published:
@@ -240,18 +240,12 @@ class Training:
             min_lr=recipe.lowest_rate,
             **least_fall,
         )
-        lowest = math.inf
-        best = copy.deepcopy(self.network.state_dict())
-        waited = 0
+        best = BestWeights(self.network)
         for _ in range(n_epochs):
             monitored = self._epoch(optimizer)
             plateau.step(monitored)
-            waited += 1
-            if monitored < lowest:
-                lowest = monitored
-                best = copy.deepcopy(self.network.state_dict())
-                waited = 0
-            elif waited >= patience:
+            best.offer(-monitored)
+            if best.waited >= max(patience, 1):
                 break
         return best
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from itertools import zip_longest
 from math import ceil
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from torch import nn
 from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
+from sbnn.models.best_weights import BestWeights
 
 if TYPE_CHECKING:
     from typing import Self
@@ -344,8 +344,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def _losses(self, learned, watched, generator):
         values, present, labels = learned
         history = []
-        best_rank = (-np.inf, -np.inf)
-        for epoch in range(self._how["max_epochs"]):
+        best = BestWeights(self.network_)
+        for _ in range(self._how["max_epochs"]):
             self.network_.train()
             total = 0.0
             order = torch.randperm(len(labels), generator=generator)
@@ -361,15 +361,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             scores = self._score(*watched)
             history[-1] |= scores
             # the loss decides among epochs with the same score
-            rank = (scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"])
-            if rank > best_rank:
-                best_rank = rank
-                best_epoch = epoch
-                best_weights = deepcopy(self.network_.state_dict())
-            elif epoch - best_epoch >= PATIENCE:
+            best.offer((scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"]))
+            if best.waited >= PATIENCE:
                 break
-        if self.validation_.any():
-            self.network_.load_state_dict(best_weights)
+        best.restore()
         self.history_ = pd.DataFrame(history)
 
     def _disturbed(self, values, generator):

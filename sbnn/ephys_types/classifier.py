@@ -342,11 +342,13 @@ def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
     return shares
 
 
+def logs_of(probabilities):
+    """Logarithms of probabilities, of at least `LEAST_PROBABILITY`."""
+    return np.log(np.maximum(probabilities, LEAST_PROBABILITY))
+
+
 def _mean_log(members, X):
-    logs = []
-    for member in members.values():
-        probabilities = member.predict_proba(X)
-        logs.append(np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
+    logs = [logs_of(member.predict_proba(X)) for member in members.values()]
     return np.mean(logs, axis=0)
 
 

@@ -1,6 +1,5 @@
 """Types of cells in a user's own tables (``sbnn ephys-types``)."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_tables import read_features
 from sbnn.ephys_types import held_out
 from sbnn.ephys_types.classifier import EphysTypeClassifier
-from sbnn.errors import warn
+from sbnn.errors import warn, with_cautions
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
 from sbnn.results import write_atomically
@@ -22,25 +21,15 @@ PAGE = "types.html"  # beside the model
 def study(data, path, n_steps="auto"):
     """Fit a model to typed cells, save it to `path`, and write a page beside it.
 
-    Parameters
-    ----------
-    data : AnnData of typed cells
-        As from `sbnn.read_ephys_table`.
-    path : str or path-like
-    n_steps : int or "auto"
-
-    Returns
-    -------
-    sentence : str
-    scores : DataFrame
-        Of the model and baselines on held-out cells; empty without calibration.
+    Returns a sentence, and scores of the model and baselines on held-out cells, a DataFrame that is
+    empty without calibration.
     """
     if data.obs["type"].eq(UNKNOWN).all():
         raise ValueError("labels: no cell has a type; name a column of types by type_key=...")
     donors = data.obs.get("donor")
     model = EphysTypeClassifier(n_steps, random_state=SEED)
     fitted_to = data.to_df(), data.obs["type"], data.var["family"], donors
-    model, cautions = _with_cautions(model.fit, *fitted_to)
+    model, cautions = with_cautions(model.fit, *fitted_to)
     path = Path(model.save(path))
     types = pd.Series(model._codes).value_counts().sort_index()
     types = pd.DataFrame({"cells": types.to_numpy()}, pd.Index(model.classes_, name="type"))
@@ -78,7 +67,7 @@ def predict(model, table, out, abstain=None, source="", **how):
     The page, ``<out without .csv>_summary.html``, counts cells by predicted type; its footer shows
     `source`.
     """
-    found, cautions = _with_cautions(predict_table, model, table, abstain, **how)
+    found, cautions = with_cautions(predict_table, model, table, abstain, **how)
     out = Path(out)
     write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
     untyped = (found["type"] == UNKNOWN).sum()
@@ -96,17 +85,6 @@ def predict(model, table, out, abstain=None, source="", **how):
         source=source,
     )
     return found
-
-
-def _with_cautions(function, *arguments, **keywords):
-    """Result of a function, and its warnings, which are given again."""
-    with warnings.catch_warnings(record=True) as cautions:
-        warnings.simplefilter("always", UserWarning)
-        result = function(*arguments, **keywords)
-    cautions = [caution.message for caution in cautions]
-    for caution in cautions:
-        warn(caution)
-    return result, cautions
 
 
 def predict_table(model, features, abstain=None, **how):

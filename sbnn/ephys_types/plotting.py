@@ -81,10 +81,6 @@ def feature_profiles(
     types : Series, shape (n,)
     typical : Mapping of str to str
         Name of the cell to draw, by type.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     sizes = families.value_counts(sort=False)  # in the order of the families
     order = np.argsort(pd.factorize(families)[0], kind="stable")
@@ -116,25 +112,21 @@ def feature_profiles(
 
 @styled
 def maps_of_cells(record: Record) -> Figure:
-    """Cells on a t-SNE of their sparse components, coloured by type.
-
-    Parameters
-    ----------
-    record : Record
-        Result of `sbnn.ephys_types.sparse_pca_forest.map_cells`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Cells on the t-SNE of `sbnn.ephys_types.sparse_pca_forest.map_cells`, coloured by type."""
     types = record.labels.get("type5", record.labels["type"]).to_numpy(str)
     names, counts = np.unique(types, return_counts=True)
     figure, ax = new_panels(3)
     order = np.random.default_rng(0).permutation(len(types))
     colors = np.array([TYPES.get(name, GREY) for name in types])[order]
     size = np.clip(6000 / len(types), 1.5, 12)
-    look = {"s": size, "c": colors, "lw": 0, "alpha": 0.8}
-    ax.scatter(*record.tsne[order].T, rasterized=len(types) > MOST_SHAPES, **look)
+    ax.scatter(
+        *record.tsne[order].T,
+        rasterized=len(types) > MOST_SHAPES,
+        s=size,
+        c=colors,
+        lw=0,
+        alpha=0.8,
+    )
     ax.set_axis_off()
     neighbours = NearestNeighbors(n_neighbors=1).fit(record.tsne).kneighbors()[1][:, 0]
     same = (types[neighbours] == types).mean()
@@ -146,8 +138,17 @@ def maps_of_cells(record: Record) -> Figure:
     )
     entries = []
     for name, count in zip(names, counts, strict=True):
-        look = {"color": TYPES.get(name, GREY), "marker": "o", "ms": 4, "ls": ""}
-        entries.append(Line2D([], [], label=f"{name} ({count})", **look))
+        entries.append(
+            Line2D(
+                [],
+                [],
+                label=f"{name} ({count})",
+                color=TYPES.get(name, GREY),
+                marker="o",
+                ms=4,
+                ls="",
+            )
+        )
     figure.legend(handles=entries, loc="outside lower center", ncols=len(names))
     finish(figure)
     centres = np.array([family_centre(record.tsne, types == name) for name in names])
@@ -163,10 +164,6 @@ def missing_families(shares: pd.DataFrame) -> Figure:
     ----------
     shares : DataFrame
         With a row for each type and a column for each family.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure, ax = new_panels(0.9 + 0.2 * len(shares))
     _draw_matrix(ax, shares, shares.map("{:.0%}".format), "Oranges")
@@ -187,8 +184,7 @@ def _draw_matrix(ax, shares, texts, cmap, fontsize=None):
     image = ax.imshow(shares, cmap=cmap, vmin=0, vmax=1, aspect="auto")
     for (row, column), text in np.ndenumerate(texts):
         color = "white" if shares[row, column] > 0.55 else "0.2"
-        look = {"ha": "center", "va": "center", "color": color, "fontsize": fontsize}
-        ax.text(column, row, text, **look)
+        ax.text(column, row, text, ha="center", va="center", color=color, fontsize=fontsize)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return image
@@ -215,10 +211,6 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
         far below all others, is not drawn.
     kind : {"types", "types5"}
         Classes that the models predict.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     record = records[report.REFERENCE]
     dataset = record.dataset.removesuffix("_relative")
@@ -261,14 +253,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
 def confusion_matrices(records: Mapping[str, Record]) -> Figure:
     """Predicted classes of the cells of each true class, in a panel for each of up to eight models.
 
-    Parameters
-    ----------
-    records : dict of str to Record
-        Cross-validations by model; the title is about the last one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    The title is about the last one.
     """
     figure, panels = _panels_of_models(4, records)
     for ax, record in zip(panels, records.values(), strict=True):
@@ -289,17 +274,7 @@ def confusion_matrices(records: Mapping[str, Record]) -> Figure:
 
 @styled
 def calibration_curves(records: Mapping[str, Record]) -> Figure:
-    """Accuracy against the probability of the predicted class, a panel for each of eight models.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-        Cross-validations by model.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Accuracy against the probability of the predicted class, a panel for each of eight models."""
     figure, panels = _panels_of_models(4, records)
     errors = pd.Series(dtype=float)
     for ax, (name, record) in zip(panels, records.items(), strict=True):
@@ -312,8 +287,15 @@ def calibration_curves(records: Mapping[str, Record]) -> Figure:
         ax.plot(x, y, color=color, lw=1)
         sizes = 3 + 90 * table["share"]
         ax.scatter(x, y, s=sizes, color=color, lw=0, zorder=3, clip_on=False)
-        corner = {"transform": ax.transAxes, "ha": "right", "fontsize": 6, "color": "0.2"}
-        ax.text(0.97, 0.05, f"error {error:.3f}", **corner)
+        ax.text(
+            0.97,
+            0.05,
+            f"error {error:.3f}",
+            transform=ax.transAxes,
+            ha="right",
+            fontsize=6,
+            color="0.2",
+        )
         ax.set(xlim=(0.15, 1.03), ylim=(-0.03, 1.05), aspect="equal")
     figure.supxlabel("probability of the predicted class (larger dots: more cells)", fontsize=7)
     figure.supylabel("fraction correct", fontsize=7)
@@ -348,10 +330,6 @@ def scores_in_groups(records: Mapping[str, Record], column: str, models: Sequenc
         Column of the labels of the cells. Groups of fewer than 50 cells are left out.
     models : sequence of str
         Models to draw; the title is about the last one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     names = [report.LABELS[name] for name in models]
     colors = [KINDS[report.MODELS.kind[name]] for name in models]
@@ -394,10 +372,6 @@ def importance_of_families(record: Record, agreement: pd.Series) -> Figure:
         Result of `sbnn.ephys_types.family_importance`.
     agreement : Series
         Rank correlations between the measures, by pair; its name is the label of the model.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     order = np.argsort(-record.shuffled_log_loss.mean(axis=0), kind="stable")
     names = np.array(record.family_names)[order]
@@ -447,10 +421,6 @@ def zero_shot_scores(record: Record, with_types: Mapping[str, float]) -> Figure:
     with_types : Mapping of str to float
         Macro-F1 of ``"majority"`` and ``"EphysTypeClassifier"``, fitted to cells of the target with
         known types.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     target = SPECIES[record.dataset]
     figure, panels = new_panels(1.8, 1, 2, sharey=True)
@@ -488,10 +458,6 @@ def learning_curves(record: Record) -> Figure:
     ----------
     record : Record
         Result of `sbnn.ephys_types.transfer_evaluation.learning_curves`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     species = SPECIES[record.dataset]
     target = "human" if species == "human" else "target"  # short, for legends
@@ -552,7 +518,15 @@ def _draw_gains(ax, curves):
     for i, ((model, method), rows) in enumerate(shown.items()):
         gain = rows["gain"]
         x = np.arange(len(rows)) + 0.14 * (i - (len(shown) - 1) / 2)  # beside each other
-        look = {"fmt": METHODS[method], "color": LEARNERS[model], "ms": 3, "lw": 1}
-        ax.errorbar(x, gain, yerr=[gain - rows["low"], rows["high"] - gain], capsize=2, **look)
+        ax.errorbar(
+            x,
+            gain,
+            yerr=[gain - rows["low"], rows["high"] - gain],
+            capsize=2,
+            fmt=METHODS[method],
+            color=LEARNERS[model],
+            ms=3,
+            lw=1,
+        )
     ax.axhline(0, color="0.5", lw=0.6)
     ax.set_xlim(-0.5, len(rows) - 0.5)

@@ -13,7 +13,7 @@ from sbnn.ephys_types.classification import (
     scores_within,
 )
 from sbnn.evaluation.verdict import corrected_difference, paired_difference
-from sbnn.results import load, load_folder
+from sbnn.results import load, load_folder, named_after
 
 #: Label and kind, which determines the colour, of each model.
 MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
@@ -66,7 +66,7 @@ read = load_folder
 
 def of_kind(records, kind):
     """Cross-validations of one kind of types by model, in the order of `MODELS`."""
-    return {name: records[f"{kind}_{name}"] for name in LABELS if f"{kind}_{name}" in records}
+    return named_after(records, kind, LABELS)
 
 
 def published(dataset, kind):

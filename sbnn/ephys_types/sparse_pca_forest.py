@@ -240,18 +240,8 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 def map_cells(data, results=None, overwrite=False, *, seed=0):
     """Map cells by a t-SNE of sparse principal components, learned from all cells without types.
 
-    Parameters
-    ----------
-    data : AnnData of typed cells
-    results, overwrite
-        See `sbnn.cross_validate`.
-    seed : int
-
-    Returns
-    -------
-    Record
-        ``labels``, a DataFrame; ``components``, of shape (n, k), ``component_names``, and the share
-        of the variance that each explains, ``explained``; and ``tsne``, of shape (n, 2).
+    The record has a DataFrame of ``labels``; ``components``, of shape (n, k), ``component_names``,
+    and the share of the variance that each explains, ``explained``; and ``tsne``, of shape (n, 2).
     """
     data = as_typed(data)
     model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used

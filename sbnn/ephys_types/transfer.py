@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from sbnn.data.checks import check_in_order
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
-from sbnn.ephys_types.classifier import EphysTypeClassifier, estimated_shares
+from sbnn.ephys_types.classifier import EphysTypeClassifier, estimated_shares, logs_of
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ TYPE_CELLS = 10.0  # labelled, at which a type gets half of its own shift
 # pseudo-cells of each type, as a share of the target cells
 PSEUDO_SHARE = 0.1
 HALFWAY_PSEUDO_SHARE = 0.02
-LEAST_PROBABILITY = 1e-6
 FARTHEST = 4.0  # spreads from the median at which features are clipped
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of a normal distribution, in SDs
 # initial shares of the types, in all combinations that sum to about 1
@@ -83,10 +82,8 @@ def align(source, codes, target, known):
     ----------
     source, target : ndarray, shape (n, p) and (m, p)
         Cells, scaled within their species.
-    codes : ndarray, shape (n,)
-        Types of the source cells.
-    known : ndarray, shape (m,)
-        Types of the target cells, -1 if unknown.
+    codes, known : ndarray, shape (n,) and (m,)
+        Their types; those of the target are -1 if unknown.
 
     Returns
     -------
@@ -344,9 +341,7 @@ class SourcePriorClassifier(TypeClassifier):
 
 def two_experts(own, prior, power):
     """Normalised product of `own` and of `prior` raised to `power`, shape (n, n_classes)."""
-    log_own = np.log(np.maximum(own, LEAST_PROBABILITY))
-    log_prior = np.log(np.maximum(prior, LEAST_PROBABILITY))
-    return softmax(log_own + power * log_prior, axis=1)
+    return softmax(logs_of(own) + power * logs_of(prior), axis=1)
 
 
 def _moved(source, source_codes, target, codes):

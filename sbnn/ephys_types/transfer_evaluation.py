@@ -29,9 +29,9 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species; only features that both species share are used.
+        Of two species; only shared features are used.
     seeds : sequence of int
-        Seeds of the classifier.
+        Of the classifier.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -48,35 +48,34 @@ def zero_shot(source, target, seeds=SEEDS, results=None, overwrite=False):
     wanted = _unanswered("zero-shot", *species, [{}], seeds)
 
     def compute():
-        shared = [as_typed(to_shared_features(data)) for data in (source, target)]
-        scores = []
-        predictions = []
-        for i, j in ((0, 1), (1, 0)):
-            start = shared[i]
-            end = shared[j]
-            way = f"{species[i].name} -> {species[j].name}"
-            X = _scaled(start)
-            target_X = _scaled(end)
-            classes = np.union1d(start.y, end.y).astype(str)
-            for alignment, seed in product(ALIGNMENTS, seeds):
-                model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed)
-                probabilities = model.fit(X, start.y, target_X).predict_proba(target_X)
-                row = {"way": way, "method": alignment, "seed": seed}
-                row |= _scores(end.y, model.classes_[probabilities.argmax(1)], classes)
-                if model.shares_ is not None:
-                    names = [f"share {name}" for name in model.classes_]
-                    row |= dict(zip(names, model.shares_, strict=True))
-                scores.append(row)
-                predictions.append((probabilities, model.classes_.astype(str)))
-        first_probabilities, first_classes = predictions[0]
-        return {
-            "scores": pd.DataFrame(scores),
-            "types": shared[1].y,
-            "test_probabilities": first_probabilities,
-            "classes": first_classes,
-        }
+        first = as_typed(to_shared_features(source))
+        second = as_typed(to_shared_features(target))
+        names = [data.name for data in species]
+        there, predicted = _one_way(first, second, " -> ".join(names), seeds)
+        back, _ = _one_way(second, first, " -> ".join(names[::-1]), seeds)
+        return {"scores": pd.DataFrame(there + back), "types": second.y} | predicted
 
     return load_or_compute(wanted, compute, results, overwrite)
+
+
+def _one_way(source, target, way, seeds):
+    """Scores from one species to another, and the first predictions."""
+    X = _scaled(source)
+    target_X = _scaled(target)
+    classes = np.union1d(source.y, target.y).astype(str)
+    rows = []
+    for alignment, seed in product(ALIGNMENTS, seeds):
+        model = transfer.ZeroShotClassifier(alignment=alignment, random_state=seed)
+        probabilities = model.fit(X, source.y, target_X).predict_proba(target_X)
+        row = {"way": way, "method": alignment, "seed": seed}
+        row |= _scores(target.y, model.classes_[probabilities.argmax(1)], classes)
+        if model.shares_ is not None:
+            names = [f"share {name}" for name in model.classes_]
+            row |= dict(zip(names, model.shares_, strict=True))
+        if not rows:
+            found = {"test_probabilities": probabilities, "classes": model.classes_.astype(str)}
+        rows.append(row)
+    return rows, found
 
 
 def _scaled(shared):
@@ -115,8 +114,7 @@ def learning_curves(
     Parameters
     ----------
     source, target : AnnData of typed cells
-        Cells of two species. The target is split into five folds, which keep the cells of a donor
-        together.
+        Of two species. The target is split into five folds of donors.
     models : dict of str to classifier
         Fitted to all features of the labelled target cells; scored with and without a classifier of
         the source.
@@ -125,9 +123,9 @@ def learning_curves(
     sizes : sequence of int or None
         Numbers of labelled training cells; None for all.
     seeds : sequence of int
-        Seeds of the sets of folds.
+        Of the sets of folds.
     draws : int
-        Draws of labelled cells for each fold and size.
+        Of labelled cells for each fold and size.
     results, overwrite
         See `sbnn.cross_validate`.
 

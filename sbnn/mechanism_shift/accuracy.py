@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 SHOWN_CELLS = 500
+HELD_OUT_CELLS = 500
+HELD_OUT_DRAWS = 100
 EDGES = ("probable", "largest", "unmixed")
 
 
@@ -96,18 +98,18 @@ def recovery(
     return scores, aligned(screen, latents, graph, marked)
 
 
-def held_out_bounds(model, new, n_samples=100, n_cells=500):
+def held_out_bounds(model, new):
     """Bounds of new perturbations, before and after their shifts are learned; see `recovery`."""
     order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
     training = order[::2]
-    test = order[1::2][:n_cells]
+    test = order[1::2][:HELD_OUT_CELLS]
     training_cells = new.counts[training], new.perturbation[training]
     test_cells = new.counts[test], new.perturbation[test]
     bounds = {}
     for suffix, learn_shifts in (("", True), ("_before", False)):
         fitted = model.fit_new_perturbations(*training_cells, learn_shifts=learn_shifts)
         bounds[f"new_elbo{suffix}"] = fitted.elbo(*test_cells)
-        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test_cells, n_samples)
+        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test_cells, HELD_OUT_DRAWS)
     return bounds
 
 
@@ -118,12 +120,17 @@ def aligned(screen, latents, graph, edges):
     correlation, of_true, of_found = match_latents(true_latents, latents)
     signs = np.sign(correlation)
     true_shifts = screen.truth["shifts"].loc[edges.index].iloc[:, of_true]
-    names = true_shifts.columns
+    found = latents[cells][:, of_found] * signs
+    true = true_latents[cells][:, of_true]
+    effects = wide(graph, "effect").iloc[:, of_found]
+    effects.columns = true_shifts.columns
+    edges = edges.iloc[:, of_found]
+    edges.columns = true_shifts.columns
     return {
-        "latents": (latents[cells][:, of_found] * signs).astype(np.float32),
-        "true_latents": true_latents[cells][:, of_true].astype(np.float32),
-        "effects": wide(graph, "effect").iloc[:, of_found].set_axis(names, axis=1) * signs,
-        "edges": edges.iloc[:, of_found].set_axis(names, axis=1),
+        "latents": found.astype(np.float32),
+        "true_latents": true.astype(np.float32),
+        "effects": effects * signs,
+        "edges": edges,
         "true_shifts": true_shifts,
     }
 
@@ -146,7 +153,8 @@ def _standardized(values):
 def mean_correlation(true, found):
     """Mean absolute correlation of matched latents (MCC); unmatched true latents count as 0."""
     correlation, _, _ = match_latents(true, found)
-    return float(np.abs(correlation).sum() / np.shape(true)[1])
+    _, n_true = np.shape(true)
+    return float(np.abs(correlation).sum() / n_true)
 
 
 def edge_scores(true_shifts, edges, of_true, of_found):
@@ -157,8 +165,10 @@ def edge_scores(true_shifts, edges, of_true, of_found):
     true = true_shifts.loc[edges.index].to_numpy() != 0
     found = edges.to_numpy(dtype=bool)
     right = float((true[:, of_true] & found[:, of_found]).sum())
+    n_found = found.sum()
+    n_true = true.sum()
     return {
-        "precision": right / max(found.sum(), 1),
-        "recall": right / max(true.sum(), 1),
-        "f1": 2 * right / max(found.sum() + true.sum(), 1),
+        "precision": right / max(n_found, 1),
+        "recall": right / max(n_true, 1),
+        "f1": 2 * right / max(n_found + n_true, 1),
     }

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from scipy import sparse, stats
 
+from sbnn.mechanism_shift.graph import adjusted_p
 from sbnn.mechanism_shift.network import blocks
 
 SCALES = np.concatenate([[0.0], np.geomspace(0.02, 4.0, 16)])  # SDs of effects on log counts
@@ -50,7 +51,8 @@ def _shrunken_row(estimates, errors):
     means = estimates * SCALES**2 / total
     variances = SCALES**2 * variance / total
     mean = (parts * means).sum(axis=1)
-    return mean, np.sqrt((parts * (variances + means**2)).sum(axis=1) - mean**2)
+    mean_square = (parts * (variances + means**2)).sum(axis=1)
+    return mean, np.sqrt(mean_square - mean**2)
 
 
 class ClassSums(NamedTuple):
@@ -123,15 +125,7 @@ def posterior_shares(sums, shares):
     true shares around the predicted ones is estimated for each gene. Those that differ by more than
     `KEPT` standard errors are kept, as few perturbations change a gene, but by much.
 
-    Parameters
-    ----------
-    sums : ClassSums
-    shares : ndarray, shape (m, p)
-        Shares that the latents predict.
-
-    Returns
-    -------
-    ndarray, shape (m, p)
+    Predicted `shares` and the result have the shape (m, p).
     """
     # the latents of all cells together need not follow their prior
     shares = shares * sums.observed.sum(axis=0) / (sums.totals * shares).sum(axis=0)
@@ -157,12 +151,8 @@ def overdispersion(squares, weights, expected, sums):
     The dispersion of a gene, variance over mean, is estimated from all cells. As few cells may miss
     the largest counts, its standard error, between perturbations, is added.
 
-    Parameters
-    ----------
-    squares, weights : ndarray, shape (m, p)
-        Sums of squared differences from expected counts, and those of Poisson counts.
-    expected : ndarray, shape (m, p)
-    sums : ClassSums
+    `squares` are sums of squared differences from `expected` counts, and `weights` those of Poisson
+    counts, all of shape (m, p).
     """
     weight = np.maximum(weights.sum(axis=0), HALF)
     dispersion = squares.sum(axis=0) / weight
@@ -244,19 +234,15 @@ def gene_effects(sums, shares, direct, moved):
     Intervals of significant changes are wider, so that 95 % of them contain the true change
     (Benjamini and Yekutieli 2005). Intervals are extended to an estimate outside.
 
-    Parameters
-    ----------
-    sums : ClassSums
-    shares, direct : ndarray, shape (m, p)
-        Of the model.
-    moved : ndarray of bool, shape (m,)
-        False for the control.
+    `shares` and `direct` effects of the model have the shape (m, p); `moved` is False for the
+    control.
     """
     measured = _measured(sums, moved)
     significant = _significant(measured.p_values())
     extra = overdispersion(sums.unexplained, sums.expected, sums.expected, sums)
     unexplained = changes(sums.observed, sums.expected, extra, moved)
-    edges = _significant(unexplained.p_values()) & (direct[moved] != 0)
+    is_unexplained = _significant(unexplained.p_values())
+    edges = is_unexplained & (direct[moved] != 0)
     logs = np.log(np.maximum(shares, LEAST))
     model = logs[moved] - _reference(logs, moved)
     known = model * significant
@@ -300,4 +286,4 @@ def _reference(values, moved):
 
 
 def _significant(p):
-    return stats.false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EFFECTS
+    return adjusted_p(p) <= FALSE_EFFECTS

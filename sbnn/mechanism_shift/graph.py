@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 EVEN = 0.5  # probability above which a shift is an edge
 
@@ -37,6 +38,11 @@ def class_means(values, codes, n_classes):
     sums = np.zeros((n_classes, values.shape[1]))
     np.add.at(sums, codes, values)
     return sums / np.bincount(codes, minlength=n_classes)[:, None]
+
+
+def adjusted_p(p):
+    """p-values adjusted over all pairs (Benjamini and Hochberg 1995)."""
+    return false_discovery_control(p, axis=None).reshape(p.shape)
 
 
 def open_graph(latents, perturbation, control=None):

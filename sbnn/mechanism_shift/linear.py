@@ -20,7 +20,7 @@ class LinearShift(BaseEstimator):
 
     def fit(self, counts, perturbation, control=None):
         """Fit the components to counts (CSR), and estimate their shifts by every perturbation."""
-        logs = np.log1p(counts.toarray().astype(float))
+        logs = _logs(counts)
         self.mean_ = logs.mean(axis=0)
         self.sd_ = logs.std(axis=0)
         kind = FastICA if self.rotation == "ica" else PCA
@@ -31,5 +31,8 @@ class LinearShift(BaseEstimator):
 
     def transform(self, counts):
         """Latents of cells, ndarray of shape (n, n_latent)."""
-        logs = np.log1p(counts.toarray().astype(float))
-        return self.components_.transform((logs - self.mean_) / self.sd_)
+        return self.components_.transform((_logs(counts) - self.mean_) / self.sd_)
+
+
+def _logs(counts):
+    return np.log1p(counts.toarray().astype(float))

@@ -261,16 +261,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return network.Prior(n_perturbations, n_latent, trained=self.method == "ivae", mask=mask)
 
     def transform(self, counts: Expression) -> np.ndarray:
-        """Means of the encoder.
-
-        Parameters
-        ----------
-        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
-
-        Returns
-        -------
-        ndarray, shape (n, n_latent)
-        """
+        """Means of the encoder for cells with these raw counts, ndarray of shape (n, n_latent)."""
         return self._encoded(self._checked(counts)).double().numpy()
 
     def elbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 10) -> float:
@@ -278,9 +269,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
         Parameters
         ----------
-        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
-        perturbation : array-like, shape (n,)
-            All must be among `perturbations_`.
+        counts, perturbation
+            As in `fit`; all perturbations must be among `perturbations_`.
         n_samples : int
             Draws of the latents of each cell.
 
@@ -316,9 +306,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
         Parameters
         ----------
-        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
-            Cells of the new perturbations.
-        perturbation : array-like, shape (n,)
+        counts, perturbation
+            Of cells of the new perturbations, as in `fit`.
         learn_shifts : bool
             If False, m is 0, as before shifts are learned.
 
@@ -454,9 +443,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def _encoded(self, counts):
         """Mean latents of cells, Tensor of shape (n, d)."""
         with reproducible():
-            cells = network.Cells(counts)
-            inputs = network.input_blocks(self.network_, cells, np.arange(counts.shape[0]))
-            mean, _ = network.encoded(self.network_, inputs)
+            mean, _ = network.encoded(self.network_, network.Cells(counts))
         return mean
 
     def _mean_shares(self, means, direct):

@@ -1,6 +1,5 @@
 """The command ``sbnn screen``: tables, figures and a model from a user's counts and guides."""
 
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.preselection import preselect_genes
-from sbnn.errors import warn
+from sbnn.errors import with_cautions
 from sbnn.explorer.report import write_report
 from sbnn.mechanism_shift import SparseShiftVAE, plotting
 from sbnn.mechanism_shift.graph import EVEN, edges_of
@@ -26,16 +25,9 @@ PICTURES = (
 
 
 def study(adata, out, latents=10, recipe=None):
-    """Fit a model to a screen, and write tables, figures and the model to a folder.
+    """Fit a model to a `screen`, and write tables, figures and the model to the folder `out`.
 
-    Parameters
-    ----------
-    adata : AnnData
-        A `screen`, which may come from a file.
-    out : path-like
-    latents : int or sequence of int
-        See `SparseShiftVAE`.
-    recipe : Recipe, optional
+    For `latents` and `recipe`, see `SparseShiftVAE`.
     """
     out = Path(out)
     about = adata.uns["sbnn"]
@@ -45,30 +37,19 @@ def study(adata, out, latents=10, recipe=None):
     _require_fewer_latents(latents, adata.n_vars)
     size = f"{adata.n_obs} cells x {adata.n_vars} genes"
     print(f"{size}, {adata.obs['perturbation'].nunique()} perturbations")
-    _write_tables(out, cells=_table_of_cells(adata), left_out=_table_of_left_out(left_out))
-    with warnings.catch_warnings(record=True) as cautions:
-        model = SparseShiftVAE(latents, recipe=recipe, random_state=0).fit(adata)
-    cautions = [caution.message for caution in cautions]
-    for caution in cautions:
-        warn(caution)
+    _write_tables(
+        out,
+        cells=adata.obs.rename_axis("cell").reset_index(),
+        left_out=_table_of_left_out(left_out),
+    )
+    model = SparseShiftVAE(latents, recipe=recipe, random_state=0)
+    _, cautions = with_cautions(model.fit, adata)
     model.save(out / "model.safetensors")
     graph = model.shift_graph_
     effects = model.gene_effects_
     found = _verdict(graph, effects)
     _write_tables(out, shift_graph=graph, gene_effects=effects)
     write_atomically(f"{found}\n".encode(), out / "verdict.txt", b".*targets shift a latent")
-    cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
-    record = SimpleNamespace(
-        dataset=about["name"],
-        seed=0,
-        graph=graph.assign(seed=0),
-        effects=effects,
-        genes=cells_and_genes(model, adata, cells)["genes"],
-    )
-    pictures = []
-    for draw, title in PICTURES:
-        save_figure(draw(record), out / draw.__name__)
-        pictures.append((out / f"{draw.__name__}.png", title, draw.__doc__))
     edges = _strongest(graph[graph["probability"] > EVEN], "effect")
     direct = _strongest(effects[effects["edge"]], "direct").head(SHOWN_EDGES)
     tables = [
@@ -79,13 +60,30 @@ def study(adata, out, latents=10, recipe=None):
         out / "screen.html",
         f"{about['name']}: {size}",
         found,
-        pictures,
+        _pictures(model, adata, out),
         tables,
         cautions=cautions,
         left_out=left_out,
         source=about["source"],
     )
     print(f"{found}\n{out / 'screen.html'}")
+
+
+def _pictures(model, adata, out):
+    """Draw the figures; returns path, title and description of each."""
+    cells = np.random.default_rng(0).permutation(adata.n_obs)[:SHOWN_CELLS]
+    record = SimpleNamespace(
+        dataset=adata.uns["sbnn"]["name"],
+        seed=0,
+        graph=model.shift_graph_.assign(seed=0),
+        effects=model.gene_effects_,
+        genes=cells_and_genes(model, adata, cells)["genes"],
+    )
+    pictures = []
+    for draw, title in PICTURES:
+        [path, *_] = save_figure(draw(record), out / draw.__name__)
+        pictures.append((path, title, draw.__doc__))
+    return pictures
 
 
 def _verdict(graph, effects):
@@ -109,12 +107,8 @@ def _with_selected_genes(adata):
     return adata[:, preselect_genes(counts, N_GENES) | perturbed].copy()
 
 
-def _table_of_cells(adata):
-    return adata.obs.rename_axis("cell").reset_index()
-
-
 def _table_of_left_out(left_out):
-    """Table of the cells that were left out, from a dict of reason to names."""
+    """Table of the cells that were left out, from names by reason."""
     table = pd.Series(left_out, dtype=object).explode().rename_axis("why").reset_index(name="cell")
     return table[["cell", "why"]]
 

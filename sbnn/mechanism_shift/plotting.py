@@ -57,8 +57,7 @@ def true_shifts(shifts, latents, perturbation):
     name = shifts.columns[0]
     moved = np.isin(perturbation, shifts.index[shifts[name] != 0])
     figure, (left, right) = new_panels(3, 1, 2)
-    limits = {"vmin": -6, "vmax": 6}
-    image = left.imshow(shifts, cmap=EFFECTS, aspect="auto", interpolation="none", **limits)
+    image = left.imshow(shifts, cmap=EFFECTS, aspect="auto", interpolation="none", vmin=-6, vmax=6)
     title = f"{np.count_nonzero(shifts)} of {shifts.size} pairs are shifted"
     left.set(title=title, xlabel="latent", ylabel="perturbation")
     left.set_xticks(range(shifts.shape[1]))
@@ -82,19 +81,31 @@ def precision_and_recall(methods, rules):
     figure, ax = new_panels(3)
     for (name, record), marker in zip(methods.items(), SHAPES, strict=False):
         scores = record.scores
-        look = {"marker": marker, "ls": "", "color": COLORS[name], "label": report.LABELS[name]}
-        ax.plot(scores["recall"], scores["precision"], **look)
+        ax.plot(
+            scores["recall"],
+            scores["precision"],
+            marker=marker,
+            ls="",
+            color=COLORS[name],
+            label=report.LABELS[name],
+        )
     for (rule, record), marker in zip(rules.items(), "x+1", strict=False):
         scores = record.scores.mean()
-        look = {"marker": marker, "ls": "", "color": "k", "ms": 9, "label": f"rule: {rule}"}
-        ax.plot(scores["recall"], scores["precision"], **look)
+        ax.plot(
+            scores["recall"],
+            scores["precision"],
+            marker=marker,
+            ls="",
+            color="k",
+            ms=9,
+            label=f"rule: {rule}",
+        )
     ax.plot(1, 1, "*", ms=12, color="0.7", label="the truth")
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     ax.set(xlabel="recall: share of true edges found", ylabel="precision")
     figure.legend(loc="outside right upper")
-    f1 = {name: record.scores["f1"].mean() for name, record in methods.items()}
-    best = max(f1, key=f1.get)
-    headline(figure, f"Highest F1: {report.LABELS[best]}, {f1[best]:.3f}")
+    best, f1 = _highest(methods, "f1")
+    headline(figure, f"Highest F1: {best}, {f1:.3f}")
     return figure
 
 
@@ -122,12 +133,7 @@ def matched_latents(true, found):
 
 @styled
 def scores_of_methods(methods):
-    """Scores of each method on simulated screens: one dot per seed, and means.
-
-    Parameters
-    ----------
-    methods : dict of str to record
-    """
+    """Scores of each method on simulated screens: one dot per seed, and means."""
     figure, axes = new_panels(0.8 + 0.2 * len(methods), 1, len(PANELS), sharey=True)
     for ax, (column, label) in zip(axes, PANELS.items(), strict=True):
         for y, (name, record) in enumerate(methods.items()):
@@ -142,12 +148,18 @@ def scores_of_methods(methods):
         if column in ("mcc", "f1"):
             ax.set_xlim(0, 1.02)
         ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    means = {name: record.scores["mcc"].mean() for name, record in methods.items()}
-    best = max(means, key=means.get)
-    headline(figure, f"Highest MCC: {report.LABELS[best]}, {means[best]:.3f}; {_title(methods)}")
+    best, mcc = _highest(methods, "mcc")
+    headline(figure, f"Highest MCC: {best}, {mcc:.3f}; {_title(methods)}")
     figure.supxlabel("dots: seeds, strokes: means", fontsize=6.5)
     _letter(axes)
     return figure
+
+
+def _highest(methods, score):
+    """Label and mean score of the method with the highest mean."""
+    means = {report.LABELS[name]: record.scores[score].mean() for name, record in methods.items()}
+    best = max(means, key=means.get)
+    return best, means[best]
 
 
 def _title(methods):
@@ -168,7 +180,6 @@ def found_graph(record):
     wrong = record.edges.to_numpy() != (truth != 0)
     order = np.lexsort(tuple(-np.abs(truth).T[::-1]))
     most = np.abs(truth).max()
-    look = {"cmap": EFFECTS, "vmin": -most, "vmax": most, "aspect": "auto", "rasterized": True}
     figure, axes = new_panels(4.2, 1, 2, sharex=True, sharey=True)
     n_true = (truth != 0).sum()
     drawn = {
@@ -176,7 +187,9 @@ def found_graph(record):
         f"found (staged): {wrong.sum()} wrong or missing": record.effects.to_numpy(),
     }
     for ax, (title, values) in zip(axes, drawn.items(), strict=True):
-        image = ax.imshow(values[order], **look)
+        image = ax.imshow(
+            values[order], cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto", rasterized=True
+        )
         ax.set(title=title, xlabel="latent")
     y, x = np.nonzero(wrong[order])
     axes[1].plot(x, y, "x", color="k", ms=5, label="wrong or missing edge")
@@ -189,13 +202,7 @@ def found_graph(record):
 
 @styled
 def recovered_latents(record):
-    """Each recovered latent of some cells against the true one.
-
-    Parameters
-    ----------
-    record : Record
-        With ``latents`` and ``true_latents`` of `recovery`, of up to 15 latents.
-    """
+    """Each recovered latent, of up to 15, against the true one, from a record of `recovery`."""
     figure, axes = new_panels(4.35, 3, 5)
     pairs = zip(axes.flat, record.true_latents.T, record.latents.T, strict=False)
     found = []
@@ -222,11 +229,11 @@ def held_out_bounds(methods):
     networks = {}
     for name, record in methods.items():
         if "new_iwelbo" in record.scores and not name.endswith("unmixed"):
-            networks[name] = record.scores
+            networks[name] = record
     figure, ax = new_panels(0.9 + 0.22 * len(networks))
-    for y, (name, scores) in enumerate(networks.items()):
-        before = scores["new_iwelbo_before"]
-        after = scores["new_iwelbo"]
+    for y, (name, record) in enumerate(networks.items()):
+        before = record.scores["new_iwelbo_before"]
+        after = record.scores["new_iwelbo"]
         color = COLORS[name]
         rows = np.full(len(after), y)
         ax.plot([before, after], [rows, rows], "-", color=color, lw=0.6, alpha=0.6)
@@ -236,11 +243,9 @@ def held_out_bounds(methods):
     ax.plot([], [], "o", color="0.3", ms=4, mew=0, label="shifts learned from other cells")
     name_rows(ax, [report.LABELS[name] for name in networks])
     grid(ax)
-    means = {name: scores["new_iwelbo"].mean() for name, scores in networks.items()}
-    best = max(means, key=means.get)
+    best, bound = _highest(networks, "new_iwelbo")
     ax.set_xlabel("IWELBO per cell of held-out perturbations (nats)")
-    found = f"Highest: {report.LABELS[best]}, {signed(means[best], 1)} nats"
-    headline(figure, f"{found}; {_title(methods)}")
+    headline(figure, f"Highest: {best}, {signed(bound, 1)} nats; {_title(methods)}")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -326,16 +331,10 @@ def graph_of_screen(record):
 def latents_and_genes(record):
     """Shifts of the latents, genes that correlate most with each latent, and edges to genes."""
     effects, edges = _first_fit(record)
-    strength = effects.abs().where(edges, 0).to_numpy()
-    # the perturbations with the largest shifts, sorted by their strongest edge
-    shown = np.argsort(-effects.abs().max(axis=1).to_numpy(), kind="stable")[:SHOWN]
-    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
-    order = order[np.isin(order, shown)]
+    order = _largest_by_edge(effects, edges)
     effects = effects.iloc[order]
-    names = []
-    for latent in effects.columns:
-        genes = record.genes[latent].abs().nlargest(NAMED_GENES).index
-        names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
+    shown = edges.iloc[order]
+    names = _latents_and_genes(record.genes, effects.columns)
     direct = _largest_direct(record.effects, effects.index)
     heights = [len(names), len(direct)] if len(direct) else [len(names)]
     figure, axes = new_panels(
@@ -347,24 +346,43 @@ def latents_and_genes(record):
     )
     top = axes[0, 0]
     bottom = axes[-1, 0]
-    image = _draw_effects(top, effects.T)
-    top.set_yticks(range(len(names)), names, fontsize="small")
-    top.set_ylabel("latent: its genes")
-    figure.colorbar(image, ax=top, label="shift (SD)")
+    _draw_rows(top, effects.T, names, "latent: its genes", "shift (SD)")
     if len(direct):
-        image = _draw_effects(bottom, direct)
-        bottom.set_yticks(range(len(direct)), direct.index, fontsize="small")
-        bottom.set_ylabel("gene")
-        total = record.effects["edge"].sum()
-        bottom.set_title(f"{_of_all((direct != 0).to_numpy().sum(), total)} to genes")
-        figure.colorbar(image, ax=bottom, label="direct effect\n(log fold change)")
-    _draw_edges(top, edges.iloc[order].T)
-    drawn = edges.iloc[order].to_numpy().sum()
-    top.set_title(f"{record.dataset}: {_of_all(drawn, edges.to_numpy().sum())} to latents")
+        _draw_rows(bottom, direct, direct.index, "gene", "direct effect\n(log fold change)")
+        n_drawn = np.count_nonzero(direct)
+        bottom.set_title(f"{_of_all(n_drawn, record.effects['edge'].sum())} to genes")
+    _draw_edges(top, shown.T)
+    n_drawn = np.count_nonzero(shown)
+    top.set_title(f"{record.dataset}: {_of_all(n_drawn, np.count_nonzero(edges))} to latents")
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
     bottom.set_xlabel(f"perturbation{_shown_of(effects, edges)}")
     figure.legend(loc="outside upper right")
     return finish(figure, [[ax] for ax in axes[:, 0]] if len(direct) else [])
+
+
+def _largest_by_edge(effects, edges):
+    """Positions of the perturbations with the largest shifts, by their strongest edge."""
+    strength = effects.abs().where(edges, 0).to_numpy()
+    shown = np.argsort(-effects.abs().max(axis=1).to_numpy(), kind="stable")[:SHOWN]
+    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
+    return order[np.isin(order, shown)]
+
+
+def _latents_and_genes(correlations, latents):
+    """Number of each latent, and the genes that correlate most with it."""
+    names = []
+    for latent in latents:
+        genes = correlations[latent].abs().nlargest(NAMED_GENES).index
+        names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
+    return names
+
+
+def _draw_rows(ax, table, names, ylabel, label):
+    """Draw effects with names of the rows and a colour bar."""
+    image = _draw_effects(ax, table)
+    ax.set_yticks(range(len(names)), names, fontsize="small")
+    ax.set_ylabel(ylabel)
+    ax.figure.colorbar(image, ax=ax, label=label)
 
 
 @styled
@@ -410,12 +428,17 @@ def cells_and_shifts(record):
     figure.legend(*handles, loc="outside upper center", ncols=4, title=title)
     finish(figure, [[left, right]])
     if moved.sum() <= MANY:
-        names = effects.index[moved].to_series()
-        others = names[~(first | second)[moved]]
-        latent = strength.loc[others].idxmax(axis=1).str.replace("_", " ")
-        names[others] = others + " → " + latent
-        place_names(right, shifts[moved], names.to_numpy(), shifts, fontsize="small")
+        names = _with_other_latents(strength[moved], kinds["shifts another latent"][moved])
+        place_names(right, shifts[moved], names, shifts, fontsize="small")
     return figure
+
+
+def _with_other_latents(strength, others):
+    """Names of perturbations; those of the mask `others` are followed by their latent."""
+    names = strength.index.to_series()
+    latent = strength[others].idxmax(axis=1).str.replace("_", " ")
+    names[others] = names[others] + " → " + latent
+    return names.to_numpy()
 
 
 @styled

@@ -20,15 +20,13 @@ def compute_once(
     data : AnnData or dict
         The screen, or the parameters of `simulate_perturbations` except the seed.
     model : estimator
-        Part of the identity of the record, like `params` and `settings`.
     compute : callable
         Returns the values of the record as a dict.
     params : dict, optional
-    results : path-like, optional
-        File of the record (``.pickle``); it must not hold another experiment.
-    overwrite : bool
+    results, overwrite
+        See `sbnn.cross_validate`.
     **settings
-        Everything else that determines the values, such as ``seeds``.
+        Whatever else determines the values, such as ``seeds``.
     """
     settings["version"] = 1
     if isinstance(data, dict):
@@ -51,10 +49,11 @@ def cells_and_genes(model, adata, cells):
     latents = model.transform(adata[cells]).astype(np.float32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
     with np.errstate(invalid="ignore"):  # raised by genes without counts
-        correlation = np.corrcoef(logs.T, latents.T)[: adata.n_vars, adata.n_vars :]
+        correlation = np.corrcoef(logs.T, latents.T)
+    of_genes = correlation[: adata.n_vars, adata.n_vars :]
     names = model.shift_graph_["latent"].unique()
     return {
         "latents": latents,
         "perturbation": adata.obs["perturbation"].to_numpy(str)[cells],
-        "genes": pd.DataFrame(np.nan_to_num(correlation), adata.var_names, names),
+        "genes": pd.DataFrame(np.nan_to_num(of_genes), adata.var_names, names),
     }

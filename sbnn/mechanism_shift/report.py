@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import EVEN, edges_of, wide
-from sbnn.results import load_folder
+from sbnn.results import load_folder, named_after
 
 #: Labels of methods.
 LABELS = {
@@ -75,6 +75,7 @@ SCREENS = {
 }
 #: Whether the perturbations of held-out cells are given for their likelihood.
 LABELS_OF_CELLS = ("given", "withheld")
+OURS = "staged, effects"  # method that the others are compared with
 #: Pairs of methods whose difference is due to sparse shifts.
 OF_SPARSITY = (
     ("staged", "ivae"),
@@ -136,8 +137,7 @@ read = partial(load_folder, prefix="shift_", data_of=lambda record: record.datas
 
 def of_configuration(records, configuration):
     """Dict of method to record, in the order of `LABELS`."""
-    found = {name: records.get(f"{configuration}_{name}") for name in LABELS}
-    return {name: record for name, record in found.items() if record is not None}
+    return named_after(records, configuration, LABELS)
 
 
 def methods_table(records):
@@ -222,11 +222,11 @@ def edges_table(records):
     return table.rename(columns="seed {}".format).rename_axis(columns=None)
 
 
-def trust_table(records, group=PATHWAY):
-    """Edges for true and permuted labels, and distances within a known group and to others."""
+def trust_table(records):
+    """Edges for true and permuted labels, and distances within a known pathway and to others."""
     permuted = records["permuted"]
     false_edges = permuted.edges.set_index("seed")["edges"]
-    group = [*group]
+    group = list(PATHWAY)
     rows = {}
     for seed, graph in records["fits"].graph.groupby("seed"):
         edges = edges_of(graph)
@@ -290,24 +290,24 @@ def rivals_by_screen(records):
     return {label: runs for label, runs in found.items() if runs}
 
 
-def rivals_table(runs, method="staged, effects"):
-    """One screen: likelihood of a method minus those of the others, and log fold changes."""
+def rivals_table(runs):
+    """One screen: likelihood of `OURS` minus those of the others, and log fold changes."""
     changes = pd.concat([run.changes for run in runs]).groupby(level=0).mean()
     rows = {}
     for name, text in RIVALS.items():
         row = rows[text] = {}
         for label in LABELS_OF_CELLS:
-            if name == method:
+            if name == OURS:
                 mean = sum(run.likelihoods[label][name] for run in runs) / len(runs)
                 row[label] = f"{mean:.2f}"
             elif name in runs[0].likelihoods.index:
-                difference, row[label] = rivals_difference(runs, method, name, label)
+                difference, row[label] = rivals_difference(runs, OURS, name, label)
                 if label == "given" and len(runs) > 1:
                     row["range"] = f"{min(difference):+.3f} to {max(difference):+.3f}"
         if name in changes.index:
             row |= changes.loc[name].map("{:.3f}".format).to_dict()
     columns = {
-        "given": f"{RIVALS[method]} minus this",
+        "given": f"{RIVALS[OURS]} minus this",
         "range": "range of runs",
         "withheld": "perturbation withheld",
         "rmse": "RMSE of log fold changes",
@@ -343,13 +343,15 @@ def rivals_difference(runs, method, other, label="given"):
     difference in 97 to 100 %.
     """
     differences = [run.likelihoods[label][method] - run.likelihoods[label][other] for run in runs]
-    by_split = pd.Series(differences).groupby([run.settings["split"] for run in runs]).mean()
+    splits = [run.settings["split"] for run in runs]
+    by_split = pd.Series(differences).groupby(splits).mean()
     if len(runs) == 1 or runs[0].dataset == "simulated_screen":
         return differences, _difference(by_split)
     names = list(runs[0].likelihoods.index)
     at = LABELS_OF_CELLS.index(label), names.index(method), names.index(other)
     over_cells = sum(float(run.errors[at]) ** 2 for run in runs) / len(runs)
-    between = stats.t.ppf(0.975, len(runs) - 1) ** 2 * pd.Series(differences).var() / len(by_split)
+    quantile = stats.t.ppf(0.975, len(runs) - 1)
+    between = quantile**2 * pd.Series(differences).var() / len(by_split)
     mean = sum(differences) / len(runs)
     half = (1.96**2 * over_cells + between) ** 0.5
     return differences, f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]"

@@ -1,7 +1,6 @@
 """Files of a `SparseShiftVAE` (safetensors with a checksum); loading them runs no code."""
 
-from dataclasses import asdict
-from numbers import Integral
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,7 @@ from pandas.api.types import is_numeric_dtype
 from sbnn.mechanism_shift.network import Prior, ShiftNetwork
 from sbnn.mechanism_shift.recipe import Recipe
 from sbnn.mechanism_shift.unmixing import SpikeSlab, Unmixing
-from sbnn.models.tensor_files import read_tensors, require, write_tensors
-from sbnn.results import results_path
+from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
 
 FORMAT = "sbnn-screen-model-1"
 TABLES = ("history_", "shift_graph_", "gene_effects_")
@@ -20,11 +18,8 @@ TABLES = ("history_", "shift_graph_", "gene_effects_")
 
 def save_model(model, path):
     """Write a fitted model to a file."""
-    params = model.get_params()
-    if not isinstance(params["random_state"], Integral | None):
-        params["random_state"] = None  # the state of a generator is not part of a trained model
     header = {
-        "params": params,
+        "params": params_of(model),
         "n_latent_": model.n_latent_,
         "recipe_": model.recipe_,
         "weight_precision_": model.weight_precision_,
@@ -57,12 +52,7 @@ def save_model(model, path):
     for name in TABLES:
         if hasattr(model, name):
             header["tables"][name] = _packed(name, getattr(model, name), tensors)
-    return write_tensors(path, FORMAT, header, tensors, _plain)
-
-
-def _plain(value):
-    """Convert NumPy numbers and recipes to JSON types."""
-    return asdict(value) if isinstance(value, Recipe) else value.item()
+    return write_tensors(path, FORMAT, header, tensors)
 
 
 def _packed(name, table, tensors):
@@ -80,21 +70,13 @@ def _packed(name, table, tensors):
 
 def load_model(cls, path):
     """Read a fitted model of the class."""
-    path = results_path(path)
-    content = path.read_bytes()
-    try:
-        header, tensors = read_tensors(content, FORMAT)
-        # Sums depend on where memory begins, and tensors of a file begin anywhere.
-        return _model(cls, header, {name: tensor.clone() for name, tensor in tensors.items()})
-    # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
-    except Exception as error:
-        raise ValueError(
-            f"{path} is not a model of a screen that this version can read: {error}"
-        ) from error
+    return load_tensors(path, FORMAT, "a model of a screen", partial(_model, cls))
 
 
 def _model(cls, header, tensors):
     """Build the estimator from the header and the tensors of a file."""
+    # Sums depend on where memory begins, and tensors of a file begin anywhere.
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
     params = header["params"]
     params["recipe"] = _recipes(params["recipe"])
     model = cls(**params)

@@ -10,18 +10,18 @@ from tqdm.auto import tqdm
 
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
-    BLOCK,
     Cells,
     SampledLikelihood,
     ShiftNetwork,
     divergence,
+    drawn,
     elbo_of_cells,
     encoded,
-    input_blocks,
     iwelbo_of_cells,
     log_likelihood,
 )
 from sbnn.mechanism_shift.unmixing import describe, unmix
+from sbnn.models.best_weights import BestWeights
 
 IN_DOUBT = 0.05  # less probable shifts are held at zero before the last stage; they hardly recover
 FACTORS = (2.0, 0.5)  # of the weight precision, tried in the last stage
@@ -32,14 +32,7 @@ FEWEST_STEPS = 10  # in a cycle of the learning rate
 class Training:
     """A new network, its prior and their cells; `history` has a dict for each epoch.
 
-    Parameters
-    ----------
-    counts : csr_array, shape (n, p)
-    codes : ndarray of int, shape (n,)
-        Perturbation of each cell.
-    prior : Prior
-    recipe : Recipe
-    random_state : int, RandomState or None
+    `counts` has the shape (n, p), and `codes`, the perturbation of each cell, (n,).
     """
 
     def __init__(self, counts, codes, prior, recipe, random_state):
@@ -62,10 +55,6 @@ class Training:
         if recipe.standardize:
             moments = self.cells.log_moments(self.train)
             self.network.input_mean, self.network.input_sd = moments
-        self.inputs = None  # of the encoder, computed once for small screens
-        if self.cells.small:
-            counts, _ = self.cells.batch(np.arange(len(codes)))
-            self.inputs = self.network.inputs(counts)
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         _, n_latents = prior.table.shape
         self.epochs = recipe.epochs_for(self.n_batches, n_latents)
@@ -77,44 +66,48 @@ class Training:
         """
         optimizer = self._optimizer()
         rates, momenta = self._one_cycle(epochs * self.n_batches)
-        best_score = -np.inf
-        best_weights = None
-        waited = 0
-        step = 0
+        steps = zip(self._weights_of_divergence(warm_up), rates, momenta, strict=False)
+        best = BestWeights(self.modules)
         # only in a terminal
         for epoch in tqdm(range(epochs), "training", leave=False, disable=None):
             if follow and epoch:
                 self.follow_encoder()
-            self.network.train()
-            losses = []
-            for batch in self._batches():
-                weight = 1.0
-                if warm_up:
-                    weight = min(1.0, (step + 1) / (warm_up * self.n_batches))
-                loss = self.loss(batch, weight)
-                if self.prior.summed:
-                    (loss * len(self.train)).backward()
-                else:
-                    loss.backward()
-                optimizer.step(rates[step], momenta[step])
-                losses.append(loss.item())
-                step += 1
-            row = {"epoch": len(self.history) + 1, "loss": float(np.mean(losses))}
+            row = {"epoch": len(self.history) + 1, "loss": self._epoch(optimizer, steps)}
             self.history.append(row)
             if self.recipe.patience is None or not len(self.validation):
                 continue
             score = self.held_out(elbo_of_cells, 1)
             row["validation_elbo"] = score
-            waited += 1
-            # scores are comparable after the warm-up
-            if score > best_score or epoch < warm_up:
-                best_score = score
-                best_weights = deepcopy(self.modules.state_dict())
-                waited = 0
-            if waited >= self.recipe.patience:
+            if epoch < warm_up:  # scores are not comparable yet
+                best.keep(score)
+            else:
+                best.offer(score)
+            if best.waited >= self.recipe.patience:
                 break
-        if best_weights is not None:
-            self.modules.load_state_dict(best_weights)
+        best.restore()
+
+    def _epoch(self, optimizer, steps):
+        """Mean loss of an epoch; `steps` yields the settings of each step."""
+        self.network.train()
+        losses = []
+        for batch in self._batches():
+            weight, rate, momentum = next(steps)
+            loss = self.loss(batch, weight)
+            if self.prior.summed:
+                (loss * len(self.train)).backward()
+            else:
+                loss.backward()
+            optimizer.step(rate, momentum)
+            losses.append(loss.item())
+        return float(np.mean(losses))
+
+    def _weights_of_divergence(self, warm_up):
+        """Yield the weight of the divergence at each step."""
+        n_steps = warm_up * self.n_batches
+        for step in range(n_steps):
+            yield (step + 1) / n_steps
+        while True:
+            yield 1.0
 
     def _optimizer(self):
         recipe = self.recipe
@@ -136,7 +129,8 @@ class Training:
         # as in torch.optim.lr_scheduler.OneCycleLR
         rise = 0.2 * n_steps - 1
         steps = np.arange(n_steps)
-        part = np.where(steps <= rise, steps / rise, 1 - (steps - rise) / (n_steps - 1 - rise))
+        fall = n_steps - 1 - rise
+        part = np.where(steps <= rise, steps / rise, 1 - (steps - rise) / fall)
         part = (1 - np.cos(np.pi * part)) / 2
         least = np.where(steps <= rise, rate / 25, rate / 25e4)
         rates = least + (rate - least) * part
@@ -164,13 +158,9 @@ class Training:
         The divergence and a `summed` penalty have a `weight`.
         """
         counts, totals = self.cells.batch(batch)
-        if self.inputs is None:
-            inputs = self.network.inputs(counts)
-        else:
-            inputs = self.inputs.index_select(0, torch.from_numpy(batch))
-        mean, log_variance = self.network.encode_inputs(inputs)
+        mean, log_variance = self.network.encode(counts)
         noise = torch.randn(mean.shape, generator=self.generator)
-        log_shares = self.network.decode(mean + noise * (0.5 * log_variance).exp())
+        log_shares = self.network.decode(drawn(mean, log_variance, noise))
         fit = self._likelihood(log_shares, counts, totals)
         kl = divergence(mean, log_variance, self.prior(self.codes[batch], self.generator))
         penalty = self.prior.penalty()
@@ -193,9 +183,7 @@ class Training:
 
     def _encoded(self):
         """Means and variances of the latents of the training cells."""
-        if self.inputs is None:
-            return encoded(self.network, input_blocks(self.network, self.cells, self.train))
-        mean, variance = encoded(self.network, self.inputs.split(BLOCK))
+        mean, variance = encoded(self.network, self.cells)
         return mean[self.train], variance[self.train]
 
     def run_staged(self, names, control):
@@ -239,7 +227,7 @@ class Training:
         weights = deepcopy(self.modules.state_dict())
         random_state = self.generator.get_state()
         history = self.history
-        best_score = None
+        best = BestWeights(self.modules)
         for factor in FACTORS:
             self.modules.load_state_dict(weights)
             self.generator.set_state(random_state)
@@ -247,12 +235,10 @@ class Training:
             self.weight_precision = factor * self.recipe.weight_precision
             self.run(epochs, follow=follow)
             # the evidence lower bound preferred too strong shrinkage on a real screen
-            score = self.held_out(iwelbo_of_cells, DRAWS)
-            if best_score is None or score > best_score:
-                best_score = score
-                best_weights = deepcopy(self.modules.state_dict())
+            best.offer(self.held_out(iwelbo_of_cells, DRAWS))
+            if not best.waited:
                 best_run = self.history, self.weight_precision
-        self.modules.load_state_dict(best_weights)
+        best.restore()
         self.history, self.weight_precision = best_run
 
     def _latents(self, names, control):

@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, norm
+from scipy.stats import norm
 from sklearn.utils import check_array
 
 from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number
-from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names
+from sbnn.mechanism_shift.graph import (
+    EVEN,
+    adjusted_p,
+    class_means,
+    graph_table,
+    latent_names,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -42,6 +48,7 @@ FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling err
 ROUNDS = 500  # of expectation maximisation, at most
 TOLERANCE = 1e-7  # change in the mean log likelihood at which the estimation ends
 LEAST_SCALE = 1e-4
+HALF_LOG_2_PI = np.log(2 * np.pi) / 2
 MOST_DENSE = 0.5  # density of the slab above which unshifted latents are not identifiable
 
 
@@ -69,15 +76,19 @@ class SpikeSlab(NamedTuple):
     def _parts(self, sizes):
         """Log densities of absolute shifts under the weighted spike and slab."""
         spike = np.log1p(-self.density) - np.log(2 * self.spike) - sizes / self.spike
-        same_sign = -(((sizes - self.size) / self.sd) ** 2) / 2
-        other_sign = -(((sizes + self.size) / self.sd) ** 2) / 2
-        slab = _log_sum(other_sign, same_sign) - np.log(2 * self.sd) - np.log(2 * np.pi) / 2
+        same_sign = -self._squares(sizes - self.size) / 2
+        other_sign = -self._squares(sizes + self.size) / 2
+        slab = _log_sum(other_sign, same_sign) - np.log(2 * self.sd) - HALF_LOG_2_PI
         return spike, np.log(self.density) + slab
+
+    def _squares(self, values):
+        return (values / self.sd) ** 2
 
 
 def _log_sum(a, b):
     # np.logaddexp takes three times as long
-    return np.maximum(a, b) + np.log1p(np.exp(-np.abs(a - b)))
+    smaller = np.exp(-np.abs(a - b))
+    return np.maximum(a, b) + np.log1p(smaller)
 
 
 def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
@@ -87,14 +98,11 @@ def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
     """
     sizes = np.abs(shifts).ravel()
     least_spike = max(least_spike, LEAST_SCALE)
-    best = -np.inf
+    mixtures = []
     for quantile in (0.6, 0.8, 0.9, 0.97):
-        mixture = _maximised(sizes, _start(sizes, quantile, least_spike), least_spike)
-        likelihood = mixture.log_density(sizes).sum()
-        if likelihood > best:
-            best = likelihood
-            chosen = mixture
-    return chosen
+        start = _start(sizes, quantile, least_spike)
+        mixtures.append(_maximised(sizes, start, least_spike))
+    return max(mixtures, key=lambda mixture: mixture.log_density(sizes).sum())
 
 
 def _start(sizes, quantile, least_spike):
@@ -121,11 +129,14 @@ def _maximised(sizes, mixture, least_spike):
         before = mean
         slab = np.exp(slab - density)
         # expected shift towards the centre of the slab, a mean over both signs
-        positive = sizes * np.tanh(np.minimum(sizes * mixture.size / mixture.sd**2, 30.0))
+        half_log_odds = np.minimum(sizes * mixture.size / mixture.sd**2, 30.0)
+        positive = sizes * np.tanh(half_log_odds)
         weight = max(slab.sum(), 1e-9)
         centre = (slab * positive).sum() / weight
-        variance = (slab * (sizes**2 - 2 * positive * centre + centre**2)).sum() / weight
-        spike = ((1 - slab) * sizes).sum() / max((1 - slab).sum(), 1e-9)
+        squares = sizes**2 - 2 * positive * centre + centre**2
+        variance = (slab * squares).sum() / weight
+        rest = 1 - slab
+        spike = (rest * sizes).sum() / max(rest.sum(), 1e-9)
         spike = max(spike, least_spike)
         # a slab narrower than the spike would lie within it
         sd = max(np.sqrt(max(variance, 0.0)), spike)
@@ -190,7 +201,7 @@ def unmix(
     Unmixing
         With the method ``transform(latents)``, the arrays ``matrix`` and ``origin``, the DataFrames
         ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents), and the lists
-        ``unseparated`` (pairs of latents) and ``unmoved`` (latents that nothing shifts). Latents
+        ``unseparated`` and ``unmoved``. Latents
         are in descending order of the sum of their absolute shifts; positive shifts of a latent
         have a larger sum of squares than its negative ones.
 
@@ -232,8 +243,10 @@ def unmix(
     finalists = [_refined(centres, origin, turn, screen.error) for turn in finalists]
     best = max(finalists, key=lambda rotation: rotation.likelihood)
     shifts = centres @ best.turn - best.zero
-    order = np.argsort(-np.abs(shifts).sum(axis=0), kind="stable")
-    signs = np.where((shifts * np.abs(shifts)).sum(axis=0) < 0, -1.0, 1.0)[order]
+    sizes = np.abs(shifts)
+    order = np.argsort(-sizes.sum(axis=0), kind="stable")
+    balance = (shifts * sizes).sum(axis=0)[order]
+    signs = np.where(balance < 0, -1.0, 1.0)
     matrix = screen.root @ best.turn[:, order] * signs
     return screen.described(matrix, best.zero[order] * signs, best.mixture)
 
@@ -280,14 +293,16 @@ class _Moments:
         # without a control, the origin is too imprecise to test small shifts
         self.tested = not moved.all()
         # standard errors relative to the origin, in SDs within a perturbation
-        self.errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
+        of_origin = (1 / sizes[~moved]).sum()
+        self.errors = np.sqrt(1 / sizes[moved] + of_origin)
         self.error = float(np.median(self.errors))
 
     def described(self, matrix, zero, mixture):
         """`Unmixing` of latents to ``latents @ matrix - zero``."""
         latents = latent_names(len(matrix))
         shifts = self.centres @ matrix - zero
-        adjusted = _adjusted(2 * norm.sf(np.abs(shifts) / self.errors[:, None]))
+        p = 2 * norm.sf(np.abs(shifts) / self.errors[:, None])
+        adjusted = adjusted_p(p)
         probabilities = mixture.probability(shifts) * (adjusted <= FALSE_EDGES)
         if self.tested:
             probabilities = _with_small_shifts(probabilities, adjusted, shifts, self.errors)
@@ -343,7 +358,8 @@ def _sparse_in_sum(centred, n_starts, rng):
     for smooth in SMOOTH:
         for _ in range(STEPS):
             shifts = centred @ turns
-            slope = shifts * (1 / smooth - 1 / np.sqrt(shifts**2 + smooth**2))
+            smoothed = np.sqrt(shifts**2 + smooth**2)
+            slope = shifts * (1 / smooth - 1 / smoothed)
             left, _, right = np.linalg.svd(centred.T @ slope)
             turns = left @ right
     return turns
@@ -363,7 +379,9 @@ def _sweep(shifts, turn, mixture, angles):
 
 
 def _rotated(x, y, angle):
-    return np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    cosine = np.cos(angle)
+    sine = np.sin(angle)
+    return cosine * x + sine * y, cosine * y - sine * x
 
 
 def _by_angle(x, y, mixture, angles):
@@ -378,15 +396,11 @@ def _mode(shifts):
     for values in np.sort(shifts, axis=0).T:
         while len(values) > 3:
             half = (len(values) + 1) // 2
-            first = np.argmin(values[half - 1 :] - values[: len(values) - half + 1])
+            widths = values[half - 1 :] - values[: len(values) - half + 1]
+            first = np.argmin(widths)
             values = values[first : first + half]
         modes.append(values.mean())
     return np.array(modes)
-
-
-def _adjusted(p):
-    """p-values adjusted over all pairs (Benjamini and Hochberg 1995)."""
-    return false_discovery_control(p, axis=None).reshape(p.shape)
 
 
 def _with_small_shifts(probabilities, adjusted, shifts, errors):
@@ -402,7 +416,7 @@ def _with_small_shifts(probabilities, adjusted, shifts, errors):
     if still.any():
         bend = (size[still] / others[still]).mean() * others
         p = np.exp(-size / np.maximum(bend, LEAST_SCALE))
-        adjusted = np.maximum(adjusted, _adjusted(p))
+        adjusted = np.maximum(adjusted, adjusted_p(p))
     enough = (adjusted <= FALSE_EDGES) & (errors[:, None] < FEW_CELLS)
     return np.where(enough, np.maximum(probabilities, 1 - adjusted), probabilities)
 
@@ -419,6 +433,7 @@ def _unseparated(shifts, mixture, names):
     for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
         likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, ANGLES)
         noise = np.sqrt(2 * (moved[:, i] | moved[:, j]).sum())
-        if likelihoods[far].max() > likelihoods[0] - CLOSE - BY_CHANCE * noise:
+        loss = likelihoods[0] - likelihoods[far].max()
+        if loss < CLOSE + BY_CHANCE * noise:
             pairs.append((names[j], names[i]))
     return pairs

@@ -1,7 +1,9 @@
 """Safetensors files with a header and a checksum."""
 
+import dataclasses
 import hashlib
 import json
+from numbers import Integral
 
 from safetensors.torch import load, save
 
@@ -10,14 +12,38 @@ from sbnn.results import library_versions, results_path, write_atomically
 UNSET = "0" * 64  # stands in the header while the checksum is computed
 
 
-def write_tensors(path, form, header, tensors, default=None):
-    """Write tensors and a header; `default` helps to convert it to JSON."""
+def params_of(model):
+    """Parameters to store with a model, without the state of a generator."""
+    params = model.get_params()
+    if not isinstance(params["random_state"], Integral | None):
+        params["random_state"] = None
+    return params
+
+
+def write_tensors(path, form, header, tensors):
+    """Write tensors and a header."""
     header = {"format": form, "sha256": UNSET, "versions": library_versions(), **header}
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(tensors, {"sbnn": json.dumps(header, default=default)})
+    content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
     path = results_path(path)
     write_atomically(sealed(content), path, rb".{8}\{")
     return path
+
+
+def _plain(value):
+    """Convert settings and NumPy numbers to JSON types."""
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
+
+
+def load_tensors(path, form, what, build):
+    """Build a model from the header and tensors of a file."""
+    path = results_path(path)
+    content = path.read_bytes()
+    try:
+        return build(*read_tensors(content, form))
+    # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
+    except Exception as error:
+        raise ValueError(f"{path} is not {what} that this version can read: {error}") from error
 
 
 def read_tensors(content, form):

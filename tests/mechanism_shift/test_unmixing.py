@@ -219,7 +219,7 @@ def test_latents_are_ordered_by_their_shifts_and_unmoved_ones_are_named():
 def test_small_shifts_count_if_they_exceed_sampling_error_and_the_bend_of_the_network():
     shifts = np.array([[4.0, 3.2, 0.1], [0.05, 3.0, 0.2], [0.0, 0.1, 0.9], [0.02, 0.0, 2.35]])
     errors = np.array([0.05, 0.05, 0.05, 0.25])
-    adjusted = unmixing._adjusted(np.exp(-shifts / errors[:, None]))
+    adjusted = unmixing.adjusted_p(np.exp(-shifts / errors[:, None]))
     before = np.where(shifts >= 3, 0.9, 0.0)
     raised = unmixing._with_small_shifts(before, adjusted, shifts, errors)
     assert raised[0] == pytest.approx([1, 1, 0], abs=0.01)

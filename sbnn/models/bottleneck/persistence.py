@@ -1,7 +1,6 @@
 """Fitted networks as safetensors files."""
 
-import dataclasses
-from numbers import Integral
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,7 @@ from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.models.bottleneck.gene_prior import spelled_out
 from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork, n_values
 from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.tensor_files import read_tensors, require, write_tensors
-from sbnn.results import results_path
+from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
 
 FORMAT = "sbnn-model-4"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
@@ -21,9 +19,7 @@ OF_OUTPUTS = ("y_mean_", "y_scale_")
 
 def save_model(model, path, normalizer=None):
     """Write a fitted network, and the normaliser of counts if there is one."""
-    params = model.get_params()
-    if not isinstance(params["random_state"], Integral | None):
-        params["random_state"] = None  # the state of a generator is not part of a trained model
+    params = params_of(model)
     if params["gene_prior"] is not None:
         params["gene_prior"] = spelled_out(params["gene_prior"])
     header = {
@@ -43,32 +39,19 @@ def save_model(model, path, normalizer=None):
         tensors["gene_network"] = model._gene_network.flat
     if normalizer is not None:
         tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
-    return write_tensors(path, FORMAT, header, tensors, _plain)
-
-
-def _plain(value):
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
+    return write_tensors(path, FORMAT, header, tensors)
 
 
 def load_model(path, classes):
     """Read a fitted network of one of the given classes."""
-    path = results_path(path)
-    content = path.read_bytes()
+    return load_tensors(path, FORMAT, "an sbnn model", partial(_model, classes))
+
+
+def _model(classes, header, tensors):
+    name = header["class"]
     by_name = {cls.__name__: cls for cls in classes}
-    try:
-        header, tensors = read_tensors(content, FORMAT)
-        name = header["class"]
-        require(name in by_name, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
-        return _model(by_name[name], header, tensors)
-    # invalid files can raise nearly any error
-    except Exception as error:
-        raise ValueError(
-            f"{path} is not an sbnn model that this version can read: {error}"
-        ) from error
-
-
-def _model(cls, header, tensors):
-    model = cls(**_params(header))
+    require(name in by_name, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
+    model = by_name[name](**_params(header))
     shapes = [tuple(shape) for shape in header["shapes"]]  # (inputs, outputs) of every layer
     n_kept, _ = shapes[0]
     n_last_units, n_outputs = shapes[-1]

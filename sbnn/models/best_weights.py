@@ -1,0 +1,29 @@
+"""Early stopping: the best weights of a network in training."""
+
+from copy import deepcopy
+
+
+class BestWeights:
+    """Weights of a module at its highest score; `waited` counts later scores."""
+
+    def __init__(self, module):
+        self.module = module
+        self.score = None
+        self.waited = 0
+
+    def offer(self, score):
+        """Keep the weights if the score is the highest."""
+        self.waited += 1
+        if self.score is None or score > self.score:
+            self.keep(score)
+
+    def keep(self, score):
+        """Keep the weights."""
+        self.score = score
+        self.weights = deepcopy(self.module.state_dict())
+        self.waited = 0
+
+    def restore(self):
+        """Load the weights, if any."""
+        if self.score is not None:
+            self.module.load_state_dict(self.weights)
