@@ -443,7 +443,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def _encoded(self, counts):
         """Mean latents of cells, Tensor of shape (n, d)."""
         with reproducible():
-            mean, _ = network.encoded(self.network_, network.Cells(counts))
+            cells = network.Cells(counts)
+            inputs = network.input_blocks(self.network_, cells, np.arange(counts.shape[0]))
+            mean, _ = network.encoded(self.network_, inputs)
         return mean
 
     def _mean_shares(self, means, direct):

@@ -11,7 +11,8 @@ LOG_VARIANCES = (-10.0, 4.0)  # range of log variances from the encoder
 FIRST_LOGIT = 5.0  # of a mask, which is open at first
 DENSE_VALUES = 2**25  # counts stored as a dense array, at most (128 MiB)
 BLOCK = 2048  # cells
-DRAWS_AT_ONCE = 2**23  # values that are decoded at once, at most
+DRAWS_AT_ONCE = 2**23  # values that are drawn for a block of cells, at most
+IN_CACHE = 2**20  # values that are decoded at once, at most
 
 
 class Cells:
@@ -67,9 +68,16 @@ class ShiftNetwork(nn.Module):
         self.register_buffer("input_mean", torch.zeros(n_genes))
         self.register_buffer("input_sd", torch.ones(n_genes))
 
+    def inputs(self, counts):
+        """Standardised logarithms of counts, of the same shape."""
+        return (counts.log1p() - self.input_mean) / self.input_sd
+
     def encode(self, counts):
         """Mean and log variance of the latents, each of shape (b, n_latents)."""
-        inputs = (counts.log1p() - self.input_mean) / self.input_sd
+        return self.encode_inputs(self.inputs(counts))
+
+    def encode_inputs(self, inputs):
+        """See `encode`."""
         hidden = self.encoder(inputs)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
@@ -253,15 +261,20 @@ def log_normal(values, mean, log_variance):
     return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)
 
 
-@torch.no_grad()
-def encoded(network, cells):
-    """Mean and variance of the latents of all n cells, Tensors of shape (n, d)."""
-    network.eval()
-    means = []
-    variances = []
-    for block in blocks(np.arange(cells.shape[0])):
+def input_blocks(network, cells, positions):
+    """Inputs of the encoder for the cells at these positions, block by block."""
+    for block in blocks(positions):
         counts, _ = cells.batch(block)
-        mean, log_variance = network.encode(counts)
+        yield network.inputs(counts)
+
+
+@torch.no_grad()
+def encoded(network, inputs):
+    """Mean and variance of the latents of n cells, Tensors of shape (n, d), from input blocks."""
+    network.eval()
+    means, variances = [], []
+    for block in inputs:
+        mean, log_variance = network.encode_inputs(block)
         means.append(mean)
         variances.append(log_variance.exp())
     return torch.cat(means), torch.cat(variances)
@@ -301,8 +314,18 @@ def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples
         mean, log_variance = network.encode(counts)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = drawn(mean, log_variance, noise)
-        log_shares = network.decode(latents, direct[code])
-        weights = log_likelihood(counts, totals, log_shares, network.dispersion)
+        few = max(IN_CACHE // (n_samples * cells.shape[1]), 1)
+        fits = []
+        for values, *own, effects in zip(
+            latents.split(few, dim=1),
+            counts.split(few),
+            totals.split(few),
+            direct[code].split(few),
+            strict=True,
+        ):
+            log_shares = network.decode(values, effects)
+            fits.append(log_likelihood(*own, log_shares, network.dispersion))
+        weights = torch.cat(fits, dim=1)
         prior = log_normal(latents, centres[code], torch.zeros(()))
         weights += prior - log_normal(latents, mean, log_variance)
         bound = weights.logsumexp(0) - math.log(n_samples)

@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
+    BLOCK,
     Cells,
     SampledLikelihood,
     ShiftNetwork,
@@ -17,6 +18,7 @@ from sbnn.mechanism_shift.network import (
     drawn,
     elbo_of_cells,
     encoded,
+    input_blocks,
     iwelbo_of_cells,
     log_likelihood,
 )
@@ -55,6 +57,10 @@ class Training:
         if recipe.standardize:
             moments = self.cells.log_moments(self.train)
             self.network.input_mean, self.network.input_sd = moments
+        self.inputs = None  # of the encoder, computed once for small screens
+        if self.cells.small:
+            counts, _ = self.cells.batch(np.arange(len(codes)))
+            self.inputs = self.network.inputs(counts)
         self.n_batches = max(len(self.train) // recipe.batch_size, 1)
         _, n_latents = prior.table.shape
         self.epochs = recipe.epochs_for(self.n_batches, n_latents)
@@ -158,7 +164,11 @@ class Training:
         The divergence and a `summed` penalty have a `weight`.
         """
         counts, totals = self.cells.batch(batch)
-        mean, log_variance = self.network.encode(counts)
+        if self.inputs is None:
+            inputs = self.network.inputs(counts)
+        else:
+            inputs = self.inputs.index_select(0, torch.from_numpy(batch))
+        mean, log_variance = self.network.encode_inputs(inputs)
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = self.network.decode(drawn(mean, log_variance, noise))
         fit = self._likelihood(log_shares, counts, totals)
@@ -183,7 +193,9 @@ class Training:
 
     def _encoded(self):
         """Means and variances of the latents of the training cells."""
-        mean, variance = encoded(self.network, self.cells)
+        if self.inputs is None:
+            return encoded(self.network, input_blocks(self.network, self.cells, self.train))
+        mean, variance = encoded(self.network, self.inputs.split(BLOCK))
         return mean[self.train], variance[self.train]
 
     def run_staged(self, names, control):

@@ -95,7 +95,7 @@ def test_latents_are_drawn_with_the_variance_of_the_encoder(screen, monkeypatch)
         drawn.append(latents)
         return decode(latents)
 
-    monkeypatch.setattr(training.network, "encode", encode)
+    monkeypatch.setattr(training.network, "encode_inputs", encode)
     monkeypatch.setattr(training.network, "decode", decode)
     training.loss(np.arange(150))
     assert drawn[0].mean().item() == pytest.approx(1, abs=0.5)
