@@ -125,7 +125,7 @@ def find_cells(reading: Reading, first: Side, second: Side, few_are_allowed=Fals
 
 
 def _match_of_any_column(first, second, filtered) -> Match | None:
-    """The best match in any spelling, without row numbers, if it holds."""
+    """The best match in any spelling, if it holds."""
     candidates = []
     for table, ways in (first, second):
         named = [way for way in ways if not (way.by_number or filtered and way.filtered)]
@@ -218,7 +218,7 @@ def taken(table, axis: int, cells: np.ndarray):
 
 
 class Found(NamedTuple):
-    """A table whose cells are found, with their names as they are and as keys."""
+    """A table whose cells are found."""
 
     table: Table
     way: Way
@@ -234,7 +234,7 @@ def _found(reading, table, way, spelled) -> Found:
 
 
 def _shared(reading, found, others, why) -> np.ndarray:
-    """Mask of the cells whose keys are among others; the rest is left out."""
+    """Mask of the cells among `others`; the rest is left out."""
     shared = found.keys.isin(others)
     require_single(reading, found.table, found.names, found.keys, shared)
     describe_file(reading, found.table, found.way, f"{shared.sum()} cells")

@@ -331,22 +331,27 @@ class Reading:
         self.notes += [f"{what}: {note}" for note in found.notes]
         empty = found.values.isna().all().to_numpy()  # (n_columns,)
         mixed = found.wrong.any(axis=0) & ~empty
-        if mixed.any():
-            of_text = table.loc[:, mixed]
-            wrong = found.wrong[:, mixed]
-            marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
-            text = f"{what}: {text_among(of_text, wrong)}"
-            if {*marks} & {*map(str, table.columns)}:
-                self.problem(f"{text}; the names of the columns are repeated below them")
-            elif len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
-                self.problem(text, "to take these values for missing", missing_marks=marks)
-            elif mixed.mean() > 0.5:
-                self.problem(text)  # probably the row of names is wrong
-            else:
-                aim = "to leave these columns out"
-                self.problem(text, aim, drop_columns=list(of_text.columns))
-                empty |= mixed
+        if mixed.any() and self._are_dropped(table, found.wrong, mixed, what):
+            empty |= mixed
         return self.without(found.values, empty, what, f"{kind} without a number")
+
+    def _are_dropped(self, table, wrong, mixed, what) -> bool:
+        """Ask about columns with numbers and text; whether they are left out."""
+        of_text = table.loc[:, mixed]
+        wrong = wrong[:, mixed]
+        marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
+        text = f"{what}: {text_among(of_text, wrong)}"
+        if {*marks} & {*map(str, table.columns)}:
+            self.problem(f"{text}; the names of the columns are repeated below them")
+            return False
+        if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
+            self.problem(text, "to take these values for missing", missing_marks=marks)
+            return False
+        if mixed.mean() > 0.5:  # probably the row of names is wrong
+            self.problem(text)
+            return False
+        self.problem(text, "to leave these columns out", drop_columns=list(of_text.columns))
+        return True
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
         """Leave out columns, given by a mask."""

@@ -269,7 +269,7 @@ def _label_column(reading, table, key):
     reading.describe("guides", values="labels")
     if key is None and CALLS in table:
         key = CALLS
-    if key is not None and key in table:
+    if key in table:
         reading.choose("guide_key", key)
         return table[key]
     if key is None and table.shape[1] == 1:
@@ -281,20 +281,24 @@ def _label_column(reading, table, key):
     if key is not None:
         found = f"no column {key!r} among"
     text = f"guides: {found}: {some(table, 12)}"
-    control = reading.choices.get("control")
-    sizes = {}  # column that may have labels of guides -> number of labels
-    for column in table.columns[of_text]:
+    finest = _finest_labels(table, table.columns[of_text], reading.choices.get("control"))
+    if finest is None:
+        reading.stop(f"{text}; name it by guide_key=...")
+    reading.problem(text, guide_key=finest)
+    return table[finest]
+
+
+def _finest_labels(table, columns, control):
+    """Column of guides, rather than of their targets, or None."""
+    sizes = {}  # column -> number of labels
+    for column in columns:
         labels = set(texts(table[column]))
         control_is_likely = has_control(labels, control) or likely_control(labels) is not None
         control_is_likely |= _target_column(table, column, control) is not None
         # not "control" and "perturbed", nor names of cells
         if control_is_likely and 2 < len(labels) < len(table):
             sizes[column] = len(labels)
-    if not sizes:
-        reading.stop(f"{text}; name it by guide_key=...")
-    finest = max(sizes, key=sizes.get)  # guides rather than their targets
-    reading.problem(text, guide_key=finest)
-    return table[finest]
+    return max(sizes, key=sizes.get, default=None)
 
 
 def _target_column(table, key, control):
