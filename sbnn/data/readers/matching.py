@@ -393,8 +393,12 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     if missing == "outputs":
         cells = ~gaps.all(axis=1)  # otherwise no output would be left
         return cells, ~gaps[cells].any(axis=0)
-    ways = _fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs")
-    return max(ways, key=lambda way: way[0].sum() * way[1].sum())
+    return larger(_fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs"))
+
+
+def larger(*masks):
+    """The masks of cells and outputs that keep most values."""
+    return max(masks, key=lambda pair: pair[0].sum() * pair[1].sum())
 
 
 def _fewest_left_out(gaps):

@@ -13,7 +13,7 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.table import Table, is_workbook, numbered, read_table
-from sbnn.data.readers.table_names import doubtful_names
+from sbnn.data.readers.table_names import about_cells, doubtful_names
 from sbnn.data.readers.table_numbers import text_among, to_numbers
 from sbnn.errors import check_among, check_flag, check_number, warn
 
@@ -285,7 +285,7 @@ class Reading:
         """One row per cell; ask whether to average several."""
         if table.index.is_unique:
             return table
-        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        found = self._converted(table, what)
         if not self.how.average:
             self._require_wide(table, found.wrong.mean(axis=0) > 0.5, what)
             twice = table.index[table.index.duplicated()].unique()
@@ -321,7 +321,7 @@ class Reading:
 
     def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
         """Convert columns of numbers; ask about text among them."""
-        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        found = self._converted(table, what)
         if found.unclear:
             text = f"{what}: the decimal mark is unclear from {found.unclear}"
             self.problem(text, decimal={what: found.decimal})
@@ -334,6 +334,9 @@ class Reading:
         if mixed.any() and self._are_dropped(table, found.wrong, mixed, what):
             empty |= mixed
         return self.without(found.values, empty, what, f"{kind} without a number")
+
+    def _converted(self, table, what):
+        return to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
 
     def _are_dropped(self, table, wrong, mixed, what) -> bool:
         """Ask about columns with numbers and text; whether they are left out."""
@@ -352,6 +355,11 @@ class Reading:
             return False
         self.problem(text, "to leave these columns out", drop_columns=list(of_text.columns))
         return True
+
+    def genes_only(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Leave out columns such as batch and nCount_RNA."""
+        why = "columns whose names are not of genes"
+        return self.without(table, about_cells(table.columns), "expression", why)
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
         """Leave out columns, given by a mask."""

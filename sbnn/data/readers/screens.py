@@ -23,7 +23,7 @@ from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
 from sbnn.data.readers.reading import Reading, ReadingError
 from sbnn.data.readers.table import Table
-from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, texts, texts_of_cells
+from sbnn.data.readers.table_names import texts, texts_of_cells
 from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.screens import check_screen_counts, screen
 from sbnn.errors import warn
@@ -212,8 +212,7 @@ def _counts(reading, X):
         found, place = _first_with_counts(X)
     else:
         X = reading.numbers(X, "expression", "genes").fillna(0)
-        X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)
-        found = ad.AnnData(X)
+        found = ad.AnnData(reading.genes_only(X))
     matrix = found.X
     if _has_counts(matrix):
         reading.describe("expression", values=f"counts{place}")
