@@ -339,7 +339,7 @@ class Reading:
         return to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
 
     def _are_dropped(self, table, wrong, mixed, what) -> bool:
-        """Ask about columns with numbers and text; whether they are left out."""
+        """Ask about text among numbers; whether the columns are left out."""
         of_text = table.loc[:, mixed]
         wrong = wrong[:, mixed]
         marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})

@@ -157,7 +157,7 @@ def _guides_beside(data, guides):
 
 
 def _by_cell(reading, table):
-    """Counts of guides from a row per cell and guide, or from joined calls."""
+    """Counts from a row per cell and guide, or from joined calls."""
     if table.adata is not None:
         return table
     rows = table.frame(table.ways()[0])
@@ -301,7 +301,7 @@ def _finest_labels(table, columns, control):
 
 
 def _target_column(table, key, control):
-    """Column with one target for each label of the column `key`."""
+    """Column with one target for each label in `key`."""
     names = {name.casefold(): name for name in table if name != key}
     for target in filter(None, map(names.get, _TARGETS)):
         pairs = table[[key, target]].apply(texts)

@@ -145,7 +145,7 @@ def require_file(name, path):
 
 
 def read(kind, options, name, **given):
-    """Read tables, or a file of ``sbnn read``, and print what was understood."""
+    """Read tables or a file of ``sbnn read``; print what was understood."""
     from sbnn.data.readers.reading import ReadingError
 
     module, function, tables = READERS[kind]
