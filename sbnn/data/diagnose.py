@@ -113,7 +113,7 @@ def marks(values, argument, columns):
 
 
 def outliers(values, argument, cells, columns):
-    """Values, such as typing errors, beside which their column is constant."""
+    """Values beside which their column is constant."""
     for j in range(values.shape[1]):
         column = values[:, j].astype(np.float64)
         i = np.abs(column - column.mean()).argmax()

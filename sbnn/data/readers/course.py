@@ -141,29 +141,34 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
     else:
         what = "expression"
         values, at = _of_one_table(reading, _long_table(reading, expression, keys), keys)
-    binned = what == "times" and keys[TIME] == TIME and _column(at, TIME) is None
-    if binned:
-        at = reading.numbers(_without_infinity(at), what, "trajectories")
-    else:
-        sample = _column(at, keys["sample"])
-        time = _required_time(reading, at, keys, what)
-        at = _samples_and_times(reading, at, sample, time, what)
-        columns = [sample, time, reading.choices.get("sample_key")]
-        values = values.drop(columns=[one for one in columns if one in values])
-        binned = what == "obs" and time.casefold() != TIME and at[TIME].nunique() > n_bins
-        if binned:
-            at = at.pivot(columns="sample", values=TIME)
-    timed = at.notna().any(axis=1) if binned else at[TIME].notna()
+    if what == "times" and keys[TIME] == TIME and _column(at, TIME) is None:
+        pseudotimes = reading.numbers(_without_infinity(at), what, "trajectories")
+        return *_along_trajectories(reading, values, pseudotimes, what), True
+    sample = _column(at, keys["sample"])
+    time = _required_time(reading, at, keys, what)
+    at = _samples_and_times(reading, at, sample, time, what)
+    columns = [sample, time, reading.choices.get("sample_key")]
+    values = values.drop(columns=[one for one in columns if one in values])
+    if what == "obs" and time.casefold() != TIME and at[TIME].nunique() > n_bins:
+        pseudotimes = at.pivot(columns="sample", values=TIME)
+        return *_along_trajectories(reading, values, pseudotimes, what), True
+    timed = at[TIME].notna()
     reading.leave_out(what, "cells without a time", at.index, ~timed)
     at = at[timed]
-    names = at.index
-    if binned:
-        found = f"{at.shape[1]} trajectories" if at.shape[1] > 1 else "one trajectory"
-        reading.notes.append(f"pseudotimes of {found}; cells are averaged in bins")
-    else:
-        names = at["sample"] + " at " + at[TIME].map("{:g}".format)
+    names = at["sample"] + " at " + at[TIME].map("{:g}".format)
     values = _complete_genes(reading, values.loc[at.index], names)
-    return values, at.loc[values.index], binned
+    return values, at.loc[values.index], False
+
+
+def _along_trajectories(reading, values, pseudotimes, what) -> tuple[pd.DataFrame, pd.DataFrame]:
+    timed = pseudotimes.notna().any(axis=1)
+    reading.leave_out(what, "cells without a time", pseudotimes.index, ~timed)
+    pseudotimes = pseudotimes[timed]
+    n = pseudotimes.shape[1]
+    found = f"{n} trajectories" if n > 1 else "one trajectory"
+    reading.notes.append(f"pseudotimes of {found}; cells are averaged in bins")
+    values = _complete_genes(reading, values.loc[pseudotimes.index], pseudotimes.index)
+    return values, pseudotimes.loc[values.index]
 
 
 def _beside_times(reading, expression, times) -> tuple[pd.DataFrame, pd.DataFrame]:
