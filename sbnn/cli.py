@@ -112,29 +112,34 @@ def _parser():
     # handled in `main`
     added.add_parser("data", help="list, get or check data sets; see `sbnn data --help`")
     sections = declared(Path(__file__).with_name("commands.toml"))
-    of_read = None
+    groups = {"": added}
     for name, about in sections["commands"].items():
-        parent, _, kind = name.rpartition(" ")
-        if parent and of_read is None:
+        group, _, kind = name.rpartition(" ")
+        if group not in groups:
             text = "read tables, show what was understood, and write one file"
-            sentence = f"{text[0].upper()}{text[1:]}."
-            read = added.add_parser(parent, help=text, description=sentence)
-            of_read = read.add_subparsers(required=True, dest="kind", metavar="kind")
-        text = about["help"]
-        parser_of = of_read if parent else added
-        sentence = f"{text[0].upper()}{text[1:]}."
+            read = _added(added, group, text)
+            groups[group] = read.add_subparsers(required=True, dest="kind", metavar="kind")
         # an abbreviation may become the name of another option
-        command = parser_of.add_parser(kind, help=text, description=sentence, allow_abbrev=False)
-        for argument in about["arguments"].split():
-            settings = dict(sections["arguments"][argument])
-            if argument in about.get("help_of", {}):
-                settings["help"] = about["help_of"][argument]
-            command.add_argument(*settings.pop("short", "").split(), argument, **settings)
-        tables = command.add_argument_group("your own tables, in which cells are matched by name")
-        for option, settings in _options_of_tables(about["tables"]).items():
-            tables.add_argument(option, **settings)
+        command = _added(groups[group], kind, about["help"], allow_abbrev=False)
+        _add_arguments(command, about, sections["arguments"])
         command.set_defaults(**about["defaults"])
     return parser
+
+
+def _added(parsers, name, text, **settings):
+    sentence = f"{text[0].upper()}{text[1:]}."
+    return parsers.add_parser(name, help=text, description=sentence, **settings)
+
+
+def _add_arguments(command, about, known):
+    for argument in about["arguments"].split():
+        settings = dict(known[argument])
+        if argument in about.get("help_of", {}):
+            settings["help"] = about["help_of"][argument]
+        command.add_argument(*settings.pop("short", "").split(), argument, **settings)
+    tables = command.add_argument_group("your own tables, in which cells are matched by name")
+    for option, settings in _options_of_tables(about["tables"]).items():
+        tables.add_argument(option, **settings)
 
 
 def _options_of_tables(names):

@@ -144,7 +144,7 @@ def check_blanks(labels, argument: str) -> None:
 
 
 def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
-    """Given colours of types as ``"#RRGGBB"``, and `shades` for the others."""
+    """Colours of types as ``"#RRGGBB"``: given ones, and `shades`."""
     if not isinstance(given, Mapping):
         raise TypeError(f"colors: expected a dict of types and colours, got {given!r}")
     colors = {str(key): _as_hex(color) for key, color in given.items()}
@@ -269,7 +269,7 @@ def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> 
 
 
 def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Like `check_finite`, but accept NaN; warn about cells without any value."""
+    """Like `check_finite`, but accept NaN; warn about empty cells."""
     table = pd.DataFrame(values, rows)
     check_finite(table.fillna(0).to_numpy(), argument, rows, columns)
     empty = table.index[table.isna().all(axis=1)]
@@ -292,7 +292,7 @@ def cells_of(X):
 
 
 def check_in_order(X, values, argument):
-    """Reject a table whose cells are not those of X in order; the default index fits any names."""
+    """Reject cells other than those of X in order; the default index fits any names."""
     cells = cells_of(X)
     rows = cells_of(values)
     if cells is None or rows is None or len(cells) != len(rows):

@@ -39,7 +39,7 @@ def about_data(
 
 
 def with_about(adata, about, content):
-    """Store the description and fingerprint; true values of cells go to ``obsm``."""
+    """Store the description; true values of cells go to ``obsm``."""
     truth = dict(about["truth"])
     for key in OF_CELLS.intersection(truth):
         adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))

@@ -113,7 +113,7 @@ def marks(values, argument, columns):
 
 
 def outliers(values, argument, cells, columns):
-    """Values, such as typing errors, beside which their column is constant."""
+    """Values beside which their column is constant."""
     for j in range(values.shape[1]):
         column = values[:, j].astype(np.float64)
         i = np.abs(column - column.mean()).argmax()
@@ -147,10 +147,17 @@ def unlike_training(model, X, genes, cells):
     if len(used) < FEWEST_GENES or not hasattr(model, "x_min_"):
         return
     values = X[:, places[used]].astype(np.float64)
+    yield from _beyond_range(model, values, used, cells)
     mean = model.x_mean_[used]
+    if mean.min() >= 0 and mean.max() >= ROUNDING:  # log expression
+        yield from _on_another_scale(values, mean, cells)
+
+
+def _beyond_range(model, values, used, cells):
     low = model.x_min_[used]
     high = model.x_max_[used]
     if np.isinf(low).any():  # no limits were stored
+        mean = model.x_mean_[used]
         reach = SDS_OF_RANGE * model.x_scale_[used]
         low = mean - reach
         high = mean + reach
@@ -159,8 +166,9 @@ def unlike_training(model, X, genes, cells):
     if len(names):
         text = "X: most genes of the model are outside the range of the training cells"
         yield f"{text}: {some(names)}; use the same units"
-    if mean.min() < 0 or mean.max() < ROUNDING:  # not log expression
-        return
+
+
+def _on_another_scale(values, mean, cells):
     names = cells[~values.any(axis=1)]
     if len(names):
         yield f"X: all genes of the model are 0: {some(names)}; leave such cells out"

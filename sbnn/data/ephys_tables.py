@@ -94,13 +94,12 @@ def read_ephys_table(
     if "donor" not in labels:
         reading.notes.append("no column of donors; if there is one, name it with donor_key=COLUMN")
     if "type" not in labels:
-        labels["type"] = _likely_types(reading, table if tables.keys() == {"features"} else labels)
-    table = table.drop(columns=[column for column in keys.values() if column in table])
-    if "type" in labels:
-        labels["type"] = texts_of_cells(labels["type"])
-        untyped = labels["type"].isin(["", UNKNOWN])
-        reading.leave_out("labels", "cells without a type", labels.index, untyped)
-        table = table[~untyped]
+        may_have_types = labels if "labels" in tables else table
+        labels["type"] = _likely_types(reading, may_have_types)
+    labels["type"] = texts_of_cells(labels["type"])
+    untyped = labels["type"].isin(["", UNKNOWN])
+    reading.leave_out("labels", "cells without a type", labels.index, untyped)
+    table = table[~untyped].drop(columns=[*keys.values()], errors="ignore")
     numbers = reading.numbers(table, "features", "features")  # (n_cells, n_features)
     empty = numbers.isna().all(axis=1)
     reading.leave_out("features", "cells without a single value", numbers.index, empty)

@@ -18,7 +18,7 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
 
 
 def fingerprint_of_files(files: Mapping[str, str] | None, **taken) -> str:
-    """Fingerprint of files and of what is `taken` from them; "" without files."""
+    """Fingerprint of files and what is `taken` from them, or ""."""
     if not files:
         return ""
     return fingerprint_parameters(taken | {"files": fingerprint_files(files)})

@@ -223,7 +223,7 @@ class GeneNetwork:
         )
 
     def rates(self, values: ArrayLike, kind: str = "logic") -> np.ndarray:
-        """Rates of change at `values`, (genes, ...); with "lag", of genes and then proteins."""
+        """Rates at `values`, (genes, ...); with "lag", of genes and then proteins."""
         check_among("kind", kind, KINDS)
         n_genes = len(self.gene_names)
         n_values = 2 * n_genes if kind == "lag" else n_genes

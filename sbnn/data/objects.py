@@ -88,28 +88,32 @@ def with_outputs(data, outputs=None):
         data, outputs = data
     X = gene_modality(data)
     adata = X.adata if isinstance(X, Cells) else X
-    if isinstance(adata, AnnDataLike) and (outputs is None or isinstance(outputs, str)):
-        others = dict(data.mod) if isinstance(data, MuDataLike) else {}
-        others.pop("rna", None)
-        tables = {**adata.obsm, **others}
-        name = outputs or "outputs"
-        if name == "outputs" and name not in tables and len(others) == 1:
-            [name] = others
-        if name in others:
-            return _with_modality(X, others[name], name)
-        if outputs is None and name not in tables:
-            return X, None, {}
-        return X, obsm_table(adata, name), {}
-    of_obs = isinstance(outputs, list) and all(isinstance(name, str) for name in outputs)
-    if isinstance(adata, AnnDataLike) and of_obs:
-        columns = [entry(adata.obs, name, "adata.obs") for name in outputs]
-        return X, pd.concat(columns, axis=1), {}
+    if isinstance(adata, AnnDataLike):
+        if outputs is None or isinstance(outputs, str):
+            others = dict(data.mod) if isinstance(data, MuDataLike) else {}
+            return _with_named(X, adata, others, outputs)
+        if isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
+            columns = [entry(adata.obs, name, "adata.obs") for name in outputs]
+            return X, pd.concat(columns, axis=1), {}
     if sparse.issparse(outputs):
         outputs = dense(outputs)
     if isinstance(outputs, str | AnnDataLike | MuDataLike):
         got = type(outputs).__name__
         raise TypeError(f"Y: expected a table or, if X is an AnnData, a key of its obsm, got {got}")
     return X, outputs, {}
+
+
+def _with_named(X, adata, modalities, name):
+    others = {other: modalities[other] for other in modalities if other != "rna"}
+    wanted = name or "outputs"
+    known = wanted in adata.obsm or wanted in others
+    if not known and wanted == "outputs" and len(others) == 1:
+        [wanted] = others
+    if wanted in others:
+        return _with_modality(X, others[wanted], wanted)
+    if name is None and not known:
+        return X, None, {}
+    return X, obsm_table(adata, wanted), {}
 
 
 def _with_modality(adata, second, name):

@@ -163,7 +163,7 @@ class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Z-scores of `X`, a float32 array of shape (n_cells, n_features)."""
+        """Z-scores of `X`, float32 of shape (n_cells, n_features)."""
         check_is_fitted(self)
         Z = self.scaler_.transform(self._dense(X, reset=False)).astype(np.float32)
         Z[:, self.constant_] = 0

@@ -65,7 +65,7 @@ def parse_rate_equation(text, gene):
 
 
 def _tree(node):
-    """Arithmetic as nested tuples (sign, left, right) without factors of 1."""
+    """Nested tuples (sign, left, right) without factors of 1."""
     match node:
         case ast.Name(name):
             return name

@@ -198,7 +198,7 @@ def _fetch(url: str, output: Path, progressbar: bool) -> None:
     """Download to a file; raise TimeoutError if no byte arrives for `TIMEOUT` seconds.
 
     Socket timeouts do not cover name look-up, so the download runs in a thread that can be
-    abandoned; the socket's longer timeout ends it.
+    abandoned.
     """
     download = pooch.HTTPDownloader(timeout=2 * TIMEOUT, progressbar=progressbar, headers=_HEADERS)
     done: Future = Future()

@@ -52,7 +52,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
 
     Cells scatter on four axes around their types and donors. Each feature is a mixture of these
     axes, a component common to its family, and noise. There are 43 features in 11 families (human)
-    or 31 in 7 (mouse). Human cells in culture, more frequent in some types, are shifted.
+    or 31 in 7 (mouse). Human cells in culture are shifted.
     """
     check_number("n_cells", n_cells, int, 1)
     check_number("random_state", random_state, int, 0)

@@ -52,12 +52,12 @@ def simulate_perturbations(
 
     Parameters
     ----------
-    n_cells_per : int, default=500
+    n_cells_per : int
         Cells of each perturbation.
-    n_perturbations : int, default=100
-    n_latents : int, default=30
+    n_perturbations : int
+    n_latents : int
         At most 40.
-    n_genes : int, default=100
+    n_genes : int
         At least 40.
     shift, shift_sd : float
         Mean and SD of the size of a shift, in SDs of a latent within a perturbation.

@@ -89,7 +89,7 @@ class FileCells(Cells):
             array._mmap.madvise(mmap.MADV_DONTNEED)
 
     def _check_file(self):
-        """Reject a changed file; reading beyond the end of a mapped file kills the process."""
+        """Reject a changed file; reading beyond its end kills the process."""
         if self._file_state() != self._state:
             raise OSError(f"source: the file {self._path} was removed, replaced or modified")
 

@@ -101,7 +101,7 @@ def compare_priors(
 
 
 def _share_tested(folds, n_cells):
-    """Test cells per other cell; folds with few training cells share few."""
+    """Test cells per other cell."""
     return float(np.mean([len(test) / (n_cells - len(test)) for _, test in folds]))
 
 

@@ -168,10 +168,7 @@ def _srrr_points(record):
 
 
 def _network_rows(record):
-    """Rows of the published network, the usual group lasso first.
-
-    With pretraining, R2 before the pruning is given too.
-    """
+    """Rows of the published network, the usual group lasso first."""
     rows = []
     n_folds, n_genes = len(record.folds), record.n_selected[0, 0]
     for g, point in enumerate(record.params):

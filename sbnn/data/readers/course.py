@@ -12,10 +12,10 @@ from pandas.api.types import is_numeric_dtype
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.containers import opened_container
-from sbnn.data.readers.matching import describe_file, joined, kept
+from sbnn.data.readers.matching import describe_file, joined, kept, larger
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table import Way, are_row_numbers, numbered, read_table
-from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, about_genes, texts
+from sbnn.data.readers.table import Way, are_numbers, are_row_numbers, numbered, read_table
+from sbnn.data.readers.table_names import about_genes, texts
 from sbnn.data.readers.table_numbers import as_numbers, to_numbers
 from sbnn.data.readers.tables import kind_of_values, log_expression
 from sbnn.data.readers.times import (
@@ -141,29 +141,34 @@ def _values_and_times(reading, tables, keys, n_bins) -> tuple[pd.DataFrame, pd.D
     else:
         what = "expression"
         values, at = _of_one_table(reading, _long_table(reading, expression, keys), keys)
-    binned = what == "times" and keys[TIME] == TIME and _column(at, TIME) is None
-    if binned:
-        at = reading.numbers(_without_infinity(at), what, "trajectories")
-    else:
-        sample = _column(at, keys["sample"])
-        time = _required_time(reading, at, keys, what)
-        at = _samples_and_times(reading, at, sample, time, what)
-        columns = [sample, time, reading.choices.get("sample_key")]
-        values = values.drop(columns=[one for one in columns if one in values])
-        binned = what == "obs" and time.casefold() != TIME and at[TIME].nunique() > n_bins
-        if binned:
-            at = at.pivot(columns="sample", values=TIME)
-    timed = at.notna().any(axis=1) if binned else at[TIME].notna()
+    if what == "times" and keys[TIME] == TIME and _column(at, TIME) is None:
+        pseudotimes = reading.numbers(_without_infinity(at), what, "trajectories")
+        return *_along_trajectories(reading, values, pseudotimes, what), True
+    sample = _column(at, keys["sample"])
+    time = _required_time(reading, at, keys, what)
+    at = _samples_and_times(reading, at, sample, time, what)
+    columns = [sample, time, reading.choices.get("sample_key")]
+    values = values.drop(columns=[one for one in columns if one in values])
+    if what == "obs" and time.casefold() != TIME and at[TIME].nunique() > n_bins:
+        pseudotimes = at.pivot(columns="sample", values=TIME)
+        return *_along_trajectories(reading, values, pseudotimes, what), True
+    timed = at[TIME].notna()
     reading.leave_out(what, "cells without a time", at.index, ~timed)
     at = at[timed]
-    names = at.index
-    if binned:
-        found = f"{at.shape[1]} trajectories" if at.shape[1] > 1 else "one trajectory"
-        reading.notes.append(f"pseudotimes of {found}; cells are averaged in bins")
-    else:
-        names = at["sample"] + " at " + at[TIME].map("{:g}".format)
+    names = at["sample"] + " at " + at[TIME].map("{:g}".format)
     values = _complete_genes(reading, values.loc[at.index], names)
-    return values, at.loc[values.index], binned
+    return values, at.loc[values.index], False
+
+
+def _along_trajectories(reading, values, pseudotimes, what) -> tuple[pd.DataFrame, pd.DataFrame]:
+    timed = pseudotimes.notna().any(axis=1)
+    reading.leave_out(what, "cells without a time", pseudotimes.index, ~timed)
+    pseudotimes = pseudotimes[timed]
+    n = pseudotimes.shape[1]
+    found = f"{n} trajectories" if n > 1 else "one trajectory"
+    reading.notes.append(f"pseudotimes of {found}; cells are averaged in bins")
+    values = _complete_genes(reading, values.loc[pseudotimes.index], pseudotimes.index)
+    return values, pseudotimes.loc[values.index]
 
 
 def _beside_times(reading, expression, times) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -190,11 +195,10 @@ def _without_infinity(table) -> pd.DataFrame:
 
 def _complete_genes(reading, values, names) -> pd.DataFrame:
     values = values.set_axis(numbered(values.columns, "expression"), axis=1)
-    values = reading.without(values, about_cells(values.columns), "expression", NOT_OF_GENES)
+    values = reading.genes_only(values)
     values = reading.numbers(values, "expression", "columns")
     gaps = values.isna().to_numpy()
-    ways = [kept(gaps, "cells"), kept(gaps, "outputs")]
-    rows, genes = max(ways, key=lambda way: way[0].sum() * way[1].sum())
+    rows, genes = larger(kept(gaps, "cells"), kept(gaps, "outputs"))
     reading.leave_out("expression", "rows with missing values", names, ~rows)
     return reading.without(values[rows], ~genes, "expression", "genes with missing values")
 
@@ -214,8 +218,8 @@ def _long_table(reading, table, keys) -> pd.DataFrame:
 
 
 def _may_be_names(table) -> bool:
-    numbers = pd.to_numeric(table.iloc[:, 0], errors="coerce").notna().all()
-    return not numbers or is_numeric_dtype(table.iloc[:, 1])  # not row numbers before names
+    # not row numbers before names
+    return not are_numbers(table.iloc[:, 0]) or is_numeric_dtype(table.iloc[:, 1])
 
 
 def _of_one_table(reading, table, keys) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -278,8 +282,7 @@ def _with_named_rows(reading, table, keys) -> pd.DataFrame:
         return table
     first = texts(table.iloc[:, 0])
     times, _ = times_of(first)
-    are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
-    if _column(table, keys[TIME]) is not None or are_numbers or times is None:
+    if _column(table, keys[TIME]) is not None or are_numbers(first) or times is None:
         return table.iloc[:, 1:]
     if possible_repeats(first):
         text = f"{some(first, 3)} in the first column may be repeats or times"

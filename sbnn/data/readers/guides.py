@@ -94,7 +94,7 @@ def show_targets(table):
 
 
 def _without_numbered(genes):
-    """Genes without symbols that AnnData numbered like guides: MATR3-1 beside MATR3."""
+    """Genes without those that AnnData numbered: MATR3-1 beside MATR3."""
     matches = filter(None, map(_UNCLEAR.fullmatch, genes))
     return genes - {match[0] for match in matches if match["stem"] in genes}
 

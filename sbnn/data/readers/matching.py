@@ -125,7 +125,7 @@ def find_cells(reading: Reading, first: Side, second: Side, few_are_allowed=Fals
 
 
 def _match_of_any_column(first, second, filtered) -> Match | None:
-    """The best match in any spelling, without row numbers, if it holds."""
+    """The best match in any spelling, if it holds."""
     candidates = []
     for table, ways in (first, second):
         named = [way for way in ways if not (way.by_number or filtered and way.filtered)]
@@ -217,11 +217,28 @@ def taken(table, axis: int, cells: np.ndarray):
     return selected.T if axis else selected
 
 
-def _shared(reading, table, way, names, keys, others, why) -> np.ndarray:
-    shared = keys.isin(others)
-    require_single(reading, table, names, keys, shared)
-    describe_file(reading, table, way, f"{shared.sum()} cells")
-    reading.leave_out(table.what, why, names, ~shared)
+class Found(NamedTuple):
+    """A table whose cells are found."""
+
+    table: Table
+    way: Way
+    frame: pd.DataFrame | AnnDataLike  # oriented as in the file
+    names: pd.Index
+    keys: pd.Index
+
+
+def _found(reading, table, way, spelled) -> Found:
+    frame = _frame(reading, table, way)
+    names = axis_names(frame, way.axis)
+    return Found(table, way, frame, names, spelled(names))
+
+
+def _shared(reading, found, others, why) -> np.ndarray:
+    """Mask of the cells among `others`; the rest is left out."""
+    shared = found.keys.isin(others)
+    require_single(reading, found.table, found.names, found.keys, shared)
+    describe_file(reading, found.table, found.way, f"{shared.sum()} cells")
+    reading.leave_out(found.table.what, why, found.names, ~shared)
     return shared
 
 
@@ -245,23 +262,19 @@ def joined(reading: Reading, first: Table, second: Table) -> tuple:
     if reading.choices.get("by_row"):
         X = _in_order(reading, first)
         return X, _in_order(reading, second, axis_names(X, 0))
-    frames = []
-    names = []
-    for table, way in ((first, match.first), (second, match.second)):
-        frames.append(_frame(reading, table, way))
-        names.append(axis_names(frames[-1], way.axis))
-    keys = [match.spelled(of_table) for of_table in names]
-    why = f"cells only in {first.what}", f"cells only in {second.what}"
-    in_second = _shared(reading, first, match.first, names[0], *keys, why[0])
-    _shared(reading, second, match.second, names[1], *keys[::-1], why[1])
+    one = _found(reading, first, match.first, match.spelled)
+    other = _found(reading, second, match.second, match.spelled)
+    in_both = _shared(reading, one, other.keys, f"cells only in {first.what}")
+    _shared(reading, other, one.keys, f"cells only in {second.what}")
     if first.what == "expression":
         reading.choices["genes_in_rows"] = bool(match.first.axis)
     if match.first.axis and first.adata is None:
         _note_other_gene_names(reading, first, match.first)
-    chosen = np.flatnonzero(in_second)
-    X = taken(frames[0], match.first.axis, chosen)
-    Y = taken(frames[1], match.second.axis, keys[1].get_indexer(keys[0][chosen]))
-    Y = _with_cells(Y, names[0][chosen])
+    chosen = np.flatnonzero(in_both)
+    places = other.keys.get_indexer(one.keys[chosen])
+    X = taken(one.frame, match.first.axis, chosen)
+    Y = taken(other.frame, match.second.axis, places)
+    Y = _with_cells(Y, one.names[chosen])
     return reading.edited(X, first.what), reading.edited(Y, second.what)
 
 
@@ -361,15 +374,14 @@ def labels_of(reading: Reading, table: Table, cells: pd.Index) -> pd.DataFrame:
     labels = table.frame(match.second)
     labels = labels.T if match.second.axis else labels
     labels = reading.once(labels, table.what)
-    names = match.spelled(labels.index)
+    found = Found(table, match.second, labels, labels.index, match.spelled(labels.index))
     keys = match.spelled(cells)
-    why = f"{table.what} of other cells"
-    _shared(reading, table, match.second, labels.index, names, keys, why)
-    without = cells[~keys.isin(names)]
+    _shared(reading, found, keys, f"{table.what} of other cells")
+    without = cells[~keys.isin(found.keys)]
     if len(without):
         text = f"no {table.what} for {len(without)} of {len(cells)} cells: {some(without)}"
         reading.left_out.append(text)
-    unique = labels.astype(object).set_axis(names, axis=0)
+    unique = labels.astype(object).set_axis(found.keys, axis=0)
     unique = unique[~unique.index.duplicated()].reindex(keys)
     return reading.edited(unique.set_axis(cells, axis=0), table.what)
 
@@ -381,8 +393,12 @@ def kept(gaps: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
     if missing == "outputs":
         cells = ~gaps.all(axis=1)  # otherwise no output would be left
         return cells, ~gaps[cells].any(axis=0)
-    ways = _fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs")
-    return max(ways, key=lambda way: way[0].sum() * way[1].sum())
+    return larger(_fewest_left_out(gaps), kept(gaps, "cells"), kept(gaps, "outputs"))
+
+
+def larger(*masks):
+    """The masks of cells and outputs that keep most values."""
+    return max(masks, key=lambda pair: pair[0].sum() * pair[1].sum())
 
 
 def _fewest_left_out(gaps):

@@ -13,7 +13,7 @@ import pandas as pd
 from sbnn.data.checks import some
 from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.table import Table, is_workbook, numbered, read_table
-from sbnn.data.readers.table_names import doubtful_names
+from sbnn.data.readers.table_names import about_cells, doubtful_names
 from sbnn.data.readers.table_numbers import text_among, to_numbers
 from sbnn.errors import check_among, check_flag, check_number, warn
 
@@ -285,7 +285,7 @@ class Reading:
         """One row per cell; ask whether to average several."""
         if table.index.is_unique:
             return table
-        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        found = self._converted(table, what)
         if not self.how.average:
             self._require_wide(table, found.wrong.mean(axis=0) > 0.5, what)
             twice = table.index[table.index.duplicated()].unique()
@@ -321,7 +321,7 @@ class Reading:
 
     def numbers(self, table: pd.DataFrame, what: str, kind: str) -> pd.DataFrame:
         """Convert columns of numbers; ask about text among them."""
-        found = to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+        found = self._converted(table, what)
         if found.unclear:
             text = f"{what}: the decimal mark is unclear from {found.unclear}"
             self.problem(text, decimal={what: found.decimal})
@@ -331,22 +331,35 @@ class Reading:
         self.notes += [f"{what}: {note}" for note in found.notes]
         empty = found.values.isna().all().to_numpy()  # (n_columns,)
         mixed = found.wrong.any(axis=0) & ~empty
-        if mixed.any():
-            of_text = table.loc[:, mixed]
-            wrong = found.wrong[:, mixed]
-            marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
-            text = f"{what}: {text_among(of_text, wrong)}"
-            if {*marks} & {*map(str, table.columns)}:
-                self.problem(f"{text}; the names of the columns are repeated below them")
-            elif len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
-                self.problem(text, "to take these values for missing", missing_marks=marks)
-            elif mixed.mean() > 0.5:
-                self.problem(text)  # probably the row of names is wrong
-            else:
-                aim = "to leave these columns out"
-                self.problem(text, aim, drop_columns=list(of_text.columns))
-                empty |= mixed
+        if mixed.any() and self._are_dropped(table, found.wrong, mixed, what):
+            empty |= mixed
         return self.without(found.values, empty, what, f"{kind} without a number")
+
+    def _converted(self, table, what):
+        return to_numbers(table, self.how.of("decimal", what), self.how.missing_marks)
+
+    def _are_dropped(self, table, wrong, mixed, what) -> bool:
+        """Ask about text among numbers; whether the columns are left out."""
+        of_text = table.loc[:, mixed]
+        wrong = wrong[:, mixed]
+        marks = sorted({str(mark) for mark in of_text.to_numpy()[wrong]})
+        text = f"{what}: {text_among(of_text, wrong)}"
+        if {*marks} & {*map(str, table.columns)}:
+            self.problem(f"{text}; the names of the columns are repeated below them")
+            return False
+        if len(marks) <= MOST_MARKS and wrong.mean(axis=0).max() < 0.5:
+            self.problem(text, "to take these values for missing", missing_marks=marks)
+            return False
+        if mixed.mean() > 0.5:  # probably the row of names is wrong
+            self.problem(text)
+            return False
+        self.problem(text, "to leave these columns out", drop_columns=list(of_text.columns))
+        return True
+
+    def genes_only(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Leave out columns such as batch and nCount_RNA."""
+        why = "columns whose names are not of genes"
+        return self.without(table, about_cells(table.columns), "expression", why)
 
     def without(self, table: pd.DataFrame, unwanted, what: str, why: str) -> pd.DataFrame:
         """Leave out columns, given by a mask."""

@@ -23,7 +23,7 @@ from sbnn.data.readers.guides import has_control, likely_control, targets_of
 from sbnn.data.readers.matching import joined
 from sbnn.data.readers.reading import Reading, ReadingError
 from sbnn.data.readers.table import Table
-from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, texts, texts_of_cells
+from sbnn.data.readers.table_names import texts, texts_of_cells
 from sbnn.data.readers.table_numbers import to_numbers
 from sbnn.data.screens import check_screen_counts, screen
 from sbnn.errors import warn
@@ -157,7 +157,7 @@ def _guides_beside(data, guides):
 
 
 def _by_cell(reading, table):
-    """Counts of guides from a row per cell and guide, or from joined calls."""
+    """Counts from a row per cell and guide, or from joined calls."""
     if table.adata is not None:
         return table
     rows = table.frame(table.ways()[0])
@@ -212,8 +212,7 @@ def _counts(reading, X):
         found, place = _first_with_counts(X)
     else:
         X = reading.numbers(X, "expression", "genes").fillna(0)
-        X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)
-        found = ad.AnnData(X)
+        found = ad.AnnData(reading.genes_only(X))
     matrix = found.X
     if _has_counts(matrix):
         reading.describe("expression", values=f"counts{place}")
@@ -269,7 +268,7 @@ def _label_column(reading, table, key):
     reading.describe("guides", values="labels")
     if key is None and CALLS in table:
         key = CALLS
-    if key is not None and key in table:
+    if key in table:
         reading.choose("guide_key", key)
         return table[key]
     if key is None and table.shape[1] == 1:
@@ -281,24 +280,28 @@ def _label_column(reading, table, key):
     if key is not None:
         found = f"no column {key!r} among"
     text = f"guides: {found}: {some(table, 12)}"
-    control = reading.choices.get("control")
-    sizes = {}  # column that may have labels of guides -> number of labels
-    for column in table.columns[of_text]:
+    finest = _finest_labels(table, table.columns[of_text], reading.choices.get("control"))
+    if finest is None:
+        reading.stop(f"{text}; name it by guide_key=...")
+    reading.problem(text, guide_key=finest)
+    return table[finest]
+
+
+def _finest_labels(table, columns, control):
+    """Column of guides, rather than of their targets, or None."""
+    sizes = {}  # column -> number of labels
+    for column in columns:
         labels = set(texts(table[column]))
         control_is_likely = has_control(labels, control) or likely_control(labels) is not None
         control_is_likely |= _target_column(table, column, control) is not None
         # not "control" and "perturbed", nor names of cells
         if control_is_likely and 2 < len(labels) < len(table):
             sizes[column] = len(labels)
-    if not sizes:
-        reading.stop(f"{text}; name it by guide_key=...")
-    finest = max(sizes, key=sizes.get)  # guides rather than their targets
-    reading.problem(text, guide_key=finest)
-    return table[finest]
+    return max(sizes, key=sizes.get, default=None)
 
 
 def _target_column(table, key, control):
-    """Column with one target for each label of the column `key`."""
+    """Column with one target for each label in `key`."""
     names = {name.casefold(): name for name in table if name != key}
     for target in filter(None, map(names.get, _TARGETS)):
         pairs = table[[key, target]].apply(texts)

@@ -177,12 +177,16 @@ class Table:
             return self.adata
         names, body, _ = self.content
         first = texts(body.iloc[:, 0])
-        are_numbers = pd.to_numeric(first, errors="coerce").notna().all()
-        are_values = are_numbers or first.has_duplicates
-        if names[0] and are_values and not are_row_numbers(first):
+        holds_values = are_numbers(first) or first.has_duplicates
+        if names[0] and holds_values and not are_row_numbers(first):
             names = ["", *names]
             body = pd.concat([pd.Series(range(1, len(body) + 1)), body], axis=1)
         return self._named(names, body, None)
+
+
+def are_numbers(values) -> bool:
+    """Whether all values are, or spell, numbers."""
+    return bool(pd.to_numeric(values, errors="coerce").notna().all())
 
 
 def are_row_numbers(names: pd.Index) -> bool:

@@ -55,7 +55,7 @@ class Sheet(NamedTuple):
 def read_file(
     path, sheet: str | None = None, header: int | None = None, key: str | None = None
 ) -> dict[str | None, Sheet]:
-    """Read a text file, as the sheet ``None``, or the sheets with values of a workbook."""
+    """Read the sheets with values of a workbook; a text is the sheet ``None``."""
     _require_moderate(path)
     with open_file(path) as handle:
         is_workbook = handle.read(4) in _WORKBOOKS  # many .xls files are text

@@ -36,7 +36,6 @@ _ABOUT_CELLS = re.compile(
     "|(seurat_)?clusters?|leiden|louvain|(s|g2m)[._]score|doublet_scores?",
     re.I,
 )
-NOT_OF_GENES = "columns whose names are not of genes"
 UNNAMED = "unnamed column"  # start of names of columns without one
 _NO_GENE = re.compile("|".join(_SPIKE_INS + _COUNTERS), re.I)
 _COUNTER = re.compile("|".join(_COUNTERS), re.I)

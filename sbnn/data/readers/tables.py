@@ -16,7 +16,7 @@ from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.containers import opened_container
 from sbnn.data.readers.matching import joined, kept, labels_of
 from sbnn.data.readers.reading import Reading
-from sbnn.data.readers.table_names import NOT_OF_GENES, about_cells, counters, no_genes
+from sbnn.data.readers.table_names import counters, no_genes
 from sbnn.errors import warn
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def read_tables(
     Y = reading.without(Y, counters(Y.columns), "outputs", "counters")
     X, Y = _without_gaps(reading, X, Y)
     X = reading.numbers(X, "expression", "genes")
-    X = reading.without(X, about_cells(X.columns), "expression", NOT_OF_GENES)
+    X = reading.genes_only(X)
     X = reading.without(X, no_genes(X.columns), "expression", "spike-ins and counters")
     X = _without_missing_genes(reading, X)
     kind = kind_of_values(reading, X.to_numpy())

@@ -35,7 +35,7 @@ _BETWEEN = re.compile(r"[ _()]+(?:-[ _]+)?|(?<=[^\W_])-+|(?<!\d)\.|\.(?!\d)")
 
 
 def times_of(values):
-    """Times, or None, of texts, and their unit: hours if there are several, or "" without one."""
+    """Times, or None, and their unit: hours if there are several, or "" without one."""
     found = [_time_and_unit(text) for text in texts(values)]
     if not found or None in found:
         return None, ""

@@ -145,7 +145,7 @@ def require_file(name, path):
 
 
 def read(kind, options, name, **given):
-    """Read tables, or a file of ``sbnn read``, and print what was understood."""
+    """Read tables or a file of ``sbnn read``; print what was understood."""
     from sbnn.data.readers.reading import ReadingError
 
     module, function, tables = READERS[kind]
@@ -153,8 +153,7 @@ def read(kind, options, name, **given):
     files = {name: keywords[name] for name in tables if name in keywords}
     if not files:
         raise ValueError(f"--{tables[0]} is missing; give the table")
-    others = keywords.keys() - {tables[0], "name"}
-    if not others and files.keys() == {tables[0]}:
+    if keywords.keys() == {tables[0], "name"}:
         adata = _as_read_before(files[tables[0]], kind)
         if adata is not None:
             adata.uns["sbnn"]["name"] = keywords["name"]
