@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -125,6 +125,10 @@ class Reading:
 
     def __init__(self, kind: str, how: Mapping, choices: Mapping):
         self.kind = kind
+        known = [field.name for field in fields(TableOptions)]
+        unknown = sorted(how.keys() - {*known})
+        if unknown:
+            raise TypeError(f"unknown options {some(unknown)}; expected some of {some(known, 99)}")
         self.how = TableOptions(**how)
         given = {name: getattr(self.how, name) for name in how if how[name] is not None}
         if isinstance(self.how.cell_names, pd.DataFrame):

@@ -135,6 +135,11 @@ def test_gaps_are_left_out_as_asked_for(counts, ephys, missing):
     refused("expression: missing values of Sst.*drop_columns", gap, ephys, missing=missing)
 
 
+def test_an_unknown_option_is_named_beside_the_known_ones(counts, ephys):
+    with pytest.raises(TypeError, match="^unknown options sheets; expected some of sheet, "):
+        read_tables(counts, ephys, sheets="cells")
+
+
 def test_options_may_differ_between_tables(counts, ephys):
     spelled = ephys.round(1).astype(str).map(lambda text: text.replace(".", ","))
     decimal = {"outputs": ",", "expression": "."}
