@@ -43,7 +43,8 @@ def path_errors(model, samples):
     for length in np.unique(lengths):  # samples of equal length are predicted together
         alike = samples.chosen(np.flatnonzero(lengths == length))
         values = np.stack(alike.values)
-        errors.append(_squares(model, values[:, 0], np.stack(alike.times), values[:, 1:]))
+        times = np.stack(alike.times)
+        errors.append(_squares(model, values[:, 0], times, values[:, 1:]))
     rollout = np.concatenate(errors)
     return {"mse_rollout": rollout.mean(), "mse_ahead": ahead.mean()}
 

@@ -95,7 +95,6 @@ def accuracy_by_sparsity(records, condition):
     Parameters
     ----------
     records : dict of str to Record
-        As from `sbnn.dynamics.report.read`.
     condition : str
     """
     of_methods = named_after(records, condition, METHODS)

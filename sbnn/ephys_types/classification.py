@@ -114,8 +114,11 @@ def cross_validate_classifier(
     wanted = Record("classification", data.name, data.sha256, [{}], seed, settings, pairs, values)
 
     def plan(done):
-        missing = [f for f in range(len(pairs)) if (0, f) not in done]
-        return [delayed(_fit_and_score)(f, models[f], data.X, y, pairs[f], extra) for f in missing]
+        jobs = []
+        for f, fold in enumerate(pairs):
+            if (0, f) not in done:
+                jobs.append(delayed(_fit_and_score)(f, models[f], data.X, y, fold, extra))
+        return jobs
 
     return fit_all(wanted, [models], plan, estimator, "none", besides, n_jobs=n_jobs, **options)
 

@@ -92,8 +92,8 @@ class Surroundings:
         centre = others @ means / n_others
         variance = others @ np.square(means) / n_others - np.square(centre)
         # so that a feature that varies in one group only does not hide others
-        least = np.square(spread / 3)
-        ratios = np.abs(means[compared] - centre) / np.sqrt(np.maximum(variance, least))
+        variance = np.maximum(variance, np.square(spread / 3))
+        ratios = np.abs(means[compared] - centre) / np.sqrt(variance)
         ratios[~has_value[compared]] = 0
         return np.quantile(ratios.max(axis=1), TABLE_QUANTILE)
 

@@ -188,8 +188,11 @@ class FamilyAttentionClassifier(TypeClassifier):
         return scaled.nan_to_num(), (~scaled.isnan()).float()
 
     def _build(self, n_outputs, n_cells, generator):
-        many = np.clip(np.log(n_cells / FEW) / np.log(MANY / FEW), 0, 1)
-        self._settings = {name: few + many * (most - few) for name, (few, most) in SETTINGS.items()}
+        share = np.log(n_cells / FEW) / np.log(MANY / FEW)
+        share = np.clip(share, 0, 1)
+        self._settings = {}
+        for name, (of_few, of_many) in SETTINGS.items():
+            self._settings[name] = of_few + share * (of_many - of_few)
         if self.n_steps != "auto":
             self._settings["n_steps"] = self.n_steps
         columns = seen_columns(self.families_, self._seen).values()

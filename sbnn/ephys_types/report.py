@@ -112,7 +112,8 @@ def class_table(records, kind="types"):
     """Mean F1 over the folds by model (rows) and class."""
     rows = {}
     for name, record in of_kind(records, kind).items():
-        rows[LABELS[name]] = pd.Series(np.nanmean(record.f1[:, 0], axis=0), record.classes)
+        f1 = np.nanmean(record.f1[:, 0], axis=0)
+        rows[LABELS[name]] = pd.Series(f1, record.classes)
     return pd.DataFrame(rows).T.rename_axis("model")
 
 
@@ -132,11 +133,15 @@ def families_tables(records):
     importance = {}
     agreement = {}
     shown = of_kind(records, FAMILIES)
-    for name in [name for name in INTERPRETED if name in shown]:
+    for name in INTERPRETED:
+        if name not in shown:
+            continue
         table = importance_table(shown[name])
-        rho = table.corr("spearman")
         importance[LABELS[name]] = table
-        agreement[LABELS[name]] = {f"{a} and {b}": rho.loc[a, b] for a, b in combinations(rho, 2)}
+        rho = table.corr("spearman")
+        row = agreement[LABELS[name]] = {}
+        for one, other in combinations(rho, 2):
+            row[f"{one} and {other}"] = rho.loc[one, other]
     agreement = pd.DataFrame.from_dict(agreement, orient="index").rename_axis("model")
     return pd.concat(importance, axis=1), agreement
 
@@ -214,8 +219,9 @@ def all_tables(records):
         for column in labels.columns.intersection(GROUPS):
             f1 = group_table(records, column)["macro_f1"]
             tables[f"Cells by class and {column}"] = pd.crosstab(labels["type"], labels[column])
-            wide = f1.unstack()  # sort=False assigns wrong cells in pandas 2
-            tables[f"Macro-F1 within {column}"] = wide.loc[f1.index.unique(0), f1.index.unique(1)]
+            models, groups = f1.index.unique(0), f1.index.unique(1)
+            # sort=False of `unstack` assigns wrong cells in pandas 2
+            tables[f"Macro-F1 within {column}"] = f1.unstack().loc[models, groups]
     if of_kind(records, FAMILIES):
         importance, agreement = families_tables(records)
         importance.columns = importance.columns.map(": ".join)

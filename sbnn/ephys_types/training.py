@@ -92,11 +92,12 @@ def validation_part(labels, share, groups, keep, random_state):
     groups = np.unique(groups, return_inverse=True)[1]
     content = pd.crosstab(groups, labels).to_numpy()  # cells by group and class
     sizes = content.sum(axis=0)
+    wanted = share * sizes
     taken = np.zeros(len(sizes))
     chosen = np.zeros(len(content), dtype=bool)
     for group in random_state.permutation(len(content)):
         with_it = taken + content[group]
-        closer = np.abs(taken - share * sizes) - np.abs(with_it - share * sizes)
+        closer = np.abs(taken - wanted) - np.abs(with_it - wanted)
         enough_left = (with_it <= sizes - keep).all()
         if enough_left and (closer / sizes).sum() > 0:
             taken = with_it

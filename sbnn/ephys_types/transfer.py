@@ -118,9 +118,11 @@ def _starts(n_classes):
     """Initial shares, of shape (starts, n_classes); rows sum to 1."""
     if n_classes * min(STARTS) > 1.1:  # no combination sums to about 1
         return np.full((1, n_classes), 1 / n_classes)
-    starts = np.array(
-        [shares for shares in product(STARTS, repeat=n_classes) if abs(sum(shares) - 1) < 0.11]
-    )
+    starts = []
+    for shares in product(STARTS, repeat=n_classes):
+        if abs(sum(shares) - 1) < 0.11:
+            starts.append(shares)
+    starts = np.array(starts)
     return starts / starts.sum(axis=1, keepdims=True)
 
 

@@ -272,7 +272,8 @@ def input_blocks(network, cells, positions):
 def encoded(network, inputs):
     """Mean and variance of the latents of n cells, Tensors of shape (n, d), from input blocks."""
     network.eval()
-    means, variances = [], []
+    means = []
+    variances = []
     for block in inputs:
         mean, log_variance = network.encode_inputs(block)
         means.append(mean)
@@ -302,6 +303,20 @@ def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1
     return torch.cat(bounds)
 
 
+def likelihood_of_draws(network, latents, counts, totals, direct):
+    """Log likelihood of each draw and cell, (draws, b), for `latents` of shape (draws, b, d).
+
+    Parts that stay in the cache are decoded faster.
+    """
+    few = max(IN_CACHE // (len(latents) * counts.shape[1]), 1)
+    fits = []
+    for start in range(0, len(counts), few):
+        part = slice(start, start + few)
+        log_shares = network.decode(latents[:, part], direct[part])
+        fits.append(log_likelihood(counts[part], totals[part], log_shares, network.dispersion))
+    return torch.cat(fits, dim=1)
+
+
 @torch.no_grad()
 def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1000):
     """Importance-weighted bound of each cell (Burda et al. 2016); see `elbo_of_cells`."""
@@ -314,18 +329,7 @@ def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples
         mean, log_variance = network.encode(counts)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = drawn(mean, log_variance, noise)
-        few = max(IN_CACHE // (n_samples * cells.shape[1]), 1)
-        fits = []
-        for values, *own, effects in zip(
-            latents.split(few, dim=1),
-            counts.split(few),
-            totals.split(few),
-            direct[code].split(few),
-            strict=True,
-        ):
-            log_shares = network.decode(values, effects)
-            fits.append(log_likelihood(*own, log_shares, network.dispersion))
-        weights = torch.cat(fits, dim=1)
+        weights = likelihood_of_draws(network, latents, counts, totals, direct[code])
         prior = log_normal(latents, centres[code], torch.zeros(()))
         weights += prior - log_normal(latents, mean, log_variance)
         bound = weights.logsumexp(0) - math.log(n_samples)

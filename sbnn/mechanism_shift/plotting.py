@@ -76,7 +76,6 @@ def precision_and_recall(methods, rules):
     Parameters
     ----------
     methods, rules : dict of str to record
-        With the scores of `recovery` for every seed.
     """
     figure, ax = new_panels(3)
     for (name, record), marker in zip(methods.items(), SHAPES, strict=False):
@@ -169,13 +168,7 @@ def _title(methods):
 
 @styled
 def found_graph(record):
-    """Shift graph of a model beside the true one, with crosses at wrong and missing edges.
-
-    Parameters
-    ----------
-    record : Record
-        With the tables ``effects``, ``edges`` and ``true_shifts`` of `recovery`.
-    """
+    """Shift graph of `recovery` beside the true one, with crosses at wrong and missing edges."""
     truth = record.true_shifts.to_numpy()
     wrong = record.edges.to_numpy() != (truth != 0)
     order = np.lexsort(tuple(-np.abs(truth).T[::-1]))
@@ -387,13 +380,7 @@ def _draw_rows(ax, table, names, ylabel, label):
 
 @styled
 def cells_and_shifts(record):
-    """Cells, and shifts of all perturbations, along the two latents that are shifted most.
-
-    Parameters
-    ----------
-    record : Record
-        Fits to a screen, with ``latents`` and ``perturbation`` of some cells.
-    """
+    """Cells, and shifts of all perturbations, along the two latents that are shifted most."""
     effects, edges = _first_fit(record)
     strength = effects.abs() * edges
     axes_of = strength.sum().nlargest(2).index.sort_values()
@@ -449,7 +436,6 @@ def profile_correlations(profiles, shown=MANY):
     ----------
     profiles : DataFrame, perturbations by genes
     shown : int
-        Number of perturbations.
     """
     sizes = (profiles**2).sum(axis=1)
     profiles = profiles.loc[sizes.sort_values(ascending=False).index[:shown]]

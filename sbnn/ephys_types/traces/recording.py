@@ -152,7 +152,9 @@ def _values(series, raw):
 
 def _stretches(mask):
     """Start and end (exclusive) of runs of True, ndarray of shape (k, 2)."""
-    return np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))).reshape(-1, 2)
+    padded = np.concatenate([[0], mask.astype(np.int8), [0]])
+    changes = np.flatnonzero(np.diff(padded))
+    return changes.reshape(-1, 2)
 
 
 def _end_of_recording(missing, least):
