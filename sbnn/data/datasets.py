@@ -216,6 +216,11 @@ def default_dataset(
     -------
     str
 
+    Raises
+    ------
+    DataIntegrityError
+        If a file of the real data is truncated or altered.
+
     Examples
     --------
     >>> from sbnn import default_dataset

@@ -107,8 +107,8 @@ class ExpressionStream(FileCells):
     ----------
     source : array-like, shape (n, p), DataFrame, AnnData or MuData
         Log expression or counts: any object with ``shape`` and sliceable rows, such as a
-        ``numpy.memmap``, an h5py or zarr data set, a CSR matrix, or an AnnData opened with
-        ``backed="r"`` (not a view, which anndata would load).
+        ``numpy.memmap``, an h5py or zarr data set (zarr reads missing chunks as zeros), a CSR
+        matrix, or an AnnData opened with ``backed="r"`` (not a view, which anndata would load).
     gene_names, cell_names : sequence of str, optional
         By default, those of the AnnData or DataFrame.
     block_size : int, optional

@@ -135,8 +135,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
         Parameters
         ----------
-        trajectories, prior
-            As in `PhoenixRegressor.fit`; the prior is optional.
+        trajectories : AnnData
+            As returned by `sbnn.dynamics.trajectories`.
+        prior : array-like or DataFrame, shape (genes, genes), optional
+            Known edges, ``[regulator, target]``: positive for activation, negative for repression.
 
         Returns
         -------

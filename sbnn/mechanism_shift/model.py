@@ -261,7 +261,16 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return network.Prior(n_perturbations, n_latent, trained=self.method == "ivae", mask=mask)
 
     def transform(self, counts: Expression) -> np.ndarray:
-        """Means of the encoder for cells with these raw counts, ndarray of shape (n, n_latent)."""
+        """Means of the encoder.
+
+        Parameters
+        ----------
+        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
+
+        Returns
+        -------
+        ndarray, shape (n, n_latent)
+        """
         return self._encoded(self._checked(counts)).double().numpy()
 
     def elbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 10) -> float:
