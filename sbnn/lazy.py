@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 def public_names(package, file):
-    """`__getattr__`, `__dir__` and `__all__` of a package, from the imports in its stub.
+    """Return what a package defines to import its public names on first use.
 
-    Reading a record or a table then does not wait for torch, and type checkers see the same names.
+    These are `__getattr__`, `__dir__` and `__all__`. The names are those that the stub imports,
+    which type checkers read, too. Reading a record or a table then does not wait for torch.
     """
     homes = {}
     for node in ast.parse(Path(file).with_suffix(".pyi").read_text("utf-8")).body:
@@ -20,7 +21,7 @@ def public_names(package, file):
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         home = importlib.import_module(homes[name])
-        submodule = f"{homes[name]}.{name}"
+        submodule = f"{homes[name]}.{name}"  # as in `from sbnn import metrics`
         if hasattr(home, "__path__") and find_spec(submodule):
             return importlib.import_module(submodule)
         return getattr(home, name)

@@ -139,9 +139,10 @@ def families_tables(records):
         table = importance_table(shown[name])
         importance[LABELS[name]] = table
         rho = table.corr("spearman")
-        row = agreement[LABELS[name]] = {}
+        row = {}
         for one, other in combinations(rho, 2):
             row[f"{one} and {other}"] = rho.loc[one, other]
+        agreement[LABELS[name]] = row
     agreement = pd.DataFrame.from_dict(agreement, orient="index").rename_axis("model")
     return pd.concat(importance, axis=1), agreement
 
