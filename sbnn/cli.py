@@ -12,8 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, SBNN, STUDIES
+from sbnn.data.datasets import DATASETS, list_datasets
 from sbnn.errors import warn
 from sbnn.study.own_data.options import (
     OPTIONS,
@@ -61,7 +60,7 @@ def main(arguments=None):
     command = arguments[0] if arguments else ""
     try:
         if command == "data":
-            status = datasets.main(arguments[1:], prog="sbnn data")
+            print(list_datasets().to_string())
         else:
             options = _parser().parse_args(arguments)
             for name in options.inputs:
@@ -172,8 +171,8 @@ def _report(options):
     from sbnn.results import results_folder
     from sbnn.tables import print_tables
 
-    study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
-    if options.html and (options.saved == "all" or study != SBNN):
+    study = DATASETS[options.saved].study if options.saved in DATASETS else "sbnn"
+    if options.html and (options.saved == "all" or study != "sbnn"):
         raise ValueError(f"--html: {options.saved!r} has tables only")
     if options.saved == "all":
         print_tables(_overview(options.saved_models), options.json)
@@ -184,7 +183,7 @@ def _report(options):
         _write_page(options, records)
         return
     print_tables(report.all_tables(records), options.json, options.fast)
-    note = report.note(records) if study == SBNN else report.NOTE
+    note = report.note(records) if study == "sbnn" else report.NOTE
     if note and not options.json:
         print(f"\n{note}")
 
@@ -202,13 +201,13 @@ def _write_page(options, records):
 
 
 def _report_of(study):
-    room = "study" if study == SBNN else study
+    room = "study" if study == "sbnn" else study
     return importlib.import_module(f"sbnn.{room}.report")
 
 
 def _overview(saved_models):
     tables = {}
-    for study in STUDIES:
+    for study in dict.fromkeys(dataset.study for dataset in DATASETS.values()):
         with contextlib.suppress(FileNotFoundError):
             tables |= _report_of(study).overview(saved_models)
     if not tables:
@@ -236,7 +235,6 @@ def _fit(options):
     is_path = name.startswith(".") or Path(name).name != name
     if is_path or name in ("", "auto", *DATASETS):
         raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")
-    from sbnn.data.datasets import summary
     from sbnn.data.diagnose import diagnose
     from sbnn.data.paired import as_paired
     from sbnn.results import results_folder
@@ -247,7 +245,7 @@ def _fit(options):
     if options.groups is not None:
         adata = with_groups(adata, options.groups)
     require_enough(adata)
-    print(summary(adata))
+    print(adata)
     for mistake in diagnose(adata):
         warn(mistake)
     folder = results_folder(options.saved_models, name, options.fast)

@@ -14,7 +14,7 @@ from anndata import AnnData
 
 import sbnn
 from sbnn import cli
-from sbnn.data.datasets import STUDIES
+from sbnn.data.datasets import _DEFAULTS
 from sbnn.ephys_types import own_tables as ephys_tables
 from sbnn.results import Record, save
 from sbnn.study import notebooks, reproduce
@@ -237,8 +237,9 @@ def test_notebooks_are_run_on_the_data_sets_of_their_study(here, monkeypatch):
     for dataset, name in saved.items():
         (here / dataset).mkdir()
         (here / dataset / f"{name}.pickle").touch()
-    default = dict(zip(STUDIES, datasets, strict=True))
-    states = {name: ("available" if name in datasets else "downloadable", ()) for name in saved}
+    default = dict(zip(_DEFAULTS, datasets, strict=True))
+    states = pd.DataFrame({"state": "download"}, index=[*saved])
+    states.loc[datasets] = "here"
     monkeypatch.setattr(reproduce, "list_datasets", lambda: states)
     monkeypatch.setattr(reproduce, "default_dataset", lambda study: default[study])
     simulated = [(number, "simulated") for number in ("01", "02", "03", "07", "08")]
@@ -288,7 +289,7 @@ def test_notebooks_take_the_folders_of_the_command(here, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "status"),
-    [("fit --help", 0), ("--version", 0), ("data list", 0), ("map no no", 1)],
+    [("fit --help", 0), ("--version", 0), ("map no no", 1)],
 )
 def test_what_needs_no_arithmetic_loads_none(arguments, status):
     code = (

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sbnn.data.datasets import load_dataset, require_study
+from sbnn.data.datasets import load_dataset
 from sbnn.errors import require
 from sbnn.results import load, results_folder, results_path, write_atomically
 
@@ -163,7 +163,6 @@ def find_fit(results, saved_models):
     folder = path if path.is_dir() else results_folder(saved_models, results)
     found = sorted(folder.glob("fit_*.pickle"))
     if not found:
-        require_study(path.name)
         advice = "run the notebooks or `sbnn fit` first"
         raise FileNotFoundError(f"results: no fit at {path} or in {folder}; {advice}")
     preferred = folder / FIRST_CHOICE

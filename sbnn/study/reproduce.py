@@ -115,8 +115,8 @@ def _jobs(dataset, saved_models):
     for study, result in SAVED.items():
         for name in names_of(study):
             if any(saved_models.glob(f"{name}/{result}.pickle")):
-                state, _ = states[name]
-                jobs[name] = _notebooks(name) if "available" in state else []
+                here = states.loc[name, "state"] == "here"
+                jobs[name] = _notebooks(name) if here else []
     return jobs
 
 

@@ -7,31 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from files import CONTENT, published, put
 from interruptions import wait_for_the_end_of
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate
-from sbnn.data import registry
-from sbnn.data.registry import find_file
-from sbnn.results import load, save
+from sbnn.results import save
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_without_a_home_local_files_are_found_and_downloads_fail_with_advice(tmp_path, monkeypatch):
-    for name in ("HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # an unknown user
-    monkeypatch.chdir(tmp_path)
-    assert registry.cache_folder() is None
-    published(monkeypatch, url="http://127.0.0.1:9/tiny.csv")
-    with pytest.raises(FileNotFoundError, match="set HOME"):
-        find_file("tiny.csv", verbose=False)
-    assert list(tmp_path.iterdir()) == []
-    assert find_file("tiny.csv", put(tmp_path / "mine" / "tiny.csv")).read_bytes() == CONTENT
-    with pytest.raises(ValueError, match="path: expected the path of a file, got '~/r.pickle'"):
-        load("~/r.pickle")
 
 
 def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):

@@ -12,7 +12,6 @@ import tempfile
 import warnings
 from functools import partial
 
-import downloads
 import interruptions
 from interruptions import killed_again_and_again as again_and_again
 
@@ -40,10 +39,6 @@ FAULTS = {  # name -> function, seeds in the tests, seeds in the table
         1,
         10,
     ),
-    "a download that is cut off": (downloads.cut_off, 2, 20),
-    "a download with a wrong byte": (downloads.wrong_content, 2, 60),
-    "kill -9 of a download": (downloads.killed, 1, 6),
-    "two downloads of one file, one of which may be killed": (downloads.two_at_once, 2, 10),
     "a damaged file of a finished fit": (interruptions.damaged_part, 1, 8),
 }
 

@@ -1,6 +1,6 @@
 """Published trajectories with prior and true networks.
 
-From github.com/QuackenbushLab (phoenix and DASH) and github.com/Murali-group/Beeline.
+From github.com/QuackenbushLab (phoenix and DASH).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import pandas as pd
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
-from sbnn.errors import check_number
 from sbnn.results import results_path
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ HEMATOPOIESIS = (
     "B cell lineage of human hematopoiesis along a pseudotime; "
     "files of Hossain et al., arXiv 2403.04805 (2024)"
 )
-BEELINE = "Pratapa et al., Nature Methods 17, 147 (2020): Boolean models simulated with BoolODE"
 BREAST = (
     "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); "
     "files of Hossain et al., Genome Biology (2024)"
@@ -184,31 +182,6 @@ def _averaged(data, cells_per_bin):
         values.append(part.X)
         times.append(part.obs["time"])
     return trajectories(values, times, data.var_names)
-
-
-def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
-    """Read one of five repeats of a BEELINE data set, with or without `dropout` of low values.
-
-    Each has 2000 cells of a Boolean model, averaged along each pseudotime (see `read_pseudotime`).
-    The next repeat is the test data. The prior has no edges.
-    """
-    check_number("repeat", repeat, int, 0, 4)
-    train, truth = _beeline_repeat(paths, model, repeat, dropout, n_bins)
-    test, _ = _beeline_repeat(paths, model, (repeat + 1) % 5, dropout, n_bins)
-    name = f"beeline_{model.lower()}"
-    return gene_dynamics(train, test, 0 * truth, truth, name=name, source=BEELINE, files=files)
-
-
-def _beeline_repeat(paths, model, repeat, dropout, n_bins):
-    folder = f"{model}_2000_{repeat}"
-    if dropout:
-        folder += "_50"
-    files = {path.name: path for path in paths if path.parent.name == folder}
-    cells = pd.read_csv(files["ExpressionData.csv"], index_col=0).T
-    data = read_pseudotime(cells, pd.read_csv(files["PseudoTime.csv"], index_col=0), n_bins)
-    edges = pd.read_csv(files["refNetwork.csv"])
-    signs = np.where(edges["Type"] == "+", 1, -1)
-    return data, _network(cells.columns, cells.columns, edges["Gene1"], edges["Gene2"], signs)
 
 
 def _network(regulators, genes, sources, targets, signs):
