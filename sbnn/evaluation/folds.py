@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.checks import UNKNOWN, check_blanks
-from sbnn.data.preprocessing import Standardizer, expression_pipeline
+from sbnn.data.preprocessing import expression_pipeline
 from sbnn.data.typed_cells import as_typed
 from sbnn.errors import check_among, check_number, warn
 
@@ -246,7 +246,9 @@ def split_fold(arrays, fold, scaling, genes=None):
     if genes is not None:
         X_train = X_train[:, genes]
         X_test = X_test[:, genes]
-    X_train, X_test = _scaled(X_train, X_test, scaling, Standardizer())
+    X_train, X_test = _scaled(X_train, X_test, scaling, StandardScaler())
+    if scaling == "fold":
+        X_test[:, ~X_train.any(axis=0)] = 0  # constant in training: nothing was learned of them
     Y_train, Y_test = split_outputs(Y, fold, scaling)
     return X_train, Y_train, X_test, Y_test
 

@@ -14,7 +14,6 @@ import pandas as pd
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
-from sbnn.results import results_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,12 +41,6 @@ BREAST = (
 )
 
 
-_LAYOUT = (
-    "expected the numbers of genes and samples in line 1, then for each sample a line per gene and "
-    "a line of times"
-)
-
-
 def read_trajectories(
     path: PathLike,
     gene_names: Sequence[str] | PathLike | None = None,
@@ -61,29 +54,29 @@ def read_trajectories(
     gene and one line of times follow. `gene_names` are names in the order of the lines, or a table
     with the names in its first column; the suffix ``_input`` is removed.
     """
-    path = results_path(path)
+    path = Path(path)
     text = path.read_text(errors="replace").replace('"', "")
     lines = [line.rstrip(", \t") for line in text.splitlines()]
     rows = [line.split(",") for line in lines if line]
     values, times = [], []
     try:
         n_genes, n_samples = map(int, rows[0][:2])
-        size = n_genes + 1
-        if len(rows) != 1 + n_samples * size:
-            raise ValueError(f"got {len(rows)} lines for {n_samples} samples of {n_genes} genes")
-        for start in range(1, len(rows), size):
-            numbers = np.array(rows[start : start + size], dtype=np.float64)
-            values.append(numbers[:-1].T)  # (n_times, n_genes)
-            times.append(numbers[-1])
+        for sample in np.split(np.arange(1, len(rows)), n_samples):
+            numbers = np.array([rows[i] for i in sample], dtype=np.float64)
+            genes, [at] = np.split(numbers, [n_genes])
+            values.append(genes.T)  # (n_times, n_genes)
+            times.append(at)
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{path}: {_LAYOUT}; {error}") from error
+        raise ValueError(
+            f"{path}: expected the numbers of genes and samples in line 1, then for each sample a "
+            f"line per gene and a line of times; {error}"
+        ) from error
     if isinstance(gene_names, str | Path):
         gene_names = pd.read_csv(gene_names).iloc[:, 0]
     if gene_names is not None:
         gene_names = [str(gene).removesuffix("_input") for gene in gene_names]
-    data = trajectories(
-        values, times, gene_names, name=name or path.stem, source=source or path.name
-    )
+    name = name or path.stem
+    data = trajectories(values, times, gene_names, name=name, source=source or path.name)
     # in another layout, sums are rounded differently
     data.uns["sbnn"]["gene_major"] = True
     return data
@@ -139,7 +132,9 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
     edges = pd.read_csv(truth_path)
     covered = genes[genes.isin(edges["from"])]
     edges = edges[edges["from"].isin(covered) & edges["to"].isin(genes)]
-    truth = _network(covered, genes, edges["from"], edges["to"], 1)
+    network = np.zeros((len(covered), len(genes)), dtype=np.int8)
+    network[covered.get_indexer(edges["from"]), genes.get_indexer(edges["to"])] = 1
+    truth = pd.DataFrame(network, covered, genes)
     return gene_dynamics(
         train, test, prior, truth, name="breast_desmedt", source=BREAST, files=files
     )
@@ -182,12 +177,6 @@ def _averaged(data, cells_per_bin):
         values.append(part.X)
         times.append(part.obs["time"])
     return trajectories(values, times, data.var_names)
-
-
-def _network(regulators, genes, sources, targets, signs):
-    network = np.zeros((len(regulators), len(genes)), dtype=np.int8)
-    network[regulators.get_indexer(sources), genes.get_indexer(targets)] = signs
-    return pd.DataFrame(network, regulators, genes)
 
 
 def _matrix(path, genes):
