@@ -17,7 +17,7 @@ from sbnn.data.registry import (
     rows_of,
     search_places,
 )
-from sbnn.errors import check_among, check_flag, warn
+from sbnn.errors import check_among, warn
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -143,7 +143,7 @@ def load_dataset(
     (100, 60)
     """
     check_among("data set", name, DATASETS)
-    search = Search(path, check_flag("download", download), check_flag("verbose", verbose))
+    search = Search(path, download, verbose)
     dataset = DATASETS[name]
     module, function = dataset.reader.rsplit(".", 1)
     read = getattr(import_module(f"sbnn.data.{module}"), function)

@@ -14,7 +14,7 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import check_number
-from sbnn.results import write_atomically
+from sbnn.store import write_atomically
 
 if TYPE_CHECKING:
     from anndata import AnnData

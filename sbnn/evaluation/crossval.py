@@ -27,7 +27,7 @@ from sbnn.evaluation.folds import (
 from sbnn.evaluation.identity import configured, made_for
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, kept_params, require
+from sbnn.results import Record, kept_params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -301,7 +301,6 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
         fold        stage  epoch
     19     1  fine-tuning     10
     """
-    require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from math import comb
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
 from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_to
 from sbnn.models.maps import embed
-from sbnn.results import Record, results_path
+from sbnn.results import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ def fit_full(
         return values
 
     if model_file is not None:
-        overwrite |= not results_path(model_file, "model_file", [results]).exists()
+        overwrite |= not Path(model_file).exists()
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
     )

@@ -16,7 +16,6 @@ from scipy.optimize import brentq
 
 from sbnn.errors import check_number
 from sbnn.metrics import corrected_error, share_tested, smallest_sufficient
-from sbnn.results import require
 
 if TYPE_CHECKING:
     from sbnn.results import Record
@@ -70,7 +69,6 @@ def selection_table(
     _require_pairs(record)
     table = gene_counts(record)[["frequency"]]
     if repeats is not None:
-        require(repeats, "repeats", ["selected", "gene_names"], record)
         table["count"] = gene_counts(repeats)["count"]
     table["expected_false"] = _bounds(record, table.frequency)
     table["trusted"] = table.expected_false <= max_false
@@ -94,7 +92,6 @@ def _bounds(record, thresholds):
 
 
 def _require_pairs(record):
-    require(record, "record", ["selected"])
     one = [fold[::-1] for fold in record.folds[::2]]
     other = record.folds[1::2]
     halves = zip(chain(*one), chain(*other), strict=False)
@@ -208,7 +205,6 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [200]
     """
-    require(record, "record", [])
     if any("n_genes" not in point for point in record.params):
         raise ValueError(f"record: expected one from genes_curve, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")

@@ -19,7 +19,6 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.labels import signed
-from sbnn.results import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +96,6 @@ def prior_effects(record: Record) -> Figure:
     >>> priors = results.load("saved_models/scala/gene_prior.pickle")
     >>> figure = plotting.prior_effects(priors)
     """
-    require(record, "record", ["table", "kept", "lists"])
     lists = record.lists
     effects = priors_table(record)
     colors = _colors(lists)
@@ -185,7 +183,6 @@ def prior_changes(record: Record) -> Figure:
     >>> priors = results.load("saved_models/scala/gene_prior.pickle")
     >>> figure = plotting.prior_changes(priors)
     """
-    require(record, "record", ["table", "kept", "lists"])
     effects = priors_table(record)
     models = record.table["model"].unique()
     figure, axes = new_panels(2.3, 1, len(models), sharey=True, squeeze=False)

@@ -15,7 +15,6 @@ from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
 from sbnn.errors import check_number
-from sbnn.results import results_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +62,7 @@ def read_trajectories(
     gene and one line of times follow. `gene_names` are names in the order of the lines, or a table
     with the names in its first column; the suffix ``_input`` is removed.
     """
-    path = results_path(path)
+    path = Path(path)
     text = path.read_text(errors="replace").replace('"', "")
     lines = [line.rstrip(", \t") for line in text.splitlines()]
     rows = [line.split(",") for line in lines if line]
