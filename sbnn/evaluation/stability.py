@@ -110,25 +110,6 @@ def kept_genes_table(record, genes):
     return table
 
 
-def trust_sentence(record):
-    """Why no gene can be trusted; empty if some genes can."""
-    table = selection_table(record)
-    if table.trusted.any():
-        return ""
-    n_halves = len(record.folds)
-    if np.isinf(selection_threshold(record)):
-        return (
-            f"No gene can be trusted yet: {n_halves} halves of the cells are too few, "
-            "even for genes that all of them keep; "
-            "fit more halves (stability_selection with n_pairs=25), or use cells of more donors."
-        )
-    return (
-        f"No gene can be trusted: {table.index[0]} is kept most often, but only by "
-        f"{table.frequency.iloc[0]:.0%} of {n_halves} halves of the cells; other cells would give "
-        "other genes. The map may still be stable; see map_trust."
-    )
-
-
 def expected_false(threshold, n_genes, n_selected, n_pairs):
     """Bound on the expected number of falsely selected genes, at each threshold.
 
