@@ -11,23 +11,20 @@ PINS := --quiet --no-header --no-annotate pyproject.toml
 .PHONY: reproduce test check test-lowest test-newest lock lint notebooks docs dist clean
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
-# Runs the notebooks top to bottom and draws the figures from saved results; FRESH=1 computes everything anew.
+# Runs the notebooks top to bottom and draws the figures from saved results, in build/notebooks and build/figures;
+# FRESH=1 computes everything anew, and replaces saved_models and figures.
 reproduce: $(READY)
 	$(BIN)/sbnn reproduce --jobs 2 $(if $(FRESH),--fresh)
-
-# Tests of what the arithmetic of a processor does not change.
-SAME := scikit or grammar or look_as or own_screen or saved_screens or tables or persistence or named
 
 # Behaviour, in a few minutes: what to run before every commit.
 test: $(READY) lint
 	$(PYTEST) --dist loadfile -m "not slow"
 
-# Everything: then also refits of committed results, notebooks, pipelines, a browser and fault loops; models also
-# with the arithmetic of another processor, which rounds sums in another order.
+# Everything: then also refits of committed results, notebooks, pipelines, a browser and fault loops; then the fast
+# tests with the arithmetic of another processor, which rounds sums in another order.
 check: test
 	$(PYTEST) --dist worksteal -m slow
-	ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott $(PYTEST) -m "not slow" -k "not ($(SAME))" \
-		tests/models tests/mechanism_shift
+	ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott $(PYTEST) --dist loadfile -m "not slow"
 
 # The fast tests with the lowest and with the newest versions of pyproject.toml, the latter beside scanpy and others.
 test-lowest test-newest: test-%: .venv-%/ready

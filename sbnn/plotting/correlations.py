@@ -105,6 +105,6 @@ def _draw_cells_of_side(ax, kind, xy, groups):
 def _longest(names, correlations):
     """Names and correlations of the longest lines."""
     length = np.linalg.norm(correlations, axis=1)
-    drawn = np.argsort(-length, kind="stable")[:MOST]
+    drawn = np.argsort(-length.round(6), kind="stable")[:MOST]
     drawn = drawn[length[drawn] >= LEAST]
     return pd.DataFrame(correlations[drawn], np.asarray(names)[drawn])

@@ -90,9 +90,10 @@ def place_names(ax, points, names, background, leader=True, **style):
     Names should not hide the dots of `background`, (n_dots, 2), either; both are in data units.
     The axes have their final limits and position. With `leader`, lines lead to distant names.
     """
-    pixels = ax.transData.transform(np.asarray(points, float))
-    dots = ax.transData.transform(np.asarray(background, float))
     unit = ax.figure.dpi / 72  # pixels
+    step = ax.figure.dpi / 1000
+    pixels = _rounded(ax.transData.transform(np.asarray(points, float)), step)
+    dots = _rounded(ax.transData.transform(np.asarray(background, float)), step)
     notes = []
     for name, point in zip(names, points, strict=True):
         notes.append(ax.annotate(name, point, (0, 0), **NAME, **style))
@@ -100,7 +101,7 @@ def place_names(ax, points, names, background, leader=True, **style):
     # crowded points first, which have the fewest free positions
     crowding = (cdist(pixels, pixels) < CROWDED * unit).sum(1)
     for i in np.argsort(-crowding, kind="stable"):
-        size = np.array(notes[i].get_window_extent().size)
+        size = _rounded(np.array(notes[i].get_window_extent().size), step)
         shifts = _shifts(size, unit)  # (n_places, 2)
         centres = pixels[i] + shifts
         boxes = np.hstack([centres - size / 2, centres + size / 2])
@@ -111,7 +112,7 @@ def place_names(ax, points, names, background, leader=True, **style):
         hidden = _inside(boxes, dots) / max(len(dots), 1) ** 0.5
         away = _distance(shifts, size) / unit
         costs = 1e4 * covered / unit**2 + 1e3 * misleading + 5 * hidden + away
-        best = np.argmin(costs)
+        best = np.argmin(costs.round(6))  # of equal ones, the first
         notes[i].set_position(shifts[best] / unit)
         taken.append(boxes[best] + 0.5 * unit * OUTWARDS)
         if leader and away[best] > GAP + 4:
@@ -119,6 +120,11 @@ def place_names(ax, points, names, background, leader=True, **style):
             ends = ax.transData.inverted().transform([pixels[i], nearest])
             ax.plot(*ends.T, color="0.2", lw=0.4, zorder=4)
     return notes
+
+
+def _rounded(lengths, step):
+    """Round to thousandths of an inch, or names would move with the last bits of a processor."""
+    return (lengths / step).round() * step
 
 
 def _shifts(size, unit):

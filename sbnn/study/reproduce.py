@@ -1,7 +1,8 @@
 """Run all notebooks on every available data set: ``sbnn reproduce``.
 
 Figures of data sets that are not available are redrawn from the saved results. Executed notebooks
-are in ``build/notebooks/<data set>``.
+are in ``build/notebooks/<data set>``, figures in ``build/figures``; those in ``figures`` are only
+replaced if the results are computed anew.
 """
 
 import importlib.util
@@ -61,6 +62,9 @@ def reproduce(
         raise FileNotFoundError(
             "notebooks need a clone of the repository and, in it, `pip install -e '.[notebooks]'`"
         )
+    if figures is None:
+        # the last bits of another processor would change pictures that git tracks
+        figures = ROOT / "figures" if fresh else ROOT / "build" / "figures"
     parameters = {"fresh": fresh, "fast": fast}
     for kind, folder in (("saved_models", saved_models), ("figures", figures)):
         if folder:

@@ -129,3 +129,19 @@ def test_names_at_points_hide_neither_each_other_nor_points():
     assert 0 < gaps[1] <= 1.01 * labels.GAP, "close to a point that is alone"
     far = np.array(gaps) > labels.GAP + 4
     assert len(ax.lines) == far.sum() > 0, "a line leads to a name that is far away"
+
+
+def test_names_do_not_depend_on_the_last_bits_of_points():
+    """Rows of points at equal distances, where many positions are as good as each other."""
+    across, up = np.meshgrid(np.linspace(0.3, 0.7, 5), np.linspace(0.3, 0.7, 5))
+    points = np.column_stack([across.ravel(), up.ravel()])
+    names = [f"name {i}" for i in range(len(points))]
+    places = []
+    for seed in range(4):
+        figure, ax = common.new_panels(4)
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        common.finish(figure)
+        rounding = 1e-15 * np.random.default_rng(seed).normal(size=points.shape)
+        notes = labels.place_names(ax, points + rounding, names, points + rounding)
+        places.append([note.get_position() for note in notes])
+    np.testing.assert_array_equal(places[1:], [places[0]] * 3)
