@@ -103,6 +103,7 @@ def _r2_vs_genes(records):
 
 
 def _latent(records, *fits, colorblind=False):
+    fits = [fit for fit in fits if fit in records]
     scores = [tested(records, fit) for fit in fits]
     maps = [records[fit] for fit in fits]
     return plotting.latent_panels(
@@ -110,16 +111,11 @@ def _latent(records, *fits, colorblind=False):
     )
 
 
-def _latent_default(records, colorblind=False):
-    fits = [fit for fit in ("fit_default_2d", "fit_default_64d") if fit in records]
-    return _latent(records, *fits, colorblind=colorblind)
-
-
 def _latent_colorblind(records):
     """Also shapes, if there are more families than safe colours."""
     if records["fit_default_2d"].labels["family"].nunique() <= 8:
         return None
-    return _latent_default(records, colorblind=True)
+    return _latent(records, "fit_default_2d", "fit_default_64d", colorblind=True)
 
 
 def _latent_srrr(records):
@@ -168,14 +164,6 @@ def _component_variance(records):
     return plotting.component_variance(components, titles(components.dataset))
 
 
-def _accuracy(records):
-    return plotting.accuracy_comparison(compared_models(records))
-
-
-def _noise(records):
-    return plotting.noise_recovery(records["noise"].table, records["map_trust"])
-
-
 def _of(function, *names):
     """Names of records and a function that draws them."""
     return names, lambda records: function(*(records[name] for name in names))
@@ -189,7 +177,10 @@ FIGURES = {
         ["fit_network_2d", "fit_network_64d"],
         lambda records: _latent(records, "fit_network_2d", "fit_network_64d"),
     ),
-    "figure3_latent_default": (["fit_default_2d"], _latent_default),
+    "figure3_latent_default": (
+        ["fit_default_2d"],
+        lambda records: _latent(records, "fit_default_2d", "fit_default_64d"),
+    ),
     "figure3_latent_default_colorblind": (["fit_default_2d"], _latent_colorblind),
     "figure3_latent_srrr": (["fit_srrr_rank2"], _latent_srrr),
     "figure4_family_zoom": (["fit_network_2d", "fit_network_64d"], _family_zoom),
@@ -201,11 +192,16 @@ FIGURES = {
     "gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
     "overview": (["fit_default_2d"], _overview),
     "bibiplot": _of(plotting.bibiplot, "fit_default_2d"),
-    "accuracy": (["cv_default"], _accuracy),
+    "accuracy": (
+        ["cv_default"],
+        lambda records: plotting.accuracy_comparison(compared_models(records)),
+    ),
     "component_variance": (["components"], _component_variance),
     "stability_selection": _of(plotting.selection_frequencies, "halves_default"),
     "effects": _of(plotting.effect_map, "interpretation"),
     "map_trust": _of(plotting.map_trust, "map_trust", "fit_default_2d"),
     "genes_curve": _of(plotting.genes_curve, "genes_curve"),
-    "noise": (["noise", "map_trust"], _noise),
+    "noise": _of(
+        lambda noise, trust: plotting.noise_recovery(noise.table, trust), "noise", "map_trust"
+    ),
 }

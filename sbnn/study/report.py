@@ -158,8 +158,7 @@ def accuracy_table(records):
     known = known.rename(columns={"test_r2": "published", "sd": "published SD"})
     table = table.merge(known[[*KEYS, "published", "published SD"]], how="left", on=KEYS)
     table["minus published"] = table["R2"] - table["published"]
-    standard_error = table["SD"] / np.sqrt(table["folds"])
-    table["SE"] = standard_error.where(table["published"].notna())
+    table["SE"] = table["SD"] / np.sqrt(table["folds"])
     # columns that no model has are left out; a parameter that some models lack is empty for these
     table = table.dropna(axis=1, how="all")
     settings = table[[key for key in keys if key in table]]

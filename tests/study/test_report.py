@@ -41,11 +41,11 @@ def test_rows_are_means_over_the_folds_of_each_model():
         record.folds = [(np.arange(3), np.arange(3, 5))] * 3
         record.values["gene_names"] = np.arange(40)
     table = report.accuracy_table(records)
-    assert table.columns.tolist() == ["R2", "SD"], "nothing was published for these data"
+    assert table.columns.tolist() == ["R2", "SD", "SE"], "nothing was published for these data"
     [straight] = network.points(n_components=64, pretraining=False)
     r2 = network.test_r2[:, straight]
     [row] = rows_of(table, n_components="64", pretraining="False", stage=report.LAST).to_numpy()
-    np.testing.assert_allclose(row, [r2.mean(), r2.std(ddof=1)])
+    np.testing.assert_allclose(row, [r2.mean(), r2.std(ddof=1), r2.std(ddof=1) / 3**0.5])
     before = []
     for curve in network.history[straight]:
         before.append(curve[curve["stage"] == "unfrozen"]["eval_r2"].to_list()[-1])
@@ -54,7 +54,7 @@ def test_rows_are_means_over_the_folds_of_each_model():
     srrr = records["cv_srrr"]
     r2 = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
     row = rows_of(table, model="sRRR", rank="16", n_genes="25")
-    np.testing.assert_allclose(row.to_numpy(), [[r2.mean(), r2.std(ddof=1)]])
+    np.testing.assert_allclose(row[["R2", "SD"]].to_numpy(), [[r2.mean(), r2.std(ddof=1)]])
     assert rows_of(table, model="ridge", n_genes="40")["R2"].item() == pytest.approx(0.45)
 
 
