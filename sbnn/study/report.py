@@ -75,8 +75,8 @@ def published(dataset, n_genes):
 def comparable(record):
     """Published results at the last epoch for the folds and genes of our record, as dicts."""
     known = published(record.dataset, len(record.gene_names))
-    same = (known["folds"] == len(record.folds)) & (known["stage"] == LAST)
-    return known[same].to_dict("records")
+    same = known.query(f"folds == {len(record.folds)} and stage == @LAST")
+    return same.to_dict("records")
 
 
 def all_tables(records):
@@ -174,9 +174,9 @@ def _fits(record):
     fits["scaling"] = record.settings["scaling"]
     fits["stage"] = LAST
     fits["n_genes"] = len(record.gene_names)
+    fits["model"] = "sRRR" if "rank" in fits else "ridge"
     if "rank" in fits:
         return _fits_on_path(record, fits)
-    fits["model"] = "ridge"
     if "n_components" in fits:
         fits["model"] = "paper" if "group_lasso" in fits else "distilled"
         fits["n_genes"] = fits["n_selected"]
@@ -194,10 +194,9 @@ def _fits_on_path(record, fits):
     shown = []
     for rank in fits["rank"].unique():
         for n_genes in numbers if len(numbers) else SRRR_GENES:
-            point = record.best_with_at_most(n_genes, rank=rank)
-            r2 = record.test_r2[:, point]
-            same = fits.iloc[: len(r2)]
-            shown.append(same.assign(model="sRRR", rank=rank, n_genes=n_genes, test_r2=r2))
+            point = record.params[record.best_with_at_most(n_genes, rank=rank)]
+            chosen = fits.query(f"rank == {rank} and alpha == {point['alpha']}")
+            shown.append(chosen.assign(n_genes=n_genes))
     return pd.concat(shown)
 
 
