@@ -24,7 +24,7 @@ from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
 from sbnn.evaluation.folds import group_codes, source_arrays
-from sbnn.evaluation.identity import configured, described, made_for
+from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
 from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
@@ -94,7 +94,7 @@ def fit_full(
     _require_selection(estimator)
     data = as_paired(data)
     chosen, preselected = with_preselected(data, preselect)
-    model = made_for(configured(estimator, {}, seed), chosen.gene_names)
+    model = configured(estimator, {}, seed)
     wanted = Record(
         "fit",
         data.name,
@@ -213,7 +213,6 @@ def _seeds_left(models, data, done):
     jobs = []
     for g, model in enumerate(models):
         if (g, 0) not in done:
-            model = made_for(model, data.gene_names)
             jobs.append(delayed(_fit_once)(model, X, Y, (g, 0)))
     return jobs
 

@@ -17,7 +17,7 @@ from joblib import Parallel, cpu_count, delayed
 from tqdm.auto import tqdm
 
 from sbnn.errors import check_number, warn
-from sbnn.evaluation.identity import described, fit_key, made_for, version_of
+from sbnn.evaluation.identity import described, fit_key, version_of
 from sbnn.results import Record, library_versions, load, save
 
 # values whose shapes differ between fits
@@ -128,7 +128,6 @@ class _Fits:
     def identify(self, known):
         """Compute all keys; `known` describes the estimator of a saved record."""
         wanted = self.wanted
-        # a prior is identified by the weights of the genes
         genes = wanted.values.get("gene_names", wanted.values["feature_names"])
         n_cells = len(wanted.values["cell_names"])
         data = [wanted.dataset, wanted.sha256, [n_cells, len(genes)]]
@@ -138,7 +137,7 @@ class _Fits:
         self.keys = {}
         for g, of_folds in enumerate(self.models):
             for f, model in enumerate(of_folds):
-                about = (made_for(model, genes), folds[f], self.scaling, known)
+                about = (model, folds[f], self.scaling, known)
                 self.keys[g, f] = fit_key(data, *about, **self.besides)
 
     def places_done(self):
