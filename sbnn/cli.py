@@ -189,12 +189,12 @@ def _report(options):
 
 
 def _write_page(options, records):
-    from sbnn.results import results_folder, results_path
+    from sbnn.results import results_folder
     from sbnn.study.page import write_page
     from sbnn.tables import TRIAL
 
     figures = results_folder(options.figures, options.saved, options.fast)
-    page = results_path(options.html, "--html")
+    page = Path(options.html)
     cautions = [TRIAL] if options.fast else []
     verdict = write_page(records, figures, page, cautions=cautions)
     print(f"{verdict}\n{page}")
@@ -295,9 +295,7 @@ def _traces(options):
     for path in options.paths:
         require_file("paths", path)
     from sbnn.ephys_types.traces import read_traces, write_traces  # needs optional packages
-    from sbnn.results import results_path
 
-    results_path(options.out, "--out", options.paths)
     features = read_traces(options.paths, n_jobs=options.jobs, cache=options.cache)
     print(f"{features.n_obs} cells x {features.n_vars} features")
     print(*write_traces(features, options.out), sep="\n")
@@ -329,14 +327,11 @@ def _ephys_types(options):
 
 def _fit_types(options):
     from sbnn.ephys_types import own_tables
-    from sbnn.results import results_path
-    from sbnn.study.own_data.options import keywords_of, read, require_enough
+    from sbnn.study.own_data.options import read, require_enough
     from sbnn.tables import print_table
 
     given = _given(options, "features")
-    keywords = keywords_of("types", options) | given
-    inputs = [keywords.get(name) for name in ("features", "labels")]
-    saved = results_path(options.model, "--model", inputs)
+    saved = Path(options.model)
     data = read("types", options, saved.stem, **given)
     require_enough(data, "features")
     steps = 20 if options.fast else "auto"
@@ -349,7 +344,6 @@ def _fit_types(options):
 
 def _predict_types(options):
     from sbnn.ephys_types import EphysTypeClassifier, own_tables
-    from sbnn.results import results_path
     from sbnn.study.own_data.options import keywords_of
 
     keywords = keywords_of("types", options) | _given(options, "features")
@@ -359,7 +353,7 @@ def _predict_types(options):
     if of_labels:
         raise ValueError(f"predict takes no {', '.join(sorted(of_labels))}")
     table = keywords.pop("features")
-    out = results_path(options.out, "--out", (table, options.model))
+    out = Path(options.out)
     model = EphysTypeClassifier.load(options.model)
     found = own_tables.predict(model, table, out, options.abstain, table, **keywords)
     print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")

@@ -27,4 +27,3 @@ Families: TypeAlias = Mapping[str, Sequence] | Sequence[str]
 Folds: TypeAlias = Sequence[tuple[np.ndarray, np.ndarray]]
 # a file, one sheet of a workbook, or a table in memory
 TableLike: TypeAlias = PathLike | tuple[PathLike, str] | pd.DataFrame
-GenePrior: TypeAlias = Mapping[str, float] | pd.Series | Sequence[str] | np.ndarray

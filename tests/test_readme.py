@@ -74,7 +74,7 @@ def test_the_tables_are_those_of_the_committed_results():
 def test_differences_on_the_page_of_results_are_those_of_the_committed_results():
     page = words_of(ROOT / "docs" / "results.md")
     for path in SAVED.glob("*/cv_default.pickle"):
-        models = report._main_models(report.read(path.parent))
+        models = report.main_models(report.read(path.parent))
         for title in ("paper, d=2", "ridge, all genes"):
             records, points = zip(models["distilled, d=2"], models[title], strict=True)
             found = paired_difference(*records, "test_r2", points)

@@ -16,7 +16,7 @@ from sbnn.data.checks import check_finite, check_names, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.objects import dense
-from sbnn.errors import check_flag, check_number
+from sbnn.errors import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -216,7 +216,7 @@ def read_pseudotime(
             sizes[i] += len(part)
         values.append(sums / sizes)
         times.append(of_bins)
-    if check_flag("scaled", scaled):
+    if scaled:
         largest = np.abs(np.concatenate(values)).max(axis=0)
         largest[largest == 0] = 1
         start = min(map(np.min, times))

@@ -16,7 +16,7 @@ from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
-from sbnn.results import write_atomically
+from sbnn.store import write_atomically
 
 LEAST = 0.01  # smallest probability at which an edge outside the prior is written to the table
 # share of the samples (or of the times of a single sample) that is held out

@@ -9,10 +9,10 @@ from sbnn.data.checks import UNKNOWN, some
 from sbnn.data.ephys_tables import read_features
 from sbnn.ephys_types import held_out
 from sbnn.ephys_types.classifier import EphysTypeClassifier
-from sbnn.errors import warn, with_cautions
+from sbnn.errors import warn
 from sbnn.explorer.report import write_report
 from sbnn.plotting.common import save_figure
-from sbnn.results import write_atomically
+from sbnn.store import write_atomically
 
 SEED = 42
 PAGE = "types.html"  # beside the model
@@ -29,7 +29,8 @@ def study(data, path, n_steps="auto"):
     donors = data.obs.get("donor")
     model = EphysTypeClassifier(n_steps, random_state=SEED)
     fitted_to = data.to_df(), data.obs["type"], data.var["family"], donors
-    model, cautions = with_cautions(model.fit, *fitted_to)
+    model.fit(*fitted_to)
+    cautions = []
     path = Path(model.save(path))
     types = pd.Series(model._codes).value_counts().sort_index()
     types = pd.DataFrame({"cells": types.to_numpy()}, pd.Index(model.classes_, name="type"))
@@ -67,9 +68,10 @@ def predict(model, table, out, abstain=None, source="", **how):
     The page, ``<out without .csv>_summary.html``, counts cells by predicted type; its footer shows
     `source`.
     """
-    found, cautions = with_cautions(predict_table, model, table, abstain, **how)
+    found = predict_table(model, table, abstain, **how)
+    cautions = []
     out = Path(out)
-    write_atomically(found.to_csv().encode(), out, b"cell,type,probability,")
+    write_atomically(found.to_csv().encode(), out)
     untyped = (found["type"] == UNKNOWN).sum()
     by_type = found.astype({"far": int}).groupby("type")
     counts = by_type["far"].agg(cells="size", far="sum")

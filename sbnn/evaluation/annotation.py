@@ -17,7 +17,7 @@ from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
-from sbnn.results import Record, library_versions, require
+from sbnn.results import Record, library_versions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -175,7 +175,6 @@ class _Notes:
 
     def of_cross_validation(self, record, data, point):
         data = as_paired(data)
-        require(record, "data", [], data)
         names = record.feature_names.astype(str)
         held_out = held_out_means(record, data.Y, point)
         self.adata.obsm[f"{self.key}_held_out"] = self.of_cells(data.cell_names, held_out, names)

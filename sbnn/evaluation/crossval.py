@@ -24,10 +24,10 @@ from sbnn.evaluation.folds import (
     source_arrays,
     split_fold,
 )
-from sbnn.evaluation.identity import configured, made_for
+from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, kept_params, require
+from sbnn.results import Record, kept_params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,8 +71,7 @@ def cross_validate(
     estimator : scikit-learn-style regressor
         What it has of ``transform``, ``get_support``, ``gene_norms_`` and ``history_`` is stored.
         If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
-        Optional hooks are ``fit_path``, which fits all values of ``path_parameter``, and
-        ``for_genes``, called with the gene names and a mask of preselected genes.
+        An optional hook is ``fit_path``, which fits all values of ``path_parameter``.
     data : AnnData, MuData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -185,7 +184,7 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
         for f, fold in enumerate(wanted.folds):
             places = [(g, f) for g in path]
             if not done.issuperset(places):
-                of_path = [made_for(models[g], data.gene_names, genes[f]) for g in path]
+                of_path = [models[g] for g in path]
                 how = (of_path, arrays, fold, scaling, genes[f], places)
                 jobs.append(delayed(_fit_and_score)(*how))
     return jobs
@@ -301,7 +300,6 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
         fold        stage  epoch
     19     1  fine-tuning     10
     """
-    require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain
 from math import comb
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,13 +24,13 @@ from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
 from sbnn.evaluation.folds import group_codes, source_arrays
-from sbnn.evaluation.identity import configured, described, made_for
+from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
 from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
 from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_to
 from sbnn.models.maps import embed
-from sbnn.results import Record, results_path
+from sbnn.results import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,7 +94,7 @@ def fit_full(
     _require_selection(estimator)
     data = as_paired(data)
     chosen, preselected = with_preselected(data, preselect)
-    model = made_for(configured(estimator, {}, seed), chosen.gene_names)
+    model = configured(estimator, {}, seed)
     wanted = Record(
         "fit",
         data.name,
@@ -111,7 +112,7 @@ def fit_full(
         return values
 
     if model_file is not None:
-        overwrite |= not results_path(model_file, "model_file", [results]).exists()
+        overwrite |= not Path(model_file).exists()
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
     )
@@ -212,7 +213,6 @@ def _seeds_left(models, data, done):
     jobs = []
     for g, model in enumerate(models):
         if (g, 0) not in done:
-            model = made_for(model, data.gene_names)
             jobs.append(delayed(_fit_once)(model, X, Y, (g, 0)))
     return jobs
 

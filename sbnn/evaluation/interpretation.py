@@ -28,7 +28,7 @@ from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
-from sbnn.results import Record, require
+from sbnn.results import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +186,6 @@ def interpret_held_out(
         As from `interpret`, for `sbnn.plotting.effect_map`.
     """
     data = as_paired(data)
-    require(halves, "halves", [], data)
     stability = selection_table(halves)["frequency"]
     settings = {
         "scaling": "fold",

@@ -18,7 +18,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import held_out, split_and_scale
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
-from sbnn.results import Record, require
+from sbnn.results import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,8 +153,6 @@ def map_trust(
     (2,)
     """
     data = as_paired(data)
-    require(fit, "fit", ["latent"], data)
-    require(folds, "folds", ["test_predictions"], data)
     point = folds.find(n_components=estimator.n_components)
     settings = {
         "seeds": list(seeds),

@@ -23,7 +23,7 @@ from sbnn.evaluation.crossval import (
 from sbnn.evaluation.folds import group_codes
 from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, folds_counted, share_tested
-from sbnn.results import Record, require
+from sbnn.results import Record
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -200,7 +200,6 @@ def verdict(
     >>> verdict(record, data).better_than_chance
     True
     """
-    require(record, "record", ["test_r2"])
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
     check_number("point", point, int, 0, len(record.params) - 1)
     r2 = pd.Series(record.test_r2[:, point])
@@ -209,7 +208,6 @@ def verdict(
     folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
     sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, why_unknown)}"
     if ridge is not None:
-        require(ridge, "ridge", ["test_r2"])
         require_same_folds(record, ridge)
         if len(r2) > 1:
             difference = paired_difference(record, ridge, "test_r2", (point, 0))
@@ -289,7 +287,6 @@ def _beside_ridge(found, ridge_r2, ridge_p):
 
 
 def _genes_of_curve(record, point, curve):
-    require(curve, "curve", [], record)
     table = genes_table(curve)
     enough = table.suffices.idxmax()
     if enough <= record.n_selected[:, point].mean():

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from sbnn.data.datasets import load_dataset
 from sbnn.errors import require
-from sbnn.results import load, results_folder, results_path, write_atomically
+from sbnn.results import load, results_folder
+from sbnn.store import write_atomically
 
 if TYPE_CHECKING:
     from sbnn.results import Record
@@ -33,8 +34,8 @@ class Explorer:
 
     def save(self, path):
         """Write the page to a file atomically and return the path."""
-        path = results_path(path)
-        write_atomically(self.html.encode(), path, b"(?i)<!doctype html")
+        path = Path(path)
+        write_atomically(self.html.encode(), path)
         return path
 
     def _repr_html_(self):
@@ -109,7 +110,7 @@ def run(options):
     more["data"] = _data_of(fit)
     if options.cv is not None:
         more["cv_record"] = load(options.cv)
-    out = results_path(options.out or f"{fit.dataset}_explorer.html", "--out")
+    out = Path(options.out or f"{fit.dataset}_explorer.html")
     try:
         explorer = explore(fit, **more)
     except ValueError as error:

@@ -9,7 +9,8 @@ from string import Template
 import pandas as pd
 
 from sbnn.data.checks import some
-from sbnn.results import library_versions, write_atomically
+from sbnn.results import library_versions
+from sbnn.store import write_atomically
 
 NAMES_SHOWN = 3
 EXPLORER = (
@@ -77,7 +78,7 @@ def write_report(
         data=_data(facts or {}, left_out or {}),
         footer=escape(f"sbnn {library_versions()['sbnn']}; {source}"),
     )
-    write_atomically(page.encode(), path, b"<!doctype html>")
+    write_atomically(page.encode(), path)
 
 
 def typeset(text):

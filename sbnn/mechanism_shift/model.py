@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.checks import MOST, check_unmasked, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_flag, check_number, warn
+from sbnn.errors import check_number, warn
 from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import (
     class_sums,
@@ -337,7 +337,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if known:
             raise ValueError(f"perturbation: pass only new ones; the model knows {some(known)}")
         names, codes = np.unique(given, return_inverse=True)
-        learned = float(check_flag("learn_shifts", learn_shifts) and self.method != "vae")
+        learned = float(learn_shifts and self.method != "vae")
         means = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
         other = copy(self)
         other.perturbations_ = np.concatenate([self.perturbations_, names])

@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from sbnn.data.inputs import SetOutputMixin, new_cells, to_be_fitted, two_tables
 from sbnn.data.objects import opened
 from sbnn.determinism import reproducible
-from sbnn.errors import check_flag, check_number
+from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class GeneSelectionMixin:
         """Genes that the model uses: a mask, (p,), or, with `indices`, sorted positions."""
         check_is_fitted(self)
         mask = self._support_mask()
-        return np.flatnonzero(mask) if check_flag("indices", indices) else mask
+        return np.flatnonzero(mask) if indices else mask
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the genes that the model uses, of `input_features` if ``fit`` had none."""

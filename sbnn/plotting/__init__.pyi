@@ -26,9 +26,6 @@ from sbnn.plotting.latent import latent_panels as latent_panels
 from sbnn.plotting.models import accuracy_comparison as accuracy_comparison
 from sbnn.plotting.noise import noise_recovery as noise_recovery
 from sbnn.plotting.placed import new_cells as new_cells
-from sbnn.plotting.priors import listed_expression as listed_expression
-from sbnn.plotting.priors import prior_changes as prior_changes
-from sbnn.plotting.priors import prior_effects as prior_effects
 from sbnn.plotting.pruning import gene_norms as gene_norms
 from sbnn.plotting.summary import overview as overview
 from sbnn.plotting.trust import map_trust as map_trust

@@ -17,7 +17,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from sbnn.plotting.labels import fit_text, shortened_apart
-from sbnn.results import results_path, write_atomically
+from sbnn.store import write_atomically
 
 if TYPE_CHECKING:
     import pathlib
@@ -82,7 +82,7 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     >>> [path.name for path in plotting.save_figure(figure, "differences", pdf=True)]
     ['differences.png', 'differences.pdf']
     """
-    path_stem = results_path(path_stem, "path_stem")
+    path_stem = Path(path_stem)
     if not isinstance(figure, Figure):
         raise TypeError(f"figure: expected a matplotlib figure, got {figure!r}")
     with style():
@@ -100,7 +100,7 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     paths = []
     for ending, content in contents.items():
         path = Path(f"{path_stem}.{ending}")
-        write_atomically(content, path, rb"\x89PNG|%PDF")
+        write_atomically(content, path)
         paths.append(path)
     return paths
 

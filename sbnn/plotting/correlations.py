@@ -12,9 +12,7 @@ from sbnn.plotting.cells import draw_cells, draw_legend
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, finish, new_panels, styled
 from sbnn.plotting.labels import counted, place_names, shortened, signed
-from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import standardised
-from sbnn.results import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +50,6 @@ def bibiplot(record: Record) -> Figure:
     >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
     >>> figure = plotting.bibiplot(fit)
     """
-    require(record, "record", NEEDED)
     if record.latent.shape[1] != 2:
         raise ValueError(f"record: expected 2 latents, got {record.latent.shape[1]}")
     groups = Groups(record)

@@ -10,7 +10,6 @@ import pandas as pd
 from sbnn.plotting.colors import groups_of, model_color
 from sbnn.plotting.common import headline, legend_above, new_figure, new_panels, styled
 from sbnn.plotting.labels import signed
-from sbnn.results import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +90,6 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     """
     from sbnn.evaluation.folds import held_out_means  # loads scikit-learn
 
-    require(record, "record", ["test_predictions", "test_feature_r2"])
     place = outputs.columns.get_loc(name)
     predicted = held_out_means(record, outputs, 0)[:, place]
     figure = new_figure(SQUARE)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sbnn.plotting.common import headline, new_figure, styled
 from sbnn.plotting.labels import counted
-from sbnn.results import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +40,6 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     >>> predicted = pd.DataFrame(fit.predictions[:20], columns=fit.feature_names)
     >>> figure = plotting.new_cells(fit, places, predicted)
     """
-    require(fit, "fit", ["latent"])
     figure = new_figure(3.2)
     figure.set_figwidth(4)
     ax = figure.subplots()

@@ -20,7 +20,6 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import counted
 from sbnn.plotting.reading import SPIKE_INS, choose_models, folds_text, mean_sd, scaling_text
-from sbnn.results import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,8 +131,7 @@ def _n_outputs(chosen):
 
 def _draw_widths(ax, networks):
     every = set()
-    for name, (record, _) in networks.items():
-        require(record, f"networks[{name!r}]", ["test_r2", "n_selected", "n_components"])
+    for record, _ in networks.values():
         every |= {point["n_components"] for point in record.params}
     every = sorted(every)
     findings = []

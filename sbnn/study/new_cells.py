@@ -18,7 +18,7 @@ from sbnn.data.readers.table_names import about_genes, texts
 from sbnn.data.readers.table_numbers import as_numbers
 from sbnn.data.streams import ExpressionStream
 from sbnn.errors import warn
-from sbnn.results import results_path, write_atomically
+from sbnn.store import write_atomically
 
 # first column of predictions, which sets them apart from measured outputs
 PREDICTED = "predicted cell"
@@ -130,14 +130,14 @@ def place(model, X):
 
 def write_map(model, X, out, predictions=None, inputs=()):
     """Write positions on the map as CSV, without overwriting `inputs`."""
-    out = results_path(out, "--out", (*inputs, predictions))
+    out = Path(out)
     places, predicted = place(model, X)
     if predictions is None:
         clipped = places.pop("clipped")
         places = places.join(predicted).assign(clipped=clipped)
     else:
-        predictions = results_path(predictions, "--predictions", inputs)
+        predictions = Path(predictions)
         content = predicted.rename_axis(PREDICTED).to_csv().encode()
-        write_atomically(content, predictions, PREDICTED.encode())
-    write_atomically(places.to_csv().encode(), out, b"cell,sbnn_1,")
+        write_atomically(content, predictions)
+    write_atomically(places.to_csv().encode(), out)
     return len(places)

@@ -18,17 +18,16 @@ from sbnn.study.figures import draw
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = "figures"  # in place of a notebook
 DYNAMICS = "06"
-PRIORS = "07"
 OWN = "08"
 #: Study -> its notebooks, each after the notebooks whose results it needs.
 NOTEBOOKS = {
-    "sbnn": ("01", "02", "03", PRIORS, OWN),
+    "sbnn": ("01", "02", "03", OWN),
     "ephys_types": ("04",),
     "mechanism_shift": ("05",),
     "dynamics": (DYNAMICS,),
 }
 #: Notebook -> data sets, if these are not all of its study.
-ONLY = {PRIORS: ("scala", "simulated"), OWN: ("simulated",), DYNAMICS: ("grn_350", "simulated_grn")}
+ONLY = {OWN: ("simulated",), DYNAMICS: ("grn_350", "simulated_grn")}
 #: Study -> a result that each of its data sets has.
 SAVED = {
     "sbnn": "cv_network",

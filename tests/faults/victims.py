@@ -95,12 +95,6 @@ class Victim:
         self.process.join(seconds)
         return self.process.exitcode is not None
 
-    def kill_within(self, seconds):
-        """Kill the process, unless it ends earlier."""
-        self.process.join(seconds)
-        self.process.kill()
-        self.process.join()
-
     def end(self):
         """Exit status."""
         self.process.join(120)

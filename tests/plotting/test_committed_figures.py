@@ -42,9 +42,6 @@ D2 = {"n_components": 2}
 
 @functools.cache
 def study_figure(dataset, name):
-    if name == "gene_prior":
-        record = results.load(ROOT / "saved_models" / dataset / "gene_prior.pickle")
-        return plotting.prior_effects(record)
     needed, draw = figures.FIGURES[name]
     records = records_of(dataset)
     return draw(records) if all(record in records for record in needed) else None
@@ -84,7 +81,6 @@ def benchmark_figure(dataset, name):
 
 QUICK = [(study_figure, "simulated", name) for name in figures.FIGURES.keys() - NOT_OF_SIMULATED]
 QUICK += [(study_figure, "citeseq_cd8", "genes_curve")]
-QUICK += [(study_figure, dataset, "gene_prior") for dataset in ("simulated", "scala")]
 OF_OWN_DATA = ("effects", "figure3_latent_default", "map_trust", "overview")
 QUICK += [(study_figure, "own_data/simulated", name) for name in OF_OWN_DATA]
 QUICK += [(own_data_figure, "own_data/simulated", name) for name in ("accuracy", "new_cells")]

@@ -63,7 +63,7 @@ def test_the_command_executes_a_notebook_and_keeps_it_small(tmp_path):
     assert "papermill" not in notebook.metadata
     assert made.read_text().count('"image/png"') > 5
     saved = {path.stem for path in (tmp_path / "simulated").glob("*.png")}
-    assert saved == {path.stem for path in (FIGURES / "simulated").glob("*.png")} - {"gene_prior"}
+    assert saved == {path.stem for path in (FIGURES / "simulated").glob("*.png")}
 
 
 def test_what_takes_space_or_differs_between_runs_is_dropped():

@@ -15,7 +15,7 @@ from sbnn.data.objects import AnnDataLike
 from sbnn.data.readers.table import Table, is_workbook, numbered, read_table
 from sbnn.data.readers.table_names import about_cells, doubtful_names
 from sbnn.data.readers.table_numbers import text_among, to_numbers
-from sbnn.errors import check_among, check_flag, check_number, warn
+from sbnn.errors import check_among, check_number, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,8 +77,6 @@ class TableOptions:
     rename: Mapping[str, str] | None = None
 
     def __post_init__(self):
-        check_flag("by_row", self.by_row)
-        check_flag("average", self.average)
         check_among("match", self.match, ("exact", "loose"))
         for name in ("sheet", "header", "cell_key", "decimal"):
             given = getattr(self, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,6 @@ from sbnn.data.readers.containers import is_container, read_container
 from sbnn.data.readers.table_files import OtherFileError, Sheet, read_file
 from sbnn.data.readers.table_names import doubtful_names, named, texts, texts_of_cells
 from sbnn.errors import warn
-from sbnn.results import results_path
 
 _HINT = "check header=ROW (row with the column names) and cell_key=COLUMN (column of the cells)"
 WORKBOOKS = (".xls", ".xlsx", ".xlsm")
@@ -63,7 +63,7 @@ class Table:
         elif isinstance(given, AnnDataLike):
             self._take(given)
         else:
-            path = results_path(given, what)
+            path = Path(given)
             path.stat()  # a missing file raises its own error
             self.file = path.name
             self.path = path.resolve()

@@ -28,7 +28,7 @@ from sbnn.ephys_types.traces.vectors import (
     vectors_of,
 )
 from sbnn.evaluation.runs import in_workers
-from sbnn.results import results_path, write_atomically
+from sbnn.store import write_atomically
 
 SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
@@ -114,10 +114,10 @@ def write_traces(features, path):
     Returns both paths. Once types are added to the second file,
     ``read_ephys_table(path, cells, families=trace_families())`` reads both.
     """
-    path = results_path(path)
+    path = Path(path)
     tables = {path: features.to_df(), path.with_stem(f"{path.stem}_cells"): features.obs}
     for file, table in tables.items():
-        write_atomically(table.to_csv(index_label="cell").encode(), file, b"cell,")
+        write_atomically(table.to_csv(index_label="cell").encode(), file)
     return tuple(tables)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
@@ -17,9 +17,8 @@ from tqdm.auto import tqdm
 
 from sbnn.data import inputs
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number, warn
+from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
-from sbnn.models.bottleneck.gene_prior import prior_weights, spelled_out
 from sbnn.models.bottleneck.losses import SquaredError
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.scales import (
@@ -34,8 +33,6 @@ from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 if TYPE_CHECKING:
     from typing import Self
-
-    from numpy.typing import ArrayLike
 
     from sbnn.data.count_normalizer import CountNormalizer
     from sbnn.typehints import Expression, Outputs, PathLike
@@ -61,33 +58,10 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         "reconstruct": ["boolean"],
         "standardize": ["boolean"],
         "hidden_layers": ["array-like", None],
-        "prior_influence": [Interval(Real, 0, 1, closed="both")],
         "n_threads": [Interval(Integral, 1, MOST_THREADS, closed="both")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
-
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result."""
-        params = self.get_params()
-        if self.gene_prior is None:
-            del params["gene_prior"]
-            del params["prior_influence"]
-            return params
-        given = spelled_out(self.gene_prior)
-        if isinstance(given, dict):
-            given = sorted(map(list, given.items()))
-        params["gene_prior"] = given
-        return params
-
-    def for_genes(self, names: ArrayLike, kept: ArrayLike | None = None) -> Self:
-        """A clone with a prior weight for each of `names` (in the mask `kept`)."""
-        if self.gene_prior is None:
-            return self
-        weights = prior_weights(self.gene_prior, len(names), names)
-        if kept is not None:
-            weights = weights[kept]
-        return clone(self).set_params(gene_prior=weights.tolist() if weights.any() else None)
 
     def fit(
         self,
@@ -178,10 +152,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             check_number("the length of hidden_layers", len(self.hidden_layers), int, 2)
             for width in self.hidden_layers:
                 check_number("hidden_layers", width, int, 1, MOST_COMPONENTS)
-        if self.gene_prior is not None:
-            spelled_out(self.gene_prior)
-            if self.n_genes is None:
-                warn("gene_prior has no effect with n_genes=None, which keeps all genes")
 
     def predict(self, X: Expression) -> np.ndarray:
         """Predict outputs in the units of `Y`, float64 of shape (n, q) or, for a vector, (n,).

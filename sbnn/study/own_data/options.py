@@ -228,9 +228,7 @@ def show(table, notes):
 
 def write(adata, path):
     """Write as ``.h5ad``, which gets its name once it is complete."""
-    from sbnn.results import results_path
-
-    path = results_path(path, "--out")
+    path = Path(path)
     # 1 stays 1, not 1.0, beside missing values
     labels = adata.obs.select_dtypes(object).convert_dtypes(convert_string=False).astype(object)
     adata.obs = adata.obs.assign(**labels.where(labels.notna(), "").astype(str))
