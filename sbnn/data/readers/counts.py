@@ -35,44 +35,12 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
 
 def _opened(path):
     suffix = Path(path).suffix
-    content = open(path, "rb")  # noqa: SIM115
     if suffix == ".gz":
-        content = gzip.open(content)
+        return gzip.open(path, "rt")
+    content = open(path, "rb")  # noqa: SIM115
     if suffix == ".zip":
         archive = zipfile.ZipFile(content)
         # archives of macOS have metadata besides
         [member] = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
         content = archive.open(member)
     return io.TextIOWrapper(content)
-
-
-#OLD
-def open_file(path, encoding: str | None = None) -> IO:
-    """Open a file, also gzipped, or the only one in a zip archive."""
-    suffix = Path(path).suffix.lower()
-    if suffix == ".zip":
-        archive = zipfile.ZipFile(path)
-        # archives of macOS have metadata besides
-        members = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-        if len(members) != 1:
-            raise ValueError(f"expected one file in the archive, found {members}")
-        content = archive.open(members[0])
-    elif suffix == ".gz":
-        content = gzip.open(path)  # noqa: SIM115
-    else:
-        content = open(path, "rb")  # noqa: SIM115
-    return content if encoding is None else io.TextIOWrapper(content, encoding)
-
-
-def encoding_of(path) -> str:
-    """Detect UTF-16 (by its mark), UTF-8 or Windows-1252."""
-    with open_file(path) as handle:
-        if handle.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
-    try:
-        with open_file(path, _UTF8) as handle:
-            while handle.read(_LETTERS_AT_ONCE):
-                pass
-    except UnicodeDecodeError:
-        return "cp1252"
-    return _UTF8
