@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -28,7 +29,6 @@ from sbnn import (
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.crossval import chance_table
 from sbnn.study.own_data.commands import FAST
-from sbnn.tables import to_markdown
 
 MODELS = {
     "ridge, penalty 100": Ridge(100.0),
