@@ -32,7 +32,7 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
     # Training drifts apart from the first different bit of a processor: bounds of new cells, about
     # -530 nats, differ by 1.2 between an Intel Xeon and an AMD EPYC, and one of 145 edges is
     # another one with AVX2.
-    tolerance = {"rtol": 5e-3, "atol": 0.01} if name == "staged" else {"rtol": 1e-6}
+    tolerance = {"rtol": 5e-3, "atol": 0.01} if name == "staged" else {"rtol": 1e-4}
     assert_same([row[column] for column in compared], stored[compared].to_numpy(float), **tolerance)
 
 
