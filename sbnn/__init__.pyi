@@ -8,11 +8,11 @@ from .data.count_normalizer import CountNormalizer as CountNormalizer
 from .data.datasets import default_dataset as default_dataset
 from .data.datasets import load_dataset as load_dataset
 from .data.diagnose import diagnose as diagnose
-from .data.ephys_tables import read_ephys_table as read_ephys_table
 from .data.paired import paired as paired
-from .data.readers.tables import read_tables as read_tables
 from .data.simulate import simulate_patchseq as simulate_patchseq
 from .data.streams import ExpressionStream as ExpressionStream
+from .data.tables import read_ephys_table as read_ephys_table
+from .data.tables import read_tables as read_tables
 from .data.typed_cells import typed_cells as typed_cells
 from .evaluation.annotation import annotate as annotate
 from .evaluation.crossval import cross_validate as cross_validate
