@@ -336,8 +336,6 @@ def read_columns(path, what: str) -> pd.DataFrame:
             header = headers[separator]
             options = {"sep": separator, "skiprows": 1, "header": None, "low_memory": False}
             table = pd.read_csv(path, converters=names, **options)
-        if len(header) < table.shape[1]:  # R names no column of row names
-            header = ["", *header]
         return table.set_axis([*header], axis=1)
     except ValueError as error:  # also of encodings and lines of unequal length
         raise ValueError(
