@@ -12,7 +12,6 @@ from sbnn.data.ephys_tables import read_ephys_table as read_ephys_table
 from sbnn.data.paired import paired as paired
 from sbnn.data.readers.tables import read_tables as read_tables
 from sbnn.data.simulate import simulate_patchseq as simulate_patchseq
-from sbnn.data.streams import ExpressionStream as ExpressionStream
 from sbnn.data.typed_cells import typed_cells as typed_cells
 from sbnn.evaluation.annotation import annotate as annotate
 from sbnn.evaluation.crossval import cross_validate as cross_validate

@@ -10,7 +10,7 @@ import pandas as pd
 from sbnn.data import checks
 from sbnn.data.checks import some
 from sbnn.data.counts import correlation_with_counts
-from sbnn.data.paired import constants, read_paired
+from sbnn.data.paired import as_paired
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -36,7 +36,7 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
 
     Parameters
     ----------
-    data : AnnData, MuData or pair (X, Y)
+    data : AnnData or pair (X, Y)
         Cells as for `sbnn.paired` and `sbnn.cross_validate`; `Y` may be None.
     model : estimator, optional
         Fitted model, with whose training cells the data are compared.
@@ -62,7 +62,7 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     >>> suspicion[:28]
     'X looks like raw counts (val'
     """
-    cells = read_paired(data)
+    cells = as_paired(data, check=False)
     X, Y = cells.X, cells.Y
     genes, outputs = cells.gene_names, cells.feature_names
     found = []
@@ -81,7 +81,10 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     found += marks(X, "X", genes)
     found += outliers(X, "X", cells.cell_names, genes)
     found += doubtful_outputs(Y, cells.cell_names, outputs)
-    found += constants(cells)
+    for argument, values, names in (("X", X, genes), ("Y", Y, outputs)):
+        constant = names[np.ptp(values, axis=0) == 0]
+        if len(constant) and len(outputs):
+            found.append(f"columns of {argument} with the same value in all cells: {some(constant)}")
     if model is not None:
         found += unlike_training(model, X, genes, cells.cell_names)
     return found

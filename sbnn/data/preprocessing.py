@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
-from sbnn.data.objects import dense
+from sbnn.data.checks import dense
 from sbnn.errors import check_number
 
 if TYPE_CHECKING:
