@@ -10,7 +10,6 @@ from .data.datasets import load_dataset as load_dataset
 from .data.diagnose import diagnose as diagnose
 from .data.paired import paired as paired
 from .data.simulate import simulate_patchseq as simulate_patchseq
-from .data.streams import ExpressionStream as ExpressionStream
 from .data.tables import read_ephys_table as read_ephys_table
 from .data.tables import read_tables as read_tables
 from .data.typed_cells import typed_cells as typed_cells

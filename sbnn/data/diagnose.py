@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import FIRST_CELLS, UNKNOWN, dates_among, kind_of_expression, some
-from sbnn.data.paired import read_paired
+from sbnn.data.paired import as_paired
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,7 +52,7 @@ def diagnose(data: AnnData | tuple, folds: Folds | None = None) -> list[str]:
     >>> suspicion[:28]
     'X looks like raw counts (val'
     """
-    cells = read_paired(data)
+    cells = as_paired(data, check=False)
     found = []
     kind, span, _ = kind_of_expression(cells.X[:FIRST_CELLS])
     if kind == "counts":
