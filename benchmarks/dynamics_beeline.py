@@ -20,13 +20,13 @@ from dynamics_rivals import (
     saved_rows,
 )
 from joblib import Parallel, delayed
+from pages import to_markdown
 from sklearn.metrics import average_precision_score
 
 from sbnn.data.datasets import load_dataset
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics import PhoenixRegressor, SparseRegulationRegressor
-from sbnn.tables import print_table
 
 BEELINE = saved("beeline")
 CLOSE_TO_CHANCE = 1.1  # largest AUPRC, divided by that of chance, that counts as chance
@@ -152,7 +152,7 @@ def main(arguments=None):
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args(arguments)
-    print_table(beeline_table(beeline(options.fresh, options.jobs)))
+    print(to_markdown(beeline_table(beeline(options.fresh, options.jobs))))
 
 
 if __name__ == "__main__":

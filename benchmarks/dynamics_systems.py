@@ -22,11 +22,11 @@ from dynamics_rivals import (
     saved_rows,
 )
 from joblib import Parallel, delayed
+from pages import to_markdown
 from sklearn.metrics import average_precision_score
 
 from sbnn.data.gene_network import KINDS, GeneNetwork
 from sbnn.dynamics import SparseRegulationRegressor
-from sbnn.tables import print_table
 
 SYSTEMS = saved("systems")
 PRIORS = {"no prior": None, "90 % right": 0.1, "50 % right": 0.5}
@@ -159,7 +159,7 @@ def main(arguments=None):
     parser.add_argument("--refresh", choices=METHODS, nargs="*", default=[], metavar="METHOD")
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args(arguments)
-    print_table(systems_table(systems(options.seeds, options.refresh, options.jobs)))
+    print(to_markdown(systems_table(systems(options.seeds, options.refresh, options.jobs))))
 
 
 if __name__ == "__main__":

@@ -215,6 +215,11 @@ def are_counts(values: np.ndarray) -> np.ndarray:
     return (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
 
 
+def dense(matrix):
+    """Matrix as a dense array."""
+    return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
+
+
 def some(names: Iterable[Any], limit: int = 5) -> str:
     """List the first few names, for a message."""
     names = [str(name) for name in names]
@@ -246,6 +251,12 @@ def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     if high > LARGEST_LOG:
         return "log", span, "they are unusually large for log values"
     return "log", span, ""
+
+
+def require_logarithms(X: np.ndarray) -> None:
+    """Reject raw counts."""
+    for mistake in raw_counts(X):
+        raise ValueError(mistake)
 
 
 def raw_counts(X: np.ndarray) -> Iterator[str]:

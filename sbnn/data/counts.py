@@ -9,8 +9,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_non_negative
 
-from sbnn.data.checks import some
-from sbnn.data.objects import dense
+from sbnn.data.checks import dense, some
 from sbnn.errors import check_number
 
 if TYPE_CHECKING:

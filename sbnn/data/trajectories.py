@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-from sbnn.data.checks import check_finite, check_names, some
-from sbnn.data.containers import about_data, with_about
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.objects import dense
+from sbnn.data.checks import check_finite, check_names, dense, some
+from sbnn.data.fingerprint import described, fingerprint_arrays, fingerprint_parameters
 from sbnn.errors import check_number
 
 if TYPE_CHECKING:
@@ -151,7 +149,9 @@ def trajectories(
     position = obs.groupby("sample").cumcount()
     obs.index = obs["sample"] + "_" + position.astype(str)
     adata = ad.AnnData(np.concatenate(values), obs, pd.DataFrame(index=names))
-    return with_about(adata, about_data(**about), _fingerprint(as_trajectories(adata)))
+    if not about.get("files"):
+        about = {"sha256": _fingerprint(as_trajectories(adata))} | about
+    return described(adata, ("sample", "time"), **about)
 
 
 def _of_long_table(table):

@@ -248,7 +248,7 @@ def split_fold(arrays, fold, scaling, genes=None):
         X_test = X_test[:, genes]
     X_train, X_test = _scaled(X_train, X_test, scaling, StandardScaler())
     if scaling == "fold":
-        X_test[:, ~X_train.any(axis=0)] = 0  # constant in training: nothing was learned of them
+        X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
     Y_train, Y_test = split_outputs(Y, fold, scaling)
     return X_train, Y_train, X_test, Y_test
 

@@ -57,7 +57,7 @@ def explore(
         and the verdict.
     path : str or path-like, optional
         HTML file to write; it works offline.
-    data : AnnData, MuData or tuple (X, Y), optional
+    data : AnnData or tuple (X, Y), optional
         The data of the fit, to show genes that the model does not keep, with 8 bits per value. Only
         the most variable are shown if the page would exceed 6 MB.
     ridge : Record, optional

@@ -73,7 +73,7 @@ def test_transfer_that_is_measured_again_gives_the_same_numbers():
     stored = [told["records"][f"transfer_{name}"].scores for name in ("zero_shot", "curves")]
     kept = [stored[0].query("seed == 0"), stored[1].query("n_cells == 50")]
     for again, committed in zip((alignments, curves), kept, strict=True):
-        pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-6)
+        pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-3)
 
 
 def test_committed_folds_keep_donors_apart_and_are_the_same_for_all_models():
