@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sbnn.data.cells import Cells
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
-from sbnn.data.cells import Cells
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.scales import ScaledCells, learn_scales, scaled_outputs
 
