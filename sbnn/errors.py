@@ -17,7 +17,9 @@ EXTRAS = {
     "lightgbm": "types",
     "mudata": "mudata",
     "openTSNE": "maps",
+    "nbconvert": "fit",
     "openpyxl": "excel",
+    "papermill": "fit",
     "pynwb": "traces",
     "xlrd": "excel",
 }
