@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 import pandas as pd
-from dynamics_rivals import saved, saved_rows
+from dynamics_tables import saved, saved_rows
 from sklearn.base import clone
 
 from sbnn.data.datasets import load_dataset

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
+from sklearn.utils import assert_all_finite
 
-from sbnn.data.checks import check_finite, check_names, some
+from sbnn.data.checks import check_names, some
 from sbnn.data.containers import about_data, with_about
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 
@@ -127,6 +128,8 @@ def trajectories(
         values = values.drop(columns=["sample", "time"])
         gene_names = values.columns
         values = values.to_numpy(dtype=float)
+    elif times is None:
+        raise ValueError("times: expected increasing times")
     else:
         if np.ndim(times[0]) == 0:  # the same for all samples
             times = [times] * len(values)
@@ -187,7 +190,7 @@ def as_trajectories(data):
         raise TypeError(f"trajectories: expected {expected}, got {type(data).__name__}")
     X = data.to_df().to_numpy(dtype=np.float64)
     names = data.var_names.to_numpy(str)
-    check_finite(X, "trajectories", data.obs_names, names)
+    assert_all_finite(X, input_name="trajectories")
     time = data.obs["time"].to_numpy(np.float64)
     values, times = [], []
     sample_of = {}
