@@ -16,7 +16,7 @@ from sbnn.data.simulate import simulate_tables
 from sbnn.results import load
 from sbnn.study import figures
 
-RECORDS = "cv_default cv_ridge fit_default_2d halves_default interpretation map_trust tsne".split()
+RECORDS = [
     "cv_default",
     "cv_ridge",
     "fit_default_2d",
