@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 import pandas as pd
-from dynamics_rivals import saved, saved_rows
+from dynamics_tables import saved, saved_rows
 from pages import to_markdown
 from sklearn.base import clone
 

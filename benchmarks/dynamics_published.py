@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from dynamics_rivals import saved, saved_rows
+from dynamics_tables import saved, saved_rows
 from pages import to_markdown
 
 from sbnn.data.datasets import load_dataset

@@ -72,7 +72,6 @@ def simulate_network(
     wrong: float = 0.05,
     n_test: int = 10,
     random_state: int = 0,
-    kind: str = "logic",
 ) -> AnnData:
     """Simulate trajectories of a random network, with a partly wrong prior network.
 
@@ -84,8 +83,6 @@ def simulate_network(
     wrong : float
         Share of the edges misplaced in the prior network, in [0, 1].
     random_state : int
-    kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
-        Law by which regulators act, as in `GeneNetwork.simulate`.
 
     Returns
     -------
@@ -97,8 +94,8 @@ def simulate_network(
     check_number("n_test", n_test, int, 1)
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = network.misplaced_prior(wrong, random_state)
-    train = network.simulate(n_samples, noise, random_state, kind=kind)
+    train = network.simulate(n_samples, noise, random_state)
     # far from the seeds of training samples
-    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)
+    test = network.simulate(n_test, 0.0, random_state + 1_000_000)
     source = train.uns["sbnn"]["source"]
     return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=source)

@@ -105,6 +105,8 @@ def read_tables(
     X, are_raw = expression_of(X[complete], counts)
     X = varying(X, "genes")
     Y = varying(Y.loc[X.index], "outputs")
+    if labels is not None:
+        labels = labels.loc[X.index]
     if not are_raw:
         notes = ["expression is taken as log values"]
         return paired(X, Y, labels=labels, name=name, notes=notes)
@@ -321,12 +323,13 @@ def read_columns(path, what: str) -> pd.DataFrame:
     names = {0: str}  # or a gene called NA would be missing
     try:
         if str(path).endswith(".xlsx"):
-            sheets = pd.read_excel(path, sheet_name=None, header=None, converters=names)
+            options = {"header": None, "keep_default_na": False, "na_values": [""]}
+            sheets = pd.read_excel(path, sheet_name=None, **options)
             if len(sheets) > 1:
                 raise ValueError(f"it has the sheets {some(sheets)}")
             [table] = sheets.values()
             header = table.iloc[0].fillna("").astype(str)
-            table = table[1:].infer_objects()
+            table = table[1:].infer_objects().astype({0: str})
         else:
             headers = {}
             for separator in SEPARATORS:
