@@ -225,8 +225,8 @@ ARGUMENTS = {
 }
 
 
-def main(arguments=None):
-    """Run a command and return its exit status."""
+def parser():
+    """Parser of all commands; their docstrings are the help."""
     parser = argparse.ArgumentParser("sbnn")
     parser.add_argument("--version", action="version", version=sys.modules["sbnn"].__version__)
     added = parser.add_subparsers(required=True, metavar="command")
@@ -238,7 +238,12 @@ def main(arguments=None):
         command.set_defaults(run=run)
         for name in names.split():
             command.add_argument(name, **ARGUMENTS.get(name, {}))
-    options = vars(parser.parse_args(arguments))
+    return parser
+
+
+def main(arguments=None):
+    """Run a command and return its exit status."""
+    options = vars(parser().parse_args(arguments))
     try:
         options.pop("run")(options)
     except KeyboardInterrupt:

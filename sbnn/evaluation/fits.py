@@ -62,7 +62,7 @@ def fit_full(
     results : str or path-like, optional
         File of the record, which is loaded if it holds this fit.
     model_file : str or path-like, optional
-        File of the fitted network, for cells in the units of `data` (see ``sbnn map``). If it is
+        File of the fitted network, for cells in the units of `data`. If it is
         missing, the model is fitted again.
     overwrite : bool
         Fit again.

@@ -14,7 +14,6 @@ import pytest
 from made_up import assert_tidy, words
 from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose
-from sbnn.study.new_cells import place, read_cells
 from seen import BLIND, contrast_to_white, lab
 
 from sbnn import DistilledBottleneckRegressor, plotting, results
