@@ -9,7 +9,6 @@ import pandas as pd
 
 from sbnn.data import checks
 from sbnn.data.checks import some
-from sbnn.data.counts import correlation_with_counts
 from sbnn.data.paired import as_paired
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ FAR_OUT = 1e6  # SDs of the other cells
 NINES = [sign * float("9" * n) for n in range(2, 7) for sign in (1, -1)]  # marks of missing values
 ALONE = 3  # a single mark is farther from the others than this multiple of their range
 FEWEST_NUMBERED = 8  # to recognise IDs
-LEAST_ALIKE = 0.5  # correlation of X and normalised counts
 ROUNDING = 1e-3
 # Share of the genes beyond the range of the training cells in a reported cell; with few training
 # cells, a tenth is usual.
@@ -44,8 +42,8 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each suspicion: counts instead of log values, counts that do not belong to
-        X, marks of missing values such as -999, outliers, columns with a single value, dates
+        One sentence for each suspicion: counts instead of log values,
+        marks of missing values such as -999, outliers, columns with a single value, dates
         instead of gene names, and outputs that number the cells. With a `model`: missing genes,
         cells beyond the range of the training cells, and expression on another scale.
 
@@ -74,17 +72,15 @@ def diagnose(data: PairedData, model: BaseEstimator | None = None) -> list[str]:
         found.append(f"X looks like raw counts ({span}); normalise and log-transform it")
     elif doubt:
         found.append(f"X: {span}; {doubt}")
-    if cells.counts is not None:
-        correlation = correlation_with_counts(X, cells.counts)
-        if correlation < LEAST_ALIKE:
-            found.append(f"counts: correlation with X is only {correlation:.2f}; wrong order?")
     found += marks(X, "X", genes)
     found += outliers(X, "X", cells.cell_names, genes)
     found += doubtful_outputs(Y, cells.cell_names, outputs)
     for argument, values, names in (("X", X, genes), ("Y", Y, outputs)):
         constant = names[np.ptp(values, axis=0) == 0]
         if len(constant) and len(outputs):
-            found.append(f"columns of {argument} with the same value in all cells: {some(constant)}")
+            found.append(
+                f"columns of {argument} with the same value in all cells: {some(constant)}"
+            )
     if model is not None:
         found += unlike_training(model, X, genes, cells.cell_names)
     return found
@@ -122,8 +118,9 @@ def outliers(values, argument, cells, columns):
         i = np.abs(column - column.mean()).argmax()
         others = np.delete(column, i)
         if abs(column[i] - others.mean()) > FAR_OUT * others.std() > 0:
-            text = checks.value_at(values, i, j, argument, cells, columns)
-            yield f"{text}, more than {FAR_OUT:g} SD away from the others; is it a mistake?"
+            text = f"{argument}: the value of cell '{cells[i]}' in column '{columns[j]}'"
+            text += f" is {values[i, j]:g}, more than {FAR_OUT:g} SD away from the others"
+            yield f"{text}; is it a mistake?"
 
 
 def numbered_cells(Y, outputs):

@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sbnn.data.checks import dense
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
-from sbnn.data.checks import dense
 from sbnn.errors import check_number
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-from sbnn.data.checks import check_finite, check_names, dense, some
+from sbnn.data.checks import check_names, dense, some
 from sbnn.data.fingerprint import described, fingerprint_arrays, fingerprint_parameters
 from sbnn.errors import check_number
 
@@ -236,7 +236,9 @@ def as_trajectories(data):
         raise TypeError(f"trajectories: expected {expected}, got {type(data).__name__}")
     X = dense(data.X).astype(np.float64, copy=False)
     names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
-    check_finite(X, "trajectories", data.obs_names, names)
+    for row, gene in np.argwhere(~np.isfinite(X))[:1]:
+        place = f"{data.obs_names[row]!r} in column '{names[gene]}'"
+        raise ValueError(f"trajectories: expected finite values, got {X[row, gene]} of {place}")
     time = data.obs["time"].to_numpy(np.float64)
     codes, labels = pd.factorize(data.obs["sample"])
     sizes = np.bincount(codes)

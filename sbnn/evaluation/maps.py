@@ -21,7 +21,7 @@ from sbnn.models.maps import embed
 from sbnn.results import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sklearn.base import BaseEstimator
 
