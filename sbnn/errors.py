@@ -15,7 +15,6 @@ EXTRAS = {
     "imblearn": "types",
     "ipfx": "traces",
     "lightgbm": "types",
-    "mudata": "mudata",
     "openTSNE": "maps",
     "nbconvert": "fit",
     "openpyxl": "excel",

@@ -10,6 +10,7 @@ from anndata import AnnData
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sbnn.data.checks import dense
 from sbnn.data.counts import log2p1, normalize_library_size, row_sums
 from sbnn.errors import check_number, warn
 
@@ -108,7 +109,7 @@ class CountNormalizer(
                 size *= self._share_of(present)
         else:
             X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"))
-        values = log2p1(normalize_library_size(X, size, totals))
+        values = dense(log2p1(normalize_library_size(X, size, totals)))
         if isinstance(X, pd.DataFrame):
             return pd.DataFrame(values, X.index, X.columns)
         return values

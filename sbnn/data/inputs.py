@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from sbnn.data.checks import check_in_order, dense, raw_counts, some
-from sbnn.data.paired import outputs_of
-from sbnn.errors import warn
+from sbnn.errors import check_among, warn
 
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 ACCEPTED = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "input_name": "X"}
@@ -56,6 +56,22 @@ def blocks(X):
 # --- cells of a fit, and cells for a fitted model
 
 
+def outputs_of(data, outputs=None):
+    """Outputs as a table: of an AnnData, a key of ``obsm`` or a list of columns of ``obs``."""
+    of_adata = isinstance(data, AnnData)
+    if of_adata and outputs is None and "outputs" in data.obsm:
+        outputs = "outputs"
+    if of_adata and isinstance(outputs, str):
+        check_among("outputs", outputs, [*data.obsm.keys()])
+        table = data.obsm[outputs]
+        if isinstance(table, pd.DataFrame):
+            return table
+        return pd.DataFrame(dense(table), data.obs_names).add_prefix("output_")
+    if of_adata and isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
+        return data.obs[outputs]
+    return dense(outputs) if sparse.issparse(outputs) else outputs
+
+
 def two_tables(X, Y):
     """Expression and outputs of the same cells."""
     Y = outputs_of(X, Y)
@@ -73,7 +89,8 @@ def training_cells(model, X, y):
     """What `opened` returns and float64 outputs, for a fit; names are stored."""
     X, outputs = two_tables(X, y)
     cells, names = opened(X, min_cells=2)
-    for mistake in raw_counts(read(cells, next(blocks(cells)))):
+    mistake = raw_counts(read(cells, next(blocks(cells))))
+    if mistake:
         warn(mistake)
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)

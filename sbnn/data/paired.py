@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 from sklearn.utils import check_array
 
 from sbnn.data import checks
 from sbnn.data.checks import dense, some
 from sbnn.data.counts import row_sums, size_of_library
 from sbnn.data.fingerprint import described
+from sbnn.data.inputs import outputs_of
 from sbnn.errors import check_among
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ def paired(
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
         if "notes" not in about:  # a reader knows whether values are counts
-            checks.require_logarithms(x)
+            mistake = checks.raw_counts(x)
+            if mistake:
+                raise ValueError(mistake)
 
     obs["type"] = pd.Categorical(obs["type"], categories=list(colors))
     adata = AnnData(x, obs, pd.DataFrame(index=genes))
@@ -262,23 +264,6 @@ def _paired_anew(adata, outputs, check):
     if known.get("content_sha256", content) != content:
         made.uns["sbnn"]["sha256"] = content  # the stored one is of other data
     return made
-
-
-def outputs_of(data, outputs=None):
-    """Outputs as a table: of an AnnData, a key of ``obsm`` or a list of columns of ``obs``."""
-    if not isinstance(data, AnnData):
-        return outputs.toarray() if sparse.issparse(outputs) else outputs
-    if outputs is None and "outputs" in data.obsm:
-        outputs = "outputs"
-    if isinstance(outputs, str):
-        check_among("outputs", outputs, [*data.obsm.keys()])
-        outputs = data.obsm[outputs]
-    elif isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
-        outputs = data.obs[outputs]
-    if outputs is None or isinstance(outputs, pd.DataFrame | pd.Series):
-        return outputs
-    table = dense(outputs).reshape(data.n_obs, -1)
-    return pd.DataFrame(table, data.obs_names).add_prefix("output_")
 
 
 def _colors_of(adata):

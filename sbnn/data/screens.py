@@ -169,7 +169,6 @@ def codes_of(perturbation, control):
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         expected = "two or more besides the control, with two or more cells each"
-        raise ValueError(
-            f"perturbation: expected {expected}, got {dict(zip(names, sizes, strict=True))}"
-        )
+        few = names[sizes < 2]
+        raise ValueError(f"perturbation: expected {expected}, got {some(names)} ({some(few)} once)")
     return names, codes, sizes

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.counts import correlation_with_counts, size_of_library
+from sbnn.data.counts import size_of_library
 from sbnn.data.preprocessing import (
     expression_pipeline,
     log2p1,
@@ -79,14 +79,6 @@ def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
     empty = np.vstack([0 * counts[:1], counts[1:]])
     for other, of in ((X[:, 1:], counts[:, 1:]), (X + 1e-3, counts), (0 * X, counts), (X, empty)):
         assert size_of_library(other, of) is None
-
-
-def test_counts_of_other_cells_do_not_correlate_with_expression(data):
-    X, counts = data.X, data.counts.copy()
-    counts[0] = 0
-    assert correlation_with_counts(2 * X + 3, sparse.csr_array(counts)) == pytest.approx(1, 1e-4)
-    assert correlation_with_counts(X, counts[::-1]) < 0.5
-    assert np.isnan(correlation_with_counts(X[1:9], counts[1:9]))
 
 
 def test_logarithms_keep_zeros():

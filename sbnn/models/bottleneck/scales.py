@@ -56,7 +56,7 @@ def _add_rows(block, total):
 def learn_scales(model, cells, Y):
     """Set means, SDs and limits of a model, for outputs Y, (n, q)."""
     measured = moments_of(cells)
-    low, high = model._input_limits(len(cells), measured)
+    low, high = model._input_limits(len(Y), measured)
     clipped = measured
     if (low > measured.low).any() or (high < measured.high).any():
         clipped = moments_of(cells, low, high)
