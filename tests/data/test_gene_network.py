@@ -81,7 +81,7 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
         "other(A, 0.5, 2)",
         "fAct(A, 0.5)",
         "fAct(A, 0.5, n=2)",
-        "fAct(A, 0.5, fAct)",
+        "fAct(A, '0.5', 2)",
         "fAct(0.5, 0.5, 2)",
         "fAct(A, 1.0, 2)",
         "fAct(A, 0.5, 0)",
