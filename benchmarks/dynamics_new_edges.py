@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from dynamics_tables import saved
+from pages import to_markdown
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
@@ -18,7 +19,6 @@ from sbnn.data.gene_network import TIMES, GeneNetwork
 from sbnn.data.trajectories import trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics import SparseRegulationRegressor
-from sbnn.tables import print_table
 
 NEW_EDGES = saved("new_edges")
 LAWS = ("sum of Hill terms", "thermodynamic", "lagged sigmoid", "linear", "mass action")
@@ -150,8 +150,8 @@ def main(arguments=None):
     )
     parser.add_argument("--fresh", action="store_true")
     rows = new_edges(fresh=parser.parse_args(arguments).fresh)
-    print_table(new_edges_table(rows))
-    print_table(calibration_table(rows))
+    print(to_markdown(new_edges_table(rows)))
+    print(to_markdown(calibration_table(rows)))
 
 
 if __name__ == "__main__":

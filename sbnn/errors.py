@@ -15,9 +15,10 @@ EXTRAS = {
     "imblearn": "types",
     "ipfx": "traces",
     "lightgbm": "types",
-    "mudata": "mudata",
     "openTSNE": "maps",
+    "nbconvert": "fit",
     "openpyxl": "excel",
+    "papermill": "fit",
     "pynwb": "traces",
     "xlrd": "excel",
 }

@@ -9,17 +9,16 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from mudata import MuData
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Sparse: TypeAlias = sparse.sparray | sparse.spmatrix
-# cells x genes; an ExpressionStream is array-like
-Expression: TypeAlias = ArrayLike | pd.DataFrame | Sparse | AnnData | MuData
-# second measurement, or its name in an AnnData or MuData
+# cells x genes
+Expression: TypeAlias = ArrayLike | pd.DataFrame | Sparse | AnnData
+# second measurement, or its name in an AnnData
 Outputs: TypeAlias = ArrayLike | pd.DataFrame | pd.Series | str
-PairedData: TypeAlias = AnnData | MuData | tuple[Expression, Outputs]
+PairedData: TypeAlias = AnnData | tuple[Expression, Outputs]
 # electrophysiology, cells x features, and the features of each family
 Features: TypeAlias = ArrayLike | pd.DataFrame
 Families: TypeAlias = Mapping[str, Sequence] | Sequence[str]

@@ -14,13 +14,13 @@ from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
-from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 README = ROOT / "README.md"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 readme = importlib.import_module("readme")
+to_markdown = importlib.import_module("pages").to_markdown
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

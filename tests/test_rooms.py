@@ -13,7 +13,7 @@ import sbnn
 
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
-    "sbnn": """CountNormalizer DistilledBottleneckRegressor DistilledSettings ExpressionStream
+    "sbnn": """CountNormalizer DistilledBottleneckRegressor DistilledSettings
         LeaveOneOutRidge ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression annotate cross_validate default_dataset diagnose
         epoch_curves explore fit_full genes_curve genes_table grouped_folds interpret

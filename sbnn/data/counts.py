@@ -9,8 +9,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_non_negative
 
-from sbnn.data.checks import some
-from sbnn.data.objects import dense
+from sbnn.data.checks import dense, some
 from sbnn.errors import check_number
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from sbnn.typehints import Sparse
 
 
-FEW_CELLS = 8  # too few for correlations
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
@@ -136,15 +134,6 @@ def size_of_library(X, counts):
         size = np.median(totals)  # exact, without the rounding of X
     expected = dense(log2p1(normalize_library_size(counts[looked_at], size)))
     return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
-
-
-def correlation_with_counts(X, counts):
-    """Median correlation of the genes in X with their counts, or NaN."""
-    counted = _some_of(np.flatnonzero(row_sums(counts)))
-    if len(counted) <= FEW_CELLS:
-        return np.nan
-    expected = dense(log2p1(normalize_library_size(counts[counted])))
-    return pd.DataFrame(dense(X[counted])).corrwith(pd.DataFrame(expected)).median()
 
 
 def _some_of(cells):

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
 from sbnn.data.checks import check_names, some
-from sbnn.data.containers import about_data, with_about
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.data.fingerprint import described, fingerprint_arrays, fingerprint_parameters
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,9 @@ def trajectories(
     obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
     names = check_names(gene_names, "gene_names", "gene", values.shape[1])
     adata = ad.AnnData(values, obs, pd.DataFrame(index=names))
-    return with_about(adata, about_data(**about), _fingerprint(as_trajectories(adata)))
+    if not about.get("files"):
+        about = {"sha256": _fingerprint(as_trajectories(adata))} | about
+    return described(adata, ("sample", "time"), **about)
 
 
 def read_pseudotime(

@@ -10,7 +10,6 @@ import pandas as pd
 
 from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
-from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import held_out_means
@@ -21,25 +20,24 @@ from sbnn.results import Record, library_versions
 
 if TYPE_CHECKING:
     from anndata import AnnData
-    from mudata import MuData
     from sklearn.base import BaseEstimator
 
     from sbnn.typehints import PairedData
 
 
 def annotate(
-    adata: AnnData | MuData,
+    adata: AnnData,
     *found: BaseEstimator | Record | pd.DataFrame,
     data: PairedData | None = None,
     point: int | None = None,
     key: str = "sbnn",
 ) -> None:
-    """Write models and results into an AnnData or MuData; cells and genes are matched by name.
+    """Write models and results into an AnnData; cells and genes are matched by name.
 
     Parameters
     ----------
-    adata : AnnData or MuData
-        Modified in place; in a MuData, the modality ``"rna"``.
+    adata : AnnData
+        Modified in place.
     *found : fitted model, Record or DataFrame, in any number
         - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in
           units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``.
@@ -56,7 +54,7 @@ def annotate(
 
         Cells and genes that a result lacks get NaN, False or NA. ``uns["sbnn"]`` holds parameters
         (JSON), versions, and the R2 and data fingerprint of records.
-    data : AnnData, MuData or tuple, optional
+    data : AnnData or tuple, optional
         By default `adata`.
     point : int, optional
         Grid point, as from ``record.find(...)``, if a record has several.
@@ -79,7 +77,7 @@ def annotate(
     """
     if not found:
         raise TypeError("found: expected at least one model, record or table")
-    notes = _Notes(gene_modality(adata), key)
+    notes = _Notes(adata, key)
     for result in found:
         if isinstance(result, pd.DataFrame):
             notes.of_genes(result)

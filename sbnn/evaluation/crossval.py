@@ -60,7 +60,7 @@ def cross_validate(
     results: PathLike | None = None,
     overwrite: bool = False,
     seed: int = 0,
-    preselect: int | Mapping[str, object] | None = None,
+    preselect: int | None = None,
     keep: Sequence[str] = NESTED,
     verbose: bool = True,
 ) -> Record:
@@ -72,7 +72,7 @@ def cross_validate(
         What it has of ``transform``, ``get_support``, ``gene_norms_`` and ``history_`` is stored.
         If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
         An optional hook is ``fit_path``, which fits all values of ``path_parameter``.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
         Positions of cells, or the number of `paper_folds` (by default 10).
@@ -92,9 +92,9 @@ def cross_validate(
         Repeat the fits in `results`.
     seed : int
         Used if ``random_state`` of the estimator is None.
-    preselect : int or dict, optional
-        Number of genes to choose on the training cells of every fold, or a dict with ``n_genes``
-        and ``threshold``; see `sbnn.data.preselection.preselect_genes`.
+    preselect : int, optional
+        Number of genes to choose on the training cells of every fold; see
+        `sbnn.data.preselection.preselect_genes`.
     keep : sequence of str
         Of ``test_predictions``, ``test_latent`` and ``history``.
     verbose : bool
@@ -174,9 +174,8 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
     arrays = source_arrays(data, scaling)
     genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
-        n_genes, threshold, _ = wanted.settings["preselect"].values()
-        choose = delayed(preselect_genes)
-        choices = [choose(data, n_genes, train, threshold=threshold) for train, _ in wanted.folds]
+        n_genes = wanted.settings["preselect"]["n_genes"]
+        choices = [delayed(preselect_genes)(data, n_genes, train) for train, _ in wanted.folds]
         genes = list(in_workers(choices, n_jobs, "generator"))
         wanted.values = wanted.values | {"preselected": np.array(genes)}
     jobs = []

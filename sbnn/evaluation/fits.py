@@ -14,12 +14,11 @@ import numpy as np
 from joblib import delayed
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.cells import Cells
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import size_of_library
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import settings_of, with_preselected
+from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
@@ -33,7 +32,7 @@ from sbnn.models.maps import embed
 from sbnn.results import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
     from sklearn.base import BaseEstimator
@@ -45,7 +44,7 @@ def fit_full(
     estimator: BaseEstimator,
     data: PairedData,
     *,
-    preselect: int | Mapping[str, object] | None = None,
+    preselect: int | None = None,
     results: PathLike | None = None,
     model_file: PathLike | None = None,
     overwrite: bool = False,
@@ -57,7 +56,7 @@ def fit_full(
     ----------
     estimator : scikit-learn-style regressor
         With ``transform`` and ``get_support``.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     preselect : int, optional
         As in `cross_validate`, but on all cells.
     results : str or path-like, optional
@@ -122,7 +121,11 @@ def _normalizer_of(data):
     if data.counts is None:
         return None
     size = size_of_library(data.X, data.counts)
-    return size and CountNormalizer(size).fit(Cells(data.counts, data.gene_names))
+    if size is None:
+        return None
+    normalizer = CountNormalizer(size).fit(data.counts)
+    normalizer.feature_names_in_ = data.gene_names.astype(object)
+    return normalizer
 
 
 def _fitted(model, data, seed):
@@ -268,7 +271,7 @@ def stability_selection(
     ----------
     estimator : scikit-learn-style regressor
         With ``get_support``.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     n_pairs : int
         Number of pairs of halves; more can be added to a record later.
     groups : str or array-like of shape (n,), optional
@@ -313,14 +316,14 @@ def genes_curve(
     *,
     nested: bool = True,
     results: PathLike | None = None,
-    preselect: int | Mapping[str, object] | None = None,
+    preselect: int | None = None,
     **options: object,
 ) -> Record:
     """Cross-validate networks that keep different numbers of genes.
 
     Parameters
     ----------
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor, optional
         By default, a `DistilledBottleneckRegressor` with two bottleneck units.
     numbers : sequence of int
@@ -352,7 +355,7 @@ def genes_curve(
     data = as_paired(data)
     n_genes = data.n_genes
     if preselect is not None:
-        n_genes = min(n_genes, settings_of(preselect)["preselect"]["n_genes"])
+        n_genes = min(n_genes, preselect)
     numbers = np.ravel(numbers).tolist()
     for number in numbers:
         check_number("numbers", number, int, 1)

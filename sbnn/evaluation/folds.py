@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN, check_blanks
-from sbnn.data.preprocessing import Standardizer, expression_pipeline
+from sbnn.data.checks import UNKNOWN
+from sbnn.data.preprocessing import expression_pipeline
 from sbnn.data.typed_cells import as_typed
 from sbnn.errors import check_among, check_number, warn
 
@@ -82,7 +82,6 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds
     [[2, 5], [0, 1, 3, 4]]
     """
     codes = group_codes(groups, "groups")
-    check_blanks(groups, "groups")
     check_number("n_folds", n_folds, int, 2, codes.max() + 1)
     splitter = GroupKFold(n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(codes, groups=codes))
@@ -181,7 +180,6 @@ def labels_of(data, target):
             f"{data.name}: expected a label for every cell and at least two different ones, "
             f"got {values.nunique()} in {target!r}"
         )
-    check_blanks(values, target)
     return values.to_numpy(str)
 
 
@@ -246,7 +244,9 @@ def split_fold(arrays, fold, scaling, genes=None):
     if genes is not None:
         X_train = X_train[:, genes]
         X_test = X_test[:, genes]
-    X_train, X_test = _scaled(X_train, X_test, scaling, Standardizer())
+    X_train, X_test = _scaled(X_train, X_test, scaling, StandardScaler())
+    if scaling == "fold":
+        X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
     Y_train, Y_test = split_outputs(Y, fold, scaling)
     return X_train, Y_train, X_test, Y_test
 

@@ -58,8 +58,8 @@ def interpret(
     Parameters
     ----------
     model : fitted network or linear model with ``coef_``
-    X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
-    Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
+    X : array-like, DataFrame or AnnData, shape (n, p)
+    Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
         Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells; in
         training cells, ``r2_drop`` is too large.
     gene_names, feature_names : sequence of str, optional
@@ -174,7 +174,7 @@ def interpret_held_out(
     ----------
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
         Gets z-scored data.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     halves : Record
         From `sbnn.stability_selection` for the same data.
     groups, preselect, results, overwrite

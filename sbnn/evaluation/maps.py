@@ -21,7 +21,7 @@ from sbnn.models.maps import embed
 from sbnn.results import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sklearn.base import BaseEstimator
 
@@ -33,7 +33,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
 
     Parameters
     ----------
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     variance : float
         Share explained by the components passed to t-SNE; 0.8 as in arXiv 2006.10411.
     preselect, results, overwrite
@@ -108,7 +108,7 @@ def map_trust(
     folds: Record,
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     *,
-    preselect: int | Mapping[str, object] | None = None,
+    preselect: int | None = None,
     results: PathLike | None = None,
     overwrite: bool = False,
 ) -> Record:
@@ -118,7 +118,7 @@ def map_trust(
     ----------
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
         That of the fit.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     fit : Record
         From `sbnn.fit_full`.
     folds : Record

@@ -171,7 +171,7 @@ def verdict(
     ----------
     record : Record
         From `sbnn.cross_validate`.
-    data : AnnData, MuData, tuple (X, Y) or Record, optional
+    data : AnnData, tuple (X, Y) or Record, optional
         The data, or a record of `sbnn.fit_full`, to estimate chance.
     ridge : Record, optional
         Ridge with one grid point on the same folds.

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import MOST, check_unmasked, some
+from sbnn.data.checks import MOST, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number, warn
@@ -430,7 +430,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
         if not reset:
             check_is_fitted(self)
-        check_unmasked(counts, "counts")
         table = counts
         if hasattr(counts, "obs"):  # AnnData: scikit-learn compares only the names of a DataFrame
             table = pd.DataFrame(columns=counts.var_names)

@@ -13,13 +13,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sbnn.data.inputs import SetOutputMixin, new_cells, to_be_fitted, two_tables
-from sbnn.data.objects import opened
+from sbnn.data.checks import cells_of
+from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number
+from sbnn.errors import check_among, check_number
 from sbnn.metrics import pooled_r2
 
 if TYPE_CHECKING:
@@ -138,10 +139,23 @@ class LeaveOneOutRidge(LinearRegressor):
         return self
 
 
-class LatentMixin(SetOutputMixin):
+class LatentMixin:
     """A regressor whose ``transform`` maps cells to a latent space, ``sbnn_1``, ``sbnn_2``, ..."""
 
     # a TransformerMixin would name the columns of `transform` after genes
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose what ``transform`` returns.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas"}, optional
+            With ``"pandas"``, a DataFrame with the names of the cells of X, if they have names.
+        """
+        if transform is not None:
+            check_among("transform", transform, ("default", "pandas"))
+            self._sklearn_output_config = {"transform": transform}
+        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -155,9 +169,9 @@ class LatentMixin(SetOutputMixin):
         return self.fit(X, y, **options).transform(X)
 
     def _named(self, latent, X):
-        if not self._gives_frames():
+        if _get_output_config("transform", self)["dense"] != "pandas":
             return latent
-        _, _, cells, _ = opened(X)
+        cells = cells_of(X)
         return pd.DataFrame(latent, cells).rename(columns=lambda unit: f"sbnn_{unit + 1}")
 
 

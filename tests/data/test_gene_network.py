@@ -50,16 +50,15 @@ def network():
     ("n_genes", "n_edges", "n_inputs", "error"), [(350, 550, 73, 1.4e-6), (690, 1082, 97, 9.5e-7)]
 )
 def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_inputs, error):
-    folder = "grn_simulated"
-    equations = real_file(f"rate_equations_{n_genes}.csv", folder)
-    names = real_file(f"gene_names_{n_genes}.csv", folder)
-    published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv", folder), names)
+    equations = real_file(f"rate_equations_{n_genes}.csv")
+    names = real_file(f"gene_names_{n_genes}.csv")
+    published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv"), names)
     network = GeneNetwork.from_tables(equations, names, published)
     assert published.var_names.tolist() == network.gene_names.tolist()
     values = values_of(published)
     solved = network.solve(values[:, 0], as_trajectories(published).times[0])
     assert np.abs(solved - values).max() < error
-    prior = pd.read_csv(real_file(f"prior_{n_genes}_noise_0.0.csv", folder), header=None)
+    prior = pd.read_csv(real_file(f"prior_{n_genes}_noise_0.0.csv"), header=None)
     np.testing.assert_array_equal(network.graph, prior)
     assert len(network.edges) == n_edges
     assert network.is_input.sum() == n_inputs

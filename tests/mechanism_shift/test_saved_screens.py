@@ -93,7 +93,7 @@ def test_files_of_networks_and_of_screens_are_told_apart(small, tmp_path):
         ("n_features_in_", 10**6, "expected 1000000"),
         ("perturbations_", ["a"], "direct_"),
         ("params", {"method": "other", "recipe": None}, "method"),
-        ("recipe_", {"hidden": "many"}, "hidden"),
+        ("recipe_", {"hidden": "many"}, "not a model"),
         ("tables", {"fit": {}}, "unknown table"),
     ],
 )

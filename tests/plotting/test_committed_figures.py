@@ -14,15 +14,15 @@ import pytest
 from made_up import assert_tidy, words
 from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose
+from sbnn.study.new_cells import place, read_cells
 from seen import BLIND, contrast_to_white, lab
 
 from sbnn import DistilledBottleneckRegressor, plotting, results
+from sbnn.cli import ROOT
 from sbnn.data.simulate import simulate_tables
 from sbnn.plotting import common
 from sbnn.plotting.colors import METHODS, MODELS, paler, shades
 from sbnn.study import figures, report
-from sbnn.study.new_cells import place, read_cells
-from sbnn.study.reproduce import ROOT
 
 NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
 OTHERS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")

@@ -73,12 +73,12 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression, usually log-transformed counts; in a MuData, the modality ``"rna"``.
-        y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells. For an AnnData, a key of ``obsm`` (by default
-            ``"outputs"``); for a MuData, another modality, of which shared cells are used. Without
-            `y`, `X` can be the pair ``(X, y)``.
+        X : array-like, DataFrame, sparse matrix or AnnData, shape (n, p)
+            Expression, usually log-transformed counts. An AnnData may be opened with
+            ``backed="r"``; `DistilledBottleneckRegressor` then reads it in blocks.
+        y : array-like, DataFrame or Series, shape (n, q) or (n,); str or list of str
+            Outputs of the same cells; of an AnnData, also a key of ``obsm`` (by default
+            ``"outputs"``) or columns of ``obs``.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch, without effect on the fit.
 
@@ -121,7 +121,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         except (TypeError, ValueError) as error:
             raise ValueError("eval_set: expected a pair (X, Y)") from error
         X, Y = inputs.two_tables(X, Y)
-        cells, _ = inputs.matched_cells(self, X)
+        cells = inputs.new_cells(self, X)
         Y = self._measured(Y, len(cells), "eval_set")
         return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
 
@@ -134,7 +134,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return Y.reshape(expected)
 
     def _train_gene_network(self, x, generator):
-        genes = x.of_genes(np.flatnonzero(self.support_))
+        genes = x[:, np.flatnonzero(self.support_)]
         self._gene_network = copy.deepcopy(self.network_)
         self._gene_network.replace_head(genes.shape[1], generator)
         n_epochs, learning_rate, batch_size, weight_decay = self._settings_of_head()
@@ -158,7 +158,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix or AnnData, shape (n, p)
             With gene names, the kept genes in any order; otherwise, all p genes of `fit`.
         """
         check_is_fitted(self)
@@ -180,9 +180,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def _through(self, network, X, last=None):
-        kept = np.flatnonzero(self.support_)
-        cells, here = inputs.matched_cells(self, X, kept)
-        return through_network(self, network, last, cells, np.searchsorted(here, kept))
+        genes = inputs.genes_of(self, X, np.flatnonzero(self.support_))
+        return through_network(self, network, last, genes)
 
     def score(self, X: Expression, y: Outputs | None = None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.

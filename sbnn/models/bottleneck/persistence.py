@@ -81,6 +81,7 @@ def _params(header):
         if isinstance(value, list):
             value = tuple(value)
         elif name == "distillation" and value is not None:
+            value = {key: tuple(v) if isinstance(v, list) else v for key, v in value.items()}
             value = DistilledSettings(**value)
         params[name] = value
     return params

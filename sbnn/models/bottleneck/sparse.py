@@ -154,8 +154,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def _train(self, x, target, random, generator, eval_set, progress):
         if eval_set is not None:
-            eval_set = eval_set[0].whole(), eval_set[1]
-        x = x.whole()
+            eval_set = eval_set[0][:], eval_set[1]
+        x = x[:]
         return paper.train(self, x, target, random, generator, eval_set, progress, self._loss)
 
     def _settings_of_head(self):

@@ -32,11 +32,11 @@ def train(model, cells, target, run, eval_set=None, progress=None):
     choose = partial(choose_genes, n_genes=model.n_genes, run=run)
     all_genes = cells
     if len(cells) <= max(settings.most_cells, settings.few_cells):
-        all_genes = cells.whole()
+        all_genes = cells[:]
     kept = choose(all_genes, target)
-    x = cells.of_genes(kept)  # shape (n, n_kept)
+    x = cells[:, kept]  # shape (n, n_kept)
     if eval_set is not None:
-        eval_set = eval_set[0].of_genes(kept), eval_set[1]
+        eval_set = eval_set[0][:, kept], eval_set[1]
     new = partial(BottleneckNetwork, len(kept), target.shape[1], generator=run.generator)
     new_teacher = partial(new, settings.teacher_width, hidden_layers, "silu")
     is_few = len(x) <= settings.few_cells
