@@ -34,7 +34,8 @@ def fit(options):
     """Fit your own tables with notebook 08, and write a report.
 
     --expression FILE   cells x genes (counts or log values), or an .h5ad file with everything
-    --outputs FILE      cells x measurements to predict
+    --outputs FILE      cells x measurements to predict; for .h5ad, a key of obsm
+                        (default: outputs)
     --labels FILE       cells x labels: type and family, which colour the map, donor, batch, ...
     --groups COLUMN     column of the labels, such as donor: folds hold out whole groups
     --out FOLDER        folder to write (default: mine): report.html, explorer.html, figures,
@@ -209,6 +210,7 @@ COMMANDS = {
 FLAG = {"action": "store_true"}
 ARGUMENTS = {
     "--expression": {"required": True},
+    "--outputs": {"default": "outputs"},
     "--out": {"default": "mine"},
     # the last bits of another processor would change pictures that git tracks
     "--figures": {"default": ROOT / "build" / "figures"},
@@ -223,8 +225,8 @@ ARGUMENTS = {
 }
 
 
-def main(arguments=None):
-    """Run a command and return its exit status."""
+def parser():
+    """Parser of all commands; their docstrings are the help."""
     parser = argparse.ArgumentParser("sbnn")
     parser.add_argument("--version", action="version", version=sys.modules["sbnn"].__version__)
     added = parser.add_subparsers(required=True, metavar="command")
@@ -236,7 +238,12 @@ def main(arguments=None):
         command.set_defaults(run=run)
         for name in names.split():
             command.add_argument(name, **ARGUMENTS.get(name, {}))
-    options = vars(parser.parse_args(arguments))
+    return parser
+
+
+def main(arguments=None):
+    """Run a command and return its exit status."""
+    options = vars(parser().parse_args(arguments))
     try:
         options.pop("run")(options)
     except KeyboardInterrupt:
