@@ -13,15 +13,12 @@ import os
 from collections import namedtuple
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pandas as pd
 import pooch
+from anndata import AnnData
 
 from sbnn.errors import check_among
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from anndata import AnnData
 
 _HERE = Path(__file__).resolve().parent
 #: Root of the checkout of the repository.

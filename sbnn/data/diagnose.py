@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from sbnn.data.checks import FIRST_CELLS, UNKNOWN, dates_among, kind_of_expression, some
 from sbnn.data.paired import as_paired
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-
-    from sbnn.typehints import Folds
 
 SAME = 0.999  # correlation of two outputs that are one
 FEWEST_NUMBERED = 8  # cells, to recognise IDs
@@ -22,7 +17,7 @@ FEWEST_NUMBERED = 8  # cells, to recognise IDs
 MEASURED_TOGETHER = re.compile("animal|batch|chip|donor|lane|mouse|patient|plate|slice|subject")
 
 
-def diagnose(data: AnnData | tuple, folds: Folds | None = None) -> list[str]:
+def diagnose(data: AnnData | tuple, folds=None) -> list[str]:
     """List what is probably a mistake in paired cells.
 
     Parameters

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import anndata as ad
 import pandas as pd
+from anndata import AnnData
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
-from sbnn.errors import check_number
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 
 def gene_dynamics(
@@ -89,9 +84,6 @@ def simulate_network(
     AnnData
         With ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and ``varp["truth"]``.
     """
-    check_number("wrong", wrong, float, 0, 1)
-    check_number("n_samples", n_samples, int, 1)
-    check_number("n_test", n_test, int, 1)
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = network.misplaced_prior(wrong, random_state)
     train = network.simulate(n_samples, noise, random_state)

@@ -11,24 +11,19 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
 from sbnn.data.checks import check_names, numbered_names
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.errors import check_number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Self
-
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
-
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
@@ -103,20 +98,20 @@ class GeneNetwork:
     def _edges(self):
         # equations are linear in each effect, so differences have the sign of the effect
         n_effects = len(self._regulators)
+        half = np.full((n_effects, n_effects), 0.5)
         levels = np.zeros(len(self.gene_names))
-        high = 0.5 + 0.5 * np.eye(n_effects)
-        low = 0.5 - 0.5 * np.eye(n_effects)
-        signs = np.zeros((len(self._regulated), n_effects), dtype=int)
-        changes = zip(self._changes(high, levels), self._changes(low, levels), strict=True)
-        for row, (above, below) in enumerate(changes):
-            signs[row] = np.sign(above - below)
+        above = self._changes(half + half * np.eye(n_effects), levels)
+        below = self._changes(half - half * np.eye(n_effects), levels)
+        signs = np.zeros((len(above), n_effects), dtype=int)
+        for i in range(len(above)):
+            signs[i] = np.sign(above[i] - below[i])
         target, effect = np.nonzero(signs)
         of_edges = self._regulators[effect], self._regulated[target], signs[target, effect]
         return np.column_stack(of_edges)
 
     @classmethod
     def from_tables(
-        cls, equations: pd.DataFrame, names: Sequence[str], like: AnnData, name: str = "network"
+        cls, equations: str | Path, names: str | Path, like: AnnData, name: str = "network"
     ) -> Self:
         """Read CSV tables of rate equations and of genes; samples start like those of `like`."""
         genes = pd.read_csv(names).iloc[:, 0].astype(str)
@@ -145,7 +140,6 @@ class GeneNetwork:
         random_state : int
         """
         check_number("n_genes", n_genes, int, 3)
-        check_number("random_state", random_state, int, 0)
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = numbered_names("gene_", range(n_genes))
@@ -240,23 +234,13 @@ class GeneNetwork:
         AnnData
             As returned by `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
-        check_number("n", n, int, 1)
-        check_number("random_state", random_state, int, 0)
-        check_number("noise", noise, float, 0)
         of_starts, of_noise = np.random.SeedSequence(random_state).spawn(2)
         start = self.start(n, np.random.default_rng(of_starts))
         times = np.asarray(times, dtype=float)
         values = _solved(self, start.tobytes(), tuple(times))
         errors = np.random.default_rng(of_noise).standard_normal(values.shape)
-        made = {
-            "generator": "GeneNetwork.simulate",
-            "format": _FORMAT,
-            "n": int(n),
-            "noise": float(noise),
-            "random_state": int(random_state),
-            "times": times,
-            "network": self.sha256,
-        }
+        made = {"format": _FORMAT, "network": self.sha256, "n": n, "noise": float(noise)}
+        made |= {"random_state": random_state, "times": times}
         about = {"name": f"simulated_{self.name}", "source": SOURCE}
         about["sha256"] = fingerprint_parameters(made)
         return trajectories(values + noise * errors, times, self.gene_names, **about)
@@ -276,18 +260,17 @@ class GeneNetwork:
             Like `graph`. Moved edges keep their signs; none is true or joins a gene with itself.
         """
         check_number("share", share, float, 0, 1)
-        check_number("random_state", random_state, int, 0)
         rng = np.random.default_rng(random_state)
-        truth = self.graph.to_numpy(copy=True)
-        edges = np.argwhere(truth)
-        free = np.argwhere((truth == 0) & ~np.eye(len(truth), dtype=bool))
+        prior = self.graph.to_numpy(copy=True)
+        edges = np.argwhere(prior)
+        free = np.argwhere((prior == 0) & ~np.eye(len(prior), dtype=bool))
         n_moved = int(share * len(edges) + 1e-9)
         moved = rng.permutation(edges)[:n_moved]
         places = rng.permutation(free)[:n_moved]
-        signs = truth[*moved.T]
-        truth[*moved.T] = 0
-        truth[*places.T] = signs[: len(places)]
-        return pd.DataFrame(truth, self.gene_names, self.gene_names)
+        signs = prior[*moved.T]
+        prior[*moved.T] = 0
+        prior[*places.T] = signs[: len(places)]
+        return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 
 @lru_cache(maxsize=6)  # the same trajectories serve several noise levels
@@ -336,7 +319,13 @@ class _Effects:
             case ast.Name(gene) if gene in self.genes:
                 return f"x[{self.genes[gene]}]"
             case ast.Call(
-                ast.Name("fAct"), [ast.Name(gene), ast.Constant(ec50), ast.Constant(n)], []
+                ast.Name("fAct"),
+                [
+                    ast.Name(gene),
+                    ast.Constant(int() | float() as ec50),
+                    ast.Constant(int() | float() as n),
+                ],
+                [],
             ) if gene in self.genes and 0 < ec50 < 1 and n > 0:
                 effect = self.genes[gene], float(ec50), float(n)
                 return f"e[{self.positions.setdefault(effect, len(self.positions))}]"

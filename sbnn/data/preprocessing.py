@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -13,12 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
 from sbnn.errors import check_number
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from sbnn.typehints import Sparse
-
 
 __all__ = [
     "expression_pipeline",
@@ -49,7 +42,7 @@ class GeneSelection:
 
 
 def select_genes(
-    counts: np.ndarray | pd.DataFrame | Sparse,
+    counts,
     n_genes: int = 1000,
     threshold: float = 0,
     min_cells: int = 10,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy.spatial.distance import pdist
 
 from sbnn.data.checks import numbered_names, shades
@@ -14,10 +14,6 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import check_number
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-
 
 # Shares of the variance of a programme: between families, types of a family, cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)

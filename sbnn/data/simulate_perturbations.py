@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 
 from sbnn.data.checks import numbered_names
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
 from sbnn.errors import check_number
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-
 
 SOURCE = (
     "simulated after Lopez et al., Learning causal representations of single cells, "

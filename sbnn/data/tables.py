@@ -5,11 +5,12 @@ Nothing is guessed: the first thing that is not plain is an error, which says wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from sbnn.data.checks import BEYOND_LOG, are_counts, some
 from sbnn.data.paired import paired
@@ -18,11 +19,6 @@ from sbnn.data.screens import KEY, screen
 from sbnn.data.trajectories import read_pseudotime, trajectories
 from sbnn.data.typed_cells import typed_cells
 from sbnn.errors import warn
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from anndata import AnnData
 
 SEPARATORS = ",", "\t", ";"
 LEAST_SHARED = 0.5  # of the cells of the smaller table

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sbnn.errors import require
+from sbnn.results import Record
 from sbnn.store import write_atomically
-
-if TYPE_CHECKING:
-    from sbnn.results import Record
-    from sbnn.typehints import PairedData, PathLike
-
 
 TITLE = "Explorer of a fitted model"
 HEIGHT = 900  # in a notebook, in pixels
@@ -39,9 +34,9 @@ class Explorer:
 def explore(
     fit_record: Record,
     cv_record: Record | None = None,
-    path: PathLike | None = None,
+    path=None,
     *,
-    data: PairedData | None = None,
+    data=None,
     ridge: Record | None = None,
     halves: Record | None = None,
     tsne: Record | None = None,

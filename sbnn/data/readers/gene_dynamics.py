@@ -6,22 +6,14 @@ From github.com/QuackenbushLab (phoenix and DASH).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from anndata import AnnData
-
-    from sbnn.typehints import PathLike
-
 
 GRN = (
     "Hossain et al., arXiv 2403.04805 (2024); "
@@ -42,8 +34,8 @@ BREAST = (
 
 
 def read_trajectories(
-    path: PathLike,
-    gene_names: Sequence[str] | PathLike | None = None,
+    path,
+    gene_names=None,
     *,
     name: str | None = None,
     source: str | None = None,

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sbnn.data.cells import Cells
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
