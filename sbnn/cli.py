@@ -104,7 +104,8 @@ def run_notebook(source, target, parameters, **options):
             source, target, parameters, progress_bar=False, extra_arguments=QUIET, **options
         )
     except papermill.PapermillExecutionError as error:
-        raise ValueError(error.evalue) from error
+        text = f"{error.ename}: {error.evalue}"
+        raise ValueError(text.removeprefix("ValueError: ")) from error
     make_small(notebook)
     nbformat.write(notebook, target)
     return notebook
