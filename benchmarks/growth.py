@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from accuracy import AT, FIGURES, MODELS, RECORDS
 from measuring import measure
+from pages import to_markdown
 from scale import write
 from sklearn.base import clone
 
@@ -29,7 +30,6 @@ from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.common import finish, headline, new_figure, styled
 from sbnn.results import Record, load, save
-from sbnn.tables import to_markdown
 
 CELLS, GENES, FIXED = (10**3, 10**4, 10**5, 10**6), (10**2, 10**3, 10**4, 2 * 10**4), 1000
 LIMIT = 60  # CPU seconds of one fit

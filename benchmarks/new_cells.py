@@ -13,11 +13,11 @@ import copy
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 from sklearn.pipeline import make_pipeline
 
 from sbnn import CountNormalizer, DistilledBottleneckRegressor, load_dataset
 from sbnn.metrics import pooled_r2
-from sbnn.tables import to_markdown
 
 SHARES = {"half": 0.5, "a fifth": 0.2}
 N_DRAWS = 5  # of the genes that are there

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from pages import to_markdown
 
 from sbnn import genes_table, selection_table
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.study import report
-from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"

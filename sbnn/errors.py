@@ -16,7 +16,9 @@ EXTRAS = {
     "ipfx": "traces",
     "lightgbm": "types",
     "openTSNE": "maps",
+    "nbconvert": "fit",
     "openpyxl": "excel",
+    "papermill": "fit",
     "pynwb": "traces",
     "xlrd": "excel",
 }

@@ -65,6 +65,7 @@ def test_wrong_arguments_of_figures_are_named(record):
     assert_named("models", plotting.accuracy_comparison, {})
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_wrong_arguments_of_fits_are_named(adata):
     one_gene = adata.X[:, :1]
     assert_named("eval_set", NETWORK.fit, adata, eval_set=(adata.X, one_gene))

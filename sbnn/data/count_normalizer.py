@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import dense
 from sbnn.data.counts import log2p1, normalize_library_size, row_sums
 from sbnn.errors import check_number, warn
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Expression
-
 
 # least share of the training counts, for any estimate of depth and for a good one
 LEAST_SHARE, HALF = 0.05, 0.5
@@ -62,7 +55,7 @@ class CountNormalizer(
     def __init__(self, library_size: float | None = None) -> None:
         self.library_size = library_size
 
-    def fit(self, X: Expression, y: object = None) -> Self:
+    def fit(self, X, y: object = None) -> Self:
         """Learn the library size and the shares of the genes.
 
         Parameters
@@ -80,9 +73,7 @@ class CountNormalizer(
         self.count_share_ = np.asarray(shares).ravel()
         return self
 
-    def transform(
-        self, X: Expression, totals: ArrayLike | None = None
-    ) -> np.ndarray | pd.DataFrame:
+    def transform(self, X, totals: ArrayLike | None = None) -> np.ndarray | pd.DataFrame:
         """Log expression of counts, (n, p), in single precision.
 
         Parameters

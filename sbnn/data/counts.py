@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_non_negative
 
 from sbnn.data.checks import dense, some
 from sbnn.errors import check_number
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Sparse
-
 
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
@@ -29,11 +22,11 @@ def checked_counts(counts):
 
 
 def normalize_library_size(
-    counts: np.ndarray | pd.DataFrame | Sparse,
+    counts,
     target: float | None = None,
     totals: np.ndarray | None = None,
     cells: ArrayLike | None = None,
-) -> np.ndarray | Sparse:
+):
     """Scale every cell to the same total.
 
     Parameters
@@ -87,7 +80,7 @@ def normalize_library_size(
     return np.multiply(values, factors, out=scaled, casting="same_kind")
 
 
-def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
+def log2p1(x):
     """Take log2(x + 1) of values above -1.
 
     Parameters

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from sbnn.data import checks
@@ -16,13 +17,6 @@ from sbnn.data.counts import row_sums, size_of_library
 from sbnn.data.fingerprint import described
 from sbnn.data.inputs import outputs_of
 from sbnn.errors import check_among
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Sparse
 
 DESCRIBED = ("name", "source", "sha256", "files", "dropped", "truth", "notes")
 
@@ -78,14 +72,14 @@ class Paired:
 
 
 def paired(
-    X: np.ndarray | pd.DataFrame | Sparse,
+    X,
     Y: ArrayLike | pd.DataFrame | None = None,
     gene_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     cell_names: Sequence[str] | None = None,
     labels: pd.DataFrame | None = None,
     colors: Mapping[str, str] | None = None,
-    counts: np.ndarray | Sparse | None = None,
+    counts=None,
     *,
     check: bool = True,
     **about: object,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,6 @@ from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import are_counts, check_groups, check_labels, check_names, some
 from sbnn.data.fingerprint import described, name_and_sha256
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Sparse
-
 
 KEY = "perturbation"
 
@@ -48,7 +40,7 @@ class Screen:
 
 
 def screen(
-    counts: AnnData | ArrayLike | pd.DataFrame | Sparse,
+    counts,
     perturbation: str | Sequence[str],
     control: str | None = None,
     gene_names: Sequence[str] | None = None,

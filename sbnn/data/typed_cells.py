@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_labels, check_names, some
 from sbnn.data.fingerprint import described, name_and_sha256
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Families
-
 
 ALL = "all"  # the only family if none are given
 
@@ -47,7 +41,7 @@ class TypedCells:
 def typed_cells(
     X: pd.DataFrame | ArrayLike,
     labels: pd.DataFrame | None = None,
-    families: Families | None = None,
+    families=None,
     units: Mapping[str, str] | None = None,
     **about: object,
 ) -> AnnData:

@@ -184,7 +184,7 @@ def real_table(saved_models):
 
 
 def overview(saved_models):
-    """Tables that are part of ``sbnn report all``."""
+    """Tables that are part of ``sbnn report``."""
     tables = {}
     if Path(saved_models, "grn_350").is_dir():
         records = read(Path(saved_models, "grn_350"))
@@ -253,16 +253,18 @@ def all_tables(records):
 
 
 def _spread(values):
-    """Mean ± SD as text; empty if all are missing."""
+    """Mean ± SD as text, with the digits that the SD allows; empty if all are missing."""
     if values.isna().all():
         return ""
-    mean = values.mean()
+    mean, sd = values.mean(), values.std()
     text = "{:.3f} ± {:.3f}"
     if abs(mean) >= 10:
         text = "{:.0f} ± {:.0f}"
     elif 0 < abs(mean) < 0.01:
         text = "{:.1e} ± {:.0e}"
-    return text.format(mean, values.std()).removesuffix(" ± nan")
+    elif sd >= 0.005:
+        text = "{:.2f} ± {:.2f}"
+    return text.format(mean, sd).removesuffix(" ± nan")
 
 
 def _interval(differences):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,10 +21,6 @@ from sklearn.utils.validation import (
 from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import require, warn
-
-if TYPE_CHECKING:
-    from sbnn.typehints import Features
-
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
@@ -53,7 +48,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         """Parameters that identify stored results."""
         return self.get_params() | self._fixed
 
-    def predict(self, X: Features) -> np.ndarray:
+    def predict(self, X) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,)."""
         codes = self.predict_proba(X).argmax(axis=1)  # first, as it checks that it is fitted
         return self.classes_[codes]

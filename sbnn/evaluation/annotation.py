@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from sklearn.base import BaseEstimator
 
 from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
@@ -18,17 +19,11 @@ from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record, library_versions
 
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import PairedData
-
 
 def annotate(
     adata: AnnData,
     *found: BaseEstimator | Record | pd.DataFrame,
-    data: PairedData | None = None,
+    data=None,
     point: int | None = None,
     key: str = "sbnn",
 ) -> None:

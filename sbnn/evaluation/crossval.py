@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid
 
 from sbnn.data.paired import as_paired
@@ -29,15 +30,6 @@ from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sklearn.base import BaseEstimator
-    from sklearn.model_selection import BaseCrossValidator
-
-    from sbnn.typehints import Folds, PairedData, PathLike
-
-
 # wider latent spaces would fill most of a record
 WIDEST_KEPT = 16
 LEVEL = 0.05
@@ -51,13 +43,13 @@ _CORRELATED = np.sqrt(2)
 
 def cross_validate(
     estimator: BaseEstimator,
-    data: PairedData,
-    folds: Folds | int | BaseCrossValidator | None = None,
+    data,
+    folds=None,
     param_grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]] | None = None,
     n_jobs: int = 1,
     *,
     scaling: str = "fold",
-    results: PathLike | None = None,
+    results=None,
     overwrite: bool = False,
     seed: int = 0,
     preselect: int | None = None,

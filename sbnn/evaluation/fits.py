@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from math import comb
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from joblib import delayed
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
 from sbnn.data.count_normalizer import CountNormalizer
@@ -31,22 +33,14 @@ from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import Folds, PairedData, PathLike
-
 
 def fit_full(
     estimator: BaseEstimator,
-    data: PairedData,
+    data,
     *,
     preselect: int | None = None,
-    results: PathLike | None = None,
-    model_file: PathLike | None = None,
+    results=None,
+    model_file=None,
     overwrite: bool = False,
     seed: int = 0,
 ) -> Record:
@@ -62,7 +56,7 @@ def fit_full(
     results : str or path-like, optional
         File of the record, which is loaded if it holds this fit.
     model_file : str or path-like, optional
-        File of the fitted network, for cells in the units of `data` (see ``sbnn map``). If it is
+        File of the fitted network, for cells in the units of `data`. If it is
         missing, the model is fitted again.
     overwrite : bool
         Fit again.
@@ -257,11 +251,11 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
 
 def stability_selection(
     estimator: BaseEstimator,
-    data: PairedData,
+    data,
     n_pairs: int = 50,
     *,
     groups: str | ArrayLike | None = None,
-    results: PathLike | None = None,
+    results=None,
     seed: int = 0,
     **options: object,
 ) -> Record:
@@ -309,13 +303,13 @@ def stability_selection(
 
 
 def genes_curve(
-    data: PairedData,
+    data,
     estimator: BaseEstimator | None = None,
     numbers: Sequence[int] = NUMBERS,
-    folds: Folds | int = 5,
+    folds=5,
     *,
     nested: bool = True,
-    results: PathLike | None = None,
+    results=None,
     preselect: int | None = None,
     **options: object,
 ) -> Record:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_n_features,
@@ -30,22 +31,13 @@ from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import Expression, Outputs
-
-
 ROWS_AT_ONCE = 16_384  # points on integration paths
 
 
 def interpret(
     model: BaseEstimator,
-    X: Expression,
-    Y: Outputs | None = None,
+    X,
+    Y=None,
     *,
     gene_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
@@ -19,13 +19,6 @@ from sbnn.evaluation.folds import held_out, split_and_scale
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import PairedData, PathLike
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
@@ -103,13 +96,13 @@ def _principal(matrix, variance=None):
 
 def map_trust(
     estimator: BaseEstimator,
-    data: PairedData,
+    data,
     fit: Record,
     folds: Record,
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     *,
     preselect: int | None = None,
-    results: PathLike | None = None,
+    results=None,
     overwrite: bool = False,
 ) -> Record:
     """Assess the map of a fit from held-out cells and other seeds.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from itertools import chain, starmap
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,7 @@ from scipy.optimize import brentq
 
 from sbnn.errors import check_number
 from sbnn.metrics import share_tested, smallest_sufficient
-
-if TYPE_CHECKING:
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 SHAPES = 200  # tried between the two extreme ones
 WIDEST = 25.0  # log a of a practically uniform distribution

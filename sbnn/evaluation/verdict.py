@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import chain, starmap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from sbnn.data.paired import as_paired
@@ -24,12 +25,6 @@ from sbnn.evaluation.folds import group_codes
 from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, folds_counted, share_tested
 from sbnn.results import Record
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import PairedData
-
 
 # two models are equally good if the interval for their difference is within +- this value
 LEVEL_WITH = 0.05
@@ -157,7 +152,7 @@ def have_same_folds(a, b):
 
 def verdict(
     record: Record,
-    data: PairedData | Record | None = None,
+    data=None,
     ridge: Record | None = None,
     point: int = 0,
     groups: ArrayLike | None = None,

@@ -6,10 +6,11 @@ The models centre X and Y, but do not scale them, so z-score genes and outputs b
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
@@ -22,13 +23,6 @@ from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, check_number
 from sbnn.metrics import pooled_r2
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Expression, Outputs
 
 
 def kept_genes(model):
@@ -72,14 +66,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
-    def predict(self, X: Expression) -> np.ndarray:
+    def predict(self, X) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
         check_is_fitted(self)
         X = new_cells(self, X, needed=kept_genes(self))
         with reproducible():
             return X @ self.coef_.T + self.intercept_
 
-    def score(self, X: Expression, y: Outputs | None = None) -> float:
+    def score(self, X, y=None) -> float:
         """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
         check_is_fitted(self)
         X, Y = two_tables(X, y)
@@ -121,7 +115,7 @@ class LeaveOneOutRidge(LinearRegressor):
     def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
         self.alphas = alphas
 
-    def fit(self, X: Expression, y: Outputs | None = None) -> Self:
+    def fit(self, X, y=None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         alphas = np.ravel(self.alphas)
         check_number("the length of alphas", len(alphas), int, 1)
@@ -162,9 +156,7 @@ class LatentMixin:
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
 
-    def fit_transform(
-        self, X: Expression, y: Outputs | None = None, **options: object
-    ) -> np.ndarray | pd.DataFrame:
+    def fit_transform(self, X, y=None, **options: object) -> np.ndarray | pd.DataFrame:
         """Fit the model and map the training cells; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
@@ -187,14 +179,14 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
         return X, Y
 
-    def fit(self, X: Expression, y: Outputs | None = None) -> Self:
+    def fit(self, X, y=None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         X, Y = self._validate(X, y)
         with reproducible():
             [solution] = self._solve(X, Y, [self.alpha])
             return self._store(*solution)
 
-    def fit_path(self, X: Expression, y: Outputs, alphas: ArrayLike) -> list[Self]:
+    def fit_path(self, X, y, alphas: ArrayLike) -> list[Self]:
         """Yield a fitted copy of the model for each penalty, fastest if they decrease."""
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
@@ -213,7 +205,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         self._store_coef(decoder @ encoder.T)
         return self
 
-    def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
+    def transform(self, X) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
         check_is_fitted(self)
         centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_

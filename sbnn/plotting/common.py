@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import pathlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
 
 import matplotlib.style
 import numpy as np
@@ -18,13 +19,6 @@ from scipy.spatial import cKDTree
 
 from sbnn.plotting.labels import fit_text, shortened_apart
 from sbnn.store import write_atomically
-
-if TYPE_CHECKING:
-    import pathlib
-    from contextlib import AbstractContextManager
-
-    from sbnn.typehints import PathLike
-
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches, two columns of a journal
@@ -57,7 +51,7 @@ def styled(function):
     return style()(function)
 
 
-def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[pathlib.Path]:
+def save_figure(figure: Figure, path_stem, pdf: bool = False) -> list[pathlib.Path]:
     """Write a figure as PNG and, if requested, as PDF with editable text.
 
     Bytes are reproducible. The PNG has 256 colours, or all if there is a colour bar.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from sbnn.plotting.cells import draw_cells, draw_legend
@@ -13,11 +12,7 @@ from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, finish, new_panels, styled
 from sbnn.plotting.labels import counted, place_names, shortened, signed
 from sbnn.plotting.reading import standardised
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
+from sbnn.results import Record
 
 RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
 LEAST = 0.3  # length of the shortest line, in correlations

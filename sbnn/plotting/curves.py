@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
@@ -28,14 +29,7 @@ from sbnn.plotting.reading import (
     regression_epochs,
     regression_stages,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 PUBLISHED = {

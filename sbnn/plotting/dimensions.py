@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from anndata import AnnData
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.plotting.cells import draw_cloud, draw_legend, frame_map
 from sbnn.plotting.colors import BLUE, Groups, groups_of
 from sbnn.plotting.common import WIDTH, finish, log_ticks, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from anndata import AnnData
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 PARTS = ("transcriptome", "outputs")
 LEVEL = 0.9  # of the variance

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from matplotlib.figure import Figure
 
 from sbnn.plotting.colors import groups_of, model_color
 from sbnn.plotting.common import headline, legend_above, new_figure, new_panels, styled
 from sbnn.plotting.labels import signed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from anndata import AnnData
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 SQUARE = 2.9  # inches, the size of a single square panel
 MOST_FAMILIES = 10

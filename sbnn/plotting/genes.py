@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
@@ -21,12 +20,7 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import DASHES, counted, name_line, place_names, signed
 from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 RULE = ("slope", "b", "offset", "threshold")
 # of cortical cell classes, and one gene that all neurons express

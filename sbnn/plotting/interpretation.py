@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.plotting.common import colorbar, headline, name_columns, new_panels, styled
 from sbnn.plotting.labels import counted, shortened, shortened_apart, signed
 from sbnn.plotting.reading import model_title
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 MOST_GENES, MOST_OUTPUTS = 60, 100
 # inches: a row, the space above and below all rows, their minimum and maximum height

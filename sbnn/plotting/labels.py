@@ -17,6 +17,7 @@ ANGLES = np.pi / 8 * np.array([0, 2, -2, 8, 6, -6, 4, -4, 1, -1, 7, -7])
 DIRECTIONS = np.column_stack([np.cos(ANGLES), np.sin(ANGLES)])
 OUTWARDS = np.array([-1, -1, 1, 1])  # of the four sides of a box (x0, y0, x1, y1)
 DASHES = (0, (3, 2))
+OFF_BORDERS = (5**0.5 - 1) / 2
 NAME = {"textcoords": "offset points", "ha": "center", "va": "center"}
 NAME |= {"path_effects": HALO, "in_layout": False, "annotation_clip": False}
 
@@ -124,7 +125,8 @@ def place_names(ax, points, names, background, leader=True, **style):
 
 def _rounded(lengths, step):
     """Round to thousandths of an inch, or names would move with the last bits of a processor."""
-    return (lengths / step).round() * step
+    # round numbers, such as whole pixels, lie on no border between two steps
+    return np.floor(lengths / step + OFF_BORDERS) * step
 
 
 def _shifts(size, unit):

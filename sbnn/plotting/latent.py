@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -27,12 +29,6 @@ from sbnn.plotting.labels import fit_text, shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
 from sbnn.plotting.reading import choose_model, model_title, standardised
 from sbnn.results import Record
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
-
 
 # in the order of the published figure; shown first
 FEATURES = (

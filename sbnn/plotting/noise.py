@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from sbnn.plotting.colors import MODELS, PALETTE
 from sbnn.plotting.common import finish, legend_above, new_panels, styled
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
+from sbnn.results import Record
 
 
 @styled

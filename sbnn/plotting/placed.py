@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
+from matplotlib.figure import Figure
 
 from sbnn.plotting.common import headline, new_figure, styled
 from sbnn.plotting.labels import counted
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
+from sbnn.results import Record
 
 
 @styled

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from sbnn.evaluation.stability import selection_table, selection_threshold
@@ -23,14 +24,7 @@ from sbnn.plotting.common import (
 from sbnn.plotting.labels import counted, fit_text, signed
 from sbnn.plotting.latent import TRUE, mark_true, rank_genes
 from sbnn.plotting.maps import map_coordinates
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 # in inches: height of the figure, space below the map, side of the map
 HEIGHT, FLOOR, SIDE = 2.95, 0.12, 2.25

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from sbnn.plotting.cells import MOST_SHAPES, frame_map
 from sbnn.plotting.common import colorbar, finish, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.plotting.reading import model_title
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 SHADES = colormaps["viridis"].resampled(32)  # few, for a small PDF
 SHOWN = 0.95  # cells within the colour range

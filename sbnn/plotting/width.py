@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sbnn.plotting.colors import model_color
@@ -20,14 +21,7 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import counted
 from sbnn.plotting.reading import SPIKE_INS, choose_models, folds_text, mean_sd, scaling_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 MARKS = "osD^vX"
 MOST_GENES = 36

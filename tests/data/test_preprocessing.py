@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn.data.counts import size_of_library
 from sbnn.data.preprocessing import (
-    Standardizer,
     expression_pipeline,
     log2p1,
     normalize_library_size,
@@ -100,7 +98,7 @@ def test_pipeline_learns_from_training_cells_alone(convert, data):
     logs = np.log2(counts / totals * np.median(totals[:80]) + 1)
     plain = expression_pipeline(scale=False).fit(convert(counts[:80]))
     np.testing.assert_allclose(plain.transform(convert(counts)), logs, rtol=1e-5)
-    sd = np.where(np.arange(40) == 3, np.inf, logs[:80].std(axis=0))
+    sd = np.where(np.arange(40) == 3, 1, logs[:80].std(axis=0))
     Z = expression_pipeline().fit(convert(counts[:80])).transform(convert(counts))
     np.testing.assert_allclose(Z, (logs - logs[:80].mean(axis=0)) / sd, atol=2e-5)
 
@@ -110,8 +108,3 @@ def test_pipeline_reproduces_the_expression_of_the_data(name, request):
     paired = request.getfixturevalue(name)
     again = expression_pipeline(scale=False).fit_transform(paired.counts)
     np.testing.assert_array_equal(again, paired.X)
-
-
-@parametrize_with_checks([Standardizer()])
-def test_transformers_keep_the_conventions_of_scikit_learn(estimator, check):
-    check(estimator)

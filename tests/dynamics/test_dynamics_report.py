@@ -44,6 +44,7 @@ def records():
         ("-5.0e-03", [-0.005, np.nan]),
         ("0.010 ± 0.000", [0.01, 0.01]),
         ("9.999", [9.999]),
+        ("0.41 ± 0.01", [0.40, 0.4142]),
         ("11 ± 1", [10.0, 12.0]),
     ],
 )
@@ -54,7 +55,7 @@ def test_numbers_have_digits_by_their_size(text, values):
 def test_methods_are_in_display_order_with_mean_and_sd(records):
     table = report.methods_table(records, "noise_5")
     assert table.index.tolist() == ["IMP", "DASH"]
-    assert table["BA"].tolist() == ["0.667 ± 0.208", "0.733 ± 0.058"]
+    assert table["BA"].tolist() == ["0.67 ± 0.21", "0.73 ± 0.06"]
     assert table["one-step MSE"].tolist() == ["2.0e-03 ± 1e-03", ""]
     real = {
         "real_prior": record(mse_ahead=[0.1, 0.2, 0.3]),
@@ -62,7 +63,7 @@ def test_methods_are_in_display_order_with_mean_and_sd(records):
     }
     relative = report.methods_table(real, "real")["one-step MSE / no change"]
     assert relative["SparseRegulation"] == "0.500 ± 0.000"
-    assert relative["no change; edges of the prior"] == "1.000 ± 0.500"
+    assert relative["no change; edges of the prior"] == "1.00 ± 0.50"
 
 
 def test_networks_help_if_they_predict_better_than_every_model_without_one():
@@ -95,7 +96,7 @@ def test_differences_are_by_seed_with_an_interval(condition):
     [(name, text)] = report.differences_table(both, condition)["BA"].items()
     assert name == "DASH minus IMP"
     difference = np.subtract(a, b)
-    expected = f"{difference.mean():.3f} ± {difference.std(ddof=1):.3f}"
+    expected = f"{difference.mean():.2f} ± {difference.std(ddof=1):.2f}"
     if condition == "noise_5":
         low, high = ttest_rel(a, b).confidence_interval()
         expected = f"{difference.mean():+.3g} [{low:+.3g}, {high:+.3g}]"
@@ -108,7 +109,7 @@ def test_sparsities_include_that_of_the_comparison_of_methods(records):
     found = {"noise_5_dash": records["noise_5_dash"], "sparsities": record(**scores)}
     assert report.by_sparsity(found)["asked"].tolist() == [0.5, 0.7, 0.7, 0.7, 0.9, 0.9]
     [row] = report.sparsities_table(found).to_dict("records")
-    expected = {"0.5": "0.600", "0.7": "0.733 ± 0.058", "0.9": "0.600 ± 0.000"}
+    expected = {"0.5": "0.600", "0.7": "0.73 ± 0.06", "0.9": "0.600 ± 0.000"}
     assert row == expected | {"published": "0.906 at 0.946"}
 
 

@@ -43,9 +43,9 @@ def test_factors_are_integrals_of_the_decay(dtype):
     share = np.linspace(0, 1, 20_001)
     weights = np.exp(-c.double().numpy()[:, None] * (1 - share))
     of_change = c.numpy() * trapezoid(weights * share, share, axis=1)
-    assert_allclose(change, of_change, rtol=2e-6)
-    assert_allclose(keep, torch.exp(-c.double()), rtol=1e-6, atol=1e-7)
-    assert_allclose(gone, -torch.expm1(-c.double()), rtol=1e-6)
+    assert_allclose(change, of_change, rtol=1e-5)
+    assert_allclose(keep, torch.exp(-c.double()), rtol=1e-5, atol=1e-6)
+    assert_allclose(gone, -torch.expm1(-c.double()), rtol=1e-5)
 
 
 def test_steps_are_of_second_order_and_their_extrapolation_of_third(monkeypatch):

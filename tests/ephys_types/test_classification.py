@@ -91,10 +91,14 @@ def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
 def test_a_class_that_is_absent_from_a_fold_is_warned_of(monkeypatch):
     halves = [(np.arange(4), np.arange(4, 8)), (np.arange(4, 8), np.arange(4))]
     monkeypatch.setattr(donors.StratifiedGroupKFold, "split", lambda *_: iter(halves))
-    with pytest.warns(UserWarning, match="fold 1 has no training or test cells of a"):
+    with pytest.warns(UserWarning) as warned:
         repeated_donor_folds(small(list("aabcbbcc"), range(8)), 2, (0,))
+    for f, one in enumerate(warned):
+        assert f"fold {f} has no training or test cells of a" in str(one.message)
+    assert len(warned) == 2
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 def test_scores_are_those_of_scikit_learn_where_classes_are_missing(rng):
     """Class d is only predicted, class e neither true nor predicted."""
     classes = np.array(list("abcde"))
@@ -123,7 +127,7 @@ def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
         model = Watching(random_state=f // 3)
         model.fit(cells.X[train], cells.y[train], cells.families, donor[train])
         p = model.predict_proba(cells.X[test])
-        assert_allclose(record.test_probabilities[0][f], p, rtol=1e-6)
+        assert_allclose(record.test_probabilities[0][f], p, rtol=1e-5)
         predicted = model.predict(cells.X[test])
         assert_array_equal(record.classes[record.test_predictions[0][f]], predicted)
         assert record.accuracy[f, 0] == (predicted == cells.y[test]).mean()

@@ -28,7 +28,7 @@ RECORDS += [("lee_human", "types", "ephys_type"), ("gouwens_ephys", "types5", "e
 @cache
 def study(name):
     """Variables of the notebook on committed results, and the figures that it has drawn."""
-    if "download" in list_datasets()[name][0] or "hand" in list_datasets()[name][0]:
+    if list_datasets().loc[name, "state"] != "here":
         pytest.skip(f"the data of {name} are not on this machine")
     drawn = {}
 
@@ -73,7 +73,7 @@ def test_transfer_that_is_measured_again_gives_the_same_numbers():
     stored = [told["records"][f"transfer_{name}"].scores for name in ("zero_shot", "curves")]
     kept = [stored[0].query("seed == 0"), stored[1].query("n_cells == 50")]
     for again, committed in zip((alignments, curves), kept, strict=True):
-        pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-6)
+        pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-3)
 
 
 def test_committed_folds_keep_donors_apart_and_are_the_same_for_all_models():

@@ -135,12 +135,16 @@ def test_names_of_stimuli():
     assert {name: recording.named_protocol(name) for name in kinds} == kinds
 
 
-ELECTRODES = [icephys.IntracellularElectrode(f"e{i}", device.Device("d"), "") for i in (0, 1)]
+ELECTRODES = [
+    icephys.IntracellularElectrode(name=f"e{i}", device=device.Device(name="d"), description="")
+    for i in (0, 1)
+]
 
 
 def series(kind, name, number, place=0, rate=20_000.0, text=""):
     options = {"sweep_number": number, "stimulus_description": text, "gain": 1.0}
-    return kind(name, [1.0], electrode=ELECTRODES[place], rate=rate, **options)
+    options |= {"electrode": ELECTRODES[place], "rate": rate}
+    return kind(name=name, data=[1.0], **options)
 
 
 def test_sweeps_are_matched_by_number_and_electrode_or_by_the_table_of_recordings():

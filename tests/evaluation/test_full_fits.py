@@ -68,6 +68,7 @@ def test_a_wide_latent_space_of_preselected_genes_is_drawn_with_the_seed(data):
     assert "history" not in record.values
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, tmp_path, monkeypatch):
     """The saved model takes cells in their own units, and counts."""
     file = tmp_path / "model.safetensors"

@@ -87,7 +87,7 @@ def test_the_record_holds_what_changes_if_genes_are_raised_or_removed(network):
         "gap": gap.max(),
         "r2": r2,
     }.items():
-        close(record.values[name], expected)
+        close(record.values[name], expected, rtol=1e-5)
     for k, gene in enumerate(kept):
         raised = X.copy()
         blind = X.copy()

@@ -26,6 +26,7 @@ def z_scored(values):
     return (values - values.mean(0, dtype=float)) / values.std(0, dtype=float)
 
 
+@pytest.mark.filterwarnings("ignore:held-out cells of .* are not predicted better")
 def test_trust_is_that_of_the_definitions(data, rng, tmp_path):
     model = SparseBottleneckRegressor(hidden_layers=(8, 4), epochs=(1, 1, 1, 1), n_genes=5)
     model.set_params(standardize=False, random_state=0)

@@ -12,12 +12,12 @@ from sbnn import load_dataset, results
 from sbnn.evaluation import runs
 from sbnn.mechanism_shift import SparseShiftVAE, plotting, recovery, report
 from sbnn.mechanism_shift.graph import edges_of
-from sbnn.tables import to_markdown
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 sys.path.insert(0, str(SAVED.with_name("benchmarks")))
 FIGURES = SAVED.with_name("figures")
 benchmark = importlib.import_module("mechanism_shift")
+to_markdown = importlib.import_module("pages").to_markdown
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name):
     # Training drifts apart from the first different bit of a processor: bounds of new cells, about
     # -530 nats, differ by 1.2 between an Intel Xeon and an AMD EPYC, and one of 145 edges is
     # another one with AVX2.
-    tolerance = {"rtol": 5e-3, "atol": 0.01} if name == "staged" else {"rtol": 1e-6}
+    tolerance = {"rtol": 5e-3, "atol": 0.01} if name == "staged" else {"rtol": 1e-4}
     assert_same([row[column] for column in compared], stored[compared].to_numpy(float), **tolerance)
 
 

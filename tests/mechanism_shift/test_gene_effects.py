@@ -39,6 +39,7 @@ def test_noise_is_shrunk_and_large_effects_are_not():
     assert sd[1].max() > 0.1, "more than the error where it is open whether there is an effect"
 
 
+@pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
 def test_an_effect_on_one_gene_is_direct_and_reported_as_the_cells_show_it(screen):
     counts = screen.counts.toarray()
     name = screen.targets[3]

@@ -94,8 +94,8 @@ def test_batches_and_moments_of_log_counts(dense, monkeypatch):
     assert totals.tolist() == [[12.0], [5.0]]
     mean, sd = cells.log_moments(np.array([0, 1, 3]))
     logs = np.log1p(COUNTS[[0, 1, 3]])
-    np.testing.assert_allclose(mean, logs.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(sd, [logs[:, 0].std(), 1, logs[:, 2].std()], rtol=1e-6)
+    np.testing.assert_allclose(mean, logs.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(sd, [logs[:, 0].std(), 1, logs[:, 2].std()], rtol=1e-5)
 
 
 def test_densities_of_normal_distributions():
@@ -153,9 +153,10 @@ def test_mean_shares_are_averaged_over_the_prior(decoder):
 
         expected, _ = integrate.quad(lambda z, p=prior, f=first_share: p.pdf(z) * f(z), -9, 9)
         assert shares[code, 0] == pytest.approx(expected, abs=0.01)
-    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
     both = torch.stack([torch.zeros_like(DIRECT), DIRECT], dim=1)
-    np.testing.assert_allclose(direct.mean_shares(decoder, CENTRES, both)[:, 1], shares)
+    found = direct.mean_shares(decoder, CENTRES, both)[:, 1]
+    np.testing.assert_allclose(found, shares, rtol=1e-5)
 
 
 def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():

@@ -106,5 +106,5 @@ def test_results_are_shown_in_the_order_and_with_the_signs_of_the_true_latents()
     assert shown["effects"].loc["b"].to_dict() == {"x": 0.1, "y": 0.0, "z": -1.5}
     assert shown["edges"].loc["a"].to_dict() == {"x": True, "y": True, "z": False}
     assert shown["true_shifts"].loc["b"].tolist() == [0, 2, -1]
-    x, y, z = (np.corrcoef(shown["latents"][:, i], shown["true_latents"][:, i]) for i in range(3))
+    x, z = (np.corrcoef(shown["latents"][:, i], shown["true_latents"][:, i]) for i in (0, 2))
     assert x[0, 1] == pytest.approx(1) and z[0, 1] > 0.99

@@ -238,6 +238,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
 def test_every_setting_of_the_recipe_counts(few):
     assert {*CHANGES, "patience"} == set(Recipe.__dataclass_fields__)
     base = replace(TINY, epochs=8, warm_up=2, learning_rate=2e-2, unmixings=0)

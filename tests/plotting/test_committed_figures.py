@@ -17,12 +17,11 @@ from numpy.testing import assert_allclose
 from seen import BLIND, contrast_to_white, lab
 
 from sbnn import DistilledBottleneckRegressor, plotting, results
+from sbnn.cli import ROOT
 from sbnn.data.simulate import simulate_tables
 from sbnn.plotting import common
 from sbnn.plotting.colors import METHODS, MODELS, paler, shades
 from sbnn.study import figures, report
-from sbnn.study.new_cells import place, read_cells
-from sbnn.study.reproduce import ROOT
 
 NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
 OTHERS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
@@ -62,7 +61,10 @@ def own_data_figure(dataset, name):
     model = DistilledBottleneckRegressor.load(path)
     with TemporaryDirectory() as folder:
         made = simulate_tables(folder, 300, n_genes=150, n_outputs=8, n_true_genes=15, n_types=6)
-        places, predicted = place(model, read_cells([*made.values()][-1], model))
+        counts = pd.read_csv(made["new_counts"], index_col=0).T
+    new = model.normalizer_.transform(counts)
+    predicted = pd.DataFrame(model.predict(new), new.index, model.output_names_)
+    places = model.set_output(transform="pandas").transform(new)
     return plotting.new_cells(records["fit_default_2d"], places, predicted)
 
 

@@ -294,12 +294,12 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
         drawn = scipy.stats.zscore(latents)
         limit = ax.get_xlim()[1]
         expected = np.sort(drawn[:, 0].clip(-limit, limit))
-        np.testing.assert_allclose(np.sort(dots[:, 0]), expected, atol=1e-6)
+        np.testing.assert_allclose(np.sort(dots[:, 0]), expected, atol=1e-5)
         correlations = np.corrcoef(values.T, latents.T)[:-2, -2:]
         long = correlations[np.linalg.norm(correlations, axis=1) >= drawn_lines.LEAST]
         tips = np.array([line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7])
         expected = drawn_lines.RADIUS * long
-        np.testing.assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-6)
+        np.testing.assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
     assert f"{len(long)} of 3 outputs drawn" in words(figure)
     with pytest.raises(ValueError, match="expected 2 latents, got 3"):
         plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))

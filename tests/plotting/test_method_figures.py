@@ -40,6 +40,7 @@ def test_the_genes_with_the_largest_norms_are_kept_and_named():
     np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), [0, 0.5, 0.4])
 
 
+@pytest.mark.filterwarnings("ignore:Degrees of freedom", "ignore:invalid value encountered")
 def test_differences_have_their_mean_and_its_corrected_interval():
     figure = plotting.fold_differences({"b": [0.1, 0.1], "a": [1.0, 2.0, 3.0]})
     _, bar = figure.axes[0].containers

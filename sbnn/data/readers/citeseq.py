@@ -3,6 +3,8 @@
 Cord blood cells are selected as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -50,7 +52,9 @@ def read_pbmc(path, name, **options):
     """Read one of the data sets of 10x Genomics, an AnnData without labels."""
     import anndata  # slow to import
 
-    adata = anndata.read_h5ad(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", anndata.OldFormatWarning)  # the files are of 2020
+        adata = anndata.read_h5ad(path)
     proteins = pd.DataFrame(
         adata.obsm["protein_expression"], adata.obs_names, adata.uns["protein_names"]
     )

@@ -16,8 +16,8 @@ from pynwb import NWBHDF5IO
 from tqdm.auto import tqdm
 
 from sbnn.data.checks import some
+from sbnn.data.datasets import cache_folder
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
-from sbnn.data.registry import cache_folder
 from sbnn.data.typed_cells import typed_cells
 from sbnn.ephys_types.traces.recording import sweeps_of
 from sbnn.ephys_types.traces.vectors import (
@@ -74,8 +74,7 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     """
     files = find_recordings(paths)
     if cache is None:
-        home = cache_folder()
-        cache = home and home / "traces"
+        cache = cache_folder() / "traces"
     settings = settings_fingerprint()
     jobs = [delayed(_vectors_or_reason)(path, cache or None, settings) for path in files.values()]
     outcomes = in_workers(jobs, n_jobs, "generator")

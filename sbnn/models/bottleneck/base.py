@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data import inputs
+from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
@@ -30,13 +31,6 @@ from sbnn.models.bottleneck.scales import (
 )
 from sbnn.models.bottleneck.training import Stage, Trainer
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from sbnn.data.count_normalizer import CountNormalizer
-    from sbnn.typehints import Expression, Outputs, PathLike
-
 
 # also of units in a layer
 MOST_COMPONENTS = 10_000
@@ -65,9 +59,9 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     def fit(
         self,
-        X: Expression,
-        y: Outputs | None = None,
-        eval_set: tuple[Expression, Outputs] | None = None,
+        X,
+        y=None,
+        eval_set=None,
     ) -> Self:
         """Train the network and choose its genes.
 
@@ -153,7 +147,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             for width in self.hidden_layers:
                 check_number("hidden_layers", width, int, 1, MOST_COMPONENTS)
 
-    def predict(self, X: Expression) -> np.ndarray:
+    def predict(self, X) -> np.ndarray:
         """Predict outputs in the units of `Y`, float64 of shape (n, q) or, for a vector, (n,).
 
         Parameters
@@ -165,13 +159,13 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Y = outputs_in_units(self, self._through(self.network_, X))
         return Y[:, 0] if self._flat_output else Y
 
-    def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
+    def transform(self, X) -> np.ndarray | pd.DataFrame:
         """Map cells to the latent space, float64 of shape (n, n_components); X as in `predict`."""
         check_is_fitted(self)
         latent = self._through(self.network_, X, last=self.network_.bottleneck + 1)
         return self._named(latent, X)
 
-    def reconstruct_genes(self, X: Expression) -> np.ndarray:
+    def reconstruct_genes(self, X) -> np.ndarray:
         """Predict the kept genes from the latent space, in the units of X; shape (n, n_genes)."""
         check_is_fitted(self)
         if self._gene_network is None:
@@ -183,7 +177,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         genes = inputs.genes_of(self, X, np.flatnonzero(self.support_))
         return through_network(self, network, last, genes)
 
-    def score(self, X: Expression, y: Outputs | None = None) -> float:
+    def score(self, X, y=None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
         With ``standardize=True``, outputs have the same weight: they are in training SDs.
@@ -195,7 +189,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         predicted = (predicted.reshape(Y.shape) - self.y_mean_) * scale
         return pooled_r2((Y - self.y_mean_) * scale, predicted, 0.0)
 
-    def save(self, path: PathLike, normalizer: CountNormalizer | None = None) -> None:
+    def save(self, path, normalizer: CountNormalizer | None = None) -> None:
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
         `normalizer`, by default ``normalizer_``, is a fitted `CountNormalizer` for new cells.
@@ -206,7 +200,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return save_model(self, path, normalizer)
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
+    def load(cls, path) -> Self:
         """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
         return load_model(path, [cls])
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
 from sbnn.models.bottleneck.base import BottleneckRegressor
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 # head of `reconstruct`: epochs, learning rate, batch size, weight decay
 HEAD = 100, 1e-4, 32, 1e-10

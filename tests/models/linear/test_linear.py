@@ -60,7 +60,7 @@ def test_glmnet_solves_the_stated_problem(pair, sparse, ridge):
     peer = ElasticNet(alpha=total, l1_ratio=sparse / total, tol=1e-12, fit_intercept=False)
     pytest.importorskip("glmnet")  # there is none for Python 3.14
     coef = glmnet_elastic_net(X, y, sparse, ridge, tol=1e-13)
-    assert_allclose(coef, peer.fit(X, y).coef_, atol=1e-5)
+    assert_allclose(coef, peer.fit(X, y).coef_, atol=5e-5)
     assert not glmnet_elastic_net(X, 0 * y, sparse, ridge, tol=1e-13).any()
 
 
