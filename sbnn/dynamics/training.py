@@ -38,6 +38,7 @@ class Schedule:
     def prunings(self, sparsity: float) -> dict:
         """Map epochs after which weights are pruned to the shares of weights that are kept."""
         check_number("sparsity", sparsity, float, 0, 1)
+        check_number("share", self.share, float, 1e-9, 1)  # with 0, it would never be reached
         shares = {}
         epoch = self.first_epoch
         left = 1 - self.first_share
