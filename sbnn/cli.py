@@ -115,7 +115,8 @@ def make_small(notebook):
     from sbnn.plotting.common import in_few_colors
 
     for part in (notebook, *notebook.cells):
-        part.metadata.pop("papermill", None)
+        for times in ("execution", "papermill"):
+            part.metadata.pop(times, None)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             image = output.get("data", {}).get("image/png")

@@ -20,7 +20,6 @@ EXTRAS = {
     "openpyxl": "excel",
     "papermill": "fit",
     "pynwb": "traces",
-    "xlrd": "excel",
 }
 
 

@@ -24,7 +24,7 @@ RECORDS |= {"map_trust", "tsne"}
 def tables(tmp_path, monkeypatch):
     """Options of `sbnn fit` for a quick run on simulated tables in the current folder."""
     monkeypatch.chdir(tmp_path)
-    files = simulate_tables("raw", 60, n_genes=30, n_outputs=3, n_true_genes=5, n_types=3)
+    files = simulate_tables("raw", 60, n_genes=30, n_outputs=3, n_true_genes=5)
     options = []
     for name, path in zip(("expression", "outputs", "labels"), files.values(), strict=False):
         options += [f"--{name}", str(path)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -46,17 +46,15 @@ class GeneNetwork:
         Rate of each regulated gene, such as ``"fAct(A, 0.5, 1.2) * (1 - fAct(B, 0.4, 1.5)) - C"``
         for gene C; other genes are inputs and constant. ``fAct(regulator, EC50, n)`` is the effect
         of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1.
-    mean, sd : array-like, shape (genes,)
+    mean, sd : ndarray, shape (genes,)
         Starting values of inputs are normal within [0, 1]; ignored for other genes.
-    offset : array-like, shape (genes,)
+    offset : ndarray, shape (genes,)
         Starting values of other genes are Beta(2, 2) plus this, cut to [0, 1].
     name : str, optional
 
     Attributes
     ----------
     is_input : ndarray of bool, shape (genes,)
-    edges : ndarray of int, shape (edges, 3)
-        Positions of regulator and target, and 1 for activation or -1 for repression.
 
     Raises
     ------
@@ -93,10 +91,11 @@ class GeneNetwork:
         parameters = np.array(list(effects.positions)).reshape(-1, 3)
         self._regulators = parameters[:, 0].astype(int)
         self._ec50, self._exponent = parameters[:, 1:].T.copy()
-        self.edges = self._edges()
 
-    def _edges(self):
-        # equations are linear in each effect, so differences have the sign of the effect
+    @cached_property
+    def edges(self) -> np.ndarray:
+        """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3)."""
+        # targets are linear in each effect, so their change has its sign
         n_effects = len(self._regulators)
         half = np.full((n_effects, n_effects), 0.5)
         levels = np.zeros(len(self.gene_names))

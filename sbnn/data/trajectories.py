@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
 from sbnn.data.checks import check_names, some
-from sbnn.data.fingerprint import described, fingerprint_arrays, fingerprint_parameters
+from sbnn.data.fingerprint import described
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,7 @@ def trajectories(
     obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
     names = check_names(gene_names, "gene_names", "gene", values.shape[1])
     adata = ad.AnnData(values, obs, pd.DataFrame(index=names))
-    if not about.get("files"):
-        about = {"sha256": _fingerprint(as_trajectories(adata))} | about
+    as_trajectories(adata)
     return described(adata, ("sample", "time"), **about)
 
 
@@ -210,16 +209,6 @@ def as_trajectories(data):
         sample_of[content] = label
     gene_major = bool(data.uns.get("sbnn", {}).get("gene_major", False))
     return Samples(values, times, names, gene_major)
-
-
-def _fingerprint(samples):
-    values = samples.values
-    times = samples.times
-    if len(set(map(len, times))) == 1:
-        values = [np.stack(values)]
-        times = [np.stack(times)]
-    arrays = fingerprint_arrays(*values, *times)
-    return fingerprint_parameters({"values": arrays, "genes": samples.gene_names})
 
 
 def prior_matrix(given, gene_names):

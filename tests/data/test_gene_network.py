@@ -158,7 +158,9 @@ def test_samples_and_priors_are_those_of_the_committed_results(network):
 
 
 def test_starting_values_have_the_distribution_of_their_gene():
-    network = GeneNetwork([*"AB"], {"B": "A - B"}, np.full(2, 0.9), np.full(2, 0.3), [0, 0.25])
+    network = GeneNetwork(
+        [*"AB"], {"B": "A - B"}, np.full(2, 0.9), np.full(2, 0.3), np.full(2, 0.25)
+    )
     inputs, others = network.start(4000, np.random.default_rng(0)).T
     assert 0 < inputs.min() < inputs.max() < 1
     # normal, truncated to [0, 1], and Beta(2, 2) + 0.25, whose excess over 1 is cut off

@@ -44,6 +44,15 @@ def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, 
     np.testing.assert_allclose(found.obsm["outputs"], expected.obsm["outputs"], rtol=1e-6)
 
 
+def test_cells_without_an_output_are_left_out_of_all_tables():
+    outputs = OUTPUTS.copy()
+    outputs.iloc[1, 0] = np.nan
+    with pytest.warns(UserWarning, match="1 cells with missing outputs left out"):
+        adata = read_tables(COUNTS, outputs, LABELS)
+    assert CELLS[1] not in adata.obs_names
+    assert adata.n_obs == len(CELLS) - 1
+
+
 def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     for given in (adata, tmp_path / "cells.h5ad"):
