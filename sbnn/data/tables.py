@@ -207,7 +207,7 @@ def read_screen(
     Examples
     --------
     >>> from sbnn.mechanism_shift import read_screen, simulate_perturbations
-    >>> data = simulate_perturbations(n_cells=500, n_genes=30, n_perturbations=4)
+    >>> data = simulate_perturbations(n_perturbations=4, n_genes=40)
     >>> data.to_df().to_csv("counts.csv")
     >>> data.obs[["perturbation"]].to_csv("guides.csv")
     >>> control = data.uns["sbnn"]["control"]
