@@ -90,7 +90,8 @@ class GeneNetwork:
         self._changes = eval(f"lambda e, x: [{', '.join(rows)}]", {"__builtins__": {}})
         parameters = np.array(list(effects.positions)).reshape(-1, 3)
         self._regulators = parameters[:, 0].astype(int)
-        self._ec50, self._exponent = parameters[:, 1:].T.copy()
+        ec50, self._exponent = parameters[:, 1:].T.copy()
+        self._half = ec50**self._exponent
 
     @cached_property
     def edges(self) -> np.ndarray:
@@ -182,9 +183,9 @@ class GeneNetwork:
         """Rates of all genes at their levels `values`, shape (genes,)."""
         values = np.asarray(values, dtype=float)
         powers = np.maximum(values[self._regulators], 0) ** self._exponent
-        half = self._ec50**self._exponent
         # the paper's B x^n / (K + x^n), without the pole of B and K
-        effects = (1 - half) * powers / (half + (1 - 2 * half) * powers)
+        below = self._half + (1 - 2 * self._half) * powers
+        effects = (1 - self._half) * powers / below
         rates = np.zeros(len(values))
         # lists of floats are faster than elements of arrays
         rates[self._regulated] = self._changes(effects.tolist(), values.tolist())
@@ -302,6 +303,7 @@ class _Effects:
 
     def __init__(self, gene_names):
         self.genes = {gene: i for i, gene in enumerate(gene_names)}
+        self.parts = {}  # part of an equation -> variable
         self.positions = {}  # (position of the regulator, EC50, n) -> position of the effect
 
     def compilable(self, gene, equation):
@@ -328,7 +330,17 @@ class _Effects:
             ) if gene in self.genes and 0 < ec50 < 1 and n > 0:
                 effect = self.genes[gene], float(ec50), float(n)
                 return f"e[{self.positions.setdefault(effect, len(self.positions))}]"
+            case ast.BinOp(part, ast.Mult() | ast.Div(), ast.Constant(1)) | ast.BinOp(
+                ast.Constant(1), ast.Mult(), part
+            ):
+                return self._text(part)
             case ast.BinOp(left, sign, right) if type(sign) in _SIGNS:
-                return f"({self._text(left)} {_SIGNS[type(sign)]} {self._text(right)})"
+                # parts that are repeated, as in OR, are evaluated once
+                part = ast.dump(node)
+                if part in self.parts:
+                    return self.parts[part]
+                text = f"({self._text(left)} {_SIGNS[type(sign)]} {self._text(right)})"
+                self.parts[part] = f"p{len(self.parts)}"
+                return f"({self.parts[part]} := {text})"
         allowed = "genes, numbers, + - * / and fAct(gene, EC50 in (0, 1), n > 0)"
         raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")
