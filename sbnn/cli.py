@@ -104,7 +104,8 @@ def run_notebook(source, target, parameters, **options):
             source, target, parameters, progress_bar=False, extra_arguments=QUIET, **options
         )
     except papermill.PapermillExecutionError as error:
-        raise ValueError(error.evalue) from error
+        text = f"{error.ename}: {error.evalue}"
+        raise ValueError(text.removeprefix("ValueError: ")) from error
     make_small(notebook)
     nbformat.write(notebook, target)
     return notebook
@@ -171,12 +172,12 @@ def _run(number, name, options):
         print(*draw(name, ROOT / "saved_models", figures, options["fast"]))
         return
     [path] = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
-    target = path
-    given = {}
-    if not options["in_place"]:
-        target = ROOT / "build" / "notebooks" / name / path.name
-        given = {"dataset": name, "figures": str(figures)}
-        given |= {"fast": options["fast"], "fresh": options["fresh"]}
+    target = ROOT / "build" / "notebooks" / name / path.name
+    given = {"dataset": name, "figures": str(figures)}
+    given |= {"fast": options["fast"], "fresh": options["fresh"]}
+    if options["in_place"]:
+        target = path
+        given = {}
     run_notebook(path, target, given, cwd=path.parent)
     print(f"{path.name} on {name}: {target}", flush=True)
 
@@ -185,21 +186,21 @@ def report(options):
     """Print the tables of a data set or of a folder of `sbnn fit`, or an overview of all."""
     from sbnn.data.datasets import DATASETS
 
-    rooms = {}
-    for study in ("study", "ephys_types", "mechanism_shift", "dynamics"):
-        rooms[study.replace("study", "sbnn")] = importlib.import_module(f"sbnn.{study}.report")
     name = options["results"]
-    tables = {}
-    if name == "all":
-        for room in rooms.values():
-            tables |= room.overview("saved_models")
-    elif name in DATASETS:
-        room = rooms[DATASETS[name].study]
-        tables = room.all_tables(room.read(Path("saved_models", name)))
-    else:
-        tables = rooms["sbnn"].all_tables(rooms["sbnn"].read(name))
-    for title, table in tables.items():
-        print(f"\n{title}\n\n{table.round(3).to_string()}")
+    folder = name
+    of_name = "study"
+    if name in DATASETS:
+        folder = Path("saved_models", name)
+        of_name = DATASETS[name].study.replace("sbnn", "study")
+    for study in ("study", "ephys_types", "mechanism_shift", "dynamics"):
+        room = importlib.import_module(f"sbnn.{study}.report")
+        tables = {}
+        if name == "all":
+            tables = room.overview("saved_models")
+        elif study == of_name:
+            tables = room.all_tables(room.read(folder))
+        for title, table in tables.items():
+            print(f"\n{title}\n\n{table.round(3).to_string()}")
 
 
 COMMANDS = {

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import sbnn
@@ -52,7 +53,8 @@ def test_tables_become_a_report_a_model_and_records(tables, capsys):
     assert {path.stem for path in folder.glob("*.pickle")} == RECORDS
     assert len(donors.folds) == 4
     model = sbnn.DistilledBottleneckRegressor.load(folder / "model.safetensors")
-    assert model.transform(load(folder / "fit_default_2d.pickle").X[:5]).shape == (5, 2)
+    counts = pd.read_csv("raw/new_counts.csv", index_col=0).T
+    assert model.transform(model.normalizer_.transform(counts)).shape == (40, 2)
     assert run("report", folder) == 0
     assert "Test R2" in capsys.readouterr().out
 

@@ -115,7 +115,7 @@ def to_be_fitted(model, X, y):
 
 
 def genes_of(model, X, genes):
-    """Expression of genes, given by their position in the fit, as float64 of shape (n, genes)."""
+    """Expression of genes, given by their position in the fit, of shape (n, genes)."""
     cells, names = opened(X)
     seen = getattr(model, "feature_names_in_", None)
     columns = genes
@@ -130,7 +130,8 @@ def genes_of(model, X, genes):
                 f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
                 f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
             )
-    values = np.empty((cells.shape[0], len(genes)))
+    first = read(cells, slice(0, 1), columns)
+    values = np.empty((cells.shape[0], len(genes)), first.dtype)
     for rows in blocks(cells):
         values[rows] = read(cells, rows, columns)
     return values

@@ -91,6 +91,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         learn_scales(self, cells, Y)
         x = ScaledCells(self, cells, device)
         target = scaled_outputs(self, Y, device)
+        del Y  # as large as all kept genes
         if eval_set is not None:
             eval_set = self._scaled_eval_set(eval_set, device)
         bar = tqdm(total=self._n_epochs(), desc="epochs", leave=False, disable=not self.verbose)

@@ -136,7 +136,8 @@ def through_network(model, network, last, X):
     results = []
     with reproducible(model.n_threads):
         for start in range(0, len(X), size):
-            scaled = _scaled(model, X[start : start + size], kept)
+            block = X[start : start + size].astype(np.float64, copy=False)
+            scaled = _scaled(model, block, kept)
             inputs = torch.as_tensor(np.asfortranarray(scaled)).to(network.flat.device)
             results.append(network(inputs, last=last).cpu().numpy())
     return np.concatenate(results)
