@@ -22,7 +22,7 @@ from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
 LEAST_SHARED = 0.5  # of the cells of the smaller table
-FEW_COLUMNS = 0.05  # without counts, beside columns of counts
+FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
 
 def read_tables(
@@ -390,10 +390,11 @@ def joined(first, of_first: str, second, of_second: str, in_rows=None):
 
 def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Float, NaN where empty."""
-    try:
+    if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
         return table.astype(float)
-    except (TypeError, ValueError):
-        found = table.apply(pd.to_numeric, errors="coerce")
+    found = table.apply(pd.to_numeric, errors="coerce")
+    dates = table.columns[[dtype.kind in "mM" for dtype in table.dtypes]]
+    found[dates] = np.nan
     wrong = found.isna() & table.notna()
     if not wrong.any(axis=None):
         return found.astype(float)
@@ -418,7 +419,7 @@ def expression_of(X: pd.DataFrame, counts: bool | None) -> tuple[pd.DataFrame, b
         )
     others = X.columns[~are_counts(X.to_numpy()).all(axis=0)]
     if counts is None:
-        counts = len(others) <= FEW_COLUMNS * X.shape[1]
+        counts = len(others) <= FEW_COLUMNS * X.any().sum()
     if counts and len(others):
         raise ValueError(
             f"expression: not whole numbers from 0 on, unlike the others: {some(others, 3)}; leave "
@@ -453,6 +454,8 @@ def varying(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Columns with two or more values."""
     varies = table.max() > table.min()
     leave_out(f"{kind} with one value in all cells", table.columns[~varies])
+    if not varies.any():
+        raise ValueError(f"{kind}: none has two different values in {len(table)} cells")
     return table.loc[:, varies]
 
 

@@ -109,9 +109,14 @@ REFUSED = {
     ),
     "outputs: rows are numbered.*set_index": (COUNTS, OUTPUTS.reset_index()),
     "expression: not whole numbers .*: nFeature; .*drop": (
-        pd.concat([COUNTS.add_prefix(str(i)) for i in range(4)] + [META[["nFeature"]]], axis=1),
+        META,
         OUTPUTS,
     ),
+    "outputs: expected numbers, got Timestamp.* in row 'c0', column 'day'": (
+        COUNTS,
+        OUTPUTS.assign(day=pd.Timestamp("2020-01-01")),
+    ),
+    "outputs: none has two different values in 12 cells": (COUNTS, OUTPUTS * 0),
     "expression: columns with the name of an output or label: Rin": (
         COUNTS.assign(Rin=3),
         OUTPUTS,
