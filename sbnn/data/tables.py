@@ -207,12 +207,11 @@ def read_screen(
     Examples
     --------
     >>> from sbnn.mechanism_shift import read_screen, simulate_perturbations
-    >>> data = simulate_perturbations(n_perturbations=4, n_genes=40)
+    >>> data = simulate_perturbations(10, 20, n_latents=5, n_genes=50, n_control=30)
     >>> data.to_df().to_csv("counts.csv")
     >>> data.obs[["perturbation"]].to_csv("guides.csv")
-    >>> control = data.uns["sbnn"]["control"]
-    >>> read_screen("counts.csv", "guides.csv", control).shape
-    (500, 30)
+    >>> read_screen("counts.csv", "guides.csv", "control").shape
+    (230, 50)
     """
     guides = read_table(guides, "guides")
     if guides.shape[1] == 1:

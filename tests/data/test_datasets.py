@@ -100,7 +100,7 @@ def test_files_have_an_address_of_one_version_and_are_documented():
     # at a commit, or the content by its git blob id
     raw = r"https://raw.githubusercontent.com/([\w-]+/[\w-]+)/[0-9a-f]{40}/"
     blob = r"https://api.github.com/repos/([\w-]+/[\w-]+)/git/blobs/[0-9a-f]{40}"
-    for name, file in FILES.items():
+    for file in FILES.values():
         if file.url:
             found = re.match(raw, file.url) or re.match(blob, file.url)
             assert f"https://github.com/{found[1]} " in file.source
