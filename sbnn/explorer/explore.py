@@ -70,7 +70,7 @@ def explore(
     Raises
     ------
     ValueError
-        If a record is of the wrong kind, or of other data or another model.
+        If records are of other models, or of outputs in other units.
 
     Examples
     --------
