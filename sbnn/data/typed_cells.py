@@ -130,9 +130,7 @@ def families_of(families, names):
     elif isinstance(families, Mapping):
         of_names = pd.Series(families).explode()
         family_of = pd.Series(of_names.index, of_names.astype(str))
-        families = []
-        if sorted(family_of.index) == sorted(names):
-            families = family_of[names]
+        families = family_of[family_of.index.isin(names)].reindex(names).dropna()
     if len(families) != len(names):
         raise ValueError(f"families: expected one family for each of the columns {some(names)}")
     return np.array([str(family) for family in families], dtype=object)

@@ -129,6 +129,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* outputs with one value")
 @pytest.mark.parametrize("message", REFUSED)
 def test_the_first_mistake_is_told_with_what_to_do(message):
     with pytest.raises(ValueError, match=f"(?s){message}"):

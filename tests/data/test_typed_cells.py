@@ -56,7 +56,7 @@ def test_families_are_given_by_column_or_by_name():
     assert list(columns) == ["b", "a"]
     assert columns["b"].tolist() == [0, 2] and columns["a"].tolist() == [1]
     for wrong in (["a"], {"a": ["x"]}, {"a": ["x", "y"], "b": ["x"]}):
-        with pytest.raises(ValueError, match="families"):
+        with pytest.raises(ValueError, match="families|duplicate"):
             families_of(wrong, "xy")
 
 

@@ -136,7 +136,7 @@ def test_genes_are_matched_by_name_and_listed_by_their_loss(tables):
     stability = pd.DataFrame({"frequency": 0.5}, X.columns.drop(first))
     how = {"stability": stability, "baseline": X.to_numpy()[0], "name": "mine"}
     record = interpret(model, X[X.columns[::-1]].assign(Malat1=7), Y, **how)
-    adata = AnnData(X)
+    adata = AnnData(X.rename(index=str))
     close(interpret(model, adata, Y.to_numpy(), **how).effects, record.effects, rtol=1e-4)
     assert (record.dataset, record.settings["n_cells"]) == ("mine", len(X))
     effects = pd.DataFrame(record.effects, X.columns, Y.columns)

@@ -80,7 +80,8 @@ def test_names_vectors_and_settings_come_back(tmp_path):
 def test_a_normalizer_comes_back(small, tmp_path):
     counts = pd.DataFrame(np.arange(1, 28).reshape(3, 9), columns=list("abcdefghi"))
     normalizer = CountNormalizer().fit(counts)
-    model = SparseBottleneckRegressor(**small.get_params()).fit(X, X[:, :2])
+    named = pd.DataFrame(X, columns=counts.columns)
+    model = SparseBottleneckRegressor(**small.get_params()).fit(named, X[:, :2])
     for saved_with in (normalizer, None):  # by default, that of the file
         model = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors", saved_with))
         found = model.normalizer_.transform(counts)
