@@ -75,6 +75,7 @@ def files(adata, data, tmp_path, monkeypatch):
     pd.concat([units, ephys]).to_csv(tmp_path / "ephys_units.csv")
     ephys.to_csv(tmp_path / "ephys_german.csv", sep=";", decimal=",")
     pd.concat([ephys - 1, ephys + 1]).rename_axis("cell").to_csv(tmp_path / "sweeps.csv")
+    ephys.T.to_csv(tmp_path / "ephys_turned.csv")
     tables["counts"].to_csv(tmp_path / "new_counts.csv")
     pd.DataFrame(1, ephys.index, ["none", "g1"]).to_csv(tmp_path / "guides.csv")
     adata = adata.copy()
