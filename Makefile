@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 # Runs the notebooks top to bottom and draws the figures from saved results, in build/notebooks and build/figures;
 # FRESH=1 computes everything anew, and replaces saved_models and figures.
 reproduce: $(READY)
-	$(BIN)/sbnn reproduce --jobs 2 $(if $(FRESH),--fresh)
+	$(BIN)/sbnn reproduce all all --jobs 2 $(if $(FRESH),--fresh --figures figures)
 
 # Behaviour, in a few minutes: what to run before every commit.
 test: $(READY) lint

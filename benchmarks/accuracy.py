@@ -22,6 +22,7 @@ from string import ascii_lowercase
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullLocator
+from pages import to_markdown
 from peers import (
     GreedyForward,
     GroupLasso,
@@ -47,7 +48,6 @@ from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.common import finish, headline, legend_above, letter_panels, new_figure, styled
 from sbnn.results import load, save
-from sbnn.tables import to_markdown
 
 N_FOLDS = 10
 GENES = (5, 10, 15, 25, 50, 100)

@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -27,8 +28,7 @@ from sbnn import (
 )
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.crossval import chance_table
-from sbnn.study.own_data.commands import FAST
-from sbnn.tables import to_markdown
+from sbnn.models.bottleneck.settings import DistilledSettings
 
 MODELS = {
     "ridge, penalty 100": Ridge(100.0),
@@ -37,7 +37,13 @@ MODELS = {
     "sparse reduced-rank regression": SparseReducedRankRegression(rank=2, alpha=0.3),
     "forest": RandomForestRegressor(30, min_samples_leaf=3),
     "10 neighbours": KNeighborsRegressor(10),
-    "network": DistilledBottleneckRegressor(n_genes=10, standardize=False, device="cpu", **FAST),
+    "network": DistilledBottleneckRegressor(
+        n_genes=10,
+        standardize=False,
+        device="cpu",
+        hidden_layers=(32, 16),
+        distillation=DistilledSettings(steps_of_teachers=50, steps_of_student=100),
+    ),
 }
 FEW = {"scala": (20, 30, 60), "citeseq_cd8": (20, 30, 60)}  # cells
 

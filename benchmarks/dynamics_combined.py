@@ -9,13 +9,13 @@ import argparse
 
 import numpy as np
 import pandas as pd
-from dynamics_rivals import saved, saved_rows
+from dynamics_tables import saved, saved_rows
+from pages import to_markdown
 from sklearn.base import clone
 
 from sbnn.data.datasets import load_dataset
 from sbnn.dynamics import PhoenixRegressor, SparseRegulationRegressor, evaluation, report
 from sbnn.dynamics.baselines import BASELINES
-from sbnn.tables import print_table
 
 COMBINED = saved("combined")
 ERRORS = {"mse_ahead": "one-step", "mse_rollout": "rollout"}
@@ -108,7 +108,7 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--fresh", action="store_true")
-    print_table(combined_table(combined(parser.parse_args(arguments).fresh)))
+    print(to_markdown(combined_table(combined(parser.parse_args(arguments).fresh))))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/dynamics_new_edges.py [--fresh]
 
-Five laws of regulation that are not those of `GeneNetwork.simulate`; priors of four qualities.
+Five laws of regulation other than that of `GeneNetwork.simulate`; priors of four qualities.
 """
 
 import argparse
@@ -10,7 +10,8 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from dynamics_rivals import saved
+from dynamics_tables import saved
+from pages import to_markdown
 from scipy.integrate import solve_ivp
 from scipy.special import expit
 
@@ -18,7 +19,6 @@ from sbnn.data.gene_network import TIMES, GeneNetwork
 from sbnn.data.trajectories import trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics import SparseRegulationRegressor
-from sbnn.tables import print_table
 
 NEW_EDGES = saved("new_edges")
 LAWS = ("sum of Hill terms", "thermodynamic", "lagged sigmoid", "linear", "mass action")
@@ -28,15 +28,13 @@ RIGHT = (0.5, 0.7, 0.9, 1.0)  # shares of the edges of the prior that are true
 def samples_of(law, network, n, noise, seed):
     """Samples of a network whose genes decay at different rates and follow one of `LAWS`.
 
-    The laws and their parameters are not those of `GeneNetwork.simulate`; effects are steeper.
+    The laws and their parameters differ from those of `GeneNetwork.simulate`; effects are steeper.
     """
     random = np.random.default_rng([seed, 7])
     names = list(network.gene_names)
-    edges = network.edges
-    n_genes, n_edges = len(names), len(edges)
-    source = np.array([names.index(edge.regulator) for edge, _ in edges])
-    target = np.array([names.index(gene) for _, gene in edges])
-    activates = np.array([[edge.activation] for edge, _ in edges])
+    source, target, sign = network.edges.T
+    n_genes, n_edges = len(names), len(sign)
+    activates = sign[:, None] > 0
     half = random.uniform(0.3, 0.7, (n_edges, 1))
     power = random.uniform(2, 4, (n_edges, 1))
     size = random.uniform(0.5, 1.5, (n_edges, 1))
@@ -75,7 +73,7 @@ def samples_of(law, network, n, noise, seed):
         return np.concatenate([change, (x - proteins) / 1.5]).ravel()
 
     random = np.random.default_rng([seed, 11])
-    start = network.starts.draw(n, random).T
+    start = network.start(n, random).T
     times = np.array(TIMES, dtype=float)
     solved = solve_ivp(
         rates, (0, times[-1]), np.tile(start.ravel(), 2), t_eval=times, rtol=1e-6, atol=1e-7
@@ -152,8 +150,8 @@ def main(arguments=None):
     )
     parser.add_argument("--fresh", action="store_true")
     rows = new_edges(fresh=parser.parse_args(arguments).fresh)
-    print_table(new_edges_table(rows))
-    print_table(calibration_table(rows))
+    print(to_markdown(new_edges_table(rows)))
+    print(to_markdown(calibration_table(rows)))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from dynamics_rivals import saved, saved_rows
+from dynamics_tables import saved, saved_rows
+from pages import to_markdown
 
 from sbnn.data.datasets import load_dataset
 from sbnn.dynamics import PUBLISHED, PhoenixRegressor, Recipe, evaluation, report
 from sbnn.results import load
-from sbnn.tables import print_table
 
 SAVED = Path(__file__).resolve().parents[1] / "saved_models"
 AS_PUBLISHED = saved("published")
@@ -67,7 +67,7 @@ def main(arguments=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--fresh", action="store_true")
-    print_table(published_table(published(parser.parse_args(arguments).fresh)))
+    print(to_markdown(published_table(published(parser.parse_args(arguments).fresh))))
 
 
 if __name__ == "__main__":

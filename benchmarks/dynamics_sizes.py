@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 from sklearn.base import clone
 
 from sbnn.data.datasets import load_dataset
@@ -22,7 +23,6 @@ from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor, Recipe, SparseRegulationRegressor, evaluation, report
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
-from sbnn.tables import print_table
 
 SAVED = Path(__file__).resolve().parents[1] / "saved_models"
 SIZED = SAVED / "simulated_grn" / "dynamics_sizes.pickle"
@@ -89,9 +89,9 @@ def main(arguments=None):
     parser.add_argument("--course", type=int, nargs="+", metavar="GENES")
     options = parser.parse_args(arguments)
     if options.course:
-        print_table(course_table(options.course))
+        print(to_markdown(course_table(options.course)))
     else:
-        print_table(report.sizes_table({"sizes": sizes(fresh=options.fresh)}))
+        print(to_markdown(report.sizes_table({"sizes": sizes(fresh=options.fresh)})))
 
 
 if __name__ == "__main__":

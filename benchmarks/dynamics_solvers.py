@@ -7,6 +7,7 @@ import time
 
 import pandas as pd
 import torch
+from pages import to_markdown
 from torchdiffeq import odeint, odeint_adjoint
 
 from sbnn.data.gene_network import GeneNetwork
@@ -15,7 +16,6 @@ from sbnn.determinism import reproducible
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.solver import advance, advance_exactly, step_factors
 from sbnn.dynamics.training import Intervals
-from sbnn.tables import print_table
 
 REPEATS = 3
 
@@ -108,4 +108,4 @@ def solvers(n_genes=350, n_hidden=40, n_samples=140, repeats=REPEATS):
 
 if __name__ == "__main__":
     with reproducible():
-        print_table(solvers())
+        print(to_markdown(solvers()))

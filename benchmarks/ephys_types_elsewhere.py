@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 from scipy.special import softmax
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
@@ -36,7 +37,6 @@ from sbnn.ephys_types.transfer import SMOOTH, physiological_scale
 from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import Record, load, save
-from sbnn.tables import to_markdown
 
 PATH = Path(__file__).parents[1] / "saved_models/benchmarks/ephys_types_elsewhere.pickle"
 SEEDS = (10, 11)

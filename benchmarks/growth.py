@@ -17,21 +17,19 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 from accuracy import AT, FIGURES, MODELS, RECORDS
 from measuring import measure
-from scale import read, write
+from pages import to_markdown
+from scale import write
 from sklearn.base import clone
-from sklearn.pipeline import make_pipeline
 
-from sbnn import CountNormalizer, ExpressionStream
-from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.common import finish, headline, new_figure, styled
 from sbnn.results import Record, load, save
-from sbnn.tables import to_markdown
 
 CELLS, GENES, FIXED = (10**3, 10**4, 10**5, 10**6), (10**2, 10**3, 10**4, 2 * 10**4), 1000
 LIMIT = 60  # CPU seconds of one fit
@@ -53,7 +51,7 @@ class Row:
         In memory, a million cells x 1000 genes take 4 GB, and 8 GB for each copy in double
         precision.
     from_disk : bool
-        Fit through `ExpressionStream`.
+        Fit to an AnnData opened with ``backed="r"``.
     """
 
     label: str
@@ -90,8 +88,9 @@ ROWS = {
 
 
 def prepare(key, folder, n_cells, n_genes):
-    """Load the data, or map it, and warm up; gives the fit."""
-    row, (counts, outputs) = ROWS[key], read(folder, n_cells, n_genes)
+    """Load the data, or open it, and warm up; gives the fit."""
+    row = ROWS[key]
+    adata = anndata.read_h5ad(folder / "cells.h5ad", backed="r")
 
     def model(n_kept=AT):
         estimator = clone(MODELS[row.name].estimator)
@@ -100,12 +99,9 @@ def prepare(key, folder, n_cells, n_genes):
         return estimator.set_params(n_genes=n_kept) if MODELS[row.name].genes else estimator
 
     if row.from_disk:
-        make_pipeline(CountNormalizer(), model(5)).fit(
-            ExpressionStream(counts[:200]), outputs[:200]
-        )
-        pipeline = make_pipeline(CountNormalizer(), model())
-        return lambda: pipeline.fit(ExpressionStream(counts), outputs), lambda _: None
-    X, Y = log2p1(normalize_library_size(counts)), np.array(outputs)
+        model(5).fit(adata[:200].to_memory())
+        return lambda: model().fit(adata), lambda _: None
+    X, Y = adata.X[:], np.array(adata.obsm["outputs"])
     for A in (X, Y):
         A -= A.mean(0)
         A /= A.std(0) + 1e-6  # there may be a gene without counts
@@ -140,7 +136,7 @@ def run(keys, most=10**6, limit=LIMIT, path=PATH):
     missing = [point for point in wanted if point not in have]
     for n_cells, n_genes in sorted({point[1:] for point in missing}):
         with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), n_cells, n_genes)
+            write(Path(folder) / "cells.h5ad", n_cells, n_genes)
             for key in [key for key, *size in missing if size == [n_cells, n_genes]]:
                 took = measure(prepare, key, Path(folder), n_cells, n_genes, limit=limit)
                 seconds, memory = (np.inf, np.nan) if took is None else (took.seconds, took.growth)

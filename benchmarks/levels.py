@@ -32,6 +32,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
+from pages import to_markdown
 from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import RepeatedKFold, ShuffleSplit
@@ -52,7 +53,6 @@ from sbnn.mechanism_shift import direct
 from sbnn.mechanism_shift.network import Cells
 from sbnn.metrics import pooled_r2
 from sbnn.results import Record
-from sbnn.tables import to_markdown
 
 SEED = 10_000  # of the first data set; settings were chosen on lower seeds
 N_CELLS = 80

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Memory, Parallel, delayed
+from pages import to_markdown
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.multioutput import MultiOutputRegressor
 
@@ -36,7 +37,6 @@ from sbnn.models.bottleneck.training import Run
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
 from sbnn.plotting.common import finish, headline, new_panels, styled
-from sbnn.tables import to_markdown
 
 DATASETS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
 NUMBERS = (25, 50, 100)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pages import print_tables
 from real_screen import most_counted
 from scipy import sparse
 from sklearn.base import clone
@@ -52,7 +53,6 @@ from sbnn.mechanism_shift.graph import edges_of
 from sbnn.mechanism_shift.linear import LinearShift
 from sbnn.mechanism_shift.records import compute_once
 from sbnn.results import results_folder
-from sbnn.tables import print_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (0, 1, 2)

@@ -18,6 +18,7 @@ import pandas as pd
 from accuracy import paired_difference, with_interval
 from cell_maps import CanonicalCorrelationMap, TSNEMap, UMAPMap
 from joblib import Parallel, delayed
+from pages import to_markdown
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
@@ -34,7 +35,6 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.evaluation.neighbours import LABELS, NEIGHBOURS, vote
 from sbnn.results import Record, load, save
-from sbnn.tables import to_markdown
 
 PATH = Path(__file__).resolve().parents[1] / "saved_models" / "benchmarks" / "neighbours.pickle"
 SEED = 42

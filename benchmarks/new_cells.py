@@ -13,11 +13,11 @@ import copy
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 from sklearn.pipeline import make_pipeline
 
-from sbnn import CountNormalizer, DistilledBottleneckRegressor, ExpressionStream, load_dataset
+from sbnn import CountNormalizer, DistilledBottleneckRegressor, load_dataset
 from sbnn.metrics import pooled_r2
-from sbnn.tables import to_markdown
 
 SHARES = {"half": 0.5, "a fifth": 0.2}
 N_DRAWS = 5  # of the genes that are there
@@ -31,18 +31,18 @@ def main():
     varies = np.ptp(train.X, axis=0) > 0
     train, new = train[:, varies].copy(), new[:, varies].copy()
     network = DistilledBottleneckRegressor(random_state=0)
-    model = make_pipeline(CountNormalizer(), network).fit(train)
+    model = make_pipeline(CountNormalizer(), network).fit(train, train.obsm["outputs"])
     counts, measured = new.to_df("counts"), new.obsm["outputs"].to_numpy()
     kept = list(network.get_feature_names_out())
     others = np.setdiff1d(new.var_names, kept)
-    everywhere = model.transform(stream(counts))
+    everywhere = model.transform(counts)
     size = np.sqrt(everywhere.var(0).sum())
 
     def judged(fitted, genes, **totals):
-        cells = stream(counts[genes], **totals)
-        moved = np.sqrt(np.square(fitted.transform(cells) - everywhere).sum(1).mean()) / size
+        cells = fitted[0].transform(counts[genes], **totals)
+        moved = np.sqrt(np.square(network.transform(cells) - everywhere).sum(1).mean()) / size
         scaled = [
-            (Y - network.y_mean_) / network.y_scale_ for Y in (measured, fitted.predict(cells))
+            (Y - network.y_mean_) / network.y_scale_ for Y in (measured, network.predict(cells))
         ]
         return pooled_r2(*scaled, 0.0), moved
 
@@ -52,7 +52,7 @@ def main():
         rows[f"{len(kept)} kept, {name} of the others"] = mean(judged, model, draws)
     rows[f"{len(kept)} kept"] = mean(judged, model, [kept])
     totals = counts.sum(axis=1).to_numpy()
-    rows[f"{len(kept)} kept, with `--totals`"] = [
+    rows[f"{len(kept)} kept, with `totals`"] = [
         *judged(model, kept, totals=totals),
         np.nan,
         np.nan,
@@ -87,11 +87,6 @@ def as_if_all(model, genes):
 def drawn(genes, share, seed):
     """Some of the genes."""
     return np.random.default_rng(seed).choice(genes, round(share * len(genes)), replace=False)
-
-
-def stream(counts, **totals):
-    """Counts of new cells, named."""
-    return ExpressionStream(counts.to_numpy(), list(counts.columns), **totals)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 
 from sbnn import LeaveOneOutRidge, load_dataset, paired, paper_folds, simulate_patchseq
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.folds import split_and_scale
 from sbnn.metrics import pooled_r2
-from sbnn.tables import to_markdown
 
 SEEDS = (1, 2)
 N_FOLDS = 5

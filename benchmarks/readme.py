@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from pages import to_markdown
 
+from sbnn import genes_table, selection_table
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.study import report
-from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
@@ -41,17 +42,17 @@ def limits():
 def of_networks():
     """Numbers in the text about mouse M1 and CD8."""
     m1 = report.read(SAVED / "scala")
-    tables = report.all_tables(m1)
-    _, mice, dates = tables["Test R2 on held-out groups"].to_numpy().tolist()
+    apart = report.grouped_holdout_table(m1, report.main_models(m1))
+    _, mice, dates = apart.to_numpy().tolist()
     fit = m1["fit_default_2d"]
-    [halves] = [name for name in tables if name.startswith("Genes to trust")]
+    trusted = selection_table(m1["halves_default"])["trusted"]
     cd8 = report.read(SAVED / "citeseq_cd8")
-    numbers = report.all_tables(cd8)[report.NUMBERS]
-    enough = numbers.index[numbers["suffices"] == "yes"][0]
+    numbers = genes_table(cd8["genes_curve"])
+    [enough] = numbers.index[numbers["suffices"]]
     return [
         f"{len(fit.kept_genes)} of {len(fit.gene_names)} genes",
         f"{len(m1['halves_default'].folds)} random halves",
-        f"on M1, {len(tables[halves])} of {len(fit.kept_genes)}",
+        f"on M1, {trusted.sum()} of {len(fit.kept_genes)}",
         f"{len(fit.gene_names)} genes of M1",
         f"{mice[0]} in held-out mice (ridge {mice[2].split()[0]})",
         f"{dates[0]} on the last fifth of dates (ridge {dates[2]})",

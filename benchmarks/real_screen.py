@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pages import print_tables
 from scipy.stats import false_discovery_control, norm
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
@@ -28,7 +29,6 @@ from sbnn.mechanism_shift.graph import edges_of
 from sbnn.mechanism_shift.records import compute_once
 from sbnn.mechanism_shift.report import held_out_tables
 from sbnn.results import results_folder
-from sbnn.tables import print_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 FAST = Recipe(hidden=16, epochs=2, least_updates=0, updates_per_pair=0)

@@ -17,6 +17,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from pages import to_markdown
 from peers import ClippedInputs
 
 from sbnn import (
@@ -29,7 +30,6 @@ from sbnn import (
     simulate_patchseq,
 )
 from sbnn.data.paired import as_paired
-from sbnn.tables import to_markdown
 
 N_REPEATS = 3
 N_TEST = 500

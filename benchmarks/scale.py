@@ -1,12 +1,12 @@
-"""Time and memory of a model fitted to counts on disk, as the cells grow to a million.
+"""Time and memory of one model fitted to an AnnData in a file, as the cells grow to a million.
 
     python benchmarks/scale.py [--cells 10000 30000 100000 300000 1000000] [--repeats 2]
 
-For every number of cells a file of simulated counts (1000 genes, uint16) is written to a temporary
-folder and, in a process of its own, a distilled model (25 genes, two units) is fitted to nine
-tenths of it through `ExpressionStream`, and the map of all cells is computed. Prints CPU seconds on
-one thread, the largest resident memory, imports included, and what a further million cells cost, in
-Markdown.
+For every number of cells, log expression of simulated counts (1000 genes, float32) is written to
+two files in a temporary folder: nine tenths of the cells, and the others. In a process of its own,
+a distilled model (25 genes, two units) is fitted to the first file, opened with ``backed="r"``, and
+the map of all cells is computed. Prints CPU seconds on one thread, the largest resident memory,
+imports included, and what a further million cells cost, in Markdown.
 """
 
 import argparse
@@ -14,12 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import anndata
+import h5py
 import numpy as np
+import pandas as pd
+from anndata.io import write_elem
 from measuring import measure
 from scipy.stats import linregress
-from sklearn.pipeline import make_pipeline
 
-from sbnn import CountNormalizer, DistilledBottleneckRegressor, ExpressionStream
+from sbnn import DistilledBottleneckRegressor
 
 N_GENES, N_OUTPUTS, N_TRUE = 1000, 16, 25
 VALUES_AT_ONCE = 2**23
@@ -27,51 +30,48 @@ VALUES_AT_ONCE = 2**23
 STRAIGHT_FROM = 20_000
 
 
-def write(folder, n_cells, n_genes=N_GENES):
-    """Counts and outputs of `n_cells` cells, block by block."""
+def write(path, n_cells, n_genes=N_GENES, seed=0):
+    """Log expression and outputs of `n_cells` cells; X is written block by block."""
     rng = np.random.default_rng(0)
-    counts = np.memmap(folder / "counts.bin", dtype="uint16", mode="w+", shape=(n_cells, n_genes))
-    outputs = np.lib.format.open_memmap(
-        folder / "outputs.npy", mode="w+", dtype="float32", shape=(n_cells, N_OUTPUTS)
-    )
     level = rng.gamma(1.0, 20.0, n_genes)
     loadings = rng.normal(size=(4, n_genes))
     to_latent, to_outputs = rng.normal(size=(N_TRUE, 2)), rng.normal(size=(2, N_OUTPUTS))
+    rng = np.random.default_rng([seed, n_cells])
+    outputs = np.empty((n_cells, N_OUTPUTS), np.float32)
+    obs = pd.DataFrame(index=np.arange(n_cells).astype(str))
+    var = pd.DataFrame(index=[f"gene_{i}" for i in range(n_genes)])
     size = VALUES_AT_ONCE // n_genes
-    for start in range(0, n_cells, size):
-        size = min(size, n_cells - start)
-        activity = rng.normal(size=(size, 4)) @ loadings * 0.3 + 0.7 * rng.normal(
-            size=(size, n_genes)
-        )
-        counts[start : start + size] = np.minimum(rng.poisson(level * np.exp(activity)), 65_535)
-        latent = np.tanh(activity[:, :N_TRUE] @ to_latent / np.sqrt(N_TRUE))
-        outputs[start : start + size] = latent @ to_outputs + 0.5 * rng.normal(
-            size=(size, N_OUTPUTS)
-        )
+    with h5py.File(path, "w") as file:
+        write_elem(file, "/", anndata.AnnData(obs=obs, var=var, obsm={"outputs": outputs}))
+        X = file.create_dataset("X", (n_cells, n_genes), np.float32)
+        X.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        for start in range(0, n_cells, size):
+            rows = slice(start, min(start + size, n_cells))
+            n = rows.stop - start
+            activity = rng.normal(size=(n, 4)) @ loadings * 0.3
+            activity += 0.7 * rng.normal(size=(n, n_genes))
+            X[rows] = np.log2(1 + rng.poisson(level * np.exp(activity)))
+            latent = np.tanh(activity[:, :N_TRUE] @ to_latent / np.sqrt(N_TRUE))
+            outputs[rows] = latent @ to_outputs + 0.5 * rng.normal(size=(n, N_OUTPUTS))
+        file["obsm/outputs"][:] = outputs
 
 
-def read(folder, n_cells, n_genes=N_GENES):
-    """Map what `write` wrote: counts and outputs."""
-    counts = np.memmap(folder / "counts.bin", dtype="uint16", mode="r", shape=(n_cells, n_genes))
-    return counts, np.load(folder / "outputs.npy", mmap_mode="r")
-
-
-def prepare(folder, n_cells, seed):
-    """Fit to nine tenths of the cells and map all; gives the CPU seconds of both and test R2 of the others."""
-    counts, outputs = read(folder, n_cells)
-    n_train = n_cells * 9 // 10
-    network = DistilledBottleneckRegressor(device="cpu", random_state=seed)
-    model = make_pipeline(CountNormalizer(), network)
+def prepare(folder, seed):
+    """Fit to one file and map both; gives CPU seconds and test R2 of the second."""
+    train = anndata.read_h5ad(folder / "train.h5ad", backed="r")
+    new = anndata.read_h5ad(folder / "new.h5ad", backed="r")
+    model = DistilledBottleneckRegressor(device="cpu", random_state=seed)
 
     def task():
         started = time.process_time()
-        model.fit(ExpressionStream(counts[:n_train]), outputs[:n_train])
+        model.fit(train)
         fitted = time.process_time()
-        model.transform(ExpressionStream(counts))
+        model.transform(train)
+        model.transform(new)
         return fitted - started, time.process_time() - fitted
 
     def finish(seconds):
-        return *seconds, model.score(ExpressionStream(counts[n_train:]), outputs[n_train:])
+        return *seconds, model.score(new)
 
     return task, finish
 
@@ -111,15 +111,14 @@ def main():
     cells, fits, maps = [], [], []
     for n_cells in options.cells:
         with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder), n_cells)
-            done = [
-                measure(prepare, Path(folder), n_cells, repeat) for repeat in range(options.repeats)
-            ]
+            write(Path(folder) / "train.h5ad", n_cells * 9 // 10)
+            write(Path(folder) / "new.h5ad", n_cells - n_cells * 9 // 10, seed=1)
+            done = [measure(prepare, Path(folder), repeat) for repeat in range(options.repeats)]
         fit, of_all, r2 = np.array([measured.result for measured in done]).T
         memory = max(measured.peak for measured in done) / 2**30
         numbers = f"{_spread(fit)} | {_spread(of_all)} | {memory:.2f} | {r2.mean():.3f}"
         print(
-            f"| {n_cells} | {n_cells * N_GENES * 2 / 1e9:.2f} | {len(done)} | {numbers} |",
+            f"| {n_cells} | {n_cells * N_GENES * 4 / 1e9:.2f} | {len(done)} | {numbers} |",
             flush=True,
         )
         cells, fits, maps = [*cells, *[n_cells] * len(done)], [*fits, *fit], [*maps, *of_all]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from pages import print_tables
 from real_screen import FAST, ROOT, halves, most_counted, significant_pairs, sums_of
 from scipy.special import logsumexp
 from targeted_screen import CONTROL, simulate_targeted
@@ -38,7 +39,6 @@ from sbnn.mechanism_shift.records import compute_once
 from sbnn.mechanism_shift.report import held_out_tables
 from sbnn.mechanism_shift.training import Training
 from sbnn.results import results_folder
-from sbnn.tables import print_tables
 
 SPLITS, STARTS, SEEDS = (3, 4, 5), (0, 1), (0, 1, 2)
 # held-out cells that are scored, and draws of the latents of each

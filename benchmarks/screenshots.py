@@ -1,9 +1,7 @@
-"""The pictures of the report and the explorer in README and docs: ``python
-benchmarks/screenshots.py``.
+"""The picture of the explorer in the docs: ``python benchmarks/screenshots.py``.
 
 Needs chromium, chromedriver and the extra `test`. Runs ``sbnn fit`` on simulated tables (15 minutes
-on one core); ``python benchmarks/screenshots.py FOLDER`` takes the pages of a finished run from a
-folder of results.
+on one core); ``python benchmarks/screenshots.py FOLDER`` takes the page of a finished run.
 """
 
 import io
@@ -22,7 +20,7 @@ from sbnn.data.simulate import simulate_tables
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 # of the window; pictures are smaller by a quarter
-SIZES = {"report": (1000, 1000), "explorer": (1400, 930)}
+SIZES = {"explorer": (1400, 930)}
 
 
 def main(pages=None):
@@ -41,8 +39,6 @@ def main(pages=None):
             options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
         )
         try:
-            show(browser, pages, "report")
-            save(browser, "report")
             show(browser, pages, "explorer")
             ready = "return document.documentElement.dataset.ready"
             WebDriverWait(browser, 20).until(lambda _: browser.execute_script(ready))
@@ -61,9 +57,9 @@ def fit(folder):
     """Fit simulated tables; the folder of the results."""
     simulate_tables(folder)
     os.chdir(folder)
-    tables = "--expression counts.csv --outputs outputs.csv --labels labels.csv --groups donor --missing cells"
-    cli.main(["fit", "mine", *tables.split()])
-    return folder / "saved_models" / "mine"
+    tables = "--expression counts.csv --outputs outputs.csv --labels labels.csv --groups donor"
+    cli.main(["fit", *tables.split(), "--out", "mine"])
+    return folder / "mine"
 
 
 def show(browser, pages, name):

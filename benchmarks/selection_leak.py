@@ -13,6 +13,7 @@ import argparse
 import numpy as np
 import pandas as pd
 from accuracy import mean_sd, paired_difference, with_interval
+from pages import to_markdown
 from sklearn.base import clone
 
 from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge, load_dataset, paper_folds
@@ -21,10 +22,9 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_fold
 from sbnn.metrics import pooled_r2
-from sbnn.study.report import CITESEQ
-from sbnn.tables import to_markdown
 
 N_GENES, SEED = 1000, 42
+CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
 MODELS = {
     "ridge": ("ridge, all genes", LeaveOneOutRidge()),
     "distilled": (

@@ -6,8 +6,9 @@ all cells.
 Changes of the protocol are compared here, never on the ten paper folds. Prints Markdown.
 """
 
+from pages import to_markdown
+
 from sbnn import DistilledBottleneckRegressor, cross_validate, load_dataset, paper_folds
-from sbnn.tables import to_markdown
 
 GRID = [{"n_components": [2, 16], "n_genes": [25]}, {"n_components": [2], "n_genes": [10]}]
 

@@ -1,7 +1,7 @@
 """Sparse bottleneck neural networks and linear baselines for paired measurements of cells."""
 
-from sbnn.lazy import public_names
+import lazy_loader
 
 __version__ = "1.1.0"
 
-__getattr__, __dir__, __all__ = public_names(__name__, __file__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,384 +1,261 @@
-"""The command line ``sbnn``: notebooks, tables of their results, and a user's own cells.
-
-The exit status is 1 after invalid input, 2 after an invalid command and 130 after Ctrl-C. Options
-are checked before slow libraries are imported.
-"""
+"""The command line ``sbnn``; the exit status is 2 after an error and 130 after Ctrl-C."""
 
 import argparse
-import contextlib
-import importlib
-import os
+import base64
+import importlib.metadata
+import logging
 import sys
-import warnings
 from pathlib import Path
 
-from sbnn.data import datasets
-from sbnn.data.datasets import DATASETS, SBNN, STUDIES
-from sbnn.errors import warn
-from sbnn.study.own_data.options import (
-    OPTIONS,
-    READERS,
-    as_arguments,
-    as_options,
-    declared,
-    require_file,
-)
+from tqdm import tqdm
 
-DESCRIPTION = """Finds the genes that predict a second measurement of the same cells, and maps them.
+from sbnn.errors import check_among, require
 
-The notebooks and their results (saved results are loaded, missing ones are computed):
+ROOT = Path(__file__).resolve().parents[1]
+OWN_DATA = "08_own_data.ipynb"
+PAIRED = "scala scala_ion_channels citeseq_cd8 pbmc_10k_protein simulated"
+#: Notebook -> data sets with committed results; "figures" are drawn from these alone.
+NOTEBOOKS = {
+    "figures": PAIRED,
+    "01": PAIRED,
+    "02": PAIRED,
+    "03": PAIRED,
+    "04": "lee_human gouwens_ephys simulated_ephys",
+    "05": "papalexi simulated_screen",
+    "06": "grn_350 simulated_grn",
+    "08": "own_data/simulated",
+}
+QUIET = ["--log-level=ERROR"]  # a kernel warns of connections without encryption
+SECONDS = 4  # of one fit of the network, for a first estimate
+FITS = 10  # of the first estimate
 
-  sbnn data list                     list the data sets and show which are available
-  sbnn reproduce                     run all notebooks on all available data sets
-  sbnn reproduce 02 citeseq_cd8      run one notebook on one data set (--fast: quick run)
-  sbnn reproduce figures scala       draw the figures of a data set from its saved results
-  sbnn report scala                  print all tables of saved results (or `all`: an overview)
-  sbnn report scala --html page.html write them as a page with pictures, to read or print
 
-Your own cells, in tables with cell names (CSV, TSV, Excel, AnnData, ...). `read` shows what it
-understood and writes one file; the other commands take that file, or the options of `read`:
+def fit(options):
+    """Fit your own tables with notebook 08, and write a report.
 
-  sbnn read paired --expression counts.csv --outputs ephys.xlsx --labels types.csv -o mine.h5ad
-  sbnn fit mine.h5ad --groups donor                predict one measurement from the other
-  sbnn map saved_models/mine/model.safetensors new_counts.csv      place new cells on the map
-  sbnn explore mine                  write one HTML file to explore the map in a browser
-  sbnn traces *.nwb --out t.csv      write features of recordings, and metadata to t_cells.csv
-  sbnn network course.csv --prior prior.csv --out folder   infer who regulates whom over time
-  sbnn ephys-types fit typed.csv --model m.pickle        learn types from electrophysiology
-  sbnn ephys-types predict t.csv --model m.pickle        predict the types of other cells
-  sbnn screen counts.h5ad --guides guides.csv --control NT     find what each perturbation shifts
-"""
+    --expression FILE   cells x genes (counts or log values), or an .h5ad file with everything
+    --outputs FILE      cells x measurements to predict; for .h5ad, a key of obsm
+                        (default: outputs)
+    --labels FILE       cells x labels: type and family, which colour the map, donor, batch, ...
+    --groups COLUMN     column of the labels, such as donor: folds hold out whole groups
+    --out FOLDER        folder to write (default: mine): report.html, explorer.html, figures,
+                        the model, a record of each result and the executed notebook
+    --fast              quick run with small networks
+    --jobs N            number of worker processes
+
+    The same command resumes an interrupted run.
+    """
+    require("bokeh", "nbconvert", "openTSNE", "papermill")
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    from sbnn.results import results_folder
+    from sbnn.store import write_atomically
+
+    source = ROOT / "notebooks" / OWN_DATA
+    if not source.exists():  # in an installed package
+        [file] = [file for file in importlib.metadata.files("sbnn") if file.name == OWN_DATA]
+        source = file.locate()
+    out = Path(options.pop("out")).resolve()
+    folder = results_folder(out.parent, out.name, options["fast"])
+    given = options | {"dataset": out.name, "n_genes": 25, "n_pairs": 25}
+    given |= {"saved_models": str(out.parent), "figures": str(out.parent)}
+    total = FITS + sum(map(fits_of, nbformat.read(source, 4).cells))
+    text = "{desc}: about {remaining} left"
+    with Progress(total=total, bar_format=text, smoothing=0, delay=1e-9) as bar:
+        bar.start_t -= FITS * SECONDS  # as if some networks were fitted
+        bar.update(FITS)
+        shown = {"on_cell_start": bar.start, "on_cell_executed": bar.end}
+        notebook = run_notebook(source, folder / OWN_DATA, given, **shown)
+    exporter = HTMLExporter(exclude_input=True, exclude_output_prompt=True)
+    page, _ = exporter.from_notebook_node(notebook)
+    write_atomically(page.encode(), folder / "report.html")
+    print(folder / "report.html")
+
+
+class Progress(tqdm):
+    """Shows the heading above a cell and the time that is left for the networks to fit."""
+
+    def start(self, cell, cell_index):
+        """Called by papermill before a cell."""
+        if cell.source.startswith("#"):
+            self.set_description_str(cell.source.splitlines()[0].strip("# "))
+
+    def end(self, cell, **_):
+        """Called by papermill after a cell with code."""
+        self.update(fits_of(cell))
+
+
+def fits_of(cell):
+    """Number of networks that a cell of notebook 08 fits."""
+    return cell.metadata.get("fits", 0)
+
+
+def run_notebook(source, target, parameters, **options):
+    """Execute a notebook with parameters, write it, and return it; ValueError if a cell fails."""
+    require("papermill")
+    import nbformat
+    import papermill
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        notebook = papermill.execute_notebook(
+            source, target, parameters, progress_bar=False, extra_arguments=QUIET, **options
+        )
+    except papermill.PapermillExecutionError as error:
+        text = f"{error.ename}: {error.evalue}"
+        raise ValueError(text.removeprefix("ValueError: ")) from error
+    make_small(notebook)
+    nbformat.write(notebook, target)
+    return notebook
+
+
+def make_small(notebook):
+    """Remove times of the run, and store images in few colors."""
+    from sbnn.plotting.common import in_few_colors
+
+    for part in (notebook, *notebook.cells):
+        for times in ("execution", "papermill"):
+            part.metadata.pop(times, None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            image = output.get("data", {}).get("image/png")
+            if image:
+                small = in_few_colors(base64.b64decode(image))
+                output["data"]["image/png"] = base64.b64encode(small).decode()
+
+
+def data(options):
+    """List the data sets, and which are here: data list."""
+    from sbnn.data.datasets import list_datasets
+
+    print(list_datasets().to_string())
+
+
+def reproduce(options):
+    """Run notebooks from top to bottom.
+
+    notebook            number, such as 02; all; or figures, to draw them from saved results
+    dataset             name; auto, the default of each notebook; or all with committed results
+    --figures FOLDER    default: build/figures
+    --fast              quick run with small models
+    --fresh             recompute saved results
+    --in-place          overwrite the notebooks; otherwise, they go to build/notebooks
+    --jobs N            number of data sets at the same time
+    """
+    from joblib import Parallel, delayed
+
+    from sbnn.data.datasets import list_datasets
+
+    wanted, dataset = options["notebook"], options["dataset"]
+    check_among("notebook", wanted, ("all", *NOTEBOOKS))
+    is_here = list_datasets()["state"] == "here"
+    for notebook, names in NOTEBOOKS.items():
+        names = names.split()
+        if dataset == "all":
+            names = [name for name in names if is_here.get(name, True) or notebook == "figures"]
+        elif wanted != "all" or dataset in ("auto", *names):
+            names = [dataset]
+        else:
+            names = []
+        if wanted in ("all", notebook):
+            Parallel(options["n_jobs"])(delayed(_run)(notebook, name, options) for name in names)
+
+
+def _run(number, name, options):
+    figures = Path(options["figures"]).resolve()
+    if number == "figures":
+        from sbnn.study.figures import draw
+
+        name = name.replace("auto", "scala")
+        print(*draw(name, ROOT / "saved_models", figures, options["fast"]))
+        return
+    [path] = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    target = ROOT / "build" / "notebooks" / name / path.name
+    given = {"dataset": name, "figures": str(figures)}
+    given |= {"fast": options["fast"], "fresh": options["fresh"]}
+    if options["in_place"]:
+        target = path
+        given = {}
+    run_notebook(path, target, given, cwd=path.parent)
+    print(f"{path.name} on {name}: {target}", flush=True)
+
+
+def report(options):
+    """Print the tables of a data set or of a folder of `sbnn fit`, or an overview of all."""
+    from sbnn.data.datasets import DATASETS
+
+    name = options["results"]
+    folder = name
+    of_name = "study"
+    if name in DATASETS:
+        folder = Path("saved_models", name)
+        of_name = DATASETS[name].study.replace("sbnn", "study")
+    for study in ("study", "ephys_types", "mechanism_shift", "dynamics"):
+        room = importlib.import_module(f"sbnn.{study}.report")
+        tables = {}
+        if name == "all":
+            tables = room.overview("saved_models")
+        elif study == of_name:
+            tables = room.all_tables(room.read(folder))
+        for title, table in tables.items():
+            print(f"\n{title}\n\n{table.round(3).to_string()}")
+
+
+COMMANDS = {
+    fit: "--expression --outputs --labels --groups --out --fast --jobs",
+    data: "action",
+    reproduce: "notebook dataset --figures --fast --fresh --in-place --jobs",
+    report: "results",
+}
+FLAG = {"action": "store_true"}
+ARGUMENTS = {
+    "--expression": {"required": True},
+    "--outputs": {"default": "outputs"},
+    "--out": {"default": "mine"},
+    # the last bits of another processor would change pictures that git tracks
+    "--figures": {"default": ROOT / "build" / "figures"},
+    "--fast": FLAG,
+    "--fresh": FLAG,
+    "--in-place": FLAG,
+    "--jobs": {"type": int, "default": 1, "dest": "n_jobs"},
+    "action": {"choices": ["list"]},
+    "notebook": {"nargs": "?", "default": "all"},
+    "dataset": {"nargs": "?", "default": "auto"},
+    "results": {"nargs": "?", "default": "all"},
+}
+
+
+def parser():
+    """Parser of all commands; their docstrings are the help."""
+    parser = argparse.ArgumentParser("sbnn")
+    parser.add_argument("--version", action="version", version=sys.modules["sbnn"].__version__)
+    added = parser.add_subparsers(required=True, metavar="command")
+    for run, names in COMMANDS.items():
+        text = run.__doc__.replace("\n    ", "\n")
+        about = {"help": text.splitlines()[0], "description": text}
+        as_written = argparse.RawDescriptionHelpFormatter
+        command = added.add_parser(run.__name__, **about, formatter_class=as_written)
+        command.set_defaults(run=run)
+        for name in names.split():
+            command.add_argument(name, **ARGUMENTS.get(name, {}))
+    return parser
 
 
 def main(arguments=None):
     """Run a command and return its exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    # a terminal that cannot show "±" still shows the numbers
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
-    usual, warnings.formatwarning = warnings.formatwarning, _Plainly()
-    status = 0
-    command = arguments[0] if arguments else ""
+    options = vars(parser().parse_args(arguments))
     try:
-        if command == "data":
-            status = datasets.main(arguments[1:], prog="sbnn data")
-        else:
-            options = _parser().parse_args(arguments)
-            for name in options.inputs:
-                require_file(name, vars(options)[name.strip("-").replace("-", "_")])
-            RUN[command](options)
-        sys.stdout.flush()
+        options.pop("run")(options)
     except KeyboardInterrupt:
-        print(
-            "\nstopped; finished results are saved, and repeating the command resumes the run",
-            file=sys.stderr,
-        )
+        print("stopped; the same command resumes the run", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ImportError, OSError, ValueError, KeyError) as error:
-        # str() adds quotation marks
-        text = error.args[0] if isinstance(error, KeyError) else error
-        if hasattr(error, "reading"):
-            text = error.reading.text_of_problems(as_arguments)
-        print(f"sbnn {command}: {as_options(str(text))}", file=sys.stderr)
-        return 1
-    finally:
-        warnings.formatwarning = usual
-    return status
+    except (ImportError, OSError, ValueError) as error:
+        print(f"sbnn: {error}", file=sys.stderr)
+        return 2
+    return 0
 
-
-class _Plainly:
-    """Formats a warning without its line of code, and a repeated one as nothing."""
-
-    def __init__(self):
-        self.shown = set()
-
-    def __call__(self, message, category, *_):
-        kind = "warning" if category is UserWarning else category.__name__
-        text = f"{kind}: {as_options(str(message))}\n"
-        if text in self.shown:
-            return ""
-        self.shown.add(text)
-        return text
-
-
-def _parser():
-    version = f"sbnn {sys.modules['sbnn'].__version__}"
-    as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("sbnn", description=DESCRIPTION, formatter_class=as_written)
-    parser.add_argument("--version", action="version", version=version)
-    added = parser.add_subparsers(required=True, dest="step", metavar="command")
-    # handled in `main`
-    added.add_parser("data", help="list, get or check data sets; see `sbnn data --help`")
-    sections = declared(Path(__file__).with_name("commands.toml"))
-    groups = {"": added}
-    for name, about in sections["commands"].items():
-        group, _, kind = name.rpartition(" ")
-        if group not in groups:
-            text = "read tables, show what was understood, and write one file"
-            read = _added(added, group, text)
-            groups[group] = read.add_subparsers(required=True, dest="kind", metavar="kind")
-        # an abbreviation may become the name of another option
-        command = _added(groups[group], kind, about["help"], allow_abbrev=False)
-        _add_arguments(command, about, sections["arguments"])
-        command.set_defaults(**about["defaults"])
-    return parser
-
-
-def _added(parsers, name, text, **settings):
-    sentence = f"{text[0].upper()}{text[1:]}."
-    return parsers.add_parser(name, help=text, description=sentence, **settings)
-
-
-def _add_arguments(command, about, known):
-    for argument in about["arguments"].split():
-        settings = dict(known[argument])
-        if argument in about.get("help_of", {}):
-            settings["help"] = about["help_of"][argument]
-        command.add_argument(*settings.pop("short", "").split(), argument, **settings)
-    tables = command.add_argument_group("your own tables, in which cells are matched by name")
-    for option, settings in _options_of_tables(about["tables"]).items():
-        tables.add_argument(option, **settings)
-
-
-def _options_of_tables(names):
-    """Options by name; a kind of data stands for all of its reader."""
-    found = {}
-    for name in names.split():
-        if name in READERS:
-            found |= OPTIONS["tables"] | OPTIONS[name]
-        else:
-            found[name] = {**OPTIONS["own"], **OPTIONS["paired"]}[name]
-    return found
-
-
-def _reproduce(options):
-    from sbnn.study.reproduce import reproduce
-
-    reproduce(
-        options.notebook,
-        options.dataset,
-        saved_models=options.saved_models,
-        figures=options.figures,
-        fresh=options.fresh,
-        fast=options.fast,
-        in_place=options.in_place,
-        jobs=options.jobs,
-    )
-
-
-def _report(options):
-    from sbnn.results import results_folder
-    from sbnn.tables import print_tables
-
-    study = DATASETS[options.saved].study if options.saved in DATASETS else SBNN
-    if options.html and (options.saved == "all" or study != SBNN):
-        raise ValueError(f"--html: {options.saved!r} has tables only")
-    if options.saved == "all":
-        print_tables(_overview(options.saved_models), options.json)
-        return
-    report = _report_of(study)
-    records = report.read(results_folder(options.saved_models, options.saved, options.fast))
-    if options.html:
-        _write_page(options, records)
-        return
-    print_tables(report.all_tables(records), options.json, options.fast)
-    note = report.note(records) if study == SBNN else report.NOTE
-    if note and not options.json:
-        print(f"\n{note}")
-
-
-def _write_page(options, records):
-    from sbnn.results import results_folder, results_path
-    from sbnn.study.page import write_page
-    from sbnn.tables import TRIAL
-
-    figures = results_folder(options.figures, options.saved, options.fast)
-    page = results_path(options.html, "--html")
-    cautions = [TRIAL] if options.fast else []
-    verdict = write_page(records, figures, page, cautions=cautions)
-    print(f"{verdict}\n{page}")
-
-
-def _report_of(study):
-    room = "study" if study == SBNN else study
-    return importlib.import_module(f"sbnn.{room}.report")
-
-
-def _overview(saved_models):
-    tables = {}
-    for study in STUDIES:
-        with contextlib.suppress(FileNotFoundError):
-            tables |= _report_of(study).overview(saved_models)
-    if not tables:
-        raise FileNotFoundError(f"no results in {saved_models}; run the notebooks first")
-    return tables
-
-
-def _read(options):
-    from sbnn.study.own_data.options import read, warn_of_outputs, write
-
-    adata = read(options.kind, options, Path(options.out).stem)
-    warn_of_outputs(adata)
-    write(adata, options.out)
-    print(f"{adata.n_obs} x {adata.n_vars}: {options.out}")
-
-
-def _fit(options):
-    name = options.name
-    given = {}
-    if name.lower().endswith((".h5ad", ".h5mu")):
-        given["expression"] = name
-        name = Path(name).stem
-    if Path(name).is_file():
-        raise ValueError(f"name: {name!r} is a file; give tables with --expression and --outputs")
-    is_path = name.startswith(".") or Path(name).name != name
-    if is_path or name in ("", "auto", *DATASETS):
-        raise ValueError(f"name: {name!r} is not allowed, it is a path or names a data set")
-    from sbnn.data.datasets import summary
-    from sbnn.data.diagnose import diagnose
-    from sbnn.data.paired import as_paired
-    from sbnn.results import results_folder
-    from sbnn.study.own_data import commands
-    from sbnn.study.own_data.options import read, require_enough, with_groups
-
-    adata = read("paired", options, name, **given)
-    if options.groups is not None:
-        adata = with_groups(adata, options.groups)
-    require_enough(adata)
-    print(summary(adata))
-    for mistake in diagnose(adata):
-        warn(mistake)
-    folder = results_folder(options.saved_models, name, options.fast)
-    commands.fit(options, as_paired(adata), folder)
-
-
-def _map(options):
-    from sbnn.models.saved import load_network
-    from sbnn.study.new_cells import read_cells, write_map
-
-    model = load_network(options.model)
-    cells = read_cells(
-        options.cells,
-        model,
-        counts=options.counts,
-        genes_in_rows=options.genes_in_rows,
-        totals=options.totals,
-        sheet=options.sheet,
-    )
-    inputs = options.model, options.cells
-    n_cells = write_map(model, cells, options.out, options.predictions, inputs)
-    print(f"positions of {n_cells} cells: {options.out}")
-
-
-def _explore(options):
-    from sbnn.explorer.explore import run
-
-    run(options)
-
-
-def _given(options, table="expression"):
-    """The table that needs no option."""
-    return {} if options.table is None else {table: options.table}
-
-
-def _screen(options):
-    from sbnn.mechanism_shift import Recipe, own_screen
-    from sbnn.study.own_data.options import read, require_enough
-
-    adata = read("screen", options, Path(options.out).name, **_given(options))
-    require_enough(adata)
-    quick = Recipe(epochs=2, least_updates=0, updates_per_pair=0)
-    own_screen.study(adata, options.out, options.latents, quick if options.fast else None)
-
-
-def _traces(options):
-    for path in options.paths:
-        require_file("paths", path)
-    from sbnn.ephys_types.traces import read_traces, write_traces  # needs optional packages
-    from sbnn.results import results_path
-
-    results_path(options.out, "--out", options.paths)
-    features = read_traces(options.paths, n_jobs=options.jobs, cache=options.cache)
-    print(f"{features.n_obs} cells x {features.n_vars} features")
-    print(*write_traces(features, options.out), sep="\n")
-
-
-def _network(options):
-    from sbnn.data.readers.course import read_prior
-    from sbnn.dynamics import own_tables
-    from sbnn.study.own_data.options import read
-
-    data = read("course", options, Path(options.out).name, **_given(options))
-    n_genes = options.genes or (own_tables.FAST_GENES if options.fast else None)
-    data = own_tables.most_varying(data, n_genes)
-    prior = read_prior(options.prior, data.var_names)
-    # before the slow part
-    os.makedirs(options.out, exist_ok=True)
-    n_passes = own_tables.FAST_PASSES if options.fast else own_tables.N_PASSES
-    print(own_tables.study(data, prior, options.out, n_passes, options.jobs))
-    print(f"network, predictions and figures: {options.out}")
-
-
-def _ephys_types(options):
-    if options.action == "fit":
-        _fit_types(options)
-    else:
-        require_file("--model", options.model)
-        _predict_types(options)
-
-
-def _fit_types(options):
-    from sbnn.ephys_types import own_tables
-    from sbnn.results import results_path
-    from sbnn.study.own_data.options import keywords_of, read, require_enough
-    from sbnn.tables import print_table
-
-    given = _given(options, "features")
-    keywords = keywords_of("types", options) | given
-    inputs = [keywords.get(name) for name in ("features", "labels")]
-    saved = results_path(options.model, "--model", inputs)
-    data = read("types", options, saved.stem, **given)
-    require_enough(data, "features")
-    steps = 20 if options.fast else "auto"
-    found, scores = own_tables.study(data, saved, steps)
-    print(found)
-    if len(scores):
-        print_table(scores)
-    print(f"{saved}\n{saved.with_name(own_tables.PAGE)}")
-
-
-def _predict_types(options):
-    from sbnn.ephys_types import EphysTypeClassifier, own_tables
-    from sbnn.results import results_path
-    from sbnn.study.own_data.options import keywords_of
-
-    keywords = keywords_of("types", options) | _given(options, "features")
-    if "features" not in keywords:
-        raise ValueError("--features is missing; give the table")
-    of_labels = {"labels", "type_key", "donor_key"} & keywords.keys()
-    if of_labels:
-        raise ValueError(f"predict takes no {', '.join(sorted(of_labels))}")
-    table = keywords.pop("features")
-    out = results_path(options.out, "--out", (table, options.model))
-    model = EphysTypeClassifier.load(options.model)
-    found = own_tables.predict(model, table, out, options.abstain, table, **keywords)
-    print(f"{len(found)} cells in {out}: {found['type'].value_counts().to_dict()}")
-
-
-RUN = {
-    "read": _read,
-    "reproduce": _reproduce,
-    "report": _report,
-    "fit": _fit,
-    "map": _map,
-    "explore": _explore,
-    "screen": _screen,
-    "traces": _traces,
-    "network": _network,
-    "ephys-types": _ephys_types,
-}
 
 if __name__ == "__main__":
     sys.exit(main())

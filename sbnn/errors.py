@@ -15,11 +15,11 @@ EXTRAS = {
     "imblearn": "types",
     "ipfx": "traces",
     "lightgbm": "types",
-    "mudata": "mudata",
     "openTSNE": "maps",
+    "nbconvert": "fit",
     "openpyxl": "excel",
+    "papermill": "fit",
     "pynwb": "traces",
-    "xlrd": "excel",
 }
 
 
@@ -50,14 +50,6 @@ def check_among(name, value, allowed):
         raise ValueError(f"{name}: {value!r} is unknown, expected one of {list(allowed)}")
 
 
-def check_flag(name, value):
-    """Return True or False; reject any value other than True, False, 1 and 0."""
-    try:
-        return {False: False, True: True}[value]
-    except (KeyError, TypeError):
-        raise ValueError(f"{name}: expected True or False, got {value!r}") from None
-
-
 def warn(text, category=UserWarning):
     """Warn at the line of the user that called sbnn."""
     # `skip_file_prefixes` of Python 3.12 does the same
@@ -66,14 +58,3 @@ def warn(text, category=UserWarning):
         frame = frame.f_back
         depth += 1
     warnings.warn(text, category, stacklevel=depth)
-
-
-def with_cautions(function, *arguments, **keywords):
-    """Result of a function, and its warnings, which are given again."""
-    with warnings.catch_warnings(record=True) as cautions:
-        warnings.simplefilter("always", UserWarning)
-        result = function(*arguments, **keywords)
-    cautions = [caution.message for caution in cautions]
-    for caution in cautions:
-        warn(caution)
-    return result, cautions

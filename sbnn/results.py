@@ -1,45 +1,18 @@
-"""Records of experiments, which are saved atomically and loaded without running any code.
+"""Records of experiments, which are saved atomically and loaded without running any code."""
 
-A file is the pickle of a dict with the format, the schema, a checksum and the content, another
-pickle of Python's built-in containers, numbers, strings and bytes (`sbnn.plain`). It loads with
-other versions of numpy, pandas and torch, is safe to open, and is rejected if a bit was flipped.
-"""
-
-import glob
-import hashlib
 import importlib.metadata
-import numbers
-import os
-import pickle
 import platform
-import re
-import secrets
 import sys
-from contextlib import suppress
-from dataclasses import dataclass, field, fields
-from itertools import chain
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from sbnn.errors import check_flag, check_number
-from sbnn.plain import decode, encode, read_pickle
-
-if TYPE_CHECKING:
-    import pathlib
-    from collections.abc import Callable
-
-    from sbnn.typehints import PathLike
-
+from sbnn.store import read, write
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
-
-# Parts of the pickle of {"format": "sbnn-record", "schema": 2, "sha256": <64 digits>, "content":
-# <bytes>}, which can be written in only one way, so that any changed bit is detected.
-HEADER = b"\x80\x04}(\x8c\x06format\x8c\x0bsbnn-record\x8c\x06schemaK\x02\x8c\x06sha256\x8c\x40"
-BETWEEN, END = b"\x8c\x07content\x8e", b"u."
 
 
 def library_versions():
@@ -89,25 +62,18 @@ class Record:
     dataset: str
     sha256: str
     params: list
-    seed: numbers.Integral | None = None
+    seed: int | None = None
     settings: dict = field(default_factory=dict)
     folds: list = field(default_factory=list)
     values: dict = field(default_factory=dict)
     versions: dict = field(default_factory=library_versions)
 
-    def __post_init__(self):
-        _check(self)
-
     def __getattr__(self, name):
         # `values` may be missing while unpickling or copying
         values = self.__dict__.get("values", {})
-        if name in values:
-            return values[name]
-        kind = self.__dict__.get("experiment")
-        raise AttributeError(f"this {kind!r} record has no {name!r}; it holds {sorted(values)}")
-
-    def __dir__(self):
-        return [*super().__dir__(), *self.values]
+        if name not in values:
+            raise AttributeError(f"this record has no {name!r}; it holds {sorted(values)}")
+        return values[name]
 
     def __repr__(self):
         size = f"{len(self.params)} parameter setting(s), {len(self.folds)} fold(s)"
@@ -130,13 +96,8 @@ class Record:
 
     def parameter(self, point: int, name: str, default: object = None) -> object:
         """Value of a parameter at a grid point, or in the estimator if the grid has one value."""
-        n_points = len(self.params)
-        if point not in range(-n_points, n_points):
-            raise ValueError(f"point: expected a position among {n_points}, got {point!r}")
-        return self.params[point].get(name, self._of_estimator().get(name, default))
-
-    def _of_estimator(self):
-        return self.settings.get("estimator", {}).get("params", {})
+        of_estimator = self.settings.get("estimator", {}).get("params", {})
+        return self.params[point].get(name, of_estimator.get(name, default))
 
     def points(self, **params: object) -> list[int]:
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
@@ -158,7 +119,6 @@ class Record:
         Numbers of genes are rounded means over the folds. If all grid points have more genes, that
         with the fewest is taken. Ties go to the first.
         """
-        check_number("n_genes", n_genes, float)
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)  # (n_hits,)
         # numbers above `n_genes` come last, the smallest first
@@ -187,37 +147,7 @@ def same_value(a, b):
     return a == b
 
 
-def results_path(path, argument="path", inputs=()):
-    """Expand ``~``; reject what cannot be a file, and the `inputs`."""
-    text = os.path.expanduser(path) if isinstance(path, str | os.PathLike) else ""
-    other = os.path.exists(text) and not os.path.isfile(text)  # a folder or a device
-    if not text or text.startswith("~") or text.endswith(os.sep) or other:
-        raise ValueError(f"{argument}: expected the path of a file, got {path!r}")
-    for given in inputs:
-        if given is not None and os.path.realpath(os.path.expanduser(given)) == os.path.realpath(
-            text
-        ):
-            raise ValueError(f"{argument}: {text!r} is an input and would be overwritten")
-    return Path(text)
-
-
-def require(record, argument, names, other=None):
-    """Check that a record has these values or parameters, and the data of `other`."""
-    if not isinstance(record, Record):
-        got = repr(record) if isinstance(record, str) else type(record).__name__
-        raise ValueError(f"{argument}: expected a record, as from sbnn.results.load, got {got}")
-    known = {*record.values, *record._of_estimator()}.union(*record.params)
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise ValueError(f"{argument}: expected a record with {', '.join(missing)}, got {record!r}")
-    if other is not None and record.sha256 != other.sha256:
-        raise ValueError(
-            f"{argument}: expected a record of the same data as the others, got {record!r} of "
-            f"{record.sha256[:12]}, not of {other.sha256[:12]}"
-        )
-
-
-def results_folder(saved_models: "PathLike", dataset: str, fast: bool = False) -> "pathlib.Path":
+def results_folder(saved_models: str | Path, dataset: str, fast: bool = False) -> Path:
     """Folder of the results of a data set; quick runs have their own.
 
     Examples
@@ -226,10 +156,10 @@ def results_folder(saved_models: "PathLike", dataset: str, fast: bool = False) -
     >>> results.results_folder("saved_models", "scala", fast=True).as_posix()
     'saved_models/scala-fast'
     """
-    return Path(saved_models, f"{dataset}-fast" if check_flag("fast", fast) else dataset)
+    return Path(saved_models, f"{dataset}-fast" if fast else dataset)
 
 
-def save(record: Record, path: "PathLike") -> "pathlib.Path":
+def save(record: Record, path: str | Path) -> Path:
     """Write a record to a file atomically.
 
     A temporary file in the same folder replaces `path` in one step, so an existing file stays
@@ -249,10 +179,8 @@ def save(record: Record, path: "PathLike") -> "pathlib.Path":
     ------
     OSError
         If the file cannot be written.
-    TypeError
-        If the record contains anything but data.
     ValueError
-        If `path` is no file, or the record could not be read back unchanged.
+        If the record contains anything but data.
 
     Examples
     --------
@@ -262,48 +190,11 @@ def save(record: Record, path: "PathLike") -> "pathlib.Path":
     >>> results.save(record, "ridge.pickle")
     PosixPath('ridge.pickle')
     """
-    _check(record)
-    path = results_path(path)
-    content = {part.name: encode(getattr(record, part.name), part.name) for part in fields(Record)}
-    content = pickle.dumps(content, protocol=4)
-    write_atomically(_seal(content), path, re.escape(HEADER[:24]))
-    return path
+    write(vars(record), path)
+    return Path(path)
 
 
-def write_atomically(content, path, kind=b""):
-    """Write bytes such that the file is either unchanged or complete.
-
-    An existing file must begin with the regular expression `kind`.
-    """
-    if path.is_file() and path.stat().st_size:
-        with path.open("rb") as there:
-            if not re.match(kind, there.read(64), re.DOTALL):
-                raise ValueError(
-                    f"{path} exists and is another kind of file; choose another path, or delete it"
-                )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        why = f"cannot write {path}: {error.strerror or error}; an existing file is left unchanged"
-        raise type(error)(error.errno, why) from error
-    finally:
-        with suppress(OSError):  # gone after success
-            temporary.unlink()
-
-
-def drop_leftovers(path):
-    """Delete temporary files of interrupted writes of a file."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
-        leftover.unlink(missing_ok=True)
-
-
-def load(path: "PathLike") -> Record:
+def load(path: str | Path) -> Record:
     """Read a record, without running code from the file.
 
     Parameters
@@ -319,7 +210,7 @@ def load(path: "PathLike") -> Record:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not an intact record written by `save`.
+        If the file is damaged, no record, or one of sbnn 1.1 or earlier.
 
     Examples
     --------
@@ -328,24 +219,13 @@ def load(path: "PathLike") -> Record:
     >>> f"{ridge.test_r2.mean():.3f}"
     '0.449'
     """
-    path = results_path(path)
-    whole = path.read_bytes()
-    try:
-        content = whole[len(HEADER) + 64 + len(BETWEEN) + 8 : -len(END)]
-        if _seal(content) != whole:
-            raise ValueError(
-                "it is truncated, altered, from another version, or another kind of file"
-            )
-        entries = read_pickle(content)
-        return Record(**{name: decode(value, len(whole)) for name, value in entries.items()})
-    except Exception as error:  # any error that a damaged or hostile file causes
-        raise ValueError(f"{path} is not a record of sbnn that can be read: {error!r}") from error
+    return read(path, build=lambda entries: Record(**entries))
 
 
 def load_folder(
-    folder: "PathLike",
+    folder: str | Path,
     prefix: str = "",
-    data_of: "Callable[[Record], object]" = lambda record: (record.dataset, record.sha256),
+    data_of: Callable[[Record], object] = lambda record: (record.dataset, record.sha256),
 ) -> dict[str, Record]:
     """Read all records of a folder, by their file names without `prefix` and extension.
 
@@ -377,25 +257,3 @@ def named_after(records, prefix, names):
         if f"{prefix}_{name}" in records:
             found[name] = records[f"{prefix}_{name}"]
     return found
-
-
-def _seal(content):
-    digest = hashlib.sha256(content).hexdigest().encode()
-    return HEADER + digest + BETWEEN + len(content).to_bytes(8, "little") + content + END
-
-
-def _check(record):
-    if not isinstance(record, Record):
-        raise TypeError(f"record: expected a Record, got {type(record).__name__}")
-    for part in fields(Record):
-        value = getattr(record, part.name)
-        if not isinstance(value, part.type):
-            raise TypeError(f"{part.name}: expected {part.type}, got {type(value).__name__}")
-    for named in (record.settings, record.values, record.versions, *record.params):
-        if not isinstance(named, dict) or not all(isinstance(name, str) for name in named):
-            raise TypeError(
-                "settings, values, versions and params: expected dicts whose keys are text"
-            )
-    for cells in chain.from_iterable(record.folds):
-        if not isinstance(cells, np.ndarray) or cells.ndim != 1 or cells.dtype.kind not in "iu":
-            raise TypeError("folds: expected pairs of positions, each a vector of whole numbers")

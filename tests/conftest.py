@@ -9,10 +9,9 @@ import pytest
 from files import published, put
 from made_up import counts_of
 
-from sbnn.data import registry
-from sbnn.data.datasets import load_dataset
+from sbnn.data import datasets
+from sbnn.data.datasets import find_file, load_dataset
 from sbnn.data.paired import as_paired
-from sbnn.data.registry import find_file, search_places
 from sbnn.data.simulate import simulate_patchseq
 
 # One profile for all: the same examples everywhere, and no verdict on a machine that is busy.
@@ -50,16 +49,11 @@ def real_scala():
 def real_file():
     """Path of a published file by ``real_file(name)``; the test is skipped without it."""
 
-    def find(name, folder=None):
-        if folder is None:
-            try:
-                return find_file(name, download=False)
-            except FileNotFoundError:
-                pytest.skip(f"{name} is not on this machine")
-        for place in search_places().values():
-            if place is not None and (place / folder / name).is_file():
-                return place / folder / name
-        pytest.skip(f"{folder}/{name} is not on this machine")
+    def find(name):
+        try:
+            return find_file(name, download=False)
+        except FileNotFoundError:
+            pytest.skip(f"{name} is not on this machine")
 
     return find
 
@@ -74,8 +68,8 @@ def alone(monkeypatch, tmp_path):
     """No data place but an empty cache, no proxy, and no way out of this machine."""
     for name in ("SBNN_DATA", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(registry, "checkout_folder", lambda: None)
-    monkeypatch.setattr(registry, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(datasets, "ROOT", tmp_path / "empty" / "checkout")
+    monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     connect = socket.socket.connect
 
     def connect_to_loopback(self, address):
@@ -89,7 +83,7 @@ def alone(monkeypatch, tmp_path):
 
 @pytest.fixture
 def small_scala(alone, monkeypatch):
-    """The three Scala files in the published layout, but of six cells, in a folder."""
+    """The three Scala files in the published layout, but of six cells, in ``SBNN_DATA``."""
     rng = np.random.default_rng(0)
     cells = [f"20180918sample{i}" for i in range(6)]
     counts = pd.DataFrame(
@@ -111,5 +105,6 @@ def small_scala(alone, monkeypatch):
     contents["mini-atlas-meta-data.csv"] = metadata.to_csv(sep="\t", index=False)
     for name, content in contents.items():
         published(monkeypatch, name, content.encode())
-        put(alone / "given" / "tiny" / name, content.encode())
-    return alone / "given", counts, ephys
+        put(alone / "mine" / "tiny" / name, content.encode())
+    monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
+    return alone / "mine" / "tiny", counts, ephys

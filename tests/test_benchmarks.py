@@ -11,12 +11,12 @@ import pytest
 from sbnn import LeaveOneOutRidge
 from sbnn.data.preprocessing import select_genes
 from sbnn.results import load
-from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 MODULES = ("accuracy", "neighbours", "peers", "selection_leak")
 accuracy, neighbours, peers, selection_leak = map(importlib.import_module, MODULES)
+to_markdown = importlib.import_module("pages").to_markdown
 
 
 def test_measuring_resumes_and_extends(data, tmp_path, monkeypatch):

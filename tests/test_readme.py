@@ -14,13 +14,13 @@ from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
-from sbnn.tables import to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 README = ROOT / "README.md"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 readme = importlib.import_module("readme")
+to_markdown = importlib.import_module("pages").to_markdown
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -74,7 +74,7 @@ def test_the_tables_are_those_of_the_committed_results():
 def test_differences_on_the_page_of_results_are_those_of_the_committed_results():
     page = words_of(ROOT / "docs" / "results.md")
     for path in SAVED.glob("*/cv_default.pickle"):
-        models = report._main_models(report.read(path.parent))
+        models = report.main_models(report.read(path.parent))
         for title in ("paper, d=2", "ridge, all genes"):
             records, points = zip(models["distilled, d=2"], models[title], strict=True)
             found = paired_difference(*records, "test_r2", points)
@@ -99,13 +99,11 @@ def test_badges_hold():
 
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
     new_edges = importlib.import_module("dynamics_new_edges")
-    beeline = importlib.import_module("dynamics_beeline")
     combined = importlib.import_module("dynamics_combined")
     rows = new_edges.new_edges()
     tables = [
         new_edges.new_edges_table(rows),
         new_edges.calibration_table(rows),
-        beeline.beeline_table(pd.read_csv(beeline.BEELINE)),
         combined.combined_table(pd.read_csv(combined.COMBINED)),
     ]
     assert_shown(tables, ROOT / "docs" / "dynamics.md")

@@ -13,7 +13,7 @@ import sbnn
 
 PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
-    "sbnn": """CountNormalizer DistilledBottleneckRegressor DistilledSettings ExpressionStream
+    "sbnn": """CountNormalizer DistilledBottleneckRegressor DistilledSettings
         LeaveOneOutRidge ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression annotate cross_validate default_dataset diagnose
         epoch_curves explore fit_full genes_curve genes_table grouped_folds interpret
@@ -32,8 +32,8 @@ PUBLIC = {
         cells_left_out component_variance effect_map family_colors family_sizes
         family_zoom fold_differences fold_families gene_norms gene_selection_curve
         genes_curve held_out_predictions latent_panels library_sizes
-        listed_expression map_trust new_cells noise_recovery output_accuracy
-        output_distributions overview prior_changes prior_effects protein_scales
+        map_trust new_cells noise_recovery output_accuracy
+        output_distributions overview protein_scales
         save_figure selection_frequencies style training_curves tsne_pair
         width_and_stability""",
     "sbnn.results": "Record load load_folder results_folder save",

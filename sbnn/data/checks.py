@@ -1,15 +1,12 @@
 """Convert user input to clean arrays, or name the mistake."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
-
-from sbnn.errors import check_number, warn
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # colour of unknown cells
@@ -20,66 +17,12 @@ LARGEST_LOG = 20  # log values are usually smaller
 BEYOND_LOG = 50  # no logarithm of a count is this large
 LARGEST_COUNT = 2**31 - 1
 FIRST_CELLS = 1000  # to tell counts from logarithms
-LARGEST = 1e15  # beyond it, sums of squares overflow in single precision
 _MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
 DATE = re.compile(  # spreadsheets turn SEPT2 and MARCH1 into dates
     r"\d{4}-\d\d-\d\d( 00:00:00)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
     rf"|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
 )
-MOST = 1e9  # of a setting
-
-
-class CheckedSettings:
-    """Settings whose fields have the type of their default, and bounds."""
-
-    _LEAST = {}  # by default 1 for whole numbers and 0 for others
-    _MOST = {}  # largest values; by default 1e9
-    _LENGTHS = {}  # smallest and largest length of a tuple
-
-    def __post_init__(self):
-        for field in fields(self):
-            value = self._checked(field.name, getattr(self, field.name), field.default)
-            object.__setattr__(self, field.name, value)
-
-    def _checked(self, name, value, default):
-        kind = float if default is None else type(default)
-        if kind is tuple:
-            if not np.iterable(value):
-                raise TypeError(f"{name}: expected several numbers, got {value!r}")
-            shortest, longest = self._LENGTHS.get(name, (1, MOST))
-            check_number(f"the length of {name}", len(value), int, shortest, longest)
-            return tuple(self._checked(name, number, default[0]) for number in value)
-        if default is None and value is None:
-            return None
-        if kind in (int, float):
-            least = self._LEAST.get(name, int(kind is int))
-            check_number(name, value, kind, least, self._MOST.get(name, MOST))
-            return kind(value)
-        if not isinstance(value, kind):
-            raise TypeError(f"{name}: expected {kind.__name__}, got {value!r}")
-        return value
-
-
-def check_unmasked(values: Any, argument: str) -> None:
-    """Reject masked values and times, which numpy would take for numbers."""
-    if np.ma.is_masked(values):
-        raise ValueError(f"{argument}: got masked values; fill them in or leave out their cells")
-    dtypes = getattr(values, "dtypes", getattr(values, "dtype", None))
-    for dtype in np.ravel(dtypes):
-        if getattr(dtype, "kind", "") in {"m", "M"}:
-            raise TypeError(f"{argument}: expected numbers, got {dtype}; convert times to numbers")
-
-
-def check_matrix(values: Any, argument: str, **options: Any):
-    """Like scikit-learn's ``check_array``, with errors that name the argument."""
-    from sklearn.utils import check_array  # slow to import
-
-    check_unmasked(values, argument)
-    try:
-        with np.errstate(over="ignore"):  # infinite values are refused
-            return check_array(values, **options)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{argument}: {error}") from error
+MOST = 1e9  # of a number of units, cells or genes
 
 
 def dates_among(names: Iterable[str]) -> list[str]:
@@ -91,15 +34,14 @@ def dates_among(names: Iterable[str]) -> list[str]:
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     """Convert to unique, non-empty str; ``None`` gives numbered names."""
     if given is None:
-        return np.array([f"{kind}_{i}" for i in range(size)], dtype=str)
+        given = [f"{kind}_{i}" for i in range(size)]
     names = pd.Series([*given], dtype=object)
-    text = names.astype(str)
-    if len(text) != size:
-        raise ValueError(f"{argument}: expected {size} {kind} names, got {len(text)}")
-    bad = text[names.isna() | (text == "") | text.duplicated()]
+    if len(names) != size:
+        raise ValueError(f"{argument}: expected {size} {kind} names, got {len(names)}")
+    text = names.where(names.notna(), "").astype(str)
+    bad = text[(text == "") | text.duplicated()]
     if len(bad):
-        bad = some(map(repr, bad.unique()))
-        raise ValueError(f"{argument}: empty or repeated {kind} names: {bad}")
+        raise ValueError(f"{argument}: empty or repeated {kind} names: {some(bad.unique())}")
     return text.to_numpy().astype(str)
 
 
@@ -118,15 +60,12 @@ def check_labels(
     """Labels in the order of the cells; the columns `always` and `if_given` become text."""
     if given is None:
         given = pd.DataFrame(index=pd.Index(cells, dtype=object))
-    labels = pd.DataFrame(given)
-    labels.index = labels.index.astype(str)
-    twice = labels.index[labels.index.duplicated()]
-    wrong = twice.union(labels.index.symmetric_difference(cells))
-    if len(wrong):
+    labels = given.set_axis(given.index.astype(str))
+    wrong = labels.index.symmetric_difference(cells)
+    if len(wrong) or len(labels) != len(cells):
         raise ValueError(f"labels: expected one row for each cell; unmatched: {some(wrong)}")
     labels = labels.loc[cells]
-    as_text = [*always, *labels.columns.intersection(if_given)]
-    for column in as_text:
+    for column in [*always, *labels.columns.intersection(if_given)]:
         if column not in labels:
             labels[column] = UNKNOWN
         # 7 stays 7, not 7.0, beside missing values
@@ -135,18 +74,8 @@ def check_labels(
     return labels
 
 
-def check_blanks(labels, argument: str) -> None:
-    """Reject labels that differ only in whitespace."""
-    labels = pd.Index(np.unique(np.asarray(labels).astype(str)))
-    twice = labels[labels.str.strip().duplicated(keep=False)]
-    if len(twice):
-        raise ValueError(f"{argument}: labels differ only in blanks: {some(map(repr, twice))}")
-
-
 def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
     """Colours of types as ``"#RRGGBB"``: given ones, and `shades`."""
-    if not isinstance(given, Mapping):
-        raise TypeError(f"colors: expected a dict of types and colours, got {given!r}")
     colors = {str(key): _as_hex(color) for key, color in given.items()}
     if (labels["type"] == UNKNOWN).any():
         colors.setdefault(UNKNOWN, GREY)
@@ -186,14 +115,13 @@ def hex_color(levels: Iterable[float]) -> str:
 def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
     check_in_order(cells, given, argument)
-    groups = np.asarray(given, dtype=object)
-    if groups.shape != np.shape(cells)[:1]:
-        raise ValueError(f"{argument}: expected one for each cell, got shape {groups.shape}")
-    unknown_to = np.flatnonzero(pd.isna(groups) | np.isin(groups.astype(str), ["", unknown]))
+    groups = pd.Series(np.asarray(given, dtype=object))
+    if len(groups) != cells.shape[0]:
+        raise ValueError(f"{argument}: expected one for each cell, got {len(groups)}")
+    unknown_to = groups.index[groups.isna() | groups.astype(str).isin(["", unknown])]
     if len(unknown_to):
         raise ValueError(f"{argument}: unknown for cells at positions {some(unknown_to)}")
-    check_blanks(groups, argument)
-    return groups.astype(str)
+    return groups.to_numpy().astype(str)
 
 
 def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
@@ -201,11 +129,9 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
     counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
     if counts.shape != shape:
         raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
-    if counts.dtype.kind not in "iuf":
-        raise TypeError(f"counts: expected raw counts, got {counts.dtype}")
     values = counts.data if sparse.issparse(counts) else counts
     wrong = values[~are_counts(values)]
-    if wrong.size:
+    if len(wrong):
         raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
     return counts.astype(np.int64) if counts.dtype.kind == "f" else counts
 
@@ -213,6 +139,11 @@ def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_
 def are_counts(values: np.ndarray) -> np.ndarray:
     """Mask of possible raw counts."""
     return (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
+
+
+def dense(matrix):
+    """Matrix as a dense array."""
+    return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
 
 
 def some(names: Iterable[Any], limit: int = 5) -> str:
@@ -248,41 +179,13 @@ def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
     return "log", span, ""
 
 
-def raw_counts(X: np.ndarray) -> Iterator[str]:
-    """Sentence about raw counts, with values above 20, in place of logarithms."""
+def raw_counts(X: np.ndarray) -> str:
+    """Sentence about raw counts, with values above 20, in place of logarithms, or ""."""
     kind, span, _ = kind_of_expression(X[:FIRST_CELLS])
-    if kind == "counts" and X.max() > LARGEST_LOG:
-        advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
-        yield f"X: looks like raw counts ({span}); {advice}"
-
-
-def check_finite(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Reject NaN and absolute values above 1e15."""
-    low = values.min(axis=0)
-    high = values.max(axis=0)
-    within = (low >= -LARGEST) & (high <= LARGEST)  # not NaN
-    if not within.all():
-        j = within.argmin()
-        i = (np.abs(values[:, j]) <= LARGEST).argmin()
-        text = value_at(values, i, j, argument, rows, columns)
-        raise ValueError(f"{text}, expected a number within ±{LARGEST:g}")
-
-
-def check_recorded(values: np.ndarray, argument: str, rows=None, columns=None) -> None:
-    """Like `check_finite`, but accept NaN; warn about empty cells."""
-    table = pd.DataFrame(values, rows)
-    check_finite(table.fillna(0).to_numpy(), argument, rows, columns)
-    empty = table.index[table.isna().all(axis=1)]
-    if len(empty):
-        text = f"{argument}: no values for {len(empty)} of {len(values)} cells: {some(empty)}"
-        warn(f"{text}; leave such cells out")
-
-
-def value_at(values, i, j, argument, rows=None, columns=None):
-    """Describe a value, its cell and its column."""
-    table = pd.DataFrame(values, rows, columns)
-    place = f"cell {table.index[i]!r} in column {str(table.columns[j])!r}"
-    return f"{argument}: the value of {place} is {values[i, j]:g}"
+    if kind != "counts" or X.max() <= LARGEST_LOG:
+        return ""
+    advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
+    return f"X: looks like raw counts ({span}); {advice}"
 
 
 def cells_of(X):
@@ -299,8 +202,8 @@ def check_in_order(X, values, argument):
         return
     cells = cells.astype(str)
     rows = rows.astype(str)
-    numbers = pd.RangeIndex(len(cells)).astype(str)
-    unnamed = rows.equals(numbers) or cells.equals(numbers)
+    usual = pd.RangeIndex(len(cells)).astype(str)
+    unnamed = rows.equals(usual) or cells.equals(usual)
     if not cells.equals(rows) and (not unnamed or set(cells) == set(rows)):
         raise ValueError(
             f"{argument}: expected the cells {some(cells, 2)} in the same order, got "

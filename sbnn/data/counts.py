@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_non_negative
 
-from sbnn.data.checks import some
-from sbnn.data.objects import dense
+from sbnn.data.checks import dense, some
 from sbnn.errors import check_number
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Sparse
-
-
-FEW_CELLS = 8  # too few for correlations
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
 
 
@@ -31,11 +22,11 @@ def checked_counts(counts):
 
 
 def normalize_library_size(
-    counts: np.ndarray | pd.DataFrame | Sparse,
+    counts,
     target: float | None = None,
     totals: np.ndarray | None = None,
     cells: ArrayLike | None = None,
-) -> np.ndarray | Sparse:
+):
     """Scale every cell to the same total.
 
     Parameters
@@ -89,7 +80,7 @@ def normalize_library_size(
     return np.multiply(values, factors, out=scaled, casting="same_kind")
 
 
-def log2p1(x: np.ndarray | pd.DataFrame | Sparse) -> np.ndarray | Sparse:
+def log2p1(x):
     """Take log2(x + 1) of values above -1.
 
     Parameters
@@ -136,15 +127,6 @@ def size_of_library(X, counts):
         size = np.median(totals)  # exact, without the rounding of X
     expected = dense(log2p1(normalize_library_size(counts[looked_at], size)))
     return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
-
-
-def correlation_with_counts(X, counts):
-    """Median correlation of the genes in X with their counts, or NaN."""
-    counted = _some_of(np.flatnonzero(row_sums(counts)))
-    if len(counted) <= FEW_CELLS:
-        return np.nan
-    expected = dense(log2p1(normalize_library_size(counts[counted])))
-    return pd.DataFrame(dense(X[counted])).corrwith(pd.DataFrame(expected)).median()
 
 
 def _some_of(cells):

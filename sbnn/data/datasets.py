@@ -1,93 +1,147 @@
-"""The named data sets, their files and how to load them."""
+"""The named data sets: their files, found or downloaded, and how to load them.
+
+`datasets.csv` lists the data sets and `sources.csv` their files. Three files are used without
+verification, since their sha256 is not known: the complete counts of Scala et al., the release of
+Gouwens et al. and the counts of Stoeckius et al.
+"""
 
 from __future__ import annotations
 
-import argparse
+import csv
 import json
-import sys
+import os
+from collections import namedtuple
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
 
-from sbnn.data.registry import (
-    FILES,
-    DataIntegrityError,
-    FoundFile,
-    Search,
-    locate_file,
-    rows_of,
-    search_places,
-)
-from sbnn.errors import check_among, check_flag, warn
+import pandas as pd
+import pooch
+from anndata import AnnData
 
-if TYPE_CHECKING:
-    from anndata import AnnData
+from sbnn.errors import check_among
 
-    from sbnn.typehints import PathLike
-
-
-#: Uses of data sets.
-SBNN = "sbnn"
-EPHYS_TYPES = "ephys_types"
-MECHANISM_SHIFT = "mechanism_shift"
-DYNAMICS = "dynamics"
-STUDIES = (SBNN, EPHYS_TYPES, MECHANISM_SHIFT, DYNAMICS)
+_HERE = Path(__file__).resolve().parent
+#: Root of the checkout of the repository.
+ROOT = _HERE.parents[1]
 #: Study -> its default data set, and a simulated one.
 _DEFAULTS = {
-    SBNN: ("scala", "simulated"),
-    EPHYS_TYPES: ("lee_human", "simulated_ephys"),
-    MECHANISM_SHIFT: ("papalexi", "simulated_screen"),
-    DYNAMICS: ("grn_350", "simulated_grn"),
+    "sbnn": ("scala", "simulated"),
+    "ephys_types": ("lee_human", "simulated_ephys"),
+    "mechanism_shift": ("papalexi", "simulated_screen"),
+    "dynamics": ("grn_350", "simulated_grn"),
 }
-#: Column of ``obs`` -> word for its groups.
-_GROUPS = {"perturbation": "perturbations", "split": "split", "family": "families", "type": "types"}
 
 
-class Dataset(NamedTuple):
-    """A data set; `reader`, a function in `sbnn.data`, takes the paths of `files` in order."""
-
-    name: str
-    study: str
-    about: str
-    reader: str
-    files: tuple[str, ...]  # empty for simulated data
-    options: dict  # of the reader
-    instead: dict[str, str]  # file that may be missing -> file that replaces it
+def _rows(name, kind):
+    with (_HERE / name).open(newline="", encoding="utf-8") as table:
+        header, *rows = csv.reader(table)
+    make = namedtuple(kind, header)
+    return {row[0]: make(*row) for row in rows}
 
 
 def _read_datasets():
-    datasets = {}
-    for row in rows_of("datasets.csv"):
-        row["files"] = tuple(row["files"].split())
-        row["options"] = json.loads(row["options"])
-        row["instead"] = json.loads(row["instead"])
-        datasets[row["name"]] = Dataset(**row)
+    datasets = _rows("datasets.csv", "Dataset")
+    for name, dataset in datasets.items():
+        options = json.loads(dataset.options)
+        datasets[name] = dataset._replace(files=dataset.files.split(), options=options)
     return datasets
 
 
-#: Every data set that `load_dataset` can load.
+#: Name -> study, about, reader (a function in `sbnn.data` of the paths of `files` in order),
+#: files (none for simulated data), options of the reader, and instead: the file that replaces the
+#: first one if it is not available.
 DATASETS = _read_datasets()
+#: Name -> folder (below each place), sha256 (empty if unknown), url (stable address of this
+#: version; empty if there is none) and source (page to download it by hand).
+FILES = _rows("sources.csv", "DataFile")
 
 
-def names_of(study: str = SBNN) -> tuple[str, ...]:
+def names_of(study: str = "sbnn") -> tuple[str, ...]:
     """Names of the data sets of a study."""
     return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
 
 
-def require_study(name: str) -> None:
-    """Reject a data set of a companion study; other names are accepted."""
-    if name in DATASETS:
-        check_among("data set", name, names_of())
+def cache_folder() -> Path:
+    """Folder of the package in the user's cache."""
+    return Path(pooch.os_cache("sbnn"))
+
+
+def local_file(name: str) -> Path | None:
+    """Path of a file on this machine, which is not verified, or None."""
+    places = [os.environ.get("SBNN_DATA"), ROOT / "data", ROOT.parent / "shared" / "data"]
+    for place in [*filter(None, places), cache_folder()]:
+        for path in (Path(place, FILES[name].folder, name), Path(place, name)):
+            if path.expanduser().is_file():
+                return path.expanduser()
+    return None
+
+
+def find_file(name: str, *, download: bool = True) -> Path:
+    """Find or download one of `FILES`, and verify its sha256 if it is known.
+
+    Parameters
+    ----------
+    name : str
+        A key of `FILES`.
+    download : bool
+        Whether to download a missing file.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not on this machine and cannot be downloaded.
+    ValueError
+        If its content is not the published one.
+    """
+    check_among("file", name, FILES)
+    file = FILES[name]
+    path = local_file(name)
+    if path is None:
+        return _download(file, download)
+    if file.sha256 and pooch.file_hash(path) != file.sha256:
+        raise ValueError(f"{path} is truncated or altered; get the file from {file.source}")
+    return path
+
+
+def _download(file, allowed):
+    problem = "not downloaded"
+    if allowed and file.url:
+        # GitHub's blob addresses otherwise wrap the file in JSON
+        headers = {"Accept": "application/vnd.github.raw+json, */*"}
+        downloader = pooch.HTTPDownloader(progressbar=True, headers=headers)
+        folder = cache_folder() / file.folder
+        sha256 = file.sha256 or None
+        try:
+            path = pooch.retrieve(file.url, sha256, file.name, folder, downloader=downloader)
+            return Path(path)
+        except OSError as error:
+            problem = error
+    raise FileNotFoundError(
+        f"{file.name} is missing ({problem}); get it from {file.source} and put it into data/ or "
+        "the folder of the environment variable SBNN_DATA"
+    )
+
+
+def files_of(name: str) -> list[str]:
+    """Files of a data set, with the replacement of the first one if this is not here."""
+    files = DATASETS[name].files
+    instead = DATASETS[name].instead
+    if instead and local_file(files[0]) is None:
+        return [instead, *files[1:]]
+    return files
 
 
 def load_dataset(
-    name: str,
-    path: PathLike | None = None,
-    *,
-    download: bool = True,
-    verbose: bool = True,
-    **options: object,
+    name: str, *, download: bool = True, verbose: bool = True, **options: object
 ) -> AnnData:
     """Load a data set by name.
+
+    Files are looked for in the folder of the environment variable ``SBNN_DATA``, ``data/`` in the
+    checkout of the repository, ``../shared/data`` beside it, and the cache.
 
     Parameters
     ----------
@@ -102,10 +156,7 @@ def load_dataset(
         - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, if known, the true network: ``"grn_350"``,
           ``"grn_690"``, ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``,
-          ``"beeline_gsd"``, ``"beeline_hsc"``, ``"simulated_grn"``.
-    path : path-like, optional
-        Folder to search before ``$SBNN_DATA``, ``data/`` in the checkout of the repository,
-        ``../shared/data`` beside it, and the cache.
+          ``"simulated_grn"``.
     download : bool
         Whether to download missing files.
     verbose : bool
@@ -120,8 +171,6 @@ def load_dataset(
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state``
           of `read_grn`.
         - ``"hematopoiesis"``: ``cells_per_bin``, neighbouring cells to average.
-        - ``"beeline_gsd"`` and ``"beeline_hsc"``: ``repeat`` (0 to 4), ``dropout`` and ``n_bins``
-          of `read_beeline`.
 
     Returns
     -------
@@ -130,11 +179,9 @@ def load_dataset(
     Raises
     ------
     ValueError, TypeError
-        If the name or an option is unknown.
+        If the name or an option is unknown, or a file is truncated or altered.
     FileNotFoundError
         If a file is missing and cannot be downloaded.
-    DataIntegrityError
-        If a file is truncated or altered.
 
     Examples
     --------
@@ -143,74 +190,30 @@ def load_dataset(
     (100, 60)
     """
     check_among("data set", name, DATASETS)
-    search = Search(path, check_flag("download", download), check_flag("verbose", verbose))
     dataset = DATASETS[name]
+    paths = [find_file(file, download=download) for file in files_of(name)]
+    options = dataset.options | options
+    if paths:
+        hashes = {path.name: FILES[path.name].sha256 or pooch.file_hash(path) for path in paths}
+        options["files"] = hashes
     module, function = dataset.reader.rsplit(".", 1)
     read = getattr(import_module(f"sbnn.data.{module}"), function)
-    options = dataset.options | options
-    found = find_dataset(name, search)
-    if found:
-        options["files"] = {file: at.sha256 for file, at in found.items()}
-    paths = [at.path for at in found.values()]
     data = read(*paths, **options)
     if verbose:
-        places = _places(found)
-        print(summary(data) + (f" [{places}]" if places else ""))
+        print(f"{name}: {dataset.about}\n  source: {data.uns['sbnn']['source']}")
     return data
 
 
-def _places(found: dict[str, FoundFile]) -> str:
-    return ", ".join(dict.fromkeys(at.place for at in found.values()))
-
-
-def summary(data) -> str:
-    """Name, shape, groups, source and notes as text."""
-    from sbnn.data.checks import some  # slow to import
-
-    about = data.uns["sbnn"]
-    column = next(column for column in _GROUPS if column in data.obs)
-    rows = "times" if column == "split" else "cells"
-    columns = "features" if "unit" in data.var else "genes"
-    shape = f"{data.n_obs} {rows} x {data.n_vars} {columns}"
-    if "outputs" in data.obsm:
-        shape += f" -> {data.obsm['outputs'].shape[1]} outputs"
-    sizes = data.obs[column].value_counts()
-    groups = some([f"{name} {size}" for name, size in sizes[sizes > 0].items()], 12)
-    lines = [f"{about['name']}: {shape}; {_GROUPS[column]}: {groups}", f"source: {about['source']}"]
-    lines += [f"note: {note}" for note in about.get("notes", ())]
-    return "\n  ".join(lines)
-
-
-def find_dataset(name: str, search: Search) -> dict[str, FoundFile]:
-    """Find or download the files of a data set."""
-    dataset = DATASETS[name]
-    files = list(dataset.files)
-    for file, other in dataset.instead.items():
-        try:
-            search.find([file])
-        except FileNotFoundError:
-            files[files.index(file)] = other
-            warn(f"{name}: {other} replaces the missing {file}; to get it: sbnn data get {file}")
-    return search.find(files)
-
-
-def default_dataset(
-    name: str = "auto",
-    path: PathLike | None = None,
-    *,
-    download: bool = True,
-    verbose: bool = True,
-    study: str = SBNN,
-) -> str:
+def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = True) -> str:
     """Name of a data set or, if it is not available, of a simulated one.
 
     Parameters
     ----------
     name : str
         A data set of the study, or "auto" for its default one.
-    path, download, verbose
-        See `load_dataset`.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
+    verbose : bool
+        Whether to print the name and, for simulated data, why.
 
     Returns
     -------
@@ -218,7 +221,7 @@ def default_dataset(
 
     Raises
     ------
-    DataIntegrityError
+    ValueError
         If a file of the real data is truncated or altered.
 
     Examples
@@ -227,95 +230,40 @@ def default_dataset(
     >>> default_dataset("simulated", verbose=False)
     'simulated'
     """
-    check_among("study", study, STUDIES)
+    check_among("study", study, _DEFAULTS)
     check_among("dataset", name, ("auto", *names_of(study)))
-    real, simulated = _DEFAULTS[study]
-    wanted = real if name == "auto" else name
+    wanted, simulated = _DEFAULTS[study]
+    if name != "auto":
+        wanted = name
+    text = f"data set: {wanted}"
     try:
-        found = find_dataset(wanted, Search(path, download, verbose))
-        why = f"its files are in {_places(found)}" if found else "it needs no files"
+        for file in files_of(wanted):
+            find_file(file)
     except FileNotFoundError as error:
         wanted = simulated
-        why = f"the real data cannot be found or downloaded: {error}"
+        text = f"data set: {simulated}, because {error}"
     if verbose:
-        print(f"data set: {wanted}, because {why}")
+        print(text)
     return wanted
 
 
-def list_datasets(path=None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """State and missing files of every data set."""
-    places = search_places(path)
-    absent = {name for name, file in FILES.items() if locate_file(file, places) is None}
-    states = {}
+def list_datasets() -> pd.DataFrame:
+    """List the data sets, with their state on this machine.
+
+    Returns
+    -------
+    DataFrame
+        With a row for each name and the columns ``study``, ``state`` ("here", "download" or, if a
+        file has no address, "by hand"), ``missing`` (list of files) and ``about``.
+    """
+    import pandas as pd  # slow to import
+
+    rows = {}
     for name, dataset in DATASETS.items():
-        missing = tuple(file for file in dataset.files if file in absent)
-        needed = {dataset.instead.get(file, file) for file in missing} & absent
-        if not all(FILES[file].url for file in needed):
-            state = "manual download"
-        elif needed:
-            state = "downloadable"
-        elif missing:
-            state = "partly available"
-        elif dataset.files:
-            state = "available"
-        else:
-            state = "available (simulated)"
-        states[name] = state, missing
-    return states
-
-
-def main(arguments: list[str] | None = None, prog="sbnn data") -> int:
-    """Run ``sbnn data``; the exit status is 1 if files are missing or corrupt."""
-    parser = argparse.ArgumentParser(prog=prog, description="List, fetch or check the data sets.")
-    parser.add_argument(
-        "command", choices=("list", "get", "check"), help="show, download or verify data sets"
-    )
-    parser.add_argument(
-        "names",
-        nargs="*",
-        metavar="name",
-        help="data set or data file; check verifies all by default",
-    )
-    parser.add_argument("--path", help="folder to search first for the files")
-    chosen = parser.parse_args(arguments)
-    unknown = set(chosen.names).difference(DATASETS, FILES)
-    if unknown or (chosen.command == "get" and not chosen.names):
-        parser.error(f"expected names of files or of data sets: {', '.join(DATASETS)}")
-    if chosen.command == "check":
-        return _check(chosen.names, Search(chosen.path, download=False))
-    if chosen.command == "list":
-        for name, (state, missing) in list_datasets(chosen.path).items():
-            print(f"{name}: {DATASETS[name].about} [{state}]", *missing)
-        return 0
-    return _get(chosen.names, Search(chosen.path))
-
-
-def _get(names, search) -> int:
-    try:
-        for name in names:
-            found = find_dataset(name, search) if name in DATASETS else search.find([name])
-            for file in found.values():
-                print(f"{file.path}  sha256 {file.sha256}")
-    except (FileNotFoundError, DataIntegrityError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def _check(names, search) -> int:
-    files = []
-    for name in names or FILES:
-        if name in DATASETS:
-            files += [*DATASETS[name].files, *DATASETS[name].instead.values()]
-        else:
-            files.append(name)
-    status = 0
-    for name in dict.fromkeys(files):
-        try:
-            print(f"ok       {name}  {search.find([name])[name].path}")
-        except FileNotFoundError:
-            print(f"absent   {name}")
-        except DataIntegrityError as error:
-            print(f"corrupt  {name}  {error}")
-            status = 1
-    return status
+        missing = [file for file in files_of(name) if local_file(file) is None]
+        state = "here"
+        if missing:
+            state = "download" if all(FILES[file].url for file in missing) else "by hand"
+        rows[name] = [dataset.study, state, missing, dataset.about]
+    columns = ["study", "state", "missing", "about"]
+    return pd.DataFrame.from_dict(rows, "index", columns=columns)

@@ -36,32 +36,10 @@ def shared_feature_table():
     return pd.read_csv(path, index_col="feature", keep_default_na=False, na_values=numbers)
 
 
-def known_features(names):
-    """Rows of `feature_table`, from the release that contains more of the names."""
-    human = feature_table(HUMAN)
-    mouse = feature_table(MOUSE)
-    human = human[human.index.isin(names)]
-    mouse = mouse[mouse.index.isin(names)]
-    return human if len(human) >= len(mouse) else mouse
-
-
-def unlikely_units(table, units):
-    """Medians outside the range expected in their unit."""
-    found = []
-    for feature, about in known_features(table.columns).dropna(subset="low").iterrows():
-        unit = about["unit"]
-        median = table[feature].median()
-        declared = units.get(feature, unit)
-        if declared == unit and not about["low"] <= median <= about["high"]:
-            expected = f"{about['low']:g} to {about['high']:g} {unit}".rstrip()
-            found.append(f"the median of {feature} is {median:.3g}, expected {expected}")
-    return found
-
-
 def to_shared_features(data):
     """Express cells of either species in the 27 shared features of the human release.
 
-    Missing columns raise an error, as do values that seem to be in another unit, which would look
+    Missing columns raise an error. Values must be in the units of the releases: others would look
     like a difference between species.
     """
     cells = as_typed(data)
@@ -69,7 +47,6 @@ def to_shared_features(data):
     if list(cells.feature_names) == list(shared.index):
         return data
     table = pd.DataFrame(cells.X, cells.cell_names, cells.feature_names)
-    _require_usual_units(cells, table)
     from_human = shared.index.isin(table.columns).sum()
     from_mouse = shared["mouse"].isin(table.columns).sum()
     columns = shared.index if from_human > from_mouse else shared["mouse"]
@@ -86,18 +63,6 @@ def to_shared_features(data):
         values = (values - subtracted) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
     parameters = {"shared features of": cells.sha256, "features": list(shared.index)}
     return _derived(data, values, shared["family"], shared["unit"].to_dict(), "shared", parameters)
-
-
-def _require_usual_units(cells, table):
-    doubts = unlikely_units(table, {})
-    units = dict(zip(cells.feature_names, cells.units, strict=True))
-    for name, usual in known_features(table.columns)["unit"].items():
-        if units[name] not in ("", usual):
-            doubts.append(f"{name} is in {units[name]}, not {usual}")
-    if doubts:
-        raise ValueError(
-            f"{cells.name}: convert these values to the units of the release: {'; '.join(doubts)}"
-        )
 
 
 def relative_to_threshold(data):

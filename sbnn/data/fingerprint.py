@@ -1,4 +1,4 @@
-"""Sha256 fingerprints of data sets, by their files, parameters or bytes."""
+"""Where data come from: sha256 fingerprints, and the description in ``uns["sbnn"]``."""
 
 import hashlib
 import json
@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
+
+OF_CELLS = ("latent", "latents", "outputs")  # entries of the truth with a row for each cell
 
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
@@ -34,14 +37,91 @@ def _plain(value):
     return value.tolist()
 
 
-def fingerprint_arrays(*arrays: np.ndarray | sparse.sparray) -> str:
+def fingerprint_arrays(*arrays: np.ndarray) -> str:
     """Fingerprint by the bytes, dtypes and shapes of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
-        parts = [array]
-        if sparse.issparse(array):
-            parts = [array.data, array.indices, array.indptr]
-        for part in parts:
-            digest.update(f"{part.dtype.str} {part.shape}\n".encode())
-            digest.update(np.ascontiguousarray(part).tobytes())
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def fingerprint_of(adata, columns=()):
+    """Fingerprint of expression, outputs, counts, names, control and some columns of ``obs``."""
+    content = {"cells": list(adata.obs_names), "genes": list(adata.var_names)}
+    content["control"] = adata.uns.get("sbnn", {}).get("control")
+    for column in columns:
+        content[column] = adata.obs[column].tolist()
+    tables = {
+        "X": adata.X,
+        "counts": adata.layers.get("counts"),
+        "outputs": adata.obsm.get("outputs"),
+    }
+    for name, table in tables.items():
+        if table is not None:
+            content[name] = _of_table(table)
+    return fingerprint_parameters(content)
+
+
+def _of_table(table):
+    """Fingerprint of a table, the same if it is dense or sparse."""
+    if isinstance(table, pd.DataFrame):
+        table = table.to_numpy()
+    table = sparse.csr_array(table)
+    # scipy chooses the dtype of positions by their number
+    places = table.indices.astype(np.int64), table.indptr.astype(np.int64)
+    return fingerprint_arrays(table.data, *places)
+
+
+def described(
+    adata,
+    columns=(),
+    *,
+    name="custom",
+    source="the user's data",
+    sha256="",
+    files=None,
+    dropped=None,
+    truth=None,
+    notes=(),
+    control=None,
+):
+    """Describe an AnnData in its ``uns["sbnn"]``; entries are listed in `sbnn.paired`.
+
+    `columns` of ``obs`` belong to the data. True values of cells go to ``obsm``.
+    """
+    left_out = {}
+    for why, what in (dropped or {}).items():
+        what = int(what) if np.ndim(what) == 0 else [str(one) for one in what]
+        if what:
+            left_out[why] = what
+    truth = dict(truth or {})
+    for key in OF_CELLS:
+        if key in truth:
+            adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
+    about = {
+        "name": str(name),
+        "source": str(source),
+        "files": dict(files or {}),
+        "dropped": left_out,
+        "truth": truth,
+        "notes": [str(note) for note in notes],
+    }
+    if control is not None:
+        about["control"] = control
+    adata.uns["sbnn"] = about
+    about["content_sha256"] = fingerprint_of(adata, columns)
+    if files and not sha256:
+        sha256 = fingerprint_files(files)
+    about["sha256"] = sha256 or about["content_sha256"]
+    return adata
+
+
+def name_and_sha256(adata, columns=()):
+    """Name and fingerprint; the stored fingerprint holds only for unchanged data."""
+    about = adata.uns.get("sbnn", {})
+    content = fingerprint_of(adata, columns)
+    sha256 = about.get("sha256", content)
+    if about.get("content_sha256", content) != content:
+        sha256 = content
+    return about.get("name", "custom"), sha256

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import anndata as ad
 import pandas as pd
+from anndata import AnnData
 
 from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
-from sbnn.errors import check_number
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 
 def gene_dynamics(
@@ -72,7 +67,6 @@ def simulate_network(
     wrong: float = 0.05,
     n_test: int = 10,
     random_state: int = 0,
-    kind: str = "logic",
 ) -> AnnData:
     """Simulate trajectories of a random network, with a partly wrong prior network.
 
@@ -84,21 +78,16 @@ def simulate_network(
     wrong : float
         Share of the edges misplaced in the prior network, in [0, 1].
     random_state : int
-    kind : {"logic", "sigmoid", "hill", "thermodynamic", "lag"}
-        Law by which regulators act, as in `GeneNetwork.simulate`.
 
     Returns
     -------
     AnnData
         With ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and ``varp["truth"]``.
     """
-    check_number("wrong", wrong, float, 0, 1)
-    check_number("n_samples", n_samples, int, 1)
-    check_number("n_test", n_test, int, 1)
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = network.misplaced_prior(wrong, random_state)
-    train = network.simulate(n_samples, noise, random_state, kind=kind)
+    train = network.simulate(n_samples, noise, random_state)
     # far from the seeds of training samples
-    test = network.simulate(n_test, 0.0, random_state + 1_000_000, kind=kind)
+    test = network.simulate(n_test, 0.0, random_state + 1_000_000)
     source = train.uns["sbnn"]["source"]
     return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=source)

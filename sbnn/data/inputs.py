@@ -1,77 +1,80 @@
-"""Conversion of the input of estimators to `Cells` or arrays."""
+"""Input of estimators: expression as an array, genes matched by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
-from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from anndata import AnnData
+from scipy import sparse
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.cells import Cells
-from sbnn.data.checks import (
-    check_finite,
-    check_in_order,
-    check_matrix,
-    check_unmasked,
-    raw_counts,
-    some,
-)
-from sbnn.data.objects import opened, with_outputs
+from sbnn.data.checks import check_in_order, dense, raw_counts, some
 from sbnn.errors import check_among, warn
 
-if TYPE_CHECKING:
-    from typing import Self
+VALUES_AT_ONCE = 2**22  # 32 MB in double precision
+ACCEPTED = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "input_name": "X"}
 
 
-class SetOutputMixin:
-    """Lets ``transform`` return an array or a DataFrame, as in scikit-learn."""
-
-    # scikit-learn's own mixin names the columns by `get_feature_names_out`
-
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """Choose what ``transform`` returns.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas"}, optional
-            With ``"pandas"``, a DataFrame with the names of the cells of X, if they have names.
-        """
-        if transform is not None:
-            check_among("transform", transform, ("default", "pandas"))
-            self._sklearn_output_config = {"transform": transform}
-        return self
-
-    def _gives_frames(self):
-        return _get_output_config("transform", self)["dense"] == "pandas"
+# --- expression that may be sparse, or in a file
 
 
-def as_cells(X, min_cells=1, layer=None):
-    """Convert expression to `Cells`, without loading files."""
-    matrix, genes, cells, adata = opened(X, layer)
-    if isinstance(matrix, Cells):
-        return matrix
-    if adata is not None and adata.isbacked:
-        from sbnn.data.streams import FileCells  # rarely needed
+def opened(X, min_cells=1):
+    """Dense or sparse values, (n, p), and names of genes or None.
 
-        return FileCells(matrix, genes, cells, adata)
-    if genes is not None and not all(isinstance(name, str) for name in genes):
-        genes = None
-    matrix = check_matrix(
-        matrix, "X", accept_sparse=("csr", "csc"), dtype="numeric", ensure_min_samples=min_cells
-    )
-    return Cells(matrix, genes, cells, adata)
+    An AnnData opened with ``backed="r"`` is returned as it is, for `read`.
+    """
+    names = None
+    if isinstance(X, AnnData):
+        names = X.var_names
+        if X.isbacked:
+            return X, names
+        X = X.X
+    elif isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X):
+        names = X.columns
+    return check_array(X, ensure_min_samples=min_cells, **ACCEPTED), names
+
+
+def read(X, cells, genes=None):
+    """Dense values, (cells, genes), of some cells of what `opened` returns."""
+    block = X[cells]
+    if isinstance(X, AnnData):
+        block = check_array(block.X, **ACCEPTED)
+    if genes is not None:
+        block = block[:, genes]
+    return np.ascontiguousarray(dense(block))
+
+
+def blocks(X):
+    """Yield slices of cells that can be read at once."""
+    n, p = X.shape
+    size = max(1, VALUES_AT_ONCE // p)
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+# --- cells of a fit, and cells for a fitted model
+
+
+def outputs_of(data, outputs=None):
+    """Outputs as a table: of an AnnData, a key of ``obsm`` or a list of columns of ``obs``."""
+    of_adata = isinstance(data, AnnData)
+    if of_adata and outputs is None and "outputs" in data.obsm:
+        outputs = "outputs"
+    if of_adata and isinstance(outputs, str):
+        check_among("outputs", outputs, [*data.obsm.keys()])
+        table = data.obsm[outputs]
+        if isinstance(table, pd.DataFrame):
+            return table
+        return pd.DataFrame(dense(table), data.obs_names).add_prefix("output_")
+    if of_adata and isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
+        return data.obs[outputs]
+    return dense(outputs) if sparse.issparse(outputs) else outputs
 
 
 def two_tables(X, Y):
-    """Expression and outputs; X may be a pair."""
-    X, Y, _ = with_outputs(X, Y)
-    check_unmasked(Y, "Y")
+    """Expression and outputs of the same cells."""
+    Y = outputs_of(X, Y)
     check_in_order(X, Y, "Y")
     return X, Y
 
@@ -83,76 +86,63 @@ def output_names(Y, n_outputs):
 
 
 def training_cells(model, X, y):
-    """`Cells` and float64 outputs for a fit; names are stored."""
+    """What `opened` returns and float64 outputs, for a fit; names are stored."""
     X, outputs = two_tables(X, y)
-    cells = as_cells(X, min_cells=2)
-    for mistake in raw_counts(cells.rows(next(cells.blocks()))):
+    cells, names = opened(X, min_cells=2)
+    mistake = raw_counts(read(cells, next(blocks(cells))))
+    if mistake:
         warn(mistake)
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     targets = np.ascontiguousarray(targets, dtype=np.float64)
-    columns = targets.reshape(len(targets), -1)
-    names = output_names(outputs, columns.shape[1])
-    check_finite(columns, "Y", cells.cell_names, names)
-    names_in(model, cells)
-    model.output_names_ = names
-    return cells, targets
-
-
-def names_in(model, cells):
-    """Store the number and names of the genes in the model."""
     model.n_features_in_ = cells.shape[1]
-    if cells.gene_names is not None:
-        model.feature_names_in_ = cells.gene_names
+    if names is not None:
+        model.feature_names_in_ = names.to_numpy(object)
     elif hasattr(model, "feature_names_in_"):
         del model.feature_names_in_  # left by an earlier fit
+    model.output_names_ = output_names(outputs, targets.reshape(len(targets), -1).shape[1])
+    return cells, targets
 
 
 def to_be_fitted(model, X, y):
     """Like `training_cells`, with float64 expression, (n, p), whose range is stored."""
     cells, targets = training_cells(model, X, y)
-    genes = np.asarray(cells, dtype=np.float64)
-    check_finite(genes, "X", cells.cell_names, cells.gene_names)
+    genes = read(cells, slice(None)).astype(np.float64, copy=False)
     model.x_min_ = genes.min(axis=0)
     model.x_max_ = genes.max(axis=0)
     model.x_mean_ = genes.mean(axis=0)
     return genes, targets
 
 
-def matched_cells(model, X, needed=None):
-    """`Cells` of X with the genes of the fit that X has, and their positions in the fit.
-
-    Without names, X must have the genes of the fit in order. `needed` are positions of genes that
-    must not be missing (default: all).
-    """
-    cells = as_cells(X)
+def genes_of(model, X, genes):
+    """Expression of genes, given by their position in the fit, of shape (n, genes)."""
+    cells, names = opened(X)
     seen = getattr(model, "feature_names_in_", None)
-    if cells.gene_names is None or seen is None:
+    columns = genes
+    if names is None or seen is None:
         given = X if isinstance(X, pd.DataFrame) else cells
         validate_data(model, given, reset=False, skip_check_array=True)
-        return cells, np.arange(model.n_features_in_)
-    places = pd.Index(cells.gene_names).get_indexer(seen)
-    known = places >= 0
-    needed = np.arange(len(seen)) if needed is None else needed
-    missing = seen[needed[~known[needed]]]
-    if len(missing):
-        raise ValueError(
-            f"X: no values for {len(missing)} of the {len(needed)} genes of the model: "
-            f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
-        )
-    return cells.with_genes(places[known]), np.flatnonzero(known)
+    else:
+        columns = names.get_indexer(seen[genes])
+        missing = seen[genes][columns < 0]
+        if len(missing):
+            raise ValueError(
+                f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
+                f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
+            )
+    first = read(cells, slice(0, 1), columns)
+    values = np.empty((cells.shape[0], len(genes)), first.dtype)
+    for rows in blocks(cells):
+        values[rows] = read(cells, rows, columns)
+    return values
 
 
-def new_cells(model, X, genes=None, needed=None):
-    """Expression for a fitted model as float64, (n, p), or (n, k) for k `genes` given by position.
-
-    Missing genes that are not `needed` are 0.
-    """
+def new_cells(model, X, needed=None):
+    """Expression for a fitted model as float64, (n, p); genes that are not `needed` are 0."""
     check_is_fitted(model)
-    if genes is not None:
-        cells, here = matched_cells(model, X, genes)
-        return cells.columns(np.searchsorted(here, genes)).astype(np.float64, copy=False)
-    cells, here = matched_cells(model, X, needed)
-    values = np.zeros((len(cells), model.n_features_in_))
-    values[:, here] = cells.columns(np.arange(len(here)))
+    if needed is None:
+        needed = np.arange(model.n_features_in_)
+    needed_values = genes_of(model, X, needed)
+    values = np.zeros((len(needed_values), model.n_features_in_))
+    values[:, needed] = needed_values
     return values

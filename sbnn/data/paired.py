@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array
 
 from sbnn.data import checks
-from sbnn.data.checks import some
-from sbnn.data.containers import about_data, name_and_sha256, with_about
+from sbnn.data.checks import dense, some
 from sbnn.data.counts import row_sums, size_of_library
-from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.objects import AnnDataLike, MuDataLike, dense, entry, parts_of
+from sbnn.data.fingerprint import described
+from sbnn.data.inputs import outputs_of
+from sbnn.errors import check_among
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Sparse
+DESCRIBED = ("name", "source", "sha256", "files", "dropped", "truth", "notes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,25 +33,10 @@ class Paired:
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict  # type -> "#RRGGBB"
     counts: object  # raw counts behind X, or None
+    name: str
+    sha256: str
     about: dict  # all of `uns["sbnn"]`
-
-    @property
-    def name(self):
-        """Short name."""
-        return self.about["name"]
-
-    @cached_property
-    def content_sha256(self):
-        """Fingerprint of the arrays."""
-        arrays = [self.X, self.Y]
-        if self.counts is not None:
-            arrays.append(self.counts)
-        return fingerprint_arrays(*arrays)
-
-    @property
-    def sha256(self):
-        """The stored fingerprint, unless the arrays have changed."""
-        return name_and_sha256(self.about, self.content_sha256)[1]
+    truth: dict  # of simulated data
 
     @property
     def n_cells(self):
@@ -89,21 +70,18 @@ class Paired:
         usual = np.median(row_sums(self.counts))
         return self.counts if size_of_library(self.X, self.counts) == usual else None
 
-    @property
-    def truth(self):
-        """Truth of simulated data."""
-        return self.about["truth"]
-
 
 def paired(
-    X: np.ndarray | pd.DataFrame | Sparse,
+    X,
     Y: ArrayLike | pd.DataFrame | None = None,
     gene_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     cell_names: Sequence[str] | None = None,
     labels: pd.DataFrame | None = None,
     colors: Mapping[str, str] | None = None,
-    counts: np.ndarray | Sparse | None = None,
+    counts=None,
+    *,
+    check: bool = True,
     **about: object,
 ) -> AnnData:
     """Build a validated AnnData of paired cells.
@@ -122,11 +100,13 @@ def paired(
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
         Raw counts from which `X` was computed.
+    check : bool
+        Whether to reject constant columns and raw counts, if there are outputs.
     **about
         Entries of ``uns["sbnn"]``:
 
         - ``name``, and ``source``: citation and origin of the data.
-        - ``sha256``: fingerprint; by default of ``files``, otherwise of the arrays.
+        - ``sha256``: fingerprint; by default of ``files``, otherwise of the content.
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of cells or genes left out.
         - ``notes``: what a reader did.
@@ -143,9 +123,9 @@ def paired(
     Raises
     ------
     ValueError
-        If values are not finite numbers within ±1e15, rows or names do not match, names repeat, or
-        counts are not whole numbers. With outputs, also if a column is constant, or X looks like
-        raw counts (whole numbers, some above 20) without `notes`.
+        If values are not finite numbers, rows or names do not match, names repeat, or counts are
+        not whole numbers. With `check`, also if a column is constant, or X looks like raw counts
+        (whole numbers, some above 20) without `notes`.
 
     Examples
     --------
@@ -157,89 +137,14 @@ def paired(
     >>> adata.shape, list(adata.obsm["outputs"])
     ((20, 4), ['AP width', 'Rheobase'])
     """
-    import anndata  # slow to import
-
-    given = {
-        "gene_names": gene_names,
-        "feature_names": feature_names,
-        "cell_names": cell_names,
-        "labels": labels,
-        "colors": colors,
-        "counts": counts,
-    }
-    read = "notes" in about  # by a reader, which knows whether values are counts
-    about = about_data(**{"source": "the user's arrays"} | about)
-    parts = parts_of(X, Y) | {"about": about}
-    parts |= {name: value for name, value in given.items() if value is not None}
-    data = _arrays(**parts)
-    problems = [*constants(data)]
-    if not read:
-        problems += counted(data)
-    _require_none(problems)
-    obs = data.labels.assign(type=pd.Categorical(data.labels["type"], categories=list(data.colors)))
-    adata = anndata.AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
-    if data.n_outputs:
-        adata.obsm["outputs"] = pd.DataFrame(data.Y, obs.index, data.feature_names)
-    if data.counts is not None:
-        adata.layers["counts"] = data.counts
-    adata.uns["type_colors"] = list(data.colors.values())
-    return with_about(adata, data.about, data.content_sha256)
-
-
-def as_paired(data):
-    """Convert an AnnData, a MuData or a pair (X, Y)."""
-    data = read_paired(data)
-    _require_none([*constants(data), *counted(data)])
-    return data
-
-
-def _require_none(problems):
-    if problems:
-        raise ValueError("; ".join(problems))
-
-
-def read_paired(data):
-    """Like `as_paired`, with raw counts and constant columns."""
-    if isinstance(data, Paired):  # converted before
-        return data
-    if isinstance(data, AnnDataLike | MuDataLike):
-        data = data, None
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        got = type(data).__name__
-        raise TypeError(f"data: expected an AnnData, a MuData or a pair (X, Y), got {got}")
-    return _arrays(**parts_of(*data))
-
-
-def constants(data):
-    """Sentences about constant columns, if there are outputs."""
-    if not data.n_outputs:  # raw counts may have genes that no cell expresses
-        return
-    tables = (("X", data.X, data.gene_names), ("Y", data.Y, data.feature_names))
-    for argument, values, names in tables:
-        constant = names[np.ptp(values, axis=0) == 0]
-        if len(constant):
-            columns = f"columns of {argument} with the same value in all cells"
-            yield f"{columns} ({len(constant)}): {some(constant)}; leave them out"
-
-
-def counted(data):
-    """Sentence about raw counts, if there are outputs."""
-    built = "content_sha256" in data.about  # by `paired`
-    if data.n_outputs and not built:
-        yield from checks.raw_counts(data.X)
-
-
-def _arrays(
-    X,
-    Y,
-    gene_names,
-    cell_names,
-    feature_names=None,
-    labels=None,
-    colors=None,
-    counts=None,
-    about=None,
-):
+    if isinstance(Y, pd.Series):
+        Y = Y.to_frame(Y.name or "output_0")
+    if isinstance(X, pd.DataFrame):
+        gene_names = X.columns if gene_names is None else gene_names
+        cell_names = X.index if cell_names is None else cell_names
+    if isinstance(Y, pd.DataFrame):
+        feature_names = Y.columns if feature_names is None else feature_names
+        cell_names = Y.index if cell_names is None else cell_names
     x = _matrix(X, "X")
     y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
     if len(y) != len(x):
@@ -247,42 +152,136 @@ def _arrays(
     genes = checks.check_names(gene_names, "gene_names", "gene", x.shape[1])
     outputs = checks.check_names(feature_names, "feature_names", "output", y.shape[1])
     cells = checks.check_names(cell_names, "cell_names", "cell", len(x))
-    checks.check_finite(x, "X", cells, genes)
-    checks.check_finite(y, "Y", cells, outputs)
-    labels = checks.check_labels(labels, cells, ("family", "type"))
-    checks.check_in_order(labels, X, "X")
-    checks.check_in_order(labels, Y, "Y")
-    colors = checks.check_colors({} if colors is None else colors, labels)
+    obs = checks.check_labels(labels, cells, ("family", "type"))
+    checks.check_in_order(obs, X, "X")
+    checks.check_in_order(obs, Y, "Y")
+    colors = checks.check_colors(colors or {}, obs)
     if counts is not None:
         counts = checks.check_counts(counts, x.shape)
-    return Paired(
-        x,
-        y,
-        genes,
-        outputs,
-        cells,
-        labels,
-        colors,
-        counts,
-        about_data() | (about or {"source": "the user's arrays"}),
-    )
+    if check and len(outputs):  # without outputs, raw counts may have genes that no cell expresses
+        _require_variation(x, "X", genes)
+        _require_variation(y, "Y", outputs)
+        if "notes" not in about:  # a reader knows whether values are counts
+            mistake = checks.raw_counts(x)
+            if mistake:
+                raise ValueError(mistake)
+
+    obs["type"] = pd.Categorical(obs["type"], categories=list(colors))
+    adata = AnnData(x, obs, pd.DataFrame(index=genes))
+    if len(outputs):
+        adata.obsm["outputs"] = pd.DataFrame(y, obs.index, outputs)
+    if counts is not None:
+        adata.layers["counts"] = counts
+    adata.uns["type_colors"] = list(colors.values())
+    return described(adata, **{"source": "the user's arrays"} | about)
 
 
 def _matrix(values, argument):
-    return dense(
-        checks.check_matrix(
-            values,
-            argument,
-            accept_sparse=True,
-            dtype=np.float32,
-            order="C",
-            ensure_all_finite=False,
-        )
+    if np.ndim(values) == 1:
+        values = np.reshape(values, (-1, 1))
+    values = check_array(
+        values, accept_sparse=True, dtype=np.float32, order="C", input_name=argument
     )
+    return dense(values)
+
+
+def _require_variation(values, argument, names):
+    constant = names[np.ptp(values, axis=0) == 0]
+    if len(constant):
+        raise ValueError(
+            f"columns of {argument} with the same value in all cells ({len(constant)}): "
+            f"{some(constant)}; leave them out"
+        )
+
+
+def as_paired(data, check=True):
+    """Arrays of an AnnData, or of a pair (X, Y); see `paired`.
+
+    Beside an AnnData, Y may also be a key of ``obsm`` or a list of columns of ``obs``.
+    """
+    if isinstance(data, Paired):  # converted before
+        return data
+    is_pair = isinstance(data, tuple) and len(data) == 2
+    X, Y = data if is_pair else (data, None)
+    if isinstance(X, AnnData):
+        adata = _paired_anew(X, Y, check)
+    elif is_pair:
+        adata = paired(X, Y, check=check)
+    else:
+        got = type(data).__name__
+        raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
+    about = adata.uns["sbnn"]
+    outputs = adata.obsm.get("outputs", pd.DataFrame(index=adata.obs_names))
+    types = adata.obs["type"].cat.categories
+    return Paired(
+        X=adata.X,
+        Y=outputs.to_numpy(np.float32),
+        gene_names=adata.var_names.to_numpy(str),
+        feature_names=outputs.columns.to_numpy(str),
+        cell_names=adata.obs_names.to_numpy(str),
+        labels=adata.obs.astype({"type": object}),
+        colors=dict(zip(types, adata.uns["type_colors"], strict=True)),
+        counts=adata.layers.get("counts"),
+        name=about["name"],
+        sha256=about["sha256"],
+        about=about,
+        truth=about["truth"] | _of_cells(adata),
+    )
+
+
+def _paired_anew(adata, outputs, check):
+    """The data in the form of `paired`, with what was known about them."""
+    if adata.isbacked:
+        adata = adata.to_memory()
+    known = adata.uns.get("sbnn", {})
+    about = {"source": "an AnnData object"}
+    about |= {key: known[key] for key in DESCRIBED if key in known}
+    truth = dict(about.get("truth", {}))
+    if "genes" in truth:
+        truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
+    labels = adata.obs
+    if isinstance(outputs, list):
+        labels = labels.drop(columns=outputs)
+    categories = labels.select_dtypes("category").columns
+    made = paired(
+        adata.X,
+        outputs_of(adata, outputs),
+        adata.var_names,
+        cell_names=adata.obs_names,
+        labels=labels.astype(dict.fromkeys(categories, object)),
+        colors=_colors_of(adata),
+        counts=adata.layers.get("counts"),
+        check=check,
+        **about | {"truth": truth | _of_cells(adata)},
+    )
+    content = made.uns["sbnn"]["content_sha256"]
+    if known.get("content_sha256", content) != content:
+        made.uns["sbnn"]["sha256"] = content  # the stored one is of other data
+    return made
+
+
+def _colors_of(adata):
+    """Colour of each type; as in scanpy, a list in the order of the types."""
+    if "type" not in adata.obs:
+        return {}
+    types = adata.obs["type"].astype("category").cat.categories
+    colors = adata.uns.get("type_colors", ())
+    if len(colors) < len(types):  # scanpy replaces a palette that is too short
+        return {}
+    return dict(zip(types, colors, strict=False))
+
+
+def _of_cells(adata):
+    """True values of the cells."""
+    keys = [key for key in ("latent", "outputs") if f"true_{key}" in adata.obsm]
+    return {key: adata.obsm[f"true_{key}"] for key in keys}
 
 
 def groups_of(data, groups):
     """Group of every cell, from a label or an array."""
+    name = "groups"
     if isinstance(groups, str):
-        return checks.check_groups(entry(data.labels, groups, "obs"), data.labels, groups)
-    return checks.check_groups(groups, data.labels, "groups")
+        check_among("groups", groups, data.labels)
+        name = groups
+        groups = data.labels[groups]
+    return checks.check_groups(groups, data.labels, name)

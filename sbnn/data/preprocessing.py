@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
-from sbnn.data.objects import dense
 from sbnn.errors import check_number
 
-if TYPE_CHECKING:
-    from typing import Self
-
-    import pandas as pd
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Sparse
-
-
 __all__ = [
-    "Standardizer",
     "expression_pipeline",
     "log2p1",
     "normalize_library_size",
@@ -56,7 +42,7 @@ class GeneSelection:
 
 
 def select_genes(
-    counts: np.ndarray | pd.DataFrame | Sparse,
+    counts,
     n_genes: int = 1000,
     threshold: float = 0,
     min_cells: int = 10,
@@ -136,51 +122,6 @@ def positions_of_curve(counts, threshold, min_cells):
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
 
 
-class Standardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Z-score features with the mean and population SD (ddof 0) of the training cells.
-
-    The result is dense float32, and 0 for features that do not vary in the training cells.
-
-    Attributes
-    ----------
-    scaler_ : sklearn.preprocessing.StandardScaler
-    constant_ : ndarray of bool, shape (n_features,)
-
-    Examples
-    --------
-    >>> from sbnn import preprocessing
-    >>> preprocessing.Standardizer().fit_transform([[0, 5], [2, 5], [4, 5]]).round(2)
-    array([[-1.22,  0.  ],
-           [ 0.  ,  0.  ],
-           [ 1.22,  0.  ]], dtype=float32)
-    """
-
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn the mean and SD of each feature of `X`, of shape (n_cells, n_features)."""
-        X = self._dense(X, reset=True)
-        self.constant_ = np.ptp(X, axis=0) == 0
-        self.scaler_ = StandardScaler().fit(X)
-        return self
-
-    def transform(self, X: ArrayLike) -> np.ndarray:
-        """Z-scores of `X`, float32 of shape (n_cells, n_features)."""
-        check_is_fitted(self)
-        Z = self.scaler_.transform(self._dense(X, reset=False)).astype(np.float32)
-        Z[:, self.constant_] = 0
-        return Z
-
-    def _dense(self, X, reset):
-        return dense(
-            validate_data(self, X, accept_sparse=("csr", "csc"), reset=reset, dtype=np.float64)
-        )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
-
 def expression_pipeline(scale: bool = True) -> Pipeline:
     """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes.
 
@@ -204,5 +145,5 @@ def expression_pipeline(scale: bool = True) -> Pipeline:
     """
     steps = [CountNormalizer()]
     if scale:
-        steps.append(Standardizer())
+        steps.append(StandardScaler())
     return make_pipeline(*steps)

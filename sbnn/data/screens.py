@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import (
-    are_counts,
-    check_groups,
-    check_labels,
-    check_names,
-    check_unmasked,
-    some,
-)
-from sbnn.data.containers import about_data, name_and_sha256, with_about
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.objects import AnnDataLike, entry
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Sparse
-
+from sbnn.data.checks import are_counts, check_groups, check_labels, check_names, some
+from sbnn.data.fingerprint import described, name_and_sha256
 
 KEY = "perturbation"
 
@@ -57,7 +40,7 @@ class Screen:
 
 
 def screen(
-    counts: AnnData | ArrayLike | pd.DataFrame | Sparse,
+    counts,
     perturbation: str | Sequence[str],
     control: str | None = None,
     gene_names: Sequence[str] | None = None,
@@ -72,8 +55,7 @@ def screen(
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
         Raw counts. Of an AnnData, ``X``, the names and, as labels, ``obs`` are used.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell. A Series indexed by cell names is aligned. If `counts` is
-        an AnnData, also a column of its ``obs``.
+        What was perturbed in each cell, in their order; of an AnnData, a column of its ``obs``.
     control : str, optional
         Label of unperturbed cells.
     gene_names, cell_names : sequence of str, optional
@@ -102,58 +84,53 @@ def screen(
     >>> adata.obs["perturbation"].tolist()
     ['control', 'control', 'IRF1']
     """
-    from anndata import AnnData  # slow to import
-
     if isinstance(counts, AnnData):
         gene_names = counts.var_names
         cell_names = counts.obs_names
-        given = entry(counts.obs, perturbation, "obs")
         labels = counts.obs.drop(columns=perturbation)
-        perturbation = given
+        perturbation = counts.obs[perturbation]
         counts = counts.X
     elif isinstance(counts, pd.DataFrame):
         gene_names = counts.columns if gene_names is None else gene_names
         cell_names = counts.index if cell_names is None else cell_names
-    check_unmasked(counts, "counts")
+    if cell_names is None and isinstance(perturbation, pd.Series):
+        cell_names = perturbation.index
     counts = check_screen_counts(counts).astype(np.int32)
-    named = isinstance(perturbation, pd.Series)
-    if named and not isinstance(perturbation.index, pd.RangeIndex):
-        cell_names = perturbation.index if cell_names is None else cell_names
-        by_name = perturbation.set_axis(perturbation.index.astype(str))
-        perturbation = by_name.reindex(np.asarray(cell_names, dtype=str))
     genes = check_names(gene_names, "gene_names", "gene", counts.shape[1])
     cells = check_names(cell_names, "cell_names", "cell", counts.shape[0])
-    about = about_data(**about)
+    obs = check_labels(labels, cells, ())
     if control is not None:
         control = str(control)
-        about["control"] = control
-    perturbation = check_perturbation(perturbation, counts, control)
-    obs = check_labels(labels, cells, ()).assign(**{KEY: pd.Categorical(perturbation)})
+    obs[KEY] = pd.Categorical(check_perturbation(perturbation, obs, control))
     adata = AnnData(counts, obs, pd.DataFrame(index=genes))
-    return with_about(adata, about, _fingerprint(counts, perturbation, control, genes, cells))
+    return described(adata, [KEY], control=control, **about)
 
 
 def as_screen(data):
     """Convert an AnnData from `screen`; `control` is None without control cells."""
     if isinstance(data, Screen):  # converted before
         return data
-    if not isinstance(data, AnnDataLike) or KEY not in data.obs:
+    if not isinstance(data, AnnData) or KEY not in data.obs:
         got = type(data).__name__
         raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}], got {got}")
     about = data.uns.get("sbnn", {})
-    counts = check_screen_counts(data.X).astype(np.int32)
-    perturbation = check_perturbation(data.obs[KEY], data.X)
+    perturbation = check_perturbation(data.obs[KEY], data.obs)
     control = about.get("control")
     if control not in perturbation:
         control = None
-    genes = data.var_names.to_numpy(str)
-    cells = data.obs_names.to_numpy(str)
-    name, sha256 = name_and_sha256(about, _fingerprint(counts, perturbation, control, genes, cells))
-    labels = data.obs.drop(columns=KEY)
     truth = dict(about.get("truth", {}))
     if "true_latents" in data.obsm:
         truth["latents"] = np.asarray(data.obsm["true_latents"])
-    return Screen(counts, perturbation, control, genes, cells, labels, name, sha256, truth)
+    return Screen(
+        check_screen_counts(data.X).astype(np.int32),
+        perturbation,
+        control,
+        data.var_names.to_numpy(str),
+        data.obs_names.to_numpy(str),
+        data.obs.drop(columns=KEY),
+        *name_and_sha256(data, [KEY]),
+        truth,
+    )
 
 
 def check_screen_counts(given, argument="counts"):
@@ -164,12 +141,9 @@ def check_screen_counts(given, argument="counts"):
         counts = counts.copy()
         counts.sum_duplicates()
         counts.eliminate_zeros()
-    wrong = ~are_counts(counts.data)
-    if wrong.any():
-        value = counts.data[wrong][0]
-        text = f"{argument}: expected raw counts, got other values, the first {value}"
-        cells = np.unique(counts.tocoo().row[wrong])
-        raise ValueError(f"{text}, in cells (counting from 0): {some(cells)}")
+    wrong = counts.data[~are_counts(counts.data)]
+    if len(wrong):
+        raise ValueError(f"{argument}: expected raw counts, got other values, such as {wrong[0]}")
     return counts
 
 
@@ -187,13 +161,6 @@ def codes_of(perturbation, control):
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         expected = "two or more besides the control, with two or more cells each"
-        got = ", ".join(f"{name} ({size})" for name, size in zip(names, sizes, strict=True))
-        raise ValueError(f"perturbation: expected {expected}, got {got}")
+        few = names[sizes < 2]
+        raise ValueError(f"perturbation: expected {expected}, got {some(names)} ({some(few)} once)")
     return names, codes, sizes
-
-
-def _fingerprint(counts, perturbation, control, genes, cells):
-    # scipy chooses the index dtype by size
-    places = (counts.indices.astype(np.int64), counts.indptr.astype(np.int64))
-    names = {"perturbation": perturbation, "control": control, "genes": genes, "cells": cells}
-    return fingerprint_parameters({"counts": fingerprint_arrays(counts.data, *places), **names})

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy.spatial.distance import pdist
 
-from sbnn.data.checks import MOST, numbered_names, shades
+from sbnn.data.checks import numbered_names, shades
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import check_number
-from sbnn.results import write_atomically
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-
 
 # Shares of the variance of a programme: between families, types of a family, cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
@@ -98,18 +93,13 @@ def simulate_patchseq(
     ['gene06', 'gene14', 'gene19', 'gene31', 'gene55']
     """
     made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
-    check_number("n_genes", n_genes, int, 2, MOST)
     check_number("n_true_genes", n_true_genes, int, 1, n_genes)
     check_number("n_latent", n_latent, int, 1, n_true_genes)
-    check_number("n_types", n_types, int, 1, MOST)
     check_number("n_families", n_families, int, 1, n_types)
-    check_number("n_outputs", n_outputs, int, 1, MOST)
     # with fewer, a linear map would fit exactly
-    check_number("n_cells", n_cells, int, n_latent + 3, MOST)
-    check_number("random_state", random_state, int, 0)
-    check_number("noise", noise, float, 0, MOST)
+    check_number("n_cells", n_cells, int, n_latent + 3)
     made["noise"] = float(noise)
-    rng = np.random.default_rng(int(random_state))
+    rng = np.random.default_rng(random_state)
 
     family_of_type = np.sort(np.arange(n_types) % n_families)
     shares = rng.dirichlet(np.full(n_types, 3.0))
@@ -121,10 +111,9 @@ def simulate_patchseq(
     directions /= np.linalg.norm(directions, axis=0)
     own_profile = rng.standard_normal((n_types, n_genes))[types]
     own = rng.standard_normal((n_cells, n_genes))
-    parts = [programmes @ directions, expected @ directions, own_profile, own]
-    activity = 0
-    for share, part in zip(_gene_shares(is_true, rng), parts, strict=True):
-        activity = activity + np.sqrt(share) * part
+    parts = np.stack([programmes @ directions, expected @ directions, own_profile, own])
+    shares_of_parts = np.sqrt(_gene_shares(is_true, rng))
+    activity = (shares_of_parts[:, np.newaxis] * parts).sum(axis=0)
 
     of_true_genes = activity[:, is_true]  # shape (n_cells, n_true_genes)
     projections = of_true_genes @ directions[:, is_true].T
@@ -146,14 +135,16 @@ def simulate_patchseq(
         f"type {family + 1}.{i}" for family, i in zip(family_of_type, of_family, strict=True)
     ]
     labels = all_types.iloc[types].set_axis(cells)
-    truth = {"genes": genes[is_true].tolist(), "r2": float(r2), "latent": latent}
-    truth["outputs"] = offset + unit * clean
+    truth = {
+        "genes": genes[is_true].tolist(),
+        "r2": float(r2),
+        "latent": latent,
+        "outputs": offset + unit * clean,
+    }
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
-    X = log2p1(normalize_library_size(counts))
-    Y = offset + unit * noisy
     return paired(
-        X,
-        Y,
+        log2p1(normalize_library_size(counts)),
+        offset + unit * noisy,
         genes,
         numbered_names("output", range(1, n_outputs + 1)),
         cells,
@@ -176,24 +167,21 @@ def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, *
     adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
     rng = np.random.default_rng(random_state)
     known = adata.obs_names[:n_cells]
-    counts = adata.to_df("counts").T.rename_axis("gene")
+    counts = adata.to_df("counts").T
     counts.loc["ERCC-00002"] = 500
     outputs = adata.obsm["outputs"].loc[rng.permutation(known)]
-    outputs = outputs.map("{:.4g}".format)
-    outputs.iloc[0, 0] = ""
-    labels = adata.obs.loc[known, ["family", "type"]]
-    donors = rng.integers(0, n_donors, n_cells)
-    labels["donor"] = [f"donor {i + 1}" for i in donors]
+    outputs.iloc[0, 0] = np.nan
+    donors = pd.Series(rng.integers(1, n_donors + 1, n_cells), known)
     tables = {
         "counts": counts[known],
-        "outputs": outputs.rename_axis("cell"),
-        "labels": labels.rename_axis("cell"),
+        "outputs": outputs,
+        "labels": adata.obs.loc[known].assign(donor="donor " + donors.astype(str)),
         "new_counts": counts.drop(columns=known),
     }
-    paths = {}
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    paths = {name: Path(folder, f"{name}.csv") for name in tables}
     for name, table in tables.items():
-        paths[name] = Path(folder) / f"{name}.csv"
-        write_atomically(table.to_csv().encode(), paths[name])
+        table.to_csv(paths[name], index_label="name", float_format="%.4g")
     return paths
 
 
@@ -252,14 +240,6 @@ def _counts(activity, rng):
     counts = rng.negative_binomial(size, size / (size + mean))
     dropout = 1 / (1 + np.exp(_DROPOUT_SLOPE * (log2_mean - _LOG2_DROPOUT)))
     counts[rng.random(counts.shape) < dropout] = 0
-    # genes, then cells, without counts get their largest expected count
-    expected = np.maximum(1, np.rint(mean)).astype(counts.dtype)
-    genes = np.flatnonzero(~counts.any(axis=0))
-    cells = mean.argmax(axis=0)[genes]
-    counts[cells, genes] = expected[cells, genes]
-    cells = np.flatnonzero(~counts.any(axis=1))
-    genes = mean.argmax(axis=1)[cells]
-    counts[cells, genes] = expected[cells, genes]
     return counts
 
 

@@ -9,7 +9,7 @@ from sbnn.data.checks import numbered_names
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import typed_cells
-from sbnn.errors import check_among, check_number
+from sbnn.errors import check_among
 
 SPECIES = ("human", "mouse")
 
@@ -54,8 +54,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     axes, a component common to its family, and noise. There are 43 features in 11 families (human)
     or 31 in 7 (mouse). Human cells in culture are shifted.
     """
-    check_number("n_cells", n_cells, int, 1)
-    check_number("random_state", random_state, int, 0)
+    made = {"generator": "simulate_ephys_types", "format": _FORMAT} | locals()
     check_among("species", species, SPECIES)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
     shares = _TYPES[species].dropna().sort_values(ascending=False)
@@ -91,21 +90,14 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     z = z + np.sqrt(_FAMILY) * in_common
     z = z + np.sqrt(1 - _LOADED - _FAMILY) * own
     values = pd.DataFrame(_in_units(z, about), cells, about.index)
-    made = {
-        "generator": "simulate_ephys_types",
-        "format": _FORMAT,
-        "n_cells": n_cells,
-        "species": species,
-        "random_state": random_state,
-    }
-    neurons = f"simulated {species} neurons of four types"
     return typed_cells(
         values.mask(_lost(species, about, n_cells, rng)),
         labels,
         about["family"],
         about["unit"].to_dict(),
         name=name,
-        source=f"{neurons}, with medians and spreads of published features",
+        source=f"simulated {species} neurons of four types, with medians and spreads of published "
+        "features",
         sha256=fingerprint_parameters(made),
     )
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
+from anndata import AnnData
+from numpy.typing import ArrayLike
+from sklearn.utils import assert_all_finite
 
-from sbnn.data.checks import check_finite, check_names, some
-from sbnn.data.containers import about_data, with_about
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.data.objects import dense
-from sbnn.errors import check_flag, check_number
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
+from sbnn.data.checks import check_names, some
+from sbnn.data.fingerprint import described
 
 
 @dataclass(frozen=True)
@@ -37,23 +28,22 @@ class Samples:
 
     def intervals(self):
         """Values before and after intervals, (intervals, genes), and times, (intervals, 2)."""
-        before, after, times = [], [], []
-        for of_sample, at in zip(self.values, self.times, strict=True):
-            before.append(of_sample[:-1])
-            after.append(of_sample[1:])
-            times.append(sliding_window_view(at, 2))
-        return np.concatenate(before), np.concatenate(after), np.concatenate(times)
+        before = np.concatenate([of_sample[:-1] for of_sample in self.values])
+        after = np.concatenate([of_sample[1:] for of_sample in self.values])
+        starts = np.concatenate([at[:-1] for at in self.times])
+        ends = np.concatenate([at[1:] for at in self.times])
+        return before, after, np.column_stack([starts, ends])
 
     def pieces(self, most):
         """Pieces of at most `most` intervals; neighbours share a time."""
         values, times, whole = [], [], []
-        for i, of_sample in enumerate(self.times):
-            last = len(of_sample) - 1
-            n_pieces = math.ceil(last / most)
+        for i, at in enumerate(self.times):
+            last = len(at) - 1
+            n_pieces = -(-last // most)
             ends = np.linspace(0, last, n_pieces + 1).round().astype(int)
-            for start, end in itertools.pairwise(ends):
+            for start, end in zip(ends[:-1], ends[1:], strict=True):
                 values.append(self.values[i][start : end + 1])
-                times.append(of_sample[start : end + 1])
+                times.append(at[start : end + 1])
                 whole.append(i)
         return replace(self, values=values, times=times, whole=tuple(whole))
 
@@ -64,8 +54,8 @@ class Samples:
         values, times = [], []
         for sample in np.unique(self.whole):
             pieces = self.chosen(np.flatnonzero(np.equal(self.whole, sample)))
-            of_sample, rows = np.unique(np.concatenate(pieces.times), return_index=True)
-            times.append(of_sample)
+            at, rows = np.unique(np.concatenate(pieces.times), return_index=True)
+            times.append(at)
             values.append(np.concatenate(pieces.values)[rows])
         return replace(self, values=values, times=times, whole=())
 
@@ -106,7 +96,7 @@ def trajectories(
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
         Increasing times in any unit, of all samples or of each sample; not with a DataFrame.
     gene_names : sequence of str, optional
-        By default the columns of the table, or ``gene_0`` ...
+        By default ``gene_0`` ...; not with a DataFrame.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
@@ -129,53 +119,31 @@ def trajectories(
     >>> course.obs["time"].tolist()
     [0.0, 1.0, 4.0]
     """
-    labels = None
     if isinstance(values, pd.DataFrame):
-        if gene_names is None:
-            gene_names = values.columns.drop(["sample", "time"], errors="ignore")
-        labels, values, times = _of_long_table(values)
-    values = _numbers(values, "values")
-    times = _numbers(times, "times")
-    if np.ndim(times[0]) == 0:  # the same for all samples
-        times = [np.array(times)] * len(values)
-    lengths = list(map(len, times))
-    shapes = [block.shape for block in values]
-    if shapes != [(length, *shapes[0][-1:]) for length in lengths]:
-        got = f"{some(shapes)} for {some(lengths)} times"
-        raise ValueError(f"values: expected (times, genes) for each sample, got {got}")
-    names = check_names(gene_names, "gene_names", "gene", shapes[0][1])
-    if labels is None:
-        labels = range(len(values))
-    sample = np.repeat(np.array(labels).astype(str), lengths)
-    obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times)})
-    position = obs.groupby("sample").cumcount()
-    obs.index = obs["sample"] + "_" + position.astype(str)
-    adata = ad.AnnData(np.concatenate(values), obs, pd.DataFrame(index=names))
-    return with_about(adata, about_data(**about), _fingerprint(as_trajectories(adata)))
-
-
-def _of_long_table(table):
-    if not {"sample", "time"} <= {*table}:
-        expected = "columns sample, time and one per gene"
-        raise ValueError(f"values: expected {expected}, got {some(table)}")
-    if table["sample"].isna().any():
-        raise ValueError("values: the column sample has missing values")
-    labels, values, times = [], [], []
-    for label, part in table.groupby("sample", sort=False):
-        labels.append(label)
-        values.append(part.drop(columns=["sample", "time"]))
-        times.append(part["time"])
-    return labels, values, times
-
-
-def _numbers(given, argument):
-    try:
-        arrays = [np.asarray(block, dtype=np.float64) for block in given]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{argument}: expected numbers; {error}") from error
-    if not arrays:
-        raise ValueError(f"{argument}: expected numbers, got none")
-    return arrays
+        if values["sample"].isna().any():
+            raise ValueError("values: the column sample has missing values")
+        sample = values["sample"].to_numpy()
+        time = values["time"].to_numpy(dtype=float)
+        values = values.drop(columns=["sample", "time"])
+        gene_names = values.columns
+        values = values.to_numpy(dtype=float)
+    elif times is None:
+        raise ValueError("times: expected increasing times")
+    else:
+        if np.ndim(times[0]) == 0:  # the same for all samples
+            times = [times] * len(values)
+        lengths = [len(at) for at in times]
+        if lengths != [len(of_sample) for of_sample in values]:
+            raise ValueError("times: expected a time for each row of values of each sample")
+        sample = np.repeat(np.arange(len(values)), lengths)
+        time = np.concatenate(times).astype(float)
+        values = np.concatenate(values).astype(float)
+    obs = pd.DataFrame({"sample": sample.astype(str), "time": time})
+    obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
+    names = check_names(gene_names, "gene_names", "gene", values.shape[1])
+    adata = ad.AnnData(values, obs, pd.DataFrame(index=names))
+    as_trajectories(adata)
+    return described(adata, ("sample", "time"), **about)
 
 
 def read_pseudotime(
@@ -193,36 +161,23 @@ def read_pseudotime(
     times than `n_bins` get fewer bins. If `scaled`, genes are divided by their largest absolute
     value and times rescaled to 0 to 9.
     """
-    check_number("n_bins", n_bins, int, 2)
-    expression = expression.astype(float)
-    pseudotime = pseudotime.astype(float)
-    missing = pseudotime.index.difference(expression.index)
-    if len(missing):
-        raise ValueError(f"expression: no row for these cells in pseudotime: {some(missing)}")
     values, times = [], []
-    for name, of_cells in pseudotime.items():
+    for _, of_cells in pseudotime.astype(float).items():
         of_cells = of_cells.dropna().sort_values(kind="stable")
-        n_times = of_cells.nunique()
-        if n_times < 2:
-            raise ValueError(f"pseudotime: fewer than two different times in trajectory {name!r}")
-        cells = expression.loc[of_cells.index].to_numpy()
-        parts = np.array_split(np.arange(len(of_cells)), min(n_bins, n_times))
-        means = [of_cells.to_numpy()[part].mean() for part in parts]
-        of_bins, bins = np.unique(means, return_inverse=True)  # merges bins of the same mean time
-        sums = np.zeros((len(of_bins), cells.shape[1]))
-        sizes = np.zeros((len(of_bins), 1))
-        for i, part in zip(bins, parts, strict=True):
-            sums[i] += cells[part].sum(axis=0)
-            sizes[i] += len(part)
-        values.append(sums / sizes)
-        times.append(of_bins)
-    if check_flag("scaled", scaled):
+        cells = expression.loc[of_cells.index].to_numpy(dtype=float)
+        parts = np.array_split(of_cells.to_numpy(), min(n_bins, of_cells.nunique()))
+        means = [part.mean() for part in parts]
+        at, bins = np.unique(means, return_inverse=True)  # merges bins of the same mean time
+        of_cell = np.repeat(bins, [len(part) for part in parts])
+        values.append(np.stack([cells[of_cell == i].mean(axis=0) for i in range(len(at))]))
+        times.append(at)
+    if scaled:
         largest = np.abs(np.concatenate(values)).max(axis=0)
         largest[largest == 0] = 1
-        start = min(map(np.min, times))
-        span = max(map(np.max, times)) - start
+        start = min(at[0] for at in times)
+        span = max(at[-1] for at in times) - start
         values = [of_bins / largest for of_bins in values]
-        times = [9 * (of_bins - start) / span for of_bins in times]
+        times = [9 * (at - start) / span for at in times]
     return trajectories(values, times, expression.columns, **about)
 
 
@@ -230,25 +185,22 @@ def as_trajectories(data):
     """Check an AnnData from `trajectories` and convert it, in order of appearance."""
     if isinstance(data, Samples):
         return data
-    known = isinstance(data, ad.AnnData) and {"sample", "time"} <= {*data.obs}
-    if not known or not data.n_obs or data.X is None:
-        expected = "an AnnData with X, and with sample, time in obs"
+    if not isinstance(data, AnnData) or not data.n_obs or not {"sample", "time"} <= {*data.obs}:
+        expected = "an AnnData with sample and time in obs"
         raise TypeError(f"trajectories: expected {expected}, got {type(data).__name__}")
-    X = dense(data.X).astype(np.float64, copy=False)
-    names = check_names(data.var_names, "trajectories", "gene", data.n_vars)
-    check_finite(X, "trajectories", data.obs_names, names)
+    X = data.to_df().to_numpy(dtype=np.float64)
+    names = data.var_names.to_numpy(str)
+    assert_all_finite(X, input_name="trajectories")
     time = data.obs["time"].to_numpy(np.float64)
-    codes, labels = pd.factorize(data.obs["sample"])
-    sizes = np.bincount(codes)
-    rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(sizes)[:-1])
     values, times = [], []
     sample_of = {}
-    for label, of_sample in zip(labels, rows, strict=True):
-        at = time[of_sample]
+    for label in data.obs["sample"].unique():
+        rows = data.obs["sample"].to_numpy() == label
+        at = time[rows]
         if len(at) < 2 or not (np.diff(at) > 0).all():
             text = f"increasing times in sample {label}"
             raise ValueError(f"trajectories: expected two or more {text}, got {some(at)}")
-        values.append(X[of_sample])
+        values.append(X[rows])
         times.append(at)
         content = values[-1].tobytes() + at.tobytes()
         if content in sample_of:
@@ -259,34 +211,19 @@ def as_trajectories(data):
     return Samples(values, times, names, gene_major)
 
 
-def _fingerprint(samples):
-    values = samples.values
-    times = samples.times
-    if len(set(map(len, times))) == 1:
-        values = [np.stack(values)]
-        times = [np.stack(times)]
-    arrays = fingerprint_arrays(*values, *times)
-    return fingerprint_parameters({"values": arrays, "genes": samples.gene_names})
-
-
 def prior_matrix(given, gene_names):
     """Prior network, [regulator, target]; a DataFrame is matched by names."""
     names = [str(name) for name in gene_names]
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)
-        for axis in (given.index, given.columns):
-            wrong = axis[axis.duplicated() | ~axis.isin(names)]
-            if len(wrong):
-                text = f"{some(wrong)} unknown or repeated; the trajectories have genes"
-                raise ValueError(f"prior: {text} {some(names)}")
+        unknown = given.index.union(given.columns).difference(names)
+        if len(unknown):
+            text = f"{some(unknown)} are not among the genes of the trajectories, {some(names)}"
+            raise ValueError(f"prior: {text}")
         given = given.reindex(index=names, columns=names, fill_value=0)
-    shape = (len(names), len(names))
-    if np.shape(given) != shape:
-        got = np.shape(given)
-        raise ValueError(f"prior: expected shape {shape}, [regulator, target], got {got}")
-    prior = np.stack(_numbers(np.asarray(given), "prior"))
+    prior = np.array(given, dtype=np.float64)
     sizes = np.abs(prior[prior != 0])
-    if not np.allclose(sizes, sizes.max(initial=0)):
-        text = f"signs, such as 1, -1 and 0, all of one size, got {some(np.unique(sizes))}"
-        raise ValueError(f"prior: expected {text}")
+    if prior.shape != 2 * (len(names),) or not np.allclose(sizes, sizes.max(initial=0)):
+        expected = f"signs of one size, such as 1, -1 and 0, [regulator, target] of {len(names)}"
+        raise ValueError(f"prior: expected {expected} genes, got {some(np.unique(prior))}")
     return prior

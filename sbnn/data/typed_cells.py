@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_labels, check_names, check_recorded, check_unmasked, some
-from sbnn.data.containers import about_data, name_and_sha256, with_about
-from sbnn.data.diagnose import marks
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
-from sbnn.errors import warn
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Families
-
+from sbnn.data.checks import check_labels, check_names, some
+from sbnn.data.fingerprint import described, name_and_sha256
 
 ALL = "all"  # the only family if none are given
 
@@ -50,7 +41,7 @@ class TypedCells:
 def typed_cells(
     X: pd.DataFrame | ArrayLike,
     labels: pd.DataFrame | None = None,
-    families: Families | None = None,
+    families=None,
     units: Mapping[str, str] | None = None,
     **about: object,
 ) -> AnnData:
@@ -79,13 +70,8 @@ def typed_cells(
     Raises
     ------
     ValueError
-        If values are infinite or no numbers, names repeat, a cell has no labels, or families or
-        units do not fit the features.
-
-    Warns
-    -----
-    UserWarning
-        If a cell has no values, or values such as -999 may mark missing values.
+        If values are infinite or no numbers, names repeat, a cell has no labels, or families do
+        not fit the features.
 
     Examples
     --------
@@ -100,28 +86,18 @@ def typed_cells(
     b     IT
     c     IT
     """
-    check_unmasked(X, "X")
     values = check_array(
-        np.asarray(X), dtype=np.float64, order="C", ensure_all_finite=False, input_name="X"
+        np.asarray(X), dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
     )
-    rows = getattr(X, "index", None)
-    columns = getattr(X, "columns", None)
-    cells = check_names(rows, "X", "cell", values.shape[0])
-    features = check_names(columns, "X", "feature", values.shape[1])
-    check_recorded(values, "X", cells, features)
-    for text in marks(values, "X", features):
-        warn(text)
-    if isinstance(labels, pd.DataFrame):
+    cells = check_names(getattr(X, "index", None), "X", "cell", values.shape[0])
+    features = check_names(getattr(X, "columns", None), "X", "feature", values.shape[1])
+    if labels is not None:
         labels = labels[labels.index.astype(str).isin(cells)]
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
-    units = dict(units or {})
-    unknown = units.keys() - {*features}
-    if unknown:
-        raise ValueError(f"units: unknown features: {some(sorted(unknown))}")
-    var = pd.DataFrame({"family": families_of(families, features)}, features)
-    var["unit"] = [units.get(feature, "") for feature in features]
-    content = _fingerprint(values, cells, features, obs["type"])
-    return with_about(ad.AnnData(values, obs, var), about_data(**about), content)
+    var = pd.DataFrame({"family": families_of(families, features), "unit": ""}, features)
+    if units:
+        var["unit"] = [units.get(feature, "") for feature in features]
+    return described(ad.AnnData(values, obs, var), ["type"], **about)
 
 
 def as_typed(data):
@@ -134,31 +110,28 @@ def as_typed(data):
     if "sbnn" not in data.uns or "type" not in data.obs or not {"family", "unit"} <= {*data.var}:
         units = data.var["unit"].to_dict() if "unit" in data.var else None
         data = typed_cells(data.to_df(), data.obs, data.var.get("family"), units)
-    X = np.ascontiguousarray(data.X, dtype=np.float64)
-    types = data.obs["type"].to_numpy(dtype=str)
-    features = data.var_names.to_numpy(dtype=str)
-    cells = data.obs_names.to_numpy(dtype=str)
-    families = data.var["family"].to_numpy(dtype=str)
-    units = data.var["unit"].to_numpy(dtype=str)
-    about = name_and_sha256(data.uns.get("sbnn", {}), _fingerprint(X, cells, features, types))
-    return TypedCells(X, types, features, families, units, data.obs, cells, *about)
+    return TypedCells(
+        np.ascontiguousarray(data.X, dtype=np.float64),
+        data.obs["type"].to_numpy(str),
+        data.var_names.to_numpy(str),
+        data.var["family"].to_numpy(str),
+        data.var["unit"].to_numpy(str),
+        data.obs,
+        data.obs_names.to_numpy(str),
+        *name_and_sha256(data, ["type"]),
+    )
 
 
 def families_of(families, names):
-    """Family of each column."""
+    """Family of each column, from such a list or from the names of each family."""
     names = [str(name) for name in names]
     if families is None:
         families = [ALL] * len(names)
     elif isinstance(families, Mapping):
-        family_of = {}
-        n_given = 0
-        for family, its in families.items():
-            family_of.update(dict.fromkeys(map(str, np.ravel(its)), family))
-            n_given += np.size(its)
-        families = []
-        if n_given == len(names) and family_of.keys() == set(names):
-            families = [family_of[name] for name in names]
-    if np.shape(families) != (len(names),):
+        of_names = pd.Series(families).explode()
+        family_of = pd.Series(of_names.index, of_names.astype(str))
+        families = family_of[family_of.index.isin(names)].reindex(names).dropna()
+    if len(families) != len(names):
         raise ValueError(f"families: expected one family for each of the columns {some(names)}")
     return np.array([str(family) for family in families], dtype=object)
 
@@ -166,9 +139,3 @@ def families_of(families, names):
 def family_columns(family_of):
     """Positions of the columns of each family."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}
-
-
-def _fingerprint(X, cells, features, types):
-    return fingerprint_parameters(
-        {"values": fingerprint_arrays(X), "cells": cells, "features": features, "types": types}
-    )

@@ -11,7 +11,7 @@
 
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.readers.course import read_course
+from sbnn.data.tables import read_course
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.model import PhoenixRegressor

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from anndata import AnnData
+from sklearn.base import BaseEstimator, clone
 
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.gene_dynamics import prior_of, truth_of
@@ -21,15 +22,6 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from anndata import AnnData
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import PathLike
-
-
 STRONGEST = 500  # number of edges that are stored
 
 
@@ -40,7 +32,7 @@ def evaluate(
     method: str,
     condition: str,
     details: bool = False,
-    results: PathLike | None = None,
+    results=None,
     overwrite: bool = False,
 ) -> Record:
     """Fit a model to several data sets, one per seed, and score its networks and predictions.

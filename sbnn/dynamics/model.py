@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
+from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -24,12 +26,6 @@ from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import COUNT, Recipe, Training
 from sbnn.errors import check_number, warn
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
 
 
 class DynamicsRegressor(BaseEstimator):

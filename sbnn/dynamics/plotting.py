@@ -52,12 +52,6 @@ EDGES = {
 }
 TIME_UNITS = {"yeast_pramila": "min"}
 EXPRESSION_UNITS = {"yeast_pramila": "log ratio"}
-#: Methods compared under several laws of regulation.
-LAWS = {
-    "SparseRegulation": {"marker": "o", "color": COLORS["sparse"], "ms": 4},
-    "best alternative": {"marker": "s", "color": COLORS["none"], "mfc": "none", "ms": 4},
-    "the prior": {"marker": "x", "color": COLORS["prior"], "ms": 4},
-}
 
 
 @styled
@@ -334,63 +328,6 @@ def out_degrees(records):
 def _at_least(degree):
     k = np.unique(degree[degree > 0])
     return k, [(degree >= value).mean() for value in k]
-
-
-@styled
-def laws_of_regulation(times, paths, accuracy):
-    """Paths of a gene under laws of regulation, and accuracy of edges under each.
-
-    Parameters
-    ----------
-    times : ndarray, shape (t,)
-    paths : dict of str to ndarray, shape (t,)
-        Law -> expression.
-    accuracy : DataFrame
-        AUPR by (prior, law), with a column for each method of `LAWS`.
-    """
-    priors = accuracy.index.unique(0)
-    ratios = (1.3, *[1] * len(priors))
-    figure, axes = new_panels(2.4, 1, 1 + len(priors), width_ratios=ratios)
-    for law, path in paths.items():
-        axes[0].plot(times, path, label=law)
-    axes[0].set(xlabel="time", ylabel="expression", title="one gene from one start", ylim=(0, 1.2))
-    axes[0].legend(loc="upper right", fontsize=5.5, ncols=2)
-    for ax, prior in zip(axes[1:], priors, strict=True):
-        of_prior = accuracy.loc[prior].reindex(paths)
-        for name, look in LAWS.items():
-            ax.plot(of_prior[name], range(len(of_prior)), ls="", label=name, **look)
-        name_rows(ax, of_prior.index if ax is axes[1] else [""] * len(of_prior))
-        grid(ax)
-        ax.set(title=prior, xlabel="AUPR of edges", xlim=(0, 1.05))
-    handles = axes[-1].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower right", ncols=len(LAWS))
-    own, *others = LAWS
-    n_best = (accuracy[own] > accuracy[others].max(axis=1)).sum()
-    headline(figure, f"{own} has the highest AUPR in {n_best} of {len(accuracy)} comparisons")
-    return finish(figure, [axes[:2]])
-
-
-@styled
-def beeline_scores(table):
-    """AUPR of edges relative to chance for data sets of BEELINE.
-
-    The `table` has the columns ``data``, ``method`` and ``auprc``.
-    """
-    methods = table["method"].unique()
-    panels = table.groupby("data", sort=False)
-    figure, axes = new_panels(0.9 + ROW * len(methods), 1, len(panels), sharey=True)
-    for ax, (title, of_panel) in zip(axes, panels, strict=True):
-        for y, method in enumerate(methods):
-            color = GREEN if method == METHODS["sparse"] else "0.4"
-            draw_scores(ax, y, of_panel.loc[of_panel["method"] == method, "auprc"], color)
-        ax.axvline(1, color="0.6", lw=0.8, ls="--")
-        name_rows(ax, methods)
-        grid(ax)
-        ax.set(title=title, xlabel="AUPR / chance")
-    best = table.groupby("method")["auprc"].mean()
-    found = f"Highest mean: {best.idxmax()}, {best.max():.1f} times chance"
-    headline(figure, f"{found}; dots: data sets, strokes: means, dashed: chance")
-    return figure
 
 
 @styled

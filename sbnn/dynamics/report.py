@@ -184,7 +184,7 @@ def real_table(saved_models):
 
 
 def overview(saved_models):
-    """Tables that are part of ``sbnn report all``."""
+    """Tables that are part of ``sbnn report``."""
     tables = {}
     if Path(saved_models, "grn_350").is_dir():
         records = read(Path(saved_models, "grn_350"))

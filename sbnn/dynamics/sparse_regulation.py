@@ -6,10 +6,12 @@ import time
 import warnings
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from sbnn.determinism import reproducible
@@ -19,13 +21,6 @@ from sbnn.dynamics.regulation import followed
 from sbnn.dynamics.search import Search
 from sbnn.dynamics.training import COUNT
 from sbnn.errors import warn
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from anndata import AnnData
-    from numpy.typing import ArrayLike
-
 
 HELD_OUT_PASSES = 2  # passes in fits without held-out parts
 # error of the solver in predictions of held-out parts

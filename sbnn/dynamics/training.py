@@ -9,7 +9,6 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch.nn.functional import mse_loss
 
-from sbnn.data.checks import CheckedSettings
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 from sbnn.errors import check_number
 from sbnn.models.best_weights import BestWeights
@@ -18,7 +17,7 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
 @dataclass(frozen=True)
-class Schedule(CheckedSettings):
+class Schedule:
     """Pruning schedule.
 
     A fraction `first_share` of the weights is removed at `first_epoch`, then a fraction `share` of
@@ -31,9 +30,6 @@ class Schedule(CheckedSettings):
     {3: 0.30000000000000004}
     """
 
-    _LEAST = {"first_epoch": 0, "share": 1e-9}
-    _MOST = {"first_share": 0.999, "share": 1}
-
     first_epoch: int = 3
     first_share: float = 0.7
     every: int = 10
@@ -42,6 +38,7 @@ class Schedule(CheckedSettings):
     def prunings(self, sparsity: float) -> dict:
         """Map epochs after which weights are pruned to the shares of weights that are kept."""
         check_number("sparsity", sparsity, float, 0, 1)
+        check_number("share", self.share, float, 1e-9, 1)  # with 0, it would never be reached
         shares = {}
         epoch = self.first_epoch
         left = 1 - self.first_share
@@ -54,7 +51,7 @@ class Schedule(CheckedSettings):
 
 
 @dataclass(frozen=True)
-class Recipe(CheckedSettings):
+class Recipe:
     """Training of a `PhoenixRegressor`.
 
     Parameters
@@ -101,17 +98,6 @@ class Recipe(CheckedSettings):
     >>> recipe = Recipe(epochs=60, schedule=Schedule(every=5))
     >>> model = PhoenixRegressor(n_hidden=10, recipe=recipe)
     """
-
-    _LENGTHS = {"drop_rates": (2, 2)}
-    _LEAST = {"rate_patience": 0, "patience": 0, "fine_tuning": 0, "data_weight": 1e-9}
-    _MOST = {
-        "learning_rate": 1e6,
-        "lowest_rate": 1,
-        "rate_factor": 1,
-        "data_weight": 1,
-        "validation_share": 0.999,
-        "drop_rates": 1,
-    }
 
     epochs: int = 200
     batch_size: int = 4

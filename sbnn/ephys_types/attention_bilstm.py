@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from itertools import zip_longest
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -22,14 +23,6 @@ from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.models.best_weights import BestWeights
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Families, Features
-
 
 TOKEN_SIZE = 64
 DROPOUT = 0.2
@@ -269,9 +262,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     def fit(
         self,
-        X: Features,
+        X,
         y: ArrayLike,
-        families: Families | None = None,
+        families=None,
         groups: ArrayLike | None = None,
     ) -> Self:
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
@@ -397,7 +390,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         }
 
     @torch.no_grad()
-    def predict_proba(self, X: Features) -> np.ndarray:
+    def predict_proba(self, X) -> np.ndarray:
         """Probabilities of the types, ndarray of shape (n, n_classes).
 
         All types are treated as equally frequent, except with ``published="mouse"``.
@@ -411,7 +404,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     @available_if(lambda self: self.attention)
     @torch.no_grad()
-    def attention_weights(self, X: Features) -> np.ndarray:
+    def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
         Rows sum to 1, but for cells without any value. Families that were not measured have weight

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,16 +15,12 @@ from sklearn.utils.validation import (
     _check_feature_names_in,
     check_consistent_length,
     check_is_fitted,
+    validate_data,
 )
 
-from sbnn.data.checks import UNKNOWN, cells_of, check_in_order, check_recorded, check_unmasked, some
-from sbnn.data.inputs import validate_data
+from sbnn.data.checks import UNKNOWN, check_in_order, some
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import require, warn
-
-if TYPE_CHECKING:
-    from sbnn.typehints import Features
-
 
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
@@ -53,7 +48,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         """Parameters that identify stored results."""
         return self.get_params() | self._fixed
 
-    def predict(self, X: Features) -> np.ndarray:
+    def predict(self, X) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,)."""
         codes = self.predict_proba(X).argmax(axis=1)  # first, as it checks that it is fitted
         return self.classes_[codes]
@@ -62,11 +57,8 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         """Training cells and their types, as positions in ``classes_``."""
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints
         validate_parameter_constraints(constraints, self.get_params(False), type(self).__name__)
-        cells = cells_of(X)
         check_in_order(X, y, "y")
-        check_unmasked(X, "X")
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
-        check_recorded(X, "X", cells)
         if pd.isna(y).any():
             raise ValueError("y: expected a type for every cell")
         check_classification_targets(y)
@@ -95,11 +87,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         check_is_fitted(self, "classes_")
         if name != "X" and np.shape(X)[1:] != (self.n_features_in_,):
             raise ValueError(f"{name}: expected features as in X, got shape {np.shape(X)}")
-        check_unmasked(X, name)
-        cells = cells_of(X)
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        check_recorded(X, name, cells)
-        return X
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
     def _checked_source(self, source):
         """Cells and types of another species, from a pair."""

@@ -7,12 +7,12 @@ import time
 import warnings
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from joblib import delayed
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from tqdm.auto import tqdm
 
@@ -26,15 +26,6 @@ from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from anndata import AnnData
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import Folds, PathLike
-
-
 #: Lower bound for probabilities in the log loss, as forests predict 0 for rare types.
 LEAST_PROBABILITY = 1e-3
 N_BINS = 10  # of confidence, for the calibration error
@@ -45,7 +36,7 @@ NO_NAMES = "X does not have valid feature names"  # scikit-learn's warning about
 def cross_validate_classifier(
     estimator: BaseEstimator,
     data: AnnData,
-    folds: Folds | Mapping[int, Folds] | None = None,
+    folds=None,
     n_jobs: int = 1,
     *,
     target: str = "type",
@@ -255,12 +246,12 @@ def scores_within(record, groups):
 def family_importance(
     estimator: BaseEstimator,
     data: AnnData,
-    folds: Folds | None = None,
+    folds=None,
     n_jobs: int = 1,
     *,
     target: str = "type",
     n_shuffles: int = N_SHUFFLES,
-    results: PathLike | None = None,
+    results=None,
     overwrite: bool = False,
     seed: int = 0,
     verbose: bool = True,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.impute import SimpleImputer
@@ -27,15 +29,6 @@ from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.errors import check_among, check_number, warn
 from sbnn.results import Record, load, save
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Families, Features, PathLike
-
 
 LEAST_PROBABILITY = 1e-6  # of each member, so that none rules out a class on its own
 N_PARTS = 3  # of the groups, for calibration
@@ -119,9 +112,9 @@ class EphysTypeClassifier(TypeClassifier):
 
     def fit(
         self,
-        X: Features,
+        X,
         y: ArrayLike,
-        families: Families | None = None,
+        families=None,
         groups: ArrayLike | None = None,
     ) -> Self:
         """Fit all members.
@@ -204,7 +197,7 @@ class EphysTypeClassifier(TypeClassifier):
         self.power_ = _best_power(logs, codes)
         self.held_out_probabilities_ = softmax(self.power_ * logs, axis=1)
 
-    def predict_proba(self, X: Features, mix: str | None = None) -> np.ndarray:
+    def predict_proba(self, X, mix: str | None = None) -> np.ndarray:
         """Probabilities of the types, ndarray of shape (n, n_classes).
 
         Parameters
@@ -226,9 +219,7 @@ class EphysTypeClassifier(TypeClassifier):
         weighted = probabilities * estimated_shares(probabilities)
         return weighted / weighted.sum(axis=1, keepdims=True)
 
-    def predict(
-        self, X: Features, abstain: float | None = None, mix: str | None = None
-    ) -> np.ndarray:
+    def predict(self, X, abstain: float | None = None, mix: str | None = None) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,).
 
         Parameters
@@ -256,7 +247,7 @@ class EphysTypeClassifier(TypeClassifier):
         unsure = probabilities.max(axis=1) < abstain
         return np.where(far | unsure, UNKNOWN, types.astype(object))
 
-    def far(self, X: Features) -> pd.DataFrame:
+    def far(self, X) -> pd.DataFrame:
         """Mask of the cells that are far from the training cells, ndarray of shape (n,).
 
         A cell is far if it is farther from its fifth nearest training cell than 99 % of the
@@ -281,12 +272,12 @@ class EphysTypeClassifier(TypeClassifier):
     def _scores(self, X):
         return self._place.transform(X[:, self._seen])
 
-    def attention_weights(self, X: Features) -> np.ndarray:
+    def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell for the member ``"attention"``, (n, n_families)."""
         check_among("members", "attention", self.members_)
         return self.members_["attention"].attention_weights(self._checked_cells(X))
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path) -> None:
         """Save training cells, types and settings, but no code."""
         check_is_fitted(self)
         params = self.get_params()
@@ -305,7 +296,7 @@ class EphysTypeClassifier(TypeClassifier):
         return save(record, path)
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
+    def load(cls, path) -> Self:
         """Read a model written by `save` and refit its members, without running code of the file.
 
         With the same versions of the libraries, it is bit-identical to the saved model.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
@@ -17,14 +18,6 @@ from torch.nn import functional
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 from sbnn.ephys_types.training import descend
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Families, Features
-
 
 # training cells between which settings are interpolated, on a log scale
 FEW = 500
@@ -158,7 +151,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.n_steps = n_steps
         self.random_state = random_state
 
-    def fit(self, X: Features, y: ArrayLike, families: Families | None = None) -> Self:
+    def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         self._seen = self._measured(X)
@@ -246,12 +239,12 @@ class FamilyAttentionClassifier(TypeClassifier):
             logits, attention = network(x.double().expand(members), known.double().expand(members))
             return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
-    def predict_proba(self, X: Features) -> np.ndarray:
+    def predict_proba(self, X) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         probabilities, _ = self._through(X)
         return probabilities
 
-    def attention_weights(self, X: Features) -> np.ndarray:
+    def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
         Families without a measured feature have weight 0, but families of a cell without any value
@@ -308,11 +301,11 @@ class TransferAttentionClassifier(FamilyAttentionClassifier):
 
     def fit(
         self,
-        X: Features,
+        X,
         y: ArrayLike,
-        families: Families | None = None,
-        source: tuple[Features, ArrayLike] | None = None,
-        unlabelled: Features | None = None,
+        families=None,
+        source=None,
+        unlabelled=None,
     ) -> Self:
         """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import t as student
 from sklearn.neighbors import NearestNeighbors
@@ -29,14 +30,7 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.curves import PUBLISHED
 from sbnn.plotting.labels import counted, place_names, signed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 # as in the Allen taxonomies
 TYPES = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import qr
 from sklearn.base import TransformerMixin
 from sklearn.decomposition import SparsePCA
@@ -20,14 +21,6 @@ from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_co
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Families, Features
-
 
 # loadings are zero if the correlation of a feature with the component is below this; SparsePCA
 # compares its penalty with sqrt(n) times a covariance
@@ -174,7 +167,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         pipeline = PUBLISHED if self.published else OURS
         return named | FIXED | pipeline
 
-    def fit(self, X: Features, y: ArrayLike, families: Families | None = None) -> Self:
+    def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
@@ -219,7 +212,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             parts.append(filled)
         return np.hstack(parts)
 
-    def transform(self, X: Features) -> np.ndarray:
+    def transform(self, X) -> np.ndarray:
         """Z-scored sparse principal components, ndarray of shape (n, n_components)."""
         return (self._scaled(self._checked_cells(X)) - self._mean) @ self._projection
 
@@ -231,7 +224,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             names += [f"{family} sPC{i + 1}" for i in range(len(loadings))]
         return np.array(names, dtype=object)
 
-    def predict_proba(self, X: Features) -> np.ndarray:
+    def predict_proba(self, X) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))

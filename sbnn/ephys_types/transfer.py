@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import product
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
@@ -18,15 +19,6 @@ from sbnn.data.checks import check_in_order
 from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
 from sbnn.ephys_types.classifier import EphysTypeClassifier, estimated_shares, logs_of
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import Families, Features
-
 
 ALIGNMENTS = ("shift", "own", "source", "halfway")
 SMOOTH = ("kernel", "attention", "logistic")  # learners of "halfway"
@@ -216,10 +208,10 @@ class ZeroShotClassifier(TypeClassifier):
 
     def fit(
         self,
-        X: Features,
+        X,
         y: ArrayLike,
-        target: Features | None = None,
-        families: Families | None = None,
+        target=None,
+        families=None,
         groups: ArrayLike | None = None,
     ) -> Self:
         """Fit to source cells `X` with types `y`, aligned with the cells of a `target`.
@@ -288,7 +280,7 @@ class ZeroShotClassifier(TypeClassifier):
             scaled[np.isnan(X)] = np.nan
         return scaled
 
-    def predict_proba(self, X: Features) -> np.ndarray:
+    def predict_proba(self, X) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes).
 
         They may be far off: with ``"halfway"``, the expected calibration error is 0.13 from acute

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from sklearn.base import BaseEstimator
 
 from sbnn.data.checks import some
 from sbnn.data.inputs import output_names
-from sbnn.data.objects import gene_modality
 from sbnn.data.paired import as_paired
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.stability import gene_counts, selection_table
 from sbnn.models.linear import kept_genes
-from sbnn.results import Record, library_versions, require
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import PairedData
+from sbnn.results import Record, library_versions
 
 
 def annotate(
-    adata: AnnData | MuData,
+    adata: AnnData,
     *found: BaseEstimator | Record | pd.DataFrame,
-    data: PairedData | None = None,
+    data=None,
     point: int | None = None,
     key: str = "sbnn",
 ) -> None:
-    """Write models and results into an AnnData or MuData; cells and genes are matched by name.
+    """Write models and results into an AnnData; cells and genes are matched by name.
 
     Parameters
     ----------
-    adata : AnnData or MuData
-        Modified in place; in a MuData, the modality ``"rna"``.
+    adata : AnnData
+        Modified in place.
     *found : fitted model, Record or DataFrame, in any number
         - A fitted model: ``obsm["X_sbnn"]``, the latent space; ``obsm["sbnn_predictions"]``, in
           units of the outputs; ``var["sbnn_kept"]``; ``var["sbnn_norm"]``.
@@ -56,7 +49,7 @@ def annotate(
 
         Cells and genes that a result lacks get NaN, False or NA. ``uns["sbnn"]`` holds parameters
         (JSON), versions, and the R2 and data fingerprint of records.
-    data : AnnData, MuData or tuple, optional
+    data : AnnData or tuple, optional
         By default `adata`.
     point : int, optional
         Grid point, as from ``record.find(...)``, if a record has several.
@@ -79,7 +72,7 @@ def annotate(
     """
     if not found:
         raise TypeError("found: expected at least one model, record or table")
-    notes = _Notes(gene_modality(adata), key)
+    notes = _Notes(adata, key)
     for result in found:
         if isinstance(result, pd.DataFrame):
             notes.of_genes(result)
@@ -175,7 +168,6 @@ class _Notes:
 
     def of_cross_validation(self, record, data, point):
         data = as_paired(data)
-        require(record, "data", [], data)
         names = record.feature_names.astype(str)
         held_out = held_out_means(record, data.Y, point)
         self.adata.obsm[f"{self.key}_held_out"] = self.of_cells(data.cell_names, held_out, names)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid
 
 from sbnn.data.paired import as_paired
@@ -24,19 +25,10 @@ from sbnn.evaluation.folds import (
     source_arrays,
     split_fold,
 )
-from sbnn.evaluation.identity import configured, made_for
+from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, kept_params, require
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sklearn.base import BaseEstimator
-    from sklearn.model_selection import BaseCrossValidator
-
-    from sbnn.typehints import Folds, PairedData, PathLike
-
+from sbnn.results import Record, kept_params
 
 # wider latent spaces would fill most of a record
 WIDEST_KEPT = 16
@@ -51,16 +43,16 @@ _CORRELATED = np.sqrt(2)
 
 def cross_validate(
     estimator: BaseEstimator,
-    data: PairedData,
-    folds: Folds | int | BaseCrossValidator | None = None,
+    data,
+    folds=None,
     param_grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]] | None = None,
     n_jobs: int = 1,
     *,
     scaling: str = "fold",
-    results: PathLike | None = None,
+    results=None,
     overwrite: bool = False,
     seed: int = 0,
-    preselect: int | Mapping[str, object] | None = None,
+    preselect: int | None = None,
     keep: Sequence[str] = NESTED,
     verbose: bool = True,
 ) -> Record:
@@ -71,9 +63,8 @@ def cross_validate(
     estimator : scikit-learn-style regressor
         What it has of ``transform``, ``get_support``, ``gene_norms_`` and ``history_`` is stored.
         If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
-        Optional hooks are ``fit_path``, which fits all values of ``path_parameter``, and
-        ``for_genes``, called with the gene names and a mask of preselected genes.
-    data : AnnData, MuData or tuple (X, Y)
+        An optional hook is ``fit_path``, which fits all values of ``path_parameter``.
+    data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
         Positions of cells, or the number of `paper_folds` (by default 10).
@@ -93,9 +84,9 @@ def cross_validate(
         Repeat the fits in `results`.
     seed : int
         Used if ``random_state`` of the estimator is None.
-    preselect : int or dict, optional
-        Number of genes to choose on the training cells of every fold, or a dict with ``n_genes``
-        and ``threshold``; see `sbnn.data.preselection.preselect_genes`.
+    preselect : int, optional
+        Number of genes to choose on the training cells of every fold; see
+        `sbnn.data.preselection.preselect_genes`.
     keep : sequence of str
         Of ``test_predictions``, ``test_latent`` and ``history``.
     verbose : bool
@@ -175,9 +166,8 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
     arrays = source_arrays(data, scaling)
     genes = [None] * len(wanted.folds)  # masks of shape (p,)
     if "preselect" in wanted.settings:
-        n_genes, threshold, _ = wanted.settings["preselect"].values()
-        choose = delayed(preselect_genes)
-        choices = [choose(data, n_genes, train, threshold=threshold) for train, _ in wanted.folds]
+        n_genes = wanted.settings["preselect"]["n_genes"]
+        choices = [delayed(preselect_genes)(data, n_genes, train) for train, _ in wanted.folds]
         genes = list(in_workers(choices, n_jobs, "generator"))
         wanted.values = wanted.values | {"preselected": np.array(genes)}
     jobs = []
@@ -185,7 +175,7 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
         for f, fold in enumerate(wanted.folds):
             places = [(g, f) for g in path]
             if not done.issuperset(places):
-                of_path = [made_for(models[g], data.gene_names, genes[f]) for g in path]
+                of_path = [models[g] for g in path]
                 how = (of_path, arrays, fold, scaling, genes[f], places)
                 jobs.append(delayed(_fit_and_score)(*how))
     return jobs
@@ -301,7 +291,6 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
         fold        stage  epoch
     19     1  fine-tuning     10
     """
-    require(record, "record", ["history", "test_r2"])
     tables = record.history[record.find(**params)]
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
 

@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from math import comb
 from numbers import Integral
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 from joblib import delayed
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.cells import Cells
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import size_of_library
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import settings_of, with_preselected
+from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
 from sbnn.evaluation.folds import group_codes, source_arrays
-from sbnn.evaluation.identity import configured, described, made_for
+from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
 from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
 from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_to
 from sbnn.models.maps import embed
-from sbnn.results import Record, results_path
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import ArrayLike
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import Folds, PairedData, PathLike
+from sbnn.results import Record
 
 
 def fit_full(
     estimator: BaseEstimator,
-    data: PairedData,
+    data,
     *,
-    preselect: int | Mapping[str, object] | None = None,
-    results: PathLike | None = None,
-    model_file: PathLike | None = None,
+    preselect: int | None = None,
+    results=None,
+    model_file=None,
     overwrite: bool = False,
     seed: int = 0,
 ) -> Record:
@@ -56,13 +50,13 @@ def fit_full(
     ----------
     estimator : scikit-learn-style regressor
         With ``transform`` and ``get_support``.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     preselect : int, optional
         As in `cross_validate`, but on all cells.
     results : str or path-like, optional
         File of the record, which is loaded if it holds this fit.
     model_file : str or path-like, optional
-        File of the fitted network, for cells in the units of `data` (see ``sbnn map``). If it is
+        File of the fitted network, for cells in the units of `data`. If it is
         missing, the model is fitted again.
     overwrite : bool
         Fit again.
@@ -93,7 +87,7 @@ def fit_full(
     _require_selection(estimator)
     data = as_paired(data)
     chosen, preselected = with_preselected(data, preselect)
-    model = made_for(configured(estimator, {}, seed), chosen.gene_names)
+    model = configured(estimator, {}, seed)
     wanted = Record(
         "fit",
         data.name,
@@ -111,7 +105,7 @@ def fit_full(
         return values
 
     if model_file is not None:
-        overwrite |= not results_path(model_file, "model_file", [results]).exists()
+        overwrite |= not Path(model_file).exists()
     return load_or_compute(
         wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
     )
@@ -121,7 +115,11 @@ def _normalizer_of(data):
     if data.counts is None:
         return None
     size = size_of_library(data.X, data.counts)
-    return size and CountNormalizer(size).fit(Cells(data.counts, data.gene_names))
+    if size is None:
+        return None
+    normalizer = CountNormalizer(size).fit(data.counts)
+    normalizer.feature_names_in_ = data.gene_names.astype(object)
+    return normalizer
 
 
 def _fitted(model, data, seed):
@@ -212,7 +210,6 @@ def _seeds_left(models, data, done):
     jobs = []
     for g, model in enumerate(models):
         if (g, 0) not in done:
-            model = made_for(model, data.gene_names)
             jobs.append(delayed(_fit_once)(model, X, Y, (g, 0)))
     return jobs
 
@@ -254,11 +251,11 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
 
 def stability_selection(
     estimator: BaseEstimator,
-    data: PairedData,
+    data,
     n_pairs: int = 50,
     *,
     groups: str | ArrayLike | None = None,
-    results: PathLike | None = None,
+    results=None,
     seed: int = 0,
     **options: object,
 ) -> Record:
@@ -268,7 +265,7 @@ def stability_selection(
     ----------
     estimator : scikit-learn-style regressor
         With ``get_support``.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     n_pairs : int
         Number of pairs of halves; more can be added to a record later.
     groups : str or array-like of shape (n,), optional
@@ -306,21 +303,21 @@ def stability_selection(
 
 
 def genes_curve(
-    data: PairedData,
+    data,
     estimator: BaseEstimator | None = None,
     numbers: Sequence[int] = NUMBERS,
-    folds: Folds | int = 5,
+    folds=5,
     *,
     nested: bool = True,
-    results: PathLike | None = None,
-    preselect: int | Mapping[str, object] | None = None,
+    results=None,
+    preselect: int | None = None,
     **options: object,
 ) -> Record:
     """Cross-validate networks that keep different numbers of genes.
 
     Parameters
     ----------
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor, optional
         By default, a `DistilledBottleneckRegressor` with two bottleneck units.
     numbers : sequence of int
@@ -352,7 +349,7 @@ def genes_curve(
     data = as_paired(data)
     n_genes = data.n_genes
     if preselect is not None:
-        n_genes = min(n_genes, settings_of(preselect)["preselect"]["n_genes"])
+        n_genes = min(n_genes, preselect)
     numbers = np.ravel(numbers).tolist()
     for number in numbers:
         check_number("numbers", number, int, 1)

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import UNKNOWN, check_blanks
-from sbnn.data.preprocessing import Standardizer, expression_pipeline
+from sbnn.data.checks import UNKNOWN
+from sbnn.data.preprocessing import expression_pipeline
 from sbnn.data.typed_cells import as_typed
 from sbnn.errors import check_among, check_number, warn
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Folds
-
 
 SCALINGS = ("fold", "all", "none")
 SEEDS = (0, 1, 2)  # each seed gives one set of folds of typed cells
 
 
-def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
+def paper_folds(n: int, n_folds: int = 10, seed: int = 42):
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
     Fold i tests on block i of ``n // n_folds`` permuted cells; the last ``n % n_folds`` cells are
@@ -61,7 +55,7 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> Folds:
     return folds
 
 
-def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds:
+def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42):
     """Folds that do not split a donor, batch or other group.
 
     Parameters
@@ -82,13 +76,12 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> Folds
     [[2, 5], [0, 1, 3, 4]]
     """
     codes = group_codes(groups, "groups")
-    check_blanks(groups, "groups")
     check_number("n_folds", n_folds, int, 2, codes.max() + 1)
     splitter = GroupKFold(n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(codes, groups=codes))
 
 
-def later_fold(times: ArrayLike, share: float = 0.8) -> Folds:
+def later_fold(times: ArrayLike, share: float = 0.8):
     """One fold that trains on earlier cells and tests on later ones.
 
     Parameters
@@ -181,7 +174,6 @@ def labels_of(data, target):
             f"{data.name}: expected a label for every cell and at least two different ones, "
             f"got {values.nunique()} in {target!r}"
         )
-    check_blanks(values, target)
     return values.to_numpy(str)
 
 
@@ -246,7 +238,9 @@ def split_fold(arrays, fold, scaling, genes=None):
     if genes is not None:
         X_train = X_train[:, genes]
         X_test = X_test[:, genes]
-    X_train, X_test = _scaled(X_train, X_test, scaling, Standardizer())
+    X_train, X_test = _scaled(X_train, X_test, scaling, StandardScaler())
+    if scaling == "fold":
+        X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
     Y_train, Y_test = split_outputs(Y, fold, scaling)
     return X_train, Y_train, X_test, Y_test
 

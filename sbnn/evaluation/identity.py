@@ -41,11 +41,6 @@ def configured(estimator, point, seed):
     return model
 
 
-def made_for(model, genes, kept=None):
-    """The model with its prior in the order of the genes (in the mask `kept`)."""
-    return model.for_genes(genes, kept) if hasattr(model, "for_genes") else model
-
-
 def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 

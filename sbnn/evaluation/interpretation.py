@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import (
     _check_feature_names_in,
     _check_n_features,
@@ -28,24 +29,15 @@ from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
-from sbnn.results import Record, require
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import ArrayLike
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import Expression, Outputs
-
+from sbnn.results import Record
 
 ROWS_AT_ONCE = 16_384  # points on integration paths
 
 
 def interpret(
     model: BaseEstimator,
-    X: Expression,
-    Y: Outputs | None = None,
+    X,
+    Y=None,
     *,
     gene_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
@@ -58,8 +50,8 @@ def interpret(
     Parameters
     ----------
     model : fitted network or linear model with ``coef_``
-    X : array-like, DataFrame, AnnData, MuData or ExpressionStream, shape (n, p)
-    Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm`` or of a modality
+    X : array-like, DataFrame or AnnData, shape (n, p)
+    Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
         Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells; in
         training cells, ``r2_drop`` is too large.
     gene_names, feature_names : sequence of str, optional
@@ -174,7 +166,7 @@ def interpret_held_out(
     ----------
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
         Gets z-scored data.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     halves : Record
         From `sbnn.stability_selection` for the same data.
     groups, preselect, results, overwrite
@@ -186,7 +178,6 @@ def interpret_held_out(
         As from `interpret`, for `sbnn.plotting.effect_map`.
     """
     data = as_paired(data)
-    require(halves, "halves", [], data)
     stability = selection_table(halves)["frequency"]
     settings = {
         "scaling": "fold",

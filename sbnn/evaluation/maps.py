@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
@@ -18,14 +18,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import held_out, split_and_scale
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
-from sbnn.results import Record, require
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sklearn.base import BaseEstimator
-
-    from sbnn.typehints import PairedData, PathLike
+from sbnn.results import Record
 
 
 def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
@@ -33,7 +26,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
 
     Parameters
     ----------
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     variance : float
         Share explained by the components passed to t-SNE; 0.8 as in arXiv 2006.10411.
     preselect, results, overwrite
@@ -103,13 +96,13 @@ def _principal(matrix, variance=None):
 
 def map_trust(
     estimator: BaseEstimator,
-    data: PairedData,
+    data,
     fit: Record,
     folds: Record,
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     *,
-    preselect: int | Mapping[str, object] | None = None,
-    results: PathLike | None = None,
+    preselect: int | None = None,
+    results=None,
     overwrite: bool = False,
 ) -> Record:
     """Assess the map of a fit from held-out cells and other seeds.
@@ -118,7 +111,7 @@ def map_trust(
     ----------
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
         That of the fit.
-    data : AnnData, MuData or tuple (X, Y)
+    data : AnnData or tuple (X, Y)
     fit : Record
         From `sbnn.fit_full`.
     folds : Record
@@ -153,8 +146,6 @@ def map_trust(
     (2,)
     """
     data = as_paired(data)
-    require(fit, "fit", ["latent"], data)
-    require(folds, "folds", ["test_predictions"], data)
     point = folds.find(n_components=estimator.n_components)
     settings = {
         "seeds": list(seeds),

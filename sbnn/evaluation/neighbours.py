@@ -7,7 +7,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from sbnn.data.checks import UNKNOWN
 from sbnn.errors import check_number
-from sbnn.results import Record, require
+from sbnn.results import Record
 
 NEIGHBOURS = 15
 LABELS = ("family", "type")
@@ -32,7 +32,6 @@ def neighbour_accuracy(latent, labels=None, k=NEIGHBOURS):
         NaN if no more than `k` cells have a known label.
     """
     if isinstance(latent, Record):
-        require(latent, "latent", ["latent", "labels"])
         if labels is None:
             labels = latent.labels[list(LABELS)]
         latent = latent.latent

@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 from joblib import Parallel, cpu_count, delayed
 from tqdm.auto import tqdm
 
-from sbnn.errors import check_flag, check_number, warn
-from sbnn.evaluation.identity import described, fit_key, made_for, version_of
-from sbnn.results import Record, drop_leftovers, library_versions, load, results_path, save
+from sbnn.errors import check_number, warn
+from sbnn.evaluation.identity import described, fit_key, version_of
+from sbnn.results import Record, library_versions, load, save
 
 # values whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
@@ -90,7 +90,6 @@ def fit_all(
     `models` is indexed as [grid point][fold]. ``plan(done)`` returns the jobs for other fits, each
     of which returns [((grid point, fold), outcome), ...].
     """
-    check_flag("verbose", verbose)
     path = _path_of(results)
     fits = _Fits(wanted, models, estimator, scaling, besides, path)
 
@@ -129,7 +128,6 @@ class _Fits:
     def identify(self, known):
         """Compute all keys; `known` describes the estimator of a saved record."""
         wanted = self.wanted
-        # a prior is identified by the weights of the genes
         genes = wanted.values.get("gene_names", wanted.values["feature_names"])
         n_cells = len(wanted.values["cell_names"])
         data = [wanted.dataset, wanted.sha256, [n_cells, len(genes)]]
@@ -139,7 +137,7 @@ class _Fits:
         self.keys = {}
         for g, of_folds in enumerate(self.models):
             for f, model in enumerate(of_folds):
-                about = (made_for(model, genes), folds[f], self.scaling, known)
+                about = (model, folds[f], self.scaling, known)
                 self.keys[g, f] = fit_key(data, *about, **self.besides)
 
     def places_done(self):
@@ -205,8 +203,6 @@ class _Fits:
         if not self.parts.is_dir():
             return
         with suppress(Timeout, OSError), _locked(self.path, wait=False):
-            for interrupted in self.parts.glob(f".{KEY}.pickle.????????.tmp"):
-                interrupted.unlink()
             for key in self.keys.values():
                 Path(self.parts, f"{key}.pickle").unlink(missing_ok=True)
             self.parts.rmdir()  # fails if there are other files
@@ -244,12 +240,11 @@ def drop_details(record, path=None, names=NESTED):
 
 def _path_of(results):
     """Absolute path, as the working folder may change."""
-    return None if results is None else results_path(results, "results").absolute()
+    return None if results is None else Path(results).absolute()
 
 
 def _load_or_save(path, overwrite, accept, compute):
     """Load what `accept` returns, or compute and save it, one process at a time."""
-    check_flag("overwrite", overwrite)
     if path is None:
         return compute()
 
@@ -283,7 +278,6 @@ def _locked(path, wait=True):
         text = f"results: cannot write to {path.parent}: {error.strerror}"
         raise type(error)(error.errno, text) from error
     try:
-        drop_leftovers(path)
         yield
     finally:
         with suppress(OSError):

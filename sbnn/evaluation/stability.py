@@ -1,4 +1,4 @@
-"""Tables of genes to trust, numbers of genes and effects of a prior.
+"""Tables of genes to trust and of numbers of genes.
 
 Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R. Stat. Soc. B 75,
 2013.
@@ -7,20 +7,15 @@ Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R.
 from __future__ import annotations
 
 import functools
-from itertools import chain, combinations, starmap
-from typing import TYPE_CHECKING
+from itertools import chain, starmap
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
 from sbnn.errors import check_number
-from sbnn.metrics import corrected_error, share_tested, smallest_sufficient
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from sbnn.results import Record
-
+from sbnn.metrics import share_tested, smallest_sufficient
+from sbnn.results import Record
 
 SHAPES = 200  # tried between the two extreme ones
 WIDEST = 25.0  # log a of a practically uniform distribution
@@ -70,7 +65,6 @@ def selection_table(
     _require_pairs(record)
     table = gene_counts(record)[["frequency"]]
     if repeats is not None:
-        require(repeats, "repeats", ["selected", "gene_names"], record)
         table["count"] = gene_counts(repeats)["count"]
     table["expected_false"] = _bounds(record, table.frequency)
     table["trusted"] = table.expected_false <= max_false
@@ -94,7 +88,6 @@ def _bounds(record, thresholds):
 
 
 def _require_pairs(record):
-    require(record, "record", ["selected"])
     one = [fold[::-1] for fold in record.folds[::2]]
     other = record.folds[1::2]
     halves = zip(chain(*one), chain(*other), strict=False)
@@ -108,25 +101,6 @@ def kept_genes_table(record, genes):
     others = "unknown" if np.isinf(selection_threshold(record)) else "unstable"
     table["trust"] = np.where(table.pop("trusted"), "trusted", others)
     return table
-
-
-def trust_sentence(record):
-    """Why no gene can be trusted; empty if some genes can."""
-    table = selection_table(record)
-    if table.trusted.any():
-        return ""
-    n_halves = len(record.folds)
-    if np.isinf(selection_threshold(record)):
-        return (
-            f"No gene can be trusted yet: {n_halves} halves of the cells are too few, "
-            "even for genes that all of them keep; "
-            "fit more halves (stability_selection with n_pairs=25), or use cells of more donors."
-        )
-    return (
-        f"No gene can be trusted: {table.index[0]} is kept most often, but only by "
-        f"{table.frequency.iloc[0]:.0%} of {n_halves} halves of the cells; other cells would give "
-        "other genes. The map may still be stable; see map_trust."
-    )
 
 
 def expected_false(threshold, n_genes, n_selected, n_pairs):
@@ -208,7 +182,6 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [200]
     """
-    require(record, "record", [])
     if any("n_genes" not in point for point in record.params):
         raise ValueError(f"record: expected one from genes_curve, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
@@ -221,37 +194,3 @@ def genes_table(record: Record) -> pd.DataFrame:
     enough = smallest_sufficient(r2[:, compared], numbers[compared].to_list(), share)
     table["suffices"] = numbers == enough
     return table
-
-
-def priors_table(record):
-    """Means over the folds for each prior in a record of `sbnn.study.gene_priors.compare_priors`.
-
-    ``change`` is relative to no prior, with its corrected ``SE``; ``stability`` is the mean share
-    of kept genes that two folds have in common.
-    """
-    fits = record.table.assign(row=range(len(record.table)))
-    same = ["model", "list", "fold"]
-    without = fits[fits.influence == 0].set_index(same).test_r2
-    fits["change"] = fits.test_r2 - fits.set_index(same).index.map(without)
-    groups = fits.groupby(["model", "list", "influence"], sort=False)
-    columns = [name for name in ("test_r2", "change", "listed", "true") if name in fits]
-    means = groups[columns].mean()
-    errors = []
-    for (model, _, _), changes in groups.change:
-        share = record.test_share[model]
-        errors.append(corrected_error(changes, share, record.folds_counted[model]))
-    means.insert(2, "SE", errors)
-    means["stability"] = groups.row.agg(lambda rows: _in_common(record.kept[rows]))
-    return means
-
-
-def _in_common(kept):
-    return pd.Series([np.isin(*pair).mean() for pair in combinations(kept, 2)]).mean()
-
-
-def folds_kept(record, model, title, influence):
-    """Number of folds that keep each gene."""
-    same = {"model": model, "list": title, "influence": influence}
-    rows = (record.table[list(same)] == same).all(axis=1).to_numpy()
-    counts = np.bincount(record.kept[rows].ravel(), minlength=len(record.gene_names))
-    return pd.Series(counts, pd.Index(record.gene_names.astype(str), name="gene"))

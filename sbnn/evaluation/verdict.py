@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import chain, starmap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from sbnn.data.paired import as_paired
@@ -23,13 +24,7 @@ from sbnn.evaluation.crossval import (
 from sbnn.evaluation.folds import group_codes
 from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, folds_counted, share_tested
-from sbnn.results import Record, require
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import PairedData
-
+from sbnn.results import Record
 
 # two models are equally good if the interval for their difference is within +- this value
 LEVEL_WITH = 0.05
@@ -157,7 +152,7 @@ def have_same_folds(a, b):
 
 def verdict(
     record: Record,
-    data: PairedData | Record | None = None,
+    data=None,
     ridge: Record | None = None,
     point: int = 0,
     groups: ArrayLike | None = None,
@@ -171,7 +166,7 @@ def verdict(
     ----------
     record : Record
         From `sbnn.cross_validate`.
-    data : AnnData, MuData, tuple (X, Y) or Record, optional
+    data : AnnData, tuple (X, Y) or Record, optional
         The data, or a record of `sbnn.fit_full`, to estimate chance.
     ridge : Record, optional
         Ridge with one grid point on the same folds.
@@ -200,7 +195,6 @@ def verdict(
     >>> verdict(record, data).better_than_chance
     True
     """
-    require(record, "record", ["test_r2"])
     check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
     check_number("point", point, int, 0, len(record.params) - 1)
     r2 = pd.Series(record.test_r2[:, point])
@@ -209,7 +203,6 @@ def verdict(
     folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
     sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, why_unknown)}"
     if ridge is not None:
-        require(ridge, "ridge", ["test_r2"])
         require_same_folds(record, ridge)
         if len(r2) > 1:
             difference = paired_difference(record, ridge, "test_r2", (point, 0))
@@ -289,7 +282,6 @@ def _beside_ridge(found, ridge_r2, ridge_p):
 
 
 def _genes_of_curve(record, point, curve):
-    require(curve, "curve", [], record)
     table = genes_table(curve)
     enough = table.suffices.idxmax()
     if enough <= record.n_selected[:, point].mean():

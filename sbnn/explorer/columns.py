@@ -13,8 +13,7 @@ from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import kept_genes_table
 from sbnn.evaluation.verdict import verdict
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.latent import NEEDED
-from sbnn.plotting.reading import model_title, require
+from sbnn.plotting.reading import model_title
 
 # may differ between fit and cross-validation
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}
@@ -27,7 +26,6 @@ TSNE_AXES = ["t-SNE 1", "t-SNE 2"]
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
     """Everything that the page shows, ready for JSON: names, groups, positions, and z-scores."""
-    require(fit, "fit_record", [*NEEDED, "cell_names"])
     page = {
         "dataset": fit.dataset,
         "model": model_title(fit),
@@ -43,7 +41,6 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
         "predicted": _packed(np.hstack([fit.predictions, fit.predicted_expression])),
     }
     if folds is not None:
-        require(folds, "cv_record", ("test_feature_r2",), fit)
         point = _point_of(fit, folds)
         page["values"]["held_out"] = _packed(held_out_means(folds, fit.outputs, point))
         outputs["test_r2"] = folds.test_feature_r2[:, point].mean(0)
@@ -51,7 +48,6 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
         page["verdict"] = found.sentence
     genes = pd.DataFrame({"name": fit.kept_genes, "group": "gene"})
     if halves is not None:
-        require(halves, "halves", ["selected"], fit)
         table = kept_genes_table(halves, fit.kept_genes)
         genes["trust"] = table["trust"].to_numpy()
         genes["frequency"] = table["frequency"].to_numpy()
@@ -82,7 +78,6 @@ def _point_of(fit, folds):
 
 def _other_genes(data, fit, room):
     """Most variable genes that the model does not keep, in `room` bytes."""
-    require(fit, "fit_record", [], data)
     others = np.flatnonzero(~np.isin(data.gene_names, fit.kept_genes))
     n_genes = int(room / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE))
     by_variance = np.argsort(-data.X[:, others].var(0), kind="stable")
@@ -114,7 +109,6 @@ def _maps(fit, tsne):
         axes = TSNE_AXES
     maps = [_map("map of the model", places, axes, width > 1)]
     if tsne is not None:
-        require(tsne, "tsne", ["transcriptome"], fit)
         maps.append(_map("t-SNE of all genes", tsne.transcriptome, TSNE_AXES))
         maps.append(_map("t-SNE of the outputs", tsne.outputs, TSNE_AXES))
     return maps

@@ -1,6 +1,7 @@
 """The explorer page: template, style, scripts, drawings and data in one HTML text."""
 
 import json
+import re
 from base64 import b64decode, b64encode
 from hashlib import sha256
 from html import escape
@@ -14,7 +15,6 @@ from bokeh.resources import Resources
 from bokeh.themes import Theme
 
 from sbnn.explorer.drawings import LOOK, cell_map, histogram
-from sbnn.explorer.report import typeset
 
 # each may use those before it
 SCRIPTS = (
@@ -47,7 +47,7 @@ def page(data):
     return Template(_read("page.html")).substitute(
         title=escape(f"{data['dataset']}: {data['model']}"),
         dataset=escape(data["dataset"]),
-        verdict=typeset(data["verdict"]),
+        verdict=_typeset(data["verdict"]),
         about=escape(f"{data['model']}, {len(data['cells'])} cells"),
         style=_read("page.css"),
         library=library,
@@ -70,3 +70,9 @@ def _read(name):
 def _json(value):
     """JSON that cannot end a script element."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _typeset(text):
+    """HTML of a text, with R² and long minus signs as in the pictures."""
+    with_minus = re.sub(r"(?<![\w.])-(?=\d)", "−", escape(text))
+    return re.sub(r"\bR2\b", "R²", with_minus)

@@ -8,9 +8,9 @@
 - `simulate_perturbations`: simulates screens with known latents and shifts.
 """
 
-from sbnn.data.readers.screens import read_screen
 from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.data.tables import read_screen
 from sbnn.mechanism_shift.accuracy import recovery
 from sbnn.mechanism_shift.model import SparseShiftVAE
 from sbnn.mechanism_shift.recipe import MANY_GENES, PUBLISHED, Recipe

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import numpy as np
+from anndata import AnnData
 from scipy.optimize import linear_sum_assignment
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
 from sbnn.mechanism_shift.graph import edges_of, largest_shifts, wide
 from sbnn.mechanism_shift.unmixing import unmix
-
-if TYPE_CHECKING:
-    from anndata import AnnData
-    from sklearn.base import BaseEstimator
-
 
 SHOWN_CELLS = 500
 HELD_OUT_CELLS = 500

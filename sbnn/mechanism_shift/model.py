@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from itertools import product
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import MOST, check_unmasked, some
+from sbnn.data.checks import MOST, some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_flag, check_number, warn
+from sbnn.errors import check_number, warn
 from sbnn.mechanism_shift import network
 from sbnn.mechanism_shift.direct import (
     class_sums,
@@ -31,16 +34,6 @@ from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.recipe import MANY_GENES, PUBLISHED, Recipe
 from sbnn.mechanism_shift.saving import load_model, save_model
 from sbnn.mechanism_shift.training import DRAWS, Training, means_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Expression, PathLike
-
 
 METHODS = ("staged", "svae+", "svae", "ivae", "vae")
 STRENGTH = {"svae+": 10.0, "svae": 100.0}
@@ -151,7 +144,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return 2 if self.method in ("svae", "staged") else 1
 
     def fit(
-        self, counts: Expression, perturbation: ArrayLike | None = None, control: str | None = None
+        self, counts, perturbation: ArrayLike | None = None, control: str | None = None
     ) -> Self:
         """Train the network, and estimate which latents each perturbation shifts.
 
@@ -260,7 +253,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         mask = 0.0 if self.method == "vae" else 1.0
         return network.Prior(n_perturbations, n_latent, trained=self.method == "ivae", mask=mask)
 
-    def transform(self, counts: Expression) -> np.ndarray:
+    def transform(self, counts) -> np.ndarray:
         """Means of the encoder.
 
         Parameters
@@ -273,7 +266,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """
         return self._encoded(self._checked(counts)).double().numpy()
 
-    def elbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 10) -> float:
+    def elbo(self, counts, perturbation: ArrayLike, n_samples: int = 10) -> float:
         """Evidence lower bound of cells given their perturbations, in nats.
 
         Parameters
@@ -290,7 +283,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """
         return self._bound(network.elbo_of_cells, counts, perturbation, n_samples)
 
-    def iwelbo(self, counts: Expression, perturbation: ArrayLike, n_samples: int = 1000) -> float:
+    def iwelbo(self, counts, perturbation: ArrayLike, n_samples: int = 1000) -> float:
         """Importance-weighted bound (Burda et al. 2016), which is tighter than `elbo`."""
         return self._bound(network.iwelbo_of_cells, counts, perturbation, n_samples)
 
@@ -306,7 +299,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return pd.DataFrame(total * self.shares_.numpy(), self.perturbations_, genes)
 
     def fit_new_perturbations(
-        self, counts: Expression, perturbation: ArrayLike, learn_shifts: bool = True
+        self, counts, perturbation: ArrayLike, learn_shifts: bool = True
     ) -> Self:
         """Estimate the shifts of new perturbations.
 
@@ -337,7 +330,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         if known:
             raise ValueError(f"perturbation: pass only new ones; the model knows {some(known)}")
         names, codes = np.unique(given, return_inverse=True)
-        learned = float(check_flag("learn_shifts", learn_shifts) and self.method != "vae")
+        learned = float(learn_shifts and self.method != "vae")
         means = means_of(self._encoded(counts), torch.from_numpy(codes), len(names)) * learned
         other = copy(self)
         other.perturbations_ = np.concatenate([self.perturbations_, names])
@@ -353,7 +346,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
 
-    def save(self, path: PathLike) -> Path:
+    def save(self, path) -> Path:
         """Write the model to a safetensors file with a checksum; return its path.
 
         A file of another kind is not overwritten.
@@ -362,7 +355,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return save_model(self, path)
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
+    def load(cls, path) -> Self:
         """Read a model written by `save`. Its results are the same to the last bit.
 
         Raises
@@ -430,7 +423,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
         if not reset:
             check_is_fitted(self)
-        check_unmasked(counts, "counts")
         table = counts
         if hasattr(counts, "obs"):  # AnnData: scikit-learn compares only the names of a DataFrame
             table = pd.DataFrame(columns=counts.var_names)

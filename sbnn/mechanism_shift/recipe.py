@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from math import comb
 
-from sbnn.data.checks import CheckedSettings
-
 
 @dataclass(frozen=True)
-class Recipe(CheckedSettings):
+class Recipe:
     """Architecture and training of a `SparseShiftVAE`; fields are described in the source.
 
     Examples
@@ -16,23 +14,6 @@ class Recipe(CheckedSettings):
     >>> Recipe(hidden=128).hidden
     128
     """
-
-    _LEAST = {
-        "gene_units": 0,
-        "least_updates": 0,
-        "updates_per_pair": 0,
-        "warm_up": 0,
-        "patience": 1,
-        "unmixings": 0,
-        "dispersion": -50,
-    }
-    _MOST = {
-        "dropout": 0.999,
-        "learning_rate": 1,
-        "validation_share": 0.999,
-        "first_share": 1,
-        "dispersion": 50,
-    }
 
     hidden: int = 400  # units of each of two hidden layers, in encoder and decoder
     gene_units: int = 0  # of the hidden layer next to the genes; 0 for as many as `hidden`

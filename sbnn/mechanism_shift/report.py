@@ -187,7 +187,7 @@ def overview_table(records):
 
 
 def overview(saved_models):
-    """Tables that ``sbnn report all`` prints."""
+    """Tables that ``sbnn report`` prints."""
     records = read(Path(saved_models, "simulated_screen"))
     return {"MCC and edge F1 on simulated screens": overview_table(records)}
 

@@ -8,10 +8,11 @@ likelihood under a mixture of shifted and unshifted latents.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from sklearn.utils import check_array
 
@@ -25,10 +26,6 @@ from sbnn.mechanism_shift.graph import (
     graph_table,
     latent_names,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
 
 # absolute shifts are smoothed below these scales, one after the other
 SMOOTH = np.geomspace(4.0, 0.05, 25)

@@ -68,12 +68,6 @@ class WithNumberChosen(BaseEstimator):
         """What identifies stored results."""
         return clone(self.estimator).set_params(n_genes=self.n_genes)
 
-    def for_genes(self, names, kept=None):
-        """As `BottleneckRegressor.for_genes`."""
-        if not hasattr(self.estimator, "for_genes"):
-            return self
-        return type(self)(self.estimator.for_genes(names, kept), self.n_genes)
-
     def fit(self, X, Y, eval_set=None):
         """Choose the number of genes, then fit all cells."""
         number = self.n_genes

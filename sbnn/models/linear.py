@@ -6,28 +6,23 @@ The models centre X and Y, but do not scale them, so z-score genes and outputs b
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sbnn.data.inputs import SetOutputMixin, new_cells, to_be_fitted, two_tables
-from sbnn.data.objects import opened
+from sbnn.data.checks import cells_of
+from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
 from sbnn.determinism import reproducible
-from sbnn.errors import check_flag, check_number
+from sbnn.errors import check_among, check_number
 from sbnn.metrics import pooled_r2
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.typehints import Expression, Outputs
 
 
 def kept_genes(model):
@@ -45,7 +40,7 @@ class GeneSelectionMixin:
         """Genes that the model uses: a mask, (p,), or, with `indices`, sorted positions."""
         check_is_fitted(self)
         mask = self._support_mask()
-        return np.flatnonzero(mask) if check_flag("indices", indices) else mask
+        return np.flatnonzero(mask) if indices else mask
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the genes that the model uses, of `input_features` if ``fit`` had none."""
@@ -71,14 +66,14 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
         self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
-    def predict(self, X: Expression) -> np.ndarray:
+    def predict(self, X) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
         check_is_fitted(self)
         X = new_cells(self, X, needed=kept_genes(self))
         with reproducible():
             return X @ self.coef_.T + self.intercept_
 
-    def score(self, X: Expression, y: Outputs | None = None) -> float:
+    def score(self, X, y=None) -> float:
         """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
         check_is_fitted(self)
         X, Y = two_tables(X, y)
@@ -120,7 +115,7 @@ class LeaveOneOutRidge(LinearRegressor):
     def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
         self.alphas = alphas
 
-    def fit(self, X: Expression, y: Outputs | None = None) -> Self:
+    def fit(self, X, y=None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         alphas = np.ravel(self.alphas)
         check_number("the length of alphas", len(alphas), int, 1)
@@ -138,26 +133,37 @@ class LeaveOneOutRidge(LinearRegressor):
         return self
 
 
-class LatentMixin(SetOutputMixin):
+class LatentMixin:
     """A regressor whose ``transform`` maps cells to a latent space, ``sbnn_1``, ``sbnn_2``, ..."""
 
     # a TransformerMixin would name the columns of `transform` after genes
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose what ``transform`` returns.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas"}, optional
+            With ``"pandas"``, a DataFrame with the names of the cells of X, if they have names.
+        """
+        if transform is not None:
+            check_among("transform", transform, ("default", "pandas"))
+            self._sklearn_output_config = {"transform": transform}
+        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
 
-    def fit_transform(
-        self, X: Expression, y: Outputs | None = None, **options: object
-    ) -> np.ndarray | pd.DataFrame:
+    def fit_transform(self, X, y=None, **options: object) -> np.ndarray | pd.DataFrame:
         """Fit the model and map the training cells; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
     def _named(self, latent, X):
-        if not self._gives_frames():
+        if _get_output_config("transform", self)["dense"] != "pandas":
             return latent
-        _, _, cells, _ = opened(X)
+        cells = cells_of(X)
         return pd.DataFrame(latent, cells).rename(columns=lambda unit: f"sbnn_{unit + 1}")
 
 
@@ -173,14 +179,14 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
         return X, Y
 
-    def fit(self, X: Expression, y: Outputs | None = None) -> Self:
+    def fit(self, X, y=None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         X, Y = self._validate(X, y)
         with reproducible():
             [solution] = self._solve(X, Y, [self.alpha])
             return self._store(*solution)
 
-    def fit_path(self, X: Expression, y: Outputs, alphas: ArrayLike) -> list[Self]:
+    def fit_path(self, X, y, alphas: ArrayLike) -> list[Self]:
         """Yield a fitted copy of the model for each penalty, fastest if they decrease."""
         for alpha in alphas:
             check_number("alpha", alpha, float, 0)
@@ -199,7 +205,7 @@ class LatentRegressor(LatentMixin, LinearRegressor):
         self._store_coef(decoder @ encoder.T)
         return self
 
-    def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
+    def transform(self, X) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
         check_is_fitted(self)
         centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_

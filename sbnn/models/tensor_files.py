@@ -4,10 +4,12 @@ import dataclasses
 import hashlib
 import json
 from numbers import Integral
+from pathlib import Path
 
 from safetensors.torch import load, save
 
-from sbnn.results import library_versions, results_path, write_atomically
+from sbnn.results import library_versions
+from sbnn.store import write_atomically
 
 UNSET = "0" * 64  # stands in the header while the checksum is computed
 
@@ -25,8 +27,8 @@ def write_tensors(path, form, header, tensors):
     header = {"format": form, "sha256": UNSET, "versions": library_versions(), **header}
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
-    path = results_path(path)
-    write_atomically(sealed(content), path, rb".{8}\{")
+    path = Path(path)
+    write_atomically(sealed(content), path)
     return path
 
 
@@ -37,7 +39,7 @@ def _plain(value):
 
 def load_tensors(path, form, what, build):
     """Build a model from the header and tensors of a file."""
-    path = results_path(path)
+    path = Path(path)
     content = path.read_bytes()
     try:
         return build(*read_tensors(content, form))

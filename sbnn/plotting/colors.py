@@ -6,7 +6,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.reading import protocol
-from sbnn.results import Record, require
+from sbnn.results import Record
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
 PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
@@ -158,5 +158,4 @@ def family_colors(record: Record) -> dict[str, str]:
     >>> list(plotting.family_colors(fit).items())[:2]
     [('Pvalb', '#BC2C41'), ('Sst', '#D2A328')]
     """
-    require(record, "record", ["labels", "colors"])
     return Groups(record).table["color"].to_dict()

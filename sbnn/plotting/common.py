@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import pathlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from string import ascii_lowercase
-from typing import TYPE_CHECKING
 
 import matplotlib.style
 import numpy as np
@@ -17,14 +18,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.spatial import cKDTree
 
 from sbnn.plotting.labels import fit_text, shortened_apart
-from sbnn.results import results_path, write_atomically
-
-if TYPE_CHECKING:
-    import pathlib
-    from contextlib import AbstractContextManager
-
-    from sbnn.typehints import PathLike
-
+from sbnn.store import write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 WIDTH = 7.2  # inches, two columns of a journal
@@ -57,7 +51,7 @@ def styled(function):
     return style()(function)
 
 
-def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[pathlib.Path]:
+def save_figure(figure: Figure, path_stem, pdf: bool = False) -> list[pathlib.Path]:
     """Write a figure as PNG and, if requested, as PDF with editable text.
 
     Bytes are reproducible. The PNG has 256 colours, or all if there is a colour bar.
@@ -82,7 +76,7 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     >>> [path.name for path in plotting.save_figure(figure, "differences", pdf=True)]
     ['differences.png', 'differences.pdf']
     """
-    path_stem = results_path(path_stem, "path_stem")
+    path_stem = Path(path_stem)
     if not isinstance(figure, Figure):
         raise TypeError(f"figure: expected a matplotlib figure, got {figure!r}")
     with style():
@@ -100,7 +94,7 @@ def save_figure(figure: Figure, path_stem: PathLike, pdf: bool = False) -> list[
     paths = []
     for ending, content in contents.items():
         path = Path(f"{path_stem}.{ending}")
-        write_atomically(content, path, rb"\x89PNG|%PDF")
+        write_atomically(content, path)
         paths.append(path)
     return paths
 

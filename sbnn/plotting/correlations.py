@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from sbnn.plotting.cells import draw_cells, draw_legend
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, finish, new_panels, styled
 from sbnn.plotting.labels import counted, place_names, shortened, signed
-from sbnn.plotting.latent import NEEDED
 from sbnn.plotting.reading import standardised
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
+from sbnn.results import Record
 
 RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
 LEAST = 0.3  # length of the shortest line, in correlations
@@ -52,7 +45,6 @@ def bibiplot(record: Record) -> Figure:
     >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
     >>> figure = plotting.bibiplot(fit)
     """
-    require(record, "record", NEEDED)
     if record.latent.shape[1] != 2:
         raise ValueError(f"record: expected 2 latents, got {record.latent.shape[1]}")
     groups = Groups(record)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
@@ -28,15 +29,7 @@ from sbnn.plotting.reading import (
     regression_epochs,
     regression_stages,
 )
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
 PUBLISHED = {
@@ -46,7 +39,6 @@ PUBLISHED = {
     "markeredgewidth": 0.9,
     "ls": "",
 }
-HISTORY = ("history", "test_r2", "n_selected")
 
 
 @styled
@@ -80,7 +72,6 @@ def training_curves(
     >>> network = results.load("saved_models/scala/cv_network.pickle")
     >>> figure = plotting.training_curves(network)
     """
-    require(network, "network", [*HISTORY, "gene_norms", "n_components"])
     levels = srrr_levels(srrr, network)
     grid = points_by_width(network, n_components, pretraining=True)
     shape = (len(grid), 2)
@@ -116,7 +107,6 @@ def srrr_levels(srrr, network):
     """Rank, test R2 and number of genes of linear models of two ranks."""
     if srrr is None:
         return []
-    require(srrr, "srrr", ["test_r2", "n_selected", "rank"], network)
     ranks = levels_of(srrr, "rank")
     levels = []
     for rank in sorted({ranks[0], ranks[-1]}):
@@ -253,10 +243,7 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    require(network, "network", [*HISTORY, "n_components", "group_lasso"])
-    require(srrr, "srrr", [], network)
     levels = srrr_levels(srrr, network)
-    require(ridge, "ridge", ["test_r2"], network)
     if len(ridge.params) > 1:
         raise ValueError(f"ridge: expected one grid point, got {len(ridge.params)}")
     check_number("group_lasso", group_lasso, float, 0)

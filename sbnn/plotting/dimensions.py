@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from anndata import AnnData
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.plotting.cells import draw_cloud, draw_legend, frame_map
 from sbnn.plotting.colors import BLUE, Groups, groups_of
 from sbnn.plotting.common import WIDTH, finish, log_ticks, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from anndata import AnnData
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 PARTS = ("transcriptome", "outputs")
 LEVEL = 0.9  # of the variance
@@ -48,7 +41,6 @@ def component_variance(record: Record, titles: tuple[str, str] = PARTS) -> Figur
     >>> components = results.load("saved_models/scala/components.pickle")
     >>> figure = plotting.component_variance(components)
     """
-    require(record, "record", PARTS)
     _check_titles(titles)
     figure, panels = new_panels(2.3, 1, 2)
     for ax, name, title in zip(panels, PARTS, titles, strict=True):
@@ -115,11 +107,7 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
     """
     from sbnn.evaluation.neighbours import NEIGHBOURS, vote  # loads scikit-learn
 
-    sizes = [f"n_{name}" for name in PARTS]
-    require(record, "record", [*PARTS, *sizes, "labels", "colors"])
     _check_titles(titles)
-    if fit is not None:
-        require(fit, "fit", ["labels", "colors"], record)
     groups = Groups(fit or record)
     families = groups.families.astype(str)
     maps = {}

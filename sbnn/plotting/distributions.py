@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from sbnn.plotting.common import finish, headline, new_panels, styled
 from sbnn.plotting.labels import signed
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike
-
 
 N_BINS = 40
 BARS = "0.5"

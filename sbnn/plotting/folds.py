@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from matplotlib.figure import Figure
 
 from sbnn.plotting.colors import groups_of, model_color
 from sbnn.plotting.common import headline, legend_above, new_figure, new_panels, styled
 from sbnn.plotting.labels import signed
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from anndata import AnnData
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 SQUARE = 2.9  # inches, the size of a single square panel
 MOST_FAMILIES = 10
@@ -91,7 +84,6 @@ def held_out_predictions(record: Record, outputs: pd.DataFrame, name: str) -> Fi
     """
     from sbnn.evaluation.folds import held_out_means  # loads scikit-learn
 
-    require(record, "record", ["test_predictions", "test_feature_r2"])
     place = outputs.columns.get_loc(name)
     predicted = held_out_means(record, outputs, 0)[:, place]
     figure = new_figure(SQUARE)

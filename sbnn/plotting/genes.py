@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
@@ -21,16 +20,9 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import DASHES, counted, name_line, place_names, signed
 from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 RULE = ("slope", "b", "offset", "threshold")
-NEEDED = ("gene_names", "mean_log2", "near_zero_frequency", "selected", *RULE)
 # of cortical cell classes, and one gene that all neurons express
 MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
 MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")
@@ -56,7 +48,6 @@ def gene_selection_curve(record: Record) -> Figure:
     >>> selection = results.load("saved_models/citeseq_cd8/gene_selection.pickle")
     >>> figure = plotting.gene_selection_curve(selection)
     """
-    require(record, "record", NEEDED)
     genes = pd.DataFrame({"selected": record.selected}, index=record.gene_names)
     genes["x"] = record.mean_log2
     genes["y"] = record.near_zero_frequency
@@ -128,7 +119,6 @@ def selection_frequencies(record: Record) -> Figure:
     >>> halves = results.load("saved_models/scala/halves_default.pickle")
     >>> figure = plotting.selection_frequencies(halves)
     """
-    require(record, "record", ["selected", "gene_names", "n_selected"])
     table = selection_table(record)
     of_cells = ~table.index.str.startswith(SPIKE_INS)
     kept = table[(table["frequency"] > 0) & of_cells]
@@ -183,7 +173,6 @@ def genes_curve(record: Record) -> Figure:
     >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
     >>> figure = plotting.genes_curve(curve)
     """
-    require(record, "record", ["test_r2", "n_selected"])
     table = genes_table(record)
     curve = table.drop(AUTO, errors="ignore")
     numbers = curve.index.to_numpy(int)

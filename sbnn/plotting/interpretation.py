@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.plotting.common import colorbar, headline, name_columns, new_panels, styled
 from sbnn.plotting.labels import counted, shortened, shortened_apart, signed
 from sbnn.plotting.reading import model_title
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 MOST_GENES, MOST_OUTPUTS = 60, 100
 # inches: a row, the space above and below all rows, their minimum and maximum height
@@ -47,7 +40,6 @@ def effect_map(record: Record) -> Figure:
     >>> effects = results.load("saved_models/scala/interpretation.pickle")
     >>> figure = plotting.effect_map(effects)
     """
-    require(record, "record", ("effects", "kept_genes", "feature_names"))
     genes = largest(record.effects, MOST_GENES)
     outputs = largest(record.effects[genes].T, MOST_OUTPUTS)
     effects = record.effects[np.ix_(genes, outputs)].T  # (n_outputs, n_genes)

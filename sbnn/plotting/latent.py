@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -26,13 +28,7 @@ from sbnn.plotting.common import (
 from sbnn.plotting.labels import fit_text, shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
 from sbnn.plotting.reading import choose_model, model_title, standardised
-from sbnn.results import Record, require
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
-
+from sbnn.results import Record
 
 # in the order of the published figure; shown first
 FEATURES = (
@@ -48,20 +44,6 @@ FEATURES = (
 )
 N_MAPS = 9
 TRUE = "✓"  # mark of genes that drive the outputs
-# values that a map needs
-NEEDED = (
-    "embedding",
-    "latent",
-    "predictions",
-    "outputs",
-    "feature_names",
-    "train_feature_r2",
-    "labels",
-    "colors",
-    "kept_genes",
-    "expression",
-    "predicted_expression",
-)
 # inches: a map, the gap beside it, its title, the space below, a model, the colour bar
 MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.12, 2.78, 1.5
 # three small maps, and the map of the cells
@@ -121,14 +103,13 @@ class Model(NamedTuple):
 
 def models_of(top, bottom, scores, colorblind=False):
     """A `Model` for each fit."""
-    fits = {"top": top} if bottom is None else {"top": top, "bottom": bottom}
+    fits = [top] if bottom is None else [top, bottom]
     models = []
-    for (name, fit), score in zip(fits.items(), scores or [None] * len(fits), strict=True):
-        require(fit, name, NEEDED, top)
+    for fit, score in zip(fits, scores or [None] * len(fits), strict=True):
         r2 = None
         found = f"training R² {signed(np.nanmean(fit.train_feature_r2))}"
         if score is not None:
-            folds, point = choose_model(score, len(fit.kept_genes), fit, "scores")
+            folds, point = choose_model(score, len(fit.kept_genes), "scores")
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
             found = f"test R² {signed(folds.test_r2[:, point].mean())}"
         title = f"{model_title(fit)}: {found}"

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
 from sbnn.plotting.colors import MODELS, PALETTE
 from sbnn.plotting.common import finish, legend_above, new_panels, styled
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
+from sbnn.results import Record
 
 
 @styled
@@ -40,7 +34,6 @@ def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
     >>> trust = results.load("saved_models/simulated/map_trust.pickle")
     >>> figure = plotting.noise_recovery(noise.table, trust)
     """
-    require(trust, "trust", ["latent", "true_latent", "truth_agreement"])
     figure, (genes, places) = new_panels(2.5, 1, 2)
     for (name, own), marker in zip(table.groupby("model", sort=False), "os", strict=False):
         levels = own.groupby("noise").recall.agg(["mean", "std"]).fillna(0)

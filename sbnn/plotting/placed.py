@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
+from matplotlib.figure import Figure
 
 from sbnn.plotting.common import headline, new_figure, styled
 from sbnn.plotting.labels import counted
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
+from sbnn.results import Record
 
 
 @styled
@@ -41,7 +36,6 @@ def new_cells(fit: Record, places: pd.DataFrame, predicted: pd.DataFrame) -> Fig
     >>> predicted = pd.DataFrame(fit.predictions[:20], columns=fit.feature_names)
     >>> figure = plotting.new_cells(fit, places, predicted)
     """
-    require(fit, "fit", ["latent"])
     figure = new_figure(3.2)
     figure.set_figwidth(4)
     ax = figure.subplots()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from sbnn.plotting.colors import MODELS
 from sbnn.plotting.common import finish, headline, legend_above, new_panels, styled
 from sbnn.plotting.labels import name_line, signed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike
-
 
 N_NAMED = 12  # genes
 

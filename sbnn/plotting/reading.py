@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.plotting.labels import counted, signed
-from sbnn.results import require, same_value
+from sbnn.results import same_value
 
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
 ABBREVIATIONS = {
@@ -142,17 +142,14 @@ def choose_models(models, n_genes):
         wanted = "a dict of name to record, or to (record, parameters)"
         raise ValueError(f"models: expected {wanted}, got {models!r}")
     chosen = {}
-    first = None
     for name, model in models.items():
-        chosen[name] = choose_model(model, n_genes, first, f"models[{name!r}]")
-        first = first or chosen[name][0]
+        chosen[name] = choose_model(model, n_genes, f"models[{name!r}]")
     return chosen
 
 
-def choose_model(model, n_genes, same_as, argument):
+def choose_model(model, n_genes, argument):
     """Record and grid point."""
     record, params = model if isinstance(model, tuple) else (model, {})
-    require(record, argument, ["test_r2"], same_as)
     points = record.points(**params)
     if len(points) > 1 and "n_selected" in record.values:
         best = record.best_with_at_most(n_genes, **params)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from sbnn.evaluation.stability import selection_table, selection_threshold
@@ -21,17 +22,9 @@ from sbnn.plotting.common import (
     styled,
 )
 from sbnn.plotting.labels import counted, fit_text, signed
-from sbnn.plotting.latent import NEEDED, TRUE, mark_true, rank_genes
+from sbnn.plotting.latent import TRUE, mark_true, rank_genes
 from sbnn.plotting.maps import map_coordinates
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 # in inches: height of the figure, space below the map, side of the map
 HEIGHT, FLOOR, SIDE = 2.95, 0.12, 2.25
@@ -77,14 +70,12 @@ def overview(
     >>> folds = results.load("saved_models/scala/cv_default.pickle")
     >>> figure = plotting.overview(fit, folds=folds)
     """
-    require(record, "record", NEEDED)
     figure = new_figure(HEIGHT, "none")
     canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
     width = record.latent.shape[1]
     r2 = record.train_feature_r2
     measure, pooled = "training R²", np.nanmean(r2)
     if folds is not None:
-        require(folds, "folds", ["test_r2", "test_feature_r2"], record)
         points = folds.points(n_components=width)
         if len(points) != 1:
             text = f"expected one model with n_components={width}, got {len(points)}"
@@ -115,7 +106,6 @@ def _draw_genes(canvas, record, halves, true_genes):
     trusted = ()
     meanings = []
     if halves is not None:
-        require(halves, "halves", ["selected", "gene_names"], record)
         trusted = selection_table(halves).query("trusted").index
         unknown = np.isinf(selection_threshold(halves))
         meanings.append("trusted: unknown" if unknown else "bold: trusted")

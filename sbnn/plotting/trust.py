@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from sbnn.plotting.cells import MOST_SHAPES, frame_map
 from sbnn.plotting.common import colorbar, finish, new_panels, styled
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.plotting.reading import model_title
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 SHADES = colormaps["viridis"].resampled(32)  # few, for a small PDF
 SHOWN = 0.95  # cells within the colour range
@@ -44,7 +37,6 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     >>> trust = results.load("saved_models/scala/map_trust.pickle")
     >>> figure = plotting.map_trust(trust)
     """
-    require(record, "record", ["latent", "spread", "errors", "agreement"])
     figure, (left, right) = new_panels(2.8, 1, 2)
     xy, note = panel_coordinates(record.latent, proportional=False)
     left.set_title(f"held-out cells: mean error {np.nanmean(record.errors):.2f}")
@@ -53,7 +45,6 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     right.set_title(f"maps of {len(r2)} other seeds: R² {r2.min():.2f} to {r2.max():.2f}")
     _draw_values(right, xy, record.spread, note, "distance moved / map size")
     if fit is not None:
-        require(fit, "fit", (), record)
         figure.supxlabel(model_title(fit), fontsize=7)
     return finish(figure, [[left, right]])
 

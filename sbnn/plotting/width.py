@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from sbnn.plotting.colors import model_color
@@ -20,15 +21,7 @@ from sbnn.plotting.common import (
 )
 from sbnn.plotting.labels import counted
 from sbnn.plotting.reading import SPIKE_INS, choose_models, folds_text, mean_sd, scaling_text
-from sbnn.results import require
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from matplotlib.figure import Figure
-
-    from sbnn.results import Record
-
+from sbnn.results import Record
 
 MARKS = "osD^vX"
 MOST_GENES = 36
@@ -132,8 +125,7 @@ def _n_outputs(chosen):
 
 def _draw_widths(ax, networks):
     every = set()
-    for name, (record, _) in networks.items():
-        require(record, f"networks[{name!r}]", ["test_r2", "n_selected", "n_components"])
+    for record, _ in networks.values():
         every |= {point["n_components"] for point in record.params}
     every = sorted(every)
     findings = []

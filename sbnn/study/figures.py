@@ -4,8 +4,9 @@ The figures of the paper (Bernaerts, Berens and Kobak, arXiv 2006.10411) have it
 """
 
 from sbnn import plotting
+from sbnn.data.simulate import simulate_patchseq
 from sbnn.results import results_folder
-from sbnn.study import published, report
+from sbnn.study import report
 
 OUTPUTS = {"citeseq_cd8": "proteins", "pbmc_5k_protein": "proteins", "pbmc_10k_protein": "proteins"}
 WIDTHS = (2, 64)
@@ -32,25 +33,13 @@ def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
     records = report.read(results_folder(saved_models, dataset, fast))
     folder = results_folder(figures, dataset, fast)
     drawn = {}
-    for name, figure in drawings(records).items():
-        plotting.save_figure(figure, folder / name)
-        drawn[name] = figure
-    return drawn
-
-
-def drawings(records):
-    """Figures by name."""
-    drawn = {name: function(records) for name, function in drawable(records).items()}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
-
-
-def drawable(records):
-    """Functions that draw the records, if these exist; some return None."""
-    found = {}
     for name, (needed, function) in FIGURES.items():
         if records.keys() >= set(needed):
-            found[name] = function
-    return found
+            figure = function(records)
+            if figure is not None:
+                plotting.save_figure(figure, folder / name)
+                drawn[name] = figure
+    return drawn
 
 
 def as_published(records, name):
@@ -60,30 +49,26 @@ def as_published(records, name):
 
 def tested(records, fit):
     """Cross-validation and parameters of the model of a fit, or None."""
-    _, model, width = fit.split("_")
-    if model == "srrr":
-        # the same penalty, which keeps about as many genes in the folds
-        point = {"rank": int(width.removeprefix("rank")), "alpha": records[fit].params[0]["alpha"]}
-    else:
-        point = {"n_components": int(width.removesuffix("d"))}
-        point |= report.STANDARD if model == "network" else {}
+    _, model, _ = fit.split("_")
     record = records.get(f"cv_{model}")
-    return (record, point) if record is not None and record.points(**point) else None
+    if record is None:
+        return None
+    params = records[fit].params[0]
+    point = {name: params[name] for name in record.params[0]}
+    return (record, point) if record.points(**point) else None
 
 
 def compared_models(records):
     """Record and parameters of the main models, by title."""
-    rows = {}
-    if "cv_default" in records:
-        rows["sBNN distilled, d = 2"] = records["cv_default"], {"n_components": 2}
-    if "cv_network" in records:
-        rows["sBNN paper, d = 2"] = records["cv_network"], {"n_components": 2, **report.STANDARD}
+    wanted = {
+        "sBNN distilled, d = 2": ("cv_default", {"n_components": 2}),
+        "sBNN paper, d = 2": ("cv_network", {"n_components": 2, **report.STANDARD}),
+    }
     if "cv_srrr" in records:
         for rank in sorted({point["rank"] for point in records["cv_srrr"].params}):
-            rows[f"sRRR, rank {rank}"] = records["cv_srrr"], {"rank": rank}
-    if "cv_ridge" in records:
-        rows["ridge"] = records["cv_ridge"], {}
-    return rows
+            wanted[f"sRRR, rank {rank}"] = "cv_srrr", {"rank": rank}
+    wanted["ridge"] = "cv_ridge", {}
+    return {title: (records[name], at) for title, (name, at) in wanted.items() if name in records}
 
 
 def repeated_fits(records):
@@ -96,39 +81,41 @@ def repeated_fits(records):
     return {title: records[name] for title, name in found.items() if name in records}
 
 
+def true_genes(fit):
+    """Genes that drive the outputs of simulated data; None for other data."""
+    if fit.dataset != "simulated":
+        return None
+    return simulate_patchseq().uns["sbnn"]["truth"]["genes"]
+
+
 def _training_curves(records):
     network = as_published(records, "network")
     srrr = as_published(records, "srrr")
-    known = published.comparable(network)
+    known = report.comparable(network)
     return plotting.training_curves(network, srrr, n_components=WIDTHS, published=known)
 
 
 def _r2_vs_genes(records):
-    network, srrr, ridge = (as_published(records, name) for name in ("network", "srrr", "ridge"))
-    known = published.comparable(network)
+    compared = [as_published(records, name) for name in ("network", "srrr", "ridge")]
+    known = report.comparable(compared[0])
     lasso = {"group_lasso": report.LASSO, "n_components": WIDTHS}
-    return plotting.bottleneck_comparison(network, srrr, ridge, known, **lasso)
+    return plotting.bottleneck_comparison(*compared, known, **lasso)
 
 
 def _latent(records, *fits, colorblind=False):
     fits = [fit for fit in fits if fit in records]
     scores = [tested(records, fit) for fit in fits]
-    genes = None
-    if "gene_prior" in records:
-        genes = records["gene_prior"].lists.get("true genes")  # of simulated data
     maps = [records[fit] for fit in fits]
-    return plotting.latent_panels(*maps, scores=scores, true_genes=genes, colorblind=colorblind)
-
-
-def _latent_default(records, colorblind=False):
-    return _latent(records, "fit_default_2d", "fit_default_64d", colorblind=colorblind)
+    return plotting.latent_panels(
+        *maps, scores=scores, true_genes=true_genes(maps[0]), colorblind=colorblind
+    )
 
 
 def _latent_colorblind(records):
     """Also shapes, if there are more families than safe colours."""
     if records["fit_default_2d"].labels["family"].nunique() <= 8:
         return None
-    return _latent_default(records, colorblind=True)
+    return _latent(records, "fit_default_2d", "fit_default_64d", colorblind=True)
 
 
 def _latent_srrr(records):
@@ -155,11 +142,9 @@ def _width_and_stability(records):
 
 
 def _overview(records):
-    genes = None
-    if "gene_prior" in records:
-        genes = records["gene_prior"].lists.get("true genes")
+    fit = records["fit_default_2d"]
     beside = records.get("halves_default"), records.get("cv_default")
-    return plotting.overview(records["fit_default_2d"], *beside, true_genes=genes)
+    return plotting.overview(fit, *beside, true_genes=true_genes(fit))
 
 
 def _gene_selection(records):
@@ -179,18 +164,6 @@ def _component_variance(records):
     return plotting.component_variance(components, titles(components.dataset))
 
 
-def _latent_network(records):
-    return _latent(records, "fit_network_2d", "fit_network_64d")
-
-
-def _accuracy(records):
-    return plotting.accuracy_comparison(compared_models(records))
-
-
-def _noise(records):
-    return plotting.noise_recovery(records["noise"].table, records["map_trust"])
-
-
 def _of(function, *names):
     """Names of records and a function that draws them."""
     return names, lambda records: function(*(records[name] for name in names))
@@ -200,8 +173,14 @@ def _of(function, *names):
 FIGURES = {
     "figure1_training_curves": (["cv_network", "cv_srrr"], _training_curves),
     "figure2_r2_vs_genes": (["cv_network", "cv_srrr", "cv_ridge"], _r2_vs_genes),
-    "figure3_latent_network": (["fit_network_2d", "fit_network_64d"], _latent_network),
-    "figure3_latent_default": (["fit_default_2d"], _latent_default),
+    "figure3_latent_network": (
+        ["fit_network_2d", "fit_network_64d"],
+        lambda records: _latent(records, "fit_network_2d", "fit_network_64d"),
+    ),
+    "figure3_latent_default": (
+        ["fit_default_2d"],
+        lambda records: _latent(records, "fit_default_2d", "fit_default_64d"),
+    ),
     "figure3_latent_default_colorblind": (["fit_default_2d"], _latent_colorblind),
     "figure3_latent_srrr": (["fit_srrr_rank2"], _latent_srrr),
     "figure4_family_zoom": (["fit_network_2d", "fit_network_64d"], _family_zoom),
@@ -213,11 +192,16 @@ FIGURES = {
     "gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
     "overview": (["fit_default_2d"], _overview),
     "bibiplot": _of(plotting.bibiplot, "fit_default_2d"),
-    "accuracy": (["cv_default"], _accuracy),
+    "accuracy": (
+        ["cv_default"],
+        lambda records: plotting.accuracy_comparison(compared_models(records)),
+    ),
     "component_variance": (["components"], _component_variance),
     "stability_selection": _of(plotting.selection_frequencies, "halves_default"),
     "effects": _of(plotting.effect_map, "interpretation"),
     "map_trust": _of(plotting.map_trust, "map_trust", "fit_default_2d"),
     "genes_curve": _of(plotting.genes_curve, "genes_curve"),
-    "noise": (["noise", "map_trust"], _noise),
+    "noise": _of(
+        lambda noise, trust: plotting.noise_recovery(noise.table, trust), "noise", "map_trust"
+    ),
 }

@@ -1,6 +1,5 @@
 """Checks of user input: what is converted, and what is refused with the name of its argument."""
 
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -10,52 +9,8 @@ from scipy import sparse
 from seen import BLIND, lab
 
 from sbnn.data import checks
-from sbnn.errors import check_among
 
 CELLS = pd.Index(["a", "b", "c"])
-
-
-@dataclass(frozen=True)
-class Inner(checks.CheckedSettings):
-    n: int = 1
-
-
-@dataclass(frozen=True)
-class Settings(checks.CheckedSettings):
-    _LEAST = {"offset": -2}
-    _MOST = {"offset": 5, "rate": 1}
-    _LENGTHS = {"pair": (2, 2)}
-    n: int = 3
-    rate: float = 0.5
-    offset: float = 0.0
-    widths: tuple = (2, 3)
-    pair: tuple = (0.5, 1.0)
-    most: float | None = None
-    flag: bool = False
-    inner: Inner = Inner()
-
-
-BAD_SETTINGS = {
-    "n": [0, 2.0, 10**9 + 1, True],
-    "rate": [1.5, -0.1, np.nan],
-    "offset": [-2.1, 5.1, "1"],
-    "widths": [(2, 0), (), 3],
-    "pair": [(1.0,), (1.0, 2.0, 3.0)],
-    "flag": [1],
-    "inner": [1],
-}
-
-
-def test_settings_become_numbers_of_python_within_bounds():
-    settings = Settings(np.int64(1), np.float32(1), -2, (np.int64(4),), [1, 0], np.int64(2), True)
-    assert repr(settings) == repr(Settings(1, 1.0, -2.0, (4,), (1.0, 0.0), 2.0, True))
-    assert Settings(n=10**9, offset=5).most is None
-    for name, values in BAD_SETTINGS.items():
-        for value in values:
-            with pytest.raises((TypeError, ValueError), match=name):
-                Settings(**{name: value})
-    with pytest.raises(ValueError, match="way"):
-        check_among("way", "c", "ab")
 
 
 def test_names_are_unique_and_never_empty():
@@ -83,8 +38,7 @@ def test_groups_are_known_for_every_cell():
     groups = pd.Series([1, "b", "unknown"], CELLS)
     assert list(checks.check_groups(groups, table, "groups", unknown="")) == ["1", "b", "unknown"]
     wrong = [groups, groups[::-1].replace("unknown", "c"), groups[:2]]
-    for name in (None, " b"):
-        wrong.append(groups.replace("unknown", name))
+    wrong.append(groups.replace("unknown", None))
     for given in wrong:
         with pytest.raises(ValueError, match="groups"):
             checks.check_groups(given, table, "groups")
@@ -102,9 +56,8 @@ def test_every_type_has_a_colour_of_its_own():
         **{"a": checks.HUES[0], "c": checks.HUES[2]},
     }
     assert len(set(checks.check_colors({}, labels_of(list("abcdefghij"))).values())) == 10
-    for wrong in ({"a": "rot"}, ["red"]):
-        with pytest.raises((TypeError, ValueError), match="colors: "):
-            checks.check_colors(wrong, labels_of(["a"]))
+    with pytest.raises(ValueError, match="colors: "):
+        checks.check_colors({"a": "rot"}, labels_of(["a"]))
 
 
 def test_families_are_hues_and_types_their_shades():
@@ -132,8 +85,6 @@ def test_counts_are_whole_numbers_in_the_shape_of_x(form):
     for wrong in ([2.5], [-1], [np.nan], [2.0**31], [1, 2]):
         with pytest.raises(ValueError, match="counts: "):
             checks.check_counts(form([wrong]), (1, 1))
-    with pytest.raises(TypeError, match="counts: "):
-        checks.check_counts(np.array([["a"]]), (1, 1))
 
 
 @pytest.mark.parametrize(
@@ -155,30 +106,6 @@ def test_the_kind_of_expression_is_told_from_its_values(values, kind, doubtful):
     assert span.startswith(f"values from {values.min():g} to {values.max():g}, ")
 
 
-def test_values_that_are_not_finite_are_named_by_cell_and_column():
-    good = np.array([[1e15, -1e15], [0, 1]])
-    checks.check_finite(good, "X")
-    for value in (np.nan, -1.1e15, 1.1e15):
-        good[1, 0] = value
-        with pytest.raises(ValueError, match="X: .* 'd' in column 'a'"):
-            checks.check_finite(good, "X", ["c", "d"], ["a", "b"])
-        with pytest.raises(ValueError, match="X: .* 1 in column '0'"):
-            checks.check_finite(good, "X")
-
-
-def test_cells_without_values_give_a_warning(recwarn):
-    values = np.array([[1, np.nan], [np.nan, 2]])
-    checks.check_recorded(values, "X")
-    assert not recwarn
-    values[1, 1] = np.nan
-    with pytest.warns(UserWarning, match="X: .*: d;"):
-        checks.check_recorded(values, "X", ["c", "d"])
-    with pytest.raises(ValueError, match="X: "):
-        checks.check_recorded(np.inf * values, "X")
-    with pytest.raises(ValueError, match="X: .*masked"):
-        checks.check_unmasked(np.ma.masked_equal([1, 2], 2), "X")
-
-
 def test_tables_of_the_same_cells_are_in_the_same_order():
     numbers = pd.RangeIndex(3)
 
@@ -190,11 +117,9 @@ def test_tables_of_the_same_cells_are_in_the_same_order():
         check(CELLS, rows)
         check(rows, CELLS)
     checks.check_in_order(np.eye(3), pd.Series(1, CELLS), "Y")
-    for rows in (CELLS, numbers):
+    for cells, rows in ((CELLS, CELLS[::-1]), (numbers, numbers[::-1]), (CELLS, CELLS + "x")):
         with pytest.raises(ValueError, match="Y: "):
-            check(rows, rows[::-1])
-    with pytest.raises(ValueError, match="Y: "):
-        check(CELLS, CELLS + "x")
+            check(cells, rows)
 
 
 def test_dates_among_names_are_found():

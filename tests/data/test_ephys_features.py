@@ -7,9 +7,7 @@ import pytest
 from sbnn.data import ephys_features
 from sbnn.data.ephys_features import (
     feature_table,
-    known_features,
     to_shared_features,
-    unlikely_units,
 )
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
@@ -81,35 +79,11 @@ def test_parts_of_spikes_are_measured_from_their_threshold(mouse):
         np.testing.assert_allclose(found[f"peak_{new}_ramp"], expected, rtol=1e-12)
 
 
-def test_other_units_and_missing_columns_are_named(mouse):
-    table = mouse.to_df().assign(tau=mouse.to_df()["tau"] / 1000)
+def test_missing_columns_are_named(mouse):
     plain = typed_cells(mouse.to_df())  # without families and units
     np.testing.assert_array_equal(to_shared_features(plain).X, to_shared_features(mouse).X)
-    for units in (None, {"tau": "s"}):
-        with pytest.raises(ValueError, match="custom: .*unit.* tau "):
-            to_shared_features(typed_cells(table, units=units))
     with pytest.raises(ValueError, match="data: .*ri, fast_trough_v_ramp"):
         to_shared_features(mouse[:, ~mouse.var_names.isin(["ri", "fast_trough_v_ramp"])].copy())
-
-
-def test_features_are_those_of_the_release_with_more_of_the_names():
-    known = known_features(["ri", "tau", "upstroke_rheo", "v"])
-    assert known["unit"].to_dict() == {"tau": "s", "upstroke_rheo": "mV/ms"}
-    known = known_features(["tau", "ri"])
-    assert known["unit"].to_dict() == {"tau": "ms", "ri": "MOhm"}
-    both = set(feature_table("lee_2023").index) & set(feature_table("gouwens_2020").index)
-    assert known_features(both)["unit"]["tau"] == "s", "of ties, the human release"
-
-
-@pytest.mark.parametrize(
-    ("above", "units", "n"),
-    [(0, {}, 0), (-1, {}, 1), (-1, {"ri": "GOhm"}, 0), (-1, {"ri": "MOhm"}, 1)],
-)
-def test_the_smallest_usual_median(above, units, n):
-    low = feature_table("gouwens_2020").loc["ri", "low"]
-    # one cell does not make a unit
-    table = pd.DataFrame({"ri": [low + above] * 2 + [1e9], "tau": 10.0})
-    assert len(unlikely_units(table, units)) == n
 
 
 def test_shared_features_stay_as_they_are(mouse):

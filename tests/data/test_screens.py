@@ -65,30 +65,15 @@ def test_equal_counts_are_the_same_data_and_are_left_as_they_are():
     assert odd.data.tolist() == data and odd.indices.tolist() == columns
 
 
-def test_perturbations_and_labels_go_by_the_names_of_their_cells():
-    order = [3, 0, 5, 1, 4, 2]
-    named = pd.Series(PERTURBATION, CELLS).iloc[order]
-    arrays = as_screen(build(perturbation=named, labels=LABELS.iloc[order]))
-    assert arrays.perturbation.tolist() == PERTURBATION
-    assert arrays.labels.equals(LABELS)
-    unnamed = build(perturbation=pd.Series(PERTURBATION))
-    assert as_screen(unnamed).perturbation.tolist() == PERTURBATION
-    assert screen(COUNTS[order], named).obs_names.tolist() == named.index.tolist()
-    with pytest.raises(ValueError, match="perturbation: .*5"):
-        build(perturbation=pd.Series(PERTURBATION, [*CELLS[:5], "x"]))
-
-
 @pytest.mark.parametrize(
     ("argument", "value"),
     [
         ("counts", COUNTS - 1),
         ("counts", COUNTS / 2),
-        ("counts", COUNTS + 2.0**31),
-        ("counts", np.where(COUNTS == 3, np.nan, COUNTS)),
         ("control", "None"),
         ("perturbation", PERTURBATION[1:]),
+        ("perturbation", pd.Series(PERTURBATION, CELLS[::-1])),
         ("perturbation", ["", *PERTURBATION[1:]]),
-        ("gene_names", GENES[:2]),
         ("labels", LABELS[1:]),
     ],
 )
@@ -97,18 +82,12 @@ def test_wrong_arguments_are_named(argument, value):
         build(**{argument: value})
 
 
-def test_other_objects_are_refused():
-    for wrong in (COUNTS, anndata.AnnData(COUNTS)):
-        with pytest.raises(TypeError, match="perturbation"):
-            as_screen(wrong)
-
-
 def test_every_perturbation_needs_two_cells():
     names, codes, sizes = codes_of(np.array(["b", "a", "b", "a", "b"]), None)
     assert names.tolist() == ["a", "b"]
     assert codes.tolist() == [1, 0, 1, 0, 1]
     assert sizes.tolist() == [2, 3]
-    assert check_perturbation([1, "unknown"], [0, 0], 1).tolist() == ["1", "unknown"]
+    assert check_perturbation([1, "unknown"], COUNTS[:2], 1).tolist() == ["1", "unknown"]
     for wrong, control in ((list("aabc"), None), (list("aabb"), "b"), (list("aaaa"), None)):
         with pytest.raises(ValueError, match="perturbation"):
             codes_of(np.array(wrong), control)

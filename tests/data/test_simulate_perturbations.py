@@ -79,13 +79,7 @@ def test_counts_have_a_known_mean_and_carry_the_latents():
     [
         ("n_latents", 41),
         ("n_genes", 39),
-        ("n_cells_per", 0),
-        ("n_control", -1),
-        ("most_targets", 100),
-        ("shift_sd", -1),
-        ("shift", np.inf),
         ("density", 2.0),
-        ("random_state", -1),
     ],
 )
 def test_wrong_sizes_are_named(name, value):

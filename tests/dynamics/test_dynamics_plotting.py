@@ -123,37 +123,6 @@ def test_out_degrees_are_drawn_as_shares_of_genes():
     assert dense.get_marker() == "o"
 
 
-def test_laws_are_drawn_in_one_order_with_the_accuracy_of_each_method():
-    index = pd.MultiIndex.from_product([["no prior", "90 % right"], ["lag", "hill"]])
-    values = np.arange(12.0).reshape(4, 3) / 12
-    accuracy = pd.DataFrame(values, index, list(plotting.LAWS))
-    paths = {"hill": np.array([0.1, 0.2]), "lag": np.array([0.3, 0.4])}
-    figure = plotting.laws_of_regulation(np.array([0.0, 1]), paths, accuracy)
-    found = "SparseRegulation has the highest AUPR in 0 of 4 comparisons"
-    assert figure.get_suptitle() == found
-    path, without, right = figure.axes
-    assert [line.get_ydata().tolist() for line in path.lines] == [[0.1, 0.2], [0.3, 0.4]]
-    assert [label.get_text() for label in without.get_yticklabels()] == ["hill", "lag"]
-    assert without.lines[0].get_xdata().tolist() == [values[1, 0], values[0, 0]]
-    assert right.lines[2].get_xdata().tolist() == [values[3, 2], values[2, 2]]
-    assert right.get_title() == "90 % right"
-
-
-def test_scores_of_data_sets_are_drawn_by_method():
-    table = pd.DataFrame({"method": ["SparseRegulation", "x"] * 4, "data": [*"AAAABBBB"]})
-    table["auprc"] = np.arange(8.0)
-    figure = plotting.beeline_scores(table)
-    assert figure.get_suptitle().startswith("Highest mean: x, 4.0 times chance")
-    for ax, own in zip(figure.axes, ([0, 2], [4, 6]), strict=True):
-        seeds, mean = ax.lines[:2]
-        assert seeds.get_xdata().tolist() == own
-        assert mean.get_xdata() == pytest.approx(np.mean(own))
-        assert seeds.get_color() == plotting.GREEN
-    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["SparseRegulation", "x"]
-    assert words(figure).count("AUPR / chance") == 2
-
-
 @pytest.mark.parametrize(
     "dataset", ["simulated_grn", pytest.param("grn_350", marks=pytest.mark.slow)]
 )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
+from scipy.integrate import solve_ivp
 
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics import SparseRegulationRegressor
@@ -85,7 +86,19 @@ def test_predictions_of_noisy_samples_are_a_mean_with_the_best_simple_model(netw
 
 
 def test_regulators_that_act_late_are_recognised(network, prior):
-    samples = network.simulate(40, 0.02, 3, kind="lag")
+    def rates(_, state):
+        """Proteins follow their genes with a lag."""
+        genes, proteins = np.split(state, 2)
+        targets = network.rates(proteins) + np.where(network.is_input, genes, proteins)
+        return np.concatenate([targets - genes, (genes - proteins) / 1.5])
+
+    rng = np.random.default_rng(3)
+    paths = []
+    for start in network.start(40, rng):
+        state = np.tile(start, 2)
+        paths.append(solve_ivp(rates, (0, 9), state, t_eval=TIMES).y[:30].T)
+    values = np.stack(paths) + rng.normal(0, 0.02, (40, len(TIMES), 30))
+    samples = trajectories(values, TIMES, network.gene_names)
     model = SparseRegulationRegressor(3).fit(samples, prior)
     assert 0.5 < model.lag_ < 3
     assert f"a lag of about {model.lag_:.3g}" in model.verdict_

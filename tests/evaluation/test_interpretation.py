@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import Weigher, changed
+from anndata import AnnData
+from made_up import Weigher
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import (
-    ExpressionStream,
     LeaveOneOutRidge,
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
@@ -136,8 +136,8 @@ def test_genes_are_matched_by_name_and_listed_by_their_loss(tables):
     stability = pd.DataFrame({"frequency": 0.5}, X.columns.drop(first))
     how = {"stability": stability, "baseline": X.to_numpy()[0], "name": "mine"}
     record = interpret(model, X[X.columns[::-1]].assign(Malat1=7), Y, **how)
-    stream = ExpressionStream(X.to_numpy(), X.columns)
-    close(interpret(model, stream, Y.to_numpy(), **how).effects, record.effects, rtol=1e-4)
+    adata = AnnData(X.rename(index=str))
+    close(interpret(model, adata, Y.to_numpy(), **how).effects, record.effects, rtol=1e-4)
     assert (record.dataset, record.settings["n_cells"]) == ("mine", len(X))
     effects = pd.DataFrame(record.effects, X.columns, Y.columns)
     equal(record.kept_genes, X.columns)
@@ -181,5 +181,3 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path):
         with pytest.raises(ValueError, match=f"differs in .*{named}"):
             asked = {"estimator": model, "halves": halves, "data": data} | how | asked
             interpret_held_out(**asked)
-    with pytest.raises(ValueError, match="halves: "):
-        interpret_held_out(model, changed(data, Y=data.Y + 1), halves)

@@ -14,8 +14,8 @@ from sklearn.linear_model import Ridge
 from sbnn import SparseReducedRankRegression, cross_validate
 from sbnn.evaluation import runs
 from sbnn.evaluation.runs import drop_details, load_or_compute
-from sbnn.plain import encode
 from sbnn.results import Record, load, save
+from sbnn.store import encoded
 
 pytestmark = pytest.mark.filterwarnings("ignore:held-out cells of")
 QUESTION = Record("count", "made up", "ab", [{"n": 1}], 0, {"scaling": "fold"})
@@ -29,8 +29,6 @@ def test_what_is_saved_is_loaded_and_not_computed_again(tmp_path):
     path = tmp_path / "folder" / "count.pickle"
     assert load_or_compute(QUESTION, lambda: {"a": 1}, path).a == 1
     assert load_or_compute(QUESTION, never, path).a == 1
-    with pytest.raises(ValueError, match="overwrite"):
-        load_or_compute(QUESTION, never, path, overwrite="False")
     assert load_or_compute(QUESTION, lambda: {"a": 2}, path, overwrite=True).a == 2
     assert load_or_compute(QUESTION, lambda: {"a": 3}).a == 3
     assert load(path).a == 2
@@ -104,7 +102,7 @@ def test_a_second_run_waits_until_the_first_is_done(tmp_path, monkeypatch):
 def same(a, b):
     assert a.values.keys() == b.values.keys()
     for name in a.values.keys() - {"seconds"}:
-        assert encode(a.values[name], name) == encode(b.values[name], name)
+        assert encoded(a.values[name]) == encoded(b.values[name])
 
 
 GRID = {"alpha": [0.8, 0.4, 0.2], "rank": [1, 2]}

@@ -13,7 +13,7 @@ import pytest
 from explorable import fit_to_explore, folds_to_explore, with_all_genes
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import cli, explore, results
+from sbnn import explore
 from sbnn.explorer import columns
 from sbnn.explorer.columns import page_data
 
@@ -90,12 +90,9 @@ def test_held_out_cells_need_a_cross_validation_of_the_same_model_and_data():
     wrong = {"of scaled outputs": (fit, in_units)}
     wrong["no model"] = replace(fit, params=[{"n_components": 3}]), folds
     wrong["no predictions"] = replace(fit, params=[{"n_components": 1}]), folds
-    wrong["same data"] = replace(fit, sha256="other"), folds
     for message, records in wrong.items():
         with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
             page_data(*records)
-    with pytest.raises(ValueError, match="fit_record: expected a record"):
-        explore(folds)
 
 
 def test_other_genes_are_there_in_8_bits():
@@ -114,9 +111,6 @@ def test_other_genes_are_there_in_8_bits():
     decoded = genes["low"] + codes / 255 * width
     assert (np.abs(decoded - values) <= width / 510 + 1e-3).all()
     assert [gene["trust"] for gene in page["features"][3:]] == ["trusted", *["unstable"] * 3]
-    fit.sha256 = "other"
-    with pytest.raises(ValueError, match="fit_record: expected a record of the same data"):
-        page_data(fit, data=data)
 
 
 def test_genes_without_room_are_left_out(monkeypatch):
@@ -149,43 +143,3 @@ def test_names_end_no_script_and_are_text_in_the_title():
     assert page.count("</script>") == len(re.findall(r"<script[ >]", page)) == 4
     assert "<img src=x>" not in page
     assert "alert(1)" in page
-
-
-def test_the_command_finds_the_fit_and_other_records_of_its_data(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    fit = fit_to_explore()
-    data, more = with_all_genes(fit)
-    given = {"chosen": data, "made up": (data.X[1:], data.Y[1:])}
-    monkeypatch.setattr("sbnn.explorer.explore.load_dataset", lambda name, **_: given[name])
-    folder = tmp_path / "saved_models" / "mine"
-
-    def run(*arguments):
-        failed = cli.main(["explore", *map(str, arguments), "--out", "map.html"])
-        printed = capsys.readouterr()
-        if failed:
-            return printed.err
-        pattern = r'<script type="application/json" id="data">(.*?)</script>'
-        page = re.search(pattern, (tmp_path / "map.html").read_text())[1]
-        return json.loads(page) | {"printed": printed.out}
-
-    assert "no fit at mine" in run("mine")
-    results.save(fit, folder / "fit_default_64d.pickle")
-    results.save(replace(fit, dataset="chosen"), folder / "fit_default_2d.pickle")
-    results.save(more["halves"], folder / "halves_default.pickle")
-    results.save(replace(more["tsne"], sha256="other"), folder / "tsne.pickle")
-    page = run("mine")
-    assert page["dataset"] == "chosen"
-    assert "held_out" not in page["values"]
-    assert len(page["genes"]["names"]) == 30
-    assert "trust" in page["features"][-1]
-    assert len(page["maps"]) == 1, "the t-SNE is of other data"
-    folds = folds_to_explore(fit)
-    results.save(folds, folder / "cv_default.pickle")
-    page = run(folder / "fit_default_64d.pickle")
-    assert "held_out" in page["values"]
-    assert "genes" not in page, "of other data"
-    assert "fit_record: expected a record" in run(folder / "cv_default.pickle")
-    results.save(replace(folds, sha256="other"), folder / "cv_default.pickle")
-    assert "no predictions of held-out cells" in run(folder)["printed"]
-    asked = run(folder, "--cv", folder / "cv_default.pickle")
-    assert "cv_record: expected a record of the same data" in asked

@@ -16,7 +16,6 @@ import torch  # noqa: F401 -- before processes are forked, so that each of them 
 from sklearn.linear_model import Ridge
 
 from sbnn.data.paired import as_paired
-from sbnn.data.registry import DataFile, download_file
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.results import load
@@ -53,10 +52,6 @@ def validate(path, n_jobs=1, grid=None):
     return cross_validate(
         Logged(), made_up(), FOLDS, grid or GRID, n_jobs, results=path, verbose=False
     )
-
-
-def download(about, target):
-    download_file(DataFile(*about), target, verbose=False)
 
 
 def _run(function, args, errors):
@@ -99,12 +94,6 @@ class Victim:
     def ends_within(self, seconds):
         self.process.join(seconds)
         return self.process.exitcode is not None
-
-    def kill_within(self, seconds):
-        """Kill the process, unless it ends earlier."""
-        self.process.join(seconds)
-        self.process.kill()
-        self.process.join()
 
     def end(self):
         """Exit status."""

@@ -12,12 +12,12 @@ from sbnn import load_dataset, results
 from sbnn.evaluation import runs
 from sbnn.mechanism_shift import SparseShiftVAE, plotting, recovery, report
 from sbnn.mechanism_shift.graph import edges_of
-from sbnn.tables import to_markdown
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 sys.path.insert(0, str(SAVED.with_name("benchmarks")))
 FIGURES = SAVED.with_name("figures")
 benchmark = importlib.import_module("mechanism_shift")
+to_markdown = importlib.import_module("pages").to_markdown
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,11 @@ from numpy.testing import assert_allclose
 from seen import BLIND, contrast_to_white, lab
 
 from sbnn import DistilledBottleneckRegressor, plotting, results
+from sbnn.cli import ROOT
 from sbnn.data.simulate import simulate_tables
 from sbnn.plotting import common
 from sbnn.plotting.colors import METHODS, MODELS, paler, shades
 from sbnn.study import figures, report
-from sbnn.study.new_cells import place, read_cells
-from sbnn.study.reproduce import ROOT
 
 NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
 OTHERS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
@@ -42,9 +41,6 @@ D2 = {"n_components": 2}
 
 @functools.cache
 def study_figure(dataset, name):
-    if name == "gene_prior":
-        record = results.load(ROOT / "saved_models" / dataset / "gene_prior.pickle")
-        return plotting.prior_effects(record)
     needed, draw = figures.FIGURES[name]
     records = records_of(dataset)
     return draw(records) if all(record in records for record in needed) else None
@@ -65,7 +61,10 @@ def own_data_figure(dataset, name):
     model = DistilledBottleneckRegressor.load(path)
     with TemporaryDirectory() as folder:
         made = simulate_tables(folder, 300, n_genes=150, n_outputs=8, n_true_genes=15, n_types=6)
-        places, predicted = place(model, read_cells([*made.values()][-1], model))
+        counts = pd.read_csv(made["new_counts"], index_col=0).T
+    new = model.normalizer_.transform(counts)
+    predicted = pd.DataFrame(model.predict(new), new.index, model.output_names_)
+    places = model.set_output(transform="pandas").transform(new)
     return plotting.new_cells(records["fit_default_2d"], places, predicted)
 
 
@@ -84,7 +83,6 @@ def benchmark_figure(dataset, name):
 
 QUICK = [(study_figure, "simulated", name) for name in figures.FIGURES.keys() - NOT_OF_SIMULATED]
 QUICK += [(study_figure, "citeseq_cd8", "genes_curve")]
-QUICK += [(study_figure, dataset, "gene_prior") for dataset in ("simulated", "scala")]
 OF_OWN_DATA = ("effects", "figure3_latent_default", "map_trust", "overview")
 QUICK += [(study_figure, "own_data/simulated", name) for name in OF_OWN_DATA]
 QUICK += [(own_data_figure, "own_data/simulated", name) for name in ("accuracy", "new_cells")]

@@ -265,22 +265,6 @@ def test_an_overview_lists_genes_by_norm_and_outputs_by_their_r2_with_bars():
     assert alone.index("c") < alone.index("b") < alone.index("a")
 
 
-def test_a_wrong_record_is_named():
-    other = replace(linear_record(), sha256="of other data")
-    network, fit = network_record(), fit_record()
-    wrong = {
-        "srrr": (plotting.training_curves, network, other),
-        "ridge": (plotting.bottleneck_comparison, network, linear_record(), other),
-        "n_components": (plotting.training_curves, network, None, (3,)),
-        "bottom": (plotting.latent_panels, fit, other),
-        "scores": (plotting.latent_panels, fit, None, False, [other]),
-        "halves": (plotting.overview, fit, other),
-    }
-    for name, (draw, *given) in wrong.items():
-        with pytest.raises(ValueError, match=f"^{name}: "):
-            draw(*given)
-
-
 def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_of_outputs():
     fit = fit_to_explore(n_outputs=3, n_genes=4)
     fit.latent = fit.embedding
@@ -308,7 +292,6 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"srrr": None}, "srrr: expected a record, as from sbnn.results.load, got NoneType"),
         ({"ridge": linear_record()}, "ridge: expected one grid point, got 14"),
         ({"group_lasso": -1}, "group_lasso must be a finite number"),
         ({"published": [{"n_components": 2}]}, "published: expected dicts with 'test_r2'"),

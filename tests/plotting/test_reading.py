@@ -80,7 +80,7 @@ def test_the_largest_model_with_few_enough_genes_is_chosen():
     assert chosen["b"][1] == 0
     # On one path, the first of several penalties with the same number of genes is taken.
     srrr.n_selected[:, 4] = 9
-    assert reading.choose_model((srrr, {"rank": 2}), 13, None, "m")[1] == 3
+    assert reading.choose_model((srrr, {"rank": 2}), 13, "m")[1] == 3
     same_size = network_record(lassos=(0.1,), variants=(True,))
     with pytest.raises(ValueError, match=r"models\['m'\]: .* match 2 of"):
         reading.choose_models({"m": same_size}, 5)

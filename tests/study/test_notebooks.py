@@ -1,33 +1,29 @@
 """The notebooks load every committed result, draw every committed figure, and compute anew."""
 
-import base64
 import io
 
-import nbformat
 import numpy as np
 import pytest
-from notebook import run_cells
+from notebook import NOTEBOOKS, run_cells
 from PIL import Image
 
-from sbnn import results
+from sbnn import cli, results
 from sbnn.data.datasets import list_datasets
 from sbnn.evaluation import runs
-from sbnn.study import reproduce
-from sbnn.study.notebooks import make_small
+from sbnn.plotting.common import in_few_colors
 
-SAVED = reproduce.ROOT / "saved_models"
-FIGURES = reproduce.ROOT / "figures"
+FIGURES = cli.ROOT / "figures"
 # of each study one; those of types and of dynamics are run by the tests of these studies
-COMMITTED = ["scala", "papalexi"]
+COMMITTED = ["scala", "papalexi", "own_data/simulated"]
 
 
 def run_all(dataset, figures, **parameters):
     """Run the notebooks of a data set; names of the figures they have saved."""
-    state, _ = list_datasets()[dataset]
-    if "available" not in state:
+    if list_datasets()["state"].get(dataset, "here") != "here":
         pytest.skip("the data are not on this machine")
-    for path in reproduce._notebooks(dataset):
-        run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)
+    for number, names in cli.NOTEBOOKS.items():
+        for path in NOTEBOOKS.glob(f"{number}_*") if dataset in names.split() else ():
+            run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)
     return {path.stem for path in figures.glob(f"{dataset}*/*.png")}
 
 
@@ -52,37 +48,8 @@ def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
         assert results.load(path).values
     assert len(drawn) > 1
     assert drawn <= {path.stem for path in FIGURES.glob("*/*.png")}
-    if reproduce.DATASETS[dataset].study == "sbnn":
+    if dataset == "simulated":
         assert drawn == {path.stem for path in (FIGURES / dataset).glob("*.png")}
-
-
-@pytest.mark.slow
-def test_the_command_executes_a_notebook_and_keeps_it_small(tmp_path):
-    reproduce.reproduce("03", "simulated", figures=tmp_path)
-    made = reproduce.ROOT / "build" / "notebooks" / "simulated" / "03_model.ipynb"
-    notebook = nbformat.read(made, as_version=4)
-    assert "papermill" not in notebook.metadata
-    assert made.read_text().count('"image/png"') > 5
-    saved = {path.stem for path in (tmp_path / "simulated").glob("*.png")}
-    assert saved == {path.stem for path in (FIGURES / "simulated").glob("*.png")} - {"gene_prior"}
-
-
-def test_what_takes_space_or_differs_between_runs_is_dropped():
-    noise = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
-    content = io.BytesIO()
-    Image.fromarray(noise).save(content, "png")
-    shown = {"image/png": base64.b64encode(content.getvalue()).decode(), "text/plain": "50%"}
-    shown["application/vnd.jupyter.widget-view+json"] = {}
-    output = nbformat.v4.new_output("display_data", shown)
-    cell = nbformat.v4.new_code_cell("draw()", outputs=[output], metadata={"execution": {}})
-    metadata = {"widgets": {"a": 1}, "papermill": {"time": 3}, "language_info": {"name": "python"}}
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=metadata)
-    make_small(notebook)
-    data = notebook.cells[0].outputs[0].data
-    assert (set(notebook.metadata), notebook.cells[0].metadata) == ({"language_info"}, {})
-    assert set(data) == {"image/png", "text/plain"}
-    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as small:
-        assert (small.size, small.mode) == ((60, 40), "P")
 
 
 def test_dots_of_similar_colours_stay_apart():
@@ -95,12 +62,7 @@ def test_dots_of_similar_colours_stay_apart():
         picture[88:92, x : x + 4] = color
     content = io.BytesIO()
     Image.fromarray(picture).save(content, "png")
-    shown = {"image/png": base64.b64encode(content.getvalue()).decode()}
-    output = nbformat.v4.new_output("display_data", shown)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
-    make_small(notebook)
-    stored = base64.b64decode(notebook.cells[0].outputs[0].data["image/png"])
-    with Image.open(io.BytesIO(stored)) as small:
+    with Image.open(io.BytesIO(in_few_colors(content.getvalue()))) as small:
         found = np.asarray(small.convert("RGB"), int)
     for x, color in dots.items():
         assert np.abs(found[90, x + 2] - color).max() < 20

@@ -14,7 +14,6 @@ CHECKED = (
     "04_ephys_types",
     "05_mechanism_shift",
     "06_dynamics",
-    "07_gene_priors",
     "08_own_data",
 )
 

@@ -1,172 +1,161 @@
-"""Tables of what there is, and what it is worth, in words."""
+"""Tables of saved results: numbers of the records, beside the published ones of the same fits."""
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import linear_record, network_record, ridge_record
 
-from sbnn import (
-    DistilledBottleneckRegressor,
-    DistilledSettings,
-    cli,
-    cross_validate,
-    fit_full,
-    stability_selection,
-)
-from sbnn.models.linear import LeaveOneOutRidge
-from sbnn.models.sparse_linear import SparseReducedRankRegression
-from sbnn.results import Record, load_folder, save
+from sbnn.data.paired import groups_of
+from sbnn.results import Record, load, save
 from sbnn.study import report
-from sbnn.tables import TRIAL
 
-SAVED = Path(__file__).parents[2] / "saved_models"
-PRINTED = sorted(Path(__file__).with_name("printed").glob("*.txt"))
-OUTPUTS = "Test R2 of every output, scaled per fold"
+ROOT = Path(__file__).resolve().parents[2]
+SAVED = ROOT / "saved_models"
+SCALA = SAVED / "scala"
 
 
 @pytest.fixture(scope="module")
-def mine(adata, data, tmp_path_factory):
-    """Results of a user's cells: the default network with two units, ridge, and no other model."""
-    folder = tmp_path_factory.mktemp("saved_models") / "mine"
-    short = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=20, steps_of_student=40)
-    model = DistilledBottleneckRegressor(n_genes=10, distillation=short, random_state=42)
-    model.set_params(standardize=False, hidden_layers=(32, 16))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        records = {
-            "cv_default": cross_validate(model, data, 4, {"n_components": [2]}, verbose=False),
-            "cv_ridge": cross_validate(LeaveOneOutRidge(), data, 4, verbose=False),
-            "fit_default_2d": fit_full(model, data),
-        }
-    linear = SparseReducedRankRegression(rank=2, alpha=0.2)
-    records["halves_default"] = stability_selection(linear, data, 1, verbose=False)
-    genes = pd.Index(records["fit_default_2d"].kept_genes, name="gene")
-    table = pd.DataFrame({"norm": 1.0, "stability": 0.5, "output": "x"}, genes)
-    agreement = np.array([0.95, 0.65])
-    for name, values in (
-        ("interpretation", {"table": table}),
-        ("map_trust", {"agreement": agreement}),
-    ):
-        records[name] = Record(name, data.name, data.sha256, [{}], values=values)
-    for name, record in records.items():
-        save(record, folder / f"{name}.pickle")
-    return folder
+def scala():
+    return report.read(SCALA)
 
 
-@pytest.fixture
-def records(mine):
-    return load_folder(mine)
+@pytest.fixture(scope="module")
+def accuracy(scala):
+    return report.accuracy_table(scala)
 
 
-def test_results_without_the_models_of_the_paper_have_all_their_tables(mine, records):
-    tables = report.all_tables(records)
-    assert list(tables)[:3] == [report.SUMMARY, report.ACCURACY, OUTPUTS]
-    accuracy = tables[report.ACCURACY]
-    assert accuracy.index.tolist() == ["distilled network d=2, 10 genes", "ridge, all genes"]
-    assert accuracy["folds"].tolist() == [4, 4], "numbers other than ten are given"
-    assert accuracy["genes"].tolist() == [10, 40]
-    assert tables[OUTPUTS].columns.tolist() == ["distilled network d=2", "ridge"]
-    [empty] = [table for title, table in tables.items() if title.startswith("Genes to trust")]
-    assert empty.empty
-    assert "2 halves of the cells are too few" in empty.attrs["note"]
-    assert set(tables[report.EFFECTS]["trust"]) == {"unknown"}
-    (mine.parent / "mine-fast").symlink_to(mine)  # of a quick run, which is left out
-    [overview] = report.overview(mine.parent).values()
-    r2 = records["cv_default"].test_r2
-    expected = f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
-    assert overview.loc["mine", ["distilled, d=2", "sRRR, rank 2"]].tolist() == [expected, ""]
-    with pytest.raises(FileNotFoundError):
-        report.overview(mine)
+def rows_of(table, **levels):
+    """Rows with these parameters."""
+    settings = table.index.to_frame()
+    return table[(settings[list(levels)] == pd.Series(levels)).all(axis=1).to_numpy()]
 
 
-def test_ridge_of_preselected_genes_is_called_so(records):
-    ridge = records["cv_ridge"]
-    chosen = np.arange(40) < np.array([[10], [20], [10], [20]])
-    ridge = replace(ridge, values=ridge.values | {"preselected": chosen})
-    table = report.accuracy_table({"cv_ridge": ridge})
-    assert table["genes"].to_dict() == {"ridge, preselected genes": 15}
+def test_rows_are_means_over_the_folds_of_each_model():
+    network = network_record(lassos=(0.1,), epochs=(2, 2, 3, 4))
+    records = {"cv_network": network, "cv_srrr": linear_record(), "cv_ridge": ridge_record()}
+    for record in records.values():
+        record.settings["scaling"] = "fold"
+        record.folds = [(np.arange(3), np.arange(3, 5))] * 3
+        record.values["gene_names"] = np.arange(40)
+    table = report.accuracy_table(records)
+    assert table.columns.tolist() == ["R2", "SD", "SE"], "nothing was published for these data"
+    [straight] = network.points(n_components=64, pretraining=False)
+    r2 = network.test_r2[:, straight]
+    [row] = rows_of(table, n_components="64", pretraining="False", stage=report.LAST).to_numpy()
+    np.testing.assert_allclose(row, [r2.mean(), r2.std(ddof=1), r2.std(ddof=1) / 3**0.5])
+    before = []
+    for curve in network.history[straight]:
+        before.append(curve[curve["stage"] == "unfrozen"]["eval_r2"].to_list()[-1])
+    before_pruning = {"stage": report.BEFORE_PRUNING, "pretraining": "False", "n_components": "64"}
+    assert rows_of(table, **before_pruning)["R2"].item() == pytest.approx(np.mean(before))
+    srrr = records["cv_srrr"]
+    r2 = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
+    row = rows_of(table, model="sRRR", rank="16", n_genes="25")
+    np.testing.assert_allclose(row[["R2", "SD"]].to_numpy(), [[r2.mean(), r2.std(ddof=1)]])
+    assert rows_of(table, model="ridge", n_genes="40")["R2"].item() == pytest.approx(0.45)
 
 
-def test_summary(records, monkeypatch):
-    summary = report.summarise(records)["sentence"]
-    assert summary.index.tolist() == [
-        "distilled network d=2",
-        "its outputs",
-        "its genes",
-        "its map",
-    ]
-    assert "(4 folds)" in summary.iloc[0]
-    assert " ridge" in summary.iloc[0]
-    assert summary["its genes"].startswith("No gene can be trusted yet")
-    alone = {"cv_default": records["cv_default"], "cv_ridge": records["cv_ridge"]}
-    alone["cv_ridge"].folds = alone["cv_ridge"].folds[::-1]
-    [sentence] = report.summarise(alone)["sentence"]
-    assert "is unknown: the outputs are not available" in sentence
-    assert "ridge" not in sentence, "its folds differ"
-    assert report.summarise({}).empty
-    for better, outputs in (([True] * 2, "2 of 2"), ([False, True], "1 of 2")):
-        table = pd.DataFrame({"better_than_chance": better}, ["x", "y"])
-        monkeypatch.setattr(report, "outputs_table", lambda *_, table=table, **point: table)
-        sentence = report.summarise(records)["sentence"]["its outputs"]
-        assert sentence.startswith(outputs)
-        assert sentence.endswith("but not x.") == (not all(better))
+def test_only_the_same_genes_folds_lasso_and_stage_are_compared(accuracy):
+    assert report.published("scala_ion_channels", 55).empty
+    assert len(report.published("scala_ion_channels", 423)) == 8
+    wide = report.published("scala", 1000).query("n_components == 64")
+    assert set(wide["folds"]) == {3}
+    known = accuracy["published"].dropna()
+    assert len(known) == len(report.published("scala", 1000)) == 17
+    assert rows_of(accuracy, n_components="64", folds="10")["published"].isna().all()
+    assert rows_of(accuracy, scaling="fold")["published"].isna().all()
+    for name, width in (("", 2), ("_three_folds", 64)):
+        record = load(SCALA / f"cv_network{name}_{report.LEAK}.pickle")
+        rows = report.comparable(record)
+        assert {row["n_components"] for row in rows if row["n_components"] > 0} == {width}
+        assert {row["stage"] for row in rows} == {report.LAST}
 
 
-@pytest.mark.parametrize(
-    ("agreement", "words"),
-    [(0.9, ": stable."), (0.89, ": mostly stable"), (0.7, ": mostly"), (0.69, ": not stable")],
-)
-def test_the_sentence_on_the_map_follows_the_lowest_agreement(agreement, words):
-    trust = SimpleNamespace(agreement=np.array([0.95, agreement]))
-    [sentence] = report.summarise({"map_trust": trust})["sentence"]
-    assert f"{agreement:.2f} to 0.95" in sentence
-    assert words in sentence
+def test_differences_from_published_results_are_those_of_the_means(accuracy):
+    [row] = rows_of(accuracy, group_lasso="0.1", folds="3", stage=report.LAST).itertuples()
+    record = load(SCALA / f"cv_network_three_folds_{report.LEAK}.pickle")
+    scores = record.test_r2[:, record.find(n_components=64, pretraining=True, group_lasso=0.1)]
+    assert row.published == 0.409
+    assert row._5 == pytest.approx(scores.mean() - 0.409)
+    assert row.SE == pytest.approx(scores.std(ddof=1) / 3**0.5)
 
 
-def test_the_verdict_is_on_the_network_with_two_units(monkeypatch):
-    verdict = Mock(return_value=SimpleNamespace(sentence="It is.", better_than_chance=None))
-    monkeypatch.setattr(report, "verdict", verdict)
-    scores = Record("cross-validation", "mine", "s", [{"n_components": 64}, {"n_components": 2}])
-    assert report.summarise({"cv_default": scores})["sentence"].tolist() == ["It is."]
-    verdict.assert_called_once_with(scores, None, None, 1, curve=None)
+def test_models_agree_with_the_published_ones_where_the_lasso_chooses(accuracy):
+    """At 0.1 and 1, and before the pruning; with less lasso, chance chooses the genes."""
+    known = accuracy.dropna(subset="published")
+    settings = known.index.to_frame()
+    weak = settings["group_lasso"].isin(["0.0001", "0.01"]) & (settings["stage"] == report.LAST)
+    straight = settings["pretraining"] == "False"
+    linear = settings["model"] == "sRRR"
+    differences = known["minus published"].abs()
+    assert (linear.sum(), straight.sum(), weak.sum()) == (4, 1, 4)
+    assert differences[linear].max() < 0.001
+    assert differences[straight].between(0.01, 0.015).all()
+    assert differences[~weak & ~straight].max() < 0.01
 
 
-def test_notes_are_on_selected_genes_and_on_computing_time():
-    values = {"seconds": np.array([[100.0], [50.0]])}
-    record = Record("cross-validation", "mine", "s", [{}], values=values)
-    assert report.note({"cv_ridge": record, "fit": record}) == (
-        "The cross-validations took 2 CPU minutes"
+def test_the_page_of_the_paper_shows_the_numbers_of_the_table(accuracy):
+    lines = (ROOT / "benchmarks" / "paper.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines if "|" in line]
+    known = accuracy.dropna(subset="published").drop(columns="SD").round(3) + 0.0
+    shown = known[known.index.get_level_values("stage") == report.LAST]
+    assert len(shown) == 13
+    for row in shown.itertuples(index=False):
+        expected = [f"{row.R2:.3f}", f"{row.published:.3f}", f"{row._3:.3f}", f"{row.SE:.3f}"]
+        found = [[row[0], *row[2].split(" ±")[:1], *row[3:5]] for row in cells if len(row) == 6]
+        assert expected in found
+
+
+def test_tables_of_a_data_set(scala):
+    tables = report.all_tables(scala)
+    assert len(tables) == 5
+    of_outputs = tables["Test R2 of every output, scaled per fold"]
+    record = scala["cv_ridge"]
+    ridge = pd.Series(record.test_feature_r2[:, 0].mean(0), record.feature_names)
+    pd.testing.assert_series_equal(
+        of_outputs["ridge, all genes"], ridge[of_outputs.index], check_names=False
     )
-    known = replace(record, dataset="scala")
-    assert report.note({"cv_a": record, "fit": known}).startswith(report.SELECTION_NOTE)
-    assert report.note({"fit": record}) == ""
+    assert of_outputs.iloc[:, 0].is_monotonic_decreasing
+    trusted = tables["Genes to trust, of 50 halves"]
+    assert trusted["trusted"].all() and len(trusted) == 10
+    groups = tables["Test R2 on held-out groups"]
+    mice = scala["apart_mouse_network"].test_r2
+    assert groups["paper, d=2"].iloc[1] == f"{mice.mean():.3f} ± {mice.std(ddof=1):.3f}"
+    simulated = report.all_tables(report.read(SAVED / "simulated"))
+    by_noise = simulated["Known genes found, by noise"]
+    assert by_noise.loc[("paper", 4.0), "recall"] == pytest.approx(0.24)
 
 
-@pytest.mark.parametrize("path", PRINTED, ids=lambda path: path.stem)
-def test_tables_of_committed_results_stay_as_they_are(path, capsys):
-    """Written by ``sbnn report NAME > tests/study/printed/NAME.txt``."""
-    assert cli.main(["report", path.stem, "--saved-models", str(SAVED)]) == 0
-    assert capsys.readouterr().out.splitlines() == path.read_text().splitlines()
+def test_the_overview_has_one_row_per_data_set(tmp_path):
+    ridge = ridge_record()
+    ridge.values |= {"feature_names": np.array(["x", "y"])}
+    ridge.folds = [(np.arange(3), np.arange(3, 5))] * 3
+    default = replace(ridge, params=[{"n_components": 2}])
+    for name in ("mine", "mine-fast"):
+        (tmp_path / name).mkdir()
+        save(default, tmp_path / name / "cv_default.pickle")
+    save(ridge, tmp_path / "mine" / "cv_ridge.pickle")
+    [overview] = report.overview(tmp_path).values()
+    [row] = overview.to_dict("records")
+    assert row["genes -> outputs"] == "40 -> 2"
+    assert row["distilled, d=2"] == row["ridge, all genes"] == "0.450 ± 0.000"
+    assert row["sRRR, rank 2"] == ""
+    with pytest.raises(FileNotFoundError):
+        report.overview(tmp_path / "mine")
 
 
-def test_tables_of_a_quick_run_are_called_so(mine, tmp_path, capsys):
-    (tmp_path / "mine-fast").symlink_to(mine)
-    assert cli.main(["report", "mine", "--saved-models", str(tmp_path), "--fast"]) == 0
-    assert TRIAL in capsys.readouterr().out
-    assert cli.main(["report", "mine", "--saved-models", str(mine.parent)]) == 0
-    assert TRIAL not in capsys.readouterr().out
-
-
-def test_one_gene_is_in_the_singular(monkeypatch):
-    for n, words in ((1, "1 gene is trusted"), (2, "2 genes are trusted")):
-        table = pd.DataFrame({"trusted": np.arange(3) < n})
-        monkeypatch.setattr(report.stability, "selection_table", lambda _, table=table: table)
-        assert report.genes_sentence(None).startswith(words)
+def test_whole_mice_and_the_last_dates_are_held_out(real_scala):
+    mice = groups_of(real_scala, "mouse")
+    dates = groups_of(real_scala, "date")
+    for name in ("default", "network", "ridge"):
+        folds = load(SCALA / f"apart_mouse_{name}.pickle").folds
+        assert len(folds) == 10
+        assert all(set(mice[train]).isdisjoint(mice[test]) for train, test in folds)
+        [(train, test)] = load(SCALA / f"apart_date_{name}.pickle").folds
+        assert max(dates[train]) < min(dates[test])
 
 
 def test_results_of_other_data_in_the_folder_are_refused(tmp_path):

@@ -3,12 +3,13 @@
 Cord blood cells are selected as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_of_files
-from sbnn.data.objects import obsm_table
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers.counts import read_count_table
@@ -51,8 +52,12 @@ def read_pbmc(path, name, **options):
     """Read one of the data sets of 10x Genomics, an AnnData without labels."""
     import anndata  # slow to import
 
-    adata = anndata.read_h5ad(path)
-    proteins = obsm_table(adata, "protein_expression")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", anndata.OldFormatWarning)  # the files are of 2020
+        adata = anndata.read_h5ad(path)
+    proteins = pd.DataFrame(
+        adata.obsm["protein_expression"], adata.obs_names, adata.uns["protein_names"]
+    )
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
     counts = sparse.csr_array(adata.X)
     return pair_counts(counts, adata.var_names, proteins, name=name, source=_SOURCE_10X, **options)

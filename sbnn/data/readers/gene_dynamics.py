@@ -1,29 +1,19 @@
 """Published trajectories with prior and true networks.
 
-From github.com/QuackenbushLab (phoenix and DASH) and github.com/Murali-group/Beeline.
+From github.com/QuackenbushLab (phoenix and DASH).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
-from sbnn.errors import check_number
-from sbnn.results import results_path
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from anndata import AnnData
-
-    from sbnn.typehints import PathLike
-
 
 GRN = (
     "Hossain et al., arXiv 2403.04805 (2024); "
@@ -37,22 +27,15 @@ HEMATOPOIESIS = (
     "B cell lineage of human hematopoiesis along a pseudotime; "
     "files of Hossain et al., arXiv 2403.04805 (2024)"
 )
-BEELINE = "Pratapa et al., Nature Methods 17, 147 (2020): Boolean models simulated with BoolODE"
 BREAST = (
     "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); "
     "files of Hossain et al., Genome Biology (2024)"
 )
 
 
-_LAYOUT = (
-    "expected the numbers of genes and samples in line 1, then for each sample a line per gene and "
-    "a line of times"
-)
-
-
 def read_trajectories(
-    path: PathLike,
-    gene_names: Sequence[str] | PathLike | None = None,
+    path,
+    gene_names=None,
     *,
     name: str | None = None,
     source: str | None = None,
@@ -63,29 +46,29 @@ def read_trajectories(
     gene and one line of times follow. `gene_names` are names in the order of the lines, or a table
     with the names in its first column; the suffix ``_input`` is removed.
     """
-    path = results_path(path)
+    path = Path(path)
     text = path.read_text(errors="replace").replace('"', "")
     lines = [line.rstrip(", \t") for line in text.splitlines()]
     rows = [line.split(",") for line in lines if line]
     values, times = [], []
     try:
         n_genes, n_samples = map(int, rows[0][:2])
-        size = n_genes + 1
-        if len(rows) != 1 + n_samples * size:
-            raise ValueError(f"got {len(rows)} lines for {n_samples} samples of {n_genes} genes")
-        for start in range(1, len(rows), size):
-            numbers = np.array(rows[start : start + size], dtype=np.float64)
-            values.append(numbers[:-1].T)  # (n_times, n_genes)
-            times.append(numbers[-1])
+        for sample in np.split(np.arange(1, len(rows)), n_samples):
+            numbers = np.array([rows[i] for i in sample], dtype=np.float64)
+            genes, [at] = np.split(numbers, [n_genes])
+            values.append(genes.T)  # (n_times, n_genes)
+            times.append(at)
     except (ValueError, IndexError) as error:
-        raise ValueError(f"{path}: {_LAYOUT}; {error}") from error
+        raise ValueError(
+            f"{path}: expected the numbers of genes and samples in line 1, then for each sample a "
+            f"line per gene and a line of times; {error}"
+        ) from error
     if isinstance(gene_names, str | Path):
         gene_names = pd.read_csv(gene_names).iloc[:, 0]
     if gene_names is not None:
         gene_names = [str(gene).removesuffix("_input") for gene in gene_names]
-    data = trajectories(
-        values, times, gene_names, name=name or path.stem, source=source or path.name
-    )
+    name = name or path.stem
+    data = trajectories(values, times, gene_names, name=name, source=source or path.name)
     # in another layout, sums are rounded differently
     data.uns["sbnn"]["gene_major"] = True
     return data
@@ -111,7 +94,7 @@ def read_grn(
     this share of misplaced edges. A `noise` of 0.025 is the published level of 5 %.
     """
     test = read_trajectories(test_path, names_path)
-    network = GeneNetwork.from_tables(equations_path, names_path).starting_like(test)
+    network = GeneNetwork.from_tables(equations_path, names_path, test)
     if wrong is None:
         prior = _matrix(prior_path, network.gene_names)
     else:
@@ -141,7 +124,9 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
     edges = pd.read_csv(truth_path)
     covered = genes[genes.isin(edges["from"])]
     edges = edges[edges["from"].isin(covered) & edges["to"].isin(genes)]
-    truth = _network(covered, genes, edges["from"], edges["to"], 1)
+    network = np.zeros((len(covered), len(genes)), dtype=np.int8)
+    network[covered.get_indexer(edges["from"]), genes.get_indexer(edges["to"])] = 1
+    truth = pd.DataFrame(network, covered, genes)
     return gene_dynamics(
         train, test, prior, truth, name="breast_desmedt", source=BREAST, files=files
     )
@@ -184,37 +169,6 @@ def _averaged(data, cells_per_bin):
         values.append(part.X)
         times.append(part.obs["time"])
     return trajectories(values, times, data.var_names)
-
-
-def read_beeline(*paths, model, repeat=0, dropout=False, n_bins=25, files=None):
-    """Read one of five repeats of a BEELINE data set, with or without `dropout` of low values.
-
-    Each has 2000 cells of a Boolean model, averaged along each pseudotime (see `read_pseudotime`).
-    The next repeat is the test data. The prior has no edges.
-    """
-    check_number("repeat", repeat, int, 0, 4)
-    train, truth = _beeline_repeat(paths, model, repeat, dropout, n_bins)
-    test, _ = _beeline_repeat(paths, model, (repeat + 1) % 5, dropout, n_bins)
-    name = f"beeline_{model.lower()}"
-    return gene_dynamics(train, test, 0 * truth, truth, name=name, source=BEELINE, files=files)
-
-
-def _beeline_repeat(paths, model, repeat, dropout, n_bins):
-    folder = f"{model}_2000_{repeat}"
-    if dropout:
-        folder += "_50"
-    files = {path.name: path for path in paths if path.parent.name == folder}
-    cells = pd.read_csv(files["ExpressionData.csv"], index_col=0).T
-    data = read_pseudotime(cells, pd.read_csv(files["PseudoTime.csv"], index_col=0), n_bins)
-    edges = pd.read_csv(files["refNetwork.csv"])
-    signs = np.where(edges["Type"] == "+", 1, -1)
-    return data, _network(cells.columns, cells.columns, edges["Gene1"], edges["Gene2"], signs)
-
-
-def _network(regulators, genes, sources, targets, signs):
-    network = np.zeros((len(regulators), len(genes)), dtype=np.int8)
-    network[regulators.get_indexer(sources), genes.get_indexer(targets)] = signs
-    return pd.DataFrame(network, regulators, genes)
 
 
 def _matrix(path, genes):

@@ -16,8 +16,8 @@ from pynwb import NWBHDF5IO
 from tqdm.auto import tqdm
 
 from sbnn.data.checks import some
+from sbnn.data.datasets import cache_folder
 from sbnn.data.fingerprint import fingerprint_files, fingerprint_parameters
-from sbnn.data.registry import cache_folder
 from sbnn.data.typed_cells import typed_cells
 from sbnn.ephys_types.traces.recording import sweeps_of
 from sbnn.ephys_types.traces.vectors import (
@@ -28,7 +28,7 @@ from sbnn.ephys_types.traces.vectors import (
     vectors_of,
 )
 from sbnn.evaluation.runs import in_workers
-from sbnn.results import results_path, write_atomically
+from sbnn.store import write_atomically
 
 SOURCE = "twelve families of IPFX feature vectors from NWB recordings"
 
@@ -74,8 +74,7 @@ def read_traces(paths, *, n_jobs=1, cache=None, verbose=True):
     """
     files = find_recordings(paths)
     if cache is None:
-        home = cache_folder()
-        cache = home and home / "traces"
+        cache = cache_folder() / "traces"
     settings = settings_fingerprint()
     jobs = [delayed(_vectors_or_reason)(path, cache or None, settings) for path in files.values()]
     outcomes = in_workers(jobs, n_jobs, "generator")
@@ -115,10 +114,10 @@ def write_traces(features, path):
     Returns both paths. Once types are added to the second file,
     ``read_ephys_table(path, cells, families=trace_families())`` reads both.
     """
-    path = results_path(path)
+    path = Path(path)
     tables = {path: features.to_df(), path.with_stem(f"{path.stem}_cells"): features.obs}
     for file, table in tables.items():
-        write_atomically(table.to_csv(index_label="cell").encode(), file, b"cell,")
+        write_atomically(table.to_csv(index_label="cell").encode(), file)
     return tuple(tables)
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from sbnn.data import inputs
+from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number, warn
+from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
-from sbnn.models.bottleneck.gene_prior import prior_weights, spelled_out
 from sbnn.models.bottleneck.losses import SquaredError
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.scales import (
@@ -31,15 +31,6 @@ from sbnn.models.bottleneck.scales import (
 )
 from sbnn.models.bottleneck.training import Stage, Trainer
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from numpy.typing import ArrayLike
-
-    from sbnn.data.count_normalizer import CountNormalizer
-    from sbnn.typehints import Expression, Outputs, PathLike
-
 
 # also of units in a layer
 MOST_COMPONENTS = 10_000
@@ -61,50 +52,27 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         "reconstruct": ["boolean"],
         "standardize": ["boolean"],
         "hidden_layers": ["array-like", None],
-        "prior_influence": [Interval(Real, 0, 1, closed="both")],
         "n_threads": [Interval(Integral, 1, MOST_THREADS, closed="both")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result."""
-        params = self.get_params()
-        if self.gene_prior is None:
-            del params["gene_prior"]
-            del params["prior_influence"]
-            return params
-        given = spelled_out(self.gene_prior)
-        if isinstance(given, dict):
-            given = sorted(map(list, given.items()))
-        params["gene_prior"] = given
-        return params
-
-    def for_genes(self, names: ArrayLike, kept: ArrayLike | None = None) -> Self:
-        """A clone with a prior weight for each of `names` (in the mask `kept`)."""
-        if self.gene_prior is None:
-            return self
-        weights = prior_weights(self.gene_prior, len(names), names)
-        if kept is not None:
-            weights = weights[kept]
-        return clone(self).set_params(gene_prior=weights.tolist() if weights.any() else None)
-
     def fit(
         self,
-        X: Expression,
-        y: Outputs | None = None,
-        eval_set: tuple[Expression, Outputs] | None = None,
+        X,
+        y=None,
+        eval_set=None,
     ) -> Self:
         """Train the network and choose its genes.
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
-            Expression, usually log-transformed counts; in a MuData, the modality ``"rna"``.
-        y : array-like, DataFrame or Series, shape (n, q) or (n,); or str
-            Outputs of the same cells. For an AnnData, a key of ``obsm`` (by default
-            ``"outputs"``); for a MuData, another modality, of which shared cells are used. Without
-            `y`, `X` can be the pair ``(X, y)``.
+        X : array-like, DataFrame, sparse matrix or AnnData, shape (n, p)
+            Expression, usually log-transformed counts. An AnnData may be opened with
+            ``backed="r"``; `DistilledBottleneckRegressor` then reads it in blocks.
+        y : array-like, DataFrame or Series, shape (n, q) or (n,); str or list of str
+            Outputs of the same cells; of an AnnData, also a key of ``obsm`` (by default
+            ``"outputs"``) or columns of ``obs``.
         eval_set : tuple (X, Y), optional
             Cells on which R2 is recorded after every epoch, without effect on the fit.
 
@@ -123,6 +91,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         learn_scales(self, cells, Y)
         x = ScaledCells(self, cells, device)
         target = scaled_outputs(self, Y, device)
+        del Y  # as large as all kept genes
         if eval_set is not None:
             eval_set = self._scaled_eval_set(eval_set, device)
         bar = tqdm(total=self._n_epochs(), desc="epochs", leave=False, disable=not self.verbose)
@@ -147,7 +116,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         except (TypeError, ValueError) as error:
             raise ValueError("eval_set: expected a pair (X, Y)") from error
         X, Y = inputs.two_tables(X, Y)
-        cells, _ = inputs.matched_cells(self, X)
+        cells = inputs.new_cells(self, X)
         Y = self._measured(Y, len(cells), "eval_set")
         return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
 
@@ -160,7 +129,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return Y.reshape(expected)
 
     def _train_gene_network(self, x, generator):
-        genes = x.of_genes(np.flatnonzero(self.support_))
+        genes = x[:, np.flatnonzero(self.support_)]
         self._gene_network = copy.deepcopy(self.network_)
         self._gene_network.replace_head(genes.shape[1], generator)
         n_epochs, learning_rate, batch_size, weight_decay = self._settings_of_head()
@@ -178,30 +147,26 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             check_number("the length of hidden_layers", len(self.hidden_layers), int, 2)
             for width in self.hidden_layers:
                 check_number("hidden_layers", width, int, 1, MOST_COMPONENTS)
-        if self.gene_prior is not None:
-            spelled_out(self.gene_prior)
-            if self.n_genes is None:
-                warn("gene_prior has no effect with n_genes=None, which keeps all genes")
 
-    def predict(self, X: Expression) -> np.ndarray:
+    def predict(self, X) -> np.ndarray:
         """Predict outputs in the units of `Y`, float64 of shape (n, q) or, for a vector, (n,).
 
         Parameters
         ----------
-        X : array-like, DataFrame, sparse matrix, AnnData, MuData or ExpressionStream, shape (n, p)
+        X : array-like, DataFrame, sparse matrix or AnnData, shape (n, p)
             With gene names, the kept genes in any order; otherwise, all p genes of `fit`.
         """
         check_is_fitted(self)
         Y = outputs_in_units(self, self._through(self.network_, X))
         return Y[:, 0] if self._flat_output else Y
 
-    def transform(self, X: Expression) -> np.ndarray | pd.DataFrame:
+    def transform(self, X) -> np.ndarray | pd.DataFrame:
         """Map cells to the latent space, float64 of shape (n, n_components); X as in `predict`."""
         check_is_fitted(self)
         latent = self._through(self.network_, X, last=self.network_.bottleneck + 1)
         return self._named(latent, X)
 
-    def reconstruct_genes(self, X: Expression) -> np.ndarray:
+    def reconstruct_genes(self, X) -> np.ndarray:
         """Predict the kept genes from the latent space, in the units of X; shape (n, n_genes)."""
         check_is_fitted(self)
         if self._gene_network is None:
@@ -210,11 +175,10 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
     def _through(self, network, X, last=None):
-        kept = np.flatnonzero(self.support_)
-        cells, here = inputs.matched_cells(self, X, kept)
-        return through_network(self, network, last, cells, np.searchsorted(here, kept))
+        genes = inputs.genes_of(self, X, np.flatnonzero(self.support_))
+        return through_network(self, network, last, genes)
 
-    def score(self, X: Expression, y: Outputs | None = None) -> float:
+    def score(self, X, y=None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
         With ``standardize=True``, outputs have the same weight: they are in training SDs.
@@ -226,7 +190,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         predicted = (predicted.reshape(Y.shape) - self.y_mean_) * scale
         return pooled_r2((Y - self.y_mean_) * scale, predicted, 0.0)
 
-    def save(self, path: PathLike, normalizer: CountNormalizer | None = None) -> None:
+    def save(self, path, normalizer: CountNormalizer | None = None) -> None:
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
         `normalizer`, by default ``normalizer_``, is a fitted `CountNormalizer` for new cells.
@@ -237,7 +201,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return save_model(self, path, normalizer)
 
     @classmethod
-    def load(cls, path: PathLike) -> Self:
+    def load(cls, path) -> Self:
         """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
         return load_model(path, [cls])
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
 
 from sbnn.models.bottleneck.base import BottleneckRegressor
-from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run
-
-if TYPE_CHECKING:
-    import numpy as np
-
 
 # head of `reconstruct`: epochs, learning rate, batch size, weight decay
 HEAD = 100, 1e-4, 32, 1e-10
@@ -43,14 +38,6 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         decoder mirrors them.
     distillation : DistilledSettings or None, default=None
         Settings of the training; None uses the defaults of `sbnn.DistilledSettings`.
-    gene_prior : dict, Series, list or array, optional
-        Prior weights of the genes, of which only the ratios matter: a dict or Series of weights
-        >= 0 by gene name (0 for others), a list of gene names (weight 1), or one weight per gene.
-    prior_influence : float, default=0.5
-        From 0 to 1. The score of a gene is ``(1 - prior_influence) * size + prior_influence *
-        weight``, both relative to their sums over the compared genes. The size is the root of the
-        variance that a gene explains in the forward selection, and of the mean squared gradient of
-        predictions in the Gaussian process.
     n_threads : int, default=1
         Threads of torch and BLAS; with 1, results do not depend on the number of cores.
     random_state : int, RandomState or None, default=None
@@ -95,8 +82,6 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         standardize: bool = True,
         hidden_layers: tuple[int, ...] | None = None,
         distillation: DistilledSettings | None = None,
-        gene_prior: GenePrior | None = None,
-        prior_influence: float = 0.5,
         n_threads: int = 1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
@@ -108,8 +93,6 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         self.standardize = standardize
         self.hidden_layers = hidden_layers
         self.distillation = distillation
-        self.gene_prior = gene_prior
-        self.prior_influence = prior_influence
         self.n_threads = n_threads
         self.random_state = random_state
         self.device = device
@@ -120,8 +103,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         return 5
 
     def decisive_params(self) -> dict[str, object]:
-        """As in the base class, with the default settings in place of None."""
-        return super().decisive_params() | {"distillation": self._settings()}
+        """Parameters that identify a stored result, with the default settings in place of None."""
+        return self.get_params() | {"distillation": self._settings()}
 
     def _settings(self):
         return DistilledSettings() if self.distillation is None else self.distillation
@@ -136,7 +119,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         return few_cells.input_limits(moments, settings.few_cells_limit)
 
     def _train(self, x, target, random, generator, eval_set, progress):
-        run = Run(self._settings(), random, generator, GenePrior.of(self, x.shape[1]))
+        run = Run(self._settings(), random, generator)
         return distilled.train(self, x, target, run, eval_set, progress)
 
     def _settings_of_head(self):

@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 
 from sbnn.data.count_normalizer import CountNormalizer
-from sbnn.models.bottleneck.gene_prior import spelled_out
 from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork, n_values
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
@@ -15,16 +14,15 @@ from sbnn.models.tensor_files import load_tensors, params_of, require, write_ten
 FORMAT = "sbnn-model-4"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
+# parameters of the training in files of version 1.0, without effect on a fitted network
+FORMER_PARAMS = ("gene_prior", "prior_influence")
 
 
 def save_model(model, path, normalizer=None):
     """Write a fitted network, and the normaliser of counts if there is one."""
-    params = params_of(model)
-    if params["gene_prior"] is not None:
-        params["gene_prior"] = spelled_out(params["gene_prior"])
     header = {
         "class": type(model).__name__,
-        "params": params,
+        "params": params_of(model),
         "shapes": model.network_.shapes,
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
@@ -78,9 +76,12 @@ def _model(classes, header, tensors):
 def _params(header):
     params = {}
     for name, value in header["params"].items():
+        if name in FORMER_PARAMS:
+            continue
         if isinstance(value, list):
             value = tuple(value)
         elif name == "distillation" and value is not None:
+            value = {key: tuple(v) if isinstance(v, list) else v for key, v in value.items()}
             value = DistilledSettings(**value)
         params[name] = value
     return params

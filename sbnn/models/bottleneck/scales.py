@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import _check_feature_names_in
 
-from sbnn.data.checks import LARGEST
+from sbnn.data.inputs import blocks, read
 from sbnn.determinism import reproducible
 
 # most cells, and values, that pass through the network at once
@@ -25,31 +24,26 @@ class Moments(NamedTuple):
     mean: np.ndarray
     sd: np.ndarray
 
-    @classmethod
-    def of(cls, cells, limits=(-np.inf, np.inf)):
-        """Read all cells twice, clipped to the limits of their gene."""
-        low = np.full(cells.shape[1], np.inf, dtype=np.float32)
-        high = -low
-        total = np.zeros(cells.shape[1])
-        for block in _clipped_blocks(cells, limits):
-            total = _add_rows(block.astype(np.float64), total)
-            low = np.minimum(low, block.min(axis=0))
-            high = np.maximum(high, block.max(axis=0))
-        mean = total / len(cells)
-        squares = np.zeros_like(mean)
-        for block in _clipped_blocks(cells, limits):
-            deviations = block - mean
-            deviations *= deviations
-            squares = _add_rows(deviations, squares)
-        return cls(low, high, mean, np.sqrt(squares / len(cells)))
 
-
-def _clipped_blocks(cells, limits):
-    for rows in cells.blocks():
-        block = cells.rows(rows).astype(np.float32, copy=False)
-        if np.isfinite(limits).any():
-            block = np.clip(block, *limits)
-        yield block
+def moments_of(X, low=-np.inf, high=np.inf):
+    """Moments of expression, (n, p), clipped to limits of the genes; all cells are read twice."""
+    n, p = X.shape
+    least = np.full(p, np.inf, dtype=np.float32)
+    most = -least
+    total = np.zeros(p)
+    for rows in blocks(X):
+        block = np.clip(read(X, rows).astype(np.float32, copy=False), low, high)
+        total = _add_rows(block.astype(np.float64), total)
+        least = np.minimum(least, block.min(axis=0))
+        most = np.maximum(most, block.max(axis=0))
+    if not np.isfinite(total).all():
+        raise ValueError("X: values are too large for single precision")
+    mean = total / n
+    squares = np.zeros(p)
+    for rows in blocks(X):
+        block = np.clip(read(X, rows).astype(np.float32, copy=False), low, high)
+        squares = _add_rows((block - mean) ** 2, squares)
+    return Moments(least, most, mean, np.sqrt(squares / n))
 
 
 def _add_rows(block, total):
@@ -61,12 +55,11 @@ def _add_rows(block, total):
 
 def learn_scales(model, cells, Y):
     """Set means, SDs and limits of a model, for outputs Y, (n, q)."""
-    measured = Moments.of(cells)
-    _require_moderate(model, measured)
-    low, high = model._input_limits(len(cells), measured)
+    measured = moments_of(cells)
+    low, high = model._input_limits(len(Y), measured)
     clipped = measured
     if (low > measured.low).any() or (high < measured.high).any():
-        clipped = Moments.of(cells, (low, high))
+        clipped = moments_of(cells, low, high)
     constant = clipped.low == clipped.high
     model.x_min_ = low
     model.x_max_ = high
@@ -83,46 +76,34 @@ def learn_scales(model, cells, Y):
         model.y_scale_ = np.ones(Y.shape[1])
 
 
-def _require_moderate(model, moments):
-    largest = np.maximum(moments.high, -moments.low)
-    gene = largest.argmax()
-    if largest[gene] > LARGEST:
-        name = _check_feature_names_in(model)[gene]
-        raise ValueError(
-            f"X: expected numbers within ±{LARGEST:g}, got {largest[gene]:g} in {name}"
-        )
-
-
 class ScaledCells:
-    """Expression as scaled float32 tensors, read when needed."""
+    """Scaled expression, (n, p); an index of cells, and maybe of genes, gives float32 tensors."""
 
-    def __init__(self, model, cells, device):
+    def __init__(self, model, X, device):
         self.model = model
-        self.cells = cells
+        self.X = X
         self.device = device
-        self.shape = cells.shape
-        self.all_genes = np.arange(cells.shape[1])
+        self.shape = X.shape
 
     def __len__(self):
-        return len(self.cells)
+        return self.shape[0]
 
-    def __getitem__(self, rows):
-        return torch.as_tensor(self._block(rows, self.all_genes)).to(self.device)
+    def __getitem__(self, key):
+        cells, genes = key if isinstance(key, tuple) else (key, slice(None))
+        if not isinstance(cells, slice):
+            return self._tensor(self._scaled(cells, genes))
+        n_genes = len(np.arange(self.shape[1])[genes])
+        scaled = np.empty((len(self), n_genes), dtype=np.float32)
+        for rows in blocks(self.X):
+            scaled[rows] = self._scaled(rows, genes)
+        return self._tensor(scaled)
 
-    def of_genes(self, genes):
-        """All cells with some genes, (n, genes)."""
-        scaled = np.empty((len(self), len(genes)), dtype=np.float32)
-        for rows in self.cells.blocks():
-            scaled[rows] = self._block(rows, genes)
-        return torch.as_tensor(scaled).to(self.device)
-
-    def whole(self):
-        """All cells with all genes, (n, p)."""
-        return self.of_genes(self.all_genes)
-
-    def _block(self, rows, genes):
-        block = self.cells.rows(rows, genes).astype(np.float32, copy=False)
+    def _scaled(self, cells, genes):
+        block = read(self.X, cells, genes).astype(np.float32, copy=False)
         return _scaled(self.model, block, genes).astype(np.float32)
+
+    def _tensor(self, values):
+        return torch.as_tensor(values).to(self.device)
 
 
 def _scaled(model, X, genes):
@@ -146,17 +127,17 @@ def outputs_in_units(model, output):
 
 
 @torch.no_grad()
-def through_network(model, network, last, cells, columns):
-    """Apply layers of a network in double precision, (n, width); `columns` has the kept genes."""
+def through_network(model, network, last, X):
+    """Apply layers of a network to the kept genes, (n, k), in double precision."""
     # in single precision, the prediction for a cell would depend on the number of cells
     kept = np.flatnonzero(model.support_)
     network = copy.deepcopy(network).double()
     size = min(CELLS_AT_ONCE, max(1, VALUES_AT_ONCE // len(kept)))
     results = []
     with reproducible(model.n_threads):
-        for start in range(0, len(cells), size):
-            block = cells.rows(slice(start, min(start + size, len(cells))), columns)
-            scaled = _scaled(model, block.astype(np.float64, copy=False), kept)
+        for start in range(0, len(X), size):
+            block = X[start : start + size].astype(np.float64, copy=False)
+            scaled = _scaled(model, block, kept)
             inputs = torch.as_tensor(np.asfortranarray(scaled)).to(network.flat.device)
             results.append(network(inputs, last=last).cpu().numpy())
     return np.concatenate(results)

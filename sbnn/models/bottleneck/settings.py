@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, fields
 
-from sbnn.data.checks import CheckedSettings
-
 
 @dataclass(frozen=True, repr=False)
-class DistilledSettings(CheckedSettings):
+class DistilledSettings:
     """Settings of `DistilledBottleneckRegressor`.
 
     The defaults are used for all data sets. Fewer steps and trees make a run faster.
@@ -17,21 +15,6 @@ class DistilledSettings(CheckedSettings):
     >>> quick = DistilledSettings(steps_of_teachers=100, steps_of_student=500)
     >>> model = DistilledBottleneckRegressor(distillation=quick)
     """
-
-    _LENGTHS = {"process_start": (3, 3), "process_steps": (2, 2)}
-    _LEAST = dict.fromkeys(
-        ("few_cells", "few_cells_of_a_gene", "fewest_cells", "fewest_cells_of_a_gene"), 0
-    ) | {
-        "most_cells": 2,
-        "n_teachers": 2,
-    }
-    _MOST = {
-        "swapped": 1,
-        "few_cells_swapped": 1,
-        "share_kept": 0.99,
-        "rate_of_teachers": 1,
-        "rate_of_student": 1,
-    }
 
     #: Genes that forward selection passes to the Gaussian process; at least twice the requested
     #: number of genes, and at most half the number of cells.
@@ -108,7 +91,6 @@ class DistilledSettings(CheckedSettings):
     watched_cells: int = 20_000
 
     def __post_init__(self):
-        super().__post_init__()
         is_increasing = list(self.noises) == sorted(set(self.noises))
         if not is_increasing or self.usual_noise not in self.noises:
             raise ValueError(

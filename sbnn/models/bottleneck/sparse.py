@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -12,9 +11,6 @@ from sbnn.errors import check_number
 from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor
 from sbnn.models.bottleneck.losses import LOSSES
 from sbnn.models.bottleneck.protocols import paper
-
-if TYPE_CHECKING:
-    from sbnn.typehints import GenePrior
 
 
 class SparseBottleneckRegressor(BottleneckRegressor):
@@ -51,9 +47,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         Strength of the squared penalty on all weights and biases not covered by the group lasso.
     n_clusters : int, default=20
         Number of K-means clusters of the outputs, which the network is pretrained to predict.
-    gene_prior : dict, Series, list or array, optional
-    prior_influence : float, default=0.5
-        Influence of the prior on the pruning; the size of a gene is its weight norm.
     n_threads : int, default=1
     random_state : int, RandomState or None, default=None
     device : str, default="auto"
@@ -112,8 +105,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         batch_size: int = 32,
         weight_decay: float = 1e-10,
         n_clusters: int = 20,
-        gene_prior: GenePrior | None = None,
-        prior_influence: float = 0.5,
         n_threads: int = 1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
@@ -132,8 +123,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         self.batch_size = batch_size
         self.weight_decay = weight_decay
         self.n_clusters = n_clusters
-        self.gene_prior = gene_prior
-        self.prior_influence = prior_influence
         self.n_threads = n_threads
         self.random_state = random_state
         self.device = device
@@ -165,8 +154,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def _train(self, x, target, random, generator, eval_set, progress):
         if eval_set is not None:
-            eval_set = eval_set[0].whole(), eval_set[1]
-        x = x.whole()
+            eval_set = eval_set[0][:], eval_set[1]
+        x = x[:]
         return paper.train(self, x, target, random, generator, eval_set, progress, self._loss)
 
     def _settings_of_head(self):

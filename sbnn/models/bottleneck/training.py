@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.gene_prior import GenePrior
 from sbnn.models.bottleneck.losses import CrossEntropy, OutputLoss, SquaredError
 from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
@@ -31,19 +30,12 @@ class Trained(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Settings, randomness and gene prior of the distilled protocol."""
+    """Settings and randomness of the distilled protocol."""
 
     settings: DistilledSettings
     random: np.random.RandomState = None  # for the trees and for subsets of the cells
     # for weights, batches and noise; on the CPU, for the same numbers on all devices
     generator: torch.Generator = None
-    prior: GenePrior | None = None
-
-    def among(self, genes):
-        """The same run with the prior of the genes at some positions."""
-        if self.prior is None:
-            return self
-        return self._replace(prior=self.prior.among(genes))
 
 
 class GroupLasso:

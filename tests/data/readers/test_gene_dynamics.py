@@ -58,26 +58,6 @@ def test_averaged_cells_are_divided_by_the_largest_training_value(course):
     assert np.count_nonzero(prior_of(blood)) == 2
 
 
-def test_the_next_repeat_of_a_boolean_model_is_for_tests(tmp_path):
-    for folder, value in (("M_2000_4_50", 4), ("M_2000_0_50", 0), ("M_2000_4", 9)):
-        (tmp_path / folder).mkdir()
-        texts = {
-            "ExpressionData": f"gene,u,v,w\nA,{value},1,2\nB,3,0,0\n",
-            "PseudoTime": "cell,T1\nw,2\nv,1\nu,0\n",
-            "refNetwork": "Gene1,Gene2,Type\nA,B,-\nB,B,+\n",
-        }
-        for name, text in texts.items():
-            (tmp_path / folder / f"{name}.csv").write_text(text)
-    paths = sorted(tmp_path.glob("M_*/*"))
-    data = gene_dynamics.read_beeline(*paths, model="M", repeat=4, dropout=True, n_bins=3)
-    # cells u, v, w in the order of time, scaled by the range of each repeat
-    assert data.to_df()["A"].tolist() == [1, 0.25, 0.5, 0, 0.5, 1]
-    np.testing.assert_array_equal(truth_of(data), [[0, -1], [0, 1]])
-    assert not prior_of(data).to_numpy().any()
-    with pytest.raises(ValueError, match="repeat"):
-        gene_dynamics.read_beeline(model="M", repeat=5)
-
-
 def test_simulated_samples_start_like_the_test_samples_and_know_no_more_of_them(tmp_path, rng):
     paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
     rule = '"((1 * fAct(A, 0.5, 1.5)) * 1 - 1 * C) / 1"'

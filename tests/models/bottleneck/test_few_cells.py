@@ -9,11 +9,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings, LeaveOneOutRidge
-from sbnn.data.cells import Cells
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import distilled, few_cells
 from sbnn.models.bottleneck.protocols.greedy import forward_selection, grow_forest
-from sbnn.models.bottleneck.scales import Moments
+from sbnn.models.bottleneck.scales import moments_of
 from sbnn.models.bottleneck.training import Run
 
 SHORT = DistilledSettings(
@@ -75,7 +74,7 @@ def test_it_is_used_up_to_the_limit(few, fewest, module, n_choices, swapped, dat
 @pytest.mark.parametrize("limit", [1.0, 1.5, 9.0])
 def test_genes_are_clipped_to_their_range_or_to_a_number_of_sds(data, limit):
     X = data.X[:60]
-    lower, upper = few_cells.input_limits(Moments.of(Cells(X)), limit)
+    lower, upper = few_cells.input_limits(moments_of(X), limit)
     reach = limit * X.std(0)
     assert_allclose(lower, np.maximum(X.min(0), X.mean(0) - reach), atol=1e-5)
     assert_allclose(upper, np.minimum(X.max(0), X.mean(0) + reach), atol=1e-5)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold, KFold
 
 from sbnn.models.gene_number import WithNumberChosen, choose_n_genes, numbers_up_to
@@ -17,9 +17,6 @@ class Recorder(BaseEstimator):
     def __init__(self, n_genes=25, random_state=None):
         self.n_genes = n_genes
         self.random_state = random_state
-
-    def for_genes(self, names, kept=None):
-        return clone(self).set_params(random_state=len(names))
 
     def fit(self, X, Y, eval_set=None):
         self.eval_set_ = eval_set
@@ -79,6 +76,4 @@ def test_the_wrapper_fits_all_cells_with_the_chosen_number(cells, monkeypatch):
 def test_the_wrapper_is_described_as_its_estimator():
     model = WithNumberChosen(Recorder(), 10).set_params(estimator__random_state=3)
     assert model.described_as.get_params() == {"n_genes": 10, "random_state": 3}
-    of_genes = model.for_genes(["a", "b"])
-    assert of_genes.described_as.get_params() == {"n_genes": 10, "random_state": 2}
     assert not hasattr(model, "predict")

@@ -61,14 +61,14 @@ def test_a_model_comes_back(small, tmp_path):
 
 def test_names_vectors_and_settings_come_back(tmp_path):
     short = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=1, steps_of_student=1)
-    model = DistilledBottleneckRegressor(n_genes=4, gene_prior={"c": 2}, distillation=short)
+    model = DistilledBottleneckRegressor(n_genes=4, distillation=short)
     model.set_params(random_state=np.random.RandomState(0))
     frame = pd.DataFrame(X, columns=list("abcdefghi"))
     model.fit(frame, X[:, 0])
     path = model.save(tmp_path / "m.safetensors")
     again = load_network(path)
     assert isinstance(again, DistilledBottleneckRegressor)
-    assert again.distillation == short and again.gene_prior == {"c": 2}
+    assert again.distillation == short
     assert again.random_state is None
     turned = frame.iloc[:, ::-1] * 9
     np.testing.assert_array_equal(again.predict(turned), model.predict(turned))
@@ -80,7 +80,8 @@ def test_names_vectors_and_settings_come_back(tmp_path):
 def test_a_normalizer_comes_back(small, tmp_path):
     counts = pd.DataFrame(np.arange(1, 28).reshape(3, 9), columns=list("abcdefghi"))
     normalizer = CountNormalizer().fit(counts)
-    model = SparseBottleneckRegressor(**small.get_params()).fit(X, X[:, :2])
+    named = pd.DataFrame(X, columns=counts.columns)
+    model = SparseBottleneckRegressor(**small.get_params()).fit(named, X[:, :2])
     for saved_with in (normalizer, None):  # by default, that of the file
         model = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors", saved_with))
         found = model.normalizer_.transform(counts)
@@ -130,3 +131,10 @@ def test_entries_that_do_not_fit_are_refused(parts, entry, value, message, tmp_p
         header = header | {entry: value}
     with pytest.raises(ValueError, match=f"{REFUSED}.*{message}"):
         read(tmp_path / "m.safetensors", sealed(header, tensors))
+
+
+def test_files_of_version_1_with_gene_priors_can_be_read(small, tmp_path, monkeypatch):
+    former = small.get_params() | {"gene_prior": None, "prior_influence": 0.5}
+    monkeypatch.setattr("sbnn.models.bottleneck.persistence.params_of", lambda model: former)
+    again = SparseBottleneckRegressor.load(small.save(tmp_path / "m.safetensors"))
+    assert again.get_params() == small.get_params()

@@ -32,11 +32,11 @@ def train(model, cells, target, run, eval_set=None, progress=None):
     choose = partial(choose_genes, n_genes=model.n_genes, run=run)
     all_genes = cells
     if len(cells) <= max(settings.most_cells, settings.few_cells):
-        all_genes = cells.whole()
+        all_genes = cells[:]
     kept = choose(all_genes, target)
-    x = cells.of_genes(kept)  # shape (n, n_kept)
+    x = cells[:, kept]  # shape (n, n_kept)
     if eval_set is not None:
-        eval_set = eval_set[0].of_genes(kept), eval_set[1]
+        eval_set = eval_set[0][:, kept], eval_set[1]
     new = partial(BottleneckNetwork, len(kept), target.shape[1], generator=run.generator)
     new_teacher = partial(new, settings.teacher_width, hidden_layers, "silu")
     is_few = len(x) <= settings.few_cells
@@ -75,7 +75,7 @@ def choose_genes(x, target, n_genes, run):
         target = target - target.mean(0)
     usable = np.flatnonzero(cells_behind(x) >= min(least, n / 6))
     choose = few_cells.choose_genes if is_few else choose_of_many
-    best = choose(x[:, usable], target, n_genes, run.among(usable))
+    best = choose(x[:, usable], target, n_genes, run)
     chosen = usable[best]
     # if fewer are chosen, the others are copies of them
     ranked = pd.unique(np.concatenate([chosen, usable, np.arange(p)]))
@@ -90,18 +90,17 @@ def choose_of_many(x, target, n_genes, run):
     # with hardly more cells than genes, a Gaussian process could fit any outputs
     most = max(n_genes, len(X) // 2)
     n_screened = min(max(settings.screened_genes, 2 * n_genes), most)
-    screened = np.sort(forward_selection(X, Y, n_screened, prior=run.prior))
+    screened = np.sort(forward_selection(X, Y, n_screened))
     process = RelevanceProcess(x[:, screened].contiguous(), target, settings)
     n_relevant = max(n_genes, settings.fewest_relevant)
-    chosen = screened[most_relevant(process, n_relevant, run.among(screened))]
+    chosen = screened[most_relevant(process, n_relevant, run)]
     if len(chosen) <= n_genes:
         return chosen
     some = x[:, chosen].contiguous()
     process = RelevanceProcess(some, target, settings).fit(settings.process_steps[0])
     denoised = process.predict(some)
     denoised = (denoised - denoised.mean(0)).cpu().numpy()
-    prior = run.among(chosen).prior
-    return chosen[forward_selection(X[:, chosen], denoised, n_genes, prior=prior)]
+    return chosen[forward_selection(X[:, chosen], denoised, n_genes)]
 
 
 class Teacher:

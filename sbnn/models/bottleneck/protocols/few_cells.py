@@ -36,7 +36,7 @@ def choose_genes(x, target, n_genes, run):
     X = x.cpu().numpy()
     clean = denoised(X, target.cpu().numpy(), run.random)
     penalty = run.settings.few_cells_penalty * len(X)
-    return forward_selection(X, clean - clean.mean(0), n_genes, penalty, run.prior)
+    return forward_selection(X, clean - clean.mean(0), n_genes, penalty)
 
 
 def denoised(X, Y, random):

@@ -9,7 +9,6 @@ import math
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.gene_prior import most_important
 from sbnn.models.bottleneck.training import Adam
 
 
@@ -22,8 +21,8 @@ def most_relevant(process, n_genes, run):
     process.fit(n_steps)
     while True:
         n_kept = max(n_genes, int(run.settings.share_kept * len(kept)))
-        slopes = process.relevance().double().sqrt()
-        best = most_important(slopes, n_kept, run.among(kept).prior)
+        relevance = process.relevance().cpu().numpy()
+        best = np.sort(np.argsort(-relevance, kind="stable")[:n_kept])
         kept = kept[best]
         if n_kept == n_genes:
             return kept

@@ -3,10 +3,8 @@
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 
-from sbnn.models.bottleneck.gene_prior import most_important
 
-
-def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
+def forward_selection(X, Y, n_genes, penalty=0.0):
     """Positions of up to `n_genes` genes that reduce the squared error the most, one by one.
 
     X, (n, p), and Y, (n, q), are centred.
@@ -31,11 +29,7 @@ def forward_selection(X, Y, n_genes, penalty=0.0, prior=None):
             break
         lengths = np.where(usable, left + penalty, 1)
         explained = np.square(cross).sum(1) / lengths
-        gain = np.where(usable, explained, -1)
-        if prior is None:
-            gene = int(gain.argmax())
-        else:
-            [gene] = most_important(np.sqrt(gain.clip(0)), 1, prior, usable)
+        gene = int(np.where(usable, explained, -1).argmax())
         chosen.append(gene)
         earlier = directions[:step]
         direction = X.T @ X[:, gene] - earlier[:, gene] @ earlier

@@ -1,6 +1,6 @@
 """The published protocol: pretraining on clusters, regression, pruning and fine-tuning.
 
-Bernaerts, Berens and Kobak (arXiv 2006.10411). A prior affects only the pruning.
+Bernaerts, Berens and Kobak (arXiv 2006.10411).
 """
 
 import numpy as np
@@ -8,7 +8,6 @@ import torch
 from sklearn.cluster import KMeans
 
 from sbnn.errors import warn
-from sbnn.models.bottleneck.gene_prior import GenePrior, most_important
 from sbnn.models.bottleneck.losses import CrossEntropy
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.training import SQUARED_ERROR, Stage, Trained, Trainer
@@ -21,7 +20,6 @@ LEAST_CELLS = 10  # smaller clusters are dropped
 def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
     """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`."""
     n_genes, n_outputs = x.shape[1], target.shape[1]
-    prior = GenePrior.of(model, n_genes)
     labels = None
     if model.pretraining:
         labels = pretraining_labels(loss.comparable(target), model.n_clusters, random)
@@ -45,7 +43,8 @@ def train(model, x, target, random, generator, eval_set=None, progress=None, los
     for stage in regression:
         trainer.run(stage, x, target, eval_set)
     norms = network.input_norms().cpu().numpy()
-    kept = most_important(norms, model.n_genes or n_genes, prior)
+    largest_first = np.argsort(-norms, kind="stable")
+    kept = np.sort(largest_first[: model.n_genes])
     support = np.isin(np.arange(n_genes), kept)
     network.keep_inputs(torch.as_tensor(kept, device=x.device))
     x = x[:, kept].contiguous()

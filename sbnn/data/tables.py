@@ -1,0 +1,489 @@
+"""A user's own tables, in which cells are matched by name.
+
+Nothing is guessed: the first thing that is not plain is an error, which says what to do in pandas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from sbnn.data.checks import BEYOND_LOG, are_counts, some
+from sbnn.data.paired import paired
+from sbnn.data.preprocessing import log2p1, normalize_library_size
+from sbnn.data.screens import KEY, screen
+from sbnn.data.trajectories import read_pseudotime, trajectories
+from sbnn.data.typed_cells import typed_cells
+from sbnn.errors import warn
+
+SEPARATORS = ",", "\t", ";"
+LEAST_SHARED = 0.5  # of the cells of the smaller table
+FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
+
+
+def read_tables(
+    expression: str | Path | pd.DataFrame | AnnData,
+    outputs: str | Path | pd.DataFrame | Sequence[str] = "outputs",
+    labels: str | Path | pd.DataFrame | None = None,
+    counts: bool | None = None,
+    genes_in_rows: bool | None = None,
+    *,
+    name: str = "custom",
+) -> AnnData:
+    """Read expression, outputs and labels, and match their cells by name.
+
+    Files are CSV, TSV or Excel, also compressed, with the names of the rows in the first column.
+    Names must be equal as text. Left out, with a warning: cells in only one table, without counts
+    or with a missing output; ``ERCC-`` spike-ins; genes and outputs with one value in all cells.
+
+    Parameters
+    ----------
+    expression : path-like, DataFrame or AnnData
+        Cells x genes or genes x cells, or an AnnData or ``.h5ad`` file, of which
+        ``layers["counts"]``, if present, is read instead of ``X``.
+    outputs : path-like, DataFrame, str or list of str
+        Cells x outputs. Of an AnnData, also a key of ``obsm`` or a list of columns of ``obs``.
+    labels : path-like or DataFrame, optional
+        Cells x labels, such as ``type``, ``family`` and ``donor``; by default ``obs``.
+    counts : bool, optional
+        True for raw counts, False for log values. By default, whole numbers are counts.
+    genes_in_rows : bool, optional
+        By default, the axis of `expression` that has the names of the cells is found.
+    name : str, optional
+        Short name of the data.
+
+    Returns
+    -------
+    AnnData
+        As returned by `sbnn.paired`, in the order of `expression`. For counts, ``X`` is
+        ``log2(1 + counts / total * median)``, with the median of the cells' totals.
+
+    Raises
+    ------
+    ValueError
+        At the first mistake: cells do not match, text or missing values among numbers, names that
+        repeat or only number the rows, columns beside the genes, or values that are neither counts
+        nor logarithms.
+
+    Examples
+    --------
+    >>> from sbnn import read_tables, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=50, n_genes=30)
+    >>> data.to_df("counts").to_csv("counts.csv")
+    >>> data.obsm["outputs"].to_csv("ephys.csv")
+    >>> read_tables("counts.csv", "ephys.csv").shape
+    (50, 30)
+    """
+    adata = opened_anndata(expression)
+    if adata is not None:
+        labels = adata.obs if labels is None else labels
+        outputs = outputs_of(adata, outputs)
+        expression = adata.to_df("counts" if "counts" in adata.layers else None)
+        genes_in_rows = False
+    X, Y = joined(expression, "expression", outputs, "outputs", genes_in_rows)
+    if labels is not None:
+        labels = labels_of(labels, X.index)
+    if adata is None:
+        check_only_genes(X, Y)
+        check_only_genes(X, labels)
+    Y = numbers(Y, "outputs")
+    complete = Y.notna().all(axis=1)
+    if complete.mean() < LEAST_SHARED:
+        raise ValueError(
+            f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; leave out those "
+            f"most often missing: {some(Y.count().nsmallest(3).index)}"
+        )
+    leave_out("cells with missing outputs", X.index[~complete])
+    X, are_raw = expression_of(X[complete], counts)
+    X = varying(X, "genes")
+    Y = varying(Y.loc[X.index], "outputs")
+    if labels is not None:
+        labels = labels.loc[X.index]
+    if not are_raw:
+        notes = ["expression is taken as log values"]
+        return paired(X, Y, labels=labels, name=name, notes=notes)
+    notes = ["expression is taken as raw counts; X is log2(1 + counts / total * median)"]
+    logs = pd.DataFrame(log2p1(normalize_library_size(X)), X.index, X.columns)
+    raw = X.to_numpy(np.int64)
+    return paired(logs, Y, labels=labels, counts=raw, name=name, notes=notes)
+
+
+def read_ephys_table(
+    features: str | Path | pd.DataFrame,
+    labels: str | Path | pd.DataFrame,
+    families: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    *,
+    name: str = "custom",
+) -> AnnData:
+    """Read a table of electrophysiological features and a table of cell types.
+
+    Cells are matched by name, as by `read_tables`. Cells without a type or without a value, and
+    features with one value, are left out with a warning.
+
+    Parameters
+    ----------
+    features : path-like or DataFrame
+        Cells x features, in their units; values may be missing.
+    labels : path-like or DataFrame
+        Cells x labels: ``type`` and, if known, ``donor`` and ``condition``.
+    families, units : optional
+        See `sbnn.typed_cells`.
+    name : str, optional
+        Short name of the data.
+
+    Returns
+    -------
+    AnnData
+        As returned by `sbnn.typed_cells`.
+
+    Raises
+    ------
+    ValueError
+        At the first mistake, as by `read_tables`, or if there is no column ``type``.
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset, read_ephys_table
+    >>> cells = load_dataset("simulated_ephys", verbose=False)
+    >>> cells.to_df().to_csv("features.csv")
+    >>> cells.obs[["type", "donor"]].to_csv("labels.csv")
+    >>> read_ephys_table("features.csv", "labels.csv").shape == cells.shape
+    True
+    """
+    X, labels = joined(features, "features", labels, "labels", in_rows=False)
+    require_column(labels, "type", "labels")
+    labels = labels_of(labels, X.index)
+    X = numbers(X, "features")
+    typed = labels["type"].notna()
+    leave_out("cells without a type", X.index[~typed])
+    measured = X.notna().any(axis=1)
+    leave_out("cells without a value", X.index[~measured])
+    X = varying(X[typed & measured], "features")
+    labels = labels.loc[X.index]
+    return typed_cells(X, labels, families, units, name=name)
+
+
+def read_screen(
+    expression: str | Path | pd.DataFrame,
+    guides: str | Path | pd.DataFrame,
+    control: str,
+    genes_in_rows: bool | None = None,
+    *,
+    name: str = "custom",
+) -> AnnData:
+    """Read raw counts and a table with the perturbation of each cell.
+
+    Cells are matched by name, as by `read_tables`. Cells without a perturbation or without counts,
+    and ``ERCC-`` spike-ins, are left out with a warning.
+
+    Parameters
+    ----------
+    expression : path-like or DataFrame
+        Raw counts, cells x genes or genes x cells. Of an AnnData, use `screen` itself.
+    guides : path-like or DataFrame
+        One column, or a column ``perturbation`` beside other labels.
+    control : str
+        Perturbation of unperturbed cells.
+    genes_in_rows : bool, optional
+        By default, the axis of `expression` that has the names of the cells is found.
+    name : str, optional
+        Short name of the data.
+
+    Returns
+    -------
+    AnnData
+        As returned by `sbnn.mechanism_shift.screen`.
+
+    Raises
+    ------
+    ValueError
+        At the first mistake, as by `read_tables`, or if no cell is a control.
+
+    Examples
+    --------
+    >>> from sbnn.mechanism_shift import read_screen, simulate_perturbations
+    >>> data = simulate_perturbations(10, 20, n_latents=5, n_genes=50, n_control=30)
+    >>> data.to_df().to_csv("counts.csv")
+    >>> data.obs[["perturbation"]].to_csv("guides.csv")
+    >>> read_screen("counts.csv", "guides.csv", "control").shape
+    (230, 50)
+    """
+    guides = read_table(guides, "guides")
+    if guides.shape[1] == 1:
+        guides = guides.set_axis([KEY], axis=1)
+    require_column(guides, KEY, "guides")
+    X, guides = joined(expression, "expression", guides, "guides", genes_in_rows)
+    check_only_genes(X, guides)
+    guides = labels_of(guides, X.index)
+    perturbed = guides[KEY].notna()
+    leave_out("cells without a perturbation", X.index[~perturbed])
+    X, _ = expression_of(X[perturbed], counts=True)
+    labels = guides.loc[X.index]
+    perturbation = labels.pop(KEY)
+    return screen(X, perturbation, control, labels=labels, name=name)
+
+
+def read_course(
+    expression: str | Path | pd.DataFrame,
+    pseudotime: str | Path | pd.DataFrame | None = None,
+    *,
+    n_bins: int = 25,
+    name: str = "own",
+) -> AnnData:
+    """Read log expression over time.
+
+    Parameters
+    ----------
+    expression : path-like or DataFrame
+        A column ``time``, a column ``sample`` if there are several, and a column for each gene;
+        rows of one sample and time are averaged. With `pseudotime`, cells x genes or genes x cells,
+        as for `read_tables`.
+    pseudotime : path-like or DataFrame, optional
+        Cells x trajectories, empty where a cell is not on a trajectory. Cells are averaged in bins,
+        genes divided by their largest value, and times scaled to 0 to 9.
+    n_bins : int, optional
+        Bins of pseudotime along each trajectory.
+    name : str, optional
+        Short name of the data.
+
+    Returns
+    -------
+    AnnData
+        As returned by `sbnn.dynamics.trajectories`.
+
+    Raises
+    ------
+    ValueError
+        At the first mistake, as by `read_tables`, or if there is no column ``time``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sbnn.dynamics import read_course
+    >>> table = pd.DataFrame({"time": [0, 1, 4], "SWI4": [0.1, 0.2, 0.3], "CLN2": [0.5, 0.4, 0.3]})
+    >>> table.to_csv("course.csv", index=False)
+    >>> read_course("course.csv").shape
+    (3, 2)
+    """
+    if pseudotime is not None:
+        X, at = joined(expression, "expression", pseudotime, "pseudotime")
+        X, _ = expression_of(X, counts=False)
+        at = numbers(at, "pseudotime")
+        return read_pseudotime(X, at, n_bins, name=name)
+    table = expression
+    if not isinstance(table, pd.DataFrame):
+        table = read_columns(expression, "expression")
+    table = table.drop(columns="", errors="ignore")  # names of rows
+    require_column(table, "time", "expression")
+    if "sample" not in table:
+        table = table.assign(sample="0")
+    X, _ = expression_of(table.drop(columns=["sample", "time"]), counts=False)
+    time = numbers(table[["time"]], "expression")["time"]
+    X = X.assign(sample=table["sample"], time=time)
+    X = X.groupby(["sample", "time"], dropna=False).mean().reset_index()
+    return trajectories(X, name=name)
+
+
+def read_table(given, what: str) -> pd.DataFrame:
+    """Table with unique names of rows and columns, as text."""
+    table = given
+    if not isinstance(table, pd.DataFrame):
+        table = read_columns(given, what)
+        table = table.set_index(table.columns[0])
+    table = table.rename(index=str, columns=str)
+    rows = table.index
+    twice = rows[rows.duplicated()].append(table.columns[table.columns.duplicated()])
+    if len(twice):
+        raise ValueError(
+            f"{what}: names that appear more than once: {some(twice, 3)}; average such rows with "
+            "table.groupby(level=0).mean(), or keep the first with table[~table.index.duplicated()]"
+            " (columns: the same of table.T)"
+        )
+    numbers_of_rows = pd.RangeIndex(len(rows) + 1).astype(str)
+    if rows.equals(numbers_of_rows[:-1]) or rows.equals(numbers_of_rows[1:]):
+        raise ValueError(
+            f"{what}: rows are numbered ({some(rows, 3)}), but cells are matched by name; make the "
+            f"column of names the index with table.set_index(COLUMN), of {some(table.columns, 3)}"
+        )
+    return table
+
+
+def read_columns(path, what: str) -> pd.DataFrame:
+    """All columns of a file, the first one as text; names may repeat."""
+    names = {0: str}  # or a gene called NA would be missing
+    try:
+        if str(path).endswith(".xlsx"):
+            options = {"header": None, "keep_default_na": False, "na_values": [""]}
+            sheets = pd.read_excel(path, sheet_name=None, **options)
+            if len(sheets) > 1:
+                raise ValueError(f"it has the sheets {some(sheets)}")
+            [table] = sheets.values()
+            header = table.iloc[0].fillna("").astype(str)
+            table = table[1:].infer_objects().astype({0: str})
+        else:
+            headers = {}
+            for separator in SEPARATORS:
+                options = {"sep": separator, "nrows": 1, "header": None, "dtype": str}
+                headers[separator] = pd.read_csv(path, na_filter=False, **options).loc[0]
+            separator = max(headers, key=lambda separator: len(headers[separator]))
+            header = headers[separator]
+            options = {"sep": separator, "skiprows": 1, "header": None, "low_memory": False}
+            table = pd.read_csv(path, converters=names, **options)
+        return table.set_axis([*header], axis=1)
+    except ValueError as error:  # also of encodings and lines of unequal length
+        raise ValueError(
+            f"{what}: {path} is not a plain table: {error}; read it with pd.read_csv(path, "
+            "index_col=0, sep=..., header=..., encoding=...), pd.read_excel(path, index_col=0, "
+            "sheet_name=...) or scanpy, and pass the table"
+        ) from error
+
+
+def opened_anndata(given) -> AnnData | None:
+    """Return an AnnData, or that of an ``.h5ad`` file, or None for tables."""
+    import anndata  # slow to import
+
+    if str(given).endswith(".h5ad"):
+        given = anndata.read_h5ad(given)
+    return given if isinstance(given, anndata.AnnData) else None
+
+
+def outputs_of(adata, outputs):
+    """Outputs in ``obsm`` or ``obs``, or what else was given."""
+    if isinstance(outputs, list):
+        return adata.obs[outputs]
+    if isinstance(outputs, str) and outputs in adata.obsm:
+        return pd.DataFrame(adata.obsm[outputs], adata.obs_names)
+    return outputs
+
+
+def joined(first, of_first: str, second, of_second: str, in_rows=None):
+    """Both tables with the cells that they share; the first one may be turned."""
+    first = read_table(first, of_first)
+    second = read_table(second, of_second)
+    fits = []
+    for names in (first.index, first.columns):
+        n_shared = names.isin(second.index).sum()
+        fits.append(n_shared >= LEAST_SHARED * min(len(names), len(second)) > 0)
+    if in_rows is not None:
+        fits[not in_rows] = False
+    in_rows = fits[1]
+    if fits[0] == in_rows:
+        raise ValueError(
+            f"{of_first} and {of_second}: names of cells do not match; {of_first} has the rows "
+            f"{some(first.index, 3)} and the columns {some(first.columns, 3)}, {of_second} has the "
+            f"rows {some(second.index, 3)}; make them equal with table.set_index(COLUMN), table.T "
+            "or table.rename(index=...); if rows and columns match, set genes_in_rows"
+        )
+    names = first.columns if in_rows else first.index
+    shared = names.isin(second.index)
+    leave_out(f"cells not in {of_second}", names[~shared])
+    leave_out(f"cells not in {of_first}", second.index[~second.index.isin(names)])
+    first = first.loc[:, shared].T if in_rows else first[shared]
+    return first, second.loc[first.index]
+
+
+def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """Float, NaN where empty."""
+    if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
+        return table.astype(float)
+    found = table.apply(pd.to_numeric, errors="coerce")
+    dates = table.columns[[dtype.kind in "mM" for dtype in table.dtypes]]
+    found[dates] = np.nan
+    wrong = found.isna() & table.notna()
+    if not wrong.any(axis=None):
+        return found.astype(float)
+    row, column = np.argwhere(wrong)[0]
+    raise ValueError(
+        f"{what}: expected numbers, got {table.iat[row, column]!r} in row {table.index[row]!r}, "
+        f"column {table.columns[column]!r}; leave such a column out with table.drop(columns=...), "
+        'or read the table with decimal="," or na_values=[...]'
+    )
+
+
+def expression_of(X: pd.DataFrame, counts: bool | None) -> tuple[pd.DataFrame, bool]:
+    """Expression without spike-ins, and whether it is raw counts; all but logarithms is refused."""
+    spikes = X.columns.str.startswith("ERCC-")
+    leave_out("ERCC spike-ins", X.columns[spikes])
+    X = numbers(X.loc[:, ~spikes], "expression")
+    missing = X.columns[X.isna().any()]
+    if len(missing):
+        raise ValueError(
+            f"expression: missing values of {some(missing, 3)}; leave these genes out, or use "
+            "table.fillna(0) if they were not detected"
+        )
+    others = X.columns[~are_counts(X.to_numpy()).all(axis=0)]
+    if counts is None:
+        counts = len(others) <= FEW_COLUMNS * X.any().sum()
+    if counts and len(others):
+        raise ValueError(
+            f"expression: not whole numbers from 0 on, unlike the others: {some(others, 3)}; leave "
+            "columns that are no genes out with table.drop(columns=...), round estimated counts "
+            "with table.round(), or set counts=False for log values"
+        )
+    largest = X.to_numpy().max()
+    if not counts and largest > BEYOND_LOG:
+        raise ValueError(
+            f"expression: values up to {largest:g} are no log values; use np.log2(table + 1) of "
+            "TPM or CPM, or round estimated counts with table.round()"
+        )
+    if counts:
+        counted = X.any(axis=1)
+        leave_out("cells without counts", X.index[~counted])
+        X = X[counted]
+    return X, counts
+
+
+def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None) -> None:
+    """Reject columns of the expression that have the name of an output or label."""
+    twice = X.columns.intersection([] if beside is None else beside.columns)
+    if len(twice):
+        raise ValueError(
+            f"expression: columns with the name of an output or label: {some(twice, 3)}; leave "
+            "them out with table.drop(columns=...); if they are genes, rename the others with "
+            "table.add_suffix(...)"
+        )
+
+
+def varying(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Columns with two or more values."""
+    varies = table.max() > table.min()
+    leave_out(f"{kind} with one value in all cells", table.columns[~varies])
+    if not varies.any():
+        raise ValueError(f"{kind}: none has two different values in {len(table)} cells")
+    return table.loc[:, varies]
+
+
+def require_column(table: pd.DataFrame, column: str, what: str) -> None:
+    """Reject a table without the column."""
+    if column not in table:
+        raise ValueError(
+            f"{what}: no column {column!r} among {some(table.columns, 8)}; rename one with "
+            f"table.rename(columns={{OLD: {column!r}}})"
+        )
+
+
+def labels_of(labels, cells: pd.Index) -> pd.DataFrame:
+    """Labels of the cells, missing ones NaN; a type without a family is its own."""
+    labels = read_table(labels, "labels")
+    if not labels.index.isin(cells).any():
+        raise ValueError(
+            f"labels: no row has the name of a cell; rows are {some(labels.index, 3)}, cells are "
+            f"{some(cells, 3)}; make them equal with table.set_index(COLUMN)"
+        )
+    labels = labels.reindex(cells)
+    for column in labels.select_dtypes(object):  # numbers and text cannot be saved in one column
+        labels[column] = labels[column].map(str, na_action="ignore")
+    if "type" in labels and "family" not in labels:
+        labels["family"] = labels["type"]
+    return labels
+
+
+def leave_out(reason: str, names: pd.Index) -> None:
+    """Warn of names that are left out."""
+    if len(names):
+        warn(f"{len(names)} {reason} left out: {some(names, 3)}")

@@ -1,1 +1,0 @@
-"""Analysis of a user's own cells: one command for results, a model, figures and a report."""

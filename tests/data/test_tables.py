@@ -1,0 +1,241 @@
+"""Own tables: matched by exact names, or refused with what was found and what to do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sbnn.data.paired import as_paired
+from sbnn.data.tables import read_course, read_ephys_table, read_screen, read_tables
+
+RNG = np.random.default_rng(0)
+CELLS = [f"c{i}" for i in range(12)]
+COUNTS = pd.DataFrame(RNG.poisson(3, (12, 6)) + [[1]], CELLS, ["A1", "B2", "NA", "D", "E", "F"])
+OUTPUTS = pd.DataFrame(RNG.normal(-60, 5, (12, 2)), CELLS, ["Vrest", "Rin"])
+LABELS = pd.DataFrame({"type": list("aabb") * 3, "donor": list("xyz") * 4}, CELLS)
+
+
+def test_counts_outputs_and_labels_are_matched_by_name():
+    adata = read_tables(COUNTS, OUTPUTS[::-1], LABELS[3:])
+    data = as_paired(adata)
+    np.testing.assert_array_equal(data.counts, COUNTS)
+    np.testing.assert_allclose(data.Y, OUTPUTS, rtol=1e-5)
+    totals = COUNTS.sum(axis=1)
+    logs = np.log2(COUNTS.div(totals, axis=0) * totals.median() + 1)
+    np.testing.assert_allclose(data.X, logs, rtol=1e-5)
+    assert data.labels["type"].tolist() == ["unknown"] * 3 + LABELS["type"].tolist()[3:]
+    assert adata.obs["donor"].iloc[3:].tolist() == LABELS["donor"].tolist()[3:]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "xlsx"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, turned):
+    table = COUNTS.T if turned else COUNTS
+    paths = []
+    for name, one in {"counts": table, "outputs": OUTPUTS}.items():
+        paths.append(tmp_path / f"{name}.{ending}")
+        if ending == "xlsx":
+            one.to_excel(paths[-1])
+        else:
+            one.to_csv(paths[-1], sep="\t" if ending == "tsv" else ",")
+    found = read_tables(*paths)
+    expected = read_tables(COUNTS, OUTPUTS)
+    assert found.obs_names.equals(expected.obs_names) and found.var_names.equals(expected.var_names)
+    np.testing.assert_array_equal(found.X, expected.X)
+    np.testing.assert_allclose(found.obsm["outputs"], expected.obsm["outputs"], rtol=1e-6)
+
+
+def test_cells_without_an_output_are_left_out_of_all_tables():
+    outputs = OUTPUTS.copy()
+    outputs.iloc[1, 0] = np.nan
+    with pytest.warns(UserWarning, match="1 cells with missing outputs left out"):
+        adata = read_tables(COUNTS, outputs, LABELS)
+    assert CELLS[1] not in adata.obs_names
+    assert adata.n_obs == len(CELLS) - 1
+
+
+def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    for given in (adata, tmp_path / "cells.h5ad"):
+        found = read_tables(given)
+        np.testing.assert_array_equal(found.layers["counts"], adata.layers["counts"])
+        np.testing.assert_allclose(found.obsm["outputs"], adata.obsm["outputs"], rtol=1e-6)
+        assert found.obs["type"].tolist() == adata.obs["type"].tolist()
+    columns = adata.obsm["outputs"].add_prefix("of ")
+    adata = adata.copy()
+    adata.obs = adata.obs.join(columns)
+    found = read_tables(adata, [*columns])
+    np.testing.assert_allclose(found.obsm["outputs"], columns, rtol=1e-6)
+
+
+def test_what_is_left_out_is_told():
+    spiked = COUNTS.assign(**{"ERCC-00002": 7, "G": 0})
+    spiked.loc["c4"] = 0
+    gaps = OUTPUTS.assign(same=1.0)
+    gaps.iloc[3, 0] = np.nan
+    others = pd.concat([gaps[1:], gaps[1:2].set_axis(["d1"])])
+    with pytest.warns(UserWarning) as warned:
+        adata = read_tables(spiked, others)
+    assert adata.obs_names.tolist() == ["c1", "c2", *CELLS[5:]]
+    assert adata.var_names.tolist() == COUNTS.columns.tolist()
+    told = "; ".join(str(one.message) for one in warned)
+    for text in (
+        "outputs left out: c0",
+        "d1",
+        "c3",
+        "ERCC-00002",
+        "c4",
+        "cells left out: G",
+        "same",
+    ):
+        assert text in told
+
+
+TEXT = COUNTS.astype(object)
+TEXT.iloc[2, 3] = "7,5"
+META = COUNTS.assign(nFeature=np.linspace(0, 1, 12))
+REFUSED = {
+    "expression and outputs: .*names of cells do not match.* c0.* A1.* s0.*set_index": (
+        COUNTS,
+        OUTPUTS.rename(index=lambda name: name.replace("c", "s")),
+    ),
+    "expression: expected numbers, got '7,5' in row 'c2', column 'D'.*decimal": (TEXT, OUTPUTS),
+    "outputs: names that appear more than once: c3.*groupby": (
+        COUNTS,
+        pd.concat([OUTPUTS, OUTPUTS[3:4]]),
+    ),
+    "expression: names that appear more than once: D": (
+        pd.concat([COUNTS, COUNTS["D"]], axis=1),
+        OUTPUTS,
+    ),
+    "outputs: rows are numbered.*set_index": (COUNTS, OUTPUTS.reset_index()),
+    "expression: not whole numbers .*: nFeature; .*drop": (
+        META,
+        OUTPUTS,
+    ),
+    "outputs: expected numbers, got Timestamp.* in row 'c0', column 'day'": (
+        COUNTS,
+        OUTPUTS.assign(day=pd.Timestamp("2020-01-01")),
+    ),
+    "outputs: none has two different values in 12 cells": (COUNTS, OUTPUTS * 0),
+    "expression: columns with the name of an output or label: Rin": (
+        COUNTS.assign(Rin=3),
+        OUTPUTS,
+    ),
+    "expression: missing values of D": (
+        COUNTS.replace({"D": {COUNTS["D"].iloc[0]: np.nan}}),
+        OUTPUTS,
+    ),
+    "expression: values up to .* are no log values": (COUNTS + 99.5, OUTPUTS),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.* outputs with one value")
+@pytest.mark.parametrize("message", REFUSED)
+def test_the_first_mistake_is_told_with_what_to_do(message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        read_tables(*REFUSED[message])
+
+
+def test_a_column_named_like_a_label_is_no_gene():
+    numbered = LABELS.assign(batch=range(12))
+    with pytest.raises(ValueError, match="name of an output or label: batch"):
+        read_tables(COUNTS.assign(batch=range(12)), OUTPUTS, numbered)
+    with pytest.raises(ValueError, match="labels: no row has the name of a cell"):
+        read_tables(COUNTS, OUTPUTS, LABELS.add_prefix("x", axis=0))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a,b\n1,2,3\n1,2,3,4\n"])
+def test_what_is_no_plain_table_is_refused_with_its_path(tmp_path, content):
+    path = tmp_path / "counts.csv"
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=f"(?s)expression: {path} is not a plain table.*pd.read_csv"
+    ):
+        read_tables(path, OUTPUTS)
+
+
+def test_features_and_types_are_matched():
+    features = OUTPUTS.assign(same=1.0)
+    types = LABELS.copy()
+    types.loc["c1", "type"] = None
+    with pytest.warns(UserWarning, match="c1|same"):
+        data = read_ephys_table(features, types, {"resting": ["Vrest"], "input": ["Rin"]})
+    assert data.obs_names.tolist() == ["c0", *CELLS[2:]]
+    assert data.var["family"].to_dict() == {"Vrest": "resting", "Rin": "input"}
+    with pytest.raises(ValueError, match="labels: no column 'type' among donor"):
+        read_ephys_table(OUTPUTS, LABELS[["donor"]])
+
+
+def test_counts_and_perturbations_are_matched():
+    guides = pd.Series(["none", "g1", "none", "g2"] * 3, CELLS).to_frame("guide")
+    guides.iloc[5] = None
+    with pytest.warns(UserWarning, match="without a perturbation left out: c5"):
+        data = read_screen(COUNTS.T, guides, "none")
+    assert data.obs["perturbation"].tolist() == guides["guide"].dropna().tolist()
+    assert data.uns["sbnn"]["control"] == "none"
+    with pytest.raises(ValueError, match="control"):
+        read_screen(COUNTS, guides.fillna("g1"), "NTC")
+    with pytest.raises(ValueError, match="guides: no column 'perturbation' among a, b"):
+        read_screen(COUNTS, guides.assign(a=1, b=2)[["a", "b"]], "none")
+
+
+def test_rows_of_one_time_are_averaged():
+    table = pd.DataFrame({"time": [0, 0, 5, 9], "A": [1.0, 3, 4, 5], "B": [0.0, 1, 2, 3]})
+    found = read_course(table)
+    assert found.obs["time"].tolist() == [0, 5, 9]
+    assert found.to_df()["A"].tolist() == [2, 4, 5]
+    two = read_course(table.assign(sample=["u", "v", "u", "v"])[["sample", "time", "A", "B"]])
+    assert two.obs["sample"].tolist() == ["u", "u", "v", "v"]
+    with pytest.raises(ValueError, match="expression: no column 'time'"):
+        read_course(table[["A", "B"]])
+
+
+def test_cells_are_averaged_along_pseudotime():
+    logs = np.log2(COUNTS + 1)
+    pseudotime = pd.DataFrame({"lineage": np.linspace(0, 1, 12)}, CELLS)
+    data = read_course(logs, pseudotime, n_bins=3)
+    assert data.n_obs == 3 and data.obs["time"].max() == 9
+    assert data.to_df().max().max() == 1
+
+
+# --- tables that need a line of pandas, as docs/own_data.md shows it
+
+
+def test_tables_with_another_layout_need_a_line_of_pandas(tmp_path):
+    expected = OUTPUTS.round(2)
+    path = tmp_path / "ephys.csv"
+
+    def same(table):
+        np.testing.assert_allclose(table.loc[CELLS, ["Vrest", "Rin"]], expected, rtol=1e-9)
+        assert read_tables(COUNTS, table).n_obs == 12
+
+    # another key column
+    expected.rename_axis("sample").reset_index().to_csv(path)
+    same(pd.read_csv(path, index_col="sample")[["Vrest", "Rin"]])
+    # two header rows, the second one with units
+    path.write_text("cell,Vrest,Rin\n,mV,MOhm\n" + expected.to_csv(header=False))
+    same(pd.read_csv(path, index_col=0, skiprows=[1]))
+    # decimal commas
+    expected.to_csv(path, sep=";", decimal=",")
+    same(pd.read_csv(path, index_col=0, sep=";", decimal=","))
+    # cells in columns
+    expected.T.to_csv(path)
+    same(pd.read_csv(path, index_col=0).T)
+    # sweeps to be averaged
+    pd.concat([expected - 1, expected + 1]).rename_axis("cell").to_csv(path)
+    same(pd.read_csv(path).groupby("cell").mean())
+    # several sheets
+    with pd.ExcelWriter(tmp_path / "all.xlsx") as book:
+        COUNTS.to_excel(book, sheet_name="counts")
+        expected.to_excel(book, sheet_name="ephys")
+    same(pd.read_excel(tmp_path / "all.xlsx", index_col=0, sheet_name="ephys"))
+
+
+def test_guides_as_counts_need_a_line_of_pandas():
+    guides = pd.DataFrame(0, CELLS, ["none", "g1"])
+    guides.loc[CELLS[:5], "none"] = 40
+    guides.loc[CELLS[5:], "g1"] = 30
+    share = guides.div(guides.sum(axis=1), axis=0)
+    found = share.idxmax(axis=1).where(share.max(axis=1) > 0.8).to_frame("perturbation")
+    data = read_screen(COUNTS, found, "none")
+    assert data.obs["perturbation"].tolist() == ["none"] * 5 + ["g1"] * 7
