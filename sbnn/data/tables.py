@@ -13,6 +13,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sbnn.data.checks import BEYOND_LOG, are_counts, some
+from sbnn.data.inputs import outputs_of
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.screens import KEY, screen
@@ -68,6 +69,8 @@ def read_tables(
         At the first mistake: cells do not match, text or missing values among numbers, names that
         repeat or only number the rows, columns beside the genes, or values that are neither counts
         nor logarithms.
+    TypeError
+        If a table is neither a path nor a DataFrame.
 
     Examples
     --------
@@ -81,7 +84,9 @@ def read_tables(
     adata = opened_anndata(expression)
     if adata is not None:
         labels = adata.obs if labels is None else labels
-        outputs = outputs_of(adata, outputs)
+        is_file = isinstance(outputs, str) and Path(outputs).is_file()
+        if not is_file:
+            outputs = outputs_of(adata, outputs)
         expression = adata.to_df("counts" if "counts" in adata.layers else None)
         genes_in_rows = False
     X, Y = joined(expression, "expression", outputs, "outputs", genes_in_rows)
@@ -103,13 +108,13 @@ def read_tables(
     Y = varying(Y.loc[X.index], "outputs")
     if labels is not None:
         labels = labels.loc[X.index]
-    if not are_raw:
-        notes = ["expression is taken as log values"]
-        return paired(X, Y, labels=labels, name=name, notes=notes)
-    notes = ["expression is taken as raw counts; X is log2(1 + counts / total * median)"]
-    logs = pd.DataFrame(log2p1(normalize_library_size(X)), X.index, X.columns)
-    raw = X.to_numpy(np.int64)
-    return paired(logs, Y, labels=labels, counts=raw, name=name, notes=notes)
+    note = "expression is taken as log values"
+    raw = None
+    if are_raw:
+        note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
+        raw = X.to_numpy(np.int64)
+        X = pd.DataFrame(log2p1(normalize_library_size(X)), X.index, X.columns)
+    return paired(X, Y, labels=labels, counts=raw, name=name, notes=[note])
 
 
 def read_ephys_table(
@@ -315,6 +320,8 @@ def read_table(given, what: str) -> pd.DataFrame:
 
 def read_columns(path, what: str) -> pd.DataFrame:
     """All columns of a file, the first one as text; names may repeat."""
+    if not isinstance(path, str | Path):
+        raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
     names = {0: str}  # or a gene called NA would be missing
     try:
         if str(path).endswith(".xlsx"):
@@ -350,15 +357,6 @@ def opened_anndata(given) -> AnnData | None:
     if str(given).endswith(".h5ad"):
         given = anndata.read_h5ad(given)
     return given if isinstance(given, anndata.AnnData) else None
-
-
-def outputs_of(adata, outputs):
-    """Outputs in ``obsm`` or ``obs``, or what else was given."""
-    if isinstance(outputs, list):
-        return adata.obs[outputs]
-    if isinstance(outputs, str) and outputs in adata.obsm:
-        return pd.DataFrame(adata.obsm[outputs], adata.obs_names)
-    return outputs
 
 
 def joined(first, of_first: str, second, of_second: str, in_rows=None):
@@ -439,11 +437,13 @@ def expression_of(X: pd.DataFrame, counts: bool | None) -> tuple[pd.DataFrame, b
 
 
 def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None) -> None:
-    """Reject columns of the expression that have the name of an output or label."""
-    twice = X.columns.intersection([] if beside is None else beside.columns)
-    if len(twice):
+    """Reject columns of the expression that are flags or have the name of an output or label."""
+    others = X.select_dtypes(bool).columns
+    if beside is not None:
+        others = others.union(X.columns.intersection(beside.columns), sort=False)
+    if len(others):
         raise ValueError(
-            f"expression: columns with the name of an output or label: {some(twice, 3)}; leave "
+            f"expression: flags, or the name of an output or label: {some(others, 3)}; leave "
             "them out with table.drop(columns=...); if they are genes, rename the others with "
             "table.add_suffix(...)"
         )
@@ -475,6 +475,9 @@ def labels_of(labels, cells: pd.Index) -> pd.DataFrame:
             f"labels: no row has the name of a cell; rows are {some(labels.index, 3)}, cells are "
             f"{some(cells, 3)}; make them equal with table.set_index(COLUMN)"
         )
+    without = cells[~cells.isin(labels.index)]
+    if len(without):
+        warn(f"{len(without)} cells without labels: {some(without, 3)}")
     labels = labels.reindex(cells)
     for column in labels.select_dtypes(object):  # numbers and text cannot be saved in one column
         labels[column] = labels[column].map(str, na_action="ignore")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from anndata import AnnData
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -124,7 +123,7 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
 
 
 @styled
-def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
+def cell_maps(maps: Mapping[str, np.ndarray], adata) -> Figure:
     """Maps of the same cells side by side, in the colours of their types.
 
     Parameters

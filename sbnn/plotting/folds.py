@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from matplotlib.figure import Figure
 
 from sbnn.plotting.colors import groups_of, model_color
@@ -19,7 +18,7 @@ MOST_FAMILIES = 10
 
 
 @styled
-def fold_families(adata: AnnData, folds: Sequence[tuple]) -> Figure:
+def fold_families(adata, folds: Sequence[tuple]) -> Figure:
     """Families of the test cells of each fold, in the colours of their most frequent types.
 
     Parameters

@@ -1,5 +1,8 @@
 """Own tables: matched by exact names, or refused with what was found and what to do."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +18,8 @@ LABELS = pd.DataFrame({"type": list("aabb") * 3, "donor": list("xyz") * 4}, CELL
 
 
 def test_counts_outputs_and_labels_are_matched_by_name():
-    adata = read_tables(COUNTS, OUTPUTS[::-1], LABELS[3:])
+    with pytest.warns(UserWarning, match="3 cells without labels: c0, c1, c2"):
+        adata = read_tables(COUNTS, OUTPUTS[::-1], LABELS[3:])
     data = as_paired(adata)
     np.testing.assert_array_equal(data.counts, COUNTS)
     np.testing.assert_allclose(data.Y, OUTPUTS, rtol=1e-5)
@@ -44,15 +48,6 @@ def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, 
     np.testing.assert_allclose(found.obsm["outputs"], expected.obsm["outputs"], rtol=1e-6)
 
 
-def test_cells_without_an_output_are_left_out_of_all_tables():
-    outputs = OUTPUTS.copy()
-    outputs.iloc[1, 0] = np.nan
-    with pytest.warns(UserWarning, match="1 cells with missing outputs left out"):
-        adata = read_tables(COUNTS, outputs, LABELS)
-    assert CELLS[1] not in adata.obs_names
-    assert adata.n_obs == len(CELLS) - 1
-
-
 def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     for given in (adata, tmp_path / "cells.h5ad"):
@@ -65,6 +60,18 @@ def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
     adata.obs = adata.obs.join(columns)
     found = read_tables(adata, [*columns])
     np.testing.assert_allclose(found.obsm["outputs"], columns, rtol=1e-6)
+    columns.to_csv(tmp_path / "ephys.csv")
+    np.testing.assert_allclose(
+        read_tables(adata, str(tmp_path / "ephys.csv")).obsm["outputs"], columns, rtol=1e-6
+    )
+    with pytest.raises(ValueError, match="outputs: 'ephys' is unknown.*'outputs'"):
+        read_tables(tmp_path / "cells.h5ad", "ephys")
+
+
+@pytest.mark.parametrize("given", [OUTPUTS["Rin"], OUTPUTS.to_numpy(), ["Rin"]])
+def test_what_is_neither_a_path_nor_a_table_is_refused(given):
+    with pytest.raises(TypeError, match=r"outputs: expected a path or a DataFrame, got \w+$"):
+        read_tables(COUNTS, given)
 
 
 def test_what_is_left_out_is_told():
@@ -74,8 +81,9 @@ def test_what_is_left_out_is_told():
     gaps.iloc[3, 0] = np.nan
     others = pd.concat([gaps[1:], gaps[1:2].set_axis(["d1"])])
     with pytest.warns(UserWarning) as warned:
-        adata = read_tables(spiked, others)
+        adata = read_tables(spiked, others, LABELS)
     assert adata.obs_names.tolist() == ["c1", "c2", *CELLS[5:]]
+    assert adata.obs["donor"].tolist() == LABELS["donor"][adata.obs_names].tolist()
     assert adata.var_names.tolist() == COUNTS.columns.tolist()
     told = "; ".join(str(one.message) for one in warned)
     for text in (
@@ -117,10 +125,14 @@ REFUSED = {
         OUTPUTS.assign(day=pd.Timestamp("2020-01-01")),
     ),
     "outputs: none has two different values in 12 cells": (COUNTS, OUTPUTS * 0),
-    "expression: columns with the name of an output or label: Rin": (
-        COUNTS.assign(Rin=3),
+    "expression: flags, or the name of an output or label: Rin": (COUNTS.assign(Rin=3), OUTPUTS),
+    "expression: flags, or the name of an output or label: donor": (
+        COUNTS.assign(donor=range(12)),
         OUTPUTS,
+        LABELS,
     ),
+    "expression: flags, .*: doublet": (COUNTS.assign(doublet=COUNTS["D"] > 3), OUTPUTS),
+    "labels: no row has the name of a cell": (COUNTS, OUTPUTS, LABELS.add_prefix("x", axis=0)),
     "expression: missing values of D": (
         COUNTS.replace({"D": {COUNTS["D"].iloc[0]: np.nan}}),
         OUTPUTS,
@@ -134,14 +146,6 @@ REFUSED = {
 def test_the_first_mistake_is_told_with_what_to_do(message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         read_tables(*REFUSED[message])
-
-
-def test_a_column_named_like_a_label_is_no_gene():
-    numbered = LABELS.assign(batch=range(12))
-    with pytest.raises(ValueError, match="name of an output or label: batch"):
-        read_tables(COUNTS.assign(batch=range(12)), OUTPUTS, numbered)
-    with pytest.raises(ValueError, match="labels: no row has the name of a cell"):
-        read_tables(COUNTS, OUTPUTS, LABELS.add_prefix("x", axis=0))
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a,b\n1,2,3\n1,2,3,4\n"])
@@ -198,44 +202,36 @@ def test_cells_are_averaged_along_pseudotime():
     assert data.to_df().max().max() == 1
 
 
-# --- tables that need a line of pandas, as docs/own_data.md shows it
+# --- tables that need a line of pandas: the lines of docs/own_data.md
+
+PAGE = (Path(__file__).parents[2] / "docs" / "own_data.md").read_text(encoding="utf-8")
+OF_TABLES = re.findall(r"^ephys = (.+?)  # (.+)", PAGE, re.M)
+[OF_GUIDES] = re.findall(r"^guides = .+?(?=^```)", PAGE, re.M | re.S)
 
 
-def test_tables_with_another_layout_need_a_line_of_pandas(tmp_path):
-    expected = OUTPUTS.round(2)
-    path = tmp_path / "ephys.csv"
-
-    def same(table):
-        np.testing.assert_allclose(table.loc[CELLS, ["Vrest", "Rin"]], expected, rtol=1e-9)
-        assert read_tables(COUNTS, table).n_obs == 12
-
-    # another key column
-    expected.rename_axis("sample").reset_index().to_csv(path)
-    same(pd.read_csv(path, index_col="sample")[["Vrest", "Rin"]])
-    # two header rows, the second one with units
-    path.write_text("cell,Vrest,Rin\n,mV,MOhm\n" + expected.to_csv(header=False))
-    same(pd.read_csv(path, index_col=0, skiprows=[1]))
-    # decimal commas
-    expected.to_csv(path, sep=";", decimal=",")
-    same(pd.read_csv(path, index_col=0, sep=";", decimal=","))
-    # cells in columns
-    expected.T.to_csv(path)
-    same(pd.read_csv(path, index_col=0).T)
-    # sweeps to be averaged
-    pd.concat([expected - 1, expected + 1]).rename_axis("cell").to_csv(path)
-    same(pd.read_csv(path).groupby("cell").mean())
-    # several sheets
-    with pd.ExcelWriter(tmp_path / "all.xlsx") as book:
+@pytest.mark.parametrize(("line", "kind"), OF_TABLES, ids=[kind for _, kind in OF_TABLES])
+def test_a_line_of_pandas_reads_an_awkward_table(line, kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = OUTPUTS.rename_axis("cell")
+    named.reset_index()[["Vrest", "cell", "Rin"]].to_csv("ephys.csv", index=False)
+    Path("ephys_units.csv").write_text("cell,Vrest,Rin\n,mV,MOhm\n" + named.to_csv(header=False))
+    named.to_csv("ephys_german.csv", sep=";", decimal=",")
+    named.T.to_csv("ephys_turned.csv")
+    pd.concat([named - 1, named + 1]).to_csv("sweeps.csv")
+    with pd.ExcelWriter("mine.xlsx") as book:
         COUNTS.to_excel(book, sheet_name="counts")
-        expected.to_excel(book, sheet_name="ephys")
-    same(pd.read_excel(tmp_path / "all.xlsx", index_col=0, sheet_name="ephys"))
+        named.to_excel(book, sheet_name="ephys")
+    table = eval(line, {"pd": pd})
+    found = read_tables(COUNTS, table).obsm["outputs"]
+    pd.testing.assert_frame_equal(found, OUTPUTS, check_dtype=False, check_names=False, rtol=1e-6)
 
 
-def test_guides_as_counts_need_a_line_of_pandas():
-    guides = pd.DataFrame(0, CELLS, ["none", "g1"])
-    guides.loc[CELLS[:5], "none"] = 40
-    guides.loc[CELLS[5:], "g1"] = 30
-    share = guides.div(guides.sum(axis=1), axis=0)
-    found = share.idxmax(axis=1).where(share.max(axis=1) > 0.8).to_frame("perturbation")
-    data = read_screen(COUNTS, found, "none")
-    assert data.obs["perturbation"].tolist() == ["none"] * 5 + ["g1"] * 7
+def test_lines_of_pandas_read_guides_as_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    guides = pd.DataFrame({"none": [40] * 5 + [0] * 7, "g1": [0] * 4 + [30] * 8}, CELLS)
+    guides.to_csv("guides.csv")
+    names = {"pd": pd}
+    exec(OF_GUIDES, names)
+    with pytest.warns(UserWarning, match="without a perturbation left out: c4"):
+        data = read_screen(COUNTS, names["guide"], "none")
+    assert data.obs["perturbation"].tolist() == ["none"] * 4 + ["g1"] * 7
