@@ -13,6 +13,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sbnn.data.checks import BEYOND_LOG, are_counts, some
+from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import outputs_of
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
@@ -110,11 +111,15 @@ def read_tables(
         labels = labels.loc[X.index]
     note = "expression is taken as log values"
     raw = None
+    sha256 = ""
     if are_raw:
         note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
         raw = X.to_numpy(np.int64)
+        # of the counts, as the last bits of logarithms differ between processors
+        names = [np.array(part, dtype=str) for part in (X.index, X.columns, Y.columns)]
+        sha256 = fingerprint_arrays(raw, Y.to_numpy(), *names)
         X = pd.DataFrame(log2p1(normalize_library_size(X)), X.index, X.columns)
-    return paired(X, Y, labels=labels, counts=raw, name=name, notes=[note])
+    return paired(X, Y, labels=labels, counts=raw, name=name, notes=[note], sha256=sha256)
 
 
 def read_ephys_table(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sbnn.data import tables
 from sbnn.data.paired import as_paired
 from sbnn.data.tables import read_course, read_ephys_table, read_screen, read_tables
 
@@ -72,6 +73,16 @@ def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
 def test_what_is_neither_a_path_nor_a_table_is_refused(given):
     with pytest.raises(TypeError, match=r"outputs: expected a path or a DataFrame, got \w+$"):
         read_tables(COUNTS, given)
+
+
+def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
+    usual = read_tables(COUNTS, OUTPUTS)
+    monkeypatch.setattr(tables, "log2p1", lambda X: np.nextafter(np.log2(X + 1), 9))
+    other = read_tables(COUNTS, OUTPUTS)
+    assert (other.X != usual.X).any()
+    assert as_paired(other).sha256 == as_paired(usual).sha256
+    assert as_paired(read_tables(COUNTS + 1, OUTPUTS)).sha256 != as_paired(usual).sha256
+    assert as_paired(read_tables(COUNTS, OUTPUTS + 1)).sha256 != as_paired(usual).sha256
 
 
 def test_what_is_left_out_is_told():
