@@ -52,7 +52,7 @@ lint: $(READY)
 
 # The committed notebooks, outputs included.
 notebooks: $(READY)
-	$(BIN)/sbnn reproduce --in-place
+	$(BIN)/python benchmarks/notebooks.py
 
 # The site of the documentation, offline, in build/docs; a warning is an error.
 docs: $(READY)

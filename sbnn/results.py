@@ -127,16 +127,11 @@ class Record:
 
 
 def kept_params(point):
-    """Parameters as stored: a Series as a dict, an array or a set as a list."""
-    kept = {}
+    """Parameters as stored: an array as a list."""
+    kept = dict(point)
     for name, value in point.items():
-        if isinstance(value, pd.Series):
-            value = value.to_dict()
-        elif isinstance(value, np.ndarray):
-            value = value.tolist()
-        elif isinstance(value, set | frozenset):
-            value = sorted(value)
-        kept[name] = value
+        if isinstance(value, np.ndarray):
+            kept[name] = value.tolist()
     return kept
 
 
@@ -241,12 +236,11 @@ def load_folder(
             f"no results in {folder / prefix}; run the notebooks or `sbnn fit` first (results of "
             "quick runs need --fast)"
         )
-    name_with_data = {data_of(record): name for name, record in records.items()}
-    name_with_data.pop(None, None)  # fits any other data
-    if len(name_with_data) > 1:
-        examples = name_with_data.values()
-        found = ", ".join(f"{name} of {records[name].dataset!r}" for name in examples)
-        raise ValueError(f"{folder} has results of several data sets: {found}; keep one of them")
+    found = {data_of(record) for record in records.values()} - {None}  # None fits any data
+    if len(found) > 1:
+        raise ValueError(
+            f"{folder} has results of several data sets: {sorted(found)}; keep one of them"
+        )
     return records
 
 

@@ -82,10 +82,8 @@ def encoded(value):
         return encoded_array(value)
     if isinstance(value, dict):
         return {encoded(name): encoded(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [encoded(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(encoded(item) for item in value)
+    if isinstance(value, list | tuple):
+        return type(value)(encoded(item) for item in value)
     return value
 
 
@@ -105,10 +103,8 @@ def encoded_array(array):
 
 def decoded(value):
     """Restore what `encoded` has converted."""
-    if isinstance(value, list):
-        return [decoded(item) for item in value]
-    if isinstance(value, tuple):
-        return tuple(decoded(item) for item in value)
+    if isinstance(value, list | tuple):
+        return type(value)(decoded(item) for item in value)
     if not isinstance(value, dict):
         return value
     if "__table__" in value:

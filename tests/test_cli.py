@@ -41,17 +41,15 @@ def test_tables_become_a_report_a_model_and_records(tables, capsys):
     assert run(*tables, "--groups", "donor", "--out", "results/mine") == 0
     folder = Path("results/mine-fast").resolve()
     printed = capsys.readouterr()
-    assert printed.out == f"{folder / 'report.html'}\n"
-    times = re.findall(r"How well are new cells predicted\?: about (\d\d):\d\d left", printed.err)
-    assert 0 < int(times[0]) < 60, "the time that is left"
+    assert printed.out.endswith(f"{folder / 'report.html'}\n")
+    assert "Executing:" in printed.err, "progress by cell"
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "Test R2 " in report
     assert report.count("data:image/png") >= 5
     assert "cross_validate" not in report, "code is hidden"
     assert (folder / "explorer.html").stat().st_size > 10**5
-    donors = load(folder / "halves_default.pickle")
     assert {path.stem for path in folder.glob("*.pickle")} == RECORDS
-    assert len(donors.folds) == 4
+    assert len(load(folder / "halves_default.pickle").folds) == 4
     model = sbnn.DistilledBottleneckRegressor.load(folder / "model.safetensors")
     counts = pd.read_csv("raw/new_counts.csv", index_col=0).T
     assert model.transform(model.normalizer_.transform(counts)).shape == (40, 2)
@@ -90,10 +88,8 @@ def test_a_failing_table_is_one_sentence_and_a_status(tables, capsys):
     ("command", "message"),
     [
         ("report lost", "sbnn: no results in lost"),
-        ("reproduce 09", "sbnn: notebook: '09' is unknown, expected one of ['all', 'figures',"),
+        ("reproduce 09", "argument notebook: invalid choice: '09' (choose from 'all', 'figures',"),
         ("fit --outputs y.csv", "the following arguments are required: --expression"),
-        ("fit --expression x.csv --jobs two", "argument --jobs: invalid int value: 'two'"),
-        ("data", "the following arguments are required: action"),
         ("nonsense", "invalid choice: 'nonsense'"),
     ],
 )
@@ -104,16 +100,6 @@ def test_a_wrong_command_ends_with_status_2(command, message, capsys):
         status = ended.code
     assert status == 2
     assert message in capsys.readouterr().err
-
-
-def test_ctrl_c_says_that_the_run_can_be_resumed(monkeypatch, capsys):
-    def stopped(options):
-        """Stop."""
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "COMMANDS", {stopped: ""})
-    assert run("stopped") == 130
-    assert "resumes" in capsys.readouterr().err
 
 
 def test_data_sets_are_listed(capsys):
@@ -148,14 +134,11 @@ def test_tables_of_results_are_printed(words, shown, monkeypatch, capsys):
 )
 def test_notebooks_are_run_on_their_data_sets(words, expected, monkeypatch):
     done = set()
-    monkeypatch.setattr(cli, "_run", lambda number, name, _: done.add(f"{number} {name}"))
+    monkeypatch.setattr(cli, "_run", lambda number, name, **_: done.add(f"{number} {name}"))
     assert run("reproduce", *words.split()) == 0
-    missing = {f"05 {name}" for name in ("papalexi",) if not is_here(name)}
-    assert done == expected - missing
-
-
-def is_here(name):
-    return sbnn.data.datasets.list_datasets().loc[name, "state"] == "here"
+    if sbnn.data.datasets.list_datasets().loc["papalexi", "state"] != "here":
+        expected.discard("05 papalexi")
+    assert done == expected
 
 
 def test_figures_are_drawn_from_records(tmp_path, monkeypatch, capsys):
@@ -166,12 +149,9 @@ def test_figures_are_drawn_from_records(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_notebook_is_executed_with_the_options_and_kept_small(tmp_path):
+def test_a_notebook_is_executed_and_draws_the_committed_figures(tmp_path):
     assert run("reproduce", "03", "simulated", "--figures", tmp_path) == 0
     made = cli.ROOT / "build" / "notebooks" / "simulated" / "03_model.ipynb"
-    text = made.read_text(encoding="utf-8")
-    assert '"papermill"' not in text
-    assert text.count('"image/png"') > 5
-    assert len(text) < 2e6
+    assert made.read_text(encoding="utf-8").count('"image/png"') > 5
     saved = {path.stem for path in (tmp_path / "simulated").glob("*.png")}
     assert saved == {path.stem for path in (cli.ROOT / "figures" / "simulated").glob("*.png")}

@@ -81,19 +81,3 @@ def test_the_smallest_number_within_one_error_of_the_best():
     r2 = [[0.30, 0.36, 0.40, 0.41], [0.20, 0.31, 0.36, 0.34], [0.28, 0.28, 0.40, 0.42]]
     assert metrics.smallest_sufficient(r2, [5, 10, 25, 50]) == 25
     assert metrics.smallest_sufficient(r2, [5, 10, 25, 50], test_share=1.5) == 10
-
-
-@pytest.mark.parametrize(
-    ("r2", "numbers", "named"),
-    [
-        (np.ones((1, 2)), [1, 2], "r2"),
-        (np.ones(2), [1, 2], "r2"),
-        (np.ones((2, 2)), [2, 1], "r2"),
-        (np.ones((2, 2)), [1, 2, 3], "r2"),
-        (np.full((2, 2), np.nan), [1, 2], "r2"),
-        (np.ones((2, 2)), ["a", "b"], "numbers"),
-    ],
-)
-def test_what_is_not_folds_by_numbers_is_refused(r2, numbers, named):
-    with pytest.raises((ValueError, TypeError), match=named):
-        metrics.smallest_sufficient(r2, numbers)

@@ -1,16 +1,11 @@
 """The notebooks load every committed result, draw every committed figure, and compute anew."""
 
-import io
-
-import numpy as np
 import pytest
 from notebook import NOTEBOOKS, run_cells
-from PIL import Image
 
 from sbnn import cli, results
 from sbnn.data.datasets import list_datasets
 from sbnn.evaluation import runs
-from sbnn.plotting.common import in_few_colors
 
 FIGURES = cli.ROOT / "figures"
 # of each study one; those of types and of dynamics are run by the tests of these studies
@@ -50,19 +45,3 @@ def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
     assert drawn <= {path.stem for path in FIGURES.glob("*/*.png")}
     if dataset == "simulated":
         assert drawn == {path.stem for path in (FIGURES / dataset).glob("*.png")}
-
-
-def test_dots_of_similar_colours_stay_apart():
-    """A dot in one of two similar colours beside a shaded bar, which has most of the colours."""
-    bar = np.linspace(0, 255, 400).astype(np.uint8)
-    picture = np.full((100, 400, 3), 255, np.uint8)
-    picture[:80] = np.stack([bar, bar[::-1], np.full_like(bar, 128)], axis=1)
-    dots = {10: (230, 159, 0), 60: (213, 94, 0)}
-    for x, color in dots.items():
-        picture[88:92, x : x + 4] = color
-    content = io.BytesIO()
-    Image.fromarray(picture).save(content, "png")
-    with Image.open(io.BytesIO(in_few_colors(content.getvalue()))) as small:
-        found = np.asarray(small.convert("RGB"), int)
-    for x, color in dots.items():
-        assert np.abs(found[90, x + 2] - color).max() < 20

@@ -28,13 +28,6 @@ def test_a_fit_is_tested_with_its_own_parameters(simulated, fit, point):
     assert figures.tested({fit: simulated[fit]}, fit) is None
 
 
-def test_a_linear_fit_is_tested_with_its_rank_and_penalty(simulated):
-    record, point = figures.tested(simulated, "fit_srrr_rank2")
-    genes = record.n_selected[:, record.find(**point)].mean()
-    assert point["rank"] == 2
-    assert genes == pytest.approx(len(simulated["fit_srrr_rank2"].kept_genes), abs=3)
-
-
 def test_true_genes_are_those_of_the_simulation(simulated):
     fit = simulated["fit_default_2d"]
     true = figures.true_genes(fit)

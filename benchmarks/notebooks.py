@@ -1,0 +1,25 @@
+"""Executes the committed notebooks in place; their images are stored in few colors.
+
+.venv/bin/python benchmarks/notebooks.py [notebooks/02_cross_validate.ipynb ...]
+"""
+
+import base64
+import sys
+
+import nbformat
+import papermill
+
+from sbnn.cli import ROOT
+from sbnn.plotting.common import in_few_colors
+
+for path in sys.argv[1:] or sorted((ROOT / "notebooks").glob("0*.ipynb")):
+    notebook = papermill.execute_notebook(path, path, cwd=ROOT / "notebooks")
+    for part in (notebook, *notebook.cells):
+        part.metadata.pop("execution", None)
+        part.metadata.pop("papermill", None)
+        for output in part.get("outputs", ()):
+            content = output.get("data", {})
+            if "image/png" in content:
+                small = in_few_colors(base64.b64decode(content["image/png"]))
+                content["image/png"] = base64.b64encode(small).decode()
+    nbformat.write(notebook, path)
