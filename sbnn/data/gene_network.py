@@ -1,16 +1,16 @@
 """Gene networks with a known truth, and samples simulated from them, as in Hossain et al. (2024).
 
-The rate equation of a gene is made of names of genes, numbers, + - * / and the effects of
-regulators, ``fAct(regulator, EC50, n)``. The published ones, ``(target * 1 - 1 * gene) / 1``, have
-as target an activation ``fAct(...)``, a repression ``1 - fAct(...)``, ``a * b`` (AND), or
-``a + b - a * b`` (OR). Input genes have no equation and are constant.
+A rate equation is made of names of genes, numbers, + - *, / by numbers, and effects of regulators,
+``fAct(regulator, EC50, n)``. The published ones, ``(target * 1 - 1 * gene) / 1``, have as target an
+activation ``fAct(...)``, a repression ``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b``
+(OR). Input genes have no equation and are constant.
 """
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -23,7 +23,6 @@ from scipy.integrate import solve_ivp
 from sbnn.data.checks import check_names, numbered_names
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.errors import check_number
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
@@ -31,7 +30,9 @@ TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 _TOLERANCE = 1e-9  # of the solver
 _FORMAT = 2  # raise it when a change alters the data or their fingerprints
 _LARGEST_OFFSET = 0.25
-_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+# of equations
+PARTS = ast.Expression, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div
+ALLOWED = "genes, numbers, + - *, / by numbers and fAct(gene, EC50 in (0, 1), n > 0)"
 
 
 @dataclass(eq=False, repr=False)
@@ -59,7 +60,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat or an equation has another form; equations are not executed as they are.
+        If names repeat, an equation is of an unknown gene or of another form; only checked
+        equations are executed.
 
     Examples
     --------
@@ -82,32 +84,36 @@ class GeneNetwork:
         self.gene_names = check_names(names, "gene_names", "gene", len(names))
         self.is_input = ~np.isin(self.gene_names, list(self.equations))
         self._regulated = np.flatnonzero(~self.is_input)
-        effects = _Effects(self.gene_names)
+        unknown = sorted(self.equations.keys() - set(names))
+        if unknown:
+            raise ValueError(f"equations: {unknown} are no gene names")
+        compiler = _Compiler(names)
         rows = []
         for gene in self.gene_names[self._regulated]:
-            rows.append(effects.compilable(gene, self.equations[gene]))
-        # `rows` is made of positions, numbers and operators only
+            rows.append(compiler.compilable(gene, self.equations[gene]))
         self._changes = eval(f"lambda e, x: [{', '.join(rows)}]", {"__builtins__": {}})
-        parameters = np.array(list(effects.positions)).reshape(-1, 3)
+        parameters = np.array(list(compiler.effects)).reshape(-1, 3)
         self._regulators = parameters[:, 0].astype(int)
         ec50, self._exponent = parameters[:, 1:].T.copy()
         self._half = ec50**self._exponent
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3)."""
-        # targets are linear in each effect, so their change has its sign
+        """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3).
+
+        The sign is that of the change of the rate by an effect ``fAct``, at half of all effects.
+        """
         n_effects = len(self._regulators)
-        half = np.full((n_effects, n_effects), 0.5)
-        levels = np.zeros(len(self.gene_names))
-        above = self._changes(half + half * np.eye(n_effects), levels)
-        below = self._changes(half - half * np.eye(n_effects), levels)
-        signs = np.zeros((len(above), n_effects), dtype=int)
-        for i in range(len(above)):
-            signs[i] = np.sign(above[i] - below[i])
-        target, effect = np.nonzero(signs)
-        of_edges = self._regulators[effect], self._regulated[target], signs[target, effect]
-        return np.column_stack(of_edges)
+        levels = np.full(len(self.gene_names), 0.5)
+        step = 0.5 * np.eye(n_effects)
+        slopes = np.zeros((len(self._regulated), n_effects))
+        more = self._changes(0.5 + step, levels)
+        less = self._changes(0.5 - step, levels)
+        for i in range(len(slopes)):
+            slopes[i] = more[i] - less[i]
+        target, effect = np.nonzero(slopes)
+        signs = np.sign(slopes[target, effect]).astype(int)
+        return np.column_stack([self._regulators[effect], self._regulated[target], signs])
 
     @classmethod
     def from_tables(
@@ -136,10 +142,8 @@ class GeneNetwork:
         Parameters
         ----------
         n_genes : int
-            At least 3.
         random_state : int
         """
-        check_number("n_genes", n_genes, int, 3)
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = numbered_names("gene_", range(n_genes))
@@ -166,12 +170,6 @@ class GeneNetwork:
         regulator, target, sign = self.edges.T
         signs[regulator, target] = sign
         return pd.DataFrame(signs, self.gene_names, self.gene_names)
-
-    def __eq__(self, other):
-        return isinstance(other, GeneNetwork) and self.sha256 == other.sha256
-
-    def __hash__(self):
-        return hash(self.sha256)
 
     @property
     def sha256(self) -> str:
@@ -206,12 +204,10 @@ class GeneNetwork:
         """Draw starting values of shape (n, genes), in [0, 1]."""
         values = np.clip(rng.beta(2, 2, (n, len(self.gene_names))) + self.offset, 0, 1)
         mean = self.mean[self.is_input]
-        sd = self.sd[self.is_input]
         inputs = np.full((n, len(mean)), np.inf)
-        outside = np.isinf(inputs)
-        while outside.any():
-            inputs = np.where(outside, rng.normal(mean, sd, inputs.shape), inputs)
-            outside = (inputs < 0) | (inputs > 1)
+        while (outside := (inputs < 0) | (inputs > 1)).any():
+            drawn = rng.normal(mean, self.sd[self.is_input], inputs.shape)
+            inputs = np.where(outside, drawn, inputs)
         values[:, self.is_input] = inputs
         return values
 
@@ -237,7 +233,7 @@ class GeneNetwork:
         of_starts, of_noise = np.random.SeedSequence(random_state).spawn(2)
         start = self.start(n, np.random.default_rng(of_starts))
         times = np.asarray(times, dtype=float)
-        values = _solved(self, start.tobytes(), tuple(times))
+        values = self.solve(start, times)
         errors = np.random.default_rng(of_noise).standard_normal(values.shape)
         made = {"format": _FORMAT, "network": self.sha256, "n": n, "noise": float(noise)}
         made |= {"random_state": random_state, "times": times}
@@ -259,7 +255,6 @@ class GeneNetwork:
         DataFrame of int8
             Like `graph`. Moved edges keep their signs; none is true or joins a gene with itself.
         """
-        check_number("share", share, float, 0, 1)
         rng = np.random.default_rng(random_state)
         prior = self.graph.to_numpy(copy=True)
         edges = np.argwhere(prior)
@@ -269,24 +264,16 @@ class GeneNetwork:
         places = rng.permutation(free)[:n_moved]
         signs = prior[*moved.T]
         prior[*moved.T] = 0
-        prior[*places.T] = signs[: len(places)]
+        prior[*places.T] = signs
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
-
-
-@lru_cache(maxsize=6)  # the same trajectories serve several noise levels
-def _solved(network, start, times):
-    start = np.frombuffer(start).reshape(-1, len(network.gene_names))
-    return network.solve(start, times)
 
 
 def _random_target(names, regulators, rng):
     target = ""
     for regulator in regulators:
-        activation = rng.random() < 0.68
-        ec50 = float(rng.uniform(0.4, 0.6))
-        exponent = float(rng.uniform(1.01, 1.7))
-        effect = f"fAct({names[regulator]}, {ec50}, {exponent})"
-        if not activation:
+        is_activation = rng.random() < 0.68
+        effect = f"fAct({names[regulator]}, {rng.uniform(0.4, 0.6)}, {rng.uniform(1.01, 1.7)})"
+        if not is_activation:
             effect = f"(1 - {effect})"
         is_and = rng.random() < 0.5  # drawn for the first regulator, too
         if not target:
@@ -298,49 +285,39 @@ def _random_target(names, regulators, rng):
     return target
 
 
-class _Effects:
-    """Effects of regulators in rate equations, each with a position."""
+class _Compiler(ast.NodeTransformer):
+    """Replaces genes and effects of regulators in rate equations by ``x[i]`` and ``e[i]``."""
 
     def __init__(self, gene_names):
-        self.genes = {gene: i for i, gene in enumerate(gene_names)}
-        self.parts = {}  # part of an equation -> variable
-        self.positions = {}  # (position of the regulator, EC50, n) -> position of the effect
+        self.genes = list(gene_names)
+        self.effects = {}  # (position of the regulator, EC50, n) -> position
 
     def compilable(self, gene, equation):
-        """Equation with effects as ``e[i]`` and levels as ``x[i]``."""
+        """Text of arrays, numbers and operators only."""
         try:
-            return self._text(ast.parse(equation.strip(), mode="eval").body)
-        except (SyntaxError, ValueError) as error:
-            raise ValueError(f"rate equation of {gene}: {error}") from error
+            return ast.unparse(self.visit(ast.parse(equation.strip(), mode="eval")))
+        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise ValueError(f"rate equation of {gene}: expected {ALLOWED}; {error}") from error
 
-    def _text(self, node):
-        match node:
-            case ast.Constant(int() | float() as number):
-                return repr(float(number))
-            case ast.Name(gene) if gene in self.genes:
-                return f"x[{self.genes[gene]}]"
-            case ast.Call(
-                ast.Name("fAct"),
-                [
-                    ast.Name(gene),
-                    ast.Constant(int() | float() as ec50),
-                    ast.Constant(int() | float() as n),
-                ],
-                [],
-            ) if gene in self.genes and 0 < ec50 < 1 and n > 0:
-                effect = self.genes[gene], float(ec50), float(n)
-                return f"e[{self.positions.setdefault(effect, len(self.positions))}]"
-            case ast.BinOp(part, ast.Mult() | ast.Div(), ast.Constant(1)) | ast.BinOp(
-                ast.Constant(1), ast.Mult(), part
-            ):
-                return self._text(part)
-            case ast.BinOp(left, sign, right) if type(sign) in _SIGNS:
-                # parts that are repeated, as in OR, are evaluated once
-                part = ast.dump(node)
-                if part in self.parts:
-                    return self.parts[part]
-                text = f"({self._text(left)} {_SIGNS[type(sign)]} {self._text(right)})"
-                self.parts[part] = f"p{len(self.parts)}"
-                return f"({self.parts[part]} := {text})"
-        allowed = "genes, numbers, + - * / and fAct(gene, EC50 in (0, 1), n > 0)"
-        raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")
+    def visit_Call(self, node):  # noqa: D102
+        regulator, ec50, n = node.args
+        valid = node.func.id == "fAct" and not node.keywords and n.value > 0
+        if not valid or not 0 < ec50.value < 1:
+            raise ValueError(f"got {ast.unparse(node)}")
+        effect = self.genes.index(regulator.id), float(ec50.value), float(n.value)
+        return ast.Name(f"e[{self.effects.setdefault(effect, len(self.effects))}]")
+
+    def visit_Name(self, node):  # noqa: D102
+        return ast.Name(f"x[{self.genes.index(node.id)}]")
+
+    def visit_Constant(self, node):  # noqa: D102
+        if not np.isfinite(node.value):
+            raise ValueError(f"got {node.value}")
+        return node
+
+    def generic_visit(self, node):
+        """Refuse anything else, also division by genes."""
+        by_genes = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        if not isinstance(node, PARTS) or (by_genes and not isinstance(node.right, ast.Constant)):
+            raise ValueError(f"got {ast.unparse(node)}")
+        return super().generic_visit(node)

@@ -71,28 +71,30 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
     "equation",
     [
         "__import__('os').getcwd()",
-        "A.real",
         "[x for x in (1, 2)]",
         "A ** 2",
         "-A",
         "'A' * 2",
-        "B if A else C",
         "other(A, 0.5, 2)",
-        "fAct(A, 0.5)",
         "fAct(A, 0.5, n=2)",
         "fAct(A, '0.5', 2)",
-        "fAct(0.5, 0.5, 2)",
         "fAct(A, 1.0, 2)",
         "fAct(A, 0.5, 0)",
         "fAct(Z, 0.5, 2)",
         "Z - G",
-        "fAct - G",
         "A - G)",
+        "A / B - G",
+        "1e999 - G",
     ],
 )
 def test_equations_of_another_form_are_refused(equation):
     with pytest.raises(ValueError, match="rate equation of G"):
         network_of([*"ABCG"], {"G": equation})
+
+
+def test_an_equation_of_an_unknown_gene_is_refused():
+    with pytest.raises(ValueError, match="'Z'.* no gene names"):
+        network_of([*"AG"], {"Z": "A - G"})
 
 
 def test_networks_are_read_from_tables(tmp_path, rng):
@@ -115,7 +117,8 @@ def test_networks_are_read_from_tables(tmp_path, rng):
 def test_edges_have_the_sign_of_their_effect():
     np.testing.assert_array_equal(SMALL.graph, SIGNS)
     assert SMALL.is_input.tolist() == [True, True, False, False]
-    assert SMALL.edges[:2].tolist() == [[0, 2, 1], [1, 2, -1]]
+    scaled = network_of([*"ABG"], {"G": "A * (1 - fAct(B, 0.5, 2)) / 2 - G"})
+    assert scaled.edges.tolist() == [[1, 2, -1]], "whatever the level of A"
     twice_negated = network_of([*"AG"], {"G": "1 - (1 - fAct(A, 0.5, 2)) - G"})
     assert twice_negated.graph.loc["A", "G"] == 1
     without = network_of([*"AG"], {"G": "0.5 * A - G"})
@@ -149,8 +152,6 @@ def test_the_solution_is_that_of_another_solver(network):
 
 def test_samples_and_priors_are_those_of_the_committed_results(network):
     samples = network.simulate(2, 0.025, 1)
-    expected = [0.3868246951779685, 0.45020055706030104, 0.40022962059602274]
-    np.testing.assert_allclose(samples.X[4, [0, 20, 59]], expected, rtol=1e-7)
     assert samples.X[[4, -1]].mean() == pytest.approx(0.437133143667744, rel=1e-7)
     moved = np.argwhere(network.misplaced_prior(0.05, 0) != network.graph).tolist()
     expected = [[0, 22], [2, 16], [3, 27], [8, 28], [14, 33], [24, 30], [24, 31], [25, 0]]
@@ -193,9 +194,7 @@ def test_random_networks_have_the_published_proportions():
     two = [network.equations[gene] for gene in network.gene_names[targets[n_regulators == 2]]]
     assert np.mean([" + " in text for text in two]) == pytest.approx(0.5, abs=0.07)  # by OR
     assert GeneNetwork.random(3).is_input.sum() == 1
-    assert GeneNetwork.random(60, 1) == GeneNetwork.random(60, 1) != GeneNetwork.random(60, 2)
-    with pytest.raises(ValueError, match="n_genes"):
-        GeneNetwork.random(2)
+    assert len({GeneNetwork.random(60, seed).sha256 for seed in (1, 1, 2)}) == 2
 
 
 # --- priors and data sets
