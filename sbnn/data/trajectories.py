@@ -126,7 +126,9 @@ def trajectories(
         names = check_names(gene_names, "gene_names", "gene", np.shape(values[0])[1])
         parts = []
         for i, (of_sample, at) in enumerate(zip(values, times, strict=True)):
-            parts.append(pd.DataFrame(of_sample, columns=names).assign(sample=i, time=at))
+            parts.append(
+                pd.DataFrame(of_sample, columns=names).assign(sample=i, time=np.asarray(at))
+            )
         values = pd.concat(parts)
     obs = values[["sample", "time"]].astype({"sample": str, "time": float})
     obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
