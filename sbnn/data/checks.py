@@ -100,10 +100,8 @@ def shades(labels: pd.DataFrame) -> dict[str, str]:
 def _as_hex(color: Any) -> str:
     if isinstance(color, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
         return color
-    from matplotlib.colors import is_color_like, to_hex  # slow to import
+    from matplotlib.colors import to_hex  # slow to import
 
-    if not is_color_like(color):
-        raise ValueError(f"colors: {color!r} is not a colour")
     return to_hex(color).upper()
 
 
@@ -155,37 +153,12 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
     return text
 
 
-def kind_of_expression(values: np.ndarray) -> tuple[str, str, str]:
-    """Classify values as "counts", "normalised" (CPM, TPM) or "log", with range and any doubt.
-
-    Whole numbers are counts, and fractions are normalised if some exceed `BEYOND_LOG`; all others,
-    and all beside negative numbers, are logarithms.
-    """
-    low, high = values.min(), values.max()
-    whole = np.mean(values == np.rint(values))
-    percent = np.floor(1000 * whole) / 10
-    span = f"values from {low:g} to {high:g}, {percent:g} % of them whole numbers"
-    if low < 0:
-        doubt = "negative whole numbers are neither counts nor usual logarithms"
-        return "log", span, doubt if whole == 1 else ""
-    if whole == 1:
-        return "counts", span, ""
-    if high > BEYOND_LOG:
-        if np.mean(values % 1 == 0, where=values > 0) > 0.5:
-            return "normalised", span, "they may be counts that need rounding"
-        return "normalised", span, ""
-    if high > LARGEST_LOG:
-        return "log", span, "they are unusually large for log values"
-    return "log", span, ""
-
-
 def raw_counts(X: np.ndarray) -> str:
     """Sentence about raw counts, with values above 20, in place of logarithms, or ""."""
-    kind, span, _ = kind_of_expression(X[:FIRST_CELLS])
-    if kind != "counts" or X.max() <= LARGEST_LOG:
+    if X.max() <= LARGEST_LOG or not are_counts(X[:FIRST_CELLS]).all():
         return ""
     advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
-    return f"X: looks like raw counts ({span}); {advice}"
+    return f"X: looks like raw counts (whole numbers up to {X.max():g}); {advice}"
 
 
 def cells_of(X):

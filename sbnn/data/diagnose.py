@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from sbnn.data.checks import FIRST_CELLS, UNKNOWN, dates_among, kind_of_expression, some
+from sbnn.data.checks import UNKNOWN, dates_among, raw_counts, some
 from sbnn.data.paired import as_paired
 
 SAME = 0.999  # correlation of two outputs that are one
@@ -44,14 +44,13 @@ def diagnose(data: AnnData | tuple, folds=None) -> list[str]:
     >>> from sbnn import diagnose, simulate_patchseq
     >>> data = simulate_patchseq(n_cells=100, n_genes=60)
     >>> [suspicion] = diagnose((data.layers["counts"], data.obsm["outputs"]))
-    >>> suspicion[:28]
-    'X looks like raw counts (val'
+    >>> suspicion[:29]
+    'X: looks like raw counts (who'
     """
     cells = as_paired(data, check=False)
     found = []
-    kind, span, _ = kind_of_expression(cells.X[:FIRST_CELLS])
-    if kind == "counts":
-        found.append(f"X looks like raw counts ({span}); normalise and log-transform it")
+    if raw_counts(cells.X):
+        found.append(raw_counts(cells.X))
     dates = dates_among(cells.gene_names)
     if dates:
         found.append(f"X: dates instead of gene names (SEPT2 became 2-Sep): {some(dates)}")

@@ -17,7 +17,7 @@ Y = pd.DataFrame(RNG.normal(-50, 3, (40, 2)), CELLS, ["Vrest", "Rin"])
 @pytest.mark.parametrize(
     ("pattern", "expression", "outputs"),
     [
-        ("X looks like raw counts", COUNTS, Y),
+        ("X: looks like raw counts", COUNTS, Y),
         ("X: dates .* 2-Sep", X.rename(columns={"g1": "2-Sep"}), Y),
         (
             "X: cells with the expression of an earlier cell: c7",
