@@ -1,71 +1,82 @@
 """Processes that are killed or lack disk space lose no finished result."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
-from victims import Victim, assert_complete, finished, fits_of, validate
 
-from sbnn import cross_validate
-from sbnn.results import save
+from sbnn import cross_validate, simulate_patchseq
+from sbnn.results import load, save
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore:held-out cells of")
+# every fit leaves a line in a file
+VALIDATION = """
+import sys, time, zlib
+from sklearn.linear_model import Ridge
+from sbnn import cross_validate, simulate_patchseq
+
+class Logged(Ridge):
+    def fit(self, X, y):
+        with open("fits", "a") as log:
+            log.write(f"{self.alpha} {zlib.crc32(X.tobytes())}\\n")
+        time.sleep(0.1)
+        return super().fit(X, y)
+
+data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
+cross_validate(Logged(), data, 5, {"alpha": [1.0, 9.0]}, results=sys.argv[1], verbose=False)
+"""
+WORKERS = """
+import time
+from joblib import delayed
+from sbnn.evaluation.runs import in_workers
+if __name__ == "__main__":
+    list(in_workers([delayed(time.sleep)(600)] * 2, 2))
+"""
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_killed_again_and_again_resumes(tmp_path, how, kills=6):
-    """A cross-validation is killed at random moments, and begun again until it finishes."""
-    rng = random.Random(0)
-    path = tmp_path / "cv.pickle"
-    tried = 0
-    status = None
-    while status != 0:
-        before = finished(path)
-        n_fits = len(fits_of(tmp_path))
-        victim = Victim("validate", path)
-        if not victim.ends_within(rng.uniform(0, 0.3) if tried < kills else 120):
-            os.kill(victim.process.pid, how)
-            tried += 1
-        status = victim.end()
-        again = fits_of(tmp_path)[n_fits:]
-        assert len(set(again)) == len(again)
-        assert before.isdisjoint(again), "a finished fold was fitted again"
-        assert status in (0, -how, 1, 130), victim.error
-    assert_complete(path)
-    assert tried
+def started(code, folder, *words):
+    """A process that runs some code in a folder."""
+    (folder / "code.py").write_text(code)
+    command = [sys.executable, "-W", "ignore", "code.py", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
 
 
-def test_a_run_on_a_full_disk_fails_with_its_path_and_resumes(tmp_path):
-    rng = random.Random(0)
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    path = disk / "cv.pickle"
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if os.geteuid() or subprocess.run(mounted, capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    try:
-        for _ in range(4):
-            with suppress(OSError):
-                (disk / "filler").write_bytes(bytes(4096 * rng.randrange(20, 62)))
-            victim = Victim("validate", path)
-            if victim.end():
-                kind, message = victim.error
-                assert kind == "OSError"
-                assert "No space left" in message
-                assert str(disk) in message
-            (disk / "filler").unlink()
-        validate(path)
-        assert_complete(path)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
+def waited_for(what):
+    deadline = time.monotonic() + 120
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
+    fits = tmp_path / "fits"
+    fits.touch()
+    n_fits = []
+    for most, how in ((2, signal.SIGKILL), (6, signal.SIGINT)):
+        process = started(VALIDATION, tmp_path, "cv.pickle")
+        waited_for(lambda most=most: len(fits.read_text().splitlines()) >= most)
+        process.send_signal(how)
+        assert process.wait() != 0
+        n_fits.append(len([*tmp_path.glob("cv.pickle.parts/*.pickle")]))
+    assert sorted(n_fits) == n_fits and n_fits[-1] >= 4
+    assert started(VALIDATION, tmp_path, "cv.pickle").wait() == 0
+    lines = fits.read_text().splitlines()
+    assert len(set(lines)) == 10
+    assert len(lines) <= 10 + 2, "at most the fit that was killed is begun again"
+    data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
+    whole = cross_validate(Ridge(), data, 5, {"alpha": [1.0, 9.0]}, verbose=False)
+    record = load(tmp_path / "cv.pickle")
+    for name in whole.values.keys() - {"seconds"}:
+        np.testing.assert_array_equal(record.values[name], whole.values[name])
+    assert sorted(path.name for path in tmp_path.glob("cv*")) == ["cv.pickle"]
 
 
 def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):
@@ -89,43 +100,23 @@ def test_what_a_run_that_was_killed_at_the_very_end_has_left_is_cleared_away(dat
     assert list(tmp_path.iterdir()) == [path]
 
 
-WORK = """
-import time
-from joblib import delayed
-from sbnn.evaluation.runs import in_workers
-if __name__ == "__main__":
-    list(in_workers([delayed(time.sleep)(600)] * 2, 2))
-"""
-
-
 def test_workers_end_with_a_run_that_is_killed(tmp_path):
-    script = tmp_path / "work.py"
-    script.write_text(WORK)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, script], start_new_session=True, env=environment)
+    process = started(WORKERS, tmp_path)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
         process.kill()
         pytest.skip("no list of processes on this machine")
-    deadline = time.monotonic() + 60
-    while len(children.read_text().split()) < 3:  # two workers and joblib's tracker
-        assert time.monotonic() < deadline, "there are workers to end"
-        time.sleep(0.05)
+    waited_for(lambda: len(children.read_text().split()) >= 3)  # two and joblib's tracker
     time.sleep(1)
+    workers = children.read_text().split()
     process.kill()
     process.wait()
-    wait_for_the_end_of(process.pid)
+    waited_for(lambda: not any(map(_runs, workers)))
 
 
-def wait_for_the_end_of(session, patience=20):
-    """Workers of a process must end with it; those of a system without /proc are not looked for."""
-    deadline = time.monotonic() + patience
-    while any(_belongs_to(session, process) for process in Path("/proc").glob("[0-9]*")):
-        assert time.monotonic() < deadline, "workers of a run that has ended are still there"
-        time.sleep(0.05)
-
-
-def _belongs_to(session, process):
-    with suppress(OSError):
-        state, _, _, its_session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
-        return state != "Z" and int(its_session) == session
+def _runs(process):
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
