@@ -1,7 +1,6 @@
 """The command line ``sbnn``; the exit status is 2 after an error and 130 after Ctrl-C."""
 
 import argparse
-import importlib
 import importlib.metadata
 import sys
 from pathlib import Path
@@ -46,13 +45,13 @@ def fit(out, fast, **tables):
 
     source = ROOT / "notebooks" / "08_own_data.ipynb"
     if not source.exists():  # in an installed package
-        [file] = [file for file in importlib.metadata.files("sbnn") if file.name == source.name]
-        source = file.locate()
+        files = importlib.metadata.files("sbnn")
+        source = next(file.locate() for file in files if file.name == source.name)
     out = Path(out).resolve()
     folder = results_folder(out.parent, out.name, fast)
     folders = {"saved_models": str(out.parent), "dataset": out.name, "figures": str(out.parent)}
     given = {"n_genes": 25, "n_pairs": 25, "fast": fast} | folders | tables
-    print("about 70 fits of the network; with 1000 genes, each takes 4 CPU seconds", flush=True)
+    print("about 70 fits of the network; with 1000 genes, each takes 4 CPU seconds")
     run_notebook(source, folder / source.name, given, progress_bar=True)
     exporter = HTMLExporter(exclude_input=True, exclude_output_prompt=True)
     page, _ = exporter.from_filename(folder / source.name)
@@ -169,7 +168,6 @@ ARGUMENTS = {
 def parser():
     """Parser of all commands; their docstrings are the help."""
     parser = argparse.ArgumentParser("sbnn")
-    parser.add_argument("--version", action="version", version=importlib.metadata.version("sbnn"))
     added = parser.add_subparsers(required=True, metavar="command")
     for run, names in COMMANDS.items():
         first = run.__doc__.splitlines()[0]
@@ -194,7 +192,3 @@ def main(arguments=None):
         print(f"sbnn: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,13 +14,13 @@ from sbnn.store import read, write
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
+LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
+
 
 def library_versions():
     """Versions of libraries and, if torch is loaded, its instruction set."""
-    versions = {"python": platform.python_version()}
-    versions["sbnn"] = sys.modules["sbnn"].__version__
-    for name in ("numpy", "pandas", "scipy", "scikit-learn", "torch"):
-        versions[name] = importlib.metadata.version(name)
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    versions["python"] = platform.python_version()
     if "torch" in sys.modules:  # slow to import
         versions["instructions"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
     return versions
@@ -76,9 +76,7 @@ class Record:
         return values[name]
 
     def __repr__(self):
-        size = f"{len(self.params)} parameter setting(s), {len(self.folds)} fold(s)"
-        values = f"values {sorted(self.values)}"
-        return f"<Record {self.experiment!r} on {self.dataset!r}: {size}, {values}>"
+        return f"<Record {self.experiment!r} on {self.dataset!r}: {sorted(self.values)}>"
 
     def to_frame(self) -> pd.DataFrame:
         """Table with one row per fold and grid point.
@@ -232,10 +230,7 @@ def load_folder(
     paths = sorted(folder.glob(f"{prefix}*.pickle"))
     records = {path.stem.removeprefix(prefix): load(path) for path in paths}
     if not records:
-        raise FileNotFoundError(
-            f"no results in {folder / prefix}; run the notebooks or `sbnn fit` first (results of "
-            "quick runs need --fast)"
-        )
+        raise FileNotFoundError(f"no results in {folder / prefix}; run the notebooks first")
     found = {data_of(record) for record in records.values()} - {None}  # None fits any data
     if len(found) > 1:
         raise ValueError(
@@ -246,8 +241,5 @@ def load_folder(
 
 def named_after(records, prefix, names):
     """Records called ``<prefix>_<name>``, by name, in the order of the names."""
-    found = {}
-    for name in names:
-        if f"{prefix}_{name}" in records:
-            found[name] = records[f"{prefix}_{name}"]
-    return found
+    found = {name: records.get(f"{prefix}_{name}") for name in names}
+    return {name: record for name, record in found.items() if record is not None}

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-DIGEST = hashlib.sha256().digest_size
+DIGEST = 32  # bytes of a SHA-256 checksum
 # Unlike classes, which `find_class` refuses, these may give objects registered in this process.
 REGISTERED = {"EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
 

@@ -8,7 +8,6 @@ from sbnn.data.simulate import simulate_patchseq
 from sbnn.results import results_folder
 from sbnn.study import report
 
-OUTPUTS = {"citeseq_cd8": "proteins", "pbmc_5k_protein": "proteins", "pbmc_10k_protein": "proteins"}
 WIDTHS = (2, 64)
 
 
@@ -16,7 +15,9 @@ def titles(dataset):
     """Names of the two measurements of a data set."""
     if dataset.startswith(("scala", "gouwens")):
         return "transcriptome", "electrophysiology"
-    return "transcriptome", OUTPUTS.get(dataset, "outputs")
+    if dataset.startswith(("citeseq", "pbmc")):
+        return "transcriptome", "proteins"
+    return "transcriptome", "outputs"
 
 
 def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
