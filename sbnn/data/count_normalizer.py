@@ -13,10 +13,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import dense
 from sbnn.data.counts import log2p1, normalize_library_size, row_sums
-from sbnn.errors import check_number, warn
+from sbnn.errors import warn
 
-# least share of the training counts, for any estimate of depth and for a good one
-LEAST_SHARE, HALF = 0.05, 0.5
+HALF = 0.5  # of the training counts, for a good estimate of depth
 
 
 class CountNormalizer(
@@ -27,12 +26,7 @@ class CountNormalizer(
 ):
     """Normalise counts to ``log2(1 + counts / total * library size)``.
 
-    The library size is that of the training cells, so that new cells get the same units.
-
-    Parameters
-    ----------
-    library_size : float, optional
-        By default the median total of the training cells.
+    The library size is the median total of the training cells: new cells get the same units.
 
     Attributes
     ----------
@@ -52,9 +46,6 @@ class CountNormalizer(
     (100, 16)
     """
 
-    def __init__(self, library_size: float | None = None) -> None:
-        self.library_size = library_size
-
     def fit(self, X, y: object = None) -> Self:
         """Learn the library size and the shares of the genes.
 
@@ -66,9 +57,6 @@ class CountNormalizer(
         """
         counts = validate_data(self, _table_of(X), accept_sparse=("csr", "csc"))
         self.library_size_ = float(np.median(row_sums(counts)))
-        if self.library_size is not None:
-            check_number("library_size", self.library_size, float, 0)
-            self.library_size_ = float(self.library_size)
         shares = normalize_library_size(counts, 1).mean(axis=0, dtype=np.float64)
         self.count_share_ = np.asarray(shares).ravel()
         return self
@@ -114,8 +102,6 @@ class CountNormalizer(
             f"and the others have {share:.1%} of the counts of the training cells; provide the "
             "counts of all genes, or the total of each cell as `totals`"
         )
-        if share < LEAST_SHARE:
-            raise ValueError(f"{text}; this share is too small for an estimate")
         if share < HALF:
             warn(text)
         return share

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_non_negative
 
@@ -25,7 +24,6 @@ def normalize_library_size(
     counts,
     target: float | None = None,
     totals: np.ndarray | None = None,
-    cells: ArrayLike | None = None,
 ):
     """Scale every cell to the same total.
 
@@ -37,8 +35,6 @@ def normalize_library_size(
         By default the median total of the given cells.
     totals : ndarray of shape (n_cells,), optional
         Totals over all genes, if `counts` holds only some of them.
-    cells : array-like of shape (n_cells,), optional
-        Names for error messages.
 
     Returns
     -------
@@ -58,14 +54,12 @@ def normalize_library_size(
     >>> normalised.sum(axis=1)[:3].round()
     array([10000., 10000., 10000.], dtype=float32)
     """
-    if isinstance(counts, pd.DataFrame):
-        cells = counts.index
     values = checked_counts(counts)
     counted = row_sums(values)
     totals = counted if totals is None else np.asarray(totals, dtype=np.float64)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
-        names = some(wrong if cells is None else cells[wrong])
+        names = some(counts.index[wrong] if isinstance(counts, pd.DataFrame) else wrong)
         raise ValueError(
             f"counts: none, or more than in totals, in {len(wrong)} of {len(totals)} cells: "
             f"{names}; leave such cells out"

@@ -117,7 +117,8 @@ def _normalizer_of(data):
     size = size_of_library(data.X, data.counts)
     if size is None:
         return None
-    normalizer = CountNormalizer(size).fit(data.counts)
+    normalizer = CountNormalizer().fit(data.counts)
+    normalizer.library_size_ = size
     normalizer.feature_names_in_ = data.gene_names.astype(object)
     return normalizer
 

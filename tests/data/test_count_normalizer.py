@@ -21,10 +21,6 @@ def test_library_size_and_shares_are_those_of_the_training_cells(counts, fitted)
     shares = counts.div(counts.sum(axis=1), axis=0).mean()
     assert fitted.library_size_ == np.median(counts.sum(axis=1))
     np.testing.assert_allclose(fitted.count_share_, shares, rtol=1e-6)
-    given = CountNormalizer(library_size=500).fit_transform(counts)
-    np.testing.assert_allclose(given, by_hand(counts, 500), rtol=1e-5)
-    with pytest.raises(ValueError, match="library_size"):
-        CountNormalizer(library_size=-1).fit(counts)
 
 
 def test_every_container_gives_the_same_cells(counts, fitted):
@@ -56,12 +52,10 @@ def test_depth_is_known_or_estimated_from_the_genes_that_are_there(counts, fitte
         fitted.transform(table, totals)
 
 
-def test_few_genes_are_warned_of_or_refused(counts, fitted, recwarn):
+def test_few_genes_are_warned_of(counts, fitted, recwarn):
     fitted.count_share_ = np.full(40, 1 / 40)
     counts = counts + 1
     fitted.transform(counts.iloc[:, :20])
     assert not recwarn
     with pytest.warns(UserWarning, match="X: counts of 38 of the 40 genes.* have 5.0% of"):
         fitted.transform(counts.iloc[:, :2])
-    with pytest.raises(ValueError, match="X: .*2.5%"):
-        fitted.transform(counts.iloc[:, :1])
