@@ -1,14 +1,16 @@
 """Gene networks with a known truth, and samples simulated from them, as in Hossain et al. (2024).
 
-A rate equation is made of names of genes, numbers, + - *, / by numbers, and effects of regulators,
-``fAct(regulator, EC50, n)``. The published ones, ``(target * 1 - 1 * gene) / 1``, have as target an
-activation ``fAct(...)``, a repression ``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b``
-(OR). Input genes have no equation and are constant.
+The rate equation of a gene is made of names of genes, finite numbers, + - *, / by a number, and
+the effects of regulators, ``fAct(regulator, EC50, n)``. The published ones have the form
+``(target * 1 - 1 * gene) / 1``. A target is an activation ``fAct(...)``, a repression
+``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b`` (OR). Input genes have no equation and are
+constant.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,19 +22,16 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
-from sbnn.data.checks import check_names, numbered_names
+from sbnn.data.checks import check_names, numbered_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.trajectories import as_trajectories, trajectories
+from sbnn.errors import check_number
 
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 
-_TOLERANCE = 1e-9  # of the solver
 _FORMAT = 2  # raise it when a change alters the data or their fingerprints
 _LARGEST_OFFSET = 0.25
-# of equations
-PARTS = ast.Expression, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div
-ALLOWED = "genes, numbers, + - *, / by numbers and fAct(gene, EC50 in (0, 1), n > 0)"
 
 
 @dataclass(eq=False, repr=False)
@@ -46,7 +45,8 @@ class GeneNetwork:
     equations : mapping of str to str
         Rate of each regulated gene, such as ``"fAct(A, 0.5, 1.2) * (1 - fAct(B, 0.4, 1.5)) - C"``
         for gene C; other genes are inputs and constant. ``fAct(regulator, EC50, n)`` is the effect
-        of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1.
+        of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1. Numbers are finite,
+        and only numbers divide.
     mean, sd : ndarray, shape (genes,)
         Starting values of inputs are normal within [0, 1]; ignored for other genes.
     offset : ndarray, shape (genes,)
@@ -60,8 +60,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat, an equation is of an unknown gene or of another form; only checked
-        equations are executed.
+        If names repeat, or an equation has another form or is of an unknown gene; equations are not
+        executed as they are.
 
     Examples
     --------
@@ -82,17 +82,22 @@ class GeneNetwork:
     def __post_init__(self):
         names = list(self.gene_names)
         self.gene_names = check_names(names, "gene_names", "gene", len(names))
+        unknown = set(self.equations) - set(names)
+        if unknown:
+            raise ValueError(f"equations: {some(unknown)} are not among gene_names")
         self.is_input = ~np.isin(self.gene_names, list(self.equations))
         self._regulated = np.flatnonzero(~self.is_input)
-        unknown = sorted(self.equations.keys() - set(names))
-        if unknown:
-            raise ValueError(f"equations: {unknown} are no gene names")
-        compiler = _Compiler(names)
+        effects = []
         rows = []
         for gene in self.gene_names[self._regulated]:
-            rows.append(compiler.compilable(gene, self.equations[gene]))
+            try:
+                equation = ast.parse(self.equations[gene].strip(), mode="eval").body
+                rows.append(ast.unparse(_compilable(equation, names, effects)))
+            except (SyntaxError, TypeError, ValueError) as error:
+                raise ValueError(f"rate equation of {gene}: {error}") from error
+        # `rows` is made of positions, numbers and operators only
         self._changes = eval(f"lambda e, x: [{', '.join(rows)}]", {"__builtins__": {}})
-        parameters = np.array(list(compiler.effects)).reshape(-1, 3)
+        parameters = np.array(effects).reshape(-1, 3)
         self._regulators = parameters[:, 0].astype(int)
         ec50, self._exponent = parameters[:, 1:].T.copy()
         self._half = ec50**self._exponent
@@ -101,35 +106,33 @@ class GeneNetwork:
     def edges(self) -> np.ndarray:
         """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3).
 
-        The sign is that of the change of the rate by an effect ``fAct``, at half of all effects.
+        The sign is that of the change of the rate if one effect rises while all other effects and
+        all levels are 1/2; effects that do not change the rate there are no edges.
         """
         n_effects = len(self._regulators)
+        one = np.eye(n_effects) / 2
         levels = np.full(len(self.gene_names), 0.5)
-        step = 0.5 * np.eye(n_effects)
-        slopes = np.zeros((len(self._regulated), n_effects))
-        more = self._changes(0.5 + step, levels)
-        less = self._changes(0.5 - step, levels)
-        for i in range(len(slopes)):
-            slopes[i] = more[i] - less[i]
-        target, effect = np.nonzero(slopes)
-        signs = np.sign(slopes[target, effect]).astype(int)
-        return np.column_stack([self._regulators[effect], self._regulated[target], signs])
+        above = self._changes(0.5 + one, levels)
+        below = self._changes(0.5 - one, levels)
+        signs = np.zeros((len(above), n_effects), dtype=int)
+        for i in range(len(above)):
+            signs[i] = np.sign(above[i] - below[i])
+        target, effect = np.nonzero(signs)
+        of_edges = self._regulators[effect], self._regulated[target], signs[target, effect]
+        return np.column_stack(of_edges)
 
     @classmethod
-    def from_tables(
-        cls, equations: str | Path, names: str | Path, like: AnnData, name: str = "network"
-    ) -> Self:
+    def from_tables(cls, equations: str | Path, names: str | Path, like: AnnData) -> Self:
         """Read CSV tables of rate equations and of genes; samples start like those of `like`."""
-        genes = pd.read_csv(names).iloc[:, 0].astype(str)
-        genes = genes.str.removesuffix("_input").to_numpy()
+        genes = pd.read_csv(names).iloc[:, 0].str.removesuffix("_input").to_numpy()
         texts = pd.read_csv(equations).set_index("node")["eqn"][genes]
-        regulated = texts[texts.str.strip() != "input gene"].to_dict()
-        values = as_trajectories(like[:, genes]).values
-        first = np.stack([of_sample[0] for of_sample in values])  # (samples, genes)
+        regulated = texts[texts != "input gene"].to_dict()
+        samples = as_trajectories(like[:, genes]).values
+        first = np.stack([values[0] for values in samples])  # (samples, genes)
         mean = first.mean(axis=0)
         sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
-        return cls(genes, regulated, mean, sd, offset, name)
+        return cls(genes, regulated, mean, sd, offset)
 
     @classmethod
     def random(cls, n_genes: int, random_state: int = 0) -> Self:
@@ -153,8 +156,8 @@ class GeneNetwork:
         for target in range(n_inputs, n_genes):
             weights = np.where(regulators == target, 0.0, popularity)
             size = min(1 + rng.poisson(1.0), np.count_nonzero(weights))
-            weights /= weights.sum()
-            chosen = rng.choice(regulators, size, replace=False, p=weights)
+            shares = weights / weights.sum()
+            chosen = rng.choice(regulators, size, replace=False, p=shares)
             equations[names[target]] = f"{_random_target(names, chosen, rng)} - {names[target]}"
         mean = rng.beta(10, 10, n_genes)
         largest = np.minimum(mean, 1 - mean)
@@ -182,8 +185,7 @@ class GeneNetwork:
         values = np.asarray(values, dtype=float)
         powers = np.maximum(values[self._regulators], 0) ** self._exponent
         # the paper's B x^n / (K + x^n), without the pole of B and K
-        below = self._half + (1 - 2 * self._half) * powers
-        effects = (1 - self._half) * powers / below
+        effects = (1 - self._half) * powers / (self._half + (1 - 2 * self._half) * powers)
         rates = np.zeros(len(values))
         # lists of floats are faster than elements of arrays
         rates[self._regulated] = self._changes(effects.tolist(), values.tolist())
@@ -191,12 +193,13 @@ class GeneNetwork:
 
     def solve(self, start: ArrayLike, times: ArrayLike) -> np.ndarray:
         """Simulate without noise from `start`, (samples, genes), to (samples, times, genes)."""
-        times = np.asarray(times, dtype=float)
-        how = {"method": "LSODA", "t_eval": times, "rtol": _TOLERANCE, "atol": _TOLERANCE}
+        span = times[0], times[-1]
         paths = []
         # one by one, as each needs steps of its own
         for state in start:
-            path = solve_ivp(lambda _, x: self.rates(x), times[[0, -1]], state, **how)
+            path = solve_ivp(
+                lambda _, x: self.rates(x), span, state, "LSODA", times, rtol=1e-9, atol=1e-9
+            )
             paths.append(path.y.T)
         return np.stack(paths)
 
@@ -204,10 +207,12 @@ class GeneNetwork:
         """Draw starting values of shape (n, genes), in [0, 1]."""
         values = np.clip(rng.beta(2, 2, (n, len(self.gene_names))) + self.offset, 0, 1)
         mean = self.mean[self.is_input]
+        sd = self.sd[self.is_input]
         inputs = np.full((n, len(mean)), np.inf)
-        while (outside := (inputs < 0) | (inputs > 1)).any():
-            drawn = rng.normal(mean, self.sd[self.is_input], inputs.shape)
-            inputs = np.where(outside, drawn, inputs)
+        outside = np.isinf(inputs)
+        while outside.any():
+            inputs = np.where(outside, rng.normal(mean, sd, inputs.shape), inputs)
+            outside = inputs != np.clip(inputs, 0, 1)
         values[:, self.is_input] = inputs
         return values
 
@@ -235,11 +240,22 @@ class GeneNetwork:
         times = np.asarray(times, dtype=float)
         values = self.solve(start, times)
         errors = np.random.default_rng(of_noise).standard_normal(values.shape)
-        made = {"format": _FORMAT, "network": self.sha256, "n": n, "noise": float(noise)}
-        made |= {"random_state": random_state, "times": times}
-        about = {"name": f"simulated_{self.name}", "source": SOURCE}
-        about["sha256"] = fingerprint_parameters(made)
-        return trajectories(values + noise * errors, times, self.gene_names, **about)
+        made = {
+            "format": _FORMAT,
+            "network": self.sha256,
+            "n": n,
+            "noise": float(noise),
+            "random_state": random_state,
+            "times": times,
+        }
+        return trajectories(
+            values + noise * errors,
+            times,
+            self.gene_names,
+            name=f"simulated_{self.name}",
+            source=SOURCE,
+            sha256=fingerprint_parameters(made),
+        )
 
     def misplaced_prior(self, share: float, random_state: int = 0) -> pd.DataFrame:
         """Prior network with a share of the edges at random places.
@@ -255,6 +271,7 @@ class GeneNetwork:
         DataFrame of int8
             Like `graph`. Moved edges keep their signs; none is true or joins a gene with itself.
         """
+        check_number("share", share, float, 0, 1)
         rng = np.random.default_rng(random_state)
         prior = self.graph.to_numpy(copy=True)
         edges = np.argwhere(prior)
@@ -271,9 +288,11 @@ class GeneNetwork:
 def _random_target(names, regulators, rng):
     target = ""
     for regulator in regulators:
-        is_activation = rng.random() < 0.68
-        effect = f"fAct({names[regulator]}, {rng.uniform(0.4, 0.6)}, {rng.uniform(1.01, 1.7)})"
-        if not is_activation:
+        activation = rng.random() < 0.68
+        ec50 = float(rng.uniform(0.4, 0.6))
+        exponent = float(rng.uniform(1.01, 1.7))
+        effect = f"fAct({names[regulator]}, {ec50}, {exponent})"
+        if not activation:
             effect = f"(1 - {effect})"
         is_and = rng.random() < 0.5  # drawn for the first regulator, too
         if not target:
@@ -285,39 +304,24 @@ def _random_target(names, regulators, rng):
     return target
 
 
-class _Compiler(ast.NodeTransformer):
-    """Replaces genes and effects of regulators in rate equations by ``x[i]`` and ``e[i]``."""
-
-    def __init__(self, gene_names):
-        self.genes = list(gene_names)
-        self.effects = {}  # (position of the regulator, EC50, n) -> position
-
-    def compilable(self, gene, equation):
-        """Text of arrays, numbers and operators only."""
-        try:
-            return ast.unparse(self.visit(ast.parse(equation.strip(), mode="eval")))
-        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
-            raise ValueError(f"rate equation of {gene}: expected {ALLOWED}; {error}") from error
-
-    def visit_Call(self, node):  # noqa: D102
-        regulator, ec50, n = node.args
-        valid = node.func.id == "fAct" and not node.keywords and n.value > 0
-        if not valid or not 0 < ec50.value < 1:
-            raise ValueError(f"got {ast.unparse(node)}")
-        effect = self.genes.index(regulator.id), float(ec50.value), float(n.value)
-        return ast.Name(f"e[{self.effects.setdefault(effect, len(self.effects))}]")
-
-    def visit_Name(self, node):  # noqa: D102
-        return ast.Name(f"x[{self.genes.index(node.id)}]")
-
-    def visit_Constant(self, node):  # noqa: D102
-        if not np.isfinite(node.value):
-            raise ValueError(f"got {node.value}")
-        return node
-
-    def generic_visit(self, node):
-        """Refuse anything else, also division by genes."""
-        by_genes = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
-        if not isinstance(node, PARTS) or (by_genes and not isinstance(node.right, ast.Constant)):
-            raise ValueError(f"got {ast.unparse(node)}")
-        return super().generic_visit(node)
+def _compilable(node, genes, effects):
+    """Rate equation with levels as ``x[i]`` and effects, (regulator, EC50, n), as ``e[i]``."""
+    match node:
+        case ast.Constant(number) if math.isfinite(number):
+            return ast.Constant(float(number))
+        case ast.Name(gene) if gene in genes:
+            return ast.Name(f"x[{genes.index(gene)}]")
+        case ast.Call(
+            ast.Name("fAct"), [ast.Name(gene), ast.Constant(ec50), ast.Constant(n)], []
+        ) if gene in genes and 0 < ec50 < 1 and 0 < n < math.inf:
+            effect = genes.index(gene), ec50, n
+            if effect not in effects:
+                effects.append(effect)
+            return ast.Name(f"e[{effects.index(effect)}]")
+        case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult(), right) | ast.BinOp(
+            left, ast.Div(), ast.Constant() as right
+        ):
+            left = _compilable(left, genes, effects)
+            return ast.BinOp(left, node.op, _compilable(right, genes, effects))
+    allowed = "genes, numbers, + - *, / by a number and fAct(gene, EC50 in (0, 1), n > 0)"
+    raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")
