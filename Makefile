@@ -24,7 +24,8 @@ test: $(READY) lint
 # tests with the arithmetic of another processor, which rounds sums in another order.
 check: test
 	$(PYTEST) --dist worksteal -m slow
-	ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott $(PYTEST) --dist loadfile -m "not slow"
+	LANG=C TZ=Asia/Kathmandu OMP_NUM_THREADS=4 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott \
+		$(PYTEST) --dist loadfile -m "not slow"
 
 # The fast tests with the lowest and with the newest versions of pyproject.toml, the latter beside scanpy and others.
 test-lowest test-newest: test-%: .venv-%/ready
