@@ -1,7 +1,7 @@
 """Gene networks with a known truth, and samples simulated from them, as in Hossain et al. (2024).
 
-The rate equation of a gene is made of names of genes, numbers, + - * / and the effects of
-regulators, ``fAct(regulator, EC50, n)``. The published ones, ``(target * 1 - 1 * gene) / 1``, have
+The rate equation of a gene is made of names of genes, finite numbers, + - *, / by a number, and
+the effects of regulators, ``fAct(regulator, EC50, n)``. The published ones, ``(target * 1 - 1 * gene) / 1``, have
 as target an activation ``fAct(...)``, a repression ``1 - fAct(...)``, ``a * b`` (AND), or
 ``a + b - a * b`` (OR). Input genes have no equation and are constant.
 """
@@ -9,8 +9,9 @@ as target an activation ``fAct(...)``, a repression ``1 - fAct(...)``, ``a * b``
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,7 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
-from sbnn.data.checks import check_names, numbered_names
+from sbnn.data.checks import check_names, numbered_names, some
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.errors import check_number
@@ -28,10 +29,8 @@ from sbnn.errors import check_number
 SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
 TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 
-_TOLERANCE = 1e-9  # of the solver
 _FORMAT = 2  # raise it when a change alters the data or their fingerprints
 _LARGEST_OFFSET = 0.25
-_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
 @dataclass(eq=False, repr=False)
@@ -45,7 +44,8 @@ class GeneNetwork:
     equations : mapping of str to str
         Rate of each regulated gene, such as ``"fAct(A, 0.5, 1.2) * (1 - fAct(B, 0.4, 1.5)) - C"``
         for gene C; other genes are inputs and constant. ``fAct(regulator, EC50, n)`` is the effect
-        of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1.
+        of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1. Numbers are finite,
+        and only numbers divide.
     mean, sd : ndarray, shape (genes,)
         Starting values of inputs are normal within [0, 1]; ignored for other genes.
     offset : ndarray, shape (genes,)
@@ -59,7 +59,8 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat or an equation has another form; equations are not executed as they are.
+        If names repeat, or an equation has another form or is of an unknown gene; equations are not
+        executed as they are.
 
     Examples
     --------
@@ -80,28 +81,38 @@ class GeneNetwork:
     def __post_init__(self):
         names = list(self.gene_names)
         self.gene_names = check_names(names, "gene_names", "gene", len(names))
+        unknown = set(self.equations) - set(names)
+        if unknown:
+            raise ValueError(f"equations: {some(unknown)} are not among gene_names")
         self.is_input = ~np.isin(self.gene_names, list(self.equations))
         self._regulated = np.flatnonzero(~self.is_input)
-        effects = _Effects(self.gene_names)
+        effects = []
         rows = []
         for gene in self.gene_names[self._regulated]:
-            rows.append(effects.compilable(gene, self.equations[gene]))
+            try:
+                equation = ast.parse(self.equations[gene].strip(), mode="eval").body
+                rows.append(ast.unparse(_compilable(equation, names, effects)))
+            except (SyntaxError, TypeError, ValueError) as error:
+                raise ValueError(f"rate equation of {gene}: {error}") from error
         # `rows` is made of positions, numbers and operators only
         self._changes = eval(f"lambda e, x: [{', '.join(rows)}]", {"__builtins__": {}})
-        parameters = np.array(list(effects.positions)).reshape(-1, 3)
+        parameters = np.array(effects).reshape(-1, 3)
         self._regulators = parameters[:, 0].astype(int)
         ec50, self._exponent = parameters[:, 1:].T.copy()
         self._half = ec50**self._exponent
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3)."""
-        # targets are linear in each effect, so their change has its sign
+        """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3).
+
+        The sign is that of the change of the rate if one effect rises while all other effects and
+        all levels are 1/2; effects that do not change the rate there are no edges.
+        """
         n_effects = len(self._regulators)
-        half = np.full((n_effects, n_effects), 0.5)
-        levels = np.zeros(len(self.gene_names))
-        above = self._changes(half + half * np.eye(n_effects), levels)
-        below = self._changes(half - half * np.eye(n_effects), levels)
+        one = np.eye(n_effects) / 2
+        levels = np.full(len(self.gene_names), 0.5)
+        above = self._changes(0.5 + one, levels)
+        below = self._changes(0.5 - one, levels)
         signs = np.zeros((len(above), n_effects), dtype=int)
         for i in range(len(above)):
             signs[i] = np.sign(above[i] - below[i])
@@ -110,20 +121,17 @@ class GeneNetwork:
         return np.column_stack(of_edges)
 
     @classmethod
-    def from_tables(
-        cls, equations: str | Path, names: str | Path, like: AnnData, name: str = "network"
-    ) -> Self:
+    def from_tables(cls, equations: str | Path, names: str | Path, like: AnnData) -> Self:
         """Read CSV tables of rate equations and of genes; samples start like those of `like`."""
-        genes = pd.read_csv(names).iloc[:, 0].astype(str)
-        genes = genes.str.removesuffix("_input").to_numpy()
+        genes = pd.read_csv(names).iloc[:, 0].str.removesuffix("_input").to_numpy()
         texts = pd.read_csv(equations).set_index("node")["eqn"][genes]
-        regulated = texts[texts.str.strip() != "input gene"].to_dict()
-        values = as_trajectories(like[:, genes]).values
-        first = np.stack([of_sample[0] for of_sample in values])  # (samples, genes)
+        regulated = texts[texts != "input gene"].to_dict()
+        samples = as_trajectories(like[:, genes]).values
+        first = np.stack([values[0] for values in samples])  # (samples, genes)
         mean = first.mean(axis=0)
         sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
         offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
-        return cls(genes, regulated, mean, sd, offset, name)
+        return cls(genes, regulated, mean, sd, offset)
 
     @classmethod
     def random(cls, n_genes: int, random_state: int = 0) -> Self:
@@ -136,10 +144,8 @@ class GeneNetwork:
         Parameters
         ----------
         n_genes : int
-            At least 3.
         random_state : int
         """
-        check_number("n_genes", n_genes, int, 3)
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = numbered_names("gene_", range(n_genes))
@@ -149,8 +155,8 @@ class GeneNetwork:
         for target in range(n_inputs, n_genes):
             weights = np.where(regulators == target, 0.0, popularity)
             size = min(1 + rng.poisson(1.0), np.count_nonzero(weights))
-            weights /= weights.sum()
-            chosen = rng.choice(regulators, size, replace=False, p=weights)
+            shares = weights / weights.sum()
+            chosen = rng.choice(regulators, size, replace=False, p=shares)
             equations[names[target]] = f"{_random_target(names, chosen, rng)} - {names[target]}"
         mean = rng.beta(10, 10, n_genes)
         largest = np.minimum(mean, 1 - mean)
@@ -167,12 +173,6 @@ class GeneNetwork:
         signs[regulator, target] = sign
         return pd.DataFrame(signs, self.gene_names, self.gene_names)
 
-    def __eq__(self, other):
-        return isinstance(other, GeneNetwork) and self.sha256 == other.sha256
-
-    def __hash__(self):
-        return hash(self.sha256)
-
     @property
     def sha256(self) -> str:
         """Fingerprint of the names, the equations and the starting values."""
@@ -184,8 +184,7 @@ class GeneNetwork:
         values = np.asarray(values, dtype=float)
         powers = np.maximum(values[self._regulators], 0) ** self._exponent
         # the paper's B x^n / (K + x^n), without the pole of B and K
-        below = self._half + (1 - 2 * self._half) * powers
-        effects = (1 - self._half) * powers / below
+        effects = (1 - self._half) * powers / (self._half + (1 - 2 * self._half) * powers)
         rates = np.zeros(len(values))
         # lists of floats are faster than elements of arrays
         rates[self._regulated] = self._changes(effects.tolist(), values.tolist())
@@ -193,12 +192,13 @@ class GeneNetwork:
 
     def solve(self, start: ArrayLike, times: ArrayLike) -> np.ndarray:
         """Simulate without noise from `start`, (samples, genes), to (samples, times, genes)."""
-        times = np.asarray(times, dtype=float)
-        how = {"method": "LSODA", "t_eval": times, "rtol": _TOLERANCE, "atol": _TOLERANCE}
+        span = times[0], times[-1]
         paths = []
         # one by one, as each needs steps of its own
         for state in start:
-            path = solve_ivp(lambda _, x: self.rates(x), times[[0, -1]], state, **how)
+            path = solve_ivp(
+                lambda _, x: self.rates(x), span, state, "LSODA", times, rtol=1e-9, atol=1e-9
+            )
             paths.append(path.y.T)
         return np.stack(paths)
 
@@ -211,7 +211,7 @@ class GeneNetwork:
         outside = np.isinf(inputs)
         while outside.any():
             inputs = np.where(outside, rng.normal(mean, sd, inputs.shape), inputs)
-            outside = (inputs < 0) | (inputs > 1)
+            outside = inputs != np.clip(inputs, 0, 1)
         values[:, self.is_input] = inputs
         return values
 
@@ -237,13 +237,24 @@ class GeneNetwork:
         of_starts, of_noise = np.random.SeedSequence(random_state).spawn(2)
         start = self.start(n, np.random.default_rng(of_starts))
         times = np.asarray(times, dtype=float)
-        values = _solved(self, start.tobytes(), tuple(times))
+        values = self.solve(start, times)
         errors = np.random.default_rng(of_noise).standard_normal(values.shape)
-        made = {"format": _FORMAT, "network": self.sha256, "n": n, "noise": float(noise)}
-        made |= {"random_state": random_state, "times": times}
-        about = {"name": f"simulated_{self.name}", "source": SOURCE}
-        about["sha256"] = fingerprint_parameters(made)
-        return trajectories(values + noise * errors, times, self.gene_names, **about)
+        made = {
+            "format": _FORMAT,
+            "network": self.sha256,
+            "n": n,
+            "noise": float(noise),
+            "random_state": random_state,
+            "times": times,
+        }
+        return trajectories(
+            values + noise * errors,
+            times,
+            self.gene_names,
+            name=f"simulated_{self.name}",
+            source=SOURCE,
+            sha256=fingerprint_parameters(made),
+        )
 
     def misplaced_prior(self, share: float, random_state: int = 0) -> pd.DataFrame:
         """Prior network with a share of the edges at random places.
@@ -269,14 +280,8 @@ class GeneNetwork:
         places = rng.permutation(free)[:n_moved]
         signs = prior[*moved.T]
         prior[*moved.T] = 0
-        prior[*places.T] = signs[: len(places)]
+        prior[*places.T] = signs
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
-
-
-@lru_cache(maxsize=6)  # the same trajectories serve several noise levels
-def _solved(network, start, times):
-    start = np.frombuffer(start).reshape(-1, len(network.gene_names))
-    return network.solve(start, times)
 
 
 def _random_target(names, regulators, rng):
@@ -298,49 +303,24 @@ def _random_target(names, regulators, rng):
     return target
 
 
-class _Effects:
-    """Effects of regulators in rate equations, each with a position."""
-
-    def __init__(self, gene_names):
-        self.genes = {gene: i for i, gene in enumerate(gene_names)}
-        self.parts = {}  # part of an equation -> variable
-        self.positions = {}  # (position of the regulator, EC50, n) -> position of the effect
-
-    def compilable(self, gene, equation):
-        """Equation with effects as ``e[i]`` and levels as ``x[i]``."""
-        try:
-            return self._text(ast.parse(equation.strip(), mode="eval").body)
-        except (SyntaxError, ValueError) as error:
-            raise ValueError(f"rate equation of {gene}: {error}") from error
-
-    def _text(self, node):
-        match node:
-            case ast.Constant(int() | float() as number):
-                return repr(float(number))
-            case ast.Name(gene) if gene in self.genes:
-                return f"x[{self.genes[gene]}]"
-            case ast.Call(
-                ast.Name("fAct"),
-                [
-                    ast.Name(gene),
-                    ast.Constant(int() | float() as ec50),
-                    ast.Constant(int() | float() as n),
-                ],
-                [],
-            ) if gene in self.genes and 0 < ec50 < 1 and n > 0:
-                effect = self.genes[gene], float(ec50), float(n)
-                return f"e[{self.positions.setdefault(effect, len(self.positions))}]"
-            case ast.BinOp(part, ast.Mult() | ast.Div(), ast.Constant(1)) | ast.BinOp(
-                ast.Constant(1), ast.Mult(), part
-            ):
-                return self._text(part)
-            case ast.BinOp(left, sign, right) if type(sign) in _SIGNS:
-                # parts that are repeated, as in OR, are evaluated once
-                part = ast.dump(node)
-                if part in self.parts:
-                    return self.parts[part]
-                text = f"({self._text(left)} {_SIGNS[type(sign)]} {self._text(right)})"
-                self.parts[part] = f"p{len(self.parts)}"
-                return f"({self.parts[part]} := {text})"
-        allowed = "genes, numbers, + - * / and fAct(gene, EC50 in (0, 1), n > 0)"
-        raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")
+def _compilable(node, genes, effects):
+    """Rate equation with levels as ``x[i]`` and effects, (regulator, EC50, n), as ``e[i]``."""
+    match node:
+        case ast.Constant(number) if math.isfinite(number):
+            return ast.Constant(float(number))
+        case ast.Name(gene) if gene in genes:
+            return ast.Name(f"x[{genes.index(gene)}]")
+        case ast.Call(
+            ast.Name("fAct"), [ast.Name(gene), ast.Constant(ec50), ast.Constant(n)], []
+        ) if gene in genes and 0 < ec50 < 1 and 0 < n < math.inf:
+            effect = genes.index(gene), ec50, n
+            if effect not in effects:
+                effects.append(effect)
+            return ast.Name(f"e[{effects.index(effect)}]")
+        case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult(), right) | ast.BinOp(
+            left, ast.Div(), ast.Constant() as right
+        ):
+            left = _compilable(left, genes, effects)
+            return ast.BinOp(left, node.op, _compilable(right, genes, effects))
+    allowed = "genes, numbers, + - *, / by a number and fAct(gene, EC50 in (0, 1), n > 0)"
+    raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")
