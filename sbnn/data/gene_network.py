@@ -1,9 +1,10 @@
 """Gene networks with a known truth, and samples simulated from them, as in Hossain et al. (2024).
 
 The rate equation of a gene is made of names of genes, finite numbers, + - *, / by a number, and
-the effects of regulators, ``fAct(regulator, EC50, n)``. The published ones, ``(target * 1 - 1 * gene) / 1``, have
-as target an activation ``fAct(...)``, a repression ``1 - fAct(...)``, ``a * b`` (AND), or
-``a + b - a * b`` (OR). Input genes have no equation and are constant.
+the effects of regulators, ``fAct(regulator, EC50, n)``. The published ones have the form
+``(target * 1 - 1 * gene) / 1``. A target is an activation ``fAct(...)``, a repression
+``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b`` (OR). Input genes have no equation and are
+constant.
 """
 
 from __future__ import annotations
