@@ -55,9 +55,7 @@ def truth_of(data):
     if "truth" not in data.varp:
         return None
     genes = data.var_names
-    truth = pd.DataFrame(data.varp["truth"], genes, genes)
-    known = data.var["truth_known"].to_numpy()
-    return truth[known]
+    return pd.DataFrame(data.varp["truth"], genes, genes)[data.var["truth_known"].to_numpy()]
 
 
 def simulate_network(

@@ -59,7 +59,7 @@ def screen(
     control : str, optional
         Label of unperturbed cells.
     gene_names, cell_names : sequence of str, optional
-        Unique; by default those of the containers, otherwise ``gene_0``, ``cell_0`` ...
+        Unique names for an array; by default ``gene_0``, ``cell_0`` ...
     labels : DataFrame, optional
         Other labels, such as the replicate, indexed by cell name in any order.
     **about
@@ -91,10 +91,8 @@ def screen(
         perturbation = counts.obs[perturbation]
         counts = counts.X
     elif isinstance(counts, pd.DataFrame):
-        gene_names = counts.columns if gene_names is None else gene_names
-        cell_names = counts.index if cell_names is None else cell_names
-    if cell_names is None and isinstance(perturbation, pd.Series):
-        cell_names = perturbation.index
+        gene_names = counts.columns
+        cell_names = counts.index
     counts = check_screen_counts(counts).astype(np.int32)
     genes = check_names(gene_names, "gene_names", "gene", counts.shape[1])
     cells = check_names(cell_names, "cell_names", "cell", counts.shape[0])
@@ -111,8 +109,7 @@ def as_screen(data):
     if isinstance(data, Screen):  # converted before
         return data
     if not isinstance(data, AnnData) or KEY not in data.obs:
-        got = type(data).__name__
-        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}], got {got}")
+        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}]")
     about = data.uns.get("sbnn", {})
     perturbation = check_perturbation(data.obs[KEY], data.obs)
     control = about.get("control")
@@ -135,12 +132,11 @@ def as_screen(data):
 
 def check_screen_counts(given, argument="counts"):
     """Convert counts to canonical CSR."""
-    counts = sparse.csr_array(check_array(given, accept_sparse="csr", input_name=argument))
-    if not counts.has_canonical_format or not counts.data.all():
-        # the next steps work in place
-        counts = counts.copy()
-        counts.sum_duplicates()
-        counts.eliminate_zeros()
+    counts = check_array(given, accept_sparse="csr", input_name=argument)
+    # the next steps work in place
+    counts = sparse.csr_array(counts, copy=True)
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
     wrong = counts.data[~are_counts(counts.data)]
     if len(wrong):
         raise ValueError(f"{argument}: expected raw counts, got other values, such as {wrong[0]}")
@@ -161,6 +157,5 @@ def codes_of(perturbation, control):
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         expected = "two or more besides the control, with two or more cells each"
-        few = names[sizes < 2]
-        raise ValueError(f"perturbation: expected {expected}, got {some(names)} ({some(few)} once)")
+        raise ValueError(f"perturbation: expected {expected}, got {some(names)}")
     return names, codes, sizes

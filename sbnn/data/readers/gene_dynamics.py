@@ -33,23 +33,16 @@ BREAST = (
 )
 
 
-def read_trajectories(
-    path,
-    gene_names=None,
-    *,
-    name: str | None = None,
-    source: str | None = None,
-) -> AnnData:
+def read_trajectories(path: str | Path, names_path: str | Path) -> AnnData:
     """Read trajectories in the format of Hossain et al.
 
     The first line holds the numbers of genes and samples. For each sample, one line of values per
-    gene and one line of times follow. `gene_names` are names in the order of the lines, or a table
-    with the names in its first column; the suffix ``_input`` is removed.
+    gene and one line of times follow. The table `names_path` has the names of the genes in its
+    first column; the suffix ``_input`` is removed.
     """
     path = Path(path)
-    text = path.read_text(errors="replace").replace('"', "")
-    lines = [line.rstrip(", \t") for line in text.splitlines()]
-    rows = [line.split(",") for line in lines if line]
+    lines = path.read_text(errors="replace").replace('"', "").splitlines()
+    rows = [line.rstrip(", \t").split(",") for line in lines if line]
     values, times = [], []
     try:
         n_genes, n_samples = map(int, rows[0][:2])
@@ -58,17 +51,13 @@ def read_trajectories(
             genes, [at] = np.split(numbers, [n_genes])
             values.append(genes.T)  # (n_times, n_genes)
             times.append(at)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise ValueError(
             f"{path}: expected the numbers of genes and samples in line 1, then for each sample a "
             f"line per gene and a line of times; {error}"
         ) from error
-    if isinstance(gene_names, str | Path):
-        gene_names = pd.read_csv(gene_names).iloc[:, 0]
-    if gene_names is not None:
-        gene_names = [str(gene).removesuffix("_input") for gene in gene_names]
-    name = name or path.stem
-    data = trajectories(values, times, gene_names, name=name, source=source or path.name)
+    gene_names = pd.read_csv(names_path).iloc[:, 0].str.removesuffix("_input")
+    data = trajectories(values, times, gene_names, name=path.stem, source=path.name)
     # in another layout, sums are rounded differently
     data.uns["sbnn"]["gene_major"] = True
     return data
@@ -123,10 +112,8 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
     genes = train.var_names
     edges = pd.read_csv(truth_path)
     covered = genes[genes.isin(edges["from"])]
-    edges = edges[edges["from"].isin(covered) & edges["to"].isin(genes)]
-    network = np.zeros((len(covered), len(genes)), dtype=np.int8)
-    network[covered.get_indexer(edges["from"]), genes.get_indexer(edges["to"])] = 1
-    truth = pd.DataFrame(network, covered, genes)
+    known = pd.crosstab(edges["from"], edges["to"]).clip(upper=1)
+    truth = known.reindex(index=covered, columns=genes, fill_value=0)
     return gene_dynamics(
         train, test, prior, truth, name="breast_desmedt", source=BREAST, files=files
     )
