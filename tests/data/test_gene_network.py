@@ -182,3 +182,4 @@ def test_simulated_data_sets_have_noise_in_the_training_samples_only():
     inputs = data.X[20:, network.is_input].reshape(2, 5, -1)
     assert (inputs == inputs[:, :1]).all()
     np.testing.assert_array_equal(data.X[:20], network.simulate(4, 0.2, 1).X)
+    assert np.abs(data.X[20:] - network.simulate(2, 0.0, 1).X).max() > 0.1, "other samples"
