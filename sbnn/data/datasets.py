@@ -256,8 +256,6 @@ def list_datasets() -> pd.DataFrame:
         With a row for each name and the columns ``study``, ``state`` ("here", "download" or, if a
         file has no address, "by hand"), ``missing`` (list of files) and ``about``.
     """
-    import pandas as pd  # slow to import
-
     rows = {}
     for name, dataset in DATASETS.items():
         missing = [file for file in files_of(name) if local_file(file) is None]
