@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore:held-out cells of")
 # every fit leaves a line in a file, and one of them waits for its end
 VALIDATION = """
-import sys, time, zlib
+import signal, sys, time, zlib
 from sklearn.linear_model import Ridge
 from sbnn import cross_validate, simulate_patchseq
 
@@ -30,6 +30,8 @@ class Logged(Ridge):
             time.sleep(600)
         return super().fit(X, y)
 
+# `nohup make test &` and some runners ignore Ctrl-C, which processes inherit
+signal.signal(signal.SIGINT, signal.default_int_handler)
 data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
 cross_validate(Logged(), data, 5, {"alpha": [1.0, 9.0]}, results="cv.pickle", verbose=False)
 """
@@ -65,10 +67,10 @@ def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
         process = started(VALIDATION, tmp_path, str(last))
         waited_for(lambda last=last: len(fits.read_text().splitlines()) == last)
         process.send_signal(how)
-        assert process.wait() != 0
+        assert process.wait(120) != 0
         n_fits.append(len([*tmp_path.glob("cv.pickle.parts/*.pickle")]))
     assert n_fits == [1, 4], "all fits but the last"
-    assert started(VALIDATION, tmp_path, "0").wait() == 0
+    assert started(VALIDATION, tmp_path, "0").wait(120) == 0
     lines = fits.read_text().splitlines()
     assert len(set(lines)) == 10
     assert len(lines) == 10 + 2, "only the fits that were killed are begun again"
