@@ -46,10 +46,10 @@ if __name__ == "__main__":
 
 def started(code, folder, *words):
     """A process that runs some code in a folder."""
-    (folder / "code.py").write_text(code)
-    command = [sys.executable, "-W", "ignore", "code.py", *words]
+    (folder / "killed.py").write_text(code)
+    command = [sys.executable, "-W", "ignore", "killed.py", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, cwd=folder, env=environment)
 
 
 def waited_for(what):
