@@ -127,8 +127,8 @@ def report(results):
     studies = ["study"]
     if results == "all":
         studies += ["ephys_types", "mechanism_shift", "dynamics"]
-    elif results in DATASETS:
-        studies = [DATASETS[results].study.replace("sbnn", "study")]
+    elif results in DATASETS.index:
+        studies = [DATASETS.study[results].replace("sbnn", "study")]
         results = Path("saved_models", results)
     for study in studies:
         room = importlib.import_module(f"sbnn.{study}.report")

@@ -6,22 +6,20 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from sbnn.data.datasets import FILES
+import pandas as pd
+
+from sbnn.data import datasets
 
 CONTENT = b"gene,cell\nGad1,7\n" * 500
 
 
 def published(monkeypatch, name="tiny.csv", content=CONTENT, url="", **changes):
     """Add a file to those of the data sets, for the length of a test."""
-    file = FILES["gene_counts.csv"]._replace(
-        name=name,
-        folder="tiny",
-        sha256=hashlib.sha256(content).hexdigest(),
-        url=url,
-        source="https://example.org/tiny",
-    )
-    monkeypatch.setitem(FILES, name, file._replace(**changes))
-    return FILES[name]
+    sha256 = hashlib.sha256(content).hexdigest()
+    row = {"folder": "tiny", "sha256": sha256, "url": url, "source": "https://example.org/tiny"}
+    files = datasets.FILES.copy()
+    files.loc[name] = pd.Series(row | changes)
+    monkeypatch.setattr(datasets, "FILES", files)
 
 
 def put(path: Path, content: bytes = CONTENT) -> Path:
@@ -31,12 +29,11 @@ def put(path: Path, content: bytes = CONTENT) -> Path:
 
 
 @contextmanager
-def server(bodies, cut=None):
-    """A local web server: path -> what it sends; the connection breaks after `cut` bytes."""
+def server(bodies):
+    """A local web server: path -> what it sends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            web.asked.append(self.path)
             web.accepted = self.headers["Accept"]
             if self.path not in bodies:
                 self.send_error(404)
@@ -45,13 +42,12 @@ def server(bodies, cut=None):
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content[:cut])
+            self.wfile.write(content)
 
         def log_message(self, *_):
             pass
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.asked = []
     web.url = f"http://127.0.0.1:{web.server_port}"
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -7,12 +7,10 @@ Gouwens et al. and the counts of Stoeckius et al.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections import namedtuple
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pandas as pd
 import pooch
@@ -23,56 +21,29 @@ from sbnn.errors import check_among
 _HERE = Path(__file__).resolve().parent
 #: Root of the checkout of the repository.
 ROOT = _HERE.parents[1]
-#: Study -> its default data set, and a simulated one.
-_DEFAULTS = {
-    "sbnn": ("scala", "simulated"),
-    "ephys_types": ("lee_human", "simulated_ephys"),
-    "mechanism_shift": ("papalexi", "simulated_screen"),
-    "dynamics": ("grn_350", "simulated_grn"),
-}
-
-
-def _rows(name, kind):
-    with (_HERE / name).open(newline="", encoding="utf-8") as table:
-        header, *rows = csv.reader(table)
-    make = namedtuple(kind, header)
-    return {row[0]: make(*row) for row in rows}
-
-
-def _read_datasets():
-    datasets = _rows("datasets.csv", "Dataset")
-    for name, dataset in datasets.items():
-        options = json.loads(dataset.options)
-        datasets[name] = dataset._replace(files=dataset.files.split(), options=options)
-    return datasets
-
-
 #: Name -> study, about, reader (a function in `sbnn.data` of the paths of `files` in order),
-#: files (none for simulated data), options of the reader, and instead: the file that replaces the
-#: first one if it is not available.
-DATASETS = _read_datasets()
+#: files (none for simulated data), options of the reader (JSON), and instead: the file that
+#: replaces the first one if it is not available. Of each study, the first data set is the default
+#: and the last one is simulated.
+DATASETS = pd.read_csv(_HERE / "datasets.csv", index_col="name", keep_default_na=False)
 #: Name -> folder (below each place), sha256 (empty if unknown), url (stable address of this
 #: version; empty if there is none) and source (page to download it by hand).
-FILES = _rows("sources.csv", "DataFile")
-
-
-def names_of(study: str = "sbnn") -> tuple[str, ...]:
-    """Names of the data sets of a study."""
-    return tuple(name for name, dataset in DATASETS.items() if dataset.study == study)
+FILES = pd.read_csv(_HERE / "sources.csv", index_col="name", keep_default_na=False)
 
 
 def cache_folder() -> Path:
     """Folder of the package in the user's cache."""
-    return Path(pooch.os_cache("sbnn"))
+    return pooch.os_cache("sbnn")
 
 
 def local_file(name: str) -> Path | None:
     """Path of a file on this machine, which is not verified, or None."""
-    places = [os.environ.get("SBNN_DATA"), ROOT / "data", ROOT.parent / "shared" / "data"]
-    for place in [*filter(None, places), cache_folder()]:
-        for path in (Path(place, FILES[name].folder, name), Path(place, name)):
-            if path.expanduser().is_file():
-                return path.expanduser()
+    mine = os.environ.get("SBNN_DATA", ROOT / "data")
+    for place in (mine, ROOT / "data", ROOT.parent / "shared" / "data", cache_folder()):
+        for folder in (FILES.folder[name], ""):
+            path = Path(place, folder, name)
+            if path.is_file():
+                return path
     return None
 
 
@@ -82,7 +53,7 @@ def find_file(name: str, *, download: bool = True) -> Path:
     Parameters
     ----------
     name : str
-        A key of `FILES`.
+        An entry of `FILES`.
     download : bool
         Whether to download a missing file.
 
@@ -97,41 +68,34 @@ def find_file(name: str, *, download: bool = True) -> Path:
     ValueError
         If its content is not the published one.
     """
-    check_among("file", name, FILES)
-    file = FILES[name]
+    file = FILES.loc[name]
     path = local_file(name)
-    if path is None:
-        return _download(file, download)
-    if file.sha256 and pooch.file_hash(path) != file.sha256:
-        raise ValueError(f"{path} is truncated or altered; get the file from {file.source}")
-    return path
-
-
-def _download(file, allowed):
+    if path is not None:
+        if file.sha256 not in ("", pooch.file_hash(path)):
+            raise ValueError(f"{path} is truncated or altered; get the file from {file.source}")
+        return path
     problem = "not downloaded"
-    if allowed and file.url:
+    if download and file.url:
         # GitHub's blob addresses otherwise wrap the file in JSON
         headers = {"Accept": "application/vnd.github.raw+json, */*"}
         downloader = pooch.HTTPDownloader(progressbar=True, headers=headers)
         folder = cache_folder() / file.folder
         sha256 = file.sha256 or None
         try:
-            path = pooch.retrieve(file.url, sha256, file.name, folder, downloader=downloader)
-            return Path(path)
+            return Path(pooch.retrieve(file.url, sha256, name, folder, downloader=downloader))
         except OSError as error:
             problem = error
     raise FileNotFoundError(
-        f"{file.name} is missing ({problem}); get it from {file.source} and put it into data/ or "
-        "the folder of the environment variable SBNN_DATA"
+        f"{name} is missing ({problem}); put it into data/ or $SBNN_DATA, from {file.source}"
     )
 
 
 def files_of(name: str) -> list[str]:
     """Files of a data set, with the replacement of the first one if this is not here."""
-    files = DATASETS[name].files
-    instead = DATASETS[name].instead
+    files = DATASETS.files[name].split()
+    instead = DATASETS.instead[name]
     if instead and local_file(files[0]) is None:
-        return [instead, *files[1:]]
+        files[0] = instead
     return files
 
 
@@ -146,7 +110,7 @@ def load_dataset(
     Parameters
     ----------
     name : str
-        A key of `DATASETS`.
+        An entry of `DATASETS`.
 
         - Genes and outputs: ``"scala"``, ``"scala_ion_channels"``, ``"scala_34c_counts"`` (raw
           counts without outputs), ``"gouwens"`` (outputs z-scored), ``"stoeckius"``,
@@ -189,16 +153,14 @@ def load_dataset(
     >>> load_dataset("simulated", n_cells=100, n_genes=60, verbose=False).shape
     (100, 60)
     """
-    check_among("data set", name, DATASETS)
-    dataset = DATASETS[name]
+    check_among("data set", name, DATASETS.index)
+    dataset = DATASETS.loc[name]
     paths = [find_file(file, download=download) for file in files_of(name)]
-    options = dataset.options | options
+    options = json.loads(dataset.options) | options
     if paths:
-        hashes = {path.name: FILES[path.name].sha256 or pooch.file_hash(path) for path in paths}
+        hashes = {path.name: FILES.sha256[path.name] or pooch.file_hash(path) for path in paths}
         options["files"] = hashes
-    module, function = dataset.reader.rsplit(".", 1)
-    read = getattr(import_module(f"sbnn.data.{module}"), function)
-    data = read(*paths, **options)
+    data = resolve_name(f"sbnn.data.{dataset.reader}")(*paths, **options)
     if verbose:
         print(f"{name}: {dataset.about}\n  source: {data.uns['sbnn']['source']}")
     return data
@@ -230,21 +192,20 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
     >>> default_dataset("simulated", verbose=False)
     'simulated'
     """
-    check_among("study", study, _DEFAULTS)
-    check_among("dataset", name, ("auto", *names_of(study)))
-    wanted, simulated = _DEFAULTS[study]
-    if name != "auto":
-        wanted = name
-    text = f"data set: {wanted}"
+    names = DATASETS.index[DATASETS.study == study]
+    if name == "auto":
+        name = names[0]
+    check_among("dataset", name, names)
+    text = f"data set: {name}"
     try:
-        for file in files_of(wanted):
+        for file in files_of(name):
             find_file(file)
     except FileNotFoundError as error:
-        wanted = simulated
-        text = f"data set: {simulated}, because {error}"
+        name = names[-1]
+        text = f"data set: {name}, because {error}"
     if verbose:
         print(text)
-    return wanted
+    return name
 
 
 def list_datasets() -> pd.DataFrame:
@@ -253,15 +214,11 @@ def list_datasets() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        With a row for each name and the columns ``study``, ``state`` ("here", "download" or, if a
-        file has no address, "by hand"), ``missing`` (list of files) and ``about``.
+        With a row for each name and the columns ``study``, ``state`` ("here" or "missing") and
+        ``about``.
     """
-    rows = {}
-    for name, dataset in DATASETS.items():
-        missing = [file for file in files_of(name) if local_file(file) is None]
-        state = "here"
-        if missing:
-            state = "download" if all(FILES[file].url for file in missing) else "by hand"
-        rows[name] = [dataset.study, state, missing, dataset.about]
-    columns = ["study", "state", "missing", "about"]
-    return pd.DataFrame.from_dict(rows, "index", columns=columns)
+    table = DATASETS[["study"]].copy()
+    for name in table.index:
+        found = map(local_file, files_of(name))
+        table.loc[name, "state"] = "here" if all(found) else "missing"
+    return table.join(DATASETS["about"])
