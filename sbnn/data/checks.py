@@ -1,6 +1,5 @@
 """Convert user input to clean arrays, or name the mistake."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,18 +16,7 @@ LARGEST_LOG = 20  # log values are usually smaller
 BEYOND_LOG = 50  # no logarithm of a count is this large
 LARGEST_COUNT = 2**31 - 1
 FIRST_CELLS = 1000  # to tell counts from logarithms
-_MONTH = "(Jan|Feb|Ma[iry]|Mär|Mrz|Apr|Jun|Jul|Aug|Sept?|O[ck]t|Nov|De[cz])"
-DATE = re.compile(  # spreadsheets turn SEPT2 and MARCH1 into dates
-    r"\d{4}-\d\d-\d\d( 00:00:00)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
-    rf"|\d{{1,2}}[-. ]+{_MONTH}|{_MONTH}-\d\d"
-)
 MOST = 1e9  # of a number of units, cells or genes
-
-
-def dates_among(names: Iterable[str]) -> list[str]:
-    """Names that look like dates, unless most do."""
-    found = [name for name in names if DATE.fullmatch(name)]
-    return found if 2 * len(found) < len(names) else []
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -75,8 +63,8 @@ def check_labels(
 
 
 def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
-    """Colours of types as ``"#RRGGBB"``: given ones, and `shades`."""
-    colors = {str(key): _as_hex(color) for key, color in given.items()}
+    """Colours of types: given ones, and `shades`."""
+    colors = {str(name): str(color) for name, color in given.items()}
     if (labels["type"] == UNKNOWN).any():
         colors.setdefault(UNKNOWN, GREY)
     for name, color in shades(labels).items():
@@ -93,21 +81,9 @@ def shades(labels: pd.DataFrame) -> dict[str, str]:
         rounds, hue = divmod(i, len(HUES))
         levels = np.array(list(bytes.fromhex(HUES[hue].removeprefix("#")))) * 0.6**rounds
         for place, name in enumerate(sorted(types)):
-            colors[name] = hex_color(levels + (255 - levels) * 0.65 * place / len(types))
+            mixed = levels + (255 - levels) * 0.65 * place / len(types)
+            colors[name] = "#" + np.rint(mixed).astype(np.uint8).tobytes().hex().upper()
     return colors
-
-
-def _as_hex(color: Any) -> str:
-    if isinstance(color, str) and re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
-        return color
-    from matplotlib.colors import to_hex  # slow to import
-
-    return to_hex(color).upper()
-
-
-def hex_color(levels: Iterable[float]) -> str:
-    """Write red, green and blue, from 0 to 255, as ``"#RRGGBB"``."""
-    return "#" + "".join(f"{round(level):02X}" for level in levels)
 
 
 def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from sbnn.data.checks import UNKNOWN, dates_among, raw_counts, some
+from sbnn.data.checks import UNKNOWN, raw_counts, some
 from sbnn.data.paired import as_paired
 
 SAME = 0.999  # correlation of two outputs that are one
@@ -30,9 +30,9 @@ def diagnose(data: AnnData | tuple, folds=None) -> list[str]:
     Returns
     -------
     list of str
-        One sentence for each suspicion: counts instead of log values; dates instead of gene names;
-        cells that appear twice; outputs with a single value, that are copies of each other, or that
-        number the cells; folds that split a donor or another label such as "batch" or "plate".
+        One sentence for each suspicion: counts instead of log values; cells that appear twice;
+        outputs with a single value, that are copies of each other, or that number the cells; folds
+        that split a donor or another label such as "batch" or "plate".
 
     Raises
     ------
@@ -51,9 +51,6 @@ def diagnose(data: AnnData | tuple, folds=None) -> list[str]:
     found = []
     if raw_counts(cells.X):
         found.append(raw_counts(cells.X))
-    dates = dates_among(cells.gene_names)
-    if dates:
-        found.append(f"X: dates instead of gene names (SEPT2 became 2-Sep): {some(dates)}")
     twice = cells.cell_names[pd.DataFrame(cells.X).duplicated()]
     if len(twice):
         found.append(f"X: cells with the expression of an earlier cell: {some(twice)}")

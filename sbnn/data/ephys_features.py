@@ -6,7 +6,7 @@ the human release, from mouse columns: ``(mouse - minus) * factor + offset``. It
 correlation between both versions over `n` mouse cells.
 """
 
-import itertools
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,8 @@ from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import as_typed, typed_cells
 
 MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020; Lee, Dalley et al. 2023
-PARTS = ("peak", "trough", "fast_trough", "slow_trough")
-STIMULI = ("long_square", "ramp", "short_square")
+OF_SPIKE = re.compile("(peak|trough|fast_trough|slow_trough)_([vt])_(.+)")
+RELATIVE = {"v": "deltav", "t": "lag"}
 _FOLDER = Path(__file__).parent
 
 
@@ -42,14 +42,12 @@ def to_shared_features(data):
     Missing columns raise an error. Values must be in the units of the releases: others would look
     like a difference between species.
     """
-    cells = as_typed(data)
     shared = shared_feature_table()
-    if list(cells.feature_names) == list(shared.index):
+    table = data.to_df()
+    if list(table) == list(shared.index):
         return data
-    table = pd.DataFrame(cells.X, cells.cell_names, cells.feature_names)
-    from_human = shared.index.isin(table.columns).sum()
-    from_mouse = shared["mouse"].isin(table.columns).sum()
-    columns = shared.index if from_human > from_mouse else shared["mouse"]
+    mouse = shared["mouse"]
+    columns = max(mouse, shared.index, key=lambda names: names.isin(table.columns).sum())
     missing = columns[~columns.isin(table.columns)]
     if len(missing):
         raise ValueError(
@@ -57,30 +55,29 @@ def to_shared_features(data):
             f"release; missing are {some(missing)}"
         )
     values = table[list(columns)].set_axis(shared.index, axis=1)  # (n_cells, 27)
-    if from_human <= from_mouse:
+    if columns is mouse:
         table[""] = 0.0
         subtracted = table[list(shared["minus"])].to_numpy()
         values = (values - subtracted) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
-    parameters = {"shared features of": cells.sha256, "features": list(shared.index)}
-    return _derived(data, values, shared["family"], shared["unit"].to_dict(), "shared", parameters)
+    parameters = {"shared features of": as_typed(data).sha256, "features": list(shared.index)}
+    return _derived(data, values, shared["family"], shared["unit"], "shared", parameters)
 
 
 def relative_to_threshold(data):
     """Measure peaks and troughs from the spike threshold."""
     # times of the release begin with the sweep; the lag is a thousand times smaller
-    cells = as_typed(data)
-    values = pd.DataFrame(cells.X.copy(), cells.cell_names, cells.feature_names)
+    values = data.to_df().copy()
     new_names = {}
-    for stimulus, part in itertools.product(STIMULI, PARTS):
-        for quantity, relative in (("v", "deltav"), ("t", "lag")):
-            feature = f"{part}_{quantity}_{stimulus}"
-            if feature in values:
-                values[feature] -= values[f"threshold_{quantity}_{stimulus}"]
-                new_names[feature] = f"{part}_{relative}_{stimulus}"
+    for feature in values:
+        of_spike = OF_SPIKE.fullmatch(feature)
+        if of_spike:
+            part, quantity, stimulus = of_spike.groups()
+            values[feature] -= values[f"threshold_{quantity}_{stimulus}"]
+            new_names[feature] = f"{part}_{RELATIVE[quantity]}_{stimulus}"
+    about = data.var.rename(new_names)
+    parameters = {"relative to threshold": as_typed(data).sha256}
     values = values.rename(columns=new_names)
-    units = dict(zip(values.columns, cells.units, strict=True))
-    parameters = {"relative to threshold": cells.sha256}
-    return _derived(data, values, cells.families, units, "relative", parameters)
+    return _derived(data, values, about["family"], about["unit"], "relative", parameters)
 
 
 def _derived(data, values, families, units, ending, parameters):

@@ -94,7 +94,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
         values.mask(_lost(species, about, n_cells, rng)),
         labels,
         about["family"],
-        about["unit"].to_dict(),
+        about["unit"],
         name=name,
         source=f"simulated {species} neurons of four types, with medians and spreads of published "
         "features",

@@ -26,23 +26,17 @@ class TypedCells:
     y: np.ndarray  # types, "unknown" if missing
     feature_names: np.ndarray
     families: np.ndarray
-    units: np.ndarray  # "" for a feature without a unit
     labels: pd.DataFrame
     cell_names: np.ndarray
     name: str
     sha256: str
-
-    @property
-    def n_cells(self):
-        """Number of cells."""
-        return len(self.X)
 
 
 def typed_cells(
     X: pd.DataFrame | ArrayLike,
     labels: pd.DataFrame | None = None,
     families=None,
-    units: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | pd.Series | None = None,
     **about: object,
 ) -> AnnData:
     """Build a validated AnnData of typed neurons.
@@ -56,7 +50,7 @@ def typed_cells(
         order; may hold other cells.
     families : dict of str to list, sequence of str, optional
         Feature names of each family, or the family of each column.
-    units : dict of str to str, optional
+    units : dict of str to str or Series, optional
         Feature -> unit.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
@@ -95,8 +89,7 @@ def typed_cells(
         labels = labels[labels.index.astype(str).isin(cells)]
     obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
     var = pd.DataFrame({"family": families_of(families, features), "unit": ""}, features)
-    if units:
-        var["unit"] = [units.get(feature, "") for feature in features]
+    var.update(pd.Series(units, name="unit", dtype=object))
     return described(ad.AnnData(values, obs, var), ["type"], **about)
 
 
@@ -107,15 +100,13 @@ def as_typed(data):
     if not isinstance(data, ad.AnnData):
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData as from sbnn.typed_cells, got {got}")
-    if "sbnn" not in data.uns or "type" not in data.obs or not {"family", "unit"} <= {*data.var}:
-        units = data.var["unit"].to_dict() if "unit" in data.var else None
-        data = typed_cells(data.to_df(), data.obs, data.var.get("family"), units)
+    if "sbnn" not in data.uns:
+        data = typed_cells(data.to_df(), data.obs, data.var.get("family"))
     return TypedCells(
         np.ascontiguousarray(data.X, dtype=np.float64),
         data.obs["type"].to_numpy(str),
         data.var_names.to_numpy(str),
         data.var["family"].to_numpy(str),
-        data.var["unit"].to_numpy(str),
         data.obs,
         data.obs_names.to_numpy(str),
         *name_and_sha256(data, ["type"]),

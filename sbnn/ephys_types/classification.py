@@ -297,7 +297,7 @@ def family_importance(
     y = labels_of(data, target)
     if folds is None:
         folds = deal_donors(data, y, 5, seed)
-    folds = folds_of(folds, data.n_cells)
+    folds = folds_of(folds, len(data.X))
     model = configured(estimator, {}, seed)
     settings = {
         "target": target,

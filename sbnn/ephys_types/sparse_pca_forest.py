@@ -252,5 +252,5 @@ def map_cells(data, results=None, overwrite=False, *, seed=0):
         }
 
     wanted = Record("typed cells", data.name, data.sha256, [{}], seed)
-    n_cells = data.n_cells
+    n_cells = len(data.X)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_cells)

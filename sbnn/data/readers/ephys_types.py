@@ -88,7 +88,7 @@ def _chosen(table, release, labels, reasons, **about):
         values[kept],
         labels[kept],
         features["family"],
-        features["unit"].to_dict(),
+        features["unit"],
         dropped={why: values.index[reason == why] for why in reasons},
         **about,
     )
