@@ -15,7 +15,6 @@ import sbnn
 from sbnn import cli
 from sbnn.data.simulate import simulate_tables
 from sbnn.results import load
-from sbnn.study import figures
 
 RECORDS = {"cv_default", "cv_ridge", "fit_default_2d", "halves_default", "interpretation"}
 RECORDS |= {"map_trust", "tsne"}
@@ -139,19 +138,3 @@ def test_notebooks_are_run_on_their_data_sets(words, expected, monkeypatch):
     if sbnn.data.datasets.list_datasets().loc["papalexi", "state"] != "here":
         expected.discard("05 papalexi")
     assert done == expected
-
-
-def test_figures_are_drawn_from_records(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(figures, "FIGURES", {"accuracy": figures.FIGURES["accuracy"]})
-    assert run("reproduce", "figures", "simulated", "--figures", tmp_path) == 0
-    assert capsys.readouterr().out == "accuracy\n"
-    assert (tmp_path / "simulated" / "accuracy.png").exists()
-
-
-@pytest.mark.slow
-def test_a_notebook_is_executed_and_draws_the_committed_figures(tmp_path):
-    assert run("reproduce", "03", "simulated", "--figures", tmp_path) == 0
-    made = cli.ROOT / "build" / "notebooks" / "simulated" / "03_model.ipynb"
-    assert made.read_text(encoding="utf-8").count('"image/png"') > 5
-    saved = {path.stem for path in (tmp_path / "simulated").glob("*.png")}
-    assert saved == {path.stem for path in (cli.ROOT / "figures" / "simulated").glob("*.png")}

@@ -36,23 +36,6 @@ def test_sums_are_in_double_precision():
     assert score == pytest.approx(0.9996, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("y", "predicted", "mean"),
-    [
-        ([[1, 2]], [[1, 2], [3, 4]], 2),
-        ([[1], [2]], [1, 2], 2),
-        (np.zeros((0, 2)), np.zeros((0, 2)), 2),
-        ([[1, 2]], [[1, 2]], [1, 2, 3]),
-        ([[1, np.inf]], [[1, 2]], 2),
-        ([[1, 2]], [[1, np.nan]], 2),
-        ([[1, 2]], [[1, 2]], [1, np.nan]),
-    ],
-)
-def test_what_does_not_fit_is_refused(y, predicted, mean):
-    with pytest.raises(ValueError, match="Y_"):
-        metrics.pooled_r2(y, predicted, mean)
-
-
 def test_the_error_of_a_mean_grows_with_shared_training_cells(rng):
     folds = [(np.arange(8), np.arange(2)), (np.arange(6), np.arange(3))]
     assert metrics.share_tested(folds) == (2 / 8 + 3 / 6) / 2

@@ -1,12 +1,9 @@
 """Checks of user input: what is converted, and what is refused with the name of its argument."""
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from seen import BLIND, lab
 
 from sbnn.data import checks
 
@@ -63,14 +60,6 @@ def test_families_are_hues_and_types_their_shades():
     # half of 65 % of the way to white, and 60 % of the levels
     assert colors["x2"] == "#53A0CB"
     assert colors["t"] == "#00446B"
-
-
-@pytest.mark.parametrize("kind", BLIND)
-def test_hues_of_families_differ_for_colour_blind_readers(kind):
-    grey, *seen = (lab(color, BLIND[kind]) for color in (checks.GREY, *checks.HUES))
-    # a difference of about 2.3 is just noticeable
-    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15
-    assert min(np.linalg.norm(grey - color) for color in seen) > 9
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.coo_array])

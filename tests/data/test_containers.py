@@ -11,8 +11,6 @@ from sbnn import (
     DistilledSettings,
     LeaveOneOutRidge,
     SparseBottleneckRegressor,
-    cross_validate,
-    fit_full,
 )
 from sbnn.data import inputs
 from sbnn.models.bottleneck.scales import moments_of
@@ -90,18 +88,6 @@ def test_a_container_does_not_change_a_result(model, table, outputs, containers)
             np.testing.assert_array_equal(model.transform(cells), latent, name)
 
 
-def test_cross_validation_and_full_fits_of_a_container(table, outputs, containers):
-    plain = containers["AnnData"]
-    expected = cross_validate(LeaveOneOutRidge(), plain, 2, verbose=False)
-    latent = fit_full(DISTILLED, plain).latent
-    others = [containers[name] for name in ("csc AnnData", "dense file", "sparse file")]
-    for data in (*others, (table, outputs), (plain, "outputs")):
-        found = cross_validate(LeaveOneOutRidge(), data, 2, verbose=False)
-        np.testing.assert_array_equal(found.test_predictions, expected.test_predictions)
-        assert found.sha256 == expected.sha256
-        np.testing.assert_array_equal(fit_full(DISTILLED, data).latent, latent)
-
-
 @pytest.mark.parametrize("n_genes", [1, 65])
 def test_moments_over_blocks_are_those_of_all_cells(n_genes, rng):
     X = rng.normal(3, 2, (1000, n_genes)).astype(np.float32)
@@ -128,13 +114,3 @@ def test_few_values_are_read_at_once(name, outputs, containers, monkeypatch):
     sizes.clear()
     model.predict(containers[name])
     assert max(sizes) == 37 * model.n_genes
-
-
-def test_values_that_are_not_finite_are_refused(table, outputs, tmp_path):
-    table.iloc[130, 3] = np.nan
-    for name, X in (("dense", table.to_numpy()), ("sparse", sparse.csr_matrix(table))):
-        path = tmp_path / f"{name}.h5ad"
-        anndata.AnnData(X).write_h5ad(path)
-        for cells in (X, anndata.read_h5ad(path, backed="r")):
-            with pytest.raises(ValueError, match="X contains NaN"):
-                DISTILLED.fit(cells, outputs.to_numpy())

@@ -23,19 +23,14 @@ def test_library_size_and_shares_are_those_of_the_training_cells(counts, fitted)
     np.testing.assert_allclose(fitted.count_share_, shares, rtol=1e-6)
 
 
-def test_every_container_gives_the_same_cells(counts, fitted):
+def test_genes_are_matched_by_name(counts, fitted):
     expected = by_hand(counts, fitted.library_size_)
     # Neither sequencing depth, nor the order of the genes, nor another gene changes the result.
     found = fitted.transform(3 * counts[counts.columns[::-1]].assign(Malat1=5000))
     assert found.columns.equals(counts.columns) and found.index.equals(counts.index)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     adata = anndata.AnnData(0.0 * counts, layers={"counts": sparse.csr_matrix(counts)})
-    frame = CountNormalizer().fit(adata).transform(adata)
-    assert frame.columns.equals(counts.columns) and frame.index.equals(counts.index)
-    np.testing.assert_allclose(frame, expected, rtol=1e-5)
-    matrix = sparse.csr_array(counts.to_numpy())
-    values = CountNormalizer().fit(matrix).transform(matrix)
-    np.testing.assert_allclose(values, expected, rtol=1e-5)
+    np.testing.assert_allclose(CountNormalizer().fit_transform(adata), expected, rtol=1e-5)
 
 
 def test_depth_is_known_or_estimated_from_the_genes_that_are_there(counts, fitted):

@@ -9,7 +9,6 @@ from sbnn.data.ephys_features import (
     feature_table,
     to_shared_features,
 )
-from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.typed_cells import typed_cells
 
 
@@ -84,12 +83,3 @@ def test_missing_columns_are_named(mouse):
     np.testing.assert_array_equal(to_shared_features(plain).X, to_shared_features(mouse).X)
     with pytest.raises(ValueError, match="data: .*ri, fast_trough_v_ramp"):
         to_shared_features(mouse[:, ~mouse.var_names.isin(["ri", "fast_trough_v_ramp"])].copy())
-
-
-def test_shared_features_stay_as_they_are(mouse):
-    shared = to_shared_features(mouse)
-    assert to_shared_features(shared) is shared
-    human = simulate_ephys_types(40, 2)
-    shared = to_shared_features(human)
-    assert shared.uns["sbnn"]["name"] == "simulated_ephys_shared"
-    np.testing.assert_array_equal(shared.to_df(), human.to_df()[shared.var_names])

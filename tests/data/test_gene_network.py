@@ -113,15 +113,6 @@ def test_samples_and_priors_are_those_of_the_committed_results(network):
     assert moved == [*expected, [43, 31], [52, 51]]
 
 
-def test_starting_values_have_the_distribution_of_their_gene():
-    network = network_of({"B": "A - B"}, mean=0.9, sd=0.3, offset=0.25)
-    inputs, others = network.start(4000, np.random.default_rng(0))[:, :2].T
-    # normal, truncated to [0, 1], and Beta(2, 2) + 0.25, whose excess over 1 is cut off
-    assert 0 < inputs.min() < inputs.max() < 1 == others.max()
-    assert inputs.mean() == pytest.approx(0.713, abs=0.02)
-    assert others.mean() == pytest.approx(0.741, abs=0.01)
-
-
 def test_simulations_depend_on_all_parameters_and_noise_on_no_other(network):
     clean = network.simulate(30, 0, 5)
     noisy = network.simulate(30, 0.05, 5)
@@ -129,16 +120,6 @@ def test_simulations_depend_on_all_parameters_and_noise_on_no_other(network):
     others.append(GeneNetwork.random(60, random_state=4).simulate(30, 0, 5))
     assert len({made.uns["sbnn"]["sha256"] for made in (clean, noisy, *others)}) == 5
     assert (noisy.X - clean.X).std() == pytest.approx(0.05, rel=0.03)
-
-
-def test_random_networks_have_the_published_proportions():
-    network = GeneNetwork.random(1000, random_state=1)
-    assert network.is_input.tolist() == [True] * 200 + [False] * 800
-    regulator, target, sign = network.edges.T
-    assert {*regulator} <= {*range(200), *range(200, 1000, 12)} and regulator.max() > 200
-    assert (regulator != target).all()
-    assert len(sign) == pytest.approx(1600, rel=0.05)
-    assert (sign == 1).mean() == pytest.approx(0.68, abs=0.03)
 
 
 def test_a_misplaced_prior_moves_edges_and_keeps_signs(network):
@@ -163,12 +144,9 @@ def test_a_data_set_keeps_its_parts():
     np.testing.assert_array_equal(data.X[:4], train.X)
     np.testing.assert_array_equal(prior_of(data).loc["a"], [-2, 0])
     np.testing.assert_array_equal(truth_of(data), truth)
-    assert truth_of(data).index == ["b"]
     without = gene_dynamics(train, test, prior)
     assert truth_of(without) is None
-    others = [gene_dynamics(test, train, prior, truth), without]
-    others.append(gene_dynamics(train, test, prior, 1 - truth))
-    assert len({made.uns["sbnn"]["sha256"] for made in (data, *others)}) == 4
+    assert without.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
 
 
 def test_simulated_data_sets_have_noise_in_the_training_samples_only():

@@ -49,35 +49,6 @@ def test_truth_is_the_latent_and_what_noise_leaves(default):
     np.testing.assert_allclose(without.Y, without.truth["outputs"], rtol=1e-5)
 
 
-def test_true_genes_tell_more_of_the_latent_than_markers_and_other_genes(default):
-    is_true = np.isin(default.gene_names, default.truth["genes"])
-    assert is_true.sum() == 25
-    latent = default.truth["latent"]
-    of_genes = []
-    for gene in default.X.T:
-        slopes = LinearRegression().fit(latent, gene)
-        of_genes.append(slopes.score(latent, gene))
-    of_genes = np.array(of_genes)
-    assert of_genes[is_true].mean() == pytest.approx(0.35, abs=0.12)
-    assert of_genes[~is_true].mean() < 0.2
-    # half of the others follow the type, which predicts a part of the latent
-    assert 0.3 < np.mean(of_genes[~is_true] > 0.05) < 0.7
-
-
-def test_counts_look_like_those_of_patch_seq(default):
-    counts = default.counts
-    assert counts.any(axis=0).all() and counts.any(axis=1).all()
-    assert np.mean(counts == 0) == pytest.approx(0.44, abs=0.06)
-    assert np.median(default.X.std(axis=0)) == pytest.approx(3.4, abs=0.6)
-    library = np.log2(counts.sum(axis=1))
-    assert library.std() == pytest.approx(0.7, abs=0.3)
-    types = default.labels["type"]
-    assert (default.labels.groupby("type")["family"].nunique() == 1).all()
-    assert (default.labels["family"].nunique(), len(default.colors)) == (4, 12)
-    means = pd.DataFrame(default.X).groupby(types.to_numpy()).transform("mean")
-    assert means.var().sum() / default.X.var(axis=0).sum() == pytest.approx(0.15, abs=0.08)
-
-
 def test_same_parameters_same_data():
     sizes = {"n_cells": 50, "n_genes": 30, "noise": 1.0}
     one = simulated(**sizes)
@@ -90,33 +61,17 @@ def test_same_parameters_same_data():
         assert changed.Y[0, 0] != one.Y[0, 0]
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [
-        ("n_cells", {"n_cells": 4}),
-        ("n_true_genes", {"n_genes": 24}),
-        ("n_latent", {"n_true_genes": 1}),
-        ("n_families", {"n_types": 3}),
-    ],
-)
-def test_sizes_out_of_range_are_refused(name, parameters):
-    with pytest.raises(ValueError, match=f"{name} must be"):
-        simulate_patchseq(**parameters)
-
-
 def test_raw_tables_are_read_back(tmp_path):
     sizes = {"n_genes": 40, "n_outputs": 3, "n_true_genes": 5, "n_types": 4}
     paths = simulate_tables(tmp_path / "tables", 50, n_new=10, **sizes)
     tables = {name: pd.read_csv(path, index_col=0) for name, path in paths.items()}
-    made = simulate_patchseq(60, **sizes)
-    outputs, labels = tables["outputs"], tables["labels"]
+    outputs = tables["outputs"]
+    made = simulate_patchseq(60, **sizes)[outputs.index]
     assert outputs.shape == (50, 3) and outputs.isna().to_numpy().sum() == 1
-    assert labels.loc[outputs.index, "donor"].nunique() == 6
-    known = made[outputs.index]
-    assert labels.loc[outputs.index, "type"].tolist() == known.obs["type"].astype(str).tolist()
+    assert tables["labels"].loc[outputs.index, "type"].tolist() == made.obs["type"].tolist()
     counts = tables["counts"].loc[made.var_names, outputs.index].T
-    np.testing.assert_array_equal(counts, known.layers["counts"])
+    np.testing.assert_array_equal(counts, made.layers["counts"])
     there = outputs.notna()
-    np.testing.assert_allclose(outputs[there], known.obsm["outputs"][there], rtol=1e-3)
+    np.testing.assert_allclose(outputs[there], made.obsm["outputs"][there], rtol=1e-3)
     assert tables["new_counts"].shape == (41, 10), "and a gene more"
     assert not set(tables["new_counts"]) & set(outputs.index)

@@ -28,19 +28,6 @@ def test_features_have_the_medians_and_spreads_of_the_release(species):
     assert (np.sign(fixed).nunique() == 1).all()
 
 
-@pytest.mark.parametrize("species", RELEASES)
-def test_types_and_donors_are_unequal_and_none_is_rare(species):
-    obs = simulate_ephys_types(300, 0, species).obs
-    column = "type" if species == "human" else "type5"
-    sizes = obs[column].value_counts()
-    assert sizes.min() >= 15 and sizes.sum() == 300
-    assert sizes.iloc[0] > 2 * sizes.iloc[-1]
-    few = simulate_ephys_types(41, 0, species).obs[column]
-    assert few.value_counts().min() >= 41 / 20
-    assert set(obs["type"].astype(str)) == {"PVALB", "SST", "VIP", "LAMP5"}
-    assert obs["donor"].nunique() > 30
-
-
 def test_human_cells_in_culture_are_shifted():
     obs = simulate_ephys_types(2000, 0).obs
     cultured = obs["condition"] == "culture"

@@ -39,15 +39,6 @@ def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
     assert (shifts[shifts != 0] > 0).mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_density_sets_the_share_of_targets():
-    dense = simulated(1, 500, 20, 40, density=0.3).truth["shifts"].to_numpy() != 0
-    assert dense.mean() == pytest.approx(0.3, abs=0.02)
-    assert dense.any(axis=1).all()
-    single = simulated(1, 3, 40, 40, density=0).truth["shifts"].to_numpy() != 0
-    assert single.sum(axis=1).tolist() == [1, 1, 1]
-    simulated(1, 1, 40, 40, density=1, most_targets=50)  # which is ignored
-
-
 def test_cells_lie_around_the_shift_of_their_perturbation():
     screen = simulated(50, 20, 5, 40, n_control=400, random_state=2)
     control = screen.perturbation == "control"
@@ -72,16 +63,3 @@ def test_counts_have_a_known_mean_and_carry_the_latents():
     assert logs.std() == pytest.approx(1, abs=0.25)  # logits are divided by their SD
     latents = screen.truth["latents"]
     assert LinearRegression().fit(logs, latents).score(logs, latents) > 0.8
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("n_latents", 41),
-        ("n_genes", 39),
-        ("density", 2.0),
-    ],
-)
-def test_wrong_sizes_are_named(name, value):
-    with pytest.raises(ValueError, match=name):
-        simulate_perturbations(**{name: value})

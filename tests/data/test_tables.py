@@ -1,8 +1,5 @@
 """Own tables: matched by exact names, or refused with what was found and what to do."""
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,12 +64,6 @@ def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
     )
     with pytest.raises(ValueError, match="outputs: 'ephys' is unknown.*'outputs'"):
         read_tables(tmp_path / "cells.h5ad", "ephys")
-
-
-@pytest.mark.parametrize("given", [OUTPUTS["Rin"], OUTPUTS.to_numpy(), ["Rin"]])
-def test_what_is_neither_a_path_nor_a_table_is_refused(given):
-    with pytest.raises(TypeError, match=r"outputs: expected a path or a DataFrame, got \w+$"):
-        read_tables(COUNTS, given)
 
 
 def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
@@ -211,38 +202,3 @@ def test_cells_are_averaged_along_pseudotime():
     data = read_course(logs, pseudotime, n_bins=3)
     assert data.n_obs == 3 and data.obs["time"].max() == 9
     assert data.to_df().max().max() == 1
-
-
-# --- tables that need a line of pandas: the lines of docs/own_data.md
-
-PAGE = (Path(__file__).parents[2] / "docs" / "own_data.md").read_text(encoding="utf-8")
-OF_TABLES = re.findall(r"^ephys = (.+?)  # (.+)", PAGE, re.M)
-[OF_GUIDES] = re.findall(r"^guides = .+?(?=^```)", PAGE, re.M | re.S)
-
-
-@pytest.mark.parametrize(("line", "kind"), OF_TABLES, ids=[kind for _, kind in OF_TABLES])
-def test_a_line_of_pandas_reads_an_awkward_table(line, kind, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    named = OUTPUTS.rename_axis("cell")
-    named.reset_index()[["Vrest", "cell", "Rin"]].to_csv("ephys.csv", index=False)
-    Path("ephys_units.csv").write_text("cell,Vrest,Rin\n,mV,MOhm\n" + named.to_csv(header=False))
-    named.to_csv("ephys_german.csv", sep=";", decimal=",")
-    named.T.to_csv("ephys_turned.csv")
-    pd.concat([named - 1, named + 1]).to_csv("sweeps.csv")
-    with pd.ExcelWriter("mine.xlsx") as book:
-        COUNTS.to_excel(book, sheet_name="counts")
-        named.to_excel(book, sheet_name="ephys")
-    table = eval(line, {"pd": pd})
-    found = read_tables(COUNTS, table).obsm["outputs"]
-    pd.testing.assert_frame_equal(found, OUTPUTS, check_dtype=False, check_names=False, rtol=1e-6)
-
-
-def test_lines_of_pandas_read_guides_as_counts(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    guides = pd.DataFrame({"none": [40] * 5 + [0] * 7, "g1": [0] * 4 + [30] * 8}, CELLS)
-    guides.to_csv("guides.csv")
-    names = {"pd": pd}
-    exec(OF_GUIDES, names)
-    with pytest.warns(UserWarning, match="without a perturbation left out: c4"):
-        data = read_screen(COUNTS, names["guide"], "none")
-    assert data.obs["perturbation"].tolist() == ["none"] * 4 + ["g1"] * 7

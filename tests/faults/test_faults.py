@@ -12,7 +12,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, simulate_patchseq
-from sbnn.results import load, save
+from sbnn.results import load
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore:held-out cells of")
@@ -80,27 +80,6 @@ def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
     for name in whole.values.keys() - {"seconds"}:
         np.testing.assert_array_equal(record.values[name], whole.values[name])
     assert sorted(path.name for path in tmp_path.glob("cv*")) == ["cv.pickle"]
-
-
-def test_results_stay_where_the_run_began(data, tmp_path, monkeypatch):
-    """The working folder changes while the model is fitted."""
-    here = tmp_path / "Daten äöü 数据"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    fit = Ridge.fit
-    monkeypatch.setattr(Ridge, "fit", lambda self, X, y: os.chdir(tmp_path) or fit(self, X, y))
-    cross_validate(Ridge(), data, 3, results="my results.pickle", verbose=False)
-    assert list(tmp_path.rglob("*.pickle")) == [here / "my results.pickle"]
-
-
-def test_what_a_run_that_was_killed_at_the_very_end_has_left_is_cleared_away(data, tmp_path):
-    path = tmp_path / "cv.pickle"
-    record = cross_validate(Ridge(), data, 3, results=path, verbose=False)
-    parts = tmp_path / "cv.pickle.parts"
-    save(record, parts / f"{record.settings['keys'][0][1]}.pickle")
-    (tmp_path / ".cv.pickle.lock").touch()
-    cross_validate(Ridge(), data, 3, results=path, verbose=False)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_workers_end_with_a_run_that_is_killed(tmp_path):

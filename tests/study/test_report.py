@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from made_up import linear_record, network_record, ridge_record
 
-from sbnn.data.paired import groups_of
 from sbnn.results import load, save
 from sbnn.study import report
 
@@ -123,14 +122,3 @@ def test_the_overview_has_one_row_per_data_set(tmp_path):
     assert row["genes -> outputs"] == "40 -> 2"
     assert row["distilled, d=2"] == row["ridge, all genes"] == "0.450 ± 0.000"
     assert row["sRRR, rank 2"] == ""
-
-
-def test_whole_mice_and_the_last_dates_are_held_out(real_scala):
-    mice = groups_of(real_scala, "mouse")
-    dates = groups_of(real_scala, "date")
-    for name in ("default", "network", "ridge"):
-        folds = load(SCALA / f"apart_mouse_{name}.pickle").folds
-        assert len(folds) == 10
-        assert all(set(mice[train]).isdisjoint(mice[test]) for train, test in folds)
-        [(train, test)] = load(SCALA / f"apart_date_{name}.pickle").folds
-        assert max(dates[train]) < min(dates[test])
