@@ -90,30 +90,25 @@ def described(
 
     `columns` of ``obs`` belong to the data. True values of cells go to ``obsm``.
     """
-    left_out = {}
-    for why, what in (dropped or {}).items():
-        what = int(what) if np.ndim(what) == 0 else [str(one) for one in what]
-        if what:
-            left_out[why] = what
+    dropped = {why: np.asarray(what).tolist() for why, what in (dropped or {}).items()}
     truth = dict(truth or {})
     for key in OF_CELLS:
         if key in truth:
             adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
     about = {
-        "name": str(name),
-        "source": str(source),
-        "files": dict(files or {}),
-        "dropped": left_out,
+        "name": name,
+        "source": source,
+        "files": files or {},
+        "dropped": {why: what for why, what in dropped.items() if what},
         "truth": truth,
-        "notes": [str(note) for note in notes],
+        "notes": list(notes),
+        "control": control,
     }
-    if control is not None:
-        about["control"] = control
-    adata.uns["sbnn"] = about
-    about["content_sha256"] = fingerprint_of(adata, columns)
+    adata.uns["sbnn"] = {key: value for key, value in about.items() if value is not None}
+    content = fingerprint_of(adata, columns)
     if files and not sha256:
         sha256 = fingerprint_files(files)
-    about["sha256"] = sha256 or about["content_sha256"]
+    adata.uns["sbnn"] |= {"content_sha256": content, "sha256": sha256 or content}
     return adata
 
 

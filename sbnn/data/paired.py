@@ -242,13 +242,12 @@ def _paired_anew(adata, outputs, check):
     labels = adata.obs
     if isinstance(outputs, list):
         labels = labels.drop(columns=outputs)
-    categories = labels.select_dtypes("category").columns
     made = paired(
         adata.X,
         outputs_of(adata, outputs),
         adata.var_names,
         cell_names=adata.obs_names,
-        labels=labels.astype(dict.fromkeys(categories, object)),
+        labels=labels,
         colors=_colors_of(adata),
         counts=adata.layers.get("counts"),
         check=check,
@@ -262,13 +261,10 @@ def _paired_anew(adata, outputs, check):
 
 def _colors_of(adata):
     """Colour of each type; as in scanpy, a list in the order of the types."""
-    if "type" not in adata.obs:
-        return {}
-    types = adata.obs["type"].astype("category").cat.categories
+    types = pd.Categorical(adata.obs.get("type", ())).categories
     colors = adata.uns.get("type_colors", ())
-    if len(colors) < len(types):  # scanpy replaces a palette that is too short
-        return {}
-    return dict(zip(types, colors, strict=False))
+    # scanpy replaces a palette that is too short
+    return dict(zip(types, colors, strict=False)) if len(colors) >= len(types) else {}
 
 
 def _of_cells(adata):

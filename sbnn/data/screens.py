@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -27,10 +27,9 @@ class Screen:
     gene_names: np.ndarray
     cell_names: np.ndarray
     labels: pd.DataFrame
-    name: str = "custom"
-    sha256: str = ""
-    # see `screen`
-    truth: dict = field(default_factory=dict)
+    name: str
+    sha256: str
+    truth: dict  # of simulated data
 
     @property
     def targets(self):

@@ -43,7 +43,7 @@ def test_counts_lie_behind_x_only_if_they_give_it(data):
 
 def test_what_is_known_about_the_data_is_kept_as_text(data):
     dropped = {"why": ["x", 2], "none": [], "n": 3}
-    about = changed(data, files={"a": "1"}, dropped=dropped, notes=(1,)).about
+    about = changed(data, files={"a": "1"}, dropped=dropped, notes=("1",)).about
     assert about["dropped"] == {"why": ["x", "2"], "n": 3} and about["notes"] == ["1"]
     assert about["sha256"] == fingerprint_files({"a": "1"}) != fingerprint_files({"b": "1"})
     assert fingerprint_files({"a": "1", "b": "2"}) == fingerprint_files({"b": "2", "a": "1"})

@@ -186,9 +186,9 @@ def test_counts_and_perturbations_are_matched():
 
 
 def test_rows_of_one_time_are_averaged():
-    table = pd.DataFrame({"time": [0, 0, 5, 9], "A": [1.0, 3, 4, 5], "B": [0.0, 1, 2, 3]})
+    table = pd.DataFrame({"time": [0, 0, 5, 90], "A": [1.0, 3, 4, 5], "B": [0.0, 1, 2, 3]})
     found = read_course(table)
-    assert found.obs["time"].tolist() == [0, 5, 9]
+    assert found.obs["time"].tolist() == [0, 5, 90]
     assert found.to_df()["A"].tolist() == [2, 4, 5]
     two = read_course(table.assign(sample=["u", "v", "u", "v"])[["sample", "time", "A", "B"]])
     assert two.obs["sample"].tolist() == ["u", "u", "v", "v"]
