@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
+from anndata import AnnData, read_h5ad
 
 from sbnn.data.checks import BEYOND_LOG, are_counts, some
 from sbnn.data.fingerprint import fingerprint_arrays
@@ -357,11 +357,9 @@ def read_columns(path, what: str) -> pd.DataFrame:
 
 def opened_anndata(given) -> AnnData | None:
     """Return an AnnData, or that of an ``.h5ad`` file, or None for tables."""
-    import anndata  # slow to import
-
     if str(given).endswith(".h5ad"):
-        given = anndata.read_h5ad(given)
-    return given if isinstance(given, anndata.AnnData) else None
+        given = read_h5ad(given)
+    return given if isinstance(given, AnnData) else None
 
 
 def joined(first, of_first: str, second, of_second: str, in_rows=None):
