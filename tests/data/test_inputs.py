@@ -12,7 +12,6 @@ from sbnn import (
     LeaveOneOutRidge,
     SparseReducedRankRegression,
 )
-from sbnn.data.inputs import new_cells
 
 SHORT = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=5, steps_of_student=5)
 NETWORK = DistilledBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
@@ -54,17 +53,6 @@ def test_genes_are_found_by_name(model, data):
     np.testing.assert_allclose(model.predict(table[kept]), expected, rtol=1e-10)
     with pytest.raises(ValueError, match=f"X: no values for 1 of the {len(kept)} .*: {kept[1]};"):
         model.predict(table.drop(columns=kept[1]))
-
-
-def test_genes_of_new_cells_have_the_positions_of_the_fit(data):
-    table = table_of(data)
-    RIDGE.fit(table, data.Y)
-    some = table.iloc[:, [5, 3, 9]]
-    expected = np.zeros(table.shape)
-    expected[:, [3, 5]] = table.iloc[:, [3, 5]]
-    np.testing.assert_array_equal(new_cells(RIDGE, some, needed=np.array([3, 5])), expected)
-    with pytest.raises(ValueError, match="X: no values for 37 of the 40"):
-        RIDGE.predict(some)
 
 
 def test_raw_counts_give_a_warning(adata):

@@ -67,16 +67,6 @@ def test_every_perturbation_needs_two_cells():
             codes_of(np.array(wrong), control)
 
 
-def test_the_fingerprint_is_of_the_content_or_given_for_it():
-    adata = build(sha256="of the files")
-    assert as_screen(adata.copy()).sha256 == "of the files"
-    others = [build(), build(COUNTS + 1), build(control=None), adata[[0, 1, 2]]]
-    others.append(build(perturbation=["c", *PERTURBATION[1:]]))
-    others.append(build(genes=["x", "y", "z"]))
-    found = [as_screen(other).sha256 for other in others]
-    assert len({"of the files", *found}) == 7
-
-
 def test_a_subset_takes_truth_along_and_has_a_control_while_its_cells_are_there():
     adata = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=1)
     part = as_screen(adata[[7, 2, 30]])

@@ -56,9 +56,7 @@ def test_same_parameters_same_data():
     for name in ("X", "Y", "counts", "sha256"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     for change in ({"random_state": 1}, {"n_cells": 51}, {"noise": 0.9}, {"n_types": 11}):
-        changed = simulated(**sizes | change)
-        assert changed.sha256 != one.sha256
-        assert changed.Y[0, 0] != one.Y[0, 0]
+        assert simulated(**sizes | change).sha256 != one.sha256
 
 
 def test_raw_tables_are_read_back(tmp_path):

@@ -94,23 +94,6 @@ def test_the_page_of_the_paper_shows_the_numbers_of_the_table(accuracy):
         assert expected in found
 
 
-def test_tables_of_a_data_set(scala):
-    tables = report.all_tables(scala)
-    assert len(tables) == 5
-    of_outputs = tables["Test R2 of every output, scaled per fold"]
-    record = scala["cv_ridge"]
-    ridge = pd.Series(record.test_feature_r2[:, 0].mean(0), record.feature_names)
-    pd.testing.assert_series_equal(
-        of_outputs["ridge, all genes"], ridge[of_outputs.index], check_names=False
-    )
-    assert of_outputs.iloc[:, 0].is_monotonic_decreasing
-    trusted = tables["Genes to trust, of 50 halves"]
-    assert trusted["trusted"].all() and len(trusted) == 10
-    groups = tables["Test R2 on held-out groups"]
-    mice = scala["apart_mouse_network"].test_r2
-    assert groups["paper, d=2"].iloc[1] == f"{mice.mean():.3f} ± {mice.std(ddof=1):.3f}"
-
-
 def test_the_overview_has_one_row_per_data_set(tmp_path):
     ridge = ridge_record()
     ridge.values |= {"feature_names": np.array(["x", "y"])}
