@@ -56,3 +56,5 @@ def test_seeds_and_species_give_other_cells():
     assert len({as_typed(data).sha256 for data in made}) == 4
     again = simulate_ephys_types(np.int64(40), 0)
     np.testing.assert_array_equal(again.X, made[0].X)
+    medians = [np.nanmedian(data.X[:, 0]) for data in made[:2]]
+    assert medians == pytest.approx([-62.91684485221704, -67.312266712314]), "as committed"
