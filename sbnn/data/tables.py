@@ -6,6 +6,7 @@ Nothing is guessed: the first thing that is not plain is an error, which says wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -327,25 +328,18 @@ def read_columns(path, what: str) -> pd.DataFrame:
     """All columns of a file, the first one as text; names may repeat."""
     if not isinstance(path, str | Path):
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
-    names = {0: str}  # or a gene called NA would be missing
     try:
         if str(path).endswith(".xlsx"):
-            options = {"header": None, "keep_default_na": False, "na_values": [""]}
-            sheets = pd.read_excel(path, sheet_name=None, **options)
+            sheets = pd.ExcelFile(path).sheet_names
             if len(sheets) > 1:
                 raise ValueError(f"it has the sheets {some(sheets)}")
-            [table] = sheets.values()
-            header = table.iloc[0].fillna("").astype(str)
-            table = table[1:].infer_objects().astype({0: str})
+            read = partial(pd.read_excel, keep_default_na=False, na_values=[""])
         else:
-            headers = {}
-            for separator in SEPARATORS:
-                options = {"sep": separator, "nrows": 1, "header": None, "dtype": str}
-                headers[separator] = pd.read_csv(path, na_filter=False, **options).loc[0]
-            separator = max(headers, key=lambda separator: len(headers[separator]))
-            header = headers[separator]
-            options = {"sep": separator, "skiprows": 1, "header": None, "low_memory": False}
-            table = pd.read_csv(path, converters=names, **options)
+            usual = [partial(pd.read_csv, sep=sep, low_memory=False) for sep in SEPARATORS]
+            read = max(usual, key=lambda read: read(path, nrows=1, header=None).size)
+        header = read(path, nrows=1, header=None, dtype=str, na_filter=False).loc[0]
+        # without a converter, a gene called NA would be missing
+        table = read(path, skiprows=1, header=None, converters={0: str})
         return table.set_axis([*header], axis=1)
     except ValueError as error:  # also of encodings and lines of unequal length
         raise ValueError(
