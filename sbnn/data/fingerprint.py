@@ -80,6 +80,7 @@ def described(
     name="custom",
     source="the user's data",
     sha256="",
+    content_sha256="",
     files=None,
     dropped=None,
     truth=None,
@@ -88,7 +89,8 @@ def described(
 ):
     """Describe an AnnData in its ``uns["sbnn"]``; entries are listed in `sbnn.paired`.
 
-    `columns` of ``obs`` belong to the data. True values of cells go to ``obsm``.
+    `columns` of ``obs`` belong to the data. True values of cells go to ``obsm``. A `sha256` holds
+    for the content of `content_sha256`, if this is given.
     """
     dropped = {why: np.asarray(what).tolist() for why, what in (dropped or {}).items()}
     truth = dict(truth or {})
@@ -106,7 +108,9 @@ def described(
     }
     adata.uns["sbnn"] = {key: value for key, value in about.items() if value is not None}
     content = fingerprint_of(adata, columns)
-    if files and not sha256:
+    if content_sha256 not in ("", content):
+        sha256 = content
+    elif files and not sha256:
         sha256 = fingerprint_files(files)
     adata.uns["sbnn"] |= {"content_sha256": content, "sha256": sha256 or content}
     return adata

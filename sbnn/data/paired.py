@@ -18,8 +18,6 @@ from sbnn.data.fingerprint import described
 from sbnn.data.inputs import outputs_of
 from sbnn.errors import check_among
 
-DESCRIBED = ("name", "source", "sha256", "files", "dropped", "truth", "notes")
-
 
 @dataclass(frozen=True, eq=False)
 class Paired:
@@ -177,12 +175,9 @@ def paired(
 
 
 def _matrix(values, argument):
-    if np.ndim(values) == 1:
-        values = np.reshape(values, (-1, 1))
-    values = check_array(
-        values, accept_sparse=True, dtype=np.float32, order="C", input_name=argument
-    )
-    return dense(values)
+    options = {"dtype": np.float32, "order": "C", "ensure_2d": False, "input_name": argument}
+    values = check_array(dense(values), **options)
+    return values.reshape(len(values), -1)
 
 
 def _require_variation(values, argument, names):
@@ -233,16 +228,12 @@ def _paired_anew(adata, outputs, check):
     """The data in the form of `paired`, with what was known about them."""
     if adata.isbacked:
         adata = adata.to_memory()
-    known = adata.uns.get("sbnn", {})
-    about = {"source": "an AnnData object"}
-    about |= {key: known[key] for key in DESCRIBED if key in known}
-    truth = dict(about.get("truth", {}))
-    if "genes" in truth:
-        truth["genes"] = [gene for gene in truth["genes"] if gene in adata.var_names]
+    about = {"source": "an AnnData object"} | adata.uns.get("sbnn", {})
+    about["truth"] = about.get("truth", {}) | _of_cells(adata)
     labels = adata.obs
     if isinstance(outputs, list):
         labels = labels.drop(columns=outputs)
-    made = paired(
+    return paired(
         adata.X,
         outputs_of(adata, outputs),
         adata.var_names,
@@ -251,12 +242,8 @@ def _paired_anew(adata, outputs, check):
         colors=_colors_of(adata),
         counts=adata.layers.get("counts"),
         check=check,
-        **about | {"truth": truth | _of_cells(adata)},
+        **about,
     )
-    content = made.uns["sbnn"]["content_sha256"]
-    if known.get("content_sha256", content) != content:
-        made.uns["sbnn"]["sha256"] = content  # the stored one is of other data
-    return made
 
 
 def _colors_of(adata):
