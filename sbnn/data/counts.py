@@ -110,7 +110,7 @@ def row_sums(counts):
 def size_of_library(X, counts):
     """Total to which counts were normalised before log2(x + 1), or None."""
     totals = row_sums(counts)  # (n_cells,)
-    looked_at = _some_of(np.arange(len(totals)))
+    looked_at = np.unique(np.linspace(0, len(totals) - 1, _CELLS_LOOKED_AT).astype(int))
     X = dense(X[looked_at])
     with np.errstate(over="ignore"):  # X that is not a logarithm
         normalised = np.exp2(X, dtype=np.float64) - 1
@@ -121,7 +121,3 @@ def size_of_library(X, counts):
         size = np.median(totals)  # exact, without the rounding of X
     expected = dense(log2p1(normalize_library_size(counts[looked_at], size)))
     return float(size) if np.allclose(X, expected, rtol=1e-4, atol=1e-4) else None
-
-
-def _some_of(cells):
-    return cells[np.unique(np.linspace(0, len(cells) - 1, _CELLS_LOOKED_AT).astype(int))]
