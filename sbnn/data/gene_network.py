@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -180,6 +180,12 @@ class GeneNetwork:
         parts = self.gene_names, self.equations, self.mean, self.sd, self.offset
         return fingerprint_parameters({"network": parts})
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GeneNetwork) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
     def rates(self, values: ArrayLike) -> np.ndarray:
         """Rates of all genes at their levels `values`, shape (genes,)."""
         values = np.asarray(values, dtype=float)
@@ -235,11 +241,8 @@ class GeneNetwork:
         AnnData
             As returned by `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
-        of_starts, of_noise = np.random.SeedSequence(random_state).spawn(2)
-        start = self.start(n, np.random.default_rng(of_starts))
-        times = np.asarray(times, dtype=float)
-        values = self.solve(start, times)
-        errors = np.random.default_rng(of_noise).standard_normal(values.shape)
+        times = tuple(map(float, times))
+        values, errors = _simulated(self, n, random_state, times)
         made = {
             "format": _FORMAT,
             "network": self.sha256,
@@ -283,6 +286,13 @@ class GeneNetwork:
         prior[*moved.T] = 0
         prior[*places.T] = signs
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
+
+
+@lru_cache(maxsize=6)  # the same paths serve several levels of noise
+def _simulated(network, n, random_state, times):
+    of_starts, of_noise = np.random.SeedSequence(random_state).spawn(2)
+    values = network.solve(network.start(n, np.random.default_rng(of_starts)), times)
+    return values, np.random.default_rng(of_noise).standard_normal(values.shape)
 
 
 def _random_target(names, regulators, rng):
