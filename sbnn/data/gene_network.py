@@ -328,6 +328,11 @@ def _compilable(node, genes, effects):
             if effect not in effects:
                 effects.append(effect)
             return ast.Name(f"e[{effects.index(effect)}]")
+        # the published equations have many such factors
+        case ast.BinOp(ast.Constant(1), ast.Mult(), part) | ast.BinOp(
+            part, ast.Mult() | ast.Div(), ast.Constant(1)
+        ):
+            return _compilable(part, genes, effects)
         case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult(), right) | ast.BinOp(
             left, ast.Div(), ast.Constant() as right
         ):
