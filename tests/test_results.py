@@ -4,6 +4,7 @@ import copyreg
 import hashlib
 import os
 import pickle
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -12,48 +13,42 @@ import pytest
 from sbnn import results
 from sbnn.results import Record, load, save
 
-FOLDS = [(np.array([0, 1]), np.array([2])), (np.array([2]), np.array([0, 1]))]
 ARRAYS = [
-    *[np.arange(3).astype(kind) for kind in ("?", "i1", "u1", "<i2", ">i4", "u8", "f2", "<f4")],
+    *[np.arange(3).astype(kind) for kind in ("?", "u1", ">i4", "f2", "<f4")],
     np.array(np.nan),
     np.zeros((2, 0, 1)),
     np.asfortranarray(np.eye(2, 3)),
-    np.array([["Sst", "µ", "Sst"], ["Sst", "", "Sst"]], dtype=object),
+    np.array([["Sst", "µ"], ["", "Sst"]], dtype=object),
 ]
 PLAIN = {
-    "list": [None, True, -(2**80), 2**63, 0.5, float("inf"), "µ", b"\0\xff"],
-    "keys": {1: "a", "1": "b", None: 1, b"x": 3},
-    "nested": ((), [], {}, (1, [2, (3,)])),
+    1: [None, True, -(2**80), 0.5, float("inf"), "µ", b"\0\xff"],
+    "1": ((), [], {}, (1, [2, (3,)])),
     "table": pd.DataFrame({"stage": ["a", "b"], "loss": [1.0, np.nan]}, index=[5, 4]),
-    "empty": pd.DataFrame({"loss": np.zeros(0)}, index=np.zeros(0, int)),
+    "empty": pd.DataFrame({"loss": np.zeros(0)}),
 }
 
 
 @pytest.fixture
 def record():
     """A record of three grid points in two folds, with every kind of value."""
-    points = [
-        {"rank": 1, "alpha": 0.1},
-        {"rank": 2, "alpha": 0.1},
-        {"rank": 2, "alpha": 0.3, "genes": ["a"]},
-    ]
+    points = [{"rank": 1}, {"rank": 2}, {"rank": 2, "alpha": 0.3, "genes": ["a"]}]
     values = {
         "test_r2": np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]),
         "n_selected": np.array([[9, 5, 2], [8, 6, 3]]),
         "turned": np.ones((3, 2)),
         "arrays": ARRAYS,
+        "plain": PLAIN,
     }
-    estimator = {"params": {"alpha": 9, "width": 4}}
-    about = "cv", "toy", "ab" * 32, points, 3, {"estimator": estimator}, FOLDS
-    return Record(*about, values | PLAIN, {"python": "3"})
+    settings = {"estimator": {"params": {"alpha": 9, "width": 4}}}
+    folds = [(np.array([0, 1]), np.array([2])), (np.array([2]), np.array([0, 1]))]
+    return Record("cv", "toy", "ab" * 32, points, 3, settings, folds, values)
 
 
 def test_round_trip_keeps_every_bit(record, tmp_path):
     path = save(record, tmp_path / "deep" / "folder" / "r.pickle")
     again = load(path)
-    for name in ("params", "seed", "settings", "folds", "versions"):
+    for name in ("params", "seed", "settings", "folds", "versions", "plain"):
         assert repr(getattr(again, name)) == repr(getattr(record, name))
-    assert repr({name: again.values[name] for name in PLAIN}) == repr(PLAIN)
     for a, b in zip(ARRAYS, again.arrays, strict=True):
         np.testing.assert_array_equal(a, b)
         assert b.dtype == a.dtype.newbyteorder("=")
@@ -65,7 +60,6 @@ def test_round_trip_keeps_every_bit(record, tmp_path):
 
 
 def test_grid_points_are_found_by_their_parameters(record):
-    assert record.points(rank=2) == [1, 2]
     assert record.points(rank=2 + 1e-10) == [1, 2]
     assert record.points(rank=2 + 1e-8) == record.points(rank="2") == []
     assert record.points(width=4, alpha=0.3) == [2], "width is the same for all points"
@@ -78,23 +72,23 @@ def test_grid_points_are_found_by_their_parameters(record):
 
 def test_the_point_with_the_most_genes_that_are_allowed(record):
     """Means are 8.5, 5.5 and 2.5 genes, which round to 8, 6 and 2."""
-    found = [record.best_with_at_most(most) for most in (1, 2, 5, 6, 7, 8, 99)]
-    assert found == [2, 2, 2, 1, 1, 0, 0]
+    assert [record.best_with_at_most(most) for most in (1, 5, 6, 8)] == [2, 2, 1, 0]
     assert record.best_with_at_most(2, rank=1) == 0
 
 
 def test_a_table_has_a_row_for_each_fold_and_point(record):
     table = record.to_frame()
-    assert table["fold"].tolist() == [0, 1, 0, 1, 0, 1]
-    assert table["rank"].tolist() == [1, 1, 2, 2, 2, 2]
-    assert table["test_r2"].tolist() == [0.1, 0.4, 0.2, 0.5, 0.3, 0.6]
+    assert table[["fold", "rank", "test_r2"]].to_numpy().T.tolist() == [
+        [0, 1, 0, 1, 0, 1],
+        [1, 1, 2, 2, 2, 2],
+        [0.1, 0.4, 0.2, 0.5, 0.3, 0.6],
+    ]
     assert "turned" not in table, "it has another shape"
 
 
 def test_records_of_a_folder_are_of_the_same_data(record, tmp_path):
-    folder = results.results_folder(tmp_path, "toy")
-    assert folder == tmp_path / "toy"
-    assert results.results_folder(tmp_path, "toy", fast=True) == tmp_path / "toy-fast"
+    folder = results.results_folder(tmp_path, "toy", fast=True)
+    assert folder == tmp_path / "toy-fast"
     with pytest.raises(FileNotFoundError, match="no results"):
         results.load_folder(folder)
     save(record, folder / "b-all.pickle")
@@ -112,11 +106,7 @@ def test_records_of_a_folder_are_of_the_same_data(record, tmp_path):
 def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
     path = save(record, tmp_path / "r.pickle")
     before = path.read_bytes()
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="cannot write .*r.pickle.*No space left.*unchanged"):
         save(Record("fit", "toy", "", [{}]), path)
     assert path.read_bytes() == before
@@ -128,7 +118,7 @@ class Payload:
         return os.system, ("echo run > owned",)
 
 
-@pytest.mark.parametrize("value", [Payload(), 1j, np.array([object()]), os.system])
+@pytest.mark.parametrize("value", [Payload(), np.array([object()]), os.system])
 def test_what_could_not_be_read_back_is_not_written(record, tmp_path, value):
     record.values["odd"] = value
     with pytest.raises(ValueError, match="may hold data only"):
@@ -160,21 +150,17 @@ def refused(tmp_path, monkeypatch):
 
 def test_a_flipped_bit_anywhere_is_noticed(record, tmp_path, refused):
     whole = save(record, tmp_path / "small.pickle").read_bytes()
-    for bit in range(0, 8 * len(whole), 331):
+    for place in range(0, len(whole), 41):
         flipped = bytearray(whole)
-        flipped[bit // 8] ^= 1 << bit % 8
+        flipped[place] ^= 1 << place % 8
         refused(flipped)
-    for other in (whole + b".", whole[:-1], whole[1:], b""):
+    for other in (whole + b".", whole[:-1], b""):
         refused(other, "sbnn 1.1 or earlier must be computed again")
-    with pytest.raises(FileNotFoundError):
-        load("missing.pickle")
 
 
 def test_a_pickle_that_would_run_code_is_refused(refused):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        content = pickle.dumps({"values": Payload()}, protocol=protocol)
-        refused(content)
-        refused(sealed(content), "system")
+        refused(sealed(pickle.dumps({"values": Payload()}, protocol)), "system")
 
 
 def test_registered_extensions_and_persistent_ids_are_refused(refused):
