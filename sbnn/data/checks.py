@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 from scipy import sparse
 
 UNKNOWN = "unknown"  # cells without a known group
@@ -63,8 +64,8 @@ def check_labels(
 
 
 def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
-    """Colours of types: given ones, and `shades`."""
-    colors = {str(name): str(color) for name, color in given.items()}
+    """Colours of types as ``"#RRGGBB"``: given ones, and `shades`."""
+    colors = {str(name): to_hex(color).upper() for name, color in given.items()}
     if (labels["type"] == UNKNOWN).any():
         colors.setdefault(UNKNOWN, GREY)
     for name, color in shades(labels).items():

@@ -47,7 +47,7 @@ def test_every_type_has_a_colour_of_its_own():
     labels = labels_of(["c", "a", "b", "unknown", "a"])
     colors = checks.check_colors({"b": "red", 1: "#00ff0a"}, labels)
     assert colors == {
-        **{"b": "red", "1": "#00ff0a", "unknown": checks.GREY},
+        **{"b": "#FF0000", "1": "#00FF0A", "unknown": checks.GREY},
         **{"a": checks.HUES[0], "c": checks.HUES[2]},
     }
     assert len(set(checks.check_colors({}, labels_of(list("abcdefghij"))).values())) == 10
