@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 
 def local_file(name: str) -> Path | None:
     """Path of a file on this machine, which is not verified, or None."""
-    mine = os.environ.get("SBNN_DATA", ROOT / "data")
+    mine = Path(os.environ.get("SBNN_DATA") or ROOT / "data").expanduser()
     for place in (mine, ROOT / "data", ROOT.parent / "shared" / "data", cache_folder()):
         for folder in (FILES.folder[name], ""):
             path = Path(place, folder, name)
@@ -192,6 +192,7 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
     >>> default_dataset("simulated", verbose=False)
     'simulated'
     """
+    check_among("study", study, DATASETS.study.unique())
     names = DATASETS.index[DATASETS.study == study]
     if name == "auto":
         name = names[0]
