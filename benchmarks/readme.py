@@ -8,7 +8,6 @@ import re
 import sys
 from pathlib import Path
 
-import pandas as pd
 from pages import to_markdown
 
 from sbnn import genes_table, selection_table
@@ -25,18 +24,7 @@ MODELS = ["distilled, d=2", "paper, d=2", "sRRR, rank 2", "ridge, all genes"]
 def passages():
     """Tables, rows and parts of sentences of README, as they stand there."""
     [networks] = report.overview(SAVED).values()
-    return [to_markdown(networks[MODELS]), limits(), *of_networks(), *of_companions()]
-
-
-def limits():
-    """Table of what few genes cost."""
-    table = pd.read_csv(ROOT / "benchmarks" / "limits.csv").set_index("dataset")
-    rows = ["|data|25 genes|50|100|ridge, all|", "|---|---|---|---|---|"]
-    for name, title in (("scala", "scala"), ("citeseq_cd8", "citeseq_cd8 (five folds)")):
-        r2 = table.loc[name].set_index(["model", "genes"])["R2"]
-        ours = [f"{r2['network, d=2', n_genes]:.3f}" for n_genes in ("25", "50", "100")]
-        rows.append("|".join(["", title, *ours, f"{r2['ridge, all genes', 'all']:.3f}", ""]))
-    return "\n".join(rows)
+    return [to_markdown(networks[MODELS]), *of_networks(), *of_companions()]
 
 
 def of_networks():

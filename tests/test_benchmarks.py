@@ -12,19 +12,16 @@ from sbnn.results import load
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-MODULES = ("accuracy", "neighbours", "selection_leak")
-accuracy, neighbours, selection_leak = map(importlib.import_module, MODULES)
+MODULES = ("accuracy", "selection_leak")
+accuracy, selection_leak = map(importlib.import_module, MODULES)
 to_markdown = importlib.import_module("pages").to_markdown
 
 
 def test_pages_show_the_committed_numbers():
     folder = ROOT / "saved_models" / "benchmarks"
     records = {name: load(folder / f"accuracy_{name}.pickle") for name in accuracy.MODELS}
-    maps = load(neighbours.PATH)
-    assert maps.settings["scaling"] == {name: neighbours.MAPS[name].scaling for name in maps.values}
     page = (ROOT / "benchmarks" / "README.md").read_text()
-    for table in (accuracy.page_table(records), neighbours.table(maps)):
-        assert to_markdown(table) in page
+    assert to_markdown(accuracy.page_table(records)) in page
 
 
 def test_selection_inside_the_fold_sees_no_test_cell(data):

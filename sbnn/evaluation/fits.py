@@ -29,7 +29,6 @@ from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
 from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
-from sbnn.models.gene_number import AUTO, NUMBERS, WithNumberChosen, numbers_up_to
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
@@ -306,10 +305,9 @@ def stability_selection(
 def genes_curve(
     data,
     estimator: BaseEstimator | None = None,
-    numbers: Sequence[int] = NUMBERS,
+    numbers: Sequence[int] = (5, 10, 15, 25, 50, 100, 200),
     folds=5,
     *,
-    nested: bool = True,
     results=None,
     preselect: int | None = None,
     **options: object,
@@ -324,9 +322,6 @@ def genes_curve(
     numbers : sequence of int
         Numbers of genes; those below the number in the data are compared.
     folds : int or list of (train, test)
-    nested : bool
-        Also choose the number of genes within the training cells of each fold (``n_genes="auto"``;
-        see `sbnn.models.gene_number.choose_n_genes`), in about four times the time.
     results, preselect
         See `cross_validate`.
     **options
@@ -343,7 +338,7 @@ def genes_curve(
     >>> from sbnn import SparseBottleneckRegressor, genes_curve, simulate_patchseq
     >>> data = simulate_patchseq(n_cells=100, n_genes=60)
     >>> model = SparseBottleneckRegressor(epochs=(2, 2, 2, 4))
-    >>> curve = genes_curve(data, model, numbers=(5, 25), folds=3, nested=False, verbose=False)
+    >>> curve = genes_curve(data, model, numbers=(5, 25), folds=3, verbose=False)
     >>> curve.params
     [{'n_genes': 5}, {'n_genes': 25}]
     """
@@ -354,11 +349,8 @@ def genes_curve(
     numbers = np.ravel(numbers).tolist()
     for number in numbers:
         check_number("numbers", number, int, 1)
-    points = [*numbers_up_to(n_genes, sorted(numbers))]
-    if nested:
-        points.append(AUTO)
-    model = WithNumberChosen(estimator or DistilledBottleneckRegressor())
-    grid = {"n_genes": points}
+    model = estimator or DistilledBottleneckRegressor()
+    grid = {"n_genes": [number for number in sorted(numbers) if number < n_genes] or [n_genes]}
     record = cross_validate(
         model, data, folds, grid, results=results, preselect=preselect, **options
     )

@@ -45,9 +45,8 @@ def described(model, known=None):
     """Package, class and parameters of an estimator as plain data.
 
     Defaults that `known`, the description in an older record, lacks are left out. An estimator can
-    define ``decisive_params``, and ``described_as``, another estimator in its place.
+    define ``decisive_params``.
     """
-    model = getattr(model, "described_as", model)
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
     params = {}
     for name in sorted(values):
@@ -72,7 +71,6 @@ def described(model, known=None):
 
 def version_of(model, n_cells):
     """Version of the algorithm for `n_cells` cells."""
-    model = getattr(model, "described_as", model)
     version = getattr(model, "algorithm_version", 1)
     return version(n_cells) if callable(version) else version
 

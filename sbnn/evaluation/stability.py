@@ -171,7 +171,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by ``n_genes``, a number or ``"auto"``, with the columns ``test_r2``; ``sd``;
+        Indexed by ``n_genes``, with the columns ``test_r2``; ``sd``;
         ``behind``, the best test R2 minus this one; ``genes``, the mean number kept; and
         ``suffices``, True for the smallest number within one corrected standard error of the best.
 
@@ -185,12 +185,11 @@ def genes_table(record: Record) -> pd.DataFrame:
     if any("n_genes" not in point for point in record.params):
         raise ValueError(f"record: expected one from genes_curve, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
-    compared = numbers != "auto"
     r2 = record.test_r2
     share = share_tested(record.folds)
     table = pd.DataFrame({"test_r2": r2.mean(0), "sd": r2.std(0, ddof=1)}, numbers)
-    table["behind"] = table.test_r2[compared].max() - table.test_r2
+    table["behind"] = table.test_r2.max() - table.test_r2
     table["genes"] = record.n_selected.mean(0)
-    enough = smallest_sufficient(r2[:, compared], numbers[compared].to_list(), share)
+    enough = smallest_sufficient(r2, numbers.to_list(), share)
     table["suffices"] = numbers == enough
     return table

@@ -286,10 +286,7 @@ def _genes_of_curve(record, point, curve):
     enough = table.suffices.idxmax()
     if enough <= record.n_selected[:, point].mean():
         return ""
-    sentence = f" More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}"
-    if "auto" in table.index:
-        sentence += f", a number chosen inside the training cells {table.test_r2['auto']:.3f}"
-    return f"{sentence}."
+    return f" More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}."
 
 
 def split_groups(record, groups):

@@ -19,8 +19,6 @@ MODELS = {
     "lasso": "#3B9BD0",
     "greedy": "#B8679A",
     "gates": "#2B2B8C",
-    "teacher": "black",
-    "Gaussian process": "#5A3FC0",
     "trees": "#6B5500",
 }
 METHODS = {  # of the companions

@@ -151,12 +151,9 @@ def selection_frequencies(record: Record) -> Figure:
     return figure
 
 
-AUTO = "auto"  # the model chooses the number of genes
-
-
 @styled
 def genes_curve(record: Record) -> Figure:
-    """Test R2 against the number of genes, the number that suffices, and the choice of ``"auto"``.
+    """Test R2 against the number of genes, and the number that suffices.
 
     Parameters
     ----------
@@ -173,23 +170,16 @@ def genes_curve(record: Record) -> Figure:
     >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
     >>> figure = plotting.genes_curve(curve)
     """
-    table = genes_table(record)
-    curve = table.drop(AUTO, errors="ignore")
+    curve = genes_table(record)
     numbers = curve.index.to_numpy(int)
     color = model_color(record, 0)
     figure, ax = new_panels(2.8)
-    r2 = record.test_r2[:, table.index != AUTO]
-    ax.plot(numbers, r2.T, color=color, lw=0.5, alpha=0.35)
+    ax.plot(numbers, record.test_r2.T, color=color, lw=0.5, alpha=0.35)
     low, high = curve.test_r2 - curve.sd, curve.test_r2 + curve.sd
     ax.fill_between(numbers, low, high, color=color, alpha=0.12, lw=0)
     label = f"{folds_text(record)} (thin lines)"
     ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label=label)
     enough = curve.index[curve.suffices][0]
-    if AUTO in table.index:
-        row = table.loc[AUTO]
-        label = f'n_genes="auto": {row.genes:.0f} genes, R² {row.test_r2:.3f}'
-        look = {"fmt": "D", "color": "black", "ms": 4, "lw": 1, "capsize": 2, "zorder": 5}
-        ax.errorbar(row.genes, row.test_r2, row.sd, label=label, **look)
     log_ticks(ax, np.unique(numbers))
     ax.set(xlabel="genes", ylabel="test R²")
     ax.legend(loc="upper left", title=network_name(record, 0))

@@ -16,7 +16,6 @@ from sbnn import (
     SparseBottleneckRegressor,
 )
 from sbnn.evaluation.identity import configured, described, fit_key, version_of
-from sbnn.models.gene_number import WithNumberChosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,13 +115,6 @@ def test_records_of_the_former_class_are_recognised():
     # a grid varies a parameter of the described estimator
     found = described(clone(paper).set_params(group_lasso=0.5), of_paper)
     assert found["params"] == of_paper["params"] | {"group_lasso": 0.5}
-
-
-def test_a_wrapper_is_described_as_what_it_wraps():
-    inner = DistilledBottleneckRegressor(random_state=0)
-    wrapped = WithNumberChosen(inner, 10)
-    assert described(wrapped) == described(clone(inner).set_params(n_genes=10))
-    assert version_of(wrapped, 100) == version_of(inner, 100)
 
 
 def test_a_seed_is_given_to_estimators_without_one():

@@ -33,8 +33,6 @@ OF_MODELS = (
     "figure6",
     "genes_curve",
     "noise",
-    "limits",
-    "growth",
 )
 D2 = {"n_components": 2}
 
@@ -71,10 +69,6 @@ def own_data_figure(dataset, name):
 def benchmark_figure(dataset, name):
     sys.path.insert(0, str(ROOT / "benchmarks"))
     module = importlib.import_module(name)
-    if name == "limits":
-        return module.draw(pd.read_csv(module.TABLE, keep_default_na=False))
-    if name == "growth":
-        return module.draw(module.to_table(module.PATH))
     models = module.MODELS
     return module.draw(
         {key: results.load(module.RECORDS / f"accuracy_{key}.pickle") for key in models}
@@ -86,7 +80,7 @@ QUICK += [(study_figure, "citeseq_cd8", "genes_curve")]
 OF_OWN_DATA = ("effects", "figure3_latent_default", "map_trust", "overview")
 QUICK += [(study_figure, "own_data/simulated", name) for name in OF_OWN_DATA]
 QUICK += [(own_data_figure, "own_data/simulated", name) for name in ("accuracy", "new_cells")]
-QUICK += [(benchmark_figure, "benchmarks", name) for name in ("accuracy", "growth", "limits")]
+QUICK += [(benchmark_figure, "benchmarks", "accuracy")]
 SLOW = [(study_figure, dataset, name) for dataset in OTHERS for name in figures.FIGURES]
 QUICK.sort(key=lambda drawing: drawing[1:])
 SLOW = [drawing for drawing in SLOW if drawing not in QUICK]
@@ -385,8 +379,7 @@ def test_components_genes_and_curves_are_counted():
     assert f"{selected.sum()} of {len(selected)} genes" in text
     figure, text, records = shown("genes_curve", "citeseq_cd8")
     curve = records["genes_curve"]
-    points = [i for i, point in enumerate(curve.params) if point["n_genes"] != "auto"]
-    means = curve.test_r2[:, points].mean(axis=0)
+    means = curve.test_r2.mean(axis=0)
     drawn = [line.get_ydata() for line in figure.axes[0].lines]
     assert any(np.allclose(line, means) for line in drawn if len(line) == len(means))
 

@@ -25,8 +25,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     n_components : int, default=2
         Width of the bottleneck. 2 gives a map of the cells.
     n_genes : int or None, default=25
-        Number of genes to keep; None keeps all. `sbnn.models.gene_number.choose_n_genes` chooses
-        it.
+        Number of genes to keep; None keeps all.
     reconstruct : bool, default=False
         Also train a head that predicts the kept genes from the latent space, for
         `reconstruct_genes`; nothing else changes.
