@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sbnn.models.bottleneck.products import affine, product, write_gradient
-
 
 class Activation(NamedTuple):
     """`apply` returns values and what `backward` needs."""
@@ -127,6 +125,12 @@ class BottleneckNetwork(nn.Module):
         return x
 
 
+def affine(bias, x, weight):
+    """``bias + x @ weight``, (n, q), or (m, n, q) for m networks."""
+    add = torch.addmm if weight.dim() == 2 else torch.baddbmm
+    return add(bias, x, weight)
+
+
 def n_values(shape):
     """Number of weights and biases of a layer, also of several networks."""
     *networks, n_inputs, n_outputs = shape
@@ -202,7 +206,7 @@ class Gradient:
         for layer in reversed(range(len(self.weights))):
             if not self.linear[layer]:
                 delta = self.activation.backward(delta, self.saved[layer])
-            write_gradient(self.inputs[layer], delta, self.weights[layer])
+            torch.matmul(self.inputs[layer].mT, delta, out=self.weights[layer])
             torch.sum(delta, -2, keepdim=True, out=self.biases[layer])
             if layer:
-                delta = product(delta, self.network_weights[layer].mT)
+                delta = delta @ self.network_weights[layer].mT
