@@ -13,7 +13,6 @@ from .data.simulate import simulate_patchseq as simulate_patchseq
 from .data.tables import read_ephys_table as read_ephys_table
 from .data.tables import read_tables as read_tables
 from .data.typed_cells import typed_cells as typed_cells
-from .evaluation.annotation import annotate as annotate
 from .evaluation.crossval import cross_validate as cross_validate
 from .evaluation.crossval import epoch_curves as epoch_curves
 from .evaluation.fits import fit_full as fit_full

@@ -4,14 +4,14 @@ import anndata
 import numpy as np
 import pytest
 
-from sbnn import CountNormalizer, ReducedRankRegression, annotate, simulate_patchseq
+from sbnn import CountNormalizer, ReducedRankRegression, simulate_patchseq
 
 
 def test_scanpy_reads_what_sbnn_has_written_and_the_other_way_round(tmp_path):
     scanpy = pytest.importorskip("scanpy")
     adata = simulate_patchseq(n_cells=80, n_genes=40, random_state=0)
     model = ReducedRankRegression(rank=2).fit(adata, adata.obsm["outputs"])
-    annotate(adata, model)
+    adata.obsm["X_sbnn"] = model.transform(adata)
     adata.write_h5ad(tmp_path / "sbnn.h5ad")
     there = scanpy.read_h5ad(tmp_path / "sbnn.h5ad")
     np.testing.assert_array_equal(there.obsm["X_sbnn"], model.transform(adata))

@@ -95,7 +95,7 @@ class CountNormalizer(
 
     def _share_of(self, present):
         # log2 errors of totals: SD 0.08 to 0.15 with half of the genes, 0.1 to 0.4 with a tenth,
-        # 1.1 with 25 of 30,000 (benchmarks/new_cells.py)
+        # 1.1 with 25 of 30,000
         share = float(self.count_share_[present].sum())
         text = (
             f"X: counts of {np.sum(~present)} of the {len(present)} genes of the fit are missing, "
