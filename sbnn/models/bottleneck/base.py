@@ -20,7 +20,6 @@ from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
-from sbnn.models.bottleneck.losses import SquaredError
 from sbnn.models.bottleneck.persistence import load_model, save_model
 from sbnn.models.bottleneck.scales import (
     ScaledCells,
@@ -43,8 +42,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     A subclass has ``_train``, which returns `Trained`, and ``_input_limits`` of the genes.
     """
-
-    _loss = SquaredError()
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, MOST_COMPONENTS, closed="both")],
@@ -84,7 +81,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._check_params(cells.shape[1])
-        self._loss.check(Y)
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))

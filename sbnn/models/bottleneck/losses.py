@@ -1,7 +1,4 @@
-"""Losses that compare the raw outputs of the network with targets.
-
-A new loss for outputs is one class with the methods of `OutputLoss`, and one entry in `LOSSES`.
-"""
+"""Losses that compare the raw outputs of the network with targets."""
 
 import math
 
@@ -9,36 +6,8 @@ import torch
 import torch.nn.functional as F
 
 
-class OutputLoss:
-    """Base class of losses with `value` and `gradient`; defaults are for centred outputs."""
-
-    standardised = True
-
-    def check(self, Y):
-        """Reject outputs for which the loss is undefined."""
-
-    def start(self, target):
-        """Raw outputs, (q,), that predict the mean of targets, (n, q)."""
-        return torch.zeros_like(target[0])
-
-    def prediction(self, output):
-        """Predictions of raw outputs, both (n, q)."""
-        return output
-
-    def comparable(self, target):
-        """Targets in units in which to compare cells."""
-        return target
-
-    def r2(self, value, target, start):
-        """R2 of outputs with this value, relative to the raw outputs `start`."""
-        reference = float(self.value(start.expand_as(target), target))
-        if reference == 0:
-            return math.nan
-        return 1 - value / reference
-
-
-class SquaredError(OutputLoss):
-    """Squared error of outputs, (n, q), or of several networks, (m, n, q)."""
+class SquaredError:
+    """Squared error of centred outputs, (n, q), or of several networks, (m, n, q)."""
 
     def value(self, output, target):
         """Sum over cells and outputs."""
@@ -51,39 +20,10 @@ class SquaredError(OutputLoss):
             residual.mul_(weights)
         return residual.mul_(2 / target.shape[-2:].numel())
 
-
-class Poisson(OutputLoss):
-    """Poisson deviance of counts, (n, q); a raw output is the logarithm of a rate."""
-
-    standardised = False
-
-    def check(self, Y):
-        """Reject negative numbers."""
-        if Y.min() < 0:
-            raise ValueError(f"y: expected counts for the Poisson loss, got {Y.min():g}")
-
-    def value(self, output, target):
-        """Sum over cells and outputs."""
-        log_ratio = torch.xlogy(target, target) - target * output
-        return 2 * (log_ratio - target + output.exp()).sum()
-
-    def gradient(self, output, target):
-        """Gradient of the mean, written to `output`."""
-        return output.exp_().sub_(target).mul_(2 / target.numel())
-
-    def start(self, target):
-        """Logarithms of the mean counts, (q,)."""
-        least = 1 / len(target)  # an output without counts would have a rate of 0
-        return target.mean(0).clamp(min=least).log()
-
-    def prediction(self, output):
-        """Expected counts."""
-        return output.exp()
-
-    def comparable(self, target):
-        """Standardised square roots, whose variance hardly depends on the rate."""
-        root = target.sqrt()
-        return (root - root.mean(0)) / root.std(0).clamp(min=1e-6)
+    def r2(self, value, target):
+        """R2 of outputs with this value, relative to the mean."""
+        reference = float(target.square().sum())
+        return 1 - value / reference if reference else math.nan
 
 
 class CrossEntropy:
@@ -99,13 +39,6 @@ class CrossEntropy:
         slope[torch.arange(len(target), device=target.device), target] -= 1
         return slope.div_(len(target))
 
-    def start(self, target):
-        """Nothing to compare with."""
-        return None
-
-    def r2(self, value, target, start):
+    def r2(self, value, target):
         """NaN."""
         return math.nan
-
-
-LOSSES = {"squared_error": SquaredError(), "poisson": Poisson()}

@@ -86,11 +86,6 @@ class BottleneckNetwork(nn.Module):
         self.reset_layer(-1, generator)
 
     @torch.no_grad()
-    def start_outputs(self, values):
-        """Set the biases of the output layer, (q,)."""
-        self.biases[-1].copy_(values)
-
-    @torch.no_grad()
     def scale_outputs(self, factors):
         """Multiply every output by a factor."""
         self.weights[-1].mul_(factors)

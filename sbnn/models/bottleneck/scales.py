@@ -113,17 +113,13 @@ def _scaled(model, X, genes):
 
 def scaled_outputs(model, Y, device):
     """Outputs as a scaled float32 tensor, (n, q)."""
-    if model._loss.standardised:
-        Y = (Y - model.y_mean_) / model.y_scale_
+    Y = (Y - model.y_mean_) / model.y_scale_
     return torch.as_tensor(Y.astype(np.float32)).to(device)
 
 
 def outputs_in_units(model, output):
     """Raw outputs of the network, (n, q), in the units of the outputs."""
-    Y = model._loss.prediction(torch.from_numpy(output)).numpy()
-    if model._loss.standardised:
-        Y = Y * model.y_scale_ + model.y_mean_
-    return Y
+    return output * model.y_scale_ + model.y_mean_
 
 
 @torch.no_grad()

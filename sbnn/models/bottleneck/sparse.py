@@ -5,11 +5,10 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from sbnn.errors import check_number
 from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor
-from sbnn.models.bottleneck.losses import LOSSES
 from sbnn.models.bottleneck.protocols import paper
 
 
@@ -26,9 +25,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         Width of the bottleneck; 64 is the "no bottleneck" variant of the paper.
     n_genes : int or None, default=25
         As in `DistilledBottleneckRegressor`, like all parameters without a description.
-    loss : {"squared_error", "poisson"}, default="squared_error"
-        ``"poisson"`` is for counts, which are neither centred nor scaled: the network predicts the
-        logarithm of their rate.
     group_lasso : float, default=0.1
         Strength of the penalty on the gene norms.
     pretraining : bool, default=True
@@ -59,8 +55,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     gene_norms_ : ndarray, shape (p,)
         Weight norm of every gene just before the pruning.
     history_ : DataFrame
-        One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error or
-        deviance, or cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
+        One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error, or
+        cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
         ``eval_loss`` and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells) and
         ``genes_alive`` (number of genes with more than a tenth of the largest norm).
     n_features_in_, feature_names_in_, output_names_
@@ -81,7 +77,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     """
 
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
-        "loss": [StrOptions(set(LOSSES))],
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
         "epochs": ["array-like"],
@@ -109,7 +104,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
         verbose: bool | int = 0,
-        loss: str = "squared_error",
     ) -> None:
         self.n_components = n_components
         self.n_genes = n_genes
@@ -127,11 +121,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
-        self.loss = loss
-
-    @property
-    def _loss(self):
-        return LOSSES[self.loss]
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
@@ -156,7 +145,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         if eval_set is not None:
             eval_set = eval_set[0][:], eval_set[1]
         x = x[:]
-        return paper.train(self, x, target, random, generator, eval_set, progress, self._loss)
+        return paper.train(self, x, target, random, generator, eval_set, progress)
 
     def _settings_of_head(self):
         return self.epochs[3], self.learning_rate, self.batch_size, self.weight_decay

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sbnn.models.bottleneck.losses import CrossEntropy, OutputLoss, SquaredError
+from sbnn.models.bottleneck.losses import CrossEntropy, SquaredError
 from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
@@ -100,7 +100,7 @@ class Stage:
     learning_rate: float
     frozen: int = 0
     group_lasso: float = 0.0  # on the first layer, which must not be frozen
-    loss: OutputLoss | CrossEntropy = SQUARED_ERROR
+    loss: SquaredError | CrossEntropy = SQUARED_ERROR
 
 
 class Trainer:
@@ -119,7 +119,6 @@ class Trainer:
         """Train on cells, (n, p), and targets, (n, q); losses on `eval_set` are only recorded."""
         x = self.network(x, last=stage.frozen)
         loss = stage.loss
-        start = loss.start(target)
         penalty = GroupLasso(stage.group_lasso)
         gradient = Gradient(self.network, stage.frozen)
         optimisers = self._optimisers(gradient, stage.group_lasso)
@@ -136,7 +135,7 @@ class Trainer:
                     penalty.add_gradient(gradient.network_weights[0], gradient.weights[0])
                 for optimiser in optimisers:
                     optimiser.step(stage.learning_rate)
-            self._record(stage, float(total / target.numel()), target, start, eval_set)
+            self._record(stage, float(total / target.numel()), target, eval_set)
             if self.progress is not None:
                 self.progress()
 
@@ -151,16 +150,16 @@ class Trainer:
         others = Adam(values[n_lasso:], gradient.flat[n_lasso:], decay, ADAM_EPSILON)
         return [genes, others]
 
-    def _record(self, stage, loss, target, start, eval_set):
+    def _record(self, stage, loss, target, eval_set):
         norms = self.network.input_norms()
         n_alive = int((norms > ALIVE * norms.max()).sum())
         penalty = GroupLasso(stage.group_lasso).value(self.network.weights[0])
-        r2 = stage.loss.r2(loss * target.numel(), target, start)
+        r2 = stage.loss.r2(loss * target.numel(), target)
         evaluated = NOT_EVALUATED
         if eval_set is not None:
             inputs, wanted = eval_set
             error = float(stage.loss.value(self.network(inputs), wanted))
-            evaluated = error / wanted.numel(), stage.loss.r2(error, wanted, start)
+            evaluated = error / wanted.numel(), stage.loss.r2(error, wanted)
         self.history.append(_row(stage.name, loss, penalty, r2, evaluated, n_alive))
 
 

@@ -10,19 +10,19 @@ from sklearn.cluster import KMeans
 from sbnn.errors import warn
 from sbnn.models.bottleneck.losses import CrossEntropy
 from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.training import SQUARED_ERROR, Stage, Trained, Trainer
+from sbnn.models.bottleneck.training import Stage, Trained, Trainer
 
 HIDDEN_LAYERS = (512, 128)
 TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
 LEAST_CELLS = 10  # smaller clusters are dropped
 
 
-def train(model, x, target, random, generator, eval_set=None, progress=None, loss=SQUARED_ERROR):
+def train(model, x, target, random, generator, eval_set=None, progress=None):
     """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`."""
     n_genes, n_outputs = x.shape[1], target.shape[1]
     labels = None
     if model.pretraining:
-        labels = pretraining_labels(loss.comparable(target), model.n_clusters, random)
+        labels = pretraining_labels(target, model.n_clusters, random)
     n_first = n_outputs if labels is None else int(labels.max()) + 1
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
     network = BottleneckNetwork(
@@ -31,15 +31,14 @@ def train(model, x, target, random, generator, eval_set=None, progress=None, los
     network = network.to(x.device)
     trainer = Trainer(network, generator, model.batch_size, model.weight_decay, progress)
     if labels is None:
-        *regression, finetuning = straight_stages(model, loss)
+        *regression, finetuning = straight_stages(model)
     else:
-        pretraining, *regression, finetuning = published_stages(model, loss)
+        pretraining, *regression, finetuning = published_stages(model)
         cells, watched = pretraining_cells(labels, random)
         classes = torch.as_tensor(labels, device=x.device)
         held_out = x[watched], classes[watched]
         trainer.run(pretraining, x[cells], classes[cells], held_out)
         network.replace_head(n_outputs, generator)
-    network.start_outputs(loss.start(target))
     for stage in regression:
         trainer.run(stage, x, target, eval_set)
     norms = network.input_norms().cpu().numpy()
@@ -54,24 +53,24 @@ def train(model, x, target, random, generator, eval_set=None, progress=None, los
     return Trained(network, support, norms, trainer.history)
 
 
-def published_stages(model, loss):
+def published_stages(model):
     """Stages; genes are pruned before the last."""
     n_pretraining, n_frozen, n_unfrozen, n_finetuning = model.epochs
     rate = model.learning_rate
     lasso = model.group_lasso
     pretraining = Stage("pretraining", n_pretraining, rate, 0, lasso, CrossEntropy())
-    frozen = Stage("frozen", n_frozen, rate, frozen=2, loss=loss)
-    unfrozen = Stage("unfrozen", n_unfrozen, rate / 2, 0, lasso, loss)
-    finetuning = Stage("fine-tuning", n_finetuning, rate / 2, loss=loss)
+    frozen = Stage("frozen", n_frozen, rate, frozen=2)
+    unfrozen = Stage("unfrozen", n_unfrozen, rate / 2, 0, lasso)
+    finetuning = Stage("fine-tuning", n_finetuning, rate / 2)
     return pretraining, frozen, unfrozen, finetuning
 
 
-def straight_stages(model, loss):
+def straight_stages(model):
     """Stages without pretraining."""
     _, n_frozen, n_unfrozen, n_finetuning = model.epochs
     rate = model.learning_rate
-    unfrozen = Stage("unfrozen", n_frozen + n_unfrozen, rate, 0, model.group_lasso, loss)
-    finetuning = Stage("fine-tuning", n_finetuning, rate / 2, loss=loss)
+    unfrozen = Stage("unfrozen", n_frozen + n_unfrozen, rate, 0, model.group_lasso)
+    finetuning = Stage("fine-tuning", n_finetuning, rate / 2)
     return unfrozen, finetuning
 
 
