@@ -413,28 +413,3 @@ class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             rbf_kernel(X, self.X_fit_, gamma=self.gamma_ / X.shape[1]) @ self.dual_coef_
             + self.y_mean_
         )
-
-
-class ClippedInputs(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A regression that sees new cells clipped to the range of its training cells, gene by gene.
-
-    sbnn's distilled networks do so themselves. With few cells that alone is worth more than most
-    choices of a model.
-
-    Parameters
-    ----------
-    regressor : scikit-learn regressor
-    """
-
-    def __init__(self, regressor):
-        self.regressor = regressor
-
-    def fit(self, X, Y):
-        """Fit on X (n, p) and Y (n, q) or (n,)."""
-        self.x_min_, self.x_max_ = X.min(0), X.max(0)
-        self.regressor_ = clone(self.regressor).fit(X, Y)
-        return self
-
-    def predict(self, X):
-        """Outputs of cells, shape (n, q) or (n,)."""
-        return self.regressor_.predict(np.clip(X, self.x_min_, self.x_max_))

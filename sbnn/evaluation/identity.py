@@ -4,13 +4,11 @@ import dataclasses
 import hashlib
 import inspect
 import json
-from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
 
 from sbnn.errors import check_number
-from sbnn.results import load
 
 NOT_DECISIVE = ("verbose", "n_jobs")  # do not change a result
 # records from before version 1.0 describe all classes by this name, with these parameters
@@ -121,15 +119,3 @@ def _as_known(params, defaults, known):
         if name in known or name not in defaults or defaults[name] != value:
             kept[name] = value
     return kept
-
-
-def described_models(models, n_cells, results=None, overwrite=False):
-    """Description and version of each model."""
-    known = {}  # may lack parameters that were added later
-    if results is not None and not overwrite and Path(results).exists():
-        known = load(results).settings
-    found = {}
-    for name, model in models.items():
-        found[name] = described(model, known.get(name))
-        found[name]["version"] = version_of(model, n_cells[name])
-    return found
