@@ -33,8 +33,8 @@ from sbnn.ephys_types import EphysTypeClassifier, ZeroShotClassifier
 from sbnn.ephys_types.base import FeatureScaling, lightgbm
 from sbnn.ephys_types.classification import scores
 from sbnn.ephys_types.distance import Surroundings
+from sbnn.ephys_types.folds import repeated_donor_folds
 from sbnn.ephys_types.transfer import SMOOTH, physiological_scale
-from sbnn.evaluation.folds import repeated_donor_folds
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import Record, load, save
 

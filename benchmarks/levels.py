@@ -1,8 +1,9 @@
 """How often noise is called an effect by the tests of this package, and their power.
 
-    python benchmarks/levels.py [--data-sets 500] [--only chance differences ...]
+    python benchmarks/levels.py [--data-sets 500] [--only intervals differences ...]
 
-- chance: p <= 0.05 of ridge, for outputs that are noise or depend weakly on one gene.
+- intervals: 95 % intervals of the R2 of strongly shrunken ridge that are above 0, for outputs that
+  are noise or depend weakly on one gene.
 - differences: 95 % intervals of ridge minus a strongly shrunken ridge that exclude the mean
   difference over all data sets, or 0.
 - means: a feature is called shifted in a table of new donors, without or with a shift of 1.5 SD
@@ -10,7 +11,6 @@
   skewed; donors have equal or unequal numbers of cells, with or without missing values.
 - types: balanced accuracy of logistic regression on random types is called better than that of
   a baseline.
-- outputs: outputs of noise among those that `outputs_table` calls better than chance.
 - genes: false genes that `selection_table` trusts, by correlation in halves of the cells.
 - calibration: highest probability and accuracy of the types of new donors' cells, and how often
   `EphysTypeClassifier` warns that its probabilities are not calibrated.
@@ -38,17 +38,15 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import RepeatedKFold, ShuffleSplit
 
 from sbnn import grouped_folds
-from sbnn.data.paired import as_paired
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.distance import Surroundings
 from sbnn.ephys_types.held_out import gains_over_baselines, held_out_probabilities
-from sbnn.evaluation.crossval import LEVEL, chance_table
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import folds_of, held_out
 from sbnn.evaluation.stability import selection_table
-from sbnn.evaluation.verdict import outputs_table, paired_difference
+from sbnn.evaluation.verdict import paired_difference, verdict
 from sbnn.mechanism_shift import direct
 from sbnn.mechanism_shift.network import Cells
 from sbnn.metrics import pooled_r2
@@ -102,7 +100,6 @@ COMPARED = {
     "random types, 200 cells": ("random", 200),
     "types, 100 cells": ("simulated", 100),
 }
-PREDICTABLE = {"0 of 10 outputs": 0, "3 of 10 outputs": 3, "8 of 10 outputs": 8}
 # weight of what other genes have in common, and effect of each of five genes
 SELECTED = {
     "noise": (0, 0),
@@ -172,15 +169,15 @@ def data_set(seed, slope):
     return X, Y, donors
 
 
-def chance(name, n_sets):
-    """Shares of data sets of noise, and of a weak effect, that are called better than chance."""
-    p = np.empty((n_sets, 2))
+def intervals(name, n_sets):
+    """Shares of data sets of noise, and of a weak effect, whose interval of R2 is above 0."""
+    above = np.empty((n_sets, 2))
     for k in range(n_sets):
         for i, slope in enumerate((0, 0.5)):
             X, Y, donors = data_set(SEED + k, slope)
             folds = folds_named(name, donors, SEED + k)
-            p[k, i] = chance_table(cross_validated(30.0, X, Y, folds), Y, 99).p[0]
-    return (p <= LEVEL).mean(axis=0)
+            above[k, i] = verdict(cross_validated(1000.0, X, Y, folds)).interval.low > 0
+    return above.mean(axis=0)
 
 
 def differences(name, n_sets):
@@ -298,23 +295,6 @@ def types_compared(name, n_sets):
     return called.mean(axis=0)
 
 
-def outputs(name, n_sets):
-    """Mean share of false ones among the outputs called predictable, and share of those found."""
-    n_real = PREDICTABLE[name]
-    found = np.empty((n_sets, 2))
-    for k in range(n_sets):
-        X, _, donors = data_set(SEED + k, 0)
-        Y = np.random.default_rng([SEED, k]).normal(size=(N_CELLS, 10))
-        Y[:, :n_real] += 0.7 * X[:, :n_real]
-        data = as_paired((X, Y))
-        record = cross_validated(30.0, X, Y, folds_named("5 folds", donors, SEED + k))
-        record.dataset, record.sha256 = data.name, data.sha256
-        called = outputs_table(record, data)["better_than_chance"].to_numpy()
-        false = called[n_real:].sum() / max(called.sum(), 1)
-        found[k] = false, called[:n_real].sum() / max(n_real, 1)
-    return found.mean(axis=0)
-
-
 def trusted(name, n_sets):
     """Mean number of false genes that are trusted, and share of the five true ones."""
     in_common, slope = SELECTED[name]
@@ -416,11 +396,10 @@ def effects(name, n_sets):
 
 SHARES = ["false", "found"]
 TESTS = {
-    "chance": (chance, [*REPEATED, *SHUFFLED, *GROUPED], SHARES),
+    "intervals": (intervals, [*REPEATED, *SHUFFLED, *GROUPED], SHARES),
     "differences": (differences, [*REPEATED, *SHUFFLED], SHARES),
     "means": (means, tables_of_kinds(), SHARES),
     "types": (types_compared, list(COMPARED), ["better than majority", "than logistic regression"]),
-    "outputs": (outputs, list(PREDICTABLE), SHARES),
     "genes": (trusted, list(SELECTED), SHARES),
     "calibration": (calibration, list(CALIBRATED), ["confidence", "accuracy", "warned"]),
     "effects": (effects, list(SCREENS), COLUMNS),

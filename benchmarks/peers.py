@@ -1,8 +1,7 @@
 """Peers that predict from few genes, as estimators with the parameter ``n_genes``.
 
 Most are two steps: a way to select genes and a regression on the genes selected. All use at most
-``n_genes`` genes, choose what they choose on the training cells alone, and give every number of
-genes from one selection (``fit_path``, as `sbnn.cross_validate` asks for). They expect z-scored
+``n_genes`` genes and choose what they choose on the training cells alone. They expect z-scored
 genes and outputs.
 """
 
@@ -23,14 +22,12 @@ from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 
 class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """What the peers share: ``fit`` is a path with one number of genes.
+    """What the peers share.
 
     A subclass has the parameter ``n_genes`` and gives the generator ``_solve(X, Y, sizes)`` over
     float64 arrays, which yields for every size the positions of the genes and a function that
     predicts the outputs from all genes.
     """
-
-    path_parameter = "n_genes"
 
     def fit(self, X, y):
         """Select the genes and fit.
@@ -51,45 +48,14 @@ class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin,
         ValueError
             If ``n_genes`` is not within 1 to p, or X and y do not fit together.
         """
-        [fitted] = self.fit_path(X, y, [self.n_genes])
-        self.__dict__.update(fitted.__dict__)
+        X, Y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        if not 1 <= self.n_genes <= X.shape[1]:
+            raise ValueError(f"n_genes: expected 1 to {X.shape[1]}, got {self.n_genes}")
+        Y = Y.astype(np.float64)
+        [(genes, self._predict)] = self._solve(X, Y.reshape(len(Y), -1), [self.n_genes])
+        self.support_ = np.isin(np.arange(X.shape[1]), genes)
+        self._output_shape = Y.shape[1:]
         return self
-
-    def fit_path(self, X, y, values):
-        """Fit one model per number of genes.
-
-        Parameters
-        ----------
-        X, y
-            As for `fit`.
-        values : sequence of int
-            Numbers of genes.
-
-        Returns
-        -------
-        iterator of estimators
-            Fitted copies of this one, in the order of `values`.
-        """
-        template = clone(self)
-        X, Y = validate_data(template, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        wrong = [n for n in values if not 1 <= n <= X.shape[1]]
-        if wrong:
-            raise ValueError(
-                f"n_genes: expected 1 to {X.shape[1]} (the number of genes in X), got {wrong}"
-            )
-        return self._along(template, X, Y.astype(np.float64), list(values))
-
-    def _along(self, template, X, Y, values):
-        solutions = self._solve(X, Y.reshape(len(Y), -1), values)
-        for n_genes, (genes, predict) in zip(values, solutions, strict=True):
-            fitted = clone(self).set_params(n_genes=n_genes)
-            fitted.n_features_in_ = template.n_features_in_
-            if hasattr(template, "feature_names_in_"):
-                fitted.feature_names_in_ = template.feature_names_in_
-            fitted.support_ = np.isin(np.arange(X.shape[1]), genes)
-            fitted._predict = predict
-            fitted._output_shape = Y.shape[1:]
-            yield fitted
 
     def predict(self, X):
         """Outputs of cells.
@@ -151,7 +117,7 @@ class SparseReducedRankPath(GeneLimitedRegressor):
 
     def _solve(self, X, Y, sizes):
         alphas = _largest_penalty(X - X.mean(0), Y - Y.mean(0)) * self.step ** np.arange(1, 100)
-        models = SparseReducedRankRegression(self.rank).fit_path(X, Y, alphas)
+        models = (SparseReducedRankRegression(self.rank, alpha).fit(X, Y) for alpha in alphas)
         path = ((model.get_support(indices=True), model.predict) for model in models)
         return iter(_largest_within(path, sizes, lambda item: len(item[0])))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pages import to_markdown
 
-from sbnn import genes_table, selection_table
+from sbnn import selection_table
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference
@@ -35,8 +35,6 @@ def of_networks():
     fit = m1["fit_default_2d"]
     trusted = selection_table(m1["halves_default"])["trusted"]
     cd8 = report.read(SAVED / "citeseq_cd8")
-    numbers = genes_table(cd8["genes_curve"])
-    [enough] = numbers.index[numbers["suffices"]]
     return [
         f"{len(fit.kept_genes)} of {len(fit.gene_names)} genes",
         f"{len(m1['halves_default'].folds)} random halves",
@@ -44,14 +42,13 @@ def of_networks():
         f"{len(fit.gene_names)} genes of M1",
         f"{mice[0]} in held-out mice (ridge {mice[2].split()[0]})",
         f"{dates[0]} on the last fifth of dates (ridge {dates[2]})",
-        f"needs {enough} genes ({numbers['test_r2'][enough]:.3f})",
         _difference(m1, "cv_default", "cv_ridge"),
-        _difference(cd8, "cv_ridge", "cv_default"),
+        _difference(cd8, "cv_default", "cv_ridge"),
     ]
 
 
-def _difference(records, better, worse):
-    a, b = records[better], records[worse]
+def _difference(records, one, other):
+    a, b = records[one], records[other]
     # the networks have two units; ridge has no such parameter
     points = [next(iter(record.points(n_components=2)), 0) for record in (a, b)]
     found = paired_difference(a, b, "test_r2", points)

@@ -16,7 +16,6 @@ from .data.typed_cells import typed_cells as typed_cells
 from .evaluation.crossval import cross_validate as cross_validate
 from .evaluation.crossval import epoch_curves as epoch_curves
 from .evaluation.fits import fit_full as fit_full
-from .evaluation.fits import genes_curve as genes_curve
 from .evaluation.fits import stability_selection as stability_selection
 from .evaluation.folds import grouped_folds as grouped_folds
 from .evaluation.folds import later_fold as later_fold

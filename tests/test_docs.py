@@ -103,7 +103,7 @@ def files(adata, data, tmp_path, monkeypatch):
 def networks_of_a_moment(monkeypatch):
     """A network that trains as long as usual would be most of the time of these tests."""
     moment = {field.name: field.default for field in fields(DistilledSettings)}
-    moment |= {"few_cells": 0, "n_teachers": 2, "process_steps": (2, 1), "n_trees": 2}
+    moment |= {"n_teachers": 2, "n_trees": 2}
     moment |= {"n_augmented": 500, "steps_of_teachers": 5, "steps_of_student": 5}
     monkeypatch.setattr(DistilledSettings.__init__, "__defaults__", tuple(moment.values()))
 

@@ -16,7 +16,7 @@ PUBLIC = {
     "sbnn": """CountNormalizer DistilledBottleneckRegressor DistilledSettings
         LeaveOneOutRidge ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression cross_validate default_dataset diagnose
-        epoch_curves explore fit_full genes_curve genes_table grouped_folds interpret
+        epoch_curves explore fit_full genes_table grouped_folds interpret
         later_fold load_dataset map_trust paired paper_folds
         read_ephys_table read_tables selection_table simulate_patchseq
         stability_selection typed_cells verdict metrics plotting preprocessing results""",
@@ -28,12 +28,8 @@ PUBLIC = {
     "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor Recipe Schedule
         SparseRegulationRegressor evaluate read_course simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
-        cell_maps
-        cells_left_out component_variance effect_map family_colors family_sizes
-        family_zoom fold_differences fold_families gene_norms gene_selection_curve
-        genes_curve held_out_predictions latent_panels library_sizes
-        map_trust new_cells noise_recovery output_accuracy
-        output_distributions overview protein_scales
+        cell_maps effect_map family_colors family_zoom gene_selection_curve
+        genes_curve latent_panels map_trust noise_recovery output_accuracy overview
         save_figure selection_frequencies style training_curves tsne_pair
         width_and_stability""",
     "sbnn.results": "Record load load_folder results_folder save",

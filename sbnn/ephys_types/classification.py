@@ -20,8 +20,9 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LOST
+from sbnn.ephys_types.folds import SEEDS, deal_donors, labels_of
 from sbnn.errors import check_number
-from sbnn.evaluation.folds import SEEDS, deal_donors, folds_of, labels_of
+from sbnn.evaluation.folds import folds_of
 from sbnn.evaluation.identity import configured
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record

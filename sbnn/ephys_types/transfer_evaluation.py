@@ -10,8 +10,8 @@ from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import transfer
 from sbnn.ephys_types.classification import label_scores
+from sbnn.ephys_types.folds import SEEDS, repeated_donor_folds
 from sbnn.ephys_types.report import CONTROL, WITHOUT
-from sbnn.evaluation.folds import SEEDS, repeated_donor_folds
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record

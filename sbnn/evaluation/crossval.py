@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,11 +16,10 @@ from sklearn.model_selection import ParameterGrid
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_among, warn
+from sbnn.errors import check_among
 from sbnn.evaluation.folds import (
     SCALINGS,
     folds_of,
-    held_out,
     source_arrays,
     split_fold,
 )
@@ -32,13 +30,6 @@ from sbnn.results import Record, kept_params
 
 # wider latent spaces would fill most of a record
 WIDEST_KEPT = 16
-LEVEL = 0.05
-N_PERMUTATIONS = 199
-# Fitted to noise, a model predicts fold f by a weighted sum of the outputs of the others, so its
-# score is a sum of terms a_fg, one for each other fold g. As a_fg and a_gf are at most fully
-# correlated, the variance of the sum over all folds is at most twice that from permuting each fold
-# by itself (twice for ridge), also for repeated folds if a cell is permuted alike in all of them.
-_CORRELATED = np.sqrt(2)
 
 
 def cross_validate(
@@ -63,7 +54,6 @@ def cross_validate(
     estimator : scikit-learn-style regressor
         What it has of ``transform``, ``get_support``, ``gene_norms_`` and ``history_`` is stored.
         If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
-        An optional hook is ``fit_path``, which fits all values of ``path_parameter``.
     data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
@@ -113,11 +103,6 @@ def cross_validate(
     OSError
         If the results cannot be written; checked before the first fit.
 
-    Warns
-    -----
-    UserWarning
-        If held-out cells are not predicted better than by chance.
-
     Examples
     --------
     >>> from sbnn import SparseReducedRankRegression, cross_validate, simulate_patchseq
@@ -158,7 +143,6 @@ def cross_validate(
         n_jobs=n_jobs,
         verbose=verbose,
     )
-    _warn_of_chance(record, data.Y)
     return drop_details(record, results, set(NESTED) - set(keep))
 
 
@@ -171,55 +155,35 @@ def _jobs_left(wanted, models, data, scaling, n_jobs, done):
         genes = list(in_workers(choices, n_jobs, "generator"))
         wanted.values = wanted.values | {"preselected": np.array(genes)}
     jobs = []
-    for path in _paths(models[0], wanted.params):
+    for g, model in enumerate(models):
         for f, fold in enumerate(wanted.folds):
-            places = [(g, f) for g in path]
-            if not done.issuperset(places):
-                of_path = [models[g] for g in path]
-                how = (of_path, arrays, fold, scaling, genes[f], places)
+            if (g, f) not in done:
+                how = (model, arrays, fold, scaling, genes[f], (g, f))
                 jobs.append(delayed(_fit_and_score)(*how))
     return jobs
 
 
-def _paths(model, points):
-    if not hasattr(model, "path_parameter"):
-        return [[g] for g in range(len(points))]
-    paths = {}
-    for g, point in enumerate(points):
-        rest = point | {model.path_parameter: "any"}
-        paths.setdefault(repr(sorted(rest.items())), []).append(g)
-    return list(paths.values())
-
-
-def _fit_and_score(models, arrays, fold, scaling, genes, places):
-    """Fit one path: [((grid point, fold), outcome), ...]."""
+def _fit_and_score(model, arrays, fold, scaling, genes, place):
+    """Fit one fold at one grid point: [(place, outcome)]."""
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
         mean = Y_train.mean(0, dtype=np.float64)
+        watched = {}
+        if "eval_set" in inspect.signature(model.fit).parameters:
+            watched = {"eval_set": (X_test, Y_test)}
         started = time.process_time()
-        first = models[0]
-        if len(models) > 1:
-            values = [getattr(model, model.path_parameter) for model in models]
-            fitted = first.fit_path(X_train, Y_train, values)
-        elif "eval_set" in inspect.signature(first.fit).parameters:
-            fitted = [first.fit(X_train, Y_train, eval_set=(X_test, Y_test))]
-        else:
-            fitted = [first.fit(X_train, Y_train)]
-        outcomes = []
-        for model, place in zip(fitted, places, strict=True):
-            seconds = time.process_time() - started
-            predicted = predicted_by(model, X_test, Y_test)
-            outcome = {
-                "seconds": seconds,
-                "test_predictions": predicted.astype(np.float32),
-                **scores_of("test", Y_test, predicted, mean),
-                **scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean),
-                **selection_of(model, genes),
-                **_details_of(model, X_test),
-            }
-            outcomes.append((place, outcome))
-            started = time.process_time()
-    return outcomes
+        model.fit(X_train, Y_train, **watched)
+        seconds = time.process_time() - started
+        predicted = predicted_by(model, X_test, Y_test)
+        outcome = {
+            "seconds": seconds,
+            "test_predictions": predicted.astype(np.float32),
+            **scores_of("test", Y_test, predicted, mean),
+            **scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean),
+            **selection_of(model, genes),
+            **_details_of(model, X_test),
+        }
+    return [(place, outcome)]
 
 
 def predicted_by(model, X, Y):
@@ -293,97 +257,3 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
     """
     tables = record.history[record.find(**params)]
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
-
-
-def chance_table(record, Y, n_permutations=N_PERMUTATIONS, points=None):
-    """Table as from `compared_with_chance`, of grid points with saved predictions."""
-    if points is None:
-        points = range(len(record.params))
-    points = [point for point in points if has_predictions(record, point)]
-    r2 = np.empty((1 + n_permutations, len(points)))
-    for i, point in enumerate(points):
-        r2[:, i] = permuted_r2(record, Y, point, n_permutations)
-    return compared_with_chance(r2, points, len(record.folds))
-
-
-def has_predictions(record, point):
-    """Whether all predictions are saved."""
-    predictions = record.values.get("test_predictions")  # [grid point][fold], (cells, q)
-    return predictions is not None and all(fold is not None for fold in predictions[point])
-
-
-def permuted_r2(record, Y, point, n_permutations, of_outputs=False):
-    """Test R2 of a grid point, then with permuted outputs, (1 + n_permutations,).
-
-    With `of_outputs`, a column for each output.
-    """
-    dot = "nq,nq->q" if of_outputs else "nq,nq->"
-    r2 = 0
-    sets = _permuted_cells(record.folds)
-    for f, (test, outputs, predicted, mean) in enumerate(held_out(record, Y, point)):
-        every = outputs - mean
-        outputs = every[test]
-        predicted = predicted - mean
-        products = [np.einsum(dot, predicted, outputs)]
-        s = f % len(sets)
-        cells = sets[s]
-        place = np.zeros(len(every), dtype=int)
-        place[cells] = np.arange(len(cells))
-        random = np.random.default_rng((0, s))
-        for _ in range(n_permutations):
-            permuted = cells[random.permutation(len(cells))]
-            shuffled = every[permuted[place[test]]]
-            products.append(np.einsum(dot, predicted, shuffled))
-        size = np.einsum(dot, predicted, predicted)
-        total = np.einsum(dot, outputs, outputs)
-        total = np.where(total > 0, total, np.nan)
-        # R2 is 1 - |y - f|^2 / |y|^2 = (2 f.y - |f|^2) / |y|^2; permutations change only f.y
-        r2_of_fold = (2 * np.array(products) - size) / total
-        r2 = r2 + r2_of_fold / len(record.folds)
-    return r2
-
-
-def _permuted_cells(folds):
-    """Sets of cells whose outputs are permuted: the test cells of each fold.
-
-    One set if cells are tested repeatedly, since predictions of a cell are correlated.
-    """
-    tests = [test for _, test in folds]
-    tested = np.concatenate(tests)
-    cells = np.unique(tested)
-    return tests if len(cells) == len(tested) else [cells]
-
-
-def compared_with_chance(r2, names, n_folds):
-    """Measured R2, mean R2 with permuted outputs and p-value, with one row per name.
-
-    `r2`, (1 + n_permutations, names), has the measured R2 in its first row, which counts as one
-    permutation. Deviations of permuted R2 are scaled up; see `_CORRELATED`.
-    """
-    measured = r2[0]
-    permuted = r2[1:].mean(0)
-    wider = _CORRELATED if n_folds > 1 else 1
-    chance = permuted + wider * (r2[1:] - permuted)
-    reached = 1 + (chance >= measured - 1e-12).sum(0)
-    p = np.where(np.isfinite(measured), reached / len(r2), np.nan)
-    return pd.DataFrame({"test_r2": measured, "permuted_r2": permuted, "p": p}, names)
-
-
-def least_p(record, n_permutations=N_PERMUTATIONS):
-    """Smallest p-value that permutations can give."""
-    # logarithm of the number of orders
-    orders = sum(math.lgamma(1 + len(cells)) for cells in _permuted_cells(record.folds))
-    return max(1 / (1 + n_permutations), math.exp(-orders))
-
-
-def _warn_of_chance(record, Y):
-    table = chance_table(record, Y)
-    chance = table[table.p > LEVEL]
-    if chance.empty or least_p(record) > LEVEL:
-        return
-    best = chance.loc[chance.test_r2.idxmax()]
-    warn(
-        f"held-out cells of {record.dataset!r} are not predicted better than by chance "
-        f"by {len(chance)} of {len(record.params)} grid points (best test R2 {best.test_r2:.3f}, "
-        f"with permuted outputs {best.permuted_r2:.3f}, p = {best.p:.2f})"
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from math import comb
@@ -27,7 +26,6 @@ from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, se
 from sbnn.evaluation.folds import group_codes, source_arrays
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
-from sbnn.models.bottleneck.distilled import DistilledBottleneckRegressor
 from sbnn.models.bottleneck.scales import model_in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -299,59 +297,4 @@ def stability_selection(
         groups = groups_of(data, groups)
     halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
     record = cross_validate(estimator, data, halves, results=results, seed=seed, **options)
-    return drop_details(record, results)
-
-
-def genes_curve(
-    data,
-    estimator: BaseEstimator | None = None,
-    numbers: Sequence[int] = (5, 10, 15, 25, 50, 100, 200),
-    folds=5,
-    *,
-    results=None,
-    preselect: int | None = None,
-    **options: object,
-) -> Record:
-    """Cross-validate networks that keep different numbers of genes.
-
-    Parameters
-    ----------
-    data : AnnData or tuple (X, Y)
-    estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor, optional
-        By default, a `DistilledBottleneckRegressor` with two bottleneck units.
-    numbers : sequence of int
-        Numbers of genes; those below the number in the data are compared.
-    folds : int or list of (train, test)
-    results, preselect
-        See `cross_validate`.
-    **options
-        ``n_jobs``, ``scaling``, ``overwrite``, ``seed`` and ``verbose`` of `cross_validate`.
-
-    Returns
-    -------
-    Record
-        As from `stability_selection`, with a grid point for each number of genes, for
-        `genes_table` and `sbnn.plotting.genes_curve`.
-
-    Examples
-    --------
-    >>> from sbnn import SparseBottleneckRegressor, genes_curve, simulate_patchseq
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> model = SparseBottleneckRegressor(epochs=(2, 2, 2, 4))
-    >>> curve = genes_curve(data, model, numbers=(5, 25), folds=3, verbose=False)
-    >>> curve.params
-    [{'n_genes': 5}, {'n_genes': 25}]
-    """
-    data = as_paired(data)
-    n_genes = data.n_genes
-    if preselect is not None:
-        n_genes = min(n_genes, preselect)
-    numbers = np.ravel(numbers).tolist()
-    for number in numbers:
-        check_number("numbers", number, int, 1)
-    model = estimator or DistilledBottleneckRegressor()
-    grid = {"n_genes": [number for number in sorted(numbers) if number < n_genes] or [n_genes]}
-    record = cross_validate(
-        model, data, folds, grid, results=results, preselect=preselect, **options
-    )
     return drop_details(record, results)

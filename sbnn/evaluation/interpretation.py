@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -23,15 +20,12 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import new_cells, output_names, two_tables
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
-from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_and_scale
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record
-
-ROWS_AT_ONCE = 16_384  # points on integration paths
 
 
 def interpret(
@@ -42,7 +36,6 @@ def interpret(
     gene_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     stability: pd.Series | pd.DataFrame | None = None,
-    baseline: ArrayLike | None = None,
     name: str = "custom",
 ) -> Record:
     """Interpret the kept genes of a fitted model.
@@ -58,8 +51,6 @@ def interpret(
         By default, those of the model or the tables.
     stability : Series or DataFrame with the column ``frequency``, optional
         As from `sbnn.selection_table`.
-    baseline : array-like, shape (p,), optional
-        In units of `X`; by default the training means.
     name : str
         Name of the data.
 
@@ -68,27 +59,15 @@ def interpret(
     Record
         For k kept genes, q outputs and d latent variables, ``values`` contains
 
-        - ``share_mean`` and ``share_absolute``, (k, q): means over the cells of the integrated
-          gradients and their absolute values, in units of the outputs;
-        - ``steps``, (k, q): mean change of the output, in its units, per SD of the gene;
-        - ``effects``, (k, q): slope of the integrated gradients on the expression, in SDs of the
-          output per SD of the gene;
-        - ``latent_steps``, (k, d), and ``latent_lengths``, (k,): mean shift on the map per SD of
-          the gene, and its mean length;
-        - ``kept_genes``, ``gene_sd``, ``gene_norms`` and ``r2_drops``, (k,), the loss of R2 with
-          the gene at its baseline;
-        - ``feature_names`` and ``output_sd``, (q,);
-        - ``gap``: the largest error in the sum of shares of a cell, in SDs of the output;
+        - ``effects``, (k, q): mean change of the output, in its SDs, per SD of the gene: half of
+          that from one SD below the mean of the gene to one above it, with all others as they are;
+        - ``shifts``, (k,): mean distance by which this half moves the cells on the map;
+        - ``r2_drops``, (k,): loss of R2 with the gene at its training mean;
+        - ``kept_genes`` and ``gene_norms``, (k,); ``feature_names``, (q,);
         - ``r2``: R2 with all genes;
         - ``table``: one row per gene, sorted by loss of R2, with the columns ``norm``,
           ``stability``, ``output`` (that with the largest effect), ``effect``, ``shift`` and
           ``r2_drop``.
-
-    Notes
-    -----
-    For a linear model, ``effects`` and ``steps`` (in SDs) equal the coefficient. If a network
-    saturates, a gene may move no cell out of its type (small ``steps``) and still help to separate
-    types (large ``effects``). In ``share_mean``, cells above and below the baseline cancel.
 
     Examples
     --------
@@ -117,35 +96,21 @@ def interpret(
         )
 
     kept = kept_genes(model)
-    baseline = baseline_of(model, values, baseline)
-    shares = integrated_gradients(model, values, baseline)  # (n, k, q)
-    change = _asked(model, "predict", values) - _asked(model, "predict", baseline[np.newaxis])
     output_sd = np.where(np.ptp(outputs, axis=0) == 0, 1, outputs.std(0))
-    way = values[:, kept] - baseline[kept]  # (n, k)
-    squares = np.square(way).sum(0)[:, np.newaxis]
-    slopes = np.einsum("nk,nkq->kq", way, shares) / np.where(squares == 0, 1, squares)
     norms = np.linalg.norm(np.atleast_2d(getattr(model, "coef_", 0)), axis=0)
     norms = getattr(model, "gene_norms_", norms)
     r2 = model.score(_named(model, values), table)
     found = {
         "kept_genes": gene_names[kept],
         "feature_names": feature_names,
-        "share_mean": shares.mean(0),
-        "share_absolute": np.abs(shares).mean(0),
-        "steps": finite_differences(model, "predict", values).mean(0),
-        # in SDs of the outputs per SD of the genes
-        "effects": slopes * way.std(0)[:, np.newaxis] / output_sd,
-        "gene_sd": values[:, kept].std(0),
-        "output_sd": output_sd,
-        "gap": float((np.abs(shares.sum(1) - change) / output_sd).max()),
+        "effects": partial_changes(model, "predict", values).mean(0) / output_sd,
         "gene_norms": norms[kept],
-        "r2_drops": r2 - r2_without(model, values, table, baseline),
+        "r2_drops": r2 - r2_without(model, values, table),
         "r2": r2,
     }
     if hasattr(model, "transform"):
-        latent = finite_differences(model, "transform", values)  # (n, k, d)
-        found["latent_steps"] = latent.mean(0)
-        found["latent_lengths"] = np.linalg.norm(latent, axis=2).mean(0)
+        moves = partial_changes(model, "transform", values)  # (n, k, d)
+        found["shifts"] = np.linalg.norm(moves, axis=2).mean(0)
     found["table"] = _gene_table(found, stability)
     return Record(
         "interpretation",
@@ -232,8 +197,8 @@ def _gene_table(found, stability):
     strongest = np.abs(found["effects"]).argmax(1)
     table["output"] = found["feature_names"][strongest]
     table["effect"] = found["effects"][np.arange(len(genes)), strongest]
-    if "latent_lengths" in found:
-        table["shift"] = found["latent_lengths"]
+    if "shifts" in found:
+        table["shift"] = found["shifts"]
     table["r2_drop"] = found["r2_drops"]
     return table.sort_values("r2_drop", ascending=False, kind="stable")
 
@@ -253,73 +218,24 @@ def expression_of(model, X):
     return X
 
 
-def baseline_of(model, X, baseline=None):
-    """The given baseline, or the training means, (p,)."""
-    if baseline is None:
-        baseline = getattr(model, "x_mean_", None)
-    baseline = np.asarray(baseline, dtype=np.float64)
-    if baseline.shape != X.shape[1:]:
-        raise ValueError(f"baseline: expected {X.shape[1]} numbers, got shape {baseline.shape}")
-    return baseline
-
-
-def integrated_gradients(model, X, baseline, n_steps=32):
-    """Share of each kept gene in the prediction for each cell, (n, k, q), in units of the outputs.
-
-    The mean gradient along the line from the baseline to the cell, times their difference
-    (Sundararajan, Taly and Yan, ICML 2017). The shares of a cell add up to its prediction minus
-    that for the baseline, to within about 0.001 SD for a network.
-    """
-    kept = kept_genes(model)
-    if not hasattr(model, "network_"):
-        return np.einsum("nk,qk->nkq", (X - baseline)[:, kept], np.atleast_2d(model.coef_)[:, kept])
-    start = _network_inputs(model, baseline, kept)
-    end = _network_inputs(model, X, kept)
-    with reproducible(model.n_threads):
-        return _along_lines(model.network_, start, end - start, n_steps) * model.y_scale_
-
-
-def _network_inputs(model, X, kept):
-    clipped = np.clip(X[..., kept], model.x_min_[kept], model.x_max_[kept])
-    return (clipped - model.x_mean_[kept]) / model.x_scale_[kept]
-
-
-def _along_lines(network, start, way, n_steps):
-    network = copy.deepcopy(network).double().requires_grad_(False)
-    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    # from -1 ... 1 to 0 ... 1
-    arrays = ((nodes + 1) / 2, weights / 2, start, way)
-    nodes, weights, start, way = (torch.as_tensor(a, device=network.flat.device) for a in arrays)
-    shares = []
-    for block in way.split(max(1, ROWS_AT_ONCE // n_steps)):
-        points = start + nodes[:, None, None] * block  # (n_steps, cells, k)
-        inputs = points.reshape(-1, len(start)).requires_grad_()
-        of_outputs = []
-        for output in network(inputs).T:
-            [slopes] = torch.autograd.grad(output.sum(), inputs, retain_graph=True)
-            mean = torch.einsum("s,snk->nk", weights, slopes.view(points.shape))
-            of_outputs.append(mean * block)
-        shares.append(torch.stack(of_outputs, 2))
-    return torch.cat(shares).cpu().numpy()
-
-
-def finite_differences(model, method, X):
-    """Changes of ``transform`` or ``predict``, (n, k, d), by one SD of a gene."""
-    before = _asked(model, method, X)
+def partial_changes(model, method, X):
+    """Half the change of ``transform`` or ``predict``, (n, k, d), from mean - SD to mean + SD."""
     changes = []
     for gene in kept_genes(model):
-        raised = X.copy()
-        raised[:, gene] += X[:, gene].std()
-        changes.append(_asked(model, method, raised) - before)
+        mean, sd = X[:, gene].mean(), X[:, gene].std()
+        low, high = X.copy(), X.copy()
+        low[:, gene] = mean - sd
+        high[:, gene] = mean + sd
+        changes.append((_asked(model, method, high) - _asked(model, method, low)) / 2)
     return np.stack(changes, 1)
 
 
-def r2_without(model, X, Y, baseline):
-    """R2, (k,), with a kept gene at its baseline."""
+def r2_without(model, X, Y):
+    """R2, (k,), with a kept gene at its training mean."""
     r2 = []
     for gene in kept_genes(model):
         blind = X.copy()
-        blind[:, gene] = baseline[gene]
+        blind[:, gene] = model.x_mean_[gene]
         r2.append(model.score(_named(model, blind), Y))
     return np.array(r2)
 

@@ -1,4 +1,4 @@
-"""t-SNE maps, principal components, and how far to trust a map."""
+"""t-SNE maps, and how far to trust a map."""
 
 from __future__ import annotations
 
@@ -59,34 +59,6 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
 def _tables(data, preselect):
     chosen, _ = with_preselected(data, preselect)
     return {"transcriptome": chosen.X, "outputs": data.Y}
-
-
-def principal_components(data, *, preselect=None, results=None, overwrite=False):
-    """Variance explained by each principal component of the genes and of the outputs.
-
-    Parameters
-    ----------
-    data, preselect, results, overwrite
-        See `tsne_maps`.
-
-    Returns
-    -------
-    Record
-        With the shares of ``transcriptome`` and ``outputs``, for
-        `sbnn.plotting.component_variance`.
-    """
-    data = as_paired(data)
-
-    def compute():
-        shares = {}
-        for name, matrix in _tables(data, preselect).items():
-            with reproducible():
-                _, pca = _principal(matrix)
-            shares[name] = pca.explained_variance_ratio_
-        return shares
-
-    about = (data.name, data.sha256, [{}], None, settings_of(preselect))
-    return load_or_compute(Record("principal components", *about), compute, results, overwrite)
 
 
 def _principal(matrix, variance=None):

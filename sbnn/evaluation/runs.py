@@ -1,19 +1,14 @@
 """Save results, and load them only if data, settings and algorithm are the same."""
 
-import multiprocessing
-import os
 import tempfile
-import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
-from filelock import FileLock, Timeout
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, cpu_count
 from tqdm.auto import tqdm
 
 from sbnn.errors import check_number, warn
@@ -202,7 +197,7 @@ class _Fits:
         """Delete files of single fits that no other run uses."""
         if not self.parts.is_dir():
             return
-        with suppress(Timeout, OSError), _locked(self.path, wait=False):
+        with suppress(OSError):
             for key in self.keys.values():
                 Path(self.parts, f"{key}.pickle").unlink(missing_ok=True)
             self.parts.rmdir()  # fails if there are other files
@@ -244,80 +239,30 @@ def _path_of(results):
 
 
 def _load_or_save(path, overwrite, accept, compute):
-    """Load what `accept` returns, or compute and save it, one process at a time."""
+    """Load what `accept` returns, or compute and save it."""
     if path is None:
         return compute()
-
-    def stored():
-        return accept(load(path)) if path.exists() and not overwrite else None
-
-    found = stored()
+    found = accept(load(path)) if path.exists() and not overwrite else None
     if found is None:
-        with _locked(path):
-            found = stored()  # by another run, meanwhile
-            if found is None:
-                found = compute()
-                save(found, path)
+        _require_writable(path.parent)
+        found = compute()
+        save(found, path)
     return found
 
 
-@contextmanager
-def _locked(path, wait=True):
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+def _require_writable(folder):
+    """Rather than hours later."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # in a read-only folder the lock would wait forever
-        with tempfile.TemporaryFile(dir=path.parent):
-            lock.acquire(timeout=0)
-    except Timeout:
-        if not wait:
-            raise
-        warn(f"another run is writing {path}; waiting until it is done")
-        lock.acquire()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        text = f"results: cannot write to {path.parent}: {error.strerror}"
+        text = f"results: cannot write to {folder}: {error.strerror}"
         raise type(error)(error.errno, text) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            # a waiting process creates a new lock
-            os.unlink(lock.lock_file)
-        lock.release()
 
 
 def in_workers(jobs, n_jobs, return_as="generator_unordered"):
-    """Yield results of joblib's delayed calls from workers that end with this process."""
+    """Yield results of joblib's delayed calls."""
     check_number("n_jobs", n_jobs, int)
     n_workers = min(n_jobs, max(len(jobs), 1), cpu_count())
-    guarded = [delayed(_run_guarded)(os.getpid(), *job) for job in jobs]
-    return Parallel(n_jobs=n_workers, return_as=return_as)(guarded)
-
-
-def _run_guarded(starter, function, args, kwargs):
-    # workers of a fork server end by themselves
-    parent = multiprocessing.parent_process()
-    is_worker = parent is not None and parent.pid == starter
-    if is_worker and (os.getppid() == starter or not _is_running(starter)):
-        _end_with(starter)
-    return function(*args, **kwargs)
-
-
-def _is_running(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@cache  # once in each worker
-def _end_with(parent):
-    """End this process with its parent, even if that is killed."""
-    Thread(target=_wait_for_end_of, args=(parent,), daemon=True).start()
-
-
-def _wait_for_end_of(parent):
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
+    return Parallel(n_jobs=n_workers, return_as=return_as)(jobs)

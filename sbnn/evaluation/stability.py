@@ -59,7 +59,7 @@ def selection_table(
     >>> from sbnn import results, selection_table
     >>> halves = results.load("saved_models/scala/halves_default.pickle")
     >>> int(selection_table(halves)["trusted"].sum())
-    10
+    13
     """
     check_number("max_false", max_false, float, 0)
     _require_pairs(record)
@@ -166,7 +166,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     Parameters
     ----------
     record : Record
-        From `genes_curve`.
+        From `sbnn.cross_validate` with a grid of ``n_genes``.
 
     Returns
     -------
@@ -180,10 +180,10 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> from sbnn import genes_table, results
     >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
     >>> genes_table(curve).query("suffices").index.tolist()
-    [200]
+    [50]
     """
     if any("n_genes" not in point for point in record.params):
-        raise ValueError(f"record: expected one from genes_curve, got {record!r}")
+        raise ValueError(f"record: expected a grid of n_genes, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     r2 = record.test_r2
     share = share_tested(record.folds)

@@ -1,4 +1,4 @@
-"""Comparison of test R2 with chance, ridge and other models."""
+"""Comparison of test R2 with ridge and other models."""
 
 from __future__ import annotations
 
@@ -7,27 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy import stats
 
-from sbnn.data.paired import as_paired
 from sbnn.errors import check_number
-from sbnn.evaluation.crossval import (
-    LEVEL,
-    N_PERMUTATIONS,
-    chance_table,
-    compared_with_chance,
-    has_predictions,
-    least_p,
-    permuted_r2,
-)
-from sbnn.evaluation.folds import group_codes
-from sbnn.evaluation.stability import genes_table
 from sbnn.metrics import corrected_error, folds_counted, share_tested
 from sbnn.results import Record
-
-# two models are equally good if the interval for their difference is within +- this value
-LEVEL_WITH = 0.05
 
 
 class PairedDifference(NamedTuple):
@@ -45,61 +29,31 @@ class PairedDifference(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Result of a cross-validation; p is NaN if chance is unknown."""
+    """Result of a cross-validation."""
 
     test_r2: float
     sd: float
-    permuted_r2: float
-    p: float
+    interval: PairedDifference | None
     difference: PairedDifference | None
     sentence: str
 
     def __str__(self):
         return self.sentence
 
-    @property
-    def better_than_chance(self):
-        """Whether R2 is better than chance; None if unknown."""
-        return None if np.isnan(self.p) else bool(self.p <= LEVEL and self.test_r2 > 0)
 
-
-def outputs_table(record, data, ridge=None, point=0):
-    """Table of the outputs that are predicted better than by chance.
-
-    p is adjusted for the number of outputs (Benjamini and Hochberg, J. R. Stat. Soc. B 57, 289,
-    1995). Outputs that are constant in the test cells of a fold get NaN.
-    """
+def outputs_table(record, ridge=None, point=0):
+    """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
     check_number("point", point, int, 0, len(record.params) - 1)
-    Y, names = outputs_of(record, data)
-    n_permutations = min(max(40 * len(names), 999), 4999)  # more, as p is adjusted
-    if not has_predictions(record, point) or least_p(record, n_permutations) > LEVEL:
-        raise ValueError(
-            f"record: to estimate chance, grid point {point} needs saved predictions of more cells"
-        )
-    r2 = permuted_r2(record, Y, point, n_permutations, of_outputs=True)
-    table = compared_with_chance(r2, pd.Index(names, name="output"), len(record.folds))
-    p = table.p.dropna()
-    table["adjusted_p"] = pd.Series(stats.false_discovery_control(p), p.index)
+    r2 = record.test_feature_r2[:, point]
+    names = pd.Index(record.feature_names, name="output")
+    table = pd.DataFrame({"test_r2": r2.mean(0), "sd": r2.std(0, ddof=1)}, names)
+    intervals = [_difference_over(record.folds, of_output) for of_output in r2.T]
+    table["low"] = [interval.low for interval in intervals]
+    table["high"] = [interval.high for interval in intervals]
     if ridge is not None:
+        require_same_folds(record, ridge)
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
-    table["better_than_chance"] = (table.adjusted_p <= LEVEL) & (table.test_r2 > 0)
     return table
-
-
-def outputs_of(record, data):
-    """Outputs that a record predicts, and their names."""
-    if isinstance(data, Record):
-        name = data.dataset
-        outputs = data.outputs
-        if record.settings["scaling"] == "none":
-            raise ValueError("record: expected the outputs z-scored, as they are in the fit")
-    else:
-        data = as_paired(data)
-        name = data.name
-        outputs = data.Y
-    if (record.dataset, record.sha256) != (name, data.sha256):
-        raise ValueError(f"record: expected a cross-validation of {name!r}, got {record!r}")
-    return outputs, data.feature_names
 
 
 def corrected_difference(differences, test_share, n_counted=None):
@@ -150,148 +104,59 @@ def have_same_folds(a, b):
     return len(a.folds) == len(b.folds) and all(starmap(np.array_equal, pairs))
 
 
-def verdict(
-    record: Record,
-    data=None,
-    ridge: Record | None = None,
-    point: int = 0,
-    groups: ArrayLike | None = None,
-    curve: Record | None = None,
-    *,
-    n_permutations: int = N_PERMUTATIONS,
-) -> Verdict:
-    """Compare the test R2 of a grid point with chance and with ridge.
+def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verdict:
+    """Compare the test R2 of a grid point with the training means and with ridge.
 
     Parameters
     ----------
     record : Record
         From `sbnn.cross_validate`.
-    data : AnnData, tuple (X, Y) or Record, optional
-        The data, or a record of `sbnn.fit_full`, to estimate chance.
     ridge : Record, optional
         Ridge with one grid point on the same folds.
     point : int
         Grid point of the record.
-    groups : array-like of shape (n,), optional
-        Donor, batch or date of each cell, for a warning if folds split groups, whose cells are
-        similar.
-    curve : Record, optional
-        From `sbnn.genes_curve`, to state whether more genes help.
-    n_permutations : int
-        At least 19.
 
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd``, mean and SD over the folds; ``permuted_r2``, the mean with permuted
-        outputs; ``p``; ``difference`` from ridge (None for a single fold); ``sentence``; and
-        ``better_than_chance``.
+        ``test_r2`` and ``sd``, mean and SD over the folds; ``interval``, the corrected 95 %
+        interval of the mean, and ``difference`` from ridge (None for a single fold); and
+        ``sentence``. R2 is 0 for the means of the training cells.
 
     Examples
     --------
     >>> from sbnn import LeaveOneOutRidge, cross_validate, simulate_patchseq, verdict
     >>> data = simulate_patchseq(n_cells=100, n_genes=60)
     >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
-    >>> verdict(record, data).better_than_chance
+    >>> verdict(record).interval.low > 0
     True
     """
-    check_number("n_permutations", n_permutations, int, 1 / LEVEL - 1, 1e6)
     check_number("point", point, int, 0, len(record.params) - 1)
-    r2 = pd.Series(record.test_r2[:, point])
-    permuted, p, why_unknown = _chance(record, data, point, n_permutations)
-    found = Verdict(float(r2.mean()), float(r2.std()), permuted, p, None, "")
-    folds = f"± {found.sd:.3f} ({len(r2)} folds)" if len(r2) > 1 else "(one fold)"
-    sentence = f"Test R2 {found.test_r2:.3f} {folds}, {_beside_chance(found, why_unknown)}"
+    r2 = record.test_r2[:, point]
+    mean, difference = float(r2.mean()), None
+    if len(r2) == 1:
+        sd, interval = np.nan, None
+        sentence = f"Test R2 {mean:.3f} (one fold: no interval)"
+    else:
+        sd, interval = float(r2.std(ddof=1)), _difference_over(record.folds, r2)
+        standing = _standing(interval, "predicting the mean of the training cells")
+        bounds = f"[{interval.low:.3f}, {interval.high:.3f}]"
+        sentence = f"Test R2 {mean:.3f} ± {sd:.3f} ({len(r2)} folds) {bounds}: {standing}"
     if ridge is not None:
         require_same_folds(record, ridge)
-        if len(r2) > 1:
+        by = mean - ridge.test_r2[:, 0].mean()
+        sentence += f"; {abs(by):.3f} {'above' if by >= 0 else 'below'} ridge"
+        if interval is not None:
             difference = paired_difference(record, ridge, "test_r2", (point, 0))
-            found = found._replace(difference=difference)
-        ridge_p = np.nan
-        if not why_unknown:
-            _, ridge_p, _ = _chance(ridge, data, 0, n_permutations)
-        ridge_r2 = ridge.test_r2[:, 0].mean()
-        sentence += f"; {_beside_ridge(found, ridge_r2, ridge_p)}"
+            bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
+            sentence += f" {bounds}: {_standing(difference, 'ridge')}"
     sentence += "."
-    if curve is not None:
-        sentence += _genes_of_curve(record, point, curve)
-    elif found.difference and found.difference.high < 0:
-        all_genes_used = np.all(record.values.get("selected", True))
-        if not all_genes_used:
-            sentence += " More genes may help; see genes_curve."
-    if groups is not None:
-        sentence += _warning_about_groups(record, groups)
-    return found._replace(sentence=sentence)
+    return Verdict(mean, sd, interval, difference, sentence)
 
 
-def _warning_about_groups(record, groups):
-    codes = group_codes(groups, "groups", record.values.get("cell_names"))
-    split = split_groups(record, codes)
-    if not split:
-        return ""
-    return (
-        f" {len(split)} of {codes.max() + 1} groups have cells in both training and test, "
-        "so R2 may be too high; hold out whole groups (see grouped_folds)."
-    )
-
-
-def _chance(record, data, point, n_permutations):
-    if data is None:
-        return np.nan, np.nan, "the outputs are not available"
-    if least_p(record, n_permutations) > LEVEL:
-        return np.nan, np.nan, "the folds test too few cells to permute"
-    if not has_predictions(record, point):
-        return np.nan, np.nan, "the record holds no predictions of single cells"
-    Y, _ = outputs_of(record, data)
-    chance = chance_table(record, Y, n_permutations, [point]).iloc[0]
-    return float(chance["permuted_r2"]), float(chance["p"]), ""
-
-
-def _beside_chance(found, why_unknown):
-    if why_unknown:
-        return f"but whether it is better than chance is unknown: {why_unknown}"
-    if found.better_than_chance:
-        standing = "better than chance"
-    elif found.p > LEVEL:
-        standing = "not distinguishable from chance"
-    else:  # R2 is not above 0
-        standing = "no better than the mean of the training cells, though better than chance"
-    return f"{standing} ({found.permuted_r2:.3f} with permuted outputs, p = {found.p:.3f})"
-
-
-def _beside_ridge(found, ridge_r2, ridge_p):
-    if found.better_than_chance is False and (ridge_p > LEVEL or ridge_r2 <= 0):
-        return f"ridge ({ridge_r2:.3f}) is no better than chance either"
-    direction = "above" if found.test_r2 >= ridge_r2 else "below"
-    side = f"{abs(found.test_r2 - ridge_r2):.3f} {direction} ridge"
-    if found.difference is None:
-        return f"{side} (one fold: no interval)"
-    _, low, high, *_ = found.difference
-    if low > 0:
-        standing = "better than ridge"
-    elif high < 0:
-        standing = "worse than ridge"
-    elif max(-low, high) <= LEVEL_WITH:
-        standing = "as good as ridge"
-    else:
-        standing = "not distinguishable from ridge on these folds"
-    clause = f"{side} [{low:+.3f}, {high:+.3f}]: {standing}"
-    if ridge_p > LEVEL:
-        clause += "; ridge itself is not distinguishable from chance"
-    return clause
-
-
-def _genes_of_curve(record, point, curve):
-    table = genes_table(curve)
-    enough = table.suffices.idxmax()
-    if enough <= record.n_selected[:, point].mean():
-        return ""
-    return f" More genes help: {enough} have a test R2 of {table.test_r2[enough]:.3f}."
-
-
-def split_groups(record, groups):
-    """Groups with training and test cells in a fold."""
-    split = set()
-    for train, test in record.folds:
-        split.update(np.intersect1d(groups[train], groups[test]))
-    return split
+def _standing(difference, other):
+    if difference.low > 0:
+        return f"better than {other}"
+    if difference.high < 0:
+        return f"worse than {other}"
+    return f"not distinguishable from {other}"

@@ -3,7 +3,6 @@
 import base64
 import json
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -44,7 +43,7 @@ def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
         point = _point_of(fit, folds)
         page["values"]["held_out"] = _packed(held_out_means(folds, fit.outputs, point))
         outputs["test_r2"] = folds.test_feature_r2[:, point].mean(0)
-        found = verdict(folds, replace(fit, dataset=folds.dataset), ridge, point)
+        found = verdict(folds, ridge, point)
         page["verdict"] = found.sentence
     genes = pd.DataFrame({"name": fit.kept_genes, "group": "gene"})
     if halves is not None:

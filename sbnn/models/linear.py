@@ -5,13 +5,12 @@ The models centre X and Y, but do not scale them, so z-score genes and outputs b
 
 from __future__ import annotations
 
-import copy
 from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
 from sklearn.utils._set_output import _get_output_config
@@ -168,41 +167,16 @@ class LatentMixin:
 
 
 class LatentRegressor(LatentMixin, LinearRegressor):
-    """Reduced-rank model; ``_solve(X, Y, alphas)`` of a subclass yields arguments of ``_store``."""
-
-    # the parameter that `fit_path` varies in a cross-validation
-    path_parameter = "alpha"
-
-    def _validate(self, X, y):
-        check_number("alpha", self.alpha, float, 0)
-        X, Y = super()._validate(X, y)
-        check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
-        return X, Y
+    """Reduced-rank model; ``_solve(X, Y)`` of a subclass returns its encoder and decoder."""
 
     def fit(self, X, y=None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
+        check_number("alpha", self.alpha, float, 0)
         X, Y = self._validate(X, y)
+        check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
         with reproducible():
-            [solution] = self._solve(X, Y, [self.alpha])
-            return self._store(*solution)
-
-    def fit_path(self, X, y, alphas: ArrayLike) -> list[Self]:
-        """Yield a fitted copy of the model for each penalty, fastest if they decrease."""
-        for alpha in alphas:
-            check_number("alpha", alpha, float, 0)
-        template = clone(self)
-        X, Y = template._validate(X, y)
-        solutions = self._solve(X, Y, alphas)
-        for alpha in alphas:
-            # not around the loop, as the caller's code runs between two fits
-            with reproducible():
-                fitted = copy.copy(template)._store(*next(solutions))
-            yield fitted.set_params(alpha=alpha)
-
-    def _store(self, encoder, decoder):
-        self.encoder_ = encoder
-        self.decoder_ = decoder
-        self._store_coef(decoder @ encoder.T)
+            self.encoder_, self.decoder_ = self._solve(X, Y)
+            self._store_coef(self.decoder_ @ self.encoder_.T)
         return self
 
     def transform(self, X) -> np.ndarray | pd.DataFrame:
@@ -258,29 +232,26 @@ class ReducedRankRegression(LatentRegressor):
         self.rank = rank
         self.alpha = alpha
 
-    def _solve(self, X, Y, alphas):
-        return ridge_reduced_rank(X, Y, self.rank, alphas)
+    def _solve(self, X, Y):
+        return ridge_reduced_rank(X, Y, self.rank, self.alpha)
 
 
-def ridge_reduced_rank(X, Y, rank, alphas):
-    """Yield the encoder, (p, rank), and decoder, (q, rank), for each penalty."""
+def ridge_reduced_rank(X, Y, rank, alpha):
+    """Encoder, (p, rank), and decoder, (q, rank)."""
     # The penalty acts like additional cells: [Y; 0] is regressed on [X; sqrt(n alpha) 1]. The
     # decoder has the first right singular vectors of the predictions of ridge regression for all
     # these cells, the encoder is the ridge solution times the decoder.
-    n = len(X)
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
     spread = spread[kept]  # shape (k,)
-    right = right[kept]
     projected = left[:, kept].T @ Y  # shape (k, q)
-    for alpha in alphas:
-        penalised = spread**2 + n * alpha
-        # has the Gram matrix of the predictions for all these cells; shape (k, q)
-        fitted = (spread / np.sqrt(penalised))[:, None] * projected
-        _, _, directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)
-        decoder = directions[:rank].T
-        encoder = right.T @ ((spread / penalised)[:, None] * (projected @ decoder))
-        yield with_positive_peaks(encoder, decoder)
+    penalised = spread**2 + len(X) * alpha
+    # has the Gram matrix of the predictions for all these cells; shape (k, q)
+    fitted = (spread / np.sqrt(penalised))[:, None] * projected
+    _, _, directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)
+    decoder = directions[:rank].T
+    encoder = right[kept].T @ ((spread / penalised)[:, None] * (projected @ decoder))
+    return with_positive_peaks(encoder, decoder)
 
 
 def with_positive_peaks(encoder, decoder):

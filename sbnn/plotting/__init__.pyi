@@ -1,7 +1,5 @@
 """The public names, for type checkers, which see nothing of `__getattr__`."""
 
-from .cell_numbers import cells_left_out as cells_left_out
-from .cell_numbers import family_sizes as family_sizes
 from .colors import family_colors as family_colors
 from .common import save_figure as save_figure
 from .common import style as style
@@ -9,14 +7,7 @@ from .correlations import bibiplot as bibiplot
 from .curves import bottleneck_comparison as bottleneck_comparison
 from .curves import training_curves as training_curves
 from .dimensions import cell_maps as cell_maps
-from .dimensions import component_variance as component_variance
 from .dimensions import tsne_pair as tsne_pair
-from .distributions import library_sizes as library_sizes
-from .distributions import output_distributions as output_distributions
-from .distributions import protein_scales as protein_scales
-from .folds import fold_differences as fold_differences
-from .folds import fold_families as fold_families
-from .folds import held_out_predictions as held_out_predictions
 from .genes import gene_selection_curve as gene_selection_curve
 from .genes import genes_curve as genes_curve
 from .genes import selection_frequencies as selection_frequencies
@@ -25,8 +16,6 @@ from .latent import family_zoom as family_zoom
 from .latent import latent_panels as latent_panels
 from .models import accuracy_comparison as accuracy_comparison
 from .noise import noise_recovery as noise_recovery
-from .placed import new_cells as new_cells
-from .pruning import gene_norms as gene_norms
 from .summary import overview as overview
 from .trust import map_trust as map_trust
 from .width import bottleneck_widths as bottleneck_widths

@@ -1,8 +1,7 @@
-"""Appearance of cells: published colours, or colours and shapes that are safe."""
+"""Cells on a map, with the names and the legend of their families."""
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.markers import MarkerStyle
 from scipy.spatial import cKDTree
 
 from sbnn.data.checks import UNKNOWN
@@ -16,17 +15,11 @@ LETTERS = 18  # of a name on the map
 NOTE = {"fontsize": 5, "color": "0.45"}
 
 
-def draw_cells(ax, xy, colors, markers, size):
+def draw_cells(ax, xy, colors, size):
     """Draw cells in random order, so that no group lies on top."""
     order = np.random.default_rng(0).permutation(len(xy))
-    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0, marker=markers[0])
-    kinds, codes = np.unique(markers[order], return_inverse=True)
-    if len(kinds) > 1:
-        # a collection for each shape would put one group on top of another
-        own = [MarkerStyle(kind) for kind in kinds]
-        shapes = [marker.get_path().transformed(marker.get_transform()) for marker in own]
-        dots.set_paths([shapes[code] for code in codes])
-    dots.set_rasterized(len(xy) > MOST_SHAPES or len(kinds) > 1)
+    dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0)
+    dots.set_rasterized(len(xy) > MOST_SHAPES)
 
 
 def frame_map(ax, note):
@@ -38,7 +31,7 @@ def frame_map(ax, note):
 
 def draw_cloud(ax, groups, xy, size):
     """Draw cells and name families."""
-    draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, groups.markers, size)
+    draw_cells(ax, np.clip(xy, 0.01, 0.99), groups.colors, size)
     known = groups.table.index.drop(UNKNOWN, errors="ignore")
     if not 2 <= len(known) <= MOST_GROUPS:
         return
@@ -61,14 +54,14 @@ def legend_entries(table):
     """Legend entries such as "Pvalb (286)"."""
     shown = listed(table)
     names = shortened_apart(shown.index)
-    rows = list(zip(names, shown["count"], shown["color"], shown["marker"], strict=True))
+    rows = list(zip(names, shown["count"], shown["color"], strict=True))
     others = table["count"].iloc[len(shown) :]
     if len(others):
-        rows.append((f"{len(others)} others", others.sum(), "none", "o"))
+        rows.append((f"{len(others)} others", others.sum(), "none"))
     entries = []
-    for name, count, color, marker in rows:
+    for name, count, color in rows:
         label = f"{name} ({count})"
-        entries.append(Line2D([], [], marker=marker, ms=4, ls="", color=color, label=label))
+        entries.append(Line2D([], [], marker="o", ms=4, ls="", color=color, label=label))
     return entries
 
 

@@ -56,7 +56,7 @@ METHODS = {  # of the companions
         "sparse": GREEN,
     },
 }
-SHAPES = "os^DvXP*"  # eight shapes and seven colours give 56 pairs
+SHAPES = "os^DvXP*"  # of groups
 MOST_GROUPS = 24  # in a legend
 
 
@@ -84,13 +84,13 @@ def model_color(record, point):
 
 
 class Groups:
-    """Families and types of the cells of a record, in the published colours or in safe ones.
+    """Families and types of the cells of a record, in the colours of the types.
 
-    Types replace families if none is known. `table` has the count, colour and marker of each
-    family, `colors` and `markers` one entry for each cell.
+    Types replace families if none is known. `table` has the count and colour of each family,
+    `colors` one entry for each cell.
     """
 
-    def __init__(self, record, colorblind=False):
+    def __init__(self, record):
         labels = record.labels.replace("", UNKNOWN)
         self.families = labels["family"].to_numpy(object)
         self.types = labels["type"].to_numpy(object)
@@ -99,23 +99,11 @@ class Groups:
         if (self.families == UNKNOWN).all():
             self.title = "types (cells)"
             self.families = self.types
-        elif not colorblind and labels.groupby("family")["type"].nunique().max() > 1:
+        elif labels.groupby("family")["type"].nunique().max() > 1:
             self.title += ", in the colour of their most frequent type"
         self.palette[UNKNOWN] = GREY
         self.table = self.count("family")
         self.colors = pd.Series(self.types).map(self.palette).fillna(GREY).to_numpy(str)
-        self.markers = np.full(len(self.types), "o")
-        if colorblind:
-            self._use_safe_colors()
-
-    def _use_safe_colors(self):
-        groups = listed(self.table).index.drop(UNKNOWN, errors="ignore")
-        self.table["color"] = GREY
-        self.table.loc[groups, "color"] = np.resize(OKABE_ITO, len(groups))
-        self.table.loc[groups, "marker"] = np.resize(list(SHAPES), len(groups))
-        of_cells = self.table.loc[self.families]
-        self.colors = of_cells["color"].to_numpy(str)
-        self.markers = of_cells["marker"].to_numpy(str)
 
     def count(self, by, cells=slice(None)):
         """Count and colour of families or types, most frequent first."""
@@ -125,7 +113,6 @@ class Groups:
         table.columns = ["count", "color"]
         table["color"] = table["color"].map(self.palette).fillna(GREY)
         table.loc[table.index == UNKNOWN, "color"] = GREY
-        table["marker"] = "o"
         unknown = table.index == UNKNOWN
         return table.iloc[np.lexsort([-table["count"], unknown])]
 

@@ -71,10 +71,10 @@ def save_figure(figure: Figure, path_stem, pdf: bool = False) -> list[pathlib.Pa
 
     Examples
     --------
+    >>> from matplotlib.figure import Figure
     >>> from sbnn import plotting
-    >>> figure = plotting.fold_differences({"ridge": [0.01, 0.03, 0.02]})
-    >>> [path.name for path in plotting.save_figure(figure, "differences", pdf=True)]
-    ['differences.png', 'differences.pdf']
+    >>> [path.name for path in plotting.save_figure(Figure(), "empty", pdf=True)]
+    ['empty.png', 'empty.pdf']
     """
     path_stem = Path(path_stem)
     if not isinstance(figure, Figure):

@@ -87,7 +87,7 @@ def _draw_cells_of_side(ax, kind, xy, groups):
     ax.set(xlim=(-most, most), ylim=(-most, most), aspect="equal")
     ax.set(xlabel=xlabel, ylabel="latent 2 (SD)")
     size = np.clip(5000 / len(xy), 1, 10)
-    draw_cells(ax, np.clip(xy, -most, most), groups.colors, groups.markers, size)
+    draw_cells(ax, np.clip(xy, -most, most), groups.colors, size)
     ax.collections[0].set_clip_on(False)  # dots at the edge are whole
     ax.add_patch(Circle((0, 0), RADIUS, fill=False, lw=0.5, color="0.5"))
     corner = 0.72 * RADIUS

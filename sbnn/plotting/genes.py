@@ -158,7 +158,8 @@ def genes_curve(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        From `sbnn.genes_curve`. The band shows the sample SD, thin lines the folds.
+        From `sbnn.cross_validate` with a grid of ``n_genes``. The band shows the sample SD, thin
+        lines the folds.
 
     Returns
     -------
@@ -182,6 +183,7 @@ def genes_curve(record: Record) -> Figure:
     enough = curve.index[curve.suffices][0]
     log_ticks(ax, np.unique(numbers))
     ax.set(xlabel="genes", ylabel="test R²")
+    ax.yaxis.set_major_formatter("{x:.2f}")
     ax.legend(loc="upper left", title=network_name(record, 0))
     # at the end of the grid, more genes might be needed
     text = "genes suffice" if enough < numbers.max() else "or more genes needed"

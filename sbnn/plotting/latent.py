@@ -55,7 +55,6 @@ SIDE = 3 * MAP + 2 * TITLE
 def latent_panels(
     top: Record,
     bottom: Record | None = None,
-    colorblind: bool = False,
     scores: Sequence | None = None,
     true_genes: Sequence[str] | None = None,
 ) -> Figure:
@@ -65,8 +64,6 @@ def latent_panels(
     ----------
     top, bottom : Record
         From `sbnn.fit_full` for the same data.
-    colorblind : bool
-        Draw families in safe colours and shapes, instead of type colours.
     scores : sequence of Record, (Record, dict) or None, optional
         Cross-validation of each model, with parameters of a grid point, for the test R2.
     true_genes : sequence of str, optional
@@ -84,7 +81,7 @@ def latent_panels(
     >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
     >>> figure = plotting.latent_panels(fit)
     """
-    models = models_of(top, bottom, scores, colorblind)
+    models = models_of(top, bottom, scores)
     figure = new_figure(1, "none")
     _, height = families_legend(figure, models)
     figure.set_size_inches(WIDTH, len(models) * HALF + height)
@@ -101,7 +98,7 @@ class Model(NamedTuple):
     r2: np.ndarray | None  # (n_outputs,)
 
 
-def models_of(top, bottom, scores, colorblind=False):
+def models_of(top, bottom, scores):
     """A `Model` for each fit."""
     fits = [top] if bottom is None else [top, bottom]
     models = []
@@ -113,7 +110,7 @@ def models_of(top, bottom, scores, colorblind=False):
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
             found = f"test R² {signed(folds.test_r2[:, point].mean())}"
         title = f"{model_title(fit)}: {found}"
-        models.append(Model(fit, Groups(fit, colorblind), title, r2))
+        models.append(Model(fit, Groups(fit), title, r2))
     return models
 
 
@@ -285,7 +282,7 @@ def family_zoom(
     heading = f"{shortened(family)}, {shown.sum()} of {own.sum()} cells"
     ax = _zoom_panel(figure, 1, y, heading)
     size = np.clip(3000 / own.sum(), 4, 20)
-    draw_cells(ax, xy[shown], groups.colors[shown], groups.markers[shown], size)
+    draw_cells(ax, xy[shown], groups.colors[shown], size)
     ax.collections[0].set_clip_on(False)  # dots at the border are whole
 
     gene = marker_gene(record, family, own)

@@ -103,20 +103,11 @@ def _r2_vs_genes(records):
     return plotting.bottleneck_comparison(*compared, known, **lasso)
 
 
-def _latent(records, *fits, colorblind=False):
+def _latent(records, *fits):
     fits = [fit for fit in fits if fit in records]
     scores = [tested(records, fit) for fit in fits]
     maps = [records[fit] for fit in fits]
-    return plotting.latent_panels(
-        *maps, scores=scores, true_genes=true_genes(maps[0]), colorblind=colorblind
-    )
-
-
-def _latent_colorblind(records):
-    """Also shapes, if there are more families than safe colours."""
-    if records["fit_default_2d"].labels["family"].nunique() <= 8:
-        return None
-    return _latent(records, "fit_default_2d", "fit_default_64d", colorblind=True)
+    return plotting.latent_panels(*maps, scores=scores, true_genes=true_genes(maps[0]))
 
 
 def _latent_srrr(records):
@@ -160,11 +151,6 @@ def _tsne(records):
     return plotting.tsne_pair(tsne, titles(tsne.dataset), records.get("fit_default_2d"))
 
 
-def _component_variance(records):
-    components = records["components"]
-    return plotting.component_variance(components, titles(components.dataset))
-
-
 def _of(function, *names):
     """Names of records and a function that draws them."""
     return names, lambda records: function(*(records[name] for name in names))
@@ -182,7 +168,6 @@ FIGURES = {
         ["fit_default_2d"],
         lambda records: _latent(records, "fit_default_2d", "fit_default_64d"),
     ),
-    "figure3_latent_default_colorblind": (["fit_default_2d"], _latent_colorblind),
     "figure3_latent_srrr": (["fit_srrr_rank2"], _latent_srrr),
     "figure4_family_zoom": (["fit_network_2d", "fit_network_64d"], _family_zoom),
     "figure6_width_and_stability": (
@@ -197,7 +182,6 @@ FIGURES = {
         ["cv_default"],
         lambda records: plotting.accuracy_comparison(compared_models(records)),
     ),
-    "component_variance": (["components"], _component_variance),
     "stability_selection": _of(plotting.selection_frequencies, "halves_default"),
     "effects": _of(plotting.effect_map, "interpretation"),
     "map_trust": _of(plotting.map_trust, "map_trust", "fit_default_2d"),

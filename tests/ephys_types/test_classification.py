@@ -12,6 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sbnn import typed_cells
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import EphysTypeClassifier
+from sbnn.ephys_types import folds as donors
 from sbnn.ephys_types.classification import (
     cross_validate_classifier,
     extra_of,
@@ -19,8 +20,7 @@ from sbnn.ephys_types.classification import (
     outcome_of,
     scores,
 )
-from sbnn.evaluation import folds as donors
-from sbnn.evaluation.folds import repeated_donor_folds
+from sbnn.ephys_types.folds import labels_of, repeated_donor_folds
 
 
 class Watching(ClassifierMixin, BaseEstimator):
@@ -86,6 +86,14 @@ def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
         repeated_donor_folds(replaced(cells, labels=cells.labels[["type"]]), 5, (0,))
     with pytest.raises(ValueError, match="target: "):
         repeated_donor_folds(cells, target="subclass")
+
+
+def test_classes_must_be_known():
+    table = pd.DataFrame({"x": [1.0, 2, 5]}, list("abc"))
+    for types in (["a", "b", "unknown"], ["a", "a", "a"]):
+        data = as_typed(typed_cells(table, pd.DataFrame({"type": types}, table.index)))
+        with pytest.raises(ValueError, match="label for every cell .* in 'type'"):
+            labels_of(data, "type")
 
 
 def test_a_class_that_is_absent_from_a_fold_is_warned_of(monkeypatch):

@@ -14,6 +14,7 @@ from sbnn.ephys_types import transfer_evaluation as evaluation
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.classifier import estimated_shares
 from sbnn.ephys_types.family_attention import LEARNING_RATE
+from sbnn.ephys_types.folds import repeated_donor_folds
 from sbnn.ephys_types.kernel_logistic import KernelLogistic
 from sbnn.ephys_types.transfer import (
     SourcePriorClassifier,
@@ -22,7 +23,6 @@ from sbnn.ephys_types.transfer import (
     physiological_scale,
     two_experts,
 )
-from sbnn.evaluation.folds import repeated_donor_folds
 
 SHIFT = np.array([0.8, -1.0, 0.5, 0.0, 0.6])
 CENTRES = np.array([[3.0, 0, 0, 0, 0], [0, 3.0, 0, 1, 0], [0, 0, 3.0, 0, 1]])

@@ -20,7 +20,6 @@ from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.folds import held_out_means
 from sbnn.metrics import feature_r2, pooled_r2
 
-pytestmark = pytest.mark.filterwarnings("ignore:held-out cells of")
 QUICK = {"hidden_layers": (8, 4), "epochs": (1, 1, 1, 1)}
 N = 12
 FOLDS = paper_folds(90, 3)

@@ -1,18 +1,15 @@
 """Folds, the scaled arrays of a fold, and predictions of held-out cells."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sbnn import grouped_folds, later_fold, paper_folds
-from sbnn.data.typed_cells import as_typed, typed_cells
 from sbnn.evaluation.folds import (
     folds_of,
     group_codes,
     held_out_means,
-    labels_of,
 )
 from sbnn.results import Record
 
@@ -58,7 +55,7 @@ def test_dates_may_be_text():
         assert (train.tolist(), test.tolist()) == ([0, 1], [2])
 
 
-def test_groups_times_and_classes_must_be_known():
+def test_groups_and_times_must_be_known():
     for wrong in (["May", "June"], [None, "2018"], [np.nan, 2018.0]):
         with pytest.raises(ValueError, match="times: "):
             later_fold(wrong)
@@ -66,11 +63,6 @@ def test_groups_times_and_classes_must_be_known():
     for wrong in (["a", np.nan], ["a"], [["a", "b"]]):
         with pytest.raises(ValueError, match="donors: "):
             group_codes(wrong, "donors", "xy")
-    table = pd.DataFrame({"x": [1.0, 2, 5]}, list("abc"))
-    for types in (["a", "b", "unknown"], ["a", "a", "a"]):
-        data = as_typed(typed_cells(table, pd.DataFrame({"type": types}, table.index)))
-        with pytest.raises(ValueError, match="label for every cell .* in 'type'"):
-            labels_of(data, "type")
 
 
 WRONG = [

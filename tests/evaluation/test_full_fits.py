@@ -2,22 +2,17 @@
 
 import numpy as np
 import pytest
-from made_up import Weigher
 from sklearn.linear_model import LinearRegression
 
 from sbnn import (
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
     fit_full,
-    genes_curve,
-    genes_table,
 )
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.fits import gene_selection
-from sbnn.metrics import smallest_sufficient
 from sbnn.models.maps import embed
-from sbnn.results import load
 
 QUICK = {"hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "standardize": False}
 close = np.testing.assert_allclose
@@ -93,15 +88,3 @@ def test_genes_are_selected_from_counts(adata, tmp_path):
     assert record.gene_names.tolist() == adata.var_names.tolist()
     with pytest.raises(ValueError, match="differs in parameters"):
         gene_selection(adata, 11, 2, results=path)
-
-
-def test_numbers_of_genes_are_compared(data, tmp_path):
-    """As many genes as there are after preselection, or more, are left out."""
-    how = {"folds": 3, "preselect": 12, "results": tmp_path / "curve.pickle", "verbose": False}
-    genes_curve(data, Weigher(), (1, 4), **how)
-    record = genes_curve(data, Weigher(), (4, 1, 12, 20), **how)
-    assert [point["n_genes"] for point in record.params] == [1, 4]
-    assert record.n_selected.tolist() == [[1, 4]] * 3
-    assert "test_predictions" not in load(how["results"]).values
-    [enough] = genes_table(record).query("suffices").index
-    assert enough == smallest_sufficient(record.test_r2, (1, 4), 0.5)

@@ -86,7 +86,6 @@ def halves(data):
     return stability_selection(Weigher(5), data, 10, verbose=False)
 
 
-@pytest.mark.filterwarnings("ignore:held-out cells of .* are not predicted better")
 def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     table = selection_table(halves)
     trusted = table.index[table.trusted]

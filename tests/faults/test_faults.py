@@ -8,14 +8,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, simulate_patchseq
 from sbnn.results import load
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.filterwarnings("ignore:held-out cells of")
 # every fit leaves a line in a file, and one of them waits for its end
 VALIDATION = """
 import signal, sys, time, zlib
@@ -34,13 +32,6 @@ class Logged(Ridge):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
 cross_validate(Logged(), data, 5, {"alpha": [1.0, 9.0]}, results="cv.pickle", verbose=False)
-"""
-WORKERS = """
-import time
-from joblib import delayed
-from sbnn.evaluation.runs import in_workers
-if __name__ == "__main__":
-    list(in_workers([delayed(time.sleep)(600)] * 2, 2))
 """
 
 
@@ -80,25 +71,3 @@ def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
     for name in whole.values.keys() - {"seconds"}:
         np.testing.assert_array_equal(record.values[name], whole.values[name])
     assert sorted(path.name for path in tmp_path.glob("cv*")) == ["cv.pickle"]
-
-
-def test_workers_end_with_a_run_that_is_killed(tmp_path):
-    process = started(WORKERS, tmp_path)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    if not children.exists():
-        process.kill()
-        pytest.skip("no list of processes on this machine")
-    waited_for(lambda: len(children.read_text().split()) >= 3)  # two and joblib's tracker
-    time.sleep(1)
-    workers = children.read_text().split()
-    process.kill()
-    process.wait()
-    waited_for(lambda: not any(map(_runs, workers)))
-
-
-def _runs(process):
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

@@ -9,7 +9,7 @@ from made_up import fit_record
 from matplotlib.colors import to_hex
 
 from sbnn import plotting
-from sbnn.data.checks import GREY, OKABE_ITO
+from sbnn.data.checks import GREY
 from sbnn.plotting import cells, colors
 
 
@@ -40,14 +40,6 @@ def test_a_family_has_the_colour_of_its_most_frequent_type():
     assert colors.Groups(fit).title == "types (cells)"
 
 
-def test_safe_colours_and_shapes_of_families():
-    groups = colors.Groups(partly_known(), colorblind=True)
-    assert groups.table["color"].tolist() == [*OKABE_ITO[:3], GREY]
-    assert groups.table["marker"].tolist() == ["o", "s", "^", "o"]
-    assert groups.colors[:3].tolist() == [GREY, *OKABE_ITO[:2]]
-    assert groups.markers[:3].tolist() == ["o", "o", "s"]
-
-
 def test_cells_without_types_are_grey():
     fit = fit_record()
     fit.labels[["family", "type"]] = "unknown"
@@ -65,7 +57,7 @@ def test_shades_run_from_dark_to_pale():
 
 
 def test_the_rarest_of_many_groups_share_a_legend_entry():
-    table = pd.DataFrame({"count": np.arange(26, 0, -1), "color": "red", "marker": "o"})
+    table = pd.DataFrame({"count": np.arange(26, 0, -1), "color": "red"})
     table.index = [f"g{i}" for i in range(26)]
     for n, last in ((24, "g23 (3)"), (25, "2 others (5)"), (26, "3 others (6)")):
         entries = cells.legend_entries(table[:n])
@@ -76,19 +68,17 @@ def test_the_rarest_of_many_groups_share_a_legend_entry():
     assert looks[-1][1] == "none", "they may have several colours"
 
 
-def test_outlying_cells_are_drawn_at_the_edge_in_their_own_colour_and_shape():
+def test_outlying_cells_are_drawn_at_the_edge_in_their_own_colour():
     shades = np.array(["#ff0000", "#00ff00", "#0000ff"])
-    look = {"colors": shades, "markers": np.array(["o", "s", "o"]), "families": shades}
-    groups = SimpleNamespace(table=pd.DataFrame(index=["a"]), **look)
+    groups = SimpleNamespace(table=pd.DataFrame(index=["a"]), colors=shades, families=shades)
     xy = np.array([[0.2, 0.3], [1.6, 0.5], [0.5, -2]])
     ax = panel()
     cells.draw_cloud(ax, groups, xy, 4)
     [dots] = ax.collections
     drawn = {}
-    looks = zip(dots.get_offsets(), dots.get_facecolors(), dots.get_paths(), strict=True)
-    for place, color, path in looks:
-        drawn[to_hex(color)] = *place, len(path.vertices) == 5  # a square
-    expected = [(0.2, 0.3, False), (0.99, 0.5, True), (0.5, 0.01, False)]
+    for place, color in zip(dots.get_offsets(), dots.get_facecolors(), strict=True):
+        drawn[to_hex(color)] = tuple(place)
+    expected = [(0.2, 0.3), (0.99, 0.5), (0.5, 0.01)]
     assert drawn == dict(zip(shades, expected, strict=True))
 
 

@@ -6,7 +6,6 @@ import re
 import sys
 from itertools import combinations
 from string import ascii_lowercase
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,13 @@ from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose
 from seen import BLIND, contrast_to_white, lab
 
-from sbnn import DistilledBottleneckRegressor, plotting, results
+from sbnn import plotting, results
 from sbnn.cli import ROOT
-from sbnn.data.simulate import simulate_tables
 from sbnn.plotting import common
 from sbnn.plotting.colors import METHODS, MODELS, paler, shades
 from sbnn.study import figures, report
 
-NOT_OF_SIMULATED = {"genes_curve", "figure3_latent_default_colorblind"}
+NOT_OF_SIMULATED = {"genes_curve"}
 OTHERS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
 # figures that draw models
 OF_MODELS = (
@@ -50,20 +48,10 @@ def records_of(dataset):
 
 
 def own_data_figure(dataset, name):
-    """A figure of notebook 08."""
+    """The figure of notebook 08 that compares with ridge."""
     records = records_of(dataset)
-    if name == "accuracy":
-        models = {"sBNN, d = 2": records["cv_default"], "ridge": records["cv_ridge"]}
-        return plotting.accuracy_comparison(models, 15)
-    path = ROOT / "saved_models" / dataset / "model.safetensors"
-    model = DistilledBottleneckRegressor.load(path)
-    with TemporaryDirectory() as folder:
-        made = simulate_tables(folder, 300, n_genes=150, n_outputs=8, n_true_genes=15, n_types=6)
-        counts = pd.read_csv(made["new_counts"], index_col=0).T
-    new = model.normalizer_.transform(counts)
-    predicted = pd.DataFrame(model.predict(new), new.index, model.output_names_)
-    places = model.set_output(transform="pandas").transform(new)
-    return plotting.new_cells(records["fit_default_2d"], places, predicted)
+    models = {"sBNN, d = 2": records["cv_default"], "ridge": records["cv_ridge"]}
+    return plotting.accuracy_comparison(models, 15)
 
 
 def benchmark_figure(dataset, name):
@@ -79,7 +67,7 @@ QUICK = [(study_figure, "simulated", name) for name in figures.FIGURES.keys() - 
 QUICK += [(study_figure, "citeseq_cd8", "genes_curve")]
 OF_OWN_DATA = ("effects", "figure3_latent_default", "map_trust", "overview")
 QUICK += [(study_figure, "own_data/simulated", name) for name in OF_OWN_DATA]
-QUICK += [(own_data_figure, "own_data/simulated", name) for name in ("accuracy", "new_cells")]
+QUICK += [(own_data_figure, "own_data/simulated", "accuracy")]
 QUICK += [(benchmark_figure, "benchmarks", "accuracy")]
 SLOW = [(study_figure, dataset, name) for dataset in OTHERS for name in figures.FIGURES]
 QUICK.sort(key=lambda drawing: drawing[1:])
@@ -367,13 +355,7 @@ def test_a_bibiplot_names_the_longest_lines_and_their_correlation():
     assert f"of {len(fit.feature_names)} outputs drawn" in text
 
 
-def test_components_genes_and_curves_are_counted():
-    _, text, records = shown("component_variance")
-    for title, shares in records["components"].values.items():
-        if title not in ("transcriptome", "outputs"):
-            continue
-        n = int((np.cumsum(shares) < 0.9 - 1e-9).sum()) + 1
-        assert f"{title}: {n} of {len(shares)} components" in text
+def test_genes_and_curves_are_counted():
     _, text, records = shown("gene_selection")
     selected = records["gene_selection"].selected
     assert f"{selected.sum()} of {len(selected)} genes" in text

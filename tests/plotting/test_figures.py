@@ -130,21 +130,6 @@ def test_accuracy_is_compared_fold_by_fold_only_on_the_same_folds():
         assert ("difference" in title) == is_paired
 
 
-def test_components_that_reach_a_share_of_the_variance_are_counted():
-    shares = np.array([0.5, 0.25, 0.15, 0.1])
-    values = {"transcriptome": shares, "outputs": np.full(60, 1 / 60)}
-    record = replace(ridge_record(), values=values)
-    figure = plotting.component_variance(record)
-    assert_tidy(figure)
-    ax, _ = figure.axes
-    assert "transcriptome: 3 of 4 components hold 90%" in words(figure)
-    assert "outputs: 54 of 60" in words(figure), "rounding does not add a component"
-    total, own, corner = ax.lines
-    np.testing.assert_allclose(total.get_ydata(), np.cumsum(shares))
-    np.testing.assert_allclose(own.get_ydata(), shares)
-    assert corner.get_xydata().tolist() == [[1, 0.9], [3, 0.9], [3, 0]]
-
-
 def test_maps_of_trust_show_their_own_values_the_largest_on_top():
     rng = np.random.default_rng(0)
     latent = rng.normal(size=(50, 2))

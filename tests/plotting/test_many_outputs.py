@@ -41,7 +41,7 @@ def test_scores_and_an_enlarged_family_of_many_are_readable():
     records = own_records(*CASES["many"])
     fit = records["fit"]
     scores = [(records["folds"], {"n_components": 2})]
-    assert_readable(plotting.latent_panels(fit, colorblind=True, scores=scores))
+    assert_readable(plotting.latent_panels(fit, scores=scores))
     assert_readable(plotting.family_zoom(fit, scores=scores))
 
 

@@ -46,11 +46,10 @@ def test_models_are_compared_and_results_scaled_as_published_come_first():
 
 
 def test_figures_are_drawn_if_their_records_exist(simulated, tmp_path):
-    for name in ("components", "gene_selection", "fit_default_2d"):
+    for name in ("gene_selection", "fit_default_2d"):
         (tmp_path / "simulated").mkdir(exist_ok=True)
         path = tmp_path / "simulated" / f"{name}.pickle"
         path.write_bytes((SAVED / "simulated" / path.name).read_bytes())
     drawn = figures.draw("simulated", tmp_path, tmp_path / "figures")
-    expected = {"figure3_latent_default", "gene_selection", "overview", "bibiplot"}
-    assert drawn.keys() == expected | {"component_variance"}
+    assert drawn.keys() == {"figure3_latent_default", "gene_selection", "overview", "bibiplot"}
     assert {path.stem for path in tmp_path.glob("figures/*/*.png")} == drawn.keys()

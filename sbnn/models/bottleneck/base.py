@@ -40,7 +40,8 @@ COUNTED = Interval(Integral, 1, None, closed="left")
 class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
     """Base class of networks with a linear bottleneck.
 
-    A subclass has ``_train``, which returns `Trained`, and ``_input_limits`` of the genes.
+    A subclass has ``_train``, which returns `Trained`, and says in ``_clips`` whether new cells are
+    clipped to the range of the training cells.
     """
 
     _parameter_constraints = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sbnn.models.bottleneck.base import BottleneckRegressor
-from sbnn.models.bottleneck.protocols import distilled, few_cells
+from sbnn.models.bottleneck.protocols import distilled
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run
 
@@ -17,7 +17,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     """Network with a narrow bottleneck that learns from a more accurate predictor.
 
     Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck.
-    A Gaussian process chooses the genes, and the network learns from a mixture of trees and wider
+    Forward selection chooses the genes, and the network learns from a mixture of trees and wider
     networks. `SparseBottleneckRegressor` is the published network.
 
     Parameters
@@ -55,8 +55,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     history_ : DataFrame
         One row per 100 steps of the student; columns as in `SparseBottleneckRegressor`.
     x_min_, x_max_ : ndarray, shape (p,)
-        Limits to which genes are clipped: the range in the training cells, or with few cells a
-        narrower one.
+        Range of the training cells, to which genes are clipped.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
     output_names_ : ndarray of str, shape (q,)
 
@@ -69,6 +68,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     ((10,), (100, 2))
     """
 
+    _clips = True
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "distillation": [DistilledSettings, None]
     }
@@ -99,7 +99,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
-        return 5
+        return 6
 
     def decisive_params(self) -> dict[str, object]:
         """Parameters that identify a stored result, with the default settings in place of None."""
@@ -110,12 +110,6 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def _n_epochs(self):
         return None
-
-    def _input_limits(self, n_cells, moments):
-        settings = self._settings()
-        if n_cells > settings.few_cells:
-            return moments.low, moments.high
-        return few_cells.input_limits(moments, settings.few_cells_limit)
 
     def _train(self, x, target, random, generator, eval_set, progress):
         run = Run(self._settings(), random, generator)

@@ -86,12 +86,6 @@ class BottleneckNetwork(nn.Module):
         self.reset_layer(-1, generator)
 
     @torch.no_grad()
-    def scale_outputs(self, factors):
-        """Multiply every output by a factor."""
-        self.weights[-1].mul_(factors)
-        self.biases[-1].mul_(factors)
-
-    @torch.no_grad()
     def keep_inputs(self, index):
         """Reduce the first layer to the given genes."""
         weights = self.weights[0]

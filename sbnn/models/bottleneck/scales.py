@@ -25,14 +25,14 @@ class Moments(NamedTuple):
     sd: np.ndarray
 
 
-def moments_of(X, low=-np.inf, high=np.inf):
-    """Moments of expression, (n, p), clipped to limits of the genes; all cells are read twice."""
+def moments_of(X):
+    """Moments of expression, (n, p); all cells are read twice."""
     n, p = X.shape
     least = np.full(p, np.inf, dtype=np.float32)
     most = -least
     total = np.zeros(p)
     for rows in blocks(X):
-        block = np.clip(read(X, rows).astype(np.float32, copy=False), low, high)
+        block = read(X, rows).astype(np.float32, copy=False)
         total = _add_rows(block.astype(np.float64), total)
         least = np.minimum(least, block.min(axis=0))
         most = np.maximum(most, block.max(axis=0))
@@ -41,7 +41,7 @@ def moments_of(X, low=-np.inf, high=np.inf):
     mean = total / n
     squares = np.zeros(p)
     for rows in blocks(X):
-        block = np.clip(read(X, rows).astype(np.float32, copy=False), low, high)
+        block = read(X, rows).astype(np.float32, copy=False)
         squares = _add_rows((block - mean) ** 2, squares)
     return Moments(least, most, mean, np.sqrt(squares / n))
 
@@ -56,24 +56,17 @@ def _add_rows(block, total):
 def learn_scales(model, cells, Y):
     """Set means, SDs and limits of a model, for outputs Y, (n, q)."""
     measured = moments_of(cells)
-    low, high = model._input_limits(len(Y), measured)
-    clipped = measured
-    if (low > measured.low).any() or (high < measured.high).any():
-        clipped = moments_of(cells, low, high)
-    constant = clipped.low == clipped.high
-    model.x_min_ = low
-    model.x_max_ = high
-    model.x_mean_ = clipped.mean
+    reach = np.float32(0 if model._clips else np.inf)
+    model.x_min_ = measured.low - reach
+    model.x_max_ = measured.high + reach
+    model.x_mean_ = measured.mean
     model.y_mean_ = Y.mean(axis=0)
-    # a constant column may have a tiny SD, as its mean is rounded
-    sd = np.where(constant, 1, clipped.sd)
+    model.x_scale_ = np.ones_like(measured.sd)
+    model.y_scale_ = np.ones(Y.shape[1])
     if model.standardize:
-        model.x_scale_ = sd
+        # a constant column may have a tiny SD, as its mean is rounded
+        model.x_scale_ = np.where(measured.low == measured.high, 1, measured.sd)
         model.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
-    else:
-        # the original SD of clipped genes is the unit of the input noise
-        model.x_scale_ = sd / np.where(constant, 1, measured.sd)
-        model.y_scale_ = np.ones(Y.shape[1])
 
 
 class ScaledCells:

@@ -76,6 +76,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     ((100, 2), (100, 16))
     """
 
+    _clips = False
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
@@ -136,10 +137,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     def _n_epochs(self):
         return sum(self.epochs if self.pretraining else self.epochs[1:])
-
-    def _input_limits(self, n_cells, moments):
-        infinite = np.full_like(moments.mean, np.inf)  # genes are not clipped
-        return -infinite, infinite
 
     def _train(self, x, target, random, generator, eval_set, progress):
         if eval_set is not None:

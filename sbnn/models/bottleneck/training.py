@@ -18,6 +18,9 @@ SQUARED_ERROR = SquaredError()
 TEACHERS_AT_ONCE = 128  # cells in a step of each network of the teacher
 # measured cells in a step of the student, and twice as many labelled cells
 MEASURED_AT_ONCE = 64
+WEIGHT_OF_MEASURED = 0.5  # in the loss, relative to a labelled cell
+RECORDED_EVERY = 100  # steps of the student
+WATCHED_CELLS = 20_000  # most cells on which R2 is recorded
 
 
 class Trained(NamedTuple):
@@ -210,7 +213,7 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None, progr
     measured = _batches(len(x), n_measured, run.generator)
     others = _batches(len(labelled[0]), n_labelled, run.generator)
     weights = x.new_ones((n_measured + n_labelled, 1))
-    weights[:n_measured] = settings.weight_of_measured
+    weights[:n_measured] = WEIGHT_OF_MEASURED
     weights /= weights.mean()
     gradient = Gradient(network)
     adam = Adam(gradient.trained, gradient.flat)
@@ -227,9 +230,9 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None, progr
         total += SQUARED_ERROR.value(output, outputs) / outputs.numel()
         gradient.backward(SQUARED_ERROR.gradient(output, outputs, weights))
         adam.step(rate)
-        if step % settings.recorded_every == 0 or step == settings.steps_of_student:
+        if step % RECORDED_EVERY == 0 or step == settings.steps_of_student:
             loss = float(total) / (step - first + 1)
-            watched = slice(0, settings.watched_cells)
+            watched = slice(0, WATCHED_CELLS)
             history.append(_row_of_student(network, loss, x[watched], target[watched], eval_set))
             total = 0.0
             first = step + 1

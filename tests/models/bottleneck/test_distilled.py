@@ -1,4 +1,4 @@
-"""The distilled protocol: which genes and noise are chosen, and what the student learns from."""
+"""The distilled protocol: which genes are chosen, and what the student learns from."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,8 @@ from torch.testing import assert_close
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings
 from sbnn.determinism import reproducible
-from sbnn.models.bottleneck.protocols import distilled, few_cells
+from sbnn.models.bottleneck.protocols import distilled
 from sbnn.models.bottleneck.training import Run
-
-MANY = DistilledSettings(few_cells=0)  # whatever their number, treated as many
 
 
 @pytest.fixture(autouse=True)
@@ -26,53 +24,43 @@ def cells(n=512, p=1):
     return torch.randn(n, p, generator=torch.Generator().manual_seed(1))
 
 
-def run_of(settings=MANY):
-    return Run(settings, np.random.RandomState(0), torch.Generator())
+def run_of(**settings):
+    return Run(DistilledSettings(**settings), np.random.RandomState(0), torch.Generator())
 
 
 # --- genes
 
 
-def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(monkeypatch):
+@pytest.mark.parametrize(("n", "used"), [(20, 20), (100, 20)])
+def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(n, used, monkeypatch):
+    """The penalty of the forward selection is 30,000 divided by the number of cells."""
     seen = []
 
-    def watched(x, target, n_genes, run):
-        seen.extend([x, target])
+    def watched(X, Y, n_genes, penalty):
+        seen.extend([X, Y, penalty])
         return np.arange(n_genes)
 
-    monkeypatch.setattr(few_cells, "choose_genes", watched)
-    x = torch.arange(100.0)[:, None].repeat(1, 3)
-    distilled.choose_genes(x, x + 7, 2, run_of(DistilledSettings(most_cells=20)))
-    for drawn in seen:
-        assert drawn.shape == (20, 3)
-        assert len(drawn[:, 0].unique()) == 20
-        assert abs(drawn.mean()) < 1e-4 and drawn.max() - drawn.min() > 50
-    assert_close(*seen)
+    monkeypatch.setattr(distilled, "forward_selection", watched)
+    monkeypatch.setattr(distilled, "CELLS_OF_GENES", 20)
+    x = torch.arange(1.0 * n)[:, None].repeat(1, 3)
+    distilled.choose_genes(x, x + 7, 2, run_of())
+    X, Y, penalty = seen
+    for drawn in (X, Y):
+        assert drawn.shape == (used, 3)
+        assert len(np.unique(drawn[:, 0])) == used
+        assert abs(drawn.mean()) < 1e-4 and np.ptp(drawn) > 0.5 * n
+    np.testing.assert_allclose(X, Y)
+    assert penalty == 1500
 
 
-@pytest.mark.parametrize(
-    ("n", "n_genes", "screened"), [(300, 5, 120), (300, 70, 140), (100, 5, 50), (100, 70, 70)]
-)
-def test_more_genes_are_screened_than_are_kept(n, n_genes, screened, monkeypatch):
-    def stop(X, Y, number, **_):
-        raise InterruptedError(number)
-
-    monkeypatch.setattr(distilled, "forward_selection", stop)
-    with pytest.raises(InterruptedError, match=f"^{screened}$"):
-        distilled.choose_genes(cells(n, 150), cells(n, 2), n_genes, run_of())
-
-
-@pytest.mark.parametrize(
-    ("n_cells", "few", "least"), [(60, 60, 3), (60, 59, 10), (30, 0, 5), (12, 12, 2)]
-)
-def test_genes_need_cells_behind_them(n_cells, few, least, monkeypatch):
-    """3 with few cells, and else 10, but never more than a sixth of the cells."""
+@pytest.mark.parametrize(("n_cells", "least"), [(600, 10), (30, 5), (12, 2)])
+def test_genes_need_cells_behind_them(n_cells, least, monkeypatch):
+    """10, but never more than a sixth of the cells."""
     behind = np.array([1.9, 2.0, 2.9, 3.1, 4.9, 5.0, 9.9, 10.1, 30])
     monkeypatch.setattr(distilled, "cells_behind", lambda x: behind)
-    for module, name in ((few_cells, "choose_genes"), (distilled, "choose_of_many")):
-        monkeypatch.setattr(module, name, lambda x, target, n_genes, run: [0])
-    settings = DistilledSettings(few_cells=few)
-    [chosen] = distilled.choose_genes(torch.zeros(n_cells, 9), None, 1, run_of(settings))
+    monkeypatch.setattr(distilled, "forward_selection", lambda X, *_: [0])
+    x = torch.zeros(n_cells, 9)
+    [chosen] = distilled.choose_genes(x, x, 1, run_of())
     assert chosen == np.flatnonzero(behind >= least)[0]
 
 
@@ -90,83 +78,43 @@ def test_copies_fill_up_before_genes_of_one_cell():
         assert distilled.choose_genes(x, None, n_genes, run_of()).tolist() == list(range(8))
 
 
-@pytest.mark.parametrize("n_genes", [1, 2])
-def test_of_few_genes_those_are_kept_that_sum_up_others(n_genes, rng):
-    """Six genes drive the outputs; a seventh, nearly their sum, alone explains most."""
-    X = rng.normal(size=(300, 40))
-    drivers = X[:, :6]
-    X[:, 6] = drivers.sum(1) + 0.8 * X[:, 6]
-    Y = 0.5 * rng.normal(size=(300, 4))
-    Y += drivers @ rng.uniform(0.5, 1, size=(6, 4))
-    x, y = torch.as_tensor(X - X.mean(0)).float(), torch.as_tensor(Y - Y.mean(0)).float()
-    x, y = x / x.std(0), y / y.std(0)
-    assert 6 in distilled.choose_genes(x, y, n_genes, run_of())
-    most_relevant_alone = run_of(DistilledSettings(few_cells=0, fewest_relevant=1))
-    assert 6 not in distilled.choose_genes(x, y, n_genes, most_relevant_alone)
-
-
 # --- the teacher
 
 
-class MadeUp:
-    """Held-out errors by noise level, and the order in which they were asked for."""
-
-    def __init__(self, errors):
-        self.errors = errors
-        self.asked = []
-
-    def error(self, noise, n_parts):
-        assert n_parts == 3
-        self.asked.append(noise)
-        return self.errors[noise]
-
-
 @pytest.mark.parametrize(
-    ("errors", "best", "not_tried"),
-    [
-        ([5, 3, 4, 2, 6], 1.2, set()),
-        ([5, 3, 4, 7, 1], 0.5, {2.0}),
-        ([1, 4, 4, 4, 1], 0.8, {0.1, 2.0}),
-        ([1, 2, 3, 4, 5], 0.1, {2.0}),
-    ],
+    ("n_cells", "n_genes", "noise"),
+    [(150, 5, 1.05), (1500, 25, 0.45), (1500, 100, 0.89), (50, 25, 1.76)],
 )
-def test_noise_levels_are_tried_from_the_usual_one_outwards(errors, best, not_tried):
-    noises = (0.1, 0.5, 0.8, 1.2, 2.0)
-    held_out = MadeUp(dict(zip(noises, errors, strict=True)))
-    assert distilled.best_noise(held_out, noises, 0.8, 3) == best
-    assert set(noises) - set(held_out.asked) == not_tried
+def test_noise_is_stronger_with_fewer_cells_and_more_genes(n_cells, n_genes, noise):
+    assert distilled.input_noise(n_cells, n_genes) == approx(noise, abs=0.005)
 
 
-def test_the_teacher_compares_noise_on_three_parts_and_mixes_all(monkeypatch):
-    """Networks are trained when first needed, and no model sees the part it is judged on."""
-    errors = {0.5: 3.0, 0.8: 4.0, 1.2: 5.0, 2.0: 6.0}
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_the_teacher_judges_its_models_on_cells_they_did_not_see(n_outputs, monkeypatch):
     x = torch.arange(20.0)[:, None]
     left_out = []
     cells_of_forests = []
 
     def networks_of_teacher(new, x, target, run, noise, members):
-        left_out.extend([noise, *set(range(20)) - set(own.tolist())] for own in members)
-        return [lambda x: torch.full((len(x), 1), errors[noise])] * len(members)
+        assert noise == 0.7
+        left_out.extend(set(range(20)) - set(own.tolist()) for own in members)
+        return [lambda x: torch.full((len(x), n_outputs), 3.0)] * len(members)
 
     def grow_forest(X, Y, n_trees, random):
         cells_of_forests.append(X[:, 0].tolist())
-        return DummyRegressor(strategy="constant", constant=1.0).fit(X, Y)
+        return DummyRegressor(strategy="constant", constant=np.ones(n_outputs)).fit(X, Y)
 
     monkeypatch.setattr(distilled, "networks_of_teacher", networks_of_teacher)
     monkeypatch.setattr(distilled, "grow_forest", grow_forest)
-    settings = DistilledSettings(most_cells_of_trees=11, prior_cells=10, watched_cells=2)
-    teacher = distilled.Teacher(None, x, torch.zeros(20, 1), run_of(settings))
-    assert teacher.noise == 0.5
-    # 0.5 is compared with 0.8 and 1.2 on three parts; the other two parts are for the best alone
-    levels = [noise for noise, *_ in left_out]
-    assert sorted(levels) == [0.5] * 5 + [0.8] * 3 + [1.2] * 3
-    parts = [part for noise, *part in left_out if noise == 0.5]
-    assert sorted(sum(parts, [])) == list(range(20))
-    for part, seen in zip(parts, cells_of_forests, strict=True):
-        assert len(seen) == 11 and not set(part) & set(seen)
-    # Residuals of 3 and 1 on ten cells: the trees alone are best, which ten cells shrink to 3/4.
+    monkeypatch.setattr(distilled, "CELLS_OF_TREES", 11)
+    monkeypatch.setattr(distilled, "PRIOR_CELLS", 20)
+    teacher = distilled.Teacher(None, x, torch.zeros(20, n_outputs), 0.7, run_of())
+    assert sorted(cell for part in left_out for cell in part) == list(range(20))
+    for part, seen in zip(left_out, cells_of_forests, strict=True):
+        assert len(part) == 4 and len(seen) == 11 and not part & set(seen)
+    # residuals of 3 and 1: the trees alone are best, which the prior shrinks to 3/4
     assert teacher.weight == approx(0.75)
-    assert_close(teacher.predict(cells(4)), torch.full((4, 1), 0.25 * 3 + 0.75))
+    assert_close(teacher.predict(cells(4)), torch.full((4, n_outputs), 0.25 * 3 + 0.75))
 
 
 def test_the_weight_of_the_trees_minimises_the_error_of_the_mixture():
@@ -190,8 +138,8 @@ def test_the_weight_of_the_trees_minimises_the_error_of_the_mixture():
 def test_artificial_cells_mix_two_cells_and_have_noise(swapped):
     """Gene j of cell i is 1000 i + j; so an entry shows where it comes from."""
     x = 1000.0 * torch.arange(40.0)[:, None] + torch.arange(51.0)
-    settings = DistilledSettings(n_augmented=400, augmentation_noise=0.05)
-    made = distilled.augment(x, swapped, run_of(settings)).numpy()
+    run = run_of(n_augmented=400, augmentation_noise=0.05, swapped=swapped)
+    made = distilled.augment(x, run).numpy()
     sources = np.floor(made / 1000 + 0.5).astype(int)
     noise = made - 1000 * sources - np.arange(51)
     assert noise.std() == approx(0.05, rel=0.02) and abs(noise.mean()) < 0.001
@@ -205,14 +153,13 @@ def test_artificial_cells_mix_two_cells_and_have_noise(swapped):
 
 
 def test_the_student_learns_from_the_teacher(data, monkeypatch):
-    """Labelled cells are artificial, with predictions of the teacher, whose noise is used."""
+    """Labelled cells are artificial, with predictions of the teacher; both have the same noise."""
     seen = []
 
     class Teacher:
-        noise = 1.0
-
-        def __init__(self, new, x, target, run):
+        def __init__(self, new, x, target, noise, run):
             assert new().shapes[2:4] == [(64, 64), (64, 16)]
+            assert noise == distilled.input_noise(len(data.X), 6)
 
         def predict(self, x):
             return x[:, :5] + 100
@@ -223,11 +170,11 @@ def test_the_student_learns_from_the_teacher(data, monkeypatch):
 
     monkeypatch.setattr(distilled, "Teacher", Teacher)
     monkeypatch.setattr(distilled, "train_student", train_student)
-    settings = DistilledSettings(few_cells=0, n_augmented=500)
+    settings = DistilledSettings(n_augmented=500)
     model = DistilledBottleneckRegressor(n_genes=6, distillation=settings)
     model.fit(data.X, data.Y)
     shapes, (made, labels), noise = seen
-    assert made.shape == (500, 6) and noise == 1.0
+    assert made.shape == (500, 6) and noise == distilled.input_noise(len(data.X), 6)
     assert_close(labels, made[:, :5] + 100)
     *_, encoder, decoder, _, _, head = shapes
     assert (encoder, decoder, head) == ((64, 2), (2, 64), (64, 5))

@@ -1,7 +1,6 @@
 """Both networks: what a fit stores, what predictions are made of, and wrong parameters."""
 
 import copy
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
 from sbnn.metrics import pooled_r2
+from sbnn.models.bottleneck.protocols import distilled
 from sbnn.models.bottleneck.scales import ScaledCells, learn_scales, scaled_outputs
 
 FEW_STEPS = DistilledSettings(
@@ -110,8 +110,8 @@ def test_history_has_every_stage(data):
 
 
 def test_with_many_cells_only_the_kept_genes_are_read_for_the_same_network(data, monkeypatch):
-    settings = replace(FEW_STEPS, few_cells=10, most_cells=40)
-    model = clone(DISTILLED).set_params(distillation=settings)
+    monkeypatch.setattr(distilled, "CELLS_OF_GENES", 40)
+    model = clone(DISTILLED)
     given = data.X, data.Y, (data.X[:9], data.Y[:9])
     whole = ScaledCells.__getitem__
     with monkeypatch.context() as patch:
@@ -172,30 +172,25 @@ def test_wrong_cells_to_watch(data):
             clone(PUBLISHED).fit(data.X, data.Y, wrong)
 
 
-class Clipped(DistilledBottleneckRegressor):
-    """Genes are clipped to 1 and 3."""
-
-    def _input_limits(self, n_cells, moments):
-        return np.full(3, 1.0), np.full(3, 3.0)
-
-
 @pytest.mark.parametrize("standardize", [True, False])
-def test_scales_are_those_of_clipped_genes(standardize):
-    X = np.array([[0.0, 1.5, 4], [2.0, 2.0, 5], [7.0, 2.5, 6]], dtype=np.float32)
+@pytest.mark.parametrize("estimator", [DistilledBottleneckRegressor, SparseBottleneckRegressor])
+def test_scales_are_those_of_the_training_cells(estimator, standardize):
+    """New cells of the distilled network are clipped to the range of the training cells."""
+    X = np.array([[0.0, 1.5, 4], [2.0, 2.0, 4], [7.0, 2.5, 4]], dtype=np.float32)
     Y = np.array([[1.0, 4], [2, 4], [6, 4]])
-    model = Clipped(standardize=standardize)
+    model = estimator(standardize=standardize)
     model.n_features_in_ = 3
     learn_scales(model, X, Y)
-    clipped = X.clip(1, 3).astype(float)
-    mean, y_mean = clipped.mean(axis=0), Y.mean(axis=0)
-    # genes that are not scaled keep the ratio of the SDs before and after clipping
-    sd = clipped.std(axis=0) if standardize else clipped.std(axis=0) / X.std(axis=0, dtype=float)
+    sd = X.std(axis=0, dtype=float) if standardize else np.ones(3)
     sd[2] = 1
     y_sd = np.array([Y[:, 0].std() if standardize else 1, 1])
-    cells = ScaledCells(model, X[::-1] + 1, "cpu")
-    expected = ((X[::-1] + 1).clip(1, 3) - mean) / sd
+    new = X[::-1] + 1
+    limited = new.clip(X.min(axis=0), X.max(axis=0)) if model._clips else new
+    expected = (limited - X.mean(axis=0, dtype=float)) / sd
+    cells = ScaledCells(model, new, "cpu")
     np.testing.assert_allclose(cells[:], expected, rtol=1e-5)
     np.testing.assert_allclose(cells[np.array([1])], expected[[1]], rtol=1e-5)
     np.testing.assert_allclose(cells[:, np.array([1])], expected[:, [1]], rtol=1e-5)
     scaled = scaled_outputs(model, Y + 1, "cpu")
-    np.testing.assert_allclose(scaled, (Y + 1 - y_mean) / y_sd, rtol=1e-5)
+    np.testing.assert_allclose(scaled, (Y + 1 - Y.mean(axis=0)) / y_sd, rtol=1e-5)
+    assert model._clips == (estimator is DistilledBottleneckRegressor)

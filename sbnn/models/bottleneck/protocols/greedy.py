@@ -41,20 +41,18 @@ def forward_selection(X, Y, n_genes, penalty=0.0):
     return np.array(chosen, dtype=int)
 
 
-def cells_behind(x):
+def cells_behind(X):
     """Effective number of cells behind the variance of each centred gene, (p,)."""
     # m for a gene at the same level in m of many cells, n / 3 for a normal gene, 0 for a constant
-    squares = x.double().square()
-    fourth_powers = squares.square().sum(0).clamp(min=1e-300)
-    return (squares.sum(0).square() / fourth_powers).cpu().numpy()
+    squares = np.square(X, dtype=np.float64)
+    fourth_powers = np.square(squares).sum(axis=0).clip(min=1e-300)
+    return np.square(squares.sum(axis=0)) / fourth_powers
 
 
-def grow_forest(X, Y, n_trees, random, **options):
+def grow_forest(X, Y, n_trees, random):
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006)."""
     seed = int(random.randint(2**31 - 1))
-    forest = ExtraTreesRegressor(
-        n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed, **options
-    )
+    forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
     if Y.shape[1] == 1:
         Y = Y[:, 0]
     return forest.fit(X, Y)
