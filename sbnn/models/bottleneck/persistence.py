@@ -7,15 +7,13 @@ import pandas as pd
 import torch
 
 from sbnn.data.count_normalizer import CountNormalizer
-from sbnn.models.bottleneck.network import ACTIVATIONS, BottleneckNetwork, n_values
+from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
 
 FORMAT = "sbnn-model-4"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
-# parameters of the training in files of version 1.0, without effect on a fitted network
-FORMER_PARAMS = ("gene_prior", "prior_influence")
 
 
 def save_model(model, path, normalizer=None):
@@ -49,88 +47,50 @@ def _model(classes, header, tensors):
     name = header["class"]
     by_name = {cls.__name__: cls for cls in classes}
     require(name in by_name, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
-    model = by_name[name](**_params(header))
-    shapes = [tuple(shape) for shape in header["shapes"]]  # (inputs, outputs) of every layer
-    n_kept, _ = shapes[0]
-    n_last_units, n_outputs = shapes[-1]
-    n_genes = len(tensors["support_"])
-    model._check_params(n_genes)
-    _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs)
-    require(model.support_.sum() == n_kept, f"support_: expected {n_kept} genes")
+    model = by_name[name](**_params(header["params"]))
+    for name in OF_GENES + OF_OUTPUTS:
+        setattr(model, name, tensors[name].numpy())
+    model.n_features_in_ = len(model.support_)
+    if header["feature_names_in"]:
+        model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
+    model.output_names_ = np.array(header["output_names"], dtype=object)
+    model._flat_output = header["flat_output"]
     model.history_ = pd.DataFrame(header["history"])
     model.normalizer_ = None
     if "count_share_" in tensors:
-        shares = _vector(tensors, "count_share_", n_genes)
-        model.normalizer_ = _normalizer(model, header["library_size"], shares)
-    device = model._torch_device()
-    activation = header["activation"]
-    model.network_ = _network(shapes, activation, tensors["network"]).to(device)
+        model.normalizer_ = _normalizer(model, header["library_size"], tensors["count_share_"])
+    shapes = [tuple(shape) for shape in header["shapes"]]  # (inputs, outputs) of every layer
+    model.network_ = _network(model, shapes, header["activation"], tensors["network"])
     model._gene_network = None
     if "gene_network" in tensors:
-        gene_shapes = [*shapes[:-1], (n_last_units, n_kept)]
-        gene_network = _network(gene_shapes, activation, tensors["gene_network"])
-        model._gene_network = gene_network.to(device)
+        gene_shapes = [*shapes[:-1], (shapes[-1][0], shapes[0][0])]
+        flat = tensors["gene_network"]
+        model._gene_network = _network(model, gene_shapes, header["activation"], flat)
     return model
 
 
-def _params(header):
+def _params(values):
     params = {}
-    for name, value in header["params"].items():
-        if name in FORMER_PARAMS:
-            continue
-        if isinstance(value, list):
-            value = tuple(value)
-        elif name == "distillation" and value is not None:
-            value = {key: tuple(v) if isinstance(v, list) else v for key, v in value.items()}
+    for name, value in values.items():
+        if name == "distillation" and value is not None:
             value = DistilledSettings(**value)
-        params[name] = value
+        params[name] = tuple(value) if isinstance(value, list) else value
     return params
-
-
-def _set_genes_and_outputs(model, header, tensors, n_genes, n_outputs):
-    for name in OF_GENES:
-        setattr(model, name, _vector(tensors, name, n_genes))
-    for name in OF_OUTPUTS:
-        setattr(model, name, _vector(tensors, name, n_outputs))
-    model.n_features_in_ = n_genes
-    if header["feature_names_in"]:
-        model.feature_names_in_ = _names(header, "feature_names_in", n_genes)
-    model.output_names_ = _names(header, "output_names", n_outputs)
-    model._flat_output = header["flat_output"]
-    require(n_outputs == 1 or not model._flat_output, "flat_output: expected one output")
-
-
-def _vector(tensors, name, size):
-    values = tensors[name].numpy()
-    require(values.shape == (size,), f"{name}: expected {size} values, got {values.shape}")
-    return values
-
-
-def _names(header, entry, size):
-    names = header[entry]
-    require(len(names) == size, f"{entry}: expected {size} names, got {len(names)}")
-    return np.array(names, dtype=object)
 
 
 def _normalizer(model, size, shares):
     normalizer = CountNormalizer()
     normalizer.library_size_ = size
-    normalizer.count_share_ = shares
+    normalizer.count_share_ = shares.numpy()
     normalizer.n_features_in_ = model.n_features_in_
     if hasattr(model, "feature_names_in_"):
         normalizer.feature_names_in_ = model.feature_names_in_
     return normalizer
 
 
-def _network(shapes, activation, flat):
-    require(activation in ACTIVATIONS, f"activation: expected one of {list(ACTIVATIONS)}")
-    size = sum(map(n_values, shapes))
-    require(flat.shape == (size,), f"network: expected {size} weights, got {len(flat)}")
+def _network(model, shapes, activation, flat):
     *hidden_layers, width = (outputs for _, outputs in shapes[: len(shapes) // 2])
-    generator = torch.Generator()
-    network = BottleneckNetwork(
-        shapes[0][0], shapes[-1][1], width, hidden_layers, activation, generator=generator
-    )
-    require(network.shapes == shapes, "shapes: expected a decoder that mirrors the encoder")
+    sizes = shapes[0][0], shapes[-1][1], width, hidden_layers
+    network = BottleneckNetwork(*sizes, activation, generator=torch.Generator())
     network.flat.copy_(flat)
-    return network
+    return network.to(model._torch_device())
