@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from dataclasses import replace
 from functools import partial
 from typing import Self
@@ -26,8 +24,6 @@ HELD_OUT_PASSES = 2  # passes in fits without held-out parts
 # error of the solver in predictions of held-out parts
 HELD_OUT_TOLERANCE = 1e-4
 LONG = 30  # largest number of times in a sample that is fitted as a whole
-N_MEASURED = 12  # number of genes whose search is timed to estimate the time of a fit
-LATER_PASS = 0.75  # time of a later pass relative to the search in the first pass
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
 
 
@@ -213,28 +209,6 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     def _divided(self, samples):
         return replace(samples, values=[block / self.scale_ for block in samples.values])
-
-    def expected_seconds(
-        self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None
-    ) -> float:
-        """Estimate the time of `fit`, with the same parameters, from the search for a few genes."""
-        samples, prior = self._checked(trajectories, prior)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `fit` gives the same warnings
-            parts = fitted_parts(self._scaled(samples))
-        with reproducible():
-            search = Search(parts, prior, n_jobs=self.n_jobs)
-            changing = np.flatnonzero(search.changing)
-            measured = changing[:: max(len(changing) // N_MEASURED, 1)]
-            search.changing = np.isin(np.arange(len(prior)), measured)
-            started = time.perf_counter()
-            search.find_regulators()
-            seconds = time.perf_counter() - started
-        of_pass = seconds * len(changing) / max(len(measured), 1)
-        n_held_out = min(self.n_passes, HELD_OUT_PASSES)
-        work = 1 + LATER_PASS * (self.n_passes - 1)
-        work += n_folds(samples) * (1 + LATER_PASS * (n_held_out - 1))
-        return work * of_pass
 
     def _progress(self, samples):
         n_held_out = n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)

@@ -22,7 +22,6 @@ from sbnn.plotting.labels import DASHES, counted, name_line, place_names, signed
 from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
 from sbnn.results import Record
 
-RULE = ("slope", "b", "offset", "threshold")
 # of cortical cell classes, and one gene that all neurons express
 MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
 MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")

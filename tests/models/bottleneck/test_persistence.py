@@ -13,7 +13,6 @@ from sbnn import (
     SparseBottleneckRegressor,
 )
 from sbnn.models.bottleneck import persistence
-from sbnn.models.saved import load_network
 
 REFUSED = "m.safetensors is not an sbnn model"
 X, NEW = np.random.default_rng(0).normal(size=(2, 30, 9))
@@ -50,8 +49,7 @@ def test_names_vectors_and_settings_come_back(tmp_path):
     frame = pd.DataFrame(X, columns=list("abcdefghi"))
     model.fit(frame, X[:, 0])
     path = model.save(tmp_path / "m.safetensors")
-    again = load_network(path)
-    assert isinstance(again, DistilledBottleneckRegressor)
+    again = DistilledBottleneckRegressor.load(path)
     assert again.distillation == short
     assert again.random_state is None
     turned = frame.iloc[:, ::-1] * 9
