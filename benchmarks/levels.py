@@ -9,8 +9,6 @@
 - means: a feature is called shifted in a table of new donors, without or with a shift of 1.5 SD
   of one of 30 features. Donors explain 30 % of the variance. Values are normal, heavy-tailed or
   skewed; donors have equal or unequal numbers of cells, with or without missing values.
-- types: balanced accuracy of logistic regression on random types is called better than that of
-  a baseline.
 - genes: false genes that `selection_table` trusts, by correlation in halves of the cells.
 - calibration: highest probability and accuracy of the types of new donors' cells, and how often
   `EphysTypeClassifier` warns that its probabilities are not calibrated.
@@ -42,7 +40,6 @@ from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.ephys_types.base import FeatureScaling
 from sbnn.ephys_types.distance import Surroundings
-from sbnn.ephys_types.held_out import gains_over_baselines, held_out_probabilities
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import folds_of, held_out
 from sbnn.evaluation.stability import selection_table
@@ -94,12 +91,6 @@ CALIBRATED = {
     "default, random types": (DEFAULT, "random", 300),
 }
 N_NEW = 600  # cells of new donors
-# kind of types and number of cells
-COMPARED = {
-    "random types, 100 cells": ("random", 100),
-    "random types, 200 cells": ("random", 200),
-    "types, 100 cells": ("simulated", 100),
-}
 # weight of what other genes have in common, and effect of each of five genes
 SELECTED = {
     "noise": (0, 0),
@@ -280,21 +271,6 @@ def calibration(name, n_sets):
     return found.mean(axis=0)
 
 
-def types_compared(name, n_sets):
-    """Shares of data sets in which logistic regression is called better than each baseline."""
-    kind, n_cells = COMPARED[name]
-    called = np.empty((n_sets, 2))
-    for k in range(n_sets):
-        cells, types = typed_cells(kind, n_cells, SEED + k)
-        model = EphysTypeClassifier(members=["logistic"], random_state=k)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(cells.X, types, cells.var["family"], cells.obs["donor"])
-        gains = gains_over_baselines(model, held_out_probabilities(model))
-        called[k] = [gain.low > 0 for gain in gains.values()]
-    return called.mean(axis=0)
-
-
 def trusted(name, n_sets):
     """Mean number of false genes that are trusted, and share of the five true ones."""
     in_common, slope = SELECTED[name]
@@ -399,7 +375,6 @@ TESTS = {
     "intervals": (intervals, [*REPEATED, *SHUFFLED, *GROUPED], SHARES),
     "differences": (differences, [*REPEATED, *SHUFFLED], SHARES),
     "means": (means, tables_of_kinds(), SHARES),
-    "types": (types_compared, list(COMPARED), ["better than majority", "than logistic regression"]),
     "genes": (trusted, list(SELECTED), SHARES),
     "calibration": (calibration, list(CALIBRATED), ["confidence", "accuracy", "warned"]),
     "effects": (effects, list(SCREENS), COLUMNS),

@@ -65,19 +65,13 @@ def corrected_difference(differences, test_share, n_counted=None):
     n = n_counted or len(differences)
     mean = float(np.mean(differences))
     se = float(corrected_error(differences, test_share, n))
-    found = difference_with_error(mean, se, n)
-    return found._replace(n=len(differences))
+    half = float(stats.t.ppf(0.975, n - 1)) * se
+    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
+    return PairedDifference(mean, mean - half, mean + half, se, p, len(differences))
 
 
 def _difference_over(folds, differences):
     return corrected_difference(differences, share_tested(folds), folds_counted(folds))
-
-
-def difference_with_error(mean, se, n):
-    """A mean difference with a 95 % interval from Student's t."""
-    half = float(stats.t.ppf(0.975, n - 1)) * se
-    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
-    return PairedDifference(mean, mean - half, mean + half, se, p, n)
 
 
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
