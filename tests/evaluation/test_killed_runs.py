@@ -1,4 +1,4 @@
-"""Processes that are killed or lack disk space lose no finished result."""
+"""Processes that are killed lose no finished result."""
 
 import os
 import signal
