@@ -47,6 +47,18 @@ def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
     assert other.sha256 != found.sha256
 
 
+def test_models_see_no_test_sample(data):
+    seen = []
+
+    class Watched(PriorAlone):
+        def fit(self, trajectories, *args):
+            seen.extend(trajectories.obs["split"])
+            return super().fit(trajectories, *args)
+
+    scored(data, Watched())
+    assert set(seen) == {"train"}
+
+
 def test_a_record_is_computed_once(data, tmp_path, monkeypatch):
     path = tmp_path / "prior.pickle"
     first = scored(data, results=path)

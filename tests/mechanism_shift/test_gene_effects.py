@@ -154,6 +154,7 @@ def test_rows_share_a_prior_that_assumes_some_genes_without_an_effect():
     assert mean[0, 2] < mean[1, 2] < 0.6
     alone, _ = shrunken(estimates[:1], np.full((1, 3), 0.2))
     np.testing.assert_array_equal(alone, mean[:1])
+    assert shrunken(np.array([[3.0]]), np.array([[1.0]]))[0] < 1.5
 
 
 SEEN = np.array([[700.0, 40, 500, 60, 9], [300, 200, 480, 30, 4], [320, 210, 500, 35, 0]])

@@ -170,6 +170,13 @@ def test_a_start_has_a_smaller_sum_of_absolute_shifts_than_the_mixed_latents():
     assert np.abs(mixed @ turn).sum() == pytest.approx(np.abs(shifts).sum(), rel=0.01)
 
 
+def test_edges_of_noise_are_adjusted_for_the_number_of_tests():
+    latents = np.random.default_rng(0).standard_normal((3000, 5))
+    moments = unmixing._Moments(latents, np.repeat(np.arange(100), 30).astype(str), "0", None)
+    mixture = SpikeSlab(1e-3, 0.5, 0.2, 0.5)
+    assert moments.described(np.eye(5), moments.control, mixture).edges.to_numpy().sum() <= 1
+
+
 def test_standard_errors_of_shifts_are_those_of_repeated_screens():
     rng = np.random.default_rng(0)
     codes = np.repeat(np.arange(4), [30, 60, 20, 40])

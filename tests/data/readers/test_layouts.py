@@ -61,6 +61,15 @@ def blood(rng):
     return counts, proteins
 
 
+def test_proteins_of_cd8_cells_are_matched_by_name(tmp_path, blood):
+    counts, proteins = blood
+    counts.to_csv(tmp_path / "rna.csv")
+    proteins.iloc[:, ::-1].to_csv(tmp_path / "protein.csv")
+    paths = tmp_path / "rna.csv", tmp_path / "protein.csv"
+    data = as_paired(citeseq.read_cd8(*paths, log_proteins=False, n_genes=3))
+    np.testing.assert_array_equal(data.Y, proteins[data.cell_names].T)
+
+
 def test_cord_blood_is_in_the_order_of_its_clustering(tmp_path, blood):
     counts, proteins = blood
     clusters = pd.DataFrame({"cell_barcode": counts.columns[::-1], "cluster": range(40)})

@@ -13,6 +13,7 @@ from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottlene
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.protocols import distilled
 from sbnn.models.bottleneck.scales import ScaledCells, learn_scales, scaled_outputs
+from sbnn.models.bottleneck.training import Trainer
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
@@ -107,6 +108,26 @@ def test_history_has_every_stage(data):
     pretraining = model.history_[:2]
     assert pretraining.r2.isna().all()
     assert pretraining.eval_loss.notna().all()
+
+
+def test_the_pretraining_is_watched_on_cells_it_does_not_train_on(data, monkeypatch):
+    seen = []
+    run = Trainer.run
+
+    def watched(self, stage, x, target, eval_set=None):
+        seen.append((stage.name, x, eval_set))
+        return run(self, stage, x, target, eval_set)
+
+    monkeypatch.setattr(Trainer, "run", watched)
+    clone(PUBLISHED).fit(data.X, data.Y)
+    name, x, (held_out, _) = seen[0]
+    assert name == "pretraining" and torch.cdist(x, held_out).min() > 0
+
+
+def test_genes_are_pruned_by_their_norms_after_the_regression(data):
+    model = clone(PUBLISHED).set_params(epochs=(2, 2, 2, 0)).fit(data.X, data.Y)
+    norms = model.network_.input_norms()
+    np.testing.assert_allclose(model.gene_norms_[model.get_support()], norms, rtol=1e-5)
 
 
 def test_with_many_cells_only_the_kept_genes_are_read_for_the_same_network(data, monkeypatch):

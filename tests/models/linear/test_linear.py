@@ -51,6 +51,10 @@ def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pa
     assert_allclose(model.intercept_, reference.intercept_, atol=1e-10)
 
 
+def test_penalties_of_ridge():
+    assert_allclose(LeaveOneOutRidge().alphas, np.geomspace(1, 1e6, 25))
+
+
 @pytest.mark.parametrize(("sparse", "ridge"), [(0.2, 0.0), (0.1, 0.4)])
 def test_glmnet_solves_the_stated_problem(pair, sparse, ridge):
     X, Y = pair
