@@ -21,6 +21,12 @@ from sbnn.data.simulate import simulate_tables
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 # of the window; pictures are smaller by a quarter
 SIZES = {"explorer": (1400, 930)}
+SELECT = """
+    const { names, codes } = JSON.parse(document.getElementById("data").textContent).groups.family;
+    const wanted = names.indexOf("family 4");
+    const cells = Bokeh.documents.map((d) => d.get_model_by_name("cells")).find((m) => m !== null);
+    cells.selected.indices = codes.flatMap((code, cell) => (code === wanted ? [cell] : []));
+"""
 
 
 def main(pages=None):
@@ -42,8 +48,7 @@ def main(pages=None):
             show(browser, pages, "explorer")
             ready = "return document.documentElement.dataset.ready"
             WebDriverWait(browser, 20).until(lambda _: browser.execute_script(ready))
-            browser.find_element("id", "query").send_keys("family 4")
-            browser.find_element("id", "query").submit()
+            browser.execute_script(SELECT)
             browser.find_element("css selector", "#features button").click()
             browser.execute_async_script(
                 "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import zlib
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,8 @@ from sbnn.plotting.reading import model_title
 # may differ between fit and cross-validation
 NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}
 MOST_BYTES = 4.6e6  # keeps the page with its library below 6 MB
-# of the name and range of a gene, and of a value in a cell
-BYTES_OF_GENE, BYTES_OF_CELL = 60, 4 / 3
-LEVELS = 255  # of the values of genes that the model does not keep
+# of the name of a gene, and of a value in a cell
+BYTES_OF_GENE, BYTES_OF_CELL = 60, 16 / 3
 TSNE_AXES = ["t-SNE 1", "t-SNE 2"]
 
 
@@ -82,16 +80,9 @@ def _other_genes(data, fit, room):
     by_variance = np.argsort(-data.X[:, others].var(0), kind="stable")
     chosen = others[by_variance[: max(n_genes, 0)]]
     X = data.X[:, chosen].astype(np.float64)  # (n_cells, n_genes)
-    low = X.min(0)
-    width = np.maximum(np.ptp(X, axis=0), 1e-12)
-    codes = np.rint((X - low) / width * LEVELS).astype(np.uint8)
-    packed = zlib.compress(codes.tobytes(order="F"))
-    sd = np.maximum(X.std(0), 1e-12)
     return {
         "names": data.gene_names[chosen].tolist(),
-        "low": ((low - X.mean(0)) / sd).round(4).tolist(),
-        "width": (width / sd).round(4).tolist(),
-        "codes": base64.b64encode(packed).decode("ascii"),
+        "values": _packed((X - X.mean(0)) / np.maximum(X.std(0), 1e-12)),
         "left_out": len(others) - len(chosen),
     }
 

@@ -98,5 +98,4 @@ function chooseFeature(drawn, feature) {
     ...(some ? [...key("inside", names[0]), ...key(names[1] === "B" ? "rest b" : "rest", names[1])] : key("rest", "all cells (none selected)")),
   );
   if (state.colorBy in data.groups) showValues(drawn);
-  remember(drawn);
 }

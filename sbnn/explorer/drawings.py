@@ -7,7 +7,12 @@ from bokeh.plotting import figure
 FEWEST, MOST = 3.5, 9.0  # diameter of a dot in pixels
 FONT = "Helvetica, Arial, sans-serif"
 BARE = {"toolbar_location": None, "tools": ""}
+TEXT, QUIET, LINE = "#1c2024", "#5b636d", "#d5d9de"
 AXIS = {
+    "axis_line_color": LINE,
+    "major_tick_line_color": LINE,
+    "major_label_text_color": QUIET,
+    "axis_label_text_color": QUIET,
     "axis_label_text_font": FONT,
     "axis_label_text_font_style": "normal",
     "major_label_text_font": FONT,
@@ -20,10 +25,10 @@ PLOT = {
     "background_fill_color": None,
     "min_border": 4,
 }
-GRID = {"grid_line_width": 0.5}
-LOOK = {"Plot": PLOT, "Axis": AXIS, "Title": {"text_font": FONT}, "Grid": GRID}
-# of the cells; `dim` is the colour while others are selected
-COLUMNS = ("x", "y", "color", "dim", "cell", "type", "family", "value")
+GRID = {"grid_line_width": 0.5, "grid_line_color": "#e8eaee"}
+TITLE = {"text_font": FONT, "text_color": TEXT}
+LOOK = {"Plot": PLOT, "Axis": AXIS, "Title": TITLE, "Grid": GRID}
+COLUMNS = ("x", "y", "color", "cell", "type", "family", "value")
 
 
 def cell_map(xy, axes, equal):
@@ -46,17 +51,16 @@ def cell_map(xy, axes, equal):
 
     source = models.ColumnDataSource({name: [] for name in COLUMNS}, name="cells")
     look = {"fill_color": "color", "fill_alpha": 0.9, "line_width": 0.5, "line_alpha": 0.5}
-    # opaque, because transparent dots would add up to dark areas
-    look |= {"nonselection_fill_color": "dim", "nonselection_fill_alpha": 1}
-    look["nonselection_line_alpha"] = 0
+    look["line_color"] = "#3d444c"
+    look |= {"nonselection_fill_alpha": 0.15, "nonselection_line_alpha": 0}
     dots = map_.scatter("x", "y", source=source, name="dots", size=size, **look)
-    dots.selection_glyph = dots.glyph  # scripts change its colours
+    dots.selection_glyph = dots.glyph
     dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
 
     names = models.ColumnDataSource({"x": [], "y": [], "text": [], "down": []}, name="names")
     look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
     look |= {"text_font": {"value": FONT}, "padding": 2, "border_radius": 3}
-    look["background_fill_alpha"] = 0.75
+    look |= {"background_fill_alpha": 0.75, "background_fill_color": "#ffffff", "text_color": TEXT}
     map_.text("x", "y", "text", y_offset="down", source=names, name="labels", **look)
     hover = models.HoverTool(name="hover", tooltips=None, attachment="right", limit=1)
     wheel = models.WheelZoomTool()
@@ -70,7 +74,7 @@ def cell_map(xy, axes, equal):
     map_.toolbar.active_scroll = wheel
     mapper = models.LinearColorMapper(name="mapper", palette=["#000000"], low=0, high=1)
     bar = models.ColorBar(name="bar", color_mapper=mapper, width=12, visible=False)
-    bar.background_fill_color = None
+    bar.update(background_fill_color=None, major_label_text_color=QUIET)
     map_.add_layout(bar, "right")
     return map_
 
@@ -82,7 +86,8 @@ def histogram():
     plot.yaxis.axis_label = "share of cells"
     bins = {"left": [0], "right": [1], "inside": [0], "rest": [0]}
     source = models.ColumnDataSource(bins, name="bins")
-    for part in ("rest", "inside"):
-        plot.quad("left", "right", part, 0, source=source, name=part, fill_alpha=0.55)
+    for part, color in {"rest": "#7a828c", "inside": "#d55e00"}.items():
+        look = {"fill_color": color, "line_color": color, "fill_alpha": 0.55}
+        plot.quad("left", "right", part, 0, source=source, name=part, **look)
     plot.y_range.start = 0
     return plot

@@ -4,19 +4,18 @@ const coarsest = "family" in data.groups ? "family" : "type";
 const labelled = data.groups.type.names.length > 1; // otherwise the first output colours the map
 const state = {
   ...{ colorBy: labelled ? coarsest : 0, shownGroups: coarsest, hidden: new Set(), labels: true, map: 0 },
-  ...{ view: null, kind: "measured", feature: 0, rankBy: "difference", held: { a: null, b: null } },
+  ...{ kind: "measured", feature: 0, rankBy: "difference", held: { a: null, b: null } },
 };
 
 start();
 
 async function start() {
-  await unpackGenes();
   const [map, plot] = await Promise.all(
     ["map", "histogram"].map(async (id) => (await Bokeh.embed.embed_item(drawings[id], id)).roots[0]),
   );
   const part = (view, name) => view.model.document.get_model_by_name(name);
   const named = (view, names) => Object.fromEntries(names.map((name) => [name, part(view, name)]));
-  const parts = named(map, ["cells", "dots", "shown", "pan", "box", "lasso", "hover", "mapper", "bar", "corners", "names", "labels", "rings"]);
+  const parts = named(map, ["cells", "shown", "pan", "box", "lasso", "hover", "mapper", "bar", "corners", "names", "rings"]);
   const { bins } = named(plot, ["bins"]);
   const drawn = { map, plot, ...parts, bins };
 
@@ -24,25 +23,17 @@ async function start() {
     x: maps[0].x,
     y: maps[0].y,
     color: new Array(nCells).fill("#808080"),
-    dim: new Array(nCells).fill("#808080"),
     cell: data.cells,
     type: data.cells.map((_, cell) => groupName("type", cell)),
     family: data.cells.map((_, cell) => groupName("family", cell)),
     value: new Array(nCells).fill(""),
   };
-  for (const { canvas_view: canvas } of [map, plot]) {
-    canvas.events_el.tabIndex = -1; // the search and the buttons can do all that the mouse does there
-    canvas.events_el.style.outline = "none";
-  }
   fillControls();
   listen(drawn);
-  setTheme(drawn, matchMedia("(prefers-color-scheme: dark)").matches);
+  paint(drawn);
   showLegend(drawn);
   showCells(drawn);
   showHeld(drawn);
-  first = now = stateText(drawn);
-  if (location.hash) restore(drawn, location.hash.slice(1));
-  addEventListener("hashchange", () => restore(drawn, location.hash.slice(1)));
   document.documentElement.dataset.ready = "true";
 }
 
@@ -56,6 +47,7 @@ function fillControls() {
   fillSelect(byId("color-by"), { Cells: groups, ...features });
   byId("color-by").value = state.colorBy;
   fillSelect(byId("feature"), features);
+  fillSelect(byId("genes"), { "": data.features.map(({ name }) => [name, name]) });
   fillSelect(byId("places"), { "": maps.map(({ title }, at) => [at, title]) });
   byId("places-label").hidden = maps.length === 1;
   byId("verdict").hidden = !byId("verdict").textContent;
@@ -73,7 +65,7 @@ function fillControls() {
 function genesText() {
   const kept = featuresOf("gene").length;
   if (data.genes === undefined) return `The file holds only the ${plural(kept, "kept gene")}; explore(fit, data=data) adds the others.`;
-  const all = `The file holds ${plural(kept + data.genes.names.length, "gene")} (genes that the model does not keep: in 8 bits)`;
+  const all = `The file holds ${plural(kept + data.genes.names.length, "gene")}`;
   return data.genes.left_out ? `${all}; ${data.genes.left_out} less variable genes are left out to keep the file below 6 MB.` : `${all}.`;
 }
 
@@ -87,16 +79,13 @@ function offer(feature) {
   }
 }
 
-// The map is coloured by a gene or output, or by the mean of several with commas or spaces between them.
+// The map is coloured by a gene or output.
 function findGene(drawn, query) {
   if (!query) return;
-  const names = featureNamed(query) >= 0 ? [query] : query.split(/[\s,;]+/).filter(Boolean);
-  const found = [...new Set(names.map(featureNamed))].filter((feature) => feature >= 0);
-  if (found.length) colorBy(drawn, String(setOf(found)));
+  const found = featureNamed(query);
+  if (found >= 0) colorBy(drawn, String(found));
   byId("gene").value = query;
-  const unknown = names.filter((name) => featureNamed(name) < 0);
-  const notes = unknown.length ? [`No gene or output is called “${unknown.join("”, “")}”.`] : [];
-  byId("genes-note").textContent = [...notes, genesText()].join(" ");
+  byId("genes-note").textContent = found >= 0 ? genesText() : `No gene or output is called “${query}”. ${genesText()}`;
 }
 
 function listen(drawn) {
@@ -116,19 +105,11 @@ function listen(drawn) {
     byId("color-by").value = state.feature;
     colorBy(drawn, String(state.feature));
   });
-  on("search", "submit", (event) => {
-    event.preventDefault();
-    search(drawn, byId("query").value.trim());
-  });
   on("find-gene", "submit", (event) => {
     event.preventDefault();
     findGene(drawn, byId("gene").value.trim());
   });
   on("gene", "change", () => findGene(drawn, byId("gene").value.trim()));
-  on("undo", "click", () => undo(drawn));
-  on("copy-link", "click", () => copyLink());
-  addEventListener("keydown", (event) => press(drawn, event));
-  on("gene", "input", () => suggest("genes", byId("gene").value.trim(), data.features.map(({ name }) => name)));
   on("places", "change", () => {
     showMap(drawn, Number(byId("places").value));
     paint(drawn);
@@ -136,28 +117,18 @@ function listen(drawn) {
   on("labels", "change", () => {
     state.labels = byId("labels").checked;
     showLabels(drawn);
-    remember(drawn);
   });
   GROUPS.forEach((group) => on(`hold-${group}`, "click", () => hold(drawn, group)));
   on("drop-groups", "click", () => {
     state.held = { a: null, b: null };
     showHeld(drawn);
   });
-  on("query", "input", () => suggest("suggestions", byId("query").value.trim(), namesOfCells()));
   on("show-all", "click", () => hide(drawn, []));
   on("hide-all", "click", () => hide(drawn, data.groups[state.shownGroups].names.keys()));
   on("clear", "click", () => select(drawn, []));
-  on("zoom-in", "click", () => zoom(drawn, 0.5));
-  on("zoom-out", "click", () => zoom(drawn, 2));
   on("reset", "click", () => resetView(drawn));
-  map.model.on_event("rangesupdate", ({ x0, x1, y0, y1 }) => {
-    state.view = [x0, x1, y0, y1];
+  map.model.on_event("rangesupdate", () => {
     separateLabels(drawn);
-    remember(drawn);
-  });
-  on("theme", "click", () => setTheme(drawn, document.documentElement.dataset.theme === "light", true));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ({ matches }) => {
-    if (!state.themeChosen) setTheme(drawn, matches);
   });
   document.querySelectorAll("input[name=drag]").forEach((radio) =>
     radio.addEventListener("change", () => {
@@ -165,87 +136,13 @@ function listen(drawn) {
     }),
   );
   cells.selected.properties.indices.change.connect(() => showSelection(drawn));
-  const name = (ending) => `${data.dataset}_map.${ending}`;
-  on("save-svg", "click", () => save(name("svg"), [seen(drawn).text], "image/svg+xml"));
-  on("save-png", "click", () => savePng(name("png"), seen(drawn)));
   on("save-csv", "click", () => {
     const selected = selectedCells(drawn);
     save(`${data.dataset}_cells.csv`, csvOf(selected.length ? selected : [...data.cells.keys()]), "text/csv");
   });
 }
 
-// The part of the map that is shown: [left, right, bottom, top].
-function showView(drawn, view) {
-  const { x_range: x, y_range: y } = drawn.map.model;
-  x.setv({ start: view[0], end: view[1] });
-  y.setv({ start: view[2], end: view[3] });
-  for (const range of [x, y]) range.have_updated_interactively = true; // else bokeh fits it to the data again
-  state.view = view;
-  separateLabels(drawn);
-  remember(drawn);
-}
-
 function resetView(drawn) {
   drawn.map.reset_range();
-  state.view = null;
   separateLabels(drawn);
-  remember(drawn);
-}
-
-function zoom(drawn, factor, right = 0, up = 0) {
-  const { x_range: x, y_range: y } = drawn.map.model;
-  const ends = ({ start, end }, shift) => {
-    const middle = (start + end) / 2 + shift * (end - start);
-    const half = ((end - start) / 2) * factor;
-    return [middle - half, middle + half];
-  };
-  showView(drawn, [...ends(x, right), ...ends(y, up)]);
-}
-
-// Keys do what the buttons do, unless somebody types.
-function press(drawn, event) {
-  const types = event.target.matches?.("input:not([type=radio], [type=checkbox]), select, textarea");
-  if (types || event.altKey) return;
-  if (event.ctrlKey || event.metaKey) {
-    if (event.key !== "z") return;
-    event.preventDefault();
-    undo(drawn);
-    return;
-  }
-  const act = {
-    "+": () => zoom(drawn, 0.5),
-    "-": () => zoom(drawn, 2),
-    0: () => resetView(drawn),
-    ArrowLeft: () => zoom(drawn, 1, -0.1),
-    ArrowRight: () => zoom(drawn, 1, 0.1),
-    ArrowDown: () => zoom(drawn, 1, 0, -0.1),
-    ArrowUp: () => zoom(drawn, 1, 0, 0.1),
-    Escape: () => select(drawn, []),
-    "/": () => byId("query").focus(),
-    g: () => byId("gene").focus(),
-    a: () => hold(drawn, "a"),
-    b: () => hold(drawn, "b"),
-    u: () => undo(drawn),
-  }[event.key];
-  const arrows = event.key.startsWith("Arrow") && event.target.matches?.("[type=radio], .scroll");
-  if (!act || arrows) return;
-  event.preventDefault();
-  act();
-}
-
-async function copyLink() {
-  try {
-    await navigator.clipboard.writeText(location.href);
-    byId("copied").textContent = "Link to this view copied.";
-  } catch {
-    byId("copied").textContent = "The address of the page is the link to this view.";
-  }
-}
-
-function seen({ map }) {
-  const { names, colors } = data.groups[state.shownGroups];
-  const shown = names.map((name, i) => ({ name, color: colors[i] })).filter((_, i) => !state.hidden.has(i));
-  const rings = GROUPS.filter((group) => state.held[group]).map((group) => ({ name: `Group ${group.toUpperCase()}`, color: css(COLORS_OF[group]) }));
-  const legend = [...(state.colorBy in data.groups ? shown : []), ...rings];
-  return picture(map, legend, { text: css("--text"), background: css("--card") });
 }

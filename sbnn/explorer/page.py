@@ -10,7 +10,7 @@ from string import Template
 
 import numpy as np
 from bokeh.embed import json_item
-from bokeh.palettes import RdBu, Viridis256, interp_palette
+from bokeh.palettes import Viridis256
 from bokeh.resources import Resources
 from bokeh.themes import Theme
 
@@ -19,14 +19,8 @@ from sbnn.explorer.drawings import LOOK, cell_map, histogram
 # each may use those before it
 SCRIPTS = (
     *("data.js", "scales.js", "statistics.js", "tables.js", "files.js"),
-    *("painting.js", "legend.js", "selection.js", "comparison.js", "link.js", "main.js"),
+    *("painting.js", "legend.js", "selection.js", "comparison.js", "main.js"),
 )
-# zero has the colour of the background
-PALETTES = {
-    "range": Viridis256,
-    "difference_light": interp_palette(RdBu[11], 256),
-    "difference_dark": interp_palette(("#9fd0ff", "#2f7ed8", "#3a4048", "#d9502e", "#ffb996"), 256),
-}
 
 
 def page(data):
@@ -38,7 +32,7 @@ def page(data):
     drawings = {
         "map": json_item(map_, theme=theme),
         "histogram": json_item(histogram(), theme=theme),
-        "palettes": PALETTES,
+        "palette": Viridis256,
     }
     resources = Resources(mode="inline", components=["bokeh"], log_level="warn")
     library = "\n".join(resources.js_raw)

@@ -1,31 +1,7 @@
 // Colours of the page and of the cells, and the caption of the map.
 
-const DIM = 0.18; // share of its colour that a cell keeps while others are selected
-
 function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-}
-
-function setTheme(drawn, dark, chosen = false) {
-  state.themeChosen ||= chosen;
-  document.documentElement.dataset.theme = dark ? "dark" : "light";
-  byId("theme").setAttribute("aria-pressed", dark);
-  const [text, quiet, line, grid] = ["--text", "--quiet", "--line", "--grid"].map(css);
-  for (const { model } of [drawn.map, drawn.plot]) {
-    model.title.text_color = text;
-    for (const item of [...model.left, ...model.below]) {
-      item.setv({ axis_line_color: line, major_tick_line_color: line, major_label_text_color: quiet, axis_label_text_color: quiet });
-    }
-    model.center.filter((item) => item.type === "Grid").forEach((item) => (item.grid_line_color = grid));
-  }
-  drawn.bar.setv({ major_label_text_color: quiet, major_tick_line_color: quiet });
-  for (const glyph of [drawn.dots.glyph, drawn.dots.nonselection_glyph]) glyph.line_color = css("--dot-edge");
-  drawn.labels.glyph.setv({ text_color: text, background_fill_color: css("--card") });
-  for (const name of ["inside", "rest"]) {
-    drawn.plot.model.document.get_model_by_name(name).glyph.setv({ fill_color: css(`--${name}`), line_color: css(`--${name}`) });
-  }
-  showRings(drawn);
-  paint(drawn);
 }
 
 // Show another map of the same cells.
@@ -66,34 +42,13 @@ function paint(drawn) {
   drawn.bar.visible = !byGroup;
   if (byGroup) paintGroups(drawn);
   else paintNumbers(drawn);
-  const page = css("--card");
-  drawn.cells.data.dim = drawn.cells.data.color.map((color) => mixed(color, page));
   showValues(drawn);
-  remember(drawn);
-}
-
-const mixtures = new Map();
-
-// A colour mixed with that of the page, which stays visible beneath it.
-function mixed(color, page) {
-  const key = `${color} ${page}`;
-  if (!mixtures.has(key)) {
-    const [own, other] = [rgb(color), rgb(page)];
-    mixtures.set(key, `rgb(${own.map((part, i) => Math.round(DIM * part + (1 - DIM) * other[i])).join(", ")})`);
-  }
-  return mixtures.get(key);
-}
-
-function rgb(color) {
-  const pen = document.createElement("canvas").getContext("2d");
-  pen.fillStyle = color; // any name or notation becomes #rrggbb
-  return [1, 3, 5].map((at) => parseInt(pen.fillStyle.slice(at, at + 2), 16));
 }
 
 // The tooltip of a cell: its name, its groups, and its values of the feature that colours the map or else is chosen.
 function showValues({ cells, hover }) {
   const feature = state.colorBy in data.groups ? state.feature : state.colorBy;
-  const kinds = kindsOf(feature).filter(([kind]) => !isResidual(kind)).map(([kind, name]) => [name, valuesOf(feature, kind)]);
+  const kinds = kindsOf(feature).map(([kind, name]) => [name, valuesOf(feature, kind)]);
   cells.data.value = data.cells.map((_, cell) => kinds.map(([name, values]) => `${decimal(values[cell])} ${name}`).join(", "));
   const rows = [["cell", "@cell"], [data.groups.type.title.toLowerCase(), "@type"]];
   if ("family" in data.groups) rows.push(["family", "@family"]);
@@ -116,7 +71,7 @@ function paintNumbers({ map, cells, mapper }) {
   byId("kind").value = state.kind;
   const title = `${name}, ${KINDS[group][state.kind]}`;
   const values = valuesOf(state.colorBy, state.kind);
-  const scale = scaleOf(state.colorBy, state.kind);
+  const scale = scaleOf(state.colorBy);
   const missing = css("--missing");
   cells.data.color = Array.from(values, (value) => colorOf(value, scale, missing));
   map.model.title.text = `${title}, z-score`;
@@ -127,10 +82,8 @@ function paintNumbers({ map, cells, mapper }) {
   const notes = [`Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title}, in z-scores over all cells.`];
   const trust = trustText(data.features[state.colorBy]);
   if (trust) notes.push(`${name} is ${trust}.`);
-  if (isResidual(state.kind)) notes.push("A residual is the measured minus the predicted value.");
   notes.push(
-    `Colours end at ${isResidual(state.kind) ? "the 99th percentile of the absolute value" : "the 1st and 99th percentiles"} ` +
-      `(${decimal(scale.low)} to ${decimal(scale.high)}); ${plural(beyond, "cell")} beyond.`,
+    `Colours end at the 1st and 99th percentiles (${decimal(scale.low)} to ${decimal(scale.high)}); ${plural(beyond, "cell")} beyond.`,
   );
   if (r2 != null && state.kind !== "measured") {
     notes.push(state.kind.startsWith("held_out") ? `Mean test R² over the folds: ${decimal(testR2)}.` : `R² ${decimal(r2)} on the fitted cells.`);

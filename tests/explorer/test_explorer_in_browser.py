@@ -96,13 +96,6 @@ def choose(page, name, option):
     Select(by_id(page, name)).select_by_visible_text(option)
 
 
-def search(page, query):
-    by_id(page, "query").clear()
-    by_id(page, "query").send_keys(query)
-    by_id(page, "query").submit()
-    return text(page, "status")
-
-
 def numbers(cells):
     return [float(cell.split()[0].replace("−", "-")) for cell in cells]
 
@@ -141,8 +134,6 @@ def test_the_page_opens_without_network_and_without_errors_and_names_stay_text(p
     assert text(page, "legend-title") == "Type (3)"
     names = page.find_elements("css selector", "#legend .name")
     assert [name.text for name in names] == TYPES
-    for name in HOSTILE[:2]:
-        assert search(page, name).startswith("1 cell found")
     markup = "return document.images.length + document.querySelectorAll('b').length"
     assert page.execute_script(markup) == 0
 
@@ -168,25 +159,19 @@ def test_colours_are_of_types_and_then_of_numbers_on_one_robust_scale(page, reco
         np.testing.assert_allclose([low, high], scale, atol=1e-5)
         steps = ((values - low) / (high - low) * len(palette)).clip(0, len(palette) - 1)
         assert colors == [palette[step] for step in steps.astype(int)]
-    choose(page, "kind", "residual (fitted)")
-    _, low, high, _ = page.execute_script(read)
-    assert low == -high
     choose(page, "kind", "predicted (held out)")
     assert "Grey: 2 cells that no fold held out" in text(page, "note")
     assert f"{folds.test_feature_r2[:, 1, 1].mean():.2f}" in text(page, "note")
 
 
-def test_search_selects_and_the_legend_hides_cells(page):
-    assert search(page, "CELL8").startswith("1 cell found")
-    assert selected(page) == [8], "its whole name, not cell80 too"
-    assert search(page, "SECOND, t").startswith("30 cells found")
-    assert selected(page) == list(range(1, 90, 3))
-    assert search(page, "no such cell").startswith("Nothing found")
+def test_the_legend_hides_cells(page):
+    select(page, list(range(0, 90, 2)))
     by_id(page, "clear").click()
     assert selected(page) == []
     page.find_elements("css selector", "#legend input")[0].click()
     assert "30 cells hidden" in text(page, "status")
-    assert "30 of them hidden" in search(page, "even"), "families are found too"
+    select(page, list(range(0, 90, 3)))
+    assert "30 of them hidden" in text(page, "status")
     choose(page, "color-by", "Family")
     counts = [count.text for count in page.find_elements("css selector", "#legend .count")]
     assert counts == ["60", "30"]
@@ -241,7 +226,7 @@ def test_csv_holds_the_selected_cells_or_all_of_them(page, records):
     assert saved()["cell"].tolist() == [HOSTILE[2], HOSTILE[4]]
 
 
-def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_path):
+def test_any_gene_two_groups_and_another_map(browser, tmp_path):
     fit = fit_to_explore()
     data, more = with_all_genes(fit)
     explore(fit, folds_to_explore(fit), tmp_path / "all.html", data=data, **more)
@@ -260,12 +245,8 @@ def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_pat
     found = {"".join(name.split()): numbers(cells) for name, *cells in rows(page, "features")}
     assert {"Gene0trusted", "Gene1"} <= found.keys()
     expected = compared(values[:35], values[40:80])  # five cells are in both
-    np.testing.assert_allclose(found["Other7"][:4], expected[:4], atol=0.03)
+    np.testing.assert_allclose(found["Other7"][:4], expected[:4], atol=0.00501)
     choose(page, "places", "t-SNE of all genes")
-    wait(lambda: "map=1" in page.current_url)
-    link = page.current_url
-    page.get("about:blank")
-    opened(page, link)
     places = page.execute_script(MODEL + "return Array.from(model('cells').data.x)")
     np.testing.assert_array_equal(places, more["tsne"].transcriptome[:, 0])
     assert "coloured by Other7" in text(page, "note")
@@ -273,17 +254,10 @@ def test_any_gene_two_groups_and_another_map_and_a_link_to_them(browser, tmp_pat
     assert "5 cells in both groups left out." in text(page, "groups-note")
 
 
-def press(page, key):
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    page.execute_script("document.activeElement.blur()")
-    ActionChains(page).send_keys(key).perform()
-
-
-def test_groups_have_rings_and_other_cells_opaque_pale_colours(page, records):
+def test_groups_have_rings(page, records):
     fit, _ = records
     select(page, [0, 1])
-    press(page, "a")
+    by_id(page, "hold-a").click()
     select(page, [2])
     by_id(page, "hold-b").click()
     read = MODEL + "const { x, color } = model('rings').data; return [Array.from(x), color];"
@@ -293,54 +267,6 @@ def test_groups_have_rings_and_other_cells_opaque_pale_colours(page, records):
     page.find_elements("css selector", "#legend input")[0].click()
     x, _ = page.execute_script(read)
     assert x == fit.embedding[1:3, 0].tolist(), "cell 0 is hidden"
-    read = (
-        MODEL + "return [model('cells').data.dim[0], model('dots').nonselection_glyph.fill_alpha]"
-    )
-    dim, alpha = page.execute_script(read)
-    red, green, blue = (0.18 * part + 0.82 * 255 for part in (0xAA, 0, 0))
-    assert dim == f"rgb({red:.0f}, {green:.0f}, {blue:.0f})"
-    assert alpha == {"value": 1} or alpha == 1
-
-
-def test_several_genes_colour_the_map_by_their_mean(page, records):
-    fit, _ = records
-    by_id(page, "gene").send_keys("Gene1, gene3 Gene9\n")
-    assert "No gene or output is called “Gene9”." in text(page, "genes-note")
-    z = fit.expression[:, [1, 3]].astype(float).mean(axis=1)
-    values = page.execute_script(MODEL + "return model('cells').data.value")
-    assert numbers(values) == pytest.approx(z, abs=0.00501)
-    wait(lambda: "set%3AGene1" in page.current_url)
-    page.refresh()
-    wait(lambda: page.execute_script("return document.documentElement.dataset.ready"))
-    assert "coloured by Gene1, Gene3, mean" in text(page, "note")
-    choose(page, "color-by", "Type")
-    assert "Gene9" not in text(page, "genes-note")
-    assert by_id(page, "gene").get_property("value") == ""
-
-
-def test_steps_are_undone_and_the_view_is_in_the_link(page):
-    select(page, [3, 4])
-    wait(lambda: "selected=3-4" in page.current_url)
-    select(page, [7])
-    wait(lambda: "selected=7" in page.current_url)
-    assert search(page, "no such cell").startswith("Nothing found")
-    by_id(page, "query").send_keys("u")
-    assert selected(page) == [7], "typing is not a command"
-    by_id(page, "undo").click()
-    assert selected(page) == [3, 4]
-    assert by_id(page, "query").get_property("value") == "", "no stale query"
-    by_id(page, "zoom-in").click()
-    wait(lambda: "view=" in page.current_url)
-    read = MODEL + "const x = model('map').x_range; return [x.start, x.end];"
-    shown = page.execute_script(read)
-    link = page.current_url
-    page.get("about:blank")
-    opened(page, link)
-    assert page.execute_script(read) == pytest.approx(shown, rel=1e-4)
-    press(page, "0")
-    wait(lambda: "view=" not in page.current_url)
-    start, end = page.execute_script(read)
-    assert end - start > 1.5 * (shown[1] - shown[0])
 
 
 def test_nothing_is_wider_than_a_phone(page):
@@ -359,8 +285,21 @@ def test_nothing_is_wider_than_a_phone(page):
 
 
 def test_labels_in_one_place_stand_below_each_other(page):
-    for _ in range(9):
-        by_id(page, "zoom-out").click()
-    down = page.execute_script(MODEL + "return Array.from(model('names').data.down)")
-    assert len(down) == 3
-    assert min(np.diff(sorted(down))) > 12
+    page.execute_script(
+        MODEL
+        + """
+        for (const name of ["x_range", "y_range"]) {
+            const range = model("map")[name];
+            range.have_updated_interactively = true; // else bokeh fits it to the data again
+            range.setv({ start: -999, end: 999 });
+        }
+        """
+    )
+
+    def apart():
+        for _ in range(2):
+            by_id(page, "labels").click()
+        down = page.execute_script(MODEL + "return Array.from(model('names').data.down)")
+        return len(down) == 3 and min(np.diff(sorted(down))) > 12
+
+    wait(apart)
