@@ -53,8 +53,8 @@ def explore(
     path : str or path-like, optional
         HTML file to write; it works offline.
     data : AnnData or tuple (X, Y), optional
-        The data of the fit, to show genes that the model does not keep, with 8 bits per value. Only
-        the most variable are shown if the page would exceed 6 MB.
+        The data of the fit, to show genes that the model does not keep; only the most
+        variable if the page would exceed 6 MB.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
