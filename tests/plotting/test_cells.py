@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from made_up import fit_record
+from made_up import fit_record, words
 from matplotlib.colors import to_hex
 
 from sbnn import plotting
 from sbnn.data.checks import GREY
+from sbnn.data.datasets import load_dataset
 from sbnn.plotting import cells, colors
 
 
@@ -90,3 +91,13 @@ def test_a_family_is_named_where_it_is_dense_and_pure():
     mixed = np.array([*corner, *middle, *np.array(corner) + 0.02])
     own = np.arange(10) < 7
     assert cells.family_centre(mixed, own).tolist() in middle, "purer, though less dense"
+
+
+def test_every_map_shows_all_cells():
+    adata = load_dataset("simulated", verbose=False)
+    xy = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
+    figure = plotting.cell_maps({"one": xy, "two": xy[:, ::-1]}, adata)
+    assert {"one", "two"} <= set(words(figure).splitlines())
+    for ax in figure.axes[:2]:
+        drawn = sum(len(dots.get_offsets()) for dots in ax.collections)
+        assert drawn >= adata.n_obs
