@@ -17,7 +17,6 @@ import time
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
@@ -46,7 +45,7 @@ from sbnn import (
 from sbnn.data.paired import as_paired
 from sbnn.plotting import save_figure
 from sbnn.plotting.colors import MODELS as KINDS
-from sbnn.plotting.common import finish, headline, legend_above, letter_panels, new_figure, styled
+from sbnn.plotting.common import finish, legend_above, new_figure, styled
 from sbnn.results import load, save
 
 N_FOLDS = 10
@@ -395,13 +394,9 @@ def draw(records, models=MODELS, reference=REFERENCE, n_genes=AT):
         legend_above(ax, fontsize=6, handlelength=2, bbox_to_anchor=(0.08, 1.01))
     figure.supxlabel("mean ± SD over folds, with the last mean; grey: the other models", fontsize=7)
     ax = figure.add_subplot(right)
-    n_behind, n_models = _draw_differences(ax, records, models, reference, n_genes)
-    behind = f"{n_behind} of {n_models} models predict worse than {models[reference].label}"
-    headline(figure, f"With {n_genes} genes, {behind} (95 % intervals)")
+    _draw_differences(ax, records, models, reference, n_genes)
     rows = [row[: len(families) - ACROSS * i] for i, row in enumerate(panels)]
-    finish(figure, rows)
-    letter_panels(figure, [[ax]], ascii_lowercase[len(families) :])
-    return figure
+    return finish(figure, [*rows, [ax]])
 
 
 def _draw_line(ax, record, model, own):
@@ -441,8 +436,8 @@ def _draw_differences(ax, records, models, reference, n_genes):
     ax.axvline(0, color="black", lw=0.7, zorder=1)
     ax.set_yticks(range(len(rows)), [model.label for _, _, model in rows])
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(f"test R² minus that of\n{models[reference].label}\n(95 % intervals)")
-    return sum(mean + half < 0 for mean, half, _ in rows), len(rows)
+    title = f"test R² of {n_genes} genes minus that of\n{models[reference].label}\n(95 % intervals)"
+    ax.set_xlabel(title)
 
 
 def parse(arguments=None):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import FigureBase
 from matplotlib.transforms import Bbox
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
@@ -114,8 +115,9 @@ def selection_record(n=400, markers=("Pvalb", "Sst", "Vip", "Gad1", "Lamp5")):
 
 def drawn_texts(figure):
     """Every text that shows, tick labels outside the limits left out."""
-    texts = list(figure.texts)
-    legends = list(figure.legends)
+    parts = figure.findobj(FigureBase)
+    texts = [text for part in parts for text in part.texts]
+    legends = [legend for part in parts for legend in part.legends]
     for ax in figure.axes:
         texts += [*ax.texts, ax.title, ax._left_title, ax._right_title]
         legends += [ax.get_legend()] if ax.get_legend() else []

@@ -223,8 +223,8 @@ def strongest_edges(records):
     title = "arrows activate, bars repress; dots grow with the number of targets"
     figure.legend(handles=handles, loc="outside lower center", ncols=4, title=title)
     finish(figure, [axes])
-    for ax, points, names, dots in drawn:
-        place_names(ax, points, names, dots, fontsize=5.5)
+    for ax, points, names in drawn:
+        place_names(ax, points, names, fontsize=5.5)
     return figure
 
 
@@ -253,7 +253,7 @@ def _draw_network(ax, edges):
     ax.axis("off")
     most = sorted(graph, key=n_targets.get, reverse=True)[:NAMED_GENES]
     named = [gene for gene in most if n_targets[gene] > 1]
-    return np.array([place[gene] for gene in named]), named, points
+    return [place[gene] for gene in named], named
 
 
 def _places_of_genes(graph):

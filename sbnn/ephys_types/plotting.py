@@ -15,7 +15,7 @@ from sbnn.data.checks import GREY
 from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
 from sbnn.evaluation.verdict import paired_difference
-from sbnn.plotting.cells import MOST_SHAPES, family_centre
+from sbnn.plotting.cells import MOST_SHAPES
 from sbnn.plotting.colors import METHODS as METHOD_COLORS
 from sbnn.plotting.colors import SHAPES
 from sbnn.plotting.common import (
@@ -145,8 +145,8 @@ def maps_of_cells(record: Record) -> Figure:
         )
     figure.legend(handles=entries, loc="outside lower center", ncols=len(names))
     finish(figure)
-    centres = np.array([family_centre(record.tsne, types == name) for name in names])
-    place_names(ax, centres, names, record.tsne, leader=False, fontweight="bold")
+    centres = [np.median(record.tsne[types == name], axis=0) for name in names]
+    place_names(ax, centres, names, beside=False, fontweight="bold")
     return figure
 
 

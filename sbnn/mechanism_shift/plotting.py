@@ -416,7 +416,7 @@ def cells_and_shifts(record):
     finish(figure, [[left, right]])
     if moved.sum() <= MANY:
         names = _with_other_latents(strength[moved], kinds["shifts another latent"][moved])
-        place_names(right, shifts[moved], names, shifts, fontsize="small")
+        place_names(right, shifts[moved], names, fontsize="small")
     return figure
 
 

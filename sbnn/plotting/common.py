@@ -14,10 +14,8 @@ from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy.ndimage import maximum_filter, minimum_filter
-from scipy.spatial import cKDTree
 
-from sbnn.plotting.labels import fit_text, shortened_apart
+from sbnn.plotting.labels import shortened
 from sbnn.store import write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -25,9 +23,6 @@ WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
 RASTER_DPI = 200
 MANY = 25  # names that figures list in full
-N_AREAS = 192  # most colours of a palette
-N_BLENDS = 96
-CODE = np.array([65536, 256, 1])  # of red, green and blue in one number
 LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
 UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
@@ -54,7 +49,7 @@ def styled(function):
 def save_figure(figure: Figure, path_stem, pdf: bool = False) -> list[pathlib.Path]:
     """Write a figure as PNG and, if requested, as PDF with editable text.
 
-    Bytes are reproducible. The PNG has 256 colours, or all if there is a colour bar.
+    Bytes are reproducible. The PNG has 256 colours.
 
     Parameters
     ----------
@@ -82,13 +77,7 @@ def save_figure(figure: Figure, path_stem, pdf: bool = False) -> list[pathlib.Pa
     with style():
         # so that the PNG does not depend on `pdf`
         figure.draw_without_rendering()
-        png = _rendered(figure, "png", {"Software": None})
-        if any(ax.get_label() == "<colorbar>" for ax in figure.axes):
-            with Image.open(io.BytesIO(png)) as image:
-                png = _as_png(image.convert("RGB"))
-        else:
-            png = in_few_colors(png)
-        contents = {"png": png}
+        contents = {"png": in_few_colors(_rendered(figure, "png", {"Software": None}))}
         if pdf:
             contents["pdf"] = _rendered(figure, "pdf", UNDATED)
     paths = []
@@ -105,38 +94,13 @@ def _rendered(figure, ending, metadata):
     return content.getvalue()
 
 
-def _as_png(image):
-    content = io.BytesIO()
-    image.save(content, "png", optimize=True)
-    return content.getvalue()
-
-
 def in_few_colors(png):
-    """Rewrite a PNG with a palette, in which areas keep their colours.
-
-    Only blends at edges change. A palette of all pixels would merge the colours of rare types.
-    """
+    """Rewrite a PNG with 256 colours: a third of the bytes, and hardly a visible difference."""
+    content = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        pixels = np.asarray(image.convert("RGB"), np.int64)
-    colors, inverse = np.unique(pixels @ CODE, return_inverse=True)
-    codes = inverse.reshape(pixels.shape[:2])
-    is_area = maximum_filter(codes, 3) == minimum_filter(codes, 3)
-    sizes = np.bincount(codes[is_area], minlength=colors.size)
-    largest = np.argsort(-sizes, kind="stable")[:N_AREAS]
-    areas = largest[sizes[largest] > 0]
-    colors = colors[:, np.newaxis] // CODE % 256
-    palette = colors[areas]
-    blends = colors[codes[~np.isin(codes, areas)]]
-    if blends.size:
-        row = Image.fromarray(blends[np.newaxis].astype(np.uint8))
-        n_blends = min(N_BLENDS, 256 - areas.size)  # more hardly show, but take space
-        of_blends = row.quantize(n_blends, Image.Quantize.MEDIANCUT, 2).getpalette()
-        of_blends = np.reshape(of_blends, (-1, 3))[:n_blends]  # old Pillow appends black
-        palette = np.concatenate([palette, of_blends])
-    nearest = cKDTree(palette).query(colors)[1]
-    small = Image.fromarray(nearest[codes].astype(np.uint8), "P")
-    small.putpalette(palette.ravel().tolist())
-    return _as_png(small)
+        small = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, 2, dither=0)
+    small.save(content, "png", optimize=True)
+    return content.getvalue()
 
 
 def new_figure(height, layout="constrained"):
@@ -150,26 +114,6 @@ def new_panels(height, *shape, **options):
     """As `new_figure`, with panels."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
-
-
-def place_axes(figure, x, y, width, height):
-    """Add axes at a position in inches."""
-    across, up = figure.get_size_inches()
-    return figure.add_axes((x / across, y / up, width / across, height / up))
-
-
-def place_panel(figure, x, y, width, height, limits=((0, 1), (0, 1))):
-    """As `place_axes`, without ticks or a frame."""
-    ax = place_axes(figure, x, y, width, height)
-    ax.set(xlim=limits[0], ylim=limits[1])
-    ax.set_axis_off()
-    return ax
-
-
-def write(figure, x, y, text, **look):
-    """Write at inches."""
-    across, up = figure.get_size_inches()
-    return figure.text(x / across, y / up, text, **look)
 
 
 def legend_above(ax, handles=None, **options):
@@ -199,7 +143,7 @@ def grid(ax, axis="x"):
 
 def name_columns(ax, names, fontstyle="italic", **look):
     """Name columns with vertical text."""
-    texts = shortened_apart(names)
+    texts = [shortened(name) for name in names]
     ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle=fontstyle, **look)
     ax.tick_params(axis="x", length=0)
 
@@ -219,30 +163,17 @@ def log_ticks(ax, ticks):
     ax.set_xticks([], minor=True)
 
 
-def headline(figure, finding):
-    """Write a finding above a figure, shortened if it is too long."""
-    width = figure.get_figwidth()
-    look = {"ha": "left", "fontsize": 8, "fontweight": "bold"}
-    title = figure.suptitle(finding, x=MARGIN / width, **look)
-    fit_text(title, width - 2 * MARGIN)
+def headline(figure, text):
+    """Write a title above a figure."""
+    look = {"ha": "left", "fontsize": 8, "fontweight": "bold", "wrap": True}
+    figure.suptitle(text, x=MARGIN / WIDTH, **look)
 
 
-def finish(figure, rows=(), letters=ascii_lowercase):
-    """Fix the layout, and add the letters of the panels."""
+def finish(figure, rows=()):
+    """Put letters at the panels, in rows of axes, if there are several, and fix the layout."""
+    panels = [ax for row in rows for ax in row]
+    for ax, letter in zip(panels if len(panels) > 1 else (), ascii_lowercase, strict=False):
+        ax.annotate(letter, (0, 1), (-20, 4), "axes fraction", "offset points", **LETTER)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    letter_panels(figure, rows, letters)
     return figure
-
-
-def letter_panels(figure, rows, letters=ascii_lowercase):
-    """Put letters at the panels, in rows of axes."""
-    to_figure = figure.transFigure.inverted()
-    rows = [axes for axes in rows if len(axes)]
-    boxes = [[ax.get_tightbbox().transformed(to_figure) for ax in axes] for axes in rows]
-    letters = iter(letters)
-    for row in boxes:
-        top = max(box.y1 for box in row)
-        for column in range(len(row)):
-            left = min(other[column].x0 for other in boxes if column < len(other))
-            figure.text(left, top, next(letters), va="top", **LETTER)

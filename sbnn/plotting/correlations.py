@@ -10,7 +10,7 @@ from matplotlib.patches import Circle
 from sbnn.plotting.cells import draw_cells, draw_legend
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, finish, new_panels, styled
-from sbnn.plotting.labels import counted, place_names, shortened, signed
+from sbnn.plotting.labels import place_names, shortened
 from sbnn.plotting.reading import standardised
 from sbnn.results import Record
 
@@ -56,42 +56,27 @@ def bibiplot(record: Record) -> Figure:
         ("outputs", record.feature_names, outputs, placed),
     ]
     figure, panels = new_panels(1, 1, 2)
-    _, height = draw_legend(figure, groups.table, groups.title, loc="outside lower left")
-    figure.set_figheight(WIDTH / 2 + 0.3 + height)
+    height = draw_legend(figure, groups.table, groups.title)
+    figure.set_figheight(WIDTH / 2 + 0.2 + height)
     lines_of_sides = []
     for ax, (kind, names, values, xy) in zip(panels, sides, strict=True):
-        _draw_cells_of_side(ax, kind, xy, groups)
-        r = values.T @ xy / len(xy)  # (n_names, 2)
-        best, latent = np.unravel_index(np.abs(r).argmax(), r.shape)
-        finding = f"{shortened(names[best])} and latent {latent + 1}: r = {signed(r[best, latent])}"
-        lines = _longest(names, r)
-        ax.set_title(f"{finding}; {len(lines)} of {len(names)} {kind} drawn")
+        limits = 1.05 * max(np.quantile(np.abs(xy), 0.99), RADIUS) * np.array([-1, 1])
+        ax.set(xlim=limits, ylim=limits, aspect="equal")
+        ax.set(xlabel=f"latent 1 of the cells, from {kind} (SD)", ylabel="latent 2 (SD)")
+        draw_cells(ax, xy, groups.colors, np.clip(5000 / len(xy), 1, 10))
+        ax.add_patch(Circle((0, 0), RADIUS, fill=False, lw=0.5, color="0.5"))
+        corner = 0.72 * RADIUS
+        ax.text(-corner, -corner, "r = 1", va="top", ha="right", fontsize=6, color="0.4")
+        lines = _longest(names, values.T @ xy / len(xy))
+        ax.set_title(f"{len(lines)} of {len(names)} {kind} drawn")
         lines_of_sides.append(RADIUS * lines)
     finish(figure, [panels])
-    styles = ("italic", "normal")
-    for ax, lines, side, style in zip(panels, lines_of_sides, sides, styles, strict=True):
-        tips = lines.to_numpy()
-        for tip in tips:
+    for ax, lines, style in zip(panels, lines_of_sides, ("italic", "normal"), strict=True):
+        for tip in lines.to_numpy():
             ax.plot(*np.transpose([(0, 0), tip]), **LINE)
-        place_names(ax, tips, lines.index, side[-1], fontstyle=style, **NAME)
+        names = [shortened(name) for name in lines.index]
+        place_names(ax, lines.to_numpy(), names, fontstyle=style, **NAME)
     return figure
-
-
-def _draw_cells_of_side(ax, kind, xy, groups):
-    """Draw cells, outlying ones at the edge, and the circle of perfect correlations."""
-    most = 1.05 * max(np.abs(np.quantile(xy, [0.005, 0.995], axis=0)).max(), RADIUS)
-    xlabel = f"latent 1 of the cells, from {kind} (SD)"
-    n_outside = (np.abs(xy) > most).any(axis=1).sum()
-    if n_outside:
-        xlabel += f"\n{counted(n_outside, 'outlying cell')} drawn at the edge"
-    ax.set(xlim=(-most, most), ylim=(-most, most), aspect="equal")
-    ax.set(xlabel=xlabel, ylabel="latent 2 (SD)")
-    size = np.clip(5000 / len(xy), 1, 10)
-    draw_cells(ax, np.clip(xy, -most, most), groups.colors, size)
-    ax.collections[0].set_clip_on(False)  # dots at the edge are whole
-    ax.add_patch(Circle((0, 0), RADIUS, fill=False, lw=0.5, color="0.5"))
-    corner = 0.72 * RADIUS
-    ax.text(-corner, -corner, "r = 1", va="top", ha="right", fontsize=6, color="0.4")
 
 
 def _longest(names, correlations):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
-from sbnn.errors import check_number
 from sbnn.plotting.colors import MODELS, model_color, paler, shades
-from sbnn.plotting.common import finish, headline, legend_above, log_ticks, new_panels, styled
+from sbnn.plotting.common import finish, legend_above, log_ticks, new_panels, styled
 from sbnn.plotting.labels import name_line
 from sbnn.plotting.reading import (
     curve,
@@ -27,7 +25,6 @@ from sbnn.plotting.reading import (
     pretraining_epochs,
     published_rows,
     regression_epochs,
-    regression_stages,
 )
 from sbnn.results import Record
 
@@ -76,31 +73,51 @@ def training_curves(
     grid = points_by_width(network, n_components, pretraining=True)
     shape = (len(grid), 2)
     figure, panels = new_panels(2.55 * len(grid), *shape, width_ratios=(2, 1), squeeze=False)
-    findings = []
-    for (left, right), (width, points) in zip(panels, grid.items(), strict=True):
+    n_genes = gene_target(network)
+    for (left, right), points in zip(panels, grid.values(), strict=True):
         points.sort(key=lambda point: network.parameter(point, "group_lasso"))
         colors = shades(model_color(network, points[0]), len(points))
-        _draw_strengths(left, network, points, colors, published, levels)
-        _draw_norms(right, network, points, colors)
-        r2 = network.test_r2[:, points].mean(0)
-        best = network.parameter(points[r2.argmax()], "group_lasso")
-        findings.append(f"λ = {number(best)} for d = {width} (test R² {r2.max():.3f})")
-    headline(figure, f"Best group lasso: {', '.join(findings)}")
+        means = []
+        for point, color in zip(points, colors, strict=True):
+            strength = network.parameter(point, "group_lasso")
+            label = f"λ = {number(strength)}:  {mean_text(network.test_r2[:, point])}"
+            for row in known_rows(published, network, point):
+                label += f"  (published {row['test_r2']:.3f})"
+                # at any number of epochs
+                place = {"transform": left.get_yaxis_transform(), "zorder": 5, "clip_on": False}
+                left.plot(1, row["test_r2"], color=color, **place, **PUBLISHED)
+            r2 = curve(regression_epochs(network, point), "eval_r2")
+            means.append(draw_epochs(left, r2, color, label=label))
+            norms = np.maximum(-np.sort(-network.gene_norms[:, point].astype(float)), 1e-30)
+            # geometric, as the axis is logarithmic
+            right.plot(np.arange(1, norms.shape[1] + 1), np.exp(np.log(norms).mean(0)), color=color)
+        draw_levels(left, levels)
+        if any(known_rows(published, network, point) for point in points):
+            left.plot([], [], color="0.3", label="published, last epoch", **PUBLISHED)
+        mark_stages(left, network, points[0], means)
+        title = f"{network_name(network, points[0])}, {n_genes} genes, group lasso λ"
+        legend_above(left, ncols=2, title=f"{title}; last test R², {folds_text(network)}")
+        right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
+        right.set(yscale="log", xlim=(0, norms.shape[1]))
+        name_line(right, n_genes, f"{n_genes} genes")
     return finish(figure, panels)
 
 
 def points_by_width(network, n_components, **params):
     """Grid points with some parameters, by bottleneck width."""
-    known = levels_of(network, "n_components")
-    found = {}
-    for width in np.ravel(n_components or known).tolist():
-        points = network.points(n_components=width, **params)
-        if points:
-            found[width] = points
+    widths = np.ravel(n_components or levels_of(network, "n_components")).tolist()
+    found = {width: network.points(n_components=width, **params) for width in widths}
+    found = {width: points for width, points in found.items() if points}
     if not found:
-        text = f"no model has {n_components} and {params}; the record has the values {known}"
-        raise ValueError(f"n_components: {text}")
+        raise ValueError(f"n_components: no model has {widths} and {params}")
     return found
+
+
+def known_rows(published, network, point):
+    """Published results of a pretrained network."""
+    names = "n_components", "group_lasso"
+    params = {name: network.parameter(point, name) for name in names}
+    return published_rows(published, **params, pretraining=True)
 
 
 def srrr_levels(srrr, network):
@@ -115,88 +132,33 @@ def srrr_levels(srrr, network):
     return levels
 
 
-def marker_of(n):
-    """Marker of short curves."""
-    return "." if n < 8 else None
+def draw_levels(ax, levels):
+    """Draw the test R2 of linear models as horizontal lines."""
+    for (rank, r2, n_genes), line in zip(levels, LINES, strict=False):
+        label = f"sRRR, rank {rank}, {n_genes:.0f} genes: {r2:.3f}"
+        ax.axhline(r2, ls=line, label=label, color=MODELS["linear"], lw=0.9, zorder=1.5)
 
 
 def draw_epochs(ax, curves, color, line="-", band=True, label=None):
-    """Draw and return the mean and SD of curves (folds x epochs)."""
-    # of the folds that were trained in that epoch
-    curves = np.ma.masked_invalid(curves)
-    mean = curves.mean(0).filled(np.nan)
-    spread = np.zeros(len(mean))
-    if band and len(curves) > 1:
-        spread = curves.std(0, ddof=1).filled(0)
+    """Draw the mean and SD of curves (folds x epochs); return the mean."""
+    mean, spread = mean_sd(curves)
     epochs = np.arange(1, len(mean) + 1)
-    marker = marker_of(len(mean))
-    ax.plot(epochs, mean, color=color, zorder=3, marker=marker, ls=line, label=label)
-    if spread.any():
+    ax.plot(epochs, mean, color=color, zorder=3, ls=line, label=label)
+    if band:
         low, high = mean - spread, mean + spread
         ax.fill_between(epochs, low, high, color=color, alpha=0.11, lw=0, zorder=2)
-    return mean, spread
+    return mean
 
 
-def mark_stages(ax, tables):
-    """Name the epochs where the training changes."""
-    starts, n_epochs = regression_stages(tables)
-    ax.set(xlim=(0, n_epochs), xlabel="epoch of the regression")
-    for start, stage in starts[1:]:
-        name_line(ax, start - 0.5, TRANSITIONS.get(stage, stage))
-    if 100 <= n_epochs <= 250:
-        ax.xaxis.set_major_locator(MultipleLocator(25))
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-
-
-def limit_r2(ax, curves, others):
-    """Set y limits that leave out deep drops."""
-    low = min([np.nanquantile(mean, 0.02) for mean, _ in curves] + others)
-    high = max([np.nanmax(mean + spread) for mean, spread in curves] + others)
-    ax.set(ylim=(low - 0.01, high + 0.03), ylabel="test R²")
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-
-
-def _draw_strengths(ax, network, points, colors, published, levels):
-    curves = []
-    published_r2 = []
-    width = network.parameter(points[0], "n_components")
-    # at any number of epochs
-    at_edge = {"transform": ax.get_yaxis_transform(), "zorder": 5, "clip_on": False}
-    for point, color in zip(points, colors, strict=True):
-        strength = network.parameter(point, "group_lasso")
-        label = f"λ = {number(strength)}:  {mean_text(network.test_r2[:, point])}"
-        params = {"n_components": width, "group_lasso": strength, "pretraining": True}
-        for row in published_rows(published, **params):
-            label += f"  (published {row['test_r2']:.3f})"
-            ax.plot(1, row["test_r2"], color=color, **at_edge, **PUBLISHED)
-            published_r2.append(row["test_r2"])
-        r2 = curve(regression_epochs(network, point), "eval_r2")
-        curves.append(draw_epochs(ax, r2, color, label=label))
-    if published_r2:
-        ax.plot([], [], color="0.3", label="published, last epoch", **PUBLISHED)
-    entries, _ = ax.get_legend_handles_labels()
-    entries += _draw_levels(ax, levels)
-    mark_stages(ax, regression_epochs(network, points[0]))
-    limit_r2(ax, curves, [r2 for _, r2, _ in levels] + published_r2)
-    model = f"{network_name(network, points[0])}, {gene_target(network)} genes"
-    title = f"{model}, group lasso λ; last test R², {folds_text(network)}"
-    legend_above(ax, entries, ncols=2, title=title)
-
-
-def _draw_norms(ax, network, points, colors):
-    n_genes = gene_target(network)
-    norms = network.gene_norms[:, points].astype(float)  # (folds, strengths, genes)
-    norms = np.maximum(-np.sort(-norms), 1e-30)
-    # geometric, as the axis is logarithmic
-    means = np.exp(np.log(norms).mean(0))
-    rank = np.arange(1, means.shape[1] + 1)
-    for mean, color in zip(means, colors, strict=True):
-        ax.plot(rank, mean, color=color, marker=marker_of(len(rank)))
-    lowest = max(means.min(), 1e-6 * means.max())
-    ax.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning", yscale="log")
-    ax.set(xlim=(0, len(rank)), ylim=(lowest / 1.6, means.max() * 3))
-    name_line(ax, n_genes, f"{n_genes} genes")
+def mark_stages(ax, network, point, means):
+    """Name the epochs where the training changes, and leave out deep drops of R2."""
+    tables = regression_epochs(network, point)
+    stages = max((table["stage"].to_numpy() for table in tables), key=lambda own: len(set(own)))
+    for start in np.flatnonzero(stages[1:] != stages[:-1]) + 1:
+        name_line(ax, start + 0.5, TRANSITIONS[stages[start]])
+    ax.set(xlim=(0, len(stages)), xlabel="epoch of the regression", ylabel="test R²")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    ax.set_ylim(bottom=min(np.quantile(mean, 0.02) for mean in means) - 0.03)
 
 
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
@@ -244,89 +206,69 @@ def bottleneck_comparison(
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
     levels = srrr_levels(srrr, network)
-    if len(ridge.params) > 1:
-        raise ValueError(f"ridge: expected one grid point, got {len(ridge.params)}")
-    check_number("group_lasso", group_lasso, float, 0)
     strength = nearest(levels_of(network, "group_lasso"), group_lasso)
     grid = points_by_width(network, n_components, group_lasso=strength)
-    grid = {width: grid[width] for width in sorted(grid)}
-    lines = dict(zip(grid, cycle(LINES), strict=False))
-    points = sum(grid.values(), [])
-    # few cells may not form enough clusters
-    pretrained = [point for point in points if pretraining_epochs(network, point)]
-
-    if pretrained:
-        figure, panels = new_panels(2.6, 1, 3, width_ratios=(1.1, 0.8, 1.1))
-        _draw_cross_entropy(panels[1], network, pretrained, lines)
-    else:
-        figure, panels = new_panels(2.6, 1, 2)
-    _draw_training(panels[-1], network, points, pretrained, lines, levels)
-
-    ax = panels[0]
-    shown = []
-    for of_width in grid.values():
-        # pretrained networks are preferred
-        candidates = [point for point in of_width if point in pretrained] or of_width
-        shown.append(max(candidates))
-    entries = _draw_networks(ax, network, shown, lines, published)
-    first = network.test_r2[:, shown[0]].mean()
-    paths = _draw_linear(ax, srrr, levels, published)
-    r2 = ridge.test_r2.mean()
-    label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"
-    line = ax.axhline(r2, color=MODELS["all genes"], lw=1, ls=":", label=label)
-    linear_genes = [path.get_xdata() for path in paths]
-    n_genes = np.hstack([network.n_selected[:, shown].mean(0), *linear_genes])
-    _set_genes_axis(ax, n_genes, gene_target(network))
-    ax.set_ylabel("test R² (mean ± SD over folds)")
-    _name_models(figure, [*entries, *paths, line], published)
-    finding = f"Test R² of sBNN with {gene_target(network)} genes and d = {min(grid)}: {first:.3f}"
-    if levels:
-        finding += f", of sRRR of rank {levels[0][0]}: {levels[0][1]:.3f}"
-    headline(figure, f"{finding}, of ridge on all genes: {r2:.3f}")
-    return finish(figure, [panels])
-
-
-def _set_genes_axis(ax, n_genes, target):
-    low, high = n_genes.min(), n_genes.max()
-    log_ticks(ax, [tick for tick in GENE_TICKS if low <= tick <= high])
-    ax.set(xlim=(low / 1.2, high * 1.2), xlabel="selected genes")
-    name_line(ax, target, f"{target} genes", low=True)
-
-
-def _name_models(figure, entries, published):
+    looks = {width: (LINES[i], MARKERS[i]) for i, width in enumerate(sorted(grid))}
+    figure, (left, middle, right) = new_panels(2.6, 1, 3, width_ratios=(1.1, 0.8, 1.1))
+    entries = []
+    means = []
+    for i, (width, (line, marker)) in enumerate(looks.items()):
+        pretrained = network.points(n_components=width, group_lasso=strength, pretraining=True)
+        for point in grid[width]:
+            color = model_color(network, point)
+            strong = point in pretrained
+            r2 = curve(regression_epochs(network, point), "eval_r2")
+            # pale curves have no bands, which would hide each other
+            shade = color if strong else paler(color)
+            means.append(draw_epochs(right, r2, shade, line, band=strong))
+        shown = max(pretrained or grid[width])
+        tables = pretraining_epochs(network, shown)
+        if tables:
+            draw_epochs(middle, curve(tables, "loss"), paler(color), line)
+            draw_epochs(middle, curve(tables, "eval_loss"), color, line)
+        place = DODGE ** (2 * i - len(looks) + 1)
+        label = _draw_network(left, network, shown, place, marker, published)
+        entries.append(Line2D([], [], color=color, marker=marker, ms=3.5, ls=line, label=label))
+    entries += _draw_linear(left, srrr, levels, published)
+    label = f"ridge, {len(ridge.gene_names)} genes: {ridge.test_r2.mean():.3f}"
+    look = {"color": MODELS["all genes"], "lw": 1, "ls": ":", "label": label}
+    entries.append(left.axhline(ridge.test_r2.mean(), **look))
     if published:
         entries.append(Line2D([], [], color="0.3", label="published", **PUBLISHED))
-    columns = min(-(-len(entries) // 2), 3)
-    figure.legend(handles=entries, loc="outside lower center", ncols=columns)
+    low, high = left.get_xlim()
+    log_ticks(left, [tick for tick in GENE_TICKS if max(low, 1) <= tick <= high])
+    left.set(xlabel="selected genes", ylabel="test R² (mean ± SD over folds)")
+    left.set_xlim(left=0.9)
+    name_line(left, gene_target(network), f"{gene_target(network)} genes")
+    middle.set(xlabel="epoch of the pretraining", ylabel="cross-entropy (nats)", ylim=(0, None))
+    _explain(middle, color, looks, "validation", "training")
+    draw_levels(right, levels)
+    mark_stages(right, network, shown, means)
+    _explain(right, color, looks, "pretrained (± SD)", "no pretraining")
+    figure.legend(handles=entries, loc="outside lower center", ncols=3)
+    return finish(figure, [[left, middle, right]])
 
 
-def _draw_networks(ax, network, points, lines, published):
-    entries = []
-    # side by side, and published results further out, at powers of `DODGE`
-    spacing = 2 if len(points) < 3 else 4
-    places = spacing * (np.arange(len(points)) - (len(points) - 1) / 2)
+def _draw_network(ax, network, point, place, marker, published):
+    """Draw a network beside others with as many genes; return its label."""
+    color = model_color(network, point)
+    mean, spread = mean_sd(network.test_r2[:, point])
+    n_genes = network.n_selected[:, point].mean()
     look = {"ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}
-    for point, place, marker in zip(points, places, cycle(MARKERS), strict=False):
-        width = network.parameter(point, "n_components")
-        strength = network.parameter(point, "group_lasso")
-        color = model_color(network, point)
-        r2 = network.test_r2[:, point]
-        mean, spread = mean_sd(r2)
-        n_genes = network.n_selected[:, point].mean()
-        ax.errorbar(n_genes * DODGE**place, mean, spread or None, fmt=marker, color=color, **look)
-        label = f"sBNN, d = {width}, λ = {number(strength)}: {mean_text(r2)}"
-        params = {"n_components": width, "group_lasso": strength, "pretraining": True}
-        for row in published_rows(published, **params):
-            further = place + 2 if place > 0 else place - 2
-            x = row.get("n_genes", n_genes) * DODGE**further
-            ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED)
-            label += f" (published {row['test_r2']:.3f})"
-        line = lines[width]
-        entries.append(Line2D([], [], marker=marker, ms=3.5, ls=line, color=color, label=label))
-    return entries
+    ax.errorbar(n_genes * place, mean, spread, fmt=marker, color=color, **look)
+    width, strength = (network.parameter(point, name) for name in ("n_components", "group_lasso"))
+    r2 = mean_text(network.test_r2[:, point])
+    label = f"sBNN, d = {width}, λ = {number(strength)}: {r2}"
+    for row in known_rows(published, network, point):
+        # further out
+        x = row.get("n_genes", n_genes) * place**3
+        ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED)
+        label += f" (published {row['test_r2']:.3f})"
+    return label
 
 
 def _draw_linear(ax, srrr, levels, published):
+    """Draw test R2 against the number of genes of linear models; return the lines."""
     paths = []
     color = MODELS["linear"]
     mean_genes = srrr.n_selected.mean(0)
@@ -335,61 +277,19 @@ def _draw_linear(ax, srrr, levels, published):
         points.sort(key=lambda point: mean_genes[point])
         n_genes = mean_genes[points]
         mean, spread = mean_sd(srrr.test_r2[:, points])
-        (path,) = ax.plot(n_genes, mean, color=color, ls=line, marker=marker_of(len(points)))
         ax.fill_between(n_genes, mean - spread, mean + spread, color=color, alpha=0.13, lw=0)
         label = f"sRRR, rank {rank}, {size:.0f} genes: {r2:.3f}"
         for row in published_rows(published, rank=rank):
             ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED)
             if abs(row["n_genes"] - size) <= 2:
                 label += f" (published {row['test_r2']:.3f})"
-        path.set_label(label)
-        paths.append(path)
+        paths += ax.plot(n_genes, mean, color=color, ls=line, label=label)
     return paths
 
 
-def _draw_cross_entropy(ax, network, points, lines):
-    for point in points:
-        color = model_color(network, point)
-        line = lines[network.parameter(point, "n_components")]
-        tables = pretraining_epochs(network, point)
-        for column, shade in (("loss", paler(color)), ("eval_loss", color)):
-            loss, _ = draw_epochs(ax, curve(tables, column), shade, line)
-    ax.set(xlabel="epoch of the pretraining", ylabel="cross-entropy (nats)")
-    ax.set(xlim=(0, len(loss)), ylim=(0, None))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    _explain(ax, color, lines, "validation", "training")
-
-
-def _draw_training(ax, network, points, pretrained, lines, levels):
-    both = 0 < len(pretrained) < len(points)
-    curves = []
-    for point in points:
-        color = model_color(network, point)
-        # pale curves have no bands, which would hide each other
-        pale = both and point not in pretrained
-        shade = paler(color) if pale else color
-        line = lines[network.parameter(point, "n_components")]
-        r2 = curve(regression_epochs(network, point), "eval_r2")
-        curves.append(draw_epochs(ax, r2, shade, line, band=not pale))
-    _draw_levels(ax, levels)
-    mark_stages(ax, regression_epochs(network, points[0]))
-    limit_r2(ax, curves, [r2 for _, r2, _ in levels])
-    if both:
-        _explain(ax, color, lines, "pretrained (± SD)", "no pretraining")
-
-
-def _draw_levels(ax, levels):
-    look = {"color": MODELS["linear"], "lw": 0.9, "zorder": 1.5}
-    lines = []
-    for (rank, r2, n_genes), dashes in zip(levels, LINES, strict=False):
-        label = f"sRRR, rank {rank}, {n_genes:.0f} genes: {r2:.3f}"
-        lines.append(ax.axhline(r2, ls=dashes, label=label, **look))
-    return lines
-
-
-def _explain(ax, color, lines, strong, pale):
+def _explain(ax, color, looks, strong, pale):
     entries = [Line2D([], [], color=color, label=strong)]
     entries.append(Line2D([], [], color=paler(color), label=pale))
-    for width, line in lines.items():
+    for width, (line, _) in looks.items():
         entries.append(Line2D([], [], color="0.3", ls=line, label=f"d = {width}"))
     legend_above(ax, entries, ncols=2)

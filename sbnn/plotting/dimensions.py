@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -39,15 +40,13 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
     >>> maps = results.load("saved_models/scala/tsne.pickle")
     >>> figure = plotting.tsne_pair(maps)
     """
-    groups = Groups(fit or record)
     maps = {}
     for name, title in zip(PARTS, titles, strict=True):
         n_components = record.values[f"n_{name}"]
-        xy, note = panel_coordinates(record.values[name], proportional=n_components > 2)
         method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
-        notes = [method, note] if note else [method]
-        maps[title] = xy, "; ".join(notes)
-    return _draw_maps(maps, groups)
+        xy = panel_coordinates(record.values[name], proportional=n_components > 2)
+        maps[f"{title}, {method}"] = xy
+    return _draw_maps(maps, Groups(fit or record))
 
 
 @styled
@@ -79,15 +78,12 @@ def _draw_maps(maps, groups):
     """A single map has the size of one of two."""
     n_columns = max(len(maps), 2)
     figure, panels = new_panels(1, 1, n_columns)
-    _, height = draw_legend(figure, groups.table, groups.title, loc="outside lower left")
-    figure.set_figheight(WIDTH / n_columns + height + 0.35)
-    shown = panels[: len(maps)]
-    for ax in panels[len(maps) :]:
-        ax.remove()
-    for ax, (title, (_, note)) in zip(shown, maps.items(), strict=True):
-        frame_map(ax, note)
+    height = draw_legend(figure, groups.table, groups.title)
+    figure.set_figheight(WIDTH / n_columns + height + 0.2)
+    for ax, title in itertools.zip_longest(panels, maps):
+        frame_map(ax)
         ax.set_title(title)
-    finish(figure, [shown] if len(maps) > 1 else ())
-    for ax, (xy, _) in zip(shown, maps.values(), strict=True):
+    finish(figure, [panels[: len(maps)]])
+    for ax, xy in zip(panels, maps.values(), strict=False):
         draw_cloud(ax, groups, xy, np.clip(18000 / n_columns / len(xy), 1, 14))
     return figure

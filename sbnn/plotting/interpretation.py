@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from sbnn.plotting.common import colorbar, headline, name_columns, new_panels, styled
-from sbnn.plotting.labels import counted, shortened, shortened_apart, signed
+from sbnn.plotting.common import colorbar, finish, name_columns, new_panels, styled
+from sbnn.plotting.labels import counted, shortened
 from sbnn.plotting.reading import model_title
 from sbnn.results import Record
 
@@ -42,39 +42,31 @@ def effect_map(record: Record) -> Figure:
     """
     genes = largest(record.effects, MOST_GENES)
     outputs = largest(record.effects[genes].T, MOST_OUTPUTS)
-    effects = record.effects[np.ix_(genes, outputs)].T  # (n_outputs, n_genes)
-    by_output, by_gene = similar_order(effects), similar_order(effects.T)
-    image = effects[np.ix_(by_output, by_gene)]
+    effects = record.effects[np.ix_(genes, outputs)]
+    genes = genes[similar_order(effects)]
+    outputs = outputs[similar_order(effects.T)]
 
     row = min(ROW, HIGHEST / len(outputs))
     figure, ax = new_panels(max(row * len(outputs), LEAST) + FRAME)
-    strongest = np.abs(effects).max()
-    limit = color_limit(effects.T)
-    image = ax.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    names = shortened_apart(record.feature_names[outputs[by_output]])
+    limit = color_limit(effects)
+    shown = record.effects[np.ix_(genes, outputs)].T  # (n_outputs, n_genes)
+    image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    names = [shortened(name) for name in record.feature_names[outputs]]
     ax.set_yticks(range(len(names)), names, fontsize=min(6.5, 60 * row))
-    name_columns(ax, record.kept_genes[genes[by_gene]])
+    name_columns(ax, record.kept_genes[genes])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     label = "effect: SD of the output\nper SD of the gene"
     shape = {"fraction": 0.02, "pad": 0.015, "aspect": min(30, 4 + len(names))}
-    if strongest > limit:
-        label += f", largest {strongest:.2g}"
+    if np.abs(effects).max() > limit:
+        label += f", largest {np.abs(effects).max():.2g}"
         shape["extend"] = "both"
     colorbar(figure, image, label, ax=ax, **shape)
-
-    settings = model_title(record)
-    share = record.settings.get("held out")
-    if share is not None:
-        settings += f"; of held-out cells ({share})"
     n_genes, n_outputs = record.effects.shape
-    settings += f"; {len(genes)} of {counted(n_genes, 'gene')}"
-    settings += f", {len(outputs)} of {counted(n_outputs, 'output')}"
-    ax.set_xlabel(settings)
-    gene, output = np.unravel_index(np.abs(record.effects).argmax(), record.effects.shape)
-    pair = f"{shortened(record.kept_genes[gene])} on {shortened(record.feature_names[output])}"
-    headline(figure, f"Largest effect: {pair}, {signed(record.effects[gene, output])} SD per SD")
-    return figure
+    drawn = f"{len(genes)} of {counted(n_genes, 'gene')}"
+    drawn += f", {len(outputs)} of {counted(n_outputs, 'output')}"
+    ax.set_title(f"{model_title(record)}; {drawn}")
+    return finish(figure)
 
 
 def largest(effects, most):

@@ -14,20 +14,10 @@ from matplotlib.ticker import MaxNLocator
 from sbnn.data.checks import UNKNOWN
 from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import (
-    MANY,
-    MARGIN,
-    WIDTH,
-    finish,
-    new_figure,
-    place_axes,
-    place_panel,
-    styled,
-    write,
-)
-from sbnn.plotting.labels import fit_text, shortened, signed
+from sbnn.plotting.common import LETTER, MANY, new_figure, styled
+from sbnn.plotting.labels import shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
-from sbnn.plotting.reading import choose_model, model_title, standardised
+from sbnn.plotting.reading import choose_model, model_title
 from sbnn.results import Record
 
 # in the order of the published figure; shown first
@@ -44,11 +34,9 @@ FEATURES = (
 )
 N_MAPS = 9
 TRUE = "✓"  # mark of genes that drive the outputs
-# inches: a map, the gap beside it, its title, the space below, a model, the colour bar
-MAP, GAP, TITLE, BASE, HALF, BAR = 0.66, 0.06, 0.14, 0.12, 2.78, 1.5
-# three small maps, and the map of the cells
-BLOCK = 3 * MAP + 2 * GAP
-SIDE = 3 * MAP + 2 * TITLE
+MODEL, ZOOM, SCALE = 2.75, 2.7, 2.0  # inches: heights of a model and of large maps, the colour bar
+LETTERS = 17  # of a name above a small map
+MAPS = {"left": 0.015, "right": 0.985, "bottom": 0.03, "top": 0.83, "wspace": 0.06, "hspace": 0.24}
 
 
 @styled
@@ -73,7 +61,8 @@ def latent_panels(
     -------
     matplotlib.figure.Figure
         Small maps show predictions of at most nine genes and outputs, interpolated between cells:
-        those of the published figure, then those predicted best.
+        those of the published figure, then those predicted best. Panels leave out 0.5 % of the
+        cells on each side.
 
     Examples
     --------
@@ -82,15 +71,14 @@ def latent_panels(
     >>> figure = plotting.latent_panels(fit)
     """
     models = models_of(top, bottom, scores)
-    figure = new_figure(1, "none")
-    _, height = families_legend(figure, models)
-    figure.set_size_inches(WIDTH, len(models) * HALF + height)
-    rows, _ = draw_models(figure, models, 0, true_genes)
-    return finish(figure, rows if len(models) > 1 else ())
+    parts = _parts_of(models, [MODEL] * len(models))
+    for part, model, letter in zip(parts, models, "ab", strict=False):
+        draw_model(part, model, letter if len(models) > 1 else "", true_genes)
+    return parts[0].get_figure(root=True)
 
 
 class Model(NamedTuple):
-    """A fit, its finding, and the test R2 of its outputs if known."""
+    """A fit, its title, and the test R2 of its outputs if known."""
 
     record: Record
     groups: Groups
@@ -104,61 +92,64 @@ def models_of(top, bottom, scores):
     models = []
     for fit, score in zip(fits, scores or [None] * len(fits), strict=True):
         r2 = None
-        found = f"training R² {signed(np.nanmean(fit.train_feature_r2))}"
+        accuracy = f"training R² {signed(np.nanmean(fit.train_feature_r2))}"
         if score is not None:
             folds, point = choose_model(score, len(fit.kept_genes), "scores")
             r2 = folds.test_feature_r2[:, point].mean(axis=0)
-            found = f"test R² {signed(folds.test_r2[:, point].mean())}"
-        title = f"{model_title(fit)}: {found}"
-        models.append(Model(fit, Groups(fit), title, r2))
+            accuracy = f"test R² {signed(folds.test_r2[:, point].mean())}"
+        models.append(Model(fit, Groups(fit), f"{model_title(fit)}: {accuracy}", r2))
     return models
 
 
-def families_legend(figure, models):
-    """Draw the legend of the families; return it and its height."""
+def _parts_of(models, heights):
+    """Parts of a new figure, one below another, above the legend of the families."""
+    figure = new_figure(1, None)
     groups = models[0].groups
-    width = WIDTH - BAR - 4 * MARGIN
-    legend, height = draw_legend(figure, groups.table, groups.title, width)
-    return legend, max(height + 0.1, 0.44)
+    room = figure.get_figwidth() - SCALE
+    legend = max(draw_legend(figure, groups.table, groups.title, room, "lower left"), 0.5)
+    figure.set_figheight(sum(heights) + legend)
+    *parts, last = figure.subfigures(len(heights) + 1, 1, height_ratios=[*heights, legend])
+    bar = last.add_axes((0.76, 0.6, 0.22, 0.07 / legend))
+    draw_colorbar(last, cax=bar, ticks=[-2, -1, 0, 1, 2])
+    return parts
 
 
-def draw_models(figure, models, low, true_genes=None):
-    """Draw models below each other; return rows of axes and the last map."""
-    ticks = [-2, -1, 0, 1, 2]
-    draw_colorbar(figure, WIDTH - MARGIN - BAR, low + 0.3, BAR, "prediction (z-score)", ticks=ticks)
-    rows = []
-    bottom = figure.get_figheight()
-    for record, groups, title, r2 in models:
-        bottom -= HALF
-        # all small maps are drawn in these axes, in inches
-        canvas = place_panel(figure, 0, bottom, WIDTH, HALF, ((0, WIDTH), (0, HALF)))
-        xy, note = map_coordinates(record)
-        triangles = map_triangles(xy)
-        _draw_block(canvas, MARGIN, bottom, triangles, *gene_maps(record, true_genes), "italic")
-        left = WIDTH - MARGIN - BLOCK
-        _draw_block(canvas, left, bottom, triangles, *feature_maps(record, r2), "normal")
-        ax = place_axes(figure, (WIDTH - SIDE) / 2, bottom + BASE, SIDE, SIDE)
-        frame_map(ax, note)
-        draw_cloud(ax, groups, xy, np.clip(6000 / len(xy), 1, 12))
-        write_title(figure, bottom + HALF, title)
-        rows.append([canvas])
-    return rows, ax
+def draw_model(part, model, letter, true_genes=None):
+    """Draw small maps of genes and of outputs beside the map of the cells; return its axes."""
+    record, groups, title, r2 = model
+    part.text(0.01, 0.985, letter, va="top", **LETTER)
+    part.text(0.03, 0.98, title, va="top", fontweight="bold", fontsize=7.5)
+    left, middle, right = part.subfigures(1, 3)
+    xy = map_coordinates(record)
+    triangles = map_triangles(xy)
+    _draw_maps(left, triangles, *gene_maps(record, true_genes), fontstyle="italic")
+    _draw_maps(right, triangles, *feature_maps(record, r2))
+    ax = middle.subplots(gridspec_kw=MAPS | {"top": 0.89})
+    frame_map(ax)
+    draw_cloud(ax, groups, xy, np.clip(6000 / len(xy), 1, 12))
+    return ax
 
 
-def write_title(figure, top, title):
-    """Write a title beside the letter of a row."""
-    look = {"va": "top", "fontweight": "bold", "fontsize": 7.5}
-    fit_text(write(figure, 0.2, top - 0.01, title, **look), WIDTH - 0.3)
+def _draw_maps(part, triangles, heading, maps, **style):
+    part.text(0.5, 0.92, heading, ha="center", va="top")
+    panels = part.subplots(3, 3, gridspec_kw=MAPS)
+    for ax in panels.flat:
+        frame_map(ax)
+    for ax, (name, values) in zip(panels.flat, maps, strict=False):
+        draw_map(ax, triangles, values)
+        ax.set_title(name, fontsize=6, pad=2, **style)
 
 
 def gene_maps(record, true_genes=None):
-    """Heading and maps (name, end of name, values) of genes."""
+    """Heading and maps (name, values) of genes."""
     names = mark_true(record.kept_genes, true_genes or [])
-    shown = rank_genes(record)[:N_MAPS]
     heading = "predicted expression"
     if true_genes is not None:
         heading += f", {TRUE} true"
-    return heading, [(names[i], "", record.predicted_expression[:, i]) for i in shown]
+    shown = rank_genes(record)[:N_MAPS]
+    return heading, [
+        (shortened(names[i], LETTERS), record.predicted_expression[:, i]) for i in shown
+    ]
 
 
 def feature_maps(record, r2):
@@ -173,25 +164,13 @@ def feature_maps(record, r2):
     maps = []
     for i in shown:
         end = "" if r2 is None else f" {signed(r2[i])}"
-        maps.append((str(record.feature_names[i]), end, record.predictions[:, i]))
+        name = shortened(record.feature_names[i], LETTERS - len(end))
+        maps.append((name + end, record.predictions[:, i]))
     return heading, maps
-
-
-def _draw_block(canvas, left, bottom, triangles, heading, maps, slant):
-    write(canvas.figure, left + BLOCK / 2, bottom + SIDE + 0.3, heading, ha="center")
-    look = {"ha": "center", "fontstyle": slant, "fontsize": 6.5}
-    for i, (name, end, values) in enumerate(maps):
-        x = left + i % 3 * (MAP + GAP)
-        y = BASE + (2 - i // 3) * (MAP + TITLE)
-        draw_map(canvas, (x, y), MAP, triangles, values)
-        text = write(canvas.figure, x + MAP / 2, bottom + y + MAP + 0.03, name + end, **look)
-        fit_text(text, MAP + GAP - 0.03, keep=end)
 
 
 def mark_true(genes, true_genes):
     """Mark true genes."""
-    if isinstance(true_genes, str):
-        raise TypeError(f"true_genes: expected names of genes, got {true_genes!r}")
     return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
 
 
@@ -213,11 +192,8 @@ def shown_features(record):
 
 
 OUTPUTS = ("Tau", "Rebound")  # of the published figure
-# inches: between panels, above them, and for their colour bars
-ZOOM_GAP, HEADING, BAR_ROOM = 0.16, 0.5, 0.5
-PANEL = (WIDTH - 2 * MARGIN - 3 * ZOOM_GAP) / 4
 SPARE = 0.12  # margin relative to the family
-DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3", "zorder": 1.1}
+DASHED = {"fill": False, "lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3"}
 
 
 @styled
@@ -257,61 +233,44 @@ def family_zoom(
     record, groups, _, r2 = models[-1]
     family = _family_of_types(groups, family)
     own = groups.families == family
-    xy, _ = map_coordinates(record)
+    xy = map_coordinates(record)
     low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)
     side = max((high - low).max() * (1 + 2 * SPARE), 0.05)
     corner = (low + high) / 2 - side / 2
 
-    figure = new_figure(1, "none")
-    families, strip = families_legend(figure, models)
-    title = f"types in {shortened(family)} (cells)"
-    _, height = draw_legend(figure, groups.count("type", own), title)
-    y = height + 0.1 + BAR_ROOM
-    top_of_zoom = y + PANEL + HEADING
-    height = top_of_zoom + strip + len(models) * HALF
-    figure.set_size_inches(WIDTH, height)
-    families.set_bbox_to_anchor((MARGIN / WIDTH, top_of_zoom / height))
-    rows, centre = draw_models(figure, models, top_of_zoom)
-    centre.add_patch(Rectangle(corner, side, side, clip_on=False, **DASHED))
-    top = y + PANEL + HEADING - 0.1
-    rows.append([place_panel(figure, 0, y, WIDTH, top - y)])
+    *parts, below = _parts_of(models, [*[MODEL] * len(models), ZOOM])
+    for part, model, letter in zip(parts, models, "abc", strict=False):
+        centre = draw_model(part, model, letter)
+    centre.add_patch(Rectangle(corner, side, side, **DASHED))
+    below.text(0.01, 0.98, "abc"[len(models)], va="top", **LETTER)
+    name = shortened(family)
+    below.text(0.03, 0.975, f"{name} enlarged", va="top", fontweight="bold", fontsize=7.5)
+    draw_legend(below, groups.count("type", own), f"types in {name} (cells)", loc="lower left")
 
     xy = (xy - corner) / side  # from 0 to 1 around the family
     inside = ((xy > 0) & (xy < 1)).all(1)
     shown = own & inside
-    heading = f"{shortened(family)}, {shown.sum()} of {own.sum()} cells"
-    ax = _zoom_panel(figure, 1, y, heading)
-    size = np.clip(3000 / own.sum(), 4, 20)
-    draw_cells(ax, xy[shown], groups.colors[shown], size)
-    ax.collections[0].set_clip_on(False)  # dots at the border are whole
-
+    place = {"left": 0.01, "right": 0.99, "bottom": 0.37, "top": 0.86, "wspace": 0.06}
+    maps, cells, *others = below.subplots(1, 4, gridspec_kw=place)
+    for ax in (maps, cells, *others):
+        frame_map(ax)
+        ax.add_patch(Rectangle((0, 0), 1, 1, clip_on=False, **DASHED))
+    draw_cells(cells, xy[shown], groups.colors[shown], np.clip(3000 / own.sum(), 4, 20))
+    cells.set_title(f"{shown.sum()} of {own.sum()} cells")
     gene = marker_gene(record, family, own)
-    outputs = zoomed_outputs(record, own)
-    findings = [_agreement(record, output, own) for output in outputs]
-    title = f"Within {shortened(family)}, prediction and measurement: {'; '.join(findings)}"
-    write_title(figure, top, title)
-    maps = [(str(record.kept_genes[gene]), record.predicted_expression[:, gene])]
-    for output in outputs:
-        name = str(record.feature_names[output])
-        if r2 is not None:
-            name += f", test R² {signed(r2[output])}"
-        maps.append((name, record.predictions[:, output]))
+    values = [record.predicted_expression[:, gene]]
+    maps.set_title(record.kept_genes[gene], fontstyle="italic")
+    for ax, output in zip(others, zoomed_outputs(record, own), strict=False):
+        title = shortened(record.feature_names[output])
+        ax.set_title(title if r2 is None else f"{title}, test R² {signed(r2[output])}")
+        values.append(record.predictions[:, output])
     triangles = map_triangles(xy)
-    for i, (name, values) in zip((0, 2, 3), maps, strict=False):
-        limits = np.quantile(values[inside], [0.02, 0.98])
-        ax = _zoom_panel(figure, i, y, name, "normal" if i else "italic", PANEL)
-        draw_map(ax, (0, 0), PANEL, triangles, values, limits)
-        x = MARGIN + i * (PANEL + ZOOM_GAP) + 0.1 * PANEL
-        meaning = "prediction (z-score)"
-        draw_colorbar(figure, x, y - 0.14, 0.8 * PANEL, meaning, limits, MaxNLocator(4))
-    return finish(figure, rows)
-
-
-def _agreement(record, output, own):
-    """Correlation of an output with its prediction over the cells of a family, as text."""
-    predicted = standardised(record.predictions[own, output])
-    measured = standardised(record.outputs[own, output])
-    return f"{record.feature_names[output]}, r = {signed((predicted * measured).mean())}"
+    for ax, predicted in zip((maps, *others), values, strict=False):
+        limits = np.quantile(predicted[inside], [0.02, 0.98])
+        draw_map(ax, triangles, predicted, limits)
+        bar = ax.inset_axes((0.1, -0.1, 0.8, 0.05))
+        draw_colorbar(below, limits, cax=bar, ticks=MaxNLocator(4))
+    return below.get_figure(root=True)
 
 
 def _family_of_types(groups, family):
@@ -325,15 +284,6 @@ def _family_of_types(groups, family):
         wanted = f"a family with several types, one of {known}"
         raise ValueError(f"family: expected {wanted}, got {family!r}")
     return family
-
-
-def _zoom_panel(figure, i, y, heading, style="normal", size=1):
-    x = MARGIN + i * (PANEL + ZOOM_GAP)
-    ax = place_panel(figure, x, y, PANEL, PANEL, ((0, size), (0, size)))
-    ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, **DASHED))
-    look = {"ha": "center", "fontsize": 7.5, "fontstyle": style}
-    fit_text(write(figure, x + PANEL / 2, y + PANEL + 0.06, heading, **look), PANEL)
-    return ax
 
 
 def marker_gene(record, family, own):

@@ -3,15 +3,14 @@
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 from matplotlib.tri import Triangulation
 from scipy.spatial import cKDTree
 
-from sbnn.plotting.common import colorbar, place_axes
-from sbnn.plotting.labels import counted
+from sbnn.plotting.common import colorbar
 
 STEPS = 64  # colours of a map
 LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
+EDGE = 0.005  # share of the cells beyond each edge of a panel
 STRETCH = 1.3  # circumradius of triangles over empty space, in units of the spacing
 
 
@@ -22,53 +21,31 @@ def map_coordinates(record):
 
 
 def panel_coordinates(xy, proportional):
-    """Coordinates in which the cloud of cells fills a square from 0 to 1, and a note."""
+    """Coordinates in which a square from 0 to 1 holds nearly all cells."""
     xy = np.array(xy, float)
     if np.ptp(xy[:, 1]) == 0:
         # a second axis without a meaning
         xy[:, 1] = np.random.default_rng(0).uniform(size=len(xy))
-    low, high = np.quantile(xy, [0.025, 0.975], axis=0)
-    reach = 0.5 * (high - low)
-    low = np.maximum(xy.min(0), low - reach)
-    high = np.minimum(xy.max(0), high + reach)
-    triangles = map_triangles(_framed(xy, low, high, proportional))
-    if triangles is not None:
-        drawn = xy[np.unique(triangles.get_masked_triangles())]
-        low, high = drawn.min(0), drawn.max(0)
-    xy = _framed(xy, low, high, proportional)
-    n_outside = (np.abs(xy - 0.5) > 0.5).any(1).sum()
-    note = f"{counted(n_outside, 'outlying cell')} drawn at the edge" if n_outside else ""
-    return xy, note
-
-
-def _framed(xy, low, high, proportional):
-    size = np.where(high > low, high - low, 1.0)
-    if proportional:
-        size = np.maximum(size, size.max() / 1.2)
-    return 0.5 + 0.93 * (xy - (low + high) / 2) / size
+    low, high = np.quantile(xy, [EDGE, 1 - EDGE], axis=0)
+    size = np.where(high > low, high - low, 1)
+    size = size.max() if proportional else size
+    return 0.5 + 0.94 * (xy - (low + high) / 2) / size
 
 
 def map_triangles(xy):
     """Delaunay triangles over the cells except over empty regions, if any."""
-    spacing = _spacing(xy)
-    spacing = np.minimum(spacing, np.quantile(spacing, 0.9))
+    distances, _ = cKDTree(xy).query(xy, k=min(11, len(xy)))
+    spacing = np.minimum(distances[:, -1], np.quantile(distances[:, -1], 0.9))
     try:
         triangles = Triangulation(*xy.T)
-        corners = triangles.triangles  # positions of cells, shape (n_triangles, 3)
-        usual = np.median(spacing[corners], axis=1)
-        hidden = _circumradius(xy[corners]) > STRETCH * usual
-        if hidden.all():
-            return None
-        triangles.set_mask(hidden)
     except (RuntimeError, ValueError):  # too few cells, or all on a line
         return None
+    usual = np.median(spacing[triangles.triangles], axis=1)
+    hidden = _circumradius(xy[triangles.triangles]) > STRETCH * usual
+    if hidden.all():
+        return None
+    triangles.set_mask(hidden)
     return triangles
-
-
-def _spacing(xy):
-    """Distance of each cell to its tenth neighbour."""
-    distances, _ = cKDTree(xy).query(xy, k=min(11, len(xy)))
-    return distances[:, -1]
 
 
 def _circumradius(corners):
@@ -77,19 +54,17 @@ def _circumradius(corners):
     return np.linalg.norm(sides, axis=2).prod(1) / np.maximum(2 * double_area, 1e-30)
 
 
-def draw_map(ax, corner, side, triangles, values, limits=LIMITS):
-    """Draw predicted values as a square at a position in inches."""
+def draw_map(ax, triangles, values, limits=LIMITS):
+    """Draw predicted values over the cells."""
     if triangles is None:
         return
-    place = Affine2D().scale(side).translate(*corner) + ax.transData
     low, high = limits
     levels = np.linspace(low, max(high, low + 1e-6), STEPS + 1)  # values may be constant
-    filled = ax.tricontourf(triangles, values, levels, extend="both", transform=place)
-    filled.set(rasterized=True, clip_box=TransformedBbox(Bbox.unit(), place))
+    ax.tricontourf(triangles, values, levels, extend="both").set_rasterized(True)
 
 
-def draw_colorbar(figure, x, y, width, label, limits=LIMITS, ticks=None):
-    """Draw a horizontal colour bar at a position in inches."""
-    ax = place_axes(figure, x, y, width, 0.07)
-    scale = {"orientation": "horizontal", "extend": "both", "ticks": ticks}
-    colorbar(figure, ScalarMappable(Normalize(*limits)), label, 1, cax=ax, **scale)
+def draw_colorbar(figure, limits=LIMITS, **options):
+    """Draw the colour bar of a map of predictions."""
+    scale = {"orientation": "horizontal", "extend": "both", "aspect": 20}
+    scales = ScalarMappable(Normalize(*limits))
+    colorbar(figure, scales, "prediction (z-score)", 1, **scale | options)

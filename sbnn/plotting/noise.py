@@ -48,11 +48,7 @@ def noise_recovery(table: pd.DataFrame, trust: Record) -> Figure:
     share = f"true genes found, mean ± SD\nof {table.seed.nunique()} simulations"
     genes.set(xlabel="noise (SD of the noise-free output)", ylabel=share)
     genes.set_ylim(0, 1.03)
-    most = table[table.noise == table.noise.max()]
-    found = most.groupby("model", sort=False).recall.mean()
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in found.items())
-    finding = f"true genes found at noise {most.noise.iloc[0]:g}: {shares}"
-    legend_above(genes, ncols=3, title=finding)
+    legend_above(genes, ncols=3)
     ends = np.quantile(trust.true_latent, [0, 1])
     places.plot(ends, ends, color="0.35", lw=0.7, ls="--", zorder=1)
     for axis, color in enumerate((PALETTE[2], PALETTE[4])):

@@ -1,7 +1,6 @@
 """Read the numbers that a figure shows from a record."""
 
 import numpy as np
-import pandas as pd
 
 from sbnn.plotting.labels import counted, signed
 from sbnn.results import same_value
@@ -14,7 +13,6 @@ ABBREVIATIONS = {
 }
 PROTOCOLS = {"paper": "paper protocol"}  # names to show
 SPIKE_INS = "ERCC-"  # added RNA
-WORST = -1.0  # lower R2 values are drawn here
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -82,46 +80,8 @@ def mean_text(values):
     return f"{signed(mean, 3)} ± {spread:.3f}" if spread else signed(mean, 3)
 
 
-def far_below(values):
-    """Note on R2 values below `WORST`, if any."""
-    low = values[values < WORST]
-    if not len(low):
-        return ""
-    return f"{len(low)} R² below {WORST:g} (to {low.min():.3g})".replace("-", "−")
-
-
-def regression_stages(tables):
-    """First epoch and name of each stage, and the number of epochs."""
-    stages = curve(tables, "stage")
-    found = []
-    for own in stages:
-        own = pd.Series(own, np.arange(1, len(own) + 1)).dropna()
-        starts = own[own != own.shift()]
-        found.append(list(starts.items()))
-
-    def n_stages(starts):
-        return len(starts), starts[0][1] != "straight"
-
-    # the most stages: with few cells, some folds have no pretraining
-    return max(found, key=n_stages), stages.shape[1]
-
-
-def curve(tables, column):
-    """Values of a column, (n_tables, n_epochs), aligned at shared stages."""
-    # without pretraining, the unfrozen stage is as long as both stages of other folds
-    stages = [table["stage"].replace("frozen", "unfrozen") for table in tables]
-    shared = set(stages[0]).intersection(*stages[1:])
-    aligned = []
-    for own, table in zip(stages, tables, strict=True):
-        # the first part has the stages before all shared ones
-        part = (own.isin(shared) & (own != own.shift())).cumsum()
-        epoch = part.groupby(part).cumcount()
-        aligned.append(pd.Series(table[column].to_numpy(), [part, epoch]))
-    return pd.concat(aligned, axis=1).sort_index().to_numpy().T
-
-
 def regression_epochs(record, point):
-    """History of the regression, by fold."""
+    """History of the regression, by fold; all folds have as many epochs."""
     return [table[~table["stage"].isin(NOT_REGRESSION)] for table in record.history[point]]
 
 
@@ -131,6 +91,11 @@ def pretraining_epochs(record, point):
     return [table for table in tables if len(table)]
 
 
+def curve(tables, column):
+    """Values of a column, (n_tables, n_epochs)."""
+    return np.stack([table[column] for table in tables])
+
+
 def gene_target(record):
     """Genes that networks keep."""
     return int(np.median(record.n_selected))
@@ -138,26 +103,17 @@ def gene_target(record):
 
 def choose_models(models, n_genes):
     """Record and grid point of every model."""
-    if not models or not isinstance(models, dict):
-        wanted = "a dict of name to record, or to (record, parameters)"
-        raise ValueError(f"models: expected {wanted}, got {models!r}")
-    chosen = {}
-    for name, model in models.items():
-        chosen[name] = choose_model(model, n_genes, f"models[{name!r}]")
-    return chosen
+    return {
+        name: choose_model(model, n_genes, f"models[{name!r}]") for name, model in models.items()
+    }
 
 
 def choose_model(model, n_genes, argument):
-    """Record and grid point."""
+    """Record and grid point; of a path of penalties, that with the most genes up to a number."""
     record, params = model if isinstance(model, tuple) else (model, {})
     points = record.points(**params)
-    if len(points) > 1 and "n_selected" in record.values:
-        best = record.best_with_at_most(n_genes, **params)
-        genes = record.n_selected.mean(0)
-        # on one path of penalties, the first
-        rivals = [point for point in points if genes[point] == genes[best]]
-        paths = [record.params[point] | {"alpha": None} for point in rivals]
-        points = [best] if all(path == paths[0] for path in paths) else points
+    if len(points) > 1 and "alpha" in record.params[points[0]]:
+        return record, record.best_with_at_most(n_genes, **params)
     if len(points) != 1:
         found = [record.params[point] for point in points] or record.params
         text = f"{params} match {len(points)} of {found}"
@@ -170,11 +126,8 @@ def published_rows(published, **params):
     first = next(iter(params))
     agreeing = []
     for row in published or []:
-        if not isinstance(row, dict) or "test_r2" not in row:
-            raise TypeError(f"published: expected dicts with 'test_r2', got {row!r}")
         own = params | {"pretraining": True} | row
-        same = [same_value(own[name], value) for name, value in params.items()]
-        if first in row and all(same):
+        if first in row and all(same_value(own[name], value) for name, value in params.items()):
             agreeing.append(row)
     return agreeing
 

@@ -6,37 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
 
-from sbnn.evaluation.stability import selection_table, selection_threshold
+from sbnn.evaluation.stability import selection_table
 from sbnn.plotting.cells import draw_cloud, frame_map
 from sbnn.plotting.colors import GREEN, SKY, Groups
-from sbnn.plotting.common import (
-    MANY,
-    MARGIN,
-    WIDTH,
-    headline,
-    new_figure,
-    place_axes,
-    place_panel,
-    styled,
-)
-from sbnn.plotting.labels import counted, fit_text, signed
+from sbnn.plotting.common import MANY, finish, name_rows, new_panels, styled
+from sbnn.plotting.labels import counted, shortened, signed
 from sbnn.plotting.latent import TRUE, mark_true, rank_genes
 from sbnn.plotting.maps import map_coordinates
 from sbnn.results import Record
 
-# in inches: height of the figure, space below the map, side of the map
-HEIGHT, FLOOR, SIDE = 2.95, 0.12, 2.25
-MIDDLE, TOP = FLOOR + SIDE / 2, HEIGHT - 0.34  # of the map and of the headings
-WORD = 0.56  # width of a word in a wedge
-BAR, BARS = 0.4, 0.62  # for an R2 of 1, and from the start of the bars to the right edge
-NAMES, NAMES_AT_BARS = 0.94, 0.73  # widths of columns
-GENES_END = MARGIN + NAMES
-OUTPUTS_START = WIDTH - BARS - NAMES_AT_BARS
-FEWEST = 14  # rows in a column
-HEAD = {"va": "center", "fontweight": "bold"}
-BELOW = {"fontsize": 5.5, "color": "0.4"}
+HEIGHT = 2.8  # inches
+WIDTHS = (0.7, 0.45, 1.9, 0.45, 1)  # of the genes, the encoder, the map, the decoder, the outputs
+LETTERS = 16  # of a name
 
 
 @styled
@@ -70,95 +52,65 @@ def overview(
     >>> folds = results.load("saved_models/scala/cv_default.pickle")
     >>> figure = plotting.overview(fit, folds=folds)
     """
-    figure = new_figure(HEIGHT, "none")
-    canvas = place_panel(figure, 0, 0, WIDTH, HEIGHT, ((0, WIDTH), (0, HEIGHT)))
+    figure, panels = new_panels(HEIGHT, 1, 5, width_ratios=WIDTHS)
+    genes, encoder, ax, decoder, outputs = panels
     width = record.latent.shape[1]
-    r2 = record.train_feature_r2
-    measure, pooled = "training R²", np.nanmean(r2)
+    r2, measure = record.train_feature_r2, "training R²"
     if folds is not None:
-        points = folds.points(n_components=width)
-        if len(points) != 1:
-            text = f"expected one model with n_components={width}, got {len(points)}"
-            raise ValueError(f"folds: {text} among {folds.params}")
-        [point] = points
-        r2 = folds.test_feature_r2[:, point].mean(axis=0)
-        measure, pooled = "test R²", folds.test_r2[:, point].mean()
-    _draw_genes(canvas, record, halves, true_genes)
-    _draw_outputs(canvas, record.feature_names, r2)
-    canvas.text(WIDTH - BARS, TOP, measure, **HEAD)
-
-    left = (WIDTH - SIDE) / 2
-    _draw_wedge(canvas, GENES_END + 0.12, left, "encoder")
-    _draw_wedge(canvas, OUTPUTS_START - 0.12, left + SIDE, "decoder")
-    title = f"{counted(width, 'linear unit')}: {len(record.latent)} cells"
-    canvas.text(WIDTH / 2, TOP, title, ha="center", **HEAD)
-    ax = place_axes(figure, left, FLOOR, SIDE, SIDE)
-    xy, note = map_coordinates(record)
-    frame_map(ax, note)
+        point = folds.find(n_components=width)
+        r2, measure = folds.test_feature_r2[:, point].mean(axis=0), "test R²"
+    _draw_genes(genes, record, halves, true_genes)
+    _draw_wedge(encoder, "encoder", (0, 1))
+    _draw_wedge(decoder, "decoder", (1, 0))
+    _draw_outputs(outputs, record.feature_names, r2)
+    outputs.set_title(f"{counted(len(r2), 'output')}, {measure}")
+    ax.set_title(f"{counted(width, 'linear unit')}: {len(record.latent)} cells")
+    frame_map(ax)
+    finish(figure)
+    xy = map_coordinates(record)
     draw_cloud(ax, Groups(record), xy, np.clip(5000 / len(xy), 1, 10))
-    genes = f"{len(record.kept_genes)} of {len(record.selected)} genes"
-    headline(figure, f"{genes} predict {counted(len(r2), 'output')}: {measure} {signed(pooled)}")
     return figure
 
 
-def _draw_genes(canvas, record, halves, true_genes):
+def _draw_genes(ax, record, halves, true_genes):
     genes = np.asarray(record.kept_genes)[rank_genes(record)]
+    title = f"{len(genes)} of {counted(len(record.selected), 'gene')}"
     trusted = ()
-    meanings = []
     if halves is not None:
         trusted = selection_table(halves).query("trusted").index
-        unknown = np.isinf(selection_threshold(halves))
-        meanings.append("trusted: unknown" if unknown else "bold: trusted")
+        title += "\nbold: trusted"
     if true_genes is not None:
-        n_true = np.isin(genes, true_genes).sum()
-        meanings.append(f"{TRUE} true: {n_true} of {len(true_genes)}")
-    canvas.text(GENES_END, TOP, "genes", ha="right", **HEAD)
-    canvas.text(MARGIN, TOP - 0.13, ", ".join(meanings), va="center", **BELOW)
-    names = mark_true(genes, true_genes or [])
-    texts, _ = _column(canvas, GENES_END, names, NAMES, ha="right", fontstyle="italic")
-    for text, gene in zip(texts, genes, strict=False):
-        if gene in trusted:
-            text.set_fontweight("bold")
-            fit_text(text, NAMES)
+        title += f"\n{TRUE} true: {np.isin(genes, true_genes).sum()} of {len(true_genes)}"
+    ax.set_title(title)
+    names = _listed(mark_true(genes, true_genes or []))
+    place = {"ha": "center", "va": "center", "fontstyle": "italic", "fontsize": 6}
+    for y, name in enumerate(names):
+        bold = "bold" if name.removesuffix(f" {TRUE}") in trusted else "normal"
+        ax.text(0, y, shortened(name, LETTERS), fontweight=bold, **place)
+    ax.set(xlim=(-1, 1), ylim=(len(names) - 0.5, -0.5))
+    ax.set_axis_off()
 
 
-def _draw_wedge(canvas, foot, tip, name):
-    high, low = MIDDLE + SIDE / 2, MIDDLE - SIDE / 2
-    corners = [(foot, low), (foot, high), (tip, MIDDLE + 0.25), (tip, MIDDLE - 0.25)]
-    canvas.add_patch(Polygon(corners, closed=True, facecolor=SKY, alpha=0.3, lw=0))
-    x = foot + max((tip - foot) / 3, WORD / 2, key=abs)
-    canvas.text(x, MIDDLE, name, ha="center", va="center", fontsize=8)
+def _listed(names):
+    if len(names) <= MANY:
+        return list(names)
+    return [*names[: MANY - 1], f"and {len(names) - MANY + 1} more"]
 
 
-def _column(canvas, x, names, room, **style):
-    """Write names in one size; return the texts and their heights."""
-    n_rows = min(max(len(names), FEWEST), MANY)
-    shown = list(names)
-    if len(names) > n_rows:
-        shown = [*names[: n_rows - 1], f"and {len(names) - n_rows + 1} more"]
-    heights = MIDDLE + SIDE * (0.5 - (np.arange(n_rows) + 0.5) / n_rows)
-    size = min(7.0, 0.8 * 72 * SIDE / n_rows)
-    texts = []
-    for name, y in zip(shown, heights, strict=False):
-        text = canvas.text(x, y, name, va="center", fontsize=size, **style)
-        fit_text(text, room)
-        texts.append(text)
-    smallest = min(text.get_fontsize() for text in texts)
-    for text in texts:
-        text.set_fontsize(smallest)
-    return texts, heights
+def _draw_wedge(ax, name, ends):
+    ax.fill_between(ends, (0, 0.4), (1, 0.6), color=SKY, alpha=0.3, lw=0)
+    ax.text(0.5, 0.5, name, ha="center", va="center", fontsize=8)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.set_axis_off()
 
 
-def _draw_outputs(canvas, names, r2):
+def _draw_outputs(ax, names, r2):
     order = np.argsort(-r2, kind="stable")
-    canvas.text(OUTPUTS_START, TOP, "outputs", **HEAD)
-    _, heights = _column(canvas, OUTPUTS_START, names[order], NAMES_AT_BARS)
-    n_bars = len(r2) if len(r2) <= MANY else MANY - 1
-    heights = heights[:n_bars]
-    shown = r2[order][:n_bars]
-    lengths = BAR * np.clip(shown, 0, 1)
-    thickness = 0.55 * SIDE / max(n_bars, FEWEST)
-    start = WIDTH - BARS
-    canvas.barh(heights, lengths, thickness, left=start, color=GREEN, alpha=0.75)
-    for y, length, value in zip(heights, lengths, shown, strict=True):
-        canvas.text(start + length + 0.03, y, signed(value), va="center", fontsize=5.5)
+    names = _listed([shortened(name, LETTERS) for name in names[order]])
+    shown = r2[order][: MANY if len(r2) <= MANY else MANY - 1]
+    ax.barh(range(len(shown)), shown.clip(0, 1), 0.55, color=GREEN, alpha=0.75)
+    for y, value in enumerate(shown):
+        ax.text(max(value, 0) + 0.03, y, signed(value), va="center", fontsize=5.5)
+    name_rows(ax, names)
+    ax.set(xlim=(0, 1.25), xticks=[])
+    ax.spines[:].set_visible(False)

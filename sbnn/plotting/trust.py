@@ -37,24 +37,20 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     >>> trust = results.load("saved_models/scala/map_trust.pickle")
     >>> figure = plotting.map_trust(trust)
     """
-    figure, (left, right) = new_panels(2.8, 1, 2)
-    xy, note = panel_coordinates(record.latent, proportional=False)
-    left.set_title(f"held-out cells: mean error {np.nanmean(record.errors):.2f}")
-    _draw_values(left, xy, record.errors, note, "mean squared error of a cell (z-scores)")
+    figure, panels = new_panels(2.8, 1, 2)
     r2 = record.agreement  # of each seed
-    right.set_title(f"maps of {len(r2)} other seeds: R² {r2.min():.2f} to {r2.max():.2f}")
-    _draw_values(right, xy, record.spread, note, "distance moved / map size")
+    panels[0].set_title(f"held-out cells: mean error {np.nanmean(record.errors):.2f}")
+    panels[1].set_title(f"maps of {len(r2)} other seeds: R² {r2.min():.2f} to {r2.max():.2f}")
+    labels = "mean squared error of a cell (z-scores)", "distance moved / map size"
+    xy = panel_coordinates(record.latent, proportional=False)
+    look = {"s": np.clip(5000 / len(xy), 1, 9), "lw": 0, "cmap": SHADES, "vmin": 0}
+    for ax, values, label in zip(panels, (record.errors, record.spread), labels, strict=True):
+        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+        most = np.nanquantile(values, SHOWN)
+        dots = ax.scatter(*xy[order].T, c=values[order], vmax=most, **look)
+        dots.set_rasterized(len(xy) > MOST_SHAPES)
+        frame_map(ax)
+        colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
     if fit is not None:
         figure.supxlabel(model_title(fit), fontsize=7)
-    return finish(figure, [[left, right]])
-
-
-def _draw_values(ax, xy, values, note, label):
-    order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
-    x, y = np.clip(xy[order], 0.01, 0.99).T
-    size = np.clip(5000 / len(xy), 1, 9)
-    limits = {"vmin": 0, "vmax": np.nanquantile(values, SHOWN)}
-    dots = ax.scatter(x, y, c=values[order], s=size, lw=0, cmap=SHADES, **limits)
-    dots.set_rasterized(len(xy) > MOST_SHAPES)
-    frame_map(ax, note)
-    colorbar(ax.figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
+    return finish(figure, [panels])

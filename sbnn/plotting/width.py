@@ -19,7 +19,6 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
-from sbnn.plotting.labels import counted
 from sbnn.plotting.reading import SPIKE_INS, choose_models, folds_text, mean_sd, scaling_text
 from sbnn.results import Record
 
@@ -116,7 +115,7 @@ def width_and_stability(
     _draw_widths(above, networks)
     _draw_stability(below, selections)
     _draw_outputs(beside, chosen)
-    return finish(figure, [[above, beside], [below]], "acb")
+    return finish(figure, [[above, below, beside]])
 
 
 def _n_outputs(chosen):
@@ -128,7 +127,6 @@ def _draw_widths(ax, networks):
     for record, _ in networks.values():
         every |= {point["n_components"] for point in record.params}
     every = sorted(every)
-    findings = []
     for i, (name, (record, params)) in enumerate(networks.items()):
         points = record.points(**params)
         points.sort(key=lambda point: record.params[point]["n_components"])
@@ -137,14 +135,12 @@ def _draw_widths(ax, networks):
         mean, spread = mean_sd(record.test_r2[:, points])
         look = {"color": model_color(record, points[0]), "fmt": f"-{MARKS[i]}", "label": name}
         ax.errorbar(places + 0.09 * (i - 0.5), mean, spread, **look, **ERROR)
-        best = mean.argmax()
-        findings.append(f"{name} {mean[best]:.3f} (d = {widths[best]})")
     ax.set(xlim=(-0.5, len(every) - 0.5), xticks=range(len(every)), xticklabels=every)
     n_genes = round(record.n_selected[:, points].mean())
     settings = f"{n_genes} genes, {folds_text(record)}{scaling_text(record)}"
     ax.set(xlabel=f"units of the bottleneck, d ({settings})", ylabel="test R²")
     ax.yaxis.set_major_locator(MaxNLocator(5))  # else no layout may be found
-    legend_above(ax, ncols=2, title=f"best test R²: {', '.join(findings)}")
+    legend_above(ax, ncols=2)
 
 
 def _draw_stability(ax, selections):
@@ -199,7 +195,4 @@ def _draw_outputs(ax, chosen):
     grid(ax)
     name_rows(ax, names[order])
     ax.set(ylim=(len(names) - 0.4, -0.6), xlabel="test R² (bars: SD over folds)")
-    # the last model
-    ahead = (means[first][0] > mean).sum()
-    finding = f"{first} ahead of\n{model}: {ahead} of {counted(len(names), 'output')}"
-    legend_above(ax, title=finding if len(means) > 1 else None)
+    legend_above(ax)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import assert_tidy, words
+from matplotlib.text import Annotation
 from numpy.testing import assert_allclose, assert_array_equal
 from same import ROOT
 
@@ -86,7 +87,7 @@ def test_edges_are_drawn_by_kind_and_regulators_named():
     edges["in_prior"] = [True, False, False, True]
     figure = plotting.strongest_edges({"dash": SimpleNamespace(edges=edges)})
     [ax] = figure.axes
-    arrows = [text.arrow_patch for text in ax.texts if text.arrow_patch]
+    arrows = [text.arrow_patch for text in ax.texts if isinstance(text, Annotation)]
     looks = [(arrow.get_edgecolor()[:3], arrow.get_linestyle()) for arrow in arrows]
     assert len(set(looks)) == 4
     assert ax.get_title() == "DASH: 2 of 4 strongest edges wrong"

@@ -49,7 +49,7 @@ def test_directions_of_transfer_and_the_levels_of_the_target():
     left, right = figure.axes
     assert left.get_title() == "simulated mouse → simulated human"
     assert right.get_title() == "simulated human → simulated mouse"
-    assert [text.get_text() for text in left.texts] == ["0.100", "0.200", "0.300"]
+    assert [text.get_text() for text in left.texts] == ["0.100", "0.200", "0.300", "a"]
     assert len(left.get_legend_handles_labels()[1]) == 2
     assert not right.get_legend_handles_labels()[1]
     assert "macro-F1 0.100 with an estimated shift, 0.200 without" in figure.get_suptitle()
@@ -93,7 +93,8 @@ def test_features_whose_middle_halves_overlap_are_counted():
 
 def test_panels_of_few_models_have_one_row_of_letters():
     figure, panels = plotting.new_panels(2, 1, 2)
-    assert len(plotting.finish(figure, [panels, []]).texts) == 2
+    plotting.finish(figure, [panels, []])
+    assert [ax.texts[0].get_text() for ax in panels] == ["a", "b"]
 
 
 def test_a_confusion_shows_shares_of_the_true_type_and_cells():

@@ -203,7 +203,7 @@ def test_cells_and_shifts_are_drawn_along_the_latents_that_are_shifted_most(real
     assert own["shifts latent 1 (1)"] == [[0.3, -1.2]]
     assert own["shifts both (2)"] == [[1.5, 0.9], [1.0, -0.6]]
     assert left.lines[2].get_xydata().tolist() == [[6, 7]], "the cell of z"
-    assert {text.get_text() for text in right.texts} == {*PATHWAY, "z"}
+    assert {text.get_text() for text in right.texts} == {*PATHWAY, "z", "b"}
 
 
 def test_checks_of_edges_show_sizes_of_effects_and_edges_of_the_fit_first(real):

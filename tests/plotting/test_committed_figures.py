@@ -1,37 +1,26 @@
-"""Figures of committed records show the numbers of these records, and are tidy and lettered."""
+"""Figures of committed records show the numbers of these records."""
 
 import functools
 import importlib
 import re
 import sys
 from itertools import combinations
-from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import assert_tidy, words
-from matplotlib.colors import to_hex, to_rgb
+from made_up import words
+from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 from seen import BLIND, contrast_to_white, lab
 
 from sbnn import plotting, results
 from sbnn.cli import ROOT
-from sbnn.plotting import common
-from sbnn.plotting.colors import METHODS, MODELS, paler, shades
+from sbnn.plotting.colors import METHODS, MODELS
 from sbnn.study import figures, report
 
 NOT_OF_SIMULATED = {"genes_curve"}
 OTHERS = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
-# figures that draw models
-OF_MODELS = (
-    "accuracy",
-    "figure1",
-    "figure2",
-    "figure6",
-    "genes_curve",
-    "noise",
-)
 D2 = {"n_components": 2}
 
 
@@ -74,52 +63,20 @@ QUICK.sort(key=lambda drawing: drawing[1:])
 SLOW = [drawing for drawing in SLOW if drawing not in QUICK]
 
 
-def assert_lettered(figure):
-    """Letters a, b, c at the panels, if there are several; a letter may name a row of maps."""
-    look = common.LETTER
-    letters = [
-        text.get_text()
-        for text in figure.texts
-        if (text.get_fontsize(), text.get_fontweight()) == tuple(look.values())
-    ]
-    panels = [ax for ax in figure.axes if ax.axison and not hasattr(ax, "_colorbar")]
-    assert sorted(letters) == list(ascii_lowercase[: len(letters)])
-    assert len(letters) >= len(panels) or len(panels) == 1
-
-
-def assert_colors_of_models(figure):
-    """Lines have the colour of a model, a shade of it, or no colour."""
-    known = set()
-    for color in MODELS.values():
-        known |= {to_hex(color), to_hex(paler(color))}
-        for n in range(1, 6):
-            known |= set(shades(color, n))
-    for ax in figure.axes:
-        for line in ax.lines:
-            color = to_hex(line.get_color())
-            assert np.ptp(to_rgb(color)) == 0 or color in known, (color, line.get_label())
-
-
 def assert_drawn(draw, dataset, name):
     figure = draw(dataset, name)
     path = ROOT / "figures" / dataset / f"{name}.png"
     assert (figure is not None) == path.exists()
-    if figure is None:
-        return
-    assert_tidy(figure)
-    assert_lettered(figure)
-    if name.startswith(OF_MODELS):
-        assert_colors_of_models(figure)
 
 
 @pytest.mark.parametrize(("draw", "dataset", "name"), QUICK)
-def test_committed_figures_can_be_drawn_and_are_tidy(draw, dataset, name):
+def test_committed_figures_can_be_drawn(draw, dataset, name):
     assert_drawn(draw, dataset, name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("draw", "dataset", "name"), SLOW)
-def test_all_other_committed_figures_can_be_drawn_and_are_tidy(draw, dataset, name):
+def test_all_other_committed_figures_can_be_drawn(draw, dataset, name):
     assert_drawn(draw, dataset, name)
 
 
@@ -174,21 +131,15 @@ def test_accuracy_shows_every_fold_and_the_means_of_all_models():
     for model in ("distilled", "paper", "rank 2", "rank 16", "ridge"):
         assert mean_and_sd(folds[model]) in text
         assert any(np.allclose(np.sort(folds[model]), values) for values in drawn)
-    assert f"test R² {folds['distilled'].mean():.3f}" in figure.get_suptitle()
-    best = (folds["distilled"] - folds["paper"]).mean()
-    assert f"25 genes: −{-best:.3f} [" in figure.get_suptitle()
 
 
 def test_curves_end_at_the_test_r2_of_their_group_lasso():
     figure, text, records = shown("figure1_training_curves")
     network = records["cv_network"]
     for width in (2, 64):
-        ends = {}
         for lasso in (1e-4, 1e-2, 0.1, 1):
             r2 = scores(network, n_components=width, group_lasso=lasso, pretraining=True)
             assert mean_and_sd(r2) in text
-            ends[lasso] = r2.mean()
-        assert f"for d = {width} (test R² {max(ends.values()):.3f})" in figure.get_suptitle()
     for rank in (2, 16):
         assert f"rank {rank}, 25 genes: {main_scores(records)[f'rank {rank}'].mean():.3f}" in text
 
@@ -200,9 +151,6 @@ def test_r2_against_genes_shows_networks_srrr_and_ridge():
     assert f"λ = 0.1: {mean_and_sd(folds['paper'])}" in text
     assert f"λ = 0.1: {mean_and_sd(wide)}" in text
     assert f"ridge, 300 genes: {folds['ridge'].mean():.3f}" in text
-    numbers = re.findall(r"\d\.\d{3}", figure.get_suptitle())
-    expected = [folds[model].mean() for model in ("paper", "rank 2", "ridge")]
-    assert_allclose(np.array(numbers, float), expected, atol=5.1e-4)
     srrr = records["cv_srrr"]
     points = srrr.points(rank=2)
     path = np.column_stack([srrr.n_selected[:, points], srrr.test_r2[:, points]])
@@ -249,15 +197,18 @@ def test_maps_name_the_main_genes_and_the_test_r2_of_outputs(name, fit, model, p
     )
 
 
-def test_an_enlarged_family_shows_held_out_r2_and_its_own_correlations():
+def test_an_enlarged_family_shows_held_out_r2():
     _, text, records = shown("figure4_family_zoom")
     fit = records["fit_network_2d"]
     own = (fit.labels["family"] == "family 2").to_numpy()
     assert f"of {own.sum()} cells" in text
-    for output, r in re.findall(r"(output\d+), r = (\d\.\d+)", text):
-        column = list(fit.feature_names).index(output)
-        pair = fit.predictions[own, column], fit.outputs[own, column]
-        assert float(r) == pytest.approx(np.corrcoef(*pair)[0, 1], abs=5.1e-3)
+    r2 = records["cv_network"]
+    point = r2.find(**D2, group_lasso=0.1, pretraining=True)
+    means = dict(zip(fit.feature_names, r2.test_feature_r2[:, point].mean(0), strict=True))
+    enlarged = re.findall(r"(output\d+), test R² (\d\.\d+)", text)
+    assert len(enlarged) == 2
+    for output, shown_r2 in enlarged:
+        assert float(shown_r2) == pytest.approx(means[output], abs=5.1e-3)
 
 
 def test_widths_stability_and_outputs_are_those_of_the_records():
@@ -265,8 +216,6 @@ def test_widths_stability_and_outputs_are_those_of_the_records():
     above, below, beside = figure.axes
     widths = records["cv_default"]
     means = widths.test_r2.mean(axis=0)
-    best = means.argmax()
-    assert f"distilled {means[best]:.3f} (d = {widths.params[best]['n_components']})" in text
     heights = [np.asarray(container.lines[0].get_ydata()) for container in above.containers]
     order = np.argsort([point["n_components"] for point in widths.params])
     assert any(np.allclose(own, means[order]) for own in heights if own.shape == means.shape)
@@ -277,8 +226,6 @@ def test_widths_stability_and_outputs_are_those_of_the_records():
     bars = sorted(bar.get_height() for bar in below.patches)
     assert_allclose(bars, np.sort(frequency[frequency > 0])[-len(bars) :])
     default = widths.test_feature_r2[:, widths.find(**D2)].mean(axis=0)
-    ridge = records["cv_ridge"].test_feature_r2[:, 0].mean(axis=0)
-    assert f"ridge: {(default > ridge).sum()} of 16 outputs" in text
     drawn = [np.sort(line.get_xdata()) for line in beside.lines]
     assert any(np.allclose(np.sort(default), values) for values in drawn if len(values) == 16)
 
@@ -288,10 +235,10 @@ def test_frequencies_of_genes_and_their_threshold():
     frequency = records["halves_default"].selected[:, 0].mean(axis=0)
     frequency = np.sort(frequency[frequency > 0])[::-1]
     [ax] = figure.axes
-    [dots] = [one for one in ax.collections if len(one.get_offsets()) == 60]
-    assert_allclose(dots.get_offsets()[:, 1], frequency[:60])
+    drawn = np.hstack([line.get_ydata() for line in ax.lines if line.get_marker() == "o"])
+    assert_allclose(np.sort(drawn)[::-1], frequency[:60])
     threshold = float(re.search(r"frequency ≥ (\S+):", text)[1])
-    n_trusted = int(re.search(r"(\d+) trusted genes from 50 halves", text)[1])
+    n_trusted = int(re.search(r"(\d+) trusted genes", text)[1])
     assert (frequency >= threshold).sum() == n_trusted
 
 
@@ -302,10 +249,6 @@ def test_effects_are_those_of_the_record_in_another_order():
     genes = [list(record.kept_genes).index(label.get_text()) for label in ax.get_xticklabels()]
     outputs = [list(record.feature_names).index(label.get_text()) for label in ax.get_yticklabels()]
     assert_allclose(ax.images[0].get_array(), record.effects[np.ix_(genes, outputs)].T)
-    gene, output = np.unravel_index(np.abs(record.effects).argmax(), record.effects.shape)
-    largest = f"{record.kept_genes[gene]} on {record.feature_names[output]}"
-    value = f"{record.effects[gene, output]:.2f}".replace("-", "−")
-    assert figure.get_suptitle() == f"Largest effect: {largest}, {value} SD per SD"
 
 
 def test_trust_shows_the_mean_error_and_the_agreement_of_maps():
@@ -323,7 +266,6 @@ def test_recovery_against_noise():
     for line, model in zip(figure.axes[0].lines, ("distilled", "paper"), strict=False):
         assert line.get_label() == model
         assert_allclose(line.get_ydata(), recall[model])
-        assert f"{model} {recall[model].iloc[-1]:.0%}" in text
     assert f"recovered with R² {records['map_trust'].truth_agreement:.2f}" in text
 
 
@@ -334,31 +276,23 @@ def test_an_overview_has_the_test_r2_of_every_output():
     means = np.sort(record.test_feature_r2[:, point].mean(axis=0))[::-1]
     drawn = re.findall(r"^(0\.\d\d)$", text, re.M)
     assert drawn == [f"{r2:.2f}" for r2 in means]
-    assert f"test R² {record.test_r2[:, point].mean():.2f}" in figure.get_suptitle()
     assert set(fit.kept_genes) <= set(re.findall(r"gene\d+", text))
 
 
-def test_a_bibiplot_names_the_longest_lines_and_their_correlation():
+def test_a_bibiplot_draws_the_longest_lines_to_their_correlations():
     figure, text, records = shown("bibiplot")
     fit = records["fit_default_2d"]
-    sides = zip(
-        figure.axes, (fit.kept_genes, fit.feature_names), (fit.expression, None), strict=True
-    )
-    for ax, names, values in sides:
-        title = ax.get_title(loc="left") or ax.get_title()
-        name, latent, r = re.match(r"(\S+) and latent (\d): r = (\S+);", title).groups()
-        column = list(names).index(name)
-        if values is not None:
-            pair = values[:, column], fit.latent[:, int(latent) - 1]
-            r = float(r.replace("−", "-"))
-            assert r == pytest.approx(np.corrcoef(*pair)[0, 1], abs=5.1e-3)
+    r = np.corrcoef(fit.expression.T, fit.latent.T)[:-2, -2:]
+    ends = np.array([line.get_xydata()[1] for line in figure.axes[0].lines])
+    longest = r[np.argsort(-np.linalg.norm(r, axis=1))[: len(ends)]]
+    assert_allclose(np.sort(ends[:, 0]), np.sort(2.5 * longest[:, 0]), atol=1e-5)
     assert f"of {len(fit.feature_names)} outputs drawn" in text
 
 
 def test_genes_and_curves_are_counted():
     _, text, records = shown("gene_selection")
     selected = records["gene_selection"].selected
-    assert f"{selected.sum()} of {len(selected)} genes" in text
+    assert f"{selected.sum()} selected genes" in text
     figure, text, records = shown("genes_curve", "citeseq_cd8")
     curve = records["genes_curve"]
     means = curve.test_r2.mean(axis=0)

@@ -3,11 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
-from made_up import fit_record, history, linear_record, network_record, ridge_record
+from made_up import fit_record, linear_record, network_record, ridge_record
 
-from sbnn import plotting
 from sbnn.plotting import reading
 
 
@@ -35,11 +33,6 @@ def test_mean_and_sample_sd_over_folds():
     np.testing.assert_allclose(spread**2, ((r2 - mean) ** 2).sum(0) / 4)
     assert reading.mean_text([0.12345]) == "0.123"
     assert reading.mean_text([-0.1, -0.2]) == "−0.150 ± 0.071"
-
-
-def test_r2_far_below_the_scale_are_counted():
-    assert reading.far_below(np.array([-1.5, 0.2, -1.0, -7.46])) == "2 R² below −1 (to −7.46)"
-    assert reading.far_below(np.array([-1.0, 0.5])) == ""
 
 
 def test_penalties_are_short():
@@ -78,38 +71,5 @@ def test_the_largest_model_with_few_enough_genes_is_chosen():
     chosen = reading.choose_models({"a": (srrr, {"rank": 16}), "b": ridge_record()}, 13)
     assert chosen["a"] == (srrr, 10)
     assert chosen["b"][1] == 0
-    # On one path, the first of several penalties with the same number of genes is taken.
-    srrr.n_selected[:, 4] = 9
-    assert reading.choose_model((srrr, {"rank": 2}), 13, "m")[1] == 3
-    same_size = network_record(lassos=(0.1,), variants=(True,))
     with pytest.raises(ValueError, match=r"models\['m'\]: .* match 2 of"):
-        reading.choose_models({"m": same_size}, 5)
-
-
-def test_stages_that_all_folds_share_begin_together():
-    record = network_record(widths=(2,), lassos=(0.1,), variants=(True,))
-    rng = np.random.default_rng(0)
-    record.history[0][0] = history(rng, (5, 3, 5, 5), False, 0.3)  # straight for 8 epochs
-    record.history[0][1] = history(rng, (5, 5, 2, 5), True, 0.3)  # unfrozen for 2 epochs
-    tables = reading.regression_epochs(record, 0)
-    curves = reading.curve(tables, "eval_r2")
-    trained = np.ones((3, 15), bool)
-    trained[0, 8:10] = trained[1, 7:10] = False
-    np.testing.assert_array_equal(np.isfinite(curves), trained)
-    np.testing.assert_array_equal(curves[trained], pd.concat(tables).eval_r2)
-    stages = [(1, "frozen"), (6, "unfrozen"), (11, "fine-tuning")]
-    assert reading.regression_stages(tables) == (stages, 15)
-
-    published = [{"n_components": 2, "group_lasso": 0.1, "test_r2": -2.0}]
-    panel = plotting.training_curves(record, published=published).axes[0]
-    assert panel.get_ylim()[0] < -2, "published values are within the panel"
-    line = panel.lines[1].get_ydata()  # after the published value
-    np.testing.assert_allclose(line, np.nanmean(curves, axis=0))
-
-
-def test_stages_of_one_fold_only():
-    straight = pd.DataFrame({"stage": ["straight", "straight", "unfrozen"]})
-    frozen = pd.DataFrame({"stage": ["frozen", "unfrozen", "fine-tuning"]})
-    stages = [(3, "frozen"), (4, "unfrozen"), (5, "fine-tuning")]
-    assert reading.regression_stages([straight, frozen]) == (stages, 5)
-    assert reading.regression_stages([straight]) == ([(1, "straight"), (3, "unfrozen")], 3)
+        reading.choose_models({"m": network_record(lassos=(0.1,), variants=(True,))}, 5)
