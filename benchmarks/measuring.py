@@ -80,7 +80,7 @@ def measure(prepare, *arguments, limit=None):
 
 
 def _run(sender, prepare, arguments, limit):
-    with reproducible(1):
+    with reproducible():
         task, finish = prepare(*arguments)
         if limit is not None:
             end = int(time.process_time() + limit) + 1

@@ -1,4 +1,4 @@
-"""Bit-identical arithmetic: one thread unless more are requested, and no denormal numbers."""
+"""Bit-identical arithmetic: one thread, and no denormal numbers."""
 
 import os
 import threading
@@ -8,8 +8,8 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
-def reproducible(n_threads=1):
-    """Fix the number of threads, on which the order of sums depends, and flush denormal numbers.
+def reproducible():
+    """Use one thread, as the order of sums depends on their number, and flush denormal numbers.
 
     The number is a setting of the whole process, so Python threads that fit models take turns;
     worker processes do not. Within a Python thread, the innermost block applies.
@@ -22,10 +22,10 @@ def reproducible(n_threads=1):
     with _ONE_AT_A_TIME:
         threads = torch.get_num_threads()
         flushed = bool(torch.full((1,), 1e-40).mul(1.0).eq(0))
-        torch.set_num_threads(n_threads)
+        torch.set_num_threads(1)
         torch.set_flush_denormal(True)
         try:
-            with threadpool_limits(n_threads):
+            with threadpool_limits(1):
                 yield
         finally:
             torch.set_flush_denormal(flushed)

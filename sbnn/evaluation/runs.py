@@ -29,25 +29,23 @@ def load_or_compute(
 ):
     """Load a record like `wanted`, which has no values, or save what `compute` returns."""
     if estimator is not None:
-        wanted.settings = {"estimator": described(estimator)} | wanted.settings
+        about = {"estimator": described(estimator)}
         version = version_of(estimator, n_cells)
         if version > 1:
-            wanted.settings["version"] = version
+            about["version"] = version
+        wanted = replace(wanted, settings=about | wanted.settings)
     path = _path_of(results)
     return _load_or_save(
         path,
         overwrite,
-        accept=partial(_checked_match, wanted, estimator, path),
+        accept=partial(_checked_match, wanted, path),
         compute=lambda: replace(wanted, values=compute()),
     )
 
 
-def _checked_match(wanted, estimator, path, stored):
+def _checked_match(wanted, path, stored):
     held = _identity_of(stored)
     asked = _identity_of(wanted)
-    if estimator is not None and "estimator" in held:
-        asked["estimator"] = described(estimator, held["estimator"])
-        asked["parameters"] = held["parameters"]  # part of the estimator
     differing = [name for name in asked | held if asked.get(name) != held.get(name)]
     if differing:
         raise ValueError(
@@ -118,29 +116,22 @@ class _Fits:
     def __post_init__(self):
         self.parts = Path(f"{self.path}.parts")
         self.done = {}
-        self.identify(described(self.estimator))
-
-    def identify(self, known):
-        """Compute all keys; `known` describes the estimator of a saved record."""
         wanted = self.wanted
         genes = wanted.values.get("gene_names", wanted.values["feature_names"])
         n_cells = len(wanted.values["cell_names"])
         data = [wanted.dataset, wanted.sha256, [n_cells, len(genes)]]
         # without folds, train on all cells
         folds = wanted.folds or [(np.arange(n_cells), np.zeros(0, int))]
-        self.description = described(self.estimator, known)
         self.keys = {}
         for g, of_folds in enumerate(self.models):
             for f, model in enumerate(of_folds):
-                about = (model, folds[f], self.scaling, known)
-                self.keys[g, f] = fit_key(data, *about, **self.besides)
+                self.keys[g, f] = fit_key(data, model, folds[f], self.scaling, **self.besides)
 
     def places_done(self):
         return {place for place, key in self.keys.items() if key in self.done}
 
     def accept(self, stored):
         """Take the fits of a record; return it if it is complete."""
-        self.identify(stored.settings.get("estimator"))
         self.done = _outcomes(stored)
         wanted = set(self.keys.values())
         matches = bool(self.done) and self.done.keys() <= wanted
@@ -184,7 +175,7 @@ class _Fits:
         keys = []
         for g, of_folds in enumerate(self.models):
             keys.append([self.keys[g, f] for f in range(len(of_folds))])
-        settings = {"estimator": self.description, "scaling": self.scaling, "keys": keys}
+        settings = {"estimator": described(self.estimator), "scaling": self.scaling, "keys": keys}
         outcomes = [[self.done[key] for key in row] for row in keys]
         return replace(
             self.wanted,

@@ -14,7 +14,7 @@ from sbnn.plotting.colors import Groups
 from sbnn.plotting.reading import model_title
 
 # may differ between fit and cross-validation
-NOT_THE_MODEL = {"device", "n_threads", "random_state", "reconstruct"}
+NOT_THE_MODEL = {"device", "random_state", "reconstruct"}
 MOST_BYTES = 4.6e6  # keeps the page with its library below 6 MB
 # of the name of a gene, and of a value in a cell
 BYTES_OF_GENE, BYTES_OF_CELL = 60, 16 / 3

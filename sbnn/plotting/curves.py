@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -208,7 +209,7 @@ def bottleneck_comparison(
     levels = srrr_levels(srrr, network)
     strength = nearest(levels_of(network, "group_lasso"), group_lasso)
     grid = points_by_width(network, n_components, group_lasso=strength)
-    looks = {width: (LINES[i], MARKERS[i]) for i, width in enumerate(sorted(grid))}
+    looks = dict(zip(sorted(grid), cycle(zip(LINES, MARKERS, strict=True)), strict=False))
     figure, (left, middle, right) = new_panels(2.6, 1, 3, width_ratios=(1.1, 0.8, 1.1))
     entries = []
     means = []

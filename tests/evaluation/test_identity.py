@@ -3,18 +3,12 @@
 import dataclasses
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import (
-    DistilledBottleneckRegressor,
-    DistilledSettings,
-    LeaveOneOutRidge,
-    SparseBottleneckRegressor,
-)
 from sbnn.evaluation.identity import configured, described, fit_key, version_of
 
 
@@ -64,59 +58,6 @@ def test_all_that_decides_a_result_is_in_its_key(monkeypatch):
     assert key() == others[-1]
 
 
-def test_older_descriptions_are_understood():
-    """A class had a module in its name, and a parameter that was added has its default."""
-    network = SparseBottleneckRegressor(random_state=0)
-    old = {"class": "sbnn.estimators.SparseBottleneckRegressor"}
-    old["params"] = dict(described(network)["params"])
-    del old["params"]["n_threads"]
-    assert described(network, old) == old
-    assert described(clone(network).set_params(n_threads=2), old) != old
-    for other, name in ((Ridge(), "sklearn.Ridge"), (LeaveOneOutRidge(), "sbnn.LeaveOneOutRidge")):
-        assert described(other, old)["class"] == name
-    settings = described(Model())
-    del settings["params"]["settings"]["rates"]
-    assert described(Model(), settings) == settings
-    assert described(Model(settings=Settings(rates=(9.0,))), settings) != settings
-
-
-FORMER = {
-    "n_components": 2,
-    "n_genes": 25,
-    "protocol": "paper",
-    "group_lasso": 0.1,
-    "pretraining": True,
-    "epochs": [50, 50, 50, 100],
-    "learning_rate": 1e-4,
-    "batch_size": 32,
-    "weight_decay": 1e-10,
-    "n_clusters": 20,
-    "distillation": None,
-    "random_state": 0,
-}
-
-
-def test_records_of_the_former_class_are_recognised():
-    """One class had both protocols, and the parameters of both."""
-    name = "sbnn.old.SparseBottleneckRegressor"
-    paper = SparseBottleneckRegressor(random_state=0)
-    distilled = DistilledBottleneckRegressor(random_state=0)
-    of_paper = {"class": name, "params": FORMER}
-    settings = described(distilled)["params"]["distillation"]
-    changes = {"protocol": "distilled", "distillation": settings}
-    of_distilled = {"class": name, "params": FORMER | changes}
-    assert described(paper, of_paper) == of_paper
-    assert described(distilled, of_distilled) == of_distilled
-    assert described(paper, of_distilled) != of_distilled
-    assert described(distilled, of_paper) != of_paper
-    for params in ({"random_state": 1}, {"distillation": DistilledSettings(n_trees=3)}):
-        other = clone(distilled).set_params(**params)
-        assert described(other, of_distilled) != of_distilled
-    # a grid varies a parameter of the described estimator
-    found = described(clone(paper).set_params(group_lasso=0.5), of_paper)
-    assert found["params"] == of_paper["params"] | {"group_lasso": 0.5}
-
-
 def test_a_seed_is_given_to_estimators_without_one():
     assert configured(Model(), {"alpha": 3.0}, 7).get_params()["alpha"] == 3
     assert configured(Model(), {}, 7).random_state == 7
@@ -126,6 +67,3 @@ def test_a_seed_is_given_to_estimators_without_one():
     params = described(steps)["params"]
     assert params["randomforestregressor"] == "RandomForestRegressor"
     assert "randomforestregressor__n_jobs" not in params
-    # defaults of steps are not known
-    older = described(steps, described(steps) | {"params": {}})["params"]
-    assert params.keys() - older.keys() == {"memory", "transform_input"}

@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
-from tqdm.auto import tqdm
 
 from sbnn.data import inputs
 from sbnn.data.count_normalizer import CountNormalizer
@@ -33,7 +32,6 @@ from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 # also of units in a layer
 MOST_COMPONENTS = 10_000
-MOST_THREADS = 1024  # with many more, torch aborts
 COUNTED = Interval(Integral, 1, None, closed="left")
 
 
@@ -50,9 +48,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         "reconstruct": ["boolean"],
         "standardize": ["boolean"],
         "hidden_layers": ["array-like", None],
-        "n_threads": [Interval(Integral, 1, MOST_THREADS, closed="both")],
         "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def fit(
@@ -91,9 +87,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         del Y  # as large as all kept genes
         if eval_set is not None:
             eval_set = self._scaled_eval_set(eval_set, device)
-        bar = tqdm(total=self._n_epochs(), desc="epochs", leave=False, disable=not self.verbose)
-        with reproducible(self.n_threads), bar:
-            trained = self._train(x, target, random, generator, eval_set, bar.update)
+        with reproducible():
+            trained = self._train(x, target, random, generator, eval_set)
             self.network_ = trained.network
             self.support_ = trained.support
             self.gene_norms_ = trained.gene_norms
@@ -129,10 +124,10 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         genes = x[:, np.flatnonzero(self.support_)]
         self._gene_network = copy.deepcopy(self.network_)
         self._gene_network.replace_head(genes.shape[1], generator)
-        n_epochs, learning_rate, batch_size, weight_decay = self._settings_of_head()
+        n_epochs, learning_rate, batch_size = self._settings_of_head()
         frozen = self.network_.bottleneck + 1
         stage = Stage("reconstruction", n_epochs, learning_rate, frozen=frozen)
-        trainer = Trainer(self._gene_network, generator, batch_size, weight_decay)
+        trainer = Trainer(self._gene_network, generator, batch_size)
         trainer.run(stage, genes, genes)
         return trainer.history
 

@@ -9,8 +9,8 @@ from sbnn.models.bottleneck.protocols import distilled
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import Run
 
-# head of `reconstruct`: epochs, learning rate, batch size, weight decay
-HEAD = 100, 1e-4, 32, 1e-10
+# head of `reconstruct`: epochs, learning rate, batch size
+HEAD = 100, 1e-4, 32
 
 
 class DistilledBottleneckRegressor(BottleneckRegressor):
@@ -37,14 +37,10 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         decoder mirrors them.
     distillation : DistilledSettings or None, default=None
         Settings of the training; None uses the defaults of `sbnn.DistilledSettings`.
-    n_threads : int, default=1
-        Threads of torch and BLAS; with 1, results do not depend on the number of cores.
     random_state : int, RandomState or None, default=None
         Seed of everything that is drawn.
     device : str, default="auto"
         "cpu", "cuda", ...; "auto" uses a GPU if there is one, which changes the last bits.
-    verbose : bool or int, default=0
-        Show a progress bar.
 
     Attributes
     ----------
@@ -81,10 +77,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         standardize: bool = True,
         hidden_layers: tuple[int, ...] | None = None,
         distillation: DistilledSettings | None = None,
-        n_threads: int = 1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
-        verbose: bool | int = 0,
     ) -> None:
         self.n_components = n_components
         self.n_genes = n_genes
@@ -92,10 +86,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         self.standardize = standardize
         self.hidden_layers = hidden_layers
         self.distillation = distillation
-        self.n_threads = n_threads
         self.random_state = random_state
         self.device = device
-        self.verbose = verbose
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
@@ -108,12 +100,9 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     def _settings(self):
         return DistilledSettings() if self.distillation is None else self.distillation
 
-    def _n_epochs(self):
-        return None
-
-    def _train(self, x, target, random, generator, eval_set, progress):
+    def _train(self, x, target, random, generator, eval_set):
         run = Run(self._settings(), random, generator)
-        return distilled.train(self, x, target, run, eval_set, progress)
+        return distilled.train(self, x, target, run, eval_set)
 
     def _settings_of_head(self):
         return HEAD

@@ -123,7 +123,7 @@ def through_network(model, network, last, X):
     network = copy.deepcopy(network).double()
     size = min(CELLS_AT_ONCE, max(1, VALUES_AT_ONCE // len(kept)))
     results = []
-    with reproducible(model.n_threads):
+    with reproducible():
         for start in range(0, len(X), size):
             block = X[start : start + size].astype(np.float64, copy=False)
             scaled = _scaled(model, block, kept)

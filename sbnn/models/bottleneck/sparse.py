@@ -39,14 +39,10 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     learning_rate : float, default=1e-4
         Of Adam; halved after the frozen stage or, without pretraining, after the pruning.
     batch_size : int, default=32
-    weight_decay : float, default=1e-10
-        Strength of the squared penalty on all weights and biases not covered by the group lasso.
     n_clusters : int, default=20
         Number of K-means clusters of the outputs, which the network is pretrained to predict.
-    n_threads : int, default=1
     random_state : int, RandomState or None, default=None
     device : str, default="auto"
-    verbose : bool or int, default=0
 
     Attributes
     ----------
@@ -83,7 +79,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         "epochs": ["array-like"],
         "learning_rate": [Interval(Real, 0, 1, closed="both")],
         "batch_size": [COUNTED],
-        "weight_decay": [Interval(Real, 0, 1e6, closed="both")],
         "n_clusters": [COUNTED],
     }
 
@@ -99,12 +94,9 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         epochs: tuple[int, int, int, int] = (50, 50, 50, 100),
         learning_rate: float = 1e-4,
         batch_size: int = 32,
-        weight_decay: float = 1e-10,
         n_clusters: int = 20,
-        n_threads: int = 1,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
-        verbose: bool | int = 0,
     ) -> None:
         self.n_components = n_components
         self.n_genes = n_genes
@@ -116,12 +108,9 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.batch_size = batch_size
-        self.weight_decay = weight_decay
         self.n_clusters = n_clusters
-        self.n_threads = n_threads
         self.random_state = random_state
         self.device = device
-        self.verbose = verbose
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version of the algorithm, incremented when results change."""
@@ -135,14 +124,11 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         if len(self.epochs) != 4 or not any(self.epochs):
             raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
 
-    def _n_epochs(self):
-        return sum(self.epochs if self.pretraining else self.epochs[1:])
-
-    def _train(self, x, target, random, generator, eval_set, progress):
+    def _train(self, x, target, random, generator, eval_set):
         if eval_set is not None:
             eval_set = eval_set[0][:], eval_set[1]
         x = x[:]
-        return paper.train(self, x, target, random, generator, eval_set, progress)
+        return paper.train(self, x, target, random, generator, eval_set)
 
     def _settings_of_head(self):
-        return self.epochs[3], self.learning_rate, self.batch_size, self.weight_decay
+        return self.epochs[3], self.learning_rate, self.batch_size

@@ -12,6 +12,7 @@ from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
 from sbnn.models.bottleneck.settings import DistilledSettings
 
 ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
+WEIGHT_DECAY = 1e-10  # of all weights and biases without a group lasso
 ALIVE = 0.1  # of the largest weight norm
 NOT_EVALUATED = np.nan, np.nan
 SQUARED_ERROR = SquaredError()
@@ -109,12 +110,10 @@ class Stage:
 class Trainer:
     """Trains one network in stages; the history has one row per epoch."""
 
-    def __init__(self, network, generator, batch_size=32, weight_decay=1e-10, progress=None):
+    def __init__(self, network, generator, batch_size=32):
         self.network = network
         self.generator = generator
         self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.progress = progress  # called after every epoch
         self.history = []
 
     @torch.inference_mode()
@@ -139,13 +138,11 @@ class Trainer:
                 for optimiser in optimisers:
                     optimiser.step(stage.learning_rate)
             self._record(stage, float(total / target.numel()), target, eval_set)
-            if self.progress is not None:
-                self.progress()
 
     def _optimisers(self, gradient, group_lasso):
         """Adam for all trained parameters; the group lasso replaces weight decay."""
         values = gradient.trained
-        decay = 2 * self.weight_decay
+        decay = 2 * WEIGHT_DECAY
         if not group_lasso:
             return [Adam(values, gradient.flat, decay, ADAM_EPSILON)]
         n_lasso = gradient.weights[0].numel()
@@ -202,7 +199,7 @@ def networks_of_teacher(new, x, target, run, noise, members):
 
 
 @torch.inference_mode()
-def train_student(network, x, target, labelled, noise, run, eval_set=None, progress=None):
+def train_student(network, x, target, labelled, noise, run, eval_set=None):
     """Train on cells x, (n, k), and target, (n, q), and on such a pair that a teacher labelled.
 
     Returns the history.
@@ -236,8 +233,6 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None, progr
             history.append(_row_of_student(network, loss, x[watched], target[watched], eval_set))
             total = 0.0
             first = step + 1
-            if progress is not None:
-                progress()
     return history
 
 

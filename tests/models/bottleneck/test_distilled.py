@@ -16,7 +16,7 @@ from sbnn.models.bottleneck.training import Run
 @pytest.fixture(autouse=True)
 def one_thread():
     """Threads cost more than they gain on such small matrices."""
-    with reproducible(1):
+    with reproducible():
         yield
 
 

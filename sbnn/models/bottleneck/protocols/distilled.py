@@ -26,7 +26,7 @@ CELLS_OF_TREES = 10_000  # most training cells of a forest
 PRIOR_CELLS = 100  # weight of the assumption that trees and networks are equally good
 
 
-def train(model, cells, target, run, eval_set=None, progress=None):
+def train(model, cells, target, run, eval_set=None):
     """Train a network on `ScaledCells`, (n, p), and scaled outputs, (n, q); see `Trained`."""
     n, n_genes = cells.shape
     hidden_layers = HIDDEN_LAYERS if model.hidden_layers is None else tuple(model.hidden_layers)
@@ -41,7 +41,7 @@ def train(model, cells, target, run, eval_set=None, progress=None):
     augmented = augment(x, run)
     labelled = augmented, teacher.predict(augmented)
     student = new(model.n_components, hidden_layers, "silu").to(x.device)
-    history = train_student(student, x, target, labelled, noise, run, eval_set, progress)
+    history = train_student(student, x, target, labelled, noise, run, eval_set)
     norms = np.zeros(n_genes)
     norms[kept] = student.input_norms().cpu().numpy()
     support = np.isin(np.arange(n_genes), kept)

@@ -17,7 +17,7 @@ TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
 LEAST_CELLS = 10  # smaller clusters are dropped
 
 
-def train(model, x, target, random, generator, eval_set=None, progress=None):
+def train(model, x, target, random, generator, eval_set=None):
     """Train a network on scaled expression, (n, p), and outputs, (n, q); see `Trained`."""
     n_genes, n_outputs = x.shape[1], target.shape[1]
     labels = None
@@ -29,7 +29,7 @@ def train(model, x, target, random, generator, eval_set=None, progress=None):
         n_genes, n_first, model.n_components, hidden_layers, generator=generator
     )
     network = network.to(x.device)
-    trainer = Trainer(network, generator, model.batch_size, model.weight_decay, progress)
+    trainer = Trainer(network, generator, model.batch_size)
     if labels is None:
         *regression, finetuning = straight_stages(model)
     else:
