@@ -29,11 +29,11 @@ def load_or_compute(
 ):
     """Load a record like `wanted`, which has no values, or save what `compute` returns."""
     if estimator is not None:
-        about = {"estimator": described(estimator)}
+        settings = {"estimator": described(estimator)} | wanted.settings
         version = version_of(estimator, n_cells)
         if version > 1:
-            about["version"] = version
-        wanted = replace(wanted, settings=about | wanted.settings)
+            settings["version"] = version
+        wanted = replace(wanted, settings=settings)
     path = _path_of(results)
     return _load_or_save(
         path,
