@@ -22,7 +22,7 @@ def fit_to_explore(n=90, n_outputs=3, n_genes=4, width=2, names=None, types=TYPE
     outputs[codes == 0, 0] += 3
     outputs = (outputs - outputs.mean(0)) / outputs.std(0)
     fit = fit_record(width, n, n_genes, [f"output {i}" for i in range(n_outputs)])
-    fit.params = [{"protocol": "distilled", "n_components": 2}]
+    fit.params = [{"n_components": 2}]
     labels = {"family": np.array(["even", "odd"])[codes % 2], "type": np.array(types)[codes]}
     fit.values |= {
         "embedding": places.astype("f4"),
@@ -48,7 +48,10 @@ def folds_to_explore(fit, n_folds=4):
     values["test_r2"] = rng.uniform(size=(n_folds, 2))
     values["test_feature_r2"] = rng.uniform(size=(n_folds, 2, n_outputs))
     params = [{"n_components": 1}, {"n_components": 2}]
-    settings = {"scaling": "fold", "estimator": {"params": {"protocol": "distilled"}}}
+    settings = {
+        "scaling": "fold",
+        "estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": {}},
+    }
     return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
 
 

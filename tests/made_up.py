@@ -48,7 +48,7 @@ def network_record(
     values = {"history": tables, "n_selected": np.full(shape, 5)}
     values["test_r2"] = np.array(level) + 0.01 * rng.normal(size=shape)
     values["gene_norms"] = rng.exponential(size=(*shape, 40)).astype("f4")
-    settings = {"estimator": {"params": {}}}
+    settings = {"estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": {}}}
     return Record("cross-validation", "made up", "s", points, 0, settings, [], values)
 
 
@@ -67,7 +67,8 @@ def ridge_record():
         "test_r2": np.full((3, 1), 0.45),
         "gene_names": np.array([f"g{i}" for i in range(40)]),
     }
-    return Record("cross-validation", "made up", "s", [{}], values=values)
+    settings = {"estimator": {"class": "sbnn.LeaveOneOutRidge", "params": {}}}
+    return Record("cross-validation", "made up", "s", [{}], settings=settings, values=values)
 
 
 def fit_record(
@@ -95,8 +96,8 @@ def fit_record(
     values["labels"] = pd.DataFrame({"family": family, "type": kind})
     if norms:
         values["gene_norms"] = np.r_[np.full(4, 99.0), np.arange(n_genes, dtype=float)]
-    network = "sbnn.models.bottleneck.estimator.SparseBottleneckRegressor"
-    settings = {"estimator": {"class": network, "params": {}}}
+    network = "sbnn.SparseBottleneckRegressor"
+    settings = {"estimator": {"class": network, "params": {"n_components": width}}}
     return Record("fit", "made up", "s", [{}], 0, settings, [], values)
 
 

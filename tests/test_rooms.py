@@ -29,7 +29,7 @@ PUBLIC = {
         SparseRegulationRegressor evaluate read_course simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
         cell_maps effect_map family_colors family_zoom gene_selection_curve
-        genes_curve latent_panels map_trust noise_recovery output_accuracy overview
+        genes_curve latent_panels map_trust output_accuracy overview
         save_figure selection_frequencies style training_curves tsne_pair
         width_and_stability""",
     "sbnn.results": "Record load load_folder results_folder save",

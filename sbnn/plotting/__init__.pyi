@@ -15,7 +15,6 @@ from .interpretation import effect_map as effect_map
 from .latent import family_zoom as family_zoom
 from .latent import latent_panels as latent_panels
 from .models import accuracy_comparison as accuracy_comparison
-from .noise import noise_recovery as noise_recovery
 from .summary import overview as overview
 from .trust import map_trust as map_trust
 from .width import bottleneck_widths as bottleneck_widths

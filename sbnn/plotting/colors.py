@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
-from sbnn.plotting.reading import protocol
+from sbnn.plotting.reading import class_of
 from sbnn.results import Record
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
@@ -76,11 +76,11 @@ def _mixed(color, other, share):
     return to_hex((1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other)))
 
 
-def model_color(record, point):
+def model_color(record):
     """Colour of a model."""
-    if record.parameter(point, "n_components") is not None:
-        return MODELS[protocol(record, point)]
-    return MODELS["linear" if "n_selected" in record.values else "all genes"]
+    networks = {"SparseBottleneckRegressor": "paper", "DistilledBottleneckRegressor": "distilled"}
+    usual = "linear" if "n_selected" in record.values else "all genes"
+    return MODELS[networks.get(class_of(record), usual)]
 
 
 class Groups:

@@ -77,7 +77,7 @@ def training_curves(
     n_genes = gene_target(network)
     for (left, right), points in zip(panels, grid.values(), strict=True):
         points.sort(key=lambda point: network.parameter(point, "group_lasso"))
-        colors = shades(model_color(network, points[0]), len(points))
+        colors = shades(model_color(network), len(points))
         means = []
         for point, color in zip(points, colors, strict=True):
             strength = network.parameter(point, "group_lasso")
@@ -216,7 +216,7 @@ def bottleneck_comparison(
     for i, (width, (line, marker)) in enumerate(looks.items()):
         pretrained = network.points(n_components=width, group_lasso=strength, pretraining=True)
         for point in grid[width]:
-            color = model_color(network, point)
+            color = model_color(network)
             strong = point in pretrained
             r2 = curve(regression_epochs(network, point), "eval_r2")
             # pale curves have no bands, which would hide each other
@@ -252,7 +252,7 @@ def bottleneck_comparison(
 
 def _draw_network(ax, network, point, place, marker, published):
     """Draw a network beside others with as many genes; return its label."""
-    color = model_color(network, point)
+    color = model_color(network)
     mean, spread = mean_sd(network.test_r2[:, point])
     n_genes = network.n_selected[:, point].mean()
     look = {"ms": 3.5, "lw": 1, "capsize": 1.5, "zorder": 5}

@@ -149,7 +149,7 @@ def genes_curve(record: Record) -> Figure:
     """
     curve = genes_table(record)
     numbers = curve.index.to_numpy(int)
-    color = model_color(record, 0)
+    color = model_color(record)
     figure, ax = new_panels(2.8)
     ax.plot(numbers, record.test_r2.T, color=color, lw=0.5, alpha=0.35)
     low, high = curve.test_r2 - curve.sd, curve.test_r2 + curve.sd

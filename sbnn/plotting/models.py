@@ -49,7 +49,7 @@ def accuracy_comparison(
     names = []
     for y, (name, (record, point)) in enumerate(chosen.items()):
         names.append(f"{name}, {counted(_n_genes(record, point), 'gene')}{scaling_text(record)}")
-        color = model_color(record, point)
+        color = model_color(record)
         r2 = record.test_r2[:, point]
         mean, spread = mean_sd(r2)
         # in the order of the folds, to recognise difficult ones

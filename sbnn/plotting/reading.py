@@ -6,33 +6,29 @@ from sbnn.plotting.labels import counted, signed
 from sbnn.results import same_value
 
 SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
-ABBREVIATIONS = {
-    "SparseBottleneckRegressor": "sBNN",
+MODELS = {  # names to show, by class
+    "SparseBottleneckRegressor": "sBNN, paper protocol",
     "DistilledBottleneckRegressor": "sBNN, distilled",
     "SparseReducedRankRegression": "sRRR",
 }
-PROTOCOLS = {"paper": "paper protocol"}  # names to show
 SPIKE_INS = "ERCC-"  # added RNA
 NOT_REGRESSION = ("pretraining", "reconstruction")  # stages without a test R2
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+def class_of(record):
+    """Name of the class of a model."""
+    return record.settings.get("estimator", {"class": "model"})["class"].split(".")[-1]
+
+
 def model_title(record):
     """Name of the only model of a record."""
-    estimator = record.settings.get("estimator", {})
-    params = estimator.get("params", {})
-    name = estimator.get("class", "model").split(".")[-1]
-    parts = [ABBREVIATIONS.get(name, name)]
-    if "protocol" in params:
-        parts.append(PROTOCOLS.get(params["protocol"], params["protocol"]))
-    width = params.get("n_components", params.get("rank"))
-    drawn = ""
-    if "latent" in record.values:
-        width = record.latent.shape[1]
-        drawn = " + t-SNE" if width > 2 else ""
-    if width is not None:
-        kind = "rank" if "rank" in params else "d ="
-        parts.append(f"{kind} {width}{drawn}")
+    params = record.settings["estimator"]["params"]
+    parts = [_kind(record)]
+    for param, kind in {"n_components": "d =", "rank": "rank"}.items():
+        if param in params:
+            is_drawn = "embedding" in record.values and params[param] > 2
+            parts.append(f"{kind} {params[param]}" + is_drawn * " + t-SNE")
     n_genes = params.get("n_genes")
     if "kept_genes" in record.values:
         n_genes = len(record.kept_genes)
@@ -41,19 +37,14 @@ def model_title(record):
     return ", ".join(parts)
 
 
-def protocol(record, point):
-    """How a network was trained, "distilled" or "paper"."""
-    name = record.settings.get("estimator", {}).get("class", "")
-    if name.endswith("DistilledBottleneckRegressor"):
-        return "distilled"
-    return record.parameter(point, "protocol", "paper")
-
-
 def network_name(record, point):
     """Protocol and width."""
-    own = protocol(record, point)
-    width = record.parameter(point, "n_components")
-    return f"sBNN, {PROTOCOLS.get(own, own)}, d = {width}"
+    return f"{_kind(record)}, d = {record.parameter(point, 'n_components')}"
+
+
+def _kind(record):
+    name = class_of(record)
+    return MODELS.get(name, name)
 
 
 def levels_of(record, name):

@@ -133,7 +133,7 @@ def _draw_widths(ax, networks):
         widths = [record.params[point]["n_components"] for point in points]
         places = np.array([every.index(width) for width in widths])
         mean, spread = mean_sd(record.test_r2[:, points])
-        look = {"color": model_color(record, points[0]), "fmt": f"-{MARKS[i]}", "label": name}
+        look = {"color": model_color(record), "fmt": f"-{MARKS[i]}", "label": name}
         ax.errorbar(places + 0.09 * (i - 0.5), mean, spread, **look, **ERROR)
     ax.set(xlim=(-0.5, len(every) - 0.5), xticks=range(len(every)), xticklabels=every)
     n_genes = round(record.n_selected[:, points].mean())
@@ -160,7 +160,7 @@ def _draw_stability(ax, selections):
         label += f" ({len(shown)} drawn)"
     ax.bar(places, shown, width=0.72, color="0.75", lw=0, label=label)
     for i, name in enumerate(others, 1):
-        color = model_color(selections[name], 0)
+        color = model_color(selections[name])
         look = {"color": color, "mec": "white", "mew": 0.4, "ms": 3.8}
         moved = places + 0.2 * (2 * i - len(selections))
         own = tables[name]["frequency"]
@@ -185,7 +185,7 @@ def _draw_outputs(ax, chosen):
     order = np.argsort(-means[first][0], kind="stable")
     rows = np.arange(len(names))
     for i, (model, (mean, spread)) in enumerate(means.items()):
-        color = model_color(*chosen[model])
+        color = model_color(chosen[model][0])
         look = {"color": color, "mew": 0.8, "ms": 3.2}
         places = rows + 0.14 * min(len(names) / 16, 1) * (i - (len(means) - 1) / 2)
         ax.plot(mean[order], places, MARKS[i], label=model, zorder=5 - 0.1 * i, **look)

@@ -186,7 +186,4 @@ FIGURES = {
     "effects": _of(plotting.effect_map, "interpretation"),
     "map_trust": _of(plotting.map_trust, "map_trust", "fit_default_2d"),
     "genes_curve": _of(plotting.genes_curve, "genes_curve"),
-    "noise": _of(
-        lambda noise, trust: plotting.noise_recovery(noise.table, trust), "noise", "map_trust"
-    ),
 }

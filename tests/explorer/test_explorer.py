@@ -43,7 +43,7 @@ def test_the_page_has_the_values_of_the_fit_and_the_scores_of_its_model():
         outputs.append({"name": f"output {i}", "group": "output", "r2": fitted, "test_r2": r2[i]})
     assert page["features"][:3] == outputs
     assert page["features"][3] == {"name": "Gene0", "group": "gene"}
-    assert page["model"] == "sBNN, d = 2, 4 genes"
+    assert page["model"] == "sBNN, paper protocol, d = 2, 4 genes"
     assert page["cells"][:2] == ["cell0", "cell1"]
     assert page["verdict"].startswith("Test R2 ")
     assert page_data(fit)["verdict"] == ""

@@ -259,16 +259,6 @@ def test_trust_shows_the_mean_error_and_the_agreement_of_maps():
     assert f"R² {agreement.min():.2f} to {agreement.max():.2f}" in text
 
 
-def test_recovery_against_noise():
-    figure, text, records = shown("noise")
-    table = records["noise"].table
-    recall = table.groupby(["model", "noise"]).recall.mean()
-    for line, model in zip(figure.axes[0].lines, ("distilled", "paper"), strict=False):
-        assert line.get_label() == model
-        assert_allclose(line.get_ydata(), recall[model])
-    assert f"recovered with R² {records['map_trust'].truth_agreement:.2f}" in text
-
-
 def test_an_overview_has_the_test_r2_of_every_output():
     figure, text, records = shown("overview")
     record, fit = records["cv_default"], records["fit_default_2d"]

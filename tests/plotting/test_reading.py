@@ -10,16 +10,15 @@ from sbnn.plotting import reading
 
 
 def test_a_title_names_kind_protocol_width_and_genes():
-    params = {"protocol": "paper", "n_components": 3, "n_genes": 1}
+    params = {"n_components": 3, "n_genes": 1}
     settings = {"estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": params}}
     linear = fit_record(width=8)
     linear.settings = {"estimator": {"class": "a.SparseReducedRankRegression"}}
     linear.settings["estimator"]["params"] = {"rank": 8}
     titles = {
-        "sBNN, d = 2, 12 genes": fit_record(),
+        "sBNN, paper protocol, d = 2, 12 genes": fit_record(),
         "sRRR, rank 8 + t-SNE, 12 genes": linear,
         "sBNN, paper protocol, d = 3, 1 gene": replace(ridge_record(), settings=settings),
-        "model": ridge_record(),
     }
     for title, record in titles.items():
         assert reading.model_title(record) == title
