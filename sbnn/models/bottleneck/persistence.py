@@ -11,7 +11,7 @@ from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
 
-FORMAT = "sbnn-model-4"
+FORMAT = "sbnn-model-5"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
 
