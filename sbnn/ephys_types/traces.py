@@ -248,6 +248,7 @@ def resampled(sweep):
 def long_squares(data, numbers):
     """Sweeps, their features, and start and end of the stimulus."""
     sweeps, start, end = script_utils.validate_sweeps(data, numbers)
+    end = start + round(end - start, 3)  # or a sample may be missing in the last bin
     options = dsf.detection_parameters(StimulusType.LONG_SQUARE)
     how = dsf.extractors_for_sweeps(sweeps, start=start, end=end, min_peak=-25, **options)
     analysis = LongSquareAnalysis(*how, subthresh_min_amp=-100)
