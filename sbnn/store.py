@@ -38,7 +38,7 @@ def read(path, build):
     except Exception as error:  # any error that a damaged or hostile file causes
         raise ValueError(
             f"{path} is not a record that this version can read, or it is damaged: {error}; a "
-            "record of sbnn 1.1 or earlier must be computed again, or read with sbnn 1.1"
+            "record of sbnn 1.0 or earlier must be computed again, or read with sbnn 1.0"
         ) from error
 
 

@@ -155,7 +155,7 @@ def test_a_flipped_bit_anywhere_is_noticed(record, tmp_path, refused):
         flipped[place] ^= 1 << place % 8
         refused(flipped)
     for other in (whole + b".", whole[:-1], b""):
-        refused(other, "sbnn 1.1 or earlier must be computed again")
+        refused(other, "sbnn 1.0 or earlier must be computed again")
 
 
 def test_a_pickle_that_would_run_code_is_refused(refused):

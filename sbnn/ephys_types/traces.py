@@ -220,9 +220,11 @@ def families_of(path):
         vector = attempt(family, way)
         if vector is not None and np.isfinite(vector).all():
             vectors[family] = np.asarray(vector, float)
+        elif vector is not None:
+            notes.append(f"{family}: values are missing")
     chosen = {
         "short square": lambda: of_short_squares(data, numbers(names.short_square_names)),
-        "rheobase": lambda: of_rheobase(*squares),
+        "rheobase": lambda: of_rheobase(squares),
         "ramp": lambda: of_ramps(data, numbers(names.ramp_names)),
     }
     parts = [attempt(f"first spike of {kind}", way) for kind, way in chosen.items()]
@@ -248,6 +250,8 @@ def resampled(sweep):
 def long_squares(data, numbers):
     """Sweeps, their features, and start and end of the stimulus."""
     sweeps, start, end = script_utils.validate_sweeps(data, numbers)
+    if start is None:
+        raise FeatureError("no sweeps")
     end = start + round(end - start, 3)  # or a sample may be missing in the last bin
     options = dsf.detection_parameters(StimulusType.LONG_SQUARE)
     how = dsf.extractors_for_sweeps(sweeps, start=start, end=end, min_peak=-25, **options)
@@ -267,10 +271,12 @@ def of_trains(sweeps, found, start, end):
     """Functions that give the families of spike trains."""
 
     def isi_shape():
+        require_spikes(found)
         sweep, spikes = fv.identify_sweep_for_isi_shape(sweeps, found, end - start)
         return fv.isi_shape(sweep, spikes, end)
 
     def levels():
+        require_spikes(found)
         return fv.identify_suprathreshold_spike_info(found, LEVELS, amp_tolerance=TOLERANCE)
 
     def of_feature(name):
@@ -292,6 +298,8 @@ def of_steps(sweeps, found, start, end):
 
     def step_subthresh():
         steps, _ = responses()
+        if not steps:
+            raise FeatureError("no hyperpolarising steps")
         return fv.step_subthreshold(steps, STEPS, start, end, amp_tolerance=TOLERANCE)
 
     def subthresh_norm():
@@ -306,8 +314,18 @@ def of_short_squares(data, numbers):
     return first_spike(sweeps, found, found["common_amp_sweeps"].index)
 
 
-def of_rheobase(sweeps, found, start, end):
+def require_spikes(found):
+    """Raise an error if no long square evokes a spike."""
+    if "rheobase_i" not in found:
+        raise FeatureError("no spikes")
+
+
+def of_rheobase(squares):
     """First spike of the long square at rheobase."""
+    if squares is None:
+        raise FeatureError("no long squares")
+    sweeps, found, _, _ = squares
+    require_spikes(found)
     return first_spike(sweeps, found, [found["rheobase_sweep"].name])
 
 

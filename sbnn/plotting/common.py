@@ -141,10 +141,10 @@ def grid(ax, axis="x"):
     ax.set_axisbelow(True)
 
 
-def name_columns(ax, names, fontstyle="italic", **look):
+def name_columns(ax, names, **look):
     """Name columns with vertical text."""
     texts = [shortened(name) for name in names]
-    ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle=fontstyle, **look)
+    ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle="italic", **look)
     ax.tick_params(axis="x", length=0)
 
 

@@ -23,7 +23,6 @@ from sbnn.results import Record
 # of cortical cell classes, and one gene that all neurons express
 MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
 MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")
-DOT = {"ls": "", "marker": "o", "ms": 2.5}
 
 
 @styled
@@ -65,6 +64,7 @@ def gene_selection_curve(record: Record) -> Figure:
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
     named = genes.loc[genes.index.intersection(MARKERS), ["x", "y"]]
+    named = named[named.x < ax.get_xlim()[1]]
     ax.plot(*named.to_numpy().T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
     ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
@@ -161,5 +161,6 @@ def genes_curve(record: Record) -> Figure:
     ax.set(xlabel="genes", ylabel="test R²")
     ax.yaxis.set_major_formatter("{x:.2f}")
     ax.legend(loc="lower right", title=network_name(record, 0))
-    name_line(ax, enough, f"{enough} suffice")
+    # at the end of the grid, more genes might be needed
+    name_line(ax, enough, f"{enough} suffice" if enough < numbers.max() else f"{enough} or more")
     return finish(figure)

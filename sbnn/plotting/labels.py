@@ -1,11 +1,10 @@
 """Names and numbers in figures."""
 
+import warnings
 from logging import ERROR, getLogger
 
-from adjustText import adjust_text
 from matplotlib import patheffects
 
-getLogger("adjustText").setLevel(ERROR)  # it warns of subfigures
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 LETTERS = 25  # of a name
 DASHES = (0, (3, 2))
@@ -46,8 +45,12 @@ def place_names(ax, points, names, beside=True, **style):
 
     The figure has its final layout. With `beside`, names also keep off the points.
     """
+    from adjustText import adjust_text  # imports pyplot
+
     look = {"ha": "center", "va": "center", "path_effects": HALO, "zorder": 6} | style
     texts = [ax.text(*point, name, **look) for point, name in zip(points, names, strict=True)]
     if texts:
-        adjust_text(texts, ax=ax, avoid_self=beside, iter_lim=STEPS, arrowprops=LEADER)
+        getLogger("adjustText").setLevel(ERROR)  # it warns of subfigures
+        with warnings.catch_warnings(action="ignore"):
+            adjust_text(texts, ax=ax, avoid_self=beside, iter_lim=STEPS, arrowprops=LEADER)
     return texts

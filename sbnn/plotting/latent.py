@@ -34,7 +34,7 @@ FEATURES = (
 )
 N_MAPS = 9
 TRUE = "✓"  # mark of genes that drive the outputs
-MODEL, ZOOM, SCALE = 2.75, 2.7, 2.0  # inches: heights of a model and of large maps, the colour bar
+MODEL, ZOOM, SCALE = 2.75, 2.4, 2.0  # inches: heights of a model and of large maps, the colour bar
 LETTERS = 17  # of a name above a small map
 MAPS = {"left": 0.015, "right": 0.985, "bottom": 0.03, "top": 0.83, "wspace": 0.06, "hspace": 0.24}
 
@@ -171,7 +171,8 @@ def feature_maps(record, r2):
 
 def mark_true(genes, true_genes):
     """Mark true genes."""
-    return [f"{gene} {TRUE}" if gene in true_genes else str(gene) for gene in genes]
+    known = set(np.atleast_1d(true_genes))
+    return [f"{gene} {TRUE}" if gene in known else str(gene) for gene in genes]
 
 
 def rank_genes(record):
@@ -238,20 +239,23 @@ def family_zoom(
     side = max((high - low).max() * (1 + 2 * SPARE), 0.05)
     corner = (low + high) / 2 - side / 2
 
-    *parts, below = _parts_of(models, [*[MODEL] * len(models), ZOOM])
+    name = shortened(family)
+    legend = groups.count("type", own), f"types in {name} (cells)"
+    heights = [*[MODEL] * len(models), ZOOM, draw_legend(new_figure(1, None), *legend)]
+    *parts, below, last = _parts_of(models, heights)
+    draw_legend(last, *legend, loc="upper left")
     for part, model, letter in zip(parts, models, "abc", strict=False):
         centre = draw_model(part, model, letter)
-    centre.add_patch(Rectangle(corner, side, side, **DASHED))
+    centre.add_patch(Rectangle(corner, side, side, clip_on=False, zorder=1.1, **DASHED))
     below.text(0.01, 0.98, "abc"[len(models)], va="top", **LETTER)
-    name = shortened(family)
     below.text(0.03, 0.975, f"{name} enlarged", va="top", fontweight="bold", fontsize=7.5)
-    draw_legend(below, groups.count("type", own), f"types in {name} (cells)", loc="lower left")
 
     xy = (xy - corner) / side  # from 0 to 1 around the family
     inside = ((xy > 0) & (xy < 1)).all(1)
     shown = own & inside
-    place = {"left": 0.01, "right": 0.99, "bottom": 0.37, "top": 0.86, "wspace": 0.06}
-    maps, cells, *others = below.subplots(1, 4, gridspec_kw=place)
+    place = {"left": 0.01, "right": 0.99, "bottom": 0.21, "top": 0.87, "wspace": 0.06}
+    outputs = zoomed_outputs(record, own)
+    maps, cells, *others = below.subplots(1, 2 + len(outputs), gridspec_kw=place)
     for ax in (maps, cells, *others):
         frame_map(ax)
         ax.add_patch(Rectangle((0, 0), 1, 1, clip_on=False, **DASHED))
@@ -259,8 +263,8 @@ def family_zoom(
     cells.set_title(f"{shown.sum()} of {own.sum()} cells")
     gene = marker_gene(record, family, own)
     values = [record.predicted_expression[:, gene]]
-    maps.set_title(record.kept_genes[gene], fontstyle="italic")
-    for ax, output in zip(others, zoomed_outputs(record, own), strict=False):
+    maps.set_title(shortened(record.kept_genes[gene]), fontstyle="italic")
+    for ax, output in zip(others, outputs, strict=True):
         title = shortened(record.feature_names[output])
         ax.set_title(title if r2 is None else f"{title}, test R² {signed(r2[output])}")
         values.append(record.predictions[:, output])

@@ -23,6 +23,8 @@ def map_coordinates(record):
 def panel_coordinates(xy, proportional):
     """Coordinates in which a square from 0 to 1 holds nearly all cells."""
     xy = np.array(xy, float)
+    if xy.shape[1] == 1:
+        xy = np.column_stack([xy, np.zeros(len(xy))])
     if np.ptp(xy[:, 1]) == 0:
         # a second axis without a meaning
         xy[:, 1] = np.random.default_rng(0).uniform(size=len(xy))

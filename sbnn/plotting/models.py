@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import finish, grid, name_rows, new_panels, styled
-from sbnn.plotting.labels import counted
+from sbnn.plotting.labels import counted, shortened
 from sbnn.plotting.reading import choose_models, folds_text, mean_sd, mean_text, scaling_text
 from sbnn.results import Record
 
@@ -48,7 +48,8 @@ def accuracy_comparison(
     look = {"fmt": "o", "ms": 3.5, "lw": 1.2, "capsize": 2, "zorder": 6}
     names = []
     for y, (name, (record, point)) in enumerate(chosen.items()):
-        names.append(f"{name}, {counted(_n_genes(record, point), 'gene')}{scaling_text(record)}")
+        size = counted(_n_genes(record, point), "gene")
+        names.append(f"{shortened(name, 40)}, {size}{scaling_text(record)}")
         color = model_color(record)
         r2 = record.test_r2[:, point]
         mean, spread = mean_sd(r2)
@@ -60,10 +61,14 @@ def accuracy_comparison(
         ax.text(1.02, y, mean_text(r2), color=color, **place)
     name_rows(ax, names)
     low, high = ax.get_xlim()
-    ax.set_xlim(max(low, WORST - 0.1), min(high, 1.1))
+    low = max(low, WORST - 0.1)
+    ax.set_xlim(low, max(min(high, 1.1), low + 0.1))
     grid(ax)
     records = [record for record, _ in chosen.values()]
-    ax.set(xlabel=f"test R²: folds, and {folds_text(*records)}", title=records[0].dataset)
+    ax.set(
+        xlabel=f"test R²: folds, and {folds_text(*records)}",
+        title=shortened(records[0].dataset, 60),
+    )
     return finish(figure)
 
 

@@ -39,7 +39,8 @@ def model_title(record):
 
 def network_name(record, point):
     """Protocol and width."""
-    return f"{_kind(record)}, d = {record.parameter(point, 'n_components')}"
+    width = record.parameter(point, "n_components")
+    return _kind(record) if width is None else f"{_kind(record)}, d = {width}"
 
 
 def _kind(record):

@@ -19,6 +19,7 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
+from sbnn.plotting.labels import shortened
 from sbnn.plotting.reading import SPIKE_INS, choose_models, folds_text, mean_sd, scaling_text
 from sbnn.results import Record
 
@@ -133,7 +134,7 @@ def _draw_widths(ax, networks):
         widths = [record.params[point]["n_components"] for point in points]
         places = np.array([every.index(width) for width in widths])
         mean, spread = mean_sd(record.test_r2[:, points])
-        look = {"color": model_color(record), "fmt": f"-{MARKS[i]}", "label": name}
+        look = {"color": model_color(record), "fmt": f"-{MARKS[i % len(MARKS)]}", "label": name}
         ax.errorbar(places + 0.09 * (i - 0.5), mean, spread, **look, **ERROR)
     ax.set(xlim=(-0.5, len(every) - 0.5), xticks=range(len(every)), xticklabels=every)
     n_genes = round(record.n_selected[:, points].mean())
@@ -165,7 +166,7 @@ def _draw_stability(ax, selections):
         moved = places + 0.2 * (2 * i - len(selections))
         own = tables[name]["frequency"]
         label = _stability_label(name, own)
-        ax.plot(moved, own.reindex(shown.index), MARKS[i], label=label, **look)
+        ax.plot(moved, own.reindex(shown.index), MARKS[i % len(MARKS)], label=label, **look)
     name_columns(ax, shown.index, fontsize=5.5)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.04), ylabel="fits that keep the gene")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
@@ -188,11 +189,11 @@ def _draw_outputs(ax, chosen):
         color = model_color(chosen[model][0])
         look = {"color": color, "mew": 0.8, "ms": 3.2}
         places = rows + 0.14 * min(len(names) / 16, 1) * (i - (len(means) - 1) / 2)
-        ax.plot(mean[order], places, MARKS[i], label=model, zorder=5 - 0.1 * i, **look)
+        ax.plot(mean[order], places, MARKS[i % len(MARKS)], label=model, zorder=5 - 0.1 * i, **look)
         if model.startswith("sBNN"):
             error = {"fmt": "none", "ecolor": color, "elinewidth": 0.6, "alpha": 0.7}
             ax.errorbar(mean[order], places, xerr=spread[order], **error)
     grid(ax)
-    name_rows(ax, names[order])
+    name_rows(ax, [shortened(name) for name in names[order]])
     ax.set(ylim=(len(names) - 0.4, -0.6), xlabel="test R² (bars: SD over folds)")
     legend_above(ax)

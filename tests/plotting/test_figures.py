@@ -137,7 +137,7 @@ def test_a_curve_of_genes_has_a_thin_line_for_each_fold():
         np.testing.assert_allclose(line.get_xydata(), np.column_stack([(5, 10, 25), own]))
     left, right = figure.axes[0].get_xlim()
     assert left < 5 and right > 25
-    assert "25 suffice" in words(figure)
+    assert "25 or more" in words(figure)
 
 
 def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_of_the_panel():
