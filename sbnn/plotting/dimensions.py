@@ -19,7 +19,7 @@ METHODS = {1: "first principal component", 2: "two principal components"}
 
 
 @styled
-def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | None = None) -> Figure:
+def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     """t-SNE of the genes and t-SNE of the outputs, with cells in the colours of their types.
 
     Parameters
@@ -27,8 +27,6 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
     record : Record
         From `sbnn.evaluation.maps.tsne_maps`.
     titles : pair of str
-    fit : Record, optional
-        From `sbnn.fit_full` for the same cells, for clusters of the outputs if no type is known.
 
     Returns
     -------
@@ -46,7 +44,7 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS, fit: Record | Non
         method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
         xy = panel_coordinates(record.values[name], proportional=n_components > 2)
         maps[f"{title}, {method}"] = xy
-    return _draw_maps(maps, Groups(fit or record))
+    return _draw_maps(maps, Groups(record))
 
 
 @styled

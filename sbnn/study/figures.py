@@ -148,7 +148,7 @@ def _gene_selection(records):
 
 def _tsne(records):
     tsne = records["tsne"]
-    return plotting.tsne_pair(tsne, titles(tsne.dataset), records.get("fit_default_2d"))
+    return plotting.tsne_pair(tsne, titles(tsne.dataset))
 
 
 def _of(function, *names):
