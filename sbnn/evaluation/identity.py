@@ -67,5 +67,6 @@ def _plain(value):
         value = value.tolist()
     if isinstance(value, tuple | list):
         return [_plain(entry) for entry in value]
-    is_plain = value is None or isinstance(value, bool | int | float | str)
-    return value if is_plain and value == value else repr(value)  # NaN equals nothing
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return repr(value)

@@ -1,4 +1,4 @@
-// Comparison of two groups of cells (the selected cells and the rest, or A and B): ranked features, and a histogram.
+// Comparison of two groups of cells (the selected cells and the rest, or A and B): ranked features.
 
 const GROUPS = ["a", "b"];
 const COLORS_OF = { a: "--inside", b: "--b" };
@@ -37,16 +37,11 @@ function showHeld(drawn) {
   showFeatures(drawn);
 }
 
-// Rings on the map around the cells of A and B that are not hidden; B is in the colours only if A is, too.
-function showRings({ rings, plot }) {
+// Rings on the map around the cells of A and B.
+function showRings({ rings }) {
   const { x, y } = maps[state.map];
-  const { codes } = data.groups[state.shownGroups];
-  const cells = GROUPS.flatMap((group) =>
-    (state.held[group] ?? []).filter((cell) => !state.hidden.has(codes[cell])).map((cell) => [cell, css(COLORS_OF[group])]),
-  );
+  const cells = GROUPS.flatMap((group) => (state.held[group] ?? []).map((cell) => [cell, css(COLORS_OF[group])]));
   rings.data = { x: cells.map(([cell]) => x[cell]), y: cells.map(([cell]) => y[cell]), color: cells.map(([, color]) => color) };
-  const second = css(state.held.a && state.held.b ? COLORS_OF.b : "--rest");
-  plot.model.document.get_model_by_name("rest").glyph.setv({ fill_color: second, line_color: second });
 }
 
 function showFeatures(drawn) {
@@ -61,13 +56,12 @@ function showFeatures(drawn) {
     ["feature", ...names, "difference (SD)", "AUC", "FDR"],
     rows.map(({ feature, mean, restMean, difference, auc, rate }) => {
       const { name, trust } = data.features[feature];
-      const button = element("button", name, { type: "button", "data-feature": feature, title: trustText(data.features[feature]) });
-      button.addEventListener("click", () => chooseFeature(drawn, feature));
+      const button = element("button", name, { type: "button", title: trustText(data.features[feature]) });
+      button.addEventListener("click", () => colorBy(drawn, String(feature)));
       const mark = trust === "trusted" ? [element("span", "trusted", { class: "trusted" })] : [];
       return [[button, ...mark], decimal(mean), decimal(restMean), decimal(difference), decimal(auc), small(rate)];
     }),
   );
-  chooseFeature(drawn, state.feature);
 }
 
 function rankingText(nRows) {
@@ -77,25 +71,4 @@ function rankingText(nRows) {
     `FDR: false discovery rate over ${plural(n, "feature")}, of rank tests that take cells as independent. It is too small ` +
     "for cells that were chosen by their place on the map, which is computed from these features, and if few donors give many cells."
   );
-}
-
-function chooseFeature(drawn, feature) {
-  state.feature = feature;
-  offer(feature);
-  byId("feature").value = feature;
-  document.querySelectorAll("#features button").forEach((button) => {
-    button.closest("tr").classList.toggle("chosen", Number(button.dataset.feature) === feature);
-  });
-  const { parts, names } = comparedOf(drawn);
-  const some = parts.includes(1);
-  const bins = binned(feature, parts);
-  drawn.bins.data = bins;
-  const { name } = data.features[feature];
-  drawn.plot.model.below[0].axis_label = `${name} (measured, z-score)`;
-  byId("histogram").setAttribute("aria-label", `Histogram of ${name}, ${some ? `${names[0]} cells against ${names[1]}` : "all cells"}`);
-  const key = (part, text) => [element("span", [], { class: `key ${part}` }), text];
-  byId("histogram-note").replaceChildren(
-    ...(some ? [...key("inside", names[0]), ...key(names[1] === "B" ? "rest b" : "rest", names[1])] : key("rest", "all cells (none selected)")),
-  );
-  if (state.colorBy in data.groups) showValues(drawn);
 }

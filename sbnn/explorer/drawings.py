@@ -1,4 +1,4 @@
-"""The two bokeh figures of the page, a map and a histogram; scripts fill in the data."""
+"""The map of the page, drawn by bokeh; scripts fill in the data."""
 
 import numpy as np
 from bokeh import models
@@ -36,13 +36,12 @@ def cell_map(xy, axes, equal):
     map_ = figure(name="map", title=" ", sizing_mode="stretch_both", match_aspect=equal, **BARE)
     map_.lod_threshold = None
     map_.xaxis.axis_label, map_.yaxis.axis_label = axes
-    # keep the view fixed while types are hidden
+    # as scripts fill in the cells later
     x, y = np.transpose([xy.min(0), xy.max(0)]).tolist()
     ends = models.ColumnDataSource({"x": x, "y": y}, name="corners")
     corners = map_.scatter("x", "y", source=ends, alpha=0, size=0)
     for range_ in (map_.x_range, map_.y_range):
         range_.renderers = [corners]
-
     size = float(np.clip(270 / np.sqrt(len(xy)), FEWEST, MOST))
     # below the dots, whose colours they would hide
     rings = models.ColumnDataSource({"x": [], "y": [], "color": []}, name="rings")
@@ -55,13 +54,12 @@ def cell_map(xy, axes, equal):
     look |= {"nonselection_fill_alpha": 0.15, "nonselection_line_alpha": 0}
     dots = map_.scatter("x", "y", source=source, name="dots", size=size, **look)
     dots.selection_glyph = dots.glyph
-    dots.view = models.CDSView(filter=models.BooleanFilter(name="shown"))
 
-    names = models.ColumnDataSource({"x": [], "y": [], "text": [], "down": []}, name="names")
+    names = models.ColumnDataSource({"x": [], "y": [], "text": []}, name="names")
     look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
     look |= {"text_font": {"value": FONT}, "padding": 2, "border_radius": 3}
     look |= {"background_fill_alpha": 0.75, "background_fill_color": "#ffffff", "text_color": TEXT}
-    map_.text("x", "y", "text", y_offset="down", source=names, name="labels", **look)
+    map_.text("x", "y", "text", source=names, name="labels", **look)
     hover = models.HoverTool(name="hover", tooltips=None, attachment="right", limit=1)
     wheel = models.WheelZoomTool()
     pan = models.PanTool(name="pan")
@@ -77,17 +75,3 @@ def cell_map(xy, axes, equal):
     bar.update(background_fill_color=None, major_label_text_color=QUIET)
     map_.add_layout(bar, "right")
     return map_
-
-
-def histogram():
-    """Histogram of a feature in selected and other cells, of the source ``bins``."""
-    plot = figure(name="histogram", sizing_mode="stretch_width", height=190, **BARE)
-    plot.xaxis.axis_label = " "
-    plot.yaxis.axis_label = "share of cells"
-    bins = {"left": [0], "right": [1], "inside": [0], "rest": [0]}
-    source = models.ColumnDataSource(bins, name="bins")
-    for part, color in {"rest": "#7a828c", "inside": "#d55e00"}.items():
-        look = {"fill_color": color, "line_color": color, "fill_alpha": 0.55}
-        plot.quad("left", "right", part, 0, source=source, name=part, **look)
-    plot.y_range.start = 0
-    return plot

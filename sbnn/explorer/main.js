@@ -3,21 +3,17 @@
 const coarsest = "family" in data.groups ? "family" : "type";
 const labelled = data.groups.type.names.length > 1; // otherwise the first output colours the map
 const state = {
-  ...{ colorBy: labelled ? coarsest : 0, shownGroups: coarsest, hidden: new Set(), labels: true, map: 0 },
-  ...{ kind: "measured", feature: 0, rankBy: "difference", held: { a: null, b: null } },
+  ...{ colorBy: labelled ? coarsest : 0, shownGroups: coarsest, map: 0 },
+  ...{ kind: "measured", rankBy: "difference", held: { a: null, b: null } },
 };
 
 start();
 
 async function start() {
-  const [map, plot] = await Promise.all(
-    ["map", "histogram"].map(async (id) => (await Bokeh.embed.embed_item(drawings[id], id)).roots[0]),
-  );
-  const part = (view, name) => view.model.document.get_model_by_name(name);
-  const named = (view, names) => Object.fromEntries(names.map((name) => [name, part(view, name)]));
-  const parts = named(map, ["cells", "shown", "pan", "box", "lasso", "hover", "mapper", "bar", "corners", "names", "rings"]);
-  const { bins } = named(plot, ["bins"]);
-  const drawn = { map, plot, ...parts, bins };
+  const map = (await Bokeh.embed.embed_item(drawings.map, "map")).roots[0];
+  const names = ["cells", "pan", "box", "lasso", "hover", "mapper", "bar", "corners", "names", "rings"];
+  const parts = Object.fromEntries(names.map((name) => [name, map.model.document.get_model_by_name(name)]));
+  const drawn = { map, ...parts };
 
   parts.cells.data = {
     x: maps[0].x,
@@ -32,7 +28,7 @@ async function start() {
   listen(drawn);
   paint(drawn);
   showLegend(drawn);
-  showCells(drawn);
+  showSelection(drawn);
   showHeld(drawn);
   document.documentElement.dataset.ready = "true";
 }
@@ -46,7 +42,6 @@ function fillControls() {
   const features = { Outputs: featuresOf("output"), "Kept genes": featuresOf("gene") };
   fillSelect(byId("color-by"), { Cells: groups, ...features });
   byId("color-by").value = state.colorBy;
-  fillSelect(byId("feature"), features);
   fillSelect(byId("genes"), { "": data.features.map(({ name }) => [name, name]) });
   fillSelect(byId("places"), { "": maps.map(({ title }, at) => [at, title]) });
   byId("places-label").hidden = maps.length === 1;
@@ -71,11 +66,9 @@ function genesText() {
 
 // A gene that is not kept is added to the lists of features when it is first chosen.
 function offer(feature) {
-  for (const id of ["color-by", "feature"]) {
-    const list = byId(id);
-    if (![...list.options].some(({ value }) => value === String(feature))) {
-      list.append(element("option", data.features[feature].name, { value: feature }));
-    }
+  const list = byId("color-by");
+  if (![...list.options].some(({ value }) => value === String(feature))) {
+    list.append(element("option", data.features[feature].name, { value: feature }));
   }
 }
 
@@ -89,7 +82,7 @@ function findGene(drawn, query) {
 }
 
 function listen(drawn) {
-  const { map, cells } = drawn;
+  const { cells } = drawn;
   const on = (id, event, act) => byId(id).addEventListener(event, act);
   on("color-by", "change", () => colorBy(drawn, byId("color-by").value));
   on("kind", "change", () => {
@@ -100,11 +93,6 @@ function listen(drawn) {
     state.rankBy = byId("rank-by").value;
     showFeatures(drawn);
   });
-  on("feature", "change", () => chooseFeature(drawn, Number(byId("feature").value)));
-  on("color-feature", "click", () => {
-    byId("color-by").value = state.feature;
-    colorBy(drawn, String(state.feature));
-  });
   on("find-gene", "submit", (event) => {
     event.preventDefault();
     findGene(drawn, byId("gene").value.trim());
@@ -114,22 +102,13 @@ function listen(drawn) {
     showMap(drawn, Number(byId("places").value));
     paint(drawn);
   });
-  on("labels", "change", () => {
-    state.labels = byId("labels").checked;
-    showLabels(drawn);
-  });
   GROUPS.forEach((group) => on(`hold-${group}`, "click", () => hold(drawn, group)));
   on("drop-groups", "click", () => {
     state.held = { a: null, b: null };
     showHeld(drawn);
   });
-  on("show-all", "click", () => hide(drawn, []));
-  on("hide-all", "click", () => hide(drawn, data.groups[state.shownGroups].names.keys()));
   on("clear", "click", () => select(drawn, []));
-  on("reset", "click", () => resetView(drawn));
-  map.model.on_event("rangesupdate", () => {
-    separateLabels(drawn);
-  });
+  on("reset", "click", () => drawn.map.reset_range());
   document.querySelectorAll("input[name=drag]").forEach((radio) =>
     radio.addEventListener("change", () => {
       drawn[radio.value].active = true;
@@ -140,9 +119,4 @@ function listen(drawn) {
     const selected = selectedCells(drawn);
     save(`${data.dataset}_cells.csv`, csvOf(selected.length ? selected : [...data.cells.keys()]), "text/csv");
   });
-}
-
-function resetView(drawn) {
-  drawn.map.reset_range();
-  separateLabels(drawn);
 }

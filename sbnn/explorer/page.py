@@ -14,7 +14,7 @@ from bokeh.palettes import Viridis256
 from bokeh.resources import Resources
 from bokeh.themes import Theme
 
-from sbnn.explorer.drawings import LOOK, cell_map, histogram
+from sbnn.explorer.drawings import LOOK, cell_map
 
 # each may use those before it
 SCRIPTS = (
@@ -29,11 +29,7 @@ def page(data):
     xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
     map_ = cell_map(xy, first["axes"], first["equal"])
     theme = Theme(json={"attrs": LOOK})
-    drawings = {
-        "map": json_item(map_, theme=theme),
-        "histogram": json_item(histogram(), theme=theme),
-        "palette": Viridis256,
-    }
+    drawings = {"map": json_item(map_, theme=theme), "palette": Viridis256}
     resources = Resources(mode="inline", components=["bokeh"], log_level="warn")
     library = "\n".join(resources.js_raw)
     scripts = "\n".join(_read(name) for name in SCRIPTS)

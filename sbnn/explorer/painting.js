@@ -9,12 +9,12 @@ function showMap(drawn, at) {
   state.map = at;
   byId("places").value = at;
   const { x, y, axes } = maps[at];
-  const ends = (places) => [places.reduce((a, b) => Math.min(a, b)), places.reduce((a, b) => Math.max(a, b))];
+  const ends = (places) => quantiles(places, [0, 1]);
   drawn.cells.data = { ...drawn.cells.data, x, y };
   drawn.corners.data = { x: ends(x), y: ends(y) };
   drawn.map.model.below[0].axis_label = axes[0];
   drawn.map.model.left[0].axis_label = axes[1];
-  resetView(drawn);
+  drawn.map.reset_range();
   showLabels(drawn);
   showRings(drawn);
 }
@@ -24,16 +24,11 @@ function colorBy(drawn, by) {
   state.colorBy = by in data.groups ? by : Number(by);
   byId("gene").value = "";
   byId("genes-note").textContent = genesText();
-  if (by in data.groups && by !== state.shownGroups) {
-    state.shownGroups = by;
-    hide(drawn, []);
-  }
+  if (by in data.groups) state.shownGroups = by;
+  else offer(Number(by));
+  byId("color-by").value = by;
   paint(drawn);
   showLegend(drawn);
-  if (!(by in data.groups)) {
-    chooseFeature(drawn, Number(by)); // which offers it
-    byId("color-by").value = by;
-  }
 }
 
 function paint(drawn) {
@@ -45,9 +40,9 @@ function paint(drawn) {
   showValues(drawn);
 }
 
-// The tooltip of a cell: its name, its groups, and its values of the feature that colours the map or else is chosen.
+// The tooltip of a cell: its name, its groups, and its values of the feature that colours the map, or of the first.
 function showValues({ cells, hover }) {
-  const feature = state.colorBy in data.groups ? state.feature : state.colorBy;
+  const feature = state.colorBy in data.groups ? 0 : state.colorBy;
   const kinds = kindsOf(feature).map(([kind, name]) => [name, valuesOf(feature, kind)]);
   cells.data.value = data.cells.map((_, cell) => kinds.map(([name, values]) => `${decimal(values[cell])} ${name}`).join(", "));
   const rows = [["cell", "@cell"], [data.groups.type.title.toLowerCase(), "@type"]];

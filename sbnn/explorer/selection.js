@@ -10,17 +10,13 @@ function select({ cells }, found) {
 
 function selectionText(drawn) {
   const selected = selectedCells(drawn);
-  const { codes } = data.groups[state.shownGroups];
-  const hidden = codes.filter((code) => state.hidden.has(code)).length;
-  const rest = hidden ? ` ${plural(hidden, "cell")} hidden, but still counted in the rest.` : "";
-  if (!selected.length) return `No cell selected. Draw around cells (hold Shift to add more).${rest}`;
+  if (!selected.length) return "No cell selected. Draw around cells (hold Shift to add more).";
   const { names } = data.groups.type;
   const counts = countGroups("type", selected);
   const [first, ...others] = names.map((name, i) => [counts[i], name]).filter(([count]) => count).sort((a, b) => b[0] - a[0]);
-  const unseen = selected.filter((cell) => state.hidden.has(codes[cell])).length;
   return (
     `${plural(selected.length, "cell")} of ${nCells} selected: ${first[0]} ${first[1]}` +
-    `${others.length ? ` and ${plural(others.length, "other type")}` : ""}.${unseen ? ` ${unseen} of them hidden.` : ""}${rest}`
+    `${others.length ? ` and ${plural(others.length, "other type")}` : ""}.`
   );
 }
 

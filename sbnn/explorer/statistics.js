@@ -87,20 +87,3 @@ function rankFeatures(parts, by) {
   const orLast = (row) => (Number.isNaN(size(row)) ? -1 : size(row));
   return rows.sort((a, b) => orLast(b) - orLast(a)).slice(0, MOST_ROWS);
 }
-
-// Share of the cells of each group in equal bins from the smallest to the largest value.
-function binned(feature, parts, nBins = 30) {
-  const values = valuesOf(feature, "measured");
-  const [low, top] = quantiles(values, [0, 1]);
-  const width = (top - low || 1) / nBins;
-  const counts = { inside: new Array(nBins).fill(0), rest: new Array(nBins).fill(0) };
-  values.forEach((value, cell) => {
-    if (parts[cell]) counts[parts[cell] === 1 ? "inside" : "rest"][Math.min(Math.floor((value - low) / width), nBins - 1)] += 1;
-  });
-  const shares = (part) => {
-    const total = part.reduce((sum, count) => sum + count, 0);
-    return part.map((count) => count / Math.max(total, 1));
-  };
-  const left = counts.rest.map((_, i) => low + i * width);
-  return { left, right: left.map((x) => x + width), inside: shares(counts.inside), rest: shares(counts.rest) };
-}

@@ -10,7 +10,7 @@ def named(drawing, name):
     return drawing.select_one({"name": name})
 
 
-def test_dots_are_selected_by_tools_and_corners_fix_the_view_while_cells_are_hidden():
+def test_dots_are_selected_by_tools_and_corners_fix_the_view():
     xy = np.array([[0.0, 5], [2, -1], [1, 1]])
     drawn = drawings.cell_map(xy, ["one", "two"], True)
     assert named(drawn, "corners").data == {"x": [0, 2], "y": [-1, 5]}
@@ -20,7 +20,6 @@ def test_dots_are_selected_by_tools_and_corners_fix_the_view_while_cells_are_hid
     assert [axis.axis_label for axis in drawn.axis] == ["one", "two"]
     dots = named(drawn, "dots")
     assert dots.data_source.name == "cells"
-    assert dots.view.filter.name == "shown"
     for tool in ("box", "lasso", "hover"):
         assert named(drawn, tool).renderers == [dots]
     assert not named(drawn, "bar").visible
@@ -30,13 +29,3 @@ def test_many_cells_are_small():
     for n_cells, size in ((899, 9), (2500, 5.4), (7000, 3.5)):
         drawn = drawings.cell_map(np.zeros((n_cells, 2)), "xy", False)
         assert named(drawn, "dots").glyph.size == pytest.approx(size, abs=0.001)
-
-
-def test_bars_of_a_histogram_stand_on_zero():
-    plot = drawings.histogram()
-    for name in ("rest", "inside"):
-        bars = named(plot, name)
-        assert (bars.glyph.top, bars.glyph.bottom) == (name, 0)
-        assert (bars.glyph.left, bars.glyph.right) == ("left", "right")
-        assert bars.data_source is named(plot, "bins")
-    assert plot.y_range.start == 0
