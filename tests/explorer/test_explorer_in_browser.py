@@ -145,6 +145,8 @@ def test_a_reader_colours_selects_compares_and_saves_cells(page, records):
     wanted = {}
     for name, values in zip([*fit.feature_names, *fit.kept_genes], features, strict=True):
         wanted[name] = compared(values[mask], values[~mask])
+    frame = page.find_element("css selector", ".scroll:has(#features)")
+    assert by_id(page, "features").size["width"] <= frame.size["width"]
     found = {name: numbers(cells) for name, *cells in rows(page, "features")}
     assert list(found) == sorted(wanted, key=lambda name: -abs(wanted[name][2]))
     rates = false_discovery_control([measures[4] for measures in wanted.values()])
