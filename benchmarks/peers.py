@@ -24,9 +24,8 @@ from sbnn.models.sparse_linear import SparseReducedRankRegression
 class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """What the peers share.
 
-    A subclass has the parameter ``n_genes`` and gives the generator ``_solve(X, Y, sizes)`` over
-    float64 arrays, which yields for every size the positions of the genes and a function that
-    predicts the outputs from all genes.
+    A subclass has the parameter ``n_genes``; its ``_solve(X, Y)`` takes float64 arrays and returns the
+    positions of the genes and a function that predicts the outputs from all genes.
     """
 
     def fit(self, X, y):
@@ -42,17 +41,10 @@ class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin,
         Returns
         -------
         self
-
-        Raises
-        ------
-        ValueError
-            If ``n_genes`` is not within 1 to p, or X and y do not fit together.
         """
         X, Y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        if not 1 <= self.n_genes <= X.shape[1]:
-            raise ValueError(f"n_genes: expected 1 to {X.shape[1]}, got {self.n_genes}")
         Y = Y.astype(np.float64)
-        [(genes, self._predict)] = self._solve(X, Y.reshape(len(Y), -1), [self.n_genes])
+        genes, self._predict = self._solve(X, Y.reshape(len(Y), -1))
         self.support_ = np.isin(np.arange(X.shape[1]), genes)
         self._output_shape = Y.shape[1:]
         return self
@@ -83,8 +75,7 @@ class SelectThenRegress(GeneLimitedRegressor):
     Parameters
     ----------
     selector : object
-        With ``select(X, Y, sizes)``, which gives the positions of at most so many genes for each
-        size.
+        With ``select(X, Y, n_genes)``, which gives the positions of at most so many genes.
     regressor : scikit-learn regressor
     n_genes : int
     """
@@ -94,9 +85,10 @@ class SelectThenRegress(GeneLimitedRegressor):
         self.regressor = regressor
         self.n_genes = n_genes
 
-    def _solve(self, X, Y, sizes):
-        for genes in self.selector.select(X, Y, sizes):
-            yield genes, _on_genes(genes, clone(self.regressor).fit(X[:, genes], Y))
+    def _solve(self, X, Y):
+        genes = self.selector.select(X, Y, self.n_genes)
+        model = clone(self.regressor).fit(X[:, genes], Y)
+        return genes, lambda cells: model.predict(cells[:, genes])
 
 
 class SparseReducedRankPath(GeneLimitedRegressor):
@@ -115,31 +107,20 @@ class SparseReducedRankPath(GeneLimitedRegressor):
         self.n_genes = n_genes
         self.step = step
 
-    def _solve(self, X, Y, sizes):
+    def _solve(self, X, Y):
         alphas = _largest_penalty(X - X.mean(0), Y - Y.mean(0)) * self.step ** np.arange(1, 100)
-        models = (SparseReducedRankRegression(self.rank, alpha).fit(X, Y) for alpha in alphas)
-        path = ((model.get_support(indices=True), model.predict) for model in models)
-        return iter(_largest_within(path, sizes, lambda item: len(item[0])))
-
-
-def _on_genes(genes, model):
-    """Prediction from all genes by a model that was fitted on some."""
-    return lambda X: model.predict(X[:, genes])
+        for alpha in alphas:
+            model = SparseReducedRankRegression(self.rank, alpha).fit(X, Y)
+            genes = model.get_support(indices=True)
+            if len(genes) > self.n_genes:
+                break
+            found = genes, model.predict
+        return found
 
 
 def _largest_penalty(X, Y):
     """Penalty of the multi-response lasso from which on no gene is selected, for centred arrays."""
     return np.linalg.norm(X.T @ Y, axis=1).max() / len(X)
-
-
-def _largest_within(path, sizes, size_of=len):
-    """For every size the last item on a growing path that is not larger; the path is walked no further than needed."""
-    found = {}
-    for item in path:
-        found |= {size: item for size in sizes if size_of(item) <= size}
-        if size_of(item) > max(sizes):
-            break
-    return [found[size] for size in sizes]
 
 
 class GroupLasso(BaseEstimator):
@@ -160,44 +141,37 @@ class GroupLasso(BaseEstimator):
         self.solver = solver
         self.step = step
 
-    def select(self, X, Y, sizes):
-        """Positions of at most so many genes, for each of `sizes`."""
+    def select(self, X, Y, n_genes):
+        """Positions of at most so many genes."""
         X, Y = np.asfortranarray(X - X.mean(0)), np.asfortranarray(Y - Y.mean(0))
-        return _largest_within(self._path(X, Y), sizes)
-
-    def _path(self, X, Y):
-        yield np.linalg.norm(X.T @ Y, axis=1).argsort()[-1:]  # the first gene to enter
+        found = np.linalg.norm(X.T @ Y, axis=1).argsort()[-1:]  # the first gene to enter
         alpha = largest = _largest_penalty(X, Y) / self.l1_ratio
-        solve, coef = {"scikit-learn": self._scikit_learn, "skglm": self._skglm}[self.solver], None
+        coef = None
         while alpha > 1e-3 * largest:
             alpha *= self.step
-            coef = solve(X, Y, alpha, coef)
-            if coef.any():
-                yield np.flatnonzero(coef.any(axis=0))
+            coef = self._coef(X, Y, alpha, coef)
+            genes = np.flatnonzero(coef.any(axis=0))
+            if len(genes) > n_genes:
+                break
+            if len(genes):
+                found = genes
+        return found
 
-    def _scikit_learn(self, X, Y, alpha, start):
-        options = {"coef_init": start, "check_input": False}
-        return np.asfortranarray(
-            enet_path(X, Y, l1_ratio=self.l1_ratio, alphas=[alpha], **options)[1][:, :, 0]
-        )
+    def _coef(self, X, Y, alpha, start):
+        if self.solver == "skglm":
+            from skglm import MultiTaskLasso
 
-    def _skglm(self, X, Y, alpha, start):
-        from skglm import MultiTaskLasso
-
-        if self.l1_ratio != 1:
-            raise ValueError(
-                f"l1_ratio: skglm solves the group lasso alone, expected 1, got {self.l1_ratio}"
-            )
-        return MultiTaskLasso(fit_intercept=False).path(X, Y, [alpha], start)[1][:, :, 0]
+            return MultiTaskLasso(fit_intercept=False).path(X, Y, [alpha], start)[1][:, :, 0]
+        options = {"l1_ratio": self.l1_ratio, "coef_init": start, "check_input": False}
+        return np.asfortranarray(enet_path(X, Y, alphas=[alpha], **options)[1][:, :, 0])
 
 
 class GreedyForward(BaseEstimator):
     """Genes by greedy forward selection in least squares, as `sbnn.models.bottleneck.protocols.greedy`."""
 
-    def select(self, X, Y, sizes):
-        """Positions of at most so many genes, for each of `sizes`."""
-        order = forward_selection(X - X.mean(0), Y - Y.mean(0), max(sizes))
-        return [order[:size] for size in sizes]
+    def select(self, X, Y, n_genes):
+        """Positions of so many genes."""
+        return forward_selection(X - X.mean(0), Y - Y.mean(0), n_genes)
 
 
 class LassoNetPath(BaseEstimator):
@@ -235,8 +209,8 @@ class LassoNetPath(BaseEstimator):
         self.patience = patience
         self.seed = seed
 
-    def select(self, X, Y, sizes):
-        """Positions of so many genes, for each of `sizes`."""
+    def select(self, X, Y, n_genes):
+        """Positions of so many genes."""
         import torch
         from lassonet import LassoNetRegressor
 
@@ -246,8 +220,7 @@ class LassoNetPath(BaseEstimator):
         )
         with torch.random.fork_rng(devices=[]):
             network.path(X.astype(np.float32), Y.astype(np.float32), disable_lambda_warning=True)
-        order = np.argsort(-network.feature_importances_.numpy(), kind="stable")
-        return [order[:size] for size in sizes]
+        return np.argsort(-network.feature_importances_.numpy(), kind="stable")[:n_genes]
 
 
 class StochasticGates(BaseEstimator):
@@ -256,7 +229,7 @@ class StochasticGates(BaseEstimator):
 
     The package takes one output. What stands against several is the width of the last layer alone,
     which is replaced. The strength of the penalty decides how many gates are open: of networks with
-    growing strength, the last one that leaves enough genes is used for every size.
+    growing strength, the last one that leaves enough genes is used.
 
     Parameters
     ----------
@@ -287,16 +260,17 @@ class StochasticGates(BaseEstimator):
         self.epochs = epochs
         self.seed = seed
 
-    def select(self, X, Y, sizes):
-        """Positions of so many genes, for each of `sizes`."""
-        found = {}
+    def select(self, X, Y, n_genes):
+        """Positions of so many genes."""
+        genes = None
         for strength in self.strengths:
             gates = self._gates(X, Y, strength)
-            order, n_open = np.argsort(-gates, kind="stable"), (gates > -0.5).sum()
-            found |= {size: order[:size] for size in sizes if size not in found or n_open >= size}
-            if n_open < min(sizes):
+            enough = (gates > -0.5).sum() >= n_genes
+            if genes is None or enough:
+                genes = np.argsort(-gates, kind="stable")[:n_genes]
+            if not enough:
                 break
-        return [found[size] for size in sizes]
+        return genes
 
     def _gates(self, X, Y, strength):
         """Means of the gates before they are cut to 0 .. 1, which is at -0.5 and 0.5; shape (p,)."""

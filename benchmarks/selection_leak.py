@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 import pandas as pd
-from accuracy import mean_sd, paired_difference, with_interval
+from accuracy import mean_sd, with_interval
 from pages import to_markdown
 from sklearn.base import clone
 
@@ -21,6 +21,7 @@ from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_fold
+from sbnn.evaluation.verdict import corrected_difference
 from sbnn.metrics import pooled_r2
 
 N_GENES, SEED = 1000, 42
@@ -35,22 +36,8 @@ MODELS = {
 
 
 def compare(model, counts, Y, folds, n_genes=N_GENES):
-    """Test R2 with genes selected on all cells and on the training cells of the fold.
-
-    Parameters
-    ----------
-    model : scikit-learn-style regressor
-    counts : ndarray, shape (n, p)
-        Of all genes.
-    Y : ndarray, shape (n, q)
-    folds : list of (train, test)
-    n_genes : int
-
-    Returns
-    -------
-    DataFrame
-        A row per fold: ``all cells`` and ``training cells``, test R2, and ``shared``, the genes in
-        both selections.
+    """Test R2 of each fold with genes selected on all cells and on its training cells, and how many
+    genes are in both selections; `counts` are those of all genes.
     """
     everywhere, rows = select_genes(counts, n_genes).selected, []
     for fold in folds:
@@ -71,11 +58,11 @@ def table(compared, test_share):
     """Means and SD over the folds, and the paired difference with a 95 % interval, a row per model."""
     rows = {}
     for title, scores in compared.items():
-        mean, half = paired_difference(scores["training cells"], scores["all cells"], test_share)
+        differences = scores["training cells"] - scores["all cells"]
         rows[title] = {
             "genes selected on all cells": mean_sd(scores["all cells"]),
             "selected in each fold": mean_sd(scores["training cells"]),
-            "difference": with_interval(mean, half),
+            "difference": with_interval(corrected_difference(differences, test_share)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 

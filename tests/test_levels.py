@@ -29,36 +29,8 @@ def test_intervals_of_differences_hold_the_mean_difference():
     assert at_most(false, 0.05, 100)
 
 
-@pytest.mark.parametrize(
-    ("name", "least"),
-    [
-        ("40 donors of 10 cells, 3 new", 0.5),
-        ("40 donors of 10 cells, 3 new; unequal donors", 0.1),
-    ],
-)
-def test_tables_of_new_donors_are_seldom_called_shifted(name, least):
-    false, found = levels.means(name, 60)
-    assert at_most(false, 0.06, 60)
-    assert found >= least
-
-
 @pytest.mark.parametrize("name", ["logistic, 60 cells", "kernel"])
 def test_probabilities_of_new_donors_are_calibrated(name):
     confidence, accuracy, warned = levels.calibration(name, 30)
     assert confidence == pytest.approx(accuracy, abs=0.05)
     assert warned == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "least"),
-    [
-        ("20 cells x 15, 50 genes, CV2 2, control of 20", 0.01),
-        ("30 cells x 30, 100 genes, Poisson, control of 500", 0.5),
-    ],
-)
-def test_effects_in_screens_are_seldom_false_and_intervals_contain_the_true_ones(name, least):
-    false, found, false_edges, covered, of_significant = levels.effects(name, 40)
-    assert at_most(false, 0.015, 40)
-    assert at_most(false_edges, 0.015, 40)
-    assert found > least
-    assert min(covered, of_significant) >= 0.94
