@@ -79,10 +79,11 @@ def find_file(name: str, *, download: bool = True) -> Path:
         # GitHub's blob addresses otherwise wrap the file in JSON
         headers = {"Accept": "application/vnd.github.raw+json, */*"}
         downloader = pooch.HTTPDownloader(progressbar=True, headers=headers)
-        folder = cache_folder() / file.folder
-        sha256 = file.sha256 or None
+        path = cache_folder() / file.folder / name
+        known = file.sha256 or None
         try:
-            return Path(pooch.retrieve(file.url, sha256, name, folder, downloader=downloader))
+            pooch.retrieve(file.url, known, path.name, path.parent, downloader=downloader)
+            return path
         except OSError as error:
             problem = error
     raise FileNotFoundError(
