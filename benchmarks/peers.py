@@ -16,7 +16,7 @@ from sklearn.linear_model import enet_path
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.models.bottleneck.distilled import forward_selection
 from sbnn.models.linear import GeneSelectionMixin
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
@@ -167,7 +167,7 @@ class GroupLasso(BaseEstimator):
 
 
 class GreedyForward(BaseEstimator):
-    """Genes by greedy forward selection in least squares, as `sbnn.models.bottleneck.protocols.greedy`."""
+    """Genes by greedy forward selection in least squares, as `sbnn.models.bottleneck.distilled`."""
 
     def select(self, X, Y, n_genes):
         """Positions of so many genes."""

@@ -29,8 +29,8 @@ from .explorer.explore import explore as explore
 from .models.bottleneck.distilled import (
     DistilledBottleneckRegressor as DistilledBottleneckRegressor,
 )
+from .models.bottleneck.published import SparseBottleneckRegressor as SparseBottleneckRegressor
 from .models.bottleneck.settings import DistilledSettings as DistilledSettings
-from .models.bottleneck.sparse import SparseBottleneckRegressor as SparseBottleneckRegressor
 from .models.linear import LeaveOneOutRidge as LeaveOneOutRidge
 from .models.linear import ReducedRankRegression as ReducedRankRegression
 from .models.sparse_linear import SparseReducedRankRegression as SparseReducedRankRegression

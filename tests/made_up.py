@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
 from sbnn.data.paired import as_paired, paired
-from sbnn.models.bottleneck.protocols.greedy import forward_selection
+from sbnn.models.bottleneck.distilled import forward_selection
 from sbnn.results import Record
 
 

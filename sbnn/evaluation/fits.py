@@ -26,7 +26,7 @@ from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, se
 from sbnn.evaluation.folds import group_codes, source_arrays
 from sbnn.evaluation.identity import configured, described
 from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
-from sbnn.models.bottleneck.scales import model_in_units
+from sbnn.models.bottleneck.base import model_in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record
 

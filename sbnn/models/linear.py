@@ -5,6 +5,7 @@ The models centre X and Y, but do not scale them, so z-score genes and outputs b
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.linear_model import RidgeCV
 from sklearn.utils import TransformerTags
+from sklearn.utils._param_validation import Interval
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
@@ -53,17 +55,6 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    def _validate(self, X, y):
-        """Store the means of X and y; return both centred, (n, p) and (n, q)."""
-        X, Y = to_be_fitted(self, X, y)
-        self.y_mean_ = Y.mean(axis=0)
-        # column-major, as the solvers select genes
-        return np.asfortranarray(X - self.x_mean_), (Y - self.y_mean_).reshape(len(Y), -1)
-
-    def _store_coef(self, coef):
-        self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
-        self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
 
     def predict(self, X) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
@@ -116,14 +107,10 @@ class LeaveOneOutRidge(LinearRegressor):
 
     def fit(self, X, y=None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
-        alphas = np.ravel(self.alphas)
-        check_number("the length of alphas", len(alphas), int, 1)
-        for alpha in alphas.tolist():
-            check_number("alphas", alpha, float, 0)
         X, Y = to_be_fitted(self, X, y)
         # "auto" would choose "eigen", four times slower with about as many cells as genes
         with reproducible():
-            ridge = RidgeCV(alphas, gcv_mode="svd").fit(X, Y)
+            ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = Y.mean(axis=0)
@@ -150,11 +137,6 @@ class LatentMixin:
             self._sklearn_output_config = {"transform": transform}
         return self
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
-        return tags
-
     def fit_transform(self, X, y=None, **options: object) -> np.ndarray | pd.DataFrame:
         """Fit the model and map the training cells; see `fit`."""
         return self.fit(X, y, **options).transform(X)
@@ -166,29 +148,7 @@ class LatentMixin:
         return pd.DataFrame(latent, cells).rename(columns=lambda unit: f"sbnn_{unit + 1}")
 
 
-class LatentRegressor(LatentMixin, LinearRegressor):
-    """Reduced-rank model; ``_solve(X, Y)`` of a subclass returns its encoder and decoder."""
-
-    def fit(self, X, y=None) -> Self:
-        """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
-        check_number("alpha", self.alpha, float, 0)
-        X, Y = self._validate(X, y)
-        check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
-        with reproducible():
-            self.encoder_, self.decoder_ = self._solve(X, Y)
-            self._store_coef(self.decoder_ @ self.encoder_.T)
-        return self
-
-    def transform(self, X) -> np.ndarray | pd.DataFrame:
-        """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
-        check_is_fitted(self)
-        centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
-        with reproducible():
-            latent = centred @ self.encoder_
-        return self._named(latent, X)
-
-
-class ReducedRankRegression(LatentRegressor):
+class ReducedRankRegression(LatentMixin, LinearRegressor):
     """Least squares (or ridge) regression of bounded rank: a linear bottleneck on all genes.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha / 2 |W|^2`` over the encoder W, (p, rank), and the
@@ -228,12 +188,44 @@ class ReducedRankRegression(LatentRegressor):
     (100, 2)
     """
 
+    _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="left")]}
+
     def __init__(self, rank: int = 2, alpha: float = 0.0) -> None:
         self.rank = rank
         self.alpha = alpha
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
+
+    def fit(self, X, y=None) -> Self:
+        """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
+        self._validate_params()
+        X, Y = to_be_fitted(self, X, y)
+        self.y_mean_ = Y.mean(axis=0)
+        # column-major, as the solvers select genes
+        X = np.asfortranarray(X - self.x_mean_)
+        Y = (Y - self.y_mean_).reshape(len(Y), -1)
+        check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
+        with reproducible():
+            self.encoder_, self.decoder_ = self._solve(X, Y)
+            coef = self.decoder_ @ self.encoder_.T
+            self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
+            self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
+        return self
+
     def _solve(self, X, Y):
+        """Encoder and decoder of centred data, (n, p) and (n, q)."""
         return ridge_reduced_rank(X, Y, self.rank, self.alpha)
+
+    def transform(self, X) -> np.ndarray | pd.DataFrame:
+        """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
+        check_is_fitted(self)
+        centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
+        with reproducible():
+            latent = centred @ self.encoder_
+        return self._named(latent, X)
 
 
 def ridge_reduced_rank(X, Y, rank, alpha):

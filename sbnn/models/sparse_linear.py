@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Self
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.linalg import qr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import MultiTaskElasticNet
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from sbnn.errors import check_number, require, warn
+from sbnn.errors import require, warn
 from sbnn.models.linear import (
     GeneSelectionMixin,
-    LatentRegressor,
+    ReducedRankRegression,
     ridge_reduced_rank,
     with_positive_peaks,
 )
@@ -23,7 +23,7 @@ from sbnn.models.linear import (
 INERTIA = 1e-8
 
 
-class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
+class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     """Reduced-rank regression that selects genes by a lasso or elastic-net penalty on its encoder.
 
     Minimises ``|Y - X W V'|^2 / (2 n) + alpha (l1_ratio P(W) + (1 - l1_ratio) / 2 |W|^2)`` over the
@@ -75,7 +75,13 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
     ['gene06', 'gene42', 'gene56']
     """
 
-    _parameter_constraints = {"relaxed": ["boolean"], "penalty": [StrOptions({"group", "element"})]}
+    _parameter_constraints = ReducedRankRegression._parameter_constraints | {
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "relaxed": ["boolean"],
+        "penalty": [StrOptions({"group", "element"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 1e-7, 1, closed="both")],
+    }
 
     def __init__(
         self,
@@ -94,14 +100,6 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         self.penalty = penalty
         self.max_iter = max_iter
         self.tol = tol
-
-    def fit(self, X, y=None) -> Self:
-        """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
-        check_number("l1_ratio", self.l1_ratio, float, 0, 1)
-        check_number("max_iter", self.max_iter, int, 1)
-        check_number("tol", self.tol, float, 1e-7, 1)
-        self._validate_params()
-        return super().fit(X, y)
 
     def _solve(self, X, Y):
         if self.alpha * self.l1_ratio == 0:
@@ -124,13 +122,17 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
 
     def _alternate(self, X, Y):
         """Minimise over W and V in turn until V hardly changes."""
-        solve = self._columns if self.penalty == "element" else self._rows
         _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
         decoder = directions[: self.rank].T
         encoder = np.zeros((X.shape[1], self.rank))
+        how = self.alpha, self.l1_ratio, self.tol
         for iteration in range(self.max_iter):
             self.n_iter_ = iteration + 1
-            encoder = solve(X, Y @ decoder, encoder)
+            Z = Y @ decoder  # targets of the latent variables, (n, rank)
+            if self.penalty == "group":
+                encoder = row_elastic_net(X, Z, *how, encoder)
+            else:  # every column is a problem of its own
+                encoder = np.column_stack([entry_elastic_net(X, z, *how) for z in Z.T])
             last = decoder
             pull = Y.T @ (X @ encoder)  # shape (q, rank)
             pull += INERTIA * np.linalg.norm(pull) * last
@@ -143,37 +145,33 @@ class SparseReducedRankRegression(GeneSelectionMixin, LatentRegressor):
         warn(f"{text} with alpha={self.alpha:.4g}; increase max_iter", ConvergenceWarning)
         return encoder, last
 
-    def _rows(self, X, Z, encoder):
-        """Minimise over W for targets Z, (n, rank), with a group penalty."""
-        how = {"fit_intercept": False, "max_iter": 100_000, "warm_start": True, "tol": self.tol}
-        net = MultiTaskElasticNet(self.alpha, l1_ratio=self.l1_ratio, **how)
-        least = self.alpha * self.l1_ratio * len(X)
-        genes = np.flatnonzero(encoder.any(axis=1))
-        # on a growing set of genes, which takes less time than on all
-        while True:
-            if len(genes):
-                net.coef_ = np.asfortranarray(encoder[genes].T)
-                # a rotation keeps the errors, but has a row for each gene instead of each cell
-                rotation, rotated = qr(X[:, genes], mode="economic")
-                scale = np.sqrt(len(rotated) / len(X))
-                net.fit(scale * rotated, scale * rotation.T @ Z)
-                encoder = np.zeros_like(encoder)
-                encoder[genes] = net.coef_.T
-            slopes = np.linalg.norm(X.T @ (Z - X[:, genes] @ encoder[genes]), axis=1)
-            slopes[genes] = 0
-            steepest = np.argsort(-slopes, kind="stable")[: max(10, len(genes))]
-            added = steepest[slopes[steepest] > least]
-            if not len(added):
-                return encoder
-            genes = np.append(genes, added)
-
-    def _columns(self, X, Z, _):
-        """With a penalty on every entry, each column of W is a problem of its own."""
-        how = self.alpha, self.l1_ratio, self.tol
-        return np.column_stack([entry_elastic_net(X, z, *how) for z in Z.T])
-
     def _support_mask(self):
         return self.encoder_.any(axis=1)
+
+
+def row_elastic_net(X, Z, alpha, l1_ratio, tol, encoder):
+    """Minimise over W, (p, rank), for targets Z, with a group penalty; `encoder` is a start."""
+    how = {"fit_intercept": False, "max_iter": 100_000, "warm_start": True}
+    net = MultiTaskElasticNet(alpha, l1_ratio=l1_ratio, tol=tol, **how)
+    least = alpha * l1_ratio * len(X)
+    genes = np.flatnonzero(encoder.any(axis=1))
+    # on a growing set of genes, which takes less time than on all
+    while True:
+        if len(genes):
+            net.coef_ = np.asfortranarray(encoder[genes].T)
+            # a rotation keeps the errors, but has a row for each gene instead of each cell
+            rotation, rotated = qr(X[:, genes], mode="economic")
+            scale = np.sqrt(len(rotated) / len(X))
+            net.fit(scale * rotated, scale * rotation.T @ Z)
+            encoder = np.zeros_like(encoder)
+            encoder[genes] = net.coef_.T
+        slopes = np.linalg.norm(X.T @ (Z - X[:, genes] @ encoder[genes]), axis=1)
+        slopes[genes] = 0
+        steepest = np.argsort(-slopes, kind="stable")[: max(10, len(genes))]
+        added = steepest[slopes[steepest] > least]
+        if not len(added):
+            return encoder
+        genes = np.append(genes, added)
 
 
 def entry_elastic_net(X, z, alpha, l1_ratio, tol):

@@ -13,8 +13,7 @@ from sbnn import (
     SparseBottleneckRegressor,
 )
 from sbnn.data import inputs
-from sbnn.models.bottleneck.protocols import distilled
-from sbnn.models.bottleneck.scales import moments_of
+from sbnn.models.bottleneck import distilled
 
 N_CELLS, N_GENES = 150, 30
 SHORT = DistilledSettings(
@@ -82,18 +81,8 @@ def test_a_container_does_not_change_a_result(model, table, outputs, containers)
             np.testing.assert_array_equal(model.transform(cells), latent, name)
 
 
-@pytest.mark.parametrize("n_genes", [1, 65])
-def test_moments_over_blocks_are_those_of_all_cells(n_genes, rng):
-    X = rng.normal(3, 2, (1000, n_genes)).astype(np.float32)
-    rtol = 1e-14 if n_genes == 1 else 0  # NumPy adds a single column in pairs
-    found = moments_of(X)
-    moments = X.mean(axis=0, dtype=float), X.std(axis=0, dtype=float)
-    np.testing.assert_allclose(found[2:], moments, rtol)
-    np.testing.assert_array_equal(found[:2], [X.min(axis=0), X.max(axis=0)])
-
-
 @pytest.mark.parametrize("name", ["csr", "dense file", "sparse file"])
-def test_few_values_are_read_at_once(name, outputs, containers, monkeypatch):
+def test_predictions_read_few_values_at_once(name, outputs, containers, monkeypatch):
     read = inputs.dense
     sizes = []
 
@@ -103,7 +92,6 @@ def test_few_values_are_read_at_once(name, outputs, containers, monkeypatch):
 
     monkeypatch.setattr(inputs, "dense", watched)
     model = DISTILLED.fit(containers[name], outputs.to_numpy())
-    assert max(sizes) == distilled.CELLS_OF_GENES * N_GENES
     sizes.clear()
     model.predict(containers[name])
     assert max(sizes) == 37 * model.n_genes

@@ -1,4 +1,5 @@
-"""Networks with a bottleneck: `sparse` is the published one, `distilled` the more accurate one.
+"""Networks with a bottleneck: `published`, and `distilled`, the more accurate one.
 
-`base` has what both share, and `protocols` how they are trained.
+`base` has what both share: scaling, predictions and files (`saved`); `network` the layers and their
+gradient; `training` the losses and the loop.
 """

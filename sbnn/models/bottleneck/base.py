@@ -1,4 +1,4 @@
-"""What both networks share."""
+"""What both networks share: scaling, predictions and files."""
 
 from __future__ import annotations
 
@@ -10,40 +10,34 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import TransformerTags, check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
-from sbnn.models.bottleneck.persistence import load_model, save_model
-from sbnn.models.bottleneck.scales import (
-    ScaledCells,
-    learn_scales,
-    outputs_in_units,
-    scaled_outputs,
-    through_network,
-)
-from sbnn.models.bottleneck.training import Stage, Trainer
+from sbnn.models.bottleneck.saved import OF_GENES, load_model, save_model
+from sbnn.models.bottleneck.training import train_stage
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
-# also of units in a layer
-MOST_COMPONENTS = 10_000
 COUNTED = Interval(Integral, 1, None, closed="left")
+CELLS_AT_ONCE = 16_384  # most cells that pass through the network at once
+HISTORY = ("stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "genes_alive")
 
 
 class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
     """Base class of networks with a linear bottleneck.
 
-    A subclass has ``_train``, which returns `Trained`, and says in ``_clips`` whether new cells are
-    clipped to the range of the training cells.
+    A subclass has ``_train``, which returns the network, the sorted positions of the genes that it
+    takes, their norms and the rows of the history. It says in ``_clips`` whether new cells are
+    clipped to the range of the training cells, and has ``_hidden_layers`` by default.
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, MOST_COMPONENTS, closed="both")],
+        "n_components": [COUNTED],
         "n_genes": [COUNTED, None],
         "reconstruct": ["boolean"],
         "standardize": ["boolean"],
@@ -62,8 +56,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix or AnnData, shape (n, p)
-            Expression, usually log-transformed counts. An AnnData may be opened with
-            ``backed="r"``; `DistilledBottleneckRegressor` then reads it in blocks.
+            Expression, usually log-transformed counts.
         y : array-like, DataFrame or Series, shape (n, q) or (n,); str or list of str
             Outputs of the same cells; of an AnnData, also a key of ``obsm`` (by default
             ``"outputs"``) or columns of ``obs``.
@@ -77,68 +70,92 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         cells, Y = inputs.training_cells(self, X, y)
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
-        self._check_params(cells.shape[1])
+        self._check_params()
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-        learn_scales(self, cells, Y)
-        x = ScaledCells(self, cells, device)
-        target = scaled_outputs(self, Y, device)
-        del Y  # as large as all kept genes
+        X = inputs.read(cells, slice(None)).astype(np.float32, copy=False)
+        self._learn_scales(X, Y)
+        x = self._scaled_inputs(X, device)
+        target = self._scaled_outputs(Y, device)
         if eval_set is not None:
-            eval_set = self._scaled_eval_set(eval_set, device)
+            if len(eval_set) != 2:
+                raise ValueError("eval_set: expected a pair (X, Y)")
+            X, Y = inputs.two_tables(*eval_set)
+            X = inputs.new_cells(self, X)
+            Y = self._measured(Y, len(X), "eval_set")
+            eval_set = self._scaled_inputs(X, device), self._scaled_outputs(Y, device)
         with reproducible():
             trained = self._train(x, target, random, generator, eval_set)
-            self.network_ = trained.network
-            self.support_ = trained.support
-            self.gene_norms_ = trained.gene_norms
-            history = trained.history
+            self.network_, kept, self.gene_norms_, history = trained
             self._gene_network = None
             if self.reconstruct:
-                history = history + self._train_gene_network(x, generator)
-        self.history_ = pd.DataFrame(history)
-        epochs = np.arange(1, len(history) + 1)
-        self.history_.insert(min(1, self.history_.shape[1]), "epoch", epochs)
+                history = history + self._train_gene_network(x[:, kept], generator)
+        self.support_ = np.isin(np.arange(self.n_features_in_), kept)
+        self.history_ = pd.DataFrame(history, columns=HISTORY)
+        self.history_["epoch"] = np.arange(1, len(history) + 1)
         self.normalizer_ = None  # expression, not counts; see `save`
         return self
 
-    def _scaled_eval_set(self, eval_set, device):
-        try:
-            X, Y = eval_set
-        except (TypeError, ValueError) as error:
-            raise ValueError("eval_set: expected a pair (X, Y)") from error
-        X, Y = inputs.two_tables(X, Y)
-        cells = inputs.new_cells(self, X)
-        Y = self._measured(Y, len(cells), "eval_set")
-        return ScaledCells(self, cells, device), scaled_outputs(self, Y, device)
+    def _check_params(self):
+        self._validate_params()
+        if self.n_genes is not None and self.n_genes > self.n_features_in_:
+            given = f"X has {self.n_features_in_} genes, got {self.n_genes}"
+            raise ValueError(f"n_genes: expected at most as many as X has; {given}")
+        hidden = self.hidden_layers
+        if hidden is not None and (len(hidden) < 2 or min(hidden) < 1):
+            raise ValueError(f"hidden_layers: expected two or more positive numbers, got {hidden}")
+
+    def _sizes(self, n_genes, n_components, n_outputs):
+        """Numbers of genes, of units of every layer, and of outputs."""
+        hidden = self._hidden_layers if self.hidden_layers is None else self.hidden_layers
+        return [n_genes, *hidden, n_components, *hidden[::-1], n_outputs]
+
+    def _train_gene_network(self, genes, generator):
+        self._gene_network = copy.deepcopy(self.network_)
+        self._gene_network.replace_head(genes.shape[1], generator)
+        batch_size, n_epochs, rate = self._settings_of_head()
+        how = {"frozen": self.network_.bottleneck + 1}
+        stage = "reconstruction", n_epochs, rate
+        network = self._gene_network
+        return train_stage(network, generator, batch_size, *stage, genes, genes, **how)
+
+    # -- scaling: by the mean and SD of the training cells, in single precision for the training
+
+    def _learn_scales(self, X, Y):
+        self.x_mean_ = X.mean(axis=0, dtype=np.float64)
+        self.y_mean_ = Y.mean(axis=0)
+        self.x_scale_ = np.ones(X.shape[1])
+        self.y_scale_ = np.ones(Y.shape[1])
+        if self.standardize:
+            # a constant column may have a tiny SD, as its mean is rounded
+            self.x_scale_ = np.where((X == X[0]).all(axis=0), 1, X.std(axis=0, dtype=np.float64))
+            self.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
+        reach = np.float32(0 if self._clips else np.inf)
+        self.x_min_ = X.min(axis=0) - reach
+        self.x_max_ = X.max(axis=0) + reach
+
+    def _scaled(self, X, genes):
+        limited = np.clip(X, self.x_min_[genes], self.x_max_[genes])
+        return (limited - self.x_mean_[genes]) / self.x_scale_[genes]
+
+    def _scaled_inputs(self, X, device):
+        scaled = self._scaled(X.astype(np.float32, copy=False), slice(None))
+        return torch.as_tensor(scaled.astype(np.float32)).to(device)
+
+    def _scaled_outputs(self, Y, device):
+        Y = (Y - self.y_mean_) / self.y_scale_
+        return torch.as_tensor(Y.astype(np.float32)).to(device)
 
     def _measured(self, Y, n_cells, argument):
         """Outputs as an array, (n_cells, q), checked."""
         Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name=argument)
         expected = n_cells, len(self.y_mean_)
-        if len(Y) != n_cells or Y.size != np.prod(expected):
+        if Y.reshape(len(Y), -1).shape != expected:
             raise ValueError(f"{argument}: expected outputs of shape {expected}, got {Y.shape}")
         return Y.reshape(expected)
 
-    def _train_gene_network(self, x, generator):
-        genes = x[:, np.flatnonzero(self.support_)]
-        self._gene_network = copy.deepcopy(self.network_)
-        self._gene_network.replace_head(genes.shape[1], generator)
-        n_epochs, learning_rate, batch_size = self._settings_of_head()
-        frozen = self.network_.bottleneck + 1
-        stage = Stage("reconstruction", n_epochs, learning_rate, frozen=frozen)
-        trainer = Trainer(self._gene_network, generator, batch_size)
-        trainer.run(stage, genes, genes)
-        return trainer.history
-
-    def _check_params(self, n_genes):
-        self._validate_params()
-        if self.n_genes is not None:
-            check_number("n_genes", self.n_genes, int, 1, n_genes)
-        if self.hidden_layers is not None:
-            check_number("the length of hidden_layers", len(self.hidden_layers), int, 2)
-            for width in self.hidden_layers:
-                check_number("hidden_layers", width, int, 1, MOST_COMPONENTS)
+    # -- the fitted model
 
     def predict(self, X) -> np.ndarray:
         """Predict outputs in the units of `Y`, float64 of shape (n, q) or, for a vector, (n,).
@@ -149,7 +166,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             With gene names, the kept genes in any order; otherwise, all p genes of `fit`.
         """
         check_is_fitted(self)
-        Y = outputs_in_units(self, self._through(self.network_, X))
+        Y = self._through(self.network_, X) * self.y_scale_ + self.y_mean_
         return Y[:, 0] if self._flat_output else Y
 
     def transform(self, X) -> np.ndarray | pd.DataFrame:
@@ -166,9 +183,21 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         scaled = self._through(self._gene_network, X)
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
+    @torch.no_grad()
     def _through(self, network, X, last=None):
-        genes = inputs.genes_of(self, X, np.flatnonzero(self.support_))
-        return through_network(self, network, last, genes)
+        """Apply layers of a network to the kept genes, in double precision."""
+        # in single precision, the prediction for a cell would depend on the number of cells
+        network = copy.deepcopy(network).double()
+        kept = np.flatnonzero(self.support_)
+        genes = inputs.genes_of(self, X, kept)
+        results = []
+        with reproducible():
+            for start in range(0, len(genes), CELLS_AT_ONCE):
+                block = genes[start : start + CELLS_AT_ONCE].astype(np.float64, copy=False)
+                scaled = np.asfortranarray(self._scaled(block, kept))
+                given = torch.as_tensor(scaled).to(network.flat.device)
+                results.append(network(given, last=last).cpu().numpy())
+        return np.concatenate(results)
 
     def score(self, X, y=None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
@@ -195,7 +224,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     @classmethod
     def load(cls, path) -> Self:
         """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
-        return load_model(path, [cls])
+        return load_model(cls, path)
 
     def _support_mask(self):
         return self.support_.copy()
@@ -203,16 +232,33 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def _torch_device(self):
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-        except (RuntimeError, TypeError) as error:
-            raise ValueError(f"device: expected auto or a torch device; {error}") from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device: {self.device!r}, but torch finds no CUDA device")
-        return device
+        return torch.device(self.device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
         return tags
+
+
+def model_in_units(model, data, genes):
+    """From a model of z-scores of `genes`, one of all genes of `data` in their units."""
+    columns = pd.Index(data.gene_names).get_indexer(genes)
+    x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
+    y = StandardScaler().fit(data.Y.astype(np.float64))
+    turned = copy.copy(model).set_params(standardize=True)
+    for name in ("x_mean_", "x_min_", "x_max_"):
+        setattr(turned, name, x.mean_ + x.scale_ * getattr(model, name))
+    turned.x_scale_ = x.scale_ * model.x_scale_
+    turned.y_mean_ = y.mean_ + y.scale_ * model.y_mean_
+    turned.y_scale_ = y.scale_ * model.y_scale_
+    for name in OF_GENES:
+        values = getattr(turned, name)
+        among_all = np.zeros(len(data.gene_names), values.dtype)
+        among_all[columns] = values
+        setattr(turned, name, among_all)
+    turned.n_features_in_ = len(data.gene_names)
+    turned.feature_names_in_ = np.asarray(data.gene_names, dtype=object)
+    turned.output_names_ = np.asarray(data.feature_names, dtype=object)
+    return turned

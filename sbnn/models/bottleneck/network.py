@@ -4,7 +4,6 @@
 # one flat vector, layer by layer, like the gradient, and a step is one fused call on its end.
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,189 +12,146 @@ import torch.nn.functional as F
 from torch import nn
 
 
-class Activation(NamedTuple):
-    """`apply` returns values and what `backward` needs."""
-
-    apply: Callable
-    backward: Callable
-
-
-def _apply_elu(x):
-    F.elu_(x)
-    return x, x
-
-
-def _backward_elu(delta, after):
+def backward_elu(delta, after):
+    """Gradient before an ELU, from that after it and its values."""
     return torch.ops.aten.elu_backward(delta, 1, 1, 1, True, after)
 
 
-def _apply_silu(x):
-    return F.silu(x), x
+ACTIVATIONS = {"elu": F.elu_, "silu": F.silu}
+# take what the activation function was given, in which `elu_` has left its values
+BACKWARD = {"elu": backward_elu, "silu": torch.ops.aten.silu_backward}
 
 
-ACTIVATIONS = {
-    "elu": Activation(_apply_elu, _backward_elu),
-    "silu": Activation(_apply_silu, torch.ops.aten.silu_backward),
-}
+class Layer(NamedTuple):
+    """Weights, (inputs, outputs), so that those of a gene are a row, and biases, (1, outputs).
+
+    With several networks, both have one more axis in front.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    is_linear: bool  # without an activation function: the bottleneck and the output
+
+
+def layers_of(flat, sizes, networks=()):
+    """Layers of one network, or of ``(m,)`` networks, as views of a flat vector."""
+    n_networks = math.prod(networks)
+    n_layers = len(sizes) - 1
+    layers = []
+    for number, (n_inputs, n_outputs) in enumerate(pairwise(sizes), 1):
+        n_weights = n_networks * n_inputs * n_outputs
+        n_biases = n_networks * n_outputs
+        weight = flat[:n_weights].view(*networks, n_inputs, n_outputs)
+        flat = flat[n_weights:]
+        bias = flat[:n_biases].view(*networks, 1, n_outputs)
+        flat = flat[n_biases:]
+        layers.append(Layer(weight, bias, number in (n_layers // 2, n_layers)))
+    return layers
+
+
+def apply_layers(layers, activation, x):
+    """Output for x, (n, inputs), and what each layer was given and gave before its activation."""
+    passed = []
+    for weight, bias, is_linear in layers:
+        add = torch.addmm if weight.dim() == 2 else torch.baddbmm
+        before = add(bias, x, weight)
+        passed.append((x, before))
+        x = before if is_linear else ACTIVATIONS[activation](before)
+    return x, passed
 
 
 class BottleneckNetwork(nn.Module):
-    """Multilayer perceptron with a linear bottleneck; the decoder mirrors the encoder."""
+    """Multilayer perceptron with a linear bottleneck in the middle.
 
-    # Weights have shape (inputs, outputs), so that those of a gene are a contiguous row.
+    `sizes` has the number of genes, of the units of every layer, and of outputs. With `networks` =
+    ``(m,)``, these are m networks that run at once, from inputs (m, n, genes).
+    """
 
-    def __init__(
-        self, n_inputs, n_outputs, n_components, hidden_layers, activation="elu", *, generator
-    ):
+    def __init__(self, sizes, activation="elu", networks=(), *, generator):
         super().__init__()
+        self.sizes = list(sizes)
         self.activation = activation
-        self.bottleneck = len(hidden_layers)  # index of the layer with the latent space
-        sizes = [n_inputs, *hidden_layers, n_components, *hidden_layers[::-1], n_outputs]
-        self.shapes = list(pairwise(sizes))  # (inputs, outputs) of every layer
-        self.register_buffer("flat", torch.zeros(sum(map(n_values, self.shapes))))
-        for layer in range(len(self.shapes)):
-            self.reset_layer(layer, generator)
+        self.networks = networks
+        self.bottleneck = len(sizes) // 2 - 1  # index of the layer with the latent space
+        n_values = sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes))
+        self.register_buffer("flat", torch.zeros(math.prod(networks) * n_values))
+        for layers in self.separate() if networks else [self.layers]:
+            for layer in layers:
+                draw(layer, generator)
 
     @property
-    def weights(self):
-        """Of every layer, as views."""
-        return _views(self.flat, self.shapes)[0]
+    def layers(self):
+        """Layers, as views of the flat vector."""
+        return layers_of(self.flat, self.sizes, self.networks)
 
-    @property
-    def biases(self):
-        """Of every layer, as views."""
-        return _views(self.flat, self.shapes)[1]
-
-    @torch.no_grad()
-    def reset_layer(self, layer, generator):
-        """Draw Glorot-uniform weights; set biases to zero."""
-        weight = self.weights[layer]
-        bound = math.sqrt(6 / sum(weight.shape))
-        uniform = torch.rand(weight.shape, generator=generator)
-        weight.copy_(uniform * (2 * bound) - bound)
-        self.biases[layer].zero_()
+    def separate(self):
+        """Layers of each of several networks."""
+        return [
+            [Layer(weight[i], bias[i], is_linear) for weight, bias, is_linear in self.layers]
+            for i in range(*self.networks)
+        ]
 
     @torch.no_grad()
     def replace_head(self, n_outputs, generator):
         """Replace the output layer by a new one."""
-        n_units, _ = last = self.shapes.pop()
-        others = self.flat[: -n_values(last)]
-        self.shapes.append((n_units, n_outputs))
-        head = others.new_zeros(n_values(self.shapes[-1]))
-        self.flat = torch.cat([others, head])
-        self.reset_layer(-1, generator)
+        n_units = self.sizes[-2]
+        n_head = (n_units + 1) * self.sizes[-1]
+        head = self.flat.new_zeros((n_units + 1) * n_outputs)
+        self.flat = torch.cat([self.flat[:-n_head], head])
+        self.sizes[-1] = n_outputs
+        draw(self.layers[-1], generator)
 
     @torch.no_grad()
     def keep_inputs(self, index):
         """Reduce the first layer to the given genes."""
-        weights = self.weights[0]
-        kept = weights[index]
+        weights = self.layers[0].weight
         others = self.flat[weights.numel() :]
-        self.flat = torch.cat([kept.flatten(), others])
-        self.shapes[0] = tuple(kept.shape)
+        self.flat = torch.cat([weights[index].flatten(), others])
+        self.sizes[0] = len(index)
 
     @torch.no_grad()
     def input_norms(self):
         """2-norm of the outgoing weights of every gene."""
-        return torch.linalg.vector_norm(self.weights[0], dim=1)
-
-    def is_linear(self, layer):
-        """Whether a layer has no activation function."""
-        return layer in (self.bottleneck, len(self.shapes) - 1)
+        return torch.linalg.vector_norm(self.layers[0].weight, dim=1)
 
     def forward(self, x, first=0, last=None):
         """Apply the layers ``first`` ... ``last - 1``, by default all."""
-        activation = ACTIVATIONS[self.activation]
-        weights, biases = _views(self.flat, self.shapes)
-        for layer in range(len(weights))[first:last]:
-            x = affine(biases[layer], x, weights[layer])
-            if not self.is_linear(layer):
-                x, _ = activation.apply(x)
-        return x
+        output, _ = apply_layers(self.layers[first:last], self.activation, x)
+        return output
 
 
-def affine(bias, x, weight):
-    """``bias + x @ weight``, (n, q), or (m, n, q) for m networks."""
-    add = torch.addmm if weight.dim() == 2 else torch.baddbmm
-    return add(bias, x, weight)
-
-
-def n_values(shape):
-    """Number of weights and biases of a layer, also of several networks."""
-    *networks, n_inputs, n_outputs = shape
-    return math.prod(networks) * (n_inputs + 1) * n_outputs
-
-
-def _views(flat, shapes):
-    weights = []
-    biases = []
-    for shape in shapes:
-        *networks, n_inputs, n_outputs = shape
-        n_weights = math.prod(shape)
-        end = n_values(shape)
-        weights.append(flat[:n_weights].view(shape))
-        biases.append(flat[n_weights:end].view(*networks, 1, n_outputs))
-        flat = flat[end:]
-    return weights, biases
-
-
-class Ensemble(BottleneckNetwork):
-    """Networks of one shape that run together, along the first axis."""
-
-    def __init__(self, networks):
-        nn.Module.__init__(self)
-        self.activation = networks[0].activation
-        self.bottleneck = networks[0].bottleneck
-        self.shapes = [(len(networks), *shape) for shape in networks[0].shapes]
-        self.flat = torch.zeros(sum(map(n_values, self.shapes))).to(networks[0].flat)
-        for own, separate in self._pairs(networks):
-            own.copy_(separate)
-
-    def write_to(self, networks):
-        """Copy the weights and biases to the separate networks."""
-        for own, separate in self._pairs(networks):
-            separate.copy_(own)
-
-    def _pairs(self, networks):
-        for i, network in enumerate(networks):
-            stacked = self.weights + self.biases
-            for own, separate in zip(stacked, network.weights + network.biases, strict=True):
-                yield own[i], separate
+@torch.no_grad()
+def draw(layer, generator):
+    """Draw Glorot-uniform weights; set biases to zero."""
+    bound = math.sqrt(6 / sum(layer.weight.shape))
+    uniform = torch.rand(layer.weight.shape, generator=generator)
+    layer.weight.copy_(uniform * (2 * bound) - bound)
+    layer.bias.zero_()
 
 
 class Gradient:
     """Forward pass and gradient of a network from a given layer on."""
 
     def __init__(self, network, first=0):
-        shapes = network.shapes[first:]
-        self.activation = ACTIVATIONS[network.activation]
-        self.linear = [network.is_linear(first + layer) for layer in range(len(shapes))]
-        self.network_weights = network.weights[first:]
-        self.network_biases = network.biases[first:]
-        n_trained = sum(map(n_values, shapes))
-        self.trained = network.flat[-n_trained:]  # the values that an optimiser changes
+        self.activation = network.activation
+        self.layers = network.layers[first:]
+        n_trained = sum(weight.numel() + bias.numel() for weight, bias, _ in self.layers)
+        self.trained = network.flat[-n_trained:]  # what an optimiser changes
         self.flat = torch.zeros_like(self.trained)
-        self.weights, self.biases = _views(self.flat, shapes)
+        self.gradients = layers_of(self.flat, network.sizes[first:], network.networks)
 
     def forward(self, x):
         """Output; stores what `backward` needs."""
-        self.inputs = []
-        self.saved = []
-        for layer, linear in enumerate(self.linear):
-            self.inputs.append(x)
-            x = affine(self.network_biases[layer], x, self.network_weights[layer])
-            saved = None
-            if not linear:
-                x, saved = self.activation.apply(x)
-            self.saved.append(saved)
-        return x
+        output, self.passed = apply_layers(self.layers, self.activation, x)
+        return output
 
     def backward(self, delta):
         """Gradients, from that of the loss at the output, (n, q)."""
-        for layer in reversed(range(len(self.weights))):
-            if not self.linear[layer]:
-                delta = self.activation.backward(delta, self.saved[layer])
-            torch.matmul(self.inputs[layer].mT, delta, out=self.weights[layer])
-            torch.sum(delta, -2, keepdim=True, out=self.biases[layer])
-            if layer:
-                delta = delta @ self.network_weights[layer].mT
+        for i in reversed(range(len(self.layers))):
+            x, before = self.passed[i]
+            if not self.layers[i].is_linear:
+                delta = BACKWARD[self.activation](delta, before)
+            torch.matmul(x.mT, delta, out=self.gradients[i].weight)
+            torch.sum(delta, -2, keepdim=True, out=self.gradients[i].bias)
+            if i:
+                delta = delta @ self.layers[i].weight.mT

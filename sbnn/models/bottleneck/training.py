@@ -1,90 +1,67 @@
-"""Penalty, optimiser and training loops."""
+"""Losses, the penalty, the optimiser, and the loop over minibatches."""
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import islice, repeat
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 
-from sbnn.models.bottleneck.losses import CrossEntropy, SquaredError
-from sbnn.models.bottleneck.network import BottleneckNetwork, Ensemble, Gradient
-from sbnn.models.bottleneck.settings import DistilledSettings
+from sbnn.models.bottleneck.network import Gradient
 
-ADAM_EPSILON = 1e-7  # as in Keras, which the published code used
+ADAM_EPSILON = 1e-7  # of the published network, as in Keras, which its code used
 WEIGHT_DECAY = 1e-10  # of all weights and biases without a group lasso
 ALIVE = 0.1  # of the largest weight norm
-NOT_EVALUATED = np.nan, np.nan
-SQUARED_ERROR = SquaredError()
-TEACHERS_AT_ONCE = 128  # cells in a step of each network of the teacher
-# measured cells in a step of the student, and twice as many labelled cells
-MEASURED_AT_ONCE = 64
-WEIGHT_OF_MEASURED = 0.5  # in the loss, relative to a labelled cell
-RECORDED_EVERY = 100  # steps of the student
-WATCHED_CELLS = 20_000  # most cells on which R2 is recorded
 
 
-class Trained(NamedTuple):
-    """Result of a protocol; the network takes the kept genes."""
-
-    network: BottleneckNetwork
-    support: np.ndarray
-    gene_norms: np.ndarray
-    history: list
+# -- losses: the sum over cells, and the gradient of the mean at the output, which it may overwrite
 
 
-class Run(NamedTuple):
-    """Settings and randomness of the distilled protocol."""
+def squared_error(output, target, weights=None):
+    """Squared error, (n, q), or of several networks, (m, n, q); weights of the gradient: (n, 1)."""
+    residual = output.sub_(target)
+    value = residual.square().sum()
+    if weights is not None:
+        residual.mul_(weights)
+    return value, residual.mul_(2 / target.shape[-2:].numel())
 
-    settings: DistilledSettings
-    random: np.random.RandomState = None  # for the trees and for subsets of the cells
-    # for weights, batches and noise; on the CPU, for the same numbers on all devices
-    generator: torch.Generator = None
+
+def cross_entropy(output, target):
+    """Cross-entropy of class labels, (n,), given scores, (n, n_classes)."""
+    value = F.cross_entropy(output, target, reduction="sum")
+    slope = F.log_softmax(output, 1).exp_()
+    slope[torch.arange(len(target), device=target.device), target] -= 1
+    return value, slope.div_(len(target))
 
 
-class GroupLasso:
-    """Sum of the norms of the outgoing weights of every gene, (p, units), times a strength."""
+def add_group_lasso(strength, weights, gradient):
+    """Add the gradient of `strength` times the sum of the norms of the rows, (p, units)."""
+    norms = torch.linalg.vector_norm(weights, dim=1, keepdim=True).clamp_min_(1e-12)
+    gradient.addcdiv_(weights, norms, value=strength)
 
-    def __init__(self, strength):
-        self.strength = strength
 
-    def value(self, weights):
-        """The penalty."""
-        return self.strength * float(torch.linalg.vector_norm(weights, dim=1).sum())
-
-    def add_gradient(self, weights, gradient):
-        """Add the gradient of the penalty to `gradient`, (p, units)."""
-        norms = torch.linalg.vector_norm(weights, dim=1, keepdim=True).clamp_min_(1e-12)
-        gradient.addcdiv_(weights, norms, value=self.strength)
+# -- the loop --------------------------------------------------------------------------------------
 
 
 class Adam:
     """Adam (Kingma and Ba, arXiv 1412.6980) for a flat tensor of values and their gradient."""
 
-    def __init__(self, values, gradient, weight_decay=0.0, epsilon=1e-8, betas=(0.9, 0.999)):
-        self.values = values
-        self.gradient = gradient
+    def __init__(self, values, gradient, weight_decay, epsilon):
+        self.tensors = [values], [gradient], [torch.zeros_like(values)], [torch.zeros_like(values)]
+        self.count = values.new_zeros(())
         self.weight_decay = weight_decay
         self.epsilon = epsilon
-        self.betas = betas
-        self.mean = torch.zeros_like(values)
-        self.square = torch.zeros_like(values)
-        self.count = values.new_zeros(())
 
     def step(self, learning_rate):
         """Take one step along the gradient."""
         self.count += 1
         # what torch.optim.Adam(fused=True) calls
         torch._fused_adam_(
-            [self.values],
-            [self.gradient],
-            [self.mean],
-            [self.square],
+            *self.tensors,
             [],
             [self.count],
             lr=learning_rate,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
+            beta1=0.9,
+            beta2=0.999,
             weight_decay=self.weight_decay,
             eps=self.epsilon,
             amsgrad=False,
@@ -92,191 +69,83 @@ class Adam:
         )
 
 
-# -- the paper protocol: epochs over the cells -----------------------------------------------------
+def shuffled(n, size, generator, drop_last=False):
+    """Yield positions of n cells, batch after batch, in a new order for every pass."""
+    while True:
+        order = torch.randperm(n, generator=generator)
+        if drop_last:
+            order = order[: n - n % size]
+        yield from order.split(size)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One stage of training; the first `frozen` layers are not trained."""
+def descend(
+    network, batches, rates, loss=squared_error, frozen=0, lasso=0.0, decay=0.0, epsilon=1e-8
+):
+    """Take a step for every batch (inputs, target) and rate; yield the loss before each step.
 
-    name: str
-    epochs: int
-    learning_rate: float
-    frozen: int = 0
-    group_lasso: float = 0.0  # on the first layer, which must not be frozen
-    loss: SquaredError | CrossEntropy = SQUARED_ERROR
-
-
-class Trainer:
-    """Trains one network in stages; the history has one row per epoch."""
-
-    def __init__(self, network, generator, batch_size=32):
-        self.network = network
-        self.generator = generator
-        self.batch_size = batch_size
-        self.history = []
-
-    @torch.inference_mode()
-    def run(self, stage, x, target, eval_set=None):
-        """Train on cells, (n, p), and targets, (n, q); losses on `eval_set` are only recorded."""
-        x = self.network(x, last=stage.frozen)
-        loss = stage.loss
-        penalty = GroupLasso(stage.group_lasso)
-        gradient = Gradient(self.network, stage.frozen)
-        optimisers = self._optimisers(gradient, stage.group_lasso)
-        for _ in range(stage.epochs):
-            order = torch.randperm(len(x), generator=self.generator).to(x.device)
-            inputs = x[order].split(self.batch_size)
-            targets = target[order].split(self.batch_size)
-            total = x.new_zeros(())
-            for cells, wanted in zip(inputs, targets, strict=True):
-                output = gradient.forward(cells)
-                total += loss.value(output, wanted)
-                gradient.backward(loss.gradient(output, wanted))
-                if stage.group_lasso:
-                    penalty.add_gradient(gradient.network_weights[0], gradient.weights[0])
-                for optimiser in optimisers:
-                    optimiser.step(stage.learning_rate)
-            self._record(stage, float(total / target.numel()), target, eval_set)
-
-    def _optimisers(self, gradient, group_lasso):
-        """Adam for all trained parameters; the group lasso replaces weight decay."""
-        values = gradient.trained
-        decay = 2 * WEIGHT_DECAY
-        if not group_lasso:
-            return [Adam(values, gradient.flat, decay, ADAM_EPSILON)]
-        n_lasso = gradient.weights[0].numel()
-        genes = Adam(values[:n_lasso], gradient.flat[:n_lasso], 0.0, ADAM_EPSILON)
-        others = Adam(values[n_lasso:], gradient.flat[n_lasso:], decay, ADAM_EPSILON)
-        return [genes, others]
-
-    def _record(self, stage, loss, target, eval_set):
-        norms = self.network.input_norms()
-        n_alive = int((norms > ALIVE * norms.max()).sum())
-        penalty = GroupLasso(stage.group_lasso).value(self.network.weights[0])
-        r2 = stage.loss.r2(loss * target.numel(), target)
-        evaluated = NOT_EVALUATED
-        if eval_set is not None:
-            inputs, wanted = eval_set
-            error = float(stage.loss.value(self.network(inputs), wanted))
-            evaluated = error / wanted.numel(), stage.loss.r2(error, wanted)
-        self.history.append(_row(stage.name, loss, penalty, r2, evaluated, n_alive))
-
-
-def _row(stage, loss, penalty, r2, evaluated, genes_alive):
-    eval_loss, eval_r2 = evaluated
-    return {
-        "stage": stage,
-        "loss": loss,
-        "penalty": penalty,
-        "r2": r2,
-        "eval_loss": eval_loss,
-        "eval_r2": eval_r2,
-        "genes_alive": genes_alive,
-    }
-
-
-# -- the distilled protocol: steps with noise on the inputs ----------------------------------------
-
-
-def networks_of_teacher(new, x, target, run, noise, members):
-    """Train networks at once with input noise; `members` has the training cells of each."""
-    networks = [new().to(x.device) for _ in members]
-    together = Ensemble(networks)
-    size = min(TEACHERS_AT_ONCE, min(map(len, members)))
-    batches = [_batches(len(cells), size, run.generator) for cells in members]
-    with torch.inference_mode():
-        gradient = Gradient(together)
-        adam = Adam(gradient.trained, gradient.flat)
-        for rate in one_cycle(run.settings.steps_of_teachers, run.settings.rate_of_teachers):
-            drawn = [cells[next(own)] for cells, own in zip(members, batches, strict=True)]
-            rows = torch.stack(drawn).to(x.device)  # shape (members, size)
-            output = gradient.forward(_with_noise(x[rows], noise, run.generator))
-            gradient.backward(SQUARED_ERROR.gradient(output, target[rows]))
-            adam.step(rate)
-    together.write_to(networks)
-    return networks
+    The first `frozen` layers are not trained, and `inputs` are what comes out of them. With a group
+    lasso on the first layer, this layer has no weight decay.
+    """
+    gradient = Gradient(network, frozen)
+    first = gradient.layers[0].weight
+    n_lasso = first.numel() if lasso else 0
+    optimisers = [Adam(gradient.trained[n_lasso:], gradient.flat[n_lasso:], decay, epsilon)]
+    if lasso:
+        optimisers.append(Adam(gradient.trained[:n_lasso], gradient.flat[:n_lasso], 0.0, epsilon))
+    for rate, (inputs, target) in zip(rates, batches, strict=False):
+        output = gradient.forward(inputs)
+        value, slope = loss(output, target)
+        gradient.backward(slope)
+        if lasso:
+            add_group_lasso(lasso, first, gradient.gradients[0].weight)
+        for optimiser in optimisers:
+            optimiser.step(rate)
+        yield value
 
 
 @torch.inference_mode()
-def train_student(network, x, target, labelled, noise, run, eval_set=None):
-    """Train on cells x, (n, k), and target, (n, q), and on such a pair that a teacher labelled.
-
-    Returns the history.
-    """
-    settings = run.settings
-    n_measured = min(MEASURED_AT_ONCE, len(x))
-    n_labelled = min(2 * MEASURED_AT_ONCE, len(labelled[0]))
-    measured = _batches(len(x), n_measured, run.generator)
-    others = _batches(len(labelled[0]), n_labelled, run.generator)
-    weights = x.new_ones((n_measured + n_labelled, 1))
-    weights[:n_measured] = WEIGHT_OF_MEASURED
-    weights /= weights.mean()
-    gradient = Gradient(network)
-    adam = Adam(gradient.trained, gradient.flat)
+def train_stage(
+    network,
+    generator,
+    batch_size,
+    name,
+    n_epochs,
+    rate,
+    x,
+    target,
+    eval_set=None,
+    frozen=0,
+    lasso=0.0,
+    loss=squared_error,
+):
+    """Train on cells, (n, p), and targets, (n, q), as published; return a row for every epoch."""
+    inputs = network(x, last=frozen)
+    n_batches = math.ceil(len(x) / batch_size)
+    rows = shuffled(len(x), batch_size, generator)
+    batches = ((inputs[cells], target[cells]) for cells in rows)
+    decay = 2 * WEIGHT_DECAY
+    values = descend(network, batches, repeat(rate), loss, frozen, lasso, decay, ADAM_EPSILON)
     history = []
-    total = 0.0
-    first = 1  # the first step of a row
-    for step, rate in enumerate(one_cycle(settings.steps_of_student, settings.rate_of_student), 1):
-        cells = next(measured).to(x.device)
-        noisy = _with_noise(x[cells], noise, run.generator)
-        more = next(others).to(x.device)
-        inputs = torch.cat([noisy, labelled[0][more]])
-        outputs = torch.cat([target[cells], labelled[1][more]])
-        output = gradient.forward(inputs)
-        total += SQUARED_ERROR.value(output, outputs) / outputs.numel()
-        gradient.backward(SQUARED_ERROR.gradient(output, outputs, weights))
-        adam.step(rate)
-        if step % RECORDED_EVERY == 0 or step == settings.steps_of_student:
-            loss = float(total) / (step - first + 1)
-            watched = slice(0, WATCHED_CELLS)
-            history.append(_row_of_student(network, loss, x[watched], target[watched], eval_set))
-            total = 0.0
-            first = step + 1
+    for _ in range(n_epochs):
+        mean = float(sum(islice(values, n_batches)) / target.numel())
+        norms = network.input_norms()
+        row = {
+            "stage": name,
+            "loss": mean,
+            "penalty": lasso * float(norms.sum()),
+            "r2": r2_of(loss, mean * target.numel(), target),
+            "genes_alive": int((norms > ALIVE * norms.max()).sum()),
+        }
+        if eval_set is not None:
+            watched, wanted = eval_set
+            value, _ = loss(network(watched), wanted)
+            row["eval_loss"] = float(value) / wanted.numel()
+            row["eval_r2"] = r2_of(loss, float(value), wanted)
+        history.append(row)
     return history
 
 
-def _row_of_student(network, loss, x, target, eval_set):
-    evaluated = NOT_EVALUATED
-    if eval_set is not None:
-        inputs, outputs = eval_set
-        error = float((network(inputs) - outputs).square().mean())
-        evaluated = error, 1 - _unexplained(network, inputs, outputs)
-    r2 = 1 - _unexplained(network, x, target)
-    return _row("student", loss, 0.0, r2, evaluated, x.shape[1])
-
-
-def _unexplained(network, x, target):
-    """Squared error relative to the sum of squares of centred outputs."""
-    error = SQUARED_ERROR.value(network(x), target)
-    return float(error / target.square().sum())
-
-
-def one_cycle(n_steps, peak, rising=0.15, start=1 / 25, end=1e-4 / 25):
-    """Learning rates that rise to a peak and then fall (Smith and Topin, arXiv 1708.07120)."""
-    top = max(rising * n_steps - 1, 0)
-    falling = max(max(n_steps - 1, 1) - top, 1)
-    rates = []
-    for step in range(n_steps):
-        if step < top:
-            rates.append(peak * _half_cosine(start, 1, step / top))
-        else:
-            rates.append(peak * _half_cosine(1, end, (step - top) / falling))
-    return rates
-
-
-def _half_cosine(first, last, share):
-    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
-
-
-def _with_noise(inputs, noise, generator):
-    drawn = torch.randn(inputs.shape, generator=generator).to(inputs.device)
-    return inputs.add_(drawn, alpha=noise)
-
-
-def _batches(n, size, generator):
-    """Yield full batches of positions endlessly; a pass over the cells uses each at most once."""
-    while True:
-        order = torch.randperm(n, generator=generator)
-        for start in range(0, n - size + 1, size):
-            yield order[start : start + size]
+def r2_of(loss, value, target):
+    """R2 of a sum of squared errors, relative to the mean; NaN for other losses."""
+    reference = float(target.square().sum()) if loss is squared_error else 0.0
+    return 1 - value / reference if reference else math.nan

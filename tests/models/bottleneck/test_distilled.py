@@ -1,16 +1,27 @@
-"""The distilled protocol: which genes are chosen, and what the student learns from."""
+"""The distilled protocol: the chosen genes, the teacher, and what the student learns from it."""
 
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from pytest import approx
 from sklearn.dummy import DummyRegressor
+from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings
 from sbnn.determinism import reproducible
-from sbnn.models.bottleneck.protocols import distilled
-from sbnn.models.bottleneck.training import Run
+from sbnn.models.bottleneck import distilled
+from sbnn.models.bottleneck.distilled import (
+    Run,
+    cells_behind,
+    forward_selection,
+    grow_forest,
+    networks_of_teacher,
+    one_cycle,
+    train_student,
+)
+from sbnn.models.bottleneck.network import BottleneckNetwork, Layer
 
 
 @pytest.fixture(autouse=True)
@@ -20,15 +31,69 @@ def one_thread():
         yield
 
 
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
 def cells(n=512, p=1):
-    return torch.randn(n, p, generator=torch.Generator().manual_seed(1))
+    return torch.randn(n, p, generator=seeded(1))
 
 
 def run_of(**settings):
-    return Run(DistilledSettings(**settings), np.random.RandomState(0), torch.Generator())
+    return Run(DistilledSettings(**settings), np.random.RandomState(0), seeded())
 
 
 # --- genes
+
+
+def by_definition(X, Y, n_genes):
+    """Try every gene; keep the one with the largest gain."""
+
+    def error(genes):
+        A = X[:, genes]
+        return np.square(Y - A @ np.linalg.lstsq(A, Y)[0]).sum()
+
+    chosen = []
+    for _ in range(n_genes):
+        left = np.setdiff1d(np.arange(X.shape[1]), chosen)
+        errors = np.array([error([*chosen, gene]) for gene in left])
+        chosen.append(int(left[errors.argmin()]))
+    return chosen
+
+
+@pytest.mark.parametrize(("n", "penalty"), [(60, 0.0), (20, 50.0)])
+def test_it_follows_the_definition(n, penalty, rng):
+    X = rng.normal(size=(n, 12)) @ rng.normal(size=(12, 12))
+    Y = X @ rng.normal(size=(12, 3)) + rng.normal(size=(n, 3))
+    X -= X.mean(0)
+    Y -= Y.mean(0)
+    # Ridge regression is least squares with a cell more for every gene.
+    more_X = np.vstack([X, np.sqrt(penalty) * np.eye(12)])
+    more_Y = np.vstack([Y, np.zeros((12, 3))])
+    chosen = forward_selection(X, Y, 8, penalty).tolist()
+    assert chosen == by_definition(more_X, more_Y, 8)
+    if penalty:
+        assert chosen != forward_selection(X, Y, 8).tolist()
+
+
+def test_more_genes_than_cells_and_copies(rng):
+    X = rng.normal(size=(30, 200)).astype(np.float32)
+    X -= X.mean(0)
+    chosen = forward_selection(X, X[:, [3, 50]], 40)
+    assert set(chosen[:2]) == {3, 50}
+    assert len(set(chosen)) == len(chosen) <= 30
+    assert len(set(forward_selection(X.astype(float), X[:, :2], 45, penalty=30.0))) == 45
+    copies = 0.01 * X[:, [0, 0, 1, 1]]
+    assert forward_selection(copies, copies[:, :1], 4).tolist() == [0, 2]
+
+
+def test_cells_behind_a_gene(rng):
+    """About m for a gene at one level in m of many cells, n / 3 for a normal gene."""
+    x = np.zeros((10_000, 3))
+    x[:50, 0] = 7
+    x[:, 1] = rng.normal(size=10_000)
+    x -= x.mean(0)
+    assert cells_behind(x) == pytest.approx([50, 3333, 0], rel=0.1)
 
 
 @pytest.mark.parametrize(("n", "used"), [(20, 20), (100, 20)])
@@ -95,10 +160,11 @@ def test_the_teacher_judges_its_models_on_cells_they_did_not_see(n_outputs, monk
     left_out = []
     cells_of_forests = []
 
-    def networks_of_teacher(new, x, target, run, noise, members):
+    def networks_of_teacher(sizes, x, target, noise, run, members):
         assert noise == 0.7
         left_out.extend(set(range(20)) - set(own.tolist()) for own in members)
-        return [lambda x: torch.full((len(x), n_outputs), 3.0)] * len(members)
+        constant = Layer(torch.zeros(1, n_outputs), torch.full((1, n_outputs), 3.0), True)
+        return [[constant]] * len(members)
 
     def grow_forest(X, Y, n_trees, random):
         cells_of_forests.append(X[:, 0].tolist())
@@ -131,6 +197,17 @@ def test_the_weight_of_the_trees_minimises_the_error_of_the_mixture():
     assert weight(first, first, 10) == approx(5 / 60)
 
 
+def test_trees_are_those_of_the_seed(rng):
+    X, Y = rng.normal(size=(2, 30, 4))
+    forest = grow_forest(X, Y[:, :1], 7, np.random.RandomState(0))
+    again = grow_forest(X, Y[:, :1], 7, np.random.RandomState(0))
+    assert_array_equal(forest.predict(X), again.predict(X))
+    other = grow_forest(X, Y[:, :1], 7, np.random.RandomState(1))
+    assert (forest.predict(X) != other.predict(X)).any()
+    assert len(forest.estimators_) == 7
+    assert forest.min_samples_leaf == 3 and forest.max_features == 0.4
+
+
 # --- the student
 
 
@@ -157,15 +234,15 @@ def test_the_student_learns_from_the_teacher(data, monkeypatch):
     seen = []
 
     class Teacher:
-        def __init__(self, new, x, target, noise, run):
-            assert new().shapes[2:4] == [(64, 64), (64, 16)]
+        def __init__(self, sizes, x, target, noise, run):
+            assert sizes == [6, 64, 64, 64, 16, 64, 64, 64, 5]
             assert noise == distilled.input_noise(len(data.X), 6)
 
         def predict(self, x):
             return x[:, :5] + 100
 
     def train_student(network, x, target, labelled, noise, *_):
-        seen.extend([network.shapes, labelled, noise])
+        seen.extend([network.sizes, labelled, noise])
         return [{"stage": "student"}]
 
     monkeypatch.setattr(distilled, "Teacher", Teacher)
@@ -173,8 +250,101 @@ def test_the_student_learns_from_the_teacher(data, monkeypatch):
     settings = DistilledSettings(n_augmented=500)
     model = DistilledBottleneckRegressor(n_genes=6, distillation=settings)
     model.fit(data.X, data.Y)
-    shapes, (made, labels), noise = seen
+    sizes, (made, labels), noise = seen
     assert made.shape == (500, 6) and noise == distilled.input_noise(len(data.X), 6)
     assert_close(labels, made[:, :5] + 100)
-    *_, encoder, decoder, _, _, head = shapes
-    assert (encoder, decoder, head) == ((64, 2), (2, 64), (64, 5))
+    assert sizes == [6, 64, 64, 64, 2, 64, 64, 64, 5]
+
+
+# --- training
+
+
+@pytest.mark.parametrize("n_steps", [14, 50])
+def test_learning_rates_are_those_of_one_cycle(n_steps):
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 0.01, n_steps, pct_start=0.15, div_factor=25, cycle_momentum=False
+    )
+    rates = []
+    for _ in range(n_steps):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert one_cycle(n_steps, 0.01) == approx(rates, rel=1e-9)
+    assert one_cycle(1, 0.5) == [0.5]
+    assert one_cycle(2, 0.5) == approx([0.5, 0.5e-4 / 25])
+
+
+def step(optimiser, rate, loss):
+    optimiser.param_groups[0]["lr"] = rate
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+SIZES = [12, 8, 6, 2, 6, 8, 3]
+
+
+def measured(n):
+    """Cells, (n, 12), and outputs, (n, 3), that two genes determine."""
+    x = cells(n, 12)
+    return x, x[:, :2] @ cells(2, 3)
+
+
+def test_networks_of_the_teacher_equal_autograd():
+    """Two networks at once, each on its own cells with noise on the genes."""
+    x, y = measured(20)
+    members = [torch.arange(12), torch.arange(4, 20)]
+    run = run_of(steps_of_teachers=2, rate_of_teachers=0.01)
+    trained = networks_of_teacher(SIZES, x, y, 0.3, run, members)
+    generator = seeded()
+    others = [BottleneckNetwork(SIZES, "silu", generator=generator) for _ in members]
+    optimisers = [torch.optim.Adam([one.flat.requires_grad_()]) for one in others]
+    for rate in one_cycle(2, 0.01):
+        # the smaller set has 12 cells, so a pass is a single batch
+        rows = [own[torch.randperm(len(own), generator=generator)[:12]] for own in members]
+        noise = 0.3 * torch.randn(2, 12, 12, generator=generator)
+        for i, network in enumerate(others):
+            output = network(x[rows[i]] + noise[i])
+            step(optimisers[i], rate, mse_loss(output, y[rows[i]]))
+    for layers, other in zip(trained, others, strict=True):
+        for layer, expected in zip(layers, other.layers, strict=True):
+            assert_close(layer.weight, expected.weight.detach(), rtol=1e-4, atol=1e-5)
+            assert_close(layer.bias, expected.bias.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_student_equals_autograd(monkeypatch):
+    """64 measured cells with noise, of weight 1/2, and 128 labelled cells in every step."""
+    monkeypatch.setattr(distilled, "RECORDED_EVERY", 3)
+    monkeypatch.setattr(distilled, "WATCHED_CELLS", 30)
+    x, y = measured(128)
+    labelled = x.repeat(2, 1) + 1, y.repeat(2, 1) - 1
+    network, other = (BottleneckNetwork(SIZES, generator=seeded(1)) for _ in range(2))
+    run = run_of(steps_of_student=4, rate_of_student=0.01)
+    watched = labelled[0][:50], labelled[1][:50]
+    history = train_student(network, x, y, labelled, 0.3, run, watched)
+    generator = seeded()
+    optimiser = torch.optim.Adam([other.flat.requires_grad_()])
+    weights = torch.cat([torch.full((64, 1), 0.5), torch.ones(128, 1)])
+    losses = []
+    for i, rate in enumerate(one_cycle(4, 0.01)):
+        if i % 2 == 0:
+            own = torch.randperm(128, generator=generator).split(64)
+        noise = 0.3 * torch.randn(64, 12, generator=generator)
+        if i % 2 == 0:
+            more = torch.randperm(256, generator=generator).split(128)
+        rows, given = own[i % 2], more[i % 2]
+        inputs = torch.cat([x[rows] + noise, labelled[0][given]])
+        error = (other(inputs) - torch.cat([y[rows], labelled[1][given]])).square()
+        losses.append(error.mean().item())
+        step(optimiser, rate, (error * weights / weights.mean()).mean())
+    assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
+    # a row after three steps and one after the last
+    assert [row["loss"] for row in history] == approx([np.mean(losses[:3]), losses[3]], rel=1e-4)
+    with torch.no_grad():
+        for name, inputs, outputs in (("r2", x[:30], y[:30]), ("eval_r2", *watched)):
+            errors = (network(inputs) - outputs).square()
+            expected = 1 - float(errors.sum() / outputs.square().sum())
+            assert history[-1][name] == approx(expected, rel=1e-4)
+    assert history[-1]["eval_loss"] == approx(float(errors.mean()), rel=1e-4)
+    assert history[-1]["stage"] == "student" and history[-1]["genes_alive"] == 12

@@ -1,16 +1,20 @@
+"""Layers, and the written-out gradient against autograd."""
+
 import copy
 
 import pytest
 import torch
-from torch.nn.functional import elu
+from torch.nn.functional import elu, silu
 from torch.testing import assert_close
 
-from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient
+from sbnn.models.bottleneck.network import BottleneckNetwork, Gradient, apply_layers
+
+SIZES = [7, 6, 4, 2, 4, 6, 5]
 
 
-def network_of(seed=0, n_inputs=7, activation="elu"):
-    generator = torch.Generator().manual_seed(seed)
-    return BottleneckNetwork(n_inputs, 5, 2, (6, 4), activation, generator=generator)
+def network_of(sizes=SIZES, activation="elu", networks=()):
+    generator = torch.Generator().manual_seed(0)
+    return BottleneckNetwork(sizes, activation, networks, generator=generator)
 
 
 @pytest.fixture
@@ -18,38 +22,42 @@ def network():
     return network_of()
 
 
-def test_elu_between_layers_linear_at_bottleneck_and_output(network):
+@pytest.mark.parametrize(("name", "function"), [("elu", elu), ("silu", silu)])
+def test_activation_between_layers_linear_at_bottleneck_and_output(name, function):
+    network = network_of(activation=name)
     x = torch.randn(50, 7)
     hidden = x
-    for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+    for i, (weight, bias, _) in enumerate(network.layers):
         hidden = hidden @ weight + bias
-        if layer == 2:
+        if i == 2:
+            assert network.bottleneck == 2
             assert_close(network(x, last=3), hidden)
-        if layer not in (2, 5):
-            hidden = elu(hidden)
+            assert_close(network(hidden, first=3), network(x))
+        if i not in (2, 5):
+            hidden = function(hidden)
     assert_close(network(x), hidden)
     double = copy.deepcopy(network).double()
     assert_close(double(x.double()), hidden, check_dtype=False)
 
 
 def test_weights_are_glorot_uniform_and_biases_zero():
-    network = network_of(n_inputs=1000)
-    for weight, bias in zip(network.weights, network.biases, strict=True):
+    network = network_of([1000, *SIZES[1:]])
+    for weight, bias, _ in network.layers:
         bound = (6 / sum(weight.shape)) ** 0.5
         assert 0.8 * bound < weight.abs().max() <= bound
         assert not bias.any()
-    first = network.weights[0]
+    first = network.layers[0].weight
     assert abs(first.mean()) < 0.03 * first.abs().max()
     assert first.std() / first.abs().max() == pytest.approx(3**-0.5, rel=0.03)
 
 
 @pytest.mark.parametrize("activation", ["elu", "silu"])
-@pytest.mark.parametrize("first", [0, 2, 3])
-def test_gradient_equals_autograd(first, activation):
-    network = network_of(activation=activation)
+@pytest.mark.parametrize(("first", "networks"), [(0, ()), (2, ()), (3, ()), (0, (3,))])
+def test_gradient_equals_autograd(first, networks, activation):
+    network = network_of(activation=activation, networks=networks)
     gradient = Gradient(network, first)
-    n_inputs, _ = network.shapes[first]
-    x, y = torch.randn(9, n_inputs), torch.randn(9, 5)
+    x = torch.randn(*networks, 9, SIZES[first])
+    y = torch.randn(*networks, 9, 5)
     gradient.backward((gradient.forward(x) - y) * (2 / y.numel()))
     network.flat.requires_grad_()
     (network(x, first=first) - y).square().mean().backward()
@@ -58,12 +66,22 @@ def test_gradient_equals_autograd(first, activation):
     assert_close(gradient.trained, network.flat[n_frozen:])
 
 
+def test_networks_at_once_equal_separate_ones():
+    together = network_of(networks=(3,))
+    x = torch.randn(3, 9, 7)
+    for own, layers, output in zip(x, together.separate(), together(x), strict=True):
+        assert_close(apply_layers(layers, "elu", own)[0], output)
+    first, second, _ = [layers[0].weight for layers in together.separate()]
+    assert (first != second).any()
+
+
 def test_a_new_head_leaves_the_latent_space(network):
     x = torch.randn(4, 7)
     latent = network(x, last=3)
     network.replace_head(3, torch.Generator())
-    assert network.shapes[-1] == (6, 3)
-    assert network.weights[-1].any() and not network.biases[-1].any()
+    head = network.layers[-1]
+    assert head.weight.shape == (6, 3)
+    assert head.weight.any() and not head.bias.any()
     assert_close(network(x, last=3), latent)
 
 
@@ -73,7 +91,7 @@ def test_cutting_genes_keeps_their_weights(network):
     alone = torch.zeros_like(x)
     alone[:, kept] = x[:, kept]
     expected = network(alone)
-    norms = network.weights[0].square().sum(1).sqrt()
+    norms = network.layers[0].weight.square().sum(1).sqrt()
     network.keep_inputs(kept)
     assert_close(network(x[:, kept]), expected)
     assert_close(network.input_norms(), norms[kept])

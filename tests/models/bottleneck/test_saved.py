@@ -12,7 +12,7 @@ from sbnn import (
     DistilledSettings,
     SparseBottleneckRegressor,
 )
-from sbnn.models.bottleneck import persistence
+from sbnn.models.bottleneck import saved
 
 REFUSED = "m.safetensors is not an sbnn model"
 X, NEW = np.random.default_rng(0).normal(size=(2, 30, 9))
@@ -72,7 +72,7 @@ def test_a_normalizer_comes_back(small, tmp_path):
 
 
 def test_a_file_of_another_format_is_to_be_saved_again(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(persistence, "FORMAT", "sbnn-model-3")
+    monkeypatch.setattr(saved, "FORMAT", "sbnn-model-3")
     path = small.save(tmp_path / "m.safetensors")
     monkeypatch.undo()
     with pytest.raises(ValueError, match=f"{REFUSED}.*format .* save it again"):

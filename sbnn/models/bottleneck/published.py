@@ -1,15 +1,25 @@
-"""The published network."""
+"""The published network: pretraining on clusters, regression, pruning and fine-tuning.
+
+Bernaerts, Berens and Kobak (arXiv 2006.10411).
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
+import torch
+from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
 
-from sbnn.errors import check_number
+from sbnn.errors import warn
 from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor
-from sbnn.models.bottleneck.protocols import paper
+from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.training import cross_entropy, train_stage
+
+TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
+LEAST_CELLS = 10  # smaller clusters are dropped
 
 
 class SparseBottleneckRegressor(BottleneckRegressor):
@@ -73,6 +83,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     """
 
     _clips = False
+    _hidden_layers = 512, 128
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
@@ -117,18 +128,63 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         # 2. Without pretraining, the rate is halved only after the pruning, as published.
         return 1 if self.pretraining else 2
 
-    def _check_params(self, n_genes):
-        super()._check_params(n_genes)
-        for number in self.epochs:
-            check_number("epochs", number, int, 0)
-        if len(self.epochs) != 4 or not any(self.epochs):
-            raise ValueError(f"epochs: expected four numbers, not all 0, got {self.epochs}")
+    def _check_params(self):
+        super()._check_params()
+        epochs = self.epochs
+        if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
+            raise ValueError(f"epochs: expected four numbers, at least one above 0, got {epochs}")
 
     def _train(self, x, target, random, generator, eval_set):
+        labels = None
+        if self.pretraining:
+            labels = cluster_outputs(target.cpu().numpy(), self.n_clusters, random)
+            if labels.max() < 1:
+                warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more")
+                labels = None
+        n_outputs = target.shape[1]
+        n_first = n_outputs if labels is None else int(labels.max()) + 1
+        sizes = self._sizes(x.shape[1], self.n_components, n_first)
+        network = BottleneckNetwork(sizes, generator=generator).to(x.device)
+
+        # one after the other, each with its name, epochs, learning rate and cells
+        n_pretraining, n_frozen, n_unfrozen, n_finetuning = self.epochs
+        rate = self.learning_rate
+        lasso = self.group_lasso
+        train = partial(train_stage, network, generator, self.batch_size)
+        if labels is None:
+            n_unfrozen += n_frozen
+            history = train("unfrozen", n_unfrozen, rate, x, target, eval_set, lasso=lasso)
+        else:
+            classes = torch.as_tensor(labels, device=x.device)
+            cells = random.permutation(np.flatnonzero(labels >= 0))
+            cells, watched = np.split(cells, [int(TRAINING_FRACTION * len(cells))])
+            held_out = x[watched], classes[watched]
+            given = x[cells], classes[cells], held_out
+            how = {"lasso": lasso, "loss": cross_entropy}
+            history = train("pretraining", n_pretraining, rate, *given, **how)
+            network.replace_head(n_outputs, generator)
+            history += train("frozen", n_frozen, rate, x, target, eval_set, frozen=2)
+            history += train("unfrozen", n_unfrozen, rate / 2, x, target, eval_set, lasso=lasso)
+
+        norms = network.input_norms().cpu().numpy()
+        largest_first = np.argsort(-norms, kind="stable")
+        kept = np.sort(largest_first[: self.n_genes])
+        network.keep_inputs(kept)
+        x = x[:, kept].contiguous()
         if eval_set is not None:
-            eval_set = eval_set[0][:], eval_set[1]
-        x = x[:]
-        return paper.train(self, x, target, random, generator, eval_set)
+            eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
+        history += train("fine-tuning", n_finetuning, rate / 2, x, target, eval_set)
+        return network, kept, norms, history
 
     def _settings_of_head(self):
-        return self.epochs[3], self.learning_rate, self.batch_size
+        return self.batch_size, self.epochs[3], self.learning_rate
+
+
+def cluster_outputs(Y, n_clusters, random_state):
+    """K-means clusters of outputs, (n, q); -1 for cells in small clusters."""
+    n_different = len(np.unique(Y, axis=0))
+    n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
+    labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
+    is_large = np.bincount(labels) >= LEAST_CELLS
+    new = np.where(is_large, np.cumsum(is_large) - 1, -1)
+    return new[labels]

@@ -1,1 +1,0 @@
-"""How networks choose their genes and are trained: as published, or by distillation."""

@@ -1,0 +1,89 @@
+"""Fitted networks as safetensors files."""
+
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import torch
+
+from sbnn.data.count_normalizer import CountNormalizer
+from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.settings import DistilledSettings
+from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
+
+FORMAT = "sbnn-model-5"
+OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
+OF_OUTPUTS = ("y_mean_", "y_scale_")
+
+
+def save_model(model, path, normalizer=None):
+    """Write a fitted network, and the normaliser of counts if there is one."""
+    header = {
+        "class": type(model).__name__,
+        "params": params_of(model),
+        "shapes": list(pairwise(model.network_.sizes)),
+        "activation": model.network_.activation,
+        "flat_output": model._flat_output,
+        "library_size": None,
+        "output_names": list(model.output_names_),
+        "feature_names_in": list(getattr(model, "feature_names_in_", [])),
+        "history": model.history_.to_dict(orient="list"),
+    }
+    tensors = {name: torch.as_tensor(getattr(model, name)) for name in OF_GENES + OF_OUTPUTS}
+    tensors["network"] = model.network_.flat
+    if model._gene_network is not None:
+        tensors["gene_network"] = model._gene_network.flat
+    if normalizer is not None:
+        header["library_size"] = normalizer.library_size_
+        tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
+    return write_tensors(path, FORMAT, header, tensors)
+
+
+def load_model(cls, path):
+    """Read a fitted network of the class."""
+    return load_tensors(path, FORMAT, "an sbnn model", partial(_model, cls))
+
+
+def _model(cls, header, tensors):
+    """Build the estimator from the header and the tensors of a file."""
+    name = header["class"]
+    require(name == cls.__name__, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
+    params = header["params"]
+    for name, value in params.items():
+        if isinstance(value, list):
+            params[name] = tuple(value)
+        if isinstance(value, dict):
+            params[name] = DistilledSettings(**value)
+    model = cls(**params)
+    for name in OF_GENES + OF_OUTPUTS:
+        setattr(model, name, tensors[name].numpy())
+    for name in ("feature_names_in", "output_names"):
+        if header[name]:
+            setattr(model, f"{name}_", np.array(header[name], dtype=object))
+    model.n_features_in_ = len(model.support_)
+    model._flat_output = header["flat_output"]
+    model.history_ = pd.DataFrame(header["history"])
+    model.network_ = _network(model, header, tensors["network"])
+    model._gene_network = None
+    if "gene_network" in tensors:
+        n_kept, _ = header["shapes"][0]
+        header["shapes"][-1][1] = n_kept
+        model._gene_network = _network(model, header, tensors["gene_network"])
+    model.normalizer_ = None
+    if "count_share_" in tensors:
+        normalizer = model.normalizer_ = CountNormalizer()
+        normalizer.library_size_ = header["library_size"]
+        normalizer.count_share_ = tensors["count_share_"].numpy()
+        normalizer.n_features_in_ = model.n_features_in_
+        if header["feature_names_in"]:
+            normalizer.feature_names_in_ = model.feature_names_in_
+    return model
+
+
+def _network(model, header, flat):
+    (n_genes, _), *_ = header["shapes"]
+    sizes = [n_genes] + [n_units for _, n_units in header["shapes"]]
+    network = BottleneckNetwork(sizes, header["activation"], generator=torch.Generator())
+    network.flat.copy_(flat)
+    return network.to(model._torch_device())
