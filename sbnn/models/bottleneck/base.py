@@ -76,15 +76,14 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
         X = inputs.read(cells, slice(None)).astype(np.float32, copy=False)
         self._learn_scales(X, Y)
-        x = self._scaled_inputs(X, device)
-        target = self._scaled_outputs(Y, device)
+        x, target = self._tensors(X, Y, device)
         if eval_set is not None:
             if len(eval_set) != 2:
                 raise ValueError("eval_set: expected a pair (X, Y)")
             X, Y = inputs.two_tables(*eval_set)
             X = inputs.new_cells(self, X)
             Y = self._measured(Y, len(X), "eval_set")
-            eval_set = self._scaled_inputs(X, device), self._scaled_outputs(Y, device)
+            eval_set = self._tensors(X, Y, device)
         with reproducible():
             trained = self._train(x, target, random, generator, eval_set)
             self.network_, kept, self.gene_norms_, history = trained
@@ -139,13 +138,11 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         limited = np.clip(X, self.x_min_[genes], self.x_max_[genes])
         return (limited - self.x_mean_[genes]) / self.x_scale_[genes]
 
-    def _scaled_inputs(self, X, device):
-        scaled = self._scaled(X.astype(np.float32, copy=False), slice(None))
-        return torch.as_tensor(scaled.astype(np.float32)).to(device)
-
-    def _scaled_outputs(self, Y, device):
+    def _tensors(self, X, Y, device):
+        """Scaled expression and outputs, in single precision."""
+        X = self._scaled(X.astype(np.float32, copy=False), slice(None))
         Y = (Y - self.y_mean_) / self.y_scale_
-        return torch.as_tensor(Y.astype(np.float32)).to(device)
+        return [torch.as_tensor(values.astype(np.float32)).to(device) for values in (X, Y)]
 
     def _measured(self, Y, n_cells, argument):
         """Outputs as an array, (n_cells, q), checked."""

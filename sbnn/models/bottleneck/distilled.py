@@ -327,9 +327,8 @@ def augment(x, run):
     first = torch.randint(len(x), shape[:1], generator=generator)
     second = torch.randint(len(x), shape[:1], generator=generator)
     is_swapped = torch.rand(shape, generator=generator) < run.settings.swapped
-    noise = torch.randn(shape, generator=generator).to(x.device)
-    mixed = torch.where(is_swapped.to(x.device), x[second.to(x.device)], x[first.to(x.device)])
-    return mixed.add_(noise, alpha=run.settings.augmentation_noise)
+    mixed = torch.where(is_swapped.to(x.device), x[second], x[first])
+    return with_noise(mixed, run.settings.augmentation_noise, generator)
 
 
 @torch.inference_mode()

@@ -60,6 +60,18 @@ def apply_layers(layers, activation, x):
     return x, passed
 
 
+def backpropagate(delta, layers, activation, passed, gradients):
+    """Write the gradients of `layers`, from that of the loss at the output, (n, q)."""
+    for i in reversed(range(len(layers))):
+        x, before = passed[i]
+        if not layers[i].is_linear:
+            delta = BACKWARD[activation](delta, before)
+        torch.matmul(x.mT, delta, out=gradients[i].weight)
+        torch.sum(delta, -2, keepdim=True, out=gradients[i].bias)
+        if i:
+            delta = delta @ layers[i].weight.mT
+
+
 class BottleneckNetwork(nn.Module):
     """Multilayer perceptron with a linear bottleneck in the middle.
 
@@ -127,31 +139,3 @@ def draw(layer, generator):
     uniform = torch.rand(layer.weight.shape, generator=generator)
     layer.weight.copy_(uniform * (2 * bound) - bound)
     layer.bias.zero_()
-
-
-class Gradient:
-    """Forward pass and gradient of a network from a given layer on."""
-
-    def __init__(self, network, first=0):
-        self.activation = network.activation
-        self.layers = network.layers[first:]
-        n_trained = sum(weight.numel() + bias.numel() for weight, bias, _ in self.layers)
-        self.trained = network.flat[-n_trained:]  # what an optimiser changes
-        self.flat = torch.zeros_like(self.trained)
-        self.gradients = layers_of(self.flat, network.sizes[first:], network.networks)
-
-    def forward(self, x):
-        """Output; stores what `backward` needs."""
-        output, self.passed = apply_layers(self.layers, self.activation, x)
-        return output
-
-    def backward(self, delta):
-        """Gradients, from that of the loss at the output, (n, q)."""
-        for i in reversed(range(len(self.layers))):
-            x, before = self.passed[i]
-            if not self.layers[i].is_linear:
-                delta = BACKWARD[self.activation](delta, before)
-            torch.matmul(x.mT, delta, out=self.gradients[i].weight)
-            torch.sum(delta, -2, keepdim=True, out=self.gradients[i].bias)
-            if i:
-                delta = delta @ self.layers[i].weight.mT

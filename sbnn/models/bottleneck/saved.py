@@ -1,7 +1,6 @@
 """Fitted networks as safetensors files."""
 
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
 
-FORMAT = "sbnn-model-5"
+FORMAT = "sbnn-model-6"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
 
@@ -22,7 +21,7 @@ def save_model(model, path, normalizer=None):
     header = {
         "class": type(model).__name__,
         "params": params_of(model),
-        "shapes": list(pairwise(model.network_.sizes)),
+        "sizes": model.network_.sizes,
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
         "library_size": None,
@@ -64,12 +63,12 @@ def _model(cls, header, tensors):
     model.n_features_in_ = len(model.support_)
     model._flat_output = header["flat_output"]
     model.history_ = pd.DataFrame(header["history"])
-    model.network_ = _network(model, header, tensors["network"])
+    sizes = header["sizes"]
+    model.network_ = _network(model, sizes, header["activation"], tensors["network"])
     model._gene_network = None
     if "gene_network" in tensors:
-        n_kept, _ = header["shapes"][0]
-        header["shapes"][-1][1] = n_kept
-        model._gene_network = _network(model, header, tensors["gene_network"])
+        sizes = [*sizes[:-1], sizes[0]]
+        model._gene_network = _network(model, sizes, header["activation"], tensors["gene_network"])
     model.normalizer_ = None
     if "count_share_" in tensors:
         normalizer = model.normalizer_ = CountNormalizer()
@@ -81,9 +80,7 @@ def _model(cls, header, tensors):
     return model
 
 
-def _network(model, header, flat):
-    (n_genes, _), *_ = header["shapes"]
-    sizes = [n_genes] + [n_units for _, n_units in header["shapes"]]
-    network = BottleneckNetwork(sizes, header["activation"], generator=torch.Generator())
+def _network(model, sizes, activation, flat):
+    network = BottleneckNetwork(sizes, activation, generator=torch.Generator())
     network.flat.copy_(flat)
     return network.to(model._torch_device())

@@ -6,7 +6,7 @@ from itertools import islice, repeat
 import torch
 import torch.nn.functional as F
 
-from sbnn.models.bottleneck.network import Gradient
+from sbnn.models.bottleneck.network import apply_layers, backpropagate, layers_of
 
 ADAM_EPSILON = 1e-7  # of the published network, as in Keras, which its code used
 WEIGHT_DECAY = 1e-10  # of all weights and biases without a group lasso
@@ -86,18 +86,23 @@ def descend(
     The first `frozen` layers are not trained, and `inputs` are what comes out of them. With a group
     lasso on the first layer, this layer has no weight decay.
     """
-    gradient = Gradient(network, frozen)
-    first = gradient.layers[0].weight
+    activation = network.activation
+    layers = network.layers[frozen:]
+    n_trained = sum(weight.numel() + bias.numel() for weight, bias, _ in layers)
+    values = network.flat[-n_trained:]
+    flat = torch.zeros_like(values)
+    gradients = layers_of(flat, network.sizes[frozen:], network.networks)
+    first = layers[0].weight
     n_lasso = first.numel() if lasso else 0
-    optimisers = [Adam(gradient.trained[n_lasso:], gradient.flat[n_lasso:], decay, epsilon)]
+    optimisers = [Adam(values[n_lasso:], flat[n_lasso:], decay, epsilon)]
     if lasso:
-        optimisers.append(Adam(gradient.trained[:n_lasso], gradient.flat[:n_lasso], 0.0, epsilon))
+        optimisers.append(Adam(values[:n_lasso], flat[:n_lasso], 0.0, epsilon))
     for rate, (inputs, target) in zip(rates, batches, strict=False):
-        output = gradient.forward(inputs)
+        output, passed = apply_layers(layers, activation, inputs)
         value, slope = loss(output, target)
-        gradient.backward(slope)
+        backpropagate(slope, layers, activation, passed, gradients)
         if lasso:
-            add_group_lasso(lasso, first, gradient.gradients[0].weight)
+            add_group_lasso(lasso, first, gradients[0].weight)
         for optimiser in optimisers:
             optimiser.step(rate)
         yield value

@@ -1,7 +1,6 @@
 """Losses, the loop and the stages against autograd, torch.optim.Adam and scikit-learn."""
 
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from sbnn.models.bottleneck.network import BottleneckNetwork
 from sbnn.models.bottleneck.training import (
     add_group_lasso,
     cross_entropy,
-    shuffled,
     squared_error,
     train_stage,
 )
@@ -68,14 +66,6 @@ def test_group_lasso():
     assert_close(gradient, 1 + weights.grad)
     add_group_lasso(0.3, torch.zeros(5, 3), gradient)
     assert_close(gradient, 1 + weights.grad)  # a gene without weights stays so
-
-
-@pytest.mark.parametrize(("drop_last", "sizes"), [(False, [4, 4, 2]), (True, [4, 4])])
-def test_every_pass_has_each_cell_once_in_a_new_order(drop_last, sizes):
-    batches = list(islice(shuffled(10, 4, seeded(), drop_last), 2 * len(sizes)))
-    assert [len(batch) for batch in batches] == 2 * sizes
-    first, second = (torch.cat(batches[i:][: len(sizes)]).tolist() for i in (0, len(sizes)))
-    assert first != second and len(set(first)) == len(set(second)) == sum(sizes)
 
 
 def train_by_autograd(network, generator, x, y, frozen, lasso, loss, weight_decay):
