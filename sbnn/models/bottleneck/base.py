@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from numbers import Integral
 from typing import Self
 
@@ -33,7 +34,7 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     A subclass has ``_train``, which returns the network, the sorted positions of the genes that it
     takes, their norms and the rows of the history. It says in ``_clips`` whether new cells are
-    clipped to the range of the training cells, and has ``_hidden_layers`` by default.
+    clipped to the range of the training cells; ``_hidden_layers`` has the default widths.
     """
 
     _parameter_constraints = {
@@ -114,10 +115,10 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         self._gene_network = copy.deepcopy(self.network_)
         self._gene_network.replace_head(genes.shape[1], generator)
         batch_size, n_epochs, rate = self._settings_of_head()
-        how = {"frozen": self.network_.bottleneck + 1}
-        stage = "reconstruction", n_epochs, rate
         network = self._gene_network
-        return train_stage(network, generator, batch_size, *stage, genes, genes, **how)
+        frozen = network.bottleneck + 1
+        stage = partial(train_stage, network, generator, batch_size, frozen=frozen)
+        return stage("reconstruction", n_epochs, rate, genes, genes)
 
     # -- scaling: by the mean and SD of the training cells, in single precision for the training
 
