@@ -32,9 +32,10 @@ HISTORY = ("stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "g
 class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
     """Base class of networks with a linear bottleneck.
 
-    A subclass has ``_train``, which returns the network, the sorted positions of the genes that it
-    takes, their norms and the rows of the history. It says in ``_clips`` whether new cells are
-    clipped to the range of the training cells; ``_hidden_layers`` has the default widths.
+    A subclass has ``_train``, which reads scaled expression by a function of genes and cells, and
+    returns the network, the sorted positions of the genes that it takes, their norms and the rows
+    of the history. It says in ``_clips`` whether new cells are clipped to the range of the training
+    cells, and has ``_hidden_layers`` by default.
     """
 
     _parameter_constraints = {
@@ -75,22 +76,22 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         device = self._torch_device()
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-        X = inputs.read(cells, slice(None)).astype(np.float32, copy=False)
-        self._learn_scales(X, Y)
-        x, target = self._tensors(X, Y, device)
+        self._learn_scales(cells, Y)
+        genes = partial(self._genes, cells, device)
+        target = self._outputs(Y, device)
         if eval_set is not None:
             if len(eval_set) != 2:
                 raise ValueError("eval_set: expected a pair (X, Y)")
             X, Y = inputs.two_tables(*eval_set)
             X = inputs.new_cells(self, X)
             Y = self._measured(Y, len(X), "eval_set")
-            eval_set = self._tensors(X, Y, device)
+            eval_set = self._genes(X, device), self._outputs(Y, device)
         with reproducible():
-            trained = self._train(x, target, random, generator, eval_set)
+            trained = self._train(genes, target, random, generator, eval_set)
             self.network_, kept, self.gene_norms_, history = trained
             self._gene_network = None
             if self.reconstruct:
-                history = history + self._train_gene_network(x[:, kept], generator)
+                history = history + self._train_gene_network(genes(kept), generator)
         self.support_ = np.isin(np.arange(self.n_features_in_), kept)
         self.history_ = pd.DataFrame(history, columns=HISTORY)
         self.history_["epoch"] = np.arange(1, len(history) + 1)
@@ -122,28 +123,48 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     # -- scaling: by the mean and SD of the training cells, in single precision for the training
 
-    def _learn_scales(self, X, Y):
-        self.x_mean_ = X.mean(axis=0, dtype=np.float64)
+    def _learn_scales(self, cells, Y):
+        """Learn them block by block, as the cells may be in a file."""
+        n, p = cells.shape
+        self.x_mean_ = np.zeros(p)
+        self.x_scale_ = np.ones(p)
+        self.x_min_ = np.full(p, np.inf, np.float32)
+        self.x_max_ = -self.x_min_
+        for X in inputs.single_precision(cells):
+            self.x_mean_ += X.sum(axis=0, dtype=np.float64)
+            self.x_min_ = np.minimum(self.x_min_, X.min(axis=0))
+            self.x_max_ = np.maximum(self.x_max_, X.max(axis=0))
+        self.x_mean_ /= n
         self.y_mean_ = Y.mean(axis=0)
-        self.x_scale_ = np.ones(X.shape[1])
         self.y_scale_ = np.ones(Y.shape[1])
         if self.standardize:
+            squares = np.zeros(p)
+            for X in inputs.single_precision(cells):
+                squares += np.square(X - self.x_mean_).sum(axis=0)
             # a constant column may have a tiny SD, as its mean is rounded
-            self.x_scale_ = np.where((X == X[0]).all(axis=0), 1, X.std(axis=0, dtype=np.float64))
+            is_constant = self.x_min_ == self.x_max_
+            self.x_scale_ = np.where(is_constant, 1, np.sqrt(squares / n))
             self.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
-        reach = np.float32(0 if self._clips else np.inf)
-        self.x_min_ = X.min(axis=0) - reach
-        self.x_max_ = X.max(axis=0) + reach
+        if not self._clips:
+            self.x_min_ = np.full(p, -np.inf, np.float32)
+            self.x_max_ = -self.x_min_
 
     def _scaled(self, X, genes):
         limited = np.clip(X, self.x_min_[genes], self.x_max_[genes])
         return (limited - self.x_mean_[genes]) / self.x_scale_[genes]
 
-    def _tensors(self, X, Y, device):
-        """Scaled expression and outputs, in single precision."""
-        X = self._scaled(X.astype(np.float32, copy=False), slice(None))
+    def _genes(self, cells, device, genes=None, rows=None):
+        """Scaled expression in single precision, (rows, genes), by default of all."""
+        if genes is None:
+            genes = np.arange(cells.shape[1])
+        X = inputs.columns_of(cells, genes) if rows is None else inputs.read(cells, rows, genes)
+        X = self._scaled(X.astype(np.float32, copy=False), genes)
+        return torch.as_tensor(X.astype(np.float32)).to(device)
+
+    def _outputs(self, Y, device):
+        """Scaled outputs in single precision."""
         Y = (Y - self.y_mean_) / self.y_scale_
-        return [torch.as_tensor(values.astype(np.float32)).to(device) for values in (X, Y)]
+        return torch.as_tensor(Y.astype(np.float32)).to(device)
 
     def _measured(self, Y, n_cells, argument):
         """Outputs as an array, (n_cells, q), checked."""

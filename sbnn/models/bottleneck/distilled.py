@@ -126,11 +126,17 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     def _settings(self):
         return DistilledSettings() if self.distillation is None else self.distillation
 
-    def _train(self, x, target, random, generator, eval_set):
+    def _train(self, genes, target, random, generator, eval_set):
         run = Run(self._settings(), random, generator)
         n, q = target.shape
-        kept = choose_genes(x, target, self.n_genes, run)
-        x = x[:, kept]  # shape (n, k)
+        p = self.n_features_in_
+        kept = np.arange(p)
+        if self.n_genes not in (None, p):
+            rows = np.arange(n)
+            if n > CELLS_OF_GENES:
+                rows = np.sort(random.choice(n, CELLS_OF_GENES, replace=False))
+            kept = choose_genes(genes(rows=rows), target[rows], self.n_genes)
+        x = genes(kept)  # shape (n, k)
         if eval_set is not None:
             eval_set = eval_set[0][:, kept], eval_set[1]
         noise = input_noise(n, len(kept))
@@ -161,19 +167,14 @@ class Run(NamedTuple):
 # -- genes -----------------------------------------------------------------------------------------
 
 
-def choose_genes(x, target, n_genes, run):
+def choose_genes(x, target, n_genes):
     """Sorted positions of the genes that predict the outputs best."""
     n, p = x.shape
-    if n_genes is None or n_genes == p:
-        return np.arange(p)
-    rows = np.arange(n)
-    if n > CELLS_OF_GENES:
-        rows = np.sort(run.random.choice(n, CELLS_OF_GENES, replace=False))
-    X = x[rows].cpu().numpy()
-    Y = target[rows].cpu().numpy()
+    X = x.cpu().numpy()
+    Y = target.cpu().numpy()
     X = X - X.mean(axis=0)
     usable = np.flatnonzero(cells_behind(X) >= min(CELLS_BEHIND, n / 6))
-    penalty = 3e4 / len(rows)  # with fewer cells, informative genes even if redundant
+    penalty = 3e4 / n  # with fewer cells, informative genes even if redundant
     best = forward_selection(X[:, usable], Y - Y.mean(axis=0), n_genes, penalty)
     # if fewer are chosen, the others are copies of them
     ranked = pd.unique(np.concatenate([usable[best], usable, np.arange(p)]))

@@ -134,7 +134,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
             raise ValueError(f"epochs: expected four numbers, at least one above 0, got {epochs}")
 
-    def _train(self, x, target, random, generator, eval_set):
+    def _train(self, genes, target, random, generator, eval_set):
+        x = genes()  # shape (n, p)
         labels = None
         if self.pretraining:
             labels = cluster_outputs(target.cpu().numpy(), self.n_clusters, random)

@@ -1,5 +1,6 @@
 """The distilled protocol: the chosen genes, the teacher, and what the student learns from it."""
 
+import anndata
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings
+from sbnn.data import inputs
 from sbnn.determinism import reproducible
 from sbnn.models.bottleneck import distilled
 from sbnn.models.bottleneck.distilled import (
@@ -96,25 +98,37 @@ def test_cells_behind_a_gene(rng):
     assert cells_behind(x) == pytest.approx([50, 3333, 0], rel=0.1)
 
 
-@pytest.mark.parametrize(("n", "used"), [(20, 20), (100, 20)])
-def test_genes_of_many_cells_are_chosen_by_a_draw_of_all(n, used, monkeypatch):
-    """The penalty of the forward selection is 30,000 divided by the number of cells."""
+def test_of_a_file_few_values_are_read_at_once(adata, tmp_path, monkeypatch):
+    """Blocks, for the scales; some cells, on which genes are chosen; and the kept genes of all."""
     seen = []
+    read = inputs.read
 
-    def watched(X, Y, n_genes, penalty):
-        seen.extend([X, Y, penalty])
-        return np.arange(n_genes)
+    def watched(*args):
+        seen.append(read(*args))
+        return seen[-1]
 
-    monkeypatch.setattr(distilled, "forward_selection", watched)
-    monkeypatch.setattr(distilled, "CELLS_OF_GENES", 20)
-    x = torch.arange(1.0 * n)[:, None].repeat(1, 3)
-    distilled.choose_genes(x, x + 7, 2, run_of())
-    X, Y, penalty = seen
-    for drawn in (X, Y):
-        assert drawn.shape == (used, 3)
-        assert len(np.unique(drawn[:, 0])) == used
-        assert abs(drawn.mean()) < 1e-4 and np.ptp(drawn) > 0.5 * n
-    np.testing.assert_allclose(X, Y)
+    monkeypatch.setattr(inputs, "read", watched)
+    monkeypatch.setattr(inputs, "VALUES_AT_ONCE", 800)  # of 20 cells
+    monkeypatch.setattr(distilled, "CELLS_OF_GENES", 15)
+    moment = DistilledSettings(n_augmented=60, steps_of_teachers=2, steps_of_student=2)
+    model = DistilledBottleneckRegressor(n_genes=4, distillation=moment, random_state=0)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    predicted = model.fit(anndata.read_h5ad(tmp_path / "cells.h5ad", backed="r")).predict(adata)
+    assert {values.size for values in seen} == {800, 15 * 40, 20 * 4, 4}
+    drawn = next(values for values in seen if values.shape == (15, 40))
+    assert len(np.unique(drawn, axis=0)) == 15
+    model.fit(adata.X, adata.obsm["outputs"])
+    assert_array_equal(model.predict(adata.X), predicted)
+
+
+def test_the_penalty_of_the_choice_falls_with_the_cells(monkeypatch):
+    seen = []
+    monkeypatch.setattr(distilled, "forward_selection", lambda *args: seen.append(args) or [0])
+    x = torch.arange(20.0)[:, None].repeat(1, 3)
+    distilled.choose_genes(x, x + 7, 2)
+    X, Y, _, penalty = seen[0]
+    assert_array_equal(X, Y)
+    assert_array_equal(X, x - x.mean(0))
     assert penalty == 1500
 
 
@@ -125,7 +139,7 @@ def test_genes_need_cells_behind_them(n_cells, least, monkeypatch):
     monkeypatch.setattr(distilled, "cells_behind", lambda x: behind)
     monkeypatch.setattr(distilled, "forward_selection", lambda X, *_: [0])
     x = torch.zeros(n_cells, 9)
-    [chosen] = distilled.choose_genes(x, x, 1, run_of())
+    [chosen] = distilled.choose_genes(x, x, 1)
     assert chosen == np.flatnonzero(behind >= least)[0]
 
 
@@ -134,13 +148,11 @@ def test_copies_fill_up_before_genes_of_one_cell():
     x[0, 0] = x[1, 1] = 7
     x[:, 2:] = cells(60, 2).repeat(1, 3)
     x -= x.mean(0)
-    chosen = distilled.choose_genes(x, x[:, [2, 3]], 5, run_of())
+    chosen = distilled.choose_genes(x, x[:, [2, 3]], 5)
     assert len(set(chosen)) == 5 and not {0, 1} & set(chosen)
     assert chosen.tolist() == sorted(chosen)
-    more = distilled.choose_genes(x, x[:, [2, 3]], 7, run_of())
+    more = distilled.choose_genes(x, x[:, [2, 3]], 7)
     assert more.tolist() == [0, *range(2, 8)]
-    for n_genes in (None, 8):
-        assert distilled.choose_genes(x, None, n_genes, run_of()).tolist() == list(range(8))
 
 
 # --- the teacher
