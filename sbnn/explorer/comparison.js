@@ -47,8 +47,8 @@ function showRings({ rings }) {
 function showFeatures(drawn) {
   const { parts, names } = comparedOf(drawn);
   const some = parts.includes(1) && parts.includes(2);
-  const rows = some ? rankFeatures(parts, state.rankBy) : [];
-  byId("ranking-title").hidden = !some;
+  const rows = some ? rankFeatures(parts) : [];
+  byId("ranking-heading").hidden = !some;
   byId("ranking-heading").textContent = names[0] === "A" ? "Differences between A and B" : "Differences from the rest";
   byId("ranking-note").textContent = rows.length ? rankingText(rows.length) : "";
   fillTable(

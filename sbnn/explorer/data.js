@@ -36,12 +36,6 @@ function valuesOf(feature, kind) {
   return packed[kind].subarray(feature * nCells, (feature + 1) * nCells);
 }
 
-// Position of the first feature with this name, ignoring case; -1 if there is none.
-function featureNamed(query) {
-  const wanted = query.toLowerCase();
-  return data.features.findIndex(({ name }) => name.toLowerCase() === wanted);
-}
-
 // How far a gene can be trusted, in words; empty for outputs and for genes that were not tested.
 function trustText({ group, trust, frequency }) {
   if (group === "other") return "not kept by the model";

@@ -2,10 +2,7 @@
 
 const coarsest = "family" in data.groups ? "family" : "type";
 const labelled = data.groups.type.names.length > 1; // otherwise the first output colours the map
-const state = {
-  ...{ colorBy: labelled ? coarsest : 0, shownGroups: coarsest, map: 0 },
-  ...{ kind: "measured", rankBy: "difference", held: { a: null, b: null } },
-};
+const state = { colorBy: labelled ? coarsest : 0, shownGroups: coarsest, map: 0, kind: "measured", held: { a: null, b: null } };
 
 start();
 
@@ -72,10 +69,10 @@ function offer(feature) {
   }
 }
 
-// The map is coloured by a gene or output.
+// The map is coloured by the first gene or output with this name, ignoring case.
 function findGene(drawn, query) {
   if (!query) return;
-  const found = featureNamed(query);
+  const found = data.features.findIndex(({ name }) => name.toLowerCase() === query.toLowerCase());
   if (found >= 0) colorBy(drawn, String(found));
   byId("gene").value = query;
   byId("genes-note").textContent = found >= 0 ? genesText() : `No gene or output is called “${query}”. ${genesText()}`;
@@ -88,10 +85,6 @@ function listen(drawn) {
   on("kind", "change", () => {
     state.kind = byId("kind").value;
     paint(drawn);
-  });
-  on("rank-by", "change", () => {
-    state.rankBy = byId("rank-by").value;
-    showFeatures(drawn);
   });
   on("find-gene", "submit", (event) => {
     event.preventDefault();

@@ -72,14 +72,11 @@ function paintNumbers({ map, cells, mapper }) {
   map.model.title.text = `${title}, z-score`;
   mapper.setv(scale);
 
-  const beyond = values.filter((value) => value < scale.low || value > scale.high).length;
   const unknown = values.filter(Number.isNaN).length;
   const notes = [`Map of ${plural(nCells, "cell")}, ${axesText()}, coloured by ${title}, in z-scores over all cells.`];
   const trust = trustText(data.features[state.colorBy]);
   if (trust) notes.push(`${name} is ${trust}.`);
-  notes.push(
-    `Colours end at the 1st and 99th percentiles (${decimal(scale.low)} to ${decimal(scale.high)}); ${plural(beyond, "cell")} beyond.`,
-  );
+  notes.push(`Colours end at the 1st and 99th percentiles (${decimal(scale.low)} to ${decimal(scale.high)}).`);
   if (r2 != null && state.kind !== "measured") {
     notes.push(state.kind.startsWith("held_out") ? `Mean test R² over the folds: ${decimal(testR2)}.` : `R² ${decimal(r2)} on the fitted cells.`);
   }

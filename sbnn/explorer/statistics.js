@@ -79,11 +79,10 @@ function falseDiscoveryRates(p) {
 
 // The features that differ most, in descending order; features that cannot be compared come last. False discovery
 // rates are over all features.
-function rankFeatures(parts, by) {
+function rankFeatures(parts) {
   const rows = data.features.map((_, feature) => ({ ...compare(feature, parts), ...rankTest(feature, parts) }));
   const rates = falseDiscoveryRates(rows.map(({ p }) => p));
   rows.forEach((row, i) => (row.rate = rates[i]));
-  const size = { difference: (row) => Math.abs(row.difference), auc: (row) => Math.abs(row.auc - 0.5) }[by];
-  const orLast = (row) => (Number.isNaN(size(row)) ? -1 : size(row));
-  return rows.sort((a, b) => orLast(b) - orLast(a)).slice(0, MOST_ROWS);
+  const size = ({ difference }) => (Number.isNaN(difference) ? -1 : Math.abs(difference));
+  return rows.sort((a, b) => size(b) - size(a)).slice(0, MOST_ROWS);
 }

@@ -1,11 +1,10 @@
 """All colours of the figures."""
 
 import numpy as np
-import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.colors import LinearSegmentedColormap
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
-from sbnn.plotting.reading import class_of
+from sbnn.plotting.reading import name_and_color
 from sbnn.results import Record
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
@@ -62,25 +61,19 @@ MOST_GROUPS = 24  # in a legend
 
 def shades(color, n):
     """Shades of a colour, from dark to pale."""
-    ends = [_mixed(color, "black", 0.45), color, _mixed(color, "white", 0.6)]
-    places = np.linspace(0, 1, n) if n > 1 else [0.5]
-    return [to_hex(shade) for shade in LinearSegmentedColormap.from_list("", ends)(places)]
+    scale = LinearSegmentedColormap.from_list("", ["black", color, "white"])
+    return scale(np.linspace(0.27, 0.8, n))
 
 
 def paler(color):
     """A paler colour."""
-    return _mixed(color, "white", 0.55)
-
-
-def _mixed(color, other, share):
-    return to_hex((1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other)))
+    return shades(color, 2)[1]
 
 
 def model_color(record):
     """Colour of a model."""
-    networks = {"SparseBottleneckRegressor": "paper", "DistilledBottleneckRegressor": "distilled"}
-    usual = "linear" if "n_selected" in record.values else "all genes"
-    return MODELS[networks.get(class_of(record), usual)]
+    _, key = name_and_color(record)
+    return MODELS[key]
 
 
 class Groups:
@@ -91,46 +84,25 @@ class Groups:
     """
 
     def __init__(self, record):
-        labels = record.labels.replace("", UNKNOWN)
-        self.families = labels["family"].to_numpy(object)
-        self.types = labels["type"].to_numpy(object)
-        self.palette = dict(record.colors)
+        labels = record.labels[["family", "type"]].astype(str).replace("", UNKNOWN)
         self.title = "families (cells)"
-        if (self.families == UNKNOWN).all():
+        if (labels["family"] == UNKNOWN).all():
             self.title = "types (cells)"
-            self.families = self.types
+            labels["family"] = labels["type"]
         elif labels.groupby("family")["type"].nunique().max() > 1:
             self.title += ", in the colour of their most frequent type"
-        self.palette[UNKNOWN] = GREY
+        palette = dict(record.colors) | {UNKNOWN: GREY}
+        self.cells = labels.assign(color=labels["type"].map(palette).fillna(GREY))
+        self.families, self.types, self.colors = self.cells.to_numpy(object).T
         self.table = self.count("family")
-        self.colors = pd.Series(self.types).map(self.palette).fillna(GREY).to_numpy(str)
 
     def count(self, by, cells=slice(None)):
         """Count and colour of families or types, most frequent first."""
-        groups = self.families if by == "family" else self.types
-        types = pd.Series(self.types[cells]).groupby(groups[cells])
-        table = types.agg(["size", lambda own: own.mode()[0]]).rename_axis(by)
-        table.columns = ["count", "color"]
-        table["color"] = table["color"].map(self.palette).fillna(GREY)
-        table.loc[table.index == UNKNOWN, "color"] = GREY
+        groups = self.cells[cells].groupby(by)["color"]
+        table = groups.agg(count="size", color=lambda own: own.mode()[0])
         unknown = table.index == UNKNOWN
+        table.loc[unknown, "color"] = GREY
         return table.iloc[np.lexsort([-table["count"], unknown])]
-
-
-def groups_of(adata):
-    """`Groups` of an AnnData."""
-    labels = pd.DataFrame({"family": "", "type": ""}, adata.obs_names)
-    for column in labels.columns.intersection(adata.obs.columns):
-        labels[column] = adata.obs[column].astype(str)
-    colors = {}
-    if "type_colors" in adata.uns:
-        colors = dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True))
-    return Groups(Record("cells", "", "", [{}], values={"labels": labels, "colors": colors}))
-
-
-def listed(table):
-    """The most frequent groups, with their own legend entry."""
-    return table if len(table) <= MOST_GROUPS else table.iloc[: MOST_GROUPS - 1]
 
 
 def family_colors(record: Record) -> dict[str, str]:

@@ -10,12 +10,12 @@ from string import ascii_lowercase
 
 import matplotlib.style
 import numpy as np
-from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from sbnn.plotting.labels import shortened
+from sbnn.plotting.reading import mean_sd
 from sbnn.store import write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -24,6 +24,7 @@ MARGIN = 0.06  # inches
 RASTER_DPI = 200
 MANY = 25  # names that figures list in full
 LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
+UNSIGNED = {"Software": None}
 UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
 
@@ -71,21 +72,15 @@ def save_figure(figure: Figure, path_stem, pdf: bool = False) -> list[pathlib.Pa
     >>> [path.name for path in plotting.save_figure(Figure(), "empty", pdf=True)]
     ['empty.png', 'empty.pdf']
     """
-    path_stem = Path(path_stem)
-    if not isinstance(figure, Figure):
-        raise TypeError(f"figure: expected a matplotlib figure, got {figure!r}")
     with style():
         # so that the PNG does not depend on `pdf`
         figure.draw_without_rendering()
-        contents = {"png": in_few_colors(_rendered(figure, "png", {"Software": None}))}
+        contents = {Path(f"{path_stem}.png"): in_few_colors(_rendered(figure, "png", UNSIGNED))}
         if pdf:
-            contents["pdf"] = _rendered(figure, "pdf", UNDATED)
-    paths = []
-    for ending, content in contents.items():
-        path = Path(f"{path_stem}.{ending}")
+            contents[Path(f"{path_stem}.pdf")] = _rendered(figure, "pdf", UNDATED)
+    for path, content in contents.items():
         write_atomically(content, path)
-        paths.append(path)
-    return paths
+    return list(contents)
 
 
 def _rendered(figure, ending, metadata):
@@ -96,9 +91,9 @@ def _rendered(figure, ending, metadata):
 
 def in_few_colors(png):
     """Rewrite a PNG with 256 colours: a third of the bytes, and hardly a visible difference."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
     content = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as image:
-        small = image.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, 2, dither=0)
+    small = image.quantize(256, Image.Quantize.MEDIANCUT, 2, dither=0)
     small.save(content, "png", optimize=True)
     return content.getvalue()
 
@@ -116,10 +111,17 @@ def new_panels(height, *shape, **options):
     return figure, figure.subplots(*shape, **options)
 
 
-def legend_above(ax, handles=None, **options):
+def legend_above(ax, **options):
     """Draw a legend above the axes."""
     place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
-    return ax.legend(handles=handles, **place | options)
+    ax.legend(**place | options)
+
+
+def draw_band(ax, x, values, color, alpha=0.12, **look):
+    """Draw the mean of values (folds x places) as a line, with a band of one SD."""
+    mean, spread = mean_sd(values)
+    ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=alpha, lw=0)
+    ax.plot(x, mean, color=color, **look)
 
 
 def draw_scores(ax, y, values, color):
@@ -148,11 +150,9 @@ def name_columns(ax, names, **look):
     ax.tick_params(axis="x", length=0)
 
 
-def colorbar(figure, image, label, labelpad=None, **options):
+def colorbar(figure, image, label, **options):
     """Draw a colour bar."""
-    bar = figure.colorbar(image, **options)
-    bar.set_label(label, labelpad=labelpad)
-    bar.ax.tick_params(labelsize=rcParams["ytick.labelsize"])
+    bar = figure.colorbar(image, label=label, **options)
     bar.outline.set_linewidth(0.4)
 
 

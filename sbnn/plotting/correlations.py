@@ -11,14 +11,11 @@ from sbnn.plotting.cells import draw_cells, draw_legend
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, finish, new_panels, styled
 from sbnn.plotting.labels import place_names, shortened
-from sbnn.plotting.reading import standardised
 from sbnn.results import Record
 
 RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
 LEAST = 0.3  # length of the shortest line, in correlations
 MOST = 16  # lines in a panel
-LINE = {"color": "0.1", "lw": 0.7, "zorder": 3}
-NAME = {"fontsize": 6, "color": "0.1"}
 
 
 @styled
@@ -47,41 +44,38 @@ def bibiplot(record: Record) -> Figure:
     """
     if record.latent.shape[1] != 2:
         raise ValueError(f"record: expected 2 latents, got {record.latent.shape[1]}")
+    from sklearn.preprocessing import scale  # slow to load
+
     groups = Groups(record)
-    outputs = standardised(record.outputs)
-    latents = standardised(record.latent)
-    placed = standardised(outputs @ np.linalg.lstsq(outputs, latents, rcond=None)[0])
-    sides = [
-        ("genes", record.kept_genes, standardised(record.expression), latents),
-        ("outputs", record.feature_names, outputs, placed),
-    ]
-    figure, panels = new_panels(1, 1, 2)
-    height = draw_legend(figure, groups.table, groups.title)
-    figure.set_figheight(WIDTH / 2 + 0.2 + height)
-    lines_of_sides = []
-    for ax, (kind, names, values, xy) in zip(panels, sides, strict=True):
+    outputs = scale(record.outputs.astype(float))
+    latents = scale(record.latent.astype(float))
+    placed = scale(outputs @ np.linalg.lstsq(outputs, latents)[0])
+    sides = {
+        "genes": (record.kept_genes, scale(record.expression.astype(float)), latents),
+        "outputs": (record.feature_names, outputs, placed),
+    }
+    figure, panels = new_panels(WIDTH / 2 + 0.6, 1, 2)
+    draw_legend(figure, groups.table, groups.title)
+    lines = {}
+    for ax, (kind, (names, values, xy)) in zip(panels, sides.items(), strict=True):
         limits = 1.05 * max(np.quantile(np.abs(xy), 0.99), RADIUS) * np.array([-1, 1])
-        ax.set(xlim=limits, ylim=limits, aspect="equal")
-        ax.set(xlabel=f"latent 1 of the cells, from {kind} (SD)", ylabel="latent 2 (SD)")
-        draw_cells(ax, xy, groups.colors, np.clip(5000 / len(xy), 1, 10))
+        label = f"latent 1 of the cells, from {kind} (SD)"
+        ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=label, ylabel="latent 2 (SD)")
+        draw_cells(ax, xy, groups.colors)
         ax.add_patch(Circle((0, 0), RADIUS, fill=False, lw=0.5, color="0.5"))
-        corner = 0.72 * RADIUS
-        ax.text(-corner, -corner, "r = 1", va="top", ha="right", fontsize=6, color="0.4")
-        lines = _longest(names, values.T @ xy / len(xy))
-        ax.set_title(f"{len(lines)} of {len(names)} {kind} drawn")
-        lines_of_sides.append(RADIUS * lines)
+        lines[ax] = longest(names, values.T @ xy / len(xy))
+        ax.set_title(f"{len(lines[ax])} of {len(names)} {kind} drawn, circle: r = 1")
     finish(figure, [panels])
-    for ax, lines, style in zip(panels, lines_of_sides, ("italic", "normal"), strict=True):
-        for tip in lines.to_numpy():
-            ax.plot(*np.transpose([(0, 0), tip]), **LINE)
-        names = [shortened(name) for name in lines.index]
-        place_names(ax, lines.to_numpy(), names, fontstyle=style, **NAME)
+    for (ax, drawn), style in zip(lines.items(), ("italic", "normal"), strict=True):
+        tips = RADIUS * drawn.to_numpy()
+        for x, y in tips:
+            ax.plot([0, x], [0, y], color="0.1", lw=0.7, zorder=3)
+        place_names(ax, tips, map(shortened, drawn.index), fontstyle=style, fontsize=6)
     return figure
 
 
-def _longest(names, correlations):
+def longest(names, correlations):
     """Names and correlations of the longest lines."""
     length = np.linalg.norm(correlations, axis=1)
-    drawn = np.argsort(-length.round(6), kind="stable")[:MOST]
-    drawn = drawn[length[drawn] >= LEAST]
-    return pd.DataFrame(correlations[drawn], np.asarray(names)[drawn])
+    lines = pd.DataFrame(correlations, names)[length >= LEAST]
+    return lines.iloc[np.argsort(-length[length >= LEAST].round(6), kind="stable")[:MOST]]

@@ -1,21 +1,22 @@
-"""Maps of each measurement alone, and maps side by side."""
+"""Maps of each measurement alone, maps side by side, and the reliability of a map."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from sbnn.plotting.cells import draw_cloud, draw_legend, frame_map
-from sbnn.plotting.colors import Groups, groups_of
-from sbnn.plotting.common import WIDTH, finish, new_panels, styled
+from sbnn.plotting.cells import MOST_SHAPES, draw_cloud, draw_legend, frame_map
+from sbnn.plotting.colors import Groups
+from sbnn.plotting.common import WIDTH, colorbar, finish, new_panels, styled
+from sbnn.plotting.labels import counted
 from sbnn.plotting.maps import panel_coordinates
+from sbnn.plotting.reading import model_title
 from sbnn.results import Record
 
 PARTS = ("transcriptome", "outputs")
-METHODS = {1: "first principal component", 2: "two principal components"}
 
 
 @styled
@@ -41,7 +42,9 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     maps = {}
     for name, title in zip(PARTS, titles, strict=True):
         n_components = record.values[f"n_{name}"]
-        method = METHODS.get(n_components, f"t-SNE of {n_components} principal components")
+        method = counted(n_components, "principal component")
+        if n_components > 2:
+            method = f"t-SNE of {method}"
         xy = panel_coordinates(record.values[name], proportional=n_components > 2)
         maps[f"{title}, {method}"] = xy
     return _draw_maps(maps, Groups(record))
@@ -68,20 +71,66 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata) -> Figure:
     >>> data = simulate_patchseq(n_cells=200)
     >>> figure = plotting.cell_maps({"true latent space": data.obsm["true_latent"]}, data)
     """
+    from sbnn.data.paired import as_paired  # loads scikit-learn
+
     placed = {title: panel_coordinates(xy, proportional=False) for title, xy in maps.items()}
-    return _draw_maps(placed, groups_of(adata))
+    return _draw_maps(placed, Groups(as_paired(adata, check=False)))
 
 
 def _draw_maps(maps, groups):
     """A single map has the size of one of two."""
     n_columns = max(len(maps), 2)
-    figure, panels = new_panels(1, 1, n_columns)
-    height = draw_legend(figure, groups.table, groups.title)
-    figure.set_figheight(WIDTH / n_columns + height + 0.2)
-    for ax, title in itertools.zip_longest(panels, maps):
+    figure, panels = new_panels(WIDTH / n_columns + 0.6, 1, n_columns)
+    draw_legend(figure, groups.table, groups.title)
+    for ax in panels:
         frame_map(ax)
+    for ax, title in zip(panels, maps, strict=False):
         ax.set_title(title)
     finish(figure, [panels[: len(maps)]])
     for ax, xy in zip(panels, maps.values(), strict=False):
-        draw_cloud(ax, groups, xy, np.clip(18000 / n_columns / len(xy), 1, 14))
+        draw_cloud(ax, groups, xy)
     return figure
+
+
+SHADES = colormaps["viridis"].resampled(32)  # few, for a small PDF
+SHOWN = 0.95  # cells within the colour range
+
+
+@styled
+def map_trust(record: Record, fit: Record | None = None) -> Figure:
+    """Maps coloured by held-out error and by variation over seeds.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.map_trust`.
+    fit : Record, optional
+        The fit that was assessed, to show its name.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> trust = results.load("saved_models/scala/map_trust.pickle")
+    >>> figure = plotting.map_trust(trust)
+    """
+    figure, panels = new_panels(2.8, 1, 2)
+    r2 = record.agreement  # of each seed
+    panels[0].set_title(f"held-out cells: mean error {np.nanmean(record.errors):.2f}")
+    panels[1].set_title(f"maps of {len(r2)} other seeds: R² {r2.min():.2f} to {r2.max():.2f}")
+    labels = "mean squared error of a cell (z-scores)", "distance moved / map size"
+    xy = panel_coordinates(record.latent, proportional=False)
+    look = {"s": np.clip(5000 / len(xy), 1, 9), "lw": 0, "cmap": SHADES, "vmin": 0}
+    for ax, values, label in zip(panels, (record.errors, record.spread), labels, strict=True):
+        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+        most = np.nanquantile(values, SHOWN)
+        dots = ax.scatter(*xy[order].T, c=values[order], vmax=most, **look)
+        dots.set_rasterized(len(xy) > MOST_SHAPES)
+        frame_map(ax)
+        colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
+    if fit is not None:
+        figure.supxlabel(model_title(fit), fontsize=7)
+    return finish(figure, [panels])

@@ -1,28 +1,27 @@
-"""Genes selected before a fit or by halves of the cells, and how many suffice."""
+"""Genes selected before a fit or by halves of the cells, how many suffice, and their effects."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
-from sbnn.plotting.colors import BLUE, GREEN, ORANGE, model_color
+from sbnn.plotting.colors import GREEN, ORANGE, model_color
 from sbnn.plotting.common import (
+    colorbar,
+    draw_band,
     finish,
     legend_above,
     log_ticks,
     name_columns,
+    name_rows,
     new_panels,
     styled,
 )
-from sbnn.plotting.labels import DASHES, name_line, place_names
+from sbnn.plotting.labels import DASHES, counted, name_line, shortened
 from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
 from sbnn.results import Record
-
-# of cortical cell classes, and one gene that all neurons express
-MARKERS = ("Snap25", "Gad1", "Slc17a7", "Pvalb", "Sst", "Vip", "Lamp5", "Sncg", "Cux2", "Fezf2")
-MARKERS += ("Foxp2", "Rorb", "Calb2", "Npy", "Th", "Chodl", "Cck", "Tac1", "Reln", "Penk")
 
 
 @styled
@@ -37,7 +36,7 @@ def gene_selection_curve(record: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Markers of cell classes are named; 0.1 % of the genes lie beyond the right edge.
+        0.1 % of the genes lie beyond the right edge.
 
     Examples
     --------
@@ -45,42 +44,28 @@ def gene_selection_curve(record: Record) -> Figure:
     >>> selection = results.load("saved_models/citeseq_cd8/gene_selection.pickle")
     >>> figure = plotting.gene_selection_curve(selection)
     """
-    genes = pd.DataFrame({"selected": record.selected}, index=record.gene_names)
-    genes["x"] = record.mean_log2
-    genes["y"] = record.near_zero_frequency
-    genes = genes[np.isfinite(genes.x)]
+    drawn = np.isfinite(record.mean_log2)
+    x, y, selected = (
+        record.mean_log2[drawn],
+        record.near_zero_frequency[drawn],
+        record.selected[drawn],
+    )
     figure, ax = new_panels(3.4)
-    low, high = genes.x.min(), genes.x.quantile(0.999)
-    margin = 0.05 * max(high - low, 1)
-    ax.set(xlim=(low - margin, high + margin), ylim=(-0.02, 1.03))
+    label = f"{selected.sum()} selected genes"
+    for own, color, size, name in (~selected, "0.6", 2, "others"), (selected, "0.15", 3, label):
+        ax.plot(x[own], y[own], ".", color=color, ms=size, mew=0, rasterized=True, label=name)
+    ax.set(xlim=(x.min() - 0.05, np.quantile(x, 0.999) + 0.05), ylim=(-0.02, 1.03))
     line = np.linspace(*ax.get_xlim(), 500)
-    curve = selection_curve(record, line)
-    n_selected = record.selected.sum()
-    for name, own, look in (
-        ("others", genes[~genes.selected], {"color": "0.6", "ms": 2}),
-        (f"{n_selected} selected genes", genes[genes.selected], {"color": "0.15", "ms": 3}),
-    ):
-        ax.plot(own.x, own.y, ".", mew=0, rasterized=True, label=name, **look)
+    curve = np.exp(-record.slope * (line - record.b)) + record.offset
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
-    named = genes.loc[genes.index.intersection(MARKERS), ["x", "y"]]
-    named = named[named.x < ax.get_xlim()[1]]
-    ax.plot(*named.to_numpy().T, "o", ms=3.2, mfc=BLUE, mec="white", mew=0.4, zorder=5)
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
     ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
     legend_above(ax, ncols=3)
-    finish(figure)
-    place_names(ax, named.to_numpy(), named.index, fontsize=7, fontstyle="italic")
-    return figure
-
-
-def selection_curve(record, mean_log2):
-    """Frequency above which genes are selected."""
-    return np.exp(-record.slope * (mean_log2 - record.b)) + record.offset
+    return finish(figure)
 
 
 MOST_GENES = 60  # names that fit side by side
-MAX_FALSE = 1.0  # expected false genes among the trusted ones
 
 
 @styled
@@ -103,26 +88,23 @@ def selection_frequencies(record: Record) -> Figure:
     >>> figure = plotting.selection_frequencies(halves)
     """
     table = selection_table(record)
-    of_cells = ~table.index.str.startswith(SPIKE_INS)
-    kept = table[(table["frequency"] > 0) & of_cells]
-    shown = kept.iloc[:MOST_GENES]
-
+    table = table[(table["frequency"] > 0) & ~table.index.str.startswith(SPIKE_INS)]
+    shown = table[:MOST_GENES]
     figure, ax = new_panels(2.8)
     x = np.arange(len(shown))
     for own, color, name in (
         (shown["trusted"], GREEN, f"{table['trusted'].sum()} trusted genes"),
         (~shown["trusted"], "0.65", "others"),
     ):
-        ax.vlines(x[own], 0, shown["frequency"][own], color=color, lw=1.2)
-        ax.plot(x[own], shown["frequency"][own], "o", color=color, ms=3.5, label=name)
-    threshold = selection_threshold(record, MAX_FALSE)
+        ax.bar(x[own], shown["frequency"][own], color=color, label=name)
+    threshold = selection_threshold(record)
     if np.isfinite(threshold):
-        rule = f"frequency ≥ {threshold:.2f}: at most {MAX_FALSE:g} false gene expected"
+        rule = f"frequency ≥ {threshold:.2f}: at most 1 false gene expected"
         ax.axhline(threshold, label=rule, color="0.2", lw=0.8, ls=DASHES)
     legend_above(ax, ncols=3)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
-    ax.set_xlabel(f"{len(shown)} of {len(kept)} genes kept at least once ({model_title(record)})")
+    ax.set_xlabel(f"{len(shown)} of {len(table)} genes kept at least once ({model_title(record)})")
     name_columns(ax, shown.index)
     return finish(figure)
 
@@ -147,20 +129,80 @@ def genes_curve(record: Record) -> Figure:
     >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
     >>> figure = plotting.genes_curve(curve)
     """
-    curve = genes_table(record)
-    numbers = curve.index.to_numpy(int)
+    numbers = [point["n_genes"] for point in record.params]
     color = model_color(record)
     figure, ax = new_panels(2.8)
     ax.plot(numbers, record.test_r2.T, color=color, lw=0.5, alpha=0.35)
-    low, high = curve.test_r2 - curve.sd, curve.test_r2 + curve.sd
-    ax.fill_between(numbers, low, high, color=color, alpha=0.12, lw=0)
     label = f"{folds_text(record)} (thin lines)"
-    ax.plot(numbers, curve.test_r2, color=color, marker="o", ms=3.5, label=label)
-    enough = curve.index[curve.suffices][0]
-    log_ticks(ax, np.unique(numbers))
+    draw_band(ax, numbers, record.test_r2, color=color, marker="o", ms=3.5, label=label)
+    [enough] = genes_table(record).query("suffices").index
+    log_ticks(ax, numbers)
     ax.set(xlabel="genes", ylabel="test R²")
     ax.yaxis.set_major_formatter("{x:.2f}")
     ax.legend(loc="lower right", title=network_name(record, 0))
     # at the end of the grid, more genes might be needed
-    name_line(ax, enough, f"{enough} suffice" if enough < numbers.max() else f"{enough} or more")
+    name_line(ax, enough, f"{enough} suffice" if enough < max(numbers) else f"{enough} or more")
     return finish(figure)
+
+
+MOST = 60  # genes and outputs
+ROW, FRAME = 0.125, 1.4  # inches: a row, and the space above and below all rows
+TIMES = 3  # end of the colour range, relative to the median of the largest effects
+
+
+@styled
+def effect_map(record: Record) -> Figure:
+    """Effect of every gene on every output as a heat map, with similar rows and columns together.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.interpret`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        In SDs of the output per SD of the gene, ordered by hierarchical clustering (average
+        linkage), for the 60 genes and 60 outputs with the largest effects. The colour range ends
+        at three times the median (over outputs) of the largest effect, or at the largest.
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> effects = results.load("saved_models/scala/interpretation.pickle")
+    >>> figure = plotting.effect_map(effects)
+    """
+    genes = largest(record.effects)
+    outputs = largest(record.effects[genes].T)
+    effects = record.effects[np.ix_(genes, outputs)]
+    rows, columns = similar_order(effects.T), similar_order(effects)
+    strength = np.abs(effects)
+    # not set by one strong output alone
+    limit = min(TIMES * np.median(strength.max(0)), strength.max())
+
+    figure, ax = new_panels(ROW * max(len(outputs), 10) + FRAME)
+    shown = effects.T[np.ix_(rows, columns)]
+    image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    name_rows(ax, [shortened(name) for name in record.feature_names[outputs[rows]]])
+    name_columns(ax, record.kept_genes[genes[columns]])
+    ax.spines[:].set_visible(False)
+    label = f"effect: SD of the output\nper SD of the gene, largest {strength.max():.2g}"
+    colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, extend="both")
+    n_genes, n_outputs = record.effects.shape
+    drawn = f"{len(genes)} of {counted(n_genes, 'gene')}"
+    drawn += f", {len(outputs)} of {counted(n_outputs, 'output')}"
+    ax.set_title(f"{model_title(record)}; {drawn}")
+    return finish(figure)
+
+
+def largest(effects):
+    """Positions of the rows with the largest effects, in their order."""
+    strength = np.abs(effects).max(1)
+    return np.sort(np.argsort(-strength, kind="stable")[:MOST])
+
+
+def similar_order(rows):
+    """Similar rows side by side."""
+    if len(rows) < 3:
+        return np.arange(len(rows))
+    return leaves_list(linkage(rows, "average", optimal_ordering=True))

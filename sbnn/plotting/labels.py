@@ -35,9 +35,8 @@ def signed(value, digits=2, plus=False):
 def name_line(ax, x, name):
     """Draw a vertical line with its name along it."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
-    shift = {"xytext": (1, -2), "textcoords": "offset points", "rotation": 90}
-    place = {"xycoords": ax.get_xaxis_transform(), "ha": "left", "va": "top"}
-    ax.annotate(name, (x, 1), fontsize=6, color="0.3", **shift, **place)
+    place = {"transform": ax.get_xaxis_transform(), "rotation": 90, "va": "top"}
+    ax.text(x, 0.99, f" {name}", fontsize=6, color="0.3", **place)
 
 
 def place_names(ax, points, names, beside=True, **style):

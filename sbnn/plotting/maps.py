@@ -11,7 +11,7 @@ from sbnn.plotting.common import colorbar
 STEPS = 64  # colours of a map
 LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
 EDGE = 0.005  # share of the cells beyond each edge of a panel
-STRETCH = 1.3  # circumradius of triangles over empty space, in units of the spacing
+STRETCH = 2.2  # sides of triangles over empty space, in units of the spacing
 
 
 def map_coordinates(record):
@@ -23,14 +23,13 @@ def map_coordinates(record):
 def panel_coordinates(xy, proportional):
     """Coordinates in which a square from 0 to 1 holds nearly all cells."""
     xy = np.array(xy, float)
-    if xy.shape[1] == 1:
-        xy = np.column_stack([xy, np.zeros(len(xy))])
-    if np.ptp(xy[:, 1]) == 0:
+    if xy.shape[1] == 1 or np.ptp(xy[:, 1]) == 0:
         # a second axis without a meaning
-        xy[:, 1] = np.random.default_rng(0).uniform(size=len(xy))
+        xy = np.column_stack([xy[:, 0], np.random.default_rng(0).uniform(size=len(xy))])
     low, high = np.quantile(xy, [EDGE, 1 - EDGE], axis=0)
-    size = np.where(high > low, high - low, 1)
-    size = size.max() if proportional else size
+    size = np.maximum(high - low, 1e-9)
+    if proportional:
+        size = size.max()
     return 0.5 + 0.94 * (xy - (low + high) / 2) / size
 
 
@@ -42,31 +41,24 @@ def map_triangles(xy):
         triangles = Triangulation(*xy.T)
     except (RuntimeError, ValueError):  # too few cells, or all on a line
         return None
+    corners = xy[triangles.triangles]
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(1)
     usual = np.median(spacing[triangles.triangles], axis=1)
-    hidden = _circumradius(xy[triangles.triangles]) > STRETCH * usual
-    if hidden.all():
-        return None
+    hidden = longest > STRETCH * usual
     triangles.set_mask(hidden)
-    return triangles
-
-
-def _circumradius(corners):
-    sides = corners - np.roll(corners, 1, axis=1)
-    double_area = np.abs(np.linalg.det(sides[:, :2]))
-    return np.linalg.norm(sides, axis=2).prod(1) / np.maximum(2 * double_area, 1e-30)
+    return None if hidden.all() else triangles
 
 
 def draw_map(ax, triangles, values, limits=LIMITS):
     """Draw predicted values over the cells."""
-    if triangles is None:
-        return
-    low, high = limits
-    levels = np.linspace(low, max(high, low + 1e-6), STEPS + 1)  # values may be constant
-    ax.tricontourf(triangles, values, levels, extend="both").set_rasterized(True)
+    if triangles is not None:
+        low, high = limits
+        levels = np.linspace(low, max(high, low + 1e-6), STEPS + 1)  # values may be constant
+        ax.tricontourf(triangles, values, levels, extend="both").set_rasterized(True)
 
 
 def draw_colorbar(figure, limits=LIMITS, **options):
-    """Draw the colour bar of a map of predictions."""
-    scale = {"orientation": "horizontal", "extend": "both", "aspect": 20}
+    """Draw the colour bar of maps of predictions."""
     scales = ScalarMappable(Normalize(*limits))
-    colorbar(figure, scales, "prediction (z-score)", 1, **scale | options)
+    look = {"location": "bottom", "extend": "both", "aspect": 25, "pad": 0.02, "shrink": 0.8}
+    colorbar(figure, scales, "prediction (z-score)", **look, **options)

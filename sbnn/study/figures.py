@@ -107,7 +107,7 @@ def _latent(records, *fits):
     fits = [fit for fit in fits if fit in records]
     scores = [tested(records, fit) for fit in fits]
     maps = [records[fit] for fit in fits]
-    return plotting.latent_panels(*maps, scores=scores, true_genes=true_genes(maps[0]))
+    return plotting.latent_panels(*maps, scores=scores)
 
 
 def _latent_srrr(records):
