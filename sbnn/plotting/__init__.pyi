@@ -3,9 +3,9 @@
 from .colors import family_colors as family_colors
 from .common import save_figure as save_figure
 from .common import style as style
-from .correlations import bibiplot as bibiplot
 from .curves import bottleneck_comparison as bottleneck_comparison
 from .curves import training_curves as training_curves
+from .dimensions import bibiplot as bibiplot
 from .dimensions import cell_maps as cell_maps
 from .dimensions import map_trust as map_trust
 from .dimensions import tsne_pair as tsne_pair

@@ -10,7 +10,6 @@ from sbnn.plotting.labels import place_names, shortened
 
 # more cells are drawn as an image in a PDF, to save space
 MOST_SHAPES = 5000
-LETTERS = 18  # of a name on the map
 
 
 def draw_cells(ax, xy, colors):
@@ -33,8 +32,7 @@ def draw_cloud(ax, groups, xy):
     known = groups.table.index.drop(UNKNOWN, errors="ignore")
     if 2 <= len(known) <= MOST_GROUPS:
         centres = [np.median(xy[groups.families == family], axis=0) for family in known]
-        names = [shortened(family, LETTERS) for family in known]
-        place_names(ax, centres, names, beside=False, fontsize=6.5)
+        place_names(ax, centres, map(shortened, known), beside=False, fontsize=6.5)
 
 
 def draw_legend(figure, table, title):

@@ -85,12 +85,10 @@ class Groups:
 
     def __init__(self, record):
         labels = record.labels[["family", "type"]].astype(str).replace("", UNKNOWN)
-        self.title = "families (cells)"
+        self.title = "families (cells), in the colour of their most frequent type"
         if (labels["family"] == UNKNOWN).all():
             self.title = "types (cells)"
             labels["family"] = labels["type"]
-        elif labels.groupby("family")["type"].nunique().max() > 1:
-            self.title += ", in the colour of their most frequent type"
         palette = dict(record.colors) | {UNKNOWN: GREY}
         self.cells = labels.assign(color=labels["type"].map(palette).fillna(GREY))
         self.families, self.types, self.colors = self.cells.to_numpy(object).T

@@ -115,22 +115,21 @@ def _label(network, point, rows):
 
 
 def linear_models(srrr, network):
-    """Linear models of two ranks with as many genes as networks: rank, grid point, line, label."""
+    """Linear models of two ranks with as many genes as networks: rank, R2, line, label."""
     ranks = [params["rank"] for params in srrr.params]
     models = []
     for rank, line in {min(ranks): "-", max(ranks): "--"}.items():
         point = srrr.best_with_at_most(gene_target(network), rank=rank)
-        n_genes = srrr.n_selected[:, point].mean()
-        label = f"sRRR, rank {rank}, {n_genes:.0f} genes: {srrr.test_r2[:, point].mean():.3f}"
-        models.append((rank, point, line, label))
+        r2 = srrr.test_r2[:, point].mean()
+        label = f"sRRR, rank {rank}, {srrr.n_selected[:, point].mean():.0f} genes: {r2:.3f}"
+        models.append((rank, r2, line, label))
     return models
 
 
 def draw_levels(ax, srrr, network):
     """Draw the test R2 of linear models as horizontal lines."""
     if srrr is not None:
-        for _, point, line, label in linear_models(srrr, network):
-            r2 = srrr.test_r2[:, point].mean()
+        for _, r2, line, label in linear_models(srrr, network):
             ax.axhline(r2, label=label, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
 
 

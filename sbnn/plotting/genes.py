@@ -91,17 +91,14 @@ def selection_frequencies(record: Record) -> Figure:
     table = table[(table["frequency"] > 0) & ~table.index.str.startswith(SPIKE_INS)]
     shown = table[:MOST_GENES]
     figure, ax = new_panels(2.8)
-    x = np.arange(len(shown))
-    for own, color, name in (
-        (shown["trusted"], GREEN, f"{table['trusted'].sum()} trusted genes"),
-        (~shown["trusted"], "0.65", "others"),
-    ):
-        ax.bar(x[own], shown["frequency"][own], color=color, label=name)
+    colors = np.where(shown["trusted"], GREEN, "0.65")
+    ax.bar(range(len(shown)), shown["frequency"], color=colors)
     threshold = selection_threshold(record)
     if np.isfinite(threshold):
-        rule = f"frequency ≥ {threshold:.2f}: at most 1 false gene expected"
+        rule = f"{table['trusted'].sum()} trusted genes, frequency ≥ {threshold:.2f}: "
+        rule += "at most 1 false gene expected"
         ax.axhline(threshold, label=rule, color="0.2", lw=0.8, ls=DASHES)
-    legend_above(ax, ncols=3)
+        legend_above(ax)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
     ax.set_xlabel(f"{len(shown)} of {len(table)} genes kept at least once ({model_title(record)})")

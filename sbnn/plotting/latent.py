@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.data.checks import UNKNOWN
 from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import finish, headline, new_figure, styled
@@ -157,8 +156,8 @@ def family_zoom(
 ) -> Figure:
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
-    The large panels show a marker gene (with the name of the family or the highest mean
-    prediction), the cells by type, and two outputs ("Tau" and "Rebound", as published, or those
+    The large panels show the cells by type, a marker gene (with the name of the family or the
+    highest mean prediction), and two outputs ("Tau" and "Rebound", as published, or those
     whose predictions vary most).
 
     Parameters
@@ -184,8 +183,8 @@ def family_zoom(
     figure, parts, centres = _draw_fits(top, bottom, scores, ZOOM)
     centre, record = centres[-1]
     groups = Groups(record)
-    families = groups.table.index.drop(UNKNOWN, errors="ignore")
-    family = family if family in families else families[0]
+    if family not in groups.table.index:
+        family = groups.table.index[0]
     own = groups.families == family
     xy = map_coordinates(record)
     low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)

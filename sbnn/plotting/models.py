@@ -62,18 +62,27 @@ def accuracy_comparison(
     >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.accuracy_comparison(models)
     """
-    chosen = {name: choose_model(model, n_genes) for name, model in models.items()}
-    figure, ax = new_panels(0.75 + ROW * len(chosen))
-    names = []
-    for y, (name, (record, point)) in enumerate(chosen.items()):
+    figure, ax = new_panels(0.75 + ROW * len(models))
+    names, records = [], []
+    for y, (name, model) in enumerate(models.items()):
+        record, point = choose_model(model, n_genes)
+        records.append(record)
         size = counted(_n_genes(record, point), "gene")
         names.append(f"{shortened(name, 40)}, {size}{scaling_text(record)}")
         color = model_color(record)
         r2 = record.test_r2[:, point]
         mean, spread = mean_sd(r2)
         # in the order of the folds, to recognise difficult ones
-        heights = y + np.linspace(-0.28, 0.28, len(r2))
-        ax.plot(r2, heights, "o", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
+        ax.plot(
+            r2,
+            y + np.linspace(-0.28, 0.28, len(r2)),
+            "o",
+            color=color,
+            ms=2.5,
+            mew=0,
+            alpha=0.45,
+            zorder=2,
+        )
         ax.errorbar(mean, y, xerr=spread, color=color, fmt="o", ms=3.5, lw=1.2, capsize=2, zorder=6)
         text = mean_text(r2)
         ax.text(1.02, y, text, color=color, transform=ax.get_yaxis_transform(), va="center")
@@ -81,7 +90,7 @@ def accuracy_comparison(
     low, high = ax.get_xlim()
     ax.set_xlim(max(low, WORST), min(high, 1.1))
     grid(ax)
-    ax.set_xlabel(f"test R²: folds, and {folds_text(*[record for record, _ in chosen.values()])}")
+    ax.set_xlabel(f"test R²: folds, and {folds_text(*records)}")
     ax.set_title(shortened(record.dataset, 60))
     return finish(figure)
 
@@ -186,7 +195,6 @@ def width_and_stability(
     _draw_widths(above, networks)
     _draw_stability(below, selections)
     _draw_outputs(beside, models)
-    figure.set_figheight(max(4.7, 0.13 * len(beside.get_yticks()) + 0.9))
     return finish(figure, [[above, below, beside]])
 
 
@@ -217,8 +225,9 @@ def _draw_stability(ax, selections):
             places = np.arange(len(shown))
             ax.bar(places, frequency[shown], width=0.72, color="0.75", label=label)
         else:
-            look = {"color": model_color(record), "mec": "white", "mew": 0.4, "label": label}
-            ax.plot(places + 0.4 * i - 0.6, frequency.reindex(shown), MARKS[i], **look)
+            own = frequency.reindex(shown)
+            color = model_color(record)
+            ax.plot(places + 0.4 * i - 0.6, own, MARKS[i], color=color, mec="white", label=label)
     name_columns(ax, shown, fontsize=5.5)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.04), ylabel="fits that keep the gene")
     ax.set_xlabel(f"the {len(shown)} genes with the longest bars")
@@ -234,8 +243,16 @@ def _draw_outputs(ax, models):
         if order is None:
             order = np.argsort(-mean, kind="stable")
         places = np.arange(len(order)) + 0.14 * (i - (len(models) - 1) / 2)
-        look = {"color": model_color(record), "fmt": MARKS[i], "label": name}
-        ax.errorbar(mean[order], places, xerr=spread[order], elinewidth=0.5, ms=3, **look)
+        ax.errorbar(
+            mean[order],
+            places,
+            xerr=spread[order],
+            fmt=MARKS[i],
+            color=model_color(record),
+            label=name,
+            elinewidth=0.5,
+            ms=3,
+        )
     grid(ax)
     name_rows(ax, [shortened(name) for name in record.feature_names[order]])
     ax.set_xlabel("test R² (bars: SD over folds)")

@@ -29,49 +29,24 @@ MODEL = """
 """
 
 
-@pytest.fixture(scope="module")
-def records():
-    fit = fit_to_explore(names=[*HOSTILE, *(f"cell{i}" for i in range(5, 90))], types=TYPES)
-    return fit, folds_to_explore(fit)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium without network; downloads go to `browser.downloads`."""
+@pytest.fixture
+def browser(tmp_path):
+    """Chromium without network; downloads go to `tmp_path`."""
     webdriver = pytest.importorskip("selenium.webdriver")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.skip("chromium and chromedriver are not on this machine")
-    options, home = webdriver.ChromeOptions(), tmp_path_factory.mktemp("browser")
+    options = webdriver.ChromeOptions()
     options.binary_location = chromium
     arguments = "--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1400,1000"
-    for argument in [*arguments.split(), f"--user-data-dir={home}/user"]:
+    for argument in [*arguments.split(), f"--user-data-dir={tmp_path}/user"]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    browser.downloads = home / "downloads"
-    browser.downloads.mkdir()
-    where = {"behavior": "allow", "downloadPath": str(browser.downloads)}
+    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
     browser.execute_cdp_cmd("Page.setDownloadBehavior", where)
     yield browser
     browser.quit()
-
-
-@pytest.fixture
-def page(browser, records, tmp_path):
-    """The page of the records, coloured by type."""
-    explore(*records, tmp_path / "page.html")
-    opened(browser, (tmp_path / "page.html").as_uri())
-    choose(browser, "color-by", "Type")
-    return browser
-
-
-def opened(browser, address):
-    for kind in ("browser", "performance"):
-        browser.get_log(kind)  # forget what was before
-    browser.get(address)
-    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
-    return browser
 
 
 def wait(condition):
@@ -86,18 +61,10 @@ def by_id(page, name):
     return page.find_element("id", name)
 
 
-def text(page, name):
-    return by_id(page, name).text
-
-
 def choose(page, name, option):
     from selenium.webdriver.support.ui import Select
 
     Select(by_id(page, name)).select_by_visible_text(option)
-
-
-def numbers(cells):
-    return [float(cell.split()[0].replace("−", "-")) for cell in cells]
 
 
 def compared(a, b):
@@ -109,17 +76,14 @@ def compared(a, b):
     return [a.mean(), b.mean(), difference, auc, test.pvalue]
 
 
-def rows(page, table):
-    read = """
-        const rows = document.querySelectorAll(arguments[0]);
-        return Array.from(rows, (row) => Array.from(row.cells, (cell) => cell.innerText));
-    """
-    return page.execute_script(read, f"#{table} tbody tr")
-
-
-def test_a_reader_colours_selects_compares_and_saves_cells(page, records):
+def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     """Without network or errors; names stay text, and nothing is wider than a phone."""
-    fit, _ = records
+    page = browser
+    fit = fit_to_explore(names=[*HOSTILE, *(f"cell{i}" for i in range(5, 90))], types=TYPES)
+    explore(fit, folds_to_explore(fit), tmp_path / "page.html")
+    page.get((tmp_path / "page.html").as_uri())
+    wait(lambda: page.execute_script("return document.documentElement.dataset.ready"))
+    choose(page, "color-by", "Type")
     levels = {entry["level"] for entry in page.get_log("browser")}
     assert not levels & {"WARNING", "SEVERE"}
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
@@ -139,7 +103,7 @@ def test_a_reader_colours_selects_compares_and_saves_cells(page, records):
 
     cells = [0, 1, 3, 6, 9, 12, 15]
     page.execute_script(MODEL + "model('cells').selected.indices = arguments[0]", cells)
-    assert text(page, "status") == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
+    assert by_id(page, "status").text == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
     mask = np.isin(np.arange(90), cells)
     features = np.hstack([fit.outputs, fit.expression]).T.astype(float)
     wanted = {}
@@ -147,7 +111,11 @@ def test_a_reader_colours_selects_compares_and_saves_cells(page, records):
         wanted[name] = compared(values[mask], values[~mask])
     frame = page.find_element("css selector", ".scroll:has(#features)")
     assert by_id(page, "features").size["width"] <= frame.size["width"]
-    found = {name: numbers(cells) for name, *cells in rows(page, "features")}
+    rows = [row.text.split() for row in page.find_elements("css selector", "#features tbody tr")]
+    found = {}
+    for *name, a, b, difference, auc, rate in rows:
+        numbers = [a, b, difference, auc, rate]
+        found[" ".join(name)] = [float(number.replace("−", "-")) for number in numbers]
     assert list(found) == sorted(wanted, key=lambda name: -abs(wanted[name][2]))
     rates = false_discovery_control([measures[4] for measures in wanted.values()])
     for (name, measures), rate in zip(wanted.items(), rates, strict=True):
@@ -155,7 +123,7 @@ def test_a_reader_colours_selects_compares_and_saves_cells(page, records):
         assert found[name][4] == pytest.approx(rate, rel=0.51, abs=0.00051)
 
     by_id(page, "save-csv").click()
-    path = page.downloads / "made up_cells.csv"
+    path = tmp_path / "made up_cells.csv"
     wait(path.exists)
     table = pd.read_csv(path)
     assert table["cell"].tolist()[:3] == [HOSTILE[0], HOSTILE[1], "'=1+1"]

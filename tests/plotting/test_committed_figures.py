@@ -137,7 +137,7 @@ def test_r2_against_genes_shows_networks_srrr_and_ridge():
 
 @pytest.mark.parametrize(("model", "params"), [("default", D2), ("network", D2 | report.STANDARD)])
 def test_maps_name_the_main_genes_and_the_test_r2_of_outputs(model, params):
-    figure, text, records = shown(f"figure3_latent_{model}")
+    _, text, records = shown(f"figure3_latent_{model}")
     record, fit = records[f"cv_{model}"], records[f"fit_{model}_2d"]
     point = record.find(**params)
     assert f"25 genes: test R² {record.test_r2[:, point].mean():.2f}" in text
@@ -151,11 +151,6 @@ def test_maps_name_the_main_genes_and_the_test_r2_of_outputs(model, params):
     longest = norms.sort_values(ascending=False).index[:9]
     genes = re.findall(r"^gene\d+$", text, re.M)
     assert genes[:9] == list(longest)
-    assert any(
-        len(cells.get_offsets()) == len(fit.latent)
-        for ax in figure.axes
-        for cells in ax.collections
-    )
 
 
 def test_an_enlarged_family_shows_held_out_r2():
@@ -210,14 +205,6 @@ def test_effects_are_those_of_the_record_in_another_order():
     genes = [list(record.kept_genes).index(label.get_text()) for label in ax.get_xticklabels()]
     outputs = [list(record.feature_names).index(label.get_text()) for label in ax.get_yticklabels()]
     assert_allclose(ax.images[0].get_array(), record.effects[np.ix_(genes, outputs)].T)
-
-
-def test_trust_shows_the_mean_error_and_the_agreement_of_maps():
-    _, text, records = shown("map_trust")
-    record = records["map_trust"]
-    assert f"mean error {np.nanmean(record.errors):.2f}" in text
-    agreement = record.agreement
-    assert f"R² {agreement.min():.2f} to {agreement.max():.2f}" in text
 
 
 def test_an_overview_has_the_test_r2_of_every_output():

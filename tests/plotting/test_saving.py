@@ -9,7 +9,7 @@ from made_up import fit_record
 from PIL import Image
 
 from sbnn import plotting
-from sbnn.plotting.common import draw_scores, finish, new_panels
+from sbnn.plotting.common import new_panels
 
 USER = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50, "pdf.fonttype": 3}
 
@@ -48,22 +48,3 @@ def test_an_image_in_few_colours_looks_as_before(tmp_path):
     is_rare = np.abs(few - (0, 255, 0)).max(-1) < 10
     assert is_rare.sum() > 300
     assert len(np.unique(few.reshape(-1, 3), axis=0)) > 200
-
-
-def test_letters_stand_at_the_upper_left_corner_of_the_panels():
-    figure, panels = new_panels(3, 2, 2)
-    finish(figure, panels)
-    for letter, ax in zip("abcd", panels.flat, strict=True):
-        [text] = ax.texts
-        assert text.get_text() == letter
-        box, frame = text.get_window_extent(), ax.get_window_extent()
-        assert figure.bbox.x0 <= box.x0 < frame.x0
-        assert box.y1 > frame.y1
-
-
-def test_scores_are_dots_in_a_row_and_a_stroke_at_their_mean():
-    _, ax = new_panels(1)
-    draw_scores(ax, 7, [0.0, 0.0, 3.0], "k")
-    dots, mean = ax.lines
-    assert dots.get_xydata().tolist() == [[0, 7], [0, 7], [3, 7]]
-    assert mean.get_xydata().tolist() == [[1, 7]]
