@@ -71,7 +71,7 @@ def training_curves(
     """
     grid = points_by_width(network, n_components, pretraining=True)
     n_rows = len(grid)
-    figure, panels = new_panels(2.55 * n_rows, n_rows, 2, width_ratios=(2, 1), squeeze=False)
+    figure, panels = new_panels(2.55 * n_rows, n_rows, 2, width_ratios=(2.6, 1), squeeze=False)
     n_genes = gene_target(network)
     for (left, right), points in zip(panels, grid.values(), strict=True):
         points.sort(key=lambda point: network.parameter(point, "group_lasso"))

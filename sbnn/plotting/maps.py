@@ -11,7 +11,7 @@ from sbnn.plotting.common import colorbar
 STEPS = 64  # colours of a map
 LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
 EDGE = 0.005  # share of the cells beyond each edge of a panel
-STRETCH = 2.4  # sides of triangles over empty space, in units of the spacing
+STRETCH = 2.8  # sides of triangles over empty space, in units of the spacing
 
 
 def map_coordinates(record):
