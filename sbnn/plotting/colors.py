@@ -15,10 +15,7 @@ MODELS = {
     "paper": VERMILLION,
     "linear": "0.35",
     "all genes": BLUE,
-    "lasso": "#3B9BD0",
     "greedy": "#B8679A",
-    "gates": "#2B2B8C",
-    "trees": "#6B5500",
 }
 METHODS = {  # of the companions
     "ephys_types": {

@@ -1,9 +1,7 @@
 """Figures of committed records show the numbers of these records."""
 
 import functools
-import importlib
 import re
-import sys
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +12,7 @@ from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 from seen import BLIND, contrast_to_white, lab
 
-from sbnn import plotting, results
+from sbnn import plotting
 from sbnn.cli import ROOT
 from sbnn.plotting.colors import METHODS, MODELS
 from sbnn.study import figures, report
@@ -42,22 +40,12 @@ def own_data_figure(dataset, name):
     return plotting.accuracy_comparison(models, 15)
 
 
-def benchmark_figure(dataset, name):
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    module = importlib.import_module(name)
-    models = module.MODELS
-    return module.draw(
-        {key: results.load(module.RECORDS / f"accuracy_{key}.pickle") for key in models}
-    )
-
-
 DRAWINGS = [(study_figure, dataset, name) for dataset in OTHERS for name in figures.FIGURES]
 DRAWINGS = [pytest.param(*drawing, marks=pytest.mark.slow) for drawing in DRAWINGS]
 DRAWINGS += [(study_figure, "simulated", name) for name in figures.FIGURES]
 OF_OWN_DATA = ("effects", "figure3_latent_default", "map_trust", "overview")
 DRAWINGS += [(study_figure, "own_data/simulated", name) for name in OF_OWN_DATA]
 DRAWINGS += [(own_data_figure, "own_data/simulated", "accuracy")]
-DRAWINGS += [(benchmark_figure, "benchmarks", "accuracy")]
 
 
 @pytest.mark.parametrize(("draw", "dataset", "name"), DRAWINGS)
