@@ -23,7 +23,7 @@ from sbnn.ephys_types.base import LOST
 from sbnn.ephys_types.folds import SEEDS, deal_donors, labels_of
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import folds_of
-from sbnn.evaluation.identity import configured
+from sbnn.evaluation.identity import configured, described, fit_key
 from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
 from sbnn.results import Record
 
@@ -102,17 +102,18 @@ def cross_validate_classifier(
         "repeats": repeats,
         "family_names": _family_names(data),
     }
-    settings = {"target": target}
+    settings = {"estimator": described(estimator), "scaling": "none", "target": target}
     wanted = Record("classification", data.name, data.sha256, [{}], seed, settings, pairs, values)
+    keys = []
+    for model, fold in zip(models, pairs, strict=True):
+        known = [data.name, data.sha256, data.X.shape]
+        keys.append(fit_key(known, model, fold, "none", **besides))
 
-    def plan(done):
-        jobs = []
-        for f, fold in enumerate(pairs):
-            if (0, f) not in done:
-                jobs.append(delayed(_fit_and_score)(f, models[f], data.X, y, fold, extra))
-        return jobs
+    def plan(places):
+        fit = delayed(_fit_and_score)
+        return [fit(models[f], data.X, y, pairs[f], extra) for _, f in places]
 
-    return fit_all(wanted, [models], plan, estimator, "none", besides, n_jobs=n_jobs, **options)
+    return fit_all(wanted, [keys], plan, n_jobs=n_jobs, **options)
 
 
 def _family_names(data):
@@ -137,7 +138,7 @@ def fit_on(model, X, y, cells, extra):
     return model.fit(X[cells], y[cells], **extra)
 
 
-def _fit_and_score(f, model, X, y, fold, extra):
+def _fit_and_score(model, X, y, fold, extra):
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f"{NO_NAMES}|X is unlike the training cells")
@@ -145,7 +146,7 @@ def _fit_and_score(f, model, X, y, fold, extra):
         fit_on(model, X, y, train, extra)
         seconds = time.process_time() - started
         outcome = outcome_of(model, X[test], y[test], np.unique(y))
-    return [((0, f), outcome | {"seconds": seconds})]
+    return outcome | {"seconds": seconds}
 
 
 def outcome_of(model, X, true, classes):

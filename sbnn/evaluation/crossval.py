@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,17 +16,13 @@ from sbnn.data.paired import as_paired
 from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
-from sbnn.evaluation.folds import (
-    SCALINGS,
-    folds_of,
-    source_arrays,
-    split_fold,
-)
-from sbnn.evaluation.identity import configured
-from sbnn.evaluation.runs import NESTED, drop_details, fit_all, in_workers
+from sbnn.evaluation.folds import SCALINGS, folds_of, source_arrays, split_fold
+from sbnn.evaluation.identity import configured, described, fit_key
+from sbnn.evaluation.runs import fit_all, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params
 
+DETAILS = ("test_predictions", "test_latent", "history")
 # wider latent spaces would fill most of a record
 WIDEST_KEPT = 16
 
@@ -44,7 +39,7 @@ def cross_validate(
     overwrite: bool = False,
     seed: int = 0,
     preselect: int | None = None,
-    keep: Sequence[str] = NESTED,
+    keep: Sequence[str] = DETAILS,
     verbose: bool = True,
 ) -> Record:
     """Fit and score an estimator on every fold, for every point of a parameter grid.
@@ -90,11 +85,11 @@ def cross_validate(
         - arrays of shape (folds, grid points): ``test_r2``, ``train_r2``, ``seconds`` (CPU time)
           and ``n_selected``;
         - (folds, grid points, outputs): ``test_feature_r2`` and ``train_feature_r2``;
-        - (folds, grid points, genes): ``selected`` (bool) and ``gene_norms``;
+        - (folds, grid points, genes): ``selected`` (bool), ``gene_norms`` and, with `preselect`,
+          ``preselected`` (bool);
         - lists indexed as [grid point][fold]: ``test_predictions`` of the scaled outputs;
           ``test_latent``, of at most 16 dimensions; and ``history``, a table;
-        - the names of cells, genes and outputs;
-        - with `preselect`, ``preselected``, bool of shape (folds, genes).
+        - the names of cells, genes and outputs.
 
     Raises
     ------
@@ -116,10 +111,11 @@ def cross_validate(
     if not data.n_outputs:
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     for name in keep:
-        check_among("keep", name, NESTED)
+        check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
     points = list(ParameterGrid(param_grid or {}))
     models = [configured(estimator, point, seed) for point in points]
+    folds = folds_of(folds, data.n_cells)
     chosen = settings_of(preselect)
     wanted = Record(
         "cross-validation",
@@ -127,63 +123,66 @@ def cross_validate(
         data.sha256,
         params=[kept_params(point) for point in points],
         seed=seed,
-        settings=chosen,
-        folds=folds_of(folds, data.n_cells),
+        settings={"estimator": described(estimator), "scaling": scaling} | chosen,
+        folds=folds,
         values=data.names,
     )
-    record = fit_all(
+
+    def plan(places):
+        arrays = source_arrays(data, scaling)
+        genes = [slice(None)] * len(folds)
+        if preselect is not None:
+            choices = [delayed(preselect_genes)(data, preselect, train) for train, _ in folds]
+            genes = list(in_workers(choices, n_jobs, "generator"))
+        fit = delayed(fit_and_score)
+        return [fit(models[g], arrays, folds[f], scaling, genes[f], keep) for g, f in places]
+
+    return fit_all(
         wanted,
-        [[model] * len(wanted.folds) for model in models],
-        partial(_jobs_left, wanted, models, data, scaling, n_jobs),
-        estimator,
-        scaling,
-        chosen,
+        [keys_of(data, model, folds, scaling, **chosen) for model in models],
+        plan,
         results=results,
         overwrite=overwrite,
         n_jobs=n_jobs,
         verbose=verbose,
     )
-    return drop_details(record, results, set(NESTED) - set(keep))
 
 
-def _jobs_left(wanted, models, data, scaling, n_jobs, done):
-    arrays = source_arrays(data, scaling)
-    genes = [None] * len(wanted.folds)  # masks of shape (p,)
-    if "preselect" in wanted.settings:
-        n_genes = wanted.settings["preselect"]["n_genes"]
-        choices = [delayed(preselect_genes)(data, n_genes, train) for train, _ in wanted.folds]
-        genes = list(in_workers(choices, n_jobs, "generator"))
-        wanted.values = wanted.values | {"preselected": np.array(genes)}
-    jobs = []
-    for g, model in enumerate(models):
-        for f, fold in enumerate(wanted.folds):
-            if (g, f) not in done:
-                how = (model, arrays, fold, scaling, genes[f], (g, f))
-                jobs.append(delayed(_fit_and_score)(*how))
-    return jobs
+def keys_of(data, model, folds, scaling, **besides):
+    """Fingerprints of the fits of a model to all folds."""
+    known = [data.name, data.sha256, data.X.shape]
+    return [fit_key(known, model, fold, scaling, **besides) for fold in folds]
 
 
-def _fit_and_score(model, arrays, fold, scaling, genes, place):
-    """Fit one fold at one grid point: [(place, outcome)]."""
+def fit_and_score(model, arrays, fold, scaling, genes=slice(None), keep=()):
+    """Values of a fit to a fold, maybe without test cells, with all genes or those of a mask."""
+    values = {}
+    n_genes = arrays[0].shape[1]
     with reproducible():
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
-        mean = Y_train.mean(0, dtype=np.float64)
         watched = {}
-        if "eval_set" in inspect.signature(model.fit).parameters:
+        if len(Y_test) and "eval_set" in inspect.signature(model.fit).parameters:
             watched = {"eval_set": (X_test, Y_test)}
         started = time.process_time()
         model.fit(X_train, Y_train, **watched)
-        seconds = time.process_time() - started
-        predicted = predicted_by(model, X_test, Y_test)
-        outcome = {
-            "seconds": seconds,
-            "test_predictions": predicted.astype(np.float32),
-            **scores_of("test", Y_test, predicted, mean),
-            **scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean),
-            **selection_of(model, genes),
-            **_details_of(model, X_test),
-        }
-    return [(place, outcome)]
+        values["seconds"] = time.process_time() - started
+        mean = Y_train.mean(0, dtype=np.float64)
+        values |= scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean)
+        if len(Y_test):
+            predicted = predicted_by(model, X_test, Y_test)
+            values |= scores_of("test", Y_test, predicted, mean)
+            details = _details_of(model, X_test, predicted)
+            values |= {name: details[name] for name in keep if name in details}
+    if hasattr(model, "get_support"):
+        values["selected"] = np.zeros(n_genes, bool)
+        values["selected"][genes] = model.get_support()
+        values["n_selected"] = int(values["selected"].sum())
+    if hasattr(model, "gene_norms_"):
+        values["gene_norms"] = np.zeros(n_genes, np.float32)
+        values["gene_norms"][genes] = model.gene_norms_
+    if not isinstance(genes, slice):
+        values["preselected"] = genes
+    return values
 
 
 def predicted_by(model, X, Y):
@@ -199,27 +198,8 @@ def scores_of(part, Y, predicted, mean):
     }
 
 
-def selection_of(model, genes=None):
-    """Selected genes and gene norms, for all genes."""
-    outcome = {}
-    if hasattr(model, "get_support"):
-        selected = _at_genes(genes, np.asarray(model.get_support()))
-        outcome = {"selected": selected, "n_selected": int(selected.sum())}
-    if hasattr(model, "gene_norms_"):
-        outcome["gene_norms"] = _at_genes(genes, model.gene_norms_.astype(np.float32))
-    return outcome
-
-
-def _at_genes(genes, values):
-    if genes is None:
-        return values
-    of_all = np.zeros(len(genes), values.dtype)
-    of_all[genes] = values
-    return of_all
-
-
-def _details_of(model, X_test):
-    details = {}
+def _details_of(model, X_test, predicted):
+    details = {"test_predictions": predicted.astype(np.float32)}
     if hasattr(model, "transform"):
         latent = np.asarray(model.transform(X_test))
         if latent.shape[1] <= WIDEST_KEPT:

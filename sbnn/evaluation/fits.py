@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from functools import partial
 from itertools import chain
 from math import comb
 from numbers import Integral
@@ -21,11 +19,16 @@ from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number
-from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of, selection_of
+from sbnn.evaluation.crossval import (
+    cross_validate,
+    fit_and_score,
+    keys_of,
+    predicted_by,
+    scores_of,
+)
 from sbnn.evaluation.folds import group_codes, source_arrays
 from sbnn.evaluation.identity import configured, described
-from sbnn.evaluation.runs import drop_details, fit_all, load_or_compute
+from sbnn.evaluation.runs import fit_all, load_or_compute
 from sbnn.models.bottleneck.base import model_in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -81,7 +84,6 @@ def fit_full(
     >>> fit.latent.shape, fit.predictions.shape
     ((100, 2), (100, 16))
     """
-    _require_selection(estimator)
     data = as_paired(data)
     chosen, preselected = with_preselected(data, preselect)
     model = configured(estimator, {}, seed)
@@ -185,53 +187,28 @@ def repeat_fits(estimator, data, seeds=10, **options):
     `DistilledBottleneckRegressor` keeps the same genes with every seed on up to 2000 cells.
     `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
     """
-    _require_selection(estimator)
     data = as_paired(data)
     if isinstance(seeds, Integral):
         seeds = range(seeds)
     points = [{"random_state": int(seed)} for seed in seeds]
     models = [configured(estimator, point, None) for point in points]
-    wanted = Record("repeated fits", data.name, data.sha256, points, values=data.names)
-    return fit_all(
-        wanted,
-        [[model] for model in models],
-        partial(_seeds_left, models, data),
-        estimator,
-        "all",
-        {},
-        **options,
+    everywhere = np.arange(data.n_cells), np.zeros(0, int)
+    settings = {"estimator": described(estimator), "scaling": "all"}
+    wanted = Record(
+        "repeated fits", data.name, data.sha256, points, settings=settings, values=data.names
     )
 
+    def plan(places):
+        arrays = source_arrays(data, "all")
+        fit = delayed(fit_and_score)
+        return [fit(models[g], arrays, everywhere, "none") for g, _ in places]
 
-def _seeds_left(models, data, done):
-    X, Y, _ = source_arrays(data, "all")
-    jobs = []
-    for g, model in enumerate(models):
-        if (g, 0) not in done:
-            jobs.append(delayed(_fit_once)(model, X, Y, (g, 0)))
-    return jobs
-
-
-def _fit_once(model, X, Y, place):
-    with reproducible():
-        started = time.process_time()
-        model.fit(X, Y)
-        outcome = {
-            "seconds": time.process_time() - started,
-            **scores_of("train", Y, predicted_by(model, X, Y), 0.0),
-            **selection_of(model),
-        }
-    return [(place, outcome)]
-
-
-def _require_selection(estimator):
-    if not hasattr(estimator, "get_support"):
-        raise TypeError(f"estimator: expected one with the method get_support, got {estimator!r}")
+    keys = [keys_of(data, model, [everywhere], "all") for model in models]
+    return fit_all(wanted, keys, plan, **options)
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Folds that train on a half of the cells; more pairs do not change the first ones."""
-    check_number("n_pairs", n_pairs, int, 1)
     codes = np.arange(n) if groups is None else group_codes(groups, "groups")
     n_groups = codes.max() + 1
     size = n_groups // 2
@@ -239,12 +216,12 @@ def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
         raise ValueError("groups: expected at least two groups, got one")
     n_possible = comb(n_groups, 2 * size) * comb(2 * size, size) // 2
     rng = np.random.default_rng(seed)
-    folds = {}
-    while len(folds) < min(n_pairs, n_possible):
-        pair = np.sort(rng.permutation(n_groups)[: 2 * size].reshape(2, -1))
-        one, other = (np.flatnonzero(np.isin(codes, half)) for half in pair)
-        folds[frozenset(map(tuple, pair.tolist()))] = [(one, other), (other, one)]
-    return list(chain(*folds.values()))
+    pairs = {}
+    while len(pairs) < min(n_pairs, n_possible):
+        halves = rng.permutation(n_groups)[: 2 * size].reshape(2, size)
+        one, other = (np.flatnonzero(np.isin(codes, half)) for half in halves)
+        pairs[frozenset([one.tobytes(), other.tobytes()])] = [(one, other), (other, one)]
+    return list(chain(*pairs.values()))
 
 
 def stability_selection(
@@ -291,10 +268,9 @@ def stability_selection(
     >>> record.selected.shape
     (10, 1, 60)
     """
-    _require_selection(estimator)
     data = as_paired(data)
     if groups is not None:
         groups = groups_of(data, groups)
     halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
-    record = cross_validate(estimator, data, halves, results=results, seed=seed, **options)
-    return drop_details(record, results)
+    how = {"results": results, "seed": seed, "keep": ()} | options
+    return cross_validate(estimator, data, halves, **how)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import (
-    _check_feature_names_in,
-    _check_n_features,
-    check_array,
-    check_consistent_length,
-    check_is_fitted,
-)
+from sklearn.utils.validation import _check_feature_names_in, check_array
 
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import new_cells, output_names, two_tables
+from sbnn.data.inputs import new_cells, two_tables
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
-from sbnn.evaluation.folds import grouped_folds, paper_folds, split_and_scale
+from sbnn.evaluation.crossval import predicted_by
+from sbnn.evaluation.folds import grouped_folds, paper_folds, source_arrays, split_fold
 from sbnn.evaluation.identity import described
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.evaluation.stability import selection_table
@@ -78,16 +72,14 @@ def interpret(
     (41, 16)
     """
     X, table = two_tables(X, Y)
-    values = expression_of(model, X)
+    kept = kept_genes(model)
+    values = new_cells(model, X, needed=kept)
     outputs = check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
-    check_consistent_length(values, outputs)
     outputs = outputs.reshape(len(outputs), -1)
     if gene_names is None:
         gene_names = _check_feature_names_in(model)
     if feature_names is None:
-        feature_names = output_names(table, outputs.shape[1])
-        if not isinstance(table, pd.DataFrame):
-            feature_names = getattr(model, "output_names_", feature_names)
+        feature_names = table.columns if isinstance(table, pd.DataFrame) else model.output_names_
     gene_names = np.asarray(gene_names)
     feature_names = np.asarray(feature_names)
     if (len(gene_names), len(feature_names)) != (values.shape[1], outputs.shape[1]):
@@ -95,31 +87,69 @@ def interpret(
             f"gene_names, feature_names: expected {values.shape[1]} and {outputs.shape[1]} names"
         )
 
-    kept = kept_genes(model)
-    output_sd = np.where(np.ptp(outputs, axis=0) == 0, 1, outputs.std(0))
-    norms = np.linalg.norm(np.atleast_2d(getattr(model, "coef_", 0)), axis=0)
-    norms = getattr(model, "gene_norms_", norms)
-    r2 = model.score(_named(model, values), table)
-    found = {
-        "kept_genes": gene_names[kept],
-        "feature_names": feature_names,
-        "effects": partial_changes(model, "predict", values).mean(0) / output_sd,
-        "gene_norms": norms[kept],
-        "r2_drops": r2 - r2_without(model, values, table),
-        "r2": r2,
-    }
-    if hasattr(model, "transform"):
-        moves = partial_changes(model, "transform", values)  # (n, k, d)
-        found["shifts"] = np.linalg.norm(moves, axis=2).mean(0)
+    found = {"kept_genes": gene_names[kept], "feature_names": feature_names}
+    found |= _changes(model, values, outputs, table)
     found["table"] = _gene_table(found, stability)
-    return Record(
-        "interpretation",
-        name,
-        fingerprint_arrays(values, outputs),
-        params=[{}],
-        settings={"estimator": described(model), "n_cells": len(values)},
-        values=found,
-    )
+    settings = {"estimator": described(model), "n_cells": len(values)}
+    sha256 = fingerprint_arrays(values, outputs)
+    return Record("interpretation", name, sha256, [{}], settings=settings, values=found)
+
+
+def _changes(model, X, outputs, table):
+    """Effects, shifts, losses of R2 and norms of the kept genes, and R2 with all."""
+    kept = kept_genes(model)
+    found = {"r2": model.score(_named(model, X), table)}
+    effects = []
+    shifts = []
+    r2_without = []
+    for gene in kept:
+        mean = X[:, gene].mean()
+        sd = X[:, gene].std()
+        low = _with_gene(model, X, gene, mean - sd)
+        high = _with_gene(model, X, gene, mean + sd)
+        change = predicted_by(model, high, outputs) - predicted_by(model, low, outputs)
+        effects.append(change.mean(0) / 2)
+        if hasattr(model, "transform"):
+            moves = np.asarray(model.transform(high)) - np.asarray(model.transform(low))
+            shifts.append(np.linalg.norm(moves, axis=1).mean() / 2)
+        blind = _with_gene(model, X, gene, model.x_mean_[gene])
+        r2_without.append(model.score(blind, table))
+    found["effects"] = np.array(effects) / np.where(np.ptp(outputs, 0) == 0, 1, outputs.std(0))
+    found["r2_drops"] = found["r2"] - np.array(r2_without)
+    if shifts:
+        found["shifts"] = np.array(shifts)
+    norms = np.linalg.norm(np.atleast_2d(getattr(model, "coef_", 0)), axis=0)
+    found["gene_norms"] = getattr(model, "gene_norms_", norms)[kept]
+    return found
+
+
+def _with_gene(model, X, gene, value):
+    X = X.copy()
+    X[:, gene] = value
+    return _named(model, X)
+
+
+def _named(model, X):
+    """Cells with gene names, without which scikit-learn warns."""
+    if hasattr(model, "feature_names_in_"):
+        return pd.DataFrame(X, columns=model.feature_names_in_)
+    return X
+
+
+def _gene_table(found, stability):
+    genes = pd.Index(found["kept_genes"].astype(str), name="gene")
+    table = pd.DataFrame({"norm": found["gene_norms"]}, genes)
+    if isinstance(stability, pd.DataFrame):
+        stability = stability["frequency"]
+    if stability is not None:
+        table["stability"] = stability.reindex(genes, fill_value=0.0)
+    strongest = np.abs(found["effects"]).argmax(1)
+    table["output"] = found["feature_names"][strongest]
+    table["effect"] = found["effects"][np.arange(len(genes)), strongest]
+    if "shifts" in found:
+        table["shift"] = found["shifts"]
+    table["r2_drop"] = found["r2_drops"]
+    return table.sort_values("r2_drop", ascending=False, kind="stable")
 
 
 def interpret_held_out(
@@ -156,96 +186,22 @@ def interpret_held_out(
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         settings["held out"] = f"the {len(fold[1])} cells of some groups"
         settings["cells"] = fingerprint_arrays(fold[1])
-    wanted = Record(
-        "interpretation",
-        data.name,
-        data.sha256,
-        params=[{}],
-        seed=estimator.random_state,
-        settings=settings | settings_of(preselect),
-    )
-    return load_or_compute(
-        wanted,
-        partial(_interpret_fold, estimator, data, fold, preselect, stability),
-        results,
-        overwrite,
-        estimator=estimator,
-        n_cells=len(fold[0]),
-    )
+    settings |= settings_of(preselect)
+    seed = estimator.random_state
+    wanted = Record("interpretation", data.name, data.sha256, [{}], seed, settings)
 
+    def compute():
+        chosen, _ = with_preselected(data, preselect, fold[0])
+        arrays = source_arrays(chosen, "fold")
+        X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, "fold")
+        return interpret(
+            clone(estimator).fit(X_train, Y_train),
+            X_test,
+            Y_test,
+            gene_names=chosen.gene_names,
+            feature_names=data.feature_names,
+            stability=stability,
+        ).values
 
-def _interpret_fold(estimator, data, fold, preselect, stability):
-    chosen, _ = with_preselected(data, preselect, fold[0])
-    X_train, Y_train, X_test, Y_test = split_and_scale(chosen, fold)
-    return interpret(
-        clone(estimator).fit(X_train, Y_train),
-        X_test,
-        Y_test,
-        gene_names=chosen.gene_names,
-        feature_names=data.feature_names,
-        stability=stability,
-    ).values
-
-
-def _gene_table(found, stability):
-    genes = pd.Index(found["kept_genes"].astype(str), name="gene")
-    table = pd.DataFrame({"norm": found["gene_norms"]}, genes)
-    if isinstance(stability, pd.DataFrame):
-        stability = stability["frequency"]
-    if stability is not None:
-        table["stability"] = stability.reindex(genes, fill_value=0.0)
-    strongest = np.abs(found["effects"]).argmax(1)
-    table["output"] = found["feature_names"][strongest]
-    table["effect"] = found["effects"][np.arange(len(genes)), strongest]
-    if "shifts" in found:
-        table["shift"] = found["shifts"]
-    table["r2_drop"] = found["r2_drops"]
-    return table.sort_values("r2_drop", ascending=False, kind="stable")
-
-
-def expression_of(model, X):
-    """Expression of the genes of `fit`, as float64."""
-    check_is_fitted(model)
-    if isinstance(X, pd.DataFrame):
-        match_by_name = hasattr(model, "feature_names_in_")
-    else:
-        match_by_name = not isinstance(X, np.ndarray | list)  # AnnData and other containers
-    if match_by_name:
-        return new_cells(model, X, needed=kept_genes(model))
-    # scikit-learn's check would warn of missing names
-    X = check_array(X, dtype=np.float64, input_name="X")
-    _check_n_features(model, X, reset=False)
-    return X
-
-
-def partial_changes(model, method, X):
-    """Half the change of ``transform`` or ``predict``, (n, k, d), from mean - SD to mean + SD."""
-    changes = []
-    for gene in kept_genes(model):
-        mean, sd = X[:, gene].mean(), X[:, gene].std()
-        low, high = X.copy(), X.copy()
-        low[:, gene] = mean - sd
-        high[:, gene] = mean + sd
-        changes.append((_asked(model, method, high) - _asked(model, method, low)) / 2)
-    return np.stack(changes, 1)
-
-
-def r2_without(model, X, Y):
-    """R2, (k,), with a kept gene at its training mean."""
-    r2 = []
-    for gene in kept_genes(model):
-        blind = X.copy()
-        blind[:, gene] = model.x_mean_[gene]
-        r2.append(model.score(_named(model, blind), Y))
-    return np.array(r2)
-
-
-def _asked(model, method, X):
-    return np.asarray(getattr(model, method)(_named(model, X))).reshape(len(X), -1)
-
-
-def _named(model, X):
-    """Cells with gene names, without which scikit-learn warns."""
-    if hasattr(model, "feature_names_in_"):
-        return pd.DataFrame(X, columns=model.feature_names_in_)
-    return X
+    how = {"estimator": estimator, "n_cells": len(fold[0])}
+    return load_or_compute(wanted, compute, results, overwrite, **how)

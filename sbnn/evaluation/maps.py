@@ -15,7 +15,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import held_out, split_and_scale
+from sbnn.evaluation.folds import held_out, source_arrays, split_fold
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -46,24 +46,16 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
     def compute():
         labels = data.labels[["family", "type"]]
         values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
-        for name, matrix in _tables(data, preselect).items():
+        chosen, _ = with_preselected(data, preselect)
+        for name, matrix in (("transcriptome", chosen.X), ("outputs", data.Y)):
             with reproducible():
-                scaled, pca = _principal(matrix, variance)
-                values[name] = embed(pca.transform(scaled), seed).astype(np.float32)
-            values[f"n_{name}"] = int(pca.n_components_)
+                scaled = StandardScaler().fit_transform(matrix.astype(np.float64))
+                components = PCA(variance, svd_solver="full").fit(scaled).transform(scaled)
+                values[name] = embed(components, seed).astype(np.float32)
+            values[f"n_{name}"] = components.shape[1]
         return values
 
     return load_or_compute(wanted, compute, results, overwrite)
-
-
-def _tables(data, preselect):
-    chosen, _ = with_preselected(data, preselect)
-    return {"transcriptome": chosen.X, "outputs": data.Y}
-
-
-def _principal(matrix, variance=None):
-    scaled = StandardScaler().fit_transform(np.asarray(matrix, np.float64))
-    return scaled, PCA(variance, svd_solver="full").fit(scaled)
 
 
 def map_trust(
@@ -129,30 +121,30 @@ def map_trust(
 
     def compute():
         values = _compared_maps(estimator, data, fit.latent, seeds, preselect)
-        values["errors"] = held_out_errors(data, folds, point)
+        values["errors"] = np.full(data.n_cells, np.nan)
+        for test, predicted, sd in held_out(folds, data.Y, point):
+            values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
         return values
 
-    return load_or_compute(
-        wanted, compute, results, overwrite, estimator=estimator, n_cells=data.n_cells
-    )
+    how = {"estimator": estimator, "n_cells": data.n_cells}
+    return load_or_compute(wanted, compute, results, overwrite, **how)
 
 
 def _compared_maps(estimator, data, of_fit, seeds, preselect):
     latent = np.asarray(of_fit, np.float64)  # (n, d)
     chosen, _ = with_preselected(data, preselect)
-    X, Y, *_ = split_and_scale(chosen, (np.arange(data.n_cells), np.arange(0)), "all")
-    aligned = []
-    agreement = []
+    everywhere = np.arange(data.n_cells), np.arange(0)
+    X, Y, *_ = split_fold(source_arrays(chosen, "all"), everywhere, "all")
+    others = []
     for seed in seeds:
         model = clone(estimator).set_params(random_state=seed)
-        placed, r2 = _onto(model.fit(X, Y).transform(X), latent)
-        aligned.append(placed)
-        agreement.append(r2)
-    distances = np.square(np.array(aligned) - latent).sum(2)  # (seeds, n)
+        others.append(_onto(model.fit(X, Y).transform(X), latent))
+    latents, agreement = zip(*others, strict=True)
+    distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)
     values = {
         "cell_names": data.cell_names,
         "latent": of_fit,
-        "latents": np.array(aligned, np.float32),
+        "latents": np.array(latents, np.float32),
         "agreement": np.array(agreement),
         "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
     }
@@ -162,14 +154,7 @@ def _compared_maps(estimator, data, of_fit, seeds, preselect):
     return values
 
 
-def held_out_errors(data, folds, point):
-    """Mean squared error of the scaled outputs of each cell; NaN for untested cells."""
-    errors = np.full(data.n_cells, np.nan)
-    for test, outputs, predicted, _ in held_out(folds, data.Y, point):
-        errors[test] = np.square(predicted - outputs[test]).mean(axis=1)
-    return errors
-
-
 def _onto(other, latent):
+    """The best affine alignment with `latent`, and its R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, r2_score(latent, placed, multioutput="variance_weighted")

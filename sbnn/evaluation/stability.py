@@ -6,9 +6,6 @@ Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R.
 
 from __future__ import annotations
 
-import functools
-from itertools import chain, starmap
-
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
@@ -17,15 +14,13 @@ from sbnn.errors import check_number
 from sbnn.metrics import share_tested, smallest_sufficient
 from sbnn.results import Record
 
-SHAPES = 200  # tried between the two extreme ones
 WIDEST = 25.0  # log a of a practically uniform distribution
 
 
 def gene_counts(record):
     """Number and share of fits that kept each gene."""
-    for point in record.params:
-        if len(record.params) > 1 and point.keys() != {"random_state"}:
-            raise ValueError(f"record: expected one grid point, got {len(record.params)}")
+    if len(record.params) > 1 and "random_state" not in record.params[0]:
+        raise ValueError(f"record: expected one grid point, got {len(record.params)}")
     selected = record.selected.reshape(-1, record.selected.shape[-1])  # (fits, genes)
     genes = pd.Index(record.gene_names, name="gene")
     counts = {"count": selected.sum(0), "frequency": selected.mean(0)}
@@ -62,7 +57,6 @@ def selection_table(
     13
     """
     check_number("max_false", max_false, float, 0)
-    _require_pairs(record)
     table = gene_counts(record)[["frequency"]]
     if repeats is not None:
         table["count"] = gene_counts(repeats)["count"]
@@ -73,7 +67,6 @@ def selection_table(
 
 def selection_threshold(record, max_false=1.0):
     """Smallest frequency at which a gene is trusted, or infinity."""
-    _require_pairs(record)
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
     enough = _bounds(record, thresholds) <= max_false
@@ -81,18 +74,15 @@ def selection_threshold(record, max_false=1.0):
 
 
 def _bounds(record, thresholds):
-    # random genes would come from the preselected ones
-    shown = record.values.get("preselected", np.ones_like(record.selected[:, 0]))
-    n_genes = round(shown.sum(1).mean())
-    return expected_false(thresholds, n_genes, record.n_selected.mean(), len(record.folds) // 2)
-
-
-def _require_pairs(record):
-    one = [fold[::-1] for fold in record.folds[::2]]
-    other = record.folds[1::2]
-    halves = zip(chain(*one), chain(*other), strict=False)
-    if not one or len(one) != len(other) or not all(starmap(np.array_equal, halves)):
+    folds = record.folds
+    pairs = list(zip(folds[::2], folds[1::2], strict=False))
+    whole = pairs and len(folds) == 2 * len(pairs)
+    if not whole or not all(np.array_equal(one[0], other[1]) for one, other in pairs):
         raise ValueError("record: expected complementary pairs, as from stability_selection")
+    # random genes would come from the preselected ones
+    shown = record.values.get("preselected", np.ones_like(record.selected))
+    n_genes = round(shown.sum(-1).mean())
+    return expected_false(thresholds, n_genes, record.n_selected.mean(), len(pairs))
 
 
 def kept_genes_table(record, genes):
@@ -121,13 +111,12 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
     return n_genes * np.minimum(by_pairs, by_halves)
 
 
-@functools.lru_cache(maxsize=64)
 def concave_tail(mean, n, r):
     """Largest probability that an r-concave variable with a given mean is at least t / n.
 
-    The result has one entry for each t = 0, ..., n. Extreme distributions on 0, 1/n, ..., 1 are
-    proportional to ``(a + i) ** (1 / r)`` for i = 0, ..., k; the probability at k + 1 follows from
-    the mean. For every k, values of a are tried (Shah and Samworth 2013, Appendix A.4).
+    The result has one entry for each t = 0, ..., n. It is reached by one of the distributions on
+    0, 1/n, ..., k/n with this mean that are proportional to ``(a + i) ** (1 / r)``. The point after
+    k that Shah and Samworth (2013, Appendix A.4) allow in addition does not increase it.
     """
     target = mean * n
     first = int(np.ceil(2 * target)) + 1
@@ -135,29 +124,21 @@ def concave_tail(mean, n, r):
     tails[:first] = 1
     if target == 0:
         return tails
-    ends = {}
     for k in range(first, n + 1):
-        ends[k] = WIDEST  # practically uniform
-        if _excess(WIDEST, k, r, target) > 0:
-            ends[k] = brentq(_excess, -WIDEST, WIDEST, (k, r, target))
-    for k in range(first, n):
-        weights = _shapes(np.linspace(ends[k + 1], ends[k], SHAPES), k, r)
-        last = np.maximum(weights @ (target - np.arange(k + 1)) / (k + 1 - target), 0)
-        weights = np.column_stack([weights, last])
-        from_above = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
-        reached = (from_above / weights.sum(1, keepdims=True)).max(0)
-        tails[first : k + 2] = np.maximum(tails[first : k + 2], reached[first:])
+        log = brentq(_excess, -WIDEST, WIDEST, (k, r, target))
+        reached = _concave(log, k, r)[::-1].cumsum()[::-1]
+        tails[first : k + 1] = np.maximum(tails[first : k + 1], reached[first:])
     return tails
 
 
-def _shapes(logs, k, r):
-    """Probabilities of 0 ... k relative to 0, for each log a."""
-    return (1 + np.arange(k + 1) * np.exp(-logs)[:, np.newaxis]) ** (1 / r)
+def _concave(log, k, r):
+    """Probabilities of 0, ..., k, for a logarithm of a."""
+    weights = (1 + np.arange(k + 1) * np.exp(-log)) ** (1 / r)
+    return weights / weights.sum()
 
 
 def _excess(log, k, r, target):
-    [weights] = _shapes(np.array([log]), k, r)
-    return weights @ np.arange(k + 1) / weights.sum() - target
+    return _concave(log, k, r) @ np.arange(k + 1) - target
 
 
 def genes_table(record: Record) -> pd.DataFrame:
@@ -186,10 +167,9 @@ def genes_table(record: Record) -> pd.DataFrame:
         raise ValueError(f"record: expected a grid of n_genes, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     r2 = record.test_r2
-    share = share_tested(record.folds)
+    enough = smallest_sufficient(r2, numbers.to_list(), share_tested(record.folds))
     table = pd.DataFrame({"test_r2": r2.mean(0), "sd": r2.std(0, ddof=1)}, numbers)
     table["behind"] = table.test_r2.max() - table.test_r2
     table["genes"] = record.n_selected.mean(0)
-    enough = smallest_sufficient(r2, numbers.to_list(), share)
     table["suffices"] = numbers == enough
     return table

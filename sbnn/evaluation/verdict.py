@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import chain, starmap
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sbnn.errors import check_number
 from sbnn.metrics import corrected_error, folds_counted, share_tested
 from sbnn.results import Record
 
@@ -43,13 +42,11 @@ class Verdict(NamedTuple):
 
 def outputs_table(record, ridge=None, point=0):
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
-    check_number("point", point, int, 0, len(record.params) - 1)
     r2 = record.test_feature_r2[:, point]
     names = pd.Index(record.feature_names, name="output")
-    table = pd.DataFrame({"test_r2": r2.mean(0), "sd": r2.std(0, ddof=1)}, names)
-    intervals = [_difference_over(record.folds, of_output) for of_output in r2.T]
-    table["low"] = [interval.low for interval in intervals]
-    table["high"] = [interval.high for interval in intervals]
+    table = pd.DataFrame([_difference_over(record.folds, of_output) for of_output in r2.T], names)
+    table = table[["mean", "low", "high"]].rename(columns={"mean": "test_r2"})
+    table.insert(1, "sd", r2.std(0, ddof=1))
     if ridge is not None:
         require_same_folds(record, ridge)
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
@@ -83,19 +80,15 @@ def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
 
 def require_same_folds(a, b):
     """Reject records whose folds cannot be paired."""
-    same_data = (a.dataset, a.sha256) == (b.dataset, b.sha256)
-    same_labels = "true" not in a.values or np.array_equal(a.true, b.values.get("true"))
-    if not (same_data and same_labels and have_same_folds(a, b)):
+    found = []
+    for record in (a, b):
+        cells = [part.tolist() for part in chain(*record.folds)]
+        found.append((record.dataset, record.sha256, cells, list(record.values.get("true", []))))
+    if found[0] != found[1]:
         raise ValueError(
             "record, ridge: expected the same data, labels and folds, "
             f"got {a.dataset!r} and {b.dataset!r}"
         )
-
-
-def have_same_folds(a, b):
-    """Whether two records have the same folds."""
-    pairs = zip(chain(*a.folds), chain(*b.folds), strict=False)
-    return len(a.folds) == len(b.folds) and all(starmap(np.array_equal, pairs))
 
 
 def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verdict:
@@ -125,27 +118,27 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     >>> verdict(record).interval.low > 0
     True
     """
-    check_number("point", point, int, 0, len(record.params) - 1)
     r2 = record.test_r2[:, point]
-    mean, difference = float(r2.mean()), None
-    if len(r2) == 1:
-        sd, interval = np.nan, None
-        sentence = f"Test R2 {mean:.3f} (one fold: no interval)"
-    else:
-        sd, interval = float(r2.std(ddof=1)), _difference_over(record.folds, r2)
-        standing = _standing(interval, "predicting the mean of the training cells")
+    mean = float(r2.mean())
+    sd = np.nan
+    interval = None
+    difference = None
+    sentence = f"Test R2 {mean:.3f} (one fold: no interval)"
+    if len(r2) > 1:
+        sd = float(r2.std(ddof=1))
+        interval = _difference_over(record.folds, r2)
         bounds = f"[{interval.low:.3f}, {interval.high:.3f}]"
+        standing = _standing(interval, "predicting the mean of the training cells")
         sentence = f"Test R2 {mean:.3f} ± {sd:.3f} ({len(r2)} folds) {bounds}: {standing}"
     if ridge is not None:
         require_same_folds(record, ridge)
         by = mean - ridge.test_r2[:, 0].mean()
         sentence += f"; {abs(by):.3f} {'above' if by >= 0 else 'below'} ridge"
-        if interval is not None:
+        if len(r2) > 1:
             difference = paired_difference(record, ridge, "test_r2", (point, 0))
             bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
             sentence += f" {bounds}: {_standing(difference, 'ridge')}"
-    sentence += "."
-    return Verdict(mean, sd, interval, difference, sentence)
+    return Verdict(mean, sd, interval, difference, f"{sentence}.")
 
 
 def _standing(difference, other):

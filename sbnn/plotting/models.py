@@ -99,7 +99,7 @@ def _n_genes(record, point):
     if "n_selected" in record.values:
         return round(record.n_selected[:, point].mean())
     if "preselected" in record.values:
-        return round(record.preselected.sum(1).mean())
+        return round(record.preselected.sum(-1).mean())
     return len(record.gene_names)
 
 

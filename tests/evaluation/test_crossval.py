@@ -9,7 +9,6 @@ from sklearn.model_selection import KFold
 
 from sbnn import (
     SparseBottleneckRegressor,
-    SparseReducedRankRegression,
     cross_validate,
     epoch_curves,
     paper_folds,
@@ -49,7 +48,7 @@ def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
             genes = preselect_genes(cells, N, train)
             normalised = cells.counts / sizes * np.median(sizes[train])
             X = np.log2(normalised + 1)[:, genes]
-            equal(record.preselected[f], genes)
+            equal(record.preselected[f, 0], genes)
         if scaling != "none":
             part = train if scaling == "fold" else slice(None)
             X = (X - X[train].mean(0)) / X[part].std(0)
@@ -108,19 +107,9 @@ def test_the_record_holds_what_was_done(data, adata):
     assert (other.test_r2 != record.test_r2).all()
 
 
-def test_a_path_is_fitted_with_warm_starts_and_equals_single_fits(data):
-    grid = {"alpha": [0.1, 0.6], "rank": [1, 2]}
-    path = cross_validate(SparseReducedRankRegression(), data, 2, grid, verbose=False)
-    for g, point in enumerate(path.params):
-        alone = cross_validate(SparseReducedRankRegression(**point), data, 2, verbose=False)
-        close(alone.test_r2[:, 0], path.test_r2[:, g], atol=1e-3)
-        equal(alone.n_selected[:, 0], path.n_selected[:, g])
-
-
 def test_bad_arguments_are_named(data):
-    wrong = {"folds": [([0], [])], "keep": ["x"], "scaling": "x", "seed": -1, "n_jobs": 1.5}
-    for named, value in wrong.items():
-        with pytest.raises((ValueError, TypeError), match=named):
+    for named, value in {"folds": [([0], [])], "keep": ["x"], "scaling": "x", "seed": -1}.items():
+        with pytest.raises(ValueError, match=named):
             cross_validate(Ridge(), data, **{named: value})
     with pytest.raises(ValueError, match="data: .*no outputs"):
         cross_validate(Ridge(), (data.X, None))

@@ -86,5 +86,5 @@ def test_genes_are_selected_from_counts(adata, tmp_path):
     expected = select_genes(adata.layers["counts"], 10, 2)
     np.testing.assert_array_equal(record.selected, expected.selected)
     assert record.gene_names.tolist() == adata.var_names.tolist()
-    with pytest.raises(ValueError, match="differs in parameters"):
+    with pytest.raises(ValueError, match="differs in params"):
         gene_selection(adata, 11, 2, results=path)

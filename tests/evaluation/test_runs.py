@@ -1,17 +1,17 @@
 """Results are loaded if they match what is asked, computed otherwise, and never lost or mixed."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from joblib import delayed
 from made_up import changed
 from sklearn.linear_model import Ridge
 
 from sbnn import SparseReducedRankRegression, cross_validate
-from sbnn.evaluation import runs
-from sbnn.evaluation.runs import drop_details, load_or_compute
+from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record, load, save
 from sbnn.store import encoded
 
@@ -36,9 +36,9 @@ def test_what_is_saved_is_loaded_and_not_computed_again(tmp_path):
     ("named", "changes"),
     [
         ("experiment", {"experiment": "sum"}),
-        ("data set", {"dataset": "other"}),
-        ("data", {"sha256": "cd"}),
-        ("parameters", {"params": [{"n": 2}]}),
+        ("dataset", {"dataset": "other"}),
+        ("sha256", {"sha256": "cd"}),
+        ("params", {"params": [{"n": 2}]}),
         ("seed", {"seed": 1}),
         ("scaling, more", {"settings": {"scaling": "all", "more": 1}}),
     ],
@@ -76,17 +76,18 @@ FITS = [(rank, alpha) for alpha in GRID["alpha"] for rank in (1, 2) for _ in ran
 
 @pytest.fixture
 def solved(monkeypatch):
-    """Ranks and penalties that are solved; after as many as `solved.limit`, a run is killed."""
+    """Ranks and penalties that are solved; the `limit`-th solution raises `error`."""
 
     class Solved(list):
         limit = np.inf
+        error = None
 
     found = Solved()
     solve = SparseReducedRankRegression._alternate
 
     def logged(self, *args):
         if len(found) == found.limit:
-            raise KeyboardInterrupt
+            raise found.error
         found.append((self.rank, self.alpha))
         return solve(self, *args)
 
@@ -94,7 +95,10 @@ def solved(monkeypatch):
     return found
 
 
-def test_a_killed_run_goes_on_with_the_fits_that_are_missing(data, tmp_path, solved):
+def test_an_interrupted_run_goes_on_with_the_fits_that_are_missing(
+    data, tmp_path, solved, monkeypatch
+):
+    """Also if the disk is full while a fit is saved."""
     path = tmp_path / "cv.pickle"
     parts = Path(f"{path}.parts")
 
@@ -103,32 +107,29 @@ def test_a_killed_run_goes_on_with_the_fits_that_are_missing(data, tmp_path, sol
         return cross_validate(model, data, 3, grid, results=path, verbose=False, **how)
 
     solved.limit = 5
+    solved.error = KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
         run()
     assert not path.exists()
-    kept = [load(part) for part in parts.iterdir()]
-    assert sorted(part.params[0]["rank"] for part in kept) == [1, 1, 1, 2, 2]
+    assert len(list(parts.iterdir())) == 5
     solved.limit = np.inf
-    (parts / "notes.txt").touch()
+    with monkeypatch.context() as patched:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patched.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(full))
+        with pytest.raises(OSError, match=r"cannot write .*: No space left on device"):
+            run()
+    assert len(list(parts.iterdir())) == 5
+    (parts / "of_another_run.pickle").touch()
     resumed = run()
-    assert solved == FITS
-    assert [left.name for left in parts.iterdir()] == ["notes.txt"]
+    assert solved == FITS[:6] + FITS[5:]
+    assert [left.name for left in parts.iterdir()] == ["of_another_run.pickle"]
     same(resumed, load(path))
     same(resumed, run())
     same(cross_validate(SparseReducedRankRegression(), data, 3, GRID, verbose=False), resumed)
-    assert solved[18:] == FITS
-
-    broken = parts / f"{resumed.settings['keys'][0][0]}.pickle"
-    other = save(QUESTION, parts / f"{'0' * 32}.pickle")
-    with pytest.raises(ValueError, match="fits of another run, which would be lost"):
-        run(GRID | {"rank": [1, 2, 3]})
-    broken.write_bytes(path.read_bytes()[:-9])
-    with pytest.warns(UserWarning, match="recomputing a fit"):
-        same(run(overwrite=True), resumed)
-    assert not other.exists()
+    assert solved[19:] == FITS
 
 
-def test_grid_points_folds_and_names_join_only_if_they_belong(data, tmp_path, monkeypatch):
+def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
     path = tmp_path / "cv.pickle"
     fits = []
     fit = Ridge.fit
@@ -139,18 +140,15 @@ def test_grid_points_folds_and_names_join_only_if_they_belong(data, tmp_path, mo
         how = {"results": path, "verbose": False} | how
         return cross_validate(Ridge(), data, folds, grid, **how)
 
-    first = run(1.0)
-    drop_details(load(path), path)
+    first = run(1.0, keep=())
     both = run(1.0, 9.0)
     np.testing.assert_array_equal(both.test_r2[:, 0], first.test_r2[:, 0])
-    # what was dropped stays away
+    # what was not kept stays away
     assert both.test_predictions[0] == load(path).test_predictions[0] == [None] * 3
     assert [predicted.shape for predicted in both.test_predictions[1]] == [(40, 5)] * 3
     assert fits == [1.0] * 3 + [9.0] * 3
-    renamed = replace(data, gene_names=data.gene_names[::-1])
     for wrong in (
         {"data": changed(data, Y=data.Y + 1)},
-        {"data": renamed},
         {"folds": 4},
         {"scaling": "all"},
         {"preselect": 30},
@@ -160,14 +158,3 @@ def test_grid_points_folds_and_names_join_only_if_they_belong(data, tmp_path, mo
     with pytest.raises(ValueError, match="would be lost"):
         run(9.0)
     assert run(9.0, overwrite=True).test_r2.shape == load(path).test_r2.shape == (3, 1)
-
-
-def test_there_are_no_more_workers_than_calls_and_cores(monkeypatch):
-    calls = [delayed(abs)(number) for number in (-2, 3)]
-    assert list(runs.in_workers(calls, 1, "generator")) == [2, 3]
-    asked = []
-    monkeypatch.setattr(runs, "Parallel", lambda n_jobs, **_: asked.append(n_jobs) or list)
-    monkeypatch.setattr(runs, "cpu_count", lambda: 4)
-    for n_calls, n_jobs in ((3, 10_000), (9, 10_000), (9, 2), (9, -1), (0, 2)):
-        runs.in_workers(calls[:1] * n_calls, n_jobs)
-    assert asked == [3, 4, 2, -1, 1]

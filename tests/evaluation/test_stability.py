@@ -9,7 +9,7 @@ import pytest
 from made_up import Weigher
 from scipy import stats
 
-from sbnn import LeaveOneOutRidge, stability_selection
+from sbnn import stability_selection
 from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.fits import complementary_pairs, repeat_fits
 from sbnn.evaluation.stability import (
@@ -76,9 +76,8 @@ def test_pairs_are_complementary_and_have_whole_groups():
     # one of five is left out, three ways to halve the others
     assert len(kept) == 30
     assert set(kept) == set(map(frozenset, combinations("abcde", 2)))
-    for named, wrong in {"groups": ["a"] * 5, "n_pairs": 0}.items():
-        with pytest.raises(ValueError, match=named):
-            complementary_pairs(5, **{named: wrong})
+    with pytest.raises(ValueError, match="groups"):
+        complementary_pairs(5, groups=["a"] * 5)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +150,7 @@ def test_pairs_are_added_and_every_half_chooses_its_own_genes(data, tmp_path):
     equal(record.selected[:4], few.selected)
     assert "test_predictions" not in load(path).values
     for (train, _), shown, selected in zip(
-        record.folds, record.preselected, record.selected[:, 0], strict=True
+        record.folds, record.preselected[:, 0], record.selected[:, 0], strict=True
     ):
         equal(shown, preselect_genes(data, 12, train))
         assert not selected[~shown].any()
@@ -160,9 +159,6 @@ def test_pairs_are_added_and_every_half_chooses_its_own_genes(data, tmp_path):
 
 
 def test_records_of_other_experiments_are_refused(data, halves):
-    for run in (repeat_fits, stability_selection):
-        with pytest.raises(TypeError, match="estimator: .*get_support"):
-            run(LeaveOneOutRidge(), data)
     grid = replace(halves, params=[{"n_genes": 2}, {"n_genes": 3}])
     with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
         gene_counts(grid)
