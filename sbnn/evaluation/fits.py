@@ -105,15 +105,11 @@ def fit_full(
 
     if model_file is not None:
         overwrite |= not Path(model_file).exists()
-    return load_or_compute(
-        wanted, compute, results, overwrite, estimator=model, n_cells=data.n_cells
-    )
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
 
 def _normalizer_of(data):
-    if data.counts is None:
-        return None
-    size = size_of_library(data.X, data.counts)
+    size = None if data.counts is None else size_of_library(data.X, data.counts)
     if size is None:
         return None
     normalizer = CountNormalizer().fit(data.counts)
@@ -147,9 +143,10 @@ def _fitted(model, data, seed):
             "labels": data.labels[["family", "type"]],
             "colors": dict(data.colors),
         }
-    for name in ("gene_norms", "history"):
-        if hasattr(model, f"{name}_"):
-            values[name] = getattr(model, f"{name}_")
+    if hasattr(model, "gene_norms_"):
+        values["gene_norms"] = model.gene_norms_
+    if hasattr(model, "history_"):
+        values["history"] = model.history_
     return values
 
 

@@ -7,15 +7,11 @@ import json
 import numpy as np
 from sklearn.base import clone
 
-from sbnn.errors import check_number
-
 NOT_DECISIVE = ("verbose", "n_jobs")  # do not change a result
 
 
 def configured(estimator, point, seed):
     """Clone with the parameters of a grid point, and seeds in place of None."""
-    if seed is not None:
-        check_number("seed", seed, int, 0, 2**32 - 1)
     model = clone(estimator).set_params(**point)
     for name, value in model.get_params().items():
         if value is None and name.split("__")[-1] == "random_state":

@@ -194,14 +194,8 @@ def interpret_held_out(
         chosen, _ = with_preselected(data, preselect, fold[0])
         arrays = source_arrays(chosen, "fold")
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, "fold")
-        return interpret(
-            clone(estimator).fit(X_train, Y_train),
-            X_test,
-            Y_test,
-            gene_names=chosen.gene_names,
-            feature_names=data.feature_names,
-            stability=stability,
-        ).values
+        model = clone(estimator).fit(X_train, Y_train)
+        names = {"gene_names": chosen.gene_names, "feature_names": data.feature_names}
+        return interpret(model, X_test, Y_test, **names, stability=stability).values
 
-    how = {"estimator": estimator, "n_cells": len(fold[0])}
-    return load_or_compute(wanted, compute, results, overwrite, **how)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=estimator)

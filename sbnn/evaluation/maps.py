@@ -126,8 +126,7 @@ def map_trust(
             values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
         return values
 
-    how = {"estimator": estimator, "n_cells": data.n_cells}
-    return load_or_compute(wanted, compute, results, overwrite, **how)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=estimator)
 
 
 def _compared_maps(estimator, data, of_fit, seeds, preselect):

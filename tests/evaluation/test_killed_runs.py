@@ -1,4 +1,4 @@
-"""Processes that are killed lose no finished result."""
+"""Processes that are killed lose no finished result; fits on a cluster are the same."""
 
 import os
 import signal
@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
+import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, simulate_patchseq
@@ -63,11 +65,21 @@ def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
     assert n_fits == [1, 4], "all fits but the last"
     assert started(VALIDATION, tmp_path, "0").wait(120) == 0
     lines = fits.read_text().splitlines()
-    assert len(set(lines)) == 10
-    assert len(lines) == 10 + 2, "only the fits that were killed are begun again"
+    assert (len(set(lines)), len(lines)) == (10, 12), "only killed fits are begun again"
     data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
     whole = cross_validate(Ridge(), data, 5, {"alpha": [1.0, 9.0]}, verbose=False)
     record = load(tmp_path / "cv.pickle")
     for name in whole.values.keys() - {"seconds"}:
         np.testing.assert_array_equal(record.values[name], whole.values[name])
-    assert sorted(path.name for path in tmp_path.glob("cv*")) == ["cv.pickle"]
+    assert [path.name for path in tmp_path.glob("cv*")] == ["cv.pickle"]
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_numbers_of_one_process():
+    distributed = pytest.importorskip("distributed")
+    data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
+    alone = cross_validate(Ridge(), data, 5, verbose=False)
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
+        record = cross_validate(Ridge(), data, 5, n_jobs=-1, verbose=False)
+    np.testing.assert_array_equal(record.test_r2, alone.test_r2)

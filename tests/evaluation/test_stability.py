@@ -66,13 +66,11 @@ def test_pairs_are_complementary_and_have_whole_groups():
     groups = np.array(list("abcdeabcdeabcdaab"))
     folds = complementary_pairs(17, 50, groups=groups)
     kept = []
-    for fold, other in zip(folds[::2], folds[1::2], strict=True):
-        np.testing.assert_equal(fold, other[::-1])
-        halves = [frozenset(groups[half]) for half in fold]
-        assert [len(half) for half in halves] == [2, 2]
-        cells = np.isin(groups, [*halves[0], *halves[1]])
-        equal(np.sort(np.concatenate(fold)), np.flatnonzero(cells))
-        kept += halves
+    for (one, other), back in zip(folds[::2], folds[1::2], strict=True):
+        np.testing.assert_equal(back, (other, one))
+        kept += [frozenset(groups[one]), frozenset(groups[other])]
+        shown = np.isin(groups, [*kept[-1], *kept[-2]])
+        equal(np.sort(np.r_[one, other]), np.flatnonzero(shown))
     # one of five is left out, three ways to halve the others
     assert len(kept) == 30
     assert set(kept) == set(map(frozenset, combinations("abcde", 2)))
@@ -121,12 +119,9 @@ def test_fits_are_of_all_cells_with_the_seeds(data, halves, tmp_path):
         equal(record.selected[0, g], model.get_support())
         r2 = 1 - np.square(Y - model.predict(X)).mean(0)
         np.testing.assert_allclose(record.train_feature_r2[0, g], r2, atol=1e-5)
-    counts = gene_counts(record)
-    equal(counts["count"].head(4), [2, 1, 1, 0])
-    equal(counts.frequency, counts["count"] / 2)
-    table = selection_table(halves, record)
-    assert table.columns.tolist() == ["frequency", "count", "expected_false", "trusted"]
-    equal(table["count"], counts["count"][table.index])
+    counts = selection_table(halves, record)["count"]
+    assert sorted(counts[counts > 0]) == [1, 1, 2]
+    equal(counts[record.gene_names], record.selected[0].sum(0))
     assert len(repeat_fits(Seeded(1), data, 2, verbose=False).params) == 2
 
 
@@ -158,33 +153,21 @@ def test_pairs_are_added_and_every_half_chooses_its_own_genes(data, tmp_path):
     np.testing.assert_allclose(table.expected_false, expected_false(table.frequency, 12, 2, 4))
 
 
-def test_records_of_other_experiments_are_refused(data, halves):
-    grid = replace(halves, params=[{"n_genes": 2}, {"n_genes": 3}])
+def test_records_of_other_experiments_are_refused(halves):
     with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
-        gene_counts(grid)
+        gene_counts(replace(halves, params=[{"n_genes": 2}, {"n_genes": 3}]))
     for folds in ([], halves.folds[:3], halves.folds[1:3]):
         with pytest.raises(ValueError, match="record: expected complementary pairs"):
             selection_table(replace(halves, folds=folds))
 
 
-def halves_that_keep(counts, n_halves):
-    """Record of halves in which gene i of 30 is kept by the first `counts[i]` halves."""
-    selected = np.zeros((n_halves, 1, 30), bool)
-    for gene, count in enumerate(counts):
-        selected[:count, 0, gene] = True
-    values = {"selected": selected, "n_selected": selected.sum(2)}
-    values["gene_names"] = np.array([f"g{i}" for i in range(30)])
-    folds = complementary_pairs(40, n_halves // 2)
-    return Record("cross-validation", "made up", "s", [{}], folds=folds, values=values)
-
-
-def test_trust_of_given_genes():
-    some = halves_that_keep([8, 7, 2], 8)
-    table = kept_genes_table(some, ["g2", "g0"])
-    assert table.trust.to_dict() == {"g2": "unstable", "g0": "trusted"}
-    assert table.frequency.tolist() == [0.25, 1]
-    few = halves_that_keep([2] * 20, 2)
-    assert set(kept_genes_table(few, ["g2", "g0"]).trust) == {"unknown"}
+def test_trust_of_given_genes(halves):
+    trusted = selection_table(halves).trusted
+    genes = trusted.index[[-1, 0]]
+    assert kept_genes_table(halves, genes).trust.to_list() == ["unstable", "trusted"]
+    values = {name: halves.values[name][:2] for name in ("selected", "n_selected")}
+    few = replace(halves, folds=halves.folds[:2], values=halves.values | values)
+    assert set(kept_genes_table(few, genes).trust) == {"unknown"}
 
 
 def test_the_table_of_numbers_of_genes():
@@ -193,9 +176,7 @@ def test_the_table_of_numbers_of_genes():
     params = [{"n_genes": number} for number in (5, 10, 25)]
     folds = [(np.arange(2), np.arange(2))] * 3
     table = genes_table(Record("", "made up", "s", params, folds=folds, values=values))
-    assert table.index.tolist() == [5, 10, 25]
     # 0.14 behind, with a standard error of 0.139 * sqrt(1 / 3 + 1)
-    assert table.suffices.tolist() == [False, True, False]
+    assert table.suffices.to_dict() == {5: False, 10: True, 25: False}
     expected = [r2.mean(0), r2.std(0, ddof=1), 0.64 - r2.mean(0), [10, 20, 50]]
-    found = table[["test_r2", "sd", "behind", "genes"]].to_numpy().T
-    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(table[["test_r2", "sd", "behind", "genes"]].T, expected)
