@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
@@ -27,9 +25,7 @@ def interpret(
     X,
     Y=None,
     *,
-    gene_names: Sequence[str] | None = None,
-    feature_names: Sequence[str] | None = None,
-    stability: pd.Series | pd.DataFrame | None = None,
+    stability: pd.DataFrame | None = None,
     name: str = "custom",
 ) -> Record:
     """Interpret the kept genes of a fitted model.
@@ -41,9 +37,7 @@ def interpret(
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
         Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells; in
         training cells, ``r2_drop`` is too large.
-    gene_names, feature_names : sequence of str, optional
-        By default, those of the model or the tables.
-    stability : Series or DataFrame with the column ``frequency``, optional
+    stability : DataFrame with the column ``frequency``, optional
         As from `sbnn.selection_table`.
     name : str
         Name of the data.
@@ -76,19 +70,12 @@ def interpret(
     values = new_cells(model, X, needed=kept)
     outputs = check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
     outputs = outputs.reshape(len(outputs), -1)
-    if gene_names is None:
-        gene_names = _check_feature_names_in(model)
-    if feature_names is None:
-        feature_names = table.columns if isinstance(table, pd.DataFrame) else model.output_names_
-    gene_names = np.asarray(gene_names)
-    feature_names = np.asarray(feature_names)
-    if (len(gene_names), len(feature_names)) != (values.shape[1], outputs.shape[1]):
-        raise ValueError(
-            f"gene_names, feature_names: expected {values.shape[1]} and {outputs.shape[1]} names"
-        )
-
-    found = {"kept_genes": gene_names[kept], "feature_names": feature_names}
-    found |= _changes(model, values, outputs, table)
+    feature_names = table.columns if isinstance(table, pd.DataFrame) else model.output_names_
+    found = {
+        "kept_genes": _check_feature_names_in(model)[kept],
+        "feature_names": np.asarray(feature_names),
+        **_changes(model, values, outputs, table),
+    }
     found["table"] = _gene_table(found, stability)
     settings = {"estimator": described(model), "n_cells": len(values)}
     sha256 = fingerprint_arrays(values, outputs)
@@ -139,10 +126,8 @@ def _named(model, X):
 def _gene_table(found, stability):
     genes = pd.Index(found["kept_genes"].astype(str), name="gene")
     table = pd.DataFrame({"norm": found["gene_norms"]}, genes)
-    if isinstance(stability, pd.DataFrame):
-        stability = stability["frequency"]
     if stability is not None:
-        table["stability"] = stability.reindex(genes, fill_value=0.0)
+        table["stability"] = stability["frequency"].reindex(genes, fill_value=0.0)
     strongest = np.abs(found["effects"]).argmax(1)
     table["output"] = found["feature_names"][strongest]
     table["effect"] = found["effects"][np.arange(len(genes)), strongest]
@@ -194,8 +179,9 @@ def interpret_held_out(
         chosen, _ = with_preselected(data, preselect, fold[0])
         arrays = source_arrays(chosen, "fold")
         X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, "fold")
-        model = clone(estimator).fit(X_train, Y_train)
-        names = {"gene_names": chosen.gene_names, "feature_names": data.feature_names}
-        return interpret(model, X_test, Y_test, **names, stability=stability).values
+        model = clone(estimator).fit(pd.DataFrame(X_train, columns=chosen.gene_names), Y_train)
+        X_test = pd.DataFrame(X_test, columns=chosen.gene_names)
+        Y_test = pd.DataFrame(Y_test, columns=data.feature_names)
+        return interpret(model, X_test, Y_test, stability=stability.to_frame()).values
 
     return load_or_compute(wanted, compute, results, overwrite, estimator=estimator)
