@@ -73,7 +73,7 @@ def cross_validate(
         Number of genes to choose on the training cells of every fold; see
         `sbnn.data.preselection.preselect_genes`.
     keep : sequence of str
-        Of ``test_predictions``, ``test_latent`` and ``history``.
+        What new fits store of ``test_predictions``, ``test_latent`` and ``history``.
     verbose : bool
         Show a progress bar.
 
