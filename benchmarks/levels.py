@@ -48,19 +48,12 @@ REPEATED = {
 }
 GROUPED = {"5 folds of donors": 1, "5 folds of donors x 5": 5}
 DEFAULT = ("trees", "kernel", "attention")
-# members, kind of types (see `typed_cells`) and number of training cells
+# kind of types (see `typed_cells`) and number of training cells
 CALIBRATED = {
-    "logistic": (["logistic"], "simulated", 300),
-    "logistic, 60 cells": (["logistic"], "simulated", 60),
-    "logistic, types apart": (["logistic"], "apart", 300),
-    "logistic, random types": (["logistic"], "random", 300),
-    "trees": (["trees"], "simulated", 300),
-    "kernel": (["kernel"], "simulated", 300),
-    "attention": (["attention"], "simulated", 300),
-    "default": (DEFAULT, "simulated", 300),
-    "default, 60 cells": (DEFAULT, "simulated", 60),
-    "default, types apart": (DEFAULT, "apart", 300),
-    "default, random types": (DEFAULT, "random", 300),
+    "simulated types": ("simulated", 300),
+    "simulated types, 60 cells": ("simulated", 60),
+    "types apart": ("apart", 300),
+    "random types": ("random", 300),
 }
 N_NEW = 600  # cells of new donors
 # weight of what other genes have in common, and effect of each of five genes
@@ -150,16 +143,15 @@ def typed_cells(kind, n_cells, seed):
 def calibration(name, n_sets):
     """Mean confidence and accuracy in cells of new donors, and the share of sets with a warning.
 
-    With the network, a tenth of the data sets is fitted, as each takes about 12 s.
+    A tenth of the data sets is fitted, as each takes several seconds.
     """
-    members, kind, n_cells = CALIBRATED[name]
-    if "attention" in members:
-        n_sets = n_sets // 10
+    kind, n_cells = CALIBRATED[name]
+    n_sets = n_sets // 10
     found = np.empty((n_sets, 3))
     for k in range(n_sets):
         cells, types = typed_cells(kind, n_cells, SEED + k)
         new, true = typed_cells(kind, N_NEW, SEED + n_sets + k)
-        model = EphysTypeClassifier(members=members, random_state=k)
+        model = EphysTypeClassifier(random_state=k)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             model.fit(cells.X, types, cells.var["family"], cells.obs["donor"])

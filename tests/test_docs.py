@@ -36,7 +36,6 @@ QUICK = {
     "numbers=(5, 25, 100)": "numbers=(5, 25)",
     "n_pairs=5": "n_pairs=2",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
-    "ZeroShotClassifier(": "ZeroShotClassifier(EphysTypeClassifier(n_steps=2), ",
     "cross_validate(model, (": "cross_validate(folds=2, estimator=model, data=(",
     "PhoenixRegressor(pruning": "PhoenixRegressor(recipe=sbnn.dynamics.Recipe(epochs=9), pruning",
     "n_latent=10": "n_latent=3, recipe=sbnn.mechanism_shift.Recipe(hidden=8, epochs=2, "

@@ -21,7 +21,7 @@ PUBLIC = {
         read_ephys_table read_tables selection_table simulate_patchseq
         stability_selection typed_cells verdict metrics plotting preprocessing results""",
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
-        SparsePCAForest TransferAttentionClassifier ZeroShotClassifier
+        SparsePCAForest ZeroShotClassifier
         cross_validate_classifier family_importance""",
     "sbnn.mechanism_shift": """MANY_GENES PUBLISHED Recipe SparseShiftVAE read_screen recovery
         screen simulate_perturbations unmix""",

@@ -5,8 +5,5 @@ from .classification import cross_validate_classifier as cross_validate_classifi
 from .classification import family_importance as family_importance
 from .classifier import EphysTypeClassifier as EphysTypeClassifier
 from .family_attention import FamilyAttentionClassifier as FamilyAttentionClassifier
-from .family_attention import (
-    TransferAttentionClassifier as TransferAttentionClassifier,
-)
 from .sparse_pca_forest import SparsePCAForest as SparsePCAForest
 from .transfer import ZeroShotClassifier as ZeroShotClassifier

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import zip_longest
-from math import ceil
 from typing import Self
 
 import numpy as np
@@ -12,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -21,96 +19,36 @@ from torch import nn
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types import training
-from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
 from sbnn.models.best_weights import BestWeights
 
-TOKEN_SIZE = 64
 DROPOUT = 0.2
 BATCH_SIZE = 64
 CLIP = 2.0  # largest norm of the gradient
+LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-4
 PATIENCE = 7  # epochs without a better validation score, after which training ends
-# SD of the noise: NOISE / sqrt(number of cells), but at most MOST_NOISE
-NOISE = 10.0
-MOST_NOISE = 0.5
-# Published networks replace missing values by zeros before scaling and share input weights between
-# families, so that the padding of a narrow family is treated like the columns of a wide one. `hide`
-# is the share of the features hidden in each epoch, and `noise` the SD of the noise (None: by the
-# number of cells). `stop_on` chooses the best epoch on a `validation_share` of the training cells.
-BALANCED = {"class_weight": "balanced", "stop_on": "macro_f1"}
-OURS = BALANCED | {
-    "missing": "masked",
-    "scaling": "normal_scores",
-    "hide": 0.2,
-    "noise": None,
-    "learning_rate": 3e-3,
-    "schedule": "one_cycle",
-    "max_epochs": 20,
-    "validation_share": 0.0,
-}
-PUBLISHED = BALANCED | {
-    "missing": "zeros_as_data",
-    "scaling": "standard",
-    "hide": 0.0,
-    "noise": 0.0,
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "max_epochs": 50,
-    "validation_share": 0.25,
-}
-OF_MOUSE = PUBLISHED | {"class_weight": None, "stop_on": "accuracy"}
-TREATMENTS = {False: OURS, True: PUBLISHED, "mouse": OF_MOUSE}  # by the parameter `published`
-FIXED = {  # further parameters that are stored with results
-    "batch_size": BATCH_SIZE,
-    "dropout": DROPOUT,
-    "patience": PATIENCE,
-    "prior": None,
-    "weight_decay": WEIGHT_DECAY,
-}
-
-
-class OwnWeights(nn.Module):
-    """Map each family to a token with weights of its own, because its columns are its own."""
-
-    def __init__(self, real, size):
-        super().__init__()
-        # of shape (families, width), True for columns that are not padding
-        self.register_buffer("real", real)
-        families, width = real.shape
-        # Each feature also has an indicator of missing values. Initial weights are those of an
-        # nn.Linear whose inputs exclude padding and indicators.
-        bound = real.sum(1).clamp_min(1).float().rsqrt()[:, None, None]
-        self.weight = nn.Parameter((2 * torch.rand(families, 2 * width, size) - 1) * bound)
-        self.bias = nn.Parameter((2 * torch.rand(families, 1, size) - 1) * bound)
-
-    def forward(self, values):
-        """Tokens of shape (n, families, size)."""
-        missing = self.real & values.isnan()
-        entries = torch.cat([values.nan_to_num(), missing.to(values.dtype)], dim=-1)
-        return torch.baddbmm(self.bias, entries.transpose(0, 1), self.weight).transpose(0, 1)
+VALIDATION_SHARE = 0.25  # of the training cells
+# of the transfer from a source species
+WARM_UP_EPOCHS = 5  # of a new head, with the pretrained encoder frozen
+TRANSFER_RATE = 5e-4
+FINAL_RATE = 3e-4  # after joint training
+SOURCE_SHARE = 0.2  # of the source cells that pretraining leaves out, for early stopping
+SOURCE_WEIGHT = 0.5  # of the loss of source cells in joint training
 
 
 class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a linear head.
 
-    `values`, of shape (n, families, width), are NaN where missing and in the padding, where `real`,
-    of shape (families, width), is False. `present`, of shape (n, families), marks the families to
-    read. Without `own_weights`, the values are the tokens, 0 where missing. With `cosine`, the head
-    returns the cosine between the state of a cell and the weights of each class.
+    Tokens have shape (n, families, width). Without attention, the state at the last family is used.
+    With `cosine`, the head returns the cosine between the pooled state and the weights of a class.
     """
 
-    def __init__(self, real, n_classes, hidden, attention=True, own_weights=True, cosine=False):
+    def __init__(self, width, n_classes, hidden, attention=True, cosine=False):
         super().__init__()
         self.cosine = cosine
-        if own_weights:
-            size = TOKEN_SIZE
-            self.tokens = OwnWeights(real, size)
-        else:
-            size = real.shape[1]
-            self.tokens = torch.nan_to_num
-        self.norm_tokens = nn.LayerNorm(size)
-        self.ahead = nn.LSTM(size, hidden, batch_first=True)
-        self.back = nn.LSTM(size, hidden, batch_first=True)
+        self.norm_tokens = nn.LayerNorm(width)
+        self.lstm = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
         self.score = None
         if attention:
             layers = nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)
@@ -119,57 +57,31 @@ class BiLSTM(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
-    def encode(self, values, present):
-        """State of each cell, of shape (n, 2 * hidden), and weights of its families.
-
-        The weights have shape (n, families); they sum to 1, and are 0 for absent families.
-        """
-        x = self.norm_tokens(self.tokens(values))  # (n, families, size)
-        # The sequence of a cell: its present families in order, then the absent ones, which are
-        # ignored.
-        order = torch.argsort(present, dim=1, descending=True, stable=True)
-        n_present = present.sum(1, keepdim=True)
-        place = torch.arange(present.shape[1]).expand_as(order)
-        # present families backwards; doing this twice restores the order
-        mirror = torch.where(place < n_present, n_present - 1 - place, place)
-        ahead, _ = self.ahead(_rows(x, order))
-        back, _ = self.back(_rows(x, order.gather(1, mirror)))
-        states = torch.cat([ahead, _rows(back, mirror)], dim=-1)  # (n, families, 2 * hidden)
+    def encode(self, tokens):
+        """Pooled state (n, 2 * hidden) of each cell, and weights (n, families) of its families."""
+        states, _ = self.lstm(self.norm_tokens(tokens))  # (n, families, 2 * hidden)
         if self.score is None:
-            weights = (place == n_present - 1).to(x.dtype)
+            weights = torch.zeros(states.shape[:2], dtype=states.dtype)
+            weights[:, -1] = 1
         else:
-            weights = self._attention(states, place < n_present)
-        state = self.norm_state(torch.bmm(weights[:, None], states)[:, 0])
-        of_families = torch.zeros_like(weights).scatter(1, order, weights)
-        return state, of_families
+            weights = self.score(states)[..., 0].softmax(1)
+        return torch.bmm(weights[:, None], states)[:, 0], weights
 
-    def _attention(self, states, inside):
-        """Weights of the states, of shape (n, families), 0 unless `inside`."""
-        scores = self.score(states)[..., 0].masked_fill(~inside, -torch.inf)
-        # A softmax of only -inf is NaN, so cells without any family get other scores.
-        is_empty = ~inside.any(1, keepdim=True)
-        return scores.masked_fill(is_empty, 0.0).softmax(1) * inside
-
-    def forward(self, values, present):
-        """Logits, or cosines, of shape (n, n_classes)."""
-        state, _ = self.encode(values, present)
-        state = self.dropout(state)
+    def forward(self, tokens, head=None):
+        """Logits or cosines, of shape (n, n_classes), by the network's own or another `head`."""
+        state, _ = self.encode(tokens)
         if self.cosine:
             return F.linear(F.normalize(state), F.normalize(self.head.weight))
-        return self.head(state)
-
-
-def _rows(x, order):
-    """Families of each cell in `x`, of shape (n, families, size), sorted by `order`."""
-    return x.gather(1, order[..., None].expand(-1, -1, x.shape[-1]))
+        state = self.dropout(self.norm_state(state))
+        return self.head(state) if head is None else head(state)
 
 
 class AttentionBiLSTMClassifier(TypeClassifier):
-    """Bidirectional LSTM over families of features, with attention.
+    """Bidirectional LSTM over families of features, with attention, as published.
 
-    Each family is a token. Tokens pass through LayerNorm, one LSTM in each direction, additive
-    attention, LayerNorm, dropout and a linear layer. Families without values in a cell are left out
-    of its sequence.
+    Each family is a token, padded with zeros to the width of the widest one. Features are z-scored;
+    missing values are zeros, as if they had been measured. A part of the training cells chooses the
+    best epoch.
 
     Parameters
     ----------
@@ -179,24 +91,32 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Number of LSTM units in each direction.
     loss : {"cross_entropy", "arcface"}, default="cross_entropy"
         ``"arcface"``: focal (gamma 2) on cosine logits with an angular margin of 0.35 and a scale
-        of 30; classes are weighted by the inverse of their effective number of cells (beta 0.999),
-        where the published variant has SMOTE and a prior correction.
+        of 30, of the pooled state before LayerNorm and dropout.
     smote : bool, default=False
-        Interpolate cells of small classes between neighbours, instead of weighting classes.
-    published : bool or "mouse", default=False
-        By default, features are normal scores with noise, and a fifth is hidden in each epoch. If
-        True, train as published for human cells: zeros for missing values, z-scores, a constant
-        learning rate, and early stopping by macro-F1 on a quarter of the training cells;
-        ``"mouse"``: without class weights, and stopped by accuracy.
-    max_epochs : int, optional
-        Maximum number of epochs; 20 by default, or 50 if `published`.
+        Interpolate training cells of small classes between neighbours.
+    class_weight : {"balanced"} or None, default="balanced"
+        Weights of the classes, computed after SMOTE, which makes all of them 1; None for mouse
+        cells in the publication.
+    stop_on : {"macro_f1", "accuracy"}, default="macro_f1"
+        Validation score of the best epoch; ``"accuracy"`` for mouse cells and with ArcFace in the
+        publication.
+    prior_power : float, default=0.0
+        Test logits are raised by this times the logarithm of the shares of the classes among the
+        training cells. Published with ArcFace: -1 for human cells, 0.7 for mouse cells.
+    transfer : {"pretrained", "joint"} or None, default=None
+        How `fit` uses the cells of another species. ``"pretrained"``: train a network on them,
+        replace its head, train the head for up to 5 epochs and then everything with half the
+        learning rate. ``"joint"``: train one encoder with a head for each species, source cells
+        with half the weight, and then go on with the target alone.
+    validation_share : float, default=0.25
+    max_epochs : int, default=50
     random_state : int, RandomState or None, default=None
 
     Attributes
     ----------
     history_ : DataFrame
-        One row per epoch, with ``loss`` and, if there are validation cells, ``validation_loss``,
-        ``validation_accuracy`` and ``validation_macro_f1``.
+        One row per epoch, with ``loss``, ``validation_loss``, ``validation_accuracy`` and
+        ``validation_macro_f1``.
     validation_ : ndarray of bool, shape (n,)
         Training cells that are used for early stopping.
     network_ : BiLSTM
@@ -221,11 +141,13 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
     _parameter_constraints: dict = {
         "attention": ["boolean"],
-        "smote": ["boolean"],
-        "published": ["boolean", StrOptions({"mouse"})],
-        "loss": [StrOptions({"cross_entropy", "arcface"})],
         "hidden": COUNT,
-        "max_epochs": [*COUNT, None],
+        "loss": [StrOptions({"cross_entropy", "arcface"})],
+        "smote": ["boolean"],
+        "class_weight": [StrOptions({"balanced"}), None],
+        "stop_on": [StrOptions({"macro_f1", "accuracy"})],
+        "transfer": [StrOptions({"pretrained", "joint"}), None],
+        "max_epochs": COUNT,
     }
 
     def __init__(
@@ -234,31 +156,25 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         hidden: int = 128,
         loss: str = "cross_entropy",
         smote: bool = False,
-        published: bool | str = False,
-        max_epochs: int | None = None,
+        class_weight: str | None = "balanced",
+        stop_on: str = "macro_f1",
+        prior_power: float = 0.0,
+        transfer: str | None = None,
+        validation_share: float = VALIDATION_SHARE,
+        max_epochs: int = 50,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.attention = attention
         self.hidden = hidden
         self.loss = loss
         self.smote = smote
-        self.published = published
+        self.class_weight = class_weight
+        self.stop_on = stop_on
+        self.prior_power = prior_power
+        self.transfer = transfer
+        self.validation_share = validation_share
         self.max_epochs = max_epochs
         self.random_state = random_state
-
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify stored results."""
-        params = self.get_params()
-        del params["published"]
-        return params | self._treatment() | FIXED
-
-    def _treatment(self):
-        treatment = TREATMENTS[self.published].copy()
-        if self.smote:
-            treatment["class_weight"] = None
-        if self.max_epochs is not None:
-            treatment["max_epochs"] = self.max_epochs
-        return treatment
 
     def fit(
         self,
@@ -266,107 +182,167 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         y: ArrayLike,
         families=None,
         groups: ArrayLike | None = None,
+        source=None,
     ) -> Self:
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
         `groups`, of shape (n,), holds donors, whose cells stay together in early stopping.
+        `source`, for `transfer`, is a pair of cells of another species, of shape (m, p) and with
+        the same features, and their types.
         """
         X, labels = self._checked_training(X, y, families)
         groups = self._groups_of_typed(groups)
+        if (self.transfer is None) != (source is None):
+            raise ValueError(
+                f"source: expected cells of another species only with transfer, "
+                f"got transfer={self.transfer!r}"
+            )
         random = check_random_state(self.random_state)
-        self._how = self._treatment()
-        if self._how["noise"] is None:
-            self._how["noise"] = min(MOST_NOISE, NOISE / np.sqrt(len(X)))
-        self.validation_ = np.zeros(len(X), dtype=bool)
-        share = self._how["validation_share"]
-        if share:
-            # training cells of each class; SMOTE interpolates between two
-            least = 2 if self.smote else 1
-            self.validation_ = training.validation_part(labels, share, groups, least, random)
-        scaling = FeatureScaling(self._how["scaling"])
-        if self._how["missing"] == "zeros_as_data":
-            scaling = make_pipeline(FunctionTransformer(np.nan_to_num), scaling)
-        cells = self._learn_scale(X[~self.validation_], scaling)
+        least = (
+            2 if self.smote else 1
+        )  # training cells of each class; SMOTE interpolates between two
+        share = self.validation_share
+        self.validation_ = training.validation_part(labels, share, groups, least, random)
+        kept = ~self.validation_
+        source_X = None
+        if source is not None:
+            source_X, source_y = self._checked_source(source)
+        self._seen = self._measured(X[kept], source_X)
         # columns of each family, of shape (families, width), with -1 as padding
         columns = seen_columns(self.families_, self._seen).values()
         self._columns = np.array(list(zip_longest(*columns, fillvalue=-1))).T
-        codes = labels[~self.validation_]
-        self._weights = self._class_weights(codes)
+        self._scaling = self._scale_of(X[kept])
+        shares = np.bincount(labels[kept]) / kept.sum()
+        self._prior = self.prior_power * torch.from_numpy(np.log(shares))
+        cells = self._scaled(X[kept], self._scaling)
+        codes = labels[kept]
         if self.smote:
             cells, codes = training.oversample(cells, codes, random.randint(2**31 - 1))
-        learned = (*self._tokens(cells), torch.from_numpy(codes))
-        held_out = self._scaled(X)[self.validation_]
-        watched = (*self._tokens(held_out), torch.from_numpy(labels[self.validation_]))
+        learned = self._tokens(cells), torch.from_numpy(codes)
+        watched = self._tokens(self._scaled(X[self.validation_], self._scaling))
+        self._watched = watched, torch.from_numpy(labels[self.validation_])
+        self._weights = self._weights_of(learned[1])
+        self._history = []
+        seed = random.randint(2**31 - 1)
         with reproducible(), torch.random.fork_rng(devices=[]):
-            self._train(learned, watched, random.randint(2**31 - 1))
+            torch.manual_seed(seed)  # for initial weights and dropout
+            self._generator = torch.Generator().manual_seed(seed)
+            self.network_ = self._unfitted(len(self.classes_))
+            if self.transfer == "pretrained":
+                self._train_in_turn(learned, source_X, source_y, seed)
+            elif self.transfer == "joint":
+                self._train_jointly(learned, source_X, source_y)
+            else:
+                self._train(learned, LEARNING_RATE)
+        self.history_ = pd.DataFrame(self._history)
         return self
 
-    def _class_weights(self, codes):
-        counts = torch.bincount(torch.from_numpy(codes))
-        if self._how["class_weight"] is None:
+    def _scale_of(self, X):
+        return StandardScaler().fit(np.nan_to_num(X[:, self._seen]))
+
+    def _scaled(self, X, scaling):
+        return scaling.transform(np.nan_to_num(X[:, self._seen]))
+
+    def _tokens(self, cells):
+        """Values of shape (n, families, width), 0 in padding."""
+        padded = np.column_stack([cells, np.zeros(len(cells))])
+        return torch.from_numpy(padded[:, self._columns].astype(np.float32))
+
+    def _weights_of(self, labels):
+        """Weight of each class, n / (k n_c) for n_c of n cells in each of k classes."""
+        counts = torch.bincount(labels)
+        if self.class_weight is None:
             return torch.ones(len(counts))
-        if self.loss == "arcface":
-            return training.effective_number_weights(counts)
-        return training.balanced_weights(counts)
+        return counts.sum() / (len(counts) * counts)
 
-    def _train(self, learned, watched, seed):
-        torch.manual_seed(seed)  # for initial weights and dropout
-        self.network_ = BiLSTM(
-            torch.from_numpy(self._columns >= 0),
-            len(self.classes_),
-            self.hidden,
-            self.attention,
-            own_weights=self._how["missing"] == "masked",
-            cosine=self.loss == "arcface",
-        )
-        generator = torch.Generator().manual_seed(seed)
-        losses = self._losses(learned, watched, generator)
-        n_steps = None
-        if self._how["schedule"] == "one_cycle":
-            n_steps = self._how["max_epochs"] * ceil(len(learned[0]) / BATCH_SIZE)
-        rate = self._how["learning_rate"]
-        training.descend(self.network_, losses, rate, WEIGHT_DECAY, n_steps, CLIP)
+    def _unfitted(self, n_classes):
+        width = self._columns.shape[1]
+        return BiLSTM(width, n_classes, self.hidden, self.attention, self.loss == "arcface")
 
-    def _tokens(self, scaled):
-        """Values of shape (n, families, width), NaN in padding, and a mask of families to read."""
-        values = np.where(self._columns >= 0, scaled[:, self._columns], np.nan)
-        values = torch.from_numpy(values.astype(np.float32))
-        reads_all = self._how["missing"] == "zeros_as_data"
-        return values, ~values.isnan().all(2) | reads_all
+    def _train(self, learned, rate, max_epochs=None, parameters=None):
+        """Train all `parameters` on cells of the target."""
+        tokens, labels = learned
 
-    def _losses(self, learned, watched, generator):
-        values, present, labels = learned
-        history = []
-        best = BestWeights(self.network_)
-        for _ in range(self._how["max_epochs"]):
-            self.network_.train()
-            total = 0.0
-            order = torch.randperm(len(labels), generator=generator)
+        def losses():
+            order = torch.randperm(len(labels), generator=self._generator)
             for drawn in order.split(BATCH_SIZE):
-                noisy = self._disturbed(values[drawn], generator)
-                output = self.network_(noisy, present[drawn])
-                loss = self._loss(output, labels[drawn], training.ARCFACE_MARGIN)
-                yield loss
-                total += float(loss.detach()) * len(drawn)
-            history.append({"loss": total / len(order)})
-            if not self.validation_.any():
-                continue
-            scores = self._score(*watched)
-            history[-1] |= scores
+                output = self.network_(tokens[drawn])
+                yield self._loss(output, labels[drawn], training.ARCFACE_MARGIN)
+
+        if parameters is None:
+            parameters = self.network_.parameters()
+        self._descend(losses, parameters, rate, max_epochs or self.max_epochs)
+
+    def _descend(self, losses, parameters, rate, max_epochs):
+        """Take a step for each loss of ``losses()``, in every epoch; keep the best epoch."""
+        parameters = list(parameters)
+        optimizer = torch.optim.AdamW(parameters, rate, weight_decay=WEIGHT_DECAY, fused=True)
+        best = BestWeights(self.network_)
+        for _ in range(max_epochs):
+            self.network_.train()
+            of_epoch = []
+            for loss in losses():
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(parameters, CLIP)
+                optimizer.step()
+                of_epoch.append(loss.item())
+            scores = self._score(*self._watched)
+            self._history.append({"loss": np.mean(of_epoch)} | scores)
             # the loss decides among epochs with the same score
-            best.offer((scores[f"validation_{self._how['stop_on']}"], -scores["validation_loss"]))
+            best.offer((scores[f"validation_{self.stop_on}"], -scores["validation_loss"]))
             if best.waited >= PATIENCE:
                 break
         best.restore()
-        self.history_ = pd.DataFrame(history)
+        self.network_.eval()
 
-    def _disturbed(self, values, generator):
-        if self._how["noise"]:
-            values = values + self._how["noise"] * torch.randn(values.shape, generator=generator)
-        if self._how["hide"]:
-            hidden = torch.rand(values.shape, generator=generator) < self._how["hide"]
-            values = values.masked_fill(hidden, torch.nan)
-        return values
+    def _train_in_turn(self, learned, source_X, source_y, seed):
+        """Train on the source; then a new head for the target, and everything."""
+        first = AttentionBiLSTMClassifier(
+            self.attention,
+            self.hidden,
+            validation_share=SOURCE_SHARE,
+            max_epochs=self.max_epochs,
+            random_state=seed,
+        )
+        first.fit(source_X[:, self._seen], source_y, self._family_of[self._seen])
+        weights = first.network_.state_dict()
+        encoder = {name: value for name, value in weights.items() if not name.startswith("head")}
+        self.network_.load_state_dict(encoder, strict=False)
+        self._train(learned, LEARNING_RATE, WARM_UP_EPOCHS, self.network_.head.parameters())
+        self._train(learned, TRANSFER_RATE)
+
+    def _train_jointly(self, learned, source_X, source_y):
+        """Train on both species, with a head for each; then on the target."""
+        types, codes = np.unique(source_y, return_inverse=True)
+        source_tokens = self._tokens(self._scaled(source_X, self._scale_of(source_X)))
+        source_labels = torch.from_numpy(codes)
+        source_weights = self._weights_of(source_labels)
+        source_head = nn.Linear(2 * self.hidden, len(types))
+        tokens, labels = learned
+        n_steps = max(len(labels), len(source_labels)) // BATCH_SIZE
+        batches = self._endless_batches(len(labels))
+        source_batches = self._endless_batches(len(source_labels))
+
+        def losses():
+            for _ in range(n_steps):
+                drawn = next(batches)
+                from_source = next(source_batches)
+                own = self._loss(self.network_(tokens[drawn]), labels[drawn])
+                output = self.network_(source_tokens[from_source], source_head)
+                other = F.cross_entropy(output, source_labels[from_source], source_weights)
+                yield own + SOURCE_WEIGHT * other
+
+        parameters = [*self.network_.parameters(), *source_head.parameters()]
+        self._descend(losses, parameters, TRANSFER_RATE, self.max_epochs)
+        self._train(learned, FINAL_RATE)
+
+    def _endless_batches(self, n):
+        """Positions of complete minibatches (of all cells if there are few), in passes."""
+        size = min(BATCH_SIZE, n)
+        while True:
+            order = torch.randperm(n, generator=self._generator)
+            yield from order[: n - n % size].split(size)
 
     def _loss(self, output, labels, margin=0.0):
         if self.loss == "arcface":
@@ -375,9 +351,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return F.cross_entropy(output, labels, self._weights)
 
     @torch.no_grad()
-    def _score(self, values, present, labels):
+    def _score(self, tokens, labels):
         self.network_.eval()
-        output = self.network_(values, present)
+        output = self.network_(tokens)
         loss = float(self._loss(output, labels))
         labels = labels.numpy()
         predicted = output.argmax(1).numpy()
@@ -393,24 +369,23 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of the types, ndarray of shape (n, n_classes).
 
-        All types are treated as equally frequent, except with ``published="mouse"``.
+        With class weights or SMOTE, all types are treated as equally frequent.
         """
-        tokens = self._tokens(self._scaled(self._checked_cells(X)))
+        tokens = self._tokens(self._scaled(self._checked_cells(X), self._scaling))
         with reproducible():
-            logits = self.network_(*tokens).double()
+            logits = self.network_(tokens).double()
         if self.loss == "arcface":
             logits = training.ARCFACE_SCALE * logits
-        return logits.softmax(1).numpy()
+        return (logits + self._prior).softmax(1).numpy()
 
     @available_if(lambda self: self.attention)
     @torch.no_grad()
     def attention_weights(self, X) -> np.ndarray:
-        """Weight of each family in each cell, ndarray of shape (n, n_families).
+        """Weight of each family in each cell, ndarray of shape (n, n_families); rows sum to 1.
 
-        Rows sum to 1, but for cells without any value. Families that were not measured have weight
-        0, unless missing values are read as zeros (`published`).
+        Families that were not measured are read as zeros, and have weights too.
         """
-        tokens = self._tokens(self._scaled(self._checked_cells(X)))
+        tokens = self._tokens(self._scaled(self._checked_cells(X), self._scaling))
         with reproducible():
-            _, weights = self.network_.encode(*tokens)
+            _, weights = self.network_.encode(tokens)
         return weights.double().numpy()

@@ -1,4 +1,4 @@
-"""Base of the classifiers: input checks, scales of features, missing values."""
+"""Base of the classifiers: input checks, scales of features, missing values, dull baselines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
+from sklearn.impute import SimpleImputer
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
@@ -26,6 +30,7 @@ COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constrai
 N_QUANTILES = 100
 # SDs at which normal scores are clipped, as differences among few extreme cells are noise
 FARTHEST = 2.5
+N_LANDMARKS = 300  # of the approximated kernel
 LOST = "features without a value"  # start of a warning message
 
 
@@ -42,11 +47,6 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     """Base class of classifiers, which define `fit` and `predict_proba`."""
 
     _parameter_constraints: dict = {}
-    _fixed: dict = {}  # further parameters that are stored with results
-
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify stored results."""
-        return self.get_params() | self._fixed
 
     def predict(self, X) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,)."""
@@ -66,14 +66,13 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         n_unknown = (~self._typed).sum()
         if n_unknown:
             warn(f"y: {n_unknown} of {len(y)} cells left out, as their type is {UNKNOWN!r}")
-        X = X[self._typed]
         self.classes_, codes = np.unique(y[self._typed], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected more than one class, got {self.classes_.tolist()}")
         columns = getattr(self, "feature_names_in_", range(X.shape[1]))
         self._family_of = families_of(families, columns)
         self.families_ = family_columns(self._family_of)
-        return X, codes
+        return X[self._typed], codes
 
     def _groups_of_typed(self, groups):
         n = len(self._typed)
@@ -95,42 +94,24 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         check_consistent_length(cells, types)
         return self._checked_cells(cells, "source"), np.asarray(types)
 
-    def _with_unlabelled(self, X, unlabelled):
-        """Training cells and, below them, cells of unknown type."""
-        if unlabelled is None or not len(unlabelled):
-            return X
-        return np.vstack([X, self._checked_cells(unlabelled, "unlabelled")])
-
-    def _measured(self, X, source=None):
-        """Mask of the features with values; warns about the others."""
+    def _measured(self, X, other=None):
+        """Mask of the features with values in `X` and in `other` cells; warns about the others."""
         seen = np.isfinite(X).any(axis=0)
-        if source is not None:
-            seen &= np.isfinite(source).any(axis=0)
+        if other is not None:
+            seen &= np.isfinite(other).any(axis=0)
         if not seen.any():
             raise ValueError("X has no value for any feature, or the source has none of these")
         if not seen.all():
             warn(f"{LOST} in training are left out: {some(_check_feature_names_in(self)[~seen])}")
         return seen
 
-    def _learn_scale(self, X, scaling):
-        """Learn the scale of the features with values; returns scaled cells."""
-        self._seen = self._measured(X)
-        self._scaling = scaling.fit(X[:, self._seen])
-        return self._scaled(X)
-
-    def _scaled(self, X):
-        return self._scaling.transform(X[:, self._seen])
-
 
 class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
-    """Z-scores of features (``how="standard"``) or of their normal scores; NaN stays NaN.
+    """Z-scores of the normal scores of features; NaN stays NaN.
 
     Normal scores map the quantiles of each feature to a normal distribution, so that outliers do
     not dominate.
     """
-
-    def __init__(self, how="normal_scores"):
-        self.how = how
 
     def fit(self, X, y=None):
         """Learn scales from cells `X`, of shape (n, p)."""
@@ -157,8 +138,6 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         return (self._scores(X) - self.mean_) / self.scale_
 
     def _scores(self, X):
-        if self.how == "standard":
-            return X
         return np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
 
 
@@ -166,6 +145,21 @@ def seen_columns(families, seen):
     """Columns of each family, as positions among the seen features."""
     place = np.cumsum(seen) - 1
     return {family: place[columns[seen[columns]]] for family, columns in families.items()}
+
+
+def kernel_logistic(n_cells, n_features, random_state=None):
+    """Class-balanced logistic regression with a Gaussian kernel on normal scores.
+
+    The kernel is approximated with up to 300 landmarks (Nystroem method).
+    """
+    kernel = Nystroem(
+        gamma=0.3 / n_features,
+        n_components=min(N_LANDMARKS, n_cells),
+        random_state=random_state,
+    )
+    filled = SimpleImputer(strategy="median", keep_empty_features=True)
+    regression = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000)
+    return make_pipeline(FeatureScaling(), filled, kernel, regression)
 
 
 def lightgbm(random_state=None):

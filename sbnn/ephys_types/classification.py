@@ -20,7 +20,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LOST
-from sbnn.ephys_types.folds import SEEDS, deal_donors, labels_of
+from sbnn.ephys_types.folds import deal_donors, labels_of, repeated_donor_folds
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import folds_of
 from sbnn.evaluation.identity import configured, described, fit_key
@@ -41,6 +41,7 @@ def cross_validate_classifier(
     n_jobs: int = 1,
     *,
     target: str = "type",
+    source: AnnData | None = None,
     seed: int = 0,
     **options: object,
 ) -> Record:
@@ -50,14 +51,18 @@ def cross_validate_classifier(
     ----------
     estimator : classifier
         With ``predict_proba``. Its ``fit`` is given the families of the features and the donors of
-        the cells if it takes ``families`` and ``groups`` (unless ``estimator.power`` is a number).
+        the cells if it takes ``families`` and ``groups``.
     data : AnnData of typed cells
     folds : dict of int to folds, or list of (training, test) positions, optional
         Sets of folds by seed, or one set, whose seed is `seed`; it also seeds estimators whose
-        ``random_state`` is None. By default three sets of five folds of donors.
+        ``random_state`` is None. By default those of `repeated_donor_folds`: three sets of five
+        folds of donors, fewer with few donors.
     n_jobs : int
     target : str
         Column of ``data.obs``.
+    source : AnnData of typed cells, optional
+        Cells of another species with the same features, whose features and types are passed to
+        ``fit`` as ``source``.
     seed : int
     **options
         ``results``, ``overwrite`` and ``verbose``, as in `sbnn.cross_validate`.
@@ -84,7 +89,7 @@ def cross_validate_classifier(
     data = as_typed(data)
     y = labels_of(data, target)
     if folds is None:
-        folds = {s: deal_donors(data, y, 5, s) for s in SEEDS}
+        folds = repeated_donor_folds(data, target=target)
     elif not isinstance(folds, dict):
         folds = {seed: folds}
     repeats = np.repeat(list(folds), [len(of_seed) for of_seed in folds.values()])
@@ -94,13 +99,17 @@ def cross_validate_classifier(
     besides = {"target": target, "labels": fingerprint_arrays(y)}
     for name, values in extra.items():
         besides[name] = fingerprint_arrays(np.asarray(values, str))
+    if source is not None:
+        source = as_typed(source)
+        extra["source"] = source.X, source.y
+        besides["source"] = source.sha256
     values = {
         "feature_names": data.feature_names,
         "cell_names": data.cell_names,
         "classes": np.unique(y),
         "true": y,
         "repeats": repeats,
-        "family_names": _family_names(data),
+        "family_names": list(map(str, family_columns(data.families))),
     }
     settings = {"estimator": described(estimator), "scaling": "none", "target": target}
     wanted = Record("classification", data.name, data.sha256, [{}], seed, settings, pairs, values)
@@ -116,17 +125,13 @@ def cross_validate_classifier(
     return fit_all(wanted, [keys], plan, n_jobs=n_jobs, **options)
 
 
-def _family_names(data):
-    return [str(name) for name in family_columns(data.families)]
-
-
 def extra_of(estimator, data):
-    """Further arguments of `fit`."""
+    """Families and donors, as further arguments of `fit` if it takes them."""
     takes = inspect.signature(estimator.fit).parameters
     extra = {}
     if "families" in takes:
         extra["families"] = data.families
-    if "groups" in takes and getattr(estimator, "power", "groups") == "groups":
+    if "groups" in takes:
         extra["groups"] = np.asarray(data.labels.get("donor", data.cell_names), dtype=str)
     return extra
 
@@ -141,7 +146,7 @@ def fit_on(model, X, y, cells, extra):
 def _fit_and_score(model, X, y, fold, extra):
     train, test = fold
     with reproducible(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=f"{NO_NAMES}|X is unlike the training cells")
+        warnings.filterwarnings("ignore", message=NO_NAMES)
         started = time.process_time()
         fit_on(model, X, y, train, extra)
         seconds = time.process_time() - started
@@ -165,26 +170,17 @@ def outcome_of(model, X, true, classes):
 
 
 def scores(true, predicted, probabilities, classes):
-    """Scores of predictions, as `cross_validate_classifier` stores them."""
-    clipped = np.clip(probabilities, LEAST_PROBABILITY, None)
-    clipped /= clipped.sum(axis=1, keepdims=True)
-    of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
-    found = label_scores(true, predicted, classes)
-    found["log_loss"] = float(-np.log(of_true).mean())
-    return found
-
-
-def label_scores(true, predicted, classes):
-    """Scores of labels; F1 is NaN for a class that is neither true nor predicted."""
+    """Scores of predictions; F1 is NaN for a class that is neither true nor predicted."""
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
-    there = np.isin(classes, true)
-    f1[~there & ~np.isin(classes, predicted)] = np.nan
-    recall = recall_score(true, predicted, labels=classes[there], average="macro")
+    f1[~np.isin(classes, [*true, *predicted])] = np.nan
+    clipped = np.maximum(probabilities, LEAST_PROBABILITY)
+    of_true = clipped[np.arange(len(true)), np.searchsorted(classes, true)]
     return {
         "macro_f1": float(np.nanmean(f1)),
         "accuracy": accuracy_score(true, predicted),
-        "balanced_accuracy": float(recall),
+        "balanced_accuracy": recall_score(true, predicted, labels=np.unique(true), average="macro"),
         "f1": f1,
+        "log_loss": float(-np.log(of_true / clipped.sum(axis=1)).mean()),
     }
 
 
@@ -230,19 +226,17 @@ def scores_within(record, groups):
 
     Macro-F1 is the mean over the classes in the group.
     """
-    groups = np.asarray(groups, dtype=str)
     cells = test_cells(record)
-    rows = {}
-    for key, its in cells.groupby([groups[cells["cell"]], "repeat"]):
-        found = label_scores(its["true"], its["predicted"], record.classes)
-        f1 = found["f1"][np.isin(record.classes, its["true"])].mean()
-        rows[key] = {"macro_f1": f1, "accuracy": found["accuracy"]}
-    of_repeats = pd.DataFrame(rows).T.rename_axis(["group", "repeat"]).groupby("group")
-    table = of_repeats.mean().join(of_repeats.std().add_suffix("_sd"))
-    sizes = pd.Series(groups).value_counts(sort=False)
-    sizes = sizes.sort_values(ascending=False, kind="stable")
-    table.insert(0, "cells", sizes)
-    return table.loc[sizes.index]
+    cells["group"] = np.asarray(groups, dtype=str)[cells["cell"]]
+    rows = []
+    for (group, _), its in cells.groupby(["group", "repeat"]):
+        classes = np.unique(its["true"])
+        f1 = f1_score(its["true"], its["predicted"], labels=classes, average="macro")
+        accuracy = (its["true"] == its["predicted"]).mean()
+        rows.append({"group": group, "cells": len(its), "macro_f1": f1, "accuracy": accuracy})
+    table = pd.DataFrame(rows).groupby("group").agg(["mean", "std"]).drop(columns=("cells", "std"))
+    table.columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd"]
+    return table.sort_values("cells", ascending=False).astype({"cells": int})
 
 
 def family_importance(
@@ -278,7 +272,8 @@ def family_importance(
         log loss (nats): ``shuffled_log_loss``, if all features of a family are permuted together
         between test cells (mean over the shuffles), and ``left_out_log_loss``, if the model is
         fitted and tested without the family. For models with attention weights, ``attention``, of
-        shape (classes, families), holds their means over the test cells of each class.
+        shape (classes, families), holds their means over the test cells of each class; rows sum
+        to 1.
 
     Notes
     -----
@@ -313,14 +308,18 @@ def family_importance(
         for f, fold in enumerate(folds):
             jobs.append(delayed(_importance)(model, data, y, fold, [seed, f], n_shuffles))
         running = in_workers(jobs, n_jobs, "generator")
-        outcomes = list(tqdm(running, f"{data.name}: families", len(jobs), disable=not verbose))
-        values = {"family_names": _family_names(data), "classes": np.unique(y)}
-        for name in ("shuffled_log_loss", "left_out_log_loss"):
-            values[name] = np.array([outcome[name] for outcome in outcomes])
-        if "attention" in outcomes[0]:
-            weights = np.concatenate([outcome["attention"] for outcome in outcomes])
+        outcomes = tqdm(running, f"{data.name}: families", len(jobs), disable=not verbose)
+        shuffled, left_out, attention = zip(*outcomes, strict=True)
+        values = {
+            "family_names": list(map(str, family_columns(data.families))),
+            "classes": np.unique(y),
+            "shuffled_log_loss": np.array(shuffled),
+            "left_out_log_loss": np.array(left_out),
+        }
+        if attention[0] is not None:
             labels = np.concatenate([y[test] for _, test in folds])
-            values["attention"] = attention_by_class(weights, labels, values["classes"])
+            means = pd.DataFrame(np.concatenate(attention)).groupby(labels).mean()
+            values["attention"] = means.div(means.sum(axis=1), axis=0).to_numpy()
         return values
 
     n_cells = len(folds[0][0])
@@ -328,54 +327,32 @@ def family_importance(
 
 
 def _importance(estimator, data, y, fold, seeds, n_shuffles):
-    """Rises in log loss, of shape (families,), and attention of the test cells, if any."""
+    """Rises in log loss, lists of both measures by family, and attention of the test cells."""
     train, test = fold
     X = data.X[test]
     rng = np.random.default_rng(seeds)
     shuffled = []
     left_out = []
     with reproducible(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=NO_NAMES)
+        warnings.filterwarnings("ignore", message=f"{NO_NAMES}|{LOST}")
         model = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data))
-        warnings.filterwarnings("ignore", message=LOST)
+        usual = _log_loss(model, X, y, test)
         for family, columns in family_columns(data.families).items():
-            losses = []
+            total = 0.0
             for _ in range(n_shuffles):
                 moved = X.copy()
                 moved[:, columns] = X[rng.permutation(len(X))][:, columns]
-                losses.append(_log_loss(model, moved, y, test))
-            shuffled.append(np.mean(losses))
+                total += _log_loss(model, moved, y, test)
+            shuffled.append(total / n_shuffles - usual)
             others = data.families != family
             kept = replace(data, X=data.X[:, others], families=data.families[others])
             # cells that have only this family cannot be used for training
-            cells = ~np.isnan(kept.X[train]).all(axis=1)
-            blind = fit_on(clone(estimator), kept.X, y, train[cells], extra_of(estimator, kept))
-            left_out.append(_log_loss(blind, kept.X[test], y, test))
-        usual = _log_loss(model, X, y, test)
-    outcome = {
-        "shuffled_log_loss": np.array(shuffled) - usual,
-        "left_out_log_loss": np.array(left_out) - usual,
-    }
-    if hasattr(model, "attention_weights"):
-        outcome["attention"] = model.attention_weights(X)
-    return outcome
+            cells = train[np.isfinite(kept.X[train]).any(axis=1)]
+            blind = fit_on(clone(estimator), kept.X, y, cells, extra_of(estimator, kept))
+            left_out.append(_log_loss(blind, kept.X[test], y, test) - usual)
+        attention = model.attention_weights(X) if hasattr(model, "attention_weights") else None
+    return shuffled, left_out, attention
 
 
 def _log_loss(model, X, y, test):
     return outcome_of(model, X, y[test], np.unique(y))["log_loss"]
-
-
-def attention_by_class(weights, labels, classes):
-    """Mean attention, of shape (classes, families); rows sum to 1, or are NaN without cells."""
-    means = pd.DataFrame(weights).groupby(labels).mean().reindex(classes).to_numpy(dtype=np.float64)
-    return means / means.sum(axis=1, keepdims=True)
-
-
-def importance_table(record):
-    """Mean ``attention`` to each family, and rise in log loss."""
-    table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
-    if "attention" in record.values:
-        table["attention"] = np.nanmean(record.attention, axis=0)
-    table["shuffled"] = record.shuffled_log_loss.mean(axis=0)
-    table["left out"] = record.left_out_log_loss.mean(axis=0)
-    return table

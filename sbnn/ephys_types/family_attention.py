@@ -14,10 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 from torch.nn import functional
+from tqdm.auto import tqdm
 
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
-from sbnn.ephys_types.training import descend
 
 # training cells between which settings are interpolated, on a log scale
 FEW = 500
@@ -33,18 +33,7 @@ HIDDEN = 64  # units after the attention
 FEATURE_DROPOUT = 0.1  # share of the features that are left out in each step
 LEARNING_RATE = 5e-3
 WEIGHT_DECAY = 1e-2
-SOURCE_WEIGHT = 0.5  # of source cells in joint training; 1 for target cells
 ABSENT = -1e4  # score of a family that was not measured, whose weight is then exactly zero
-FIXED = {  # further parameters that are stored with results
-    "batch_size": "auto",
-    "dropout": "auto",
-    "feature_dropout": FEATURE_DROPOUT,
-    "hidden": HIDDEN,
-    "noise": "auto",
-    "learning_rate": LEARNING_RATE,
-    "weight_decay": WEIGHT_DECAY,
-    "width": WIDTH,
-}
 
 
 class FamilyAttentionNetwork(nn.Module):
@@ -139,7 +128,6 @@ class FamilyAttentionClassifier(TypeClassifier):
     """
 
     _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
-    _fixed: dict = FIXED
 
     def __init__(
         self,
@@ -155,32 +143,24 @@ class FamilyAttentionClassifier(TypeClassifier):
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         self._seen = self._measured(X)
-        return self._fit_alone(X, codes, X)
-
-    def _fit_alone(self, X, codes, cells):
-        """Train on cells of one species, scaled by `cells`."""
-        with reproducible():
-            generator = self._generator()
-            training = self._scaled_by(cells, X, codes)
-            self._build(len(self.classes_), len(X), generator)
-            self._train(training, generator)
-        return self
-
-    def _generator(self):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        return torch.Generator().manual_seed(seed)
-
-    def _scaled_by(self, cells, X, codes):
-        """Scaled features of `X`, mask of measured values, and types."""
-        self._scaling = FeatureScaling().fit(cells[:, self._seen])
-        return *self._tensors(X), torch.from_numpy(codes)
+        generator = torch.Generator().manual_seed(seed)
+        # dropout uses torch's global generator
+        with reproducible(), torch.random.fork_rng(devices=[]):
+            self._scaling = FeatureScaling().fit(X[:, self._seen])
+            self._build(len(X), generator)
+            losses = self._losses(*self._tensors(X), torch.from_numpy(codes), generator)
+            torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
+            self._train(losses)
+        return self
 
     def _tensors(self, X):
         """Scaled features, 0 where missing, and a mask of the measured ones."""
-        scaled = torch.from_numpy(self._scaled(X).astype(np.float32))
+        scaled = self._scaling.transform(X[:, self._seen])
+        scaled = torch.from_numpy(scaled.astype(np.float32))
         return scaled.nan_to_num(), (~scaled.isnan()).float()
 
-    def _build(self, n_outputs, n_cells, generator):
+    def _build(self, n_cells, generator):
         share = np.log(n_cells / FEW) / np.log(MANY / FEW)
         share = np.clip(share, 0, 1)
         self._settings = {}
@@ -191,7 +171,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         columns = seen_columns(self.families_, self._seen).values()
         self.network_ = FamilyAttentionNetwork(
             [its for its in columns if len(its)],
-            n_outputs,
+            len(self.classes_),
             self.n_members,
             WIDTH,
             HIDDEN,
@@ -199,21 +179,23 @@ class FamilyAttentionClassifier(TypeClassifier):
             generator,
         )
 
-    def _train(self, cells, generator, chance=None, heads=None, learning_rate=LEARNING_RATE):
-        """Train on cells that are drawn in proportion to `chance`, by default all types equally.
-
-        `heads`, of shape (n, n_outputs), marks the outputs that are trained on each cell.
-        """
+    def _train(self, losses):
         n_steps = int(self._settings["n_steps"])
-        losses = self._losses(*cells, generator, chance, heads)
-        # dropout uses torch's global generator
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
-            descend(self.network_, islice(losses, n_steps), learning_rate, WEIGHT_DECAY, n_steps)
+        optimizer = torch.optim.AdamW(
+            self.network_.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, max(n_steps, 2))
+        self.network_.train()
+        for loss in tqdm(islice(losses, n_steps), "training", n_steps, leave=False, disable=None):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        self.network_.eval()
 
-    def _losses(self, x, known, target, generator, chance, heads):
-        if chance is None:
-            chance = _chance(target)
+    def _losses(self, x, known, target, generator):
+        """Losses of endless minibatches, in which classes are drawn equally often."""
+        chance = (1 / torch.bincount(target).float())[target]
         noise = float(self._settings["noise"])
         shape = (self.n_members, int(self._settings["batch_size"]))
         while True:
@@ -223,8 +205,6 @@ class FamilyAttentionClassifier(TypeClassifier):
             left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
             noisy = x[drawn].add_(disturbance, alpha=noise)
             logits, _ = self.network_(noisy, known[drawn] * left_in)
-            if heads is not None:
-                logits = logits.masked_fill(~heads[drawn], ABSENT)
             loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
             # The members share no parameters, so the sum of their losses trains each separately.
             yield loss * self.n_members
@@ -255,110 +235,3 @@ class FamilyAttentionClassifier(TypeClassifier):
         every = np.zeros((len(weights), len(self.families_)))
         every[:, seen] = weights
         return every
-
-
-class TransferAttentionClassifier(FamilyAttentionClassifier):
-    """Classify cells of a target species by an attention network trained on a source species too.
-
-    Features are scaled separately in each species.
-
-    Parameters
-    ----------
-    way : {"pretrained", "joint"}, default="pretrained"
-        ``"pretrained"`` trains on the source first, then on the target with a fifth of the learning
-        rate; the head is kept only if both species have the same types. ``"joint"`` trains on both,
-        with a head for each species, and gives source cells half the weight.
-    n_members, n_steps, random_state
-        See `FamilyAttentionClassifier`.
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import TransferAttentionClassifier
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> old, new = data[data.obs["condition"] == "acute"], data[data.obs["condition"] == "culture"]
-    >>> model = TransferAttentionClassifier(n_steps=20, random_state=0)
-    >>> model = model.fit(new.X, new.obs["type"], source=(old.X, old.obs["type"]))
-    >>> model.predict_proba(new.X).shape[1]
-    4
-    """
-
-    _parameter_constraints: dict = {
-        **FamilyAttentionClassifier._parameter_constraints,
-        "way": [StrOptions({"pretrained", "joint"})],
-    }
-    _fixed: dict = FIXED | {"source_weight": SOURCE_WEIGHT}
-
-    def __init__(
-        self,
-        way: str = "pretrained",
-        n_members: int = 4,
-        n_steps: int | str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(n_members, n_steps, random_state)
-        self.way = way
-
-    def fit(
-        self,
-        X,
-        y: ArrayLike,
-        families=None,
-        source=None,
-        unlabelled=None,
-    ) -> Self:
-        """Train the networks; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
-
-        `source` is a pair of cells, of shape (m, p), and types, which may be others than in the
-        target. Target cells of unknown type, `unlabelled`, of shape (u, p), help to scale it.
-        """
-        X, codes = self._checked_training(X, y, families)
-        cells = self._with_unlabelled(X, unlabelled)
-        if source is None:
-            self._seen = self._measured(X)
-            return self._fit_alone(X, codes, cells)
-        source_X, types = self._checked_source(source)
-        types, source_codes = np.unique(types, return_inverse=True)
-        self._seen = self._measured(X, source_X)
-        with reproducible():
-            of_source = self._scaled_by(source_X, source_X, source_codes)
-            of_target = self._scaled_by(cells, X, codes)
-            if self.way == "joint":
-                self._train_jointly(of_source, of_target)
-            else:
-                self._train_in_turn(of_source, types, of_target)
-        return self
-
-    def _train_in_turn(self, of_source, types, of_target):
-        generator = self._generator()
-        self._build(len(types), len(of_source[0]), generator)
-        self._train(of_source, generator)
-        learned = self.network_.state_dict()
-        if not np.array_equal(types, self.classes_):
-            del learned["head"], learned["head_bias"]
-        self._build(len(self.classes_), len(of_target[0]), generator)
-        self.network_.load_state_dict(learned, strict=False)
-        self._train(of_target, generator, learning_rate=LEARNING_RATE / 5)
-
-    def _train_jointly(self, of_source, of_target):
-        generator = self._generator()
-        source_codes = of_source[2]
-        codes = of_target[2]
-        n_own = len(self.classes_)
-        n_outputs = n_own + int(source_codes.max()) + 1
-        self._build(n_outputs, len(codes), generator)
-        x, known, target = map(torch.cat, zip(of_target, of_source, strict=True))
-        target[len(codes) :] += n_own
-        of_foreign = SOURCE_WEIGHT * _chance(source_codes) / (n_outputs - n_own)
-        chance = torch.cat([_chance(codes) / n_own, of_foreign])
-        heads = (torch.arange(n_outputs) < n_own) == (target < n_own)[:, None]
-        self._train((x, known, target), generator, chance, heads)
-        network = self.network_
-        for name in ("head", "head_bias"):
-            own = getattr(network, name)[..., :n_own].detach().clone()
-            setattr(network, name, nn.Parameter(own))
-
-
-def _chance(target):
-    """Relative probability of drawing each cell, so that classes are drawn equally often."""
-    return (1 / torch.bincount(target).float())[target]

@@ -11,10 +11,25 @@ SEEDS = (0, 1, 2)  # each gives one set of folds
 
 
 def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
-    """Stratified folds that do not split donors, by seed."""
+    """Stratified folds that do not split donors, by seed.
+
+    There are at most as many folds as the class with the fewest donors has donors, but at least
+    two. Without donors in the labels, cells are dealt one by one. With few donors, seeds may give
+    the same fold; a set of folds that shares one with an earlier set is left out.
+    """
     cells = as_typed(data)
     y = labels_of(cells, target)
-    return {int(seed): deal_donors(cells, y, n_folds, int(seed)) for seed in seeds}
+    sets = {}
+    known = set()
+    for seed in map(int, seeds):
+        folds = deal_donors(cells, y, n_folds, seed)
+        tested = {test.tobytes() for _, test in folds}
+        if known.isdisjoint(tested):
+            sets[seed] = folds
+        known |= tested
+    if len(sets) < len(seeds):
+        warn(f"{cells.name}: only {len(sets)} of {len(seeds)} sets of folds differ")
+    return sets
 
 
 def deal_donors(cells, y, n_folds, seed):
@@ -23,19 +38,15 @@ def deal_donors(cells, y, n_folds, seed):
     # whose cells are spread most unevenly over the classes.
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        sizes = pd.Series(donors).groupby(y).nunique()
+        fewest = pd.Series(donors).groupby(y).nunique().min()
+        kind = StratifiedGroupKFold
     else:
         donors = None
-        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-        sizes = pd.Series(y).value_counts()
+        fewest = pd.Series(y).value_counts().min()
+        kind = StratifiedKFold
         warn(f"{cells.name}: without donors in the labels, folds may split the cells of a donor")
-    few = sizes[sizes < n_folds]
-    if len(few):
-        raise ValueError(
-            f"n_folds: classes with fewer than {n_folds} donors or cells: {few.to_dict()}"
-        )
-    folds = list(splitter.split(y, y, donors))
+    n_folds = min(n_folds, max(fewest, 2))
+    folds = list(kind(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
     for i, (train, test) in enumerate(folds):
         absent = set(y) - (set(y[train]) & set(y[test]))
         if absent:

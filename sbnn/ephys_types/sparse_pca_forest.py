@@ -9,18 +9,14 @@ from numpy.typing import ArrayLike
 from scipy.linalg import qr
 from sklearn.base import TransformerMixin
 from sklearn.decomposition import SparsePCA
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.typed_cells import as_typed
-from sbnn.determinism import reproducible
-from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
-from sbnn.evaluation.runs import load_or_compute
-from sbnn.models.maps import embed
-from sbnn.results import Record
+from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
 
 # loadings are zero if the correlation of a feature with the component is below this; SparsePCA
 # compares its penalty with sqrt(n) times a covariance
@@ -44,11 +40,6 @@ PUBLISHED_COMPONENTS = {
     "spiking_threshold_v": 5,
     "spiking_width": 3,
 }
-# further parameters that are stored with results
-PUBLISHED = {"forest": "random_forest", "keep_features": False, "scaling": "standard"}
-OURS = {"forest": "extra_trees", "keep_features": True, "scaling": "normal_scores"}
-FIXED = {"alpha": ALPHA, "balanced": True, "least_variance": LEAST_VARIANCE, "n_components": None}
-LABELS = ("type", "type5", "donor", "condition", "virus")
 
 
 def sparse_components(X, n_components, random_state):
@@ -101,13 +92,10 @@ def sparse_components(X, n_components, random_state):
 
 
 class SparsePCAForest(TransformerMixin, TypeClassifier):
-    """Class-balanced forest on the sparse principal components of each family of features.
+    """Class-balanced random forest on sparse principal components of each family of features.
 
     Parameters
     ----------
-    published : bool, default=False
-        If True, a random forest on components of z-scores; by default, extremely randomised trees
-        on normal scores of features and components, which omit what is specific to a feature.
     n_estimators : int, default=300
         Number of trees.
     random_state : int, RandomState or None, default=None
@@ -144,15 +132,13 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     (300, 43)
     """
 
-    _parameter_constraints: dict = {"published": ["boolean"], "n_estimators": COUNT}
+    _parameter_constraints: dict = {"n_estimators": COUNT}
 
     def __init__(
         self,
-        published: bool = False,
         n_estimators: int = 300,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        self.published = published
         self.n_estimators = n_estimators
         self.random_state = random_state
 
@@ -161,30 +147,25 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         tags.transformer_tags.preserves_dtype = []  # always float64
         return tags
 
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify stored results."""
-        named = {"n_estimators": self.n_estimators, "random_state": self.random_state}
-        pipeline = PUBLISHED if self.published else OURS
-        return named | FIXED | pipeline
-
     def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        if self.published:
-            scaling = FeatureScaling("standard")
-            forest = RandomForestClassifier(class_weight="balanced_subsample")
-        else:
-            scaling = FeatureScaling()
-            forest = ExtraTreesClassifier(
-                class_weight="balanced", max_features=0.5, min_samples_leaf=2
-            )
-        filled = self._learn_scale(X, make_pipeline(scaling, SimpleImputer(strategy="median")))
+        self._seen = self._measured(X)
+        filling = make_pipeline(StandardScaler(), SimpleImputer(strategy="median"))
+        self._filling = filling.fit(X[:, self._seen])
+        filled = self._filled(X)
         self._mean = filled.mean(axis=0)
         self._fit_components(filled - self._mean, int(seed))
-        forest.set_params(n_estimators=self.n_estimators, random_state=int(tree_seed))
+        forest = RandomForestClassifier(
+            self.n_estimators, class_weight="balanced_subsample", random_state=int(tree_seed)
+        )
         self.forest_ = forest.fit(self._forest_input(X), self.classes_[codes])
         return self
+
+    def _filled(self, X):
+        """Z-scores of the features with values, the median where missing."""
+        return self._filling.transform(X[:, self._seen])
 
     def _fit_components(self, X, seed):
         self.loadings_ = {}
@@ -203,18 +184,15 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
             self._projection = np.hstack([self._projection, projection])
 
     def _forest_input(self, X):
-        filled = self._scaled(X)
         missing = np.isnan(X)
-        parts = [(filled - self._mean) @ self._projection]
+        parts = [(self._filled(X) - self._mean) @ self._projection]
         for columns in self.families_.values():
             parts.append(missing[:, columns].mean(axis=1, keepdims=True))
-        if not self.published:
-            parts.append(filled)
         return np.hstack(parts)
 
     def transform(self, X) -> np.ndarray:
         """Z-scored sparse principal components, ndarray of shape (n, n_components)."""
-        return (self._scaled(self._checked_cells(X)) - self._mean) @ self._projection
+        return (self._filled(self._checked_cells(X)) - self._mean) @ self._projection
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the components, such as ``"AP ramp sPC1"``."""
@@ -228,29 +206,3 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         X = self._checked_cells(X)
         return self.forest_.predict_proba(self._forest_input(X))
-
-
-def map_cells(data, results=None, overwrite=False, *, seed=0):
-    """Map cells by a t-SNE of sparse principal components, learned from all cells without types.
-
-    The record has a DataFrame of ``labels``; ``components``, of shape (n, k), ``component_names``,
-    and the share of the variance that each explains, ``explained``; and ``tsne``, of shape (n, 2).
-    """
-    data = as_typed(data)
-    model = SparsePCAForest(n_estimators=1, random_state=seed)  # the forest is not used
-
-    def compute():
-        with reproducible():
-            components = model.fit(data.X, data.y, data.families).transform(data.X)
-            tsne = embed(components, seed).astype(np.float32)
-        return {
-            "labels": data.labels[[name for name in LABELS if name in data.labels]],
-            "components": components.astype(np.float32),
-            "component_names": model.get_feature_names_out().tolist(),
-            "explained": np.concatenate(list(model.explained_variance_ratio_.values())),
-            "tsne": tsne,
-        }
-
-    wanted = Record("typed cells", data.name, data.sha256, [{}], seed)
-    n_cells = len(data.X)
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_cells)

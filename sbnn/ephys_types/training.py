@@ -1,4 +1,4 @@
-"""Training loop, losses and oversampling of the networks."""
+"""Losses, validation cells and oversampling of the published network."""
 
 import math
 
@@ -6,55 +6,13 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import nn
-from tqdm.auto import tqdm
 
 from sbnn.errors import require
 
 ARCFACE_SCALE = 30.0
 ARCFACE_MARGIN = 0.35  # radians
 FOCAL_GAMMA = 2.0
-EFFECTIVE_BETA = 0.999
 MOST_NEIGHBOURS = 5
-
-
-def descend(network, losses, learning_rate, weight_decay, n_steps=None, clip=None):
-    """Take an AdamW step for each loss that the generator `losses` yields.
-
-    The learning rate is constant or, with `n_steps`, rises and falls to zero within these steps.
-    The norm of the gradient is clipped to `clip`.
-    """
-    optimizer = torch.optim.AdamW(
-        network.parameters(), learning_rate, weight_decay=weight_decay, fused=True
-    )
-    schedule = None
-    if n_steps is not None:
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, max(n_steps, 2))
-    network.train()
-    for loss in tqdm(losses, "training", n_steps, leave=False, disable=None):
-        optimizer.zero_grad()
-        loss.backward()
-        if clip is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimizer.step()
-        if schedule is not None:
-            schedule.step()
-    network.eval()
-
-
-def balanced_weights(counts):
-    """Class weights n / (k n_c) for n_c of n cells in each of k classes."""
-    return counts.sum() / (len(counts) * counts)
-
-
-def effective_number_weights(counts):
-    """Class weights with a mean of 1, inverse to effective numbers of cells (Cui et al. 2019).
-
-    The effective number of n_c cells is (1 - beta^n_c) / (1 - beta).
-    """
-    beta = torch.tensor(EFFECTIVE_BETA, dtype=torch.float64)
-    weights = (1 - beta) / (1 - beta**counts)
-    return (weights / weights.mean()).float()
 
 
 def focal(logits, labels, weights):
@@ -107,26 +65,14 @@ def validation_part(labels, share, groups, keep, random_state):
     return chosen[groups]
 
 
-def oversample(values, labels, random_state):
+def oversample(cells, labels, random_state):
     """Oversample every class to the size of the largest one by SMOTE (Chawla et al. 2002).
 
     New cells lie between a cell and one of its (up to five) neighbours, and follow the given ones.
-    Of `values`, of shape (n, p), they lack what the nearer of their parents lacks, and take its
-    value if only the other one lacks it.
     """
     require("imblearn")
     from imblearn.over_sampling import SMOTE  # slow to import
 
-    missing = np.isnan(values)
-    # Values are interpolated with 0 where missing, and so is an indicator of missing values. If one
-    # parent has a value, the result is a fraction of it, which the division below restores.
-    both = np.hstack([np.where(missing, 0, values), missing])
     fewest = int(np.bincount(labels).min())
     sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, fewest - 1), random_state=random_state)
-    both, labels = sampler.fit_resample(both.astype(np.float64), labels)
-    made, share_missing = np.hsplit(both, 2)
-    lost = share_missing > 0.5
-    made = made / np.where(lost, 1, 1 - share_missing)
-    made[lost] = np.nan
-    made[: len(values)] = values
-    return made, labels
+    return sampler.fit_resample(cells, labels)

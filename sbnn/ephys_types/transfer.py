@@ -1,4 +1,4 @@
-"""Transfer of types to another laboratory or species, with few or no labels in the target."""
+"""Types of one species from the labelled cells of another, without labels in the target."""
 
 from __future__ import annotations
 
@@ -10,30 +10,27 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.utils._param_validation import HasMethods
 
-from sbnn.data.checks import check_in_order
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, lightgbm
-from sbnn.ephys_types.classifier import EphysTypeClassifier, estimated_shares, logs_of
-from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.data.ephys_features import to_shared_features
+from sbnn.data.typed_cells import as_typed
+from sbnn.ephys_types.base import TypeClassifier, lightgbm
+from sbnn.ephys_types.folds import SEEDS
+from sbnn.evaluation.identity import configured, described
+from sbnn.evaluation.runs import load_or_compute
+from sbnn.results import Record
 
-ALIGNMENTS = ("shift", "own", "source", "halfway")
-SMOOTH = ("kernel", "attention", "logistic")  # learners of "halfway"
-ROUNDS = 3  # of estimating shares and shift
-FEATURE_CELLS = 20.0  # with a value, at which a feature gets half of its correction
-TYPE_CELLS = 10.0  # labelled, at which a type gets half of its own shift
 # pseudo-cells of each type, as a share of the target cells
 PSEUDO_SHARE = 0.1
-HALFWAY_PSEUDO_SHARE = 0.02
 FARTHEST = 4.0  # spreads from the median at which features are clipped
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of a normal distribution, in SDs
 # initial shares of the types, in all combinations that sum to about 1
 STARTS = (0.1, 0.25, 0.4, 0.55, 0.7)
 STEPS = 100
-WEIGHT = 10.0  # of the source cells, as a number of labelled target cells
 FLOOR = 0.05  # added to the variances of each type, in units of the discriminants
 #: Transformation of each feature, its lower bound, and an offset that is added after clipping.
 SCALES = pd.read_csv(
@@ -63,7 +60,7 @@ def own_scale(X, reference):
     return np.nan_to_num(np.clip((X - middle) / spread, -FARTHEST, FARTHEST))
 
 
-def align(source, codes, target, known):
+def align(source, codes, target):
     """Estimate the shift of the target, the shares of its types, and memberships of its cells.
 
     Each type has the same normal distribution in both species, in the space of the linear
@@ -74,8 +71,8 @@ def align(source, codes, target, known):
     ----------
     source, target : ndarray, shape (n, p) and (m, p)
         Cells, scaled within their species.
-    codes, known : ndarray, shape (n,) and (m,)
-        Their types; those of the target are -1 if unknown.
+    codes : ndarray, shape (n,)
+        Types of the source cells.
 
     Returns
     -------
@@ -101,7 +98,7 @@ def align(source, codes, target, known):
     cells = discriminants.transform(target)[:, :n_axes]
     fits = []
     for shares in _starts(n_classes):
-        fits.append(_maximise(cells, means, covariances, shares, known))
+        fits.append(_maximise(cells, means, covariances, shares))
     _, shares, memberships = max(fits, key=itemgetter(0))
     return (target - memberships @ centres).mean(0), shares, memberships
 
@@ -118,7 +115,7 @@ def _starts(n_classes):
     return starts / starts.sum(axis=1, keepdims=True)
 
 
-def _maximise(cells, means, covariances, shares, known):
+def _maximise(cells, means, covariances, shares):
     """Log posterior, shares and memberships by expectation maximisation from given shares.
 
     `cells` has shape (m, axes), `means` (k, axes), and `covariances` (k, axes, axes).
@@ -126,7 +123,6 @@ def _maximise(cells, means, covariances, shares, known):
     precisions = np.linalg.inv(covariances)
     volumes = np.linalg.slogdet(covariances)[1]
     n_pseudo = PSEUDO_SHARE * len(cells)
-    typed = np.flatnonzero(known >= 0)
     shift = cells.mean(0) - shares @ means
     for _ in range(STEPS):
         apart = (cells - shift)[:, None] - means  # (m, k, axes)
@@ -134,8 +130,6 @@ def _maximise(cells, means, covariances, shares, known):
         joint = np.log(shares) - 0.5 * (distances + volumes)
         likelihoods = logsumexp(joint, axis=1)
         memberships = np.exp(joint - likelihoods[:, None])
-        memberships[typed] = np.eye(len(means))[known[typed]]
-        likelihoods[typed] = joint[typed, known[typed]]
         posterior = likelihoods.sum() + n_pseudo * np.log(shares).sum()
         shares = (memberships.sum(0) + n_pseudo) / (len(cells) + n_pseudo * len(means))
         shift = (cells - memberships @ means).mean(0)
@@ -145,21 +139,13 @@ def _maximise(cells, means, covariances, shares, known):
 class ZeroShotClassifier(TypeClassifier):
     """Train on cells of a source species to predict types of a target species without labels.
 
+    Each species is scaled by itself, and a shift, estimated together with the shares of the types
+    in the target, is subtracted from the target.
+
     Parameters
     ----------
     classifier : classifier, optional
-        By default LightGBM or, for ``"halfway"``, an `EphysTypeClassifier` with the members kernel,
-        attention and logistic, because the thresholds of trees do not transfer.
-    alignment : {"shift", "own", "source", "halfway"}, default="shift"
-        ``"source"`` scales the target like the source, ``"own"`` by itself, and ``"shift"`` also
-        subtracts a shift that is estimated together with the shares of the types. ``"halfway"``,
-        for another preparation or laboratory, subtracts half of the difference between the means of
-        target and source, in normal scores of the source. Source cells are weighted to the shares
-        of the types in the target, as other shares alone give other means. Features with few values
-        are corrected less.
-    keep_missing : bool, default=False
-        Leave missing values to the classifier, as ``"halfway"`` does, instead of imputing the
-        median.
+        By default LightGBM.
     random_state : int or None, default=None
         Seed of the default classifier.
 
@@ -167,15 +153,14 @@ class ZeroShotClassifier(TypeClassifier):
     ----------
     classes_ : ndarray
     shift_ : ndarray, shape (p,)
-        Subtracted from target cells, in spreads of the target (``"halfway"``: in normal scores of
-        the source); 0 for features that are left out.
-    shares_ : ndarray, shape (n_classes,) or None
-        Estimated shares of the types in the target; None for ``"own"`` and ``"source"``.
+        Subtracted from target cells, in spreads of the target; 0 for features that are left out.
+    shares_ : ndarray, shape (n_classes,)
+        Estimated shares of the types in the target.
 
     Notes
     -----
     Check `shares_`: if they are wrong, so are the types. Between mouse and human, they were right
-    only with `physiological_scale`.
+    only with `physiological_scale`. Missing values are set to the median.
 
     Examples
     --------
@@ -188,164 +173,97 @@ class ZeroShotClassifier(TypeClassifier):
     0.9
     """
 
-    _parameter_constraints: dict = {
-        "alignment": [StrOptions(set(ALIGNMENTS))],
-        "keep_missing": ["boolean"],
-        "classifier": [HasMethods(["fit", "predict_proba"]), None],
-    }
+    _parameter_constraints: dict = {"classifier": [HasMethods(["fit", "predict_proba"]), None]}
 
     def __init__(
         self,
         classifier: BaseEstimator | None = None,
-        alignment: str = "shift",
-        keep_missing: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.classifier = classifier
-        self.alignment = alignment
-        self.keep_missing = keep_missing
         self.random_state = random_state
 
-    def fit(
-        self,
-        X,
-        y: ArrayLike,
-        target=None,
-        families=None,
-        groups: ArrayLike | None = None,
-    ) -> Self:
+    def fit(self, X, y: ArrayLike, target=None) -> Self:
         """Fit to source cells `X` with types `y`, aligned with the cells of a `target`.
 
         `X`, of shape (n, p), and `target`, of shape (m, p), have the same features, NaN where
-        missing; by default, the target is like the source. `families` of the columns and `groups`,
-        the donor of each source cell, are passed to the classifier.
+        missing; by default, the target is like the source.
         """
-        check_in_order(X, groups, "groups")
-        X, codes = self._checked_training(X, y, families)
+        X, codes = self._checked_training(X, y)
         target = X if target is None else self._checked_cells(target, "target")
-        # the default of "halfway" can do without features that the target lacks
-        self._seen = self._measured(X, None if self.alignment == "halfway" else target)
-        X = X[:, self._seen]
-        target = target[:, self._seen]
-        self._reference = X if self.alignment == "source" else target
+        self._seen = self._measured(X, target)
+        source = own_scale(X[:, self._seen], X[:, self._seen])
+        self._reference = target[:, self._seen]
+        scaled = own_scale(self._reference, self._reference)
+        shift, self.shares_, _ = align(source, codes, scaled)
         self.shift_ = np.zeros(len(self._seen))
-        self.shares_ = None
-        if self.alignment == "shift":
-            unknown = np.full(len(target), -1)
-            scaled_target = own_scale(target, target)
-            shift, self.shares_, _ = align(own_scale(X, X), codes, scaled_target, unknown)
-            self.shift_[self._seen] = shift
-        self._scale = FeatureScaling().fit(X)  # of "halfway"
-        scaled = self._on_scale(X, X)
-        extra = {}
-        if families is not None:
-            extra["families"] = self._family_of[self._seen]
-        if groups is not None:
-            extra["groups"] = self._groups_of_typed(groups)
-        self.classifier_ = self._unfitted().fit(scaled, codes, **extra)
-        if self.alignment == "halfway":
-            self._correct_half(scaled, codes, self._on_scale(target, target))
+        self.shift_[self._seen] = shift
+        classifier = self.classifier
+        if classifier is None:
+            classifier = lightgbm(self.random_state)
+        self.classifier_ = clone(classifier).fit(source, codes)
         return self
 
-    def _unfitted(self):
-        if self.classifier is not None:
-            return clone(self.classifier)
-        if self.alignment == "halfway":
-            return EphysTypeClassifier(members=SMOOTH, random_state=self.random_state)
-        return lightgbm(self.random_state)
-
-    def _correct_half(self, source, codes, target):
-        shares_of_source = np.bincount(codes) / len(codes)
-        n_values = np.isfinite(target).sum(axis=0)
-        means = np.nan_to_num(target).sum(axis=0) / np.maximum(n_values, 1)
-        trust = n_values / (n_values + FEATURE_CELLS)
-        shift = np.zeros(target.shape[1])
-        for _ in range(ROUNDS):
-            shares = self._shares_of(target - shift)
-            weights = (shares / shares_of_source)[codes][:, None] * np.isfinite(source)
-            expected = (weights * np.nan_to_num(source)).sum(axis=0) / weights.sum(axis=0)
-            shift = 0.5 * trust * (means - expected)
-        self.shares_ = self._shares_of(target - shift)
-        self.shift_[self._seen] = shift
-
-    def _shares_of(self, scaled):
-        probabilities = self.classifier_.predict_proba(scaled)
-        return estimated_shares(probabilities, HALFWAY_PSEUDO_SHARE)
-
-    def _on_scale(self, X, reference):
-        if self.alignment == "halfway":
-            return self._scale.transform(X)
-        scaled = own_scale(X, reference)
-        if self.keep_missing:
-            scaled[np.isnan(X)] = np.nan
-        return scaled
-
     def predict_proba(self, X) -> np.ndarray:
-        """Probabilities of equally frequent types, ndarray of shape (n, n_classes).
-
-        They may be far off: with ``"halfway"``, the expected calibration error is 0.13 from acute
-        to cultured slices.
-        """
-        X = self._checked_cells(X)[:, self._seen]
-        scaled = self._on_scale(X, self._reference)
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
+        scaled = own_scale(self._checked_cells(X)[:, self._seen], self._reference)
         return self.classifier_.predict_proba(scaled - self.shift_[self._seen])
 
 
-class SourcePriorClassifier(TypeClassifier):
-    """A classifier of labelled target cells, `estimator_`, with one of source cells as a prior.
+def zero_shot(source, target, models, seeds=SEEDS, results=None, overwrite=False):
+    """Predict types of one species from another without labels, in both directions.
 
-    For `prior_`, source cells are moved onto the target: by one shift, estimated from all its
-    training cells, and by a part of the remaining shift of each type, estimated from its labelled
-    cells. Probabilities are multiplied by those of the prior raised to `power_`, 10 / n for n
-    labelled cells.
+    Parameters
+    ----------
+    source, target : AnnData of typed cells
+        Of two species; only shared features are used.
+    models : dict of str to classifier
+        Classifiers of the aligned cells.
+    seeds : sequence of int
+        Of the classifiers.
+    results, overwrite
+        See `sbnn.cross_validate`.
+
+    Returns
+    -------
+    Record
+        ``scores`` has a row for each direction, model and seed, with the estimated shares.
+
+    Notes
+    -----
+    The alignment was chosen knowing the scores from mouse to human, which are optimistic.
     """
+    species = [as_typed(to_shared_features(data)) for data in (source, target)]
+    names = [as_typed(data).name for data in (source, target)]
+    settings = {
+        "source": names[0],
+        "source_sha256": as_typed(source).sha256,
+        "seeds": list(seeds),
+        "models": {name: described(model) for name, model in models.items()},
+    }
+    wanted = Record("zero-shot", names[1], as_typed(target).sha256, [{}], seeds[0], settings)
 
-    def fit(self, X, y, source, unlabelled=None):
-        """Fit both classifiers to labelled target cells `X`, of shape (n, p), and types `y`.
+    def compute():
+        there = one_way(species[0], species[1], models, seeds)
+        back = one_way(species[1], species[0], models, seeds)
+        ways = {" -> ".join(names): there, " -> ".join(names[::-1]): back}
+        scores = pd.concat(ways, names=["way"]).reset_index("way")
+        return {"scores": scores.reset_index(drop=True)}
 
-        `source` is a pair: cells of shape (m, p), and types of shape (m,). `unlabelled`, of shape
-        (u, p), holds target cells of unknown type.
-        """
-        X, codes = self._checked_training(X, y)
-        source_X, source_y = self._checked_source(source)
-        cells = self._with_unlabelled(X, unlabelled)
-        of_known = np.isin(source_y, self.classes_)
-        source_X = source_X[of_known]
-        source_codes = np.searchsorted(self.classes_, source_y[of_known])
-        self._seen = self._measured(cells, source_X)
-        self.estimator_ = KernelLogistic().fit(X, codes)
-        self.power_ = WEIGHT / len(X)
-        self._reference = cells[:, self._seen]
-        source_X = source_X[:, self._seen]
-        target = own_scale(self._reference, self._reference)
-        moved = _moved(own_scale(source_X, source_X), source_codes, target, codes)
-        self.prior_ = KernelLogistic(n_landmarks=200, random_state=0).fit(moved, source_codes)
-        return self
-
-    def prior_features(self, X):
-        """Features scaled like the target, ndarray of shape (n, n_seen)."""
-        return own_scale(self._checked_cells(X)[:, self._seen], self._reference)
-
-    def predict_proba(self, X):
-        """Probability of each class, ndarray of shape (n, n_classes)."""
-        own = self.estimator_.predict_proba(self._checked_cells(X))
-        prior = self.prior_.predict_proba(self.prior_features(X))
-        return two_experts(own, prior, self.power_)
+    return load_or_compute(wanted, compute, results, overwrite)
 
 
-def two_experts(own, prior, power):
-    """Normalised product of `own` and of `prior` raised to `power`, shape (n, n_classes)."""
-    return softmax(logs_of(own) + power * logs_of(prior), axis=1)
-
-
-def _moved(source, source_codes, target, codes):
-    """Source cells moved onto a target, whose first cells have the types `codes`."""
-    known = np.full(len(target), -1)
-    known[: len(codes)] = codes
-    shift, _, _ = align(source, source_codes, target, known)
-    moved = source + shift
-    for k, n in enumerate(np.bincount(codes)):
-        of_type = source_codes == k
-        beyond = target[known == k].mean(0) - source[of_type].mean(0) - shift
-        moved[of_type] += n / (n + TYPE_CELLS) * beyond
-    return moved
+def one_way(source, target, models, seeds):
+    """Scores of each model and seed in the target, with the estimated shares."""
+    X = physiological_scale(source.X, source.feature_names)
+    new = physiological_scale(target.X, target.feature_names)
+    rows = []
+    for (name, model), seed in product(models.items(), seeds):
+        aligned = ZeroShotClassifier(configured(model, {}, seed)).fit(X, source.y, new)
+        predicted = aligned.predict(new)
+        row = {"model": name, "seed": seed}
+        row["macro_f1"] = f1_score(target.y, predicted, average="macro")
+        row["accuracy"] = accuracy_score(target.y, predicted)
+        shares = pd.Series(aligned.shares_, aligned.classes_).add_prefix("share ")
+        rows.append(row | shares.to_dict())
+    return pd.DataFrame(rows)

@@ -22,6 +22,7 @@ METHODS = {  # of the companions
         "baseline": MODELS["linear"],
         "trees": BLUE,
         "sequence": VERMILLION,
+        "transfer": MODELS["trees"],
         "kernel": MODELS["greedy"],
         "ours": GREEN,
     },

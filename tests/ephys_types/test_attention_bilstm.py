@@ -1,4 +1,4 @@
-"""The BiLSTM over families: its parts by hand, missing values, and validation cells."""
+"""The published BiLSTM: its parts by hand, validation cells, and transfer from another species."""
 
 import numpy as np
 import pytest
@@ -6,140 +6,131 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from sklearn.metrics import f1_score
-from torch import nn
 from torch.testing import assert_close
 
 from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
 from sbnn.ephys_types.attention_bilstm import BiLSTM
-from sbnn.ephys_types.training import effective_number_weights, focal
-
-COLUMNS = np.array([[0, 2, 4], [1, -1, -1], [3, 5, -1]])  # of three families
+from sbnn.ephys_types.training import focal
 
 
-def fitted(cells, X=None, **changes):
-    """A quick model, with changes of its parameters or of its treatment; donors are known."""
-    model = AttentionBiLSTMClassifier(hidden=8, max_epochs=1, random_state=0)
-    params = {name: value for name, value in changes.items() if name in model.get_params()}
-    treatment = attention_bilstm.OURS | changes
-    with pytest.MonkeyPatch.context() as changed:
-        changed.setitem(attention_bilstm.TREATMENTS, False, treatment)
-        donors = cells.labels["donor"]
-        X = cells.X if X is None else X
-        return model.set_params(**params).fit(X, cells.y, cells.families, donors)
-
-
-@pytest.fixture
-def X(rng):
-    """12 cells; families and single features missing in some of them."""
-    X = rng.normal(size=(12, 6))
-    X[:4, 1] = np.nan
-    X[2:6, [3, 5]] = np.nan
-    X[6, [0, 2, 4]] = np.nan
-    X[7:10, 2] = np.nan
-    X[11] = np.nan
-    return X
+def fitted(cells, X=None, **params):
+    """A quick model; donors are known."""
+    model = AttentionBiLSTMClassifier(hidden=8, max_epochs=1, random_state=0).set_params(**params)
+    X = cells.X if X is None else X
+    return model.fit(X, cells.y, cells.families, cells.labels["donor"])
 
 
 def network(**changes):
     torch.manual_seed(0)
-    return BiLSTM(torch.from_numpy(COLUMNS >= 0), 4, hidden=5, **changes).eval()
+    return BiLSTM(6, 4, 5, **changes).eval()
 
 
-def tokens_of(X, missing="masked"):
-    model = AttentionBiLSTMClassifier()
-    model._columns = COLUMNS
-    model._how = {"missing": missing}
-    return model._tokens(X)
+def states_by_hand(net, cell):
+    """States of both directions, by the equations of the LSTM."""
+    found = []
+    for ending, order in (("", [0, 1, 2]), ("_reverse", [2, 1, 0])):
+        weights = {name: getattr(net.lstm, f"{name}_l0{ending}") for name in WEIGHTS}
+        state = memory = torch.zeros(5)
+        states = {}
+        for family in order:
+            gates = weights["weight_ih"] @ cell[family] + weights["bias_ih"]
+            gates = gates + weights["weight_hh"] @ state + weights["bias_hh"]
+            enter, forget, new, leave = gates.split(5)
+            memory = forget.sigmoid() * memory + enter.sigmoid() * new.tanh()
+            state = leave.sigmoid() * memory.tanh()
+            states[family] = state
+        found.append(torch.stack([states[family] for family in range(3)]))
+    return torch.cat(found, dim=1)
 
 
-def test_tokens(X):
-    values, present = tokens_of(X)
-    there = np.isfinite(X)
-    measured = np.column_stack([there[:, [0, 2, 4]].any(1), there[:, 1], there[:, [3, 5]].any(1)])
-    assert_array_equal(present, measured)
-    assert tokens_of(X, "zeros_as_data")[1].all()
-    # A family has weights of its own, which are given its values and whether they are missing.
-    tokens = network().tokens
-    for family, entries in enumerate(([X[7, 0], 0, X[7, 4], 0, 1, 0], [X[7, 1], *[0] * 5])):
-        expected = torch.tensor(entries).float() @ tokens.weight[family] + tokens.bias[family, 0]
-        assert_close(tokens(values)[7, family], expected)
-    assert_array_equal(network(own_weights=False).tokens(values), values.nan_to_num())
-    bounds = tokens.weight.detach().abs().amax(dim=(1, 2))
-    assert_allclose(bounds, 1 / np.sqrt([3, 1, 2]), rtol=0.05)
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-def test_a_cell_is_what_a_network_of_its_families_alone_makes_of_it(X):
-    """Against torch's own bidirectional LSTM, on the present families, cell by cell."""
-    net, (values, present) = network(), tokens_of(X)
-    both = nn.LSTM(64, 5, batch_first=True, bidirectional=True)
-    for name, value in net.ahead.state_dict().items():
-        getattr(both, name).data = value
-        getattr(both, f"{name}_reverse").data = net.back.state_dict()[name]
-    x = net.norm_tokens(net.tokens(values))
-    found, attention = net.encode(values, present)
-    for cell in range(11):
-        states, _ = both(x[cell, present[cell]][None])
-        weights = net.score(states)[0, :, 0].softmax(0)
-        assert_close(attention[cell, present[cell]], weights, rtol=1e-4, atol=1e-5)
-        state = net.norm_state(weights @ states[0])
-        assert_close(found[cell], state, rtol=1e-4, atol=1e-5)
-    assert_close(net(values, present), net.head(found))
-    assert not attention[~present].any()
-    assert found.isfinite().all()
-    _, last = network(attention=False).encode(values, present)
-    assert last[[0, 2, 11]].tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 0]]
+def test_a_network_written_out():
+    tokens = torch.randn(4, 3, 6, generator=torch.Generator().manual_seed(1))
+    net = network()
+    logits = net(tokens)
+    found, attention = net.encode(tokens)
+    for i, cell in enumerate(net.norm_tokens(tokens)):
+        states = states_by_hand(net, cell)
+        first, _, second = net.score
+        weights = (torch.tanh(states @ first.weight.T + first.bias) @ second.weight[0]).softmax(0)
+        assert_close(attention[i], weights)
+        assert_close(found[i], weights @ states)
+    assert_close(logits, net.head(net.norm_state(found)))
+    last, weights = network(attention=False).encode(tokens)
+    assert weights.tolist() == [[0, 0, 1]] * 4
+    net.score = None
+    assert_close(net.encode(tokens)[0][0], states_by_hand(net, net.norm_tokens(tokens)[0])[-1])
+    cosine = network(cosine=True)
+    pooled, _ = cosine.encode(tokens)
+    expected = torch.cosine_similarity(pooled[:, None], cosine.head.weight, dim=2)
+    assert_close(cosine(tokens), expected)
+
+
+def test_tokens_are_z_scores_of_each_family_with_zeros_for_missing_values_and_padding(cells):
+    model = fitted(cells)
+    tokens = model._tokens(model._scaled(cells.X, model._scaling)).numpy()
+    zeros = np.nan_to_num(cells.X)
+    kept = zeros[~model.validation_]
+    scaled = (zeros - kept.mean(0)) / kept.std(0)
+    for family, columns in enumerate(model.families_.values()):
+        assert_allclose(tokens[:, family, : len(columns)], scaled[:, columns], atol=1e-4)
+        assert not tokens[:, family, len(columns) :].any()
+    assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
+    assert_allclose(model.attention_weights(cells.X).sum(1), 1, rtol=1e-6)
 
 
 @pytest.fixture
 def given(monkeypatch):
-    """Tokens and types of training and validation cells, as training is given them."""
+    """Tokens and types of training cells, rate, epochs and parameters of each training."""
     seen = []
-    losses = AttentionBiLSTMClassifier._losses
+    train = AttentionBiLSTMClassifier._train
 
-    def look(self, learned, watched, generator):
-        seen[:] = [learned, watched]
-        return losses(self, learned, watched, generator)
+    def look(self, *given):
+        seen.append(given)
+        return train(self, *given)
 
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_losses", look)
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train", look)
     return seen
 
 
 def test_smote_makes_training_cells_only(cells, given):
-    model = fitted(cells, smote=True, validation_share=0.25)
+    model = fitted(cells, smote=True)
     aside = model.validation_
-    (*learned, labels), (*watched, of_watched) = given
+    [((learned, labels), _)] = given
     _, counts = np.unique(cells.y[~aside], return_counts=True)
     assert np.bincount(labels).tolist() == [counts.max()] * len(counts)
+    assert model._weights.tolist() == [1] * 4
+    watched, of_watched = model._watched
+    real = model._tokens(model._scaled(cells.X, model._scaling))
+    assert_array_equal(watched, real[aside])
     assert_array_equal(model.classes_[of_watched], cells.y[aside])
-    real = model._tokens(model._scaled(cells.X))
-    for made, seen, part in zip(learned, watched, real, strict=True):
-        assert_array_equal(seen, part[aside])
-        assert_array_equal(made[: (~aside).sum()], part[~aside])
+    assert_array_equal(learned[: (~aside).sum()], real[~aside])
 
 
-def test_small_classes_are_weighted_unless_they_are_filled_up(cells):
-    _, counts = np.unique(cells.y, return_counts=True)
-    assert_allclose(fitted(cells)._weights, 50 / counts, rtol=1e-5)
-    expected = effective_number_weights(torch.tensor(counts))
-    assert_allclose(fitted(cells, loss="arcface")._weights, expected, rtol=1e-5)
-    for changes in ({"smote": True}, {"published": "mouse"}):
-        assert fitted(cells, **changes)._weights.tolist() == [1] * 4
+def test_small_classes_are_weighted(cells):
+    model = fitted(cells)
+    _, counts = np.unique(cells.y[~model.validation_], return_counts=True)
+    assert_allclose(model._weights, counts.sum() / 4 / counts, rtol=1e-5)
+    assert fitted(cells, class_weight=None)._weights.tolist() == [1] * 4
 
 
 def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells):
     """Other values of validation cells change neither network nor scaling if no epoch is chosen."""
-    model = fitted(cells, validation_share=0.25)
+    model = fitted(cells)
     donors = cells.labels["donor"]
+    assert 0.2 < model.validation_.mean() < 0.3
     assert not set(donors[model.validation_]) & set(donors[~model.validation_])
     changed = cells.X.copy()
     changed[model.validation_] = 100.0
-    other = fitted(cells, changed, validation_share=0.25)
+    other = fitted(cells, changed)
     for value, same in zip(model.network_.parameters(), other.network_.parameters(), strict=True):
         assert torch.equal(value, same)
 
 
-@pytest.mark.parametrize(("score", "published"), [("macro_f1", True), ("accuracy", "mouse")])
-def test_the_best_epoch_is_kept_and_patience_ends_training(cells, monkeypatch, score, published):
+@pytest.mark.parametrize("score", ["macro_f1", "accuracy"])
+def test_the_best_epoch_is_kept_and_patience_ends_training(cells, monkeypatch, score):
     monkeypatch.setattr(attention_bilstm, "PATIENCE", 2)
     scores = iter([(0.5, 3), (0.5, 2), (0.5, 4), *[(0.1, 1)] * 9])
     states = []
@@ -151,10 +142,9 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(cells, monkeypatch, s
         return other | {f"validation_{score}": value}
 
     monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", scored)
-    model = fitted(cells, published=published, max_epochs=12)
+    model = fitted(cells, stop_on=score, max_epochs=12)
     assert len(model.history_) == 2 + 2
     assert torch.equal(model.network_.head.weight, states[1])
-    assert 0.2 < model.validation_.mean() < 0.3
 
 
 def test_scores_are_of_validation_cells(cells):
@@ -169,39 +159,96 @@ def test_scores_are_of_validation_cells(cells):
     weights = model._weights.numpy()[codes]
     loss = -(weights * np.log(p[np.arange(len(y)), codes])).sum() / weights.sum()
     assert epoch["validation_loss"] == approx(loss, rel=1e-5)
-    assert fitted(cells).history_.columns.tolist() == ["loss"]
 
 
-def test_noise_is_added_and_features_are_hidden(cells):
-    model = AttentionBiLSTMClassifier(hidden=4, max_epochs=1)
-    model.fit(np.tile(cells.X, (4, 1)), np.tile(cells.y, 4))
-    assert model._how["noise"] == approx(10 / np.sqrt(800))
-    assert fitted(cells)._how["noise"] == 0.5
-    model._how = {"noise": 0.5, "hide": 0.2}
-    noisy = model._disturbed(torch.ones(200, 50), torch.Generator().manual_seed(0))
-    hidden = noisy.isnan()
-    assert hidden.float().mean() == approx(0.2, abs=0.02)
-    assert noisy[~hidden].mean() == approx(1, abs=0.02)
-    assert noisy[~hidden].std() == approx(0.5, abs=0.02)
-
-
-def test_published_networks_read_zeros_for_missing_values(cells):
-    zeros = np.nan_to_num(cells.X)
-    model = fitted(cells, published=True)
-    assert_array_equal(model.predict_proba(zeros), model.predict_proba(cells.X))
-    masked = fitted(cells)
-    assert not np.allclose(masked.predict_proba(zeros), masked.predict_proba(cells.X))
-
-
-def test_an_arcface_network_scales_its_cosines(cells):
-    model = fitted(cells, loss="arcface", attention=False)
+def test_arcface_scales_its_cosines_and_corrects_for_the_shares_of_the_classes(cells):
+    model = fitted(cells, loss="arcface", attention=False, prior_power=-0.5)
     assert not hasattr(model, "attention_weights")
-    tokens = model._tokens(model._scaled(cells.X))
+    tokens = model._tokens(model._scaled(cells.X, model._scaling))
     with torch.no_grad():
-        cosines = model.network_(*tokens)
-        state, _ = model.network_.encode(*tokens)
-    weight = model.network_.head.weight.detach()
-    assert_close(cosines, torch.cosine_similarity(state[:, None], weight, dim=2))
-    assert_allclose(model.predict_proba(cells.X), (30 * cosines.double()).softmax(1))
+        cosines = model.network_(tokens)
+    shares = np.unique(cells.y[~model.validation_], return_counts=True)[1]
+    logits = 30 * cosines.double() - 0.5 * torch.from_numpy(np.log(shares))
+    assert_allclose(model.predict_proba(cells.X), logits.softmax(1))
     true = torch.from_numpy(np.searchsorted(model.classes_, cells.y))
     assert model._loss(cosines, true) == focal(30 * cosines, true, model._weights)
+
+
+@pytest.fixture(scope="module")
+def source(cells):
+    """Cells of another species, with three types and without the second feature."""
+    X = np.tile(cells.X + 5, (2, 1))
+    X[:, 1] = np.nan
+    y = np.tile(cells.y, 2)
+    return X[y != "VIP"], y[y != "VIP"]
+
+
+@pytest.fixture
+def descents(monkeypatch):
+    """For each training: losses of an epoch, parameters, rate, and weights before and after."""
+    seen = []
+    descend = AttentionBiLSTMClassifier._descend
+
+    def weights_of(network):
+        return {name: value.clone() for name, value in network.state_dict().items()}
+
+    def look(self, losses, parameters, rate, max_epochs):
+        parameters = list(parameters)
+        before = weights_of(self.network_)
+        first = [loss.item() for loss in losses()]
+        descend(self, losses, parameters, rate, max_epochs)
+        seen.append((rate, max_epochs, parameters, first, before, weights_of(self.network_)))
+
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_descend", look)
+    return seen
+
+
+def transferred(cells, source, way):
+    model = AttentionBiLSTMClassifier(hidden=8, transfer=way, max_epochs=7, random_state=0)
+    with pytest.warns(UserWarning, match="x1"):
+        return model.fit(cells.X, cells.y, cells.families, cells.labels["donor"], source)
+
+
+def test_pretraining_gives_the_encoder_and_a_new_head_is_trained_first(cells, source, descents):
+    model = transferred(cells, source, "pretrained")
+    assert [its[:2] for its in descents] == [(1e-3, 7), (1e-3, 5), (5e-4, 7)]
+    (*_, learned), (*_, warm, warmed), (*_, start, end) = descents
+    for name in learned:
+        if not name.startswith("head"):
+            assert torch.equal(learned[name], warm[name])
+            assert torch.equal(warm[name], warmed[name])
+    assert learned["head.weight"].shape[0] == 3
+    assert not torch.equal(warm["head.weight"], warmed["head.weight"])
+    assert torch.equal(start["head.weight"], warmed["head.weight"])
+    assert not torch.equal(start["lstm.weight_ih_l0"], end["lstm.weight_ih_l0"])
+    assert not np.isnan(model.predict_proba(cells.X)).any()
+
+
+def test_joint_training_adds_half_of_the_loss_of_the_source(cells, source, descents, monkeypatch):
+    """The first loss, of one minibatch with all cells."""
+    X, y = source
+    monkeypatch.setattr(attention_bilstm, "BATCH_SIZE", len(y))
+    monkeypatch.setattr(attention_bilstm, "DROPOUT", 0.0)
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: None)
+    model = transferred(cells, source, "joint")
+    (rate, _, parameters, [found], *_), (final, *_) = descents
+    assert (rate, final) == (5e-4, 3e-4)
+    codes = torch.from_numpy(np.unique(y, return_inverse=True)[1])
+    counts = torch.bincount(codes).float()
+    seen = np.nan_to_num(X[:, model._seen])
+    tokens = model._tokens((seen - seen.mean(0)) / np.where(seen.std(0), seen.std(0), 1))
+    state = model.network_.norm_state(model.network_.encode(tokens)[0])
+    logits = torch.nn.functional.linear(state, *parameters[-2:])
+    weights = counts.sum() / (3 * counts)
+    of_source = torch.nn.functional.cross_entropy(logits, codes, weights)
+    kept = ~model.validation_
+    own_tokens = model._tokens(model._scaled(cells.X[kept], model._scaling))
+    labels = torch.from_numpy(np.searchsorted(model.classes_, cells.y[kept]))
+    own = model._loss(model.network_(own_tokens), labels)
+    assert found == approx(float(own + 0.5 * of_source), rel=1e-4)
+
+
+def test_cells_of_another_species_are_needed_for_transfer_only(cells):
+    for transfer, source in ((None, (cells.X, cells.y)), ("joint", None)):
+        with pytest.raises(ValueError, match="^source: "):
+            AttentionBiLSTMClassifier(transfer=transfer).fit(cells.X, cells.y, source=source)

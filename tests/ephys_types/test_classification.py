@@ -11,12 +11,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sbnn import typed_cells
 from sbnn.data.typed_cells import as_typed
-from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.ephys_types import folds as donors
 from sbnn.ephys_types.classification import (
     cross_validate_classifier,
     extra_of,
-    label_scores,
     outcome_of,
     scores,
 )
@@ -75,13 +73,28 @@ def test_folds_keep_donors_together_and_every_class_in_every_fold(cells):
     assert not np.array_equal(folds[0][0][1], folds[1][0][1])
 
 
+@pytest.mark.parametrize("n_donors", range(3, 21))
+@pytest.mark.filterwarnings("ignore:custom")
+def test_default_folds_adapt_to_the_donors(n_donors, cells):
+    """Types are dealt to donors at random, or each donor has one or two."""
+    rng = np.random.default_rng(n_donors)
+    at_random = rng.integers(n_donors, size=200)
+    few_types = np.unique(cells.y, return_inverse=True)[1] + 4 * rng.integers(9, size=200)
+    for owner in (at_random, few_types % n_donors):
+        data = replaced(cells, labels=cells.labels.assign(donor=owner.astype(str)))
+        tree = DecisionTreeClassifier(max_depth=2)
+        record = cross_validate_classifier(tree, data, verbose=False)
+        for seed in np.unique(record.repeats):
+            tests = [record.folds[f][1] for f in np.flatnonzero(record.repeats == seed)]
+            assert_array_equal(np.sort(np.concatenate(tests)), np.arange(200))
+            owners = [set(owner[test]) for test in tests]
+            assert sum(map(len, owners)) == len(set(owner))
+        assert 2 <= len(tests) <= 5
+
+
 def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
-    for types, donor, said in (
-        (["a", "b"] * 6, "one", "got 1 in 'donor'"),
-        (["a"] * 10 + ["b"] * 3, range(13), "n_folds: .*'b': 3"),
-    ):
-        with pytest.raises(ValueError, match=said):
-            repeated_donor_folds(small(types, donor), 4)
+    with pytest.raises(ValueError, match="got 1 in 'donor'"):
+        repeated_donor_folds(small(["a", "b"] * 6, "one"), 4)
     with pytest.warns(UserWarning, match="without donors in the labels"):
         repeated_donor_folds(replaced(cells, labels=cells.labels[["type"]]), 5, (0,))
     with pytest.raises(ValueError, match="target: "):
@@ -122,7 +135,6 @@ def test_scores_are_those_of_scikit_learn_where_classes_are_missing(rng):
     p = np.maximum(p, 0.001)
     of_true = [row[classes == name] / row.sum() for row, name in zip(p, true, strict=True)]
     assert found["log_loss"] == approx(-np.log(of_true).mean())
-    assert label_scores(true, true, classes)["macro_f1"] == 1
 
 
 def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
@@ -189,13 +201,33 @@ def test_probabilities_are_in_the_order_of_all_classes():
     assert found["test_predictions"].tolist() == [0, 3]
 
 
-def test_what_fit_takes_besides_cells_and_types(cells):
+def test_fit_is_given_what_it_takes(cells):
     assert extra_of(DecisionTreeClassifier(), cells) == {}
-    assert list(extra_of(EphysTypeClassifier(power=1.0), cells)) == ["families"]
-    extra = extra_of(EphysTypeClassifier(), cells)
+    extra = extra_of(Watching(), cells)
+    assert_array_equal(extra["families"], cells.families)
     assert_array_equal(extra["groups"], cells.labels["donor"])
     without = as_typed(replaced(cells, labels=cells.labels[["type"]]))
     assert_array_equal(extra_of(Watching(), without)["groups"], cells.cell_names)
+
+
+class FromSource(Watching):
+    """Predicts with the source alone."""
+
+    def fit(self, X, y, source):
+        return super().fit(*source, X[0], source[1])
+
+
+def test_cells_of_a_source_are_given_to_fit_and_decide(cells, folds):
+    whole = replaced(cells)
+    mirrored = replaced(cells, X=pd.DataFrame(-cells.X, cells.cell_names, cells.feature_names))
+    records = []
+    for source in (whole, mirrored):
+        options = {"source": source, "verbose": False}
+        records.append(cross_validate_classifier(FromSource(depth=9), cells, folds[0], **options))
+    assert records[0].settings["keys"] != records[1].settings["keys"]
+    tree = DecisionTreeClassifier(max_depth=9, random_state=0).fit(-cells.X, cells.y)
+    test = folds[0][0][1]
+    assert_allclose(records[1].test_probabilities[0][0], tree.predict_proba(cells.X[test]))
 
 
 def test_by_default_three_sets_of_five_folds():
@@ -203,6 +235,5 @@ def test_by_default_three_sets_of_five_folds():
     tree = DecisionTreeClassifier(max_depth=1)
     record = cross_validate_classifier(tree, cells, verbose=False)
     assert record.repeats.tolist() == [0] * 5 + [1] * 5 + [2] * 5
-    assert record.family_names == ["all"]
     one = cross_validate_classifier(tree, cells, record.folds[:5], seed=7, verbose=False)
     assert one.repeats.tolist() == [7] * 5

@@ -1,4 +1,4 @@
-"""What all classifiers share, and kernel logistic regression, the default and sparse PCA."""
+"""What all classifiers share; kernel logistic regression, the default and sparse PCA."""
 
 import warnings
 
@@ -7,29 +7,26 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
-from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.data.typed_cells import as_typed, family_columns
+from sbnn.data.typed_cells import family_columns
 from sbnn.ephys_types import (
     AttentionBiLSTMClassifier,
     EphysTypeClassifier,
     FamilyAttentionClassifier,
     SparsePCAForest,
-    TransferAttentionClassifier,
     ZeroShotClassifier,
     sparse_pca_forest,
 )
-from sbnn.ephys_types.base import FeatureScaling, lightgbm
-from sbnn.ephys_types.classifier import estimated_shares
-from sbnn.ephys_types.kernel_logistic import KernelLogistic
+from sbnn.ephys_types.base import FeatureScaling, kernel_logistic
+from sbnn.ephys_types.classifier import best_power, estimated_shares
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
 FOREST = SparsePCAForest(n_estimators=20, random_state=0)
@@ -39,9 +36,7 @@ NETWORKS = {
 }
 
 
-@parametrize_with_checks(
-    [KernelLogistic(random_state=0), FOREST, ZeroShotClassifier(KernelLogistic(), "own")]
-)
+@parametrize_with_checks([FOREST, ZeroShotClassifier(LogisticRegression())])
 def test_scikit_learn_api(estimator, check):
     check(estimator)
 
@@ -65,25 +60,6 @@ def test_a_lost_feature_is_warned_of_once(rng):
     assert lost.filename == __file__
 
 
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [
-        (AttentionBiLSTMClassifier, "loss"),
-        (AttentionBiLSTMClassifier, "smote"),
-        (AttentionBiLSTMClassifier, "max_epochs"),
-        (TransferAttentionClassifier, "way"),
-        (ZeroShotClassifier, "alignment"),
-        (ZeroShotClassifier, "keep_missing"),
-        (SparsePCAForest, "published"),
-        (EphysTypeClassifier, "n_steps"),
-        (EphysTypeClassifier, "members"),
-    ],
-)
-def test_settings_that_do_not_exist_are_named(model, name, cells):
-    with pytest.raises(ValueError, match=f"'{name}' parameter"):
-        model(**{name: "none"}).fit(cells.X, cells.y)
-
-
 @pytest.mark.filterwarnings("ignore:X. no values for")
 def test_cells_that_cannot_be_used_are_named(cells):
     table = pd.DataFrame(cells.X).rename("c{}".format)
@@ -94,14 +70,9 @@ def test_cells_that_cannot_be_used_are_named(cells):
         (FOREST, (np.full((4, 2), np.nan), list("aabb")), "X has no value"),
         (default, (cells.X, cells.y, None, [1, 2]), "groups: "),
         (default, (table, cells.y, None, pd.Series(0, table.index[::-1])), "groups: .* order"),
-        (EphysTypeClassifier(members=["forest"]), (cells.X, cells.y), "members"),
-        (EphysTypeClassifier(members=[]), (cells.X, cells.y), "members"),
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(*arguments)
-    alone = EphysTypeClassifier(members=["kernel"], power=1.0).fit(cells.X, cells.y)
-    with pytest.raises(ValueError, match="members"):
-        alone.attention_weights(cells.X)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -109,7 +80,8 @@ def network(request, cells):
     return clone(NETWORKS[request.param]).fit(cells.X, cells.y, cells.families)
 
 
-def test_attention_is_that_of_measured_families(cells, network):
+def test_attention_is_that_of_measured_families(cells):
+    network = clone(NETWORKS["families"]).fit(cells.X, cells.y, cells.families)
     weights = network.attention_weights(cells.X)
     assert_allclose(weights.sum(1), 1, atol=1e-6)
     for columns, of_family in zip(family_columns(cells.families).values(), weights.T, strict=True):
@@ -141,9 +113,9 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
     with pytest.warns(UserWarning, match="x2"):
         model = clone(network).fit(X, cells.y, cells.families)
     weights = model.attention_weights(cells.X)
-    lost = np.array(list(model.families_)) == "passive"
-    assert not weights[:, lost].any()
-    assert weights[:, ~lost].any(axis=0).all()
+    assert weights.shape == (200, 11)
+    if isinstance(network, FamilyAttentionClassifier):
+        assert not weights[:, np.array(list(model.families_)) == "passive"].any()
     assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
@@ -153,52 +125,83 @@ def filled(X):
     return np.where(np.isfinite(x), x, np.nanmedian(x, axis=0))
 
 
-def test_kernel_is_balanced_logistic_regression_in_the_space_of_the_kernel(cells):
+@pytest.mark.parametrize("n_landmarks", [200, 40])
+def test_kernel_is_balanced_logistic_regression_in_the_space_of_some_cells(n_landmarks, cells):
     x = filled(cells.X)
-    inside = Nystroem(gamma=0.3 / x.shape[1], n_components=len(x), random_state=0).fit_transform(x)
+    n_features = x.shape[1]
+    model = kernel_logistic(n_landmarks, n_features, 0).fit(cells.X, cells.y)
+    marks = model.named_steps["nystroem"].components_
+    assert_allclose((x[:, None] == marks).all(axis=2).any(axis=0).sum(), n_landmarks)
+    kernel = rbf_kernel(x, marks, gamma=0.3 / n_features)
+    values, vectors = np.linalg.eigh(rbf_kernel(marks, gamma=0.3 / n_features))
+    inside = kernel @ vectors / np.sqrt(values)
     wanted = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(inside, cells.y)
-    found = KernelLogistic().fit(cells.X, cells.y).predict_proba(cells.X)
-    assert_allclose(found, wanted.predict_proba(inside), atol=2e-3)
+    assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=5e-3)
 
 
-def test_landmarks_are_some_of_the_cells(cells):
-    model = KernelLogistic(n_landmarks=40, random_state=0).fit(cells.X, cells.y)
-    x, marks = model._scaled(cells.X), model._landmarks
-    assert len(marks) == 40
-    assert (x[:, None] == marks).all(axis=2).any(axis=0).all()
-    gamma = 0.3 / x.shape[1]
-    kernel = rbf_kernel(x, marks, gamma=gamma)
-    expected = kernel @ np.linalg.pinv(rbf_kernel(marks, gamma=gamma)) @ kernel.T
-    features = model._kernel(x) @ model._basis
-    assert_allclose(features @ features.T, expected, atol=1e-4)
-
-
-def test_the_default_is_the_geometric_mean_of_its_members(cells):
-    seed = np.random.RandomState(3).randint(2**31 - 1)  # noqa: NPY002
-    linear = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+def members_of(cells, train, test, seed):
+    """Mean probabilities of both learners."""
     network = FamilyAttentionClassifier(n_steps=20, random_state=seed)
-    network.fit(cells.X, cells.y, cells.families)
-    members = {
-        "trees": lightgbm(seed).fit(cells.X, cells.y).predict_proba(cells.X),
-        "kernel": KernelLogistic().fit(cells.X, cells.y).predict_proba(cells.X),
-        "attention": network.predict_proba(cells.X),
-        "logistic": linear.fit(filled(cells.X), cells.y).predict_proba(filled(cells.X)),
-    }
-    model = EphysTypeClassifier(n_steps=20, members=list(members), power=0.5, random_state=3)
-    model.fit(cells.X, cells.y, cells.families)
-    logs = np.mean([np.log(np.maximum(p, 1e-6)) for p in members.values()], axis=0)
-    p = model.predict_proba(cells.X)
-    assert_allclose(p, softmax(0.5 * logs, axis=1), atol=1e-5)
-    assert_array_equal(model.attention_weights(cells.X), network.attention_weights(cells.X))
-    assert model.held_out_probabilities_ is None
+    network.fit(cells.X[train], cells.y[train], cells.families)
+    kernel = kernel_logistic(len(train), cells.X.shape[1], seed)
+    kernel.fit(cells.X[train], cells.y[train])
+    return (network.predict_proba(cells.X[test]) + kernel.predict_proba(cells.X[test])) / 2
+
+
+def test_the_default_is_a_power_of_the_mean_of_two_learners(cells):
+    seed = np.random.RandomState(3).randint(2**31 - 1)  # noqa: NPY002
+    every = np.arange(200)
+    means = members_of(cells, every, every, seed)
+    model = EphysTypeClassifier(n_steps=20, power=0.5, random_state=3)
+    p = model.fit(cells.X, cells.y, cells.families).predict_proba(cells.X)
+    assert_allclose(p, softmax(0.5 * np.log(means), axis=1), atol=1e-6)
+    weights = model.members_[0].attention_weights(cells.X)
+    assert_array_equal(model.attention_weights(cells.X), weights)
     types = model.predict(cells.X)
     assert_array_equal(types, model.classes_[p.argmax(1)])
     limit = np.sort(p.max(axis=1))[50]
-    left = (p.max(axis=1) < limit) | model.far(cells.X)
     found = model.predict(cells.X, abstain=limit)
-    assert_array_equal(found, np.where(left, "unknown", types))
-    with pytest.warns(UserWarning, match="200 of 200 cells far"):
-        assert (model.predict(cells.X * 50, abstain=0) == "unknown").all()
+    assert_array_equal(found, np.where(p.max(axis=1) < limit, "unknown", types))
+
+
+def test_the_power_fits_donors_that_were_left_out(cells, monkeypatch):
+    seen = []
+    fitted = EphysTypeClassifier._fitted
+
+    def look(self, X, codes, seed):
+        seen.append((X, seed))
+        return fitted(self, X, codes, seed)
+
+    monkeypatch.setattr(EphysTypeClassifier, "_fitted", look)
+    donors = cells.labels["donor"].to_numpy()
+    model = EphysTypeClassifier(n_steps=20, random_state=3)
+    model.fit(cells.X, cells.y, cells.families, donors)
+    assert len(seen) == 4
+    logs = np.empty((200, 4))
+    times = np.zeros(200)
+    for X, seed in seen[1:]:
+        rows = {row.tobytes() for row in X}
+        inside = np.array([row.tobytes() in rows for row in cells.X])
+        assert not set(donors[inside]) & set(donors[~inside])
+        train, test = np.flatnonzero(inside), np.flatnonzero(~inside)
+        logs[test] = np.log(members_of(cells, train, test, seed))
+        times[test] += 1
+    assert (times == 1).all()
+    codes = np.searchsorted(model.classes_, cells.y)
+
+    def loss(power):
+        return -log_softmax(power * logs, axis=1)[np.arange(200), codes].mean()
+
+    best = minimize_scalar(loss, bounds=(0.01, 100), method="bounded").x
+    assert model.power_ == pytest.approx(best, rel=1e-2)
+    assert best_power(2 * logs, codes) == pytest.approx(model.power_ / 2, rel=1e-2)
+
+
+def test_too_few_donors_to_calibrate_are_warned_of(cells):
+    model = EphysTypeClassifier(n_steps=2)
+    for donors, message in ((np.zeros(200), "one group"), (cells.y, "too few groups have")):
+        with pytest.warns(UserWarning, match=message):
+            assert model.fit(cells.X, cells.y, None, donors).power_ == 1
 
 
 def test_the_mix_is_estimated_by_expectation_maximisation(rng):
@@ -211,7 +214,7 @@ def test_the_mix_is_estimated_by_expectation_maximisation(rng):
     assert_allclose(shares, [0.9, 0.1], atol=0.03)
     for step in (-0.01, 0.01):
         assert np.log(exact @ shares).sum() > np.log(exact @ (shares + [step, -step])).sum()
-    model = EphysTypeClassifier(members=["logistic"], power=1, random_state=0).fit(X, y)
+    model = EphysTypeClassifier(n_steps=20, power=1, random_state=0).fit(X, y)
     new = X[:530]
     p = model.predict_proba(new)
     kept = estimated_shares(p)  # a tenth of the cells is added to each type
@@ -246,9 +249,8 @@ def test_components_that_add_less_than_a_hundredth_are_left_out(rng):
     assert [part.shape for part in sparse_components(0 * X, 2, 0)] == [(0, 4), (4, 0), (0,)]
 
 
-@pytest.mark.parametrize("published", [False, True])
-def test_components_and_trees_of_each_family(published, cells):
-    model = clone(FOREST).set_params(published=published).fit(cells.X, cells.y, cells.families)
+def test_components_and_trees_of_each_family(cells):
+    model = clone(FOREST).fit(cells.X, cells.y, cells.families)
     scores, names = model.transform(cells.X), model.get_feature_names_out()
     assert_allclose([scores.mean(0), scores.std(0) - 1], 0, atol=1e-9)
     owner = np.array([name.rpartition(" sPC")[0] for name in names])
@@ -263,24 +265,5 @@ def test_components_and_trees_of_each_family(published, cells):
         assert not moved[owner != family].any()
         lacking.append(np.isnan(cells.X[:, columns]).mean(1))
     assert names[1] == f"{owner[1]} sPC2"
-    inputs = [scores, np.transpose(lacking)]
-    if not published:
-        inputs.append(filled(cells.X))
-    p = model.forest_.predict_proba(np.hstack(inputs))
+    p = model.forest_.predict_proba(np.hstack([scores, np.transpose(lacking)]))
     assert_allclose(model.predict_proba(cells.X), p)
-
-
-def test_a_map_is_of_components_learned_without_types(monkeypatch):
-    data = simulate_ephys_types(60, random_state=0)
-    data.obs["other"] = "x"
-    monkeypatch.setattr(sparse_pca_forest, "embed", lambda components, seed: components[:, -2:])
-    record = sparse_pca_forest.map_cells(data, seed=3)
-    arrays = as_typed(data)
-    model = SparsePCAForest(n_estimators=1, random_state=3)
-    model.fit(arrays.X, arrays.y[::-1], arrays.families)
-    assert_allclose(record.components, model.transform(arrays.X), rtol=1e-5, atol=1e-6)
-    assert_array_equal(record.tsne, record.components[:, -2:])
-    assert record.component_names == list(model.get_feature_names_out())
-    assert len(record.explained) == record.components.shape[1]
-    assert "other" not in record.labels
-    assert_array_equal(record.labels["type"], arrays.y)

@@ -13,7 +13,7 @@ from same import assert_same
 from sbnn import plotting, results
 from sbnn.data.datasets import list_datasets, load_dataset
 from sbnn.ephys_types import cross_validate_classifier, report
-from sbnn.ephys_types.transfer_evaluation import learning_curves, zero_shot
+from sbnn.ephys_types.transfer import zero_shot
 from sbnn.evaluation import runs
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
@@ -66,14 +66,9 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
 def test_transfer_that_is_measured_again_gives_the_same_numbers():
     told = study("simulated_ephys")[0]
     species = told["source"], told["cells"]
-    alignments = zero_shot(*species, seeds=(0,)).scores
-    curves = learning_curves(
-        *species, told["learners"], told["network"], sizes=(50,), seeds=(0,), draws=1
-    ).scores
-    stored = [told["records"][f"transfer_{name}"].scores for name in ("zero_shot", "curves")]
-    kept = [stored[0].query("seed == 0"), stored[1].query("n_cells == 50")]
-    for again, committed in zip((alignments, curves), kept, strict=True):
-        pd.testing.assert_frame_equal(again, committed.reset_index(drop=True), rtol=1e-3)
+    again = zero_shot(*species, told["aligned"], seeds=(0,)).scores
+    stored = told["records"]["transfer_zero_shot"].scores.query("seed == 0")
+    pd.testing.assert_frame_equal(again, stored.reset_index(drop=True), rtol=1e-3)
 
 
 def test_committed_folds_keep_donors_apart_and_are_the_same_for_all_models():

@@ -82,9 +82,7 @@ def test_noise_is_added_and_a_tenth_of_the_features_is_left_out(monkeypatch):
     model.network_ = lambda x, known: seen.append((x, known)) or (torch.zeros(3, 200, 2), None)
     x = torch.arange(100.0).repeat(40, 1).T
     target = (torch.arange(100) > 9).long()
-    losses = model._losses(
-        x, torch.ones(100, 40), target, torch.Generator().manual_seed(0), None, None
-    )
+    losses = model._losses(x, torch.ones(100, 40), target, torch.Generator().manual_seed(0))
     assert next(losses) == approx(3 * np.log(2), rel=1e-5)
     [(noisy, known)] = seen
     assert known.mean() == approx(0.9, abs=0.01)
@@ -98,6 +96,7 @@ def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, shar
     model = FamilyAttentionClassifier(n_members=1)
     model.families_ = {"one": np.arange(2)}
     model._seen = np.ones(2, bool)
-    model._build(2, n_cells, torch.Generator())
+    model.classes_ = np.arange(2)
+    model._build(n_cells, torch.Generator())
     expected = {name: few + share * (many - few) for name, (few, many) in SETTINGS.items()}
     assert model._settings == approx(expected)

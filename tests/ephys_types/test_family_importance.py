@@ -8,11 +8,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from sbnn import typed_cells
-from sbnn.ephys_types.classification import (
-    attention_by_class,
-    family_importance,
-    importance_table,
-)
+from sbnn.ephys_types import family_importance
+from sbnn.ephys_types.report import importance_table
 
 FAMILIES = ("decides", "decides", "repeated", "its copy", "noise")
 
@@ -89,9 +86,3 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, tmp_
         family_importance(Attentive(), cells, n_shuffles=3, results=path)
     with pytest.raises(ValueError, match="n_shuffles"):
         family_importance(Attentive(), cells, n_shuffles=0)
-
-
-def test_attention_is_averaged_over_the_cells_of_a_class():
-    weights = np.array([[1.0, 0], [0, 1], [0.5, 1.5], [1, 1]])
-    found = attention_by_class(weights, np.array(list("aaab")), np.array(list("abc")))
-    assert_allclose(found, [[0.375, 0.625], [0.5, 0.5], [np.nan, np.nan]])

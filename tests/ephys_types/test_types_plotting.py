@@ -1,104 +1,87 @@
-"""Figures of records whose numbers are known."""
+"""Figures show the numbers of their records."""
 
 import numpy as np
 import pandas as pd
-from made_up import words
+import pytest
 from numpy.testing import assert_allclose
+from test_types_report import ONE, OTHER
 
 from sbnn.ephys_types import plotting, report
+from sbnn.ephys_types.classification import calibration, confusion_counts
 from sbnn.results import Record
 
-
-def curves(dataset):
-    rows = []
-    for model in ("kernel", "trees"):
-        for step, method in enumerate((report.WITHOUT, "transfer", report.CONTROL)):
-            for fold in range(4):
-                for n in (25, 50):
-                    f1 = 0.1 * fold + n / 100 + 0.01 * step * (model == "trees")
-                    rows.append((n, model, method, fold // 2, fold % 2, f1, 0.5))
-    names = ["n_cells", "model", "method", "seed", "fold", "macro_f1", "accuracy"]
-    values = {"scores": pd.DataFrame(rows, columns=names)}
-    return Record(
-        "learning curves", dataset, "s", [{}], settings={"sizes": [25, 50]}, values=values
-    )
+MODELS = {"lightgbm": OTHER, "bilstm": ONE}
 
 
-def test_curves_name_the_cells_of_their_data_set_and_the_largest_gain():
-    human, simulated = (
-        words(plotting.learning_curves(curves(name))) for name in ("lee_human", "simulated_ephys")
-    )
-    assert "gain by cells of the other species is +0.010 [+0.010, +0.010] (trees, " in human
-    assert "labelled human cells" in human
-    assert "human only, two experts" in human
-    assert "labelled simulated human cells" in simulated
-    assert "human only" not in simulated
+def texts_of(ax):
+    return [text.get_text() for text in ax.texts]
 
 
-def test_directions_of_transfer_and_the_levels_of_the_target():
-    rows = []
-    for way in (
-        "simulated_ephys_mouse -> simulated_ephys",
-        "simulated_ephys -> simulated_ephys_mouse",
-    ):
-        rows += [(way, method, 0, 0.1 * i) for i, method in enumerate(plotting.ALIGNMENTS, 1)]
-    scores = pd.DataFrame(rows, columns=["way", "method", "seed", "macro_f1"])
-    record = Record("zero-shot", "simulated_ephys", "s", [{}], values={"scores": scores})
-    levels = {"majority": 0.17, "EphysTypeClassifier": 0.8}
-    figure = plotting.zero_shot_scores(record, levels)
-    left, right = figure.axes
-    assert left.get_title() == "simulated mouse → simulated human"
-    assert right.get_title() == "simulated human → simulated mouse"
-    assert [text.get_text() for text in left.texts] == ["0.100", "0.200", "0.300", "a"]
-    assert len(left.get_legend_handles_labels()[1]) == 2
-    assert not right.get_legend_handles_labels()[1]
-    assert "macro-F1 0.100 with an estimated shift, 0.200 without" in figure.get_suptitle()
-
-
-def test_families_in_the_order_of_the_cost_of_shuffling():
-    rises = np.array([[0.1, 0.5, 0.2], [0.1, 0.3, 0.2]])
-    values = {
-        "family_names": ["f", "g", "h"],
-        "shuffled_log_loss": rises,
-        "left_out_log_loss": -rises,
-    }
-    record = Record("families", "d", "s", [{}], values=values)
-    agreement = pd.Series({"shuffled and left out": -1.0}, name="LightGBM")
-    figure = plotting.importance_of_families(record, agreement)
-    shuffled, left_out = figure.axes
-    assert [label.get_text() for label in shuffled.get_yticklabels()] == ["g", "h", "f"]
-    assert_allclose([bar.get_width() for bar in left_out.patches], [-0.4, -0.2, -0.1])
-    title = figure.get_suptitle()
-    assert "of LightGBM: if shuffled, g (0.400 nats); if left out, f (-0.100 nats)" in title
-    assert "−1.00" in title
-
-
-def test_a_map_counts_nearest_neighbours_of_the_same_type():
-    labels = pd.DataFrame({"type": ["SST"] * 3 + ["VIP"]})
-    tsne = np.array([[0, 0], [0, 1], [0, 3], [0, 7.0]])
-    values = {"labels": labels, "tsne": tsne, "components": np.zeros((4, 9))}
-    figure = plotting.maps_of_cells(Record("typed cells", "d", "s", [{}], values=values))
-    assert "for 75% of the cells (62% by chance)" in figure.get_suptitle()
-
-
-def test_features_whose_middle_halves_overlap_are_counted():
-    scores = pd.DataFrame({"x": [0, 1, 2, 1, 2, 3.0], "y": [0, 1, 2, 5, 6, 7.0]}).rename(
-        "c{}".format
-    )
-    types = pd.Series(["SST"] * 3 + ["VIP"] * 3, scores.index)
-    families = pd.Series(["f", "g"], ["x", "y"])
-    figure = plotting.feature_profiles(scores, families, types, {"SST": "c1", "VIP": "c4"})
-    assert "overlap in 1 of 2 features" in figure.get_suptitle()
-
-
-def test_panels_of_few_models_have_one_row_of_letters():
-    figure, panels = plotting.new_panels(2, 1, 2)
-    plotting.finish(figure, [panels, []])
-    assert [ax.texts[0].get_text() for ax in panels] == ["a", "b"]
+def test_scores_of_each_set_of_folds_their_mean_and_the_published_score():
+    figure = plotting.model_scores({"majority": ONE} | MODELS)
+    f1, accuracy = figure.axes
+    dots, mean = f1.lines[:2]
+    assert_allclose(dots.get_xdata(), [0.575, 0.475])
+    assert_allclose(mean.get_xdata(), [0.525])
+    assert texts_of(f1)[:2] == ["0.525", "0.650 (0.669)"]
+    assert texts_of(accuracy)[:2] == ["0.675", "0.675 (0.780)"]
+    names = [label.get_text() for label in f1.get_yticklabels()]
+    assert names == ["LightGBM", "BiLSTM + attention"]
+    assert f1.lines[-1].get_xdata() == [0.669]
 
 
 def test_a_confusion_shows_shares_of_the_true_type_and_cells():
-    _, ax = plotting.new_panels(2)
-    image = plotting.draw_confusion(ax, np.array([[3, 1], [0, 2]]), ["a", "b"])
-    assert image.get_array().tolist() == [[0.75, 0.25], [0, 1]]
-    assert [text.get_text() for text in ax.texts] == ["0.75\n3", "0.25\n1", "0.00\n0", "1.00\n2"]
+    figure = plotting.confusion_matrices(MODELS)
+    _, ax, *_ = figure.axes
+    counts = confusion_counts(ONE)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    assert_allclose(ax.images[0].get_array(), shares)
+    assert texts_of(ax)[:9] == [
+        f"{share:.2f}\n{n:.0f}" for share, n in zip(shares.flat, counts.flat, strict=True)
+    ]
+    assert [label.get_text() for label in ax.get_xticklabels()] == list("abc")
+    assert ax.get_title() == "BiLSTM + attention"
+
+
+def test_calibration_is_drawn_by_bin():
+    figure = plotting.calibration_curves(dict.fromkeys(["forest", *MODELS], ONE) | MODELS)
+    table, error = calibration(ONE)
+    ax = figure.axes[2]
+    assert_allclose(ax.lines[1].get_xydata(), table[["confidence", "accuracy"]])
+    assert texts_of(ax)[0] == f"error {error:.3f}"
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_families_in_the_order_of_the_cost_of_shuffling(attention):
+    rises = np.array([[0.1, 0.5, 0.2], [0.1, 0.3, 0.2]])
+    values = {"family_names": list("fgh"), "classes": np.array(["a", "b"])}
+    values |= {"shuffled_log_loss": rises, "left_out_log_loss": -rises}
+    if attention:
+        values["attention"] = np.array([[0.2, 0.3, 0.5], [0.1, 0.6, 0.3]])
+    figure = plotting.importance_of_families(Record("families", "d", "s", [{}], values=values))
+    first, *_ = figure.axes
+    shuffled, left_out = figure.axes[attention : attention + 2]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["g", "h", "f"]
+    assert_allclose([bar.get_width() for bar in shuffled.patches], [0.4, 0.2, 0.1])
+    assert_allclose([bar.get_width() for bar in left_out.patches], [-0.4, -0.2, -0.1])
+    if attention:
+        assert_allclose(first.images[0].get_array(), [[0.3, 0.6], [0.5, 0.3], [0.2, 0.1]])
+
+
+def test_directions_of_transfer_and_the_levels_of_the_target():
+    mouse, human = "simulated_ephys_mouse", "simulated_ephys"
+    ways = [f"{mouse} -> {human}"] * 2 + [f"{human} -> {mouse}"] * 2
+    scores = pd.DataFrame({"way": ways, "model": ["x", "y"] * 2, "macro_f1": [0.1, 0.2, 0.3, 0.4]})
+    record = Record("zero-shot", human, "s", [{}], values={"scores": scores})
+    left, right = plotting.zero_shot_scores(record, {"majority": 0.17, "default": 0.8}).axes
+    assert left.get_title() == "simulated mouse → simulated human"
+    assert right.get_title() == "simulated human → simulated mouse"
+    assert texts_of(left)[:2] == ["0.100", "0.200"]
+    assert texts_of(right)[:2] == ["0.300", "0.400"]
+    labels = left.get_legend_handles_labels()[1]
+    assert labels[1] == "default, trained on simulated human cells: 0.800"
+    assert not right.get_legend_handles_labels()[1]
+
+
+def test_every_model_has_a_colour():
+    assert all(plotting.color_of(model) for model in report.LABELS)

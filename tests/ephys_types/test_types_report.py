@@ -1,7 +1,5 @@
 """Tables of records whose numbers are known."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,6 @@ from pytest import approx
 from sklearn.metrics import confusion_matrix, f1_score
 
 from sbnn.ephys_types import classification, report
-from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import Record, save
 
 TRUE = np.array(list("aabbbcb"))
@@ -43,13 +40,7 @@ def record_of(p, macro_f1):
 
 ONE = record_of(P, (0.5, 0.7, 0.8, 0.6))
 OTHER = record_of(P[::-1], (0.4, 0.75, 0.5, 0.45))
-LABELS = SimpleNamespace(labels=pd.DataFrame({"type": TRUE, "virus": list("uuvvvuu")}))
-RECORDS = {
-    "types_bilstm_published": ONE,
-    "types_lightgbm": OTHER,
-    "types5_forest": ONE,
-    report.CELLS: LABELS,
-}
+RECORDS = {"types_bilstm": ONE, "types_lightgbm": OTHER, "types5_forest": ONE}
 
 
 def test_means_and_confusions_of_repeats():
@@ -77,7 +68,7 @@ def test_scores_within_groups_are_those_of_their_cells():
     groups = np.array(list("zzyyyzx"))
     table = classification.scores_within(ONE, groups)
     assert table["cells"].to_dict() == {"z": 3, "y": 3, "x": 1}
-    assert list(table.index) == ["z", "y", "x"]
+    assert table["cells"].tolist() == [3, 3, 1]
     for group, row in table.iterrows():
         true, predicted = TRUE[groups == group], PREDICTED[groups == group]
         f1 = f1_score(true, predicted, labels=np.unique(true), average="macro")
@@ -88,9 +79,9 @@ def test_scores_within_groups_are_those_of_their_cells():
 
 def test_accuracy_beside_published_numbers_and_the_reference():
     table = report.accuracy_table(RECORDS)
-    assert table.index.tolist() == ["LightGBM", "BiLSTM + attention, published"]
+    assert table.index.tolist() == ["LightGBM", "BiLSTM + attention"]
     row = table.iloc[1]
-    macro_f1, accuracy = report.published("lee_human", "types")["bilstm_published"]
+    macro_f1, accuracy = report.published("lee_human", "types")["bilstm"]
     expected = {
         "macro-F1": 0.65,
         "SD": np.std([0.6, 0.7], ddof=1),
@@ -110,20 +101,6 @@ def test_accuracy_beside_published_numbers_and_the_reference():
     assert list(relative["bilstm_smote"]) == [0.886, 0.919]
 
 
-def test_f1_of_classes_leaves_out_folds_without_the_class():
-    table = report.class_table(RECORDS, "types5")
-    assert_allclose(table.loc["balanced forest"], np.nanmean(ONE.f1[:, 0], axis=0))
-    assert table.columns.tolist() == ["a", "b", "c"]
-
-
-def test_small_groups_are_not_scored(monkeypatch):
-    monkeypatch.setattr(report, "FEWEST", 4)
-    found = report.group_table(RECORDS, "virus").loc["LightGBM"]
-    whole = classification.scores_within(OTHER, ["all"] * 7)
-    parts = classification.scores_within(OTHER, list("uuvvvuu"))
-    pd.testing.assert_frame_equal(found, pd.concat([whole, parts[:1]]), check_names=False)
-
-
 IMPORTANCE = {
     "family_names": ["f", "g", "h"],
     "attention": np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [np.nan] * 3]),
@@ -133,53 +110,21 @@ IMPORTANCE = {
 FAMILIES = {f"{report.FAMILIES}_bilstm": Record("families", "d", "s", [{}], values=IMPORTANCE)}
 
 
-def test_measures_of_importance_and_their_agreement():
-    table, agreement = report.families_tables(FAMILIES)
+def test_tables_are_those_of_the_records_that_exist():
+    assert len(report.all_tables({"types_lightgbm": OTHER})) == 1
+    ways = pd.DataFrame({"way": ["t", "s", "s"], "model": "m", "seed": [0, 0, 1]})
+    ways["macro_f1"] = [0.1, 0.2, 0.4]
+    ways["share a"] = [0.5, 0.6, 0.8]
+    zero_shot = Record("zero-shot", "d", "s", [{}], values={"scores": ways})
+    accuracy, five, families, shots = report.all_tables(
+        RECORDS | FAMILIES | {report.ZERO_SHOT: zero_shot}
+    ).values()
+    pd.testing.assert_frame_equal(accuracy, report.accuracy_table(RECORDS))
+    assert five.index.tolist() == ["balanced forest"]
+    assert families.columns.tolist() == ["attention", "shuffled", "left out"]
     expected = [[0.3, 0.55, 0.15], [3, 1, 1.5], [0.1, 0.2, 0.3]]
-    assert_allclose(table["BiLSTM + attention"][["attention", "shuffled", "left out"]].T, expected)
-    assert agreement.columns[0] == "attention and shuffled"
-    assert_allclose(agreement, [[-0.5, -0.5, -0.5]])
-
-
-@pytest.fixture
-def curves():
-    """Two draws of 25 cells, and all cells, of which folds have 30 or 31."""
-    rows = []
-    for step, method in enumerate((report.WITHOUT, "transfer", report.CONTROL), 1):
-        for fold in range(4):
-            for n, draw in ((25, 0), (25, 1), (30 + fold % 2, 0)):
-                f1 = 0.1 * (fold + 1) * step + 0.02 * draw
-                rows.append((n, "m", method, fold // 2, fold % 2, f1, 0.5))
-    names = ["n_cells", "model", "method", "seed", "fold", "macro_f1", "accuracy"]
-    scores = pd.DataFrame(rows, columns=names)
-    return SimpleNamespace(scores=scores, settings={"sizes": [25, None]})
-
-
-def test_gains_are_paired_by_fold(curves):
-    table = report.curves_table(curves)
-    alone = table.loc[("25", "m", report.WITHOUT)]
-    expected = [0.26, np.std([0.16, 0.36], ddof=1), 0.5]
-    assert_allclose(alone[["macro_f1", "sd", "accuracy"]].astype(float), expected)
-    assert np.isnan(alone["gain"])
-    helped = table.loc[("all", "m", "transfer")].filter(regex="gain|low|high").astype(float)
-    mean, low, high = corrected_difference(np.array([0.1, 0.2, 0.3, 0.4]), 0.25)[:3]
-    assert_allclose(helped, [mean, low, high, -mean, -high, -low])
-    sizes = report.by_size(curves)["n_cells"].groupby("cells").mean()
-    assert sizes.to_dict() == {"25": 25, "all": 30.5}
-
-
-def test_tables_are_those_of_the_records_that_exist(curves):
-    assert len(report.all_tables({"types_lightgbm": OTHER})) == 2
-    ways = pd.DataFrame({"way": ["t", "s", "s"], "method": "own", "macro_f1": [0.1, 0.2, 0.4]})
-    ways["accuracy"] = [0.5, 0.6, 0.8]
-    records = RECORDS | FAMILIES
-    records |= {report.ZERO_SHOT: SimpleNamespace(scores=ways), report.CURVES: curves}
-    tables = report.all_tables(records)
-    assert len(tables) == 10
-    assert tables["Cells by class and virus"].to_numpy().tolist() == [[2, 0], [1, 3], [1, 0]]
-    found = tables["Types of one species predicted from the other, without labels"].loc["s"]
-    assert_allclose(found, [[0.3, np.std([0.2, 0.4], ddof=1), 0.7]])
-    assert tables["Macro-F1 within virus"].columns.tolist() == ["all"]
+    assert_allclose(families.T, expected)
+    assert_allclose(shots.loc["s"], [[0.3, 0.7]])
 
 
 def test_all_data_sets_beside_the_best_published(tmp_path):

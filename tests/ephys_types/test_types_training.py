@@ -35,57 +35,6 @@ def test_the_margin_is_added_to_the_angle_of_the_true_class(margin):
     assert_allclose(found, 30 * expected, atol=1e-9)
 
 
-def test_weights_of_classes():
-    counts = torch.tensor([1, 4, 10])
-    assert_allclose(training.balanced_weights(counts), [5, 1.25, 0.5])
-    inverse = (1 - 0.999) / (1 - 0.999 ** np.array([1.0, 4, 10]))
-    found = training.effective_number_weights(counts)
-    assert_allclose(found, inverse / inverse.mean(), rtol=1e-5)
-
-
-def descended(monkeypatch, n, **options):
-    """Weight of a network after each step down the parabola 3 w^2, from 1, and learning rates."""
-    layer = torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.ones_(layer.weight)
-    seen = []
-    step = torch.optim.AdamW.step
-
-    def watched(self, *arguments):
-        seen.append((self.param_groups[0]["lr"], layer.weight.grad.item()))
-        return step(self, *arguments)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
-    losses = (3 * (layer.weight**2).sum() for _ in range(n))
-    training.descend(layer, losses, 0.1, 0.5, **options)
-    assert not layer.training
-    return layer.weight.item(), *np.transpose(seen)
-
-
-@pytest.mark.parametrize("clip", [None, 0.1])
-def test_steps_are_those_of_adamw(monkeypatch, clip):
-    """Loshchilov and Hutter (2019), written out."""
-    found, rates, gradients = descended(monkeypatch, 3, clip=clip)
-    assert rates.tolist() == [0.1] * 3
-    weight, mean, square = 1.0, 0.0, 0.0
-    for step in (1, 2, 3):
-        gradient = min(6 * weight, clip or np.inf)
-        assert gradients[step - 1] == approx(gradient, rel=1e-4)
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient**2
-        direction = mean / (1 - 0.9**step) / np.sqrt(square / (1 - 0.999**step))
-        weight -= 0.1 * (0.5 * weight + direction)
-    assert found == approx(weight, rel=1e-5)
-
-
-def test_the_learning_rate_rises_and_falls_within_the_steps(monkeypatch):
-    _, rates, _ = descended(monkeypatch, 20, n_steps=20)
-    peak = rates.argmax()
-    assert rates[peak] == approx(0.1)
-    assert (np.diff(rates[: peak + 1]) > 0).all()
-    assert (np.diff(rates[peak:]) < 0).all()
-    assert rates[-1] < 1e-4
-
-
 def test_new_cells_lie_between_two_of_their_class(rng):
     labels = np.repeat([0, 1], [20, 4])
     values = rng.normal(size=(24, 3)) + 10 * labels[:, None]
@@ -98,17 +47,6 @@ def test_new_cells_lie_between_two_of_their_class(rng):
         way = np.linalg.norm(cell - values[20:], axis=1)
         assert np.abs(way[:, None] + way - between).min() < 1e-9
     assert not np.array_equal(made, oversample(values, labels, 4)[0])
-
-
-def test_new_cells_lack_what_their_nearer_parent_lacks():
-    values = np.array([[0, 1], [1, 2], [2, 3], [3, 1], [2, 5], [9, 7], [8, np.nan]])
-    made, _ = oversample(values, np.array([0, 0, 0, 0, 0, 1, 1]), 0)
-    assert_array_equal(made[:7], values)
-    first, second = made[7:].T
-    assert ((first > 8) & (first < 9)).all()
-    expected = np.where(first > 8.5, 7, np.nan)
-    assert set(np.isnan(expected)) == {True, False}
-    assert_allclose(second, expected)
 
 
 def test_a_share_of_each_class_is_set_aside():
