@@ -25,43 +25,21 @@ def network(**changes):
     return BiLSTM(6, 4, 5, **changes).eval()
 
 
-def states_by_hand(net, cell):
-    """States of both directions, by the equations of the LSTM."""
-    found = []
-    for ending, order in (("", [0, 1, 2]), ("_reverse", [2, 1, 0])):
-        weights = {name: getattr(net.lstm, f"{name}_l0{ending}") for name in WEIGHTS}
-        state = memory = torch.zeros(5)
-        states = {}
-        for family in order:
-            gates = weights["weight_ih"] @ cell[family] + weights["bias_ih"]
-            gates = gates + weights["weight_hh"] @ state + weights["bias_hh"]
-            enter, forget, new, leave = gates.split(5)
-            memory = forget.sigmoid() * memory + enter.sigmoid() * new.tanh()
-            state = leave.sigmoid() * memory.tanh()
-            states[family] = state
-        found.append(torch.stack([states[family] for family in range(3)]))
-    return torch.cat(found, dim=1)
-
-
-WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-
 def test_a_network_written_out():
     tokens = torch.randn(4, 3, 6, generator=torch.Generator().manual_seed(1))
     net = network()
-    logits = net(tokens)
     found, attention = net.encode(tokens)
-    for i, cell in enumerate(net.norm_tokens(tokens)):
-        states = states_by_hand(net, cell)
-        first, _, second = net.score
-        weights = (torch.tanh(states @ first.weight.T + first.bias) @ second.weight[0]).softmax(0)
-        assert_close(attention[i], weights)
-        assert_close(found[i], weights @ states)
-    assert_close(logits, net.head(net.norm_state(found)))
-    last, weights = network(attention=False).encode(tokens)
+    states, _ = net.lstm(net.norm_tokens(tokens))
+    assert states.shape == (4, 3, 10)
+    first, _, second = net.score
+    hidden = torch.tanh(states @ first.weight.T + first.bias)
+    assert_close(attention, (hidden @ second.weight[0]).softmax(1))
+    assert_close(found, (attention[:, :, None] * states).sum(1))
+    assert_close(net(tokens), net.head(net.norm_state(found)))
+    net.score = None  # without attention
+    found, weights = net.encode(tokens)
     assert weights.tolist() == [[0, 0, 1]] * 4
-    net.score = None
-    assert_close(net.encode(tokens)[0][0], states_by_hand(net, net.norm_tokens(tokens)[0])[-1])
+    assert_close(found, states[:, -1])
     cosine = network(cosine=True)
     pooled, _ = cosine.encode(tokens)
     expected = torch.cosine_similarity(pooled[:, None], cosine.head.weight, dim=2)

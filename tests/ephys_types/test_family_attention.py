@@ -51,18 +51,6 @@ def test_a_network_written_out(rng):
             assert_allclose(found[member, cell], expected, atol=1e-12)
 
 
-def test_weights_start_with_the_inverse_root_of_the_number_of_inputs(rng):
-    columns = np.split(np.arange(60), [10])
-    generator = torch.Generator().manual_seed(0)
-    net = FamilyAttentionNetwork(columns, 40, 50, 16, 25, 0.0, generator)
-    sds = {"score": 0.1 / 4, "hidden": 32**-0.5, "head": 25**-0.5}
-    for name, sd in sds.items():
-        assert getattr(net, name).std().item() == approx(sd, rel=0.05)
-    first, second = net.embedding.detach().std((0, 1)).reshape(2, 16)
-    assert_allclose(first, 10**-0.5, rtol=0.1)
-    assert_allclose(second, 50**-0.5, rtol=0.1)
-
-
 def test_members_share_nothing_and_drop_out():
     net, x = network(n_members=2, dropout=0.5), torch.randn(2, 4, 3).double()
     first, second = (net(x, torch.ones_like(x))[0] for _ in range(2))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from pytest import approx
 
 from sbnn.ephys_types import training
-from sbnn.ephys_types.training import oversample, validation_part
+from sbnn.ephys_types.training import validation_part
 
 LABELS = torch.tensor([0, 2, 1])
 
@@ -33,20 +33,6 @@ def test_the_margin_is_added_to_the_angle_of_the_true_class(margin):
     expected[np.arange(3), LABELS] = moved
     found = training.add_angular_margin(torch.tensor(np.cos(angles)), LABELS, margin)
     assert_allclose(found, 30 * expected, atol=1e-9)
-
-
-def test_new_cells_lie_between_two_of_their_class(rng):
-    labels = np.repeat([0, 1], [20, 4])
-    values = rng.normal(size=(24, 3)) + 10 * labels[:, None]
-    made, new = oversample(values, labels, 0)
-    assert new.tolist() == labels.tolist() + [1] * 16
-    assert_array_equal(made[:24], values)
-    between = np.linalg.norm(values[20:, None] - values[20:], axis=2) + 9 * np.eye(4)
-    for cell in made[24:]:
-        # Distances to the two parents add up to the distance between them.
-        way = np.linalg.norm(cell - values[20:], axis=1)
-        assert np.abs(way[:, None] + way - between).min() < 1e-9
-    assert not np.array_equal(made, oversample(values, labels, 4)[0])
 
 
 def test_a_share_of_each_class_is_set_aside():
