@@ -47,7 +47,6 @@ REPEATED = {
     "10 folds x 10": (10, 10),
 }
 GROUPED = {"5 folds of donors": 1, "5 folds of donors x 5": 5}
-DEFAULT = ("trees", "kernel", "attention")
 # kind of types (see `typed_cells`) and number of training cells
 CALIBRATED = {
     "simulated types": ("simulated", 300),

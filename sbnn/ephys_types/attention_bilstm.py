@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -214,12 +215,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self._scaling = self._scale_of(X[kept])
         shares = np.bincount(labels[kept]) / kept.sum()
         self._prior = self.prior_power * torch.from_numpy(np.log(shares))
-        cells = self._scaled(X[kept], self._scaling)
+        cells = self._scaling.transform(X[kept][:, self._seen])
         codes = labels[kept]
         if self.smote:
             cells, codes = training.oversample(cells, codes, random.randint(2**31 - 1))
         learned = self._tokens(cells), torch.from_numpy(codes)
-        watched = self._tokens(self._scaled(X[self.validation_], self._scaling))
+        watched = self._tokens_of(X[self.validation_])
         self._watched = watched, torch.from_numpy(labels[self.validation_])
         self._weights = self._weights_of(learned[1])
         self._history = []
@@ -238,15 +239,16 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self
 
     def _scale_of(self, X):
-        return StandardScaler().fit(np.nan_to_num(X[:, self._seen]))
-
-    def _scaled(self, X, scaling):
-        return scaling.transform(np.nan_to_num(X[:, self._seen]))
+        zeros = FunctionTransformer(np.nan_to_num)
+        return make_pipeline(zeros, StandardScaler()).fit(X[:, self._seen])
 
     def _tokens(self, cells):
         """Values of shape (n, families, width), 0 in padding."""
         padded = np.column_stack([cells, np.zeros(len(cells))])
         return torch.from_numpy(padded[:, self._columns].astype(np.float32))
+
+    def _tokens_of(self, X):
+        return self._tokens(self._scaling.transform(X[:, self._seen]))
 
     def _weights_of(self, labels):
         """Weight of each class, n / (k n_c) for n_c of n cells in each of k classes."""
@@ -315,7 +317,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def _train_jointly(self, learned, source_X, source_y):
         """Train on both species, with a head for each; then on the target."""
         types, codes = np.unique(source_y, return_inverse=True)
-        source_tokens = self._tokens(self._scaled(source_X, self._scale_of(source_X)))
+        scaling = self._scale_of(source_X)
+        source_tokens = self._tokens(scaling.transform(source_X[:, self._seen]))
         source_labels = torch.from_numpy(codes)
         source_weights = self._weights_of(source_labels)
         source_head = nn.Linear(2 * self.hidden, len(types))
@@ -371,7 +374,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
         With class weights or SMOTE, all types are treated as equally frequent.
         """
-        tokens = self._tokens(self._scaled(self._checked_cells(X), self._scaling))
+        tokens = self._tokens_of(self._checked_cells(X))
         with reproducible():
             logits = self.network_(tokens).double()
         if self.loss == "arcface":
@@ -385,7 +388,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
         Families that were not measured are read as zeros, and have weights too.
         """
-        tokens = self._tokens(self._scaled(self._checked_cells(X), self._scaling))
+        tokens = self._tokens_of(self._checked_cells(X))
         with reproducible():
             _, weights = self.network_.encode(tokens)
         return weights.double().numpy()

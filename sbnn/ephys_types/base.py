@@ -12,7 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -119,23 +119,18 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
         self.quantiles_ = QuantileTransformer(
             n_quantiles=min(N_QUANTILES, len(X)), output_distribution="normal", subsample=None
         )
-        # NumPy warns of features without values
         with warnings.catch_warnings():
+            # NumPy warns of features without values
             warnings.simplefilter("ignore", RuntimeWarning)
             self.quantiles_.fit(X)
-            scores = self._scores(X)
-            self.mean_ = np.nanmean(scores, axis=0)
-            scale = np.nanstd(scores, axis=0)
-        # up to rounding
-        constant = scale <= 1e-12 * np.maximum(1, np.abs(self.mean_))
-        self.scale_ = np.where(constant, 1.0, scale)
+            self.scaler_ = StandardScaler().fit(self._scores(X))
         return self
 
     def transform(self, X):
         """Scaled features, ndarray of shape (n, p)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        return (self._scores(X) - self.mean_) / self.scale_
+        return self.scaler_.transform(self._scores(X))
 
     def _scores(self, X):
         return np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)

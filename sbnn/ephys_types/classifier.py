@@ -15,10 +15,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import UNKNOWN, check_in_order, some
+from sbnn.data.checks import check_in_order, some
 from sbnn.ephys_types.base import LOST, TypeClassifier, kernel_logistic
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.errors import check_among, check_number, warn
+from sbnn.errors import check_among, warn
 
 LEAST_PROBABILITY = 1e-6
 N_PARTS = 3  # of the groups, for calibration
@@ -166,25 +166,9 @@ class EphysTypeClassifier(TypeClassifier):
         weighted = probabilities * estimated_shares(probabilities)
         return weighted / weighted.sum(axis=1, keepdims=True)
 
-    def predict(self, X, abstain: float | None = None, mix: str | None = None) -> np.ndarray:
-        """Most probable type of each cell, ndarray of shape (n,).
-
-        Parameters
-        ----------
-        X, mix
-            As in `predict_proba`.
-        abstain : float in [0, 1), optional
-            Leave a cell untyped (``"unknown"``) if its highest probability is lower. By default
-            every cell gets a type.
-        """
-        if abstain is not None:
-            check_number("abstain", abstain, float, 0, np.nextafter(1, 0))
-        probabilities = self.predict_proba(X, mix)
-        types = self.classes_[probabilities.argmax(axis=1)]
-        if abstain is None:
-            return types
-        unsure = probabilities.max(axis=1) < abstain
-        return np.where(unsure, UNKNOWN, types.astype(object))
+    def predict(self, X, mix: str | None = None) -> np.ndarray:
+        """Most probable type of each cell, ndarray of shape (n,); `mix` as in `predict_proba`."""
+        return self.classes_[self.predict_proba(X, mix).argmax(axis=1)]
 
     def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell for the network, (n, n_families)."""

@@ -14,7 +14,6 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
 
@@ -193,14 +192,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     def transform(self, X) -> np.ndarray:
         """Z-scored sparse principal components, ndarray of shape (n, n_components)."""
         return (self._filled(self._checked_cells(X)) - self._mean) @ self._projection
-
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Names of the components, such as ``"AP ramp sPC1"``."""
-        check_is_fitted(self)
-        names = []
-        for family, loadings in self.loadings_.items():
-            names += [f"{family} sPC{i + 1}" for i in range(len(loadings))]
-        return np.array(names, dtype=object)
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""

@@ -48,7 +48,7 @@ def test_a_network_written_out():
 
 def test_tokens_are_z_scores_of_each_family_with_zeros_for_missing_values_and_padding(cells):
     model = fitted(cells)
-    tokens = model._tokens(model._scaled(cells.X, model._scaling)).numpy()
+    tokens = model._tokens_of(cells.X).numpy()
     zeros = np.nan_to_num(cells.X)
     kept = zeros[~model.validation_]
     scaled = (zeros - kept.mean(0)) / kept.std(0)
@@ -81,7 +81,7 @@ def test_smote_makes_training_cells_only(cells, given):
     assert np.bincount(labels).tolist() == [counts.max()] * len(counts)
     assert model._weights.tolist() == [1] * 4
     watched, of_watched = model._watched
-    real = model._tokens(model._scaled(cells.X, model._scaling))
+    real = model._tokens_of(cells.X)
     assert_array_equal(watched, real[aside])
     assert_array_equal(model.classes_[of_watched], cells.y[aside])
     assert_array_equal(learned[: (~aside).sum()], real[~aside])
@@ -142,7 +142,7 @@ def test_scores_are_of_validation_cells(cells):
 def test_arcface_scales_its_cosines_and_corrects_for_the_shares_of_the_classes(cells):
     model = fitted(cells, loss="arcface", attention=False, prior_power=-0.5)
     assert not hasattr(model, "attention_weights")
-    tokens = model._tokens(model._scaled(cells.X, model._scaling))
+    tokens = model._tokens_of(cells.X)
     with torch.no_grad():
         cosines = model.network_(tokens)
     shares = np.unique(cells.y[~model.validation_], return_counts=True)[1]
@@ -220,7 +220,7 @@ def test_joint_training_adds_half_of_the_loss_of_the_source(cells, source, desce
     weights = counts.sum() / (3 * counts)
     of_source = torch.nn.functional.cross_entropy(logits, codes, weights)
     kept = ~model.validation_
-    own_tokens = model._tokens(model._scaled(cells.X[kept], model._scaling))
+    own_tokens = model._tokens_of(cells.X[kept])
     labels = torch.from_numpy(np.searchsorted(model.classes_, cells.y[kept]))
     own = model._loss(model.network_(own_tokens), labels)
     assert found == approx(float(own + 0.5 * of_source), rel=1e-4)
