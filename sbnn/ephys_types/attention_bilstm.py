@@ -323,7 +323,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         source_weights = self._weights_of(source_labels)
         source_head = nn.Linear(2 * self.hidden, len(types))
         tokens, labels = learned
-        n_steps = max(len(labels), len(source_labels)) // BATCH_SIZE
+        n_steps = max(len(labels), len(source_labels), BATCH_SIZE) // BATCH_SIZE
         batches = self._endless_batches(len(labels))
         source_batches = self._endless_batches(len(source_labels))
 

@@ -7,7 +7,7 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
@@ -106,7 +106,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return seen
 
 
-class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
+class FeatureScaling(TransformerMixin, MissingAllowed):
     """Z-scores of the normal scores of features; NaN stays NaN.
 
     Normal scores map the quantiles of each feature to a normal distribution, so that outliers do
@@ -115,25 +115,22 @@ class FeatureScaling(OneToOneFeatureMixin, TransformerMixin, MissingAllowed):
 
     def fit(self, X, y=None):
         """Learn scales from cells `X`, of shape (n, p)."""
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         self.quantiles_ = QuantileTransformer(
             n_quantiles=min(N_QUANTILES, len(X)), output_distribution="normal", subsample=None
         )
         with warnings.catch_warnings():
             # NumPy warns of features without values
             warnings.simplefilter("ignore", RuntimeWarning)
-            self.quantiles_.fit(X)
-            self.scaler_ = StandardScaler().fit(self._scores(X))
+            self.scaler_ = StandardScaler().fit(self._clipped(self.quantiles_.fit_transform(X)))
         return self
 
     def transform(self, X):
         """Scaled features, ndarray of shape (n, p)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        return self.scaler_.transform(self._scores(X))
+        return self.scaler_.transform(self._clipped(self.quantiles_.transform(X)))
 
-    def _scores(self, X):
-        return np.clip(self.quantiles_.transform(X), -FARTHEST, FARTHEST)
+    def _clipped(self, scores):
+        return np.clip(scores, -FARTHEST, FARTHEST)
 
 
 def seen_columns(families, seen):

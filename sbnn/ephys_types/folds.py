@@ -1,7 +1,7 @@
 """Folds of typed cells that do not split donors."""
 
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from sbnn.data.checks import UNKNOWN
 from sbnn.data.typed_cells import as_typed
@@ -38,15 +38,13 @@ def deal_donors(cells, y, n_folds, seed):
     # whose cells are spread most unevenly over the classes.
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
-        fewest = pd.Series(donors).groupby(y).nunique().min()
-        kind = StratifiedGroupKFold
     else:
-        donors = None
-        fewest = pd.Series(y).value_counts().min()
-        kind = StratifiedKFold
+        donors = cells.cell_names
         warn(f"{cells.name}: without donors in the labels, folds may split the cells of a donor")
+    fewest = pd.Series(donors).groupby(y).nunique().min()
     n_folds = min(n_folds, max(fewest, 2))
-    folds = list(kind(n_folds, shuffle=True, random_state=seed).split(y, y, donors))
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    folds = list(splitter.split(y, y, donors))
     for i, (train, test) in enumerate(folds):
         absent = set(y) - (set(y[train]) & set(y[test]))
         if absent:

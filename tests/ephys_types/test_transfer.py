@@ -77,20 +77,16 @@ def test_searches_start_from_many_shares():
 
 
 def test_scales(rng):
-    found = physiological_scale([[np.nan, 0.03, 0.09, -27], [3, 0, -1, 8]], ["x", *SCALED])
-    expected = [[np.nan, np.log(0.05), 0.3, -3], [3, np.log(0.025), 0, 2]]
-    assert_allclose(found, expected)
+    found = physiological_scale(
+        [[np.nan, 0.03, 0.09, -27]], ["x", "sag", "fi_fit_slope", "adapt_hero"]
+    )
+    assert_allclose(found, [[np.nan, np.log(0.05), 0.3, -3]])
     reference = rng.normal(3, 2, size=(50, 2))
     reference[:9, 0] = np.nan
-    low, middle, high = np.nanquantile(reference[:, 0], [0.25, 0.5, 0.75])
-    spread = (high - low) / 1.349
-    given = np.array([middle + 2 * spread, np.nan, 99, -99])
     reference[:, 1] = 4  # has no spread
-    found = own_scale(np.column_stack([given, [9, 4, 3, np.nan]]), reference)
-    assert_allclose(found, [[2, 4], [0, 0], [4, -1], [-4, 0]])
-
-
-SCALED = ["sag", "fi_fit_slope", "adapt_hero"]
+    low, middle, high = np.nanquantile(reference[:, 0], [0.25, 0.5, 0.75])
+    given = [[middle + 2 * (high - low) / 1.349, 9], [np.nan, 4], [99, 3], [-99, np.nan]]
+    assert_allclose(own_scale(given, reference), [[2, 4], [0, 0], [4, -1], [-4, 0]])
 
 
 def test_targets_are_scaled_and_shifted(source):
