@@ -18,11 +18,11 @@ from sbnn.evaluation import runs
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 DATASETS = ["simulated_ephys"]
-DATASETS += [pytest.param(name, marks=pytest.mark.slow) for name in ("lee_human", "gouwens_ephys")]
+DATASETS += [pytest.param("lee_human", marks=pytest.mark.slow)]
 MODELS = [path.stem.removeprefix("types_") for path in SAVED.glob("simulated_ephys/types_*.pickle")]
-# every model, and the default on real cells and on more types
+# every model, and the default on real cells
 RECORDS = [("simulated_ephys", "types", name) for name in sorted(MODELS) if name in report.LABELS]
-RECORDS += [("lee_human", "types", "ephys_type"), ("gouwens_ephys", "types5", "ephys_type")]
+RECORDS += [("lee_human", "types", "ephys_type")]
 
 
 @cache
