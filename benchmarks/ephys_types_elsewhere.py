@@ -73,14 +73,12 @@ def predictions(human):
     donors = human.obs["donor"].to_numpy(str)
     rows = []
     for seed, train, targets in tasks_of(human, cells, donors):
-        print(seed, *targets, sep=", ", file=sys.stderr, flush=True)
         for name, model in models_of(seed, cells.X[train].shape).items():
             fit_on(model, cells.X, codes, train, extra_of(model, cells))
             for task, (test, X) in targets.items():
                 of_task = pd.DataFrame(model.predict_proba(X))
-                of_task["true"] = codes[test]
-                of_task["donor"] = donors[test]
-                rows.append(of_task.assign(task=task, model=name))
+                about = {"task": task, "model": name, "true": codes[test], "donor": donors[test]}
+                rows.append(of_task.assign(**about))
     return pd.concat(rows)
 
 
@@ -130,18 +128,19 @@ def elsewhere(predicted):
     """Scores of each model and task, with intervals of the difference to the baseline."""
     rows = []
     for task, of_task in predicted.groupby("task", sort=False):
-        names, owner = np.unique(of_task["donor"], return_inverse=True)
-        chance = np.full(len(names), 1 / len(names))
-        draws = np.random.default_rng(0).multinomial(len(names), chance, N_RESAMPLES)
-        resampled = {}
+        names = np.unique(of_task["donor"])
+        n = len(names)
+        draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), N_RESAMPLES)
         for name, its in of_task.groupby("model", sort=False):
-            owners = owner[(of_task["model"] == name).to_numpy()]
+            owners = np.searchsorted(names, its["donor"])
             p = its[[0, 1, 2, 3]].to_numpy()
             true = its["true"].to_numpy()
-            resampled[name] = np.array([scores(true, p, drawn[owners]) for drawn in draws])
+            resampled = np.array([scores(true, p, drawn[owners]) for drawn in draws])
+            if name == BASELINE:
+                of_baseline = resampled
             row = {"task": task, "model": name}
-            row |= dict(zip(METRICS, scores(true, p, np.ones(len(true))), strict=True))
-            gains = resampled[name] - resampled[BASELINE]
+            row["macro_f1"], row["log_loss"], row["ECE"] = scores(true, p, np.ones_like(true))
+            gains = resampled - of_baseline
             for i, metric in enumerate(METRICS):
                 low, high = np.quantile(gains[:, i], (0.025, 0.975))
                 row[f"{metric} minus logistic"] = f"[{low:+.3f}, {high:+.3f}]"
@@ -157,10 +156,9 @@ def scores(true, p, weights):
         hits = weights[(true == k) & (predicted == k)].sum()
         f1.append(2 * hits / (weights[true == k].sum() + weights[predicted == k].sum()))
     clipped = np.maximum(p, LEAST)
-    clipped /= clipped.sum(axis=1, keepdims=True)
-    losses = -np.log(clipped[np.arange(len(true)), true])
+    losses = -np.log(clipped[np.arange(len(true)), true] / clipped.sum(axis=1))
     confidence = p.max(axis=1)
-    bins = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    bins = (confidence * N_BINS).clip(max=N_BINS - 1).astype(int)
     gaps = np.bincount(bins, weights * (confidence - (predicted == true)))
     total = weights.sum()
     return np.mean(f1), (weights * losses).sum() / total, np.abs(gaps).sum() / total
