@@ -170,10 +170,6 @@ class EphysTypeClassifier(TypeClassifier):
         """Most probable type of each cell, ndarray of shape (n,); `mix` as in `predict_proba`."""
         return self.classes_[self.predict_proba(X, mix).argmax(axis=1)]
 
-    def attention_weights(self, X) -> np.ndarray:
-        """Weight of each family in each cell for the network, (n, n_families)."""
-        return self.members_[0].attention_weights(self._checked_cells(X))
-
 
 def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
     """Shares of the types by expectation maximisation, ndarray of shape (n_classes,).

@@ -16,6 +16,13 @@ from sbnn.plotting.curves import PUBLISHED
 from sbnn.results import Record
 
 KINDS = METHODS["ephys_types"]
+TYPES = {  # as in the Allen taxonomies
+    "PVALB": "#D93137",
+    "SST": "#FF9900",
+    "VIP": "#A45FBF",
+    "LAMP5": "#DA808C",
+    "SNCG": "#DF70FF",
+}
 MARKER = PUBLISHED | {"markersize": 7}  # of published scores
 SPECIES = report.TITLES | {
     "simulated_ephys": "simulated human",

@@ -154,8 +154,6 @@ def test_the_default_is_a_power_of_the_mean_of_two_learners(cells):
     model = EphysTypeClassifier(n_steps=20, power=0.5, random_state=3)
     p = model.fit(cells.X, cells.y, cells.families).predict_proba(cells.X)
     assert_allclose(p, softmax(0.5 * np.log(means), axis=1), atol=1e-6)
-    weights = model.members_[0].attention_weights(cells.X)
-    assert_array_equal(model.attention_weights(cells.X), weights)
     assert_array_equal(model.predict(cells.X), model.classes_[p.argmax(1)])
 
 
