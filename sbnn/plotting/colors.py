@@ -22,7 +22,7 @@ METHODS = {  # of the companions
         "baseline": MODELS["linear"],
         "trees": BLUE,
         "sequence": VERMILLION,
-        "transfer": MODELS["trees"],
+        "transfer": "#6B5500",
         "kernel": MODELS["greedy"],
         "ours": GREEN,
     },
