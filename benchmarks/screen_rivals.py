@@ -1,207 +1,235 @@
-"""Held-out cells of perturbation screens: networks with and without effects on genes, and baselines.
+"""Perturbation screens: methods on larger simulated screens, and rivals on held-out cells.
 
-    python benchmarks/screen_rivals.py [--only papalexi,targeted] [--fresh] [--fast]
+    python benchmarks/screen_rivals.py [--only 'script_*,edges_*'] [--fresh]
 
-All networks are trained on the same cells, and scored without and with the effects on genes that
-"staged" estimates after training.
+- `script_*`, `library_*`: recovery of latents and edges on simulated screens of the sizes of the
+  published script and library; those of the small ones are in notebook 05.
+- `rivals_*`: likelihood of held-out cells of real and simulated screens, for networks without and
+  with effects on genes, and for baselines.
+- `edges_*`: targets with an edge in half of the cells, and under permuted labels.
+
 Measures what is missing, one thread, and keeps it in saved_models; prints tables.
 """
 
 import argparse
+from fnmatch import fnmatchcase
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import torch
 from pages import print_tables
-from real_screen import FAST, ROOT, halves, most_counted, significant_pairs, sums_of
-from scipy.special import logsumexp
-from targeted_screen import CONTROL, simulate_targeted
+from scipy import sparse
+from scipy.stats import false_discovery_control
+from sklearn.base import clone
 
 from sbnn import load_dataset
-from sbnn.data.screens import as_screen
+from sbnn.data.screens import as_screen, screen
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift import PUBLISHED, Recipe, SparseShiftVAE, network, simulate_perturbations
-from sbnn.mechanism_shift.direct import (
-    class_sums,
-    direct_effects,
-    log_ratios,
-    mean_shares,
-    posterior_shares,
-    shrunken,
+from sbnn.mechanism_shift import SparseShiftVAE, recovery, report, simulate_perturbations, unmix
+from sbnn.mechanism_shift.accuracy import recovery_of_genes, z_scored
+from sbnn.mechanism_shift.direct import effects_on_genes
+from sbnn.mechanism_shift.graph import edges_of
+from sbnn.mechanism_shift.linear import LinearShift
+from sbnn.mechanism_shift.network import (
+    ShiftNetwork,
+    drawn_gates,
+    iwelbo_of_cells,
+    log_likelihood,
 )
-from sbnn.mechanism_shift.model import STRENGTH
-from sbnn.mechanism_shift.network import MaskedMeans, Prior, ShiftNetwork, log_likelihood
 from sbnn.mechanism_shift.records import compute_once
-from sbnn.mechanism_shift.report import held_out_tables
-from sbnn.mechanism_shift.training import Training
-from sbnn.results import results_folder
+from sbnn.mechanism_shift.training import OneCycleTraining
 
-SPLITS, STARTS, SEEDS = (3, 4, 5), (0, 1), (0, 1, 2)
+ROOT = Path(__file__).resolve().parents[1]
+SEEDS = (0, 1, 2)
+SPLITS, STARTS = (3, 4, 5), (0, 1)  # of a real screen
+HELD_OUT = 20  # perturbations of a simulated screen
 # held-out cells that are scored, and draws of the latents of each
 N_CELLS, N_SAMPLES = 2000, 50
-# the same for the likelihood without the perturbation, which takes as many passes as there are
-WITHHELD_CELLS, WITHHELD_SAMPLES = 300, 25
-COMPARED = ("staged", "ivae", "svae+", "svae+_like_staged", "sams")  # networks
 PROBABILITY = 0.1  # of a shift, before training, in SAMS-VAE
 LEAST_COUNT = 1e-6  # share that is added to those of the baselines
-
-
-class Fitted(NamedTuple):
-    """A trained network, its prior and the positions of the cells that were set aside."""
-
-    network_: ShiftNetwork
-    prior_: Prior
-    validation_: np.ndarray
-
-
-class AdditiveMeans(MaskedMeans):
-    """Prior of SAMS-VAE (Bereket and Karaletsos 2023, arXiv 2311.02794) with one perturbation a cell.
-
-    Masks and effects have Bernoulli and normal posteriors, and all cells of a batch the same draw
-    of them. Unlike in the article, the encoder sees only the counts, as that of the others.
-    """
-
-    def __init__(self, n_perturbations, n_latents):
-        super().__init__(n_perturbations, n_latents, 1.0, summed=False)
-        self.logits.data.zero_()
-        self.share = 1.0  # of a cell in the divergence
-        self.log_variances = torch.nn.Parameter(torch.full_like(self.logits, -2.0))
-
-    def forward(self, codes, generator):
-        """Means of the cells under one draw of the masks and effects."""
-        every = torch.arange(len(self.table))
-        noise = torch.randn(self.table.shape, generator=generator)
-        effects = self.table + noise * (0.5 * self.log_variances).exp()
-        return (self.draw_masks(every, generator) * effects)[codes]
-
-    def of_masks(self):
-        """Parameters of the posteriors, except the means of the effects."""
-        return [self.logits, self.log_variances]
-
-    def penalty(self):
-        """Divergence of masks and effects from their priors, per cell."""
-        posterior = torch.distributions.Bernoulli(logits=self.logits)
-        prior = torch.distributions.Bernoulli(torch.tensor(PROBABILITY))
-        masks = torch.distributions.kl_divergence(posterior, prior)
-        effects = 0.5 * (self.table**2 + self.log_variances.exp() - self.log_variances - 1)
-        return self.share * (masks + posterior.probs * effects).sum()
-
-
-def fit_like_staged(name, n_latent, recipe, seed, counts, perturbation):
-    """Fit a rival with the training of "staged": its stages, and its choice of the prior on the weights.
-
-    Nothing is unmixed, and prior means are trained.
-    """
-    codes = np.unique(perturbation, return_inverse=True)[1]
-    size = codes.max() + 1, n_latent
-    if name == "sams":
-        prior = AdditiveMeans(*size)
-    elif name == "svae+_like_staged":
-        prior = MaskedMeans(*size, STRENGTH["svae+"], summed=True)
-    else:
-        prior = Prior(*size, trained=True)
-    with reproducible(), torch.random.fork_rng(devices=[]):
-        training = Training(counts, codes, prior, recipe, seed)
-        prior.share = 1 / len(training.train)
-        training.run_stages()
-    return Fitted(training.network, prior, training.validation)
-
-
-def fit_network(name, n_latent, start, recipe, counts, perturbation, control):
-    """A trained network; "svae+" has the published training."""
-    if name not in ("staged", "svae+"):
-        return fit_like_staged(name, n_latent, recipe or Recipe(), start, counts, perturbation)
-    if name == "svae+":
-        recipe = recipe or PUBLISHED
-    model = SparseShiftVAE(n_latent, name, recipe=recipe, random_state=start)
-    return model.fit(counts, perturbation, control)
-
-
-def _papalexi(n_genes=None):
-    adata = load_dataset("papalexi", verbose=False)
-    return adata if n_genes is None else most_counted(adata, n_genes)
-
-
-def _targeted(seed, kind=None):
-    """A simulated targeted screen, or only the control and the targets of one kind."""
-    adata = simulate_targeted(seed)
-    adata.uns["sbnn"]["name"] = "simulated_screen"
-    names = adata.obs["perturbation"].astype(str)
-    number = names.str.removeprefix("target_")
-    of_kind = number.where(number.str.isdigit(), "-1").astype(int) % len(KINDS)
-    kept = (names == CONTROL) | (kind is None) | (of_kind == kind)
-    return adata[kept.to_numpy()].copy()
-
-
-def _simulated(seed):
-    return simulate_perturbations(100, 100, 15, 100, n_control=200, random_state=seed)
-
-
-#: Kinds of targets of the simulated targeted screen, in their order.
-KINDS = ("genes", "modules", "both")
-#: Name -> folder, number of latents, and a function of the seed that makes the screen.
-SCREENS = {
-    "papalexi": ("papalexi", 10, lambda seed: _papalexi()),
-    "papalexi_80": ("papalexi", 10, lambda seed: _papalexi(80)),
-    "targeted": ("simulated_screen", 10, _targeted),
-    **{
-        f"targeted_{name}": ("simulated_screen", 10, partial(_targeted, kind=kind))
-        for kind, name in enumerate(KINDS)
-    },
-    "simulated": ("simulated_screen", 15, _simulated),
+FALSE_GENES = 0.01  # expected share of the significant pairs of a perturbation and a gene
+CONTROL = "control"
+CONFIGURATIONS = {
+    "script": {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
+    "library": {"n_cells_per": 500, "n_perturbations": 100, "n_latents": 30, "n_genes": 100},
+}
+SVAE_PLUS = SparseShiftVAE(method="svae+", training="published", strength=10.0)
+IVAE = SparseShiftVAE(method="ivae", training="published")
+METHODS = {
+    "z": (None, None),
+    "pca": (LinearShift(rotation="none"), "largest"),
+    "ica": (LinearShift(rotation="ica"), "largest"),
+    "linear": (LinearShift(), "unmixed"),
+    "ivae": (IVAE, "largest"),
+    "ivae_unmixed": (IVAE, "unmixed"),
+    "svae+": (SVAE_PLUS, "probable"),
+    "svae+_unmixed": (SVAE_PLUS, "unmixed"),
+    "default": (SparseShiftVAE(), "probable"),
 }
 
 
-def effects_on_genes(model, counts, codes):
-    """Effects on genes and shares of genes of any network, as "staged" estimates them.
+def simulated(sizes, seed):
+    """A screen of the first perturbations, and one of the others."""
+    adata = simulate_perturbations(**sizes, random_state=seed)
+    new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-HELD_OUT:])
+    return adata[~new], adata[new]
 
-    Effects are 0 if they do not raise the likelihood of the validation cells.
+
+def by_seed(sizes, model, edges):
+    """Scores of a method on screens of one configuration, a row for each seed."""
+    rows = []
+    for seed in SEEDS:
+        known, new = simulated(sizes, seed)
+        if model is None:
+            scores = recovery_of_genes(known)
+        else:
+            model = clone(model).set_params(n_latent=sizes["n_latents"], random_state=seed)
+            scores, _ = recovery(model, known, edges, new)
+        rows.append({"seed": seed} | scores)
+    return {"scores": pd.DataFrame(rows)}
+
+
+def halves(perturbation, seed):
+    """Positions of half of the cells of each perturbation, and of the others."""
+    rng = np.random.default_rng(seed)
+    first, second = [], []
+    for name in np.unique(perturbation):
+        cells = rng.permutation(np.flatnonzero(perturbation == name))
+        first.append(cells[: len(cells) // 2])
+        second.append(cells[len(cells) // 2 :])
+    return np.sort(np.concatenate(first)), np.sort(np.concatenate(second))
+
+
+def simulate_targeted(
+    random_state, n_cells=18_000, n_genes=80, n_targets=15, n_modules=4, mean_total=600.0
+):
+    """A screen of deeply counted genes from a law that is not that of the models.
+
+    Counts are negative binomial, with a dispersion for each gene. Cells differ by their position
+    in a cycle, by a gradient along which genes have peaks, and by a state in which some genes are
+    expressed more strongly. A third of the targets changes a single gene, a third a module of genes
+    and a third both; a tenth of the perturbed cells escapes the perturbation.
     """
-    train = np.setdiff1d(np.arange(len(codes)), model.validation_)
-    means, cells = model.prior_.means().detach(), network.Cells(counts)
-    with reproducible():
-        of_training, sums = (
-            class_sums(model.network_, cells, part, codes, len(means))
-            for part in (train, np.arange(len(codes)))
-        )
-        direct = torch.from_numpy(shrunken(*direct_effects(of_training))[0]).float()
-        none, aside = torch.zeros_like(direct), model.validation_
-        shares = posterior_shares(sums, mean_shares(model.network_, means, none))
-    of_aside = counts[aside], codes[aside]
-    before, after = (
-        bounds_of(model, effects, *of_aside, network.elbo_of_cells, 10).mean()
-        for effects in (none, direct)
-    )
-    return direct if after > before else none, shares
+    rng = np.random.default_rng(random_state)
+    weights = rng.lognormal(0, 0.8, n_targets + 1)
+    weights[-1] = weights.max() * 1.5  # the control
+    codes = rng.choice(n_targets + 1, n_cells, p=weights / weights.sum())
+
+    angle = rng.uniform(0, 2 * np.pi, n_cells)
+    phase, amplitude = rng.uniform(0, 2 * np.pi, n_genes), rng.gamma(1, 0.3, n_genes)
+    logs = amplitude * np.cos(angle[:, None] - phase)
+    gradient = rng.beta(1.5, 1.5, n_cells)
+    peak, height = rng.uniform(-0.3, 1.3, n_genes), rng.gamma(1, 0.6, n_genes)
+    logs += height * np.exp(-((gradient[:, None] - peak) ** 2) / 0.1)
+    state = np.log1p(np.exp(rng.normal(0, 1.5, n_cells)))
+    logs += state[:, None] * np.where(rng.random(n_genes) < 0.3, rng.normal(0, 0.4, n_genes), 0)
+
+    modules = np.where(rng.random((n_modules, n_genes)) < 0.15, rng.normal(0, 1, n_genes), 0)
+    effects = np.zeros((n_targets + 1, n_genes))
+    for target in range(n_targets):
+        if target % 3 != 1:
+            effects[target, rng.integers(n_genes)] = -rng.uniform(0.5, 2.5)
+        if target % 3 != 0:
+            module = modules[rng.integers(n_modules)]
+            effects[target] += rng.choice([-1, 1]) * rng.uniform(0.3, 1) * module
+    affected = rng.random(n_cells) > 0.1
+    logs += affected[:, None] * effects[codes]
+
+    base = rng.normal(0, 1.2, n_genes)
+    means = np.exp(base + logs)
+    means *= mean_total / means.sum(axis=1).mean()
+    means *= rng.lognormal(-0.08, 0.4, (n_cells, 1))  # capture efficiency
+    inverse_dispersion = rng.lognormal(1.5, 0.8, n_genes)
+    counts = rng.poisson(means * rng.gamma(inverse_dispersion, 1 / inverse_dispersion, means.shape))
+    genes = [f"gene_{i}" for i in range(n_genes)]
+    names = np.array([*(f"target_{i}" for i in range(n_targets)), CONTROL])
+    truth = {"shifts": pd.DataFrame(effects[:-1], names[:-1], genes)}
+    known = {"name": "simulated_screen", "gene_names": genes, "truth": truth}
+    return screen(sparse.csr_array(counts), names[codes], CONTROL, **known)
 
 
-def bounds_of(model, direct, counts, codes, bound=network.iwelbo_of_cells, n_samples=N_SAMPLES):
+def papalexi(seed, n_genes=None):
+    """The screen of Papalexi et al., or its genes with most counts."""
+    adata = load_dataset("papalexi", verbose=False)
+    if n_genes is None:
+        return adata
+    totals = np.asarray(adata.X.sum(axis=0)).ravel()
+    adata = adata[:, np.sort(np.argsort(-totals, kind="stable")[:n_genes])]
+    return adata[np.asarray(adata.X.sum(axis=1)).ravel() > 0].copy()
+
+
+#: Name -> folder, splits, and a function of the split that makes the screen.
+SCREENS = {
+    "papalexi": ("papalexi", SPLITS, papalexi),
+    "papalexi_80": ("papalexi", SPLITS, partial(papalexi, n_genes=80)),
+    "targeted": ("simulated_screen", SEEDS, simulate_targeted),
+}
+
+
+class AdditiveShifts(ShiftNetwork):
+    """Prior of SAMS-VAE (Bereket and Karaletsos 2023, arXiv 2311.02794) with one perturbation a cell.
+
+    Gates and effects have Bernoulli and normal posteriors, and all cells of a batch the same draw
+    of them. Unlike in the article, the encoder sees only the counts, as that of the others.
+    """
+
+    def __init__(self, *sizes, n_cells=1):
+        super().__init__(*sizes, "svae")
+        self.n_cells = n_cells
+        self.gates.data.zero_()
+        self.log_variances = torch.nn.Parameter(torch.full_like(self.gates, -2.0))
+
+    def drawn_means(self, codes, generator):
+        """Means of the cells under one draw of the gates and effects."""
+        noise = torch.randn(self.shifts.shape, generator=generator)
+        effects = self.shifts + noise * (0.5 * self.log_variances).exp()
+        return (drawn_gates(self.gates, generator) * effects)[codes]
+
+    def penalty(self):
+        """Divergence of gates and effects from their priors, per cell."""
+        posterior = torch.distributions.Bernoulli(logits=self.gates)
+        prior = torch.distributions.Bernoulli(torch.tensor(PROBABILITY))
+        gates = torch.distributions.kl_divergence(posterior, prior)
+        effects = 0.5 * (self.shifts**2 + self.log_variances.exp() - self.log_variances - 1)
+        return (gates + posterior.probs * effects).sum() / self.n_cells
+
+
+def fit_network(name, start, counts, perturbation, control):
+    """A trained network with 10 latents, and the positions of its validation cells."""
+    if name == "sams":
+        codes = np.unique(perturbation, return_inverse=True)[1]
+        sizes = counts.shape[1], 10, codes.max() + 1
+        with reproducible(), torch.random.fork_rng(devices=[]):
+            new = partial(AdditiveShifts, *sizes)
+            training = OneCycleTraining(counts.astype(np.float32), codes, new, None, start)
+            training.network.n_cells = len(training.train)
+            training.run()
+        return SimpleNamespace(network_=training.network, validation_=training.validation)
+    steps = "published" if name == "svae+" else "one-cycle"
+    method = "ivae" if name == "ivae" else "svae+"
+    model = SparseShiftVAE(10, method, steps, random_state=start)
+    return model.fit(counts, perturbation, control)
+
+
+def dense(counts):
+    """Counts (CSR) as a Tensor."""
+    return torch.from_numpy(counts.toarray().astype(np.float32))
+
+
+def bounds_of(network, direct, counts, codes):
     """Bound of each cell with the perturbations in `codes` and these effects on genes, in nats."""
-    centres, cells = model.prior_.means().detach(), network.Cells(counts)
     found = np.zeros(len(codes))
-    for code in range(len(centres)):
+    counts = dense(counts)
+    for code in np.unique(codes):
         of = np.flatnonzero(codes == code)
-        if len(of):
-            with reproducible():
-                arguments = cells, of, codes[of], centres, direct, n_samples
-                found[of] = bound(model.network_, *arguments).numpy()
+        arguments = counts[of], torch.from_numpy(codes[of]), network.means(), direct, N_SAMPLES
+        with reproducible():
+            found[of] = iwelbo_of_cells(network, *arguments).numpy()
     return found
-
-
-def withheld(bounds, counts, frequencies):
-    """Log likelihood of cells whose perturbation is not given, but only how frequent each is.
-
-    `bounds` is a function of counts and perturbations that gives the log likelihoods of cells.
-    """
-    logs = [
-        bounds(counts, np.full(counts.shape[0], code)) + np.log(share)
-        for code, share in enumerate(frequencies)
-    ]
-    return logsumexp(logs, axis=0)
 
 
 class Independent:
@@ -231,152 +259,121 @@ class Independent:
 
     def _likelihoods(self, counts, codes, dispersion):
         counts = torch.from_numpy(counts.toarray()).double()
-        totals, shares = counts.sum(1, keepdim=True), self.log_shares[codes]
-        fit = log_likelihood(counts, totals, shares, dispersion)
+        fit = log_likelihood(counts, self.log_shares[codes], dispersion)
         return fit - torch.lgamma(counts + 1).sum(-1)
 
 
-def log_changes(observed, totals, moved):
-    """Measured log fold changes, with half a count added, and their sampling variances.
-
-    `observed` are sums of counts of shape (m, p), and `totals` their sums over all genes. Changes
-    are relative to the control, which has ``moved == False``.
-    """
-    expected = totals * observed.sum(axis=0) / totals.sum()
-    ratios = log_ratios(observed, expected)
-    least = np.minimum(observed, expected)
-    variances = 1 / (least + 0.5)
-    return ratios[moved] - ratios[~moved], variances[moved] + variances[~moved]
+def significant_pairs(data, labels):
+    """Which genes differ from the control: DataFrame of bool, perturbations by genes."""
+    _, p = z_scored(data, labels)
+    adjusted = false_discovery_control(p, axis=None).reshape(p.shape)
+    return pd.DataFrame(adjusted <= FALSE_GENES, p.index, p.columns)
 
 
-def shrunken_changes(observed, totals, moved, dispersion):
-    """Posterior means of the measured changes under a mixture of normals for each perturbation."""
-    changes, variances = log_changes(observed, totals, moved)
-    return shrunken(changes, np.sqrt(dispersion * variances))[0]
-
-
-def scores_of_changes(predicted, measured, variances, significant):
-    """How well log fold changes of the held-out half are predicted.
-
-    The root mean squared error and the slope are over the pairs that are significant in all cells.
-    R² compares with no change, over all pairs, weighted by the inverse sampling variance.
-    """
-    shown, of = measured[significant], predicted[significant]
-    weights = 1 / variances
-    left = (weights * (measured - predicted) ** 2).sum() / (weights * measured**2).sum()
-    return {
-        "rmse": np.sqrt(np.mean((shown - of) ** 2)),
-        "slope": np.polyfit(shown, of, 1)[0],
-        "r2": 1 - left,
-    }
-
-
-def of_run(adata, n_latent, split, start, recipe=None, compared=COMPARED):
-    """Bounds of held-out cells and scores of log fold changes by method, with one split."""
+def of_run(adata, split, start):
+    """Mean bounds of held-out cells by method, with one split."""
     data = as_screen(adata)
     train, test = halves(data.perturbation, split)
     names, codes = np.unique(data.perturbation, return_inverse=True)
-    moved, frequencies = names != data.control, np.bincount(codes[train]) / len(train)
-    training, of_training = data.counts[train], codes[train]
+    counts, of_train = data.counts[train], codes[train]
     scored = np.random.default_rng(split).permutation(test)[:N_CELLS]
-    held_out, of_held_out = data.counts[scored], codes[scored]
-    part = held_out[:WITHHELD_CELLS]
-    given, without, predicted = {}, {}, {}
+    held_out = data.counts[scored], codes[scored]
+    sums = pd.DataFrame(counts.toarray()).groupby(of_train).sum().to_numpy(float)
+    same = np.tile(sums.sum(axis=0), (len(names), 1))
+    bounds = {}
+    for name, of in (("no change", same), ("means", sums)):
+        shares = of / of.sum(axis=1, keepdims=True)
+        bounds[name] = Independent(shares).fit(counts, of_train).bounds(*held_out)
+    for name in ("svae+", "ivae", "sams", "default"):
+        model = fit_network(name, start, counts, data.perturbation[train], data.control)
+        aside = np.setdiff1d(np.arange(len(train)), model.validation_), model.validation_
+        cells = dense(counts), torch.from_numpy(of_train)
+        direct, _ = effects_on_genes(model.network_, *cells, *aside)
+        for label, effects in ((name, torch.zeros_like(direct)), (f"{name}, effects", direct)):
+            bounds[label] = bounds_of(model.network_, effects, *held_out)
+    return {"likelihoods": pd.DataFrame(bounds).mean().to_frame("given")}
 
-    sums = sums_of(data, train).to_numpy(float)
-    totals = sums.sum(axis=1, keepdims=True)
-    flat = np.tile(sums.sum(axis=0) / totals.sum(), (len(names), 1))
-    for name, shares in (("no change", flat), ("means", sums / totals)):
-        model = Independent(shares).fit(training, of_training)
-        given[name] = model.bounds(held_out, of_held_out)
-        without[name] = withheld(model.bounds, part, frequencies)
-    counts, expected = training.toarray(), (sums / totals)[of_training] * training.sum(1)[:, None]
-    dispersion = np.maximum(((counts - expected) ** 2).sum(0) / expected.sum(0), 1)
-    predicted["no change"] = np.zeros((moved.sum(), counts.shape[1]))
-    predicted["means"] = log_changes(sums, totals, moved)[0]
-    predicted["shrunken means"] = shrunken_changes(sums, totals, moved, dispersion)
 
-    for name in compared:
-        labels = data.perturbation[train]
-        model = fit_network(name, n_latent, start, recipe, training, labels, data.control)
-        direct, shares = effects_on_genes(model, training, of_training)
-        none = torch.zeros_like(direct)
-        with reproducible():
-            of_latents = mean_shares(model.network_, model.prior_.means().detach(), none)
-        variants = {name: (none, of_latents), f"{name}, effects": (direct, shares)}
-        for label, (added, predictions) in variants.items():
-            bounds = partial(bounds_of, model, added)
-            given[label] = bounds(held_out, of_held_out)
-            few = partial(bounds, n_samples=WITHHELD_SAMPLES)
-            without[label] = withheld(few, part, frequencies)
-            predicted[label] = np.log(predictions[moved]) - np.log(predictions[~moved])
-        if name == "staged":
-            table = model.gene_effects_["log_fold_change"].to_numpy()
-            predicted["gene_effects_"] = table.reshape(moved.sum(), -1)
-
-    of_test = sums_of(data, test).to_numpy(float)
-    measured = log_changes(of_test, of_test.sum(axis=1, keepdims=True), moved)
-    significant = significant_pairs(data).to_numpy()
-    changes = {
-        name: scores_of_changes(values, *measured, significant)
-        for name, values in predicted.items()
-    }
-    bounds = {"given": given, "withheld": without}
+def edges_in(screen, labels, seed):
+    """Edges in cells with these labels by method (bool, perturbations by genes or latents)."""
+    latents = LinearShift(10, random_state=0).fit(screen.counts, labels, screen.control)
+    latents = latents.transform(screen.counts)
+    model = SparseShiftVAE(10, random_state=seed).fit(screen.counts, labels, screen.control)
+    to_genes = model.gene_effects_.pivot(index="perturbation", columns="gene", values="edge")
+    to_latents = edges_of(model.shift_graph_)
     return {
-        "likelihoods": pd.DataFrame({key: pd.DataFrame(of).mean() for key, of in bounds.items()}),
-        "errors": np.stack([errors_of_differences(pd.DataFrame(of)) for of in bounds.values()]),
-        "changes": pd.DataFrame(changes).T,
+        "z": significant_pairs(screen, labels),
+        "linear": unmix(latents, labels, screen.control).edges,
+        "default": to_latents,
+        "default, effects": pd.concat([to_latents, to_genes], axis=1),
     }
 
 
-def errors_of_differences(bounds):
-    """Standard errors over cells of the differences between methods (columns), of shape (m, m)."""
-    covariance = bounds.cov().to_numpy()
-    variances = np.diag(covariance)
-    squares = np.maximum(variances[:, None] + variances - 2 * covariance, 0) / len(bounds)
-    return np.sqrt(squares).astype(np.float32)
+def of_edges(adata, split):
+    """Edges in half of the cells by method: of targets that change a gene in all cells, and not."""
+    data = as_screen(adata)
+    changes = significant_pairs(data, data.perturbation).any(axis=1)
+    train, _ = halves(data.perturbation, split)
+    half = as_screen(adata[train])
+    rows = {}
+    for method, edges in edges_in(half, half.perturbation, split).items():
+        moved = edges.any(axis=1).reindex(changes.index)
+        rows[method] = {
+            "edges": edges.to_numpy().sum(),
+            "targets": (moved & changes).sum(),
+            "other targets": (moved & ~changes).sum(),
+        }
+    return {"edges": pd.DataFrame(rows).T.astype(float)}
 
 
-def measure(saved_models, only=None, fast=False, fresh=False):
-    """Compute or load the records of all runs; dict of tables by title.
-
-    A run of a real screen has a split and a start, and one of a simulation a seed, which is also
-    that of the split.
-    """
+def planned():
+    """Dict of the name of a record to its folder and a function of path and `overwrite`."""
     records = {}
-    recipe = FAST if fast else None
-    for name in only or SCREENS:
-        dataset, n_latent, make = SCREENS[name]
-        folder = results_folder(saved_models, dataset, fast)
-        splits = SPLITS if dataset == "papalexi" else SEEDS
-        runs = product(splits, STARTS)
-        for split, start in list(runs)[: 1 if fast else None]:
-            adata = make(split)
-            record = f"rivals_{name}_{split}_{start}"
-            records[record] = compute_once(
-                "rivals",
-                adata,
-                SparseShiftVAE(n_latent, recipe=recipe, random_state=start),
-                partial(of_run, adata, n_latent, split, start, recipe),
-                params={"screen": name, "networks": list(COMPARED)},
-                results=folder / f"shift_{record}.pickle",
-                overwrite=fresh,
-                split=split,
-                start=start,
-            )
-    return held_out_tables(records)
+    for configuration, (name, how) in product(CONFIGURATIONS, METHODS.items()):
+        if configuration == "library" and name not in ("linear", "default"):
+            continue
+        sizes = CONFIGURATIONS[configuration]
+        model = how[0] and clone(how[0]).set_params(n_latent=sizes["n_latents"], random_state=0)
+        about = {"params": {"method": name}, "seeds": list(SEEDS), "held_out": HELD_OUT}
+        compute = partial(by_seed, sizes, *how)
+        run = partial(compute_once, "methods", sizes, model, compute, **about)
+        records[f"{configuration}_{name}"] = "simulated_screen", run
+    for name, (folder, splits, make) in SCREENS.items():
+        for split, start in product(splits, STARTS):
+            run = partial(held_out, "rivals", of_run, name, make, split=split, start=start)
+            records[f"rivals_{name}_{split}_{start}"] = folder, run
+        for split in splits if name != "papalexi_80" else ():
+            run = partial(held_out, "edges", of_edges, name, make, split=split)
+            records[f"edges_{name}_{split}"] = folder, run
+    return records
+
+
+def held_out(kind, compute, name, make, results, overwrite, **about):
+    """Record of a split of a screen."""
+    adata = make(about["split"])
+    model = SparseShiftVAE(10, random_state=about.get("start", about["split"]))
+    how = {"params": {"screen": name}, "results": results, "overwrite": overwrite}
+    return compute_once(kind, adata, model, partial(compute, adata, **about), **how, **about)
+
+
+def measure(saved_models, only="*", fresh=False):
+    """Compute or load the planned records; dict of tables by title."""
+    records = {}
+    for name, (folder, run) in planned().items():
+        if any(fnmatchcase(name, pattern) for pattern in only.split(",")):
+            path = Path(saved_models, folder, f"shift_{name}.pickle")
+            records[name] = run(results=path, overwrite=fresh)
+    return report.all_tables(records)
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", type=lambda text: text.split(","), help="names of screens")
+    parser.add_argument("--only", default="*", help="names of records")
     parser.add_argument("--saved-models", default=ROOT / "saved_models", type=Path)
     parser.add_argument("--fresh", action="store_true")
-    parser.add_argument("--fast", action="store_true")
-    options = parser.parse_args(arguments)
-    print_tables(measure(**vars(options)))
+    print_tables(measure(**vars(parser.parse_args(arguments))))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ QUICK = {
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
     "cross_validate(model, (": "cross_validate(folds=2, estimator=model, data=(",
     "PhoenixRegressor(pruning": "PhoenixRegressor(recipe=sbnn.dynamics.Recipe(epochs=9), pruning",
-    "n_latent=10": "n_latent=3, recipe=sbnn.mechanism_shift.Recipe(hidden=8, epochs=2, "
-    "least_updates=0, updates_per_pair=0)",
+    "VAE(n_latent=10": "VAE(n_latent=3, hidden=8, epochs=2",
+    "LinearShift(n_latent=10": "LinearShift(n_latent=3",
     "random(350": "random(30",
     "simulate(150": "simulate(20",
     "sparsity=0.955": "sparsity=0.7",

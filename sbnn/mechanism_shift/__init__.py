@@ -1,7 +1,6 @@
 """Perturbation screens: latents of single cells, and the latents that each perturbation shifts.
 
-- `SparseShiftVAE`: the model. ``method="staged"`` is our method; the other methods are from the
-  literature and use the `Recipe` called `PUBLISHED`.
+- `SparseShiftVAE`: the model, with our training or as published.
 - `unmix`: rotates the latents of any model such that each perturbation shifts few of them.
 - `recovery`: fits a model to a simulated screen, and compares the result with the truth.
 - `screen`: makes an AnnData from your own counts; `read_screen` reads it from files.
@@ -11,19 +10,25 @@
 from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 from sbnn.data.tables import read_screen
-from sbnn.mechanism_shift.accuracy import recovery
+from sbnn.mechanism_shift.accuracy import match_latents, recovery, recovery_of_genes, z_scored
+from sbnn.mechanism_shift.graph import edges_of
+from sbnn.mechanism_shift.linear import LinearShift
 from sbnn.mechanism_shift.model import SparseShiftVAE
-from sbnn.mechanism_shift.recipe import MANY_GENES, PUBLISHED, Recipe
+from sbnn.mechanism_shift.records import cells_and_genes, compute_once
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [
-    "MANY_GENES",
-    "PUBLISHED",
-    "Recipe",
+    "LinearShift",
     "SparseShiftVAE",
+    "cells_and_genes",
+    "compute_once",
+    "edges_of",
+    "match_latents",
     "read_screen",
     "recovery",
+    "recovery_of_genes",
     "screen",
     "simulate_perturbations",
     "unmix",
+    "z_scored",
 ]

@@ -1,70 +1,57 @@
-"""Batches of counts, encoder and decoder, priors of latents, and likelihoods of cells."""
+"""Encoder, decoder and prior of the latents, and likelihoods of cells."""
 
 import math
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
+STRENGTH = {"svae+": 10.0, "svae": 100.0}  # of the penalty, as published
 LOG_VARIANCES = (-10.0, 4.0)  # range of log variances from the encoder
-FIRST_LOGIT = 5.0  # of a mask, which is open at first
-DENSE_VALUES = 2**25  # counts stored as a dense array, at most (128 MiB)
+FIRST_LOGIT = 5.0  # of a gate, which is open at first
 BLOCK = 2048  # cells
 DRAWS_AT_ONCE = 2**23  # values that are drawn for a block of cells, at most
 IN_CACHE = 2**20  # values that are decoded at once, at most
 
 
-class Cells:
-    """Counts of cells (CSR), converted to dense tensors batch by batch."""
-
-    def __init__(self, counts):
-        self.shape = counts.shape
-        self.totals = torch.from_numpy(np.asarray(counts.sum(axis=1), dtype=np.float32))[:, None]
-        self.small = counts.shape[0] * counts.shape[1] <= DENSE_VALUES
-        self._counts = counts.astype(np.float32)
-        if self.small:
-            self._counts = self._counts.toarray()
-
-    def batch(self, positions):
-        """Counts and totals of the cells at b `positions`, Tensors of shape (b, p) and (b, 1)."""
-        rows = self._counts[positions]
-        if not self.small:
-            rows = rows.toarray()
-        return torch.from_numpy(rows), self.totals[torch.from_numpy(positions)]
-
-    def log_moments(self, positions):
-        """Mean and SD of log(1 + count) of each gene, Tensors of shape (p,)."""
-        total = np.zeros(self.shape[1])
-        squares = np.zeros(self.shape[1])
-        for block in blocks(positions):
-            counts, _ = self.batch(block)
-            logs = counts.log1p_().double().numpy()
-            total += logs.sum(axis=0)
-            squares += (logs**2).sum(axis=0)
-        mean = total / len(positions)
-        sd = np.sqrt(np.maximum(squares / len(positions) - mean**2, 0))
-        sd[sd <= 1e-6] = 1
-        return torch.from_numpy(mean).float(), torch.from_numpy(sd).float()
-
-
-def blocks(positions, size=BLOCK):
-    """Blocks of positions, for a pass over the cells."""
-    return [positions[start : start + size] for start in range(0, len(positions), size)]
-
-
 class ShiftNetwork(nn.Module):
-    """Encoder and decoder between counts and latents; the perturbation is not an input."""
+    """Encoder and decoder between counts and latents, and the prior N(m, I) of the latents.
 
-    def __init__(self, n_genes, n_latents, recipe):
+    The mean m of a perturbation is trained (`prior` "ivae"), 0 ("vae"), or trained and multiplied
+    by trained gates ("svae", "svae+"). There are `near` hidden units next to the genes. As
+    `published`, there are batch normalisation and dropout, and the log dispersions start at 0.
+    """
+
+    def __init__(
+        self,
+        n_genes,
+        n_latents,
+        n_perturbations,
+        prior="svae+",
+        strength=None,
+        hidden=400,
+        near=400,
+        published=False,
+    ):
         super().__init__()
-        near = recipe.gene_units or recipe.hidden
-        self.encoder = _layers([n_genes, near, recipe.hidden], recipe, recipe.dropout)
-        self.mean = nn.Linear(recipe.hidden, n_latents)
-        self.log_variance = nn.Linear(recipe.hidden, n_latents)
-        self.decoder = _layers([n_latents, recipe.hidden, near], recipe, 0.0)
+        self.prior = prior
+        self.strength = strength or STRENGTH.get(prior)
+        # The loss is then a sum over the cells: the gradients of a mean are smaller than the
+        # published epsilon of Adam.
+        self.summed = prior == "svae+"
+        dropout = 0.1 if published else 0.0
+        self.encoder = _layers([n_genes, near, hidden], published, dropout)
+        self.mean = nn.Linear(hidden, n_latents)
+        self.log_variance = nn.Linear(hidden, n_latents)
+        self.decoder = _layers([n_latents, hidden, near], published, 0.0)
         self.logits = nn.Linear(near, n_genes)
-        self.dispersion = nn.Parameter(torch.full((n_genes,), float(recipe.dispersion)))
+        dispersion = 0.0 if published else 3.0
+        self.dispersion = nn.Parameter(torch.full((n_genes,), dispersion))
+        shape = n_perturbations, n_latents
+        self.shifts = nn.Parameter(torch.zeros(shape), requires_grad=prior != "vae")
+        gates = torch.full(shape, FIRST_LOGIT)
+        self.gates = nn.Parameter(gates, requires_grad=prior in STRENGTH)
         self.register_buffer("input_mean", torch.zeros(n_genes))
         self.register_buffer("input_sd", torch.ones(n_genes))
 
@@ -87,26 +74,44 @@ class ShiftNetwork(nn.Module):
         logits = self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1)
         return torch.log_softmax(logits + direct, dim=-1)
 
+    def drawn_means(self, codes, generator):
+        """Prior means of shape (b, d) for b perturbations, with gates drawn for each cell."""
+        if self.prior not in STRENGTH:
+            return self.shifts[codes]
+        return drawn_gates(self.gates[codes], generator) * self.shifts[codes]
+
     @torch.no_grad()
-    def change_latents(self, matrix, origin):
-        """Replace the latents by ``(latents - origin) @ matrix``."""
-        first = self.decoder[0]
-        inverse = torch.linalg.inv(matrix)
-        # if each old latent has the same variance in all cells
-        variance = self.log_variance.bias.exp() @ matrix**2
-        self.mean.weight.copy_(matrix.T @ self.mean.weight)
-        self.mean.bias.copy_((self.mean.bias - origin) @ matrix)
-        self.log_variance.weight.zero_()
-        self.log_variance.bias.copy_(variance.log())
-        first.bias.add_(first.weight @ origin)
-        first.weight.copy_(first.weight @ inverse.T)
+    def means(self):
+        """Prior means, Tensor of shape (n_perturbations, d)."""
+        return (self.gates > 0).float() * self.shifts
+
+    @torch.no_grad()
+    def probabilities(self):
+        """Probabilities of shifts, Tensor of shape (n_perturbations, d)."""
+        if self.prior in STRENGTH:
+            return self.gates.sigmoid()
+        return torch.full_like(self.shifts, float(self.prior == "ivae"))
+
+    def penalty(self):
+        """Term of the loss: of all cells if the loss is `summed`, otherwise of their mean.
+
+        For SVAE+, it is the sum of the negative log densities of Beta(1, strength) of the
+        probabilities, and for SVAE their mean, times the strength.
+        """
+        if self.prior == "svae":
+            return self.strength * self.gates.sigmoid().mean()
+        if self.prior == "svae+":
+            # finite even if a probability rounds to 1
+            log_density = (self.strength - 1) * functional.logsigmoid(-self.gates)
+            return -(math.log(self.strength) + log_density).sum()
+        return torch.zeros(())
 
 
-def _layers(sizes, recipe, dropout):
+def _layers(sizes, published, dropout):
     layers = []
     for n_inputs, n_units in pairwise(sizes):
         layers.append(nn.Linear(n_inputs, n_units))
-        if recipe.batch_norm:
+        if published:
             layers.append(nn.BatchNorm1d(n_units))
         layers.append(nn.ReLU())
         if dropout:
@@ -114,102 +119,28 @@ def _layers(sizes, recipe, dropout):
     return nn.Sequential(*layers)
 
 
-class Prior(nn.Module):
-    """Prior of the latents, N(mean of the perturbation, I).
-
-    Means are trained (iVAE), set (staged) or 0 (VAE).
-    """
-
-    # Whether the loss is a sum over the cells, not a mean, whose gradients are smaller than the
-    # published epsilon of Adam.
-    summed = False
-
-    def __init__(self, n_perturbations, n_latents, trained=False, mask=1.0):
-        super().__init__()
-        self.table = nn.Parameter(torch.zeros(n_perturbations, n_latents), requires_grad=trained)
-        self.register_buffer("mask", torch.full((n_perturbations, n_latents), mask))
-
-    def set_means(self, means):
-        """Set the means, of shape (n_perturbations, d), 0 where the mask is 0."""
-        self.table.data = means * self.mask
-
-    def forward(self, codes, generator):
-        """Means of shape (b, d) for the b perturbations in `codes`."""
-        return self.means()[codes]
-
-    def means(self):
-        """Means, Tensor of shape (n_perturbations, d)."""
-        return self.table
-
-    def probabilities(self):
-        """Probabilities of shifts, Tensor of shape (n_perturbations, d)."""
-        return self.mask
-
-    def of_masks(self):
-        """Parameters that give the probabilities; no prior of the weights acts on them."""
-        return []
-
-    def penalty(self):
-        """Term of the loss."""
-        return torch.zeros(())
+def drawn_gates(logits, generator):
+    """Gates, 0 or 1, from relaxed Bernoulli distributions; they have the gradients of soft ones."""
+    uniform = torch.rand(logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6)
+    soft = torch.sigmoid(logits + uniform.logit())
+    return (soft > 0.5).float() - soft.detach() + soft
 
 
-class MaskedMeans(Prior):
-    """Prior of the sparse VAE: means and a mask from relaxed Bernoulli distributions are trained.
-
-    If `summed` (SVAE+), the penalty is the sum of the negative log densities of Beta(1, `strength`)
-    of the probabilities. Otherwise (SVAE), it is `strength` times their mean.
-    """
-
-    def __init__(self, n_perturbations, n_latents, strength, summed):
-        super().__init__(n_perturbations, n_latents, trained=True)
-        self.logits = nn.Parameter(torch.full((n_perturbations, n_latents), FIRST_LOGIT))
-        self.strength = float(strength)
-        self.summed = summed
-
-    def forward(self, codes, generator):
-        """Means under masks that are drawn for each cell."""
-        return self.draw_masks(codes, generator) * self.table[codes]
-
-    def draw_masks(self, codes, generator):
-        """Masks of shape (b, d) for the b perturbations in `codes`."""
-        logits = self.logits[codes]
-        uniform = torch.rand(logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6)
-        soft = torch.sigmoid(logits + uniform.logit())
-        # hard masks, with the gradient of soft ones
-        return (soft > 0.5).float() - soft.detach() + soft
-
-    def means(self):
-        """See `Prior`."""
-        return (self.logits > 0).float() * self.table
-
-    def probabilities(self):
-        """See `Prior`."""
-        return self.logits.sigmoid()
-
-    def of_masks(self):
-        """See `Prior`."""
-        return [self.logits]
-
-    def penalty(self):
-        """See the class."""
-        if not self.summed:
-            return self.strength * self.probabilities().mean()
-        # finite even if p rounds to 1
-        log_density = (self.strength - 1) * nn.functional.logsigmoid(-self.logits)
-        return -(math.log(self.strength) + log_density).sum()
+def totals_of(counts):
+    """Total count of each cell, of shape (b, 1)."""
+    return counts.sum(1, keepdim=True)
 
 
-def log_likelihood(counts, totals, log_shares, dispersion):
+def log_likelihood(counts, log_shares, dispersion):
     """Log likelihood of negative binomial counts without the log factorials, of shape (..., b).
 
-    The mean of a count, of shape (b, p), is a share times the total of the cell, of shape (b, 1).
-    `dispersion`, of shape (p,), is the logarithm of the inverse dispersion, infinite for Poisson.
+    The mean of a count, of shape (b, p), is a share times the total of the cell. `dispersion`, of
+    shape (p,), is the logarithm of the inverse dispersion, infinite for Poisson.
     """
     inverse = dispersion.exp()
     sums = counts + inverse
-    log_odds = log_shares + totals.log() - dispersion  # of a success
-    fit = torch.lgamma(sums) + counts * log_odds - sums * nn.functional.softplus(log_odds)
+    log_odds = log_shares + totals_of(counts).log() - dispersion  # of a success
+    fit = torch.lgamma(sums) + counts * log_odds - sums * functional.softplus(log_odds)
     return fit.sum(-1) - torch.lgamma(inverse).sum()
 
 
@@ -222,14 +153,14 @@ class SampledLikelihood(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, log_shares, dispersion, counts, totals, first, every):
+    def forward(ctx, log_shares, dispersion, counts, first, every):
         """Mean log likelihood of a cell."""
         inverse = dispersion.exp()
         sums = counts + inverse
         log_odds = log_shares - dispersion
-        log_odds += totals.log()
+        log_odds += totals_of(counts).log()
         some = slice(first, None, every)
-        softplus = nn.functional.softplus(log_odds[some])
+        softplus = functional.softplus(log_odds[some])
         gamma = torch.lgamma(sums[some]) - torch.lgamma(inverse)
         fit = gamma + counts[some] * log_odds[some] - sums[some] * softplus
         digamma = torch.digamma(sums[some]) - torch.digamma(inverse) - softplus
@@ -242,7 +173,7 @@ class SampledLikelihood(torch.autograd.Function):
     def backward(ctx, gradient):
         """Gradients of log shares and dispersions."""
         of_shares, of_dispersion = ctx.saved_tensors
-        return gradient * of_shares, gradient * of_dispersion, None, None, None, None
+        return gradient * of_shares, gradient * of_dispersion, None, None, None
 
 
 def drawn(mean, log_variance, noise):
@@ -261,28 +192,21 @@ def log_normal(values, mean, log_variance):
     return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)
 
 
-def input_blocks(network, cells, positions):
-    """Inputs of the encoder for the cells at these positions, block by block."""
-    for block in blocks(positions):
-        counts, _ = cells.batch(block)
-        yield network.inputs(counts)
-
-
 @torch.no_grad()
-def encoded(network, inputs):
-    """Mean and variance of the latents of n cells, Tensors of shape (n, d), from input blocks."""
+def encoded(network, counts):
+    """Mean and variance of the latents of n cells, Tensors of shape (n, d)."""
     network.eval()
     means = []
     variances = []
-    for block in inputs:
-        mean, log_variance = network.encode_inputs(block)
+    for block in counts.split(BLOCK):
+        mean, log_variance = network.encode(block)
         means.append(mean)
         variances.append(log_variance.exp())
     return torch.cat(means), torch.cat(variances)
 
 
 @torch.no_grad()
-def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1):
+def elbo_of_cells(network, counts, codes, centres, direct, n_samples=1):
     """Evidence lower bound of each cell, in nats.
 
     `codes` are those of the prior N(centre, I) and of the direct effects of each cell.
@@ -290,48 +214,46 @@ def elbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1
     network.eval()
     generator = torch.Generator().manual_seed(0)
     bounds = []
-    for block, code in zip(blocks(positions), blocks(codes), strict=True):
-        counts, totals = cells.batch(block)
-        mean, log_variance = network.encode(counts)
-        fit = torch.zeros(len(counts))
+    for block, code in zip(counts.split(BLOCK), codes.split(BLOCK), strict=True):
+        mean, log_variance = network.encode(block)
+        fit = torch.zeros(len(block))
         for _ in range(n_samples):
             noise = torch.randn(mean.shape, generator=generator)
             log_shares = network.decode(drawn(mean, log_variance, noise), direct[code])
-            fit += log_likelihood(counts, totals, log_shares, network.dispersion)
-        fit = fit / n_samples - torch.lgamma(counts + 1).sum(-1)
+            fit += log_likelihood(block, log_shares, network.dispersion)
+        fit = fit / n_samples - torch.lgamma(block + 1).sum(-1)
         bounds.append(fit - divergence(mean, log_variance, centres[code]))
     return torch.cat(bounds)
 
 
-def likelihood_of_draws(network, latents, counts, totals, direct):
+@torch.no_grad()
+def iwelbo_of_cells(network, counts, codes, centres, direct, n_samples=1000):
+    """Importance-weighted bound of each cell (Burda et al. 2016); see `elbo_of_cells`."""
+    network.eval()
+    generator = torch.Generator().manual_seed(0)
+    bounds = []
+    size = max(DRAWS_AT_ONCE // (n_samples * counts.shape[1]), 1)
+    for block, code in zip(counts.split(size), codes.split(size), strict=True):
+        mean, log_variance = network.encode(block)
+        noise = torch.randn((n_samples, *mean.shape), generator=generator)
+        latents = drawn(mean, log_variance, noise)
+        weights = _likelihood_of_draws(network, latents, block, direct[code])
+        prior = log_normal(latents, centres[code], torch.zeros(()))
+        weights += prior - log_normal(latents, mean, log_variance)
+        bound = weights.logsumexp(0) - math.log(n_samples)
+        bounds.append(bound - torch.lgamma(block + 1).sum(-1))
+    return torch.cat(bounds)
+
+
+def _likelihood_of_draws(network, latents, counts, direct):
     """Log likelihood of each draw and cell, (draws, b), for `latents` of shape (draws, b, d).
 
     Parts that stay in the cache are decoded faster.
     """
     few = max(IN_CACHE // (len(latents) * counts.shape[1]), 1)
+    parts = zip(latents.split(few, dim=1), counts.split(few), direct.split(few), strict=True)
     fits = []
-    for start in range(0, len(counts), few):
-        part = slice(start, start + few)
-        log_shares = network.decode(latents[:, part], direct[part])
-        fits.append(log_likelihood(counts[part], totals[part], log_shares, network.dispersion))
+    for some, cells, effects in parts:
+        log_shares = network.decode(some, effects)
+        fits.append(log_likelihood(cells, log_shares, network.dispersion))
     return torch.cat(fits, dim=1)
-
-
-@torch.no_grad()
-def iwelbo_of_cells(network, cells, positions, codes, centres, direct, n_samples=1000):
-    """Importance-weighted bound of each cell (Burda et al. 2016); see `elbo_of_cells`."""
-    network.eval()
-    generator = torch.Generator().manual_seed(0)
-    bounds = []
-    size = max(DRAWS_AT_ONCE // (n_samples * cells.shape[1]), 1)
-    for block, code in zip(blocks(positions, size), blocks(codes, size), strict=True):
-        counts, totals = cells.batch(block)
-        mean, log_variance = network.encode(counts)
-        noise = torch.randn((n_samples, *mean.shape), generator=generator)
-        latents = drawn(mean, log_variance, noise)
-        weights = likelihood_of_draws(network, latents, counts, totals, direct[code])
-        prior = log_normal(latents, centres[code], torch.zeros(()))
-        weights += prior - log_normal(latents, mean, log_variance)
-        bound = weights.logsumexp(0) - math.log(n_samples)
-        bounds.append(bound - torch.lgamma(counts + 1).sum(-1))
-    return torch.cat(bounds)

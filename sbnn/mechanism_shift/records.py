@@ -28,18 +28,13 @@ def compute_once(
     **settings
         Whatever else determines the values, such as ``seeds``.
     """
-    settings["version"] = 1
     if isinstance(data, dict):
         settings["configuration"] = data
-        name = "simulated_screen"
-        sha256 = fingerprint_parameters(data)
-        seed = None
+        identity = "simulated_screen", fingerprint_parameters(data)
     else:
         screen = as_screen(data)
-        name = screen.name
-        sha256 = screen.sha256
-        seed = 0
-    wanted = Record(f"mechanism-shift {kind}", name, sha256, [params or {}], seed, settings)
+        identity = screen.name, screen.sha256
+    wanted = Record(f"mechanism-shift {kind}", *identity, [params or {}], settings=settings)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
 

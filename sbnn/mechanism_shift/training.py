@@ -1,302 +1,254 @@
-"""The training loop, and the staged procedure built on it."""
+"""Training of a network as published, or in cycles of the learning rate."""
 
 from copy import deepcopy
-from functools import partial
+from math import comb
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch.optim.lr_scheduler import OneCycleLR
 from tqdm.auto import tqdm
 
-from sbnn.mechanism_shift.graph import EVEN
 from sbnn.mechanism_shift.network import (
-    BLOCK,
-    Cells,
     SampledLikelihood,
-    ShiftNetwork,
     divergence,
     drawn,
     elbo_of_cells,
-    encoded,
-    input_blocks,
     iwelbo_of_cells,
     log_likelihood,
 )
-from sbnn.mechanism_shift.unmixing import describe, unmix
 from sbnn.models.best_weights import BestWeights
 
-IN_DOUBT = 0.05  # less probable shifts are held at zero before the last stage; they hardly recover
-FACTORS = (2.0, 0.5)  # of the weight precision, tried in the last stage
-DRAWS = 50  # of the latents of each held-out cell
-FEWEST_STEPS = 10  # in a cycle of the learning rate
+MANY = 500  # genes above which layers next to the genes are small, and dispersions sampled
+HELD_OUT = 0.1  # share of the cells of each perturbation that is set aside for validation
 
 
 class Training:
-    """A new network, its prior and their cells; `history` has a dict for each epoch.
+    """A new network and its cells; `history` has a dict for each epoch.
 
-    `counts` has the shape (n, p), and `codes`, the perturbation of each cell, (n,).
+    `counts` (CSR, float32) have the shape (n, p), and `codes`, the perturbation of each cell, (n,).
+    Subclasses have the method ``run()``.
     """
 
-    def __init__(self, counts, codes, prior, recipe, random_state):
-        random = check_random_state(random_state)
+    batch_size = 128
+
+    def __init__(self, counts, codes, new_network, epochs=None, seed=None):
+        random = check_random_state(seed)
         self.seed = random.randint(2**31 - 1)
-        self.train, self.validation = split(codes, recipe.validation_share, random)  # positions
-        self.cells = Cells(counts)
+        self.train, self.validation = split(codes, HELD_OUT, random)  # positions
+        self.counts = torch.from_numpy(counts.toarray())
         self.codes = torch.from_numpy(codes)
-        self.prior = prior
-        self.recipe = recipe
-        self.weight_precision = recipe.weight_precision
         self.generator = torch.Generator().manual_seed(self.seed)
         self.history = []
         torch.manual_seed(self.seed)  # for initial weights and dropout
-        self.network = ShiftNetwork(counts.shape[1], prior.table.shape[1], recipe)
-        self.modules = torch.nn.ModuleList([self.network, prior])
+        self.network = new_network()
         shares = np.asarray(counts[self.train].sum(axis=0) / counts[self.train].sum())
         log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
         self.network.logits.bias.data.copy_(log_shares)
-        if recipe.standardize:
-            moments = self.cells.log_moments(self.train)
-            self.network.input_mean, self.network.input_sd = moments
-        self.inputs = None  # of the encoder, computed once for small screens
-        if self.cells.small:
-            counts, _ = self.cells.batch(np.arange(len(codes)))
-            self.inputs = self.network.inputs(counts)
-        self.n_batches = max(len(self.train) // recipe.batch_size, 1)
-        _, n_latents = prior.table.shape
-        self.epochs = recipe.epochs_for(self.n_batches, n_latents)
+        self.scale_inputs()
+        self.inputs = self.network.inputs(self.counts)
+        self.n_batches = max(len(self.train) // self.batch_size, 1)
+        self.epochs = epochs or self.usual_epochs()
 
-    def run(self, epochs, warm_up=0, follow=False):
-        """Train; the weight of the divergence rises over the first `warm_up` epochs.
+    def scale_inputs(self):
+        """Set the scale of the inputs of the encoder, if any."""
 
-        With `follow`, prior means are those of the encoder before every epoch but the first.
-        """
-        optimizer = self._optimizer()
-        rates, momenta = self._one_cycle(epochs * self.n_batches)
-        steps = zip(self._weights_of_divergence(warm_up), rates, momenta, strict=False)
-        best = BestWeights(self.modules)
-        # only in a terminal
-        for epoch in tqdm(range(epochs), "training", leave=False, disable=None):
-            if follow and epoch:
-                self.follow_encoder()
-            row = {"epoch": len(self.history) + 1, "loss": self._epoch(optimizer, steps)}
-            self.history.append(row)
-            if self.recipe.patience is None or not len(self.validation):
-                continue
-            score = self.held_out(elbo_of_cells, 1)
-            row["validation_elbo"] = score
-            if epoch < warm_up:  # scores are not comparable yet
-                best.keep(score)
-            else:
-                best.offer(score)
-            if best.waited >= self.recipe.patience:
-                break
-        best.restore()
+    def usual_epochs(self):
+        """Passes over the training cells, at most."""
+        return 300
 
-    def _epoch(self, optimizer, steps):
-        """Mean loss of an epoch; `steps` yields the settings of each step."""
+    def epoch(self, optimizer, weights, schedule=None):
+        """Mean loss of an epoch; `weights` yields the weight of the divergence at each step."""
         self.network.train()
         losses = []
-        for batch in self._batches():
-            weight, rate, momentum = next(steps)
-            loss = self.loss(batch, weight)
-            if self.prior.summed:
-                (loss * len(self.train)).backward()
-            else:
-                loss.backward()
-            optimizer.step(rate, momentum)
+        for batch in self.batches():
+            loss = self.loss(batch, next(weights))
+            optimizer.zero_grad()
+            (loss * len(self.train) if self.network.summed else loss).backward()
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
             losses.append(loss.item())
         return float(np.mean(losses))
 
-    def _weights_of_divergence(self, warm_up):
-        """Yield the weight of the divergence at each step."""
-        n_steps = warm_up * self.n_batches
+    def warmed_up(self, epochs):
+        """Yield the weight of the divergence at each step, which rises from 0 to 1."""
+        n_steps = epochs * self.n_batches
         for step in range(n_steps):
             yield (step + 1) / n_steps
         while True:
             yield 1.0
 
-    def _optimizer(self):
-        recipe = self.recipe
-        # The loss is the sum over the training cells, or their mean.
-        precision = self.weight_precision
-        if not self.prior.summed:
-            precision = precision / len(self.train)
-        decays = [
-            ([*self.network.parameters(), self.prior.table], recipe.weight_decay + precision),
-            (self.prior.of_masks(), recipe.weight_decay),
-        ]
-        return Adam(decays, recipe.epsilon)
-
-    def _one_cycle(self, n_steps):
-        """Learning rate and first beta of Adam at each step (Smith and Topin 2018)."""
-        rate = self.recipe.learning_rate
-        if not self.recipe.one_cycle or n_steps < FEWEST_STEPS:
-            return [rate] * n_steps, [0.9] * n_steps
-        # as in torch.optim.lr_scheduler.OneCycleLR
-        rise = 0.2 * n_steps - 1
-        steps = np.arange(n_steps)
-        fall = n_steps - 1 - rise
-        part = np.where(steps <= rise, steps / rise, 1 - (steps - rise) / fall)
-        part = (1 - np.cos(np.pi * part)) / 2
-        least = np.where(steps <= rise, rate / 25, rate / 25e4)
-        rates = least + (rate - least) * part
-        return rates.tolist(), (0.95 - 0.1 * part).tolist()
-
-    def _batches(self):
+    def batches(self):
         """Positions of the training cells in random order, in batches of similar size."""
         order = self.train[torch.randperm(len(self.train), generator=self.generator).numpy()]
-        used = order[: self.n_batches * self.recipe.batch_size]
-        return np.array_split(used, self.n_batches)
+        used = order[: self.n_batches * self.batch_size]
+        return [torch.from_numpy(batch) for batch in np.array_split(used, self.n_batches)]
 
     def held_out(self, bound, n_samples):
         """Mean of a bound over the validation cells (0 without any), with fixed draws."""
         if not len(self.validation):
             return 0.0
-        codes = self.codes[self.validation]
-        means = self.prior.means().detach()
-        direct = torch.zeros(len(means), 1)
-        values = bound(self.network, self.cells, self.validation, codes, means, direct, n_samples)
+        means = self.network.means()
+        cells = self.counts[self.validation], self.codes[self.validation]
+        values = bound(self.network, *cells, means, torch.zeros(len(means), 1), n_samples)
         return float(values.mean())
 
     def loss(self, batch, weight=1.0):
         """Negative evidence lower bound, a mean over a batch, plus the penalty of the prior.
 
-        The divergence and a `summed` penalty have a `weight`.
+        The divergence and a penalty of all cells have a `weight`.
         """
-        counts, totals = self.cells.batch(batch)
-        if self.inputs is None:
-            inputs = self.network.inputs(counts)
-        else:
-            inputs = self.inputs.index_select(0, torch.from_numpy(batch))
-        mean, log_variance = self.network.encode_inputs(inputs)
+        network = self.network
+        mean, log_variance = network.encode_inputs(self.inputs[batch])
         noise = torch.randn(mean.shape, generator=self.generator)
-        log_shares = self.network.decode(drawn(mean, log_variance, noise))
-        fit = self._likelihood(log_shares, counts, totals)
-        kl = divergence(mean, log_variance, self.prior(self.codes[batch], self.generator))
-        penalty = self.prior.penalty()
-        if self.prior.summed:
+        log_shares = network.decode(drawn(mean, log_variance, noise))
+        fit = self.likelihood(log_shares, self.counts[batch])
+        kl = divergence(mean, log_variance, network.drawn_means(self.codes[batch], self.generator))
+        penalty = network.penalty()
+        if network.summed:
             penalty = weight * penalty / len(self.train)
         return (weight * kl - fit).mean() + penalty
 
-    def _likelihood(self, log_shares, *cells):
-        """Log likelihood of each cell, or an estimate of its mean."""
-        every = min(self.recipe.dispersion_every, len(log_shares))
+    def likelihood(self, log_shares, counts):
+        """Log likelihood of each cell."""
+        return log_likelihood(counts, log_shares, self.network.dispersion)
+
+
+class PublishedTraining(Training):
+    """Steps of Lopez et al. 2022 and their code.
+
+    Unlike there, prior means and log dispersions start at 0 instead of normal draws, and the
+    decoder at the mean shares of the genes.
+    """
+
+    precision = 0.0  # without a prior on the weights
+    warm_up = 50  # epochs
+    patience = 45  # epochs without a better validation score
+
+    def run(self):
+        """Train until the validation score is no longer improved."""
+        how = {"eps": 0.01, "weight_decay": 1e-6, "fused": True}
+        optimizer = torch.optim.Adam(self.network.parameters(), 1e-3, **how)
+        weights = self.warmed_up(self.warm_up)
+        best = BestWeights(self.network)
+        # only in a terminal
+        for epoch in tqdm(range(self.epochs), "training", leave=False, disable=None):
+            loss = self.epoch(optimizer, weights)
+            score = self.held_out(elbo_of_cells, 1)
+            self.history.append({"epoch": epoch + 1, "loss": loss, "validation_elbo": score})
+            if not len(self.validation):
+                continue
+            if epoch < self.warm_up:  # scores are not comparable yet
+                best.keep(score)
+            else:
+                best.offer(score)
+            if best.waited >= self.patience:
+                break
+        best.restore()
+
+
+class OneCycleTraining(Training):
+    """Four cycles of the learning rate (Smith and Topin 2018), with a normal prior on all weights.
+
+    Validation cells choose between a strong and a weak prior in the last cycle. Large matrices next
+    to the genes and log gamma functions would take most of the time with many genes, and fit noise.
+    """
+
+    rate = 2.5e-3  # highest
+    precision = 36.0  # of the prior on the weights, before the last cycle
+    factors = 2.0, 0.5  # of the precision in the last cycle
+    draws = 50  # of the latents of each validation cell
+    least_updates = 3400
+    updates_per_pair = 32  # of latents
+
+    def __init__(self, counts, *arguments):
+        many = counts.shape[1] > MANY
+        self.batch_size = 64 if many else 128
+        self.warm_up = 5 if many else 10  # epochs
+        self.every = 16 if many else 1  # of the cells of a batch, the likelihood is computed
+        super().__init__(counts, *arguments)
+
+    def usual_epochs(self):
+        """See `Training`."""
+        pairs = comb(self.network.shifts.shape[1], 2)
+        least = max(self.least_updates, self.updates_per_pair * pairs)
+        return max(28, -(-least // self.n_batches))
+
+    def scale_inputs(self):
+        """Scale log counts of each gene to mean 0 and variance 1."""
+        logs = self.counts[self.train].log1p().double()
+        sd = logs.std(0, correction=0)
+        sd[sd <= 1e-6] = 1
+        self.network.input_mean = logs.mean(0).float()
+        self.network.input_sd = sd.float()
+
+    def likelihood(self, log_shares, counts):
+        """Log likelihood of each cell, or an estimate of its mean from some of them."""
+        every = min(self.every, len(counts))
         if every == 1:
-            return log_likelihood(*cells, log_shares, self.network.dispersion)
+            return super().likelihood(log_shares, counts)
         first = int(torch.randint(every, (), generator=self.generator))
-        return SampledLikelihood.apply(log_shares, self.network.dispersion, *cells, first, every)
+        return SampledLikelihood.apply(log_shares, self.network.dispersion, counts, first, every)
 
-    def follow_encoder(self):
-        """Set the prior means to those of the encoder."""
-        mean, _ = self._encoded()
-        self.prior.set_means(means_of(mean, self.codes[self.train], len(self.prior.table)))
+    def run(self):
+        """Train; half of the epochs are in the first cycle."""
+        first = max(round(0.5 * self.epochs), 1)
+        ends = np.linspace(0, self.epochs - first, 4).round().astype(int)
+        self.cycle(first, self.warm_up)
+        *others, last = np.diff(ends).tolist()
+        for epochs in others:
+            self.cycle(epochs)
+        self.best_cycle(last)
 
-    def _encoded(self):
-        """Means and variances of the latents of the training cells."""
-        if self.inputs is None:
-            return encoded(self.network, input_blocks(self.network, self.cells, self.train))
-        mean, variance = encoded(self.network, self.inputs.split(BLOCK))
-        return mean[self.train], variance[self.train]
+    def cycle(self, epochs, warm_up=0):
+        """One cycle of the learning rate; new moments of Adam."""
+        precision = self.precision
+        if not self.network.summed:  # the loss is a mean
+            precision = precision / len(self.train)
+        gates = self.network.gates
+        weights = [values for values in self.network.parameters() if values is not gates]
+        groups = [{"params": weights, "weight_decay": precision}, {"params": [gates]}]
+        optimizer = torch.optim.Adam(groups, self.rate, eps=1e-6, fused=True)
+        schedule = None
+        n_steps = epochs * self.n_batches
+        if n_steps >= 10:
+            schedule = OneCycleLR(optimizer, self.rate, total_steps=n_steps, pct_start=0.2)
+        rise = self.warmed_up(warm_up)
+        for _ in tqdm(range(epochs), "training", leave=False, disable=None):
+            loss = self.epoch(optimizer, rise, schedule)
+            self.history.append({"epoch": len(self.history) + 1, "loss": loss})
 
-    def run_staged(self, names, control):
-        """Train freely, then unmix and train with improbable shifts held at zero, several times.
-
-        Returns the `Unmixing` of the trained latents.
-        """
-        self.run_stages(partial(self._unmix, names, control), follow=True)
-        return describe(*self._latents(names, control))
-
-    def run_stages(self, between=None, follow=False):
-        """Train in stages, each of which is one cycle of the learning rate.
-
-        In the last stage, held-out cells choose the shrinkage. Before each stage but the first,
-        `between` is called with the number of stages that are left.
-        """
-        first = max(round(self.recipe.first_share * self.epochs), 1)
-        self.run(first, self.recipe.warm_up, follow)
-        n_left = self.recipe.unmixings
-        ends = np.linspace(0, self.epochs - first, n_left + 1).round().astype(int)
-        for epochs in np.diff(ends).tolist():
-            if between is not None:
-                between(n_left)
-            train = self.run if n_left > 1 else self._run_best
-            train(epochs, follow=follow)
-            n_left -= 1
-
-    def _unmix(self, names, control, n_left):
-        """Unmix the latents; only likely edges stay free in the last stage."""
-        found = unmix(*self._latents(names, control), random_state=self.seed)
-        matrix = torch.from_numpy(found.matrix).float()
-        origin = torch.from_numpy(found.origin).float()
-        self.network.change_latents(matrix, origin)
-        free = found.probabilities > (IN_DOUBT if n_left > 1 else EVEN)
-        free = free.reindex(names, fill_value=False)  # the control has no shifts
-        self.prior.mask = torch.from_numpy(free.to_numpy(dtype=np.float32))
-        self.follow_encoder()
-
-    def _run_best(self, epochs, follow):
-        """Run with strong and with weak shrinkage, and keep what validation cells prefer."""
-        weights = deepcopy(self.modules.state_dict())
+    def best_cycle(self, epochs):
+        """A cycle with strong and one with weak shrinkage: validation cells choose."""
+        weights = deepcopy(self.network.state_dict())
         random_state = self.generator.get_state()
         history = self.history
-        best = BestWeights(self.modules)
-        for factor in FACTORS:
-            self.modules.load_state_dict(weights)
+        usual = self.precision
+        best = BestWeights(self.network)
+        for factor in self.factors:
+            self.network.load_state_dict(weights)
             self.generator.set_state(random_state)
             self.history = list(history)
-            self.weight_precision = factor * self.recipe.weight_precision
-            self.run(epochs, follow=follow)
+            self.precision = factor * usual
+            self.cycle(epochs)
             # the evidence lower bound preferred too strong shrinkage on a real screen
-            best.offer(self.held_out(iwelbo_of_cells, DRAWS))
+            best.offer(self.held_out(iwelbo_of_cells, self.draws))
             if not best.waited:
-                best_run = self.history, self.weight_precision
+                best_run = self.history, self.precision
         best.restore()
-        self.history, self.weight_precision = best_run
-
-    def _latents(self, names, control):
-        """Arguments of `unmix`: latents, perturbations, control and variances of training cells."""
-        mean, variance = self._encoded()
-        return mean.numpy(), names[self.codes[self.train]], control, variance.numpy()
+        self.history, self.precision = best_run
 
 
-class Adam:
-    """Adam (Kingma and Ba, arXiv 1412.6980) for lists of parameters, each with a weight decay."""
+def architecture(training, hidden, n_genes):
+    """Options of the network for a training."""
+    if training == "published":
+        return {"hidden": hidden or 128, "near": hidden or 128, "published": True}
+    hidden = hidden or 400
+    return {"hidden": hidden, "near": 64 if n_genes > MANY else hidden}
 
-    # The first optimiser of torch imports its compiler, which takes as long as a short training.
-    def __init__(self, decays, epsilon):
-        self.epsilon = epsilon
-        self.groups = []
-        for parameters, decay in decays:
-            trained = [values for values in parameters if values.requires_grad]
-            if trained:
-                means = [torch.zeros_like(values) for values in trained]
-                squares = [torch.zeros_like(values) for values in trained]
-                counts = [torch.zeros(()) for _ in trained]
-                self.groups.append((trained, means, squares, counts, decay))
 
-    @torch.no_grad()
-    def step(self, learning_rate, beta1=0.9):
-        """Take one step along the gradients, and clear them."""
-        for trained, means, squares, counts, decay in self.groups:
-            torch._foreach_add_(counts, 1)
-            # what torch.optim.Adam(fused=True) calls
-            torch._fused_adam_(
-                trained,
-                [values.grad for values in trained],
-                means,
-                squares,
-                [],
-                counts,
-                lr=learning_rate,
-                beta1=beta1,
-                beta2=0.999,
-                weight_decay=decay,
-                eps=self.epsilon,
-                amsgrad=False,
-                maximize=False,
-            )
-            for values in trained:
-                values.grad = None
+TRAININGS = {"one-cycle": OneCycleTraining, "published": PublishedTraining}
 
 
 def split(codes, share, random):
@@ -307,9 +259,3 @@ def split(codes, share, random):
         held_out.append(cells[: int(share * len(cells))])
     held_out = np.sort(np.concatenate(held_out))
     return np.setdiff1d(np.arange(len(codes)), held_out), held_out
-
-
-def means_of(values, codes, n_classes):
-    """Mean of each class, Tensor of shape (n_classes, d)."""
-    sums = torch.zeros((n_classes, values.shape[1])).index_add_(0, codes, values)
-    return sums / torch.bincount(codes, minlength=n_classes)[:, None]

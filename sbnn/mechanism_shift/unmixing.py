@@ -35,12 +35,6 @@ ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
 SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
 ENOUGH = 0.1  # gain in log likelihood that justifies another sweep
-FAR = np.deg2rad(15)  # smallest rotation after which latents count as different
-# loss in log likelihood up to which another rotation counts as equally good (a factor of 20)
-CLOSE = 3.0
-BY_CHANCE = 2.0  # standard errors of this loss that are tolerated in addition
-FEW_CELLS = 0.2  # standard error above which small shifts are not tested (25 cells)
-BENT = 4.0  # in standard errors; larger shifts of other latents may slightly shift a latent, too
 FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
 ROUNDS = 500  # of expectation maximisation, at most
 TOLERANCE = 1e-7  # change in the mean log likelihood at which the estimation ends
@@ -151,8 +145,6 @@ class Unmixing:
     shifts: pd.DataFrame  # perturbations by latents, in SDs within a perturbation
     probabilities: pd.DataFrame  # of shifts
     mixture: SpikeSlab
-    unseparated: list  # pairs of latents that another rotation would separate equally well
-    unmoved: list  # latents that no perturbation shifts
 
     @property
     def edges(self):
@@ -196,9 +188,8 @@ def unmix(
     Returns
     -------
     Unmixing
-        With the method ``transform(latents)``, the arrays ``matrix`` and ``origin``, the DataFrames
-        ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents), and the lists
-        ``unseparated`` and ``unmoved``. Latents
+        With the method ``transform(latents)``, the arrays ``matrix`` and ``origin``, and the
+        DataFrames ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents). Latents
         are in descending order of the sum of their absolute shifts; positive shifts of a latent
         have a larger sum of squares than its negative ones.
 
@@ -248,16 +239,6 @@ def unmix(
     return screen.described(matrix, best.zero[order] * signs, best.mixture)
 
 
-@reproducible()
-def describe(latents, perturbation, control=None, variances=None):
-    """Like `unmix`, but without rotation."""
-    screen = _Moments(latents, perturbation, control, variances)
-    scale = np.diag(1 / np.sqrt(np.diag(screen.within)))
-    centres = screen.centres @ scale
-    zero = _mode(centres) if control is None else screen.control @ scale
-    return screen.described(scale, zero, fit_spike_slab(centres - zero, screen.error))
-
-
 class _Moments:
     """Means of m perturbations in d latents, and the covariance within perturbations."""
 
@@ -287,8 +268,6 @@ class _Moments:
         self.names = names[moved]
         self.centres = means[moved]
         self.control = means[~moved].sum(axis=0)
-        # without a control, the origin is too imprecise to test small shifts
-        self.tested = not moved.all()
         # standard errors relative to the origin, in SDs within a perturbation
         of_origin = (1 / sizes[~moved]).sum()
         self.errors = np.sqrt(1 / sizes[moved] + of_origin)
@@ -299,19 +278,13 @@ class _Moments:
         latents = latent_names(len(matrix))
         shifts = self.centres @ matrix - zero
         p = 2 * norm.sf(np.abs(shifts) / self.errors[:, None])
-        adjusted = adjusted_p(p)
-        probabilities = mixture.probability(shifts) * (adjusted <= FALSE_EDGES)
-        if self.tested:
-            probabilities = _with_small_shifts(probabilities, adjusted, shifts, self.errors)
-        moved = (probabilities > EVEN).any(axis=0)
+        probabilities = mixture.probability(shifts) * (adjusted_p(p) <= FALSE_EDGES)
         return Unmixing(
             matrix=matrix,
             origin=np.linalg.solve(matrix.T, zero),
             shifts=pd.DataFrame(shifts, self.names, latents),
             probabilities=pd.DataFrame(probabilities, self.names, latents),
             mixture=mixture,
-            unseparated=_unseparated(shifts, mixture, latents),
-            unmoved=np.array(latents)[~moved].tolist(),
         )
 
 
@@ -398,39 +371,3 @@ def _mode(shifts):
             values = values[first : first + half]
         modes.append(values.mean())
     return np.array(modes)
-
-
-def _with_small_shifts(probabilities, adjusted, shifts, errors):
-    """Raise the probabilities of small shifts far beyond sampling error.
-
-    Because the network is nonlinear, large shifts also shift other latents slightly. How much is
-    estimated from pairs without an edge, assuming exponential tails.
-    """
-    size = np.abs(shifts)
-    larger = size[:, None] > size[..., None]  # (m, d, d): which latents are shifted more
-    others = np.sqrt((larger * size[:, None] ** 2).sum(axis=2))
-    still = (probabilities <= EVEN) & (others > BENT * errors[:, None])
-    if still.any():
-        bend = (size[still] / others[still]).mean() * others
-        p = np.exp(-size / np.maximum(bend, LEAST_SCALE))
-        adjusted = np.maximum(adjusted, adjusted_p(p))
-    enough = (adjusted <= FALSE_EDGES) & (errors[:, None] < FEW_CELLS)
-    return np.where(enough, np.maximum(probabilities, 1 - adjusted), probabilities)
-
-
-def _unseparated(shifts, mixture, names):
-    """Pairs of latents for which a clearly different rotation is about as likely.
-
-    The log density of a Laplace distribution has a standard deviation of 1 over its draws, of which
-    each perturbation that shifts either latent adds two.
-    """
-    moved = mixture.probability(shifts) > EVEN
-    far = (ANGLES >= FAR) & (ANGLES <= np.pi / 2 - FAR)
-    pairs = []
-    for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
-        likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, ANGLES)
-        noise = np.sqrt(2 * (moved[:, i] | moved[:, j]).sum())
-        loss = likelihoods[0] - likelihoods[far].max()
-        if loss < CLOSE + BY_CHANCE * noise:
-            pairs.append((names[j], names[i]))
-    return pairs

@@ -1,8 +1,7 @@
-"""A screen that is small enough for every test, and short recipes."""
+"""A screen that is small enough for every test, and a model of it."""
 
 import numpy as np
 import pytest
-from short_recipes import SHORT
 
 from sbnn.data.screens import as_screen
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
@@ -27,8 +26,7 @@ def few(screen):
 
 
 @pytest.fixture(scope="session")
-def staged(screen):
-    """The staged model of the screen, trained long enough to find the latents."""
-    return SparseShiftVAE(5, recipe=SHORT, random_state=0).fit(
-        screen.counts, screen.perturbation, screen.control
-    )
+def fitted(screen):
+    """The default model of the screen, trained long enough to find the latents."""
+    model = SparseShiftVAE(5, hidden=64, epochs=60, random_state=0)
+    return model.fit(screen.counts, screen.perturbation, screen.control)

@@ -5,15 +5,22 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from short_recipes import TINY
+from scipy import stats
 
 from sbnn.mechanism_shift import SparseShiftVAE, recovery
-from sbnn.mechanism_shift.accuracy import aligned, edge_scores, match_latents, mean_correlation
+from sbnn.mechanism_shift.accuracy import (
+    aligned,
+    edge_scores,
+    match_latents,
+    mean_correlation,
+    recovery_of_genes,
+    z_scored,
+)
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.mechanism_shift.linear import LinearShift
 from sbnn.mechanism_shift.records import compute_once
 
-MODEL = SparseShiftVAE(3, recipe=TINY, random_state=0)
+MODEL = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
 
 
 def test_edges_are_the_largest_shifts_or_those_of_unmixed_latents(adata):
@@ -43,7 +50,7 @@ def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_score
 
     def bound(model, counts, names, n_samples=10):
         seen.append((cells(counts, names), n_samples))
-        return float(model.prior_.means()[-1].abs().sum())
+        return float(model.network_.means()[-1].abs().sum())
 
     monkeypatch.setattr(SparseShiftVAE, "fit_new_perturbations", watched)
     monkeypatch.setattr(SparseShiftVAE, "elbo", bound)
@@ -63,12 +70,11 @@ def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
     record = compute_once("fits", adata, MODEL, values.copy, results=path, seeds=[0])
     again = compute_once("fits", adata, MODEL, pytest.fail, results=path, seeds=[0])
     assert again.elbo.tolist() == [1, 1]
-    assert (record.dataset, record.seed) == ("simulated_screen", 0)
+    assert record.dataset == "simulated_screen"
     with pytest.raises(ValueError, match="differs in seeds"):
         compute_once("fits", adata, MODEL, pytest.fail, results=path, seeds=[1])
     sizes = compute_once("varied", {"n_genes": 40}, MODEL, dict, params={"of": "shift"})
     assert sizes.settings["configuration"] == {"n_genes": 40}
-    assert sizes.seed is None
     assert sizes.params == [{"of": "shift"}]
 
 
@@ -108,3 +114,23 @@ def test_results_are_shown_in_the_order_and_with_the_signs_of_the_true_latents()
     assert shown["true_shifts"].loc["b"].tolist() == [0, 2, -1]
     x, z = (np.corrcoef(shown["latents"][:, i], shown["true_latents"][:, i]) for i in (0, 2))
     assert x[0, 1] == pytest.approx(1) and z[0, 1] > 0.99
+
+
+def test_differences_of_genes_are_z_scored_against_the_control(screen):
+    differences, p = z_scored(screen, screen.perturbation)
+    counts = screen.counts.toarray()
+    logs = np.log1p(1000 * counts / counts.sum(axis=1, keepdims=True))[:, 3]
+    z = (logs - logs.mean()) / logs.std()
+    name = screen.targets[2]
+    own, others = screen.perturbation == name, screen.perturbation == screen.control
+    found = differences.iloc[2, 3]
+    assert found == pytest.approx(z[own].mean() - z[others].mean())
+    expected = 2 * stats.norm.sf(abs(found) / np.sqrt(1 / 60 + 1 / 100))
+    assert p.iloc[2, 3] == pytest.approx(expected, rel=1e-4)
+    assert screen.control not in differences.index
+
+
+def test_genes_that_stand_for_latents_find_some_edges(adata):
+    scores = recovery_of_genes(adata)
+    assert set(scores) == {"mcc", "precision", "recall", "f1", "seconds"}
+    assert 0.3 < scores["mcc"] < 0.9 and scores["f1"] > 0.3
