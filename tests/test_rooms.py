@@ -23,9 +23,8 @@ PUBLIC = {
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
         SparsePCAForest ZeroShotClassifier
         cross_validate_classifier family_importance""",
-    "sbnn.mechanism_shift": """LinearShift SparseShiftVAE cells_and_genes compute_once edges_of
-        match_latents read_screen recovery recovery_of_genes screen simulate_perturbations unmix
-        z_scored""",
+    "sbnn.mechanism_shift": """LinearShift SparseShiftVAE compute_once edges_of match_latents
+        read_screen recovery recovery_of_genes screen simulate_perturbations unmix z_scored""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor Recipe Schedule
         SparseRegulationRegressor evaluate read_course simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths

@@ -14,13 +14,12 @@ from sbnn.mechanism_shift.accuracy import match_latents, recovery, recovery_of_g
 from sbnn.mechanism_shift.graph import edges_of
 from sbnn.mechanism_shift.linear import LinearShift
 from sbnn.mechanism_shift.model import SparseShiftVAE
-from sbnn.mechanism_shift.records import cells_and_genes, compute_once
+from sbnn.mechanism_shift.records import compute_once
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [
     "LinearShift",
     "SparseShiftVAE",
-    "cells_and_genes",
     "compute_once",
     "edges_of",
     "match_latents",

@@ -1,8 +1,5 @@
 """Records of experiments on screens, each of which is computed only once."""
 
-import numpy as np
-import pandas as pd
-
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import as_screen
 from sbnn.evaluation.runs import load_or_compute
@@ -36,19 +33,3 @@ def compute_once(
         identity = screen.name, screen.sha256
     wanted = Record(f"mechanism-shift {kind}", *identity, [params or {}], settings=settings)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
-
-
-def cells_and_genes(model, adata, cells):
-    """Latents and perturbations of some cells, and correlations of genes with latents."""
-    counts = adata.X[cells].toarray()
-    latents = model.transform(adata[cells]).astype(np.float32)
-    logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e3)
-    with np.errstate(invalid="ignore"):  # raised by genes without counts
-        correlation = np.corrcoef(logs.T, latents.T)
-    of_genes = correlation[: adata.n_vars, adata.n_vars :]
-    names = model.shift_graph_["latent"].unique()
-    return {
-        "latents": latents,
-        "perturbation": adata.obs["perturbation"].to_numpy(str)[cells],
-        "genes": pd.DataFrame(np.nan_to_num(of_genes), adata.var_names, names),
-    }

@@ -6,10 +6,9 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from sbnn.mechanism_shift import SparseShiftVAE, network
+from sbnn.mechanism_shift import SparseShiftVAE
 from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
 from sbnn.mechanism_shift.graph import edges_of, wide
-from sbnn.mechanism_shift.training import architecture
 
 TINY = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
 
@@ -107,13 +106,8 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen):
     name = screen.targets[30]
     latents = model.transform(new[0][new[1] == name])
     assert graph.loc[name, "effect"].to_list() == pytest.approx(latents.mean(axis=0), abs=1e-4)
-    assert (graph.loc[name, "probability"] == 1).all()
     with pytest.raises(ValueError, match="perturbation: .* the model knows"):
         model.fit_new_perturbations(*known)
-    without = clone(TINY).set_params(method="vae").fit(*known).fit_new_perturbations(*new)
-    assert not without.network_.means().any()
-    with pytest.raises(ValueError, match="perturbation: .* only the order"):
-        model.elbo(pd.DataFrame(new[0].toarray()), pd.Series(new[1])[::-1])
 
 
 def test_bad_screens_are_named(screen):
@@ -139,6 +133,3 @@ def test_many_genes_have_small_layers_of_their_own(rng):
         model = SparseShiftVAE(1, hidden=16, epochs=1).fit(rng.poisson(5, (10, n_genes)), names)
         layers = model.network_.encoder
         assert (layers[0].out_features, layers[2].out_features) == sizes
-    assert architecture("published", None, 999)["near"] == 128
-    assert architecture("one-cycle", None, 99) == {"hidden": 400, "near": 400}
-    assert network.STRENGTH == {"svae+": 10.0, "svae": 100.0}

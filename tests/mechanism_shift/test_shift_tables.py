@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sbnn.mechanism_shift import plotting, records, report, simulate_perturbations
+from sbnn.mechanism_shift import plotting, report
 from sbnn.mechanism_shift.graph import graph_table
 from sbnn.results import Record
 
@@ -54,13 +54,6 @@ def test_differences_are_of_the_same_seeds_with_intervals_over_seeds():
     assert report.differences_table(once).loc["PCA", "MCC"] == "-0.250"
 
 
-def test_varied_quantities_keep_their_values():
-    scores = {"value": [2.0, 2.0, 0.5], "method": ["pca", "pca", "default"], "mcc": [0.1, 0.2, 0.9]}
-    varied = report.varied_table({"shift": scored(**scores, f1=[0.0, 1.0, 0.5])})
-    assert varied.loc[("shift", "2", "PCA")].tolist() == pytest.approx([0.15, 0.5])
-    assert varied.loc[("shift", "0.5", DEFAULT), "MCC"] == 0.9
-
-
 def rival(screen, split, bounds, dataset="papalexi"):
     likelihoods = pd.DataFrame({"given": bounds}, ["default, effects", "ivae", "means"])
     about = {"split": split}
@@ -79,18 +72,6 @@ def test_rivals_are_subtracted_from_the_default_with_effects_on_genes():
     assert list(table.index) == [
         report.RIVALS[name] for name in ("means", "ivae", "default, effects")
     ]
-
-
-def test_tables_of_runs_are_averaged_by_screen():
-    runs = {}
-    for split in (3, 4):
-        edges = pd.DataFrame({"edges": [split, 1.0]}, ["linear", "default"])
-        runs[f"edges_papalexi_{split}"] = record_of(
-            {"screen": "papalexi"}, "p", {"split": split}, edges=edges
-        )
-    [table] = report.all_tables(runs).values()
-    assert table["edges"].tolist() == [3.5, 1.0]
-    assert table.index[0] == ("Papalexi, 299 genes", "PCA, unmixed")
 
 
 @pytest.fixture
@@ -155,24 +136,3 @@ def test_latents_are_drawn_and_wrong_edges_marked():
     figure = plotting.found_graph(SimpleNamespace(true_shifts=shifts, edges=edges, effects=shifts))
     assert figure.axes[0].images[0].get_array().tolist() == [[3, 0], [0, 2], [0, 0]]
     assert figure.axes[1].lines[0].get_xydata().tolist() == [[0, 0], [0, 1]]
-    true = np.random.default_rng(0).normal(size=(90, 3))
-    record = SimpleNamespace(true_latents=true, latents=-true[:, [0, 2, 1]])
-    first, second = plotting.recovered_latents(record).axes[:2]
-    assert first.get_title() == "latent 0: r = -1.000"
-    np.testing.assert_array_equal(second.lines[0].get_xydata(), np.c_[true[:, 1], -true[:, 2]])
-
-
-def test_latents_and_genes_of_some_cells_are_correlated_over_these_cells():
-    adata = simulate_perturbations(12, 5, 3, 40, n_control=30, random_state=0)[:, :4].copy()
-    adata.X.data[adata.X.indices == 3] = 0
-    graph = graph_table(["a"], [[0.0, 1.0]], [[1.0, 1.0]])
-    model = SimpleNamespace(transform=lambda cells: cells.X[:, :2].toarray(), shift_graph_=graph)
-    cells = np.array([3, 0, 7, 5, 80, 2])
-    found = records.cells_and_genes(model, adata, cells)
-    counts = adata.X[cells].toarray()
-    logs = np.log1p(1000 * counts / counts.sum(axis=1, keepdims=True))
-    expected = np.corrcoef(logs[:, 1], counts[:, 0])[0, 1]
-    assert found["genes"].loc["gene_1", "latent_0"] == pytest.approx(expected)
-    assert found["genes"].loc["gene_3"].tolist() == [0, 0], "a gene without counts"
-    assert found["perturbation"].tolist() == adata.obs["perturbation"].iloc[cells].tolist()
-    assert found["latents"].dtype == np.float32

@@ -42,12 +42,6 @@ def test_a_gate_is_drawn_hard_with_a_soft_gradient():
     assert drawn.mean(0)[0].item() == pytest.approx(0.731, abs=0.02)
     drawn.sum().backward()
     assert (logits.grad > 0).all()
-    network = ShiftNetwork(4, 2, 1, "svae+", None, 4, 4)
-    network.gates.data.copy_(torch.tensor([[1.0, -1.0]]))
-    network.shifts.data.fill_(2.0)
-    assert network.means().tolist() == [[2.0, 0.0]]
-    means = network.drawn_means(torch.zeros(2000, dtype=torch.long), torch.Generator())
-    assert means.mean(0)[0].item() == pytest.approx(2 * 0.731, abs=0.1)
 
 
 def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(
@@ -67,24 +61,6 @@ def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_s
     training.network.summed = True
     assert loss(1.0) - whole == pytest.approx(3e4 / 150, rel=1e-3)
     assert loss(0.25) - quarter == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
-
-
-def test_latents_are_drawn_with_the_variance_of_the_encoder(screen, monkeypatch):
-    training = small_training(screen)
-    drawn = []
-
-    def encode(inputs):
-        return torch.ones(len(inputs), 2), torch.full((1, 2), np.log(9.0))
-
-    def decode(latents, decode=training.network.decode):
-        drawn.append(latents)
-        return decode(latents)
-
-    monkeypatch.setattr(training.network, "encode_inputs", encode)
-    monkeypatch.setattr(training.network, "decode", decode)
-    training.loss(torch.arange(150))
-    assert drawn[0].mean().item() == pytest.approx(1, abs=0.5)
-    assert drawn[0].std().item() == pytest.approx(3, rel=0.15)
 
 
 def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkeypatch):

@@ -41,6 +41,9 @@ def test_mixed_latents_and_their_graph_are_recovered(size, control):
     expected = shifts.loc[found.shifts.index].to_numpy()[:, of_true]
     assert np.abs(effects - expected).max() < (1.2 if control else 0.8)
     assert "ctrl" not in found.shifts.index
+    assert found.shifts.abs().sum().is_monotonic_decreasing
+    assert ((found.shifts * found.shifts.abs()).sum() > 0).all()
+    assert found.graph["effect"].tolist() == found.shifts.to_numpy().ravel().tolist()
     still = found.shifts.to_numpy()[~found.edges.to_numpy()]
     assert np.abs(np.median(still)) < 0.1
 
@@ -64,10 +67,6 @@ def test_bad_latents_are_named():
     _, mixed, names, _ = made(n_cells=5)
     with pytest.raises(ValueError, match="latents: .* repeat others"):
         unmix(np.column_stack([mixed, mixed[:, 0]]), names)
-    holed = mixed.copy()
-    holed[0, 3] = np.nan
-    with pytest.raises(ValueError, match="latents contains NaN"):
-        unmix(holed, names)
     cells = [f"c{i}" for i in range(len(mixed))]
     table = pd.DataFrame(mixed, cells)
     given = pd.Series(names, cells)
@@ -85,18 +84,6 @@ def test_the_density_of_shifts_is_a_density_and_its_parts_give_the_probability()
     np.testing.assert_allclose(mixture.probability(shifts), slab / (spike + slab))
 
 
-def test_a_fit_ends_where_the_likelihood_is_locally_highest():
-    rng = np.random.default_rng(1)
-    moved = rng.random(500) < 0.2
-    shifts = np.where(moved, rng.normal(3, 0.6, 500), rng.laplace(0, 0.2, 500))
-    fit = fit_spike_slab(shifts)
-    likelihood = fit.log_density(shifts).sum()
-    for name, value in fit._asdict().items():
-        for factor in (0.95, 1.05):
-            other = fit._replace(**{name: factor * value})
-            assert other.log_density(shifts).sum() < likelihood
-
-
 def test_the_spike_is_at_least_as_wide_as_the_sampling_error_and_the_slab_as_the_spike():
     shifts = np.array([0.1, -2.0, 0.0, 0.2, 2.5, -0.1, 0.05, 0.3, 0.1, 3.1])
     fit = fit_spike_slab(shifts, 0.3)
@@ -110,26 +97,6 @@ def test_the_mode_is_the_mean_of_the_densest_half_of_the_densest_half():
     other = np.array([9.0, 1.0, 1.3, 1.1, 4.0, -3.0])  # densest: 1, 1.1, 1.3
     modes = unmixing._mode(np.stack([values, other], axis=1))
     assert modes == pytest.approx([0.4 / 3, 3.4 / 3])
-
-
-def test_a_sweep_turns_pairs_back():
-    mixture = SpikeSlab(0.1, 3.0, 0.5, 0.3)
-    shifts = np.array([[0.1, -3.0, 0.0], [0.0, 3.2, 0.1], [0.0, 0.0, 3.0], [3.1, 0.0, 0.0]])
-    angle = 0.2
-    turned = shifts.copy()
-    turned[:, 1] = np.cos(angle) * shifts[:, 1] - np.sin(angle) * shifts[:, 2]
-    turned[:, 2] = np.cos(angle) * shifts[:, 2] + np.sin(angle) * shifts[:, 1]
-    turn = unmixing._sweep(turned, np.eye(3), mixture, np.array([0.0, angle, -angle]))
-    np.testing.assert_allclose(turned @ turn, shifts, atol=1e-12)
-
-
-def test_a_start_has_a_smaller_sum_of_absolute_shifts_than_the_mixed_latents():
-    rng = np.random.default_rng(0)
-    shifts = np.eye(3)[rng.integers(3, size=30)] * 3
-    mixed = shifts @ np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    turn, *_ = unmixing._sparse_in_sum(mixed, 2, np.random.default_rng(1))
-    np.testing.assert_allclose(turn.T @ turn, np.eye(3), atol=1e-12)
-    assert np.abs(mixed @ turn).sum() == pytest.approx(np.abs(shifts).sum(), rel=0.01)
 
 
 def test_edges_of_noise_are_adjusted_for_the_number_of_tests():
@@ -162,40 +129,6 @@ def test_uncertain_latents_have_smaller_shifts_in_units_of_their_spread():
         unmix(mixed, names, variances=variances[:, :2])
 
 
-def test_latents_are_ordered_by_their_shifts():
-    rng = np.random.default_rng(0)
-    shifts = np.zeros((13, 4))  # nothing shifts the last latent
-    for row in range(1, 13):
-        shifts[row, row % 3] = rng.choice([-1, 1]) * rng.normal(4, 0.4)
-    shifts[[2, 5], 1] = 4.0, 3.5
-    codes = np.repeat(np.arange(13), 60)
-    latents = shifts[codes] + rng.standard_normal((len(codes), 4))
-    names = np.array(["none", *"abcdefghijkl"])[codes]
-    found = unmix(latents @ rng.normal(size=(4, 4)) + 5.0, names, "none", random_state=1)
-    sizes = found.shifts.abs().sum()
-    assert sizes.is_monotonic_decreasing
-    cubes = found.shifts * found.shifts.abs()
-    assert (cubes.sum() > 0).all()
-    assert not found.edges["latent_3"].any()
-    assert found.edges.sum().sum() == (shifts != 0).sum()
-    origin = (found.origin - found.origin) @ found.matrix
-    np.testing.assert_allclose(found.transform(found.origin), origin, atol=1e-12)
-    assert found.graph["effect"].tolist() == found.shifts.to_numpy().ravel().tolist()
-
-
-def test_shifts_of_a_model_without_a_mask_are_in_standard_deviations():
-    latents = np.array([[0.0, 2], [2, 4], [5, 0], [7, 2], [1, 1], [1, 3]])
-    names = np.array(["b", "b", "a", "a", "none", "none"])
-    means = {"a": np.array([6.0, 1]), "b": np.array([1.0, 3]), "none": np.array([1.0, 2])}
-    sd = np.sqrt([(1 + 1 + 1 + 1 + 0 + 0) / 6, 1.0])
-    found = graph.wide(graph.open_graph(latents, names, "none"), "effect")
-    np.testing.assert_allclose(found.loc["a"], (means["a"] - means["none"]) / sd)
-    np.testing.assert_allclose(found.loc["b"], (means["b"] - means["none"]) / sd)
-    free = graph.wide(graph.open_graph(latents, names), "effect")
-    np.testing.assert_allclose(free.loc["a"], (means["a"] - latents.mean(axis=0)) / sd)
-    assert list(free.index) == ["a", "b", "none"]
-
-
 def test_edges_are_probable_or_large_shifts_in_the_order_of_the_graph():
     effects = [[0.1, -3.0, 0.2], [1.0, 1.0, -1.0]]
     table = graph.graph_table(["q", "p"], effects, [[0.5, 0.6, 0.0], [1.0, 0.2, 0.51]])
@@ -205,3 +138,13 @@ def test_edges_are_probable_or_large_shifts_in_the_order_of_the_graph():
     largest = graph.largest_shifts(table).to_numpy().tolist()
     assert largest == [[False, True, True], [True, True, False]]
     assert graph.largest_shifts(table, 1).sum(axis=1).tolist() == [1, 1]
+
+
+def test_shifts_of_a_model_without_a_mask_are_in_standard_deviations():
+    latents = np.array([[0.0, 2], [2, 4], [5, 0], [7, 2], [1, 1], [1, 3]])
+    names = np.array(["b", "b", "a", "a", "none", "none"])
+    sd = np.sqrt([(1 + 1 + 1 + 1 + 0 + 0) / 6, 1.0])
+    found = graph.wide(graph.open_graph(latents, names, "none"), "effect")
+    np.testing.assert_allclose(found, [[5, -1], [0, 1]] / sd)
+    free = graph.wide(graph.open_graph(latents, names), "effect")
+    np.testing.assert_allclose(free.loc["a"], ([6.0, 1] - latents.mean(axis=0)) / sd)
