@@ -2,11 +2,11 @@
 
     python benchmarks/screen_rivals.py [--only 'script_*,edges_*'] [--fresh]
 
-- `script_*`, `library_*`: recovery of latents and edges on simulated screens of the sizes of the
-  published script and library; those of the small ones are in notebook 05.
+- `script_*`: recovery of latents and edges on simulated screens of the sizes of the published
+  script; those of the small ones are in notebook 05.
 - `rivals_*`: likelihood of held-out cells of real and simulated screens, for networks without and
   with effects on genes, and for baselines.
-- `edges_*`: targets with an edge in half of the cells, and under permuted labels.
+- `edges_*`: targets with an edge in half of the cells.
 
 Measures what is missing, one thread, and keeps it in saved_models; prints tables.
 """
@@ -53,10 +53,7 @@ PROBABILITY = 0.1  # of a shift, before training, in SAMS-VAE
 LEAST_COUNT = 1e-6  # share that is added to those of the baselines
 FALSE_GENES = 0.01  # expected share of the significant pairs of a perturbation and a gene
 CONTROL = "control"
-CONFIGURATIONS = {
-    "script": {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100},
-    "library": {"n_cells_per": 500, "n_perturbations": 100, "n_latents": 30, "n_genes": 100},
-}
+SCRIPT = {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
 SVAE_PLUS = SparseShiftVAE(method="svae+", training="published", strength=10.0)
 IVAE = SparseShiftVAE(method="ivae", training="published")
 METHODS = {
@@ -79,15 +76,15 @@ def simulated(sizes, seed):
     return adata[~new], adata[new]
 
 
-def by_seed(sizes, model, edges):
-    """Scores of a method on screens of one configuration, a row for each seed."""
+def by_seed(model, edges):
+    """Scores of a method on screens of the sizes of the published script, a row for each seed."""
     rows = []
     for seed in SEEDS:
-        known, new = simulated(sizes, seed)
+        known, new = simulated(SCRIPT, seed)
         if model is None:
             scores = recovery_of_genes(known)
         else:
-            model = clone(model).set_params(n_latent=sizes["n_latents"], random_state=seed)
+            model = clone(model).set_params(random_state=seed)
             scores, _ = recovery(model, known, edges, new)
         rows.append({"seed": seed} | scores)
     return {"scores": pd.DataFrame(rows)}
@@ -329,15 +326,11 @@ def of_edges(adata, split):
 def planned():
     """Dict of the name of a record to its folder and a function of path and `overwrite`."""
     records = {}
-    for configuration, (name, how) in product(CONFIGURATIONS, METHODS.items()):
-        if configuration == "library" and name not in ("linear", "default"):
-            continue
-        sizes = CONFIGURATIONS[configuration]
-        model = how[0] and clone(how[0]).set_params(n_latent=sizes["n_latents"], random_state=0)
+    for name, how in METHODS.items():
+        model = how[0] and clone(how[0]).set_params(n_latent=15, random_state=0)
         about = {"params": {"method": name}, "seeds": list(SEEDS), "held_out": HELD_OUT}
-        compute = partial(by_seed, sizes, *how)
-        run = partial(compute_once, "methods", sizes, model, compute, **about)
-        records[f"{configuration}_{name}"] = "simulated_screen", run
+        run = partial(compute_once, "methods", SCRIPT, model, partial(by_seed, *how), **about)
+        records[f"script_{name}"] = "simulated_screen", run
     for name, (folder, splits, make) in SCREENS.items():
         for split, start in product(splits, STARTS):
             run = partial(held_out, "rivals", of_run, name, make, split=split, start=start)

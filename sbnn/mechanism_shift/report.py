@@ -42,7 +42,7 @@ SCREENS = {
     "papalexi_80": "Papalexi, 80 genes",
     "targeted": "simulated, targeted",
 }
-CONFIGURATIONS = ("small", "script", "library")
+CONFIGURATIONS = ("small", "script")
 #: Quantities that are varied.
 VARIED = {
     "shift": "size of the shifts (SD)",

@@ -37,9 +37,9 @@ def test_scores_are_averaged_over_seeds():
     assert list(table.columns) == ["MCC", "SD", "edge F1", "CPU s", "ELBO"]
     assert table.loc["PCA"].tolist()[:4] == pytest.approx([0.3, 0.1, 0.2, 3.0])
     assert table.loc[DEFAULT, "ELBO"] == -3
-    overview = report.overview_table({"small_pca": PCA, "library_default": OURS})
+    overview = report.overview_table({"small_pca": PCA, "script_default": OURS})
     assert overview.loc["PCA", "MCC, small"] == "0.300 ± 0.100"
-    assert overview.loc["PCA", "MCC, library"] == ""
+    assert overview.loc["PCA", "MCC, script"] == ""
 
 
 def test_differences_are_of_the_same_seeds_with_intervals_over_seeds():
