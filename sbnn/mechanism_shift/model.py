@@ -30,7 +30,7 @@ from sbnn.mechanism_shift.network import (
     iwelbo_of_cells,
 )
 from sbnn.mechanism_shift.training import TRAININGS, architecture
-from sbnn.mechanism_shift.unmixing import SpikeSlab, Unmixing, unmix
+from sbnn.mechanism_shift.unmixing import Unmixing, unmix
 from sbnn.store import read, write
 
 METHODS = ("svae+", "svae", "ivae", "vae")
@@ -297,7 +297,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         state = self.network_.state_dict()
         values["network_"] = {name: tensor.numpy() for name, tensor in state.items()}
         if self.unmixing_ is not None:
-            values["unmixing_"] = vars(self.unmixing_) | {"mixture": tuple(self.unmixing_.mixture)}
+            values["unmixing_"] = vars(self.unmixing_)
         write(values, path)
         return Path(path)
 
@@ -326,8 +326,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         model.perturbations_ = model.perturbations_.astype(str)
         model.direct_ = torch.from_numpy(model.direct_)
         if model.unmixing_ is not None:
-            mixture = SpikeSlab(*values["unmixing_"].pop("mixture"))
-            model.unmixing_ = Unmixing(mixture=mixture, **values["unmixing_"])
+            model.unmixing_ = Unmixing(**values["unmixing_"])
         state = {name: torch.from_numpy(array) for name, array in values["network_"].items()}
         with torch.device("meta"):  # without memory for weights, which those of the file replace
             model.network_ = model._new_network(len(model.perturbations_))

@@ -35,7 +35,6 @@ PANELS = {
     "elbo": "held-out ELBO per cell (nats)",
     "seconds": "CPU seconds",
 }
-USUAL = {"shift": 5.0, "n_cells_per": 50, "latents_fitted": 15}  # where other quantities vary
 NAMED_GENES = 3  # named for each latent: those most correlated with it
 DIRECT_GENES = 14  # shown: those with the largest direct effects
 SHOWN = 40  # perturbations shown: those with the largest shifts
@@ -112,7 +111,8 @@ def scores_as_screens_vary(varied):
     varied : dict of str to record
         By the quantities of `report.VARIED`: scores of each ``method``, ``value`` and ``seed``.
     """
-    figure, axes = new_panels(3.6, 2, len(varied), sharey="row", sharex="col")
+    shared = {"sharey": "row", "sharex": "col", "squeeze": False}
+    figure, axes = new_panels(3.6, 2, len(varied), **shared)
     for (quantity, record), column in zip(varied.items(), axes.T, strict=True):
         scores = record.scores
         methods = scores["method"].unique()
@@ -125,13 +125,9 @@ def scores_as_screens_vary(varied):
             label = report.LABELS[method]
             ax.plot(table.index, table.mean(axis=1), "o-", ms=3, label=label, **look)
         for ax in column:
-            if quantity in USUAL:
-                ax.axvline(USUAL[quantity], color="0.8", lw=0.8, zorder=0)
             ax.set_ylim(0, 1.03)
         column[1].set_xlabel(report.VARIED[quantity])
-    headline(figure, "Accuracy as one quantity of the screen or of the model varies")
-    looks = "dots: means, thin lines: seeds, vertical line: the usual value"
-    figure.supxlabel(looks, fontsize=6.5)
+    headline(figure, "Accuracy as one quantity varies (dots: means, thin lines: screens)")
     axes[0, 0].set_ylabel("MCC")
     axes[1, 0].set_ylabel("shift graph, F1")
     axes[1, 0].legend(loc="lower right")

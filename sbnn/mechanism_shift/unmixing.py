@@ -144,7 +144,6 @@ class Unmixing:
     origin: np.ndarray  # of shape (d,), position of unshifted cells
     shifts: pd.DataFrame  # perturbations by latents, in SDs within a perturbation
     probabilities: pd.DataFrame  # of shifts
-    mixture: SpikeSlab
 
     @property
     def edges(self):
@@ -284,7 +283,6 @@ class _Moments:
             origin=np.linalg.solve(matrix.T, zero),
             shifts=pd.DataFrame(shifts, self.names, latents),
             probabilities=pd.DataFrame(probabilities, self.names, latents),
-            mixture=mixture,
         )
 
 
