@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from torch.optim.lr_scheduler import OneCycleLR
-from tqdm.auto import tqdm
 
 from sbnn.mechanism_shift.network import (
     SampledLikelihood,
@@ -132,8 +131,7 @@ class PublishedTraining(Training):
         optimizer = torch.optim.Adam(self.network.parameters(), 1e-3, **how)
         weights = self.warmed_up(self.warm_up)
         best = BestWeights(self.network)
-        # only in a terminal
-        for epoch in tqdm(range(self.epochs), "training", leave=False, disable=None):
+        for epoch in range(self.epochs):
             loss = self.epoch(optimizer, weights)
             score = self.held_out(elbo_of_cells, 1)
             self.history.append({"epoch": epoch + 1, "loss": loss, "validation_elbo": score})
@@ -215,7 +213,7 @@ class OneCycleTraining(Training):
         if n_steps >= 10:
             schedule = OneCycleLR(optimizer, self.rate, total_steps=n_steps, pct_start=0.2)
         rise = self.warmed_up(warm_up)
-        for _ in tqdm(range(epochs), "training", leave=False, disable=None):
+        for _ in range(epochs):
             loss = self.epoch(optimizer, rise, schedule)
             self.history.append({"epoch": len(self.history) + 1, "loss": loss})
 
