@@ -99,10 +99,10 @@ class Training:
         The divergence and a penalty of all cells have a `weight`.
         """
         network = self.network
-        mean, log_variance = network.encode_inputs(self.inputs[batch])
+        mean, log_variance = network.encode_inputs(self.inputs.index_select(0, batch))
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = network.decode(drawn(mean, log_variance, noise))
-        fit = self.likelihood(log_shares, self.counts[batch])
+        fit = self.likelihood(log_shares, self.counts.index_select(0, batch))
         kl = divergence(mean, log_variance, network.drawn_means(self.codes[batch], self.generator))
         penalty = network.penalty()
         if network.summed:
