@@ -57,7 +57,7 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
 def test_figures_are_tidy():
     records = report.read(SAVED / "simulated_screen")
     methods = report.of_configuration(records, "small")
-    varied = {"shift": records["varied_shift"]}
+    varied = {quantity: records[f"varied_{quantity}"] for quantity in ("shift", "n_cells_per")}
     figures = {
         "shift_small_accuracy": plotting.scores_of_methods(methods),
         "shift_small_graph": plotting.found_graph(methods["default"]),
