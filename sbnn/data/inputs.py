@@ -53,15 +53,6 @@ def blocks(X):
         yield slice(start, min(start + size, n))
 
 
-def columns_of(X, genes):
-    """Dense values, (n, genes), of all cells, read block after block."""
-    first = read(X, slice(0, 1), genes)
-    values = np.empty((X.shape[0], first.shape[1]), first.dtype)
-    for rows in blocks(X):
-        values[rows] = read(X, rows, genes)
-    return values
-
-
 def single_precision(X):
     """Yield blocks of cells, (cells, p)."""
     for rows in blocks(X):
@@ -145,7 +136,11 @@ def genes_of(model, X, genes):
                 f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
                 f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
             )
-    return columns_of(cells, columns)
+    first = read(cells, slice(0, 1), columns)
+    values = np.empty((cells.shape[0], len(genes)), first.dtype)
+    for rows in blocks(cells):
+        values[rows] = read(cells, rows, columns)
+    return values
 
 
 def new_cells(model, X, needed=None):

@@ -157,9 +157,11 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         """Scaled expression in single precision, (rows, genes), by default of all."""
         if genes is None:
             genes = np.arange(cells.shape[1])
-        X = inputs.columns_of(cells, genes) if rows is None else inputs.read(cells, rows, genes)
-        X = self._scaled(X.astype(np.float32, copy=False), genes)
-        return torch.as_tensor(X.astype(np.float32)).to(device)
+        parts = []
+        for block in inputs.blocks(cells) if rows is None else [rows]:
+            X = inputs.read(cells, block, genes).astype(np.float32, copy=False)
+            parts.append(torch.as_tensor(self._scaled(X, genes).astype(np.float32)))
+        return torch.cat(parts).to(device)
 
     def _outputs(self, Y, device):
         """Scaled outputs in single precision."""

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
-from sbnn.models.bottleneck.base import BottleneckRegressor
+from sbnn.models.bottleneck.base import CELLS_AT_ONCE, BottleneckRegressor
 from sbnn.models.bottleneck.network import BottleneckNetwork, apply_layers
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.bottleneck.training import descend, shuffled, squared_error
@@ -250,21 +250,23 @@ class Teacher:
         others = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
         self.networks = networks_of_teacher(sizes, x, target, noise, run, others)
         self.forests = []
-        residuals = []
+        residuals = target.new_empty((2, *target.shape))  # of networks and forests, part after part
+        n_done = 0
         for layers, part, members in zip(self.networks, parts, others, strict=True):
             members = members[:CELLS_OF_TREES]
             X = x[members].cpu().numpy()
             forest = grow_forest(X, target[members].cpu().numpy(), settings.n_trees, run.random)
             self.forests.append(forest)
-            by_network, _ = apply_layers(layers, "silu", x[part])
-            predicted = torch.stack([by_network, predicted_by(forest, x[part])])
-            residuals.append(predicted - target[part])
-        self.weight = weight_of_second(*torch.cat(residuals, dim=1), PRIOR_CELLS)
+            own = slice(n_done, n_done + len(part))
+            n_done = own.stop
+            residuals[0, own] = in_blocks(predicted_by_network, layers, x[part]) - target[part]
+            residuals[1, own] = in_blocks(predicted_by, forest, x[part]) - target[part]
+        self.weight = weight_of_second(*residuals, PRIOR_CELLS)
 
     def predict(self, x):
         """Outputs, (m, q), for cells, (m, k)."""
-        by_networks = [apply_layers(layers, "silu", x)[0] for layers in self.networks]
-        by_forests = [predicted_by(forest, x) for forest in self.forests]
+        by_networks = [in_blocks(predicted_by_network, layers, x) for layers in self.networks]
+        by_forests = [in_blocks(predicted_by, forest, x) for forest in self.forests]
         by_networks = torch.stack(by_networks).mean(dim=0)
         by_forests = torch.stack(by_forests).mean(dim=0)
         return torch.lerp(by_networks, by_forests, self.weight)
@@ -288,6 +290,17 @@ def networks_of_teacher(sizes, x, target, noise, run, members):
         for _ in descend(networks, batches(), rates):
             pass
     return networks.separate()
+
+
+def in_blocks(predict, model, x):
+    """Predictions, (m, q), for cells, (m, k), of some at once, which needs less memory."""
+    return torch.cat([predict(model, some) for some in x.split(CELLS_AT_ONCE)])
+
+
+def predicted_by_network(layers, x):
+    """Predictions of a network."""
+    predicted, _ = apply_layers(layers, "silu", x)
+    return predicted
 
 
 def grow_forest(X, Y, n_trees, random):
