@@ -5,7 +5,6 @@ import re
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from sbnn.dynamics import report as dynamics
@@ -91,13 +90,8 @@ def test_numbers_of_the_companions_are_those_of_the_committed_results():
 
 def test_tables_of_the_page_of_dynamics_are_those_of_the_committed_results():
     new_edges = importlib.import_module("dynamics_new_edges")
-    combined = importlib.import_module("dynamics_combined")
     rows = new_edges.new_edges()
-    tables = [
-        new_edges.new_edges_table(rows),
-        new_edges.calibration_table(rows),
-        combined.combined_table(pd.read_csv(combined.COMBINED)),
-    ]
+    tables = [new_edges.new_edges_table(rows), new_edges.calibration_table(rows)]
     assert_shown(tables, ROOT / "docs" / "dynamics.md")
 
 

@@ -31,28 +31,28 @@ def edge_accuracy(scores, truth, prior, confidence=None):
     }
 
 
-def path_errors(model, samples):
+def path_errors(predict, samples):
     """Rollout MSE (from the first time on) and one-step MSE (over one interval).
 
-    An error is NaN if predictions diverge.
+    `predict` gives paths from starts and times. An error is NaN if predictions diverge.
     """
     before, after, spans = samples.intervals()
-    ahead = _squares(model, before, spans, after[:, None])
+    ahead = _squares(predict, before, spans, after[:, None])
     lengths = np.array([len(times) for times in samples.times])
     errors = []
     for length in np.unique(lengths):  # samples of equal length are predicted together
         alike = samples.chosen(np.flatnonzero(lengths == length))
         values = np.stack(alike.values)
         times = np.stack(alike.times)
-        errors.append(_squares(model, values[:, 0], times, values[:, 1:]))
+        errors.append(_squares(predict, values[:, 0], times, values[:, 1:]))
     rollout = np.concatenate(errors)
     return {"mse_rollout": rollout.mean(), "mse_ahead": ahead.mean()}
 
 
-def _squares(model, start, times, later):
+def _squares(predict, start, times, later):
     """Squared errors, flattened, of later values (samples, times - 1, genes)."""
     try:
-        predicted = model.predict(start, times)
+        predicted = predict(start, times)
     except DivergenceError:
         return np.full(later.size, np.nan)
     return (predicted[:, 1:] - later).ravel() ** 2

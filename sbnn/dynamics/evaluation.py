@@ -137,7 +137,7 @@ def fit_and_score(model, data):
         if truth is not None:
             confidence = getattr(model, "edge_probabilities_", None)
             row |= edge_accuracy(model.edge_scores_, truth, prior, confidence)
-        return row | path_errors(model, held_out(data))
+        return row | path_errors(model.predict, held_out(data))
 
 
 def _details(model, data):

@@ -1,4 +1,4 @@
-"""Comparison of a network with models without one, on held-out parts of the training data."""
+"""Comparison of networks with models without one, on samples that were held out."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-from sbnn.dynamics.baselines import BASELINES
+from sbnn.dynamics.accuracy import path_errors
+from sbnn.dynamics.baselines import BASELINES, AutoRegression
 from sbnn.dynamics.solver import DivergenceError
 
 N_FOLDS = 5
@@ -17,6 +18,31 @@ LEAST_GAIN = 0.01  # smallest relative reduction of the held-out error for which
 ALONE = 0.8  # share of the joint gain above which the network is used without a simple model
 #: Models without a network; an earlier one is preferred unless it is clearly worse.
 SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ar1_ridge", "ridge", "path")}
+
+
+def validated(predict, train, held):
+    """One-step errors of a network and of models without one in held-out samples.
+
+    Returns them, whether that of the network is the lowest, and a sentence that says so.
+    """
+    if not held.values:
+        return None, False, "no sample was held out, so it is unknown whether the network helps"
+    before, after, _ = held.intervals()
+    errors = pd.Series(
+        {
+            "network": path_errors(predict, held)["mse_ahead"],
+            "no change": ((after - before) ** 2).mean(),
+            "ar1": path_errors(AutoRegression().fit(train).predict, held)["mse_ahead"],
+        }
+    )
+    helps = bool(errors["network"] < errors[["no change", "ar1"]].min())
+    lower = "lower" if helps else "not lower"
+    verdict = (
+        f"the one-step error of the network in held-out samples, {errors['network']:.2g}, is "
+        f"{lower} than those of no change, {errors['no change']:.2g}, and of AR(1), "
+        f"{errors['ar1']:.2g}"
+    )
+    return errors, helps, verdict
 
 
 @dataclass

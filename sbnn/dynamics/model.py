@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import partial
 from numbers import Real
 from typing import Self
 
@@ -20,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import path_errors
-from sbnn.dynamics.held_out import combined
+from sbnn.dynamics.held_out import validated
 from sbnn.dynamics.phoenix import PENALTIES, GatedPhoenix, Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner
 from sbnn.dynamics.solver import follow
@@ -30,8 +29,6 @@ from sbnn.errors import check_number, warn
 
 class DynamicsRegressor(BaseEstimator):
     """Base class, with `predict` and `score`."""
-
-    _combination = None  # `Combination` with a model without a network, if the model has one
 
     def predict(self, x0: ArrayLike | pd.DataFrame, times: ArrayLike) -> np.ndarray:
         """Predict trajectories from their first values.
@@ -53,8 +50,15 @@ class DynamicsRegressor(BaseEstimator):
             The genes differ from those in training, a value is NaN, or the times do not increase.
         DivergenceError
             The predictions diverge.
+
+        Warns
+        -----
+        UserWarning
+            Held-out data do not show that the network helps; the message is `verdict_`.
         """
         check_is_fitted(self)
+        if not self.explains_:
+            warn(self.verdict_)
         if isinstance(x0, pd.DataFrame):
             x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
         start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
@@ -64,18 +68,7 @@ class DynamicsRegressor(BaseEstimator):
             raise ValueError("times: expected increasing numbers, (times,) or (samples, times)")
         times = np.repeat(times, len(start) // len(times), axis=0)
         with reproducible():
-            if self._combination is None:
-                return self._by_network(start, times)
-            return self._combination.follow(self._by_network, start, times)
-
-    def _weigh(self, samples, fit_network):
-        """Weigh the network against models without one."""
-        combination = self._combination = combined(samples, fit_network)
-        self.weights_ = combination.weights
-        self.simple_ = combination.simple
-        self.held_out_errors_ = combination.errors
-        self.explains_ = combination.explains
-        self.verdict_ = combination.verdict()
+            return self._path(start, times)
 
     def score(self, trajectories: AnnData) -> float:
         """R2 of trajectories predicted from their first values, over all later times and genes.
@@ -96,10 +89,7 @@ class DynamicsRegressor(BaseEstimator):
             raise ValueError("trajectories: expected the genes of training, in the same order")
         later = np.concatenate([values[1:] for values in samples.values])
         variance = ((later - self._training_mean) ** 2).mean()
-        return float(1 - path_errors(self, samples)["mse_rollout"] / variance)
-
-    def _by_network(self, start, times):
-        return followed_by(self.network_, start, times)
+        return float(1 - path_errors(self.predict, samples)["mse_rollout"] / variance)
 
     def _checked(self, trajectories, prior):
         """`Samples`, and known edges, ndarray [regulator, target]."""
@@ -155,25 +145,25 @@ class PhoenixRegressor(DynamicsRegressor):
     recipe : Recipe, optional
         Training; `PUBLISHED` is that of the published code.
     random_state : int, RandomState or None
-    combine : bool, default=False
-        Whether predictions are a weighted mean of the network and of the best model without one,
-        with a weight chosen on held-out parts of the training data (see `sbnn.dynamics.held_out`);
-        needs up to five more fits. The published method is the network alone.
 
     Attributes
     ----------
     network_ : Phoenix
     edge_scores_ : DataFrame, genes by genes
         Score of each edge, ``[regulator, target]``, with the sign of the effect; 0 means no edge.
-        With `combine`, those of the prior if the network explains nothing of the held-out data.
     sparsity_ : float
         Share of zeros among the weights.
     history_ : DataFrame
         Losses and sparsity in each epoch.
     validation_ : ndarray of int
         Positions of the validation samples.
-    verdict_, explains_, weights_, held_out_errors_
-        As for `SparseRegulationRegressor`; only with `combine`.
+    held_out_errors_ : Series or None
+        Mean squared error one interval ahead in the validation samples, of the network, of no
+        change, and of AR(1) fitted to the other samples. None if a single sample leaves no others.
+    explains_ : bool
+        Whether the error of the network is the lowest of these.
+    verdict_ : str
+        This result in a sentence.
     gene_names_ : ndarray of str
     n_features_in_ : int
 
@@ -207,7 +197,6 @@ class PhoenixRegressor(DynamicsRegressor):
         "influence": ["array-like"],
         "recipe": [Recipe, None],
         "random_state": ["random_state"],
-        "combine": ["boolean"],
     }
 
     def __init__(
@@ -218,7 +207,6 @@ class PhoenixRegressor(DynamicsRegressor):
         influence: tuple[float, float] = (0.5, 0.05),
         recipe: Recipe | None = None,
         random_state: int | np.random.RandomState | None = None,
-        combine: bool = False,
     ) -> None:
         self.n_hidden = n_hidden
         self.pruning = pruning
@@ -226,7 +214,6 @@ class PhoenixRegressor(DynamicsRegressor):
         self.influence = influence
         self.recipe = recipe
         self.random_state = random_state
-        self.combine = combine
 
     def algorithm_version(self, n_cells: int) -> int:
         """Version stored with results."""
@@ -276,21 +263,17 @@ class PhoenixRegressor(DynamicsRegressor):
             train, self.validation_ = parts
             self._training_mean = np.concatenate(samples.chosen(train).values).mean(axis=0)
             edges = self.network_.edges().numpy()
-            if self.combine:
-
-                def fit_network(kept):
-                    fitted, *_ = self._trained(kept.joined(), prior, influence, random)
-                    return partial(followed_by, fitted)
-
-                self._weigh(samples, fit_network)
-                if not self.explains_:
-                    edges = prior.numpy()
+            found = validated(self._path, samples.chosen(train), samples.chosen(self.validation_))
+            self.held_out_errors_, self.explains_, self.verdict_ = found
         if not edges.any():
             warn("no edge is left; use a lower `sparsity` or a lower `Recipe.penalty`")
         self.edge_scores_ = pd.DataFrame(edges, self.gene_names_, self.gene_names_)
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(history)
         return self
+
+    def _path(self, start, times):
+        return followed_by(self.network_, start, times)
 
     def _influence(self):
         """Influence of the prior on the scores of input and of output weights."""

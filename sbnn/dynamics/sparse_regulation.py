@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from sbnn.determinism import reproducible
-from sbnn.dynamics.held_out import PIECE, n_folds
+from sbnn.dynamics.held_out import PIECE, combined, n_folds
 from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.dynamics.regulation import followed
 from sbnn.dynamics.search import Search
@@ -177,6 +177,15 @@ class SparseRegulationRegressor(DynamicsRegressor):
             )
         return self
 
+    def _weigh(self, samples, fit_network):
+        """Weigh the network against models without one."""
+        combination = self._combination = combined(samples, fit_network)
+        self.weights_ = combination.weights
+        self.simple_ = combination.simple
+        self.held_out_errors_ = combination.errors
+        self.explains_ = combination.explains
+        self.verdict_ = combination.verdict()
+
     def _keep_edges(self, search):
         """Keep the edges found or, if they explain nothing, those of the prior."""
         scores = search.scores()
@@ -225,5 +234,6 @@ class SparseRegulationRegressor(DynamicsRegressor):
         """Trajectories of a network that was fitted to divided values."""
         return self.scale_ * followed(network, start / self.scale_, times, tolerance)
 
-    def _by_network(self, start, times):
-        return self._follow(self.network_, start, times)
+    def _path(self, start, times):
+        by_network = partial(self._follow, self.network_)
+        return self._combination.follow(by_network, start, times)

@@ -46,12 +46,12 @@ class Late(PriorAlone):
 def test_errors_are_means_over_later_times_of_samples_of_any_length(rng):
     values = [rng.random((n, 2)) for n in (3, 2, 3)]
     samples = as_trajectories(trajectories(values, [np.arange(len(v)) for v in values]))
-    errors = path_errors(PriorAlone(), samples)
+    errors = path_errors(PriorAlone().predict, samples)
     changes = [(v[1:] - v[0]).ravel() for v in values]
     assert errors["mse_rollout"] == approx((np.concatenate(changes) ** 2).mean())
     steps = [np.diff(v, axis=0).ravel() for v in values]
     ahead = (np.concatenate(steps) ** 2).mean()
     assert errors["mse_ahead"] == approx(ahead)
-    lost = path_errors(Late(), samples)
+    lost = path_errors(Late().predict, samples)
     assert np.isnan(lost["mse_rollout"])
     assert lost["mse_ahead"] == errors["mse_ahead"]

@@ -35,7 +35,7 @@ def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
     row = found.scores.iloc[0].to_dict()
     expected = edge_accuracy(prior_of(first), truth_of(first), prior_of(first))
     assert np.isnan(expected.pop("new_right"))
-    expected |= path_errors(fitted, samples) | {"sparsity": fitted.sparsity_}
+    expected |= path_errors(fitted.predict, samples) | {"sparsity": fitted.sparsity_}
     assert row == row | expected
     assert_array_equal(found.out_degree, (first.varp["prior"] != 0).sum(axis=1))
     assert_array_equal(found.true_out_degree, (first.varp["truth"] != 0).sum(axis=1))

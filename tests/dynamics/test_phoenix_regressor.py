@@ -1,5 +1,6 @@
 """Training and pruning of PHOENIX: losses, seeds, and samples of any length."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PUBLISHED, PhoenixRegressor, Recipe, Schedule
 from sbnn.dynamics.accuracy import path_errors
+from sbnn.dynamics.baselines import AutoRegression
 from sbnn.dynamics.model import split
 from sbnn.dynamics.phoenix import PENALTIES, Phoenix
 from sbnn.dynamics.solver import DivergenceError, follow
@@ -55,7 +57,7 @@ def test_the_score_is_r2_of_later_times_of_samples_of_any_length(fitted, samples
     mean = np.concatenate(as_trajectories(samples).chosen(train).values).mean(axis=0)
     arrays = as_trajectories(cut)
     later = np.concatenate([values[1:] for values in arrays.values])
-    mse = path_errors(fitted, arrays)["mse_rollout"]
+    mse = path_errors(fitted.predict, arrays)["mse_rollout"]
     assert fitted.score(cut) == approx(1 - mse / ((later - mean) ** 2).mean())
     with pytest.raises(ValueError, match="trajectories"):
         fitted.score(samples[:, ::-1])
@@ -94,19 +96,26 @@ def test_weights_are_pruned_by_the_schedule_or_once_after_training(
     assert model.history_["epoch"].tolist() == [*range(1, len(expected) + 1)]
 
 
-def test_a_network_that_does_not_help_is_not_reported(fitted, samples, prior, rng):
-    """The network is the same, but predictions are those of a model without a network."""
-    model = clone(fitted).set_params(combine=True).fit(samples, prior)
-    assert_array_equal(model.network_.edges(), fitted.network_.edges())
-    assert (model.weights_["network"] > 0) == model.explains_
-    assert "regulation explains" in model.verdict_
-    noise = trajectories(rng.random((8, 5, 30)), range(5), samples.var_names)
-    model.fit(noise, prior)
-    assert not model.explains_
-    assert_array_equal(model.edge_scores_, prior)
-    start, times = noise.X[:2], np.array([[0.0, 1, 3]] * 2)
-    assert_allclose(model.predict(start, times[0]), model.simple_.predict(start, times))
-    assert not hasattr(fitted, "verdict_")
+def test_a_network_is_compared_with_no_change_and_ar1_on_validation_samples(samples, prior, rng):
+    """AR(1) is fitted to the other samples; predictions of a network that does not win warn."""
+    for data in (samples, trajectories(rng.random((8, 5, 30)), range(5), samples.var_names)):
+        model = fit(data, prior)
+        arrays = as_trajectories(data)
+        train = np.setdiff1d(range(len(arrays.values)), model.validation_)
+        held = arrays.chosen(model.validation_)
+        before, after, spans = held.intervals()
+        ar1 = AutoRegression().fit(arrays.chosen(train)).predict(before, spans)[:, 1]
+        with torch.no_grad():
+            network = follow(copy.deepcopy(model.network_).double(), before, spans)[:, 1]
+        expected = [((found - after) ** 2).mean() for found in (network, before, ar1)]
+        assert_allclose(model.held_out_errors_[["network", "no change", "ar1"]], expected)
+        assert model.explains_ == (np.argmin(expected) == 0)
+    assert not model.explains_, "there is nothing to explain in noise"
+    with pytest.warns(UserWarning, match="not lower"):
+        model.predict(data.X[:1], [0, 1])
+    alone = fit(samples[samples.obs["sample"] == "0"], prior)
+    with pytest.warns(UserWarning, match="no sample was held out"):
+        alone.predict(samples.X[:1], [0, 1])
 
 
 @pytest.mark.parametrize("pruning", PENALTIES)
