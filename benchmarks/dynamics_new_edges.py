@@ -5,12 +5,12 @@
 Five laws of regulation other than that of `GeneNetwork.simulate`; priors of four qualities.
 """
 
-import argparse
+import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from dynamics_tables import saved
 from pages import to_markdown
 from scipy.integrate import solve_ivp
 from scipy.special import expit
@@ -20,7 +20,7 @@ from sbnn.data.trajectories import trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics import SparseRegulationRegressor
 
-NEW_EDGES = saved("new_edges")
+NEW_EDGES = Path(__file__).with_suffix(".csv")
 LAWS = ("sum of Hill terms", "thermodynamic", "lagged sigmoid", "linear", "mass action")
 RIGHT = (0.5, 0.7, 0.9, 1.0)  # shares of the edges of the prior that are true
 
@@ -144,15 +144,7 @@ def calibration_table(rows):
     return table
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--fresh", action="store_true")
-    rows = new_edges(fresh=parser.parse_args(arguments).fresh)
-    print(to_markdown(new_edges_table(rows)))
-    print(to_markdown(calibration_table(rows)))
-
-
 if __name__ == "__main__":
-    main()
+    found = new_edges(fresh="--fresh" in sys.argv)
+    print(to_markdown(new_edges_table(found)))
+    print(to_markdown(calibration_table(found)))

@@ -37,7 +37,7 @@ QUICK = {
     "n_pairs=5": "n_pairs=2",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
     "cross_validate(model, (": "cross_validate(folds=2, estimator=model, data=(",
-    "PhoenixRegressor(pruning": "PhoenixRegressor(recipe=sbnn.dynamics.Recipe(epochs=9), pruning",
+    "PhoenixRegressor(pruning": "PhoenixRegressor(epochs=9, pruning",
     "VAE(n_latent=10": "VAE(n_latent=3, hidden=8, epochs=2",
     "LinearShift(n_latent=10": "LinearShift(n_latent=3",
     "random(350": "random(30",

@@ -14,16 +14,13 @@ from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.tables import read_course
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
-from sbnn.dynamics.model import PhoenixRegressor
+from sbnn.dynamics.phoenix import PUBLISHED, PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
-from sbnn.dynamics.training import PUBLISHED, Recipe, Schedule
 
 __all__ = [
     "PUBLISHED",
     "GeneNetwork",
     "PhoenixRegressor",
-    "Recipe",
-    "Schedule",
     "SparseRegulationRegressor",
     "evaluate",
     "read_course",

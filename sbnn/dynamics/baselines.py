@@ -99,8 +99,7 @@ class Linear(_Baseline):
             slopes += common if self.kind == "ar1" else of_genes
         self.map_ = np.diag(slopes)
         if self.kind in ("ridge", "rest"):
-            weights, self.penalty_ = held_out_ridge(before, after - slopes * before)
-            self.map_ += weights
+            self.map_ += held_out_ridge(before, after - slopes * before)
 
     def _path(self, start, times):
         path = [start - self.mean_]
@@ -120,6 +119,26 @@ def slopes_of(before, after):
     return common, common + spread / (spread + variance) * (own - common)
 
 
+def held_out_ridge(X, Y):
+    """Ridge weights, (columns of X, columns of Y), of the best penalty for held-out blocks."""
+    rows = np.arange(len(X))
+    errors = np.zeros(len(PENALTIES))
+    for held in np.array_split(rows, min(5, len(X))):
+        kept = np.setdiff1d(rows, held)
+        for i, weights in enumerate(_ridge(X[kept], Y[kept], PENALTIES)):
+            errors[i] += ((Y[held] - X[held] @ weights) ** 2).sum()
+    [weights] = _ridge(X, Y, PENALTIES[[np.argmin(errors)]])
+    return weights
+
+
+def _ridge(X, Y, penalties):
+    """Ridge weights for each penalty."""
+    left, sizes, right = np.linalg.svd(X, full_matrices=False)
+    along = left.T @ Y
+    for penalty in penalties:
+        yield right.T @ ((sizes / (sizes**2 + penalty))[:, None] * along)
+
+
 class TrainingPath(_Baseline):
     """Movement at the mean rate of nearby intervals of the training samples."""
 
@@ -134,47 +153,29 @@ class TrainingPath(_Baseline):
         rates = self.change_ / self.length_[:, None]
         for span in np.diff(times, axis=1).T:
             weights = self._weights(path[-1])
-            change = span[:, None] * (weights @ rates)
-            path.append(path[-1] + change / weights.sum(axis=1, keepdims=True))
+            path.append(path[-1] + span[:, None] * (weights @ rates))
         return path
 
     def _weights(self, x):
         """Weights of the intervals for values (samples, genes), of shape (samples, intervals).
 
-        The weight of an interval is its length in time times a kernel of the squared distance from
-        the values to the nearest point of the segment between its ends.
+        They are proportional to the length of the interval in time and to a kernel of the squared
+        distance from the values to the nearest point of the segment between its ends.
         """
-        start = self.before_  # (intervals, genes)
-        change = self.change_
-        squared_length = np.maximum((change**2).sum(axis=1), 1e-300)
-        along = x @ change.T - (start * change).sum(axis=1)  # product of x - start and change
-        share = np.clip(along / squared_length, 0, 1)  # of the change, up to the nearest point
-        sizes = (x**2).sum(axis=1)[:, None]
-        sizes_of_starts = (start**2).sum(axis=1)
-        to_start = sizes + sizes_of_starts - 2 * x @ start.T
-        # |x - (start + share * change)|^2, multiplied out
-        to_segment = to_start + (share**2 * squared_length - 2 * share * along)
-        to_nearest = to_segment.min(axis=1, keepdims=True)
-        squared_width = max(NEAR * np.median(to_nearest), 1e-6 * squared_length.mean())
-        return self.length_ * np.exp((to_nearest - to_segment) / squared_width)
+        sizes = np.maximum((self.change_**2).sum(axis=1), 1e-300)
+        far = []
+        for values in x:
+            gap = values - self.before_  # (intervals, genes)
+            share = np.clip((gap * self.change_).sum(axis=1) / sizes, 0, 1)
+            far.append(((gap - share[:, None] * self.change_) ** 2).sum(axis=1))
+        far = np.array(far)
+        nearest = far.min(axis=1, keepdims=True)
+        squared_width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())
+        weights = self.length_ * np.exp((nearest - far) / squared_width)
+        return weights / weights.sum(axis=1, keepdims=True)
 
 
-class Replicate(_Baseline):
-    """Values of the first training sample, whatever the start."""
-
-    def _learn(self, samples):
-        self.values_ = samples.values[0]
-        self.times_ = samples.times[0]
-
-    def _path(self, start, times):
-        values = [np.interp(times, self.times_, gene) for gene in self.values_.T]
-        path = np.array(values).T
-        path[0] = start  # (times, samples, genes)
-        return path
-
-
-#: Estimators by the names in records. `Replicate` is only meaningful if the test sample is a
-#: replicate of the first training sample.
+#: Estimators by the names in records.
 BASELINES = {
     "prior": PriorAlone(),
     "mean": Linear("mean"),
@@ -183,32 +184,4 @@ BASELINES = {
     "ridge": Linear("ridge"),
     "ar1_ridge": Linear("rest"),
     "path": TrainingPath(),
-    "replicate": Replicate(),
 }
-
-
-def held_out_ridge(X, Y):
-    """Ridge weights, (columns of X, columns of Y), and the penalty, chosen on held-out blocks."""
-    rows = np.arange(len(X))
-    errors = np.zeros(len(PENALTIES))
-    for held in np.array_split(rows, min(5, len(X))):
-        kept = np.setdiff1d(rows, held)
-        axes, of_penalty = _ridge(X[kept], Y[kept])
-        new = X[held] @ axes
-        for i, penalty in enumerate(PENALTIES):
-            rest = Y[held] - new @ of_penalty(penalty)
-            errors[i] += (rest**2).sum()
-    penalty = PENALTIES[np.argmin(errors)]
-    axes, of_penalty = _ridge(X, Y)
-    return axes @ of_penalty(penalty), float(penalty)
-
-
-def _ridge(X, Y):
-    """Right singular vectors of X, and coefficients along them as a function of the penalty."""
-    left, sizes, right = np.linalg.svd(X, full_matrices=False)
-    along = left.T @ Y
-
-    def of_penalty(penalty):
-        return (sizes / (sizes**2 + penalty))[:, None] * along
-
-    return right.T, of_penalty

@@ -1,10 +1,9 @@
 """Prior distributions of effects and odds of edges (empirical Bayes)."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logit
 
 # kinds of weights of a regression on regulators, besides the constant
 SLOPE, PAIR, SQUARE = 1, 2, 3
@@ -39,7 +38,6 @@ def calibrated(probabilities, given, new, share, misfit, autocorrelation):
     only if the `misfit` is large. `autocorrelation` is that of the residuals.
     """
     with np.errstate(divide="ignore"):
-        log_odds = np.log(probabilities) - np.log1p(-probabilities)
         log_share = np.log(share)
     constant, of_share, of_misfit = _NEW_EDGES
     of_new = expit(constant + of_share * log_share + of_misfit * np.log(misfit))
@@ -47,7 +45,7 @@ def calibrated(probabilities, given, new, share, misfit, autocorrelation):
         of_new = np.maximum(of_new, 0.5)
     lower = new & (probabilities >= 0.5)
     found = np.where(lower, np.minimum(probabilities, of_new), probabilities)
-    of_given = expit(_TEMPERED * log_odds)
+    of_given = expit(_TEMPERED * logit(probabilities))
     if autocorrelation > PERSISTENT:
         constant, of_share = _OF_PRIOR
         of_effects = expit(constant + of_share * log_share)
@@ -90,47 +88,31 @@ def kinds_of_edges(prior, changing):
 
 def learned_beliefs(fits, probabilities, kinds, possible):
     """`Beliefs` from the fits of all changing genes and the probabilities of possible edges."""
-    # lists of numbers, by number of regulators
-    effects = defaultdict(list)
-    variances = defaultdict(list)
-    pairs = defaultdict(list)
-    squares = defaultdict(list)
-    for fit in fits:
-        k = min(len(fit.regulators), MOST)
-        variance = fit.variances()
-        moments = fit.weights**2 + variance
-        effects[k].extend(fit.weights[fit.kinds == SLOPE] * fit.signs)
-        variances[k].extend(variance[fit.kinds == SLOPE])
-        pairs[k].extend(moments[fit.kinds == PAIR])
-        squares[k].extend(moments[fit.kinds == SQUARE])
     first = first_beliefs()
-    mean = _shrunk(effects, first.effect_mean)
-    around_mean = {}
-    for k, of_number in effects.items():
-        around_mean[k] = (of_number - mean[k]) ** 2 + variances[k]
-    effect_variance = _shrunk(around_mean, first.effect_sd**2)
-    pair_variance = _shrunk(pairs, first.pair_sd**2)
-    square_variance = _shrunk(squares, first.square_sd**2)
-    log_odds = _log_odds(probabilities, kinds, possible)
-    sds = np.sqrt([effect_variance, pair_variance, square_variance])
-    return Beliefs(mean, *sds, log_odds)
+    weights = np.concatenate([fit.weights for fit in fits])
+    variances = np.concatenate([fit.variances() for fit in fits])
+    of_weights = np.concatenate([fit.kinds for fit in fits])
+    signs = np.concatenate([fit.signs for fit in fits])
+    numbers = [np.full(len(fit.weights), min(len(fit.regulators), MOST)) for fit in fits]
+    numbers = np.concatenate(numbers)  # of regulators
+    slope = of_weights == SLOPE
+    of_slopes = numbers[slope]
+    effects = weights[slope] * signs
+    mean = _shrunk(effects, of_slopes, first.effect_mean)
+    around_mean = (effects - mean[of_slopes]) ** 2 + variances[slope]
+    found = [_shrunk(around_mean, of_slopes, first.effect_sd**2)]
+    for kind, sd in ((PAIR, first.pair_sd), (SQUARE, first.square_sd)):
+        chosen = of_weights == kind
+        moments = weights[chosen] ** 2 + variances[chosen]
+        found.append(_shrunk(moments, numbers[chosen], sd**2))
+    # odds of edges
+    of_edges = kinds[possible]
+    n_edges = _FIRST_EDGES + np.bincount(of_edges, probabilities[possible], N_KINDS)
+    n_pairs = _FIRST_PAIRS + np.bincount(of_edges, minlength=N_KINDS)
+    return Beliefs(mean, *np.sqrt(found), logit(n_edges / n_pairs))
 
 
-def _shrunk(found, first):
-    """Means by number of regulators, shrunk towards the first."""
-    sums = _OBSERVATIONS * first
-    n = np.full(MOST + 1, _OBSERVATIONS)
-    for k, numbers in found.items():
-        if len(numbers):
-            sums[k] += len(numbers) * np.mean(numbers)
-        n[k] += len(numbers)
-    return sums / n
-
-
-def _log_odds(probabilities, kinds, possible):
-    share = np.empty(N_KINDS)
-    for kind in range(N_KINDS):
-        chosen = probabilities[possible & (kinds == kind)]
-        n_edges = _FIRST_EDGES[kind] + chosen.sum()
-        share[kind] = n_edges / (_FIRST_PAIRS[kind] + len(chosen))
-    return np.log(share / (1 - share))
+def _shrunk(values, numbers, first):
+    """Means of values by their number of regulators, shrunk towards the first."""
+    sums = _OBSERVATIONS * first + np.bincount(numbers, values, MOST + 1)
+    return sums / (_OBSERVATIONS + np.bincount(numbers, minlength=MOST + 1))

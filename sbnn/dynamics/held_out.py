@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator, clone
 
 from sbnn.dynamics.accuracy import path_errors
 from sbnn.dynamics.baselines import BASELINES, AutoRegression
-from sbnn.dynamics.solver import DivergenceError
 
 N_FOLDS = 5
 MANY = 25  # number of samples from which on only one part is held out, instead of all in turn
@@ -47,80 +46,55 @@ def validated(predict, train, held):
 
 @dataclass
 class Combination:
-    """Weighted mean of a network and of the best model without a network.
+    """Weighted mean of a network and of the best model without one.
 
-    ``simple`` is this model, fitted, or None if the network predicts alone; ``errors`` are those of
-    `compared`. If ``ahead_only``, the network has no weight after the first interval. If there were
-    too few intervals to hold any out, ``best`` and ``errors`` are None.
+    `errors` are those of `compared`, in which `best` is the name of the model without a network,
+    and `simple` the fitted model. If there were too few intervals to hold any out, they are None.
     """
 
-    weights: pd.Series
+    weight: float = 1.0  # of the network
     best: str | None = None
     simple: BaseEstimator | None = None
     errors: pd.Series | None = None
-    ahead_only: bool = False
-
-    @property
-    def explains(self):
-        """Whether the network has any weight according to held-out intervals."""
-        return self.best is not None and bool(self.weights["network"] > 0)
 
     def follow(self, by_network, start, times):
         """Predict each time from the last one; `by_network` predicts paths."""
-        if self.simple is None:
+        if self.weight == 1:
             return by_network(start, times)
-        weights = np.full(times.shape[1] - 1, self.weights["network"])
-        if self.ahead_only:
-            weights[1:] = 0
-        return mixed_path(by_network, self.simple.predict, weights, start, times)
+        path = [start]
+        for i in range(times.shape[1] - 1):
+            span = times[:, i : i + 2]
+            after = (1 - self.weight) * self.simple.predict(path[-1], span)[:, 1]
+            if self.weight > 0:
+                after = after + self.weight * by_network(path[-1], span)[:, 1]
+            path.append(after)
+        return np.stack(path, axis=1)
 
     def verdict(self):
         """How well the network predicts held-out intervals, in a sentence."""
-        errors = self.errors
-        if errors is None:
+        if self.errors is None:
             return (
                 "there are too few intervals to hold any out, so it is unknown how much the "
                 "network explains"
             )
-        alone, simple, together = errors[["network", self.best, "together"]]
+        alone, simple, together = self.errors[["network", self.best, "together"]]
         found = "nothing of the held-out intervals here"
-        if self.explains:
+        if self.weight > 0:
             found = f"{1 - together / simple:.0%} of what the best simple model leaves unexplained"
-        later = ""
-        if self.ahead_only:
-            later = f"; after the first interval, {self.best} alone predicts better"
         return (
             f"regulation explains {found}: the held-out error, relative to no change, is "
             f"{alone:.3f} for the network alone, {simple:.3f} for {self.best}, the best simple "
-            f"model, and {together:.3f} for their mean{later}"
+            f"model, and {together:.3f} for their mean"
         )
-
-
-def mixed_path(network, simple, weights, start, times):
-    """Path whose every step is a mean of two predictions, by the weight of the network."""
-    path = [start]
-    for i, weight in enumerate(weights):
-        span = times[:, i : i + 2]
-        after = (1 - weight) * simple(path[-1], span)[:, 1]
-        if weight:
-            after = after + weight * network(path[-1], span)[:, 1]
-        path.append(after)
-    return np.stack(path, axis=1)
 
 
 def combined(samples, fit_network):
     """`Combination` for networks fitted by `fit_network`."""
-    weights = pd.Series({"network": 1.0} | dict.fromkeys(SIMPLE, 0.0))
-    folds = fitted_folds(samples, fit_network)
-    if not folds:
-        return Combination(weights)
-    best, weight, errors = compared(held_out_residuals(folds))
-    weights[["network", best]] = weight, 1 - weight
-    ahead_only = weight > 0 and not helps_later(folds, best, weight)
-    simple = None
-    if weight < 1 or ahead_only:
-        simple = clone(SIMPLE[best]).fit(samples)
-    return Combination(weights, best, simple, errors, ahead_only)
+    residuals = held_out_residuals(samples, fit_network)
+    if not residuals:
+        return Combination()
+    best, weight, errors = compared(residuals)
+    return Combination(weight, best, clone(SIMPLE[best]).fit(samples), errors)
 
 
 def folds_of(n):
@@ -130,68 +104,28 @@ def folds_of(n):
     return np.array_split(np.arange(n), min(N_FOLDS, n))
 
 
-def pieces_of(samples):
-    """Samples or, if they are few, their pieces."""
-    return samples if len(samples.times) >= MANY else samples.pieces(PIECE)
+def held_out_residuals(samples, fit_network):
+    """Residuals one interval ahead in held-out parts, (intervals, genes), by model.
 
-
-def n_folds(samples):
-    """Number of fits without a part of the samples."""
-    n = len(pieces_of(samples).times)
-    return len(folds_of(n)) if n > 1 else 0
-
-
-def fitted_folds(samples, fit_network):
-    """Models fitted without each held-out part, by name, and this part, as `Samples`.
-
-    `fit_network` fits a network; models predict paths from starts and times. The list is empty if
-    there are too few intervals to hold any out.
+    `fit_network` fits a network, and returns a function that predicts paths from starts and times.
+    The dict is empty if there are too few intervals to hold any out.
     """
-    pieces = pieces_of(samples)
+    pieces = samples if len(samples.times) >= MANY else samples.pieces(PIECE)
     n = len(pieces.times)
     if n < 2:
-        return []
-    folds = []
+        return {}
+    parts = []
     for fold in folds_of(n):
         kept = pieces.chosen(np.setdiff1d(np.arange(n), fold))
-        models = {"network": fit_network(kept)}
+        predictors = {"network": fit_network(kept)}
         for name, model in SIMPLE.items():
-            models[name] = clone(model).fit(kept).predict
-        folds.append((models, pieces.chosen(fold)))
-    return folds
-
-
-def held_out_residuals(folds):
-    """Residuals one interval ahead, of shape (intervals, genes), by model."""
-    parts = []
-    for models, held in folds:
-        before, after, spans = held.intervals()
+            predictors[name] = clone(model).fit(kept).predict
+        before, after, spans = pieces.chosen(fold).intervals()
         part = {"no change": before - after}
-        for name, predict in models.items():
+        for name, predict in predictors.items():
             part[name] = predict(before, spans)[:, 1] - after
         parts.append(part)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def helps_later(folds, best, weight):
-    """Whether the network clearly lowers the error of held-out paths after their first interval."""
-    gains = []
-    for models, held in folds:
-        network, simple = models["network"], models[best]
-        for values, times in zip(held.values, held.times, strict=True):
-            if len(times) == 2:
-                continue
-            later = []
-            for of_network in (0.0, weight):
-                weights = np.full(len(times) - 1, of_network)
-                try:
-                    [path] = mixed_path(network, simple, weights, values[:1], times[None])
-                except DivergenceError:
-                    return False
-                rest = path[2:] - values[2:]
-                later.append((rest**2).mean())
-            gains.append(later[0] - later[1])
-    return not gains or is_certain(pd.Series(gains))
 
 
 def compared(residuals):

@@ -11,7 +11,7 @@ LEAST_NOISE = 0.01
 
 
 class Clock:
-    """Observed times, (samples, times), and a grid that divides every interval in `n_between`.
+    """Observed times, (samples, times), and a grid that divides every interval in `N_BETWEEN`.
 
     At the end of shorter samples, the last time is repeated; `seen`, (samples, times), is 0 for
     repeats. `grid`, (m, points), contains the time since the start in units of the mean interval,
@@ -20,8 +20,7 @@ class Clock:
     the observed times in the grid.
     """
 
-    def __init__(self, times, n_between=N_BETWEEN):
-        self.n_between = n_between
+    def __init__(self, times):
         self.seen = np.ones(times.shape)
         self.seen[:, 1:] = np.diff(times, axis=1) > 0
         since = times - times[:, :1]
@@ -29,13 +28,10 @@ class Clock:
             since = since[:1]
         steps = np.diff(since, axis=1)
         self.unit = float(steps[steps > 0].mean())
-        since = since / self.unit
-        parts = np.arange(n_between) / n_between
-        steps = np.diff(since, axis=1)
-        between = since[:, :-1, None] + steps[..., None] * parts
-        between = between.reshape(len(since), -1)
-        self.grid = np.append(between, since[:, -1:], axis=1)
-        self.observed = np.arange(since.shape[1]) * n_between
+        positions = np.arange(since.shape[1])
+        self.observed = positions * N_BETWEEN
+        between = np.arange(self.observed[-1] + 1) / N_BETWEEN
+        self.grid = np.stack([np.interp(between, positions, at) for at in since]) / self.unit
         self.seen_on_grid = self.seen[: len(self.grid)]
 
     def left(self, rate):

@@ -1,17 +1,18 @@
 """Evidence for sets of regulators of a gene, and the search for the best set."""
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
+from itertools import combinations_with_replacement
 
 import numpy as np
 import torch
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import expit
 
 from sbnn.dynamics.beliefs import MOST, PAIR, SLOPE, SQUARE, Beliefs
 from sbnn.dynamics.solver import follow
 
 N_TRIED = 6  # candidates that a search step tries to add
-N_SWAPPED = 2  # candidates that are also tried in place of a regulator
 _RIDGE = 1e-6  # added to the products of features, which may be collinear
 _SCREENING_SD = 0.3  # prior SD of effects, to rank candidates and approximate probabilities
 _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
@@ -20,9 +21,7 @@ _CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
 @cache
 def products_of(k):
     """Pairs (i, j), i <= j, of k regulators with products; none if k > `MOST`."""
-    if k > MOST:
-        k = 0
-    return np.triu_indices(k)
+    return np.triu_indices(k if k <= MOST else 0)
 
 
 @cache
@@ -30,12 +29,6 @@ def kinds_of_weights(k):
     """Kinds of the weights of k regulators; 0 is the constant."""
     one, other = products_of(k)
     return np.r_[0, np.full(k, SLOPE), np.where(one == other, SQUARE, PAIR)]
-
-
-def logistic(log_odds):
-    """Probability from log odds."""
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-log_odds))
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class Fit:
     factor of the precision matrix of the weights.
     """
 
-    regulators: tuple
+    regulators: list
     signs: np.ndarray
     log_evidence: float
     weights: np.ndarray
@@ -62,19 +55,13 @@ class Fit:
         return kinds_of_weights(len(self.regulators))
 
     def target(self, deviations):
-        """Target values, (...), for deviations of the k regulators from their means, (..., k)."""
+        """Target values, (...), for deviations of all genes from their means, (..., genes)."""
+        of_regulators = deviations[..., self.regulators]
         k = len(self.regulators)
         one, other = products_of(k)
-        products = deviations[..., one] * deviations[..., other]
-        linear = self.weights[0] + deviations @ self.weights[1 : 1 + k]
+        products = of_regulators[..., one] * of_regulators[..., other]
+        linear = self.weights[0] + of_regulators @ self.weights[1 : 1 + k]
         return linear + products @ self.weights[1 + k :]
-
-    def slopes(self, deviations):
-        """Derivatives of `target`, of the shape of the deviations."""
-        k = len(self.regulators)
-        of_products = np.zeros((k, k))
-        of_products[products_of(k)] = self.weights[1 + k :]
-        return self.weights[1 : 1 + k] + deviations @ (of_products + of_products.T)
 
     def variances(self):
         """Posterior variances of the weights."""
@@ -82,7 +69,6 @@ class Fit:
         return np.diag(covariance)
 
 
-@dataclass
 class Target:
     """Evidence for sets of regulators in the values of one gene that changes.
 
@@ -90,32 +76,33 @@ class Target:
     regulators from their means, which approximate saturating Hill terms combined by AND and OR.
 
     ``values``, (observations,), contains the values after the first time, minus what remains of the
-    first value; ``linear``, (observations, genes), is the weighted past of the deviations,
-    (samples, points, genes); ``memory``, (m, times - 1, points), is that of `Clock.later_memory`;
-    ``log_odds`` contains those of every edge to this gene, -inf for impossible edges; ``signs``,
-    floats, are those of the prior, 0 if free and found during the search. Observations after the
-    end of a sample are 0, and only add a constant to the evidence.
+    first value; ``deviations`` are (samples, points, genes); ``memory``, (m, times - 1, points), is
+    that of `Clock.later_memory`; ``log_odds`` contains those of every edge to this gene, -inf for
+    impossible edges; ``signs``, floats, are those of the prior, 0 if free and found during the
+    search. Observations after the end of a sample are 0, and only add a constant to the evidence.
+    If only some ``regulators`` are used, the past of the others is not computed.
     """
 
-    values: np.ndarray
-    linear: np.ndarray
-    deviations: np.ndarray
-    memory: np.ndarray
-    noise: float
-    beliefs: Beliefs
-    log_odds: np.ndarray
-    signs: np.ndarray
-
-    def __post_init__(self):
-        self.free = self.signs == 0
+    def __init__(
+        self, values, deviations, memory, noise, beliefs, log_odds, signs, regulators=slice(None)
+    ):
+        self.values = values
+        self.deviations = deviations
+        self.memory = memory
+        self.noise = noise
+        self.beliefs: Beliefs = beliefs
+        self.log_odds = log_odds
+        self.signs = signs
+        self.free = signs == 0
         self._open = self.free.copy()  # signs that are free and not yet chosen
-        self._constant = np.resize(self.memory.sum(axis=2), len(self.values))
+        self._constant = np.resize(memory.sum(axis=2), len(values))
+        # weighted past of the deviations, (observations, genes)
+        self.linear = np.zeros((len(values), len(signs)), order="F")
+        past = memory @ deviations[:, :, regulators]
+        self.linear[:, regulators] = past.reshape(len(values), -1)
+        self._squares = np.einsum("og,og->g", self.linear, self.linear)
         self._fits = {}
         self._products = {}
-
-    @cached_property
-    def _squares(self):
-        return np.einsum("og,og->g", self.linear, self.linear)
 
     def fit(self, regulators):
         """`Fit` for a frozenset of regulators."""
@@ -126,27 +113,19 @@ class Target:
     def score(self, regulators):
         """Log probability of a set of regulators, up to a constant."""
         chosen = list(regulators)
-        log_odds = self.log_odds[chosen].sum()
         of_signs = np.log(2) * self.free[chosen].sum()
-        return self.fit(regulators).log_evidence + log_odds - of_signs
+        return self.fit(regulators).log_evidence + self.log_odds[chosen].sum() - of_signs
 
     def search(self, start):
-        """`Fit` of the set that no added, removed or exchanged regulator makes more probable."""
+        """`Fit` of the set that no added or removed regulator makes more probable."""
         best = frozenset(start)
         while True:
-            following = max([best, *self._moves(best)], key=self.score)
+            larger = [best | {new} for new in self._candidates(best)]
+            smaller = [best - {old} for old in best]
+            following = max([best, *larger, *smaller], key=self.score)
             if self.score(following) <= self.score(best) + 1e-9:
                 return self.fit(best)
             best = following
-
-    def _moves(self, regulators):
-        candidates = self._candidates(regulators)
-        moves = [regulators | {new} for new in candidates]
-        without = [regulators - {old} for old in regulators]
-        moves += without
-        for new in candidates[:N_SWAPPED]:
-            moves += [others | {new} for others in without]
-        return moves
 
     def strongest(self, genes):
         """The `MOST` most probable regulators among many genes, each on its own."""
@@ -160,12 +139,12 @@ class Target:
         For edges neither in the set nor in the prior, it is approximated from the linear effect,
         unless the approximation is at least `least`.
         """
-        probabilities = logistic(self._gains(regulators))
+        probabilities = expit(self._gains(regulators))
         in_prior = np.flatnonzero(~self.free & np.isfinite(self.log_odds))
         probable = np.flatnonzero(probabilities >= least)
         for gene in regulators.union(in_prior, probable):
             change = self.score(regulators | {gene}) - self.score(regulators - {gene})
-            probabilities[gene] = logistic(change)
+            probabilities[gene] = expit(change)
         return probabilities
 
     def _candidates(self, regulators):
@@ -207,12 +186,11 @@ class Target:
         along = features.T @ rest / variance
         change = cho_solve(factor, along)
         log_evidence = (along @ change - rest @ rest / variance) / 2
-        log_evidence -= np.log(np.diag(factor[0])).sum()
-        log_evidence -= np.log(sd).sum()
+        log_evidence -= np.log(np.diag(factor[0])).sum() + np.log(sd).sum()
         log_evidence -= len(rest) * np.log(2 * np.pi * variance) / 2
         weights = mean + change
         residuals = self.values - features @ weights
-        return Fit(tuple(regulators), signs, log_evidence, weights, features, residuals, factor)
+        return Fit(regulators, signs, log_evidence, weights, features, residuals, factor)
 
     def _expected(self, signs):
         """Prior mean and SD of the weights of regulators with these signs."""
@@ -227,85 +205,60 @@ class Target:
 
     def _features(self, regulators):
         """Weighted past of 1, regulators and products."""
-        k = len(regulators)
-        one, other = products_of(k)
-        features = np.empty((len(self.values), 1 + k + len(one)))
-        features[:, 0] = self._constant
-        features[:, 1 : 1 + k] = self.linear[:, regulators]
-        pairs = [(regulators[i], regulators[j]) for i, j in zip(one, other, strict=True)]
-        self._add_products([pair for pair in pairs if pair not in self._products])
-        for column, pair in enumerate(pairs, start=1 + k):
-            features[:, column] = self._products[pair]
-        return features
+        columns = [self._constant, *self.linear[:, regulators].T]
+        if len(regulators) <= MOST:
+            for pair in combinations_with_replacement(regulators, 2):
+                columns.append(self._product(pair))
+        return np.column_stack(columns)
 
-    def _add_products(self, pairs):
-        """Store the weighted past of products of two deviations."""
-        if pairs:
-            one, other = np.transpose(pairs)
-            of_genes = self.deviations.transpose(2, 0, 1)
-            products = of_genes[one] * of_genes[other]  # (pairs, samples, points)
-            past = (self.memory @ products.transpose(1, 2, 0)).reshape(len(self.values), -1)
-            self._products.update(zip(pairs, past.T.copy(), strict=True))
+    def _product(self, pair):
+        """Weighted past of the product of two deviations."""
+        if pair not in self._products:
+            product = self.deviations[:, :, pair[0]] * self.deviations[:, :, pair[1]]
+            self._products[pair] = (self.memory @ product[..., None]).ravel()
+        return self._products[pair]
 
 
 class RegulatedNetwork:
-    """``dx/dt = decay * (J(p) - x)``, where J is a constant plus linear terms and products.
+    """``dx/dt = rate * (J(p) - x)``, where J is a constant plus linear terms and products.
 
     The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt =
-    (x - p) / lag``. They are clipped to [`lowest`, `highest`], as if effects saturated, and J
-    depends on their deviations from `means`. Arrays have the shape (genes,); `fits` maps genes to
+    (x - p) / lag``. They are clipped to `bounds`, lowest and highest, as if effects saturated, and
+    J depends on their deviations from `means`. Arrays have the shape (genes,); `fits` maps genes to
     `Fit`.
     """
 
-    def __init__(self, rate, means, lowest, highest, fits, lag=0.0):
-        self.rate = torch.tensor(rate)
-        self.means = torch.tensor(means)
-        self.lowest = torch.tensor(lowest)
-        self.highest = torch.tensor(highest)
-        self.lag = float(lag)
-        none = len(rate)  # position of a factor of 1
-        self.constant = torch.zeros_like(self.rate)
-        terms = [np.zeros((0, 3), dtype=int)]  # gene, regulator, regulator or `none`
-        weights = [np.zeros(0)]
-        for gene, fit in fits.items():
-            self.constant[gene] = fit.weights[0]
-            weights.append(fit.weights[1:])
-            regulators = np.array(fit.regulators, dtype=int)
-            one, other = products_of(len(regulators))
-            first = np.append(regulators, regulators[one])
-            second = np.append(np.full_like(regulators, none), regulators[other])
-            terms.append(np.stack([np.full_like(first, gene), first, second], axis=1))
-        self.terms = torch.tensor(np.concatenate(terms)).T
-        self.weights = torch.tensor(np.concatenate(weights))
+    def __init__(self, rate, means, bounds, fits, lag=0.0):
+        self.rate = rate
+        self.means = means
+        self.bounds = bounds
+        self.fits = fits
+        self.lag = lag
 
     def decay(self):
         """Decay rates, (genes,) or, with a lag, those of genes and proteins, (2 genes,)."""
-        if not self.lag:
-            return self.rate
-        of_proteins = torch.full_like(self.rate, 1 / self.lag)
-        return torch.cat([self.rate, of_proteins])
+        rates = self.rate
+        if self.lag:
+            rates = np.append(rates, np.full_like(rates, 1 / self.lag))
+        return torch.from_numpy(rates)
 
     def targets(self, state):
         """Target values at a state, both (samples, genes) or, with a lag, (samples, 2 genes)."""
-        if not self.lag:
-            return self._drawn_to(state)
-        genes, proteins = state.chunk(2, dim=1)
-        return torch.cat([self._drawn_to(proteins), genes], dim=1)
+        state = state.numpy()
+        n_genes = len(self.rate)
+        genes = state[:, :n_genes]
+        regulators = state[:, -n_genes:]  # the same without a lag
+        deviations = regulators.clip(*self.bounds) - self.means
+        drawn_to = np.zeros_like(genes)
+        for gene, fit in self.fits.items():
+            drawn_to[:, gene] = fit.target(deviations)
+        if self.lag:
+            drawn_to = np.append(drawn_to, genes, axis=1)
+        return torch.from_numpy(drawn_to)
 
-    def _drawn_to(self, regulators):
-        deviations = regulators.clamp(self.lowest, self.highest) - self.means
-        none = torch.ones_like(regulators[:, :1])
-        factors = torch.cat([deviations, none], dim=1)
-        gene, one, other = self.terms
-        effects = factors[:, one] * factors[:, other] * self.weights
-        return self.constant.expand_as(regulators).index_add(1, gene, effects)
-
-
-def followed(network, start, times, tolerance=1e-6):
-    """Trajectories of a `RegulatedNetwork`, (samples, times, genes), from (samples, genes)."""
-    if not network.lag:
-        return follow(network, start, times, tolerance)
-    # proteins start at the values of their genes
-    genes_and_proteins = np.tile(start, 2)
-    n_genes = start.shape[1]
-    return follow(network, genes_and_proteins, times, tolerance)[:, :, :n_genes]
+    def follow(self, start, times, tolerance=1e-6):
+        """Trajectories, (samples, times, genes), from a start (samples, genes)."""
+        n_genes = len(self.rate)
+        if self.lag:  # proteins start at the values of their genes
+            start = np.tile(start, 2)
+        return follow(self, start, times, tolerance)[:, :, :n_genes]

@@ -57,10 +57,13 @@ def advance_exactly(model, x, length, tolerance):
     return x * torch.nan
 
 
-def follow(model, start, times, tolerance=1e-6):
-    """Trajectories (samples, times, genes) from a start (samples, genes), at (samples, times)."""
+def follow(model, start, times, tolerance=1e-6, time_scale=1.0):
+    """Trajectories (samples, times, genes) from a start (samples, genes), at (samples, times).
+
+    Rates of the model are per unit of the times multiplied by `time_scale`.
+    """
     path = [torch.tensor(start)]
-    for length in torch.tensor(times).diff(dim=1).T:
+    for length in torch.tensor(times).diff(dim=1).T * time_scale:
         path.append(advance_exactly(model, path[-1], length[:, None], tolerance))
     values = torch.stack(path, dim=1)
     lost = (~values.isfinite()).nonzero().tolist()

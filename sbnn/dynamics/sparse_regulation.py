@@ -10,14 +10,11 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
 
 from sbnn.determinism import reproducible
-from sbnn.dynamics.held_out import PIECE, combined, n_folds
-from sbnn.dynamics.model import DynamicsRegressor
-from sbnn.dynamics.regulation import followed
+from sbnn.dynamics.held_out import PIECE, combined
+from sbnn.dynamics.model import COUNT, DynamicsRegressor
 from sbnn.dynamics.search import Search
-from sbnn.dynamics.training import COUNT
 from sbnn.errors import warn
 
 HELD_OUT_PASSES = 2  # passes in fits without held-out parts
@@ -39,7 +36,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
        Expression between the observed times is estimated by a relaxation curve of each gene in each
        sample, and in later passes by the model.
     2. Each gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). From the edges of
-       the prior, one edge at a time is added, removed or exchanged, up to the largest product of
+       the prior, one edge at a time is added or removed, up to the largest product of
        evidence and prior odds.
     3. The distribution of effects, the odds that edges inside and outside the prior are true, and a
        lag are learned from all genes (`sbnn.dynamics.beliefs`). Then all steps are repeated.
@@ -59,7 +56,6 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Number of passes over all genes.
     n_jobs : int, default=1
         Number of threads, which does not change the result.
-    verbose : bool or int, default=0
 
     Attributes
     ----------
@@ -82,8 +78,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
     explains_ : bool
         Whether adding the network lowers the held-out error by more than 1 % and by more than two
         standard errors.
-    weights_ : Series
-        Weights of the network and of each model without one in predictions.
+    weight_ : float
+        Weight of the network in predictions; the best model without one has the rest.
     held_out_errors_ : Series or None
         Mean squared error one interval ahead, relative to no change, of the network, of each model
         without a network, and of the mean of the network and the best of these ("together").
@@ -95,7 +91,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Median of the genes' mean squared residuals, relative to their 10 % quantile; above 1.5,
         improbable new edges are removed.
     scale_ : float
-        Divisor of the values; 1 if the largest absolute value is between 0.5 and 1.5.
+        Largest absolute value in training, by which values are divided.
     gene_names_ : ndarray of str
     n_features_in_ : int
 
@@ -114,12 +110,11 @@ class SparseRegulationRegressor(DynamicsRegressor):
     (30, 30)
     """
 
-    _parameter_constraints = {"n_passes": COUNT, "n_jobs": COUNT, "verbose": ["verbose"]}
+    _parameter_constraints = {"n_passes": COUNT, "n_jobs": COUNT}
 
-    def __init__(self, n_passes: int = 5, n_jobs: int = 1, verbose: bool | int = 0) -> None:
+    def __init__(self, n_passes: int = 5, n_jobs: int = 1) -> None:
         self.n_passes = n_passes
         self.n_jobs = n_jobs
-        self.verbose = verbose
 
     def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
         """Find the regulators of every gene.
@@ -143,27 +138,30 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Warns
         -----
         UserWarning
-            Some genes never change, values are not near 1, or residuals are autocorrelated.
+            Some genes never change, or residuals are autocorrelated.
         """
         self._validate_params()
         samples, prior = self._checked(trajectories, prior)
-        scaled = self._scaled(samples)
+        self.scale_ = float(np.abs(np.concatenate(samples.values)).max()) or 1.0
         n_held_out = min(self.n_passes, HELD_OUT_PASSES)
 
         def fit_network(kept):
-            kept = self._divided(kept)
-            search = Search(kept, prior, bar.update, self.n_jobs).run(n_held_out)
+            search = Search(self._scaled(kept), prior, self.n_jobs).run(n_held_out)
             return partial(self._follow, search.network(), tolerance=HELD_OUT_TOLERANCE)
 
-        with reproducible(), self._progress(samples) as bar:
-            self._weigh(samples, fit_network)
-            search = Search(fitted_parts(scaled), prior, bar.update, self.n_jobs)
+        with reproducible():
+            self._combination = combined(samples, fit_network)
+            search = Search(fitted_parts(self._scaled(samples)), prior, self.n_jobs)
             search.run(self.n_passes)
+        self.weight_ = self._combination.weight
+        self.held_out_errors_ = self._combination.errors
+        self.explains_ = self.held_out_errors_ is not None and self.weight_ > 0
+        self.verdict_ = self._combination.verdict()
         self._training_mean = np.concatenate(samples.values).mean(axis=0)
         self._keep_edges(search)
         self.network_ = search.network()
         self.lag_ = self.network_.lag
-        self.rates_ = pd.Series(self.network_.rate.numpy(), self.gene_names_)
+        self.rates_ = pd.Series(self.network_.rate, self.gene_names_)
         self.noise_ = search.noise * self.scale_
         self.beliefs_ = search.beliefs
         self.autocorrelation_ = search.autocorrelation()
@@ -177,26 +175,14 @@ class SparseRegulationRegressor(DynamicsRegressor):
             )
         return self
 
-    def _weigh(self, samples, fit_network):
-        """Weigh the network against models without one."""
-        combination = self._combination = combined(samples, fit_network)
-        self.weights_ = combination.weights
-        self.simple_ = combination.simple
-        self.held_out_errors_ = combination.errors
-        self.explains_ = combination.explains
-        self.verdict_ = combination.verdict()
-
     def _keep_edges(self, search):
         """Keep the edges found or, if they explain nothing, those of the prior."""
-        scores = search.scores()
-        prior = search.prior
-        if self.weights_["network"] > 0 or not prior.any():
+        if self.weight_ > 0 or not search.prior.any():
+            scores = search.scores()
             probabilities = search.posterior_probabilities()
         else:
+            scores = np.sign(search.prior)
             probabilities = search.prior_probabilities()
-            # edges of the prior that the search removed get the smallest effect
-            least = np.abs(scores).min(where=scores != 0, initial=1)
-            scores = np.where(scores == 0, np.sign(prior) * least, scores)
         scores = np.where(probabilities >= 0.5, scores, 0.0)
         names = self.gene_names_
         self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
@@ -204,35 +190,11 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
 
     def _scaled(self, samples):
-        """Samples divided by the largest absolute value unless it is near 1."""
-        largest = float(np.abs(np.concatenate(samples.values)).max())
-        self.scale_ = 1.0
-        if largest == 0 or 0.5 <= largest <= 1.5:
-            return samples
-        self.scale_ = largest
-        warn(
-            f"trajectories: values are divided by the largest ({largest:.3g}), as it is not "
-            "near 1; predictions are scaled back; counts need logarithms first"
-        )
-        return self._divided(samples)
-
-    def _divided(self, samples):
         return replace(samples, values=[block / self.scale_ for block in samples.values])
-
-    def _progress(self, samples):
-        n_held_out = n_folds(samples) * min(self.n_passes, HELD_OUT_PASSES)
-        return tqdm(
-            total=self.n_passes + n_held_out,
-            desc="passes over all genes",
-            smoothing=0,
-            leave=False,
-            disable=not self.verbose,
-            bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}, about {remaining} left",
-        )
 
     def _follow(self, network, start, times, tolerance=1e-6):
         """Trajectories of a network that was fitted to divided values."""
-        return self.scale_ * followed(network, start / self.scale_, times, tolerance)
+        return self.scale_ * network.follow(start / self.scale_, times, tolerance)
 
     def _path(self, start, times):
         by_network = partial(self._follow, self.network_)

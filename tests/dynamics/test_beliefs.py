@@ -25,7 +25,7 @@ def learned(rng, k=2):
     fits = []
     for of_fit in weights:
         fits.append(SimpleNamespace(weights=of_fit, variances=lambda: np.full(6, 0.04), **same))
-    kinds = np.repeat([0, 3], 4)[:, None] * np.ones(8)
+    kinds = np.repeat([0, 3], 4)[:, None] * np.ones(8, dtype=int)
     possible = ~np.eye(8, dtype=bool)
     return weights, learned_beliefs(fits, np.full((8, 8), 0.25), kinds, possible)
 

@@ -1,175 +1,134 @@
-"""Tables and figures of made-up records."""
+"""Tables and figures of made-up and of committed records."""
 
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from made_up import assert_tidy
+from matplotlib.colors import to_rgba
+from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
+from same import ROOT
 from scipy.stats import ttest_rel
 
 from sbnn.dynamics import plotting, report
-from sbnn.dynamics.accuracy import edge_accuracy
+from sbnn.plotting import style
 from sbnn.results import Record
 
-SAVED = Path(__file__).resolve().parents[2] / "saved_models"
-TIMES = np.array([[0.0, 1, 3]] * 2)
-NOTHING = [np.nan] * 3
-
-
-def record(condition="noise_5", values=None, **scores):
-    """A record of three seeds."""
-    values = {"scores": pd.DataFrame({"seed": [0, 1, 2]} | scores)} | (values or {})
-    settings = {"condition": condition}
-    return Record("dynamics", "set", "", [{"sparsity": 0.7}], settings=settings, values=values)
+BA = {"prior": [0.9, 0.9, 0.9], "imp": [0.5, 0.6, 0.65], "dash": [0.7, 0.75, 0.9]}
+ERRORS = {"prior": [0.1, 0.2, 0.3], "imp": [0.01, 0.02, 0.03], "dash": [0.1, 0.1, 0.1]}
 
 
 @pytest.fixture
 def records():
-    """Results of two methods under two conditions."""
-    return {
-        "noise_5_dash": record(balanced_accuracy=[0.7, 0.7, 0.8], kept_wrong=[0.5, 0.25, 0.0]),
-        "noise_5_imp": record(balanced_accuracy=[0.5, 0.6, 0.9], mse_ahead=[0.001, 0.002, 0.003]),
-        "noise_0_dash": record(balanced_accuracy=[1.0] * 3, kept_wrong=NOTHING),
-    }
+    """Results of three methods, and of DASH at another sparsity."""
+    found = {}
+    for name in BA:
+        scores = {"seed": [0, 1, 2], "sparsity": 0.9}
+        scores |= {"balanced_accuracy": BA[name], "mse_ahead": ERRORS[name]}
+        settings = {"estimator": {"params": {"sparsity": 0.9}}}
+        values = {"scores": pd.DataFrame(scores)}
+        record = Record("dynamics", "set", "", [{}], settings=settings, values=values)
+        found[f"noise_5_{name}"] = record
+    curve = pd.DataFrame({"method": "dash", "asked": 0.5, "seed": [0, 1, 2], "sparsity": 0.5})
+    curve["balanced_accuracy"] = 0.6
+    found["sparsities"] = Record("dynamics", "set", "", [{}], values={"scores": curve})
+    return found
 
 
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("", [np.nan, np.nan]),
-        ("0.000 ± 0.000", [0.0, 0.0]),
-        ("9.5e-03 ± 6e-04", [0.009, 0.0099]),
-        ("-5.0e-03", [-0.005, np.nan]),
-        ("0.010 ± 0.000", [0.01, 0.01]),
-        ("9.999", [9.999]),
-        ("0.41 ± 0.01", [0.40, 0.4142]),
-        ("11 ± 1", [10.0, 12.0]),
-    ],
-)
-def test_numbers_have_digits_by_their_size(text, values):
-    assert report._spread(pd.Series(values)) == text
-
-
-def test_methods_are_in_display_order_with_mean_and_sd(records):
+def test_tables_have_means_sds_and_intervals_of_differences_by_seed(records):
     table = report.methods_table(records, "noise_5")
-    assert table.index.tolist() == ["IMP", "DASH"]
-    assert table["BA"].tolist() == ["0.67 ± 0.21", "0.73 ± 0.06"]
-    assert table["one-step MSE"].tolist() == ["2.0e-03 ± 1e-03", ""]
-    real = {
-        "real_prior": record(mse_ahead=[0.1, 0.2, 0.3]),
-        "real_sparse": record(mse_ahead=[0.1, 0.1, 0.1]),
-    }
-    relative = report.methods_table(real, "real")["one-step MSE / no change"]
-    assert relative["SparseRegulation"] == "0.500 ± 0.000"
-    assert relative["no change; edges of the prior"] == "1.00 ± 0.50"
+    assert table.index.tolist() == [report.METHODS["prior"], "IMP", "DASH"]
+    assert table["BA"].tolist() == ["0.900 ± 0", "0.583 ± 0.08", "0.783 ± 0.1"]
+    assert table["one-step MSE / no change"]["DASH"] == "0.500 ± 0"
+    difference = np.subtract(BA["dash"], BA["imp"])
+    low, high = ttest_rel(BA["dash"], BA["imp"]).confidence_interval()
+    expected = f"{difference.mean():+.3g} [{low:+.3g}, {high:+.3g}]"
+    differences = report.differences_table(records, "noise_5")
+    assert differences.loc["DASH minus IMP", "BA"] == expected
+    assert report._spread(pd.Series([np.nan] * 2)) == ""
+    [row] = report.sparsities_table(records).to_dict("records")
+    assert row == {0.5: "0.600 ± 0", 0.9: "0.783 ± 0.1", "published": "0.906 at 0.946"}
 
 
-def test_networks_help_if_they_predict_better_than_every_model_without_one():
-    errors = pd.Series({"prior": 3.0, "ridge": 2, "none": 2, "dash": 1})
-    assert report.helps(errors).tolist() == ["", "", "no", "yes"]
+def test_overviews_have_the_means_of_committed_records():
+    simulated, real = report.overview(ROOT / "saved_models").values()
+    dash = report.read(ROOT / "saved_models" / "grn_350")["noise_10_dash"].scores
+    assert simulated.loc["DASH", "BA, 10 %"] == approx(dash["balanced_accuracy"].mean())
+    yeast = report.read(ROOT / "saved_models" / "yeast_pramila")
+    errors = [yeast[f"real_{name}"].scores["mse_ahead"].mean() for name in ("ridge", "prior")]
+    assert real.loc[report.METHODS["ridge"], "yeast"] == approx(errors[0] / errors[1])
 
 
-def test_precision_of_older_records_follows_from_their_other_scores(rng):
-    """The saved scores have neither the precision nor the share of new edges that is right."""
-    genes = list("abcdefgh")
-    tables = np.zeros((3, 64))
-    tables[:, rng.permutation(64)[:20]] = 1
-    for table in tables[1:]:
-        table[:] = rng.permutation(table)
-    truth, prior, found = [pd.DataFrame(t.reshape(8, 8), genes, genes) for t in tables]
-    of_prior = edge_accuracy(prior, truth, prior) | {"sparsity": 44 / 64}
-    scores = edge_accuracy(found, truth, prior)
-    old = pd.DataFrame([scores]).drop(columns=["precision", "new_right"])
-    new = report._with_precision(old, of_prior)
-    for name in ("precision", "new_right"):
-        assert new[name][0] == approx(scores[name])
-
-
-@pytest.mark.parametrize("condition", ["noise_5", "real"])
-def test_differences_are_by_seed_with_an_interval(condition):
-    a = [0.7, 0.75, 0.9]
-    b = [0.5, 0.6, 0.65]
-    imp = {f"{condition}_imp": record(balanced_accuracy=b)}
-    both = imp | {f"{condition}_dash": record(balanced_accuracy=a)}
-    [(name, text)] = report.differences_table(both, condition)["BA"].items()
-    assert name == "DASH minus IMP"
-    difference = np.subtract(a, b)
-    expected = f"{difference.mean():.2f} ± {difference.std(ddof=1):.2f}"
-    if condition == "noise_5":
-        low, high = ttest_rel(a, b).confidence_interval()
-        expected = f"{difference.mean():+.3g} [{low:+.3g}, {high:+.3g}]"
-    assert text == expected
-    assert report.differences_table(imp, condition).empty
-
-
-def test_sparsities_include_that_of_the_comparison_of_methods(records):
-    scores = {"method": "dash", "asked": [0.9, 0.9, 0.5], "balanced_accuracy": 0.6}
-    found = {"noise_5_dash": records["noise_5_dash"], "sparsities": record(**scores)}
-    assert report.by_sparsity(found)["asked"].tolist() == [0.5, 0.7, 0.7, 0.7, 0.9, 0.9]
-    [row] = report.sparsities_table(found).to_dict("records")
-    expected = {"0.5": "0.600", "0.7": "0.73 ± 0.06", "0.9": "0.600 ± 0.000"}
-    assert row == expected | {"published": "0.906 at 0.946"}
-
-
-def test_every_committed_record_has_a_table_and_a_figure():
-    records = report.read(SAVED / "simulated_grn")
-    [(condition, of)] = report.by_condition(records).items()
-    methods, *_, sizes = report.all_tables(records).values()
-    assert len(methods) == len(of) == len(plotting.scores_of_methods(of).axes[0].get_yticks())
-    assert set(sizes["method"]) == {"DASH", "SparseRegulation"}
+def test_accuracy_is_drawn_against_sparsity_and_error(records):
+    left, right = plotting.accuracy_by_sparsity(records, "noise_5").axes
+    places = [line.get_xydata() for line in left.lines if line.get_marker() == "o"]
+    assert_allclose(np.concatenate(places), [[0.9, np.mean(BA[name])] for name in ("imp", "dash")])
+    errors = [line.get_xydata() for line in right.lines if line.get_marker() == "o"]
+    assert_allclose(np.concatenate(errors)[1], [np.mean(BA["dash"]), 0.1])
+    bars = left.collections[2].get_segments()[0][:, 0]
+    assert_allclose(bars, [0.9, 0.9], err_msg="sparsity has no spread")
+    squares = [line.get_xydata() for line in left.lines if line.get_marker() == "s"]
+    assert_array_equal(np.concatenate(squares), [*report.PUBLISHED.values()])
+    [curve] = [line for line in left.lines if line.get_alpha() == 0.7]
+    assert_allclose(curve.get_xydata(), [[0.5, 0.6], [0.9, np.mean(BA["dash"])]])
 
 
 def test_scores_are_drawn_by_method_and_seed(records):
-    of = {"imp": records["noise_5_imp"], "dash": records["noise_5_dash"]}
-    figure = plotting.scores_of_methods(of)
-    accuracy, error = figure.axes
+    figure = plotting.scores_of_methods(records, "noise_5")
+    accuracy, error, _ = figure.axes
     assert error.get_title() == "one-step MSE"
-    for y, (name, of_method) in enumerate(of.items()):
+    for y, name in enumerate(BA):
         dots, mean = accuracy.lines[2 * y : 2 * y + 2]
-        assert_array_equal(dots.get_xdata(), of_method.scores["balanced_accuracy"])
-        assert set(dots.get_ydata()) == {y}
-        assert mean.get_xdata() == approx(of_method.scores["balanced_accuracy"].mean())
-        assert dots.get_color() == plotting.COLORS[name]
-    assert accuracy.lines[-1].get_xdata() == [0.5, 0.5]
-    assert [label.get_text() for label in accuracy.get_yticklabels()] == ["IMP", "DASH"]
-    assert "dashed: chance" in figure._suptitle.get_text()
+        assert_array_equal(dots.get_xdata(), BA[name])
+        assert mean.get_xdata() == approx(np.mean(BA[name]))
+    labels = [label.get_text() for label in accuracy.get_yticklabels()]
+    assert labels == [report.METHODS[name] for name in BA]
 
 
-def test_paths_are_drawn_with_predictions_and_those_outside_are_counted(rng):
-    test = rng.random((2, 3, 6))
-    prediction = test + 0.1
-    prediction[0, 1, 0] = -2
-    prior = record(values={"test": test, "times": TIMES, "gene_names": np.arange(6)})
-    sparse = record(values={"predicted": prediction})
-    *genes, square = plotting.predicted_paths(prior, {"sparse": sparse}).axes
-    assert sorted(ax.get_title() for ax in genes) == list("012345")
-    for ax in genes:
-        for line, path in zip(ax.lines, (test, prediction), strict=True):
-            assert line.get_xdata().tolist() == [0, 1, 3]
-            assert_array_equal(line.get_ydata(), path[0, :, int(ax.get_title())])
-    true = test[:, 1:].ravel()
-    predicted = prediction[:, 1:].ravel()
-    above, below, _ = square.lines
-    [counts] = square.collections
-    limits = 2 * [(true.min(), true.max())]
-    shown = predicted.clip(true.min(), true.max())
-    expected, *_ = np.histogram2d(true, shown, plotting.N_BINS, limits)
-    assert_array_equal(counts.get_array().filled(0), expected.T)
-    assert_array_equal(above.get_xdata(), true[predicted > true.max()])
-    assert set(above.get_ydata()) == {true.max()}
-    assert below.get_xydata().tolist() == [[test[0, 1, 0], true.min()]]
-    title = f"MSE {((predicted - true) ** 2).mean():.2g}\n{len(above.get_xdata()) + 1} of 24"
-    assert title in square.get_title()
-    assert square.get_xlabel() == "true, without noise"
+def test_edges_have_colours_by_kind_and_regulators_are_named():
+    pytest.importorskip("networkx")
+    edges = pd.DataFrame({"regulator": [*"aaab"], "target": [*"bcde"], "score": [3.0, -2, 1, 0.5]})
+    edges["true"] = [1.0, 0, 1, 0]
+    edges["in_prior"] = [True, False, False, True]
+    figure = plotting.strongest_edges({"dash": SimpleNamespace(edges=edges)})
+    [ax] = figure.axes
+    found = [patch.get_edgecolor() for patch in ax.patches]
+    kinds = [(True, True), (False, False), (True, False), (False, True)]
+    assert found == [to_rgba(plotting.EDGES[kind][1]) for kind in kinds]
+    assert {text.get_text() for text in ax.texts} == {*"abcde"}
 
 
-def test_genes_are_chosen_to_differ():
-    """Of twenty genes that move alike, one is shown, and all five that move in other ways."""
-    true = np.zeros((1, 6, 25))
-    true[0, 1:, :20] = 1 + 1e-3 * np.arange(20)
-    true[0, range(1, 6), range(20, 25)] = -0.9
-    chosen = plotting._most_moving(true)
-    assert chosen[0] == 19
-    assert set(chosen) == {19, 20, 21, 22, 23, 24}
+def test_paths_are_those_of_the_genes_that_change_most(rng):
+    test = rng.random((2, 3, 9))
+    times = np.array([[0.0, 1, 3]] * 2)
+    prior = SimpleNamespace(test=test, times=times, gene_names=np.arange(9), dataset="set")
+    predicted = test + 0.1
+    figure = plotting.predicted_paths(prior, {"sparse": SimpleNamespace(predicted=predicted)})
+    most = np.argsort(-np.ptp(test[0], axis=0))[:6]
+    assert [ax.get_title() for ax in figure.axes] == most.astype(str).tolist()
+    for ax, gene in zip(figure.axes, most, strict=True):
+        for line, values in zip(ax.lines, (test, predicted), strict=True):
+            assert_array_equal(line.get_xydata().T, [times[0], values[0, :, gene]])
+
+
+def test_figures_of_committed_records_are_tidy():
+    pytest.importorskip("networkx")
+    saved = ROOT / "saved_models"
+    grn = report.read(saved / "simulated_grn")
+    yeast = report.read(saved / "yeast_pramila")
+    shown = {name: yeast[f"real_{name}"] for name in ("imp", "dash", "sparse")}
+    figures = {
+        "simulated_grn/dynamics_network": plotting.strongest_edges(
+            {name: grn[f"noise_5_{name}"] for name in ("dash", "sparse")}
+        ),
+        "simulated_grn/dynamics_noise_5_sparsity": plotting.accuracy_by_sparsity(grn, "noise_5"),
+        "yeast_pramila/dynamics_scores": plotting.scores_of_methods(yeast, "real"),
+        "yeast_pramila/dynamics_paths": plotting.predicted_paths(yeast["real_prior"], shown),
+    }
+    for name, figure in figures.items():
+        if "network" not in name:  # names of regulators may overlap
+            with style():
+                assert_tidy(figure)
+        assert (ROOT / "figures" / f"{name}.png").exists()

@@ -7,12 +7,12 @@ from anndata import AnnData
 from numpy.testing import assert_array_equal
 
 from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
-from sbnn.dynamics import PhoenixRegressor, Recipe, Schedule, evaluate
+from sbnn.dynamics import PhoenixRegressor, evaluate
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.evaluation import fit_and_score, held_out, sparsity_curve, strongest
 
-QUICK = Recipe(epochs=2, schedule=Schedule(1, 0.2, 1, 0.2))
+QUICK = {"epochs": 2, "schedule": (1, 0.2, 1, 0.2)}
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +99,11 @@ def test_the_strongest_edges_are_looked_up_by_regulator_and_target(rng):
 
 @pytest.mark.filterwarnings("ignore:sparsity")
 def test_pruning_is_scored_at_every_sparsity_for_every_seed(data):
-    curve = sparsity_curve(PhoenixRegressor(3, recipe=QUICK), data, ["imp", "dash"], [0.6, 0.4])
+    curve = sparsity_curve(PhoenixRegressor(3, **QUICK), data, ["imp", "dash"], [0.6, 0.4])
     keys = ["method", "asked", "seed"]
     expected = pd.MultiIndex.from_product([["imp", "dash"], [0.6, 0.4], [4, 9]])
     assert curve.scores[keys].to_records(index=False).tolist() == expected.tolist()
     assert curve.settings["methods"] == ["imp", "dash"]
     assert curve.settings["sparsities"] == [0.6, 0.4]
-    last = PhoenixRegressor(3, sparsity=0.4, recipe=QUICK, random_state=9)
+    last = PhoenixRegressor(3, sparsity=0.4, random_state=9, **QUICK)
     assert curve.scores["mse_ahead"].iloc[-1] == fit_and_score(last, data[9])["mse_ahead"]

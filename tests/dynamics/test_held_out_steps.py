@@ -1,7 +1,5 @@
 """The weight of a network against simple models, from made-up residuals."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,14 +10,11 @@ from sklearn.base import clone
 from sbnn.data.trajectories import Samples
 from sbnn.dynamics.held_out import (
     SIMPLE,
-    Combination,
     best_simple,
     best_weight,
     compared,
-    fitted_folds,
     folds_of,
     held_out_residuals,
-    helps_later,
     is_certain,
 )
 
@@ -107,7 +102,7 @@ def test_residuals_are_of_values_that_were_not_fitted(rng):
     values = rng.random((2, 3, 2))
     times = np.array([0.0, 1, 3])
     samples = Samples([*values], [times, times], np.array(["a", "b"]))
-    found = held_out_residuals(fitted_folds(samples, to_the_mean))
+    found = held_out_residuals(samples, to_the_mean)
     before = values[:, :-1].reshape(4, 2)
     after = values[:, 1:].reshape(4, 2)
     assert_allclose(found["no change"], before - after)
@@ -118,28 +113,4 @@ def test_residuals_are_of_values_that_were_not_fitted(rng):
         model = clone(model).fit(samples.chosen([1]))
         expected = model.predict(before[:2], [[0, 1], [1, 3]])[:, 1] - after[:2]
         assert_allclose(found[name][:2], expected)
-    assert not fitted_folds(samples.chosen([0]), to_the_mean)
-
-
-@pytest.mark.parametrize("later", [1.0, 9.0])
-def test_a_network_that_only_helps_one_interval_ahead_has_no_weight_later(later):
-    """Values double; the network predicts 2, then `later`, times the value; `ar1` 0.5 times."""
-    times = np.arange(4.0)
-    values = [np.array([[1.0], [2], [4], [8]])] * 2
-    samples = Samples(values, [times, times], np.array(["a"]))
-
-    def network(start, span):
-        factor = 2.0 if span[0, 0] == 0 else later
-        return np.stack([start, factor * start], axis=1)
-
-    def half(start, span):
-        return np.stack([start, start / 2], axis=1)
-
-    folds = [({"network": network, "ar1": half}, samples)]
-    assert helps_later(folds, "ar1", 1.0) == (later == 1)
-    simple = SimpleNamespace(predict=half)
-    weights = pd.Series({"network": 1.0})
-    path = Combination(weights, "ar1", simple, ahead_only=True).follow(
-        network, np.array([[1.0]]), times[None]
-    )
-    assert path.ravel().tolist() == [1, 2, 1, 0.5]
+    assert held_out_residuals(samples.chosen([0]), to_the_mean) == {}

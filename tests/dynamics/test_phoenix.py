@@ -9,12 +9,13 @@ from scipy.integrate import quad
 from scipy.special import expit, logit
 
 from sbnn.dynamics.phoenix import (
+    DROP_RATES,
+    LAYERS,
     PENALTIES,
-    GatedPhoenix,
+    PUBLISHED,
     Phoenix,
     hard_concrete,
     open_probability,
-    settled_gates,
 )
 
 
@@ -30,7 +31,7 @@ def plain(generator):
 
 @pytest.fixture
 def gated(generator):
-    return GatedPhoenix(6, 4, (0.2, 0.6), generator)
+    return Phoenix(6, 4, generator, gated=True)
 
 
 def arrays(network):
@@ -67,7 +68,7 @@ def test_weights_at_the_start(generator):
 
 def test_weights_at_the_start_as_published(generator):
     """As `torch.nn.init.sparse_` and `torch.nn.Linear` set them: 95 % zeros for every gene."""
-    network = Phoenix(400, 50, generator, as_published=True)
+    network = Phoenix(400, 50, generator, ("exact_zeros", "random_biases"))
     for layer in (network.sum_in, network.product_in):
         n_zeros = (layer == 0).sum(dim=0)
         assert set(n_zeros.tolist()) == {np.ceil(0.95 * 50)}
@@ -91,16 +92,15 @@ def test_gates_are_distributed_as_published(location):
     assert gates.mean() == approx(quad(above, 0, 1)[0], abs=0.005)
     assert open_probability(torch.tensor(location)).item() == approx(above(0))
     assert hard_concrete(torch.tensor([0.0, 1.0]), torch.zeros(2)).tolist() == [0, 1]
-    settled = settled_gates(torch.tensor(location)).item()
-    assert settled == approx(np.clip(1.2 * expit(location) - 0.1, 0, 1), abs=1e-6)
 
 
 def test_gates_belong_to_columns_of_layers(gated, generator):
-    """Genes start closed with a probability of 0.2, sums and products with 0.6."""
+    """Genes start closed with a probability of 0.2, sums and products with 0.5."""
     drawn = gated.layers()
     assert gated.layers() is drawn, "all batches of a step share their gates"
-    for name, layer, after in zip(gated.LAYERS, Phoenix.layers(gated), drawn, strict=True):
-        closed = 0.2 if name.endswith("in") else 0.6
+    for name, after in zip(LAYERS, drawn, strict=True):
+        layer = getattr(gated, name)
+        closed = DROP_RATES[name.endswith("out")]
         assert_allclose(gated.locations[name].detach(), logit(1 - closed), rtol=1e-5)
         gates = (after * layer).sum(dim=0) / (layer**2).sum(dim=0).clamp(min=1e-9)
         assert_allclose((layer * gates).detach(), after.detach(), atol=1e-5)
@@ -112,7 +112,9 @@ def test_gates_belong_to_columns_of_layers(gated, generator):
         gated.locations["sum_out"][1] = -20
         gated.multiplier[:] = 0.3
     plain = gated.settled()
-    assert type(plain) is Phoenix
+    assert not plain.locations
+    settled = np.clip(1.2 * expit(gated.locations["sum_in"].detach()) - 0.1, 0, 1)
+    assert_allclose(gated.gates()["sum_in"].detach(), settled, atol=1e-6)
     assert not plain.sum_out[:, 1].any()
     x = torch.rand((3, 6), generator=generator)
     torch.testing.assert_close(plain.targets(x), gated.targets(x))
@@ -120,10 +122,10 @@ def test_gates_belong_to_columns_of_layers(gated, generator):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("as_published", [True, False])
+@pytest.mark.parametrize("as_published", [PUBLISHED, ()])
 def test_penalties_are_those_of_counting_weights_and_paths(as_published, training, generator):
     """As published, a path counts with its gates, drawn in training and settled afterwards."""
-    gated = GatedPhoenix(6, 4, (0.2, 0.6), generator, as_published)
+    gated = Phoenix(6, 4, generator, as_published, gated=True)
     with torch.no_grad():
         for location in gated.locations.values():
             location.normal_(generator=generator)
@@ -144,11 +146,5 @@ def test_penalties_are_those_of_counting_weights_and_paths(as_published, trainin
         paths += np.multiply.outer(p_in, p_out).sum(axis=1).mean()
         sizes += (out @ into).mean()
     expected = {"l0": n_open / (4 * 24), "c_node": sizes, "path_reg": paths + 10 * sizes}
-    for name, (size, _) in PENALTIES.items():
-        assert size(gated).item() == approx(expected[name], rel=1e-5)
-
-
-def test_the_gates_of_a_step_multiply_its_weights(gated):
-    layers = dict(zip(gated.LAYERS, Phoenix.layers(gated), strict=True))
-    for name, drawn in zip(gated.LAYERS, gated.layers(), strict=True):
-        assert torch.equal(layers[name] * gated.gates()[name], drawn)
+    for name in PENALTIES:
+        assert gated.penalty(name).item() == approx(expected[name], rel=1e-5)

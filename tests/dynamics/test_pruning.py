@@ -6,9 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 
-from sbnn.dynamics.phoenix import Phoenix
-from sbnn.dynamics.pruning import INFLUENCE, Pruner, partners, prior_of_inputs, prior_of_outputs
-from sbnn.dynamics.training import Schedule
+from sbnn.dynamics.phoenix import INFLUENCE, Phoenix, Pruner, prunings, solved
 
 
 @pytest.fixture
@@ -51,51 +49,53 @@ def test_pruning_by_size_keeps_the_largest_of_each_layer_for_good(network):
     assert (network.sum_in != 0).sum() == 1, "one weight is always left"
 
 
-@pytest.mark.parametrize(
-    ("influence", "share"), [((0.3, 0.6), (0.3, 0.6)), (INFLUENCE["biological"], (1, 1))]
-)
-def test_scores_mix_size_and_prior_and_follow_those_before(network, generator, influence, share):
+@pytest.mark.parametrize("influence", [(0.3, 0.6), INFLUENCE["biological"]])
+@pytest.mark.parametrize("given", [True, False])
+def test_scores_mix_size_and_prior_and_follow_those_before(network, generator, influence, given):
+    """With the pseudoinverse of numpy; interactions replace shared targets if they are given."""
     prior = torch.randint(-1, 2, (20, 20), generator=generator)
-    pruner = Pruner(network, influence, prior, generator)
-    before = pruner.scores
+    edges = prior.abs().double().numpy()
+    interactions = torch.rand((20, 20), generator=generator) - 0.5 if given else None
+    together = np.abs(interactions) if given else edges @ edges.T
+    together = np.asarray(together, dtype=float) / float(together.sum())
+    pruner = Pruner(network, influence, prior, generator, interactions)
+    before = pruner.scores.numpy()
     of_size = sizes(network)
-    a, b = share
+    a, b = influence
     for _ in range(2):
-        found = [*pruner.next_scores().values()]
+        found = [score.numpy() for score in pruner.next_scores().values()]
         for i in range(2):
-            by_prior = prior_of_inputs(before[i], partners(prior))
-            torch.testing.assert_close(found[i], a * by_prior + (1 - a) * of_size[i])
-            by_prior = prior_of_outputs(found[i], prior)
-            torch.testing.assert_close(found[2 + i], b * by_prior + (1 - b) * of_size[2 + i])
+            by_prior = np.abs(np.linalg.pinv(before[i].T) @ together)
+            assert_allclose(found[i], a * by_prior + (1 - a) * of_size[i].numpy(), rtol=1e-6)
+            by_prior = np.abs(np.linalg.pinv(found[i].T) @ edges).T
+            assert_allclose(
+                found[2 + i], b * by_prior + (1 - b) * of_size[2 + i].numpy(), rtol=1e-6
+            )
         before = found[:2]
 
 
-@pytest.mark.parametrize("rank", [3, 1])
-def test_scores_of_the_prior_are_the_shortest_least_squares(rng, rank):
-    """A = (S T)' (S S')^-1 makes A S the best approximation of T'."""
-    factors = rng.integers(1, 9, (3, rank)), rng.integers(0, 9, (rank, 6))
-    scores = (factors[0] @ factors[1]).astype(float)
-    prior = rng.integers(-1, 2, (6, 6))
-    edges = np.abs(prior)
-    together = edges @ edges.T / (edges @ edges.T).sum()
-    assert_allclose(partners(torch.tensor(prior)), together)
-    inverse = np.linalg.pinv(scores.T)
-    found = prior_of_inputs(torch.tensor(scores), torch.tensor(together))
-    assert_allclose(found, np.abs(inverse @ together), rtol=1e-6, atol=1e-9)
-    found = prior_of_outputs(torch.tensor(scores), torch.tensor(prior))
-    assert_allclose(found, np.abs(inverse @ edges).T, rtol=1e-6, atol=1e-9)
+def test_a_singular_system_has_the_shortest_least_squares_solution(rng):
+    scores = np.outer(rng.integers(1, 9, 3), rng.integers(1, 9, 6)).astype(float)
+    right = rng.random((6, 2))
+    found = solved(torch.tensor(scores @ scores.T), torch.tensor(scores @ right))
+    assert_allclose(found, np.linalg.pinv(scores.T) @ right, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("schedule", "sparsity", "epochs", "shares"),
     [
-        (Schedule(), 0.955, [3, *range(10, 191, 10)], np.fmax(0.3 * 0.9 ** np.arange(20), 0.045)),
-        (Schedule(), 0.5, [3], [0.5]),
-        (Schedule(0, 0.5, 4, 0.5), 0.9, [0, 4, 8, 12], [0.5, 0.25, 0.125, 0.1]),
-        (Schedule(5, 0.5, 4, 0.2), 0.6, [5, 8], [0.5, 0.4]),
+        (
+            (3, 0.7, 10, 0.1),
+            0.955,
+            [3, *range(10, 191, 10)],
+            np.fmax(0.3 * 0.9 ** np.arange(20), 0.045),
+        ),
+        ((3, 0.7, 10, 0.1), 0.5, [3], [0.5]),
+        ((0, 0.5, 4, 0.5), 0.9, [0, 4, 8, 12], [0.5, 0.25, 0.125, 0.1]),
+        ((5, 0.5, 4, 0.2), 0.6, [5, 8], [0.5, 0.4]),
     ],
 )
 def test_weights_are_removed_until_the_sparsity_is_reached(schedule, sparsity, epochs, shares):
-    found = schedule.prunings(sparsity)
+    found = prunings(sparsity, *schedule)
     assert list(found) == epochs
     assert list(found.values()) == approx(shares)

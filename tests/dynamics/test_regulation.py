@@ -26,10 +26,9 @@ def target(rng):
     one, _, other, *_ = np.moveaxis(deviations, 2, 0)
     values = memory @ (0.5 + 0.8 * one - 0.5 * other + 2 * one * other)[..., None]
     values = values.ravel() + NOISE * rng.standard_normal(120)
-    linear = (memory @ deviations).reshape(120, 8)
     signs = np.array([0.0, 0, 0, 1, -1, 0, 0, 0])
     log_odds = np.where(signs != 0, 2.0, -4.0)
-    return Target(values, linear, deviations, memory, NOISE, first_beliefs(), log_odds, signs)
+    return Target(values, deviations, memory, NOISE, first_beliefs(), log_odds, signs)
 
 
 @pytest.mark.parametrize("chosen", [(), (0,), (2, 0, 4)])
@@ -37,8 +36,8 @@ def test_the_evidence_is_that_of_a_normal_distribution(target, chosen):
     """Features are the past of 1, of the regulators and of their products."""
     fit = target.fit(frozenset(chosen))
     k = len(chosen)
-    assert fit.regulators == tuple(sorted(chosen))
-    d = target.deviations[:, :, list(fit.regulators)]
+    assert fit.regulators == sorted(chosen)
+    d = target.deviations[:, :, fit.regulators]
     i, j = np.triu_indices(k)
     factors = np.concatenate([np.ones((40, 19, 1)), d, d[..., i] * d[..., j]], axis=2)
     assert_allclose(fit.features, (target.memory @ factors).reshape(120, -1), atol=1e-12)
@@ -55,33 +54,21 @@ def test_the_evidence_is_that_of_a_normal_distribution(target, chosen):
     assert_allclose(fit.variances(), np.diag(variance - gain @ fit.features @ variance), atol=1e-9)
 
 
-def test_target_values_and_their_slopes(target, rng):
+def test_target_values(target, rng):
     fit = target.fit(frozenset((0, 2, 5)))
-    d = rng.standard_normal((4, 3))
+    of_all = rng.standard_normal((4, 8))
+    d = of_all[:, [0, 2, 5]]
     i, j = np.triu_indices(3)
     terms = np.concatenate([np.ones((4, 1)), d, d[:, i] * d[:, j]], axis=1)
-    assert_allclose(fit.target(d), terms @ fit.weights)
-    for k, step in enumerate(1e-6 * np.eye(3)):
-        difference = (fit.target(d + step) - fit.target(d - step)) / 2e-6
-        assert_allclose(fit.slopes(d)[:, k], difference, rtol=1e-6)
+    assert_allclose(fit.target(of_all), terms @ fit.weights)
 
 
 @pytest.mark.parametrize("start", [(), (3, 4)])
 def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(target, start):
     fit = target.search(start)
-    assert fit.regulators == (0, 2)
+    assert fit.regulators == [0, 2]
     assert fit.signs.tolist() == [1, -1]
     assert fit.weights[[0, 1, 2, 4]] == approx([0.5, 0.8, -0.5, 2], abs=0.25)
-
-
-def test_a_step_adds_removes_or_exchanges_one_regulator(target):
-    gains = target._gains(TRUE)
-    gains[[0, 2]] = -np.inf
-    first = np.argsort(-gains)[:6].tolist()
-    expected = [TRUE | {gene} for gene in first] + [TRUE - {0}, TRUE - {2}]
-    for gene in first[:2]:
-        expected += [{0, gene}, {2, gene}]
-    assert set(target._moves(TRUE)) == set(map(frozenset, expected))
 
 
 @pytest.fixture
@@ -103,7 +90,7 @@ def test_many_regulators_have_no_products():
 @pytest.mark.usefixtures("few_products")
 def test_the_strongest_regulators_are_taken(target):
     assert target.strongest(np.array([6, 2, 5, 0])).tolist() == [2, 0], "in the given order"
-    assert target.search((0, 2)).regulators == (0, 2), "not more"
+    assert target.search((0, 2)).regulators == [0, 2], "not more"
     three = target.fit(frozenset((0, 2, 3)))
     assert len(three.weights) == 4
     assert np.abs(three.weights[3]) < 4 * target.beliefs.effect_sd[2]
@@ -118,11 +105,6 @@ def test_probabilities_are_those_of_leaving_out_one_edge(target):
         assert p[gene] == approx(expit(change))
     others = [1, 5, 6]
     assert_allclose(p[others], expit(target._gains(TRUE)[others]))
-    exactly = target.probabilities(TRUE, p[5])
-    probable = p >= p[5]
-    changes = [target.score(TRUE | {gene}) - target.score(TRUE - {gene}) for gene in range(8)]
-    assert_allclose(exactly[probable], expit(np.array(changes)[probable]))
-    assert_array_equal(exactly[~probable], p[~probable])
     evidence = target.fit(frozenset((3, 5))).log_evidence
     assert target.score(frozenset((3, 5))) == approx(evidence + 2 - 4 - np.log(2))
 
@@ -147,10 +129,10 @@ def test_a_network_draws_genes_to_the_targets_of_their_fits(target, rng, lag):
     """Proteins follow their genes."""
     fits = {1: target.fit(TRUE), 4: target.fit(frozenset())}
     rates, means = rng.random((2, 8))
-    network = RegulatedNetwork(rates, means, means - 1, means + 1, fits, lag)
+    network = RegulatedNetwork(rates, means, (means - 1, means + 1), fits, lag)
     x = rng.uniform(-1, 3, (5, 8))
     expected = np.zeros((5, 8))
-    expected[:, 1] = fits[1].target(np.clip(x - means, -1, 1)[:, [0, 2]])
+    expected[:, 1] = fits[1].target(np.clip(x - means, -1, 1))
     expected[:, 4] = fits[4].weights[0]
     decay = rates
     state = x
