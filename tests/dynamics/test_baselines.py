@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.dynamics.baselines import BASELINES, PENALTIES, RATES, held_out_ridge, slopes_of
+from sbnn.dynamics.baselines import BASELINES, PENALTIES, RATES, held_out_ridge
 
 TIMES = [np.array([0.0, 1, 2, 4, 5]), np.array([1.0, 2, 4, 6]), np.array([0.0, 3, 4])]
 START = np.array([[0.6, 0.4, 0.3], [0.1, -0.2, 0.8]])
@@ -27,14 +27,6 @@ def fitted(samples):
     """Fit a baseline by its name."""
     data = trajectories(samples.values, samples.times)
     return lambda name: clone(BASELINES[name]).fit(data, PRIOR)
-
-
-@pytest.fixture
-def centred(samples):
-    """Values before and after intervals, minus the means of genes, and these means."""
-    mean = np.concatenate(samples.values).mean(axis=0)
-    before, after, _ = samples.intervals()
-    return before - mean, after - mean, mean
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -67,38 +59,6 @@ def test_auto_regression_decays_at_the_rates_and_to_the_levels_of_least_squares(
     assert_allclose(path[:, 2], left * START + (1 - left) * model.levels_)
 
 
-def test_linear_maps_are_least_squares_around_the_mean(fitted, centred):
-    before, after, mean = centred
-    common = np.linalg.lstsq(before.reshape(-1, 1), after.ravel())[0]
-    assert_allclose(fitted("ar1_mean").map_, common * np.eye(3))
-    assert not fitted("mean").map_.any()
-    ridge = fitted("ridge")
-    weights = held_out_ridge(before, after)
-    assert_allclose(ridge.map_, weights)
-    path = ridge.predict(START, [0, 1, 2])
-    assert_allclose(path[:, 2], mean + (START - mean) @ weights @ weights)
-
-
-def test_slopes_of_genes_are_shrunk_to_the_common_one_and_ridge_takes_the_rest(
-    rng, fitted, centred
-):
-    before = rng.standard_normal((40, 3))
-    after = before * [0.1, 0.5, 0.9] + rng.standard_normal((40, 3))
-    squares = (before**2).sum(axis=0)
-    own = (before * after).sum(axis=0) / squares
-    common = own @ squares / squares.sum()
-    variance = ((after - own * before) ** 2).mean(axis=0) / squares
-    spread = np.median((own - common) ** 2 - variance)
-    assert spread > 1e-3
-    found = slopes_of(before, after)
-    assert_allclose(found[0], common)
-    assert_allclose(found[1], (variance * common + spread * own) / (variance + spread))
-    before, after, _ = centred
-    slopes = slopes_of(before, after)[1]
-    weights = held_out_ridge(before, after - slopes * before)
-    assert_allclose(fitted("ar1_ridge").map_, np.diag(slopes) + weights)
-
-
 def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):
     penalties = {"alpha": PENALTIES[:-1]}
     errors = "neg_mean_squared_error"
@@ -125,10 +85,3 @@ def test_the_training_path_moves_along_near_intervals(fitted, samples):
     path = model.predict(START, [[0, 2], [3, 3.5]])
     assert_allclose(path[:, 1], START + [[2.0], [0.5]] * rate, rtol=1e-3, atol=1e-4)
     assert np.isfinite(model.predict(before[:1], [0, 1])).all()
-
-
-def test_the_training_path_takes_a_gap_as_one_interval(samples):
-    kept = samples.pieces(1).chosen([0, 3])  # without two intervals of the first sample
-    model = clone(BASELINES["path"]).fit(kept)
-    assert_array_equal(model.length_, [1, 3, 1])
-    assert_allclose(model.before_ + model.change_, samples.values[0][[1, 3, 4]])

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from made_up import assert_tidy
 from matplotlib.colors import to_rgba
-from numpy.testing import assert_allclose, assert_array_equal
-from pytest import approx
+from numpy.testing import assert_array_equal
 from same import ROOT
 from scipy.stats import ttest_rel
 
@@ -50,41 +49,6 @@ def test_tables_have_means_sds_and_intervals_of_differences_by_seed(records):
     assert report._spread(pd.Series([np.nan] * 2)) == ""
     [row] = report.sparsities_table(records).to_dict("records")
     assert row == {0.5: "0.600 ± 0", 0.9: "0.783 ± 0.1", "published": "0.906 at 0.946"}
-
-
-def test_overviews_have_the_means_of_committed_records():
-    simulated, real = report.overview(ROOT / "saved_models").values()
-    dash = report.read(ROOT / "saved_models" / "grn_350")["noise_10_dash"].scores
-    assert simulated.loc["DASH", "BA, 10 %"] == approx(dash["balanced_accuracy"].mean())
-    yeast = report.read(ROOT / "saved_models" / "yeast_pramila")
-    errors = [yeast[f"real_{name}"].scores["mse_ahead"].mean() for name in ("ridge", "prior")]
-    assert real.loc[report.METHODS["ridge"], "yeast"] == approx(errors[0] / errors[1])
-
-
-def test_accuracy_is_drawn_against_sparsity_and_error(records):
-    left, right = plotting.accuracy_by_sparsity(records, "noise_5").axes
-    places = [line.get_xydata() for line in left.lines if line.get_marker() == "o"]
-    assert_allclose(np.concatenate(places), [[0.9, np.mean(BA[name])] for name in ("imp", "dash")])
-    errors = [line.get_xydata() for line in right.lines if line.get_marker() == "o"]
-    assert_allclose(np.concatenate(errors)[1], [np.mean(BA["dash"]), 0.1])
-    bars = left.collections[2].get_segments()[0][:, 0]
-    assert_allclose(bars, [0.9, 0.9], err_msg="sparsity has no spread")
-    squares = [line.get_xydata() for line in left.lines if line.get_marker() == "s"]
-    assert_array_equal(np.concatenate(squares), [*report.PUBLISHED.values()])
-    [curve] = [line for line in left.lines if line.get_alpha() == 0.7]
-    assert_allclose(curve.get_xydata(), [[0.5, 0.6], [0.9, np.mean(BA["dash"])]])
-
-
-def test_scores_are_drawn_by_method_and_seed(records):
-    figure = plotting.scores_of_methods(records, "noise_5")
-    accuracy, error, _ = figure.axes
-    assert error.get_title() == "one-step MSE"
-    for y, name in enumerate(BA):
-        dots, mean = accuracy.lines[2 * y : 2 * y + 2]
-        assert_array_equal(dots.get_xdata(), BA[name])
-        assert mean.get_xdata() == approx(np.mean(BA[name]))
-    labels = [label.get_text() for label in accuracy.get_yticklabels()]
-    assert labels == [report.METHODS[name] for name in BA]
 
 
 def test_edges_have_colours_by_kind_and_regulators_are_named():

@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from anndata import AnnData
 from numpy.testing import assert_array_equal
 
 from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
 from sbnn.dynamics import PhoenixRegressor, evaluate
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.baselines import PriorAlone
-from sbnn.dynamics.evaluation import fit_and_score, held_out, sparsity_curve, strongest
+from sbnn.dynamics.evaluation import fit_and_score, held_out, sparsity_curve
 
 QUICK = {"epochs": 2, "schedule": (1, 0.2, 1, 0.2)}
 
@@ -82,19 +81,6 @@ def test_a_truth_of_some_genes_or_none_is_scored_as_far_as_known(data):
     assert fit_and_score(sure, data[4])["auroc"] == 1, "edges are ranked by probability"
     del partly.varp["truth"]
     assert "auroc" not in fit_and_score(PriorAlone(), partly)
-
-
-def test_the_strongest_edges_are_looked_up_by_regulator_and_target(rng):
-    scores = pd.DataFrame(rng.integers(-9, 9, (30, 30)) / 10)
-    prior, truth = rng.integers(0, 2, (2, 30, 30))
-    truth = np.where(np.arange(30)[:, None] == 3, np.nan, truth)
-    found = strongest(scores, AnnData(np.zeros((1, 30)), varp={"prior": prior, "truth": truth}))
-    rows = found["regulator"], found["target"]
-    assert_array_equal(found["score"], scores.to_numpy()[rows])
-    assert_array_equal(found["in_prior"], prior[rows] != 0)
-    assert_array_equal(found["true"], truth[rows])
-    assert found["score"].abs().is_monotonic_decreasing
-    assert len(found) == 500
 
 
 @pytest.mark.filterwarnings("ignore:sparsity")

@@ -1,7 +1,6 @@
 """The weight of a network against simple models, from made-up residuals."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from pytest import approx
@@ -10,39 +9,9 @@ from sklearn.base import clone
 from sbnn.data.trajectories import Samples
 from sbnn.dynamics.held_out import (
     SIMPLE,
-    best_simple,
-    best_weight,
     compared,
-    folds_of,
     held_out_residuals,
-    is_certain,
 )
-
-
-def test_pieces_are_held_out_in_turn_or_a_fifth_of_many():
-    assert [fold.tolist() for fold in folds_of(3)] == [[0], [1], [2]]
-    assert [len(fold) for fold in folds_of(24)] == [5, 5, 5, 5, 4]
-    [fold] = folds_of(25)
-    assert fold.tolist() == [0, 5, 10, 15, 20]
-
-
-def test_the_weight_leaves_the_least_sum_of_squares(rng):
-    simple = rng.standard_normal((50, 2))
-    gap = 0.5 * simple + rng.standard_normal((50, 2))
-    weight = best_weight(simple, gap)
-    assert 0 < weight < 1
-    assert ((simple - weight * gap) * gap).sum() == approx(0, abs=1e-9)
-    for times, limit in ((-1, 0), (0.1, 1), (0, 0)):
-        assert best_weight(simple, times * gap) == limit
-
-
-def test_a_gain_is_certain_above_two_standard_errors_of_blocks(rng):
-    means = rng.standard_normal(10)
-    means -= means.mean()
-    error = means.std(ddof=1) / np.sqrt(10)
-    for factor, certain in ((1.9, False), (2.1, True)):
-        assert is_certain(pd.Series(np.repeat(means + factor * error, 7))) == certain
-    assert not is_certain(pd.Series([1.0]))
 
 
 @pytest.mark.parametrize(
@@ -69,14 +38,6 @@ def test_a_network_has_the_weight_of_its_gain(rng, network, simple, shared, expe
         assert errors["together"] == approx((together**2).mean() / 4)
     else:
         assert weight == expected
-
-
-def test_of_models_without_a_network_an_earlier_one_is_preferred_unless_clearly_worse(rng):
-    rest = rng.standard_normal((100, 3))
-    found = dict.fromkeys(SIMPLE, 1.2 * rest) | {"ridge": rest}
-    assert best_simple(found) == "ridge"
-    found["ar1_ridge"] = rest + 0.01 * rng.standard_normal((100, 3))
-    assert best_simple(found) == "ar1_ridge"
 
 
 @pytest.mark.parametrize(("n", "share"), [(100, 0.997), (1, 0.5)])

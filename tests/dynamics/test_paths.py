@@ -6,24 +6,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from scipy.integrate import quad
 
-from sbnn.dynamics.paths import LEAST_NOISE, N_BETWEEN, RATES, Clock, relaxation
+from sbnn.dynamics.paths import LEAST_NOISE, RATES, Clock, relaxation
 
 TIMES = np.array([[1.0, 3, 4, 8, 10], [2.0, 3, 5, 5, 5]])  # the second sample ends earlier
-
-
-@pytest.mark.parametrize("rows", [[0, 1], [0, 0]])
-def test_the_grid_divides_every_interval(rows):
-    since = TIMES[rows] - TIMES[rows, :1]
-    clock = Clock(TIMES[rows])
-    assert_array_equal(clock.seen[:, 1:], np.diff(since) > 0)
-    assert clock.unit == approx(since.max(axis=1).sum() / clock.seen[:, 1:].sum())
-    between = np.arange(25) / N_BETWEEN
-    expected = [np.interp(between, range(5), of_sample / clock.unit) for of_sample in since]
-    assert_allclose(clock.grid, expected[: len(set(rows))])
-    assert_array_equal(clock.observed, np.flatnonzero(between % 1 == 0))
-    later = clock.later_memory(0.5)
-    memory = clock.memory(0.5)[:, clock.observed[1:]]
-    assert_array_equal(later, memory * clock.seen[: len(later), 1:, None])
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e-9, 0.3, 5.0])

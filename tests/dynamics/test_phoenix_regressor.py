@@ -11,10 +11,10 @@ from pytest import approx
 from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.dynamics import PUBLISHED, PhoenixRegressor
+from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.accuracy import path_errors
 from sbnn.dynamics.baselines import AutoRegression
-from sbnn.dynamics.phoenix import PENALTIES, Intervals, Phoenix, Training, split
+from sbnn.dynamics.phoenix import PENALTIES, Intervals, Phoenix, Training
 from sbnn.dynamics.solver import DivergenceError, follow
 
 SHORT = {"epochs": 12, "schedule": (2, 0.5, 3, 0.2), "learning_rate": 1e-2, "fine_tuning": 3}
@@ -207,69 +207,11 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(samples):
     assert torch.equal(training.network.sum_in, seen[0])
 
 
-def test_multipliers_take_steps_five_times_as_large(samples):
-    """The first step of Adam has the size of the rate."""
-    training = training_of(samples, batch_size=99)
-    before = {name: value.detach().clone() for name, value in training.network.named_parameters()}
-    training.run(1)
-    for name, value in training.network.named_parameters():
-        step = (value.detach() - before[name]).abs().max().item()
-        assert step == approx(5e-3 if name == "multiplier" else 1e-3, rel=0.01)
-
-
 @pytest.mark.parametrize("as_published", [(), ("prune_before_epoch",)])
 def test_as_published_weights_are_pruned_before_an_epoch(samples, prior, as_published):
     """The first pruning is scheduled in epoch 2."""
     sparsity = fit(samples, prior, as_published=as_published).history_["sparsity"]
     assert (sparsity > 0.45).idxmax() == 2 - len(as_published)
-
-
-@pytest.mark.parametrize("switches", [("keep_moments",), ()])
-@pytest.mark.parametrize("absolute", [True, False])
-def test_moments_of_adam_and_the_least_fall_are_as_published(samples, switches, absolute):
-    """The formula of Adam; the rate falls unless the loss falls by 1e-6 or by 1e-4 of itself."""
-    switches = (*switches, "absolute_fall") if absolute else switches
-    training = training_of(samples, batch_size=99, as_published=switches)
-
-    class Idle:
-        def prune(self, left):
-            pass
-
-        apply = dict
-
-    training.pruner = Idle()
-    losses = (1 - 2e-6 * epoch for epoch in range(9))
-    step = training._epoch
-    training._epoch = lambda optimizer: (step(optimizer), next(losses))[1]
-    weights = training.network.sum_out
-    expected = weights.detach().double()
-    gradients = []
-    weights.register_hook(lambda gradient: gradients.append(gradient.double()))
-    training.run(7, {6: 1.0})
-    # without a sufficient fall after the first epoch, from the sixth epoch on
-    rates = [1, 1, 1, 1, 1, 1 if absolute else 0.9, 1]
-    mean = 0
-    square = 0
-    i = 0
-    for epoch, (gradient, rate) in enumerate(zip(gradients, rates, strict=True)):
-        if epoch == 6 and "keep_moments" not in switches:
-            mean = square = i = 0
-        i += 1
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient**2
-        size = (square / (1 - 0.999**i)).sqrt() + 1e-8
-        expected = expected - 1e-3 * rate * mean / (1 - 0.9**i) / size
-    assert_allclose(weights.detach(), expected, atol=2e-6)
-
-
-@pytest.mark.parametrize("pruning", ["dash", "path_reg"])
-def test_published_networks_start_as_published(samples, prior, pruning):
-    """With fewer than 20 units, all input weights start at 0 and stay there without training."""
-    options = {"epochs": 3, "learning_rate": 0.0, "as_published": PUBLISHED}
-    with pytest.warns(UserWarning, match="no edge is left"):
-        model = fit(samples, prior, pruning, **options)
-    assert not model.network_.sum_in.any()
-    assert model.network_.sum_bias.all()
 
 
 def test_validation_samples_are_not_trained_on(samples):
@@ -292,13 +234,6 @@ def test_the_same_intervals_in_samples_of_other_lengths_train_alike(samples, cut
     in_batches = training_of(cut, batch_size=5, learning_rate=0.0)
     in_batches.run(1)
     assert in_batches.history[0]["loss"] == approx(losses[0][0], rel=1e-5)
-
-
-@pytest.mark.parametrize(("n", "n_aside"), [(150, 11), (5, 1), (1, 0)])
-def test_a_share_of_samples_is_set_aside_but_never_all(n, n_aside):
-    train, validation = split(n, 0.07, np.random.RandomState(0))
-    assert len(validation) == n_aside
-    assert sorted([*train, *validation]) == list(range(n))
 
 
 def test_what_goes_wrong_is_warned_of_or_an_error(samples, prior):

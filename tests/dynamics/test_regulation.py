@@ -8,10 +8,9 @@ from pytest import approx
 from scipy.special import expit
 from scipy.stats import multivariate_normal
 
-from sbnn.dynamics import regulation
 from sbnn.dynamics.beliefs import first_beliefs
 from sbnn.dynamics.paths import Clock
-from sbnn.dynamics.regulation import RegulatedNetwork, Target, products_of
+from sbnn.dynamics.regulation import RegulatedNetwork, Target
 
 NOISE = 0.02
 TRUE = frozenset((0, 2))
@@ -69,31 +68,6 @@ def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(target
     assert fit.regulators == [0, 2]
     assert fit.signs.tolist() == [1, -1]
     assert fit.weights[[0, 1, 2, 4]] == approx([0.5, 0.8, -0.5, 2], abs=0.25)
-
-
-@pytest.fixture
-def few_products(monkeypatch):
-    """Sets of more than two regulators have no products."""
-    cached = regulation.products_of, regulation.kinds_of_weights
-    for function in cached:
-        function.cache_clear()
-    monkeypatch.setattr(regulation, "MOST", 2)
-    yield
-    for function in cached:
-        function.cache_clear()
-
-
-def test_many_regulators_have_no_products():
-    assert [len(products_of(k)[0]) for k in (15, 16)] == [120, 0]
-
-
-@pytest.mark.usefixtures("few_products")
-def test_the_strongest_regulators_are_taken(target):
-    assert target.strongest(np.array([6, 2, 5, 0])).tolist() == [2, 0], "in the given order"
-    assert target.search((0, 2)).regulators == [0, 2], "not more"
-    three = target.fit(frozenset((0, 2, 3)))
-    assert len(three.weights) == 4
-    assert np.abs(three.weights[3]) < 4 * target.beliefs.effect_sd[2]
 
 
 def test_probabilities_are_those_of_leaving_out_one_edge(target):

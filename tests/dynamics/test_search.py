@@ -1,7 +1,5 @@
 """Steps of the search for regulators of all genes."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -9,9 +7,8 @@ from numpy.testing import assert_allclose
 from pytest import approx
 
 from sbnn.data.trajectories import Samples, as_trajectories
-from sbnn.dynamics.beliefs import calibrated
 from sbnn.dynamics.paths import relaxation
-from sbnn.dynamics.search import LAG_STEP, LAGS, Search, near_median
+from sbnn.dynamics.search import Search, near_median
 
 
 @pytest.fixture
@@ -51,20 +48,6 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
     assert one.autocorrelation() == approx(other.autocorrelation())
 
 
-def test_noise_is_the_median_error_of_genes_and_persists_in_time(search):
-    residuals = []
-    for gene, fit in search.fits.items():
-        drawn_to = fit.target(search.paths - search.means)
-        path = search.clock.left(search.rates[gene]) * search.paths[:, :1, gene]
-        path = path + drawn_to @ search.clock.memory(search.rates[gene])[0].T
-        residuals.append(search.values[:, 1:, gene] - path[:, search.clock.observed[1:]])
-    residuals = np.array(residuals)
-    variances = (residuals**2).mean(axis=(1, 2))
-    assert search.noise == approx(np.sqrt(np.median(variances)))
-    products = residuals[..., 1:] * residuals[..., :-1]
-    assert search.autocorrelation() == approx(products.mean() / variances.mean())
-
-
 def test_rates_and_lags_are_changed_if_this_raises_the_evidence(search):
     def evidence():
         fits = [search._refitted(gene, search.rates[gene]) for gene in search.fits]
@@ -86,22 +69,6 @@ def test_rates_and_lags_are_changed_if_this_raises_the_evidence(search):
         assert search.lag == tried[np.argmax(by_lag)]
 
 
-@pytest.mark.parametrize("gains", [(1.0, 1.2), (5.0, -4.0)])
-def test_only_a_first_lag_needs_a_gain_beyond_its_standard_error(search, monkeypatch, gains):
-    """The higher of three lags has the most evidence; the second pair of genes disagrees."""
-    search.fits = dict(enumerate(gains))
-
-    def refitted(gene, rate):
-        return SimpleNamespace(log_evidence=gains[gene] * search.lag)
-
-    monkeypatch.setattr(search, "_refitted", refitted)
-    search._set_lag(0.5)
-    search.learn_lag(at_first=False)
-    assert search.lag == 0.5 * LAG_STEP
-    search.learn_lag(at_first=True)
-    assert search.lag == (max(LAGS) if gains == (1.0, 1.2) else 0)
-
-
 def test_proteins_follow_their_genes_with_a_lag(search):
     search._set_lag(0.8)
     start = search.paths[:, :1]
@@ -118,15 +85,6 @@ def test_later_passes_predict_new_samples_better(samples, prior, network):
     assert errors[0] > 1.1 * errors[1] > 1.2 * errors[2]
 
 
-def test_new_paths_start_where_the_values_fit_best(search):
-    search.follow_model()
-    observed = search.clock.observed
-    for gene in list(search.fits)[:3]:
-        left = search.clock.left(search.rates[gene])[0, observed]
-        rest = search.values[:, :, gene] - search.paths[:, observed, gene]
-        assert_allclose(rest @ left, 0, atol=1e-12)
-
-
 def test_scores_are_slopes_of_the_network_at_mean_expression(search):
     """Regulators are clipped one range beyond what was seen."""
     network = search.network()
@@ -138,27 +96,3 @@ def test_scores_are_slopes_of_the_network_at_mean_expression(search):
     lowest = search.paths.min(axis=(0, 1))
     highest = search.paths.max(axis=(0, 1))
     assert_allclose(network.bounds, [2 * lowest - highest, 2 * highest - lowest])
-
-
-@pytest.mark.parametrize("rest", [0.3, 0.01, -0.01])
-def test_weak_new_edges_are_less_probable_if_residuals_persist(search, monkeypatch, rest):
-    search.prior = search.prior * (np.arange(30) % 2)
-    monkeypatch.setattr(search, "autocorrelation", lambda: rest)
-    effects = np.abs(search.scores())
-    share = effects / (0.3 * effects.max(axis=0) + 1e-12)
-    new = (effects > 0) & (search.prior == 0)
-    factor = np.where(new & (share < 1) & (rest > 0), share, 1)
-    probabilities = search.probabilities * factor
-    p = calibrated(probabilities, search.prior != 0, new, 0.3 * share, search.misfit(), rest)
-    assert_allclose(search.posterior_probabilities(), p)
-
-
-def test_misfit_is_large_if_some_genes_fit_far_better_than_most(search, monkeypatch, rng):
-    assert 1 <= search.misfit() < 1.5
-    rest = rng.standard_normal((10, search.seen[:, 1:].size))
-    monkeypatch.setattr(search, "_residuals", lambda: rest * np.append(4, np.ones(9))[:, None])
-    assert search.misfit() < 1.5
-    monkeypatch.setattr(
-        search, "_residuals", lambda: rest * np.append([1, 1], 4 * np.ones(8))[:, None]
-    )
-    assert 10 < search.misfit() < 22

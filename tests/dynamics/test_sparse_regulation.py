@@ -71,19 +71,6 @@ def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
     assert alone.edge_probabilities_.to_numpy().max() < 0.5, "without a prior, the fit decides"
 
 
-def test_predictions_of_noisy_samples_are_a_mean_with_the_best_simple_model(network, prior):
-    model = SparseRegulationRegressor(2).fit(network.simulate(20, 0.07, 1), prior)
-    weight = model.weight_
-    assert 0.1 < weight < 0.9
-    times = np.array([[0.0, 1, 4], [3, 5, 6]])
-    path = model.predict(np.random.default_rng(0).random((2, 30)), times)
-    for i in range(2):
-        span = times[:, i : i + 2]
-        by_network = model._follow(model.network_, path[:, i], span)[:, 1]
-        simple = model._combination.simple.predict(path[:, i], span)[:, 1]
-        assert_allclose(path[:, i + 1], weight * by_network + (1 - weight) * simple)
-
-
 def test_regulators_that_act_late_are_recognised(network, prior):
     def rates(_, state):
         """Proteins follow their genes with a lag."""
@@ -132,11 +119,3 @@ def test_results_do_not_depend_on_the_units_of_times_and_values(samples, prior):
     assert_allclose(model.noise_, 64 * plain.noise_)
     assert_allclose(model.edge_probabilities_, plain.edge_probabilities_, atol=1e-6)
     assert model.score(large) == approx(plain.score(samples), abs=1e-3)
-
-
-def test_samples_without_change_have_no_edges():
-    values = -np.ones((2, 3, 4)) / [[[1]], [[2]]]
-    with pytest.warns(UserWarning, match="gene_0"):
-        model = SparseRegulationRegressor().fit(trajectories(0 * values, [0, 1, 2]))
-    assert SparseRegulationRegressor().fit(trajectories(values, [0, 1, 2])).sparsity_ == 1
-    assert model.sparsity_ == 1
