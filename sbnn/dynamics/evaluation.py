@@ -80,7 +80,23 @@ def evaluate(
 
 
 def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
-    """Score a `PhoenixRegressor` by pruning ``method``, sparsity ``asked`` and ``seed``."""
+    """Score a `PhoenixRegressor` by pruning ``method``, sparsity ``asked`` and ``seed``.
+
+    Parameters
+    ----------
+    model : PhoenixRegressor
+    data : dict of int to AnnData
+        As for `evaluate`.
+    prunings : sequence of str
+    sparsities : sequence of float
+    results, overwrite
+        See `sbnn.cross_validate`.
+
+    Returns
+    -------
+    Record
+        With ``scores``.
+    """
     wanted = _wanted("sparsities", data, {}, methods=list(prunings), sparsities=list(sparsities))
     compute = partial(_scores_by_sparsity, model, data, prunings, sparsities)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
@@ -101,7 +117,8 @@ def _scores_and_details(model, data, details):
         fitted = configured(model, {}, seed)
         rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
         if len(rows) == 1:
-            kept = {"out_degree": _n_targets(fitted.edge_scores_)}
+            n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
+            kept = {"out_degree": n_targets.astype(np.int32)}
             if details:
                 kept |= _details(fitted, of_seed)
     return {"scores": pd.DataFrame(rows)} | kept
@@ -119,10 +136,6 @@ def _scores_by_sparsity(model, data, prunings, sparsities):
 def held_out(data):
     """Test data as `Samples`."""
     return as_trajectories(data[data.obs["split"] == "test"])
-
-
-def _n_targets(edges):
-    return np.count_nonzero(edges, axis=1).astype(np.int32)
 
 
 def fit_and_score(model, data):
@@ -148,15 +161,8 @@ def _details(model, data):
     if isinstance(model, DynamicsRegressor):
         predicted = model.predict(values[:, 0], times).astype(np.float32)
         return {"edges": strongest(model.edge_scores_, data), "predicted": predicted}
-    details = {
-        "test": values.astype(np.float32),
-        "times": times,
-        "gene_names": data.var_names.to_numpy(str),
-    }
-    truth = truth_of(data)
-    if truth is not None and len(truth) == data.n_vars:
-        details["true_out_degree"] = _n_targets(truth)
-    return details
+    names = data.var_names.to_numpy(str)
+    return {"test": values.astype(np.float32), "times": times, "gene_names": names}
 
 
 def strongest(edge_scores, data):

@@ -676,7 +676,8 @@ class PhoenixRegressor(DynamicsRegressor):
         if (any(influence) or self.data_weight < 1) and not prior.any():
             raise ValueError(f"prior: {self} needs a prior with edges")
         prior = torch.from_numpy(prior)
-        interactions = self._interactions(interactions)
+        if interactions is not None:
+            interactions = self._interactions(interactions)
         self.time_scale_ = 1.0
         if self.time_span is not None:
             longest = max(at[-1] - at[0] for at in samples.times)
@@ -719,15 +720,13 @@ class PhoenixRegressor(DynamicsRegressor):
         return influence
 
     def _interactions(self, given):
-        if given is None:
-            return None
-        names = self.gene_names_
         if isinstance(given, pd.DataFrame):
+            names = self.gene_names_
             given = given.reindex(index=names, columns=names, fill_value=0)
-        given = np.array(given, dtype=float)
-        if given.shape != 2 * (len(names),) or not given.any():
-            raise ValueError(f"interactions: expected some, of {len(names)} by {len(names)} genes")
-        return torch.from_numpy(given)
+        given = torch.tensor(np.array(given, dtype=float))
+        if not given.any():
+            raise ValueError("interactions: expected some between the genes of the trajectories")
+        return given
 
     def _train(self, training):
         if self.pruning == "post_hoc":

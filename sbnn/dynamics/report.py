@@ -96,7 +96,18 @@ def scores_of(records, condition):
 
 
 def methods_table(records, condition):
-    """Mean ± SD over seeds of the scores of all methods under one condition."""
+    """Mean ± SD over seeds of the scores of all methods under one condition.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By names such as ``"noise_5_dash"``.
+    condition : str
+
+    Returns
+    -------
+    DataFrame of str
+    """
     scores = scores_of(records, condition)
     shown = [column for column in COLUMNS if column in scores]
     table = scores.groupby(level="method", sort=False)[shown].agg(_spread)
@@ -104,7 +115,17 @@ def methods_table(records, condition):
 
 
 def differences_table(records, condition):
-    """Differences on the same seeds, with 95 % intervals."""
+    """Differences on the same seeds, with 95 % intervals.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+    condition : str
+
+    Returns
+    -------
+    DataFrame of str
+    """
     scores = scores_of(records, condition)
     columns = ["balanced_accuracy", "recall_missing", "kept_wrong", "mse_rollout", "mse_ahead"]
     shown = [column for column in columns if column in scores]
@@ -118,7 +139,16 @@ def differences_table(records, condition):
 
 
 def overview_table(records):
-    """Mean accuracy of edges, corrections of the prior, and relative one-step error."""
+    """Mean accuracy of edges, corrections of the prior, and relative one-step error.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+
+    Returns
+    -------
+    DataFrame
+    """
     columns = {}
     for condition, shown in OVERVIEW.items():
         if f"{condition}_prior" in records:
@@ -168,7 +198,16 @@ def by_sparsity(records):
 
 
 def sparsities_table(records):
-    """Balanced accuracy by pruning method and requested sparsity."""
+    """Balanced accuracy by pruning method and requested sparsity.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+
+    Returns
+    -------
+    DataFrame of str
+    """
     scores = by_sparsity(records)
     grouped = scores.groupby(["method", "asked"], sort=False)["balanced_accuracy"]
     table = grouped.agg(_spread).unstack().rename_axis(columns=None)

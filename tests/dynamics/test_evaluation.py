@@ -37,7 +37,6 @@ def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
     expected |= path_errors(fitted.predict, samples) | {"sparsity": fitted.sparsity_}
     assert row == row | expected
     assert_array_equal(found.out_degree, (first.varp["prior"] != 0).sum(axis=1))
-    assert_array_equal(found.true_out_degree, (first.varp["truth"] != 0).sum(axis=1))
     assert_array_equal(found.test, np.float32(samples.values))
     assert_array_equal(found.times, samples.times)
     assert found.gene_names.tolist() == first.var_names.tolist()
@@ -75,7 +74,6 @@ def test_a_truth_of_some_genes_or_none_is_scored_as_far_as_known(data):
     partly.var["truth_known"] = np.arange(8) > 0
     found = scored({4: partly}, details=True)
     assert found.scores["n_edges"].tolist() == [(partly.varp["prior"][1:] != 0).sum()]
-    assert "true_out_degree" not in found.values
     sure = PriorAlone()
     sure.edge_probabilities_ = truth_of(data[4]).abs()
     assert fit_and_score(sure, data[4])["auroc"] == 1, "edges are ranked by probability"

@@ -91,9 +91,8 @@ def test_interactions_are_matched_by_name_and_replace_shared_targets(fitted, sam
     assert_allclose(again.edge_scores_, fitted.edge_scores_)
     other = fit_with(samples, prior, np.eye(30))
     assert not np.allclose(other.edge_scores_, fitted.edge_scores_)
-    for wrong in (0 * together, np.eye(3)):
-        with pytest.raises(ValueError, match="interactions"):
-            fit_with(samples, prior, wrong)
+    with pytest.raises(ValueError, match="interactions"):
+        fit_with(samples, prior, 0 * together)
 
 
 def fit_with(samples, prior, interactions):
