@@ -58,13 +58,11 @@ class Beliefs:
     """Distributions of effects by number of regulators, (MOST + 1,), and log odds of edges by kind.
 
     An effect is the slope of a target with respect to a regulator, times the sign of the edge.
-    ``pair_sd`` and ``square_sd`` are those of the coefficients of products and squares.
+    ``sds``, (4, MOST + 1), are those of the weights of each kind; 0 is the constant.
     """
 
     effect_mean: np.ndarray
-    effect_sd: np.ndarray
-    pair_sd: np.ndarray
-    square_sd: np.ndarray
+    sds: np.ndarray
     log_odds: np.ndarray
 
 
@@ -72,7 +70,7 @@ def first_beliefs():
     """Initial beliefs."""
     mean = 0.6 ** np.maximum(np.arange(MOST + 1) - 1, 0)
     sd = np.hypot(0.4 * mean, _LEAST_SPREAD)
-    return Beliefs(mean, sd, sd, sd / 2, _FIRST_ODDS)
+    return Beliefs(mean, np.stack([np.ones_like(sd), sd, sd, sd / 2]), _FIRST_ODDS)
 
 
 def kinds_of_edges(prior, changing):
@@ -99,17 +97,18 @@ def learned_beliefs(fits, probabilities, kinds, possible):
     of_slopes = numbers[slope]
     effects = weights[slope] * signs
     mean = _shrunk(effects, of_slopes, first.effect_mean)
-    around_mean = (effects - mean[of_slopes]) ** 2 + variances[slope]
-    found = [_shrunk(around_mean, of_slopes, first.effect_sd**2)]
-    for kind, sd in ((PAIR, first.pair_sd), (SQUARE, first.square_sd)):
+    squares = weights**2
+    squares[slope] = (effects - mean[of_slopes]) ** 2
+    sds = first.sds.copy()
+    for kind in (SLOPE, PAIR, SQUARE):
         chosen = of_weights == kind
-        moments = weights[chosen] ** 2 + variances[chosen]
-        found.append(_shrunk(moments, numbers[chosen], sd**2))
+        moments = squares[chosen] + variances[chosen]
+        sds[kind] = np.sqrt(_shrunk(moments, numbers[chosen], first.sds[kind] ** 2))
     # odds of edges
     of_edges = kinds[possible]
     n_edges = _FIRST_EDGES + np.bincount(of_edges, probabilities[possible], N_KINDS)
     n_pairs = _FIRST_PAIRS + np.bincount(of_edges, minlength=N_KINDS)
-    return Beliefs(mean, *np.sqrt(found), logit(n_edges / n_pairs))
+    return Beliefs(mean, sds, logit(n_edges / n_pairs))
 
 
 def _shrunk(values, numbers, first):

@@ -6,7 +6,6 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
@@ -14,14 +13,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.trajectories import as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
-from sbnn.dynamics.accuracy import path_errors
 from sbnn.errors import warn
 
 COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
 class DynamicsRegressor(BaseEstimator):
-    """Base class, with `predict` and `score`."""
+    """Base class, with `predict`."""
 
     def predict(self, x0: ArrayLike | pd.DataFrame, times: ArrayLike) -> np.ndarray:
         """Predict trajectories from their first values.
@@ -62,27 +60,6 @@ class DynamicsRegressor(BaseEstimator):
         times = np.repeat(times, len(start) // len(times), axis=0)
         with reproducible():
             return self._path(start, times)
-
-    def score(self, trajectories: AnnData) -> float:
-        """R2 of trajectories predicted from their first values, over all later times and genes.
-
-        Parameters
-        ----------
-        trajectories : AnnData
-            Of the same genes, in the same order.
-
-        Returns
-        -------
-        float
-            1 - SSE / SST, with SST around the mean of each gene in the training data.
-        """
-        check_is_fitted(self)
-        samples = as_trajectories(trajectories)
-        if samples.gene_names.tolist() != self.gene_names_.tolist():
-            raise ValueError("trajectories: expected the genes of training, in the same order")
-        later = np.concatenate([values[1:] for values in samples.values])
-        variance = ((later - self._training_mean) ** 2).mean()
-        return float(1 - path_errors(self.predict, samples)["mse_rollout"] / variance)
 
     def _checked(self, trajectories, prior):
         """`Samples`, and known edges, ndarray [regulator, target]."""

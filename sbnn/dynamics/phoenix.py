@@ -709,7 +709,6 @@ class PhoenixRegressor(DynamicsRegressor):
         self.edge_scores_ = pd.DataFrame(edges, self.gene_names_, self.gene_names_)
         self.sparsity_ = self.network_.sparsity()
         self.history_ = pd.DataFrame(training.history)
-        self._training_mean = np.concatenate(samples.chosen(train).values).mean(axis=0)
         return self
 
     def _influence(self):

@@ -15,7 +15,7 @@ from sbnn.dynamics.solver import follow
 N_TRIED = 6  # candidates that a search step tries to add
 _RIDGE = 1e-6  # added to the products of features, which may be collinear
 _SCREENING_SD = 0.3  # prior SD of effects, to rank candidates and approximate probabilities
-_CONSTANT_MEAN, _CONSTANT_SD = 0.5, 1.0
+_CONSTANT_MEAN = 0.5
 
 
 @cache
@@ -195,13 +195,11 @@ class Target:
     def _expected(self, signs):
         """Prior mean and SD of the weights of regulators with these signs."""
         k = min(len(signs), MOST)
-        beliefs = self.beliefs
         kinds = kinds_of_weights(len(signs))
         mean = np.zeros(len(kinds))
         mean[0] = _CONSTANT_MEAN
-        mean[kinds == SLOPE] = signs * beliefs.effect_mean[k]
-        sd = [_CONSTANT_SD, beliefs.effect_sd[k], beliefs.pair_sd[k], beliefs.square_sd[k]]
-        return mean, np.take(sd, kinds)
+        mean[kinds == SLOPE] = signs * self.beliefs.effect_mean[k]
+        return mean, self.beliefs.sds[kinds, k]
 
     def _features(self, regulators):
         """Weighted past of 1, regulators and products."""

@@ -157,7 +157,6 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.held_out_errors_ = self._combination.errors
         self.explains_ = self.held_out_errors_ is not None and self.weight_ > 0
         self.verdict_ = self._combination.verdict()
-        self._training_mean = np.concatenate(samples.values).mean(axis=0)
         self._keep_edges(search)
         self.network_ = search.network()
         self.lag_ = self.network_.lag

@@ -47,13 +47,13 @@ def test_moments_of_effects_are_learned_for_their_number_of_regulators(rng):
     effects = weights[:, 1:3] * [1, -1]
     mean = (effects.sum() + 10 * first.effect_mean[2]) / 70
     assert found.effect_mean[2] == approx(mean)
-    moments = {"effect_sd": (effects - mean) ** 2 + 0.04}
-    moments["pair_sd"] = weights[:, 4] ** 2 + 0.04
-    moments["square_sd"] = weights[:, [3, 5]] ** 2 + 0.04
-    for name, squares in moments.items():
-        before = getattr(first, name)
+    moments = {1: (effects - mean) ** 2 + 0.04}
+    moments[2] = weights[:, 4] ** 2 + 0.04
+    moments[3] = weights[:, [3, 5]] ** 2 + 0.04
+    for kind, squares in moments.items():
+        before = first.sds[kind]
         variance = (squares.sum() + 10 * before[2] ** 2) / (squares.size + 10)
-        assert_allclose(getattr(found, name), np.r_[before[:2], np.sqrt(variance), before[3:]])
+        assert_allclose(found.sds[kind], np.r_[before[:2], np.sqrt(variance), before[3:]])
     _, many = learned(rng, k=40)
     assert many.effect_mean[MOST] != approx(first.effect_mean[MOST])
 

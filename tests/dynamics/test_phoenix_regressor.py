@@ -12,7 +12,6 @@ from sklearn.base import clone
 
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor
-from sbnn.dynamics.accuracy import path_errors
 from sbnn.dynamics.baselines import AutoRegression
 from sbnn.dynamics.phoenix import PENALTIES, Intervals, Phoenix, Training
 from sbnn.dynamics.solver import DivergenceError, follow
@@ -48,18 +47,6 @@ def training_of(data, prior=None, gated=False, **options):
     parts = Intervals(arrays, range(len(arrays.values))), Intervals(arrays, [])
     model = PhoenixRegressor(4, **options)
     return Training(model, network, parts, torch.Generator().manual_seed(0), prior=prior)
-
-
-def test_the_score_is_r2_of_later_times_of_samples_of_any_length(fitted, samples, cut):
-    train = np.setdiff1d(np.arange(24), fitted.validation_)
-    assert len(train) == 22
-    mean = np.concatenate(as_trajectories(samples).chosen(train).values).mean(axis=0)
-    arrays = as_trajectories(cut)
-    later = np.concatenate([values[1:] for values in arrays.values])
-    mse = path_errors(fitted.predict, arrays)["mse_rollout"]
-    assert fitted.score(cut) == approx(1 - mse / ((later - mean) ** 2).mean())
-    with pytest.raises(ValueError, match="trajectories"):
-        fitted.score(samples[:, ::-1])
 
 
 def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted, samples, prior):

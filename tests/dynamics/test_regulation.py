@@ -42,8 +42,8 @@ def test_the_evidence_is_that_of_a_normal_distribution(target, chosen):
     assert_allclose(fit.features, (target.memory @ factors).reshape(120, -1), atol=1e-12)
     beliefs = target.beliefs
     mean = np.r_[0.5, fit.signs * beliefs.effect_mean[k], 0 * i]
-    of_products = np.where(i == j, beliefs.square_sd[k], beliefs.pair_sd[k])
-    variance = np.diag(np.r_[1, [beliefs.effect_sd[k]] * k, of_products] ** 2)
+    of_products = np.where(i == j, beliefs.sds[3, k], beliefs.sds[2, k])
+    variance = np.diag(np.r_[1, [beliefs.sds[1, k]] * k, of_products] ** 2)
     covariance = fit.features @ variance @ fit.features.T + NOISE**2 * np.eye(120)
     expected = multivariate_normal.logpdf(target.values, fit.features @ mean, covariance)
     assert fit.log_evidence == approx(expected, rel=1e-8)
