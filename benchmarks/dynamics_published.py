@@ -50,9 +50,8 @@ def published(fresh=False):
 
 def published_table(scores):
     """Mean and SD over seeds."""
-    table = scores.groupby(["method", "recipe"])[SCORES[1:]].agg(["mean", "std"])
-    table.columns = [" ".join(column) for column in table.columns]
-    return table.reset_index("recipe")
+    groups = scores.groupby(["method", "recipe"])[SCORES[1:]]
+    return groups.mean().join(groups.std(), rsuffix=" SD").reset_index("recipe")
 
 
 if __name__ == "__main__":
