@@ -29,9 +29,7 @@ SCORES = ["seed", "sparsity", "balanced_accuracy", "mse_ahead", "seconds"]
 
 def published(fresh=False):
     """Scores by pruning method, recipe and seed; those of the default are saved in records."""
-    rows = []
-    if SAVED.exists() and not fresh:
-        rows = pd.read_csv(SAVED).to_dict("records")
+    rows = [] if fresh else pd.read_csv(SAVED).to_dict("records")
     done = {(row["method"], row["recipe"], row["seed"]) for row in rows}
     for method, recipe, seed in product(METHODS, RECIPES, range(3)):
         if (method, recipe, seed) not in done:
