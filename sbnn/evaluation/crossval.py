@@ -52,7 +52,8 @@ def cross_validate(
     data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter, optional
-        Positions of cells, or the number of `paper_folds` (by default 10).
+        Positions of cells, or the number of `paper_folds` (by default 10). A fold that trains on
+        all cells needs no test cells, unless `scaling` is ``"fold"``.
     param_grid : dict of lists or list of dicts, optional
         As in ``ParameterGrid``.
     n_jobs : int
@@ -94,7 +95,7 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If a fold has no cells or a cell in both sets, or `results` holds other fits.
+        If a fold lacks cells or has a cell in both sets, or `results` holds other fits.
     OSError
         If the results cannot be written; checked before the first fit.
 
@@ -133,25 +134,14 @@ def cross_validate(
         genes = [slice(None)] * len(folds)
         if preselect is not None:
             choices = [delayed(preselect_genes)(data, preselect, train) for train, _ in folds]
-            genes = list(in_workers(choices, n_jobs, "generator"))
+            genes = list(in_workers(choices, n_jobs))
         fit = delayed(fit_and_score)
         return [fit(models[g], arrays, folds[f], scaling, genes[f], keep) for g, f in places]
 
-    return fit_all(
-        wanted,
-        [keys_of(data, model, folds, scaling, **chosen) for model in models],
-        plan,
-        results=results,
-        overwrite=overwrite,
-        n_jobs=n_jobs,
-        verbose=verbose,
-    )
-
-
-def keys_of(data, model, folds, scaling, **besides):
-    """Fingerprints of the fits of a model to all folds."""
     known = [data.name, data.sha256, data.X.shape]
-    return [fit_key(known, model, fold, scaling, **besides) for fold in folds]
+    keys = [[fit_key(known, model, fold, scaling, **chosen) for fold in folds] for model in models]
+    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
+    return fit_all(wanted, keys, plan, **how)
 
 
 def fit_and_score(model, arrays, fold, scaling, genes=slice(None), keep=()):

@@ -8,7 +8,6 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
-from joblib import delayed
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
@@ -19,16 +18,10 @@ from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
-from sbnn.evaluation.crossval import (
-    cross_validate,
-    fit_and_score,
-    keys_of,
-    predicted_by,
-    scores_of,
-)
+from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of
 from sbnn.evaluation.folds import group_codes, source_arrays
 from sbnn.evaluation.identity import configured, described
-from sbnn.evaluation.runs import fit_all, load_or_compute
+from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.bottleneck.base import model_in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -187,21 +180,9 @@ def repeat_fits(estimator, data, seeds=10, **options):
     data = as_paired(data)
     if isinstance(seeds, Integral):
         seeds = range(seeds)
-    points = [{"random_state": int(seed)} for seed in seeds]
-    models = [configured(estimator, point, None) for point in points]
     everywhere = np.arange(data.n_cells), np.zeros(0, int)
-    settings = {"estimator": described(estimator), "scaling": "all"}
-    wanted = Record(
-        "repeated fits", data.name, data.sha256, points, settings=settings, values=data.names
-    )
-
-    def plan(places):
-        arrays = source_arrays(data, "all")
-        fit = delayed(fit_and_score)
-        return [fit(models[g], arrays, everywhere, "none") for g, _ in places]
-
-    keys = [keys_of(data, model, [everywhere], "all") for model in models]
-    return fit_all(wanted, keys, plan, **options)
+    grid = {"random_state": [int(seed) for seed in seeds]}
+    return cross_validate(estimator, data, [everywhere], grid, scaling="all", **options)
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):

@@ -126,7 +126,8 @@ def folds_of(folds, n):
         fold = np.asarray(train), np.asarray(test)
         known = np.isin(np.concatenate(fold), np.arange(n)).all()
         apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
-        if not (len(train) and len(test) and known and apart):
+        tests = len(test) or len(train) == n  # a fit to all cells has none
+        if not (len(train) and tests and known and apart):
             raise ValueError(
                 f"folds: fold {len(checked)} must train on some of {n} cells (by position) and "
                 "test others once"
@@ -172,7 +173,7 @@ def _scaled(train, test, scaling):
         scaler = StandardScaler()
         train = scaler.fit_transform(train.astype(np.float64))
         test = scaler.transform(test.astype(np.float64))
-    if scaling == "all":
+    if scaling == "all" and len(test):  # without test cells, train has all cells and means of 0
         mean = train.mean(0)
         train = train - mean
         test = test - mean

@@ -85,21 +85,23 @@ def interpret(
 def _changes(model, X, outputs, table):
     """Effects, shifts, losses of R2 and norms of the kept genes, and R2 with all."""
     kept = kept_genes(model)
-    found = {"r2": model.score(_named(model, X), table)}
+    # scikit-learn warns if names are missing
+    cells = pd.DataFrame(X, columns=getattr(model, "feature_names_in_", None))
+    found = {"r2": model.score(cells, table)}
     effects = []
     shifts = []
     r2_without = []
     for gene in kept:
         mean = X[:, gene].mean()
         sd = X[:, gene].std()
-        low = _with_gene(model, X, gene, mean - sd)
-        high = _with_gene(model, X, gene, mean + sd)
+        low = _with_gene(cells, gene, mean - sd)
+        high = _with_gene(cells, gene, mean + sd)
         change = predicted_by(model, high, outputs) - predicted_by(model, low, outputs)
         effects.append(change.mean(0) / 2)
         if hasattr(model, "transform"):
             moves = np.asarray(model.transform(high)) - np.asarray(model.transform(low))
             shifts.append(np.linalg.norm(moves, axis=1).mean() / 2)
-        blind = _with_gene(model, X, gene, model.x_mean_[gene])
+        blind = _with_gene(cells, gene, model.x_mean_[gene])
         r2_without.append(model.score(blind, table))
     found["effects"] = np.array(effects) / np.where(np.ptp(outputs, 0) == 0, 1, outputs.std(0))
     found["r2_drops"] = found["r2"] - np.array(r2_without)
@@ -110,17 +112,10 @@ def _changes(model, X, outputs, table):
     return found
 
 
-def _with_gene(model, X, gene, value):
-    X = X.copy()
-    X[:, gene] = value
-    return _named(model, X)
-
-
-def _named(model, X):
-    """Cells with gene names, without which scikit-learn warns."""
-    if hasattr(model, "feature_names_in_"):
-        return pd.DataFrame(X, columns=model.feature_names_in_)
-    return X
+def _with_gene(cells, gene, value):
+    cells = cells.copy()
+    cells.isetitem(gene, value)
+    return cells
 
 
 def _gene_table(found, stability):

@@ -15,7 +15,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import held_out, source_arrays, split_fold
+from sbnn.evaluation.folds import held_out, source_arrays
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -132,8 +132,7 @@ def map_trust(
 def _compared_maps(estimator, data, of_fit, seeds, preselect):
     latent = np.asarray(of_fit, np.float64)  # (n, d)
     chosen, _ = with_preselected(data, preselect)
-    everywhere = np.arange(data.n_cells), np.arange(0)
-    X, Y, *_ = split_fold(source_arrays(chosen, "all"), everywhere, "all")
+    X, Y = (scaled - scaled.mean(0) for scaled in source_arrays(chosen, "all")[:2])
     others = []
     for seed in seeds:
         model = clone(estimator).set_params(random_state=seed)

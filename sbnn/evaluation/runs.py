@@ -7,11 +7,12 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel
 from tqdm.auto import tqdm
 
 from sbnn.evaluation.identity import described, version_of
-from sbnn.results import Record, library_versions, load, save
+from sbnn.results import library_versions, load, save
+from sbnn.store import read, write
 
 # values of a fit whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
@@ -70,16 +71,13 @@ def fit_all(wanted, keys, plan, *, results=None, overwrite=False, n_jobs=1, verb
     path = Path(results)
     folder = Path(f"{path}.parts")
     parts = {key: folder / f"{key}.pickle" for key in chain(*keys)}
-    record = None
     done = {}
     if path.exists() and not overwrite:
         record = load(path)
         done = _fits_of(record, wanted, path)
-    if record is None or len(done) < len(parts):
+    if len(done) < len(parts):
         _require_writable(path.parent)
-        for key, part in parts.items():
-            if part.exists():
-                done[key] = load(part).values
+        done |= {key: read(part, dict) for key, part in parts.items() if part.exists()}
         record = _completed(wanted, plan, done, parts, n_jobs, verbose)
         save(record, path)
     for part in parts.values():
@@ -92,16 +90,14 @@ def fit_all(wanted, keys, plan, *, results=None, overwrite=False, n_jobs=1, verb
 def _completed(wanted, plan, done, parts, n_jobs, verbose):
     """The record with the fits that are `done`, by key, and all others, saved in `parts`."""
     keys = wanted.settings["keys"]
-    missing = {}
-    for g, row in enumerate(keys):
-        missing |= {key: (g, f) for f, key in enumerate(row) if key not in done}
-    calls = zip(missing, plan(list(missing.values())), strict=True)
-    finished = in_workers([delayed(_with_key)(key, *call) for key, call in calls], n_jobs)
-    for key, values in tqdm(finished, wanted.dataset, len(missing), disable=not verbose):
+    places = np.ndenumerate(np.array(keys))
+    missing = {key: place for place, key in places if key not in done}
+    finished = in_workers(plan(list(missing.values())), n_jobs)
+    bar = tqdm(finished, wanted.dataset, len(missing), disable=not verbose)
+    for key, values in zip(missing, bar, strict=True):
         done[key] = values
         if key in parts:
-            part = Record(wanted.experiment, wanted.dataset, wanted.sha256, [], values=values)
-            save(part, parts[key])
+            write(values, parts[key])
     values = dict(wanted.values)
     fits = [[done[key] for key in row] for row in keys]
     for name in dict.fromkeys(chain(*chain(*fits))):
@@ -119,18 +115,12 @@ def _fits_of(record, wanted, path):
             f"results: {path} holds results with different data, folds, scaling, preselection or "
             f"parameters, which would be lost; {OR_ELSE}"
         )
-    fits = {}
-    for g, row in enumerate(keys):
-        for f, key in enumerate(row):
-            fits[key] = {}
-            for name in record.values.keys() - wanted.values.keys():
-                value = record.values[name]
-                fits[key][name] = value[g][f] if name in NESTED else value[f, g]
+    fits = {key: {} for key in chain(*keys)}
+    for name in record.values.keys() - wanted.values.keys():
+        value = record.values[name]
+        for (g, f), key in np.ndenumerate(np.array(keys)):
+            fits[key][name] = value[g][f] if name in NESTED else value[f, g]
     return fits
-
-
-def _with_key(key, function, args, options):
-    return key, function(*args, **options)
 
 
 def _require_writable(folder):
@@ -140,6 +130,6 @@ def _require_writable(folder):
         pass
 
 
-def in_workers(calls, n_jobs, return_as="generator_unordered"):
+def in_workers(calls, n_jobs, return_as="generator"):
     """Yield results of delayed calls, on a cluster within ``joblib.parallel_config``."""
     return Parallel(n_jobs=n_jobs, return_as=return_as)(calls)

@@ -74,15 +74,14 @@ def selection_threshold(record, max_false=1.0):
 
 
 def _bounds(record, thresholds):
-    folds = record.folds
-    pairs = list(zip(folds[::2], folds[1::2], strict=False))
-    whole = pairs and len(folds) == 2 * len(pairs)
-    if not whole or not all(np.array_equal(one[0], other[1]) for one, other in pairs):
+    one = [train.tolist() for train, _ in record.folds[::2]]
+    other = [test.tolist() for _, test in record.folds[1::2]]
+    if not one or one != other:
         raise ValueError("record: expected complementary pairs, as from stability_selection")
     # random genes would come from the preselected ones
     shown = record.values.get("preselected", np.ones_like(record.selected))
     n_genes = round(shown.sum(-1).mean())
-    return expected_false(thresholds, n_genes, record.n_selected.mean(), len(pairs))
+    return expected_false(thresholds, n_genes, record.n_selected.mean(), len(one))
 
 
 def kept_genes_table(record, genes):
@@ -163,8 +162,6 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [50]
     """
-    if any("n_genes" not in point for point in record.params):
-        raise ValueError(f"record: expected a grid of n_genes, got {record!r}")
     numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
     r2 = record.test_r2
     enough = smallest_sufficient(r2, numbers.to_list(), share_tested(record.folds))
