@@ -85,12 +85,6 @@ def two_tables(X, Y):
     return X, Y
 
 
-def output_names(Y, n_outputs):
-    """Columns of a table, otherwise ``output0``, ``output1``, ..."""
-    names = Y.columns if isinstance(Y, pd.DataFrame) else (f"output{i}" for i in range(n_outputs))
-    return np.array([str(name) for name in names], dtype=object)
-
-
 def training_cells(model, X, y):
     """What `opened` returns and float64 outputs, for a fit; names are stored."""
     X, outputs = two_tables(X, y)
@@ -106,7 +100,10 @@ def training_cells(model, X, y):
         model.feature_names_in_ = names.to_numpy(object)
     elif hasattr(model, "feature_names_in_"):
         del model.feature_names_in_  # left by an earlier fit
-    model.output_names_ = output_names(outputs, targets.reshape(len(targets), -1).shape[1])
+    columns = [f"output{i}" for i in range(targets[0].size)]
+    if isinstance(outputs, pd.DataFrame):
+        columns = outputs.columns
+    model.output_names_ = np.array([str(name) for name in columns], dtype=object)
     return cells, targets
 
 

@@ -58,14 +58,12 @@ class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def predict(self, X) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
-        check_is_fitted(self)
         X = new_cells(self, X, needed=kept_genes(self))
         with reproducible():
             return X @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None) -> float:
         """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
-        check_is_fitted(self)
         X, Y = two_tables(X, y)
         return pooled_r2(Y, self.predict(X), self.y_mean_)
 
@@ -144,8 +142,8 @@ class LatentMixin:
     def _named(self, latent, X):
         if _get_output_config("transform", self)["dense"] != "pandas":
             return latent
-        cells = cells_of(X)
-        return pd.DataFrame(latent, cells).rename(columns=lambda unit: f"sbnn_{unit + 1}")
+        units = [f"sbnn_{unit + 1}" for unit in range(latent.shape[1])]
+        return pd.DataFrame(latent, cells_of(X), units)
 
 
 class ReducedRankRegression(LatentMixin, LinearRegressor):
@@ -196,7 +194,7 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        tags.transformer_tags = TransformerTags()
         return tags
 
     def fit(self, X, y=None) -> Self:
@@ -221,7 +219,6 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
 
     def transform(self, X) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
-        check_is_fitted(self)
         centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
         with reproducible():
             latent = centred @ self.encoder_

@@ -125,14 +125,11 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
         decoder = directions[: self.rank].T
         encoder = np.zeros((X.shape[1], self.rank))
-        how = self.alpha, self.l1_ratio, self.tol
+        minimised = row_elastic_net if self.penalty == "group" else entry_elastic_net
         for iteration in range(self.max_iter):
             self.n_iter_ = iteration + 1
             Z = Y @ decoder  # targets of the latent variables, (n, rank)
-            if self.penalty == "group":
-                encoder = row_elastic_net(X, Z, *how, encoder)
-            else:  # every column is a problem of its own
-                encoder = np.column_stack([entry_elastic_net(X, z, *how) for z in Z.T])
+            encoder = minimised(X, Z, self.alpha, self.l1_ratio, self.tol, encoder)
             last = decoder
             pull = Y.T @ (X @ encoder)  # shape (q, rank)
             pull += INERTIA * np.linalg.norm(pull) * last
@@ -174,20 +171,23 @@ def row_elastic_net(X, Z, alpha, l1_ratio, tol, encoder):
         genes = np.append(genes, added)
 
 
-def entry_elastic_net(X, z, alpha, l1_ratio, tol):
-    """Minimise ``|z - X w|^2 / (2 n) + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)``."""
-    size = np.sqrt(np.mean(z**2))
-    if size == 0:
-        return np.zeros(X.shape[1])
+def entry_elastic_net(X, Z, alpha, l1_ratio, tol, start):
+    """Minimise over W, (p, rank), for targets Z, with a penalty on its entries; without a start."""
     require("glmnet")
     from glmnet import ElasticNet
 
-    # glmnet divides z by its root mean square first, which divides the ridge penalty as well; it
-    # compares its tolerance with a squared step, and steps become small before the gradient does
-    sparse, ridge = alpha * l1_ratio, alpha * (1 - l1_ratio) * size
+    encoder = np.zeros_like(start)
     how = {"standardize": False, "fit_intercept": False, "n_splits": 0, "max_iter": 1_000_000}
-    model = ElasticNet(sparse / (sparse + ridge), lambda_path=[sparse + ridge], tol=tol**3, **how)
-    model.fit(X, z)
-    if model.n_lambda_ == 0:
-        raise RuntimeError(f"glmnet did not converge with alpha={alpha:.3g}")
-    return model.coef_path_[:, 0]
+    for column, z in zip(encoder.T, Z.T, strict=True):
+        size = np.sqrt(np.mean(z**2))
+        if size == 0:
+            continue
+        # glmnet divides z by its root mean square first, which divides the ridge penalty as well;
+        # it compares its tolerance with a squared step, small before the gradient is
+        sparse, ridge = alpha * l1_ratio, alpha * (1 - l1_ratio) * size
+        net = ElasticNet(sparse / (sparse + ridge), lambda_path=[sparse + ridge], tol=tol**3, **how)
+        net.fit(X, z)
+        if net.n_lambda_ == 0:
+            raise RuntimeError(f"glmnet did not converge with alpha={alpha:.3g}")
+        column[:] = net.coef_path_[:, 0]
+    return encoder

@@ -100,9 +100,9 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     def _check_params(self):
         self._validate_params()
-        if self.n_genes is not None and self.n_genes > self.n_features_in_:
-            given = f"X has {self.n_features_in_} genes, got {self.n_genes}"
-            raise ValueError(f"n_genes: expected at most as many as X has; {given}")
+        n_given = self.n_features_in_
+        if self.n_genes is not None and self.n_genes > n_given:
+            raise ValueError(f"n_genes: expected at most {n_given}, as X has, got {self.n_genes}")
         hidden = self.hidden_layers
         if hidden is not None and (len(hidden) < 2 or min(hidden) < 1):
             raise ValueError(f"hidden_layers: expected two or more positive numbers, got {hidden}")
@@ -251,15 +251,16 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         return self.support_.copy()
 
     def _torch_device(self):
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+        name = self.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(name)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
-        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        tags.transformer_tags = TransformerTags()
         return tags
 
 

@@ -121,13 +121,11 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     def decisive_params(self) -> dict[str, object]:
         """Parameters that identify a stored result, with the default settings in place of None."""
-        return self.get_params() | {"distillation": self._settings()}
-
-    def _settings(self):
-        return DistilledSettings() if self.distillation is None else self.distillation
+        settings = self.distillation or DistilledSettings()
+        return self.get_params() | {"distillation": settings}
 
     def _train(self, genes, target, random, generator, eval_set):
-        run = Run(self._settings(), random, generator)
+        run = Run(self.distillation or DistilledSettings(), random, generator)
         n, q = target.shape
         p = self.n_features_in_
         kept = np.arange(p)
@@ -369,6 +367,9 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None):
 
     rates = one_cycle(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
+    watched = {"r2": (x[:WATCHED_CELLS], target[:WATCHED_CELLS])}
+    if eval_set is not None:
+        watched["eval_r2"] = eval_set
     n_values = len(weights) * target.shape[1]
     history = []
     losses = []
@@ -379,22 +380,16 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None):
                 "stage": "student",
                 "loss": float(sum(losses)) / len(losses),
                 "penalty": 0.0,
-                "r2": 1 - unexplained(network, x[:WATCHED_CELLS], target[:WATCHED_CELLS]),
                 "genes_alive": x.shape[1],
             }
+            for name, (inputs, outputs) in watched.items():
+                error, _ = squared_error(network(inputs), outputs)
+                row[name] = 1 - float(error / outputs.square().sum())
             if eval_set is not None:
-                inputs, outputs = eval_set
-                row["eval_loss"] = float((network(inputs) - outputs).square().mean())
-                row["eval_r2"] = 1 - unexplained(network, inputs, outputs)
+                row["eval_loss"] = float((network(eval_set[0]) - eval_set[1]).square().mean())
             history.append(row)
             losses = []
     return history
-
-
-def unexplained(network, x, target):
-    """Squared error relative to the sum of squares of centred outputs."""
-    error, _ = squared_error(network(x), target)
-    return float(error / target.square().sum())
 
 
 def one_cycle(n_steps, peak):

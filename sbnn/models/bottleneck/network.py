@@ -11,15 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-
-def backward_elu(delta, after):
-    """Gradient before an ELU, from that after it and its values."""
-    return torch.ops.aten.elu_backward(delta, 1, 1, 1, True, after)
-
-
 ACTIVATIONS = {"elu": F.elu_, "silu": F.silu}
 # take what the activation function was given, in which `elu_` has left its values
-BACKWARD = {"elu": backward_elu, "silu": torch.ops.aten.silu_backward}
+BACKWARD = {
+    "elu": lambda delta, after: torch.ops.aten.elu_backward(delta, 1, 1, 1, True, after),
+    "silu": torch.ops.aten.silu_backward,
+}
 
 
 class Layer(NamedTuple):

@@ -46,8 +46,8 @@ def load_model(cls, path):
 
 def _model(cls, header, tensors):
     """Build the estimator from the header and the tensors of a file."""
-    name = header["class"]
-    require(name == cls.__name__, f"it holds a {name[:50]}; load it with sbnn.{name[:50]}.load")
+    name = header["class"][:50]
+    require(name == cls.__name__, f"it holds a {name}; load it with sbnn.{name}.load")
     params = header["params"]
     for name, value in params.items():
         if isinstance(value, list):
@@ -63,12 +63,11 @@ def _model(cls, header, tensors):
     model.n_features_in_ = len(model.support_)
     model._flat_output = header["flat_output"]
     model.history_ = pd.DataFrame(header["history"])
-    sizes = header["sizes"]
-    model.network_ = _network(model, sizes, header["activation"], tensors["network"])
+    n_genes, *_, n_outputs = header["sizes"]
+    model.network_ = _network(model, header, n_outputs, tensors["network"])
     model._gene_network = None
     if "gene_network" in tensors:
-        sizes = [*sizes[:-1], sizes[0]]
-        model._gene_network = _network(model, sizes, header["activation"], tensors["gene_network"])
+        model._gene_network = _network(model, header, n_genes, tensors["gene_network"])
     model.normalizer_ = None
     if "count_share_" in tensors:
         normalizer = model.normalizer_ = CountNormalizer()
@@ -80,7 +79,8 @@ def _model(cls, header, tensors):
     return model
 
 
-def _network(model, sizes, activation, flat):
-    network = BottleneckNetwork(sizes, activation, generator=torch.Generator())
+def _network(model, header, n_outputs, flat):
+    sizes = [*header["sizes"][:-1], n_outputs]
+    network = BottleneckNetwork(sizes, header["activation"], generator=torch.Generator())
     network.flat.copy_(flat)
     return network.to(model._torch_device())
