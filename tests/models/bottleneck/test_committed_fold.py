@@ -39,12 +39,10 @@ def test_a_committed_fold_comes_out_the_same(dataset, experiment, model, point, 
     committed = results.load(SAVED_MODELS / data.name / f"{experiment}.pickle")
     assert committed.sha256 == data.sha256
     g = committed.find(**point)
-    stored = committed.settings["estimator"]["params"] | committed.params[g]
-    for name in model.get_params().keys() & stored.keys():
-        value = stored[name]
-        if name == "distillation":
-            value = DistilledSettings(**value)
-        model.set_params(**{name: tuple(value) if isinstance(value, list) else value})
+    params = committed.settings["estimator"]["params"] | committed.params[g]
+    if "distillation" in params:
+        params["distillation"] = DistilledSettings(**params["distillation"])
+    model.set_params(**{name: params[name] for name in model.get_params() if name in params})
     how = {"scaling": committed.settings["scaling"], "seed": committed.seed, "verbose": False}
     again = cross_validate(model, data, committed.folds[:1], **how)
     stored, selected = committed.selected[0, g], again.selected[0, 0]

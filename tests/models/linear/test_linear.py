@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import zscore
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
@@ -25,29 +26,16 @@ def test_scikit_learn_conventions(estimator, check):
     check(estimator)
 
 
-@pytest.fixture(scope="module")
-def pair():
-    """Expression X (120, 40) and outputs Y (120, 5) of six genes and noise, neither centred."""
-    rng = np.random.default_rng(2)
-    X = rng.normal(size=(120, 40)) + 3
-    Y = 2 * rng.normal(size=(120, 5))
-    Y += X[:, :6] @ rng.normal(size=(6, 5))
-    return X, Y
-
-
 def test_leave_one_out_ridge_chooses_what_refitting_without_each_cell_chooses(pair):
     X, Y = pair
-    alphas = [1.0, 10.0, 100.0, 1000.0]
-    errors = []
-    for alpha in alphas:
+    errors = {}
+    for alpha in (1.0, 10.0, 100.0, 1000.0):
         predicted = cross_val_predict(Ridge(alpha), X, Y, cv=LeaveOneOut())
-        errors.append(((Y - predicted) ** 2).mean())
-    model = LeaveOneOutRidge(alphas).fit(X, Y)
-    assert model.alpha_ == alphas[np.argmin(errors)]
-    assert model.best_score_ == pytest.approx(-min(errors))
-    reference = Ridge(model.alpha_).fit(X, Y)
-    assert_allclose(model.coef_, reference.coef_, atol=1e-10)
-    assert_allclose(model.intercept_, reference.intercept_, atol=1e-10)
+        errors[alpha] = ((Y - predicted) ** 2).mean()
+    model = LeaveOneOutRidge([*errors]).fit(X, Y)
+    assert errors[model.alpha_] == min(errors.values())
+    assert model.best_score_ == pytest.approx(-min(errors.values()))
+    assert_allclose(model.predict(X), Ridge(model.alpha_).fit(X, Y).predict(X), atol=1e-10)
 
 
 def test_penalties_of_ridge():
@@ -57,27 +45,14 @@ def test_penalties_of_ridge():
 @pytest.mark.parametrize("model", [MODELS[0], SparseReducedRankRegression(alpha=1.0)], ids=str)
 def test_genes_and_score_of_a_model(pair, model):
     X, Y = pair
-    model = clone(model).fit(X[:90], Y[:90])
+    model = clone(model).fit(X[:60], Y[:60])
     genes = np.flatnonzero(model.coef_.any(axis=0))
     assert_array_equal(kept_genes(model), genes)
-    score = pooled_r2(Y[90:], model.predict(X[90:]), Y[:90].mean(axis=0))
-    assert model.score(X[90:], Y[90:]) == score > 0.2
+    score = pooled_r2(Y[60:], model.predict(X[60:]), Y[:60].mean(axis=0))
+    assert model.score(X[60:], Y[60:]) == score > 0.2
     if isinstance(model, SparseReducedRankRegression):
-        assert 0 < len(genes) < 40
-        assert_array_equal(model.get_support(indices=True), genes)
+        assert 0 < len(genes) < 30
         assert model.get_feature_names_out().tolist() == [f"x{gene}" for gene in genes]
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (ReducedRankRegression(rank=6), "rank"),
-        (SparseReducedRankRegression(penalty="rows"), "penalty"),
-    ],
-)
-def test_bad_parameters_are_named(pair, model, message):
-    with pytest.raises(ValueError, match=message):
-        model.fit(*pair)
 
 
 # --- the published numbers (Bernaerts et al., arXiv:2006.10411, figure 2)
@@ -93,15 +68,14 @@ def test_bad_parameters_are_named(pair, model, message):
     ],
 )
 def test_published_results_on_mouse_m1(real_scala, model, r2, within, n_genes):
-    X, Y = real_scala.X.astype(float), real_scala.Y.astype(float)
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    Y = (Y - Y.mean(axis=0)) / Y.std(axis=0)
+    X = zscore(real_scala.X.astype(float))
+    Y = zscore(real_scala.Y.astype(float))
     scores = []
     numbers = []
     for train, test in paper_folds(len(X)):
         fitted = clone(model).fit(X[train], Y[train])
         scores.append(fitted.score(X[test], Y[test]))
-        numbers.append(fitted.coef_.any(axis=0).sum())
+        numbers.append(len(kept_genes(fitted)))
     assert np.mean(scores) == pytest.approx(r2, abs=within)
     assert np.mean(numbers) == pytest.approx(n_genes, abs=1)
 
