@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 from made_up import fit_record
 
-from sbnn.data.paired import as_paired
 from sbnn.evaluation.folds import paper_folds
 from sbnn.results import Record
 
-COLORS = ("#AA0000", "#00AA00", "#0000CC", "#CC8800")
+COLORS = ("#AA0000", "#00AA00", "#0000CC")
 TYPES = ("kind 0", "kind 1", "kind 2")
 
 
@@ -27,48 +26,29 @@ def fit_to_explore(n=90, n_outputs=3, n_genes=4, width=2, names=None, types=TYPE
     fit.values |= {
         "embedding": places.astype("f4"),
         "outputs": outputs.astype("f4"),
-        "predictions": (0.5 * outputs + 0.1 * rng.normal(size=outputs.shape)).astype("f4"),
+        "predictions": rng.normal(size=outputs.shape).astype("f4"),
         # most genes are off in many cells
         "expression": np.maximum(rng.normal(size=(n, n_genes)), 0).astype("f4"),
         "predicted_expression": rng.normal(size=(n, n_genes)).astype("f4"),
         "labels": pd.DataFrame(labels, dtype=object),
-        "colors": dict(zip(types, np.resize(COLORS, len(types)).tolist(), strict=True)),
+        "colors": dict(zip(types, COLORS, strict=False)),
         "cell_names": np.array(names or [f"cell{i}" for i in range(n)]),
     }
     return fit
 
 
-def folds_to_explore(fit, n_folds=4):
+def folds_to_explore(fit):
     """A cross-validation in the units of its folds, that held out all cells but the last few."""
     rng = np.random.default_rng(1)
     n_outputs = fit.outputs.shape[1]
-    folds = paper_folds(len(fit.outputs), n_folds)
+    folds = paper_folds(len(fit.outputs), 4)
     predicted = [rng.normal(size=(len(test), n_outputs)).astype("f4") for _, test in folds]
-    values = {"test_predictions": [[None] * n_folds, predicted]}
-    values["test_r2"] = rng.uniform(size=(n_folds, 2))
-    values["test_feature_r2"] = rng.uniform(size=(n_folds, 2, n_outputs))
-    params = [{"n_components": 1}, {"n_components": 2}]
-    settings = {
-        "scaling": "fold",
-        "estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": {}},
+    values = {
+        "test_predictions": [[None] * 4, predicted],
+        "test_r2": rng.uniform(size=(4, 2)),
+        "test_feature_r2": rng.uniform(size=(4, 2, n_outputs)),
     }
+    params = [{"n_components": 1}, {"n_components": 2}]
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
+    settings = {"scaling": "fold", "estimator": estimator}
     return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
-
-
-def with_all_genes(fit):
-    """Data of the fit with 30 other genes, halves in which the first gene is stable, and t-SNE."""
-    rng = np.random.default_rng(2)
-    n = len(fit.outputs)
-    names = [*fit.kept_genes, *(f"Other{i}" for i in range(30))]
-    X = np.log2(1 + rng.poisson(rng.uniform(0.5, 20, len(names)), (n, len(names))))
-    genes = pd.DataFrame(X, fit.cell_names, names)
-    data = as_paired((genes, pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names)))
-    fit.sha256 = data.sha256
-    pairs = [np.split(rng.permutation(n), 2) for _ in range(25)]
-    folds = [fold for one, other in pairs for fold in ((one, other), (other, one))]
-    kept = np.tile(np.arange(len(names)) < 1, (50, 1, 1))
-    values = {"selected": kept, "n_selected": kept.sum(-1), "gene_names": np.array(names)}
-    halves = Record("cross-validation", "made up", fit.sha256, [{}], folds=folds, values=values)
-    places = {name: rng.normal(size=(n, 2)).astype("f4") for name in ("transcriptome", "outputs")}
-    tsne = Record("t-SNE", "made up", fit.sha256, [{}], values=places)
-    return data, {"halves": halves, "tsne": tsne}
