@@ -1,6 +1,7 @@
-"""Published files that tests make, and a web server that has them."""
+"""Published files that tests make, one that would do harm, and a web server that has them."""
 
 import hashlib
+import os
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,13 @@ import pandas as pd
 from sbnn.data import datasets
 
 CONTENT = b"gene,cell\nGad1,7\n" * 500
+
+
+class Payload:
+    """Its pickle would run a command."""
+
+    def __reduce__(self):
+        return os.system, ("echo run > owned",)
 
 
 def published(monkeypatch, name="tiny.csv", content=CONTENT, url="", **changes):
