@@ -90,19 +90,21 @@ def small_scala(alone, monkeypatch):
         rng.integers(0, 500, (4, 6)), index=["Gad1", "Sst", "Vip", "Pvalb"], columns=cells
     )
     ephys = pd.DataFrame(rng.normal(size=(6, 2)), index=cells, columns=["AP width", "Tau"])
-    metadata = pd.DataFrame(
-        {"Cell": [f"20180918_sample_{i}" for i in (5, 3, 4, 0, 1, 2, 9)], "Mouse": "mouse_A"}
-    )
-    metadata["Targeted layer"] = ["5", "2/3", "5", "5", "6", "1", "5"]
-    metadata["RNA family"] = ["Sst"] * 3 + ["PT"] * 3 + ["low quality"]
-    metadata["RNA type"] = ["Sst Penk"] * 3 + ["L5 PT_1", "L5 ET_1", "L5 PT_2", None]
-    metadata[["Cre", "RNA type confidence"]] = "SST+", 0.9
-    metadata["Soma depth (µm)"] = ["700.5"] * 6 + ["Slice Lost"]
+    metadata = {
+        "Cell": [f"20180918_sample_{i}" for i in (5, 3, 4, 0, 1, 2, 9)],
+        "Mouse": "mouse_A",
+        "Targeted layer": "2/3",
+        "Cre": "SST+",
+        "RNA family": ["Sst"] * 3 + ["PT"] * 3 + ["low quality"],
+        "RNA type": ["Sst Penk"] * 3 + ["L5 PT_1", "L5 ET_1", "L5 PT_2", None],
+        "RNA type confidence": 0.9,
+        "Soma depth (µm)": ["700.5"] * 6 + ["Slice Lost"],
+    }
     contents = {
         "gene_counts.csv": counts.to_csv(index_label="gene"),
         "ephys_values.csv": ephys.to_csv(),
+        "mini-atlas-meta-data.csv": pd.DataFrame(metadata).to_csv(sep="\t", index=False),
     }
-    contents["mini-atlas-meta-data.csv"] = metadata.to_csv(sep="\t", index=False)
     for name, content in contents.items():
         published(monkeypatch, name, content.encode())
         put(alone / "mine" / "tiny" / name, content.encode())

@@ -16,7 +16,6 @@ def test_scanpy_reads_what_sbnn_has_written_and_the_other_way_round(tmp_path):
     there = scanpy.read_h5ad(tmp_path / "sbnn.h5ad")
     np.testing.assert_array_equal(there.obsm["X_sbnn"], model.transform(adata))
     scanpy.pp.neighbors(there, use_rep="X_sbnn")
-    scanpy.tl.umap(there, maxiter=5)
     there.X = there.layers["counts"].copy()
     size = CountNormalizer().fit(adata).library_size_
     scanpy.pp.normalize_total(there, target_sum=size)
@@ -24,4 +23,3 @@ def test_scanpy_reads_what_sbnn_has_written_and_the_other_way_round(tmp_path):
     there.write_h5ad(tmp_path / "scanpy.h5ad")
     back = anndata.read_h5ad(tmp_path / "scanpy.h5ad")
     np.testing.assert_allclose(back.X, CountNormalizer().fit_transform(adata), rtol=1e-5)
-    np.testing.assert_allclose(model.predict(back), model.predict(adata), atol=1e-3)

@@ -7,15 +7,6 @@ import pytest
 from notebook import NOTEBOOKS
 
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d{2,}(?![\d.])")
-CHECKED = (
-    "01_preprocess",
-    "02_cross_validate",
-    "03_model",
-    "04_ephys_types",
-    "05_mechanism_shift",
-    "06_dynamics",
-    "08_own_data",
-)
 
 
 def printed_by(cell):
@@ -29,24 +20,24 @@ def printed_by(cell):
     return "\n".join(texts)
 
 
-@pytest.mark.parametrize("name", CHECKED)
-def test_every_decimal_in_the_text_is_printed_above_it(name):
-    cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+def cells_of(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_decimal_in_the_text_is_printed_above_it(path):
     above = ""
-    missing = []
-    for cell in cells:
+    for cell in cells_of(path):
         if cell["cell_type"] == "code":
             above += printed_by(cell)
             continue
         quoted = DECIMAL.findall("".join(cell["source"]))
-        missing += [number for number in quoted if number not in above]
-    assert not missing
+        assert [number for number in quoted if number not in above] == []
 
 
 def test_every_decimal_of_the_tutorial_is_printed_by_the_notebook_of_the_same_tables():
-    cells = json.loads((NOTEBOOKS / "08_own_data.ipynb").read_text(encoding="utf-8"))["cells"]
+    cells = cells_of(NOTEBOOKS / "08_own_data.ipynb")
     printed = "".join(printed_by(cell) for cell in cells if cell["cell_type"] == "code")
-    tutorial = (NOTEBOOKS.parent / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    quoted = DECIMAL.findall(tutorial)
+    quoted = DECIMAL.findall((NOTEBOOKS.parent / "docs" / "tutorial.md").read_text())
     assert len(quoted) > 5
     assert [number for number in quoted if number not in printed] == []
