@@ -18,11 +18,15 @@ BLIND = {
 }
 
 
+def light(color):
+    """Linear RGB."""
+    levels = np.array(list(bytes.fromhex(color[1:]))) / 255
+    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+
+
 def lab(color, matrix):
     """Colour in CIELAB (D65), as somebody sees it whose cones are described by the matrix."""
-    levels = np.array(list(bytes.fromhex(color[1:]))) / 255
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(np.array(matrix) @ linear, 0, 1)
+    seen = np.clip(np.array(matrix) @ light(color), 0, 1)
     to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
     ratio = np.array(to_xyz) @ seen / [0.9505, 1, 1.089]
     f = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
@@ -31,6 +35,4 @@ def lab(color, matrix):
 
 def contrast_to_white(color):
     """Ratio of luminances as defined by WCAG 2; lines need 3, text 4.5."""
-    levels = np.array(list(bytes.fromhex(color[1:]))) / 255
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
-    return 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return 1.05 / (light(color) @ [0.2126, 0.7152, 0.0722] + 0.05)
