@@ -112,6 +112,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     _parameter_constraints = {"n_passes": COUNT, "n_jobs": COUNT}
 
+    algorithm_version = 2  # stored with results
+
     def __init__(self, n_passes: int = 5, n_jobs: int = 1) -> None:
         self.n_passes = n_passes
         self.n_jobs = n_jobs
