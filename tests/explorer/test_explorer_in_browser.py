@@ -77,7 +77,7 @@ def compared(a, b):
 
 
 def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
-    """Without network or errors; names stay text."""
+    """Without network or errors; names stay text, and nothing is wider than a phone."""
     page = browser
     fit = fit_to_explore(names=[*HOSTILE, *(f"cell{i}" for i in range(5, 90))], types=TYPES)
     explore(fit, folds_to_explore(fit), tmp_path / "page.html")
@@ -110,6 +110,8 @@ def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     wanted = pd.DataFrame([compared(values[mask], values[~mask]) for values in features], names)
     wanted[4] = false_discovery_control(wanted[4])
     wanted = wanted.sort_values(2, key=abs, ascending=False)
+    frame = page.find_element("css selector", ".scroll:has(#features)")
+    assert by_id(page, "features").size["width"] <= frame.size["width"]
     rows = [row.text.split() for row in page.find_elements("css selector", "#features tbody tr")]
     assert [" ".join(row[:-5]) for row in rows] == list(wanted.index)
     found = np.array([[float(text.replace("−", "-")) for text in row[-5:]] for row in rows])
@@ -122,3 +124,7 @@ def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     table = pd.read_csv(path)
     assert table["cell"].tolist()[:3] == [HOSTILE[0], HOSTILE[1], "'=1+1"]
     np.testing.assert_array_equal(table["latent 2"].to_numpy("f4"), fit.embedding[cells, 1])
+
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
