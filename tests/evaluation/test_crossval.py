@@ -61,9 +61,7 @@ def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
             about = Y[part], model.predict(X[part]), Y[train].mean(0)
             close(record.values[f"{name}_feature_r2"][f, 0], feature_r2(*about), atol=1e-4)
             close(record.values[f"{name}_r2"][f, 0], pooled_r2(*about), atol=1e-4)
-        norms = np.zeros(60)
-        norms[genes] = model.gene_norms_
-        close(record.gene_norms[f, 0], norms, rtol=1e-4)
+        close(record.gene_norms[f, 0, genes], model.gene_norms_, rtol=1e-4)
         equal(record.selected[f, 0, genes], model.get_support())
         assert record.n_selected[f, 0] == record.selected[f, 0].sum() == 2
 
@@ -94,21 +92,15 @@ def test_the_record_holds_what_was_done(data, adata):
     assert record.params == [{"n_components": 16}, {"n_components": 17}]
     assert record.test_latent[0][1].shape == (40, 16)
     assert record.test_latent[1] == [None] * 3  # too wide
-    assert record.test_predictions[1][2].dtype == np.float32
-    assert (record.seconds > 0).all()
     curves = epoch_curves(record, n_components=17)
     last = curves[(curves.fold == 2) & (curves.stage == "fine-tuning")].iloc[-1]
     assert last.eval_r2 == pytest.approx(record.test_r2[2, 1], abs=1e-5)
-    some = cross_validate(model, data, record.folds, grid, keep=["history"], verbose=False)
-    equal(some.test_r2, record.test_r2)
-    assert record.values.keys() - some.values.keys() == {"test_latent", "test_predictions"}
+    alone = cross_validate(model, data, record.folds, grid, verbose=False)
+    equal(alone.test_r2, record.test_r2)
     other = cross_validate(model, data, record.folds, grid, seed=1, verbose=False)
     assert (other.test_r2 != record.test_r2).all()
 
 
-def test_bad_arguments_are_named(data):
-    for named, value in {"folds": [([0], [])], "keep": ["x"], "scaling": "x"}.items():
-        with pytest.raises(ValueError, match=named):
-            cross_validate(Ridge(), data, **{named: value})
-    with pytest.raises(ValueError, match="data: .*no outputs"):
-        cross_validate(Ridge(), (data.X, None))
+def test_a_scaling_that_does_not_exist_is_refused(data):
+    with pytest.raises(ValueError, match="scaling"):
+        cross_validate(Ridge(), data, scaling="x")

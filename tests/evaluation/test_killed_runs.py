@@ -16,6 +16,7 @@ from sbnn import cross_validate, simulate_patchseq
 from sbnn.results import load
 
 ROOT = Path(__file__).resolve().parents[2]
+DATA = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
 # every fit leaves a line in a file, and one of them waits for its end
 VALIDATION = """
 import signal, sys, time, zlib
@@ -37,37 +38,27 @@ cross_validate(Logged(), data, 5, {"alpha": [1.0, 9.0]}, results="cv.pickle", ve
 """
 
 
-def started(code, folder, *words):
-    """A process that runs some code in a folder."""
-    (folder / "killed.py").write_text(code)
-    command = [sys.executable, "-W", "ignore", "killed.py", *words]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=folder, env=environment)
-
-
-def waited_for(what):
-    deadline = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
     fits = tmp_path / "fits"
     fits.touch()
-    n_fits = []
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def started(last):
+        command = [sys.executable, "-W", "ignore", "-c", VALIDATION, str(last)]
+        return subprocess.Popen(command, cwd=tmp_path, env=environment)
+
     for last, how in ((2, signal.SIGKILL), (6, signal.SIGINT)):
-        process = started(VALIDATION, tmp_path, str(last))
-        waited_for(lambda last=last: len(fits.read_text().splitlines()) == last)
+        process = started(last)
+        deadline = time.monotonic() + 120
+        while len(fits.read_text().splitlines()) < last:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         process.send_signal(how)
         assert process.wait(120) != 0
-        n_fits.append(len([*tmp_path.glob("cv.pickle.parts/*.pickle")]))
-    assert n_fits == [1, 4], "all fits but the last"
-    assert started(VALIDATION, tmp_path, "0").wait(120) == 0
+    assert started(0).wait(120) == 0
     lines = fits.read_text().splitlines()
     assert (len(set(lines)), len(lines)) == (10, 12), "only killed fits are begun again"
-    data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
-    whole = cross_validate(Ridge(), data, 5, {"alpha": [1.0, 9.0]}, verbose=False)
+    whole = cross_validate(Ridge(), DATA, 5, {"alpha": [1.0, 9.0]}, verbose=False)
     record = load(tmp_path / "cv.pickle")
     for name in whole.values.keys() - {"seconds"}:
         np.testing.assert_array_equal(record.values[name], whole.values[name])
@@ -77,9 +68,8 @@ def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
 @pytest.mark.slow
 def test_a_dask_cluster_gives_the_numbers_of_one_process():
     distributed = pytest.importorskip("distributed")
-    data = simulate_patchseq(60, 20, 3, n_true_genes=5, random_state=0)
-    alone = cross_validate(Ridge(), data, 5, verbose=False)
+    alone = cross_validate(Ridge(), DATA, 5, verbose=False)
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
     with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
-        record = cross_validate(Ridge(), data, 5, n_jobs=-1, verbose=False)
+        record = cross_validate(Ridge(), DATA, 5, n_jobs=-1, verbose=False)
     np.testing.assert_array_equal(record.test_r2, alone.test_r2)
