@@ -1,5 +1,6 @@
 """Data that every test file shares: a tiny simulated set, and real files if they are here."""
 
+import signal
 import socket
 
 import hypothesis
@@ -17,6 +18,12 @@ from sbnn.data.simulate import simulate_patchseq
 # One profile for all: the same examples everywhere, and no verdict on a machine that is busy.
 hypothesis.settings.register_profile("sbnn", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("sbnn")
+
+
+def pytest_sessionfinish(session):
+    """Workers that need more than 5 s to end, as on busy CPUs, get a SIGINT from execnet."""
+    if hasattr(session.config, "workerinput"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
