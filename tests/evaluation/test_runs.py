@@ -103,16 +103,16 @@ def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
         grid = {"alpha": alphas}
         return cross_validate(Ridge(), data, folds, grid, results=path, verbose=False, **how)
 
-    first = run(1.0, keep=())
-    both = run(1.0, 9.0)
-    assert (both.test_r2[:, 0] == first.test_r2[:, 0]).all()
+    first = run(1.0, 4.0, keep=())
+    more = run(1.0, 4.0, 9.0)
+    assert (more.test_r2[:, :2] == first.test_r2).all()
     # what was not kept stays away
-    assert both.test_predictions[0] == load(path).test_predictions[0] == [None] * 3
-    assert [predicted.shape for predicted in both.test_predictions[1]] == [(40, 5)] * 3
-    assert fits == [1.0] * 3 + [9.0] * 3
+    assert more.test_predictions[0] == load(path).test_predictions[0] == [None] * 3
+    assert [predicted.shape for predicted in more.test_predictions[2]] == [(40, 5)] * 3
+    assert fits == [1.0] * 3 + [4.0] * 3 + [9.0] * 3
     for wrong in ({"data": changed(data, Y=data.Y + 1)}, {"folds": 4}, {"scaling": "all"}):
         with pytest.raises(ValueError, match="would be lost"):
-            run(1.0, 9.0, **wrong)
+            run(1.0, 4.0, 9.0, **wrong)
     with pytest.raises(ValueError, match="would be lost"):
         run(9.0)
     assert run(9.0, overwrite=True).test_r2.shape == load(path).test_r2.shape == (3, 1)

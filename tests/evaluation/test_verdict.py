@@ -79,7 +79,7 @@ def test_the_point_is_the_one_that_is_asked_for(data, record):
     [
         ([0.1, 0.11, 0.1, 0.09, 0.1], "0.100 above ridge [+0.087, +0.113]: better than ridge."),
         ([-0.1, -0.11, -0.1, -0.09, -0.1], "[-0.113, -0.087]: worse than ridge."),
-        ([0.01, -0.01, 0.01, -0.01, 0.0], "not distinguishable from ridge."),
+        ([0.01, -0.01, 0.01, -0.01, 0.001], "not distinguishable from ridge."),
     ],
 )
 def test_a_model_is_compared_with_the_mean_and_with_ridge(record, by, standing):
