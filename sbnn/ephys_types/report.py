@@ -69,7 +69,7 @@ def accuracy_table(records, kind="types", reference=REFERENCE):
         f1 = repeat_means(record)
         row = {
             "macro-F1": f1.mean(),
-            "SD": f1.std(ddof=1),
+            "SD": pd.Series(f1).std(),
             "accuracy": record.accuracy.mean(),
             "balanced accuracy": record.balanced_accuracy.mean(),
             "log loss": record.log_loss.mean(),
