@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from IPython.display import display
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def run_cells(name, **parameters):
     """Execute the code cells of a notebook with these parameters; its variables."""
-    variables = {}
+    variables = {"display": display}  # as in IPython
     cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     with contextlib.chdir(NOTEBOOKS), plt.ioff():
         for cell in (cell for cell in cells if cell["cell_type"] == "code"):

@@ -168,7 +168,8 @@ class EphysTypeClassifier(TypeClassifier):
 
     def predict(self, X, mix: str | None = None) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,); `mix` as in `predict_proba`."""
-        return self.classes_[self.predict_proba(X, mix).argmax(axis=1)]
+        probabilities = self.predict_proba(X, mix)
+        return self.classes_[probabilities.argmax(axis=1)]
 
 
 def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
