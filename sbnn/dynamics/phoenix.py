@@ -627,7 +627,8 @@ class PhoenixRegressor(DynamicsRegressor):
         self.as_published = as_published
         self.random_state = random_state
 
-    def algorithm_version(self, n_cells: int) -> int:
+    @property
+    def algorithm_version(self) -> int:
         """Version stored with results."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 

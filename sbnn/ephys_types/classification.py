@@ -322,8 +322,7 @@ def family_importance(
             values["attention"] = means.div(means.sum(axis=1), axis=0).to_numpy()
         return values
 
-    n_cells = len(folds[0][0])
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model, n_cells=n_cells)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
 
 def _importance(estimator, data, y, fold, seeds, n_shuffles):

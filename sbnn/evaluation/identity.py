@@ -34,16 +34,10 @@ def described(model):
     return {"class": f"{package}.{type(model).__qualname__}", "params": params}
 
 
-def version_of(model, n_cells):
-    """Version of the algorithm for `n_cells` cells."""
-    version = getattr(model, "algorithm_version", 1)
-    return version(n_cells) if callable(version) else version
-
-
 def fit_key(data, model, fold, scaling, **besides):
     """Fingerprint of what determines a fit; `data` is name, fingerprint and shape."""
     decisive = [*data, scaling, described(model)]
-    version = version_of(model, len(fold[0]))
+    version = getattr(model, "algorithm_version", 1)
     if version > 1:
         decisive.append({"version": version})
     if besides:

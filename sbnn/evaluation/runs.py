@@ -10,7 +10,7 @@ import numpy as np
 from joblib import Parallel
 from tqdm.auto import tqdm
 
-from sbnn.evaluation.identity import described, version_of
+from sbnn.evaluation.identity import described
 from sbnn.results import library_versions, load, save
 from sbnn.store import read, write
 
@@ -20,13 +20,11 @@ IDENTITY = ("experiment", "dataset", "sha256", "seed", "params")
 OR_ELSE = "give another path, or pass overwrite=True"
 
 
-def load_or_compute(
-    wanted, compute, results=None, overwrite=False, *, estimator=None, n_cells=None
-):
+def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None):
     """Load a record like `wanted`, which has no values, or save what `compute` returns."""
     if estimator is not None:
         settings = {"estimator": described(estimator)} | wanted.settings
-        version = version_of(estimator, n_cells)
+        version = getattr(estimator, "algorithm_version", 1)
         if version > 1:
             settings["version"] = version
         wanted = replace(wanted, settings=settings)

@@ -7,8 +7,7 @@ from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.reading import name_and_color
 from sbnn.results import Record
 
-BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, _ = OKABE_ITO
-PALETTE = (GREEN, VERMILLION, BLUE, PURPLE, ORANGE, SKY)  # for numbered items
+BLUE, VERMILLION, GREEN, _, ORANGE, SKY, _ = OKABE_ITO
 # of models, the same in every figure; widths and ranks have line styles and markers
 MODELS = {
     "distilled": GREEN,
@@ -53,7 +52,6 @@ METHODS = {  # of the companions
         "sparse": GREEN,
     },
 }
-SHAPES = "os^DvXP*"  # of groups
 MOST_GROUPS = 24  # in a legend
 
 

@@ -115,7 +115,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         self.random_state = random_state
         self.device = device
 
-    def algorithm_version(self, n_cells: int) -> int:
+    @property
+    def algorithm_version(self) -> int:
         """Version of the algorithm, incremented when results change."""
         return 6
 

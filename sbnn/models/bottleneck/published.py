@@ -123,7 +123,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         self.random_state = random_state
         self.device = device
 
-    def algorithm_version(self, n_cells: int) -> int:
+    @property
+    def algorithm_version(self) -> int:
         """Version of the algorithm, incremented when results change."""
         # 2. Without pretraining, the rate is halved only after the pruning, as published.
         return 1 if self.pretraining else 2
