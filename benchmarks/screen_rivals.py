@@ -320,7 +320,7 @@ def of_edges(adata, split):
             "targets": (moved & changes).sum(),
             "other targets": (moved & ~changes).sum(),
         }
-    return {"edges": pd.DataFrame(rows).T.astype(float)}
+    return {"edges": pd.DataFrame.from_dict(rows, orient="index", dtype=float)}
 
 
 def planned():

@@ -9,6 +9,7 @@ import io
 import os
 import pickle
 import pickletools
+import uuid
 import zlib
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def write_atomically(content, path):
     """Write bytes such that the file is either unchanged or complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    # another process may write the same file at the same time; the later one wins
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -108,6 +108,23 @@ def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path], "no temporary file is left behind"
 
 
+def test_of_two_writers_of_a_file_the_later_one_wins(record, tmp_path, monkeypatch):
+    """As of two notebooks that run side by side."""
+    sync = os.fsync
+    other = Mock(side_effect=lambda _: save(Record("fit", "other", "", [{}]), tmp_path / "a.pkl"))
+
+    def meanwhile(handle):
+        monkeypatch.setattr(os, "fsync", sync)
+        other(handle)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    save(record, tmp_path / "a.pkl")
+    other.assert_called_once()
+    assert load(tmp_path / "a.pkl").dataset == record.dataset
+    assert os.listdir(tmp_path) == ["a.pkl"]
+
+
 @pytest.mark.parametrize("value", [Payload(), np.array([object()]), os.system])
 def test_what_could_not_be_read_back_is_not_written(record, tmp_path, value):
     record.values["odd"] = value
