@@ -6,18 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
-from scipy import sparse
 
 UNKNOWN = "unknown"  # cells without a known group
 GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008), for colour-blind readers, without the yellow, which is too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
-LARGEST_LOG = 20  # log values are usually smaller
-BEYOND_LOG = 50  # no logarithm of a count is this large
-LARGEST_COUNT = 2**31 - 1
-FIRST_CELLS = 1000  # to tell counts from logarithms
-MOST = 1e9  # of a number of units, cells or genes
 
 
 def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -99,28 +93,6 @@ def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) 
     return groups.to_numpy().astype(str)
 
 
-def check_counts(given: Any, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
-    """Convert raw counts to an integer array or CSR matrix of this shape."""
-    counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
-    if counts.shape != shape:
-        raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
-    values = counts.data if sparse.issparse(counts) else counts
-    wrong = values[~are_counts(values)]
-    if len(wrong):
-        raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
-    return counts.astype(np.int64) if counts.dtype.kind == "f" else counts
-
-
-def are_counts(values: np.ndarray) -> np.ndarray:
-    """Mask of possible raw counts."""
-    return (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
-
-
-def dense(matrix):
-    """Matrix as a dense array."""
-    return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
-
-
 def some(names: Iterable[Any], limit: int = 5) -> str:
     """List the first few names, for a message."""
     names = [str(name) for name in names]
@@ -128,14 +100,6 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
     if len(names) > limit:
         text += f" and {len(names) - limit} more"
     return text
-
-
-def raw_counts(X: np.ndarray) -> str:
-    """Sentence about raw counts, with values above 20, in place of logarithms, or ""."""
-    if X.max() <= LARGEST_LOG or not are_counts(X[:FIRST_CELLS]).all():
-        return ""
-    advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
-    return f"X: looks like raw counts (whole numbers up to {X.max():g}); {advice}"
 
 
 def cells_of(X):

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import dense
-from sbnn.data.counts import log2p1, normalize_library_size, row_sums
+from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
 from sbnn.errors import warn
 
 HALF = 0.5  # of the training counts, for a good estimate of depth

@@ -1,16 +1,50 @@
-"""Arithmetic of counts: library sizes, logarithms, and whether expression belongs to them."""
+"""Raw counts: checks, library sizes, logarithms, and whether expression belongs to them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_non_negative
 
-from sbnn.data.checks import dense, some
+from sbnn.data.checks import some
 from sbnn.errors import check_number
 
+LARGEST_LOG = 20  # log values are usually smaller
+LARGEST_COUNT = 2**31 - 1
+FIRST_CELLS = 1000  # to tell counts from logarithms
 _CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
+
+
+def dense(matrix):
+    """Matrix as a dense array."""
+    return matrix.toarray(order="C") if sparse.issparse(matrix) else np.asarray(matrix)
+
+
+def check_counts(given: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
+    """Convert raw counts to an integer array or CSR matrix of this shape."""
+    counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
+    if counts.shape != shape:
+        raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
+    values = counts.data if sparse.issparse(counts) else counts
+    wrong = values[~are_counts(values)]
+    if len(wrong):
+        raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
+    return counts.astype(np.int64) if counts.dtype.kind == "f" else counts
+
+
+def are_counts(values: np.ndarray) -> np.ndarray:
+    """Mask of possible raw counts."""
+    return (values >= 0) & (values <= LARGEST_COUNT) & (values == np.rint(values))
+
+
+def raw_counts(X: np.ndarray) -> str:
+    """Sentence about raw counts, with values above 20, in place of logarithms, or ""."""
+    if X.max() <= LARGEST_LOG or not are_counts(X[:FIRST_CELLS]).all():
+        return ""
+    advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
+    return f"X: looks like raw counts (whole numbers up to {X.max():g}); {advice}"
 
 
 def checked_counts(counts):

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from sbnn.data.checks import UNKNOWN, raw_counts, some
+from sbnn.data.checks import UNKNOWN, some
+from sbnn.data.counts import raw_counts
 from sbnn.data.paired import as_paired
 
 SAME = 0.999  # correlation of two outputs that are one

@@ -51,7 +51,7 @@ def fingerprint_of(adata, columns=()):
     content = {"cells": list(adata.obs_names), "genes": list(adata.var_names)}
     content["control"] = adata.uns.get("sbnn", {}).get("control")
     for column in columns:
-        content[column] = adata.obs[column].tolist()
+        content[column] = list(adata.obs.get(column, ()))
     tables = {
         "X": adata.X,
         "counts": adata.layers.get("counts"),

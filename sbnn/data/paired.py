@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.utils import check_array
 
 from sbnn.data import checks
-from sbnn.data.checks import dense, some
-from sbnn.data.counts import row_sums, size_of_library
-from sbnn.data.fingerprint import described
+from sbnn.data.checks import some
+from sbnn.data.counts import check_counts, dense, raw_counts, row_sums, size_of_library
+from sbnn.data.fingerprint import described, fingerprint_of, fingerprint_parameters
 from sbnn.data.inputs import outputs_of
 from sbnn.errors import check_among
+
+LABELS = ["family", "type"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +48,6 @@ class Paired:
     def n_genes(self):
         """Number of genes."""
         return self.X.shape[1]
-
-    @property
-    def n_outputs(self):
-        """Number of outputs, maybe 0."""
-        return self.Y.shape[1]
 
     @property
     def names(self):
@@ -150,17 +148,17 @@ def paired(
     genes = checks.check_names(gene_names, "gene_names", "gene", x.shape[1])
     outputs = checks.check_names(feature_names, "feature_names", "output", y.shape[1])
     cells = checks.check_names(cell_names, "cell_names", "cell", len(x))
-    obs = checks.check_labels(labels, cells, ("family", "type"))
+    obs = checks.check_labels(labels, cells, LABELS)
     checks.check_in_order(obs, X, "X")
     checks.check_in_order(obs, Y, "Y")
     colors = checks.check_colors(colors or {}, obs)
     if counts is not None:
-        counts = checks.check_counts(counts, x.shape)
+        counts = check_counts(counts, x.shape)
     if check and len(outputs):  # without outputs, raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
         if "notes" not in about:  # a reader knows whether values are counts
-            mistake = checks.raw_counts(x)
+            mistake = raw_counts(x)
             if mistake:
                 raise ValueError(mistake)
 
@@ -171,7 +169,10 @@ def paired(
     if counts is not None:
         adata.layers["counts"] = counts
     adata.uns["type_colors"] = list(colors.values())
-    return described(adata, **{"source": "the user's arrays"} | about)
+    described(adata, **{"source": "the user's arrays"} | about)
+    if check:
+        adata.uns["sbnn"]["checked"] = _state_of(adata)
+    return adata
 
 
 def _matrix(values, argument):
@@ -197,26 +198,33 @@ def as_paired(data, check=True):
     if isinstance(data, Paired):  # converted before
         return data
     is_pair = isinstance(data, tuple) and len(data) == 2
-    X, Y = data if is_pair else (data, None)
-    if isinstance(X, AnnData):
-        adata = _paired_anew(X, Y, check)
+    adata, Y = data if is_pair else (data, None)
+    if isinstance(adata, AnnData):
+        if adata.isbacked:
+            adata = adata.to_memory()
+        checked = adata.uns.get("sbnn", {}).get("checked")
+        if Y is not None or checked is None or checked != _state_of(adata):
+            adata = _paired_anew(adata, Y, check)
     elif is_pair:
-        adata = paired(X, Y, check=check)
+        adata = paired(adata, Y, check=check)
     else:
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
     about = adata.uns["sbnn"]
     outputs = adata.obsm.get("outputs", pd.DataFrame(index=adata.obs_names))
-    types = adata.obs["type"].cat.categories
+    counts = adata.layers.get("counts")
+    if sparse.issparse(counts):
+        counts = sparse.csr_array(counts)  # files give the older class
+    types = pd.Categorical(adata.obs["type"]).categories
     return Paired(
-        X=adata.X,
+        X=dense(adata.X),
         Y=outputs.to_numpy(np.float32),
         gene_names=adata.var_names.to_numpy(str),
         feature_names=outputs.columns.to_numpy(str),
         cell_names=adata.obs_names.to_numpy(str),
-        labels=adata.obs.astype({"type": object}),
+        labels=adata.obs.astype(dict.fromkeys(LABELS, object)),
         colors=dict(zip(types, adata.uns["type_colors"], strict=True)),
-        counts=adata.layers.get("counts"),
+        counts=counts,
         name=about["name"],
         sha256=about["sha256"],
         about=about,
@@ -224,11 +232,16 @@ def as_paired(data, check=True):
     )
 
 
+def _state_of(adata):
+    """Fingerprint of all that `paired` has checked."""
+    colors = list(adata.uns.get("type_colors", ()))
+    return fingerprint_parameters([fingerprint_of(adata, LABELS), colors])
+
+
 def _paired_anew(adata, outputs, check):
     """The data in the form of `paired`, with what was known about them."""
-    if adata.isbacked:
-        adata = adata.to_memory()
     about = {"source": "an AnnData object"} | adata.uns.get("sbnn", {})
+    about.pop("checked", None)
     about["truth"] = about.get("truth", {}) | _of_cells(adata)
     labels = adata.obs
     if isinstance(outputs, list):

@@ -11,7 +11,8 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import are_counts, check_groups, check_labels, check_names, some
+from sbnn.data.checks import check_groups, check_labels, check_names, some
+from sbnn.data.counts import are_counts
 from sbnn.data.fingerprint import described, name_and_sha256
 
 KEY = "perturbation"

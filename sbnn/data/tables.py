@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData, read_h5ad
 
-from sbnn.data.checks import BEYOND_LOG, are_counts, some
+from sbnn.data.checks import some
+from sbnn.data.counts import are_counts
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import outputs_of
 from sbnn.data.paired import paired
@@ -24,6 +25,7 @@ from sbnn.data.typed_cells import typed_cells
 from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
+BEYOND_LOG = 50  # no logarithm of a count is this large
 LEAST_SHARED = 0.5  # of the cells of the smaller table
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 

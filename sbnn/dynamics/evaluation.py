@@ -18,8 +18,7 @@ from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.model import DynamicsRegressor
-from sbnn.evaluation.identity import configured
-from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.runs import configured, load_or_compute
 from sbnn.results import Record
 
 STRONGEST = 500  # number of edges that are stored

@@ -23,8 +23,14 @@ from sbnn.ephys_types.base import LOST
 from sbnn.ephys_types.folds import deal_donors, labels_of, repeated_donor_folds
 from sbnn.errors import check_number
 from sbnn.evaluation.folds import folds_of
-from sbnn.evaluation.identity import configured, described, fit_key
-from sbnn.evaluation.runs import fit_all, in_workers, load_or_compute
+from sbnn.evaluation.runs import (
+    configured,
+    described,
+    fit_all,
+    fit_key,
+    in_workers,
+    load_or_compute,
+)
 from sbnn.results import Record
 
 #: Lower bound for probabilities in the log loss, as forests predict 0 for rare types.

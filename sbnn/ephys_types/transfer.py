@@ -20,8 +20,7 @@ from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types.base import TypeClassifier, lightgbm
 from sbnn.ephys_types.folds import SEEDS
-from sbnn.evaluation.identity import configured, described
-from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.runs import configured, described, load_or_compute
 from sbnn.results import Record
 
 # pseudo-cells of each type, as a share of the target cells

@@ -17,8 +17,7 @@ from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
 from sbnn.evaluation.folds import SCALINGS, folds_of, source_arrays, split_fold
-from sbnn.evaluation.identity import configured, described, fit_key
-from sbnn.evaluation.runs import fit_all, in_workers
+from sbnn.evaluation.runs import configured, described, fit_all, fit_key, in_workers
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params
 
@@ -109,7 +108,7 @@ def cross_validate(
     array([0.45, 0.34])
     """
     data = as_paired(data)
-    if not data.n_outputs:
+    if not len(data.feature_names):
         raise ValueError(f"data: {data.name!r} has no outputs to predict")
     for name in keep:
         check_among("keep", name, DETAILS)
@@ -117,7 +116,7 @@ def cross_validate(
     points = list(ParameterGrid(param_grid or {}))
     models = [configured(estimator, point, seed) for point in points]
     folds = folds_of(folds, data.n_cells)
-    chosen = settings_of(preselect)
+    chosen = {} if preselect is None else settings_of(preselect)
     wanted = Record(
         "cross-validation",
         data.name,

@@ -20,8 +20,7 @@ from sbnn.data.preselection import with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of
 from sbnn.evaluation.folds import group_codes, source_arrays
-from sbnn.evaluation.identity import configured, described
-from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.runs import configured, described, load_or_compute
 from sbnn.models.bottleneck.base import model_in_units
 from sbnn.models.maps import embed
 from sbnn.results import Record

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.count_normalizer import CountNormalizer
+from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
 from sbnn.errors import check_number
 
 SCALINGS = ("fold", "all", "none")
@@ -154,14 +154,10 @@ def split_fold(arrays, fold, scaling, genes=slice(None)):
     """X_train, Y_train, X_test, Y_test, float32, of the genes in a mask."""
     X, Y, counts = arrays
     train, test = fold
-    if counts is None:
-        X_train = X[train]
-        X_test = X[test]
-    else:
-        normalizer = CountNormalizer().fit(counts[train])
-        X_train = normalizer.transform(counts[train])
-        X_test = normalizer.transform(counts[test])
-    X_train, X_test = _scaled(X_train[:, genes], X_test[:, genes], scaling)
+    if counts is not None:
+        usual = np.median(row_sums(counts[train]))
+        X = dense(log2p1(normalize_library_size(counts, usual)))
+    X_train, X_test = _scaled(X[train][:, genes], X[test][:, genes], scaling)
     if scaling == "fold":
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
     Y_train, Y_test = _scaled(Y[train], Y[test], scaling)

@@ -13,8 +13,7 @@ from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.evaluation.crossval import predicted_by
 from sbnn.evaluation.folds import grouped_folds, paper_folds, source_arrays, split_fold
-from sbnn.evaluation.identity import described
-from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.runs import described, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record

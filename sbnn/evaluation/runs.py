@@ -1,16 +1,18 @@
-"""Save results, and load them only if data, settings and algorithm are the same."""
+"""Save results, and load them only if data, cells, estimator, seed and algorithm are the same."""
 
+import dataclasses
+import hashlib
+import json
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from joblib import Parallel
+from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from sbnn.evaluation.identity import described
 from sbnn.results import library_versions, load, save
 from sbnn.store import read, write
 
@@ -18,6 +20,59 @@ from sbnn.store import read, write
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 IDENTITY = ("experiment", "dataset", "sha256", "seed", "params")
 OR_ELSE = "give another path, or pass overwrite=True"
+NOT_DECISIVE = ("verbose", "n_jobs")  # do not change a result
+
+
+def configured(estimator, point, seed):
+    """Clone with the parameters of a grid point, and seeds in place of None."""
+    model = clone(estimator).set_params(**point)
+    for name, value in model.get_params().items():
+        if value is None and name.split("__")[-1] == "random_state":
+            model.set_params(**{name: seed})
+    return model
+
+
+def described(model):
+    """Package, class and parameters of an estimator as plain data.
+
+    An estimator can define ``decisive_params``.
+    """
+    values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
+    params = {
+        name: _plain(values[name])
+        for name in sorted(values)
+        if name.split("__")[-1] not in NOT_DECISIVE
+    }
+    package = type(model).__module__.partition(".")[0]
+    return {"class": f"{package}.{type(model).__qualname__}", "params": params}
+
+
+def fit_key(data, model, fold, scaling, **besides):
+    """Fingerprint of what determines a fit; `data` is name, fingerprint and shape."""
+    decisive = [*data, scaling, described(model)]
+    version = getattr(model, "algorithm_version", 1)
+    if version > 1:
+        decisive.append({"version": version})
+    if besides:
+        decisive.append({"besides": besides})
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    for cells in fold:
+        digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")
+    return digest.hexdigest()[:32]
+
+
+def _plain(value):
+    if hasattr(value, "get_params"):
+        return type(value).__name__  # its parameters are listed separately
+    if dataclasses.is_dataclass(value):
+        return {name: _plain(entry) for name, entry in vars(value).items()}
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, tuple | list):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return repr(value)
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None):
@@ -27,16 +82,16 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         version = getattr(estimator, "algorithm_version", 1)
         if version > 1:
             settings["version"] = version
-        wanted = replace(wanted, settings=settings)
+        wanted = dataclasses.replace(wanted, settings=settings)
     if results is None:
-        return replace(wanted, values=compute())
+        return dataclasses.replace(wanted, values=compute())
     path = Path(results)
     if path.exists() and not overwrite:
         stored = load(path)
         _require_same(stored, wanted, path)
         return stored
     _require_writable(path.parent)
-    record = replace(wanted, values=compute())
+    record = dataclasses.replace(wanted, values=compute())
     save(record, path)
     return record
 
@@ -63,7 +118,7 @@ def fit_all(wanted, keys, plan, *, results=None, overwrite=False, n_jobs=1, verb
     ``plan(places)`` returns delayed calls for the fits at some places (grid point, fold), which
     return the values of a fit.
     """
-    wanted = replace(wanted, settings=wanted.settings | {"keys": keys})
+    wanted = dataclasses.replace(wanted, settings=wanted.settings | {"keys": keys})
     if results is None:
         return _completed(wanted, plan, {}, {}, n_jobs, verbose)
     path = Path(results)
@@ -102,7 +157,7 @@ def _completed(wanted, plan, done, parts, n_jobs, verbose):
         value = [[fit.get(name) for fit in row] for row in fits]
         # lists [grid point][fold], or arrays (folds, grid points, ...)
         values[name] = value if name in NESTED else np.array(value).swapaxes(0, 1)
-    return replace(wanted, values=values, versions=library_versions())
+    return dataclasses.replace(wanted, values=values, versions=library_versions())
 
 
 def _fits_of(record, wanted, path):

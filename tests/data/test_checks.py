@@ -6,6 +6,7 @@ import pytest
 from scipy import sparse
 
 from sbnn.data import checks
+from sbnn.data.counts import check_counts, raw_counts
 
 CELLS = pd.Index(["a", "b", "c"])
 
@@ -63,18 +64,18 @@ def test_families_are_hues_and_types_their_shades():
 
 
 def test_counts_are_whole_numbers_in_the_shape_of_x():
-    counts = checks.check_counts(sparse.coo_array([[0.0, 2.0**31 - 1]]), (1, 2))
+    counts = check_counts(sparse.coo_array([[0.0, 2.0**31 - 1]]), (1, 2))
     assert counts.dtype == np.int64 and counts.sum() == 2**31 - 1
     for wrong in (2.5, -1, np.nan, 2.0**31):
         with pytest.raises(ValueError, match="counts: "):
-            checks.check_counts([[wrong]], (1, 1))
+            check_counts([[wrong]], (1, 1))
 
 
 @pytest.mark.parametrize(
     ("values", "are_raw"), [([2, 0, 21], True), ([2, 0, 20], False), ([0.5, 51], False)]
 )
 def test_raw_counts_are_whole_numbers_that_no_logarithm_reaches(values, are_raw):
-    assert bool(checks.raw_counts(np.array([values]))) == are_raw
+    assert bool(raw_counts(np.array([values]))) == are_raw
 
 
 def test_tables_of_the_same_cells_are_in_the_same_order():

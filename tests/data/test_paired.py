@@ -74,7 +74,7 @@ def test_outputs_are_a_table_beside_an_anndata_or_in_it(data):
         assert_equal(as_paired((rna, outputs)), data)
     depth = as_paired((rna, ["depth"]))
     assert depth.Y[:, 0].tolist() == [*range(120)] and "depth" not in depth.labels
-    assert as_paired(rna).n_outputs == 0
+    assert as_paired(rna).Y.shape == (120, 0)
 
 
 @pytest.mark.parametrize("part", ["X", "outputs", "counts", "names"])

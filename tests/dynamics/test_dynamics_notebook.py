@@ -9,7 +9,7 @@ from same import assert_among_starts
 
 from sbnn import load_dataset, results
 from sbnn.dynamics import evaluation
-from sbnn.evaluation.identity import configured
+from sbnn.evaluation.runs import configured
 
 ROOT = Path(__file__).resolve().parents[2]
 SAVED = ROOT / "saved_models"

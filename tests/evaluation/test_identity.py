@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.evaluation.identity import configured, described, fit_key
+from sbnn.evaluation.runs import configured, described, fit_key
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sbnn import load_dataset, results
-from sbnn.data.checks import dense
+from sbnn.data.counts import dense
 
 SAVED = Path(__file__).parents[3] / "saved_models"
 #: Shape, the largest group of cells or times, and projections of X, counts, outputs, prior and
