@@ -1,7 +1,7 @@
 """Gene networks with a known truth, and samples simulated from them, as in Hossain et al. (2024).
 
-The rate equation of a gene is made of names of genes, finite numbers, + - *, / by a number, and
-the effects of regulators, ``fAct(regulator, EC50, n)``. The published ones have the form
+The rate equation of a gene is made of names of genes, finite numbers, + - * /, and the effects of
+regulators, ``fAct(regulator, EC50, n)``. The published ones have the form
 ``(target * 1 - 1 * gene) / 1``. A target is an activation ``fAct(...)``, a repression
 ``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b`` (OR). Input genes have no equation and are
 constant.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -32,6 +32,7 @@ TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 
 _FORMAT = 2  # raise it when a change alters the data or their fingerprints
 _LARGEST_OFFSET = 0.25
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
 @dataclass(eq=False, repr=False)
@@ -45,8 +46,7 @@ class GeneNetwork:
     equations : mapping of str to str
         Rate of each regulated gene, such as ``"fAct(A, 0.5, 1.2) * (1 - fAct(B, 0.4, 1.5)) - C"``
         for gene C; other genes are inputs and constant. ``fAct(regulator, EC50, n)`` is the effect
-        of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1. Numbers are finite,
-        and only numbers divide.
+        of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1.
     mean, sd : ndarray, shape (genes,)
         Starting values of inputs are normal within [0, 1]; ignored for other genes.
     offset : ndarray, shape (genes,)
@@ -87,27 +87,18 @@ class GeneNetwork:
             raise ValueError(f"equations: {some(unknown)} are not among gene_names")
         self.is_input = ~np.isin(self.gene_names, list(self.equations))
         self._regulated = np.flatnonzero(~self.is_input)
-        effects = []
+        effects = {}
         rows = []
-        self._decays = np.zeros(len(self._regulated))
-        for i, gene in enumerate(self.gene_names[self._regulated]):
+        for gene in self.gene_names[self._regulated]:
             try:
                 equation = ast.parse(self.equations[gene].strip(), mode="eval").body
-                rate = _compilable(equation, names, effects)
-                match rate:  # decay is subtracted from all at once, which is faster
-                    case ast.BinOp(target, ast.Sub(), ast.Name(level)) if level == (
-                        f"x[{self._regulated[i]}]"
-                    ):
-                        rate = target
-                        self._decays[i] = 1
-                rows.append(ast.unparse(rate))
+                rows.append(_compilable(equation, names, effects))
             except (SyntaxError, TypeError, ValueError) as error:
                 raise ValueError(f"rate equation of {gene}: {error}") from error
         # `rows` is made of positions, numbers and operators only
         self._changes = eval(f"lambda e, x: [{', '.join(rows)}]", {"__builtins__": {}})
-        parameters = np.array(effects).reshape(-1, 3)
-        self._regulators = parameters[:, 0].astype(int)
-        ec50, self._exponent = parameters[:, 1:].T.copy()
+        self._regulators = np.array([regulator for regulator, _, _ in effects], dtype=int)
+        ec50, self._exponent = np.array(list(effects)).reshape(-1, 3)[:, 1:].T.copy()
         self._half = ec50**self._exponent
 
     @cached_property
@@ -117,17 +108,16 @@ class GeneNetwork:
         The sign is that of the change of the rate if one effect rises while all other effects and
         all levels are 1/2; effects that do not change the rate there are no edges.
         """
-        n_effects = len(self._regulators)
-        one = np.eye(n_effects) / 2
+        one = np.eye(len(self._regulators)) / 2
         levels = np.full(len(self.gene_names), 0.5)
         above = self._changes(0.5 + one, levels)
         below = self._changes(0.5 - one, levels)
-        signs = np.zeros((len(above), n_effects), dtype=int)
-        for i in range(len(above)):
-            signs[i] = np.sign(above[i] - below[i])
-        target, effect = np.nonzero(signs)
-        of_edges = self._regulators[effect], self._regulated[target], signs[target, effect]
-        return np.column_stack(of_edges)
+        edges = []
+        for target, high, low in zip(self._regulated, above, below, strict=True):
+            signs = np.sign(high - low)
+            for effect in np.flatnonzero(signs):
+                edges.append([self._regulators[effect], target, int(signs[effect])])
+        return np.array(edges).reshape(-1, 3)
 
     @classmethod
     def from_tables(cls, equations: str | Path, names: str | Path, like: AnnData) -> Self:
@@ -188,12 +178,6 @@ class GeneNetwork:
         parts = self.gene_names, self.equations, self.mean, self.sd, self.offset
         return fingerprint_parameters({"network": parts})
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, GeneNetwork) and self.sha256 == other.sha256
-
-    def __hash__(self) -> int:
-        return hash(self.sha256)
-
     def rates(self, values: ArrayLike) -> np.ndarray:
         """Rates of all genes at their levels `values`, shape (genes,)."""
         values = np.asarray(values, dtype=float)
@@ -202,8 +186,7 @@ class GeneNetwork:
         effects = (1 - self._half) * powers / (self._half + (1 - 2 * self._half) * powers)
         rates = np.zeros(len(values))
         # elements of a list are faster than those of an array
-        rates[self._regulated] = self._changes(effects.tolist(), values)
-        rates[self._regulated] -= self._decays * values[self._regulated]
+        rates[self._regulated] = self._changes(effects.tolist(), values.tolist())
         return rates
 
     def solve(self, start: ArrayLike, times: ArrayLike) -> np.ndarray:
@@ -251,7 +234,11 @@ class GeneNetwork:
             As returned by `sbnn.dynamics.trajectories`. Noise makes some values negative.
         """
         times = tuple(map(float, times))
-        values, errors = _simulated(self, n, random_state, times)
+        of_starts, of_noise = map(
+            np.random.default_rng, np.random.SeedSequence(random_state).spawn(2)
+        )
+        values = self.solve(self.start(n, of_starts), times)
+        values += noise * of_noise.standard_normal(values.shape)
         made = {
             "format": _FORMAT,
             "network": self.sha256,
@@ -261,7 +248,7 @@ class GeneNetwork:
             "times": times,
         }
         return trajectories(
-            values + noise * errors,
+            values,
             times,
             self.gene_names,
             name=f"simulated_{self.name}",
@@ -297,13 +284,6 @@ class GeneNetwork:
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 
-@lru_cache(maxsize=6)  # the same paths serve several levels of noise
-def _simulated(network, n, random_state, times):
-    of_starts, of_noise = np.random.SeedSequence(random_state).spawn(2)
-    values = network.solve(network.start(n, np.random.default_rng(of_starts)), times)
-    return values, np.random.default_rng(of_noise).standard_normal(values.shape)
-
-
 def _random_target(names, regulators, rng):
     target = ""
     for regulator in regulators:
@@ -324,28 +304,25 @@ def _random_target(names, regulators, rng):
 
 
 def _compilable(node, genes, effects):
-    """Rate equation with levels as ``x[i]`` and effects, (regulator, EC50, n), as ``e[i]``."""
+    """Equation with levels as ``x[i]`` and effects, (regulator, EC50, n), as ``e[i]``."""
     match node:
         case ast.Constant(number) if math.isfinite(number):
-            return ast.Constant(float(number))
+            return repr(float(number))
         case ast.Name(gene) if gene in genes:
-            return ast.Name(f"x[{genes.index(gene)}]")
+            return f"x[{genes.index(gene)}]"
         case ast.Call(
             ast.Name("fAct"), [ast.Name(gene), ast.Constant(ec50), ast.Constant(n)], []
         ) if gene in genes and 0 < ec50 < 1 and 0 < n < math.inf:
             effect = genes.index(gene), ec50, n
-            if effect not in effects:
-                effects.append(effect)
-            return ast.Name(f"e[{effects.index(effect)}]")
+            return f"e[{effects.setdefault(effect, len(effects))}]"
         # the published equations have many such factors
         case ast.BinOp(ast.Constant(1), ast.Mult(), part) | ast.BinOp(
             part, ast.Mult() | ast.Div(), ast.Constant(1)
         ):
             return _compilable(part, genes, effects)
-        case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult(), right) | ast.BinOp(
-            left, ast.Div(), ast.Constant() as right
-        ):
+        case ast.BinOp(left, operator, right) if type(operator) in OPERATORS:
             left = _compilable(left, genes, effects)
-            return ast.BinOp(left, node.op, _compilable(right, genes, effects))
-    allowed = "genes, numbers, + - *, / by a number and fAct(gene, EC50 in (0, 1), n > 0)"
+            right = _compilable(right, genes, effects)
+            return f"({left} {OPERATORS[type(operator)]} {right})"
+    allowed = "genes, numbers, + - * / and fAct(gene, EC50 in (0, 1), n > 0)"
     raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")

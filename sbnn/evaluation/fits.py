@@ -1,10 +1,9 @@
-"""Fits to all cells, with other seeds, to halves, or with other numbers of genes."""
+"""Fits to all cells and to halves of them."""
 
 from __future__ import annotations
 
 from itertools import chain
 from math import comb
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -167,21 +166,6 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
     wanted = Record("gene-selection", data.name, data.sha256, [params])
     return load_or_compute(wanted, compute, results, overwrite)
-
-
-def repeat_fits(estimator, data, seeds=10, **options):
-    """Fit an estimator to the z-scored data with different seeds.
-
-    `seeds` is a list of seeds, or their number; each is a grid point of a single fold.
-    `DistilledBottleneckRegressor` keeps the same genes with every seed on up to 2000 cells.
-    `options` are ``results``, ``overwrite``, ``n_jobs`` and ``verbose`` of `cross_validate`.
-    """
-    data = as_paired(data)
-    if isinstance(seeds, Integral):
-        seeds = range(seeds)
-    everywhere = np.arange(data.n_cells), np.zeros(0, int)
-    grid = {"random_state": [int(seed) for seed in seeds]}
-    return cross_validate(estimator, data, [everywhere], grid, scaling="all", **options)
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):

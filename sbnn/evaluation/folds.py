@@ -75,15 +75,13 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42):
     return list(splitter.split(codes, groups=codes))
 
 
-def later_fold(times: ArrayLike, share: float = 0.8):
-    """One fold that trains on earlier cells and tests on later ones.
+def later_fold(times: ArrayLike):
+    """One fold that trains on the first four fifths of the times and tests on the later ones.
 
     Parameters
     ----------
     times : array-like of shape (n,)
         Numbers, ``datetime64`` or dates such as ``2018-09-17``.
-    share : float
-        Share of the distinct times to train on.
 
     Returns
     -------
@@ -94,15 +92,15 @@ def later_fold(times: ArrayLike, share: float = 0.8):
     --------
     >>> from sbnn import later_fold
     >>> dates = ["2018-09-17", "2018-09-20", "2018-09-17", "2018-11-02"]
-    >>> [(train, test)] = later_fold(dates, share=0.6)
+    >>> [(train, test)] = later_fold(dates)
     >>> test.tolist()
     [3]
     """
     if any(isinstance(time, str) for time in times):
         times = pd.to_datetime(pd.Series(times), format="ISO8601")
     codes = group_codes(times, "times")
-    n_times = codes.max() + 1
-    earlier = codes < np.clip(round(share * n_times), 1, n_times - 1)
+    latest = codes.max()
+    earlier = codes < min(round(0.8 * (latest + 1)), latest)
     return [(np.flatnonzero(earlier), np.flatnonzero(~earlier))]
 
 
@@ -123,7 +121,7 @@ def folds_of(folds, n):
         folds = paper_folds(n, folds)
     checked = []
     for train, test in check_cv(folds).split(np.zeros(n)):
-        fold = np.asarray(train), np.asarray(test)
+        fold = np.asarray(train, dtype=int), np.asarray(test, dtype=int)
         known = np.isin(np.concatenate(fold), np.arange(n)).all()
         apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
         tests = len(test) or len(train) == n  # a fit to all cells has none

@@ -38,13 +38,10 @@ def described(model):
     An estimator can define ``decisive_params``.
     """
     values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    params = {
-        name: _plain(values[name])
-        for name in sorted(values)
-        if name.split("__")[-1] not in NOT_DECISIVE
-    }
+    decisive = [name for name in sorted(values) if name.split("__")[-1] not in NOT_DECISIVE]
+    params = json.dumps({name: values[name] for name in decisive}, default=_plain)
     package = type(model).__module__.partition(".")[0]
-    return {"class": f"{package}.{type(model).__qualname__}", "params": params}
+    return {"class": f"{package}.{type(model).__qualname__}", "params": json.loads(params)}
 
 
 def fit_key(data, model, fold, scaling, **besides):
@@ -62,16 +59,13 @@ def fit_key(data, model, fold, scaling, **besides):
 
 
 def _plain(value):
+    """Entries of JSON in place of an object."""
     if hasattr(value, "get_params"):
         return type(value).__name__  # its parameters are listed separately
     if dataclasses.is_dataclass(value):
-        return {name: _plain(entry) for name, entry in vars(value).items()}
+        return vars(value)
     if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, tuple | list):
-        return [_plain(entry) for entry in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
+        return value.tolist()
     return repr(value)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from sbnn.errors import check_number
 from sbnn.metrics import share_tested, smallest_sufficient
 from sbnn.results import Record
 
+MOST_FALSE = 1  # selections that are expected among the trusted genes
 WIDEST = 25.0  # log a of a practically uniform distribution
 
 
@@ -27,9 +27,7 @@ def gene_counts(record):
     return pd.DataFrame(counts, genes).sort_values("count", ascending=False, kind="stable")
 
 
-def selection_table(
-    record: Record, repeats: Record | None = None, max_false: float = 1.0
-) -> pd.DataFrame:
+def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFrame:
     """How often each gene is kept by halves of the cells, and which genes to trust.
 
     Parameters
@@ -37,9 +35,7 @@ def selection_table(
     record : Record
         From `sbnn.stability_selection`.
     repeats : Record, optional
-        From `repeat_fits` for the same data.
-    max_false : float
-        Largest expected number of false selections to tolerate.
+        From `sbnn.cross_validate` with a grid of ``random_state``, for the same data.
 
     Returns
     -------
@@ -47,7 +43,7 @@ def selection_table(
         One row per gene, sorted by decreasing ``frequency``, the share of halves that keep the
         gene, with ``count``, the number of seeds that keep it (with `repeats`);
         ``expected_false``, the bound on the expected number of false genes of at least this
-        frequency; and ``trusted``, whether it is at most `max_false`.
+        frequency; and ``trusted``, whether it is at most 1.
 
     Examples
     --------
@@ -56,20 +52,19 @@ def selection_table(
     >>> int(selection_table(halves)["trusted"].sum())
     13
     """
-    check_number("max_false", max_false, float, 0)
     table = gene_counts(record)[["frequency"]]
     if repeats is not None:
         table["count"] = gene_counts(repeats)["count"]
     table["expected_false"] = _bounds(record, table.frequency)
-    table["trusted"] = table.expected_false <= max_false
+    table["trusted"] = table.expected_false <= MOST_FALSE
     return table
 
 
-def selection_threshold(record, max_false=1.0):
+def selection_threshold(record):
     """Smallest frequency at which a gene is trusted, or infinity."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
-    enough = _bounds(record, thresholds) <= max_false
+    enough = _bounds(record, thresholds) <= MOST_FALSE
     return np.min(thresholds, where=enough, initial=np.inf)
 
 

@@ -23,13 +23,13 @@ def test_paper_folds_are_the_published_ones():
 
 
 @settings(max_examples=40)
-@given(st.lists(st.integers(0, 7), min_size=5, max_size=60), st.integers(2, 5), st.floats(0, 1))
-def test_folds_part_the_cells_the_groups_or_the_times(groups, n_folds, share):
+@given(st.lists(st.integers(0, 7), min_size=5, max_size=60), st.integers(2, 5))
+def test_folds_part_the_cells_the_groups_or_the_times(groups, n_folds):
     groups = np.array(groups)
     n_groups = len(set(groups))
     assume(n_groups >= n_folds)
     grouped = grouped_folds(groups, n_folds)
-    [later] = later_fold(groups, share)
+    [later] = later_fold(groups)
     for train, test in [*grouped, later]:
         equal(sorted([*train, *test]), np.arange(len(groups)))
         assert not set(groups[train]) & set(groups[test])
@@ -37,12 +37,12 @@ def test_folds_part_the_cells_the_groups_or_the_times(groups, n_folds, share):
     equal(sorted(tested), np.arange(len(groups)))
     earlier = set(groups[later[0]])
     assert max(earlier) < groups[later[1]].min()
-    assert len(earlier) == min(max(round(share * n_groups), 1), n_groups - 1)
+    assert len(earlier) == min(round(0.8 * n_groups), n_groups - 1)
 
 
 def test_dates_may_be_text_and_none_may_be_missing():
     for times in (["2018-10-02", "2017-05", "2018-10-02 12:00"], ["20181002", "2017", "20190101"]):
-        [(train, test)] = later_fold(times, 0.6)
+        [(train, test)] = later_fold(times)
         assert (train.tolist(), test.tolist()) == ([0, 1], [2])
     for wrong in (["May", "June"], [None, "2018"], [np.nan, 2018.0]):
         with pytest.raises(ValueError, match="times: |ISO8601"):
