@@ -7,11 +7,12 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sbnn.dynamics.solver import DivergenceError
 
 
-def edge_accuracy(scores, truth, prior, confidence=None):
-    """Compare edge scores, [regulator, target], with the true edges of regulators in `truth`."""
+def edge_accuracy(scores, truth, prior, confidence):
+    """Compare edges, [regulator, target], with the true ones of the regulators in `truth`.
+
+    Edges are the scores that are not 0; they are ranked by their confidence.
+    """
     # Repeating the prior gives a high accuracy, so corrections of the prior are scored as well.
-    if confidence is None:
-        confidence = scores.abs()
     known = truth.index
     edge = pd.Series(scores.loc[known].to_numpy().ravel() != 0)
     true = truth.to_numpy().ravel() != 0

@@ -14,18 +14,16 @@ PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)
 
 
 class _Baseline(BaseEstimator):
-    """Base class; subclasses define `_path` and `_learn`."""
+    """Base class; subclasses define `_learn` and `_path`."""
 
     def fit(self, trajectories, prior=None):
         """Fit to all samples."""
         samples = as_trajectories(trajectories)
-        self._set_edges(0.0, samples.gene_names)
-        self._learn(samples)
-        return self
-
-    def _set_edges(self, edges, names):
-        self.edge_scores_ = pd.DataFrame(edges, names, names)
+        names = samples.gene_names
+        self.edge_scores_ = pd.DataFrame(0.0, names, names)
+        self._learn(samples, prior)
         self.sparsity_ = float((self.edge_scores_ == 0).to_numpy().mean())
+        return self
 
     def predict(self, x0, times):
         """Trajectories (samples, times, genes) from starts (samples, genes).
@@ -40,11 +38,8 @@ class _Baseline(BaseEstimator):
 class PriorAlone(_Baseline):
     """The prior as the network, and predictions of no change."""
 
-    def fit(self, trajectories, prior):
-        """Store the prior."""
-        names = trajectories.var_names
-        self._set_edges(prior_matrix(prior, names), names)
-        return self
+    def _learn(self, samples, prior):
+        self.edge_scores_[:] = prior_matrix(prior, samples.gene_names)
 
     def _path(self, start, times):
         return [start] * times.shape[1]
@@ -53,7 +48,7 @@ class PriorAlone(_Baseline):
 class AutoRegression(_Baseline):
     """AR(1) in continuous time, with a level and a rate for each gene."""
 
-    def _learn(self, samples):
+    def _learn(self, samples, prior):
         """Choose levels and rates with the least squared error of next values."""
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)  # (intervals, 1)
@@ -88,15 +83,13 @@ class Linear(_Baseline):
     def __init__(self, kind):
         self.kind = kind
 
-    def _learn(self, samples):
+    def _learn(self, samples, prior):
         self.mean_ = np.concatenate(samples.values).mean(axis=0)
         before, after, _ = samples.intervals()
         before = before - self.mean_
         after = after - self.mean_
-        slopes = np.zeros(len(self.mean_))
-        if self.kind in ("ar1", "rest"):
-            common, of_genes = slopes_of(before, after)
-            slopes += common if self.kind == "ar1" else of_genes
+        common, of_genes = slopes_of(before, after)
+        slopes = {"ar1": common, "rest": of_genes}.get(self.kind, 0.0) + np.zeros(len(self.mean_))
         self.map_ = np.diag(slopes)
         if self.kind in ("ridge", "rest"):
             self.map_ += held_out_ridge(before, after - slopes * before)
@@ -142,7 +135,7 @@ def _ridge(X, Y, penalties):
 class TrainingPath(_Baseline):
     """Movement at the mean rate of nearby intervals of the training samples."""
 
-    def _learn(self, samples):
+    def _learn(self, samples, prior):
         """Store the training intervals, of which a gap in a sample is one."""
         self.before_, after, spans = samples.joined().intervals()
         self.change_ = after - self.before_

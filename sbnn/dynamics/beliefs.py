@@ -27,16 +27,22 @@ _NEW_EDGES = (3.3, 2.3, -2.3)
 _TEMPERED = 0.25
 _OF_PRIOR = (5.0, 2.2)
 PERSISTENT = 0.1  # autocorrelation of residuals, which a law without a lag does not exceed
+WEAK = 0.3  # share of the largest effect on a gene below which new edges become less probable
 MISFIT = 1.5  # a larger misfit shows that the law is wrong, and may remove new edges
 
 
-def calibrated(probabilities, given, new, share, misfit, autocorrelation):
+def calibrated(probabilities, given, effects, misfit, autocorrelation):
     """Probabilities of edges that agree with the share that is right in simulations.
 
-    `given` marks edges of the prior and `new` those that were found besides; `share` is that of
-    each effect in the largest effect on the same gene, all [regulator, target]. The network changes
-    only if the `misfit` is large. `autocorrelation` is that of the residuals.
+    `given` marks edges of the prior, and `effects` are absolute, 0 for edges that were not found,
+    all [regulator, target]. The network changes only if the `misfit` is large. `autocorrelation` is
+    that of the residuals.
     """
+    new = ~given & (effects > 0)
+    share = effects / np.maximum(effects.max(axis=0), 1e-300)
+    # If residuals persist, weak new edges may stand for effects that the law cannot describe.
+    if autocorrelation > 0:
+        probabilities = probabilities * np.where(new & (share < WEAK), share / WEAK, 1)
     with np.errstate(divide="ignore"):
         log_share = np.log(share)
     constant, of_share, of_misfit = _NEW_EDGES

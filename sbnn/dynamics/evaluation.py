@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from itertools import product
 
 import numpy as np
@@ -73,8 +72,20 @@ def evaluate(
     >>> len(record.scores)
     1
     """
+
+    def compute():
+        rows = []
+        for seed, of_seed in data.items():
+            fitted = configured(model, {}, seed)
+            rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
+            if len(rows) == 1:
+                n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
+                kept = {"out_degree": n_targets.astype(np.int32)}
+                if details:
+                    kept |= _details(fitted, of_seed)
+        return {"scores": pd.DataFrame(rows)} | kept
+
     wanted = _wanted("methods", data, {"method": method}, condition=condition)
-    compute = partial(_scores_and_details, model, data, details)
     return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))
 
 
@@ -96,40 +107,24 @@ def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite
     Record
         With ``scores``.
     """
+
+    def compute():
+        rows = []
+        for pruning, sparsity, seed in product(prunings, sparsities, data):
+            fitted = configured(model, {"pruning": pruning, "sparsity": sparsity}, seed)
+            row = {"method": pruning, "asked": sparsity, "seed": seed}
+            rows.append(row | fit_and_score(fitted, data[seed]))
+        return {"scores": pd.DataFrame(rows)}
+
     wanted = _wanted("sparsities", data, {}, methods=list(prunings), sparsities=list(sparsities))
-    compute = partial(_scores_by_sparsity, model, data, prunings, sparsities)
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
 
 def _wanted(kind, data, params, **settings):
-    if not isinstance(data, dict) or not data:
-        raise TypeError(f"data: expected a dict of seeds and AnnData objects, got {data!r}")
     about = [of_seed.uns["sbnn"] for of_seed in data.values()]
     sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
     settings |= {"seeds": list(data), "version": 1}
     return Record(f"dynamics {kind}", about[0]["name"], sha256, [params], settings=settings)
-
-
-def _scores_and_details(model, data, details):
-    rows = []
-    for seed, of_seed in data.items():
-        fitted = configured(model, {}, seed)
-        rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
-        if len(rows) == 1:
-            n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
-            kept = {"out_degree": n_targets.astype(np.int32)}
-            if details:
-                kept |= _details(fitted, of_seed)
-    return {"scores": pd.DataFrame(rows)} | kept
-
-
-def _scores_by_sparsity(model, data, prunings, sparsities):
-    rows = []
-    for pruning, sparsity, seed in product(prunings, sparsities, data):
-        fitted = configured(model, {"pruning": pruning, "sparsity": sparsity}, seed)
-        row = fit_and_score(fitted, data[seed])
-        rows.append({"method": pruning, "asked": sparsity, "seed": seed} | row)
-    return {"scores": pd.DataFrame(rows)}
 
 
 def held_out(data):
@@ -147,7 +142,7 @@ def fit_and_score(model, data):
     row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
     with reproducible():
         if truth is not None:
-            confidence = getattr(model, "edge_probabilities_", None)
+            confidence = getattr(model, "edge_probabilities_", model.edge_scores_.abs())
             row |= edge_accuracy(model.edge_scores_, truth, prior, confidence)
         return row | path_errors(model.predict, held_out(data))
 

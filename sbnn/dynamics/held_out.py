@@ -1,13 +1,11 @@
 """Comparison of networks with models without one, on samples that were held out."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
 from sbnn.dynamics.accuracy import path_errors
-from sbnn.dynamics.baselines import BASELINES, AutoRegression
+from sbnn.dynamics.baselines import BASELINES, AutoRegression, PriorAlone
 
 N_FOLDS = 5
 MANY = 25  # number of samples from which on only one part is held out, instead of all in turn
@@ -26,82 +24,17 @@ def validated(predict, train, held):
     """
     if not held.values:
         return None, False, "no sample was held out, so it is unknown whether the network helps"
-    before, after, _ = held.intervals()
-    errors = pd.Series(
-        {
-            "network": path_errors(predict, held)["mse_ahead"],
-            "no change": ((after - before) ** 2).mean(),
-            "ar1": path_errors(AutoRegression().fit(train).predict, held)["mse_ahead"],
-        }
-    )
-    helps = bool(errors["network"] < errors[["no change", "ar1"]].min())
+    others = {"no change": PriorAlone(), "ar1": AutoRegression().fit(train)}
+    predictors = {"network": predict} | {name: model.predict for name, model in others.items()}
+    errors = {name: path_errors(model, held)["mse_ahead"] for name, model in predictors.items()}
+    network, still, ar1 = errors.values()
+    helps = bool(network < min(still, ar1))
     lower = "lower" if helps else "not lower"
     verdict = (
-        f"the one-step error of the network in held-out samples, {errors['network']:.2g}, is "
-        f"{lower} than those of no change, {errors['no change']:.2g}, and of AR(1), "
-        f"{errors['ar1']:.2g}"
+        f"the one-step error of the network in held-out samples, {network:.2g}, is {lower} than "
+        f"those of no change, {still:.2g}, and of AR(1), {ar1:.2g}"
     )
-    return errors, helps, verdict
-
-
-@dataclass
-class Combination:
-    """Weighted mean of a network and of the best model without one.
-
-    `errors` are those of `compared`, in which `best` is the name of the model without a network,
-    and `simple` the fitted model. If there were too few intervals to hold any out, they are None.
-    """
-
-    weight: float = 1.0  # of the network
-    best: str | None = None
-    simple: BaseEstimator | None = None
-    errors: pd.Series | None = None
-
-    def follow(self, by_network, start, times):
-        """Predict each time from the last one; `by_network` predicts paths."""
-        if self.weight == 1:
-            return by_network(start, times)
-        path = [start]
-        for i in range(times.shape[1] - 1):
-            span = times[:, i : i + 2]
-            after = (1 - self.weight) * self.simple.predict(path[-1], span)[:, 1]
-            if self.weight > 0:
-                after = after + self.weight * by_network(path[-1], span)[:, 1]
-            path.append(after)
-        return np.stack(path, axis=1)
-
-    def verdict(self):
-        """How well the network predicts held-out intervals, in a sentence."""
-        if self.errors is None:
-            return (
-                "there are too few intervals to hold any out, so it is unknown how much the "
-                "network explains"
-            )
-        alone, simple, together = self.errors[["network", self.best, "together"]]
-        found = "nothing of the held-out intervals here"
-        if self.weight > 0:
-            found = f"{1 - together / simple:.0%} of what the best simple model leaves unexplained"
-        return (
-            f"regulation explains {found}: the held-out error, relative to no change, is "
-            f"{alone:.3f} for the network alone, {simple:.3f} for {self.best}, the best simple "
-            f"model, and {together:.3f} for their mean"
-        )
-
-
-def combined(samples, fit_network):
-    """`Combination` for networks fitted by `fit_network`."""
-    residuals = held_out_residuals(samples, fit_network)
-    if not residuals:
-        return Combination()
-    best, weight, errors = compared(residuals)
-    return Combination(weight, best, clone(SIMPLE[best]).fit(samples), errors)
-
-
-def folds_of(n):
-    """Positions of the pieces, out of n, that are held out in turn."""
-    if n >= MANY:
-        return [np.arange(0, n, N_FOLDS)]
-    return np.array_split(np.arange(n), min(N_FOLDS, n))
+    return pd.Series(errors), helps, verdict
 
 
 def held_out_residuals(samples, fit_network):
@@ -114,8 +47,11 @@ def held_out_residuals(samples, fit_network):
     n = len(pieces.times)
     if n < 2:
         return {}
+    folds = np.array_split(np.arange(n), min(N_FOLDS, n))
+    if n >= MANY:
+        folds = [np.arange(0, n, N_FOLDS)]
     parts = []
-    for fold in folds_of(n):
+    for fold in folds:
         kept = pieces.chosen(np.setdiff1d(np.arange(n), fold))
         predictors = {"network": fit_network(kept)}
         for name, model in SIMPLE.items():
@@ -131,18 +67,24 @@ def held_out_residuals(samples, fit_network):
 def compared(residuals):
     """The best simple model, the weight of the network beside it, and errors of all models.
 
-    Errors are mean squares relative to no change; "together" is the weighted mean of both models.
+    The best is the first whose error is not clearly above the lowest. Errors are mean squares
+    relative to no change; "together" is the weighted mean of the network and the best.
     """
-    best = best_simple(residuals)
-    gap = residuals[best] - residuals["network"]
-    weight = best_weight(residuals[best], gap)
-    everything = residuals | {"together": residuals[best] - weight * gap}
-    squares = pd.DataFrame()  # intervals by models
-    for name, rest in everything.items():
-        squares[name] = (rest**2).mean(axis=1)
-    errors = squares.mean()
+    squares = {name: (rest**2).mean(axis=1) for name, rest in residuals.items()}
+    lowest = min((squares[name] for name in SIMPLE), key=np.mean)
+    for best in SIMPLE:
+        mean, error = mean_and_error(squares[best] - lowest)
+        if mean <= error:
+            break
+    rest = residuals[best]
+    gap = rest - residuals["network"]
+    # the weight that leaves the least sum of squares
+    weight = float(np.clip((gap * rest).sum() / max((gap**2).sum(), 1e-300), 0, 1))
+    squares["together"] = ((rest - weight * gap) ** 2).mean(axis=1)
+    errors = pd.DataFrame(squares).mean()
     gain = errors[best] - errors["together"]
-    certain = is_certain(squares[best] - squares["together"])
+    mean, error = mean_and_error(squares[best] - squares["together"])
+    certain = len(rest) > 1 and mean > 2 * error
     if not certain or gain <= LEAST_GAIN * errors[best]:
         weight = 0.0
     # Averaging also reduces the effect of noise in the start, so a small joint gain over the
@@ -150,29 +92,6 @@ def compared(residuals):
     if weight > 0 and errors[best] - errors["network"] > ALONE * gain:
         weight = 1.0
     return best, weight, errors / max(errors["no change"], 1e-300)
-
-
-def best_simple(residuals):
-    """First model without a network whose error is not clearly above the lowest."""
-    squares = {name: (residuals[name] ** 2).mean(axis=1) for name in SIMPLE}
-    lowest = min(squares.values(), key=np.mean)
-    for name, of_intervals in squares.items():
-        mean, error = mean_and_error(of_intervals - lowest)
-        if mean <= error:
-            return name
-    return None
-
-
-def best_weight(residuals, gap):
-    """Share of `gap`, in [0, 1], that leaves the least sum of squares if subtracted."""
-    share = (gap * residuals).sum() / max((gap**2).sum(), 1e-300)
-    return float(np.clip(share, 0, 1))
-
-
-def is_certain(gains):
-    """Whether the mean gain of intervals exceeds two standard errors."""
-    mean, error = mean_and_error(gains.to_numpy())
-    return len(gains) > 1 and mean > 2 * error
 
 
 def mean_and_error(gains):
@@ -183,3 +102,16 @@ def mean_and_error(gains):
         return gains.mean(), 0.0
     means = np.array([block.mean() for block in np.array_split(gains, n_blocks)])
     return means.mean(), means.std(ddof=1) / np.sqrt(n_blocks)
+
+
+def explained(best, weight, errors):
+    """How well a network predicts held-out intervals, in a sentence, from what `compared` gives."""
+    alone, simple, together = errors[["network", best, "together"]]
+    found = "nothing of the held-out intervals here"
+    if weight > 0:
+        found = f"{1 - together / simple:.0%} of what the best simple model leaves unexplained"
+    return (
+        f"regulation explains {found}: the held-out error, relative to no change, is "
+        f"{alone:.3f} for the network alone, {simple:.3f} for {best}, the best simple "
+        f"model, and {together:.3f} for their mean"
+    )

@@ -51,13 +51,11 @@ class DynamicsRegressor(BaseEstimator):
         if not self.explains_:
             warn(self.verdict_)
         if isinstance(x0, pd.DataFrame):
-            x0 = x0.rename(columns=str)[list(self.gene_names_)].to_numpy()
+            x0 = x0[self.gene_names_].to_numpy()
         start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
-        times = np.atleast_2d(np.asarray(times, dtype=np.float64))
-        increasing = (np.diff(times, axis=1) > 0).all()
-        if not increasing or len(times) not in (1, len(start)):
-            raise ValueError("times: expected increasing numbers, (times,) or (samples, times)")
-        times = np.repeat(times, len(start) // len(times), axis=0)
+        times = np.array(np.broadcast_to(times, (len(start), np.shape(times)[-1])), dtype=float)
+        if not (np.diff(times, axis=1) > 0).all():
+            raise ValueError(f"times: expected increasing numbers, got {times[0]}")
         with reproducible():
             return self._path(start, times)
 
@@ -66,12 +64,6 @@ class DynamicsRegressor(BaseEstimator):
         samples = as_trajectories(trajectories)
         self.gene_names_ = samples.gene_names
         self.n_features_in_ = len(samples.gene_names)
-        still = np.ptp(np.concatenate(samples.values), axis=0) == 0
-        if still.any():
-            warn(
-                f"some genes, such as {samples.gene_names[still][0]}, have the same value in all "
-                "samples at all times; their regulators and targets cannot be inferred"
-            )
         if prior is None:
             prior = pd.DataFrame()
         return samples, prior_matrix(prior, self.gene_names_)

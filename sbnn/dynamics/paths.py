@@ -74,38 +74,26 @@ def relaxation(values, clock):
     constant within samples are 0. Values have the shape (samples, times, genes).
     """
     values = values * clock.seen[..., None]
+    n_seen = clock.seen.sum(axis=1)
     coefficients = []
-    errors = []
+    errors = []  # of rates and genes
     for rate in RATES:
-        of_rate, mean_squares = _fitted(values, clock, rate)
+        basis = _basis(clock, rate)[:, clock.observed] * clock.seen_on_grid[..., None]
+        of_rate = np.linalg.pinv(basis) @ values
         coefficients.append(of_rate)
-        errors.append(mean_squares)
-    errors = np.array(errors)  # (rates, genes)
-    variance = max(np.median(errors.min(axis=0)), LEAST_NOISE**2)
-    best = _best_rates(errors, variance, clock)
+        n_free = np.maximum(n_seen - basis.shape[2], 1).sum()
+        errors.append(((values - basis @ of_rate) ** 2).sum(axis=(0, 1)) / n_free)
+    variance = max(np.median(np.min(errors, axis=0)), LEAST_NOISE**2)
+    # a constant fits as well, within four relative SDs of a mean squared error
+    chance = 4 * np.sqrt(2 / (n_seen - 1).sum())
+    constant = errors[0] < variance * (1 + chance)
+    best = np.where(constant, 0, 1 + np.argmin(errors[1:], axis=0))
     paths = np.empty((len(values), clock.grid.shape[1], len(best)))
     for i in np.unique(best):
         genes = best == i
         of_genes = coefficients[i][:, :, genes]
         paths[:, :, genes] = _basis(clock, RATES[i]) @ of_genes
     return paths, RATES[best], np.sqrt(variance)
-
-
-def _fitted(values, clock, rate):
-    """Coefficients of `_basis`, (samples, 1 or 2, genes), and mean squares by gene."""
-    basis = _basis(clock, rate)[:, clock.observed] * clock.seen_on_grid[..., None]
-    coefficients = np.linalg.pinv(basis) @ values
-    residuals = values - basis @ coefficients
-    n_free = np.maximum(clock.seen.sum(axis=1) - basis.shape[2], 1)
-    return coefficients, (residuals**2).sum(axis=(0, 1)) / n_free.sum()
-
-
-def _best_rates(errors, variance, clock):
-    """Position in `RATES` of the best rate of each gene; 0 if a constant fits as well."""
-    # four relative SDs of a mean squared error
-    chance = 4 * np.sqrt(2 / (clock.seen.sum(axis=1) - 1).sum())
-    constant = errors[0] < variance * (1 + chance)
-    return np.where(constant, 0, 1 + errors[1:].argmin(axis=0))
 
 
 def _basis(clock, rate):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from numbers import Real
 from typing import Self
 
@@ -94,14 +93,12 @@ class Phoenix(nn.Module):
         if "random_biases" in as_published:
             limit = n_genes**-0.5
             biases.uniform_(-limit, limit, generator=generator)
-        self.sum_in = nn.Parameter(into[0])
-        self.product_in = nn.Parameter(into[1])
-        self.sum_bias = nn.Parameter(biases[0])
-        self.product_bias = nn.Parameter(biases[1])
-        self.sum_out = nn.Parameter(torch.empty((n_genes, n_hidden)))
-        self.product_out = nn.Parameter(torch.empty((n_genes, n_hidden)))
-        nn.init.orthogonal_(self.sum_out, generator=generator)
-        nn.init.orthogonal_(self.product_out, generator=generator)
+        out = [torch.empty((n_genes, n_hidden)) for _ in range(2)]
+        for weights in out:
+            nn.init.orthogonal_(weights, generator=generator)
+        self.sum_in, self.product_in = map(nn.Parameter, into)
+        self.sum_bias, self.product_bias = map(nn.Parameter, biases)
+        self.sum_out, self.product_out = map(nn.Parameter, out)
         self.multiplier = nn.Parameter(torch.rand(n_genes, generator=generator))
         self.locations = nn.ParameterDict()  # log odds of the gates, by layer
         if gated:
@@ -110,46 +107,43 @@ class Phoenix(nn.Module):
                 n_gates = getattr(self, name).shape[1]
                 start = torch.full((n_gates,), math.log((1 - rate) / rate))
                 self.locations[name] = nn.Parameter(start)
-            self.draw(generator)
+        self.draw(generator)
 
-    def draw(self, generator):
+    def draw(self, generator=None):
         """Draw the gates of a training step, which the samples in a batch share."""
         self._drawn = {}
         for name, location in self.locations.items():
             uniform = torch.rand(len(location), generator=generator)
-            self._drawn[name] = hard_concrete(uniform, location)
+            # equations 10 and 11; log alpha is the location
+            logit = torch.logit(uniform, eps=torch.finfo(torch.float32).eps)
+            self._drawn[name] = stretched(torch.sigmoid((logit + location) / TEMPERATURE))
         self._weights = self._gated(self._drawn)
 
     def gates(self):
         """Gates by layer: drawn in training, settled otherwise (equation 13)."""
         if self.training:
             return self._drawn
-        gates = {}
-        for name, location in self.locations.items():
-            gates[name] = stretched(torch.sigmoid(location))
-        return gates
+        return {name: stretched(torch.sigmoid(at)) for name, at in self.locations.items()}
 
     def layers(self):
         """Weights, multiplied by their gates if there are any, in the order of `LAYERS`."""
-        if not self.locations:
-            return [getattr(self, name) for name in LAYERS]
-        if self.training:
+        if self.training or not self.locations:
             return self._weights
         return self._gated(self.gates())
 
     def _gated(self, gates):
-        return [getattr(self, name) * gates.get(name, 1) for name in LAYERS]
+        weights = {name: getattr(self, name) for name in LAYERS}
+        for name, gate in gates.items():
+            weights[name] = weights[name] * gate
+        return list(weights.values())
 
     @torch.no_grad()
-    def settled(self):
-        """The network without gates; weights with closed gates are 0."""
-        if not self.locations:
-            return self
-        plain = Phoenix(len(self.multiplier), len(self.sum_bias), torch.Generator())
-        plain.load_state_dict(self.state_dict(), strict=False)
+    def settle(self):
+        """Multiply the weights by their settled gates, which are removed."""
         for name, weights in zip(LAYERS, self.eval().layers(), strict=True):
-            getattr(plain, name).copy_(weights)
-        return plain
+            getattr(self, name).copy_(weights)
+        self.locations.clear()
+        self.draw()
 
     def targets(self, x):
         """Values J towards which the genes decay at expression x, both (..., genes)."""
@@ -181,57 +175,33 @@ class Phoenix(nn.Module):
         return 1 - nonzero.double().mean().item()
 
     def penalty(self, kind):
-        """What the pruning method `kind` keeps small, see `open_weights` and its neighbours."""
+        """What the pruning method `kind` keeps small.
+
+        "l0": the expected share of the weights whose gate is open (equation 12). "c_node": the mean
+        over pairs of genes of ``|Ws|' |As|' + |Wp|' |Ap|'``, without gates. "path_reg": ten times
+        the latter, and the expected number of open paths, averaged over all pairs of genes.
+        """
+        shift = TEMPERATURE * math.log(-LOWEST / HIGHEST)
+        is_open = {name: torch.sigmoid(at - shift) for name, at in self.locations.items()}
         if kind == "l0":
-            return open_weights(self)
-        if kind == "c_node":
-            return path_sizes(self)
-        return open_paths(self) + 10 * path_sizes(self)
-
-
-def hard_concrete(uniform, location):
-    """Gates in [0, 1] with mass at both ends (equations 10 and 11); log alpha is the location."""
-    logit = torch.logit(uniform, eps=torch.finfo(torch.float32).eps)
-    return stretched(torch.sigmoid((logit + location) / TEMPERATURE))
+            layers = {name: getattr(self, name) for name in LAYERS}
+            n_open = sum(is_open[name].sum() * len(layer) for name, layer in layers.items())
+            return n_open / sum(layer.numel() for layer in layers.values())
+        if "sampled_paths" in self.as_published:
+            is_open = self.gates()
+        n_paths = 0
+        sizes = 0
+        for first, last in (("sum_in", "sum_out"), ("product_in", "product_out")):
+            n_paths = n_paths + is_open[first].mean() * is_open[last].sum()
+            into = getattr(self, first).abs().sum(dim=1)
+            sizes = sizes + into @ getattr(self, last).abs().sum(dim=0)
+        sizes = sizes / len(self.multiplier) ** 2
+        return sizes if kind == "c_node" else n_paths + 10 * sizes
 
 
 def stretched(share):
     """Gates from shares in (0, 1), of which the ends become 0 and 1."""
     return (share * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
-
-
-def open_probability(location):
-    """Probability that `hard_concrete` is above 0 (equation 12)."""
-    return torch.sigmoid(location - TEMPERATURE * math.log(-LOWEST / HIGHEST))
-
-
-def open_weights(network):
-    """Expected share of the weights whose gate is open."""
-    n_open = 0
-    n_weights = 0
-    for name in LAYERS:
-        n_rows, n_gates = getattr(network, name).shape
-        n_open = n_open + open_probability(network.locations[name]).sum() * n_rows
-        n_weights += n_rows * n_gates
-    return n_open / n_weights
-
-
-def open_paths(network):
-    """Expected number of open paths, averaged over all pairs of genes."""
-    shares = {name: open_probability(where) for name, where in network.locations.items()}
-    if "sampled_paths" in network.as_published:
-        shares = network.gates()
-    sums = shares["sum_in"].mean() * shares["sum_out"].sum()
-    return sums + shares["product_in"].mean() * shares["product_out"].sum()
-
-
-def path_sizes(network):
-    """Mean over pairs of genes of ``|Ws|' |As|' + |Wp|' |Ap|'``; gates are ignored."""
-    into = network.sum_in.abs().sum(dim=1)
-    sums = into @ network.sum_out.abs().sum(dim=0)
-    into = network.product_in.abs().sum(dim=1)
-    products = into @ network.product_out.abs().sum(dim=0)
-    return (sums + products) / len(network.multiplier) ** 2
 
 
 class Pruner:
@@ -342,39 +312,38 @@ def prunings(sparsity, first_epoch, first_share, every, share):
 
 
 class Intervals:
-    """Intervals of some samples: `before` and `after`, (samples, intervals, genes), `length`.
+    """Values `before` and `after` the intervals of samples, (intervals, genes), and `length`."""
 
-    Lengths, (samples, intervals, 1), are 0 for padding; `n`, (samples,), counts the others.
-    """
+    def __init__(self, samples, time_scale=1.0):
+        before, after, times = map(torch.from_numpy, samples.intervals())
+        self.before = before.float()
+        self.after = after.float()
+        self.length = (times * time_scale).diff(dim=1).float()
+        self.n = torch.tensor([len(at) - 1 for at in samples.times])  # of each sample
+        self.rows = torch.arange(len(before)).split(self.n.tolist())
 
-    def __init__(self, samples, chosen):
-        values, times = map(torch.from_numpy, samples.padded())
-        values = values[chosen].float()
-        self.before = values[:, :-1]
-        self.after = values[:, 1:]
-        self.length = times[chosen].diff(dim=1).float()[..., None]
-        self.n = (self.length > 0).sum(dim=(1, 2))
-
-    def loss(self, network, rows=slice(None), n_steps=N_STEPS):
-        """Mean squared error of predictions one interval ahead."""
-        length = self.length[rows]
-        real = length[..., 0] > 0  # (samples, intervals)
-        factors = step_factors(network.decay(), length[real] / n_steps)
-        predicted = advance(network.targets, self.before[rows][real], factors, n_steps)
-        return mse_loss(predicted, self.after[rows][real])
+    def loss(self, network, chosen=None, n_steps=N_STEPS):
+        """Mean squared error of predictions one interval ahead, in all or the chosen samples."""
+        rows = slice(None)
+        if chosen is not None:
+            rows = torch.cat([self.rows[i] for i in chosen])
+        factors = step_factors(network.decay(), self.length[rows] / n_steps)
+        predicted = advance(network.targets, self.before[rows], factors, n_steps)
+        return mse_loss(predicted, self.after[rows])
 
 
 class Training:
     """Training of a network by the parameters of a `PhoenixRegressor`.
 
-    `parts` are the samples to train on and those to validate with, as `Intervals`.
+    `train` and `validation` are `Intervals`; without validation samples, the latter is None.
     """
 
-    def __init__(self, model, network, parts, generator, pruner=None, prior=None):
+    def __init__(self, model, network, generator, train, validation=None, pruner=None, prior=None):
         self.model = model
         self.network = network
-        self.train, self.validation = parts
         self.generator = generator
+        self.train = train
+        self.validation = validation
         self.pruner = pruner
         self.history = []
         if model.data_weight < 1:
@@ -382,7 +351,7 @@ class Training:
             self.points = torch.rand(size, generator=generator) - 0.5
             self.expected = self.points @ prior.float()
 
-    def run(self, epochs, at=None):
+    def run(self, epochs, at):
         """Train, prune after the epochs in `at`, see `prunings`, and then keep the best epoch.
 
         Training does not end early if a pruning would come after the last epoch.
@@ -390,7 +359,7 @@ class Training:
         done = 0
         optimizer = self._optimizer()
         patience = PATIENCE
-        for epoch, left in (at or {}).items():
+        for epoch, left in at.items():
             if epoch > epochs:
                 patience = math.inf
                 break
@@ -422,11 +391,10 @@ class Training:
 
     def _descend(self, optimizer, n_epochs, patience):
         """Train; returns the `BestWeights`, by the lowest monitored loss."""
-        least_fall = {"threshold": 1e-4, "threshold_mode": "rel"}
-        if "absolute_fall" in self.model.as_published:
-            least_fall = {"threshold": 1e-6, "threshold_mode": "abs"}
+        as_published = "absolute_fall" in self.model.as_published
+        threshold, mode = (1e-6, "abs") if as_published else (1e-4, "rel")
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=0.9, patience=3, min_lr=4e-5, **least_fall
+            optimizer, "min", 0.9, 3, threshold, mode, min_lr=4e-5
         )
         best = BestWeights(self.network)
         for _ in range(n_epochs):
@@ -447,8 +415,7 @@ class Training:
         total = 0.0
         for batch in torch.randperm(n_samples, generator=self.generator).split(model.batch_size):
             optimizer.zero_grad()
-            if network.locations:
-                network.draw(self.generator)
+            network.draw(self.generator)
             loss = self.train.loss(network, batch)
             share = n_intervals[batch].sum() / mean_length
             total += loss.item() * share.item()
@@ -468,7 +435,7 @@ class Training:
         network = self.network.eval()
         entry = {"epoch": len(self.history) + 1, "loss": loss, "validation_loss": math.nan}
         monitored = loss
-        if len(self.validation.n):
+        if self.validation is not None:
             monitored = entry["validation_loss"] = self.validation.loss(network).item()
         entry["sparsity"] = network.sparsity()
         if network.locations:
@@ -481,13 +448,6 @@ class Training:
                 "lower learning_rate, or scale the data to [0, 1]"
             )
         return monitored
-
-
-def split(n, share, random):
-    """Split n positions at random: those to train on, and a share that is never all of them."""
-    order = random.permutation(n)
-    n_aside = min(max(round(share * n), 1), n - 1)
-    return np.sort(order[n_aside:]), np.sort(order[:n_aside])
 
 
 class PhoenixRegressor(DynamicsRegressor):
@@ -587,8 +547,6 @@ class PhoenixRegressor(DynamicsRegressor):
         "n_hidden": COUNT,
         "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
-        "influence": ["array-like"],
-        "as_published": ["array-like"],
         "random_state": ["random_state"],
     }
 
@@ -666,76 +624,61 @@ class PhoenixRegressor(DynamicsRegressor):
         Warns
         -----
         UserWarning
-            Some genes never change, epochs are too few to reach the sparsity, or no edge is left.
+            Epochs are too few to reach the sparsity, or no edge is left.
         """
         self._validate_params()
         unknown = set(self.as_published) - {*PUBLISHED}
         if unknown:
             raise ValueError(f"as_published: expected some of {PUBLISHED}, got {unknown}")
-        influence = self._influence()
+        influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or self.influence
+        if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
+            raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
         samples, prior = self._checked(trajectories, prior)
         if (any(influence) or self.data_weight < 1) and not prior.any():
             raise ValueError(f"prior: {self} needs a prior with edges")
         prior = torch.from_numpy(prior)
+        names = self.gene_names_
         if interactions is not None:
-            interactions = self._interactions(interactions)
+            interactions = pd.DataFrame(interactions, names, names, dtype=float).fillna(0)
+            interactions = torch.tensor(interactions.to_numpy())
+            if not interactions.any():
+                raise ValueError("interactions: expected some between genes of the trajectories")
         self.time_scale_ = 1.0
         if self.time_span is not None:
-            longest = max(at[-1] - at[0] for at in samples.times)
-            self.time_scale_ = float(self.time_span / longest)
-        scaled = replace(samples, times=[at * self.time_scale_ for at in samples.times])
+            self.time_scale_ = float(self.time_span / max(map(np.ptp, samples.times)))
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
-        train, self.validation_ = split(len(samples.values), VALIDATION_SHARE, random)
+        order = random.permutation(len(samples.times))
+        n_aside = min(max(round(VALIDATION_SHARE * len(order)), 1), len(order) - 1)
+        self.validation_ = np.sort(order[:n_aside])
+        aside = samples.chosen(self.validation_)
+        train = samples.chosen(np.sort(order[n_aside:]))
         with reproducible():
             network = Phoenix(
-                self.n_features_in_,
-                self.n_hidden,
-                generator,
-                self.as_published,
-                gated=self.pruning in PENALTIES,
+                len(names), self.n_hidden, generator, self.as_published, self.pruning in PENALTIES
             )
             pruner = None
             if self.pruning in INFLUENCE:
                 pruner = Pruner(network, influence, prior, generator, interactions)
-            parts = Intervals(scaled, train), Intervals(scaled, self.validation_)
-            training = Training(self, network, parts, generator, pruner, prior)
+            parts = [Intervals(part, self.time_scale_) for part in (train, aside) if part.times]
+            training = Training(self, network, generator, *parts, pruner=pruner, prior=prior)
             self._train(training)
-            self.network_ = network.settled()
-            edges = self.network_.edges().numpy()
-            found = validated(self._path, samples.chosen(train), samples.chosen(self.validation_))
+            network.settle()
+            self.network_ = network
+            edges = network.edges().numpy()
+            found = validated(self._path, train, aside)
             self.held_out_errors_, self.explains_, self.verdict_ = found
         if not edges.any():
             warn("no edge is left; use a lower `sparsity` or a lower `penalty`")
-        self.edge_scores_ = pd.DataFrame(edges, self.gene_names_, self.gene_names_)
-        self.sparsity_ = self.network_.sparsity()
+        self.edge_scores_ = pd.DataFrame(edges, names, names)
+        self.sparsity_ = network.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
 
-    def _influence(self):
-        """Influence of the prior on the scores of input and of output weights."""
-        influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or self.influence
-        if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
-            raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
-        return influence
-
-    def _interactions(self, given):
-        if isinstance(given, pd.DataFrame):
-            names = self.gene_names_
-            given = given.reindex(index=names, columns=names, fill_value=0)
-        given = torch.tensor(np.array(given, dtype=float))
-        if not given.any():
-            raise ValueError("interactions: expected some between the genes of the trajectories")
-        return given
-
     def _train(self, training):
-        if self.pruning == "post_hoc":
-            training.run(self.epochs)
-            training.pruner.prune(1 - self.sparsity)
-            training.run(self.fine_tuning)
-            return
         at = {}
-        if training.pruner is not None:
+        after_training = self.pruning == "post_hoc"
+        if training.pruner is not None and not after_training:
             at = prunings(self.sparsity, *self.schedule)
             if "prune_before_epoch" in self.as_published:
                 at = {max(epoch - 1, 0): left for epoch, left in at.items()}
@@ -746,7 +689,10 @@ class PhoenixRegressor(DynamicsRegressor):
                 f"sparsity {self.sparsity} is scheduled after epoch {last}, but training ends "
                 f"after epoch {self.epochs}; pruning is completed then, without further training"
             )
+        if last >= self.epochs or after_training:
             training.pruner.prune(1 - self.sparsity)
+        if after_training:
+            training.run(self.fine_tuning, {})
 
     def _path(self, start, times):
         with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations_with_replacement
 
 import numpy as np
 import torch
@@ -177,8 +176,17 @@ class Target:
     def _regress(self, regulators):
         """`Fit` for a sorted list of regulators, with normal priors and normal noise."""
         signs = self.signs[regulators]
-        mean, sd = self._expected(signs)
-        features = self._features(regulators)
+        k = min(len(signs), MOST)
+        kinds = kinds_of_weights(len(signs))
+        sd = self.beliefs.sds[kinds, k]
+        mean = np.zeros(len(kinds))
+        mean[0] = _CONSTANT_MEAN
+        mean[kinds == SLOPE] = signs * self.beliefs.effect_mean[k]
+        # weighted past of 1, regulators and products
+        columns = [self._constant, *self.linear[:, regulators].T]
+        for one, other in zip(*products_of(len(regulators)), strict=True):
+            columns.append(self._product(regulators[one], regulators[other]))
+        features = np.column_stack(columns)
         rest = self.values - features @ mean
         variance = self.noise**2
         precision = features.T @ features / variance + np.diag(sd**-2)
@@ -192,29 +200,12 @@ class Target:
         residuals = self.values - features @ weights
         return Fit(regulators, signs, log_evidence, weights, features, residuals, factor)
 
-    def _expected(self, signs):
-        """Prior mean and SD of the weights of regulators with these signs."""
-        k = min(len(signs), MOST)
-        kinds = kinds_of_weights(len(signs))
-        mean = np.zeros(len(kinds))
-        mean[0] = _CONSTANT_MEAN
-        mean[kinds == SLOPE] = signs * self.beliefs.effect_mean[k]
-        return mean, self.beliefs.sds[kinds, k]
-
-    def _features(self, regulators):
-        """Weighted past of 1, regulators and products."""
-        columns = [self._constant, *self.linear[:, regulators].T]
-        if len(regulators) <= MOST:
-            for pair in combinations_with_replacement(regulators, 2):
-                columns.append(self._product(pair))
-        return np.column_stack(columns)
-
-    def _product(self, pair):
+    def _product(self, one, other):
         """Weighted past of the product of two deviations."""
-        if pair not in self._products:
-            product = self.deviations[:, :, pair[0]] * self.deviations[:, :, pair[1]]
-            self._products[pair] = (self.memory @ product[..., None]).ravel()
-        return self._products[pair]
+        if (one, other) not in self._products:
+            product = self.deviations[:, :, one] * self.deviations[:, :, other]
+            self._products[one, other] = (self.memory @ product[..., None]).ravel()
+        return self._products[one, other]
 
 
 class RegulatedNetwork:
@@ -223,15 +214,16 @@ class RegulatedNetwork:
     The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt =
     (x - p) / lag``. They are clipped to `bounds`, lowest and highest, as if effects saturated, and
     J depends on their deviations from `means`. Arrays have the shape (genes,); `fits` maps genes to
-    `Fit`.
+    `Fit`. Values are x times `scale`.
     """
 
-    def __init__(self, rate, means, bounds, fits, lag=0.0):
+    def __init__(self, rate, means, bounds, fits, lag=0.0, scale=1.0):
         self.rate = rate
         self.means = means
         self.bounds = bounds
         self.fits = fits
         self.lag = lag
+        self.scale = scale
 
     def decay(self):
         """Decay rates, (genes,) or, with a lag, those of genes and proteins, (2 genes,)."""
@@ -255,8 +247,8 @@ class RegulatedNetwork:
         return torch.from_numpy(drawn_to)
 
     def follow(self, start, times, tolerance=1e-6):
-        """Trajectories, (samples, times, genes), from a start (samples, genes)."""
-        n_genes = len(self.rate)
+        """Trajectories of values, (samples, times, genes), from a start (samples, genes)."""
+        state = start / self.scale
         if self.lag:  # proteins start at the values of their genes
-            start = np.tile(start, 2)
-        return follow(self, start, times, tolerance)[:, :, :n_genes]
+            state = np.tile(state, 2)
+        return self.scale * follow(self, state, times, tolerance)[:, :, : len(self.rate)]

@@ -66,6 +66,8 @@ PAIRS = (
     ("sparse", "ar1"),
     ("sparse", "prior"),
 )
+#: Scores of which differences are shown.
+DIFFERENCES = ("balanced_accuracy", "recall_missing", "kept_wrong", "mse_rollout", "mse_ahead")
 #: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of Hossain et
 #: al. (arXiv 2403.04805) to within 0.005.
 PUBLISHED = {
@@ -87,12 +89,11 @@ def scores_of(records, condition):
     """Scores of all methods and seeds under one condition; the index is method and seed."""
     parts = {}
     for name in METHODS:
-        record = records.get(f"{condition}_{name}")
-        if record is not None:
-            parts[name] = record.scores.set_index("seed")
+        if f"{condition}_{name}" in records:
+            parts[name] = records[f"{condition}_{name}"].scores.set_index("seed")
     scores = pd.concat(parts, names=["method"])
     scores["relative"] = scores["mse_ahead"] / scores.loc["prior", "mse_ahead"].mean()
-    return scores
+    return scores[[column for column in COLUMNS if column in scores]]
 
 
 def methods_table(records, condition):
@@ -108,10 +109,8 @@ def methods_table(records, condition):
     -------
     DataFrame of str
     """
-    scores = scores_of(records, condition)
-    shown = [column for column in COLUMNS if column in scores]
-    table = scores.groupby(level="method", sort=False)[shown].agg(_spread)
-    return table.rename(METHODS).rename(columns=COLUMNS)
+    grouped = scores_of(records, condition).groupby(level="method", sort=False)
+    return grouped.agg(_spread).rename(METHODS).rename(columns=COLUMNS)
 
 
 def differences_table(records, condition):
@@ -127,15 +126,13 @@ def differences_table(records, condition):
     DataFrame of str
     """
     scores = scores_of(records, condition)
-    columns = ["balanced_accuracy", "recall_missing", "kept_wrong", "mse_rollout", "mse_ahead"]
-    shown = [column for column in columns if column in scores]
-    methods = scores.index.unique("method")
     rows = {}
     for one, other in PAIRS:
-        if one in methods and other in methods:
-            differences = scores.loc[one, shown] - scores.loc[other, shown]
+        if {one, other} <= {*scores.index.unique("method")}:
+            differences = scores.loc[one] - scores.loc[other]
             rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(_interval)
-    return pd.DataFrame(rows).T.rename_axis("difference").rename(columns=COLUMNS)
+    table = pd.DataFrame(rows).T.rename_axis("difference")
+    return table[table.columns.intersection(DIFFERENCES)].rename(columns=COLUMNS)
 
 
 def overview_table(records):
@@ -152,20 +149,15 @@ def overview_table(records):
     columns = {}
     for condition, shown in OVERVIEW.items():
         if f"{condition}_prior" in records:
-            means = scores_of(records, condition).groupby(level="method")[shown].mean()
+            means = _means(records, condition)
             noise = condition.removeprefix("noise_")
             for score in shown:
                 columns[f"{COLUMNS[score]}, {noise} %"] = means[score]
     return _by_method(columns)
 
 
-def real_table(saved_models):
-    """One-step error relative to no change on measured data."""
-    columns = {}
-    for name, short in REAL.items():
-        scores = scores_of(read(Path(saved_models, name)), "real")
-        columns[short] = scores.groupby(level="method")["relative"].mean()
-    return _by_method(columns)
+def _means(records, condition):
+    return scores_of(records, condition).groupby(level="method").mean()
 
 
 def _by_method(columns):
@@ -177,13 +169,14 @@ def _by_method(columns):
 
 def overview(saved_models):
     """Tables that are part of ``sbnn report``."""
-    tables = {}
-    if Path(saved_models, "grn_350").is_dir():
-        records = read(Path(saved_models, "grn_350"))
-        tables["Simulated networks of 350 genes"] = overview_table(records)
-    if all(Path(saved_models, name).is_dir() for name in REAL):
-        tables["One-step MSE on real data, relative to no change"] = real_table(saved_models)
-    return tables
+    simulated = overview_table(read(Path(saved_models, "grn_350")))
+    columns = {}
+    for name, short in REAL.items():
+        columns[short] = _means(read(Path(saved_models, name)), "real")["relative"]
+    return {
+        "Simulated networks of 350 genes": simulated,
+        "One-step MSE on real data, relative to no change": _by_method(columns),
+    }
 
 
 def by_sparsity(records):
@@ -208,8 +201,7 @@ def sparsities_table(records):
     -------
     DataFrame of str
     """
-    scores = by_sparsity(records)
-    grouped = scores.groupby(["method", "asked"], sort=False)["balanced_accuracy"]
+    grouped = by_sparsity(records).groupby(["method", "asked"], sort=False)["balanced_accuracy"]
     table = grouped.agg(_spread).unstack().rename_axis(columns=None)
     published = [PUBLISHED[method] for method in table.index]
     table["published"] = [f"{accuracy:.3f} at {sparsity:.3f}" for sparsity, accuracy in published]

@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from joblib import Parallel, delayed
-from scipy.special import expit
 
 from sbnn.dynamics.beliefs import (
     MOST,
@@ -23,8 +21,6 @@ BEYOND = 1.0
 LEAST_RATE_SPREAD = 0.1  # smallest SD of the logarithms of the decay rates
 LAGS = (0.0, 0.5, 1.0)  # lags that are tried at first, in mean intervals
 LAG_STEP = 1.4  # factor by which a lag is varied later
-# share of the largest effect on a gene below which new edges become less probable
-WEAK = 0.3
 # approximate probability from which edges get an exact one in the last pass
 CHECKED = 0.01
 WELL_FITTED = 0.1  # share of the genes that are taken to fit well
@@ -45,15 +41,17 @@ def near_median(rates):
 class Search:
     """Paths, regulators and beliefs, which are updated in turn.
 
-    `values` has the shape (samples, times, genes), `seen`, 0 after the end of a sample, (samples,
-    times), and `paths` (samples, points, genes). `prior`, `kinds`, `possible` and `probabilities`
-    are [regulator, target]. `rates`, `changing` and `means` have the shape (genes,); rates and
-    `lag` are in units of the mean interval. `fits` maps each gene that changes to its `Fit`.
+    `values` (divided by `scale`) has the shape (samples, times, genes), `seen`, 0 after the end of
+    a sample, (samples, times), and `paths` (samples, points, genes). `prior`, `kinds`, `possible`
+    and `probabilities` are [regulator, target]. `rates`, `changing` and `means` have the shape
+    (genes,); rates and `lag` are in units of the mean interval. `fits` maps each gene that changes
+    to its `Fit`.
     """
 
-    def __init__(self, samples, prior, n_jobs=1):
-        self.n_jobs = n_jobs
-        self.values, times = samples.padded()
+    def __init__(self, samples, prior, scale=1.0):
+        values, times = samples.padded()
+        self.values = values / scale
+        self.scale = scale
         self.prior = prior
         self.clock = Clock(times)
         self.seen = self.clock.seen
@@ -72,14 +70,14 @@ class Search:
         self.find_regulators(last=n_passes == 1)
         if not self.fits:  # no gene changes
             return self
-        for i in range(n_passes - 1):
+        for i in range(1, n_passes):
             fits = self.fits.values()
             self.beliefs = learned_beliefs(fits, self.probabilities, self.kinds, self.possible)
-            if i == 0 or self.lag:
-                self.learn_lag(at_first=i == 0)
-            self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS) - 1)])
+            if i == 1 or self.lag:
+                self.learn_lag(at_first=i == 1)
+            self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
             self.follow_model()
-            self.find_regulators(last=i == n_passes - 2)
+            self.find_regulators(last=i == n_passes - 1)
         return self
 
     def find_regulators(self, last=False):
@@ -87,33 +85,24 @@ class Search:
         within = np.repeat(self.seen > 0, N_BETWEEN, axis=1)[:, N_BETWEEN - 1 :]
         self.means = self.paths[within].mean(axis=0)
         self._set_lag(self.lag)
-        genes = np.flatnonzero(self.changing)
-        parallel = Parallel(self.n_jobs, prefer="threads")
-        found = parallel(delayed(self._regulators_of)(gene, last) for gene in genes)
-        for gene, (fit, probabilities) in zip(genes, found, strict=True):
-            self.fits[gene] = fit
-            self.probabilities[:, gene] = probabilities
+        least = CHECKED if last else np.inf
+        for gene in np.flatnonzero(self.changing):
+            signs = np.sign(self.prior[:, gene])
+            target = self._target(gene, self.rates[gene], signs)
+            # from the last set, a removed edge would rarely be added again
+            given = np.flatnonzero((signs != 0) & self.possible[:, gene])
+            if len(given) > MOST:
+                given = target.strongest(given)
+            fit = self.fits[gene] = target.search(given.tolist())
+            found = frozenset(fit.regulators)
+            self.probabilities[:, gene] = target.probabilities(found, least)
         if self.fits:
             noise = np.sqrt(np.median(self._mean_squares()))
             self.noise = max(float(noise), LEAST_NOISE)
 
-    def _regulators_of(self, gene, last):
-        """`Fit` of the most probable regulators, and the probabilities of all edges."""
-        signs = np.sign(self.prior[:, gene])
-        target = self._target(gene, self.rates[gene], signs)
-        # from the last set, a removed edge would rarely be added again
-        given = np.flatnonzero((signs != 0) & self.possible[:, gene])
-        if len(given) > MOST:
-            given = target.strongest(given)
-        fit = target.search(given.tolist())
-        least = CHECKED if last else np.inf
-        return fit, target.probabilities(frozenset(fit.regulators), least)
-
     def learn_lag(self, at_first):
         """Estimate the lag, without changing the sets of regulators."""
-        tried = LAGS
-        if not at_first:
-            tried = (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
+        tried = LAGS if at_first else (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
         evidence = []  # of lags and genes
         for lag in tried:
             self._set_lag(lag)
@@ -160,11 +149,11 @@ class Search:
         highest = self.paths.max(axis=(0, 1))
         beyond = BEYOND * (highest - lowest)
         bounds = lowest - beyond, highest + beyond
-        fits = {}
-        for gene, fit in self.fits.items():
-            fits[gene] = replace(fit, features=None, residuals=None)
+        small = {"features": None, "residuals": None}
+        fits = {gene: replace(fit, **small) for gene, fit in self.fits.items()}
         unit = self.clock.unit
-        return RegulatedNetwork(self.rates / unit, self.means, bounds, fits, self.lag * unit)
+        rates = self.rates / unit
+        return RegulatedNetwork(rates, self.means, bounds, fits, self.lag * unit, self.scale)
 
     def scores(self):
         """Slopes of the rates of change at mean expression, [regulator, target]."""
@@ -173,24 +162,11 @@ class Search:
             scores[fit.regulators, gene] = fit.weights[fit.kinds == SLOPE] * self.rates[gene]
         return scores / self.clock.unit
 
-    def prior_probabilities(self):
-        """Probabilities of edges according to the initial beliefs."""
-        odds = first_beliefs().log_odds
-        return expit(np.where(self.prior != 0, odds[3], odds[0]))
-
     def posterior_probabilities(self):
         """Calibrated probabilities of edges."""
-        probabilities = self.probabilities
         effects = np.abs(self.scores())
-        share = effects / np.maximum(effects.max(axis=0), 1e-300)
-        given = self.prior != 0
-        new = ~given & (effects > 0)
-        # If residuals persist, weak new edges may stand for effects that the law cannot describe.
-        autocorrelation = self.autocorrelation()
-        if autocorrelation > 0:
-            weak = new & (share < WEAK)
-            probabilities = probabilities * np.where(weak, share / WEAK, 1)
-        return calibrated(probabilities, given, new, share, self.misfit(), autocorrelation)
+        of_residuals = self.misfit(), self.autocorrelation()
+        return calibrated(self.probabilities, self.prior != 0, effects, *of_residuals)
 
     def misfit(self):
         """Median of the genes' mean squared residuals, relative to that of genes that fit well."""
@@ -228,7 +204,7 @@ class Search:
         target = self._target(gene, rate, signs, fit.regulators)
         return target.fit(frozenset(fit.regulators))
 
-    def _target(self, gene, rate, signs, regulators=slice(None)):
+    def _target(self, gene, rate, signs, *regulators):
         """`Target` of a gene, for the regulators that may be used."""
         memory = self.clock.later_memory(rate)
         left = self.clock.left(rate)[:, self.clock.observed[1:]]
@@ -236,16 +212,8 @@ class Search:
         values = (values * self.seen[:, 1:]).ravel()
         log_odds = self.beliefs.log_odds[self.kinds[:, gene]]
         log_odds[~self.possible[:, gene]] = -np.inf
-        return Target(
-            values,
-            self._deviations,
-            memory,
-            self.noise,
-            self.beliefs,
-            log_odds,
-            signs,
-            regulators,
-        )
+        law = self.noise, self.beliefs, log_odds, signs
+        return Target(values, self._deviations, memory, *law, *regulators)
 
     def _residuals(self):
         """Residuals, (genes that change, observations)."""
@@ -253,5 +221,4 @@ class Search:
 
     def _mean_squares(self):
         """Mean squared residuals of the genes that change."""
-        squares = np.square(self._residuals()).sum(axis=1)
-        return squares / self.seen[:, 1:].sum()
+        return np.square(self._residuals()).sum(axis=1) / self.seen[:, 1:].sum()

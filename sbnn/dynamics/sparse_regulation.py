@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -10,9 +9,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
+from scipy.special import expit
+from sklearn.base import clone
 
 from sbnn.determinism import reproducible
-from sbnn.dynamics.held_out import PIECE, combined
+from sbnn.dynamics.beliefs import first_beliefs
+from sbnn.dynamics.held_out import PIECE, SIMPLE, compared, explained, held_out_residuals
 from sbnn.dynamics.model import COUNT, DynamicsRegressor
 from sbnn.dynamics.search import Search
 from sbnn.errors import warn
@@ -22,11 +24,6 @@ HELD_OUT_PASSES = 2  # passes in fits without held-out parts
 HELD_OUT_TOLERANCE = 1e-4
 LONG = 30  # largest number of times in a sample that is fitted as a whole
 LEFT_OVER = 0.25  # autocorrelation of residuals above which a warning is given
-
-
-def fitted_parts(samples):
-    """Samples, or their pieces if some samples are long."""
-    return samples.pieces(PIECE) if max(map(len, samples.times)) > LONG else samples
 
 
 class SparseRegulationRegressor(DynamicsRegressor):
@@ -54,8 +51,6 @@ class SparseRegulationRegressor(DynamicsRegressor):
     ----------
     n_passes : int
         Number of passes over all genes.
-    n_jobs : int, default=1
-        Number of threads, which does not change the result.
 
     Attributes
     ----------
@@ -83,6 +78,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
     held_out_errors_ : Series or None
         Mean squared error one interval ahead, relative to no change, of the network, of each model
         without a network, and of the mean of the network and the best of these ("together").
+    simple_ : estimator
+        The best model without a network.
     lag_ : float
         Lag with which regulators act, in the time unit of the data; 0 means no lag.
     autocorrelation_ : float
@@ -110,13 +107,12 @@ class SparseRegulationRegressor(DynamicsRegressor):
     (30, 30)
     """
 
-    _parameter_constraints = {"n_passes": COUNT, "n_jobs": COUNT}
+    _parameter_constraints = {"n_passes": COUNT}
 
     algorithm_version = 2  # stored with results
 
-    def __init__(self, n_passes: int = 5, n_jobs: int = 1) -> None:
+    def __init__(self, n_passes: int = 5) -> None:
         self.n_passes = n_passes
-        self.n_jobs = n_jobs
 
     def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
         """Find the regulators of every gene.
@@ -140,29 +136,46 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Warns
         -----
         UserWarning
-            Some genes never change, or residuals are autocorrelated.
+            Residuals are autocorrelated.
         """
         self._validate_params()
         samples, prior = self._checked(trajectories, prior)
         self.scale_ = float(np.abs(np.concatenate(samples.values)).max()) or 1.0
-        n_held_out = min(self.n_passes, HELD_OUT_PASSES)
 
         def fit_network(kept):
-            search = Search(self._scaled(kept), prior, self.n_jobs).run(n_held_out)
-            return partial(self._follow, search.network(), tolerance=HELD_OUT_TOLERANCE)
+            search = Search(kept, prior, self.scale_).run(min(self.n_passes, HELD_OUT_PASSES))
+            return partial(search.network().follow, tolerance=HELD_OUT_TOLERANCE)
 
+        long = max(map(len, samples.times)) > LONG
         with reproducible():
-            self._combination = combined(samples, fit_network)
-            search = Search(fitted_parts(self._scaled(samples)), prior, self.n_jobs)
+            residuals = held_out_residuals(samples, fit_network)
+            search = Search(samples.pieces(PIECE) if long else samples, prior, self.scale_)
             search.run(self.n_passes)
-        self.weight_ = self._combination.weight
-        self.held_out_errors_ = self._combination.errors
-        self.explains_ = self.held_out_errors_ is not None and self.weight_ > 0
-        self.verdict_ = self._combination.verdict()
-        self._keep_edges(search)
+        self.weight_ = 1.0
+        self.held_out_errors_ = None
+        self.verdict_ = (
+            "there are too few intervals to hold any out, so it is unknown how much the network "
+            "explains"
+        )
+        if residuals:
+            best, self.weight_, self.held_out_errors_ = compared(residuals)
+            self.simple_ = clone(SIMPLE[best]).fit(samples)
+            self.verdict_ = explained(best, self.weight_, self.held_out_errors_)
+        self.explains_ = bool(residuals) and self.weight_ > 0
+        scores = search.scores()
+        probabilities = search.posterior_probabilities()
+        if self.weight_ == 0 and prior.any():  # the network explains nothing
+            scores = np.sign(prior)
+            odds = first_beliefs().log_odds
+            probabilities = expit(np.where(prior != 0, odds[3], odds[0]))
+        scores = np.where(probabilities >= 0.5, scores, 0.0)
+        names = self.gene_names_
+        self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
+        self.edge_scores_ = pd.DataFrame(scores, names, names)
+        self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
         self.network_ = search.network()
         self.lag_ = self.network_.lag
-        self.rates_ = pd.Series(self.network_.rate, self.gene_names_)
+        self.rates_ = pd.Series(self.network_.rate, names)
         self.noise_ = search.noise * self.scale_
         self.beliefs_ = search.beliefs
         self.autocorrelation_ = search.autocorrelation()
@@ -176,27 +189,16 @@ class SparseRegulationRegressor(DynamicsRegressor):
             )
         return self
 
-    def _keep_edges(self, search):
-        """Keep the edges found or, if they explain nothing, those of the prior."""
-        if self.weight_ > 0 or not search.prior.any():
-            scores = search.scores()
-            probabilities = search.posterior_probabilities()
-        else:
-            scores = np.sign(search.prior)
-            probabilities = search.prior_probabilities()
-        scores = np.where(probabilities >= 0.5, scores, 0.0)
-        names = self.gene_names_
-        self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
-        self.edge_scores_ = pd.DataFrame(scores, names, names)
-        self.sparsity_ = 1 - np.count_nonzero(scores) / scores.size
-
-    def _scaled(self, samples):
-        return replace(samples, values=[block / self.scale_ for block in samples.values])
-
-    def _follow(self, network, start, times, tolerance=1e-6):
-        """Trajectories of a network that was fitted to divided values."""
-        return self.scale_ * network.follow(start / self.scale_, times, tolerance)
-
     def _path(self, start, times):
-        by_network = partial(self._follow, self.network_)
-        return self._combination.follow(by_network, start, times)
+        """Predict each time from the last one, by the weighted mean of both models."""
+        if self.weight_ == 1:
+            return self.network_.follow(start, times)
+        path = [start]
+        for i in range(times.shape[1] - 1):
+            span = times[:, i : i + 2]
+            after = (1 - self.weight_) * self.simple_.predict(path[-1], span)[:, 1]
+            if self.weight_ > 0:
+                by_network = self.network_.follow(path[-1], span)[:, 1]
+                after = after + self.weight_ * by_network
+            path.append(after)
+        return np.stack(path, axis=1)

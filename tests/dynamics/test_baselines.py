@@ -7,8 +7,8 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
 
-from sbnn.data.trajectories import as_trajectories, trajectories
-from sbnn.dynamics.baselines import BASELINES, PENALTIES, RATES, held_out_ridge
+from sbnn.data.trajectories import Samples
+from sbnn.dynamics.baselines import BASELINES, PENALTIES, RATES, held_out_ridge, slopes_of
 
 TIMES = [np.array([0.0, 1, 2, 4, 5]), np.array([1.0, 2, 4, 6]), np.array([0.0, 3, 4])]
 START = np.array([[0.6, 0.4, 0.3], [0.1, -0.2, 0.8]])
@@ -19,14 +19,13 @@ PRIOR = np.diag([0.0, 0, -1])
 def samples(rng):
     """Samples (5, 4 and 3 times) of a random linear system of three genes."""
     values = [0.5 + 0.2 * rng.standard_normal((len(times), 3)).cumsum(axis=0) for times in TIMES]
-    return as_trajectories(trajectories(values, TIMES))
+    return Samples(values, TIMES, np.array(["a", "b", "c"]))
 
 
 @pytest.fixture
 def fitted(samples):
     """Fit a baseline by its name."""
-    data = trajectories(samples.values, samples.times)
-    return lambda name: clone(BASELINES[name]).fit(data, PRIOR)
+    return lambda name: clone(BASELINES[name]).fit(samples, PRIOR)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -38,8 +37,6 @@ def test_paths_begin_at_their_starts_and_edges_are_those_of_the_prior_or_none(na
     edges = PRIOR if name == "prior" else 0 * PRIOR
     assert_array_equal(model.edge_scores_, edges)
     assert model.sparsity_ == (edges == 0).mean()
-    if name == "prior":
-        assert_array_equal(path[:, 2], START)
 
 
 def test_auto_regression_decays_at_the_rates_and_to_the_levels_of_least_squares(fitted, samples):
@@ -57,6 +54,25 @@ def test_auto_regression_decays_at_the_rates_and_to_the_levels_of_least_squares(
     path = model.predict(START, [[0, 0.5, 4], [2, 4, 5]])
     left = np.exp(-model.rates_ * [[4], [3]])
     assert_allclose(path[:, 2], left * START + (1 - left) * model.levels_)
+
+
+def test_linear_maps_are_of_deviations_from_the_mean(fitted, samples):
+    """One slope, all genes on all genes, or a slope for each gene and ridge on the rest."""
+    mean = np.concatenate(samples.values).mean(axis=0)
+    before, after = (values - mean for values in samples.intervals()[:2])
+    common, own = slopes_of(before, after)
+    assert common == pytest.approx((before * after).sum() / (before**2).sum())
+    along = (before * after).sum(axis=0) / (before**2).sum(axis=0)
+    assert ((own - common) * (own - along) <= 0).all(), "between both"
+    maps = {
+        "mean": 0 * PRIOR,
+        "ar1_mean": common * np.eye(3),
+        "ridge": held_out_ridge(before, after),
+        "ar1_ridge": np.diag(own) + held_out_ridge(before, after - own * before),
+    }
+    for name, expected in maps.items():
+        deviations = (START - mean) @ expected
+        assert_allclose(fitted(name).predict(START, [0, 1])[:, 1], mean + deviations)
 
 
 def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):

@@ -27,7 +27,7 @@ def sizes(network):
     ]
     decay = network.multiplier.detach().double().clamp(min=0)[:, None]
     found = [sum_in.abs(), product_in.exp(), sum_out.abs() * decay, product_out.abs() * decay]
-    return [size / size.sum() for size in found]
+    return [(size / size.sum()).numpy() for size in found]
 
 
 def test_pruning_by_size_keeps_the_largest_of_each_layer_for_good(network):
@@ -36,7 +36,7 @@ def test_pruning_by_size_keeps_the_largest_of_each_layer_for_good(network):
     pruner = Pruner(network, INFLUENCE["imp"])
     pruner.prune(0.3)
     for layer, old, size in zip(network.layers(), before, expected, strict=True):
-        kept = layer.detach() != 0
+        kept = layer.detach().numpy() != 0
         assert kept.sum() == 30
         assert size[kept].min() > size[~kept].max()
         assert_array_equal(layer.detach(), old * kept)
@@ -66,11 +66,9 @@ def test_scores_mix_size_and_prior_and_follow_those_before(network, generator, i
         found = [score.numpy() for score in pruner.next_scores().values()]
         for i in range(2):
             by_prior = np.abs(np.linalg.pinv(before[i].T) @ together)
-            assert_allclose(found[i], a * by_prior + (1 - a) * of_size[i].numpy(), rtol=1e-6)
+            assert_allclose(found[i], a * by_prior + (1 - a) * of_size[i], rtol=1e-6)
             by_prior = np.abs(np.linalg.pinv(found[i].T) @ edges).T
-            assert_allclose(
-                found[2 + i], b * by_prior + (1 - b) * of_size[2 + i].numpy(), rtol=1e-6
-            )
+            assert_allclose(found[2 + i], b * by_prior + (1 - b) * of_size[2 + i], rtol=1e-6)
         before = found[:2]
 
 
@@ -84,15 +82,9 @@ def test_a_singular_system_has_the_shortest_least_squares_solution(rng):
 @pytest.mark.parametrize(
     ("schedule", "sparsity", "epochs", "shares"),
     [
-        (
-            (3, 0.7, 10, 0.1),
-            0.955,
-            [3, *range(10, 191, 10)],
-            np.fmax(0.3 * 0.9 ** np.arange(20), 0.045),
-        ),
+        ((3, 0.7, 10, 0.1), 0.95, [3, *range(10, 181, 10)], [*0.3 * 0.9 ** np.arange(18), 0.05]),
         ((3, 0.7, 10, 0.1), 0.5, [3], [0.5]),
         ((0, 0.5, 4, 0.5), 0.9, [0, 4, 8, 12], [0.5, 0.25, 0.125, 0.1]),
-        ((5, 0.5, 4, 0.2), 0.6, [5, 8], [0.5, 0.4]),
     ],
 )
 def test_weights_are_removed_until_the_sparsity_is_reached(schedule, sparsity, epochs, shares):

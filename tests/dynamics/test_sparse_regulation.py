@@ -49,7 +49,7 @@ def test_a_network_that_explains_its_samples_predicts_alone(fitted, many):
     best = errors.drop(["network", "no change", "together"]).min()
     assert f"explains {1 - errors['together'] / best:.0%} of what" in fitted.verdict_
     times = np.array([TIMES] * 3, dtype=float)
-    expected = fitted.scale_ * fitted.network_.follow(many.X[:3] / fitted.scale_, times)
+    expected = fitted.network_.follow(many.X[:3], times)
     assert_allclose(fitted.predict(many.X[:3], TIMES), expected)
 
 
