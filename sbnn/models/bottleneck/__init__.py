@@ -1,5 +1,5 @@
 """Networks with a bottleneck: `published`, and `distilled`, the more accurate one.
 
-`base` has what both share: scaling, predictions and files (`saved`); `network` the layers and their
-gradient; `training` the losses and the loop.
+`base` has what both share: scaling, training by epochs, predictions and files (`saved`); `network`
+the layers, their gradient, the losses and the loop over minibatches.
 """

@@ -1,9 +1,11 @@
-"""What both networks share: scaling, predictions and files."""
+"""What both networks share: scaling, training by epochs, predictions and files."""
 
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
+from itertools import islice, repeat
 from numbers import Integral
 from typing import Self
 
@@ -12,7 +14,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import TransformerTags, check_array, check_random_state
+from sklearn.utils import TransformerTags, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,12 +22,21 @@ from sbnn.data import inputs
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
+from sbnn.models.bottleneck.network import (
+    Layer,
+    add_penalties,
+    apply_layers,
+    descend,
+    shuffled,
+    squared_error,
+)
 from sbnn.models.bottleneck.saved import OF_GENES, load_model, save_model
-from sbnn.models.bottleneck.training import train_stage
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 COUNTED = Interval(Integral, 1, None, closed="left")
 CELLS_AT_ONCE = 16_384  # most cells that pass through the network at once
+ADAM_EPSILON = 1e-7  # of the published network, as in Keras, which its code used
+ALIVE = 0.1  # of the largest weight norm
 HISTORY = ("stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "genes_alive")
 
 
@@ -72,33 +83,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         cells, Y = inputs.training_cells(self, X, y)
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
-        self._check_params()
-        device = self._torch_device()
-        random = check_random_state(self.random_state)
-        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-        self._learn_scales(cells, Y)
-        genes = partial(self._genes, cells, device)
-        target = self._outputs(Y, device)
-        if eval_set is not None:
-            if len(eval_set) != 2:
-                raise ValueError("eval_set: expected a pair (X, Y)")
-            X, Y = inputs.two_tables(*eval_set)
-            X = inputs.new_cells(self, X)
-            Y = self._measured(Y, len(X), "eval_set")
-            eval_set = self._genes(X, device), self._outputs(Y, device)
-        with reproducible():
-            trained = self._train(genes, target, random, generator, eval_set)
-            self.network_, kept, self.gene_norms_, history = trained
-            self._gene_network = None
-            if self.reconstruct:
-                history = history + self._train_gene_network(genes(kept), generator)
-        self.support_ = np.isin(np.arange(self.n_features_in_), kept)
-        self.history_ = pd.DataFrame(history, columns=HISTORY)
-        self.history_["epoch"] = np.arange(1, len(history) + 1)
-        self.normalizer_ = None  # expression, not counts; see `save`
-        return self
-
-    def _check_params(self):
         self._validate_params()
         n_given = self.n_features_in_
         if self.n_genes is not None and self.n_genes > n_given:
@@ -106,20 +90,40 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         hidden = self.hidden_layers
         if hidden is not None and (len(hidden) < 2 or min(hidden) < 1):
             raise ValueError(f"hidden_layers: expected two or more positive numbers, got {hidden}")
+        device = self.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        random = check_random_state(self.random_state)
+        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+        self._learn_scales(cells, Y)
+        genes = partial(self._genes, cells, device)
+        target = self._outputs(Y, device)
+        if eval_set is not None:
+            X, Y = inputs.two_tables(*eval_set)
+            watched = inputs.new_cells(self, X)
+            wanted = np.asarray(Y, dtype=np.float64).reshape(len(watched), -1)
+            eval_set = self._genes(watched, device), self._outputs(wanted, device)
+        with reproducible():
+            trained = self._train(genes, target, random, generator, eval_set)
+            self.network_, kept, self.gene_norms_, history = trained
+            self._gene_network = None
+            if self.reconstruct:
+                network = self._gene_network = copy.deepcopy(self.network_)
+                network.replace_head(len(kept), generator)
+                x = genes(kept)
+                head = partial(train_stage, network, generator, frozen=network.bottleneck + 1)
+                batch_size, n_epochs, rate = self._settings_of_head()
+                history = history + head(batch_size, "reconstruction", n_epochs, rate, x, x)
+        self.support_ = np.isin(np.arange(n_given), kept)
+        self.history_ = pd.DataFrame(history, columns=HISTORY)
+        self.history_["epoch"] = np.arange(1, len(history) + 1)
+        self.normalizer_ = None  # expression, not counts; see `save`
+        return self
 
     def _sizes(self, n_genes, n_components, n_outputs):
         """Numbers of genes, of units of every layer, and of outputs."""
         hidden = self._hidden_layers if self.hidden_layers is None else self.hidden_layers
         return [n_genes, *hidden, n_components, *hidden[::-1], n_outputs]
-
-    def _train_gene_network(self, genes, generator):
-        self._gene_network = copy.deepcopy(self.network_)
-        self._gene_network.replace_head(genes.shape[1], generator)
-        batch_size, n_epochs, rate = self._settings_of_head()
-        network = self._gene_network
-        frozen = network.bottleneck + 1
-        stage = partial(train_stage, network, generator, batch_size, frozen=frozen)
-        return stage("reconstruction", n_epochs, rate, genes, genes)
 
     # -- scaling: by the mean and SD of the training cells, in single precision for the training
 
@@ -153,10 +157,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         limited = np.clip(X, self.x_min_[genes], self.x_max_[genes])
         return (limited - self.x_mean_[genes]) / self.x_scale_[genes]
 
-    def _genes(self, cells, device, genes=None, rows=None):
+    def _genes(self, cells, device, genes=slice(None), rows=None):
         """Scaled expression in single precision, (rows, genes), by default of all."""
-        if genes is None:
-            genes = np.arange(cells.shape[1])
         parts = []
         for block in inputs.blocks(cells) if rows is None else [rows]:
             X = inputs.read(cells, block, genes).astype(np.float32, copy=False)
@@ -167,14 +169,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         """Scaled outputs in single precision."""
         Y = (Y - self.y_mean_) / self.y_scale_
         return torch.as_tensor(Y.astype(np.float32)).to(device)
-
-    def _measured(self, Y, n_cells, argument):
-        """Outputs as an array, (n_cells, q), checked."""
-        Y = check_array(Y, dtype=np.float64, ensure_2d=False, input_name=argument)
-        expected = n_cells, len(self.y_mean_)
-        if Y.reshape(len(Y), -1).shape != expected:
-            raise ValueError(f"{argument}: expected outputs of shape {expected}, got {Y.shape}")
-        return Y.reshape(expected)
 
     # -- the fitted model
 
@@ -204,11 +198,13 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         scaled = self._through(self._gene_network, X)
         return scaled * self.x_scale_[self.support_] + self.x_mean_[self.support_]
 
-    @torch.no_grad()
     def _through(self, network, X, last=None):
         """Apply layers of a network to the kept genes, in double precision."""
         # in single precision, the prediction for a cell would depend on the number of cells
-        network = copy.deepcopy(network).double()
+        layers = [
+            Layer(weight.double(), bias.double(), is_linear)
+            for weight, bias, is_linear in network.layers[:last]
+        ]
         kept = np.flatnonzero(self.support_)
         genes = inputs.genes_of(self, X, kept)
         results = []
@@ -216,8 +212,8 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
             for start in range(0, len(genes), CELLS_AT_ONCE):
                 block = genes[start : start + CELLS_AT_ONCE].astype(np.float64, copy=False)
                 scaled = np.asfortranarray(self._scaled(block, kept))
-                given = torch.as_tensor(scaled).to(network.flat.device)
-                results.append(network(given, last=last).cpu().numpy())
+                given = torch.as_tensor(scaled).to(layers[0].weight.device)
+                results.append(apply_layers(layers, network.activation, given).cpu().numpy())
         return np.concatenate(results)
 
     def score(self, X, y=None) -> float:
@@ -226,11 +222,11 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
         With ``standardize=True``, outputs have the same weight: they are in training SDs.
         """
         X, Y = inputs.two_tables(X, y)
-        predicted = self.predict(X)
-        Y = self._measured(Y, len(predicted), "y")
-        scale = 1 / self.y_scale_
-        predicted = (predicted.reshape(Y.shape) - self.y_mean_) * scale
-        return pooled_r2((Y - self.y_mean_) * scale, predicted, 0.0)
+        scaled = [
+            (np.asarray(values, dtype=np.float64) - self.y_mean_) * (1 / self.y_scale_)
+            for values in (Y, self.predict(X))
+        ]
+        return pooled_r2(*scaled, 0.0)
 
     def save(self, path, normalizer: CountNormalizer | None = None) -> None:
         """Write the model to one safetensors file (arrays and JSON, no code); return its path.
@@ -250,18 +246,57 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def _support_mask(self):
         return self.support_.copy()
 
-    def _torch_device(self):
-        name = self.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(name)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
         tags.transformer_tags = TransformerTags()
         return tags
+
+
+@torch.inference_mode()
+def train_stage(
+    network,
+    generator,
+    batch_size,
+    name,
+    n_epochs,
+    rate,
+    x,
+    target,
+    eval_set=None,
+    frozen=0,
+    lasso=0.0,
+    loss=squared_error,
+):
+    """Train on cells, (n, p), and targets, (n, q), as published; return a row for every epoch."""
+    inputs = network(x, last=frozen)
+    n_batches = math.ceil(len(x) / batch_size)
+    rows = shuffled(len(x), batch_size, generator)
+    batches = ((inputs[cells], target[cells]) for cells in rows)
+    how = {"loss": loss, "penalty": partial(add_penalties, lasso), "epsilon": ADAM_EPSILON}
+    values = descend(network.layers[frozen:], network.activation, batches, repeat(rate), **how)
+    history = []
+    for _ in range(n_epochs):
+        mean = float(sum(islice(values, n_batches)) / target.numel())
+        norms = network.input_norms()
+        row = {
+            "stage": name,
+            "loss": mean,
+            "penalty": lasso * float(norms.sum()),
+            "genes_alive": int((norms > ALIVE * norms.max()).sum()),
+        }
+        sums = {"r2": (mean * target.numel(), target)}
+        if eval_set is not None:
+            watched, wanted = eval_set
+            value, _ = loss(network(watched), wanted)
+            row["eval_loss"] = float(value) / wanted.numel()
+            sums["eval_r2"] = float(value), wanted
+        if loss is squared_error:
+            for key, (value, outputs) in sums.items():
+                row[key] = 1 - value / (float(outputs.square().sum()) or math.nan)
+        history.append(row)
+    return history
 
 
 def model_in_units(model, data, genes):

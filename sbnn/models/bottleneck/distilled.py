@@ -20,9 +20,14 @@ import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
 from sbnn.models.bottleneck.base import CELLS_AT_ONCE, BottleneckRegressor
-from sbnn.models.bottleneck.network import BottleneckNetwork, apply_layers
+from sbnn.models.bottleneck.network import (
+    BottleneckNetwork,
+    Layer,
+    descend,
+    shuffled,
+    squared_error,
+)
 from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.bottleneck.training import descend, shuffled, squared_error
 
 CELLS_OF_GENES = 2000  # most cells on which genes are chosen
 # fewest cells behind a gene, since one that is expressed in two can fit any outputs of these
@@ -138,15 +143,14 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         x = genes(kept)  # shape (n, k)
         if eval_set is not None:
             eval_set = eval_set[0][:, kept], eval_set[1]
-        noise = input_noise(n, len(kept))
+        # SD of the noise of networks, relative to the SDs of the genes
+        noise = np.sqrt((0.1 + 150 / n) * max(len(kept) / 25, 1))
         sizes = self._sizes(len(kept), run.settings.teacher_width, q)
-        teacher = Teacher(sizes, x, target, noise, run)
-        augmented = augment(x, run)
-        labelled = augmented, teacher.predict(augmented)
+        labelled = labelled_cells(sizes, x, target, noise, run)
         sizes = self._sizes(len(kept), self.n_components, q)
-        student = BottleneckNetwork(sizes, "silu", generator=generator).to(x.device)
+        student = BottleneckNetwork(sizes, "silu", generator=generator, device=x.device)
         history = train_student(student, x, target, labelled, noise, run, eval_set)
-        norms = np.zeros(self.n_features_in_)
+        norms = np.zeros(p)
         norms[kept] = student.input_norms().cpu().numpy()
         return student, kept, norms, history
 
@@ -172,7 +176,11 @@ def choose_genes(x, target, n_genes):
     X = x.cpu().numpy()
     Y = target.cpu().numpy()
     X = X - X.mean(axis=0)
-    usable = np.flatnonzero(cells_behind(X) >= min(CELLS_BEHIND, n / 6))
+    # m for a gene at the same level in m of many cells, n / 3 for a normal gene, 0 for a constant
+    squares = np.square(X, dtype=np.float64)
+    fourth_powers = np.square(squares).sum(axis=0).clip(min=1e-300)
+    cells_behind = np.square(squares.sum(axis=0)) / fourth_powers
+    usable = np.flatnonzero(cells_behind >= min(CELLS_BEHIND, n / 6))
     penalty = 3e4 / n  # with fewer cells, informative genes even if redundant
     best = forward_selection(X[:, usable], Y - Y.mean(axis=0), n_genes, penalty)
     # if fewer are chosen, the others are copies of them
@@ -217,89 +225,66 @@ def forward_selection(X, Y, n_genes, penalty=0.0):
     return np.array(chosen, dtype=int)
 
 
-def cells_behind(X):
-    """Effective number of cells behind the variance of each centred gene, (p,)."""
-    # m for a gene at the same level in m of many cells, n / 3 for a normal gene, 0 for a constant
-    squares = np.square(X, dtype=np.float64)
-    fourth_powers = np.square(squares).sum(axis=0).clip(min=1e-300)
-    return np.square(squares.sum(axis=0)) / fourth_powers
-
-
 # -- the teacher -----------------------------------------------------------------------------------
 
 
-def input_noise(n_cells, n_genes):
-    """SD of the noise of networks, relative to the SDs of the genes.
+def labelled_cells(sizes, x, target, noise, run):
+    """Artificial cells, (n_augmented, k), with genes of two cells and noise, and their outputs.
 
-    It is stronger with fewer cells, and with more than 25 genes.
+    These are predicted by a mixture of trees and of networks of the given sizes, all trained
+    without a part of the cells x, (n, k), and target, (n, q).
     """
-    return np.sqrt((0.1 + 150 / n_cells) * max(n_genes / 25, 1))
+    settings, random, generator = run
+    order = torch.randperm(len(x), generator=generator).to(x.device)
+    parts = order.tensor_split(min(settings.n_teachers, len(x)))
+    others = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
+    networks = networks_of_teacher(sizes, x, target, noise, run, others)
+
+    shape = settings.n_augmented, x.shape[1]
+    first = torch.randint(len(x), shape[:1], generator=generator)
+    second = torch.randint(len(x), shape[:1], generator=generator)
+    is_swapped = torch.rand(shape, generator=generator) < settings.swapped
+    mixed = torch.where(is_swapped.to(x.device), x[second], x[first])
+    artificial = with_noise(mixed, settings.augmentation_noise, generator)
+
+    labels = [], []  # of networks and of forests
+    residuals = [], []  # part after part
+    for network, part, members in zip(networks, parts, others, strict=True):
+        members = members[:CELLS_OF_TREES]
+        X = x[members].cpu().numpy()
+        forest = grow_forest(X, target[members].cpu().numpy(), settings.n_trees, random)
+        for i, model in enumerate((network, forest)):
+            labels[i].append(predicted(model, artificial))
+            residuals[i].append(predicted(model, x[part]) - target[part])
+    weight = weight_of_second(*map(torch.cat, residuals), PRIOR_CELLS)
+    by_networks, by_forests = (torch.stack(own).mean(dim=0) for own in labels)
+    return artificial, torch.lerp(by_networks, by_forests, weight)
 
 
-class Teacher:
-    """Mixture of trees and of networks trained with input noise, all without a part of the cells.
-
-    `sizes` are those of a network. Cells are x, (n, k), and target, (n, q).
-    """
-
-    def __init__(self, sizes, x, target, noise, run):
-        settings = run.settings
-        order = torch.randperm(len(x), generator=run.generator).to(x.device)
-        parts = order.tensor_split(min(settings.n_teachers, len(x)))
-        others = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
-        self.networks = networks_of_teacher(sizes, x, target, noise, run, others)
-        self.forests = []
-        residuals = target.new_empty((2, *target.shape))  # of networks and forests, part after part
-        n_done = 0
-        for layers, part, members in zip(self.networks, parts, others, strict=True):
-            members = members[:CELLS_OF_TREES]
-            X = x[members].cpu().numpy()
-            forest = grow_forest(X, target[members].cpu().numpy(), settings.n_trees, run.random)
-            self.forests.append(forest)
-            own = slice(n_done, n_done + len(part))
-            n_done = own.stop
-            residuals[0, own] = in_blocks(predicted_by_network, layers, x[part]) - target[part]
-            residuals[1, own] = in_blocks(predicted_by, forest, x[part]) - target[part]
-        self.weight = weight_of_second(*residuals, PRIOR_CELLS)
-
-    def predict(self, x):
-        """Outputs, (m, q), for cells, (m, k)."""
-        by_networks = [in_blocks(predicted_by_network, layers, x) for layers in self.networks]
-        by_forests = [in_blocks(predicted_by, forest, x) for forest in self.forests]
-        by_networks = torch.stack(by_networks).mean(dim=0)
-        by_forests = torch.stack(by_forests).mean(dim=0)
-        return torch.lerp(by_networks, by_forests, self.weight)
-
-
+@torch.inference_mode()
 def networks_of_teacher(sizes, x, target, noise, run, members):
-    """Layers of networks that are trained at once; `members` has the training cells of each."""
+    """Networks that are trained at once; `members` has the training cells of each."""
     generator = run.generator
-    networks = BottleneckNetwork(sizes, "silu", (len(members),), generator=generator).to(x.device)
+    networks = [
+        BottleneckNetwork(sizes, "silu", generator=generator, device=x.device) for _ in members
+    ]
+    together = []
+    for layers in zip(*(network.layers for network in networks), strict=True):
+        weights, biases, kinds = zip(*layers, strict=True)
+        together.append(Layer(torch.stack(weights), torch.stack(biases), kinds[0]))
     size = min(TEACHERS_AT_ONCE, min(map(len, members)))
     own_batches = [shuffled(len(cells), size, generator, drop_last=True) for cells in members]
-
-    def batches():
-        for positions in zip(*own_batches, strict=True):
-            drawn = [cells[own] for cells, own in zip(members, positions, strict=True)]
-            rows = torch.stack(drawn)  # shape (members, size)
-            yield with_noise(x[rows], noise, generator), target[rows]
-
+    rows = (
+        torch.stack([cells[own] for cells, own in zip(members, positions, strict=True)])
+        for positions in zip(*own_batches, strict=True)
+    )  # shape (members, size)
+    batches = ((with_noise(x[cells], noise, generator), target[cells]) for cells in rows)
     rates = one_cycle(run.settings.steps_of_teachers, run.settings.rate_of_teachers)
-    with torch.inference_mode():
-        for _ in descend(networks, batches(), rates):
-            pass
-    return networks.separate()
-
-
-def in_blocks(predict, model, x):
-    """Predictions, (m, q), for cells, (m, k), of some at once, which needs less memory."""
-    return torch.cat([predict(model, some) for some in x.split(CELLS_AT_ONCE)])
-
-
-def predicted_by_network(layers, x):
-    """Predictions of a network."""
-    predicted, _ = apply_layers(layers, "silu", x)
-    return predicted
+    for _ in descend(together, "silu", batches, rates):
+        pass
+    for i, network in enumerate(networks):
+        network.layers = [Layer(weight[i], bias[i], kind) for weight, bias, kind in together]
+    return networks
 
 
 def grow_forest(X, Y, n_trees, random):
@@ -311,10 +296,15 @@ def grow_forest(X, Y, n_trees, random):
     return forest.fit(X, Y)
 
 
-def predicted_by(forest, x):
-    """Predictions of trees, (m, q), for cells x, (m, k)."""
-    predicted = torch.as_tensor(forest.predict(x.cpu().numpy()))
-    return predicted.reshape(len(x), -1).to(x)
+def predicted(model, x):
+    """Outputs, (m, q), that a network or trees predict for cells, (m, k), of some at once."""
+    parts = []
+    for some in x.split(CELLS_AT_ONCE):
+        if isinstance(model, BottleneckNetwork):
+            parts.append(model(some))
+        else:
+            parts.append(torch.as_tensor(model.predict(some.cpu().numpy())).to(x))
+    return torch.cat(parts).reshape(len(x), -1)
 
 
 def weight_of_second(first, second, prior_cells):
@@ -333,17 +323,6 @@ def weight_of_second(first, second, prior_cells):
 # -- the student -----------------------------------------------------------------------------------
 
 
-def augment(x, run):
-    """Artificial cells, (n_augmented, k), with noise and genes of others."""
-    generator = run.generator
-    shape = (run.settings.n_augmented, x.shape[1])
-    first = torch.randint(len(x), shape[:1], generator=generator)
-    second = torch.randint(len(x), shape[:1], generator=generator)
-    is_swapped = torch.rand(shape, generator=generator) < run.settings.swapped
-    mixed = torch.where(is_swapped.to(x.device), x[second], x[first])
-    return with_noise(mixed, run.settings.augmentation_noise, generator)
-
-
 @torch.inference_mode()
 def train_student(network, x, target, labelled, noise, run, eval_set=None):
     """Train on cells x, (n, k), and target, (n, q), and on such a pair that a teacher labelled.
@@ -354,18 +333,17 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None):
     generator = run.generator
     n_measured = min(MEASURED_AT_ONCE, len(x))
     n_labelled = min(2 * MEASURED_AT_ONCE, len(labelled[0]))
+    cells = shuffled(len(x), n_measured, generator, drop_last=True)
     others = shuffled(len(labelled[0]), n_labelled, generator, drop_last=True)
     weights = x.new_ones((n_measured + n_labelled, 1))
     weights[:n_measured] = WEIGHT_OF_MEASURED
     weights /= weights.mean()
-
-    def batches():
-        for cells in shuffled(len(x), n_measured, generator, drop_last=True):
-            noisy = with_noise(x[cells], noise, generator)
-            more = next(others)
-            inputs = torch.cat([noisy, labelled[0][more]])
-            yield inputs, torch.cat([target[cells], labelled[1][more]])
-
+    pairs = zip(
+        ((with_noise(x[own], noise, generator), target[own]) for own in cells),
+        ((labelled[0][own], labelled[1][own]) for own in others),
+        strict=True,
+    )
+    batches = (map(torch.cat, zip(*pair, strict=True)) for pair in pairs)
     rates = one_cycle(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
     watched = {"r2": (x[:WATCHED_CELLS], target[:WATCHED_CELLS])}
@@ -374,7 +352,7 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None):
     n_values = len(weights) * target.shape[1]
     history = []
     losses = []
-    for step, value in enumerate(descend(network, batches(), rates, loss), 1):
+    for step, value in enumerate(descend(network.layers, "silu", batches, rates, loss), 1):
         losses.append(value / n_values)
         if step % RECORDED_EVERY == 0 or step == len(rates):
             row = {

@@ -1,7 +1,10 @@
-"""The bottleneck network; in the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
+"""The bottleneck network: its layers, their gradient, losses, the penalty, and the descent.
 
-# In so small a network, autograd and optimisers mostly do bookkeeping. All weights are therefore in
-# one flat vector, layer by layer, like the gradient, and a step is one fused call on its end.
+In the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs.
+"""
+
+# In so small a network, autograd and optimisers mostly do bookkeeping. The gradient is therefore
+# written out, into the same tensors in every step.
 
 import math
 from itertools import pairwise
@@ -9,14 +12,18 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+WEIGHT_DECAY = 1e-10  # of all weights and biases without a group lasso
 ACTIVATIONS = {"elu": F.elu_, "silu": F.silu}
 # take what the activation function was given, in which `elu_` has left its values
 BACKWARD = {
     "elu": lambda delta, after: torch.ops.aten.elu_backward(delta, 1, 1, 1, True, after),
     "silu": torch.ops.aten.silu_backward,
 }
+
+
+# -- layers ----------------------------------------------------------------------------------------
 
 
 class Layer(NamedTuple):
@@ -30,109 +37,156 @@ class Layer(NamedTuple):
     is_linear: bool  # without an activation function: the bottleneck and the output
 
 
-def layers_of(flat, sizes, networks=()):
-    """Layers of one network, or of ``(m,)`` networks, as views of a flat vector."""
-    n_networks = math.prod(networks)
-    n_layers = len(sizes) - 1
-    layers = []
-    for number, (n_inputs, n_outputs) in enumerate(pairwise(sizes), 1):
-        n_weights = n_networks * n_inputs * n_outputs
-        n_biases = n_networks * n_outputs
-        weight = flat[:n_weights].view(*networks, n_inputs, n_outputs)
-        flat = flat[n_weights:]
-        bias = flat[:n_biases].view(*networks, 1, n_outputs)
-        flat = flat[n_biases:]
-        layers.append(Layer(weight, bias, number in (n_layers // 2, n_layers)))
-    return layers
-
-
-def apply_layers(layers, activation, x):
-    """Output for x, (n, inputs), and what each layer was given and gave before its activation."""
-    passed = []
-    for weight, bias, is_linear in layers:
-        add = torch.addmm if weight.dim() == 2 else torch.baddbmm
-        before = add(bias, x, weight)
-        passed.append((x, before))
-        x = before if is_linear else ACTIVATIONS[activation](before)
-    return x, passed
-
-
-def backpropagate(delta, layers, activation, passed, gradients):
-    """Write the gradients of `layers`, from that of the loss at the output, (n, q)."""
-    for i in reversed(range(len(layers))):
-        x, before = passed[i]
-        if not layers[i].is_linear:
-            delta = BACKWARD[activation](delta, before)
-        torch.matmul(x.mT, delta, out=gradients[i].weight)
-        torch.sum(delta, -2, keepdim=True, out=gradients[i].bias)
-        if i:
-            delta = delta @ layers[i].weight.mT
-
-
-class BottleneckNetwork(nn.Module):
+class BottleneckNetwork:
     """Multilayer perceptron with a linear bottleneck in the middle.
 
-    `sizes` has the number of genes, of the units of every layer, and of outputs. With `networks` =
-    ``(m,)``, these are m networks that run at once, from inputs (m, n, genes).
+    `sizes` has the number of genes, of the units of every layer, and of outputs.
     """
 
-    def __init__(self, sizes, activation="elu", networks=(), *, generator):
-        super().__init__()
-        self.sizes = list(sizes)
+    def __init__(self, sizes, activation="elu", *, generator, device="cpu"):
         self.activation = activation
-        self.networks = networks
         self.bottleneck = len(sizes) // 2 - 1  # index of the layer with the latent space
-        n_values = sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(sizes))
-        self.register_buffer("flat", torch.zeros(math.prod(networks) * n_values))
-        for layers in self.separate() if networks else [self.layers]:
-            for layer in layers:
-                draw(layer, generator)
-
-    @property
-    def layers(self):
-        """Layers, as views of the flat vector."""
-        return layers_of(self.flat, self.sizes, self.networks)
-
-    def separate(self):
-        """Layers of each of several networks."""
-        return [
-            [Layer(weight[i], bias[i], is_linear) for weight, bias, is_linear in self.layers]
-            for i in range(*self.networks)
+        linear = self.bottleneck, len(sizes) - 2
+        self.layers = [
+            drawn(*shape, number in linear, generator, device)
+            for number, shape in enumerate(pairwise(sizes))
         ]
 
-    @torch.no_grad()
     def replace_head(self, n_outputs, generator):
         """Replace the output layer by a new one."""
-        n_units = self.sizes[-2]
-        n_head = (n_units + 1) * self.sizes[-1]
-        head = self.flat.new_zeros((n_units + 1) * n_outputs)
-        self.flat = torch.cat([self.flat[:-n_head], head])
-        self.sizes[-1] = n_outputs
-        draw(self.layers[-1], generator)
+        units = self.layers[-1].weight
+        self.layers[-1] = drawn(len(units), n_outputs, True, generator, units.device)
 
-    @torch.no_grad()
-    def keep_inputs(self, index):
-        """Reduce the first layer to the given genes."""
-        weights = self.layers[0].weight
-        others = self.flat[weights.numel() :]
-        self.flat = torch.cat([weights[index].flatten(), others])
-        self.sizes[0] = len(index)
-
-    @torch.no_grad()
     def input_norms(self):
         """2-norm of the outgoing weights of every gene."""
         return torch.linalg.vector_norm(self.layers[0].weight, dim=1)
 
-    def forward(self, x, first=0, last=None):
-        """Apply the layers ``first`` ... ``last - 1``, by default all."""
-        output, _ = apply_layers(self.layers[first:last], self.activation, x)
-        return output
+    def __call__(self, x, last=None):
+        """Apply the layers up to ``last - 1``, by default all."""
+        return apply_layers(self.layers[:last], self.activation, x)
 
 
-@torch.no_grad()
-def draw(layer, generator):
-    """Draw Glorot-uniform weights; set biases to zero."""
-    bound = math.sqrt(6 / sum(layer.weight.shape))
-    uniform = torch.rand(layer.weight.shape, generator=generator)
-    layer.weight.copy_(uniform * (2 * bound) - bound)
-    layer.bias.zero_()
+def drawn(n_inputs, n_outputs, is_linear, generator, device):
+    """Layer with Glorot-uniform weights and without biases."""
+    bound = math.sqrt(6 / (n_inputs + n_outputs))
+    uniform = torch.rand((n_inputs, n_outputs), generator=generator)
+    weight = uniform * (2 * bound) - bound
+    return Layer(weight.to(device), torch.zeros((1, n_outputs), device=device), is_linear)
+
+
+def values_of(layers):
+    """Weights and biases, layer by layer."""
+    return [values for layer in layers for values in layer[:2]]
+
+
+# -- the gradient ----------------------------------------------------------------------------------
+
+
+def apply_layers(layers, activation, x, passed=None):
+    """Output for x, (n, inputs).
+
+    What each layer was given, and gave before its activation, is appended to a list `passed`.
+    """
+    for weight, bias, is_linear in layers:
+        add = torch.addmm if weight.dim() == 2 else torch.baddbmm
+        before = add(bias, x, weight)
+        if passed is not None:
+            passed.append((x, before))
+        x = before if is_linear else ACTIVATIONS[activation](before)
+    return x
+
+
+def backpropagate(delta, layers, activation, passed, gradients):
+    """Write the gradients of weights and biases, from that of the loss at the output, (n, q)."""
+    for i in reversed(range(len(layers))):
+        x, before = passed[i]
+        if not layers[i].is_linear:
+            delta = BACKWARD[activation](delta, before)
+        torch.matmul(x.mT, delta, out=gradients[2 * i])
+        torch.sum(delta, -2, keepdim=True, out=gradients[2 * i + 1])
+        if i:
+            delta = delta @ layers[i].weight.mT
+
+
+# Losses: the sum over cells, and the gradient of the mean at the output, which they may overwrite.
+
+
+def squared_error(output, target, weights=None):
+    """Squared error, (n, q), or of several networks, (m, n, q); weights of the gradient: (n, 1)."""
+    residual = output.sub_(target)
+    value = residual.square().sum()
+    if weights is not None:
+        residual.mul_(weights)
+    return value, residual.mul_(2 / target.shape[-2:].numel())
+
+
+def cross_entropy(output, target):
+    """Cross-entropy of class labels, (n,), given scores, (n, n_classes)."""
+    value = F.cross_entropy(output, target, reduction="sum")
+    slope = F.log_softmax(output, 1).exp_()
+    slope[torch.arange(len(target), device=target.device), target] -= 1
+    return value, slope.div_(len(target))
+
+
+def add_penalties(lasso, values, gradients):
+    """Add the gradients of weight decay and, for the weights of genes instead, of a group lasso.
+
+    This is `lasso` times the sum of the norms of the first weights, (p, units).
+    """
+    if lasso:
+        norms = torch.linalg.vector_norm(values[0], dim=1, keepdim=True).clamp_min_(1e-12)
+        gradients[0].addcdiv_(values[0], norms, value=lasso)
+        values, gradients = values[1:], gradients[1:]
+    torch._foreach_add_(gradients, values, alpha=2 * WEIGHT_DECAY)
+
+
+# -- the descent -----------------------------------------------------------------------------------
+
+
+def shuffled(n, size, generator, drop_last=False):
+    """Yield positions of n cells, batch after batch, in a new order for every pass."""
+    while True:
+        order = torch.randperm(n, generator=generator)
+        if drop_last:
+            order = order[: n - n % size]
+        yield from order.split(size)
+
+
+def descend(layers, activation, batches, rates, loss=squared_error, penalty=None, epsilon=1e-8):
+    """Take a step of Adam for every batch (inputs, target) and rate; yield the loss before it.
+
+    Adam: Kingma and Ba, arXiv 1412.6980. A penalty adds to the gradients of weights and biases.
+    """
+    values = values_of(layers)
+    flat = parameters_to_vector(values)
+    slopes, means, squares = (torch.zeros_like(flat) for _ in range(3))
+    gradients = [torch.empty_like(value) for value in values]
+    # make them views of one vector, on which Adam is a single fused call
+    vector_to_parameters(flat, values)
+    vector_to_parameters(slopes, gradients)
+    count = flat.new_zeros(())
+    for rate, (inputs, target) in zip(rates, batches, strict=False):
+        passed = []
+        output = apply_layers(layers, activation, inputs, passed)
+        value, delta = loss(output, target)
+        backpropagate(delta, layers, activation, passed, gradients)
+        if penalty is not None:
+            penalty(values, gradients)
+        count += 1
+        # what torch.optim.Adam(fused=True) calls
+        torch._fused_adam_(
+            [flat],
+            [slopes],
+            [means],
+            [squares],
+            [],
+            [count],
+            lr=rate,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0,
+            eps=epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+        yield value

@@ -14,9 +14,8 @@ from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
 
 from sbnn.errors import warn
-from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor
-from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.training import cross_entropy, train_stage
+from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor, train_stage
+from sbnn.models.bottleneck.network import BottleneckNetwork, cross_entropy
 
 TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
 LEAST_CELLS = 10  # smaller clusters are dropped
@@ -129,13 +128,10 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         # 2. Without pretraining, the rate is halved only after the pruning, as published.
         return 1 if self.pretraining else 2
 
-    def _check_params(self):
-        super()._check_params()
+    def _train(self, genes, target, random, generator, eval_set):
         epochs = self.epochs
         if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
             raise ValueError(f"epochs: expected four numbers, at least one above 0, got {epochs}")
-
-    def _train(self, genes, target, random, generator, eval_set):
         x = genes()  # shape (n, p)
         labels = None
         if self.pretraining:
@@ -146,10 +142,10 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         n_outputs = target.shape[1]
         n_first = n_outputs if labels is None else int(labels.max()) + 1
         sizes = self._sizes(x.shape[1], self.n_components, n_first)
-        network = BottleneckNetwork(sizes, generator=generator).to(x.device)
+        network = BottleneckNetwork(sizes, generator=generator, device=x.device)
 
         # one after the other, each with its name, epochs, learning rate and cells
-        n_pretraining, n_frozen, n_unfrozen, n_finetuning = self.epochs
+        n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
         rate = self.learning_rate
         lasso = self.group_lasso
         train = partial(train_stage, network, generator, self.batch_size)
@@ -171,7 +167,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         norms = network.input_norms().cpu().numpy()
         largest_first = np.argsort(-norms, kind="stable")
         kept = np.sort(largest_first[: self.n_genes])
-        network.keep_inputs(kept)
+        first = network.layers[0]
+        network.layers[0] = first._replace(weight=first.weight[kept])
         x = x[:, kept].contiguous()
         if eval_set is not None:
             eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]

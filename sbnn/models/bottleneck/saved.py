@@ -5,9 +5,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sbnn.data.count_normalizer import CountNormalizer
-from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.bottleneck.network import BottleneckNetwork, values_of
 from sbnn.models.bottleneck.settings import DistilledSettings
 from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
 
@@ -18,10 +19,11 @@ OF_OUTPUTS = ("y_mean_", "y_scale_")
 
 def save_model(model, path, normalizer=None):
     """Write a fitted network, and the normaliser of counts if there is one."""
+    weights = [layer.weight for layer in model.network_.layers]
     header = {
         "class": type(model).__name__,
         "params": params_of(model),
-        "sizes": model.network_.sizes,
+        "sizes": [*map(len, weights), len(model.y_mean_)],
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
         "library_size": None,
@@ -30,9 +32,9 @@ def save_model(model, path, normalizer=None):
         "history": model.history_.to_dict(orient="list"),
     }
     tensors = {name: torch.as_tensor(getattr(model, name)) for name in OF_GENES + OF_OUTPUTS}
-    tensors["network"] = model.network_.flat
+    tensors["network"] = parameters_to_vector(values_of(model.network_.layers))
     if model._gene_network is not None:
-        tensors["gene_network"] = model._gene_network.flat
+        tensors["gene_network"] = parameters_to_vector(values_of(model._gene_network.layers))
     if normalizer is not None:
         header["library_size"] = normalizer.library_size_
         tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
@@ -64,10 +66,10 @@ def _model(cls, header, tensors):
     model._flat_output = header["flat_output"]
     model.history_ = pd.DataFrame(header["history"])
     n_genes, *_, n_outputs = header["sizes"]
-    model.network_ = _network(model, header, n_outputs, tensors["network"])
+    model.network_ = _network(header, n_outputs, tensors["network"])
     model._gene_network = None
     if "gene_network" in tensors:
-        model._gene_network = _network(model, header, n_genes, tensors["gene_network"])
+        model._gene_network = _network(header, n_genes, tensors["gene_network"])
     model.normalizer_ = None
     if "count_share_" in tensors:
         normalizer = model.normalizer_ = CountNormalizer()
@@ -79,8 +81,8 @@ def _model(cls, header, tensors):
     return model
 
 
-def _network(model, header, n_outputs, flat):
+def _network(header, n_outputs, flat):
     sizes = [*header["sizes"][:-1], n_outputs]
     network = BottleneckNetwork(sizes, header["activation"], generator=torch.Generator())
-    network.flat.copy_(flat)
-    return network.to(model._torch_device())
+    vector_to_parameters(flat, values_of(network.layers))
+    return network

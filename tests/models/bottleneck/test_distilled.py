@@ -15,14 +15,14 @@ from sbnn.data import inputs
 from sbnn.models.bottleneck import distilled
 from sbnn.models.bottleneck.distilled import (
     Run,
-    cells_behind,
     forward_selection,
     grow_forest,
+    labelled_cells,
     networks_of_teacher,
     one_cycle,
     train_student,
 )
-from sbnn.models.bottleneck.network import BottleneckNetwork, Layer
+from sbnn.models.bottleneck.network import BottleneckNetwork, values_of
 
 
 def seeded(seed=0):
@@ -78,15 +78,6 @@ def test_more_genes_than_cells_and_copies(rng):
     assert forward_selection(copies, copies[:, :1], 4).tolist() == [0, 2]
 
 
-def test_cells_behind_a_gene(rng):
-    """About m for a gene at one level in m of many cells, n / 3 for a normal gene."""
-    x = np.zeros((10_000, 3))
-    x[:50, 0] = 7
-    x[:, 1] = rng.normal(size=10_000)
-    x -= x.mean(0)
-    assert cells_behind(x) == pytest.approx([50, 3333, 0], rel=0.1)
-
-
 def test_of_a_file_few_values_are_read_at_once(adata, tmp_path, monkeypatch):
     """Blocks, for the scales; some cells, on which genes are chosen; and the kept genes of all."""
     seen = []
@@ -107,22 +98,22 @@ def test_of_a_file_few_values_are_read_at_once(adata, tmp_path, monkeypatch):
     assert set(seen) == {(20, 40), (15, 40), (20, 4)}
 
 
-@pytest.mark.parametrize(("n_cells", "least"), [(600, 10), (30, 5), (12, 2)])
-def test_genes_need_cells_behind_them(n_cells, least, monkeypatch):
-    """10, but never more than a sixth of the cells; the penalty falls with the cells."""
-    behind = np.array([1.9, 2.0, 2.9, 3.1, 4.9, 5.0, 9.9, 10.1, 30])
+def test_genes_need_cells_behind_them(monkeypatch):
+    """10 cells at the same level, but never more than a sixth; the penalty falls with the cells."""
+    seen = []
 
     def forward_selection(X, Y, n_genes, penalty):
-        assert penalty == 30_000 / n_cells
-        assert_array_equal(X, 0)
-        assert_array_equal(Y, 0)
+        assert penalty == approx(30_000 / len(X))
+        assert abs(X.mean(axis=0)).max() < 1e-4 and abs(Y.mean(axis=0)).max() < 1e-4
+        seen.append(X.shape[1])
         return [0]
 
-    monkeypatch.setattr(distilled, "cells_behind", lambda X: behind)
     monkeypatch.setattr(distilled, "forward_selection", forward_selection)
-    x = torch.full((n_cells, 9), 7.0)
-    [chosen] = distilled.choose_genes(x, x, 1)
-    assert chosen == np.flatnonzero(behind >= least)[0]
+    for n_cells in (6000, 30):
+        expressing = torch.arange(n_cells)[:, None] < torch.arange(1, 13)
+        x = 7.0 * expressing
+        distilled.choose_genes(x, x, 1)
+    assert seen == [3, 9]
 
 
 def test_copies_fill_up_before_genes_of_one_cell():
@@ -136,14 +127,6 @@ def test_copies_fill_up_before_genes_of_one_cell():
 # --- the teacher
 
 
-@pytest.mark.parametrize(
-    ("n_cells", "n_genes", "noise"),
-    [(150, 5, 1.05), (1500, 25, 0.45), (1500, 100, 0.89), (50, 25, 1.76)],
-)
-def test_noise_is_stronger_with_fewer_cells_and_more_genes(n_cells, n_genes, noise):
-    assert distilled.input_noise(n_cells, n_genes) == approx(noise, abs=0.005)
-
-
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_the_teacher_judges_its_models_on_cells_they_did_not_see(n_outputs, monkeypatch):
     of_networks = []
@@ -151,8 +134,11 @@ def test_the_teacher_judges_its_models_on_cells_they_did_not_see(n_outputs, monk
 
     def networks_of_teacher(sizes, x, target, noise, run, members):
         of_networks.extend(set(own.tolist()) for own in members)
-        constant = Layer(torch.zeros(1, n_outputs), torch.full((1, n_outputs), 3.0), True)
-        return [[constant]] * len(members)
+        networks = [BottleneckNetwork(sizes, generator=seeded()) for _ in members]
+        for network in networks:
+            network.layers[-1].weight.zero_()
+            network.layers[-1].bias.fill_(3)
+        return networks
 
     def grow_forest(X, Y, n_trees, random):
         of_forests.append(set(X[:, 0]))
@@ -163,13 +149,13 @@ def test_the_teacher_judges_its_models_on_cells_they_did_not_see(n_outputs, monk
     monkeypatch.setattr(distilled, "CELLS_OF_TREES", 11)
     monkeypatch.setattr(distilled, "PRIOR_CELLS", 20)
     x = torch.arange(20.0)[:, None]
-    teacher = distilled.Teacher(None, x, torch.zeros(20, n_outputs), 0.7, run_of())
+    run = run_of(n_augmented=4)
+    _, labels = labelled_cells([1, 2, n_outputs], x, torch.zeros(20, n_outputs), 0.7, run)
     assert not set.intersection(*of_networks), "every cell is left out once"
     for own, of_forest in zip(of_networks, of_forests, strict=True):
         assert len(own) == 16 and len(of_forest) == 11 and of_forest < own
     # residuals of 3 and 1: the trees alone are best, which the prior shrinks to 3/4
-    assert teacher.weight == approx(0.75)
-    assert_close(teacher.predict(cells(4)), torch.full((4, n_outputs), 0.25 * 3 + 0.75))
+    assert_close(labels, torch.full((4, n_outputs), 0.25 * 3 + 0.75))
 
 
 def test_the_weight_of_the_trees_minimises_the_error_of_the_mixture():
@@ -199,7 +185,8 @@ def test_trees_are_those_of_the_seed(rng):
 def test_artificial_cells_mix_two_cells_and_have_noise():
     """Gene j of cell i is 1000 i + j; so an entry shows where it comes from."""
     x = 1000.0 * torch.arange(40.0)[:, None] + torch.arange(51.0)
-    made = distilled.augment(x, run_of(n_augmented=400, augmentation_noise=0.05, swapped=0.3))
+    run = run_of(n_augmented=400, augmentation_noise=0.05, swapped=0.3, steps_of_teachers=1)
+    made, _ = labelled_cells([51, 2, 1], x, x[:, :1], 0.7, run)
     sources = (made / 1000).round()
     noise = made - 1000 * sources - torch.arange(51.0)
     assert noise.std() == approx(0.05, rel=0.02) and abs(noise.mean()) < 0.001
@@ -210,31 +197,30 @@ def test_artificial_cells_mix_two_cells_and_have_noise():
     assert max(len(row.unique()) for row in sources) == 2, "genes of a single other cell"
 
 
-def test_the_student_learns_from_the_teacher(data, monkeypatch):
-    """Labelled cells are artificial, with predictions of the teacher; both have the same noise."""
+@pytest.mark.parametrize(
+    ("n_cells", "n_genes", "expected"), [(150, 5, 1.049), (300, 25, 0.775), (300, 100, 1.549)]
+)
+def test_teacher_and_student_have_the_same_noise(n_cells, n_genes, expected, monkeypatch):
+    """It is stronger with fewer cells, and with more than 25 genes."""
     seen = []
 
-    class Teacher:
-        def __init__(self, sizes, x, target, noise, run):
-            seen.extend([sizes, noise])
-
-        def predict(self, x):
-            return x[:, :5] + 100
+    def labelled_cells(sizes, x, target, noise, run):
+        seen.extend([sizes, noise])
+        return x, target
 
     def train_student(network, x, target, labelled, noise, *_):
-        seen.extend([network.sizes, noise, *labelled])
+        seen.extend([[*map(len, values_of(network.layers)[::2])], noise])
+        assert labelled == (x, target)
         return [{"stage": "student"}]
 
-    monkeypatch.setattr(distilled, "Teacher", Teacher)
+    monkeypatch.setattr(distilled, "labelled_cells", labelled_cells)
     monkeypatch.setattr(distilled, "train_student", train_student)
-    settings = DistilledSettings(n_augmented=500)
-    DistilledBottleneckRegressor(n_genes=6, distillation=settings).fit(data.X, data.Y)
-    wide, noise, narrow, same_noise, made, labels = seen
-    assert wide == [6, 64, 64, 64, 16, 64, 64, 64, 5]
-    assert narrow == [6, 64, 64, 64, 2, 64, 64, 64, 5]
-    assert noise == same_noise == distilled.input_noise(len(data.X), 6)
-    assert made.shape == (500, 6)
-    assert_close(labels, made[:, :5] + 100)
+    x = cells(n_cells, n_genes).numpy()
+    DistilledBottleneckRegressor(n_genes=n_genes).fit(x, x[:, :5])
+    wide, noise, narrow, same_noise = seen
+    assert wide == [n_genes, 64, 64, 64, 16, 64, 64, 64, 5]
+    assert narrow == [n_genes, 64, 64, 64, 2, 64, 64, 64]
+    assert noise == same_noise == approx(expected, abs=0.001)
 
 
 # --- training
@@ -250,6 +236,15 @@ def test_learning_rates_are_those_of_one_cycle():
         optimiser.step()
         schedule.step()
     assert one_cycle(1, 0.5) == [0.5]
+
+
+def adam_of(network):
+    return torch.optim.Adam([value.requires_grad_() for value in values_of(network.layers)])
+
+
+def assert_same(network, other):
+    for value, expected in zip(*map(values_of, (network.layers, other.layers)), strict=True):
+        assert_close(value, expected.detach(), rtol=1e-4, atol=1e-5)
 
 
 def step(optimiser, rate, loss):
@@ -276,7 +271,7 @@ def test_networks_of_the_teacher_equal_autograd():
     trained = networks_of_teacher(SIZES, x, y, 0.3, run, members)
     generator = seeded()
     others = [BottleneckNetwork(SIZES, "silu", generator=generator) for _ in members]
-    optimisers = [torch.optim.Adam([one.flat.requires_grad_()]) for one in others]
+    optimisers = [adam_of(one) for one in others]
     for rate in one_cycle(2, 0.01):
         # the smaller set has 12 cells, so a pass is a single batch
         rows = [own[torch.randperm(len(own), generator=generator)[:12]] for own in members]
@@ -284,10 +279,8 @@ def test_networks_of_the_teacher_equal_autograd():
         for i, network in enumerate(others):
             output = network(x[rows[i]] + noise[i])
             step(optimisers[i], rate, mse_loss(output, y[rows[i]]))
-    for layers, other in zip(trained, others, strict=True):
-        for layer, expected in zip(layers, other.layers, strict=True):
-            assert_close(layer.weight, expected.weight.detach(), rtol=1e-4, atol=1e-5)
-            assert_close(layer.bias, expected.bias.detach(), rtol=1e-4, atol=1e-5)
+    for network, other in zip(trained, others, strict=True):
+        assert_same(network, other)
 
 
 def test_the_student_equals_autograd(monkeypatch):
@@ -296,11 +289,11 @@ def test_the_student_equals_autograd(monkeypatch):
     monkeypatch.setattr(distilled, "WATCHED_CELLS", 30)
     x, y = measured(100)
     more_x, more_y = x.repeat(2, 1) + 1, y.repeat(2, 1) - 1
-    network, other = (BottleneckNetwork(SIZES, generator=seeded(1)) for _ in range(2))
+    network, other = (BottleneckNetwork(SIZES, "silu", generator=seeded(1)) for _ in range(2))
     run = run_of(steps_of_student=3, rate_of_student=0.01)
     history = train_student(network, x, y, (more_x, more_y), 0.3, run, (x[:30], y[:30]))
     generator = seeded()
-    optimiser = torch.optim.Adam([other.flat.requires_grad_()])
+    optimiser = adam_of(other)
     weights = torch.cat([torch.full((64, 1), 0.5), torch.ones(128, 1)])
     losses = []
     for rate in one_cycle(3, 0.01):
@@ -312,7 +305,7 @@ def test_the_student_equals_autograd(monkeypatch):
         error = (output - torch.cat([y[rows], more_y[given]])).square()
         losses.append(error.mean().item())
         step(optimiser, rate, (error * weights / weights.mean()).mean())
-    assert_close(network.flat, other.flat.detach(), rtol=1e-4, atol=1e-5)
+    assert_same(network, other)
     assert [row["loss"] for row in history] == approx([np.mean(losses[:2]), losses[2]], rel=1e-4)
     last = history[-1]
     assert last["r2"] == last["eval_r2"]

@@ -6,8 +6,9 @@ import torch
 
 from sbnn import SparseBottleneckRegressor
 from sbnn.models.bottleneck import published
+from sbnn.models.bottleneck.base import train_stage
+from sbnn.models.bottleneck.network import cross_entropy, squared_error
 from sbnn.models.bottleneck.published import cluster_outputs
-from sbnn.models.bottleneck.training import cross_entropy, squared_error, train_stage
 
 
 @pytest.fixture
