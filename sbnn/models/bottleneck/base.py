@@ -12,9 +12,9 @@ from typing import Self
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import TransformerTags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -40,7 +40,9 @@ ALIVE = 0.1  # of the largest weight norm
 HISTORY = ("stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "genes_alive")
 
 
-class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseEstimator):
+class BottleneckRegressor(
+    GeneSelectionMixin, LatentMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
+):
     """Base class of networks with a linear bottleneck.
 
     A subclass has ``_train``, which reads scaled expression by a function of genes and cells, and
@@ -129,33 +131,30 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
 
     def _learn_scales(self, cells, Y):
         """Learn them block by block, as the cells may be in a file."""
-        n, p = cells.shape
-        self.x_mean_ = np.zeros(p)
-        self.x_scale_ = np.ones(p)
-        self.x_min_ = np.full(p, np.inf, np.float32)
-        self.x_max_ = -self.x_min_
-        for X in inputs.single_precision(cells):
-            self.x_mean_ += X.sum(axis=0, dtype=np.float64)
-            self.x_min_ = np.minimum(self.x_min_, X.min(axis=0))
-            self.x_max_ = np.maximum(self.x_max_, X.max(axis=0))
-        self.x_mean_ /= n
+        parts = [
+            (X.sum(axis=0, dtype=np.float64), X.min(axis=0), X.max(axis=0))
+            for X in inputs.single_precision(cells)
+        ]
+        sums, lows, highs = zip(*parts, strict=True)
+        self.x_mean_ = sum(sums) / len(Y)
+        self.x_min_ = np.min(lows, axis=0)
+        self.x_max_ = np.max(highs, axis=0)
         self.y_mean_ = Y.mean(axis=0)
-        self.y_scale_ = np.ones(Y.shape[1])
+        self.x_scale_ = np.ones_like(self.x_mean_)
+        self.y_scale_ = np.ones_like(self.y_mean_)
         if self.standardize:
-            squares = np.zeros(p)
-            for X in inputs.single_precision(cells):
-                squares += np.square(X - self.x_mean_).sum(axis=0)
+            squares = sum(
+                np.square(X - self.x_mean_).sum(axis=0) for X in inputs.single_precision(cells)
+            )
             # a constant column may have a tiny SD, as its mean is rounded
             is_constant = self.x_min_ == self.x_max_
-            self.x_scale_ = np.where(is_constant, 1, np.sqrt(squares / n))
+            self.x_scale_ = np.where(is_constant, 1, np.sqrt(squares / len(Y)))
             self.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
-        if not self._clips:
-            self.x_min_ = np.full(p, -np.inf, np.float32)
-            self.x_max_ = -self.x_min_
 
     def _scaled(self, X, genes):
-        limited = np.clip(X, self.x_min_[genes], self.x_max_[genes])
-        return (limited - self.x_mean_[genes]) / self.x_scale_[genes]
+        if self._clips:
+            X = np.clip(X, self.x_min_[genes], self.x_max_[genes])
+        return (X - self.x_mean_[genes]) / self.x_scale_[genes]
 
     def _genes(self, cells, device, genes=slice(None), rows=None):
         """Scaled expression in single precision, (rows, genes), by default of all."""
@@ -246,13 +245,6 @@ class BottleneckRegressor(GeneSelectionMixin, LatentMixin, RegressorMixin, BaseE
     def _support_mask(self):
         return self.support_.copy()
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.target_tags.multi_output = True
-        tags.transformer_tags = TransformerTags()
-        return tags
-
 
 @torch.inference_mode()
 def train_stage(
@@ -305,13 +297,14 @@ def model_in_units(model, data, genes):
     x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
     y = StandardScaler().fit(data.Y.astype(np.float64))
     turned = copy.copy(model).set_params(standardize=True)
-    for name in ("x_mean_", "x_min_", "x_max_"):
-        setattr(turned, name, x.mean_ + x.scale_ * getattr(model, name))
-    turned.x_scale_ = x.scale_ * model.x_scale_
     turned.y_mean_ = y.mean_ + y.scale_ * model.y_mean_
     turned.y_scale_ = y.scale_ * model.y_scale_
     for name in OF_GENES:
-        values = getattr(turned, name)
+        values = getattr(model, name)
+        if name == "x_scale_":
+            values = x.scale_ * values
+        elif name.startswith("x_"):
+            values = x.mean_ + x.scale_ * values
         among_all = np.zeros(len(data.gene_names), values.dtype)
         among_all[columns] = values
         setattr(turned, name, among_all)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -291,9 +292,7 @@ def grow_forest(X, Y, n_trees, random):
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006)."""
     seed = int(random.randint(2**31 - 1))
     forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
-    if Y.shape[1] == 1:
-        Y = Y[:, 0]
-    return forest.fit(X, Y)
+    return forest.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
 
 
 def predicted(model, x):
@@ -314,8 +313,7 @@ def weight_of_second(first, second, prior_cells):
     """
     difference = first - second
     squares = difference.square().sum().clamp(min=1e-12)
-    best = float((first * difference).sum() / squares)
-    best = min(max(best, 0.0), 1.0)
+    best = float(((first * difference).sum() / squares).clamp(0, 1))
     n_cells = len(first)
     return (n_cells * best + prior_cells / 2) / (n_cells + prior_cells)
 
@@ -346,28 +344,25 @@ def train_student(network, x, target, labelled, noise, run, eval_set=None):
     batches = (map(torch.cat, zip(*pair, strict=True)) for pair in pairs)
     rates = one_cycle(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
+    values = descend(network.layers, "silu", batches, rates, loss)
     watched = {"r2": (x[:WATCHED_CELLS], target[:WATCHED_CELLS])}
     if eval_set is not None:
         watched["eval_r2"] = eval_set
     n_values = len(weights) * target.shape[1]
     history = []
-    losses = []
-    for step, value in enumerate(descend(network.layers, "silu", batches, rates, loss), 1):
-        losses.append(value / n_values)
-        if step % RECORDED_EVERY == 0 or step == len(rates):
-            row = {
-                "stage": "student",
-                "loss": float(sum(losses)) / len(losses),
-                "penalty": 0.0,
-                "genes_alive": x.shape[1],
-            }
-            for name, (inputs, outputs) in watched.items():
-                error, _ = squared_error(network(inputs), outputs)
-                row[name] = 1 - float(error / outputs.square().sum())
-            if eval_set is not None:
-                row["eval_loss"] = float((network(eval_set[0]) - eval_set[1]).square().mean())
-            history.append(row)
-            losses = []
+    while losses := [value / n_values for value in islice(values, RECORDED_EVERY)]:
+        row = {
+            "stage": "student",
+            "loss": float(sum(losses)) / len(losses),
+            "penalty": 0.0,
+            "genes_alive": x.shape[1],
+        }
+        for name, (inputs, outputs) in watched.items():
+            error, _ = squared_error(network(inputs), outputs)
+            row[name] = 1 - float(error / outputs.square().sum())
+        if eval_set is not None:
+            row["eval_loss"] = float(error / outputs.numel())
+        history.append(row)
     return history
 
 

@@ -1,29 +1,42 @@
-"""Fitted networks as safetensors files."""
+"""Fitted networks as safetensors files with a header and a checksum."""
 
-from functools import partial
+import dataclasses
+import hashlib
+import json
+from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load, save
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.models.bottleneck.network import BottleneckNetwork, values_of
 from sbnn.models.bottleneck.settings import DistilledSettings
-from sbnn.models.tensor_files import load_tensors, params_of, require, write_tensors
+from sbnn.results import library_versions
+from sbnn.store import write_atomically
 
 FORMAT = "sbnn-model-6"
 OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
 OF_OUTPUTS = ("y_mean_", "y_scale_")
+UNSET = "0" * 64  # stands in the header while the checksum is computed
 
 
 def save_model(model, path, normalizer=None):
     """Write a fitted network, and the normaliser of counts if there is one."""
-    weights = [layer.weight for layer in model.network_.layers]
+    params = model.get_params()
+    if not isinstance(params["random_state"], Integral | None):
+        params["random_state"] = None  # instead of the state of a generator
+    layers = model.network_.layers
     header = {
+        "format": FORMAT,
+        "sha256": UNSET,
+        "versions": library_versions(),
         "class": type(model).__name__,
-        "params": params_of(model),
-        "sizes": [*map(len, weights), len(model.y_mean_)],
+        "params": params,
+        "sizes": [*(len(layer.weight) for layer in layers), len(model.y_mean_)],
         "activation": model.network_.activation,
         "flat_output": model._flat_output,
         "library_size": None,
@@ -32,24 +45,42 @@ def save_model(model, path, normalizer=None):
         "history": model.history_.to_dict(orient="list"),
     }
     tensors = {name: torch.as_tensor(getattr(model, name)) for name in OF_GENES + OF_OUTPUTS}
-    tensors["network"] = parameters_to_vector(values_of(model.network_.layers))
+    tensors["network"] = parameters_to_vector(values_of(layers)).cpu()
     if model._gene_network is not None:
-        tensors["gene_network"] = parameters_to_vector(values_of(model._gene_network.layers))
+        tensors["gene_network"] = parameters_to_vector(values_of(model._gene_network.layers)).cpu()
     if normalizer is not None:
         header["library_size"] = normalizer.library_size_
         tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
-    return write_tensors(path, FORMAT, header, tensors)
+    content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
+    path = Path(path)
+    write_atomically(_sealed(content), path)
+    return path
 
 
 def load_model(cls, path):
     """Read a fitted network of the class."""
-    return load_tensors(path, FORMAT, "an sbnn model", partial(_model, cls))
+    content = Path(path).read_bytes()
+    try:
+        return _model(cls, content)
+    # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
+    except Exception as error:
+        text = f"{path} is not an sbnn model that this version can read: {error}"
+        raise ValueError(text) from error
 
 
-def _model(cls, header, tensors):
-    """Build the estimator from the header and the tensors of a file."""
-    name = header["class"][:50]
-    require(name == cls.__name__, f"it holds a {name}; load it with sbnn.{name}.load")
+def _model(cls, content):
+    """Build the estimator from the bytes of a file."""
+    tensors = load(content)
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
+    if header["format"] != FORMAT:
+        again = "fit the model and save it again with this version"
+        raise ValueError(f"expected the format {FORMAT}, got {header['format'][:50]}; {again}")
+    if content != _sealed(content, header["sha256"]):
+        raise ValueError("its checksum does not match its contents")
+    name = header["class"]
+    if name != cls.__name__:
+        raise ValueError(f"it holds a {name}; load it with sbnn.{name}.load")
     params = header["params"]
     for name, value in params.items():
         if isinstance(value, list):
@@ -86,3 +117,14 @@ def _network(header, n_outputs, flat):
     network = BottleneckNetwork(sizes, header["activation"], generator=torch.Generator())
     vector_to_parameters(flat, values_of(network.layers))
     return network
+
+
+def _plain(value):
+    """Convert settings and NumPy numbers to JSON types."""
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
+
+
+def _sealed(content, old=UNSET):
+    """Replace the checksum `old` by that of the file with zeros in its place."""
+    blank = content.replace(old.encode(), UNSET.encode(), 1)
+    return content.replace(old.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
