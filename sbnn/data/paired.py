@@ -60,7 +60,7 @@ class Paired:
 
     @property
     def counts_behind_x(self):
-        """The counts if `expression_pipeline(scale=False)` gives `X`, otherwise None."""
+        """The counts if `CountNormalizer` makes `X` of them, otherwise None."""
         if self.counts is None:
             return None
         usual = np.median(row_sums(self.counts))

@@ -1,4 +1,4 @@
-"""Preprocessing of raw counts: gene selection, library size, logarithm and scaling."""
+"""Preprocessing of raw counts: gene selection, library size, and logarithm."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
 from sbnn.errors import check_number
 
-__all__ = [
-    "expression_pipeline",
-    "log2p1",
-    "normalize_library_size",
-    "select_genes",
-]
+__all__ = ["log2p1", "normalize_library_size", "select_genes"]
 
 # of the selection curve: per log2 unit, and in near-zero frequency
 SLOPE, OFFSET = 1.5, 0.02
@@ -120,30 +112,3 @@ def positions_of_curve(counts, threshold, min_cells):
     position = np.full(n_genes, -np.inf)
     position[on_curve] = mean_log2[on_curve] + np.log(frequency[on_curve] - OFFSET) / SLOPE
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
-
-
-def expression_pipeline(scale: bool = True) -> Pipeline:
-    """Build a pipeline that normalises counts, takes log2(x + 1) and z-scores genes.
-
-    Parameters
-    ----------
-    scale : bool
-        Whether to z-score genes.
-
-    Returns
-    -------
-    sklearn.pipeline.Pipeline
-        From dense or sparse counts, (n_cells, n_genes), to dense float32.
-
-    Examples
-    --------
-    >>> from sbnn import preprocessing, simulate_patchseq
-    >>> counts = simulate_patchseq(n_cells=100, n_genes=60).layers["counts"]
-    >>> pipeline = preprocessing.expression_pipeline().fit(counts[:80])
-    >>> pipeline.transform(counts[80:]).shape
-    (20, 60)
-    """
-    steps = [CountNormalizer()]
-    if scale:
-        steps.append(StandardScaler())
-    return make_pipeline(*steps)

@@ -66,20 +66,17 @@ def test_the_record_holds_what_changes_if_genes_are_raised_or_removed(network):
         close(record.r2_drops[k], model.score(X, Y) - model.score(blind, Y), atol=1e-8)
 
 
-def test_linear_models_have_closed_forms(tables):
-    """Effects are coefficients; a gene and an output that do not vary have none."""
+def test_what_does_not_vary_has_no_effect(tables):
+    """Effects of a linear model are coefficients."""
     X, Y = (table.to_numpy() for table in tables)
     model = SparseReducedRankRegression(rank=2, alpha=0.2).fit(X[:80], Y[:80])
-    X = X[80:].copy()
-    Y = Y[80:] * [1, 1, 1, 1, 0]
     kept = kept_genes(model)
     X[:, kept[0]] = model.x_mean_[kept[0]]
-    record = interpret(model, X, Y)
+    record = interpret(model, X[80:], Y[80:] * [1, 1, 1, 1, 0])
     coef = model.coef_.T[kept]
-    output_sd = np.append(Y[:, :4].std(0), 1)
-    close(record.effects, X[:, kept].std(0)[:, None] * coef / output_sd, atol=1e-10)
+    output_sd = np.append(Y[80:, :4].std(0), 1)
+    close(record.effects, X[80:, kept].std(0)[:, None] * coef / output_sd, atol=1e-10)
     close(record.gene_norms, np.linalg.norm(coef, axis=1))
-    equal(record.kept_genes, [f"x{gene}" for gene in kept])
 
 
 def test_genes_are_matched_by_name_and_listed_by_their_loss(tables):

@@ -1,4 +1,4 @@
-"""Processes that are killed lose no finished result; fits on a cluster are the same."""
+"""Processes that are killed lose no finished result."""
 
 import os
 import signal
@@ -7,9 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import joblib
 import numpy as np
-import pytest
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, simulate_patchseq
@@ -63,13 +61,3 @@ def test_a_run_that_is_killed_again_and_again_resumes(tmp_path):
     for name in whole.values.keys() - {"seconds"}:
         np.testing.assert_array_equal(record.values[name], whole.values[name])
     assert [path.name for path in tmp_path.glob("cv*")] == ["cv.pickle"]
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_gives_the_numbers_of_one_process():
-    distributed = pytest.importorskip("distributed")
-    alone = cross_validate(Ridge(), DATA, 5, verbose=False)
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
-        record = cross_validate(Ridge(), DATA, 5, n_jobs=-1, verbose=False)
-    np.testing.assert_array_equal(record.test_r2, alone.test_r2)

@@ -94,32 +94,6 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     np.testing.assert_equal(noise.folds, complementary_pairs(120, 10, 1, donors.astype(str)))
 
 
-class Seeded(Weigher):
-    """Keeps as many genes as its seed says."""
-
-    def __init__(self, random_state=None):
-        self.random_state = random_state
-
-    def fit(self, X, y):
-        self.n_genes = self.random_state + 1
-        return super().fit(X, y)
-
-
-def test_fits_are_of_all_cells_with_the_seeds(data, halves):
-    everywhere = [(range(data.n_cells), [])]
-    seeds = {"random_state": [0, 3]}
-    record = cross_validate(Seeded(), data, everywhere, seeds, scaling="all", verbose=False)
-    X = stats.zscore(data.X.astype(float))
-    Y = stats.zscore(data.Y.astype(float))
-    for g, seed in enumerate((0, 3)):
-        model = Seeded(seed).fit(X, Y)
-        equal(record.selected[0, g], model.get_support())
-        r2 = 1 - np.square(Y - model.predict(X)).mean(0)
-        close(record.train_feature_r2[0, g], r2, atol=1e-5)
-    counts = selection_table(halves, record)["count"]
-    equal(counts[record.gene_names], record.selected[0].sum(0))
-
-
 def test_genes_are_listed_by_frequency_with_their_bounds(data, halves):
     table = selection_table(halves)
     frequency = pd.Series(halves.selected[:, 0].mean(0), data.gene_names)
@@ -128,6 +102,12 @@ def test_genes_are_listed_by_frequency_with_their_bounds(data, halves):
     close(table.expected_false, expected_false(table.frequency, 40, 5, 10))
     equal(table.trusted, table.frequency >= selection_threshold(halves) - 1e-9)
     equal(table.trusted, table.expected_false <= 1)
+    everywhere = [(range(data.n_cells), [])]
+    whole = cross_validate(Weigher(5), data, everywhere, scaling="all", verbose=False)
+    counts = selection_table(halves, whole)["count"]
+    equal(counts[data.gene_names], whole.selected[0, 0])
+    X, Y = (stats.zscore(values.astype(float)) for values in (data.X, data.Y))
+    equal(whole.selected[0, 0], Weigher(5).fit(X, Y).get_support())
     genes = table.index[[-1, 0]]
     assert kept_genes_table(halves, genes).trust.to_list() == ["unstable", "trusted"]
     few = stability_selection(Weigher(5), data, 1, verbose=False)
