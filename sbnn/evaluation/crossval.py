@@ -139,11 +139,10 @@ def cross_validate(
 
     known = [data.name, data.sha256, data.X.shape]
     keys = [[fit_key(known, model, fold, scaling, **chosen) for fold in folds] for model in models]
-    how = {"results": results, "overwrite": overwrite, "n_jobs": n_jobs, "verbose": verbose}
-    return fit_all(wanted, keys, plan, **how)
+    return fit_all(wanted, keys, plan, results, overwrite, n_jobs, verbose)
 
 
-def fit_and_score(model, arrays, fold, scaling, genes=slice(None), keep=()):
+def fit_and_score(model, arrays, fold, scaling, genes, keep):
     """Values of a fit to a fold, maybe without test cells, with all genes or those of a mask."""
     values = {}
     n_genes = arrays[0].shape[1]

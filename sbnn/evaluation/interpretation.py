@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import _check_feature_names_in, check_array
+from sklearn.utils.validation import _check_feature_names_in
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import new_cells, two_tables
@@ -25,7 +25,6 @@ def interpret(
     Y=None,
     *,
     stability: pd.DataFrame | None = None,
-    name: str = "custom",
 ) -> Record:
     """Interpret the kept genes of a fitted model.
 
@@ -38,8 +37,6 @@ def interpret(
         training cells, ``r2_drop`` is too large.
     stability : DataFrame with the column ``frequency``, optional
         As from `sbnn.selection_table`.
-    name : str
-        Name of the data.
 
     Returns
     -------
@@ -67,18 +64,16 @@ def interpret(
     X, table = two_tables(X, Y)
     kept = kept_genes(model)
     values = new_cells(model, X, needed=kept)
-    outputs = check_array(table, dtype=np.float64, ensure_2d=False, input_name="Y")
-    outputs = outputs.reshape(len(outputs), -1)
-    feature_names = table.columns if isinstance(table, pd.DataFrame) else model.output_names_
+    outputs = np.asarray(table, dtype=np.float64).reshape(len(values), -1)
     found = {
         "kept_genes": _check_feature_names_in(model)[kept],
-        "feature_names": np.asarray(feature_names),
+        "feature_names": np.asarray(getattr(table, "columns", model.output_names_)),
         **_changes(model, values, outputs, table),
     }
     found["table"] = _gene_table(found, stability)
     settings = {"estimator": described(model), "n_cells": len(values)}
     sha256 = fingerprint_arrays(values, outputs)
-    return Record("interpretation", name, sha256, [{}], settings=settings, values=found)
+    return Record("interpretation", "custom", sha256, [{}], settings=settings, values=found)
 
 
 def _changes(model, X, outputs, table):

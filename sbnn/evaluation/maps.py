@@ -20,15 +20,17 @@ from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
+VARIANCE = 0.8  # explained by the components passed to t-SNE
 
-def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=False, seed=42):
+
+def tsne_maps(data, *, preselect=None, results=None, overwrite=False, seed=42):
     """Map cells by t-SNE of the principal components of the genes, and of the outputs.
+
+    The components explain 80 % of the variance, as in arXiv 2006.10411.
 
     Parameters
     ----------
     data : AnnData or tuple (X, Y)
-    variance : float
-        Share explained by the components passed to t-SNE; 0.8 as in arXiv 2006.10411.
     preselect, results, overwrite
         See `sbnn.fit_full`.
     seed : int
@@ -40,7 +42,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
         components, ``n_transcriptome`` and ``n_outputs``, for `sbnn.plotting.tsne_pair`.
     """
     data = as_paired(data)
-    params = [{"variance": variance}]
+    params = [{"variance": VARIANCE}]
     wanted = Record("t-SNE", data.name, data.sha256, params, seed, settings_of(preselect))
 
     def compute():
@@ -50,7 +52,7 @@ def tsne_maps(data, variance=0.8, *, preselect=None, results=None, overwrite=Fal
         for name, matrix in (("transcriptome", chosen.X), ("outputs", data.Y)):
             with reproducible():
                 scaled = StandardScaler().fit_transform(matrix.astype(np.float64))
-                components = PCA(variance, svd_solver="full").fit(scaled).transform(scaled)
+                components = PCA(VARIANCE, svd_solver="full").fit(scaled).transform(scaled)
                 values[name] = embed(components, seed).astype(np.float32)
             values[f"n_{name}"] = components.shape[1]
         return values

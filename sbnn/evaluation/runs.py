@@ -102,7 +102,7 @@ def _require_same(stored, wanted, path):
         )
 
 
-def fit_all(wanted, keys, plan, *, results=None, overwrite=False, n_jobs=1, verbose=True):
+def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose=True):
     """Fit all models to all folds, and save the record.
 
     `keys`, [grid point][fold], name all that determines a fit. Until the record is complete, each

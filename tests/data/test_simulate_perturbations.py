@@ -17,10 +17,9 @@ def test_parameters_that_differ_give_other_data():
     sizes = {"n_cells_per": 5, "n_perturbations": 6, "n_latents": 4, "n_genes": 40}
     one = simulated(**sizes)
     assert one.sha256 == simulated(**sizes, shift=np.float32(5)).sha256
-    changes = [{"n_control": 3}, {"random_state": 4}, {"shift": 4}, {"density": 0.3}]
-    others = [simulated(**sizes, **change) for change in changes]
-    assert len({one.sha256, *[other.sha256 for other in others]}) == 5
-    for other in others:
+    for change in ({"n_control": 3}, {"random_state": 4}, {"shift": 4}, {"density": 0.3}):
+        other = simulated(**sizes, **change)
+        assert other.sha256 != one.sha256
         assert (one.counts[:30] != other.counts[:30]).nnz > 100
 
 
@@ -34,18 +33,15 @@ def test_shifts_are_sparse_of_either_sign_and_of_the_size_asked_for():
     expected = (of_one + of_two + of_three) / 3
     np.testing.assert_allclose(share, expected, atol=0.04)
     size = np.abs(shifts[shifts != 0])
-    assert size.mean() == pytest.approx(5, abs=0.05)
-    assert size.std() == pytest.approx(0.5, abs=0.03)
-    assert (shifts[shifts != 0] > 0).mean() == pytest.approx(0.5, abs=0.03)
+    found = [size.mean(), size.std(), (shifts[shifts != 0] > 0).mean()]
+    np.testing.assert_allclose(found, [5, 0.5, 0.5], atol=0.03)
 
 
 def test_cells_lie_around_the_shift_of_their_perturbation():
     screen = simulated(50, 20, 5, 40, n_control=400, random_state=2)
     control = screen.perturbation == "control"
     assert screen.control == "control" and control.sum() == 400
-    assert screen.targets[[0, -1]].tolist() == ["perturbation_00", "perturbation_19"]
     shifts = screen.truth["shifts"]
-    assert shifts.index.tolist() == screen.targets.tolist()
     rest = screen.truth["latents"].copy()
     rest[~control] -= shifts.loc[screen.perturbation[~control]].to_numpy()
     for cells in (control, ~control):

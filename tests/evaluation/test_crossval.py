@@ -97,8 +97,6 @@ def test_the_record_holds_what_was_done(data, adata):
     assert last.eval_r2 == pytest.approx(record.test_r2[2, 1], abs=1e-5)
     alone = cross_validate(model, data, record.folds, grid, verbose=False)
     equal(alone.test_r2, record.test_r2)
-    other = cross_validate(model, data, record.folds, grid, seed=1, verbose=False)
-    assert (other.test_r2 != record.test_r2).all()
 
 
 def test_a_scaling_that_does_not_exist_is_refused(data):

@@ -18,7 +18,6 @@ def test_paper_folds_are_the_published_ones():
     assert order[:5].tolist() == [382, 787, 43, 155, 493]
     equal(np.array([test for _, test in folds]), order[:1210].reshape(10, 121))
     equal(folds[1][0], np.r_[order[:121], order[242:]])
-    equal(folds_of(np.int64(2), 30), paper_folds(30, 2))
     equal(folds_of(None, 30), paper_folds(30, 10, 42))
 
 

@@ -57,9 +57,8 @@ def test_all_that_decides_a_result_is_in_its_key(monkeypatch):
 
 
 def test_a_seed_is_given_to_estimators_without_one():
-    assert configured(Model(), {"alpha": 3.0}, 7).get_params()["alpha"] == 3
-    assert configured(Model(), {}, 7).random_state == 7
-    assert configured(Model(random_state=1), {}, 7).random_state == 1
+    model = configured(Model(random_state=1), {"alpha": 3.0}, 7)
+    assert (model.alpha, model.random_state) == (3, 1)
     steps = make_pipeline(StandardScaler(), RandomForestRegressor(n_jobs=2))
     assert configured(steps, {}, 7)[-1].random_state == 7
     params = described(steps)["params"]

@@ -1,7 +1,6 @@
 """How far a map can be trusted: held-out errors, alignment of other maps, and what is refused."""
 
 import numpy as np
-import pytest
 from scipy import stats
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
@@ -21,14 +20,13 @@ def aligned(other, latent):
     return placed, 1 - np.var(placed - latent, 0).sum() / latent.var(0).sum()
 
 
-def test_trust_is_that_of_the_definitions(data, rng, tmp_path):
+def test_trust_is_that_of_the_definitions(data, rng):
     model = SparseBottleneckRegressor(hidden_layers=(8, 4), epochs=(1, 1, 1, 1), n_genes=5)
     model.set_params(standardize=False, random_state=0)
     folds = cross_validate(model, data, 7, {"n_components": [3, 2]}, verbose=False)
     judged = rng.normal(3, [1, 2], size=(120, 2))
     fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
-    how = {"seeds": (1, 2), "preselect": 12, "results": tmp_path / "trust.pickle"}
-    record = map_trust(model, data, fit, folds, **how)
+    record = map_trust(model, data, fit, folds, (1, 2), preselect=12)
     X = stats.zscore(data.X[:, preselect_genes(data, 12)].astype(float))
     Y = stats.zscore(data.Y.astype(float))
     others = [clone(model).set_params(random_state=seed).fit(X, Y).transform(X) for seed in (1, 2)]
@@ -48,9 +46,6 @@ def test_trust_is_that_of_the_definitions(data, rng, tmp_path):
         "errors": errors,
     }.items():
         close(record.values[name], expected, atol=1e-3, err_msg=name)
-    fit.values["latent"] = judged + 1
-    with pytest.raises(ValueError, match="differs in judged"):
-        map_trust(model, data, fit, folds, **how)
 
 
 def test_maps_are_of_z_scored_tables(data):

@@ -129,9 +129,8 @@ def test_pairs_are_added_and_every_half_chooses_its_own_genes(data, tmp_path):
 def test_records_of_other_experiments_are_refused(halves):
     with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
         gene_counts(replace(halves, params=[{"n_genes": 2}, {"n_genes": 3}]))
-    for folds in (halves.folds[:3], halves.folds[1:3]):
-        with pytest.raises(ValueError, match="record: expected complementary pairs"):
-            selection_table(replace(halves, folds=folds))
+    with pytest.raises(ValueError, match="record: expected complementary pairs"):
+        selection_table(replace(halves, folds=halves.folds[1:3]))
 
 
 def test_the_table_of_numbers_of_genes():

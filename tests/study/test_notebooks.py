@@ -41,7 +41,4 @@ def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
     assert saved
     for path in saved:
         assert results.load(path).values
-    assert len(drawn) > 1
-    assert drawn <= {path.stem for path in FIGURES.glob("*/*.png")}
-    if dataset == "simulated":
-        assert drawn == {path.stem for path in (FIGURES / dataset).glob("*.png")}
+    assert drawn and drawn <= {path.stem for path in FIGURES.glob("*/*.png")}

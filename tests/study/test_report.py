@@ -45,7 +45,6 @@ def test_rows_are_means_over_the_folds_of_each_model():
     r2 = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
     row = rows_of(table, model="sRRR", rank="16", n_genes="25")
     assert row["R2"].item() == pytest.approx(r2.mean())
-    assert rows_of(table, model="ridge", n_genes="40")["R2"].item() == pytest.approx(0.45)
 
 
 def test_published_results_are_those_of_the_same_folds_and_scaling(accuracy):

@@ -1,6 +1,5 @@
 """Which records a figure of the study is drawn from."""
 
-from dataclasses import replace
 from pathlib import Path
 from shutil import copy
 
@@ -22,17 +21,6 @@ def test_a_fit_is_tested_with_its_own_parameters(simulated):
     assert point == {"n_components": 2, "pretraining": True, "group_lasso": 0.1}
     alone = {"fit_network_2d": simulated["fit_network_2d"]}
     assert figures.tested(alone, "fit_network_2d") is None
-
-
-def test_true_genes_are_those_of_the_simulation(simulated):
-    fit = simulated["fit_default_2d"]
-    assert len(set(figures.true_genes(fit)) & set(fit.kept_genes)) > 20
-    assert figures.true_genes(replace(fit, dataset="mine")) is None
-
-
-def test_results_scaled_as_published_come_first():
-    scaled = {"cv_ridge": "fold", f"cv_ridge_{report.LEAK}": "all"}
-    assert figures.as_published(scaled, "ridge") == "all"
 
 
 def test_figures_are_drawn_if_their_records_exist(simulated, tmp_path):

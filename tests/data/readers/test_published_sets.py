@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn import load_dataset, results
+from sbnn import load_dataset
 from sbnn.data.counts import dense
 
-SAVED = Path(__file__).parents[3] / "saved_models"
 #: Shape, the largest group of cells or times, and projections of X, counts, outputs, prior and
 #: truth, as far as there are any.
 KNOWN = pd.read_csv(Path(__file__).with_name("published_sets.csv"), index_col="name")
@@ -45,10 +44,3 @@ def test_published_data_are_read_as_they_were(name):
     tables += [adata.varp[key] for key in ("prior", "truth") if key in adata.varp]
     expected = list(map(float, known["projections"].split()))
     assert list(map(projection, tables)) == pytest.approx(expected, rel=1e-5, abs=1e-4)
-
-
-@pytest.mark.parametrize("name", ["scala", "citeseq_cd8", "lee_human", "papalexi"])
-def test_committed_records_are_of_the_same_data(name):
-    adata = loaded(name)
-    records = map(results.load, sorted((SAVED / name).glob("*.pickle")))
-    assert any(record.sha256 == adata.uns["sbnn"]["sha256"] for record in records)
