@@ -92,10 +92,10 @@ class Record:
                 rows[name] = value.T.ravel()
         return rows
 
-    def parameter(self, point: int, name: str, default: object = None) -> object:
+    def parameter(self, point: int, name: str) -> object:
         """Value of a parameter at a grid point, or in the estimator if the grid has one value."""
         of_estimator = self.settings.get("estimator", {}).get("params", {})
-        return self.params[point].get(name, of_estimator.get(name, default))
+        return self.params[point].get(name, of_estimator.get(name))
 
     def points(self, **params: object) -> list[int]:
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""

@@ -23,17 +23,14 @@ _FOLDER = Path(__file__).parent
 
 def feature_table(release):
     """Family, unit, low, high, median and spread of the features."""
-    numbers = {"low": [""], "high": [""]}  # other columns are texts, which may be empty
-    path = _FOLDER / "ephys_features.csv"
-    table = pd.read_csv(path, keep_default_na=False, na_values=numbers)
+    table = pd.read_csv(_FOLDER / "ephys_features.csv").fillna({"unit": ""})
     return table[table["release"] == release].drop(columns="release").set_index("feature")
 
 
 def shared_feature_table():
     """Mouse columns of the shared features."""
-    numbers = {"r": [""], "n": [""]}
-    path = _FOLDER / "shared_features.csv"
-    return pd.read_csv(path, index_col="feature", keep_default_na=False, na_values=numbers)
+    table = pd.read_csv(_FOLDER / "shared_features.csv", index_col="feature")
+    return table.fillna({"unit": "", "minus": ""})
 
 
 def to_shared_features(data):

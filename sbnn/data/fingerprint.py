@@ -14,10 +14,8 @@ OF_CELLS = ("latent", "latents", "outputs")  # entries of the truth with a row f
 
 def fingerprint_files(files: Mapping[str, str]) -> str:
     """Fingerprint of files (name -> sha256)."""
-    digest = hashlib.sha256()
-    for name, of_file in sorted(files.items()):
-        digest.update(f"{name} {of_file}\n".encode())
-    return digest.hexdigest()
+    text = "".join(f"{name} {of_file}\n" for name, of_file in sorted(files.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fingerprint_of_files(files: Mapping[str, str] | None, **taken) -> str:

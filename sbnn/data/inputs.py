@@ -135,11 +135,7 @@ def genes_of(model, X, genes):
                 f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
                 f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
             )
-    first = read(cells, slice(0, 1), columns)
-    values = np.empty((cells.shape[0], len(genes)), first.dtype)
-    for rows in blocks(cells):
-        values[rows] = read(cells, rows, columns)
-    return values
+    return np.concatenate([read(cells, rows, columns) for rows in blocks(cells)])
 
 
 def new_cells(model, X, needed=None):

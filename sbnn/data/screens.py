@@ -130,16 +130,16 @@ def as_screen(data):
     )
 
 
-def check_screen_counts(given, argument="counts"):
+def check_screen_counts(given):
     """Convert counts to canonical CSR."""
-    counts = check_array(given, accept_sparse="csr", input_name=argument)
+    counts = check_array(given, accept_sparse="csr", input_name="counts")
     # the next steps work in place
     counts = sparse.csr_array(counts, copy=True)
     counts.sum_duplicates()
     counts.eliminate_zeros()
     wrong = counts.data[~are_counts(counts.data)]
     if len(wrong):
-        raise ValueError(f"{argument}: expected raw counts, got other values, such as {wrong[0]}")
+        raise ValueError(f"counts: expected raw counts, got other values, such as {wrong[0]}")
     return counts
 
 

@@ -158,20 +158,20 @@ def simulate_patchseq(
     )
 
 
-def simulate_tables(folder, n_cells=300, n_new=40, n_donors=6, random_state=0, **sizes):
+def simulate_tables(folder, n_cells=300, n_new=40, **sizes):
     """Write simulated cells to CSV files for `sbnn.read_tables`; return the paths.
 
     `n_new` cells have only counts. `sizes` are parameters of `simulate_patchseq`. Counts have genes
     in rows and a spike-in; outputs are in another order with one missing value.
     """
-    adata = simulate_patchseq(n_cells + n_new, random_state=random_state, **sizes)
-    rng = np.random.default_rng(random_state)
+    adata = simulate_patchseq(n_cells + n_new, **sizes)
+    rng = np.random.default_rng(0)
     known = adata.obs_names[:n_cells]
     counts = adata.to_df("counts").T
     counts.loc["ERCC-00002"] = 500
     outputs = adata.obsm["outputs"].loc[rng.permutation(known)]
     outputs.iloc[0, 0] = np.nan
-    donors = pd.Series(rng.integers(1, n_donors + 1, n_cells), known)
+    donors = pd.Series(rng.integers(1, 7, n_cells), known)
     tables = {
         "counts": counts[known],
         "outputs": outputs,

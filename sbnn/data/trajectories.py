@@ -68,15 +68,13 @@ class Samples:
     def padded(self):
         """Values, (samples, times, genes), and times, padded with the last ones."""
         most = max(map(len, self.times))
-        values, times = [], []
-        for of_sample, at in zip(self.values, self.times, strict=True):
-            rows = np.minimum(np.arange(most), len(at) - 1)
-            values.append(of_sample[rows])
-            times.append(at[rows])
+        values = [
+            np.pad(values, ((0, most - len(values)), (0, 0)), "edge") for values in self.values
+        ]
         values = np.stack(values)
         if self.gene_major:
             values = values.swapaxes(1, 2).copy().swapaxes(1, 2)
-        return values, np.stack(times)
+        return values, np.stack([np.pad(at, (0, most - len(at)), "edge") for at in self.times])
 
 
 def trajectories(

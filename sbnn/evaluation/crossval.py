@@ -29,7 +29,7 @@ WIDEST_KEPT = 16
 def cross_validate(
     estimator: BaseEstimator,
     data,
-    folds=None,
+    folds=10,
     param_grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]] | None = None,
     n_jobs: int = 1,
     *,
@@ -50,8 +50,8 @@ def cross_validate(
         If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
     data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
-    folds : list of (train, test), int or scikit-learn splitter, optional
-        Positions of cells, or the number of `paper_folds` (by default 10). A fold that trains on
+    folds : list of (train, test), int or scikit-learn splitter
+        Positions of cells, or the number of `paper_folds`. A fold that trains on
         all cells needs no test cells, unless `scaling` is ``"fold"``.
     param_grid : dict of lists or list of dicts, optional
         As in ``ParameterGrid``.

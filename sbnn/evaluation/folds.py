@@ -115,14 +115,12 @@ def group_codes(labels, name):
 
 def folds_of(folds, n):
     """Checked folds, from pairs, a splitter or a number of `paper_folds`."""
-    if folds is None:
-        folds = 10
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
     checked = []
-    for train, test in check_cv(folds).split(np.zeros(n)):
-        fold = np.asarray(train, dtype=int), np.asarray(test, dtype=int)
-        known = np.isin(np.concatenate(fold), np.arange(n)).all()
+    for pair in check_cv(folds).split(np.zeros(n)):
+        train, test = (np.asarray(cells, dtype=int) for cells in pair)
+        known = np.isin([*train, *test], np.arange(n)).all()
         apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
         tests = len(test) or len(train) == n  # a fit to all cells has none
         if not (len(train) and tests and known and apart):
@@ -130,7 +128,7 @@ def folds_of(folds, n):
                 f"folds: fold {len(checked)} must train on some of {n} cells (by position) and "
                 "test others once"
             )
-        checked.append(fold)
+        checked.append((train, test))
     if not checked:
         raise ValueError("folds: expected at least one pair of positions (training, test)")
     return checked

@@ -30,7 +30,6 @@ def test_the_record_of_a_network(data, reconstruct):
         reconstructed = LinearRegression().fit(latent, kept).predict(latent)
     for name, expected in {
         "latent": latent,
-        "embedding": latent,
         "predictions": model.predict(X),
         "outputs": Y,
         "predicted_expression": reconstructed,
@@ -41,7 +40,6 @@ def test_the_record_of_a_network(data, reconstruct):
     }.items():
         close(record.values[name], expected, atol=1e-4, err_msg=name)
     assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
-    assert record.labels.equals(data.labels[["family", "type"]])
     assert record.history.equals(model.history_)
 
 

@@ -13,7 +13,6 @@ from sbnn.evaluation.runs import configured, described, fit_key
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    steps: int = 3
     rates: tuple = (0.1, 0.2)
 
 
@@ -42,10 +41,8 @@ def test_all_that_decides_a_result_is_in_its_key(monkeypatch):
         {"more": {"preselect": 3}},
         {"alpha": 2.0},
         {"random_state": 1},
-        {"settings": Settings(steps=4)},
         {"settings": Settings(rates=(0.1, 0.3))},
         {"fold": ([3], [1, 2])},
-        {"fold": ([1, 2], [4])},
         {"fold": ([1], [2, 3])},
     ):
         others.append(key(**change))

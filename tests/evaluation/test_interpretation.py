@@ -48,7 +48,6 @@ def test_the_record_holds_what_changes_if_genes_are_raised_or_removed(network):
     model, X, Y = network
     record = interpret(model, X, Y)
     kept = kept_genes(model)
-    close(record.gene_norms, model.gene_norms_[kept])
 
     def at(gene, value):
         return np.where(np.arange(X.shape[1]) == gene, value, X)
@@ -92,7 +91,6 @@ def test_genes_are_matched_by_name_and_listed_by_their_loss(tables):
     equal(table.r2_drop[X.columns], record.r2_drops)
     effects = pd.DataFrame(record.effects, X.columns, Y.columns).loc[table.index]
     equal(table.output, effects.abs().idxmax(axis=1))
-    equal(np.abs(table.effect), effects.abs().max(axis=1))
     equal(table.stability, 0.5 * (table.index != first))
 
 

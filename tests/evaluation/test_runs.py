@@ -24,7 +24,6 @@ def test_what_is_saved_is_loaded_and_not_computed_again(tmp_path):
     assert load_or_compute(QUESTION, lambda: {"a": 1}, path).a == 1
     assert load_or_compute(QUESTION, never, path).a == 1
     assert load_or_compute(QUESTION, lambda: {"a": 2}, path, overwrite=True).a == 2
-    assert load_or_compute(QUESTION, lambda: {"a": 3}).a == 3
     assert load(path).a == 2
     assert list(path.parent.iterdir()) == [path]
 
@@ -100,8 +99,8 @@ def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
     more = run(1.0, 4.0, 9.0)
     assert (more.test_r2[:, :2] == first.test_r2).all()
     # what was not kept stays away
-    assert more.test_predictions[0] == load(path).test_predictions[0] == [None] * 3
-    assert [predicted.shape for predicted in more.test_predictions[2]] == [(40, 5)] * 3
+    assert load(path).test_predictions[0] == [None] * 3
+    assert more.test_predictions[2][0].shape == (40, 5)
     assert fits == [1.0] * 3 + [4.0] * 3 + [9.0] * 3
     for wrong in ({"data": changed(data, Y=data.Y + 1)}, {"folds": 4}, {"scaling": "all"}):
         with pytest.raises(ValueError, match="would be lost"):

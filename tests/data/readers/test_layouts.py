@@ -162,7 +162,6 @@ def test_visual_cortex_is_read_from_a_matlab_file(tmp_path, rng):
     np.testing.assert_array_equal(data.X, fields["T_dat"][kept].astype("f4"))
     np.testing.assert_array_equal(data.Y, outputs[kept, n_excluded:].astype("f4"))
     assert data.feature_names.tolist() == ["tau", "rheobase i"]
-    assert data.cell_names.tolist() == ["w", "x", "z"]
     assert data.labels["family"].tolist() == ["Vip", "Sst", "Sst"]
     assert data.colors["Sst Calb2"] == "#AABBCC"
     assert data.about["dropped"] == {"missing output": ["y"]}
