@@ -49,9 +49,8 @@ def diagnose(data: AnnData | tuple, folds=None) -> list[str]:
     'X: looks like raw counts (who'
     """
     cells = as_paired(data, check=False)
-    found = []
-    if raw_counts(cells.X):
-        found.append(raw_counts(cells.X))
+    mistake = raw_counts(cells.X)
+    found = [mistake] if mistake else []
     twice = cells.cell_names[pd.DataFrame(cells.X).duplicated()]
     if len(twice):
         found.append(f"X: cells with the expression of an earlier cell: {some(twice)}")
@@ -79,13 +78,11 @@ def _outputs(cells):
 
 def _split(cells, folds):
     for name in cells.labels:
-        if not MEASURED_TOGETHER.search(str(name).lower()):
-            continue
         labels = cells.labels[name].to_numpy()
-        for train, test in folds:
-            if {*labels[train]} & {*labels[test]} - {UNKNOWN}:
-                yield (
-                    f"folds split the cells of {name!r}, which may be alike; hold out whole groups "
-                    "with grouped_folds"
-                )
-                break
+        if MEASURED_TOGETHER.search(str(name).lower()) and any(
+            {*labels[train]} & {*labels[test]} - {UNKNOWN} for train, test in folds
+        ):
+            yield (
+                f"folds split the cells of {name!r}, which may be alike; hold out whole groups "
+                "with grouped_folds"
+            )

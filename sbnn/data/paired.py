@@ -135,12 +135,13 @@ def paired(
     """
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
-    if isinstance(X, pd.DataFrame):
-        gene_names = X.columns if gene_names is None else gene_names
-        cell_names = X.index if cell_names is None else cell_names
-    if isinstance(Y, pd.DataFrame):
-        feature_names = Y.columns if feature_names is None else feature_names
-        cell_names = Y.index if cell_names is None else cell_names
+    if gene_names is None:
+        gene_names = getattr(X, "columns", None)
+    if feature_names is None:
+        feature_names = getattr(Y, "columns", None)
+    for table in (X, Y):
+        if cell_names is None:
+            cell_names = checks.cells_of(table)
     x = _matrix(X, "X")
     y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
     if len(y) != len(x):

@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_groups, check_labels, check_names, some
-from sbnn.data.counts import are_counts
+from sbnn.data.counts import check_counts
 from sbnn.data.fingerprint import described, name_and_sha256
 
 KEY = "perturbation"
@@ -93,7 +93,7 @@ def screen(
     elif isinstance(counts, pd.DataFrame):
         gene_names = counts.columns
         cell_names = counts.index
-    counts = check_screen_counts(counts).astype(np.int32)
+    counts = check_screen_counts(counts)
     genes = check_names(gene_names, "gene_names", "gene", counts.shape[1])
     cells = check_names(cell_names, "cell_names", "cell", counts.shape[0])
     obs = check_labels(labels, cells, ())
@@ -119,7 +119,7 @@ def as_screen(data):
     if "true_latents" in data.obsm:
         truth["latents"] = np.asarray(data.obsm["true_latents"])
     return Screen(
-        check_screen_counts(data.X).astype(np.int32),
+        check_screen_counts(data.X),
         perturbation,
         control,
         data.var_names.to_numpy(str),
@@ -131,16 +131,13 @@ def as_screen(data):
 
 
 def check_screen_counts(given):
-    """Convert counts to canonical CSR."""
+    """Convert counts to canonical CSR, int32."""
     counts = check_array(given, accept_sparse="csr", input_name="counts")
     # the next steps work in place
     counts = sparse.csr_array(counts, copy=True)
     counts.sum_duplicates()
     counts.eliminate_zeros()
-    wrong = counts.data[~are_counts(counts.data)]
-    if len(wrong):
-        raise ValueError(f"counts: expected raw counts, got other values, such as {wrong[0]}")
-    return counts
+    return check_counts(counts, counts.shape).astype(np.int32)
 
 
 def check_perturbation(given, cells, control=None):
