@@ -235,8 +235,9 @@ def as_paired(data, check=True):
 
 def _state_of(adata):
     """Fingerprint of all that `paired` has checked."""
+    outputs = list(adata.obsm.get("outputs", ()))  # names
     colors = list(adata.uns.get("type_colors", ()))
-    return fingerprint_parameters([fingerprint_of(adata, LABELS), colors])
+    return fingerprint_parameters([fingerprint_of(adata, LABELS), outputs, colors])
 
 
 def _paired_anew(adata, outputs, check):
