@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, f1_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -192,55 +191,54 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         the same features, and their types.
         """
         X, labels = self._checked_training(X, y, families)
-        groups = self._groups_of_typed(groups)
         if (self.transfer is None) != (source is None):
             raise ValueError(
                 f"source: expected cells of another species only with transfer, "
                 f"got transfer={self.transfer!r}"
             )
         random = check_random_state(self.random_state)
-        least = (
-            2 if self.smote else 1
-        )  # training cells of each class; SMOTE interpolates between two
-        share = self.validation_share
-        self.validation_ = training.validation_part(labels, share, groups, least, random)
+        groups = np.arange(len(X)) if groups is None else groups
+        # training cells of each class; SMOTE interpolates between two
+        least = 2 if self.smote else 1
+        self.validation_ = training.validation_part(
+            labels, self.validation_share, groups, least, random
+        )
         kept = ~self.validation_
-        source_X = None
-        if source is not None:
-            source_X, source_y = self._checked_source(source)
+        source_X = None if source is None else self._checked_cells(source[0])
         self._seen = self._measured(X[kept], source_X)
         # columns of each family, of shape (families, width), with -1 as padding
         columns = seen_columns(self.families_, self._seen).values()
         self._columns = np.array(list(zip_longest(*columns, fillvalue=-1))).T
-        self._scaling = self._scale_of(X[kept])
-        shares = np.bincount(labels[kept]) / kept.sum()
+        values = self._values(X)
+        self._scaler = StandardScaler().fit(values[kept])
+        cells = self._scaler.transform(values)
+        self._watched = self._tokens(cells[~kept]), torch.from_numpy(labels[~kept])
+        cells, labels = cells[kept], labels[kept]
+        shares = np.bincount(labels) / len(labels)
         self._prior = self.prior_power * torch.from_numpy(np.log(shares))
-        cells = self._scaling.transform(X[kept][:, self._seen])
-        codes = labels[kept]
         if self.smote:
-            cells, codes = training.oversample(cells, codes, random.randint(2**31 - 1))
-        learned = self._tokens(cells), torch.from_numpy(codes)
-        watched = self._tokens_of(X[self.validation_])
-        self._watched = watched, torch.from_numpy(labels[self.validation_])
+            cells, labels = training.oversample(cells, labels, random.randint(2**31 - 1))
+        learned = self._tokens(cells), torch.from_numpy(labels)
         self._weights = self._weights_of(learned[1])
         self._history = []
         seed = random.randint(2**31 - 1)
         with reproducible(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for initial weights and dropout
             self._generator = torch.Generator().manual_seed(seed)
-            self.network_ = self._unfitted(len(self.classes_))
+            sizes = self._columns.shape[1], len(self.classes_), self.hidden
+            self.network_ = BiLSTM(*sizes, self.attention, self.loss == "arcface")
             if self.transfer == "pretrained":
-                self._train_in_turn(learned, source_X, source_y, seed)
+                self._train_in_turn(learned, source_X, source[1], seed)
             elif self.transfer == "joint":
-                self._train_jointly(learned, source_X, source_y)
+                self._train_jointly(learned, source_X, source[1])
             else:
                 self._train(learned, LEARNING_RATE)
         self.history_ = pd.DataFrame(self._history)
         return self
 
-    def _scale_of(self, X):
-        zeros = FunctionTransformer(np.nan_to_num)
-        return make_pipeline(zeros, StandardScaler()).fit(X[:, self._seen])
+    def _values(self, X):
+        """Features with values in the training cells, 0 where missing."""
+        return np.nan_to_num(X[:, self._seen])
 
     def _tokens(self, cells):
         """Values of shape (n, families, width), 0 in padding."""
@@ -248,7 +246,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return torch.from_numpy(padded[:, self._columns].astype(np.float32))
 
     def _tokens_of(self, X):
-        return self._tokens(self._scaling.transform(X[:, self._seen]))
+        X = self._checked_cells(X)
+        return self._tokens(self._scaler.transform(self._values(X)))
 
     def _weights_of(self, labels):
         """Weight of each class, n / (k n_c) for n_c of n cells in each of k classes."""
@@ -256,10 +255,6 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         if self.class_weight is None:
             return torch.ones(len(counts))
         return counts.sum() / (len(counts) * counts)
-
-    def _unfitted(self, n_classes):
-        width = self._columns.shape[1]
-        return BiLSTM(width, n_classes, self.hidden, self.attention, self.loss == "arcface")
 
     def _train(self, learned, rate, max_epochs=None, parameters=None):
         """Train all `parameters` on cells of the target."""
@@ -317,8 +312,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def _train_jointly(self, learned, source_X, source_y):
         """Train on both species, with a head for each; then on the target."""
         types, codes = np.unique(source_y, return_inverse=True)
-        scaling = self._scale_of(source_X)
-        source_tokens = self._tokens(scaling.transform(source_X[:, self._seen]))
+        source_tokens = self._tokens(StandardScaler().fit_transform(self._values(source_X)))
         source_labels = torch.from_numpy(codes)
         source_weights = self._weights_of(source_labels)
         source_head = nn.Linear(2 * self.hidden, len(types))
@@ -357,15 +351,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def _score(self, tokens, labels):
         self.network_.eval()
         output = self.network_(tokens)
-        loss = float(self._loss(output, labels))
-        labels = labels.numpy()
-        predicted = output.argmax(1).numpy()
+        predicted = output.argmax(1)
+        among = {"labels": np.unique(labels), "average": "macro", "zero_division": 0}
         return {
-            "validation_loss": loss,
+            "validation_loss": float(self._loss(output, labels)),
             "validation_accuracy": accuracy_score(labels, predicted),
-            "validation_macro_f1": f1_score(
-                labels, predicted, average="macro", labels=np.unique(labels), zero_division=0
-            ),
+            "validation_macro_f1": f1_score(labels, predicted, **among),
         }
 
     @torch.no_grad()
@@ -374,7 +365,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
         With class weights or SMOTE, all types are treated as equally frequent.
         """
-        tokens = self._tokens_of(self._checked_cells(X))
+        tokens = self._tokens_of(X)
         with reproducible():
             logits = self.network_(tokens).double()
         if self.loss == "arcface":
@@ -388,7 +379,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
 
         Families that were not measured are read as zeros, and have weights too.
         """
-        tokens = self._tokens_of(self._checked_cells(X))
+        tokens = self._tokens_of(X)
         with reproducible():
             _, weights = self.network_.encode(tokens)
         return weights.double().numpy()

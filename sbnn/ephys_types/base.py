@@ -17,7 +17,6 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    check_consistent_length,
     check_is_fitted,
     validate_data,
 )
@@ -59,40 +58,21 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         validate_parameter_constraints(constraints, self.get_params(False), type(self).__name__)
         check_in_order(X, y, "y")
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
-        if pd.isna(y).any():
+        if (pd.isna(y) | (y.astype(str) == UNKNOWN)).any():
             raise ValueError("y: expected a type for every cell")
         check_classification_targets(y)
-        self._typed = np.asarray(y).astype(str) != UNKNOWN
-        n_unknown = (~self._typed).sum()
-        if n_unknown:
-            warn(f"y: {n_unknown} of {len(y)} cells left out, as their type is {UNKNOWN!r}")
-        self.classes_, codes = np.unique(y[self._typed], return_inverse=True)
+        self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected more than one class, got {self.classes_.tolist()}")
         columns = getattr(self, "feature_names_in_", range(X.shape[1]))
         self._family_of = families_of(families, columns)
         self.families_ = family_columns(self._family_of)
-        return X[self._typed], codes
+        return X, codes
 
-    def _groups_of_typed(self, groups):
-        n = len(self._typed)
-        groups = np.arange(n) if groups is None else np.asarray(groups)
-        if groups.shape != (n,):
-            raise ValueError(f"groups: expected one for each cell, got shape {groups.shape}")
-        return groups[self._typed]
-
-    def _checked_cells(self, X, name="X"):
+    def _checked_cells(self, X):
         """Cells with the features of the training cells."""
         check_is_fitted(self, "classes_")
-        if name != "X" and np.shape(X)[1:] != (self.n_features_in_,):
-            raise ValueError(f"{name}: expected features as in X, got shape {np.shape(X)}")
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-
-    def _checked_source(self, source):
-        """Cells and types of another species, from a pair."""
-        cells, types = source
-        check_consistent_length(cells, types)
-        return self._checked_cells(cells, "source"), np.asarray(types)
 
     def _measured(self, X, other=None):
         """Mask of the features with values in `X` and in `other` cells; warns about the others."""

@@ -21,7 +21,6 @@ from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LOST
 from sbnn.ephys_types.folds import deal_donors, labels_of, repeated_donor_folds
-from sbnn.errors import check_number
 from sbnn.evaluation.folds import folds_of
 from sbnn.evaluation.runs import (
     configured,
@@ -36,7 +35,7 @@ from sbnn.results import Record
 #: Lower bound for probabilities in the log loss, as forests predict 0 for rare types.
 LEAST_PROBABILITY = 1e-3
 N_BINS = 10  # of confidence, for the calibration error
-N_SHUFFLES = 10
+SEED = 0  # of the importance of families
 NO_NAMES = "X does not have valid feature names"  # scikit-learn's warning about arrays
 
 
@@ -48,7 +47,6 @@ def cross_validate_classifier(
     *,
     target: str = "type",
     source: AnnData | None = None,
-    seed: int = 0,
     **options: object,
 ) -> Record:
     """Fit and score a classifier of typed cells on every fold of every repeat.
@@ -59,17 +57,16 @@ def cross_validate_classifier(
         With ``predict_proba``. Its ``fit`` is given the families of the features and the donors of
         the cells if it takes ``families`` and ``groups``.
     data : AnnData of typed cells
-    folds : dict of int to folds, or list of (training, test) positions, optional
-        Sets of folds by seed, or one set, whose seed is `seed`; it also seeds estimators whose
-        ``random_state`` is None. By default those of `repeated_donor_folds`: three sets of five
-        folds of donors, fewer with few donors.
+    folds : dict of int to list of (training, test) positions, optional
+        Sets of folds by seed, which also seeds estimators whose ``random_state`` is None. By
+        default those of `repeated_donor_folds`: three sets of five folds of donors, fewer with few
+        donors.
     n_jobs : int
     target : str
         Column of ``data.obs``.
     source : AnnData of typed cells, optional
         Cells of another species with the same features, whose features and types are passed to
         ``fit`` as ``source``.
-    seed : int
     **options
         ``results``, ``overwrite`` and ``verbose``, as in `sbnn.cross_validate`.
 
@@ -94,10 +91,7 @@ def cross_validate_classifier(
     """
     data = as_typed(data)
     y = labels_of(data, target)
-    if folds is None:
-        folds = repeated_donor_folds(data, target=target)
-    elif not isinstance(folds, dict):
-        folds = {seed: folds}
+    folds = folds or repeated_donor_folds(data, target=target)
     repeats = np.repeat(list(folds), [len(of_seed) for of_seed in folds.values()])
     pairs = folds_of(chain.from_iterable(folds.values()), len(y))
     models = [configured(estimator, {}, int(s)) for s in repeats]
@@ -118,7 +112,7 @@ def cross_validate_classifier(
         "family_names": list(map(str, family_columns(data.families))),
     }
     settings = {"estimator": described(estimator), "scaling": "none", "target": target}
-    wanted = Record("classification", data.name, data.sha256, [{}], seed, settings, pairs, values)
+    wanted = Record("classification", data.name, data.sha256, [{}], 0, settings, pairs, values)
     keys = []
     for model, fold in zip(models, pairs, strict=True):
         known = [data.name, data.sha256, data.X.shape]
@@ -156,27 +150,19 @@ def _fit_and_score(model, X, y, fold, extra):
         started = time.process_time()
         fit_on(model, X, y, train, extra)
         seconds = time.process_time() - started
-        outcome = outcome_of(model, X[test], y[test], np.unique(y))
-    return outcome | {"seconds": seconds}
+        return outcome_of(model, X[test], y[test], np.unique(y)) | {"seconds": seconds}
 
 
 def outcome_of(model, X, true, classes):
     """Scores and predictions for cells `X`, of shape (n, p).
 
-    Probabilities of classes without training cells are 0.
+    Probabilities of classes without training cells are 0; F1 is NaN for a class that is neither
+    true nor predicted.
     """
     predicted = np.asarray(model.predict(X), dtype=str)
     probabilities = np.zeros((len(X), len(classes)))
     known = np.searchsorted(classes, np.asarray(model.classes_, dtype=str))
     probabilities[:, known] = model.predict_proba(X)
-    outcome = scores(true, predicted, probabilities, classes)
-    outcome["test_predictions"] = np.searchsorted(classes, predicted).astype(np.int16)
-    outcome["test_probabilities"] = probabilities.astype(np.float32)
-    return outcome
-
-
-def scores(true, predicted, probabilities, classes):
-    """Scores of predictions; F1 is NaN for a class that is neither true nor predicted."""
     f1 = f1_score(true, predicted, labels=classes, average=None, zero_division=0)
     f1[~np.isin(classes, [*true, *predicted])] = np.nan
     clipped = np.maximum(probabilities, LEAST_PROBABILITY)
@@ -187,6 +173,8 @@ def scores(true, predicted, probabilities, classes):
         "balanced_accuracy": recall_score(true, predicted, labels=np.unique(true), average="macro"),
         "f1": f1,
         "log_loss": float(-np.log(of_true / clipped.sum(axis=1)).mean()),
+        "test_predictions": np.searchsorted(classes, predicted).astype(np.int16),
+        "test_probabilities": probabilities.astype(np.float32),
     }
 
 
@@ -227,24 +215,6 @@ def calibration(record):
     return table, float((table["share"] * gaps).sum())
 
 
-def scores_within(record, groups):
-    """Scores within each group of cells, mean and SD over the repeats; largest group first.
-
-    Macro-F1 is the mean over the classes in the group.
-    """
-    cells = test_cells(record)
-    cells["group"] = np.asarray(groups, dtype=str)[cells["cell"]]
-    rows = []
-    for (group, _), its in cells.groupby(["group", "repeat"]):
-        classes = np.unique(its["true"])
-        f1 = f1_score(its["true"], its["predicted"], labels=classes, average="macro")
-        accuracy = (its["true"] == its["predicted"]).mean()
-        rows.append({"group": group, "cells": len(its), "macro_f1": f1, "accuracy": accuracy})
-    table = pd.DataFrame(rows).groupby("group").agg(["mean", "std"]).drop(columns=("cells", "std"))
-    table.columns = ["cells", "macro_f1", "macro_f1_sd", "accuracy", "accuracy_sd"]
-    return table.sort_values("cells", ascending=False).astype({"cells": int})
-
-
 def family_importance(
     estimator: BaseEstimator,
     data: AnnData,
@@ -252,17 +222,16 @@ def family_importance(
     n_jobs: int = 1,
     *,
     target: str = "type",
-    n_shuffles: int = N_SHUFFLES,
+    n_shuffles: int = 10,
     results=None,
     overwrite: bool = False,
-    seed: int = 0,
     verbose: bool = True,
 ) -> Record:
     """Measure the importance of each family of features on held-out cells.
 
     Parameters
     ----------
-    estimator, data, n_jobs, target, seed
+    estimator, data, n_jobs, target
         See `cross_validate_classifier`.
     folds : list of (training, test) positions, optional
         By default five folds of donors.
@@ -295,24 +264,20 @@ def family_importance(
     >>> record.shuffled_log_loss.shape
     (5, 11)
     """
-    check_number("n_shuffles", n_shuffles, int, 1)
     data = as_typed(data)
     y = labels_of(data, target)
     if folds is None:
-        folds = deal_donors(data, y, 5, seed)
+        folds = deal_donors(data, y, 5, SEED)
     folds = folds_of(folds, len(data.X))
-    model = configured(estimator, {}, seed)
-    settings = {
-        "target": target,
-        "n_shuffles": n_shuffles,
-        "folds": [test.tolist() for _, test in folds],
-    }
-    wanted = Record("family importance", data.name, data.sha256, [{}], seed, settings, folds=folds)
+    model = configured(estimator, {}, SEED)
+    tested = [test.tolist() for _, test in folds]
+    settings = {"target": target, "n_shuffles": n_shuffles, "folds": tested}
+    wanted = Record("family importance", data.name, data.sha256, [{}], SEED, settings, folds=folds)
 
     def compute():
         jobs = []
         for f, fold in enumerate(folds):
-            jobs.append(delayed(_importance)(model, data, y, fold, [seed, f], n_shuffles))
+            jobs.append(delayed(_importance)(model, data, y, fold, [SEED, f], n_shuffles))
         running = in_workers(jobs, n_jobs, "generator")
         outcomes = tqdm(running, f"{data.name}: families", len(jobs), disable=not verbose)
         shuffled, left_out, attention = zip(*outcomes, strict=True)

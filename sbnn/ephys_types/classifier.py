@@ -15,10 +15,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import check_in_order, some
+from sbnn.data.checks import check_in_order
 from sbnn.ephys_types.base import LOST, TypeClassifier, kernel_logistic
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
-from sbnn.errors import check_among, warn
+from sbnn.errors import warn
 
 LEAST_PROBABILITY = 1e-6
 N_PARTS = 3  # of the groups, for calibration
@@ -91,7 +91,7 @@ class EphysTypeClassifier(TypeClassifier):
         X : array-like or DataFrame, shape (n, p)
             Features, NaN where missing.
         y : array-like, shape (n,)
-            Type of each cell; cells of type ``"unknown"`` are left out with a warning.
+            Type of each cell.
         families : dict of family -> columns, sequence of str, or None
             Columns of each family, or the family of each column; None makes one family.
         groups : array-like, shape (n,), optional
@@ -104,12 +104,12 @@ class EphysTypeClassifier(TypeClassifier):
         """
         check_in_order(X, groups, "groups")
         X, codes = self._checked_training(X, y, families)
-        groups = self._groups_of_typed(groups)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._seen = self._measured(X)
         self.members_ = self._fitted(X, codes, seed)
         self.power_ = self.power
         if self.power == "groups":
+            groups = np.arange(len(X)) if groups is None else np.asarray(groups)
             self.power_ = self._calibrated(X, codes, groups, seed)
         return self
 
@@ -130,54 +130,53 @@ class EphysTypeClassifier(TypeClassifier):
     def _calibrated(self, X, codes, groups, seed):
         """The power that best fits cells of left-out groups."""
         n_parts = min(N_PARTS, len(np.unique(groups)))
-        if n_parts < 2:
-            warn("probabilities are not calibrated, because all cells belong to one group")
+        parts = []
+        if n_parts > 1:
+            splitter = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
+            parts = list(splitter.split(X, codes, groups))
+        known = [len(np.unique(codes[train])) for train, _ in parts]
+        if min(known, default=0) < len(self.classes_):
+            warn("probabilities are not calibrated: too few groups have each type")
             return 1.0
-        splitter = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
-        parts = list(splitter.split(X, codes, groups))
         logs = np.empty((len(X), len(self.classes_)))
         for train, test in tqdm(parts, "calibration", leave=False, disable=None):
-            lacking = np.delete(self.classes_, codes[train])
-            if len(lacking):
-                warn(f"probabilities are not calibrated: too few groups have {some(lacking)}")
-                return 1.0
             logs[test] = self._mean_log(self._fitted(X[train], codes[train], seed), X[test])
         return best_power(logs, codes)
 
-    def predict_proba(self, X, mix: str | None = None) -> np.ndarray:
-        """Probabilities of the types, ndarray of shape (n, n_classes).
+    def predict_proba(self, X) -> np.ndarray:
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes).
 
-        Parameters
-        ----------
-        X : array-like or DataFrame, shape (n, p)
-            Features, NaN where missing.
-        mix : {"estimated"}, optional
-            By default, all types count as equally frequent. ``"estimated"`` estimates their shares
-            in `X` by expectation maximisation (Saerens, Latinne and Decaestecker, Neural
-            Computation 2002), for cells of the same laboratory: elsewhere, a shift of the features
-            is mistaken for other shares.
+        `X` has shape (n, p), with NaN where a feature is missing.
         """
         X = self._checked_cells(X)
-        if mix is not None:
-            check_among("mix", mix, ["estimated"])
-        probabilities = softmax(self.power_ * self._mean_log(self.members_, X), axis=1)
-        if mix is None:
-            return probabilities
-        weighted = probabilities * estimated_shares(probabilities)
-        return weighted / weighted.sum(axis=1, keepdims=True)
-
-    def predict(self, X, mix: str | None = None) -> np.ndarray:
-        """Most probable type of each cell, ndarray of shape (n,); `mix` as in `predict_proba`."""
-        probabilities = self.predict_proba(X, mix)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return softmax(self.power_ * self._mean_log(self.members_, X), axis=1)
 
 
-def estimated_shares(probabilities, pseudo_share=PSEUDO_SHARE):
-    """Shares of the types by expectation maximisation, ndarray of shape (n_classes,).
+def estimated_shares(probabilities: ArrayLike, pseudo_share: float = PSEUDO_SHARE) -> np.ndarray:
+    """Estimate the shares of the types among cells of the training laboratory.
 
-    `probabilities`, of shape (n, n_classes), are those of equally frequent types. Each type gets
-    `pseudo_share` times n pseudo-cells, so that no share is near zero.
+    By expectation maximisation (Saerens, Latinne and Decaestecker, Neural Computation 2002).
+    Elsewhere, a shift of the features is mistaken for other shares.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n, n_classes)
+        Those of equally frequent types, as from `EphysTypeClassifier.predict_proba`; times the
+        shares, they are in proportion to those of the types with these shares.
+    pseudo_share : float
+        Each type gets this times n pseudo-cells, so that no share is near zero.
+
+    Returns
+    -------
+    ndarray, shape (n_classes,)
+
+    Examples
+    --------
+    >>> from sbnn.ephys_types.classifier import estimated_shares
+    >>> estimated_shares([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]).round(2)
+    array([0.88, 0.12])
     """
+    probabilities = np.asarray(probabilities)
     n, n_classes = probabilities.shape
     n_pseudo = pseudo_share * n
     shares = np.full(n_classes, 1 / n_classes)

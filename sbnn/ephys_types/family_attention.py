@@ -39,23 +39,21 @@ ABSENT = -1e4  # score of a family that was not measured, whose weight is then e
 class FamilyAttentionNetwork(nn.Module):
     """An ensemble of `n_members` networks side by side, whose input is split into families.
 
-    Each family becomes a token of `width` numbers. Tokens, weighted by attention, are concatenated,
-    not summed, so that later layers can distinguish the families.
+    Each family becomes a token of 16 numbers. Tokens, weighted by attention, are concatenated, not
+    summed, so that later layers can distinguish the families.
     """
 
-    def __init__(self, columns, n_classes, n_members, width, hidden, dropout, generator):
+    def __init__(self, columns, n_classes, n_members, dropout, generator):
         super().__init__()
         n_features = sum(map(len, columns))
         n_families = len(columns)
-        n_tokens = n_families * width
+        n_tokens = n_families * WIDTH
         self.dropout = dropout
-        self.n_families = n_families
-        self.width = width
         belongs = torch.zeros(n_features, n_families)
         for family, of_family in enumerate(columns):
             belongs[torch.as_tensor(of_family), family] = 1
         self.register_buffer("belongs", belongs)
-        self.register_buffer("own_family", belongs.repeat_interleave(width, dim=1))
+        self.register_buffer("own_family", belongs.repeat_interleave(WIDTH, dim=1))
 
         def normal(*shape, scale):
             return nn.Parameter(torch.randn(n_members, *shape, generator=generator) * scale)
@@ -63,14 +61,14 @@ class FamilyAttentionNetwork(nn.Module):
         def zeros(*shape):
             return nn.Parameter(torch.zeros(n_members, 1, *shape))
 
-        spread = belongs.sum(0).clamp(min=1).rsqrt().repeat_interleave(width)
+        spread = belongs.sum(0).clamp(min=1).rsqrt().repeat_interleave(WIDTH)
         self.embedding = normal(n_features, n_tokens, scale=spread)
         self.embedding_bias = zeros(n_tokens)
-        self.score = normal(n_families, width, scale=0.1 / width**0.5)
+        self.score = normal(n_families, WIDTH, scale=0.1 / WIDTH**0.5)
         self.score_bias = zeros(n_families)
-        self.hidden = normal(n_tokens, hidden, scale=n_tokens**-0.5)
-        self.hidden_bias = zeros(hidden)
-        self.head = normal(hidden, n_classes, scale=hidden**-0.5)
+        self.hidden = normal(n_tokens, HIDDEN, scale=n_tokens**-0.5)
+        self.hidden_bias = zeros(HIDDEN)
+        self.head = normal(HIDDEN, n_classes, scale=HIDDEN**-0.5)
         self.head_bias = zeros(n_classes)
 
     def forward(self, x, measured):
@@ -82,11 +80,11 @@ class FamilyAttentionNetwork(nn.Module):
         """
         embedding = self.embedding * self.own_family
         tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, embedding))
-        tokens = tokens.view(*x.shape[:2], self.n_families, self.width)
+        tokens = tokens.unflatten(2, (-1, WIDTH))
         scores = (tokens * self.score[:, None]).sum(-1) + self.score_bias
         absent = (measured @ self.belongs) == 0
         attention = scores.masked_fill(absent, ABSENT).softmax(-1)
-        weighted = tokens * (attention * ~absent * self.n_families).unsqueeze(-1)
+        weighted = tokens * (attention * ~absent * attention.shape[-1]).unsqueeze(-1)
         hidden = functional.dropout(weighted.flatten(2), self.dropout, self.training)
         hidden = functional.silu(torch.baddbmm(self.hidden_bias, hidden, self.hidden))
         hidden = functional.dropout(hidden, self.dropout, self.training)
@@ -148,10 +146,19 @@ class FamilyAttentionClassifier(TypeClassifier):
         # dropout uses torch's global generator
         with reproducible(), torch.random.fork_rng(devices=[]):
             self._scaling = FeatureScaling().fit(X[:, self._seen])
-            self._build(len(X), generator)
-            losses = self._losses(*self._tensors(X), torch.from_numpy(codes), generator)
+            settings = self._settings_for(len(X))
+            columns = seen_columns(self.families_, self._seen).values()
+            self.network_ = FamilyAttentionNetwork(
+                [its for its in columns if len(its)],
+                len(self.classes_),
+                self.n_members,
+                settings["dropout"],
+                generator,
+            )
+            target = torch.from_numpy(codes)
+            losses = self._losses(*self._tensors(X), target, settings, generator)
             torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
-            self._train(losses)
+            self._train(losses, int(settings["n_steps"]))
         return self
 
     def _tensors(self, X):
@@ -160,27 +167,17 @@ class FamilyAttentionClassifier(TypeClassifier):
         scaled = torch.from_numpy(scaled.astype(np.float32))
         return scaled.nan_to_num(), (~scaled.isnan()).float()
 
-    def _build(self, n_cells, generator):
+    def _settings_for(self, n_cells):
         share = np.log(n_cells / FEW) / np.log(MANY / FEW)
-        share = np.clip(share, 0, 1)
-        self._settings = {}
+        share = float(np.clip(share, 0, 1))
+        settings = {}
         for name, (of_few, of_many) in SETTINGS.items():
-            self._settings[name] = of_few + share * (of_many - of_few)
+            settings[name] = of_few + share * (of_many - of_few)
         if self.n_steps != "auto":
-            self._settings["n_steps"] = self.n_steps
-        columns = seen_columns(self.families_, self._seen).values()
-        self.network_ = FamilyAttentionNetwork(
-            [its for its in columns if len(its)],
-            len(self.classes_),
-            self.n_members,
-            WIDTH,
-            HIDDEN,
-            float(self._settings["dropout"]),
-            generator,
-        )
+            settings["n_steps"] = self.n_steps
+        return settings
 
-    def _train(self, losses):
-        n_steps = int(self._settings["n_steps"])
+    def _train(self, losses, n_steps):
         optimizer = torch.optim.AdamW(
             self.network_.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
         )
@@ -193,17 +190,16 @@ class FamilyAttentionClassifier(TypeClassifier):
             schedule.step()
         self.network_.eval()
 
-    def _losses(self, x, known, target, generator):
+    def _losses(self, x, known, target, settings, generator):
         """Losses of endless minibatches, in which classes are drawn equally often."""
         chance = (1 / torch.bincount(target).float())[target]
-        noise = float(self._settings["noise"])
-        shape = (self.n_members, int(self._settings["batch_size"]))
+        shape = (self.n_members, int(settings["batch_size"]))
         while True:
             drawn = torch.multinomial(chance, math.prod(shape), True, generator=generator)
             drawn = drawn.view(shape)
             disturbance = torch.randn(*shape, x.shape[1], generator=generator)
             left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
-            noisy = x[drawn].add_(disturbance, alpha=noise)
+            noisy = x[drawn].add_(disturbance, alpha=settings["noise"])
             logits, _ = self.network_(noisy, known[drawn] * left_in)
             loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
             # The members share no parameters, so the sum of their losses trains each separately.

@@ -15,21 +15,16 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
 
     There are at most as many folds as the class with the fewest donors has donors, but at least
     two. Without donors in the labels, cells are dealt one by one. With few donors, seeds may give
-    the same fold; a set of folds that shares one with an earlier set is left out.
+    the same folds, which are kept once.
     """
     cells = as_typed(data)
     y = labels_of(cells, target)
     sets = {}
-    known = set()
     for seed in map(int, seeds):
         folds = deal_donors(cells, y, n_folds, seed)
-        tested = {test.tobytes() for _, test in folds}
-        if known.isdisjoint(tested):
-            sets[seed] = folds
-        known |= tested
-    if len(sets) < len(seeds):
-        warn(f"{cells.name}: only {len(sets)} of {len(seeds)} sets of folds differ")
-    return sets
+        tests = frozenset(test.tobytes() for _, test in folds)
+        sets.setdefault(tests, (seed, folds))
+    return dict(sets.values())
 
 
 def deal_donors(cells, y, n_folds, seed):

@@ -24,10 +24,6 @@ TYPES = {  # as in the Allen taxonomies
     "SNCG": "#DF70FF",
 }
 MARKER = PUBLISHED | {"markersize": 7}  # of published scores
-SPECIES = report.TITLES | {
-    "simulated_ephys": "simulated human",
-    "simulated_ephys_mouse": "simulated mouse",
-}
 RARE = 0.005  # bins with a smaller share of the predictions are not drawn
 PER_ROW = 4  # panels of models
 
@@ -82,8 +78,8 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
 @styled
 def confusion_matrices(records: Mapping[str, Record]) -> Figure:
     """Predicted classes of the cells of each true class, in a panel for each of up to 8 models."""
-    figure, rows = _panels_of_models(records)
-    for ax, record in zip(sum(rows, []), records.values(), strict=True):
+    figure, rows, panels = _panels_of_models(records)
+    for ax, record in zip(panels, records.values(), strict=True):
         counts = confusion_counts(record)
         shares = counts / counts.sum(axis=1, keepdims=True)
         image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -98,7 +94,6 @@ def confusion_matrices(records: Mapping[str, Record]) -> Figure:
     figure.supxlabel("predicted", fontsize=7)
     figure.supylabel("true", fontsize=7)
     label = "share of the true class\n(below it: cells, mean of repeats)"
-    panels = sum(rows, [])
     figure.colorbar(image, ax=panels, label=label, fraction=0.02, pad=0.015, aspect=25)
     return finish(figure, rows)
 
@@ -111,8 +106,8 @@ def _without_frame(ax):
 @styled
 def calibration_curves(records: Mapping[str, Record]) -> Figure:
     """Accuracy against the probability of the predicted class, a panel for each of 8 models."""
-    figure, rows = _panels_of_models(records)
-    for ax, (name, record) in zip(sum(rows, []), records.items(), strict=True):
+    figure, rows, panels = _panels_of_models(records)
+    for ax, (name, record) in zip(panels, records.items(), strict=True):
         table, error = calibration(record)
         table = table[table["share"] >= RARE]
         x, y = table["confidence"], table["accuracy"]
@@ -128,16 +123,16 @@ def calibration_curves(records: Mapping[str, Record]) -> Figure:
 
 
 def _panels_of_models(records):
-    """A figure, and its panels in rows of four, each with the name of a model."""
+    """A figure, and its panels in rows of four and in one list, with the names of models."""
     n_rows = -(-len(records) // PER_ROW)
-    figure, grid_of_panels = new_panels(2 * n_rows, n_rows, PER_ROW, sharey=True, squeeze=False)
-    panels = grid_of_panels.ravel().tolist()
-    for ax in panels[len(records) :]:
-        ax.remove()
-    panels = panels[: len(records)]
+    figure, axes = new_panels(2 * n_rows, n_rows, PER_ROW, sharey=True, squeeze=False)
+    panels = axes.ravel().tolist()
+    while len(panels) > len(records):
+        panels.pop().remove()
     for ax, name in zip(panels, records, strict=True):
         ax.set_title(report.LABELS[name].replace(", ", ",\n"))
-    return figure, [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
+    rows = [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
+    return figure, rows, panels
 
 
 @styled
@@ -172,34 +167,3 @@ def importance_of_families(record: Record) -> Figure:
         ax.locator_params(axis="x", nbins=6)
     name_rows(axes[0], names)
     return finish(figure, [axes])
-
-
-@styled
-def zero_shot_scores(record: Record, with_types: Mapping[str, float]) -> Figure:
-    """Macro-F1 on a species whose types are not used, in both directions.
-
-    Parameters
-    ----------
-    record : Record
-        Result of `sbnn.ephys_types.transfer.zero_shot`.
-    with_types : Mapping of str to float
-        Macro-F1 by label of models fitted to cells of the target with known types.
-    """
-    n_models = record.scores["model"].nunique()
-    figure, panels = new_panels(1.2 + 0.25 * n_models, 1, 2, sharey=True)
-    for ax, (way, scores) in zip(panels, record.scores.groupby("way", sort=False), strict=True):
-        start, end = way.split(" -> ")
-        if end == record.dataset:
-            for (label, f1), dashes in zip(with_types.items(), (":", "--", "-."), strict=False):
-                text = f"{label}, trained on {SPECIES[end]} cells: {f1:.3f}"
-                ax.axvline(f1, color="0.2", lw=0.9, ls=dashes, label=text)
-        of_models = scores.groupby("model", sort=False)["macro_f1"]
-        for y, (_, values) in enumerate(of_models):
-            draw_scores(ax, y, values, KINDS["transfer"])
-            behind = {"color": "white", "pad": 0.5}
-            ax.text(values.mean() + 0.03, y, f"{values.mean():.3f}", va="center", bbox=behind)
-        title = f"{SPECIES[start]} → {SPECIES[end]}"
-        ax.set(title=title, xlim=(0, 1), xlabel="macro-F1 (dots: seeds)")
-        name_rows(ax, list(of_models.groups))
-    figure.legend(loc="outside lower center", ncols=2)
-    return finish(figure, [panels])

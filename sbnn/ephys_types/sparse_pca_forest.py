@@ -53,9 +53,8 @@ def sparse_components(X, n_components, random_state):
 
     Returns
     -------
-    tuple
-        Loadings, of shape (k, p), with rows of unit length; the projection from centred data to
-        z-scored components, of shape (p, k); and the adjusted shares of variance, of shape (k,).
+    ndarray, shape (p, k)
+        The projection from centred data to z-scored components.
 
     Notes
     -----
@@ -66,7 +65,7 @@ def sparse_components(X, n_components, random_state):
     n, p = X.shape
     total = float(np.square(X).sum())
     if total == 0:
-        return np.zeros((0, p)), np.zeros((p, 0)), np.zeros(0)
+        return np.zeros((p, 0))
     if n_components is None:
         shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
         n_components = int((shares > LEAST_VARIANCE).sum())
@@ -87,7 +86,7 @@ def sparse_components(X, n_components, random_state):
     R, order = qr(scores, mode="r", pivoting=True)
     explained = np.square(np.diagonal(R)) / total
     kept = order[: len(explained)][explained > LEAST_VARIANCE]
-    return loadings[kept], projection[:, kept] / scores[:, kept].std(axis=0), explained[: len(kept)]
+    return projection[:, kept] / scores[:, kept].std(axis=0)
 
 
 class SparsePCAForest(TransformerMixin, TypeClassifier):
@@ -101,10 +100,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Attributes
     ----------
-    loadings_ : dict of family -> ndarray, shape (components, features of the family)
-        Rows have unit length; 0 for features without values in the training cells.
-    explained_variance_ratio_ : dict of family -> ndarray, shape (components,)
-        Share of the variance of the family that a component adds.
     forest_ : fitted forest
     families_ : dict of family to ndarray of int (columns)
     classes_ : ndarray
@@ -155,7 +150,15 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         self._filling = filling.fit(X[:, self._seen])
         filled = self._filled(X)
         self._mean = filled.mean(axis=0)
-        self._fit_components(filled - self._mean, int(seed))
+        centred = filled - self._mean
+        projections = []
+        for family, inside in seen_columns(self.families_, self._seen).items():
+            n_components = PUBLISHED_COMPONENTS.get(family)
+            part = sparse_components(centred[:, inside], n_components, int(seed))
+            projection = np.zeros((centred.shape[1], part.shape[1]))
+            projection[inside] = part
+            projections.append(projection)
+        self._projection = np.hstack(projections)
         forest = RandomForestClassifier(
             self.n_estimators, class_weight="balanced_subsample", random_state=int(tree_seed)
         )
@@ -165,22 +168,6 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     def _filled(self, X):
         """Z-scores of the features with values, the median where missing."""
         return self._filling.transform(X[:, self._seen])
-
-    def _fit_components(self, X, seed):
-        self.loadings_ = {}
-        self.explained_variance_ratio_ = {}
-        self._projection = np.zeros((X.shape[1], 0))
-        for family, inside in seen_columns(self.families_, self._seen).items():
-            n_components = PUBLISHED_COMPONENTS.get(family)
-            loadings, part, explained = sparse_components(X[:, inside], n_components, seed)
-            columns = self.families_[family]
-            whole = np.zeros((len(loadings), len(columns)))
-            whole[:, self._seen[columns]] = loadings
-            self.loadings_[family] = whole
-            self.explained_variance_ratio_[family] = explained
-            projection = np.zeros((X.shape[1], len(loadings)))
-            projection[inside] = part
-            self._projection = np.hstack([self._projection, projection])
 
     def _forest_input(self, X):
         missing = np.isnan(X)

@@ -12,7 +12,6 @@ from sbnn.errors import require
 ARCFACE_SCALE = 30.0
 ARCFACE_MARGIN = 0.35  # radians
 FOCAL_GAMMA = 2.0
-MOST_NEIGHBOURS = 5
 
 
 def focal(logits, labels, weights):
@@ -74,5 +73,5 @@ def oversample(cells, labels, random_state):
     from imblearn.over_sampling import SMOTE  # slow to import
 
     fewest = int(np.bincount(labels).min())
-    sampler = SMOTE(k_neighbors=min(MOST_NEIGHBOURS, fewest - 1), random_state=random_state)
+    sampler = SMOTE(k_neighbors=min(5, fewest - 1), random_state=random_state)
     return sampler.fit_resample(cells, labels)

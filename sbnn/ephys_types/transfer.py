@@ -13,15 +13,9 @@ from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import accuracy_score, f1_score
 from sklearn.utils._param_validation import HasMethods
 
-from sbnn.data.ephys_features import to_shared_features
-from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types.base import TypeClassifier, lightgbm
-from sbnn.ephys_types.folds import SEEDS
-from sbnn.evaluation.runs import configured, described, load_or_compute
-from sbnn.results import Record
 
 # pseudo-cells of each type, as a share of the target cells
 PSEUDO_SHARE = 0.1
@@ -85,19 +79,14 @@ def align(source, codes, target):
         solver="eigen", shrinkage="auto", priors=np.full(n_classes, 1 / n_classes)
     ).fit(source, codes)
     n_axes = min(n_classes - 1, source.shape[1])
-    projected = discriminants.transform(source)[:, :n_axes]
-    means = np.empty((n_classes, n_axes))
-    covariances = np.empty((n_classes, n_axes, n_axes))
-    centres = np.empty((n_classes, source.shape[1]))
-    for k in range(n_classes):
-        of_type = projected[codes == k]
-        means[k] = of_type.mean(0)
-        covariances[k] = np.cov(of_type.T) + FLOOR * np.eye(n_axes)
-        centres[k] = source[codes == k].mean(0)
-    cells = discriminants.transform(target)[:, :n_axes]
-    fits = []
-    for shares in _starts(n_classes):
-        fits.append(_maximise(cells, means, covariances, shares))
+    axes = slice(n_axes)
+    types = [source[codes == k] for k in range(n_classes)]
+    centres = np.array([cells.mean(0) for cells in types])
+    projected = [discriminants.transform(cells)[:, axes] for cells in types]
+    means = np.array([cells.mean(0) for cells in projected])
+    covariances = np.array([np.cov(cells.T) + FLOOR * np.eye(n_axes) for cells in projected])
+    cells = discriminants.transform(target)[:, axes]
+    fits = [_maximise(cells, means, covariances, shares) for shares in _starts(n_classes)]
     _, shares, memberships = max(fits, key=itemgetter(0))
     return (target - memberships @ centres).mean(0), shares, memberships
 
@@ -106,11 +95,8 @@ def _starts(n_classes):
     """Initial shares, of shape (starts, n_classes); rows sum to 1."""
     if n_classes * min(STARTS) > 1.1:  # no combination sums to about 1
         return np.full((1, n_classes), 1 / n_classes)
-    starts = []
-    for shares in product(STARTS, repeat=n_classes):
-        if abs(sum(shares) - 1) < 0.11:
-            starts.append(shares)
-    starts = np.array(starts)
+    every = product(STARTS, repeat=n_classes)
+    starts = np.array([shares for shares in every if abs(sum(shares) - 1) < 0.11])
     return starts / starts.sum(axis=1, keepdims=True)
 
 
@@ -189,7 +175,7 @@ class ZeroShotClassifier(TypeClassifier):
         missing; by default, the target is like the source.
         """
         X, codes = self._checked_training(X, y)
-        target = X if target is None else self._checked_cells(target, "target")
+        target = X if target is None else self._checked_cells(target)
         self._seen = self._measured(X, target)
         source = own_scale(X[:, self._seen], X[:, self._seen])
         self._reference = target[:, self._seen]
@@ -197,9 +183,7 @@ class ZeroShotClassifier(TypeClassifier):
         shift, self.shares_, _ = align(source, codes, scaled)
         self.shift_ = np.zeros(len(self._seen))
         self.shift_[self._seen] = shift
-        classifier = self.classifier
-        if classifier is None:
-            classifier = lightgbm(self.random_state)
+        classifier = self.classifier or lightgbm(self.random_state)
         self.classifier_ = clone(classifier).fit(source, codes)
         return self
 
@@ -207,62 +191,3 @@ class ZeroShotClassifier(TypeClassifier):
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
         scaled = own_scale(self._checked_cells(X)[:, self._seen], self._reference)
         return self.classifier_.predict_proba(scaled - self.shift_[self._seen])
-
-
-def zero_shot(source, target, models, seeds=SEEDS, results=None, overwrite=False):
-    """Predict types of one species from another without labels, in both directions.
-
-    Parameters
-    ----------
-    source, target : AnnData of typed cells
-        Of two species; only shared features are used.
-    models : dict of str to classifier
-        Classifiers of the aligned cells.
-    seeds : sequence of int
-        Of the classifiers.
-    results, overwrite
-        See `sbnn.cross_validate`.
-
-    Returns
-    -------
-    Record
-        ``scores`` has a row for each direction, model and seed, with the estimated shares.
-
-    Notes
-    -----
-    The alignment was chosen knowing the scores from mouse to human, which are optimistic.
-    """
-    species = [as_typed(to_shared_features(data)) for data in (source, target)]
-    names = [as_typed(data).name for data in (source, target)]
-    settings = {
-        "source": names[0],
-        "source_sha256": as_typed(source).sha256,
-        "seeds": list(seeds),
-        "models": {name: described(model) for name, model in models.items()},
-    }
-    wanted = Record("zero-shot", names[1], as_typed(target).sha256, [{}], seeds[0], settings)
-
-    def compute():
-        there = one_way(species[0], species[1], models, seeds)
-        back = one_way(species[1], species[0], models, seeds)
-        ways = {" -> ".join(names): there, " -> ".join(names[::-1]): back}
-        scores = pd.concat(ways, names=["way"]).reset_index("way")
-        return {"scores": scores.reset_index(drop=True)}
-
-    return load_or_compute(wanted, compute, results, overwrite)
-
-
-def one_way(source, target, models, seeds):
-    """Scores of each model and seed in the target, with the estimated shares."""
-    X = physiological_scale(source.X, source.feature_names)
-    new = physiological_scale(target.X, target.feature_names)
-    rows = []
-    for (name, model), seed in product(models.items(), seeds):
-        aligned = ZeroShotClassifier(configured(model, {}, seed)).fit(X, source.y, new)
-        predicted = aligned.predict(new)
-        row = {"model": name, "seed": seed}
-        row["macro_f1"] = f1_score(target.y, predicted, average="macro")
-        row["accuracy"] = accuracy_score(target.y, predicted)
-        shares = pd.Series(aligned.shares_, aligned.classes_).add_prefix("share ")
-        rows.append(row | shares.to_dict())
-    return pd.DataFrame(rows)

@@ -10,12 +10,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.tree import DecisionTreeClassifier
 
 from sbnn import typed_cells
-from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types.classification import (
     cross_validate_classifier,
-    extra_of,
     outcome_of,
-    scores,
 )
 from sbnn.ephys_types.folds import repeated_donor_folds
 
@@ -61,23 +58,20 @@ def replaced(data, **changes):
     return typed_cells(**{"X": table, "families": data.families, "labels": data.labels} | changes)
 
 
-@pytest.mark.parametrize("n_donors", range(3, 21))
+@pytest.mark.parametrize("n_donors", [3, 4, 7, 20])
 @pytest.mark.filterwarnings("ignore:custom")
 def test_default_folds_adapt_to_the_donors(n_donors, cells):
-    """Types are dealt to donors at random, or each donor has one or two."""
-    rng = np.random.default_rng(n_donors)
-    at_random = rng.integers(n_donors, size=200)
-    few_types = np.unique(cells.y, return_inverse=True)[1] + 4 * rng.integers(9, size=200)
-    for owner in (at_random, few_types % n_donors):
-        data = replaced(cells, labels=cells.labels.assign(donor=owner.astype(str)))
-        tree = DecisionTreeClassifier(max_depth=2)
-        record = cross_validate_classifier(tree, data, verbose=False)
-        for seed in np.unique(record.repeats):
-            tests = [record.folds[f][1] for f in np.flatnonzero(record.repeats == seed)]
-            assert_array_equal(np.sort(np.concatenate(tests)), np.arange(200))
-            owners = [set(owner[test]) for test in tests]
-            assert sum(map(len, owners)) == len(set(owner))  # no donor is in two
-        assert 2 <= len(tests) <= 5
+    """Each donor has one or two types."""
+    types = np.unique(cells.y, return_inverse=True)[1]
+    owner = (types + 4 * np.random.default_rng(n_donors).integers(9, size=200)) % n_donors
+    data = replaced(cells, labels=cells.labels.assign(donor=owner.astype(str)))
+    record = cross_validate_classifier(DecisionTreeClassifier(), data, verbose=False)
+    for seed in np.unique(record.repeats):
+        tests = [record.folds[f][1] for f in np.flatnonzero(record.repeats == seed)]
+        assert_array_equal(np.sort(np.concatenate(tests)), np.arange(200))
+        assert sum(len(set(owner[test])) for test in tests) == n_donors  # no donor is in two
+    every = {test.tobytes() for _, test in record.folds}
+    assert n_donors > 3 or len(every) == len(record.folds)  # the same folds are kept once
 
 
 def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
@@ -85,28 +79,31 @@ def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
         repeated_donor_folds(small(["a", "b"] * 6, "one"), 4)
     with pytest.warns(UserWarning, match="without donors in the labels"):
         repeated_donor_folds(replaced(cells, labels=cells.labels[["type"]]), 5, (0,))
-    with pytest.raises(ValueError, match="target: "):
-        repeated_donor_folds(cells, target="subclass")
     with pytest.raises(ValueError, match="label for every cell"):
         repeated_donor_folds(small(["a", "b", "unknown"] * 4, range(12)))
-    assert list(repeated_donor_folds(cells)) == [0, 1, 2]
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 def test_scores_are_those_of_scikit_learn_where_classes_are_missing(rng):
-    """Class d is only predicted, class e neither true nor predicted."""
-    classes = np.array(list("abcde"))
+    """Class d is only predicted, class e neither true nor predicted, class f not trained on."""
+    classes = np.array(list("abcdef"))
     true = rng.choice(classes[:3], 60)
+    known = dict(zip("abcde", rng.dirichlet(np.ones(5) / 5, 60).T, strict=True))
+    model = DecisionTreeClassifier()
+    model.classes_ = classes[:5]
+    model.predict = lambda X: predicted
+    model.predict_proba = lambda X: np.transpose(list(known.values()))
     predicted = rng.choice(classes[:4], 60)
-    p = rng.dirichlet(np.ones(5) / 5, 60)
-    found = scores(true, predicted, p, classes)
+    found = outcome_of(model, true, true, classes)
     f1 = f1_score(true, predicted, average=None, labels=list("abcd"), zero_division=0)
-    assert_allclose(found["f1"], [*f1, np.nan])
+    assert_allclose(found["f1"], [*f1, np.nan, np.nan])
     assert found["macro_f1"] == approx(f1.mean())
     assert found["accuracy"] == (true == predicted).mean()
     assert found["balanced_accuracy"] == approx(balanced_accuracy_score(true, predicted))
-    p = np.maximum(p, 0.001)
-    of_true = [row[classes == name] / row.sum() for row, name in zip(p, true, strict=True)]
+    p = pd.DataFrame(known).assign(f=0.0)
+    assert_allclose(found["test_probabilities"], p, rtol=1e-5)
+    p = p.clip(lower=0.001)
+    of_true = [p[name][i] / p.loc[i].sum() for i, name in enumerate(true)]
     assert found["log_loss"] == approx(-np.log(of_true).mean())
 
 
@@ -146,8 +143,8 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
     labels = cells.labels.assign(other=cells.y[::-1])
     data = replaced(cells, labels=labels)
 
-    def key(model, data, **options):
-        options |= {"folds": folds[0], "verbose": False}
+    def key(model, data, seed=0, **options):
+        options |= {"folds": {seed: folds[0]}, "verbose": False}
         record = cross_validate_classifier(model, data, **options)
         return record.settings["keys"][0][0]
 
@@ -167,22 +164,6 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
         key(Watching(), data, target="other", results=path)
 
 
-def test_probabilities_are_in_the_order_of_all_classes():
-    model = DecisionTreeClassifier().fit([[0.0], [1.0]], ["a", "d"])
-    found = outcome_of(model, np.array([[0.0], [1.0]]), ["a", "b"], np.array(list("abcd")))
-    assert found["test_probabilities"].tolist() == [[1, 0, 0, 0], [0, 0, 0, 1]]
-    assert found["test_predictions"].tolist() == [0, 3]
-
-
-def test_fit_is_given_what_it_takes(cells):
-    assert extra_of(DecisionTreeClassifier(), cells) == {}
-    extra = extra_of(Watching(), cells)
-    assert_array_equal(extra["families"], cells.families)
-    assert_array_equal(extra["groups"], cells.labels["donor"])
-    without = as_typed(replaced(cells, labels=cells.labels[["type"]]))
-    assert_array_equal(extra_of(Watching(), without)["groups"], cells.cell_names)
-
-
 class FromSource(Watching):
     """Predicts with the source alone."""
 
@@ -196,7 +177,7 @@ def test_cells_of_a_source_are_given_to_fit_and_decide(cells, folds):
     records = []
     for source in (whole, mirrored):
         options = {"source": source, "verbose": False}
-        records.append(cross_validate_classifier(FromSource(depth=9), cells, folds[0], **options))
+        records.append(cross_validate_classifier(FromSource(depth=9), cells, folds, **options))
     assert records[0].settings["keys"] != records[1].settings["keys"]
     tree = DecisionTreeClassifier(max_depth=9, random_state=0).fit(-cells.X, cells.y)
     test = folds[0][0][1]

@@ -16,7 +16,7 @@ from sbnn.ephys_types.family_attention import (
 def network(n_members=1, dropout=0.0):
     generator = torch.Generator().manual_seed(0)
     columns = [np.array([0, 2]), np.array([1])]
-    return FamilyAttentionNetwork(columns, 3, n_members, 4, 5, dropout, generator).double()
+    return FamilyAttentionNetwork(columns, 3, n_members, dropout, generator).double()
 
 
 def silu(z):
@@ -36,10 +36,10 @@ def test_a_network_written_out(rng):
         found, attention = net(torch.tensor(x), torch.tensor(measured))
     for member in range(2):
         p = {name: value.detach().numpy()[member] for name, value in net.named_parameters()}
-        p["embedding"][1, :4] = p["embedding"][[0, 2], 4:] = 0  # a family reads its own columns
+        p["embedding"][1, :16] = p["embedding"][[0, 2], 16:] = 0  # a family reads its own columns
         for cell in range(5):
             read = x[member, cell] * measured[member, cell]
-            tokens = silu(read @ p["embedding"] + p["embedding_bias"][0]).reshape(2, 4)
+            tokens = silu(read @ p["embedding"] + p["embedding_bias"][0]).reshape(2, 16)
             weights = np.exp((tokens * p["score"]).sum(1) + p["score_bias"][0])
             weights *= [1, cell < 3]
             weights /= weights.sum()
@@ -63,14 +63,15 @@ def test_members_share_nothing_and_drop_out():
         assert not torch.equal(parameter[0], parameter[1]) or not parameter[0].any()
 
 
-def test_noise_is_added_and_a_tenth_of_the_features_is_left_out(monkeypatch):
+def test_noise_is_added_and_a_tenth_of_the_features_is_left_out():
     model = FamilyAttentionClassifier(n_members=3)
-    model._settings = {"noise": 0.5, "batch_size": 200}
+    settings = {"noise": 0.5, "batch_size": 200}
     seen = []
     model.network_ = lambda x, known: seen.append((x, known)) or (torch.zeros(3, 200, 2), None)
     x = torch.arange(100.0).repeat(40, 1).T
     target = (torch.arange(100) > 9).long()
-    losses = model._losses(x, torch.ones(100, 40), target, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    losses = model._losses(x, torch.ones(100, 40), target, settings, generator)
     assert next(losses) == approx(3 * np.log(2), rel=1e-5)
     [(noisy, known)] = seen
     assert known.mean() == approx(0.9, abs=0.01)
@@ -81,10 +82,6 @@ def test_noise_is_added_and_a_tenth_of_the_features_is_left_out(monkeypatch):
 
 @pytest.mark.parametrize(("n_cells", "share"), [(50, 0), (500 * 10**0.25, 0.25), (9000, 1)])
 def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, share):
-    model = FamilyAttentionClassifier(n_members=1)
-    model.families_ = {"one": np.arange(2)}
-    model._seen = np.ones(2, bool)
-    model.classes_ = np.arange(2)
-    model._build(n_cells, torch.Generator())
     expected = {name: few + share * (many - few) for name, (few, many) in SETTINGS.items()}
-    assert model._settings == approx(expected)
+    assert FamilyAttentionClassifier()._settings_for(n_cells) == approx(expected)
+    assert FamilyAttentionClassifier(n_steps=7)._settings_for(n_cells)["n_steps"] == 7

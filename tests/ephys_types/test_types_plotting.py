@@ -1,7 +1,6 @@
 """Figures show the numbers of their records."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from test_types_report import ONE, OTHER
@@ -66,21 +65,6 @@ def test_families_in_the_order_of_the_cost_of_shuffling(attention):
     assert_allclose([bar.get_width() for bar in left_out.patches], [-0.4, -0.2, -0.1])
     if attention:
         assert_allclose(first.images[0].get_array(), [[0.3, 0.6], [0.5, 0.3], [0.2, 0.1]])
-
-
-def test_directions_of_transfer_and_the_levels_of_the_target():
-    mouse, human = "simulated_ephys_mouse", "simulated_ephys"
-    ways = [f"{mouse} -> {human}"] * 2 + [f"{human} -> {mouse}"] * 2
-    scores = pd.DataFrame({"way": ways, "model": ["x", "y"] * 2, "macro_f1": [0.1, 0.2, 0.3, 0.4]})
-    record = Record("zero-shot", human, "s", [{}], values={"scores": scores})
-    left, right = plotting.zero_shot_scores(record, {"majority": 0.17, "default": 0.8}).axes
-    assert left.get_title() == "simulated mouse → simulated human"
-    assert right.get_title() == "simulated human → simulated mouse"
-    assert texts_of(left)[:2] == ["0.100", "0.200"]
-    assert texts_of(right)[:2] == ["0.300", "0.400"]
-    labels = left.get_legend_handles_labels()[1]
-    assert labels[1] == "default, trained on simulated human cells: 0.800"
-    assert not right.get_legend_handles_labels()[1]
 
 
 def test_every_model_has_a_colour():

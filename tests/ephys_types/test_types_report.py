@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix
 
 from sbnn.ephys_types import classification, report
 from sbnn.results import Record, save
@@ -62,19 +62,6 @@ def test_calibration_compares_confidence_with_accuracy():
         assert_allclose(table.iloc[row], expected)
         gaps += inside.mean() * abs(hit - expected[0])
     assert error == approx(gaps)
-
-
-def test_scores_within_groups_are_those_of_their_cells():
-    groups = np.array(list("zzyyyzx"))
-    table = classification.scores_within(ONE, groups)
-    assert table["cells"].to_dict() == {"z": 3, "y": 3, "x": 1}
-    assert table["cells"].tolist() == [3, 3, 1]
-    for group, row in table.iterrows():
-        true, predicted = TRUE[groups == group], PREDICTED[groups == group]
-        f1 = f1_score(true, predicted, labels=np.unique(true), average="macro")
-        assert row["macro_f1"] == approx(f1)
-        assert row["accuracy"] == approx((true == predicted).mean())
-        assert row[["macro_f1_sd", "accuracy_sd"]].tolist() == [0, 0]
 
 
 def test_accuracy_beside_published_numbers_and_the_reference():
