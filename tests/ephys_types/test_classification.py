@@ -20,20 +20,16 @@ from sbnn.ephys_types.folds import repeated_donor_folds
 class Watching(ClassifierMixin, BaseEstimator):
     """A tree that needs families and groups, and that predicts the least probable type."""
 
-    def __init__(self, random_state=None, depth=3, n_jobs=1):
+    def __init__(self, random_state=None, depth=3):
         self.random_state = random_state
         self.depth = depth
-        self.n_jobs = n_jobs
 
     def fit(self, X, y, families, groups):
         assert len(families) == X.shape[1]
         assert len(groups) == len(X)
-        self.n_fits_.append(1)
         self.tree_ = DecisionTreeClassifier(max_depth=self.depth, random_state=self.random_state)
         self.classes_ = self.tree_.fit(X, y).classes_
         return self
-
-    n_fits_ = []  # noqa: RUF012
 
     def predict_proba(self, X):
         return self.tree_.predict_proba(X)
@@ -45,12 +41,6 @@ class Watching(ClassifierMixin, BaseEstimator):
 @pytest.fixture(scope="module")
 def folds(cells):
     return repeated_donor_folds(cells, 3, (0, 1))
-
-
-def small(types, donors):
-    labels = pd.DataFrame({"type": types, "donor": donors}).rename("c{}".format)
-    X = np.arange(2.0 * len(labels)).reshape(-1, 2)
-    return typed_cells(pd.DataFrame(X, labels.index), labels)
 
 
 def replaced(data, **changes):
@@ -75,12 +65,14 @@ def test_default_folds_adapt_to_the_donors(n_donors, cells):
 
 
 def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
+    one = cells.labels.assign(donor="one")
     with pytest.raises(ValueError, match="got 1 in 'donor'"):
-        repeated_donor_folds(small(["a", "b"] * 6, "one"), 4)
+        repeated_donor_folds(replaced(cells, labels=one))
     with pytest.warns(UserWarning, match="without donors in the labels"):
         repeated_donor_folds(replaced(cells, labels=cells.labels[["type"]]), 5, (0,))
+    unknown = cells.labels.replace("SST", "unknown")
     with pytest.raises(ValueError, match="label for every cell"):
-        repeated_donor_folds(small(["a", "b", "unknown"] * 4, range(12)))
+        repeated_donor_folds(replaced(cells, labels=unknown))
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
@@ -125,20 +117,6 @@ def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
         assert record.seconds[f, 0] > 0
 
 
-def test_saved_folds_are_loaded_and_others_added(cells, folds, tmp_path):
-    path = tmp_path / "types.pickle"
-    more = folds | repeated_donor_folds(cells, 3, (2,))
-    Watching.n_fits_.clear()
-    whole, record, stored = (
-        cross_validate_classifier(Watching(), cells, its, results=path, verbose=False)
-        for its in (folds, more, more)
-    )
-    assert len(Watching.n_fits_) == 9
-    assert_array_equal(record.macro_f1[:6], whole.macro_f1)
-    assert_array_equal(stored.macro_f1, record.macro_f1)
-    assert stored.repeats.tolist() == record.repeats.tolist()
-
-
 def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
     labels = cells.labels.assign(other=cells.y[::-1])
     data = replaced(cells, labels=labels)
@@ -159,7 +137,6 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
         key(Watching(), replaced(cells, labels=labels, families=None)),
     ]
     assert len(set(keys)) == len(keys)
-    assert key(Watching(n_jobs=2), data) == keys[0]
     with pytest.raises(ValueError, match="overwrite=True"):
         key(Watching(), data, target="other", results=path)
 

@@ -52,16 +52,6 @@ def test_scikit_learn_api(estimator, check):
     check(estimator)
 
 
-def test_a_lost_feature_is_warned_of_once(rng):
-    X = rng.normal(size=(40, 3))
-    X[:, 1] = np.nan
-    with pytest.warns(UserWarning) as said:
-        EphysTypeClassifier(n_steps=2).fit(X, np.arange(40) % 2)
-    [lost] = [one for one in said if "without a value" in str(one.message)]
-    assert "x1" in str(lost.message)
-    assert lost.filename == __file__
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -198,10 +188,7 @@ def test_the_mix_is_estimated_by_expectation_maximisation(rng):
     X = rng.normal(size=(1000, 1)) + 2 * y[:, None]
     exact = norm.pdf(X, [0, 2])
     exact /= exact.sum(axis=1, keepdims=True)
-    shares = estimated_shares(exact, 0)
-    assert_allclose(shares, [0.9, 0.1], atol=0.03)
-    for step in (-0.01, 0.01):
-        assert np.log(exact @ shares).sum() > np.log(exact @ (shares + [step, -step])).sum()
+    assert_allclose(estimated_shares(exact, 0), [0.9, 0.1], atol=0.03)
     kept = estimated_shares(exact)  # a tenth of the cells is added to each type
     assert_allclose(kept, ((exact * kept / (exact @ kept)[:, None]).sum(0) + 100) / 1200)
 

@@ -175,11 +175,3 @@ def test_what_a_cell_lacks_is_missing(whole, sweeps, tmp_path, kept, missing, sp
     assert {name for name, vector in found.items() if np.isnan(vector).all()} == missing
     for name in found.keys() - missing - {"isi_shape"}:
         assert_array_equal(found[name], whole[name])
-
-
-def test_files_without_a_recording_raise_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        read_traces(tmp_path / "absent.nwb")
-    (tmp_path / "damaged.nwb").write_bytes(b"not a recording")
-    with pytest.raises(OSError, match="signature"):
-        read_traces(tmp_path / "damaged.nwb")

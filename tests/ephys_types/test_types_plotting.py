@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from test_types_report import ONE, OTHER
 
-from sbnn.ephys_types import plotting, report
+from sbnn.ephys_types import plotting
 from sbnn.ephys_types.classification import calibration, confusion_counts
 from sbnn.results import Record
 
@@ -65,7 +65,3 @@ def test_families_in_the_order_of_the_cost_of_shuffling(attention):
     assert_allclose([bar.get_width() for bar in left_out.patches], [-0.4, -0.2, -0.1])
     if attention:
         assert_allclose(first.images[0].get_array(), [[0.3, 0.6], [0.5, 0.3], [0.2, 0.1]])
-
-
-def test_every_model_has_a_colour():
-    assert all(plotting.color_of(model) for model in report.LABELS)
