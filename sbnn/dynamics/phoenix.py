@@ -232,9 +232,8 @@ class Pruner:
     ) -> None:
         self.network = network
         self.influence = influence
-        self.masks = {}
-        for name in LAYERS:
-            self.masks[name] = torch.ones_like(getattr(network, name), dtype=torch.bool)
+        weights = zip(LAYERS, network.layers(), strict=True)
+        self.masks = {name: torch.ones_like(layer, dtype=torch.bool) for name, layer in weights}
         if any(influence):
             self.prior = prior.double().abs()
             if interactions is None:
@@ -298,8 +297,6 @@ def solved(products, right):
 
 def prunings(sparsity, first_epoch, first_share, every, share):
     """Map epochs after which weights are pruned to the shares of weights that are kept."""
-    if not 0 < share <= 1:
-        raise ValueError(f"schedule: expected a share in (0, 1], got {share}")
     shares = {}
     epoch = first_epoch
     left = 1 - first_share
@@ -409,16 +406,14 @@ class Training:
         """Train for one epoch; returns the monitored loss."""
         network = self.network.train()
         model = self.model
-        n_intervals = self.train.n
-        n_samples = len(n_intervals)
-        mean_length = n_intervals.sum() / n_samples
+        n = self.train.n
+        mean = n.sum() / len(n)
         total = 0.0
-        for batch in torch.randperm(n_samples, generator=self.generator).split(model.batch_size):
+        for batch in torch.randperm(len(n), generator=self.generator).split(model.batch_size):
             optimizer.zero_grad()
             network.draw(self.generator)
             loss = self.train.loss(network, batch)
-            share = n_intervals[batch].sum() / mean_length
-            total += loss.item() * share.item()
+            total += loss.item() * (n[batch].sum() / mean).item()
             if model.data_weight < 1:
                 loss = model.data_weight * loss + (1 - model.data_weight) * self.prior_loss()
             if network.locations:
@@ -427,7 +422,7 @@ class Training:
             optimizer.step()
             if self.pruner is not None:
                 self.pruner.apply()
-        return self._monitored(total / n_samples)
+        return self._monitored(total / len(n))
 
     @torch.no_grad()
     def _monitored(self, loss):
@@ -631,8 +626,6 @@ class PhoenixRegressor(DynamicsRegressor):
         if unknown:
             raise ValueError(f"as_published: expected some of {PUBLISHED}, got {unknown}")
         influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or self.influence
-        if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
-            raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
         samples, prior = self._checked(trajectories, prior)
         if (any(influence) or self.data_weight < 1) and not prior.any():
             raise ValueError(f"prior: {self} needs a prior with edges")

@@ -2,26 +2,14 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from sbnn.dynamics.report import COLUMNS, METHODS, PUBLISHED, by_sparsity, scores_of
 from sbnn.plotting.colors import GREEN, VERMILLION
 from sbnn.plotting.colors import METHODS as METHOD_COLORS
-from sbnn.plotting.common import (
-    draw_scores,
-    finish,
-    grid,
-    headline,
-    name_rows,
-    new_panels,
-    styled,
-)
+from sbnn.plotting.common import finish, headline, new_panels, styled
 
 COLORS = METHOD_COLORS["dynamics"]
 LEGEND = {"loc": "outside right upper", "fontsize": 6.5}
-ROW = 0.2  # inches
-#: Scores in `scores_of_methods`.
-PANELS = ("auroc", "balanced_accuracy", "mse_rollout", "mse_ahead", "sparsity")
 SHOWN_GENES = 6
 SHOWN_EDGES = 150
 NAMED_GENES = 8  # regulators named in a network (those with the most targets)
@@ -158,33 +146,6 @@ def _places_of_genes(nx, graph):
         place |= nx.kamada_kawai_layout(ordered, scale=0.4 * size, center=center)
         x += size
     return place
-
-
-@styled
-def scores_of_methods(records, condition):
-    """Scores of predictions, sparsity and, if known, edges, with a row for each method.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-    condition : str
-    """
-    scores = scores_of(records, condition)
-    scores = scores.reindex(columns=list(PANELS)).dropna(axis=1, how="all")
-    methods = scores.index.unique("method")
-    height = 1.2 + ROW * len(methods)
-    figure, [axes] = new_panels(height, 1, scores.shape[1], sharey=True, squeeze=False)
-    for ax, column in zip(axes, scores, strict=True):
-        for y, name in enumerate(methods):
-            draw_scores(ax, y, scores.loc[name, column].dropna(), COLORS[name])
-        ax.set_title(COLUMNS[column], fontsize=7)
-        ax.xaxis.set_major_locator(MaxNLocator(3))
-        ax.ticklabel_format(axis="x", scilimits=(-2, 3), useMathText=True)
-        name_rows(ax, [METHODS[name] for name in methods])
-        grid(ax)
-    dataset = records[f"{condition}_prior"].dataset
-    headline(figure, f"{dataset}; dots: seeds, strokes: means")
-    return finish(figure, [axes])
 
 
 @styled

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pytest import approx
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
@@ -28,15 +29,12 @@ def fitted(samples):
     return lambda name: clone(BASELINES[name]).fit(samples, PRIOR)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_paths_begin_at_their_starts_and_edges_are_those_of_the_prior_or_none(name, fitted):
-    model = fitted(name)
-    path = model.predict(START, [0, 1, 3])
-    assert path.shape == (2, 3, 3)
-    assert_allclose(path[:, 0], START)
-    edges = PRIOR if name == "prior" else 0 * PRIOR
-    assert_array_equal(model.edge_scores_, edges)
-    assert model.sparsity_ == (edges == 0).mean()
+def test_edges_are_those_of_the_prior_or_none(fitted):
+    prior = fitted("prior")
+    assert_array_equal(prior.edge_scores_, PRIOR)
+    assert prior.sparsity_ == 8 / 9
+    assert_array_equal(prior.predict(START, [0, 1, 3])[:, 2], START)
+    assert not fitted("ar1").edge_scores_.any(axis=None)
 
 
 def test_auto_regression_decays_at_the_rates_and_to_the_levels_of_least_squares(fitted, samples):
@@ -61,9 +59,7 @@ def test_linear_maps_are_of_deviations_from_the_mean(fitted, samples):
     mean = np.concatenate(samples.values).mean(axis=0)
     before, after = (values - mean for values in samples.intervals()[:2])
     common, own = slopes_of(before, after)
-    assert common == pytest.approx((before * after).sum() / (before**2).sum())
-    along = (before * after).sum(axis=0) / (before**2).sum(axis=0)
-    assert ((own - common) * (own - along) <= 0).all(), "between both"
+    assert common == approx((before * after).sum() / (before**2).sum())
     maps = {
         "mean": 0 * PRIOR,
         "ar1_mean": common * np.eye(3),
@@ -71,8 +67,8 @@ def test_linear_maps_are_of_deviations_from_the_mean(fitted, samples):
         "ar1_ridge": np.diag(own) + held_out_ridge(before, after - own * before),
     }
     for name, expected in maps.items():
-        deviations = (START - mean) @ expected
-        assert_allclose(fitted(name).predict(START, [0, 1])[:, 1], mean + deviations)
+        path = fitted(name).predict(START, [0, 1, 2])
+        assert_allclose(path[:, 2], mean + (START - mean) @ expected @ expected)
 
 
 def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):

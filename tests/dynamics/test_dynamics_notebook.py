@@ -5,14 +5,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from notebook import run_cells
-from same import assert_among_starts
+from same import ROOT, assert_among_starts
 
 from sbnn import load_dataset, results
 from sbnn.dynamics import evaluation
 from sbnn.evaluation.runs import configured
 
-ROOT = Path(__file__).resolve().parents[2]
 SAVED = ROOT / "saved_models"
+FIT = evaluation.fit_and_score
+# endings of the names of records in the notebook
+FOLDERS = {
+    "grn_350": "",
+    "grn_690": "_690",
+    "yeast_pramila": "_yeast",
+    "breast_desmedt": "_breast",
+    "hematopoiesis": "_blood",
+}
 
 
 def names(paths):
@@ -24,52 +32,27 @@ def only_baselines(model, data):
     return FIT(model, data)
 
 
-FIT = evaluation.fit_and_score
-
-
-@pytest.fixture(scope="module")
-def committed(tmp_path_factory):
-    """The notebook with everything from the committed results."""
-    for name in ("grn_350", "grn_690", "yeast_pramila", "breast_desmedt", "hematopoiesis"):
+@pytest.mark.slow
+def test_committed_results_are_recognised_and_come_out_the_same(tmp_path, monkeypatch):
+    for name in FOLDERS:
         try:
             load_dataset(name, download=False, verbose=False)
         except FileNotFoundError:
             pytest.skip("the data are not here")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "fit_and_score", only_baselines)
-        figures = tmp_path_factory.mktemp("dynamics")
-        return run_cells("06_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
-
-
-@pytest.mark.slow
-def test_committed_results_are_recognised(committed):
-    endings = {
-        "grn_350": "",
-        "grn_690": "_690",
-        "yeast_pramila": "_yeast",
-        "breast_desmedt": "_breast",
-        "hematopoiesis": "_blood",
-    }
-    for name, ending in endings.items():
+    monkeypatch.setattr(evaluation, "fit_and_score", only_baselines)
+    committed = run_cells("06_dynamics", dataset="grn_350", saved_models=SAVED, figures=tmp_path)
+    for name, ending in FOLDERS.items():
         assert set(committed[f"records{ending}"]) == names((SAVED / name).glob("*.pickle"))
     drawn = Path(committed["figures"]).glob("grn_350*/*.png")
     assert names(drawn) == names((ROOT / "figures" / "grn_350").glob("*.png"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("models", "data", "record"),
-    [
+    for models, data, record in (
         ("everything", "data", "grn_350/dynamics_noise_5_dash"),
         ("everything", "data", "grn_350/dynamics_noise_5_sparse"),
         ("of_yeast", "yeast", "yeast_pramila/dynamics_real_path_reg"),
-    ],
-)
-def test_a_committed_fit_comes_out_the_same(committed, models, data, record):
-    stored, data = results.load(SAVED / f"{record}.pickle"), committed[data][0]
-    [method] = stored.params
-    model = configured(committed[models][method["method"]], {}, 0)
-    row = evaluation.fit_and_score(model, data)
-    # records of PHOENIX were saved before precision was a score; tables derive it
-    compared = [column for column in row if column in stored.scores and column != "seconds"]
-    assert_among_starts(pd.Series(row)[compared].astype(float), stored.scores[compared])
+    ):
+        stored = results.load(SAVED / f"{record}.pickle")
+        model = configured(committed[models][stored.params[0]["method"]], {}, 0)
+        row = FIT(model, committed[data][0])
+        # records of PHOENIX were saved before precision was a score; tables derive it
+        compared = [column for column in row if column in stored.scores and column != "seconds"]
+        assert_among_starts(pd.Series(row)[compared].astype(float), stored.scores[compared])

@@ -88,7 +88,6 @@ def test_figures_of_committed_records_are_tidy():
             {name: grn[f"noise_5_{name}"] for name in ("dash", "sparse")}
         ),
         "simulated_grn/dynamics_noise_5_sparsity": plotting.accuracy_by_sparsity(grn, "noise_5"),
-        "yeast_pramila/dynamics_scores": plotting.scores_of_methods(yeast, "real"),
         "yeast_pramila/dynamics_paths": plotting.predicted_paths(yeast["real_prior"], shown),
     }
     for name, figure in figures.items():

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from scipy.integrate import quad
 
-from sbnn.dynamics.paths import LEAST_NOISE, RATES, Clock, relaxation
+from sbnn.dynamics.paths import LEAST_NOISE, Clock, relaxation
 
 TIMES = np.array([[1.0, 3, 4, 8, 10], [2.0, 3, 5, 5, 5]])  # the second sample ends earlier
 
@@ -21,7 +21,7 @@ def test_memory_is_the_integral_of_a_piecewise_linear_past(rate, rng):
     def weighted(s, end):
         return rate * np.exp(-rate * (end - s)) * np.interp(s, grid, f)
 
-    for i in (0, 1, 7, 24):
+    for i in (0, 7, 24):
         total = sum(quad(weighted, grid[k], grid[k + 1], (grid[i],))[0] for k in range(i))
         # weights near 1 are rounded in absolute terms
         assert memory[i] @ f == approx(total, rel=1e-9, abs=1e-14)
@@ -39,7 +39,6 @@ def test_genes_relax_at_their_rates_unless_they_change_less_than_the_noise(noise
     signs = np.array([[1, -1, 1, 1, -1], [-1, 1, -1, 5, 5]])[..., None]
     values = true + noise * signs
     paths, rates, sd = relaxation(values, clock)
-    assert rates[-1] in RATES
     assert rates[-1] == approx(0.5 * clock.unit, rel=0.2)
     errors = (paths[:, clock.observed] - true) * seen
     assert np.abs(errors[:, :, -1]).max() < 0.002 + 1.5 * noise
