@@ -65,9 +65,6 @@ class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin,
         X = validate_data(self, X, dtype=np.float64, reset=False)
         return self._predict(X).reshape(len(X), *self._output_shape)
 
-    def _support_mask(self):
-        return self.support_.copy()
-
 
 class SelectThenRegress(GeneLimitedRegressor):
     """Select genes, then fit a regression on them.

@@ -35,13 +35,12 @@ def kept_genes(model):
 
 
 class GeneSelectionMixin:
-    """Access to the genes of a fitted model that has ``_support_mask()``."""
+    """Access to the genes of a fitted model that has ``support_``, a mask, (p,)."""
 
     def get_support(self, indices: bool = False) -> np.ndarray:
         """Genes that the model uses: a mask, (p,), or, with `indices`, sorted positions."""
         check_is_fitted(self)
-        mask = self._support_mask()
-        return np.flatnonzero(mask) if indices else mask
+        return np.flatnonzero(self.support_) if indices else self.support_.copy()
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the genes that the model uses, of `input_features` if ``fit`` had none."""

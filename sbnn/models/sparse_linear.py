@@ -101,6 +101,11 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         self.max_iter = max_iter
         self.tol = tol
 
+    @property
+    def support_(self):
+        """Mask of the selected genes, (p,)."""
+        return self.encoder_.any(axis=1)
+
     def _solve(self, X, Y):
         if self.alpha * self.l1_ratio == 0:
             self.n_iter_ = 1
@@ -137,13 +142,11 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             decoder = left @ right
             is_done = np.linalg.norm(decoder - last) <= self.tol * np.sqrt(self.rank)
             if is_done or not encoder.any():
-                return encoder, last
-        text = f"no convergence after max_iter={self.max_iter} alternations"
-        warn(f"{text} with alpha={self.alpha:.4g}; increase max_iter", ConvergenceWarning)
+                break
+        else:
+            text = f"no convergence after max_iter={self.max_iter} alternations"
+            warn(f"{text} with alpha={self.alpha:.4g}; increase max_iter", ConvergenceWarning)
         return encoder, last
-
-    def _support_mask(self):
-        return self.encoder_.any(axis=1)
 
 
 def row_elastic_net(X, Z, alpha, l1_ratio, tol, encoder):

@@ -19,7 +19,6 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
-from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.determinism import reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import (
@@ -30,7 +29,7 @@ from sbnn.models.bottleneck.network import (
     shuffled,
     squared_error,
 )
-from sbnn.models.bottleneck.saved import OF_GENES, load_model, save_model
+from sbnn.models.bottleneck.saved import OF_GENES, FileMixin
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 COUNTED = Interval(Integral, 1, None, closed="left")
@@ -41,7 +40,7 @@ HISTORY = ("stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "g
 
 
 class BottleneckRegressor(
-    GeneSelectionMixin, LatentMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
+    FileMixin, GeneSelectionMixin, LatentMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
 ):
     """Base class of networks with a linear bottleneck.
 
@@ -226,24 +225,6 @@ class BottleneckRegressor(
             for values in (Y, self.predict(X))
         ]
         return pooled_r2(*scaled, 0.0)
-
-    def save(self, path, normalizer: CountNormalizer | None = None) -> None:
-        """Write the model to one safetensors file (arrays and JSON, no code); return its path.
-
-        `normalizer`, by default ``normalizer_``, is a fitted `CountNormalizer` for new cells.
-        """
-        check_is_fitted(self)
-        if normalizer is None:
-            normalizer = self.normalizer_
-        return save_model(self, path, normalizer)
-
-    @classmethod
-    def load(cls, path) -> Self:
-        """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
-        return load_model(cls, path)
-
-    def _support_mask(self):
-        return self.support_.copy()
 
 
 @torch.inference_mode()

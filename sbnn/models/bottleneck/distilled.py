@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -132,7 +131,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         return self.get_params() | {"distillation": settings}
 
     def _train(self, genes, target, random, generator, eval_set):
-        run = Run(self.distillation or DistilledSettings(), random, generator)
+        settings = self.distillation or DistilledSettings()
         n, q = target.shape
         p = self.n_features_in_
         kept = np.arange(p)
@@ -146,26 +145,18 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
             eval_set = eval_set[0][:, kept], eval_set[1]
         # SD of the noise of networks, relative to the SDs of the genes
         noise = np.sqrt((0.1 + 150 / n) * max(len(kept) / 25, 1))
-        sizes = self._sizes(len(kept), run.settings.teacher_width, q)
-        labelled = labelled_cells(sizes, x, target, noise, run)
+        sizes = self._sizes(len(kept), settings.teacher_width, q)
+        labelled = labelled_cells(sizes, x, target, noise, settings, random, generator)
         sizes = self._sizes(len(kept), self.n_components, q)
         student = BottleneckNetwork(sizes, "silu", generator=generator, device=x.device)
-        history = train_student(student, x, target, labelled, noise, run, eval_set)
+        given = x, target, labelled, noise, settings, generator
+        history = train_student(student, *given, eval_set)
         norms = np.zeros(p)
         norms[kept] = student.input_norms().cpu().numpy()
         return student, kept, norms, history
 
     def _settings_of_head(self):
         return HEAD
-
-
-class Run(NamedTuple):
-    """Settings and randomness of a fit."""
-
-    settings: DistilledSettings
-    random: np.random.RandomState = None  # for the trees and for subsets of the cells
-    # for weights, batches and noise; on the CPU, for the same numbers on all devices
-    generator: torch.Generator = None
 
 
 # -- genes -----------------------------------------------------------------------------------------
@@ -196,17 +187,13 @@ def forward_selection(X, Y, n_genes, penalty=0.0):
     """
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
     # 1989). A penalty of 3 n acts as if three quarters of the variance of every gene were noise.
-    n, p = X.shape
-    n_steps = min(n_genes, p)
-    if not penalty:
-        n_steps = min(n_steps, n)
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     # squared length of each gene, orthogonal to the chosen genes
     left = squares.copy()
     cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
-    directions = np.zeros((n_steps, p))
+    directions = np.zeros((n_genes, X.shape[1]))
     chosen = []
-    for step in range(n_steps):
+    for step in range(n_genes):
         # rounding errors could favour a gene with hardly any orthogonal part
         usable = left > 1e-3 * squares
         usable[chosen] = False
@@ -229,17 +216,16 @@ def forward_selection(X, Y, n_genes, penalty=0.0):
 # -- the teacher -----------------------------------------------------------------------------------
 
 
-def labelled_cells(sizes, x, target, noise, run):
+def labelled_cells(sizes, x, target, noise, settings, random, generator):
     """Artificial cells, (n_augmented, k), with genes of two cells and noise, and their outputs.
 
     These are predicted by a mixture of trees and of networks of the given sizes, all trained
     without a part of the cells x, (n, k), and target, (n, q).
     """
-    settings, random, generator = run
     order = torch.randperm(len(x), generator=generator).to(x.device)
     parts = order.tensor_split(min(settings.n_teachers, len(x)))
     others = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
-    networks = networks_of_teacher(sizes, x, target, noise, run, others)
+    networks = networks_of_teacher(sizes, x, target, noise, settings, generator, others)
 
     shape = settings.n_augmented, x.shape[1]
     first = torch.randint(len(x), shape[:1], generator=generator)
@@ -249,23 +235,23 @@ def labelled_cells(sizes, x, target, noise, run):
     artificial = with_noise(mixed, settings.augmentation_noise, generator)
 
     labels = [], []  # of networks and of forests
-    residuals = [], []  # part after part
-    for network, part, members in zip(networks, parts, others, strict=True):
+    residuals = target.new_empty((2, *target.shape))  # of these, part after part
+    rooms = residuals.split([*map(len, parts)], dim=1)
+    for network, part, members, room in zip(networks, parts, others, rooms, strict=True):
         members = members[:CELLS_OF_TREES]
         X = x[members].cpu().numpy()
         forest = grow_forest(X, target[members].cpu().numpy(), settings.n_trees, random)
         for i, model in enumerate((network, forest)):
             labels[i].append(predicted(model, artificial))
-            residuals[i].append(predicted(model, x[part]) - target[part])
-    weight = weight_of_second(*map(torch.cat, residuals), PRIOR_CELLS)
+            room[i] = predicted(model, x[part]) - target[part]
+    weight = weight_of_second(*residuals, PRIOR_CELLS)
     by_networks, by_forests = (torch.stack(own).mean(dim=0) for own in labels)
     return artificial, torch.lerp(by_networks, by_forests, weight)
 
 
 @torch.inference_mode()
-def networks_of_teacher(sizes, x, target, noise, run, members):
+def networks_of_teacher(sizes, x, target, noise, settings, generator, members):
     """Networks that are trained at once; `members` has the training cells of each."""
-    generator = run.generator
     networks = [
         BottleneckNetwork(sizes, "silu", generator=generator, device=x.device) for _ in members
     ]
@@ -280,7 +266,7 @@ def networks_of_teacher(sizes, x, target, noise, run, members):
         for positions in zip(*own_batches, strict=True)
     )  # shape (members, size)
     batches = ((with_noise(x[cells], noise, generator), target[cells]) for cells in rows)
-    rates = one_cycle(run.settings.steps_of_teachers, run.settings.rate_of_teachers)
+    rates = one_cycle(settings.steps_of_teachers, settings.rate_of_teachers)
     for _ in descend(together, "silu", batches, rates):
         pass
     for i, network in enumerate(networks):
@@ -322,13 +308,11 @@ def weight_of_second(first, second, prior_cells):
 
 
 @torch.inference_mode()
-def train_student(network, x, target, labelled, noise, run, eval_set=None):
+def train_student(network, x, target, labelled, noise, settings, generator, eval_set=None):
     """Train on cells x, (n, k), and target, (n, q), and on such a pair that a teacher labelled.
 
     Returns the history.
     """
-    settings = run.settings
-    generator = run.generator
     n_measured = min(MEASURED_AT_ONCE, len(x))
     n_labelled = min(2 * MEASURED_AT_ONCE, len(labelled[0]))
     cells = shuffled(len(x), n_measured, generator, drop_last=True)

@@ -129,9 +129,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         return 1 if self.pretraining else 2
 
     def _train(self, genes, target, random, generator, eval_set):
-        epochs = self.epochs
-        if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
-            raise ValueError(f"epochs: expected four numbers, at least one above 0, got {epochs}")
         x = genes()  # shape (n, p)
         labels = None
         if self.pretraining:
@@ -145,7 +142,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         network = BottleneckNetwork(sizes, generator=generator, device=x.device)
 
         # one after the other, each with its name, epochs, learning rate and cells
-        n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
+        n_pretraining, n_frozen, n_unfrozen, n_finetuning = self.epochs
         rate = self.learning_rate
         lasso = self.group_lasso
         train = partial(train_stage, network, generator, self.batch_size)

@@ -1,15 +1,19 @@
 """Fitted networks as safetensors files with a header and a checksum."""
 
+from __future__ import annotations
+
 import dataclasses
 import hashlib
 import json
 from numbers import Integral
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load, save
+from sklearn.utils.validation import check_is_fitted
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from sbnn.data.count_normalizer import CountNormalizer
@@ -24,48 +28,58 @@ OF_OUTPUTS = ("y_mean_", "y_scale_")
 UNSET = "0" * 64  # stands in the header while the checksum is computed
 
 
-def save_model(model, path, normalizer=None):
-    """Write a fitted network, and the normaliser of counts if there is one."""
-    params = model.get_params()
-    if not isinstance(params["random_state"], Integral | None):
-        params["random_state"] = None  # instead of the state of a generator
-    layers = model.network_.layers
-    header = {
-        "format": FORMAT,
-        "sha256": UNSET,
-        "versions": library_versions(),
-        "class": type(model).__name__,
-        "params": params,
-        "sizes": [*(len(layer.weight) for layer in layers), len(model.y_mean_)],
-        "activation": model.network_.activation,
-        "flat_output": model._flat_output,
-        "library_size": None,
-        "output_names": list(model.output_names_),
-        "feature_names_in": list(getattr(model, "feature_names_in_", [])),
-        "history": model.history_.to_dict(orient="list"),
-    }
-    tensors = {name: torch.as_tensor(getattr(model, name)) for name in OF_GENES + OF_OUTPUTS}
-    tensors["network"] = parameters_to_vector(values_of(layers)).cpu()
-    if model._gene_network is not None:
-        tensors["gene_network"] = parameters_to_vector(values_of(model._gene_network.layers)).cpu()
-    if normalizer is not None:
-        header["library_size"] = normalizer.library_size_
-        tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
-    content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
-    path = Path(path)
-    write_atomically(_sealed(content), path)
-    return path
+class FileMixin:
+    """A fitted network that can be written to a file."""
 
+    def save(self, path, normalizer: CountNormalizer | None = None) -> Path:
+        """Write the model to one safetensors file (arrays and JSON, no code); return its path.
 
-def load_model(cls, path):
-    """Read a fitted network of the class."""
-    content = Path(path).read_bytes()
-    try:
-        return _model(cls, content)
-    # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
-    except Exception as error:
-        text = f"{path} is not an sbnn model that this version can read: {error}"
-        raise ValueError(text) from error
+        `normalizer`, by default ``normalizer_``, is a fitted `CountNormalizer` for new cells.
+        """
+        check_is_fitted(self)
+        normalizer = normalizer or self.normalizer_
+        params = self.get_params()
+        if not isinstance(params["random_state"], Integral | None):
+            params["random_state"] = None  # instead of the state of a generator
+        layers = self.network_.layers
+        header = {
+            "format": FORMAT,
+            "sha256": UNSET,
+            "versions": library_versions(),
+            "class": type(self).__name__,
+            "params": params,
+            "sizes": [*(len(layer.weight) for layer in layers), len(self.y_mean_)],
+            "activation": self.network_.activation,
+            "flat_output": self._flat_output,
+            "library_size": None,
+            "output_names": list(self.output_names_),
+            "feature_names_in": list(getattr(self, "feature_names_in_", [])),
+            "history": self.history_.to_dict(orient="list"),
+        }
+        tensors = {name: torch.as_tensor(getattr(self, name)) for name in OF_GENES + OF_OUTPUTS}
+        tensors["network"] = parameters_to_vector(values_of(layers)).cpu()
+        if self._gene_network is not None:
+            tensors["gene_network"] = parameters_to_vector(
+                values_of(self._gene_network.layers)
+            ).cpu()
+        if normalizer is not None:
+            header["library_size"] = normalizer.library_size_
+            tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
+        content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
+        path = Path(path)
+        write_atomically(_sealed(content), path)
+        return path
+
+    @classmethod
+    def load(cls, path) -> Self:
+        """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
+        content = Path(path).read_bytes()
+        try:
+            return _model(cls, content)
+        # invalid files can raise nearly any error in safetensors, JSON, parameters or torch
+        except Exception as error:
+            text = f"{path} is not an sbnn model that this version can read: {error}"
+            raise ValueError(text) from error
 
 
 def _model(cls, content):

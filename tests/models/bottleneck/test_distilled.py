@@ -14,7 +14,6 @@ from sbnn import DistilledBottleneckRegressor, DistilledSettings
 from sbnn.data import inputs
 from sbnn.models.bottleneck import distilled
 from sbnn.models.bottleneck.distilled import (
-    Run,
     forward_selection,
     grow_forest,
     labelled_cells,
@@ -31,10 +30,6 @@ def seeded(seed=0):
 
 def cells(n=512, p=1):
     return torch.randn(n, p, generator=seeded(1))
-
-
-def run_of(**settings):
-    return Run(DistilledSettings(**settings), np.random.RandomState(0), seeded())
 
 
 # --- genes
@@ -132,7 +127,7 @@ def test_the_teacher_judges_its_models_on_cells_they_did_not_see(n_outputs, monk
     of_networks = []
     of_forests = []
 
-    def networks_of_teacher(sizes, x, target, noise, run, members):
+    def networks_of_teacher(sizes, x, target, noise, settings, generator, members):
         of_networks.extend(set(own.tolist()) for own in members)
         networks = [BottleneckNetwork(sizes, generator=seeded()) for _ in members]
         for network in networks:
@@ -149,8 +144,9 @@ def test_the_teacher_judges_its_models_on_cells_they_did_not_see(n_outputs, monk
     monkeypatch.setattr(distilled, "CELLS_OF_TREES", 11)
     monkeypatch.setattr(distilled, "PRIOR_CELLS", 20)
     x = torch.arange(20.0)[:, None]
-    run = run_of(n_augmented=4)
-    _, labels = labelled_cells([1, 2, n_outputs], x, torch.zeros(20, n_outputs), 0.7, run)
+    settings = DistilledSettings(n_augmented=4)
+    given = x, torch.zeros(20, n_outputs), 0.7, settings, None, seeded()
+    _, labels = labelled_cells([1, 2, n_outputs], *given)
     assert not set.intersection(*of_networks), "every cell is left out once"
     for own, of_forest in zip(of_networks, of_forests, strict=True):
         assert len(own) == 16 and len(of_forest) == 11 and of_forest < own
@@ -185,8 +181,11 @@ def test_trees_are_those_of_the_seed(rng):
 def test_artificial_cells_mix_two_cells_and_have_noise():
     """Gene j of cell i is 1000 i + j; so an entry shows where it comes from."""
     x = 1000.0 * torch.arange(40.0)[:, None] + torch.arange(51.0)
-    run = run_of(n_augmented=400, augmentation_noise=0.05, swapped=0.3, steps_of_teachers=1)
-    made, _ = labelled_cells([51, 2, 1], x, x[:, :1], 0.7, run)
+    settings = DistilledSettings(
+        n_augmented=400, augmentation_noise=0.05, swapped=0.3, steps_of_teachers=1
+    )
+    random = np.random.RandomState(0)
+    made, _ = labelled_cells([51, 2, 1], x, x[:, :1], 0.7, settings, random, seeded())
     sources = (made / 1000).round()
     noise = made - 1000 * sources - torch.arange(51.0)
     assert noise.std() == approx(0.05, rel=0.02) and abs(noise.mean()) < 0.001
@@ -204,7 +203,7 @@ def test_teacher_and_student_have_the_same_noise(n_cells, n_genes, expected, mon
     """It is stronger with fewer cells, and with more than 25 genes."""
     seen = []
 
-    def labelled_cells(sizes, x, target, noise, run):
+    def labelled_cells(sizes, x, target, noise, settings, random, generator):
         seen.extend([sizes, noise])
         return x, target
 
@@ -267,8 +266,8 @@ def test_networks_of_the_teacher_equal_autograd():
     """Two networks at once, each on its own cells with noise on the genes."""
     x, y = measured(20)
     members = [torch.arange(12), torch.arange(4, 20)]
-    run = run_of(steps_of_teachers=2, rate_of_teachers=0.01)
-    trained = networks_of_teacher(SIZES, x, y, 0.3, run, members)
+    settings = DistilledSettings(steps_of_teachers=2, rate_of_teachers=0.01)
+    trained = networks_of_teacher(SIZES, x, y, 0.3, settings, seeded(), members)
     generator = seeded()
     others = [BottleneckNetwork(SIZES, "silu", generator=generator) for _ in members]
     optimisers = [adam_of(one) for one in others]
@@ -290,8 +289,9 @@ def test_the_student_equals_autograd(monkeypatch):
     x, y = measured(100)
     more_x, more_y = x.repeat(2, 1) + 1, y.repeat(2, 1) - 1
     network, other = (BottleneckNetwork(SIZES, "silu", generator=seeded(1)) for _ in range(2))
-    run = run_of(steps_of_student=3, rate_of_student=0.01)
-    history = train_student(network, x, y, (more_x, more_y), 0.3, run, (x[:30], y[:30]))
+    settings = DistilledSettings(steps_of_student=3, rate_of_student=0.01)
+    given = x, y, (more_x, more_y), 0.3, settings, seeded()
+    history = train_student(network, *given, (x[:30], y[:30]))
     generator = seeded()
     optimiser = adam_of(other)
     weights = torch.cat([torch.full((64, 1), 0.5), torch.ones(128, 1)])
