@@ -1,11 +1,8 @@
 """Preselection of genes from the expression of the training cells."""
 
-from dataclasses import replace
-
 import numpy as np
 from scipy import sparse
 
-from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.preprocessing import positions_of_curve
 
 # raise it when a change selects other genes
@@ -39,25 +36,4 @@ def preselect_genes(data, n_genes=1000, cells=slice(None)):
 
 def settings_of(preselect):
     """Entry of a record."""
-    if preselect is None:
-        return {}
     return {"preselect": {"n_genes": int(preselect), "version": VERSION}}
-
-
-def with_preselected(data, preselect, cells=slice(None)):
-    """The data with only the preselected genes, and the entry of `settings_of`."""
-    settings = settings_of(preselect)
-    if preselect is None or preselect >= data.n_genes:
-        return data, settings
-    genes = preselect_genes(data, preselect, cells)
-    gene_names = data.gene_names[genes]
-    counts = None if data.counts is None else data.counts[:, genes]
-    of = {"subset of": data.sha256, "cells": data.cell_names, "genes": gene_names}
-    chosen = replace(
-        data,
-        X=data.X[:, genes],
-        gene_names=gene_names,
-        counts=counts,
-        sha256=fingerprint_parameters(of),
-    )
-    return chosen, settings

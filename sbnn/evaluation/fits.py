@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from math import comb
 from pathlib import Path
@@ -15,7 +16,7 @@ from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import size_of_library
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import with_preselected
+from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of
 from sbnn.evaluation.folds import group_codes, source_arrays
@@ -76,7 +77,12 @@ def fit_full(
     ((100, 2), (100, 16))
     """
     data = as_paired(data)
-    chosen, preselected = with_preselected(data, preselect)
+    chosen = data
+    preselected = {}
+    if preselect is not None:
+        genes = preselect_genes(data, preselect)
+        chosen = replace(data, X=data.X[:, genes], gene_names=data.gene_names[genes])
+        preselected = settings_of(preselect)
     model = configured(estimator, {}, seed)
     wanted = Record(
         "fit",

@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_feature_names_in
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import new_cells, two_tables
 from sbnn.data.paired import as_paired, groups_of
-from sbnn.data.preselection import settings_of, with_preselected
+from sbnn.data.preselection import preselect_genes, settings_of
 from sbnn.evaluation.crossval import predicted_by
 from sbnn.evaluation.folds import grouped_folds, paper_folds, source_arrays, split_fold
 from sbnn.evaluation.runs import described, load_or_compute
@@ -160,16 +160,20 @@ def interpret_held_out(
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         settings["held out"] = f"the {len(fold[1])} cells of some groups"
         settings["cells"] = fingerprint_arrays(fold[1])
-    settings |= settings_of(preselect)
+    if preselect is not None:
+        settings |= settings_of(preselect)
     seed = estimator.random_state
     wanted = Record("interpretation", data.name, data.sha256, [{}], seed, settings)
 
     def compute():
-        chosen, _ = with_preselected(data, preselect, fold[0])
-        arrays = source_arrays(chosen, "fold")
-        X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, "fold")
-        model = clone(estimator).fit(pd.DataFrame(X_train, columns=chosen.gene_names), Y_train)
-        X_test = pd.DataFrame(X_test, columns=chosen.gene_names)
+        genes = slice(None)
+        if preselect is not None:
+            genes = preselect_genes(data, preselect, fold[0])
+        arrays = source_arrays(data, "fold")
+        X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, "fold", genes)
+        names = data.gene_names[genes]
+        model = clone(estimator).fit(pd.DataFrame(X_train, columns=names), Y_train)
+        X_test = pd.DataFrame(X_test, columns=names)
         Y_test = pd.DataFrame(Y_test, columns=data.feature_names)
         return interpret(model, X_test, Y_test, stability=stability.to_frame()).values
 

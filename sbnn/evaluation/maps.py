@@ -13,7 +13,6 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
-from sbnn.data.preselection import settings_of, with_preselected
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import held_out, source_arrays
 from sbnn.evaluation.runs import load_or_compute
@@ -23,7 +22,7 @@ from sbnn.results import Record
 VARIANCE = 0.8  # explained by the components passed to t-SNE
 
 
-def tsne_maps(data, *, preselect=None, results=None, overwrite=False, seed=42):
+def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     """Map cells by t-SNE of the principal components of the genes, and of the outputs.
 
     The components explain 80 % of the variance, as in arXiv 2006.10411.
@@ -31,7 +30,7 @@ def tsne_maps(data, *, preselect=None, results=None, overwrite=False, seed=42):
     Parameters
     ----------
     data : AnnData or tuple (X, Y)
-    preselect, results, overwrite
+    results, overwrite
         See `sbnn.fit_full`.
     seed : int
 
@@ -43,13 +42,12 @@ def tsne_maps(data, *, preselect=None, results=None, overwrite=False, seed=42):
     """
     data = as_paired(data)
     params = [{"variance": VARIANCE}]
-    wanted = Record("t-SNE", data.name, data.sha256, params, seed, settings_of(preselect))
+    wanted = Record("t-SNE", data.name, data.sha256, params, seed)
 
     def compute():
         labels = data.labels[["family", "type"]]
         values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
-        chosen, _ = with_preselected(data, preselect)
-        for name, matrix in (("transcriptome", chosen.X), ("outputs", data.Y)):
+        for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
             with reproducible():
                 scaled = StandardScaler().fit_transform(matrix.astype(np.float64))
                 components = PCA(VARIANCE, svd_solver="full").fit(scaled).transform(scaled)
@@ -67,7 +65,6 @@ def map_trust(
     folds: Record,
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     *,
-    preselect: int | None = None,
     results=None,
     overwrite: bool = False,
 ) -> Record:
@@ -78,13 +75,14 @@ def map_trust(
     estimator : SparseBottleneckRegressor or DistilledBottleneckRegressor
         That of the fit.
     data : AnnData or tuple (X, Y)
+        With the genes of the fit: ``adata[:, fit.gene_names]``.
     fit : Record
         From `sbnn.fit_full`.
     folds : Record
         From `sbnn.cross_validate` for the same model, with ``test_predictions``.
     seeds : sequence of int
         Of the other fits.
-    preselect, results, overwrite
+    results, overwrite
         See `sbnn.fit_full`.
 
     Returns
@@ -117,12 +115,11 @@ def map_trust(
         "seeds": list(seeds),
         "judged": fingerprint_arrays(fit.latent, *folds.test_predictions[point]),
         "scaling": folds.settings["scaling"],
-        **settings_of(preselect),
     }
     wanted = Record("map trust", data.name, data.sha256, [{}], estimator.random_state, settings)
 
     def compute():
-        values = _compared_maps(estimator, data, fit.latent, seeds, preselect)
+        values = _compared_maps(estimator, data, fit.latent, seeds)
         values["errors"] = np.full(data.n_cells, np.nan)
         for test, predicted, sd in held_out(folds, data.Y, point):
             values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
@@ -131,10 +128,9 @@ def map_trust(
     return load_or_compute(wanted, compute, results, overwrite, estimator=estimator)
 
 
-def _compared_maps(estimator, data, of_fit, seeds, preselect):
+def _compared_maps(estimator, data, of_fit, seeds):
     latent = np.asarray(of_fit, np.float64)  # (n, d)
-    chosen, _ = with_preselected(data, preselect)
-    X, Y = (scaled - scaled.mean(0) for scaled in source_arrays(chosen, "all")[:2])
+    X, Y = (scaled - scaled.mean(0) for scaled in source_arrays(data, "all")[:2])
     others = []
     for seed in seeds:
         model = clone(estimator).set_params(random_state=seed)

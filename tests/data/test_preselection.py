@@ -7,7 +7,7 @@ from scipy import sparse
 from sbnn import simulate_patchseq
 from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.preselection import VERSION, preselect_genes, with_preselected
+from sbnn.data.preselection import preselect_genes
 
 
 def of_counts(counts, Y, convert=np.asarray):
@@ -65,15 +65,3 @@ def test_few_cells_give_the_genes_there_are(reads):
     chosen = preselect_genes(data, 80 - 21)
     assert chosen[:10].all() and not chosen[10:31].any() and chosen[31]
     assert preselect_genes(data, 80).all()
-
-
-def test_the_data_keep_only_the_chosen_genes(reads):
-    cells = np.arange(60)
-    data, settings = with_preselected(reads, 20, cells)
-    genes = preselect_genes(reads, 20, cells)
-    assert settings == {"preselect": {"n_genes": 20, "version": VERSION}}
-    for name in ("gene_names", "X", "counts"):
-        np.testing.assert_array_equal(getattr(data, name), getattr(reads, name)[..., genes])
-    again, _ = with_preselected(reads, 21)
-    assert len({made.sha256 for made in (reads, data, again)}) == 3
-    assert with_preselected(reads, None) == (reads, {})

@@ -6,7 +6,6 @@ from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
 from sbnn import SparseBottleneckRegressor, cross_validate
-from sbnn.data.preselection import preselect_genes
 from sbnn.evaluation.maps import map_trust, tsne_maps
 from sbnn.results import Record
 
@@ -26,8 +25,8 @@ def test_trust_is_that_of_the_definitions(data, rng):
     folds = cross_validate(model, data, 7, {"n_components": [3, 2]}, verbose=False)
     judged = rng.normal(3, [1, 2], size=(120, 2))
     fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
-    record = map_trust(model, data, fit, folds, (1, 2), preselect=12)
-    X = stats.zscore(data.X[:, preselect_genes(data, 12)].astype(float))
+    record = map_trust(model, data, fit, folds, (1, 2))
+    X = stats.zscore(data.X.astype(float))
     Y = stats.zscore(data.Y.astype(float))
     others = [clone(model).set_params(random_state=seed).fit(X, Y).transform(X) for seed in (1, 2)]
     placed, agreement = zip(*(aligned(other, judged) for other in others), strict=True)
@@ -50,9 +49,8 @@ def test_trust_is_that_of_the_definitions(data, rng):
 
 def test_maps_are_of_z_scored_tables(data):
     """Maps keep the neighbours; shares of variance are eigenvalues of correlations."""
-    record = tsne_maps(data, preselect=30)
-    genes = preselect_genes(data, 30)
-    for name, matrix in (("transcriptome", data.X[:, genes]), ("outputs", data.Y)):
+    record = tsne_maps(data)
+    for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
         eigenvalues = np.linalg.eigvalsh(np.corrcoef(matrix.T.astype(float)))[::-1]
         within = np.cumsum(eigenvalues) / len(eigenvalues) <= 0.8
         assert record.values[f"n_{name}"] == within.sum() + 1
