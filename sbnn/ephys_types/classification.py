@@ -113,14 +113,12 @@ def cross_validate_classifier(
     }
     settings = {"estimator": described(estimator), "scaling": "none", "target": target}
     wanted = Record("classification", data.name, data.sha256, [{}], 0, settings, pairs, values)
-    keys = []
-    for model, fold in zip(models, pairs, strict=True):
-        known = [data.name, data.sha256, data.X.shape]
-        keys.append(fit_key(known, model, fold, "none", **besides))
+    known = [data.name, data.sha256, data.X.shape]
+    fits = list(zip(models, pairs, strict=True))
+    keys = [fit_key(known, model, fold, "none", **besides) for model, fold in fits]
 
     def plan(places):
-        fit = delayed(_fit_and_score)
-        return [fit(models[f], data.X, y, pairs[f], extra) for _, f in places]
+        return [delayed(_fit_and_score)(*fits[f], data.X, y, extra) for _, f in places]
 
     return fit_all(wanted, [keys], plan, n_jobs=n_jobs, **options)
 
@@ -143,7 +141,7 @@ def fit_on(model, X, y, cells, extra):
     return model.fit(X[cells], y[cells], **extra)
 
 
-def _fit_and_score(model, X, y, fold, extra):
+def _fit_and_score(model, fold, X, y, extra):
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=NO_NAMES)
@@ -300,29 +298,29 @@ def _importance(estimator, data, y, fold, seeds, n_shuffles):
     """Rises in log loss, lists of both measures by family, and attention of the test cells."""
     train, test = fold
     X = data.X[test]
+
+    def loss(model, X):
+        return outcome_of(model, X, y[test], np.unique(y))["log_loss"]
+
     rng = np.random.default_rng(seeds)
     shuffled = []
     left_out = []
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f"{NO_NAMES}|{LOST}")
         model = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data))
-        usual = _log_loss(model, X, y, test)
+        usual = loss(model, X)
         for family, columns in family_columns(data.families).items():
             total = 0.0
             for _ in range(n_shuffles):
                 moved = X.copy()
                 moved[:, columns] = X[rng.permutation(len(X))][:, columns]
-                total += _log_loss(model, moved, y, test)
+                total += loss(model, moved)
             shuffled.append(total / n_shuffles - usual)
             others = data.families != family
             kept = replace(data, X=data.X[:, others], families=data.families[others])
             # cells that have only this family cannot be used for training
             cells = train[np.isfinite(kept.X[train]).any(axis=1)]
             blind = fit_on(clone(estimator), kept.X, y, cells, extra_of(estimator, kept))
-            left_out.append(_log_loss(blind, kept.X[test], y, test) - usual)
+            left_out.append(loss(blind, kept.X[test]) - usual)
         attention = model.attention_weights(X) if hasattr(model, "attention_weights") else None
     return shuffled, left_out, attention
-
-
-def _log_loss(model, X, y, test):
-    return outcome_of(model, X, y[test], np.unique(y))["log_loss"]

@@ -1,5 +1,7 @@
 """Folds of typed cells that do not split donors."""
 
+from itertools import chain
+
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -40,11 +42,10 @@ def deal_donors(cells, y, n_folds, seed):
     n_folds = min(n_folds, max(fewest, 2))
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     folds = list(splitter.split(y, y, donors))
-    for i, (train, test) in enumerate(folds):
-        absent = set(y) - (set(y[train]) & set(y[test]))
-        if absent:
-            names = ", ".join(sorted(absent))
-            warn(f"{cells.name}: fold {i} has no training or test cells of {names}")
+    absent = set().union(*(set(y) - set(y[part]) for part in chain(*folds)))
+    if absent:
+        names = ", ".join(sorted(absent))
+        warn(f"{cells.name}: a fold has no training or no test cells of {names}")
     return folds
 
 
