@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import norm
 from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
-from sbnn.mechanism_shift.graph import edges_of, largest_shifts, wide
+from sbnn.mechanism_shift.graph import edges_of, largest_shifts, significant, wide
 from sbnn.mechanism_shift.unmixing import unmix
 
 SHOWN_CELLS = 500
@@ -83,16 +82,13 @@ def recovery(
             graph = found.graph
         marked = largest_shifts(graph) if edges == "largest" else edges_of(graph)
         seconds = time.process_time() - started
-        _, of_true, of_found = match_latents(screen.truth["latents"], latents)
-        scores = {"mcc": mean_correlation(screen.truth["latents"], latents)}
-        scores |= edge_scores(screen.truth["shifts"], marked, of_true, of_found)
+        scores = accuracy(screen.truth, latents, marked)
     if hasattr(model, "elbo"):
         held_out = model.validation_
         scores["elbo"] = model.elbo(screen.counts[held_out], screen.perturbation[held_out])
-    scores["seconds"] = seconds
-    if new is not None and hasattr(model, "fit_new_perturbations"):
-        scores |= held_out_bounds(model, as_screen(new))
-    return scores, aligned(screen, latents, graph, marked)
+        if new is not None:
+            scores |= held_out_bounds(model, as_screen(new))
+    return scores | {"seconds": seconds}, aligned(screen.truth, latents, graph, marked)
 
 
 def held_out_bounds(model, new):
@@ -100,35 +96,29 @@ def held_out_bounds(model, new):
     order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
     training = order[::2]
     test = order[1::2][:HELD_OUT_CELLS]
-    training_cells = new.counts[training], new.perturbation[training]
     test_cells = new.counts[test], new.perturbation[test]
     bounds = {}
     for suffix, learn_shifts in (("", True), ("_before", False)):
-        fitted = model.fit_new_perturbations(*training_cells, learn_shifts=learn_shifts)
+        cells = new.counts[training], new.perturbation[training]
+        fitted = model.fit_new_perturbations(*cells, learn_shifts=learn_shifts)
         bounds[f"new_elbo{suffix}"] = fitted.elbo(*test_cells)
         bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test_cells, HELD_OUT_DRAWS)
     return bounds
 
 
-def aligned(screen, latents, graph, edges):
+def aligned(truth, latents, graph, edges):
     """Latents of some cells, effects and edges, in the order and signs of the true latents."""
-    cells = np.random.default_rng(0).permutation(len(latents))[:SHOWN_CELLS]
-    true_latents = screen.truth["latents"]
-    correlation, of_true, of_found = match_latents(true_latents, latents)
+    correlation, of_true, of_found = match_latents(truth["latents"], latents)
     signs = np.sign(correlation)
-    true_shifts = screen.truth["shifts"].loc[edges.index].iloc[:, of_true]
-    found = latents[cells][:, of_found] * signs
-    true = true_latents[cells][:, of_true]
-    effects = wide(graph, "effect").iloc[:, of_found]
-    effects.columns = true_shifts.columns
-    edges = edges.iloc[:, of_found]
-    edges.columns = true_shifts.columns
+    shifts = truth["shifts"].loc[edges.index].iloc[:, of_true]
+    effects = wide(graph, "effect").iloc[:, of_found].set_axis(shifts.columns, axis=1)
+    cells = np.random.default_rng(0).permutation(len(latents))[:SHOWN_CELLS]
     return {
-        "latents": found.astype(np.float32),
-        "true_latents": true.astype(np.float32),
+        "latents": (latents[cells][:, of_found] * signs).astype(np.float32),
+        "true_latents": truth["latents"][cells][:, of_true].astype(np.float32),
         "effects": effects * signs,
-        "edges": edges,
-        "true_shifts": true_shifts,
+        "edges": edges.iloc[:, of_found].set_axis(shifts.columns, axis=1),
+        "true_shifts": shifts,
     }
 
 
@@ -137,60 +127,59 @@ def match_latents(true, found):
 
     Returns the signed correlation of each pair, and the positions of its true and found latent.
     """
-    correlation = _standardized(true).T @ _standardized(found) / len(true)
+    n_true = np.shape(true)[1]
+    with np.errstate(invalid="ignore"):  # of constant latents, which have no correlation
+        correlation = np.corrcoef(true, found, rowvar=False)[:n_true, n_true:]
+    correlation = np.nan_to_num(correlation)
     of_true, of_found = linear_sum_assignment(-np.abs(correlation))
     return correlation[of_true, of_found], of_true, of_found
 
 
-def _standardized(values):
-    values = np.asarray(values, dtype=float)
-    return (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-12)
+def accuracy(truth, latents, edges):
+    """Scores of latents and of `edges` (bool, perturbations by latents); see `recovery`.
 
-
-def mean_correlation(true, found):
-    """Mean absolute correlation of matched latents (MCC); unmatched true latents count as 0."""
-    correlation, _, _ = match_latents(true, found)
-    _, n_true = np.shape(true)
-    return float(np.abs(correlation).sum() / n_true)
-
-
-def edge_scores(true_shifts, edges, of_true, of_found):
-    """Precision, recall and F1 of `edges` (bool, perturbations by latents) for matched latents.
-
-    Edges of latents without a partner are wrong.
+    Unmatched true latents have a correlation of 0, and edges of unmatched found latents are wrong.
     """
-    true = true_shifts.loc[edges.index].to_numpy() != 0
+    correlation, of_true, of_found = match_latents(truth["latents"], latents)
+    true = truth["shifts"].loc[edges.index].to_numpy() != 0
     found = edges.to_numpy(dtype=bool)
     right = float((true[:, of_true] & found[:, of_found]).sum())
     n_found = found.sum()
     n_true = true.sum()
     return {
+        "mcc": float(np.abs(correlation).sum() / true.shape[1]),
         "precision": right / max(n_found, 1),
         "recall": right / max(n_true, 1),
         "f1": 2 * right / max(n_found + n_true, 1),
     }
 
 
-def z_scored(screen, perturbation):
+def z_scored(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mean z-scored log counts of each perturbation minus those of the control, or of all cells.
 
-    Returns a DataFrame of perturbations by genes, and the p-values of these differences.
+    Parameters
+    ----------
+    adata : AnnData
+        As returned by `screen`.
+
+    Returns
+    -------
+    differences : DataFrame
+        Perturbations by genes.
+    changed : DataFrame of bool
+        Whether a difference is significant, with a false discovery rate of 1 %.
     """
+    screen = as_screen(adata)
     shares = screen.counts.toarray() / screen.counts.sum(axis=1)[:, None]
-    z = pd.DataFrame(StandardScaler().fit_transform(np.log1p(1e3 * shares)))
-    z.columns = screen.gene_names
-    means = z.groupby(perturbation).mean()
-    variances = 1 / pd.Series(perturbation).value_counts()[means.index]
-    origin = 0
-    of_origin = 0
-    if screen.control is not None:
-        origin = means.loc[screen.control]
-        of_origin = variances[screen.control]
+    z = StandardScaler().fit_transform(np.log1p(1e3 * shares))
+    by_perturbation = pd.DataFrame(z, columns=screen.gene_names).groupby(screen.perturbation)
+    means = by_perturbation.mean()
+    variances = 1 / by_perturbation.size()
     moved = means.index != screen.control
-    differences = means[moved] - origin
-    errors = np.sqrt(variances[moved] + of_origin)
-    p = 2 * norm.sf(differences.abs().div(errors, axis=0))
-    return differences, pd.DataFrame(p, differences.index, differences.columns)
+    differences = means[moved] - means[~moved].sum()  # of the control, or 0: the mean of all cells
+    errors = np.sqrt(variances[moved] + variances[~moved].sum())
+    changed = significant(differences, errors.to_numpy()[:, None])
+    return differences, pd.DataFrame(changed, differences.index, differences.columns)
 
 
 def recovery_of_genes(adata, n_edges=2):
@@ -201,12 +190,10 @@ def recovery_of_genes(adata, n_edges=2):
     """
     screen = as_screen(adata)
     started = time.process_time()
-    differences, _ = z_scored(screen, screen.perturbation)
+    differences, _ = z_scored(screen)
     logs = np.log1p(screen.counts.toarray())
-    correlation, of_true, of_gene = match_latents(screen.truth["latents"], logs)
+    _, _, of_gene = match_latents(screen.truth["latents"], logs)
     sizes = differences.iloc[:, of_gene].abs()
     edges = sizes.rank(axis=1, ascending=False) <= n_edges
     seconds = time.process_time() - started
-    scores = {"mcc": float(np.abs(correlation).mean())}
-    scores |= edge_scores(screen.truth["shifts"], edges, of_true, np.arange(len(of_true)))
-    return scores | {"seconds": seconds}
+    return accuracy(screen.truth, logs[:, of_gene], edges) | {"seconds": seconds}

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
+import torch
+from scipy.stats import false_discovery_control, norm
 
 EVEN = 0.5  # probability above which a shift is an edge
+FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
 
 
 def latent_names(n_latents):
@@ -12,14 +14,17 @@ def latent_names(n_latents):
     return [f"latent_{i}" for i in range(n_latents)]
 
 
+def pairs_table(perturbations, others, kind, **columns):
+    """DataFrame with a row for each perturbation and latent or gene, from tables of these."""
+    pairs = pd.MultiIndex.from_product([perturbations, others], names=["perturbation", kind])
+    columns = {name: np.asarray(values).ravel() for name, values in columns.items()}
+    return pd.DataFrame(columns, pairs).reset_index()
+
+
 def graph_table(names, effects, probabilities):
-    """DataFrame with a row for each perturbation and latent, from two tables of shape (m, d)."""
-    latents = latent_names(np.shape(effects)[1])
-    pairs = pd.MultiIndex.from_product([names, latents], names=["perturbation", "latent"])
-    probabilities = np.asarray(probabilities, float).ravel()
-    effects = np.asarray(effects, float).ravel()
-    table = pd.DataFrame({"probability": probabilities, "effect": effects}, pairs)
-    return table.reset_index()
+    """Shift graph of effects and probabilities, of shape (m, d)."""
+    latents = latent_names(effects.shape[1])
+    return pairs_table(names, latents, "latent", probability=probabilities, effect=effects)
 
 
 def wide(graph, column):
@@ -33,30 +38,23 @@ def edges_of(graph):
     return wide(graph, "probability") > EVEN
 
 
+def class_sums(values, codes, n_classes):
+    """Sum over the rows of each class, ndarray of shape (n_classes, d)."""
+    values = torch.as_tensor(values).double()
+    sums = torch.zeros(n_classes, values.shape[1], dtype=float)
+    return sums.index_add_(0, torch.as_tensor(codes), values).numpy()
+
+
 def class_means(values, codes, n_classes):
     """Mean over the rows of each class, ndarray of shape (n_classes, d)."""
-    sums = np.zeros((n_classes, values.shape[1]))
-    np.add.at(sums, codes, values)
-    return sums / np.bincount(codes, minlength=n_classes)[:, None]
+    sizes = np.bincount(codes, minlength=n_classes)
+    return class_sums(values, codes, n_classes) / sizes[:, None]
 
 
-def adjusted_p(p):
-    """p-values adjusted over all pairs (Benjamini and Hochberg 1995)."""
-    return false_discovery_control(p, axis=None).reshape(p.shape)
-
-
-def open_graph(latents, perturbation, control=None):
-    """Shift graph of a model without a mask: mean latents relative to the control or all cells.
-
-    Shifts are in standard deviations within a perturbation; all probabilities are 1.
-    """
-    names, codes = np.unique(perturbation, return_inverse=True)
-    means = class_means(latents, codes, len(names))
-    sd = np.sqrt(((latents - means[codes]) ** 2).mean(axis=0))
-    origin = latents.mean(axis=0) if control is None else means[names == control][0]
-    moved = names != control
-    shifts = (means[moved] - origin) / sd
-    return graph_table(names[moved], shifts, np.ones_like(shifts))
+def significant(values, errors):
+    """Which values differ from 0, with the false discovery rate of edges over all of them."""
+    p = 2 * norm.sf(np.abs(values) / errors)
+    return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EDGES
 
 
 def largest_shifts(graph, n=2):

@@ -1,10 +1,13 @@
 """Linear latents of perturbation screens, estimated without a network."""
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA, FastICA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sbnn.mechanism_shift.graph import open_graph
+from sbnn.mechanism_shift.graph import graph_table
 
 
 class LinearShift(BaseEstimator):
@@ -19,19 +22,27 @@ class LinearShift(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, counts, perturbation, control=None):
-        """Fit the components to counts (CSR), and estimate their shifts by every perturbation."""
-        logs = _logs(counts)
-        self.mean_ = logs.mean(axis=0)
-        self.sd_ = logs.std(axis=0)
+        """Fit the components to counts (CSR), and estimate their shifts by every perturbation.
+
+        Shifts are relative to the control or all cells, in standard deviations within a
+        perturbation; all probabilities are 1.
+        """
         kind = FastICA if self.rotation == "ica" else PCA
-        self.components_ = kind(self.n_latent, random_state=self.random_state)
-        self.components_.fit((logs - self.mean_) / self.sd_)
-        self.shift_graph_ = open_graph(self.transform(counts), perturbation, control)
+        components = kind(self.n_latent, random_state=self.random_state)
+        self.components_ = make_pipeline(StandardScaler(), components).fit(_logs(counts))
+        latents = pd.DataFrame(self.transform(counts))
+        groups = latents.groupby(np.asarray(perturbation))
+        means = groups.mean()
+        sd = np.sqrt(((latents - groups.transform("mean")) ** 2).mean())
+        moved = means.index != control
+        origin = latents.mean() if moved.all() else means[~moved].sum()
+        shifts = ((means[moved] - origin) / sd).to_numpy()
+        self.shift_graph_ = graph_table(means.index[moved], shifts, np.ones_like(shifts))
         return self
 
     def transform(self, counts):
         """Latents of cells, ndarray of shape (n, n_latent)."""
-        return self.components_.transform((_logs(counts) - self.mean_) / self.sd_)
+        return self.components_.transform(_logs(counts))
 
 
 def _logs(counts):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import copy, deepcopy
 from functools import partial
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -20,8 +19,8 @@ from sbnn.data.checks import some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number, warn
-from sbnn.mechanism_shift.direct import effects_on_genes, effects_table, log_fold_changes
-from sbnn.mechanism_shift.graph import graph_table
+from sbnn.mechanism_shift.direct import effects_on_genes, log_fold_changes
+from sbnn.mechanism_shift.graph import class_means, graph_table, pairs_table
 from sbnn.mechanism_shift.network import (
     FIRST_LOGIT,
     ShiftNetwork,
@@ -29,14 +28,12 @@ from sbnn.mechanism_shift.network import (
     encoded,
     iwelbo_of_cells,
 )
-from sbnn.mechanism_shift.training import TRAININGS, architecture
-from sbnn.mechanism_shift.unmixing import Unmixing, unmix
-from sbnn.store import read, write
+from sbnn.mechanism_shift.training import TRAININGS
+from sbnn.mechanism_shift.unmixing import unmix
 
 METHODS = ("svae+", "svae", "ivae", "vae")
 DOUBTFUL = 0.05  # probabilities of doubtful shifts are between this value and 1 minus it
 MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which latents of simulated screens were wrong
-FORMAT = "sbnn-screen-model-2"
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
@@ -174,31 +171,29 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         perturbation = check_perturbation(perturbation, counts, self.control_)
         counts = self._checked(counts, reset=True)
         self.perturbations_, codes, _ = codes_of(perturbation, self.control_)
-        new_network = partial(self._new_network, len(self.perturbations_))
-        kind = TRAININGS[self.training]
+        n_perturbations = len(self.perturbations_)
+        published = self.training == "published"
+        sizes = self.n_features_in_, self.n_latent, n_perturbations
+        options = self.method, self.strength, self.hidden, published
         with reproducible(), torch.random.fork_rng(devices=[]):
-            training = kind(counts, codes, new_network, self.epochs, self.random_state)
-            training.run()
+            new_network = partial(ShiftNetwork, *sizes, *options)
+            training = TRAININGS[self.training](counts, codes, new_network, self.random_state)
+            training.run(self.epochs)
         self.network_ = training.network
         self.validation_ = training.validation
         self.history_ = pd.DataFrame(training.history)
         self.weight_precision_ = training.precision
-        self.direct_ = torch.zeros(len(self.perturbations_), 1)
+        self.direct_ = torch.zeros(n_perturbations, 1)
         self.unmixing_ = None
-        if self.training == "published":
-            moved = self.perturbations_ != self.control_
-            effects = self._effects(self.network_.means())[moved]
-            probabilities = self.network_.probabilities()[moved]
+        moved = self.perturbations_ != self.control_
+        if published:
+            effects = self._effects(self.network_.means().double())[moved]
+            probabilities = self.network_.gates.detach().double().sigmoid()[moved]
             self.shift_graph_ = graph_table(self.perturbations_[moved], effects, probabilities)
         else:
             self._unmix(training, perturbation)
-            self._add_direct_effects(training)
+            self._add_direct_effects(training, moved)
         return self
-
-    def _new_network(self, n_perturbations):
-        sizes = self.n_features_in_, self.n_latent, n_perturbations
-        options = architecture(self.training, self.hidden, self.n_features_in_)
-        return ShiftNetwork(*sizes, self.method, self.strength, **options)
 
     def transform(self, counts) -> np.ndarray:
         """Means of the encoder, rotated by `unmix` unless trained as published.
@@ -272,13 +267,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         learned = float(learn_shifts and self.method != "vae")
         with reproducible():
             latents, _ = encoded(self.network_, _tensor(counts))
-        codes = torch.from_numpy(codes)
-        sums = torch.zeros((len(names), self.n_latent)).index_add_(0, codes, latents)
-        means = sums / torch.bincount(codes)[:, None] * learned
+        means = torch.from_numpy(class_means(latents, codes, len(names))) * learned
+        shifts = torch.cat([self.network_.means(), means.float()])
         other = copy(self)
         other.perturbations_ = np.concatenate([self.perturbations_, names])
         other.network_ = deepcopy(self.network_)
-        shifts = torch.cat([self.network_.means(), means])
         other.network_.shifts = torch.nn.Parameter(shifts)
         other.network_.gates = torch.nn.Parameter(torch.full_like(shifts, FIRST_LOGIT))
         no_direct = torch.zeros(len(names), self.direct_.shape[1])
@@ -287,51 +280,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         new = graph_table(names, self._effects(means) * learned, probabilities)
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
         return other
-
-    def save(self, path) -> Path:
-        """Write the model to a file with a checksum; return its path."""
-        check_is_fitted(self)
-        values = vars(self) | {"direct_": self.direct_.numpy(), "format": FORMAT}
-        if not isinstance(self.random_state, Integral | None):
-            values["random_state"] = None
-        state = self.network_.state_dict()
-        values["network_"] = {name: tensor.numpy() for name, tensor in state.items()}
-        if self.unmixing_ is not None:
-            values["unmixing_"] = vars(self.unmixing_)
-        write(values, path)
-        return Path(path)
-
-    @classmethod
-    def load(cls, path) -> Self:
-        """Read a model written by `save`, without running code from the file.
-
-        Its results are the same to the last bit.
-
-        Raises
-        ------
-        FileNotFoundError
-        ValueError
-            If the file is damaged, or not a model of this class.
-        """
-        return read(path, cls._of_file)
-
-    @classmethod
-    def _of_file(cls, values):
-        """Model with these attributes."""
-        if values.pop("format", None) != FORMAT:
-            raise ValueError("it is not a model of a screen")
-        model = cls()
-        vars(model).update(values)
-        model._validate_params()
-        model.perturbations_ = model.perturbations_.astype(str)
-        model.direct_ = torch.from_numpy(model.direct_)
-        if model.unmixing_ is not None:
-            model.unmixing_ = Unmixing(**values["unmixing_"])
-        state = {name: torch.from_numpy(array) for name, array in values["network_"].items()}
-        with torch.device("meta"):  # without memory for weights, which those of the file replace
-            model.network_ = model._new_network(len(model.perturbations_))
-        model.network_.load_state_dict(state, assign=True)
-        return model
 
     def _unmix(self, training, perturbation):
         """Rotate the latents of the training cells; the shift graph is that of `unmix`."""
@@ -349,15 +297,16 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
                 "too many latents; try a larger n_latent"
             )
 
-    def _add_direct_effects(self, training):
+    def _add_direct_effects(self, training, moved):
         """Estimate direct effects on genes, and add them if validation cells get likelier."""
-        cells = training.counts, training.codes, training.train, training.validation
-        self.direct_, edges = effects_on_genes(self.network_, *cells)
-        moved = self.perturbations_ != self.control_
-        self.gene_effects_ = effects_table(
+        cells = training.counts, training.codes
+        parts = training.train, training.validation
+        self.direct_, edges = effects_on_genes(self.network_, *cells, *parts)
+        self.gene_effects_ = pairs_table(
             self.perturbations_[moved],
             getattr(self, "feature_names_in_", np.arange(self.n_features_in_)),
-            log_fold_change=log_fold_changes(training.counts, training.codes, moved),
+            "gene",
+            log_fold_change=log_fold_changes(*cells, moved),
             direct=self.direct_.double().numpy()[moved],
             edge=edges[moved],
         )
@@ -403,10 +352,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     def _effects(self, means):
         """Mean latents relative to the control, in SDs within a perturbation, of shape (m, d)."""
         if self.unmixing_ is not None:
-            return torch.from_numpy(self.unmixing_.transform(means.double().numpy()))
+            return torch.from_numpy(self.unmixing_.transform(means))
         control = torch.from_numpy(self.perturbations_ == self.control_)
-        # the sum is 0 without a control
-        return means - self.network_.means()[: len(control)][control].sum(0)
+        return means - self.network_.means()[control].sum(0)  # 0 without a control
 
 
 def _tensor(counts):

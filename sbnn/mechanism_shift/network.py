@@ -12,15 +12,15 @@ LOG_VARIANCES = (-10.0, 4.0)  # range of log variances from the encoder
 FIRST_LOGIT = 5.0  # of a gate, which is open at first
 BLOCK = 2048  # cells
 DRAWS_AT_ONCE = 2**23  # values that are drawn for a block of cells, at most
-IN_CACHE = 2**20  # values that are decoded at once, at most
+MANY = 500  # genes above which layers next to the genes are small, and dispersions sampled
 
 
 class ShiftNetwork(nn.Module):
     """Encoder and decoder between counts and latents, and the prior N(m, I) of the latents.
 
     The mean m of a perturbation is trained (`prior` "ivae"), 0 ("vae"), or trained and multiplied
-    by trained gates ("svae", "svae+"). There are `near` hidden units next to the genes. As
-    `published`, there are batch normalisation and dropout, and the log dispersions start at 0.
+    by trained gates ("svae", "svae+"). As `published`, there are batch normalisation and dropout,
+    layers have 128 units by default, and the log dispersions start at 0.
     """
 
     def __init__(
@@ -30,8 +30,7 @@ class ShiftNetwork(nn.Module):
         n_perturbations,
         prior="svae+",
         strength=None,
-        hidden=400,
-        near=400,
+        hidden=None,
         published=False,
     ):
         super().__init__()
@@ -40,17 +39,18 @@ class ShiftNetwork(nn.Module):
         # The loss is then a sum over the cells: the gradients of a mean are smaller than the
         # published epsilon of Adam.
         self.summed = prior == "svae+"
-        dropout = 0.1 if published else 0.0
-        self.encoder = _layers([n_genes, near, hidden], published, dropout)
+        hidden = hidden or (128 if published else 400)
+        near = hidden if published or n_genes <= MANY else 64  # units next to the genes
+        self.encoder = _layers([n_genes, near, hidden], published, 0.1 if published else 0.0)
         self.mean = nn.Linear(hidden, n_latents)
         self.log_variance = nn.Linear(hidden, n_latents)
-        self.decoder = _layers([n_latents, hidden, near], published, 0.0)
+        self.decoder = _layers([n_latents, hidden, near], published)
         self.logits = nn.Linear(near, n_genes)
-        dispersion = 0.0 if published else 3.0
-        self.dispersion = nn.Parameter(torch.full((n_genes,), dispersion))
+        self.dispersion = nn.Parameter(torch.full((n_genes,), 0.0 if published else 3.0))
         shape = n_perturbations, n_latents
         self.shifts = nn.Parameter(torch.zeros(shape), requires_grad=prior != "vae")
-        gates = torch.full(shape, FIRST_LOGIT)
+        logit = {"ivae": math.inf, "vae": -math.inf}.get(prior, FIRST_LOGIT)
+        gates = torch.full(shape, logit)
         self.gates = nn.Parameter(gates, requires_grad=prior in STRENGTH)
         self.register_buffer("input_mean", torch.zeros(n_genes))
         self.register_buffer("input_sd", torch.ones(n_genes))
@@ -68,11 +68,12 @@ class ShiftNetwork(nn.Module):
         hidden = self.encoder(inputs)
         return self.mean(hidden), self.log_variance(hidden).clamp(*LOG_VARIANCES)
 
-    def decode(self, latents, direct=0.0):
-        """Log shares of the genes, of shape (..., n_genes); `direct` is added to the logits."""
-        flat = latents.reshape(-1, latents.shape[-1])
-        logits = self.logits(self.decoder(flat)).reshape(*latents.shape[:-1], -1)
-        return torch.log_softmax(logits + direct, dim=-1)
+    def decode(self, latents, direct=None):
+        """Log shares of the genes, of shape (b, n_genes); `direct` is added to the logits."""
+        logits = self.logits(self.decoder(latents))
+        if direct is not None:
+            logits += direct
+        return torch.log_softmax(logits, dim=-1)
 
     def drawn_means(self, codes, generator):
         """Prior means of shape (b, d) for b perturbations, with gates drawn for each cell."""
@@ -84,13 +85,6 @@ class ShiftNetwork(nn.Module):
     def means(self):
         """Prior means, Tensor of shape (n_perturbations, d)."""
         return (self.gates > 0).float() * self.shifts
-
-    @torch.no_grad()
-    def probabilities(self):
-        """Probabilities of shifts, Tensor of shape (n_perturbations, d)."""
-        if self.prior in STRENGTH:
-            return self.gates.sigmoid()
-        return torch.full_like(self.shifts, float(self.prior == "ivae"))
 
     def penalty(self):
         """Term of the loss: of all cells if the loss is `summed`, otherwise of their mean.
@@ -107,7 +101,7 @@ class ShiftNetwork(nn.Module):
         return torch.zeros(())
 
 
-def _layers(sizes, published, dropout):
+def _layers(sizes, published, dropout=0.0):
     layers = []
     for n_inputs, n_units in pairwise(sizes):
         layers.append(nn.Linear(n_inputs, n_units))
@@ -126,11 +120,6 @@ def drawn_gates(logits, generator):
     return (soft > 0.5).float() - soft.detach() + soft
 
 
-def totals_of(counts):
-    """Total count of each cell, of shape (b, 1)."""
-    return counts.sum(1, keepdim=True)
-
-
 def log_likelihood(counts, log_shares, dispersion):
     """Log likelihood of negative binomial counts without the log factorials, of shape (..., b).
 
@@ -139,41 +128,24 @@ def log_likelihood(counts, log_shares, dispersion):
     """
     inverse = dispersion.exp()
     sums = counts + inverse
-    log_odds = log_shares + totals_of(counts).log() - dispersion  # of a success
+    log_odds = log_shares + counts.sum(1, keepdim=True).log() - dispersion  # of a success
     fit = torch.lgamma(sums) + counts * log_odds - sums * functional.softplus(log_odds)
     return fit.sum(-1) - torch.lgamma(inverse).sum()
 
 
-class SampledLikelihood(torch.autograd.Function):
-    """`log_likelihood`, a mean over a batch, of which only the gradient of the shares is exact.
+def sampled_likelihood(counts, log_shares, dispersion, some):
+    """Mean `log_likelihood` of a batch, of which only the gradient of the shares is exact.
 
-    The value and the gradient of the dispersions are estimated from the cells at the positions
-    ``slice(first, None, every)``, because logarithms of sums and of gamma functions take most of
-    the time.
+    The value and the gradient of the dispersions are estimated from the cells in the slice `some`,
+    because logarithms of sums and of gamma functions take most of the time.
     """
-
-    @staticmethod
-    def forward(ctx, log_shares, dispersion, counts, first, every):
-        """Mean log likelihood of a cell."""
-        inverse = dispersion.exp()
-        sums = counts + inverse
+    with torch.no_grad():
         log_odds = log_shares - dispersion
-        log_odds += totals_of(counts).log()
-        some = slice(first, None, every)
-        softplus = functional.softplus(log_odds[some])
-        gamma = torch.lgamma(sums[some]) - torch.lgamma(inverse)
-        fit = gamma + counts[some] * log_odds[some] - sums[some] * softplus
-        digamma = torch.digamma(sums[some]) - torch.digamma(inverse) - softplus
-        of_shares = torch.addcmul(counts, sums, log_odds.sigmoid_(), value=-1)
-        of_dispersion = (digamma * inverse - of_shares[some]).mean(0)
-        ctx.save_for_backward(of_shares.div_(len(counts)), of_dispersion)
-        return fit.sum(-1).mean()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        """Gradients of log shares and dispersions."""
-        of_shares, of_dispersion = ctx.saved_tensors
-        return gradient * of_shares, gradient * of_dispersion, None, None, None
+        log_odds += counts.sum(1, keepdim=True).log()
+        slopes = torch.addcmul(counts, counts + dispersion.exp(), log_odds.sigmoid_(), value=-1)
+    linear = slopes.ravel() @ log_shares.ravel() / len(counts)
+    fit = log_likelihood(counts[some], log_shares[some].detach(), dispersion)
+    return fit.mean() + linear - linear.detach()
 
 
 def drawn(mean, log_variance, noise):
@@ -184,12 +156,6 @@ def drawn(mean, log_variance, noise):
 def divergence(mean, log_variance, prior):
     """Kullback-Leibler divergence of normal distributions from N(prior, I), of shape (b,)."""
     return 0.5 * ((mean - prior) ** 2 + log_variance.exp() - log_variance - 1).sum(1)
-
-
-def log_normal(values, mean, log_variance):
-    """Log density of independent normal distributions, summed over the last axis."""
-    squares = (values - mean) ** 2 / log_variance.exp()
-    return -0.5 * (squares + log_variance + math.log(2 * math.pi)).sum(-1)
 
 
 @torch.no_grad()
@@ -216,13 +182,10 @@ def elbo_of_cells(network, counts, codes, centres, direct, n_samples=1):
     bounds = []
     for block, code in zip(counts.split(BLOCK), codes.split(BLOCK), strict=True):
         mean, log_variance = network.encode(block)
-        fit = torch.zeros(len(block))
-        for _ in range(n_samples):
-            noise = torch.randn(mean.shape, generator=generator)
-            log_shares = network.decode(drawn(mean, log_variance, noise), direct[code])
-            fit += log_likelihood(block, log_shares, network.dispersion)
-        fit = fit / n_samples - torch.lgamma(block + 1).sum(-1)
-        bounds.append(fit - divergence(mean, log_variance, centres[code]))
+        noise = [torch.randn(mean.shape, generator=generator) for _ in range(n_samples)]
+        latents = drawn(mean, log_variance, torch.stack(noise))
+        fits = _likelihoods(network, latents, block, direct[code])
+        bounds.append(fits.mean(0) - divergence(mean, log_variance, centres[code]))
     return torch.cat(bounds)
 
 
@@ -237,23 +200,18 @@ def iwelbo_of_cells(network, counts, codes, centres, direct, n_samples=1000):
         mean, log_variance = network.encode(block)
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = drawn(mean, log_variance, noise)
-        weights = _likelihood_of_draws(network, latents, block, direct[code])
-        prior = log_normal(latents, centres[code], torch.zeros(()))
-        weights += prior - log_normal(latents, mean, log_variance)
-        bound = weights.logsumexp(0) - math.log(n_samples)
-        bounds.append(bound - torch.lgamma(block + 1).sum(-1))
+        # log densities of the prior minus those of the draws
+        ratios = noise**2 + log_variance - (latents - centres[code]) ** 2
+        weights = _likelihoods(network, latents, block, direct[code]) + ratios.sum(-1) / 2
+        bounds.append(weights.logsumexp(0) - math.log(n_samples))
     return torch.cat(bounds)
 
 
-def _likelihood_of_draws(network, latents, counts, direct):
-    """Log likelihood of each draw and cell, (draws, b), for `latents` of shape (draws, b, d).
-
-    Parts that stay in the cache are decoded faster.
-    """
-    few = max(IN_CACHE // (len(latents) * counts.shape[1]), 1)
-    parts = zip(latents.split(few, dim=1), counts.split(few), direct.split(few), strict=True)
+def _likelihoods(network, latents, counts, direct):
+    """Log likelihood of each draw and cell, (draws, b), for `latents` of shape (draws, b, d)."""
+    factorials = torch.lgamma(counts + 1).sum(-1)
     fits = []
-    for some, cells, effects in parts:
-        log_shares = network.decode(some, effects)
-        fits.append(log_likelihood(cells, log_shares, network.dispersion))
-    return torch.cat(fits, dim=1)
+    for of_draw in latents:  # whose tables stay in the cache
+        log_shares = network.decode(of_draw, direct)
+        fits.append(log_likelihood(counts, log_shares, network.dispersion) - factorials)
+    return torch.stack(fits)

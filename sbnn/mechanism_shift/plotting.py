@@ -1,14 +1,12 @@
 """Figures of perturbation screens, drawn from saved records.
 
-The first half compares methods on simulated screens, the second half shows a screen.
+All but the last compare methods on simulated screens; the last shows a screen.
 """
 
-from itertools import product
 from string import ascii_lowercase
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
-from scipy.cluster.hierarchy import leaves_list, linkage
 
 from sbnn.mechanism_shift import report
 from sbnn.mechanism_shift.graph import edges_of, wide
@@ -51,12 +49,11 @@ def scores_of_methods(methods):
         name_rows(ax, [report.LABELS[name] for name in methods])
         grid(ax)
         ax.set_xlabel(label)
-        if column == "seconds":
-            ax.set_xscale("log")
-            continue
-        if column in ("mcc", "f1"):
-            ax.set_xlim(0, 1.02)
-        ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        if column != "seconds":
+            ax.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    for ax in axes[:2]:
+        ax.set_xlim(0, 1.02)
+    axes[-1].set_xscale("log")
     headline(figure, "Methods on simulated screens (dots: screens, strokes: means)")
     _letter(axes)
     return figure
@@ -66,19 +63,15 @@ def scores_of_methods(methods):
 def found_graph(record):
     """Shift graph of `recovery` beside the true one, with crosses at wrong and missing edges."""
     truth = record.true_shifts.to_numpy()
+    order = np.lexsort(-np.abs(truth).T[::-1])
     wrong = record.edges.to_numpy() != (truth != 0)
-    order = np.lexsort(tuple(-np.abs(truth).T[::-1]))
-    most = np.abs(truth).max()
     figure, axes = new_panels(4.2, 1, 2, sharex=True, sharey=True)
-    n_true = (truth != 0).sum()
     drawn = {
-        counted(n_true, "true edge"): truth,
+        counted((truth != 0).sum(), "true edge"): truth,
         "found": record.effects.to_numpy(),
     }
     for ax, (title, values) in zip(axes, drawn.items(), strict=True):
-        image = ax.imshow(
-            values[order], cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto", rasterized=True
-        )
+        image = _draw_effects(ax, values[order], np.abs(truth).max(), rasterized=True)
         ax.set(title=title, xlabel="latent")
     y, x = np.nonzero(wrong[order])
     axes[1].plot(x, y, "x", color="k", ms=5, label="wrong or missing edge")
@@ -114,19 +107,15 @@ def scores_as_screens_vary(varied):
     shared = {"sharey": "row", "sharex": "col", "squeeze": False}
     figure, axes = new_panels(3.6, 2, len(varied), **shared)
     for (quantity, record), column in zip(varied.items(), axes.T, strict=True):
-        scores = record.scores
-        methods = scores["method"].unique()
-        panels = zip(("mcc", "f1"), column, strict=True)
-        for (metric, ax), method in product(panels, methods):
-            of_method = scores[scores["method"] == method]
-            table = of_method.pivot(index="value", columns="seed", values=metric)
-            look = {"color": COLORS[method]}
-            ax.plot(table.index, table, lw=0.5, alpha=0.5, **look)
-            label = report.LABELS[method]
-            ax.plot(table.index, table.mean(axis=1), "o-", ms=3, label=label, **look)
-        for ax in column:
+        for metric, ax in zip(("mcc", "f1"), column, strict=True):
+            for method, scores in record.scores.groupby("method", sort=False):
+                table = scores.pivot(index="value", columns="seed", values=metric)
+                look = {"color": COLORS[method]}
+                ax.plot(table, lw=0.5, alpha=0.5, **look)
+                label = report.LABELS[method]
+                ax.plot(table.mean(axis=1), "o-", ms=3, label=label, **look)
             ax.set_ylim(0, 1.03)
-        column[1].set_xlabel(report.VARIED[quantity])
+        ax.set_xlabel(report.VARIED[quantity])
     headline(figure, "Accuracy as one quantity varies (dots: means, thin lines: screens)")
     axes[0, 0].set_ylabel("MCC")
     axes[1, 0].set_ylabel("shift graph, F1")
@@ -141,108 +130,54 @@ def _letter(axes):
         ax.set_title(letter, loc="left", **LETTER)
 
 
-def _first_fit(record):
-    """Effects and edges of the first fit, DataFrames of perturbations by latents."""
-    graph = record.graph[record.graph["seed"] == record.graph["seed"].iloc[0]]
-    return wide(graph, "effect"), edges_of(graph)
-
-
-@styled
-def graph_of_screen(record):
-    """Shift graph of a real screen (first seed), from the largest shift to the smallest."""
-    effects, edges = _first_fit(record)
-    order = leaves_list(linkage(effects.to_numpy(), "average", optimal_ordering=True))
-    largest = effects.abs().where(edges, 0).max(axis=1).to_numpy()
-    order = order[np.argsort(-largest[order], kind="stable")][:SHOWN]
-    effects = effects.iloc[order]
-    figure, ax = new_panels(0.8 + 0.16 * len(effects))
-    image = _draw_effects(ax, effects)
-    _draw_edges(ax, edges.iloc[order])
-    latents = effects.columns.str.removeprefix("latent_")
-    ax.set_xticks(range(len(latents)), latents)
-    ax.set_yticks(range(len(effects)), effects.index)
-    headline(figure, f"{record.dataset}: shifts of the latents by each perturbation")
-    ax.set(xlabel="latent", ylabel=f"perturbation{_shown_of(effects, edges)}")
-    figure.legend(loc="outside lower right")
-    figure.colorbar(image, ax=ax, label="shift (SD)", shrink=0.5)
-    return figure
-
-
 @styled
 def latents_and_genes(record):
-    """Shifts of the latents, genes that correlate most with each latent, and edges to genes."""
-    effects, edges = _first_fit(record)
-    order = _largest_by_edge(effects, edges)
+    """Shifts of the latents, genes that correlate most with each latent, and edges to genes.
+
+    The shifts are those of the first seed. Perturbations are in the order of their strongest edge.
+    """
+    graph = record.graph[record.graph["seed"] == record.graph["seed"].iloc[0]]
+    every = wide(graph, "effect")
+    ranks = every.abs().max(axis=1).rank(ascending=False, method="first")
+    effects = every[ranks <= SHOWN]
+    edges = edges_of(graph).loc[effects.index].to_numpy()
+    strength = effects.abs().to_numpy() * edges
+    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
     effects = effects.iloc[order]
-    shown = edges.iloc[order]
-    names = _latents_and_genes(record.genes, effects.columns)
-    direct = _largest_direct(record.effects, effects.index)
+    names = []
+    for latent in effects:
+        genes = record.genes[latent].abs().nlargest(NAMED_GENES).index
+        names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
+    direct = record.effects[record.effects["edge"]]
+    direct = direct.pivot(index="gene", columns="perturbation", values="direct")
+    genes = direct.abs().max(axis=1).nlargest(DIRECT_GENES).index
+    direct = direct.reindex(index=genes, columns=effects.index).fillna(0.0)
     heights = [len(names), len(direct)] if len(direct) else [len(names)]
-    figure, axes = new_panels(
-        1.5 + 0.17 * sum(heights),
-        len(heights),
-        sharex=True,
-        height_ratios=heights,
-        squeeze=False,
-    )
+    shape = {"sharex": True, "height_ratios": heights, "squeeze": False}
+    figure, axes = new_panels(1.5 + 0.17 * sum(heights), len(heights), **shape)
     top = axes[0, 0]
     bottom = axes[-1, 0]
     _draw_rows(top, effects.T, names, "latent: its genes", "shift (SD)")
     if len(direct):
-        _draw_rows(bottom, direct, direct.index, "gene", "direct effect\n(log fold change)")
+        _draw_rows(bottom, direct, genes, "gene", "direct effect\n(log fold change)")
         bottom.set_title("direct effects on the genes with the largest")
-    _draw_edges(top, shown.T)
+    y, x = np.nonzero(edges[order].T)
+    top.plot(x, y, "o", color="k", ms=3, label="edge")
     top.set_title(f"{record.dataset}: shifts of the latents")
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
-    bottom.set_xlabel(f"perturbation{_shown_of(effects, edges)}")
+    of_all = f" ({len(effects)} of {len(every)})" if len(effects) < len(every) else ""
+    bottom.set_xlabel(f"perturbation{of_all}")
     figure.legend(loc="outside upper right")
-    return finish(figure, [[ax] for ax in axes[:, 0]] if len(direct) else [])
-
-
-def _largest_by_edge(effects, edges):
-    """Positions of the perturbations with the largest shifts, by their strongest edge."""
-    strength = effects.abs().where(edges, 0).to_numpy()
-    shown = np.argsort(-effects.abs().max(axis=1).to_numpy(), kind="stable")[:SHOWN]
-    order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
-    return order[np.isin(order, shown)]
-
-
-def _latents_and_genes(correlations, latents):
-    """Number of each latent, and the genes that correlate most with it."""
-    names = []
-    for latent in latents:
-        genes = correlations[latent].abs().nlargest(NAMED_GENES).index
-        names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
-    return names
+    return finish(figure, axes if len(direct) else [])
 
 
 def _draw_rows(ax, table, names, ylabel, label):
     """Draw effects with names of the rows and a colour bar."""
-    image = _draw_effects(ax, table)
+    image = _draw_effects(ax, table, np.abs(table.to_numpy()).max())
     ax.set_yticks(range(len(names)), names, fontsize="small")
     ax.set_ylabel(ylabel)
     ax.figure.colorbar(image, ax=ax, label=label)
 
 
-def _largest_direct(effects, perturbations):
-    """Direct effects (genes by perturbations) on the genes with the largest."""
-    found = effects[effects["edge"]]
-    table = found.pivot(index="gene", columns="perturbation", values="direct")
-    genes = table.abs().max(axis=1).nlargest(DIRECT_GENES).index
-    return table.reindex(index=genes, columns=perturbations).fillna(0.0)
-
-
-def _shown_of(effects, edges):
-    """Number of perturbations, if not all are shown."""
-    return f" ({len(effects)} of {len(edges)})" if len(effects) < len(edges) else ""
-
-
-def _draw_effects(ax, table):
-    most = float(table.abs().to_numpy().max())
-    return ax.imshow(table, cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto")
-
-
-def _draw_edges(ax, edges):
-    """Mark the edges, DataFrame of bool, with dots."""
-    y, x = np.nonzero(edges.to_numpy())
-    ax.plot(x, y, "o", color="k", ms=3, label="edge")
+def _draw_effects(ax, table, most, **look):
+    return ax.imshow(table, cmap=EFFECTS, vmin=-most, vmax=most, aspect="auto", **look)

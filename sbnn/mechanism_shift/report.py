@@ -1,6 +1,7 @@
 """Tables of perturbation screens, made from saved records."""
 
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -77,25 +78,20 @@ def methods_table(records):
     scores = pd.concat({name: record.scores for name, record in records.items()})
     by_method = scores.groupby(level=0, sort=False)
     table = by_method.mean().assign(sd=by_method["mcc"].std())
-    shown = [column for column in COLUMNS if column in table]
-    table = table[shown].rename(columns=COLUMNS, index=LABELS)
-    return table.rename_axis("method")
+    shown = table.reindex(columns=COLUMNS).dropna(axis=1, how="all")
+    return shown.rename(columns=COLUMNS, index=LABELS).rename_axis("method")
 
 
-def differences_table(records, method="default"):
-    """Scores of a method minus those of the others, with 95 % intervals over seeds."""
-    mine = records[method].scores.set_index("seed")
+def differences_table(records):
+    """Scores of the default minus those of the others, with 95 % intervals over seeds."""
+    scores = {name: record.scores.set_index("seed") for name, record in records.items()}
+    ours = scores.pop("default")
     rows = {}
-    for name, record in records.items():
-        if name == method:
-            continue
-        others = record.scores.set_index("seed")
-        row = rows[LABELS.get(name, name)] = {}
-        for column in PAIRED:
-            if column in mine and column in others:
-                row[COLUMNS[column]] = difference(mine[column] - others[column])
-    index = f"{LABELS.get(method, method)} minus"
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index).fillna("")
+    for name, others in scores.items():
+        differences = (ours - others).reindex(columns=PAIRED).dropna(axis=1)
+        rows[LABELS[name]] = differences.apply(difference)
+    table = pd.DataFrame(rows, PAIRED).T.rename(columns=COLUMNS)
+    return table.rename_axis(f"{LABELS['default']} minus").fillna("")
 
 
 def difference(values, test_share=0):
@@ -107,15 +103,15 @@ def difference(values, test_share=0):
 
 def overview_table(records):
     """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds."""
-    rows = {}
-    for configuration in CONFIGURATIONS:
+    columns = {}
+    for configuration, (score, label) in product(
+        CONFIGURATIONS, {"mcc": "MCC", "f1": "F1"}.items()
+    ):
+        column = columns[f"{label}, {configuration}"] = {}
         for name, record in of_configuration(records, configuration).items():
-            row = rows.setdefault(name, {})
-            for column, label in (("mcc", "MCC"), ("f1", "F1")):
-                values = record.scores[column]
-                row[f"{label}, {configuration}"] = f"{values.mean():.3f} ± {values.std():.3f}"
-    table = pd.DataFrame.from_dict(rows, orient="index").fillna("")
-    return table.rename(LABELS).rename_axis("method")
+            values = record.scores[score]
+            column[LABELS[name]] = f"{values.mean():.3f} ± {values.std():.3f}"
+    return pd.DataFrame(columns).fillna("").rename_axis("method")
 
 
 def overview(saved_models):
@@ -153,12 +149,12 @@ def rivals_table(records):
         bounds = pd.DataFrame([run.likelihoods["given"] for run in runs])
         bounds = bounds.groupby([run.settings["split"] for run in runs]).mean()
         test_share = 0 if runs[0].dataset == "simulated_screen" else 1
-        column = columns[screen] = {}
-        for name in bounds:
-            column[name] = difference(bounds[ours] - bounds[name], test_share)
-        column[ours] = f"{bounds[ours].mean():.2f}"
-    table = pd.DataFrame(columns).reindex([name for name in RIVALS if name in column])
-    return table.rename(RIVALS).rename_axis(f"{RIVALS[ours]} minus").fillna("")
+        of_ours = bounds.pop(ours)
+        differences = bounds.rsub(of_ours, axis=0)
+        columns[screen] = differences.apply(difference, test_share=test_share)
+        columns[screen][ours] = f"{of_ours.mean():.2f}"
+    table = pd.DataFrame(columns).reindex(RIVALS).dropna(how="all").fillna("")
+    return table.rename(RIVALS).rename_axis(f"{RIVALS[ours]} minus")
 
 
 def found_table(records):

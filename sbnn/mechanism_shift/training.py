@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from math import comb
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -9,16 +10,16 @@ from sklearn.utils import check_random_state
 from torch.optim.lr_scheduler import OneCycleLR
 
 from sbnn.mechanism_shift.network import (
-    SampledLikelihood,
+    MANY,
     divergence,
     drawn,
     elbo_of_cells,
     iwelbo_of_cells,
     log_likelihood,
+    sampled_likelihood,
 )
 from sbnn.models.best_weights import BestWeights
 
-MANY = 500  # genes above which layers next to the genes are small, and dispersions sampled
 HELD_OUT = 0.1  # share of the cells of each perturbation that is set aside for validation
 
 
@@ -26,12 +27,13 @@ class Training:
     """A new network and its cells; `history` has a dict for each epoch.
 
     `counts` (CSR, float32) have the shape (n, p), and `codes`, the perturbation of each cell, (n,).
-    Subclasses have the method ``run()``.
+    Subclasses have the method ``run(epochs)``.
     """
 
     batch_size = 128
+    every = 1  # of the cells of a batch, the likelihood is computed
 
-    def __init__(self, counts, codes, new_network, epochs=None, seed=None):
+    def __init__(self, counts, codes, new_network, seed=None):
         random = check_random_state(seed)
         self.seed = random.randint(2**31 - 1)
         self.train, self.validation = split(codes, HELD_OUT, random)  # positions
@@ -44,17 +46,12 @@ class Training:
         shares = np.asarray(counts[self.train].sum(axis=0) / counts[self.train].sum())
         log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
         self.network.logits.bias.data.copy_(log_shares)
-        self.scale_inputs()
         self.inputs = self.network.inputs(self.counts)
-        self.n_batches = max(len(self.train) // self.batch_size, 1)
-        self.epochs = epochs or self.usual_epochs()
 
-    def scale_inputs(self):
-        """Set the scale of the inputs of the encoder, if any."""
-
-    def usual_epochs(self):
-        """Passes over the training cells, at most."""
-        return 300
+    @property
+    def n_batches(self):
+        """Number of updates in an epoch."""
+        return max(len(self.train) // self.batch_size, 1)
 
     def epoch(self, optimizer, weights, schedule=None):
         """Mean loss of an epoch; `weights` yields the weight of the divergence at each step."""
@@ -79,15 +76,12 @@ class Training:
             yield 1.0
 
     def batches(self):
-        """Positions of the training cells in random order, in batches of similar size."""
-        order = self.train[torch.randperm(len(self.train), generator=self.generator).numpy()]
-        used = order[: self.n_batches * self.batch_size]
-        return [torch.from_numpy(batch) for batch in np.array_split(used, self.n_batches)]
+        """Positions of the training cells in random order, in batches of equal size."""
+        order = torch.randperm(len(self.train), generator=self.generator)
+        return torch.from_numpy(self.train)[order].split(self.batch_size)[: self.n_batches]
 
     def held_out(self, bound, n_samples):
-        """Mean of a bound over the validation cells (0 without any), with fixed draws."""
-        if not len(self.validation):
-            return 0.0
+        """Mean of a bound over the validation cells (NaN without any), with fixed draws."""
         means = self.network.means()
         cells = self.counts[self.validation], self.codes[self.validation]
         values = bound(self.network, *cells, means, torch.zeros(len(means), 1), n_samples)
@@ -102,16 +96,17 @@ class Training:
         mean, log_variance = network.encode_inputs(self.inputs.index_select(0, batch))
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = network.decode(drawn(mean, log_variance, noise))
-        fit = self.likelihood(log_shares, self.counts.index_select(0, batch))
+        cells = self.counts.index_select(0, batch), log_shares, network.dispersion
+        if self.every == 1:
+            fit = log_likelihood(*cells)
+        else:
+            first = int(torch.randint(self.every, (), generator=self.generator))
+            fit = sampled_likelihood(*cells, slice(first, None, self.every))
         kl = divergence(mean, log_variance, network.drawn_means(self.codes[batch], self.generator))
         penalty = network.penalty()
         if network.summed:
             penalty = weight * penalty / len(self.train)
         return (weight * kl - fit).mean() + penalty
-
-    def likelihood(self, log_shares, counts):
-        """Log likelihood of each cell."""
-        return log_likelihood(counts, log_shares, self.network.dispersion)
 
 
 class PublishedTraining(Training):
@@ -125,13 +120,13 @@ class PublishedTraining(Training):
     warm_up = 50  # epochs
     patience = 45  # epochs without a better validation score
 
-    def run(self):
-        """Train until the validation score is no longer improved."""
+    def run(self, epochs):
+        """Train until the validation score is no longer improved, for 300 epochs at most."""
         how = {"eps": 0.01, "weight_decay": 1e-6, "fused": True}
         optimizer = torch.optim.Adam(self.network.parameters(), 1e-3, **how)
         weights = self.warmed_up(self.warm_up)
         best = BestWeights(self.network)
-        for epoch in range(self.epochs):
+        for epoch in range(epochs or 300):
             loss = self.epoch(optimizer, weights)
             score = self.held_out(elbo_of_cells, 1)
             self.history.append({"epoch": epoch + 1, "loss": loss, "validation_elbo": score})
@@ -156,43 +151,30 @@ class OneCycleTraining(Training):
     rate = 2.5e-3  # highest
     precision = 36.0  # of the prior on the weights, before the last cycle
     factors = 2.0, 0.5  # of the precision in the last cycle
-    draws = 50  # of the latents of each validation cell
     least_updates = 3400
     updates_per_pair = 32  # of latents
 
-    def __init__(self, counts, *arguments):
-        many = counts.shape[1] > MANY
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        many = self.counts.shape[1] > MANY
         self.batch_size = 64 if many else 128
         self.warm_up = 5 if many else 10  # epochs
-        self.every = 16 if many else 1  # of the cells of a batch, the likelihood is computed
-        super().__init__(counts, *arguments)
-
-    def usual_epochs(self):
-        """See `Training`."""
-        pairs = comb(self.network.shifts.shape[1], 2)
-        least = max(self.least_updates, self.updates_per_pair * pairs)
-        return max(28, -(-least // self.n_batches))
-
-    def scale_inputs(self):
-        """Scale log counts of each gene to mean 0 and variance 1."""
+        self.every = 16 if many else 1
+        self.draws = 10 if many else 50  # of the latents of each validation cell
         logs = self.counts[self.train].log1p().double()
         sd = logs.std(0, correction=0)
         sd[sd <= 1e-6] = 1
         self.network.input_mean = logs.mean(0).float()
         self.network.input_sd = sd.float()
+        self.inputs = self.network.inputs(self.counts)
 
-    def likelihood(self, log_shares, counts):
-        """Log likelihood of each cell, or an estimate of its mean from some of them."""
-        every = min(self.every, len(counts))
-        if every == 1:
-            return super().likelihood(log_shares, counts)
-        first = int(torch.randint(every, (), generator=self.generator))
-        return SampledLikelihood.apply(log_shares, self.network.dispersion, counts, first, every)
-
-    def run(self):
+    def run(self, epochs):
         """Train; half of the epochs are in the first cycle."""
-        first = max(round(0.5 * self.epochs), 1)
-        ends = np.linspace(0, self.epochs - first, 4).round().astype(int)
+        pairs = comb(self.network.shifts.shape[1], 2)
+        least = max(self.least_updates, self.updates_per_pair * pairs)
+        epochs = epochs or max(28, -(-least // self.n_batches))
+        first = max(round(0.5 * epochs), 1)
+        ends = np.linspace(0, epochs - first, 4).round().astype(int)
         self.cycle(first, self.warm_up)
         *others, last = np.diff(ends).tolist()
         for epochs in others:
@@ -219,31 +201,20 @@ class OneCycleTraining(Training):
 
     def best_cycle(self, epochs):
         """A cycle with strong and one with weak shrinkage: validation cells choose."""
-        weights = deepcopy(self.network.state_dict())
         random_state = self.generator.get_state()
-        history = self.history
-        usual = self.precision
-        best = BestWeights(self.network)
+        before = self.network, self.history, self.precision
+        runs = []
         for factor in self.factors:
-            self.network.load_state_dict(weights)
-            self.generator.set_state(random_state)
+            network, history, precision = before
+            self.network = deepcopy(network)
             self.history = list(history)
-            self.precision = factor * usual
+            self.precision = factor * precision
+            self.generator.set_state(random_state)
             self.cycle(epochs)
             # the evidence lower bound preferred too strong shrinkage on a real screen
-            best.offer(self.held_out(iwelbo_of_cells, self.draws))
-            if not best.waited:
-                best_run = self.history, self.precision
-        best.restore()
-        self.history, self.precision = best_run
-
-
-def architecture(training, hidden, n_genes):
-    """Options of the network for a training."""
-    if training == "published":
-        return {"hidden": hidden or 128, "near": hidden or 128, "published": True}
-    hidden = hidden or 400
-    return {"hidden": hidden, "near": 64 if n_genes > MANY else hidden}
+            score = self.held_out(iwelbo_of_cells, self.draws)
+            runs.append((score, self.network, self.history, self.precision))
+        _, self.network, self.history, self.precision = max(runs, key=itemgetter(0))
 
 
 TRAININGS = {"one-cycle": OneCycleTraining, "published": PublishedTraining}

@@ -12,34 +12,26 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.special import expit
 from sklearn.utils import check_array
 
 from sbnn.data.screens import check_perturbation, codes_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number
-from sbnn.mechanism_shift.graph import (
-    EVEN,
-    adjusted_p,
-    class_means,
-    graph_table,
-    latent_names,
-)
+from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names, significant
 
+STARTS = 10  # random rotations
+FINALISTS = 3  # number of starts that are refined
 # absolute shifts are smoothed below these scales, one after the other
 SMOOTH = np.geomspace(4.0, 0.05, 25)
 STEPS = 12  # number of steps for each of these scales
-FINALISTS = 3  # number of starts that are refined
-ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
+LARGE_ANGLES = np.linspace(0, np.pi / 2, 45, endpoint=False)
 SMALL_ANGLES = np.deg2rad([0, -2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2])
 MOST_SWEEPS = 20
 ENOUGH = 0.1  # gain in log likelihood that justifies another sweep
-FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
 ROUNDS = 500  # of expectation maximisation, at most
 TOLERANCE = 1e-7  # change in the mean log likelihood at which the estimation ends
-LEAST_SCALE = 1e-4
-HALF_LOG_2_PI = np.log(2 * np.pi) / 2
 MOST_DENSE = 0.5  # density of the slab above which unshifted latents are not identifiable
 
 
@@ -57,83 +49,62 @@ class SpikeSlab(NamedTuple):
 
     def log_density(self, shifts):
         """Log density of each shift."""
-        return _log_sum(*self._parts(np.abs(shifts)))
+        spike, slab = self._parts(shifts)
+        # np.logaddexp takes three times as long
+        return np.maximum(spike, slab) + np.log1p(np.exp(-np.abs(spike - slab)))
 
     def probability(self, shifts):
         """Probability that each shift belongs to the slab."""
-        spike, slab = self._parts(np.abs(shifts))
-        return np.exp(slab - np.logaddexp(spike, slab))
+        spike, slab = self._parts(shifts)
+        return expit(slab - spike)
 
-    def _parts(self, sizes):
-        """Log densities of absolute shifts under the weighted spike and slab."""
+    def _parts(self, shifts):
+        """Log densities of the weighted spike and slab."""
+        sizes = np.abs(shifts)
         spike = np.log1p(-self.density) - np.log(2 * self.spike) - sizes / self.spike
-        same_sign = -self._squares(sizes - self.size) / 2
-        other_sign = -self._squares(sizes + self.size) / 2
-        slab = _log_sum(other_sign, same_sign) - np.log(2 * self.sd) - HALF_LOG_2_PI
+        of_sign = -(((sizes - self.size) / self.sd) ** 2) / 2
+        both_signs = of_sign + np.log1p(np.exp(-2 * sizes * self.size / self.sd**2))
+        slab = both_signs - np.log(self.sd) - np.log(8 * np.pi) / 2
         return spike, np.log(self.density) + slab
 
-    def _squares(self, values):
-        return (values / self.sd) ** 2
 
-
-def _log_sum(a, b):
-    # np.logaddexp takes three times as long
-    smaller = np.exp(-np.abs(a - b))
-    return np.maximum(a, b) + np.log1p(smaller)
-
-
-def fit_spike_slab(shifts, least_spike=LEAST_SCALE):
+def fit_spike_slab(shifts, least_spike):
     """The likeliest of several mixtures estimated by expectation maximisation.
 
-    `least_spike` is the minimum width of the spike, such as the sampling error of the shifts.
+    `least_spike` is the minimum width of the spike: the sampling error of the shifts.
     """
     sizes = np.abs(shifts).ravel()
-    least_spike = max(least_spike, LEAST_SCALE)
     mixtures = []
     for quantile in (0.6, 0.8, 0.9, 0.97):
-        start = _start(sizes, quantile, least_spike)
-        mixtures.append(_maximised(sizes, start, least_spike))
+        slab = sizes >= np.quantile(sizes, quantile)
+        mixture = _maximised(sizes, slab, sizes, least_spike)
+        before = -np.inf
+        for _ in range(ROUNDS):
+            mean = mixture.log_density(sizes).mean()
+            if abs(mean - before) < TOLERANCE:
+                break
+            before = mean
+            # expected shift towards the centre of the slab, a mean over both signs
+            towards = sizes * np.tanh(sizes * mixture.size / mixture.sd**2)
+            mixture = _maximised(sizes, mixture.probability(sizes), towards, least_spike)
+        mixtures.append(mixture)
     return max(mixtures, key=lambda mixture: mixture.log_density(sizes).sum())
 
 
-def _start(sizes, quantile, least_spike):
-    """Mixture whose slab are the absolute shifts above a quantile."""
-    cut = np.quantile(sizes, quantile)
-    above = sizes[sizes >= cut]
-    below = sizes[sizes < cut]
-    spike = least_spike
-    if below.size:
-        spike = max(below.mean(), least_spike)
-    density = np.clip(above.size / sizes.size, 1e-3, MOST_DENSE)
-    return SpikeSlab(spike, max(above.mean(), spike), max(above.std(), spike), density)
+def _maximised(sizes, slab, towards, least_spike):
+    """Mixture with the highest expected likelihood.
 
-
-def _maximised(sizes, mixture, least_spike):
-    """Mixture after expectation maximisation on absolute shifts, of shape (number of pairs,)."""
-    before = -np.inf
-    for _ in range(ROUNDS):
-        spike, slab = mixture._parts(sizes)
-        density = np.logaddexp(spike, slab)
-        mean = density.mean()
-        if abs(mean - before) < TOLERANCE:
-            break
-        before = mean
-        slab = np.exp(slab - density)
-        # expected shift towards the centre of the slab, a mean over both signs
-        half_log_odds = np.minimum(sizes * mixture.size / mixture.sd**2, 30.0)
-        positive = sizes * np.tanh(half_log_odds)
-        weight = max(slab.sum(), 1e-9)
-        centre = (slab * positive).sum() / weight
-        squares = sizes**2 - 2 * positive * centre + centre**2
-        variance = (slab * squares).sum() / weight
-        rest = 1 - slab
-        spike = (rest * sizes).sum() / max(rest.sum(), 1e-9)
-        spike = max(spike, least_spike)
-        # a slab narrower than the spike would lie within it
-        sd = max(np.sqrt(max(variance, 0.0)), spike)
-        density = float(np.clip(slab.mean(), 1 / (10 * sizes.size), MOST_DENSE))
-        mixture = SpikeSlab(spike, max(centre, LEAST_SCALE), sd, density)
-    return mixture
+    `slab` are the probabilities that shifts of these absolute sizes belong to the slab, and
+    `towards` their expected values in the direction of its centre.
+    """
+    rest = 1 - slab
+    spike = max(rest @ sizes / max(rest.sum(), 1e-9), least_spike)
+    size = slab @ towards / slab.sum()
+    variance = slab @ sizes**2 / slab.sum() - size**2
+    # a slab narrower than the spike would lie within it
+    sd = np.sqrt(max(variance, spike**2))
+    density = np.clip(slab.mean(), 1 / (10 * len(sizes)), MOST_DENSE)
+    return SpikeSlab(spike, size, sd, density)
 
 
 @dataclass
@@ -166,7 +137,6 @@ def unmix(
     perturbation: ArrayLike,
     control: str | None = None,
     variances: ArrayLike | None = None,
-    n_starts: int = 10,
     random_state: int = 0,
 ) -> Unmixing:
     """Rotate latents such that each perturbation shifts few of them.
@@ -181,7 +151,6 @@ def unmix(
         latents under most perturbations.
     variances : array-like, shape (n, d), optional
         Uncertainty of the latents, which is added to their variances within a perturbation.
-    n_starts : int
     random_state : int
 
     Returns
@@ -211,161 +180,116 @@ def unmix(
     >>> print(unmix(mixed, perturbation, "control").edges.to_numpy().sum())
     2
     """
-    check_number("n_starts", n_starts, int, 1)
-    check_number("random_state", random_state, int, 0)
-    screen = _Moments(latents, perturbation, control, variances)
-    centres = screen.centres @ screen.root  # (perturbations, d)
-    if control is None:
-        # Each rotation is refined with an origin of its own; the starts need a common one.
-        origin = None
-        first_origin = np.median(centres, axis=0)
-    else:
-        origin = screen.control @ screen.root
-        first_origin = origin
-    first_shifts = centres - first_origin
-    rng = np.random.default_rng(random_state)
-    turns = _sparse_in_sum(first_shifts, n_starts, rng)
-    sums = np.abs(first_shifts @ turns).sum(axis=(1, 2))
-    finalists = turns[np.argsort(sums, kind="stable")[:FINALISTS]]
-    finalists = [_refined(centres, origin, turn, screen.error) for turn in finalists]
+    names, codes, sizes = codes_of(check_perturbation(perturbation, latents, control), control)
+    latents = check_array(latents, dtype=float, input_name="latents")
+    means = class_means(latents, codes, len(names))
+    whiten = _whitening(latents - means[codes], variances)
+    moved = names != (None if control is None else str(control))
+    origin = means[~moved].sum(axis=0)  # 0 without a control
+    centres = (means[moved] - origin) @ whiten  # (perturbations, d)
+    errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
+    finalists = []
+    for turn in _sparse_in_sum(centres, control is None, np.random.default_rng(random_state)):
+        finalists.append(_refined(centres, control is None, turn, np.median(errors)))
     best = max(finalists, key=lambda rotation: rotation.likelihood)
-    shifts = centres @ best.turn - best.zero
-    sizes = np.abs(shifts)
+    sizes = np.abs(best.shifts)
     order = np.argsort(-sizes.sum(axis=0), kind="stable")
-    balance = (shifts * sizes).sum(axis=0)[order]
-    signs = np.where(balance < 0, -1.0, 1.0)
-    matrix = screen.root @ best.turn[:, order] * signs
-    return screen.described(matrix, best.zero[order] * signs, best.mixture)
+    signs = np.where((best.shifts * sizes).sum(axis=0) < 0, -1.0, 1.0)
+    matrix = whiten @ best.turn * signs
+    shifts = (best.shifts * signs)[:, order]
+    probabilities = best.mixture.probability(shifts) * significant(shifts, errors[:, None])
+    axes = names[moved], latent_names(len(order))
+    return Unmixing(
+        matrix=matrix[:, order],
+        origin=origin + np.linalg.solve(matrix.T, best.zero * signs),
+        shifts=pd.DataFrame(shifts, *axes),
+        probabilities=pd.DataFrame(probabilities, *axes),
+    )
 
 
-class _Moments:
-    """Means of m perturbations in d latents, and the covariance within perturbations."""
-
-    def __init__(self, latents, perturbation, control, variances):
-        perturbation = check_perturbation(perturbation, latents, control)
-        names, codes, sizes = codes_of(perturbation, control)
-        latents = check_array(latents, dtype=float, input_name="latents")
-        means = class_means(latents, codes, len(names))
-        residuals = latents - means[codes]
-        self.within = residuals.T @ residuals / len(residuals)
-        if variances is not None:
-            variances = check_array(variances, dtype=float, input_name="variances")
-            if variances.shape != latents.shape:
-                raise ValueError(
-                    f"variances: expected shape {latents.shape}, got {variances.shape}"
-                )
-            self.within += np.diag(variances.mean(axis=0))
-        values, vectors = np.linalg.eigh(self.within)
-        if values[0] <= 1e-9 * values[-1]:
-            raise ValueError(
-                "latents: some are constant within perturbations, repeat others, or have negative "
-                "variances"
-            )
-        # gives unit variance within perturbations
-        self.root = vectors / np.sqrt(values) @ vectors.T
-        moved = names != (None if control is None else str(control))
-        self.names = names[moved]
-        self.centres = means[moved]
-        self.control = means[~moved].sum(axis=0)
-        # standard errors relative to the origin, in SDs within a perturbation
-        of_origin = (1 / sizes[~moved]).sum()
-        self.errors = np.sqrt(1 / sizes[moved] + of_origin)
-        self.error = float(np.median(self.errors))
-
-    def described(self, matrix, zero, mixture):
-        """`Unmixing` of latents to ``latents @ matrix - zero``."""
-        latents = latent_names(len(matrix))
-        shifts = self.centres @ matrix - zero
-        p = 2 * norm.sf(np.abs(shifts) / self.errors[:, None])
-        probabilities = mixture.probability(shifts) * (adjusted_p(p) <= FALSE_EDGES)
-        return Unmixing(
-            matrix=matrix,
-            origin=np.linalg.solve(matrix.T, zero),
-            shifts=pd.DataFrame(shifts, self.names, latents),
-            probabilities=pd.DataFrame(probabilities, self.names, latents),
+def _whitening(residuals, variances):
+    """Matrix that gives latents unit variance within perturbations, of shape (d, d)."""
+    within = residuals.T @ residuals / len(residuals)
+    if variances is not None:
+        within += np.diag(np.mean(variances, axis=0, dtype=float))
+    values, vectors = np.linalg.eigh(within)
+    if values[0] <= 1e-9 * values[-1]:
+        raise ValueError(
+            "latents: some are constant within perturbations, repeat others, or have negative "
+            "variances"
         )
+    return vectors / np.sqrt(values) @ vectors.T
+
+
+def _sparse_in_sum(shifts, free, rng):
+    """The rotations, of several starts, with the smallest sums of absolute shifts.
+
+    The sum of ``sqrt(s^2 + smooth^2)`` is concave in ``s^2``, whose sum no rotation changes. The
+    rotation that minimises its tangent is a polar factor, and each step decreases the sum. If the
+    origin is `free`, it is the median of the shifts for all starts.
+    """
+    if free:
+        shifts = shifts - np.median(shifts, axis=0)
+    size = shifts.shape[1]
+    turns, _ = np.linalg.qr(rng.standard_normal((STARTS, size, size)))
+    for smooth in SMOOTH.repeat(STEPS):
+        rotated = shifts @ turns
+        slope = rotated * (1 / smooth - 1 / np.sqrt(rotated**2 + smooth**2))
+        left, _, right = np.linalg.svd(shifts.T @ slope)
+        turns = left @ right
+    sums = np.abs(shifts @ turns).sum(axis=(1, 2))
+    return turns[np.argsort(sums, kind="stable")[:FINALISTS]]
 
 
 class _Rotation(NamedTuple):
-    """Rotated latents and their likelihood: shifts are ``centres @ turn - zero``."""
+    """Rotated latents; their shifts are ``centres @ turn - zero``."""
 
     likelihood: float
     turn: np.ndarray  # of shape (d, d)
     zero: np.ndarray  # of shape (d,), the rotated origin
+    shifts: np.ndarray  # of shape (perturbations, d)
     mixture: SpikeSlab
 
 
-def _refined(centres, origin, turn, error):
+def _refined(centres, free, turn, error):
     """Refine a start by large rotations of pairs of latents, and then by small ones.
 
-    Without an origin, the mode of each latent is taken after each rotation.
+    If the origin is `free`, it is the mode of each latent, taken after each rotation.
     """
     best = None
-    for angles in (ANGLES, SMALL_ANGLES):
+    for angles in (LARGE_ANGLES, SMALL_ANGLES):
+        cosines, sines = np.cos(angles), np.sin(angles)
+        rotations = np.moveaxis([[cosines, -sines], [sines, cosines]], -1, 0)  # (angles, 2, 2)
         for _ in range(MOST_SWEEPS):
-            zero = _mode(centres @ turn) if origin is None else origin @ turn
-            shifts = centres @ turn - zero
+            rotated = centres @ turn
+            zero = _mode(rotated) if free else np.zeros(len(turn))
+            shifts = rotated - zero
             mixture = fit_spike_slab(shifts, error)
-            likelihood = float(mixture.log_density(shifts).sum())
+            likelihood = mixture.log_density(shifts).sum()
             if best is not None and likelihood < best.likelihood + ENOUGH:
                 break
-            best = _Rotation(likelihood, turn, zero, mixture)
-            turn = _sweep(shifts, turn, mixture, angles)
+            best = _Rotation(likelihood, turn, zero, shifts, mixture)
+            turn = _sweep(shifts, turn, mixture, rotations)
         turn = best.turn
     return best
 
 
-def _sparse_in_sum(centred, n_starts, rng):
-    """Rotations of shape (n_starts, d, d) for which the sum of absolute shifts is small.
-
-    The sum of ``sqrt(s^2 + smooth^2)`` is concave in ``s^2``, whose sum no rotation changes. The
-    rotation that minimises its tangent is a polar factor, and each step decreases the sum.
-    """
-    size = centred.shape[1]
-    turns, _ = np.linalg.qr(rng.standard_normal((n_starts, size, size)))
-    for smooth in SMOOTH:
-        for _ in range(STEPS):
-            shifts = centred @ turns
-            smoothed = np.sqrt(shifts**2 + smooth**2)
-            slope = shifts * (1 / smooth - 1 / smoothed)
-            left, _, right = np.linalg.svd(centred.T @ slope)
-            turns = left @ right
-    return turns
-
-
-def _sweep(shifts, turn, mixture, angles):
-    """Rotate each pair of latents once, by the most likely of the given angles."""
-    shifts = shifts.copy()
-    turn = turn.copy()
-    for i, j in np.argwhere(np.tri(shifts.shape[1], k=-1)):
-        likelihoods = _by_angle(shifts[:, j], shifts[:, i], mixture, angles)
-        angle = angles[likelihoods.argmax()]
-        if angle:
-            for table in (shifts, turn):
-                table[:, j], table[:, i] = _rotated(table[:, j], table[:, i], angle)
-    return turn
-
-
-def _rotated(x, y, angle):
-    cosine = np.cos(angle)
-    sine = np.sin(angle)
-    return cosine * x + sine * y, cosine * y - sine * x
-
-
-def _by_angle(x, y, mixture, angles):
-    """Log likelihood of the shifts of two latents that are rotated by each of the angles."""
-    pairs = np.concatenate(_rotated(x, y, angles[:, None]), axis=1)
-    return mixture.log_density(pairs).sum(axis=1)
+def _sweep(shifts, turn, mixture, rotations):
+    """Rotate each pair of latents once, by the most likely of the given rotations."""
+    n_shifts, n_latents = shifts.shape
+    table = np.vstack([shifts, turn])
+    for i, j in np.argwhere(np.tri(n_latents, k=-1)):
+        rotated = table[:, [j, i]] @ rotations  # (angles, rows, 2)
+        likelihoods = mixture.log_density(rotated[:, :n_shifts]).sum(axis=(1, 2))
+        table[:, [j, i]] = rotated[likelihoods.argmax()]
+    return table[n_shifts:]
 
 
 def _mode(shifts):
     """Half-sample mode of each latent."""
-    modes = []
-    for values in np.sort(shifts, axis=0).T:
-        while len(values) > 3:
-            half = (len(values) + 1) // 2
-            widths = values[half - 1 :] - values[: len(values) - half + 1]
-            first = np.argmin(widths)
-            values = values[first : first + half]
-        modes.append(values.mean())
-    return np.array(modes)
+    values = np.sort(shifts, axis=0)
+    while len(values) > 3:
+        halves = sliding_window_view(values, (len(values) + 1) // 2, axis=0)
+        first = np.ptp(halves, axis=-1).argmin(axis=0)
+        values = halves[first, np.arange(len(first))].T
+    return values.mean(axis=0)

@@ -66,7 +66,6 @@ def test_figures_are_tidy():
     }
     figures = {f"simulated_screen/{name}": figure for name, figure in figures.items()}
     fits = report.read(SAVED / "papalexi")["fits"]
-    figures["papalexi/shift_graph"] = plotting.graph_of_screen(fits)
     figures["papalexi/shift_genes"] = plotting.latents_and_genes(fits)
     for name, figure in figures.items():
         assert (FIGURES / f"{name}.png").exists()

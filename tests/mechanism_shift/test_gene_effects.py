@@ -9,14 +9,7 @@ import torch
 from scipy import stats
 
 from sbnn.mechanism_shift import SparseShiftVAE, direct
-from sbnn.mechanism_shift.direct import (
-    SCALES,
-    ClassSums,
-    direct_effects,
-    effects_on_genes,
-    log_fold_changes,
-    shrunken,
-)
+from sbnn.mechanism_shift.direct import SCALES, effects_on_genes, log_fold_changes, shrunken
 
 SEEN = np.array([[700.0, 40, 500, 60, 9], [300, 200, 480, 30, 4], [320, 210, 500, 35, 0]])
 
@@ -56,15 +49,6 @@ def test_rows_have_priors_of_their_own_that_assume_some_genes_without_an_effect(
     assert shrunken(np.array([[3.0]]), np.array([[1.0]]))[0] < 1.5
 
 
-def test_log_ratios_and_their_errors_follow_the_counts():
-    sums = ClassSums(SEEN, SEEN / 2, SEEN * 3)
-    ratios, errors = direct_effects(sums)
-    np.testing.assert_allclose(ratios, np.log((SEEN + 0.5) / (SEEN / 2 + 0.5)))
-    np.testing.assert_allclose(errors, np.sqrt(6 / (SEEN / 2 + 0.5)))
-    _, errors = direct_effects(sums._replace(unexplained=SEEN / 100))
-    np.testing.assert_allclose(errors, np.sqrt(1 / (SEEN / 2 + 0.5)), err_msg="at least Poisson")
-
-
 def test_changes_are_against_the_control_or_the_mean_of_the_others():
     counts = torch.from_numpy(np.vstack([SEEN[:2] * 0.25, SEEN[1:], SEEN[:1] * 0.75]))
     codes = torch.tensor([0, 1, 1, 2, 0])
@@ -94,9 +78,6 @@ def test_an_effect_on_one_gene_is_direct(screen):
     assert found["log_fold_change"] == pytest.approx(logs[name] - logs[screen.control], abs=0.05)
     assert found["edge"] and found["direct"] < -0.3
     assert table["direct"].abs().idxmax() == (name, gene)
-    new = model.fit_new_perturbations(screen.counts[cells], np.full(cells.sum(), "new"))
-    assert not new.direct_[-1].any()
-    assert new.elbo(counts[~cells], screen.perturbation[~cells]) < 0
 
 
 def test_effects_on_genes_count_if_held_out_cells_become_likelier_and_edges_are_rare(monkeypatch):
@@ -108,7 +89,7 @@ def test_effects_on_genes_count_if_held_out_cells_become_likelier_and_edges_are_
         eval=lambda: None,
         encode=lambda cells: (cells[:, :0], None),
         decode=lambda latents: torch.full((len(latents), 40), 1 / 40).log(),
-        means=lambda: None,
+        means=lambda: [None] * 3,
     )
     cells = torch.from_numpy(counts), torch.from_numpy(codes), np.arange(0, 300, 2)
     for gain in (-1.0, 1.0):

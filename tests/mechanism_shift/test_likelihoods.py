@@ -67,44 +67,36 @@ def test_the_lower_bound_is_the_expected_likelihood_minus_the_divergence(decoder
         assert bound[cell].item() == pytest.approx(expected - divergence, abs=0.05)
 
 
-def test_densities_of_normal_distributions():
-    values, mean, log_variance = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
-    expected = stats.norm(mean, (0.5 * log_variance).exp()).logpdf(values).sum(axis=1)
-    np.testing.assert_allclose(network.log_normal(values, mean, log_variance), expected, rtol=1e-5)
-
-
-def test_encoded_latents_have_the_mean_and_the_variance_of_the_encoder(decoder):
-    counts = torch.from_numpy(COUNTS)
-    mean, variance = network.encoded(decoder, counts[[1, 3]])
-    assert mean.flatten().tolist() == pytest.approx([0.2, 0.3])
-    assert variance.flatten().tolist() == pytest.approx([1.44, 1.44])
-
-
 def test_layers_are_those_of_the_training():
-    made = network.ShiftNetwork(3, 2, 4, "svae+", None, 4, 5, published=True)
+    made = network.ShiftNetwork(3, 2, 4, hidden=5, published=True)
     encoder = [type(layer).__name__ for layer in made.encoder]
     assert encoder == ["Linear", "BatchNorm1d", "ReLU", "Dropout"] * 2
-    assert {layer.p for layer in made.encoder if isinstance(layer, torch.nn.Dropout)} == {0.1}
+    assert made.encoder[3].p == 0.1
     decoder = [type(layer).__name__ for layer in made.decoder]
     assert decoder == ["Linear", "BatchNorm1d", "ReLU"] * 2
     assert made.dispersion.tolist() == [0] * 3
-    ours = network.ShiftNetwork(3, 2, 4, "svae+", None, 4, 5)
-    assert [type(layer).__name__ for layer in ours.encoder] == ["Linear", "ReLU"] * 2
-    assert [ours.encoder[0].out_features, ours.decoder[2].out_features] == [5, 5]
-    assert ours.dispersion.tolist() == [3] * 3
+    for n_genes, near in ((500, 80), (501, 64)):
+        ours = network.ShiftNetwork(n_genes, 2, 4, hidden=80)
+        assert [type(layer).__name__ for layer in ours.encoder] == ["Linear", "ReLU"] * 2
+        assert [layer.out_features for layer in ours.encoder[::2]] == [near, 80]
+        assert [layer.out_features for layer in ours.decoder[::2]] == [80, near]
+        assert ours.dispersion[0] == 3
 
 
-def test_sums_over_classes_are_those_of_a_loop(decoder):
-    train = np.arange(4)
-    sums = direct.class_sums(decoder, CELLS[:4], CODES[:4])
-    mean, _ = decoder.encode(CELLS)
-    predicted = decoder.decode(mean).exp().double().numpy() * COUNTS.sum(axis=1, keepdims=True)
-    for code in (0, 1):
-        own = train[CODES[:4] == code]
-        unexplained = ((COUNTS[own] - predicted[own]) ** 2).sum(axis=0)
-        np.testing.assert_allclose(sums.observed[code], COUNTS[own].sum(axis=0))
-        np.testing.assert_allclose(sums.expected[code], predicted[own].sum(axis=0), rtol=1e-5)
-        np.testing.assert_allclose(sums.unexplained[code], unexplained, rtol=1e-4)
+def test_log_ratios_compare_sums_of_counts_with_those_decoded_from_the_latents(
+    decoder, monkeypatch
+):
+    monkeypatch.setattr(direct, "FEW", 2)
+    ratios, errors = direct.log_ratios(decoder, CELLS, CODES, 2)
+    predicted = decoder.decode(decoder.encode(CELLS)[0]).exp().double().numpy()
+    predicted *= COUNTS.sum(axis=1, keepdims=True)
+    own = CODES.numpy() == 1
+    observed, expected = COUNTS[own].sum(axis=0), predicted[own].sum(axis=0)
+    np.testing.assert_allclose(ratios[1], np.log((observed + 0.5) / (expected + 0.5)), rtol=1e-5)
+    dispersion = ((COUNTS - predicted) ** 2).sum(axis=0) / predicted.sum(axis=0)
+    assert dispersion.min() < 1 < dispersion.max(), "at least that of Poisson counts"
+    variances = np.maximum(dispersion, 1) / (np.minimum(observed, expected) + 0.5)
+    np.testing.assert_allclose(errors[1], np.sqrt(variances), rtol=1e-5)
 
 
 def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():
@@ -113,15 +105,13 @@ def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():
     def value_and_gradients(likelihood, *options):
         log_shares = torch.log_softmax(torch.outer(torch.arange(4.0), LOADINGS[0]).double(), -1)
         parameters = log_shares.requires_grad_(), LOG_INVERSE.double().requires_grad_()
-        value = likelihood(*parameters, *options).mean()
+        value = likelihood(counts, *parameters, *options).mean()
         return value.detach(), *torch.autograd.grad(value, parameters)
 
-    def exact(log_shares, dispersion):
-        return network.log_likelihood(counts, log_shares, dispersion)
-
-    expected = value_and_gradients(exact)
-    sampled = network.SampledLikelihood.apply
-    drawn = [value_and_gradients(sampled, counts, first, 2) for first in (0, 1)]
+    expected = value_and_gradients(network.log_likelihood)
+    some = slice(0, None, 2), slice(1, None, 2)
+    drawn = [value_and_gradients(network.sampled_likelihood, of_some) for of_some in some]
     for found, *values in zip(expected, *drawn, strict=True):
         torch.testing.assert_close(sum(values) / 2, found)
+    assert torch.equal(drawn[0][1], drawn[1][1]), "exact for the shares"
     assert not torch.equal(drawn[0][2], drawn[1][2])

@@ -48,7 +48,7 @@ def test_edges_are_counted_in_targets_that_change_a_gene_and_in_others(adata, mo
     moved = [name for name in names if name != "control"]
     changed = pd.DataFrame({"gene": np.arange(40) < 10}, moved)
     edges = pd.DataFrame({"a": np.arange(40) < 3, "b": np.arange(40) % 20 == 0}, moved)
-    monkeypatch.setattr(rivals, "significant_pairs", lambda *_: changed)
+    monkeypatch.setattr(rivals, "z_scored", lambda _: (None, changed))
     monkeypatch.setattr(rivals, "edges_in", lambda *_: {"linear": edges})
     table = rivals.of_edges(adata, 0)["edges"]
     assert table.loc["linear"].tolist() == [5, 3, 1]

@@ -48,8 +48,7 @@ def test_differences_are_of_the_same_seeds_with_intervals_over_seeds():
     half = stats.t.ppf(0.975, 2) * f1.std(ddof=1) / np.sqrt(3)
     text = f"{f1.mean():+.3f} [{f1.mean() - half:+.3f}, {f1.mean() + half:+.3f}]"
     assert table.loc["PCA", "edge F1"] == text
-    assert list(table.columns) == ["MCC", "edge F1"]
-    assert report.differences_table({"pca": PCA, "default": OURS}, "pca").index[0] == DEFAULT
+    assert table.loc["PCA", "ELBO"] == ""
     once = {"default": scored(seeds=(0,), mcc=[0.5]), "pca": scored(seeds=(0,), mcc=[0.75])}
     assert report.differences_table(once).loc["PCA", "MCC"] == "-0.250"
 
@@ -88,19 +87,6 @@ def test_edges_are_listed_by_seed(real):
     table = report.edges_table(real.graph)
     assert table.loc["b", "seed 0"] == "0 (+1.50), 1 (+0.90)"
     assert table.loc["e"].tolist() == ["1 (-1.20)", "0 (+0.30), 1 (-1.20)"]
-
-
-def test_the_graph_is_drawn_from_the_largest_edge_down(real, monkeypatch):
-    axes = plotting.graph_of_screen(real).axes
-    names = [label.get_text() for label in axes[0].get_yticklabels()]
-    assert names == ["d", "a", "b", "e", "c"]
-    assert axes[0].images[0].get_array()[0].tolist() == [3.0, 0.2]
-    dots = {(int(x), names[int(y)]) for x, y in axes[0].lines[0].get_xydata()}
-    assert dots == {(0, name) for name in "abcd"} | {(1, name) for name in "bce"}
-    monkeypatch.setattr(plotting, "SHOWN", 2)
-    ax = plotting.graph_of_screen(real).axes[0]
-    assert len(ax.get_yticks()) == 2
-    assert ax.get_ylabel() == "perturbation (2 of 5)"
 
 
 def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real):

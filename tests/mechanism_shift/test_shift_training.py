@@ -12,27 +12,26 @@ from sbnn.mechanism_shift.network import ShiftNetwork, drawn_gates
 from sbnn.mechanism_shift.training import OneCycleTraining, PublishedTraining, split
 
 
-def small_training(screen, prior="ivae", kind=OneCycleTraining, epochs=5):
+def small_training(screen, prior="ivae", kind=OneCycleTraining):
     counts = screen.counts[:200].astype(np.float32)
     codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
-    new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, prior, hidden=8, near=8)
-    training = kind(counts, codes, new, epochs, 0)
+    new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, prior, hidden=8)
+    training = kind(counts, codes, new, 0)
     training.train = np.arange(150)
     training.validation = np.arange(150, 200)
-    training.n_batches = max(150 // training.batch_size, 1)
     return training
 
 
 def test_the_penalties_are_the_published_ones():
     logits = torch.tensor([[5.0, 0.0, -2.0], [1.0, 3.0, -1.0]])
-    network = ShiftNetwork(4, 3, 2, "svae+", 10.0, 4, 4)
-    lasso = ShiftNetwork(4, 3, 2, "svae", 100.0, 4, 4)
+    network = ShiftNetwork(4, 3, 2, "svae+", 10.0, 4)
+    lasso = ShiftNetwork(4, 3, 2, "svae", 100.0, 4)
     for one in (network, lasso):
         one.gates.data.copy_(logits)
     p = logits.sigmoid().numpy()
     assert network.penalty().item() == pytest.approx(-stats.beta.logpdf(p, 1, 10).sum(), rel=1e-5)
     assert lasso.penalty().item() == pytest.approx(100 * p.mean(), rel=1e-5)
-    assert ShiftNetwork(4, 3, 2, "ivae", None, 4, 4).penalty() == 0
+    assert ShiftNetwork(4, 3, 2, "ivae", None, 4).penalty() == 0
 
 
 def test_a_gate_is_drawn_hard_with_a_soft_gradient():
@@ -91,8 +90,8 @@ def test_four_cycles_of_the_learning_rate_rise_and_fall(screen, monkeypatch):
         step(optimizer)
 
     monkeypatch.setattr(torch.optim.Adam, "step", watched)
-    training = small_training(screen, epochs=80)
-    training.run()
+    training = small_training(screen)
+    training.run(80)
     assert len(training.history) == 80
     assert len(rates) == 80 + 13, "the last of 40, 13, 14, 13 epochs is carried out twice"
     assert np.argmax(rates[:40]) == 7 and max(rates) == pytest.approx(2.5e-3)
@@ -139,21 +138,31 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
 
     monkeypatch.setattr(training, "loss", loss)
     training.network.eval()
-    training.run()
+    training.run(5)
     assert len(training.history) == 5
     np.testing.assert_allclose(weights, np.minimum(1, np.linspace(0, 5, len(weights) + 1)[1:] / 3))
 
 
-def test_inputs_are_scaled_and_epochs_raised_to_the_least_number_of_updates(screen):
-    training = small_training(screen, epochs=None)
+def test_inputs_are_scaled_over_the_training_cells(screen):
+    training = small_training(screen)
     inputs = training.network.inputs(torch.from_numpy(screen.counts[:200].toarray()).float())
     codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
     train, _ = split(codes, 0.1, np.random.RandomState(0))
-    assert inputs.std(0).median().item() == pytest.approx(1, abs=0.05) and len(train) > 150
-    assert training.epochs == 3400, "one batch"
-    training.n_batches = 500
-    assert training.usual_epochs() == 28
-    assert small_training(screen, kind=PublishedTraining, epochs=None).epochs == 300
+    np.testing.assert_allclose(inputs[train].mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(inputs[train].std(0, correction=0), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("n_cells", "epochs"), [(150, 3400), (64_000, 28)])
+def test_usual_epochs_are_as_many_as_the_least_number_of_updates_needs(
+    screen, monkeypatch, n_cells, epochs
+):
+    training = small_training(screen)
+    training.train = np.arange(n_cells)
+    cycles = []
+    monkeypatch.setattr(training, "cycle", lambda n, *_: cycles.append(n))
+    monkeypatch.setattr(training, "held_out", lambda *_: 0.0)
+    training.run(None)
+    assert sum(cycles[:4]) == epochs and cycles[3] == cycles[4]
 
 
 def test_a_share_of_the_cells_of_every_perturbation_is_held_out():

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import sparse, stats
 
-from sbnn.mechanism_shift import graph, unmix, unmixing
-from sbnn.mechanism_shift.accuracy import edge_scores, match_latents
+from sbnn.mechanism_shift import LinearShift, graph, unmix, unmixing
+from sbnn.mechanism_shift.accuracy import accuracy, match_latents
 from sbnn.mechanism_shift.unmixing import SpikeSlab, fit_spike_slab
 
 
@@ -36,7 +36,8 @@ def test_mixed_latents_and_their_graph_are_recovered(size, control):
     np.testing.assert_allclose(within.T @ within / len(within), np.eye(6), atol=1e-6)
     correlation, of_true, of_found = match_latents(true, latents)
     assert np.abs(correlation).min() > 0.99
-    assert edge_scores(shifts, found.edges, of_true, of_found)["f1"] > 0.97
+    truth = {"latents": true, "shifts": shifts}
+    assert accuracy(truth, latents, found.edges)["f1"] > 0.97
     effects = found.shifts.to_numpy()[:, of_found] * np.sign(correlation)
     expected = shifts.loc[found.shifts.index].to_numpy()[:, of_true]
     assert np.abs(effects - expected).max() < (1.2 if control else 0.8)
@@ -55,7 +56,7 @@ def test_size_spread_and_density_of_shifts_are_estimated(share):
     moved = rng.random(n) < share
     large = rng.choice([-1, 1], n) * rng.normal(3, 0.6, n)
     shifts = np.where(moved, large, rng.laplace(0, 0.2, n))
-    fit = fit_spike_slab(shifts)
+    fit = fit_spike_slab(shifts, 1e-4)
     assert fit.size == pytest.approx(3, abs=0.1)
     assert fit.sd == pytest.approx(0.6, abs=0.1)
     assert fit.density == pytest.approx(share, abs=0.02)
@@ -88,8 +89,8 @@ def test_the_spike_is_at_least_as_wide_as_the_sampling_error_and_the_slab_as_the
     shifts = np.array([0.1, -2.0, 0.0, 0.2, 2.5, -0.1, 0.05, 0.3, 0.1, 3.1])
     fit = fit_spike_slab(shifts, 0.3)
     assert fit.spike == 0.3 <= fit.sd
-    still = fit_spike_slab(np.zeros(4))
-    assert still.spike == still.size == unmixing.LEAST_SCALE
+    still = fit_spike_slab(np.zeros(4), 0.3)
+    assert still.spike == still.sd == 0.3 and still.size == 0
 
 
 def test_the_mode_is_the_mean_of_the_densest_half_of_the_densest_half():
@@ -99,24 +100,25 @@ def test_the_mode_is_the_mean_of_the_densest_half_of_the_densest_half():
     assert modes == pytest.approx([0.4 / 3, 3.4 / 3])
 
 
-def test_edges_of_noise_are_adjusted_for_the_number_of_tests():
-    latents = np.random.default_rng(0).standard_normal((3000, 5))
-    moments = unmixing._Moments(latents, np.repeat(np.arange(100), 30).astype(str), "0", None)
-    mixture = SpikeSlab(1e-3, 0.5, 0.2, 0.5)
-    assert moments.described(np.eye(5), moments.control, mixture).edges.to_numpy().sum() <= 1
-
-
-def test_standard_errors_of_shifts_are_those_of_repeated_screens():
+def test_edges_exceed_sampling_errors_after_adjustment_for_the_number_of_tests():
     rng = np.random.default_rng(0)
-    codes = np.repeat(np.arange(4), [30, 60, 20, 40])
-    shifts = []
-    for _ in range(100):
-        latents = rng.standard_normal((len(codes), 2))
-        moments = unmixing._Moments(latents, codes.astype(str), "0", None)
-        shifts.append(moments.centres - moments.control)
-    np.testing.assert_allclose(np.std(shifts, axis=(0, 2)), moments.errors, rtol=0.2)
-    free = unmixing._Moments(latents, codes.astype(str), None, None)
-    np.testing.assert_allclose(free.errors, 1 / np.sqrt([30, 60, 20, 40]))
+    shifts = rng.standard_normal((100, 5))
+    assert graph.significant(shifts, np.ones((100, 1))).sum() <= 1
+    errors = np.array([[0.2], [1.0]])
+    found = graph.significant(np.array([[1.0, -1.0], [1.0, 4.0]]), errors)
+    assert found.tolist() == [[True, True], [False, True]]
+
+
+@pytest.mark.parametrize("control", [None, "0"])
+def test_standard_errors_of_shifts_are_those_of_repeated_screens(monkeypatch, control):
+    rng = np.random.default_rng(0)
+    sizes = np.array([30, 60, 20, 40])
+    names = np.repeat(list("0123"), sizes)
+    given = []
+    monkeypatch.setattr(unmixing, "significant", lambda shifts, errors: given.append(errors) or 1)
+    unmix(rng.standard_normal((150, 2)), names, control)
+    expected = 1 / sizes if control is None else 1 / sizes[1:] + 1 / 30
+    np.testing.assert_allclose(given[0].ravel(), np.sqrt(expected))
 
 
 def test_uncertain_latents_have_smaller_shifts_in_units_of_their_spread():
@@ -125,13 +127,12 @@ def test_uncertain_latents_have_smaller_shifts_in_units_of_their_spread():
     variances = np.full(mixed.shape, mixed.var(axis=0))
     uncertain = unmix(mixed, names, variances=variances).shifts
     assert uncertain.abs().to_numpy().sum() < within.abs().to_numpy().sum()
-    with pytest.raises(ValueError, match="variances"):
-        unmix(mixed, names, variances=variances[:, :2])
 
 
 def test_edges_are_probable_or_large_shifts_in_the_order_of_the_graph():
     effects = [[0.1, -3.0, 0.2], [1.0, 1.0, -1.0]]
-    table = graph.graph_table(["q", "p"], effects, [[0.5, 0.6, 0.0], [1.0, 0.2, 0.51]])
+    probabilities = [[0.5, 0.6, 0.0], [1.0, 0.2, 0.51]]
+    table = graph.graph_table(["q", "p"], np.array(effects), probabilities)
     assert graph.wide(table, "effect").to_numpy().tolist() == effects
     assert list(graph.wide(table, "effect").index) == ["q", "p"]
     assert graph.edges_of(table).to_numpy().tolist() == [[False, True, False], [True, False, True]]
@@ -140,11 +141,13 @@ def test_edges_are_probable_or_large_shifts_in_the_order_of_the_graph():
     assert graph.largest_shifts(table, 1).sum(axis=1).tolist() == [1, 1]
 
 
-def test_shifts_of_a_model_without_a_mask_are_in_standard_deviations():
+def test_shifts_of_linear_latents_are_in_standard_deviations_within_a_perturbation(monkeypatch):
     latents = np.array([[0.0, 2], [2, 4], [5, 0], [7, 2], [1, 1], [1, 3]])
     names = np.array(["b", "b", "a", "a", "none", "none"])
     sd = np.sqrt([(1 + 1 + 1 + 1 + 0 + 0) / 6, 1.0])
-    found = graph.wide(graph.open_graph(latents, names, "none"), "effect")
-    np.testing.assert_allclose(found, [[5, -1], [0, 1]] / sd)
-    free = graph.wide(graph.open_graph(latents, names), "effect")
+    monkeypatch.setattr(LinearShift, "transform", lambda *_: latents)
+    counts = sparse.csr_array(np.abs(latents))
+    found = LinearShift(2).fit(counts, names, "none").shift_graph_
+    np.testing.assert_allclose(graph.wide(found, "effect"), [[5, -1], [0, 1]] / sd)
+    free = graph.wide(LinearShift(2).fit(counts, names).shift_graph_, "effect")
     np.testing.assert_allclose(free.loc["a"], ([6.0, 1] - latents.mean(axis=0)) / sd)
