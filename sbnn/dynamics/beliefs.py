@@ -49,13 +49,13 @@ def calibrated(probabilities, given, effects, misfit, autocorrelation):
     of_new = expit(constant + of_share * log_share + of_misfit * np.log(misfit))
     if misfit <= MISFIT:
         of_new = np.maximum(of_new, 0.5)
-    lower = new & (probabilities >= 0.5)
-    found = np.where(lower, np.minimum(probabilities, of_new), probabilities)
     of_given = expit(_TEMPERED * logit(probabilities))
     if autocorrelation > PERSISTENT:
         constant, of_share = _OF_PRIOR
         of_effects = expit(constant + of_share * log_share)
         of_given = np.minimum(of_given, np.maximum(of_effects, 0.5))
+    lower = new & (probabilities >= 0.5)
+    found = np.where(lower, np.minimum(probabilities, of_new), probabilities)
     return np.where(given, of_given, found)
 
 
@@ -94,22 +94,19 @@ def learned_beliefs(fits, probabilities, kinds, possible):
     """`Beliefs` from the fits of all changing genes and the probabilities of possible edges."""
     first = first_beliefs()
     weights = np.concatenate([fit.weights for fit in fits])
-    variances = np.concatenate([fit.variances() for fit in fits])
     of_weights = np.concatenate([fit.kinds for fit in fits])
-    signs = np.concatenate([fit.signs for fit in fits])
     numbers = [np.full(len(fit.weights), min(len(fit.regulators), MOST)) for fit in fits]
     numbers = np.concatenate(numbers)  # of regulators
     slope = of_weights == SLOPE
-    of_slopes = numbers[slope]
-    effects = weights[slope] * signs
-    mean = _shrunk(effects, of_slopes, first.effect_mean)
+    effects = weights[slope] * np.concatenate([fit.signs for fit in fits])
+    mean = _shrunk(effects, numbers[slope], first.effect_mean)
     squares = weights**2
-    squares[slope] = (effects - mean[of_slopes]) ** 2
+    squares[slope] = (effects - mean[numbers[slope]]) ** 2
+    moments = squares + np.concatenate([fit.variances() for fit in fits])
     sds = first.sds.copy()
     for kind in (SLOPE, PAIR, SQUARE):
         chosen = of_weights == kind
-        moments = squares[chosen] + variances[chosen]
-        sds[kind] = np.sqrt(_shrunk(moments, numbers[chosen], first.sds[kind] ** 2))
+        sds[kind] = np.sqrt(_shrunk(moments[chosen], numbers[chosen], first.sds[kind] ** 2))
     # odds of edges
     of_edges = kinds[possible]
     n_edges = _FIRST_EDGES + np.bincount(of_edges, probabilities[possible], N_KINDS)

@@ -149,9 +149,7 @@ def fit_and_score(model, data):
 
 def _details(model, data):
     """Edges and predictions or, for baselines, the test samples."""
-    samples = held_out(data)
-    values = np.stack(samples.values)
-    times = np.stack(samples.times)
+    values, times = held_out(data).padded()
     if isinstance(model, DynamicsRegressor):
         predicted = model.predict(values[:, 0], times).astype(np.float32)
         return {"edges": strongest(model.edge_scores_, data), "predicted": predicted}
@@ -166,7 +164,6 @@ def strongest(edge_scores, data):
     if "truth" in data.varp:
         truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
-    table = table[table["score"] != 0]
-    return table.sort_values(
-        "score", ignore_index=True, key=np.abs, ascending=False, kind="stable"
-    )[:STRONGEST]
+    size = table["score"].abs()
+    order = size[size > 0].sort_values(ascending=False, kind="stable").index[:STRONGEST]
+    return table.loc[order].reset_index(drop=True)
