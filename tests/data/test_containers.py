@@ -71,6 +71,7 @@ def test_a_container_does_not_change_a_result(model, table, outputs, containers)
     X = table.to_numpy()
     Y = outputs.to_numpy()
     predicted = model.fit(X, Y).predict(X)
+    np.testing.assert_allclose(model.predict(X[:30]), predicted[:30], atol=1e-4)  # one block
     score = model.score(X, Y)
     latent = model.transform(X) if hasattr(model, "transform") else None
     for name, cells in containers.items():
