@@ -26,6 +26,9 @@ def test_memory_is_the_integral_of_a_piecewise_linear_past(rate, rng):
         # weights near 1 are rounded in absolute terms
         assert memory[i] @ f == approx(total, rel=1e-9, abs=1e-14)
     assert not np.triu(memory, 1).any()
+    later = clock.later_memory(rate)
+    assert_allclose(later[0], memory[6::6])
+    assert not later[1, 2:].any(), "nothing counts after the end of a sample"
     assert_allclose(clock.left(rate)[0], np.exp(-rate * grid))
 
 

@@ -65,6 +65,18 @@ def test_rates_and_lags_are_changed_if_this_raises_the_evidence(search):
         assert search.lag == tried[np.argmax(by_lag)]
 
 
+def test_probabilities_of_probable_edges_are_exact_in_the_last_pass(search):
+    found = []
+    noise = search.noise
+    for last in (False, True):
+        search.noise = noise
+        search.find_regulators(last)
+        found.append(search.probabilities.copy())
+    first, exact = found
+    assert (first != exact).any()
+    assert (first[first != exact] >= 0.01).all()
+
+
 def test_proteins_follow_their_genes_with_a_lag(search):
     search._set_lag(0.8)
     start = search.paths[:, :1]
