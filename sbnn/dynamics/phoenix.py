@@ -297,6 +297,8 @@ def solved(products, right):
 
 def prunings(sparsity, first_epoch, first_share, every, share):
     """Map epochs after which weights are pruned to the shares of weights that are kept."""
+    if not 0 < share <= 1:
+        raise ValueError(f"schedule: expected a share in (0, 1], got {share}")
     shares = {}
     epoch = first_epoch
     left = 1 - first_share
