@@ -4,6 +4,8 @@ import errno
 import os
 from dataclasses import replace
 
+import joblib
+import numpy as np
 import pytest
 from made_up import changed
 from sklearn.linear_model import Ridge
@@ -106,3 +108,13 @@ def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="would be lost"):
             run(1.0, 4.0, 9.0, **wrong)
     assert run(9.0, overwrite=True).test_r2.shape == load(path).test_r2.shape == (3, 1)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_numbers_of_one_process(data):
+    distributed = pytest.importorskip("distributed")
+    alone = cross_validate(Ridge(), data, 5, verbose=False)
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
+        record = cross_validate(Ridge(), data, 5, n_jobs=-1, verbose=False)
+    np.testing.assert_array_equal(record.test_r2, alone.test_r2)
