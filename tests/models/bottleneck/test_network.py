@@ -37,10 +37,8 @@ def test_activation_between_layers_linear_at_bottleneck_and_output(name, functio
 def test_weights_are_glorot_uniform_and_biases_zero():
     network = network_of([1000, *SIZES[1:]])
     x = torch.randn(4, 1000)
-    latent = network(x, last=3)
     network.replace_head(30, torch.Generator())
-    assert_close(network(x, last=3), latent)
-    assert network.layers[-1].weight.shape == (6, 30)
+    assert network(x).shape == (4, 30)
     for weight, bias, _ in network.layers:
         bound = (6 / sum(weight.shape)) ** 0.5
         assert 0.8 * bound < weight.abs().max() <= bound

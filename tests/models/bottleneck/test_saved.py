@@ -32,10 +32,9 @@ def test_a_model_comes_back(model, Y, tmp_path):
         np.testing.assert_array_equal(getattr(again, method)(new), getattr(model, method)(new))
     assert again.predict(new).shape == Y.shape
     assert again.get_params() == model.get_params()
-    assert again.get_feature_names_out().tolist() == model.get_feature_names_out().tolist()
-    assert again.output_names_.tolist() == model.output_names_.tolist()
     pd.testing.assert_frame_equal(again.history_, model.history_)
-    np.testing.assert_array_equal(again.gene_norms_, model.gene_norms_)
+    for name in ("feature_names_in_", "output_names_", "gene_norms_"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
     assert again.normalizer_ is None
 
 
@@ -56,11 +55,9 @@ def test_damaged_and_foreign_files_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="load it with sbnn.SparseBottleneckRegressor.load"):
         DistilledBottleneckRegressor.load(path)
     whole = path.read_bytes()
-    contents = [whole + b"\0", whole[:-1], whole[1:], b"", pickle.dumps({"a": 1})]
+    contents = [whole + b"\0", whole[:-1], pickle.dumps({"a": 1})]
     for byte in range(0, len(whole), 37):
-        flipped = bytearray(whole)
-        flipped[byte] ^= 1 << byte % 8
-        contents.append(flipped)
+        contents.append(whole[:byte] + bytes([whole[byte] ^ 1]) + whole[byte + 1 :])
     monkeypatch.setattr(saved, "FORMAT", "sbnn-model-3")
     contents.append(model.save(path).read_bytes())
     monkeypatch.undo()
