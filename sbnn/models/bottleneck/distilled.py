@@ -353,13 +353,12 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
 def one_cycle(n_steps, peak):
     """Learning rates that rise to a peak and then fall (Smith and Topin, arXiv 1708.07120)."""
     top = max(0.15 * n_steps - 1, 0)
-    falling = max(max(n_steps - 1, 1) - top, 1)
+    falling = max(n_steps - 1 - top, 1)
     rates = []
     for step in range(n_steps):
+        first, last, share = 1, 1e-4 / 25, (step - top) / falling
         if step < top:
             first, last, share = 1 / 25, 1, step / top
-        else:
-            first, last, share = 1, 1e-4 / 25, (step - top) / falling
         rates.append(peak * (last + (first - last) * (1 + math.cos(math.pi * share)) / 2))
     return rates
 
