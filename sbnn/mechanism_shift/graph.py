@@ -57,7 +57,7 @@ def significant(values, errors):
     return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EDGES
 
 
-def largest_shifts(graph, n=2):
-    """The `n` largest shifts of each perturbation, as in `edges_of`."""
+def largest_shifts(graph):
+    """The two largest shifts of each perturbation, as in `edges_of`."""
     sizes = wide(graph, "effect").abs()
-    return sizes.rank(axis=1, method="first", ascending=False) <= n
+    return sizes.rank(axis=1, method="first", ascending=False) <= 2

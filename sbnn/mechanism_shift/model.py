@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sbnn.data.checks import some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number, warn
+from sbnn.errors import warn
 from sbnn.mechanism_shift.direct import effects_on_genes, log_fold_changes
 from sbnn.mechanism_shift.graph import class_means, graph_table, pairs_table
 from sbnn.mechanism_shift.network import (
@@ -32,8 +32,9 @@ from sbnn.mechanism_shift.training import TRAININGS
 from sbnn.mechanism_shift.unmixing import unmix
 
 METHODS = ("svae+", "svae", "ivae", "vae")
-DOUBTFUL = 0.05  # probabilities of doubtful shifts are between this value and 1 minus it
-MANY_DOUBTFUL = 0.05  # share of doubtful shifts above which latents of simulated screens were wrong
+# Probabilities of doubtful shifts are between this value and 1 minus it. If their share was larger
+# than it, latents of simulated screens were wrong.
+DOUBTFUL = 0.05
 POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
@@ -291,7 +292,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.shift_graph_ = self.unmixing_.graph
         probabilities = self.shift_graph_["probability"]
         doubtful = probabilities.between(DOUBTFUL, 1 - DOUBTFUL).mean()
-        if doubtful > MANY_DOUBTFUL:
+        if doubtful > DOUBTFUL:
             warn(
                 f"{doubtful:.0%} of the shifts may or may not be edges; perturbations may shift "
                 "too many latents; try a larger n_latent"
@@ -335,7 +336,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     def _bound(self, function, counts, perturbation, n_samples):
         """Mean of a bound over cells."""
-        check_number("n_samples", n_samples, int, 1)
         names = check_perturbation(perturbation, counts)
         counts = _tensor(self._checked(counts))
         codes = pd.Index(self.perturbations_).get_indexer(names)

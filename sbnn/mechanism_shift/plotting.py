@@ -55,7 +55,8 @@ def scores_of_methods(methods):
         ax.set_xlim(0, 1.02)
     axes[-1].set_xscale("log")
     headline(figure, "Methods on simulated screens (dots: screens, strokes: means)")
-    _letter(axes)
+    for ax, letter in zip(axes, ascii_lowercase, strict=False):
+        ax.set_title(letter, loc="left", **LETTER)
     return figure
 
 
@@ -93,41 +94,6 @@ def recovered_latents(record):
     figure.supxlabel("true latent", fontsize="medium")
     figure.supylabel("recovered latent", fontsize="medium")
     return figure
-
-
-@styled
-def scores_as_screens_vary(varied):
-    """MCC and F1 of methods as one quantity varies, for several quantities.
-
-    Parameters
-    ----------
-    varied : dict of str to record
-        By the quantities of `report.VARIED`: scores of each ``method``, ``value`` and ``seed``.
-    """
-    shared = {"sharey": "row", "sharex": "col", "squeeze": False}
-    figure, axes = new_panels(3.6, 2, len(varied), **shared)
-    for (quantity, record), column in zip(varied.items(), axes.T, strict=True):
-        for metric, ax in zip(("mcc", "f1"), column, strict=True):
-            for method, scores in record.scores.groupby("method", sort=False):
-                table = scores.pivot(index="value", columns="seed", values=metric)
-                look = {"color": COLORS[method]}
-                ax.plot(table, lw=0.5, alpha=0.5, **look)
-                label = report.LABELS[method]
-                ax.plot(table.mean(axis=1), "o-", ms=3, label=label, **look)
-            ax.set_ylim(0, 1.03)
-        ax.set_xlabel(report.VARIED[quantity])
-    headline(figure, "Accuracy as one quantity varies (dots: means, thin lines: screens)")
-    axes[0, 0].set_ylabel("MCC")
-    axes[1, 0].set_ylabel("shift graph, F1")
-    axes[1, 0].legend(loc="lower right")
-    _letter(axes.flat)
-    return figure
-
-
-def _letter(axes):
-    """Letters of panels whose titles are empty."""
-    for ax, letter in zip(axes, ascii_lowercase, strict=False):
-        ax.set_title(letter, loc="left", **LETTER)
 
 
 @styled

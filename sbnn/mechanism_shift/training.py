@@ -97,11 +97,12 @@ class Training:
         noise = torch.randn(mean.shape, generator=self.generator)
         log_shares = network.decode(drawn(mean, log_variance, noise))
         cells = self.counts.index_select(0, batch), log_shares, network.dispersion
-        if self.every == 1:
+        every = min(self.every, len(batch))
+        if every == 1:
             fit = log_likelihood(*cells)
         else:
-            first = int(torch.randint(self.every, (), generator=self.generator))
-            fit = sampled_likelihood(*cells, slice(first, None, self.every))
+            first = int(torch.randint(every, (), generator=self.generator))
+            fit = sampled_likelihood(*cells, slice(first, None, every))
         kl = divergence(mean, log_variance, network.drawn_means(self.codes[batch], self.generator))
         penalty = network.penalty()
         if network.summed:

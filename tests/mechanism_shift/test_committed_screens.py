@@ -57,12 +57,10 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
 def test_figures_are_tidy():
     records = report.read(SAVED / "simulated_screen")
     methods = report.of_configuration(records, "small")
-    varied = {quantity: records[f"varied_{quantity}"] for quantity in ("shift", "n_cells_per")}
     figures = {
         "shift_small_accuracy": plotting.scores_of_methods(methods),
         "shift_small_graph": plotting.found_graph(methods["default"]),
         "shift_small_latents": plotting.recovered_latents(methods["default"]),
-        "shift_varied": plotting.scores_as_screens_vary(varied),
     }
     figures = {f"simulated_screen/{name}": figure for name, figure in figures.items()}
     fits = report.read(SAVED / "papalexi")["fits"]

@@ -14,18 +14,6 @@ from sbnn.mechanism_shift.direct import SCALES, effects_on_genes, log_fold_chang
 SEEN = np.array([[700.0, 40, 500, 60, 9], [300, 200, 480, 30, 4], [320, 210, 500, 35, 0]])
 
 
-def test_noise_is_shrunk_and_large_effects_are_not():
-    rng = np.random.default_rng(0)
-    true = np.where(rng.random((3, 400)) < [[0.0], [0.05], [0.5]], rng.normal(0, 1, (3, 400)), 0.0)
-    errors = np.full(true.shape, 0.1)
-    estimates = true + rng.normal(0, errors)
-    mean = shrunken(estimates, errors)
-    assert np.abs(mean[0]).max() < 0.05
-    large = np.abs(true) > 0.5
-    np.testing.assert_allclose(mean[large], estimates[large], atol=0.06)
-    assert ((mean - true) ** 2).mean() < 0.6 * ((estimates - true) ** 2).mean()
-
-
 def test_the_posterior_of_an_effect_is_that_of_its_prior(monkeypatch):
     """Without a round of estimation, all scales are equally probable."""
     monkeypatch.setattr(direct, "ROUNDS", 0)

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose
@@ -41,17 +40,6 @@ def test_networks_are_trained_on_one_half_of_the_cells(adata, screen, monkeypatc
     monkeypatch.setattr(rivals, "fit_network", fit)
     with pytest.raises(InterruptedError):
         rivals.of_run(adata, 3, 0)
-
-
-def test_edges_are_counted_in_targets_that_change_a_gene_and_in_others(adata, monkeypatch):
-    names = adata.obs["perturbation"].cat.categories
-    moved = [name for name in names if name != "control"]
-    changed = pd.DataFrame({"gene": np.arange(40) < 10}, moved)
-    edges = pd.DataFrame({"a": np.arange(40) < 3, "b": np.arange(40) % 20 == 0}, moved)
-    monkeypatch.setattr(rivals, "z_scored", lambda _: (None, changed))
-    monkeypatch.setattr(rivals, "edges_in", lambda *_: {"linear": edges})
-    table = rivals.of_edges(adata, 0)["edges"]
-    assert table.loc["linear"].tolist() == [5, 3, 1]
 
 
 def test_the_penalty_of_sams_vae_is_the_divergence_from_its_priors():

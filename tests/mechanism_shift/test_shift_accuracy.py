@@ -10,7 +10,6 @@ from sbnn.mechanism_shift.accuracy import (
     accuracy,
     aligned,
     match_latents,
-    recovery_of_genes,
     z_scored,
 )
 from sbnn.mechanism_shift.graph import graph_table
@@ -47,17 +46,16 @@ def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_score
 
     def bound(model, counts, names, n_samples=10):
         seen.append((cells(counts, names), n_samples))
-        return float(model.network_.means()[-1].abs().sum())
+        return 0.0
 
     monkeypatch.setattr(SparseShiftVAE, "fit_new_perturbations", watched)
     monkeypatch.setattr(SparseShiftVAE, "elbo", bound)
     monkeypatch.setattr(SparseShiftVAE, "iwelbo", bound)
-    scores, _ = recovery(MODEL, adata[~new], new=adata[new])
+    recovery(MODEL, adata[~new], new=adata[new])
     (learn_on, _), (test, _) = seen[1:3]  # after the cells of the known perturbations
     bounds = [(test, 10), (test, 100)]
     assert seen[1:] == [(learn_on, True), *bounds, (learn_on, False), *bounds]
     assert len(learn_on) == 600 and len(test) == 500 and not learn_on & test
-    assert scores["new_elbo"] > scores["new_iwelbo_before"] == 0
     assert not hasattr(MODEL, "network_"), "a clone is fitted"
 
 
@@ -70,9 +68,6 @@ def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
     assert record.dataset == "simulated_screen"
     with pytest.raises(ValueError, match="differs in seeds"):
         compute_once("fits", adata, MODEL, pytest.fail, results=path, seeds=[1])
-    sizes = compute_once("varied", {"n_genes": 40}, MODEL, dict, params={"of": "shift"})
-    assert sizes.settings["configuration"] == {"n_genes": 40}
-    assert sizes.params == [{"of": "shift"}]
 
 
 TRUE = np.array([[1.0, 0.0, 3.0], [2.0, 1.0, -1.0], [3.0, 0.5, 0.0], [5.0, -1.0, 1.0]])
@@ -127,9 +122,3 @@ def test_differences_of_genes_are_z_scored_against_the_control(adata, screen):
     np.testing.assert_array_equal(changed, p <= limit)
     free, _ = z_scored(adata[screen.perturbation != screen.control])
     assert free.mean().abs().max() < 1e-6, "differences from the mean of all cells"
-
-
-def test_genes_that_stand_for_latents_find_some_edges(adata):
-    scores = recovery_of_genes(adata)
-    assert set(scores) == {"mcc", "precision", "recall", "f1", "seconds"}
-    assert 0.3 < scores["mcc"] < 0.9 and scores["f1"] > 0.3

@@ -124,3 +124,12 @@ def test_doubtful_shifts_are_warned_of(screen):
     model = SparseShiftVAE(1, hidden=8, epochs=30, random_state=0)
     with pytest.warns(UserWarning, match="of the shifts may or may not be edges"):
         model.fit(screen.counts, screen.perturbation, screen.control)
+
+
+@pytest.mark.parametrize("training", ["one-cycle", "published"])
+def test_few_cells_of_many_genes_need_no_validation_cells(rng, training):
+    names = np.repeat(["a", "b"], 5)
+    model = SparseShiftVAE(1, training=training, hidden=16, epochs=2, random_state=0)
+    model.fit(rng.poisson(5, (10, 501)), names)
+    assert len(model.validation_) == 0
+    assert np.isfinite(model.history_["loss"]).all()

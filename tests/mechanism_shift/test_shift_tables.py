@@ -109,11 +109,6 @@ def test_methods_are_drawn_by_their_scores():
     panels = plotting.scores_of_methods({"pca": PCA, "default": OURS}).axes
     assert panels[0].lines[1].get_xdata() == pytest.approx([0.3]), "the mean of PCA"
     assert [label.get_text() for label in panels[0].get_yticklabels()] == ["PCA", DEFAULT]
-    rows = {"method": ["default"] * 3, "value": [1.0, 1.0, 2.0]}
-    varied = scored(seeds=(0, 1, 0), mcc=[0.1, 0.3, 0.7], f1=[0.0] * 3, **rows)
-    top = plotting.scores_as_screens_vary({"shift": varied, "density": varied}).axes[0]
-    means = [line for line in top.lines if line.get_marker() == "o"]
-    np.testing.assert_allclose(means[0].get_xydata(), [[1, 0.2], [2, 0.7]])
 
 
 def test_latents_are_drawn_and_wrong_edges_marked():
