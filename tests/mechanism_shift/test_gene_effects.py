@@ -82,7 +82,12 @@ def test_effects_on_genes_count_if_held_out_cells_become_likelier_and_edges_are_
     cells = torch.from_numpy(counts), torch.from_numpy(codes), np.arange(0, 300, 2)
     for gain in (-1.0, 1.0):
         bounds = map(torch.tensor, [gain, 0.0])
-        monkeypatch.setattr(direct, "elbo_of_cells", lambda *_, bounds=bounds: next(bounds))
+
+        def bound(network, scored, *_, bounds=bounds):
+            assert torch.equal(scored, cells[0][1::2]), "validation cells"
+            return next(bounds)
+
+        monkeypatch.setattr(direct, "elbo_of_cells", bound)
         effects, edges = effects_on_genes(flat, *cells, np.arange(1, 300, 2))
         assert effects.any() == (gain > 0) == edges.any()
     assert np.argwhere(edges).tolist()[0] == [1, 3] and edges.sum() <= 2

@@ -32,6 +32,8 @@ def test_mixed_latents_and_their_graph_are_recovered(size, control):
     true, mixed, names, shifts = made(size=size, control=control)
     found = unmix(mixed, names, "ctrl" if control else None, random_state=1)
     latents = found.transform(mixed)
+    means = pd.DataFrame(latents).groupby(names).mean().loc[found.shifts.index]
+    np.testing.assert_allclose(found.shifts, means, atol=1e-6)
     correlation, of_true, of_found = match_latents(true, latents)
     assert np.abs(correlation).min() > 0.99
     truth = {"latents": true, "shifts": shifts}
