@@ -121,12 +121,6 @@ class LatentMixin:
 
     # a TransformerMixin would name the columns of `transform` after genes
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags = TransformerTags()
-        return tags
-
     def set_output(self, *, transform: str | None = None) -> Self:
         """Choose what ``transform`` returns.
 
@@ -196,6 +190,11 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
     def __init__(self, rank: int = 2, alpha: float = 0.0) -> None:
         self.rank = rank
         self.alpha = alpha
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags()
+        return tags
 
     def fit(self, X, y=None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import TransformerTags, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -125,6 +125,12 @@ class BottleneckRegressor(
         """Numbers of genes, of units of every layer, and of outputs."""
         hidden = self._hidden_layers if self.hidden_layers is None else self.hidden_layers
         return [n_genes, *hidden, n_components, *hidden[::-1], n_outputs]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags = TransformerTags()
+        return tags
 
     # -- scaling: by the mean and SD of the training cells, in single precision for the training
 
