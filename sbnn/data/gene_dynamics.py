@@ -12,9 +12,17 @@ from sbnn.data.trajectories import prior_matrix
 
 
 def gene_dynamics(
-    train, test, prior, truth=None, *, name="custom", source="the user's trajectories", files=None
+    train,
+    test,
+    prior,
+    truth=None,
+    interactions=None,
+    *,
+    name="custom",
+    source="the user's trajectories",
+    files=None,
 ):
-    """Join all parts in an AnnData with "split" in obs, and "prior" and "truth" in varp.
+    """Join all parts in an AnnData: "split" in obs; "prior", "truth" and "interactions" in varp.
 
     `truth`, a DataFrame of regulators by genes, may have rows for some genes only; for the others,
     ``var["truth_known"]`` is False and the rows of ``varp["truth"]`` are NaN.
@@ -34,6 +42,9 @@ def gene_dynamics(
         adata.varp["truth"] = of_all.to_numpy(float)
         known["truth"] = fingerprint_arrays(truth.to_numpy(dtype=float))
         known["rows"] = list(truth.index)
+    if interactions is not None:
+        adata.varp["interactions"] = interactions.to_numpy(float)
+        known["interactions"] = fingerprint_arrays(adata.varp["interactions"])
     adata.uns["sbnn"] = {
         "name": name,
         "source": source,

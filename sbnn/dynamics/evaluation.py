@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import has_fit_parameter
 
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.gene_dynamics import prior_of, truth_of
@@ -42,7 +43,8 @@ def evaluate(
     data : dict of int to AnnData
         Data by seed, each with ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and, if
         known, ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350",
-        random_state=seed)``. Seeds may share data.
+        random_state=seed)``. Seeds may share data. ``varp["interactions"]`` are given to models
+        that use them.
     method, condition : str
         Names under which tables and figures find the scores.
     details : bool
@@ -137,8 +139,11 @@ def fit_and_score(model, data):
     train = data[data.obs["split"] == "train"]
     prior = prior_of(data)
     truth = truth_of(data)
+    knowledge = {}
+    if "interactions" in data.varp and has_fit_parameter(model, "interactions"):
+        knowledge["interactions"] = data.varp["interactions"]
     started = time.process_time()
-    model.fit(train, prior)
+    model.fit(train, prior, **knowledge)
     row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
     with reproducible():
         if truth is not None:

@@ -59,12 +59,12 @@ def tested(records, fit):
     return (record, point) if record.points(**point) else None
 
 
-def compared_models(records):
-    """Record and parameters of the main models, by title."""
-    wanted = {
-        "sBNN distilled, d = 2": ("cv_default", {"n_components": 2}),
-        "sBNN paper, d = 2": ("cv_network", {"n_components": 2, **report.STANDARD}),
-    }
+def compared_models(records, widths=(2,)):
+    """Record and parameters of the main models, by title; the published network of some widths."""
+    wanted = {"sBNN distilled, d = 2": ("cv_default", {"n_components": 2})}
+    for width in widths:
+        params = {"n_components": width, **report.STANDARD}
+        wanted[f"sBNN paper, d = {width}"] = "cv_network", params
     if "cv_srrr" in records:
         for rank in sorted({point["rank"] for point in records["cv_srrr"].params}):
             wanted[f"sRRR, rank {rank}"] = "cv_srrr", {"rank": rank}
@@ -129,7 +129,7 @@ def _width_and_stability(records):
         "distilled": (records["cv_default"], {}),
         "paper": (records["cv_network"], report.STANDARD),
     }
-    models = compared_models(records)
+    models = compared_models(records, WIDTHS)
     return plotting.width_and_stability(networks, repeated_fits(records), models)
 
 

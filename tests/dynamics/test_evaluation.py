@@ -58,6 +58,21 @@ def test_models_see_no_test_sample(data):
     assert set(seen) == {"train"}
 
 
+def test_interactions_are_given_to_models_that_use_them(data):
+    class Watched(PriorAlone):
+        def fit(self, trajectories, prior, interactions=None):
+            self.given = interactions
+            return super().fit(trajectories, prior)
+
+    [seed, *_] = data
+    with_some = data[seed].copy()
+    with_some.varp["interactions"] = np.eye(with_some.n_vars)
+    model = Watched()
+    fit_and_score(model, with_some)
+    assert_array_equal(model.given, with_some.varp["interactions"])
+    fit_and_score(PriorAlone(), with_some)
+
+
 def test_a_record_is_computed_once(data, tmp_path, monkeypatch):
     path = tmp_path / "prior.pickle"
     first = scored(data, results=path)

@@ -102,11 +102,24 @@ def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
     return gene_dynamics(train, test, prior, name="yeast_pramila", source=YEAST, files=files)
 
 
-def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, files=None):
+def read_breast(
+    train_path,
+    test_path,
+    names_path,
+    prior_path,
+    truth_path,
+    interactions_path,
+    proteins_path,
+    *,
+    interactions=True,
+    files=None,
+):
     """Read 500 genes along a pseudotime of breast cancer.
 
     178 times to train, and 8 from the middle to test. The prior is based on motifs, and the true
-    network on ChIP of some transcription factors.
+    network on ChIP of some transcription factors. `interactions` are strengths of interactions of
+    proteins, at positions counted from 1 in the table of proteins. They are in one triangle only,
+    which is used as it is, as published.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     genes = train.var_names
@@ -114,8 +127,17 @@ def read_breast(train_path, test_path, names_path, prior_path, truth_path, *, fi
     covered = genes[genes.isin(edges["from"])]
     known = pd.crosstab(edges["from"], edges["to"]).clip(upper=1)
     truth = known.reindex(index=covered, columns=genes, fill_value=0)
+    together = None
+    if interactions:
+        proteins = pd.read_csv(proteins_path).iloc[:, 0].to_numpy()
+        one, other, strength = pd.read_csv(interactions_path, header=None).to_numpy().T
+        names = {"one": proteins[one.astype(int) - 1], "other": proteins[other.astype(int) - 1]}
+        listed = pd.DataFrame(names | {"strength": strength})
+        listed = listed[listed["one"].isin(genes) & listed["other"].isin(genes)]
+        together = listed.pivot(index="one", columns="other", values="strength")
+        together = together.reindex(index=genes, columns=genes).fillna(0)
     return gene_dynamics(
-        train, test, prior, truth, name="breast_desmedt", source=BREAST, files=files
+        train, test, prior, truth, together, name="breast_desmedt", source=BREAST, files=files
     )
 
 

@@ -14,12 +14,14 @@ TEXTS = {
     "names": "gene\na_input\nb\nc\n",
     "prior": "0,0.5,0\n0,0,-0.5\n0,0,0\n",
     "edges": "from,to\nb,a\nb,a\nb,x\nx,a\nc,c\n",
+    "interactions": "1,1,1\n4,2,.5\n4,3,.2\n2,1,.7\n",
+    "proteins": "gene\nc\na\nx\nb\n",
 }
 
 
 @pytest.fixture
 def course(tmp_path):
-    """Paths of trajectories of three genes to train and to test, names, a prior and edges."""
+    """Paths of the files of three genes."""
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text)
     return [tmp_path / name for name in TEXTS]
@@ -48,8 +50,14 @@ def test_averaged_cells_are_divided_by_the_largest_training_value(course):
     assert np.argwhere(prior_of(blood)).tolist() == [[0, 1], [1, 2]]
 
 
-def test_known_edges_are_those_between_genes_of_the_data(course):
-    truth = truth_of(gene_dynamics.read_breast(*course))
+def test_known_edges_and_interactions_are_those_between_genes_of_the_data(course):
+    data = gene_dynamics.read_breast(*course)
+    # of positions 1 to 4, the proteins of c, a, x and b
+    assert data.varp["interactions"].tolist() == [[0, 0, 0.7], [0.5, 0, 0], [0, 0, 1]]
+    alone = gene_dynamics.read_breast(*course, interactions=False)
+    assert "interactions" not in alone.varp
+    assert alone.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
+    truth = truth_of(data)
     assert truth.loc["b"].tolist() == [1, 0, 0] and truth.loc["c"].tolist() == [0, 0, 1]
     assert truth.index.tolist() == ["b", "c"]
 
