@@ -160,6 +160,7 @@ def bottleneck_comparison(
     published: list[dict] | None = None,
     group_lasso: float = 0.1,
     n_components: Sequence[int] = (2, 64),
+    at_once: Record | None = None,
 ) -> Figure:
     """Test R2 against the number of genes, cross-entropy in pretraining, and R2 over the epochs.
 
@@ -175,6 +176,8 @@ def bottleneck_comparison(
         Strength that is drawn.
     n_components : sequence of int
         At most four bottleneck widths; those without a model are left out.
+    at_once : Record, optional
+        Cross-validation of `SparseBottleneckRegressor` with ``frozen_layers=0``.
 
     Returns
     -------
@@ -232,6 +235,9 @@ def bottleneck_comparison(
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=2)
     middle.set(xlabel="epoch of the pretraining", ylabel="cross-entropy (nats)", ylim=(0, None))
     legend_above(middle)
+    if at_once is not None:
+        name = f"d = {at_once.parameter(0, 'n_components')}, pretrained, none frozen"
+        draw_epochs(right, at_once, 0, label=name, color="0.4", lw=0.9, alpha=0)
     mark_stages(right, network, point)
     legend_above(right)
     draw_levels(right, srrr, network)

@@ -99,8 +99,9 @@ def _training_curves(records):
 def _r2_vs_genes(records):
     compared = [as_published(records, name) for name in ("network", "srrr", "ridge")]
     known = report.comparable(compared[0])
-    lasso = {"group_lasso": report.LASSO, "n_components": WIDTHS}
-    return plotting.bottleneck_comparison(*compared, known, **lasso)
+    shown = {"group_lasso": report.LASSO, "n_components": WIDTHS}
+    shown["at_once"] = records.get("cv_network_at_once")
+    return plotting.bottleneck_comparison(*compared, known, **shown)
 
 
 def _latent(records, *fits):

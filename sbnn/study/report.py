@@ -29,6 +29,7 @@ KEYS = [
     "rank",
     "group_lasso",
     "pretraining",
+    "frozen_layers",
     "n_genes",
     "stage",
     "folds",
@@ -73,9 +74,12 @@ def published(dataset, n_genes):
 
 
 def comparable(record):
-    """Published results at the last epoch for the folds and genes of our record, as dicts."""
+    """Published results at the last epoch for the folds and genes of our record, as dicts.
+
+    Those without frozen layers are left out.
+    """
     known = published(record.dataset, len(record.gene_names))
-    same = known.query(f"folds == {len(record.folds)} and stage == @LAST")
+    same = known.query(f"folds == {len(record.folds)} and stage == @LAST and frozen_layers.isna()")
     return same.to_dict("records")
 
 

@@ -15,12 +15,13 @@ from sbnn.study.published import FOLDERS, published_curves, published_paths
 def test_means_are_the_published_ones(dataset, real_file):
     real_file(f"{FOLDERS[dataset]}/Bottleneck_r2_straight_regr_lasso.pickle")
     known = report.PUBLISHED[report.PUBLISHED["dataset"] == dataset]
-    curves = published_curves(dataset).query("strategy != 'pretrained, all layers'")
+    curves = published_curves(dataset)
     curves["pretraining"] = curves["strategy"] != "not pretrained"
-    keys = ["n_components", "group_lasso", "pretraining", "epoch"]
+    curves["frozen_layers"] = np.where(curves["strategy"] == "pretrained, all layers", 0, 2)
+    keys = ["n_components", "group_lasso", "pretraining", "frozen_layers", "epoch"]
     found = curves.groupby(keys)["test_r2"].agg(["mean", "count"])
     epochs = {report.LAST: 200, report.BEFORE_PRUNING: 100}
-    networks = known[known["rank"].isna()]
+    networks = known[known["rank"].isna()].fillna({"frozen_layers": 2})
     for row in networks.assign(epoch=networks["stage"].map(epochs)).to_dict("records"):
         expected = pytest.approx([row["test_r2"], row["folds"]], abs=0.00051)
         assert found.loc[tuple(row[key] for key in keys)].tolist() == expected

@@ -6,7 +6,7 @@ Bernaerts, Berens and Kobak (arXiv 2006.10411).
 from __future__ import annotations
 
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -38,15 +38,19 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         Strength of the penalty on the gene norms.
     pretraining : bool, default=True
         False gives the "straight" variant, which trains all layers on the outputs from the start.
+    frozen_layers : int, default=2
+        Number of layers, counted from the genes, that stay as pretrained in the frozen stage. With
+        0 there is no such stage: all layers are trained at once, at the full rate.
     reconstruct : bool, default=False
     standardize : bool, default=True
     hidden_layers : tuple of int, optional
         By default (512, 128).
     epochs : tuple of 4 int, default=(50, 50, 50, 100)
-        Epochs of the pretraining, frozen, unfrozen and fine-tuning stages; without pretraining,
-        the second is unfrozen too. The head of `reconstruct` has as many as the fine-tuning stage.
+        Epochs of the pretraining, frozen, unfrozen and fine-tuning stages; without pretraining or
+        frozen layers, the second is unfrozen too. The head of `reconstruct` has as many as the
+        fine-tuning stage.
     learning_rate : float, default=1e-4
-        Of Adam; halved after the frozen stage or, without pretraining, after the pruning.
+        Of Adam; halved after the frozen stage or, without one, after the pruning.
     batch_size : int, default=32
     n_clusters : int, default=20
         Number of K-means clusters of the outputs, which the network is pretrained to predict.
@@ -86,6 +90,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
+        "frozen_layers": [Interval(Integral, 0, None, closed="left")],
         "epochs": ["array-like"],
         "learning_rate": [Interval(Real, 0, 1, closed="both")],
         "batch_size": [COUNTED],
@@ -98,6 +103,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         n_genes: int | None = 25,
         group_lasso: float = 0.1,
         pretraining: bool = True,
+        frozen_layers: int = 2,
         reconstruct: bool = False,
         standardize: bool = True,
         hidden_layers: tuple[int, ...] | None = None,
@@ -112,6 +118,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         self.n_genes = n_genes
         self.group_lasso = group_lasso
         self.pretraining = pretraining
+        self.frozen_layers = frozen_layers
         self.reconstruct = reconstruct
         self.standardize = standardize
         self.hidden_layers = hidden_layers
@@ -128,6 +135,13 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         # 2. Without pretraining, the rate is halved only after the pruning, as published.
         return 1 if self.pretraining else 2
 
+    def decisive_params(self) -> dict[str, object]:
+        """Parameters that identify a stored result; some are older than `frozen_layers`."""
+        params = self.get_params()
+        if self.frozen_layers == 2:
+            del params["frozen_layers"]
+        return params
+
     def _train(self, genes, target, random, generator, eval_set):
         x = genes()  # shape (n, p)
         labels = None
@@ -140,26 +154,32 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         n_first = n_outputs if labels is None else int(labels.max()) + 1
         sizes = self._sizes(x.shape[1], self.n_components, n_first)
         network = BottleneckNetwork(sizes, generator=generator, device=x.device)
+        frozen = 0 if labels is None else self.frozen_layers
+        most = len(network.layers) - 1
+        if frozen > most:
+            raise ValueError(f"frozen_layers: expected at most {most}, got {frozen}")
 
         # one after the other, each with its name, epochs, learning rate and cells
         n_pretraining, n_frozen, n_unfrozen, n_finetuning = self.epochs
         rate = self.learning_rate
         lasso = self.group_lasso
         train = partial(train_stage, network, generator, self.batch_size)
-        if labels is None:
-            n_unfrozen += n_frozen
-            history = train("unfrozen", n_unfrozen, rate, x, target, eval_set, lasso=lasso)
-        else:
+        history = []
+        if labels is not None:
             classes = torch.as_tensor(labels, device=x.device)
             cells = random.permutation(np.flatnonzero(labels >= 0))
             cells, watched = np.split(cells, [int(TRAINING_FRACTION * len(cells))])
             held_out = x[watched], classes[watched]
             given = x[cells], classes[cells], held_out
             how = {"lasso": lasso, "loss": cross_entropy}
-            history = train("pretraining", n_pretraining, rate, *given, **how)
+            history += train("pretraining", n_pretraining, rate, *given, **how)
             network.replace_head(n_outputs, generator)
-            history += train("frozen", n_frozen, rate, x, target, eval_set, frozen=2)
-            history += train("unfrozen", n_unfrozen, rate / 2, x, target, eval_set, lasso=lasso)
+        given = x, target, eval_set
+        if frozen:
+            history += train("frozen", n_frozen, rate, *given, frozen=frozen)
+            history += train("unfrozen", n_unfrozen, rate / 2, *given, lasso=lasso)
+        else:
+            history += train("unfrozen", n_frozen + n_unfrozen, rate, *given, lasso=lasso)
 
         norms = network.input_norms().cpu().numpy()
         largest_first = np.argsort(-norms, kind="stable")

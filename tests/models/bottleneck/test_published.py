@@ -47,12 +47,24 @@ def test_stages_of_the_paper(data, stages):
     np.testing.assert_allclose(model.gene_norms_[model.get_support()], norms, rtol=1e-5)
     assert np.sort(model.gene_norms_)[-5] == pytest.approx(float(norms.min()), rel=1e-5)
 
+    at_once = [("unfrozen", 5, 1e-2, 0, 0.3), ("fine-tuning", 4, 5e-3, 0, 0)]
     stages.clear()
-    model.set_params(pretraining=False).fit(data.X, data.Y)
-    assert [stage[0][:5] for stage in stages] == [
-        ("unfrozen", 5, 1e-2, 0, 0.3),
-        ("fine-tuning", 4, 5e-3, 0, 0),
-    ]
+    model.set_params(frozen_layers=0).fit(data.X, data.Y)
+    assert [stage[0][:5] for stage in stages] == [("pretraining", 1, 1e-2, 0, 0.3), *at_once]
+    stages.clear()
+    model.set_params(pretraining=False, frozen_layers=2).fit(data.X, data.Y)
+    assert [stage[0][:5] for stage in stages] == at_once
+
+
+def test_layers_that_stay_frozen(data, stages):
+    """All but the last, at most; the published two identify a result as before they had a name."""
+    model = SparseBottleneckRegressor(n_genes=5, hidden_layers=(8, 4), random_state=0)
+    assert "frozen_layers" not in model.decisive_params()
+    model.set_params(epochs=(1, 1, 0, 0), frozen_layers=5).fit(data.X, data.Y)
+    assert model.decisive_params()["frozen_layers"] == 5
+    assert stages[1][0][3] == 5
+    with pytest.raises(ValueError, match="frozen_layers: expected at most 5, got 6"):
+        model.set_params(frozen_layers=6).fit(data.X, data.Y)
 
 
 @pytest.mark.filterwarnings("error")  # scikit-learn warns of more clusters than different cells
