@@ -135,6 +135,7 @@ def load_dataset(
         - ``"gouwens_ephys"``: ``relative``: times and voltages relative to the spike threshold.
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state``
           of `read_grn`.
+        - ``"breast_desmedt"``: ``interactions``: whether to read those of proteins.
         - ``"hematopoiesis"``: ``cells_per_bin``, neighbouring cells to average.
 
     Returns
