@@ -177,7 +177,8 @@ def bottleneck_comparison(
     n_components : sequence of int
         At most four bottleneck widths; those without a model are left out.
     at_once : Record, optional
-        Cross-validation of `SparseBottleneckRegressor` with ``frozen_layers=0``.
+        Cross-validation of `SparseBottleneckRegressor` with two components and
+        ``frozen_layers=0``.
 
     Returns
     -------
@@ -236,8 +237,7 @@ def bottleneck_comparison(
     middle.set(xlabel="epoch of the pretraining", ylabel="cross-entropy (nats)", ylim=(0, None))
     legend_above(middle)
     if at_once is not None:
-        name = f"d = {at_once.parameter(0, 'n_components')}, pretrained, none frozen"
-        draw_epochs(right, at_once, 0, label=name, color="0.4", lw=0.9, alpha=0)
+        draw_epochs(right, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
     mark_stages(right, network, point)
     legend_above(right)
     draw_levels(right, srrr, network)
