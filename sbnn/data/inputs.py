@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import check_in_order, some
+from sbnn.data.checks import check_in_order, check_names, some
 from sbnn.data.counts import dense, raw_counts
 from sbnn.errors import check_among, warn
 
@@ -99,7 +99,7 @@ def training_cells(model, X, y):
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     model.n_features_in_ = cells.shape[1]
     if names is not None:
-        model.feature_names_in_ = names.to_numpy(object)
+        model.feature_names_in_ = check_names(names, "X", "gene", len(names)).astype(object)
     elif hasattr(model, "feature_names_in_"):
         del model.feature_names_in_  # left by an earlier fit
     columns = [f"output{i}" for i in range(targets[0].size)]

@@ -30,7 +30,7 @@ def interpret(
 
     Parameters
     ----------
-    model : fitted network or linear model with ``coef_``
+    model : fitted network or linear model of this package
     X : array-like, DataFrame or AnnData, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
         Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells; in

@@ -1,4 +1,4 @@
-"""Early stopping: the best weights of a network in training."""
+"""Early stopping for the networks of the companions: the best weights in training."""
 
 from copy import deepcopy
 

@@ -55,6 +55,15 @@ def test_genes_are_found_by_name(model, data):
         model.predict(table.drop(columns=kept[1]))
 
 
+@pytest.mark.parametrize("model", [NETWORK, RIDGE, SPARSE])
+def test_genes_of_the_same_name_are_refused(model, adata):
+    adata = adata.copy()
+    first, _, *others = adata.var_names
+    adata.var_names = [first, first, *others]
+    with pytest.raises(ValueError, match=f"X: empty or repeated gene names: {first}"):
+        model.fit(adata)
+
+
 def test_raw_counts_give_a_warning(adata):
     with pytest.warns(UserWarning, match="X: looks like raw counts"):
         RIDGE.fit(adata.layers["counts"], adata.obsm["outputs"])

@@ -75,7 +75,7 @@ class BottleneckRegressor(
             Outputs of the same cells; of an AnnData, also a key of ``obsm`` (by default
             ``"outputs"``) or columns of ``obs``.
         eval_set : tuple (X, Y), optional
-            Cells on which R2 is recorded after every epoch, without effect on the fit.
+            Cells on which R2 is recorded in training, without effect on the fit.
 
         Returns
         -------
@@ -249,15 +249,15 @@ def train_stage(
     loss=squared_error,
 ):
     """Train on cells, (n, p), and targets, (n, q), as published; return a row for every epoch."""
-    inputs = network(x, last=frozen)
+    given = network(x, last=frozen)
     n_batches = math.ceil(len(x) / batch_size)
     rows = shuffled(len(x), batch_size, generator)
-    batches = ((inputs[cells], target[cells]) for cells in rows)
+    batches = ((given[cells], target[cells]) for cells in rows)
     how = {"loss": loss, "penalty": partial(add_penalties, lasso), "epsilon": ADAM_EPSILON}
-    values = descend(network.layers[frozen:], network.activation, batches, repeat(rate), **how)
+    losses = descend(network.layers[frozen:], network.activation, batches, repeat(rate), **how)
     history = []
     for _ in range(n_epochs):
-        mean = float(sum(islice(values, n_batches)) / target.numel())
+        mean = float(sum(islice(losses, n_batches)) / target.numel())
         norms = network.input_norms()
         row = {
             "stage": name,

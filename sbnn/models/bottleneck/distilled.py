@@ -186,9 +186,9 @@ def forward_selection(X, Y, n_genes, penalty=0.0):
     X, (n, p), and Y, (n, q), are centred.
     """
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
-    # 1989). A penalty of 3 n acts as if three quarters of the variance of every gene were noise.
+    # 1989); with a penalty, genes are as if each had an independent part of this squared length.
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
-    # squared length of each gene, orthogonal to the chosen genes
+    # squared length of what the chosen genes leave of each gene
     left = squares.copy()
     cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
     directions = np.zeros((n_genes, X.shape[1]))

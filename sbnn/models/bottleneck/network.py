@@ -129,9 +129,10 @@ def cross_entropy(output, target):
 
 
 def add_penalties(lasso, values, gradients):
-    """Add the gradients of weight decay and, for the weights of genes instead, of a group lasso.
+    """Add the gradients of weight decay and, for the first weights, (p, units), of a group lasso.
 
-    This is `lasso` times the sum of the norms of the first weights, (p, units).
+    The group lasso is `lasso` times the sum of the norms of rows; with it, the first layer that is
+    trained must be that of the genes.
     """
     if lasso:
         norms = torch.linalg.vector_norm(values[0], dim=1, keepdim=True).clamp_min_(1e-12)
@@ -154,6 +155,8 @@ def shuffled(n, size, generator, drop_last=False):
 
 def descend(layers, activation, batches, rates, loss=squared_error, penalty=None, epsilon=1e-8):
     """Take a step of Adam for every batch (inputs, target) and rate; yield the loss before it.
+
+    Nothing happens until the losses are iterated over.
 
     Adam: Kingma and Ba, arXiv 1412.6980. A penalty adds to the gradients of weights and biases.
     """

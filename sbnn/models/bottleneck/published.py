@@ -66,8 +66,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     history_ : DataFrame
         One row per epoch with the columns ``stage``, ``epoch``, ``loss`` (mean squared error, or
         cross-entropy in pretraining), ``penalty``, ``r2`` (on the training cells),
-        ``eval_loss`` and ``eval_r2`` (on `eval_set` or, in pretraining, on 40 % of the cells) and
-        ``genes_alive`` (number of genes with more than a tenth of the largest norm).
+        ``eval_loss`` and ``eval_r2`` (on `eval_set`; in pretraining, the former on 40 % of the
+        cells) and ``genes_alive`` (number of genes with more than a tenth of the largest norm).
     n_features_in_, feature_names_in_, output_names_
         As in `DistilledBottleneckRegressor`.
 
