@@ -56,9 +56,10 @@ def write_atomically(content, path):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         why = f"cannot write {path}: {error.strerror}; an existing file is left unchanged"
         raise type(error)(error.errno, why) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class _DataOnly(pickle.Unpickler):

@@ -108,6 +108,13 @@ def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path], "no temporary file is left behind"
 
 
+def test_an_interrupted_write_leaves_no_temporary_file(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        save(record, tmp_path / "r.pickle")
+    assert os.listdir(tmp_path) == []
+
+
 def test_of_two_writers_of_a_file_the_later_one_wins(record, tmp_path, monkeypatch):
     """As of two notebooks that run side by side."""
     sync = os.fsync

@@ -32,7 +32,7 @@ def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
 
 
 def _plain(value):
-    return value.tolist()
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
 def fingerprint_arrays(*arrays: np.ndarray) -> str:

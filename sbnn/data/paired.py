@@ -236,8 +236,9 @@ def as_paired(data, check=True):
 def _state_of(adata):
     """Fingerprint of all that `paired` has checked."""
     outputs = list(adata.obsm.get("outputs", ()))  # names
-    colors = list(adata.uns.get("type_colors", ()))
-    return fingerprint_parameters([fingerprint_of(adata, LABELS), outputs, colors])
+    types = list(pd.Categorical(adata.obs.get("type", ())).categories)
+    known = [outputs, types, list(adata.uns.get("type_colors", ()))]
+    return fingerprint_parameters([fingerprint_of(adata, LABELS), *known])
 
 
 def _paired_anew(adata, outputs, check):

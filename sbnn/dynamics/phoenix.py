@@ -628,6 +628,8 @@ class PhoenixRegressor(DynamicsRegressor):
         if unknown:
             raise ValueError(f"as_published: expected some of {PUBLISHED}, got {unknown}")
         influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or self.influence
+        if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
+            raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
         samples, prior = self._checked(trajectories, prior)
         if (any(influence) or self.data_weight < 1) and not prior.any():
             raise ValueError(f"prior: {self} needs a prior with edges")

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import nn
@@ -204,7 +204,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             labels, self.validation_share, groups, least, random
         )
         kept = ~self.validation_
-        source_X = None if source is None else self._checked_cells(source[0])
+        source_X = None
+        if source is not None:
+            check_consistent_length(*source)
+            source_X = self._checked_cells(source[0])
         self._seen = self._measured(X[kept], source_X)
         # columns of each family, of shape (families, width), with -1 as padding
         columns = seen_columns(self.families_, self._seen).values()

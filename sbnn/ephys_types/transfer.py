@@ -183,7 +183,9 @@ class ZeroShotClassifier(TypeClassifier):
         shift, self.shares_, _ = align(source, codes, scaled)
         self.shift_ = np.zeros(len(self._seen))
         self.shift_[self._seen] = shift
-        classifier = self.classifier or lightgbm(self.random_state)
+        classifier = self.classifier
+        if classifier is None:
+            classifier = lightgbm(self.random_state)
         self.classifier_ = clone(classifier).fit(source, codes)
         return self
 

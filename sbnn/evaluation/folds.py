@@ -119,7 +119,7 @@ def folds_of(folds, n):
         folds = paper_folds(n, folds)
     checked = []
     for pair in check_cv(folds).split(np.zeros(n)):
-        train, test = (np.asarray(cells, dtype=int) for cells in pair)
+        train, test = map(np.asarray, pair)
         known = np.isin([*train, *test], np.arange(n)).all()
         apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
         tests = len(test) or len(train) == n  # a fit to all cells has none
@@ -128,7 +128,7 @@ def folds_of(folds, n):
                 f"folds: fold {len(checked)} must train on some of {n} cells (by position) and "
                 "test others once"
             )
-        checked.append((train, test))
+        checked.append((train.astype(int), test.astype(int)))
     if not checked:
         raise ValueError("folds: expected at least one pair of positions (training, test)")
     return checked

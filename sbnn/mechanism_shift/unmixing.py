@@ -182,6 +182,12 @@ def unmix(
     """
     names, codes, sizes = codes_of(check_perturbation(perturbation, latents, control), control)
     latents = check_array(latents, dtype=float, input_name="latents")
+    if variances is not None:
+        variances = check_array(variances, dtype=float, input_name="variances")
+        if variances.shape != latents.shape:
+            raise ValueError(
+                f"variances: expected the shape of latents, {latents.shape}, got {variances.shape}"
+            )
     means = class_means(latents, codes, len(names))
     whiten = _whitening(latents - means[codes], variances)
     moved = names != (None if control is None else str(control))
@@ -211,7 +217,7 @@ def _whitening(residuals, variances):
     """Matrix that gives latents unit variance within perturbations, of shape (d, d)."""
     within = residuals.T @ residuals / len(residuals)
     if variances is not None:
-        within += np.diag(np.mean(variances, axis=0, dtype=float))
+        within += np.diag(variances.mean(axis=0))
     values, vectors = np.linalg.eigh(within)
     if values[0] <= 1e-9 * values[-1]:
         raise ValueError(

@@ -187,6 +187,8 @@ def test_what_goes_wrong_is_an_error(samples, prior):
         fit(samples, pruning="none", learning_rate=1e4)
     with pytest.raises(ValueError, match="as_published"):
         fit(samples, prior, as_published=["all"])
+    with pytest.raises(ValueError, match="influence: expected two numbers in"):
+        fit(samples, prior, influence=(0.5, 5.0))
     with pytest.raises(ValueError, match="schedule: expected a share"):  # else without end
         fit(samples, prior, schedule=(1, 0.2, 1, 0.0))
     for options in ({}, {"pruning": "none", "data_weight": 0.5}):

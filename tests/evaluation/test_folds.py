@@ -57,6 +57,7 @@ def test_dates_may_be_text_and_none_may_be_missing():
         [([0, 1], [2, 2])],
         [([0, 1], [1, 2])],
         [([0], [1]), ([0], [4])],
+        [([0, 1.5], [2])],
     ],
 )
 def test_folds_that_would_mislead_are_rejected(folds):

@@ -66,6 +66,8 @@ def test_bad_latents_are_named():
     _, mixed, names, _ = made(n_cells=5)
     with pytest.raises(ValueError, match="latents: .* repeat others"):
         unmix(np.column_stack([mixed, mixed[:, 0]]), names)
+    with pytest.raises(ValueError, match="variances: expected the shape of latents"):
+        unmix(mixed, names, variances=np.ones((len(mixed), 1)))
 
 
 def test_the_density_of_shifts_is_a_density_and_its_parts_give_the_probability():

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import TransformerTags, check_random_state
+from sklearn.utils import TransformerTags, check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
@@ -102,7 +102,7 @@ class BottleneckRegressor(
         if eval_set is not None:
             X, Y = inputs.two_tables(*eval_set)
             watched = inputs.new_cells(self, X)
-            wanted = np.asarray(Y, dtype=np.float64).reshape(len(watched), -1)
+            wanted = self._checked_outputs(Y, len(watched))
             eval_set = self._genes(watched, device), self._outputs(wanted, device)
         with reproducible():
             trained = self._train(genes, target, random, generator, eval_set)
@@ -169,6 +169,15 @@ class BottleneckRegressor(
             parts.append(torch.as_tensor(self._scaled(X, genes).astype(np.float32)))
         return torch.cat(parts).to(device)
 
+    def _checked_outputs(self, Y, n):
+        """Outputs of n cells, float64 of shape (n, q)."""
+        Y = check_array(Y, ensure_2d=False, dtype=np.float64, input_name="y")
+        Y = Y.reshape(len(Y), -1)
+        expected = n, len(self.y_mean_)
+        if Y.shape != expected:
+            raise ValueError(f"y: expected outputs of shape {expected}, got {Y.shape}")
+        return Y
+
     def _outputs(self, Y, device):
         """Scaled outputs in single precision."""
         Y = (Y - self.y_mean_) / self.y_scale_
@@ -226,9 +235,11 @@ class BottleneckRegressor(
         With ``standardize=True``, outputs have the same weight: they are in training SDs.
         """
         X, Y = inputs.two_tables(X, y)
+        predicted = self.predict(X)
+        predicted = predicted.reshape(len(predicted), -1)
         scaled = [
-            (np.asarray(values, dtype=np.float64) - self.y_mean_) * (1 / self.y_scale_)
-            for values in (Y, self.predict(X))
+            (values - self.y_mean_) * (1 / self.y_scale_)
+            for values in (self._checked_outputs(Y, len(predicted)), predicted)
         ]
         return pooled_r2(*scaled, 0.0)
 

@@ -143,6 +143,9 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         return params
 
     def _train(self, genes, target, random, generator, eval_set):
+        epochs = self.epochs
+        if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
+            raise ValueError(f"epochs: expected four numbers, at least one above 0, got {epochs}")
         x = genes()  # shape (n, p)
         labels = None
         if self.pretraining:

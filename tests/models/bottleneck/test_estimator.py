@@ -79,7 +79,22 @@ def test_the_seed_decides_and_watched_cells_and_the_head_for_genes_change_nothin
     assert (plain.predict(data.X) != expected).all()
 
 
-@pytest.mark.parametrize(("name", "value"), [("n_genes", 41), ("hidden_layers", (16,))])
+def test_outputs_that_are_compared_have_the_shape_of_the_fitted_ones(data, model):
+    fitted = clone(model).fit(data.X, data.Y)
+    with pytest.raises(
+        ValueError, match=r"y: expected outputs of shape \(120, 5\), got \(120, 1\)"
+    ):
+        fitted.score(data.X, data.Y[:, :1])
+    with pytest.raises(ValueError, match=r"y: expected outputs of shape \(20, 5\), got \(20, 1\)"):
+        clone(model).fit(data.X, data.Y, eval_set=(data.X[:20], data.Y[:20, 0]))
+    single = clone(model).fit(data.X, data.Y[:, 0])
+    assert single.score(data.X, data.Y[:, :1]) == single.score(data.X, data.Y[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_genes", 41), ("hidden_layers", (16,)), ("epochs", (1, 1)), ("epochs", (0, 0, 0, 0))],
+)
 def test_bad_parameters(name, value, data):
     with pytest.raises(ValueError, match=name):
         clone(PUBLISHED).set_params(**{name: value}).fit(data.X, data.Y)
