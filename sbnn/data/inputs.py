@@ -110,11 +110,9 @@ def training_cells(model, X, y):
 
 
 def to_be_fitted(model, X, y):
-    """Like `training_cells`, with float64 expression, (n, p), whose range is stored."""
+    """Like `training_cells`, with float64 expression, (n, p), whose means are stored."""
     cells, targets = training_cells(model, X, y)
     genes = read(cells, slice(None)).astype(np.float64, copy=False)
-    model.x_min_ = genes.min(axis=0)
-    model.x_max_ = genes.max(axis=0)
     model.x_mean_ = genes.mean(axis=0)
     return genes, targets
 

@@ -69,8 +69,7 @@ def test_raw_counts_give_a_warning(adata):
         RIDGE.fit(adata.layers["counts"], adata.obsm["outputs"])
 
 
-def test_a_linear_model_keeps_the_range_of_its_genes(data):
+def test_a_linear_model_keeps_the_means_of_its_genes(data):
     X = np.where(data.X > 2, data.X, -data.X).astype("f8")
     RIDGE.fit(sparse.coo_array(X), data.Y)
-    np.testing.assert_array_equal([RIDGE.x_min_, RIDGE.x_max_], [X.min(axis=0), X.max(axis=0)])
     np.testing.assert_allclose(RIDGE.x_mean_, X.mean(axis=0))
