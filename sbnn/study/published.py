@@ -14,6 +14,7 @@ FOLDERS = {
     "stoeckius": "stoeckius_2017",
 }
 NO_BOTTLENECK = {"gouwens": "_nb", "scala": "_no_bottleneck", "stoeckius": "_no_bottleneck"}
+OF_FITS = {2: "", 64: "_nb"}  # ends of names, by units
 RANKS = {"scala": 16, "scala_ion_channels": 16, "gouwens": 16, "stoeckius": 13}
 LASSOS = (1e-4, 1e-2, 1e-1, 1.0)
 # file, and group lassos that were tried
@@ -104,6 +105,56 @@ def published_paths(dataset, *, download=True):
         values = {"test_r2": r2.ravel(), "n_genes": arrays[4][:, 0].ravel()}
         tables.append(pd.DataFrame(values, index).dropna().reset_index())
     return pd.concat(tables, ignore_index=True)
+
+
+def published_outputs(*, download=True):
+    """Test R2 of every output of mouse M1 for the published networks of 2 and 64 units.
+
+    Parameters
+    ----------
+    download : bool
+        As for `published_curves`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each output; columns ``2`` and ``64``, means over ten folds at the epoch that is
+        best on the test cells.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing and cannot be downloaded.
+    """
+    columns = {}
+    for width, ending in OF_FITS.items():
+        means, _ = _arrays("scala", f"ind_feature_scores{ending}.pickle", download)
+        columns[width] = means
+    return pd.DataFrame(columns)
+
+
+def published_counts(*, download=True):
+    """Number of genes of mouse M1 that k of ten published networks keep, fitted to all cells.
+
+    Parameters
+    ----------
+    download : bool
+        As for `published_curves`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each k from 1 to 10; columns ``2`` and ``64``, the units of the network.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing and cannot be downloaded.
+    """
+    columns = {}
+    for width, ending in OF_FITS.items():
+        columns[width] = _arrays("scala", f"for_hist{ending}.pickle", download)
+    return pd.DataFrame(columns)
 
 
 def _arrays(dataset, name, download):

@@ -8,7 +8,13 @@ import pytest
 from files import Payload, published, put
 
 from sbnn.study import report
-from sbnn.study.published import FOLDERS, published_curves, published_paths
+from sbnn.study.published import (
+    FOLDERS,
+    published_counts,
+    published_curves,
+    published_outputs,
+    published_paths,
+)
 
 
 @pytest.mark.parametrize("dataset", FOLDERS)
@@ -30,6 +36,16 @@ def test_means_are_the_published_ones(dataset, real_file):
     for row in known[known["rank"].notna()].itertuples():
         at = (paths["rank"] == row.rank) & ((paths["n_genes"] - row.n_genes).abs() <= 0.5)
         assert (paths.loc[at, "test_r2"] - row.test_r2).abs().min() < 0.00051
+
+
+def test_single_outputs_and_genes_that_recur_are_the_published_ones(real_file):
+    real_file("scala_2020/for_hist.pickle")
+    counts = published_counts()
+    assert counts.sum().to_dict() == {2: 70, 64: 36}  # genes that any of ten networks keeps
+    assert counts.mul(counts.index, axis=0).sum().to_dict() == {2: 250, 64: 250}
+    outputs = published_outputs()
+    assert outputs.loc["UDR"].round(2).to_dict() == {2: 0.77, 64: 0.77}
+    assert outputs.shape == (16, 2)
 
 
 def test_a_pickle_that_would_run_code_is_refused(alone, monkeypatch):
