@@ -9,8 +9,10 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
+from sklearn.preprocessing import scale
 
 from sbnn.data.paired import as_paired, paired
+from sbnn.evaluation.folds import paper_folds
 from sbnn.models.bottleneck.distilled import forward_selection
 from sbnn.results import Record
 
@@ -74,20 +76,38 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
         "embedding": (np.resize(centres, (n, 2)) + rng.normal(size=(n, 2))).astype("f4"),
         "feature_names": np.array(features),
         "predictions": rng.normal(size=(n, n_outputs)),
-        "outputs": rng.normal(size=(n, n_outputs)),
+        "outputs": scale(rng.normal(size=(n, n_outputs))).astype("f4"),
         "train_feature_r2": np.linspace(0.1, 0.9, n_outputs),
         "kept_genes": np.array([f"Gene{i}" for i in range(n_genes)]),
-        "expression": np.zeros((n, n_genes)),
+        "expression": rng.normal(size=(n, n_genes)),
         "predicted_expression": np.tile(np.linspace(0.1, 2, n_genes), (n, 1)),
         "selected": np.arange(4 + n_genes) >= 4,
         "labels": pd.DataFrame({"family": np.resize(list("ABC"), n), "type": np.resize(kinds, n)}),
         "colors": dict(zip(kinds, colors, strict=True)),
+        "cell_names": np.array([f"cell{i}" for i in range(n)]),
     }
     if norms:
         values["gene_norms"] = np.r_[np.full(4, 99.0), np.arange(n_genes, dtype=float)]
-    network = "sbnn.SparseBottleneckRegressor"
-    settings = {"estimator": {"class": network, "params": {"n_components": width}}}
-    return Record("fit", "made up", "s", [{}], 0, settings, [], values)
+    params = {"n_components": width}
+    settings = {"estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": params}}
+    return Record("fit", "made up", "s", [params], 0, settings, [], values)
+
+
+def folds_of_fit(fit):
+    """A cross-validation in the units of its folds, that held out all cells but the last few."""
+    rng = np.random.default_rng(1)
+    n_outputs = len(fit.feature_names)
+    folds = paper_folds(len(fit.outputs), 4)
+    predicted = [rng.normal(size=(len(test), n_outputs)).astype("f4") for _, test in folds]
+    values = {
+        "test_predictions": [[None] * 4, predicted],
+        "test_r2": rng.uniform(size=(4, 2)),
+        "test_feature_r2": rng.uniform(size=(4, 2, n_outputs)),
+    }
+    params = [{"n_components": 1}, {"n_components": 2}]
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
+    settings = {"scaling": "fold", "estimator": estimator}
+    return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
 
 
 def selection_record(n):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from explorable import fit_to_explore, folds_to_explore
+from made_up import fit_record, folds_of_fit
 
 from sbnn import explore
 from sbnn.data.checks import GREY
@@ -25,11 +25,11 @@ def unpacked(text, n_cells):
 
 
 def test_the_page_has_the_values_of_the_fit_and_the_scores_of_its_model():
-    fit = fit_to_explore()
-    fit.values["train_feature_r2"] = np.array([0.2, np.nan, 0.8])
-    folds = folds_to_explore(fit)
+    fit = fit_record()
+    fit.train_feature_r2[1] = np.nan
+    folds = folds_of_fit(fit)
     page = page_data(fit, folds)
-    held_out = np.full((90, 3), np.nan, "f4")  # in z-scores of all cells
+    held_out = np.full((90, 4), np.nan, "f4")  # in z-scores of all cells
     for (train, test), predicted in zip(folds.folds, folds.test_predictions[1], strict=True):
         own = fit.outputs[train].astype(float)
         held_out[test] = predicted * own.std(0) + own.mean(0)
@@ -40,36 +40,39 @@ def test_the_page_has_the_values_of_the_fit_and_the_scores_of_its_model():
     }
     for name, values in expected.items():
         np.testing.assert_allclose(unpacked(page["values"][name], 90), values, atol=1e-5)
-    r2 = folds.test_feature_r2[:, 1].mean(0)
-    outputs = []
-    for i, fitted in enumerate([0.2, None, 0.8]):  # JSON has no NaN
-        outputs.append({"name": f"output {i}", "group": "output", "r2": fitted, "test_r2": r2[i]})
-    assert page["features"][:4] == [*outputs, {"name": "Gene0", "group": "gene"}]
+    outputs = pd.DataFrame({"name": fit.feature_names, "group": "output"}, dtype=object)
+    outputs["r2"] = fit.train_feature_r2.astype(object)
+    outputs.loc[1, "r2"] = None  # JSON has no NaN
+    outputs["test_r2"] = folds.test_feature_r2[:, 1].mean(0)
+    genes = [{"name": name, "group": "gene"} for name in fit.kept_genes]
+    assert page["features"] == outputs.to_dict("records") + genes
     assert page["cells"][:2] == ["cell0", "cell1"]
     assert page["verdict"].startswith("Test R2 ")
 
 
 def test_cells_have_the_codes_of_their_groups_the_most_frequent_first():
-    groups = page_data(fit_to_explore(n=14, types=["p", "q", "p", "r", "q"]))["groups"]
+    fit = fit_record(n=14)
+    fit.labels["type"] = np.resize(["p", "B1", "p", "r", "B1"], 14)
+    groups = page_data(fit)["groups"]
     types = groups["type"]
-    assert types["names"] == ["p", "q", "r"]
+    assert types["names"] == ["p", "B1", "r"]
     assert types["colors"][1:] == ["#00AA00", GREY]
     assert types["codes"][:6] == [0, 1, 0, 2, 1, 0]
-    assert groups["family"]["names"] == ["even", "odd"]
-    same = page_data(fit_to_explore(types=["even", "odd"]))["groups"]
-    assert list(same) == ["type"], "families that add nothing to types"
+    assert groups["family"]["names"] == ["A", "B", "C"]
+    fit.labels["family"] = fit.labels["type"]
+    assert list(page_data(fit)["groups"]) == ["type"], "families that add nothing to types"
 
 
 @pytest.mark.parametrize(
     ("width", "axes"),
     [
-        (1, ["latent 1", "output 0 (measured, z-score)"]),
+        (1, ["latent 1", "AP width (measured, z-score)"]),
         (2, ["latent 1", "latent 2"]),
         (3, ["t-SNE 1", "t-SNE 2"]),
     ],
 )
 def test_maps_have_named_axes(width, axes):
-    fit = fit_to_explore(width=width)
+    fit = fit_record(width=width)
     places = {"transcriptome": fit.embedding + 1, "outputs": fit.embedding - 1}
     tsne = Record("t-SNE", "made up", fit.sha256, [{}], values=places)
     maps = page_data(fit, tsne=tsne)["maps"]
@@ -86,8 +89,8 @@ def test_maps_have_named_axes(width, axes):
     [(2, "none", "of scaled outputs"), (3, "fold", "no model"), (1, "fold", "no predictions")],
 )
 def test_held_out_cells_need_a_cross_validation_of_the_same_model(n_components, scaling, message):
-    fit = fit_to_explore()
-    folds = folds_to_explore(fit)
+    fit = fit_record()
+    folds = folds_of_fit(fit)
     folds.settings["scaling"] = scaling
     fit.params = [{"n_components": n_components}]
     with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
@@ -95,7 +98,7 @@ def test_held_out_cells_need_a_cross_validation_of_the_same_model(n_components, 
 
 
 def test_other_genes_are_there_the_most_variable_first_as_far_as_there_is_room(monkeypatch):
-    fit = fit_to_explore()
+    fit = fit_record()
     names = np.array([*fit.kept_genes, *(f"Other{i}" for i in range(30))])
     rng = np.random.default_rng(2)
     counts = rng.poisson(rng.uniform(0.5, 20, len(names)), (90, len(names)))
@@ -106,8 +109,8 @@ def test_other_genes_are_there_the_most_variable_first_as_far_as_there_is_room(m
     folds = complementary_pairs(90, 25)
     halves = Record("cross-validation", "made up", data.sha256, [{}], folds=folds, values=values)
     page = page_data(fit, data=data, halves=halves)
-    assert [gene["trust"] for gene in page["features"][3:]] == ["trusted", *["unstable"] * 3]
-    every = X[names[4:]].var().sort_values(ascending=False).index
+    assert [gene["trust"] for gene in page["features"][4:]] == ["trusted", *["unstable"] * 11]
+    every = X[names[12:]].var().sort_values(ascending=False).index
     rest = len(json.dumps(page_data(fit)))
     # 540 bytes for each gene of 90 cells
     for room, n_genes in {10**5: 30, 1081: 2, 1079: 1, -9: 0}.items():
@@ -120,15 +123,16 @@ def test_other_genes_are_there_the_most_variable_first_as_far_as_there_is_room(m
 
 
 def test_a_page_of_5000_cells_is_small_and_a_notebook_shows_all_of_it():
-    fit = fit_to_explore(n=5000, n_outputs=16, n_genes=25)
-    page = explore(fit, folds_to_explore(fit))
+    fit = fit_record(n=5000, features=[f"o{i}" for i in range(16)], n_genes=25)
+    page = explore(fit, folds_of_fit(fit))
     assert 1e6 < len(page.html) < 6e6
     shown = re.fullmatch(r'<iframe [^>]*srcdoc="([^"]*)"[^>]*></iframe>', page._repr_html_())
     assert html.unescape(shown[1]) == page.html
 
 
 def test_names_end_no_script_and_are_text_in_the_title():
-    fit = fit_to_explore(names=[f"</script><script>alert({i})</script>" for i in range(90)])
+    fit = fit_record()
+    fit.values["cell_names"] = np.repeat("</script><script>alert(1)</script>", 90)
     fit.dataset = "<img src=x>"
     page = explore(fit).html
     assert page.count("</script>") == len(re.findall(r"<script[ >]", page)) == 4

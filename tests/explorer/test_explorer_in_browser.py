@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from explorable import fit_to_explore, folds_to_explore
+from made_up import fit_record, folds_of_fit
 from scipy.stats import false_discovery_control, mannwhitneyu
 
 from sbnn import explore
@@ -79,8 +79,10 @@ def compared(a, b):
 def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     """Without network or errors; names stay text, and nothing is wider than a phone."""
     page = browser
-    fit = fit_to_explore(names=[*HOSTILE, *(f"cell{i}" for i in range(5, 90))], types=TYPES)
-    explore(fit, folds_to_explore(fit), tmp_path / "page.html")
+    fit = fit_record()
+    fit.values["cell_names"] = np.r_[HOSTILE, fit.cell_names[5:]]
+    fit.labels["type"] = np.resize(TYPES, 90)
+    explore(fit, folds_of_fit(fit), tmp_path / "page.html")
     page.get((tmp_path / "page.html").as_uri())
     wait(lambda: page.execute_script("return document.documentElement.dataset.ready"))
     choose(page, "color-by", "Type")
@@ -94,7 +96,7 @@ def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     markup = "return document.images.length + document.querySelectorAll('b').length"
     assert page.execute_script(markup) == 0
 
-    choose(page, "color-by", "output 1")
+    choose(page, "color-by", "Tau")
     read = "const { low, high, palette } = model('mapper');"
     read += "return [model('cells').data.color, low, high, palette];"
     colors, low, high, palette = page.execute_script(MODEL + read)
@@ -105,7 +107,7 @@ def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     page.execute_script(MODEL + "model('cells').selected.indices = arguments[0]", cells)
     assert by_id(page, "status").text == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
     mask = np.isin(np.arange(90), cells)
-    features = np.hstack([fit.outputs, fit.expression]).T.astype(float)
+    features = np.hstack([fit.outputs, fit.expression]).T.astype("f4").astype(float)
     names = [*fit.feature_names, *fit.kept_genes]
     wanted = pd.DataFrame([compared(values[mask], values[~mask]) for values in features], names)
     wanted[4] = false_discovery_control(wanted[4])

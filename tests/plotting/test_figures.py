@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from explorable import fit_to_explore
 from made_up import (
     fit_record,
     linear_record,
@@ -30,8 +29,12 @@ def test_published_values_stand_next_to_their_models():
     records = network_record(), linear_record(ranks=(2, 8, 16)), ridge_record()
     figure = plotting.bottleneck_comparison(*records, published)
     assert "(◇ published 0.150)" in words(figure)
+    assert "ridge, 40 genes: 0.450" in words(figure)
     assert "rank 8" not in words(figure), "only the lowest and the highest"
     lines = figure.axes[0].lines
+    [path] = [line for line in lines if line.get_label().startswith("sRRR, rank 2,")]
+    np.testing.assert_array_equal(path.get_xdata(), [3, 6, 9, 14, 25, 38])
+    np.testing.assert_allclose(path.get_ydata(), records[1].test_r2[:, 5::-1].mean(0))
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
     drawn = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in hollow)
     np.testing.assert_allclose(drawn, [(1, 0.1), (4, 0.4), (5 / curves.DODGE, 0.15), (30, 3)])
@@ -39,7 +42,12 @@ def test_published_values_stand_next_to_their_models():
 
 def test_curves_have_bands_of_one_sample_sd_and_norms_are_averaged_on_the_log_scale():
     network = network_record(widths=(2,), lassos=(0.1,), variants=(True,))
-    panel, right = plotting.training_curves(network, linear_record()).axes
+    srrr = linear_record()
+    figure = plotting.training_curves(network, srrr)
+    panel, right = figure.axes
+    folds = network.test_r2[:, 0]
+    assert f"λ = 0.1: {folds.mean():.3f} ± {folds.std(ddof=1):.3f}" in words(figure)
+    assert f"rank 16, 3 genes: {srrr.test_r2[:, 12].mean():.3f}" in words(figure)
     r2 = np.array([table.eval_r2.to_numpy()[5:] for table in network.history[0]])
     mean, spread = r2.mean(0), r2.std(0, ddof=1)
     np.testing.assert_allclose(panel.lines[0].get_ydata(), mean)
@@ -105,7 +113,7 @@ def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_
 def test_genes_outputs_and_the_family_that_are_shown():
     assert latent.rank_genes(fit_record(n_genes=4)).tolist() == [3, 2, 1, 0]
     record = fit_record(n_genes=4, norms=False)
-    record.values["expression"] += 1
+    record.expression[:] = 1
     assert latent.rank_genes(record).tolist() == [1, 2, 0, 3], "by how well they are predicted"
     names, merit = np.array(["p", "Tau", "AI", "q"]), np.arange(4)
     assert latent.ranked(names, latent.FEATURES, merit).tolist() == [2, 1, 3, 0]
@@ -132,34 +140,41 @@ def test_an_overview_lists_genes_by_norm_and_outputs_by_their_r2_with_bars():
 
 
 def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_of_outputs():
-    fit = fit_to_explore(n_outputs=3, n_genes=4)
-    fit.latent = fit.embedding
+    fit = fit_record()
+    fit.values["latent"] = fit.embedding
+    for values in (fit.outputs, fit.expression):
+        values[:, :2] += fit.embedding
     figure = plotting.bibiplot(fit)
     regressed = LinearRegression().fit(fit.outputs, fit.latent).predict(fit.outputs)
     sides = [(fit.expression, fit.latent), (fit.outputs, regressed)]
     for ax, (values, latents) in zip(figure.axes, sides, strict=True):
         dots = ax.collections[0].get_offsets()
         drawn = scipy.stats.zscore(latents)
-        expected = np.sort(drawn[:, 0])
-        np.testing.assert_allclose(np.sort(dots[:, 0]), expected, atol=1e-5)
+        np.testing.assert_allclose(np.sort(dots[:, 0]), np.sort(drawn[:, 0]), atol=1e-5)
         correlations = np.corrcoef(values.T, latents.T)[:-2, -2:]
         long = correlations[np.linalg.norm(correlations, axis=1) >= drawn_lines.LEAST]
         tips = np.array([line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7])
         expected = drawn_lines.RADIUS * long
         np.testing.assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
-    assert f"{len(long)} of 3 outputs drawn" in words(figure)
+    assert f"{len(long)} of 4 outputs drawn" in words(figure)
     with pytest.raises(ValueError, match="expected 2 latents, got 3"):
         plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))
 
 
 def test_figures_count_what_they_leave_out():
-    n_halves, n_genes = 20, 80
+    n_halves, n_genes = 20, 8000
     selected = np.arange(n_genes) < np.linspace(60, 80, n_halves)[:, np.newaxis, np.newaxis]
     genes = np.array(["ERCC-00009", *(f"Gene{i}" for i in range(1, n_genes))])
     values = {"selected": selected, "n_selected": selected.sum(-1), "gene_names": genes}
     one, other = np.split(np.arange(40), 2)
     halves = replace(ridge_record(), folds=[(one, other), (other, one)] * 10, values=values)
-    shown = words(plotting.selection_frequencies(halves))
+    figure = plotting.selection_frequencies(halves)
+    [ax] = figure.axes
+    frequency = selected[:, 0, 1:].mean(0)
+    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], frequency[:60])
+    shown = words(figure)
+    threshold = ax.lines[0].get_ydata()[0]
+    assert f"{(frequency >= threshold).sum()} trusted genes, frequency ≥ 0.65" in shown
     assert "60 of 79 genes kept at least once" in shown
     assert "ERCC" not in shown
     fit = fit_record(features=[f"o{i}" for i in range(30)])
