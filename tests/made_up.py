@@ -110,20 +110,6 @@ def folds_of_fit(fit):
     return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
 
 
-def selection_record(n):
-    rng = np.random.default_rng(0)
-    x, y = rng.uniform([[0], [0]], [[8], [1]], (2, n))
-    x[-1] = np.nan
-    values = {
-        "gene_names": np.array([f"g{i}" for i in range(n)]),
-        "mean_log2": x,
-        "near_zero_frequency": y,
-        "selected": y > np.exp(-1.5 * (x - 2.5)) + 0.02,
-        **{"slope": 1.5, "b": 2.5, "offset": 0.02, "threshold": 30},
-    }
-    return Record("gene-selection", "m", "c", [{}], values=values)
-
-
 def drawn_texts(figure):
     """Every text that shows."""
     drawn = []

@@ -1,20 +1,17 @@
 """The benchmarks: tables are those of the pages, and no test cell is seen."""
 
-import importlib
-import sys
 from pathlib import Path
 
+import accuracy
 import numpy as np
+import selection_leak
+from pages import to_markdown
 
 from sbnn import LeaveOneOutRidge
 from sbnn.data.preprocessing import select_genes
 from sbnn.results import load
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-MODULES = ("accuracy", "selection_leak")
-accuracy, selection_leak = map(importlib.import_module, MODULES)
-to_markdown = importlib.import_module("pages").to_markdown
 
 
 def test_pages_show_the_committed_numbers():

@@ -1,11 +1,12 @@
 """README and the pages it links: links hold, tables are those of the committed results."""
 
-import importlib
 import re
-import sys
 from pathlib import Path
 
+import dynamics_new_edges as new_edges
 import pytest
+import readme
+from pages import to_markdown
 
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
@@ -16,10 +17,6 @@ from sbnn.study import report
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 README = ROOT / "README.md"
-sys.path.insert(0, str(ROOT / "benchmarks"))
-readme = importlib.import_module("readme")
-new_edges = importlib.import_module("dynamics_new_edges")
-to_markdown = importlib.import_module("pages").to_markdown
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

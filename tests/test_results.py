@@ -27,6 +27,9 @@ PLAIN = {
 }
 
 
+FULL = OSError(28, "No space left on device")
+
+
 @pytest.fixture
 def record():
     """A record of three grid points in two folds, with every kind of value."""
@@ -98,38 +101,31 @@ def test_records_of_a_folder_are_of_the_same_data(record, tmp_path):
 # -- writing ---------------------------------------------------------------------------------------
 
 
-def test_a_failed_write_leaves_the_old_file(record, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [
+        ("fsync", FULL, "cannot write .*r.pickle.*No space left.*unchanged"),
+        ("replace", KeyboardInterrupt(), None),
+    ],
+)
+def test_a_failed_write_leaves_the_old_file(step, error, message, record, tmp_path, monkeypatch):
     path = save(record, tmp_path / "r.pickle")
     before = path.read_bytes()
-    monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="cannot write .*r.pickle.*No space left.*unchanged"):
+    monkeypatch.setattr(os, step, Mock(side_effect=error))
+    with pytest.raises(type(error), match=message):
         save(Record("fit", "toy", "", [{}]), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path], "no temporary file is left behind"
 
 
-def test_an_interrupted_write_leaves_no_temporary_file(record, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "replace", Mock(side_effect=KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        save(record, tmp_path / "r.pickle")
-    assert os.listdir(tmp_path) == []
-
-
-def test_of_two_writers_of_a_file_the_later_one_wins(record, tmp_path, monkeypatch):
+def test_two_writers_of_a_file_have_their_own_temporary_files(record, tmp_path, monkeypatch):
     """As of two notebooks that run side by side."""
-    sync = os.fsync
-    other = Mock(side_effect=lambda _: save(Record("fit", "other", "", [{}]), tmp_path / "a.pkl"))
-
-    def meanwhile(handle):
-        monkeypatch.setattr(os, "fsync", sync)
-        other(handle)
-        sync(handle)
-
-    monkeypatch.setattr(os, "fsync", meanwhile)
-    save(record, tmp_path / "a.pkl")
-    other.assert_called_once()
-    assert load(tmp_path / "a.pkl").dataset == record.dataset
-    assert os.listdir(tmp_path) == ["a.pkl"]
+    replace = Mock()
+    monkeypatch.setattr(os, "replace", replace)
+    for _ in range(2):
+        save(record, tmp_path / "r.pickle")
+    one, other = [call.args[0] for call in replace.call_args_list]
+    assert one != other
 
 
 @pytest.mark.parametrize("value", [Payload(), np.array([object()]), os.system])

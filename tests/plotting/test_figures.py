@@ -11,15 +11,16 @@ from made_up import (
     linear_record,
     network_record,
     ridge_record,
-    selection_record,
     words,
 )
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
+from sbnn.cli import ROOT
 from sbnn.plotting import curves, latent
 from sbnn.plotting import dimensions as drawn_lines
 from sbnn.plotting.maps import panel_coordinates
+from sbnn.results import load
 
 
 def test_published_values_stand_next_to_their_models():
@@ -67,11 +68,11 @@ def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
     srrr.settings, ridge.settings = {"scaling": "all"}, {"scaling": "fold"}
     ridge.values["preselected"] = np.arange(40) < [[9], [12], [12]]
     ridge.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
-    figure = plotting.accuracy_comparison({"sRRR": (srrr, {"rank": 2}), "ridge": ridge})
+    figure = plotting.accuracy_comparison({"sRRR": (srrr, {"rank": 16}), "ridge": ridge})
     notes = ["ridge, 11 genes, scaled per fold", "sRRR, 25 genes, scaled over all cells"]
     for note in [*notes, "−2.833"]:
         assert note in words(figure)
-    np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), srrr.test_r2[:, 1])
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), srrr.test_r2[:, 8])
     low, high = figure.axes[0].get_xlim()
     assert -1.3 < low < -1
     assert high < 1.2
@@ -98,15 +99,16 @@ def test_maps_of_trust_show_their_own_values_the_largest_on_top():
 
 
 def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_of_the_panel():
-    record = selection_record(n=4000)
+    record = load(ROOT / "saved_models" / "citeseq_cd8" / "gene_selection.pickle")
     figure = plotting.gene_selection_curve(record)
     left_out, selected, curve = figure.axes[0].lines[:3]
     drawn = np.isfinite(record.mean_log2)
     assert len(selected.get_xdata()) == (record.selected & drawn).sum()
     assert len(left_out.get_xdata()) == (~record.selected & drawn).sum()
     x, y = curve.get_data()
-    np.testing.assert_allclose(np.log(y - 0.02), -1.5 * (x - 2.5), atol=1e-9)
-    record.mean_log2[:2] = 40
+    expected = -record.slope * (x - record.b)
+    np.testing.assert_allclose(np.log(y - record.offset), expected, atol=1e-9)
+    record.mean_log2[np.flatnonzero(drawn)[:2]] = 40
     assert plotting.gene_selection_curve(record).axes[0].get_xlim()[1] < 14
 
 

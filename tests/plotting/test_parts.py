@@ -123,21 +123,3 @@ def test_mean_and_sample_sd_over_folds():
     assert reading.mean_text([-0.1, -0.2]) == "−0.150 ± 0.071"
     five = linear_record(n_folds=5)
     assert reading.folds_text(network_record(), five) == "mean ± SD over 3 or 5 folds"
-
-
-def test_published_results_of_the_same_parameters():
-    narrow = {"n_components": 2, "group_lasso": 0.1, "pretraining": True, "test_r2": 0.4}
-    linear = {"rank": 2, "test_r2": 0.3}
-    rows = [narrow, linear]
-    assert reading.published_rows(rows, n_components=2, pretraining=True) == [narrow]
-    assert reading.published_rows(rows, n_components=2, group_lasso=0.2) == []
-    assert reading.published_rows(rows, rank=2) == [linear]
-    assert reading.published_rows(None, rank=2) == []
-
-
-def test_the_largest_model_with_few_enough_genes_is_chosen():
-    srrr = linear_record()
-    assert reading.choose_model((srrr, {"rank": 16}), 13) == (srrr, 10)
-    assert reading.choose_model(ridge_record(), 13)[1] == 0
-    with pytest.raises(KeyError, match="match 2 grid points"):
-        reading.choose_model(network_record(lassos=(0.1,), variants=(True,)), 5)
