@@ -19,6 +19,17 @@ from sbnn.data.simulate import simulate_patchseq
 hypothesis.settings.register_profile("sbnn", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("sbnn")
 
+# of Scala et al.
+CELLS = """Cell\tMouse\tTargeted layer\tRNA family\tRNA type\tSoma depth (µm)
+20180918_sample_5\tA\t2/3\tSst\tSst Penk\t700.5
+20180918_sample_3\tA\t2/3\tSst\tSst Penk\t700.5
+20180918_sample_4\tA\t2/3\tSst\tSst Penk\t700.5
+20180918_sample_0\tA\t2/3\tPT\tL5 PT_1\t700.5
+20180918_sample_1\tA\t2/3\tPT\tL5 ET_1\t700.5
+20180918_sample_2\tA\t2/3\tPT\tL5 PT_2\t700.5
+20180918_sample_9\tA\t2/3\tlow quality\t\tSlice Lost
+"""
+
 
 def pytest_sessionfinish(session):
     """Workers that need more than 5 s to end, as on busy CPUs, get a SIGINT from execnet."""
@@ -93,24 +104,12 @@ def small_scala(alone, monkeypatch):
     """The three Scala files in the published layout, but of six cells, in ``SBNN_DATA``."""
     rng = np.random.default_rng(0)
     cells = [f"20180918sample{i}" for i in range(6)]
-    counts = pd.DataFrame(
-        rng.integers(0, 500, (4, 6)), index=["Gad1", "Sst", "Vip", "Pvalb"], columns=cells
-    )
-    ephys = pd.DataFrame(rng.normal(size=(6, 2)), index=cells, columns=["AP width", "Tau"])
-    metadata = {
-        "Cell": [f"20180918_sample_{i}" for i in (5, 3, 4, 0, 1, 2, 9)],
-        "Mouse": "mouse_A",
-        "Targeted layer": "2/3",
-        "Cre": "SST+",
-        "RNA family": ["Sst"] * 3 + ["PT"] * 3 + ["low quality"],
-        "RNA type": ["Sst Penk"] * 3 + ["L5 PT_1", "L5 ET_1", "L5 PT_2", None],
-        "RNA type confidence": 0.9,
-        "Soma depth (µm)": ["700.5"] * 6 + ["Slice Lost"],
-    }
+    counts = pd.DataFrame(rng.integers(0, 500, (4, 6)), ["Gad1", "Sst", "Vip", "Pvalb"], cells)
+    ephys = pd.DataFrame(rng.normal(size=(6, 2)), cells, ["AP width", "Tau"])
     contents = {
-        "gene_counts.csv": counts.to_csv(index_label="gene"),
+        "gene_counts.csv": counts.to_csv(),
         "ephys_values.csv": ephys.to_csv(),
-        "mini-atlas-meta-data.csv": pd.DataFrame(metadata).to_csv(sep="\t", index=False),
+        "mini-atlas-meta-data.csv": CELLS,
     }
     for name, content in contents.items():
         published(monkeypatch, name, content.encode())
