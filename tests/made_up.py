@@ -1,6 +1,7 @@
 """Small made-up records for tests of figures, checks of their texts, tables, and a model."""
 
 import itertools
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -12,48 +13,10 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import scale
 
 from sbnn.data.paired import as_paired, paired
+from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import paper_folds
 from sbnn.models.bottleneck.distilled import forward_selection
 from sbnn.results import Record
-
-
-def history(rng, pretraining, level):
-    """Table as `SparseBottleneckRegressor.history_`, with five epochs in each stage."""
-    epochs = [5, 5, 5, 5] if pretraining else [0, 0, 10, 5]
-    stages = np.repeat(["pretraining", "frozen", "unfrozen", "fine-tuning"], epochs)
-    epoch = np.arange(1, len(stages) + 1)
-    r2 = level * (1 - np.exp(-epoch / 3)) + 0.01 * rng.normal(size=len(stages))
-    table = pd.DataFrame({"stage": stages.astype(object), "epoch": epoch})
-    table["loss"] = table["eval_loss"] = 2 * np.exp(-epoch / 9)
-    table["eval_r2"] = np.where(stages == "pretraining", np.nan, r2)
-    return table
-
-
-def network_record(widths=(2, 64), lassos=(1e-4, 1e-2, 0.1, 1.0), variants=(True, False)):
-    rng = np.random.default_rng(0)
-    points, tables = [], []
-    for width, lasso, pretraining in itertools.product(widths, lassos, variants):
-        level = 0.3 + 0.03 * (width > 2) + 0.02 * lassos.index(lasso)
-        points.append({"n_components": width, "group_lasso": lasso, "pretraining": pretraining})
-        tables.append([history(rng, pretraining, level) for _ in range(3)])
-    shape = 3, len(points)
-    values = {
-        "history": tables,
-        "n_selected": np.full(shape, 5),
-        "test_r2": rng.normal(0.4, 0.05, shape),
-        "gene_norms": rng.exponential(size=(*shape, 40)).astype("f4"),
-    }
-    settings = {"estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": {}}}
-    return Record("cross-validation", "made up", "s", points, 0, settings, [], values)
-
-
-def linear_record(ranks=(2, 16), n_folds=3):
-    alphas = np.linspace(0.1, 1, 7)
-    points = [{"rank": rank, "alpha": alpha} for rank in ranks for alpha in alphas]
-    genes = np.tile([38, 25, 14, 9, 6, 3, 0], (n_folds, len(ranks)))
-    r2 = 0.2 + 0.004 * genes + 0.01 * np.random.default_rng(1).normal(size=genes.shape)
-    values = {"test_r2": r2, "n_selected": genes}
-    return Record("cross-validation", "made up", "s", points, values=values)
 
 
 def ridge_record():
@@ -108,6 +71,14 @@ def folds_of_fit(fit):
     estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
     settings = {"scaling": "fold", "estimator": estimator}
     return Record("cross-validation", "made up", fit.sha256, params, 0, settings, folds, values)
+
+
+def halves_record(selected, gene_names):
+    """Genes that are selected (n_halves, n_genes) by fits to halves of the cells."""
+    folds = complementary_pairs(40, len(selected) // 2)
+    values = {"selected": selected[:, np.newaxis], "gene_names": gene_names}
+    values["n_selected"] = values["selected"].sum(axis=2)
+    return replace(ridge_record(), folds=folds, values=values)
 
 
 def drawn_texts(figure):

@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from made_up import fit_record, folds_of_fit
+from made_up import fit_record, folds_of_fit, halves_record
 
 from sbnn import explore
 from sbnn.data.checks import GREY
-from sbnn.data.paired import as_paired
-from sbnn.evaluation.fits import complementary_pairs
 from sbnn.explorer import columns
 from sbnn.explorer.columns import page_data
 from sbnn.results import Record
@@ -103,12 +101,8 @@ def test_other_genes_are_there_the_most_variable_first_as_far_as_there_is_room(m
     rng = np.random.default_rng(2)
     counts = rng.poisson(rng.uniform(0.5, 20, len(names)), (90, len(names)))
     X = pd.DataFrame(np.log2(1 + counts), fit.cell_names, names)
-    data = as_paired((X, pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names)))
-    kept = np.tile(names == "Gene0", (50, 1, 1))
-    values = {"selected": kept, "n_selected": kept.sum(-1), "gene_names": names}
-    folds = complementary_pairs(90, 25)
-    halves = Record("cross-validation", "made up", data.sha256, [{}], folds=folds, values=values)
-    page = page_data(fit, data=data, halves=halves)
+    data = X, pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names)
+    page = page_data(fit, halves=halves_record(np.tile(names == "Gene0", (50, 1)), names))
     assert [gene["trust"] for gene in page["features"][4:]] == ["trusted", *["unstable"] * 11]
     every = X[names[12:]].var().sort_values(ascending=False).index
     rest = len(json.dumps(page_data(fit)))

@@ -5,18 +5,23 @@ import re
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import words
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
+from scipy.stats import gmean
 from seen import BLIND, contrast_to_white, lab
 
+from sbnn import plotting
 from sbnn.cli import ROOT
+from sbnn.plotting import curves
 from sbnn.plotting.colors import METHODS, MODELS
 from sbnn.plotting.reading import mean_text
 from sbnn.study import figures, report
 
 SLOW = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
+MODELS_OF_FIGURE_2 = ("network", "srrr", "ridge")
 DATASETS = ["simulated", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
@@ -37,6 +42,46 @@ def study_figure(dataset, name):
 def test_committed_figures_can_be_drawn(dataset, name):
     path = ROOT / "figures" / dataset / f"{name}.png"
     assert (study_figure(dataset, name) is not None) == path.exists()
+
+
+def test_curves_have_bands_of_one_sample_sd_and_norms_are_averaged_on_the_log_scale():
+    records = records_of("simulated")
+    network = records["cv_network"]
+    figure = plotting.training_curves(network, records["cv_srrr"], n_components=[2])
+    left, right = figure.axes
+    point = network.find(n_components=2, group_lasso=1e-4, pretraining=True)
+    tables = network.history[point]
+    r2 = np.array([table["eval_r2"].iloc[50:] for table in tables], float)
+    mean, spread = r2.mean(axis=0), r2.std(axis=0, ddof=1)
+    assert_allclose(left.lines[0].get_ydata(), mean)
+    band = pd.DataFrame(left.collections[0].get_paths()[0].vertices).groupby(0)[1]
+    assert_allclose(band.min(), mean - spread)
+    assert_allclose(band.max(), mean + spread)
+    norms = np.sort(network.gene_norms[:, point].astype(float))[:, ::-1]
+    assert_allclose(right.lines[0].get_ydata(), gmean(norms))
+    assert right.lines[0].get_xdata().tolist() == [*range(1, 301)]
+    assert f"λ = 0.0001: {mean_text(network.test_r2[:, point])}" in words(figure)
+    srrr, point = report.main_models(records)["sRRR, full rank"]
+    assert f"rank 16, 25 genes: {srrr.test_r2[:, point].mean():.3f}" in words(figure)
+
+
+def test_published_values_stand_next_to_their_models():
+    published = [{"rank": 2, "n_genes": n, "test_r2": n / 10} for n in (1, 4, 30)]
+    narrow = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
+    published.append(narrow | {"n_genes": 25, "test_r2": 0.15})
+    network, srrr, ridge = [records_of("simulated")[f"cv_{name}"] for name in MODELS_OF_FIGURE_2]
+    figure = plotting.bottleneck_comparison(network, srrr, ridge, published)
+    assert "(◇ published 0.150)" in words(figure)
+    assert f"ridge, 300 genes: {ridge.test_r2.mean():.3f}" in words(figure)
+    lines = figure.axes[0].lines
+    hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
+    drawn = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in hollow)
+    assert_allclose(drawn, [(1, 0.1), (4, 0.4), (25 / curves.DODGE, 0.15), (30, 3)])
+    [path] = [line for line in lines if line.get_label().startswith("sRRR, rank 2,")]
+    points = srrr.points(rank=2)
+    expected = np.array([srrr.n_selected.mean(axis=0)[points], srrr.test_r2.mean(axis=0)[points]])
+    expected = expected[:, np.argsort(expected[0], kind="stable")]
+    assert_allclose(path.get_data(), expected[:, expected[0] >= 1])
 
 
 def test_accuracy_is_that_of_the_main_models():

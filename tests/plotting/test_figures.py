@@ -3,76 +3,30 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.stats
-from made_up import (
-    fit_record,
-    linear_record,
-    network_record,
-    ridge_record,
-    words,
-)
+from made_up import fit_record, halves_record, ridge_record, words
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
 from sbnn.cli import ROOT
-from sbnn.plotting import curves, latent
 from sbnn.plotting import dimensions as drawn_lines
+from sbnn.plotting import latent
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.results import load
 
 
-def test_published_values_stand_next_to_their_models():
-    published = [{"rank": 2, "n_genes": n, "test_r2": n / 10} for n in (1, 4, 30)]
-    narrow = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
-    published.append(narrow | {"n_genes": 5, "test_r2": 0.15})
-    records = network_record(), linear_record(ranks=(2, 8, 16)), ridge_record()
-    figure = plotting.bottleneck_comparison(*records, published)
-    assert "(◇ published 0.150)" in words(figure)
-    assert "ridge, 40 genes: 0.450" in words(figure)
-    assert "rank 8" not in words(figure), "only the lowest and the highest"
-    lines = figure.axes[0].lines
-    [path] = [line for line in lines if line.get_label().startswith("sRRR, rank 2,")]
-    np.testing.assert_array_equal(path.get_xdata(), [3, 6, 9, 14, 25, 38])
-    np.testing.assert_allclose(path.get_ydata(), records[1].test_r2[:, 5::-1].mean(0))
-    hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
-    drawn = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in hollow)
-    np.testing.assert_allclose(drawn, [(1, 0.1), (4, 0.4), (5 / curves.DODGE, 0.15), (30, 3)])
-
-
-def test_curves_have_bands_of_one_sample_sd_and_norms_are_averaged_on_the_log_scale():
-    network = network_record(widths=(2,), lassos=(0.1,), variants=(True,))
-    srrr = linear_record()
-    figure = plotting.training_curves(network, srrr)
-    panel, right = figure.axes
-    folds = network.test_r2[:, 0]
-    assert f"λ = 0.1: {folds.mean():.3f} ± {folds.std(ddof=1):.3f}" in words(figure)
-    assert f"rank 16, 3 genes: {srrr.test_r2[:, 12].mean():.3f}" in words(figure)
-    r2 = np.array([table.eval_r2.to_numpy()[5:] for table in network.history[0]])
-    mean, spread = r2.mean(0), r2.std(0, ddof=1)
-    np.testing.assert_allclose(panel.lines[0].get_ydata(), mean)
-    band = pd.DataFrame(panel.collections[0].get_paths()[0].vertices).groupby(0)[1]
-    np.testing.assert_allclose(band.min(), mean - spread)
-    np.testing.assert_allclose(band.max(), mean + spread)
-    low, high = panel.get_ylim()
-    assert low < mean.min()
-    assert high > (mean + spread).max()
-    norms = np.sort(network.gene_norms[:, 0].astype(float))[:, ::-1]
-    np.testing.assert_allclose(right.lines[0].get_ydata(), norms.prod(0) ** (1 / 3))
-    np.testing.assert_array_equal(right.lines[0].get_xdata(), range(1, 41))
-
-
 def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
-    srrr, ridge = linear_record(), ridge_record()
+    srrr, ridge = load(ROOT / "saved_models" / "simulated" / "cv_srrr.pickle"), ridge_record()
     srrr.settings, ridge.settings = {"scaling": "all"}, {"scaling": "fold"}
     ridge.values["preselected"] = np.arange(40) < [[9], [12], [12]]
     ridge.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
     figure = plotting.accuracy_comparison({"sRRR": (srrr, {"rank": 16}), "ridge": ridge})
     notes = ["ridge, 11 genes, scaled per fold", "sRRR, 25 genes, scaled over all cells"]
-    for note in [*notes, "−2.833"]:
+    for note in [*notes, "−2.833", "mean ± SD over 3 or 10 folds"]:
         assert note in words(figure)
-    np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), srrr.test_r2[:, 8])
+    expected = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), expected)
     low, high = figure.axes[0].get_xlim()
     assert -1.3 < low < -1
     assert high < 1.2
@@ -164,15 +118,11 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
 
 
 def test_figures_count_what_they_leave_out():
-    n_halves, n_genes = 20, 8000
-    selected = np.arange(n_genes) < np.linspace(60, 80, n_halves)[:, np.newaxis, np.newaxis]
-    genes = np.array(["ERCC-00009", *(f"Gene{i}" for i in range(1, n_genes))])
-    values = {"selected": selected, "n_selected": selected.sum(-1), "gene_names": genes}
-    one, other = np.split(np.arange(40), 2)
-    halves = replace(ridge_record(), folds=[(one, other), (other, one)] * 10, values=values)
-    figure = plotting.selection_frequencies(halves)
+    selected = np.arange(8000) < np.linspace(60, 80, 20)[:, np.newaxis]
+    genes = np.array(["ERCC-00009", *(f"Gene{i}" for i in range(1, 8000))])
+    figure = plotting.selection_frequencies(halves_record(selected, genes))
     [ax] = figure.axes
-    frequency = selected[:, 0, 1:].mean(0)
+    frequency = selected[:, 1:].mean(0)
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], frequency[:60])
     shown = words(figure)
     threshold = ax.lines[0].get_ydata()[0]

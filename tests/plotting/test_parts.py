@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import fit_record, linear_record, network_record, ridge_record, words
+from made_up import fit_record, ridge_record, words
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -112,14 +112,12 @@ def test_a_title_names_kind_protocol_width_and_genes():
     }
     for title, record in titles.items():
         assert reading.model_title(record) == title
-    assert reading.network_name(network_record(), -1) == "sBNN, paper protocol, d = 64"
+    assert reading.network_name(fit_record(width=64), 0) == "sBNN, paper protocol, d = 64"
     assert colors.model_color(fit_record()) == colors.MODELS["paper"]
-    assert colors.model_color(linear_record()) == colors.MODELS["linear"]
+    assert colors.model_color(linear) == colors.MODELS["linear"]
     assert colors.model_color(ridge_record()) == colors.MODELS["all genes"]
 
 
 def test_mean_and_sample_sd_over_folds():
     assert reading.mean_text([0.12345]) == "0.123"
     assert reading.mean_text([-0.1, -0.2]) == "−0.150 ± 0.071"
-    five = linear_record(n_folds=5)
-    assert reading.folds_text(network_record(), five) == "mean ± SD over 3 or 5 folds"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import linear_record, network_record, ridge_record
+from made_up import ridge_record
 
 from sbnn.results import save
 from sbnn.study import report
@@ -27,22 +27,16 @@ def rows_of(table, **levels):
 
 
 def test_rows_are_means_over_the_folds_of_each_model():
-    network, srrr = network_record(lassos=(0.1,)), linear_record()
-    records = {"cv_network": network, "cv_srrr": srrr, "cv_ridge": ridge_record()}
-    for record in records.values():
-        record.settings["scaling"] = "fold"
-        record.folds = [(np.arange(3), np.arange(3, 5))] * 3
-        record.values["gene_names"] = np.arange(40)
+    records = report.read(ROOT / "saved_models" / "simulated")
     table = report.accuracy_table(records)
     assert table.columns.tolist() == ["R2", "SD", "SE"], "nothing was published for these data"
-    point = {"n_components": "64", "pretraining": "False"}
-    [straight] = network.points(n_components=64, pretraining=False)
+    network, srrr = records["cv_network"], records["cv_srrr"]
+    straight = network.find(n_components=64, pretraining=False)
     r2 = network.test_r2[:, straight]
-    [row] = rows_of(table, stage=report.LAST, **point).to_numpy()
-    np.testing.assert_allclose(row, [r2.mean(), r2.std(ddof=1), r2.std(ddof=1) / 3**0.5])
-    before = np.mean([curve["eval_r2"][9] for curve in network.history[straight]])
-    row = rows_of(table, stage=report.BEFORE_PRUNING, **point)
-    assert row["R2"].item() == pytest.approx(before)
+    before, row = rows_of(table, n_components="64", pretraining="False").to_numpy()
+    np.testing.assert_allclose(row, [r2.mean(), r2.std(ddof=1), r2.std(ddof=1) / 10**0.5])
+    r2 = [curve["eval_r2"].iloc[-101] for curve in network.history[straight]]
+    assert before[0] == pytest.approx(np.mean(r2))
     r2 = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
     row = rows_of(table, model="sRRR", rank="16", n_genes="25")
     assert row["R2"].item() == pytest.approx(r2.mean())
