@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import scale
 
@@ -125,21 +124,18 @@ def outputs_of(data):
     return pd.DataFrame(data.Y.copy(), data.cell_names, data.feature_names)
 
 
-class Weigher(RegressorMixin, BaseEstimator):
+class Weigher(Ridge):
     """Ridge regression that reports the `n_genes` columns of greedy forward selection."""
 
     def __init__(self, n_genes=2):
+        super().__init__(10.0)
         self.n_genes = n_genes
 
     def fit(self, X, y):
         self.gene_norms_ = np.abs(X.T @ y[:, 0]) + 1
         chosen = forward_selection(X - X.mean(0), y - y.mean(0), self.n_genes)
         self.kept_ = np.isin(np.arange(X.shape[1]), chosen)
-        self.ridge_ = Ridge(10.0).fit(X, y)
-        return self
-
-    def predict(self, X):
-        return self.ridge_.predict(X)
+        return super().fit(X, y)
 
     def get_support(self):
         return self.kept_

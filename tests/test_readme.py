@@ -25,17 +25,13 @@ def words_of(page):
 
 
 def test_each_number_of_the_readme_is_one_that_its_script_prints():
-    text = readme_text()
+    # without code, pictures, badges and addresses
+    text = re.sub(r"^```.*?^```", "", README.read_text(), flags=re.M | re.S)
+    text = re.sub(r"^\[?!\[.*|\]\([^)]*\)", "", text, flags=re.M)
+    text = " ".join(text.split())
     for passage in map(str.split, readme.passages()):
         text = text.replace(" ".join(passage), "")
     assert re.findall(r"\d+\.\d+|\b\d{3,}", text) == []
-
-
-def readme_text():
-    """Words of README without code, pictures, badges and addresses."""
-    text = re.sub(r"^```.*?^```", "", README.read_text(), flags=re.M | re.S)
-    text = re.sub(r"^\[?!\[.*", "", text, flags=re.M)
-    return " ".join(re.sub(r"\]\([^)]*\)", "]", text).split())
 
 
 def test_the_tables_are_those_of_the_committed_results():

@@ -98,9 +98,9 @@ def in_few_colors(png):
     return content.getvalue()
 
 
-def new_figure(height, layout="constrained"):
+def new_figure(height):
     """Make a figure of full width, which need not be closed."""
-    figure = Figure(figsize=(WIDTH, height), layout=layout)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
 

@@ -26,10 +26,9 @@ def counted(n, noun):
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def signed(value, digits=2, plus=False):
-    """A number with a long minus sign, and a plus if wanted."""
-    sign = "+" if plus else "-"
-    return f"{value:{sign}.{digits}f}".replace("-", "−")
+def signed(value, digits=2):
+    """A number with a long minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def name_line(ax, x, name):

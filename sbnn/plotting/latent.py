@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import finish, headline, new_figure, styled
-from sbnn.plotting.labels import shortened, signed
+from sbnn.plotting.labels import DASHES, shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
 from sbnn.plotting.reading import choose_model, model_title
 from sbnn.results import Record
@@ -144,7 +144,7 @@ def ranked(names, first, merit):
 
 OUTPUTS = ("Tau", "Rebound")  # of the published figure
 SPARE = 1.24  # side of the square, relative to the family
-DASHED = {"lw": 0.7, "ls": (0, (3, 2)), "ec": "0.3"}
+DASHED = {"lw": 0.7, "ls": DASHES, "ec": "0.3"}
 
 
 @styled
