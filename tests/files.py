@@ -4,7 +4,8 @@ import hashlib
 import os
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -37,31 +38,19 @@ def put(path: Path, content: bytes = CONTENT) -> Path:
 
 
 @contextmanager
-def server(bodies):
-    """A local web server: path -> what it sends."""
+def server(folder):
+    """A local web server of the files in a folder."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            web.accepted = self.headers["Accept"]
-            if self.path not in bodies:
-                self.send_error(404)
-                return
-            content = bodies[self.path]
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
+    class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_):
-            pass
+            web.accepted = self.headers["Accept"]
 
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.url = f"http://127.0.0.1:{web.server_port}"
-    thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield web
-    finally:
-        web.shutdown()
-        web.server_close()
-        thread.join()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as web:
+        web.url = f"http://127.0.0.1:{web.server_port}"
+        thread = threading.Thread(target=web.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield web
+        finally:
+            web.shutdown()
+            thread.join()

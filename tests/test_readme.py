@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import accuracy
 import dynamics_new_edges as new_edges
 import pytest
 import readme
 from pages import to_markdown
 
+from sbnn import results
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference
@@ -36,15 +38,14 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
 
 def test_the_tables_are_those_of_the_committed_results():
     rooms = {"results": report, "ephys_types": types, "mechanism_shift": screens}
-    tables = {name: list(room.overview(SAVED).values()) for name, room in rooms.items()}
+    rooms["dynamics"] = dynamics
+    tables = {f"docs/{name}.md": [*room.overview(SAVED).values()] for name, room in rooms.items()}
     rows = new_edges.new_edges()
-    tables["dynamics"] = [
-        *dynamics.overview(SAVED).values(),
-        new_edges.new_edges_table(rows),
-        new_edges.calibration_table(rows),
-    ]
+    tables["docs/dynamics.md"] += new_edges.new_edges_table(rows), new_edges.calibration_table(rows)
+    records = results.load_folder(SAVED / "benchmarks", "accuracy_")
+    tables["benchmarks/README.md"] = [accuracy.page_table(records)]
     for name, shown in tables.items():
-        page = (ROOT / "docs" / f"{name}.md").read_text()
+        page = (ROOT / name).read_text()
         for table in shown:
             assert to_markdown(table) in page
 

@@ -35,7 +35,8 @@ def test_places_are_searched_in_order(alone, monkeypatch):
 
 
 def test_a_download_is_verified_and_kept(alone, monkeypatch):
-    with server({"/tiny.csv": CONTENT}) as web:
+    put(alone / "web" / "tiny.csv")
+    with server(alone / "web") as web:
         published(monkeypatch, url=web.url + "/tiny.csv", sha256="0" * 64)
         with pytest.raises(ValueError, match="hash"):
             find_file("tiny.csv")

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.stats
 from made_up import fit_record, halves_record, ridge_record, words
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import zscore
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
@@ -26,7 +27,7 @@ def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
     for note in [*notes, "−2.833", "mean ± SD over 3 or 10 folds"]:
         assert note in words(figure)
     expected = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
-    np.testing.assert_array_equal(figure.axes[0].lines[0].get_xdata(), expected)
+    assert_array_equal(figure.axes[0].lines[0].get_xdata(), expected)
     low, high = figure.axes[0].get_xlim()
     assert -1.3 < low < -1
     assert high < 1.2
@@ -47,8 +48,8 @@ def test_maps_of_trust_show_their_own_values_the_largest_on_top():
     for ax, shown in ((left, errors), (right, spread)):
         order = [i for i in np.argsort(shown) if i != 7 or ax is right]
         [dots] = ax.collections
-        np.testing.assert_array_equal(dots.get_array(), shown[order])
-        np.testing.assert_allclose(dots.get_offsets(), xy[order])
+        assert_array_equal(dots.get_array(), shown[order])
+        assert_allclose(dots.get_offsets(), xy[order])
         assert dots.get_clim() == pytest.approx((0, np.nanquantile(shown, 0.95)))
 
 
@@ -61,7 +62,7 @@ def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_
     assert len(left_out.get_xdata()) == (~record.selected & drawn).sum()
     x, y = curve.get_data()
     expected = -record.slope * (x - record.b)
-    np.testing.assert_allclose(np.log(y - record.offset), expected, atol=1e-9)
+    assert_allclose(np.log(y - record.offset), expected, atol=1e-9)
     record.mean_log2[np.flatnonzero(drawn)[:2]] = 40
     assert plotting.gene_selection_curve(record).axes[0].get_xlim()[1] < 14
 
@@ -104,14 +105,13 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
     regressed = LinearRegression().fit(fit.outputs, fit.latent).predict(fit.outputs)
     sides = [(fit.expression, fit.latent), (fit.outputs, regressed)]
     for ax, (values, latents) in zip(figure.axes, sides, strict=True):
-        dots = ax.collections[0].get_offsets()
-        drawn = scipy.stats.zscore(latents)
-        np.testing.assert_allclose(np.sort(dots[:, 0]), np.sort(drawn[:, 0]), atol=1e-5)
+        dots = np.sort(ax.collections[0].get_offsets()[:, 0])
+        assert_allclose(dots, np.sort(zscore(latents[:, 0])), atol=1e-5)
         correlations = np.corrcoef(values.T, latents.T)[:-2, -2:]
         long = correlations[np.linalg.norm(correlations, axis=1) >= drawn_lines.LEAST]
         tips = np.array([line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7])
         expected = drawn_lines.RADIUS * long
-        np.testing.assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
+        assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
     assert f"{len(long)} of 4 outputs drawn" in words(figure)
     with pytest.raises(ValueError, match="expected 2 latents, got 3"):
         plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))
@@ -123,7 +123,7 @@ def test_figures_count_what_they_leave_out():
     figure = plotting.selection_frequencies(halves_record(selected, genes))
     [ax] = figure.axes
     frequency = selected[:, 1:].mean(0)
-    np.testing.assert_allclose([bar.get_height() for bar in ax.patches], frequency[:60])
+    assert_allclose([bar.get_height() for bar in ax.patches], frequency[:60])
     shown = words(figure)
     threshold = ax.lines[0].get_ydata()[0]
     assert f"{(frequency >= threshold).sum()} trusted genes, frequency ≥ 0.65" in shown
@@ -150,6 +150,6 @@ def test_the_outputs_with_the_largest_effects_are_drawn():
     assert set(outputs) == {"o0", *(f"o{i}" for i in range(61, 120))}
     assert "60 of 120 outputs" in words(figure)
     rows, columns = [[int(name[1:]) for name in names] for names in (outputs, genes)]
-    np.testing.assert_array_equal(ax.images[0].get_array(), effects.T[np.ix_(rows, columns)])
+    assert_array_equal(ax.images[0].get_array(), effects.T[np.ix_(rows, columns)])
     assert ax.images[0].get_clim()[1] == pytest.approx(3 * np.median([*range(61, 120), 1000]))
     assert "largest 1e+03" in bar.get_ylabel()
