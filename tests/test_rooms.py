@@ -21,7 +21,7 @@ PUBLIC = {
         read_ephys_table read_tables selection_table simulate_patchseq
         stability_selection typed_cells verdict metrics plotting preprocessing results""",
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
-        SparsePCAForest ZeroShotClassifier
+        SparsePCAForest
         cross_validate_classifier family_importance""",
     "sbnn.mechanism_shift": """LinearShift SparseShiftVAE compute_once edges_of match_latents
         read_screen recovery recovery_of_genes screen simulate_perturbations unmix z_scored""",

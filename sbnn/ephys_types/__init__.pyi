@@ -6,4 +6,3 @@ from .classification import family_importance as family_importance
 from .classifier import EphysTypeClassifier as EphysTypeClassifier
 from .family_attention import FamilyAttentionClassifier as FamilyAttentionClassifier
 from .sparse_pca_forest import SparsePCAForest as SparsePCAForest
-from .transfer import ZeroShotClassifier as ZeroShotClassifier

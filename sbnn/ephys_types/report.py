@@ -22,7 +22,6 @@ KINDS = {
     "transfer_stratified": "transfer from mouse cells, folds as published",
 }
 FAMILIES = "types_families"  # of records of the importance of families
-ZERO_SHOT = "transfer_zero_shot"
 #: Models in the table of all data sets.
 OVERVIEW = (
     "logistic",
@@ -96,12 +95,6 @@ def importance_table(record):
     return table
 
 
-def zero_shot_table(record):
-    """Macro-F1, accuracy and estimated shares of each direction and model, means of the seeds."""
-    ways = record.scores.groupby(["way", "model"], sort=False)
-    return ways.mean().drop(columns="seed")
-
-
 def overview(saved_models):
     """Macro-F1 (mean ± SD over the repeats) of the main models on all data."""
     rows = {}
@@ -133,7 +126,4 @@ def all_tables(records):
     for name, record in of_kind(records, FAMILIES).items():
         title = f"Importance of the families for {LABELS[name]}: rise of the log loss, attention"
         tables[title] = importance_table(record)
-    if ZERO_SHOT in records:
-        title = "Types of one species predicted from the other, without labels"
-        tables[title] = zero_shot_table(records[ZERO_SHOT])
     return tables

@@ -19,7 +19,6 @@ from sbnn.ephys_types import (
     EphysTypeClassifier,
     FamilyAttentionClassifier,
     SparsePCAForest,
-    ZeroShotClassifier,
     sparse_pca_forest,
 )
 from sbnn.ephys_types.base import FeatureScaling, kernel_logistic
@@ -42,7 +41,6 @@ FAILED = {  # checks that the published network cannot pass
 @parametrize_with_checks(
     [
         FOREST,
-        ZeroShotClassifier(LogisticRegression()),
         EphysTypeClassifier(n_steps=5, power=1, random_state=0),
         *NETWORKS.values(),
     ],

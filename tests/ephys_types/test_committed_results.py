@@ -63,18 +63,6 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
         assert_same(again.values[metric][0, 0], record.values[metric][f, 0])
 
 
-@pytest.mark.slow
-def test_transfer_that_is_measured_again_gives_the_same_numbers():
-    told = study("simulated_ephys")[0]
-    [row] = (
-        told["records"]["transfer_zero_shot"]
-        .scores.query("seed == 0 and model == 'LightGBM'")[:1]
-        .to_dict("records")
-    )
-    again = told["zero_shot"](told["source"], told["cells"], told["aligned"]["LightGBM"], 0)
-    assert again == pytest.approx({name: row[name] for name in again}, rel=1e-3)
-
-
 @pytest.mark.parametrize("name", DATASETS)
 def test_figures_are_those_that_are_committed_and_tidy(name):
     drawn = study(name)[1]
