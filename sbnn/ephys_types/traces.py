@@ -30,9 +30,6 @@ from ipfx.sweep import Sweep  # noqa: E402
 
 #: Samples per second to which sweeps are resampled.
 RATE = 50_000
-LEVELS = np.array([0, 40, 80])  # pA above rheobase
-STEPS = [-30, -50, -90]  # pA
-TOLERANCE = 5  # pA, of steps
 SPIKES = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
 #: Size of each family, in the order of the columns.
 SIZES = {
@@ -49,8 +46,8 @@ SIZES = {
     "subthresh_norm": 140,
     "psth": 150,
 }
-#: Raised by IPFX for sweeps that it lacks or cannot analyse.
-FAULTS = (
+#: Ignores what IPFX raises for sweeps that it lacks or cannot analyse.
+IF_POSSIBLE = suppress(
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -95,23 +92,21 @@ def read_traces(path):
         cells = {path.stem: read_traces(path) for path in sorted(folder.glob("*.nwb"))}
         table = pd.DataFrame(cells).T
     """
-    vectors = {name: np.full(size, np.nan) for name, size in SIZES.items()}
+    vectors = {}  # and other things that IPFX finds
+    first_spikes = np.full((3, 150), np.nan)
     with warnings.catch_warnings(action="ignore"):  # of IPFX and pynwb
         data = create_ephys_data_set(nwb_file=str(path))
-        stored = data.sweep
-        data.sweep = lambda number: resampled(stored(number))
+        data.sweep = lambda number, stored=data.sweep: resampled(stored(number))
         names = data.ontology
         protocols = [
             (names.short_square_names, preprocess_short_square_sweeps, "common_amp_sweeps"),
             (names.long_square_names, long_squares, "rheobase_sweeps"),
             (names.ramp_names, preprocess_ramp_sweeps, "spiking_sweeps"),
         ]
-        first_spikes = np.full((3, 150), np.nan)
         for voltage, (stimuli, analyse, chosen) in zip(first_spikes, protocols, strict=True):
-            with suppress(*FAULTS):
-                sweeps, found, interval = analyse(data, categorize_iclamp_sweeps(data, stimuli))
-                if analyse is long_squares:
-                    vectors |= vectors_of(sweeps, found, *interval)
+            with IF_POSSIBLE:
+                sweeps, found, _ = analyse(data, categorize_iclamp_sweeps(data, stimuli))
+                vectors |= found
                 places = found[chosen].index
                 traces = [sweeps.sweeps[i] for i in places]
                 spikes = [found["spikes_set"][i] for i in places]
@@ -119,53 +114,59 @@ def read_traces(path):
     first_spikes[~first_spikes.any(axis=1)] = np.nan  # IPFX gives zeros if all are clipped
     vectors["first_ap_v"] = first_spikes.ravel()
     vectors["first_ap_dv"] = np.diff(first_spikes).ravel()
-    return pd.Series(np.concatenate([*vectors.values()]), sum(trace_families().values(), []))
+    columns = trace_families()
+    return pd.concat([pd.Series(vectors.get(name, np.nan), columns[name]) for name in columns])
 
 
 def resampled(sweep):
     """The recorded part of a sweep at `RATE`; the current is held between samples."""
     rate = round(sweep.sampling_rate)
     v = resample_poly(sweep.v, RATE, rate, padtype="line")
-    n = np.arange(len(v))
-    i = sweep.i.take(np.rint(n * rate / RATE).astype(int), mode="clip")
-    return Sweep(n / RATE, v, i, sweep.clamp_mode, RATE)
+    t = np.arange(len(v)) / RATE
+    i = sweep.i.take(np.rint(t * rate).astype(int), mode="clip")
+    return Sweep(t, v, i, sweep.clamp_mode, RATE)
 
 
 def long_squares(data, numbers):
-    """Sweeps, their features, and start and end of the stimulus.
+    """Sweeps, and their features together with the families that can be computed from them.
 
     Unlike IPFX, it fits no slopes and time constants, and needs neither spikes nor steps.
     """
     sweeps, start, end = validate_sweeps(data, numbers)
     end = start + round(end - start, 3)  # or a sample may be missing in the last bin
-    extractors = extractors_for_sweeps(sweeps, start=start, end=end, min_peak=-25)
-    analysis = LongSquareAnalysis(*extractors, subthresh_min_amp=-100)
-    needed = ["peak_deflect", "stim_amp", "v_baseline"]
-    found = super(LongSquareAnalysis, analysis).analyze(sweeps, needed)
+    analysis = LongSquareAnalysis(
+        *extractors_for_sweeps(sweeps, start=start, end=end, min_peak=-25), subthresh_min_amp=None
+    )
+    found = super(LongSquareAnalysis, analysis).analyze(
+        sweeps, ["peak_deflect", "stim_amp", "v_baseline"]
+    )
+    found["subthreshold_sweeps"] = analysis.subthreshold_sweep_features()
     spiking = analysis.suprathreshold_sweep_features()
     found["spiking_sweeps"] = spiking
-    found["subthreshold_sweeps"] = analysis.subthreshold_sweep_features()
     found["rheobase_sweeps"] = spiking.sort_values("stim_amp").query("stim_amp > 0").head(1)
     found["rheobase_i"] = found["rheobase_sweeps"]["stim_amp"].max()
-    return sweeps, found, (start, end)
-
-
-def vectors_of(sweeps, found, start, end):
-    """Families of long squares that can be computed."""
-    vectors = {}
-    with suppress(*FAULTS):
-        trains = fv.identify_suprathreshold_spike_info(found, LEVELS, amp_tolerance=TOLERANCE)
+    with IF_POSSIBLE:
+        trains = fv.identify_suprathreshold_spike_info(
+            found,
+            np.array([0, 40, 80]),  # pA above rheobase
+            amp_tolerance=5,
+        )
         binned = trains, start, end, 20  # ms
-        vectors["psth"] = fv.psth_vector(*binned)
-        vectors["inst_freq"] = fv.inst_freq_vector(*binned)
+        found["psth"] = fv.psth_vector(*binned)
+        found["inst_freq"] = fv.inst_freq_vector(*binned)
         for name in SPIKES:
-            vectors[f"spiking_{name}"] = fv.spike_feature_vector(name, *binned)
-    with suppress(*FAULTS):
+            found[f"spiking_{name}"] = fv.spike_feature_vector(name, *binned)
+    with IF_POSSIBLE:
         train = fv.identify_sweep_for_isi_shape(sweeps, found, end - start)
-        vectors["isi_shape"] = fv.isi_shape(*train, end)
-    with suppress(*FAULTS):
+        found["isi_shape"] = fv.isi_shape(*train, end)
+    with IF_POSSIBLE:
         steps, peaks = fv.identify_subthreshold_hyperpol_with_amplitudes(found, sweeps)
-        vectors["subthresh_norm"] = fv.subthresh_norm(steps, peaks, start, end, -110)  # pA
-        window = STEPS, start, end
-        vectors["step_subthresh"] = fv.step_subthreshold(steps, *window, amp_tolerance=TOLERANCE)
-    return vectors
+        found["subthresh_norm"] = fv.subthresh_norm(steps, peaks, start, end, -110)  # pA
+        found["step_subthresh"] = fv.step_subthreshold(
+            steps,
+            [-30, -50, -90],  # pA
+            start,
+            end,
+            amp_tolerance=5,
+        )
+    return sweeps, found, analysis
