@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 from scipy.stats import norm, rankdata
 
-from sbnn.ephys_types.base import FeatureScaling, seen_columns
+from sbnn.ephys_types.base import FeatureScaling
 
 
 def test_normal_scores_follow_ranks_and_are_clipped(rng):
@@ -17,9 +17,3 @@ def test_normal_scores_follow_ranks_and_are_clipped(rng):
     assert_allclose(scaling.transform(x[:, None])[:, 0], expected, atol=1e-6)
     beyond = scaling.transform([[1e9], [-1e9], [np.nan]])[:, 0]
     assert_allclose(beyond, [expected.max(), expected.min(), np.nan])
-
-
-def test_unseen_columns_are_skipped():
-    families = {"f": np.array([0, 3]), "g": np.array([1]), "h": np.array([2])}
-    found = seen_columns(families, np.array([True, False, True, True]))
-    assert [columns.tolist() for columns in found.values()] == [[0, 2], [], [1]]

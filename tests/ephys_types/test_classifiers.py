@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.preprocessing import scale
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn.data.typed_cells import family_columns
@@ -73,14 +74,12 @@ def network(request, cells):
 
 def test_same_seed_same_bits(cells, network):
     """Whatever was drawn before, and on any number of threads; the global generator is kept."""
-    threads = torch.get_num_threads()
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    try:
-        torch.set_num_threads(2)
-        again = clone(network).fit(cells.X, cells.y, cells.families)
-    finally:
-        torch.set_num_threads(threads)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    again = clone(network).fit(cells.X, cells.y, cells.families)
+    torch.set_num_threads(threads)
     assert torch.equal(torch.get_rng_state(), before)
     assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
     other = clone(network).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
@@ -89,8 +88,7 @@ def test_same_seed_same_bits(cells, network):
 
 def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
     X = cells.X.copy()
-    passive = cells.families == "passive"
-    X[:, passive] = np.nan
+    X[:, cells.families == "passive"] = np.nan
     with pytest.warns(UserWarning, match="x2"):
         model = clone(network).fit(X, cells.y, cells.families)
     weights = model.attention_weights(cells.X)
@@ -106,54 +104,44 @@ def test_kernel_is_balanced_logistic_regression_in_the_space_of_all_cells(cells)
     x = FeatureScaling().fit_transform(cells.X)
     x = np.where(np.isfinite(x), x, np.nanmedian(x, axis=0))
     n, n_features = x.shape
-    values, vectors = np.linalg.eigh(rbf_kernel(x, gamma=0.3 / n_features))
-    inside = vectors * np.sqrt(values.clip(0))
+    inside = np.linalg.cholesky(rbf_kernel(x, gamma=0.3 / n_features) + 1e-9 * np.eye(n))
     wanted = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(inside, cells.y)
     model = kernel_logistic(n, n_features, 0).fit(cells.X, cells.y)
     assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=5e-3)
 
 
-def members_of(cells, train, test, seed):
-    """Mean probabilities of both learners."""
-    network = FamilyAttentionClassifier(n_steps=20, random_state=seed)
-    network.fit(cells.X[train], cells.y[train], cells.families)
-    kernel = kernel_logistic(len(train), cells.X.shape[1], seed)
-    kernel.fit(cells.X[train], cells.y[train])
-    return (network.predict_proba(cells.X[test]) + kernel.predict_proba(cells.X[test])) / 2
-
-
 def test_the_default_is_a_power_of_the_mean_of_two_learners(cells):
-    seed = np.random.RandomState(3).randint(2**31 - 1)  # noqa: NPY002
-    every = np.arange(200)
-    means = members_of(cells, every, every, seed)
     model = EphysTypeClassifier(n_steps=20, power=0.5, random_state=3)
     p = model.fit(cells.X, cells.y, cells.families).predict_proba(cells.X)
+    network, kernel = model.members_
+    assert network.n_steps == 20
+    assert network.families_.keys() == set(cells.families)
+    means = (network.predict_proba(cells.X) + kernel.predict_proba(cells.X)) / 2
     assert_allclose(p, softmax(0.5 * np.log(means), axis=1), atol=1e-6)
     assert_array_equal(model.predict(cells.X), model.classes_[p.argmax(1)])
 
 
 def test_the_power_fits_donors_that_were_left_out(cells, monkeypatch):
-    seen = []
-    tested = []
-    fitted = EphysTypeClassifier._fitted
-    mean_log = EphysTypeClassifier._mean_log
-
-    def look(self, X, *given):
-        seen.append({row.tobytes() for row in X})
-        return fitted(self, X, *given)
-
-    def look_too(self, members, X):
-        tested.append({row.tobytes() for row in X})
-        return mean_log(self, members, X)
-
-    monkeypatch.setattr(EphysTypeClassifier, "_fitted", look)
-    monkeypatch.setattr(EphysTypeClassifier, "_mean_log", look_too)
     donors = cells.labels["donor"].to_numpy()
+    donor_of = dict(zip(map(bytes, cells.X), donors, strict=True))
+    seen = []
+
+    def watch(name, place):
+        usual = getattr(EphysTypeClassifier, name)
+
+        def look(self, *given):
+            seen.append({donor_of[bytes(row)] for row in given[place]})
+            return usual(self, *given)
+
+        monkeypatch.setattr(EphysTypeClassifier, name, look)
+
+    watch("_fitted", 0)
+    watch("_mean_log", 1)
     EphysTypeClassifier(n_steps=2).fit(cells.X, cells.y, cells.families, donors)
-    every = {row.tobytes(): donor for row, donor in zip(cells.X, donors, strict=True)}
-    assert set.union(*tested) == set(every) == seen[0]
-    for train, test in zip(seen[1:], tested, strict=True):
-        assert not {every[row] for row in train} & {every[row] for row in test}
+    every, *parts = seen
+    assert set.union(*parts[1::2]) == every == set(donors)
+    for train, test in zip(parts[::2], parts[1::2], strict=True):
+        assert not train & test
 
 
 def test_the_best_power_has_the_lowest_log_loss(rng):
@@ -185,14 +173,12 @@ def test_the_mix_is_estimated_by_expectation_maximisation(rng):
 def test_components_are_those_of_scikit_learn(rng, monkeypatch):
     monkeypatch.setattr(sparse_pca_forest, "ALPHA", 0.2)
     X = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 8)) + 0.3 * rng.normal(size=(300, 8))
-    X = (X - X.mean(0)) / X.std(0)
-    projection = sparse_components(X, 3, 0)
-    peer = SparsePCA(3, alpha=0.2 * np.sqrt(300), tol=1e-8, max_iter=2000, random_state=0).fit(X)
-    loadings = peer.components_
-    scores = X @ np.linalg.solve(loadings @ loadings.T + 0.01 * np.eye(3), loadings).T
-    agreement = np.abs((scores / scores.std(0)).T @ X @ projection / 300)
+    X = scale(X)
+    peer = SparsePCA(3, alpha=0.2 * np.sqrt(300), tol=1e-8, max_iter=2000, random_state=0)
+    scores = scale(peer.fit_transform(X))
+    agreement = np.abs(scores.T @ X @ sparse_components(X, 3, 0) / 300)
     assert_allclose(np.sort(agreement.max(0)), 1, atol=1e-3)
-    assert (loadings == 0).any()
+    assert (peer.components_ == 0).any()
 
 
 def test_components_that_add_less_than_a_hundredth_are_left_out(rng):

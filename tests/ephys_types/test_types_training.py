@@ -50,4 +50,3 @@ def test_a_share_of_each_class_is_set_aside():
     part = validation_part(labels, 0.9, donors, 1, random)
     assert set(labels[~part]) == {0, 1, 2}
     assert set(donors[part]).isdisjoint(donors[~part])
-    assert part.any()
