@@ -68,11 +68,6 @@ def test_smote_makes_training_cells_only(cells, monkeypatch):
     assert_array_equal(learned[: len(real)], real)
 
 
-def test_small_classes_are_weighted(cells, model):
-    _, counts = np.unique(cells.y[~model.validation_], return_counts=True)
-    assert_allclose(model._weights, counts.sum() / 4 / counts, rtol=1e-5)
-
-
 def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells, model):
     """Other values of validation cells change neither network nor scaling if no epoch is chosen."""
     donors = cells.labels["donor"]

@@ -1,5 +1,7 @@
 """Classifiers are scored on cells of unseen donors; results are kept, resumed and never mixed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.tree import DecisionTreeClassifier
 
 from sbnn import typed_cells
-from sbnn.ephys_types.classification import (
-    cross_validate_classifier,
-    outcome_of,
-)
+from sbnn.ephys_types.classification import cross_validate_classifier, outcome_of
 from sbnn.ephys_types.folds import repeated_donor_folds
 
 
@@ -54,14 +53,13 @@ def test_default_folds_adapt_to_the_donors(n_donors, cells):
 
 
 def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
-    one = cells.labels.assign(donor="one")
+    one, unknown = cells.labels.assign(donor="one"), cells.labels.replace("SST", "unknown")
     with pytest.raises(ValueError, match="got 1 in 'donor'"):
         repeated_donor_folds(replaced(cells, labels=one))
-    with pytest.warns(UserWarning, match="without donors in the labels"):
-        repeated_donor_folds(replaced(cells, labels=cells.labels[["type"]]), 5, (0,))
-    unknown = cells.labels.replace("SST", "unknown")
     with pytest.raises(ValueError, match="label for every cell"):
         repeated_donor_folds(replaced(cells, labels=unknown))
+    with pytest.warns(UserWarning, match="without donors in the labels"):
+        repeated_donor_folds(replaced(cells, labels=cells.labels[["type"]]), 5, (0,))
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
@@ -69,22 +67,19 @@ def test_scores_are_those_of_scikit_learn_where_classes_are_missing(rng):
     """Class d is only predicted, class e neither true nor predicted, class f not trained on."""
     classes = np.array(list("abcdef"))
     true = rng.choice(classes[:3], 60)
-    known = dict(zip("abcde", rng.dirichlet(np.ones(5) / 5, 60).T, strict=True))
-    model = DecisionTreeClassifier()
-    model.classes_ = classes[:5]
-    model.predict = lambda X: predicted
-    model.predict_proba = lambda X: np.transpose(list(known.values()))
     predicted = rng.choice(classes[:4], 60)
-    found = outcome_of(model, true, true, classes)
+    p = rng.dirichlet(np.ones(5) / 5, 60)
+    methods = {"predict": lambda X: predicted, "predict_proba": lambda X: p}
+    found = outcome_of(SimpleNamespace(classes_=classes[:5], **methods), true, true, classes)
     f1 = f1_score(true, predicted, average=None, labels=list("abcd"), zero_division=0)
     assert_allclose(found["f1"], [*f1, np.nan, np.nan])
     assert found["macro_f1"] == approx(f1.mean())
     assert found["accuracy"] == (true == predicted).mean()
     assert found["balanced_accuracy"] == approx(balanced_accuracy_score(true, predicted))
-    p = pd.DataFrame(known).assign(f=0.0)
+    p = np.column_stack([p, np.zeros(60)])
     assert_allclose(found["test_probabilities"], p, rtol=1e-5)
-    p = p.clip(lower=0.001)
-    of_true = [p[name][i] / p.loc[i].sum() for i, name in enumerate(true)]
+    p = p.clip(0.001)
+    of_true = p[np.arange(60), np.searchsorted(classes, true)] / p.sum(1)
     assert found["log_loss"] == approx(-np.log(of_true).mean())
 
 
