@@ -14,7 +14,7 @@ from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.tables import read_course
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
-from sbnn.dynamics.phoenix import PUBLISHED, PhoenixRegressor
+from sbnn.dynamics.phoenix_regressor import PUBLISHED, PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 
 __all__ = [

@@ -95,8 +95,8 @@ def learned_beliefs(fits, probabilities, kinds, possible):
     first = first_beliefs()
     weights = np.concatenate([fit.weights for fit in fits])
     of_weights = np.concatenate([fit.kinds for fit in fits])
-    numbers = [np.full(len(fit.weights), min(len(fit.regulators), MOST)) for fit in fits]
-    numbers = np.concatenate(numbers)  # of regulators
+    numbers = [len(fit.regulators) for fit in fits for _ in fit.weights]
+    numbers = np.array(numbers)
     slope = of_weights == SLOPE
     effects = weights[slope] * np.concatenate([fit.signs for fit in fits])
     mean = _shrunk(effects, numbers[slope], first.effect_mean)

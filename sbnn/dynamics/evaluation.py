@@ -169,6 +169,5 @@ def strongest(edge_scores, data):
     if "truth" in data.varp:
         truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
         table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
-    size = table["score"].abs()
-    order = size[size > 0].sort_values(ascending=False, kind="stable").index[:STRONGEST]
-    return table.loc[order].reset_index(drop=True)
+    ranking = {"ascending": False, "kind": "stable", "key": np.abs, "ignore_index": True}
+    return table[table["score"] != 0].sort_values("score", **ranking)[:STRONGEST]

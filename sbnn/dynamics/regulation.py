@@ -79,12 +79,9 @@ class Target:
     that of `Clock.later_memory`; ``log_odds`` contains those of every edge to this gene, -inf for
     impossible edges; ``signs``, floats, are those of the prior, 0 if free and found during the
     search. Observations after the end of a sample are 0, and only add a constant to the evidence.
-    If only some ``regulators`` are used, the past of the others is not computed.
     """
 
-    def __init__(
-        self, values, deviations, memory, noise, beliefs, log_odds, signs, regulators=slice(None)
-    ):
+    def __init__(self, values, deviations, memory, noise, beliefs, log_odds, signs):
         self.values = values
         self.deviations = deviations
         self.memory = memory
@@ -96,9 +93,8 @@ class Target:
         self._open = self.free.copy()  # signs that are free and not yet chosen
         self._constant = np.resize(memory.sum(axis=2), len(values))
         # weighted past of the deviations, (observations, genes)
-        self.linear = np.zeros((len(values), len(signs)), order="F")
-        past = memory @ deviations[:, :, regulators]
-        self.linear[:, regulators] = past.reshape(len(values), -1)
+        past = memory @ deviations
+        self.linear = np.asfortranarray(past.reshape(len(values), -1))
         self._squares = np.einsum("og,og->g", self.linear, self.linear)
         self._fits = {}
         self._products = {}
@@ -176,8 +172,8 @@ class Target:
     def _regress(self, regulators):
         """`Fit` for a sorted list of regulators, with normal priors and normal noise."""
         signs = self.signs[regulators]
-        k = min(len(signs), MOST)
         kinds = kinds_of_weights(len(signs))
+        k = min(len(signs), MOST)
         sd = self.beliefs.sds[kinds, k]
         mean = np.zeros(len(kinds))
         mean[0] = _CONSTANT_MEAN
@@ -208,6 +204,7 @@ class Target:
         return self._products[one, other]
 
 
+@dataclass
 class RegulatedNetwork:
     """``dx/dt = rate * (J(p) - x)``, where J is a constant plus linear terms and products.
 
@@ -217,13 +214,12 @@ class RegulatedNetwork:
     `Fit`. Values are x times `scale`.
     """
 
-    def __init__(self, rate, means, bounds, fits, lag=0.0, scale=1.0):
-        self.rate = rate
-        self.means = means
-        self.bounds = bounds
-        self.fits = fits
-        self.lag = lag
-        self.scale = scale
+    rate: np.ndarray
+    means: np.ndarray
+    bounds: tuple
+    fits: dict
+    lag: float = 0.0
+    scale: float = 1.0
 
     def decay(self):
         """Decay rates, (genes,) or, with a lag, those of genes and proteins, (2 genes,)."""

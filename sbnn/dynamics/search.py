@@ -28,16 +28,6 @@ WELL_FITTED = 0.1  # share of the genes that are taken to fit well
 FAR_RATE = 1.0
 
 
-def near_median(rates):
-    """Decay rates, with outliers replaced by the median; 0 stays 0."""
-    changing = rates[rates > 0]
-    if not len(changing):
-        return rates
-    median = np.median(changing)
-    far = np.abs(np.log(np.maximum(rates, 1e-300) / median)) >= FAR_RATE
-    return np.where(far & (rates > 0), median, rates)
-
-
 class Search:
     """Paths, regulators and beliefs, which are updated in turn.
 
@@ -55,9 +45,13 @@ class Search:
         self.prior = prior
         self.clock = Clock(times)
         self.seen = self.clock.seen
-        self.paths, rates, self.noise = relaxation(self.values, self.clock)
-        self.rates = near_median(rates)
+        self.paths, self.rates, self.noise = relaxation(self.values, self.clock)
         self.changing = self.rates > 0
+        rates = self.rates[self.changing]
+        if rates.size:
+            median = np.median(rates)
+            far = np.abs(np.log(rates / median)) >= FAR_RATE
+            self.rates[self.changing] = np.where(far, median, rates)
         self.beliefs = first_beliefs()
         self.kinds = kinds_of_edges(prior, self.changing)
         self.possible = self.changing & ~np.eye(len(prior), dtype=bool)
@@ -67,16 +61,14 @@ class Search:
 
     def run(self, n_passes):
         """Update everything in turn, and return the `Search`."""
-        self.find_regulators(last=n_passes == 1)
-        if not self.fits:  # no gene changes
-            return self
-        for i in range(1, n_passes):
-            fits = self.fits.values()
-            self.beliefs = learned_beliefs(fits, self.probabilities, self.kinds, self.possible)
-            if i == 1 or self.lag:
-                self.learn_lag(at_first=i == 1)
-            self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
-            self.follow_model()
+        for i in range(n_passes):
+            if self.fits:  # of the pass before, of genes that change
+                fits = self.fits.values()
+                self.beliefs = learned_beliefs(fits, self.probabilities, self.kinds, self.possible)
+                if i == 1 or self.lag:
+                    self.learn_lag()
+                self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
+                self.follow_model()
             self.find_regulators(last=i == n_passes - 1)
         return self
 
@@ -100,8 +92,9 @@ class Search:
             noise = np.sqrt(np.median(self._mean_squares()))
             self.noise = max(float(noise), LEAST_NOISE)
 
-    def learn_lag(self, at_first):
+    def learn_lag(self):
         """Estimate the lag, without changing the sets of regulators."""
+        at_first = self.lag == 0
         tried = LAGS if at_first else (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
         evidence = []  # of lags and genes
         for lag in tried:
@@ -149,8 +142,9 @@ class Search:
         highest = self.paths.max(axis=(0, 1))
         beyond = BEYOND * (highest - lowest)
         bounds = lowest - beyond, highest + beyond
-        small = {"features": None, "residuals": None}
-        fits = {gene: replace(fit, **small) for gene, fit in self.fits.items()}
+        fits = {}
+        for gene, fit in self.fits.items():
+            fits[gene] = replace(fit, features=None, residuals=None)
         unit = self.clock.unit
         rates = self.rates / unit
         return RegulatedNetwork(rates, self.means, bounds, fits, self.lag * unit, self.scale)
@@ -199,13 +193,12 @@ class Search:
     def _refitted(self, gene, rate):
         """`Fit` of the same regulators of a gene, with another rate or lag."""
         fit = self.fits[gene]
-        signs = np.zeros(len(self.prior))
-        signs[fit.regulators] = fit.signs
-        target = self._target(gene, rate, signs, fit.regulators)
-        return target.fit(frozenset(fit.regulators))
+        chosen = fit.regulators
+        target = self._target(gene, rate, fit.signs, chosen)
+        return replace(target.fit(frozenset(range(len(chosen)))), regulators=chosen)
 
-    def _target(self, gene, rate, signs, *regulators):
-        """`Target` of a gene, for the regulators that may be used."""
+    def _target(self, gene, rate, signs, regulators=slice(None)):
+        """`Target` of a gene; its regulators are among those given."""
         memory = self.clock.later_memory(rate)
         left = self.clock.left(rate)[:, self.clock.observed[1:]]
         values = self.values[:, 1:, gene] - left * self.paths[:, :1, gene]
@@ -213,7 +206,7 @@ class Search:
         log_odds = self.beliefs.log_odds[self.kinds[:, gene]]
         log_odds[~self.possible[:, gene]] = -np.inf
         law = self.noise, self.beliefs, log_odds, signs
-        return Target(values, self._deviations, memory, *law, *regulators)
+        return Target(values, self._deviations[:, :, regulators], memory, *law)
 
     def _residuals(self):
         """Residuals, (genes that change, observations)."""

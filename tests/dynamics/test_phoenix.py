@@ -7,7 +7,8 @@ from numpy.testing import assert_allclose
 from pytest import approx
 from scipy.special import expit, logit
 
-from sbnn.dynamics.phoenix import DROP_RATES, LAYERS, PUBLISHED, Phoenix
+from sbnn.dynamics import PUBLISHED
+from sbnn.dynamics.phoenix import DROP_RATES, LAYERS, Phoenix
 
 
 @pytest.fixture
@@ -54,20 +55,19 @@ def test_weights_at_the_start_as_published(generator):
 
 def test_gates_belong_to_columns_of_layers(gated, generator):
     """Genes start closed with a probability of 0.2, sums and products with 0.5."""
-    drawn = gated.layers()
-    assert gated.layers() is drawn, "all batches of a step share their gates"
+    drawn = gated.weights
     for name, after in zip(LAYERS, drawn, strict=True):
         closed = DROP_RATES[name.endswith("out")]
         assert_allclose(gated.locations[name].detach(), logit(1 - closed), rtol=1e-5)
-        torch.testing.assert_close(after, getattr(gated, name) * gated.gates()[name])
-        assert gated.gates()[name].min() >= 0
+        torch.testing.assert_close(after, getattr(gated, name) * gated.gates[name])
+        assert gated.gates[name].min() >= 0
     gated.draw(generator)
-    assert not torch.equal(gated.layers()[2], drawn[2])
-    gated.eval()
+    assert not torch.equal(gated.weights[2], drawn[2])
     with torch.no_grad():
         gated.locations["sum_out"][1] = -20
+    gated.eval().draw()
     settled = np.clip(1.2 * expit(gated.locations["sum_in"].detach()) - 0.1, 0, 1)
-    assert_allclose(gated.gates()["sum_in"].detach(), settled, atol=1e-6)
+    assert_allclose(gated.gates["sum_in"].detach(), settled, atol=1e-6)
     x = torch.rand((3, 6), generator=generator)
     targets = gated.targets(x)
     gated.settle()
@@ -84,15 +84,14 @@ def test_penalties_are_those_of_counting_weights_and_paths(as_published, trainin
     with torch.no_grad():
         for location in gated.locations.values():
             location.normal_(generator=generator)
-    gated.draw(generator)
-    gated.train(training)
+    gated.train(training).draw(generator)
     is_open = {}
     for name, location in gated.locations.items():
         is_open[name] = expit(location.detach() - 2 / 3 * np.log(0.1 / 1.1)).numpy()
     weights = arrays(gated)
     n_open = sum((p * np.ones_like(weights[name])).sum() for name, p in is_open.items())
     if as_published:
-        is_open = {name: gate.detach().numpy() for name, gate in gated.gates().items()}
+        is_open = {name: gate.detach().numpy() for name, gate in gated.gates.items()}
     paths = sizes = 0
     for kind in ("sum", "product"):
         into, out = (np.abs(weights[f"{kind}_{end}"]) for end in ("in", "out"))

@@ -11,8 +11,9 @@ from sklearn.base import clone
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.baselines import AutoRegression
-from sbnn.dynamics.phoenix import PENALTIES, Intervals, Phoenix, Training
+from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.solver import DivergenceError, follow
+from sbnn.dynamics.training import PENALTIES, Intervals, Training
 
 SHORT = {"epochs": 12, "schedule": (2, 0.5, 3, 0.2), "learning_rate": 1e-2, "fine_tuning": 3}
 pytestmark = pytest.mark.filterwarnings("ignore:the one-step error")
@@ -34,7 +35,7 @@ def training_of(data, prior=None, gated=False, **options):
     network = Phoenix(30, 4, torch.Generator().manual_seed(0), gated=gated)
     model = PhoenixRegressor(4, **options)
     generator = torch.Generator().manual_seed(0)
-    return Training(model, network, generator, Intervals(as_trajectories(data)), prior=prior)
+    return Training(model, network, generator, Intervals(as_trajectories(data), 1.0), prior=prior)
 
 
 def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted, samples, prior):
@@ -79,9 +80,6 @@ def test_weights_are_pruned_by_the_schedule_or_once_after_training(samples, prio
         assert (sparsity[~pruned] < 0.25).all()
         assert_allclose(sparsity[pruned], np.array(expected)[pruned], atol=0.06)
         assert model.sparsity_ == sparsity.iloc[-1]
-    with pytest.warns(UserWarning, match="epoch 3"):
-        model = fit(samples, prior, epochs=3)
-    assert model.sparsity_ == approx(0.6, abs=0.05)
 
 
 @pytest.mark.filterwarnings("default:the one-step error")
@@ -103,7 +101,7 @@ def test_a_network_is_compared_with_no_change_and_ar1_on_validation_samples(samp
     assert "no sample was held out" in alone.verdict_
 
 
-def test_losses_are_mean_squares_of_values_and_of_the_prior(samples, prior):
+def test_losses_are_mean_squares_of_values_and_of_the_prior(samples, prior, monkeypatch):
     """Exact predictions of the next value; the gradient of a step adds all losses."""
     edges = torch.from_numpy(prior.to_numpy(dtype=float))
     options = {"batch_size": 99, "data_weight": 0.25, "n_prior_points": 500, "learning_rate": 0.0}
@@ -129,7 +127,8 @@ def test_losses_are_mean_squares_of_values_and_of_the_prior(samples, prior):
     assert training.prior_loss().item() == approx((gap**2).mean().item(), rel=1e-5)
     network.settle()
     before, after, spans = as_trajectories(samples).chosen([3]).intervals()
-    loss = training.train.loss(network, [3], n_steps=64)
+    monkeypatch.setattr("sbnn.dynamics.training.N_STEPS", 64)
+    loss = training.train.loss(network, [3])
     with torch.no_grad():
         errors = follow(network.double(), before, spans)[:, 1] - after
     assert loss.item() == approx((errors**2).mean(), rel=1e-3)
@@ -189,6 +188,8 @@ def test_what_goes_wrong_is_an_error(samples, prior):
         fit(samples, prior, as_published=["all"])
     with pytest.raises(ValueError, match="influence: expected two numbers in"):
         fit(samples, prior, influence=(0.5, 5.0))
+    with pytest.raises(ValueError, match="epochs: sparsity 0.6 is scheduled after epoch 3"):
+        fit(samples, prior, epochs=3)
     with pytest.raises(ValueError, match="schedule: expected a share"):  # else without end
         fit(samples, prior, schedule=(1, 0.2, 1, 0.0))
     for options in ({}, {"pruning": "none", "data_weight": 0.5}):

@@ -6,7 +6,8 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 
-from sbnn.dynamics.phoenix import INFLUENCE, Phoenix, Pruner, prunings, solved
+from sbnn.dynamics.phoenix import Phoenix
+from sbnn.dynamics.pruning import INFLUENCE, Pruner, prunings, solved
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def network(generator):
 def sizes(network):
     """Shares of the sizes of the weights of each layer."""
     sum_in, product_in, sum_out, product_out = [
-        layer.detach().double() for layer in network.layers()
+        layer.detach().double() for layer in network.weights
     ]
     decay = network.multiplier.detach().double().clamp(min=0)[:, None]
     found = [sum_in.abs(), product_in.exp(), sum_out.abs() * decay, product_out.abs() * decay]
@@ -31,11 +32,11 @@ def sizes(network):
 
 
 def test_pruning_by_size_keeps_the_largest_of_each_layer_for_good(network):
-    before = [layer.detach().clone() for layer in network.layers()]
+    before = [layer.detach().clone() for layer in network.weights]
     expected = sizes(network)
     pruner = Pruner(network, INFLUENCE["imp"])
     pruner.prune(0.3)
-    for layer, old, size in zip(network.layers(), before, expected, strict=True):
+    for layer, old, size in zip(network.weights, before, expected, strict=True):
         kept = layer.detach().numpy() != 0
         assert kept.sum() == 30
         assert size[kept].min() > size[~kept].max()

@@ -1,5 +1,7 @@
 """Steps of the search for regulators of all genes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from pytest import approx
 
 from sbnn.data.trajectories import Samples, as_trajectories
 from sbnn.dynamics.paths import relaxation
-from sbnn.dynamics.search import Search, near_median
+from sbnn.dynamics.search import Search
 
 
 @pytest.fixture
@@ -18,10 +20,11 @@ def search(samples, prior):
     return search
 
 
-def test_rates_far_from_the_median_start_from_it():
+def test_rates_far_from_the_median_start_from_it(samples, prior, monkeypatch):
     rates = np.r_[0, np.exp([1.01, -1.01, 0.99, -0.99]), np.ones(25)]
-    assert_allclose(near_median(rates), np.r_[0, 1, 1, rates[3:]])
-    assert not near_median(np.zeros(3)).any()
+    monkeypatch.setattr("sbnn.dynamics.search.relaxation", lambda *_: (None, rates.copy(), 1))
+    search = Search(as_trajectories(samples), prior.to_numpy())
+    assert_allclose(search.rates, np.r_[0, 1, 1, rates[3:]])
 
 
 def test_nothing_counts_after_the_end_of_a_sample(network, prior):
@@ -44,7 +47,7 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
     assert one.autocorrelation() == approx(other.autocorrelation())
 
 
-def test_rates_and_lags_are_changed_if_this_raises_the_evidence(search):
+def test_rates_and_a_lag_are_changed_if_this_raises_the_evidence(search):
     def evidence():
         fits = [search._refitted(gene, search.rates[gene]) for gene in search.fits]
         return sum(fit.log_evidence for fit in fits)
@@ -55,14 +58,27 @@ def test_rates_and_lags_are_changed_if_this_raises_the_evidence(search):
     changes = np.log(search.rates[search.changing] / rates[search.changing])
     assert set(np.abs(changes).round(9)) == {0.0, 0.2}
     assert evidence() > before
-    for tried, start in (((0.0, 0.5, 1.0), 0.3), ((1 / 1.4, 1, 1.4), 1.0)):
-        by_lag = []
-        for lag in tried:
-            search._set_lag(lag)
-            by_lag.append(evidence())
-        search._set_lag(start)
-        search.learn_lag(at_first=start == 0.3)
-        assert search.lag == tried[np.argmax(by_lag)]
+    by_lag = []
+    tried = 1 / 1.4, 1, 1.4
+    for lag in tried:
+        search._set_lag(lag)
+        by_lag.append(evidence())
+    search._set_lag(1.0)
+    search.learn_lag()
+    assert search.lag == tried[np.argmax(by_lag)]
+
+
+@pytest.mark.parametrize(("gains", "lag"), [([3, 1, 2], 0.5), ([9, -4, -3], 0)])
+def test_a_first_lag_needs_a_gain_beyond_its_error_over_genes(search, gains, lag):
+    """Gains in log evidence of three genes by a lag of 0.5; the others lose."""
+    search.fits = {0: None, 1: None, 2: None}
+
+    def refitted(gene, _):
+        return SimpleNamespace(log_evidence={0: 0, 0.5: gains[gene]}.get(search.lag, -9))
+
+    search._refitted = refitted
+    search.learn_lag()
+    assert search.lag == lag
 
 
 def test_probabilities_of_probable_edges_are_exact_in_the_last_pass(search):

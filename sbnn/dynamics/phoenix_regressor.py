@@ -1,0 +1,285 @@
+"""Estimator of gene-regulatory dynamics by PHOENIX, pruned by DASH and other methods."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from numbers import Real
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sbnn.determinism import reproducible
+from sbnn.dynamics.held_out import validated
+from sbnn.dynamics.model import COUNT, DynamicsRegressor
+from sbnn.dynamics.phoenix import Phoenix
+from sbnn.dynamics.pruning import INFLUENCE, Pruner, prunings
+from sbnn.dynamics.solver import follow
+from sbnn.dynamics.training import PENALTIES, Intervals, Training
+from sbnn.errors import warn
+
+#: Differences of the published code from the default, measured in docs/differences.md.
+PUBLISHED = (
+    "prune_before_epoch",  # weights are pruned at the start of the scheduled epoch
+    "keep_moments",  # Adam keeps its moments when weights are pruned
+    "absolute_fall",  # the validation loss must fall by 1e-6, not by 1e-4 of itself
+    "random_biases",  # biases do not start at 0
+    "exact_zeros",  # exactly 95 % of the input weights of each gene start at 0
+    "sampled_paths",  # "path_reg" counts paths with the gates drawn in each step
+)
+VALIDATION_SHARE = 0.07  # of the samples; of a single sample, none
+
+
+class PhoenixRegressor(DynamicsRegressor):
+    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE [1]_, pruned as in DASH [2]_.
+
+    Parameters
+    ----------
+    n_hidden : int
+        Number of sums, and of products, in the hidden layer. Published values: 40 for the simulated
+        networks, 120 for yeast and 300 for breast cancer.
+    pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
+        During training, weights are pruned by size and prior ("dash"), by size alone ("imp") or by
+        the prior alone ("biological"); after training, once by size ("post_hoc"). Alternatively,
+        gates are learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or
+        on both ("path_reg").
+    sparsity : float
+        Share of the weights that pruning removes from each layer, in (0, 1). The sparsity of
+        methods with a penalty depends on `penalty` instead.
+    influence : tuple of (float, float)
+        Influence of the prior on the pruning scores of input and of output weights in "dash".
+        Published values: (0.5, 0.05) with noise, (0.05, 0.01) without noise and (0.9995, 0.995) for
+        breast cancer.
+    epochs : int
+        Largest number of epochs.
+    batch_size : int
+        Samples in a step; published: 1.
+    learning_rate : float
+        Of Adam; that of the multipliers is five times as large. Both are multiplied by 0.9 after
+        more than three epochs without a lower validation loss, and reset at each pruning.
+    data_weight : float
+        Weight of the data in the loss, in (0, 1]; the prior has the rest.
+    n_prior_points : int
+        Random points at which the network is compared with the prior.
+    schedule : tuple of (int, float, int, float)
+        First epoch and share of the weights removed then, epochs from one pruning to the next, and
+        share of the rest that is removed then.
+    fine_tuning : int
+        Epochs after pruning, used only if ``pruning="post_hoc"``.
+    penalty : float, optional
+        Weight of the penalty of "l0", "c_node" or "path_reg", by default 1e-2, 1e-3 or 1e-4; in
+        "path_reg", the sizes of paths have ten times this weight.
+    time_span : float, optional
+        Times are scaled so that the longest sample lasts as long, by default as long as published
+        simulations. With None, times are used as given, as published; the result then depends on
+        their unit.
+    as_published : collection of str
+        In which of the ways named in `PUBLISHED` training follows the published code.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    network_ : Phoenix
+    edge_scores_ : DataFrame, genes by genes
+        Score of each edge, ``[regulator, target]``, with the sign of the effect; 0 means no edge.
+    sparsity_ : float
+        Share of zeros among the weights.
+    history_ : DataFrame
+        Losses and sparsity in each epoch.
+    validation_ : ndarray of int
+        Positions of the validation samples.
+    held_out_errors_ : Series or None
+        Mean squared error one interval ahead in the validation samples, of the network, of no
+        change, and of AR(1) fitted to the other samples. None if a single sample leaves no others.
+    explains_ : bool
+        Whether the error of the network is the lowest of these.
+    verdict_ : str
+        This result in a sentence.
+    time_scale_ : float
+        Factor of times.
+    gene_names_ : ndarray of str
+    n_features_in_ : int
+
+    Notes
+    -----
+    The estimator takes trajectories, so scikit-learn's ``check_estimator`` does not apply.
+
+    References
+    ----------
+    .. [1] Hossain et al., "Biologically informed NeuralODEs for genome-wide regulatory dynamics",
+       Genome Biology 2024.
+    .. [2] Hossain et al., "Pruning neural network models for gene regulatory dynamics using data
+       and domain knowledge", NeurIPS 2024, arXiv 2403.04805.
+
+    Examples
+    --------
+    >>> from sbnn.dynamics import GeneNetwork, PhoenixRegressor
+    >>> network = GeneNetwork.random(30, random_state=1)
+    >>> samples = network.simulate(20, noise=0.025, random_state=1)
+    >>> model = PhoenixRegressor(10, sparsity=0.7, epochs=60, random_state=0)
+    >>> model = model.fit(samples, prior=network.misplaced_prior(0.05))
+    >>> starts = samples[samples.obs["time"] == 0].X
+    >>> model.predict(starts[:3], [0, 1, 2]).shape
+    (3, 3, 30)
+    """
+
+    _parameter_constraints = {
+        "n_hidden": COUNT,
+        "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
+        "sparsity": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_hidden: int = 40,
+        pruning: str = "dash",
+        sparsity: float = 0.955,
+        influence: tuple[float, float] = (0.5, 0.05),
+        *,
+        epochs: int = 200,
+        batch_size: int = 4,
+        learning_rate: float = 1e-3,
+        data_weight: float = 1.0,
+        n_prior_points: int = 10_000,
+        schedule: tuple[int, float, int, float] = (3, 0.7, 10, 0.1),
+        fine_tuning: int = 40,
+        penalty: float | None = None,
+        time_span: float | None = 9.0,
+        as_published: Sequence[str] = (),
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_hidden = n_hidden
+        self.pruning = pruning
+        self.sparsity = sparsity
+        self.influence = influence
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.data_weight = data_weight
+        self.n_prior_points = n_prior_points
+        self.schedule = schedule
+        self.fine_tuning = fine_tuning
+        self.penalty = penalty
+        self.time_span = time_span
+        self.as_published = as_published
+        self.random_state = random_state
+
+    @property
+    def algorithm_version(self) -> int:
+        """Version stored with results."""
+        return 2 if self.pruning in ("c_node", "path_reg") else 1
+
+    def fit(
+        self,
+        trajectories: AnnData,
+        prior: ArrayLike | pd.DataFrame | None = None,
+        interactions: ArrayLike | pd.DataFrame | None = None,
+    ) -> Self:
+        """Train and prune the network.
+
+        Parameters
+        ----------
+        trajectories : AnnData
+            As returned by `sbnn.dynamics.trajectories`.
+        prior : array-like or DataFrame, shape (genes, genes), optional
+            Known edges, ``[regulator, target]``: positive for activation, negative for repression.
+        interactions : array-like or DataFrame, shape (genes, genes), optional
+            Which genes act together, such as protein interactions; used by "dash" and "biological"
+            instead of the numbers of targets that two genes share in the prior. Of a DataFrame,
+            other genes are ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of range, epochs are too few to reach the sparsity, or the prior has
+            the wrong shape or unknown genes, or is needed but missing.
+        DivergenceError
+            The loss is not finite.
+
+        Warns
+        -----
+        UserWarning
+            No edge is left.
+        """
+        self._validate_params()
+        unknown = set(self.as_published) - {*PUBLISHED}
+        if unknown:
+            raise ValueError(f"as_published: expected some of {PUBLISHED}, got {unknown}")
+        influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or self.influence
+        if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
+            raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
+        schedule = self._schedule()
+        samples, prior = self._checked(trajectories, prior)
+        if (any(influence) or self.data_weight < 1) and not prior.any():
+            raise ValueError(f"prior: {self} needs a prior with edges")
+        prior = torch.from_numpy(prior)
+        names = self.gene_names_
+        if interactions is not None:
+            interactions = pd.DataFrame(interactions, names, names, dtype=float).fillna(0)
+            interactions = torch.tensor(interactions.to_numpy())
+            if not interactions.any():
+                raise ValueError("interactions: expected some between genes of the trajectories")
+        self.time_scale_ = 1.0
+        if self.time_span is not None:
+            self.time_scale_ = float(self.time_span / max(map(np.ptp, samples.times)))
+        random = check_random_state(self.random_state)
+        generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
+        order = random.permutation(len(samples.times))
+        n_aside = min(max(round(VALIDATION_SHARE * len(order)), 1), len(order) - 1)
+        self.validation_ = np.sort(order[:n_aside])
+        aside = samples.chosen(self.validation_)
+        train = samples.chosen(np.sort(order[n_aside:]))
+        with reproducible():
+            gated = self.pruning in PENALTIES
+            network = Phoenix(len(names), self.n_hidden, generator, self.as_published, gated)
+            pruner = None
+            if self.pruning in INFLUENCE:
+                pruner = Pruner(network, influence, prior, generator, interactions)
+            parts = [Intervals(part, self.time_scale_) for part in (train, aside) if part.times]
+            training = Training(self, network, generator, *parts, pruner=pruner, prior=prior)
+            training.run(self.epochs, schedule)
+            if self.pruning == "post_hoc":
+                pruner.prune(1 - self.sparsity)
+                training.run(self.fine_tuning, {})
+            network.settle()
+            self.network_ = network
+            edges = network.edges().numpy()
+            found = validated(self._path, train, aside)
+            self.held_out_errors_, self.explains_, self.verdict_ = found
+        if not edges.any():
+            warn("no edge is left; use a lower `sparsity` or a lower `penalty`")
+        self.edge_scores_ = pd.DataFrame(edges, names, names)
+        self.sparsity_ = network.sparsity()
+        self.history_ = pd.DataFrame(training.history)
+        return self
+
+    def _schedule(self):
+        """Map epochs after which weights are pruned during training to the shares kept."""
+        if self.pruning == "post_hoc" or self.pruning not in INFLUENCE:
+            return {}
+        shares = prunings(self.sparsity, *self.schedule)
+        if "prune_before_epoch" in self.as_published:
+            shares = {max(epoch - 1, 0): left for epoch, left in shares.items()}
+        last = max(shares)
+        if last >= self.epochs:
+            raise ValueError(
+                f"epochs: sparsity {self.sparsity} is scheduled after epoch {last}, but training "
+                f"ends after epoch {self.epochs}; train longer, or give another schedule"
+            )
+        return shares
+
+    def _path(self, start, times):
+        with torch.no_grad():
+            network = copy.deepcopy(self.network_).double()
+            return follow(network, start, times, time_scale=self.time_scale_)
