@@ -1,7 +1,7 @@
 """Gene networks with a known truth, and samples simulated from them, as in Hossain et al. (2024).
 
-The rate equation of a gene is made of names of genes, finite numbers, + - * /, and the effects of
-regulators, ``fAct(regulator, EC50, n)``. The published ones have the form
+The rate equation of a gene is made of names of genes, finite numbers, + - *, / by a number, and the
+effects of regulators, ``fAct(regulator, EC50, n)``. The published ones have the form
 ``(target * 1 - 1 * gene) / 1``. A target is an activation ``fAct(...)``, a repression
 ``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b`` (OR). Input genes have no equation and are
 constant.
@@ -320,9 +320,11 @@ def _compilable(node, genes, effects):
             part, ast.Mult() | ast.Div(), ast.Constant(1)
         ):
             return _compilable(part, genes, effects)
+        case ast.BinOp(_, ast.Div(), right) if not getattr(right, "value", 0):
+            pass  # what divides could be 0
         case ast.BinOp(left, operator, right) if type(operator) in OPERATORS:
             left = _compilable(left, genes, effects)
             right = _compilable(right, genes, effects)
             return f"({left} {OPERATORS[type(operator)]} {right})"
-    allowed = "genes, numbers, + - * / and fAct(gene, EC50 in (0, 1), n > 0)"
+    allowed = "genes, numbers, + - *, / by a number, fAct(gene, EC50 in (0, 1), n > 0)"
     raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")

@@ -64,6 +64,8 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
         ("C", "fAct(Z, 0.5, 2)"),
         ("C", "A - Z"),
         ("C", "A - C)"),
+        ("C", "B / A"),
+        ("C", "B / 0"),
         ("C", "1e999 * A - C"),
         ("Z", "A - C"),
     ],
