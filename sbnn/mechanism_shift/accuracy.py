@@ -14,10 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.screens import as_screen
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
-from sbnn.mechanism_shift.graph import edges_of, largest_shifts, significant, wide
+from sbnn.mechanism_shift.graph import compared, edges_of, largest_shifts, significant, wide
 from sbnn.mechanism_shift.unmixing import unmix
 
-SHOWN_CELLS = 500
 HELD_OUT_CELLS = 500
 HELD_OUT_DRAWS = 100
 EDGES = ("probable", "largest", "unmixed")
@@ -50,8 +49,8 @@ def recovery(
         `new`, ``new_elbo`` and ``new_iwelbo`` of new cells with learned shifts, and
         ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
     found : dict
-        ``latents`` and ``true_latents`` of some cells, and the DataFrames ``effects``, ``edges``
-        and ``true_shifts`` (perturbations by latents), in the order and signs of the true latents.
+        The DataFrames ``effects``, ``edges`` and ``true_shifts`` (perturbations by latents), in
+        the order and signs of the true latents.
 
     Raises
     ------
@@ -80,7 +79,7 @@ def recovery(
             found = unmix(latents, screen.perturbation, screen.control, random_state=seed)
             latents = found.transform(latents)
             graph = found.graph
-        marked = largest_shifts(graph) if edges == "largest" else edges_of(graph)
+        marked = largest_shifts(wide(graph, "effect")) if edges == "largest" else edges_of(graph)
         seconds = time.process_time() - started
         scores = accuracy(screen.truth, latents, marked)
     if hasattr(model, "elbo"):
@@ -107,15 +106,12 @@ def held_out_bounds(model, new):
 
 
 def aligned(truth, latents, graph, edges):
-    """Latents of some cells, effects and edges, in the order and signs of the true latents."""
+    """Effects and edges, in the order and signs of the true latents."""
     correlation, of_true, of_found = match_latents(truth["latents"], latents)
     signs = np.sign(correlation)
     shifts = truth["shifts"].loc[edges.index].iloc[:, of_true]
     effects = wide(graph, "effect").iloc[:, of_found].set_axis(shifts.columns, axis=1)
-    cells = np.random.default_rng(0).permutation(len(latents))[:SHOWN_CELLS]
     return {
-        "latents": (latents[cells][:, of_found] * signs).astype(np.float32),
-        "true_latents": truth["latents"][cells][:, of_true].astype(np.float32),
         "effects": effects * signs,
         "edges": edges.iloc[:, of_found].set_axis(shifts.columns, axis=1),
         "true_shifts": shifts,
@@ -172,13 +168,10 @@ def z_scored(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
     screen = as_screen(adata)
     shares = screen.counts.toarray() / screen.counts.sum(axis=1)[:, None]
     z = StandardScaler().fit_transform(np.log1p(1e3 * shares))
-    by_perturbation = pd.DataFrame(z, columns=screen.gene_names).groupby(screen.perturbation)
-    means = by_perturbation.mean()
-    variances = 1 / by_perturbation.size()
-    moved = means.index != screen.control
-    differences = means[moved] - means[~moved].sum()  # of the control, or 0: the mean of all cells
-    errors = np.sqrt(variances[moved] + variances[~moved].sum())
-    changed = significant(differences, errors.to_numpy()[:, None])
+    # z-scores of all cells have a mean of 0
+    differences, _, errors, _ = compared(z, screen.perturbation, screen.control)
+    differences.columns = screen.gene_names
+    changed = significant(differences, errors)
     return differences, pd.DataFrame(changed, differences.index, differences.columns)
 
 
@@ -193,7 +186,6 @@ def recovery_of_genes(adata):
     differences, _ = z_scored(screen)
     logs = np.log1p(screen.counts.toarray())
     _, _, of_gene = match_latents(screen.truth["latents"], logs)
-    sizes = differences.iloc[:, of_gene].abs()
-    edges = sizes.rank(axis=1, ascending=False) <= 2
+    edges = largest_shifts(differences.iloc[:, of_gene])
     seconds = time.process_time() - started
     return accuracy(screen.truth, logs[:, of_gene], edges) | {"seconds": seconds}

@@ -57,21 +57,6 @@ def log_ratios(network, counts, codes, n_classes):
     return ratios, np.sqrt(dispersion / (least + HALF))
 
 
-def log_fold_changes(counts, codes, moved):
-    """Measured log ratios of the shares of genes to those of the control, half a count added.
-
-    `counts` and `codes` are those of cells; the control has ``moved == False``. Without a control,
-    each perturbation is compared with the mean of the others.
-    """
-    observed = class_sums(counts, codes, len(moved))
-    expected = np.outer(observed.sum(axis=1), observed.sum(axis=0)) / observed.sum()
-    logs = np.log((observed + HALF) / (expected + HALF))
-    if not moved.all():
-        return logs[moved] - logs[~moved]
-    others = (logs.sum(axis=0) - logs) / (len(logs) - 1)
-    return logs - others
-
-
 def effects_on_genes(network, counts, codes, train, validation):
     """Direct effects (Tensor) and which of them differ from 0 (edges), of shape (m, p).
 

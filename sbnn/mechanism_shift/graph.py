@@ -5,6 +5,8 @@ import pandas as pd
 import torch
 from scipy.stats import false_discovery_control, norm
 
+from sbnn.data.screens import codes_of
+
 EVEN = 0.5  # probability above which a shift is an edge
 FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
 
@@ -51,13 +53,28 @@ def class_means(values, codes, n_classes):
     return class_sums(values, codes, n_classes) / sizes[:, None]
 
 
+def compared(values, perturbation, control):
+    """Means of d values of cells in each of m perturbations, minus those of the control.
+
+    Returns the differences, a DataFrame of shape (m, d) without the control; the means of the
+    control, or 0 if it is None; standard errors for values of unit variance, of shape (m, 1); and
+    the values minus the means of their perturbations, of shape (n, d).
+    """
+    names, codes, sizes = codes_of(perturbation, control)
+    means = class_means(values, codes, len(names))
+    moved = names != (None if control is None else str(control))
+    origin = means[~moved].sum(axis=0)
+    errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
+    differences = pd.DataFrame(means[moved] - origin, names[moved])
+    return differences, origin, errors[:, None], values - means[codes]
+
+
 def significant(values, errors):
     """Which values differ from 0, with the false discovery rate of edges over all of them."""
     p = 2 * norm.sf(np.abs(values) / errors)
     return false_discovery_control(p, axis=None).reshape(p.shape) <= FALSE_EDGES
 
 
-def largest_shifts(graph):
-    """The two largest shifts of each perturbation, as in `edges_of`."""
-    sizes = wide(graph, "effect").abs()
-    return sizes.rank(axis=1, method="first", ascending=False) <= 2
+def largest_shifts(effects):
+    """Which are the two largest of each row, a DataFrame of bool."""
+    return effects.abs().rank(axis=1, method="first", ascending=False) <= 2

@@ -1,13 +1,13 @@
 """Linear latents of perturbation screens, estimated without a network."""
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA, FastICA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.mechanism_shift.graph import graph_table
+from sbnn.data.screens import check_perturbation
+from sbnn.mechanism_shift.graph import compared, graph_table
 
 
 class LinearShift(BaseEstimator):
@@ -30,14 +30,10 @@ class LinearShift(BaseEstimator):
         kind = FastICA if self.rotation == "ica" else PCA
         components = kind(self.n_latent, random_state=self.random_state)
         self.components_ = make_pipeline(StandardScaler(), components).fit(_logs(counts))
-        latents = pd.DataFrame(self.transform(counts))
-        groups = latents.groupby(np.asarray(perturbation))
-        means = groups.mean()
-        sd = np.sqrt(((latents - groups.transform("mean")) ** 2).mean())
-        moved = means.index != control
-        origin = latents.mean() if moved.all() else means[~moved].sum()
-        shifts = ((means[moved] - origin) / sd).to_numpy()
-        self.shift_graph_ = graph_table(means.index[moved], shifts, np.ones_like(shifts))
+        perturbation = check_perturbation(perturbation, counts, control)
+        means, _, _, residuals = compared(self.transform(counts), perturbation, control)
+        shifts = means / np.sqrt((residuals**2).mean(axis=0))
+        self.shift_graph_ = graph_table(means.index, shifts, np.ones_like(shifts))
         return self
 
     def transform(self, counts):

@@ -19,7 +19,7 @@ from sbnn.data.checks import some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import reproducible
 from sbnn.errors import warn
-from sbnn.mechanism_shift.direct import effects_on_genes, log_fold_changes
+from sbnn.mechanism_shift.direct import effects_on_genes
 from sbnn.mechanism_shift.graph import class_means, graph_table, pairs_table
 from sbnn.mechanism_shift.network import (
     FIRST_LOGIT,
@@ -81,10 +81,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         None if trained as published; see `unmix`.
     gene_effects_ : DataFrame
         Unless trained as published: for each ``gene`` and each ``perturbation`` except the control,
-        the measured ``log_fold_change`` relative to the control (to the mean of the other
-        perturbations if there is none), the part that the latents of the cells do not explain
-        (``direct``, shrunk), and whether this part differs from 0 at a false discovery rate of 1 %
-        (``edge``).
+        the log fold change that the latents of the cells do not explain (``direct``, shrunk), and
+        whether it differs from 0 at a false discovery rate of 1 % (``edge``).
     weight_precision_ : float
         Of the normal prior on the weights, as validation cells prefer; 0 if trained as published.
     history_ : DataFrame
@@ -307,7 +305,6 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             self.perturbations_[moved],
             getattr(self, "feature_names_in_", np.arange(self.n_features_in_)),
             "gene",
-            log_fold_change=log_fold_changes(*cells, moved),
             direct=self.direct_.double().numpy()[moved],
             edge=edges[moved],
         )

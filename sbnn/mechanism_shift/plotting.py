@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sbnn.mechanism_shift import report
 from sbnn.mechanism_shift.graph import edges_of, wide
-from sbnn.plotting.colors import GREEN, METHODS
+from sbnn.plotting.colors import METHODS
 from sbnn.plotting.common import (
     LETTER,
     draw_scores,
@@ -76,24 +76,10 @@ def found_graph(record):
         ax.set(title=title, xlabel="latent")
     y, x = np.nonzero(wrong[order])
     axes[1].plot(x, y, "x", color="k", ms=5, label="wrong or missing edge")
-    if len(x):
-        figure.legend(loc="outside lower right")
+    figure.legend(loc="outside lower right")
     axes[0].set(ylabel="perturbation, by its shifts", yticks=[])
     figure.colorbar(image, ax=axes, label="shift (SD within a perturbation)", shrink=0.6)
     return finish(figure, [axes])
-
-
-@styled
-def recovered_latents(record):
-    """Each recovered latent, of up to 15, against the true one, from a record of `recovery`."""
-    figure, axes = new_panels(4.35, 3, 5)
-    pairs = zip(axes.flat, record.true_latents.T, record.latents.T, strict=False)
-    for i, (ax, x, y) in enumerate(pairs):
-        ax.plot(x, y, ".", color=GREEN, ms=2, mew=0, alpha=0.6, rasterized=True)
-        ax.set_title(f"latent {i}: r = {np.corrcoef(x, y)[0, 1]:.3f}")
-    figure.supxlabel("true latent", fontsize="medium")
-    figure.supylabel("recovered latent", fontsize="medium")
-    return figure
 
 
 @styled
@@ -103,10 +89,10 @@ def latents_and_genes(record):
     The shifts are those of the first seed. Perturbations are in the order of their strongest edge.
     """
     graph = record.graph[record.graph["seed"] == record.graph["seed"].iloc[0]]
-    every = wide(graph, "effect")
-    ranks = every.abs().max(axis=1).rank(ascending=False, method="first")
-    effects = every[ranks <= SHOWN]
-    edges = edges_of(graph).loc[effects.index].to_numpy()
+    effects = wide(graph, "effect")
+    largest = effects.abs().max(axis=1).nlargest(SHOWN).index.sort_values()
+    effects = effects.loc[largest]
+    edges = edges_of(graph).loc[largest].to_numpy()
     strength = effects.abs().to_numpy() * edges
     order = np.lexsort((-strength.max(axis=1), strength.argmax(axis=1)))
     effects = effects.iloc[order]
@@ -114,27 +100,22 @@ def latents_and_genes(record):
     for latent in effects:
         genes = record.genes[latent].abs().nlargest(NAMED_GENES).index
         names.append(f"{latent.removeprefix('latent_')}: {', '.join(genes)}")
-    direct = record.effects[record.effects["edge"]]
-    direct = direct.pivot(index="gene", columns="perturbation", values="direct")
+    direct = record.effects.pivot(index="gene", columns="perturbation", values="direct")
     genes = direct.abs().max(axis=1).nlargest(DIRECT_GENES).index
-    direct = direct.reindex(index=genes, columns=effects.index).fillna(0.0)
-    heights = [len(names), len(direct)] if len(direct) else [len(names)]
-    shape = {"sharex": True, "height_ratios": heights, "squeeze": False}
-    figure, axes = new_panels(1.5 + 0.17 * sum(heights), len(heights), **shape)
-    top = axes[0, 0]
-    bottom = axes[-1, 0]
+    direct = direct.reindex(genes if len(genes) else ["none"]).reindex(columns=effects.index)
+    heights = len(names), len(direct)
+    figure, axes = new_panels(1.5 + 0.17 * sum(heights), 2, sharex=True, height_ratios=heights)
+    top, bottom = axes
     _draw_rows(top, effects.T, names, "latent: its genes", "shift (SD)")
-    if len(direct):
-        _draw_rows(bottom, direct, genes, "gene", "direct effect\n(log fold change)")
-        bottom.set_title("direct effects on the genes with the largest")
+    _draw_rows(bottom, direct.fillna(0.0), direct.index, "gene", "direct effect\n(log fold change)")
     y, x = np.nonzero(edges[order].T)
     top.plot(x, y, "o", color="k", ms=3, label="edge")
     top.set_title(f"{record.dataset}: shifts of the latents")
+    bottom.set_title("direct effects on the genes with the largest")
     bottom.set_xticks(range(len(effects)), effects.index, rotation=90)
-    of_all = f" ({len(effects)} of {len(every)})" if len(effects) < len(every) else ""
-    bottom.set_xlabel(f"perturbation{of_all}")
+    bottom.set_xlabel("perturbation")
     figure.legend(loc="outside upper right")
-    return finish(figure, axes if len(direct) else [])
+    return finish(figure, [axes])
 
 
 def _draw_rows(ax, table, names, ylabel, label):

@@ -1,7 +1,6 @@
 """Tables of perturbation screens, made from saved records."""
 
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -67,45 +66,55 @@ def of_configuration(records, configuration):
     return named_after(records, configuration, LABELS)
 
 
+def scores_of(records):
+    """Scores of all records; the index is the method and the seed."""
+    scores = {name: record.scores.set_index("seed") for name, record in records.items()}
+    return pd.concat(scores, names=["method"])
+
+
 def methods_table(records):
     """Scores of methods on the same screens: means over seeds, and the SD of MCC."""
-    scores = pd.concat({name: record.scores for name, record in records.items()})
-    by_method = scores.groupby(level=0, sort=False)
+    by_method = scores_of(records).groupby("method", sort=False)
     table = by_method.mean().assign(sd=by_method["mcc"].std())
     shown = table.reindex(columns=COLUMNS).dropna(axis=1, how="all")
-    return shown.rename(columns=COLUMNS, index=LABELS).rename_axis("method")
+    return shown.rename(columns=COLUMNS, index=LABELS)
 
 
 def differences_table(records):
     """Scores of the default minus those of the others, with 95 % intervals over seeds."""
-    scores = {name: record.scores.set_index("seed") for name, record in records.items()}
-    ours = scores.pop("default")
-    rows = {}
-    for name, others in scores.items():
-        differences = (ours - others).reindex(columns=PAIRED).dropna(axis=1)
-        rows[LABELS[name]] = differences.apply(difference)
-    table = pd.DataFrame(rows, PAIRED).T.rename(columns=COLUMNS)
-    return table.rename_axis(f"{LABELS['default']} minus").fillna("")
+    scores = scores_of(records)
+    columns = {}
+    for score in PAIRED:
+        by_seed = scores[score].unstack("method").dropna(axis=1)
+        columns[COLUMNS[score]] = minus_others(by_seed, "default")
+    table = pd.DataFrame(columns, LABELS).dropna(how="all").drop("default").fillna("")
+    return table.rename(LABELS).rename_axis(f"{LABELS['default']} minus")
 
 
-def difference(values, test_share=0):
-    """Mean of differences between screens, or splits of one, with a 95 % interval if several."""
+def minus_others(values, ours, test_share=0):
+    """Means of one column minus the others, with 95 % intervals if there are several rows.
+
+    The rows are screens, or splits of one with `test_share` test cells for each training cell.
+    """
+    differences = values.rsub(values[ours], axis=0)
     if len(values) == 1:
-        return f"{values.mean():+.3f}"
-    return str(corrected_difference(values, test_share))
+        return differences.iloc[0].map("{:+.3f}".format)
+    return differences.apply(lambda column: str(corrected_difference(column, test_share)))
 
 
 def overview_table(records):
     """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds."""
     columns = {}
-    for configuration, (score, label) in product(
-        CONFIGURATIONS, {"mcc": "MCC", "f1": "F1"}.items()
-    ):
-        column = columns[f"{label}, {configuration}"] = {}
-        for name, record in of_configuration(records, configuration).items():
-            values = record.scores[score]
-            column[LABELS[name]] = f"{values.mean():.3f} ± {values.std():.3f}"
-    return pd.DataFrame(columns).fillna("").rename_axis("method")
+    for configuration in CONFIGURATIONS:
+        scores = scores_of(of_configuration(records, configuration)).groupby("method")
+        for score, label in {"mcc": "MCC", "f1": "F1"}.items():
+            columns[f"{label}, {configuration}"] = scores[score].agg(_spread)
+    table = pd.DataFrame(columns, LABELS).dropna(how="all").fillna("")
+    return table.rename(LABELS).rename_axis("method")
+
+
+def _spread(values):
+    return f"{values.mean():.3f} ± {values.std():.3f}"
 
 
 def overview(saved_models):
@@ -116,9 +125,9 @@ def overview(saved_models):
 
 def varied_table(records):
     """Mean accuracy of methods as one quantity varies."""
-    scores = {name: record.scores for name, record in records.items()}
-    table = pd.concat(scores, names=["varied"]).groupby(["varied", "value", "method"])
-    table = table[["mcc", "f1"]].mean().rename(columns=COLUMNS)
+    scores = scores_of(records).rename_axis(["varied", "seed"])
+    by_method = scores.groupby(["varied", "value", "method"])
+    table = by_method[["mcc", "f1"]].mean().rename(columns=COLUMNS)
     return table.rename("{:g}".format, level="value").rename(LABELS, level="method")
 
 
@@ -131,42 +140,36 @@ def edges_table(graph):
     return table.rename(columns="seed {}".format).rename_axis(columns=None)
 
 
-def rivals_table(records):
+def rivals_table(runs):
     """Likelihood of held-out cells: the default with effects on genes, minus the others.
 
     Intervals are over simulated screens, or over splits of a real one, whose training and test
     halves share cells; starts are averaged.
     """
     *_, ours = RIVALS
+    by_split = pd.concat(runs).pivot_table("given", ["screen", "split"], "method")
     columns = {}
-    for screen, runs in _by_screen(records, "likelihoods").items():
-        bounds = pd.DataFrame([run.likelihoods["given"] for run in runs])
-        bounds = bounds.groupby([run.settings["split"] for run in runs]).mean()
-        test_share = 0 if runs[0].dataset == "simulated_screen" else 1
-        of_ours = bounds.pop(ours)
-        differences = bounds.rsub(of_ours, axis=0)
-        columns[screen] = differences.apply(difference, test_share=test_share)
-        columns[screen][ours] = f"{of_ours.mean():.2f}"
-    table = pd.DataFrame(columns).reindex(RIVALS).dropna(how="all").fillna("")
+    for screen, bounds in by_split.groupby("screen"):
+        columns[SCREENS[screen]] = minus_others(bounds, ours, int(screen != "targeted"))
+        columns[SCREENS[screen]][ours] = f"{bounds[ours].mean():.2f}"
+    table = pd.DataFrame(columns, RIVALS).dropna(how="all").fillna("")
     return table.rename(RIVALS).rename_axis(f"{RIVALS[ours]} minus")
 
 
-def found_table(records):
+def found_table(runs):
     """Edges in half of the cells by screen and method, means over splits or screens."""
-    tables = {}
-    for screen, runs in _by_screen(records, "edges").items():
-        tables[screen] = pd.concat([run.edges for run in runs]).groupby(level=0, sort=False).mean()
-    return pd.concat(tables, names=["screen", "method"]).rename(LABELS | RIVALS, level="method")
+    means = pd.concat(runs).groupby(["screen", "method"], sort=False).mean().drop(columns="split")
+    return means.rename(SCREENS, level="screen").rename(LABELS | RIVALS, level="method")
 
 
-def _by_screen(records, kind):
-    """Records of runs with values of a kind, a list for each screen."""
-    found = {}
+def of_screens(records, kind):
+    """Tables of the runs on `SCREENS`, with columns for the screen and the split."""
+    runs = []
     for record in records.values():
-        screen = record.params[0].get("screen")
-        if screen in SCREENS and kind in record.values:
-            found.setdefault(SCREENS[screen], []).append(record)
-    return found
+        if "screen" in record.params[0] and kind in record.values:
+            table = record.values[kind].rename_axis("method")
+            runs.append(table.assign(**record.params[0], split=record.settings["split"]))
+    return runs
 
 
 def all_tables(records):
@@ -177,13 +180,12 @@ def all_tables(records):
         if "default" in methods:
             tables[f"Simulated screens, {configuration}"] = methods_table(methods)
             tables[f"The default minus the others, {configuration}"] = differences_table(methods)
-    varied = {name: records[f"varied_{name}"] for name in VARIED if f"varied_{name}" in records}
-    if varied:
+    if varied := named_after(records, "varied", VARIED):
         tables["Other screens, unchanged settings"] = varied_table(varied)
     if "fits" in records:
         tables["Shifted latents"] = edges_table(records["fits"].graph)
-    if _by_screen(records, "likelihoods"):
-        tables["Held-out cells, IWELBO (nats per cell)"] = rivals_table(records)
-    if _by_screen(records, "edges"):
-        tables["Edges in half of the cells"] = found_table(records)
+    if runs := of_screens(records, "likelihoods"):
+        tables["Held-out cells, IWELBO (nats per cell)"] = rivals_table(runs)
+    if runs := of_screens(records, "edges"):
+        tables["Edges in half of the cells"] = found_table(runs)
     return tables

@@ -54,7 +54,7 @@ class Training:
         return max(len(self.train) // self.batch_size, 1)
 
     def epoch(self, optimizer, weights, schedule=None):
-        """Mean loss of an epoch; `weights` yields the weight of the divergence at each step."""
+        """Train for an epoch; `weights` yields the weight of the divergence at each step."""
         self.network.train()
         losses = []
         for batch in self.batches():
@@ -65,7 +65,7 @@ class Training:
             if schedule is not None:
                 schedule.step()
             losses.append(loss.item())
-        return float(np.mean(losses))
+        self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
 
     def warmed_up(self, epochs):
         """Yield the weight of the divergence at each step, which rises from 0 to 1."""
@@ -128,9 +128,9 @@ class PublishedTraining(Training):
         weights = self.warmed_up(self.warm_up)
         best = BestWeights(self.network)
         for epoch in range(epochs or 300):
-            loss = self.epoch(optimizer, weights)
+            self.epoch(optimizer, weights)
             score = self.held_out(elbo_of_cells, 1)
-            self.history.append({"epoch": epoch + 1, "loss": loss, "validation_elbo": score})
+            self.history[-1]["validation_elbo"] = score
             if not len(self.validation):
                 continue
             if epoch < self.warm_up:  # scores are not comparable yet
@@ -197,8 +197,7 @@ class OneCycleTraining(Training):
             schedule = OneCycleLR(optimizer, self.rate, total_steps=n_steps, pct_start=0.2)
         rise = self.warmed_up(warm_up)
         for _ in range(epochs):
-            loss = self.epoch(optimizer, rise, schedule)
-            self.history.append({"epoch": len(self.history) + 1, "loss": loss})
+            self.epoch(optimizer, rise, schedule)
 
     def best_cycle(self, epochs):
         """A cycle with strong and one with weak shrinkage: validation cells choose."""

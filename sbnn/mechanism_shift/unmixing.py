@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.utils import check_array
 
-from sbnn.data.screens import check_perturbation, codes_of
+from sbnn.data.screens import check_perturbation
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift.graph import EVEN, class_means, graph_table, latent_names, significant
+from sbnn.mechanism_shift.graph import EVEN, compared, graph_table, latent_names, significant
 
 STARTS = 10  # random rotations
 FINALISTS = 3  # number of starts that are refined
@@ -180,7 +180,7 @@ def unmix(
     >>> print(unmix(mixed, perturbation, "control").edges.to_numpy().sum())
     2
     """
-    names, codes, sizes = codes_of(check_perturbation(perturbation, latents, control), control)
+    perturbation = check_perturbation(perturbation, latents, control)
     latents = check_array(latents, dtype=float, input_name="latents")
     if variances is not None:
         variances = check_array(variances, dtype=float, input_name="variances")
@@ -188,12 +188,9 @@ def unmix(
             raise ValueError(
                 f"variances: expected the shape of latents, {latents.shape}, got {variances.shape}"
             )
-    means = class_means(latents, codes, len(names))
-    whiten = _whitening(latents - means[codes], variances)
-    moved = names != (None if control is None else str(control))
-    origin = means[~moved].sum(axis=0)  # 0 without a control
-    centres = (means[moved] - origin) @ whiten  # (perturbations, d)
-    errors = np.sqrt(1 / sizes[moved] + (1 / sizes[~moved]).sum())
+    differences, origin, errors, residuals = compared(latents, perturbation, control)
+    whiten = _whitening(residuals, variances)
+    centres = differences.to_numpy() @ whiten  # (perturbations, d)
     finalists = []
     for turn in _sparse_in_sum(centres, control is None, np.random.default_rng(random_state)):
         finalists.append(_refined(centres, control is None, turn, np.median(errors)))
@@ -203,8 +200,8 @@ def unmix(
     signs = np.where((best.shifts * sizes).sum(axis=0) < 0, -1.0, 1.0)
     matrix = whiten @ best.turn * signs
     shifts = (best.shifts * signs)[:, order]
-    probabilities = best.mixture.probability(shifts) * significant(shifts, errors[:, None])
-    axes = names[moved], latent_names(len(order))
+    probabilities = best.mixture.probability(shifts) * significant(shifts, errors)
+    axes = differences.index, latent_names(len(order))
     return Unmixing(
         matrix=matrix[:, order],
         origin=origin + np.linalg.solve(matrix.T, best.zero * signs),

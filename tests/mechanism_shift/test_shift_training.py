@@ -12,26 +12,27 @@ from sbnn.mechanism_shift.network import ShiftNetwork, drawn_gates
 from sbnn.mechanism_shift.training import OneCycleTraining, PublishedTraining, split
 
 
-def small_training(screen, prior="ivae", kind=OneCycleTraining):
-    counts = screen.counts[:200].astype(np.float32)
-    codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
-    new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, prior, hidden=8)
-    training = kind(counts, codes, new, 0)
-    training.train = np.arange(150)
-    training.validation = np.arange(150, 200)
-    return training
+@pytest.fixture
+def small(screen):
+    """A function that makes a training of some cells."""
+
+    def new_training(prior="ivae", kind=OneCycleTraining):
+        counts = screen.counts[:200].astype(np.float32)
+        codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
+        new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, prior, hidden=8)
+        return kind(counts, codes, new, 0)
+
+    return new_training
 
 
 def test_the_penalties_are_the_published_ones():
     logits = torch.tensor([[5.0, 0.0, -2.0], [1.0, 3.0, -1.0]])
-    network = ShiftNetwork(4, 3, 2, "svae+", 10.0, 4)
-    lasso = ShiftNetwork(4, 3, 2, "svae", 100.0, 4)
-    for one in (network, lasso):
-        one.gates.data.copy_(logits)
     p = logits.sigmoid().numpy()
-    assert network.penalty().item() == pytest.approx(-stats.beta.logpdf(p, 1, 10).sum(), rel=1e-5)
-    assert lasso.penalty().item() == pytest.approx(100 * p.mean(), rel=1e-5)
-    assert ShiftNetwork(4, 3, 2, "ivae", None, 4).penalty() == 0
+    expected = {"svae+": -stats.beta.logpdf(p, 1, 10).sum(), "svae": 100 * p.mean(), "ivae": 0}
+    for prior, value in expected.items():
+        network = ShiftNetwork(4, 3, 2, prior)
+        network.gates.data.copy_(logits)
+        assert network.penalty().item() == pytest.approx(value, rel=1e-5)
 
 
 def test_a_gate_is_drawn_hard_with_a_soft_gradient():
@@ -43,45 +44,42 @@ def test_a_gate_is_drawn_hard_with_a_soft_gradient():
     assert (logits.grad > 0).all()
 
 
+@pytest.mark.parametrize("summed", [False, True])
 def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(
-    screen, monkeypatch
+    small, monkeypatch, summed
 ):
-    training = small_training(screen)
-
-    def loss(weight):
-        training.generator.manual_seed(0)
-        return training.loss(torch.arange(40), weight).item()
-
-    whole = loss(1.0)
-    quarter = loss(0.25)
-    monkeypatch.setattr(training.network, "penalty", lambda: torch.tensor(3e4))
-    assert loss(1.0) - whole == pytest.approx(3e4, rel=1e-3), "of a mean: sVAE"
-    assert loss(0.25) - quarter == pytest.approx(3e4, rel=1e-3)
-    training.network.summed = True
-    assert loss(1.0) - whole == pytest.approx(3e4 / 150, rel=1e-3)
-    assert loss(0.25) - quarter == pytest.approx(0.25 * 3e4 / 150, rel=1e-3)
+    training = small()
+    training.network.summed = summed
+    for weight in (1.0, 0.25):
+        losses = []
+        for penalty in (0.0, 3e4):
+            monkeypatch.setattr(training.network, "penalty", lambda of=penalty: torch.tensor(of))
+            training.generator.manual_seed(0)
+            losses.append(training.loss(torch.arange(40), weight).item())
+        added = weight * 3e4 / len(training.train) if summed else 3e4
+        assert np.diff(losses) == pytest.approx(added, rel=1e-3)
 
 
-def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(screen, monkeypatch):
-    gradients = []
-    decays = []
+def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(small, monkeypatch):
+    steps = []
 
     def step(optimizer):
-        decays.append([group["weight_decay"] for group in optimizer.param_groups])
-        gradients.append(training.network.logits.bias.grad.clone())
+        decays = [group["weight_decay"] for group in optimizer.param_groups]
+        steps.append((training.network.logits.bias.grad.clone(), decays))
 
     monkeypatch.setattr(torch.optim.Adam, "step", step)
     for summed in (True, False):
-        training = small_training(screen, "svae+")
+        training = small("svae+")
         training.network.summed = summed
         training.network.strength = 1.0
-        training.batch_size = 150
+        n = training.batch_size = len(training.train)
         training.cycle(1)
-    torch.testing.assert_close(gradients[0], 150 * gradients[1], rtol=1e-3, atol=1e-2)
-    assert decays == [[36, 0], [36 / 150, 0]], "weights have a normal prior, gates have none"
+    (of_sum, decays), (of_mean, spread) = steps
+    torch.testing.assert_close(of_sum, n * of_mean, rtol=1e-3, atol=1e-2)
+    assert (decays, spread) == ([36, 0], [36 / n, 0]), "weights have a normal prior, gates none"
 
 
-def test_four_cycles_of_the_learning_rate_rise_and_fall(screen, monkeypatch):
+def test_four_cycles_of_the_learning_rate_rise_and_fall(small, monkeypatch):
     rates = []
     step = torch.optim.Adam.step
 
@@ -90,44 +88,44 @@ def test_four_cycles_of_the_learning_rate_rise_and_fall(screen, monkeypatch):
         step(optimizer)
 
     monkeypatch.setattr(torch.optim.Adam, "step", watched)
-    training = small_training(screen)
+    training = small()
+    training.batch_size = 150  # one update in an epoch
     training.run(80)
     assert len(training.history) == 80
     assert len(rates) == 80 + 13, "the last of 40, 13, 14, 13 epochs is carried out twice"
     assert np.argmax(rates[:40]) == 7 and max(rates) == pytest.approx(2.5e-3)
-    assert rates[0] == pytest.approx(1e-4) and rates[39] < 1e-6
-    assert rates[40] == pytest.approx(1e-4)
+    assert rates[0] == rates[40] == pytest.approx(1e-4) and rates[39] < 1e-6
 
 
 @pytest.mark.parametrize(
     ("given", "factor"), [((1.0, 2.0), 0.5), ((2.0, 1.0), 2.0), ((np.nan, np.nan), 2.0)]
 )
 def test_the_last_cycle_keeps_the_shrinkage_that_validation_cells_prefer(
-    screen, monkeypatch, given, factor
+    small, monkeypatch, given, factor
 ):
-    training = small_training(screen)
+    training = small()
     scores = iter(given)
-    runs = []
+    states = []
 
     def cycle(epochs):
-        runs.append((training.precision, training.generator.get_state()))
+        states.append(training.generator.get_state())
         training.network.logits.bias.data.fill_(training.precision)
-        training.history.append({"epoch": epochs})
+        training.history.append(training.precision)
+        training.generator.manual_seed(7)
 
     monkeypatch.setattr(training, "cycle", cycle)
     monkeypatch.setattr(training, "held_out", lambda *_: next(scores))
     training.best_cycle(3)
-    assert [precision for precision, _ in runs] == [72.0, 18.0]
-    assert torch.equal(runs[0][1], runs[1][1]), "with the same batches and draws"
+    assert torch.equal(*states), "with the same batches and draws"
     assert training.precision == 36 * factor
     assert (training.network.logits.bias == 36 * factor).all()
-    assert training.history == [{"epoch": 3}]
+    assert training.history == [36 * factor]
 
 
-def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch):
+def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5])
     monkeypatch.setattr(training_module, "elbo_of_cells", lambda *_: torch.tensor([next(scores)]))
-    training = small_training(screen, kind=PublishedTraining)
+    training = small(kind=PublishedTraining)
     training.warm_up, training.patience = 3, 2
     weights = []
 
@@ -139,24 +137,22 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(screen, monkeypatch)
     monkeypatch.setattr(training, "loss", loss)
     training.network.eval()
     training.run(5)
-    assert len(training.history) == 5
+    assert [row["validation_elbo"] for row in training.history] == [5, 4, 1, 2, 0.5]
     np.testing.assert_allclose(weights, np.minimum(1, np.linspace(0, 5, len(weights) + 1)[1:] / 3))
 
 
-def test_inputs_are_scaled_over_the_training_cells(screen):
-    training = small_training(screen)
-    inputs = training.network.inputs(torch.from_numpy(screen.counts[:200].toarray()).float())
-    codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
-    train, _ = split(codes, 0.1, np.random.RandomState(0))
-    np.testing.assert_allclose(inputs[train].mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(inputs[train].std(0, correction=0), 1, rtol=1e-5)
+def test_inputs_are_scaled_over_the_training_cells(small):
+    training = small()
+    inputs = training.network.inputs(training.counts)[training.train]
+    np.testing.assert_allclose(inputs.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(inputs.std(0, correction=0), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("n_cells", "epochs"), [(150, 3400), (64_000, 28)])
 def test_usual_epochs_are_as_many_as_the_least_number_of_updates_needs(
-    screen, monkeypatch, n_cells, epochs
+    small, monkeypatch, n_cells, epochs
 ):
-    training = small_training(screen)
+    training = small()
     training.train = np.arange(n_cells)
     cycles = []
     monkeypatch.setattr(training, "cycle", lambda n, *_: cycles.append(n))
