@@ -133,10 +133,8 @@ class PublishedTraining(Training):
             self.history[-1]["validation_elbo"] = score
             if not len(self.validation):
                 continue
-            if epoch < self.warm_up:  # scores are not comparable yet
-                best.keep(score)
-            else:
-                best.offer(score)
+            # scores are not comparable before
+            best.offer(score, always=epoch < self.warm_up)
             if best.waited >= self.patience:
                 break
         best.restore()

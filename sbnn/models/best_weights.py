@@ -11,17 +11,13 @@ class BestWeights:
         self.score = None
         self.waited = 0
 
-    def offer(self, score):
-        """Keep the weights if the score is the highest."""
+    def offer(self, score, always=False):
+        """Keep the weights if the score is the highest, or always."""
         self.waited += 1
-        if self.score is None or score > self.score:
-            self.keep(score)
-
-    def keep(self, score):
-        """Keep the weights."""
-        self.score = score
-        self.weights = deepcopy(self.module.state_dict())
-        self.waited = 0
+        if always or self.score is None or score > self.score:
+            self.score = score
+            self.weights = deepcopy(self.module.state_dict())
+            self.waited = 0
 
     def restore(self):
         """Load the weights, if any."""

@@ -47,13 +47,19 @@ class GeneSelectionMixin:
         return _check_feature_names_in(self, input_features)[self.get_support()]
 
 
-class LinearRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A regressor with ``coef_``, ``intercept_``, ``y_mean_`` and ``output_names_``."""
+class ExpressionRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """A regressor on expression, which may be sparse."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        if hasattr(self, "transform"):
+            tags.transformer_tags = TransformerTags()
         return tags
+
+
+class LinearRegressor(ExpressionRegressor):
+    """A regressor with ``coef_``, ``intercept_``, ``y_mean_`` and ``output_names_``."""
 
     def predict(self, X) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
@@ -191,11 +197,6 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
         self.rank = rank
         self.alpha = alpha
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags = TransformerTags()
-        return tags
-
     def fit(self, X, y=None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         self._validate_params()
@@ -206,7 +207,10 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
         Y = (Y - self.y_mean_).reshape(len(Y), -1)
         check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
         with reproducible():
-            self.encoder_, self.decoder_ = self._solve(X, Y)
+            encoder, decoder = self._solve(X, Y)
+            # the largest entry of each decoder column is positive
+            self.decoder_, flipped = svd_flip(decoder, encoder.T)
+            self.encoder_ = flipped.T
             coef = self.decoder_ @ self.encoder_.T
             self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
             self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
@@ -239,10 +243,4 @@ def ridge_reduced_rank(X, Y, rank, alpha):
     _, _, directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)
     decoder = directions[:rank].T
     encoder = right[kept].T @ ((spread / penalised)[:, None] * (projected @ decoder))
-    return with_positive_peaks(encoder, decoder)
-
-
-def with_positive_peaks(encoder, decoder):
-    """Make the largest entry of each decoder column positive."""
-    decoder, flipped = svd_flip(decoder, encoder.T)
-    return flipped.T, decoder
+    return encoder, decoder

@@ -15,7 +15,6 @@ from sbnn.models.linear import (
     GeneSelectionMixin,
     ReducedRankRegression,
     ridge_reduced_rank,
-    with_positive_peaks,
 )
 
 # weight of the previous decoder in the V-step, relative to the data, for latent variables that have
@@ -123,7 +122,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             covariance = np.diag(np.diag(covariance))  # its eigenvectors only permute
         _, vectors = np.linalg.eigh(covariance)
         rotation = vectors[:, ::-1]
-        return with_positive_peaks(encoder @ rotation, decoder @ rotation)
+        return encoder @ rotation, decoder @ rotation
 
     def _alternate(self, X, Y):
         """Minimise over W and V in turn until V hardly changes."""
@@ -144,8 +143,10 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             if is_done or not encoder.any():
                 break
         else:
-            text = f"no convergence after max_iter={self.max_iter} alternations"
-            warn(f"{text} with alpha={self.alpha:.4g}; increase max_iter", ConvergenceWarning)
+            text = (
+                f"alpha={self.alpha:.4g}: no convergence in max_iter={self.max_iter} alternations"
+            )
+            warn(text, ConvergenceWarning)
         return encoder, last
 
 
@@ -179,18 +180,13 @@ def entry_elastic_net(X, Z, alpha, l1_ratio, tol, start):
     require("glmnet")
     from glmnet import ElasticNet
 
-    encoder = np.zeros_like(start)
     how = {"standardize": False, "fit_intercept": False, "n_splits": 0, "max_iter": 1_000_000}
-    for column, z in zip(encoder.T, Z.T, strict=True):
-        size = np.sqrt(np.mean(z**2))
-        if size == 0:
-            continue
+    sparse = alpha * l1_ratio
+    columns = []
+    for z in Z.T:
         # glmnet divides z by its root mean square first, which divides the ridge penalty as well;
         # it compares its tolerance with a squared step, small before the gradient is
-        sparse, ridge = alpha * l1_ratio, alpha * (1 - l1_ratio) * size
+        ridge = alpha * (1 - l1_ratio) * np.sqrt(np.mean(z**2))
         net = ElasticNet(sparse / (sparse + ridge), lambda_path=[sparse + ridge], tol=tol**3, **how)
-        net.fit(X, z)
-        if net.n_lambda_ == 0:
-            raise RuntimeError(f"glmnet did not converge with alpha={alpha:.3g}")
-        column[:] = net.coef_path_[:, 0]
-    return encoder
+        columns.append(net.fit(X, z).coef_path_)
+    return np.hstack(columns)

@@ -12,14 +12,14 @@ from typing import Self
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import TransformerTags, check_array, check_random_state
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
 from sbnn.determinism import reproducible
+from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import (
     Layer,
@@ -30,7 +30,7 @@ from sbnn.models.bottleneck.network import (
     squared_error,
 )
 from sbnn.models.bottleneck.saved import OF_GENES, FileMixin
-from sbnn.models.linear import GeneSelectionMixin, LatentMixin
+from sbnn.models.linear import ExpressionRegressor, GeneSelectionMixin, LatentMixin
 
 COUNTED = Interval(Integral, 1, None, closed="left")
 CELLS_AT_ONCE = 16_384  # most cells that pass through the network at once
@@ -39,9 +39,7 @@ ALIVE = 0.1  # of the largest weight norm
 HISTORY = ("stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "genes_alive")
 
 
-class BottleneckRegressor(
-    FileMixin, GeneSelectionMixin, LatentMixin, MultiOutputMixin, RegressorMixin, BaseEstimator
-):
+class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, ExpressionRegressor):
     """Base class of networks with a linear bottleneck.
 
     A subclass has ``_train``, which reads scaled expression by a function of genes and cells, and
@@ -56,7 +54,6 @@ class BottleneckRegressor(
         "reconstruct": ["boolean"],
         "standardize": ["boolean"],
         "hidden_layers": ["array-like", None],
-        "random_state": ["random_state"],
     }
 
     def fit(
@@ -85,37 +82,37 @@ class BottleneckRegressor(
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._validate_params()
-        n_given = self.n_features_in_
-        if self.n_genes is not None and self.n_genes > n_given:
-            raise ValueError(f"n_genes: expected at most {n_given}, as X has, got {self.n_genes}")
+        if self.n_genes is not None:
+            check_number("n_genes", self.n_genes, int, 1, self.n_features_in_)
         hidden = self.hidden_layers
-        if hidden is not None and (len(hidden) < 2 or min(hidden) < 1):
-            raise ValueError(f"hidden_layers: expected two or more positive numbers, got {hidden}")
+        if hidden is not None and min(hidden) < 1:
+            raise ValueError(f"hidden_layers: expected positive numbers, got {hidden}")
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
         self._learn_scales(cells, Y)
-        genes = partial(self._genes, cells, device)
-        target = self._outputs(Y, device)
+        read = partial(self._expression, cells, device)
+        tensor = partial(torch.as_tensor, dtype=torch.float32, device=device)
+        target = tensor(self._outputs(Y, len(Y)))
         if eval_set is not None:
-            X, Y = inputs.two_tables(*eval_set)
+            X, wanted = inputs.two_tables(*eval_set)
             watched = inputs.new_cells(self, X)
-            wanted = self._checked_outputs(Y, len(watched))
-            eval_set = self._genes(watched, device), self._outputs(wanted, device)
+            wanted = tensor(self._outputs(wanted, len(watched)))
+            eval_set = self._expression(watched, device), wanted
         with reproducible():
-            trained = self._train(genes, target, random, generator, eval_set)
+            trained = self._train(read, target, random, generator, eval_set)
             self.network_, kept, self.gene_norms_, history = trained
             self._gene_network = None
             if self.reconstruct:
                 network = self._gene_network = copy.deepcopy(self.network_)
                 network.replace_head(len(kept), generator)
-                x = genes(kept)
-                head = partial(train_stage, network, generator, frozen=network.bottleneck + 1)
-                batch_size, n_epochs, rate = self._settings_of_head()
-                history = history + head(batch_size, "reconstruction", n_epochs, rate, x, x)
-        self.support_ = np.isin(np.arange(n_given), kept)
+                x = read(kept)
+                batch_size, *how = self._settings_of_head()
+                given = network, generator, batch_size, "reconstruction", *how, x, x
+                history = history + train_stage(*given, frozen=network.bottleneck + 1)
+        self.support_ = np.isin(np.arange(self.n_features_in_), kept)
         self.history_ = pd.DataFrame(history, columns=HISTORY)
         self.history_["epoch"] = np.arange(1, len(history) + 1)
         self.normalizer_ = None  # expression, not counts; see `save`
@@ -126,42 +123,29 @@ class BottleneckRegressor(
         hidden = self._hidden_layers if self.hidden_layers is None else self.hidden_layers
         return [n_genes, *hidden, n_components, *hidden[::-1], n_outputs]
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags = TransformerTags()
-        return tags
-
     # -- scaling: by the mean and SD of the training cells, in single precision for the training
 
     def _learn_scales(self, cells, Y):
         """Learn them block by block, as the cells may be in a file."""
-        parts = [
-            (X.sum(axis=0, dtype=np.float64), X.min(axis=0), X.max(axis=0))
-            for X in inputs.single_precision(cells)
-        ]
-        sums, lows, highs = zip(*parts, strict=True)
-        self.x_mean_ = sum(sums) / len(Y)
-        self.x_min_ = np.min(lows, axis=0)
-        self.x_max_ = np.max(highs, axis=0)
-        self.y_mean_ = Y.mean(axis=0)
-        self.x_scale_ = np.ones_like(self.x_mean_)
-        self.y_scale_ = np.ones_like(self.y_mean_)
-        if self.standardize:
-            squares = sum(
-                np.square(X - self.x_mean_).sum(axis=0) for X in inputs.single_precision(cells)
-            )
-            # a constant column may have a tiny SD, as its mean is rounded
-            is_constant = self.x_min_ == self.x_max_
-            self.x_scale_ = np.where(is_constant, 1, np.sqrt(squares / len(Y)))
-            self.y_scale_ = np.where((Y == Y[0]).all(axis=0), 1, Y.std(axis=0))
+        genes = StandardScaler()
+        limits = MinMaxScaler()
+        for X in inputs.single_precision(cells):
+            genes.partial_fit(X.astype(np.float64))
+            limits.partial_fit(X)
+        outputs = StandardScaler().fit(Y)
+        self.x_mean_, self.x_scale_ = genes.mean_, genes.scale_
+        self.x_min_, self.x_max_ = limits.data_min_, limits.data_max_
+        self.y_mean_, self.y_scale_ = outputs.mean_, outputs.scale_
+        if not self.standardize:
+            self.x_scale_ = np.ones_like(self.x_scale_)
+            self.y_scale_ = np.ones_like(self.y_scale_)
 
     def _scaled(self, X, genes):
         if self._clips:
             X = np.clip(X, self.x_min_[genes], self.x_max_[genes])
         return (X - self.x_mean_[genes]) / self.x_scale_[genes]
 
-    def _genes(self, cells, device, genes=slice(None), rows=None):
+    def _expression(self, cells, device, genes=slice(None), rows=None):
         """Scaled expression in single precision, (rows, genes), by default of all."""
         parts = []
         for block in inputs.blocks(cells) if rows is None else [rows]:
@@ -169,19 +153,14 @@ class BottleneckRegressor(
             parts.append(torch.as_tensor(self._scaled(X, genes).astype(np.float32)))
         return torch.cat(parts).to(device)
 
-    def _checked_outputs(self, Y, n):
-        """Outputs of n cells, float64 of shape (n, q)."""
+    def _outputs(self, Y, n):
+        """Scaled outputs of n cells, float64 of shape (n, q)."""
         Y = check_array(Y, ensure_2d=False, dtype=np.float64, input_name="y")
         Y = Y.reshape(len(Y), -1)
         expected = n, len(self.y_mean_)
         if Y.shape != expected:
             raise ValueError(f"y: expected outputs of shape {expected}, got {Y.shape}")
-        return Y
-
-    def _outputs(self, Y, device):
-        """Scaled outputs in single precision."""
-        Y = (Y - self.y_mean_) / self.y_scale_
-        return torch.as_tensor(Y.astype(np.float32)).to(device)
+        return (Y - self.y_mean_) / self.y_scale_
 
     # -- the fitted model
 
@@ -219,15 +198,12 @@ class BottleneckRegressor(
             for weight, bias, is_linear in network.layers[:last]
         ]
         kept = np.flatnonzero(self.support_)
-        genes = inputs.genes_of(self, X, kept)
-        results = []
+        values = inputs.genes_of(self, X, kept).astype(np.float64, copy=False)
+        scaled = np.asfortranarray(self._scaled(values, kept))
+        given = torch.as_tensor(scaled, device=layers[0].weight.device).split(CELLS_AT_ONCE)
         with reproducible():
-            for start in range(0, len(genes), CELLS_AT_ONCE):
-                block = genes[start : start + CELLS_AT_ONCE].astype(np.float64, copy=False)
-                scaled = np.asfortranarray(self._scaled(block, kept))
-                given = torch.as_tensor(scaled).to(layers[0].weight.device)
-                results.append(apply_layers(layers, network.activation, given).cpu().numpy())
-        return np.concatenate(results)
+            results = [apply_layers(layers, network.activation, some) for some in given]
+        return torch.cat(results).cpu().numpy()
 
     def score(self, X, y=None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
@@ -236,12 +212,8 @@ class BottleneckRegressor(
         """
         X, Y = inputs.two_tables(X, y)
         predicted = self.predict(X)
-        predicted = predicted.reshape(len(predicted), -1)
-        scaled = [
-            (values - self.y_mean_) * (1 / self.y_scale_)
-            for values in (self._checked_outputs(Y, len(predicted)), predicted)
-        ]
-        return pooled_r2(*scaled, 0.0)
+        n = len(predicted)
+        return pooled_r2(self._outputs(Y, n), self._outputs(predicted, n), 0.0)
 
 
 @torch.inference_mode()
@@ -276,36 +248,45 @@ def train_stage(
             "penalty": lasso * float(norms.sum()),
             "genes_alive": int((norms > ALIVE * norms.max()).sum()),
         }
-        sums = {"r2": (mean * target.numel(), target)}
-        if eval_set is not None:
-            watched, wanted = eval_set
-            value, _ = loss(network(watched), wanted)
-            row["eval_loss"] = float(value) / wanted.numel()
-            sums["eval_r2"] = float(value), wanted
         if loss is squared_error:
-            for key, (value, outputs) in sums.items():
-                row[key] = 1 - value / (float(outputs.square().sum()) or math.nan)
-        history.append(row)
+            row["r2"] = r2_of(mean, target)
+        history.append(row | watched_scores(network, loss, eval_set))
     return history
+
+
+def r2_of(mean, target):
+    """R2 for a mean squared error; NaN for outputs that are 0 in all cells."""
+    return 1 - mean * target.numel() / (float(target.square().sum()) or math.nan)
+
+
+def watched_scores(network, loss, eval_set):
+    """Entries of the history for cells that are watched, if there are any."""
+    if eval_set is None:
+        return {}
+    cells, target = eval_set
+    value, _ = loss(network(cells), target)
+    mean = float(value) / target.numel()
+    scores = {"eval_loss": mean}
+    if loss is squared_error:
+        scores["eval_r2"] = r2_of(mean, target)
+    return scores
 
 
 def model_in_units(model, data, genes):
     """From a model of z-scores of `genes`, one of all genes of `data` in their units."""
-    columns = pd.Index(data.gene_names).get_indexer(genes)
-    x = StandardScaler().fit(data.X[:, columns].astype(np.float64))
+    x = StandardScaler().fit(data.X.astype(np.float64))
     y = StandardScaler().fit(data.Y.astype(np.float64))
     turned = copy.copy(model).set_params(standardize=True)
     turned.y_mean_ = y.mean_ + y.scale_ * model.y_mean_
     turned.y_scale_ = y.scale_ * model.y_scale_
+    columns = pd.Index(data.gene_names).get_indexer(genes)
     for name in OF_GENES:
-        values = getattr(model, name)
-        if name == "x_scale_":
-            values = x.scale_ * values
-        elif name.startswith("x_"):
-            values = x.mean_ + x.scale_ * values
-        among_all = np.zeros(len(data.gene_names), values.dtype)
-        among_all[columns] = values
-        setattr(turned, name, among_all)
+        values = np.zeros(len(data.gene_names), getattr(model, name).dtype)
+        values[columns] = getattr(model, name)
+        setattr(turned, name, values)
+    turned.x_scale_ = x.scale_ * turned.x_scale_
+    of_cells = turned.x_mean_, turned.x_min_, turned.x_max_
+    turned.x_mean_, turned.x_min_, turned.x_max_ = x.inverse_transform(of_cells)
     turned.n_features_in_ = len(data.gene_names)
     turned.feature_names_in_ = np.asarray(data.gene_names, dtype=object)
     turned.output_names_ = np.asarray(data.feature_names, dtype=object)

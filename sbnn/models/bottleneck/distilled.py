@@ -10,7 +10,6 @@ its predictions for artificial cells.
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from itertools import islice
 
@@ -18,8 +17,9 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
+from torch.optim.lr_scheduler import OneCycleLR
 
-from sbnn.models.bottleneck.base import CELLS_AT_ONCE, BottleneckRegressor
+from sbnn.models.bottleneck.base import CELLS_AT_ONCE, BottleneckRegressor, watched_scores
 from sbnn.models.bottleneck.network import (
     BottleneckNetwork,
     Layer,
@@ -63,7 +63,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         Z-score genes and outputs with the mean and population SD of the training cells. If False,
         only centre them. Predictions are in the units of `Y` in both cases.
     hidden_layers : tuple of int, optional
-        Widths of the hidden layers of the encoder, at least two, by default (64, 64, 64); the
+        Widths of the hidden layers of the encoder, by default (64, 64, 64); the
         decoder mirrors them.
     distillation : DistilledSettings or None, default=None
         Settings of the training; None uses the defaults of `sbnn.DistilledSettings`.
@@ -130,7 +130,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         settings = self.distillation or DistilledSettings()
         return self.get_params() | {"distillation": settings}
 
-    def _train(self, genes, target, random, generator, eval_set):
+    def _train(self, read, target, random, generator, eval_set):
         settings = self.distillation or DistilledSettings()
         n, q = target.shape
         p = self.n_features_in_
@@ -139,8 +139,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
             rows = np.arange(n)
             if n > CELLS_OF_GENES:
                 rows = np.sort(random.choice(n, CELLS_OF_GENES, replace=False))
-            kept = choose_genes(genes(rows=rows), target[rows], self.n_genes)
-        x = genes(kept)  # shape (n, k)
+            kept = choose_genes(read(rows=rows), target[rows], self.n_genes)
+        x = read(kept)  # shape (n, k)
         if eval_set is not None:
             eval_set = eval_set[0][:, kept], eval_set[1]
         # SD of the noise of networks, relative to the SDs of the genes
@@ -234,19 +234,21 @@ def labelled_cells(sizes, x, target, noise, settings, random, generator):
     mixed = torch.where(is_swapped.to(x.device), x[second], x[first])
     artificial = with_noise(mixed, settings.augmentation_noise, generator)
 
-    labels = [], []  # of networks and of forests
-    residuals = target.new_empty((2, *target.shape))  # of these, part after part
-    rooms = residuals.split([*map(len, parts)], dim=1)
-    for network, part, members, room in zip(networks, parts, others, rooms, strict=True):
-        members = members[:CELLS_OF_TREES]
-        X = x[members].cpu().numpy()
-        forest = grow_forest(X, target[members].cpu().numpy(), settings.n_trees, random)
-        for i, model in enumerate((network, forest)):
-            labels[i].append(predicted(model, artificial))
-            room[i] = predicted(model, x[part]) - target[part]
+    forests = [
+        grow_forest(x[members], target[members], settings.n_trees, random)
+        for members in (own[:CELLS_OF_TREES] for own in others)
+    ]
+    labels = []
+    residuals = []
+    for models in (networks, forests):
+        labels.append(torch.stack([predicted(model, artificial) for model in models]).mean(dim=0))
+        errors = [
+            predicted(model, x[part]) - target[part]
+            for model, part in zip(models, parts, strict=True)
+        ]
+        residuals.append(torch.cat(errors))
     weight = weight_of_second(*residuals, PRIOR_CELLS)
-    by_networks, by_forests = (torch.stack(own).mean(dim=0) for own in labels)
-    return artificial, torch.lerp(by_networks, by_forests, weight)
+    return artificial, torch.lerp(*labels, weight)
 
 
 @torch.inference_mode()
@@ -278,18 +280,14 @@ def grow_forest(X, Y, n_trees, random):
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006)."""
     seed = int(random.randint(2**31 - 1))
     forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
-    return forest.fit(X, Y[:, 0] if Y.shape[1] == 1 else Y)
+    return forest.fit(X.cpu(), Y.squeeze(1).cpu())
 
 
 def predicted(model, x):
-    """Outputs, (m, q), that a network or trees predict for cells, (m, k), of some at once."""
-    parts = []
-    for some in x.split(CELLS_AT_ONCE):
-        if isinstance(model, BottleneckNetwork):
-            parts.append(model(some))
-        else:
-            parts.append(torch.as_tensor(model.predict(some.cpu().numpy())).to(x))
-    return torch.cat(parts).reshape(len(x), -1)
+    """Outputs, (m, q), that a network or trees predict for cells, (m, k)."""
+    if isinstance(model, BottleneckNetwork):
+        return torch.cat([model(some) for some in x.split(CELLS_AT_ONCE)])
+    return torch.as_tensor(model.predict(x.cpu())).to(x).reshape(len(x), -1)
 
 
 def weight_of_second(first, second, prior_cells):
@@ -320,18 +318,20 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
     weights = x.new_ones((n_measured + n_labelled, 1))
     weights[:n_measured] = WEIGHT_OF_MEASURED
     weights /= weights.mean()
-    pairs = zip(
-        ((with_noise(x[own], noise, generator), target[own]) for own in cells),
-        ((labelled[0][own], labelled[1][own]) for own in others),
-        strict=True,
-    )
-    batches = (map(torch.cat, zip(*pair, strict=True)) for pair in pairs)
+
+    def batches():
+        for own in cells:
+            noisy = with_noise(x[own], noise, generator)
+            made = next(others)
+            yield (
+                torch.cat([noisy, labelled[0][made]]),
+                torch.cat([target[own], labelled[1][made]]),
+            )
+
     rates = one_cycle(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
-    values = descend(network.layers, "silu", batches, rates, loss)
-    watched = {"r2": (x[:WATCHED_CELLS], target[:WATCHED_CELLS])}
-    if eval_set is not None:
-        watched["eval_r2"] = eval_set
+    values = descend(network.layers, "silu", batches(), rates, loss)
+    trained = x[:WATCHED_CELLS], target[:WATCHED_CELLS]
     n_values = len(weights) * target.shape[1]
     history = []
     while losses := [value / n_values for value in islice(values, RECORDED_EVERY)]:
@@ -340,27 +340,20 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
             "loss": float(sum(losses)) / len(losses),
             "penalty": 0.0,
             "genes_alive": x.shape[1],
+            "r2": watched_scores(network, squared_error, trained)["eval_r2"],
         }
-        for name, (inputs, outputs) in watched.items():
-            error, _ = squared_error(network(inputs), outputs)
-            row[name] = 1 - float(error / outputs.square().sum())
-        if eval_set is not None:
-            row["eval_loss"] = float(error / outputs.numel())
-        history.append(row)
+        history.append(row | watched_scores(network, squared_error, eval_set))
     return history
 
 
 def one_cycle(n_steps, peak):
     """Learning rates that rise to a peak and then fall (Smith and Topin, arXiv 1708.07120)."""
-    top = max(0.15 * n_steps - 1, 0)
-    falling = max(n_steps - 1 - top, 1)
-    rates = []
-    for step in range(n_steps):
-        first, last, share = 1, 1e-4 / 25, (step - top) / falling
-        if step < top:
-            first, last, share = 1 / 25, 1, step / top
-        rates.append(peak * (last + (first - last) * (1 + math.cos(math.pi * share)) / 2))
-    return rates
+    optimiser = torch.optim.SGD([torch.zeros(1)], peak)
+    cycle = OneCycleLR(optimiser, peak, n_steps, pct_start=0.15, cycle_momentum=False)
+    for _ in range(n_steps):
+        yield cycle.get_last_lr()[0]
+        optimiser.step()
+        cycle.step()
 
 
 def with_noise(inputs, noise, generator):

@@ -6,14 +6,14 @@ Bernaerts, Berens and Kobak (arXiv 2006.10411).
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
 
-from sbnn.errors import warn
+from sbnn.errors import check_number, warn
 from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor, train_stage
 from sbnn.models.bottleneck.network import BottleneckNetwork, cross_entropy
 
@@ -90,7 +90,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
-        "frozen_layers": [Interval(Integral, 0, None, closed="left")],
         "epochs": ["array-like"],
         "learning_rate": [Interval(Real, 0, 1, closed="both")],
         "batch_size": [COUNTED],
@@ -142,11 +141,11 @@ class SparseBottleneckRegressor(BottleneckRegressor):
             del params["frozen_layers"]
         return params
 
-    def _train(self, genes, target, random, generator, eval_set):
+    def _train(self, read, target, random, generator, eval_set):
         epochs = self.epochs
         if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
             raise ValueError(f"epochs: expected four numbers, at least one above 0, got {epochs}")
-        x = genes()  # shape (n, p)
+        x = read()  # shape (n, p)
         labels = None
         if self.pretraining:
             labels = cluster_outputs(target.cpu().numpy(), self.n_clusters, random)
@@ -158,9 +157,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         sizes = self._sizes(x.shape[1], self.n_components, n_first)
         network = BottleneckNetwork(sizes, generator=generator, device=x.device)
         frozen = 0 if labels is None else self.frozen_layers
-        most = len(network.layers) - 1
-        if frozen > most:
-            raise ValueError(f"frozen_layers: expected at most {most}, got {frozen}")
+        check_number("frozen_layers", frozen, int, 0, len(network.layers) - 1)
 
         # one after the other, each with its name, epochs, learning rate and cells
         n_pretraining, n_frozen, n_unfrozen, n_finetuning = self.epochs
@@ -172,8 +169,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
             classes = torch.as_tensor(labels, device=x.device)
             cells = random.permutation(np.flatnonzero(labels >= 0))
             cells, watched = np.split(cells, [int(TRAINING_FRACTION * len(cells))])
-            held_out = x[watched], classes[watched]
-            given = x[cells], classes[cells], held_out
+            given = x[cells], classes[cells], (x[watched], classes[watched])
             how = {"lasso": lasso, "loss": cross_entropy}
             history += train("pretraining", n_pretraining, rate, *given, **how)
             network.replace_head(n_outputs, generator)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from numbers import Integral
 from pathlib import Path
 from typing import Self
 
@@ -38,32 +37,27 @@ class FileMixin:
         """
         check_is_fitted(self)
         normalizer = normalizer or self.normalizer_
-        params = self.get_params()
-        if not isinstance(params["random_state"], Integral | None):
-            params["random_state"] = None  # instead of the state of a generator
         layers = self.network_.layers
         header = {
             "format": FORMAT,
             "sha256": UNSET,
             "versions": library_versions(),
             "class": type(self).__name__,
-            "params": params,
+            "params": self.get_params(),
             "sizes": [*(len(layer.weight) for layer in layers), len(self.y_mean_)],
             "activation": self.network_.activation,
             "flat_output": self._flat_output,
-            "library_size": None,
+            "library_size": getattr(normalizer, "library_size_", None),
             "output_names": list(self.output_names_),
             "feature_names_in": list(getattr(self, "feature_names_in_", [])),
             "history": self.history_.to_dict(orient="list"),
         }
         tensors = {name: torch.as_tensor(getattr(self, name)) for name in OF_GENES + OF_OUTPUTS}
-        tensors["network"] = parameters_to_vector(values_of(layers)).cpu()
-        if self._gene_network is not None:
-            tensors["gene_network"] = parameters_to_vector(
-                values_of(self._gene_network.layers)
-            ).cpu()
+        networks = {"network": self.network_, "gene_network": self._gene_network}
+        for name, network in networks.items():
+            if network is not None:
+                tensors[name] = parameters_to_vector(values_of(network.layers)).cpu()
         if normalizer is not None:
-            header["library_size"] = normalizer.library_size_
             tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
         content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
         path = Path(path)
@@ -134,8 +128,10 @@ def _network(header, n_outputs, flat):
 
 
 def _plain(value):
-    """Convert settings and NumPy numbers to JSON types."""
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.item()
+    """Convert settings, and NumPy numbers and arrays, to JSON types."""
+    if isinstance(value, np.random.RandomState):
+        return None  # instead of the state of a generator
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.tolist()
 
 
 def _sealed(content, old=UNSET):

@@ -93,7 +93,7 @@ def test_outputs_that_are_compared_have_the_shape_of_the_fitted_ones(data, model
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("n_genes", 41), ("hidden_layers", (16,)), ("epochs", (1, 1)), ("epochs", (0, 0, 0, 0))],
+    [("n_genes", 41), ("hidden_layers", (16, 0)), ("epochs", (1, 1)), ("epochs", (0, 0, 0, 0))],
 )
 def test_bad_parameters(name, value, data):
     with pytest.raises(ValueError, match=name):

@@ -41,12 +41,13 @@ def test_a_model_comes_back(model, Y, tmp_path):
 def test_a_normalizer_comes_back(tmp_path):
     counts = NAMED.abs() + 1
     normalizer = CountNormalizer().fit(counts)
-    model = clone(PUBLISHED).set_params(random_state=np.random.RandomState(0)).fit(NAMED, X)
+    model = clone(PUBLISHED).set_params(random_state=np.random.RandomState(0))
+    model.set_params(hidden_layers=np.array([4, 3])).fit(NAMED, X)
     for saved_with in (normalizer, None):  # by default, that of the file
         model = SparseBottleneckRegressor.load(model.save(tmp_path / "m.safetensors", saved_with))
         found = model.normalizer_.transform(counts)
         np.testing.assert_array_equal(found, normalizer.transform(counts))
-    assert model.random_state is None
+    assert model.random_state is None and model.hidden_layers == (4, 3)
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path, monkeypatch):
