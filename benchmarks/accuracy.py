@@ -48,7 +48,7 @@ just so many. CPU seconds are those of all the numbers of genes of the row. Brac
 confidence intervals, corrected for the training cells that folds share (Nadeau and Bengio 2003).
 """
 # most of a record, and not needed here
-NOT_KEPT = ("test_predictions", "test_latent", "history", "gene_norms")
+NOT_KEPT = ("test_predictions", "history", "gene_norms")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,14 @@ from accuracy import mean_sd, with_interval
 from pages import to_markdown
 from sklearn.base import clone
 
-from sbnn import DistilledBottleneckRegressor, LeaveOneOutRidge, load_dataset, paper_folds
+from sbnn import (
+    CountNormalizer,
+    DistilledBottleneckRegressor,
+    LeaveOneOutRidge,
+    load_dataset,
+    paired,
+    paper_folds,
+)
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
@@ -44,9 +51,9 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
         inside = select_genes(counts[fold[0]], n_genes).selected
         row = {"shared": (everywhere & inside).sum()}
         for name, selected in (("all cells", everywhere), ("training cells", inside)):
-            X_train, Y_train, X_test, Y_test = split_fold(
-                (None, Y, counts[:, selected]), fold, "fold"
-            )
+            chosen = counts[:, selected]
+            data = as_paired(paired(CountNormalizer().fit_transform(chosen), Y, counts=chosen))
+            X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
             with reproducible():
                 predicted = clone(model).fit(X_train, Y_train).predict(X_test)
             row[name] = pooled_r2(Y_test, predicted, Y_train.mean(0))

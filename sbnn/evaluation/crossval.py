@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping, Sequence
 
@@ -11,19 +10,18 @@ import pandas as pd
 from joblib import delayed
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid
+from sklearn.utils.validation import has_fit_parameter
 
 from sbnn.data.paired import as_paired
-from sbnn.data.preselection import preselect_genes, settings_of
+from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
-from sbnn.evaluation.folds import SCALINGS, folds_of, source_arrays, split_fold
-from sbnn.evaluation.runs import configured, described, fit_all, fit_key, in_workers
+from sbnn.evaluation.folds import SCALINGS, folds_of, split_fold
+from sbnn.evaluation.runs import configured, described, fit_all, fit_key
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params
 
-DETAILS = ("test_predictions", "test_latent", "history")
-# wider latent spaces would fill most of a record
-WIDEST_KEPT = 16
+DETAILS = ("test_predictions", "history")
 
 
 def cross_validate(
@@ -46,13 +44,13 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        What it has of ``transform``, ``get_support``, ``gene_norms_`` and ``history_`` is stored.
+        What it has of ``get_support``, ``gene_norms_`` and ``history_`` is stored.
         If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
     data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter
         Positions of cells, or the number of `paper_folds`. A fold that trains on
-        all cells needs no test cells, unless `scaling` is ``"fold"``.
+        all cells needs no test cells.
     param_grid : dict of lists or list of dicts, optional
         As in ``ParameterGrid``.
     n_jobs : int
@@ -73,7 +71,7 @@ def cross_validate(
         Number of genes to choose on the training cells of every fold; see
         `sbnn.data.preselection.preselect_genes`.
     keep : sequence of str
-        What new fits store of ``test_predictions``, ``test_latent`` and ``history``.
+        What new fits store of ``test_predictions`` and ``history``.
     verbose : bool
         Show a progress bar.
 
@@ -87,8 +85,8 @@ def cross_validate(
         - (folds, grid points, outputs): ``test_feature_r2`` and ``train_feature_r2``;
         - (folds, grid points, genes): ``selected`` (bool), ``gene_norms`` and, with `preselect`,
           ``preselected`` (bool);
-        - lists indexed as [grid point][fold]: ``test_predictions`` of the scaled outputs;
-          ``test_latent``, of at most 16 dimensions; and ``history``, a table;
+        - lists indexed as [grid point][fold]: ``test_predictions`` of the scaled outputs, and
+          ``history``, a table;
         - the names of cells, genes and outputs.
 
     Raises
@@ -129,27 +127,21 @@ def cross_validate(
     )
 
     def plan(places):
-        arrays = source_arrays(data, scaling)
-        genes = [slice(None)] * len(folds)
-        if preselect is not None:
-            choices = [delayed(preselect_genes)(data, preselect, train) for train, _ in folds]
-            genes = list(in_workers(choices, n_jobs))
         fit = delayed(fit_and_score)
-        return [fit(models[g], arrays, folds[f], scaling, genes[f], keep) for g, f in places]
+        return [fit(models[g], data, folds[f], scaling, preselect, keep) for g, f in places]
 
     known = [data.name, data.sha256, data.X.shape]
     keys = [[fit_key(known, model, fold, scaling, **chosen) for fold in folds] for model in models]
     return fit_all(wanted, keys, plan, results, overwrite, n_jobs, verbose)
 
 
-def fit_and_score(model, arrays, fold, scaling, genes, keep):
-    """Values of a fit to a fold, maybe without test cells, with all genes or those of a mask."""
+def fit_and_score(model, data, fold, scaling, preselect, keep):
+    """Values of a fit to a fold, maybe without test cells."""
     values = {}
-    n_genes = arrays[0].shape[1]
     with reproducible():
-        X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, scaling, genes)
+        X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, scaling, preselect)
         watched = {}
-        if len(Y_test) and "eval_set" in inspect.signature(model.fit).parameters:
+        if len(Y_test) and has_fit_parameter(model, "eval_set"):
             watched = {"eval_set": (X_test, Y_test)}
         started = time.process_time()
         model.fit(X_train, Y_train, **watched)
@@ -159,16 +151,19 @@ def fit_and_score(model, arrays, fold, scaling, genes, keep):
         if len(Y_test):
             predicted = predicted_by(model, X_test, Y_test)
             values |= scores_of("test", Y_test, predicted, mean)
-            details = _details_of(model, X_test, predicted)
-            values |= {name: details[name] for name in keep if name in details}
+            if "test_predictions" in keep:
+                values["test_predictions"] = predicted.astype(np.float32)
+            if "history" in keep and hasattr(model, "history_"):
+                doubles = model.history_.select_dtypes("float64")
+                values["history"] = model.history_.astype(dict.fromkeys(doubles, "float32"))
     if hasattr(model, "get_support"):
-        values["selected"] = np.zeros(n_genes, bool)
+        values["selected"] = np.zeros(data.n_genes, bool)
         values["selected"][genes] = model.get_support()
         values["n_selected"] = int(values["selected"].sum())
     if hasattr(model, "gene_norms_"):
-        values["gene_norms"] = np.zeros(n_genes, np.float32)
+        values["gene_norms"] = np.zeros(data.n_genes, np.float32)
         values["gene_norms"][genes] = model.gene_norms_
-    if not isinstance(genes, slice):
+    if preselect is not None:
         values["preselected"] = genes
     return values
 
@@ -184,18 +179,6 @@ def scores_of(part, Y, predicted, mean):
         f"{part}_r2": pooled_r2(Y, predicted, mean),
         f"{part}_feature_r2": feature_r2(Y, predicted, mean),
     }
-
-
-def _details_of(model, X_test, predicted):
-    details = {"test_predictions": predicted.astype(np.float32)}
-    if hasattr(model, "transform"):
-        latent = np.asarray(model.transform(X_test))
-        if latent.shape[1] <= WIDEST_KEPT:
-            details["test_latent"] = latent.astype(np.float32)
-    if hasattr(model, "history_"):
-        doubles = model.history_.select_dtypes("float64")
-        details["history"] = model.history_.astype(dict.fromkeys(doubles, "float32"))
-    return details
 
 
 def epoch_curves(record: Record, **params: object) -> pd.DataFrame:

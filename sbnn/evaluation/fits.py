@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 from math import comb
 from pathlib import Path
@@ -16,10 +15,10 @@ from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import size_of_library
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import preselect_genes, settings_of
+from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of
-from sbnn.evaluation.folds import group_codes, source_arrays
+from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.runs import configured, described, load_or_compute
 from sbnn.models.bottleneck.base import model_in_units
 from sbnn.models.maps import embed
@@ -77,26 +76,27 @@ def fit_full(
     ((100, 2), (100, 16))
     """
     data = as_paired(data)
-    chosen = data
-    preselected = {}
-    if preselect is not None:
-        genes = preselect_genes(data, preselect)
-        chosen = replace(data, X=data.X[:, genes], gene_names=data.gene_names[genes])
-        preselected = settings_of(preselect)
     model = configured(estimator, {}, seed)
+    settings = {"scaling": "all"}
+    if preselect is not None:
+        settings |= settings_of(preselect)
     wanted = Record(
         "fit",
         data.name,
         data.sha256,
         params=[described(model)["params"]],
         seed=seed,
-        settings={"scaling": "all"} | preselected,
+        settings=settings,
     )
 
     def compute():
-        values = _fitted(model, chosen, seed)
+        X, Y, _, _, genes = split_fold(data, (np.arange(data.n_cells), []), "all", preselect)
+        names = data.gene_names[genes]
+        values = data.names | _fitted(model, X, Y, names, seed)
+        values["labels"] = data.labels[["family", "type"]]
+        values["colors"] = dict(data.colors)
         if model_file is not None:
-            fitted = model_in_units(model, data, chosen.gene_names)
+            fitted = model_in_units(model, data, names)
             fitted.save(model_file, _normalizer_of(data))
         return values
 
@@ -115,8 +115,8 @@ def _normalizer_of(data):
     return normalizer
 
 
-def _fitted(model, data, seed):
-    X, Y, _ = source_arrays(data, "all")  # z-scored: (n, p), (n, q)
+def _fitted(model, X, Y, names, seed):
+    """Values of a fit to z-scored data, (n, p) and (n, q)."""
     with reproducible():
         model.fit(X, Y)
         latent = np.asarray(model.transform(X))
@@ -131,14 +131,12 @@ def _fitted(model, data, seed):
             "embedding": embed(latent, seed).astype(np.float32),
             "predictions": predictions.astype(np.float32),
             "outputs": Y,
+            "gene_names": names,
             "selected": kept,
-            "kept_genes": data.gene_names[kept],
+            "kept_genes": names[kept],
             "expression": X[:, kept],
             "predicted_expression": expression.astype(np.float32),
             **scores_of("train", Y, predictions, 0.0),
-            **data.names,
-            "labels": data.labels[["family", "type"]],
-            "colors": dict(data.colors),
         }
     if hasattr(model, "gene_norms_"):
         values["gene_norms"] = model.gene_norms_
@@ -197,7 +195,6 @@ def stability_selection(
     n_pairs: int = 50,
     *,
     groups: str | ArrayLike | None = None,
-    results=None,
     seed: int = 0,
     **options: object,
 ) -> Record:
@@ -213,12 +210,11 @@ def stability_selection(
     groups : str or array-like of shape (n,), optional
         Donor, batch or date of each cell, or the name of a column of ``obs``; not split between
         halves, which limits the number of pairs.
-    results : str or path-like, optional
-        As in `cross_validate`.
     seed : int
         Seed of the halves and, if ``random_state`` of the estimator is None, of the fits.
     **options
-        ``n_jobs``, ``scaling``, ``overwrite``, ``preselect`` and ``verbose`` of `cross_validate`.
+        ``n_jobs``, ``scaling``, ``results``, ``overwrite``, ``preselect`` and ``verbose`` of
+        `cross_validate`.
 
     Returns
     -------
@@ -239,5 +235,4 @@ def stability_selection(
     if groups is not None:
         groups = groups_of(data, groups)
     halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
-    how = {"results": results, "seed": seed, "keep": ()} | options
-    return cross_validate(estimator, data, halves, **how)
+    return cross_validate(estimator, data, halves, seed=seed, keep=(), **options)

@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
+from sbnn.data.preselection import preselect_genes
 from sbnn.errors import check_number
 
 SCALINGS = ("fold", "all", "none")
@@ -134,42 +135,42 @@ def folds_of(folds, n):
     return checked
 
 
-def source_arrays(data, scaling):
-    """Expression, outputs, and counts to normalise within each fold."""
-    if scaling == "all":
-        return z_scored(data.X), z_scored(data.Y), None
-    return data.X, data.Y, data.counts_behind_x if scaling == "fold" else None
-
-
 def z_scored(values):
     """Values z-scored over all cells, as float32."""
     return StandardScaler().fit_transform(values.astype(np.float64)).astype(np.float32)
 
 
-def split_fold(arrays, fold, scaling, genes=slice(None)):
-    """X_train, Y_train, X_test, Y_test, float32, of the genes in a mask."""
-    X, Y, counts = arrays
+def split_fold(data, fold, scaling, preselect=None):
+    """X_train, Y_train, X_test, Y_test, float32, and their genes: a mask, or a slice of all."""
     train, test = fold
-    if counts is not None:
-        usual = np.median(row_sums(counts[train]))
-        X = dense(log2p1(normalize_library_size(counts, usual)))
+    genes = slice(None)
+    if preselect is not None:
+        genes = preselect_genes(data, preselect, train)
+    X = data.X
+    Y = data.Y
+    if scaling == "all":
+        X = z_scored(X)
+        Y = z_scored(Y)
+    if scaling == "fold" and data.counts_behind_x is not None:
+        usual = np.median(row_sums(data.counts[train]))
+        X = dense(log2p1(normalize_library_size(data.counts, usual)))
     X_train, X_test = _scaled(X[train][:, genes], X[test][:, genes], scaling)
     if scaling == "fold":
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
     Y_train, Y_test = _scaled(Y[train], Y[test], scaling)
-    return X_train, Y_train, X_test, Y_test
+    return X_train, Y_train, X_test, Y_test, genes
 
 
 def _scaled(train, test, scaling):
+    mean = 0
+    sd = 1
     if scaling == "fold":
-        scaler = StandardScaler()
-        train = scaler.fit_transform(train.astype(np.float64))
-        test = scaler.transform(test.astype(np.float64))
+        scaler = StandardScaler().fit(train.astype(np.float64))
+        mean = scaler.mean_
+        sd = scaler.scale_
     if scaling == "all" and len(test):  # without test cells, train has all cells and means of 0
         mean = train.mean(0)
-        train = train - mean
-        test = test - mean
-    return [np.ascontiguousarray(part, dtype=np.float32) for part in (train, test)]
+    return [np.ascontiguousarray((part - mean) / sd, dtype=np.float32) for part in (train, test)]
 
 
 def held_out(record, Y, point):
@@ -182,14 +183,10 @@ def held_out(record, Y, point):
         if scaling != "none":
             mean = Y[train].mean(axis=0)
             sd = StandardScaler().fit(Y if scaling == "all" else Y[train]).scale_
-        yield test, predicted.reshape(len(test), -1) * sd + mean, sd
+        yield test, predicted * sd + mean, sd
 
 
 def held_out_means(record, Y, point):
     """Mean predictions in the units of `Y`, (n, q); NaN for untested cells."""
-    total = np.zeros(np.shape(Y))
-    times = np.zeros((len(Y), 1))
-    for test, predicted, _ in held_out(record, Y, point):
-        total[test] += predicted
-        times[test] += 1
-    return total / np.where(times, times, np.nan)
+    tables = [pd.DataFrame(predicted, test) for test, predicted, _ in held_out(record, Y, point)]
+    return pd.concat(tables).groupby(level=0).mean().reindex(range(len(Y))).to_numpy()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _check_feature_names_in
 
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import new_cells, two_tables
 from sbnn.data.paired import as_paired, groups_of
-from sbnn.data.preselection import preselect_genes, settings_of
+from sbnn.data.preselection import settings_of
 from sbnn.evaluation.crossval import predicted_by
-from sbnn.evaluation.folds import grouped_folds, paper_folds, source_arrays, split_fold
+from sbnn.evaluation.folds import grouped_folds, paper_folds, split_fold
 from sbnn.evaluation.runs import described, load_or_compute
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
@@ -41,17 +42,21 @@ def interpret(
     Returns
     -------
     Record
-        For k kept genes, q outputs and d latent variables, ``values`` contains
+        For k kept genes and q outputs, ``values`` contains
 
         - ``effects``, (k, q): mean change of the output, in its SDs, per SD of the gene: half of
           that from one SD below the mean of the gene to one above it, with all others as they are;
-        - ``shifts``, (k,): mean distance by which this half moves the cells on the map;
-        - ``r2_drops``, (k,): loss of R2 with the gene at its training mean;
-        - ``kept_genes`` and ``gene_norms``, (k,); ``feature_names``, (q,);
+        - ``kept_genes``, (k,), and ``feature_names``, (q,);
         - ``r2``: R2 with all genes;
-        - ``table``: one row per gene, sorted by loss of R2, with the columns ``norm``,
-          ``stability``, ``output`` (that with the largest effect), ``effect``, ``shift`` and
-          ``r2_drop``.
+        - ``table``: one row per gene, sorted by ``r2_drop``, the loss of R2 with the gene at its
+          training mean. The other columns are ``norm``, of a network; ``stability``; ``output`` and
+          ``effect``, the largest; and ``shift``, half of the mean distance on the map between cells
+          with the gene one SD below and one above.
+
+    Raises
+    ------
+    TypeError
+        If `model` is of another package.
 
     Examples
     --------
@@ -61,69 +66,57 @@ def interpret(
     >>> interpret(model, data[70:]).effects.shape  # kept genes, outputs
     (41, 16)
     """
-    X, table = two_tables(X, Y)
+    X, Y = two_tables(X, Y)
     kept = kept_genes(model)
-    values = new_cells(model, X, needed=kept)
-    outputs = np.asarray(table, dtype=np.float64).reshape(len(values), -1)
-    found = {
-        "kept_genes": _check_feature_names_in(model)[kept],
-        "feature_names": np.asarray(getattr(table, "columns", model.output_names_)),
-        **_changes(model, values, outputs, table),
-    }
-    found["table"] = _gene_table(found, stability)
-    settings = {"estimator": described(model), "n_cells": len(values)}
-    sha256 = fingerprint_arrays(values, outputs)
-    return Record("interpretation", "custom", sha256, [{}], settings=settings, values=found)
-
-
-def _changes(model, X, outputs, table):
-    """Effects, shifts, losses of R2 and norms of the kept genes, and R2 with all."""
-    kept = kept_genes(model)
+    if not hasattr(model, "x_mean_"):
+        raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
+    X = new_cells(model, X, needed=kept)
+    outputs = np.asarray(Y, dtype=np.float64).reshape(len(X), -1)
+    sds = StandardScaler().fit(outputs).scale_  # 1 if an output is constant
+    names = np.asarray(getattr(Y, "columns", model.output_names_))
     # scikit-learn warns if names are missing
     cells = pd.DataFrame(X, columns=getattr(model, "feature_names_in_", None))
-    found = {"r2": model.score(cells, table)}
+    r2 = model.score(cells, Y)
     effects = []
-    shifts = []
-    r2_without = []
+    rows = []
     for gene in kept:
         mean = X[:, gene].mean()
         sd = X[:, gene].std()
         low = _with_gene(cells, gene, mean - sd)
         high = _with_gene(cells, gene, mean + sd)
         change = predicted_by(model, high, outputs) - predicted_by(model, low, outputs)
-        effects.append(change.mean(0) / 2)
+        effect = change.mean(0) / 2 / sds  # (q,)
+        strongest = np.abs(effect).argmax()
+        row = {"output": names[strongest], "effect": effect[strongest]}
         if hasattr(model, "transform"):
-            moves = np.asarray(model.transform(high)) - np.asarray(model.transform(low))
-            shifts.append(np.linalg.norm(moves, axis=1).mean() / 2)
+            moves = model.transform(high) - model.transform(low)
+            row["shift"] = np.linalg.norm(moves, axis=1).mean() / 2
         blind = _with_gene(cells, gene, model.x_mean_[gene])
-        r2_without.append(model.score(blind, table))
-    found["effects"] = np.array(effects) / np.where(np.ptp(outputs, 0) == 0, 1, outputs.std(0))
-    found["r2_drops"] = found["r2"] - np.array(r2_without)
-    if shifts:
-        found["shifts"] = np.array(shifts)
-    norms = np.linalg.norm(np.atleast_2d(getattr(model, "coef_", 0)), axis=0)
-    found["gene_norms"] = getattr(model, "gene_norms_", norms)[kept]
-    return found
+        row["r2_drop"] = r2 - model.score(blind, Y)
+        effects.append(effect)
+        rows.append(row)
+    genes = _check_feature_names_in(model)[kept]
+    table = pd.DataFrame(rows, pd.Index(genes, name="gene"))
+    if stability is not None:
+        table.insert(0, "stability", stability["frequency"].reindex(genes, fill_value=0.0))
+    if hasattr(model, "gene_norms_"):
+        table.insert(0, "norm", model.gene_norms_[kept])
+    values = {
+        "effects": np.array(effects),
+        "kept_genes": genes,
+        "feature_names": names,
+        "r2": r2,
+        "table": table.sort_values("r2_drop", ascending=False, kind="stable"),
+    }
+    settings = {"estimator": described(model)}
+    sha256 = fingerprint_arrays(X, outputs)
+    return Record("interpretation", "custom", sha256, [{}], settings=settings, values=values)
 
 
 def _with_gene(cells, gene, value):
     cells = cells.copy()
     cells.isetitem(gene, value)
     return cells
-
-
-def _gene_table(found, stability):
-    genes = pd.Index(found["kept_genes"].astype(str), name="gene")
-    table = pd.DataFrame({"norm": found["gene_norms"]}, genes)
-    if stability is not None:
-        table["stability"] = stability["frequency"].reindex(genes, fill_value=0.0)
-    strongest = np.abs(found["effects"]).argmax(1)
-    table["output"] = found["feature_names"][strongest]
-    table["effect"] = found["effects"][np.arange(len(genes)), strongest]
-    if "shifts" in found:
-        table["shift"] = found["shifts"]
-    table["r2_drop"] = found["r2_drops"]
-    return table.sort_values("r2_drop", ascending=False, kind="stable")
 
 
 def interpret_held_out(
@@ -166,11 +159,7 @@ def interpret_held_out(
     wanted = Record("interpretation", data.name, data.sha256, [{}], seed, settings)
 
     def compute():
-        genes = slice(None)
-        if preselect is not None:
-            genes = preselect_genes(data, preselect, fold[0])
-        arrays = source_arrays(data, "fold")
-        X_train, Y_train, X_test, Y_test = split_fold(arrays, fold, "fold", genes)
+        X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, "fold", preselect)
         names = data.gene_names[genes]
         model = clone(estimator).fit(pd.DataFrame(X_train, columns=names), Y_train)
         X_test = pd.DataFrame(X_test, columns=names)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
-from sbnn.evaluation.folds import held_out, source_arrays
+from sbnn.evaluation.folds import held_out, z_scored
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.models.maps import embed
 from sbnn.results import Record
@@ -110,6 +110,8 @@ def map_trust(
     (2,)
     """
     data = as_paired(data)
+    if data.gene_names.tolist() != fit.gene_names.tolist():
+        raise ValueError("data: expected the genes of the fit, adata[:, fit.gene_names]")
     point = folds.find(n_components=estimator.n_components)
     settings = {
         "seeds": list(seeds),
@@ -119,35 +121,30 @@ def map_trust(
     wanted = Record("map trust", data.name, data.sha256, [{}], estimator.random_state, settings)
 
     def compute():
-        values = _compared_maps(estimator, data, fit.latent, seeds)
-        values["errors"] = np.full(data.n_cells, np.nan)
+        latent = np.asarray(fit.latent, np.float64)  # (n, d)
+        X, Y = (scaled - scaled.mean(0) for scaled in (z_scored(data.X), z_scored(data.Y)))
+        others = []
+        for seed in seeds:
+            model = clone(estimator).set_params(random_state=seed)
+            others.append(_onto(model.fit(X, Y).transform(X), latent))
+        latents, agreement = zip(*others, strict=True)
+        distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)
+        values = {
+            "cell_names": data.cell_names,
+            "latent": fit.latent,
+            "latents": np.array(latents, np.float32),
+            "agreement": np.array(agreement),
+            "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
+            "errors": np.full(data.n_cells, np.nan),
+        }
+        truth = data.truth.get("latent")
+        if truth is not None and truth.shape[1] == 2:
+            values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
         for test, predicted, sd in held_out(folds, data.Y, point):
             values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
         return values
 
     return load_or_compute(wanted, compute, results, overwrite, estimator=estimator)
-
-
-def _compared_maps(estimator, data, of_fit, seeds):
-    latent = np.asarray(of_fit, np.float64)  # (n, d)
-    X, Y = (scaled - scaled.mean(0) for scaled in source_arrays(data, "all")[:2])
-    others = []
-    for seed in seeds:
-        model = clone(estimator).set_params(random_state=seed)
-        others.append(_onto(model.fit(X, Y).transform(X), latent))
-    latents, agreement = zip(*others, strict=True)
-    distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)
-    values = {
-        "cell_names": data.cell_names,
-        "latent": of_fit,
-        "latents": np.array(latents, np.float32),
-        "agreement": np.array(agreement),
-        "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
-    }
-    truth = data.truth.get("latent")
-    if truth is not None and truth.shape[1] == 2:
-        values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
-    return values
 
 
 def _onto(other, latent):

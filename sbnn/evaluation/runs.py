@@ -37,11 +37,11 @@ def described(model):
 
     An estimator can define ``decisive_params``.
     """
-    values = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    decisive = [name for name in sorted(values) if name.split("__")[-1] not in NOT_DECISIVE]
-    params = json.dumps({name: values[name] for name in decisive}, default=_plain)
+    params = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
+    params = {name: params[name] for name in params if name.split("__")[-1] not in NOT_DECISIVE}
+    plain = json.loads(json.dumps(params, default=_plain))
     package = type(model).__module__.partition(".")[0]
-    return {"class": f"{package}.{type(model).__qualname__}", "params": json.loads(params)}
+    return {"class": f"{package}.{type(model).__qualname__}", "params": plain}
 
 
 def fit_key(data, model, fold, scaling, **besides):
@@ -64,7 +64,7 @@ def _plain(value):
         return type(value).__name__  # its parameters are listed separately
     if dataclasses.is_dataclass(value):
         return vars(value)
-    if isinstance(value, np.generic | np.ndarray):
+    if hasattr(value, "tolist"):
         return value.tolist()
     return repr(value)
 
@@ -148,26 +148,29 @@ def _completed(wanted, plan, done, parts, n_jobs, verbose):
     values = dict(wanted.values)
     fits = [[done[key] for key in row] for row in keys]
     for name in dict.fromkeys(chain(*chain(*fits))):
-        value = [[fit.get(name) for fit in row] for row in fits]
-        # lists [grid point][fold], or arrays (folds, grid points, ...)
-        values[name] = value if name in NESTED else np.array(value).swapaxes(0, 1)
+        values[name] = _turned(name, [[fit.get(name) for fit in row] for row in fits])
     return dataclasses.replace(wanted, values=values, versions=library_versions())
 
 
 def _fits_of(record, wanted, path):
     """Values of each fit of a record, by key."""
-    keys = record.settings.get("keys", [])
-    if not keys or not {*chain(*keys)} <= {*chain(*wanted.settings["keys"])}:
+    keys = record.settings.get("keys", [[None]])
+    if not {*chain(*keys)} <= {*chain(*wanted.settings["keys"])}:
         raise ValueError(
             f"results: {path} holds results with different data, folds, scaling, preselection or "
             f"parameters, which would be lost; {OR_ELSE}"
         )
     fits = {key: {} for key in chain(*keys)}
     for name in record.values.keys() - wanted.values.keys():
-        value = record.values[name]
-        for (g, f), key in np.ndenumerate(np.array(keys)):
-            fits[key][name] = value[g][f] if name in NESTED else value[f, g]
+        rows = _turned(name, record.values[name])
+        for key, value in zip(chain(*keys), chain(*rows), strict=True):
+            fits[key][name] = value
     return fits
+
+
+def _turned(name, rows):
+    """Lists [grid point][fold], or an array (folds, grid points, ...) instead, or the reverse."""
+    return rows if name in NESTED else np.swapaxes(rows, 0, 1)
 
 
 def _require_writable(folder):

@@ -119,20 +119,21 @@ def concave_tail(mean, n, r):
     if target == 0:
         return tails
     for k in range(first, n + 1):
-        log = brentq(_excess, -WIDEST, WIDEST, (k, r, target))
-        reached = _concave(log, k, r)[::-1].cumsum()[::-1]
+        steps = np.arange(k + 1)
+        log = brentq(_excess, -WIDEST, WIDEST, (steps, r, target))
+        reached = _concave(log, steps, r)[::-1].cumsum()[::-1]
         tails[first : k + 1] = np.maximum(tails[first : k + 1], reached[first:])
     return tails
 
 
-def _concave(log, k, r):
-    """Probabilities of 0, ..., k, for a logarithm of a."""
-    weights = (1 + np.arange(k + 1) * np.exp(-log)) ** (1 / r)
+def _concave(log, steps, r):
+    """Probabilities of 0, ..., k, the `steps`, for a logarithm of a."""
+    weights = (1 + steps * np.exp(-log)) ** (1 / r)
     return weights / weights.sum()
 
 
-def _excess(log, k, r, target):
-    return _concave(log, k, r) @ np.arange(k + 1) - target
+def _excess(log, steps, r, target):
+    return _concave(log, steps, r) @ steps - target
 
 
 def genes_table(record: Record) -> pd.DataFrame:
@@ -157,11 +158,11 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [50]
     """
-    numbers = pd.Index([point["n_genes"] for point in record.params], name="n_genes")
-    r2 = record.test_r2
-    enough = smallest_sufficient(r2, numbers.to_list(), share_tested(record.folds))
-    table = pd.DataFrame({"test_r2": r2.mean(0), "sd": r2.std(0, ddof=1)}, numbers)
+    fits = record.to_frame().groupby("n_genes", sort=False)
+    table = fits["test_r2"].agg(test_r2="mean", sd="std")
     table["behind"] = table.test_r2.max() - table.test_r2
-    table["genes"] = record.n_selected.mean(0)
-    table["suffices"] = numbers == enough
+    table["genes"] = fits["n_selected"].mean()
+    numbers = table.index.to_list()
+    enough = smallest_sufficient(record.test_r2, numbers, share_tested(record.folds))
+    table["suffices"] = table.index == enough
     return table

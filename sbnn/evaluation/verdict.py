@@ -9,19 +9,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.metrics import corrected_error, folds_counted, share_tested
 from sbnn.results import Record
 
 
 class PairedDifference(NamedTuple):
-    """Mean over folds, its 95 % interval, standard error, p and number of folds."""
+    """Mean over folds, and its 95 % interval."""
 
     mean: float
     low: float
     high: float
-    se: float
-    p: float
-    n: int
 
     def __str__(self):
         return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
@@ -30,8 +28,6 @@ class PairedDifference(NamedTuple):
 class Verdict(NamedTuple):
     """Result of a cross-validation."""
 
-    test_r2: float
-    sd: float
     interval: PairedDifference | None
     difference: PairedDifference | None
     sentence: str
@@ -40,12 +36,12 @@ class Verdict(NamedTuple):
         return self.sentence
 
 
-def outputs_table(record, ridge=None, point=0):
+def outputs_table(record, ridge=None):
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
-    r2 = record.test_feature_r2[:, point]
+    r2 = record.test_feature_r2[:, 0]
     names = pd.Index(record.feature_names, name="output")
     table = pd.DataFrame([_difference_over(record.folds, of_output) for of_output in r2.T], names)
-    table = table[["mean", "low", "high"]].rename(columns={"mean": "test_r2"})
+    table = table.rename(columns={"mean": "test_r2"})
     table.insert(1, "sd", r2.std(0, ddof=1))
     if ridge is not None:
         require_same_folds(record, ridge)
@@ -61,10 +57,8 @@ def corrected_difference(differences, test_share, n_counted=None):
     """
     n = n_counted or len(differences)
     mean = float(np.mean(differences))
-    se = float(corrected_error(differences, test_share, n))
-    half = float(stats.t.ppf(0.975, n - 1)) * se
-    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se else float(mean == 0)
-    return PairedDifference(mean, mean - half, mean + half, se, p, len(differences))
+    half = float(stats.t.ppf(0.975, n - 1) * corrected_error(differences, test_share, n))
+    return PairedDifference(mean, mean - half, mean + half)
 
 
 def _difference_over(folds, differences):
@@ -82,7 +76,7 @@ def require_same_folds(a, b):
     """Reject records whose folds cannot be paired."""
     found = []
     for record in (a, b):
-        cells = [part.tolist() for part in chain(*record.folds)]
+        cells = fingerprint_arrays(*chain(*record.folds))
         found.append((record.dataset, record.sha256, cells, list(record.values.get("true", []))))
     if found[0] != found[1]:
         raise ValueError(
@@ -106,9 +100,9 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     Returns
     -------
     Verdict
-        ``test_r2`` and ``sd``, mean and SD over the folds; ``interval``, the corrected 95 %
-        interval of the mean, and ``difference`` from ridge (None for a single fold); and
-        ``sentence``. R2 is 0 for the means of the training cells.
+        ``interval``, the mean over the folds with its corrected 95 % interval, and ``difference``
+        from ridge (both None for a single fold), and ``sentence``. R2 is 0 for the means of the
+        training cells.
 
     Examples
     --------
@@ -119,26 +113,27 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     True
     """
     r2 = record.test_r2[:, point]
-    mean = float(r2.mean())
-    sd = np.nan
+    n = len(r2)
     interval = None
     difference = None
-    sentence = f"Test R2 {mean:.3f} (one fold: no interval)"
-    if len(r2) > 1:
-        sd = float(r2.std(ddof=1))
+    sentence = f"Test R2 {r2.mean():.3f}"
+    if n == 1:
+        sentence += " (one fold: no interval)"
+    else:
         interval = _difference_over(record.folds, r2)
         bounds = f"[{interval.low:.3f}, {interval.high:.3f}]"
         standing = _standing(interval, "predicting the mean of the training cells")
-        sentence = f"Test R2 {mean:.3f} ± {sd:.3f} ({len(r2)} folds) {bounds}: {standing}"
+        sentence += f" ± {r2.std(ddof=1):.3f} ({n} folds) {bounds}: {standing}"
     if ridge is not None:
         require_same_folds(record, ridge)
-        by = mean - ridge.test_r2[:, 0].mean()
+        differences = r2 - ridge.test_r2[:, 0]
+        by = differences.mean()
         sentence += f"; {abs(by):.3f} {'above' if by >= 0 else 'below'} ridge"
-        if len(r2) > 1:
-            difference = paired_difference(record, ridge, "test_r2", (point, 0))
+        if n > 1:
+            difference = _difference_over(record.folds, differences)
             bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
             sentence += f" {bounds}: {_standing(difference, 'ridge')}"
-    return Verdict(mean, sd, interval, difference, f"{sentence}.")
+    return Verdict(interval, difference, f"{sentence}.")
 
 
 def _standing(difference, other):

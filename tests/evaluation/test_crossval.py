@@ -85,14 +85,12 @@ def test_nothing_of_the_test_cells_reaches_the_training(cells):
 def test_the_record_holds_what_was_done(data, adata):
     """Of an AnnData, with a splitter, in two processes, as of arrays in one."""
     model = SparseBottleneckRegressor(**QUICK, n_genes=5, standardize=False)
-    grid = {"n_components": [16, 17]}
+    grid = {"n_components": [1, 2]}
     splitter = KFold(3, shuffle=True, random_state=1)
     record = cross_validate(model, adata, splitter, grid, n_jobs=2, verbose=False)
     np.testing.assert_equal(record.folds, list(splitter.split(data.X)))
     assert record.sha256 == data.sha256
-    assert record.test_latent[0][1].shape == (40, 16)
-    assert record.test_latent[1] == [None] * 3  # too wide
-    curves = epoch_curves(record, n_components=17)
+    curves = epoch_curves(record, n_components=2)
     last = curves[(curves.fold == 2) & (curves.stage == "fine-tuning")].iloc[-1]
     assert last.eval_r2 == pytest.approx(record.test_r2[2, 1], abs=1e-5)
     alone = cross_validate(model, data, record.folds, grid, verbose=False)

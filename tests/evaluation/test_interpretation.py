@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from made_up import Weigher
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from sbnn import (
@@ -17,7 +18,7 @@ from sbnn import (
     stability_selection,
 )
 from sbnn.data.preselection import preselect_genes
-from sbnn.evaluation.folds import source_arrays, split_fold
+from sbnn.evaluation.folds import split_fold
 from sbnn.evaluation.interpretation import interpret, interpret_held_out, kept_genes
 
 QUICK = {"hidden_layers": (16, 8), "epochs": (1, 20, 10, 10), "learning_rate": 3e-3}
@@ -47,50 +48,55 @@ def network(tables):
 def test_the_record_holds_what_changes_if_genes_are_raised_or_removed(network):
     model, X, Y = network
     record = interpret(model, X, Y)
+    table = record.table.sort_index()  # the genes are x0, x1, ...
     kept = kept_genes(model)
+    order = np.argsort(record.kept_genes)
+    effects = []
+    for gene in kept[order]:
 
-    def at(gene, value):
-        return np.where(np.arange(X.shape[1]) == gene, value, X)
+        def at(value, gene=gene):
+            return np.where(np.arange(X.shape[1]) == gene, value, X)
 
-    for k, gene in enumerate(kept):
+        row = table.loc[f"x{gene}"]
         mean = X[:, gene].mean()
         sd = X[:, gene].std()
-        low = at(gene, mean - sd)
-        high = at(gene, mean + sd)
-        moves = model.transform(high) - model.transform(low)
+        low = at(mean - sd)
+        high = at(mean + sd)
         change = (model.predict(high) - model.predict(low)).mean(0)
-        close(record.effects[k], change / 2 / Y.std(0), atol=1e-8)
-        close(record.shifts[k], np.linalg.norm(moves, axis=1).mean() / 2, atol=1e-8)
-        blind = at(gene, model.x_mean_[gene])
-        close(record.r2_drops[k], model.score(X, Y) - model.score(blind, Y), atol=1e-8)
+        effects.append(change / 2 / Y.std(0))
+        moves = model.transform(high) - model.transform(low)
+        assert row["shift"] == pytest.approx(np.linalg.norm(moves, axis=1).mean() / 2)
+        blind = at(model.x_mean_[gene])
+        assert row["r2_drop"] == pytest.approx(model.score(X, Y) - model.score(blind, Y))
+        assert row["norm"] == model.gene_norms_[gene]
+    close(record.effects[order], effects, atol=1e-8)
 
 
-def test_what_does_not_vary_has_no_effect(tables):
-    """Effects of a linear model are coefficients."""
-    X, Y = (table.to_numpy().copy() for table in tables)
-    model = LeaveOneOutRidge().fit(X[:80], Y[:80])
-    X[:, 0] = 1
-    Y[:, 4] = 0
-    record = interpret(model, X[80:], Y[80:])
-    effects = X[80:].std(0)[:, None] * model.coef_.T / np.append(Y[80:, :4].std(0), 1)
-    close(record.effects, effects, atol=1e-10)
-    close(record.gene_norms, np.linalg.norm(model.coef_, axis=0))
-
-
-def test_genes_are_matched_by_name_and_listed_by_their_loss(tables):
+def test_effects_of_a_linear_model_are_coefficients(tables):
+    """What does not vary has none; genes are matched by name, and listed by their loss."""
     X, Y = tables
     model = LeaveOneOutRidge().fit(X[:80], Y[:80])
     first = X.columns[0]
     with pytest.raises(ValueError, match=f"X: no values for 1 of .*{first}"):
         interpret(model, X.drop(columns=first), Y)
     stability = pd.DataFrame({"frequency": 0.5}, X.columns.drop(first))
+    X = X[80:].assign(**{first: 1.0})
+    Y = Y[80:].assign(**{Y.columns[4]: 0.0})
     record = interpret(model, X[X.columns[::-1]].assign(Malat1=7), Y, stability=stability)
+    sds = Y.std(ddof=0).replace(0, 1)
+    effects = pd.DataFrame(model.coef_, Y.columns, X.columns) * X.std(ddof=0)
+    effects = effects.div(sds, axis=0).T
+    close(record.effects, effects, atol=1e-10)
     table = record.table
     assert table.r2_drop.is_monotonic_decreasing
-    equal(table.r2_drop[X.columns], record.r2_drops)
-    effects = pd.DataFrame(record.effects, X.columns, Y.columns).loc[table.index]
-    equal(table.output, effects.abs().idxmax(axis=1))
+    equal(table.output, effects.abs().idxmax(axis=1)[table.index])
+    close(table.effect.abs(), effects.abs().max(axis=1)[table.index])
     equal(table.stability, 0.5 * (table.index != first))
+
+
+def test_models_of_other_packages_are_refused(tables):
+    with pytest.raises(TypeError, match="model: .*, got Ridge"):
+        interpret(Ridge().fit(*tables), *tables)
 
 
 @pytest.mark.parametrize("by_donor", [True, False])
@@ -107,7 +113,7 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, by_d
     how = {"preselect": 8, "groups": donors, "results": tmp_path / "interpretation.pickle"}
     record = interpret_held_out(model, data, halves, **how)
     genes = preselect_genes(data, 8, fold[0])
-    X, Y, X_test, Y_test = split_fold(source_arrays(data, "fold"), fold, "fold", genes)
+    X, Y, X_test, Y_test, _ = split_fold(data, fold, "fold", 8)
     fitted = clone(model).fit(X, Y)
     close(record.r2, fitted.score(X_test, Y_test), atol=1e-3)
     equal(record.kept_genes, data.gene_names[genes][fitted.get_support()])

@@ -1,6 +1,8 @@
 """How far a map can be trusted: held-out errors, alignment of other maps, and what is refused."""
 
 import numpy as np
+import pytest
+from made_up import changed
 from scipy import stats
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
@@ -24,7 +26,9 @@ def test_trust_is_that_of_the_definitions(data, rng):
     model.set_params(standardize=False, random_state=0)
     folds = cross_validate(model, data, 7, {"n_components": [3, 2]}, verbose=False)
     judged = rng.normal(3, [1, 2], size=(120, 2))
-    fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged})
+    fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged} | data.names)
+    with pytest.raises(ValueError, match="data: expected the genes of the fit"):
+        map_trust(model, changed(data, gene_names=data.gene_names[::-1]), fit, folds)
     record = map_trust(model, data, fit, folds, (1, 2))
     X = stats.zscore(data.X.astype(float))
     Y = stats.zscore(data.Y.astype(float))
