@@ -23,7 +23,7 @@ VARIANCE = 0.8  # explained by the components passed to t-SNE
 
 
 def tsne_maps(data, *, results=None, overwrite=False, seed=42):
-    """Map cells by t-SNE of the principal components of the genes, and of the outputs.
+    """Map cells by t-SNE of the principal components of the genes, and by t-SNE of the outputs.
 
     The components explain 80 % of the variance, as in arXiv 2006.10411.
 
@@ -38,21 +38,22 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     -------
     Record
         ``values`` contains the maps ``transcriptome`` and ``outputs``, (n, 2), and the numbers of
-        components, ``n_transcriptome`` and ``n_outputs``, for `sbnn.plotting.tsne_pair`.
+        components and of outputs, ``n_transcriptome`` and ``n_outputs``, for
+        `sbnn.plotting.tsne_pair`.
     """
     data = as_paired(data)
-    params = [{"variance": VARIANCE}]
+    params = [{"variance_of_genes": VARIANCE}]
     wanted = Record("t-SNE", data.name, data.sha256, params, seed)
 
     def compute():
         labels = data.labels[["family", "type"]]
         values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
-        for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
-            with reproducible():
-                scaled = StandardScaler().fit_transform(matrix.astype(np.float64))
-                components = PCA(VARIANCE, svd_solver="full").fit(scaled).transform(scaled)
-                values[name] = embed(components, seed).astype(np.float32)
-            values[f"n_{name}"] = components.shape[1]
+        with reproducible():
+            X, Y = (StandardScaler().fit_transform(part.astype(float)) for part in (data.X, data.Y))
+            components = PCA(VARIANCE, svd_solver="full").fit(X).transform(X)
+            for name, of_cells in (("transcriptome", components), ("outputs", Y)):
+                values[name] = embed(of_cells, seed).astype(np.float32)
+                values[f"n_{name}"] = of_cells.shape[1]
         return values
 
     return load_or_compute(wanted, compute, results, overwrite)

@@ -19,6 +19,7 @@ from sbnn.plotting.reading import model_title
 from sbnn.results import Record
 
 PARTS = ("transcriptome", "outputs")
+KINDS = ("principal component", "output")
 
 
 @styled
@@ -42,12 +43,12 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     >>> figure = plotting.tsne_pair(maps)
     """
     maps = {}
-    for name, title in zip(PARTS, titles, strict=True):
-        n_components = record.values[f"n_{name}"]
-        method = counted(n_components, "principal component")
-        if n_components > 2:
+    for name, title, kind in zip(PARTS, titles, KINDS, strict=True):
+        number = record.values[f"n_{name}"]
+        method = counted(number, kind)
+        if number > 2:
             method = f"t-SNE of {method}"
-        xy = panel_coordinates(record.values[name], proportional=n_components > 2)
+        xy = panel_coordinates(record.values[name], proportional=number > 2)
         maps[f"{title}, {method}"] = xy
     return _draw_maps(maps, Groups(record))
 

@@ -51,13 +51,14 @@ def test_trust_is_that_of_the_definitions(data, rng):
         close(record.values[name], expected, atol=1e-3, err_msg=name)
 
 
-def test_maps_are_of_z_scored_tables(data):
+def test_maps_are_of_components_of_the_genes_and_of_all_outputs(data):
     """Maps keep the neighbours; shares of variance are eigenvalues of correlations."""
     record = tsne_maps(data)
+    eigenvalues = np.linalg.eigvalsh(np.corrcoef(data.X.T.astype(float)))[::-1]
+    within = np.cumsum(eigenvalues) / len(eigenvalues) <= 0.8
+    assert record.n_transcriptome == within.sum() + 1
+    assert record.n_outputs == data.Y.shape[1]
     for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
-        eigenvalues = np.linalg.eigvalsh(np.corrcoef(matrix.T.astype(float)))[::-1]
-        within = np.cumsum(eigenvalues) / len(eigenvalues) <= 0.8
-        assert record.values[f"n_{name}"] == within.sum() + 1
         places = record.values[name]
         scaled = stats.zscore(matrix)
         assert trustworthiness(scaled, places) > trustworthiness(scaled, places[::-1]) + 0.15
