@@ -72,8 +72,7 @@ def published_curves(dataset, *, download=True):
                 "group_lasso": lassos,
                 "epoch": range(1, history.shape[2] + 1),
             }
-            index = pd.MultiIndex.from_product(levels.values(), names=levels)
-            tables.append(pd.DataFrame({"test_r2": history.ravel()}, index).reset_index())
+            tables.append(_table(levels, test_r2=history))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -101,9 +100,7 @@ def published_paths(dataset, *, download=True):
         arrays = _arrays(dataset, f"sRRR_vs_Bottleneck_rank{rank}_CV_lasso.pickle", download)
         r2 = arrays[1][:, 0]  # (folds, penalties)
         levels = {"rank": [rank], "fold": range(len(r2)), "penalty": range(r2.shape[1])}
-        index = pd.MultiIndex.from_product(levels.values(), names=levels)
-        values = {"test_r2": r2.ravel(), "n_genes": arrays[4][:, 0].ravel()}
-        tables.append(pd.DataFrame(values, index).dropna().reset_index())
+        tables.append(_table(levels, test_r2=r2, n_genes=arrays[4][:, 0]).dropna())
     return pd.concat(tables, ignore_index=True)
 
 
@@ -155,6 +152,13 @@ def published_counts(*, download=True):
     for width, ending in OF_FITS.items():
         columns[width] = _arrays("scala", f"for_hist{ending}.pickle", download)
     return pd.DataFrame(columns)
+
+
+def _table(levels, **arrays):
+    """Table with a row for each combination of levels, which are the axes of the arrays."""
+    index = pd.MultiIndex.from_product(levels.values(), names=levels)
+    columns = {name: array.ravel() for name, array in arrays.items()}
+    return pd.DataFrame(columns, index).reset_index()
 
 
 def _arrays(dataset, name, download):
