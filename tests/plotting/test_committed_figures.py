@@ -2,6 +2,7 @@
 
 import functools
 import re
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -70,6 +71,9 @@ def test_published_values_stand_next_to_their_models():
     narrow = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
     published.append(narrow | {"n_genes": 25, "test_r2": 0.15})
     network, srrr, ridge = [records_of("simulated")[f"cv_{name}"] for name in MODELS_OF_FIGURE_2]
+    # from the most genes to none
+    values = {name: srrr.values[name][:, ::-1] for name in ("test_r2", "n_selected")}
+    srrr = replace(srrr, params=srrr.params[::-1], values=values)
     figure = plotting.bottleneck_comparison(network, srrr, ridge, published)
     assert "(◇ published 0.150)" in words(figure)
     assert f"ridge, 300 genes: {ridge.test_r2.mean():.3f}" in words(figure)
