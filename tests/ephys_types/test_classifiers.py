@@ -1,4 +1,4 @@
-"""What all classifiers share; kernel logistic regression, the default and sparse PCA."""
+"""What all classifiers share; scales, kernel logistic regression, the default and sparse PCA."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import log_softmax, softmax
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
 from sklearn.linear_model import LogisticRegression
@@ -203,3 +203,15 @@ def test_components_and_trees_of_each_family(cells):
     assert_array_equal(n_moved, 1)  # each component is of one family
     p = model.forest_.predict_proba(np.hstack([scores, np.transpose(lacking)]))
     assert_allclose(model.predict_proba(cells.X), p)
+
+
+def test_normal_scores_follow_ranks_and_are_clipped(rng):
+    constant = np.full((90, 1), 100000.1)
+    assert_allclose(FeatureScaling().fit_transform(constant), 0, atol=1e-9)
+    x = rng.lognormal(size=90)
+    scaling = FeatureScaling().fit(x[:, None])
+    scores = norm.ppf((rankdata(x) - 1) / 89).clip(-2.5, 2.5)
+    expected = (scores - scores.mean()) / scores.std()
+    assert_allclose(scaling.transform(x[:, None])[:, 0], expected, atol=1e-6)
+    beyond = scaling.transform([[1e9], [-1e9], [np.nan]])[:, 0]
+    assert_allclose(beyond, [expected.max(), expected.min(), np.nan])

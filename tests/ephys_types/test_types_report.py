@@ -1,12 +1,16 @@
-"""Tables of records whose numbers are known."""
+"""Tables and figures of records whose numbers are known."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from sklearn.metrics import confusion_matrix
 
-from sbnn.ephys_types import classification, report
+from sbnn.ephys_types import plotting, report
+from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
 from sbnn.results import Record
 
 TRUE = np.array(list("aabbbcb"))
@@ -36,27 +40,21 @@ def record_of(p, macro_f1):
 ONE = record_of(P, (0.5, 0.7, 0.8, 0.6))
 OTHER = record_of(P[::-1], (0.4, 0.75, 0.5, 0.45))
 RECORDS = {"types_bilstm": ONE, "types_lightgbm": OTHER, "types5_forest": ONE}
+MODELS = {"lightgbm": OTHER, "bilstm": ONE}
 
 
 def test_means_and_confusions_of_repeats():
-    assert_allclose(classification.repeat_means(ONE), [0.6, 0.7])
-    assert_allclose(classification.repeat_means(ONE, "accuracy"), [0.55, 0.8])
-    expected = confusion_matrix(TRUE, PREDICTED)
-    assert_array_equal(classification.confusion_counts(ONE), expected)
+    assert_allclose(repeat_means(ONE), [0.6, 0.7])
+    assert_allclose(repeat_means(ONE, "accuracy"), [0.55, 0.8])
+    assert_array_equal(confusion_counts(ONE), confusion_matrix(TRUE, PREDICTED))
 
 
 def test_calibration_compares_confidence_with_accuracy():
-    table, error = classification.calibration(ONE)
-    confidence = P.max(axis=1).astype(float)
-    bins = np.digitize(confidence, np.arange(1, 10) / 10)
-    gaps = 0
-    for row, k in enumerate(np.unique(bins)):
-        inside = bins == k
-        hit = (PREDICTED == TRUE)[inside].mean()
-        expected = [confidence[inside].mean(), hit, inside.mean()]
-        assert_allclose(table.iloc[row], expected)
-        gaps += inside.mean() * abs(hit - expected[0])
-    assert error == approx(gaps)
+    """0.7 is below 0.7 in single precision."""
+    table, error = calibration(ONE)
+    expected = [[0.5, 1 / 2, 2 / 7], [1.9 / 3, 1 / 3, 3 / 7], [0.9, 1, 1 / 7], [1, 1, 1 / 7]]
+    assert_allclose(table, expected)
+    assert error == approx(1 / 7)
 
 
 def test_accuracy_beside_published_numbers_and_the_reference():
@@ -68,7 +66,7 @@ def test_accuracy_beside_published_numbers_and_the_reference():
         "accuracy": 0.675,
         "balanced accuracy": 1.675,
         "log loss": 2.675,
-        "calibration error": classification.calibration(ONE)[1],
+        "calibration error": calibration(ONE)[1],
         "seconds": 3.675,
         "published macro-F1": 0.669,
         "published accuracy": 0.78,
@@ -100,3 +98,50 @@ def test_tables_are_those_of_the_records_that_exist():
         "left out": [0.1, 0.2, 0.3],
     }
     pd.testing.assert_frame_equal(families, pd.DataFrame(expected, families.index))
+
+
+def texts_of(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_scores_of_each_set_of_folds_their_mean_and_the_published_score():
+    figure = plotting.model_scores({"majority": ONE} | MODELS)
+    f1, accuracy = figure.axes
+    dots, mean = f1.lines[:2]
+    assert_allclose(dots.get_xdata(), [0.575, 0.475])
+    assert_allclose(mean.get_xdata(), [0.525])
+    assert texts_of(f1)[:2] == ["0.525", "0.650 (0.669)"]
+    assert texts_of(accuracy)[:2] == ["0.675", "0.675 (0.780)"]
+    names = [label.get_text() for label in f1.get_yticklabels()]
+    assert names == ["LightGBM", "BiLSTM + attention"]
+    assert f1.lines[-1].get_xdata() == [0.669]
+
+
+def test_a_confusion_shows_shares_of_the_true_type_and_cells():
+    _, ax, *_ = plotting.confusion_matrices(MODELS).axes
+    assert ax.get_title() == "BiLSTM + attention"
+    counts = confusion_counts(ONE)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    assert_allclose(ax.images[0].get_array(), shares)
+    assert texts_of(ax)[1] == f"{shares[0, 1]:.2f}\n{counts[0, 1]:.0f}"
+
+
+def test_calibration_is_drawn_by_bin():
+    ax = plotting.calibration_curves(MODELS).axes[1]
+    table, error = calibration(ONE)
+    assert_allclose(ax.lines[1].get_xydata(), table[["confidence", "accuracy"]])
+    assert texts_of(ax)[0] == f"error {error:.3f}"
+
+
+@pytest.mark.parametrize("attention", [False, True])
+def test_families_in_the_order_of_the_cost_of_shuffling(attention):
+    values = {
+        name: its for name, its in FAMILIES.values.items() if attention or name != "attention"
+    }
+    axes = plotting.importance_of_families(replace(FAMILIES, values=values)).axes
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["g", "h", "f"]
+    shuffled, left_out = axes[attention : attention + 2]
+    assert_allclose([bar.get_width() for bar in shuffled.patches], [0.4, 0.2, 0.1])
+    assert_allclose([bar.get_width() for bar in left_out.patches], [0.2, 0.3, 0.1])
+    if attention:
+        assert_allclose(axes[0].images[0].get_array(), [[0.3, 0.6], [0.5, 0.3], [0.2, 0.1]])
