@@ -83,7 +83,8 @@ def test_same_seed_same_bits(cells, network):
     assert torch.equal(torch.get_rng_state(), before)
     assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
     other = clone(network).set_params(random_state=1).fit(cells.X, cells.y, cells.families)
-    assert not np.array_equal(other.predict_proba(cells.X), network.predict_proba(cells.X))
+    weights = (its.network_.parameters() for its in (network, other))
+    assert max((a - b).abs().max() for a, b in zip(*weights, strict=True)) > 0.1  # from the start
 
 
 def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
@@ -96,6 +97,9 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
     if isinstance(network, FamilyAttentionClassifier):
         for columns, of_family in zip(model.families_.values(), weights.T, strict=True):
             assert_array_equal(of_family > 0, np.isfinite(X[:, columns]).any(axis=1))
+        x, known = (its.expand(2, -1, -1) for its in model._tensors(X))
+        of_members = model.network_(x, known)[0].softmax(-1)
+        assert_allclose(model.predict_proba(X), of_members.detach().mean(0), atol=1e-5)
     assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
@@ -160,14 +164,10 @@ def test_too_few_donors_to_calibrate_are_warned_of(cells, n_donors):
 
 
 def test_the_mix_is_estimated_by_expectation_maximisation(rng):
-    """Shares of two types in a table, and the probabilities that follow by Bayes' rule."""
-    y = (rng.random(1000) < 0.1).astype(int)
-    X = rng.normal(size=(1000, 1)) + 2 * y[:, None]
-    exact = norm.pdf(X, [0, 2])
-    exact /= exact.sum(axis=1, keepdims=True)
-    assert_allclose(estimated_shares(exact, 0), [0.9, 0.1], atol=0.03)
-    kept = estimated_shares(exact)  # a tenth of the cells is added to each type
-    assert_allclose(kept, ((exact * kept / (exact @ kept)[:, None]).sum(0) + 100) / 1200)
+    """By Bayes' rule, shares give probabilities whose means are the shares."""
+    p = rng.dirichlet([0.5, 0.2], 1000)
+    shares = estimated_shares(p)  # a tenth of the cells is added to each type
+    assert_allclose(shares, ((p * shares / (p @ shares)[:, None]).sum(0) + 100) / 1200)
 
 
 def test_components_are_those_of_scikit_learn(rng, monkeypatch):
@@ -194,14 +194,14 @@ def test_components_and_trees_of_each_family(cells):
     scores = model.transform(cells.X)
     assert_allclose([scores.mean(0), scores.std(0) - 1], 0, atol=1e-9)
     n_moved = np.zeros(scores.shape[1])
-    lacking = []
+    parts = [scores]
     for columns in family_columns(cells.families).values():
         changed = cells.X.copy()
         changed[:, columns] += 1
         n_moved += (model.transform(changed) != scores).any(0)
-        lacking.append(np.isnan(cells.X[:, columns]).mean(1))
+        parts.append(np.isnan(cells.X[:, columns]).mean(1, keepdims=True))
     assert_array_equal(n_moved, 1)  # each component is of one family
-    p = model.forest_.predict_proba(np.hstack([scores, np.transpose(lacking)]))
+    p = model.forest_.predict_proba(np.hstack(parts))
     assert_allclose(model.predict_proba(cells.X), p)
 
 
