@@ -48,7 +48,8 @@ def record(rate=RATE):
         for spike in spikes:
             shape |= {spike: THRESHOLD, spike + 0.0003: PEAK, spike + 0.0009: TROUGH}
         if len(spikes) == 0:
-            shape |= {0.1: REST + RESISTANCE * amplitude, length: REST + RESISTANCE * amplitude}
+            steady = REST + RESISTANCE * amplitude
+            shape |= {abs(amplitude) / 1000: steady, length: steady}  # small steps are faster
         shape |= {length + 0.1: REST, length + ONSET: REST}
         sweeps.append((name, current, pchip_interpolate([*shape], [*shape.values()], t)))
     return sweeps
@@ -116,7 +117,9 @@ def test_families_are_those_of_the_simulation(whole, sweeps):
     steps = whole["step_subthresh"].reshape(3, 140)
     assert_allclose(steps[:, :20], REST, atol=0.05)
     assert_allclose((steps[:, 115] - REST) / RESISTANCE, [-30, -50, -90], rtol=1e-3)
-    assert_allclose(whole["subthresh_norm"][110:119], -1, atol=0.01)
+    largest = sweeps[0][2][15_000:65_000].reshape(100, 500).mean(1)
+    expected = (largest - REST) / (110 * RESISTANCE)
+    assert_allclose(whole["subthresh_norm"][20:120], expected, atol=0.01)
 
 
 @pytest.mark.parametrize("rate", [20_000, 100_000])
