@@ -20,7 +20,7 @@ from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LOST
-from sbnn.ephys_types.folds import deal_donors, labels_of, repeated_donor_folds
+from sbnn.ephys_types.folds import labels_of, repeated_donor_folds
 from sbnn.evaluation.folds import folds_of
 from sbnn.evaluation.runs import (
     configured,
@@ -265,7 +265,7 @@ def family_importance(
     data = as_typed(data)
     y = labels_of(data, target)
     if folds is None:
-        folds = deal_donors(data, y, 5, SEED)
+        folds = repeated_donor_folds(data, 5, [SEED], target=target)[SEED]
     folds = folds_of(folds, len(data.X))
     model = configured(estimator, {}, SEED)
     tested = [test.tolist() for _, test in folds]

@@ -21,18 +21,6 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
     """
     cells = as_typed(data)
     y = labels_of(cells, target)
-    sets = {}
-    for seed in map(int, seeds):
-        folds = deal_donors(cells, y, n_folds, seed)
-        tests = frozenset(test.tobytes() for _, test in folds)
-        sets.setdefault(tests, (seed, folds))
-    return dict(sets.values())
-
-
-def deal_donors(cells, y, n_folds, seed):
-    """Stratified folds of `TypedCells` that do not split donors."""
-    # Folds of different seeds are not independent: StratifiedGroupKFold starts with the donors
-    # whose cells are spread most unevenly over the classes.
     if "donor" in cells.labels:
         donors = labels_of(cells, "donor")
     else:
@@ -40,13 +28,19 @@ def deal_donors(cells, y, n_folds, seed):
         warn(f"{cells.name}: without donors in the labels, folds may split the cells of a donor")
     fewest = pd.Series(donors).groupby(y).nunique().min()
     n_folds = min(n_folds, max(fewest, 2))
-    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    folds = list(splitter.split(y, y, donors))
-    absent = set().union(*(set(y) - set(y[part]) for part in chain(*folds)))
-    if absent:
-        names = ", ".join(sorted(absent))
-        warn(f"{cells.name}: a fold has no training or no test cells of {names}")
-    return folds
+    sets = {}
+    for seed in map(int, seeds):
+        # Folds of different seeds are not independent: StratifiedGroupKFold starts with the donors
+        # whose cells are spread most unevenly over the classes.
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        folds = list(splitter.split(y, y, donors))
+        absent = set().union(*(set(y) - set(y[part]) for part in chain(*folds)))
+        if absent:
+            names = ", ".join(sorted(absent))
+            warn(f"{cells.name}: a fold has no training or no test cells of {names}")
+        tests = frozenset(test.tobytes() for _, test in folds)
+        sets.setdefault(tests, (seed, folds))
+    return dict(sets.values())
 
 
 def labels_of(data, target):

@@ -82,14 +82,14 @@ def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells, m
 @pytest.mark.parametrize("score", ["macro_f1", "accuracy"])
 def test_the_best_epoch_is_kept_and_patience_ends_training(cells, monkeypatch, score):
     monkeypatch.setattr(attention_bilstm, "PATIENCE", 2)
-    scores = iter([(0.5, 3), (0.5, 2), (0.5, 4), *[(0.1, 1)] * 9])
+    told = iter([(0.5, 3), (0.5, 2), (0.5, 4), *[(0.1, 1)] * 9])
     states = []
 
     def scored(self, *_):
         states.append(self.network_.head.weight.detach().clone())
-        value, loss = next(scores)
-        other = {"validation_macro_f1": 9, "validation_accuracy": 9, "validation_loss": loss}
-        return other | {f"validation_{score}": value}
+        scores = {"validation_macro_f1": 9, "validation_accuracy": 9}
+        scores[f"validation_{score}"], scores["validation_loss"] = next(told)
+        return scores
 
     monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", scored)
     model = fitted(cells, stop_on=score, max_epochs=12)
