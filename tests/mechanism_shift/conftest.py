@@ -6,11 +6,19 @@ import pytest
 from sbnn.data.screens import as_screen
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
 
+GENE = 6
+
 
 @pytest.fixture(scope="session")
 def adata():
-    """40 perturbations of 60 cells, 5 latents, 60 genes, and 100 control cells."""
-    return simulate_perturbations(60, 40, 5, 60, n_control=100, random_state=1)
+    """40 perturbations of 60 cells, 5 latents, 60 genes, and 100 control cells.
+
+    A target also has a direct effect, on the gene that varies least.
+    """
+    adata = simulate_perturbations(60, 40, 5, 60, n_control=100, random_state=1)
+    cells = np.flatnonzero(adata.obs["perturbation"] == "perturbation_03")
+    adata.X[cells, GENE] = adata.X.toarray()[cells, GENE] // 10
+    return adata
 
 
 @pytest.fixture(scope="session")

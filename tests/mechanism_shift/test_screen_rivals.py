@@ -7,24 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
-from scipy import sparse, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 rivals = importlib.import_module("screen_rivals")
-CODES = np.repeat([0, 1, 2], [3, 2, 1])
-
-
-def test_without_latents_genes_are_negative_binomial_given_the_total(rng):
-    counts = sparse.csr_array(rng.poisson(5, (6, 4)).astype(np.int32))
-    model = rivals.Independent(rng.dirichlet(np.ones(4), 3))
-    model.dispersion = torch.tensor([0.0, 1.0, 2.0, 3.0]).double()
-    shares = np.exp(model.log_shares.numpy())[CODES]
-    means, sizes = shares * counts.sum(axis=1)[:, None], np.exp([0.0, 1, 2, 3])
-    expected = stats.nbinom.logpmf(counts.toarray(), sizes, sizes / (sizes + means)).sum(axis=1)
-    assert_allclose(model.bounds(counts, CODES), expected)
-    fitted = rivals.Independent(np.exp(model.log_shares.numpy())).fit(counts, CODES)
-    assert fitted.bounds(counts, CODES).mean() > expected.mean()
 
 
 def test_networks_are_trained_on_one_half_of_the_cells(adata, screen, monkeypatch):
@@ -43,15 +28,12 @@ def test_networks_are_trained_on_one_half_of_the_cells(adata, screen, monkeypatc
 
 
 def test_the_penalty_of_sams_vae_is_the_divergence_from_its_priors():
-    prior = rivals.AdditiveShifts(4, 3, 2, n_cells=2)
-    with torch.no_grad():
-        prior.gates.fill_(np.log(1 / 9))  # a probability of 0.1
-        prior.log_variances.fill_(0.0)
-        assert prior.penalty().item() == pytest.approx(0, abs=1e-6)
-        prior.shifts[0] = 2.0
-        assert prior.penalty().item() == pytest.approx(0.5 * 0.1 * 3 * 2.0, rel=1e-4)
-        prior.gates.fill_(20.0)
-        expected = 0.5 * (6 * np.log(10) + 3 * 2.0)
+    prior = rivals.AdditiveShifts(4, 3, 2, n_cells=2).requires_grad_(False)
+    prior.log_variances.fill_(0.0)
+    prior.shifts[0] = 2.0
+    for logit, gates, open_gates in ((np.log(1 / 9), 0, 0.1), (20.0, 6 * np.log(10), 1)):
+        prior.gates.fill_(logit)
+        expected = (gates + open_gates * 3 * 2.0) / 2  # of two cells
         assert prior.penalty().item() == pytest.approx(expected, rel=1e-3)
-        means = prior.drawn_means(torch.tensor([0, 0, 1]), torch.Generator().manual_seed(0))
+    means = prior.drawn_means(torch.tensor([0, 0, 1]), torch.Generator().manual_seed(0))
     assert torch.equal(means[0], means[1]), "one draw for all cells"

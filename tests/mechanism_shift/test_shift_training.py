@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy import stats
 
-from sbnn.mechanism_shift import training as training_module
 from sbnn.mechanism_shift.network import ShiftNetwork, drawn_gates
 from sbnn.mechanism_shift.training import OneCycleTraining, PublishedTraining, split
 
@@ -50,14 +49,13 @@ def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_s
 ):
     training = small()
     training.network.summed = summed
-    for weight in (1.0, 0.25):
-        losses = []
-        for penalty in (0.0, 3e4):
-            monkeypatch.setattr(training.network, "penalty", lambda of=penalty: torch.tensor(of))
-            training.generator.manual_seed(0)
-            losses.append(training.loss(torch.arange(40), weight).item())
-        added = weight * 3e4 / len(training.train) if summed else 3e4
-        assert np.diff(losses) == pytest.approx(added, rel=1e-3)
+    losses = []
+    for penalty in (0.0, 3e4):
+        monkeypatch.setattr(training.network, "penalty", lambda of=penalty: torch.tensor(of))
+        training.generator.manual_seed(0)
+        losses.append(training.loss(torch.arange(40), 0.25).item())
+    added = 0.25 * 3e4 / len(training.train) if summed else 3e4
+    assert np.diff(losses) == pytest.approx(added, rel=1e-3)
 
 
 def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(small, monkeypatch):
@@ -69,9 +67,8 @@ def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(small, monkeyp
 
     monkeypatch.setattr(torch.optim.Adam, "step", step)
     for summed in (True, False):
-        training = small("svae+")
+        training = small()
         training.network.summed = summed
-        training.network.strength = 1.0
         n = training.batch_size = len(training.train)
         training.cycle(1)
     (of_sum, decays), (of_mean, spread) = steps
@@ -98,35 +95,33 @@ def test_four_cycles_of_the_learning_rate_rise_and_fall(small, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "factor"), [((1.0, 2.0), 0.5), ((2.0, 1.0), 2.0), ((np.nan, np.nan), 2.0)]
+    ("given", "precision"), [((1.0, 2.0), 18), ((2.0, 1.0), 72), ((np.nan, np.nan), 72)]
 )
 def test_the_last_cycle_keeps_the_shrinkage_that_validation_cells_prefer(
-    small, monkeypatch, given, factor
+    small, monkeypatch, given, precision
 ):
     training = small()
     scores = iter(given)
-    states = []
+    draws = []
 
     def cycle(epochs):
-        states.append(training.generator.get_state())
+        draws.append(torch.rand((), generator=training.generator))
         training.network.logits.bias.data.fill_(training.precision)
         training.history.append(training.precision)
-        training.generator.manual_seed(7)
 
     monkeypatch.setattr(training, "cycle", cycle)
     monkeypatch.setattr(training, "held_out", lambda *_: next(scores))
     training.best_cycle(3)
-    assert torch.equal(*states), "with the same batches and draws"
-    assert training.precision == 36 * factor
-    assert (training.network.logits.bias == 36 * factor).all()
-    assert training.history == [36 * factor]
+    assert draws[0] == draws[1], "with the same batches and draws"
+    assert training.history == [precision] == [training.precision]
+    assert (training.network.logits.bias == precision).all()
 
 
 def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5])
-    monkeypatch.setattr(training_module, "elbo_of_cells", lambda *_: torch.tensor([next(scores)]))
     training = small(kind=PublishedTraining)
     training.warm_up, training.patience = 3, 2
+    monkeypatch.setattr(training, "held_out", lambda *_: next(scores))
     weights = []
 
     def loss(batch, weight, loss=training.loss):
@@ -138,7 +133,7 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
     training.network.eval()
     training.run(5)
     assert [row["validation_elbo"] for row in training.history] == [5, 4, 1, 2, 0.5]
-    np.testing.assert_allclose(weights, np.minimum(1, np.linspace(0, 5, len(weights) + 1)[1:] / 3))
+    np.testing.assert_allclose(weights, np.minimum(1, np.arange(1, len(weights) + 1) / 3))
 
 
 def test_inputs_are_scaled_over_the_training_cells(small):
@@ -165,5 +160,4 @@ def test_a_share_of_the_cells_of_every_perturbation_is_held_out():
     codes = np.array([0, 1, 0, 1, 1, 0, 0, 2, 1])
     train, held_out = split(codes, 0.5, np.random.RandomState(0))
     assert sorted([*train, *held_out]) == list(range(9))
-    assert (np.diff(train) > 0).all() and (np.diff(held_out) > 0).all()
-    assert np.bincount(codes[held_out], minlength=3).tolist() == [2, 2, 0]
+    assert sorted(codes[held_out]) == [0, 0, 1, 1]
