@@ -1,4 +1,4 @@
-"""Likelihoods, bounds and sums over cells, against independent formulas."""
+"""Likelihoods, bounds and effects on genes, against independent formulas."""
 
 from types import SimpleNamespace
 
@@ -28,20 +28,19 @@ DECODER = SimpleNamespace(
 
 def test_bounds_are_those_of_numerical_integration():
     cells = DECODER, CELLS, CODES, CENTRES, DIRECT
-    lower = network.elbo_of_cells(*cells, 4000)
-    tight = network.iwelbo_of_cells(*cells, 20_000)
     z, step = np.linspace(-9, 9, 2001, retstep=True)
+    z = z[:, None]  # the same for all cells
+    shares = DECODER.decode(torch.from_numpy(z)[..., None].float(), DIRECT[CODES]).exp().numpy()
     inverse = np.exp(LOG_INVERSE.numpy())
-    for cell, code in enumerate(CODES):
-        shares = DECODER.decode(torch.from_numpy(z).float()[:, None], DIRECT[code]).exp()
-        success = inverse / (inverse + COUNTS[cell].sum() * shares.numpy())
-        fit = stats.nbinom.logpmf(COUNTS[cell], inverse, success).sum(axis=1)
-        joint = fit + stats.norm(CENTRES[code].item(), 1).logpdf(z)
-        posterior = stats.norm(COUNTS[cell, 0] / 10, 1.2).logpdf(z)
-        expected = np.exp(posterior) @ (joint - posterior) * step
-        assert lower[cell].item() == pytest.approx(expected, abs=0.05)
-        likelihood = np.exp(joint).sum() * step
-        assert tight[cell].item() == pytest.approx(np.log(likelihood), abs=0.02)
+    success = inverse / (inverse + COUNTS.sum(axis=1, keepdims=True) * shares)
+    joint = stats.nbinom.logpmf(COUNTS, inverse, success).sum(axis=-1)
+    joint += stats.norm.logpdf(z, CENTRES[CODES, 0])
+    posterior = stats.norm.logpdf(z, COUNTS[:, 0] / 10, 1.2)
+    expected = (np.exp(posterior) * (joint - posterior)).sum(axis=0) * step
+    np.testing.assert_allclose(network.elbo_of_cells(*cells, 4000), expected, atol=0.05)
+    likelihood = np.exp(joint).sum(axis=0) * step
+    tight = network.iwelbo_of_cells(*cells, 20_000)
+    np.testing.assert_allclose(tight, np.log(likelihood), atol=0.02)
 
 
 def test_layers_are_those_of_the_training():
@@ -84,3 +83,49 @@ def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():
     for expected, *values in zip(exact, *sampled, strict=True):
         torch.testing.assert_close(sum(values) / 2, expected)
     assert torch.equal(sampled[0][1], sampled[1][1]), "exact for the shares"
+
+
+def test_the_posterior_of_an_effect_is_that_of_its_prior(monkeypatch):
+    """Without a round of estimation, all scales are equally probable."""
+    monkeypatch.setattr(direct, "ROUNDS", 0)
+    estimate, error = 0.7, 0.3
+    mean = direct.shrunken(np.array([[estimate]]), np.array([[error]]))
+    effects, step = np.linspace(-8, 8, 200_001, retstep=True)
+    priors = np.mean([stats.norm(0, scale).pdf(effects) for scale in direct.SCALES[1:]], axis=0)
+    weights = stats.norm(effects, error).pdf(estimate) * priors * 16 * step
+    none = stats.norm(0, error).pdf(estimate)
+    assert mean.item() == pytest.approx(weights @ effects / (weights.sum() + none), rel=1e-3)
+
+
+def test_rows_have_priors_of_their_own_that_assume_some_genes_without_an_effect():
+    estimates = np.array([[0.05, 0.1, 0.6], [2.0, -1.8, 0.6]])
+    mean = direct.shrunken(estimates, np.full((2, 3), 0.2))
+    assert mean[0, 2] < mean[1, 2] < 0.6
+    np.testing.assert_array_equal(direct.shrunken(estimates[:1], np.full((1, 3), 0.2)), mean[:1])
+    assert direct.shrunken(np.array([[3.0]]), np.array([[1.0]]))[0] < 1.5
+
+
+def test_an_effect_on_one_gene_is_direct(screen, fitted):
+    table = fitted.gene_effects_.set_index(["perturbation", "gene"])
+    assert screen.control not in table.index and len(table) == 40 * 60
+    largest = table["direct"].abs().idxmax()
+    assert largest == ("perturbation_03", 6)
+    assert table.loc[largest, "edge"] and table.loc[largest, "direct"] < -0.5
+
+
+@pytest.mark.parametrize("likelier", [True, False])
+def test_effects_on_genes_count_if_held_out_cells_become_likelier(likelier):
+    counts = torch.from_numpy(np.random.default_rng(0).poisson(20, (300, 40))).float()
+    codes = torch.arange(3).repeat_interleave(100)
+    train, validation = np.arange(0, 300, 2), np.arange(1, 300, 2)
+    counts[100:200:2, 3] *= 3
+    counts[101:200:2, 3] *= 2 if likelier else 0.1
+    flat = network.ShiftNetwork(40, 1, 3, "vae", hidden=4)
+    for values in flat.logits.parameters():
+        values.data.zero_()
+    effects, edges = direct.effects_on_genes(flat, counts, codes, train, validation)
+    assert effects.any() == likelier == edges[1, 3]
+    assert edges.sum() <= 2
+    if likelier:
+        expected = np.log(3 * 40 / 42)
+        assert effects[1, 3] == pytest.approx(expected, abs=0.1), "of the training cells"

@@ -15,11 +15,11 @@ from sbnn.mechanism_shift.training import OneCycleTraining, PublishedTraining, s
 def small(screen):
     """A function that makes a training of some cells."""
 
-    def new_training(prior="ivae", kind=OneCycleTraining):
+    def new_training(prior="ivae", kind=OneCycleTraining, seed=0):
         counts = screen.counts[:200].astype(np.float32)
         codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
         new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, prior, hidden=8)
-        return kind(counts, codes, new, 0)
+        return kind(counts, codes, new, seed)
 
     return new_training
 
@@ -141,6 +141,12 @@ def test_inputs_are_scaled_over_the_training_cells(small):
     inputs = training.network.inputs(training.counts)[training.train]
     np.testing.assert_allclose(inputs.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(inputs.std(0, correction=0), 1, rtol=1e-5)
+
+
+def test_first_weights_and_batches_depend_on_the_seed(small):
+    first, second = small(seed=1), small(seed=2)
+    assert not torch.equal(first.network.mean.weight, second.network.mean.weight)
+    assert not torch.equal(first.batches()[0], second.batches()[0])
 
 
 @pytest.mark.parametrize(("n_cells", "epochs"), [(150, 3400), (64_000, 28)])
