@@ -72,8 +72,10 @@ def test_the_mode_is_the_mean_of_the_densest_half_of_the_densest_half():
 
 
 def test_edges_exceed_sampling_errors_after_adjustment_for_the_number_of_tests():
-    shifts = np.random.default_rng(0).standard_normal((100, 5))
-    assert graph.significant(shifts, np.ones((100, 1))).sum() <= 1
+    noise = np.random.default_rng(0).standard_normal((808, 5))
+    assert graph.significant(noise, np.ones((808, 1))).sum() <= 1
+    names = np.repeat(np.arange(101).astype(str), 8)
+    assert unmix(noise, names, "0").edges.to_numpy().sum() <= 1
     found = graph.significant(np.array([[1.0, -1.0], [1.0, 4.0]]), np.array([[0.2], [1.0]]))
     assert found.tolist() == [[True, True], [False, True]]
 
