@@ -35,5 +35,7 @@ def preselect_genes(data, n_genes=1000, cells=slice(None)):
 
 
 def settings_of(preselect):
-    """Entry of a record."""
+    """Entry of a record, if genes are preselected."""
+    if preselect is None:
+        return {}
     return {"preselect": {"n_genes": int(preselect), "version": VERSION}}

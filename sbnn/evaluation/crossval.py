@@ -56,10 +56,10 @@ def cross_validate(
     n_jobs : int
         Number of worker processes, which does not affect the result; inside
         ``joblib.parallel_config("dask")``, on a Dask cluster.
-    scaling : {"fold", "all", "none"}
+    scaling : {"fold", "all"}
         ``"fold"`` z-scores by the training cells of every fold, and learns the library size of
         log2(normalised counts + 1). ``"all"`` z-scores over all cells, a leak, as published, and
-        centres on the training cells. ``"none"`` changes nothing.
+        centres on the training cells.
     results : str or path-like, optional
         File of the record. Fits in it, and those of an interrupted run (in the folder
         ``<results>.parts``), are not repeated.
@@ -159,7 +159,7 @@ def fit_and_score(model, data, fold, scaling, preselect, keep):
     if hasattr(model, "get_support"):
         values["selected"] = np.zeros(data.n_genes, bool)
         values["selected"][genes] = model.get_support()
-        values["n_selected"] = int(values["selected"].sum())
+        values["n_selected"] = values["selected"].sum()
     if hasattr(model, "gene_norms_"):
         values["gene_norms"] = np.zeros(data.n_genes, np.float32)
         values["gene_norms"][genes] = model.gene_norms_

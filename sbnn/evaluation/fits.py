@@ -77,16 +77,13 @@ def fit_full(
     """
     data = as_paired(data)
     model = configured(estimator, {}, seed)
-    settings = {"scaling": "all"}
-    if preselect is not None:
-        settings |= settings_of(preselect)
     wanted = Record(
         "fit",
         data.name,
         data.sha256,
         params=[described(model)["params"]],
         seed=seed,
-        settings=settings,
+        settings={"scaling": "all"} | settings_of(preselect),
     )
 
     def compute():
@@ -120,7 +117,7 @@ def _fitted(model, X, Y, names, seed):
     with reproducible():
         model.fit(X, Y)
         latent = np.asarray(model.transform(X))
-        kept = np.asarray(model.get_support())
+        kept = model.get_support()
         predictions = predicted_by(model, X, Y)
         if getattr(model, "reconstruct", False):
             expression = model.reconstruct_genes(X)
@@ -162,19 +159,19 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
         `sbnn.plotting.gene_selection_curve`.
     """
     data = as_paired(data)
-    params = {"n_genes": n_genes, "threshold": threshold}
+    params = [{"n_genes": n_genes, "threshold": threshold}]
 
     def compute():
         selection = select_genes(data.counts, n_genes, threshold)
         return vars(selection) | {"gene_names": data.gene_names}
 
-    wanted = Record("gene-selection", data.name, data.sha256, [params])
+    wanted = Record("gene-selection", data.name, data.sha256, params)
     return load_or_compute(wanted, compute, results, overwrite)
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
     """Folds that train on a half of the cells; more pairs do not change the first ones."""
-    codes = np.arange(n) if groups is None else group_codes(groups, "groups")
+    codes = np.arange(n) if groups is None else group_codes(groups)
     n_groups = codes.max() + 1
     size = n_groups // 2
     if not size:

@@ -14,7 +14,7 @@ from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
 from sbnn.data.preselection import preselect_genes
 from sbnn.errors import check_number
 
-SCALINGS = ("fold", "all", "none")
+SCALINGS = ("fold", "all")
 
 
 def paper_folds(n: int, n_folds: int = 10, seed: int = 42):
@@ -71,7 +71,7 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42):
     >>> [test.tolist() for train, test in grouped_folds(donors, n_folds=2)]
     [[2, 5], [0, 1, 3, 4]]
     """
-    codes = group_codes(groups, "groups")
+    codes = group_codes(groups)
     splitter = GroupKFold(n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(codes, groups=codes))
 
@@ -99,18 +99,18 @@ def later_fold(times: ArrayLike):
     """
     if any(isinstance(time, str) for time in times):
         times = pd.to_datetime(pd.Series(times), format="ISO8601")
-    codes = group_codes(times, "times")
+    codes = group_codes(times)
     latest = codes.max()
     earlier = codes < min(round(0.8 * (latest + 1)), latest)
     return [(np.flatnonzero(earlier), np.flatnonzero(~earlier))]
 
 
-def group_codes(labels, name):
+def group_codes(labels):
     """Index of the label of each cell among the sorted labels."""
     # as text, missing values would form a group
     codes, _ = pd.factorize(np.asarray(labels, dtype=object), sort=True)
     if (codes < 0).any():
-        raise ValueError(f"{name}: expected one value for each cell, none of them missing")
+        raise ValueError("groups, times: expected one for each cell, none of them missing")
     return codes
 
 
@@ -151,7 +151,7 @@ def split_fold(data, fold, scaling, preselect=None):
     if scaling == "all":
         X = z_scored(X)
         Y = z_scored(Y)
-    if scaling == "fold" and data.counts_behind_x is not None:
+    elif data.counts_behind_x is not None:
         usual = np.median(row_sums(data.counts[train]))
         X = dense(log2p1(normalize_library_size(data.counts, usual)))
     X_train, X_test = _scaled(X[train][:, genes], X[test][:, genes], scaling)
@@ -162,27 +162,23 @@ def split_fold(data, fold, scaling, preselect=None):
 
 
 def _scaled(train, test, scaling):
-    mean = 0
-    sd = 1
     if scaling == "fold":
         scaler = StandardScaler().fit(train.astype(np.float64))
         mean = scaler.mean_
         sd = scaler.scale_
-    if scaling == "all" and len(test):  # without test cells, train has all cells and means of 0
-        mean = train.mean(0)
+    else:  # z-scored; without test cells, train has all cells and means of 0
+        mean = train.mean(0) if len(test) else 0
+        sd = 1
     return [np.ascontiguousarray((part - mean) / sd, dtype=np.float32) for part in (train, test)]
 
 
 def held_out(record, Y, point):
     """By fold: test cells, their predictions in the units of `Y`, and the SDs of its scaling."""
     Y = np.asarray(Y, dtype=np.float64)
-    scaling = record.settings["scaling"]
+    over_all = record.settings["scaling"] == "all"
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
-        mean = 0.0
-        sd = 1.0
-        if scaling != "none":
-            mean = Y[train].mean(axis=0)
-            sd = StandardScaler().fit(Y if scaling == "all" else Y[train]).scale_
+        mean = Y[train].mean(axis=0)
+        sd = StandardScaler().fit(Y if over_all else Y[train]).scale_
         yield test, predicted * sd + mean, sd
 
 

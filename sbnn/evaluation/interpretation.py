@@ -108,9 +108,8 @@ def interpret(
         "r2": r2,
         "table": table.sort_values("r2_drop", ascending=False, kind="stable"),
     }
-    settings = {"estimator": described(model)}
-    sha256 = fingerprint_arrays(X, outputs)
-    return Record("interpretation", "custom", sha256, [{}], settings=settings, values=values)
+    identity = "interpretation", "custom", fingerprint_arrays(X, outputs), [{}]
+    return Record(*identity, settings={"estimator": described(model)}, values=values)
 
 
 def _with_gene(cells, gene, value):
@@ -153,9 +152,8 @@ def interpret_held_out(
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         settings["held out"] = f"the {len(fold[1])} cells of some groups"
         settings["cells"] = fingerprint_arrays(fold[1])
-    if preselect is not None:
-        settings |= settings_of(preselect)
     seed = estimator.random_state
+    settings |= settings_of(preselect)
     wanted = Record("interpretation", data.name, data.sha256, [{}], seed, settings)
 
     def compute():

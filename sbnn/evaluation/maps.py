@@ -42,8 +42,7 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
         `sbnn.plotting.tsne_pair`.
     """
     data = as_paired(data)
-    params = [{"variance_of_genes": VARIANCE}]
-    wanted = Record("t-SNE", data.name, data.sha256, params, seed)
+    wanted = Record("t-SNE", data.name, data.sha256, [{"variance_of_genes": VARIANCE}], seed)
 
     def compute():
         labels = data.labels[["family", "type"]]

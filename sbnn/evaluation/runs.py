@@ -26,10 +26,11 @@ NOT_DECISIVE = ("verbose", "n_jobs")  # do not change a result
 def configured(estimator, point, seed):
     """Clone with the parameters of a grid point, and seeds in place of None."""
     model = clone(estimator).set_params(**point)
+    seeds = {}
     for name, value in model.get_params().items():
-        if value is None and name.split("__")[-1] == "random_state":
-            model.set_params(**{name: seed})
-    return model
+        if value is None and name.endswith("random_state"):
+            seeds[name] = seed
+    return model.set_params(**seeds)
 
 
 def described(model):
@@ -38,7 +39,7 @@ def described(model):
     An estimator can define ``decisive_params``.
     """
     params = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    params = {name: params[name] for name in params if name.split("__")[-1] not in NOT_DECISIVE}
+    params = {name: params[name] for name in params if not name.endswith(NOT_DECISIVE)}
     plain = json.loads(json.dumps(params, default=_plain))
     package = type(model).__module__.partition(".")[0]
     return {"class": f"{package}.{type(model).__qualname__}", "params": plain}
@@ -77,16 +78,16 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         if version > 1:
             settings["version"] = version
         wanted = dataclasses.replace(wanted, settings=settings)
-    if results is None:
-        return dataclasses.replace(wanted, values=compute())
-    path = Path(results)
-    if path.exists() and not overwrite:
-        stored = load(path)
-        _require_same(stored, wanted, path)
-        return stored
-    _require_writable(path.parent)
-    record = dataclasses.replace(wanted, values=compute())
-    save(record, path)
+    if results is not None:
+        path = Path(results)
+        if path.exists() and not overwrite:
+            stored = load(path)
+            _require_same(stored, wanted, path)
+            return stored
+        _require_writable(path.parent)
+    record = dataclasses.replace(wanted, values=compute(), versions=library_versions())
+    if results is not None:
+        save(record, path)
     return record
 
 
@@ -113,43 +114,41 @@ def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose
     return the values of a fit.
     """
     wanted = dataclasses.replace(wanted, settings=wanted.settings | {"keys": keys})
-    if results is None:
-        return _completed(wanted, plan, {}, {}, n_jobs, verbose)
-    path = Path(results)
-    folder = Path(f"{path}.parts")
-    parts = {key: folder / f"{key}.pickle" for key in chain(*keys)}
     done = {}
-    if path.exists() and not overwrite:
-        record = load(path)
-        done = _fits_of(record, wanted, path)
-    if len(done) < len(parts):
-        _require_writable(path.parent)
+    parts = {}
+    if results is not None:
+        path = Path(results)
+        folder = Path(f"{path}.parts")
+        parts = {key: folder / f"{key}.pickle" for key in chain(*keys)}
+        if path.exists() and not overwrite:
+            record = load(path)
+            done = _fits_of(record, wanted, path)
+            if len(done) == len(parts):
+                return record
         done |= {key: read(part, dict) for key, part in parts.items() if part.exists()}
-        record = _completed(wanted, plan, done, parts, n_jobs, verbose)
-        save(record, path)
-    for part in parts.values():
-        part.unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()  # if there are no fits of other runs
+
+    def compute():
+        places = np.ndenumerate(np.array(keys))
+        missing = {key: place for place, key in places if key not in done}
+        finished = in_workers(plan(list(missing.values())), n_jobs)
+        bar = tqdm(finished, wanted.dataset, len(missing), disable=not verbose)
+        for key, values in zip(missing, bar, strict=True):
+            done[key] = values
+            if key in parts:
+                write(values, parts[key])
+        values = dict(wanted.values)
+        fits = [[done[key] for key in row] for row in keys]
+        for name in dict.fromkeys(chain(*chain(*fits))):
+            values[name] = _turned(name, [[fit.get(name) for fit in row] for row in fits])
+        return values
+
+    record = load_or_compute(wanted, compute, results, overwrite=True)
+    if results is not None:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()  # if there are no fits of other runs
     return record
-
-
-def _completed(wanted, plan, done, parts, n_jobs, verbose):
-    """The record with the fits that are `done`, by key, and all others, saved in `parts`."""
-    keys = wanted.settings["keys"]
-    places = np.ndenumerate(np.array(keys))
-    missing = {key: place for place, key in places if key not in done}
-    finished = in_workers(plan(list(missing.values())), n_jobs)
-    bar = tqdm(finished, wanted.dataset, len(missing), disable=not verbose)
-    for key, values in zip(missing, bar, strict=True):
-        done[key] = values
-        if key in parts:
-            write(values, parts[key])
-    values = dict(wanted.values)
-    fits = [[done[key] for key in row] for row in keys]
-    for name in dict.fromkeys(chain(*chain(*fits))):
-        values[name] = _turned(name, [[fit.get(name) for fit in row] for row in fits])
-    return dataclasses.replace(wanted, values=values, versions=library_versions())
 
 
 def _fits_of(record, wanted, path):

@@ -40,8 +40,8 @@ def outputs_table(record, ridge=None):
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
     r2 = record.test_feature_r2[:, 0]
     names = pd.Index(record.feature_names, name="output")
-    table = pd.DataFrame([_difference_over(record.folds, of_output) for of_output in r2.T], names)
-    table = table.rename(columns={"mean": "test_r2"})
+    means = _difference_over(record.folds, r2)
+    table = pd.DataFrame(means._asdict(), names).rename(columns={"mean": "test_r2"})
     table.insert(1, "sd", r2.std(0, ddof=1))
     if ridge is not None:
         require_same_folds(record, ridge)
@@ -50,14 +50,14 @@ def outputs_table(record, ridge=None):
 
 
 def corrected_difference(differences, test_share, n_counted=None):
-    """Mean of the differences in the folds, with a corrected 95 % interval.
+    """Mean of the differences in the folds (the first axis), with a corrected 95 % interval.
 
     `test_share` is the number of test cells per training cell; n is the number of folds or
     `n_counted` (Nadeau and Bengio 2003; for repeated folds, Bouckaert and Frank, PAKDD 2004).
     """
     n = n_counted or len(differences)
-    mean = float(np.mean(differences))
-    half = float(stats.t.ppf(0.975, n - 1) * corrected_error(differences, test_share, n))
+    mean = np.mean(differences, axis=0)
+    half = stats.t.ppf(0.975, n - 1) * corrected_error(differences, test_share, n)
     return PairedDifference(mean, mean - half, mean + half)
 
 

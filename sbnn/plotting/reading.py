@@ -4,7 +4,7 @@ import numpy as np
 
 from sbnn.plotting.labels import counted, signed
 
-SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold", "none": ", not scaled"}
+SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold"}
 MODELS = {  # name to show and key of the colour, by class
     "SparseBottleneckRegressor": ("sBNN, paper protocol", "paper"),
     "DistilledBottleneckRegressor": ("sBNN, distilled", "distilled"),
