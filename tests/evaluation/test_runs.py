@@ -21,23 +21,15 @@ def never():
     raise AssertionError("computed again")
 
 
-def test_what_is_saved_is_loaded_and_not_computed_again(tmp_path):
+def test_an_answer_is_computed_once_and_one_to_another_question_is_kept(tmp_path, monkeypatch):
     path = tmp_path / "folder" / "count.pickle"
-    assert load_or_compute(QUESTION, lambda: {"a": 1}, path).a == 1
-    assert load_or_compute(QUESTION, never, path).a == 1
-    assert load_or_compute(QUESTION, lambda: {"a": 2}, path, overwrite=True).a == 2
-    assert load(path).a == 2
-    assert list(path.parent.iterdir()) == [path]
 
-
-def test_an_answer_to_another_question_is_kept_and_named(tmp_path, monkeypatch):
-    path = tmp_path / "count.pickle"
-
-    def ask(compute=never, alpha=1.0, **changes):
+    def ask(compute=never, alpha=1.0, overwrite=False, **changes):
         question = replace(QUESTION, **changes)
-        return load_or_compute(question, compute, path, estimator=Ridge(alpha))
+        return load_or_compute(question, compute, path, overwrite, estimator=Ridge(alpha)).a
 
-    ask(lambda: {"a": 1})
+    assert ask(lambda: {"a": 1}) == ask() == 1
+    assert ask(lambda: {"a": 2}, overwrite=True) == ask() == 2
     for named, changes in {
         "experiment, dataset": {"experiment": "sum", "dataset": "other"},
         "sha256, seed, params": {"sha256": "cd", "params": [{"n": 2}], "seed": 1},
@@ -49,7 +41,7 @@ def test_an_answer_to_another_question_is_kept_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Ridge, "algorithm_version", 2, raising=False)
     with pytest.raises(ValueError, match="in version;"):
         ask()
-    assert load(path).a == 1
+    assert list(path.parent.iterdir()) == [path]
 
 
 def logged_fits(monkeypatch, model):
@@ -102,12 +94,11 @@ def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
     assert (more.test_r2[:, :2] == first.test_r2).all()
     # what was not kept stays away
     assert load(path).test_predictions[0] == [None] * 3
-    assert more.test_predictions[2][0].shape == (40, 5)
     assert fits == [1.0] * 3 + [4.0] * 3 + [9.0] * 3
     for wrong in ({"data": changed(data, Y=data.Y + 1)}, {"folds": 4}, {"scaling": "all"}):
         with pytest.raises(ValueError, match="would be lost"):
             run(1.0, 4.0, 9.0, **wrong)
-    assert run(9.0, overwrite=True).test_r2.shape == load(path).test_r2.shape == (3, 1)
+    assert run(9.0, overwrite=True).test_r2.shape == (3, 1)
 
 
 @pytest.mark.slow
