@@ -153,8 +153,8 @@ def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose
 
 def _fits_of(record, wanted, path):
     """Values of each fit of a record, by key."""
-    keys = record.settings.get("keys", [[None]])
-    if not {*chain(*keys)} <= {*chain(*wanted.settings["keys"])}:
+    keys = record.settings.get("keys", [])
+    if not keys or not {*chain(*keys)} <= {*chain(*wanted.settings["keys"])}:
         raise ValueError(
             f"results: {path} holds results with different data, folds, scaling, preselection or "
             f"parameters, which would be lost; {OR_ELSE}"

@@ -40,9 +40,8 @@ def test_folds_part_the_cells_the_groups_or_the_times(groups, n_folds):
 
 
 def test_dates_may_be_text_and_none_may_be_missing():
-    for times in (["2018-10-02", "2017-05", "2018-10-02 12:00"], ["20181002", "2017", "20190101"]):
-        [(train, test)] = later_fold(times)
-        assert (train.tolist(), test.tolist()) == ([0, 1], [2])
+    [(train, test)] = later_fold(["20181002", "2017-05", "2018-10-02 12:00"])
+    assert (train.tolist(), test.tolist()) == ([0, 1], [2])
     for wrong in (["May", "June"], [None, "2018"], [np.nan, 2018.0]):
         with pytest.raises(ValueError, match="times: expected|ISO8601"):
             later_fold(wrong)
