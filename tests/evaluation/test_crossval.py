@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from made_up import Weigher, changed
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as equal
 from scipy import sparse
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
@@ -21,8 +23,6 @@ from sbnn.evaluation.folds import held_out_means
 QUICK = {"hidden_layers": (8, 4), "epochs": (1, 1, 1, 1)}
 N = 12
 FOLDS = paper_folds(90, 3)
-equal = np.testing.assert_array_equal
-close = np.testing.assert_allclose
 
 
 @pytest.fixture(scope="module")

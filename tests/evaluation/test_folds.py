@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_equal as equal
 
 from sbnn import grouped_folds, later_fold, paper_folds
 from sbnn.evaluation.folds import folds_of, held_out_means
 from sbnn.results import Record
-
-equal = np.testing.assert_equal
 
 
 def test_paper_folds_are_the_published_ones():

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal, assert_equal
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 
@@ -12,7 +14,6 @@ from sbnn.evaluation.fits import gene_selection
 from sbnn.models.maps import embed
 
 QUICK = {"hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "standardize": False}
-close = np.testing.assert_allclose
 
 
 @pytest.mark.parametrize("reconstruct", [True, False])
@@ -58,7 +59,7 @@ def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, tmp_path, monkeyp
     first = fit_full(network, data, **how)
     file.unlink()
     again = fit_full(network, data, **how)
-    np.testing.assert_array_equal(again.latent, first.latent)
+    assert_array_equal(again.latent, first.latent)
     saved = SparseBottleneckRegressor.load(file)
     close(saved.transform(data.X), first.latent, atol=1e-4)
     close(saved.normalizer_.transform(data.counts), data.X, atol=1e-4)
@@ -70,6 +71,6 @@ def test_genes_are_selected_from_counts(adata, tmp_path):
     path = tmp_path / "genes.pickle"
     record = gene_selection(adata, 10, 2, results=path)
     expected = vars(select_genes(adata.layers["counts"], 10, 2))
-    np.testing.assert_equal(record.values, expected | {"gene_names": adata.var_names.to_numpy()})
+    assert_equal(record.values, expected | {"gene_names": adata.var_names.to_numpy()})
     with pytest.raises(ValueError, match="differs in params"):
         gene_selection(adata, 11, 2, results=path)

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import Weigher
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as equal
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
@@ -21,8 +23,6 @@ from sbnn.evaluation.interpretation import interpret, interpret_held_out, kept_g
 
 QUICK = {"hidden_layers": (16, 8), "epochs": (1, 20, 10, 10), "learning_rate": 3e-3}
 QUICK |= {"n_genes": 6, "random_state": 0}
-close = np.testing.assert_allclose
-equal = np.testing.assert_array_equal
 
 
 @pytest.fixture(scope="module")

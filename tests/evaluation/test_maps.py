@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from made_up import changed
+from numpy.testing import assert_allclose as close
 from scipy import stats
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
@@ -10,8 +11,6 @@ from sklearn.manifold import trustworthiness
 from sbnn import SparseBottleneckRegressor, cross_validate
 from sbnn.evaluation.maps import map_trust, tsne_maps
 from sbnn.results import Record
-
-close = np.testing.assert_allclose
 
 
 def aligned(other, latent):

@@ -5,9 +5,9 @@ import os
 from dataclasses import replace
 
 import joblib
-import numpy as np
 import pytest
 from made_up import changed
+from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
 
 from sbnn import SparseReducedRankRegression, cross_validate
@@ -108,4 +108,4 @@ def test_a_dask_cluster_gives_the_numbers_of_one_process(data):
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
     with cluster, distributed.Client(cluster), joblib.parallel_config("dask"):
         record = cross_validate(Ridge(), data, 5, n_jobs=-1, verbose=False)
-    np.testing.assert_array_equal(record.test_r2, alone.test_r2)
+    assert_array_equal(record.test_r2, alone.test_r2)

@@ -6,6 +6,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 from made_up import Weigher
+from numpy.testing import assert_allclose as close
+from numpy.testing import assert_array_equal as equal
+from numpy.testing import assert_equal
 
 from sbnn import cross_validate, stability_selection
 from sbnn.data.preselection import preselect_genes
@@ -20,9 +23,6 @@ from sbnn.evaluation.stability import (
     selection_threshold,
 )
 from sbnn.results import Record
-
-equal = np.testing.assert_array_equal
-close = np.testing.assert_allclose
 
 
 @pytest.mark.parametrize(("mean", "n", "r"), [(0.02, 20, -0.25), (0.2, 10, -1.0)])
@@ -53,11 +53,11 @@ def test_the_bound_is_the_smaller_of_two_tails():
 
 
 def test_pairs_are_complementary_and_have_whole_groups():
-    np.testing.assert_equal(complementary_pairs(11, 3), complementary_pairs(11, 5)[:6])
+    assert_equal(complementary_pairs(11, 3), complementary_pairs(11, 5)[:6])
     assert not np.array_equal(complementary_pairs(11, 3), complementary_pairs(11, 3, seed=1))
     groups = np.array(list("abcdeabcdeabcdaab"))
     folds = complementary_pairs(17, 50, groups=groups)
-    np.testing.assert_equal(folds[1::2], [(other, one) for one, other in folds[::2]])
+    assert_equal(folds[1::2], [(other, one) for one, other in folds[::2]])
     kept = []
     for one, other in folds:
         kept.append(frozenset(groups[one]))
@@ -82,7 +82,7 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     how = {"groups": donors, "seed": 1, "verbose": False}
     noise = stability_selection(Weigher(5), (data.X[::-1], data.Y), 10, **how)
     assert selection_table(noise).trusted.sum() <= 1
-    np.testing.assert_equal(noise.folds, complementary_pairs(120, 10, 1, donors.astype(str)))
+    assert_equal(noise.folds, complementary_pairs(120, 10, 1, donors.astype(str)))
 
 
 def test_genes_are_listed_by_frequency_with_their_bounds(data, halves):

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose as close
 from scipy import stats
 from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, paper_folds
 from sbnn.evaluation.verdict import corrected_difference, outputs_table, paired_difference, verdict
-
-close = np.testing.assert_allclose
 
 
 @pytest.fixture(scope="module")
