@@ -109,7 +109,7 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     >>> from sbnn import LeaveOneOutRidge, cross_validate, simulate_patchseq, verdict
     >>> data = simulate_patchseq(n_cells=100, n_genes=60)
     >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
-    >>> verdict(record).interval.low > 0
+    >>> bool(verdict(record).interval.low > 0)
     True
     """
     r2 = record.test_r2[:, point]
