@@ -81,9 +81,9 @@ def fit_full(
         "fit",
         data.name,
         data.sha256,
-        params=[described(model)["params"]],
-        seed=seed,
-        settings={"scaling": "all"} | settings_of(preselect),
+        [described(model)["params"]],
+        seed,
+        {"scaling": "all"} | settings_of(preselect),
     )
 
     def compute():

@@ -152,9 +152,10 @@ def interpret_held_out(
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         settings["held out"] = f"the {len(fold[1])} cells of some groups"
         settings["cells"] = fingerprint_arrays(fold[1])
-    seed = estimator.random_state
     settings |= settings_of(preselect)
-    wanted = Record("interpretation", data.name, data.sha256, [{}], seed, settings)
+    wanted = Record(
+        "interpretation", data.name, data.sha256, [{}], estimator.random_state, settings
+    )
 
     def compute():
         X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, "fold", preselect)

@@ -45,8 +45,11 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     wanted = Record("t-SNE", data.name, data.sha256, [{"variance_of_genes": VARIANCE}], seed)
 
     def compute():
-        labels = data.labels[["family", "type"]]
-        values = {"cell_names": data.cell_names, "labels": labels, "colors": dict(data.colors)}
+        values = {
+            "cell_names": data.cell_names,
+            "labels": data.labels[["family", "type"]],
+            "colors": dict(data.colors),
+        }
         with reproducible():
             X, Y = (StandardScaler().fit_transform(part.astype(float)) for part in (data.X, data.Y))
             components = PCA(VARIANCE, svd_solver="full").fit(X).transform(X)

@@ -39,9 +39,9 @@ class Verdict(NamedTuple):
 def outputs_table(record, ridge=None):
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
     r2 = record.test_feature_r2[:, 0]
-    names = pd.Index(record.feature_names, name="output")
-    means = _difference_over(record.folds, r2)
-    table = pd.DataFrame(means._asdict(), names).rename(columns={"mean": "test_r2"})
+    means = _difference_over(record.folds, r2)._asdict()
+    table = pd.DataFrame(means, pd.Index(record.feature_names, name="output"))
+    table = table.rename(columns={"mean": "test_r2"})
     table.insert(1, "sd", r2.std(0, ddof=1))
     if ridge is not None:
         require_same_folds(record, ridge)
