@@ -212,7 +212,7 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
             self.decoder_, flipped = svd_flip(decoder, encoder.T)
             self.encoder_ = flipped.T
             coef = self.decoder_ @ self.encoder_.T
-            self.coef_ = coef if np.ndim(self.y_mean_) else coef[0]
+            self.coef_ = coef.reshape(*np.shape(self.y_mean_), -1)
             self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
         return self
 

@@ -13,9 +13,7 @@ def embed(latent, seed=0):
     require("openTSNE")
     from openTSNE import TSNE  # slower to import than all other packages
 
-    perplexity = min(30, (n - 1) / 3)
     # approximate neighbours depend on the instruction set of the machine
-    tsne = TSNE(
-        perplexity=perplexity, initialization="pca", neighbors="exact", n_jobs=1, random_state=seed
-    )
+    how = {"initialization": "pca", "neighbors": "exact", "n_jobs": 1, "random_state": seed}
+    tsne = TSNE(perplexity=min(30, (n - 1) / 3), **how)
     return np.asarray(tsne.fit(np.ascontiguousarray(latent, dtype=np.float64)))

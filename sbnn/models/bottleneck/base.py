@@ -29,7 +29,7 @@ from sbnn.models.bottleneck.network import (
     shuffled,
     squared_error,
 )
-from sbnn.models.bottleneck.saved import OF_GENES, FileMixin
+from sbnn.models.bottleneck.saved import FileMixin
 from sbnn.models.linear import ExpressionRegressor, GeneSelectionMixin, LatentMixin
 
 COUNTED = Interval(Integral, 1, None, closed="left")
@@ -109,9 +109,9 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, Expression
                 network = self._gene_network = copy.deepcopy(self.network_)
                 network.replace_head(len(kept), generator)
                 x = read(kept)
-                batch_size, *how = self._settings_of_head()
-                given = network, generator, batch_size, "reconstruction", *how, x, x
-                history = history + train_stage(*given, frozen=network.bottleneck + 1)
+                given = *self._settings_of_head(), "reconstruction", x, x
+                frozen = network.bottleneck + 1
+                history = history + train_stage(network, generator, *given, frozen=frozen)
         self.support_ = np.isin(np.arange(self.n_features_in_), kept)
         self.history_ = pd.DataFrame(history, columns=HISTORY)
         self.history_["epoch"] = np.arange(1, len(history) + 1)
@@ -150,7 +150,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, Expression
         parts = []
         for block in inputs.blocks(cells) if rows is None else [rows]:
             X = inputs.read(cells, block, genes).astype(np.float32, copy=False)
-            parts.append(torch.as_tensor(self._scaled(X, genes).astype(np.float32)))
+            parts.append(torch.as_tensor(self._scaled(X, genes), dtype=torch.float32))
         return torch.cat(parts).to(device)
 
     def _outputs(self, Y, n):
@@ -221,9 +221,9 @@ def train_stage(
     network,
     generator,
     batch_size,
-    name,
     n_epochs,
     rate,
+    name,
     x,
     target,
     eval_set=None,
@@ -250,7 +250,7 @@ def train_stage(
         }
         if loss is squared_error:
             row["r2"] = r2_of(mean, target)
-        history.append(row | watched_scores(network, loss, eval_set))
+        history.append(row | watched_scores(network, eval_set, loss))
     return history
 
 
@@ -259,7 +259,7 @@ def r2_of(mean, target):
     return 1 - mean * target.numel() / (float(target.square().sum()) or math.nan)
 
 
-def watched_scores(network, loss, eval_set):
+def watched_scores(network, eval_set, loss=squared_error):
     """Entries of the history for cells that are watched, if there are any."""
     if eval_set is None:
         return {}
@@ -274,20 +274,14 @@ def watched_scores(network, loss, eval_set):
 
 def model_in_units(model, data, genes):
     """From a model of z-scores of `genes`, one of all genes of `data` in their units."""
-    x = StandardScaler().fit(data.X.astype(np.float64))
-    y = StandardScaler().fit(data.Y.astype(np.float64))
     turned = copy.copy(model).set_params(standardize=True)
-    turned.y_mean_ = y.mean_ + y.scale_ * model.y_mean_
-    turned.y_scale_ = y.scale_ * model.y_scale_
-    columns = pd.Index(data.gene_names).get_indexer(genes)
-    for name in OF_GENES:
-        values = np.zeros(len(data.gene_names), getattr(model, name).dtype)
-        values[columns] = getattr(model, name)
+    turned._learn_scales(data.X, data.Y.astype(np.float64))
+    is_given = np.isin(data.gene_names, genes)
+    for name in ("support_", "gene_norms_"):
+        values = np.zeros(len(is_given), getattr(model, name).dtype)
+        values[is_given] = getattr(model, name)
         setattr(turned, name, values)
-    turned.x_scale_ = x.scale_ * turned.x_scale_
-    of_cells = turned.x_mean_, turned.x_min_, turned.x_max_
-    turned.x_mean_, turned.x_min_, turned.x_max_ = x.inverse_transform(of_cells)
-    turned.n_features_in_ = len(data.gene_names)
-    turned.feature_names_in_ = np.asarray(data.gene_names, dtype=object)
-    turned.output_names_ = np.asarray(data.feature_names, dtype=object)
+    turned.n_features_in_ = len(is_given)
+    turned.feature_names_in_ = data.gene_names.astype(object)
+    turned.output_names_ = data.feature_names.astype(object)
     return turned

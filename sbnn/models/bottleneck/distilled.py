@@ -234,10 +234,7 @@ def labelled_cells(sizes, x, target, noise, settings, random, generator):
     mixed = torch.where(is_swapped.to(x.device), x[second], x[first])
     artificial = with_noise(mixed, settings.augmentation_noise, generator)
 
-    forests = [
-        grow_forest(x[members], target[members], settings.n_trees, random)
-        for members in (own[:CELLS_OF_TREES] for own in others)
-    ]
+    forests = [grow_forest(x[own], target[own], settings.n_trees, random) for own in others]
     labels = []
     residuals = []
     for models in (networks, forests):
@@ -280,7 +277,7 @@ def grow_forest(X, Y, n_trees, random):
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006)."""
     seed = int(random.randint(2**31 - 1))
     forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
-    return forest.fit(X.cpu(), Y.squeeze(1).cpu())
+    return forest.fit(X[:CELLS_OF_TREES].cpu(), Y[:CELLS_OF_TREES].squeeze(1).cpu())
 
 
 def predicted(model, x):
@@ -340,9 +337,9 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
             "loss": float(sum(losses)) / len(losses),
             "penalty": 0.0,
             "genes_alive": x.shape[1],
-            "r2": watched_scores(network, squared_error, trained)["eval_r2"],
+            "r2": watched_scores(network, trained)["eval_r2"],
         }
-        history.append(row | watched_scores(network, squared_error, eval_set))
+        history.append(row | watched_scores(network, eval_set))
     return history
 
 

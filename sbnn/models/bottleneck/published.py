@@ -171,14 +171,14 @@ class SparseBottleneckRegressor(BottleneckRegressor):
             cells, watched = np.split(cells, [int(TRAINING_FRACTION * len(cells))])
             given = x[cells], classes[cells], (x[watched], classes[watched])
             how = {"lasso": lasso, "loss": cross_entropy}
-            history += train("pretraining", n_pretraining, rate, *given, **how)
+            history += train(n_pretraining, rate, "pretraining", *given, **how)
             network.replace_head(n_outputs, generator)
         given = x, target, eval_set
         if frozen:
-            history += train("frozen", n_frozen, rate, *given, frozen=frozen)
-            history += train("unfrozen", n_unfrozen, rate / 2, *given, lasso=lasso)
+            history += train(n_frozen, rate, "frozen", *given, frozen=frozen)
+            history += train(n_unfrozen, rate / 2, "unfrozen", *given, lasso=lasso)
         else:
-            history += train("unfrozen", n_frozen + n_unfrozen, rate, *given, lasso=lasso)
+            history += train(n_frozen + n_unfrozen, rate, "unfrozen", *given, lasso=lasso)
 
         norms = network.input_norms().cpu().numpy()
         largest_first = np.argsort(-norms, kind="stable")
@@ -188,7 +188,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         x = x[:, kept].contiguous()
         if eval_set is not None:
             eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
-        history += train("fine-tuning", n_finetuning, rate / 2, x, target, eval_set)
+        history += train(n_finetuning, rate / 2, "fine-tuning", x, target, eval_set)
         return network, kept, norms, history
 
     def _settings_of_head(self):

@@ -22,8 +22,7 @@ from sbnn.results import library_versions
 from sbnn.store import write_atomically
 
 FORMAT = "sbnn-model-6"
-OF_GENES = ("support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_")
-OF_OUTPUTS = ("y_mean_", "y_scale_")
+ARRAYS = "support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_", "y_mean_", "y_scale_"
 UNSET = "0" * 64  # stands in the header while the checksum is computed
 
 
@@ -52,7 +51,7 @@ class FileMixin:
             "feature_names_in": list(getattr(self, "feature_names_in_", [])),
             "history": self.history_.to_dict(orient="list"),
         }
-        tensors = {name: torch.as_tensor(getattr(self, name)) for name in OF_GENES + OF_OUTPUTS}
+        tensors = {name: torch.as_tensor(getattr(self, name)) for name in ARRAYS}
         networks = {"network": self.network_, "gene_network": self._gene_network}
         for name, network in networks.items():
             if network is not None:
@@ -60,9 +59,8 @@ class FileMixin:
         if normalizer is not None:
             tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
         content = save(tensors, {"sbnn": json.dumps(header, default=_plain)})
-        path = Path(path)
         write_atomically(_sealed(content), path)
-        return path
+        return Path(path)
 
     @classmethod
     def load(cls, path) -> Self:
@@ -82,8 +80,10 @@ def _model(cls, content):
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(json.loads(content[8:end])["__metadata__"]["sbnn"])
     if header["format"] != FORMAT:
-        again = "fit the model and save it again with this version"
-        raise ValueError(f"expected the format {FORMAT}, got {header['format'][:50]}; {again}")
+        raise ValueError(
+            f"expected the format {FORMAT}, got {header['format']}; "
+            "fit the model and save it again with this version"
+        )
     if content != _sealed(content, header["sha256"]):
         raise ValueError("its checksum does not match its contents")
     name = header["class"]
@@ -96,7 +96,7 @@ def _model(cls, content):
         if isinstance(value, dict):
             params[name] = DistilledSettings(**value)
     model = cls(**params)
-    for name in OF_GENES + OF_OUTPUTS:
+    for name in ARRAYS:
         setattr(model, name, tensors[name].numpy())
     for name in ("feature_names_in", "output_names"):
         if header[name]:

@@ -17,7 +17,7 @@ def stages(monkeypatch):
     seen = []
 
     def watched(network, generator, batch_size, *given, frozen=0, lasso=0, loss=squared_error):
-        name, n_epochs, rate, *cells = given
+        n_epochs, rate, name, *cells = given
         seen.append([(name, n_epochs, rate, frozen, lasso, loss), cells, network.input_norms()])
         how = {"frozen": frozen, "lasso": lasso, "loss": loss}
         return train_stage(network, generator, batch_size, *given, **how)

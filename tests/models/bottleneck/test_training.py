@@ -63,7 +63,7 @@ def test_a_stage_equals_autograd(frozen, lasso, loss, peer, weight_decay, monkey
     if loss is cross_entropy:
         y = (y[:, 0] > 0).long()
     network = new_network()
-    train_stage(network, seeded(), 32, "", 3, 1e-2, x, y, frozen=frozen, lasso=lasso, loss=loss)
+    train_stage(network, seeded(), 32, 3, 1e-2, "", x, y, frozen=frozen, lasso=lasso, loss=loss)
     given = x, y, frozen, lasso, peer, weight_decay
     expected = train_by_autograd(new_network(), seeded(), *given)
     assert_close(values_of(network.layers), expected, rtol=2e-4, atol=2e-5)
@@ -84,12 +84,12 @@ def test_a_row_of_the_history_for_every_epoch():
         "eval_r2": 1 - errors[:2].sum() / squares[:2].sum(),
         "genes_alive": 11,
     }
-    history = train("one", 2, 0.0, x, y, (x[:2], y[:2]), lasso=0.1)
+    history = train(2, 0.0, "one", x, y, (x[:2], y[:2]), lasso=0.1)
     assert [row.pop("stage") for row in history] == ["one", "one"]
     assert history[0] == history[1] == approx(expected, rel=1e-5)
     classes = torch.tensor([0, 1, 1, 2, 1])
-    [classified] = train("two", 1, 0.0, x, classes, loss=cross_entropy)
+    [classified] = train(1, 0.0, "two", x, classes, loss=cross_entropy)
     assert classified["loss"] == approx(torch_cross_entropy(network(x), classes).item(), rel=1e-5)
     assert "r2" not in classified
-    [constant] = train("three", 1, 0.0, x, 0 * y)
+    [constant] = train(1, 0.0, "three", x, 0 * y)
     assert np.isnan(constant["r2"])
