@@ -180,7 +180,7 @@ def choose_genes(x, target, n_genes):
     return np.sort(ranked[:n_genes])
 
 
-def forward_selection(X, Y, n_genes, penalty=0.0):
+def forward_selection(X, Y, n_genes, penalty):
     """Positions of up to `n_genes` genes that reduce the squared error the most, one by one.
 
     X, (n, p), and Y, (n, q), are centred.
@@ -308,10 +308,11 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
 
     Returns the history.
     """
+    artificial, labels = labelled
     n_measured = min(MEASURED_AT_ONCE, len(x))
-    n_labelled = min(2 * MEASURED_AT_ONCE, len(labelled[0]))
+    n_labelled = min(2 * MEASURED_AT_ONCE, len(labels))
     cells = shuffled(len(x), n_measured, generator, drop_last=True)
-    others = shuffled(len(labelled[0]), n_labelled, generator, drop_last=True)
+    others = shuffled(len(labels), n_labelled, generator, drop_last=True)
     weights = x.new_ones((n_measured + n_labelled, 1))
     weights[:n_measured] = WEIGHT_OF_MEASURED
     weights /= weights.mean()
@@ -320,10 +321,7 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
         for own in cells:
             noisy = with_noise(x[own], noise, generator)
             made = next(others)
-            yield (
-                torch.cat([noisy, labelled[0][made]]),
-                torch.cat([target[own], labelled[1][made]]),
-            )
+            yield torch.cat([noisy, artificial[made]]), torch.cat([target[own], labels[made]])
 
     rates = one_cycle(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
