@@ -51,17 +51,20 @@ def test_a_wide_latent_space_of_preselected_genes_is_drawn_with_the_seed(data):
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("preselect", [None, 30])
+def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, preselect, tmp_path, monkeypatch):
     """The saved model takes cells in their own units, and counts."""
     file = tmp_path / "model.safetensors"
-    how = {"results": tmp_path / "fit.pickle", "model_file": file, "seed": 1}
-    network = SparseBottleneckRegressor(**QUICK)
+    how = {"results": tmp_path / "fit.pickle", "model_file": file, "preselect": preselect}
+    network = SparseBottleneckRegressor(**QUICK, random_state=1)
     first = fit_full(network, data, **how)
     file.unlink()
     again = fit_full(network, data, **how)
     assert_array_equal(again.latent, first.latent)
     saved = SparseBottleneckRegressor.load(file)
     close(saved.transform(data.X), first.latent, atol=1e-4)
+    expected = first.predictions * data.Y.std(axis=0) + data.Y.mean(axis=0)
+    close(saved.predict(data.X), expected, rtol=1e-4, atol=1e-3)
     close(saved.normalizer_.transform(data.counts), data.X, atol=1e-4)
     monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
     fit_full(network, data, **how)

@@ -4,7 +4,7 @@ import anndata
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from sklearn.dummy import DummyRegressor
 from torch.nn.functional import mse_loss
@@ -90,6 +90,10 @@ def test_of_a_file_few_values_are_read_at_once(adata, tmp_path, monkeypatch):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     model.fit(anndata.read_h5ad(tmp_path / "cells.h5ad", backed="r"))
     assert set(seen) == {(20, 40), (15, 40), (20, 4)}
+    X = adata.X
+    assert_array_equal([model.x_min_, model.x_max_], [X.min(axis=0), X.max(axis=0)])
+    scales = [X.mean(axis=0), X.std(axis=0)]
+    assert_allclose([model.x_mean_, model.x_scale_], scales, rtol=1e-4)
 
 
 def test_genes_need_cells_behind_them(monkeypatch):

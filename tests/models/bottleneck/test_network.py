@@ -61,8 +61,3 @@ def test_gradient_equals_autograd(first, activation):
         value.requires_grad_()
     (apply_layers(layers, activation, x) - y).square().mean().backward()
     assert_close(gradients, [value.grad for value in values])
-
-
-def test_norms_are_of_the_weights_of_a_gene():
-    network = network_of()
-    assert_close(network.input_norms(), network.layers[0].weight.square().sum(1).sqrt())
