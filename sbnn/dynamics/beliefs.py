@@ -43,8 +43,7 @@ def calibrated(probabilities, given, effects, misfit, autocorrelation):
     # If residuals persist, weak new edges may stand for effects that the law cannot describe.
     if autocorrelation > 0:
         probabilities = probabilities * np.where(new & (share < WEAK), share / WEAK, 1)
-    with np.errstate(divide="ignore"):
-        log_share = np.log(share)
+    log_share = np.log(np.maximum(share, 1e-300))
     constant, of_share, of_misfit = _NEW_EDGES
     of_new = expit(constant + of_share * log_share + of_misfit * np.log(misfit))
     if misfit <= MISFIT:

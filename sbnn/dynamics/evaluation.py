@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -30,7 +29,6 @@ def evaluate(
     *,
     method: str,
     condition: str,
-    details: bool = False,
     results=None,
     overwrite: bool = False,
 ) -> Record:
@@ -47,9 +45,6 @@ def evaluate(
         that use them.
     method, condition : str
         Names under which tables and figures find the scores.
-    details : bool
-        Whether to store what figures need: the strongest edges and the predicted test samples of
-        the first fit or, for `PriorAlone`, the test samples.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -57,8 +52,9 @@ def evaluate(
     -------
     Record
         ``scores`` has a row for each seed: accuracy of edges (if the truth is known), prediction
-        errors, sparsity and CPU seconds of the fit. ``out_degree`` is the number of targets of each
-        gene in the first network.
+        errors, sparsity and CPU seconds of the fit. Of the first fit, there are the number of
+        targets of each gene, ``out_degree``, the strongest ``edges`` and the ``predicted`` test
+        samples or, for baselines, the ``test`` samples themselves.
 
     Raises
     ------
@@ -83,50 +79,15 @@ def evaluate(
             if len(rows) == 1:
                 n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
                 kept = {"out_degree": n_targets.astype(np.int32)}
-                if details:
-                    kept |= _details(fitted, of_seed)
+                kept |= _details(fitted, of_seed)
         return {"scores": pd.DataFrame(rows)} | kept
 
-    wanted = _wanted("methods", data, {"method": method}, condition=condition)
-    return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))
-
-
-def sparsity_curve(model, data, prunings, sparsities, *, results=None, overwrite=False):
-    """Score a `PhoenixRegressor` by pruning ``method``, sparsity ``asked`` and ``seed``.
-
-    Parameters
-    ----------
-    model : PhoenixRegressor
-    data : dict of int to AnnData
-        As for `evaluate`.
-    prunings : sequence of str
-    sparsities : sequence of float
-    results, overwrite
-        See `sbnn.cross_validate`.
-
-    Returns
-    -------
-    Record
-        With ``scores``.
-    """
-
-    def compute():
-        rows = []
-        for pruning, sparsity, seed in product(prunings, sparsities, data):
-            fitted = configured(model, {"pruning": pruning, "sparsity": sparsity}, seed)
-            row = {"method": pruning, "asked": sparsity, "seed": seed}
-            rows.append(row | fit_and_score(fitted, data[seed]))
-        return {"scores": pd.DataFrame(rows)}
-
-    wanted = _wanted("sparsities", data, {}, methods=list(prunings), sparsities=list(sparsities))
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
-
-
-def _wanted(kind, data, params, **settings):
     about = [of_seed.uns["sbnn"] for of_seed in data.values()]
     sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
-    settings |= {"seeds": list(data), "version": 1}
-    return Record(f"dynamics {kind}", about[0]["name"], sha256, [params], settings=settings)
+    settings = {"condition": condition, "seeds": list(data), "version": 1}
+    params = [{"method": method}]
+    wanted = Record("dynamics methods", about[0]["name"], sha256, params, settings=settings)
+    return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))
 
 
 def held_out(data):
@@ -157,17 +118,11 @@ def _details(model, data):
     values, times = held_out(data).padded()
     if isinstance(model, DynamicsRegressor):
         predicted = model.predict(values[:, 0], times).astype(np.float32)
-        return {"edges": strongest(model.edge_scores_, data), "predicted": predicted}
+        names = ["regulator", "target"]
+        edges = model.edge_scores_.stack().rename_axis(names).reset_index(name="score")
+        edges = edges[edges["score"] != 0]
+        ranking = {"ascending": False, "kind": "stable", "key": np.abs, "ignore_index": True}
+        edges = edges.sort_values("score", **ranking)[:STRONGEST]
+        return {"edges": edges, "predicted": predicted}
     names = data.var_names.to_numpy(str)
     return {"test": values.astype(np.float32), "times": times, "gene_names": names}
-
-
-def strongest(edge_scores, data):
-    """Edges with the largest absolute scores, and whether the prior and the truth contain them."""
-    table = edge_scores.stack().rename_axis(["regulator", "target"]).reset_index(name="score")
-    table["in_prior"] = data.varp["prior"].ravel() != 0
-    if "truth" in data.varp:
-        truth = data.varp["truth"].ravel()  # NaN for genes without a known truth
-        table["true"] = np.where(np.isnan(truth), np.nan, truth != 0)
-    ranking = {"ascending": False, "kind": "stable", "key": np.abs, "ignore_index": True}
-    return table[table["score"] != 0].sort_values("score", **ranking)[:STRONGEST]

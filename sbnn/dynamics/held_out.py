@@ -1,5 +1,7 @@
 """Comparison of networks with models without one, on samples that were held out."""
 
+from collections import defaultdict
+
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -24,8 +26,8 @@ def validated(predict, train, held):
     """
     if not held.values:
         return None, False, "no sample was held out, so it is unknown whether the network helps"
-    others = {"no change": PriorAlone(), "ar1": AutoRegression().fit(train)}
-    predictors = {"network": predict} | {name: model.predict for name, model in others.items()}
+    predictors = {"network": predict, "no change": PriorAlone().predict}
+    predictors["ar1"] = AutoRegression().fit(train).predict
     errors = {name: path_errors(model, held)["mse_ahead"] for name, model in predictors.items()}
     network, still, ar1 = errors.values()
     helps = bool(network < min(still, ar1))
@@ -50,18 +52,16 @@ def held_out_residuals(samples, fit_network):
     folds = np.array_split(np.arange(n), min(N_FOLDS, n))
     if n >= MANY:
         folds = [np.arange(0, n, N_FOLDS)]
-    parts = []
+    residuals = defaultdict(list)
     for fold in folds:
         kept = pieces.chosen(np.setdiff1d(np.arange(n), fold))
-        predictors = {"network": fit_network(kept)}
+        predictors = {"no change": PriorAlone().predict, "network": fit_network(kept)}
         for name, model in SIMPLE.items():
             predictors[name] = clone(model).fit(kept).predict
         before, after, spans = pieces.chosen(fold).intervals()
-        part = {"no change": before - after}
         for name, predict in predictors.items():
-            part[name] = predict(before, spans)[:, 1] - after
-        parts.append(part)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            residuals[name].append(predict(before, spans)[:, 1] - after)
+    return {name: np.concatenate(parts) for name, parts in residuals.items()}
 
 
 def compared(residuals):

@@ -141,9 +141,8 @@ class Phoenix(nn.Module):
         shift = TEMPERATURE * math.log(-LOWEST / HIGHEST)
         is_open = {name: torch.sigmoid(at - shift) for name, at in self.locations.items()}
         if kind == "l0":
-            layers = {name: getattr(self, name) for name in LAYERS}
-            n_open = sum(is_open[name].sum() * len(layer) for name, layer in layers.items())
-            return n_open / sum(layer.numel() for layer in layers.values())
+            n_open = sum(is_open[name].sum() * len(getattr(self, name)) for name in LAYERS)
+            return n_open / (4 * self.sum_in.numel())
         if "sampled_paths" in self.as_published:
             is_open = self.gates
         n_paths = 0

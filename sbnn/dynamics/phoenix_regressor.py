@@ -22,7 +22,6 @@ from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner, prunings
 from sbnn.dynamics.solver import follow
 from sbnn.dynamics.training import PENALTIES, Intervals, Training
-from sbnn.errors import warn
 
 #: Differences of the published code from the default, measured in docs/differences.md.
 PUBLISHED = (
@@ -131,7 +130,7 @@ class PhoenixRegressor(DynamicsRegressor):
 
     _parameter_constraints = {
         "n_hidden": COUNT,
-        "pruning": [StrOptions({"none", *INFLUENCE, *PENALTIES})],
+        "pruning": [StrOptions({"none", "post_hoc", *INFLUENCE, *PENALTIES})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     }
@@ -206,11 +205,6 @@ class PhoenixRegressor(DynamicsRegressor):
             the wrong shape or unknown genes, or is needed but missing.
         DivergenceError
             The loss is not finite.
-
-        Warns
-        -----
-        UserWarning
-            No edge is left.
         """
         self._validate_params()
         unknown = set(self.as_published) - {*PUBLISHED}
@@ -243,30 +237,25 @@ class PhoenixRegressor(DynamicsRegressor):
         with reproducible():
             gated = self.pruning in PENALTIES
             network = Phoenix(len(names), self.n_hidden, generator, self.as_published, gated)
-            pruner = None
-            if self.pruning in INFLUENCE:
-                pruner = Pruner(network, influence, prior, generator, interactions)
+            pruner = Pruner(network, influence, prior, generator, interactions)
             parts = [Intervals(part, self.time_scale_) for part in (train, aside) if part.times]
-            training = Training(self, network, generator, *parts, pruner=pruner, prior=prior)
+            training = Training(self, pruner, generator, *parts, prior=prior)
             training.run(self.epochs, schedule)
             if self.pruning == "post_hoc":
                 pruner.prune(1 - self.sparsity)
                 training.run(self.fine_tuning, {})
             network.settle()
             self.network_ = network
-            edges = network.edges().numpy()
             found = validated(self._path, train, aside)
             self.held_out_errors_, self.explains_, self.verdict_ = found
-        if not edges.any():
-            warn("no edge is left; use a lower `sparsity` or a lower `penalty`")
-        self.edge_scores_ = pd.DataFrame(edges, names, names)
+        self.edge_scores_ = pd.DataFrame(network.edges().numpy(), names, names)
         self.sparsity_ = network.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
 
     def _schedule(self):
         """Map epochs after which weights are pruned during training to the shares kept."""
-        if self.pruning == "post_hoc" or self.pruning not in INFLUENCE:
+        if self.pruning not in INFLUENCE:
             return {}
         shares = prunings(self.sparsity, *self.schedule)
         if "prune_before_epoch" in self.as_published:

@@ -6,9 +6,9 @@ import torch
 
 from sbnn.dynamics.phoenix import LAYERS, Phoenix
 
-# Pruning method -> influence of the prior on the scores of input and of output weights; that of
+# Pruning in training -> influence of the prior on scores of input and of output weights; that of
 # "dash" is a parameter.
-INFLUENCE = {"imp": (0.0, 0.0), "post_hoc": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
+INFLUENCE = {"imp": (0.0, 0.0), "biological": (1.0, 1.0), "dash": None}
 
 
 class Pruner:
@@ -52,14 +52,14 @@ class Pruner:
 
     @torch.no_grad()
     def prune(self, left):
-        """Keep a share `left`, in (0, 1], of the weights in each layer, with the largest scores."""
+        """Keep a share of the weights in each layer, smaller than before, by their scores."""
         for name, scores in self.next_scores().items():
             mask = self.masks[name].ravel()
-            n_kept = min(max(round(left * len(mask)), 1), int(mask.sum()))
+            n_kept = max(round(left * len(mask)), 1)
             scores = scores.ravel().masked_fill(~mask, -torch.inf)
             kept = torch.zeros_like(mask)
             kept[scores.argsort(descending=True, stable=True)[:n_kept]] = True
-            self.masks[name] = kept.reshape(self.masks[name].shape)
+            self.masks[name] = kept.view_as(self.masks[name])
         self.apply()
 
     @torch.no_grad()

@@ -123,7 +123,7 @@ class Target:
             best = following
 
     def strongest(self, genes):
-        """The `MOST` most probable regulators among many genes, each on its own."""
+        """The up to `MOST` most probable regulators among genes, each on its own."""
         gains = self._gains(frozenset())[genes]
         first = np.argsort(-gains, kind="stable")[:MOST]
         return genes[np.sort(first)]

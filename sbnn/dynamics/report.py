@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import load_folder
 
 #: Labels of methods, in display order.
@@ -56,18 +55,6 @@ OVERVIEW = {
 }
 #: Measured data, with their labels.
 REAL = {"yeast_pramila": "yeast", "breast_desmedt": "breast", "hematopoiesis": "blood"}
-#: Pairs of methods that are compared.
-PAIRS = (
-    ("dash", "imp"),
-    ("dash", "biological"),
-    ("dash", "phoenix"),
-    ("dash", "ar1"),
-    ("sparse", "dash"),
-    ("sparse", "ar1"),
-    ("sparse", "prior"),
-)
-#: Scores of which differences are shown.
-DIFFERENCES = ("balanced_accuracy", "recall_missing", "kept_wrong", "mse_rollout", "mse_ahead")
 #: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of Hossain et
 #: al. (arXiv 2403.04805) to within 0.005.
 PUBLISHED = {
@@ -86,14 +73,26 @@ read = partial(load_folder, prefix="dynamics_", data_of=lambda record: record.da
 
 
 def scores_of(records, condition):
-    """Scores of all methods and seeds under one condition; the index is method and seed."""
+    """Scores of all methods and seeds under one condition.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By names such as ``"noise_5_dash"``.
+    condition : str
+
+    Returns
+    -------
+    DataFrame
+        The index is method and seed.
+    """
     parts = {}
     for name in METHODS:
         if f"{condition}_{name}" in records:
             parts[name] = records[f"{condition}_{name}"].scores.set_index("seed")
     scores = pd.concat(parts, names=["method"])
     scores["relative"] = scores["mse_ahead"] / scores.loc["prior", "mse_ahead"].mean()
-    return scores[[column for column in COLUMNS if column in scores]]
+    return scores.filter([*COLUMNS])
 
 
 def methods_table(records, condition):
@@ -111,28 +110,6 @@ def methods_table(records, condition):
     """
     grouped = scores_of(records, condition).groupby(level="method", sort=False)
     return grouped.agg(_spread).rename(METHODS).rename(columns=COLUMNS)
-
-
-def differences_table(records, condition):
-    """Differences on the same seeds, with 95 % intervals.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-    condition : str
-
-    Returns
-    -------
-    DataFrame of str
-    """
-    scores = scores_of(records, condition)
-    rows = {}
-    for one, other in PAIRS:
-        if {one, other} <= {*scores.index.unique("method")}:
-            differences = scores.loc[one] - scores.loc[other]
-            rows[f"{METHODS[one]} minus {METHODS[other]}"] = differences.agg(_interval)
-    table = pd.DataFrame(rows).T.rename_axis("difference")
-    return table[table.columns.intersection(DIFFERENCES)].rename(columns=COLUMNS)
 
 
 def overview_table(records):
@@ -163,8 +140,7 @@ def _means(records, condition):
 def _by_method(columns):
     """Table with a row for each method, in display order."""
     table = pd.DataFrame(columns)
-    order = [name for name in METHODS if name in table.index]
-    return table.loc[order].rename(METHODS).rename_axis("method")
+    return table.filter([*METHODS], axis=0).rename(METHODS).rename_axis("method")
 
 
 def overview(saved_models):
@@ -179,44 +155,12 @@ def overview(saved_models):
     }
 
 
-def by_sparsity(records):
-    """Scores of pruning methods at all sparsities, also that of the comparison of methods."""
-    curve = records["sparsities"].scores
-    parts = [curve]
-    for method in curve["method"].unique():
-        record = records[f"noise_5_{method}"]
-        asked = record.settings["estimator"]["params"]["sparsity"]
-        parts.append(record.scores.assign(method=method, asked=asked))
-    return pd.concat(parts).sort_values(["asked", "seed"], kind="stable")
-
-
-def sparsities_table(records):
-    """Balanced accuracy by pruning method and requested sparsity.
-
-    Parameters
-    ----------
-    records : dict of str to Record
-
-    Returns
-    -------
-    DataFrame of str
-    """
-    grouped = by_sparsity(records).groupby(["method", "asked"], sort=False)["balanced_accuracy"]
-    table = grouped.agg(_spread).unstack().rename_axis(columns=None)
-    published = [PUBLISHED[method] for method in table.index]
-    table["published"] = [f"{accuracy:.3f} at {sparsity:.3f}" for sparsity, accuracy in published]
-    return table.rename(METHODS)
-
-
 def all_tables(records):
     """Available tables by title."""
     tables = {}
     for condition, title in TITLES.items():
         if f"{condition}_prior" in records:
             tables[f"Methods, {title}"] = methods_table(records, condition)
-            tables[f"Differences, {title}"] = differences_table(records, condition)
-    if "sparsities" in records:
-        tables["Balanced accuracy by sparsity"] = sparsities_table(records)
     return tables
 
 
@@ -227,8 +171,3 @@ def _spread(values):
     text = f"{values.mean():#.3g}"
     sd = round(values.std(), 9)
     return f"{text} ± {sd:.1g}" if len(values) > 1 else text
-
-
-def _interval(differences):
-    interval = corrected_difference(differences, 0)
-    return f"{interval.mean:+.3g} [{interval.low:+.3g}, {interval.high:+.3g}]"

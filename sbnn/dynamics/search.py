@@ -5,9 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from sbnn.dynamics.beliefs import (
-    MOST,
     SLOPE,
-    calibrated,
     first_beliefs,
     kinds_of_edges,
     learned_beliefs,
@@ -83,9 +81,7 @@ class Search:
             target = self._target(gene, self.rates[gene], signs)
             # from the last set, a removed edge would rarely be added again
             given = np.flatnonzero((signs != 0) & self.possible[:, gene])
-            if len(given) > MOST:
-                given = target.strongest(given)
-            fit = self.fits[gene] = target.search(given.tolist())
+            fit = self.fits[gene] = target.search(target.strongest(given).tolist())
             found = frozenset(fit.regulators)
             self.probabilities[:, gene] = target.probabilities(found, least)
         if self.fits:
@@ -155,12 +151,6 @@ class Search:
         for gene, fit in self.fits.items():
             scores[fit.regulators, gene] = fit.weights[fit.kinds == SLOPE] * self.rates[gene]
         return scores / self.clock.unit
-
-    def posterior_probabilities(self):
-        """Calibrated probabilities of edges."""
-        effects = np.abs(self.scores())
-        of_residuals = self.misfit(), self.autocorrelation()
-        return calibrated(self.probabilities, self.prior != 0, effects, *of_residuals)
 
     def misfit(self):
         """Median of the genes' mean squared residuals, relative to that of genes that fit well."""

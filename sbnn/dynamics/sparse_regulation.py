@@ -13,7 +13,7 @@ from scipy.special import expit
 from sklearn.base import clone
 
 from sbnn.determinism import reproducible
-from sbnn.dynamics.beliefs import first_beliefs
+from sbnn.dynamics.beliefs import calibrated, first_beliefs
 from sbnn.dynamics.held_out import PIECE, SIMPLE, compared, explained, held_out_residuals
 from sbnn.dynamics.model import COUNT, DynamicsRegressor
 from sbnn.dynamics.search import Search
@@ -163,11 +163,15 @@ class SparseRegulationRegressor(DynamicsRegressor):
             self.verdict_ = explained(best, self.weight_, self.held_out_errors_)
         self.explains_ = bool(residuals) and self.weight_ > 0
         scores = search.scores()
-        probabilities = search.posterior_probabilities()
-        if self.weight_ == 0 and prior.any():  # the network explains nothing
+        self.autocorrelation_ = search.autocorrelation()
+        self.misfit_ = search.misfit()
+        given = prior != 0
+        of_residuals = self.misfit_, self.autocorrelation_
+        probabilities = calibrated(search.probabilities, given, np.abs(scores), *of_residuals)
+        if self.weight_ == 0 and given.any():  # the network explains nothing
             scores = np.sign(prior)
             odds = first_beliefs().log_odds
-            probabilities = expit(np.where(prior != 0, odds[3], odds[0]))
+            probabilities = expit(np.where(given, odds[3], odds[0]))
         scores = np.where(probabilities >= 0.5, scores, 0.0)
         names = self.gene_names_
         self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)
@@ -178,8 +182,6 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.rates_ = pd.Series(self.network_.rate, names)
         self.noise_ = search.noise * self.scale_
         self.beliefs_ = search.beliefs
-        self.autocorrelation_ = search.autocorrelation()
-        self.misfit_ = search.misfit()
         if self.explains_ and self.lag_:
             self.verdict_ += f"; regulators act with a lag of about {self.lag_:.3g} units of time"
         if self.autocorrelation_ > LEFT_OVER:

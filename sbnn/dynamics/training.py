@@ -41,9 +41,9 @@ class Training:
     `train` and `validation` are `Intervals`; without validation samples, the latter is None.
     """
 
-    def __init__(self, model, network, generator, train, validation=None, pruner=None, prior=None):
+    def __init__(self, model, pruner, generator, train, validation=None, prior=None):
         self.model = model
-        self.network = network
+        self.network = pruner.network
         self.generator = generator
         self.train = train
         self.validation = validation
@@ -115,8 +115,7 @@ class Training:
                 loss = loss + self.penalty()
             loss.backward()
             optimizer.step()
-            if self.pruner is not None:
-                self.pruner.apply()
+            self.pruner.apply()
         return self._monitored(total / len(n))
 
     @torch.no_grad()

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
 from pytest import approx
-from scipy.integrate import trapezoid
 
 from sbnn.dynamics.solver import DivergenceError, advance, follow, step_factors
 
@@ -33,18 +31,6 @@ def error(values, t=2.0):
     """Largest error of values (3, 1) at times t."""
     left = np.exp(-t)
     return abs(np.asarray(values) - START / (START + (1 - START) * left)).max()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_factors_are_integrals_of_the_decay(dtype):
-    c = torch.tensor([0.0, 1e-9, 1e-4, 0.05, 0.0999, 0.1001, 1.0, 30.0], dtype=dtype)
-    keep, gone, change = step_factors(c / 2, 2.0)
-    share = np.linspace(0, 1, 20_001)
-    weights = np.exp(-c.double().numpy()[:, None] * (1 - share))
-    of_change = c.numpy() * trapezoid(weights * share, share, axis=1)
-    assert_allclose(change, of_change, rtol=1e-5)
-    assert_allclose(keep, torch.exp(-c.double()), rtol=1e-5, atol=1e-6)
-    assert_allclose(gone, -torch.expm1(-c.double()), rtol=1e-5)
 
 
 def test_steps_are_of_second_order():
