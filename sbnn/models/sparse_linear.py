@@ -143,10 +143,10 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             if is_done or not encoder.any():
                 break
         else:
-            text = (
-                f"alpha={self.alpha:.4g}: no convergence in max_iter={self.max_iter} alternations"
+            warn(
+                f"alpha={self.alpha:.4g}: no convergence in max_iter={self.max_iter} alternations",
+                ConvergenceWarning,
             )
-            warn(text, ConvergenceWarning)
         return encoder, last
 
 

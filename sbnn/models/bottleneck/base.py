@@ -84,9 +84,6 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, Expression
         self._validate_params()
         if self.n_genes is not None:
             check_number("n_genes", self.n_genes, int, 1, self.n_features_in_)
-        hidden = self.hidden_layers
-        if hidden is not None and min(hidden) < 1:
-            raise ValueError(f"hidden_layers: expected positive numbers, got {hidden}")
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -102,16 +99,16 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, Expression
             wanted = tensor(self._outputs(wanted, len(watched)))
             eval_set = self._expression(watched, device), wanted
         with reproducible():
-            trained = self._train(read, target, random, generator, eval_set)
-            self.network_, kept, self.gene_norms_, history = trained
+            self.network_, kept, self.gene_norms_, history = self._train(
+                read, target, random, generator, eval_set
+            )
             self._gene_network = None
             if self.reconstruct:
                 network = self._gene_network = copy.deepcopy(self.network_)
                 network.replace_head(len(kept), generator)
                 x = read(kept)
                 given = *self._settings_of_head(), "reconstruction", x, x
-                frozen = network.bottleneck + 1
-                history = history + train_stage(network, generator, *given, frozen=frozen)
+                history += train_stage(network, generator, *given, frozen=network.bottleneck + 1)
         self.support_ = np.isin(np.arange(self.n_features_in_), kept)
         self.history_ = pd.DataFrame(history, columns=HISTORY)
         self.history_["epoch"] = np.arange(1, len(history) + 1)
@@ -121,6 +118,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, Expression
     def _sizes(self, n_genes, n_components, n_outputs):
         """Numbers of genes, of units of every layer, and of outputs."""
         hidden = self._hidden_layers if self.hidden_layers is None else self.hidden_layers
+        if min(hidden) < 1:
+            raise ValueError(f"hidden_layers: expected positive numbers, got {hidden}")
         return [n_genes, *hidden, n_components, *hidden[::-1], n_outputs]
 
     # -- scaling: by the mean and SD of the training cells, in single precision for the training

@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
-from torch.optim.lr_scheduler import OneCycleLR
 
 from sbnn.models.bottleneck.base import CELLS_AT_ONCE, BottleneckRegressor, watched_scores
 from sbnn.models.bottleneck.network import (
@@ -343,12 +342,12 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
 
 def one_cycle(n_steps, peak):
     """Learning rates that rise to a peak and then fall (Smith and Topin, arXiv 1708.07120)."""
-    optimiser = torch.optim.SGD([torch.zeros(1)], peak)
-    cycle = OneCycleLR(optimiser, peak, n_steps, pct_start=0.15, cycle_momentum=False)
-    for _ in range(n_steps):
-        yield cycle.get_last_lr()[0]
-        optimiser.step()
-        cycle.step()
+    # those of torch's OneCycleLR, which needs an optimiser; the first one takes a second
+    steps = np.arange(n_steps)
+    top = max(0.15 * n_steps - 1, 0)
+    angles = np.interp(steps, [0, top, n_steps - 1], [0, np.pi, 2 * np.pi])
+    lowest = np.where(steps < top, 1 / 25, 1e-4 / 25)
+    return peak * (lowest + (1 - lowest) * (1 - np.cos(angles)) / 2)
 
 
 def with_noise(inputs, noise, generator):

@@ -69,8 +69,7 @@ class BottleneckNetwork:
 def drawn(n_inputs, n_outputs, is_linear, generator, device):
     """Layer with Glorot-uniform weights and without biases."""
     bound = math.sqrt(6 / (n_inputs + n_outputs))
-    uniform = torch.rand((n_inputs, n_outputs), generator=generator)
-    weight = uniform * (2 * bound) - bound
+    weight = torch.rand((n_inputs, n_outputs), generator=generator) * (2 * bound) - bound
     return Layer(weight.to(device), torch.zeros((1, n_outputs), device=device), is_linear)
 
 
@@ -170,8 +169,7 @@ def descend(layers, activation, batches, rates, loss=squared_error, penalty=None
     count = flat.new_zeros(())
     for rate, (inputs, target) in zip(rates, batches, strict=False):
         passed = []
-        output = apply_layers(layers, activation, inputs, passed)
-        value, delta = loss(output, target)
+        value, delta = loss(apply_layers(layers, activation, inputs, passed), target)
         backpropagate(delta, layers, activation, passed, gradients)
         if penalty is not None:
             penalty(values, gradients)

@@ -181,8 +181,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
             history += train(n_frozen + n_unfrozen, rate, "unfrozen", *given, lasso=lasso)
 
         norms = network.input_norms().cpu().numpy()
-        largest_first = np.argsort(-norms, kind="stable")
-        kept = np.sort(largest_first[: self.n_genes])
+        kept = np.sort(np.argsort(-norms, kind="stable")[: self.n_genes])  # the largest norms
         first = network.layers[0]
         network.layers[0] = first._replace(weight=first.weight[kept])
         x = x[:, kept].contiguous()
