@@ -18,16 +18,13 @@ def edge_accuracy(scores, truth, prior, confidence):
     true = truth.to_numpy().ravel() != 0
     given = prior.loc[known].to_numpy().ravel() != 0
     ranks = confidence.loc[known].to_numpy().ravel()
-    missing = true & ~given
-    wrong = given & ~true
-    new = edge & ~given
     return {
         "balanced_accuracy": balanced_accuracy_score(true, edge),
         "auroc": roc_auc_score(true, ranks),
-        "recall_missing": edge[missing].mean(),
-        "kept_wrong": edge[wrong].mean(),
+        "recall_missing": edge[true & ~given].mean(),
+        "kept_wrong": edge[given & ~true].mean(),
         "precision": pd.Series(true[edge]).mean(),
-        "new_right": pd.Series(true[new]).mean(),
+        "new_right": pd.Series(true[edge & ~given]).mean(),
         "n_edges": int(edge.sum()),
     }
 
@@ -38,22 +35,22 @@ def path_errors(predict, samples):
     `predict` gives paths from starts and times. An error is NaN if predictions diverge.
     """
     before, after, spans = samples.intervals()
-    ahead = _squares(predict, before, spans, after[:, None])
+    ahead = (paths(predict, before, spans)[:, 1] - after) ** 2
     lengths = np.array([len(times) for times in samples.times])
     errors = []
     for length in np.unique(lengths):  # samples of equal length are predicted together
         alike = samples.chosen(np.flatnonzero(lengths == length))
         values = np.stack(alike.values)
         times = np.stack(alike.times)
-        errors.append(_squares(predict, values[:, 0], times, values[:, 1:]))
+        later = paths(predict, values[:, 0], times)[:, 1:] - values[:, 1:]
+        errors.append(later.ravel() ** 2)
     rollout = np.concatenate(errors)
     return {"mse_rollout": rollout.mean(), "mse_ahead": ahead.mean()}
 
 
-def _squares(predict, start, times, later):
-    """Squared errors, flattened, of later values (samples, times - 1, genes)."""
+def paths(predict, start, times):
+    """Predicted paths, NaN if they diverge."""
     try:
-        predicted = predict(start, times)
+        return predict(start, times)
     except DivergenceError:
-        return np.full(later.size, np.nan)
-    return (predicted[:, 1:] - later).ravel() ** 2
+        return np.full((*times.shape, 1), np.nan)

@@ -58,7 +58,7 @@ def calibrated(probabilities, given, effects, misfit, autocorrelation):
     return np.where(given, of_given, found)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Beliefs:
     """Distributions of effects by number of regulators, (MOST + 1,), and log odds of edges by kind.
 

@@ -16,7 +16,6 @@ from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.dynamics.model import DynamicsRegressor
 from sbnn.evaluation.runs import configured, load_or_compute
 from sbnn.results import Record
 
@@ -29,6 +28,7 @@ def evaluate(
     *,
     method: str,
     condition: str,
+    details: bool = False,
     results=None,
     overwrite: bool = False,
 ) -> Record:
@@ -45,6 +45,9 @@ def evaluate(
         that use them.
     method, condition : str
         Names under which tables and figures find the scores.
+    details : bool
+        Whether to store what figures need: the strongest edges of the first fit, the test samples
+        and their predictions.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -52,9 +55,8 @@ def evaluate(
     -------
     Record
         ``scores`` has a row for each seed: accuracy of edges (if the truth is known), prediction
-        errors, sparsity and CPU seconds of the fit. Of the first fit, there are the number of
-        targets of each gene, ``out_degree``, the strongest ``edges`` and the ``predicted`` test
-        samples or, for baselines, the ``test`` samples themselves.
+        errors, sparsity and CPU seconds of the fit. ``out_degree`` is the number of targets of each
+        gene in the first network.
 
     Raises
     ------
@@ -79,7 +81,8 @@ def evaluate(
             if len(rows) == 1:
                 n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
                 kept = {"out_degree": n_targets.astype(np.int32)}
-                kept |= _details(fitted, of_seed)
+                if details:
+                    kept |= _details(fitted, of_seed)
         return {"scores": pd.DataFrame(rows)} | kept
 
     about = [of_seed.uns["sbnn"] for of_seed in data.values()]
@@ -114,15 +117,15 @@ def fit_and_score(model, data):
 
 
 def _details(model, data):
-    """Edges and predictions or, for baselines, the test samples."""
+    """Strongest edges, test samples and their predictions."""
     values, times = held_out(data).padded()
-    if isinstance(model, DynamicsRegressor):
-        predicted = model.predict(values[:, 0], times).astype(np.float32)
-        names = ["regulator", "target"]
-        edges = model.edge_scores_.stack().rename_axis(names).reset_index(name="score")
-        edges = edges[edges["score"] != 0]
-        ranking = {"ascending": False, "kind": "stable", "key": np.abs, "ignore_index": True}
-        edges = edges.sort_values("score", **ranking)[:STRONGEST]
-        return {"edges": edges, "predicted": predicted}
-    names = data.var_names.to_numpy(str)
-    return {"test": values.astype(np.float32), "times": times, "gene_names": names}
+    edges = model.edge_scores_.stack().rename_axis(["regulator", "target"])
+    edges = edges[edges != 0].reset_index(name="score")
+    ranking = {"ascending": False, "kind": "stable", "key": np.abs, "ignore_index": True}
+    return {
+        "edges": edges.sort_values("score", **ranking)[:STRONGEST],
+        "predicted": model.predict(values[:, 0], times).astype(np.float32),
+        "test": values.astype(np.float32),
+        "times": times,
+        "gene_names": data.var_names.to_numpy(str),
+    }

@@ -32,23 +32,23 @@ def validated(predict, train, held):
     network, still, ar1 = errors.values()
     helps = bool(network < min(still, ar1))
     lower = "lower" if helps else "not lower"
-    verdict = (
+    return (
+        pd.Series(errors),
+        helps,
         f"the one-step error of the network in held-out samples, {network:.2g}, is {lower} than "
-        f"those of no change, {still:.2g}, and of AR(1), {ar1:.2g}"
+        f"those of no change, {still:.2g}, and of AR(1), {ar1:.2g}",
     )
-    return pd.Series(errors), helps, verdict
 
 
 def held_out_residuals(samples, fit_network):
     """Residuals one interval ahead in held-out parts, (intervals, genes), by model.
 
     `fit_network` fits a network, and returns a function that predicts paths from starts and times.
-    The dict is empty if there are too few intervals to hold any out.
     """
     pieces = samples if len(samples.times) >= MANY else samples.pieces(PIECE)
     n = len(pieces.times)
     if n < 2:
-        return {}
+        raise ValueError("trajectories: too few intervals to hold any out")
     folds = np.array_split(np.arange(n), min(N_FOLDS, n))
     if n >= MANY:
         folds = [np.arange(0, n, N_FOLDS)]
@@ -84,8 +84,7 @@ def compared(residuals):
     errors = pd.DataFrame(squares).mean()
     gain = errors[best] - errors["together"]
     mean, error = mean_and_error(squares[best] - squares["together"])
-    certain = len(rest) > 1 and mean > 2 * error
-    if not certain or gain <= LEAST_GAIN * errors[best]:
+    if mean <= 2 * error or gain <= LEAST_GAIN * errors[best]:
         weight = 0.0
     # Averaging also reduces the effect of noise in the start, so a small joint gain over the
     # network alone is no reason for a simple model.
@@ -95,11 +94,9 @@ def compared(residuals):
 
 
 def mean_and_error(gains):
-    """Mean of the gains of intervals and its standard error; 0 for a single interval."""
+    """Mean of the gains of intervals and its standard error."""
     # Errors of neighbouring intervals are correlated, so means over blocks are compared.
     n_blocks = min(N_BLOCKS, len(gains))
-    if n_blocks == 1:
-        return gains.mean(), 0.0
     means = np.array([block.mean() for block in np.array_split(gains, n_blocks)])
     return means.mean(), means.std(ddof=1) / np.sqrt(n_blocks)
 
@@ -107,11 +104,9 @@ def mean_and_error(gains):
 def explained(best, weight, errors):
     """How well a network predicts held-out intervals, in a sentence, from what `compared` gives."""
     alone, simple, together = errors[["network", best, "together"]]
-    found = "nothing of the held-out intervals here"
-    if weight > 0:
-        found = f"{1 - together / simple:.0%} of what the best simple model leaves unexplained"
+    found = f"{1 - together / simple:.0%}" if weight > 0 else "nothing"
     return (
-        f"regulation explains {found}: the held-out error, relative to no change, is "
-        f"{alone:.3f} for the network alone, {simple:.3f} for {best}, the best simple "
-        f"model, and {together:.3f} for their mean"
+        f"regulation explains {found} of what {best}, the best simple model, leaves: the held-out "
+        f"error, relative to no change, is {alone:.3f} for the network alone, {simple:.3f} for "
+        f"{best}, and {together:.3f} for their mean"
     )

@@ -38,18 +38,17 @@ class Clock:
         """Share of the first value that remains at each grid point, (m, points)."""
         return np.exp(-rate * self.grid)
 
-    def memory(self, rate):
-        """Weights of f in ``rate * integral of exp(-rate (t - s)) f(s) ds``, (m, points, points).
-
-        f is piecewise linear.
-        """
-        return self._weights(rate, np.arange(self.grid.shape[1]))
-
     def later_memory(self, rate):
         """Rows of `memory` for observed times except the first; 0 after the end of a sample."""
-        return self._weights(rate, self.observed[1:]) * self.seen_on_grid[:, 1:, None]
+        return self.memory(rate, self.observed[1:]) * self.seen_on_grid[:, 1:, None]
 
-    def _weights(self, rate, rows):
+    def memory(self, rate, rows=None):
+        """Weights of f in ``rate * integral of exp(-rate (t - s)) f(s) ds``, (m, rows, points).
+
+        Rows are all points or the given ones; f is piecewise linear.
+        """
+        if rows is None:
+            rows = np.arange(self.grid.shape[1])
         c = rate * np.diff(self.grid, axis=1)  # (m, steps)
         small = c <= 1e-6
         divisor = np.where(small, 1, c)

@@ -16,7 +16,7 @@ from torch.nn.functional import linear
 LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
 # share of zeros among the initial input weights, and SD of the others
 ZERO_SHARE, WEIGHT_SD = 0.95, 0.05
-DROP_RATES = (0.2, 0.5)  # of the gates of genes, and of sums and products, at first
+ODDS = (4, 1)  # that gates of genes, and of sums and products, are open at first
 TEMPERATURE = 2 / 3
 LOWEST, HIGHEST = -0.1, 1.1  # range of a gate before it is clipped to [0, 1]
 
@@ -69,9 +69,8 @@ class Phoenix(nn.Module):
         self.locations = nn.ParameterDict()  # log odds of the gates, by layer
         if gated:
             for name in sorted(LAYERS):
-                rate = DROP_RATES[name.endswith("out")]
                 n_gates = getattr(self, name).shape[1]
-                start = torch.full((n_gates,), math.log((1 - rate) / rate))
+                start = torch.full((n_gates,), math.log(ODDS[name.endswith("out")]))
                 self.locations[name] = nn.Parameter(start)
         self.draw(generator)
 

@@ -207,9 +207,9 @@ class PhoenixRegressor(DynamicsRegressor):
             The loss is not finite.
         """
         self._validate_params()
-        unknown = set(self.as_published) - {*PUBLISHED}
-        if unknown:
-            raise ValueError(f"as_published: expected some of {PUBLISHED}, got {unknown}")
+        if not {*self.as_published} <= {*PUBLISHED}:
+            text = f"expected some of {PUBLISHED}, got {self.as_published}"
+            raise ValueError(f"as_published: {text}")
         influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or self.influence
         if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
             raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
@@ -246,8 +246,9 @@ class PhoenixRegressor(DynamicsRegressor):
                 training.run(self.fine_tuning, {})
             network.settle()
             self.network_ = network
-            found = validated(self._path, train, aside)
-            self.held_out_errors_, self.explains_, self.verdict_ = found
+            self.held_out_errors_, self.explains_, self.verdict_ = validated(
+                self._path, train, aside
+            )
         self.edge_scores_ = pd.DataFrame(network.edges().numpy(), names, names)
         self.sparsity_ = network.sparsity()
         self.history_ = pd.DataFrame(training.history)
@@ -262,10 +263,7 @@ class PhoenixRegressor(DynamicsRegressor):
             shares = {max(epoch - 1, 0): left for epoch, left in shares.items()}
         last = max(shares)
         if last >= self.epochs:
-            raise ValueError(
-                f"epochs: sparsity {self.sparsity} is scheduled after epoch {last}, but training "
-                f"ends after epoch {self.epochs}; train longer, or give another schedule"
-            )
+            raise ValueError(f"epochs: pruning ends after epoch {last}, training must end later")
         return shares
 
     def _path(self, start, times):

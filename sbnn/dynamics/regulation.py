@@ -30,7 +30,7 @@ def kinds_of_weights(k):
     return np.r_[0, np.full(k, SLOPE), np.where(one == other, SQUARE, PAIR)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fit:
     """Regression of a gene on a set of regulators, given by their positions in ascending order.
 

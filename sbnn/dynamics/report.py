@@ -108,8 +108,8 @@ def methods_table(records, condition):
     -------
     DataFrame of str
     """
-    grouped = scores_of(records, condition).groupby(level="method", sort=False)
-    return grouped.agg(_spread).rename(METHODS).rename(columns=COLUMNS)
+    scores = scores_of(records, condition).groupby(level="method", sort=False)
+    return scores.agg(_spread).rename(METHODS).rename(columns=COLUMNS)
 
 
 def overview_table(records):
@@ -127,9 +127,8 @@ def overview_table(records):
     for condition, shown in OVERVIEW.items():
         if f"{condition}_prior" in records:
             means = _means(records, condition)
-            noise = condition.removeprefix("noise_")
             for score in shown:
-                columns[f"{COLUMNS[score]}, {noise} %"] = means[score]
+                columns[f"{COLUMNS[score]}, {condition.removeprefix('noise_')} %"] = means[score]
     return _by_method(columns)
 
 

@@ -65,7 +65,7 @@ class Search:
                 self.beliefs = learned_beliefs(fits, self.probabilities, self.kinds, self.possible)
                 if i == 1 or self.lag:
                     self.learn_lag()
-                self.learn_rates(RATE_STEPS[min(i, len(RATE_STEPS)) - 1])
+                self.learn_rates(RATE_STEPS[min(i, 3) - 1])
                 self.follow_model()
             self.find_regulators(last=i == n_passes - 1)
         return self
@@ -85,22 +85,22 @@ class Search:
             found = frozenset(fit.regulators)
             self.probabilities[:, gene] = target.probabilities(found, least)
         if self.fits:
-            noise = np.sqrt(np.median(self._mean_squares()))
-            self.noise = max(float(noise), LEAST_NOISE)
+            self.noise = max(np.sqrt(np.median(self._mean_squares())), LEAST_NOISE)
 
     def learn_lag(self):
         """Estimate the lag, without changing the sets of regulators."""
-        at_first = self.lag == 0
-        tried = LAGS if at_first else (self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP)
+        tried = LAGS
+        if self.lag:
+            tried = self.lag / LAG_STEP, self.lag, self.lag * LAG_STEP
         evidence = []  # of lags and genes
         for lag in tried:
             self._set_lag(lag)
             fits = [self._refitted(gene, self.rates[gene]) for gene in self.fits]
             evidence.append([fit.log_evidence for fit in fits])
-        best = int(np.sum(evidence, axis=1).argmax())
+        best = np.sum(evidence, axis=1).argmax()
         gains = np.subtract(evidence[best], evidence[0])
         # the first paths are inaccurate
-        if at_first and gains.mean() <= gains.std() / np.sqrt(len(gains)):
+        if tried is LAGS and gains.mean() <= gains.std() / np.sqrt(len(gains)):
             best = 0
         self._set_lag(tried[best])
 
@@ -138,12 +138,9 @@ class Search:
         highest = self.paths.max(axis=(0, 1))
         beyond = BEYOND * (highest - lowest)
         bounds = lowest - beyond, highest + beyond
-        fits = {}
-        for gene, fit in self.fits.items():
-            fits[gene] = replace(fit, features=None, residuals=None)
         unit = self.clock.unit
         rates = self.rates / unit
-        return RegulatedNetwork(rates, self.means, bounds, fits, self.lag * unit, self.scale)
+        return RegulatedNetwork(rates, self.means, bounds, self.fits, self.lag * unit, self.scale)
 
     def scores(self):
         """Slopes of the rates of change at mean expression, [regulator, target]."""

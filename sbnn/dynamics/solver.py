@@ -66,11 +66,9 @@ def follow(model, start, times, tolerance=1e-6, time_scale=1.0):
     for length in torch.tensor(times).diff(dim=1).T * time_scale:
         path.append(advance_exactly(model, path[-1], length[:, None], tolerance))
     values = torch.stack(path, dim=1)
-    lost = (~values.isfinite()).nonzero().tolist()
-    if lost:
-        sample, time, _ = lost[0]
+    if not values.isfinite().all():
         raise DivergenceError(
-            f"the trajectory of sample {sample} diverges before time {times[sample, time]:g}; "
-            "its start may be too far from the training data"
+            "predictions diverge; a start may be too far from the training data, or the times too "
+            "far apart"
         )
     return values.numpy()

@@ -75,7 +75,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         standard errors.
     weight_ : float
         Weight of the network in predictions; the best model without one has the rest.
-    held_out_errors_ : Series or None
+    held_out_errors_ : Series
         Mean squared error one interval ahead, relative to no change, of the network, of each model
         without a network, and of the mean of the network and the best of these ("together").
     simple_ : estimator
@@ -131,7 +131,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            `n_passes` is below 1, or the prior has the wrong shape or contains unknown genes.
+            `n_passes` is below 1, the prior has the wrong shape or contains unknown genes, or there
+            are too few intervals to hold any out.
 
         Warns
         -----
@@ -151,17 +152,10 @@ class SparseRegulationRegressor(DynamicsRegressor):
             residuals = held_out_residuals(samples, fit_network)
             search = Search(samples.pieces(PIECE) if long else samples, prior, self.scale_)
             search.run(self.n_passes)
-        self.weight_ = 1.0
-        self.held_out_errors_ = None
-        self.verdict_ = (
-            "there are too few intervals to hold any out, so it is unknown how much the network "
-            "explains"
-        )
-        if residuals:
-            best, self.weight_, self.held_out_errors_ = compared(residuals)
-            self.simple_ = clone(SIMPLE[best]).fit(samples)
-            self.verdict_ = explained(best, self.weight_, self.held_out_errors_)
-        self.explains_ = bool(residuals) and self.weight_ > 0
+        best, self.weight_, self.held_out_errors_ = compared(residuals)
+        self.simple_ = clone(SIMPLE[best]).fit(samples)
+        self.verdict_ = explained(best, self.weight_, self.held_out_errors_)
+        self.explains_ = self.weight_ > 0
         scores = search.scores()
         self.autocorrelation_ = search.autocorrelation()
         self.misfit_ = search.misfit()

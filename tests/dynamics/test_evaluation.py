@@ -30,7 +30,7 @@ def scored(data, model=None, **options):
 
 
 def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
-    found = scored(data)
+    found = scored(data, details=True)
     first = data[4]
     samples = held_out(first)
     assert found.scores["seed"].tolist() == [4, 9]
@@ -48,7 +48,7 @@ def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
 
 def test_a_network_has_its_strongest_edges_and_predictions(data):
     model = PhoenixRegressor(2, "none", epochs=1)
-    found = scored({4: data[4]}, model)
+    found = scored({4: data[4]}, model, details=True)
     model = model.set_params(random_state=4).fit(data[4][data[4].obs["split"] == "train"])
     strongest = model.edge_scores_.abs().stack().sort_values(ascending=False)
     ends = list(zip(found.edges["regulator"], found.edges["target"], strict=True))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from pytest import approx
-from sklearn.base import clone
 
 from sbnn.data.trajectories import Samples
+from sbnn.dynamics.baselines import AutoRegression
 from sbnn.dynamics.held_out import SIMPLE, compared, held_out_residuals
 
 
@@ -33,9 +33,11 @@ def test_a_network_has_the_weight_of_its_gain(rng, network, simple, expected):
         assert errors["together"] == approx((together**2).mean() / 4)
 
 
-@pytest.mark.parametrize(("n", "share"), [(100, 0.997), (1, 0.5)])
-def test_a_gain_that_is_small_or_uncertain_gives_no_weight(rng, n, share):
-    rest = rng.standard_normal((n, 3))
+@pytest.mark.parametrize(("first", "share"), [(1, 0.997), (99, 0.8)])
+def test_a_gain_that_is_small_or_uncertain_gives_no_weight(rng, first, share):
+    """A gain in one large interval is uncertain."""
+    rest = rng.standard_normal((100, 3))
+    rest[0] *= first
     found = dict.fromkeys([*SIMPLE, "no change"], rest) | {"network": share * rest}
     best, weight, _ = compared(found)
     assert (best, weight) == (next(iter(SIMPLE)), 0)
@@ -57,8 +59,5 @@ def test_residuals_are_of_values_that_were_not_fitted(rng):
     assert_allclose(found["no change"], before - after)
     other = values[::-1].mean(axis=1).repeat(2, axis=0)  # mean of the sample that was kept
     assert_allclose(found["network"], other - after)
-    for name, model in SIMPLE.items():
-        model = clone(model).fit(samples.chosen([1]))
-        expected = model.predict(before[:2], [[0, 1], [1, 3]])[:, 1] - after[:2]
-        assert_allclose(found[name][:2], expected)
-    assert held_out_residuals(samples.chosen([0]), to_the_mean) == {}
+    ar1 = AutoRegression().fit(samples.chosen([1])).predict(before[:2], [[0, 1], [1, 3]])
+    assert_allclose(found["ar1"][:2], ar1[:, 1] - after[:2])

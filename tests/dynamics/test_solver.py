@@ -52,6 +52,6 @@ def test_paths_have_values_at_the_times_of_each_sample(tolerance):
     assert max(errors) < tolerance
 
 
-def test_a_path_that_diverges_is_an_error_that_names_sample_and_time():
-    with pytest.raises(DivergenceError, match=r"sample 2 .* 0\.7"):
+def test_a_path_that_diverges_is_an_error():
+    with pytest.raises(DivergenceError, match="diverge"):
         follow(Growing(), START, np.array([[0.0, 0.2, 0.7]] * 3))
