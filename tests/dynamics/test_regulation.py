@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from scipy.special import expit
 from scipy.stats import multivariate_normal
 
 from sbnn.dynamics.beliefs import first_beliefs
 from sbnn.dynamics.paths import Clock
-from sbnn.dynamics.regulation import Target
+from sbnn.dynamics.regulation import RegulatedNetwork, Target
 
 NOISE = 0.02
 TRUE = frozenset((0, 2))
@@ -88,3 +89,16 @@ def test_gains_of_genes_are_those_of_adding_a_linear_effect(target):
     without = multivariate_normal.logpdf(fit.residuals, cov=NOISE**2).sum()
     assert gain == approx(with_it - without - 4, rel=1e-4)
     assert target.signs[6] == np.sign(column @ fit.residuals)
+
+
+def test_a_network_draws_genes_to_the_targets_of_clipped_proteins(target, rng):
+    """Proteins follow their genes with a lag."""
+    fit = target.fit(frozenset((0, 2, 5)))
+    network = RegulatedNetwork(np.ones(8), np.zeros(8), (-1, 1), {1: fit}, 0.5)
+    genes, proteins = rng.uniform(-2, 2, (2, 5, 8))
+    expected = np.zeros((5, 16))
+    expected[:, 1] = factors(proteins.clip(-1, 1)[:, [0, 2, 5]]) @ fit.weights
+    expected[:, 8:] = genes
+    state = np.append(genes, proteins, axis=1)
+    assert_allclose(network.targets(torch.tensor(state)), expected)
+    assert_array_equal(network.decay(), np.repeat([1.0, 2.0], 8))
