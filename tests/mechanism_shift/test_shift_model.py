@@ -71,6 +71,8 @@ def test_published_methods_differ_in_their_prior(few, method):
     assert means.to_numpy().any() == (method != "vae")
     effects = wide(model.shift_graph_, "effect")
     np.testing.assert_allclose(effects, (means - means.loc[few[2]]).loc[effects.index], atol=1e-6)
+    new = model.fit_new_perturbations(few[0], np.full(few[1].shape, "new"))
+    assert new.network_.means()[-1].any() == (method != "vae")
     probabilities = model.shift_graph_["probability"]
     expected = {"vae": 0, "ivae": 1}.get(method, 1 / (1 + np.exp(-5)))  # gates hardly move
     assert probabilities.to_numpy() == pytest.approx(expected, abs=2e-3)
@@ -88,6 +90,7 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen, fitted)
     effects = wide(wider.shift_graph_, "effect").iloc[-2:]
     np.testing.assert_allclose(effects, means, atol=1e-4)
     assert list(effects.index) == list(means.index)
+    assert wide(wider.shift_graph_, "effect")[:-2].equals(wide(fitted.shift_graph_, "effect"))
     with pytest.raises(ValueError, match="perturbation: .* the model knows"):
         fitted.fit_new_perturbations(*known)
     with pytest.raises(ValueError, match="perturbation: not among those of the fit: new_"):
