@@ -31,7 +31,6 @@ from sbnn.mechanism_shift.network import (
 from sbnn.mechanism_shift.training import TRAININGS
 from sbnn.mechanism_shift.unmixing import unmix
 
-METHODS = ("svae+", "svae", "ivae", "vae")
 # Probabilities of doubtful shifts are between this value and 1 minus it. If their share was larger
 # than it, latents of simulated screens were wrong.
 DOUBTFUL = 0.05
@@ -107,7 +106,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     _parameter_constraints = {
         "n_latent": [POSITIVE],
-        "method": [StrOptions({*METHODS})],
+        "method": [StrOptions({"svae+", "svae", "ivae", "vae"})],
         "training": [StrOptions({*TRAININGS})],
         "strength": [Interval(Real, 0, None, closed="neither"), None],
         "hidden": [POSITIVE, None],

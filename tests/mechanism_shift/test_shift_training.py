@@ -15,10 +15,10 @@ from sbnn.mechanism_shift.training import OneCycleTraining, PublishedTraining, s
 def small(screen):
     """A function that makes a training of some cells."""
 
-    def new_training(prior="ivae", kind=OneCycleTraining, seed=0):
+    def new_training(kind=OneCycleTraining, seed=0):
         counts = screen.counts[:200].astype(np.float32)
         codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
-        new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, prior, hidden=8)
+        new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, "ivae", hidden=8)
         return kind(counts, codes, new, seed)
 
     return new_training
@@ -119,7 +119,7 @@ def test_the_last_cycle_keeps_the_shrinkage_that_validation_cells_prefer(
 
 def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5])
-    training = small(kind=PublishedTraining)
+    training = small(PublishedTraining)
     training.warm_up, training.patience = 3, 2
     monkeypatch.setattr(training, "held_out", lambda *_: next(scores))
     weights = []
