@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn.data.gene_network import TIMES
 from sbnn.data.trajectories import Samples, as_trajectories
 from sbnn.dynamics.paths import relaxation
+from sbnn.dynamics.regulation import Target
 from sbnn.dynamics.search import Search
 
 
@@ -25,6 +26,15 @@ def test_rates_far_from_the_median_start_from_it(samples, prior, monkeypatch):
     monkeypatch.setattr("sbnn.dynamics.search.relaxation", lambda *_: (None, rates.copy(), 1))
     search = Search(as_trajectories(samples), prior.to_numpy())
     assert_allclose(search.rates, np.r_[0, 1, 1, rates[3:]])
+
+
+def test_the_search_starts_from_the_edges_of_the_prior_with_their_signs(search, monkeypatch):
+    monkeypatch.setattr(Target, "search", lambda target, start: target.fit(frozenset(start)))
+    search.find_regulators()
+    for gene, fit in search.fits.items():
+        given = np.flatnonzero(search.prior[:, gene])
+        assert fit.regulators == given.tolist()
+        assert_array_equal(fit.signs, search.prior[given, gene])
 
 
 def test_nothing_counts_after_the_end_of_a_sample(network, prior):
