@@ -1,11 +1,9 @@
 """A small network with a known truth, its samples, and a prior that is partly wrong."""
 
-import numpy as np
 import pytest
 import torch
 
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.trajectories import as_trajectories
 
 
 @pytest.fixture(scope="session")
@@ -21,17 +19,6 @@ def samples(network):
 @pytest.fixture(scope="session")
 def prior(network):
     return network.misplaced_prior(0.1, 1)
-
-
-@pytest.fixture(scope="session")
-def blocks():
-    """Values (samples, times, genes) and times (samples, times) of trajectories of one length."""
-
-    def of(data):
-        arrays = as_trajectories(data)
-        return np.stack(arrays.values), np.stack(arrays.times)
-
-    return of
 
 
 @pytest.fixture
