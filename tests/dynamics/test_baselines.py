@@ -68,16 +68,13 @@ def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):
         assert_allclose(held_out_ridge(X, Y), search.best_estimator_.coef_.T)
 
 
-def test_the_training_path_moves_along_near_intervals(fitted, samples):
-    """Distances to lines by a fine grid of their points; on a line, paths stay finite."""
-    before, after, spans = samples.intervals()
-    length = np.diff(spans, axis=1)[:, 0]
-    points = before + np.linspace(0, 1, 5001)[:, None, None] * (after - before)
-    far = ((points[:, None] - START[:, None]) ** 2).sum(axis=3).min(axis=0)  # starts, intervals
-    nearest = far.min(axis=1, keepdims=True)
-    weights = length * np.exp(-(far - nearest) / (0.1 * np.median(nearest)))
-    rate = weights @ ((after - before) / length[:, None]) / weights.sum(axis=1, keepdims=True)
-    model = fitted("path")
-    path = model.predict(START, [[0, 2], [3, 3.5]])
-    assert_allclose(path[:, 1], START + [[2.0], [0.5]] * rate, rtol=1e-3, atol=1e-4)
-    assert np.isfinite(model.predict(before[:1], [0, 1])).all()
+@pytest.mark.parametrize(("x", "nearest"), [(0.5, 0.2401), (2.0, 1.2401)])
+def test_the_training_path_moves_along_near_intervals(x, nearest):
+    """Two are parallel; the second is longer in time, and its squared distance larger by 0.02."""
+    values = [np.array([[0.0, y], [1.0, y]]) for y in (0, 1)]
+    samples = Samples(values, [np.array([0, 1]), np.array([0, 2])], np.array(["a", "b"]))
+    weight = 2 * np.exp(-0.02 / (0.1 * nearest))
+    rate = (1 + weight / 2) / (1 + weight)
+    model = clone(BASELINES["path"]).fit(samples)
+    assert_allclose(model.predict([[x, 0.49]], [0, 3])[0, 1], [x + 3 * rate, 0.49])
+    assert np.isfinite(model.predict([[0, 0]], [0, 1])).all(), "a point of an interval"
