@@ -79,8 +79,7 @@ def evaluate(
             fitted = configured(model, {}, seed)
             rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
             if len(rows) == 1:
-                n_targets = np.count_nonzero(fitted.edge_scores_, axis=1)
-                kept = {"out_degree": n_targets.astype(np.int32)}
+                kept = {"out_degree": (fitted.edge_scores_ != 0).sum(axis=1).to_numpy(np.int32)}
                 if details:
                     kept |= _details(fitted, of_seed)
         return {"scores": pd.DataFrame(rows)} | kept
@@ -120,10 +119,9 @@ def _details(model, data):
     """Strongest edges, test samples and their predictions."""
     values, times = held_out(data).padded()
     edges = model.edge_scores_.stack().rename_axis(["regulator", "target"])
-    edges = edges[edges != 0].reset_index(name="score")
-    ranking = {"ascending": False, "kind": "stable", "key": np.abs, "ignore_index": True}
+    edges = edges[edges != 0].sort_values(ascending=False, kind="stable", key=np.abs)
     return {
-        "edges": edges.sort_values("score", **ranking)[:STRONGEST],
+        "edges": edges[:STRONGEST].reset_index(name="score"),
         "predicted": model.predict(values[:, 0], times).astype(np.float32),
         "test": values.astype(np.float32),
         "times": times,

@@ -88,8 +88,9 @@ def scores_of(records, condition):
     """
     parts = {}
     for name in METHODS:
-        if f"{condition}_{name}" in records:
-            parts[name] = records[f"{condition}_{name}"].scores.set_index("seed")
+        record = records.get(f"{condition}_{name}")
+        if record is not None:
+            parts[name] = record.scores.set_index("seed")
     scores = pd.concat(parts, names=["method"])
     scores["relative"] = scores["mse_ahead"] / scores.loc["prior", "mse_ahead"].mean()
     return scores.filter([*COLUMNS])
@@ -144,12 +145,11 @@ def _by_method(columns):
 
 def overview(saved_models):
     """Tables that are part of ``sbnn report``."""
-    simulated = overview_table(read(Path(saved_models, "grn_350")))
     columns = {}
     for name, short in REAL.items():
         columns[short] = _means(read(Path(saved_models, name)), "real")["relative"]
     return {
-        "Simulated networks of 350 genes": simulated,
+        "Simulated networks of 350 genes": overview_table(read(Path(saved_models, "grn_350"))),
         "One-step MSE on real data, relative to no change": _by_method(columns),
     }
 
@@ -167,6 +167,5 @@ def _spread(values):
     """Mean ± SD as text; empty if all are missing."""
     if values.isna().all():
         return ""
-    text = f"{values.mean():#.3g}"
-    sd = round(values.std(), 9)
-    return f"{text} ± {sd:.1g}" if len(values) > 1 else text
+    sd = f" ± {round(values.std(), 9):.1g}" if len(values) > 1 else ""
+    return f"{values.mean():#.3g}{sd}"

@@ -138,9 +138,11 @@ class Search:
         highest = self.paths.max(axis=(0, 1))
         beyond = BEYOND * (highest - lowest)
         bounds = lowest - beyond, highest + beyond
-        unit = self.clock.unit
-        rates = self.rates / unit
-        return RegulatedNetwork(rates, self.means, bounds, self.fits, self.lag * unit, self.scale)
+        rates = self.rates / self.clock.unit
+        lag = self.lag * self.clock.unit
+        # without what only the search needs, which is large
+        fits = {gene: replace(fit, features=None) for gene, fit in self.fits.items()}
+        return RegulatedNetwork(rates, self.means, bounds, fits, lag, self.scale)
 
     def scores(self):
         """Slopes of the rates of change at mean expression, [regulator, target]."""
