@@ -118,11 +118,18 @@ def test_the_last_cycle_keeps_the_shrinkage_that_validation_cells_prefer(
 
 
 def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
-    scores = iter([5.0, 4.0, 1.0, 2.0, 0.5])
+    scores = iter([5.0, 4.0, 1.0, 2.0, 0.5, 0.4])
     training = small(PublishedTraining)
     training.warm_up, training.patience = 3, 2
-    monkeypatch.setattr(training, "held_out", lambda *_: next(scores))
+    training.validation = training.train[:9]
+    biases = []
     weights = []
+
+    def held_out(*_):
+        biases.append(training.network.mean.bias.clone())
+        return next(scores)
+
+    monkeypatch.setattr(training, "held_out", held_out)
 
     def loss(batch, weight, loss=training.loss):
         assert training.network.training, "with dropout, also after validation"
@@ -131,8 +138,9 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
 
     monkeypatch.setattr(training, "loss", loss)
     training.network.eval()
-    training.run(5)
-    assert [row["validation_elbo"] for row in training.history] == [5, 4, 1, 2, 0.5]
+    training.run(9)
+    assert [row["validation_elbo"] for row in training.history] == [5, 4, 1, 2, 0.5, 0.4]
+    assert torch.equal(training.network.mean.bias, biases[3]), "the best since the warm-up"
     np.testing.assert_allclose(weights, np.minimum(1, np.arange(1, len(weights) + 1) / 3))
 
 
