@@ -1,59 +1,60 @@
 """The published protocol: its stages, clusters and pruning."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from sbnn import SparseBottleneckRegressor
 from sbnn.models.bottleneck import published
 from sbnn.models.bottleneck.base import train_stage
-from sbnn.models.bottleneck.network import cross_entropy, squared_error
+from sbnn.models.bottleneck.network import cross_entropy
 from sbnn.models.bottleneck.published import cluster_outputs
 
 
 @pytest.fixture
 def stages(monkeypatch):
-    """Arguments of every stage."""
-    seen = []
-
-    def watched(network, generator, batch_size, *given, frozen=0, lasso=0, loss=squared_error):
-        n_epochs, rate, name, *cells = given
-        seen.append([(name, n_epochs, rate, frozen, lasso, loss), cells, network.input_norms()])
-        how = {"frozen": frozen, "lasso": lasso, "loss": loss}
-        return train_stage(network, generator, batch_size, *given, **how)
-
+    """Calls of `train_stage`."""
+    watched = mock.Mock(wraps=train_stage)
     monkeypatch.setattr(published, "train_stage", watched)
-    return seen
+    return watched.call_args_list
 
 
 def test_stages_of_the_paper(data, stages):
     model = SparseBottleneckRegressor(n_genes=5, hidden_layers=(8, 4), random_state=0)
-    model.set_params(group_lasso=0.3, epochs=(1, 2, 3, 4), learning_rate=1e-2)
+    model.set_params(group_lasso=0.3, epochs=(1, 2, 3, 0), learning_rate=1e-2)
     history = model.fit(data.X, data.Y).history_
-    assert [stage[0] for stage in stages] == [
-        ("pretraining", 1, 1e-2, 0, 0.3, cross_entropy),
-        ("frozen", 2, 1e-2, 2, 0, squared_error),
-        ("unfrozen", 3, 5e-3, 0, 0.3, squared_error),
-        ("fine-tuning", 4, 5e-3, 0, 0, squared_error),
+    classified = {"lasso": 0.3, "loss": cross_entropy}
+    pretraining = (1, 1e-2, "pretraining"), classified
+    penalised = {"lasso": 0.3}
+    finetuning = (0, 5e-3, "fine-tuning"), {}
+    assert [(stage.args[3:6], stage.kwargs) for stage in stages] == [
+        pretraining,
+        ((2, 1e-2, "frozen"), {"frozen": 2}),
+        ((3, 5e-3, "unfrozen"), penalised),
+        finetuning,
     ]
-    assert history.epoch.tolist() == list(range(1, 11))
-    assert history.eval_loss.notna().tolist() == [True] + [False] * 9
-    x, classes, (watched, _) = stages[0][1]
+    assert history.epoch.tolist() == list(range(1, 7))
+    assert history.eval_loss.notna().tolist() == [True] + [False] * 5
+    x, classes, (watched, _) = stages[0].args[6:]
     assert classes.max() >= 1
     assert torch.cdist(x, watched).min() > 0
     assert len(x) / (len(x) + len(watched)) == pytest.approx(0.6, abs=0.01)
     # genes are pruned by their norms after the regression
-    norms = stages[-1][2]
+    norms = model.network_.input_norms()
     np.testing.assert_allclose(model.gene_norms_[model.get_support()], norms, rtol=1e-5)
     assert np.sort(model.gene_norms_)[-5] == pytest.approx(float(norms.min()), rel=1e-5)
 
-    at_once = [("unfrozen", 5, 1e-2, 0, 0.3), ("fine-tuning", 4, 5e-3, 0, 0)]
-    stages.clear()
-    model.set_params(frozen_layers=0).fit(data.X, data.Y)
-    assert [stage[0][:5] for stage in stages] == [("pretraining", 1, 1e-2, 0, 0.3), *at_once]
-    stages.clear()
-    model.set_params(pretraining=False, frozen_layers=2).fit(data.X, data.Y)
-    assert [stage[0][:5] for stage in stages] == at_once
+    at_once = [((5, 1e-2, "unfrozen"), penalised), finetuning]
+    for settings, expected in [
+        ({"frozen_layers": 0}, [pretraining, *at_once]),
+        ({"pretraining": False}, at_once),
+    ]:
+        stages.clear()
+        clone(model).set_params(**settings).fit(data.X, data.Y)
+        assert [(stage.args[3:6], stage.kwargs) for stage in stages] == expected
 
 
 def test_layers_that_stay_frozen(data, stages):
@@ -62,7 +63,7 @@ def test_layers_that_stay_frozen(data, stages):
     assert "frozen_layers" not in model.decisive_params()
     model.set_params(epochs=(1, 1, 0, 0), frozen_layers=5).fit(data.X, data.Y)
     assert model.decisive_params()["frozen_layers"] == 5
-    assert stages[1][0][3] == 5
+    assert stages[1].kwargs == {"frozen": 5}
     with pytest.raises(ValueError, match=r"frozen_layers .* \[0, 5\], got 6"):
         model.set_params(frozen_layers=6).fit(data.X, data.Y)
 

@@ -8,8 +8,6 @@ def pair():
     rng = np.random.default_rng(1)
     X = rng.normal(size=(80, 5)) @ rng.normal(size=(5, 30)) + 3
     X += 2 * rng.normal(size=(80, 30))
-    encoder = np.zeros((30, 2))
-    encoder[:6] = rng.normal(size=(6, 2))
-    Y = X @ encoder @ rng.normal(size=(2, 4)) - 1
+    Y = X[:, :6] @ rng.normal(size=(6, 2)) @ rng.normal(size=(2, 4)) - 1
     Y += rng.normal(size=(80, 4))
     return X, Y
