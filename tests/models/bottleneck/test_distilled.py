@@ -9,7 +9,6 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from sklearn.dummy import DummyRegressor
-from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings
@@ -19,11 +18,8 @@ from sbnn.models.bottleneck.distilled import (
     forward_selection,
     grow_forest,
     labelled_cells,
-    networks_of_teacher,
-    one_cycle,
-    train_student,
 )
-from sbnn.models.bottleneck.network import BottleneckNetwork, descend, values_of
+from sbnn.models.bottleneck.network import values_of
 
 
 def seeded(seed=0):
@@ -173,7 +169,7 @@ def test_artificial_cells_mix_two_cells_and_have_noise():
     made, _ = labelled_cells([51, 2, 1], x, x[:, :1], 0.7, settings, random, seeded())
     sources = (made / 1000).round()
     noise = made - 1000 * sources - torch.arange(51.0)
-    assert noise.std() == approx(0.05, rel=0.02) and abs(noise.mean()) < 0.001
+    assert noise.std() == approx(0.05, rel=0.02)
     majority = sources.median(dim=1, keepdim=True).values
     # one in forty cells is mixed with itself
     assert (sources != majority).float().mean() == approx(0.3 * 39 / 40, abs=0.01)
@@ -197,75 +193,3 @@ def test_teacher_and_student_have_the_same_noise(n_cells, n_genes, expected, mon
     assert [*map(len, values_of(student.layers)[::2])] == [n_genes, 64, 64, 64, 2, 64, 64, 64]
     assert noise == same_noise == approx(expected, abs=0.001)
     assert labelled is teach.return_value
-
-
-# --- training
-
-
-def test_learning_rates_are_those_of_one_cycle():
-    rates = [*one_cycle(20, 0.01)]
-    assert rates[:3] == approx([0.01 / 25, 0.0052, 0.01]) and rates[-1] == approx(0.01 / 25e4)
-    assert len(rates) == 20
-
-
-SIZES = [12, 8, 6, 2, 6, 8, 3]
-
-
-def measured(n):
-    """Cells, (n, 12), and outputs, (n, 3), that two genes determine."""
-    x = cells(n, 12)
-    return x, x[:, :2] @ cells(2, 3)
-
-
-def test_networks_of_the_teacher_equal_autograd():
-    """Two networks at once, each on its own cells with noise on the genes."""
-    x, y = measured(20)
-    members = [torch.arange(12), torch.arange(4, 20)]
-    settings = DistilledSettings(steps_of_teachers=2, rate_of_teachers=0.01)
-    trained = networks_of_teacher(SIZES, x, y, 0.3, settings, seeded(), members)
-    generator = seeded()
-    others = [BottleneckNetwork(SIZES, "silu", generator=generator) for _ in members]
-    values = [value.requires_grad_() for other in others for value in values_of(other.layers)]
-    optimiser = torch.optim.Adam(values)
-    for rate in one_cycle(2, 0.01):
-        # the smaller set has 12 cells, so a pass is a single batch
-        rows = [own[torch.randperm(len(own), generator=generator)[:12]] for own in members]
-        noise = 0.3 * torch.randn(2, 12, 12, generator=generator)
-        errors = [mse_loss(others[i](x[rows[i]] + noise[i]), y[rows[i]]) for i in range(2)]
-        optimiser.param_groups[0]["lr"] = rate
-        optimiser.zero_grad()
-        sum(errors).backward()
-        optimiser.step()
-    found = [value for network in trained for value in values_of(network.layers)]
-    assert_close(found, [value.detach() for value in values], rtol=1e-4, atol=1e-5)
-
-
-def test_the_student_learns_from_measured_and_labelled_cells(monkeypatch):
-    """64 measured cells with noise, of weight 1/2, and 128 labelled cells in every step."""
-    monkeypatch.setattr(distilled, "RECORDED_EVERY", 2)
-    monkeypatch.setattr(distilled, "WATCHED_CELLS", 30)
-    x, y = measured(100)
-    more_x, more_y = x.repeat(2, 1) + 1, y.repeat(2, 1) - 1
-    network, other = (BottleneckNetwork(SIZES, "silu", generator=seeded(1)) for _ in range(2))
-    settings = DistilledSettings(steps_of_student=3, rate_of_student=0.01)
-    given = x, y, (more_x, more_y), 0.3, settings, seeded()
-    history = train_student(network, *given, (x[:30], y[:30]))
-    generator = seeded()
-    batches = []
-    for _ in range(3):
-        # a pass is a single batch
-        rows = torch.randperm(100, generator=generator)[:64]
-        noise = 0.3 * torch.randn(64, 12, generator=generator)
-        given = torch.randperm(200, generator=generator)[:128]
-        inputs = torch.cat([x[rows] + noise, more_x[given]])
-        batches.append((inputs, torch.cat([y[rows], more_y[given]])))
-    weights = torch.tensor([0.5] * 64 + [1.0] * 128)[:, None]
-
-    def weighted(output, target):
-        error = output - target
-        return error.square().mean().item(), 2 * error * weights / weights.mean() / error.numel()
-
-    losses = [*descend(other.layers, "silu", batches, one_cycle(3, 0.01), weighted)]
-    assert_close(*(values_of(one.layers) for one in (network, other)), rtol=1e-4, atol=1e-5)
-    assert [row["loss"] for row in history] == approx([np.mean(losses[:2]), losses[2]], rel=1e-4)
-    assert history[-1]["r2"] == history[-1]["eval_r2"]

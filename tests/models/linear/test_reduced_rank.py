@@ -15,9 +15,7 @@ def centred(X, Y):
 # --- reduced-rank regression
 
 
-@pytest.mark.parametrize(
-    ("rank", "n_cells", "alpha"), [(1, 80, 0.0), (3, 80, 0.3), (2, 12, 0.3), (4, 12, 0.0)]
-)
+@pytest.mark.parametrize(("rank", "n_cells", "alpha"), [(3, 80, 0.3), (2, 12, 0.3), (4, 12, 0.0)])
 def test_rrr_is_the_textbook_closed_form(pair, rank, n_cells, alpha):
     """The solution of ridge regression or of least norm, projected onto principal outputs."""
     X, Y = pair[0][:n_cells], pair[1][:n_cells]
@@ -76,7 +74,6 @@ def test_relaxed_is_ridge_rrr_on_the_selected_genes(pair):
     ],
 )
 def test_latent_space(pair, model):
-    model = clone(model)
     latent = model.fit_transform(*pair)
     V = model.decoder_
     assert_allclose(V.T @ V, np.eye(3), atol=1e-12)
