@@ -10,13 +10,9 @@ from sbnn.models.bottleneck.network import BottleneckNetwork
 SIZES = [7, 6, 4, 2, 4, 6, 5]
 
 
-def network_of(sizes=SIZES, activation="elu"):
-    return BottleneckNetwork(sizes, activation, generator=torch.Generator().manual_seed(0))
-
-
 @pytest.mark.parametrize(("name", "function"), [("elu", elu), ("silu", silu)])
 def test_activation_between_layers_linear_at_bottleneck_and_output(name, function):
-    network = network_of(activation=name)
+    network = BottleneckNetwork(SIZES, name, generator=torch.Generator())
     x = torch.randn(50, 7)
     hidden = x
     for i, (weight, bias, _) in enumerate(network.layers):
@@ -30,9 +26,10 @@ def test_activation_between_layers_linear_at_bottleneck_and_output(name, functio
 
 
 def test_weights_are_glorot_uniform_and_biases_zero():
-    network = network_of([1000, *SIZES[1:]])
+    generator = torch.Generator().manual_seed(0)
+    network = BottleneckNetwork([1000, *SIZES[1:]], generator=generator)
     x = torch.randn(4, 1000)
-    network.replace_head(30, torch.Generator())
+    network.replace_head(30, generator)
     assert network(x).shape == (4, 30)
     for weight, bias, _ in network.layers:
         bound = (6 / sum(weight.shape)) ** 0.5

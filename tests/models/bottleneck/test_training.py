@@ -114,7 +114,6 @@ def test_a_row_of_the_history_for_every_epoch():
 def test_learning_rates_are_those_of_one_cycle():
     rates = [*one_cycle(20, 0.01)]
     assert rates[:3] == approx([0.01 / 25, 0.0052, 0.01]) and rates[-1] == approx(0.01 / 25e4)
-    assert len(rates) == 20
 
 
 def test_networks_of_the_teacher_equal_autograd():
@@ -144,7 +143,7 @@ def test_the_student_equals_autograd(monkeypatch):
     monkeypatch.setattr(distilled, "RECORDED_EVERY", 2)
     monkeypatch.setattr(distilled, "WATCHED_CELLS", 30)
     x, y = measured(100)
-    more_x, more_y = x.repeat(2, 1) + 1, y.repeat(2, 1) - 1
+    more_x, more_y = measured(200)
     network, other = new_network("silu"), new_network("silu")
     settings = DistilledSettings(steps_of_student=3, rate_of_student=0.01)
     labelled, watched = (more_x, more_y), (x[:30], y[:30])
