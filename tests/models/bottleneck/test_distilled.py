@@ -74,6 +74,7 @@ def test_of_a_file_few_values_are_read_at_once(adata, tmp_path, monkeypatch):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     model.fit(anndata.read_h5ad(tmp_path / "cells.h5ad", backed="r"))
     assert set(seen) == {(20, 40), (15, 40), (20, 4)}
+    assert_array_equal(model.gene_norms_[model.get_support()], model.network_.input_norms())
 
 
 def test_genes_need_cells_behind_them(monkeypatch):
