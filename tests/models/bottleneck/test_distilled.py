@@ -92,7 +92,7 @@ def test_genes_need_cells_behind_them(monkeypatch):
 def test_copies_fill_up_before_genes_of_one_cell():
     x = torch.zeros(60, 8)
     x[0, 0] = x[1, 1] = 7
-    x[:, 2:] = cells(60, 2).repeat(1, 3)
+    x[:, 2:] = 100 * cells(60, 2).repeat(1, 3)
     chosen = distilled.choose_genes(x, x[:, [2, 3]], 7)
     assert chosen.tolist() == [0, *range(2, 8)]
 

