@@ -113,8 +113,8 @@ def map_trust(
     (2,)
     """
     data = as_paired(data)
-    if data.gene_names.tolist() != fit.gene_names.tolist():
-        raise ValueError("data: expected the genes of the fit, adata[:, fit.gene_names]")
+    if [*data.gene_names, *data.cell_names] != [*fit.gene_names, *fit.cell_names]:
+        raise ValueError("data: expected genes and cells of the fit, adata[:, fit.gene_names]")
     point = folds.find(n_components=estimator.n_components)
     settings = {
         "seeds": list(seeds),

@@ -156,6 +156,10 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(samples):
     training.run(60, {})
     assert len(seen) == 1 + 40
     assert torch.equal(training.network.sum_in, seen[0])
+    seen.clear()
+    training.run(60, {2: 0.5})  # weights from before a pruning are not kept
+    assert len(seen) == 2 + 1 + 40
+    assert torch.equal(training.network.sum_in, seen[2])
 
 
 def test_validation_samples_are_not_trained_on(samples):

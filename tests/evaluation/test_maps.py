@@ -26,8 +26,10 @@ def test_trust_is_that_of_the_definitions(data, rng):
     folds = cross_validate(model, data, 7, {"n_components": [3, 2]}, verbose=False)
     judged = rng.normal(3, [1, 2], size=(120, 2))
     fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged} | data.names)
-    with pytest.raises(ValueError, match="data: expected the genes of the fit"):
+    with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
         map_trust(model, changed(data, gene_names=data.gene_names[::-1]), fit, folds)
+    with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
+        map_trust(model, changed(data, cell_names=data.cell_names[::-1]), fit, folds)
     record = map_trust(model, data, fit, folds, (1, 2))
     X = stats.zscore(data.X.astype(float))
     Y = stats.zscore(data.Y.astype(float))
