@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
-from sklearn.utils import check_array
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils import TransformerTags, check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from sbnn.data.checks import check_in_order, check_names, some
@@ -15,6 +16,17 @@ from sbnn.errors import check_among, warn
 
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 ACCEPTED = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "input_name": "X"}
+
+
+class ExpressionRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """A regressor on expression, which may be sparse."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        if hasattr(self, "transform"):
+            tags.transformer_tags = TransformerTags()
+        return tags
 
 
 # --- expression that may be sparse, or in a file

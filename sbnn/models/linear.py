@@ -11,16 +11,14 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.linear_model import RidgeCV
-from sklearn.utils import TransformerTags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.checks import cells_of
-from sbnn.data.inputs import new_cells, to_be_fitted, two_tables
+from sbnn.data.inputs import ExpressionRegressor, new_cells, to_be_fitted, two_tables
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, check_number
 from sbnn.metrics import pooled_r2
@@ -45,17 +43,6 @@ class GeneSelectionMixin:
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the genes that the model uses, of `input_features` if ``fit`` had none."""
         return _check_feature_names_in(self, input_features)[self.get_support()]
-
-
-class ExpressionRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A regressor on expression, which may be sparse."""
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        if hasattr(self, "transform"):
-            tags.transformer_tags = TransformerTags()
-        return tags
 
 
 class LinearRegressor(ExpressionRegressor):

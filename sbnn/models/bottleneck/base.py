@@ -19,7 +19,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
 from sbnn.determinism import reproducible
-from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import (
     Layer,
@@ -30,7 +29,7 @@ from sbnn.models.bottleneck.network import (
     squared_error,
 )
 from sbnn.models.bottleneck.saved import FileMixin
-from sbnn.models.linear import ExpressionRegressor, GeneSelectionMixin, LatentMixin
+from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
 COUNTED = Interval(Integral, 1, None, closed="left")
 CELLS_AT_ONCE = 16_384  # most cells that pass through the network at once
@@ -39,7 +38,7 @@ ALIVE = 0.1  # of the largest weight norm
 HISTORY = ("stage", "epoch", "loss", "penalty", "r2", "eval_loss", "eval_r2", "genes_alive")
 
 
-class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, ExpressionRegressor):
+class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.ExpressionRegressor):
     """Base class of networks with a linear bottleneck.
 
     A subclass has ``_train``, which reads scaled expression by a function of genes and cells, and
@@ -82,8 +81,9 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, Expression
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._validate_params()
-        if self.n_genes is not None:
-            check_number("n_genes", self.n_genes, int, 1, self.n_features_in_)
+        p = self.n_features_in_
+        if self.n_genes is not None and self.n_genes > p:
+            raise ValueError(f"n_genes: expected at most {p}, as X has, got {self.n_genes}")
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -6,14 +6,14 @@ Bernaerts, Berens and Kobak (arXiv 2006.10411).
 from __future__ import annotations
 
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
 
-from sbnn.errors import check_number, warn
+from sbnn.errors import warn
 from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor, train_stage
 from sbnn.models.bottleneck.network import BottleneckNetwork, cross_entropy
 
@@ -90,6 +90,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
+        "frozen_layers": [Interval(Integral, 0, None, closed="left")],
         "epochs": ["array-like"],
         "learning_rate": [Interval(Real, 0, 1, closed="both")],
         "batch_size": [COUNTED],
@@ -157,7 +158,9 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         sizes = self._sizes(x.shape[1], self.n_components, n_first)
         network = BottleneckNetwork(sizes, generator=generator, device=x.device)
         frozen = 0 if labels is None else self.frozen_layers
-        check_number("frozen_layers", frozen, int, 0, len(network.layers) - 1)
+        most = len(network.layers) - 1
+        if frozen > most:
+            raise ValueError(f"frozen_layers: expected at most {most}, got {frozen}")
 
         # one after the other, each with its name, epochs, learning rate and cells
         n_pretraining, n_frozen, n_unfrozen, n_finetuning = self.epochs
