@@ -114,7 +114,7 @@ def cross_validate(
     points = list(ParameterGrid(param_grid or {}))
     models = [configured(estimator, point, seed) for point in points]
     folds = folds_of(folds, data.n_cells)
-    chosen = settings_of(preselect)
+    chosen = {} if preselect is None else settings_of(preselect)
     wanted = Record(
         "cross-validation",
         data.name,

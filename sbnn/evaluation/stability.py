@@ -162,10 +162,9 @@ def genes_table(record: Record) -> pd.DataFrame:
     table = fits["test_r2"].agg(test_r2="mean", sd="std")
     table["behind"] = table.test_r2.max() - table.test_r2
     table["genes"] = fits["n_selected"].mean()
-    enough = smallest_sufficient(
+    table["suffices"] = table.index == smallest_sufficient(
         record.test_r2,
         [point["n_genes"] for point in record.params],
         share_tested(record.folds),
     )
-    table["suffices"] = table.index == enough
     return table
