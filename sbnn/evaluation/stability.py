@@ -158,7 +158,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [50]
     """
-    fits = record.to_frame().groupby("n_genes", sort=False)
+    fits = record.to_frame().groupby("n_genes")
     table = fits["test_r2"].agg(test_r2="mean", sd="std")
     table["behind"] = table.test_r2.max() - table.test_r2
     table["genes"] = fits["n_selected"].mean()
