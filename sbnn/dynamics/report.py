@@ -139,8 +139,8 @@ def _means(records, condition):
 
 def _by_method(columns):
     """Table with a row for each method, in display order."""
-    table = pd.DataFrame(columns)
-    return table.filter([*METHODS], axis=0).rename(METHODS).rename_axis("method")
+    table = pd.DataFrame(columns, METHODS).dropna(how="all")
+    return table.rename(METHODS).rename_axis("method")
 
 
 def overview(saved_models):
