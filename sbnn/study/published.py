@@ -123,11 +123,8 @@ def published_outputs(*, download=True):
     FileNotFoundError
         If a file is missing and cannot be downloaded.
     """
-    columns = {}
-    for width, ending in OF_FITS.items():
-        means, _ = _arrays("scala", f"ind_feature_scores{ending}.pickle", download)
-        columns[width] = means
-    return pd.DataFrame(columns)
+    fits = _of_fits("ind_feature_scores", download)  # means and SDs
+    return pd.DataFrame({width: means for width, (means, _) in fits.items()})
 
 
 def published_counts(*, download=True):
@@ -148,10 +145,13 @@ def published_counts(*, download=True):
     FileNotFoundError
         If a file is missing and cannot be downloaded.
     """
-    columns = {}
-    for width, ending in OF_FITS.items():
-        columns[width] = _arrays("scala", f"for_hist{ending}.pickle", download)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(_of_fits("for_hist", download))
+
+
+def _of_fits(name, download):
+    """Contents of the files of both networks of mouse M1, by units."""
+    files = {width: f"{name}{ending}.pickle" for width, ending in OF_FITS.items()}
+    return {width: _arrays("scala", file, download) for width, file in files.items()}
 
 
 def _table(levels, **arrays):
