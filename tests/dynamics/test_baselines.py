@@ -9,11 +9,17 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
 
 from sbnn.data.trajectories import Samples
-from sbnn.dynamics.baselines import BASELINES, PENALTIES, RATES, held_out_ridge, slopes_of
+from sbnn.dynamics.baselines import (
+    BASELINES,
+    PENALTIES,
+    RATES,
+    AutoRegression,
+    TrainingPath,
+    held_out_ridge,
+    slopes_of,
+)
 
 TIMES = [np.array([0.0, 1, 2, 4, 5]), np.array([1.0, 2, 4, 6]), np.array([0.0, 3, 4])]
-START = np.array([[0.6, 0.4, 0.3], [0.1, -0.2, 0.8]])
-PRIOR = np.diag([0.0, 0, -1])
 
 
 @pytest.fixture
@@ -23,38 +29,32 @@ def samples(rng):
     return Samples(values, TIMES, np.array(["a", "b", "c"]))
 
 
-@pytest.fixture
-def fitted(samples):
-    """Fit a baseline by its name."""
-    return lambda name: clone(BASELINES[name]).fit(samples, PRIOR)
-
-
-def test_auto_regression_has_the_least_squares_of_all_rates_and_levels(fitted, samples):
+def test_auto_regression_has_the_least_squares_of_all_rates_and_levels(samples):
     before, after, spans = samples.intervals()
     length = np.diff(spans, axis=1)
     squares = []
     for rate in RATES / length.mean():
         left = np.exp(-rate * length)
         squares.append(np.linalg.lstsq(1 - left, after - left * before)[1])
-    residuals = fitted("ar1").predict(before, spans)[:, 1] - after
+    residuals = AutoRegression().fit(samples).predict(before, spans)[:, 1] - after
     assert_allclose((residuals**2).sum(axis=0), np.min(squares, axis=0))
 
 
-def test_linear_maps_are_of_deviations_from_the_mean(fitted, samples):
+def test_linear_maps_are_of_deviations_from_the_mean(samples):
     """One slope, all genes on all genes, or a slope for each gene and ridge on the rest."""
     mean = np.concatenate(samples.values).mean(axis=0)
     before, after = (values - mean for values in samples.intervals()[:2])
     common, own = slopes_of(before, after)
     assert common == approx((before * after).sum() / (before**2).sum())
     maps = {
-        "mean": 0 * PRIOR,
+        "mean": np.zeros((3, 3)),
         "ar1_mean": common * np.eye(3),
         "ridge": held_out_ridge(before, after),
         "ar1_ridge": np.diag(own) + held_out_ridge(before, after - own * before),
     }
     for name, expected in maps.items():
-        path = fitted(name).predict(START, [0, 1, 2])
-        assert_allclose(path[:, 2], mean + (START - mean) @ expected @ expected)
+        path = clone(BASELINES[name]).fit(samples).predict(mean + before, [0, 1, 2])
+        assert_allclose(path[:, 2], mean + before @ expected @ expected)
 
 
 def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):
@@ -68,13 +68,12 @@ def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):
         assert_allclose(held_out_ridge(X, Y), search.best_estimator_.coef_.T)
 
 
-@pytest.mark.parametrize(("x", "nearest"), [(0.5, 0.2401), (2.0, 1.2401)])
+@pytest.mark.parametrize(("x", "nearest"), [(0.5, 0.2401), (2.0, 1.2401), (-1.0, 1.2401)])
 def test_the_training_path_moves_along_near_intervals(x, nearest):
     """Two are parallel; the second is longer in time, and its squared distance larger by 0.02."""
     values = [np.array([[0.0, y], [1.0, y]]) for y in (0, 1)]
-    samples = Samples(values, [np.array([0, 1]), np.array([0, 2])], np.array(["a", "b"]))
+    model = TrainingPath().fit(Samples(values, [np.arange(2), 2 * np.arange(2)], [*"ab"]))
     weight = 2 * np.exp(-0.02 / (0.1 * nearest))
     rate = (1 + weight / 2) / (1 + weight)
-    model = clone(BASELINES["path"]).fit(samples)
     assert_allclose(model.predict([[x, 0.49]], [0, 3])[0, 1], [x + 3 * rate, 0.49])
     assert np.isfinite(model.predict([[0, 0]], [0, 1])).all(), "a point of an interval"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
+from scipy.special import logit
 
 from sbnn.dynamics.beliefs import calibrated, first_beliefs, kinds_of_edges, learned_beliefs
 
@@ -16,9 +17,11 @@ KINDS = np.array([0, 1, 1, 3, 2, 3])  # of the weights of two regulators
 def learned(rng):
     """Weights (30, 6) of made-up fits with variances of 0.04, and the beliefs learned from them."""
     weights = rng.standard_normal((30, 6))
-    same = {"kinds": KINDS, "regulators": [0, 1], "signs": [1, -1]}
-    same["variances"] = lambda: np.full(6, 0.04)
-    fits = [SimpleNamespace(weights=of_fit, **same) for of_fit in weights]
+    fits = []
+    for of_fit in weights:
+        fit = SimpleNamespace(weights=of_fit, kinds=KINDS, regulators=[0, 1], signs=[1, -1])
+        fit.variances = lambda: np.full(6, 0.04)
+        fits.append(fit)
     kinds = np.repeat([0, 3], 4)[:, None] * np.ones(8, dtype=int)
     possible = ~np.eye(8, dtype=bool)
     return weights, learned_beliefs(fits, np.full((8, 8), 0.25), kinds, possible)
@@ -47,19 +50,15 @@ def test_moments_of_effects_are_learned_for_their_number_of_regulators(learned):
 
 
 def test_odds_are_shares_of_edges_of_each_kind(learned):
-    for kind, edges, pairs in ((0, 7.5, 5e4 + 28), (3, 8.6, 30), (1, 0.5, 5e4)):
-        assert learned[1].log_odds[kind] == approx(np.log(edges / (pairs - edges)))
+    shares = 7.5 / (5e4 + 28), 0.5 / 5e4, 8.6 / 30
+    assert learned[1].log_odds[[0, 1, 3]] == approx(logit(shares))
 
 
 def test_weak_edges_are_less_probable_those_of_the_prior_only_if_residuals_persist():
-    """The effects of two genes on one, of which the second is in the prior."""
-    p = np.full((3, 1), 0.9999)
+    """The effects of two genes on two, weak and strong; those of the second are in the prior."""
+    effects = np.array([[0.1, 5.0], [0.1, 5.0], [1.0, 5.0]])
     given = np.array([[False], [True], [True]])
-
-    def probabilities(share, autocorrelation):
-        effects = np.array([[share], [share], [1.0]])
-        return calibrated(p, given, effects, 1.0, autocorrelation)[:2, 0]
-
-    assert_array_equal(probabilities(0.1, 0.0) < probabilities(1.0, 0.0), [True, False])
-    persistent = probabilities(0.1, 0.2)
-    assert persistent[0] < 0.5 == persistent[1], "edges of the prior are not removed"
+    found = [calibrated(0.9999, given, effects, 1.0, persistent) for persistent in (0.0, 0.2)]
+    assert_array_equal(found[0][:2, 0] < found[0][:2, 1], [True, False])
+    new, old = found[1][:2, 0]
+    assert new < 0.5 == old, "edges of the prior are not removed"

@@ -11,26 +11,23 @@ from sbnn.dynamics.held_out import SIMPLE, compared, held_out_residuals
 
 
 @pytest.mark.parametrize(
-    ("network", "simple", "expected"),
+    ("network", "expected", "together"),
     [
-        (0.1, 1.0, 1),  # leaves little, and predicts alone
-        (1.0, 1.0, 0.5),
-        (9.0, 0.1, 0),
+        (-0.1, 1, 0),  # leaves little, and predicts alone
+        (-2, 1 / 3, 0),
+        (9, 0, 0.25),
     ],
 )
-def test_a_network_has_the_weight_of_its_gain(rng, network, simple, expected):
-    """Errors of 100 intervals and 3 genes with these SDs."""
-    common, of_network, of_simple = rng.standard_normal((3, 100, 3))
-    found = {"network": network * of_network, "no change": 2 + 0 * common}
-    found |= dict.fromkeys(SIMPLE, 9 + common) | {"ridge": simple * of_simple}
+def test_a_network_has_the_weight_of_its_gain(rng, network, expected, together):
+    """Its residuals are these times those of the best simple model."""
+    rest = rng.standard_normal((100, 3))
+    found = dict.fromkeys(SIMPLE, 9 * rest)
+    found |= {"ridge": rest, "network": network * rest, "no change": 2 * rest}
     best, weight, errors = compared(found)
     assert best == "ridge"
-    assert weight == approx(expected, abs=0.1 if expected == 0.5 else 0)
-    for name, rest in found.items():
-        assert errors[name] == approx((rest**2).mean() / 4)
-    if expected == 0.5:
-        together = weight * found["network"] + (1 - weight) * found["ridge"]
-        assert errors["together"] == approx((together**2).mean() / 4)
+    assert weight == approx(expected)
+    names = ["ridge", "network", "no change", "together"]
+    assert errors[names].tolist() == approx([0.25, network**2 / 4, 1, together])
 
 
 @pytest.mark.parametrize(("first", "share"), [(1, 0.997), (99, 0.8)])
