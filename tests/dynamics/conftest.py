@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sbnn.data.gene_network import GeneNetwork
+from sbnn.dynamics.phoenix import Phoenix
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,12 @@ def prior(network):
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def phoenix(generator):
+    """Of 20 genes and 5 units, with normal weights; about half of the genes do not change."""
+    network = Phoenix(20, 5, generator)
+    for value in network.parameters():
+        value.data.normal_(generator=generator)
+    return network

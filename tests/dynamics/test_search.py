@@ -51,43 +51,33 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
         assert_allclose(search.means, np.concatenate(within).mean(axis=0))
         search.learn_rates(0.1)
         search.follow_model()
-        results = search.noise, search.autocorrelation(), search.rates, search.probabilities
-        found.append(np.concatenate([np.ravel(result) for result in results]))
+        of_edges = search.probabilities.ravel()
+        found.append([search.noise, search.autocorrelation(), *search.rates, *of_edges])
     assert_allclose(*found, rtol=1e-6, atol=1e-12)
 
 
-def test_rates_and_a_lag_are_changed_if_this_raises_the_evidence(search):
-    def evidence():
-        fits = [search._refitted(gene, search.rates[gene]) for gene in search.fits]
-        return sum(fit.log_evidence for fit in fits)
-
-    before = evidence()
+def test_rates_are_changed_if_this_raises_the_evidence(search):
     rates = search.rates.copy()
+    before = sum(search._refitted(gene, rates[gene]).log_evidence for gene in search.fits)
     search.learn_rates(0.2)
     changes = np.log(search.rates[search.changing] / rates[search.changing])
     assert set(np.abs(changes).round(9)) == {0.0, 0.2}
-    assert evidence() > before
-    by_lag = []
-    tried = 1 / 1.4, 1, 1.4
-    for lag in tried:
-        search._set_lag(lag)
-        by_lag.append(evidence())
-    search._set_lag(1.0)
-    search.learn_lag()
-    assert search.lag == tried[np.argmax(by_lag)]
+    assert sum(fit.log_evidence for fit in search.fits.values()) > before
 
 
-@pytest.mark.parametrize(("gains", "lag"), [([3, 1, 2], 0.5), ([9, -4, -3], 0)])
-def test_a_first_lag_needs_a_gain_beyond_its_error_over_genes(search, gains, lag):
-    """Gains in log evidence of three genes by a lag of 0.5; the others lose."""
+@pytest.mark.parametrize(("gains", "lags"), [([3, 1, 2], [0.5, 0.7]), ([9, -4, -3], [0, 0])])
+def test_a_first_lag_needs_a_gain_beyond_its_error_over_genes(search, gains, lags):
+    """Gains in log evidence of three genes by a lag of 0.5; more by 0.7; the others lose."""
     search.fits = {0: None, 1: None, 2: None}
 
     def refitted(gene, _):
-        return SimpleNamespace(log_evidence={0: 0, 0.5: gains[gene]}.get(search.lag, -9))
+        of_lags = {0: 0, 0.5: gains[gene], 0.7: 10}
+        return SimpleNamespace(log_evidence=of_lags.get(search.lag, -9))
 
     search._refitted = refitted
-    search.learn_lag()
-    assert search.lag == lag
+    for lag in lags:
+        search.learn_lag()
+        assert search.lag == lag
 
 
 def test_scores_are_slopes_of_the_network_at_mean_expression(search):

@@ -14,18 +14,13 @@ from sbnn.dynamics import SparseRegulationRegressor
 def test_the_network_is_more_accurate_than_the_prior_and_predicts_alone(network, prior):
     fitted = SparseRegulationRegressor().fit(network.simulate(100, 0.025, 1), prior)
     truth = network.graph.to_numpy()
-    true = truth != 0
-    given = prior.to_numpy() != 0
-    found = np.sign(fitted.edge_scores_.to_numpy())
-    edge = found != 0
-    assert edge[true & ~given].mean() >= 0.75
-    assert edge[given & ~true].mean() <= 0.25
-    assert edge[true & given].mean() > 0.95
-    assert (edge & ~true).sum() <= 2
-    assert_array_equal(found[true & edge], truth[true & edge])
-    assert fitted.sparsity_ == 1 - edge.mean()
+    scores = fitted.edge_scores_.to_numpy()
+    wrong = np.sign(scores) != truth
+    misplaced = prior.to_numpy() != truth
+    assert wrong[misplaced].mean() <= 0.25
+    assert wrong[~misplaced].sum() <= 3
+    assert fitted.sparsity_ == (scores == 0).mean()
     p = fitted.edge_probabilities_.to_numpy()
-    assert (p[edge] >= 0.5).all()
     assert not p[:, network.is_input].any(), "what does not change has no regulators"
     assert (fitted.explains_, fitted.weight_, fitted.lag_) == (True, 1, 0)
     assert fitted.noise_ == approx(0.025, rel=0.1)
@@ -49,7 +44,7 @@ def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
     assert alone.edge_probabilities_.to_numpy().max() < 0.5, "without a prior, the fit decides"
 
 
-def test_regulators_that_act_late_are_recognised(network, prior):
+def test_regulators_that_act_late_are_recognised(network, prior, rng):
     """Proteins follow their genes with a lag of 1.5."""
 
     def rates(_, state):
@@ -58,7 +53,7 @@ def test_regulators_that_act_late_are_recognised(network, prior):
         return np.concatenate([targets - genes, (genes - proteins) / 1.5])
 
     paths = []
-    for start in network.start(40, np.random.default_rng(3)):
+    for start in network.start(40, rng):
         paths.append(solve_ivp(rates, (0, 9), np.tile(start, 2), t_eval=TIMES).y[:30].T)
     samples = trajectories(paths, TIMES, network.gene_names)
     model = SparseRegulationRegressor(3).fit(samples, prior)
