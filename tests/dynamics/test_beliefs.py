@@ -56,7 +56,7 @@ def test_odds_are_shares_of_edges_of_each_kind(learned):
 
 def test_weak_edges_are_less_probable_those_of_the_prior_only_if_residuals_persist():
     """The effects of two genes on two, weak and strong; those of the second are in the prior."""
-    effects = np.array([[0.1, 5.0], [0.1, 5.0], [1.0, 5.0]])
+    effects = np.array([[0.1, 0.1], [0.1, 0.1], [1.0, 0.1]])
     given = np.array([[False], [True], [True]])
     found = [calibrated(0.9999, given, effects, 1.0, persistent) for persistent in (0.0, 0.2)]
     assert_array_equal(found[0][:2, 0] < found[0][:2, 1], [True, False])

@@ -1,44 +1,40 @@
 """Tables and figures of made-up and of committed records."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
-import pytest
 from made_up import assert_tidy
 from numpy.testing import assert_allclose
 from same import ROOT
 
 from sbnn.dynamics import plotting, report
-from sbnn.plotting import style
-from sbnn.results import Record
-
-BA = {"prior": [0.9, 0.9, 0.9], "imp": [0.5, 0.6, 0.65], "dash": [0.7, 0.75, 0.9]}
-ERRORS = {"prior": [0.1, 0.2, 0.3], "imp": [0.01, 0.02, 0.03], "dash": [0.1, 0.1, 0.1]}
 
 
-@pytest.fixture
-def records():
-    """Results of three methods."""
-    found = {}
-    for name in BA:
-        scores = {"seed": [0, 1, 2], "sparsity": 0.9}
-        scores |= {"balanced_accuracy": BA[name], "mse_ahead": ERRORS[name]}
-        values = {"scores": pd.DataFrame(scores)}
-        record = Record("dynamics", "set", "", [{}], values=values)
-        found[f"noise_5_{name}"] = record
-    return found
+def record(accuracy, error):
+    """Scores of a method with three seeds."""
+    scores = {"seed": [0, 1, 2], "sparsity": 0.9}
+    scores |= {"balanced_accuracy": accuracy, "mse_ahead": error}
+    return SimpleNamespace(scores=pd.DataFrame(scores), dataset="set")
 
 
-def test_tables_have_means_and_sds(records):
-    table = report.methods_table(records, "noise_5")
+RECORDS = {
+    "noise_5_prior": record(0.9, [0.1, 0.2, 0.3]),
+    "noise_5_imp": record([0.5, 0.6, 0.65], 0.02),
+    "noise_5_dash": record([0.7, 0.75, 0.9], 0.1),
+}
+
+
+def test_tables_have_means_and_sds():
+    table = report.methods_table(RECORDS, "noise_5")
     assert table.index.tolist() == [report.METHODS["prior"], "IMP", "DASH"]
     assert table["BA"].tolist() == ["0.900 ± 0", "0.583 ± 0.08", "0.783 ± 0.1"]
     assert table["one-step MSE / no change"]["DASH"] == "0.500 ± 0"
     assert report._spread(pd.Series([np.nan] * 2)) == ""
 
 
-def test_the_figure_shows_means_with_sds_and_the_prior(records):
-    figure = plotting.accuracy_by_sparsity(records)
-    [ax] = figure.axes
+def test_the_figure_shows_means_with_sds_and_the_prior():
+    [ax] = plotting.accuracy_by_sparsity(RECORDS).axes
     prior, imp, dash = ax.lines
     assert set(prior.get_ydata()) == {0.9}
     assert_allclose(np.ravel([imp.get_xydata(), dash.get_xydata()]), [0.9, 1.75 / 3, 0.9, 2.35 / 3])
@@ -46,5 +42,4 @@ def test_the_figure_shows_means_with_sds_and_the_prior(records):
 
 
 def test_the_figure_of_committed_records_is_tidy():
-    with style():
-        assert_tidy(plotting.accuracy_by_sparsity(report.read(ROOT / "saved_models" / "grn_350")))
+    assert_tidy(plotting.accuracy_by_sparsity(report.read(ROOT / "saved_models" / "grn_350")))

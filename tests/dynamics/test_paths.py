@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from scipy.integrate import quad
 
@@ -25,7 +25,6 @@ def test_memory_is_the_integral_of_a_piecewise_linear_past(rate, rng):
         total = quad(weighted, 0, grid[i], grid[i], points=grid[: i + 1], limit=99)[0]
         # weights near 1 are rounded in absolute terms
         assert memory[i] @ f == approx(total, rel=1e-9, abs=1e-14)
-    assert not np.triu(memory, 1).any()
     later = clock.later_memory(rate)
     assert_allclose(later[0], memory[6::6])
     assert not later[1, 2:].any(), "nothing counts after the end of a sample"
@@ -43,14 +42,12 @@ def test_genes_relax_at_their_rates():
     assert noise == LEAST_NOISE
 
 
-@pytest.mark.parametrize(("size", "is_constant"), [(1.0, True), (5.0, False)])
-def test_genes_that_change_less_than_the_noise_are_constant(rng, size, is_constant):
-    """Of a hundred genes, most are noise; that of one is larger."""
+def test_genes_that_change_less_than_the_noise_are_constant(rng):
+    """A hundred genes are noise; that of one is larger."""
     clock = Clock(np.tile(np.arange(5.0), (20, 1)))
     values = 0.1 * rng.standard_normal((20, 5, 100))
-    values[..., 0] *= size
+    values[..., 0] *= 5
     paths, rates, noise = relaxation(values, clock)
     assert noise == approx(0.1, rel=0.1)
-    assert not rates[1:].any()
-    assert (rates[0] == 0) == is_constant
+    assert_array_equal(np.flatnonzero(rates), [0])
     assert_allclose(paths[:, 7, 1:], values[..., 1:].mean(axis=1))
