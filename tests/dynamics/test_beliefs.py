@@ -40,13 +40,13 @@ def test_moments_of_effects_are_learned_for_their_number_of_regulators(learned):
     effects = weights[:, 1:3] * [1, -1]
     mean = (effects.sum() + 10 * first.effect_mean[2]) / 70
     assert found.effect_mean[2] == approx(mean)
-    moments = {1: (effects - mean) ** 2 + 0.04}
-    moments[2] = weights[:, 4] ** 2 + 0.04
-    moments[3] = weights[:, [3, 5]] ** 2 + 0.04
-    for kind, squares in moments.items():
-        before = first.sds[kind]
-        variance = (squares.sum() + 10 * before[2] ** 2) / (squares.size + 10)
-        assert_allclose(found.sds[kind], np.r_[before[:2], np.sqrt(variance), before[3:]])
+    variances = first.sds**2
+    rest = weights - [0, mean, -mean, 0, 0, 0]
+    for kind in (1, 2, 3):
+        squares = rest[:, kind == KINDS] ** 2 + 0.04
+        before = 10 * variances[kind, 2]
+        variances[kind, 2] = (squares.sum() + before) / (squares.size + 10)
+    assert_allclose(found.sds, np.sqrt(variances))
 
 
 def test_odds_are_shares_of_edges_of_each_kind(learned):
