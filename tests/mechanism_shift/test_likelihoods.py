@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from torch import nn
 
@@ -37,10 +38,10 @@ def test_bounds_are_those_of_numerical_integration():
     joint += stats.norm.logpdf(z, CENTRES[CODES, 0])
     posterior = stats.norm.logpdf(z, COUNTS[:, 0] / 10, 1.2)
     expected = (np.exp(posterior) * (joint - posterior)).sum(axis=0) * step
-    np.testing.assert_allclose(network.elbo_of_cells(*cells, 4000), expected, atol=0.05)
+    assert_allclose(network.elbo_of_cells(*cells, 4000), expected, atol=0.05)
     likelihood = np.exp(joint).sum(axis=0) * step
     tight = network.iwelbo_of_cells(*cells, 20_000)
-    np.testing.assert_allclose(tight, np.log(likelihood), atol=0.02)
+    assert_allclose(tight, np.log(likelihood), atol=0.02)
 
 
 def test_layers_are_those_of_the_training():
@@ -62,11 +63,11 @@ def test_log_ratios_compare_sums_of_counts_with_those_decoded_from_the_latents(m
     predicted = torch.log_softmax(CELLS[:, :1] / 10 @ LOADINGS, -1).exp().numpy()
     predicted = predicted * COUNTS.sum(axis=1, keepdims=True)
     observed, expected = COUNTS[CODES == 1].sum(axis=0), predicted[CODES == 1].sum(axis=0)
-    np.testing.assert_allclose(ratios[1], np.log((observed + 0.5) / (expected + 0.5)), rtol=1e-5)
+    assert_allclose(ratios[1], np.log((observed + 0.5) / (expected + 0.5)), rtol=1e-5)
     dispersion = ((COUNTS - predicted) ** 2).sum(axis=0) / predicted.sum(axis=0)
     assert dispersion.min() < 1 < dispersion.max(), "at least that of Poisson counts"
     variances = np.maximum(dispersion, 1) / (np.minimum(observed, expected) + 0.5)
-    np.testing.assert_allclose(errors[1], np.sqrt(variances), rtol=1e-5)
+    assert_allclose(errors[1], np.sqrt(variances), rtol=1e-5)
 
 
 def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():
@@ -101,7 +102,7 @@ def test_rows_have_priors_of_their_own_that_assume_some_genes_without_an_effect(
     estimates = np.array([[0.05, 0.1, 0.6], [2.0, -1.8, 0.6]])
     mean = direct.shrunken(estimates, np.full((2, 3), 0.2))
     assert mean[0, 2] < mean[1, 2] < 0.6
-    np.testing.assert_array_equal(direct.shrunken(estimates[:1], np.full((1, 3), 0.2)), mean[:1])
+    assert_array_equal(direct.shrunken(estimates[:1], np.full((1, 3), 0.2)), mean[:1])
     assert direct.shrunken(np.array([[3.0]]), np.array([[1.0]]))[0] < 1.5
 
 

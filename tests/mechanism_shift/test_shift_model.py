@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from sbnn.mechanism_shift import SparseShiftVAE
@@ -70,7 +71,7 @@ def test_published_methods_differ_in_their_prior(few, method):
     means = pd.DataFrame(model.network_.means().numpy(), model.perturbations_)
     assert means.to_numpy().any() == (method != "vae")
     effects = wide(model.shift_graph_, "effect")
-    np.testing.assert_allclose(effects, (means - means.loc[few[2]]).loc[effects.index], atol=1e-6)
+    assert_allclose(effects, (means - means.loc[few[2]]).loc[effects.index], atol=1e-6)
     new = model.fit_new_perturbations(few[0], np.full(few[1].shape, "new"))
     assert new.network_.means()[-1].any() == (method != "vae")
     probabilities = model.shift_graph_["probability"]
@@ -88,7 +89,7 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen, fitted)
     assert wider.elbo(*known) == fitted.elbo(*known)
     means = pd.DataFrame(fitted.transform(new[0])).groupby(new[1]).mean()
     effects = wide(wider.shift_graph_, "effect").iloc[-2:]
-    np.testing.assert_allclose(effects, means, atol=1e-4)
+    assert_allclose(effects, means, atol=1e-4)
     assert list(effects.index) == list(means.index)
     assert wide(wider.shift_graph_, "effect")[:-2].equals(wide(fitted.shift_graph_, "effect"))
     with pytest.raises(ValueError, match="perturbation: .* the model knows"):

@@ -5,6 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
+from pytest import approx
 from scipy import stats
 
 from sbnn.mechanism_shift.network import ShiftNetwork, drawn_gates
@@ -16,12 +18,16 @@ def small(screen):
     """A function that makes a training of some cells."""
 
     def new_training(kind=OneCycleTraining, seed=0):
-        counts = screen.counts[:200].astype(np.float32)
         codes = np.unique(screen.perturbation[:200], return_inverse=True)[1]
-        new = partial(ShiftNetwork, counts.shape[1], 2, codes.max() + 1, "ivae", hidden=8)
-        return kind(counts, codes, new, seed)
+        new = partial(ShiftNetwork, 60, 2, codes.max() + 1, "ivae", hidden=8)
+        return kind(screen.counts[:200].astype(np.float32), codes, new, seed)
 
     return new_training
+
+
+@pytest.fixture
+def training(small):
+    return small()
 
 
 def test_the_penalties_are_the_published_ones():
@@ -31,23 +37,22 @@ def test_the_penalties_are_the_published_ones():
     for prior, value in expected.items():
         network = ShiftNetwork(4, 3, 2, prior)
         network.gates.data.copy_(logits)
-        assert network.penalty().item() == pytest.approx(value, rel=1e-5)
+        assert network.penalty().item() == approx(value, rel=1e-5)
 
 
 def test_a_gate_is_drawn_hard_with_a_soft_gradient():
     logits = torch.tensor([[1.0, -1.0]]).expand(20000, 2).clone().requires_grad_()
     drawn = drawn_gates(logits, torch.Generator().manual_seed(0))
     assert set(drawn.detach().unique().round().tolist()) == {0.0, 1.0}
-    assert drawn.mean(0)[0].item() == pytest.approx(0.731, abs=0.02)
+    assert drawn.mean(0)[0].item() == approx(0.731, abs=0.02)
     drawn.sum().backward()
     assert (logits.grad > 0).all()
 
 
 @pytest.mark.parametrize("summed", [False, True])
 def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_sum(
-    small, monkeypatch, summed
+    training, monkeypatch, summed
 ):
-    training = small()
     training.network.summed = summed
     losses = []
     for penalty in (0.0, 3e4):
@@ -55,7 +60,7 @@ def test_the_penalty_is_spread_over_the_cells_and_warms_up_where_the_loss_is_a_s
         training.generator.manual_seed(0)
         losses.append(training.loss(torch.arange(40), 0.25).item())
     added = 0.25 * 3e4 / len(training.train) if summed else 3e4
-    assert np.diff(losses) == pytest.approx(added, rel=1e-3)
+    assert np.diff(losses) == approx(added, rel=1e-3)
 
 
 def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(small, monkeypatch):
@@ -76,7 +81,7 @@ def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(small, monkeyp
     assert (decays, spread) == ([36, 0], [36 / n, 0]), "weights have a normal prior, gates none"
 
 
-def test_four_cycles_of_the_learning_rate_rise_and_fall(small, monkeypatch):
+def test_four_cycles_of_the_learning_rate_rise_and_fall(training, monkeypatch):
     rates = []
     step = torch.optim.Adam.step
 
@@ -85,22 +90,20 @@ def test_four_cycles_of_the_learning_rate_rise_and_fall(small, monkeypatch):
         step(optimizer)
 
     monkeypatch.setattr(torch.optim.Adam, "step", watched)
-    training = small()
     training.batch_size = 150  # one update in an epoch
     training.run(80)
     assert len(training.history) == 80
     assert len(rates) == 80 + 13, "the last of 40, 13, 14, 13 epochs is carried out twice"
-    assert np.argmax(rates[:40]) == 7 and max(rates) == pytest.approx(2.5e-3)
-    assert rates[0] == rates[40] == pytest.approx(1e-4) and rates[39] < 1e-6
+    assert np.argmax(rates[:40]) == 7 and max(rates) == approx(2.5e-3)
+    assert rates[0] == rates[40] == approx(1e-4) and rates[39] < 1e-6
 
 
 @pytest.mark.parametrize(
     ("given", "precision"), [((1.0, 2.0), 18), ((2.0, 1.0), 72), ((np.nan, np.nan), 72)]
 )
 def test_the_last_cycle_keeps_the_shrinkage_that_validation_cells_prefer(
-    small, monkeypatch, given, precision
+    training, given, precision
 ):
-    training = small()
     scores = iter(given)
     draws = []
 
@@ -109,15 +112,15 @@ def test_the_last_cycle_keeps_the_shrinkage_that_validation_cells_prefer(
         training.network.logits.bias.data.fill_(training.precision)
         training.history.append(training.precision)
 
-    monkeypatch.setattr(training, "cycle", cycle)
-    monkeypatch.setattr(training, "held_out", lambda *_: next(scores))
+    training.cycle = cycle
+    training.held_out = lambda *_: next(scores)
     training.best_cycle(3)
     assert draws[0] == draws[1], "with the same batches and draws"
     assert training.history == [precision] == [training.precision]
     assert (training.network.logits.bias == precision).all()
 
 
-def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
+def test_scores_are_compared_from_the_end_of_the_warm_up_on(small):
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5, 0.4])
     training = small(PublishedTraining)
     training.warm_up, training.patience = 3, 2
@@ -129,26 +132,24 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(small, monkeypatch):
         biases.append(training.network.mean.bias.clone())
         return next(scores)
 
-    monkeypatch.setattr(training, "held_out", held_out)
-
     def loss(batch, weight, loss=training.loss):
         assert training.network.training, "with dropout, also after validation"
         weights.append(weight)
         return loss(batch, weight)
 
-    monkeypatch.setattr(training, "loss", loss)
+    training.held_out = held_out
+    training.loss = loss
     training.network.eval()
     training.run(9)
     assert [row["validation_elbo"] for row in training.history] == [5, 4, 1, 2, 0.5, 0.4]
     assert torch.equal(training.network.mean.bias, biases[3]), "the best since the warm-up"
-    np.testing.assert_allclose(weights, np.minimum(1, np.arange(1, len(weights) + 1) / 3))
+    assert_allclose(weights, np.minimum(1, np.arange(1, len(weights) + 1) / 3))
 
 
-def test_inputs_are_scaled_over_the_training_cells(small):
-    training = small()
+def test_inputs_are_scaled_over_the_training_cells(training):
     inputs = training.network.inputs(training.counts)[training.train]
-    np.testing.assert_allclose(inputs.mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(inputs.std(0, correction=0), 1, rtol=1e-5)
+    assert_allclose(inputs.mean(0), 0, atol=1e-5)
+    assert_allclose(inputs.std(0, correction=0), 1, rtol=1e-5)
 
 
 def test_first_weights_and_batches_depend_on_the_seed(small):
@@ -158,13 +159,10 @@ def test_first_weights_and_batches_depend_on_the_seed(small):
 
 
 @pytest.mark.parametrize(("n_cells", "epochs"), [(150, 3400), (64_000, 28)])
-def test_usual_epochs_are_as_many_as_the_least_number_of_updates_needs(
-    small, monkeypatch, n_cells, epochs
-):
-    training = small()
+def test_usual_epochs_are_as_many_as_the_least_number_of_updates_needs(training, n_cells, epochs):
     training.train = np.arange(n_cells)
-    monkeypatch.setattr(training, "cycle", lambda n, *_: training.history.append(n))
-    monkeypatch.setattr(training, "held_out", lambda *_: 0.0)
+    training.cycle = lambda n, *_: training.history.append(n)
+    training.held_out = lambda *_: 0.0
     training.run(None)
     assert sum(training.history) == epochs
 
