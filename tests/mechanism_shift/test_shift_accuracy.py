@@ -2,10 +2,13 @@
 
 from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
+from pytest import approx
 from scipy import stats
 
 from sbnn.mechanism_shift import SparseShiftVAE, recovery, z_scored
@@ -16,33 +19,18 @@ from sbnn.mechanism_shift.records import compute_once
 MODEL = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
 
 
-class Watched:
-    """A model that keeps the cells that it is given."""
-
-    random_state = 0
-
-    def __init__(self):
-        self.seen = []
-
-    def fit_new_perturbations(self, counts, names, learn_shifts):
-        self.seen.append((set(counts), learn_shifts))
-        return self
-
-    def elbo(self, counts, names, n_samples=10):
-        assert (counts == names).all()
-        self.seen.append((set(counts), n_samples))
-        return 0.0
-
-    iwelbo = elbo
-
-
 def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_scored():
-    model = Watched()
-    held_out_bounds(model, SimpleNamespace(counts=np.arange(1200), perturbation=np.arange(1200)))
-    (learn_on, _), (test, _) = model.seen[:2]
-    bounds = [(test, 10), (test, 100)]
-    assert model.seen == [(learn_on, True), *bounds, (learn_on, False), *bounds]
-    assert len(learn_on) == 600 and len(test) == 500 and not learn_on & test
+    model = Mock(random_state=0)
+    cells = np.arange(1200)
+    held_out_bounds(model, SimpleNamespace(counts=cells, perturbation=cells))
+    learned, unlearned = model.fit_new_perturbations.call_args_list
+    assert learned.kwargs["learn_shifts"] and not unlearned.kwargs["learn_shifts"]
+    bound = model.fit_new_perturbations().iwelbo
+    for fit, score in zip((learned, unlearned), bound.call_args_list, strict=True):
+        counts, names, n_samples = score.args
+        assert_array_equal(counts, names)
+        assert len(counts) == 500 and n_samples == 100
+        assert len(fit.args[0]) == 600 and not np.isin(fit.args[0], counts).any()
 
 
 def test_networks_are_scored_on_held_out_cells_and_perturbations(adata):
@@ -74,10 +62,10 @@ EDGES = pd.DataFrame([[True, True, False], [False, True, True]], ["b", "a"])
 def test_precision_is_of_the_found_edges_and_recall_of_the_true_ones():
     # found: latents 2 and 0 of b, 0 and 1 of a; true: latents 1 and 2 of b, 0 of a
     expected = {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7, "mcc": (1 - THIRD) / 3}
-    assert accuracy(TRUTH, FOUND, EDGES) == pytest.approx(expected)
+    assert accuracy(TRUTH, FOUND, EDGES) == approx(expected)
     none = pd.DataFrame(False, ["c"], range(2))
     without = accuracy(TRUTH, FOUND[:, :2], none)
-    assert without["f1"] == 0 and without["mcc"] == pytest.approx((1 - THIRD) / 3)
+    assert without["f1"] == 0 and without["mcc"] == approx((1 - THIRD) / 3)
 
 
 def test_differences_of_genes_are_z_scored_against_the_control(adata, screen):
@@ -88,4 +76,4 @@ def test_differences_of_genes_are_z_scored_against_the_control(adata, screen):
     expected = (means - means.loc[screen.control]).drop(screen.control)
     pd.testing.assert_frame_equal(differences, expected, check_names=False)
     errors = np.full((40, 1), np.sqrt(1 / 60 + 1 / 100))
-    np.testing.assert_array_equal(changed, significant(expected.to_numpy(), errors))
+    assert_array_equal(changed, significant(expected.to_numpy(), errors))
