@@ -1,6 +1,8 @@
 """The published BiLSTM: its parts by hand, validation cells, and transfer from another species."""
 
 from copy import deepcopy
+from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,11 +20,10 @@ from sbnn.ephys_types.attention_bilstm import BiLSTM
 from sbnn.ephys_types.training import focal, validation_part
 
 
-def fitted(cells, X=None, **params):
+def fitted(cells, source=None, **params):
     """A quick model; donors are known."""
     model = AttentionBiLSTMClassifier(hidden=8, max_epochs=1, random_state=0).set_params(**params)
-    X = cells.X if X is None else X
-    return model.fit(X, cells.y, cells.families, cells.labels["donor"])
+    return model.fit(cells.X, cells.y, cells.families, cells.labels["donor"], source)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,9 @@ def model(cells):
 
 
 def test_a_network_written_out():
-    tokens = torch.randn(4, 3, 6, generator=torch.Generator().manual_seed(1))
     torch.manual_seed(0)
-    net, cosine = (BiLSTM(6, 4, 5, cosine=cosine).eval() for cosine in (False, True))
+    tokens = torch.randn(4, 3, 6)
+    net = BiLSTM(6, 4, 5).eval()
     states, _ = net.lstm(net.norm_tokens(tokens))
     first, _, second = net.score
     attention = second(torch.tanh(first(states))).softmax(1)
@@ -41,11 +42,11 @@ def test_a_network_written_out():
     assert_close(weights, attention[..., 0])
     assert_close(state, (attention * states).sum(1))
     assert_close(net(tokens), net.head(net.norm_state(state)))
+    net.cosine = True
+    cosines = torch.cosine_similarity(state[:, None], net.head.weight, dim=2)
+    assert_close(net(tokens), cosines)
     net.score = None  # without attention
     assert_close(net.encode(tokens)[0], states[:, -1])
-    state, _ = cosine.encode(tokens)
-    expected = torch.cosine_similarity(state[:, None], cosine.head.weight, dim=2)
-    assert_close(cosine(tokens), expected)
 
 
 def test_tokens_are_z_scores_of_each_family_with_zeros_for_missing_values_and_padding(cells, model):
@@ -58,10 +59,10 @@ def test_tokens_are_z_scores_of_each_family_with_zeros_for_missing_values_and_pa
 
 
 def test_smote_makes_training_cells_only(cells, monkeypatch):
-    given = []
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train", lambda _, *its: given.append(its))
+    train = Mock()
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train", train)
     model = fitted(cells, smote=True)
-    [((learned, labels), _)] = given
+    learned, labels = train.call_args.args[0]
     assert len(set(np.bincount(labels))) == 1
     assert model._weights.tolist() == [1] * 4
     real = model._tokens_of(cells.X)[~model.validation_]
@@ -75,7 +76,7 @@ def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells, m
     assert not set(donors[model.validation_]) & set(donors[~model.validation_])
     changed = cells.X.copy()
     changed[model.validation_] = 100.0
-    other = fitted(cells, changed)
+    other = fitted(replace(cells, X=changed))
     assert_array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
 
 
@@ -99,133 +100,122 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(cells, monkeypatch, s
 
 def test_scores_are_of_validation_cells(cells):
     model = fitted(cells, validation_share=0.3, class_weight=None)
-    codes = np.searchsorted(model.classes_, cells.y[model.validation_])
-    p = model.predict_proba(cells.X[model.validation_])
-    [epoch] = model.history_.to_dict("records")
-    assert epoch["validation_accuracy"] == (p.argmax(1) == codes).mean()
-    f1 = f1_score(codes, p.argmax(1), average="macro", labels=np.unique(codes))
-    assert epoch["validation_macro_f1"] == approx(f1)
-    assert epoch["validation_loss"] == approx(log_loss(codes, p, labels=range(4)), rel=1e-5)
+    X, true = cells.X[model.validation_], cells.y[model.validation_]
+    predicted = model.predict(X)
+    accuracy = (predicted == true).mean()
+    f1 = f1_score(true, predicted, average="macro", labels=np.unique(true))
+    loss = log_loss(true, model.predict_proba(X), labels=model.classes_)
+    assert_allclose(model.history_.iloc[0, 1:], [loss, accuracy, f1], rtol=1e-5)
 
 
 def test_arcface_scales_its_cosines_and_corrects_for_the_shares_of_the_classes(cells):
     model = fitted(cells, loss="arcface", attention=False, prior_power=-0.5)
     assert not hasattr(model, "attention_weights")
-    with torch.no_grad():
-        cosines = model.network_(model._tokens_of(cells.X)).double()
+    cosines = model.network_(model._tokens_of(cells.X)).detach().double()
     shares = np.unique(cells.y[~model.validation_], return_counts=True)[1]
-    assert_allclose(
-        model.predict_proba(cells.X), softmax(30 * cosines.numpy() - np.log(shares) / 2, 1)
-    )
-    true = torch.from_numpy(np.searchsorted(model.classes_, cells.y))
+    expected = softmax(30 * cosines.numpy() - np.log(shares) / 2, 1)
+    assert_allclose(model.predict_proba(cells.X), expected, rtol=1e-4)
+    true = cosines.argmin(1)
     assert model._loss(cosines, true) == focal(30 * cosines, true, model._weights)
 
 
 @pytest.fixture(scope="module")
 def source(cells):
     """Cells of another species, with three types and without the second feature."""
-    X = np.tile(cells.X + 5, (2, 1))
+    others = cells.y != "VIP"
+    X = cells.X[others] + 5
     X[:, 1] = np.nan
-    y = np.tile(cells.y, 2)
-    return X[y != "VIP"], y[y != "VIP"]
+    return X, cells.y[others]
 
 
 @pytest.fixture
 def descents(monkeypatch):
-    """For each training: rate, epochs, parameters, losses of an epoch, weights before and after."""
+    """Rate, largest number of epochs and parameters of each training, and the weights after it."""
     seen = []
     descend = AttentionBiLSTMClassifier._descend
 
     def look(self, losses, parameters, rate, max_epochs):
         parameters = list(parameters)
-        first = [loss.item() for loss in losses()]
-        before = deepcopy(self.network_.state_dict())
         descend(self, losses, parameters, rate, max_epochs)
-        after = deepcopy(self.network_.state_dict())
-        seen.append((rate, max_epochs, parameters, first, before, after))
+        seen.append((rate, max_epochs, parameters, deepcopy(self.network_.state_dict())))
 
     monkeypatch.setattr(AttentionBiLSTMClassifier, "_descend", look)
     return seen
 
 
 def transferred(cells, source, way):
-    model = AttentionBiLSTMClassifier(hidden=8, transfer=way, max_epochs=7, random_state=0)
     with pytest.warns(UserWarning, match="x1"):
-        return model.fit(cells.X, cells.y, cells.families, cells.labels["donor"], source)
+        return fitted(cells, source, transfer=way, max_epochs=7)
 
 
 def test_pretraining_gives_the_encoder_and_a_new_head_is_trained_first(cells, source, descents):
     transferred(cells, source, "pretrained")
-    assert [its[:2] for its in descents] == [(1e-3, 7), (1e-3, 5), (5e-4, 7)]
-    (*_, learned), (*_, warm, warmed), (*_, start, end) = descents
+    rates, epochs, parameters, weights = zip(*descents, strict=True)
+    assert rates == (1e-3, 1e-3, 5e-4)
+    assert epochs == (7, 5, 7)
+    assert len(parameters[1]) == 2
+    learned, warmed, final = weights
     for name in learned:
         if not name.startswith("head"):
-            assert torch.equal(learned[name], warm[name])
-            assert torch.equal(warm[name], warmed[name])
-    assert not torch.equal(warm["head.weight"], warmed["head.weight"])
-    assert torch.equal(start["head.weight"], warmed["head.weight"])
-    assert not torch.equal(start["lstm.weight_ih_l0"], end["lstm.weight_ih_l0"])
+            assert torch.equal(learned[name], warmed[name])
+            assert not torch.equal(warmed[name], final[name])
 
 
 def test_joint_training_adds_half_of_the_loss_of_the_source(cells, source, descents, monkeypatch):
     """The first loss, of one minibatch with all cells."""
-    X, y = source
-    monkeypatch.setattr(attention_bilstm, "BATCH_SIZE", len(y))
+    monkeypatch.setattr(attention_bilstm, "BATCH_SIZE", 400)
     monkeypatch.setattr(attention_bilstm, "DROPOUT", 0.0)
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: None)
     model = transferred(cells, source, "joint")
-    (rate, _, parameters, [found], *_), (final, *_) = descents
+    (rate, _, parameters, _), (final, *_) = descents
     assert (rate, final) == (5e-4, 3e-4)
-
-    def loss(tokens, y, head):
+    kept = ~model.validation_
+    own = cells.X[kept], cells.y[kept], model.network_.head.parameters()
+    losses = []
+    for X, y, head in (own, (*source, parameters[-2:])):
+        scaled = StandardScaler().fit_transform(model._values(X))
+        state, _ = model.network_.encode(model._tokens(scaled))
+        logits = functional.linear(model.network_.norm_state(state), *head)
         codes = torch.from_numpy(np.unique(y, return_inverse=True)[1])
         counts = torch.bincount(codes)
-        state = model.network_.norm_state(model.network_.encode(tokens)[0])
-        logits = functional.linear(state, *head)
-        return functional.cross_entropy(logits, codes, counts.sum() / len(counts) / counts)
-
-    scaled = StandardScaler().fit_transform(np.nan_to_num(X[:, model._seen]))
-    of_source = loss(model._tokens(scaled), y, parameters[-2:])
-    kept = ~model.validation_
-    head = model.network_.head.parameters()
-    own = loss(model._tokens_of(cells.X[kept]), cells.y[kept], head)
-    assert found == approx((own + 0.5 * of_source).item(), rel=1e-4)
+        weights = counts.sum() / len(counts) / counts
+        losses.append(functional.cross_entropy(logits, codes, weights).item())
+    assert model.history_["loss"][0] == approx(losses[0] + 0.5 * losses[1], rel=1e-4)
 
 
 LABELS = torch.tensor([0, 2, 1])
 
 
 def test_a_focal_loss_is_cross_entropy_with_a_factor_for_each_cell(rng):
-    logits, weights = torch.tensor(rng.normal(size=(3, 3))), torch.tensor([1.0, 2.0, 5.0])
+    logits = torch.tensor(rng.normal(size=(3, 3)))
+    weights = torch.tensor([1.0, 2.0, 5.0])
     losses = functional.cross_entropy(logits, LABELS, reduction="none")
     losses *= (1 - torch.exp(-losses)) ** 2
     expected = (weights[LABELS] * losses).sum() / weights.sum()
-    assert_close(training.focal(logits, LABELS, weights), expected)
+    assert_close(focal(logits, LABELS, weights), expected)
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.1, 0.35])
-def test_the_margin_is_added_to_the_angle_of_the_true_class(margin):
+def test_a_margin_is_added_to_the_angle_of_the_true_class():
     angles = np.array([[0.5, 1.5, 1.8], [1.2, 1.3, 2.7], [2.0, 3.0, 1.1]])
-    own = angles[np.arange(3), LABELS]
-    # beyond pi, a line goes on falling
-    line = np.cos(own) - margin * np.sin(margin)
-    moved = np.where(own + margin <= np.pi, np.cos(own + margin), line)
     expected = np.cos(angles)
-    expected[np.arange(3), LABELS] = moved
-    found = training.add_angular_margin(torch.tensor(np.cos(angles)), LABELS, margin)
+    line = np.cos(3.0) - 0.35 * np.sin(0.35)  # goes on falling beyond pi
+    expected[[0, 1, 2], LABELS] = np.cos(0.85), np.cos(3.05), line
+    found = training.add_angular_margin(torch.tensor(np.cos(angles)), LABELS, 0.35)
     assert_allclose(found, 30 * expected, atol=1e-9)
 
 
 def test_a_share_of_each_class_is_set_aside():
     labels = np.repeat([0, 1, 2], [100, 40, 1])
     random = np.random.RandomState(0)  # noqa: NPY002
-    cells = np.arange(141)
-    part = validation_part(labels, 0.25, cells, 1, random)
-    assert np.bincount(labels[part], minlength=3).tolist() == [25, 10, 0]
-    most = validation_part(labels[:140], 0.9, cells[:140], 8, random)
-    assert np.bincount(labels[:140][~most]).tolist() == [10, 8]
+
+    def n_aside(labels, share, keep):
+        part = validation_part(labels, share, np.arange(len(labels)), keep, random)
+        return np.bincount(labels[part]).tolist()
+
+    assert n_aside(labels, 0.25, 1) == [25, 10]
+    assert n_aside(labels[:140], 0.9, 8) == [90, 32]
     with pytest.raises(ValueError, match="^validation_share="):
-        validation_part(labels, 1e-6, cells, 1, random)
+        n_aside(labels, 1e-6, 1)
     # A donor that has all cells of a class stays for training, however large the share.
     donors = np.r_[np.arange(100) % 10, np.full(40, 11), 3]
     part = validation_part(labels, 0.9, donors, 1, random)
