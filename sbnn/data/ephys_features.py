@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from sbnn.data.checks import some
-from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.fingerprint import about_of, fingerprint_parameters
 from sbnn.data.typed_cells import as_typed, typed_cells
 
 MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020; Lee, Dalley et al. 2023
@@ -78,8 +78,8 @@ def relative_to_threshold(data):
 
 
 def _derived(data, values, families, units, ending, parameters):
-    about = dict(data.uns.get("sbnn", {}))
-    kept = {key: about[key] for key in ("source", "files", "dropped", "notes") if key in about}
-    name = f"{about.get('name', 'custom')}_{ending}"
-    sha256 = fingerprint_parameters(parameters)
-    return typed_cells(values, data.obs, families, units, name=name, sha256=sha256, **kept)
+    about = about_of(data)
+    about["name"] = f"{about.get('name', 'custom')}_{ending}"
+    about["sha256"] = fingerprint_parameters(parameters)
+    about["content_sha256"] = ""  # not of these values
+    return typed_cells(values, data.obs, families, units, **about)

@@ -88,7 +88,7 @@ def described(
     """Describe an AnnData in its ``uns["sbnn"]``; entries are listed in `sbnn.paired`.
 
     `columns` of ``obs`` belong to the data. True values of cells go to ``obsm``. A `sha256` holds
-    for the content of `content_sha256`, if this is given.
+    for the content of `content_sha256`, if this is given: of changed data, it is made anew.
     """
     dropped = {why: np.asarray(what).tolist() for why, what in (dropped or {}).items()}
     truth = dict(truth or {})
@@ -114,11 +114,9 @@ def described(
     return adata
 
 
-def name_and_sha256(adata, columns=()):
-    """Name and fingerprint; the stored fingerprint holds only for unchanged data."""
-    about = adata.uns.get("sbnn", {})
-    content = fingerprint_of(adata, columns)
-    sha256 = about.get("sha256", content)
-    if about.get("content_sha256", content) != content:
-        sha256 = content
-    return about.get("name", "custom"), sha256
+def about_of(adata):
+    """What `described` has written, to build the data anew."""
+    about = dict(adata.uns.get("sbnn", {}))
+    of_cells = {key: adata.obsm.get(f"true_{key}") for key in OF_CELLS}
+    known = {key: values for key, values in of_cells.items() if values is not None}
+    return about | {"truth": about.get("truth", {}) | known}

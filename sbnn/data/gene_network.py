@@ -315,11 +315,6 @@ def _compilable(node, genes, effects):
         ) if gene in genes and 0 < ec50 < 1 and 0 < n < math.inf:
             effect = genes.index(gene), ec50, n
             return f"e[{effects.setdefault(effect, len(effects))}]"
-        # the published equations have many such factors
-        case ast.BinOp(ast.Constant(1), ast.Mult(), part) | ast.BinOp(
-            part, ast.Mult() | ast.Div(), ast.Constant(1)
-        ):
-            return _compilable(part, genes, effects)
         case ast.BinOp(_, ast.Div(), right) if not getattr(right, "value", 0):
             pass  # what divides could be 0
         case ast.BinOp(left, operator, right) if type(operator) in OPERATORS:

@@ -77,17 +77,17 @@ def single_precision(X):
 
 def outputs_of(data, outputs=None):
     """Outputs as a table: of an AnnData, a key of ``obsm`` or a list of columns of ``obs``."""
-    of_adata = isinstance(data, AnnData)
-    if of_adata and outputs is None and "outputs" in data.obsm:
-        outputs = "outputs"
-    if of_adata and isinstance(outputs, str):
-        check_among("outputs", outputs, [*data.obsm.keys()])
-        table = data.obsm[outputs]
-        if isinstance(table, pd.DataFrame):
-            return table
-        return pd.DataFrame(dense(table), data.obs_names).add_prefix("output_")
-    if of_adata and isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
-        return data.obs[outputs]
+    if isinstance(data, AnnData):
+        if outputs is None and "outputs" in data.obsm:
+            outputs = "outputs"
+        if isinstance(outputs, str):
+            check_among("outputs", outputs, [*data.obsm.keys()])
+            table = data.obsm[outputs]
+            if isinstance(table, pd.DataFrame):
+                return table
+            return pd.DataFrame(dense(table), data.obs_names).add_prefix("output_")
+        if isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
+            return data.obs[outputs]
     return dense(outputs) if sparse.issparse(outputs) else outputs
 
 

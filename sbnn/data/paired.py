@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
-from scipy import sparse
 from sklearn.utils import check_array
 
 from sbnn.data import checks
 from sbnn.data.checks import some
 from sbnn.data.counts import check_counts, dense, raw_counts, row_sums, size_of_library
-from sbnn.data.fingerprint import described, fingerprint_of, fingerprint_parameters
+from sbnn.data.fingerprint import about_of, described
 from sbnn.data.inputs import outputs_of
 from sbnn.errors import check_among
 
@@ -170,10 +169,7 @@ def paired(
     if counts is not None:
         adata.layers["counts"] = counts
     adata.uns["type_colors"] = list(colors.values())
-    described(adata, **{"source": "the user's arrays"} | about)
-    if check:
-        adata.uns["sbnn"]["checked"] = _state_of(adata)
-    return adata
+    return described(adata, **about)
 
 
 def _matrix(values, argument):
@@ -199,53 +195,36 @@ def as_paired(data, check=True):
     if isinstance(data, Paired):  # converted before
         return data
     is_pair = isinstance(data, tuple) and len(data) == 2
-    adata, Y = data if is_pair else (data, None)
-    if isinstance(adata, AnnData):
-        if adata.isbacked:
-            adata = adata.to_memory()
-        checked = adata.uns.get("sbnn", {}).get("checked")
-        if Y is not None or checked is None or checked != _state_of(adata):
-            adata = _paired_anew(adata, Y, check)
+    given, Y = data if is_pair else (data, None)
+    if isinstance(given, AnnData):
+        adata = _paired_anew(given, Y, check)
     elif is_pair:
-        adata = paired(adata, Y, check=check)
+        adata = paired(given, Y, check=check)
     else:
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
-    about = adata.uns["sbnn"]
+    about = about_of(adata)
     outputs = adata.obsm.get("outputs", pd.DataFrame(index=adata.obs_names))
-    counts = adata.layers.get("counts")
-    if sparse.issparse(counts):
-        counts = sparse.csr_array(counts)  # files give the older class
-    types = pd.Categorical(adata.obs["type"]).categories
     return Paired(
-        X=dense(adata.X),
+        X=adata.X,
         Y=outputs.to_numpy(np.float32),
         gene_names=adata.var_names.to_numpy(str),
         feature_names=outputs.columns.to_numpy(str),
         cell_names=adata.obs_names.to_numpy(str),
         labels=adata.obs.astype(dict.fromkeys(LABELS, object)),
-        colors=dict(zip(types, adata.uns["type_colors"], strict=True)),
-        counts=counts,
+        colors=_colors_of(adata),
+        counts=adata.layers.get("counts"),
         name=about["name"],
         sha256=about["sha256"],
         about=about,
-        truth=about["truth"] | _of_cells(adata),
+        truth=about["truth"],
     )
-
-
-def _state_of(adata):
-    """Fingerprint of all that `paired` has checked."""
-    outputs = list(adata.obsm.get("outputs", ()))  # names
-    types = list(pd.Categorical(adata.obs.get("type", ())).categories)
-    known = [outputs, types, list(adata.uns.get("type_colors", ()))]
-    return fingerprint_parameters([fingerprint_of(adata, LABELS), *known])
 
 
 def _paired_anew(adata, outputs, check):
     """The data in the form of `paired`, with what was known about them."""
-    about = {"source": "an AnnData object"} | adata.uns.get("sbnn", {})
-    about.pop("checked", None)
-    about["truth"] = about.get("truth", {}) | _of_cells(adata)
+    if adata.isbacked:
+        adata = adata.to_memory()
     labels = adata.obs
     if isinstance(outputs, list):
         labels = labels.drop(columns=outputs)
@@ -258,7 +237,7 @@ def _paired_anew(adata, outputs, check):
         colors=_colors_of(adata),
         counts=adata.layers.get("counts"),
         check=check,
-        **about,
+        **about_of(adata),
     )
 
 
@@ -268,12 +247,6 @@ def _colors_of(adata):
     colors = adata.uns.get("type_colors", ())
     # scanpy replaces a palette that is too short
     return dict(zip(types, colors, strict=False)) if len(colors) >= len(types) else {}
-
-
-def _of_cells(adata):
-    """True values of the cells."""
-    keys = [key for key in ("latent", "outputs") if f"true_{key}" in adata.obsm]
-    return {key: adata.obsm[f"true_{key}"] for key in keys}
 
 
 def groups_of(data, groups):

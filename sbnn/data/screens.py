@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_groups, check_labels, check_names, some
 from sbnn.data.counts import check_counts
-from sbnn.data.fingerprint import described, name_and_sha256
+from sbnn.data.fingerprint import about_of, described
 
 KEY = "perturbation"
 
@@ -26,17 +26,9 @@ class Screen:
     perturbation: np.ndarray  # str of shape (n_cells,)
     control: str | None  # label of unperturbed cells
     gene_names: np.ndarray
-    cell_names: np.ndarray
-    labels: pd.DataFrame
     name: str
     sha256: str
     truth: dict  # of simulated data
-
-    @property
-    def targets(self):
-        """Sorted perturbations without the control."""
-        names = np.unique(self.perturbation)
-        return names[names != self.control]
 
 
 def screen(
@@ -110,23 +102,19 @@ def as_screen(data):
         return data
     if not isinstance(data, AnnData) or KEY not in data.obs:
         raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}]")
-    about = data.uns.get("sbnn", {})
-    perturbation = check_perturbation(data.obs[KEY], data.obs)
-    control = about.get("control")
-    if control not in perturbation:
-        control = None
-    truth = dict(about.get("truth", {}))
-    if "true_latents" in data.obsm:
-        truth["latents"] = np.asarray(data.obsm["true_latents"])
+    about = about_of(data)
+    if about.get("control") not in data.obs[KEY].astype(str).to_numpy():
+        about["control"] = None
+    built = screen(data, KEY, **about)
+    described_as = built.uns["sbnn"]
     return Screen(
-        check_screen_counts(data.X),
-        perturbation,
-        control,
-        data.var_names.to_numpy(str),
-        data.obs_names.to_numpy(str),
-        data.obs.drop(columns=KEY),
-        *name_and_sha256(data, [KEY]),
-        truth,
+        built.X,
+        built.obs[KEY].to_numpy(str),
+        about["control"],
+        built.var_names.to_numpy(str),
+        described_as["name"],
+        described_as["sha256"],
+        about["truth"],
     )
 
 

@@ -168,17 +168,11 @@ def read_ephys_table(
     >>> read_ephys_table("features.csv", "labels.csv").shape == cells.shape
     True
     """
-    X, labels = joined(features, "features", labels, "labels", in_rows=False)
-    require_column(labels, "type", "labels")
-    labels = labels_of(labels, X.index)
+    X, labels = labelled(features, "features", labels, "labels", "type", in_rows=False)
     X = numbers(X, "features")
-    typed = labels["type"].notna()
-    leave_out("cells without a type", X.index[~typed])
     measured = X.notna().any(axis=1)
     leave_out("cells without a value", X.index[~measured])
-    X = varying(X[typed & measured], "features")
-    labels = labels.loc[X.index]
-    return typed_cells(X, labels, families, units, name=name)
+    return typed_cells(varying(X[measured], "features"), labels, families, units, name=name)
 
 
 def read_screen(
@@ -226,16 +220,8 @@ def read_screen(
     >>> read_screen("counts.csv", "guides.csv", "control").shape
     (230, 50)
     """
-    guides = read_table(guides, "guides")
-    if guides.shape[1] == 1:
-        guides = guides.set_axis([KEY], axis=1)
-    require_column(guides, KEY, "guides")
-    X, guides = joined(expression, "expression", guides, "guides", genes_in_rows)
-    check_only_genes(X, guides)
-    guides = labels_of(guides, X.index)
-    perturbed = guides[KEY].notna()
-    leave_out("cells without a perturbation", X.index[~perturbed])
-    X, _ = expression_of(X[perturbed], counts=True)
+    X, guides = labelled(expression, "expression", guides, "guides", KEY, genes_in_rows)
+    X, _ = expression_of(X, counts=True)
     labels = guides.loc[X.index]
     perturbation = labels.pop(KEY)
     return screen(X, perturbation, control, labels=labels, name=name)
@@ -382,6 +368,20 @@ def joined(first, of_first: str, second, of_second: str, in_rows=None):
     leave_out(f"cells not in {of_first}", second.index[~second.index.isin(names)])
     first = first.loc[:, shared].T if in_rows else first[shared]
     return first, second.loc[first.index]
+
+
+def labelled(first, of_first: str, labels, of_labels: str, column: str, in_rows):
+    """A table and the labels of its cells, of which those without an entry in `column` leave."""
+    labels = read_table(labels, of_labels)
+    if labels.shape[1] == 1:
+        labels = labels.set_axis([column], axis=1)
+    require_column(labels, column, of_labels)
+    X, labels = joined(first, of_first, labels, of_labels, in_rows)
+    check_only_genes(X, labels)
+    labels = labels_of(labels, X.index)
+    known = labels[column].notna()
+    leave_out(f"cells without a {column}", X.index[~known])
+    return X[known], labels[known]
 
 
 def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:

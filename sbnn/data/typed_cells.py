@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_labels, check_names, some
-from sbnn.data.fingerprint import described, name_and_sha256
+from sbnn.data.fingerprint import about_of, described
 
 ALL = "all"  # the only family if none are given
 
@@ -100,16 +100,16 @@ def as_typed(data):
     if not isinstance(data, ad.AnnData):
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData as from sbnn.typed_cells, got {got}")
-    if "sbnn" not in data.uns:
-        data = typed_cells(data.to_df(), data.obs, data.var.get("family"))
+    data = typed_cells(data.to_df(), data.obs, data.var.get("family"), **about_of(data))
     return TypedCells(
-        np.ascontiguousarray(data.X, dtype=np.float64),
+        data.X,
         data.obs["type"].to_numpy(str),
         data.var_names.to_numpy(str),
         data.var["family"].to_numpy(str),
         data.obs,
         data.obs_names.to_numpy(str),
-        *name_and_sha256(data, ["type"]),
+        data.uns["sbnn"]["name"],
+        data.uns["sbnn"]["sha256"],
     )
 
 

@@ -22,14 +22,14 @@ def build(counts=COUNTS, perturbation=PERTURBATION, control="none", genes=GENES,
 
 
 def test_arrays_are_those_that_it_was_built_of():
-    arrays = as_screen(build(name="mine", labels=LABELS[::-1]))
+    built = build(name="mine", labels=LABELS[::-1])
+    arrays = as_screen(built)
     assert isinstance(arrays.counts, sparse.csr_array)
     assert arrays.counts.dtype == np.int32
     np.testing.assert_array_equal(arrays.counts.toarray(), COUNTS)
     assert arrays.perturbation.tolist() == PERTURBATION
     assert (arrays.control, arrays.name) == ("none", "mine")
-    assert arrays.targets.tolist() == ["a", "b", "c"]
-    assert arrays.labels.equals(LABELS)
+    assert built.obs[["replicate"]].equals(LABELS)
 
 
 def test_names_come_from_the_container():
@@ -37,9 +37,9 @@ def test_names_come_from_the_container():
     adata = anndata.AnnData(table.astype(float), LABELS.assign(guide=PERTURBATION))
     for made in (screen(table, PERTURBATION, "b"), screen(adata, "guide", "b")):
         arrays = as_screen(made)
-        assert arrays.cell_names.tolist() == CELLS and arrays.gene_names.tolist() == GENES
+        assert made.obs_names.tolist() == CELLS and arrays.gene_names.tolist() == GENES
         assert arrays.perturbation.tolist() == PERTURBATION and arrays.control == "b"
-    assert list(arrays.labels) == ["replicate"]
+    assert list(made.obs) == ["replicate", "perturbation"]
 
 
 def test_equal_counts_are_the_same_data_and_are_left_as_they_are():

@@ -80,7 +80,7 @@ def test_published_methods_differ_in_their_prior(few, method):
 
 
 def test_new_perturbations_are_learned_with_the_network_as_it_is(screen, fitted):
-    cells = np.isin(screen.perturbation, screen.targets[[3, 7]])
+    cells = np.isin(screen.perturbation, fitted.perturbations_[[4, 8]])
     known = screen.counts, screen.perturbation
     new = screen.counts[cells], np.char.add("new_", screen.perturbation[cells])
     wider = fitted.fit_new_perturbations(*new)

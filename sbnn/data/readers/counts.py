@@ -14,11 +14,11 @@ _GENES_AT_ONCE = 2000  # complete tables are too large
 
 def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
     """Read int32 counts (n_cells, n_genes) and names from a table of genes x cells."""
-    with _opened(path) as table:
-        separator = "\t" if "\t" in table.readline() else ","
     genes = []
     pieces = []
     with _opened(path) as table:
+        separator = "\t" if "\t" in table.readline() else ","
+        table.seek(0)
         for piece in pd.read_csv(
             table,
             sep=separator,
@@ -35,12 +35,9 @@ def read_count_table(path) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
 
 def _opened(path):
     suffix = Path(path).suffix
-    if suffix == ".gz":
-        return gzip.open(path, "rt")
-    content = open(path, "rb")  # noqa: SIM115
     if suffix == ".zip":
-        archive = zipfile.ZipFile(content)
+        archive = zipfile.ZipFile(path)
         # archives of macOS have metadata besides
         [member] = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
-        content = archive.open(member)
-    return io.TextIOWrapper(content)
+        return io.TextIOWrapper(archive.open(member))
+    return gzip.open(path, "rt") if suffix == ".gz" else open(path)

@@ -44,18 +44,12 @@ def read_trajectories(path: str | Path, names_path: str | Path) -> AnnData:
     lines = path.read_text(errors="replace").replace('"', "").splitlines()
     rows = [line.rstrip(", \t").split(",") for line in lines if line]
     values, times = [], []
-    try:
-        n_genes, n_samples = map(int, rows[0][:2])
-        for sample in np.split(np.arange(1, len(rows)), n_samples):
-            numbers = np.array([rows[i] for i in sample], dtype=np.float64)
-            genes, [at] = np.split(numbers, [n_genes])
-            values.append(genes.T)  # (n_times, n_genes)
-            times.append(at)
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: expected the numbers of genes and samples in line 1, then for each sample a "
-            f"line per gene and a line of times; {error}"
-        ) from error
+    n_genes, n_samples = map(int, rows[0][:2])
+    for sample in np.split(np.arange(1, len(rows)), n_samples):
+        numbers = np.array([rows[i] for i in sample], dtype=np.float64)
+        genes, [at] = np.split(numbers, [n_genes])
+        values.append(genes.T)  # (n_times, n_genes)
+        times.append(at)
     gene_names = pd.read_csv(names_path).iloc[:, 0].str.removesuffix("_input")
     data = trajectories(values, times, gene_names, name=path.stem, source=path.name)
     # in another layout, sums are rounded differently
