@@ -47,6 +47,7 @@ def cross_validate_classifier(
     *,
     target: str = "type",
     source: AnnData | None = None,
+    compact: bool = False,
     **options: object,
 ) -> Record:
     """Fit and score a classifier of typed cells on every fold of every repeat.
@@ -67,6 +68,8 @@ def cross_validate_classifier(
     source : AnnData of typed cells, optional
         Cells of another species with the same features, whose features and types are passed to
         ``fit`` as ``source``.
+    compact : bool, default=False
+        Keep no names and probabilities of cells, but the mean attention to families.
     **options
         ``results``, ``overwrite`` and ``verbose``, as in `sbnn.cross_validate`.
 
@@ -77,7 +80,8 @@ def cross_validate_classifier(
         and ``f1`` has shape (folds, 1, classes). ``test_predictions[0][fold]`` holds the predicted
         types of the test cells, as positions in ``classes``, and ``test_probabilities[0][fold]``
         the probabilities of all types; ``true`` the label of every cell, and ``repeats`` the seed
-        of every fold.
+        of every fold. If it is `compact` and the model has ``attention_weights``, ``attention``, of
+        shape (folds, 1, classes, families), holds their means over the test cells of each class.
 
     Examples
     --------
@@ -105,12 +109,15 @@ def cross_validate_classifier(
         besides["source"] = source.sha256
     values = {
         "feature_names": data.feature_names,
-        "cell_names": data.cell_names,
         "classes": np.unique(y),
         "true": y,
         "repeats": repeats,
         "family_names": list(map(str, family_columns(data.families))),
     }
+    if compact:
+        besides["compact"] = True
+    else:
+        values["cell_names"] = data.cell_names
     settings = {"estimator": described(estimator), "scaling": "none", "target": target}
     wanted = Record("classification", data.name, data.sha256, [{}], 0, settings, pairs, values)
     known = [data.name, data.sha256, data.X.shape]
@@ -118,7 +125,7 @@ def cross_validate_classifier(
     keys = [fit_key(known, model, fold, "none", **besides) for model, fold in fits]
 
     def plan(places):
-        return [delayed(_fit_and_score)(*fits[f], data.X, y, extra) for _, f in places]
+        return [delayed(_fit_and_score)(*fits[f], data.X, y, extra, compact) for _, f in places]
 
     return fit_all(wanted, [keys], plan, n_jobs=n_jobs, **options)
 
@@ -141,14 +148,20 @@ def fit_on(model, X, y, cells, extra):
     return model.fit(X[cells], y[cells], **extra)
 
 
-def _fit_and_score(model, fold, X, y, extra):
+def _fit_and_score(model, fold, X, y, extra, compact):
     train, test = fold
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=NO_NAMES)
         started = time.process_time()
         fit_on(model, X, y, train, extra)
         seconds = time.process_time() - started
-        return outcome_of(model, X[test], y[test], np.unique(y)) | {"seconds": seconds}
+        outcome = outcome_of(model, X[test], y[test], np.unique(y)) | {"seconds": seconds}
+        if compact:
+            del outcome["test_probabilities"]
+            if hasattr(model, "attention_weights"):
+                of_types = pd.DataFrame(model.attention_weights(X[test])).groupby(y[test]).mean()
+                outcome["attention"] = of_types.reindex(np.unique(y)).to_numpy()
+        return outcome
 
 
 def outcome_of(model, X, true, classes):

@@ -207,6 +207,7 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     @torch.no_grad()
     def _through(self, X):
+        """Mean probabilities and attention of the networks."""
         x, known = self._tensors(self._checked_cells(X))
         members = (self.n_members, *x.shape)
         # in double precision, so that the results for a cell do not depend on other cells
@@ -217,8 +218,7 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
-        probabilities, _ = self._through(X)
-        return probabilities
+        return self._through(X)[0]
 
     def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
@@ -226,7 +226,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         Families without a measured feature have weight 0, but families of a cell without any value
         have equal weights. Rows sum to 1.
         """
-        _, weights = self._through(X)
+        weights = self._through(X)[1]
         seen = [self._seen[columns].any() for columns in self.families_.values()]
         every = np.zeros((len(weights), len(self.families_)))
         every[:, seen] = weights

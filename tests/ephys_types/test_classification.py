@@ -201,3 +201,31 @@ def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(rng, tmp_pa
     assert_allclose(table.loc["attention"], [0.4, 0.3, 0.2, 0.1])
     with pytest.raises(ValueError, match="differs in n_shuffles"):
         family_importance(model, cells, n_shuffles=3, results=path)
+
+
+class AttentiveToOne(Watching):
+    """Attends to the family of the largest feature."""
+
+    def attention_weights(self, X):
+        return np.eye(X.shape[1])[X.argmax(axis=1)]
+
+
+def test_a_compact_record_has_attention_by_type_instead_of_probabilities(rng, tmp_path):
+    y = rng.choice(["a", "b", "c"], 60)
+    X = rng.normal(size=(60, 4))
+    labels = pd.DataFrame({"type": y}).rename("cell_{}".format)
+    cells = typed_cells(X, labels, list("wxyz"))
+    few = np.flatnonzero(y != "b")[:20]
+    folds = {0: [(np.arange(20, 60), np.arange(20)), (np.setdiff1d(np.arange(60), few), few)]}
+    path = tmp_path / "types.pickle"
+    options = {"results": path, "verbose": False}
+    record = cross_validate_classifier(AttentiveToOne(), cells, folds, compact=True, **options)
+    assert not {"test_probabilities", "cell_names"} & record.values.keys()
+    for f, (_, test) in enumerate(folds[0]):
+        for k, name in enumerate("abc"):
+            largest = X[test[y[test] == name]].argmax(axis=1)
+            shares = np.bincount(largest, minlength=4) / max(len(largest), 1)
+            assert_allclose(record.attention[f, 0, k], shares if len(largest) else np.nan)
+    assert len(record.test_predictions[0][0]) == 20
+    with pytest.raises(ValueError, match="overwrite=True"):
+        cross_validate_classifier(AttentiveToOne(), cells, folds, **options)

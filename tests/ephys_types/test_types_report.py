@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix
 
 from sbnn.ephys_types import plotting, report
 from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
-from sbnn.results import Record
+from sbnn.results import Record, save
 
 TRUE = np.array(list("aabbbcb"))
 CLASSES = np.array(list("abc"))
@@ -145,3 +145,29 @@ def test_families_in_the_order_of_the_cost_of_shuffling(attention):
     assert_allclose([bar.get_width() for bar in left_out.patches], [0.2, 0.3, 0.1])
     if attention:
         assert_allclose(axes[0].images[0].get_array(), [[0.3, 0.6], [0.5, 0.3], [0.2, 0.1]])
+
+
+def test_published_scores_are_beside_those_of_both_kinds_of_folds():
+    values = dict(OTHER.values)
+    del values["test_probabilities"]  # of a compact record
+    records = {"types_bilstm": ONE, "types_stratified_bilstm": replace(OTHER, values=values)}
+    table = report.published_table(records)
+    assert table.index[0] == "logistic regression"
+    expected = [0.669, 0.525, np.std([0.575, 0.475], ddof=1), 0.78, 0.675]
+    expected += [0.65, np.std([0.6, 0.7], ddof=1), 0.675]
+    assert_allclose(table.loc["BiLSTM + attention"], expected)
+    assert table.drop(index="BiLSTM + attention").isna().all(axis=None)
+
+
+def test_an_overview_has_the_published_methods_of_each_data_set_and_others(tmp_path):
+    names = "types_bilstm", "types_stratified_bilstm", "types_logistic"
+    for name in names:
+        save(ONE, tmp_path / "lee_human" / f"{name}.pickle")
+    published, others = report.overview(tmp_path).values()
+    pd.testing.assert_frame_equal(published, report.published_table(dict.fromkeys(names, ONE)))
+    assert others.loc["human, 4 classes"].to_dict() == {
+        "cells": "7",
+        "logistic regression": "0.650 ± 0.071",
+    }
+    with pytest.raises(FileNotFoundError, match="sbnn reproduce 04"):
+        report.overview(tmp_path / "none")
