@@ -1,8 +1,12 @@
-"""Bit-identical arithmetic: one thread, and no denormal numbers."""
+"""Bit-identical arithmetic, whatever settings other packages have, and fits as a whole."""
 
 import os
 import threading
 from contextlib import contextmanager
+from copy import copy
+from functools import wraps
+
+import numpy as np
 
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -11,25 +15,48 @@ _ONE_AT_A_TIME = threading.RLock()
 def reproducible():
     """Use one thread, as the order of sums depends on their number, and flush denormal numbers.
 
+    Settings of NumPy, scikit-learn and torch that change results or stop a fit are the usual ones.
+
     The number is a setting of the whole process, so Python threads that fit models take turns;
     worker processes do not. Within a Python thread, the innermost block applies.
 
     Weights under a strong penalty become denormal, which makes arithmetic a hundred times slower.
     """
     import torch  # slow to import
+    from sklearn import config_context
     from threadpoolctl import threadpool_limits
 
     with _ONE_AT_A_TIME:
         threads = torch.get_num_threads()
+        dtype = torch.get_default_dtype()
         flushed = bool(torch.full((1,), 1e-40).mul(1.0).eq(0))
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
+        torch.set_default_dtype(torch.float32)
+        usual = config_context(transform_output="default")
         try:
-            with threadpool_limits(1):
+            with threadpool_limits(1), usual, np.errstate(all="warn", under="ignore"):
                 yield
         finally:
+            torch.set_default_dtype(dtype)
             torch.set_flush_denormal(flushed)
             torch.set_num_threads(threads)
+
+
+def as_a_whole(fit):
+    """Decorate `fit`, which is `reproducible`: if it fails, the estimator stays as it was."""
+
+    @wraps(fit)
+    def fit_copy(self, *given, **options):
+        import torch
+
+        fitted = copy(self)
+        with reproducible(), torch.inference_mode(False), torch.enable_grad():
+            fit(fitted, *given, **options)
+        self.__dict__ = fitted.__dict__
+        return self
+
+    return fit_copy
 
 
 def _forget_other_threads():

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.store import read, write
+from sbnn.store import encoded, read, write
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
+#: Values that are not results, but show in them.
+NAMES = ("feature_names", "cell_names", "labels", "colors")
 LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
 
 
@@ -122,6 +124,17 @@ class Record:
         # numbers above `n_genes` come last, the smallest first
         order = np.where(genes.round() <= n_genes, genes, -genes)
         return hits[np.argmax(order)]
+
+
+def differing(held, asked):
+    """Entries of a dict that are not as asked for."""
+    return [name for name in asked | held if asked.get(name) != held.get(name)]
+
+
+def names_in(record, wanted):
+    """What a record has of the names and labels in another one, as plain data."""
+    shown = [name for name in NAMES if name in wanted.values]
+    return {name: encoded(record.values.get(name)) for name in shown}
 
 
 def kept_params(point):

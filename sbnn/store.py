@@ -45,7 +45,7 @@ def read(path, build):
 
 def write_atomically(content, path):
     """Write bytes such that the file is either unchanged or complete."""
-    path = Path(path)
+    path = Path(path).resolve()  # the file, not a link to it, is replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     # another process may write the same file at the same time; the later one wins
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

@@ -118,6 +118,13 @@ def test_a_failed_write_leaves_the_old_file(step, error, message, record, tmp_pa
     assert list(tmp_path.iterdir()) == [path], "no temporary file is left behind"
 
 
+def test_the_file_behind_a_link_is_replaced(record, tmp_path):
+    link = tmp_path / "link.pickle"
+    link.symlink_to(tmp_path / "file.pickle")
+    save(record, link)
+    assert link.is_symlink() and load(tmp_path / "file.pickle").dataset == record.dataset
+
+
 def test_two_writers_of_a_file_have_their_own_temporary_files(record, tmp_path, monkeypatch):
     """As of two notebooks that run side by side."""
     replace = Mock()

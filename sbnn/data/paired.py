@@ -58,6 +58,11 @@ class Paired:
         }
 
     @property
+    def shown(self):
+        """Labels and colours as stored in records."""
+        return {"labels": self.labels[["family", "type"]], "colors": self.colors}
+
+    @property
     def counts_behind_x(self):
         """The counts if `CountNormalizer` makes `X` of them, otherwise None."""
         if self.counts is None:

@@ -84,14 +84,13 @@ def fit_full(
         [described(model)["params"]],
         seed,
         {"scaling": "all"} | settings_of(preselect),
+        values=data.names | data.shown,
     )
 
     def compute():
         X, Y, _, _, genes = split_fold(data, (np.arange(data.n_cells), []), "all", preselect)
         names = data.gene_names[genes]
-        values = data.names | _fitted(model, X, Y, names, seed)
-        values["labels"] = data.labels[["family", "type"]]
-        values["colors"] = dict(data.colors)
+        values = _fitted(model, X, Y, names, seed)
         if model_file is not None:
             fitted = model_in_units(model, data, names)
             fitted.save(model_file, _normalizer_of(data))

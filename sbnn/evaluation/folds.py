@@ -137,7 +137,8 @@ def folds_of(folds, n):
 
 def z_scored(values):
     """Values z-scored over all cells, as float32."""
-    return StandardScaler().fit_transform(values.astype(np.float64)).astype(np.float32)
+    scaled, _ = _scaled(values, values[:0], "fold")
+    return scaled
 
 
 def split_fold(data, fold, scaling, preselect=None):

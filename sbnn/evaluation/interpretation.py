@@ -153,9 +153,8 @@ def interpret_held_out(
         settings["held out"] = f"the {len(fold[1])} cells of some groups"
         settings["cells"] = fingerprint_arrays(fold[1])
     settings |= settings_of(preselect)
-    wanted = Record(
-        "interpretation", data.name, data.sha256, [{}], estimator.random_state, settings
-    )
+    identity = "interpretation", data.name, data.sha256, [{}], estimator.random_state, settings
+    wanted = Record(*identity, values={"feature_names": data.feature_names})
 
     def compute():
         X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, "fold", preselect)

@@ -42,14 +42,12 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
         `sbnn.plotting.tsne_pair`.
     """
     data = as_paired(data)
-    wanted = Record("t-SNE", data.name, data.sha256, [{"variance_of_genes": VARIANCE}], seed)
+    values = {"cell_names": data.cell_names} | data.shown
+    params = [{"variance_of_genes": VARIANCE}]
+    wanted = Record("t-SNE", data.name, data.sha256, params, seed, values=values)
 
     def compute():
-        values = {
-            "cell_names": data.cell_names,
-            "labels": data.labels[["family", "type"]],
-            "colors": dict(data.colors),
-        }
+        values = {}
         with reproducible():
             X, Y = (StandardScaler().fit_transform(part.astype(float)) for part in (data.X, data.Y))
             components = PCA(VARIANCE, svd_solver="full").fit(X).transform(X)

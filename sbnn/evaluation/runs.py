@@ -13,7 +13,7 @@ from joblib import Parallel
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from sbnn.results import library_versions, load, save
+from sbnn.results import differing, library_versions, load, names_in, save
 from sbnn.store import read, write
 
 # values of a fit whose shapes differ between fits
@@ -45,14 +45,18 @@ def described(model):
     return {"class": f"{package}.{type(model).__qualname__}", "params": plain}
 
 
+def version_of(model):
+    """Version of its algorithm, from the second on."""
+    version = getattr(model, "algorithm_version", 1)
+    return {"version": version} if version > 1 else {}
+
+
 def fit_key(data, model, fold, scaling, **besides):
     """Fingerprint of what determines a fit; `data` is name, fingerprint and shape."""
-    decisive = [*data, scaling, described(model)]
-    version = getattr(model, "algorithm_version", 1)
-    if version > 1:
-        decisive.append({"version": version})
-    if besides:
-        decisive.append({"besides": besides})
+    besides = {"besides": besides} if besides else {}
+    # entries of later versions are left out if they are empty
+    more = filter(None, [version_of(model), besides])
+    decisive = [*data, scaling, described(model), *more]
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for cells in fold:
         digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")
@@ -71,12 +75,9 @@ def _plain(value):
 
 
 def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None):
-    """Load a record like `wanted`, which has no values, or save what `compute` returns."""
+    """Load a record like `wanted`, or save it with the values that `compute` returns."""
     if estimator is not None:
-        settings = {"estimator": described(estimator)} | wanted.settings
-        version = getattr(estimator, "algorithm_version", 1)
-        if version > 1:
-            settings["version"] = version
+        settings = {"estimator": described(estimator)} | wanted.settings | version_of(estimator)
         wanted = dataclasses.replace(wanted, settings=settings)
     if results is not None:
         path = Path(results)
@@ -85,7 +86,8 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
             _require_same(stored, wanted, path)
             return stored
         _require_writable(path.parent)
-    record = dataclasses.replace(wanted, values=compute(), versions=library_versions())
+    values = wanted.values | compute()
+    record = dataclasses.replace(wanted, values=values, versions=library_versions())
     if results is not None:
         save(record, path)
     return record
@@ -93,13 +95,13 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
 
 def _require_same(stored, wanted, path):
     held, asked = (
-        {name: vars(record)[name] for name in IDENTITY} | record.settings
+        {name: vars(record)[name] for name in IDENTITY} | record.settings | names_in(record, wanted)
         for record in (stored, wanted)
     )
-    differing = [name for name in asked | held if asked.get(name) != held.get(name)]
-    if differing:
+    other = differing(held, asked)
+    if other:
         raise ValueError(
-            f"results: {path} holds a result that differs in {', '.join(differing)}; {OR_ELSE}"
+            f"results: {path} holds a result that differs in {', '.join(other)}; {OR_ELSE}"
         )
 
 
@@ -118,8 +120,7 @@ def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose
     parts = {}
     if results is not None:
         path = Path(results)
-        folder = Path(f"{path}.parts")
-        parts = {key: folder / f"{key}.pickle" for key in chain(*keys)}
+        parts = {key: Path(f"{path}.parts", f"{key}.pickle") for key in chain(*keys)}
         if path.exists() and not overwrite:
             record = load(path)
             done = _fits_of(record, wanted, path)
@@ -136,28 +137,28 @@ def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose
             done[key] = values
             if key in parts:
                 write(values, parts[key])
-        values = dict(wanted.values)
+        values = {}
         fits = [[done[key] for key in row] for row in keys]
         for name in dict.fromkeys(chain(*chain(*fits))):
             values[name] = _turned(name, [[fit.get(name) for fit in row] for row in fits])
         return values
 
     record = load_or_compute(wanted, compute, results, overwrite=True)
-    if results is not None:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+    for part in parts.values():
+        part.unlink(missing_ok=True)
         with suppress(OSError):
-            folder.rmdir()  # if there are no fits of other runs
+            part.parent.rmdir()  # if there are no more fits, also of other runs
     return record
 
 
 def _fits_of(record, wanted, path):
     """Values of each fit of a record, by key."""
     keys = record.settings.get("keys", [])
-    if not keys or not {*chain(*keys)} <= {*chain(*wanted.settings["keys"])}:
+    same = {*chain(*keys)} <= {*chain(*wanted.settings["keys"])}
+    if not (keys and same) or names_in(record, wanted) != names_in(wanted, wanted):
         raise ValueError(
-            f"results: {path} holds results with different data, folds, scaling, preselection or "
-            f"parameters, which would be lost; {OR_ELSE}"
+            f"results: {path} holds results with different data, names, folds, scaling, "
+            f"preselection or parameters, which would be lost; {OR_ELSE}"
         )
     fits = {key: {} for key in chain(*keys)}
     for name in record.values.keys() - wanted.values.keys():

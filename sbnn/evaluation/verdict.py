@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from sbnn.data.checks import some
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.metrics import corrected_error, folds_counted, share_tested
-from sbnn.results import Record
+from sbnn.results import Record, differing
 
 
 class PairedDifference(NamedTuple):
@@ -74,14 +75,17 @@ def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
 
 def require_same_folds(a, b):
     """Reject records whose folds cannot be paired."""
-    found = []
+    known = []
     for record in (a, b):
-        cells = fingerprint_arrays(*chain(*record.folds))
-        found.append((record.dataset, record.sha256, cells, list(record.values.get("true", []))))
-    if found[0] != found[1]:
+        folds = fingerprint_arrays(*chain(*record.folds))
+        true = list(record.values.get("true", []))
+        known.append(
+            {"dataset": record.dataset, "sha256": record.sha256, "folds": folds, "true": true}
+        )
+    other = differing(*known)
+    if other:
         raise ValueError(
-            "record, ridge: expected the same data, labels and folds, "
-            f"got {a.dataset!r} and {b.dataset!r}"
+            f"record, ridge: expected the same data and folds, got another {some(other)}"
         )
 
 
@@ -121,9 +125,8 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
         sentence += " (one fold: no interval)"
     else:
         interval = _difference_over(record.folds, r2)
-        bounds = f"[{interval.low:.3f}, {interval.high:.3f}]"
         standing = _standing(interval, "predicting the mean of the training cells")
-        sentence += f" ± {r2.std(ddof=1):.3f} ({n} folds) {bounds}: {standing}"
+        sentence += f" ± {r2.std(ddof=1):.3f} ({n} folds) {standing}"
     if ridge is not None:
         require_same_folds(record, ridge)
         differences = r2 - ridge.test_r2[:, 0]
@@ -131,14 +134,15 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
         sentence += f"; {abs(by):.3f} {'above' if by >= 0 else 'below'} ridge"
         if n > 1:
             difference = _difference_over(record.folds, differences)
-            bounds = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
-            sentence += f" {bounds}: {_standing(difference, 'ridge')}"
+            sentence += f" {_standing(difference, 'ridge', '+')}"
     return Verdict(interval, difference, f"{sentence}.")
 
 
-def _standing(difference, other):
+def _standing(difference, other, sign=""):
+    bounds = f"[{difference.low:{sign}.3f}, {difference.high:{sign}.3f}]"
+    how = "not distinguishable from"
     if difference.low > 0:
-        return f"better than {other}"
+        how = "better than"
     if difference.high < 0:
-        return f"worse than {other}"
-    return f"not distinguishable from {other}"
+        how = "worse than"
+    return f"{bounds}: {how} {other}"

@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sbnn.data.checks import cells_of
 from sbnn.data.inputs import ExpressionRegressor, new_cells, to_be_fitted, two_tables
-from sbnn.determinism import reproducible
+from sbnn.determinism import as_a_whole, reproducible
 from sbnn.errors import check_among, check_number
 from sbnn.metrics import pooled_r2
 
@@ -95,12 +95,12 @@ class LeaveOneOutRidge(LinearRegressor):
     def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
         self.alphas = alphas
 
+    @as_a_whole
     def fit(self, X, y=None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         X, Y = to_be_fitted(self, X, y)
         # "auto" would choose "eigen", four times slower with about as many cells as genes
-        with reproducible():
-            ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
+        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = Y.mean(axis=0)
@@ -148,7 +148,7 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
     Parameters
     ----------
     rank : int, default=2
-        Width of the bottleneck, from 1 to min(p, q).
+        Width of the bottleneck, from 1 to min(p, q); with one gene or output, 2 becomes 1.
     alpha : float, default=0.0
         Ridge penalty.
 
@@ -184,6 +184,7 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
         self.rank = rank
         self.alpha = alpha
 
+    @as_a_whole
     def fit(self, X, y=None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         self._validate_params()
@@ -192,20 +193,20 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
         # column-major, as the solvers select genes
         X = np.asfortranarray(X - self.x_mean_)
         Y = (Y - self.y_mean_).reshape(len(Y), -1)
-        check_number("rank", self.rank, int, 1, min(X.shape[1], Y.shape[1]))
-        with reproducible():
-            encoder, decoder = self._solve(X, Y)
-            # the largest entry of each decoder column is positive
-            self.decoder_, flipped = svd_flip(decoder, encoder.T)
-            self.encoder_ = flipped.T
-            coef = self.decoder_ @ self.encoder_.T
-            self.coef_ = coef.reshape(*np.shape(self.y_mean_), -1)
-            self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
+        most = min(X.shape[1], Y.shape[1])
+        check_number("rank", self.rank, int, 1, max(most, 2))  # the default becomes 1
+        encoder, decoder = self._solve(X, Y, min(self.rank, most))
+        # the largest entry of each decoder column is positive
+        self.decoder_, flipped = svd_flip(decoder, encoder.T)
+        self.encoder_ = flipped.T
+        coef = self.decoder_ @ self.encoder_.T
+        self.coef_ = coef.reshape(*np.shape(self.y_mean_), -1)
+        self.intercept_ = self.y_mean_ - self.coef_ @ self.x_mean_
         return self
 
-    def _solve(self, X, Y):
+    def _solve(self, X, Y, rank):
         """Encoder and decoder of centred data, (n, p) and (n, q)."""
-        return ridge_reduced_rank(X, Y, self.rank, self.alpha)
+        return ridge_reduced_rank(X, Y, rank, self.alpha)
 
     def transform(self, X) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""

@@ -33,7 +33,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     Parameters
     ----------
     rank : int, default=2
-        Width of the bottleneck, from 1 to min(p, q).
+        Width of the bottleneck, from 1 to min(p, q); with one gene or output, 2 becomes 1.
     alpha : float, default=1.0
         Strength of the penalty. 0 gives `ReducedRankRegression`, which selects all genes.
     l1_ratio : float, default=1.0
@@ -105,14 +105,14 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         """Mask of the selected genes, (p,)."""
         return self.encoder_.any(axis=1)
 
-    def _solve(self, X, Y):
+    def _solve(self, X, Y, rank):
         if self.alpha * self.l1_ratio == 0:
             self.n_iter_ = 1
-            return ridge_reduced_rank(X, Y, self.rank, self.alpha)
-        encoder, decoder = self._alternate(X, Y)
+            return ridge_reduced_rank(X, Y, rank, self.alpha)
+        encoder, decoder = self._alternate(X, Y, rank)
         kept = encoder.any(axis=1)
         if self.relaxed and kept.any():
-            encoder[kept], decoder = ridge_reduced_rank(X[:, kept], Y, self.rank, self.alpha)
+            encoder[kept], decoder = ridge_reduced_rank(X[:, kept], Y, rank, self.alpha)
             return encoder, decoder
         # Rotations leave the fit and the group penalty unchanged; the element-wise penalty allows
         # only permutations and sign changes.
@@ -124,11 +124,11 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         rotation = vectors[:, ::-1]
         return encoder @ rotation, decoder @ rotation
 
-    def _alternate(self, X, Y):
+    def _alternate(self, X, Y, rank):
         """Minimise over W and V in turn until V hardly changes."""
         _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
-        decoder = directions[: self.rank].T
-        encoder = np.zeros((X.shape[1], self.rank))
+        decoder = directions[:rank].T
+        encoder = np.zeros((X.shape[1], rank))
         minimised = row_elastic_net if self.penalty == "group" else entry_elastic_net
         for iteration in range(self.max_iter):
             self.n_iter_ = iteration + 1
@@ -139,7 +139,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             pull += INERTIA * np.linalg.norm(pull) * last
             left, _, right = np.linalg.svd(pull, full_matrices=False)
             decoder = left @ right
-            is_done = np.linalg.norm(decoder - last) <= self.tol * np.sqrt(self.rank)
+            is_done = np.linalg.norm(decoder - last) <= self.tol * np.sqrt(rank)
             if is_done or not encoder.any():
                 break
         else:
@@ -152,7 +152,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
 
 def row_elastic_net(X, Z, alpha, l1_ratio, tol, encoder):
     """Minimise over W, (p, rank), for targets Z, with a group penalty; `encoder` is a start."""
-    how = {"fit_intercept": False, "max_iter": 100_000, "warm_start": True}
+    # without a seed, it draws from NumPy's global generator
+    how = {"fit_intercept": False, "max_iter": 100_000, "warm_start": True, "random_state": 0}
     net = MultiTaskElasticNet(alpha, l1_ratio=l1_ratio, tol=tol, **how)
     least = alpha * l1_ratio * len(X)
     genes = np.flatnonzero(encoder.any(axis=1))

@@ -10,7 +10,7 @@ from made_up import changed
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
 
-from sbnn import SparseReducedRankRegression, cross_validate
+from sbnn import SparseReducedRankRegression, cross_validate, fit_full
 from sbnn.evaluation.runs import load_or_compute
 from sbnn.results import Record, load
 
@@ -99,6 +99,30 @@ def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="would be lost"):
             run(1.0, 4.0, 9.0, **wrong)
     assert run(9.0, overwrite=True).test_r2.shape == (3, 1)
+
+
+@pytest.mark.parametrize("name", ["feature_names", "labels", "colors"])
+def test_a_record_is_not_older_than_its_names(data, tmp_path, name):
+    """Names of outputs and labels of cells are not in the fingerprint of the data."""
+    other = {
+        "feature_names": data.feature_names[::-1],
+        "labels": data.labels.assign(type=data.labels["type"].to_numpy()[::-1]),
+        "colors": dict.fromkeys(data.colors, "#000000"),
+    }
+    model = SparseReducedRankRegression(alpha=0.2)
+    how = {"results": tmp_path / "fit.pickle"}
+    fit_full(model, data, **how)
+    assert fit_full(model, data, **how).feature_names.tolist() == data.feature_names.tolist()
+    with pytest.raises(ValueError, match=f"differs in {name};"):
+        fit_full(model, replace(data, **{name: other[name]}), **how)
+    how = {"results": tmp_path / "cv.pickle", "verbose": False}
+    cross_validate(model, data, 3, **how)
+    changed_data = replace(data, **{name: other[name]})
+    if name == "feature_names":
+        with pytest.raises(ValueError, match="different data, names"):
+            cross_validate(model, changed_data, 3, **how)
+    else:  # which it does not show
+        cross_validate(model, changed_data, 3, **how)
 
 
 @pytest.mark.slow

@@ -42,12 +42,12 @@ def test_records_are_paired_fold_by_fold(record):
     again = replace(record, folds=record.folds * 7, values=values)
     difference = paired_difference(moved(again, by * 7), again, "test_r2")
     close(difference, corrected_difference(by * 7, 24 / 96, 15))
-    for wrong in (
-        {"folds": record.folds[::-1]},
-        {"sha256": "other"},
-        {"values": record.values | {"true": np.zeros(9)}},
-    ):
-        with pytest.raises(ValueError, match="record, ridge: "):
+    for name, wrong in {
+        "folds": {"folds": record.folds[::-1]},
+        "dataset, sha256": {"sha256": "other", "dataset": "other"},
+        "true": {"values": record.values | {"true": np.zeros(9)}},
+    }.items():
+        with pytest.raises(ValueError, match=f"record, ridge: .* another {name}$"):
             paired_difference(record, replace(other, **wrong), "test_r2")
 
 

@@ -117,6 +117,15 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
         plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))
 
 
+def test_names_are_drawn_literally(tmp_path):
+    names = ["$$", r"$\bad$", "a$b$", "y"]
+    fit = fit_record(features=names)
+    fit.labels["family"] = np.resize(names[:3], len(fit.labels))
+    figure = plotting.latent_panels(fit)
+    plotting.save_figure(figure, tmp_path / "names")
+    assert all(name in words(figure) for name in names)
+
+
 def test_figures_count_what_they_leave_out():
     selected = np.arange(8000) < np.linspace(60, 80, 20)[:, np.newaxis]
     genes = np.array(["ERCC-00009", *(f"Gene{i}" for i in range(1, 8000))])

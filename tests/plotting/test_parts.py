@@ -97,6 +97,9 @@ def test_a_map_has_the_outline_of_the_cloud():
     assert np.linalg.norm(xy[shown].mean(1), axis=1).min() > 0.5, "the hole stays open"
     assert len(np.unique(shown)) > 970, "hardly a cell is left out"
     assert maps.map_triangles(np.tile([[0.5, 0.5]], (9, 1))) is None
+    of_many = maps.map_triangles(np.repeat(ring[:180], 20, axis=0)).get_masked_triangles()
+    alone = maps.map_triangles(ring[:180]).get_masked_triangles()
+    assert len(of_many) == len(alone) > 50, "20 cells at each position"
 
 
 def test_a_title_names_kind_protocol_width_and_genes():

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
-from sbnn.determinism import reproducible
+from sbnn.determinism import as_a_whole, reproducible
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import (
     Layer,
@@ -55,6 +55,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         "hidden_layers": ["array-like", None],
     }
 
+    @as_a_whole
     def fit(
         self,
         X,
@@ -82,7 +83,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         Y = Y.reshape(len(Y), -1)
         self._validate_params()
         p = self.n_features_in_
-        if self.n_genes is not None and self.n_genes > p:
+        # the default keeps all of fewer genes
+        if self.n_genes not in (None, 25) and self.n_genes > p:
             raise ValueError(f"n_genes: expected at most {p}, as X has, got {self.n_genes}")
         device = self.device
         if device == "auto":
@@ -98,18 +100,17 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
             watched = inputs.new_cells(self, X)
             wanted = tensor(self._outputs(wanted, len(watched)))
             eval_set = self._expression(watched, device), wanted
-        with reproducible():
-            self.network_, kept, self.gene_norms_, history = self._train(
-                read, target, random, generator, eval_set
-            )
-            self._gene_network = None
-            if self.reconstruct:
-                network = self._gene_network = copy.deepcopy(self.network_)
-                network.replace_head(len(kept), generator)
-                x = read(kept)
-                given = *self._settings_of_head(), "reconstruction", x, x
-                history += train_stage(network, generator, *given, frozen=network.bottleneck + 1)
-        self.support_ = np.isin(np.arange(self.n_features_in_), kept)
+        self.network_, kept, self.gene_norms_, history = self._train(
+            read, target, random, generator, eval_set
+        )
+        self._gene_network = None
+        if self.reconstruct:
+            network = self._gene_network = copy.deepcopy(self.network_)
+            network.replace_head(len(kept), generator)
+            x = read(kept)
+            given = *self._settings_of_head(), "reconstruction", x, x
+            history += train_stage(network, generator, *given, frozen=network.bottleneck + 1)
+        self.support_ = np.isin(np.arange(p), kept)
         self.history_ = pd.DataFrame(history, columns=HISTORY)
         self.history_["epoch"] = np.arange(1, len(history) + 1)
         self.normalizer_ = None  # expression, not counts; see `save`
@@ -122,14 +123,15 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
             raise ValueError(f"hidden_layers: expected positive numbers, got {hidden}")
         return [n_genes, *hidden, n_components, *hidden[::-1], n_outputs]
 
-    # -- scaling: by the mean and SD of the training cells, in single precision for the training
+    # -- scaling: by the mean and SD of the training cells, then in single precision
 
     def _learn_scales(self, cells, Y):
         """Learn them block by block, as the cells may be in a file."""
         genes = StandardScaler()
         limits = MinMaxScaler()
-        for X in inputs.single_precision(cells):
-            genes.partial_fit(X.astype(np.float64))
+        for rows in inputs.blocks(cells):
+            X = inputs.read(cells, rows).astype(np.float64)
+            genes.partial_fit(X)
             limits.partial_fit(X)
         outputs = StandardScaler().fit(Y)
         self.x_mean_, self.x_scale_ = genes.mean_, genes.scale_
@@ -148,8 +150,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         """Scaled expression in single precision, (rows, genes), by default of all."""
         parts = []
         for block in inputs.blocks(cells) if rows is None else [rows]:
-            X = inputs.read(cells, block, genes).astype(np.float32, copy=False)
-            parts.append(torch.as_tensor(self._scaled(X, genes), dtype=torch.float32))
+            X = self._scaled(inputs.read(cells, block, genes), genes)
+            parts.append(torch.as_tensor(X, dtype=torch.float32))
         return torch.cat(parts).to(device)
 
     def _outputs(self, Y, n):

@@ -54,7 +54,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     n_components : int, default=2
         Width of the bottleneck. 2 gives a map of the cells.
     n_genes : int or None, default=25
-        Number of genes to keep; None keeps all.
+        Number of genes to keep; None keeps all, as the default does of fewer than 25.
     reconstruct : bool, default=False
         Also train a head that predicts the kept genes from the latent space, for
         `reconstruct_genes`; nothing else changes.

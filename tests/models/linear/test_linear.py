@@ -11,14 +11,9 @@ from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegre
 from sbnn.metrics import pooled_r2
 from sbnn.models.linear import kept_genes
 
-MODELS = [
-    LeaveOneOutRidge(),
-    ReducedRankRegression(rank=1),
-    SparseReducedRankRegression(rank=1, alpha=0.01),
-]
+MODELS = [LeaveOneOutRidge(), ReducedRankRegression(), SparseReducedRankRegression(alpha=0.01)]
 
 
-# Rank 1, since the checks use one output, where no other rank is possible.
 @parametrize_with_checks(MODELS)
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_conventions(estimator, check):
