@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.screens import as_screen
@@ -44,8 +46,10 @@ def recovery(
     Returns
     -------
     scores : dict
-        ``mcc``, the mean absolute correlation of matched latents; ``precision``, ``recall`` and
-        ``f1`` of edges; for networks, ``elbo`` of the validation cells; CPU ``seconds``. With
+        ``mcc``, the mean absolute correlation of matched latents, and ``mcc_rank``, that of ranks;
+        ``r2`` of a linear regression of the true latents; ``precision``, ``recall`` and ``f1`` of
+        edges, and ``f1_published``, with latents matched by signed correlations and perturbations
+        without cells counted; for networks, ``elbo`` of the validation cells; CPU ``seconds``. With
         `new`, ``new_elbo`` and ``new_iwelbo`` of new cells with learned shifts, and
         ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
     found : dict
@@ -93,15 +97,13 @@ def recovery(
 def held_out_bounds(model, new):
     """Bounds of new perturbations, before and after their shifts are learned; see `recovery`."""
     order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
-    training = order[::2]
-    test = order[1::2][:HELD_OUT_CELLS]
-    test_cells = new.counts[test], new.perturbation[test]
+    halves = order[::2], order[1::2][:HELD_OUT_CELLS]
+    learn, test = ((new.counts[half], new.perturbation[half]) for half in halves)
     bounds = {}
-    for suffix, learn_shifts in (("", True), ("_before", False)):
-        cells = new.counts[training], new.perturbation[training]
-        fitted = model.fit_new_perturbations(*cells, learn_shifts=learn_shifts)
-        bounds[f"new_elbo{suffix}"] = fitted.elbo(*test_cells)
-        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test_cells, HELD_OUT_DRAWS)
+    for suffix in ("", "_before"):
+        fitted = model.fit_new_perturbations(*learn, learn_shifts=not suffix)
+        bounds[f"new_elbo{suffix}"] = fitted.elbo(*test)
+        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test, HELD_OUT_DRAWS)
     return bounds
 
 
@@ -123,12 +125,16 @@ def match_latents(true, found):
 
     Returns the signed correlation of each pair, and the positions of its true and found latent.
     """
-    n_true = np.shape(true)[1]
-    with np.errstate(invalid="ignore"):  # of constant latents, which have no correlation
-        correlation = np.corrcoef(true, found, rowvar=False)[:n_true, n_true:]
-    correlation = np.nan_to_num(correlation)
+    correlation = correlations(true, found)
     of_true, of_found = linear_sum_assignment(-np.abs(correlation))
     return correlation[of_true, of_found], of_true, of_found
+
+
+def correlations(true, found):
+    """Correlations of all true (n, k) with all found latents (n, d), 0 if one is constant."""
+    n_true = np.shape(true)[1]
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.corrcoef(true, found, rowvar=False)[:n_true, n_true:])
 
 
 def accuracy(truth, latents, edges):
@@ -136,17 +142,27 @@ def accuracy(truth, latents, edges):
 
     Unmatched true latents have a correlation of 0, and edges of unmatched found latents are wrong.
     """
-    correlation, of_true, of_found = match_latents(truth["latents"], latents)
-    true = truth["shifts"].loc[edges.index].to_numpy() != 0
-    found = edges.to_numpy(dtype=bool)
-    right = float((true[:, of_true] & found[:, of_found]).sum())
-    n_found = found.sum()
-    n_true = true.sum()
+    true = truth["latents"]
+    scores = {"r2": LinearRegression().fit(latents, true).score(latents, true)}
+    ranks = rankdata(true, axis=0), rankdata(latents, axis=0)
+    for score, values in {"mcc": (true, latents), "mcc_rank": ranks}.items():
+        scores[score] = float(np.abs(match_latents(*values)[0]).sum() / np.shape(true)[1])
+    _, *matched = match_latents(true, latents)
+    signed = linear_sum_assignment(-correlations(true, latents))
+    shifted = truth["shifts"] != 0
+    scores["f1_published"] = accuracy_of_edges(shifted, edges, *signed)["f1"]
+    return scores | accuracy_of_edges(shifted.loc[edges.index], edges, *matched)
+
+
+def accuracy_of_edges(true, found, of_true, of_found):
+    """Precision, recall and F1 of edges, given the positions of matched latents."""
+    found = found.reindex(true.index, fill_value=False).to_numpy()
+    true = true.to_numpy()
+    right = (true[:, of_true] & found[:, of_found]).sum()
     return {
-        "mcc": float(np.abs(correlation).sum() / true.shape[1]),
-        "precision": right / max(n_found, 1),
-        "recall": right / max(n_true, 1),
-        "f1": 2 * right / max(n_found + n_true, 1),
+        "precision": right / max(found.sum(), 1),
+        "recall": right / max(true.sum(), 1),
+        "f1": 2 * right / max(found.sum() + true.sum(), 1),
     }
 
 

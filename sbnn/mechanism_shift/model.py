@@ -54,10 +54,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     n_latent : int, default=15
         Too many latents harm the edges less than too few.
     method : {"svae+", "svae", "ivae", "vae"}
-    training : {"one-cycle", "published"}
+    training : {"one-cycle", "published", "retrained"}
         By default, the network is trained in four cycles of the learning rate, its latents are
         rotated by `unmix`, and effects on genes are added. As published, the shift graph is that of
-        the mask.
+        the mask; "retrained" then goes on with the mask rounded and fixed, as published before
+        new perturbations are added.
     strength : float, optional
         Of the penalty: K of Beta(1, K) for "svae+" (default 10), lambda for "svae" (default 100).
     hidden : int, optional
@@ -169,9 +170,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         perturbation = check_perturbation(perturbation, counts, self.control_)
         counts = self._checked(counts, reset=True)
         self.perturbations_, codes, _ = codes_of(perturbation, self.control_)
-        n_perturbations = len(self.perturbations_)
-        published = self.training == "published"
-        sizes = self.n_features_in_, self.n_latent, n_perturbations
+        moved = self.perturbations_ != self.control_
+        published = self.training != "one-cycle"
+        sizes = self.n_features_in_, self.n_latent, len(moved)
         options = self.method, self.strength, self.hidden, published
         with reproducible(), torch.random.fork_rng(devices=[]):
             new_network = partial(ShiftNetwork, *sizes, *options)
@@ -181,9 +182,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.validation_ = training.validation
         self.history_ = pd.DataFrame(training.history)
         self.weight_precision_ = training.precision
-        self.direct_ = torch.zeros(n_perturbations, 1)
+        self.direct_ = torch.zeros(len(moved), 1)
         self.unmixing_ = None
-        moved = self.perturbations_ != self.control_
         if published:
             effects = self._effects(self.network_.means().double())[moved]
             probabilities = self.network_.gates.detach().double().sigmoid()[moved]
@@ -272,8 +272,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         other.network_ = deepcopy(self.network_)
         other.network_.shifts = torch.nn.Parameter(shifts)
         other.network_.gates = torch.nn.Parameter(torch.full_like(shifts, FIRST_LOGIT))
-        no_direct = torch.zeros(len(names), self.direct_.shape[1])
-        other.direct_ = torch.cat([self.direct_, no_direct])
+        other.direct_ = torch.nn.functional.pad(self.direct_, (0, 0, 0, len(names)))
         probabilities = torch.full(means.shape, learned)
         new = graph_table(names, self._effects(means) * learned, probabilities)
         other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)

@@ -76,29 +76,29 @@ class ShiftNetwork(nn.Module):
         return torch.log_softmax(logits, dim=-1)
 
     def drawn_means(self, codes, generator):
-        """Prior means of shape (b, d) for b perturbations, with gates drawn for each cell."""
-        if self.prior not in STRENGTH:
-            return self.shifts[codes]
-        return drawn_gates(self.gates[codes], generator) * self.shifts[codes]
+        """Prior means of shape (b, d) for b perturbations; trained gates are drawn for each."""
+        gates = self.gates[codes]
+        gates = drawn_gates(gates, generator) if self.gates.requires_grad else gates > 0
+        return gates * self.shifts[codes]
 
     @torch.no_grad()
     def means(self):
         """Prior means, Tensor of shape (n_perturbations, d)."""
-        return (self.gates > 0).float() * self.shifts
+        return (self.gates > 0) * self.shifts
 
     def penalty(self):
         """Term of the loss: of all cells if the loss is `summed`, otherwise of their mean.
 
         For SVAE+, it is the sum of the negative log densities of Beta(1, strength) of the
-        probabilities, and for SVAE their mean, times the strength.
+        probabilities, and for SVAE their mean, times the strength. Fixed gates have none.
         """
+        if not self.gates.requires_grad:
+            return torch.zeros(())
         if self.prior == "svae":
             return self.strength * self.gates.sigmoid().mean()
-        if self.prior == "svae+":
-            # finite even if a probability rounds to 1
-            log_density = (self.strength - 1) * functional.logsigmoid(-self.gates)
-            return -(math.log(self.strength) + log_density).sum()
-        return torch.zeros(())
+        # finite even if a probability rounds to 1
+        log_density = (self.strength - 1) * functional.logsigmoid(-self.gates)
+        return -(math.log(self.strength) + log_density).sum()
 
 
 def _layers(sizes, published, dropout=0.0):

@@ -43,11 +43,13 @@ SCREENS = {
     "targeted": "simulated, targeted",
 }
 CONFIGURATIONS = ("small", "script")
-VARIED = "shift", "n_cells_per", "density", "latents_fitted"
 COLUMNS = {
     "mcc": "MCC",
     "sd": "SD",
+    "mcc_rank": "MCC of ranks",
+    "r2": "R²",
     "f1": "edge F1",
+    "f1_published": "published F1",
     "precision": "precision",
     "recall": "recall",
     "seconds": "CPU s",
@@ -76,8 +78,8 @@ def methods_table(records):
     """Scores of methods on the same screens: means over seeds, and the SD of MCC."""
     by_method = scores_of(records).groupby("method", sort=False)
     table = by_method.mean().assign(sd=by_method["mcc"].std())
-    shown = table.reindex(columns=COLUMNS).dropna(axis=1, how="all")
-    return shown.rename(columns=COLUMNS, index=LABELS)
+    table = table.reindex(columns=COLUMNS).dropna(axis=1, how="all")
+    return table.rename(columns=COLUMNS, index=LABELS)
 
 
 def differences_table(records):
@@ -102,33 +104,10 @@ def minus_others(values, ours, test_share=0):
     return differences.apply(lambda column: str(corrected_difference(column, test_share)))
 
 
-def overview_table(records):
-    """MCC and edge F1 of all methods on all configurations, mean ± SD over seeds."""
-    columns = {}
-    for configuration in CONFIGURATIONS:
-        scores = scores_of(of_configuration(records, configuration)).groupby("method")
-        for score, label in {"mcc": "MCC", "f1": "F1"}.items():
-            columns[f"{label}, {configuration}"] = scores[score].agg(_spread)
-    table = pd.DataFrame(columns, LABELS).dropna(how="all").fillna("")
-    return table.rename(LABELS).rename_axis("method")
-
-
-def _spread(values):
-    return f"{values.mean():.3f} ± {values.std():.3f}"
-
-
 def overview(saved_models):
     """Tables that ``sbnn report`` prints."""
-    records = read(Path(saved_models, "simulated_screen"))
-    return {"MCC and edge F1 on simulated screens": overview_table(records)}
-
-
-def varied_table(records):
-    """Mean accuracy of methods as one quantity varies."""
-    scores = scores_of(records).rename_axis(["varied", "seed"])
-    by_method = scores.groupby(["varied", "value", "method"])
-    table = by_method[["mcc", "f1"]].mean().rename(columns=COLUMNS)
-    return table.rename("{:g}".format, level="value").rename(LABELS, level="method")
+    tables = all_tables(read(Path(saved_models, "simulated_screen")))
+    return {title: tables[title] for title in tables if title.startswith("Simulated")}
 
 
 def edges_table(graph):
@@ -180,8 +159,6 @@ def all_tables(records):
         if "default" in methods:
             tables[f"Simulated screens, {configuration}"] = methods_table(methods)
             tables[f"The default minus the others, {configuration}"] = differences_table(methods)
-    if varied := named_after(records, "varied", VARIED):
-        tables["Other screens, unchanged settings"] = varied_table(varied)
     if "fits" in records:
         tables["Shifted latents"] = edges_table(records["fits"].graph)
     if runs := of_screens(records, "likelihoods"):

@@ -1,6 +1,7 @@
 """Training of a network as published, or in cycles of the learning rate."""
 
 from copy import deepcopy
+from itertools import count
 from math import comb
 from operator import itemgetter
 
@@ -69,11 +70,9 @@ class Training:
 
     def warmed_up(self, epochs):
         """Yield the weight of the divergence at each step, which rises from 0 to 1."""
-        n_steps = epochs * self.n_batches
-        for step in range(n_steps):
-            yield (step + 1) / n_steps
-        while True:
-            yield 1.0
+        n_steps = max(epochs * self.n_batches, 1)
+        for step in count(1):
+            yield min(step / n_steps, 1.0)
 
     def batches(self):
         """Positions of the training cells in random order, in batches of equal size."""
@@ -118,26 +117,42 @@ class PublishedTraining(Training):
     """
 
     precision = 0.0  # without a prior on the weights
-    warm_up = 50  # epochs
     patience = 45  # epochs without a better validation score
 
     def run(self, epochs):
-        """Train until the validation score is no longer improved, for 300 epochs at most."""
+        """Train for 300 epochs at most."""
+        epochs = epochs or 300
+        # published: 50 of 300 epochs, and 10 of 50 on a real screen
+        self.until_best(epochs, min(50, epochs // 5))
+
+    def until_best(self, epochs, warm_up):
+        """Train until the validation score is no longer improved."""
         how = {"eps": 0.01, "weight_decay": 1e-6, "fused": True}
         optimizer = torch.optim.Adam(self.network.parameters(), 1e-3, **how)
-        weights = self.warmed_up(self.warm_up)
+        weights = self.warmed_up(warm_up)
         best = BestWeights(self.network)
-        for epoch in range(epochs or 300):
+        for epoch in range(epochs):
             self.epoch(optimizer, weights)
             score = self.held_out(elbo_of_cells, 1)
             self.history[-1]["validation_elbo"] = score
             if not len(self.validation):
                 continue
             # scores are not comparable before
-            best.offer(score, always=epoch < self.warm_up)
+            best.offer(score, always=epoch < warm_up)
             if best.waited >= self.patience:
                 break
         best.restore()
+
+
+class RetrainedTraining(PublishedTraining):
+    """As published, and then once more with each gate open or closed."""
+
+    def run(self, epochs):
+        """Train for 300 epochs at most, twice."""
+        super().run(epochs)
+        gates = self.network.gates.requires_grad_(False)
+        gates.copy_(torch.where(gates > 0, torch.inf, -torch.inf))
+        self.until_best(epochs or 300, warm_up=1)
 
 
 class OneCycleTraining(Training):
@@ -215,7 +230,11 @@ class OneCycleTraining(Training):
         _, self.network, self.history, self.precision = max(runs, key=itemgetter(0))
 
 
-TRAININGS = {"one-cycle": OneCycleTraining, "published": PublishedTraining}
+TRAININGS = {
+    "one-cycle": OneCycleTraining,
+    "published": PublishedTraining,
+    "retrained": RetrainedTraining,
+}
 
 
 def split(codes, share, random):

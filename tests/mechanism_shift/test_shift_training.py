@@ -10,7 +10,12 @@ from pytest import approx
 from scipy import stats
 
 from sbnn.mechanism_shift.network import ShiftNetwork, drawn_gates
-from sbnn.mechanism_shift.training import OneCycleTraining, PublishedTraining, split
+from sbnn.mechanism_shift.training import (
+    OneCycleTraining,
+    PublishedTraining,
+    RetrainedTraining,
+    split,
+)
 
 
 @pytest.fixture
@@ -123,7 +128,7 @@ def test_the_last_cycle_keeps_the_shrinkage_that_validation_cells_prefer(
 def test_scores_are_compared_from_the_end_of_the_warm_up_on(small):
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5, 0.4])
     training = small(PublishedTraining)
-    training.warm_up, training.patience = 3, 2
+    training.patience = 2
     training.validation = training.train[:9]
     biases = []
     weights = []
@@ -140,7 +145,7 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(small):
     training.held_out = held_out
     training.loss = loss
     training.network.eval()
-    training.run(9)
+    training.until_best(9, warm_up=3)
     assert [row["validation_elbo"] for row in training.history] == [5, 4, 1, 2, 0.5, 0.4]
     assert torch.equal(training.network.mean.bias, biases[3]), "the best since the warm-up"
     assert_allclose(weights, np.minimum(1, np.arange(1, len(weights) + 1) / 3))
@@ -172,3 +177,30 @@ def test_a_share_of_the_cells_of_every_perturbation_is_held_out():
     train, held_out = split(codes, 0.5, np.random.RandomState(0))
     assert sorted([*train, *held_out]) == list(range(9))
     assert sorted(codes[held_out]) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, (300, 50)), (50, (50, 10))])
+def test_published_epochs_warm_up_as_on_simulated_and_on_real_screens(
+    small, monkeypatch, given, expected
+):
+    training = small(PublishedTraining)
+    monkeypatch.setattr(training, "until_best", lambda *how: training.history.append(how))
+    training.run(given)
+    assert training.history == [expected]
+
+
+def test_a_rounded_mask_stays_as_it_is_while_the_shifts_are_trained_on(small, monkeypatch):
+    training = small(RetrainedTraining)
+    network = training.network
+    gates = torch.tensor([[-1.0, 2.0]]).repeat(len(network.gates), 1)
+    network.prior, network.gates = "svae+", torch.nn.Parameter(gates)
+    monkeypatch.setattr(PublishedTraining, "run", lambda *_: training.history.append({}))
+    before = network.shifts.detach().clone()
+    training.run(3)
+    assert len(training.history) == 1 + 3
+    assert torch.equal(network.gates, torch.tensor([-torch.inf, torch.inf]).expand_as(gates))
+    moved = (network.shifts - before).abs() > 1e-5
+    assert moved[:, 1].all() and not moved[:, 0].any(), "only open gates have a gradient"
+    assert network.penalty() == 0
+    codes = torch.arange(len(gates))
+    assert torch.equal(network.drawn_means(codes, None), network.means())
