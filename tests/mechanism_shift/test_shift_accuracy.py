@@ -62,12 +62,8 @@ EDGES = pd.DataFrame([[True, True, False], [False, True, True]], ["b", "a"])
 def test_precision_is_of_the_found_edges_and_recall_of_the_true_ones():
     # found: latents 2 and 0 of b, 0 and 1 of a; true: latents 1 and 2 of b, 0 of a
     expected = {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7, "mcc": (1 - THIRD) / 3}
-<<<<<<< HEAD
-    assert accuracy(TRUTH, FOUND, EDGES) == approx(expected)
-=======
     found = accuracy(TRUTH, FOUND, EDGES)
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
->>>>>>> 3a16ea08 (Screens: correlation of ranks, R² and the published F1; training goes on with a rounded mask)
+    assert {name: found[name] for name in expected} == approx(expected)
     none = pd.DataFrame(False, ["c"], range(2))
     without = accuracy(TRUTH, FOUND[:, :2], none)
     assert without["f1"] == 0 and without["mcc"] == approx((1 - THIRD) / 3)
@@ -81,10 +77,7 @@ def test_differences_of_genes_are_z_scored_against_the_control(adata, screen):
     expected = (means - means.loc[screen.control]).drop(screen.control)
     pd.testing.assert_frame_equal(differences, expected, check_names=False)
     errors = np.full((40, 1), np.sqrt(1 / 60 + 1 / 100))
-<<<<<<< HEAD
     assert_array_equal(changed, significant(expected.to_numpy(), errors))
-=======
-    np.testing.assert_array_equal(changed, significant(expected.to_numpy(), errors))
 
 
 def test_published_scores_match_signed_correlations_and_count_untrained_perturbations():
@@ -94,12 +87,11 @@ def test_published_scores_match_signed_correlations_and_count_untrained_perturba
     truth = {"latents": latents, "shifts": shifts}
     edges = pd.DataFrame([[True, False], [False, True]], ["a", "b"])
     scores = accuracy(truth, found, edges)
-    assert scores["f1"] == 1 and scores["f1_published"] == pytest.approx(2 * 2 / (2 + 3))
+    assert scores["f1"] == 1 and scores["f1_published"] == approx(2 * 2 / (2 + 3))
     crossed = accuracy(truth, found[:, ::-1] * [-1, 1], edges.iloc[:, ::-1])
     assert crossed["f1"] == 1 and crossed["f1_published"] == 0, "both signs are against it"
-    assert scores["mcc_rank"] == pytest.approx(1) and scores["mcc"] < 0.9
+    assert scores["mcc_rank"] == approx(1) and scores["mcc"] < 0.9
     predicted = np.column_stack([np.ones(200), found])
     fit = predicted @ np.linalg.lstsq(predicted, latents, rcond=None)[0]
     expected = 1 - (latents - fit).var(axis=0) / latents.var(axis=0)
-    assert scores["r2"] == pytest.approx(expected.mean())
->>>>>>> 3a16ea08 (Screens: correlation of ranks, R² and the published F1; training goes on with a rounded mask)
+    assert scores["r2"] == approx(expected.mean())
