@@ -102,9 +102,10 @@ def described(
         "dropped": {why: what for why, what in dropped.items() if what},
         "truth": truth,
         "notes": list(notes),
-        "control": control,
     }
-    adata.uns["sbnn"] = {key: value for key, value in about.items() if value is not None}
+    if control is not None:
+        about["control"] = control
+    adata.uns["sbnn"] = about
     content = fingerprint_of(adata, columns)
     if content_sha256 not in ("", content):
         sha256 = content

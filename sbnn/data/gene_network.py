@@ -120,12 +120,12 @@ class GeneNetwork:
         return np.array(edges).reshape(-1, 3)
 
     @classmethod
-    def from_tables(cls, equations: str | Path, names: str | Path, like: AnnData) -> Self:
-        """Read CSV tables of rate equations and of genes; samples start like those of `like`."""
-        genes = pd.read_csv(names).iloc[:, 0].str.removesuffix("_input").to_numpy()
+    def from_table(cls, equations: str | Path, like: AnnData) -> Self:
+        """Read a CSV table of rate equations; genes and first values are like those of `like`."""
+        genes = like.var_names.to_numpy(str)
         texts = pd.read_csv(equations).set_index("node")["eqn"][genes]
         regulated = texts[texts != "input gene"].to_dict()
-        samples = as_trajectories(like[:, genes]).values
+        samples = as_trajectories(like).values
         first = np.stack([values[0] for values in samples])  # (samples, genes)
         mean = first.mean(axis=0)
         sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
@@ -172,12 +172,6 @@ class GeneNetwork:
         signs[regulator, target] = sign
         return pd.DataFrame(signs, self.gene_names, self.gene_names)
 
-    @property
-    def sha256(self) -> str:
-        """Fingerprint of the names, the equations and the starting values."""
-        parts = self.gene_names, self.equations, self.mean, self.sd, self.offset
-        return fingerprint_parameters({"network": parts})
-
     def rates(self, values: ArrayLike) -> np.ndarray:
         """Rates of all genes at their levels `values`, shape (genes,)."""
         values = np.asarray(values, dtype=float)
@@ -207,10 +201,8 @@ class GeneNetwork:
         mean = self.mean[self.is_input]
         sd = self.sd[self.is_input]
         inputs = np.full((n, len(mean)), np.inf)
-        outside = np.isinf(inputs)
-        while outside.any():
+        while (outside := inputs != np.clip(inputs, 0, 1)).any():
             inputs = np.where(outside, rng.normal(mean, sd, inputs.shape), inputs)
-            outside = inputs != np.clip(inputs, 0, 1)
         values[:, self.is_input] = inputs
         return values
 
@@ -239,9 +231,10 @@ class GeneNetwork:
         )
         values = self.solve(self.start(n, of_starts), times)
         values += noise * of_noise.standard_normal(values.shape)
+        parts = self.gene_names, self.equations, self.mean, self.sd, self.offset
         made = {
             "format": _FORMAT,
-            "network": self.sha256,
+            "network": fingerprint_parameters({"network": parts}),
             "n": n,
             "noise": float(noise),
             "random_state": random_state,

@@ -202,7 +202,17 @@ def as_paired(data, check=True):
     is_pair = isinstance(data, tuple) and len(data) == 2
     given, Y = data if is_pair else (data, None)
     if isinstance(given, AnnData):
-        adata = _paired_anew(given, Y, check)
+        if given.isbacked:
+            given = given.to_memory()
+        adata = paired(
+            given.to_df(),
+            outputs_of(given, Y),
+            labels=given.obs.drop(columns=Y) if isinstance(Y, list) else given.obs,
+            colors=_colors_of(given),
+            counts=given.layers.get("counts"),
+            check=check,
+            **about_of(given),
+        )
     elif is_pair:
         adata = paired(given, Y, check=check)
     else:
@@ -223,26 +233,6 @@ def as_paired(data, check=True):
         sha256=about["sha256"],
         about=about,
         truth=about["truth"],
-    )
-
-
-def _paired_anew(adata, outputs, check):
-    """The data in the form of `paired`, with what was known about them."""
-    if adata.isbacked:
-        adata = adata.to_memory()
-    labels = adata.obs
-    if isinstance(outputs, list):
-        labels = labels.drop(columns=outputs)
-    return paired(
-        adata.X,
-        outputs_of(adata, outputs),
-        adata.var_names,
-        cell_names=adata.obs_names,
-        labels=labels,
-        colors=_colors_of(adata),
-        counts=adata.layers.get("counts"),
-        check=check,
-        **about_of(adata),
     )
 
 

@@ -85,18 +85,20 @@ def read_tables(
     >>> read_tables("counts.csv", "ephys.csv").shape
     (50, 30)
     """
-    adata = opened_anndata(expression)
-    if adata is not None:
-        labels = adata.obs if labels is None else labels
+    if str(expression).endswith(".h5ad"):
+        expression = read_h5ad(expression)
+    of_adata = isinstance(expression, AnnData)
+    if of_adata:
+        labels = expression.obs if labels is None else labels
         is_file = isinstance(outputs, str) and Path(outputs).is_file()
         if not is_file:
-            outputs = outputs_of(adata, outputs)
-        expression = adata.to_df("counts" if "counts" in adata.layers else None)
+            outputs = outputs_of(expression, outputs)
+        expression = expression.to_df("counts" if "counts" in expression.layers else None)
         genes_in_rows = False
     X, Y = joined(expression, "expression", outputs, "outputs", genes_in_rows)
     if labels is not None:
         labels = labels_of(labels, X.index)
-    if adata is None:
+    if not of_adata:
         check_only_genes(X, Y)
         check_only_genes(X, labels)
     Y = numbers(Y, "outputs")
@@ -335,13 +337,6 @@ def read_columns(path, what: str) -> pd.DataFrame:
             "index_col=0, sep=..., header=..., encoding=...), pd.read_excel(path, index_col=0, "
             "sheet_name=...) or scanpy, and pass the table"
         ) from error
-
-
-def opened_anndata(given) -> AnnData | None:
-    """Return an AnnData, or that of an ``.h5ad`` file, or None for tables."""
-    if str(given).endswith(".h5ad"):
-        given = read_h5ad(given)
-    return given if isinstance(given, AnnData) else None
 
 
 def joined(first, of_first: str, second, of_second: str, in_rows=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import anndata as ad
 import numpy as np
@@ -40,7 +41,7 @@ class Samples:
             last = len(at) - 1
             n_pieces = -(-last // most)
             ends = np.linspace(0, last, n_pieces + 1).round().astype(int)
-            for start, end in zip(ends[:-1], ends[1:], strict=True):
+            for start, end in pairwise(ends):
                 values.append(self.values[i][start : end + 1])
                 times.append(at[start : end + 1])
                 whole.append(i)

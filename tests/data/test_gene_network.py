@@ -44,7 +44,7 @@ def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_
     names = real_file(f"gene_names_{n_genes}.csv")
     published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv"), names)
     equations = real_file(f"rate_equations_{n_genes}.csv")
-    network = GeneNetwork.from_tables(equations, names, published)
+    network = GeneNetwork.from_table(equations, published)
     values, times = as_trajectories(published).padded()
     solved = network.solve(values[:, 0], times[0])
     assert np.abs(solved - values).max() < error
@@ -75,14 +75,13 @@ def test_equations_of_another_form_are_refused(gene, equation):
         network_of({gene: equation})
 
 
-def test_networks_are_read_from_tables(tmp_path, rng):
-    (tmp_path / "names").write_text("x\nA_input\nB\n")
+def test_networks_are_read_from_a_table(tmp_path, rng):
     (tmp_path / "equations").write_text(f'node,eqn\nB,"({OF_A} - 1 * B) / 1"\nA,input gene\n')
-    values = rng.random((60, 2, 2)) * [0.1, 1]
-    like = trajectories(values, [0, 1], [*"BA"])
-    network = GeneNetwork.from_tables(tmp_path / "equations", tmp_path / "names", like)
+    values = rng.random((60, 2, 2)) * [1, 0.1]
+    like = trajectories(values, [0, 1], [*"AB"])
+    network = GeneNetwork.from_table(tmp_path / "equations", like)
     assert network.graph.loc["A"].to_dict() == {"A": 0, "B": 1}
-    first = values[:, 0, ::-1]  # genes go by name
+    first = values[:, 0]
     np.testing.assert_allclose(network.mean, first.mean(axis=0))
     np.testing.assert_allclose(network.sd, first.std(axis=0, ddof=1))
     np.testing.assert_allclose(network.offset, (network.mean - 0.5).clip(-0.25, 0.25))

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from anndata import OldFormatWarning, read_h5ad
 from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_of_files
@@ -50,11 +51,9 @@ def read_cd8(rna_path, protein_path, **options):
 
 def read_pbmc(path, name, **options):
     """Read one of the data sets of 10x Genomics, an AnnData without labels."""
-    import anndata  # slow to import
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", anndata.OldFormatWarning)  # the files are of 2020
-        adata = anndata.read_h5ad(path)
+        warnings.simplefilter("ignore", OldFormatWarning)  # the files are of 2020
+        adata = read_h5ad(path)
     proteins = pd.DataFrame(
         adata.obsm["protein_expression"], adata.obs_names, adata.uns["protein_names"]
     )

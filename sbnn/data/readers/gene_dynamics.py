@@ -77,7 +77,7 @@ def read_grn(
     this share of misplaced edges. A `noise` of 0.025 is the published level of 5 %.
     """
     test = read_trajectories(test_path, names_path)
-    network = GeneNetwork.from_tables(equations_path, names_path, test)
+    network = GeneNetwork.from_table(equations_path, test)
     if wrong is None:
         prior = _matrix(prior_path, network.gene_names)
     else:
