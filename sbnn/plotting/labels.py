@@ -13,12 +13,12 @@ LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB":
 
 
 def shortened(name, most=LETTERS):
-    """Shorten a name, with "…" in its middle: names often differ at the end."""
-    name = str(name)
-    if len(name) <= most:
-        return name
-    tail = most // 3
-    return f"{name[: most - 1 - tail].rstrip()}…{name[-tail:].lstrip()}"
+    """Shorten a name, with "…" in its middle: names often differ at the end; "$" is no formula."""
+    name = str(name).replace(r"\$", "$")  # if it was shortened before
+    if len(name) > most:
+        tail = most // 3
+        name = f"{name[: most - 1 - tail].rstrip()}…{name[-tail:].lstrip()}"
+    return name.replace("$", r"\$")
 
 
 def counted(n, noun):

@@ -36,8 +36,8 @@ def panel_coordinates(xy, proportional):
 def map_triangles(xy):
     """Delaunay triangles over the cells except over empty regions, if any."""
     places = np.unique(xy, axis=0)  # which cells may share
-    distances, _ = cKDTree(places).query(xy, [min(11, len(places))])
-    spacing = np.minimum(distances[:, -1], np.quantile(distances[:, -1], 0.9))
+    distances = cKDTree(places).query(xy, [min(11, len(places))])[0].ravel()
+    spacing = np.minimum(distances, np.quantile(distances, 0.9))
     try:
         triangles = Triangulation(*xy.T)
     except (RuntimeError, ValueError):  # too few cells, or all on a line
