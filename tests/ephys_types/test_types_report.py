@@ -13,48 +13,64 @@ from sbnn.ephys_types import plotting, report
 from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
 from sbnn.results import Record, save
 
-TRUE = np.array(list("aabbbcb"))
+TRUE = np.array(list("abbca"))
 CLASSES = np.array(list("abc"))
-TESTS = [np.array(cells) for cells in ([0, 1, 2, 6], [5, 4, 3], [4, 3, 1], [6, 0, 5, 2])]
-ROWS = [[3, 5, 2], [3, 6, 1], [1, 9, 0], [0, 10, 0], [6, 3, 1], [1, 2, 7], [3, 5, 2]]
-P = np.array(ROWS, dtype=np.float32) / 10
-PREDICTED = CLASSES[P.argmax(axis=1)]
+TESTS = [0, 1, 2], [4, 3], [3, 4, 1], [0, 2]
+P = np.array([[3, 5, 2], [1, 9, 0], [0, 10, 0], [1, 2, 7], [6, 3, 1]], dtype=np.float32) / 10
+PREDICTED = P.argmax(axis=1)
 
 
-def record_of(p, macro_f1):
-    """Two repeats, of two folds each, of seven cells with the probabilities `p`."""
+def record_of(p, *macro_f1):
+    """Two repeats, of two folds each, of five cells with the probabilities `p`."""
     scores = np.array([[0.6], [0.5], [0.9], [0.7]])
-    names = ("accuracy", "balanced_accuracy", "log_loss", "seconds")
-    values = {name: scores + k for k, name in enumerate(names)} | {
+    values = {
+        "macro_f1": np.array(macro_f1)[:, None],
+        "accuracy": scores,
+        "balanced_accuracy": scores + 1,
+        "log_loss": scores + 2,
+        "seconds": scores + 3,
         "test_probabilities": [[p[test] for test in TESTS]],
         "test_predictions": [[p[test].argmax(axis=1) for test in TESTS]],
         "classes": CLASSES,
         "true": TRUE,
-        "repeats": np.array([7, 7, 3, 3]),
-        "macro_f1": np.array(macro_f1)[:, None],
+        "repeats": [7, 7, 3, 3],
     }
-    folds = [(np.setdiff1d(np.arange(7), test), test) for test in TESTS]
+    folds = [(np.setdiff1d(range(5), test), np.array(test)) for test in TESTS]
     return Record("classification", "lee_human", "s", [{}], folds=folds, values=values)
 
 
-ONE = record_of(P, (0.5, 0.7, 0.8, 0.6))
-OTHER = record_of(P[::-1], (0.4, 0.75, 0.5, 0.45))
+ONE = record_of(P, 0.5, 0.7, 0.8, 0.6)
+OTHER = record_of(P[::-1], 0.4, 0.75, 0.5, 0.45)
 RECORDS = {"types_bilstm": ONE, "types_lightgbm": OTHER, "types5_forest": ONE}
 MODELS = {"lightgbm": OTHER, "bilstm": ONE}
+IMPORTANCE = np.random.default_rng(0).random((3, 2, 3))
+FAMILIES = Record(
+    "families",
+    "d",
+    "s",
+    [{}],
+    values={
+        "family_names": ["f", "g", "h"],
+        "classes": ["a", "b"],
+        "attention": IMPORTANCE[0],
+        "shuffled_log_loss": IMPORTANCE[1],
+        "left_out_log_loss": IMPORTANCE[2],
+    },
+)
 
 
 def test_means_and_confusions_of_repeats():
     assert_allclose(repeat_means(ONE), [0.6, 0.7])
     assert_allclose(repeat_means(ONE, "accuracy"), [0.55, 0.8])
-    assert_array_equal(confusion_counts(ONE), confusion_matrix(TRUE, PREDICTED))
+    assert_array_equal(confusion_counts(ONE), confusion_matrix(TRUE, CLASSES[PREDICTED]))
 
 
 def test_calibration_compares_confidence_with_accuracy():
     """0.7 is below 0.7 in single precision."""
     table, error = calibration(ONE)
-    expected = [[0.5, 1 / 2, 2 / 7], [1.9 / 3, 1 / 3, 3 / 7], [0.9, 1, 1 / 7], [1, 1, 1 / 7]]
+    expected = [[0.5, 0, 0.2], [0.65, 1, 0.4], [0.9, 1, 0.2], [1, 1, 0.2]]
     assert_allclose(table, expected)
-    assert error == approx(1 / 7)
+    assert error == approx(0.26)
 
 
 def test_accuracy_beside_published_numbers_and_the_reference():
@@ -77,27 +93,12 @@ def test_accuracy_beside_published_numbers_and_the_reference():
     assert reference[1].isna().tolist() == [False] * 7 + [True] * 5
 
 
-IMPORTANCE = {
-    "family_names": ["f", "g", "h"],
-    "classes": np.array(["a", "b"]),
-    "attention": np.array([[0.2, 0.3, 0.5], [0.1, 0.6, 0.3]]),
-    "shuffled_log_loss": np.array([[0.1, 0.5, 0.2], [0.1, 0.3, 0.2]]),
-    "left_out_log_loss": np.array([[0.1, 0.2, 0.3]] * 2),
-}
-FAMILIES = Record("families", "d", "s", [{}], values=IMPORTANCE)
-
-
 def test_tables_are_those_of_the_records_that_exist():
     records = RECORDS | {"types_families_bilstm": FAMILIES}
     accuracy, five, families = report.all_tables(records).values()
     pd.testing.assert_frame_equal(accuracy, report.accuracy_table(RECORDS))
     assert five.index.tolist() == ["balanced forest"]
-    expected = {
-        "attention": [0.15, 0.45, 0.4],
-        "shuffled": [0.1, 0.4, 0.2],
-        "left out": [0.1, 0.2, 0.3],
-    }
-    pd.testing.assert_frame_equal(families, pd.DataFrame(expected, families.index))
+    assert_allclose(families.T, IMPORTANCE.mean(axis=1))
 
 
 def texts_of(ax):
@@ -133,18 +134,15 @@ def test_calibration_is_drawn_by_bin():
     assert texts_of(ax)[0] == f"error {error:.3f}"
 
 
-@pytest.mark.parametrize("attention", [False, True])
-def test_families_in_the_order_of_the_cost_of_shuffling(attention):
-    values = {
-        name: its for name, its in FAMILIES.values.items() if attention or name != "attention"
-    }
-    axes = plotting.importance_of_families(replace(FAMILIES, values=values)).axes
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["g", "h", "f"]
-    shuffled, left_out = axes[attention : attention + 2]
-    assert_allclose([bar.get_width() for bar in shuffled.patches], [0.4, 0.2, 0.1])
-    assert_allclose([bar.get_width() for bar in left_out.patches], [0.2, 0.3, 0.1])
-    if attention:
-        assert_allclose(axes[0].images[0].get_array(), [[0.3, 0.6], [0.5, 0.3], [0.2, 0.1]])
+def test_families_in_the_order_of_the_cost_of_shuffling():
+    ordered = report.importance_table(FAMILIES).sort_values("shuffled", ascending=False)
+    axes = plotting.importance_of_families(FAMILIES).axes
+    names = [label.get_text() for label in axes[0].get_yticklabels()]
+    assert names == ordered.index.tolist()
+    for ax, way in zip(axes[1:3], ("shuffled", "left out"), strict=True):
+        assert_allclose([bar.get_width() for bar in ax.patches], ordered[way])
+    of_classes = pd.DataFrame(FAMILIES.attention, columns=FAMILIES.family_names)[names]
+    assert_allclose(axes[0].images[0].get_array(), of_classes.T)
 
 
 def test_published_scores_are_beside_those_of_both_kinds_of_folds():
@@ -166,7 +164,7 @@ def test_an_overview_has_the_published_methods_of_each_data_set_and_others(tmp_p
     published, others = report.overview(tmp_path).values()
     pd.testing.assert_frame_equal(published, report.published_table(dict.fromkeys(names, ONE)))
     assert others.loc["human, 4 classes"].to_dict() == {
-        "cells": "7",
+        "cells": "5",
         "logistic regression": "0.650 ± 0.071",
     }
     with pytest.raises(FileNotFoundError, match="sbnn reproduce 04"):
