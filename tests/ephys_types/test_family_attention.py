@@ -1,10 +1,13 @@
 """Attention over families: what is missing says nothing, members are networks of their own."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
 from pytest import approx
+from scipy.special import expit, softmax
 
 from sbnn.ephys_types.family_attention import (
     SETTINGS,
@@ -20,36 +23,35 @@ def network(n_members=1, dropout=0.0):
 
 
 def silu(z):
-    return z / (1 + np.exp(-z))
+    return z * expit(z)
 
 
 def test_a_network_written_out(rng):
-    """Two members and five cells, by the formulas and numpy alone."""
+    """The second member, and five cells, by the formulas and numpy alone."""
     net = network(n_members=2)
+    for parameter in net.parameters():
+        parameter.data.normal_()
     x = rng.normal(size=(2, 5, 3))
     measured = np.ones((2, 5, 3))
-    measured[:, 1, 2] = 0  # one of a family's two features
-    measured[:, 3:, 1] = 0  # all of a family's
-    with torch.no_grad():
-        for bias in net.parameters():
-            bias += 0.1 * torch.randn(bias.shape, generator=torch.Generator().manual_seed(1))
-        found, attention = net(torch.tensor(x), torch.tensor(measured))
-    for member in range(2):
-        p = {name: value.detach().numpy()[member] for name, value in net.named_parameters()}
-        p["embedding"][1, :16] = p["embedding"][[0, 2], 16:] = 0  # a family reads its own columns
-        read = x[member] * measured[member]
-        tokens = silu(read @ p["embedding"] + p["embedding_bias"]).reshape(5, 2, 16)
-        weights = np.exp((tokens * p["score"]).sum(2) + p["score_bias"])
-        weights[3:, 1] = 0
-        weights /= weights.sum(axis=1, keepdims=True)
-        weighted = (tokens * weights[:, :, None] * 2).reshape(5, 32)
-        hidden = silu(weighted @ p["hidden"] + p["hidden_bias"])
-        assert_allclose(attention[member], weights, atol=1e-12)
-        assert_allclose(found[member], hidden @ p["head"] + p["head_bias"], atol=1e-12)
+    measured[1, 1, 2] = 0  # one of a family's two features
+    measured[1, 3:, 1] = 0  # all of a family's
+    found, attention = net(torch.tensor(x), torch.tensor(measured))
+    p = {name: value[1].detach().numpy() for name, value in net.named_parameters()}
+    p["embedding"][1, :16] = p["embedding"][[0, 2], 16:] = 0  # a family reads its own columns
+    read = x[1] * measured[1]
+    tokens = silu(read @ p["embedding"] + p["embedding_bias"]).reshape(5, 2, 16)
+    scores = (tokens * p["score"]).sum(axis=2) + p["score_bias"]
+    scores[3:, 1] = -np.inf
+    weights = softmax(scores, axis=1)
+    assert_allclose(attention[1].detach(), weights, atol=1e-12)
+    weighted = tokens * weights[:, :, None] * 2
+    hidden = silu(weighted.reshape(5, 32) @ p["hidden"] + p["hidden_bias"])
+    assert_allclose(found[1].detach(), hidden @ p["head"] + p["head_bias"], atol=1e-12)
 
 
 def test_members_start_apart_and_drop_out():
-    net, x = network(n_members=2, dropout=0.5), torch.ones(2, 4, 3).double()
+    net = network(n_members=2, dropout=0.5)
+    x = torch.ones(2, 4, 3).double()
     assert not torch.equal(net(x, x)[0], net(x, x)[0])
     first, second = net.eval()(x, x)[0]
     assert not torch.equal(first, second)
@@ -58,15 +60,14 @@ def test_members_start_apart_and_drop_out():
 
 def test_noise_is_added_and_a_tenth_of_the_features_is_left_out():
     model = FamilyAttentionClassifier(n_members=3)
-    seen = []
-    model.network_ = lambda *given: seen.extend(given) or (torch.zeros(3, 200, 2), None)
+    model.network_ = Mock(return_value=(torch.zeros(3, 200, 2), None))
     x = torch.arange(100.0).repeat(40, 1).T
     target = (torch.arange(100) > 9).long()
     generator = torch.Generator().manual_seed(0)
     settings = {"noise": 0.5, "batch_size": 200}
     losses = model._losses(x, torch.ones(100, 40), target, settings, generator)
     assert next(losses) == approx(3 * np.log(2), rel=1e-5)
-    noisy, known = seen
+    noisy, known = model.network_.call_args.args
     assert known.mean() == approx(0.9, abs=0.01)
     cells = noisy.mean(2).round()
     assert (noisy - cells[..., None]).std() == approx(0.5, abs=0.01)
