@@ -216,8 +216,3 @@ def test_a_share_of_each_class_is_set_aside():
     assert n_aside(labels[:140], 0.9, 8) == [90, 32]
     with pytest.raises(ValueError, match="^validation_share="):
         n_aside(labels, 1e-6, 1)
-    # A donor that has all cells of a class stays for training, however large the share.
-    donors = np.r_[np.arange(100) % 10, np.full(40, 11), 3]
-    part = validation_part(labels, 0.9, donors, 1, random)
-    assert set(labels[~part]) == {0, 1, 2}
-    assert set(donors[part]).isdisjoint(donors[~part])
