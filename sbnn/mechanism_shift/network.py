@@ -20,7 +20,7 @@ class ShiftNetwork(nn.Module):
 
     The mean m of a perturbation is trained (`prior` "ivae"), 0 ("vae"), or trained and multiplied
     by trained gates ("svae", "svae+"). As `published`, there are batch normalisation and dropout,
-    layers have 128 units by default, and the log dispersions start at 0.
+    layers have 128 units by default, and shifts and log dispersions start at random.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class ShiftNetwork(nn.Module):
         self.log_variance = nn.Linear(hidden, n_latents)
         self.decoder = _layers([n_latents, hidden, near], published)
         self.logits = nn.Linear(near, n_genes)
-        self.dispersion = nn.Parameter(torch.full((n_genes,), 0.0 if published else 3.0))
+        start = torch.randn if published else torch.zeros
+        self.dispersion = nn.Parameter(start(n_genes) + (0.0 if published else 3.0))
         shape = n_perturbations, n_latents
-        self.shifts = nn.Parameter(torch.zeros(shape), requires_grad=prior != "vae")
+        self.shifts = nn.Parameter(start(shape), requires_grad=prior != "vae")
         logit = {"ivae": math.inf, "vae": -math.inf}.get(prior, FIRST_LOGIT)
         gates = torch.full(shape, logit)
         self.gates = nn.Parameter(gates, requires_grad=prior in STRENGTH)
@@ -106,7 +107,7 @@ def _layers(sizes, published, dropout=0.0):
     for n_inputs, n_units in pairwise(sizes):
         layers.append(nn.Linear(n_inputs, n_units))
         if published:
-            layers.append(nn.BatchNorm1d(n_units))
+            layers.append(nn.BatchNorm1d(n_units, eps=1e-3, momentum=0.01))
         layers.append(nn.ReLU())
         if dropout:
             layers.append(nn.Dropout(dropout))

@@ -44,9 +44,6 @@ class Training:
         self.history = []
         torch.manual_seed(self.seed)  # for initial weights and dropout
         self.network = new_network()
-        shares = np.asarray(counts[self.train].sum(axis=0) / counts[self.train].sum())
-        log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
-        self.network.logits.bias.data.copy_(log_shares)
         self.inputs = self.network.inputs(self.counts)
 
     @property
@@ -110,11 +107,7 @@ class Training:
 
 
 class PublishedTraining(Training):
-    """Steps of Lopez et al. 2022 and their code.
-
-    Unlike there, prior means and log dispersions start at 0 instead of normal draws, and the
-    decoder at the mean shares of the genes.
-    """
+    """Steps of Lopez et al. 2022 and their code; unlike there, the best weights are kept."""
 
     precision = 0.0  # without a prior on the weights
     patience = 45  # epochs without a better validation score
@@ -168,8 +161,11 @@ class OneCycleTraining(Training):
     least_updates = 3400
     updates_per_pair = 32  # of latents
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, counts, *arguments):
+        super().__init__(counts, *arguments)
+        shares = np.asarray(counts[self.train].sum(axis=0) / counts[self.train].sum())
+        log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
+        self.network.logits.bias.data.copy_(log_shares)
         many = self.counts.shape[1] > MANY
         self.batch_size = 64 if many else 128
         self.warm_up = 5 if many else 10  # epochs

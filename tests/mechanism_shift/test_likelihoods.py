@@ -50,7 +50,9 @@ def test_layers_are_those_of_the_training():
     block = [nn.Linear, nn.BatchNorm1d, nn.ReLU]
     assert [type(layer) for layer in made.encoder] == [*block, nn.Dropout] * 2
     assert [type(layer) for layer in made.decoder] == block * 2
-    assert made.encoder[3].p == 0.1 and not made.dispersion.any()
+    assert made.encoder[3].p == 0.1
+    for start in (made.dispersion, made.shifts):
+        assert len(start.unique()) == start.numel(), "at random"
     for n_genes, near in ((500, 80), (501, 64)):
         ours = network.ShiftNetwork(n_genes, 2, 4, hidden=80)
         layers = *ours.encoder, *ours.decoder
