@@ -132,9 +132,12 @@ def differing(held, asked):
 
 
 def names_in(record, wanted):
-    """What a record has of the names and labels in another one, as plain data."""
-    shown = [name for name in NAMES if name in wanted.values]
-    return {name: encoded(record.values.get(name)) for name in shown}
+    """What a record has of the names and labels in another one, as plain data.
+
+    The oldest records have no names of cells; these are taken from the other one.
+    """
+    names = {name: wanted.values[name] for name in NAMES if name in wanted.values}
+    return {name: encoded(record.values.get(name, names[name])) for name in names}
 
 
 def kept_params(point):
