@@ -94,8 +94,7 @@ def learned_beliefs(fits, probabilities, kinds, possible):
     first = first_beliefs()
     weights = np.concatenate([fit.weights for fit in fits])
     of_weights = np.concatenate([fit.kinds for fit in fits])
-    numbers = [len(fit.regulators) for fit in fits for _ in fit.weights]
-    numbers = np.array(numbers)
+    numbers = np.array([len(fit.regulators) for fit in fits for _ in fit.weights])
     slope = of_weights == SLOPE
     effects = weights[slope] * np.concatenate([fit.signs for fit in fits])
     mean = _shrunk(effects, numbers[slope], first.effect_mean)

@@ -28,7 +28,7 @@ def evaluate(
     *,
     method: str,
     condition: str,
-    details: bool = False,
+    details: bool | str = False,
     results=None,
     overwrite: bool = False,
 ) -> Record:
@@ -45,9 +45,10 @@ def evaluate(
         that use them.
     method, condition : str
         Names under which tables and figures find the scores.
-    details : bool
+    details : bool or "effects"
         Whether to store what figures need: the strongest edges of the first fit, the test samples
-        and their predictions.
+        and their predictions; or its effects, [regulator, target], in whole percents of the
+        largest.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -79,8 +80,11 @@ def evaluate(
             fitted = configured(model, {}, seed)
             rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
             if len(rows) == 1:
-                kept = {"out_degree": (fitted.edge_scores_ != 0).sum(axis=1).to_numpy(np.int32)}
-                if details:
+                effects = fitted.edge_scores_.to_numpy()
+                kept = {"out_degree": (effects != 0).sum(axis=1, dtype=np.int32)}
+                if details == "effects":
+                    kept["effects"] = np.rint(100 * effects / abs(effects).max()).astype(np.int8)
+                elif details:
                     kept |= _details(fitted, of_seed)
         return {"scores": pd.DataFrame(rows)} | kept
 

@@ -29,15 +29,14 @@ def validated(predict, train, held):
     predictors = {"network": predict, "no change": PriorAlone().predict}
     predictors["ar1"] = AutoRegression().fit(train).predict
     errors = {name: path_errors(model, held)["mse_ahead"] for name, model in predictors.items()}
-    network, still, ar1 = errors.values()
-    helps = bool(network < min(still, ar1))
-    lower = "lower" if helps else "not lower"
-    return (
-        pd.Series(errors),
-        helps,
-        f"the one-step error of the network in held-out samples, {network:.2g}, is {lower} than "
-        f"those of no change, {still:.2g}, and of AR(1), {ar1:.2g}",
+    network, *others = errors.values()
+    helps = bool(network < min(others))
+    verdict = (
+        "the one-step error of the network in held-out samples, {:.2g}, is {} than those of no "
+        "change, {:.2g}, and of AR(1), {:.2g}"
     )
+    verdict = verdict.format(network, "lower" if helps else "not lower", *others)
+    return pd.Series(errors), helps, verdict
 
 
 def held_out_residuals(samples, fit_network):
@@ -49,9 +48,9 @@ def held_out_residuals(samples, fit_network):
     n = len(pieces.times)
     if n < 2:
         raise ValueError("trajectories: too few intervals to hold any out")
-    folds = np.array_split(np.arange(n), min(N_FOLDS, n))
-    if n >= MANY:
-        folds = [np.arange(0, n, N_FOLDS)]
+    folds = [np.arange(0, n, N_FOLDS)]
+    if n < MANY:
+        folds = np.array_split(np.arange(n), min(N_FOLDS, n))
     residuals = defaultdict(list)
     for fold in folds:
         kept = pieces.chosen(np.setdiff1d(np.arange(n), fold))

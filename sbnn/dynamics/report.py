@@ -110,7 +110,7 @@ def methods_table(records, condition):
     DataFrame of str
     """
     scores = scores_of(records, condition).groupby(level="method", sort=False)
-    return scores.agg(_spread).rename(METHODS).rename(columns=COLUMNS)
+    return scores.agg(_spread).rename(index=METHODS, columns=COLUMNS)
 
 
 def overview_table(records):

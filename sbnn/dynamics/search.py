@@ -162,7 +162,7 @@ class Search:
     def autocorrelation(self):
         """Autocorrelation of residuals at consecutive times."""
         seen = self.seen[:, 1:]
-        residuals = self._residuals().reshape(-1, *seen.shape) * seen
+        residuals = self._residuals().reshape(-1, *seen.shape)  # 0 after the end of a sample
         variance = (residuals**2).sum() / seen.sum()
         products = residuals[..., :-1] * residuals[..., 1:]
         n_pairs = max(seen[:, 1:].sum(), 1)

@@ -164,8 +164,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         probabilities = calibrated(search.probabilities, given, np.abs(scores), *of_residuals)
         if self.weight_ == 0 and given.any():  # the network explains nothing
             scores = np.sign(prior)
-            odds = first_beliefs().log_odds
-            probabilities = expit(np.where(given, odds[3], odds[0]))
+            probabilities = expit(first_beliefs().log_odds[3 * given])
         scores = np.where(probabilities >= 0.5, scores, 0.0)
         names = self.gene_names_
         self.edge_probabilities_ = pd.DataFrame(probabilities, names, names)

@@ -21,6 +21,7 @@ def test_edges_of_known_regulators_are_compared():
     expected = {
         "balanced_accuracy": (2 / 3 + 4 / 5) / 2,
         "auroc": 11 / 15,  # pairs of a true and another edge in the right order
+        "auroc_share": 11 / 15,
         "recall_missing": 1,
         "kept_wrong": 0,
         "precision": 2 / 3,
@@ -48,3 +49,10 @@ def test_errors_are_means_over_later_times_of_samples_of_any_length(rng):
     assert errors == approx({"mse_rollout": (rest**2).mean(), "mse_ahead": (steps**2).mean()})
     late = Samples(values, [at + 1 for at in times], None)
     assert np.isnan([*path_errors(moving, late).values()]).all()
+
+
+def test_shares_are_of_the_sum_over_all_regulators():
+    """The effects on b are larger, but most come from x, whose targets are not known."""
+    truth, confidence = table("0000 1000 0000").loc[["a"]], table("0900 2300 0000")
+    found = edge_accuracy(confidence, truth, confidence, confidence)
+    assert (found["auroc"], found["auroc_share"]) == approx((2 / 3, 1))

@@ -85,3 +85,9 @@ def test_a_truth_of_some_genes_or_none_is_scored_as_far_as_known(data):
     assert fit_and_score(sure, data[4])["auroc"] == 1, "edges are ranked by probability"
     del partly.varp["truth"]
     assert "auroc" not in fit_and_score(PriorAlone(), partly)
+
+
+def test_effects_are_percents_of_the_largest(data):
+    prior = scored(data, details="effects").effects
+    assert_array_equal(prior, 100 * data[4].varp["prior"])
+    assert prior.dtype == np.int8
