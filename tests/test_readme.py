@@ -5,6 +5,7 @@ from pathlib import Path
 
 import accuracy
 import dynamics_new_edges as new_edges
+import pandas as pd
 import pytest
 import readme
 from pages import to_markdown
@@ -67,6 +68,25 @@ def test_numbers_of_the_companions_are_those_of_the_committed_results():
     assert f1 in text
     for error in errors:
         assert error.split()[-1] in text
+
+
+def test_rows_that_notebooks_print_are_those_of_the_committed_results():
+    page = (ROOT / "docs" / "dynamics.md").read_text()
+    columns = {}
+    for name in ("breast_desmedt", "hematopoiesis"):
+        scores = dynamics.scores_of(dynamics.read(SAVED / name), "published")
+        columns[name] = scores["relative"].groupby(level="method").mean()
+    table = pd.DataFrame(columns).drop(index="prior")
+    for method, row in table.map("{:.3f}".format, na_action="ignore").fillna("").iterrows():
+        label = f"{dynamics.METHODS[method]}, as published"
+        assert f"| {label} |  | {' | '.join(row)} |" in page
+    page = (ROOT / "docs" / "mechanism_shift.md").read_text()
+    for path in (SAVED / "papalexi").glob("shift_new_*.pickle"):
+        label = path.stem.removeprefix("shift_new_")
+        label = label.replace("_our", ", our").replace("_", " ")
+        steps = results.load(path).bounds.groupby("step", sort=False)[["ELBO", "IWELBO"]].mean()
+        means = steps.T.to_numpy().ravel()
+        assert f"| {label} | {' | '.join(map('{:.2f}'.format, means))} |" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
