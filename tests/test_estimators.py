@@ -113,3 +113,28 @@ def test_settings_and_generators_of_other_packages_change_nothing_and_stay(model
         torch.set_default_dtype(torch.float32)
     np.testing.assert_array_equal(found, usual)
     np.testing.assert_array_equal(generators(), drawn)
+
+
+@pytest.mark.filterwarnings("ignore:no pretraining")
+def test_genes_are_matched_by_name_also_if_names_are_numbers(model, fits):
+    (X, Y), _ = fits
+    X = X.set_axis(range(1000, 1000 + X.shape[1]), axis=1)
+    predicted = model.fit(X, Y).predict(X)
+    np.testing.assert_array_equal(model.predict(X.iloc[:, ::-1]), predicted)
+    np.testing.assert_array_equal(model.predict(X.rename(columns=str)), predicted)
+    with pytest.raises(ValueError, match="genes of the model: 1"):
+        model.predict(X.set_axis(range(5000, 5000 + X.shape[1]), axis=1))
+
+
+@pytest.mark.filterwarnings("ignore:no pretraining")
+def test_what_is_probably_not_meant_is_said(model, adata):
+    X, Y = adata.X, adata.obsm["outputs"]
+    model.fit(X, Y)
+    for named in (adata, adata.to_df()):
+        with pytest.warns(UserWarning, match="X has feature names"):
+            model.predict(named)
+    for counts in (adata.layers["counts"], 1234.5 * X):
+        with pytest.warns(UserWarning, match="CountNormalizer"):
+            model.predict(counts)
+    with pytest.raises(ValueError, match="empty or repeated cell names: cell001"):
+        model.fit(adata[[0, 0, 1, 2]])

@@ -7,7 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from sbnn.errors import warn
+
 UNKNOWN = "unknown"  # cells without a known group
+#: What files have in place of a label.
+MISSING = ("", "-", "<NA>", "N/A", "NA", "NaN", "None", "nan", UNKNOWN, "unmapped")
 GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008), for colour-blind readers, without the yellow, which is too pale for dots.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -24,7 +28,7 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     text = names.where(names.notna(), "").astype(str)
     bad = text[(text == "") | text.duplicated()]
     if len(bad):
-        raise ValueError(f"{argument}: empty or repeated {kind} names: {some(bad.unique())}")
+        raise ValueError(f"empty or repeated {kind} names: {some(bad.unique())}")
     return text.to_numpy().astype(str)
 
 
@@ -51,10 +55,24 @@ def check_labels(
     for column in [*always, *labels.columns.intersection(if_given)]:
         if column not in labels:
             labels[column] = UNKNOWN
-        # 7 stays 7, not 7.0, beside missing values
-        text = labels[column].convert_dtypes(convert_string=False).astype(object)
-        labels[column] = text.where(text.notna(), UNKNOWN).astype(str).replace("", UNKNOWN)
+        known = known_labels(labels[column])
+        lost = known.isna() & (labels[column].astype(object) != UNKNOWN)
+        if lost.any():
+            warn(f"{lost.sum()} of {len(cells)} cells have no {column}")
+        labels[column] = known.fillna(UNKNOWN).astype(str)
+    for column in labels.select_dtypes(object):  # numbers and text cannot be saved in one column
+        labels[column] = labels[column].map(str, na_action="ignore")
     return labels
+
+
+def known_labels(given: Any) -> pd.Series:
+    """Labels without spaces around them, NaN if missing or one of `MISSING`."""
+    labels = pd.Series(given, dtype=object).map(
+        lambda label: label.strip() if isinstance(label, str) else label
+    )
+    # 7 stays 7, not 7.0, beside missing values
+    labels = labels.convert_dtypes(convert_string=False).astype(object)
+    return labels.mask(labels.isna() | labels.isin(MISSING))
 
 
 def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
@@ -81,13 +99,13 @@ def shades(labels: pd.DataFrame) -> dict[str, str]:
     return colors
 
 
-def check_groups(given: Any, cells: Any, argument: str, unknown: str = UNKNOWN) -> np.ndarray:
+def check_groups(given: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
     check_in_order(cells, given, argument)
-    groups = pd.Series(np.asarray(given, dtype=object))
+    groups = known_labels(np.asarray(given, dtype=object))
     if len(groups) != cells.shape[0]:
         raise ValueError(f"{argument}: expected one for each cell, got {len(groups)}")
-    unknown_to = groups.index[groups.isna() | groups.astype(str).isin(["", unknown])]
+    unknown_to = groups.index[groups.isna()]
     if len(unknown_to):
         raise ValueError(f"{argument}: unknown for cells at positions {some(unknown_to)}")
     return groups.to_numpy().astype(str)

@@ -10,10 +10,11 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import TransformerTags, check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import check_in_order, check_names, some
+from sbnn.data.checks import cells_of, check_in_order, check_names, some
 from sbnn.data.counts import dense, raw_counts
 from sbnn.errors import check_among, warn
 
+BEYOND_LOG = 50  # no logarithm of a count is this large
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 ACCEPTED = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "input_name": "X"}
 
@@ -42,10 +43,17 @@ def opened(X, min_cells=1):
         names = X.var_names
         if X.isbacked:
             return X, names
-        X = X.X
-    elif isinstance(X, pd.DataFrame) and all(isinstance(name, str) for name in X):
-        names = X.columns
+        X = values_of(X)
+    elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):
+        names = X.columns.astype(str)
     return check_array(X, ensure_min_samples=min_cells, **ACCEPTED), names
+
+
+def values_of(adata):
+    """Its ``X``, or an error that says where its values are."""
+    if adata.X is None:
+        raise ValueError(f"X is empty; values are in layers {[*adata.layers]}: set adata.X")
+    return adata.X
 
 
 def read(X, cells, genes=None):
@@ -64,12 +72,6 @@ def blocks(X):
     size = max(1, VALUES_AT_ONCE // p)
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
-
-
-def single_precision(X):
-    """Yield blocks of cells, (cells, p)."""
-    for rows in blocks(X):
-        yield read(X, rows).astype(np.float32, copy=False)
 
 
 # --- cells of a fit, and cells for a fitted model
@@ -108,6 +110,7 @@ def training_cells(model, X, y):
         warn(mistake)
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
+    check_names(cells_of(X), "X", "cell", len(targets))
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     model.n_features_in_ = cells.shape[1]
     if names is not None:
@@ -135,7 +138,8 @@ def genes_of(model, X, genes):
     seen = getattr(model, "feature_names_in_", None)
     columns = genes
     if names is None or seen is None:
-        given = X if isinstance(X, pd.DataFrame) else cells
+        # scikit-learn compares the names of a DataFrame only
+        given = cells if names is None else pd.DataFrame(columns=names)
         validate_data(model, given, reset=False, skip_check_array=True)
     else:
         columns = names.get_indexer(seen[genes])
@@ -145,7 +149,14 @@ def genes_of(model, X, genes):
                 f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
                 f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
             )
-    return np.concatenate([read(cells, rows, columns) for rows in blocks(cells)])
+    values = np.concatenate([read(cells, rows, columns) for rows in blocks(cells)])
+    # counts or TPM, for a model of logarithms
+    if values.min(initial=0) >= 0 and values.max(initial=0) > BEYOND_LOG >= model.x_mean_.max():
+        warn(
+            f"X: values up to {values.max():g} are no logarithms, which the model was fitted to; "
+            "CountNormalizer makes them of counts"
+        )
+    return values
 
 
 def new_cells(model, X, needed=None):

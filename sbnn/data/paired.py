@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
+from sklearn.preprocessing import scale
 from sklearn.utils import check_array
 
 from sbnn.data import checks
 from sbnn.data.checks import some
 from sbnn.data.counts import check_counts, dense, raw_counts, row_sums, size_of_library
 from sbnn.data.fingerprint import about_of, described
-from sbnn.data.inputs import outputs_of
+from sbnn.data.inputs import outputs_of, values_of
 from sbnn.errors import check_among
 
+SAME = 0.999  # correlation of an output with a gene that it copies
 LABELS = ["family", "type"]
 
 
@@ -162,6 +164,7 @@ def paired(
     if check and len(outputs):  # without outputs, raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
+        _refuse_copies(x, y, genes, outputs)
         if "notes" not in about:  # a reader knows whether values are counts
             mistake = raw_counts(x)
             if mistake:
@@ -192,6 +195,17 @@ def _require_variation(values, argument, names):
         )
 
 
+def _refuse_copies(X, Y, genes, outputs):
+    """Reject outputs that are genes."""
+    if len(X) < 3:  # any two columns agree
+        return
+    x, y = (scale(part.astype(np.float64)) for part in (X, Y))
+    alike = np.abs(y.T @ x) > SAME * len(X)  # (outputs, genes)
+    if alike.any():
+        i, j = np.argwhere(alike)[0]
+        raise ValueError(f"Y: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
+
+
 def as_paired(data, check=True):
     """Arrays of an AnnData, or of a pair (X, Y); see `paired`.
 
@@ -205,8 +219,10 @@ def as_paired(data, check=True):
         if given.isbacked:
             given = given.to_memory()
         adata = paired(
-            given.to_df(),
+            values_of(given),
             outputs_of(given, Y),
+            given.var_names,
+            cell_names=given.obs_names,
             labels=given.obs.drop(columns=Y) if isinstance(Y, list) else given.obs,
             colors=_colors_of(given),
             counts=given.layers.get("counts"),
@@ -222,7 +238,7 @@ def as_paired(data, check=True):
     outputs = adata.obsm.get("outputs", pd.DataFrame(index=adata.obs_names))
     return Paired(
         X=adata.X,
-        Y=outputs.to_numpy(np.float32),
+        Y=np.ascontiguousarray(outputs, dtype=np.float32),
         gene_names=adata.var_names.to_numpy(str),
         feature_names=outputs.columns.to_numpy(str),
         cell_names=adata.obs_names.to_numpy(str),

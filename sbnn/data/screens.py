@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array
 from sbnn.data.checks import check_groups, check_labels, check_names, some
 from sbnn.data.counts import check_counts
 from sbnn.data.fingerprint import about_of, described
+from sbnn.data.inputs import values_of
 
 KEY = "perturbation"
 
@@ -81,7 +82,7 @@ def screen(
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
         perturbation = counts.obs[perturbation]
-        counts = counts.X
+        counts = values_of(counts)
     elif isinstance(counts, pd.DataFrame):
         gene_names = counts.columns
         cell_names = counts.index
@@ -130,7 +131,7 @@ def check_screen_counts(given):
 
 def check_perturbation(given, cells, control=None):
     """Convert perturbations to str; `control` must be among them."""
-    names = check_groups(given, cells, "perturbation", unknown="")
+    names = check_groups(given, cells, "perturbation")
     if control is not None and str(control) not in names:
         text = f"the perturbations are {some(np.unique(names))}"
         raise ValueError(f"control: no cell is {control!r}; {text}")

@@ -5,6 +5,7 @@ Nothing is guessed: the first thing that is not plain is an error, which says wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData, read_h5ad
 
-from sbnn.data.checks import some
+from sbnn.data.checks import known_labels, some
 from sbnn.data.counts import are_counts
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import outputs_of
+from sbnn.data.inputs import BEYOND_LOG, outputs_of
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.screens import KEY, screen
@@ -25,8 +26,11 @@ from sbnn.data.typed_cells import typed_cells
 from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
-BEYOND_LOG = 50  # no logarithm of a count is this large
 LEAST_SHARED = 0.5  # of the cells of the smaller table
+#: Names of columns that tools add.
+BOOKKEEPING = re.compile(
+    r"Unnamed: \d+|(n_genes|n_counts|total_counts|pct_counts).*|batch|cluster|leiden|louvain"
+)
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
 
@@ -101,6 +105,10 @@ def read_tables(
     if not of_adata:
         check_only_genes(X, Y)
         check_only_genes(X, labels)
+    named = X.columns.append(Y.columns)
+    tools = named[named.str.fullmatch(BOOKKEEPING)]
+    if len(tools):
+        warn(f"columns that tools add, rather than genes or outputs: {some(tools)}; leave them out")
     Y = numbers(Y, "outputs")
     complete = Y.notna().all(axis=1)
     if complete.mean() < LEAST_SHARED:
@@ -183,6 +191,7 @@ def read_screen(
     control: str,
     genes_in_rows: bool | None = None,
     *,
+    separator: str | None = None,
     name: str = "custom",
 ) -> AnnData:
     """Read raw counts and a table with the perturbation of each cell.
@@ -200,6 +209,9 @@ def read_screen(
         Perturbation of unperturbed cells.
     genes_in_rows : bool, optional
         By default, the axis of `expression` that has the names of the cells is found.
+    separator : str, optional
+        Between guides of a cell, whose order does not matter; a control guide beside others does
+        not count. By default, perturbations are taken as they are.
     name : str, optional
         Short name of the data.
 
@@ -226,6 +238,8 @@ def read_screen(
     X, _ = expression_of(X, counts=True)
     labels = guides.loc[X.index]
     perturbation = labels.pop(KEY)
+    if separator is not None:
+        perturbation = perturbation.map(lambda guides: targets_of(guides, separator, control))
     return screen(X, perturbation, control, labels=labels, name=name)
 
 
@@ -285,6 +299,11 @@ def read_course(
         table = table.assign(sample="0")
     X, _ = expression_of(table.drop(columns=["sample", "time"]), counts=False)
     time = numbers(table[["time"]], "expression")["time"]
+    if (time.groupby(table["sample"]).diff() < 0).any():
+        raise ValueError(
+            "expression: time decreases within a sample; sort the rows with table.sort_values, or "
+            "name the samples in a column 'sample'"
+        )
     X = X.assign(sample=table["sample"], time=time)
     X = X.groupby(["sample", "time"], dropna=False).mean().reset_index()
     return trajectories(X, name=name)
@@ -377,6 +396,12 @@ def labelled(first, of_first: str, labels, of_labels: str, column: str, in_rows)
     known = labels[column].notna()
     leave_out(f"cells without a {column}", X.index[~known])
     return X[known], labels[known]
+
+
+def targets_of(guides: str, separator: str, control: str) -> str:
+    """What guides perturb together, in any order; control guides do not count."""
+    targets = {guide.strip() for guide in guides.split(separator)} - {control}
+    return separator.join(sorted(targets)) or control
 
 
 def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -473,8 +498,8 @@ def labels_of(labels, cells: pd.Index) -> pd.DataFrame:
     if len(without):
         warn(f"{len(without)} cells without labels: {some(without, 3)}")
     labels = labels.reindex(cells)
-    for column in labels.select_dtypes(object):  # numbers and text cannot be saved in one column
-        labels[column] = labels[column].map(str, na_action="ignore")
+    for column in labels.select_dtypes(object):
+        labels[column] = known_labels(labels[column])
     if "type" in labels and "family" not in labels:
         labels["family"] = labels["type"]
     return labels

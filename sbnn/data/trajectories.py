@@ -202,7 +202,10 @@ def prior_matrix(given, gene_names):
         given = given.rename(index=str, columns=str)
         unknown = given.index.union(given.columns).difference(names)
         if len(unknown):
-            raise ValueError(f"prior: {some(unknown)} are not genes, such as {some(names)}")
+            text = f"prior: {some(unknown)} are not genes, such as {some(names)}"
+            if {*unknown.str.lower()} <= {name.lower() for name in names}:
+                text += "; they differ only in capitals"
+            raise ValueError(text)
         given = given.reindex(index=names, columns=names, fill_value=0)
     prior = np.array(given, dtype=np.float64)
     sizes = np.abs(prior[prior != 0])

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sbnn.determinism import reproducible
+from sbnn.determinism import as_a_whole
 from sbnn.dynamics.held_out import validated
 from sbnn.dynamics.model import COUNT, DynamicsRegressor
 from sbnn.dynamics.phoenix import Phoenix
@@ -175,6 +175,7 @@ class PhoenixRegressor(DynamicsRegressor):
         """Version stored with results."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
+    @as_a_whole
     def fit(
         self,
         trajectories: AnnData,
@@ -234,21 +235,18 @@ class PhoenixRegressor(DynamicsRegressor):
         self.validation_ = np.sort(order[:n_aside])
         aside = samples.chosen(self.validation_)
         train = samples.chosen(np.sort(order[n_aside:]))
-        with reproducible():
-            gated = self.pruning in PENALTIES
-            network = Phoenix(len(names), self.n_hidden, generator, self.as_published, gated)
-            pruner = Pruner(network, influence, prior, generator, interactions)
-            parts = [Intervals(part, self.time_scale_) for part in (train, aside) if part.times]
-            training = Training(self, pruner, generator, *parts, prior=prior)
-            training.run(self.epochs, schedule)
-            if self.pruning == "post_hoc":
-                pruner.prune(1 - self.sparsity)
-                training.run(self.fine_tuning, {})
-            network.settle()
-            self.network_ = network
-            self.held_out_errors_, self.explains_, self.verdict_ = validated(
-                self._path, train, aside
-            )
+        gated = self.pruning in PENALTIES
+        network = Phoenix(len(names), self.n_hidden, generator, self.as_published, gated)
+        pruner = Pruner(network, influence, prior, generator, interactions)
+        parts = [Intervals(part, self.time_scale_) for part in (train, aside) if part.times]
+        training = Training(self, pruner, generator, *parts, prior=prior)
+        training.run(self.epochs, schedule)
+        if self.pruning == "post_hoc":
+            pruner.prune(1 - self.sparsity)
+            training.run(self.fine_tuning, {})
+        network.settle()
+        self.network_ = network
+        self.held_out_errors_, self.explains_, self.verdict_ = validated(self._path, train, aside)
         self.edge_scores_ = pd.DataFrame(network.edges().numpy(), names, names)
         self.sparsity_ = network.sparsity()
         self.history_ = pd.DataFrame(training.history)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.base import clone
 
-from sbnn.determinism import reproducible
+from sbnn.determinism import as_a_whole
 from sbnn.dynamics.beliefs import calibrated, first_beliefs
 from sbnn.dynamics.held_out import PIECE, SIMPLE, compared, explained, held_out_residuals
 from sbnn.dynamics.model import COUNT, DynamicsRegressor
@@ -114,6 +114,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
     def __init__(self, n_passes: int = 5) -> None:
         self.n_passes = n_passes
 
+    @as_a_whole
     def fit(self, trajectories: AnnData, prior: ArrayLike | pd.DataFrame | None = None) -> Self:
         """Find the regulators of every gene.
 
@@ -148,10 +149,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
             return partial(search.network().follow, tolerance=HELD_OUT_TOLERANCE)
 
         long = max(map(len, samples.times)) > LONG
-        with reproducible():
-            residuals = held_out_residuals(samples, fit_network)
-            search = Search(samples.pieces(PIECE) if long else samples, prior, self.scale_)
-            search.run(self.n_passes)
+        residuals = held_out_residuals(samples, fit_network)
+        search = Search(samples.pieces(PIECE) if long else samples, prior, self.scale_)
+        search.run(self.n_passes)
         best, self.weight_, self.held_out_errors_ = compared(residuals)
         self.simple_ = clone(SIMPLE[best]).fit(samples)
         self.verdict_ = explained(best, self.weight_, self.held_out_errors_)

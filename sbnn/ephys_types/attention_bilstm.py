@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
-from sbnn.determinism import reproducible
+from sbnn.determinism import as_a_whole, reproducible
 from sbnn.ephys_types import training
 from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
 from sbnn.models.best_weights import BestWeights
@@ -176,6 +176,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.max_epochs = max_epochs
         self.random_state = random_state
 
+    @as_a_whole
     def fit(
         self,
         X,
@@ -225,7 +226,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self._weights = self._weights_of(learned[1])
         self._history = []
         seed = random.randint(2**31 - 1)
-        with reproducible(), torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for initial weights and dropout
             self._generator = torch.Generator().manual_seed(seed)
             sizes = self._columns.shape[1], len(self.classes_), self.hidden

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
 from sbnn.data.checks import check_in_order
+from sbnn.determinism import as_a_whole
 from sbnn.ephys_types.base import LOST, TypeClassifier, kernel_logistic
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.errors import warn
@@ -77,6 +78,7 @@ class EphysTypeClassifier(TypeClassifier):
         self.power = power
         self.random_state = random_state
 
+    @as_a_whole
     def fit(
         self,
         X,

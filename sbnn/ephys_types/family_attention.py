@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from sbnn.determinism import reproducible
+from sbnn.determinism import as_a_whole, reproducible
 from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
 
 # training cells between which settings are interpolated, on a log scale
@@ -137,6 +137,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.n_steps = n_steps
         self.random_state = random_state
 
+    @as_a_whole
     def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)
@@ -144,7 +145,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         generator = torch.Generator().manual_seed(seed)
         # dropout uses torch's global generator
-        with reproducible(), torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):
             self._scaling = FeatureScaling().fit(X[:, self._seen])
             settings = self._settings_for(len(X))
             columns = seen_columns(self.families_, self._seen).values()

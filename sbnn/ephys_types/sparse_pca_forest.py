@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
+from sbnn.determinism import as_a_whole
 from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
 
 # loadings are zero if the correlation of a feature with the component is below this; SparsePCA
@@ -141,6 +142,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         tags.transformer_tags.preserves_dtype = []  # always float64
         return tags
 
+    @as_a_whole
     def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)

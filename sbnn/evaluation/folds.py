@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.checks import known_labels
 from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
 from sbnn.data.preselection import preselect_genes
 from sbnn.errors import check_number
@@ -107,8 +108,7 @@ def later_fold(times: ArrayLike):
 
 def group_codes(labels):
     """Index of the label of each cell among the sorted labels."""
-    # as text, missing values would form a group
-    codes, _ = pd.factorize(np.asarray(labels, dtype=object), sort=True)
+    codes, _ = pd.factorize(known_labels(np.asarray(labels, dtype=object)), sort=True)
     if (codes < 0).any():
         raise ValueError("groups, times: expected one for each cell, none of them missing")
     return codes

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
-from sbnn.determinism import reproducible
+from sbnn.determinism import as_a_whole, reproducible
 from sbnn.errors import warn
 from sbnn.mechanism_shift.direct import effects_on_genes
 from sbnn.mechanism_shift.graph import class_means, graph_table, pairs_table
@@ -133,6 +133,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.epochs = epochs
         self.random_state = random_state
 
+    @as_a_whole
     def fit(
         self, counts, perturbation: ArrayLike | None = None, control: str | None = None
     ) -> Self:
@@ -174,7 +175,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         published = self.training != "one-cycle"
         sizes = self.n_features_in_, self.n_latent, len(moved)
         options = self.method, self.strength, self.hidden, published
-        with reproducible(), torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):
             new_network = partial(ShiftNetwork, *sizes, *options)
             training = TRAININGS[self.training](counts, codes, new_network, self.random_state)
             training.run(self.epochs)

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from sbnn.data import checks
 from sbnn.data.counts import check_counts, raw_counts
+from sbnn.evaluation.folds import grouped_folds
 
 CELLS = pd.Index(["a", "b", "c"])
 
@@ -14,7 +15,7 @@ CELLS = pd.Index(["a", "b", "c"])
 def test_names_are_unique_and_never_empty():
     assert checks.check_names(None, "genes", "gene", 2).tolist() == ["gene_0", "gene_1"]
     for wrong in (["a"], ["a", ""], ["a", None], ["1", 1]):
-        with pytest.raises(ValueError, match="genes: "):
+        with pytest.raises(ValueError, match="gene names"):
             checks.check_names(wrong, "genes", "gene", 2)
 
 
@@ -31,8 +32,8 @@ def test_labels_are_in_the_order_of_the_cells():
 
 def test_groups_are_known_for_every_cell():
     table = pd.DataFrame(index=CELLS)
-    groups = pd.Series([1, "b", "unknown"], CELLS)
-    assert list(checks.check_groups(groups, table, "groups", unknown="")) == ["1", "b", "unknown"]
+    groups = pd.Series([1, " b", "unknown"], CELLS)
+    assert list(checks.check_groups(groups.replace("unknown", "c"), table, "groups")) == [*"1bc"]
     wrong = [groups, groups[::-1].replace("unknown", "c"), groups[:2]]
     wrong.append(groups.replace("unknown", None))
     for given in wrong:
@@ -91,3 +92,18 @@ def test_tables_of_the_same_cells_are_in_the_same_order():
     for cells, rows in ((CELLS, CELLS[::-1]), (numbers, numbers[::-1]), (CELLS, CELLS + "x")):
         with pytest.raises(ValueError, match="Y: "):
             check(cells, rows)
+
+
+@pytest.mark.parametrize(
+    "mark", ["nan", "NA", "None", "<NA>", "N/A", "", "-", "unmapped", " ", None]
+)
+def test_marks_of_missing_labels_are_no_labels(mark):
+    labels = pd.DataFrame({"type": ["IT", "IT ", mark], "batch": [1, "1b", True]}, CELLS)
+    with pytest.warns(UserWarning, match="1 of 3 cells have no type"):
+        checked = checks.check_labels(labels, np.array(CELLS), ["type"])
+    assert checked["type"].tolist() == ["IT", "IT", "unknown"]
+    assert checked["batch"].tolist() == ["1", "1b", "True"]
+    with pytest.raises(ValueError, match="unknown for cells at positions 2"):
+        checks.check_groups(labels["type"].to_numpy(), labels, "groups")
+    with pytest.raises(ValueError, match="none of them missing"):
+        grouped_folds(labels["type"], 2)

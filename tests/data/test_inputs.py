@@ -60,7 +60,7 @@ def test_genes_of_the_same_name_are_refused(model, adata):
     adata = adata.copy()
     first, _, *others = adata.var_names
     adata.var_names = [first, first, *others]
-    with pytest.raises(ValueError, match=f"X: empty or repeated gene names: {first}"):
+    with pytest.raises(ValueError, match=f"empty or repeated gene names: {first}"):
         model.fit(adata)
 
 

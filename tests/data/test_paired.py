@@ -107,7 +107,7 @@ def test_what_was_changed_is_checked_again(adata):
     other = as_paired(adata)
     assert other.colors == {"unknown": "#808080"} and other.sha256 == adata.uns["sbnn"]["sha256"]
     adata.obsm["outputs"].columns = ["a"] * 5
-    with pytest.raises(ValueError, match="feature_names: .* a"):
+    with pytest.raises(ValueError, match="output names: a"):
         as_paired(adata)
 
 
@@ -138,3 +138,16 @@ def test_groups_are_labels_known_of_every_cell(data):
     assert groups_of(data, "type").tolist() == data.labels["type"].tolist()
     with pytest.raises(ValueError, match="groups: 'donor'"):
         groups_of(data, "donor")
+
+
+def test_an_output_that_is_a_gene_is_refused(adata):
+    Y = adata.obsm["outputs"].assign(marker=3 * adata.to_df()["gene04"] - 1)
+    with pytest.raises(ValueError, match="the output marker copies the gene gene04"):
+        as_paired((adata.to_df(), Y))
+
+
+def test_without_expression_the_layers_are_named(adata):
+    empty = adata.copy()
+    empty.X = None
+    with pytest.raises(ValueError, match=r"layers \['counts'\]"):
+        as_paired(empty)

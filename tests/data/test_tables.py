@@ -186,3 +186,24 @@ def test_cells_are_averaged_along_pseudotime():
     data = read_course(logs, pseudotime, n_bins=3)
     assert data.n_obs == 3 and data.obs["time"].max() == 9
     assert data.to_df().max().max() == 1
+
+
+def test_guides_of_a_cell_have_no_order_and_a_control_beside_them_does_not_count():
+    guides = ["ctrl", "A+B", "B+A", "ctrl+A", "A + ctrl", "ctrl+ctrl"] * 2
+    guides = pd.DataFrame({"guide": guides}, CELLS)
+    data = read_screen(COUNTS, guides, "ctrl", separator="+")
+    assert data.obs["perturbation"].tolist() == ["ctrl", "A+B", "A+B", "A", "A", "ctrl"] * 2
+
+
+def test_times_that_start_anew_are_no_sample():
+    table = pd.DataFrame({"time": [0, 1, 2] * 2, "A": RNG.random(6), "B": RNG.random(6)})
+    with pytest.raises(ValueError, match="time decreases within a sample"):
+        read_course(table)
+    assert len(read_course(table.assign(sample=[*"aaabbb"]))) == 6
+    assert len(read_course(table.sort_values("time"))) == 3
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"])
+def test_columns_that_tools_add_are_named(name):
+    with pytest.warns(UserWarning, match=f"columns that tools add, .*: {name};"):
+        read_tables(COUNTS, OUTPUTS.assign(**{name: RNG.random(12)}))

@@ -76,6 +76,12 @@ def samples(rng):
     return Samples(values, times, np.array(["a", "b"]))
 
 
+def test_a_prior_in_other_capitals_is_told():
+    prior = pd.DataFrame(np.eye(2), ["GATA1", "PU1"], ["GATA1", "PU1"])
+    with pytest.raises(ValueError, match="they differ only in capitals"):
+        prior_matrix(prior, ["Gata1", "Pu1"])
+
+
 def test_intervals_lie_between_consecutive_times(samples):
     before, after, times = samples.intervals()
     long, short = samples.values
