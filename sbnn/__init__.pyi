@@ -7,7 +7,6 @@ from .data import preprocessing as preprocessing
 from .data.count_normalizer import CountNormalizer as CountNormalizer
 from .data.datasets import default_dataset as default_dataset
 from .data.datasets import load_dataset as load_dataset
-from .data.diagnose import diagnose as diagnose
 from .data.paired import paired as paired
 from .data.simulate import simulate_patchseq as simulate_patchseq
 from .data.tables import read_ephys_table as read_ephys_table
