@@ -59,7 +59,7 @@ def check_labels(
         lost = known.isna() & (labels[column].astype(object) != UNKNOWN)
         if lost.any():
             warn(f"{lost.sum()} of {len(cells)} cells have no {column}")
-        labels[column] = known.fillna(UNKNOWN).astype(str)
+        labels[column] = known.where(known.notna(), UNKNOWN).astype(str)
     for column in labels.select_dtypes(object):  # numbers and text cannot be saved in one column
         labels[column] = labels[column].map(str, na_action="ignore")
     return labels

@@ -13,8 +13,7 @@ from sbnn.errors import check_number
 
 LARGEST_LOG = 20  # log values are usually smaller
 LARGEST_COUNT = 2**31 - 1
-FIRST_CELLS = 1000  # to tell counts from logarithms
-_CELLS_LOOKED_AT = 1000  # to detect how expression was normalised
+CELLS_LOOKED_AT = 1000  # to tell counts from logarithms, and how these were normalised
 
 
 def dense(matrix):
@@ -41,7 +40,7 @@ def are_counts(values: np.ndarray) -> np.ndarray:
 
 def raw_counts(X: np.ndarray) -> str:
     """Sentence about raw counts, with values above 20, in place of logarithms, or ""."""
-    if X.max() <= LARGEST_LOG or not are_counts(X[:FIRST_CELLS]).all():
+    if X.max() <= LARGEST_LOG or not are_counts(X[:CELLS_LOOKED_AT]).all():
         return ""
     advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
     return f"X: looks like raw counts (whole numbers up to {X.max():g}); {advice}"
@@ -144,7 +143,7 @@ def row_sums(counts):
 def size_of_library(X, counts):
     """Total to which counts were normalised before log2(x + 1), or None."""
     totals = row_sums(counts)  # (n_cells,)
-    looked_at = np.unique(np.linspace(0, len(totals) - 1, _CELLS_LOOKED_AT).astype(int))
+    looked_at = np.unique(np.linspace(0, len(totals) - 1, CELLS_LOOKED_AT).astype(int))
     X = dense(X[looked_at])
     with np.errstate(over="ignore"):  # X that is not a logarithm
         normalised = np.exp2(X, dtype=np.float64) - 1

@@ -19,7 +19,7 @@ from sbnn.data.fingerprint import about_of, described
 from sbnn.data.inputs import outputs_of, values_of
 from sbnn.errors import check_among
 
-SAME = 0.999  # correlation of an output with a gene that it copies
+SAME = 0.999  # correlation of an output with what it copies
 LABELS = ["family", "type"]
 
 
@@ -197,12 +197,10 @@ def _require_variation(values, argument, names):
 
 def _refuse_copies(X, Y, genes, outputs):
     """Reject outputs that are genes."""
-    if len(X) < 3:  # any two columns agree
-        return
     x, y = (scale(part.astype(np.float64)) for part in (X, Y))
-    alike = np.abs(y.T @ x) > SAME * len(X)  # (outputs, genes)
-    if alike.any():
-        i, j = np.argwhere(alike)[0]
+    alike = np.argwhere(np.abs(y.T @ x) > SAME * len(X))
+    if len(alike) and len(X) > 2:  # any two columns of two cells are alike
+        i, j = alike[0]
         raise ValueError(f"Y: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
 
 
@@ -218,11 +216,10 @@ def as_paired(data, check=True):
     if isinstance(given, AnnData):
         if given.isbacked:
             given = given.to_memory()
+        values_of(given)
         adata = paired(
-            values_of(given),
+            given.to_df(),
             outputs_of(given, Y),
-            given.var_names,
-            cell_names=given.obs_names,
             labels=given.obs.drop(columns=Y) if isinstance(Y, list) else given.obs,
             colors=_colors_of(given),
             counts=given.layers.get("counts"),

@@ -58,7 +58,10 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     check_among("species", species, SPECIES)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
     shares = _TYPES[species].dropna().sort_values(ascending=False)
-    types = rng.permutation(_types(n_cells, shares))
+    least = np.ceil(n_cells / 20)
+    sizes = (shares * n_cells).round().clip(lower=least).astype(int)
+    sizes[sizes.idxmax()] += n_cells - sizes.sum()
+    types = rng.permutation(np.repeat(sizes.index.to_numpy(str), sizes))
     n_donors = max(4, n_cells // _CELLS_PER_DONOR[species])
     of_donors = rng.dirichlet(np.full(n_donors, 2.0))
     donors = rng.choice(n_donors, size=n_cells, p=of_donors)
@@ -89,9 +92,24 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     z = place @ loadings
     z = z + np.sqrt(_FAMILY) * in_common
     z = z + np.sqrt(1 - _LOADED - _FAMILY) * own
-    values = pd.DataFrame(_in_units(z, about), cells, about.index)
+    median = about["median"].to_numpy()
+    spread = about["spread"].to_numpy()
+    with np.errstate(divide="ignore"):
+        skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)
+    skewed = median * np.exp(skew * z)
+    values = np.where(about["low"].notna(), skewed, median + spread * z)
+    values = pd.DataFrame(values, cells, about.index)
+    chances = _LOST_PROTOCOLS[species].dropna()
+    drawn = rng.random((n_cells, len(chances)))
+    lost = pd.DataFrame(drawn < chances.to_numpy(), columns=chances.index)
+    lost.loc[lost.all(axis=1), "short square"] = False
+    lost["train"] |= lost["long square"]  # spike trains are responses to long squares
+    protocols = about["family"].map(_PROTOCOL_OF).fillna("long square")
+    mask = lost[protocols].to_numpy()
+    mask |= rng.random(mask.shape) < _LOST_VALUES
+    mask[mask.all(axis=1), 0] = False
     return typed_cells(
-        values.mask(_lost(species, about, n_cells, rng)),
+        values.mask(mask),
         labels,
         about["family"],
         about["unit"],
@@ -113,13 +131,6 @@ def _about(species):
     return pd.concat([about, feature_table(MOUSE).loc[others]])
 
 
-def _types(n_cells, shares):
-    least = np.ceil(n_cells / 20)
-    sizes = (shares * n_cells).round().clip(lower=least).astype(int)
-    sizes[sizes.idxmax()] += n_cells - sizes.sum()
-    return np.repeat(sizes.index.to_numpy(str), sizes)
-
-
 def _biology(species, n_features):
     """Centres of the types, and loadings of the features, of shape (4, p)."""
     rng = np.random.default_rng(_BIOLOGY)
@@ -136,25 +147,3 @@ def _biology(species, n_features):
     # over all types, cells have about unit variance on each axis
     scale = np.sqrt(_LOADED) / np.linalg.norm(loadings, axis=0)
     return centres, loadings * scale
-
-
-def _in_units(z, about):
-    median = about["median"].to_numpy()
-    spread = about["spread"].to_numpy()
-    with np.errstate(divide="ignore"):
-        skew = np.minimum(spread / np.abs(median), _MOST_SKEWED)
-    skewed = median * np.exp(skew * z)
-    return np.where(about["low"].notna(), skewed, median + spread * z)
-
-
-def _lost(species, about, n_cells, rng):
-    chances = _LOST_PROTOCOLS[species].dropna()
-    drawn = rng.random((n_cells, len(chances)))
-    lost = pd.DataFrame(drawn < chances.to_numpy(), columns=chances.index)
-    lost.loc[lost.all(axis=1), "short square"] = False
-    lost["train"] |= lost["long square"]  # spike trains are responses to long squares
-    protocols = about["family"].map(_PROTOCOL_OF).fillna("long square")
-    mask = lost[protocols].to_numpy()
-    mask |= rng.random(mask.shape) < _LOST_VALUES
-    mask[mask.all(axis=1), 0] = False
-    return mask

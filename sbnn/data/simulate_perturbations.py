@@ -104,7 +104,13 @@ def simulate_perturbations(
     means = np.vstack([shifts, np.zeros(n_latents)])
     scatter = rng.standard_normal((len(of_cell), n_latents))
     latents = means[of_cell] + scatter
-    logits = _decoded(latents, n_genes, rng)
+    logits = latents
+    # the scale of the maps in the paper has no effect, since logits are divided by their SD
+    for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
+        if logits is not latents:
+            logits = np.where(logits > 0, logits, LEAK * logits)
+        q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
+        logits = logits @ (q * np.sign(np.diag(r))).T  # makes all rotations equally likely
     rates = np.exp(logits / logits.std())
     counts = rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0)))
 
@@ -120,15 +126,3 @@ def simulate_perturbations(
         sha256=fingerprint_parameters(made),
         truth={"latents": latents, "shifts": shifts},
     )
-
-
-def _decoded(latents, n_genes, rng):
-    """Logits of counts, shape (n_cells, n_genes)."""
-    # the scale of the maps in the paper has no effect, since logits are divided by their SD
-    values = latents
-    for size_in, size_out in pairwise([latents.shape[1], *HIDDEN, n_genes]):
-        if values is not latents:
-            values = np.where(values > 0, values, LEAK * values)
-        q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
-        values = values @ (q * np.sign(np.diag(r))).T  # makes all rotations equally likely
-    return values

@@ -18,7 +18,7 @@ from sbnn.data.checks import known_labels, some
 from sbnn.data.counts import are_counts
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import BEYOND_LOG, outputs_of
-from sbnn.data.paired import paired
+from sbnn.data.paired import SAME, paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.screens import KEY, screen
 from sbnn.data.trajectories import read_pseudotime, trajectories
@@ -94,8 +94,7 @@ def read_tables(
     of_adata = isinstance(expression, AnnData)
     if of_adata:
         labels = expression.obs if labels is None else labels
-        is_file = isinstance(outputs, str) and Path(outputs).is_file()
-        if not is_file:
+        if not (isinstance(outputs, str) and Path(outputs).is_file()):
             outputs = outputs_of(expression, outputs)
         expression = expression.to_df("counts" if "counts" in expression.layers else None)
         genes_in_rows = False
@@ -105,10 +104,6 @@ def read_tables(
     if not of_adata:
         check_only_genes(X, Y)
         check_only_genes(X, labels)
-    named = X.columns.append(Y.columns)
-    tools = named[named.str.fullmatch(BOOKKEEPING)]
-    if len(tools):
-        warn(f"columns that tools add, rather than genes or outputs: {some(tools)}; leave them out")
     Y = numbers(Y, "outputs")
     complete = Y.notna().all(axis=1)
     if complete.mean() < LEAST_SHARED:
@@ -120,6 +115,16 @@ def read_tables(
     X, are_raw = expression_of(X[complete], counts)
     X = varying(X, "genes")
     Y = varying(Y.loc[X.index], "outputs")
+    named = X.columns.append(Y.columns)
+    alike = np.triu(Y.corr().abs(), 1) > SAME  # (outputs, outputs)
+    suspects = {
+        "columns that tools add": named[named.str.fullmatch(BOOKKEEPING)],
+        "cells with the expression of an earlier cell": X.index[X.duplicated()],
+        "outputs that copy an earlier one": Y.columns[alike.any(axis=0)],
+    }
+    for what, names in suspects.items():
+        if len(names):
+            warn(f"{what}: {some(names)}; leave them out")
     if labels is not None:
         labels = labels.loc[X.index]
     note = "expression is taken as log values"
@@ -237,9 +242,12 @@ def read_screen(
     X, guides = labelled(expression, "expression", guides, "guides", KEY, genes_in_rows)
     X, _ = expression_of(X, counts=True)
     labels = guides.loc[X.index]
-    perturbation = labels.pop(KEY)
+    perturbation = labels.pop(KEY).astype(str)
     if separator is not None:
-        perturbation = perturbation.map(lambda guides: targets_of(guides, separator, control))
+        guides = [{guide.strip() for guide in of_cell.split(separator)} for of_cell in perturbation]
+        perturbation = [
+            separator.join(sorted(of_cell - {control})) or control for of_cell in guides
+        ]
     return screen(X, perturbation, control, labels=labels, name=name)
 
 
@@ -393,15 +401,9 @@ def labelled(first, of_first: str, labels, of_labels: str, column: str, in_rows)
     X, labels = joined(first, of_first, labels, of_labels, in_rows)
     check_only_genes(X, labels)
     labels = labels_of(labels, X.index)
-    known = labels[column].notna()
+    known = known_labels(labels[column]).notna()
     leave_out(f"cells without a {column}", X.index[~known])
     return X[known], labels[known]
-
-
-def targets_of(guides: str, separator: str, control: str) -> str:
-    """What guides perturb together, in any order; control guides do not count."""
-    targets = {guide.strip() for guide in guides.split(separator)} - {control}
-    return separator.join(sorted(targets)) or control
 
 
 def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -487,19 +489,14 @@ def require_column(table: pd.DataFrame, column: str, what: str) -> None:
 
 
 def labels_of(labels, cells: pd.Index) -> pd.DataFrame:
-    """Labels of the cells, missing ones NaN; a type without a family is its own."""
+    """Labels of the cells, NaN for cells without; a type without a family is its own."""
     labels = read_table(labels, "labels")
     if not labels.index.isin(cells).any():
         raise ValueError(
             f"labels: no row has the name of a cell; rows are {some(labels.index, 3)}, cells are "
             f"{some(cells, 3)}; make them equal with table.set_index(COLUMN)"
         )
-    without = cells[~cells.isin(labels.index)]
-    if len(without):
-        warn(f"{len(without)} cells without labels: {some(without, 3)}")
     labels = labels.reindex(cells)
-    for column in labels.select_dtypes(object):
-        labels[column] = known_labels(labels[column])
     if "type" in labels and "family" not in labels:
         labels["family"] = labels["type"]
     return labels

@@ -197,15 +197,13 @@ def as_trajectories(data):
 
 def prior_matrix(given, gene_names):
     """Prior network, [regulator, target]; a DataFrame is matched by names."""
-    names = [str(name) for name in gene_names]
+    names = list(gene_names)
     if isinstance(given, pd.DataFrame):
         given = given.rename(index=str, columns=str)
         unknown = given.index.union(given.columns).difference(names)
         if len(unknown):
-            text = f"prior: {some(unknown)} are not genes, such as {some(names)}"
-            if {*unknown.str.lower()} <= {name.lower() for name in names}:
-                text += "; they differ only in capitals"
-            raise ValueError(text)
+            known = f"genes, such as {some(names)}"
+            raise ValueError(f"prior: {some(unknown)} are not {known}; capitals must match, too")
         given = given.reindex(index=names, columns=names, fill_value=0)
     prior = np.array(given, dtype=np.float64)
     sizes = np.abs(prior[prior != 0])

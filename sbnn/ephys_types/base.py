@@ -6,7 +6,6 @@ import warnings
 from numbers import Integral
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
@@ -21,7 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sbnn.data.checks import UNKNOWN, check_in_order, some
+from sbnn.data.checks import check_in_order, known_labels, some
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import require, warn
 
@@ -58,7 +57,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         validate_parameter_constraints(constraints, self.get_params(False), type(self).__name__)
         check_in_order(X, y, "y")
         X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
-        if (pd.isna(y) | (y.astype(str) == UNKNOWN)).any():
+        if known_labels(y).isna().any():
             raise ValueError("y: expected a type for every cell")
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)

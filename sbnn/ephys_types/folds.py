@@ -5,7 +5,7 @@ from itertools import chain
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sbnn.data.checks import UNKNOWN
+from sbnn.data.checks import known_labels
 from sbnn.data.typed_cells import as_typed
 from sbnn.errors import check_among, warn
 
@@ -47,8 +47,7 @@ def labels_of(data, target):
     """Labels of all cells, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]
-    lacking = values.isna() | (values == UNKNOWN)
-    if lacking.any() or values.nunique() < 2:
+    if known_labels(values).isna().any() or values.nunique() < 2:
         raise ValueError(
             f"{data.name}: expected a label for every cell and at least two different ones, "
             f"got {values.nunique()} in {target!r}"

@@ -281,8 +281,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     def _unmix(self, training, perturbation):
         """Rotate the latents of the training cells; the shift graph is that of `unmix`."""
-        with reproducible():
-            latents, variances = encoded(self.network_, training.counts)
+        latents, variances = encoded(self.network_, training.counts)
         train = training.train
         cells = latents[train].numpy(), perturbation[train], self.control_
         self.unmixing_ = unmix(*cells, variances[train].numpy(), random_state=training.seed)

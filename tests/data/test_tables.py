@@ -16,7 +16,7 @@ LABELS = pd.DataFrame({"type": list("aabb") * 3, "donor": list("xyz") * 4}, CELL
 
 
 def test_counts_outputs_and_labels_are_matched_by_name():
-    with pytest.warns(UserWarning, match="3 cells without labels: c0, c1, c2"):
+    with pytest.warns(UserWarning, match="3 of 12 cells have no type"):
         adata = read_tables(COUNTS, OUTPUTS[::-1], LABELS[3:])
     data = as_paired(adata)
     np.testing.assert_allclose(data.Y, OUTPUTS, rtol=1e-5)
@@ -205,5 +205,16 @@ def test_times_that_start_anew_are_no_sample():
 
 @pytest.mark.parametrize("name", ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"])
 def test_columns_that_tools_add_are_named(name):
-    with pytest.warns(UserWarning, match=f"columns that tools add, .*: {name};"):
+    with pytest.warns(UserWarning, match=f"columns that tools add: {name};"):
         read_tables(COUNTS, OUTPUTS.assign(**{name: RNG.random(12)}))
+
+
+def test_cells_and_outputs_that_appear_twice_are_named():
+    counts = COUNTS.T.assign(c7=COUNTS.T["c3"]).T
+    with pytest.warns(UserWarning) as warned:
+        read_tables(counts, OUTPUTS.assign(MOhm=-OUTPUTS["Rin"] / 1000))
+    said = [str(one.message) for one in warned]
+    assert said == [
+        "cells with the expression of an earlier cell: c7; leave them out",
+        "outputs that copy an earlier one: MOhm; leave them out",
+    ]

@@ -78,7 +78,7 @@ def samples(rng):
 
 def test_a_prior_in_other_capitals_is_told():
     prior = pd.DataFrame(np.eye(2), ["GATA1", "PU1"], ["GATA1", "PU1"])
-    with pytest.raises(ValueError, match="they differ only in capitals"):
+    with pytest.raises(ValueError, match="GATA1, PU1 are not genes.*capitals"):
         prior_matrix(prior, ["Gata1", "Pu1"])
 
 
