@@ -242,9 +242,10 @@ def read_screen(
     X, guides = labelled(expression, "expression", guides, "guides", KEY, genes_in_rows)
     X, _ = expression_of(X, counts=True)
     labels = guides.loc[X.index]
-    perturbation = labels.pop(KEY).astype(str)
+    perturbation = labels.pop(KEY)
     if separator is not None:
-        guides = [{guide.strip() for guide in of_cell.split(separator)} for of_cell in perturbation]
+        given = perturbation.astype(str).str.split(separator, regex=False)
+        guides = [{guide.strip() for guide in of_cell} for of_cell in given]
         perturbation = [
             separator.join(sorted(of_cell - {control})) or control for of_cell in guides
         ]
