@@ -10,6 +10,7 @@ from sklearn import config_context
 from sklearn.base import clone
 
 from sbnn import (
+    CountNormalizer,
     DistilledBottleneckRegressor,
     DistilledSettings,
     LeaveOneOutRidge,
@@ -17,6 +18,19 @@ from sbnn import (
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
 )
+from sbnn.data.gene_network import GeneNetwork
+from sbnn.data.screens import as_screen
+from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.dynamics import PhoenixRegressor, SparseRegulationRegressor
+from sbnn.ephys_types import (
+    AttentionBiLSTMClassifier,
+    EphysTypeClassifier,
+    FamilyAttentionClassifier,
+    SparsePCAForest,
+)
+from sbnn.mechanism_shift import SparseShiftVAE
+from sbnn.mechanism_shift.linear import LinearShift
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
@@ -30,7 +44,28 @@ REGRESSORS = [
 ]
 
 
-@pytest.fixture(params=REGRESSORS, ids=lambda model: type(model).__name__)
+CLASSIFIERS = [
+    AttentionBiLSTMClassifier(hidden=2, max_epochs=1, random_state=0),
+    EphysTypeClassifier(n_steps=1, random_state=0),
+    FamilyAttentionClassifier(n_members=1, n_steps=1, random_state=0),
+    SparsePCAForest(n_estimators=2, random_state=0),
+]
+OF_COURSES = [
+    PhoenixRegressor(3, "none", epochs=1, n_prior_points=20, random_state=0),
+    SparseRegulationRegressor(n_passes=1),
+]
+OF_COUNTS = [
+    CountNormalizer(),
+    LinearShift(2, "ica", random_state=0),
+    SparseShiftVAE(2, hidden=4, epochs=1, random_state=0),
+]
+
+
+def named(model):
+    return type(model).__name__
+
+
+@pytest.fixture(params=REGRESSORS, ids=named)
 def model(request):
     return clone(request.param)
 
@@ -41,6 +76,35 @@ def fits(adata):
     X = adata.to_df()
     Y = adata.obsm["outputs"]
     return (X, Y), (3 * X.iloc[:90, 10:] + 1, 5 * Y.iloc[:90, :3])
+
+
+@pytest.fixture(params=[*REGRESSORS, *CLASSIFIERS, *OF_COURSES, *OF_COUNTS], ids=named)
+def any_fits(request, fits):
+    """Any public estimator, and arguments of two fits."""
+    model = clone(request.param)
+    if request.param in CLASSIFIERS:
+        data = simulate_ephys_types(90, random_state=0)
+        X, y = data.to_df(), data.obs["type"].to_numpy(str)
+        fits = (X, y), (2 * X.iloc[:70, 5:] + 1, np.char.lower(y[:70]))
+    elif request.param in OF_COURSES:
+        network = GeneNetwork.random(8, random_state=1)
+        prior = network.misplaced_prior(0.0)
+        samples = network.simulate(6, 0.025, 1)
+        fits = (samples, prior), (network.simulate(4, 0.1, 2), -prior)
+    elif request.param in OF_COUNTS:
+        screen = as_screen(simulate_perturbations(30, 4, 2, 40, random_state=0))
+        counts, perturbation = screen.counts, screen.perturbation
+        fits = (counts, perturbation), (counts[20:, 3:] + counts[20:, :-3], perturbation[20:])
+    return model, *fits
+
+
+def said(model, X):
+    """What a fitted model says of its cells or genes."""
+    if hasattr(model, "edge_scores_"):
+        return model.edge_scores_
+    for name in ("predict_proba", "predict", "transform"):
+        if hasattr(model, name):
+            return getattr(model, name)(X)
 
 
 def calls_of(fit, given, most=sys.maxsize):
@@ -68,23 +132,24 @@ def calls_of(fit, given, most=sys.maxsize):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_fit_that_is_interrupted_leaves_the_last_one(model, fits):
-    one, other = fits
+def test_a_fit_that_is_interrupted_leaves_the_last_one(any_fits):
+    model, one, other = any_fits
     model.fit(*one)  # first, as it may import modules
     n_calls = calls_of(clone(model).fit, other)
     before = vars(model).copy()
-    predicted = model.predict(one[0])
+    predicted = said(model, one[0])
     for share in (0.2, 0.5, 0.8, 0.97):
         calls_of(model.fit, other, int(share * n_calls))
         assert before.keys() == vars(model).keys()
         assert all(value is before[name] for name, value in vars(model).items())
-        np.testing.assert_array_equal(model.predict(one[0]), predicted)
+        np.testing.assert_array_equal(said(model, one[0]), predicted)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_interrupted_first_fit_leaves_nothing(model, fits):
-    n_calls = calls_of(clone(model).fit, fits[0])
-    calls_of(model.fit, fits[0], int(0.9 * n_calls))
+def test_an_interrupted_first_fit_leaves_nothing(any_fits):
+    model, one, _ = any_fits
+    n_calls = calls_of(clone(model).fit, one)
+    calls_of(model.fit, one, int(0.9 * n_calls))
     assert vars(model) == model.get_params(deep=False)
 
 
@@ -95,9 +160,9 @@ def generators():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_settings_and_generators_of_other_packages_change_nothing_and_stay(model, fits):
-    given, _ = fits
-    usual = model.fit(*given).predict(given[0])
+def test_settings_and_generators_of_other_packages_change_nothing_and_stay(any_fits):
+    model, given, _ = any_fits
+    usual = said(model.fit(*given), given[0])
     drawn = generators()
     torch.set_default_dtype(torch.float64)
     try:
@@ -106,7 +171,7 @@ def test_settings_and_generators_of_other_packages_change_nothing_and_stay(model
             torch.inference_mode(),
             np.errstate(all="raise"),
         ):
-            found = model.fit(*given).predict(given[0])
+            found = said(model.fit(*given), given[0])
             assert torch.is_inference_mode_enabled()
         assert torch.get_default_dtype() == torch.float64
     finally:

@@ -363,6 +363,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             "validation_macro_f1": f1_score(labels, predicted, **among),
         }
 
+    @reproducible()
     @torch.no_grad()
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of the types, ndarray of shape (n, n_classes).
@@ -370,13 +371,13 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         With class weights or SMOTE, all types are treated as equally frequent.
         """
         tokens = self._tokens_of(X)
-        with reproducible():
-            logits = self.network_(tokens).double()
+        logits = self.network_(tokens).double()
         if self.loss == "arcface":
             logits = training.ARCFACE_SCALE * logits
         return (logits + self._prior).softmax(1).numpy()
 
     @available_if(lambda self: self.attention)
+    @reproducible()
     @torch.no_grad()
     def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families); rows sum to 1.
@@ -384,6 +385,5 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Families that were not measured are read as zeros, and have weights too.
         """
         tokens = self._tokens_of(X)
-        with reproducible():
-            _, weights = self.network_.encode(tokens)
+        _, weights = self.network_.encode(tokens)
         return weights.double().numpy()

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm.auto import tqdm
 
 from sbnn.data.checks import check_in_order
-from sbnn.determinism import as_a_whole
+from sbnn.determinism import as_a_whole, reproducible
 from sbnn.ephys_types.base import LOST, TypeClassifier, kernel_logistic
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 from sbnn.errors import warn
@@ -111,7 +111,7 @@ class EphysTypeClassifier(TypeClassifier):
         self.members_ = self._fitted(X, codes, seed)
         self.power_ = self.power
         if self.power == "groups":
-            groups = np.arange(len(X)) if groups is None else np.asarray(groups)
+            groups = np.arange(len(X)) if groups is None else groups
             self.power_ = self._calibrated(X, codes, groups, seed)
         return self
 
@@ -145,6 +145,7 @@ class EphysTypeClassifier(TypeClassifier):
             logs[test] = self._mean_log(self._fitted(X[train], codes[train], seed), X[test])
         return best_power(logs, codes)
 
+    @reproducible()
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes).
 

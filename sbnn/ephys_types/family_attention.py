@@ -206,6 +206,7 @@ class FamilyAttentionClassifier(TypeClassifier):
             # The members share no parameters, so the sum of their losses trains each separately.
             yield loss * self.n_members
 
+    @reproducible()
     @torch.no_grad()
     def _through(self, X):
         """Mean probabilities and attention of the networks."""
@@ -213,9 +214,8 @@ class FamilyAttentionClassifier(TypeClassifier):
         members = (self.n_members, *x.shape)
         # in double precision, so that the results for a cell do not depend on other cells
         network = deepcopy(self.network_).double()
-        with reproducible():
-            logits, attention = network(x.double().expand(members), known.double().expand(members))
-            return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
+        logits, attention = network(x.double().expand(members), known.double().expand(members))
+        return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
-from sbnn.determinism import as_a_whole
+from sbnn.determinism import as_a_whole, reproducible
 from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
 
 # loadings are zero if the correlation of a feature with the component is below this; SparsePCA
@@ -73,6 +73,7 @@ def sparse_components(X, n_components, random_state):
     # R = Q'X has the same objective, and with -R column means of 0, which SparsePCA subtracts
     small = np.linalg.qr(X, mode="r") if n > p else X
     small = np.vstack([small, -small]) / np.sqrt(2)
+    state = np.random.get_state()  # noqa: NPY002
     pca = SparsePCA(
         min(n_components, p),
         alpha=ALPHA * np.sqrt(n),
@@ -80,6 +81,7 @@ def sparse_components(X, n_components, random_state):
         tol=TOLERANCE,
         random_state=random_state,
     ).fit(small)
+    np.random.set_state(state)  # noqa: NPY002, coordinate descent draws from it without need
     loadings = pca.components_[pca.components_.any(axis=1)]
     penalised = loadings @ loadings.T + RIDGE * np.eye(len(loadings))
     projection = np.linalg.solve(penalised, loadings).T
@@ -167,6 +169,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         self.forest_ = forest.fit(self._forest_input(X), self.classes_[codes])
         return self
 
+    @reproducible()
     def _filled(self, X):
         """Z-scores of the features with values, the median where missing."""
         return self._filling.transform(X[:, self._seen])
