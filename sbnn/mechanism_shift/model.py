@@ -168,8 +168,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             if control is None:
                 control = screen.control
         self.control_ = None if control is None else str(control)
+        checked = self._checked(counts, reset=True)
         perturbation = check_perturbation(perturbation, counts, self.control_)
-        counts = self._checked(counts, reset=True)
         self.perturbations_, codes, _ = codes_of(perturbation, self.control_)
         moved = self.perturbations_ != self.control_
         published = self.training != "one-cycle"
@@ -177,7 +177,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         options = self.method, self.strength, self.hidden, published
         with torch.random.fork_rng(devices=[]):
             new_network = partial(ShiftNetwork, *sizes, *options)
-            training = TRAININGS[self.training](counts, codes, new_network, self.random_state)
+            training = TRAININGS[self.training](checked, codes, new_network, self.random_state)
             training.run(self.epochs)
         self.network_ = training.network
         self.validation_ = training.validation
