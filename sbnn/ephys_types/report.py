@@ -109,7 +109,7 @@ def published_table(records, kind="types"):
     labels = [LABELS[name] for name in REPRODUCED]
     columns = ["published macro-F1", "macro-F1", "SD", "published accuracy", "accuracy"]
     there = accuracy_table(records, f"{kind}_stratified", None).reindex(labels, columns=columns)
-    apart = accuracy_table(records, kind, None)[["macro-F1", "SD", "accuracy"]]
+    apart = accuracy_table(records, kind, None).reindex(columns=["macro-F1", "SD", "accuracy"])
     return there.join(apart, rsuffix=", donors kept together")
 
 
