@@ -58,21 +58,39 @@ def published_curves(dataset, *, download=True):
     Bernaerts, Berens and Kobak, arXiv 2006.10411; github.com/berenslab/sBNN, commit 4ff8ba8.
     """
     tables = []
-    endings = {2: "", 64: NO_BOTTLENECK.get(dataset)}
-    for n_components, ending in endings.items():
-        if ending is None:
-            continue
+    for n_components, ending in _endings(dataset).items():
         for strategy, (file, lassos) in STRATEGIES.items():
             arrays = _arrays(dataset, f"Bottleneck_r2_{file}_lasso{ending}.pickle", download)
-            history = arrays[-2][:, :, 0]  # (folds, lassos, epochs)
-            levels = {
-                "strategy": [strategy],
-                "n_components": [n_components],
-                "fold": range(len(history)),
-                "group_lasso": lassos,
-                "epoch": range(1, history.shape[2] + 1),
-            }
-            tables.append(_table(levels, test_r2=history))
+            about = {"strategy": [strategy], "n_components": [n_components]}
+            tables.append(_history(about, lassos, test_r2=arrays[-2]))
+    return pd.concat(tables, ignore_index=True)
+
+
+def published_pretraining(dataset, *, download=True):
+    """Cross-entropy of the published networks after every epoch of the pretraining.
+
+    Parameters
+    ----------
+    dataset, download
+        As for `published_curves`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each ``n_components``, ``group_lasso``, ``fold`` and ``epoch`` (1 to 50), with the
+        cross-entropy of cells held out from the pretraining, ``held_out``, and of the others,
+        ``training``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing and cannot be downloaded.
+    """
+    tables = []
+    for n_components, ending in _endings(dataset).items():
+        arrays = _arrays(dataset, f"Bottleneck_pre_tr_lasso{ending}.pickle", download)
+        about = {"n_components": [n_components]}
+        tables.append(_history(about, LASSOS, held_out=arrays[2], training=arrays[3]))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -152,6 +170,19 @@ def _of_fits(name, download):
     """Contents of the files of both networks of mouse M1, by units."""
     files = {width: f"{name}{ending}.pickle" for width, ending in OF_FITS.items()}
     return {width: _arrays("scala", file, download) for width, file in files.items()}
+
+
+def _endings(dataset):
+    """Ends of the names of files, by units."""
+    wide = NO_BOTTLENECK.get(dataset)
+    return {2: ""} if wide is None else {2: "", 64: wide}
+
+
+def _history(about, lassos, **arrays):
+    """Table of arrays of shape (folds, lassos, 1, epochs)."""
+    n_folds, _, _, n_epochs = next(iter(arrays.values())).shape
+    levels = {"fold": range(n_folds), "group_lasso": lassos, "epoch": range(1, n_epochs + 1)}
+    return _table(about | levels, **arrays)
 
 
 def _table(levels, **arrays):

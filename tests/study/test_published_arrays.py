@@ -2,11 +2,14 @@
 
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from files import Payload, published, put
 
+from sbnn.evaluation.crossval import epoch_curves
+from sbnn.results import load
 from sbnn.study import report
 from sbnn.study.published import (
     FOLDERS,
@@ -14,7 +17,10 @@ from sbnn.study.published import (
     published_curves,
     published_outputs,
     published_paths,
+    published_pretraining,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("dataset", FOLDERS)
@@ -35,6 +41,18 @@ def test_means_are_the_published_ones(dataset, real_file):
     for row in known[known["rank"].notna()].itertuples():
         at = (paths["rank"] == row.rank) & ((paths["n_genes"] - row.n_genes).abs() <= 0.5)
         assert (paths.loc[at, "test_r2"] - row.test_r2).abs().min() < 0.00051
+
+
+def test_cross_entropies_of_the_pretraining_are_near_ours(real_file):
+    real_file("scala_2020/Bottleneck_pre_tr_lasso.pickle")
+    published = published_pretraining("scala").query("n_components == 2 and epoch == 50")
+    known = published.groupby("group_lasso")[["training", "held_out"]].mean()
+    record = load(ROOT / "saved_models" / "scala" / "cv_network_scaled_over_all_cells.pickle")
+    for lasso, expected in known.iterrows():
+        curves = epoch_curves(record, n_components=2, pretraining=True, group_lasso=lasso)
+        of_stage = curves[curves["stage"] == "pretraining"].groupby("epoch")
+        ours = of_stage[["loss", "eval_loss"]].mean().iloc[-1]
+        np.testing.assert_allclose(ours, expected, rtol=0.05, atol=0.05)
 
 
 def test_single_outputs_and_genes_that_recur_are_the_published_ones(real_file):
