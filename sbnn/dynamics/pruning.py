@@ -41,7 +41,7 @@ class Pruner:
         self.influence = influence
         self.masks = {}
         for name in LAYERS:
-            self.masks[name] = torch.ones_like(getattr(network, name), dtype=torch.bool)
+            self.masks[name] = torch.ones_like(getattr(network, name))
         if any(influence):
             self.prior = prior.double().abs()
             if interactions is None:
@@ -56,9 +56,9 @@ class Pruner:
         for name, scores in self.next_scores().items():
             mask = self.masks[name].ravel()
             n_kept = max(round(left * len(mask)), 1)
-            scores = scores.ravel().masked_fill(~mask, -torch.inf)
+            scores = scores.ravel().masked_fill(mask == 0, -torch.inf)
             kept = torch.zeros_like(mask)
-            kept[scores.argsort(descending=True, stable=True)[:n_kept]] = True
+            kept[scores.argsort(descending=True, stable=True)[:n_kept]] = 1
             self.masks[name] = kept.view_as(self.masks[name])
         self.apply()
 
