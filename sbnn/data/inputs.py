@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import TransformerTags, check_array
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from sbnn.data.checks import cells_of, check_in_order, check_names, some
@@ -16,6 +19,7 @@ from sbnn.errors import check_among, warn
 
 BEYOND_LOG = 50  # no logarithm of a count is this large
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
+COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 ACCEPTED = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "input_name": "X"}
 
 
@@ -43,17 +47,19 @@ def opened(X, min_cells=1):
         names = X.var_names
         if X.isbacked:
             return X, names
-        X = values_of(X)
+        X = in_memory(X).X
     elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):
         names = X.columns.astype(str)
     return check_array(X, ensure_min_samples=min_cells, **ACCEPTED), names
 
 
-def values_of(adata):
-    """Its ``X``, or an error that says where its values are."""
+def in_memory(adata):
+    """The AnnData, read from its file; if ``X`` is empty, an error says where its values are."""
+    if adata.isbacked:
+        adata = adata.to_memory()
     if adata.X is None:
         raise ValueError(f"X is empty; values are in layers {[*adata.layers]}: set adata.X")
-    return adata.X
+    return adata
 
 
 def read(X, cells, genes=None):

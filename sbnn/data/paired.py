@@ -16,7 +16,7 @@ from sbnn.data import checks
 from sbnn.data.checks import some
 from sbnn.data.counts import check_counts, dense, raw_counts, row_sums, size_of_library
 from sbnn.data.fingerprint import about_of, described
-from sbnn.data.inputs import outputs_of, values_of
+from sbnn.data.inputs import in_memory, outputs_of
 from sbnn.errors import check_among
 
 SAME = 0.999  # correlation of an output with what it copies
@@ -214,9 +214,7 @@ def as_paired(data, check=True):
     is_pair = isinstance(data, tuple) and len(data) == 2
     given, Y = data if is_pair else (data, None)
     if isinstance(given, AnnData):
-        if given.isbacked:
-            given = given.to_memory()
-        values_of(given)
+        given = in_memory(given)
         adata = paired(
             given.to_df(),
             outputs_of(given, Y),

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array
 from sbnn.data.checks import check_groups, check_labels, check_names, some
 from sbnn.data.counts import check_counts
 from sbnn.data.fingerprint import about_of, described
-from sbnn.data.inputs import values_of
+from sbnn.data.inputs import in_memory
 
 KEY = "perturbation"
 
@@ -82,7 +82,7 @@ def screen(
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
         perturbation = counts.obs[perturbation]
-        counts = values_of(counts)
+        counts = in_memory(counts).X
     elif isinstance(counts, pd.DataFrame):
         gene_names = counts.columns
         cell_names = counts.index

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import check_labels, check_names, some
 from sbnn.data.fingerprint import about_of, described
+from sbnn.data.inputs import in_memory
 
 ALL = "all"  # the only family if none are given
 
@@ -100,7 +101,7 @@ def as_typed(data):
     if not isinstance(data, ad.AnnData):
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData as from sbnn.typed_cells, got {got}")
-    data = typed_cells(data.to_df(), data.obs, data.var.get("family"), **about_of(data))
+    data = typed_cells(in_memory(data).to_df(), data.obs, data.var.get("family"), **about_of(data))
     return TypedCells(
         data.X,
         data.obs["type"].to_numpy(str),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from sbnn.dynamics.phoenix import LAYERS, Phoenix
+from sbnn.errors import check_number
 
 # Pruning in training -> influence of the prior on scores of input and of output weights; that of
 # "dash" is a parameter.
@@ -105,8 +106,7 @@ def solved(products, right):
 
 def prunings(sparsity, first_epoch, first_share, every, share):
     """Map epochs after which weights are pruned to the shares of weights that are kept."""
-    if not 0 < share <= 1:
-        raise ValueError(f"schedule: expected a share in (0, 1], got {share}")
+    check_number("schedule: share", share, float, 1e-3, 1)
     shares = {}
     epoch = first_epoch
     left = 1 - first_share

@@ -17,9 +17,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import nn
 
+from sbnn.data.inputs import COUNT
 from sbnn.determinism import as_a_whole, reproducible
 from sbnn.ephys_types import training
-from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import TypeClassifier, seen_columns
 from sbnn.models.best_weights import BestWeights
 
 DROPOUT = 0.2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
@@ -12,7 +11,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -24,7 +23,6 @@ from sbnn.data.checks import check_in_order, known_labels, some
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import require, warn
 
-COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 N_QUANTILES = 100
 # SDs at which normal scores are clipped, as differences among few extreme cells are noise
 FARTHEST = 2.5

@@ -16,8 +16,9 @@ from torch import nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
+from sbnn.data.inputs import COUNT
 from sbnn.determinism import as_a_whole, reproducible
-from sbnn.ephys_types.base import COUNT, FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
 
 # training cells between which settings are interpolated, on a log scale
 FEW = 500

@@ -15,8 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
+from sbnn.data.inputs import COUNT
 from sbnn.determinism import as_a_whole, reproducible
-from sbnn.ephys_types.base import COUNT, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import TypeClassifier, seen_columns
 
 # loadings are zero if the correlation of a feature with the component is below this; SparsePCA
 # compares its penalty with sqrt(n) times a covariance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy, deepcopy
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Self
 
 import numpy as np
@@ -16,9 +16,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import some
+from sbnn.data.inputs import COUNT, in_memory
 from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
 from sbnn.determinism import as_a_whole, reproducible
-from sbnn.errors import warn
+from sbnn.errors import check_number, warn
 from sbnn.mechanism_shift.direct import effects_on_genes
 from sbnn.mechanism_shift.graph import class_means, graph_table, pairs_table
 from sbnn.mechanism_shift.network import (
@@ -34,7 +35,6 @@ from sbnn.mechanism_shift.unmixing import unmix
 # Probabilities of doubtful shifts are between this value and 1 minus it. If their share was larger
 # than it, latents of simulated screens were wrong.
 DOUBTFUL = 0.05
-POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
 class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -106,12 +106,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     """
 
     _parameter_constraints = {
-        "n_latent": [POSITIVE],
         "method": [StrOptions({"svae+", "svae", "ivae", "vae"})],
         "training": [StrOptions({*TRAININGS})],
         "strength": [Interval(Real, 0, None, closed="neither"), None],
-        "hidden": [POSITIVE, None],
-        "epochs": [POSITIVE, None],
+        "hidden": [*COUNT, None],
+        "epochs": [*COUNT, None],
         "random_state": ["random_state"],
     }
 
@@ -169,6 +168,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
                 control = screen.control
         self.control_ = None if control is None else str(control)
         checked = self._checked(counts, reset=True)
+        check_number("n_latent", self.n_latent, int, 1, min(checked.shape))
         perturbation = check_perturbation(perturbation, counts, self.control_)
         self.perturbations_, codes, _ = codes_of(perturbation, self.control_)
         moved = self.perturbations_ != self.control_
@@ -259,8 +259,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         """
         given = check_perturbation(perturbation, counts)
         counts = self._checked(counts)
-        known = sorted(set(given) & set(self.perturbations_))
-        if known:
+        known = np.intersect1d(given, self.perturbations_)
+        if len(known):
             raise ValueError(f"perturbation: pass only new ones; the model knows {some(known)}")
         names, codes = np.unique(given, return_inverse=True)
         learned = float(learn_shifts and self.method != "vae")
@@ -314,9 +314,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         table = counts
         if hasattr(counts, "obs"):  # AnnData: scikit-learn compares only the names of a DataFrame
             table = pd.DataFrame(columns=counts.var_names)
-            counts = counts.X
+            counts = in_memory(counts).X
         checked = check_screen_counts(counts).astype(np.float32)
-        empty = np.flatnonzero(np.asarray(checked.sum(axis=1)) == 0)
+        empty = np.flatnonzero(checked.sum(axis=1) == 0)
         if len(empty):
             raise ValueError(f"counts: leave out the cells without any, at positions {some(empty)}")
         validate_data(self, table, skip_check_array=True, reset=reset)

@@ -28,7 +28,7 @@ def kept_genes(model):
     """Positions of the genes that a fitted model uses."""
     check_is_fitted(model)
     if hasattr(model, "get_support"):
-        return np.flatnonzero(model.get_support())
+        return model.get_support(indices=True)
     return np.arange(model.n_features_in_)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from scipy.linalg import qr
@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import MultiTaskElasticNet
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sbnn.data.inputs import COUNT
 from sbnn.errors import require, warn
 from sbnn.models.linear import (
     GeneSelectionMixin,
@@ -78,7 +79,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "relaxed": ["boolean"],
         "penalty": [StrOptions({"group", "element"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": COUNT,
         "tol": [Interval(Real, 1e-7, 1, closed="both")],
     }
 

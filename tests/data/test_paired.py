@@ -9,6 +9,7 @@ from scipy import sparse
 
 from sbnn.data.fingerprint import fingerprint_files
 from sbnn.data.paired import as_paired, groups_of, paired
+from sbnn.data.typed_cells import as_typed
 
 
 def assert_equal(one, other):
@@ -146,8 +147,9 @@ def test_an_output_that_is_a_gene_is_refused(adata):
         as_paired((adata.to_df(), Y))
 
 
-def test_without_expression_the_layers_are_named(adata):
+@pytest.mark.parametrize("arrays_of", [as_paired, as_typed])
+def test_without_expression_the_layers_are_named(arrays_of, adata):
     empty = adata.copy()
     empty.X = None
     with pytest.raises(ValueError, match=r"layers \['counts'\]"):
-        as_paired(empty)
+        arrays_of(empty)

@@ -76,7 +76,7 @@ def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
     foreign = ad.AnnData(adata.X, adata.obs, adata.var)
     assert as_typed(foreign).sha256 == as_typed(adata).sha256
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    back = as_typed(ad.read_h5ad(tmp_path / "cells.h5ad"))
+    back = as_typed(ad.read_h5ad(tmp_path / "cells.h5ad", backed="r"))
     assert back.sha256 == as_typed(adata).sha256
     with pytest.raises(TypeError, match="^data: .*DataFrame"):
         as_typed(TABLE)

@@ -172,7 +172,7 @@ def test_validation_samples_are_not_trained_on(samples):
     [
         ({"as_published": ["all"]}, "as_published"),
         ({"influence": (0.5, 5.0)}, "influence: expected two numbers in"),
-        ({"schedule": (1, 0.2, 1, 0.0)}, "schedule: expected a share"),  # else without end
+        ({"schedule": (1, 0.2, 1, 1e-9)}, "schedule: share must be"),  # else without end
         ({"epochs": 3}, "epochs: pruning ends after epoch 3"),
         ({"prior": None}, "prior"),
         ({"prior": None, "pruning": "none", "data_weight": 0.5}, "prior"),

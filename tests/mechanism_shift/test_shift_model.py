@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from anndata import read_h5ad
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
@@ -43,9 +44,10 @@ def test_a_seed_gives_the_same_bits_whatever_threads_and_global_state(few, train
     assert not np.array_equal(first, other)
 
 
-def test_an_anndata_says_perturbations_control_and_genes(screen, adata):
+def test_an_anndata_says_perturbations_control_and_genes(screen, adata, tmp_path):
     expected = clone(TINY).fit(screen.counts, screen.perturbation, screen.control)
-    found = clone(TINY).fit(adata)
+    adata.write_h5ad(tmp_path / "screen.h5ad")
+    found = clone(TINY).fit(read_h5ad(tmp_path / "screen.h5ad", backed="r"))
     pd.testing.assert_frame_equal(found.shift_graph_, expected.shift_graph_)
     with pytest.raises(ValueError, match="same order"):
         found.transform(adata[:, ::-1])
@@ -106,6 +108,8 @@ def test_bad_screens_are_named(few):
         clone(TINY).fit(empty, names)
     with pytest.raises(ValueError, match="perturbation: .*alone"):
         clone(TINY).fit(counts, ["alone", *names[1:]])
+    with pytest.raises(ValueError, match=r"n_latent must be .* \[1, 2\], got 3"):
+        clone(TINY).fit(counts[:, :2], names)
 
 
 def test_doubtful_shifts_are_warned_of(screen):

@@ -6,7 +6,6 @@ import copy
 import math
 from functools import partial
 from itertools import islice, repeat
-from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -14,11 +13,11 @@ import pandas as pd
 import torch
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
 from sbnn.determinism import as_a_whole, reproducible
+from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
 from sbnn.models.bottleneck.network import (
     Layer,
@@ -31,7 +30,6 @@ from sbnn.models.bottleneck.network import (
 from sbnn.models.bottleneck.saved import FileMixin
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
 
-COUNTED = Interval(Integral, 1, None, closed="left")
 CELLS_AT_ONCE = 16_384  # most cells that pass through the network at once
 ADAM_EPSILON = 1e-7  # of the published network, as in Keras, which its code used
 ALIVE = 0.1  # of the largest weight norm
@@ -48,8 +46,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
     """
 
     _parameter_constraints = {
-        "n_components": [COUNTED],
-        "n_genes": [COUNTED, None],
+        "n_components": inputs.COUNT,
         "reconstruct": ["boolean"],
         "standardize": ["boolean"],
         "hidden_layers": ["array-like", None],
@@ -83,9 +80,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         Y = Y.reshape(len(Y), -1)
         self._validate_params()
         p = self.n_features_in_
-        # the default keeps all of fewer genes
-        if self.n_genes not in (None, 25) and self.n_genes > p:
-            raise ValueError(f"n_genes: expected at most {p}, as X has, got {self.n_genes}")
+        if self.n_genes not in (None, 25):  # the default keeps all of fewer genes
+            check_number("n_genes", self.n_genes, int, 1, p)
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -6,15 +6,16 @@ Bernaerts, Berens and Kobak (arXiv 2006.10411).
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
 
-from sbnn.errors import warn
-from sbnn.models.bottleneck.base import COUNTED, BottleneckRegressor, train_stage
+from sbnn.data.inputs import COUNT
+from sbnn.errors import check_number, warn
+from sbnn.models.bottleneck.base import BottleneckRegressor, train_stage
 from sbnn.models.bottleneck.network import BottleneckNetwork, cross_entropy
 
 TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
@@ -90,11 +91,10 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],
         "pretraining": ["boolean"],
-        "frozen_layers": [Interval(Integral, 0, None, closed="left")],
         "epochs": ["array-like"],
         "learning_rate": [Interval(Real, 0, 1, closed="both")],
-        "batch_size": [COUNTED],
-        "n_clusters": [COUNTED],
+        "batch_size": COUNT,
+        "n_clusters": COUNT,
     }
 
     def __init__(
@@ -157,13 +157,11 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         n_first = n_outputs if labels is None else int(labels.max()) + 1
         sizes = self._sizes(x.shape[1], self.n_components, n_first)
         network = BottleneckNetwork(sizes, generator=generator, device=x.device)
+        check_number("frozen_layers", self.frozen_layers, int, 0, len(network.layers) - 1)
         frozen = 0 if labels is None else self.frozen_layers
-        most = len(network.layers) - 1
-        if frozen > most:
-            raise ValueError(f"frozen_layers: expected at most {most}, got {frozen}")
 
         # one after the other, each with its name, epochs, learning rate and cells
-        n_pretraining, n_frozen, n_unfrozen, n_finetuning = self.epochs
+        n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
         rate = self.learning_rate
         lasso = self.group_lasso
         train = partial(train_stage, network, generator, self.batch_size)

@@ -1,6 +1,8 @@
 """Settings of the distilled network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from sbnn.errors import check_number
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,10 @@ class DistilledSettings:
     steps_of_student: int = 3000
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
+
+    def __post_init__(self):
+        for field in fields(self):
+            low = 1 if field.type is int else 0
+            check_number(field.name, getattr(self, field.name), field.type, low)
+        check_number("n_teachers", self.n_teachers, int, 2)
+        check_number("swapped", self.swapped, float, 0, 1)

@@ -90,6 +90,21 @@ def test_bad_parameters(name, value, data):
         clone(PUBLISHED).set_params(**{name: value}).fit(data.X, data.Y)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_teachers", 1),
+        ("teacher_width", 0),
+        ("steps_of_teachers", 0),
+        ("rate_of_student", -1.0),
+        ("swapped", 1.5),
+    ],
+)
+def test_bad_settings(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        DistilledSettings(**{name: value})
+
+
 def test_set_output_names_cells_and_units(data, adata, model):
     frame = clone(model).set_output(transform="pandas").fit(adata, data.Y).transform(adata)
     assert [*frame.columns] == ["sbnn_1", "sbnn_2"] and frame.index.equals(adata.obs_names)
