@@ -30,16 +30,6 @@ def test_a_network_has_the_weight_of_its_gain(rng, network, expected, together):
     assert errors[names].tolist() == approx([0.25, network**2 / 4, 1, together])
 
 
-@pytest.mark.parametrize(("first", "share"), [(1, 0.997), (99, 0.8)])
-def test_a_gain_that_is_small_or_uncertain_gives_no_weight(rng, first, share):
-    """A gain in one large interval is uncertain."""
-    rest = rng.standard_normal((100, 3))
-    rest[0] *= first
-    found = dict.fromkeys([*SIMPLE, "no change"], rest) | {"network": share * rest}
-    best, weight, _ = compared(found)
-    assert (best, weight) == (next(iter(SIMPLE)), 0)
-
-
 def to_the_mean(kept):
     """Predict the mean of the values that were kept."""
     mean = np.concatenate(kept.values).mean(axis=0)

@@ -194,5 +194,3 @@ def test_starts_are_matched_by_name_and_have_times_of_their_own(samples, fitted)
     path = fitted.predict(start.iloc[:, ::-1], [[0, 1], [2, 5]])
     alone = fitted.predict(samples.X[1:2], [0, 3])
     assert_allclose(path[1], alone[0], atol=1e-5)
-    with pytest.raises(ValueError, match="times"):
-        fitted.predict(start, [0, np.nan])

@@ -52,14 +52,6 @@ def test_the_evidence_is_that_of_a_normal_distribution(target):
     assert_allclose(fit.variances(), np.diag(variance - gain @ past @ variance), atol=1e-9)
 
 
-@pytest.mark.parametrize("start", [(), (3, 4)])
-def test_the_search_finds_the_regulators_and_drops_those_of_a_wrong_prior(target, start):
-    fit = target.search(start)
-    assert fit.regulators == [0, 2]
-    assert fit.signs.tolist() == [1, -1]
-    assert fit.weights[[0, 1, 2, 4]] == approx([0.5, 0.8, -0.5, 2], abs=0.25)
-
-
 def test_probabilities_are_those_of_leaving_out_one_edge(target):
     """Exact for edges of the set and of the prior, and for probable ones."""
     target.log_odds[7] = -np.inf  # an edge that cannot be

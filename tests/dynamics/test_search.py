@@ -1,7 +1,5 @@
 """Steps of the search for regulators of all genes."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -19,13 +17,6 @@ def search(samples, prior):
     search = Search(as_trajectories(samples), prior.to_numpy())
     search.find_regulators()
     return search
-
-
-def test_rates_far_from_the_median_start_from_it(samples, prior, monkeypatch):
-    rates = np.r_[0, np.exp([1.01, -1.01, 0.99, -0.99]), np.ones(25)]
-    monkeypatch.setattr("sbnn.dynamics.search.relaxation", lambda *_: (None, rates.copy(), 1))
-    search = Search(as_trajectories(samples), prior.to_numpy())
-    assert_allclose(search.rates, np.r_[0, 1, 1, rates[3:]])
 
 
 def test_the_search_starts_from_the_edges_of_the_prior_with_their_signs(search, monkeypatch):
@@ -62,21 +53,6 @@ def test_rates_are_changed_if_this_raises_the_evidence(search):
     changes = np.log(search.rates[search.changing] / rates[search.changing])
     assert set(np.abs(changes).round(9)) == {0.0, 0.2}
     assert sum(fit.log_evidence for fit in search.fits.values()) > before
-
-
-@pytest.mark.parametrize(("gains", "lags"), [([3, 1, 2], [0.5, 0.7]), ([9, -4, -3], [0, 0])])
-def test_a_first_lag_needs_a_gain_beyond_its_error_over_genes(search, gains, lags):
-    """Gains in log evidence of three genes by a lag of 0.5; more by 0.7; the others lose."""
-    search.fits = {0: None, 1: None, 2: None}
-
-    def refitted(gene, _):
-        of_lags = {0: 0, 0.5: gains[gene], 0.7: 10}
-        return SimpleNamespace(log_evidence=of_lags.get(search.lag, -9))
-
-    search._refitted = refitted
-    for lag in lags:
-        search.learn_lag()
-        assert search.lag == lag
 
 
 def test_scores_are_slopes_of_the_network_at_mean_expression(search):

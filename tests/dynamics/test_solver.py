@@ -21,13 +21,6 @@ class Logistic:
         return 2 * x - x**2
 
 
-class Growing(Logistic):
-    """``dx/dt = x^2``, which is infinite at time 1 / x."""
-
-    def targets(self, x):
-        return x + x**2
-
-
 def logistic(t):
     """Exact values, (3, times), at times t."""
     return START / (START + (1 - START) * np.exp(-t))
@@ -51,4 +44,4 @@ def test_paths_have_values_at_the_times_of_each_sample():
 
 def test_a_path_that_diverges_is_an_error():
     with pytest.raises(DivergenceError, match="diverge"):
-        follow(Growing(), START, np.array([[0.0, 0.2, 0.7]] * 3))
+        follow(Logistic(), -START, np.array([[0.0, 0.2, 0.7]] * 3))

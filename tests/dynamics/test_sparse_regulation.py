@@ -40,8 +40,6 @@ def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
     with pytest.warns(UserWarning, match="explains nothing"):
         path = model.predict(data.X[:1], [0, 1])
     assert_allclose(path[0, 1], data.X.mean(axis=0), atol=0.1)
-    alone = SparseRegulationRegressor(1).fit(data)
-    assert alone.edge_probabilities_.to_numpy().max() < 0.5, "without a prior, the fit decides"
 
 
 def test_regulators_that_act_late_are_recognised(network, prior, rng):
@@ -70,8 +68,6 @@ def test_a_long_course_is_cut_into_pieces_and_warned_of_if_residuals_persist():
     values = np.stack([late, 0.9 * np.exp(-times / 20)], axis=1)
     with pytest.warns(UserWarning, match="residuals"):
         SparseRegulationRegressor(2).fit(trajectories([values], [times]))
-    with pytest.raises(ValueError, match="too few intervals"):
-        SparseRegulationRegressor(2).fit(trajectories([values[:6]], [times[:6]]))
 
 
 def test_results_do_not_depend_on_the_units_of_times_and_values(samples, prior):

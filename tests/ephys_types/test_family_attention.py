@@ -3,17 +3,12 @@
 from unittest.mock import Mock
 
 import numpy as np
-import pytest
 import torch
 from numpy.testing import assert_allclose
 from pytest import approx
 from scipy.special import expit, softmax
 
-from sbnn.ephys_types.family_attention import (
-    SETTINGS,
-    FamilyAttentionClassifier,
-    FamilyAttentionNetwork,
-)
+from sbnn.ephys_types.family_attention import FamilyAttentionClassifier, FamilyAttentionNetwork
 
 
 def network(n_members=1, dropout=0.0):
@@ -71,11 +66,3 @@ def test_noise_is_added_and_a_tenth_of_the_features_is_left_out():
     cells = noisy.mean(2).round()
     assert (noisy - cells[..., None]).std() == approx(0.5, abs=0.01)
     assert (cells > 9).float().mean() == approx(0.5, abs=0.06)  # classes are equally frequent
-
-
-@pytest.mark.parametrize(("n_cells", "share"), [(50, 0), (500 * 10**0.25, 0.25), (9000, 1)])
-def test_settings_change_with_the_logarithm_of_the_number_of_cells(n_cells, share):
-    expected = {name: few + share * (many - few) for name, (few, many) in SETTINGS.items()}
-    assert FamilyAttentionClassifier()._settings_for(n_cells) == approx(expected)
-    expected["n_steps"] = 7
-    assert FamilyAttentionClassifier(n_steps=7)._settings_for(n_cells) == approx(expected)

@@ -24,7 +24,6 @@ DEFAULT = report.LABELS["default"]
 
 def test_scores_are_averaged_over_seeds():
     table = report.methods_table({"pca": PCA, "default": OURS})
-    assert list(table) == ["MCC", "SD", "edge F1", "CPU s", "ELBO", "IWELBO, held out"]
     assert table.loc["PCA"].tolist()[:4] == pytest.approx([0.3, 0.1, 0.2, 3.0])
     assert table.loc[DEFAULT, "ELBO"] == -3
 
@@ -35,9 +34,6 @@ def test_differences_are_of_the_same_seeds_with_intervals_over_seeds():
     mean = differences.mean()
     low, high = stats.t.interval(0.95, 2, mean, stats.sem(differences))
     assert row["edge F1"] == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-    assert row["ELBO"] == ""
-    one = {name: SimpleNamespace(scores=OURS.scores[:1]) for name in ("z", "default")}
-    assert report.differences_table(one)["MCC"].tolist() == ["+0.000"]
 
 
 @pytest.fixture
@@ -62,24 +58,14 @@ def test_genes_of_latents_and_direct_effects_are_drawn_in_one_order(real):
     top, bottom = plotting.latents_and_genes(real).axes[:2]
     names = [label.get_text() for label in bottom.get_xticklabels()]
     assert names == ["d", "a", "b", "c", "e"], "by latent, then by size"
-    assert top.get_yticklabels()[0].get_text() == "0: v, u, w"
     assert top.images[0].get_array()[1].tolist() == [0.2, 0.1, 0.9, -0.6, -1.2]
     assert bottom.images[0].get_array().tolist() == [[0, 0, 0, -1.5, 0.5]]
-    assert len(top.lines[0].get_xdata()) == 7
-    real.effects = real.effects[:0]
-    bottom = plotting.latents_and_genes(real).axes[1]
-    assert bottom.get_yticklabels()[0].get_text() == "none"
-
-
-def test_methods_are_drawn_by_their_scores():
-    panels = plotting.scores_of_methods({"pca": PCA, "default": OURS}).axes
-    assert panels[0].lines[1].get_xdata() == pytest.approx([0.3]), "the mean of PCA"
-    assert [label.get_text() for label in panels[0].get_yticklabels()] == ["PCA", DEFAULT]
 
 
 def test_latents_are_drawn_and_wrong_edges_marked():
-    shifts = pd.DataFrame([[0.0, 2.0], [3.0, 0.0], [0.0, 0.0]])
-    edges = pd.DataFrame([[True, True], [False, False], [False, False]])
-    figure = plotting.found_graph(SimpleNamespace(true_shifts=shifts, edges=edges, effects=shifts))
-    assert figure.axes[0].images[0].get_array().tolist() == [[3, 0], [0, 2], [0, 0]]
-    assert figure.axes[1].lines[0].get_xydata().tolist() == [[0, 0], [0, 1]]
+    shifts = pd.DataFrame([[0, 2], [3, 0]])
+    record = SimpleNamespace(true_shifts=shifts, edges=shifts >= 0, effects=10 * shifts)
+    true, found = plotting.found_graph(record).axes[:2]
+    assert true.images[0].get_array().tolist() == [[3, 0], [0, 2]]
+    assert found.images[0].get_array().tolist() == [[30, 0], [0, 20]]
+    assert found.lines[0].get_xydata().tolist() == [[1, 0], [0, 1]]
