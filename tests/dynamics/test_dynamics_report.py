@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 from made_up import assert_tidy
 from numpy.testing import assert_allclose
@@ -30,7 +29,6 @@ def test_tables_have_means_and_sds():
     assert table.index.tolist() == [report.METHODS["prior"], "IMP", "DASH"]
     assert table["BA"].tolist() == ["0.900 ± 0", "0.583 ± 0.08", "0.783 ± 0.1"]
     assert table["one-step MSE / no change"]["DASH"] == "0.500 ± 0"
-    assert report._spread(pd.Series([np.nan] * 2)) == ""
 
 
 def test_the_figure_shows_means_of_methods_beside_the_prior():

@@ -16,6 +16,7 @@ from sbnn.dynamics.held_out import SIMPLE, compared, held_out_residuals
         (-0.1, 1, 0),  # leaves little, and predicts alone
         (-2, 1 / 3, 0),
         (9, 0, 0.25),
+        (0.997, 0, 0.997**2 / 4),  # a gain that is too small
     ],
 )
 def test_a_network_has_the_weight_of_its_gain(rng, network, expected, together):
@@ -28,6 +29,13 @@ def test_a_network_has_the_weight_of_its_gain(rng, network, expected, together):
     assert weight == approx(expected)
     names = ["ridge", "network", "no change", "together"]
     assert errors[names].tolist() == approx([0.25, network**2 / 4, 1, together])
+
+
+def test_a_gain_in_one_interval_is_uncertain():
+    rest = np.ones((100, 3))
+    rest[0] = 99
+    found = dict.fromkeys([*SIMPLE, "no change"], rest) | {"network": rest / 2}
+    assert compared(found)[1] == 0
 
 
 def to_the_mean(kept):

@@ -69,11 +69,11 @@ def test_gains_of_genes_are_those_of_adding_a_linear_effect(target):
     """Bayesian regression of what the other weights leave, without products of the new gene."""
     gain = target._gains(TRUE)[6]
     fit = target.fit(TRUE)
-    others = np.linalg.lstsq(fit.features, target.linear[:, 6])[0]
-    column = target.linear[:, 6] - fit.features @ others
-    covariance = NOISE**2 * np.eye(120) + 0.3**2 * np.outer(column, column)
-    with_it = multivariate_normal.logpdf(fit.residuals, cov=covariance)
-    without = multivariate_normal.logpdf(fit.residuals, cov=NOISE**2).sum()
+    column = target.linear[:, 6]
+    column = column - fit.features @ np.linalg.lstsq(fit.features, column)[0]
+    noise = NOISE**2 * np.eye(120)
+    both = noise + 0.3**2 * np.outer(column, column), noise
+    with_it, without = (multivariate_normal.logpdf(fit.residuals, cov=cov) for cov in both)
     assert gain == approx(with_it - without - 4, rel=1e-4)
     assert target.signs[6] == np.sign(column @ fit.residuals)
 

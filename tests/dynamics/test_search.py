@@ -46,15 +46,6 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
     assert_allclose(*found, rtol=1e-6, atol=1e-12)
 
 
-def test_rates_are_changed_if_this_raises_the_evidence(search):
-    rates = search.rates.copy()
-    before = sum(search._refitted(gene, rates[gene]).log_evidence for gene in search.fits)
-    search.learn_rates(0.2)
-    changes = np.log(search.rates[search.changing] / rates[search.changing])
-    assert set(np.abs(changes).round(9)) == {0.0, 0.2}
-    assert sum(fit.log_evidence for fit in search.fits.values()) > before
-
-
 def test_scores_are_slopes_of_the_network_at_mean_expression(search):
     """Regulators are clipped one range beyond what was seen."""
     network = search.network()

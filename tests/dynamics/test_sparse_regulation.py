@@ -26,8 +26,6 @@ def test_the_network_is_more_accurate_than_the_prior_and_predicts_alone(network,
     assert fitted.noise_ == approx(0.025, rel=0.1)
     errors = fitted.held_out_errors_
     assert errors["network"] < 0.6 * errors["ar1"] < 0.6
-    best = errors.drop(["network", "no change", "together"]).min()
-    assert f"explains {1 - errors['together'] / best:.0%} of what" in fitted.verdict_
 
 
 def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):
@@ -56,7 +54,6 @@ def test_regulators_that_act_late_are_recognised(network, prior, rng):
     samples = trajectories(paths, TIMES, network.gene_names)
     model = SparseRegulationRegressor(3).fit(samples, prior)
     assert 0.5 < model.lag_ < 3
-    assert f"a lag of about {model.lag_:.3g}" in model.verdict_
     errors = model.predict(samples.X[::5], TIMES).reshape(samples.shape) - samples.X
     assert errors.std() < 0.05
 

@@ -1,16 +1,13 @@
 """Tables and figures of records whose numbers are known."""
 
-from dataclasses import replace
-
 import numpy as np
-import pandas as pd
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
 from sklearn.metrics import confusion_matrix
 
 from sbnn.ephys_types import plotting, report
 from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
-from sbnn.results import Record, save
+from sbnn.results import Record
 
 TRUE = np.array(list("abbca"))
 CLASSES = np.array(list("abc"))
@@ -95,7 +92,7 @@ def test_accuracy_beside_published_numbers_and_the_reference():
 def test_tables_are_those_of_the_records_that_exist():
     records = RECORDS | {"types_families_bilstm": FAMILIES}
     accuracy, five, families = report.all_tables(records).values()
-    pd.testing.assert_frame_equal(accuracy, report.accuracy_table(RECORDS))
+    assert_allclose(accuracy["macro-F1"], [0.525, 0.65])
     assert five.index.tolist() == ["balanced forest"]
     assert_allclose(families.T, IMPORTANCE.mean(axis=1))
 
@@ -124,26 +121,3 @@ def test_families_in_the_order_of_the_cost_of_shuffling():
         assert_allclose([bar.get_width() for bar in ax.patches], ordered[way])
     attention = axes[0].images[0].get_array().mean(axis=1)
     assert_allclose(attention, ordered["attention"])
-
-
-def test_published_scores_are_beside_those_of_both_kinds_of_folds():
-    values = dict(OTHER.values)
-    del values["test_probabilities"]  # of a compact record
-    records = {"types_bilstm": ONE, "types_stratified_bilstm": replace(OTHER, values=values)}
-    table = report.published_table(records)
-    assert table.index[0] == "logistic regression"
-    expected = [0.669, 0.525, np.std([0.575, 0.475], ddof=1), 0.78, 0.675]
-    expected += [0.65, np.std([0.6, 0.7], ddof=1), 0.675]
-    assert_allclose(table.loc["BiLSTM + attention"], expected)
-
-
-def test_an_overview_has_the_published_methods_of_each_data_set_and_others(tmp_path):
-    names = "types_bilstm", "types_stratified_bilstm", "types_logistic"
-    for name in names:
-        save(ONE, tmp_path / "lee_human" / f"{name}.pickle")
-    published, others = report.overview(tmp_path).values()
-    pd.testing.assert_frame_equal(published, report.published_table(dict.fromkeys(names, ONE)))
-    assert others.loc["human, 4 classes"].to_dict() == {
-        "cells": "5",
-        "logistic regression": "0.650 ± 0.071",
-    }

@@ -27,7 +27,6 @@ def test_latents_and_graph_of_a_simulated_screen_are_found(screen, fitted):
     assert np.corrcoef(effects[true != 0], true[true != 0])[0, 1] > 0.97
     assert screen.control not in edges.index
     assert np.abs(latents[screen.perturbation == screen.control].mean(axis=0)).max() < 0.4
-    assert list(fitted.history_) == ["epoch", "loss"] and len(fitted.history_) == 60
 
 
 @pytest.mark.parametrize("training", ["one-cycle", "published"])
@@ -92,10 +91,7 @@ def test_new_perturbations_are_learned_with_the_network_as_it_is(screen, fitted)
     means = pd.DataFrame(fitted.transform(new[0])).groupby(new[1]).mean()
     effects = wide(wider.shift_graph_, "effect").iloc[-2:]
     assert_allclose(effects, means, atol=1e-4)
-    assert list(effects.index) == list(means.index)
     assert wide(wider.shift_graph_, "effect")[:-2].equals(wide(fitted.shift_graph_, "effect"))
-    with pytest.raises(ValueError, match="perturbation: .* the model knows"):
-        fitted.fit_new_perturbations(*known)
     with pytest.raises(ValueError, match="perturbation: not among those of the fit: new_"):
         fitted.elbo(*new)
 

@@ -85,23 +85,6 @@ def test_the_loss_of_svae_plus_is_the_sum_over_the_training_cells(small, monkeyp
     assert (decays, spread) == ([36, 0], [36 / n, 0]), "weights have a normal prior, gates none"
 
 
-def test_four_cycles_of_the_learning_rate_rise_and_fall(training, monkeypatch):
-    rates = []
-    step = torch.optim.Adam.step
-
-    def watched(optimizer):
-        rates.append(optimizer.param_groups[0]["lr"])
-        step(optimizer)
-
-    monkeypatch.setattr(torch.optim.Adam, "step", watched)
-    training.batch_size = 150  # one update in an epoch
-    training.run(80)
-    assert len(training.history) == 80
-    assert len(rates) == 80 + 13, "the last of 40, 13, 14, 13 epochs is carried out twice"
-    assert np.argmax(rates[:40]) == 7 and max(rates) == approx(2.5e-3)
-    assert rates[0] == rates[40] == approx(1e-4) and rates[39] < 1e-6
-
-
 @pytest.mark.parametrize(
     ("given", "precision"), [((1.0, 2.0), 18), ((2.0, 1.0), 72), ((np.nan, np.nan), 72)]
 )
