@@ -97,7 +97,8 @@ def fit_full(
         return values
 
     if model_file is not None:
-        overwrite |= not Path(model_file).exists()
+        path = Path(model_file)
+        overwrite |= not (path.exists() and path.read_bytes())  # an error if it is a folder
     return load_or_compute(wanted, compute, results, overwrite, estimator=model)
 
 

@@ -119,19 +119,21 @@ def folds_of(folds, n):
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
     checked = []
-    for pair in check_cv(folds).split(np.zeros(n)):
-        train, test = map(np.asarray, pair)
-        known = np.isin([*train, *test], np.arange(n)).all()
-        apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
-        tests = len(test) or len(train) == n  # a fit to all cells has none
-        if not (len(train) and tests and known and apart):
-            raise ValueError(
-                f"folds: fold {len(checked)} must train on some of {n} cells (by position) and "
-                "test others once"
-            )
-        checked.append((train.astype(int), test.astype(int)))
-    if not checked:
-        raise ValueError("folds: expected at least one pair of positions (training, test)")
+    try:
+        for train, test in check_cv(folds).split(np.zeros(n)):
+            known = np.isin([*train, *test], np.arange(n)).all()
+            apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
+            # a fit to all cells tests none
+            if not (len(train) and known and apart and (len(test) or len(train) == n)):
+                raise ValueError(f"fold {len(checked)} must train on some cells and test others")
+            checked.append((np.asarray(train, int), np.asarray(test, int)))
+        if not checked:
+            raise ValueError("there is none")
+    except ValueError as error:
+        raise ValueError(
+            f"folds: {error}; expected a number, a splitter that needs no groups, or pairs of "
+            f"positions among {n} cells to train on and to test once"
+        ) from error
     return checked
 
 

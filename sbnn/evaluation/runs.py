@@ -81,9 +81,19 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
         wanted = dataclasses.replace(wanted, settings=settings)
     if results is not None:
         path = Path(results)
-        if path.exists() and not overwrite:
-            stored = load(path)
-            _require_same(stored, wanted, path)
+        if path.is_dir() or path.exists() and not overwrite:
+            stored = load(path)  # an error if it is a folder
+            held, asked = (
+                {name: vars(record)[name] for name in IDENTITY}
+                | record.settings
+                | names_in(record, wanted)
+                for record in (stored, wanted)
+            )
+            other = ", ".join(differing(held, asked))
+            if other:
+                raise ValueError(
+                    f"results: {path} holds a result that differs in {other}; {OR_ELSE}"
+                )
             return stored
         _require_writable(path.parent)
     values = wanted.values | compute()
@@ -91,18 +101,6 @@ def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator
     if results is not None:
         save(record, path)
     return record
-
-
-def _require_same(stored, wanted, path):
-    held, asked = (
-        {name: vars(record)[name] for name in IDENTITY} | record.settings | names_in(record, wanted)
-        for record in (stored, wanted)
-    )
-    other = differing(held, asked)
-    if other:
-        raise ValueError(
-            f"results: {path} holds a result that differs in {', '.join(other)}; {OR_ELSE}"
-        )
 
 
 def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose=True):

@@ -1,10 +1,12 @@
 """Folds, the scaled arrays of a fold, and predictions of held-out cells."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_equal as equal
+from sklearn.model_selection import GroupKFold
 
 from sbnn import grouped_folds, later_fold, paper_folds
 from sbnn.evaluation.folds import folds_of, held_out_means
@@ -56,13 +58,15 @@ def test_dates_may_be_text_and_none_may_be_missing():
         [([0, 1], [1, 2])],
         [([0], [1]), ([0], [4])],
         [([0, 1.5], [2])],
+        pd.DataFrame({"train": [0], "test": [1]}),
+        GroupKFold(2),
     ],
 )
 def test_folds_that_would_mislead_are_rejected(folds):
     """Others may share training cells and leave cells out."""
     pairs = [([0, 1, 1], [2]), ([0, 1], [3])]
     equal(folds_of(pairs, 5), pairs)
-    with pytest.raises(ValueError, match="folds: "):
+    with pytest.raises(ValueError, match="folds: .*expected a number, a splitter"):
         folds_of(folds, 4)
 
 

@@ -69,6 +69,8 @@ def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, preselect, tmp_pa
     close(saved.normalizer_.transform(data.counts), data.X, atol=1e-4)
     monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
     fit_full(network, data, **how)
+    with pytest.raises(IsADirectoryError):
+        fit_full(network, data, model_file=tmp_path)
 
 
 def test_genes_are_selected_from_counts(adata, tmp_path):

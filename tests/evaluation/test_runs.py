@@ -42,6 +42,9 @@ def test_an_answer_is_computed_once_and_one_to_another_question_is_kept(tmp_path
     with pytest.raises(ValueError, match="in version;"):
         ask()
     assert list(path.parent.iterdir()) == [path]
+    path = path.parent
+    with pytest.raises(IsADirectoryError):
+        ask(overwrite=True)
 
 
 def logged_fits(monkeypatch, model):
