@@ -128,7 +128,8 @@ def log2p1(x):
     """
     if sparse.issparse(x):
         logged = x.astype(np.float32)  # always a copy
-        logged.data = log2p1(x.data)
+        logged.sum_duplicates()
+        logged.data = log2p1(logged.data)
         return logged
     x = np.asarray(x, dtype=np.float32)
     check_number("x", float(x.min(initial=0)), float, -1 + 1e-6)

@@ -98,12 +98,15 @@ def select_genes(
 
 def positions_of_curve(counts, threshold, min_cells):
     """Three entries of `GeneSelection`, and curve positions (-inf: none)."""
-    counts = sparse.csr_array(checked_counts(counts))
+    counts = sparse.csr_array(checked_counts(counts), copy=True)
+    counts.sum_duplicates()  # an entry may be stored in parts
     n_cells, n_genes = counts.shape
     above = counts.data > threshold
     genes = counts.indices[above]
     n_above = np.bincount(genes, minlength=n_genes)
-    log_sum = np.bincount(genes, weights=np.log2(counts.data[above]), minlength=n_genes)
+    log_sum = np.bincount(
+        genes, weights=np.log2(counts.data[above], dtype=np.float64), minlength=n_genes
+    )
     mean_log2 = np.full(n_genes, np.nan)
     np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
     frequency = 1 - n_above / n_cells

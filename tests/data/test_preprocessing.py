@@ -78,6 +78,21 @@ def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
         assert size_of_library(other, of) is None
 
 
+@pytest.mark.parametrize("function", [lambda x: select_genes(x, 9).mean_log2, log2p1])
+def test_counts_stored_in_parts_or_in_few_bits_are_the_same_counts(function, rng):
+    counts = rng.poisson(20, (40, 12)) * rng.integers(0, 2, (40, 12))
+    whole = sparse.csr_array(counts)
+    halves = np.column_stack([whole.data // 2, whole.data - whole.data // 2]).ravel()
+    parts = halves, np.repeat(whole.indices, 2), 2 * whole.indptr
+    expected = function(whole.astype(float))
+    for stored in (sparse.csr_array(parts, shape=whole.shape), whole.astype(np.uint8)):
+        if function is log2p1:
+            np.testing.assert_allclose(function(stored).toarray(), expected.toarray())
+        else:
+            np.testing.assert_allclose(function(stored), expected)
+    assert sparse.csr_array(parts, shape=whole.shape).nnz == len(halves)
+
+
 def test_logarithms_keep_zeros():
     np.testing.assert_allclose(log2p1([0, 1, 7, -0.5]), [0, 1, 3, -1])
     logged = log2p1(sparse.csr_array([[0, 3.0]]))
