@@ -155,7 +155,8 @@ def read_pseudotime(
     value and times rescaled to 0 to 9.
     """
     values, times = [], []
-    for _, of_cells in pseudotime.astype(float).items():
+    assert_all_finite(pseudotime, allow_nan=True, input_name="pseudotime")
+    for _, of_cells in pseudotime.items():
         of_cells = of_cells.dropna().sort_values(kind="stable")
         cells = expression.loc[of_cells.index].to_numpy(dtype=float)
         parts = np.array_split(of_cells.to_numpy(), min(n_bins, of_cells.nunique()))
@@ -182,6 +183,7 @@ def as_trajectories(data):
     X = data.to_df().to_numpy(dtype=np.float64)
     assert_all_finite(X, input_name="trajectories")
     time = data.obs["time"].to_numpy(np.float64)
+    assert_all_finite(time, input_name="time")
     values, times = [], []
     for label in data.obs["sample"].unique():
         rows = data.obs["sample"].to_numpy() == label
@@ -191,8 +193,8 @@ def as_trajectories(data):
             raise ValueError(f"trajectories: expected two or more {text}, got {some(at)}")
         values.append(X[rows])
         times.append(at)
-    gene_major = bool(data.uns.get("sbnn", {}).get("gene_major", False))
-    return Samples(values, times, data.var_names.to_numpy(str), gene_major)
+    about = data.uns.get("sbnn", {})
+    return Samples(values, times, data.var_names.to_numpy(str), about.get("gene_major", False))
 
 
 def prior_matrix(given, gene_names):

@@ -49,7 +49,8 @@ def test_a_long_table_is_read_in_the_order_of_its_samples(table):
 
 @pytest.mark.parametrize(
     ("column", "value", "named"),
-    [("B", np.nan, "NaN"), ("time", 0, "sample y"), ("sample", "z", "sample z")],
+    [("B", np.nan, "NaN"), ("time", 0, "sample y"), ("sample", "z", "sample z")]
+    + [("time", np.inf, "time contains infinity")],
 )
 def test_wrong_values_and_times_are_refused(table, column, value, named):
     table.loc[4, column] = value
@@ -129,6 +130,11 @@ def test_cells_are_averaged_in_bins_of_equal_size():
     for row, cells in enumerate(["qrs", "tuvwx", "zy", "z", "y", "x"]):
         np.testing.assert_allclose(data.X[row], CELLS.loc[[*cells]].mean())
     np.testing.assert_allclose(data.obs["time"], [5 / 3, 2, 3.5, 3, 5, 11])
+
+
+def test_an_infinite_pseudotime_is_refused():
+    with pytest.raises(ValueError, match="pseudotime contains infinity"):
+        read_pseudotime(CELLS, PSEUDOTIME.replace(11, np.inf))
 
 
 def test_genes_and_times_are_scaled_over_all_trajectories():
