@@ -45,7 +45,7 @@ def opened(X, min_cells=1):
     names = None
     if isinstance(X, AnnData):
         names = X.var_names
-        if X.isbacked:
+        if X.isbacked and not X.is_view:  # `read` makes a view, which has none of its own
             return X, names
         X = in_memory(X).X
     elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):

@@ -82,7 +82,7 @@ def typed_cells(
     c     IT
     """
     values = check_array(
-        np.asarray(X), dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
+        X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
     )
     cells = check_names(getattr(X, "index", None), "X", "cell", values.shape[0])
     features = check_names(getattr(X, "columns", None), "X", "feature", values.shape[1])

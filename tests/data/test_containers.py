@@ -62,6 +62,7 @@ def containers(table, outputs, tmp_path):
         path = tmp_path / f"{name}.h5ad"
         anndata.AnnData(X, **parts).write_h5ad(path)
         found[f"{name} file"] = anndata.read_h5ad(path, backed="r")
+        found[f"rows of a {name} file"] = found[f"{name} file"][:]
     return found
 
 

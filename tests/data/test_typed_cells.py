@@ -45,6 +45,11 @@ def test_without_names_labels_and_families_there_are_usual_ones():
     assert cells.families.tolist() == ["all"] * 2
 
 
+def test_missing_values_of_every_kind_are_nan():
+    nullable = typed_cells(TABLE.convert_dtypes(), LABELS)
+    np.testing.assert_array_equal(nullable.X, TABLE)
+
+
 def test_families_are_given_by_column_or_by_name():
     assert families_of(["a", 2, "a"], "xyz").tolist() == ["a", "2", "a"]
     assert families_of({"a": [0, 2], "b": 1}, range(3)).tolist() == ["a", "b", "a"]
