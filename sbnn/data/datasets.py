@@ -199,15 +199,15 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
     if name == "auto":
         name = names[0]
     check_among("dataset", name, names)
-    text = f"data set: {name}"
+    why = ""
     try:
         for file in files_of(name):
             find_file(file)
     except FileNotFoundError as error:
         name = names[-1]
-        text = f"data set: {name}, because {error}"
+        why = f", because {error}"
     if verbose:
-        print(text)
+        print(f"data set: {name}{why}")
     return name
 
 

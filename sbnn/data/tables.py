@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from gzip import BadGzipFile
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,10 @@ from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
 LEAST_SHARED = 0.5  # of the cells of the smaller table
-#: Names of columns that tools add.
+#: Names of columns that tools add, and dates that spreadsheets make of genes such as MARCH1.
 BOOKKEEPING = re.compile(
     r"Unnamed: \d+|(n_genes|n_counts|total_counts|pct_counts).*|batch|cluster|leiden|louvain"
+    r"|\d+-(Mar|Sep|Dec)|(Mar|Sep|Dec)-\d+|\d{4}-\d\d-\d\d.*"
 )
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
@@ -119,7 +121,7 @@ def read_tables(
     of_cells = [hash(row.tobytes()) for row in X.to_numpy()]  # X.duplicated() takes seconds
     alike = np.triu(Y.corr().abs(), 1) > SAME  # (outputs, outputs)
     suspects = {
-        "columns that tools add": named[named.str.fullmatch(BOOKKEEPING)],
+        "names that tools make": named[named.str.fullmatch(BOOKKEEPING)],
         "cells with the expression of an earlier cell": X.index[pd.Index(of_cells).duplicated()],
         "outputs that copy an earlier one": Y.columns[alike.any(axis=0)],
     }
@@ -315,7 +317,7 @@ def read_course(
             "name the samples in a column 'sample'"
         )
     X = X.assign(sample=table["sample"], time=time)
-    X = X.groupby(["sample", "time"], dropna=False).mean().reset_index()
+    X = X.groupby(["sample", "time"], dropna=False, observed=True).mean().reset_index()
     return trajectories(X, name=name)
 
 
@@ -325,7 +327,8 @@ def read_table(given, what: str) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         table = read_columns(given, what)
         table = table.set_index(table.columns[0])
-    table = table.rename(index=str, columns=str)
+    # also of two levels
+    table = table.set_axis(table.index.map(str)).set_axis(table.columns.map(str), axis=1)
     rows = table.index
     twice = rows[rows.duplicated()].append(table.columns[table.columns.duplicated()])
     if len(twice):
@@ -352,15 +355,17 @@ def read_columns(path, what: str) -> pd.DataFrame:
             sheets = pd.ExcelFile(path).sheet_names
             if len(sheets) > 1:
                 raise ValueError(f"it has the sheets {some(sheets)}")
-            read = partial(pd.read_excel, keep_default_na=False, na_values=[""])
+            read = partial(pd.read_excel, header=None, keep_default_na=False, na_values=[""])
         else:
-            usual = [partial(pd.read_csv, sep=sep, low_memory=False) for sep in SEPARATORS]
-            read = max(usual, key=lambda read: read(path, nrows=1, header=None).size)
-        header = read(path, nrows=1, header=None, dtype=str, na_filter=False).loc[0]
+            usual = [
+                partial(pd.read_csv, sep=sep, header=None, low_memory=False) for sep in SEPARATORS
+            ]
+            read = max(usual, key=lambda read: read(path, nrows=1).size)
+        header = read(path, nrows=1, dtype=str, na_filter=False).loc[0]
         # without a converter, a gene called NA would be missing
-        table = read(path, skiprows=1, header=None, converters={0: str})
+        table = read(path, skiprows=1, converters={0: str})
         return table.set_axis([*header], axis=1)
-    except ValueError as error:  # also of encodings and lines of unequal length
+    except (BadGzipFile, EOFError, ValueError) as error:  # also of encodings and unequal lines
         raise ValueError(
             f"{what}: {path} is not a plain table: {error}; read it with pd.read_csv(path, "
             "index_col=0, sep=..., header=..., encoding=...), pd.read_excel(path, index_col=0, "

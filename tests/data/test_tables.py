@@ -203,10 +203,37 @@ def test_times_that_start_anew_are_no_sample():
     assert len(read_course(table.sort_values("time"))) == 3
 
 
-@pytest.mark.parametrize("name", ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"])
-def test_columns_that_tools_add_are_named(name):
-    with pytest.warns(UserWarning, match=f"columns that tools add: {name};"):
+@pytest.mark.parametrize(
+    "name",
+    ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"]
+    + ["1-Mar", "Sep-07", "2001-03-01 00:00:00"],  # what spreadsheets make of MARCH1 and SEPT7
+)
+def test_names_that_tools_make_are_named(name):
+    with pytest.warns(UserWarning, match=f"names that tools make: {name};"):
         read_tables(COUNTS, OUTPUTS.assign(**{name: RNG.random(12)}))
+
+
+def test_names_of_two_levels_become_text():
+    donors = pd.MultiIndex.from_product([["mouse 1"], COUNTS.index])
+    outputs = OUTPUTS.set_axis(pd.MultiIndex.from_product([OUTPUTS.columns, ["mean"]]), axis=1)
+    data = read_tables(COUNTS.set_axis(donors), outputs.set_axis(donors))
+    assert data.obs_names[0] == str(donors[0])
+    assert data.obsm["outputs"].columns.tolist() == [str(name) for name in outputs]
+
+
+@pytest.mark.parametrize("kept", [slice(None, 60), None], ids=["incomplete", "not compressed"])
+def test_a_damaged_compressed_file_is_named(kept, tmp_path):
+    path = tmp_path / "outputs.csv.gz"
+    OUTPUTS.to_csv(path)
+    path.write_bytes(b"name,Rin" if kept is None else path.read_bytes()[kept])
+    with pytest.raises(ValueError, match=r"outputs: .*outputs.csv.gz"):
+        read_tables(COUNTS, path)
+
+
+def test_samples_may_be_categories_that_no_row_has():
+    table = pd.DataFrame({"time": [0, 1] * 2, "A": RNG.random(4), "B": RNG.random(4)})
+    table["sample"] = pd.Categorical([*"bbcc"], [*"abc"])
+    assert read_course(table).obs["sample"].tolist() == [*"bbcc"]
 
 
 def test_cells_and_outputs_that_appear_twice_are_named():

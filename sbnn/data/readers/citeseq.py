@@ -24,8 +24,7 @@ _HUMAN = "HUMAN_"
 
 def read_cord_blood(rna_path, protein_path, clustering_path, **options):
     """Read the 7652 typed cord blood cells, with human genes and 13 proteins as outputs."""
-    clustering = pd.read_csv(clustering_path)
-    clustering = clustering.set_index(clustering["cell_barcode"].astype(str))
+    clustering = pd.read_csv(clustering_path, index_col="cell_barcode")
     clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
@@ -33,8 +32,15 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
     counts = counts[cells.get_indexer(labels.index)][:, np.flatnonzero(human)]
     genes = genes[human].str.removeprefix(_HUMAN)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[labels.index]
-    source = f"{SOURCE}; cells as selected in github.com/berenslab/sBNN"
-    return pair_counts(counts, genes, proteins, labels, name="stoeckius", source=source, **options)
+    return pair_counts(
+        counts,
+        genes,
+        proteins,
+        labels,
+        name="stoeckius",
+        source=f"{SOURCE}; cells as selected in github.com/berenslab/sBNN",
+        **options,
+    )
 
 
 def read_cd8(rna_path, protein_path, **options):
@@ -43,9 +49,14 @@ def read_cd8(rna_path, protein_path, **options):
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
     labels = pd.DataFrame({"family": gate, "type": gate}, cells)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[cells]
-    source = f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon"
     return pair_counts(
-        counts, genes, proteins, labels, name="citeseq_cd8", source=source, **options
+        counts,
+        genes,
+        proteins,
+        labels,
+        name="citeseq_cd8",
+        source=f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon",
+        **options,
     )
 
 
@@ -58,8 +69,14 @@ def read_pbmc(path, name, **options):
         adata.obsm["protein_expression"], adata.obs_names, adata.uns["protein_names"]
     )
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
-    counts = sparse.csr_array(adata.X)
-    return pair_counts(counts, adata.var_names, proteins, name=name, source=_SOURCE_10X, **options)
+    return pair_counts(
+        sparse.csr_array(adata.X),
+        adata.var_names,
+        proteins,
+        name=name,
+        source=_SOURCE_10X,
+        **options,
+    )
 
 
 def pair_counts(
@@ -81,7 +98,6 @@ def pair_counts(
     columns = np.flatnonzero(selected)
     chosen = counts[:, columns].toarray()  # (n_cells, n_genes)
     counted = chosen.sum(axis=1) > 0
-    without_counts = proteins.index[~counted]
     chosen = chosen[counted]
     outputs = proteins[counted].astype(np.float64)
     if log_proteins:
@@ -98,5 +114,5 @@ def pair_counts(
         source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}",
         sha256=fingerprint_of_files(files, n_genes=n_genes, log_proteins=log_proteins),
         files=files,
-        dropped={"no counts in the selected genes": list(without_counts)},
+        dropped={"no counts in the selected genes": proteins.index[~counted]},
     )

@@ -56,7 +56,7 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
         name="gouwens",
         source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
         files=files,
-        dropped={"missing output": list(incomplete)},
+        dropped={"missing output": incomplete},
     )
 
 

@@ -26,7 +26,7 @@ def read_papalexi(counts_path, genes_path, cells_path, *, files=None):
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)
     kept = cells["confident"].to_numpy()
-    counts = sparse.csr_array(sparse.load_npz(counts_path))[kept]
+    counts = sparse.load_npz(counts_path)[kept]
     genes = Path(genes_path).read_text().splitlines()
     return screen(
         counts,

@@ -72,9 +72,6 @@ def read_scala_34c_counts(counts_path, metadata_path, files):
     """Read all counts of cells at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
-    source = (
-        f"{_CITATION}; cells recorded at 33-34 C, exon counts of github.com/berenslab/mini-atlas"
-    )
     return _labelled(
         counts,
         None,
@@ -83,7 +80,8 @@ def read_scala_34c_counts(counts_path, metadata_path, files):
         counts,
         metadata_path,
         name="scala_34c_counts",
-        source=source,
+        source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of "
+        "github.com/berenslab/mini-atlas",
         files=files,
     )
 
