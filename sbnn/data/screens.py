@@ -132,7 +132,7 @@ def check_screen_counts(given):
 def check_perturbation(given, cells, control=None):
     """Convert perturbations to str; `control` must be among them."""
     names = check_groups(given, cells, "perturbation")
-    if control is not None and control not in names:
+    if control is not None and str(control) not in names:
         text = f"the perturbations are {some(np.unique(names))}"
         raise ValueError(f"control: no cell is {control!r}; {text}")
     return names
