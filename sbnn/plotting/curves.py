@@ -147,7 +147,8 @@ def mark_stages(ax, network, point):
     stages = stages[stages.isin(REGRESSION)]
     for stage, name in TRANSITIONS.items():
         name_line(ax, np.argmax(stages == stage) + 0.5, name)
-    ax.set(xlim=(0, len(stages)), xlabel="epoch of the regression", ylabel="test R²")
+    ax.set(xlim=(0, len(stages)), xlabel="epoch of the regression (bands: SD over folds)")
+    ax.set_ylabel("test R²")
     curves = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == len(stages)]
     ax.set_ylim(bottom=np.quantile(curves, 0.02, axis=1).min() - 0.03)
 
@@ -234,7 +235,8 @@ def bottleneck_comparison(
     left.set(xlabel="selected genes", ylabel="test R² (mean ± SD over folds)")
     name_line(left, gene_target(network), f"{gene_target(network)} genes")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=2)
-    middle.set(xlabel="epoch of the pretraining", ylabel="cross-entropy (nats)", ylim=(0, None))
+    middle.set(xlabel="epoch of the pretraining (band: SD)", ylabel="cross-entropy (nats)")
+    middle.set_ylim(bottom=0)
     legend_above(middle)
     if at_once is not None:
         draw_epochs(right, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
