@@ -64,7 +64,6 @@ def files(adata, data, tmp_path, monkeypatch):
     units = pd.DataFrame([["mV"] * ephys.shape[1]], columns=ephys.columns)
     tables = {
         "counts": counts,
-        "new_counts": counts,
         "ephys": ephys,
         "ephys_units": pd.concat([units, ephys]),
         "ephys_turned": ephys.T,
@@ -86,9 +85,6 @@ def files(adata, data, tmp_path, monkeypatch):
             cells = load_dataset("simulated_ephys", verbose=False)[::3]
             cells.to_df().to_csv("features.csv")
             cells.obs[["type"]].to_csv("types.csv")
-        if page == "own_data":
-            model = sbnn.DistilledBottleneckRegressor(n_genes=5)
-            sbnn.fit_full(model, adata, model_file="mine/model.safetensors")
         if page != "mechanism_shift":
             return {}
         screen = simulate_perturbations(20, 10, 3, 40, n_control=30)
