@@ -2,9 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 
-from sbnn.data.trajectories import as_trajectories, prior_matrix
+from sbnn.dynamics.model import DynamicsRegressor
 
 # squared kernel width, relative to the median squared distance to the nearest interval
 NEAR = 0.1
@@ -13,36 +12,28 @@ RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (me
 PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)
 
 
-class _Baseline(BaseEstimator):
+class _Baseline(DynamicsRegressor):
     """Base class; subclasses define `_learn` and `_path`."""
+
+    explains_ = True  # a baseline is compared with nothing, so its predictions never warn
 
     def fit(self, trajectories, prior=None):
         """Fit to all samples."""
-        samples = as_trajectories(trajectories)
-        names = samples.gene_names
-        self.edge_scores_ = pd.DataFrame(0.0, names, names)
+        samples, prior = self._checked(trajectories, prior)
+        self.edge_scores_ = pd.DataFrame(0.0, self.gene_names_, self.gene_names_)
         self._learn(samples, prior)
         self.sparsity_ = float((self.edge_scores_ == 0).to_numpy().mean())
         return self
-
-    def predict(self, x0, times):
-        """Trajectories (samples, times, genes) from starts (samples, genes).
-
-        Times have the shape (times,) or (samples, times).
-        """
-        start = np.asarray(x0, dtype=float)
-        times = np.broadcast_to(times, (len(start), np.shape(times)[-1]))
-        return np.stack(self._path(start, times), axis=1)
 
 
 class PriorAlone(_Baseline):
     """The prior as the network, and predictions of no change."""
 
     def _learn(self, samples, prior):
-        self.edge_scores_[:] = prior_matrix(prior, samples.gene_names)
+        self.edge_scores_[:] = prior
 
     def _path(self, start, times):
-        return [start] * times.shape[1]
+        return np.repeat(start[:, None], times.shape[1], axis=1)
 
 
 class AutoRegression(_Baseline):
@@ -67,9 +58,9 @@ class AutoRegression(_Baseline):
         self.levels_ = np.stack(levels)[best, np.arange(len(best))]
 
     def _path(self, start, times):
-        since = (times - times[:, :1]).T[..., None]  # (times, samples, 1)
-        left = np.exp(-self.rates_ * since)
-        return self.levels_ + left * (start - self.levels_)
+        since = times - times[:, :1]
+        left = np.exp(-self.rates_ * since[..., None])  # (samples, times, genes)
+        return self.levels_ + left * (start - self.levels_)[:, None]
 
 
 class Linear(_Baseline):
@@ -98,7 +89,7 @@ class Linear(_Baseline):
         path = [start - self.mean_]
         for _ in range(times.shape[1] - 1):
             path.append(path[-1] @ self.map_)
-        return self.mean_ + np.stack(path)
+        return self.mean_ + np.stack(path, axis=1)
 
 
 def slopes_of(before, after):
@@ -147,7 +138,7 @@ class TrainingPath(_Baseline):
         for span in np.diff(times, axis=1).T:
             weights = self._weights(path[-1])
             path.append(path[-1] + span[:, None] * (weights @ rates))
-        return path
+        return np.stack(path, axis=1)
 
     def _weights(self, x):
         """Weights of the intervals for values (samples, genes), of shape (samples, intervals).

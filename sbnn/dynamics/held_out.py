@@ -26,7 +26,7 @@ def validated(predict, train, held):
     """
     if not held.values:
         return None, False, "no sample was held out, so it is unknown whether the network helps"
-    predictors = {"network": predict, "no change": PriorAlone().predict}
+    predictors = {"network": predict, "no change": PriorAlone().fit(train).predict}
     predictors["ar1"] = AutoRegression().fit(train).predict
     errors = {name: path_errors(model, held)["mse_ahead"] for name, model in predictors.items()}
     network, *others = errors.values()
@@ -54,7 +54,8 @@ def held_out_residuals(samples, fit_network):
     residuals = defaultdict(list)
     for fold in folds:
         kept = pieces.chosen(np.setdiff1d(np.arange(n), fold))
-        predictors = {"no change": PriorAlone().predict, "network": fit_network(kept)}
+        of_prior = PriorAlone().fit(kept)
+        predictors = {"no change": of_prior.predict, "network": fit_network(kept)}
         for name, model in SIMPLE.items():
             predictors[name] = clone(model).fit(kept).predict
         before, after, spans = pieces.chosen(fold).intervals()

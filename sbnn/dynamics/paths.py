@@ -1,6 +1,7 @@
 """Expression between the observed times, and weighted means of past expression."""
 
 import numpy as np
+from scipy.special import exprel
 
 N_BETWEEN = 6  # grid points from one observed time to the next
 # candidate decay rates, in units of 1 / (mean interval)
@@ -42,24 +43,18 @@ class Clock:
         """Rows of `memory` for observed times except the first; 0 after the end of a sample."""
         return self.memory(rate, self.observed[1:]) * self.seen_on_grid[:, 1:, None]
 
-    def memory(self, rate, rows=None):
+    def memory(self, rate, rows=slice(None)):
         """Weights of f in ``rate * integral of exp(-rate (t - s)) f(s) ds``, (m, rows, points).
 
         Rows are all points or the given ones; f is piecewise linear.
         """
-        if rows is None:
-            rows = np.arange(self.grid.shape[1])
         c = rate * np.diff(self.grid, axis=1)  # (m, steps)
-        small = c <= 1e-6
-        divisor = np.where(small, 1, c)
-        exact = -np.expm1(-c) / divisor
-        mean = np.where(small, 1 - c / 2, exact)
+        mean = exprel(-c)
         of_first = mean - np.exp(-c)
         of_last = 1 - mean
         # share of the effect of each step that is left at each row
         since = self.grid[:, rows, None] - self.grid[:, None, 1:]
-        is_past = rows[:, None] > np.arange(c.shape[1])
-        left = np.exp(-rate * np.maximum(since, 0)) * is_past
+        left = np.exp(-rate * np.maximum(since, 0)) * (since >= 0)
         weights = np.zeros((*left.shape[:2], self.grid.shape[1]))
         weights[:, :, :-1] = left * of_first[:, None]
         weights[:, :, 1:] += left * of_last[:, None]
@@ -74,14 +69,17 @@ def relaxation(values, clock):
     """
     values = values * clock.seen[..., None]
     n_seen = clock.seen.sum(axis=1)
-    coefficients = []
+    fits = []
     errors = []  # of rates and genes
     for rate in RATES:
-        basis = _basis(clock, rate)[:, clock.observed] * clock.seen_on_grid[..., None]
-        of_rate = np.linalg.pinv(basis) @ values
-        coefficients.append(of_rate)
+        basis = clock.left(rate)[..., None]  # (m, points, 1 or 2)
+        if rate > 0:
+            basis = np.concatenate([basis, 1 - basis], axis=2)
+        at_times = basis[:, clock.observed] * clock.seen_on_grid[..., None]
+        of_rate = np.linalg.pinv(at_times) @ values
+        fits.append((basis, of_rate))
         n_free = np.maximum(n_seen - basis.shape[2], 1).sum()
-        errors.append(((values - basis @ of_rate) ** 2).sum(axis=(0, 1)) / n_free)
+        errors.append(((values - at_times @ of_rate) ** 2).sum(axis=(0, 1)) / n_free)
     variance = max(np.median(np.min(errors, axis=0)), LEAST_NOISE**2)
     # a constant fits as well, within four relative SDs of a mean squared error
     chance = 4 * np.sqrt(2 / (n_seen - 1).sum())
@@ -90,14 +88,6 @@ def relaxation(values, clock):
     paths = np.empty((len(values), clock.grid.shape[1], len(best)))
     for i in np.unique(best):
         genes = best == i
-        of_genes = coefficients[i][:, :, genes]
-        paths[:, :, genes] = _basis(clock, RATES[i]) @ of_genes
+        basis, of_rate = fits[i]
+        paths[:, :, genes] = basis @ of_rate[:, :, genes]
     return paths, RATES[best], np.sqrt(variance)
-
-
-def _basis(clock, rate):
-    """Basis functions of a relaxation, (m, points, 1 or 2)."""
-    left = clock.left(rate)[..., None]
-    if rate == 0:
-        return left
-    return np.concatenate([left, 1 - left], axis=2)

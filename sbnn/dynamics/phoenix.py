@@ -86,7 +86,8 @@ class Phoenix(nn.Module):
                 # equations 10 and 11; log alpha is the location
                 drawn = torch.logit(uniform, eps=torch.finfo(torch.float32).eps)
                 logit = (drawn + logit) / TEMPERATURE
-            self.gates[name] = stretched(torch.sigmoid(logit))
+            share = torch.sigmoid(logit)
+            self.gates[name] = (share * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
         layers = {name: getattr(self, name) for name in LAYERS}
         for name, gate in self.gates.items():
             layers[name] = layers[name] * gate
@@ -152,8 +153,3 @@ class Phoenix(nn.Module):
             sizes = sizes + into @ getattr(self, last).abs().sum(dim=0)
         sizes = sizes / len(self.multiplier) ** 2
         return sizes if kind == "c_node" else n_paths + 10 * sizes
-
-
-def stretched(share):
-    """Gates from shares in (0, 1), of which the ends become 0 and 1."""
-    return (share * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)

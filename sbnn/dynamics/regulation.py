@@ -35,23 +35,20 @@ class Fit:
     """Regression of a gene on a set of regulators, given by their positions in ascending order.
 
     ``signs`` are the expected signs of the effects, 1 or -1; ``weights`` are the constant, the
-    slopes, and the coefficients of products in the order of `products_of`; ``features`` has the
-    shape (observations, weights), ``residuals`` (observations,); ``precision`` is the Cholesky
-    factor of the precision matrix of the weights.
+    slopes, and the coefficients of products in the order of `products_of`; ``kinds``, see
+    `kinds_of_weights`, belong to them; ``features`` has the shape (observations, weights),
+    ``residuals`` (observations,); ``precision`` is the Cholesky factor of the precision matrix of
+    the weights.
     """
 
     regulators: list
     signs: np.ndarray
     log_evidence: float
     weights: np.ndarray
+    kinds: np.ndarray
     features: np.ndarray
     residuals: np.ndarray
     precision: tuple
-
-    @property
-    def kinds(self):
-        """Kind of each weight, as in `kinds_of_weights`."""
-        return kinds_of_weights(len(self.regulators))
 
     def target(self, deviations):
         """Target values, (...), for deviations of all genes from their means, (..., genes)."""
@@ -194,7 +191,7 @@ class Target:
         log_evidence -= len(rest) * np.log(2 * np.pi * variance) / 2
         weights = mean + change
         residuals = self.values - features @ weights
-        return Fit(regulators, signs, log_evidence, weights, features, residuals, factor)
+        return Fit(regulators, signs, log_evidence, weights, kinds, features, residuals, factor)
 
     def _product(self, one, other):
         """Weighted past of the product of two deviations."""

@@ -191,7 +191,7 @@ class SparseRegulationRegressor(DynamicsRegressor):
         path = [start]
         for i in range(times.shape[1] - 1):
             span = times[:, i : i + 2]
-            after = (1 - self.weight_) * self.simple_.predict(path[-1], span)[:, 1]
+            after = (1 - self.weight_) * self.simple_._path(path[-1], span)[:, 1]
             if self.weight_ > 0:
                 by_network = self.network_.follow(path[-1], span)[:, 1]
                 after = after + self.weight_ * by_network

@@ -25,11 +25,8 @@ class Intervals:
         self.n = torch.tensor([len(at) - 1 for at in samples.times])  # of each sample
         self.rows = torch.arange(len(before)).split(self.n.tolist())
 
-    def loss(self, network, chosen=None):
-        """Mean squared error of predictions one interval ahead, in all or the chosen samples."""
-        rows = slice(None)
-        if chosen is not None:
-            rows = torch.cat([self.rows[i] for i in chosen])
+    def loss(self, network, rows=slice(None)):
+        """Mean squared error of predictions one interval ahead, in all or some intervals."""
         factors = step_factors(network.decay(), self.length[rows] / N_STEPS)
         predicted = advance(network.targets, self.before[rows], factors, N_STEPS)
         return mse_loss(predicted, self.after[rows])
@@ -102,13 +99,13 @@ class Training:
         network = self.network.train()
         model = self.model
         n = self.train.n
-        mean = n.sum() / len(n)
         total = 0.0
         for batch in torch.randperm(len(n), generator=self.generator).split(model.batch_size):
             optimizer.zero_grad()
             network.draw(self.generator)
-            loss = self.train.loss(network, batch)
-            total += loss.item() * (n[batch].sum() / mean).item()
+            rows = torch.cat([self.train.rows[i] for i in batch])
+            loss = self.train.loss(network, rows)
+            total += loss.item() * n[batch].sum().item()
             if model.data_weight < 1:
                 loss = model.data_weight * loss + (1 - model.data_weight) * self.prior_loss()
             if network.locations:
@@ -116,7 +113,7 @@ class Training:
             loss.backward()
             optimizer.step()
             self.pruner.apply()
-        return self._monitored(total / len(n))
+        return self._monitored(total / n.sum().item())
 
     @torch.no_grad()
     def _monitored(self, loss):

@@ -37,7 +37,7 @@ def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
     samples = as_trajectories(first[first.obs["split"] == "test"])
     edges = prior_of(first)
     expected = edge_accuracy(edges, truth_of(first), edges, edges.abs())
-    expected |= path_errors(PriorAlone().predict, samples)
+    expected |= path_errors(PriorAlone().fit(samples).predict, samples)
     assert found.scores.loc[0, [*expected]].to_dict() == approx(expected, nan_ok=True)
     assert found.scores["seed"].tolist() == [4, 9]
     assert_array_equal(found.out_degree, (first.varp["prior"] != 0).sum(axis=1))

@@ -109,7 +109,7 @@ def test_a_step_follows_the_gradient_of_all_losses(training):
     multiplier = training.network.multiplier
     gates = []
 
-    def loss(network, chosen):
+    def loss(network, rows):
         gates.append(network.gates["sum_in"])
         return multiplier.sum()
 
@@ -133,7 +133,7 @@ def test_losses_are_mean_squares_of_values_and_of_the_prior(training, samples, p
     gap = network.targets(z).numpy() - z.numpy() @ prior.to_numpy()
     assert_allclose(training.prior_loss(), (gap**2).mean(), rtol=1e-5)
     before, after, spans = as_trajectories(samples).chosen([3]).intervals()
-    loss = training.train.loss(network, [3])
+    loss = training.train.loss(network, training.train.rows[3])
     errors = follow(network.double(), before, spans)[:, 1] - after
     assert loss.item() == approx((errors**2).mean(), rel=1e-2), "by a few steps"
 
