@@ -15,7 +15,7 @@ from sklearn.utils.validation import has_fit_parameter
 from sbnn.data.paired import as_paired
 from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
-from sbnn.errors import check_among
+from sbnn.errors import check_among, warn
 from sbnn.evaluation.folds import SCALINGS, folds_of, split_fold
 from sbnn.evaluation.runs import configured, described, fit_all, fit_key
 from sbnn.metrics import feature_r2, pooled_r2
@@ -114,6 +114,8 @@ def cross_validate(
     points = list(ParameterGrid(param_grid or {}))
     models = [configured(estimator, point, seed) for point in points]
     folds = folds_of(folds, data.n_cells)
+    if any(len(test) == 1 for _, test in folds):
+        warn("folds: R2 of a single cell says little; test several cells in each fold")
     chosen = {} if preselect is None else settings_of(preselect)
     wanted = Record(
         "cross-validation",

@@ -159,13 +159,17 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
         `sbnn.plotting.gene_selection_curve`.
     """
     data = as_paired(data)
-    params = [{"n_genes": n_genes, "threshold": threshold}]
 
     def compute():
         selection = select_genes(data.counts, n_genes, threshold)
         return vars(selection) | {"gene_names": data.gene_names}
 
-    wanted = Record("gene-selection", data.name, data.sha256, params)
+    wanted = Record(
+        "gene-selection",
+        data.name,
+        data.sha256,
+        [{"n_genes": n_genes, "threshold": threshold}],
+    )
     return load_or_compute(wanted, compute, results, overwrite)
 
 

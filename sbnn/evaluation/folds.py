@@ -139,8 +139,7 @@ def folds_of(folds, n):
 
 def z_scored(values):
     """Values z-scored over all cells, as float32."""
-    scaled, _ = _scaled(values, values[:0], "fold")
-    return scaled
+    return _scaled(values, values[:0], "fold")[0]
 
 
 def split_fold(data, fold, scaling, preselect=None):

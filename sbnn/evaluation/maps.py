@@ -43,8 +43,9 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     """
     data = as_paired(data)
     values = {"cell_names": data.cell_names} | data.shown
-    params = [{"variance_of_genes": VARIANCE}]
-    wanted = Record("t-SNE", data.name, data.sha256, params, seed, values=values)
+    wanted = Record(
+        "t-SNE", data.name, data.sha256, [{"variance_of_genes": VARIANCE}], seed, values=values
+    )
 
     def compute():
         values = {}

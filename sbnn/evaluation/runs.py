@@ -178,6 +178,6 @@ def _require_writable(folder):
         pass
 
 
-def in_workers(calls, n_jobs, return_as="generator"):
+def in_workers(calls, n_jobs):
     """Yield results of delayed calls, on a cluster within ``joblib.parallel_config``."""
-    return Parallel(n_jobs=n_jobs, return_as=return_as)(calls)
+    return Parallel(n_jobs=n_jobs, return_as="generator")(calls)

@@ -77,10 +77,13 @@ def require_same_folds(a, b):
     """Reject records whose folds cannot be paired."""
     known = []
     for record in (a, b):
-        folds = fingerprint_arrays(*chain(*record.folds))
-        true = list(record.values.get("true", []))
         known.append(
-            {"dataset": record.dataset, "sha256": record.sha256, "folds": folds, "true": true}
+            {
+                "dataset": record.dataset,
+                "sha256": record.sha256,
+                "folds": fingerprint_arrays(*chain(*record.folds)),
+                "true": list(record.values.get("true", [])),
+            }
         )
     other = differing(*known)
     if other:

@@ -94,6 +94,12 @@ def test_the_record_holds_what_was_done(data, adata):
     equal(alone.test_r2, record.test_r2)
 
 
+def test_a_fold_that_tests_a_single_cell_is_remarked(cells):
+    folds = [*FOLDS, (np.arange(89), [89])]
+    with pytest.warns(UserWarning, match="folds: R2 of a single cell"):
+        cross_validate(Ridge(), cells, folds, verbose=False)
+
+
 def test_a_scaling_that_does_not_exist_is_refused(data):
     with pytest.raises(ValueError, match="scaling"):
         cross_validate(Ridge(), data, scaling="x")
