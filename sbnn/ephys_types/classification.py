@@ -289,8 +289,9 @@ def family_importance(
         jobs = []
         for f, fold in enumerate(folds):
             jobs.append(delayed(_importance)(model, data, y, fold, [SEED, f], n_shuffles))
-        running = in_workers(jobs, n_jobs)
-        outcomes = tqdm(running, f"{data.name}: families", len(jobs), disable=not verbose)
+        outcomes = tqdm(
+            in_workers(jobs, n_jobs), f"{data.name}: families", len(jobs), disable=not verbose
+        )
         shuffled, left_out, attention = zip(*outcomes, strict=True)
         values = {
             "family_names": list(map(str, family_columns(data.families))),

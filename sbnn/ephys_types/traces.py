@@ -85,6 +85,11 @@ def read_traces(path):
         The 2607 values of `trace_families`, NaN where the cell lacks a protocol or IPFX cannot
         analyse it.
 
+    Raises
+    ------
+    OSError
+        If the file cannot be read, such as an incomplete one.
+
     Examples
     --------
     A table of all recordings in a folder::
@@ -95,7 +100,10 @@ def read_traces(path):
     vectors = {}  # and other things that IPFX finds
     first_spikes = np.full((3, 150), np.nan)
     with warnings.catch_warnings(action="ignore"):  # of IPFX and pynwb
-        data = create_ephys_data_set(nwb_file=str(path))
+        try:
+            data = create_ephys_data_set(nwb_file=str(path))
+        except OSError as error:  # h5py does not name the file
+            raise OSError(f"{path}: {error}") from error
         data.sweep = lambda number, stored=data.sweep: resampled(stored(number))
         names = data.ontology
         protocols = [

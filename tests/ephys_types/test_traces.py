@@ -140,3 +140,10 @@ def test_what_a_cell_lacks_is_missing(whole, sweeps, tmp_path, kept, missing):
     assert {name for name, vector in found.items() if np.isnan(vector).all()} == missing
     for name in found.keys() - missing - {"isi_shape"}:
         assert_array_equal(found[name], whole[name])
+
+
+def test_an_incomplete_file_is_named(tmp_path):
+    path = tmp_path / "cell.nwb"
+    path.write_bytes(b"\x89HDF\r\n")
+    with pytest.raises(OSError, match="cell.nwb: .*signature"):
+        read_traces(path)
