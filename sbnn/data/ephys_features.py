@@ -73,8 +73,14 @@ def relative_to_threshold(data):
             new_names[feature] = f"{part}_{RELATIVE[quantity]}_{stimulus}"
     about = data.var.rename(new_names)
     parameters = {"relative to threshold": as_typed(data).sha256}
-    values = values.rename(columns=new_names)
-    return _derived(data, values, about["family"], about["unit"], "relative", parameters)
+    return _derived(
+        data,
+        values.rename(columns=new_names),
+        about["family"],
+        about["unit"],
+        "relative",
+        parameters,
+    )
 
 
 def _derived(data, values, families, units, ending, parameters):

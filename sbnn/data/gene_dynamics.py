@@ -98,5 +98,11 @@ def simulate_network(
     train = network.simulate(n_samples, noise, random_state)
     # far from the seeds of training samples
     test = network.simulate(n_test, 0.0, random_state + 1_000_000)
-    source = train.uns["sbnn"]["source"]
-    return gene_dynamics(train, test, prior, network.graph, name="simulated_grn", source=source)
+    return gene_dynamics(
+        train,
+        test,
+        prior,
+        network.graph,
+        name="simulated_grn",
+        source=train.uns["sbnn"]["source"],
+    )

@@ -40,19 +40,18 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
     outputs = outputs.drop(columns=EXCLUDED_FEATURES)[complete]
 
     types = _texts(content["cluster"])
-    families = [name.split(" ")[0] for name in types]
-    labels = pd.DataFrame({"type": types, "family": families}, cells)
+    labels = pd.DataFrame({"type": types}, cells)
+    labels["family"] = [name.split(" ")[0] for name in types]
     labels["type_confidence"] = content["map_conf"]
     labels["specimen"] = content["T_spec_id_label"]
-    colors = zip(types, _texts(content["cluster_color"]), strict=True)
-    colors = dict(sorted(colors))
+    colors = sorted(zip(types, _texts(content["cluster_color"]), strict=True))
     X = content["T_dat"][complete]  # (n_cells, n_genes)
     return paired(
         X,
         outputs,
         _texts(content["gene_id"]),
         labels=labels[complete],
-        colors=colors,
+        colors=dict(colors),
         name="gouwens",
         source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
         files=files,
