@@ -24,7 +24,7 @@ EXEMPT["check_positive_only_tag_during_fit"] = "negative numbers were made count
 
 
 @parametrize_with_checks(
-    [SparseShiftVAE(2, hidden=8, epochs=2, random_state=0)],
+    [SparseShiftVAE(1, hidden=8, epochs=2, random_state=0)],
     expected_failed_checks=lambda _: EXEMPT,
 )
 @pytest.mark.filterwarnings("ignore")
