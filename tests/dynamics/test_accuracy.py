@@ -17,16 +17,16 @@ def table(rows):
 def test_edges_of_known_regulators_are_compared():
     """The targets of x are not known."""
     truth = table("0000 1100 0010").loc[["b", "a"]]
-    found, prior, confidence = map(table, ("1111 1101 0000", "1111 1010 0010", "9999 8765 4321"))
+    found, prior, confidence = map(table, ("1111 1101 1000", "1111 1010 0010", "9999 8765 4321"))
     expected = {
-        "balanced_accuracy": (2 / 3 + 4 / 5) / 2,
+        "balanced_accuracy": (2 / 3 + 3 / 5) / 2,
         "auroc": 11 / 15,  # pairs of a true and another edge in the right order
         "auroc_share": 11 / 15,
         "recall_missing": 1,
         "kept_wrong": 0,
-        "precision": 2 / 3,
-        "new_right": 1 / 2,
-        "n_edges": 3,
+        "precision": 2 / 4,
+        "new_right": 1 / 3,
+        "n_edges": 4,
     }
     assert edge_accuracy(found, truth, prior, confidence) == approx(expected)
     assert np.isnan(edge_accuracy(truth, truth, truth, truth)["new_right"])

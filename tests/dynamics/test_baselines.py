@@ -45,6 +45,7 @@ def test_linear_maps_are_of_deviations_from_the_mean(samples):
     mean = np.concatenate(samples.values).mean(axis=0)
     before, after = (values - mean for values in samples.intervals()[:2])
     common, own = slopes_of(before, after)
+    assert_allclose(slopes_of(before, [1, 0, -1] * before)[1], [1, 0, -1])
     assert common == approx((before * after).sum() / (before**2).sum())
     maps = {
         "mean": np.zeros((3, 3)),

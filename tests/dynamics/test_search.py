@@ -46,6 +46,15 @@ def test_nothing_counts_after_the_end_of_a_sample(network, prior):
     assert_allclose(*found, rtol=1e-6, atol=1e-12)
 
 
+def test_paths_of_the_model_start_where_they_fit_best(search):
+    search.follow_model()
+    observed = search.clock.observed
+    for gene in search.fits:
+        rest = search.values[..., gene] - search.paths[:, observed, gene]
+        left = search.clock.left(search.rates[gene])[:, observed]
+        assert_allclose((rest * left).sum(axis=1), 0, atol=1e-9)
+
+
 def test_scores_are_slopes_of_the_network_at_mean_expression(search):
     """Regulators are clipped one range beyond what was seen."""
     network = search.network()

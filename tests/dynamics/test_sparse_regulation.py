@@ -8,7 +8,8 @@ from scipy.integrate import solve_ivp
 
 from sbnn.data.gene_network import TIMES
 from sbnn.data.trajectories import trajectories
-from sbnn.dynamics import SparseRegulationRegressor
+from sbnn.dynamics import SparseRegulationRegressor, sparse_regulation
+from sbnn.dynamics.search import Search
 
 
 def test_the_network_is_more_accurate_than_the_prior_and_predicts_alone(network, prior):
@@ -26,6 +27,18 @@ def test_the_network_is_more_accurate_than_the_prior_and_predicts_alone(network,
     assert fitted.noise_ == approx(0.025, rel=0.1)
     errors = fitted.held_out_errors_
     assert errors["network"] < 0.6 * errors["ar1"] < 0.6
+
+
+def test_a_network_is_judged_by_samples_that_it_was_not_fitted_to(samples, monkeypatch):
+    sizes = []
+
+    def search(kept, *known):
+        sizes.append(len(kept.times))
+        return Search(kept, *known)
+
+    monkeypatch.setattr(sparse_regulation, "Search", search)
+    SparseRegulationRegressor(1).fit(samples)
+    assert sizes == [19, 19, 19, 19, 20, 24]
 
 
 def test_noise_around_a_mean_has_no_network_and_the_prior_is_kept(rng):

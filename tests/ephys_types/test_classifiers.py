@@ -193,6 +193,7 @@ def test_components_and_trees_of_each_family(cells):
         n_moved += (model.transform(changed) != scores).any(0)
         parts.append(np.isnan(cells.X[:, columns]).mean(1, keepdims=True))
     assert_array_equal(n_moved, 1)  # each component is of one family
+    assert model.forest_.class_weight == "balanced_subsample"
     p = model.forest_.predict_proba(np.hstack(parts))
     assert_allclose(model.predict_proba(cells.X), p)
 

@@ -103,9 +103,3 @@ def test_cells_without_counts_are_named(few):
         clone(TINY).fit(counts, few[1])
     with pytest.raises(ValueError, match=r"n_latent must be .* \[1, 2\], got 3"):
         clone(TINY).fit(few[0][:, :2], few[1])
-
-
-def test_few_cells_of_many_genes_need_no_validation_cells(rng):
-    model = clone(TINY).fit(rng.poisson(5, (10, 501)), [*"aaaaabbbbb"])
-    assert len(model.validation_) == 0
-    assert np.isfinite(model.history_["loss"]).all()

@@ -138,6 +138,11 @@ def test_inputs_are_scaled_over_the_training_cells(training):
     assert_allclose(inputs.std(0, correction=0), 1, rtol=1e-5)
 
 
+def test_validation_cells_are_scored(training):
+    counts = training.held_out(lambda _, counts, *rest: counts, 1)
+    assert counts == approx(training.counts[training.validation].mean().item())
+
+
 def test_first_weights_and_batches_depend_on_the_seed(small):
     first, second = small(seed=1), small(seed=2)
     assert not torch.equal(first.network.mean.weight, second.network.mean.weight)
