@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 from sbnn.data.gene_network import TIMES
 from sbnn.data.trajectories import Samples, as_trajectories
 from sbnn.dynamics.paths import relaxation
-from sbnn.dynamics.regulation import Target
 from sbnn.dynamics.search import Search
 
 
@@ -17,15 +16,6 @@ def search(samples, prior):
     search = Search(as_trajectories(samples), prior.to_numpy())
     search.find_regulators()
     return search
-
-
-def test_the_search_starts_from_the_edges_of_the_prior_with_their_signs(search, monkeypatch):
-    monkeypatch.setattr(Target, "search", lambda target, start: target.fit(frozenset(start)))
-    search.find_regulators()
-    for gene, fit in search.fits.items():
-        given = np.flatnonzero(search.prior[:, gene])
-        assert fit.regulators == given.tolist()
-        assert_array_equal(fit.signs, search.prior[given, gene])
 
 
 def test_nothing_counts_after_the_end_of_a_sample(network, prior):

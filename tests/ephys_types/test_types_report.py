@@ -94,6 +94,7 @@ def test_scores_of_each_set_of_folds_their_mean_and_the_published_score():
     assert_allclose(f1.lines[0].get_xdata(), [0.575, 0.475])
     texts = [text.get_text() for text in accuracy.texts]
     assert texts == ["0.675", "0.675 (0.780)", "b"]
+    assert accuracy.lines[-1].get_xdata() == [0.78]
 
 
 def test_a_confusion_shows_shares_of_the_true_type_and_calibration_its_bins():

@@ -1,6 +1,7 @@
 """Likelihoods, bounds and effects on genes, against independent formulas."""
 
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -29,7 +30,8 @@ DECODER = SimpleNamespace(
 
 
 def test_bounds_are_those_of_numerical_integration():
-    cells = DECODER, CELLS, CODES, CENTRES, DIRECT
+    decoder = SimpleNamespace(**vars(DECODER) | {"eval": Mock()})
+    cells = decoder, CELLS, CODES, CENTRES, DIRECT
     z, step = np.linspace(-9, 9, 2001, retstep=True)
     z = z[:, None]  # the same for all cells
     shares = DECODER.decode(torch.from_numpy(z)[..., None].float(), DIRECT[CODES]).exp().numpy()
@@ -43,6 +45,7 @@ def test_bounds_are_those_of_numerical_integration():
     likelihood = np.exp(joint).sum(axis=0) * step
     tight = network.iwelbo_of_cells(*cells, 20_000)
     assert_allclose(tight, np.log(likelihood), atol=0.02)
+    assert decoder.eval.call_count == 2, "without dropout"
 
 
 def test_layers_are_the_published_ones():

@@ -30,6 +30,7 @@ def test_latents_and_direct_effects_are_drawn_in_the_order_of_the_strongest_edge
     top, bottom = plotting.latents_and_genes(real).axes[:2]
     assert [label.get_text() for label in bottom.get_xticklabels()] == ["b", "a", "c"]
     assert top.images[0].get_array().tolist() == [[3, 2, 0.3], [-0.6, 0.1, -1.2]]
+    assert top.lines[0].get_xydata().tolist() == [[0, 0], [1, 0], [0, 1], [2, 1]]
     assert bottom.images[0].get_array().tolist() == [[0, 0, 0.5]]
 
 

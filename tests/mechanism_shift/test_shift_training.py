@@ -111,6 +111,7 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(small):
     scores = iter([5.0, 4.0, 1.0, 2.0, 0.5, 0.4])
     training = small(PublishedTraining)
     training.patience = 2
+    training.batch_size = 60
     biases = []
     weights = []
 
@@ -129,7 +130,7 @@ def test_scores_are_compared_from_the_end_of_the_warm_up_on(small):
     training.until_best(9, warm_up=3)
     assert [row["validation_elbo"] for row in training.history] == [5, 4, 1, 2, 0.5, 0.4]
     assert torch.equal(training.network.mean.bias, biases[3]), "the best since the warm-up"
-    assert_allclose(weights, np.minimum(1, np.arange(1, len(weights) + 1) / 3))
+    assert_allclose(weights, np.minimum(1, np.arange(1, len(weights) + 1) / 9))
 
 
 def test_inputs_are_scaled_over_the_training_cells(training):
