@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
-from sklearn.preprocessing import scale
+from scipy import sparse
+from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils import check_array
 
 from sbnn.data import checks
 from sbnn.data.checks import some
-from sbnn.data.counts import check_counts, dense, raw_counts, row_sums, size_of_library
+from sbnn.data.counts import check_counts, dense, log2p1, raw_counts, row_sums, size_of_library
 from sbnn.data.fingerprint import about_of, described
 from sbnn.data.inputs import in_memory, outputs_of
 from sbnn.errors import check_among
@@ -164,7 +165,8 @@ def paired(
     if check and len(outputs):  # without outputs, raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
-        _refuse_copies(x, y, genes, outputs)
+        for values in [x] if counts is None else [x, counts, log2p1(counts)]:
+            _refuse_copies(values, y, genes, outputs)
         if "notes" not in about:  # a reader knows whether values are counts
             mistake = raw_counts(x)
             if mistake:
@@ -197,9 +199,11 @@ def _require_variation(values, argument, names):
 
 def _refuse_copies(X, Y, genes, outputs):
     """Reject outputs that are genes."""
-    x, y = (scale(part.astype(np.float64)) for part in (X, Y))
-    alike = np.argwhere(np.abs(y.T @ x) > SAME * len(X))
-    if len(alike) and len(X) > 2:  # any two columns of two cells are alike
+    x = sparse.csr_array(X, dtype=np.float64)
+    y = scale(Y.astype(np.float64))
+    size = len(y) * StandardScaler(with_mean=False).fit(x).scale_  # of a correlation of 1
+    alike = np.argwhere(np.abs(y.T @ x) > SAME * size)
+    if len(alike) and len(y) > 2:  # any two columns of two cells are alike
         i, j = alike[0]
         raise ValueError(f"Y: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
 

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from anndata import AnnData, read_h5ad
+from scipy import sparse
+from sklearn.utils.sparsefuncs import min_max_axis
 
 from sbnn.data.checks import known_labels, some
-from sbnn.data.counts import are_counts
+from sbnn.data.counts import are_counts, dense, row_sums
 from sbnn.data.fingerprint import fingerprint_arrays
-from sbnn.data.inputs import BEYOND_LOG, outputs_of
+from sbnn.data.inputs import BEYOND_LOG, in_memory, outputs_of
 from sbnn.data.paired import SAME, paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.screens import KEY, screen
@@ -98,14 +100,18 @@ def read_tables(
         labels = expression.obs if labels is None else labels
         if not (isinstance(outputs, str) and Path(outputs).is_file()):
             outputs = outputs_of(expression, outputs)
-        expression = expression.to_df("counts" if "counts" in expression.layers else None)
+        is_counted = "counts" in expression.layers
+        values = expression.layers["counts"] if is_counted else in_memory(expression).X
+        table = AnnData(values, expression.obs[[]], expression.var[[]])  # may be sparse
+        expression = pd.DataFrame(index=table.obs_names)
         genes_in_rows = False
     X, Y = joined(expression, "expression", outputs, "outputs", genes_in_rows)
     if labels is not None:
         labels = labels_of(labels, X.index)
-    if not of_adata:
-        check_only_genes(X, Y)
-        check_only_genes(X, labels)
+    check_only_genes(X, Y)
+    check_only_genes(X, labels)
+    if of_adata:
+        X = table[X.index]
     Y = numbers(Y, "outputs")
     complete = Y.notna().all(axis=1)
     if complete.mean() < LEAST_SHARED:
@@ -113,34 +119,39 @@ def read_tables(
             f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; leave out those "
             f"most often missing: {some(Y.count().nsmallest(3).index)}"
         )
-    leave_out("cells with missing outputs", X.index[~complete])
-    X, are_raw = expression_of(X[complete], counts)
-    X = varying(X, "genes")
-    Y = varying(Y.loc[X.index], "outputs")
-    named = X.columns.append(Y.columns)
-    of_cells = [hash(row.tobytes()) for row in X.to_numpy()]  # X.duplicated() takes seconds
+    leave_out("cells with missing outputs", Y.index[~complete])
+    X, are_raw = expression_of(X[complete.to_numpy()], counts)
+    rows = sparse.csr_array(X.X)
+    extremes = pd.DataFrame(min_max_axis(rows, axis=0), columns=X.var_names)
+    # DataFrame.duplicated takes seconds
+    sums = pd.Index(rows @ np.random.default_rng(0).random(X.n_vars))
+    X = X[:, varying(extremes, "genes").columns]
+    Y = varying(Y.loc[X.obs_names], "outputs")
+    named = X.var_names.append(Y.columns)
     alike = np.triu(Y.corr().abs(), 1) > SAME  # (outputs, outputs)
     suspects = {
         "names that tools make": named[named.str.fullmatch(BOOKKEEPING)],
-        "cells with the expression of an earlier cell": X.index[pd.Index(of_cells).duplicated()],
+        "cells with the expression of an earlier cell": X.obs_names[sums.duplicated()],
         "outputs that copy an earlier one": Y.columns[alike.any(axis=0)],
     }
     for what, names in suspects.items():
         if len(names):
             warn(f"{what}: {some(names)}; leave them out")
     if labels is not None:
-        labels = labels.loc[X.index]
+        labels = labels.loc[X.obs_names]
+    values = X.X
     note = "expression is taken as log values"
     raw = None
     sha256 = ""
     if are_raw:
         note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
-        raw = X.to_numpy(np.int64)
+        raw = values.astype(np.int64)
         # of the counts, as the last bits of logarithms differ between processors
-        names = [np.array(part, dtype=str) for part in (X.index, X.columns, Y.columns)]
-        sha256 = fingerprint_arrays(raw, Y.to_numpy(), *names)
-        X = pd.DataFrame(log2p1(normalize_library_size(X)), X.index, X.columns)
-    return paired(X, Y, labels=labels, counts=raw, name=name, notes=[note], sha256=sha256)
+        names = [np.array(part, dtype=str) for part in (X.obs_names, X.var_names, Y.columns)]
+        sha256 = fingerprint_arrays(dense(raw), Y.to_numpy(), *names)
+        values = log2p1(normalize_library_size(values))
+    about = {"name": name, "notes": [note], "sha256": sha256}
+    return paired(values, Y, X.var_names, labels=labels, counts=raw, **about)
 
 
 def read_ephys_table(
@@ -244,7 +255,7 @@ def read_screen(
     """
     X, guides = labelled(expression, "expression", guides, "guides", KEY, genes_in_rows)
     X, _ = expression_of(X, counts=True)
-    labels = guides.loc[X.index]
+    labels = guides.loc[X.obs_names]
     perturbation = labels.pop(KEY)
     if separator is not None:
         given = perturbation.astype(str).str.split(separator, regex=False)
@@ -252,7 +263,7 @@ def read_screen(
         perturbation = [
             separator.join(sorted(of_cell - {control})) or control for of_cell in guides
         ]
-    return screen(X, perturbation, control, labels=labels, name=name)
+    return screen(X.to_df(), perturbation, control, labels=labels, name=name)
 
 
 def read_course(
@@ -301,11 +312,12 @@ def read_course(
         X, at = joined(expression, "expression", pseudotime, "pseudotime")
         X, _ = expression_of(X, counts=False)
         at = numbers(at, "pseudotime")
-        return read_pseudotime(X, at, n_bins, name=name)
+        return read_pseudotime(X.to_df(), at, n_bins, name=name)
     table = expression
     if not isinstance(table, pd.DataFrame):
         table = read_columns(expression, "expression")
-    table = table.drop(columns="", errors="ignore")  # names of rows
+    # without names of rows
+    table = table.drop(columns="", errors="ignore").reset_index(drop=True).rename(index=str)
     require_column(table, "time", "expression")
     if "sample" not in table:
         table = table.assign(sample="0")
@@ -316,7 +328,7 @@ def read_course(
             "expression: time decreases within a sample; sort the rows with table.sort_values, or "
             "name the samples in a column 'sample'"
         )
-    X = X.assign(sample=table["sample"], time=time)
+    X = X.to_df().assign(sample=table["sample"], time=time)
     X = X.groupby(["sample", "time"], dropna=False, observed=True).mean().reset_index()
     return trajectories(X, name=name)
 
@@ -431,35 +443,42 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     )
 
 
-def expression_of(X: pd.DataFrame, counts: bool | None) -> tuple[pd.DataFrame, bool]:
+def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
     """Expression without spike-ins, and whether it is raw counts; all but logarithms is refused."""
-    spikes = X.columns.str.startswith("ERCC-")
-    leave_out("ERCC spike-ins", X.columns[spikes])
-    X = numbers(X.loc[:, ~spikes], "expression")
-    missing = X.columns[X.isna().any()]
+    if isinstance(X, pd.DataFrame):
+        X = AnnData(numbers(X, "expression"))
+    spikes = X.var_names.str.startswith("ERCC-")
+    leave_out("ERCC spike-ins", X.var_names[spikes])
+    X = X[:, ~spikes]
+    entries = sparse.csr_array(X.X)
+
+    def genes_with(mask):
+        return X.var_names[np.bincount(entries.indices[mask], minlength=X.n_vars) > 0]
+
+    missing = genes_with(np.isnan(entries.data))
     if len(missing):
         raise ValueError(
             f"expression: missing values of {some(missing, 3)}; leave these genes out, or use "
             "table.fillna(0) if they were not detected"
         )
-    others = X.columns[~are_counts(X.to_numpy()).all(axis=0)]
+    others = genes_with(~are_counts(entries.data))
     if counts is None:
-        counts = len(others) <= FEW_COLUMNS * X.any().sum()
+        counts = len(others) <= FEW_COLUMNS * len(genes_with(entries.data != 0))
     if counts and len(others):
         raise ValueError(
             f"expression: not whole numbers from 0 on, unlike the others: {some(others, 3)}; leave "
             "columns that are no genes out with table.drop(columns=...), round estimated counts "
             "with table.round(), or set counts=False for log values"
         )
-    largest = X.to_numpy().max()
+    largest = entries.data.max(initial=0)
     if not counts and largest > BEYOND_LOG:
         raise ValueError(
             f"expression: values up to {largest:g} are no log values; use np.log2(table + 1) of "
             "TPM or CPM, or round estimated counts with table.round()"
         )
     if counts:
-        counted = X.any(axis=1)
-        leave_out("cells without counts", X.index[~counted])
+        counted = row_sums(entries) > 0
+        leave_out("cells without counts", X.obs_names[~counted])
         X = X[counted]
     return X, counts
 
@@ -482,7 +501,7 @@ def varying(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     varies = table.max() > table.min()
     leave_out(f"{kind} with one value in all cells", table.columns[~varies])
     if not varies.any():
-        raise ValueError(f"{kind}: none has two different values in {len(table)} cells")
+        raise ValueError(f"{kind}: none has two different values")
     return table.loc[:, varies]
 
 

@@ -142,9 +142,13 @@ def test_groups_are_labels_known_of_every_cell(data):
 
 
 def test_an_output_that_is_a_gene_is_refused(adata):
-    Y = adata.obsm["outputs"].assign(marker=3 * adata.to_df()["gene04"] - 1)
-    with pytest.raises(ValueError, match="the output marker copies the gene gene04"):
-        as_paired((adata.to_df(), Y))
+    """Its expression, its counts or their logarithm."""
+    adata = adata.copy()
+    given = adata.to_df()["gene04"], adata.to_df("counts")["gene04"]
+    for marker in (*given, np.log1p(given[1])):
+        adata.obsm["outputs"] = adata.obsm["outputs"].assign(marker=3 * marker - 1)
+        with pytest.raises(ValueError, match="the output marker copies the gene gene04"):
+            as_paired(adata)
 
 
 @pytest.mark.parametrize("arrays_of", [as_paired, as_typed])

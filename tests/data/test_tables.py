@@ -1,8 +1,12 @@
 """Own tables: matched by exact names, or refused with what was found and what to do."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
+from scipy import sparse
 
 from sbnn.data import tables
 from sbnn.data.paired import as_paired
@@ -59,6 +63,24 @@ def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
         np.testing.assert_allclose(found, columns, rtol=1e-6)
 
 
+def test_sparse_counts_give_the_same_and_are_dense_twice_at_most():
+    cells = [f"cell{i}" for i in range(1500)]
+    counts = RNG.poisson(0.04, (1500, 600))
+    adata = AnnData(counts.astype(np.float32), pd.DataFrame(index=cells))
+    outputs = pd.DataFrame(RNG.normal(size=(1500, 2)), cells, ["a", "b"])
+    expected = as_paired(read_tables(adata, outputs))
+    adata.X = sparse.csr_matrix(adata.X)
+    tracemalloc.start()
+    found = read_tables(adata, outputs)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3 * found.X.nbytes  # sparse copies are small, but not nothing
+    assert sparse.issparse(found.layers["counts"])
+    found = as_paired(found)
+    np.testing.assert_array_equal(found.X, expected.X)
+    assert found.sha256 == expected.sha256
+
+
 def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
     usual = read_tables(COUNTS, OUTPUTS)
     monkeypatch.setattr(tables, "log2p1", lambda X: np.nextafter(np.log2(X + 1), 9))
@@ -68,6 +90,14 @@ def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
     assert as_paired(other).sha256 == known
     for changed in ((COUNTS + 1, OUTPUTS), (COUNTS, OUTPUTS + 1)):
         assert as_paired(read_tables(*changed)).sha256 != known
+
+
+def test_without_expression_the_layers_are_named(adata):
+    adata = adata.copy()
+    adata.layers["raw"] = adata.layers.pop("counts")
+    adata.X = None
+    with pytest.raises(ValueError, match=r"layers \['raw'\]"):
+        read_tables(adata)
 
 
 def test_what_is_left_out_is_told():
@@ -115,7 +145,7 @@ REFUSED = {
         COUNTS,
         OUTPUTS.assign(day=pd.Timestamp("2020-01-01")),
     ),
-    "outputs: none has two different values in 12 cells": (COUNTS, OUTPUTS * 0),
+    "outputs: none has two different values": (COUNTS, OUTPUTS * 0),
     "expression: flags, or the name of an output or label: donor": (
         COUNTS.assign(donor=range(12)),
         OUTPUTS,
