@@ -53,14 +53,16 @@ LEAST_COUNT = 1e-6  # share that is added to those of the baselines
 CONTROL = "control"
 SCRIPT = {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
 SVAE_PLUS = SparseShiftVAE(method="svae+", training="published", strength=10.0)
-IVAE = SparseShiftVAE(method="ivae", training="published")
+VAE, IVAE, SVAE = (SparseShiftVAE(method=m, training="published") for m in ("vae", "ivae", "svae"))
 METHODS = {
     "z": (None, None),
     "pca": (LinearShift(rotation="none"), "largest"),
     "ica": (LinearShift(rotation="ica"), "largest"),
     "linear": (LinearShift(), "unmixed"),
+    "vae": (VAE, "largest"),
     "ivae": (IVAE, "largest"),
     "ivae_unmixed": (IVAE, "unmixed"),
+    "svae": (SVAE, "probable"),
     "svae+": (SVAE_PLUS, "probable"),
     "svae+_unmixed": (SVAE_PLUS, "unmixed"),
     "default": (SparseShiftVAE(), "probable"),

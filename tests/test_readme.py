@@ -84,9 +84,13 @@ def test_rows_that_notebooks_print_are_those_of_the_committed_results():
     for path in (SAVED / "papalexi").glob("shift_new_*.pickle"):
         label = path.stem.removeprefix("shift_new_")
         label = label.replace("_our", ", our").replace("_", " ")
-        steps = results.load(path).bounds.groupby("step", sort=False)[["ELBO", "IWELBO"]].mean()
-        means = steps.T.to_numpy().ravel()
-        assert f"| {label} | {' | '.join(map('{:.2f}'.format, means))} |" in page
+        bounds = results.load(path).bounds
+        by_fold = bounds.groupby(["together", "step"], sort=False)[["ELBO", "IWELBO"]].mean()
+        pathway, *_ = bounds["together"]
+        steps = [by_fold.loc[pathway], by_fold.drop(index=pathway).groupby("step", sort=False).mean()]
+        for means in steps:
+            numbers = means.T.to_numpy().ravel()
+            assert f"| {label} | {' | '.join(map('{:.2f}'.format, numbers))} |" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
