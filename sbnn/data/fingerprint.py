@@ -44,23 +44,6 @@ def fingerprint_arrays(*arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def fingerprint_of(adata, columns=()):
-    """Fingerprint of expression, outputs, counts, names, control and some columns of ``obs``."""
-    content = {"cells": list(adata.obs_names), "genes": list(adata.var_names)}
-    content["control"] = adata.uns.get("sbnn", {}).get("control")
-    for column in columns:
-        content[column] = list(adata.obs.get(column, ()))
-    tables = {
-        "X": adata.X,
-        "counts": adata.layers.get("counts"),
-        "outputs": adata.obsm.get("outputs"),
-    }
-    for name, table in tables.items():
-        if table is not None:
-            content[name] = _of_table(table)
-    return fingerprint_parameters(content)
-
-
 def _of_table(table):
     """Fingerprint of a table, the same if it is dense or sparse."""
     if isinstance(table, pd.DataFrame):
@@ -106,7 +89,18 @@ def described(
     if control is not None:
         about["control"] = control
     adata.uns["sbnn"] = about
-    content = fingerprint_of(adata, columns)
+    content = {"cells": list(adata.obs_names), "genes": list(adata.var_names), "control": control}
+    for column in columns:
+        content[column] = list(adata.obs.get(column, ()))
+    tables = {
+        "X": adata.X,
+        "counts": adata.layers.get("counts"),
+        "outputs": adata.obsm.get("outputs"),
+    }
+    for part, table in tables.items():
+        if table is not None:
+            content[part] = _of_table(table)
+    content = fingerprint_parameters(content)
     if content_sha256 not in ("", content):
         sha256 = content
     elif files and not sha256:

@@ -150,8 +150,9 @@ def read_tables(
         names = [np.array(part, dtype=str) for part in (X.obs_names, X.var_names, Y.columns)]
         sha256 = fingerprint_arrays(dense(raw), Y.to_numpy(), *names)
         values = log2p1(normalize_library_size(values))
-    about = {"name": name, "notes": [note], "sha256": sha256}
-    return paired(values, Y, X.var_names, labels=labels, counts=raw, **about)
+    return paired(
+        values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note], sha256=sha256
+    )
 
 
 def read_ephys_table(
@@ -419,7 +420,6 @@ def labelled(first, of_first: str, labels, of_labels: str, column: str, in_rows)
     require_column(labels, column, of_labels)
     X, labels = joined(first, of_first, labels, of_labels, in_rows)
     check_only_genes(X, labels)
-    labels = labels_of(labels, X.index)
     known = known_labels(labels[column]).notna()
     leave_out(f"cells without a {column}", X.index[~known])
     return X[known], labels[known]
