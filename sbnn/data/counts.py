@@ -23,7 +23,11 @@ def dense(matrix):
 
 def check_counts(given: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
     """Convert raw counts to an integer array or CSR matrix of this shape."""
-    counts = sparse.csr_array(given) if sparse.issparse(given) else np.asarray(given)
+    if sparse.issparse(given):
+        counts = sparse.csr_array(given, copy=True)
+        counts.sum_duplicates()  # an entry may be stored in parts
+    else:
+        counts = np.asarray(given)
     if counts.shape != shape:
         raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
     values = counts.data if sparse.issparse(counts) else counts

@@ -122,11 +122,9 @@ def as_screen(data):
 def check_screen_counts(given):
     """Convert counts to canonical CSR, int32."""
     counts = check_array(given, accept_sparse="csr", input_name="counts")
-    # the next steps work in place
-    counts = sparse.csr_array(counts, copy=True)
-    counts.sum_duplicates()
+    counts = check_counts(sparse.csr_array(counts), counts.shape)
     counts.eliminate_zeros()
-    return check_counts(counts, counts.shape).astype(np.int32)
+    return counts.astype(np.int32)
 
 
 def check_perturbation(given, cells, control=None):

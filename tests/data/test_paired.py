@@ -35,6 +35,15 @@ def test_without_names_and_labels_there_are_usual_ones():
     assert named.feature_names == ["Tau"] and list(named.cell_names) == ["a", "b", "c"]
 
 
+def test_counts_may_be_stored_in_parts(data):
+    whole = sparse.csr_array(data.counts)
+    places = np.repeat(whole.indices, 2), 2 * whole.indptr
+    halves = sparse.csr_array((np.repeat(whole.data / 2, 2), *places), shape=whole.shape)
+    again = changed(data, counts=halves)
+    np.testing.assert_array_equal(again.counts.toarray(), data.counts)
+    assert halves.nnz == 2 * whole.nnz
+
+
 def test_counts_lie_behind_x_only_if_they_give_it(data):
     assert data.counts_behind_x is data.counts
     twice = np.log2(2 * (np.exp2(data.X) - 1) + 1)  # of another library size
