@@ -26,7 +26,7 @@ PUBLIC = {
     "sbnn.mechanism_shift": """LinearShift SparseShiftVAE compute_once edges_of match_latents
         read_screen recovery recovery_of_genes screen simulate_perturbations unmix z_scored""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor SparseRegulationRegressor
-        evaluate read_course simulate_network trajectories""",
+        evaluate gene_set_test read_course simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
         cell_maps effect_map family_colors family_zoom gene_selection_curve
         genes_curve latent_panels map_trust output_accuracy overview

@@ -7,6 +7,7 @@
 - `read_course`: a time course from tables.
 - `trajectories`: expression over time as an AnnData.
 - `evaluate`: scores networks and predictions for several seeds.
+- `gene_set_test`: a permutation test of gene sets, such as pathways.
 """
 
 from sbnn.data.gene_dynamics import simulate_network
@@ -14,6 +15,7 @@ from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.tables import read_course
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
+from sbnn.dynamics.gene_sets import gene_set_test
 from sbnn.dynamics.phoenix_regressor import PUBLISHED, PhoenixRegressor
 from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 
@@ -23,6 +25,7 @@ __all__ = [
     "PhoenixRegressor",
     "SparseRegulationRegressor",
     "evaluate",
+    "gene_set_test",
     "read_course",
     "simulate_network",
     "trajectories",

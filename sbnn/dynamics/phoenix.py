@@ -80,6 +80,7 @@ class Phoenix(nn.Module):
         Gates are drawn in training, and settled otherwise (equation 13).
         """
         self.gates = {}
+        layers = {name: getattr(self, name) for name in LAYERS}
         for name, logit in self.locations.items():
             if self.training:
                 uniform = torch.rand(len(logit), generator=generator)
@@ -88,9 +89,7 @@ class Phoenix(nn.Module):
                 logit = (drawn + logit) / TEMPERATURE
             share = torch.sigmoid(logit)
             self.gates[name] = (share * (HIGHEST - LOWEST) + LOWEST).clamp(0, 1)
-        layers = {name: getattr(self, name) for name in LAYERS}
-        for name, gate in self.gates.items():
-            layers[name] = layers[name] * gate
+            layers[name] = layers[name] * self.gates[name]
         self.weights = list(layers.values())
 
     @torch.no_grad()
@@ -109,7 +108,7 @@ class Phoenix(nn.Module):
         u = centred / (1 + centred.abs())
         sums = linear(u, sum_in, self.sum_bias)
         products = linear(torch.log1p(u), product_in, self.product_bias).exp()
-        return sums @ sum_out.T + products @ product_out.T
+        return linear(sums, sum_out) + linear(products, product_out)
 
     def decay(self):
         """Decay rates relu(m), of shape (genes,)."""

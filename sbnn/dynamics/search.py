@@ -95,8 +95,8 @@ class Search:
         evidence = []  # of lags and genes
         for lag in tried:
             self._set_lag(lag)
-            fits = [self._refitted(gene, self.rates[gene]) for gene in self.fits]
-            evidence.append([fit.log_evidence for fit in fits])
+            of_genes = [self._refitted(gene, self.rates[gene]).log_evidence for gene in self.fits]
+            evidence.append(of_genes)
         best = np.sum(evidence, axis=1).argmax()
         gains = np.subtract(evidence[best], evidence[0])
         # the first paths are inaccurate

@@ -160,8 +160,9 @@ class SparseRegulationRegressor(DynamicsRegressor):
         self.autocorrelation_ = search.autocorrelation()
         self.misfit_ = search.misfit()
         given = prior != 0
-        of_residuals = self.misfit_, self.autocorrelation_
-        probabilities = calibrated(search.probabilities, given, np.abs(scores), *of_residuals)
+        probabilities = calibrated(
+            search.probabilities, given, np.abs(scores), self.misfit_, self.autocorrelation_
+        )
         if self.weight_ == 0 and given.any():  # the network explains nothing
             scores = np.sign(prior)
             probabilities = expit(first_beliefs().log_odds[3 * given])

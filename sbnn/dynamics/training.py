@@ -22,8 +22,8 @@ class Intervals:
         self.before = before.float()
         self.after = after.float()
         self.length = (times * time_scale).diff(dim=1).float()
-        self.n = torch.tensor([len(at) - 1 for at in samples.times])  # of each sample
-        self.rows = torch.arange(len(before)).split(self.n.tolist())
+        n_of_samples = [len(at) - 1 for at in samples.times]
+        self.rows = torch.arange(len(before)).split(n_of_samples)
 
     def loss(self, network, rows=slice(None)):
         """Mean squared error of predictions one interval ahead, in all or some intervals."""
@@ -98,14 +98,15 @@ class Training:
         """Train for one epoch; returns the monitored loss."""
         network = self.network.train()
         model = self.model
-        n = self.train.n
+        train = self.train
+        order = torch.randperm(len(train.rows), generator=self.generator)
         total = 0.0
-        for batch in torch.randperm(len(n), generator=self.generator).split(model.batch_size):
+        for batch in order.split(model.batch_size):
             optimizer.zero_grad()
             network.draw(self.generator)
-            rows = torch.cat([self.train.rows[i] for i in batch])
-            loss = self.train.loss(network, rows)
-            total += loss.item() * n[batch].sum().item()
+            rows = torch.cat([train.rows[i] for i in batch])
+            loss = train.loss(network, rows)
+            total += loss.item() * len(rows)
             if model.data_weight < 1:
                 loss = model.data_weight * loss + (1 - model.data_weight) * self.prior_loss()
             if network.locations:
@@ -113,7 +114,7 @@ class Training:
             loss.backward()
             optimizer.step()
             self.pruner.apply()
-        return self._monitored(total / n.sum().item())
+        return self._monitored(total / len(train.before))
 
     @torch.no_grad()
     def _monitored(self, loss):
