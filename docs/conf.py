@@ -73,7 +73,7 @@ nitpick_ignore_regex = [("py:obj", ".*")]
 def setup(app):
     """Document our methods of classes, not inherited ones; write formulas as MathML.
 
-    Logs of what was tried are no pages: links to them become downloads, as those to scripts are.
+    The log of what was tried is no page: links to it become downloads, as those to scripts are.
     Examples of `sbnn.plotting` run from the root of the checkout, where ``make docs`` is called.
     """
 
@@ -82,7 +82,7 @@ def setup(app):
         return True if home is not None and not home.startswith("sbnn") else None
 
     def without_logs(app, page, source):
-        source[0] = re.sub(r"\]\(([\w./]*_tries\.md)[^)]*\)", r"](path:\1)", source[0])
+        source[0] = re.sub(r"\]\(([\w./]*/tries\.md)[^)]*\)", r"](path:\1)", source[0])
 
     def with_drawn_figure(app, what, name, obj, options, lines):
         is_drawn = what == "function" and inspect.signature(obj).return_annotation == "Figure"
