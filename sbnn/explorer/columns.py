@@ -87,10 +87,10 @@ def _other_genes(data, fit, room):
 
 
 def _maps(fit, tsne):
-    """The model's map (for one latent, the latent and the first output), then t-SNEs."""
+    """The model's map (for one unit, the unit and the first output), then t-SNEs."""
     width = fit.latent.shape[1]
     places = np.array(fit.embedding, np.float32)
-    axes = ["latent 1", "latent 2"]
+    axes = ["unit 1", "unit 2"]
     if width == 1:
         places[:, 1] = fit.outputs[:, 0]
         axes[1] = f"{fit.feature_names[0]} (measured, z-score)"

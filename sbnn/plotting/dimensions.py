@@ -185,8 +185,8 @@ def bibiplot(record: Record) -> Figure:
     lines = {}
     for ax, (kind, (names, values, xy)) in zip(panels, sides.items(), strict=True):
         limits = 1.05 * max(np.quantile(np.abs(xy), 0.99), RADIUS) * np.array([-1, 1])
-        label = f"latent 1 of the cells, from {kind} (SD)"
-        ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=label, ylabel="latent 2 (SD)")
+        label = f"unit 1 of the cells, from {kind} (SD)"
+        ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=label, ylabel="unit 2 (SD)")
         draw_cells(ax, xy, groups.colors)
         ax.add_patch(Circle((0, 0), RADIUS, fill=False, lw=0.5, color="0.5"))
         lines[ax] = longest(names, values.T @ xy / len(xy))

@@ -64,8 +64,8 @@ def test_cells_have_the_codes_of_their_groups_the_most_frequent_first():
 @pytest.mark.parametrize(
     ("width", "axes"),
     [
-        (1, ["latent 1", "AP width (measured, z-score)"]),
-        (2, ["latent 1", "latent 2"]),
+        (1, ["unit 1", "AP width (measured, z-score)"]),
+        (2, ["unit 1", "unit 2"]),
         (3, ["t-SNE 1", "t-SNE 2"]),
     ],
 )

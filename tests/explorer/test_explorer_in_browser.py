@@ -123,7 +123,7 @@ def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     wait(path.exists)
     table = pd.read_csv(path)
     assert table["cell"].tolist()[:3] == [HOSTILE[0], HOSTILE[1], "'=1+1"]
-    np.testing.assert_array_equal(table["latent 2"].to_numpy("f4"), fit.embedding[cells, 1])
+    np.testing.assert_array_equal(table["unit 2"].to_numpy("f4"), fit.embedding[cells, 1])
 
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
