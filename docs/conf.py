@@ -82,7 +82,7 @@ def setup(app):
         return True if home is not None and not home.startswith("sbnn") else None
 
     def without_logs(app, page, source):
-        source[0] = re.sub(r"\]\(([\w./]*/tries\.md)[^)]*\)", r"](path:\1)", source[0])
+        source[0] = re.sub(r"\]\(([\w./]*\btries\.md)[^)]*\)", r"](path:\1)", source[0])
 
     def with_drawn_figure(app, what, name, obj, options, lines):
         is_drawn = what == "function" and inspect.signature(obj).return_annotation == "Figure"
