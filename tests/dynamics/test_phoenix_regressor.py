@@ -104,12 +104,16 @@ def test_a_network_is_compared_with_no_change_and_ar1_on_validation_samples(samp
 
 
 def test_a_step_follows_the_gradient_of_all_losses(training):
-    """They are replaced by multiples of one sum; gates are drawn for each of two batches."""
+    """They are replaced by multiples of one sum; gates are drawn for each of two batches.
+
+    Every interval is in one of them, in random order.
+    """
     training.model.set_params(learning_rate=0.0, batch_size=12)
     multiplier = training.network.multiplier
-    gates = []
+    gates, seen = [], []
 
     def loss(network, rows):
+        seen.extend(rows.tolist())
         gates.append(network.gates["sum_in"])
         return multiplier.sum()
 
@@ -120,6 +124,7 @@ def test_a_step_follows_the_gradient_of_all_losses(training):
     assert multiplier.grad.unique() == 0.25 + 7.5 + 100
     assert training.history[0]["loss"] == approx(multiplier.sum().item())
     assert not torch.equal(*gates)
+    assert sorted(seen) == [*range(24 * 4)] != seen
 
 
 def test_losses_are_mean_squares_of_values_and_of_the_prior(training, samples, prior):
