@@ -56,8 +56,14 @@ def to_shared_features(data):
         table[""] = 0.0
         subtracted = table[list(shared["minus"])].to_numpy()
         values = (values - subtracted) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
-    parameters = {"shared features of": as_typed(data).sha256, "features": list(shared.index)}
-    return _derived(data, values, shared["family"], shared["unit"], "shared", parameters)
+    return _derived(
+        data,
+        values,
+        shared["family"],
+        shared["unit"],
+        "shared",
+        {"shared features of": as_typed(data).sha256, "features": list(shared.index)},
+    )
 
 
 def relative_to_threshold(data):
