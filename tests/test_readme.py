@@ -87,8 +87,8 @@ def test_rows_that_notebooks_print_are_those_of_the_committed_results():
         bounds = results.load(path).bounds
         by_fold = bounds.groupby(["together", "step"], sort=False)[["ELBO", "IWELBO"]].mean()
         pathway, *_ = bounds["together"]
-        steps = [by_fold.loc[pathway], by_fold.drop(index=pathway).groupby("step", sort=False).mean()]
-        for means in steps:
+        of_folds = by_fold.drop(index=pathway).groupby("step", sort=False).mean()
+        for means in (by_fold.loc[pathway], of_folds):
             numbers = means.T.to_numpy().ravel()
             assert f"| {label} | {' | '.join(map('{:.2f}'.format, numbers))} |" in page
 

@@ -65,19 +65,6 @@ def test_probabilities_are_those_of_leaving_out_one_edge(target):
     assert target.score(TRUE) == approx(evidence - 8 - 2 * np.log(2))
 
 
-def test_gains_of_genes_are_those_of_adding_a_linear_effect(target):
-    """Bayesian regression of what the other weights leave, without products of the new gene."""
-    gain = target._gains(TRUE)[6]
-    fit = target.fit(TRUE)
-    column = target.linear[:, 6]
-    column = column - fit.features @ np.linalg.lstsq(fit.features, column)[0]
-    noise = NOISE**2 * np.eye(120)
-    both = noise + 0.3**2 * np.outer(column, column), noise
-    with_it, without = (multivariate_normal.logpdf(fit.residuals, cov=cov) for cov in both)
-    assert gain == approx(with_it - without - 4, rel=1e-4)
-    assert target.signs[6] == np.sign(column @ fit.residuals)
-
-
 def test_a_network_draws_genes_to_the_targets_of_clipped_proteins(target, rng):
     """Proteins follow their genes with a lag."""
     fit = target.fit(TRUE)

@@ -1,14 +1,11 @@
 """Attention over families: what is missing says nothing, members are networks of their own."""
 
-from unittest.mock import Mock
-
 import numpy as np
 import torch
 from numpy.testing import assert_allclose
-from pytest import approx
 from scipy.special import expit, softmax
 
-from sbnn.ephys_types.family_attention import FamilyAttentionClassifier, FamilyAttentionNetwork
+from sbnn.ephys_types.family_attention import FamilyAttentionNetwork
 
 
 def network():
@@ -48,19 +45,3 @@ def test_members_start_apart():
     x = torch.ones(2, 4, 3).double()
     first, second = network()(x, x)[0]
     assert not torch.equal(first, second)
-
-
-def test_noise_is_added_and_a_tenth_of_the_features_is_left_out():
-    model = FamilyAttentionClassifier(n_members=3)
-    model.network_ = Mock(return_value=(torch.zeros(3, 200, 2), None))
-    x = torch.arange(100.0).repeat(40, 1).T
-    target = (torch.arange(100) > 9).long()
-    generator = torch.Generator().manual_seed(0)
-    settings = {"noise": 0.5, "batch_size": 200}
-    losses = model._losses(x, torch.ones(100, 40), target, settings, generator)
-    assert next(losses) == approx(3 * np.log(2), rel=1e-5)
-    noisy, known = model.network_.call_args.args
-    assert known.mean() == approx(0.9, abs=0.01)
-    cells = noisy.mean(2).round()
-    assert (noisy - cells[..., None]).std() == approx(0.5, abs=0.01)
-    assert (cells > 9).float().mean() == approx(0.5, abs=0.06)  # classes are equally frequent
