@@ -113,6 +113,14 @@ class Record:
             raise KeyError(f"{params} match {len(hits)} grid points, expected one of {self.params}")
         return hits[0]
 
+    def n_genes(self, point: int) -> int:
+        """Number of genes that a grid point uses, the rounded mean over the folds."""
+        if "n_selected" in self.values:
+            return round(self.n_selected[:, point].mean())
+        if "preselected" in self.values:
+            return round(self.preselected.sum(-1).mean())
+        return len(self.gene_names)
+
     def best_with_at_most(self, n_genes: int, **params: object) -> int:
         """Position of the grid point with the most selected genes, but at most `n_genes`.
 

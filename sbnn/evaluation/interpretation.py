@@ -121,7 +121,7 @@ def _with_gene(cells, gene, value):
 def interpret_held_out(
     estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False
 ):
-    """Fit an estimator to three quarters of the cells, and `interpret` it on the others.
+    """Fit an estimator to three quarters of the cells or groups; `interpret` it on the others.
 
     Parameters
     ----------

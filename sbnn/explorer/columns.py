@@ -98,7 +98,7 @@ def _maps(fit, tsne):
         axes = TSNE_AXES
     maps = [_map("map of the model", places, axes, width > 1)]
     if tsne is not None:
-        maps.append(_map("t-SNE of all genes", tsne.transcriptome, TSNE_AXES))
+        maps.append(_map("t-SNE of the genes", tsne.transcriptome, TSNE_AXES))
         maps.append(_map("t-SNE of the outputs", tsne.outputs, TSNE_AXES))
     return maps
 

@@ -67,7 +67,7 @@ def accuracy_comparison(
     for y, (name, model) in enumerate(models.items()):
         record, point = choose_model(model, n_genes)
         records.append(record)
-        size = counted(_n_genes(record, point), "gene")
+        size = counted(record.n_genes(point), "gene")
         names.append(f"{shortened(name, 40)}, {size}{scaling_text(record)}")
         color = model_color(record)
         r2 = record.test_r2[:, point]
@@ -93,14 +93,6 @@ def accuracy_comparison(
     ax.set_xlabel(f"test R²: folds, and {folds_text(*records)}")
     ax.set_title(shortened(record.dataset, 60))
     return finish(figure)
-
-
-def _n_genes(record, point):
-    if "n_selected" in record.values:
-        return round(record.n_selected[:, point].mean())
-    if "preselected" in record.values:
-        return round(record.preselected.sum(-1).mean())
-    return len(record.gene_names)
 
 
 MARKS = "osD^vXP*<>"

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation import stability
+from sbnn.evaluation.verdict import corrected_difference
+from sbnn.metrics import share_tested
 from sbnn.results import load, load_folder
 
 N_GENES = 25  # kept by networks
@@ -99,7 +101,8 @@ def all_tables(records):
         table = stability.selection_table(halves, records.get("repeats_network"))
         tables[f"Genes to trust, of {len(halves.folds)} halves"] = table[table["trusted"]]
     if "interpretation" in records:
-        tables["Effects of the kept genes on held-out cells"] = records["interpretation"].table
+        effects = effects_table(records["interpretation"].table, *main["distilled, d=2"])
+        tables["Effects of the kept genes on held-out cells"] = effects
     if "noise" in records:
         by_noise = records["noise"].table.groupby(["model", "noise"])
         tables["Known genes found, by noise"] = by_noise.mean()
@@ -136,6 +139,8 @@ def main_models(records):
             rank = record.params[-1 if "full" in title else 0]["rank"]
             found[title] = record, record.best_with_at_most(N_GENES, rank=rank)
         elif record.points(**wanted):
+            if "preselected" in record.values:
+                title = title.replace("all", "preselected")
             found[title] = record, record.points(**wanted)[0]
     return found
 
@@ -177,7 +182,7 @@ def _fits(record):
     fits["folds"] = len(record.folds)
     fits["scaling"] = record.settings["scaling"]
     fits["stage"] = LAST
-    fits["n_genes"] = len(record.gene_names)
+    fits["n_genes"] = record.n_genes(0)
     fits["model"] = "sRRR" if "rank" in fits else "ridge"
     if "rank" in fits:
         return _fits_on_path(record, fits)
@@ -211,6 +216,14 @@ def feature_table(main):
         columns[title] = record.test_feature_r2[:, point].mean(axis=0)
     table = pd.DataFrame(columns, pd.Index(record.feature_names, name="output"))
     return table.sort_values(table.columns[0], ascending=False)
+
+
+def effects_table(table, record, point):
+    """Effects of genes, without an `output` that is not predicted better than by its mean."""
+    r2 = record.test_feature_r2[:, point]
+    predicted = corrected_difference(r2, share_tested(record.folds)).low > 0
+    known = table["output"].isin(record.feature_names[predicted])
+    return table.assign(**table[["output", "effect"]].where(known))
 
 
 def grouped_holdout_table(records, main):

@@ -70,3 +70,26 @@ def test_the_overview_has_one_row_per_data_set(tmp_path):
     assert row["genes -> outputs"] == "40 -> 2"
     assert row["distilled, d=2"] == row["ridge, all genes"] == "0.450 ± 0.000"
     assert row["sRRR, rank 2"] == ""
+
+
+def test_an_output_that_is_not_predicted_is_no_genes_output():
+    """The interval of its test R2 includes 0, at the grid point of the model."""
+    ridge = ridge_record()
+    ridge.folds = [(np.arange(20), np.arange(20, 22))] * 3
+    r2 = np.full((3, 2, 3), 0.5)
+    r2[:, 1, 1] = 0.3, -0.1, 0.0
+    ridge.values |= {"test_feature_r2": r2, "feature_names": np.array(["x", "y", "z"])}
+    table = pd.DataFrame({"output": ["y", "x"], "effect": [0.3, 0.2], "r2_drop": 0.1}, ["a", "b"])
+    found = report.effects_table(table, ridge, 1)
+    assert found.isna().loc["a"].tolist() == [True, True, False]
+    assert found.loc["b"].tolist() == ["x", 0.2, 0.1]
+    pd.testing.assert_frame_equal(report.effects_table(table, ridge, 0), table)
+
+
+def test_the_genes_of_ridge_are_those_of_the_record():
+    ridge = ridge_record()
+    ridge.folds = [(np.arange(2), np.arange(2))] * 3
+    ridge.settings["scaling"] = "fold"
+    ridge.values["preselected"] = np.arange(40) < np.full((3, 1, 1), 12)
+    assert list(report.main_models({"cv_ridge": ridge})) == ["ridge, preselected genes"]
+    assert report.accuracy_table({"cv_ridge": ridge}).index.to_frame()["n_genes"].item() == "12"
