@@ -17,7 +17,7 @@ from anndata import AnnData, read_h5ad
 from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from sbnn.data.checks import known_labels, some
+from sbnn.data.checks import check_names, known_labels, some
 from sbnn.data.counts import are_counts, dense, row_sums
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import BEYOND_LOG, in_memory, outputs_of
@@ -103,6 +103,7 @@ def read_tables(
         is_counted = "counts" in expression.layers
         values = expression.layers["counts"] if is_counted else in_memory(expression).X
         table = AnnData(values, expression.obs[[]], expression.var[[]])  # may be sparse
+        check_names(table.var_names, "expression", "gene", table.n_vars)
         expression = pd.DataFrame(index=table.obs_names)
         genes_in_rows = False
     X, Y = joined(expression, "expression", outputs, "outputs", genes_in_rows)

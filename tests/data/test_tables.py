@@ -93,6 +93,11 @@ def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
         assert as_paired(read_tables(*changed)).sha256 != known
 
 
+def test_genes_of_one_name_are_named(adata):
+    with pytest.raises(ValueError, match="repeated gene names: gene02"):
+        read_tables(adata[:, [0, 1, 1]].copy())
+
+
 def test_without_expression_the_layers_are_named(adata):
     adata = adata.copy()
     adata.layers["raw"] = adata.layers.pop("counts")
