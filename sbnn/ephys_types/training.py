@@ -60,7 +60,10 @@ def validation_part(labels, share, groups, keep, random_state):
             taken = with_it
             chosen[group] = True
     if not chosen.any():
-        raise ValueError(f"validation_share={share} leaves none of the {len(labels)} cells")
+        raise ValueError(
+            f"validation_share={share} leaves none of the {len(labels)} cells; each type needs "
+            f"{keep} to train on"
+        )
     return chosen[groups]
 
 

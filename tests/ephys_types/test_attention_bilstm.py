@@ -216,3 +216,5 @@ def test_a_share_of_each_class_is_set_aside():
     assert n_aside(labels[:140], 0.9, 8) == [90, 32]
     with pytest.raises(ValueError, match="^validation_share="):
         n_aside(labels, 1e-6, 1)
+    with pytest.raises(ValueError, match="each type needs 2 to train on"):
+        n_aside(labels, 0.25, 2)
