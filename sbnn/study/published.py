@@ -13,8 +13,14 @@ FOLDERS = {
     "gouwens": "gouwens_2020",
     "stoeckius": "stoeckius_2017",
 }
-NO_BOTTLENECK = {"gouwens": "_nb", "scala": "_no_bottleneck", "stoeckius": "_no_bottleneck"}
 OF_FITS = {2: "", 64: "_nb"}  # ends of names, by units
+WITHOUT = {2: "", 64: "_no_bottleneck"}
+ENDINGS = {
+    "scala": WITHOUT,
+    "scala_ion_channels": {2: ""},
+    "gouwens": OF_FITS,
+    "stoeckius": WITHOUT,
+}
 RANKS = {"scala": 16, "scala_ion_channels": 16, "gouwens": 16, "stoeckius": 13}
 LASSOS = (1e-4, 1e-2, 1e-1, 1.0)
 # file, and group lassos that were tried
@@ -58,7 +64,7 @@ def published_curves(dataset, *, download=True):
     Bernaerts, Berens and Kobak, arXiv 2006.10411; github.com/berenslab/sBNN, commit 4ff8ba8.
     """
     tables = []
-    for n_components, ending in _endings(dataset).items():
+    for n_components, ending in ENDINGS[dataset].items():
         for strategy, (file, lassos) in STRATEGIES.items():
             arrays = _arrays(dataset, f"Bottleneck_r2_{file}_lasso{ending}.pickle", download)
             about = {"strategy": [strategy], "n_components": [n_components]}
@@ -87,7 +93,7 @@ def published_pretraining(dataset, *, download=True):
         If a file is missing and cannot be downloaded.
     """
     tables = []
-    for n_components, ending in _endings(dataset).items():
+    for n_components, ending in ENDINGS[dataset].items():
         arrays = _arrays(dataset, f"Bottleneck_pre_tr_lasso{ending}.pickle", download)
         about = {"n_components": [n_components]}
         tables.append(_history(about, LASSOS, held_out=arrays[2], training=arrays[3]))
@@ -170,12 +176,6 @@ def _of_fits(name, download):
     """Contents of the files of both networks of mouse M1, by units."""
     files = {width: f"{name}{ending}.pickle" for width, ending in OF_FITS.items()}
     return {width: _arrays("scala", file, download) for width, file in files.items()}
-
-
-def _endings(dataset):
-    """Ends of the names of files, by units."""
-    wide = NO_BOTTLENECK.get(dataset)
-    return {2: ""} if wide is None else {2: "", 64: wide}
 
 
 def _history(about, lassos, **arrays):
