@@ -15,7 +15,8 @@ _ONE_AT_A_TIME = threading.RLock()
 def reproducible():
     """Use one thread, as the order of sums depends on their number, and flush denormal numbers.
 
-    Settings of NumPy, scikit-learn and torch that change results or stop a fit are the usual ones.
+    Settings of NumPy, scikit-learn and torch that change results or stop a fit are the usual ones;
+    torch's global generator stays as it was.
 
     The number is a setting of the whole process, so Python threads that fit models take turns;
     worker processes do not. Within a Python thread, the innermost block applies.
@@ -34,8 +35,9 @@ def reproducible():
         torch.set_flush_denormal(True)
         torch.set_default_dtype(torch.float32)
         usual = config_context(transform_output="default")
+        generator = torch.random.fork_rng(devices=[])
         try:
-            with threadpool_limits(1), usual, np.errstate(all="warn", under="ignore"):
+            with threadpool_limits(1), usual, np.errstate(all="warn", under="ignore"), generator:
                 yield
         finally:
             torch.set_default_dtype(dtype)

@@ -6,6 +6,7 @@ from inspect import CO_GENERATOR
 import numpy as np
 import pytest
 import torch
+from anndata import AnnData
 from sklearn import config_context
 from sklearn.base import clone
 
@@ -203,3 +204,14 @@ def test_what_is_probably_not_meant_is_said(model, adata):
             model.predict(counts)
     with pytest.raises(ValueError, match="empty or repeated cell names: cell001"):
         model.fit(adata[[0, 0, 1, 2]])
+    with pytest.raises(ValueError, match="could not convert string to float.*'rate'"):
+        model.fit(X, Y.assign(rate="high"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("any_fits", [*REGRESSORS, *CLASSIFIERS], ids=named, indirect=True)
+def test_an_anndata_is_the_table_that_it_holds(any_fits):
+    model, (X, y), _ = any_fits
+    expected = said(model.fit(X, y), X)
+    np.testing.assert_array_equal(said(model.fit(AnnData(X), y), AnnData(X)), expected)
+    np.testing.assert_array_equal(model.feature_names_in_, X.columns)

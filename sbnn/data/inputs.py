@@ -114,6 +114,8 @@ def training_cells(model, X, y):
     mistake = raw_counts(read(cells, next(blocks(cells))))
     if mistake:
         warn(mistake)
+    if isinstance(outputs, pd.DataFrame):  # whose error names the column
+        outputs = outputs.astype(dict.fromkeys(outputs, float))
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     check_names(cells_of(X), "X", "cell", len(targets))

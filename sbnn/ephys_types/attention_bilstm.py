@@ -227,17 +227,16 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self._weights = self._weights_of(learned[1])
         self._history = []
         seed = random.randint(2**31 - 1)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # for initial weights and dropout
-            self._generator = torch.Generator().manual_seed(seed)
-            sizes = self._columns.shape[1], len(self.classes_), self.hidden
-            self.network_ = BiLSTM(*sizes, self.attention, self.loss == "arcface")
-            if self.transfer == "pretrained":
-                self._train_in_turn(learned, source_X, source[1], seed)
-            elif self.transfer == "joint":
-                self._train_jointly(learned, source_X, source[1])
-            else:
-                self._train(learned, LEARNING_RATE)
+        torch.manual_seed(seed)  # for initial weights and dropout
+        self._generator = torch.Generator().manual_seed(seed)
+        sizes = self._columns.shape[1], len(self.classes_), self.hidden
+        self.network_ = BiLSTM(*sizes, self.attention, self.loss == "arcface")
+        if self.transfer == "pretrained":
+            self._train_in_turn(learned, source_X, source[1], seed)
+        elif self.transfer == "joint":
+            self._train_jointly(learned, source_X, source[1])
+        else:
+            self._train(learned, LEARNING_RATE)
         self.history_ = pd.DataFrame(self._history)
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from anndata import AnnData
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
@@ -20,6 +21,7 @@ from sklearn.utils.validation import (
 )
 
 from sbnn.data.checks import check_in_order, known_labels, some
+from sbnn.data.inputs import in_memory
 from sbnn.data.typed_cells import families_of, family_columns
 from sbnn.errors import require, warn
 
@@ -54,7 +56,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints
         validate_parameter_constraints(constraints, self.get_params(False), type(self).__name__)
         check_in_order(X, y, "y")
-        X, y = validate_data(self, X, y, dtype=np.float64, order="C", ensure_all_finite="allow-nan")
+        X, y = self._validated(X, y, order="C")
         if known_labels(y).isna().any():
             raise ValueError("y: expected a type for every cell")
         check_classification_targets(y)
@@ -69,7 +71,15 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
     def _checked_cells(self, X):
         """Cells with the features of the training cells."""
         check_is_fitted(self, "classes_")
-        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        return self._validated(X, reset=False)
+
+    def _validated(self, X, *y, **options):
+        """What scikit-learn validates, with the features of an AnnData by name."""
+        if isinstance(X, AnnData):
+            X = in_memory(X).to_df()
+        return validate_data(
+            self, X, *y, dtype=np.float64, ensure_all_finite="allow-nan", **options
+        )
 
     def _measured(self, X, other=None):
         """Mask of the features with values in `X` and in `other` cells; warns about the others."""

@@ -198,4 +198,4 @@ def best_power(logs, codes):
         return -raised[np.arange(len(codes)), codes].mean()
 
     best = minimize_scalar(loss, bounds=np.log(POWERS), method="bounded")
-    return float(np.exp(best.x))
+    return np.exp(best.x)

@@ -145,22 +145,20 @@ class FamilyAttentionClassifier(TypeClassifier):
         self._seen = self._measured(X)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         generator = torch.Generator().manual_seed(seed)
-        # dropout uses torch's global generator
-        with torch.random.fork_rng(devices=[]):
-            self._scaling = FeatureScaling().fit(X[:, self._seen])
-            settings = self._settings_for(len(X))
-            columns = seen_columns(self.families_, self._seen).values()
-            self.network_ = FamilyAttentionNetwork(
-                [its for its in columns if len(its)],
-                len(self.classes_),
-                self.n_members,
-                settings["dropout"],
-                generator,
-            )
-            target = torch.from_numpy(codes)
-            losses = self._losses(*self._tensors(X), target, settings, generator)
-            torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
-            self._train(losses, int(settings["n_steps"]))
+        self._scaling = FeatureScaling().fit(X[:, self._seen])
+        settings = self._settings_for(len(X))
+        columns = seen_columns(self.families_, self._seen).values()
+        self.network_ = FamilyAttentionNetwork(
+            [its for its in columns if len(its)],
+            len(self.classes_),
+            self.n_members,
+            settings["dropout"],
+            generator,
+        )
+        target = torch.from_numpy(codes)
+        losses = self._losses(*self._tensors(X), target, settings, generator)
+        torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
+        self._train(losses, int(settings["n_steps"]))
         return self
 
     def _tensors(self, X):

@@ -159,13 +159,13 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         projections = []
         for family, inside in seen_columns(self.families_, self._seen).items():
             n_components = PUBLISHED_COMPONENTS.get(family)
-            part = sparse_components(centred[:, inside], n_components, int(seed))
+            part = sparse_components(centred[:, inside], n_components, seed)
             projection = np.zeros((centred.shape[1], part.shape[1]))
             projection[inside] = part
             projections.append(projection)
         self._projection = np.hstack(projections)
         forest = RandomForestClassifier(
-            self.n_estimators, class_weight="balanced_subsample", random_state=int(tree_seed)
+            self.n_estimators, class_weight="balanced_subsample", random_state=tree_seed
         )
         self.forest_ = forest.fit(self._forest_input(X), self.classes_[codes])
         return self

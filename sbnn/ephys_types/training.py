@@ -75,6 +75,6 @@ def oversample(cells, labels, random_state):
     require("imblearn")
     from imblearn.over_sampling import SMOTE  # slow to import
 
-    fewest = int(np.bincount(labels).min())
+    fewest = np.bincount(labels).min()
     sampler = SMOTE(k_neighbors=min(5, fewest - 1), random_state=random_state)
     return sampler.fit_resample(cells, labels)

@@ -175,10 +175,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         published = self.training != "one-cycle"
         sizes = self.n_features_in_, self.n_latent, len(moved)
         options = self.method, self.strength, self.hidden, published
-        with torch.random.fork_rng(devices=[]):
-            new_network = partial(ShiftNetwork, *sizes, *options)
-            training = TRAININGS[self.training](checked, codes, new_network, self.random_state)
-            training.run(self.epochs)
+        new_network = partial(ShiftNetwork, *sizes, *options)
+        training = TRAININGS[self.training](checked, codes, new_network, self.random_state)
+        training.run(self.epochs)
         self.network_ = training.network
         self.validation_ = training.validation
         self.history_ = pd.DataFrame(training.history)
