@@ -94,6 +94,7 @@ def reproduce(notebook, dataset, n_jobs, **options):
     from sbnn.data.datasets import list_datasets
 
     is_here = list_datasets()["state"] == "here"
+    chains = {}  # notebooks of a data set, of which later ones load what earlier ones save
     for number in NOTEBOOKS if notebook == "all" else [notebook]:
         names = NOTEBOOKS[number].split()
         if dataset == "all":
@@ -102,7 +103,15 @@ def reproduce(notebook, dataset, n_jobs, **options):
             names = [dataset]
         else:
             names = []
-        Parallel(n_jobs)(delayed(_run)(number, name, **options) for name in names)
+        for name in names:
+            chains.setdefault(name, []).append(number)
+    Parallel(n_jobs)(delayed(_run_in_turn)(its, name, **options) for name, its in chains.items())
+
+
+def _run_in_turn(numbers, name, **options):
+    for number in numbers:
+        if number != "figures" or "03" not in numbers:  # which draws them, too
+            _run(number, name, **options)
 
 
 def _run(number, name, figures, **options):

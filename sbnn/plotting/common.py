@@ -93,7 +93,7 @@ def in_few_colors(png):
     """Rewrite a PNG with 256 colours: a third of the bytes, and hardly a visible difference."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     content = io.BytesIO()
-    small = image.quantize(256, Image.Quantize.MEDIANCUT, 2, dither=0)
+    small = image.quantize(256, dither=0)
     small.save(content, "png", optimize=True)
     return content.getvalue()
 
