@@ -1,19 +1,23 @@
-"""CPU seconds and memory of one fit of 25 genes: sbnn, its peers, and the paper protocol in Keras.
+"""CPU seconds and memory of one fit: the networks of 25 genes beside their peers and the paper
+protocol in Keras, and the companions beside theirs.
 
     python benchmarks/speed.py [--repeats 3] [--models sbnn_d2 keras]
 
-Data: the first training fold of mouse M1 (1092 cells x 1000 genes -> 16 outputs) where its files
-can be found, else simulated data of that shape. Every fit runs on one thread in a process of its
-own, after a fit to a corner of the data, which imports and compiles what is needed; the models take
-turns. Memory is what the fit adds to the process (Linux). The peers live in an environment of their
-own (benchmarks/requirements.txt).
+The networks are fitted to the first training fold of mouse M1 (1092 cells x 1000 genes -> 16
+outputs) where its files can be found, else to simulated data of that shape; the companions to
+simulated data. Every fit runs on one thread in a process of its own, those of M1 after a small one,
+which imports and compiles what is needed; the models take turns. Memory is what the fit adds to the
+process (Linux). Keras, LassoNet and STG live in an environment of their own
+(benchmarks/requirements.txt).
 """
 
 import argparse
 import multiprocessing
 import sys
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import pandas as pd
 from accuracy import AT, MODELS
@@ -24,44 +28,87 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn import default_dataset, load_dataset, paper_folds
 from sbnn.data.paired import as_paired
+from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.determinism import reproducible
-from sbnn.metrics import pooled_r2
+from sbnn.dynamics import GeneNetwork, PhoenixRegressor, SparseRegulationRegressor
+from sbnn.ephys_types import EphysTypeClassifier
+from sbnn.ephys_types.base import lightgbm
+from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
+from sbnn.mechanism_shift.linear import LinearShift
 
-NAMES = [*MODELS, "keras"]
 # a forked process would begin with the memory of this one
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def fit_model(name, X, Y, n_genes, seed):
-    """Fit a model of the accuracy benchmark, or that of Keras. Returns a function that predicts."""
-    if name == "keras":
-        return keras_fit(X, Y, seed, n_genes=n_genes)
-    model = clone(MODELS[name].estimator)
-    wanted = {"n_genes": n_genes, "random_state": seed}
-    model.set_params(**{key: wanted[key] for key in wanted.keys() & model.get_params().keys()})
-    return model.fit(X, Y).predict
-
-
-def measured(name, seed):
-    """CPU seconds, MiB and test R2 of one fit, in this process."""
+def paired_cells(is_small):
+    """Genes and outputs of the first training fold, or of a corner of it."""
     dataset = default_dataset()
     options = {} if dataset == "scala" else {"n_cells": 1213, "n_genes": 1000}
     data = as_paired(load_dataset(dataset, **options))
-    train, test = paper_folds(data.n_cells)[0]
-    genes = StandardScaler().fit_transform(data.X)
-    outputs = StandardScaler().fit_transform(data.Y)
-    X, Y = genes[train], outputs[train]
-    with reproducible():
-        fit_model(name, X[:200, :50], Y[:200], 5, seed)
+    train, _ = paper_folds(data.n_cells)[0]
+    X, Y = (StandardScaler().fit_transform(values)[train] for values in (data.X, data.Y))
+    return (X[:200, :50], Y[:200]) if is_small else (X, Y)
+
+
+def screen():
+    """Counts of 5000 cells x 2000 genes, and their 50 perturbations."""
+    data = simulate_perturbations(100, 50, 15, 2000, random_state=0)
+    return data.X, data.obs["perturbation"]
+
+
+def typed_cells():
+    """Features and types of 1000 cells."""
+    data = simulate_ephys_types(1000, random_state=0)
+    return data.X, data.obs["type"]
+
+
+def courses():
+    """Samples of 350 genes over time, and a prior of which 5 % is wrong."""
+    network = GeneNetwork.random(350, random_state=0)
+    return network.simulate(150, 0.025, 0), network.misplaced_prior(0.05)
+
+
+# by name: data, and the model
+COMPANIONS = {
+    "SVAE+, our training": (screen, SparseShiftVAE(random_state=0)),
+    "unmixed principal components": (screen, LinearShift(random_state=0)),
+    "EphysTypeClassifier": (typed_cells, EphysTypeClassifier(random_state=0)),
+    "LightGBM": (typed_cells, lightgbm(0)),
+    "DASH": (courses, PhoenixRegressor(pruning="dash", sparsity=0.955, random_state=0)),
+    "SparseRegulation": (courses, SparseRegulationRegressor()),
+}
+NAMES = [*MODELS, "keras", *COMPANIONS]
+
+
+def to_fit(name, seed, is_small=False):
+    """A function without arguments that fits a model."""
+    if name in COMPANIONS:
+        data, model = COMPANIONS[name]
+        return partial(model.fit, *data())
+    X, Y = paired_cells(is_small)
+    n_genes = 5 if is_small else AT
+    if name == "keras":
+        return partial(keras_fit, X, Y, seed, n_genes=n_genes)
+    model = clone(MODELS[name].estimator)
+    wanted = {"n_genes": n_genes, "random_state": seed}
+    model.set_params(**{key: wanted[key] for key in wanted.keys() & model.get_params().keys()})
+    return partial(model.fit, X, Y)
+
+
+def measured(name, seed):
+    """CPU seconds and MiB of one fit, in this process."""
+    with reproducible(), warnings.catch_warnings(action="ignore"):
+        if name not in COMPANIONS:
+            to_fit(name, seed, is_small=True)()
+        fit = to_fit(name, seed)
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")  # resets the peak
         before = status("VmRSS")
         started = time.process_time()
-        predict = fit_model(name, X, Y, AT, seed)
+        fit()
         seconds = time.process_time() - started
         memory = status("VmHWM") - before
-        r2 = pooled_r2(outputs[test], predict(genes[test]), Y.mean(axis=0))
-    return {"model": name, "CPU seconds": seconds, "MiB": memory / 1024, "test R2": r2}
+    return {"model": name, "CPU seconds": seconds, "MiB": memory / 1024}
 
 
 def status(name):
