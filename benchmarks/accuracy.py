@@ -1,11 +1,12 @@
-"""Test R2 against the number of genes on the ten folds of the paper, mouse M1: sbnn beside its
-peers.
+"""Test R2 of sbnn beside its peers, on five data sets and the ten folds of the paper.
 
-    python benchmarks/accuracy.py [--models sbnn_d2 greedy_ridge] [--report-only]
+    python benchmarks/accuracy.py [--data scala] [--models sbnn_d2 greedy_ridge] [--report-only]
 
-Measures what is missing, one thread per fit, and keeps it in saved_models/benchmarks; prints the
-tables in Markdown. Data are z-scored over all cells, as for the published numbers; nothing is
-chosen on test folds. The peers live in an environment of their own (benchmarks/requirements.txt).
+Measures what is missing, one thread per fit, and adds it to a table for each data set in
+saved_models/benchmarks (delete lines to measure them again); prints the tables in Markdown. Data
+are z-scored over all cells, as for the published numbers; nothing is chosen on test folds. Settings
+of peers were chosen on other folds of the same data sets. LassoNet and STG need an
+environment of their own (benchmarks/requirements.txt).
 """
 
 import argparse
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from lightgbm import LGBMRegressor
 from pages import to_markdown
 from peers import (
+    GlmnetPath,
     GreedyForward,
     GroupLasso,
     LassoNetPath,
@@ -23,7 +26,11 @@ from peers import (
     SparseReducedRankPath,
     StochasticGates,
 )
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neural_network import MLPRegressor
 
 from sbnn import (
     DistilledBottleneckRegressor,
@@ -31,191 +38,232 @@ from sbnn import (
     SparseBottleneckRegressor,
     cross_validate,
     load_dataset,
-    paper_folds,
 )
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.results import load, save
+from sbnn.metrics import share_tested
+from sbnn.results import load
 
-GENES = (5, 10, 15, 25, 50, 100)
+M1 = "scala"
+DATA = (M1, "scala_ion_channels", "pbmc_10k_protein", "simulated", "citeseq_cd8")
+GENES = (5, 10, 25, 50)
+GENES_OF_M1 = (5, 10, 15, 25, 50, 100)
+AT = 25  # genes at which the page compares data sets
+ALL = 0  # in place of a number of genes
 SEED = 42
 REFERENCE = "sbnn_distilled_d2"  # what the others are compared with, at the same number of genes
-AT = 25  # genes at which the page shows the differences
-ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = ["model", "n_genes", "fold", "r2", "used", "seconds"]
+SAVED = Path(__file__).resolve().parents[1] / "saved_models"
 NOTES = """
 Mean ± SD over folds of test R2; in brackets the mean number of genes where it is lower, since a path rarely stops at
-just so many. CPU seconds are those of all the numbers of genes of the row. Brackets after differences are 95 %
-confidence intervals, corrected for the training cells that folds share (Nadeau and Bengio 2003).
+just so many. CPU seconds are those of all the numbers of genes of the row, on a machine that did other work, too.
+Brackets after differences are 95 % confidence intervals, corrected for the training cells that folds share (Nadeau and
+Bengio 2003).
 """
-# most of a record, and not needed here
-NOT_KEPT = ("test_predictions", "history", "gene_norms")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A row of the tables; `genes` is empty for a model of all genes."""
+    """A row of the tables, with the numbers of genes on M1 and on the other data sets."""
 
     label: str
     estimator: object
-    genes: tuple = GENES
+    of_m1: tuple = GENES_OF_M1
+    elsewhere: tuple = GENES
+
+    def genes(self, dataset):
+        """Numbers of genes to measure."""
+        return self.of_m1 if dataset == M1 else self.elsewhere
+
+
+def selected(label, selector, regressor, **genes):
+    """Row of a regression on selected genes."""
+    return Model(label, SelectThenRegress(selector, regressor), **genes)
 
 
 FIXED = {"standardize": False, "device": "cpu", "random_state": SEED}
-# spelled out, so that a change of the default does not orphan the records
+# spelled out, so that the records stay those of the published network
 PAPER = FIXED | {"hidden_layers": (512, 128)}
 RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
 FOREST = RandomForestRegressor(
     200, min_samples_leaf=3, max_features=0.4, n_jobs=1, random_state=SEED
 )
+LIGHTGBM = MultiOutputRegressor(
+    LGBMRegressor(
+        n_estimators=200,
+        learning_rate=0.03,
+        num_leaves=16,
+        min_child_samples=5,
+        reg_lambda=20,
+        colsample_bytree=0.4,
+        subsample=0.7,
+        subsample_freq=1,
+        n_jobs=1,
+        random_state=SEED,
+        verbose=-1,
+    )
+)
+MLP = MLPRegressor(
+    hidden_layer_sizes=(64, 64),
+    alpha=3,
+    batch_size=64,
+    max_iter=300,
+    early_stopping=True,
+    n_iter_no_change=20,
+    random_state=SEED,
+)
+# with the number of components that has the smallest error in five folds of the training cells
+PLS = GridSearchCV(
+    PLSRegression(scale=False),
+    {"n_components": [1, 2, 3, 5, 8, 12, 20]},
+    scoring="neg_mean_squared_error",
+)
+ONCE, NOWHERE = {"elsewhere": (AT,)}, {"elsewhere": ()}
 
-# by the name of their records
+# by the name of their rows
 MODELS = {
-    "sbnn_distilled_d2": Model("sBNN distilled, d=2", DistilledBottleneckRegressor(2, **FIXED)),
-    "sbnn_distilled_d16": Model("sBNN distilled, d=16", DistilledBottleneckRegressor(16, **FIXED)),
-    "sbnn_d2": Model("sBNN paper, d=2", SparseBottleneckRegressor(2, **PAPER)),
+    REFERENCE: Model("sBNN distilled, d=2", DistilledBottleneckRegressor(2, **FIXED)),
+    "sbnn_distilled_d16": Model(
+        "sBNN distilled, d=16", DistilledBottleneckRegressor(16, **FIXED), **ONCE
+    ),
+    "sbnn_d2": Model("sBNN paper, d=2", SparseBottleneckRegressor(2, **PAPER), **ONCE),
     "sbnn_d16": Model(
-        "sBNN paper, d=16",
-        SparseBottleneckRegressor(16, **PAPER),
-        genes=(10, 25, 50),
+        "sBNN paper, d=16", SparseBottleneckRegressor(16, **PAPER), of_m1=(10, 25, 50), **ONCE
     ),
     "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2)),
-    "srrr_16": Model("sRRR, rank 16", SparseReducedRankPath(16)),
-    "lasso_ridge": Model("MultiTaskLasso + ridge", SelectThenRegress(GroupLasso(), RIDGE)),
-    "lasso_kernel": Model(
-        "MultiTaskLasso + kernel ridge",
-        SelectThenRegress(GroupLasso(), KERNEL),
-    ),
-    "enet_ridge": Model(
-        "MultiTaskElasticNet + ridge",
-        SelectThenRegress(GroupLasso(0.5), RIDGE),
-    ),
-    "skglm_ridge": Model(
-        "skglm group lasso + ridge",
-        SelectThenRegress(GroupLasso(solver="skglm"), RIDGE),
-    ),
-    "greedy_ridge": Model("greedy + ridge", SelectThenRegress(GreedyForward(), RIDGE)),
-    "greedy_kernel": Model("greedy + kernel ridge", SelectThenRegress(GreedyForward(), KERNEL)),
-    "greedy_forest": Model("greedy + forest", SelectThenRegress(GreedyForward(), FOREST)),
-    "lassonet_kernel": Model(
-        "LassoNet + kernel ridge",
-        SelectThenRegress(LassoNetPath(), KERNEL),
-    ),
-    "stg_kernel": Model(
-        "STG + kernel ridge",
-        SelectThenRegress(StochasticGates(), KERNEL),
-    ),
-    "ridge": Model("ridge, all genes", RIDGE, genes=()),
+    "srrr_16": Model("sRRR, full rank", SparseReducedRankPath(16)),
+    "lasso_ridge": selected("MultiTaskLasso + ridge", GroupLasso(), RIDGE),
+    "lasso_kernel": selected("MultiTaskLasso + kernel ridge", GroupLasso(), KERNEL, **NOWHERE),
+    "glmnet_ridge": selected("glmnet, each output + ridge", GlmnetPath(), RIDGE),
+    "greedy_ridge": selected("greedy + ridge", GreedyForward(), RIDGE),
+    "greedy_kernel": selected("greedy + kernel ridge", GreedyForward(), KERNEL),
+    "greedy_forest": selected("greedy + forest", GreedyForward(), FOREST),
+    "greedy_lightgbm": selected("greedy + LightGBM", GreedyForward(), LIGHTGBM),
+    "greedy_mlp": selected("greedy + MLP", GreedyForward(), MLP),
+    "lassonet_kernel": selected("LassoNet + kernel ridge", LassoNetPath(), KERNEL, **NOWHERE),
+    "stg_kernel": selected("STG + kernel ridge", StochasticGates(), KERNEL, **NOWHERE),
+    "pls": Model("PLS, all genes", PLS, (ALL,), (ALL,)),
+    "ridge": Model("ridge, all genes", RIDGE, (ALL,), (ALL,)),
 }
 
 
-def measure(name, data):
-    """Cross-validate a model on the folds of the paper, or load what is there already."""
-    path = record_path(name)
-    model = MODELS[name]
-    grid = {"n_genes": list(model.genes)} if model.genes else {}
-    folds = paper_folds(data.n_cells)
-    options = {"scaling": "all", "results": path, "seed": SEED, "verbose": False}
-    record = cross_validate(model.estimator, data, folds, grid, **options)
-    for key in NOT_KEPT:
-        record.values.pop(key, None)
-    save(record, path)
+def path_of(dataset):
+    """File of the scores of a data set."""
+    return SAVED / "benchmarks" / f"accuracy_{dataset}.csv"
 
 
-def record_path(name):
-    """File of the scores of a model."""
-    return ROOT / "saved_models" / "benchmarks" / f"accuracy_{name}.pickle"
-
-
-def scores_of(records):
+def scores_of(dataset):
     """Test R2 in long form: a row for each model, number of genes and fold, with the genes used."""
-    parts = []
-    for name, record in records.items():
-        for point, params in enumerate(record.params):
-            values = {"r2": record.test_r2[:, point], "fold": range(len(record.folds))}
-            used = record.n_selected[:, point] if params else len(record.gene_names)
-            about = {"model": name, "n_genes": params.get("n_genes"), "used": used}
-            parts.append(pd.DataFrame(values).assign(**about))
-    return pd.concat(parts, ignore_index=True)
+    return pd.read_csv(path_of(dataset))
 
 
-def accuracy_table(records):
+def study_of(dataset):
+    """Record of ridge in the study of a data set, which has its folds."""
+    return load(SAVED / dataset / "cv_ridge.pickle")
+
+
+def measure(name, dataset, data):
+    """Add the scores of a model for the numbers of genes that are not measured yet."""
+    scores, study = scores_of(dataset), study_of(dataset)
+    if data.sha256 != study.sha256:
+        raise ValueError(f"{dataset}: its study has other data")
+    done = set(scores.loc[scores["model"] == name, "n_genes"])
+    missing = [n_genes for n_genes in MODELS[name].genes(dataset) if n_genes not in done]
+    if not missing:
+        return
+    grid = {} if missing == [ALL] else {"n_genes": missing}
+    options = {"scaling": "all", "seed": SEED, "keep": (), "verbose": False}
+    record = cross_validate(MODELS[name].estimator, data, study.folds, grid, **options)
+    rows = record.to_frame().rename(columns={"test_r2": "r2", "n_selected": "used"})
+    rows = rows.assign(model=name).reindex(columns=COLUMNS)
+    rows = rows.fillna({"n_genes": ALL, "used": data.n_genes})
+    rows = rows.astype({"n_genes": int, "used": int}).round({"seconds": 2})
+    rows.to_csv(path_of(dataset), mode="a", header=False, index=False)
+
+
+def accuracy_table(dataset):
     """Mean and SD over folds of test R2, by model and number of genes, with CPU seconds."""
-    rows = {}
-    for (name, n_genes), scores in scores_of(records).groupby(["model", "n_genes"], dropna=False):
-        text = mean_sd(scores["r2"])
-        used = scores["used"].mean()
-        if pd.isna(n_genes):
-            n_genes = GENES[-1]
-            text += f" (all {used:.0f})"
-        elif round(used, 1) != n_genes:
-            text += f" ({used:.1f})"
-        rows.setdefault(name, {})[f"{n_genes:.0f} genes"] = text
-    for name, row in rows.items():
-        row["CPU s per fold"] = f"{records[name].seconds.sum(axis=1).mean():.1f}"
-    columns = [*(f"{n_genes} genes" for n_genes in GENES), "CPU s per fold"]
-    return labelled(rows).reindex(columns=columns).fillna("").rename_axis("model")
+    points = scores_of(dataset).groupby(["model", "n_genes"])
+    means = points.mean()
+    text = means["r2"].map("{:.3f}".format) + points["r2"].std().map(" ± {:.3f}".format)
+    is_fewer = means["used"].round(1) != means.index.get_level_values("n_genes")
+    text[is_fewer] += means["used"].map(" ({:.1f})".format)
+    table = titled(text.unstack())
+    seconds = means["seconds"].groupby("model").sum()
+    return labelled(table.assign(**{"CPU s per fold": seconds.map("{:.1f}".format)}))
 
 
-def difference_table(records):
-    """Difference to the reference at the same number of genes; all genes compare with any number."""
-    train, test = records[REFERENCE].folds[0]
-    scores = scores_of(records).set_index(["model", "n_genes", "fold"])["r2"].sort_index()
-    rows = {}
-    for name in records:
-        if name == REFERENCE:
-            continue
-        rows[name] = {}
-        for n_genes in GENES:
-            own = scores.loc[name].droplevel("n_genes") if not MODELS[name].genes else None
-            if n_genes in MODELS[name].genes:
-                own = scores.loc[name, n_genes]
-            if own is not None:
-                differences = own - scores.loc[REFERENCE, n_genes]
-                text = with_interval(corrected_difference(differences, len(test) / len(train)))
-                rows[name][f"{n_genes} genes"] = text
-    return labelled(rows).fillna("").rename_axis(f"minus {MODELS[REFERENCE].label}")
+def differences(dataset, n_genes):
+    """Difference of each model to the reference at the same number of genes, or with all genes."""
+    scores = scores_of(dataset)
+    scores = scores[scores["n_genes"].isin([n_genes, ALL])]
+    r2 = scores.pivot(index="fold", columns="model", values="r2")
+    share = share_tested(study_of(dataset).folds)
+    reference = r2.pop(REFERENCE)
+    return {name: corrected_difference(own - reference, share) for name, own in r2.items()}
 
 
-def labelled(rows):
-    """Table of the rows in the order of the models, under their labels."""
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.loc[[name for name in MODELS if name in rows]].rename(
-        lambda name: MODELS[name].label
-    )
+def difference_table(dataset):
+    """Differences to the reference, by model and number of genes."""
+    numbers = MODELS[REFERENCE].genes(dataset)
+    table = pd.DataFrame({n_genes: differences(dataset, n_genes) for n_genes in numbers})
+    table = titled(table.map(str, na_action="ignore"))
+    return labelled(table).rename_axis(f"minus {MODELS[REFERENCE].label}")
 
 
-def page_table(records):
-    """Means of `accuracy_table` without SD, and the differences at 25 genes, as on the page."""
-    table = accuracy_table(records).replace(r" ± [\d.]+", "", regex=True)
-    table = table.drop(columns=["15 genes", "50 genes", "CPU s per fold"])
-    differences = difference_table(records)[f"{AT} genes"]
-    return table.assign(**{f"minus distilled d=2, {AT} genes": differences}).fillna("")
+def titled(table):
+    """Table with numbers of genes in the titles of its columns."""
+    return table.rename(columns=lambda n_genes: f"{n_genes or 'all'} genes")
 
 
-def with_interval(difference):
-    """Write a `PairedDifference` as text."""
-    return f"{difference.mean:+z.3f} [{difference.low:+z.3f}, {difference.high:+z.3f}]"
+def labelled(table):
+    """Table with the models in their order, under their labels."""
+    names = [name for name in MODELS if name in table.index]
+    return table.loc[names].rename(lambda name: MODELS[name].label).rename_axis("model").fillna("")
 
 
-def mean_sd(scores):
-    """Write mean and sample SD over folds as text."""
-    return f"{scores.mean():.3f} ± {scores.std(ddof=1):.3f}"
+def page_table():
+    """Means of `accuracy_table` of M1 without SD, as on the page."""
+    table = accuracy_table(M1).replace(r" ± [\d.]+", "", regex=True)
+    return table[["5 genes", "10 genes", "25 genes", "100 genes", "all genes"]]
+
+
+def data_table():
+    """Means at 25 genes of the models measured on all data sets, and differences to the reference.
+
+    A difference has half of its 95 % interval; it is bold if the model is better.
+    """
+    columns = {}
+    for dataset in DATA:
+        scores = scores_of(dataset)
+        scores = scores[scores["n_genes"].isin([AT, ALL])]
+        means = scores.groupby("model").mean()
+        column = means["r2"].map("{:.3f}".format)
+        for name, found in differences(dataset, AT).items():
+            text = f"{found.mean:+.3f} ± {found.high - found.mean:.3f}"
+            column[name] += f" (**{text}**)" if found.low > 0 else f" ({text})"
+        columns[dataset] = column
+    # M1 has times of paths that were kept for all numbers of genes
+    columns[f"CPU s, {dataset}"] = means["seconds"].map("{:.2f}".format)
+    return labelled(pd.DataFrame(columns).dropna())
 
 
 def main():
     """Measure what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", nargs="+", choices=DATA, default=DATA)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--report-only", action="store_true", help="show what is saved")
     options = parser.parse_args()
-    if not options.report_only:
-        data = as_paired(load_dataset("scala"))
-        for name in options.models:
-            measure(name, data)
-    records = {name: load(record_path(name)) for name in MODELS if record_path(name).exists()}
-    for table in (accuracy_table(records), difference_table(records), page_table(records)):
-        print(to_markdown(table), end="\n\n")
-    print(NOTES)
+    for dataset in options.data:
+        if not options.report_only:
+            data = as_paired(load_dataset(dataset))
+            for name in options.models:
+                measure(name, dataset, data)
+        print(f"\n{dataset}\n")
+        for table in (accuracy_table(dataset), difference_table(dataset)):
+            print(to_markdown(table), end="\n\n")
+    print(*map(to_markdown, (page_table(), data_table())), NOTES, sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -10,15 +10,18 @@ import collections.abc
 from types import SimpleNamespace
 
 import numpy as np
+import torch
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import enet_path
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.models.bottleneck.distilled import forward_selection
+from sbnn.models.bottleneck.distilled import choose_genes
 from sbnn.models.linear import GeneSelectionMixin
 from sbnn.models.sparse_linear import SparseReducedRankRegression
+
+STEP = 0.97  # ratio of neighbouring penalties on the paths of lassos
 
 
 class GeneLimitedRegressor(GeneSelectionMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -94,20 +97,18 @@ class SparseReducedRankPath(GeneLimitedRegressor):
     Parameters
     ----------
     rank : int
+        At most the number of outputs.
     n_genes : int
-    step : float
-        Ratio of neighbouring penalties on the path.
     """
 
-    def __init__(self, rank=2, n_genes=25, step=0.95):
+    def __init__(self, rank=2, n_genes=25):
         self.rank = rank
         self.n_genes = n_genes
-        self.step = step
 
     def _solve(self, X, Y):
-        alphas = _largest_penalty(X - X.mean(0), Y - Y.mean(0)) * self.step ** np.arange(1, 100)
+        alphas = _largest_penalty(X - X.mean(0), Y - Y.mean(0)) * 0.95 ** np.arange(1, 100)
         for alpha in alphas:
-            model = SparseReducedRankRegression(self.rank, alpha).fit(X, Y)
+            model = SparseReducedRankRegression(min(self.rank, Y.shape[1]), alpha).fit(X, Y)
             genes = model.get_support(indices=True)
             if len(genes) > self.n_genes:
                 break
@@ -121,32 +122,18 @@ def _largest_penalty(X, Y):
 
 
 class GroupLasso(BaseEstimator):
-    """Genes on the path of a multi-response lasso or elastic net, whose coefficients vanish for all
-    outputs together.
-
-    Parameters
-    ----------
-    l1_ratio : float
-        Share of the group lasso; the rest is a ridge penalty. skglm takes 1 alone.
-    solver : {"scikit-learn", "skglm"}
-    step : float
-        Ratio of neighbouring penalties on the path, which ends at a thousandth of the largest one.
+    """Genes on the path of a multi-response lasso, whose coefficients vanish for all outputs
+    together.
     """
-
-    def __init__(self, l1_ratio=1.0, solver="scikit-learn", step=0.97):
-        self.l1_ratio = l1_ratio
-        self.solver = solver
-        self.step = step
 
     def select(self, X, Y, n_genes):
         """Positions of at most so many genes."""
         X, Y = np.asfortranarray(X - X.mean(0)), np.asfortranarray(Y - Y.mean(0))
         found = np.linalg.norm(X.T @ Y, axis=1).argsort()[-1:]  # the first gene to enter
-        alpha = largest = _largest_penalty(X, Y) / self.l1_ratio
         coef = None
-        while alpha > 1e-3 * largest:
-            alpha *= self.step
-            coef = self._coef(X, Y, alpha, coef)
+        for alpha in _largest_penalty(X, Y) * STEP ** np.arange(1, 228):
+            options = {"l1_ratio": 1, "coef_init": coef, "check_input": False}
+            coef = np.asfortranarray(enet_path(X, Y, alphas=[alpha], **options)[1][:, :, 0])
             genes = np.flatnonzero(coef.any(axis=0))
             if len(genes) > n_genes:
                 break
@@ -154,21 +141,34 @@ class GroupLasso(BaseEstimator):
                 found = genes
         return found
 
-    def _coef(self, X, Y, alpha, start):
-        if self.solver == "skglm":
-            from skglm import MultiTaskLasso
 
-            return MultiTaskLasso(fit_intercept=False).path(X, Y, [alpha], start)[1][:, :, 0]
-        options = {"l1_ratio": self.l1_ratio, "coef_init": start, "check_input": False}
-        return np.asfortranarray(enet_path(X, Y, alphas=[alpha], **options)[1][:, :, 0])
+class GlmnetPath(BaseEstimator):
+    """Genes on the paths of glmnet's lasso, which takes one output at a time.
+
+    All outputs have the same penalty, and any of them may use a gene. On other folds, this was better
+    than the same share of the largest penalty of each output, and than an elastic net.
+    """
+
+    def select(self, X, Y, n_genes):
+        """Positions of at most so many genes."""
+        from glmnet import ElasticNet
+
+        X, Y = X - X.mean(0), Y - Y.mean(0)
+        path = np.abs(X.T @ Y).max() / len(X) * STEP ** np.arange(100)
+        options = {"standardize": False, "fit_intercept": False, "n_splits": 0}
+        used = np.zeros((X.shape[1], len(path)), dtype=bool)
+        for y in Y.T:
+            used |= ElasticNet(1, lambda_path=path, **options).fit(X, y).coef_path_ != 0
+        few = (used.sum(axis=0) <= n_genes).cumprod()  # until the first penalty with more
+        return np.flatnonzero(used[:, few.sum() - 1])
 
 
 class GreedyForward(BaseEstimator):
-    """Genes by greedy forward selection in least squares, as `sbnn.models.bottleneck.distilled`."""
+    """The genes that `DistilledBottleneckRegressor` chooses, by greedy forward selection."""
 
     def select(self, X, Y, n_genes):
         """Positions of so many genes."""
-        return forward_selection(X - X.mean(0), Y - Y.mean(0), n_genes)
+        return choose_genes(torch.as_tensor(X), torch.as_tensor(Y), n_genes)
 
 
 class LassoNetPath(BaseEstimator):
@@ -177,43 +177,21 @@ class LassoNetPath(BaseEstimator):
 
     The package's defaults need many minutes for 1000 genes. Here penalties grow faster, with fewer
     epochs for each.
-
-    Parameters
-    ----------
-    hidden_dims : tuple of int
-    M : float
-        How much larger the weights of a gene in the first layer may be than its skip connection.
-    path_multiplier : float
-        Ratio of neighbouring penalties.
-    n_iters, patience : tuple of 2 int
-        Epochs at most, and without improvement, for the dense network and for each penalty.
-    seed : int
     """
-
-    def __init__(
-        self,
-        hidden_dims=(64,),
-        M=10.0,
-        path_multiplier=1.1,
-        n_iters=(300, 30),
-        patience=(30, 5),
-        seed=0,
-    ):
-        self.hidden_dims = hidden_dims
-        self.M = M
-        self.path_multiplier = path_multiplier
-        self.n_iters = n_iters
-        self.patience = patience
-        self.seed = seed
 
     def select(self, X, Y, n_genes):
         """Positions of so many genes."""
-        import torch
         from lassonet import LassoNetRegressor
 
-        options = {name: value for name, value in self.get_params().items() if name != "seed"}
         network = LassoNetRegressor(
-            **options, device="cpu", verbose=0, random_state=self.seed, torch_seed=self.seed
+            hidden_dims=(64,),
+            path_multiplier=1.1,
+            n_iters=(300, 30),
+            patience=(30, 5),
+            device="cpu",
+            verbose=0,
+            random_state=0,
+            torch_seed=0,
         )
         with torch.random.fork_rng(devices=[]):
             network.path(X.astype(np.float32), Y.astype(np.float32), disable_lambda_warning=True)
@@ -227,40 +205,12 @@ class StochasticGates(BaseEstimator):
     The package takes one output. What stands against several is the width of the last layer alone,
     which is replaced. The strength of the penalty decides how many gates are open: of networks with
     growing strength, the last one that leaves enough genes is used.
-
-    Parameters
-    ----------
-    strengths : tuple of float
-        Rising.
-    hidden_dims : tuple of int
-    sigma : float
-        SD of the noise on the gates.
-    learning_rate : float
-    batch_size, epochs, seed : int
     """
-
-    def __init__(
-        self,
-        strengths=(1.0, 1.6, 2.5, 4.0, 6.3, 10.0),
-        hidden_dims=(64, 32),
-        sigma=0.5,
-        learning_rate=3e-3,
-        batch_size=128,
-        epochs=300,
-        seed=0,
-    ):
-        self.strengths = strengths
-        self.hidden_dims = hidden_dims
-        self.sigma = sigma
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.seed = seed
 
     def select(self, X, Y, n_genes):
         """Positions of so many genes."""
         genes = None
-        for strength in self.strengths:
+        for strength in (1.0, 1.6, 2.5, 4.0, 6.3, 10.0):
             gates = self._gates(X, Y, strength)
             enough = (gates > -0.5).sum() >= n_genes
             if genes is None or enough:
@@ -271,7 +221,6 @@ class StochasticGates(BaseEstimator):
 
     def _gates(self, X, Y, strength):
         """Means of the gates before they are cut to 0 .. 1, which is at -0.5 and 0.5; shape (p,)."""
-        import torch
         from stg import STG, utils
 
         # The package looks for abstract classes where Python had them before 3.10.
@@ -284,19 +233,19 @@ class StochasticGates(BaseEstimator):
                 return model
 
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.manual_seed(0)
             network = MultiOutputSTG(
                 "cpu",
                 input_dim=X.shape[1],
                 output_dim=Y.shape[1],
-                hidden_dims=list(self.hidden_dims),
-                sigma=self.sigma,
+                hidden_dims=[64, 32],
+                sigma=0.5,
                 lam=strength,
-                learning_rate=self.learning_rate,
-                batch_size=self.batch_size,
+                learning_rate=3e-3,
+                batch_size=128,
                 task_type="regression",
             )
-            network.fit(X, Y, nr_epochs=self.epochs, verbose=False, shuffle=True)
+            network.fit(X, Y, nr_epochs=300, verbose=False, shuffle=True)
         return network.get_gates("raw")
 
 
@@ -304,37 +253,22 @@ class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """RBF kernel ridge regression; penalty and width are chosen by the exact leave-one-out error of
     all outputs.
 
-    Parameters
-    ----------
-    alphas : tuple of float
-        Penalties to choose from.
-    gammas : tuple of float
-        Inverse squared widths to choose from, in units of one over the number of genes.
-
     Attributes
     ----------
     alpha_, gamma_ : float
-        What was chosen, gamma in the units of `gammas`.
+        Penalty, and inverse squared width in units of one over the number of genes.
     """
-
-    def __init__(
-        self,
-        alphas=tuple(10.0 ** (k / 4) for k in range(-6, 7)),
-        gammas=(0.125, 0.25, 0.5, 1.0, 2.0, 4.0),
-    ):
-        self.alphas = alphas
-        self.gammas = gammas
 
     def fit(self, X, Y):
         """Fit on X (n, p), z-scored, and Y (n, q) or (n,)."""
         self.X_fit_, self.y_mean_ = X, Y.mean(0)
         centred, best = Y - self.y_mean_, np.inf
-        for gamma in self.gammas:
+        for gamma in (0.125, 0.25, 0.5, 1, 2, 4):
             values, vectors = eigh(
                 rbf_kernel(X, gamma=gamma / X.shape[1]), driver="evd", overwrite_a=True
             )
             projected, squares = vectors.T @ centred, vectors**2
-            for alpha in self.alphas:
+            for alpha in 10 ** np.arange(-1.5, 1.51, 0.25):
                 shrunk = 1 / (values + alpha)
                 dual = vectors @ (shrunk * projected.T).T
                 # Left-out error in closed form: the dual coefficient over the diagonal of the

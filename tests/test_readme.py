@@ -43,8 +43,7 @@ def test_the_tables_are_those_of_the_committed_results():
     tables = {f"docs/{name}.md": [*room.overview(SAVED).values()] for name, room in rooms.items()}
     rows = new_edges.new_edges()
     tables["docs/dynamics.md"] += new_edges.new_edges_table(rows), new_edges.calibration_table(rows)
-    records = results.load_folder(SAVED / "benchmarks", "accuracy_")
-    tables["benchmarks/README.md"] = [accuracy.page_table(records)]
+    tables["benchmarks/README.md"] = [accuracy.page_table(), accuracy.data_table()]
     for name, shown in tables.items():
         page = (ROOT / name).read_text()
         for table in shown:
@@ -60,6 +59,8 @@ def test_differences_on_the_page_of_results_are_those_of_the_committed_results()
             found = paired_difference(*records, "test_r2", points)
             interval = f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
             assert f"`{path.parent.name}` {interval}" in page
+    for dataset in accuracy.DATA:
+        assert f"`{dataset}` {accuracy.differences(dataset, 25)['greedy_forest']}" in page
 
 
 def test_numbers_of_the_companions_are_those_of_the_committed_results():
