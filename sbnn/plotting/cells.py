@@ -29,10 +29,20 @@ def frame_map(ax):
 def draw_cloud(ax, groups, xy):
     """Draw cells and name families; the figure has its final layout."""
     draw_cells(ax, xy, groups.colors)
+    name_families(ax, groups, xy)
+
+
+def name_families(ax, groups, xy):
+    """Write known families on a map; the figure has its final layout."""
     known = groups.table.index.drop(UNKNOWN, errors="ignore")
     if 2 <= len(known) <= MOST_GROUPS:
-        centres = [np.median(xy[groups.families == family], axis=0) for family in known]
-        place_names(ax, centres, map(shortened, known), beside=False, fontsize=6.5)
+        name_groups(ax, xy, groups.families, known)
+
+
+def name_groups(ax, xy, groups, names):
+    """Write names at the medians of groups, (n_cells,)."""
+    centres = [np.median(xy[groups == name], axis=0) for name in names]
+    place_names(ax, centres, map(shortened, names), beside=False, fontsize=6.5)
 
 
 def draw_legend(figure, table, title):

@@ -8,7 +8,7 @@ from sbnn.plotting.reading import name_and_color
 from sbnn.results import Record
 
 BLUE, VERMILLION, GREEN, _, ORANGE, SKY, _ = OKABE_ITO
-# of models, the same in every figure; widths and ranks have line styles and markers
+# of models, the same in every figure; ranks have line styles and markers
 MODELS = {
     "distilled": GREEN,
     "paper": VERMILLION,
@@ -52,6 +52,7 @@ METHODS = {  # of the companions
         "sparse": GREEN,
     },
 }
+WIDTHS = (VERMILLION, "#5B2A86", ORANGE, SKY)  # of the bottleneck, within one figure
 MOST_GROUPS = 24  # in a legend
 
 
@@ -59,11 +60,6 @@ def shades(color, n):
     """Shades of a colour, from dark to pale."""
     scale = LinearSegmentedColormap.from_list("", ["black", color, "white"])
     return scale(np.linspace(0.27, 0.8, n))
-
-
-def paler(color):
-    """A paler colour."""
-    return shades(color, 2)[1]
 
 
 def model_color(record):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from sbnn.plotting.colors import MODELS, model_color, paler, shades
+from sbnn.plotting.colors import MODELS, WIDTHS, model_color, shades
 from sbnn.plotting.common import draw_band, finish, legend_above, log_ticks, new_panels, styled
 from sbnn.plotting.labels import name_line
 from sbnn.plotting.reading import (
@@ -32,9 +32,8 @@ PUBLISHED = {
 }
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 DODGE = 1.06  # factor between markers with equal numbers of genes
-# of widths in ascending order
-LINES = ("-", "--", ":", "-.")
-MARKERS = "os^v"
+MARKERS = "os^v"  # of widths in ascending order
+ABOVE_NAMES = (0, 1.07)  # place of a legend
 
 
 @styled
@@ -93,7 +92,8 @@ def training_curves(
         mark_stages(left, network, point)
         draw_levels(left, srrr, network)
         title = f"{network_name(network, point)}, {n_genes} genes\nlast test R², "
-        legend_above(left, ncols=2, title=f"{title}{folds_text(network)}, by group lasso λ")
+        title += f"{folds_text(network)}, by group lasso λ"
+        legend_above(left, ncols=2, title=title, bbox_to_anchor=ABOVE_NAMES)
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
         right.set(yscale="log", xlim=(0, norms.shape[1]))
         name_line(right, n_genes, f"{n_genes} genes")
@@ -195,21 +195,20 @@ def bottleneck_comparison(
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
     figure, (left, middle, right) = new_panels(2.9, 1, 3, width_ratios=(1.1, 0.8, 1.1))
-    color = model_color(network)
     pretrained = points_by_width(network, n_components, group_lasso=group_lasso, pretraining=True)
     for i, (width, [point]) in enumerate(pretrained.items()):
         name = f"d = {width}"
-        strong = {"color": color, "ls": LINES[i]}
+        color = WIDTHS[i]
         # without bands, which would hide each other
-        pale = {"color": paler(color), "ls": LINES[i], "alpha": 0}
+        dashed = {"color": color, "ls": "--", "alpha": 0}
         stages = ["pretraining"]
         draw_epochs(
-            middle, network, point, stages, "eval_loss", label=f"{name}, validation", **strong
+            middle, network, point, stages, "eval_loss", color=color, label=f"{name}, validation"
         )
-        draw_epochs(middle, network, point, stages, "loss", label=f"{name}, training", **pale)
-        draw_epochs(right, network, point, label=name, **strong)
+        draw_epochs(middle, network, point, stages, "loss", label=f"{name}, training", **dashed)
+        draw_epochs(right, network, point, color=color, label=name)
         for other in network.points(**network.params[point] | {"pretraining": False}):
-            draw_epochs(right, network, other, label=f"{name}, no pretraining", **pale)
+            draw_epochs(right, network, other, label=f"{name}, no pretraining", **dashed)
         rows = published_rows(published, **network.params[point])
         mean, spread = mean_sd(network.test_r2[:, point])
         n_genes = network.n_selected[:, point].mean()
@@ -241,7 +240,7 @@ def bottleneck_comparison(
     if at_once is not None:
         draw_epochs(right, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
     mark_stages(right, network, point)
-    legend_above(right)
+    legend_above(right, bbox_to_anchor=ABOVE_NAMES)
     draw_levels(right, srrr, network)
     return finish(figure, [[left, middle, right]])
 

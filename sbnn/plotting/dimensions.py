@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from sbnn.plotting.cells import MOST_SHAPES, draw_cells, draw_cloud, draw_legend, frame_map
+from sbnn.plotting.cells import MOST_SHAPES, draw_cells, draw_cloud, draw_legend, frame_map, name_families
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, colorbar, finish, new_panels, styled
 from sbnn.plotting.labels import counted, place_names, shortened
@@ -95,7 +96,8 @@ def _draw_maps(maps, groups):
     return figure
 
 
-SHADES = colormaps["viridis"].resampled(32)  # few, for a small PDF
+# few, for a small PDF, and none as pale as the paper
+SHADES = ListedColormap(colormaps["plasma"](np.linspace(0, 0.85, 32)))
 SHOWN = 0.95  # cells within the colour range
 
 
@@ -108,7 +110,7 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     record : Record
         From `sbnn.map_trust`.
     fit : Record, optional
-        The fit that was assessed, to show its name.
+        The fit that was assessed, to show its name and the families of its cells.
 
     Returns
     -------
@@ -136,7 +138,11 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
         colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
     if fit is not None:
         figure.supxlabel(model_title(fit), fontsize=7)
-    return finish(figure, [panels])
+    finish(figure, [panels])
+    if fit is not None:
+        for ax in panels:
+            name_families(ax, Groups(fit), xy)
+    return figure
 
 
 RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn

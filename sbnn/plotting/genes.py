@@ -61,7 +61,7 @@ def gene_selection_curve(record: Record) -> Figure:
     ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
     ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
-    legend_above(ax, ncols=3)
+    legend_above(ax, ncols=3, markerscale=3)
     return finish(figure)
 
 

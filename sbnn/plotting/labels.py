@@ -32,10 +32,9 @@ def signed(value, digits=2):
 
 
 def name_line(ax, x, name):
-    """Draw a vertical line with its name along it."""
+    """Draw a vertical line with its name above the axes, where nothing is hidden."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
-    place = {"transform": ax.get_xaxis_transform(), "rotation": 90, "va": "top"}
-    ax.text(x, 0.99, f" {name}", fontsize=6, color="0.3", **place)
+    ax.text(x, 1.01, name, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
 
 
 def place_names(ax, points, names, beside=True, **style):

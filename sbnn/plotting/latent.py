@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map
+from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map, name_groups
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import finish, headline, new_figure, styled
 from sbnn.plotting.labels import DASHES, shortened, signed
@@ -31,7 +31,7 @@ FEATURES = (
     "Rheobase",
 )
 N_MAPS = 9
-MODEL, ZOOM, LEGEND = 2.75, 2.6, 0.5  # inches: heights of a model, large maps, the families
+MODEL, ZOOM, LEGEND = 2.75, 3, 0.5  # inches: heights of a model, large maps, the families
 LETTERS = 17  # of a name above a small map
 
 
@@ -143,6 +143,7 @@ def ranked(names, first, merit):
 
 
 OUTPUTS = ("Tau", "Rebound")  # of the published figure
+NAMED = 8  # most frequent types of the family, which are named
 SPARE = 1.24  # side of the square, relative to the family
 DASHED = {"lw": 0.7, "ls": DASHES, "ec": "0.3"}
 
@@ -193,7 +194,8 @@ def family_zoom(
 
     below = parts[-1]
     headline(below, f"{'abc'[len(centres)]}  {shortened(family)} enlarged")
-    draw_legend(below, groups.count("type", own), f"types in {shortened(family)} (cells)")
+    types = groups.count("type", own)
+    draw_legend(below, types, f"types in {shortened(family)} (cells)")
     measure, _, r2 = r2_of(record, scores[-1] if scores else None)
     gene = ranked(record.kept_genes, [family], record.predicted_expression[own].mean(0))[0]
     outputs = ranked(record.feature_names, OUTPUTS, record.predictions[own].std(0))[:2]
@@ -218,5 +220,6 @@ def family_zoom(
         draw_colorbar(below, limits, ax=ax, ticks=MaxNLocator(4))
     panels[0].title.set_fontstyle("italic")
     _finish(figure, centres)
+    name_groups(cells, xy[own], groups.types[own], types.index[:NAMED])
     centre.add_patch(Rectangle(corner, side, side, fill=False, clip_on=False, **DASHED))
     return figure

@@ -90,7 +90,7 @@ def accuracy_comparison(
     low, high = ax.get_xlim()
     ax.set_xlim(max(low, WORST), min(high, 1.1))
     grid(ax)
-    ax.set_xlabel(f"test R²: folds, and {folds_text(*records)}")
+    ax.set_xlabel(f"test R² (dots: folds; bars: {folds_text(*records)})")
     ax.set_title(shortened(record.dataset, 60))
     return finish(figure)
 

@@ -16,8 +16,8 @@ from sbnn.plotting.latent import r2_of, rank_genes
 from sbnn.plotting.maps import map_coordinates
 from sbnn.results import Record
 
-HEIGHT = 2.8  # inches
-WIDTHS = (0.7, 0.45, 1.9, 0.45, 1)  # of the genes, the encoder, the map, the decoder, the outputs
+HEIGHT = 3.4  # inches
+WIDTHS = (0.7, 0.18, 2.2, 0.18, 1)  # of the genes, the encoder, the map, the decoder, the outputs
 LETTERS = 16  # of a name
 
 
@@ -80,7 +80,7 @@ def _draw_genes(ax, record, halves, true_genes):
     if true_genes is not None:
         title += f"\n✓ true: {true.sum()} of {len(true_genes)}"
     ax.set_title(title)
-    place = {"ha": "center", "va": "center", "fontstyle": "italic", "fontsize": 6}
+    place = {"ha": "center", "va": "center", "fontstyle": "italic", "fontsize": 7}
     for y, gene in enumerate(genes[:MANY]):
         weight = "bold" if gene in trusted else "normal"
         mark = " ✓" if true[y] else ""
@@ -93,7 +93,7 @@ def _draw_genes(ax, record, halves, true_genes):
 
 def _draw_wedge(ax, name, ends):
     ax.fill_between(ends, (0, 0.4), (1, 0.6), color=SKY, alpha=0.3, lw=0)
-    ax.text(0.5, 0.5, name, ha="center", va="center", fontsize=8)
+    ax.text(0.5, 0.5, name, ha="center", va="center", rotation=90)
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.set_axis_off()
 
@@ -101,7 +101,7 @@ def _draw_wedge(ax, name, ends):
 def _draw_outputs(ax, names, r2):
     order = np.argsort(-r2, kind="stable")[:MANY]
     bars = ax.barh(range(len(order)), r2[order].clip(0, 1), 0.55, color=GREEN, alpha=0.75)
-    ax.bar_label(bars, [signed(value) for value in r2[order]], padding=2, fontsize=5.5)
+    ax.bar_label(bars, [signed(value) for value in r2[order]], padding=2, fontsize=6.5)
     name_rows(ax, [shortened(name, LETTERS) for name in names[order]])
     ax.set(xlim=(0, 1.25), xticks=[])
     ax.spines[:].set_visible(False)
