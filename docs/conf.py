@@ -11,10 +11,12 @@ import inspect
 import re
 import shutil
 import sys
+from importlib.resources import files
 from pathlib import Path
 
-from docutils.nodes import SkipNode
+from docutils.nodes import SkipNode, image, reference
 from latex2mathml.converter import convert
+from sphinx.addnodes import download_reference
 
 import sbnn
 
@@ -74,6 +76,7 @@ def setup(app):
     """Document our methods of classes, not inherited ones; write formulas as MathML.
 
     The log of what was tried is no page: links to it become downloads, as those to scripts are.
+    Links of pictures to themselves open the picture.
     Examples of `sbnn.plotting` run from the root of the checkout, where ``make docs`` is called.
     """
 
@@ -93,6 +96,15 @@ def setup(app):
             names["figure"].savefig(HERE / "api" / f"{name}.png", dpi=100)
             lines += ["", f".. image:: {name}.png"]
 
+    def with_open_pictures(app, doctree, page):
+        for link in list(doctree.findall(download_reference)):
+            for picture in link.findall(image):
+                name = app.env.images[picture["uri"]][1]
+                to_top = "../" * page.count("/")
+                open_ = reference("", "", picture, refuri=f"{to_top}_images/{name}")
+                link.replace_self(open_)
+
+    app.connect("doctree-resolved", with_open_pictures)
     app.connect("autodoc-skip-member", is_of_others)
     app.connect("autodoc-process-docstring", with_drawn_figure)
     app.connect("source-read", without_logs)
@@ -104,7 +116,10 @@ def formula(display):
     """What writes a formula into a page."""
 
     def write(page, node):
-        page.body.append(convert(node.astext(), display=display))
+        written = convert(node.astext(), display=display)
+        # bars of norms have the same height, and lines over words their length
+        written = written.replace("<mo>&#x02016;", '<mo stretchy="false">&#x02016;')
+        page.body.append(written.replace("&#x02015;", "&#x0203E;"))
         raise SkipNode
 
     return write
@@ -112,7 +127,8 @@ def formula(display):
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sbnn"
-html_static_path = ["_static"]
+# with a font for formulas, as not every machine has one
+html_static_path = ["_static", str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf")]
 toc_object_entries_show_parents = "hide"
 html_css_files = ["site.css"]
 html_show_sourcelink = False

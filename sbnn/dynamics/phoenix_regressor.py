@@ -36,7 +36,9 @@ VALIDATION_SHARE = 0.07  # of the samples; of a single sample, none
 
 
 class PhoenixRegressor(DynamicsRegressor):
-    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE [1]_, pruned as in DASH [2]_.
+    """Gene-regulatory dynamics modelled by PHOENIX, a neural ODE, pruned as in DASH.
+
+    The model is that of [1]_, the pruning that of [2]_.
 
     Parameters
     ----------

@@ -23,7 +23,6 @@ TYPES = {  # as in the Allen taxonomies
     "LAMP5": "#DA808C",
     "SNCG": "#DF70FF",
 }
-MARKER = PUBLISHED | {"markersize": 7}  # of published scores
 RARE = 0.005  # bins with a smaller share of the predictions are not drawn
 PER_ROW = 4  # panels of models
 
@@ -57,7 +56,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
             draw_scores(ax, y, values, color)
             text = f"{values.mean():.3f}"
             if name in known:
-                ax.plot(known[name][i], y, color=color, zorder=1, **MARKER)
+                ax.plot(known[name][i], y, color=color, zorder=1, **PUBLISHED)
                 text += f" ({known[name][i]:.3f})"
             ax.text(1.02, y, text, va="center", color=color, transform=ax.get_yaxis_transform())
         ax.set_title(metric.replace("_f", "-F"))
@@ -70,8 +69,8 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     ]
     if known:
         label = "published (in brackets): other cells and features"
-        entries.append(Line2D([], [], color="0.3", label=label, **MARKER))
-    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries))
+        entries.append(Line2D([], [], color="0.3", label=label, **PUBLISHED))
+    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), borderpad=0.6)
     return finish(figure, [axes])
 
 
@@ -163,7 +162,7 @@ def importance_of_families(record: Record) -> Figure:
         ax.barh(range(len(order)), rises.mean(axis=0), color="0.8", height=0.7)
         ax.plot(rises.T, range(len(order)), ".", ms=3, mew=0, color="0.3")
         ax.axvline(0, color="0.5", lw=0.6)
-        ax.set(title=f"{way} (dots: folds)", xlabel="rise of the log loss (nats)")
+        ax.set(title=f"{way} (bars: means, dots: folds)", xlabel="rise of the log loss (nats)")
         ax.locator_params(axis="x", nbins=6)
     name_rows(axes[0], names)
     return finish(figure, [axes])

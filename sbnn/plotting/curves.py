@@ -194,7 +194,7 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    figure, (left, middle, right) = new_panels(2.9, 1, 3, width_ratios=(1.1, 0.8, 1.1))
+    figure, (left, middle, right) = new_panels(3.2, 1, 3, width_ratios=(1.1, 0.8, 1.1))
     pretrained = points_by_width(network, n_components, group_lasso=group_lasso, pretraining=True)
     for i, (width, [point]) in enumerate(pretrained.items()):
         name = f"d = {width}"

@@ -11,7 +11,14 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from sbnn.plotting.cells import MOST_SHAPES, draw_cells, draw_cloud, draw_legend, frame_map, name_families
+from sbnn.plotting.cells import (
+    MOST_SHAPES,
+    draw_cells,
+    draw_cloud,
+    draw_legend,
+    frame_map,
+    name_families,
+)
 from sbnn.plotting.colors import Groups
 from sbnn.plotting.common import WIDTH, colorbar, finish, new_panels, styled
 from sbnn.plotting.labels import counted, place_names, shortened

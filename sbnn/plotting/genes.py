@@ -19,7 +19,7 @@ from sbnn.plotting.common import (
     new_panels,
     styled,
 )
-from sbnn.plotting.labels import DASHES, counted, name_line, shortened
+from sbnn.plotting.labels import DASHES, name_line, shortened
 from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
 from sbnn.results import Record
 
@@ -186,8 +186,7 @@ def effect_map(record: Record) -> Figure:
     label = f"effect: SD of the output\nper SD of the gene, largest {strength.max():.2g}"
     colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, extend="both")
     n_genes, n_outputs = record.effects.shape
-    drawn = f"{len(genes)} of {counted(n_genes, 'gene')}"
-    drawn += f", {len(outputs)} of {counted(n_outputs, 'output')}"
+    drawn = f"{len(genes)} of {n_genes} genes, {len(outputs)} of {n_outputs} outputs"
     ax.set_title(f"{model_title(record)}; {drawn}")
     return finish(figure)
 

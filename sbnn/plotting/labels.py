@@ -50,4 +50,3 @@ def place_names(ax, points, names, beside=True, **style):
         getLogger("adjustText").setLevel(ERROR)  # it warns of subfigures
         with warnings.catch_warnings(action="ignore"):
             adjust_text(texts, ax=ax, avoid_self=beside, iter_lim=STEPS, arrowprops=LEADER)
-    return texts

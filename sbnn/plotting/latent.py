@@ -31,7 +31,7 @@ FEATURES = (
     "Rheobase",
 )
 N_MAPS = 9
-MODEL, ZOOM, LEGEND = 2.75, 3, 0.5  # inches: heights of a model, large maps, the families
+MODEL, ZOOM, LEGEND = 2.75, 2.8, 0.5  # inches: heights of a model, large maps, the families
 LETTERS = 17  # of a name above a small map
 
 

@@ -23,10 +23,10 @@ LEAST_CELLS = 10  # smaller clusters are dropped
 
 
 class SparseBottleneckRegressor(BottleneckRegressor):
-    """Sparse bottleneck neural network (sBNN), as published [1]_.
+    """Sparse bottleneck neural network (sBNN), as published.
 
-    The network is pretrained on clusters of the outputs, trained as a regression with the first two
-    layers frozen and then with all layers, pruned to `n_genes` genes and fine-tuned.
+    The network [1]_ is pretrained on clusters of the outputs, trained as a regression with the
+    first two layers frozen and then with all layers, pruned to `n_genes` genes and fine-tuned.
     `DistilledBottleneckRegressor` is more accurate.
 
     Parameters
