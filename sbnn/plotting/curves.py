@@ -91,8 +91,10 @@ def training_curves(
             )
         mark_stages(left, network, point)
         draw_levels(left, srrr, network)
-        title = f"{network_name(network, point)}, {n_genes} genes\nlast test R², "
-        title += f"{folds_text(network)}, by group lasso λ"
+        title = (
+            f"{network_name(network, point)}, {n_genes} genes\n"
+            f"last test R², {folds_text(network)}, by group lasso λ"
+        )
         legend_above(left, ncols=2, title=title, bbox_to_anchor=ABOVE_NAMES)
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
         right.set(yscale="log", xlim=(0, norms.shape[1]))

@@ -95,8 +95,10 @@ def selection_frequencies(record: Record) -> Figure:
     ax.bar(range(len(shown)), shown["frequency"], color=colors)
     threshold = selection_threshold(record)
     if np.isfinite(threshold):
-        rule = f"{table['trusted'].sum()} trusted genes, frequency ≥ {threshold:.2f}: "
-        rule += "at most 1 false gene expected"
+        rule = (
+            f"{table['trusted'].sum()} trusted genes, frequency ≥ {threshold:.2f}: "
+            "at most 1 false gene expected"
+        )
         ax.axhline(threshold, label=rule, color="0.2", lw=0.8, ls=DASHES)
         legend_above(ax)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
