@@ -207,7 +207,7 @@ def family_zoom(
     cells, *panels = below.subplots(1, 1 + len(maps))
     for ax in (cells, *panels):
         frame_map(ax)
-        ax.set(xlim=corner[0] + [0, side], ylim=corner[1] + [0, side])
+        ax.set(xlim=corner[0] + [0, side], ylim=corner[1] + [0, side], anchor="S")
         ax.spines[:].set(visible=True, **DASHED)
     draw_cells(cells, xy[own], groups.colors[own])
     inside = ((xy > corner) & (xy < corner + side)).all(1)
