@@ -3,6 +3,7 @@
 from sbnn.dynamics.report import METHODS, PUBLISHED, scores_of
 from sbnn.plotting.colors import METHODS as METHOD_COLORS
 from sbnn.plotting.common import finish, headline, new_panels, styled
+from sbnn.plotting.labels import place_names
 
 COLORS = METHOD_COLORS["dynamics"]
 
@@ -20,19 +21,19 @@ def accuracy_by_sparsity(records):
     means = scores.mean()
     sds = scores.std().fillna(0)
     figure, ax = new_panels(4)
-    ax.set(xlabel="sparsity of the weights", ylabel="balanced accuracy of edges")
-    ax.set(xlim=(-0.03, 1.19), ylim=(0.47, 1.02))
-    prior = means.loc["prior", "balanced_accuracy"]
-    ax.axhline(prior, xmax=0.81, ls="--", color=COLORS["prior"])
-    look = {"fmt": "o", "lw": 0.8}
-    place = {"xytext": (4, -2), "textcoords": "offset points", "va": "top", "fontsize": 6}
-    for name in means.index.drop("prior"):
+    ax.set(xlim=(-0.03, 1.19), xlabel="sparsity of the weights")
+    ax.set(ylim=(0.47, 1.02), ylabel="balanced accuracy of edges")
+    ax.axhline(means.loc["prior", "balanced_accuracy"], xmax=0.81, ls="--", lw=0.8, color="black")
+    named = means.drop("prior")
+    for name in named.index:
         sparsity, accuracy = sds.loc[name]
-        ax.errorbar(*means.loc[name], accuracy, sparsity, color=COLORS[name], **look)
-        ax.annotate(METHODS[name], means.loc[name], **place)
+        ax.errorbar(*means.loc[name], accuracy, sparsity, color=COLORS[name], fmt="o", lw=0.8)
     if records["noise_5_prior"].dataset == "grn_350":
         square = {"marker": "s", "mfc": "white", "ms": 4.5, "markevery": [1], "lw": 0.6}
         for name, published in PUBLISHED.items():
             ax.plot(*zip(means.loc[name], published, strict=True), color=COLORS[name], **square)
     headline(figure, "Means over seeds; bars: SD over seeds; squares: published; dashed: the prior")
-    return finish(figure)
+    finish(figure)
+    below = named.to_numpy() + (0.01, -0.01)
+    place_names(ax, below, map(METHODS.get, named.index), beside=False, ha="left", fontsize=6)
+    return figure
