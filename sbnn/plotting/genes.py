@@ -58,7 +58,7 @@ def gene_selection_curve(record: Record) -> Figure:
     line = np.linspace(*ax.get_xlim(), 500)
     curve = np.exp(-record.slope * (line - record.b)) + record.offset
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
-    ax.plot(line, curve, color=ORANGE, lw=1.5, label=rule)
+    ax.plot(line, curve, color=ORANGE, label=rule)
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
     ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
     legend_above(ax, ncols=3, markerscale=3)

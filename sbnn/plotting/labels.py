@@ -40,7 +40,8 @@ def name_line(ax, x, name):
 def place_names(ax, points, names, beside=True, **style):
     """Write names at points, (n_names, 2) in data units, apart from each other.
 
-    The figure has its final layout. With `beside`, names also keep off the points.
+    The figure has its final layout. With `beside`, names also keep off the points, and
+    lines join them.
     """
     from adjustText import adjust_text  # imports pyplot
 
@@ -49,4 +50,10 @@ def place_names(ax, points, names, beside=True, **style):
     if texts:
         getLogger("adjustText").setLevel(ERROR)  # it warns of subfigures
         with warnings.catch_warnings(action="ignore"):
-            adjust_text(texts, ax=ax, avoid_self=beside, iter_lim=STEPS, arrowprops=LEADER)
+            adjust_text(
+                texts,
+                ax=ax,
+                avoid_self=beside,
+                iter_lim=STEPS,
+                arrowprops=LEADER if beside else None,
+            )
