@@ -1,4 +1,4 @@
-"""Data of the explorer page: positions, names and groups of cells, and values of all features."""
+"""Data of the explorer page."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ TSNE_AXES = ["t-SNE 1", "t-SNE 2"]
 
 
 def page_data(fit, folds=None, data=None, ridge=None, halves=None, tsne=None):
-    """Everything that the page shows, ready for JSON: names, groups, positions, and z-scores."""
+    """Everything that the page shows, ready for JSON."""
     page = {
         "dataset": fit.dataset,
         "model": model_title(fit),
@@ -87,7 +87,7 @@ def _other_genes(data, fit, room):
 
 
 def _maps(fit, tsne):
-    """The model's map (for one unit, the unit and the first output), then t-SNEs."""
+    """The model's map (one unit: with the first output), then t-SNEs."""
     width = fit.latent.shape[1]
     places = np.array(fit.embedding, np.float32)
     axes = ["unit 1", "unit 2"]
@@ -109,7 +109,7 @@ def _map(title, xy, axes, equal=True):
 
 
 def _groups(groups):
-    """Types and families, most frequent first; families only if they add to types."""
+    """Types, and families if they differ, most frequent first."""
     found = {"type": _coded("Type", groups.types, groups.count("type"))}
     if (groups.families != groups.types).any():
         found["family"] = _coded("Family", groups.families, groups.table)

@@ -1,4 +1,4 @@
-// Comparison of two groups of cells (the selected cells and the rest, or A and B): ranked features.
+// Features ranked between selected cells and the rest, or A and B.
 
 const GROUPS = ["a", "b"];
 const COLORS_OF = { a: "--inside", b: "--b" };
@@ -37,7 +37,7 @@ function showHeld(drawn) {
   showFeatures(drawn);
 }
 
-// Rings on the map around the cells of A and B.
+// Rings around the cells of A and B.
 function showRings({ rings }) {
   const { x, y } = maps[state.map];
   const cells = GROUPS.flatMap((group) => (state.held[group] ?? []).map((cell) => [cell, css(COLORS_OF[group])]));

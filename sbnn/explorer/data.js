@@ -29,14 +29,14 @@ function kindsOf(feature) {
   return there.filter(([kind]) => packed.held_out !== undefined || !kind.startsWith("held_out"));
 }
 
-// One number per cell; held-out values of cells that were in no test fold are NaN.
+// One number per cell; NaN for cells in no test fold.
 function valuesOf(feature, kind) {
   const { group, at } = data.features[feature];
   if (group === "other") return others.subarray(at * nCells, (at + 1) * nCells);
   return packed[kind].subarray(feature * nCells, (feature + 1) * nCells);
 }
 
-// How far a gene can be trusted, in words; empty for outputs and for genes that were not tested.
+// How far a gene can be trusted; empty for outputs and untested genes.
 function trustText({ group, trust, frequency }) {
   if (group === "other") return "not kept by the model";
   return trust === undefined ? "" : `${trust}: kept in ${Math.round(100 * frequency)} % of the fits to halves of the cells`;

@@ -41,26 +41,26 @@ def explore(
     halves: Record | None = None,
     tsne: Record | None = None,
 ) -> Explorer:
-    """Explore a fitted model: colour its map by any feature or error, and compare selected cells.
+    """Explore a fitted model: colour its map, and compare selected cells.
 
     Parameters
     ----------
     fit_record : Record
-        Returned by `sbnn.fit_full`, or loaded by `sbnn.results.load`.
+        From `sbnn.fit_full`.
     cv_record : Record, optional
-        Returned by `sbnn.cross_validate` for the same model and data, to show held-out predictions
-        and the verdict.
+        From `sbnn.cross_validate` for the same model and data, for held-out predictions and the
+        verdict.
     path : str or path-like, optional
         HTML file to write; it works offline.
     data : AnnData or tuple (X, Y), optional
-        The data of the fit, to show genes that the model does not keep; only the most
-        variable if the page would exceed 6 MB.
+        Of the fit, to show genes that the model does not keep; only the most variable if the page
+        would exceed 6 MB.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
-        Returned by `sbnn.stability_selection`, to show which kept genes are trusted.
+        From `sbnn.stability_selection`, to mark trusted genes.
     tsne : Record, optional
-        Returned by `sbnn.evaluation.maps.tsne_maps`, for alternative maps of the cells.
+        From `sbnn.evaluation.maps.tsne_maps`, for other maps of the cells.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-// Start of the page: its parts are put together, and its controls get their actions.
+// Start of the page.
 
 const coarsest = "family" in data.groups ? "family" : "type";
 const labelled = data.groups.type.names.length > 1; // otherwise the first output colours the map

@@ -40,7 +40,7 @@ function paint(drawn) {
   showValues(drawn);
 }
 
-// The tooltip of a cell: its name, its groups, and its values of the feature that colours the map, or of the first.
+// The tooltip of a cell: name, groups, and values of the feature that colours the map, or of the first.
 function showValues({ cells, hover }) {
   const feature = state.colorBy in data.groups ? 0 : state.colorBy;
   const kinds = kindsOf(feature).map(([kind, name]) => [name, valuesOf(feature, kind)]);

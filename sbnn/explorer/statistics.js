@@ -27,8 +27,8 @@ function compare(feature, parts) {
   return { feature, mean, restMean, difference: (mean - restMean) / Math.sqrt((variance + restVariance) / 2) };
 }
 
-// Rank test (Mann and Whitney) of two groups of cells: {auc, p}. The AUC is the share of the pairs of cells, one from
-// each group, in which the cell of the first group has more; ties count half.
+// Rank test (Mann and Whitney) of two groups of cells: {auc, p}. The AUC is the share of pairs in which the cell of the
+// first group has more; ties count half.
 function rankTest(feature, parts) {
   const values = valuesOf(feature, "measured");
   const order = orderOf(feature).filter((cell) => parts[cell]);
@@ -77,8 +77,7 @@ function falseDiscoveryRates(p) {
   return rates;
 }
 
-// The features that differ most, in descending order; features that cannot be compared come last. False discovery
-// rates are over all features.
+// The features that differ most, first; those that cannot be compared come last. Rates are over all features.
 function rankFeatures(parts) {
   const rows = data.features.map((_, feature) => ({ ...compare(feature, parts), ...rankTest(feature, parts) }));
   const rates = falseDiscoveryRates(rows.map(({ p }) => p));

@@ -13,7 +13,7 @@ MOST_SHAPES = 5000
 
 
 def draw_cells(ax, xy, colors):
-    """Draw cells in random order, so that no group lies on top."""
+    """Draw cells in random order."""
     order = np.random.default_rng(0).permutation(len(xy))
     size = np.clip(6000 / len(xy), 1, 12)
     dots = ax.scatter(*xy[order].T, s=size, c=colors[order], lw=0)
@@ -27,26 +27,26 @@ def frame_map(ax):
 
 
 def draw_cloud(ax, groups, xy):
-    """Draw cells and name families; the figure has its final layout."""
+    """Draw cells and name families, after the layout."""
     draw_cells(ax, xy, groups.colors)
     name_families(ax, groups, xy)
 
 
 def name_families(ax, groups, xy):
-    """Write known families on a map; the figure has its final layout."""
+    """Name known families, after the layout."""
     known = groups.table.index.drop(UNKNOWN, errors="ignore")
     if 2 <= len(known) <= MOST_GROUPS:
         name_groups(ax, xy, groups.families, known)
 
 
 def name_groups(ax, xy, groups, names):
-    """Write names at the medians of groups, (n_cells,)."""
+    """Names at the medians of groups, (n_cells,)."""
     centres = [np.median(xy[groups == name], axis=0) for name in names]
     place_names(ax, centres, map(shortened, names), beside=False, fontsize=6.5)
 
 
 def draw_legend(figure, table, title):
-    """Draw the legend of groups below a figure, with entries such as "Pvalb (286)"."""
+    """Draw a legend such as "Pvalb (286)" below a figure."""
     entries = []
     for name, count, color in table[:MOST_GROUPS].itertuples():
         label = f"{shortened(name)} ({count})"

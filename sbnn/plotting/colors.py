@@ -69,10 +69,9 @@ def model_color(record):
 
 
 class Groups:
-    """Families and types of the cells of a record, in the colours of the types.
+    """Families of the cells, or types if no family is known, in the colours of the types.
 
-    Types replace families if none is known. `table` has the count and colour of each family,
-    `colors` one entry for each cell.
+    `table` has the count and colour of each family, `colors` one entry for each cell.
     """
 
     def __init__(self, record):

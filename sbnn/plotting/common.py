@@ -90,7 +90,7 @@ def _rendered(figure, ending, metadata):
 
 
 def in_few_colors(png):
-    """Rewrite a PNG with 256 colours: a third of the bytes, and hardly a visible difference."""
+    """Rewrite a PNG with 256 colours, in a third of the bytes."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     content = io.BytesIO()
     small = image.quantize(256, dither=0)
@@ -99,7 +99,7 @@ def in_few_colors(png):
 
 
 def new_figure(height):
-    """Make a figure of full width, which need not be closed."""
+    """Make a figure of full width."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
@@ -118,7 +118,7 @@ def legend_above(ax, **options):
 
 
 def draw_band(ax, x, values, color, alpha=0.12, **look):
-    """Draw the mean of values (folds x places) as a line, with a band of one SD."""
+    """Draw the mean of values (folds x places), with a band of one SD."""
     mean, spread = mean_sd(values)
     ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=alpha, lw=0)
     ax.plot(x, mean, color=color, **look)
@@ -138,7 +138,7 @@ def name_rows(ax, names):
 
 
 def grid(ax, axis="x"):
-    """Draw pale grid lines behind a chart."""
+    """Draw pale grid lines."""
     ax.grid(axis=axis, lw=0.4, color="0.9")
     ax.set_axisbelow(True)
 
@@ -157,7 +157,7 @@ def colorbar(figure, image, label, **options):
 
 
 def log_ticks(ax, ticks):
-    """Make the x axis logarithmic, with only these ticks."""
+    """Logarithmic x axis with these ticks."""
     ax.set_xscale("log")
     ax.set_xticks(ticks, ticks)
     ax.set_xticks([], minor=True)
@@ -170,7 +170,7 @@ def headline(figure, text):
 
 
 def finish(figure, rows=()):
-    """Put letters at the panels, in rows of axes, if there are several, and fix the layout."""
+    """Fix the layout, with letters at the panels if there are several."""
     panels = [ax for row in rows for ax in row]
     for ax, letter in zip(panels if len(panels) > 1 else (), ascii_lowercase, strict=False):
         ax.annotate(letter, (0, 1), (-20, 4), "axes fraction", "offset points", **LETTER)

@@ -117,7 +117,7 @@ def _label(network, point, rows):
 
 
 def linear_models(srrr, network):
-    """Linear models of two ranks with as many genes as networks: rank, R2, line, label."""
+    """Rank, R2, line and label of linear models with the genes of networks."""
     ranks = [params["rank"] for params in srrr.params]
     models = []
     for rank, line in {min(ranks): "-", max(ranks): "--"}.items():
@@ -129,7 +129,7 @@ def linear_models(srrr, network):
 
 
 def draw_levels(ax, srrr, network):
-    """Draw the test R2 of linear models as horizontal lines."""
+    """Draw linear models as horizontal lines."""
     if srrr is not None:
         for _, r2, line, label in linear_models(srrr, network):
             ax.axhline(r2, label=label, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
@@ -144,7 +144,7 @@ def draw_epochs(ax, network, point, stages=REGRESSION, column="eval_r2", **look)
 
 
 def mark_stages(ax, network, point):
-    """Name the epochs where the training changes, and leave out deep drops of R2."""
+    """Name the stages of the training, and leave out deep drops of R2."""
     stages = network.history[point][0]["stage"]
     stages = stages[stages.isin(REGRESSION)]
     for stage, name in TRANSITIONS.items():
@@ -248,7 +248,7 @@ def bottleneck_comparison(
 
 
 def _draw_linear(ax, srrr, network, published):
-    """Draw test R2 against the number of genes of linear models."""
+    """Draw the test R2 of linear models against the number of genes."""
     color = MODELS["linear"]
     mean_genes = srrr.n_selected.mean(0)
     for rank, _, line, label in linear_models(srrr, network):

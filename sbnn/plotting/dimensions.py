@@ -32,7 +32,7 @@ KINDS = ("principal component", "output")
 
 @styled
 def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
-    """t-SNE of the genes and t-SNE of the outputs, with cells in the colours of their types.
+    """t-SNE of the genes and of the outputs, in the colours of the types.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata) -> Figure:
     Parameters
     ----------
     maps : dict of str to array, shape (n, 2)
-        Coordinates of the cells, by title.
+        By title.
     adata : AnnData
-        The cells, with ``obs["family"]``, ``obs["type"]`` and ``uns["type_colors"]`` if known.
+        With ``obs["family"]``, ``obs["type"]`` and ``uns["type_colors"]`` if known.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     record : Record
         From `sbnn.map_trust`.
     fit : Record, optional
-        The fit that was assessed, to show its name and the families of its cells.
+        The fit that was assessed, to name it and its families.
 
     Returns
     -------
@@ -161,10 +161,9 @@ MOST = 16  # lines in a panel
 def bibiplot(record: Record) -> Figure:
     """Cells in the latent space with correlations of genes (left) and of outputs (right).
 
-    On the right, cells are where a linear regression of the latents on the outputs places them.
-    A line shows the correlations of a gene or an output with both latents, and would end on the
-    circle if they explained it fully. Kobak et al. (2021) plot sparse reduced-rank regression like
-    this, with loadings on the right.
+    On the right, a linear regression of the latents on the outputs places the cells. A line shows
+    the correlations of a gene or an output with both latents; it ends on the circle if they explain
+    it fully. After Kobak et al. (2021), who draw loadings on the right.
 
     Parameters
     ----------

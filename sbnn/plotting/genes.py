@@ -26,7 +26,7 @@ from sbnn.results import Record
 
 @styled
 def gene_selection_curve(record: Record) -> Figure:
-    """Frequency of near-zero counts against mean expression of every gene, and the selection curve.
+    """Frequency of near-zero counts against mean expression, and the selection curve.
 
     Parameters
     ----------
@@ -115,8 +115,7 @@ def genes_curve(record: Record) -> Figure:
     Parameters
     ----------
     record : Record
-        From `sbnn.cross_validate` with a grid of ``n_genes``. The band shows the sample SD, thin
-        lines the folds.
+        From `sbnn.cross_validate` over ``n_genes``. The band shows the sample SD.
 
     Returns
     -------
@@ -151,7 +150,7 @@ TIMES = 3  # end of the colour range, relative to the median of the largest effe
 
 @styled
 def effect_map(record: Record) -> Figure:
-    """Effect of every gene on every output as a heat map, with similar rows and columns together.
+    """Heat map of the effect of every gene on every output.
 
     Parameters
     ----------
@@ -161,9 +160,9 @@ def effect_map(record: Record) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        In SDs of the output per SD of the gene, ordered by hierarchical clustering (average
-        linkage), for the 60 genes and 60 outputs with the largest effects. The colour range ends
-        at three times the median (over outputs) of the largest effect, or at the largest.
+        In SDs of the output per SD of the gene, for at most 60 genes and outputs, ordered by
+        average linkage. The colour range ends at three times the median (over outputs) of the
+        largest effect.
 
     Examples
     --------
@@ -194,7 +193,7 @@ def effect_map(record: Record) -> Figure:
 
 
 def largest(effects):
-    """Positions of the rows with the largest effects, in their order."""
+    """Positions of the rows with the largest effects."""
     strength = np.abs(effects).max(1)
     return np.sort(np.argsort(-strength, kind="stable")[:MOST])
 

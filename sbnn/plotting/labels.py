@@ -13,7 +13,7 @@ LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB":
 
 
 def shortened(name, most=LETTERS):
-    """Shorten a name, with "…" in its middle: names often differ at the end; "$" is no formula."""
+    """Shorten a name in its middle; "$" is no formula."""
     name = str(name).replace(r"\$", "$")  # if it was shortened before
     if len(name) > most:
         tail = most // 3
@@ -32,7 +32,7 @@ def signed(value, digits=2):
 
 
 def name_line(ax, x, name):
-    """Draw a vertical line with its name above the axes, where nothing is hidden."""
+    """Draw a vertical line, named above the axes."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
     ax.text(x, 1.01, name, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
 
@@ -40,8 +40,7 @@ def name_line(ax, x, name):
 def place_names(ax, points, names, beside=True, **style):
     """Write names at points, (n_names, 2) in data units, apart from each other.
 
-    The figure has its final layout. With `beside`, names also keep off the points, and
-    lines join them.
+    After the layout. With `beside`, names keep off the points, and lines join them.
     """
     from adjustText import adjust_text  # imports pyplot
 

@@ -48,14 +48,13 @@ def latent_panels(
     top, bottom : Record
         From `sbnn.fit_full` for the same data.
     scores : sequence of Record, (Record, dict) or None, optional
-        Cross-validation of each model, with parameters of a grid point, for the test R2.
+        Cross-validations with parameters of a grid point, for the test R2.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Small maps show predictions of at most nine genes and outputs, interpolated between cells:
-        those of the published figure, then those predicted best. Panels leave out 0.5 % of the
-        cells on each side.
+        Small maps show predictions of at most nine genes and outputs: those of the published
+        figure, then those predicted best. Panels leave out 0.5 % of the cells on each side.
 
     Examples
     --------
@@ -68,7 +67,7 @@ def latent_panels(
 
 
 def _draw_fits(top, bottom, scores, *below):
-    """Draw fits one below another, over room for more; return the figure, parts and maps."""
+    """Figure, parts and maps of fits one below another, over room for more."""
     fits = [top] if bottom is None else [top, bottom]
     heights = [*[MODEL] * len(fits), *below]
     figure = new_figure(sum(heights) + LEGEND)
@@ -84,7 +83,7 @@ def _draw_fits(top, bottom, scores, *below):
 
 
 def _finish(figure, centres):
-    """Draw the cells with names of families, which need the final layout."""
+    """Draw the cells with names of families, after the layout."""
     finish(figure)
     for ax, fit in centres:
         draw_cloud(ax, Groups(fit), map_coordinates(fit))
@@ -92,7 +91,7 @@ def _finish(figure, centres):
 
 
 def draw_fit(part, fit, measure, r2):
-    """Draw small maps of genes and of outputs beside an empty map of the cells; return it."""
+    """Draw small maps beside an empty map of the cells; return it."""
     left, middle, right = part.subfigures(1, 3)
     triangles = map_triangles(map_coordinates(fit))
     genes = rank_genes(fit)[:N_MAPS]
@@ -137,7 +136,7 @@ def rank_genes(record):
 
 
 def ranked(names, first, merit):
-    """Positions of names: the given ones in their order, then the others by merit."""
+    """Positions of names: the given ones first, then by merit."""
     places = pd.Index(first).get_indexer(names)
     return np.lexsort([-merit, np.where(places < 0, len(first), places)])
 
@@ -157,9 +156,8 @@ def family_zoom(
 ) -> Figure:
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
-    The large panels show the cells by type, a marker gene (with the name of the family or the
-    highest mean prediction), and two outputs ("Tau" and "Rebound", as published, or those
-    whose predictions vary most).
+    Large panels show the cells by type, a marker gene (with the name of the family or the highest
+    mean prediction), and two outputs ("Tau" and "Rebound", or those that vary most).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Positions of cells, the outline of the cloud, and the prediction at each position."""
+"""Positions of cells, and the predictions between them."""
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -34,7 +34,7 @@ def panel_coordinates(xy, proportional):
 
 
 def map_triangles(xy):
-    """Delaunay triangles over the cells except over empty regions, if any."""
+    """Delaunay triangles except over empty regions, or None."""
     places = np.unique(xy, axis=0)  # which cells may share
     distances = cKDTree(places).query(xy, [min(11, len(places))])[0].ravel()
     spacing = np.minimum(distances, np.quantile(distances, 0.9))

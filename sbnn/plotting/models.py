@@ -47,12 +47,12 @@ def accuracy_comparison(
     models : dict of str to Record or (Record, dict)
         Cross-validations by name, with parameters of grid points.
     n_genes : int
-        Of a path of penalties, the point with the most genes up to this number is drawn.
+        Of a path of penalties, the point with the most genes up to this number.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Small dots are the folds, in their order from top to bottom; those below -1 lie outside.
+        Small dots are the folds in order, from top to bottom; those below -1 lie outside.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def width_and_stability(
     networks, models : dict
         As in `bottleneck_widths` and `output_accuracy`.
     selections : dict of str to Record
-        Repeated fits by name. The 36 genes that the first keeps most often are drawn.
+        Repeated fits by name; genes are the 36 that the first keeps most often.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def mean_text(values):
 
 
 def curve(tables, stages, column):
-    """Values of a column of the history in some stages of the training, (n_folds, n_epochs)."""
+    """A column of the history in some stages, (n_folds, n_epochs)."""
     return np.stack([table[column][table["stage"].isin(stages)] for table in tables])
 
 
@@ -65,7 +65,7 @@ def gene_target(record):
 
 
 def choose_model(model, n_genes):
-    """Record and grid point; of a path of penalties, that with the most genes up to a number."""
+    """Record and grid point; of a path of penalties, with the most genes up to a number."""
     record, params = model if isinstance(model, tuple) else (model, {})
     points = record.points(**params)
     if len(points) > 1 and "alpha" in record.params[points[0]]:
