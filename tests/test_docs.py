@@ -164,4 +164,7 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tm
     for path, page in pages.items():
         loaded = re.findall(r"<(?!a\b)\w+[^>]*?\b(?:src|href)=\"?(?:https?:)?//[^>]*", page)
         assert not loaded, path
+    site = tmp_path / "site" / "docs"
+    assert not re.search(r"\[R[\da-f]+-\d\]", pages[site / "api.html"]), "a key of a citation"
+    assert 'href="../_images/overview.png"' in pages[site / "figures.html"]
     assert "<img" in pages[tmp_path / "site" / "notebooks" / "03_model.html"]

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 from made_up import assert_tidy
 from numpy.testing import assert_allclose
 from same import ROOT
@@ -34,4 +35,6 @@ def test_tables_have_means_and_sds():
 def test_the_figure_shows_means_of_methods_beside_the_prior():
     [ax] = plotting.accuracy_by_sparsity(RECORDS).axes
     assert_allclose([line.get_ydata()[0] for line in ax.lines], [0.9, 1.75 / 3, 2.35 / 3])
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert heights == pytest.approx({"IMP": 1.75 / 3, "DASH": 2.35 / 3}, abs=0.03)
     assert_tidy(plotting.accuracy_by_sparsity(report.read(ROOT / "saved_models" / "grn_350")))

@@ -76,6 +76,8 @@ def test_published_values_stand_next_to_their_models():
     figure = plotting.bottleneck_comparison(network, srrr, ridge, published)
     assert "(◇ published 0.150)" in words(figure)
     assert f"ridge, 300 genes: {ridge.test_r2.mean():.3f}" in words(figure)
+    widths = [line for line in figure.axes[2].lines if line.get_label() in ("d = 2", "d = 64")]
+    assert len({line.get_color() for line in widths}) == 2
     lines = figure.axes[0].lines
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
     drawn = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in hollow)

@@ -35,8 +35,8 @@ def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
 
 def test_maps_of_trust_show_their_own_values_the_largest_on_top():
     rng = np.random.default_rng(0)
-    latent = rng.normal(size=(50, 2))
-    spread, errors = rng.uniform(size=(2, 50))
+    latent = rng.normal(size=(90, 2))
+    spread, errors = rng.uniform(size=(2, 90))
     errors[7] = np.nan
     values = {"latent": latent, "spread": spread, "errors": errors}
     values |= {"agreement": np.array([0.8, 0.9])}
@@ -51,6 +51,8 @@ def test_maps_of_trust_show_their_own_values_the_largest_on_top():
         assert_array_equal(dots.get_array(), shown[order])
         assert_allclose(dots.get_offsets(), xy[order])
         assert dots.get_clim() == pytest.approx((0, np.nanquantile(shown, 0.95)))
+    named = plotting.map_trust(record, fit_record()).axes[:2]
+    assert all([text.get_text() for text in ax.texts[-3:]] == ["A", "B", "C"] for ax in named)
 
 
 def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_of_the_panel():
@@ -77,6 +79,7 @@ def test_genes_outputs_and_the_family_that_are_shown():
     text = words(plotting.family_zoom(fit_record(), family="C"))
     assert "C enlarged" in text
     assert "C1 (15)" in text
+    assert {"C1", "C2"} <= set(text.splitlines()), "types are named on the map, too"
     assert "A enlarged" in words(plotting.family_zoom(fit_record()))
 
 
