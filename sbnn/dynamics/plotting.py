@@ -35,5 +35,7 @@ def accuracy_by_sparsity(records):
     headline(figure, "Means over seeds; bars: SD over seeds; squares: published; dashed: the prior")
     finish(figure)
     below = named.to_numpy() + (0.01, -0.01)
-    place_names(ax, below, map(METHODS.get, named.index), beside=False, ha="left", fontsize=6)
+    place_names(
+        ax, below, map(METHODS.get, named.index), beside=False, leader=None, ha="left", fontsize=6
+    )
     return figure

@@ -37,10 +37,10 @@ def name_line(ax, x, name):
     ax.text(x, 1.01, name, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
 
 
-def place_names(ax, points, names, beside=True, **style):
+def place_names(ax, points, names, beside=True, leader=LEADER, **style):
     """Write names at points, (n_names, 2) in data units, apart from each other.
 
-    After the layout. With `beside`, names keep off the points, and lines join them.
+    After the layout. With `beside`, names keep off the points.
     """
     from adjustText import adjust_text  # imports pyplot
 
@@ -49,10 +49,4 @@ def place_names(ax, points, names, beside=True, **style):
     if texts:
         getLogger("adjustText").setLevel(ERROR)  # it warns of subfigures
         with warnings.catch_warnings(action="ignore"):
-            adjust_text(
-                texts,
-                ax=ax,
-                avoid_self=beside,
-                iter_lim=STEPS,
-                arrowprops=LEADER if beside else None,
-            )
+            adjust_text(texts, ax=ax, avoid_self=beside, iter_lim=STEPS, arrowprops=leader)
