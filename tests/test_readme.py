@@ -63,14 +63,6 @@ def test_differences_on_the_page_of_results_are_those_of_the_committed_results()
         assert f"`{dataset}` {accuracy.differences(dataset, 25)['greedy_forest']}" in page
 
 
-def test_numbers_of_the_companions_are_those_of_the_committed_results():
-    text = words_of(ROOT / "docs" / "companions.md")
-    f1, _, *errors = readme.of_companions()[1:]
-    assert f1 in text
-    for error in errors:
-        assert error.split()[-1] in text
-
-
 def test_rows_that_notebooks_print_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
     columns = {}
