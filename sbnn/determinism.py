@@ -15,11 +15,11 @@ _ONE_AT_A_TIME = threading.RLock()
 def reproducible():
     """Use one thread, as the order of sums depends on their number, and flush denormal numbers.
 
-    Settings of NumPy, scikit-learn and torch that change results or stop a fit are the usual ones;
-    torch's global generator stays as it was.
+    Settings of NumPy, scikit-learn and torch that change results are the usual ones; torch's global
+    generator stays as it was.
 
     The number is a setting of the whole process, so Python threads that fit models take turns;
-    worker processes do not. Within a Python thread, the innermost block applies.
+    worker processes do not.
 
     Weights under a strong penalty become denormal, which makes arithmetic a hundred times slower.
     """

@@ -34,10 +34,9 @@ def _sums_of_squares(Y_true, Y_pred, Y_mean):
 def pooled_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> float:
     """Share of the total variance of all outputs that the predictions explain, 1 - SSE / SST.
 
-    Both sums run over all cells and outputs, so each output is weighted by its variance. SST is
-    relative to the means over the *training* cells: a model that predicts these means scores 0 on
-    any cells (Bernaerts et al. 2020, arXiv:2006.10411, Methods). ``sklearn.metrics.r2_score``
-    centres on the mean of the test cells instead.
+    Both sums run over all cells and outputs. SST is relative to the means over the *training*
+    cells: a model that predicts these means scores 0 (arXiv:2006.10411, Methods).
+    ``sklearn.metrics.r2_score`` centres on the mean of the test cells instead.
 
     Parameters
     ----------
@@ -92,7 +91,6 @@ def folds_counted(folds):
     """Number of folds that count in a standard error, a float.
 
     Repeats of a test cell beyond the third do not count, as they hardly make a mean more precise.
-    If each cell is tested up to three times, all equally often, this is the number of folds.
     """
     tested = np.concatenate([test for _, test in folds])
     _, times = np.unique(tested, return_counts=True)
@@ -115,18 +113,16 @@ def corrected_error(differences, test_share, n=None):
 def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: float = 0.0) -> int:
     """Smallest number of genes whose mean R2 is within one standard error of the highest mean R2.
 
-    The standard error is that of differences on the same folds, because a difficult fold lowers R2
-    for all numbers of genes.
+    The standard error is that of differences on the same folds.
 
     Parameters
     ----------
     r2 : ndarray, shape (n_folds, n_numbers)
-        R2 on the held-out cells of two or more folds.
+        Of two or more folds.
     numbers : sequence of int
         Numbers of genes in ascending order.
     test_share : float
-        Test cells per training cell, to correct for training cells that folds share; 0 for
-        independent folds.
+        Test cells per training cell; 0 for independent folds.
 
     Returns
     -------

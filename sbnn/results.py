@@ -45,7 +45,7 @@ class Record:
     settings : dict
         Everything else that determines the result (estimator, scaling, ...).
     folds : list of tuple of ndarray
-        ``(train, test)`` positions of the cells, one pair per fold; empty without cross-validation.
+        ``(train, test)`` positions of the cells; empty without cross-validation.
     values : dict
         Arrays, DataFrames, and lists and dicts of these, which are also attributes:
         ``record.test_r2`` is ``record.values["test_r2"]``.
@@ -124,8 +124,8 @@ class Record:
     def best_with_at_most(self, n_genes: int, **params: object) -> int:
         """Position of the grid point with the most selected genes, but at most `n_genes`.
 
-        Numbers of genes are rounded means over the folds. If all grid points have more genes, that
-        with the fewest is taken. Ties go to the first.
+        Numbers of genes are rounded means over the folds. If all have more genes, that with the
+        fewest is taken. Ties go to the first.
         """
         hits = self.points(**params)
         genes = self.n_selected[:, hits].mean(0)  # (n_hits,)
@@ -140,10 +140,7 @@ def differing(held, asked):
 
 
 def names_in(record, wanted):
-    """What a record has of the names and labels in another one, as plain data.
-
-    The oldest records have no names of cells; these are taken from the other one.
-    """
+    """What a record has of the names and labels in another one, as plain data."""
     names = {name: wanted.values[name] for name in NAMES if name in wanted.values}
     return {name: encoded(record.values.get(name, names[name])) for name in names}
 
@@ -179,8 +176,7 @@ def results_folder(saved_models: str | Path, dataset: str, fast: bool = False) -
 def save(record: Record, path: str | Path) -> Path:
     """Write a record to a file atomically.
 
-    A temporary file in the same folder replaces `path` in one step, so an existing file stays
-    unchanged if the run is killed or the disk is full.
+    An existing file stays unchanged if the run is killed or the disk is full.
 
     Parameters
     ----------
@@ -198,14 +194,6 @@ def save(record: Record, path: str | Path) -> Path:
         If the file cannot be written.
     ValueError
         If the record contains anything but data.
-
-    Examples
-    --------
-    >>> from sbnn import LeaveOneOutRidge, cross_validate, results, simulate_patchseq
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
-    >>> results.save(record, "ridge.pickle")
-    PosixPath('ridge.pickle')
     """
     write(vars(record), path)
     return Path(path)
@@ -246,9 +234,8 @@ def load_folder(
 ) -> dict[str, Record]:
     """Read all records of a folder, by their file names without `prefix` and extension.
 
-    Records for which the function `data_of` differs raise a ValueError, since their data must not
-    be compared; a record for which it returns None is accepted with any others. Without records, a
-    FileNotFoundError is raised.
+    Records for which the function `data_of` differs raise a ValueError; None is accepted with any
+    others. Without records, a FileNotFoundError is raised.
     """
     folder = Path(folder)
     paths = sorted(folder.glob(f"{prefix}*.pickle"))

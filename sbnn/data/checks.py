@@ -13,7 +13,7 @@ UNKNOWN = "unknown"  # cells without a known group
 #: What files have in place of a label.
 MISSING = ("", "-", "<NA>", "N/A", "NA", "NaN", "None", "nan", UNKNOWN, "unmapped")
 GREY = "#808080"  # colour of unknown cells
-# Okabe & Ito (2008), for colour-blind readers, without the yellow, which is too pale for dots.
+# Okabe & Ito (2008), without the yellow, which is too pale for dots
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
 

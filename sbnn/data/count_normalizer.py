@@ -26,15 +26,13 @@ class CountNormalizer(
 ):
     """Normalise counts to ``log2(1 + counts / total * library size)``.
 
-    The library size is the median total of the training cells: new cells get the same units.
+    The library size is the median total of the training cells.
 
     Attributes
     ----------
     library_size_ : float
     count_share_ : ndarray, shape (p,)
-        Mean share of each gene in the counts of a training cell, to estimate the totals of new
-        cells that lack genes.
-    n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
+        Mean share of each gene in the counts of a training cell.
 
     Examples
     --------
@@ -68,11 +66,10 @@ class CountNormalizer(
         Parameters
         ----------
         X : array-like, DataFrame, sparse matrix or AnnData, shape (n, p)
-            As in `fit`. Genes are matched by name; the result has only those of the fit that are
-            present.
+            Genes are matched by name; those of the fit that are missing are left out.
         totals : array-like of shape (n,), optional
-            Counts of each cell over all genes. By default, they are estimated from the genes that
-            are present.
+            Counts of each cell over all genes, by default estimated from the genes that are
+            present.
 
         Returns
         -------
@@ -86,8 +83,8 @@ class CountNormalizer(
             present = np.isin(self.feature_names_in_, X.columns)
             X = X[self.feature_names_in_[present]]
             if totals is None and not present.all():
-                # log2 errors of totals: SD 0.08 to 0.15 with half of the genes, 0.1 to 0.4 with a
-                # tenth, 1.1 with 25 of 30,000
+                # log2 errors of totals: SD 0.08 to 0.15 with half of the genes, 1.1 with 25 of
+                # 30,000
                 share = float(self.count_share_[present].sum())
                 size *= share
                 if share < HALF:

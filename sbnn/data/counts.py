@@ -1,4 +1,4 @@
-"""Raw counts: checks, library sizes, logarithms, and whether expression belongs to them."""
+"""Raw counts: checks, library sizes and logarithms."""
 
 from __future__ import annotations
 
@@ -81,15 +81,7 @@ def normalize_library_size(
     Raises
     ------
     ValueError
-        If a cell has no counts, counts are negative or not finite, or totals are too small.
-
-    Examples
-    --------
-    >>> from sbnn import preprocessing, simulate_patchseq
-    >>> counts = simulate_patchseq(n_cells=100, n_genes=60).layers["counts"]
-    >>> normalised = preprocessing.normalize_library_size(counts, target=10_000)
-    >>> normalised.sum(axis=1)[:3].round()
-    array([10000., 10000., 10000.], dtype=float32)
+        If a cell has no counts, counts are negative or infinite, or totals are too small.
     """
     values = checked_counts(counts)
     counted = row_sums(values)
@@ -122,7 +114,7 @@ def log2p1(x):
     Returns
     -------
     ndarray or sparse matrix of float32
-        Of the same shape, sparse for sparse input.
+        Sparse for sparse input.
 
     Examples
     --------

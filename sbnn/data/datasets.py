@@ -1,8 +1,7 @@
 """The named data sets: their files, found or downloaded, and how to load them.
 
-`datasets.csv` lists the data sets and `sources.csv` their files. Three files are used without
-verification, since their sha256 is not known: the complete counts of Scala et al., the release of
-Gouwens et al. and the counts of Stoeckius et al.
+`datasets.csv` lists the data sets and `sources.csv` their files. Three files without a known sha256
+are not verified.
 """
 
 from __future__ import annotations
@@ -21,13 +20,12 @@ from sbnn.errors import check_among
 _HERE = Path(__file__).resolve().parent
 #: Root of the checkout of the repository.
 ROOT = _HERE.parents[1]
-#: Name -> study, about, reader (a function in `sbnn.data` of the paths of `files` in order),
-#: files (none for simulated data), options of the reader (JSON), and instead: the file that
-#: replaces the first one if it is not available. Of each study, the first data set is the default
-#: and the last one is simulated.
+#: Name -> study, about, reader (a function in `sbnn.data` of the paths of `files`), files, options
+#: of the reader (JSON), and the file that replaces the first one if that is not available
+#: (`instead`). Of each study, the first data set is the default and the last one is simulated.
 DATASETS = pd.read_csv(_HERE / "datasets.csv", index_col="name", keep_default_na=False)
-#: Name -> folder (below each place), sha256 (empty if unknown), url (stable address of this
-#: version; empty if there is none) and source (page to download it by hand).
+#: Name -> folder, sha256 (empty if unknown), url (empty if there is none) and source (page to
+#: download it by hand).
 FILES = pd.read_csv(_HERE / "sources.csv", index_col="name", keep_default_na=False)
 
 
@@ -48,14 +46,14 @@ def local_file(name: str) -> Path | None:
 
 
 def find_file(name: str, *, download: bool = True) -> Path:
-    """Find or download one of `FILES`, and verify its sha256 if it is known.
+    """Find or download a file, and verify its sha256 if it is known.
 
     Parameters
     ----------
     name : str
         An entry of `FILES`.
     download : bool
-        Whether to download a missing file.
+        If it is missing.
 
     Returns
     -------
@@ -64,7 +62,7 @@ def find_file(name: str, *, download: bool = True) -> Path:
     Raises
     ------
     FileNotFoundError
-        If the file is not on this machine and cannot be downloaded.
+        If the file is missing and cannot be downloaded.
     ValueError
         If its content is not the published one.
     """
@@ -105,8 +103,8 @@ def load_dataset(
 ) -> AnnData:
     """Load a data set by name.
 
-    Files are looked for in the folder of the environment variable ``SBNN_DATA``, ``data/`` in the
-    checkout of the repository, ``../shared/data`` beside it, and the cache.
+    Files are looked for in the folder ``$SBNN_DATA``, ``data/`` in the checkout of the repository,
+    ``../shared/data`` beside it, and the cache.
 
     Parameters
     ----------
@@ -118,20 +116,20 @@ def load_dataset(
           ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
           log2(x + 1) of normalised counts, outputs are in their original units.
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
-        - Counts and the perturbation of each cell: ``"papalexi"``, ``"simulated_screen"``.
+        - Perturbation screens: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, if known, the true network: ``"grn_350"``,
           ``"grn_690"``, ``"yeast_pramila"``, ``"breast_desmedt"``, ``"hematopoiesis"``,
           ``"simulated_grn"``.
     download : bool
         Whether to download missing files.
     verbose : bool
-        Whether to print what was loaded.
+        Whether to print what was loaded, and its source.
     **options
         Options of some data sets:
 
         - Simulated data: the parameters of the simulator.
-        - Proteins: ``n_genes`` to select, and ``log_proteins``: whether outputs are
-          log2(1 + counts) or, as by default for ``"stoeckius"``, counts.
+        - Proteins: ``n_genes`` to select, and ``log_proteins``: log2(1 + counts) as outputs;
+          otherwise (default for ``"stoeckius"``) counts.
         - ``"gouwens_ephys"``: ``relative``: times and voltages relative to the spike threshold.
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state``
           of `read_grn`.
@@ -169,7 +167,7 @@ def load_dataset(
 
 
 def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = True) -> str:
-    """Name of a data set or, if it is not available, of a simulated one.
+    """Name of a data set, or of a simulated one if it is not available.
 
     Parameters
     ----------
@@ -177,7 +175,7 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
         A data set of the study, or "auto" for its default one.
     study : {"sbnn", "ephys_types", "mechanism_shift", "dynamics"}
     verbose : bool
-        Whether to print the name and, for simulated data, why.
+        Whether to print the name and why it was chosen.
 
     Returns
     -------
@@ -186,13 +184,7 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
     Raises
     ------
     ValueError
-        If a file of the real data is truncated or altered.
-
-    Examples
-    --------
-    >>> from sbnn import default_dataset
-    >>> default_dataset("simulated", verbose=False)
-    'simulated'
+        If a file is truncated or altered.
     """
     check_among("study", study, DATASETS.study.unique())
     names = DATASETS.index[DATASETS.study == study]
@@ -217,8 +209,7 @@ def list_datasets() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        With a row for each name and the columns ``study``, ``state`` ("here" or "missing") and
-        ``about``.
+        Columns ``study``, ``state`` ("here" or "missing") and ``about``, indexed by name.
     """
     table = DATASETS[["study"]].copy()
     for name in table.index:

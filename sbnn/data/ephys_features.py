@@ -1,9 +1,8 @@
 """Published electrophysiological features, and the features shared by mouse and human.
 
 `ephys_features.csv` lists the features of both releases with unit, median, robust SD, and the range
-expected of a median in this unit. `shared_features.csv` gives the 27 shared features, named as in
-the human release, from mouse columns: ``(mouse - minus) * factor + offset``. Its column `r` is the
-correlation between both versions over `n` mouse cells.
+expected of a median. `shared_features.csv` gives the 27 shared features, named as in the human
+release, from mouse columns: ``(mouse - minus) * factor + offset``.
 """
 
 import re
@@ -36,8 +35,8 @@ def shared_feature_table():
 def to_shared_features(data):
     """Express cells of either species in the 27 shared features of the human release.
 
-    Missing columns raise an error. Values must be in the units of the releases: others would look
-    like a difference between species.
+    Values must be in the units of the releases: others would look like a difference between
+    species.
     """
     shared = shared_feature_table()
     table = data.to_df()

@@ -49,7 +49,7 @@ def _of_table(table):
     if isinstance(table, pd.DataFrame):
         table = table.to_numpy()
     table = sparse.csr_array(table)
-    # scipy chooses the dtype of positions by their number
+    # of which scipy chooses the dtype
     places = table.indices.astype(np.int64), table.indptr.astype(np.int64)
     return fingerprint_arrays(table.data, *places)
 
@@ -68,10 +68,10 @@ def described(
     notes=(),
     control=None,
 ):
-    """Describe an AnnData in its ``uns["sbnn"]``; entries are listed in `sbnn.paired`.
+    """Describe an AnnData in its ``uns["sbnn"]``, see `sbnn.paired`.
 
-    `columns` of ``obs`` belong to the data. True values of cells go to ``obsm``. A `sha256` holds
-    for the content of `content_sha256`, if this is given: of changed data, it is made anew.
+    `columns` of ``obs`` belong to the content. If this is no longer that of `content_sha256`,
+    `sha256` is made anew.
     """
     dropped = {why: np.asarray(what).tolist() for why, what in (dropped or {}).items()}
     truth = dict(truth or {})

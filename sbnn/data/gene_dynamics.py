@@ -24,8 +24,8 @@ def gene_dynamics(
 ):
     """Join all parts in an AnnData: "split" in obs; "prior", "truth" and "interactions" in varp.
 
-    `truth`, a DataFrame of regulators by genes, may have rows for some genes only; for the others,
-    ``var["truth_known"]`` is False and the rows of ``varp["truth"]`` are NaN.
+    `truth`, a DataFrame of regulators by genes, may lack rows; then ``var["truth_known"]`` is False
+    and the rows of ``varp["truth"]`` are NaN.
     """
     genes = train.var_names
     adata = ad.concat({"train": train, "test": test}, label="split", index_unique="_")

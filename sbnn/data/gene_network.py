@@ -1,10 +1,7 @@
 """Gene networks with a known truth, and samples simulated from them, as in Hossain et al. (2024).
 
-The rate equation of a gene is made of names of genes, finite numbers, + - *, / by a number, and the
-effects of regulators, ``fAct(regulator, EC50, n)``. The published ones have the form
-``(target * 1 - 1 * gene) / 1``. A target is an activation ``fAct(...)``, a repression
-``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b`` (OR). Input genes have no equation and are
-constant.
+Published rate equations have the form ``(target * 1 - 1 * gene) / 1``. A target is an activation
+``fAct(...)``, a repression ``1 - fAct(...)``, ``a * b`` (AND), or ``a + b - a * b`` (OR).
 """
 
 from __future__ import annotations
@@ -45,8 +42,9 @@ class GeneNetwork:
         Unique names, which are Python names.
     equations : mapping of str to str
         Rate of each regulated gene, such as ``"fAct(A, 0.5, 1.2) * (1 - fAct(B, 0.4, 1.5)) - C"``
-        for gene C; other genes are inputs and constant. ``fAct(regulator, EC50, n)`` is the effect
-        of a regulator: 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1.
+        for gene C, of names, numbers, + - * and / by a number; other genes are inputs and constant.
+        ``fAct(regulator, EC50, n)`` is 0, 1/2 and 1 at the levels 0, EC50 (in (0, 1)) and 1 of a
+        regulator.
     mean, sd : ndarray, shape (genes,)
         Starting values of inputs are normal within [0, 1]; ignored for other genes.
     offset : ndarray, shape (genes,)
@@ -60,16 +58,7 @@ class GeneNetwork:
     Raises
     ------
     ValueError
-        If names repeat, or an equation has another form or is of an unknown gene; equations are not
-        executed as they are.
-
-    Examples
-    --------
-    >>> from sbnn.dynamics import GeneNetwork
-    >>> network = GeneNetwork.random(20, random_state=0)
-    >>> samples = network.simulate(3, noise=0.025, random_state=0)
-    >>> samples.shape, network.misplaced_prior(0.05).shape
-    ((15, 20), (20, 20))
+        If names repeat, or an equation has another form or is of an unknown gene.
     """
 
     gene_names: np.ndarray
@@ -105,8 +94,8 @@ class GeneNetwork:
     def edges(self) -> np.ndarray:
         """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3).
 
-        The sign is that of the change of the rate if one effect rises while all other effects and
-        all levels are 1/2; effects that do not change the rate there are no edges.
+        The sign is that of the change of the rate if one effect rises while all others and all
+        levels are 1/2; effects without a change are no edges.
         """
         one = np.eye(len(self._regulators)) / 2
         levels = np.full(len(self.gene_names), 0.5)
@@ -134,11 +123,11 @@ class GeneNetwork:
 
     @classmethod
     def random(cls, n_genes: int, random_state: int = 0) -> Self:
-        """Draw a random network with the proportions of the published network of 350 genes.
+        """Draw a random network like the published one of 350 genes.
 
-        A fifth of the genes are inputs. Every other gene has 1 + Poisson(1) regulators, out of the
-        inputs and one in twelve of the other genes, joined by AND or OR with equal probability. An
-        edge is an activation with probability 0.68.
+        A fifth of the genes are inputs. The others have 1 + Poisson(1) regulators, out of the
+        inputs and one in twelve of the others, joined by AND or OR. An edge is an activation with
+        probability 0.68.
 
         Parameters
         ----------
@@ -223,7 +212,7 @@ class GeneNetwork:
         Returns
         -------
         AnnData
-            As returned by `sbnn.dynamics.trajectories`. Noise makes some values negative.
+            As returned by `sbnn.dynamics.trajectories`.
         """
         times = tuple(map(float, times))
         of_starts, of_noise = map(
@@ -255,7 +244,7 @@ class GeneNetwork:
         Parameters
         ----------
         share : float
-            In [0, 1]; the number of edges is rounded down.
+            In [0, 1].
         random_state : int
 
         Returns

@@ -40,12 +40,12 @@ class ExpressionRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 def opened(X, min_cells=1):
     """Dense or sparse values, (n, p), and names of genes or None.
 
-    An AnnData opened with ``backed="r"`` is returned as it is, for `read`.
+    A backed AnnData is returned as it is, for `read`.
     """
     names = None
     if isinstance(X, AnnData):
         names = X.var_names
-        if X.isbacked and not X.is_view:  # `read` makes a view, which has none of its own
+        if X.isbacked and not X.is_view:  # not for `read`
             return X, names
         X = in_memory(X).X
     elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):

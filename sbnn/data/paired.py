@@ -96,7 +96,7 @@ def paired(
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its original units.
     gene_names, feature_names, cell_names : sequence of str, optional
-        Unique; by default those of the DataFrames, or ``gene_0`` and so on.
+        Unique; by default those of DataFrames, or ``gene_0`` and so on.
     labels : DataFrame, optional
         Indexed by cell name; missing ``family`` and ``type`` are ``"unknown"``.
     colors : dict of str to str, optional
@@ -104,7 +104,7 @@ def paired(
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
         Raw counts from which `X` was computed.
     check : bool
-        Whether to reject constant columns and raw counts, if there are outputs.
+        Whether to reject constant columns, copies of genes and raw counts, if there are outputs.
     **about
         Entries of ``uns["sbnn"]``:
 
@@ -113,22 +113,21 @@ def paired(
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of cells or genes left out.
         - ``notes``: what a reader did.
-        - ``truth`` of simulated data: ``"genes"`` that drive `Y`, ``"latent"`` of shape
-          (n_cells, d) and noise-free ``"outputs"``.
+        - ``truth``: ``"genes"`` that drive `Y`, ``"latent"`` of shape (n_cells, d) and noise-free
+          ``"outputs"``.
 
     Returns
     -------
     AnnData
-        With `X`, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame), labels in ``obs``,
-        ``uns["type_colors"]`` as in scanpy, ``obsm["true_latent"]``, ``obsm["true_outputs"]`` and
-        ``uns["sbnn"]``.
+        With labels in ``obs``, ``layers["counts"]``, ``obsm["outputs"]`` (a DataFrame),
+        ``obsm["true_latent"]``, ``obsm["true_outputs"]`` and, as in scanpy, ``uns["type_colors"]``.
 
     Raises
     ------
     ValueError
         If values are not finite numbers, rows or names do not match, names repeat, or counts are
-        not whole numbers. With `check`, also if a column is constant, or X looks like raw counts
-        (whole numbers, some above 20) without `notes`.
+        not whole numbers; with `check`, also if X looks like raw counts (whole numbers, some above
+        20) without `notes`.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def paired(
     colors = checks.check_colors(colors or {}, obs)
     if counts is not None:
         counts = check_counts(counts, x.shape)
-    if check and len(outputs):  # without outputs, raw counts may have genes that no cell expresses
+    if check and len(outputs):  # raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
         for values in [x] if counts is None else [x, counts, log2p1(counts)]:
@@ -211,7 +210,7 @@ def _refuse_copies(X, Y, genes, outputs):
 def as_paired(data, check=True):
     """Arrays of an AnnData, or of a pair (X, Y); see `paired`.
 
-    Beside an AnnData, Y may also be a key of ``obsm`` or a list of columns of ``obs``.
+    Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``.
     """
     if isinstance(data, Paired):  # converted before
         return data

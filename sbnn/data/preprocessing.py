@@ -1,4 +1,4 @@
-"""Preprocessing of raw counts: gene selection, library size, and logarithm."""
+"""Preprocessing of raw counts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def select_genes(
     threshold: float = 0,
     min_cells: int = 10,
 ) -> GeneSelection:
-    """Choose genes with more near-zero counts than their expression level explains.
+    """Choose genes with more near-zero counts than expected for their expression level.
 
     A gene with mean log2 expression m (over the cells above the threshold) is kept if its near-zero
     frequency exceeds ``exp(-1.5 (m - b)) + 0.02``, with b such that `n_genes` are kept.
@@ -49,10 +49,9 @@ def select_genes(
     counts : array, DataFrame or CSR/CSC matrix of shape (n_cells, n_genes_in)
         Non-negative raw counts.
     n_genes : int
-        Number of genes to keep; of tied genes (equal to nine decimals), the first are kept.
+        Number of genes to keep; of tied genes, the first.
     threshold : float
-        Counts up to this value are near zero: 0 for molecules (UMIs), about 30 for full-length
-        reads.
+        Counts up to this are near zero: 0 for molecules (UMIs), about 30 for full-length reads.
     min_cells : int
         Genes above the threshold in fewer cells are never kept.
 
@@ -70,13 +69,6 @@ def select_genes(
     ----------
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10,
     5416 (2019), Methods.
-
-    Examples
-    --------
-    >>> from sbnn import preprocessing, simulate_patchseq
-    >>> counts = simulate_patchseq(n_cells=100, n_genes=60).layers["counts"]
-    >>> int(preprocessing.select_genes(counts, n_genes=20).selected.sum())
-    20
     """
     check_number("n_genes", n_genes, int, 1)
     check_number("threshold", threshold, float, 0)

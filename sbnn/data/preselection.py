@@ -16,10 +16,9 @@ MIN_CELLS = 10  # in which a gene must be detected, at most a tenth of all
 def preselect_genes(data, n_genes=1000, cells=slice(None)):
     """Mask of the genes of `Paired` data with more zeros than their expression explains.
 
-    The criterion of `sbnn.data.preprocessing.select_genes` is applied to raw counts; counts up to
-    30 are near zero in full-length reads, otherwise only 0. Genes detected in (nearly) all cells,
-    and genes of data without counts, are ranked by their variance. `cells` (positions or a mask)
-    are the training cells.
+    The criterion of `sbnn.preprocessing.select_genes` is applied to raw counts; counts up to 30 are
+    near zero in full-length reads, otherwise only 0. Genes detected in (nearly) all cells, and
+    those of data without counts, are ranked by their variance. `cells` are the training cells.
     """
     spread = data.X[cells].var(axis=0, dtype=np.float64)
     position = np.zeros(data.n_genes)

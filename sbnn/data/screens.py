@@ -1,4 +1,4 @@
-"""Perturbation screens: a validated AnnData for users, and arrays for internal use."""
+"""Perturbation screens, as AnnData and as arrays."""
 
 from __future__ import annotations
 
@@ -46,23 +46,22 @@ def screen(
     Parameters
     ----------
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Raw counts. Of an AnnData, ``X``, the names and, as labels, ``obs`` are used.
+        Raw counts; of an AnnData, ``X``.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell, in their order; of an AnnData, a column of its ``obs``.
+        What was perturbed in each cell; of an AnnData, a column of its ``obs``.
     control : str, optional
         Label of unperturbed cells.
     gene_names, cell_names : sequence of str, optional
-        Unique names for an array; by default ``gene_0``, ``cell_0`` ...
+        Unique; by default those of the table, or ``gene_0`` and so on.
     labels : DataFrame, optional
-        Other labels, such as the replicate, indexed by cell name in any order.
+        Other labels, such as the replicate, indexed by cell name.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------
     AnnData
-        With the counts in ``X`` (CSR, int32), ``obs["perturbation"]``, the labels in ``obs``, and
-        ``uns["sbnn"]``.
+        With the counts in ``X`` (CSR, int32) and ``obs["perturbation"]``.
 
     Raises
     ------

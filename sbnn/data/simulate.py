@@ -18,8 +18,8 @@ from sbnn.errors import check_number
 # Shares of the variance of a programme: between families, types of a family, cells of a type.
 _PROGRAMME_SHARES = (0.40, 0.15, 0.45)
 _DRAWS = 100  # draws of family centres
-# Shares in the variance of a gene: programmes (40 to 60 % in true genes), the part of them that the
-# type predicts, the gene's own profile over types, and noise of each cell.
+# Shares in the variance of a gene: programmes, the part of them that the type predicts, the gene's
+# own profile over types, and noise of each cell.
 _TRUE_LOADING = (0.4, 0.6)
 _MARKER_SHARES = (0.0, 0.3, 0.2, 0.5)
 _OTHER_SHARES = (0.0, 0.0, 0.04, 0.96)
@@ -29,7 +29,7 @@ _CURVATURE = 0.3  # share of the noise-free variance that is not linear in the l
 _WAVES, _WAVE_LENGTH = 200, 1.5
 
 # Like the 1000 selected genes of Scala et al. (2021): 44 % zeros, normalised means with a median of
-# 190 and a tail to 20 000, an SD of log2(x + 1) of 3.4, 22 % of its variance explained by types.
+# 190, an SD of log2(x + 1) of 3.4, 22 % of its variance explained by types.
 _LOG2_LEAST, _LOG2_TAIL = 4.0, 0.9
 _LOG2_SD = (2.0, 3.0)
 _LOG2_LIBRARY_SD = 0.7
@@ -52,9 +52,9 @@ def simulate_patchseq(
 ) -> AnnData:
     """Simulate paired counts and outputs with known relevant genes, latent space and best R2.
 
-    1. The activity of `n_latent` gene programmes varies between families of types, types and cells.
+    1. The activity of `n_latent` gene programmes varies between families, types and cells.
     2. About half of the variance of the true genes comes from a random mix of the programmes. Half
-       of the other genes are markers: they depend on the type alone.
+       of the other genes are markers of types.
     3. The latent is the hyperbolic tangent of `n_latent` random projections of the true genes.
     4. Each output is a linear function of the latent (70 % of its variance) plus a smooth function
        without a linear part (random Fourier features, Rahimi & Recht 2007) plus Gaussian noise.
@@ -79,9 +79,8 @@ def simulate_patchseq(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. The truth has ``"genes"``, ``"latent"`` of shape
-        (n_cells, n_latent), noise-free ``"outputs"`` and ``"r2"``, their R2, pooled over z-scored
-        outputs.
+        As returned by `sbnn.paired`. The truth also has ``"r2"``, that of the noise-free outputs,
+        pooled over z-scored outputs.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def simulate_tables(folder, n_cells=300, n_new=40, **sizes):
     """Write simulated cells to CSV files for `sbnn.read_tables`; return the paths.
 
     `n_new` cells have only counts. `sizes` are parameters of `simulate_patchseq`. Counts have genes
-    in rows and a spike-in; outputs are in another order with one missing value.
+    in rows and a spike-in; outputs, another order and one missing value.
     """
     adata = simulate_patchseq(n_cells + n_new, **sizes)
     rng = np.random.default_rng(0)

@@ -18,7 +18,6 @@ _TABLES = Path(__file__).parent
 _OTHER_FEATURES = pd.read_csv(_TABLES / "simulated_features.csv", index_col="species")["feature"]
 
 # of each type: position on four axes, and shares of each species and of cultured cells
-# In labels with four types, SNCG cells count as VIP.
 _TYPES = pd.read_csv(_TABLES / "simulated_types.csv", index_col="type")
 _CELLS_PER_DONOR = {"human": 6, "mouse": 4}
 _CELL_SD = {"human": 0.75, "mouse": 0.55}  # scatter of cells around their type on each axis
@@ -51,8 +50,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate typed cells with families of features, donors and missing values.
 
     Cells scatter on four axes around their types and donors. Each feature is a mixture of these
-    axes, a component common to its family, and noise. There are 43 features in 11 families (human)
-    or 31 in 7 (mouse). Human cells in culture are shifted.
+    axes, a component common to its family, and noise. Human cells in culture are shifted.
     """
     made = {"generator": "simulate_ephys_types", "format": _FORMAT} | locals()
     check_among("species", species, SPECIES)

@@ -43,8 +43,7 @@ def simulate_perturbations(
        cells are N(m, I), where m is ``+-N(shift, shift_sd)`` on the targets and 0 elsewhere.
     2. Four linear maps with orthonormal rows, and leaky rectifiers in between, give logits.
     3. Logits are divided by their SD, exponentiated and normalised *over cells, for each gene*, to
-       a mean of ``1e6 / n``, from which Poisson counts are drawn. The totals of cells therefore
-       carry signal.
+       a mean of ``1e6 / n``, from which Poisson counts are drawn.
 
     Parameters
     ----------
@@ -68,15 +67,8 @@ def simulate_perturbations(
     Returns
     -------
     AnnData
-        As returned by `sbnn.data.screens.screen`, with ``obsm["true_latents"]`` and
+        As returned by `screen`, with ``obsm["true_latents"]`` and
         ``uns["sbnn"]["truth"]["shifts"]``, a DataFrame of perturbations by latents.
-
-    Examples
-    --------
-    >>> from sbnn.mechanism_shift import simulate_perturbations
-    >>> adata = simulate_perturbations(10, 20, n_latents=5, n_genes=50, n_control=30)
-    >>> adata.shape, adata.obsm["true_latents"].shape
-    ((230, 50), (230, 5))
     """
     made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
     check_number("n_latents", n_latents, int, 1, HIDDEN[0])
@@ -105,7 +97,7 @@ def simulate_perturbations(
     scatter = rng.standard_normal((len(of_cell), n_latents))
     latents = means[of_cell] + scatter
     logits = latents
-    # the scale of the maps in the paper has no effect, since logits are divided by their SD
+    # the scale of the maps has no effect, since logits are divided by their SD
     for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
         if logits is not latents:
             logits = np.where(logits > 0, logits, LEAK * logits)

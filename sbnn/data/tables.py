@@ -1,6 +1,6 @@
 """A user's own tables, in which cells are matched by name.
 
-Nothing is guessed: the first thing that is not plain is an error, which says what to do in pandas.
+Nothing is guessed: an error says what to do in pandas.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def read_tables(
     """Read expression, outputs and labels, and match their cells by name.
 
     Files are CSV, TSV or Excel, also compressed, with the names of the rows in the first column.
-    Names must be equal as text. Left out, with a warning: cells in only one table, without counts
-    or with a missing output; ``ERCC-`` spike-ins; genes and outputs with one value in all cells.
+    Left out, with a warning: cells in only one table, without counts or with a missing output;
+    ``ERCC-`` spike-ins; genes and outputs with one value in all cells.
 
     Parameters
     ----------
     expression : path-like, DataFrame or AnnData
         Cells x genes or genes x cells, or an AnnData or ``.h5ad`` file, of which
-        ``layers["counts"]``, if present, is read instead of ``X``.
+        ``layers["counts"]``, if present, replaces ``X``.
     outputs : path-like, DataFrame, str or list of str
         Cells x outputs. Of an AnnData, also a key of ``obsm`` or a list of columns of ``obs``.
     labels : path-like or DataFrame, optional
@@ -72,15 +72,15 @@ def read_tables(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`, in the order of `expression`. For counts, ``X`` is
-        ``log2(1 + counts / total * median)``, with the median of the cells' totals.
+        As returned by `sbnn.paired`, in the order of `expression`. For counts, ``X`` is ``log2(1 +
+        counts / total * median of totals)``.
 
     Raises
     ------
     ValueError
-        At the first mistake: cells do not match, text or missing values among numbers, names that
-        repeat or only number the rows, columns beside the genes, or values that are neither counts
-        nor logarithms.
+        If cells do not match, there are text or missing values among numbers, names repeat or only
+        number the rows, there are columns beside the genes, or values are neither counts nor
+        logarithms.
     TypeError
         If a table is neither a path nor a DataFrame.
 
@@ -166,8 +166,7 @@ def read_ephys_table(
 ) -> AnnData:
     """Read a table of electrophysiological features and a table of cell types.
 
-    Cells are matched by name, as by `read_tables`. Cells without a type or without a value, and
-    features with one value, are left out with a warning.
+    Cells without a type or a value, and features with one value, are left out with a warning.
 
     Parameters
     ----------
@@ -188,16 +187,7 @@ def read_ephys_table(
     Raises
     ------
     ValueError
-        At the first mistake, as by `read_tables`, or if there is no column ``type``.
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset, read_ephys_table
-    >>> cells = load_dataset("simulated_ephys", verbose=False)
-    >>> cells.to_df().to_csv("features.csv")
-    >>> cells.obs[["type", "donor"]].to_csv("labels.csv")
-    >>> read_ephys_table("features.csv", "labels.csv").shape == cells.shape
-    True
+        As by `read_tables`, or without a column ``type``.
     """
     X, labels = labelled(features, "features", labels, "labels", "type", in_rows=False)
     X = numbers(X, "features")
@@ -217,8 +207,7 @@ def read_screen(
 ) -> AnnData:
     """Read raw counts and a table with the perturbation of each cell.
 
-    Cells are matched by name, as by `read_tables`. Cells without a perturbation or without counts,
-    and ``ERCC-`` spike-ins, are left out with a warning.
+    Cells without a perturbation or counts, and ``ERCC-`` spike-ins, are left out with a warning.
 
     Parameters
     ----------
@@ -232,7 +221,7 @@ def read_screen(
         By default, the axis of `expression` that has the names of the cells is found.
     separator : str, optional
         Between guides of a cell, whose order does not matter; a control guide beside others does
-        not count. By default, perturbations are taken as they are.
+        not count.
     name : str, optional
         Short name of the data.
 
@@ -244,16 +233,7 @@ def read_screen(
     Raises
     ------
     ValueError
-        At the first mistake, as by `read_tables`, or if no cell is a control.
-
-    Examples
-    --------
-    >>> from sbnn.mechanism_shift import read_screen, simulate_perturbations
-    >>> data = simulate_perturbations(10, 20, n_latents=5, n_genes=50, n_control=30)
-    >>> data.to_df().to_csv("counts.csv")
-    >>> data.obs[["perturbation"]].to_csv("guides.csv")
-    >>> read_screen("counts.csv", "guides.csv", "control").shape
-    (230, 50)
+        As by `read_tables`, or if no cell is a control.
     """
     X, guides = labelled(expression, "expression", guides, "guides", KEY, genes_in_rows)
     X, _ = expression_of(X, counts=True)
@@ -299,7 +279,7 @@ def read_course(
     Raises
     ------
     ValueError
-        At the first mistake, as by `read_tables`, or if there is no column ``time``.
+        As by `read_tables`, or without a column ``time``.
 
     Examples
     --------

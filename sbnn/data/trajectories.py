@@ -89,8 +89,8 @@ def trajectories(
     Parameters
     ----------
     values : array-like of shape (samples, times, genes), list of such samples, or DataFrame
-        A DataFrame has the columns ``sample`` and ``time`` and one per gene. The models expect
-        values between 0 and about 1.
+        A DataFrame has the columns ``sample``, ``time`` and one per gene. The models expect values
+        between 0 and about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
         Increasing times in any unit, of all samples or of each sample; not with a DataFrame.
     gene_names : sequence of str, optional
@@ -101,13 +101,13 @@ def trajectories(
     Returns
     -------
     AnnData
-        With ``X`` (float64), ``obs["sample"]``, ``obs["time"]`` and ``uns["sbnn"]``.
+        With ``X`` (float64), ``obs["sample"]`` and ``obs["time"]``.
 
     Raises
     ------
     ValueError
-        If the times of a sample do not fit its values, do not increase or are fewer than two,
-        values are NaN or infinite, or names repeat.
+        If times do not fit the values, do not increase or are fewer than two, values are not
+        finite, or names repeat.
 
     Examples
     --------
@@ -150,9 +150,8 @@ def read_pseudotime(
     """Average cells in bins of equal size along each trajectory.
 
     `expression` is a table of cells by genes, and `pseudotime` of cells by trajectories, NaN for
-    cells that are not on a trajectory. Cells are matched by name. Trajectories with fewer distinct
-    times than `n_bins` get fewer bins. If `scaled`, genes are divided by their largest absolute
-    value and times rescaled to 0 to 9.
+    cells that are not on one. If `scaled`, genes are divided by their largest absolute value and
+    times rescaled to 0 to 9.
     """
     values, times = [], []
     assert_all_finite(pseudotime, allow_nan=True, input_name="pseudotime")

@@ -45,10 +45,10 @@ def typed_cells(
     Parameters
     ----------
     X : DataFrame or array-like, shape (n, p)
-        Features in their original units, NaN where a value was not recorded, indexed by cell name.
+        Features in their original units, NaN where missing, indexed by cell name.
     labels : DataFrame, optional
-        Columns ``type`` and, if known, ``donor`` and ``condition``, indexed by cell name in any
-        order; may hold other cells.
+        Columns ``type`` and, if known, ``donor`` and ``condition``, indexed by cell name; may hold
+        other cells.
     families : dict of str to list, sequence of str, optional
         Feature names of each family, or the family of each column.
     units : dict of str to str or Series, optional
@@ -59,8 +59,8 @@ def typed_cells(
     Returns
     -------
     AnnData
-        With ``X`` (float64), ``var["family"]``, ``var["unit"]``, labels in ``obs`` (a missing
-        ``type`` is ``"unknown"``) and ``uns["sbnn"]``.
+        With ``X`` (float64), ``var["family"]``, ``var["unit"]`` and labels in ``obs`` (a missing
+        ``type`` is ``"unknown"``).
 
     Raises
     ------

@@ -1,13 +1,13 @@
 """Gene-regulatory dynamics: networks inferred from expression trajectories and prior knowledge.
 
 - `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method.
-- `SparseRegulationRegressor`: Bayesian selection of regulators, starting from a prior network.
-- `GeneNetwork`: networks with a known truth, and samples simulated from them.
-- `simulate_network`: simulated samples, a partly wrong prior and the truth, in one data set.
+- `SparseRegulationRegressor`: Bayesian selection of regulators.
+- `GeneNetwork`: networks with a known truth, and their simulation.
+- `simulate_network`: simulated samples, a partly wrong prior and the truth.
 - `read_course`: a time course from tables.
 - `trajectories`: expression over time as an AnnData.
-- `evaluate`: scores networks and predictions for several seeds.
-- `gene_set_test`: a permutation test of gene sets, such as pathways.
+- `evaluate`: scores of networks and predictions.
+- `gene_set_test`: a permutation test of gene sets.
 """
 
 from sbnn.data.gene_dynamics import simulate_network

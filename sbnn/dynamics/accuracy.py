@@ -10,8 +10,7 @@ from sbnn.dynamics.solver import DivergenceError
 def edge_accuracy(scores, truth, prior, confidence):
     """Compare edges, [regulator, target], with the true ones of the regulators in `truth`.
 
-    Edges are the scores that are not 0; they are ranked by their confidence, and by its share of
-    the sum over the regulators of their target.
+    Edges, the scores that are not 0, are ranked by their confidence, and by its share of the sum.
     """
     # Repeating the prior gives a high accuracy, so corrections of the prior are scored as well.
     shares = confidence / confidence.sum()  # as published: of the sum over all regulators

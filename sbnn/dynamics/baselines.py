@@ -5,7 +5,7 @@ import pandas as pd
 
 from sbnn.dynamics.model import DynamicsRegressor
 
-# squared kernel width, relative to the median squared distance to the nearest interval
+# squared kernel width, relative to the median squared distance
 NEAR = 0.1
 RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (mean interval)
 # candidate ridge penalties, for unscaled values
@@ -66,9 +66,9 @@ class AutoRegression(_Baseline):
 class Linear(_Baseline):
     """Linear map from the deviations of genes from their means to those at the next time.
 
-    All intervals count alike. ``kind`` is "mean", which predicts the gene means; "ar1", one slope
-    for all genes; "ridge", all genes on all genes; or "rest", a slope for each gene, shrunk towards
-    the common slope, plus ridge regression of the residuals.
+    ``kind`` is "mean", which predicts the gene means; "ar1", one slope for all genes; "ridge", all
+    genes on all genes; or "rest", a slope for each gene, shrunk towards the common slope, plus
+    ridge regression of the residuals.
     """
 
     def __init__(self, kind):
@@ -143,8 +143,8 @@ class TrainingPath(_Baseline):
     def _weights(self, x):
         """Weights of the intervals for values (samples, genes), of shape (samples, intervals).
 
-        They are proportional to the length of the interval in time and to a kernel of the squared
-        distance from the values to the nearest point of the segment between its ends.
+        They are in proportion to the length of the interval and to a kernel of the squared distance
+        from the segment between its ends.
         """
         sizes = np.maximum((self.change_**2).sum(axis=1), 1e-300)
         far = []

@@ -19,10 +19,9 @@ _FIRST_ODDS = np.array([-9.0, -8.0, -8.0, 1.0, 2.0, 3.0])
 _FIRST_EDGES = np.array([0.5, 0.5, 0.5, 1.6, 1.6, 1.6])
 _FIRST_PAIRS = np.array([5e4, 5e4, 5e4, 2.0, 2.0, 2.0])
 
-# Calibration of probabilities, which assume that the law of regulation is right: logistic
-# regressions on simulated networks. For new edges (81 networks, ten laws), on the logarithms of the
-# effect's share of the largest effect on the gene and of the misfit. For edges of the prior, on the
-# log odds, or on the share if residuals persist and it gives less (300 networks, five laws).
+# Calibration of probabilities, which assume that the law of regulation is right, by logistic
+# regressions on simulated networks (new edges: 81 networks, ten laws; edges of the prior: 300
+# networks, five laws).
 _NEW_EDGES = (3.3, 2.3, -2.3)
 _TEMPERED = 0.25
 _OF_PRIOR = (5.0, 2.2)
@@ -35,8 +34,7 @@ def calibrated(probabilities, given, effects, misfit, autocorrelation):
     """Probabilities of edges that agree with the share that is right in simulations.
 
     `given` marks edges of the prior, and `effects` are absolute, 0 for edges that were not found,
-    all [regulator, target]. The network changes only if the `misfit` is large. `autocorrelation` is
-    that of the residuals.
+    all [regulator, target].
     """
     new = ~given & (effects > 0)
     share = effects / np.maximum(effects.max(axis=0), 1e-300)
@@ -62,8 +60,8 @@ def calibrated(probabilities, given, effects, misfit, autocorrelation):
 class Beliefs:
     """Distributions of effects by number of regulators, (MOST + 1,), and log odds of edges by kind.
 
-    An effect is the slope of a target with respect to a regulator, times the sign of the edge.
-    ``sds``, (4, MOST + 1), are those of the weights of each kind; 0 is the constant.
+    An effect is a slope times the sign of the edge. ``sds``, (4, MOST + 1), are those of the
+    weights of each kind; 0 is the constant.
     """
 
     effect_mean: np.ndarray

@@ -40,15 +40,13 @@ def evaluate(
         Each fit uses a clone with the seed as its ``random_state``.
     data : dict of int to AnnData
         Data by seed, each with ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and, if
-        known, ``varp["truth"]``, as returned by ``sbnn.load_dataset("grn_350",
-        random_state=seed)``. Seeds may share data. ``varp["interactions"]`` are given to models
-        that use them.
+        known, ``varp["truth"]`` and ``varp["interactions"]``, as returned by
+        ``sbnn.load_dataset("grn_350", random_state=seed)``.
     method, condition : str
-        Names under which tables and figures find the scores.
+        Names for tables and figures.
     details : bool or "effects"
-        Whether to store what figures need: the strongest edges of the first fit, the test samples
-        and their predictions; or its effects, [regulator, target], in whole percents of the
-        largest.
+        Whether to store the strongest edges of the first fit, the test samples and their
+        predictions; or its effects, [regulator, target], in whole percents of the largest.
     results, overwrite
         See `sbnn.cross_validate`.
 
@@ -63,15 +61,6 @@ def evaluate(
     ------
     ValueError
         The file contains another experiment.
-
-    Examples
-    --------
-    >>> from sbnn.dynamics import SparseRegulationRegressor, evaluate, simulate_network
-    >>> data = {0: simulate_network(30, n_samples=20, random_state=0)}
-    >>> model = SparseRegulationRegressor(n_passes=2)
-    >>> record = evaluate(model, data, method="sparse", condition="noise_5")
-    >>> len(record.scores)
-    1
     """
 
     def compute():

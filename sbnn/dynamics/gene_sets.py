@@ -20,8 +20,7 @@ def gene_set_test(
     Parameters
     ----------
     values : Series
-        A value for each gene, by name, for example the sum of the sizes of its effects,
-        ``model.edge_scores_.abs().sum(axis=1)``.
+        A value for each gene, by name, such as ``model.edge_scores_.abs().sum(axis=1)``.
     gene_sets : dict of str to list of str
         Sets by name, such as pathways; genes without a value are ignored.
     n_permutations : int
@@ -32,8 +31,8 @@ def gene_set_test(
     -------
     DataFrame
         A row for each set: ``n_genes`` with a value; ``z``, the sum of their values minus the mean
-        sum over random sets, divided by the SD of the latter; ``p``, one-sided, not corrected for
-        the number of sets. If a set contains no gene or all genes, z is NaN and p is 1.
+        over random sets, divided by its SD; ``p``, one-sided, not corrected for the number of sets.
+        If a set contains no gene or all genes, z is NaN and p is 1.
 
     Raises
     ------
@@ -42,8 +41,7 @@ def gene_set_test(
 
     Notes
     -----
-    A small P value means that the genes of a set differ from random ones, which have no similar
-    functions or expression; genes of a pathway often do.
+    Genes of a pathway often have similar expression; random genes do not.
 
     Examples
     --------

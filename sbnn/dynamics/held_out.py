@@ -22,7 +22,7 @@ SIMPLE = {name: BASELINES[name] for name in ("ar1_mean", "ar1", "ar1_ridge", "ri
 def validated(predict, train, held):
     """One-step errors of a network and of models without one in held-out samples.
 
-    Returns them, whether that of the network is the lowest, and a sentence that says so.
+    Returns them, whether that of the network is the lowest, and this in a sentence.
     """
     if not held.values:
         return None, False, "no sample was held out, so it is unknown whether the network helps"
@@ -68,7 +68,7 @@ def compared(residuals):
     """The best simple model, the weight of the network beside it, and errors of all models.
 
     The best is the first whose error is not clearly above the lowest. Errors are mean squares
-    relative to no change; "together" is the weighted mean of the network and the best.
+    relative to no change; "together" is that of the weighted mean.
     """
     squares = {name: (rest**2).mean(axis=1) for name, rest in residuals.items()}
     lowest = min((squares[name] for name in SIMPLE), key=np.mean)
@@ -86,8 +86,7 @@ def compared(residuals):
     mean, error = mean_and_error(squares[best] - squares["together"])
     if mean <= 2 * error or gain <= LEAST_GAIN * errors[best]:
         weight = 0.0
-    # Averaging also reduces the effect of noise in the start, so a small joint gain over the
-    # network alone is no reason for a simple model.
+    # Averaging also reduces the effect of noise in the start.
     if weight > 0 and errors[best] - errors["network"] > ALONE * gain:
         weight = 1.0
     return best, weight, errors / max(errors["no change"], 1e-300)

@@ -45,7 +45,7 @@ class DynamicsRegressor(BaseEstimator):
         Warns
         -----
         UserWarning
-            Held-out data do not show that the network helps; the message is `verdict_`.
+            Held-out data do not show that the network helps.
         """
         check_is_fitted(self)
         if not self.explains_:

@@ -7,18 +7,17 @@ N_BETWEEN = 6  # grid points from one observed time to the next
 # candidate decay rates, in units of 1 / (mean interval)
 RATES = np.append(0.0, np.geomspace(0.1, 10, 41))
 # Approximate error of the law if expression lies between 0 and 1; with a smaller noise, further
-# genes would be selected to explain this error.
+# genes would be selected.
 LEAST_NOISE = 0.01
 
 
 class Clock:
     """Observed times, (samples, times), and a grid that divides every interval in `N_BETWEEN`.
 
-    At the end of shorter samples, the last time is repeated; `seen`, (samples, times), is 0 for
-    repeats. `grid`, (m, points), contains the time since the start in units of the mean interval,
-    `unit`; m is 1 if all samples have the same times, and the number of samples otherwise.
-    `seen_on_grid`, (m, times), belongs to the rows of `grid`; `observed` contains the positions of
-    the observed times in the grid.
+    At the end of shorter samples, the last time is repeated, and `seen`, (samples, times), is 0.
+    `grid`, (m, points), contains the time since the start in units of the mean interval, `unit`; m
+    is 1 if all samples have the same times. `observed` are the positions of the observed times in
+    the grid.
     """
 
     def __init__(self, times):
@@ -64,8 +63,8 @@ class Clock:
 def relaxation(values, clock):
     """First estimates of paths, (samples, points, genes), decay rates and noise.
 
-    Every gene relaxes from one level to another in each sample; the rates of genes that are
-    constant within samples are 0. Values have the shape (samples, times, genes).
+    Every gene relaxes from one level to another in each sample; rates of constant genes are 0.
+    Values have the shape (samples, times, genes).
     """
     values = values * clock.seen[..., None]
     n_seen = clock.seen.sum(axis=1)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-LAYERS = ("sum_in", "product_in", "sum_out", "product_out")  # the layers that are pruned
+LAYERS = ("sum_in", "product_in", "sum_out", "product_out")
 # share of zeros among the initial input weights, and SD of the others
 ZERO_SHARE, WEIGHT_SD = 0.95, 0.05
 ODDS = (4, 1)  # that gates of genes, and of sums and products, are open at first
@@ -26,8 +26,8 @@ class Phoenix(nn.Module):
 
     With ``u = (x - 1/2) / (1 + |x - 1/2|)``, the sums are ``s = Ws u + bs`` and the products are
     ``p = exp(Wp log(1 + u) + bp)``. ``sum_in`` and ``product_in`` are Ws and Wp, (hidden, genes);
-    ``sum_out`` and ``product_out`` are As and Ap, (genes, hidden); ``multiplier`` is m, (genes,). A
-    gene with m <= 0 stays constant. If `gated`, each column of a layer has a random gate.
+    ``sum_out`` and ``product_out`` are As and Ap, (genes, hidden); ``multiplier`` is m. A gene with
+    m <= 0 stays constant. If `gated`, each column of a layer has a random gate.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class Phoenix(nn.Module):
 
         "l0": the expected share of the weights whose gate is open (equation 12). "c_node": the mean
         over pairs of genes of ``|Ws|' |As|' + |Wp|' |Ap|'``, without gates. "path_reg": ten times
-        the latter, and the expected number of open paths, averaged over all pairs of genes.
+        that, and the mean expected number of open paths.
         """
         shift = TEMPERATURE * math.log(-LOWEST / HIGHEST)
         is_open = {name: torch.sigmoid(at - shift) for name, at in self.locations.items()}

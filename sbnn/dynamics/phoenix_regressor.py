@@ -46,13 +46,12 @@ class PhoenixRegressor(DynamicsRegressor):
         Number of sums, and of products, in the hidden layer. Published values: 40 for the simulated
         networks, 120 for yeast and 300 for breast cancer.
     pruning : {"dash", "imp", "biological", "post_hoc", "l0", "c_node", "path_reg", "none"}
-        During training, weights are pruned by size and prior ("dash"), by size alone ("imp") or by
-        the prior alone ("biological"); after training, once by size ("post_hoc"). Alternatively,
-        gates are learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or
-        on both ("path_reg").
+        During training, weights are pruned by size and prior ("dash"), by size ("imp") or by the
+        prior ("biological"); after training, once by size ("post_hoc"). Alternatively, gates are
+        learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or on both
+        ("path_reg").
     sparsity : float
-        Share of the weights that pruning removes from each layer, in (0, 1). The sparsity of
-        methods with a penalty depends on `penalty` instead.
+        Share of the weights that pruning removes from each layer, in (0, 1).
     influence : tuple of (float, float)
         Influence of the prior on the pruning scores of input and of output weights in "dash".
         Published values: (0.5, 0.05) with noise, (0.05, 0.01) without noise and (0.9995, 0.995) for
@@ -63,21 +62,20 @@ class PhoenixRegressor(DynamicsRegressor):
         Samples in a step; published: 1.
     learning_rate : float
         Of Adam; that of the multipliers is five times as large. Both are multiplied by 0.9 after
-        more than three epochs without a lower validation loss, and reset at each pruning.
+        more than three epochs without a lower validation loss.
     data_weight : float
         Weight of the data in the loss, in (0, 1]; the prior has the rest.
     n_prior_points : int
         Random points at which the network is compared with the prior.
     schedule : tuple of (int, float, int, float)
-        First epoch and share of the weights removed then, epochs from one pruning to the next, and
-        share of the rest that is removed then.
+        First epoch and share of the weights removed then, epochs between prunings, and share of the
+        rest removed by each.
     fine_tuning : int
         Epochs after pruning, used only if ``pruning="post_hoc"``.
     penalty : float, optional
-        Weight of the penalty of "l0", "c_node" or "path_reg", by default 1e-2, 1e-3 or 1e-4; in
-        "path_reg", the sizes of paths have ten times this weight.
+        Weight of the penalty of "l0", "c_node" or "path_reg", by default 1e-2, 1e-3 or 1e-4.
     time_span : float, optional
-        Times are scaled so that the longest sample lasts as long, by default as long as published
+        Duration to which that of the longest sample is scaled, by default that of published
         simulations. With None, times are used as given, as published; the result then depends on
         their unit.
     as_published : collection of str
@@ -97,7 +95,7 @@ class PhoenixRegressor(DynamicsRegressor):
         Positions of the validation samples.
     held_out_errors_ : Series or None
         Mean squared error one interval ahead in the validation samples, of the network, of no
-        change, and of AR(1) fitted to the other samples. None if a single sample leaves no others.
+        change, and of AR(1). None for a single sample.
     explains_ : bool
         Whether the error of the network is the lowest of these.
     verdict_ : str
@@ -107,27 +105,10 @@ class PhoenixRegressor(DynamicsRegressor):
     gene_names_ : ndarray of str
     n_features_in_ : int
 
-    Notes
-    -----
-    The estimator takes trajectories, so scikit-learn's ``check_estimator`` does not apply.
-
     References
     ----------
-    .. [1] Hossain et al., "Biologically informed NeuralODEs for genome-wide regulatory dynamics",
-       Genome Biology 2024.
-    .. [2] Hossain et al., "Pruning neural network models for gene regulatory dynamics using data
-       and domain knowledge", NeurIPS 2024, arXiv 2403.04805.
-
-    Examples
-    --------
-    >>> from sbnn.dynamics import GeneNetwork, PhoenixRegressor
-    >>> network = GeneNetwork.random(30, random_state=1)
-    >>> samples = network.simulate(20, noise=0.025, random_state=1)
-    >>> model = PhoenixRegressor(10, sparsity=0.7, epochs=60, random_state=0)
-    >>> model = model.fit(samples, prior=network.misplaced_prior(0.05))
-    >>> starts = samples[samples.obs["time"] == 0].X
-    >>> model.predict(starts[:3], [0, 1, 2]).shape
-    (3, 3, 30)
+    .. [1] Hossain et al., Genome Biology 2024.
+    .. [2] Hossain et al., NeurIPS 2024, arXiv 2403.04805.
     """
 
     _parameter_constraints = {
@@ -193,9 +174,9 @@ class PhoenixRegressor(DynamicsRegressor):
         prior : array-like or DataFrame, shape (genes, genes), optional
             Known edges, ``[regulator, target]``: positive for activation, negative for repression.
         interactions : array-like or DataFrame, shape (genes, genes), optional
-            Which genes act together, such as protein interactions; used by "dash" and "biological"
-            instead of the numbers of targets that two genes share in the prior. Of a DataFrame,
-            other genes are ignored.
+            Which genes act together, such as protein interactions, instead of the numbers of
+            targets that they share in the prior, for "dash" and "biological". Of a DataFrame, other
+            genes are ignored.
 
         Returns
         -------
@@ -204,8 +185,8 @@ class PhoenixRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            A parameter is out of range, epochs are too few to reach the sparsity, or the prior has
-            the wrong shape or unknown genes, or is needed but missing.
+            A parameter is out of range, epochs are too few to reach the sparsity, or the prior is
+            needed but missing, or has the wrong shape or unknown genes.
         DivergenceError
             The loss is not finite.
         """

@@ -21,7 +21,7 @@ class Pruner:
     ----------
     network : Phoenix
     influence : tuple of (float, float)
-        Influence of the prior on the scores of input and of output weights.
+        As in `PhoenixRegressor`.
     prior : Tensor, shape (genes, genes)
         ``[regulator, target]``; needed unless both influences are 0.
     generator : torch.Generator, optional

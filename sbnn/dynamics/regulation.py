@@ -34,11 +34,10 @@ def kinds_of_weights(k):
 class Fit:
     """Regression of a gene on a set of regulators, given by their positions in ascending order.
 
-    ``signs`` are the expected signs of the effects, 1 or -1; ``weights`` are the constant, the
-    slopes, and the coefficients of products in the order of `products_of`; ``kinds``, see
-    `kinds_of_weights`, belong to them; ``features`` has the shape (observations, weights),
-    ``residuals`` (observations,); ``precision`` is the Cholesky factor of the precision matrix of
-    the weights.
+    ``signs`` are the expected signs of the effects; ``weights`` are the constant, the slopes, and
+    the coefficients of products in the order of `products_of`, of these ``kinds``; ``features`` has
+    the shape (observations, weights); ``precision`` is the Cholesky factor of the precision matrix
+    of the weights.
     """
 
     regulators: list
@@ -72,10 +71,10 @@ class Target:
     regulators from their means, which approximate saturating Hill terms combined by AND and OR.
 
     ``values``, (observations,), contains the values after the first time, minus what remains of the
-    first value; ``deviations`` are (samples, points, genes); ``memory``, (m, times - 1, points), is
-    that of `Clock.later_memory`; ``log_odds`` contains those of every edge to this gene, -inf for
-    impossible edges; ``signs``, floats, are those of the prior, 0 if free and found during the
-    search. Observations after the end of a sample are 0, and only add a constant to the evidence.
+    first value; ``deviations`` are (samples, points, genes); ``memory`` is `Clock.later_memory`;
+    ``log_odds`` are those of every edge to this gene, -inf for impossible ones; ``signs`` are those
+    of the prior, 0 if free. Observations after the end of a sample are 0, and only add a constant
+    to the evidence.
     """
 
     def __init__(self, values, deviations, memory, noise, beliefs, log_odds, signs):
@@ -128,8 +127,8 @@ class Target:
     def probabilities(self, regulators, least=np.inf):
         """Probability of each edge to this gene, given the other regulators in a set.
 
-        For edges neither in the set nor in the prior, it is approximated from the linear effect,
-        unless the approximation is at least `least`.
+        For edges neither in the set nor in the prior, it is approximated from the linear effect if
+        that is below `least`.
         """
         probabilities = expit(self._gains(regulators))
         in_prior = np.flatnonzero(~self.free & np.isfinite(self.log_odds))
@@ -205,10 +204,9 @@ class Target:
 class RegulatedNetwork:
     """``dx/dt = rate * (J(p) - x)``, where J is a constant plus linear terms and products.
 
-    The regulators p are the genes themselves or, if there is a lag, their proteins, with ``dp/dt =
-    (x - p) / lag``. They are clipped to `bounds`, lowest and highest, as if effects saturated, and
-    J depends on their deviations from `means`. Arrays have the shape (genes,); `fits` maps genes to
-    `Fit`. Values are x times `scale`.
+    The regulators p are the genes or, if there is a lag, their proteins, with ``dp/dt = (x - p) /
+    lag``. They are clipped to `bounds`, as if effects saturated, and J depends on their deviations
+    from `means`. Arrays have the shape (genes,); values are x times `scale`.
     """
 
     rate: np.ndarray

@@ -55,8 +55,8 @@ OVERVIEW = {
 }
 #: Measured data, with their labels.
 REAL = {"yeast_pramila": "yeast", "breast_desmedt": "breast", "hematopoiesis": "blood"}
-#: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of Hossain et
-#: al. (arXiv 2403.04805) to within 0.005.
+#: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of arXiv
+#: 2403.04805 to within 0.005.
 PUBLISHED = {
     "none": (0.099, 0.586),
     "c_node": (0.062, 0.558),
@@ -101,9 +101,8 @@ def methods_table(records, condition):
 
     Parameters
     ----------
-    records : dict of str to Record
-        By names such as ``"noise_5_dash"``.
-    condition : str
+    records, condition
+        As in `scores_of`.
 
     Returns
     -------

@@ -31,9 +31,7 @@ class Search:
 
     `values` (divided by `scale`) has the shape (samples, times, genes), `seen`, 0 after the end of
     a sample, (samples, times), and `paths` (samples, points, genes). `prior`, `kinds`, `possible`
-    and `probabilities` are [regulator, target]. `rates`, `changing` and `means` have the shape
-    (genes,); rates and `lag` are in units of the mean interval. `fits` maps each gene that changes
-    to its `Fit`.
+    and `probabilities` are [regulator, target]. Rates and `lag` are in units of the mean interval.
     """
 
     def __init__(self, samples, prior, scale=1.0):

@@ -14,7 +14,7 @@ def step_factors(decay, step):
     """``exp(-c)``, ``1 - exp(-c)`` and ``1 - (1 - exp(-c)) / c`` for ``c = decay * step``."""
     c = decay * step
     gone = -torch.expm1(-c)
-    # For small c, the difference loses digits by cancellation, so its Taylor series is used.
+    # For small c, the difference loses digits, so its Taylor series is used.
     small = c < 0.1
     series = c * (1 / 2 - c * (1 / 6 - c * (1 / 24 - c / 120)))
     # `where` drops the NaN of 0 / 0 but not its gradient, so small c are replaced by 1.
@@ -60,7 +60,7 @@ def advance_exactly(model, x, length, tolerance):
 def follow(model, start, times, tolerance=1e-6, time_scale=1.0):
     """Trajectories (samples, times, genes) from a start (samples, genes), at (samples, times).
 
-    Rates of the model are per unit of the times multiplied by `time_scale`.
+    Rates of the model are per unit of the scaled times.
     """
     path = [torch.tensor(start)]
     for length in torch.tensor(times).diff(dim=1).T * time_scale:

@@ -30,19 +30,18 @@ class SparseRegulationRegressor(DynamicsRegressor):
     """Gene network inferred by Bayesian selection of the regulators of every gene.
 
     1. Every gene decays, at its own rate, towards a target that depends on its regulators.
-       Expression between the observed times is estimated by a relaxation curve of each gene in each
-       sample, and in later passes by the model.
-    2. Each gene is regressed on sets of regulators (`sbnn.dynamics.regulation`). From the edges of
-       the prior, one edge at a time is added or removed, up to the largest product of
-       evidence and prior odds.
+       Expression between the observed times is estimated by relaxation curves, and in later passes
+       by the model.
+    2. Each gene is regressed on sets of regulators. From the edges of the prior, one edge at a time
+       is added or removed, up to the largest product of evidence and prior odds.
     3. The distribution of effects, the odds that edges inside and outside the prior are true, and a
-       lag are learned from all genes (`sbnn.dynamics.beliefs`). Then all steps are repeated.
+       lag are learned from all genes. Then all steps are repeated.
     4. Held-out parts of the training data determine the weight of the network in predictions beside
-       the best model without one (`sbnn.dynamics.held_out`). If it is 0 and there is a prior, the
-       edges are those of the prior.
+       the best model without one. If it is 0 and there is a prior, the edges are those of the
+       prior.
     5. Probabilities are calibrated: new edges are less probable if they are much weaker than the
        strongest edge to the same gene, or if the law fits some genes far better than most; those of
-       the prior, if they are weak and residuals are autocorrelated.
+       the prior, if weak and residuals are autocorrelated.
 
     Effects are linear terms and products of two regulators; noise is normal, with the same SD for
     all genes.
@@ -58,8 +57,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         ``[regulator, target]``: slope of the target's rate of change with respect to the regulator
         at mean expression; 0 means no edge.
     edge_probabilities_ : DataFrame, genes by genes
-        Probability of each edge, given all other estimated edges, calibrated on simulations under
-        ten laws of regulation; around 0.9, up to 0.08 too high under a law with a lag.
+        Probability of each edge, given all other estimated edges, calibrated on simulations; around
+        0.9, up to 0.08 too high under a law with a lag.
     sparsity_ : float
         Share of pairs of genes without an edge.
     network_ : RegulatedNetwork
@@ -71,22 +70,20 @@ class SparseRegulationRegressor(DynamicsRegressor):
     verdict_ : str
         How well the network predicts held-out intervals.
     explains_ : bool
-        Whether adding the network lowers the held-out error by more than 1 % and by more than two
-        standard errors.
+        Whether the network lowers the held-out error by more than 1 % and two standard errors.
     weight_ : float
-        Weight of the network in predictions; the best model without one has the rest.
+        Weight of the network in predictions.
     held_out_errors_ : Series
         Mean squared error one interval ahead, relative to no change, of the network, of each model
-        without a network, and of the mean of the network and the best of these ("together").
+        without one, and of the network and the best of these ("together").
     simple_ : estimator
         The best model without a network.
     lag_ : float
         Lag with which regulators act, in the time unit of the data; 0 means no lag.
     autocorrelation_ : float
-        Of residuals at consecutive times; well above 0, the model misses effects.
+        Of residuals at consecutive times.
     misfit_ : float
-        Median of the genes' mean squared residuals, relative to their 10 % quantile; above 1.5,
-        improbable new edges are removed.
+        Median of the genes' mean squared residuals, relative to their 10 % quantile.
     scale_ : float
         Largest absolute value in training, by which values are divided.
     gene_names_ : ndarray of str
@@ -94,8 +91,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
     Notes
     -----
-    A single sample contains little information about which genes regulate which. If a sample has 30
-    intervals or more, all are fitted in pieces of at most five.
+    A single sample contains little information about the network. If a sample has 30 intervals or
+    more, all are fitted in pieces of at most five.
 
     Examples
     --------
@@ -120,10 +117,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
 
         Parameters
         ----------
-        trajectories : AnnData
-            As returned by `sbnn.dynamics.trajectories`.
-        prior : array-like or DataFrame, shape (genes, genes), optional
-            Known edges, ``[regulator, target]``: positive for activation, negative for repression.
+        trajectories, prior
+            As in `PhoenixRegressor.fit`.
 
         Returns
         -------
@@ -132,8 +127,8 @@ class SparseRegulationRegressor(DynamicsRegressor):
         Raises
         ------
         ValueError
-            `n_passes` is below 1, the prior has the wrong shape or contains unknown genes, or there
-            are too few intervals to hold any out.
+            `n_passes` is below 1, the prior has the wrong shape or unknown genes, or there are too
+            few intervals to hold any out.
 
         Warns
         -----

@@ -8,7 +8,7 @@ from torch.nn.functional import mse_loss
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
 from sbnn.models.best_weights import BestWeights
 
-# Weights of penalties. That of L0 is our choice: the published comparison adds no L0 penalty.
+# That of L0 is our choice: the published comparison adds no L0 penalty.
 PENALTIES = {"l0": 1e-2, "c_node": 1e-3, "path_reg": 1e-4}
 N_STEPS = 3  # of the solver from one time to the next
 PATIENCE = 40  # epochs without a lower validation loss that end training after the last pruning

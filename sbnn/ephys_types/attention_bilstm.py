@@ -30,7 +30,7 @@ LEARNING_RATE = 1e-3
 WEIGHT_DECAY = 1e-4
 PATIENCE = 7  # epochs without a better validation score, after which training ends
 VALIDATION_SHARE = 0.25  # of the training cells
-# of the transfer from a source species
+# of the transfer
 WARM_UP_EPOCHS = 5  # of a new head, with the pretrained encoder frozen
 TRANSFER_RATE = 5e-4
 FINAL_RATE = 3e-4  # after joint training
@@ -41,8 +41,8 @@ SOURCE_WEIGHT = 0.5  # of the loss of source cells in joint training
 class BiLSTM(nn.Module):
     """LayerNorm, bidirectional LSTM over families, attention, LayerNorm, dropout and a linear head.
 
-    Tokens have shape (n, families, width). Without attention, the state at the last family is used.
-    With `cosine`, the head returns the cosine between the pooled state and the weights of a class.
+    Tokens have shape (n, families, width). With `cosine`, the head returns the cosine between the
+    pooled state and the weights of a class.
     """
 
     def __init__(self, width, n_classes, hidden, attention=True, cosine=False):
@@ -80,38 +80,36 @@ class BiLSTM(nn.Module):
 class AttentionBiLSTMClassifier(TypeClassifier):
     """Bidirectional LSTM over families of features, with attention, as published.
 
-    Each family is a token, padded with zeros to the width of the widest one. Features are z-scored;
-    missing values are zeros, as if they had been measured. A part of the training cells chooses the
-    best epoch.
+    Each family is a token. Features are z-scored; missing values are zeros, as if they had been
+    measured. A part of the training cells chooses the best epoch.
 
     Parameters
     ----------
-    attention : bool, default=True
+    attention : bool
         If False, use the state at the last family instead of a weighted mean over the families.
-    hidden : int, default=128
+    hidden : int
         Number of LSTM units in each direction.
-    loss : {"cross_entropy", "arcface"}, default="cross_entropy"
+    loss : {"cross_entropy", "arcface"}
         ``"arcface"``: focal (gamma 2) on cosine logits with an angular margin of 0.35 and a scale
         of 30, of the pooled state before LayerNorm and dropout.
-    smote : bool, default=False
+    smote : bool
         Interpolate training cells of small classes between neighbours.
-    class_weight : {"balanced"} or None, default="balanced"
-        Weights of the classes, computed after SMOTE, which makes all of them 1; None for mouse
-        cells in the publication.
-    stop_on : {"macro_f1", "accuracy"}, default="macro_f1"
+    class_weight : {"balanced"} or None
+        Weights of the classes after SMOTE; None for mouse cells in the publication.
+    stop_on : {"macro_f1", "accuracy"}
         Validation score of the best epoch; ``"accuracy"`` for mouse cells and with ArcFace in the
         publication.
-    prior_power : float, default=0.0
+    prior_power : float
         Test logits are raised by this times the logarithm of the shares of the classes among the
         training cells. Published with ArcFace: -1 for human cells, 0.7 for mouse cells.
-    transfer : {"pretrained", "joint"} or None, default=None
+    transfer : {"pretrained", "joint"} or None
         How `fit` uses the cells of another species. ``"pretrained"``: train a network on them,
-        replace its head, train the head for up to 5 epochs and then everything with half the
-        learning rate. ``"joint"``: train one encoder with a head for each species, source cells
-        with half the weight, and then go on with the target alone.
-    validation_share : float, default=0.25
-    max_epochs : int, default=50
-    random_state : int, RandomState or None, default=None
+        replace its head, train the head and then everything with half the learning rate.
+        ``"joint"``: train one encoder with a head for each species, source cells with half the
+        weight, and then the target alone.
+    validation_share : float
+    max_epochs : int
+    random_state : int, RandomState or None
 
     Attributes
     ----------
@@ -119,25 +117,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         One row per epoch, with ``loss``, ``validation_loss``, ``validation_accuracy`` and
         ``validation_macro_f1``.
     validation_ : ndarray of bool, shape (n,)
-        Training cells that are used for early stopping.
+        Cells for early stopping.
     network_ : BiLSTM
     families_ : dict of family to ndarray of int (columns)
     classes_ : ndarray
 
     References
     ----------
-    Schwider and Ramezani, "Cross-species transfer learning for electrophysiology-to-transcriptomics
-    mapping in cortical GABAergic interneurons", arXiv 2603.11000.
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import AttentionBiLSTMClassifier
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = AttentionBiLSTMClassifier(max_epochs=2, random_state=0)
-    >>> model = model.fit(data.X, data.obs["type"], data.var["family"])
-    >>> model.attention_weights(data.X).shape
-    (300, 11)
+    Schwider and Ramezani, arXiv 2603.11000.
     """
 
     _parameter_constraints: dict = {
@@ -189,8 +176,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
         `groups`, of shape (n,), holds donors, whose cells stay together in early stopping.
-        `source`, for `transfer`, is a pair of cells of another species, of shape (m, p) and with
-        the same features, and their types.
+        `source`, for `transfer`, is a pair of cells of another species, (m, p), and their types.
         """
         X, labels = self._checked_training(X, y, families)
         if (self.transfer is None) != (source is None):
@@ -382,7 +368,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families); rows sum to 1.
 
-        Families that were not measured are read as zeros, and have weights too.
+        Families that were not measured have weights too.
         """
         tokens = self._tokens_of(X)
         _, weights = self.network_.encode(tokens)

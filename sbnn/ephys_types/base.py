@@ -1,4 +1,4 @@
-"""Base of the classifiers: input checks, scales of features, missing values, dull baselines."""
+"""Base of the classifiers, and baselines."""
 
 from __future__ import annotations
 
@@ -96,8 +96,7 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
 class FeatureScaling(TransformerMixin, MissingAllowed):
     """Z-scores of the normal scores of features; NaN stays NaN.
 
-    Normal scores map the quantiles of each feature to a normal distribution, so that outliers do
-    not dominate.
+    Normal scores, the quantiles of a normal distribution, keep outliers from dominating.
     """
 
     def fit(self, X, y=None):
@@ -127,10 +126,7 @@ def seen_columns(families, seen):
 
 
 def kernel_logistic(n_cells, n_features, random_state=None):
-    """Class-balanced logistic regression with a Gaussian kernel on normal scores.
-
-    The kernel is approximated with up to 300 landmarks (Nystroem method).
-    """
+    """Class-balanced logistic regression with a Gaussian kernel (Nystroem) on normal scores."""
     kernel = Nystroem(
         gamma=0.3 / n_features,
         n_components=min(N_LANDMARKS, n_cells),

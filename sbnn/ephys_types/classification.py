@@ -55,20 +55,18 @@ def cross_validate_classifier(
     Parameters
     ----------
     estimator : classifier
-        With ``predict_proba``. Its ``fit`` is given the families of the features and the donors of
-        the cells if it takes ``families`` and ``groups``.
+        With ``predict_proba``. Its ``fit`` gets the families of the features and the donors of the
+        cells if it takes ``families`` and ``groups``.
     data : AnnData of typed cells
     folds : dict of int to list of (training, test) positions, optional
         Sets of folds by seed, which also seeds estimators whose ``random_state`` is None. By
-        default those of `repeated_donor_folds`: three sets of five folds of donors, fewer with few
-        donors.
+        default those of `repeated_donor_folds`.
     n_jobs : int
     target : str
         Column of ``data.obs``.
     source : AnnData of typed cells, optional
-        Cells of another species with the same features, whose features and types are passed to
-        ``fit`` as ``source``.
-    compact : bool, default=False
+        Cells of another species with the same features, passed to ``fit`` as ``source``.
+    compact : bool
         Keep no names and probabilities of cells, but the mean attention to families.
     **options
         ``results``, ``overwrite`` and ``verbose``, as in `sbnn.cross_validate`.
@@ -77,21 +75,11 @@ def cross_validate_classifier(
     -------
     Record
         ``macro_f1``, ``accuracy``, ``balanced_accuracy`` and ``log_loss`` have shape (folds, 1),
-        and ``f1`` has shape (folds, 1, classes). ``test_predictions[0][fold]`` holds the predicted
-        types of the test cells, as positions in ``classes``, and ``test_probabilities[0][fold]``
-        the probabilities of all types; ``true`` the label of every cell, and ``repeats`` the seed
-        of every fold. If it is `compact` and the model has ``attention_weights``, ``attention``, of
-        shape (folds, 1, classes, families), holds their means over the test cells of each class.
-
-    Examples
-    --------
-    >>> from sklearn.dummy import DummyClassifier
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import cross_validate_classifier
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> record = cross_validate_classifier(DummyClassifier(), data, verbose=False)
-    >>> record.macro_f1.shape
-    (15, 1)
+        and ``f1`` (folds, 1, classes). ``test_predictions[0][fold]`` holds the predicted types of
+        the test cells, as positions in ``classes``, and ``test_probabilities[0][fold]`` the
+        probabilities of all types; ``true`` the label of every cell, and ``repeats`` the seed of
+        every fold. If `compact`, ``attention``, (folds, 1, classes, families), holds means over the
+        test cells of each class, if the model has ``attention_weights``.
     """
     data = as_typed(data)
     y = labels_of(data, target)
@@ -256,24 +244,13 @@ def family_importance(
     Record
         ``family_names``, ``classes``, and two arrays of shape (folds, families) with the rise in
         log loss (nats): ``shuffled_log_loss``, if all features of a family are permuted together
-        between test cells (mean over the shuffles), and ``left_out_log_loss``, if the model is
-        fitted and tested without the family. For models with attention weights, ``attention``, of
-        shape (classes, families), holds their means over the test cells of each class; rows sum
-        to 1.
+        between test cells, and ``left_out_log_loss``, if the model is fitted and tested without the
+        family. For models with ``attention_weights``, ``attention``, (classes, families), holds
+        their means over the test cells of each class.
 
     Notes
     -----
     A redundant family costs something if it is shuffled, and nothing if it is left out.
-
-    Examples
-    --------
-    >>> from sklearn.tree import DecisionTreeClassifier
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import family_importance
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> record = family_importance(DecisionTreeClassifier(), data, n_shuffles=1, verbose=False)
-    >>> record.shuffled_log_loss.shape
-    (5, 11)
     """
     data = as_typed(data)
     y = labels_of(data, target)
@@ -332,7 +309,7 @@ def _importance(estimator, data, y, fold, seeds, n_shuffles):
             shuffled.append(total / n_shuffles - usual)
             others = data.families != family
             kept = replace(data, X=data.X[:, others], families=data.families[others])
-            # cells that have only this family cannot be used for training
+            # without cells that have only this family
             cells = train[np.isfinite(kept.X[train]).any(axis=1)]
             blind = fit_on(clone(estimator), kept.X, y, cells, extra_of(estimator, kept))
             left_out.append(loss(blind, kept.X[test]) - usual)

@@ -1,4 +1,4 @@
-"""The default classifier: attention over families and a kernel method, calibrated across donors."""
+"""The default classifier."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class EphysTypeClassifier(TypeClassifier):
     """Classify cells by the mean probabilities of two learners, calibrated across groups.
 
     The learners are a network with attention over families of features and kernel logistic
-    regression. Both are smooth functions of the features: thresholds of trees fit cells of the
-    same laboratory better, but not those of another one. All classes have the same weight.
+    regression. Both are smooth functions of the features: trees fit cells of the same laboratory
+    better, but not those of another one. All classes have the same weight.
 
     Parameters
     ----------
-    n_steps : int or "auto", default="auto"
+    n_steps : int or "auto"
         Training steps of the network (see `FamilyAttentionClassifier`).
-    power : float or "groups", default="groups"
-        Power to which the mean of the probabilities is raised. ``"groups"`` calibrates the
-        probabilities: the learners are fitted three more times, without a third of the groups each,
-        and the power that best fits the left-out cells is chosen.
-    random_state : int, RandomState or None, default=None
+    power : float or "groups"
+        Power to which the mean of the probabilities is raised. With ``"groups"``, the learners are
+        fitted three more times, without a third of the groups each, and the power that best fits
+        the left-out cells is chosen.
+    random_state : int, RandomState or None
 
     Attributes
     ----------
@@ -97,8 +97,8 @@ class EphysTypeClassifier(TypeClassifier):
         families : dict of family -> columns, sequence of str, or None
             Columns of each family, or the family of each column; None makes one family.
         groups : array-like, shape (n,), optional
-            Donor (or laboratory or condition) of each cell, for calibration; by default every cell
-            is its own group.
+            Donor (or laboratory or condition) of each cell, for calibration; by default, each cell
+            is a group.
 
         Returns
         -------
@@ -158,16 +158,15 @@ class EphysTypeClassifier(TypeClassifier):
 def estimated_shares(probabilities: ArrayLike, pseudo_share: float = PSEUDO_SHARE) -> np.ndarray:
     """Estimate the shares of the types among cells of the training laboratory.
 
-    By expectation maximisation (Saerens, Latinne and Decaestecker, Neural Computation 2002).
-    Elsewhere, a shift of the features is mistaken for other shares.
+    By expectation maximisation (Saerens, Latinne and Decaestecker, Neural Computation 2002). In
+    other laboratories, a shift of the features is mistaken for other shares.
 
     Parameters
     ----------
     probabilities : ndarray, shape (n, n_classes)
-        Those of equally frequent types, as from `EphysTypeClassifier.predict_proba`; times the
-        shares, they are in proportion to those of the types with these shares.
+        Those of equally frequent types, as from `EphysTypeClassifier.predict_proba`.
     pseudo_share : float
-        Each type gets this times n pseudo-cells, so that no share is near zero.
+        Each type gets this times n pseudo-cells.
 
     Returns
     -------

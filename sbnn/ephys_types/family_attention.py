@@ -40,8 +40,8 @@ ABSENT = -1e4  # score of a family that was not measured, whose weight is then e
 class FamilyAttentionNetwork(nn.Module):
     """An ensemble of `n_members` networks side by side, whose input is split into families.
 
-    Each family becomes a token of 16 numbers. Tokens, weighted by attention, are concatenated, not
-    summed, so that later layers can distinguish the families.
+    Each family becomes a token. Tokens, weighted by attention, are concatenated, so that later
+    layers can distinguish the families.
     """
 
     def __init__(self, columns, n_classes, n_members, dropout, generator):
@@ -75,9 +75,9 @@ class FamilyAttentionNetwork(nn.Module):
     def forward(self, x, measured):
         """Logits of shape (n_members, n, n_classes), and attention.
 
-        The cells `x` have shape (n_members, n, p); `measured` is 0 for values to ignore and 1
-        otherwise. Attention has shape (n_members, n, n_families), 0 for families without a measured
-        feature, unless a cell has none.
+        The cells `x` have shape (n_members, n, p); `measured` is 0 for values to ignore. Attention
+        has shape (n_members, n, n_families), 0 for families without a measured feature, unless a
+        cell has none.
         """
         embedding = self.embedding * self.own_family
         tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, embedding))
@@ -97,33 +97,22 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     `n_members` networks are trained on normal scores of the features, and their probabilities are
     averaged. Missing values are ignored, and classes are drawn equally often. Gaussian noise on the
-    inputs, some of which are left out, prevents overfitting, so that no cells are needed for early
-    stopping. Noise, dropout, steps and batch size depend on the logarithm of the number of cells
-    (see `SETTINGS`).
+    inputs, some of which are left out, prevents overfitting. Noise, dropout, steps and batch size
+    depend on the number of cells.
 
     Parameters
     ----------
-    n_members : int, default=4
-    n_steps : int or "auto", default="auto"
-        Steps of AdamW with a one-cycle learning rate; ``"auto"`` takes 400 for up to 500 training
-        cells, 1200 for 5000 or more, and interpolates in between.
-    random_state : int, RandomState or None, default=None
+    n_members : int
+    n_steps : int or "auto"
+        Steps of AdamW with a one-cycle learning rate; ``"auto"``: 400 for up to 500 training cells
+        to 1200 for 5000 or more.
+    random_state : int, RandomState or None
 
     Attributes
     ----------
     classes_ : ndarray
     families_ : dict of family to ndarray of int (columns)
     network_ : FamilyAttentionNetwork
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import FamilyAttentionClassifier
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = FamilyAttentionClassifier(n_steps=20, random_state=0)
-    >>> model = model.fit(data.X, data.obs["type"], data.var["family"])
-    >>> model.attention_weights(data.X).shape
-    (300, 11)
     """
 
     _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
@@ -202,7 +191,7 @@ class FamilyAttentionClassifier(TypeClassifier):
             noisy = x[drawn].add_(disturbance, alpha=settings["noise"])
             logits, _ = self.network_(noisy, known[drawn] * left_in)
             loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
-            # The members share no parameters, so the sum of their losses trains each separately.
+            # the sum of their losses trains each member separately
             yield loss * self.n_members
 
     @reproducible()
@@ -223,8 +212,7 @@ class FamilyAttentionClassifier(TypeClassifier):
     def attention_weights(self, X) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
-        Families without a measured feature have weight 0, but families of a cell without any value
-        have equal weights. Rows sum to 1.
+        Families without a measured feature have weight 0, unless a cell has none. Rows sum to 1.
         """
         weights = self._through(X)[1]
         seen = [self._seen[columns].any() for columns in self.families_.values()]

@@ -16,8 +16,7 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
     """Stratified folds that do not split donors, by seed.
 
     There are at most as many folds as the class with the fewest donors has donors, but at least
-    two. Without donors in the labels, cells are dealt one by one. With few donors, seeds may give
-    the same folds, which are kept once.
+    two. Without donors, cells are dealt one by one. The same folds of several seeds are kept once.
     """
     cells = as_typed(data)
     y = labels_of(cells, target)
@@ -30,8 +29,8 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
     n_folds = min(n_folds, max(fewest, 2))
     sets = {}
     for seed in map(int, seeds):
-        # Folds of different seeds are not independent: StratifiedGroupKFold starts with the donors
-        # whose cells are spread most unevenly over the classes.
+        # StratifiedGroupKFold starts with the donors whose cells are spread most unevenly over
+        # classes, so folds of different seeds are not independent.
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
         folds = list(splitter.split(y, y, donors))
         absent = set().union(*(set(y) - set(y[part]) for part in chain(*folds)))

@@ -39,8 +39,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     Parameters
     ----------
     records : dict of str to Record
-        Cross-validations by model, as from `sbnn.ephys_types.report.of_kind`; the majority class,
-        far below all others, is not drawn.
+        Cross-validations by model, as from `sbnn.ephys_types.report.of_kind`.
     kind : {"types", "types5", "transfer_donors", "transfer_stratified"}
         Kind of the records.
     """
@@ -104,7 +103,7 @@ def _without_frame(ax):
 
 @styled
 def calibration_curves(records: Mapping[str, Record]) -> Figure:
-    """Accuracy against the probability of the predicted class, a panel for each of 8 models."""
+    """Accuracy against the probability of the predicted class, for each of 8 models."""
     figure, rows, panels = _panels_of_models(records)
     for ax, (name, record) in zip(panels, records.items(), strict=True):
         table, error = calibration(record)

@@ -38,10 +38,9 @@ REPRODUCED = (
 OVERVIEW = ("logistic", "forest", "lightgbm", "family_attention", "ephys_type")
 TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
 
-# Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026): twelve IPFX families
-# from recordings of 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human
-# cells (DANDI 000636; 5 folds, 10 runs, donors not kept together). Results are not directly
-# comparable, as our cells, features and folds are others.
+# Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026): twelve IPFX families of
+# 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human cells (DANDI 000636;
+# 5 folds, 10 runs, donors not kept together). Our cells, features and folds are others.
 PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
 read = load_folder
 
@@ -103,8 +102,7 @@ def importance_table(record):
 def published_table(records, kind="types"):
     """Published scores of methods, ours on splits as published, and with donors kept together.
 
-    Above them are class-balanced logistic regression and LightGBM. ``SD`` is that of macro-F1
-    over the runs.
+    ``SD`` is that of macro-F1 over the runs.
     """
     labels = [LABELS[name] for name in REPRODUCED]
     columns = ["published macro-F1", "macro-F1", "SD", "published accuracy", "accuracy"]

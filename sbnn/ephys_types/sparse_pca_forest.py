@@ -19,8 +19,7 @@ from sbnn.data.inputs import COUNT
 from sbnn.determinism import as_a_whole, reproducible
 from sbnn.ephys_types.base import TypeClassifier, seen_columns
 
-# loadings are zero if the correlation of a feature with the component is below this; SparsePCA
-# compares its penalty with sqrt(n) times a covariance
+# loadings are zero if the correlation of a feature with the component is below this
 ALPHA = 0.03
 LEAST_VARIANCE = 0.01  # share of the variance of its family that each component must add
 RIDGE = 0.01  # of the projection on loadings that are not orthogonal; scikit-learn's default
@@ -60,9 +59,9 @@ def sparse_components(X, n_components, random_state):
 
     Notes
     -----
-    The adjusted variance of a component is the part that the components before it leave
-    unexplained, R_jj^2 for scores Z = Q R (Zou, Hastie and Tibshirani, Journal of Computational and
-    Graphical Statistics 15, 2006, section 3.4); pivoting sorts by it.
+    The adjusted variance of a component is the part that those before it leave unexplained, R_jj^2
+    for scores Z = Q R (Zou, Hastie and Tibshirani, J. Comput. Graph. Stat. 15, 2006, section 3.4);
+    pivoting sorts by it.
     """
     n, p = X.shape
     total = float(np.square(X).sum())
@@ -98,9 +97,9 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Parameters
     ----------
-    n_estimators : int, default=300
+    n_estimators : int
         Number of trees.
-    random_state : int, RandomState or None, default=None
+    random_state : int, RandomState or None
 
     Attributes
     ----------
@@ -110,24 +109,13 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
 
     Notes
     -----
-    Families of the papers below have the published number of components, others that of ordinary
-    components that explain more than 1 % of the variance; components that add less are left out.
-    Missing values are set to the training median, and the forest is given their share in each
-    family.
+    Published families have the published number of components, others that of ordinary components
+    that explain more than 1 % of the variance; components that add less are left out. Missing
+    values are set to the training median, and the forest is given their share in each family.
 
     References
     ----------
-    Gouwens et al., "Integrated morphoelectric and transcriptomic classification of cortical
-    GABAergic cells", Cell 183, 935 (2020). Schwider and Ramezani, arXiv 2603.11000.
-
-    Examples
-    --------
-    >>> from sbnn import load_dataset
-    >>> from sbnn.ephys_types import SparsePCAForest
-    >>> data = load_dataset("simulated_ephys", verbose=False)
-    >>> model = SparsePCAForest(n_estimators=20, random_state=0)
-    >>> model.fit(data.X, data.obs["type"], data.var["family"]).transform(data.X).shape
-    (300, 43)
+    Gouwens et al., Cell 183, 935 (2020). Schwider and Ramezani, arXiv 2603.11000.
     """
 
     _parameter_constraints: dict = {"n_estimators": COUNT}

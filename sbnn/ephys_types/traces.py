@@ -1,7 +1,7 @@
 """Twelve families of feature vectors of a recording (NWB file), by the functions of IPFX.
 
 Vectors follow Gouwens et al., Cell 183, 935 (2020); sweeps, bins and tolerances, Schwider and
-Ramezani (arXiv 2603.11000). This requires IPFX and pynwb: ``pip install 'sbnn[traces]'``.
+Ramezani (arXiv 2603.11000). Install with ``pip install 'sbnn[traces]'``.
 """
 
 import warnings

@@ -29,8 +29,8 @@ def focal(logits, labels, weights):
 def add_angular_margin(cosines, labels, margin):
     """Logits of ArcFace (Deng et al. 2019): scaled cosines, of true classes with a margin.
 
-    The margin is added to the angle. Beyond pi, where the cosine would rise again, it is replaced
-    by a line. `cosines` has shape (n, n_classes).
+    The margin is added to the angle. Beyond pi, where the cosine would rise again, a line replaces
+    it.
     """
     own = cosines.gather(1, labels[:, None])
     sine = (1 - own.square()).clamp_min(1e-9).sqrt()

@@ -44,22 +44,19 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        What it has of ``get_support``, ``gene_norms_`` and ``history_`` is stored.
-        If ``fit`` accepts ``eval_set``, it gets the test cells, to record curves over epochs.
+        What it has of ``get_support``, ``gene_norms_`` and ``history_`` is stored. If ``fit``
+        accepts ``eval_set``, it gets the test cells.
     data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter
-        Positions of cells, or the number of `paper_folds`. A fold that trains on
-        all cells needs no test cells.
+        Positions of cells, or the number of `paper_folds`.
     param_grid : dict of lists or list of dicts, optional
         As in ``ParameterGrid``.
     n_jobs : int
-        Number of worker processes, which does not affect the result; inside
-        ``joblib.parallel_config("dask")``, on a Dask cluster.
+        Number of worker processes; inside ``joblib.parallel_config("dask")``, on a Dask cluster.
     scaling : {"fold", "all"}
         ``"fold"`` z-scores by the training cells of every fold, and learns the library size of
-        log2(normalised counts + 1). ``"all"`` z-scores over all cells, a leak, as published, and
-        centres on the training cells.
+        log2(normalised counts + 1). ``"all"`` z-scores over all cells, a leak, as published.
     results : str or path-like, optional
         File of the record. Fits in it, and those of an interrupted run (in the folder
         ``<results>.parts``), are not repeated.
@@ -94,7 +91,7 @@ def cross_validate(
     ValueError
         If a fold lacks cells or has a cell in both sets, or `results` holds other fits.
     OSError
-        If the results cannot be written; checked before the first fit.
+        If the results cannot be written.
 
     Examples
     --------
@@ -191,22 +188,12 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
     record : Record
         From `cross_validate`.
     **params
-        Parameters of the grid point; see `Record.find`.
+        Of the grid point; see `Record.find`.
 
     Returns
     -------
     DataFrame
         Columns of ``history_`` and ``fold``.
-
-    Examples
-    --------
-    >>> from sbnn import SparseBottleneckRegressor, cross_validate, epoch_curves, simulate_patchseq
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> model = SparseBottleneckRegressor(epochs=(2, 2, 2, 4))
-    >>> record = cross_validate(model, data, folds=2, verbose=False)
-    >>> epoch_curves(record)[["fold", "stage", "epoch"]].tail(1)
-        fold        stage  epoch
-    19     1  fine-tuning     10
     """
     tables = record.history[record.find(**params)]
     return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)

@@ -45,14 +45,14 @@ def fit_full(
     preselect : int, optional
         As in `cross_validate`, but on all cells.
     results : str or path-like, optional
-        File of the record, which is loaded if it holds this fit.
+        File of the record, loaded if it holds this fit.
     model_file : str or path-like, optional
-        File of the fitted network, for cells in the units of `data`. If it is
-        missing, the model is fitted again.
+        File of the fitted network, for cells in the units of `data`; if missing, the model is
+        fitted again.
     overwrite : bool
         Fit again.
     seed : int
-        Seed of t-SNE and, if ``random_state`` of the estimator is None, of the fit.
+        Of t-SNE and, if ``random_state`` of the estimator is None, of the fit.
 
     Returns
     -------
@@ -66,14 +66,6 @@ def fit_full(
         - ``train_r2``, and ``train_feature_r2``, (q,);
         - the names, labels and colours of the data;
         - ``gene_norms``, (p,), and the table ``history``, if the estimator has them.
-
-    Examples
-    --------
-    >>> from sbnn import SparseReducedRankRegression, fit_full, simulate_patchseq
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> fit = fit_full(SparseReducedRankRegression(alpha=1.0), data)
-    >>> fit.latent.shape, fit.predictions.shape
-    ((100, 2), (100, 16))
     """
     data = as_paired(data)
     model = configured(estimator, {}, seed)
@@ -174,7 +166,7 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on a half of the cells; more pairs do not change the first ones."""
+    """Folds that train on a half of the cells."""
     codes = np.arange(n) if groups is None else group_codes(groups)
     n_groups = codes.max() + 1
     size = n_groups // 2
@@ -207,12 +199,12 @@ def stability_selection(
         With ``get_support``.
     data : AnnData or tuple (X, Y)
     n_pairs : int
-        Number of pairs of halves; more can be added to a record later.
+        Number of pairs of halves.
     groups : str or array-like of shape (n,), optional
-        Donor, batch or date of each cell, or the name of a column of ``obs``; not split between
-        halves, which limits the number of pairs.
+        Donor, batch or date of each cell, or a column of ``obs``; not split between halves, which
+        limits the number of pairs.
     seed : int
-        Seed of the halves and, if ``random_state`` of the estimator is None, of the fits.
+        Of the halves and, if ``random_state`` of the estimator is None, of the fits.
     **options
         ``n_jobs``, ``scaling``, ``results``, ``overwrite``, ``preselect`` and ``verbose`` of
         `cross_validate`.
@@ -220,17 +212,7 @@ def stability_selection(
     Returns
     -------
     Record
-        As from `cross_validate`, without predictions, latent space and history, for
-        `selection_table`.
-
-    Examples
-    --------
-    >>> from sbnn import SparseReducedRankRegression, simulate_patchseq, stability_selection
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> model = SparseReducedRankRegression(alpha=1.0)
-    >>> record = stability_selection(model, data, n_pairs=5, verbose=False)
-    >>> record.selected.shape
-    (10, 1, 60)
+        As from `cross_validate`, for `selection_table`.
     """
     data = as_paired(data)
     if groups is not None:

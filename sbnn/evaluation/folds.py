@@ -33,7 +33,7 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42):
     Returns
     -------
     list of (ndarray, ndarray)
-        Training and test positions, in the order of the permutation.
+        Training and test positions.
 
     Examples
     --------

@@ -34,8 +34,8 @@ def interpret(
     model : fitted network or linear model of this package
     X : array-like, DataFrame or AnnData, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
-        Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells; in
-        training cells, ``r2_drop`` is too large.
+        Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells:
+        otherwise, ``r2_drop`` is too large.
     stability : DataFrame with the column ``frequency``, optional
         As from `sbnn.selection_table`.
 
@@ -45,7 +45,7 @@ def interpret(
         For k kept genes and q outputs, ``values`` contains
 
         - ``effects``, (k, q): mean change of the output, in its SDs, per SD of the gene: half of
-          that from one SD below the mean of the gene to one above it, with all others as they are;
+          that from one SD below its mean to one above it;
         - ``kept_genes``, (k,), and ``feature_names``, (q,);
         - ``r2``: R2 with all genes;
         - ``table``: one row per gene, sorted by ``r2_drop``, the loss of R2 with the gene at its
@@ -57,14 +57,6 @@ def interpret(
     ------
     TypeError
         If `model` is of another package.
-
-    Examples
-    --------
-    >>> from sbnn import SparseReducedRankRegression, interpret, simulate_patchseq
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> model = SparseReducedRankRegression(alpha=20.0).fit(data[:70])
-    >>> interpret(model, data[70:]).effects.shape  # kept genes, outputs
-    (41, 16)
     """
     X, Y = two_tables(X, Y)
     kept = kept_genes(model)

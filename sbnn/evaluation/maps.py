@@ -25,7 +25,7 @@ VARIANCE = 0.8  # explained by the components passed to t-SNE
 def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     """Map cells by t-SNE of the principal components of the genes, and by t-SNE of the outputs.
 
-    The components explain 80 % of the variance, as in arXiv 2006.10411.
+    The components explain 80 % of the variance.
 
     Parameters
     ----------
@@ -92,24 +92,13 @@ def map_trust(
     Record
         For `sbnn.plotting.map_trust`; ``values`` contains
 
-        - ``errors``, (n,): mean squared error of the scaled outputs of each cell when held out
-          (NaN if never);
+        - ``errors``, (n,): mean squared error of the scaled outputs of held-out cells, else NaN;
         - ``latent``, (n, d): the map of the fit;
         - ``latents``, (seeds, n, d): the maps with other seeds after the best affine alignment with
           ``latent``, and ``agreement``, (seeds,), its R2;
         - ``spread``, (n,): root mean square distance of each cell from ``latent``, relative to the
           size of the map;
         - for simulated data, ``true_latent``, also aligned, and ``truth_agreement``, its R2.
-
-    Examples
-    --------
-    >>> import sbnn
-    >>> data = sbnn.simulate_patchseq(n_cells=100, n_genes=60)
-    >>> model = sbnn.SparseBottleneckRegressor(epochs=(2, 2, 2, 4), random_state=0)
-    >>> fit = sbnn.fit_full(model, data)
-    >>> folds = sbnn.cross_validate(model, data, folds=3, verbose=False)
-    >>> sbnn.map_trust(model, data, fit, folds, seeds=(1, 2)).agreement.shape
-    (2,)
     """
     data = as_paired(data)
     if [*data.gene_names, *data.cell_names] != [*fit.gene_names, *fit.cell_names]:

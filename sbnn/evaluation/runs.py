@@ -107,11 +107,10 @@ def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose
     """Fit all models to all folds, and save the record.
 
     `keys`, [grid point][fold], name all that determines a fit. Until the record is complete, each
-    finished fit is in the file ``<results>.parts/<key>.pickle``. So a run that was killed goes on
-    with the others, and so does a record with fewer grid points or folds.
+    finished fit is in the file ``<results>.parts/<key>.pickle``, from which a run that was killed
+    goes on.
 
-    ``plan(places)`` returns delayed calls for the fits at some places (grid point, fold), which
-    return the values of a fit.
+    ``plan(places)`` returns delayed calls for the fits at some places (grid point, fold).
     """
     wanted = dataclasses.replace(wanted, settings=wanted.settings | {"keys": keys})
     done = {}
@@ -167,7 +166,7 @@ def _fits_of(record, wanted, path):
 
 
 def _turned(name, rows):
-    """Lists [grid point][fold], or an array (folds, grid points, ...) instead, or the reverse."""
+    """Lists [grid point][fold], or an array (folds, grid points, ...), or the reverse."""
     return rows if name in NESTED else np.swapaxes(rows, 0, 1)
 
 

@@ -41,9 +41,9 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     -------
     DataFrame
         One row per gene, sorted by decreasing ``frequency``, the share of halves that keep the
-        gene, with ``count``, the number of seeds that keep it (with `repeats`);
-        ``expected_false``, the bound on the expected number of false genes of at least this
-        frequency; and ``trusted``, whether it is at most 1.
+        gene; ``count``, the number of seeds that keep it (with `repeats`); ``expected_false``, the
+        bound on the expected number of false genes of at least this frequency; and ``trusted``,
+        whether it is at most 1.
 
     Examples
     --------
@@ -91,10 +91,9 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
     """Bound on the expected number of falsely selected genes, at each threshold.
 
     A gene is selected if a share `threshold` of the 2 B halves keeps it (B is `n_pairs`), falsely
-    if a half keeps it with a probability of at most theta = q / p, as if q (`n_selected`) of the p
-    (`n_genes`) genes were drawn at random. Equation (8) of Shah and Samworth, for r-concave
-    distributions: min(D(theta^2, 2 threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p,
-    where D is `concave_tail`.
+    if a half keeps it with a probability of at most theta = q / p, for q = `n_selected` of p =
+    `n_genes`. Equation (8) of Shah and Samworth, for r-concave distributions: min(D(theta^2, 2
+    threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, where D is `concave_tail`.
     """
     theta = n_selected / n_genes
     hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # halves
@@ -108,9 +107,9 @@ def expected_false(threshold, n_genes, n_selected, n_pairs):
 def concave_tail(mean, n, r):
     """Largest probability that an r-concave variable with a given mean is at least t / n.
 
-    The result has one entry for each t = 0, ..., n. It is reached by one of the distributions on
-    0, 1/n, ..., k/n with this mean that are proportional to ``(a + i) ** (1 / r)``. The point after
-    k that Shah and Samworth (2013, Appendix A.4) allow in addition does not increase it.
+    The result, for t = 0, ..., n, is reached by a distribution on 0, 1/n, ..., k/n with this mean
+    in proportion to ``(a + i) ** (1 / r)``. The point after k that Shah and Samworth (2013,
+    Appendix A.4) allow does not increase it.
     """
     target = mean * n
     first = int(np.ceil(2 * target)) + 1

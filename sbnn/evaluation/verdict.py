@@ -108,16 +108,7 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     -------
     Verdict
         ``interval``, the mean over the folds with its corrected 95 % interval, and ``difference``
-        from ridge (both None for a single fold), and ``sentence``. R2 is 0 for the means of the
-        training cells.
-
-    Examples
-    --------
-    >>> from sbnn import LeaveOneOutRidge, cross_validate, simulate_patchseq, verdict
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> record = cross_validate(LeaveOneOutRidge(), data, folds=5, verbose=False)
-    >>> bool(verdict(record).interval.low > 0)
-    True
+        from ridge (both None for a single fold), and ``sentence``.
     """
     r2 = record.test_r2[:, point]
     n = len(r2)

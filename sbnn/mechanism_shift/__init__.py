@@ -1,10 +1,10 @@
 """Perturbation screens: latents of single cells, and the latents that each perturbation shifts.
 
 - `SparseShiftVAE`: the model, with our training or as published.
-- `unmix`: rotates the latents of any model such that each perturbation shifts few of them.
-- `recovery`: fits a model to a simulated screen, and compares the result with the truth.
-- `screen`: makes an AnnData from your own counts; `read_screen` reads it from files.
-- `simulate_perturbations`: simulates screens with known latents and shifts.
+- `unmix`: rotates the latents of any model.
+- `recovery`: accuracy on a simulated screen.
+- `screen`: an AnnData of your own counts; `read_screen` reads files.
+- `simulate_perturbations`: screens with known latents and shifts.
 """
 
 from sbnn.data.screens import screen

@@ -37,8 +37,8 @@ def recovery(
     adata : AnnData
         As returned by `simulate_perturbations`.
     edges : {"probable", "largest", "unmixed"}
-        Which shifts are edges: those with a probability above 1/2, the two largest of each
-        perturbation, or those found by `unmix`, which then also rotates the latents.
+        Shifts with a probability above 1/2, the two largest of each perturbation, or those found by
+        `unmix`, which then also rotates the latents.
     new : AnnData, optional
         Cells of held-out perturbations. Shifts are estimated from one half, and up to 500 cells of
         the other are scored.
@@ -48,10 +48,10 @@ def recovery(
     scores : dict
         ``mcc``, the mean absolute correlation of matched latents, and ``mcc_rank``, that of ranks;
         ``r2`` of a linear regression of the true latents; ``precision``, ``recall`` and ``f1`` of
-        edges, and ``f1_published``, with latents matched by signed correlations and perturbations
-        without cells counted; for networks, ``elbo`` of the validation cells; CPU ``seconds``. With
-        `new`, ``new_elbo`` and ``new_iwelbo`` of new cells with learned shifts, and
-        ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
+        edges, and ``f1_published``, with latents matched by signed correlations and
+        perturbations without cells counted; for networks, ``elbo`` of the validation cells; CPU
+        ``seconds``. With `new`, ``new_elbo`` and ``new_iwelbo`` of new cells with learned shifts,
+        and ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
     found : dict
         The DataFrames ``effects``, ``edges`` and ``true_shifts`` (perturbations by latents), in
         the order and signs of the true latents.
@@ -60,20 +60,12 @@ def recovery(
     ------
     ValueError
         If the screen has no true latents, or `edges` is invalid.
-
-    Examples
-    --------
-    >>> from sbnn.mechanism_shift import SparseShiftVAE, recovery, simulate_perturbations
-    >>> screen = simulate_perturbations(30, 20, 4, 40, random_state=0)
-    >>> scores, found = recovery(SparseShiftVAE(4, hidden=32, epochs=2, random_state=0), screen)
-    >>> found["edges"].shape
-    (20, 4)
     """
     check_among("edges", edges, EDGES)
     screen = as_screen(adata)
     if "latents" not in screen.truth:
         raise ValueError("adata: expected a simulated screen, whose true latents are known")
-    with reproducible():  # for the correlations and projections, not only for the fit
+    with reproducible():  # also for the correlations and projections
         started = time.process_time()
         model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
         latents = model.transform(screen.counts)
@@ -140,7 +132,7 @@ def correlations(true, found):
 def accuracy(truth, latents, edges):
     """Scores of latents and of `edges` (bool, perturbations by latents); see `recovery`.
 
-    Unmatched true latents have a correlation of 0, and edges of unmatched found latents are wrong.
+    Unmatched true latents have a correlation of 0; edges of unmatched found latents are wrong.
     """
     true = truth["latents"]
     scores = {"r2": LinearRegression().fit(latents, true).score(latents, true)}
@@ -194,8 +186,8 @@ def z_scored(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
 def recovery_of_genes(adata):
     """Scores as those of `recovery`, of z-scored differences of single genes.
 
-    Each true latent is represented by the gene that correlates most with it; the genes with the
-    two largest differences of each perturbation are edges.
+    The gene that correlates most with it represents each true latent; the two largest differences
+    of each perturbation are edges.
     """
     screen = as_screen(adata)
     started = time.process_time()

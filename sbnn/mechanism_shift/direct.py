@@ -40,8 +40,8 @@ def shrunken(estimates, errors):
 def log_ratios(network, counts, codes, n_classes):
     """Logarithms of observed divided by expected counts, and standard errors, of shape (m, p).
 
-    The counts (Tensor) of the cells of each perturbation are summed; the expected ones are those
-    decoded from the latents of the cells.
+    The counts of the cells of each perturbation are summed; expected ones are decoded from the
+    latents.
     """
     network.eval()
     sums = 0
@@ -60,8 +60,7 @@ def log_ratios(network, counts, codes, n_classes):
 def effects_on_genes(network, counts, codes, train, validation):
     """Direct effects (Tensor) and which of them differ from 0 (edges), of shape (m, p).
 
-    Effects are estimated from the cells at the positions `train`, and are 0 if they do not make
-    those at `validation` likelier.
+    Effects are 0 if they do not make `validation` cells likelier.
     """
     means = network.means()
     with reproducible():

@@ -56,9 +56,9 @@ def class_means(values, codes, n_classes):
 def compared(values, perturbation, control):
     """Means of d values of cells in each of m perturbations, minus those of the control.
 
-    Returns the differences, a DataFrame of shape (m, d) without the control; the means of the
-    control, or 0 if it is None; standard errors for values of unit variance, of shape (m, 1); and
-    the values minus the means of their perturbations, of shape (n, d).
+    Returns the differences, a DataFrame without the control; the means of the control, or 0;
+    standard errors for values of unit variance, (m, 1); and the values minus the means of their
+    perturbations, (n, d).
     """
     names, codes, sizes = codes_of(perturbation, control)
     means = class_means(values, codes, len(names))

@@ -14,7 +14,7 @@ from sbnn.mechanism_shift.graph import compared, graph_table
 class LinearShift(BaseEstimator):
     """Principal or independent components of log counts, which `recovery` can unmix.
 
-    The components are independent if `rotation` is "ica", otherwise principal.
+    The components are principal unless `rotation` is "ica".
     """
 
     def __init__(self, n_latent=15, rotation="unmix", random_state=None):
@@ -26,8 +26,7 @@ class LinearShift(BaseEstimator):
     def fit(self, counts, perturbation, control=None):
         """Fit the components to counts (CSR), and estimate their shifts by every perturbation.
 
-        Shifts are relative to the control or all cells, in standard deviations within a
-        perturbation; all probabilities are 1.
+        Shifts are in standard deviations within a perturbation; all probabilities are 1.
         """
         kind = FastICA if self.rotation == "ica" else PCA
         components = kind(self.n_latent, random_state=self.random_state)

@@ -32,8 +32,8 @@ from sbnn.mechanism_shift.network import (
 from sbnn.mechanism_shift.training import TRAININGS
 from sbnn.mechanism_shift.unmixing import unmix
 
-# Probabilities of doubtful shifts are between this value and 1 minus it. If their share was larger
-# than it, latents of simulated screens were wrong.
+# Probabilities of doubtful shifts are between this value and 1 minus it. If more shifts were
+# doubtful, latents of simulated screens were wrong.
 DOUBTFUL = 0.05
 
 
@@ -51,22 +51,21 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     Parameters
     ----------
-    n_latent : int, default=15
+    n_latent : int
         Too many latents harm the edges less than too few.
     method : {"svae+", "svae", "ivae", "vae"}
     training : {"one-cycle", "published", "retrained"}
         By default, the network is trained in four cycles of the learning rate, its latents are
         rotated by `unmix`, and effects on genes are added. As published, the shift graph is that of
-        the mask; "retrained" then goes on with the mask rounded and fixed, as published before
-        new perturbations are added.
+        the mask; "retrained" goes on with the mask rounded and fixed.
     strength : float, optional
-        Of the penalty: K of Beta(1, K) for "svae+" (default 10), lambda for "svae" (default 100).
+        Of the penalty: K of Beta(1, K) for "svae+" (10), lambda for "svae" (100).
     hidden : int, optional
-        Units of each of two hidden layers (default 400; published: 128). With more than 500 genes,
-        layers next to the genes have 64 units, unless trained as published.
+        Units of each of two hidden layers (default 400; published: 128); with more than 500 genes,
+        64 next to the genes, unless trained as published.
     epochs : int, optional
-        Passes over the training cells (default: as many as 3400 updates or 32 updates for each pair
-        of latents need, at least 28; published: 300, at most).
+        Passes over the training cells (default: enough for 3400 updates and 32 for each pair of
+        latents, at least 28; published: up to 300).
     random_state : int, RandomState or None
 
     Attributes
@@ -75,16 +74,16 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         With the control.
     control_ : str or None
     shift_graph_ : DataFrame
-        For each ``latent`` and each ``perturbation`` except the control, the ``probability`` of a
-        shift and its size in standard deviations within a perturbation (``effect``).
+        For each ``latent`` and ``perturbation`` except the control, the ``probability`` of a shift
+        and its size in standard deviations within a perturbation (``effect``).
     unmixing_ : Unmixing or None
         None if trained as published; see `unmix`.
     gene_effects_ : DataFrame
-        Unless trained as published: for each ``gene`` and each ``perturbation`` except the control,
-        the log fold change that the latents of the cells do not explain (``direct``, shrunk), and
-        whether it differs from 0 at a false discovery rate of 1 % (``edge``).
+        Unless trained as published: for each ``gene`` and ``perturbation``, the log fold change
+        that the latents of the cells do not explain (``direct``, shrunk), and whether it differs
+        from 0 at a false discovery rate of 1 % (``edge``).
     weight_precision_ : float
-        Of the normal prior on the weights, as validation cells prefer; 0 if trained as published.
+        Of the normal prior on the weights; 0 if trained as published.
     history_ : DataFrame
         A row per epoch.
     validation_ : ndarray of int
@@ -93,8 +92,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     References
     ----------
-    .. [1] Lopez et al., "Learning causal representations of single cells via sparse mechanism shift
-       modeling", CLeaR 2023, arXiv 2211.03553.
+    .. [1] Lopez et al., CLeaR 2023, arXiv 2211.03553.
 
     Examples
     --------
@@ -154,9 +152,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Raises
         ------
         ValueError
-            If counts are negative, fractional or NaN, a cell has no counts, a perturbation has only
-            one cell, there are fewer than two perturbations, no cell has the label `control`, or a
-            parameter is out of range.
+            If counts are negative, fractional or NaN, a cell has none, there are fewer than two
+            perturbations or two cells of one, no cell has the label `control`, or a parameter is
+            out of range.
         TypeError
             If counts are not numbers.
         """
@@ -235,8 +233,8 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     ) -> Self:
         """Estimate the shifts of new perturbations.
 
-        The network stays fixed, and a new perturbation may shift all latents. Its prior mean m is
-        the mean of the encoder over its cells, which maximises the evidence lower bound.
+        The network stays fixed. The prior mean m of a new perturbation is the mean of the encoder
+        over its cells, which maximises the evidence lower bound.
 
         Parameters
         ----------
@@ -248,8 +246,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         Returns
         -------
         SparseShiftVAE
-            With the new perturbations, whose shifts have probability 1 if they were learned, and
-            0 otherwise.
+            With the new perturbations, whose shifts have probability 1 if learned, otherwise 0.
 
         Raises
         ------

@@ -36,8 +36,7 @@ class ShiftNetwork(nn.Module):
         super().__init__()
         self.prior = prior
         self.strength = strength or STRENGTH.get(prior)
-        # The loss is then a sum over the cells: the gradients of a mean are smaller than the
-        # published epsilon of Adam.
+        # a sum, as the gradients of a mean are smaller than the published epsilon of Adam
         self.summed = prior == "svae+"
         hidden = hidden or (128 if published else 400)
         near = hidden if published or n_genes <= MANY else 64  # units next to the genes
@@ -91,7 +90,7 @@ class ShiftNetwork(nn.Module):
         """Term of the loss: of all cells if the loss is `summed`, otherwise of their mean.
 
         For SVAE+, it is the sum of the negative log densities of Beta(1, strength) of the
-        probabilities, and for SVAE their mean, times the strength. Fixed gates have none.
+        probabilities, and for SVAE their mean, times the strength.
         """
         if not self.gates.requires_grad:
             return torch.zeros(())
@@ -138,7 +137,7 @@ def sampled_likelihood(counts, log_shares, dispersion, some):
     """Mean `log_likelihood` of a batch, of which only the gradient of the shares is exact.
 
     The value and the gradient of the dispersions are estimated from the cells in the slice `some`,
-    because logarithms of sums and of gamma functions take most of the time.
+    because gamma functions take most of the time.
     """
     with torch.no_grad():
         log_odds = log_shares - dispersion

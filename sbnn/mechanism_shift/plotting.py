@@ -1,7 +1,4 @@
-"""Figures of perturbation screens, drawn from saved records.
-
-All but the last compare methods on simulated screens; the last shows a screen.
-"""
+"""Figures of perturbation screens, drawn from saved records."""
 
 from string import ascii_lowercase
 

@@ -122,8 +122,7 @@ def edges_table(graph):
 def rivals_table(runs):
     """Likelihood of held-out cells: the default with effects on genes, minus the others.
 
-    Intervals are over simulated screens, or over splits of a real one, whose training and test
-    halves share cells; starts are averaged.
+    Intervals are over simulated screens, or over splits of a real one; starts are averaged.
     """
     *_, ours = RIVALS
     by_split = pd.concat(runs).pivot_table("given", ["screen", "split"], "method")

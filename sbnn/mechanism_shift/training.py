@@ -27,8 +27,7 @@ HELD_OUT = 0.1  # share of the cells of each perturbation that is set aside for 
 class Training:
     """A new network and its cells; `history` has a dict for each epoch.
 
-    `counts` (CSR, float32) have the shape (n, p), and `codes`, the perturbation of each cell, (n,).
-    Subclasses have the method ``run(epochs)``.
+    `codes` are the perturbations of the cells. Subclasses have the method ``run(epochs)``.
     """
 
     batch_size = 128
@@ -84,10 +83,7 @@ class Training:
         return float(values.mean())
 
     def loss(self, batch, weight=1.0):
-        """Negative evidence lower bound, a mean over a batch, plus the penalty of the prior.
-
-        The divergence and a penalty of all cells have a `weight`.
-        """
+        """Negative evidence lower bound, a mean over a batch, plus the penalty of the prior."""
         network = self.network
         mean, log_variance = network.encode_inputs(self.inputs.index_select(0, batch))
         noise = torch.randn(mean.shape, generator=self.generator)
@@ -151,8 +147,8 @@ class RetrainedTraining(PublishedTraining):
 class OneCycleTraining(Training):
     """Four cycles of the learning rate (Smith and Topin 2018), with a normal prior on all weights.
 
-    Validation cells choose between a strong and a weak prior in the last cycle. Large matrices next
-    to the genes and log gamma functions would take most of the time with many genes, and fit noise.
+    Validation cells choose between a strong and a weak prior in the last cycle. With many genes,
+    large matrices next to them would take most of the time, and fit noise.
     """
 
     rate = 2.5e-3  # highest

@@ -1,8 +1,8 @@
 """Rotate the latents of any model such that each perturbation shifts few of them.
 
 First, the sum of absolute shifts is minimised from many starts. This gets stuck if two latents are
-often shifted together, so each pair of latents is then rotated by the angle with the highest
-likelihood under a mixture of shifted and unshifted latents.
+often shifted together, so each pair is then rotated by the likeliest angle under a mixture of
+shifted and unshifted latents.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ MOST_DENSE = 0.5  # density of the slab above which unshifted latents are not id
 class SpikeSlab(NamedTuple):
     """Density ``(1 - D) Laplace(0, spike) + D (N(size, sd) + N(-size, sd)) / 2`` of shifts.
 
-    D is the `density` of the slab. The spike has long tails because the network is nonlinear, so
-    shifts of some latents also move others slightly.
+    D is the `density` of the slab. The spike has long tails because shifts of some latents move
+    others slightly.
     """
 
     spike: float
@@ -94,8 +94,8 @@ def fit_spike_slab(shifts, least_spike):
 def _maximised(sizes, slab, towards, least_spike):
     """Mixture with the highest expected likelihood.
 
-    `slab` are the probabilities that shifts of these absolute sizes belong to the slab, and
-    `towards` their expected values in the direction of its centre.
+    `slab` are the probabilities of the slab, and `towards` the expected shifts in the direction of
+    its centre.
     """
     rest = 1 - slab
     spike = max(rest @ sizes / max(rest.sum(), 1e-9), least_spike)
@@ -147,8 +147,8 @@ def unmix(
         From any model, such as the means of a variational autoencoder.
     perturbation : array-like, shape (n,)
     control : str, optional
-        Perturbation whose cells are not shifted. Without it, the origin is the position of the
-        latents under most perturbations.
+        Perturbation whose cells are not shifted. Without it, the origin is where latents are under
+        most perturbations.
     variances : array-like, shape (n, d), optional
         Uncertainty of the latents, which is added to their variances within a perturbation.
     random_state : int
@@ -158,15 +158,14 @@ def unmix(
     Unmixing
         With the method ``transform(latents)``, the arrays ``matrix`` and ``origin``, and the
         DataFrames ``shifts``, ``probabilities`` and ``edges`` (perturbations by latents). Latents
-        are in descending order of the sum of their absolute shifts; positive shifts of a latent
-        have a larger sum of squares than its negative ones.
+        are in descending order of the sum of their absolute shifts.
 
     Raises
     ------
     ValueError
         If the numbers of cells differ, values are not finite, there are fewer than two
-        perturbations or two cells of one, no cell has the label `control`, or latents do not vary
-        within perturbations.
+        perturbations or two cells of one, no cell is a control, or latents do not vary within
+        perturbations.
 
     Examples
     --------
@@ -227,9 +226,8 @@ def _whitening(residuals, variances):
 def _sparse_in_sum(shifts, free, rng):
     """The rotations, of several starts, with the smallest sums of absolute shifts.
 
-    The sum of ``sqrt(s^2 + smooth^2)`` is concave in ``s^2``, whose sum no rotation changes. The
-    rotation that minimises its tangent is a polar factor, and each step decreases the sum. If the
-    origin is `free`, it is the median of the shifts for all starts.
+    The sum of ``sqrt(s^2 + smooth^2)`` is concave in ``s^2``, whose sum no rotation changes; a
+    polar factor minimises its tangent. If the origin is `free`, it is the median of the shifts.
     """
     if free:
         shifts = shifts - np.median(shifts, axis=0)

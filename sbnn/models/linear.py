@@ -1,6 +1,6 @@
 """Linear baselines: ridge and reduced-rank regression.
 
-The models centre X and Y, but do not scale them, so z-score genes and outputs beforehand.
+The models do not scale X and Y, so z-score genes and outputs beforehand.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sbnn.metrics import pooled_r2
 
 
 def kept_genes(model):
-    """Positions of the genes that a fitted model uses."""
+    """Positions of the genes of a fitted model."""
     check_is_fitted(model)
     if hasattr(model, "get_support"):
         return model.get_support(indices=True)
@@ -62,8 +62,6 @@ class LinearRegressor(ExpressionRegressor):
 
 class LeaveOneOutRidge(LinearRegressor):
     """Ridge regression on all genes; leave-one-out cross-validation chooses the penalty.
-
-    scikit-learn's ``RidgeCV`` with penalties for z-scored expression.
 
     Parameters
     ----------
@@ -120,7 +118,7 @@ class LatentMixin:
         Parameters
         ----------
         transform : {"default", "pandas"}, optional
-            With ``"pandas"``, a DataFrame with the names of the cells of X, if they have names.
+            With ``"pandas"``, a DataFrame with the names of the cells of X.
         """
         if transform is not None:
             check_among("transform", transform, ("default", "pandas"))
@@ -147,17 +145,17 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
 
     Parameters
     ----------
-    rank : int, default=2
+    rank : int
         Width of the bottleneck, from 1 to min(p, q); with one gene or output, 2 becomes 1.
-    alpha : float, default=0.0
+    alpha : float
         Ridge penalty.
 
     Attributes
     ----------
     encoder_ : ndarray, shape (p, rank)
-        Encoder W with columns sorted by decreasing explained variance.
+        Columns are sorted by decreasing explained variance.
     decoder_ : ndarray, shape (q, rank)
-        Decoder V with orthonormal columns; the largest entry of each column is positive.
+        The largest entry of each column is positive.
     coef_, intercept_ : ndarray, shape (q, p) and (q,); (p,) and float for a one-dimensional ``y``
         ``coef_ = decoder_ @ encoder_.T``.
     x_mean_, y_mean_ : ndarray, shape (p,) and (q,)
@@ -167,15 +165,6 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
     ----------
     .. [1] Izenman, J. Multivariate Analysis 5, 1975.
     .. [2] Mukherjee and Zhu, Stat. Anal. Data Min. 4, 2011.
-
-    Examples
-    --------
-    >>> from scipy.stats import zscore
-    >>> from sbnn import ReducedRankRegression, simulate_patchseq
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> X, Y = zscore(data.X), zscore(data.obsm["outputs"])
-    >>> ReducedRankRegression(rank=2, alpha=1.0).fit_transform(X, Y).shape
-    (100, 2)
     """
 
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="left")]}
@@ -218,9 +207,9 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
 
 def ridge_reduced_rank(X, Y, rank, alpha):
     """Encoder, (p, rank), and decoder, (q, rank)."""
-    # The penalty acts like additional cells: [Y; 0] is regressed on [X; sqrt(n alpha) 1]. The
-    # decoder has the first right singular vectors of the predictions of ridge regression for all
-    # these cells, the encoder is the ridge solution times the decoder.
+    # [Y; 0] is regressed on [X; sqrt(n alpha) 1]: the decoder has the first right singular vectors
+    # of the ridge predictions for all these cells, the encoder is the ridge solution times the
+    # decoder.
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
     spread = spread[kept]  # shape (k,)

@@ -33,21 +33,20 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
 
     Parameters
     ----------
-    rank : int, default=2
-        Width of the bottleneck, from 1 to min(p, q); with one gene or output, 2 becomes 1.
-    alpha : float, default=1.0
-        Strength of the penalty. 0 gives `ReducedRankRegression`, which selects all genes.
-    l1_ratio : float, default=1.0
-        Share of the sparse penalty in the total penalty; with 0, only the ridge penalty remains.
-    relaxed : bool, default=True
+    rank : int
+        As in `ReducedRankRegression`.
+    alpha : float
+        Strength of the penalty; 0 gives `ReducedRankRegression`.
+    l1_ratio : float
+        Share of the sparse penalty; the rest is a ridge penalty.
+    relaxed : bool
         Refit the selected genes by `ReducedRankRegression` with the same ``alpha``.
-    penalty : {"group", "element"}, default="group"
+    penalty : {"group", "element"}
         Whether whole rows of W become zero, or single entries.
-    max_iter : int, default=1000
+    max_iter : int
         Maximum number of alternations between W and V.
-    tol : float, default=1e-6
-        Change of the decoder (root mean square over its columns) at which the alternation stops,
-        and tolerance of `sklearn.linear_model.MultiTaskElasticNet`.
+    tol : float
+        Change of the decoder (root mean square over its columns) at which the alternation stops.
 
     Attributes
     ----------
@@ -57,7 +56,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     decoder_, coef_, intercept_, x_mean_, y_mean_
         As in `ReducedRankRegression`.
     n_iter_ : int
-        Number of alternations; 1 if the solution has a closed form.
+        Number of alternations.
 
     References
     ----------
@@ -115,8 +114,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         if self.relaxed and kept.any():
             encoder[kept], decoder = ridge_reduced_rank(X[:, kept], Y, rank, self.alpha)
             return encoder, decoder
-        # Rotations leave the fit and the group penalty unchanged; the element-wise penalty allows
-        # only permutations and sign changes.
+        # Rotations leave the group penalty unchanged, only permutations the element-wise one.
         latent = X @ encoder
         covariance = latent.T @ latent
         if self.penalty == "element":
@@ -153,7 +151,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
 
 def row_elastic_net(X, Z, alpha, l1_ratio, tol, encoder):
     """Minimise over W, (p, rank), for targets Z, with a group penalty; `encoder` is a start."""
-    # without a seed, it draws from NumPy's global generator
+    # otherwise it draws from NumPy's global generator
     how = {"fit_intercept": False, "max_iter": 100_000, "warm_start": True, "random_state": 0}
     net = MultiTaskElasticNet(alpha, l1_ratio=l1_ratio, tol=tol, **how)
     least = alpha * l1_ratio * len(X)

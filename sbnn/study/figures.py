@@ -1,6 +1,6 @@
 """Every figure of the sBNN study, drawn from saved records alone.
 
-The figures of the paper (Bernaerts, Berens and Kobak, arXiv 2006.10411) have its numbers.
+Those of the paper (arXiv 2006.10411) have its numbers.
 """
 
 from sbnn import plotting

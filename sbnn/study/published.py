@@ -90,7 +90,7 @@ def published_pretraining(dataset, *, download=True):
     Raises
     ------
     FileNotFoundError
-        If a file is missing and cannot be downloaded.
+        As for `published_curves`.
     """
     tables = []
     for n_components, ending in ENDINGS[dataset].items():
@@ -117,7 +117,7 @@ def published_paths(dataset, *, download=True):
     Raises
     ------
     FileNotFoundError
-        If a file is missing and cannot be downloaded.
+        As for `published_curves`.
     """
     tables = []
     for rank in (2, RANKS[dataset]):
@@ -145,7 +145,7 @@ def published_outputs(*, download=True):
     Raises
     ------
     FileNotFoundError
-        If a file is missing and cannot be downloaded.
+        As for `published_curves`.
     """
     fits = _of_fits("ind_feature_scores", download)  # means and SDs
     return pd.DataFrame({width: means for width, (means, _) in fits.items()})
@@ -167,7 +167,7 @@ def published_counts(*, download=True):
     Raises
     ------
     FileNotFoundError
-        If a file is missing and cannot be downloaded.
+        As for `published_curves`.
     """
     return pd.DataFrame(_of_fits("for_hist", download))
 

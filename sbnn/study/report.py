@@ -2,8 +2,7 @@
 
 Published results are those of Bernaerts, Berens and Kobak, arXiv 2006.10411 (v3), and of the arrays
 stored with its code (github.com/berenslab/sBNN): means over the folds, for data z-scored over all
-cells, at the end of a training stage. The curves and notebooks of the paper suggest the best epoch,
-which was chosen on the test fold.
+cells, at the end of a training stage, not at the epoch that is best on the test fold.
 """
 
 from itertools import chain
@@ -155,7 +154,7 @@ def _spread(r2):
 def accuracy_table(records):
     """Test R2 of all models by their parameters, with published R2 for data scaled over all cells.
 
-    The standard error is that of our mean, as published results of single folds are not available.
+    The standard error is that of our mean.
     """
     keys = ["model", *KEYS]
     tested = [record for name, record in records.items() if name.startswith("cv_")]

@@ -1,7 +1,4 @@
-"""CITE-seq data: counts of RNA and surface proteins in the same cells.
-
-Cord blood cells are selected as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
-"""
+"""CITE-seq data: counts of RNA and surface proteins in the same cells."""
 
 import warnings
 

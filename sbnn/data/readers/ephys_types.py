@@ -15,8 +15,7 @@ HUMAN_SOURCE = (
     "Lee, Dalley et al., Science 382, eadf6484 (2023); "
     "github.com/AllenInstitute/human_patchseq_gaba"
 )
-#: First word of a mouse t-type -> class. Sncg cells count as VIP, to which they are related, since
-#: they are rare in the human data.
+#: First word of a mouse t-type -> class. Sncg cells, rare in the human data, count as VIP.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
@@ -25,8 +24,7 @@ HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "V
 def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families.
 
-    `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP. For
-    `relative`, see `relative_to_threshold`.
+    `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP.
     """
     table = _read(features_path)
     metadata = _read(metadata_path)
@@ -59,8 +57,7 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
 def read_lee_human(features_path, metadata_path, files=None):
     """Read 702 human cells from 109 donors, with 93 features in 11 families.
 
-    ``type`` is the revised subclass. ``condition`` (acute or culture) and ``virus`` are uneven over
-    types.
+    ``condition`` (acute or culture) and ``virus`` are uneven over types.
     """
     table = _read(features_path)
     metadata = _read(metadata_path)

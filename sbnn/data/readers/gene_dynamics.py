@@ -37,8 +37,7 @@ def read_trajectories(path: str | Path, names_path: str | Path) -> AnnData:
     """Read trajectories in the format of Hossain et al.
 
     The first line holds the numbers of genes and samples. For each sample, one line of values per
-    gene and one line of times follow. The table `names_path` has the names of the genes in its
-    first column; the suffix ``_input`` is removed.
+    gene and one line of times follow.
     """
     path = Path(path)
     lines = path.read_text(errors="replace").replace('"', "").splitlines()
@@ -72,9 +71,9 @@ def read_grn(
 ):
     """Read a network with its published test samples, and simulate training samples.
 
-    The published training samples are not available; starting values are distributed like those of
-    the test samples. The prior is the published one or, if `wrong` is given, the true network with
-    this share of misplaced edges. A `noise` of 0.025 is the published level of 5 %.
+    The published training samples are not available. The prior is the published one or, if `wrong`
+    is given, the true network with this share of misplaced edges. A `noise` of 0.025 is the
+    published level of 5 %.
     """
     test = read_trajectories(test_path, names_path)
     network = GeneNetwork.from_table(equations_path, test)
@@ -89,8 +88,7 @@ def read_grn(
 def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
     """Read log ratios of 500 genes at 24 time points of the yeast cell cycle.
 
-    One sample to train, and its dye swap to test. The prior is based on motifs, with entries of
-    +-0.5; the true network is not known.
+    One sample to train, and its dye swap to test. The prior is based on motifs.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     return gene_dynamics(train, test, prior, name="yeast_pramila", source=YEAST, files=files)
@@ -112,8 +110,7 @@ def read_breast(
 
     178 times to train, and 8 from the middle to test. The prior is based on motifs, and the true
     network on ChIP of some transcription factors. `interactions` are strengths of interactions of
-    proteins, at positions counted from 1 in the table of proteins. They are in one triangle only,
-    which is used as it is, as published.
+    proteins, in one triangle only, as published.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     genes = train.var_names
@@ -141,8 +138,7 @@ def read_hematopoiesis(
     """Read 529 genes along a pseudotime of the B cell lineage.
 
     Two samples to train, three to test. With `cells_per_bin` above 1, neighbouring cells are
-    averaged, and genes divided by their largest training value. The prior is based on motifs; the
-    true network is not known.
+    averaged, and genes divided by their largest training value. The prior is based on motifs.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     if cells_per_bin > 1:

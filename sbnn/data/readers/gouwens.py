@@ -25,8 +25,8 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
     """Read log expression, with principal components and z-scored features as outputs.
 
     The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the
-    responses) and ``E_feature`` (24 features, z-scored and clipped to +-6). 3395 of 3411 cells and
-    55 of 68 outputs are kept.
+    responses) and ``E_feature`` (24 features, clipped to +-6). 3395 of 3411 cells and 55 of 68
+    outputs are kept.
     """
     content = loadmat(mat_path, squeeze_me=True)
     cells = _texts(content["sample_id"])

@@ -12,16 +12,13 @@ SOURCE = (
     "Papalexi et al., Nature Genetics 53, 322 (2021), GEO GSE153056; "
     "299 genes of Katsevich-Lab/sceptredata"
 )
-# guide (one of 107), replicate, counts of the guide, their share of all guide counts, and whether
-# the guide is clear
 LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
 def read_papalexi(counts_path, genes_path, cells_path, *, files=None):
     """Read cells with a clear guide (above 80 % of the guide counts), named by their row.
 
-    Of 20729 cells x 299 genes, 16093 are read: 1912 control cells and 33 to 1056 for each of 25
-    targets.
+    16093 of 20729 cells are read: 1912 control cells and 33 to 1056 for each of 25 targets.
     """
     cells = pd.read_csv(cells_path)
     cells.index = "cell_" + cells.index.astype(str)

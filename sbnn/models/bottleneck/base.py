@@ -1,4 +1,4 @@
-"""What both networks share: scaling, training by epochs, predictions and files."""
+"""What both networks share."""
 
 from __future__ import annotations
 
@@ -40,9 +40,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
     """Base class of networks with a linear bottleneck.
 
     A subclass has ``_train``, which reads scaled expression by a function of genes and cells, and
-    returns the network, the sorted positions of the genes that it takes, their norms and the rows
-    of the history. It says in ``_clips`` whether new cells are clipped to the range of the training
-    cells, and has ``_hidden_layers`` by default.
+    returns the network, the sorted positions of its genes, their norms and the rows of the history.
+    In ``_clips`` it says whether new cells are clipped to the range of the training cells.
     """
 
     _parameter_constraints = {
@@ -205,7 +204,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
     def score(self, X, y=None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
-        With ``standardize=True``, outputs have the same weight: they are in training SDs.
+        With ``standardize=True``, outputs are in training SDs.
         """
         X, Y = inputs.two_tables(X, y)
         predicted = self.predict(X)

@@ -1,12 +1,11 @@
 """The distilled network, which learns from a better predictor on few well-chosen genes.
 
-The teacher is a mixture of trees and wide networks. The student, with the narrow bottleneck, learns
-its predictions for artificial cells.
+The student learns the predictions of a mixture of trees and wide networks for artificial cells.
 """
 
-# The published protocol underfits with 25 genes; the same network, trained directly on them,
-# overfits. Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise as
-# regularisation: Bishop, Neural Computation 7, 108 (1995).
+# The published protocol underfits with 25 genes; the same network, trained on them, overfits.
+# Distillation: Hinton, Vinyals and Dean, arXiv 1503.02531 (2015). Input noise: Bishop, Neural
+# Computation 7, 108 (1995).
 
 from __future__ import annotations
 
@@ -45,36 +44,33 @@ HEAD = 32, 100, 1e-4  # of `reconstruct`: batch size, epochs, learning rate
 class DistilledBottleneckRegressor(BottleneckRegressor):
     """Network with a narrow bottleneck that learns from a more accurate predictor.
 
-    Predicts outputs (electrophysiology, proteins) from gene expression through a linear bottleneck.
     Forward selection chooses the genes, and the network learns from a mixture of trees and wider
     networks. `SparseBottleneckRegressor` is the published network.
 
     Parameters
     ----------
-    n_components : int, default=2
+    n_components : int
         Width of the bottleneck. 2 gives a map of the cells.
-    n_genes : int or None, default=25
+    n_genes : int or None
         Number of genes to keep; None keeps all, as the default does of fewer than 25.
-    reconstruct : bool, default=False
+    reconstruct : bool
         Also train a head that predicts the kept genes from the latent space, for
-        `reconstruct_genes`; nothing else changes.
-    standardize : bool, default=True
-        Z-score genes and outputs with the mean and population SD of the training cells. If False,
-        only centre them. Predictions are in the units of `Y` in both cases.
+        `reconstruct_genes`.
+    standardize : bool
+        Z-score genes and outputs with the mean and population SD of the training cells; if False,
+        only centre them.
     hidden_layers : tuple of int, optional
         Widths of the hidden layers of the encoder, by default (64, 64, 64); the
         decoder mirrors them.
-    distillation : DistilledSettings or None, default=None
-        Settings of the training; None uses the defaults of `sbnn.DistilledSettings`.
-    random_state : int, RandomState or None, default=None
-        Seed of everything that is drawn.
-    device : str, default="auto"
+    distillation : DistilledSettings or None
+        Settings of the training.
+    random_state : int, RandomState or None
+    device : str
         "cpu", "cuda", ...; "auto" uses a GPU if there is one, which changes the last bits.
 
     Attributes
     ----------
     network_ : BottleneckNetwork
-        The trained network, which takes the kept genes.
     gene_norms_ : ndarray, shape (p,)
         Weight norm of every gene; 0 for genes that are not kept.
     history_ : DataFrame
@@ -218,8 +214,8 @@ def forward_selection(X, Y, n_genes, penalty):
 def labelled_cells(sizes, x, target, noise, settings, random, generator):
     """Artificial cells, (n_augmented, k), with genes of two cells and noise, and their outputs.
 
-    These are predicted by a mixture of trees and of networks of the given sizes, all trained
-    without a part of the cells x, (n, k), and target, (n, q).
+    A mixture of trees and of networks of these sizes predicts them, all trained without a part of
+    the cells x, (n, k), and target, (n, q).
     """
     order = torch.randperm(len(x), generator=generator).to(x.device)
     parts = order.tensor_split(min(settings.n_teachers, len(x)))
@@ -289,7 +285,7 @@ def predicted(model, x):
 def weight_of_second(first, second, prior_cells):
     """Weight of the second of two predictions, with residuals (n, q), with the least error.
 
-    It is shrunk towards one half with the weight of `prior_cells` cells.
+    It is shrunk towards 1/2 with the weight of `prior_cells` cells.
     """
     difference = first - second
     squares = difference.square().sum().clamp(min=1e-12)

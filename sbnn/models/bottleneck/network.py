@@ -1,10 +1,7 @@
-"""The bottleneck network: its layers, their gradient, losses, the penalty, and the descent.
+"""The bottleneck network, in the paper genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs."""
 
-In the paper, genes -> 512 -> 128 -> d -> 128 -> 512 -> outputs.
-"""
-
-# In so small a network, autograd and optimisers mostly do bookkeeping. The gradient is therefore
-# written out, into the same tensors in every step.
+# In so small a network, autograd and optimisers mostly do bookkeeping, so the gradient is written
+# out, into the same tensors in every step.
 
 import math
 from itertools import pairwise
@@ -130,8 +127,7 @@ def cross_entropy(output, target):
 def add_penalties(lasso, values, gradients):
     """Add the gradients of weight decay and, for the first weights, (p, units), of a group lasso.
 
-    The group lasso is `lasso` times the sum of the norms of rows; with it, the first layer that is
-    trained must be that of the genes.
+    The group lasso is `lasso` times the sum of the norms of rows.
     """
     if lasso:
         norms = torch.linalg.vector_norm(values[0], dim=1, keepdim=True).clamp_min_(1e-12)
@@ -154,8 +150,6 @@ def shuffled(n, size, generator, drop_last=False):
 
 def descend(layers, activation, batches, rates, loss=squared_error, penalty=None, epsilon=1e-8):
     """Take a step of Adam for every batch (inputs, target) and rate; yield the loss before it.
-
-    Nothing happens until the losses are iterated over.
 
     Adam: Kingma and Ba, arXiv 1412.6980. A penalty adds to the gradients of weights and biases.
     """

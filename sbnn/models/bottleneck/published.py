@@ -25,43 +25,41 @@ LEAST_CELLS = 10  # smaller clusters are dropped
 class SparseBottleneckRegressor(BottleneckRegressor):
     """Sparse bottleneck neural network (sBNN), as published.
 
-    The network [1]_ is pretrained on clusters of the outputs, trained as a regression with the
-    first two layers frozen and then with all layers, pruned to `n_genes` genes and fine-tuned.
+    The network [1]_ is pretrained on clusters of the outputs, trained with the first two layers
+    frozen and then with all layers, pruned to `n_genes` genes and fine-tuned.
     `DistilledBottleneckRegressor` is more accurate.
 
     Parameters
     ----------
-    n_components : int, default=2
+    n_components : int
         Width of the bottleneck; 64 is the "no bottleneck" variant of the paper.
-    n_genes : int or None, default=25
+    n_genes : int or None
         As in `DistilledBottleneckRegressor`, like all parameters without a description.
-    group_lasso : float, default=0.1
+    group_lasso : float
         Strength of the penalty on the gene norms.
-    pretraining : bool, default=True
-        False gives the "straight" variant, which trains all layers on the outputs from the start.
-    frozen_layers : int, default=2
-        Number of layers, counted from the genes, that stay as pretrained in the frozen stage. With
-        0 there is no such stage: all layers are trained at once, at the full rate.
-    reconstruct : bool, default=False
-    standardize : bool, default=True
+    pretraining : bool
+        False gives the "straight" variant, all layers trained on the outputs from the start.
+    frozen_layers : int
+        Number of layers, counted from the genes, that stay as pretrained in the frozen stage; with
+        0 there is no such stage.
+    reconstruct : bool
+    standardize : bool
     hidden_layers : tuple of int, optional
         By default (512, 128).
-    epochs : tuple of 4 int, default=(50, 50, 50, 100)
+    epochs : tuple of 4 int
         Epochs of the pretraining, frozen, unfrozen and fine-tuning stages; without pretraining or
-        frozen layers, the second is unfrozen too. The head of `reconstruct` has as many as the
-        fine-tuning stage.
-    learning_rate : float, default=1e-4
+        frozen layers, the second is unfrozen too.
+    learning_rate : float
         Of Adam; halved after the frozen stage or, without one, after the pruning.
-    batch_size : int, default=32
-    n_clusters : int, default=20
-        Number of K-means clusters of the outputs, which the network is pretrained to predict.
-    random_state : int, RandomState or None, default=None
-    device : str, default="auto"
+    batch_size : int
+    n_clusters : int
+        Number of K-means clusters of the outputs.
+    random_state : int, RandomState or None
+    device : str
 
     Attributes
     ----------
     network_ : BottleneckNetwork
-        The trained, pruned network.
     gene_norms_ : ndarray, shape (p,)
         Weight norm of every gene just before the pruning.
     history_ : DataFrame
@@ -74,16 +72,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
     References
     ----------
-    .. [1] Bernaerts, Berens and Kobak, "Sparse bottleneck neural networks for exploratory
-       non-linear visualization of Patch-seq data", arXiv 2006.10411.
-
-    Examples
-    --------
-    >>> from sbnn import SparseBottleneckRegressor, simulate_patchseq
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> model = SparseBottleneckRegressor(epochs=(5, 5, 5, 10), random_state=0).fit(data)
-    >>> model.transform(data).shape, model.predict(data).shape
-    ((100, 2), (100, 16))
+    .. [1] Bernaerts, Berens and Kobak, arXiv 2006.10411.
     """
 
     _clips = False
@@ -196,7 +185,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
 
 def cluster_outputs(Y, n_clusters, random_state):
-    """K-means clusters of outputs, (n, q); -1 for cells in small clusters."""
+    """K-means clusters of outputs, (n, q); -1 in small clusters."""
     n_different = len(np.unique(Y, axis=0))
     n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_

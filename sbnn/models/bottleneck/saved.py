@@ -30,7 +30,7 @@ class FileMixin:
     """A fitted network that can be written to a file."""
 
     def save(self, path, normalizer: CountNormalizer | None = None) -> Path:
-        """Write the model to one safetensors file (arrays and JSON, no code); return its path.
+        """Write the model to a safetensors file (arrays and JSON, no code); return its path.
 
         `normalizer`, by default ``normalizer_``, is a fitted `CountNormalizer` for new cells.
         """

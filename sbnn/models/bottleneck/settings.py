@@ -9,7 +9,7 @@ from sbnn.errors import check_number
 class DistilledSettings:
     """Settings of `DistilledBottleneckRegressor`.
 
-    The defaults are used for all data sets. Fewer steps and trees make a run faster.
+    The defaults are used for all data sets.
 
     Examples
     --------
