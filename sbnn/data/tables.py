@@ -410,9 +410,8 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Float, NaN where empty."""
     if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
         return table.astype(float)
-    found = table.apply(pd.to_numeric, errors="coerce")
-    dates = table.columns[[dtype.kind in "mM" for dtype in table.dtypes]]
-    found[dates] = np.nan
+    # as objects, since dates would become numbers
+    found = table.astype(object).apply(pd.to_numeric, errors="coerce")
     wrong = found.isna() & table.notna()
     if not wrong.any(axis=None):
         return found.astype(float)
