@@ -55,14 +55,8 @@ def to_shared_features(data):
         table[""] = 0.0
         subtracted = table[list(shared["minus"])].to_numpy()
         values = (values - subtracted) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
-    return _derived(
-        data,
-        values,
-        shared["family"],
-        shared["unit"],
-        "shared",
-        {"shared features of": as_typed(data).sha256, "features": list(shared.index)},
-    )
+    parameters = {"shared features of": as_typed(data).sha256, "features": list(shared.index)}
+    return _derived(data, values, shared, "shared", parameters)
 
 
 def relative_to_threshold(data):
@@ -76,21 +70,14 @@ def relative_to_threshold(data):
             part, quantity, stimulus = of_spike.groups()
             values[feature] -= values[f"threshold_{quantity}_{stimulus}"]
             new_names[feature] = f"{part}_{RELATIVE[quantity]}_{stimulus}"
-    about = data.var.rename(new_names)
+    values = values.rename(columns=new_names)
     parameters = {"relative to threshold": as_typed(data).sha256}
-    return _derived(
-        data,
-        values.rename(columns=new_names),
-        about["family"],
-        about["unit"],
-        "relative",
-        parameters,
-    )
+    return _derived(data, values, data.var.rename(new_names), "relative", parameters)
 
 
-def _derived(data, values, families, units, ending, parameters):
+def _derived(data, values, features, ending, parameters):
     about = about_of(data)
     about["name"] = f"{about.get('name', 'custom')}_{ending}"
     about["sha256"] = fingerprint_parameters(parameters)
     about["content_sha256"] = ""  # not of these values
-    return typed_cells(values, data.obs, families, units, **about)
+    return typed_cells(values, data.obs, features["family"], features["unit"], **about)
