@@ -21,8 +21,8 @@ _HERE = Path(__file__).resolve().parent
 #: Root of the checkout of the repository.
 ROOT = _HERE.parents[1]
 #: Name -> study, about, reader (a function in `sbnn.data` of the paths of `files`), files, options
-#: of the reader (JSON), and the file that replaces the first one if that is not available
-#: (`instead`). Of each study, the first data set is the default and the last one is simulated.
+#: of the reader (JSON), the file that replaces the first one if that is not available (`instead`),
+#: and source. Of each study, the first data set is the default and the last one is simulated.
 DATASETS = pd.read_csv(_HERE / "datasets.csv", index_col="name", keep_default_na=False)
 #: Name -> folder, sha256 (empty if unknown), url (empty if there is none) and source (page to
 #: download it by hand).
@@ -157,10 +157,11 @@ def load_dataset(
     dataset = DATASETS.loc[name]
     paths = [find_file(file, download=download) for file in files_of(name)]
     options = json.loads(dataset.options) | options
+    about = {}
     if paths:
         hashes = {path.name: FILES.sha256[path.name] or pooch.file_hash(path) for path in paths}
-        options["files"] = hashes
-    data = resolve_name(f"sbnn.data.{dataset.reader}")(*paths, **options)
+        about = {"name": name, "source": dataset.source, "files": hashes}
+    data = resolve_name(f"sbnn.data.{dataset.reader}")(*paths, **about, **options)
     if verbose:
         print(f"{name}: {dataset.about}\n  source: {data.uns['sbnn']['source']}")
     return data

@@ -18,13 +18,6 @@ def fingerprint_files(files: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fingerprint_of_files(files: Mapping[str, str] | None, **taken) -> str:
-    """Fingerprint of files and what is `taken` from them, or ""."""
-    if not files:
-        return ""
-    return fingerprint_parameters(taken | {"files": fingerprint_files(files)})
-
-
 def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
     """Fingerprint by the canonical JSON text of parameters."""
     text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=_plain)
@@ -63,6 +56,7 @@ def described(
     sha256="",
     content_sha256="",
     files=None,
+    taken=None,
     dropped=None,
     truth=None,
     notes=(),
@@ -71,7 +65,7 @@ def described(
     """Describe an AnnData in its ``uns["sbnn"]``, see `sbnn.paired`.
 
     `columns` of ``obs`` belong to the content. If this is no longer that of `content_sha256`,
-    `sha256` is made anew.
+    `sha256` is made anew. What is `taken` from files belongs to their fingerprint.
     """
     dropped = {why: np.asarray(what).tolist() for why, what in (dropped or {}).items()}
     truth = dict(truth or {})
@@ -105,6 +99,8 @@ def described(
         sha256 = content
     elif files and not sha256:
         sha256 = fingerprint_files(files)
+        if taken:
+            sha256 = fingerprint_parameters(taken | {"files": sha256})
     adata.uns["sbnn"] |= {"content_sha256": content, "sha256": sha256 or content}
     return adata
 

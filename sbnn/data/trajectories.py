@@ -142,7 +142,7 @@ def trajectories(
 def read_pseudotime(
     expression: pd.DataFrame,
     pseudotime: pd.DataFrame,
-    n_bins: int = 25,
+    n_bins: int | pd.Series = 25,
     *,
     scaled: bool = True,
     **about: object,
@@ -155,10 +155,11 @@ def read_pseudotime(
     """
     values, times = [], []
     assert_all_finite(pseudotime, allow_nan=True, input_name="pseudotime")
-    for _, of_cells in pseudotime.items():
+    n_bins = pd.Series(n_bins, pseudotime.columns)
+    for trajectory, of_cells in pseudotime.items():
         of_cells = of_cells.dropna().sort_values(kind="stable")
         cells = expression.loc[of_cells.index].to_numpy(dtype=float)
-        parts = np.array_split(of_cells.to_numpy(), min(n_bins, of_cells.nunique()))
+        parts = np.array_split(of_cells.to_numpy(), min(n_bins[trajectory], of_cells.nunique()))
         # bins of the same mean time are merged
         means = np.concatenate([np.full(len(part), part.mean()) for part in parts])
         at = np.unique(means)

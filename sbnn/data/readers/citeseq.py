@@ -7,15 +7,10 @@ import pandas as pd
 from anndata import OldFormatWarning, read_h5ad
 from scipy import sparse
 
-from sbnn.data.fingerprint import fingerprint_of_files
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers.counts import read_count_table
 
-SOURCE = "Stoeckius et al., Nature Methods 14, 865 (2017), GEO GSE100866"
-_SOURCE_10X = (
-    "10x Genomics peripheral blood cells, 200 of them as kept in github.com/scverse/scvi-tools"
-)
 _HUMAN = "HUMAN_"
 
 
@@ -29,15 +24,7 @@ def read_cord_blood(rna_path, protein_path, clustering_path, **options):
     counts = counts[cells.get_indexer(labels.index)][:, np.flatnonzero(human)]
     genes = genes[human].str.removeprefix(_HUMAN)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[labels.index]
-    return pair_counts(
-        counts,
-        genes,
-        proteins,
-        labels,
-        name="stoeckius",
-        source=f"{SOURCE}; cells as selected in github.com/berenslab/sBNN",
-        **options,
-    )
+    return pair_counts(counts, genes, proteins, labels, **options)
 
 
 def read_cd8(rna_path, protein_path, **options):
@@ -46,18 +33,10 @@ def read_cd8(rna_path, protein_path, **options):
     gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
     labels = pd.DataFrame({"family": gate, "type": gate}, cells)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[cells]
-    return pair_counts(
-        counts,
-        genes,
-        proteins,
-        labels,
-        name="citeseq_cd8",
-        source=f"{SOURCE}, CD8 sample; tables of github.com/databio/bds_hackathon",
-        **options,
-    )
+    return pair_counts(counts, genes, proteins, labels, **options)
 
 
-def read_pbmc(path, name, **options):
+def read_pbmc(path, **options):
     """Read one of the data sets of 10x Genomics, an AnnData without labels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OldFormatWarning)  # the files are of 2020
@@ -66,14 +45,7 @@ def read_pbmc(path, name, **options):
         adata.obsm["protein_expression"], adata.obs_names, adata.uns["protein_names"]
     )
     proteins.columns = proteins.columns.str.removesuffix("_TotalSeqB")
-    return pair_counts(
-        sparse.csr_array(adata.X),
-        adata.var_names,
-        proteins,
-        name=name,
-        source=_SOURCE_10X,
-        **options,
-    )
+    return pair_counts(sparse.csr_array(adata.X), adata.var_names, proteins, **options)
 
 
 def pair_counts(
@@ -82,11 +54,10 @@ def pair_counts(
     proteins,
     labels=None,
     *,
-    name,
-    source,
     n_genes=1000,
     log_proteins=True,
-    files=None,
+    source="",
+    **about,
 ):
     """Pair proteins with expression over `n_genes` selected by the counts of all cells."""
     selected = counts.sum(axis=0) > 0
@@ -107,9 +78,8 @@ def pair_counts(
         gene_names[columns],
         labels=labels,
         counts=chosen,
-        name=name,
         source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}",
-        sha256=fingerprint_of_files(files, n_genes=n_genes, log_proteins=log_proteins),
-        files=files,
+        taken={"n_genes": n_genes, "log_proteins": log_proteins},
         dropped={"no counts in the selected genes": proteins.index[~counted]},
+        **about,
     )

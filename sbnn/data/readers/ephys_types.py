@@ -7,21 +7,13 @@ from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, relative_to_th
 from sbnn.data.readers.scala import labels_of
 from sbnn.data.typed_cells import typed_cells
 
-MOUSE_SOURCE = (
-    "Gouwens et al., Cell 183, 935 (2020), DANDI 000020; "
-    "IPFX features of github.com/daifengwanglab/scMNC"
-)
-HUMAN_SOURCE = (
-    "Lee, Dalley et al., Science 382, eadf6484 (2023); "
-    "github.com/AllenInstitute/human_patchseq_gaba"
-)
 #: First word of a mouse t-type -> class. Sncg cells, rare in the human data, count as VIP.
 MOUSE_CLASSES = {"Lamp5": "LAMP5", "Pvalb": "PVALB", "Sst": "SST", "Vip": "VIP", "Sncg": "VIP"}
 #: Revised subclass of a human cell -> class.
 HUMAN_CLASSES = {"LAMP5/PAX6/Other": "LAMP5", "PVALB": "PVALB", "SST": "SST", "VIP": "VIP"}
 
 
-def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False):
+def read_gouwens_ephys(features_path, metadata_path, relative=False, **about):
     """Read 4215 of 4435 mouse cells, from 982 donors, with 45 features in 7 families.
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP.
@@ -48,13 +40,11 @@ def read_gouwens_ephys(features_path, metadata_path, files=None, relative=False)
         "no t-type": labels["subclass"] == "",
         "subclass other than Lamp5, Pvalb, Sst, Vip and Sncg": labels["type"].isna(),
     }
-    data = _chosen(
-        table, MOUSE, labels, reasons, name="gouwens_ephys", source=MOUSE_SOURCE, files=files
-    )
+    data = _chosen(table, MOUSE, labels, reasons, **about)
     return relative_to_threshold(data) if relative else data
 
 
-def read_lee_human(features_path, metadata_path, files=None):
+def read_lee_human(features_path, metadata_path, **about):
     """Read 702 human cells from 109 donors, with 93 features in 11 families.
 
     ``condition`` (acute or culture) and ``virus`` are uneven over types.
@@ -70,9 +60,7 @@ def read_lee_human(features_path, metadata_path, files=None):
     labels.insert(0, "subclass", subclass)
     labels.insert(0, "type", subclass.map(HUMAN_CLASSES))
     reasons = {"no subclass": labels["subclass"] == ""}
-    return _chosen(
-        table, HUMAN, labels, reasons, name="lee_human", source=HUMAN_SOURCE, files=files
-    )
+    return _chosen(table, HUMAN, labels, reasons, **about)
 
 
 def _chosen(table, release, labels, reasons, **about):

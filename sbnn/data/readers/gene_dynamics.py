@@ -15,23 +15,6 @@ from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import read_pseudotime, trajectories
 
-GRN = (
-    "Hossain et al., arXiv 2403.04805 (2024); "
-    "rate equations corrected, samples to learn from simulated"
-)
-YEAST = (
-    "Pramila et al., Genes & Development 20, 2266 (2006); "
-    "files of Hossain et al., Genome Biology (2024)"
-)
-HEMATOPOIESIS = (
-    "B cell lineage of human hematopoiesis along a pseudotime; "
-    "files of Hossain et al., arXiv 2403.04805 (2024)"
-)
-BREAST = (
-    "Desmedt et al., Clinical Cancer Research 13, 3207 (2007); "
-    "files of Hossain et al., Genome Biology (2024)"
-)
-
 
 def read_trajectories(path: str | Path, names_path: str | Path) -> AnnData:
     """Read trajectories in the format of Hossain et al.
@@ -66,8 +49,7 @@ def read_grn(
     noise=0.025,
     wrong=None,
     random_state=0,
-    name="grn_350",
-    files=None,
+    **about,
 ):
     """Read a network with its published test samples, and simulate training samples.
 
@@ -82,16 +64,7 @@ def read_grn(
     else:
         prior = network.misplaced_prior(wrong, random_state)
     train = network.simulate(n_samples, noise, random_state)
-    return gene_dynamics(train, test, prior, network.graph, name=name, source=GRN, files=files)
-
-
-def read_yeast(train_path, test_path, names_path, prior_path, *, files=None):
-    """Read log ratios of 500 genes at 24 time points of the yeast cell cycle.
-
-    One sample to train, and its dye swap to test. The prior is based on motifs.
-    """
-    train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
-    return gene_dynamics(train, test, prior, name="yeast_pramila", source=YEAST, files=files)
+    return gene_dynamics(train, test, prior, network.graph, **about)
 
 
 def read_breast(
@@ -104,7 +77,7 @@ def read_breast(
     proteins_path,
     *,
     interactions=True,
-    files=None,
+    **about,
 ):
     """Read 500 genes along a pseudotime of breast cancer.
 
@@ -127,18 +100,14 @@ def read_breast(
         listed = listed[listed["one"].isin(genes) & listed["other"].isin(genes)]
         together = listed.pivot(index="one", columns="other", values="strength")
         together = together.reindex(index=genes, columns=genes).fillna(0)
-    return gene_dynamics(
-        train, test, prior, truth, together, name="breast_desmedt", source=BREAST, files=files
-    )
+    return gene_dynamics(train, test, prior, truth, together, **about)
 
 
-def read_hematopoiesis(
-    train_path, test_path, names_path, prior_path, *, cells_per_bin=1, files=None
-):
-    """Read 529 genes along a pseudotime of the B cell lineage.
+def read_measured(train_path, test_path, names_path, prior_path, *, cells_per_bin=1, **about):
+    """Read measured trajectories, of which the true network is not known.
 
-    Two samples to train, three to test. With `cells_per_bin` above 1, neighbouring cells are
-    averaged, and genes divided by their largest training value. The prior is based on motifs.
+    With `cells_per_bin` above 1, neighbouring cells are averaged, and genes divided by their
+    largest training value. The prior is based on motifs.
     """
     train, test, prior = _read_course(train_path, test_path, names_path, prior_path)
     if cells_per_bin > 1:
@@ -148,9 +117,7 @@ def read_hematopoiesis(
         largest[largest <= 0] = 1
         train.X /= largest
         test.X /= largest
-    return gene_dynamics(
-        train, test, prior, name="hematopoiesis", source=HEMATOPOIESIS, files=files
-    )
+    return gene_dynamics(train, test, prior, **about)
 
 
 def _read_course(train_path, test_path, names_path, prior_path):
@@ -160,14 +127,10 @@ def _read_course(train_path, test_path, names_path, prior_path):
 
 
 def _averaged(data, cells_per_bin):
-    values, times = [], []
-    for _, rows in data.obs.groupby("sample", sort=False):
-        n_bins = max(len(rows) // cells_per_bin, 2)
-        cells = data[rows.index].to_df()
-        part = read_pseudotime(cells, rows[["time"]], n_bins, scaled=False)
-        values.append(part.X)
-        times.append(part.obs["time"])
-    return trajectories(values, times, data.var_names)
+    times = data.obs.pivot(columns="sample", values="time")
+    times = times[data.obs["sample"].unique()]
+    n_bins = (times.count() // cells_per_bin).clip(lower=2)
+    return read_pseudotime(data.to_df(), times, n_bins, scaled=False)
 
 
 def _matrix(path, genes):

@@ -12,16 +12,12 @@ from scipy.io import loadmat
 
 from sbnn.data.paired import paired
 
-SOURCE = (
-    "Gouwens et al., Cell 183, 935 (2020); release of github.com/AllenInstitute/coupledAE-patchseq"
-)
-
 #: Features with an extreme outlier, or nearly equal to another feature.
 _EXCLUDED = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")
 EXCLUDED_FEATURES = _EXCLUDED["feature"].tolist()
 
 
-def read_gouwens(mat_path, names_path, files: dict[str, str]):
+def read_gouwens(mat_path, names_path, **about):
     """Read log expression, with principal components and z-scored features as outputs.
 
     The file holds ``T_dat`` (cells x genes), ``E_pc_scaled`` (44 sparse principal components of the
@@ -52,10 +48,8 @@ def read_gouwens(mat_path, names_path, files: dict[str, str]):
         _texts(content["gene_id"]),
         labels=labels[complete],
         colors=dict(colors),
-        name="gouwens",
-        source=f"{SOURCE}; cells and features as selected in github.com/berenslab/sBNN",
-        files=files,
         dropped={"missing output": incomplete},
+        **about,
     )
 
 

@@ -5,17 +5,12 @@ from pathlib import Path
 import pandas as pd
 from scipy import sparse
 
-from sbnn.data.fingerprint import fingerprint_of_files
 from sbnn.data.screens import screen
 
-SOURCE = (
-    "Papalexi et al., Nature Genetics 53, 322 (2021), GEO GSE153056; "
-    "299 genes of Katsevich-Lab/sceptredata"
-)
 LABELS = ["guide", "bio_rep", "guide_umi", "guide_frac", "confident"]
 
 
-def read_papalexi(counts_path, genes_path, cells_path, *, files=None):
+def read_papalexi(counts_path, genes_path, cells_path, **about):
     """Read cells with a clear guide (above 80 % of the guide counts), named by their row.
 
     16093 of 20729 cells are read: 1912 control cells and 33 to 1056 for each of 25 targets.
@@ -32,9 +27,7 @@ def read_papalexi(counts_path, genes_path, cells_path, *, files=None):
         genes,
         cells.index[kept],
         cells.loc[kept, LABELS],
-        name="papalexi",
-        source=SOURCE,
-        files=files,
-        sha256=fingerprint_of_files(files, confident_only=True),
+        taken={"confident_only": True},
         dropped={"guide without 80 % of the guide counts": int((~kept).sum())},
+        **about,
     )

@@ -12,8 +12,6 @@ from sbnn.data.paired import paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import read_count_table
 
-_CITATION = "Scala et al., Nature 598, 144 (2021), GEO GSE163764"
-_STUDY = "github.com/berenslab/sBNN"
 #: Least counts of an ion channel gene over all cells.
 _MIN_COUNTS = 10
 _TABLES = Path(__file__).parents[1]
@@ -38,52 +36,33 @@ LOG_FEATURES = ["AP amp CV", "AI", "ISI CV"]
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
 
 
-def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, *, files):
+def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, **about):
     """Read features, and genes (selected, or from a term list), of cells at room temperature.
 
     Genes in a term list need at least ten counts over all published cells.
     """
     counts, cells, genes = read_count_table(counts_path)
-    name = "scala"
-    source = f"{_CITATION}; genes and features as selected in {_STUDY}"
     if terms_path is not None:
         channels = genes.isin(ion_channel_genes(terms_path))
         channels &= counts.sum(axis=0) >= _MIN_COUNTS
         counts = counts[:, np.flatnonzero(channels)]
         genes = genes[channels]
-        which = "complete counts"
-        if "gene_counts.csv" in files:
-            which = "1000 selected genes only, for lack of the complete counts"
-        name = "scala_ion_channels"
-        source = (
-            f"{_CITATION}; ion channel genes of the Gene Ontology among the {which}, "
-            f"files of {_STUDY}"
-        )
+        if counts_path.name == "gene_counts.csv":
+            known = "complete counts"
+            selected = f"1000 selected genes only, for lack of the {known}"
+            about["source"] = about["source"].replace(known, selected)
     ephys = pd.read_csv(ephys_path, index_col=0)
     rows = join_cell_names(cells).get_indexer(ephys.index)
     counts = counts[rows].toarray()  # (n_cells, n_genes)
     X = log2p1(normalize_library_size(counts))
-    return _labelled(
-        X, ephys, genes, ephys.index, counts, metadata_path, name=name, source=source, files=files
-    )
+    return _labelled(X, ephys, genes, ephys.index, counts, metadata_path, **about)
 
 
-def read_scala_34c_counts(counts_path, metadata_path, files):
+def read_scala_34c_counts(counts_path, metadata_path, **about):
     """Read all counts of cells at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
-    return _labelled(
-        counts,
-        None,
-        genes,
-        cells,
-        counts,
-        metadata_path,
-        name="scala_34c_counts",
-        source=f"{_CITATION}; cells recorded at 33-34 C, exon counts of "
-        "github.com/berenslab/mini-atlas",
-        files=files,
-    )
+    return _labelled(counts, None, genes, cells, counts, metadata_path, **about)
 
 
 def _labelled(X, Y, genes, cells, counts, metadata_path, **about):

@@ -41,8 +41,8 @@ def test_samples_of_any_length_are_read(course):
 
 
 def test_averaged_cells_are_divided_by_the_largest_training_value(course):
-    assert gene_dynamics.read_hematopoiesis(*course[:4]).n_obs == 9
-    blood = gene_dynamics.read_hematopoiesis(*course[:4], cells_per_bin=2)
+    assert gene_dynamics.read_measured(*course[:4]).n_obs == 9
+    blood = gene_dynamics.read_measured(*course[:4], cells_per_bin=2)
     # means of two cells: (1.5, 0, -1.5) and (2, 0, 6.5) to train
     expected = [[0.75, 0, -1.5 / 6.5], [1, 0, 1], [2, 1, 1 / 6.5], [1, 3, 1 / 6.5]]
     np.testing.assert_allclose(blood.X[:4], expected)

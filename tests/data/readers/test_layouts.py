@@ -157,7 +157,7 @@ def test_visual_cortex_is_read_from_a_matlab_file(tmp_path, rng):
     fields["map_conf"] = fields["T_spec_id_label"] = np.arange(4)
     savemat(tmp_path / "release.mat", fields)
     (tmp_path / "names.json").write_text(json.dumps(names))
-    data = as_paired(gouwens.read_gouwens(tmp_path / "release.mat", tmp_path / "names.json", {}))
+    data = as_paired(gouwens.read_gouwens(tmp_path / "release.mat", tmp_path / "names.json"))
     kept = [0, 1, 3]
     np.testing.assert_array_equal(data.X, fields["T_dat"][kept].astype("f4"))
     np.testing.assert_array_equal(data.Y, outputs[kept, n_excluded:].astype("f4"))
