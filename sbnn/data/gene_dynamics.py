@@ -34,12 +34,14 @@ def gene_dynamics(
     prior = prior_matrix(prior, genes)
     adata.varp["prior"] = prior
     about = train.uns["sbnn"]
-    known = {"train": about["sha256"], "test": test.uns["sbnn"]["sha256"]}
-    known["prior"] = fingerprint_arrays(prior)
+    known = {
+        "train": about["sha256"],
+        "test": test.uns["sbnn"]["sha256"],
+        "prior": fingerprint_arrays(prior),
+    }
     if truth is not None:
         adata.var["truth_known"] = genes.isin(truth.index)
-        of_all = truth.reindex(index=genes, columns=genes)
-        adata.varp["truth"] = of_all.to_numpy(float)
+        adata.varp["truth"] = truth.reindex(index=genes, columns=genes).to_numpy(float)
         known["truth"] = fingerprint_arrays(truth.to_numpy(dtype=float))
         known["rows"] = list(truth.index)
     if interactions is not None:

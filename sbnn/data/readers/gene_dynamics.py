@@ -94,10 +94,10 @@ def read_breast(
     together = None
     if interactions:
         proteins = pd.read_csv(proteins_path).iloc[:, 0].to_numpy()
-        one, other, strength = pd.read_csv(interactions_path, header=None).to_numpy().T
-        names = {"one": proteins[one.astype(int) - 1], "other": proteins[other.astype(int) - 1]}
-        listed = pd.DataFrame(names | {"strength": strength})
-        listed = listed[listed["one"].isin(genes) & listed["other"].isin(genes)]
+        pair = ["one", "other"]
+        listed = pd.read_csv(interactions_path, header=None, names=[*pair, "strength"])
+        listed[pair] = proteins[listed[pair] - 1]
+        listed = listed[listed[pair].isin([*genes]).all(axis=1)]
         together = listed.pivot(index="one", columns="other", values="strength")
         together = together.reindex(index=genes, columns=genes).fillna(0)
     return gene_dynamics(train, test, prior, truth, together, **about)
