@@ -15,7 +15,15 @@ from sklearn.utils import check_array
 
 from sbnn.data import checks
 from sbnn.data.checks import some
-from sbnn.data.counts import check_counts, dense, log2p1, raw_counts, row_sums, size_of_library
+from sbnn.data.counts import (
+    check_counts,
+    dense,
+    log2p1,
+    normalize_library_size,
+    raw_counts,
+    row_sums,
+    size_of_library,
+)
 from sbnn.data.fingerprint import about_of, described
 from sbnn.data.inputs import in_memory, outputs_of
 from sbnn.errors import check_among
@@ -91,8 +99,8 @@ def paired(
 
     Parameters
     ----------
-    X : array, sparse matrix or DataFrame, shape (n_cells, n_genes)
-        Log expression, stored as float32.
+    X : array, sparse matrix, DataFrame or None, shape (n_cells, n_genes)
+        Log expression, stored as float32. None computes it from `counts`, as `read_tables` does.
     Y : array or DataFrame, shape (n_cells, n_outputs), optional
         The second measurement, in its original units.
     gene_names, feature_names, cell_names : sequence of str, optional
@@ -148,6 +156,8 @@ def paired(
     for table in (X, Y):
         if cell_names is None:
             cell_names = checks.cells_of(table)
+    if X is None:
+        X = log2p1(normalize_library_size(counts))
     x = _matrix(X, "X")
     y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
     if len(y) != len(x):

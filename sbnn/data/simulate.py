@@ -12,7 +12,6 @@ from scipy.spatial.distance import pdist
 from sbnn.data.checks import numbered_names, shades
 from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
-from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.errors import check_number
 
 # Shares of the variance of a programme: between families, types of a family, cells of a type.
@@ -142,7 +141,7 @@ def simulate_patchseq(
     }
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
     return paired(
-        log2p1(normalize_library_size(counts)),
+        None,
         offset + unit * noisy,
         genes,
         numbered_names("output", range(1, n_outputs + 1)),

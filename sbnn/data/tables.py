@@ -22,7 +22,6 @@ from sbnn.data.counts import are_counts, dense, row_sums
 from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.inputs import BEYOND_LOG, in_memory, outputs_of
 from sbnn.data.paired import SAME, paired
-from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.screens import KEY, screen
 from sbnn.data.trajectories import read_pseudotime, trajectories
 from sbnn.data.typed_cells import typed_cells
@@ -150,7 +149,7 @@ def read_tables(
         # of the counts, as the last bits of logarithms differ between processors
         names = [np.array(part, dtype=str) for part in (X.obs_names, X.var_names, Y.columns)]
         sha256 = fingerprint_arrays(dense(raw), Y.to_numpy(), *names)
-        values = log2p1(normalize_library_size(values))
+        values = None
     return paired(
         values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note], sha256=sha256
     )

@@ -8,7 +8,7 @@ from anndata import OldFormatWarning, read_h5ad
 from scipy import sparse
 
 from sbnn.data.paired import paired
-from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
+from sbnn.data.preprocessing import select_genes
 from sbnn.data.readers.counts import read_count_table
 
 _HUMAN = "HUMAN_"
@@ -73,7 +73,7 @@ def pair_counts(
     if labels is not None:
         labels = labels[counted]
     return paired(
-        log2p1(normalize_library_size(chosen)),
+        None,
         outputs,
         gene_names[columns],
         labels=labels,

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.paired import paired
-from sbnn.data.preprocessing import log2p1, normalize_library_size
 from sbnn.data.readers.counts import read_count_table
 
 #: Least counts of an ion channel gene over all cells.
@@ -54,8 +53,7 @@ def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, **about)
     ephys = pd.read_csv(ephys_path, index_col=0)
     rows = join_cell_names(cells).get_indexer(ephys.index)
     counts = counts[rows].toarray()  # (n_cells, n_genes)
-    X = log2p1(normalize_library_size(counts))
-    return _labelled(X, ephys, genes, ephys.index, counts, metadata_path, **about)
+    return _labelled(None, ephys, genes, ephys.index, counts, metadata_path, **about)
 
 
 def read_scala_34c_counts(counts_path, metadata_path, **about):
