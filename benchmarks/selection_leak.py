@@ -12,7 +12,6 @@ import argparse
 
 import numpy as np
 import pandas as pd
-from accuracy import mean_sd, with_interval
 from pages import to_markdown
 from sklearn.base import clone
 
@@ -30,6 +29,7 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import split_fold
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.metrics import pooled_r2
+from sbnn.plotting.reading import mean_text
 
 N_GENES, SEED = 1000, 42
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
@@ -67,9 +67,9 @@ def table(compared, test_share):
     for title, scores in compared.items():
         differences = scores["training cells"] - scores["all cells"]
         rows[title] = {
-            "genes selected on all cells": mean_sd(scores["all cells"]),
-            "selected in each fold": mean_sd(scores["training cells"]),
-            "difference": with_interval(corrected_difference(differences, test_share)),
+            "genes selected on all cells": mean_text(scores["all cells"]),
+            "selected in each fold": mean_text(scores["training cells"]),
+            "difference": str(corrected_difference(differences, test_share)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
