@@ -63,6 +63,7 @@ def test_scala_is_read_from_its_layout(small_scala):
     np.testing.assert_allclose(data.Y, ephys, rtol=1e-6)
     assert data.labels["type"].tolist() == ["L5 PT_1", "L5 ET_1", "L5 PT_2"] + ["Sst Penk"] * 3
     assert data.colors["L5 PT_1"] == "#0D5D7E"
+    assert data.name == "scala" and data.about["source"].startswith("Scala et al., Nature")
 
 
 def test_ion_channel_genes_are_those_of_the_term_list_with_ten_counts(small_scala, monkeypatch):

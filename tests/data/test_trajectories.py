@@ -130,6 +130,9 @@ def test_cells_are_averaged_in_bins_of_equal_size():
     for row, cells in enumerate(["qrs", "tuvwx", "zy", "z", "y", "x"]):
         np.testing.assert_allclose(data.X[row], CELLS.loc[[*cells]].mean())
     np.testing.assert_allclose(data.obs["time"], [5 / 3, 2, 3.5, 3, 5, 11])
+    fewer = pd.Series([2, 5], PSEUDOTIME.columns)
+    fewer = read_pseudotime(CELLS, PSEUDOTIME, fewer, scaled=False)
+    assert fewer.obs["sample"].tolist() == ["0"] * 2 + ["1"] * 3
 
 
 def test_an_infinite_pseudotime_is_refused():

@@ -92,6 +92,7 @@ def test_cord_blood_is_in_the_order_of_its_clustering(tmp_path, blood):
     np.testing.assert_array_equal(data.X, log2p1(normalize_library_size(chosen)))
     logs = as_paired(citeseq.read_cord_blood(*paths, **options))
     np.testing.assert_allclose(logs.Y, np.log2(1 + data.Y))
+    assert logs.sha256 != data.sha256, "of the same files"
 
 
 METADATA = """Cell,RNA family,RNA type,Soma depth (µm)
