@@ -15,8 +15,8 @@ from sbnn.plotting.common import in_few_colors
 for path in sys.argv[1:] or sorted((ROOT / "notebooks").glob("0*.ipynb")):
     notebook = papermill.execute_notebook(path, path, cwd=ROOT / "notebooks")
     for part in (notebook, *notebook.cells):
-        part.metadata.pop("execution", None)
-        part.metadata.pop("papermill", None)
+        for key in ("execution", "papermill", "widgets"):  # widgets are progress bars
+            part.metadata.pop(key, None)
         for output in part.get("outputs", ()):
             content = output.get("data", {})
             if "image/png" in content:
