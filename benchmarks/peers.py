@@ -17,6 +17,7 @@ from sklearn.linear_model import enet_path
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sbnn import LeaveOneOutRidge
 from sbnn.models.bottleneck.distilled import choose_genes
 from sbnn.models.linear import GeneSelectionMixin
 from sbnn.models.sparse_linear import SparseReducedRankRegression
@@ -89,6 +90,25 @@ class SelectThenRegress(GeneLimitedRegressor):
         genes = self.selector.select(X, Y, self.n_genes)
         model = clone(self.regressor).fit(X[:, genes], Y)
         return genes, lambda cells: model.predict(cells[:, genes])
+
+
+class MeanWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Mean of the predictions of a model of `n_genes` genes and of ridge on all genes."""
+
+    def __init__(self, model, n_genes=25):
+        self.model = model
+        self.n_genes = n_genes
+
+    def fit(self, X, y):
+        """Fit both models to X (n, p) and y (n, q)."""
+        few = clone(self.model).set_params(n_genes=self.n_genes)
+        self.members_ = few.fit(X, y), LeaveOneOutRidge().fit(X, y)
+        return self
+
+    def predict(self, X):
+        """Outputs of cells, shape (n, q)."""
+        few, ridge = self.members_
+        return (few.predict(X) + ridge.predict(X)) / 2
 
 
 class SparseReducedRankPath(GeneLimitedRegressor):

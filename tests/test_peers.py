@@ -44,6 +44,15 @@ def test_genes_of_glmnet_are_those_that_any_output_has_on_the_path_of_the_lasso(
     assert found.tolist() == np.flatnonzero(used[:, first - 1]).tolist()
 
 
+def test_the_mean_with_ridge_is_that_of_the_predictions_of_both(data):
+    X, Y = zscore(data.X), zscore(data.Y)
+    both = clone(accuracy.MODELS["ridge_and_forest"].estimator).set_params(n_genes=6)
+    forest = clone(accuracy.MODELS["greedy_forest"].estimator).set_params(n_genes=6)
+    models = forest, LeaveOneOutRidge()
+    expected = np.mean([model.fit(X[:90], Y[:90]).predict(X[90:]) for model in models], axis=0)
+    np.testing.assert_allclose(both.fit(X[:90], Y[:90]).predict(X[90:]), expected)
+
+
 @pytest.fixture
 def ridge(data, tmp_path, monkeypatch):
     """Record of ridge in place of that of a study, whose other scores go to an empty file."""
