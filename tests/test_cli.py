@@ -117,3 +117,22 @@ def test_notebooks_are_run_on_their_data_sets(words, expected, monkeypatch):
     if sbnn.data.datasets.list_datasets().loc["papalexi", "state"] != "here":
         expected = [words for words in expected if words != "05 papalexi"]
     assert done == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("all scala", ["figures", "01", "02", "03"]),
+        ("all scala --fast", ["01", "02", "03"]),
+        ("figures scala", ["figures"]),
+        ("all all", ["figures"]),
+        ("all", list(cli.NOTEBOOKS)),
+    ],
+)
+def test_figures_are_drawn_from_results_of_data_that_are_lost(words, expected, monkeypatch):
+    done = []
+    monkeypatch.setattr(cli, "_run", lambda number, name, **_: done.append((number, name)))
+    lost = pd.DataFrame({"state": {name: "missing" for name in cli.PAIRED.split()}})
+    monkeypatch.setattr(sbnn.data.datasets, "list_datasets", lambda: lost)
+    assert run("reproduce", *words.split()) == 0
+    assert [number for number, name in done if name in ("scala", "auto")] == expected

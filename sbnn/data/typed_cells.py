@@ -115,7 +115,7 @@ def as_typed(data):
 
 
 def families_of(families, names):
-    """Family of each column, from such a list or from the names of each family."""
+    """Family of each column, from such a list or Series, or from the names of each family."""
     names = [str(name) for name in names]
     if families is None:
         families = [ALL] * len(names)
@@ -123,6 +123,8 @@ def families_of(families, names):
         of_names = pd.Series(families).explode()
         family_of = pd.Series(of_names.index, of_names.astype(str))
         families = family_of[family_of.index.isin(names)].reindex(names).dropna()
+    elif isinstance(families, pd.Series) and set(names) <= set(families.index):
+        families = families[names]
     if len(families) != len(names):
         raise ValueError(f"families: expected one family for each of the columns {some(names)}")
     return np.array([str(family) for family in families], dtype=object)

@@ -52,6 +52,7 @@ def test_missing_values_of_every_kind_are_nan():
 
 def test_families_are_given_by_column_or_by_name():
     assert families_of(["a", 2, "a"], "xyz").tolist() == ["a", "2", "a"]
+    assert families_of(pd.Series(["a", "b"], ["y", "x"]), "xy").tolist() == ["b", "a"]
     assert families_of({"a": [0, 2], "b": 1}, range(3)).tolist() == ["a", "b", "a"]
     columns = family_columns(np.array(["b", "a", "b"]))
     assert list(columns) == ["b", "a"]
