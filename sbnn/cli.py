@@ -5,7 +5,7 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
-from sbnn.errors import require
+from sbnn.errors import check_among, require
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRED = "scala scala_ion_channels citeseq_cd8 pbmc_10k_protein simulated"
@@ -93,13 +93,17 @@ def reproduce(notebook, dataset, n_jobs, **options):
 
     from sbnn.data.datasets import list_datasets
 
-    is_here = list_datasets()["state"] == "here"
+    table = list_datasets()
+    is_here = table["state"] == "here"
     chains = {}  # notebooks of a data set, of which later ones load what earlier ones save
     for number in NOTEBOOKS if notebook == "all" else [notebook]:
         names = NOTEBOOKS[number].split()
+        known = ["auto", *names]
+        if number != "figures":  # which need results
+            known += table.index[table["study"] == table["study"].get(names[0])].tolist()
         if dataset == "all":
             names = [name for name in names if is_here.get(name, True) or number == "figures"]
-        elif notebook != "all" or dataset in ("auto", *names):
+        elif notebook != "all" or dataset in known:
             names = [dataset]
         else:
             names = []
@@ -108,6 +112,8 @@ def reproduce(notebook, dataset, n_jobs, **options):
             names = [] if options["fast"] else lost
         for name in names:
             chains.setdefault(name, []).append(number)
+    if not chains:
+        check_among("dataset", dataset, ["auto", "all", *table.index])
     Parallel(n_jobs)(delayed(_run_in_turn)(its, name, **options) for name, its in chains.items())
 
 

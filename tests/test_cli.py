@@ -86,6 +86,11 @@ def test_lost_results_are_one_sentence_and_a_status(capsys):
     assert "sbnn: no results in lost" in capsys.readouterr().err
 
 
+def test_nothing_to_reproduce_is_an_error(capsys):
+    assert run("reproduce", "all", "lost") == 2
+    assert "'lost'" in capsys.readouterr().err
+
+
 def test_data_sets_are_listed(capsys):
     assert run("data", "list") == 0
     assert re.search(r"simulated_ephys +ephys_types +here", capsys.readouterr().out)
@@ -107,6 +112,8 @@ def test_tables_of_results_are_printed(words, shown, monkeypatch, capsys):
     [
         ("02", ["02 auto"]),
         ("all simulated", ["01 simulated", "02 simulated", "03 simulated"]),
+        ("all gouwens", ["01 gouwens", "02 gouwens", "03 gouwens"]),
+        ("all gouwens_ephys", ["04 gouwens_ephys"]),
         ("05 all", ["05 papalexi", "05 simulated_screen"]),
     ],
 )
@@ -132,7 +139,7 @@ def test_notebooks_are_run_on_their_data_sets(words, expected, monkeypatch):
 def test_figures_are_drawn_from_results_of_data_that_are_lost(words, expected, monkeypatch):
     done = []
     monkeypatch.setattr(cli, "_run", lambda number, name, **_: done.append((number, name)))
-    lost = pd.DataFrame({"state": {name: "missing" for name in cli.PAIRED.split()}})
+    lost = pd.DataFrame({"study": "sbnn", "state": "missing"}, cli.PAIRED.split())
     monkeypatch.setattr(sbnn.data.datasets, "list_datasets", lambda: lost)
     assert run("reproduce", *words.split()) == 0
     assert [number for number, name in done if name in ("scala", "auto")] == expected
