@@ -115,7 +115,8 @@ def training_cells(model, X, y):
     if mistake:
         warn(mistake)
     if isinstance(outputs, pd.DataFrame):  # whose error names the column
-        outputs = outputs.astype(dict.fromkeys(outputs, float))
+        text = outputs.select_dtypes(["object", "string"])
+        outputs = outputs.astype(dict.fromkeys(text, float))
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     check_names(cells_of(X), "X", "cell", len(targets))
