@@ -65,7 +65,7 @@ def of_companions():
         f"{classes['cells']} human neurons",
         f"macro-F1 of {classes['EphysTypeClassifier']}",
         f"LightGBM {classes['LightGBM'].split()[0]}",
-        f"AR(1) with ridge {error['SparseRegulation']}",
+        f"AR(1) with ridge {error['AR(1), and ridge on the rest']}",
         f"PHOENIX {error['PHOENIX']}",
         f"DASH {error['DASH']}",
     ]

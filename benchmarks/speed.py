@@ -30,7 +30,7 @@ from sbnn import default_dataset, load_dataset, paper_folds
 from sbnn.data.paired import as_paired
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.determinism import reproducible
-from sbnn.dynamics import GeneNetwork, PhoenixRegressor, SparseRegulationRegressor
+from sbnn.dynamics import GeneNetwork, PhoenixRegressor
 from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.ephys_types.base import lightgbm
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
@@ -75,7 +75,6 @@ COMPANIONS = {
     "EphysTypeClassifier": (typed_cells, EphysTypeClassifier(random_state=0)),
     "LightGBM": (typed_cells, lightgbm(0)),
     "DASH": (courses, PhoenixRegressor(pruning="dash", sparsity=0.955, random_state=0)),
-    "SparseRegulation": (courses, SparseRegulationRegressor()),
 }
 NAMES = [*MODELS, "keras", *COMPANIONS]
 

@@ -23,7 +23,7 @@ from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.screens import as_screen
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.simulate_perturbations import simulate_perturbations
-from sbnn.dynamics import PhoenixRegressor, SparseRegulationRegressor
+from sbnn.dynamics import PhoenixRegressor
 from sbnn.ephys_types import (
     AttentionBiLSTMClassifier,
     EphysTypeClassifier,
@@ -51,10 +51,7 @@ CLASSIFIERS = [
     FamilyAttentionClassifier(n_members=1, n_steps=1, random_state=0),
     SparsePCAForest(n_estimators=2, random_state=0),
 ]
-OF_COURSES = [
-    PhoenixRegressor(3, "none", epochs=1, n_prior_points=20, random_state=0),
-    SparseRegulationRegressor(n_passes=1),
-]
+OF_COURSES = [PhoenixRegressor(3, "none", epochs=1, n_prior_points=20, random_state=0)]
 OF_COUNTS = [
     CountNormalizer(),
     LinearShift(2, "ica", random_state=0),

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import accuracy
-import dynamics_new_edges as new_edges
 import pandas as pd
 import pytest
 import readme
@@ -41,8 +40,6 @@ def test_the_tables_are_those_of_the_committed_results():
     rooms = {"results": report, "ephys_types": types, "mechanism_shift": screens}
     rooms["dynamics"] = dynamics
     tables = {f"docs/{name}.md": [*room.overview(SAVED).values()] for name, room in rooms.items()}
-    rows = new_edges.new_edges()
-    tables["docs/dynamics.md"] += new_edges.new_edges_table(rows), new_edges.calibration_table(rows)
     tables["benchmarks/README.md"] = [accuracy.page_table(), accuracy.data_table()]
     for name, shown in tables.items():
         page = (ROOT / name).read_text()

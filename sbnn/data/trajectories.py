@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import anndata as ad
 import numpy as np
@@ -25,7 +24,6 @@ class Samples:
     times: list  # arrays of shape (times,)
     gene_names: np.ndarray
     gene_major: bool = False  # layout in memory
-    whole: tuple = ()  # of each piece, the position of its sample
 
     def intervals(self):
         """Values before and after intervals, (intervals, genes), and times, (intervals, 2)."""
@@ -34,37 +32,11 @@ class Samples:
         times = [np.column_stack([at[:-1], at[1:]]) for at in self.times]
         return before, after, np.concatenate(times)
 
-    def pieces(self, most):
-        """Pieces of at most `most` intervals; neighbours share a time."""
-        values, times, whole = [], [], []
-        for i, at in enumerate(self.times):
-            last = len(at) - 1
-            n_pieces = -(-last // most)
-            ends = np.linspace(0, last, n_pieces + 1).round().astype(int)
-            for start, end in pairwise(ends):
-                values.append(self.values[i][start : end + 1])
-                times.append(at[start : end + 1])
-                whole.append(i)
-        return replace(self, values=values, times=times, whole=tuple(whole))
-
-    def joined(self):
-        """Join the pieces of each sample; a gap becomes one interval."""
-        if not self.whole:
-            return self
-        values, times = [], []
-        for sample in np.unique(self.whole):
-            pieces = self.chosen(np.flatnonzero(np.equal(self.whole, sample)))
-            at, rows = np.unique(np.concatenate(pieces.times), return_index=True)
-            times.append(at)
-            values.append(np.concatenate(pieces.values)[rows])
-        return replace(self, values=values, times=times, whole=())
-
     def chosen(self, rows):
         """Select samples by their positions."""
         values = [self.values[i] for i in rows]
         times = [self.times[i] for i in rows]
-        whole = tuple(np.array(self.whole)[rows]) if self.whole else ()
-        return replace(self, values=values, times=times, whole=whole)
+        return replace(self, values=values, times=times)
 
     def padded(self):
         """Values, (samples, times, genes), and times, padded with the last ones."""

@@ -1,7 +1,6 @@
 """Gene-regulatory dynamics: networks inferred from expression trajectories and prior knowledge.
 
 - `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method.
-- `SparseRegulationRegressor`: Bayesian selection of regulators.
 - `GeneNetwork`: networks with a known truth, and their simulation.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth.
 - `read_course`: a time course from tables.
@@ -17,13 +16,11 @@ from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.gene_sets import gene_set_test
 from sbnn.dynamics.phoenix_regressor import PUBLISHED, PhoenixRegressor
-from sbnn.dynamics.sparse_regulation import SparseRegulationRegressor
 
 __all__ = [
     "PUBLISHED",
     "GeneNetwork",
     "PhoenixRegressor",
-    "SparseRegulationRegressor",
     "evaluate",
     "gene_set_test",
     "read_course",

@@ -7,14 +7,15 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sbnn.dynamics.solver import DivergenceError
 
 
-def edge_accuracy(scores, truth, prior, confidence):
+def edge_accuracy(scores, truth, prior):
     """Compare edges, [regulator, target], with the true ones of the regulators in `truth`.
 
-    Edges, the scores that are not 0, are ranked by their confidence, and by its share of the sum.
+    Edges, the scores that are not 0, are ranked by size, and by its share of the sum.
     """
     # Repeating the prior gives a high accuracy, so corrections of the prior are scored as well.
-    shares = confidence / confidence.sum()  # as published: of the sum over all regulators
-    tables = scores, truth, prior, confidence, shares.fillna(0)
+    sizes = scores.abs()
+    shares = sizes / sizes.sum()  # as published: of the sum over all regulators
+    tables = scores, truth, prior, sizes, shares.fillna(0)
     values = [table.loc[truth.index].to_numpy().ravel() for table in tables]
     edge, true, given = (pd.Series(numbers != 0) for numbers in values[:3])
     return {

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold
 
 from sbnn.dynamics.model import DynamicsRegressor
 
 # squared kernel width, relative to the median squared distance
 NEAR = 0.1
 RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (mean interval)
-# candidate ridge penalties, for unscaled values
-PENALTIES = np.append(np.geomspace(1e-2, 1e4, 25), np.inf)
+PENALTIES = np.geomspace(1e-2, 1e4, 25)  # candidate ridge penalties, for unscaled values
+N_BLOCKS = 5  # blocks of consecutive intervals, held out in turn to choose the ridge penalty
 
 
 class _Baseline(DynamicsRegressor):
@@ -105,30 +107,26 @@ def slopes_of(before, after):
 
 def held_out_ridge(X, Y):
     """Ridge weights, (columns of X, columns of Y), of the best penalty for held-out blocks."""
-    rows = np.arange(len(X))
-    errors = np.zeros(len(PENALTIES))
-    for held in np.array_split(rows, min(5, len(X))):
-        kept = np.setdiff1d(rows, held)
-        for i, weights in enumerate(_ridge(X[kept], Y[kept], PENALTIES)):
-            errors[i] += ((Y[held] - X[held] @ weights) ** 2).sum()
-    [weights] = _ridge(X, Y, PENALTIES[[np.argmin(errors)]])
-    return weights
-
-
-def _ridge(X, Y, penalties):
-    """Ridge weights for each penalty."""
-    left, sizes, right = np.linalg.svd(X, full_matrices=False)
-    along = left.T @ Y
-    for penalty in penalties:
-        yield right.T @ ((sizes / (sizes**2 + penalty))[:, None] * along)
+    if len(X) < 2:
+        raise ValueError(
+            f"trajectories: got {len(X)} interval, but ridge regression needs two or more to "
+            "choose its penalty; use another baseline"
+        )
+    ridge = RidgeCV(
+        alphas=PENALTIES,
+        fit_intercept=False,  # X and Y are deviations from the means
+        cv=KFold(min(N_BLOCKS, len(X))),
+        scoring="neg_mean_squared_error",
+    )
+    return ridge.fit(X, Y).coef_.T
 
 
 class TrainingPath(_Baseline):
     """Movement at the mean rate of nearby intervals of the training samples."""
 
     def _learn(self, samples, prior):
-        """Store the training intervals, of which a gap in a sample is one."""
-        self.before_, after, spans = samples.joined().intervals()
+        """Store the training intervals."""
+        self.before_, after, spans = samples.intervals()
         self.change_ = after - self.before_
         self.length_ = np.diff(spans, axis=1)[:, 0]
 

@@ -103,8 +103,7 @@ def fit_and_score(model, data):
     row = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
     with reproducible():
         if truth is not None:
-            confidence = getattr(model, "edge_probabilities_", model.edge_scores_.abs())
-            row |= edge_accuracy(model.edge_scores_, truth, prior, confidence)
+            row |= edge_accuracy(model.edge_scores_, truth, prior)
         return row | path_errors(model.predict, held_out(data))
 
 

@@ -25,7 +25,6 @@ METHODS = {
     "imp": "IMP",
     "biological": "BioPruning",
     "dash": "DASH",
-    "sparse": "SparseRegulation",
 }
 #: Titles of conditions, in display order.
 TITLES = {

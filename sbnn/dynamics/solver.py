@@ -4,6 +4,7 @@ import torch
 
 # numbers of steps per interval; a solution that needs more counts as divergent
 STEPS = [2**i for i in range(2, 16)]
+TOLERANCE = 1e-6  # largest difference of values between two numbers of steps
 
 
 class DivergenceError(RuntimeError):
@@ -36,7 +37,7 @@ def advance(targets, x, factors, n_steps):
     return x
 
 
-def advance_exactly(model, x, length, tolerance):
+def advance_exactly(model, x, length):
     """Integrate samples (samples, genes) over intervals of `length`, (samples, 1).
 
     Steps are halved, with Richardson extrapolation.
@@ -48,7 +49,7 @@ def advance_exactly(model, x, length, tolerance):
         fine = advance(model.targets, x, factors, n_steps)
         # Halving the steps divides an error of second order by 4.
         best = fine + (fine - coarse) / 3
-        if (best - last).abs().max() <= tolerance:
+        if (best - last).abs().max() <= TOLERANCE:
             return best
         if n_steps > STEPS[1] and not best.isfinite().all():
             return best
@@ -57,14 +58,14 @@ def advance_exactly(model, x, length, tolerance):
     return x * torch.nan
 
 
-def follow(model, start, times, tolerance=1e-6, time_scale=1.0):
+def follow(model, start, times, time_scale=1.0):
     """Trajectories (samples, times, genes) from a start (samples, genes), at (samples, times).
 
     Rates of the model are per unit of the scaled times.
     """
     path = [torch.tensor(start)]
     for length in torch.tensor(times).diff(dim=1).T * time_scale:
-        path.append(advance_exactly(model, path[-1], length[:, None], tolerance))
+        path.append(advance_exactly(model, path[-1], length[:, None]))
     values = torch.stack(path, dim=1)
     if not values.isfinite().all():
         raise DivergenceError(

@@ -49,7 +49,6 @@ METHODS = {  # of the companions
         "imp": "#AA9900",
         "biological": "#441144",
         "dash": VERMILLION,
-        "sparse": GREEN,
     },
 }
 WIDTHS = (VERMILLION, "#5B2A86", ORANGE, SKY)  # of the bottleneck, within one figure

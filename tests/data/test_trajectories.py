@@ -91,17 +91,6 @@ def test_intervals_lie_between_consecutive_times(samples):
     np.testing.assert_array_equal(times, [[0, 1], [1, 3], [3, 4], [2, 5]])
 
 
-def test_pieces_share_a_time_point_and_join_again(samples):
-    pieces = samples.pieces(2)
-    assert [times.tolist() for times in pieces.times] == [[0, 1, 3], [3, 4], [2, 5]]
-    joined = pieces.joined()
-    np.testing.assert_array_equal(np.concatenate(joined.values), np.concatenate(samples.values))
-    assert samples.joined() is samples
-    # a piece that is left out becomes one interval
-    part = samples.pieces(1).chosen([0, 2, 3])
-    assert [times.tolist() for times in part.joined().times] == [[0, 1, 3, 4], [2, 5]]
-
-
 def test_short_samples_are_padded_with_their_last_values(samples):
     values, times = samples.padded()
     np.testing.assert_array_equal(times, [[0, 1, 3, 4], [2, 5, 5, 5]])

@@ -17,19 +17,19 @@ def table(rows):
 def test_edges_of_known_regulators_are_compared():
     """The targets of x are not known."""
     truth = table("0000 1100 0010").loc[["b", "a"]]
-    found, prior, confidence = map(table, ("1111 1101 1000", "1111 1010 0010", "9999 8765 4321"))
+    scores, prior = map(table, ("9999 8705 4000", "1111 1010 0010"))
     expected = {
         "balanced_accuracy": (2 / 3 + 3 / 5) / 2,
-        "auroc": 11 / 15,  # pairs of a true and another edge in the right order
-        "auroc_share": 11 / 15,
+        "auroc": 11.5 / 15,  # pairs of a true and another edge in the right order; ties are half
+        "auroc_share": 11.5 / 15,
         "recall_missing": 1,
         "kept_wrong": 0,
         "precision": 2 / 4,
         "new_right": 1 / 3,
         "n_edges": 4,
     }
-    assert edge_accuracy(found, truth, prior, confidence) == approx(expected)
-    assert np.isnan(edge_accuracy(truth, truth, truth, truth)["new_right"])
+    assert edge_accuracy(scores, truth, prior) == approx(expected)
+    assert np.isnan(edge_accuracy(truth, truth, truth)["new_right"])
 
 
 def moving(x0, times):
@@ -53,6 +53,6 @@ def test_errors_are_means_over_later_times_of_samples_of_any_length(rng):
 
 def test_shares_are_of_the_sum_over_all_regulators():
     """The effects on b are larger, but most come from x, whose targets are not known."""
-    truth, confidence = table("0000 1000 0000").loc[["a"]], table("0900 2300 0000")
-    found = edge_accuracy(confidence, truth, confidence, confidence)
+    truth, scores = table("0000 1000 0000").loc[["a"]], table("0900 2300 0000")
+    found = edge_accuracy(scores, truth, scores)
     assert (found["auroc"], found["auroc_share"]) == approx((2 / 3, 1))

@@ -59,7 +59,7 @@ def test_linear_maps_are_of_deviations_from_the_mean(samples):
 
 
 def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):
-    penalties = {"alpha": PENALTIES[:-1]}
+    penalties = {"alpha": PENALTIES}
     errors = "neg_mean_squared_error"
     search = GridSearchCV(Ridge(fit_intercept=False), penalties, cv=KFold(5), scoring=errors)
     for _ in range(4):
@@ -67,6 +67,8 @@ def test_the_ridge_penalty_has_the_least_error_on_held_out_blocks(rng):
         Y = X @ rng.standard_normal((3, 2)) + rng.standard_normal((10, 2))
         search.fit(X, Y)
         assert_allclose(held_out_ridge(X, Y), search.best_estimator_.coef_.T)
+    with pytest.raises(ValueError, match="trajectories: got 1 interval"):
+        held_out_ridge(X[:1], Y[:1])
 
 
 @pytest.mark.parametrize(("x", "beyond"), [(0.5, 0), (2, 1), (-1, 1)])

@@ -33,7 +33,6 @@ def test_committed_results_are_recognised_and_come_out_the_same(tmp_path, monkey
         assert {f"dynamics_{record}" for record in committed[f"records{ending}"]} == stored
     for models, data, record in (
         ("everything", "data", "grn_350/dynamics_noise_5_dash"),
-        ("everything", "data", "grn_350/dynamics_noise_5_sparse"),
         ("of_yeast", "yeast", "yeast_pramila/dynamics_real_path_reg"),
     ):
         stored = results.load(SAVED / f"{record}.pickle")

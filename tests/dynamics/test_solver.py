@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from pytest import approx
 
-from sbnn.dynamics.solver import DivergenceError, advance, follow, step_factors
+from sbnn.dynamics.solver import TOLERANCE, DivergenceError, advance, follow, step_factors
 
 START = np.array([[0.1], [0.3], [2.0]])
 
@@ -38,8 +38,8 @@ def test_steps_are_of_second_order():
 
 def test_paths_have_values_at_the_times_of_each_sample():
     times = np.array([[0.0, 1, 3], [2, 2.5, 3], [1, 5, 6]])
-    path = follow(Logistic(), START, times, tolerance=1e-8)
-    assert_allclose(path[..., 0], logistic(times - times[:, :1]), rtol=0, atol=1e-8)
+    path = follow(Logistic(), START, times)
+    assert_allclose(path[..., 0], logistic(times - times[:, :1]), rtol=0, atol=TOLERANCE)
 
 
 def test_a_path_that_diverges_is_an_error():
