@@ -25,12 +25,6 @@ METHODS = {  # of the companions
         "kernel": MODELS["greedy"],
         "ours": GREEN,
     },
-    "mechanism_shift": {
-        "no network": MODELS["linear"],
-        "VAE": BLUE,
-        "switches": VERMILLION,
-        "ours": GREEN,
-    },
     "dynamics": {
         "prior": "black",
         "mean": "#1199EE",
