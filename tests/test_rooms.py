@@ -28,7 +28,7 @@ PUBLIC = {
     "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor
         evaluate gene_set_test read_course simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
-        cell_maps effect_map family_colors family_zoom gene_selection_curve
+        cell_maps effect_map family_zoom gene_selection_curve
         genes_curve latent_panels map_trust output_accuracy overview
         save_figure selection_frequencies style training_curves tsne_pair
         width_and_stability""",

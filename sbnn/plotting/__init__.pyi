@@ -1,6 +1,5 @@
 """The public names, for type checkers, which see nothing of `__getattr__`."""
 
-from .colors import family_colors as family_colors
 from .common import save_figure as save_figure
 from .common import style as style
 from .curves import bottleneck_comparison as bottleneck_comparison

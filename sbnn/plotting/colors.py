@@ -5,7 +5,6 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.reading import name_and_color
-from sbnn.results import Record
 
 BLUE, VERMILLION, GREEN, _, ORANGE, SKY, _ = OKABE_ITO
 # of models, the same in every figure; ranks have line styles and markers
@@ -23,12 +22,6 @@ METHODS = {  # of the companions
         "sequence": VERMILLION,
         "transfer": "#6B5500",
         "kernel": MODELS["greedy"],
-        "ours": GREEN,
-    },
-    "mechanism_shift": {
-        "no network": MODELS["linear"],
-        "VAE": BLUE,
-        "switches": VERMILLION,
         "ours": GREEN,
     },
     "dynamics": {
@@ -91,16 +84,3 @@ class Groups:
         unknown = table.index == UNKNOWN
         table.loc[unknown, "color"] = GREY
         return table.iloc[np.lexsort([-table["count"], unknown])]
-
-
-def family_colors(record: Record) -> dict[str, str]:
-    """Dict from family to the colour, "#RRGGBB", of its most frequent type; largest first.
-
-    Examples
-    --------
-    >>> from sbnn import plotting, results
-    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
-    >>> list(plotting.family_colors(fit).items())[:2]
-    [('Pvalb', '#BC2C41'), ('Sst', '#D2A328')]
-    """
-    return Groups(record).table["color"].to_dict()

@@ -24,8 +24,6 @@ MARGIN = 0.06  # inches
 RASTER_DPI = 200
 MANY = 25  # names that figures list in full
 LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
-UNSIGNED = {"Software": None}
-UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
 
 def style() -> AbstractContextManager:
@@ -47,46 +45,36 @@ def styled(function):
     return style()(function)
 
 
-def save_figure(figure: Figure, path_stem, pdf: bool = False) -> list[pathlib.Path]:
-    """Write a figure as PNG and, if requested, as PDF with editable text.
-
-    Bytes are reproducible. The PNG has 256 colours.
+def save_figure(figure: Figure, path_stem) -> pathlib.Path:
+    """Write a figure as PNG with 256 colours. The bytes are reproducible.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
     path_stem : str or path-like
         Path without extension; missing folders are created.
-    pdf : bool
-        Whether to write a PDF too.
 
     Returns
     -------
-    list of pathlib.Path
-        Paths of the PNG and, if written, of the PDF.
+    pathlib.Path
+        Path of the PNG.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
     >>> from sbnn import plotting
-    >>> [path.name for path in plotting.save_figure(Figure(), "empty", pdf=True)]
-    ['empty.png', 'empty.pdf']
+    >>> plotting.save_figure(Figure(), "empty").name
+    'empty.png'
     """
-    with style():
-        # so that the PNG does not depend on `pdf`
-        figure.draw_without_rendering()
-        contents = {Path(f"{path_stem}.png"): in_few_colors(_rendered(figure, "png", UNSIGNED))}
-        if pdf:
-            contents[Path(f"{path_stem}.pdf")] = _rendered(figure, "pdf", UNDATED)
-    for path, content in contents.items():
-        write_atomically(content, path)
-    return list(contents)
-
-
-def _rendered(figure, ending, metadata):
     content = io.BytesIO()
-    figure.savefig(content, format=ending, dpi=RASTER_DPI, metadata=metadata)
-    return content.getvalue()
+    with style():
+        # so that the layout does not depend on whether the figure has been shown
+        figure.draw_without_rendering()
+        # without the version of matplotlib, so that the bytes are the same for all
+        figure.savefig(content, format="png", dpi=RASTER_DPI, metadata={"Software": None})
+    path = Path(f"{path_stem}.png")
+    write_atomically(in_few_colors(content.getvalue()), path)
+    return path
 
 
 def in_few_colors(png):
@@ -137,9 +125,9 @@ def name_rows(ax, names):
     ax.set_ylim(len(names) - 0.5, -0.5)
 
 
-def grid(ax, axis="x"):
-    """Draw pale grid lines."""
-    ax.grid(axis=axis, lw=0.4, color="0.9")
+def grid(ax):
+    """Draw pale vertical grid lines."""
+    ax.grid(axis="x", lw=0.4, color="0.9")
     ax.set_axisbelow(True)
 
 

@@ -5,12 +5,11 @@ import sys
 
 import numpy as np
 import pytest
-from made_up import assert_tidy
 from same import ROOT, assert_same
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
-from sbnn.mechanism_shift import SparseShiftVAE, edges_of, plotting, report
+from sbnn.mechanism_shift import SparseShiftVAE, edges_of, report
 
 SAVED = ROOT / "saved_models"
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -43,13 +42,6 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
     edges = edges_of(SparseShiftVAE(10, random_state=0).fit(adata).shift_graph_)
     assert edges.loc[PATHWAY].all().any(), "one latent is that of the stimulus"
     assert edges.to_numpy().sum() == pytest.approx((stored["probability"] > 0.5).sum(), abs=3)
-
-
-def test_committed_figures_can_be_drawn():
-    methods = report.of_configuration(report.read(SAVED / "simulated_screen"), "small")
-    assert_tidy(plotting.scores_of_methods(methods))
-    assert_tidy(plotting.found_graph(methods["default"]))
-    assert_tidy(plotting.latents_and_genes(report.read(SAVED / "papalexi")["fits"]))
 
 
 def test_the_benchmark_takes_its_committed_results(monkeypatch):

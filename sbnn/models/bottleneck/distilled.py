@@ -260,7 +260,7 @@ def networks_of_teacher(sizes, x, target, noise, settings, generator, members):
         for positions in zip(*own_batches, strict=True)
     )  # shape (members, size)
     batches = ((with_noise(x[cells], noise, generator), target[cells]) for cells in rows)
-    rates = one_cycle(settings.steps_of_teachers, settings.rate_of_teachers)
+    rates = one_cycle_learning_rates(settings.steps_of_teachers, settings.rate_of_teachers)
     for _ in descend(together, "silu", batches, rates):
         pass
     for i, network in enumerate(networks):
@@ -318,7 +318,7 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
             made = next(others)
             yield torch.cat([noisy, artificial[made]]), torch.cat([target[own], labels[made]])
 
-    rates = one_cycle(settings.steps_of_student, settings.rate_of_student)
+    rates = one_cycle_learning_rates(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
     values = descend(network.layers, "silu", batches(), rates, loss)
     trained = x[:WATCHED_CELLS], target[:WATCHED_CELLS]
@@ -336,14 +336,19 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
     return history
 
 
-def one_cycle(n_steps, peak):
+def one_cycle_learning_rates(n_steps, peak):
     """Learning rates that rise to a peak and then fall (Smith and Topin, arXiv 1708.07120)."""
-    # those of torch's OneCycleLR, which needs an optimiser; the first one takes a second
-    steps = np.arange(n_steps)
-    top = max(0.15 * n_steps - 1, 0)
-    angles = np.interp(steps, [0, top, n_steps - 1], [0, np.pi, 2 * np.pi])
-    lowest = np.where(steps < top, 1 / 25, 1e-4 / 25)
-    return peak * (lowest + (1 - lowest) * (1 - np.cos(angles)) / 2)
+    # the schedule sets the rate of an optimiser, which has nothing to train here
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=peak)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=peak, total_steps=n_steps, pct_start=0.15, cycle_momentum=False
+    )
+    rates = schedule.get_last_lr()
+    for _ in range(n_steps - 1):
+        optimizer.step()
+        schedule.step()
+        rates += schedule.get_last_lr()
+    return rates
 
 
 def with_noise(inputs, noise, generator):

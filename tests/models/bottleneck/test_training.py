@@ -15,7 +15,11 @@ from sbnn import DistilledSettings
 from sbnn.models.bottleneck import distilled
 from sbnn.models.bottleneck import network as of_network
 from sbnn.models.bottleneck.base import train_stage
-from sbnn.models.bottleneck.distilled import networks_of_teacher, one_cycle, train_student
+from sbnn.models.bottleneck.distilled import (
+    networks_of_teacher,
+    one_cycle_learning_rates,
+    train_student,
+)
 from sbnn.models.bottleneck.network import (
     BottleneckNetwork,
     cross_entropy,
@@ -112,7 +116,7 @@ def test_a_row_of_the_history_for_every_epoch():
 
 
 def test_learning_rates_are_those_of_one_cycle():
-    rates = [*one_cycle(20, 0.01)]
+    rates = one_cycle_learning_rates(20, 0.01)
     assert rates[:3] == approx([0.01 / 25, 0.0052, 0.01]) and rates[-1] == approx(0.01 / 25e4)
 
 
@@ -133,7 +137,9 @@ def test_networks_of_the_teacher_equal_autograd():
             noise = 0.3 * torch.randn(2, 12, 12, generator=generator)
             yield sum(mse_loss(others[i](x[rows[i]] + noise[i]), y[rows[i]]) for i in range(2))
 
-    train_by_autograd(others[0].layers + others[1].layers, losses(), one_cycle(2, 0.01))
+    train_by_autograd(
+        others[0].layers + others[1].layers, losses(), one_cycle_learning_rates(2, 0.01)
+    )
     for network, other in zip(trained, others, strict=True):
         assert_same(network.layers, other.layers)
 
@@ -162,7 +168,7 @@ def test_the_student_equals_autograd(monkeypatch):
             means.append(error.mean().item())
             yield (error[:64].sum() / 2 + error[64:].sum()) / (160 * 3)
 
-    train_by_autograd(other.layers, losses(), one_cycle(3, 0.01))
+    train_by_autograd(other.layers, losses(), one_cycle_learning_rates(3, 0.01))
     assert_same(network.layers, other.layers)
     assert [row["loss"] for row in history] == approx([np.mean(means[:2]), means[2]], rel=1e-4)
     assert history[-1]["r2"] == history[-1]["eval_r2"]
