@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.store import encoded, read, write
+from sbnn.store import ENDING, read, write
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
-#: Values that are not results, but show in them.
-NAMES = ("feature_names", "cell_names", "labels", "colors")
 LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
 
 
@@ -43,7 +41,7 @@ class Record:
         Parameters of every grid point.
     seed : int or None
     settings : dict
-        Everything else that determines the result (estimator, scaling, ...).
+        The estimator, the scaling and other settings, for tables.
     folds : list of tuple of ndarray
         ``(train, test)`` positions of the cells; empty without cross-validation.
     values : dict
@@ -51,6 +49,9 @@ class Record:
         ``record.test_r2`` is ``record.values["test_r2"]``.
     versions : dict of str to str
         Library versions, see `library_versions`.
+    arguments : dict
+        Fingerprint of each argument of the call that computed the result, or a list of those of all
+        fits; see `sbnn.data.fingerprint.fingerprint`.
 
     Examples
     --------
@@ -69,6 +70,7 @@ class Record:
     folds: list = field(default_factory=list)
     values: dict = field(default_factory=dict)
     versions: dict = field(default_factory=library_versions)
+    arguments: dict = field(default_factory=dict)
 
     def __getattr__(self, name):
         # `values` may be missing while unpickling or copying
@@ -139,12 +141,6 @@ def differing(held, asked):
     return [name for name in asked | held if asked.get(name) != held.get(name)]
 
 
-def names_in(record, wanted):
-    """What a record has of the names and labels in another one, as plain data."""
-    names = {name: wanted.values[name] for name in NAMES if name in wanted.values}
-    return {name: encoded(record.values.get(name, names[name])) for name in names}
-
-
 def kept_params(point):
     """Parameters as stored: an array as a list."""
     kept = dict(point)
@@ -182,7 +178,7 @@ def save(record: Record, path: str | Path) -> Path:
     ----------
     record : Record
     path : str or path-like
-        Usually ``saved_models/<dataset>/<experiment>.pickle``; missing folders are created.
+        Usually ``saved_models/<dataset>/<experiment>.pickle.xz``; missing folders are created.
 
     Returns
     -------
@@ -193,7 +189,7 @@ def save(record: Record, path: str | Path) -> Path:
     OSError
         If the file cannot be written.
     ValueError
-        If the record contains anything but data.
+        If the record contains anything but data, or data that a file would not give back.
     """
     write(vars(record), path)
     return Path(path)
@@ -215,7 +211,7 @@ def load(path: str | Path) -> Record:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, no record, or one of sbnn 1.0 or earlier.
+        If the file is damaged, no record, or one of sbnn 1.1 or earlier.
 
     Examples
     --------
@@ -238,8 +234,10 @@ def load_folder(
     others. Without records, a FileNotFoundError is raised.
     """
     folder = Path(folder)
-    paths = sorted(folder.glob(f"{prefix}*.pickle"))
-    records = {path.stem.removeprefix(prefix): load(path) for path in paths}
+    records = {}
+    for path in sorted(folder.glob(f"{prefix}*{ENDING}")):
+        name = path.name.removesuffix(ENDING).removeprefix(prefix)
+        records[name] = load(path)
     if not records:
         raise FileNotFoundError(f"no results in {folder / prefix}; run the notebooks first")
     found = {data_of(record) for record in records.values()} - {None}  # None fits any data

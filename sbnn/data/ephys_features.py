@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from sbnn.data.checks import some
-from sbnn.data.fingerprint import about_of, fingerprint_parameters
-from sbnn.data.typed_cells import as_typed, typed_cells
+from sbnn.data.fingerprint import about_of
+from sbnn.data.typed_cells import typed_cells
 
 MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020; Lee, Dalley et al. 2023
 OF_SPIKE = re.compile("(peak|trough|fast_trough|slow_trough)_([vt])_(.+)")
@@ -55,8 +55,7 @@ def to_shared_features(data):
         table[""] = 0.0
         subtracted = table[list(shared["minus"])].to_numpy()
         values = (values - subtracted) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
-    parameters = {"shared features of": as_typed(data).sha256, "features": list(shared.index)}
-    return _derived(data, values, shared, "shared", parameters)
+    return _derived(data, values, shared, "shared")
 
 
 def relative_to_threshold(data):
@@ -71,13 +70,10 @@ def relative_to_threshold(data):
             values[feature] -= values[f"threshold_{quantity}_{stimulus}"]
             new_names[feature] = f"{part}_{RELATIVE[quantity]}_{stimulus}"
     values = values.rename(columns=new_names)
-    parameters = {"relative to threshold": as_typed(data).sha256}
-    return _derived(data, values, data.var.rename(new_names), "relative", parameters)
+    return _derived(data, values, data.var.rename(new_names), "relative")
 
 
-def _derived(data, values, features, ending, parameters):
+def _derived(data, values, features, ending):
     about = about_of(data)
     about["name"] = f"{about.get('name', 'custom')}_{ending}"
-    about["sha256"] = fingerprint_parameters(parameters)
-    about["content_sha256"] = ""  # not of these values
     return typed_cells(values, data.obs, features["family"], features["unit"], **about)

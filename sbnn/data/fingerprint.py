@@ -1,50 +1,287 @@
-"""Where data come from: sha256 fingerprints, and the description in ``uns["sbnn"]``."""
+"""Fingerprints (sha256) of anything a result depends on, and the description in ``uns["sbnn"]``."""
 
+import datetime
+import functools
 import hashlib
-import json
+import inspect
+import types
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields, is_dataclass
+from numbers import Number
+from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 
+from sbnn.data.counts import size_of_library
+
 OF_CELLS = ("latent", "latents", "outputs")  # entries of the truth with a row for each cell
+#: Columns of ``obs`` and ``var``, and entries of ``uns["sbnn"]``, that the package uses by name.
+LABELS = ("type", "family", "donor", "condition", "perturbation", "sample", "time", "split")
+OF_GENES = ("family", "truth_known")
+#: What a builder is told about the data.
+ABOUT = ("name", "source", "files", "dropped", "truth", "notes", "control")
+OF_DATA = ("name", "control", "truth", "gene_major")
+#: What changes no result.
+NOT_DECISIVE = frozenset(
+    [
+        "results",
+        "model_file",
+        "overwrite",
+        "keep",
+        "n_jobs",
+        "verbose",
+        "about",
+        "sha256",
+        "arguments",
+        "keys",
+        "seconds",
+        "versions",
+    ]
+)
 
 
-def fingerprint_files(files: Mapping[str, str]) -> str:
-    """Fingerprint of files (name -> sha256)."""
-    text = "".join(f"{name} {of_file}\n" for name, of_file in sorted(files.items()))
-    return hashlib.sha256(text.encode()).hexdigest()
+def fingerprint(value: object) -> str:
+    """Fingerprint of the content of a value.
+
+    Values are numbers, text, arrays, tables with their names, sparse matrices, AnnData,
+    estimators (by class, ``algorithm_version`` and parameters), records, functions, and containers
+    of these. NaN equals NaN. Arrays of floats are compared in single precision, since sums are
+    rounded in another order on other processors.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    return _Fingerprint().add(value).hexdigest()
 
 
-def fingerprint_parameters(parameters: Mapping[str, Any]) -> str:
-    """Fingerprint by the canonical JSON text of parameters."""
-    text = json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()
+def fingerprint_arguments(function, args, kwargs) -> dict[str, str]:
+    """Fingerprint of each argument of a call that can change its result, by name."""
+    arguments = bound_arguments(function, args, kwargs)
+    decisive = {name: arguments[name] for name in arguments if name not in NOT_DECISIVE}
+    used = frozenset(_texts(list(decisive.values())))
+    prints = {name: _Fingerprint(used).add(value) for name, value in decisive.items()}
+    return {name: digest.hexdigest() for name, digest in prints.items()}
 
 
-def _plain(value):
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
+def bound_arguments(function, args, kwargs) -> dict[str, object]:
+    """All arguments of a call by name, with defaults; those of ``**options`` on their own."""
+    signature = inspect.signature(function)
+    call = signature.bind(*args, **kwargs)
+    call.apply_defaults()
+    arguments = dict(call.arguments)
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            options = arguments.pop(name)
+            arguments |= dict(sorted(options.items()))
+    return arguments
 
 
-def fingerprint_arrays(*arrays: np.ndarray) -> str:
-    """Fingerprint by the bytes, dtypes and shapes of arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
+def _texts(values):
+    """All texts in lists and tuples: maybe names of labels or outputs."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _texts(value)
+
+
+class _Fingerprint:
+    """A sha256 of the content of values; `used` are further labels and outputs of an AnnData."""
+
+    def __init__(self, used=frozenset()):
+        self._digest = hashlib.sha256()
+        self._used = used
+
+    def hexdigest(self):
+        return self._digest.hexdigest()
+
+    def _tag(self, *texts):
+        self._digest.update(repr(texts).encode())
+
+    def add(self, value):
+        """Add a value; returns this fingerprint."""
+        if value is None or isinstance(value, bool | np.bool_ | str | bytes | PurePath):
+            self._tag("plain", str(value) if isinstance(value, PurePath | np.bool_) else value)
+        elif value is pd.NA or value is pd.NaT:
+            self._tag("number", "nan")
+        elif isinstance(value, Number):
+            self._tag("number", _canonical_number(value))
+        elif isinstance(value, datetime.date | datetime.timedelta | np.datetime64):
+            self._tag("time", str(value))
+        elif isinstance(value, types.ModuleType):
+            self._tag("module", value.__name__)
+        elif isinstance(value, np.ndarray):
+            self._add_array(value)
+        elif isinstance(value, pd.DataFrame):
+            self._tag("table", value.shape)
+            self._add_items([value.index, *value.columns, *(value[name] for name in value)])
+        elif isinstance(value, pd.Series | pd.Index):
+            self._tag("column", value.name if isinstance(value.name, str) else repr(value.name))
+            self._add_items([value.index] if isinstance(value, pd.Series) else [])
+            self._add_array(value.to_numpy())
+        elif sparse.issparse(value):
+            self._add_matrix(value)
+        elif isinstance(value, AnnData):
+            self._add_anndata(value)
+        elif isinstance(value, Mapping):
+            decisive = [
+                item
+                for item in value.items()
+                if not (isinstance(item[0], str) and item[0] in NOT_DECISIVE)
+            ]
+            self._tag("mapping", len(decisive))
+            self._add_items([part for item in decisive for part in item])
+        elif isinstance(value, list | tuple | range):
+            self._tag("sequence", len(value))
+            self._add_items(value)
+        elif isinstance(value, set | frozenset):
+            self._tag("set", *sorted(fingerprint(item) for item in value))
+        elif hasattr(value, "get_params") and not isinstance(value, type):
+            self._tag("estimator", _class_of(value), getattr(value, "algorithm_version", 1))
+            self._add_named(value.get_params(deep=False))
+        elif is_dataclass(value) and not isinstance(value, type):
+            self._tag("dataclass", _class_of(value))
+            self._add_named({field.name: getattr(value, field.name) for field in fields(value)})
+        elif isinstance(value, np.random.RandomState):
+            self._tag("generator")
+            self.add(value.get_state(legacy=False))
+        elif isinstance(value, np.random.Generator):
+            self._tag("generator")
+            self.add(value.bit_generator.state)
+        elif isinstance(value, functools.partial):
+            self._tag("partial")
+            self._add_items([value.func, value.args, value.keywords])
+        elif inspect.isroutine(value) or isinstance(value, type | np.ufunc):
+            self._tag("function", value.__name__, getattr(value, "__qualname__", ""))
+            cells = getattr(value, "__closure__", None) or ()
+            self._add_items([cell.cell_contents for cell in cells])
+        elif hasattr(value, "__dict__"):  # such as a splitter of scikit-learn
+            self._tag("object", _class_of(value))
+            self._add_named(vars(value))
+        else:
+            raise TypeError(f"a result cannot be saved for a {type(value).__name__}: {value!r:.80}")
+        return self
+
+    def _add_items(self, items):
+        for item in items:
+            self.add(item)
+            self._tag(",")
+
+    def _add_named(self, values):
+        for name in sorted(values):
+            if name not in NOT_DECISIVE:
+                self._tag(name)
+                self.add(values[name])
+
+    def _add_array(self, array):
+        if array.dtype.kind not in "biuf":
+            self._tag("array", array.shape)
+            self._add_items(array.ravel().tolist())
+            return
+        kind = "i" if array.dtype.kind == "u" else array.dtype.kind
+        self._tag("array", array.shape, kind)
+        self._digest.update(_canonical_bytes(array))
+
+    def _add_matrix(self, matrix):
+        """Add values and places of what is not 0, so that dense and sparse matrices are equal."""
+        matrix = sparse.csr_array(matrix, copy=True)
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+        self._tag("matrix", matrix.shape)
+        for part in (matrix.data, matrix.indices, matrix.indptr):
+            self._digest.update(_canonical_bytes(part))
+
+    def _add_anndata(self, adata):
+        """Add names, values and what the package uses by name of an AnnData as it is now."""
+        self._tag("anndata")
+        self._add_measurements(adata)
+        for table, names in ((adata.obs, LABELS), (adata.var, OF_GENES)):
+            for name in table:
+                if name in names or name in self._used:
+                    self._tag(name)
+                    self._add_column(table[name])
+        for name in adata.obsm:
+            if name in self._used or name.startswith("true_"):
+                self._tag(name)
+                self.add(_dense(adata.obsm[name]))
+        about = adata.uns.get("sbnn", {})
+        self._add_named({name: about[name] for name in OF_DATA if name in about})
+        self.add(list(adata.uns.get("type_colors", ())))
+
+    def _add_measurements(self, adata):
+        """Add names of cells, genes and outputs, counts or X, and outputs."""
+        self._add_items([adata.obs_names.tolist(), adata.var_names.tolist()])
+        counts = adata.layers.get("counts")
+        X = adata.X
+        if counts is not None and X is not None:
+            # the last bits of logarithms differ between processors
+            size = size_of_library(X, counts) if min(X.shape) else None
+            self._tag("counts", None if size is None else f"{size:.4g}")
+            X = counts if size is not None else X
+        self._add_matrix(np.zeros((0, 0)) if X is None else X)
+        outputs = adata.obsm.get("outputs")
+        if outputs is not None:
+            names = getattr(outputs, "columns", range(np.shape(outputs)[1]))
+            self.add([str(name) for name in names])
+            self._add_array(np.asarray(_dense(outputs), float))
+        for name in sorted(adata.varp):
+            self._tag(name)
+            self._add_matrix(adata.varp[name])
+
+    def _add_column(self, column):
+        """Add labels, whatever pandas stores them as, or numbers."""
+        if pd.api.types.is_numeric_dtype(column):
+            self._add_array(column.to_numpy(float, na_value=np.nan))
+        else:
+            self.add(column.astype(object).tolist())
+
+
+def _dense(table):
+    return table.toarray() if sparse.issparse(table) else np.asarray(table)
+
+
+def _class_of(value):
+    """Package and name of a class, as it may move within a package."""
+    kind = type(value)
+    return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
+
+
+def _canonical_number(value):
+    """The same for equal numbers of different types."""
+    if isinstance(value, complex | np.complexfloating):
+        return repr(complex(value))
+    value = value.item() if isinstance(value, np.generic) else value
+    if value != value:
+        return "nan"
+    return repr(int(value)) if value == value // 1 and abs(value) < 2**63 else repr(float(value))
+
+
+def _canonical_bytes(array):
+    """Bytes of numbers: whole ones as int64, others in single precision."""
+    if array.dtype.kind in "biu":
+        return np.ascontiguousarray(array, "<i8").tobytes()
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(array, "<f4")
+    if np.isinf(single).sum() > np.isinf(array).sum():  # too large for single precision
+        single = np.ascontiguousarray(array, "<f8")
+    single = single + 0  # 0 in place of -0
+    single[np.isnan(single)] = np.nan
+    return single.tobytes()
+
+
+def fingerprint_of_data(adata: AnnData, columns=()) -> str:
+    """Fingerprint of names, counts (or `X`), outputs, ``varp`` and some columns of ``obs``."""
+    digest = _Fingerprint()
+    digest._add_measurements(adata)
+    for name in columns:
+        if name in adata.obs:
+            digest._add_column(adata.obs[name])
     return digest.hexdigest()
-
-
-def _of_table(table):
-    """Fingerprint of a table, the same if it is dense or sparse."""
-    if isinstance(table, pd.DataFrame):
-        table = table.to_numpy()
-    table = sparse.csr_array(table)
-    # of which scipy chooses the dtype
-    places = table.indices.astype(np.int64), table.indptr.astype(np.int64)
-    return fingerprint_arrays(table.data, *places)
 
 
 def described(
@@ -53,10 +290,7 @@ def described(
     *,
     name="custom",
     source="the user's data",
-    sha256="",
-    content_sha256="",
     files=None,
-    taken=None,
     dropped=None,
     truth=None,
     notes=(),
@@ -64,8 +298,7 @@ def described(
 ):
     """Describe an AnnData in its ``uns["sbnn"]``, see `sbnn.paired`.
 
-    `columns` of ``obs`` belong to the content. If this is no longer that of `content_sha256`,
-    `sha256` is made anew. What is `taken` from files belongs to their fingerprint.
+    `columns` of ``obs`` belong to the fingerprint.
     """
     dropped = {why: np.asarray(what).tolist() for why, what in (dropped or {}).items()}
     truth = dict(truth or {})
@@ -79,35 +312,18 @@ def described(
         "dropped": {why: what for why, what in dropped.items() if what},
         "truth": truth,
         "notes": list(notes),
+        "sha256": fingerprint_of_data(adata, columns),
     }
     if control is not None:
         about["control"] = control
     adata.uns["sbnn"] = about
-    content = {"cells": list(adata.obs_names), "genes": list(adata.var_names), "control": control}
-    for column in columns:
-        content[column] = list(adata.obs.get(column, ()))
-    tables = {
-        "X": adata.X,
-        "counts": adata.layers.get("counts"),
-        "outputs": adata.obsm.get("outputs"),
-    }
-    for part, table in tables.items():
-        if table is not None:
-            content[part] = _of_table(table)
-    content = fingerprint_parameters(content)
-    if content_sha256 not in ("", content):
-        sha256 = content
-    elif files and not sha256:
-        sha256 = fingerprint_files(files)
-        if taken:
-            sha256 = fingerprint_parameters(taken | {"files": sha256})
-    adata.uns["sbnn"] |= {"content_sha256": content, "sha256": sha256 or content}
     return adata
 
 
 def about_of(adata):
     """What `described` has written, to build the data anew."""
     about = dict(adata.uns.get("sbnn", {}))
+    about = {name: about[name] for name in ABOUT if name in about}  # other versions had more
     of_cells = {key: adata.obsm.get(f"true_{key}") for key in OF_CELLS}
     known = {key: values for key, values in of_cells.items() if values is not None}
     return about | {"truth": about.get("truth", {}) | known}

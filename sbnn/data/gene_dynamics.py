@@ -6,7 +6,7 @@ import anndata as ad
 import pandas as pd
 from anndata import AnnData
 
-from sbnn.data.fingerprint import fingerprint_arrays, fingerprint_parameters
+from sbnn.data.fingerprint import fingerprint_of_data
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
 
@@ -34,23 +34,15 @@ def gene_dynamics(
     prior = prior_matrix(prior, genes)
     adata.varp["prior"] = prior
     about = train.uns["sbnn"]
-    known = {
-        "train": about["sha256"],
-        "test": test.uns["sbnn"]["sha256"],
-        "prior": fingerprint_arrays(prior),
-    }
     if truth is not None:
         adata.var["truth_known"] = genes.isin(truth.index)
         adata.varp["truth"] = truth.reindex(index=genes, columns=genes).to_numpy(float)
-        known["truth"] = fingerprint_arrays(truth.to_numpy(dtype=float))
-        known["rows"] = list(truth.index)
     if interactions is not None:
         adata.varp["interactions"] = interactions.to_numpy(float)
-        known["interactions"] = fingerprint_arrays(adata.varp["interactions"])
     adata.uns["sbnn"] = {
         "name": name,
         "source": source,
-        "sha256": fingerprint_parameters(known),
+        "sha256": fingerprint_of_data(adata, ("sample", "time", "split")),
         "files": files or {},
         "gene_major": about.get("gene_major", False),
     }

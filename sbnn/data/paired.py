@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,11 @@ class Paired:
     def n_genes(self):
         """Number of genes."""
         return self.X.shape[1]
+
+    def without_labels(self):
+        """The same measurements, without types, their colours and the truth of a simulation."""
+        no_labels = pd.DataFrame(index=self.labels.index)
+        return replace(self, labels=no_labels, colors={}, truth={})
 
     @property
     def names(self):
@@ -117,7 +122,6 @@ def paired(
         Entries of ``uns["sbnn"]``:
 
         - ``name``, and ``source``: citation and origin of the data.
-        - ``sha256``: fingerprint; by default of ``files``, otherwise of the content.
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of cells or genes left out.
         - ``notes``: what a reader did.
@@ -242,7 +246,7 @@ def as_paired(data, check=True):
     else:
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
-    about = about_of(adata)
+    about = adata.uns["sbnn"]
     outputs = adata.obsm.get("outputs", pd.DataFrame(index=adata.obs_names))
     return Paired(
         X=adata.X,
@@ -256,7 +260,7 @@ def as_paired(data, check=True):
         name=about["name"],
         sha256=about["sha256"],
         about=about,
-        truth=about["truth"],
+        truth=about_of(adata)["truth"],
     )
 
 

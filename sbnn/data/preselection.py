@@ -5,8 +5,6 @@ from scipy import sparse
 
 from sbnn.data.preprocessing import positions_of_curve
 
-# raise it when a change selects other genes
-VERSION = 3
 READS = 30  # near zero in full-length reads
 # least median nonzero count of reads; 52 and 304 in two data sets, 1 for UMIs
 USUAL_READS = 10
@@ -31,10 +29,3 @@ def preselect_genes(data, n_genes=1000, cells=slice(None)):
         spread[~eligible] = 0
     order = np.lexsort((-spread, -position))
     return np.isin(np.arange(data.n_genes), order[:n_genes])
-
-
-def settings_of(preselect):
-    """Entry of a record, if genes are preselected."""
-    if preselect is None:
-        return {}
-    return {"preselect": {"n_genes": int(preselect), "version": VERSION}}

@@ -10,7 +10,6 @@ from anndata import AnnData
 from scipy.spatial.distance import pdist
 
 from sbnn.data.checks import numbered_names, shades
-from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.paired import paired
 from sbnn.errors import check_number
 
@@ -34,8 +33,6 @@ _LOG2_SD = (2.0, 3.0)
 _LOG2_LIBRARY_SD = 0.7
 _DISPERSION = 0.6
 _LOG2_DROPOUT, _DROPOUT_SLOPE = 5.5, 1.5
-
-_FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_patchseq(
@@ -90,13 +87,11 @@ def simulate_patchseq(
     >>> list(data.uns["sbnn"]["truth"]["genes"])
     ['gene06', 'gene14', 'gene19', 'gene31', 'gene55']
     """
-    made = {"generator": "simulate_patchseq", "format": _FORMAT} | locals()
     check_number("n_true_genes", n_true_genes, int, 1, n_genes)
     check_number("n_latent", n_latent, int, 1, n_true_genes)
     check_number("n_families", n_families, int, 1, n_types)
     # with fewer, a linear map would fit exactly
     check_number("n_cells", n_cells, int, n_latent + 3)
-    made["noise"] = float(noise)
     rng = np.random.default_rng(random_state)
 
     family_of_type = np.sort(np.arange(n_types) % n_families)
@@ -150,7 +145,6 @@ def simulate_patchseq(
         shades(all_types),
         counts,
         name="simulated",
-        sha256=fingerprint_parameters(made),
         truth=truth,
         source=f"simulated, {drive} through {n_latent} latent dimensions",
     )

@@ -7,7 +7,6 @@ import pandas as pd
 
 from sbnn.data.checks import numbered_names
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
-from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.typed_cells import typed_cells
 from sbnn.errors import check_among
 
@@ -43,8 +42,6 @@ _PROTOCOL_OF = {
 }
 _LOST_VALUES = 0.01
 
-_FORMAT = 1  # raise it when a change alters the data
-
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     """Simulate typed cells with families of features, donors and missing values.
@@ -52,7 +49,6 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     Cells scatter on four axes around their types and donors. Each feature is a mixture of these
     axes, a component common to its family, and noise. Human cells in culture are shifted.
     """
-    made = {"generator": "simulate_ephys_types", "format": _FORMAT} | locals()
     check_among("species", species, SPECIES)
     rng = np.random.default_rng([random_state, SPECIES.index(species)])
     shares = _TYPES[species].dropna().sort_values(ascending=False)
@@ -114,7 +110,6 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
         name=name,
         source=f"simulated {species} neurons of four types, with medians and spreads of published "
         "features",
-        sha256=fingerprint_parameters(made),
     )
 
 

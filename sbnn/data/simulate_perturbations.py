@@ -10,7 +10,6 @@ from anndata import AnnData
 from scipy import sparse
 
 from sbnn.data.checks import numbered_names
-from sbnn.data.fingerprint import fingerprint_parameters
 from sbnn.data.screens import screen
 from sbnn.errors import check_number
 
@@ -22,7 +21,6 @@ SOURCE = (
 HIDDEN = (40, 40, 40)  # of the decoder
 LEAK = 0.2  # of the rectifiers
 COUNTS_OF_A_GENE = 1e6  # over all cells
-FORMAT = 1  # raise it when a change alters the data
 
 
 def simulate_perturbations(
@@ -70,13 +68,10 @@ def simulate_perturbations(
         As returned by `screen`, with ``obsm["true_latents"]`` and
         ``uns["sbnn"]["truth"]["shifts"]``, a DataFrame of perturbations by latents.
     """
-    made = {"generator": "simulate_perturbations", "format": FORMAT} | locals()
     check_number("n_latents", n_latents, int, 1, HIDDEN[0])
     check_number("n_genes", n_genes, int, HIDDEN[-1])
     if density is not None:
         check_number("density", density, float, 0, 1)
-    made["shift"] = float(shift)
-    made["shift_sd"] = float(shift_sd)
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))
@@ -115,6 +110,5 @@ def simulate_perturbations(
         "control" if n_control else None,
         name="simulated_screen",
         source=SOURCE,
-        sha256=fingerprint_parameters(made),
         truth={"latents": latents, "shifts": shifts},
     )

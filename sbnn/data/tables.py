@@ -18,8 +18,7 @@ from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
 from sbnn.data.checks import check_names, known_labels, some
-from sbnn.data.counts import are_counts, dense, row_sums
-from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.counts import are_counts, row_sums
 from sbnn.data.inputs import BEYOND_LOG, in_memory, outputs_of
 from sbnn.data.paired import SAME, paired
 from sbnn.data.screens import KEY, screen
@@ -142,17 +141,11 @@ def read_tables(
     values = X.X
     note = "expression is taken as log values"
     raw = None
-    sha256 = ""
     if are_raw:
         note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
         raw = values.astype(np.int64)
-        # of the counts, as the last bits of logarithms differ between processors
-        names = [np.array(part, dtype=str) for part in (X.obs_names, X.var_names, Y.columns)]
-        sha256 = fingerprint_arrays(dense(raw), Y.to_numpy(), *names)
         values = None
-    return paired(
-        values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note], sha256=sha256
-    )
+    return paired(values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note])
 
 
 def read_ephys_table(

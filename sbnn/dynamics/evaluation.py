@@ -8,20 +8,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import has_fit_parameter
 
-from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.fingerprint import fingerprint, fingerprint_of_data
 from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.evaluation.runs import configured, load_or_compute
+from sbnn.evaluation.runs import configured, described, stored
 from sbnn.results import Record
 
 STRONGEST = 500  # number of edges that are stored
 
 
+@stored
 def evaluate(
     model: BaseEstimator,
     data: Mapping[int, AnnData],
@@ -62,27 +63,27 @@ def evaluate(
     ValueError
         The file contains another experiment.
     """
-
-    def compute():
-        rows = []
-        for seed, of_seed in data.items():
-            fitted = configured(model, {}, seed)
-            rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
-            if len(rows) == 1:
-                effects = fitted.edge_scores_.to_numpy()
-                kept = {"out_degree": (effects != 0).sum(axis=1, dtype=np.int32)}
-                if details == "effects":
-                    kept["effects"] = np.rint(100 * effects / abs(effects).max()).astype(np.int8)
-                elif details:
-                    kept |= _details(fitted, of_seed)
-        return {"scores": pd.DataFrame(rows)} | kept
-
-    about = [of_seed.uns["sbnn"] for of_seed in data.values()]
-    sha256 = fingerprint_parameters({"data": [of_seed["sha256"] for of_seed in about]})
-    settings = {"condition": condition, "seeds": list(data), "version": 1}
-    params = [{"method": method}]
-    wanted = Record("dynamics methods", about[0]["name"], sha256, params, settings=settings)
-    return load_or_compute(wanted, compute, results, overwrite, estimator=clone(model))
+    rows = []
+    kept = {}
+    for seed, of_seed in data.items():
+        fitted = configured(model, {}, seed)
+        rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
+        if len(rows) == 1:
+            effects = fitted.edge_scores_.to_numpy()
+            kept["out_degree"] = (effects != 0).sum(axis=1, dtype=np.int32)
+            if details == "effects":
+                kept["effects"] = np.rint(100 * effects / abs(effects).max()).astype(np.int8)
+            elif details:
+                kept |= _details(fitted, of_seed)
+    names = [of_seed.uns["sbnn"]["name"] for of_seed in data.values()]
+    return Record(
+        experiment="dynamics methods",
+        dataset=names[0],
+        sha256=fingerprint([fingerprint_of_data(of_seed) for of_seed in data.values()]),
+        params=[{"method": method}],
+        settings={"estimator": described(model), "condition": condition, "seeds": list(data)},
+        values={"scores": pd.DataFrame(rows)} | kept,
+    )
 
 
 def held_out(data):

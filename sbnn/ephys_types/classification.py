@@ -6,6 +6,7 @@ import inspect
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -16,20 +17,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from tqdm.auto import tqdm
 
-from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LOST
 from sbnn.ephys_types.folds import labels_of, repeated_donor_folds
 from sbnn.evaluation.folds import folds_of
-from sbnn.evaluation.runs import (
-    configured,
-    described,
-    fit_all,
-    fit_key,
-    in_workers,
-    load_or_compute,
-)
+from sbnn.evaluation.runs import configured, described, fit_all, in_workers, stored
 from sbnn.results import Record
 
 #: Lower bound for probabilities in the log loss, as forests predict 0 for rare types.
@@ -87,14 +80,10 @@ def cross_validate_classifier(
     repeats = np.repeat(list(folds), [len(of_seed) for of_seed in folds.values()])
     pairs = folds_of(chain.from_iterable(folds.values()), len(y))
     models = [configured(estimator, {}, int(s)) for s in repeats]
-    extra = extra_of(estimator, data)
-    besides = {"target": target, "labels": fingerprint_arrays(y)}
-    for name, values in extra.items():
-        besides[name] = fingerprint_arrays(np.asarray(values, str))
+    # only what the fits use: their results stay valid if other labels change
+    cells = replace(data, y=y, labels=data.labels[data.labels.columns.intersection(["donor"])])
     if source is not None:
         source = as_typed(source)
-        extra["source"] = source.X, source.y
-        besides["source"] = source.sha256
     values = {
         "feature_names": data.feature_names,
         "classes": np.unique(y),
@@ -102,20 +91,22 @@ def cross_validate_classifier(
         "repeats": repeats,
         "family_names": list(map(str, family_columns(data.families))),
     }
-    if compact:
-        besides["compact"] = True
-    else:
+    if not compact:
         values["cell_names"] = data.cell_names
-    settings = {"estimator": described(estimator), "scaling": "none", "target": target}
-    wanted = Record("classification", data.name, data.sha256, [{}], 0, settings, pairs, values)
-    known = [data.name, data.sha256, data.X.shape]
-    fits = list(zip(models, pairs, strict=True))
-    keys = [fit_key(known, model, fold, "none", **besides) for model, fold in fits]
-
-    def plan(places):
-        return [delayed(_fit_and_score)(*fits[f], data.X, y, extra, compact) for _, f in places]
-
-    return fit_all(wanted, [keys], plan, n_jobs=n_jobs, **options)
+    record = Record(
+        experiment="classification",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[{}],
+        seed=0,
+        settings={"estimator": described(estimator), "scaling": "none", "target": target},
+        folds=pairs,
+        values=values,
+    )
+    fits = []
+    for model, fold in zip(models, pairs, strict=True):
+        fits.append(partial(_fit_and_score, model, cells, fold, source=source, compact=compact))
+    return fit_all(record, [fits], n_jobs=n_jobs, **options)
 
 
 def extra_of(estimator, data):
@@ -136,8 +127,13 @@ def fit_on(model, X, y, cells, extra):
     return model.fit(X[cells], y[cells], **extra)
 
 
-def _fit_and_score(model, fold, X, y, extra, compact):
+def _fit_and_score(model, cells, fold, source, compact):
     train, test = fold
+    X = cells.X
+    y = cells.y
+    extra = extra_of(model, cells)
+    if source is not None:
+        extra["source"] = source.X, source.y
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=NO_NAMES)
         started = time.process_time()
@@ -214,6 +210,7 @@ def calibration(record):
     return table, float((table["share"] * gaps).sum())
 
 
+@stored
 def family_importance(
     estimator: BaseEstimator,
     data: AnnData,
@@ -258,31 +255,37 @@ def family_importance(
         folds = repeated_donor_folds(data, 5, [SEED], target=target)[SEED]
     folds = folds_of(folds, len(data.X))
     model = configured(estimator, {}, SEED)
-    tested = [test.tolist() for _, test in folds]
-    settings = {"target": target, "n_shuffles": n_shuffles, "folds": tested}
-    wanted = Record("family importance", data.name, data.sha256, [{}], SEED, settings, folds=folds)
-
-    def compute():
-        jobs = []
-        for f, fold in enumerate(folds):
-            jobs.append(delayed(_importance)(model, data, y, fold, [SEED, f], n_shuffles))
-        outcomes = tqdm(
-            in_workers(jobs, n_jobs), f"{data.name}: families", len(jobs), disable=not verbose
-        )
-        shuffled, left_out, attention = zip(*outcomes, strict=True)
-        values = {
-            "family_names": list(map(str, family_columns(data.families))),
-            "classes": np.unique(y),
-            "shuffled_log_loss": np.array(shuffled),
-            "left_out_log_loss": np.array(left_out),
-        }
-        if attention[0] is not None:
-            labels = np.concatenate([y[test] for _, test in folds])
-            means = pd.DataFrame(np.concatenate(attention)).groupby(labels).mean()
-            values["attention"] = means.div(means.sum(axis=1), axis=0).to_numpy()
-        return values
-
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+    jobs = []
+    for f, fold in enumerate(folds):
+        jobs.append(delayed(_importance)(model, data, y, fold, [SEED, f], n_shuffles))
+    outcomes = tqdm(
+        in_workers(jobs, n_jobs), f"{data.name}: families", len(jobs), disable=not verbose
+    )
+    shuffled, left_out, attention = zip(*outcomes, strict=True)
+    values = {
+        "family_names": list(map(str, family_columns(data.families))),
+        "classes": np.unique(y),
+        "shuffled_log_loss": np.array(shuffled),
+        "left_out_log_loss": np.array(left_out),
+    }
+    if attention[0] is not None:
+        labels = np.concatenate([y[test] for _, test in folds])
+        means = pd.DataFrame(np.concatenate(attention)).groupby(labels).mean()
+        values["attention"] = means.div(means.sum(axis=1), axis=0).to_numpy()
+    return Record(
+        experiment="family importance",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[{}],
+        seed=SEED,
+        settings={
+            "estimator": described(model),
+            "target": target,
+            "n_shuffles": n_shuffles,
+        },
+        folds=folds,
+        values=values,
+    )
 
 
 def _importance(estimator, data, y, fold, seeds, n_shuffles):

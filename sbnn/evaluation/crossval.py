@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils.validation import has_fit_parameter
 
 from sbnn.data.paired import as_paired
-from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, warn
 from sbnn.evaluation.folds import SCALINGS, folds_of, split_fold
-from sbnn.evaluation.runs import configured, described, fit_all, fit_key
+from sbnn.evaluation.runs import configured, described, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Record, kept_params
 
@@ -113,25 +112,29 @@ def cross_validate(
     folds = folds_of(folds, data.n_cells)
     if any(len(test) == 1 for _, test in folds):
         warn("folds: R2 of a single cell says little; test several cells in each fold")
-    chosen = {} if preselect is None else settings_of(preselect)
-    wanted = Record(
-        "cross-validation",
-        data.name,
-        data.sha256,
+    record = Record(
+        experiment="cross-validation",
+        dataset=data.name,
+        sha256=data.sha256,
         params=[kept_params(point) for point in points],
         seed=seed,
-        settings={"estimator": described(estimator), "scaling": scaling} | chosen,
+        settings={
+            "estimator": described(estimator),
+            "scaling": scaling,
+            "preselect": preselect,
+        },
         folds=folds,
         values=data.names,
     )
-
-    def plan(places):
-        fit = delayed(fit_and_score)
-        return [fit(models[g], data, folds[f], scaling, preselect, keep) for g, f in places]
-
-    known = [data.name, data.sha256, data.X.shape]
-    keys = [[fit_key(known, model, fold, scaling, **chosen) for fold in folds] for model in models]
-    return fit_all(wanted, keys, plan, results, overwrite, n_jobs, verbose)
+    fit = partial(
+        fit_and_score,
+        data=data.without_labels(),  # which no fit uses
+        scaling=scaling,
+        preselect=preselect,
+        keep=keep,
+    )
+    fits = [[partial(fit, model, fold=fold) for fold in folds] for model in models]
+    return fit_all(record, fits, results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose)
 
 
 def fit_and_score(model, data, fold, scaling, preselect, keep):

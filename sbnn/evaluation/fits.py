@@ -13,18 +13,31 @@ from sklearn.linear_model import LinearRegression
 
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import size_of_library
+from sbnn.data.fingerprint import fingerprint
 from sbnn.data.paired import as_paired, groups_of
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import settings_of
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of
 from sbnn.evaluation.folds import group_codes, split_fold
-from sbnn.evaluation.runs import configured, described, load_or_compute
+from sbnn.evaluation.runs import configured, described, stored
 from sbnn.models.bottleneck.base import model_in_units
+from sbnn.models.bottleneck.saved import model_checksum
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
 
+def _has_model_file(record, arguments):
+    """Whether the model file of a call of `fit_full`, if it wants one, belongs to the record."""
+    path = arguments["model_file"]
+    if path is None:
+        return True
+    try:
+        return model_checksum(path) == record.values.get("model_sha256")
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+@stored(is_complete=_has_model_file)
 def fit_full(
     estimator: BaseEstimator,
     data,
@@ -47,8 +60,8 @@ def fit_full(
     results : str or path-like, optional
         File of the record, loaded if it holds this fit.
     model_file : str or path-like, optional
-        File of the fitted network, for cells in the units of `data`; if missing, the model is
-        fitted again.
+        File of the fitted network, for cells in the units of `data`. If it is missing, damaged
+        or that of another fit, the model is fitted again and replaces it.
     overwrite : bool
         Fit again.
     seed : int
@@ -65,33 +78,30 @@ def fit_full(
         - ``expression`` and ``predicted_expression`` (from the latent space), (n, k), z-scored;
         - ``train_r2``, and ``train_feature_r2``, (q,);
         - the names, labels and colours of the data;
-        - ``gene_norms``, (p,), and the table ``history``, if the estimator has them.
+        - ``gene_norms``, (p,), and the table ``history``, if the estimator has them;
+        - ``model_sha256``, the checksum of the model file, if there is one.
     """
+    if model_file is not None and Path(model_file).is_dir():  # known before the fit
+        raise IsADirectoryError(f"model_file: {model_file} is a folder; give the path of a file")
     data = as_paired(data)
     model = configured(estimator, {}, seed)
-    wanted = Record(
-        "fit",
-        data.name,
-        data.sha256,
-        [described(model)["params"]],
-        seed,
-        {"scaling": "all"} | settings_of(preselect),
-        values=data.names | data.shown,
-    )
-
-    def compute():
-        X, Y, _, _, genes = split_fold(data, (np.arange(data.n_cells), []), "all", preselect)
-        names = data.gene_names[genes]
-        values = _fitted(model, X, Y, names, seed)
-        if model_file is not None:
-            fitted = model_in_units(model, data, names)
-            fitted.save(model_file, _normalizer_of(data))
-        return values
-
+    X, Y, _, _, genes = split_fold(data, (np.arange(data.n_cells), []), "all", preselect)
+    names = data.gene_names[genes]
+    values = data.names | data.shown | _fitted(model, X, Y, names, seed)
     if model_file is not None:
-        path = Path(model_file)
-        overwrite |= not (path.exists() and path.read_bytes())  # an error if it is a folder
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+        fitted = model_in_units(model, data, names)
+        fitted.save(model_file, _normalizer_of(data), record=fingerprint(values))
+        values["model_sha256"] = model_checksum(model_file)
+    described_model = described(model)
+    return Record(
+        experiment="fit",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[described_model["params"]],
+        seed=seed,
+        settings={"estimator": described_model, "scaling": "all", "preselect": preselect},
+        values=values,
+    )
 
 
 def _normalizer_of(data):
@@ -134,6 +144,7 @@ def _fitted(model, X, Y, names, seed):
     return values
 
 
+@stored
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
     """Select genes from raw counts, and store the curve.
 
@@ -152,17 +163,14 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
     """
     data = as_paired(data)
 
-    def compute():
-        selection = select_genes(data.counts, n_genes, threshold)
-        return vars(selection) | {"gene_names": data.gene_names}
-
-    wanted = Record(
-        "gene-selection",
-        data.name,
-        data.sha256,
-        [{"n_genes": n_genes, "threshold": threshold}],
+    selection = select_genes(data.counts, n_genes, threshold)
+    return Record(
+        experiment="gene-selection",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[{"n_genes": n_genes, "threshold": threshold}],
+        values=vars(selection) | {"gene_names": data.gene_names},
     )
-    return load_or_compute(wanted, compute, results, overwrite)
 
 
 def complementary_pairs(n, n_pairs=50, seed=0, groups=None):

@@ -8,13 +8,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _check_feature_names_in
 
-from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.fingerprint import fingerprint
 from sbnn.data.inputs import new_cells, two_tables
 from sbnn.data.paired import as_paired, groups_of
-from sbnn.data.preselection import settings_of
 from sbnn.evaluation.crossval import predicted_by
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_fold
-from sbnn.evaluation.runs import described, load_or_compute
+from sbnn.evaluation.runs import described, stored
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record
@@ -100,8 +99,14 @@ def interpret(
         "r2": r2,
         "table": table.sort_values("r2_drop", ascending=False, kind="stable"),
     }
-    identity = "interpretation", "custom", fingerprint_arrays(X, outputs), [{}]
-    return Record(*identity, settings={"estimator": described(model)}, values=values)
+    return Record(
+        experiment="interpretation",
+        dataset="custom",
+        sha256=fingerprint([X, outputs]),
+        params=[{}],
+        settings={"estimator": described(model)},
+        values=values,
+    )
 
 
 def _with_gene(cells, gene, value):
@@ -110,6 +115,7 @@ def _with_gene(cells, gene, value):
     return cells
 
 
+@stored
 def interpret_held_out(
     estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False
 ):
@@ -132,28 +138,33 @@ def interpret_held_out(
     """
     data = as_paired(data)
     stability = selection_table(halves)["frequency"]
-    settings = {
-        "scaling": "fold",
-        "held out": "a quarter",
-        "stability": fingerprint_arrays(stability.index.to_numpy(str), stability.to_numpy()),
-    }
+    held_out = "a quarter"
     if groups is None:
         fold = paper_folds(data.n_cells, 4)[0]
     else:
         of_cells = groups_of(data, groups)
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
-        settings["held out"] = f"the {len(fold[1])} cells of some groups"
-        settings["cells"] = fingerprint_arrays(fold[1])
-    settings |= settings_of(preselect)
-    identity = "interpretation", data.name, data.sha256, [{}], estimator.random_state, settings
-    wanted = Record(*identity, values={"feature_names": data.feature_names})
-
-    def compute():
-        X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, "fold", preselect)
-        names = data.gene_names[genes]
-        model = clone(estimator).fit(pd.DataFrame(X_train, columns=names), Y_train)
-        X_test = pd.DataFrame(X_test, columns=names)
-        Y_test = pd.DataFrame(Y_test, columns=data.feature_names)
-        return interpret(model, X_test, Y_test, stability=stability.to_frame()).values
-
-    return load_or_compute(wanted, compute, results, overwrite, estimator=estimator)
+        held_out = f"the {len(fold[1])} cells of some groups"
+    X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, "fold", preselect)
+    names = data.gene_names[genes]
+    model = clone(estimator).fit(pd.DataFrame(X_train, columns=names), Y_train)
+    found = interpret(
+        model,
+        pd.DataFrame(X_test, columns=names),
+        pd.DataFrame(Y_test, columns=data.feature_names),
+        stability=stability.to_frame(),
+    )
+    return Record(
+        experiment="interpretation",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[{}],
+        seed=estimator.random_state,
+        settings={
+            "estimator": described(estimator),
+            "scaling": "fold",
+            "held out": held_out,
+            "preselect": preselect,
+        },
+        values=found.values,
+    )

@@ -11,17 +11,17 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.fingerprint import fingerprint_arrays
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
 from sbnn.evaluation.folds import held_out, z_scored
-from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.runs import described, stored
 from sbnn.models.maps import embed
 from sbnn.results import Record
 
 VARIANCE = 0.8  # explained by the components passed to t-SNE
 
 
+@stored
 def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     """Map cells by t-SNE of the principal components of the genes, and by t-SNE of the outputs.
 
@@ -43,23 +43,23 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     """
     data = as_paired(data)
     values = {"cell_names": data.cell_names} | data.shown
-    wanted = Record(
-        "t-SNE", data.name, data.sha256, [{"variance_of_genes": VARIANCE}], seed, values=values
+    with reproducible():
+        X, Y = (StandardScaler().fit_transform(part.astype(float)) for part in (data.X, data.Y))
+        components = PCA(VARIANCE, svd_solver="full").fit(X).transform(X)
+        for name, of_cells in (("transcriptome", components), ("outputs", Y)):
+            values[name] = embed(of_cells, seed).astype(np.float32)
+            values[f"n_{name}"] = of_cells.shape[1]
+    return Record(
+        experiment="t-SNE",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[{"variance_of_genes": VARIANCE}],
+        seed=seed,
+        values=values,
     )
 
-    def compute():
-        values = {}
-        with reproducible():
-            X, Y = (StandardScaler().fit_transform(part.astype(float)) for part in (data.X, data.Y))
-            components = PCA(VARIANCE, svd_solver="full").fit(X).transform(X)
-            for name, of_cells in (("transcriptome", components), ("outputs", Y)):
-                values[name] = embed(of_cells, seed).astype(np.float32)
-                values[f"n_{name}"] = of_cells.shape[1]
-        return values
 
-    return load_or_compute(wanted, compute, results, overwrite)
-
-
+@stored
 def map_trust(
     estimator: BaseEstimator,
     data,
@@ -104,38 +104,40 @@ def map_trust(
     if [*data.gene_names, *data.cell_names] != [*fit.gene_names, *fit.cell_names]:
         raise ValueError("data: expected genes and cells of the fit, adata[:, fit.gene_names]")
     point = folds.find(n_components=estimator.n_components)
-    settings = {
-        "seeds": list(seeds),
-        "judged": fingerprint_arrays(fit.latent, *folds.test_predictions[point]),
-        "scaling": folds.settings["scaling"],
+    latent = np.asarray(fit.latent, np.float64)  # (n, d)
+    X, Y = (scaled - scaled.mean(0) for scaled in (z_scored(data.X), z_scored(data.Y)))
+    others = []
+    for seed in seeds:
+        model = clone(estimator).set_params(random_state=seed)
+        others.append(_onto(model.fit(X, Y).transform(X), latent))
+    latents, agreement = zip(*others, strict=True)
+    distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)
+    values = {
+        "cell_names": data.cell_names,
+        "latent": fit.latent,
+        "latents": np.array(latents, np.float32),
+        "agreement": np.array(agreement),
+        "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
+        "errors": np.full(data.n_cells, np.nan),
     }
-    wanted = Record("map trust", data.name, data.sha256, [{}], estimator.random_state, settings)
-
-    def compute():
-        latent = np.asarray(fit.latent, np.float64)  # (n, d)
-        X, Y = (scaled - scaled.mean(0) for scaled in (z_scored(data.X), z_scored(data.Y)))
-        others = []
-        for seed in seeds:
-            model = clone(estimator).set_params(random_state=seed)
-            others.append(_onto(model.fit(X, Y).transform(X), latent))
-        latents, agreement = zip(*others, strict=True)
-        distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)
-        values = {
-            "cell_names": data.cell_names,
-            "latent": fit.latent,
-            "latents": np.array(latents, np.float32),
-            "agreement": np.array(agreement),
-            "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
-            "errors": np.full(data.n_cells, np.nan),
-        }
-        truth = data.truth.get("latent")
-        if truth is not None and truth.shape[1] == 2:
-            values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
-        for test, predicted, sd in held_out(folds, data.Y, point):
-            values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
-        return values
-
-    return load_or_compute(wanted, compute, results, overwrite, estimator=estimator)
+    truth = data.truth.get("latent")
+    if truth is not None and truth.shape[1] == 2:
+        values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
+    for test, predicted, sd in held_out(folds, data.Y, point):
+        values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
+    return Record(
+        experiment="map trust",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[{}],
+        seed=estimator.random_state,
+        settings={
+            "estimator": described(estimator),
+            "seeds": list(seeds),
+            "scaling": folds.settings["scaling"],
+        },
+        values=values,
+    )
 
 
 def _onto(other, latent):

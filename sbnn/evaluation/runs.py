@@ -1,26 +1,27 @@
-"""Save results, and load them only if data, cells, estimator, seed and algorithm are the same."""
+"""Save results, and load them only if every argument of the call is the same."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from sbnn.results import differing, library_versions, load, names_in, save
-from sbnn.store import read, write
+from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
+from sbnn.results import differing, load, save
+from sbnn.store import ENDING, read, write
 
 # values of a fit whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
-IDENTITY = ("experiment", "dataset", "sha256", "seed", "params")
 OR_ELSE = "give another path, or pass overwrite=True"
-NOT_DECISIVE = ("verbose", "n_jobs")  # do not change a result
 
 
 def configured(estimator, point, seed):
@@ -34,33 +35,12 @@ def configured(estimator, point, seed):
 
 
 def described(model):
-    """Package, class and parameters of an estimator as plain data.
-
-    An estimator can define ``decisive_params``.
-    """
-    params = model.decisive_params() if hasattr(model, "decisive_params") else model.get_params()
-    params = {name: params[name] for name in params if not name.endswith(NOT_DECISIVE)}
-    plain = json.loads(json.dumps(params, default=_plain))
+    """Package, class and parameters of an estimator as plain data, for tables."""
+    params = model.get_params()
+    shown = {name: params[name] for name in params if name.split("__")[-1] not in NOT_DECISIVE}
+    plain = json.loads(json.dumps(shown, default=_plain))
     package = type(model).__module__.partition(".")[0]
     return {"class": f"{package}.{type(model).__qualname__}", "params": plain}
-
-
-def version_of(model):
-    """Version of its algorithm, from the second on."""
-    version = getattr(model, "algorithm_version", 1)
-    return {"version": version} if version > 1 else {}
-
-
-def fit_key(data, model, fold, scaling, **besides):
-    """Fingerprint of what determines a fit; `data` is name, fingerprint and shape."""
-    besides = {"besides": besides} if besides else {}
-    # entries of later versions are left out if they are empty
-    more = filter(None, [version_of(model), besides])
-    decisive = [*data, scaling, described(model), *more]
-    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
-    for cells in fold:
-        digest.update(np.asarray(cells, dtype="<i8").tobytes() + b"|")
-    return digest.hexdigest()[:32]
 
 
 def _plain(value):
@@ -74,73 +54,86 @@ def _plain(value):
     return repr(value)
 
 
-def load_or_compute(wanted, compute, results=None, overwrite=False, *, estimator=None):
-    """Load a record like `wanted`, or save it with the values that `compute` returns."""
-    if estimator is not None:
-        settings = {"estimator": described(estimator)} | wanted.settings | version_of(estimator)
-        wanted = dataclasses.replace(wanted, settings=settings)
-    if results is not None:
-        path = Path(results)
-        if path.is_dir() or path.exists() and not overwrite:
-            stored = load(path)  # an error if it is a folder
-            held, asked = (
-                {name: vars(record)[name] for name in IDENTITY}
-                | record.settings
-                | names_in(record, wanted)
-                for record in (stored, wanted)
-            )
-            other = ", ".join(differing(held, asked))
+def stored(function=None, *, is_complete: Callable[..., bool] = lambda record, arguments: True):
+    """Decorate a function with the arguments `results` and `overwrite` that returns a `Record`.
+
+    The record is saved in the file `results`. A later call loads it if all arguments are the same
+    (those in `NOT_DECISIVE` aside); otherwise, a ValueError names those that differ. With
+    `overwrite`, or if the record is not complete, the function is called again.
+
+    Parameters
+    ----------
+    is_complete : callable
+        Of a loaded record and the dict of arguments.
+    """
+    if function is None:
+        return functools.partial(stored, is_complete=is_complete)
+
+    @functools.wraps(function)
+    def load_or_compute(*args, **kwargs):
+        arguments = bound_arguments(function, args, kwargs)
+        if arguments["results"] is None:
+            return function(*args, **kwargs)
+        path = Path(arguments["results"])
+        prints = {"function": function.__name__} | fingerprint_arguments(function, args, kwargs)
+        if path.is_dir() or path.exists() and not arguments["overwrite"]:
+            record = load(path)  # an error if it is a folder
+            other = differing(record.arguments, prints)
             if other:
                 raise ValueError(
-                    f"results: {path} holds a result that differs in {other}; {OR_ELSE}"
+                    f"results: {path} holds a result that differs in {', '.join(other)}; {OR_ELSE}"
                 )
-            return stored
+            if is_complete(record, arguments):
+                return record
         _require_writable(path.parent)
-    values = wanted.values | compute()
-    record = dataclasses.replace(wanted, values=values, versions=library_versions())
-    if results is not None:
+        record = dataclasses.replace(function(*args, **kwargs), arguments=prints)
         save(record, path)
-    return record
+        return record
+
+    return load_or_compute
 
 
-def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose=True):
-    """Fit all models to all folds, and save the record.
+def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True):
+    """Do all fits, save the record with their values, and return it.
 
-    `keys`, [grid point][fold], name all that determines a fit. Until the record is complete, each
-    finished fit is in the file ``<results>.parts/<key>.pickle``, from which a run that was killed
-    goes on.
-
-    ``plan(places)`` returns delayed calls for the fits at some places (grid point, fold).
+    `fits`, [grid point][fold], are calls (as `functools.partial`) that return a dict of values.
+    Each is identified by the content of all its arguments. Until the record is complete, each
+    finished fit is in the file ``<results>.parts/<key>.pickle.xz``, from which a run that was
+    killed goes on.
     """
-    wanted = dataclasses.replace(wanted, settings=wanted.settings | {"keys": keys})
+    arguments, keys = _identities(fits)
+    record = dataclasses.replace(
+        record, arguments=arguments, settings=record.settings | {"keys": keys}
+    )
+    calls = dict(zip(chain(*keys), chain(*fits), strict=True))
     done = {}
     parts = {}
     if results is not None:
         path = Path(results)
-        parts = {key: Path(f"{path}.parts", f"{key}.pickle") for key in chain(*keys)}
-        if path.exists() and not overwrite:
-            record = load(path)
-            done = _fits_of(record, wanted, path)
-            if len(done) == len(parts):
-                return record
+        parts = {key: Path(f"{path}.parts", f"{key}{ENDING}") for key in calls}
+        if path.is_dir() or path.exists() and not overwrite:
+            held = load(path)  # an error if it is a folder
+            done = _fits_of(held, record, path)
+            if len(done) == len(calls):
+                return held
+        _require_writable(path.parent)
         done |= {key: read(part, dict) for key, part in parts.items() if part.exists()}
 
-    def compute():
-        places = np.ndenumerate(np.array(keys))
-        missing = {key: place for place, key in places if key not in done}
-        finished = in_workers(plan(list(missing.values())), n_jobs)
-        bar = tqdm(finished, wanted.dataset, len(missing), disable=not verbose)
-        for key, values in zip(missing, bar, strict=True):
-            done[key] = values
-            if key in parts:
-                write(values, parts[key])
-        values = {}
-        fits = [[done[key] for key in row] for row in keys]
-        for name in dict.fromkeys(chain(*chain(*fits))):
-            values[name] = _turned(name, [[fit.get(name) for fit in row] for row in fits])
-        return values
-
-    record = load_or_compute(wanted, compute, results, overwrite=True)
+    missing = {key: call for key, call in calls.items() if key not in done}
+    jobs = [delayed(call.func)(*call.args, **call.keywords) for call in missing.values()]
+    finished = in_workers(jobs, n_jobs)
+    bar = tqdm(finished, record.dataset, len(missing), disable=not verbose)
+    for key, values in zip(missing, bar, strict=True):
+        done[key] = values
+        if key in parts:
+            write(values, parts[key])
+    values = {}
+    by_place = [[done[key] for key in row] for row in keys]
+    for name in dict.fromkeys(chain(*chain(*by_place))):
+        values[name] = _turned(name, [[fit.get(name) for fit in row] for row in by_place])
+    record = dataclasses.replace(record, values=record.values | values)
+    if results is not None:
+        save(record, path)
     for part in parts.values():
         part.unlink(missing_ok=True)
         with suppress(OSError):
@@ -148,18 +141,51 @@ def fit_all(wanted, keys, plan, results=None, overwrite=False, n_jobs=1, verbose
     return record
 
 
-def _fits_of(record, wanted, path):
-    """Values of each fit of a record, by key."""
-    keys = record.settings.get("keys", [])
-    same = {*chain(*keys)} <= {*chain(*wanted.settings["keys"])}
-    if not (keys and same) or names_in(record, wanted) != names_in(wanted, wanted):
+def _identities(fits):
+    """By argument, the fingerprints in all fits; and the key of each fit, [grid point][fold]."""
+    known = {}  # fingerprints by identity of the object, as many fits share their data
+
+    def fingerprint_once(value):
+        if id(value) not in known:
+            known[id(value)] = fingerprint(value)
+        return known[id(value)]
+
+    arguments = {"function": []}
+    keys = []
+    for row in fits:
+        keys.append([])
+        for fit in row:
+            bound = bound_arguments(fit.func, fit.args, fit.keywords)
+            prints = {"function": fit.func.__name__}
+            for name, value in bound.items():
+                if name not in NOT_DECISIVE:
+                    prints[name] = fingerprint_once(value)
+            for name, value in prints.items():
+                of_fits = arguments.setdefault(name, [])
+                if value not in of_fits:
+                    of_fits.append(value)
+            keys[-1].append(hashlib.sha256(json.dumps(prints).encode()).hexdigest()[:32])
+    return arguments, keys
+
+
+def _fits_of(held, record, path):
+    """Values of each fit of a record that was saved, by key; all must be among those asked for."""
+    keys = held.settings.get("keys", [])
+    asked = {*chain(*record.settings["keys"])}
+    if not keys or not {*chain(*keys)} <= asked:
+        names = record.arguments | held.arguments
+        other = [
+            name
+            for name in names
+            if not {*held.arguments.get(name, ["none"])} <= {*record.arguments.get(name, [])}
+        ]
         raise ValueError(
-            f"results: {path} holds results with different data, names, folds, scaling, "
-            f"preselection or parameters, which would be lost; {OR_ELSE}"
+            f"results: {path} holds fits that differ in {', '.join(other) or 'their folds'}, and "
+            f"would be lost; {OR_ELSE}"
         )
     fits = {key: {} for key in chain(*keys)}
-    for name in record.values.keys() - wanted.values.keys():
-        rows = _turned(name, record.values[name])
+    for name in held.values.keys() - record.values.keys():
+        rows = _turned(name, held.values[name])
         for key, value in zip(chain(*keys), chain(*rows), strict=True):
             fits[key][name] = value
     return fits
@@ -177,6 +203,6 @@ def _require_writable(folder):
         pass
 
 
-def in_workers(calls, n_jobs):
+def in_workers(calls, n_jobs) -> Iterator:
     """Yield results of delayed calls, on a cluster within ``joblib.parallel_config``."""
     return Parallel(n_jobs=n_jobs, return_as="generator")(calls)

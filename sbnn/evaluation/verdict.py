@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from sbnn.data.checks import some
-from sbnn.data.fingerprint import fingerprint_arrays
+from sbnn.data.fingerprint import fingerprint
 from sbnn.metrics import corrected_error, folds_counted, share_tested
 from sbnn.results import Record, differing
 
@@ -81,7 +80,7 @@ def require_same_folds(a, b):
             {
                 "dataset": record.dataset,
                 "sha256": record.sha256,
-                "folds": fingerprint_arrays(*chain(*record.folds)),
+                "folds": fingerprint(record.folds),
                 "true": list(record.values.get("true", [])),
             }
         )

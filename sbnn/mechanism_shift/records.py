@@ -1,11 +1,12 @@
 """Records of experiments on screens, each of which is computed only once."""
 
-from sbnn.data.fingerprint import fingerprint_parameters
+from sbnn.data.fingerprint import fingerprint
 from sbnn.data.screens import as_screen
-from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.runs import described, stored
 from sbnn.results import Record
 
 
+@stored
 def compute_once(
     kind, data, model, compute, *, params=None, results=None, overwrite=False, **settings
 ):
@@ -18,7 +19,8 @@ def compute_once(
         The screen, or the parameters of `simulate_perturbations` except the seed.
     model : estimator
     compute : callable
-        Returns the values of the record as a dict.
+        Returns the values of the record as a dict. It is identified by its name, and the arguments
+        and variables that it encloses.
     params : dict, optional
     results, overwrite
         See `sbnn.cross_validate`.
@@ -27,9 +29,17 @@ def compute_once(
     """
     if isinstance(data, dict):
         settings["configuration"] = data
-        identity = "simulated_screen", fingerprint_parameters(data)
+        dataset = "simulated_screen"
+        sha256 = fingerprint(data)
     else:
         screen = as_screen(data)
-        identity = screen.name, screen.sha256
-    wanted = Record(f"mechanism-shift {kind}", *identity, [params or {}], settings=settings)
-    return load_or_compute(wanted, compute, results, overwrite, estimator=model)
+        dataset = screen.name
+        sha256 = screen.sha256
+    return Record(
+        experiment=f"mechanism-shift {kind}",
+        dataset=dataset,
+        sha256=sha256,
+        params=[params or {}],
+        settings={"estimator": described(model)} | settings,
+        values=compute(),
+    )

@@ -64,10 +64,10 @@ def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
 
 
 def test_sparse_counts_give_the_same_and_are_dense_twice_at_most():
-    cells = [f"cell{i}" for i in range(1500)]
-    counts = RNG.poisson(0.04, (1500, 600))
+    cells = [f"cell{i}" for i in range(6000)]
+    counts = RNG.poisson(0.04, (6000, 600))
     adata = AnnData(counts.astype(np.float32), pd.DataFrame(index=cells))
-    outputs = pd.DataFrame(RNG.normal(size=(1500, 2)), cells, ["a", "b"])[:0:-1]
+    outputs = pd.DataFrame(RNG.normal(size=(6000, 2)), cells, ["a", "b"])[:0:-1]
     with pytest.warns(UserWarning, match="not in outputs left out: cell0"):
         expected = as_paired(read_tables(adata, outputs))
     adata.X = sparse.csr_matrix(adata.X)

@@ -69,13 +69,12 @@ def test_labels_of_other_cells_are_ignored():
     assert typed_cells(TABLE, more).obs.equals(typed_cells(TABLE, LABELS).obs)
 
 
-def test_the_fingerprint_is_of_the_content_or_given_for_it(adata):
-    content = as_typed(adata).sha256
-    given = typed_cells(TABLE, LABELS, sha256="of the files")
-    assert as_typed(given).sha256 == "of the files"
-    part = as_typed(given[:2].copy()).sha256
-    given.obs["type"] = given.obs["type"].replace("SST", "VIP")
-    assert len({part, as_typed(given).sha256, content, "of the files"}) == 4
+def test_the_fingerprint_is_of_the_cells_and_types(adata):
+    whole = as_typed(adata).sha256
+    part = as_typed(adata[:2].copy()).sha256
+    other = adata.copy()
+    other.obs["type"] = other.obs["type"].replace("SST", "VIP")
+    assert len({part, as_typed(other).sha256, whole}) == 3
 
 
 def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):

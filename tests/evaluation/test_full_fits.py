@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal, assert_equal
 from scipy import stats
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, fit_full
@@ -69,8 +70,24 @@ def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, preselect, tmp_pa
     close(saved.normalizer_.transform(data.counts), data.X, atol=1e-4)
     monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
     fit_full(network, data, **how)
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match="model_file: .* is a folder"):
         fit_full(network, data, model_file=tmp_path)
+
+
+@pytest.mark.parametrize("other", [b"garbage", "of another fit", "one bit"])
+def test_a_model_file_that_is_not_of_the_record_is_written_anew(data, other, tmp_path):
+    file = tmp_path / "model.safetensors"
+    network = SparseBottleneckRegressor(**QUICK, random_state=1)
+    fit_full(network, data, results=tmp_path / "fit.pickle.xz", model_file=file)
+    usual = file.read_bytes()
+    if other == "of another fit":
+        fit_full(clone(network).set_params(random_state=2), data, model_file=file)
+    elif other == "one bit":
+        file.write_bytes(usual[:-1] + bytes([usual[-1] ^ 1]))
+    else:
+        file.write_bytes(other)
+    fit_full(network, data, results=tmp_path / "fit.pickle.xz", model_file=file)
+    assert file.read_bytes() == usual
 
 
 def test_genes_are_selected_from_counts(adata, tmp_path):
@@ -78,5 +95,5 @@ def test_genes_are_selected_from_counts(adata, tmp_path):
     record = gene_selection(adata, 10, 2, results=path)
     expected = vars(select_genes(adata.layers["counts"], 10, 2))
     assert_equal(record.values, expected | {"gene_names": adata.var_names.to_numpy()})
-    with pytest.raises(ValueError, match="differs in params"):
+    with pytest.raises(ValueError, match="differs in n_genes;"):
         gene_selection(adata, 11, 2, results=path)

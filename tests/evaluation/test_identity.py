@@ -1,57 +1,170 @@
-"""What names a fit: everything that decides its result, and nothing else."""
+"""What identifies a result: the content of every argument that can change it."""
 
-import dataclasses
+import functools
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import SGDRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.evaluation.runs import configured, described, fit_key
+from sbnn.data.fingerprint import fingerprint, fingerprint_arguments
+from sbnn.evaluation.runs import configured, described
+from sbnn.results import Record
+
+NAMES = ["a", "b"]
+TABLE = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, np.nan]}, NAMES)
+COUNTS = sparse.csr_array([[0, 2], [1, 0]])
+RECORD = Record("cv", "toy", "ab", [{}], values={"r2": np.ones(2), "seconds": 1.0})
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Settings:
     rates: tuple = (0.1, 0.2)
+    verbose: bool = False
 
 
-class Model(SGDRegressor):
-    def decisive_params(self):
-        return {name: vars(self)[name] for name in ("alpha", "random_state", "verbose")}
+def enclosing(value):
+    return lambda: value
 
 
-def test_all_that_decides_a_result_is_in_its_key(monkeypatch):
-    def key(scaling="fold", data=("x", "sha", [9, 9]), fold=([1, 2], [3]), more=None, **params):
-        return fit_key(data, Model(**params), fold, scaling, **more or {})
+DIFFERENT = {
+    "numbers": [0, 1, 1.5, -1, np.inf, np.nan, 10**30, True, "1", None, b"1"],
+    "sequences": [[], [1], [[1]], [1, 2], [2, 1], ["12"], ["1", "2"], {1, 2}],
+    "arrays": [np.ones(2), np.ones((1, 2)), np.ones(2, bool), np.array([1, np.nan]), np.full(2, 2)],
+    "text arrays": [np.array(["a", "b"]), np.array(["b", "a"]), np.array(["ab"])],
+    "tables": [
+        TABLE,
+        TABLE + 1,
+        TABLE.set_axis(["b", "a"]),
+        TABLE.set_axis(["y", "x"], axis=1),
+        TABLE.iloc[:, ::-1],
+        TABLE["x"],
+        TABLE["y"],
+    ],
+    "matrices": [COUNTS, COUNTS.T, 2 * COUNTS, sparse.csr_array((2, 3))],
+    "dicts": [{}, {"a": 1}, {"b": 1}, {"a": 2}, {"a": 1, "b": 2}],
+    "estimators": [
+        Ridge(),
+        Ridge(alpha=2.0),
+        Ridge(alpha=np.array([1.0, 2.0])),
+        make_pipeline(StandardScaler(), Ridge()),
+        make_pipeline(StandardScaler(), Ridge(2.0)),
+        make_pipeline(Ridge()),
+        RandomForestRegressor(random_state=1),
+        RandomForestRegressor(random_state=np.random.RandomState(1)),
+    ],
+    "others": [
+        Settings(),
+        Settings((0.1, 0.3)),
+        KFold(3),
+        KFold(4),
+        np.mean,
+        np.sum,
+        enclosing(1),
+        enclosing(2),
+        functools.partial(max, 1),
+        functools.partial(max, 2),
+        np.random.default_rng(1),
+        np.random.default_rng(2),
+        pd.Timestamp("2020-01-01"),
+        pd.Timestamp("2020-01-02"),
+        RECORD,
+        replace(RECORD, values={"r2": np.zeros(2)}),
+    ],
+}
 
-    usual = key(alpha=1.0)
-    assert usual == key(alpha=1.0, verbose=3) == key(alpha=1.0, penalty="l1")
-    assert usual == key(alpha=np.float64(1)) == key(alpha=np.array(1.0))
-    assert key(alpha=Settings()) == key(alpha=Settings())
-    others = []
-    for change in (
-        {"scaling": "all"},
-        {"data": ("y", "sha", [9, 9])},
-        {"more": {"preselect": 3}},
-        {"alpha": 2.0},
-        {"alpha": Settings()},
-        {"alpha": Settings(rates=(0.1, 0.3))},
-        {"random_state": 1},
-        {"fold": ([3], [1, 2])},
-        {"fold": ([1], [2, 3])},
-    ):
-        others.append(key(**{"alpha": 1.0} | change))
-    monkeypatch.setattr(Model, "algorithm_version", 2, raising=False)
-    others.append(key(alpha=1.0))
-    assert len({usual, *others}) == 1 + len(others)
-    monkeypatch.setattr(Model, "__module__", "test_identity.of.another.file")
-    assert key(alpha=1.0) == others[-1]
+
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_values_of_other_content_have_other_fingerprints(kind):
+    prints = [fingerprint(value) for value in DIFFERENT[kind]]
+    assert len(set(prints)) == len(prints)
+
+
+SAME = {
+    "equal numbers": [1, 1.0, np.float32(1), np.int8(1)],
+    "a missing number": [np.nan, float("nan"), np.float32("nan"), pd.NA],
+    "whole numbers of any size": [np.arange(3, dtype=kind) for kind in ("i1", "u4", ">i8")],
+    "the last bits of floats": [np.array([0.1, 0.0]), np.array([0.1 + 1e-16, -0.0])],
+    "the layout of an array": [np.eye(3), np.asfortranarray(np.eye(3))],
+    "the layout of a matrix": [COUNTS, COUNTS.tocoo(), COUNTS.tocsc()],
+    "a list and a tuple": [[1, (2,)], (1, [2])],
+    "what changes no result": [Settings(), Settings(verbose=True)],
+    "workers": [RandomForestRegressor(n_jobs=1), RandomForestRegressor(n_jobs=2)],
+    "times in a record": [RECORD, replace(RECORD, values=RECORD.values | {"seconds": 2.0})],
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_values_of_the_same_content_have_one_fingerprint(kind):
+    assert len({fingerprint(value) for value in SAME[kind]}) == 1
+
+
+def test_an_estimator_of_another_version_is_another_one(monkeypatch):
+    usual = fingerprint(Ridge())
+    monkeypatch.setattr(Ridge, "algorithm_version", 2, raising=False)
+    other = fingerprint(Ridge())
+    monkeypatch.setattr(Ridge, "__module__", "sklearn.of.another.file")
+    assert fingerprint(Ridge()) == other != usual
+
+
+def test_what_has_no_content_is_refused():
+    with pytest.raises(TypeError, match="cannot be saved for a object"):
+        fingerprint([object()])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda adata: setattr(adata, "var_names", adata.var_names[::-1]),
+        lambda adata: setattr(adata, "X", adata.X + np.eye(*adata.shape)),
+        lambda adata: adata.layers.__setitem__("counts", adata.layers["counts"] + 1),
+        lambda adata: adata.obsm.__setitem__("outputs", adata.obsm["outputs"] + 1),
+        lambda adata: adata.obsm.__setitem__("true_latent", np.ones((adata.n_obs, 2))),
+        lambda adata: adata.varp.__setitem__("prior", np.eye(adata.n_vars)),
+        lambda adata: adata.obs.__setitem__("type", "another"),
+        lambda adata: adata.obs.__setitem__("mouse", "another"),
+        lambda adata: adata.uns["sbnn"].__setitem__("name", "another"),
+    ],
+)
+def test_an_anndata_is_identified_as_it_is_now(adata, change):
+    def asked(data, groups="mouse"):
+        pass
+
+    adata = adata.copy()
+    adata.obs["mouse"] = np.arange(adata.n_obs) % 3
+    usual = fingerprint_arguments(asked, [adata], {})["data"]
+    change(adata)
+    assert fingerprint_arguments(asked, [adata], {})["data"] != usual
+
+
+def test_labels_that_are_not_used_do_not_count(adata):
+    usual = fingerprint(adata)
+    other = adata.copy()
+    other.obs["leiden"] = "1"
+    other.obsm["X_umap"] = np.zeros((adata.n_obs, 2))
+    other.uns["neighbors"] = {}
+    assert fingerprint(other) == usual
+
+
+def test_defaults_options_and_positions_are_bound_by_name():
+    def call(data, seed=0, *, n_jobs=1, **options):
+        pass
+
+    one = fingerprint_arguments(call, ["x"], {"b": 1, "a": 2})
+    other = fingerprint_arguments(call, [], {"data": "x", "a": 2, "seed": 0, "b": 1, "n_jobs": 9})
+    assert one == other
+    assert sorted(one) == ["a", "b", "data", "seed"]
 
 
 def test_a_seed_is_given_to_estimators_without_one():
-    model = configured(Model(random_state=1), {"alpha": 3.0}, 7)
-    assert (model.alpha, model.random_state) == (3, 1)
+    model = configured(RandomForestRegressor(random_state=1), {"max_depth": 3}, 7)
+    assert (model.max_depth, model.random_state) == (3, 1)
     steps = make_pipeline(StandardScaler(), RandomForestRegressor(n_jobs=2))
     assert configured(steps, {}, 7)[-1].random_state == 7
     params = described(steps)["params"]

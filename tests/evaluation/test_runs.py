@@ -11,40 +11,41 @@ from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
 
 from sbnn import SparseReducedRankRegression, cross_validate, fit_full
-from sbnn.evaluation.runs import load_or_compute
+from sbnn.evaluation.runs import stored
 from sbnn.results import Record, load
 
-QUESTION = Record("count", "made up", "ab", [{"n": 1}], 0, {"scaling": "fold"})
+
+@stored
+def counted(data, n=1, *, results=None, overwrite=False, n_jobs=1):
+    CALLS.append(n)
+    return Record(experiment="count", dataset="made up", sha256="", params=[{}], values={"n": n})
 
 
-def never():
-    raise AssertionError("computed again")
+@stored
+def summed(data, n=1, *, results=None, overwrite=False):
+    raise AssertionError("computed")
 
 
-def test_an_answer_is_computed_once_and_one_to_another_question_is_kept(tmp_path, monkeypatch):
-    path = tmp_path / "folder" / "count.pickle"
+CALLS = []
 
-    def ask(compute=never, alpha=1.0, overwrite=False, **changes):
-        question = replace(QUESTION, **changes)
-        return load_or_compute(question, compute, path, overwrite, estimator=Ridge(alpha)).a
 
-    assert ask(lambda: {"a": 1}) == ask() == 1
-    assert ask(lambda: {"a": 2}, overwrite=True) == ask() == 2
-    for named, changes in {
-        "experiment, dataset": {"experiment": "sum", "dataset": "other"},
-        "sha256, seed, params": {"sha256": "cd", "params": [{"n": 2}], "seed": 1},
-        "estimator": {"alpha": 2.0},
-        "scaling, more": {"settings": {"scaling": "all", "more": 1}},
+def test_a_result_is_computed_once_and_one_of_another_call_is_kept(data, tmp_path):
+    path = tmp_path / "folder" / "count.pickle.xz"
+    CALLS.clear()
+    assert counted(data, results=path).n == counted(data, 1, results=path, n_jobs=2).n == 1
+    assert counted(data, results=path, overwrite=True).n == counted(data=data, results=path).n
+    assert CALLS == [1, 1]
+    for named, call in {
+        "n": lambda: counted(data, 2, results=path),
+        "data": lambda: counted(changed(data, Y=data.Y + 1), results=path),
+        "data, n": lambda: counted(data.X, 2, results=path),
+        "function": lambda: summed(data, results=path),
     }.items():
-        with pytest.raises(ValueError, match=rf"count\.pickle .* in {named};"):
-            ask(**changes)
-    monkeypatch.setattr(Ridge, "algorithm_version", 2, raising=False)
-    with pytest.raises(ValueError, match="in version;"):
-        ask()
+        with pytest.raises(ValueError, match=rf"count\.pickle\.xz .* differs in {named};"):
+            call()
     assert list(path.parent.iterdir()) == [path]
-    path = path.parent
     with pytest.raises(IsADirectoryError):
-        ask(overwrite=True)
+        counted(data, results=path.parent, overwrite=True)
 
 
 def logged_fits(monkeypatch, model):
@@ -58,12 +59,12 @@ def logged_fits(monkeypatch, model):
 def test_a_full_disk_loses_no_finished_fit(data, tmp_path, monkeypatch):
     """Nor the fits of other runs."""
     fits = logged_fits(monkeypatch, SparseReducedRankRegression)
-    path = tmp_path / "cv.pickle"
-    parts = tmp_path / "cv.pickle.parts"
+    path = tmp_path / "cv.pickle.xz"
+    parts = tmp_path / "cv.pickle.xz.parts"
     replace_file = os.replace
 
     def replace_on_full_disk(source, target):
-        if len(list(parts.glob("*.pickle"))) == 4:
+        if len(list(parts.glob("*.pickle.xz"))) == 4:
             raise OSError(errno.ENOSPC, "No space left on device")
         replace_file(source, target)
 
@@ -76,16 +77,16 @@ def test_a_full_disk_loses_no_finished_fit(data, tmp_path, monkeypatch):
         with pytest.raises(OSError, match=r"cannot write .*: No space left on device"):
             run(results=path)
     assert not path.exists()
-    (parts / "of_another_run.pickle").touch()
+    (parts / "of_another_run.pickle.xz").touch()
     resumed = run(results=path)
     assert fits == [0.8] * 3 + [0.4] * 2 + [0.4] * 2
-    assert [left.name for left in parts.iterdir()] == ["of_another_run.pickle"]
+    assert [left.name for left in parts.iterdir()] == ["of_another_run.pickle.xz"]
     assert run(results=path).test_r2.tolist() == resumed.test_r2.tolist() == run().test_r2.tolist()
     assert len(fits) == 7 + 6
 
 
 def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
-    path = tmp_path / "cv.pickle"
+    path = tmp_path / "cv.pickle.xz"
     fits = logged_fits(monkeypatch, Ridge)
 
     def run(*alphas, data=data, folds=3, **how):
@@ -106,26 +107,32 @@ def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["feature_names", "labels", "colors"])
 def test_a_record_is_not_older_than_its_names(data, tmp_path, name):
-    """Names of outputs and labels of cells are not in the fingerprint of the data."""
     other = {
         "feature_names": data.feature_names[::-1],
         "labels": data.labels.assign(type=data.labels["type"].to_numpy()[::-1]),
         "colors": dict.fromkeys(data.colors, "#000000"),
     }
     model = SparseReducedRankRegression(alpha=0.2)
-    how = {"results": tmp_path / "fit.pickle"}
-    fit_full(model, data, **how)
-    assert fit_full(model, data, **how).feature_names.tolist() == data.feature_names.tolist()
-    with pytest.raises(ValueError, match=f"differs in {name};"):
-        fit_full(model, replace(data, **{name: other[name]}), **how)
-    how = {"results": tmp_path / "cv.pickle", "verbose": False}
-    cross_validate(model, data, 3, **how)
-    changed_data = replace(data, **{name: other[name]})
+    other = replace(data, **{name: other[name]})
+    fit = tmp_path / "fit.pickle.xz"
+    again = [fit_full(model, data, results=fit) for _ in range(2)]
+    assert again[1].feature_names.tolist() == data.feature_names.tolist()
+    with pytest.raises(ValueError, match="differs in data;"):
+        fit_full(model, other, results=fit)
+    folds = tmp_path / "cv.pickle.xz"
+    cross_validate(model, data, 3, results=folds, verbose=False)
     if name == "feature_names":
-        with pytest.raises(ValueError, match="different data, names"):
-            cross_validate(model, changed_data, 3, **how)
+        with pytest.raises(ValueError, match="differ in data, and would be lost"):
+            cross_validate(model, other, 3, results=folds, verbose=False)
     else:  # which it does not show
-        cross_validate(model, changed_data, 3, **how)
+        cross_validate(model, other, 3, results=folds, verbose=False)
+
+
+def test_fits_of_other_preselected_genes_are_not_taken(data, tmp_path):
+    how = {"results": tmp_path / "cv.pickle.xz", "verbose": False}
+    cross_validate(Ridge(), data, 3, preselect=12, **how)
+    with pytest.raises(ValueError, match="differ in preselect, and would be lost"):
+        cross_validate(Ridge(), data, 3, preselect=8, **how)
 
 
 @pytest.mark.slow

@@ -79,7 +79,6 @@ def pair_counts(
         labels=labels,
         counts=chosen,
         source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}",
-        taken={"n_genes": n_genes, "log_proteins": log_proteins},
         dropped={"no counts in the selected genes": proteins.index[~counted]},
         **about,
     )

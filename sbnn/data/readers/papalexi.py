@@ -27,7 +27,6 @@ def read_papalexi(counts_path, genes_path, cells_path, **about):
         genes,
         cells.index[kept],
         cells.loc[kept, LABELS],
-        taken={"confident_only": True},
         dropped={"guide without 80 % of the guide counts": int((~kept).sum())},
         **about,
     )

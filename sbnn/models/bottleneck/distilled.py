@@ -120,11 +120,6 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         """Version of the algorithm, incremented when results change."""
         return 6
 
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result, with the default settings in place of None."""
-        settings = self.distillation or DistilledSettings()
-        return self.get_params() | {"distillation": settings}
-
     def _train(self, read, target, random, generator, eval_set):
         settings = self.distillation or DistilledSettings()
         n, q = target.shape

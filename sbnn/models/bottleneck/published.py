@@ -124,13 +124,6 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         # 2. Without pretraining, the rate is halved only after the pruning, as published.
         return 1 if self.pretraining else 2
 
-    def decisive_params(self) -> dict[str, object]:
-        """Parameters that identify a stored result; some are older than `frozen_layers`."""
-        params = self.get_params()
-        if self.frozen_layers == 2:
-            del params["frozen_layers"]
-        return params
-
     def _train(self, read, target, random, generator, eval_set):
         epochs = self.epochs
         if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
