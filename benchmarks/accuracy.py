@@ -168,7 +168,7 @@ def scores_of(dataset):
 
 def study_of(dataset):
     """Record of ridge in the study of a data set, which has its folds."""
-    return load(SAVED / dataset / "cv_ridge.pickle")
+    return load(SAVED / dataset / "cv_ridge.pickle.xz")
 
 
 def measure(name, dataset, data):

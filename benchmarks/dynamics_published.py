@@ -41,7 +41,7 @@ def published(fresh=False):
             pd.DataFrame(rows)[columns].round(5).to_csv(SAVED, index=False)
     tables = [pd.DataFrame(rows)]
     for method in METHODS:
-        record = load(GRN / f"dynamics_noise_5_{method}.pickle")
+        record = load(GRN / f"dynamics_noise_5_{method}.pickle.xz")
         tables.append(record.scores[SCORES].assign(method=method, recipe="default"))
     return pd.concat(tables)
 

@@ -29,7 +29,7 @@ from sbnn.ephys_types.classification import extra_of, fit_on
 from sbnn.ephys_types.folds import repeated_donor_folds
 from sbnn.results import Record, load, save
 
-PATH = Path(__file__).parents[1] / "saved_models/benchmarks/ephys_types_elsewhere.pickle"
+PATH = Path(__file__).parents[1] / "saved_models/benchmarks/ephys_types_elsewhere.pickle.xz"
 SEEDS = (10,)
 BASELINE = "logistic regression"
 METRICS = ("macro_f1", "log_loss", "ECE")

@@ -30,20 +30,20 @@ def passages():
 def of_networks():
     """Numbers in the text about mouse M1, CD8 and PBMC."""
     m1 = report.read(SAVED / "scala")
-    fit = m1["fit_default_2d"]
-    trusted = selection_table(m1["halves_default"])["trusted"]
+    fit = m1["fit_distilled_2d"]
+    trusted = selection_table(m1["halves_distilled"])["trusted"]
     cd8 = report.read(SAVED / "citeseq_cd8")
     pbmc = report.read(SAVED / "pbmc_10k_protein")
     return [
         f"{len(fit.kept_genes)} of {len(fit.gene_names)} genes",
-        f"{len(m1['halves_default'].folds)} random halves",
+        f"{len(m1['halves_distilled'].folds)} random halves",
         f"on M1, {trusted.sum()} of {len(fit.kept_genes)}",
         f"{len(fit.gene_names)} genes of M1",
-        _difference(m1, "cv_default", "cv_ridge"),
-        _difference(cd8, "cv_default", "cv_ridge"),
-        f"{len(pbmc['cv_default'].cell_names)} cells of pbmc_10k_protein",
-        f"without frozen layers it has {pbmc['cv_network_at_once'].test_r2.mean():.3f}",
-        _difference(pbmc, "cv_default", "cv_network_at_once"),
+        _difference(m1, "cv_distilled", "cv_ridge"),
+        _difference(cd8, "cv_distilled", "cv_ridge"),
+        f"{len(pbmc['cv_distilled'].cell_names)} cells of pbmc_10k_protein",
+        f"without frozen layers it has {pbmc['cv_published_at_once'].test_r2.mean():.3f}",
+        _difference(pbmc, "cv_distilled", "cv_published_at_once"),
     ]
 
 

@@ -346,7 +346,7 @@ def measure(saved_models, only="*", fresh=False):
     records = {}
     for name, (folder, run) in planned().items():
         if any(fnmatchcase(name, pattern) for pattern in only.split(",")):
-            path = Path(saved_models, folder, f"shift_{name}.pickle")
+            path = Path(saved_models, folder, f"shift_{name}.pickle.xz")
             records[name] = run(results=path, overwrite=fresh)
     return report.all_tables(records)
 

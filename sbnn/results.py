@@ -56,7 +56,7 @@ class Record:
     Examples
     --------
     >>> from sbnn import results
-    >>> record = results.load("saved_models/scala/cv_default.pickle")
+    >>> record = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> record.find(n_components=2), record.test_r2.shape
     (1, (10, 7))
     """
@@ -216,7 +216,7 @@ def load(path: str | Path) -> Record:
     Examples
     --------
     >>> from sbnn import results
-    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> f"{ridge.test_r2.mean():.3f}"
     '0.449'
     """

@@ -14,9 +14,9 @@ import pytest
 import sbnn
 from sbnn import cli
 from sbnn.data.simulate import simulate_tables
-from sbnn.results import load
+from sbnn.results import load, load_folder
 
-RECORDS = {"cv_default", "cv_ridge", "fit_default_2d", "halves_default", "interpretation"}
+RECORDS = {"cv_distilled", "cv_ridge", "fit_distilled_2d", "halves_distilled", "interpretation"}
 RECORDS |= {"map_trust", "tsne"}
 
 
@@ -45,8 +45,8 @@ def test_tables_become_a_report_a_model_and_records(tables, capsys):
     assert report.count("data:image/png") >= 5
     assert "cross_validate" not in report, "code is hidden"
     assert (folder / "explorer.html").exists()
-    assert {path.stem for path in folder.glob("*.pickle")} == RECORDS
-    assert len(load(folder / "halves_default.pickle").folds) == 4
+    assert load_folder(folder).keys() == RECORDS
+    assert len(load(folder / "halves_distilled.pickle.xz").folds) == 4
     model = sbnn.DistilledBottleneckRegressor.load(folder / "model.safetensors")
     counts = pd.read_csv("raw/new_counts.csv", index_col=0).T
     assert model.transform(model.normalizer_.transform(counts)).shape == (40, 2)
@@ -57,7 +57,7 @@ def test_tables_become_a_report_a_model_and_records(tables, capsys):
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tables):
     command = [sys.executable, "-m", "sbnn", *tables, "--out", "mine"]
-    first = Path("mine-fast/cv_default.pickle")
+    first = Path("mine-fast/cv_distilled.pickle.xz")
     killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
     while not first.exists():
         assert killed.poll() is None

@@ -70,10 +70,9 @@ def test_rows_that_notebooks_print_are_those_of_the_committed_results():
         label = f"{dynamics.METHODS[method]}, as published"
         assert f"| {label} |  | {' | '.join(row)} |" in page
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
-    for path in (SAVED / "papalexi").glob("shift_new_*.pickle"):
-        label = path.stem.removeprefix("shift_new_")
-        label = label.replace("_our", ", our").replace("_", " ")
-        bounds = results.load(path).bounds
+    for name, record in results.load_folder(SAVED / "papalexi", "shift_new_").items():
+        label = name.replace("_our", ", our").replace("_", " ")
+        bounds = record.bounds
         by_fold = bounds.groupby(["together", "step"], sort=False)[["ELBO", "IWELBO"]].mean()
         pathway, *_ = bounds["together"]
         of_folds = by_fold.drop(index=pathway).groupby("step", sort=False).mean()

@@ -48,7 +48,7 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     Examples
     --------
     >>> from sbnn import results, selection_table
-    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> halves = results.load("saved_models/scala/halves_distilled.pickle.xz")
     >>> int(selection_table(halves)["trusted"].sum())
     13
     """
@@ -153,7 +153,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     Examples
     --------
     >>> from sbnn import genes_table, results
-    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
+    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle.xz")
     >>> genes_table(curve).query("suffices").index.tolist()
     [50]
     """

@@ -75,7 +75,7 @@ def explore(
     Examples
     --------
     >>> from sbnn import explore, results
-    >>> fit = results.load("saved_models/simulated/fit_default_2d.pickle")
+    >>> fit = results.load("saved_models/simulated/fit_distilled_2d.pickle.xz")
     >>> page = explore(fit, path="map.html")
     """
     # missing records are reported before bokeh is loaded

@@ -65,7 +65,7 @@ def training_curves(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> network = results.load("saved_models/scala/cv_network.pickle")
+    >>> network = results.load("saved_models/scala/cv_published.pickle.xz")
     >>> figure = plotting.training_curves(network)
     """
     grid = points_by_width(network, n_components, pretraining=True)
@@ -191,9 +191,9 @@ def bottleneck_comparison(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> network = results.load("saved_models/scala/cv_network.pickle")
-    >>> srrr = results.load("saved_models/scala/cv_srrr.pickle")
-    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> network = results.load("saved_models/scala/cv_published.pickle.xz")
+    >>> srrr = results.load("saved_models/scala/cv_srrr.pickle.xz")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
     figure, (left, middle, right) = new_panels(3.2, 1, 3, width_ratios=(1.1, 0.8, 1.1))

@@ -47,7 +47,7 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> maps = results.load("saved_models/scala/tsne.pickle")
+    >>> maps = results.load("saved_models/scala/tsne.pickle.xz")
     >>> figure = plotting.tsne_pair(maps)
     """
     maps = {}
@@ -126,7 +126,7 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> trust = results.load("saved_models/scala/map_trust.pickle")
+    >>> trust = results.load("saved_models/scala/map_trust.pickle.xz")
     >>> figure = plotting.map_trust(trust)
     """
     figure, panels = new_panels(2.8, 1, 2)
@@ -177,7 +177,7 @@ def bibiplot(record: Record) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
     >>> figure = plotting.bibiplot(fit)
     """
     if record.latent.shape[1] != 2:

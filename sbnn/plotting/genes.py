@@ -41,7 +41,7 @@ def gene_selection_curve(record: Record) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> selection = results.load("saved_models/citeseq_cd8/gene_selection.pickle")
+    >>> selection = results.load("saved_models/citeseq_cd8/gene_selection.pickle.xz")
     >>> figure = plotting.gene_selection_curve(selection)
     """
     drawn = np.isfinite(record.mean_log2)
@@ -84,7 +84,7 @@ def selection_frequencies(record: Record) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> halves = results.load("saved_models/scala/halves_distilled.pickle.xz")
     >>> figure = plotting.selection_frequencies(halves)
     """
     table = selection_table(record)
@@ -124,7 +124,7 @@ def genes_curve(record: Record) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle")
+    >>> curve = results.load("saved_models/citeseq_cd8/genes_curve.pickle.xz")
     >>> figure = plotting.genes_curve(curve)
     """
     numbers = [point["n_genes"] for point in record.params]
@@ -167,7 +167,7 @@ def effect_map(record: Record) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> effects = results.load("saved_models/scala/interpretation.pickle")
+    >>> effects = results.load("saved_models/scala/interpretation.pickle.xz")
     >>> figure = plotting.effect_map(effects)
     """
     genes = largest(record.effects)

@@ -59,7 +59,7 @@ def latent_panels(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
+    >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
     >>> figure = plotting.latent_panels(fit)
     """
     figure, _, centres = _draw_fits(top, bottom, scores)
@@ -176,7 +176,7 @@ def family_zoom(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> fit = results.load("saved_models/scala/fit_network_2d.pickle")
+    >>> fit = results.load("saved_models/scala/fit_published_2d.pickle.xz")
     >>> figure = plotting.family_zoom(fit)
     """
     figure, parts, centres = _draw_fits(top, bottom, scores, ZOOM)

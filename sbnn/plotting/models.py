@@ -57,8 +57,8 @@ def accuracy_comparison(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_default.pickle")
-    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.accuracy_comparison(models)
     """
@@ -117,7 +117,7 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_default.pickle")
+    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.bottleneck_widths({"distilled": (default, {})})
     """
     figure, ax = new_panels(2.4)
@@ -141,8 +141,8 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_default.pickle")
-    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle")
+    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.output_accuracy(models)
     """
@@ -174,8 +174,8 @@ def width_and_stability(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_default.pickle")
-    >>> halves = results.load("saved_models/scala/halves_default.pickle")
+    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> halves = results.load("saved_models/scala/halves_distilled.pickle.xz")
     >>> networks = {"distilled": (default, {})}
     >>> models = {"sBNN, d = 2": (default, {"n_components": 2})}
     >>> figure = plotting.width_and_stability(networks, {"halves of the cells": halves}, models)

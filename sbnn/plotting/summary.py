@@ -48,8 +48,8 @@ def overview(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> fit = results.load("saved_models/scala/fit_default_2d.pickle")
-    >>> folds = results.load("saved_models/scala/cv_default.pickle")
+    >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
+    >>> folds = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.overview(fit, folds=folds)
     """
     figure, panels = new_panels(HEIGHT, 1, 5, width_ratios=WIDTHS)

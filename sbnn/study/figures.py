@@ -61,10 +61,10 @@ def tested(records, fit):
 
 def compared_models(records, widths=(2,)):
     """Record and parameters of the main models, by title; the published network of some widths."""
-    wanted = {"sBNN distilled, d = 2": ("cv_default", {"n_components": 2})}
+    wanted = {"sBNN distilled, d = 2": ("cv_distilled", {"n_components": 2})}
     for width in widths:
         params = {"n_components": width, **report.STANDARD}
-        wanted[f"sBNN paper, d = {width}"] = "cv_network", params
+        wanted[f"sBNN paper, d = {width}"] = "cv_published", params
     if "cv_srrr" in records:
         for rank in sorted({point["rank"] for point in records["cv_srrr"].params}):
             wanted[f"sRRR, rank {rank}"] = "cv_srrr", {"rank": rank}
@@ -75,9 +75,9 @@ def compared_models(records, widths=(2,)):
 def repeated_fits(records):
     """Fits with other seeds and on halves of the cells, by title."""
     found = {
-        "paper, d = 2, other seeds": "repeats_network",
-        "paper, d = 64, other seeds": "repeats_network_64d",
-        "distilled, d = 2, halves of the cells": "halves_default",
+        "paper, d = 2, other seeds": "repeats_published",
+        "paper, d = 64, other seeds": "repeats_published_64d",
+        "distilled, d = 2, halves of the cells": "halves_distilled",
     }
     return {title: records[name] for title, name in found.items() if name in records}
 
@@ -90,17 +90,17 @@ def true_genes(fit):
 
 
 def _training_curves(records):
-    network = as_published(records, "network")
+    network = as_published(records, "published")
     srrr = as_published(records, "srrr")
     known = report.comparable(network)
     return plotting.training_curves(network, srrr, n_components=WIDTHS, published=known)
 
 
 def _r2_vs_genes(records):
-    compared = [as_published(records, name) for name in ("network", "srrr", "ridge")]
+    compared = [as_published(records, name) for name in ("published", "srrr", "ridge")]
     known = report.comparable(compared[0])
     shown = {"group_lasso": report.LASSO, "n_components": WIDTHS}
-    shown["at_once"] = records.get("cv_network_at_once")
+    shown["at_once"] = records.get("cv_published_at_once")
     return plotting.bottleneck_comparison(*compared, known, **shown)
 
 
@@ -117,32 +117,32 @@ def _latent_srrr(records):
 
 
 def _family_zoom(records):
-    labels = records["fit_network_2d"].labels.query("family not in ('', 'unknown')")
+    labels = records["fit_published_2d"].labels.query("family not in ('', 'unknown')")
     if not (labels.groupby("family")["type"].nunique() > 1).any():
         return None
-    fits = "fit_network_64d", "fit_network_2d"
+    fits = "fit_published_64d", "fit_published_2d"
     scores = [tested(records, fit) for fit in fits]
     return plotting.family_zoom(*(records[fit] for fit in fits), scores=scores)
 
 
 def _width_and_stability(records):
     networks = {
-        "distilled": (records["cv_default"], {}),
-        "paper": (records["cv_network"], report.STANDARD),
+        "distilled": (records["cv_distilled"], {}),
+        "paper": (records["cv_published"], report.STANDARD),
     }
     models = compared_models(records, WIDTHS)
     return plotting.width_and_stability(networks, repeated_fits(records), models)
 
 
 def _overview(records):
-    fit = records["fit_default_2d"]
-    beside = records.get("halves_default"), records.get("cv_default")
+    fit = records["fit_distilled_2d"]
+    beside = records.get("halves_distilled"), records.get("cv_distilled")
     return plotting.overview(fit, *beside, true_genes=true_genes(fit))
 
 
 def _gene_selection(records):
     selection = records["gene_selection"]
-    if selection.dataset != records["fit_default_2d"].dataset:
+    if selection.dataset != records["fit_distilled_2d"].dataset:
         return None  # the counts of other cells
     return plotting.gene_selection_curve(selection)
 
@@ -159,32 +159,32 @@ def _of(function, *names):
 
 #: Name of a figure -> the records that it needs, and the function that draws it.
 FIGURES = {
-    "figure1_training_curves": (["cv_network", "cv_srrr"], _training_curves),
-    "figure2_r2_vs_genes": (["cv_network", "cv_srrr", "cv_ridge"], _r2_vs_genes),
+    "figure1_training_curves": (["cv_published", "cv_srrr"], _training_curves),
+    "figure2_r2_vs_genes": (["cv_published", "cv_srrr", "cv_ridge"], _r2_vs_genes),
     "figure3_latent_network": (
-        ["fit_network_2d", "fit_network_64d"],
-        lambda records: _latent(records, "fit_network_2d", "fit_network_64d"),
+        ["fit_published_2d", "fit_published_64d"],
+        lambda records: _latent(records, "fit_published_2d", "fit_published_64d"),
     ),
     "figure3_latent_default": (
-        ["fit_default_2d"],
-        lambda records: _latent(records, "fit_default_2d", "fit_default_64d"),
+        ["fit_distilled_2d"],
+        lambda records: _latent(records, "fit_distilled_2d", "fit_distilled_64d"),
     ),
     "figure3_latent_srrr": (["fit_srrr_rank2"], _latent_srrr),
-    "figure4_family_zoom": (["fit_network_2d", "fit_network_64d"], _family_zoom),
+    "figure4_family_zoom": (["fit_published_2d", "fit_published_64d"], _family_zoom),
     "figure6_width_and_stability": (
-        ["cv_default", "cv_network", "cv_srrr", "cv_ridge", "repeats_network"],
+        ["cv_distilled", "cv_published", "cv_srrr", "cv_ridge", "repeats_published"],
         _width_and_stability,
     ),
     "figure7_tsne": (["tsne"], _tsne),
-    "gene_selection": (["gene_selection", "fit_default_2d"], _gene_selection),
-    "overview": (["fit_default_2d"], _overview),
-    "bibiplot": _of(plotting.bibiplot, "fit_default_2d"),
+    "gene_selection": (["gene_selection", "fit_distilled_2d"], _gene_selection),
+    "overview": (["fit_distilled_2d"], _overview),
+    "bibiplot": _of(plotting.bibiplot, "fit_distilled_2d"),
     "accuracy": (
-        ["cv_default"],
+        ["cv_distilled"],
         lambda records: plotting.accuracy_comparison(compared_models(records)),
     ),
-    "stability_selection": _of(plotting.selection_frequencies, "halves_default"),
+    "stability_selection": _of(plotting.selection_frequencies, "halves_distilled"),
     "effects": _of(plotting.effect_map, "interpretation"),
-    "map_trust": _of(plotting.map_trust, "map_trust", "fit_default_2d"),
+    "map_trust": _of(plotting.map_trust, "map_trust", "fit_distilled_2d"),
     "genes_curve": _of(plotting.genes_curve, "genes_curve"),
 }

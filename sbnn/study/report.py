@@ -14,7 +14,7 @@ import pandas as pd
 from sbnn.evaluation import stability
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.metrics import share_tested
-from sbnn.results import load, load_folder
+from sbnn.results import load_folder
 
 N_GENES = 25  # kept by networks
 LASSO = 0.1  # group lasso of the paper
@@ -38,10 +38,10 @@ KEYS = [
 ]
 #: Record and parameters of the main models by title.
 MAIN = {
-    "distilled, d=2": ("default", {"n_components": 2}),
-    "distilled, d=64": ("default", {"n_components": 64}),
-    "paper, d=2": ("network", {"n_components": 2, **STANDARD}),
-    "paper, d=64": ("network", {"n_components": 64, **STANDARD}),
+    "distilled, d=2": ("distilled", {"n_components": 2}),
+    "distilled, d=64": ("distilled", {"n_components": 64}),
+    "paper, d=2": ("published", {"n_components": 2, **STANDARD}),
+    "paper, d=64": ("published", {"n_components": 64, **STANDARD}),
     "sRRR, rank 2": ("srrr", {}),
     "sRRR, full rank": ("srrr", {}),
     "ridge, all genes": ("ridge", {}),
@@ -91,13 +91,13 @@ def all_tables(records):
     if main:
         tables["Test R2, mean over the folds"] = accuracy_table(records)
         tables["Test R2 of every output, scaled per fold"] = feature_table(main)
-    if "apart_mouse_default" in records:
+    if "apart_mouse_distilled" in records:
         tables["Test R2 on held-out groups"] = grouped_holdout_table(records, main)
     if "genes_curve" in records:
         tables["Test R2 by number of genes"] = stability.genes_table(records["genes_curve"])
-    if "halves_default" in records:
-        halves = records["halves_default"]
-        table = stability.selection_table(halves, records.get("repeats_network"))
+    if "halves_distilled" in records:
+        halves = records["halves_distilled"]
+        table = stability.selection_table(halves, records.get("repeats_published"))
         tables[f"Genes to trust, of {len(halves.folds)} halves"] = table[table["trusted"]]
     if "interpretation" in records:
         effects = effects_table(records["interpretation"].table, *main["distilled, d=2"])
@@ -111,12 +111,13 @@ def all_tables(records):
 def overview(saved_models):
     """Test R2 of the main models on every data set with saved results; a dict of one table."""
     rows = {}
-    for path in sorted(Path(saved_models).glob("*/cv_default.pickle")):
+    for path in sorted(Path(saved_models).glob("*/cv_distilled.pickle.xz")):
         name = path.parent.name
         if name.endswith("-fast"):
             continue
-        records = {part.stem: load(part) for part in path.parent.glob("cv_*.pickle")}
-        default = records["cv_default"]
+        tested = load_folder(path.parent, "cv_", _data_of)
+        records = {f"cv_{model}": record for model, record in tested.items()}
+        default = records["cv_distilled"]
         size = f"{len(default.gene_names)} -> {len(default.feature_names)}"
         rows[name] = {"genes -> outputs": size}
         for title, (record, point) in main_models(records).items():

@@ -23,7 +23,7 @@ def default():
 
 def test_the_data_are_those_of_the_committed_records(default):
     folder = Path(__file__).parents[2] / "saved_models" / "simulated"
-    record = results.load(folder / "fit_network_2d.pickle")
+    record = results.load(folder / "fit_published_2d.pickle.xz")
     assert default.sha256 == record.sha256
     scaled = (default.Y - default.Y.mean(axis=0)) / default.Y.std(axis=0)
     np.testing.assert_allclose(scaled, record.outputs, atol=1e-3)

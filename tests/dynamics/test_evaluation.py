@@ -66,7 +66,7 @@ def test_models_see_no_test_sample_and_interactions_if_they_use_them(data):
 
 
 def test_a_record_is_computed_once(data, tmp_path, monkeypatch):
-    path = tmp_path / "prior.pickle"
+    path = tmp_path / "prior.pickle.xz"
     first = scored(data, results=path)
     monkeypatch.setattr(PriorAlone, "fit", None)
     assert scored(data, results=path).scores.equals(first.scores)

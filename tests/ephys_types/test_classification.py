@@ -109,7 +109,7 @@ def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
         record = cross_validate_classifier(model, data, **options)
         return record.settings["keys"][0][0]
 
-    path = tmp_path / "types.pickle"
+    path = tmp_path / "types.pickle.xz"
     keys = [
         key(results=path),
         key(model=Watching(max_depth=2)),

@@ -17,7 +17,7 @@ from sbnn.evaluation import runs
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 DATASETS = ["simulated_ephys"]
 DATASETS += [pytest.param("lee_human", marks=pytest.mark.slow)]
-MODELS = [path.stem.removeprefix("types_") for path in SAVED.glob("simulated_ephys/types_*.pickle")]
+MODELS = results.load_folder(SAVED / "simulated_ephys", "types_")
 # every model, and the default on real cells
 RECORDS = [("simulated_ephys", "types", name) for name in sorted(MODELS) if name in report.LABELS]
 RECORDS += [("lee_human", "types", "ephys_type")]
@@ -44,7 +44,7 @@ def study(name):
 @pytest.mark.parametrize(("name", "kind", "model"), RECORDS)
 def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
     told = study(name)[0]
-    record = results.load(SAVED / name / f"{kind}_{model}.pickle")
+    record = results.load(SAVED / name / f"{kind}_{model}.pickle.xz")
     # some fold, another for each model
     f = len(record.folds) - 1 - sum(map(ord, model)) % len(record.folds)
     again = cross_validate_classifier(

@@ -57,7 +57,7 @@ def test_a_wide_latent_space_of_preselected_genes_is_drawn_with_the_seed(data):
 def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, preselect, tmp_path, monkeypatch):
     """The saved model takes cells in their own units, and counts."""
     file = tmp_path / "model.safetensors"
-    how = {"results": tmp_path / "fit.pickle", "model_file": file, "preselect": preselect}
+    how = {"results": tmp_path / "fit.pickle.xz", "model_file": file, "preselect": preselect}
     network = SparseBottleneckRegressor(**QUICK, random_state=1)
     first = fit_full(network, data, **how)
     file.unlink()
@@ -91,7 +91,7 @@ def test_a_model_file_that_is_not_of_the_record_is_written_anew(data, other, tmp
 
 
 def test_genes_are_selected_from_counts(adata, tmp_path):
-    path = tmp_path / "genes.pickle"
+    path = tmp_path / "genes.pickle.xz"
     record = gene_selection(adata, 10, 2, results=path)
     expected = vars(select_genes(adata.layers["counts"], 10, 2))
     assert_equal(record.values, expected | {"gene_names": adata.var_names.to_numpy()})

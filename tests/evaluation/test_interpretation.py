@@ -91,7 +91,7 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, by_d
     model.random_state = 0
     donors = np.arange(data.n_cells) % 5 if by_donor else None
     fold = grouped_folds(donors, 4)[0] if by_donor else paper_folds(data.n_cells, 4)[0]
-    how = {"preselect": 8, "groups": donors, "results": tmp_path / "interpretation.pickle"}
+    how = {"preselect": 8, "groups": donors, "results": tmp_path / "interpretation.pickle.xz"}
     record = interpret_held_out(model, data, halves, **how)
     X, Y, X_test, Y_test, genes = split_fold(data, fold, "fold", 8)
     fitted = clone(model).fit(X, Y)

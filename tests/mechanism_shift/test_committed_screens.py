@@ -26,7 +26,7 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name, monkeypa
     monkeypatch.setattr(benchmark, "SCRIPT", benchmark.SCRIPT | {"n_cells_per": 50})
     monkeypatch.setattr(benchmark, "SEEDS", (0,))
     found = benchmark.by_seed(*benchmark.METHODS[name])["scores"].drop(columns="seconds")
-    stored = results.load(SAVED / "simulated_screen" / f"shift_small_{name}.pickle").scores
+    stored = results.load(SAVED / "simulated_screen" / f"shift_small_{name}.pickle.xz").scores
     # Training drifts apart from the first different bit of a processor.
     tolerance = {"rtol": 0.02, "atol": 0.03} if name == "default" else {"rtol": 1e-4}
     assert_same(found.to_numpy(), stored.loc[:0, found.columns].to_numpy(), **tolerance)
@@ -38,7 +38,7 @@ def test_a_committed_fit_to_a_real_screen_comes_out_the_same():
         adata = load_dataset("papalexi", download=False, verbose=False)
     except FileNotFoundError:
         pytest.skip("the data are not here")
-    stored = results.load(SAVED / "papalexi" / "shift_fits.pickle").graph.query("seed == 0")
+    stored = results.load(SAVED / "papalexi" / "shift_fits.pickle.xz").graph.query("seed == 0")
     edges = edges_of(SparseShiftVAE(10, random_state=0).fit(adata).shift_graph_)
     assert edges.loc[PATHWAY].all().any(), "one latent is that of the stimulus"
     assert edges.to_numpy().sum() == pytest.approx((stored["probability"] > 0.5).sum(), abs=3)

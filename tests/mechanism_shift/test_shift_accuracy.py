@@ -42,7 +42,7 @@ def test_networks_are_scored_on_held_out_cells_and_perturbations(adata):
 
 
 def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
-    once = partial(compute_once, "fits", adata, MODEL, results=tmp_path / "shift_fits.pickle")
+    once = partial(compute_once, "fits", adata, MODEL, results=tmp_path / "shift_fits.pickle.xz")
     assert once(lambda: {"elbo": 1}, seeds=[0]).dataset == "simulated_screen"
     assert once(pytest.fail, seeds=[0]).elbo == 1
     with pytest.raises(ValueError, match="differs in seeds"):

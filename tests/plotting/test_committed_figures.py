@@ -21,7 +21,7 @@ from sbnn.plotting.reading import mean_text
 from sbnn.study import figures, report
 
 SLOW = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
-MODELS_OF_FIGURE_2 = ("network", "srrr", "ridge")
+MODELS_OF_FIGURE_2 = ("published", "srrr", "ridge")
 DATASETS = ["simulated", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
@@ -46,7 +46,7 @@ def test_committed_figures_can_be_drawn(dataset, name):
 
 def test_curves_have_bands_of_one_sample_sd_and_norms_are_averaged_on_the_log_scale():
     records = records_of("simulated")
-    network = records["cv_network"]
+    network = records["cv_published"]
     figure = plotting.training_curves(network, records["cv_srrr"], n_components=[2])
     left, right = figure.axes
     point = network.find(n_components=2, group_lasso=1e-4, pretraining=True)
@@ -122,11 +122,11 @@ def test_widths_stability_and_outputs_are_those_of_the_records():
     records = records_of("scala")
     figure = study_figure("scala", "figure6_width_and_stability")
     above, below, beside = figure.axes
-    default, network = records["cv_default"], records["cv_network"]
+    default, network = records["cv_distilled"], records["cv_published"]
     points = [network.find(n_components=d, **report.STANDARD) for d in (1, 2, 4, 6, 8, 10, 64)]
     means = above.containers[1].lines[0].get_ydata()
     assert_allclose(means, network.test_r2.mean(axis=0)[points])
-    [selected] = records["repeats_network"].selected  # (n_seeds, n_genes)
+    [selected] = records["repeats_published"].selected  # (n_seeds, n_genes)
     frequency = np.sort(selected.mean(axis=0))[::-1]
     n_always, n_ever = (frequency == 1).sum(), (frequency > 0).sum()
     assert f"d = 2, other seeds: {n_always} genes in all fits, {n_ever} in any" in words(figure)

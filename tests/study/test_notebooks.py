@@ -37,5 +37,5 @@ def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_pa
 )
 def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
     drawn = run_all(dataset, tmp_path, saved_models=str(tmp_path), fast=True, n_jobs=1)
-    assert [*(tmp_path / f"{dataset}-fast").glob("*.pickle")]
+    assert [*(tmp_path / f"{dataset}-fast").glob("*.pickle.xz")]
     assert drawn and drawn <= {path.stem for path in FIGURES.glob("*/*.png")}

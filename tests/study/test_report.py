@@ -30,7 +30,7 @@ def test_rows_are_means_over_the_folds_of_each_model():
     records = report.read(ROOT / "saved_models" / "simulated")
     table = report.accuracy_table(records)
     assert table.columns.tolist() == ["R2", "SD", "SE"], "nothing was published for these data"
-    network, srrr = records["cv_network"], records["cv_srrr"]
+    network, srrr = records["cv_published"], records["cv_srrr"]
     straight = network.find(n_components=64, pretraining=False)
     r2 = network.test_r2[:, straight]
     before, row = rows_of(table, n_components="64", pretraining="False").to_numpy()
@@ -63,8 +63,10 @@ def test_the_overview_has_one_row_per_data_set(tmp_path):
     ridge = ridge_record()
     ridge.values |= {"feature_names": np.array(["x", "y"])}
     for name in ("mine", "mine-fast"):
-        save(replace(ridge, params=[{"n_components": 2}]), tmp_path / name / "cv_default.pickle")
-    save(ridge, tmp_path / "mine" / "cv_ridge.pickle")
+        save(
+            replace(ridge, params=[{"n_components": 2}]), tmp_path / name / "cv_distilled.pickle.xz"
+        )
+    save(ridge, tmp_path / "mine" / "cv_ridge.pickle.xz")
     [overview] = report.overview(tmp_path).values()
     row = overview.squeeze()
     assert row["genes -> outputs"] == "40 -> 2"

@@ -10,7 +10,7 @@ SAVED = Path(__file__).resolve().parents[2] / "saved_models"
 
 def test_figures_are_drawn_if_their_records_exist(tmp_path):
     (tmp_path / "simulated").mkdir()
-    for name in ("gene_selection.pickle", "fit_default_2d.pickle"):
+    for name in ("gene_selection.pickle.xz", "fit_distilled_2d.pickle.xz"):
         copy(SAVED / "simulated" / name, tmp_path / "simulated")
     drawn = figures.draw("simulated", tmp_path, tmp_path / "figures")
     assert drawn.keys() == {"figure3_latent_default", "gene_selection", "overview", "bibiplot"}

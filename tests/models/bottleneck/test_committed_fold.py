@@ -21,10 +21,10 @@ FIXED = {"standardize": False, "device": "cpu", "random_state": 42}
 @pytest.mark.parametrize(
     ("dataset", "experiment", "model", "point"),
     [
-        ("scala", "cv_default", DistilledBottleneckRegressor(**FIXED), {"n_components": 2}),
+        ("scala", "cv_distilled", DistilledBottleneckRegressor(**FIXED), {"n_components": 2}),
         (
             "simulated",
-            "cv_network",
+            "cv_published",
             SparseBottleneckRegressor(hidden_layers=(512, 128), **FIXED),
             {"n_components": 2, "group_lasso": 0.1, "pretraining": True},
         ),
@@ -32,7 +32,7 @@ FIXED = {"standardize": False, "device": "cpu", "random_state": 42}
 )
 def test_a_committed_fold_comes_out_the_same(dataset, experiment, model, point, request):
     data = request.getfixturevalue("real_scala") if dataset == "scala" else load_dataset(dataset)
-    committed = results.load(SAVED_MODELS / dataset / f"{experiment}.pickle")
+    committed = results.load(SAVED_MODELS / dataset / f"{experiment}.pickle.xz")
     g = committed.find(**point)
     again = cross_validate(model, data, committed.folds[:1], seed=42, verbose=False)
     # of the data, the parameters and the fold
