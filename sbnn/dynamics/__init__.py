@@ -4,7 +4,6 @@
 - `SparseRegulationRegressor`: Bayesian selection of regulators.
 - `GeneNetwork`: networks with a known truth, and their simulation.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth.
-- `read_course`: a time course from tables.
 - `trajectories`: expression over time as an AnnData.
 - `evaluate`: scores of networks and predictions.
 - `gene_set_test`: a permutation test of gene sets.
@@ -12,7 +11,6 @@
 
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.tables import read_course
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.gene_sets import gene_set_test
@@ -26,7 +24,6 @@ __all__ = [
     "SparseRegulationRegressor",
     "evaluate",
     "gene_set_test",
-    "read_course",
     "simulate_network",
     "trajectories",
 ]
