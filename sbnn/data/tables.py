@@ -102,7 +102,7 @@ def read_tables(
         check_names(table.var_names, "expression", "gene", table.n_vars)
         expression = pd.DataFrame(index=table.obs_names)
         genes_in_rows = False
-    X, Y = joined(expression, "expression", outputs, "outputs", genes_in_rows)
+    X, Y = joined(expression, outputs, genes_in_rows)
     if labels is not None:
         labels = labels_of(labels, X.index)
     check_only_genes(X, Y, "expression")
@@ -204,30 +204,30 @@ def read_columns(path, what: str) -> pd.DataFrame:
         ) from error
 
 
-def joined(first, of_first: str, second, of_second: str, in_rows=None):
-    """Both tables with the cells that they share; the first one may be turned."""
-    first = read_table(first, of_first)
-    second = read_table(second, of_second)
+def joined(expression, outputs, in_rows):
+    """Both tables with the cells that they share; genes in rows are turned."""
+    X = read_table(expression, "expression")
+    Y = read_table(outputs, "outputs")
     fits = []
-    for names in (first.index, first.columns):
-        n_shared = names.isin(second.index).sum()
-        fits.append(n_shared >= LEAST_SHARED * min(len(names), len(second)) > 0)
+    for names in (X.index, X.columns):
+        n_shared = names.isin(Y.index).sum()
+        fits.append(n_shared >= LEAST_SHARED * min(len(names), len(Y)) > 0)
     if in_rows is not None:
         fits[not in_rows] = False
     in_rows = fits[1]
     if fits[0] == in_rows:
         raise ValueError(
-            f"{of_first} and {of_second}: names of cells do not match; {of_first} has the rows "
-            f"{some(first.index, 3)} and the columns {some(first.columns, 3)}, {of_second} has the "
-            f"rows {some(second.index, 3)}; make them equal with table.set_index(COLUMN), table.T "
-            "or table.rename(index=...); if rows and columns match, set genes_in_rows"
+            "expression and outputs: names of cells do not match; expression has the rows "
+            f"{some(X.index, 3)} and the columns {some(X.columns, 3)}, outputs has the rows "
+            f"{some(Y.index, 3)}; make them equal with table.set_index(COLUMN), table.T or "
+            "table.rename(index=...); if rows and columns match, set genes_in_rows"
         )
-    names = first.columns if in_rows else first.index
-    shared = names.isin(second.index)
-    leave_out(f"cells not in {of_second}", names[~shared])
-    leave_out(f"cells not in {of_first}", second.index[~second.index.isin(names)])
-    first = first.loc[:, shared].T if in_rows else first[shared]
-    return first, second.loc[first.index]
+    names = X.columns if in_rows else X.index
+    shared = names.isin(Y.index)
+    leave_out("cells not in outputs", names[~shared])
+    leave_out("cells not in expression", Y.index[~Y.index.isin(names)])
+    X = X.loc[:, shared].T if in_rows else X[shared]
+    return X, Y.loc[X.index]
 
 
 def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
