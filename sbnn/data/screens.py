@@ -78,6 +78,8 @@ def screen(
     ValueError
         If counts are negative, fractional or NaN, a cell has no perturbation, no cell is a control,
         or names repeat or do not match.
+    TypeError
+        If `perturbation` is a table, or of a table of counts a name.
 
     Examples
     --------

@@ -107,8 +107,10 @@ def trajectories(
     Raises
     ------
     ValueError
-        If times do not fit the values, do not increase or are fewer than two, values are not
-        finite, or names repeat.
+        If times do not fit the values, do not increase or are fewer than two, a column is missing,
+        values are not finite or too large for logarithms, or names repeat.
+    TypeError
+        If there are no times.
 
     Examples
     --------

@@ -73,8 +73,8 @@ def typed_cells(
     Raises
     ------
     ValueError
-        If values are infinite or no numbers, names repeat, a cell has no labels, or families do
-        not fit the features.
+        If values are infinite or no numbers, names repeat, a cell has no labels, labels have no
+        column ``type``, or families do not fit the features.
 
     Examples
     --------
