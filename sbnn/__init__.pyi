@@ -9,7 +9,6 @@ from .data.datasets import default_dataset as default_dataset
 from .data.datasets import load_dataset as load_dataset
 from .data.paired import paired as paired
 from .data.simulate import simulate_patchseq as simulate_patchseq
-from .data.tables import read_ephys_table as read_ephys_table
 from .data.tables import read_tables as read_tables
 from .data.typed_cells import typed_cells as typed_cells
 from .evaluation.crossval import cross_validate as cross_validate

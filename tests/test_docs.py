@@ -70,9 +70,14 @@ def files(adata, data, tmp_path, monkeypatch):
         "sweeps": pd.concat([ephys - 1, ephys + 1]),
         "types": data.labels.assign(donor=np.resize(list("abcd"), data.n_cells)),
         "guides": pd.DataFrame(1, ephys.index, ["none", "g1"]),
+        "perturbations": pd.DataFrame(
+            {"perturbation": np.resize(["g1", "control"], data.n_cells)}, ephys.index[::-1]
+        ),
     }
     for name, table in tables.items():
         table.to_csv(f"{name}.csv")
+    course = pd.DataFrame({"sample": "a", "time": range(3), "SWI4": 0.5, "CLN2": [0.1, 0.2, 0.4]})
+    course.to_csv("course.csv", index=False)
     ephys.to_csv("ephys_german.csv", sep=";", decimal=",")
     ephys.to_excel("mine.xlsx", sheet_name="ephys")
     adata = adata.copy()

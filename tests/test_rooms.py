@@ -18,15 +18,15 @@ PUBLIC = {
         SparseReducedRankRegression cross_validate default_dataset
         epoch_curves explore fit_full genes_table grouped_folds interpret
         later_fold load_dataset map_trust paired paper_folds
-        read_ephys_table read_tables selection_table simulate_patchseq
+        read_tables selection_table simulate_patchseq
         stability_selection typed_cells verdict metrics plotting preprocessing results""",
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier
         SparsePCAForest
         cross_validate_classifier family_importance""",
     "sbnn.mechanism_shift": """LinearShift SparseShiftVAE compute_once edges_of match_latents
-        read_screen recovery recovery_of_genes screen simulate_perturbations unmix z_scored""",
+        recovery recovery_of_genes screen simulate_perturbations unmix z_scored""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor
-        evaluate gene_set_test read_course simulate_network trajectories""",
+        evaluate gene_set_test simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
         cell_maps effect_map family_zoom gene_selection_curve
         genes_curve latent_panels map_trust output_accuracy overview

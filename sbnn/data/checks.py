@@ -28,7 +28,10 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     text = names.where(names.notna(), "").astype(str)
     bad = text[(text == "") | text.duplicated()]
     if len(bad):
-        raise ValueError(f"empty or repeated {kind} names: {some(bad.unique())}")
+        raise ValueError(
+            f"{argument}: empty or repeated {kind} names: {some(bad.unique())}; of a table, keep "
+            "the first with table[~table.index.duplicated()] (columns: the same of table.T)"
+        )
     return text.to_numpy().astype(str)
 
 
@@ -63,6 +66,31 @@ def check_labels(
     for column in labels.select_dtypes(object):  # numbers and text cannot be saved in one column
         labels[column] = labels[column].map(str, na_action="ignore")
     return labels
+
+
+def match_rows(table: pd.DataFrame | pd.Series, cells: np.ndarray, argument: str):
+    """Rows of labels in the order of the cells, matched by name; there may be other rows."""
+    table = table.set_axis(table.index.astype(str))
+    missing = pd.Index(cells)[~np.isin(cells, table.index)]
+    if len(missing):
+        advice = "leave these cells out with table[table.index.isin(labels.index)]"
+        if len(missing) == len(cells):
+            advice = (
+                "read names with pd.read_csv(path, index_col=0), and turn a table that has cells "
+                "in columns with table.T"
+            )
+        raise ValueError(
+            f"{argument}: no row for {len(missing)} of {len(cells)} cells: {some(missing, 3)}; it "
+            f"has the rows {some(table.index, 3)}; {advice}"
+        )
+    rows = table[table.index.isin(cells)]
+    twice = rows.index[rows.index.duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"{argument}: rows that appear more than once: {some(twice.unique(), 3)}; keep the "
+            "first with table[~table.index.duplicated()]"
+        )
+    return rows.loc[cells]
 
 
 def known_labels(given: Any) -> pd.Series:
@@ -107,8 +135,44 @@ def check_groups(given: Any, cells: Any, argument: str) -> np.ndarray:
         raise ValueError(f"{argument}: expected one for each cell, got {len(groups)}")
     unknown_to = groups.index[groups.isna()]
     if len(unknown_to):
-        raise ValueError(f"{argument}: unknown for cells at positions {some(unknown_to)}")
+        names = cells_of(given)
+        where = f"at positions {some(unknown_to)}" if names is None else some(names[unknown_to])
+        raise ValueError(
+            f"{argument}: unknown for cells {where}; leave them out, of a table with "
+            "table.drop(index=...)"
+        )
     return groups.to_numpy().astype(str)
+
+
+def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
+    """The table with text as numbers, NaN where empty."""
+    if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
+        return table
+    # as objects, since dates would become numbers
+    found = table.astype(object).apply(pd.to_numeric, errors="coerce")
+    wrong = found.isna() & table.notna()
+    if not wrong.any(axis=None):
+        return found
+    row, column = np.argwhere(wrong)[0]
+    raise ValueError(
+        f"{what}: expected numbers, got {table.iat[row, column]!r} in row "
+        f"{str(table.index[row])!r}, column {table.columns[column]!r}; leave such a column "
+        'out with table.drop(columns=...), or read the table with decimal="," or '
+        "na_values=[...]"
+    )
+
+
+def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str) -> None:
+    """Reject columns that are flags or have the name of an output or label."""
+    others = X.select_dtypes(bool).columns
+    if beside is not None:
+        others = others.union(X.columns.intersection(beside.columns), sort=False)
+    if len(others):
+        raise ValueError(
+            f"{argument}: flags, or the name of an output or label: {some(others, 3)}; leave "
+            "them out with table.drop(columns=...); if they are genes or features, rename the "
+            "others with table.add_suffix(...)"
+        )
 
 
 def some(names: Iterable[Any], limit: int = 5) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -88,24 +87,6 @@ class GeneNetwork:
         ec50, self._exponent = np.array(list(effects)).reshape(-1, 3)[:, 1:].T.copy()
         self._half = ec50**self._exponent
 
-    @cached_property
-    def edges(self) -> np.ndarray:
-        """Positions of regulator and target, and sign, 1 or -1, of each edge: (edges, 3).
-
-        The sign is that of the change of the rate if one effect rises while all others and all
-        levels are 1/2; effects without a change are no edges.
-        """
-        one = np.eye(len(self._regulators)) / 2
-        levels = np.full(len(self.gene_names), 0.5)
-        above = self._changes(0.5 + one, levels)
-        below = self._changes(0.5 - one, levels)
-        edges = []
-        for target, high, low in zip(self._regulated, above, below, strict=True):
-            signs = np.sign(high - low)
-            for effect in np.flatnonzero(signs):
-                edges.append([self._regulators[effect], target, int(signs[effect])])
-        return np.array(edges).reshape(-1, 3)
-
     @classmethod
     def from_table(cls, equations: str | Path, like: AnnData) -> Self:
         """Read a CSV table of rate equations; genes and first values are like those of `like`."""
@@ -152,11 +133,21 @@ class GeneNetwork:
 
     @property
     def graph(self) -> pd.DataFrame:
-        """Regulators by targets, int8: 1 for activation, -1 for repression."""
+        """Regulators by targets, int8: 1 for activation, -1 for repression.
+
+        The sign is that of the change of the rate if one effect rises while all others and all
+        levels are 1/2; effects without a change are no edges.
+        """
         n_genes = len(self.gene_names)
+        one = np.eye(len(self._regulators)) / 2
+        levels = np.full(n_genes, 0.5)
+        above = self._changes(0.5 + one, levels)
+        below = self._changes(0.5 - one, levels)
         signs = np.zeros((n_genes, n_genes), dtype=np.int8)
-        regulator, target, sign = self.edges.T
-        signs[regulator, target] = sign
+        for target, high, low in zip(self._regulated, above, below, strict=True):
+            signs_of_effects = np.sign(high - low)
+            for effect in np.flatnonzero(signs_of_effects):
+                signs[self._regulators[effect], target] = signs_of_effects[effect]
         return pd.DataFrame(signs, self.gene_names, self.gene_names)
 
     def rates(self, values: ArrayLike) -> np.ndarray:

@@ -11,10 +11,19 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_groups, check_labels, check_names, some
-from sbnn.data.counts import check_counts
+from sbnn.data.checks import (
+    check_groups,
+    check_labels,
+    check_names,
+    check_only_genes,
+    match_rows,
+    numbers,
+    some,
+)
+from sbnn.data.counts import are_counts, check_counts
 from sbnn.data.fingerprint import about_of, described
 from sbnn.data.inputs import in_memory
+from sbnn.errors import check_among
 
 KEY = "perturbation"
 
@@ -48,7 +57,8 @@ def screen(
     counts : AnnData, or array, sparse matrix or DataFrame, shape (n_cells, n_genes)
         Raw counts; of an AnnData, ``X``.
     perturbation : str or sequence of str, shape (n_cells,)
-        What was perturbed in each cell; of an AnnData, a column of its ``obs``.
+        What was perturbed in each cell; of an AnnData, a column of its ``obs``. A Series is matched
+        by the names of the cells, and may hold other cells.
     control : str, optional
         Label of unperturbed cells.
     gene_names, cell_names : sequence of str, optional
@@ -68,6 +78,8 @@ def screen(
     ValueError
         If counts are negative, fractional or NaN, a cell has no perturbation, no cell is a control,
         or names repeat or do not match.
+    TypeError
+        If `perturbation` is a table, or of a table of counts a name.
 
     Examples
     --------
@@ -77,12 +89,19 @@ def screen(
     ['control', 'control', 'IRF1']
     """
     if isinstance(counts, AnnData):
+        check_among("perturbation", perturbation, [*counts.obs])
         gene_names = counts.var_names
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
         perturbation = counts.obs[perturbation]
         counts = in_memory(counts).X
-    elif isinstance(counts, pd.DataFrame):
+    elif isinstance(perturbation, str | pd.DataFrame):
+        raise TypeError(
+            f"perturbation: expected one for each cell, got {type(perturbation).__name__}; of a "
+            "table of labels, pass a column such as labels['perturbation']"
+        )
+    if isinstance(counts, pd.DataFrame):
+        counts = check_table_of_counts(counts, labels)
         gene_names = counts.columns
         cell_names = counts.index
     counts = check_screen_counts(counts)
@@ -91,6 +110,8 @@ def screen(
     obs = check_labels(labels, cells, ())
     if control is not None:
         control = str(control)
+    if cell_names is not None and isinstance(perturbation, pd.Series):
+        perturbation = match_rows(perturbation, cells, "perturbation")
     obs[KEY] = pd.Categorical(check_perturbation(perturbation, obs, control))
     adata = AnnData(counts, obs, pd.DataFrame(index=genes))
     return described(adata, [KEY], control=control, **about)
@@ -116,6 +137,20 @@ def as_screen(data):
         described_as["sha256"],
         about["truth"],
     )
+
+
+def check_table_of_counts(table, labels):
+    """Reject columns that are no counts, with their names."""
+    table = numbers(table, "counts")
+    check_only_genes(table, labels, "counts")
+    others = table.columns[~are_counts(table).all()]
+    if len(others):
+        raise ValueError(
+            f"counts: missing, or not whole numbers from 0 on: {some(others, 3)}; leave columns "
+            "that are no genes out with table.drop(columns=...), use table.fillna(0) for genes "
+            "that were not detected, and round estimated counts with table.round()"
+        )
+    return table
 
 
 def check_screen_counts(given):

@@ -31,7 +31,6 @@ def simulate_perturbations(
     shift: float = 5.0,
     shift_sd: float = 0.5,
     most_targets: int = 3,
-    density: float | None = None,
     n_control: int = 0,
     random_state: int = 0,
 ) -> AnnData:
@@ -55,9 +54,7 @@ def simulate_perturbations(
     shift, shift_sd : float
         Mean and SD of the size of a shift, in SDs of a latent within a perturbation.
     most_targets : int
-        Ignored if `density` is given.
-    density : float, optional
-        Probability that a latent is a target; each perturbation has at least one.
+        Largest number of target latents.
     n_control : int
         Unperturbed cells, labelled ``"control"``.
     random_state : int
@@ -70,18 +67,11 @@ def simulate_perturbations(
     """
     check_number("n_latents", n_latents, int, 1, HIDDEN[0])
     check_number("n_genes", n_genes, int, HIDDEN[-1])
-    if density is not None:
-        check_number("density", density, float, 0, 1)
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))
     for row in shifts:
-        if density is None:
-            targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
-        else:
-            targets = np.flatnonzero(rng.random(n_latents) < density)
-            if not len(targets):
-                targets = rng.integers(n_latents, size=1)
+        targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
         signs = rng.choice([-1.0, 1.0], len(targets))
         row[targets] = signs * rng.normal(shift, shift_sd, len(targets))
     # the last one is the control

@@ -6,7 +6,7 @@ Nothing is guessed: an error says what to do in pandas.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from gzip import BadGzipFile
 from pathlib import Path
@@ -17,13 +17,10 @@ from anndata import AnnData, read_h5ad
 from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from sbnn.data.checks import check_names, known_labels, some
+from sbnn.data.checks import check_names, check_only_genes, numbers, some
 from sbnn.data.counts import are_counts, row_sums
 from sbnn.data.inputs import BEYOND_LOG, in_memory, outputs_of
 from sbnn.data.paired import SAME, paired
-from sbnn.data.screens import KEY, screen
-from sbnn.data.trajectories import read_pseudotime, trajectories
-from sbnn.data.typed_cells import typed_cells
 from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
@@ -104,14 +101,14 @@ def read_tables(
         check_names(table.var_names, "expression", "gene", table.n_vars)
         expression = pd.DataFrame(index=table.obs_names)
         genes_in_rows = False
-    X, Y = joined(expression, "expression", outputs, "outputs", genes_in_rows)
+    X, Y = joined(expression, outputs, genes_in_rows)
     if labels is not None:
         labels = labels_of(labels, X.index)
-    check_only_genes(X, Y)
-    check_only_genes(X, labels)
+    check_only_genes(X, Y, "expression")
+    check_only_genes(X, labels, "expression")
     if of_adata:
         X = table[X.index]
-    Y = numbers(Y, "outputs")
+    Y = numbers(Y, "outputs").astype(float)
     complete = Y.notna().all(axis=1)
     if complete.mean() < LEAST_SHARED:
         raise ValueError(
@@ -146,165 +143,6 @@ def read_tables(
         raw = values.astype(np.int64)
         values = None
     return paired(values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note])
-
-
-def read_ephys_table(
-    features: str | Path | pd.DataFrame,
-    labels: str | Path | pd.DataFrame,
-    families: Mapping[str, Sequence[str]] | Sequence[str] | None = None,
-    units: Mapping[str, str] | None = None,
-    *,
-    name: str = "custom",
-) -> AnnData:
-    """Read a table of electrophysiological features and a table of cell types.
-
-    Cells without a type or a value, and features with one value, are left out with a warning.
-
-    Parameters
-    ----------
-    features : path-like or DataFrame
-        Cells x features, in their units; values may be missing.
-    labels : path-like or DataFrame
-        Cells x labels: ``type`` and, if known, ``donor`` and ``condition``.
-    families, units : optional
-        See `sbnn.typed_cells`.
-    name : str, optional
-        Short name of the data.
-
-    Returns
-    -------
-    AnnData
-        As returned by `sbnn.typed_cells`.
-
-    Raises
-    ------
-    ValueError
-        As by `read_tables`, or without a column ``type``.
-    """
-    X, labels = labelled(features, "features", labels, "labels", "type", in_rows=False)
-    X = numbers(X, "features")
-    measured = X.notna().any(axis=1)
-    leave_out("cells without a value", X.index[~measured])
-    return typed_cells(varying(X[measured], "features"), labels, families, units, name=name)
-
-
-def read_screen(
-    expression: str | Path | pd.DataFrame,
-    guides: str | Path | pd.DataFrame,
-    control: str,
-    genes_in_rows: bool | None = None,
-    *,
-    separator: str | None = None,
-    name: str = "custom",
-) -> AnnData:
-    """Read raw counts and a table with the perturbation of each cell.
-
-    Cells without a perturbation or counts, and ``ERCC-`` spike-ins, are left out with a warning.
-
-    Parameters
-    ----------
-    expression : path-like or DataFrame
-        Raw counts, cells x genes or genes x cells. Of an AnnData, use `screen` itself.
-    guides : path-like or DataFrame
-        One column, or a column ``perturbation`` beside other labels.
-    control : str
-        Perturbation of unperturbed cells.
-    genes_in_rows : bool, optional
-        By default, the axis of `expression` that has the names of the cells is found.
-    separator : str, optional
-        Between guides of a cell, whose order does not matter; a control guide beside others does
-        not count.
-    name : str, optional
-        Short name of the data.
-
-    Returns
-    -------
-    AnnData
-        As returned by `sbnn.mechanism_shift.screen`.
-
-    Raises
-    ------
-    ValueError
-        As by `read_tables`, or if no cell is a control.
-    """
-    X, guides = labelled(expression, "expression", guides, "guides", KEY, genes_in_rows)
-    X, _ = expression_of(X, counts=True)
-    labels = guides.loc[X.obs_names]
-    perturbation = labels.pop(KEY)
-    if separator is not None:
-        given = perturbation.astype(str).str.split(separator, regex=False)
-        guides = [{guide.strip() for guide in of_cell} for of_cell in given]
-        perturbation = [
-            separator.join(sorted(of_cell - {control})) or control for of_cell in guides
-        ]
-    return screen(X.to_df(), perturbation, control, labels=labels, name=name)
-
-
-def read_course(
-    expression: str | Path | pd.DataFrame,
-    pseudotime: str | Path | pd.DataFrame | None = None,
-    *,
-    n_bins: int = 25,
-    name: str = "own",
-) -> AnnData:
-    """Read log expression over time.
-
-    Parameters
-    ----------
-    expression : path-like or DataFrame
-        A column ``time``, a column ``sample`` if there are several, and a column for each gene;
-        rows of one sample and time are averaged. With `pseudotime`, cells x genes or genes x cells,
-        as for `read_tables`.
-    pseudotime : path-like or DataFrame, optional
-        Cells x trajectories, empty where a cell is not on a trajectory. Cells are averaged in bins,
-        genes divided by their largest value, and times scaled to 0 to 9.
-    n_bins : int, optional
-        Bins of pseudotime along each trajectory.
-    name : str, optional
-        Short name of the data.
-
-    Returns
-    -------
-    AnnData
-        As returned by `sbnn.dynamics.trajectories`.
-
-    Raises
-    ------
-    ValueError
-        As by `read_tables`, or without a column ``time``.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from sbnn.dynamics import read_course
-    >>> table = pd.DataFrame({"time": [0, 1, 4], "SWI4": [0.1, 0.2, 0.3], "CLN2": [0.5, 0.4, 0.3]})
-    >>> table.to_csv("course.csv", index=False)
-    >>> read_course("course.csv").shape
-    (3, 2)
-    """
-    if pseudotime is not None:
-        X, at = joined(expression, "expression", pseudotime, "pseudotime")
-        X, _ = expression_of(X, counts=False)
-        at = numbers(at, "pseudotime")
-        return read_pseudotime(X.to_df(), at, n_bins, name=name)
-    table = expression
-    if not isinstance(table, pd.DataFrame):
-        table = read_columns(expression, "expression")
-    # without names of rows
-    table = table.drop(columns="", errors="ignore").reset_index(drop=True).rename(index=str)
-    require_column(table, "time", "expression")
-    if "sample" not in table:
-        table = table.assign(sample="0")
-    X, _ = expression_of(table.drop(columns=["sample", "time"]), counts=False)
-    time = numbers(table[["time"]], "expression")["time"]
-    if (time.groupby(table["sample"]).diff() < 0).any():
-        raise ValueError(
-            "expression: time decreases within a sample; sort the rows with table.sort_values, or "
-            "name the samples in a column 'sample'"
-        )
-    X = X.to_df().assign(sample=table["sample"], time=time)
-    X = X.groupby(["sample", "time"], dropna=False, observed=True).mean().reset_index()
-    return trajectories(X, name=name)
 
 
 def read_table(given, what: str) -> pd.DataFrame:
@@ -359,66 +197,36 @@ def read_columns(path, what: str) -> pd.DataFrame:
         ) from error
 
 
-def joined(first, of_first: str, second, of_second: str, in_rows=None):
-    """Both tables with the cells that they share; the first one may be turned."""
-    first = read_table(first, of_first)
-    second = read_table(second, of_second)
+def joined(expression, outputs, in_rows):
+    """Both tables with the cells that they share; genes in rows are turned."""
+    X = read_table(expression, "expression")
+    Y = read_table(outputs, "outputs")
     fits = []
-    for names in (first.index, first.columns):
-        n_shared = names.isin(second.index).sum()
-        fits.append(n_shared >= LEAST_SHARED * min(len(names), len(second)) > 0)
+    for names in (X.index, X.columns):
+        n_shared = names.isin(Y.index).sum()
+        fits.append(n_shared >= LEAST_SHARED * min(len(names), len(Y)) > 0)
     if in_rows is not None:
         fits[not in_rows] = False
     in_rows = fits[1]
     if fits[0] == in_rows:
         raise ValueError(
-            f"{of_first} and {of_second}: names of cells do not match; {of_first} has the rows "
-            f"{some(first.index, 3)} and the columns {some(first.columns, 3)}, {of_second} has the "
-            f"rows {some(second.index, 3)}; make them equal with table.set_index(COLUMN), table.T "
-            "or table.rename(index=...); if rows and columns match, set genes_in_rows"
+            "expression and outputs: names of cells do not match; expression has the rows "
+            f"{some(X.index, 3)} and the columns {some(X.columns, 3)}, outputs has the rows "
+            f"{some(Y.index, 3)}; make them equal with table.set_index(COLUMN), table.T or "
+            "table.rename(index=...); if rows and columns match, set genes_in_rows"
         )
-    names = first.columns if in_rows else first.index
-    shared = names.isin(second.index)
-    leave_out(f"cells not in {of_second}", names[~shared])
-    leave_out(f"cells not in {of_first}", second.index[~second.index.isin(names)])
-    first = first.loc[:, shared].T if in_rows else first[shared]
-    return first, second.loc[first.index]
-
-
-def labelled(first, of_first: str, labels, of_labels: str, column: str, in_rows):
-    """A table and the labels of its cells, of which those without an entry in `column` leave."""
-    labels = read_table(labels, of_labels)
-    if labels.shape[1] == 1:
-        labels = labels.set_axis([column], axis=1)
-    require_column(labels, column, of_labels)
-    X, labels = joined(first, of_first, labels, of_labels, in_rows)
-    check_only_genes(X, labels)
-    known = known_labels(labels[column]).notna()
-    leave_out(f"cells without a {column}", X.index[~known])
-    return X[known], labels[known]
-
-
-def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
-    """Float, NaN where empty."""
-    if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
-        return table.astype(float)
-    # as objects, since dates would become numbers
-    found = table.astype(object).apply(pd.to_numeric, errors="coerce")
-    wrong = found.isna() & table.notna()
-    if not wrong.any(axis=None):
-        return found.astype(float)
-    row, column = np.argwhere(wrong)[0]
-    raise ValueError(
-        f"{what}: expected numbers, got {table.iat[row, column]!r} in row {table.index[row]!r}, "
-        f"column {table.columns[column]!r}; leave such a column out with table.drop(columns=...), "
-        'or read the table with decimal="," or na_values=[...]'
-    )
+    names = X.columns if in_rows else X.index
+    shared = names.isin(Y.index)
+    leave_out("cells not in outputs", names[~shared])
+    leave_out("cells not in expression", Y.index[~Y.index.isin(names)])
+    X = X.loc[:, shared].T if in_rows else X[shared]
+    return X, Y.loc[X.index]
 
 
 def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
     """Expression without spike-ins, and whether it is raw counts; all but logarithms is refused."""
     if isinstance(X, pd.DataFrame):
-        X = AnnData(numbers(X, "expression"))
+        X = AnnData(numbers(X, "expression").astype(float))
     spikes = X.var_names.str.startswith("ERCC-")
     leave_out("ERCC spike-ins", X.var_names[spikes])
     X = X[:, ~spikes]
@@ -455,19 +263,6 @@ def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnDa
     return X, counts
 
 
-def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None) -> None:
-    """Reject columns of the expression that are flags or have the name of an output or label."""
-    others = X.select_dtypes(bool).columns
-    if beside is not None:
-        others = others.union(X.columns.intersection(beside.columns), sort=False)
-    if len(others):
-        raise ValueError(
-            f"expression: flags, or the name of an output or label: {some(others, 3)}; leave "
-            "them out with table.drop(columns=...); if they are genes, rename the others with "
-            "table.add_suffix(...)"
-        )
-
-
 def varying(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Columns with two or more values."""
     varies = table.max() > table.min()
@@ -475,15 +270,6 @@ def varying(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     if not varies.any():
         raise ValueError(f"{kind}: none has two different values")
     return table.loc[:, varies]
-
-
-def require_column(table: pd.DataFrame, column: str, what: str) -> None:
-    """Reject a table without the column."""
-    if column not in table:
-        raise ValueError(
-            f"{what}: no column {column!r} among {some(table.columns, 8)}; rename one with "
-            f"table.rename(columns={{OLD: {column!r}}})"
-        )
 
 
 def labels_of(labels, cells: pd.Index) -> pd.DataFrame:

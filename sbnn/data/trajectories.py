@@ -12,8 +12,9 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
-from sbnn.data.checks import check_names, some
+from sbnn.data.checks import check_names, numbers, some
 from sbnn.data.fingerprint import described
+from sbnn.data.inputs import BEYOND_LOG
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,10 @@ def trajectories(
     Raises
     ------
     ValueError
-        If times do not fit the values, do not increase or are fewer than two, values are not
-        finite, or names repeat.
+        If times do not fit the values, do not increase or are fewer than two, a column is missing,
+        values are not finite or too large for logarithms, or names repeat.
+    TypeError
+        If there are no times.
 
     Examples
     --------
@@ -90,9 +93,15 @@ def trajectories(
     [0.0, 1.0, 4.0]
     """
     if isinstance(values, pd.DataFrame):
-        obs = values[["sample", "time"]]
-        values = values.drop(columns=["sample", "time"])
+        table = check_table_of_times(values)
+        obs = table[["sample", "time"]]
+        values = table.drop(columns=["sample", "time"])
         gene_names = values.columns
+    elif times is None:
+        raise TypeError(
+            "times: expected the times of each sample, as values are no DataFrame; a file is read "
+            "with pd.read_csv(path)"
+        )
     else:
         if np.ndim(times[0]) == 0:  # the same for all samples
             times = [times] * len(values)
@@ -103,6 +112,12 @@ def trajectories(
         obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times)})
         values = np.concatenate(values)
     values = np.asarray(values, dtype=float)
+    largest = values.max(initial=0)
+    if largest > BEYOND_LOG:
+        raise ValueError(
+            f"values: up to {largest:g}, which are no log values; use np.log2(table + 1) of TPM or "
+            "CPM, and divide genes by their maximum"
+        )
     obs = obs.astype({"sample": str, "time": float})
     obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
     names = check_names(gene_names, "gene_names", "gene", values.shape[1])
@@ -111,39 +126,28 @@ def trajectories(
     return described(adata, ("sample", "time"), **about)
 
 
-def read_pseudotime(
-    expression: pd.DataFrame,
-    pseudotime: pd.DataFrame,
-    n_bins: int | pd.Series = 25,
-    *,
-    scaled: bool = True,
-    **about: object,
-) -> AnnData:
-    """Average cells in bins of equal size along each trajectory.
-
-    `expression` is a table of cells by genes, and `pseudotime` of cells by trajectories, NaN for
-    cells that are not on one. If `scaled`, genes are divided by their largest absolute value and
-    times rescaled to 0 to 9.
-    """
-    values, times = [], []
-    assert_all_finite(pseudotime, allow_nan=True, input_name="pseudotime")
-    n_bins = pd.Series(n_bins, pseudotime.columns)
-    for trajectory, of_cells in pseudotime.items():
-        of_cells = of_cells.dropna().sort_values(kind="stable")
-        cells = expression.loc[of_cells.index].to_numpy(dtype=float)
-        parts = np.array_split(of_cells.to_numpy(), min(n_bins[trajectory], of_cells.nunique()))
-        # bins of the same mean time are merged
-        means = np.concatenate([np.full(len(part), part.mean()) for part in parts])
-        at = np.unique(means)
-        values.append(np.stack([cells[means == mean].mean(axis=0) for mean in at]))
-        times.append(at)
-    if scaled:
-        largest = np.abs(np.concatenate(values)).max(axis=0)
-        largest[largest == 0] = 1
-        values = [of_bins / largest for of_bins in values]
-        at = np.concatenate(times)
-        times = [9 * (of_bins - at.min()) / np.ptp(at) for of_bins in times]
-    return trajectories(values, times, expression.columns, **about)
+def check_table_of_times(table):
+    """The table with text as numbers; mistakes are named by their columns."""
+    missing = [column for column in ("sample", "time") if column not in table]
+    if missing:
+        raise ValueError(
+            f"values: no column {' and '.join(missing)} among {some(table.columns, 8)}; rename one "
+            "with table.rename(columns={OLD: NEW}), or name a single sample with "
+            "table.assign(sample=0)"
+        )
+    unnamed = table.columns[table.columns.astype(str).str.fullmatch(r"Unnamed: \d+")]
+    if len(unnamed):
+        raise ValueError(
+            f"values: {some(unnamed)} is no gene; read names of rows with "
+            "pd.read_csv(path, index_col=0)"
+        )
+    incomplete = table.columns[table.isna().any()]
+    if len(incomplete):
+        raise ValueError(
+            f"values: NaN in the columns {some(incomplete, 3)}; leave out genes with "
+            "table.drop(columns=...), or rows with table.dropna()"
+        )
+    return numbers(table.drop(columns="sample"), "values").assign(sample=table["sample"])
 
 
 def as_trajectories(data):
@@ -161,8 +165,11 @@ def as_trajectories(data):
         rows = data.obs["sample"].to_numpy() == label
         at = time[rows]
         if len(at) < 2 or not (np.diff(at) > 0).all():
-            text = f"increasing times in sample {label}"
-            raise ValueError(f"trajectories: expected two or more {text}, got {some(at)}")
+            raise ValueError(
+                f"trajectories: expected two or more increasing times in sample {label}, got "
+                f"{some(at)}; name each sample in the column 'sample', and sort and average rows "
+                "with table.groupby(['sample', 'time'], as_index=False).mean()"
+            )
         values.append(X[rows])
         times.append(at)
     about = data.uns.get("sbnn", {})

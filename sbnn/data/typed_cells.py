@@ -12,11 +12,19 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
-from sbnn.data.checks import check_labels, check_names, some
+from sbnn.data.checks import (
+    check_labels,
+    check_names,
+    check_only_genes,
+    match_rows,
+    numbers,
+    some,
+)
 from sbnn.data.fingerprint import about_of, described
 from sbnn.data.inputs import in_memory
 
 ALL = "all"  # the only family if none are given
+OTHER_LABELS = "donor", "condition"  # that models use
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +73,8 @@ def typed_cells(
     Raises
     ------
     ValueError
-        If values are infinite or no numbers, names repeat, a cell has no labels, or families do
-        not fit the features.
+        If values are infinite or no numbers, names repeat, a cell has no labels, labels have no
+        column ``type``, or families do not fit the features.
 
     Examples
     --------
@@ -81,14 +89,23 @@ def typed_cells(
     b     IT
     c     IT
     """
+    if isinstance(X, pd.DataFrame):
+        X = numbers(X, "X")
     values = check_array(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
     )
     cells = check_names(getattr(X, "index", None), "X", "cell", values.shape[0])
     features = check_names(getattr(X, "columns", None), "X", "feature", values.shape[1])
     if labels is not None:
-        labels = labels[labels.index.astype(str).isin(cells)]
-    obs = check_labels(labels, cells, ("type",), ("donor", "condition")).rename_axis(index=None)
+        labels = match_rows(pd.DataFrame(labels), cells, "labels")
+        if "type" not in labels:
+            raise ValueError(
+                f"labels: no column 'type' among {some(labels.columns, 8)}; rename one with "
+                "table.rename(columns={OLD: 'type'})"
+            )
+    obs = check_labels(labels, cells, ("type",), OTHER_LABELS).rename_axis(index=None)
+    if isinstance(X, pd.DataFrame):
+        check_only_genes(X, obs.filter(["type", *OTHER_LABELS]), "X")
     var = pd.DataFrame({"family": families_of(families, features), "unit": ""}, features)
     var.update(pd.Series(units, name="unit", dtype=object))
     return described(ad.AnnData(values, obs, var), ["type"], **about)

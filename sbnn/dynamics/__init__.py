@@ -3,7 +3,6 @@
 - `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method.
 - `GeneNetwork`: networks with a known truth, and their simulation.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth.
-- `read_course`: a time course from tables.
 - `trajectories`: expression over time as an AnnData.
 - `evaluate`: scores of networks and predictions.
 - `gene_set_test`: a permutation test of gene sets.
@@ -11,7 +10,6 @@
 
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.tables import read_course
 from sbnn.data.trajectories import trajectories
 from sbnn.dynamics.evaluation import evaluate
 from sbnn.dynamics.gene_sets import gene_set_test
@@ -23,7 +21,6 @@ __all__ = [
     "PhoenixRegressor",
     "evaluate",
     "gene_set_test",
-    "read_course",
     "simulate_network",
     "trajectories",
 ]

@@ -3,13 +3,12 @@
 - `SparseShiftVAE`: the model, with our training or as published.
 - `unmix`: rotates the latents of any model.
 - `recovery`: accuracy on a simulated screen.
-- `screen`: an AnnData of your own counts; `read_screen` reads files.
+- `screen`: an AnnData of your own counts.
 - `simulate_perturbations`: screens with known latents and shifts.
 """
 
 from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
-from sbnn.data.tables import read_screen
 from sbnn.mechanism_shift.accuracy import match_latents, recovery, recovery_of_genes, z_scored
 from sbnn.mechanism_shift.graph import edges_of
 from sbnn.mechanism_shift.linear import LinearShift
@@ -23,7 +22,6 @@ __all__ = [
     "compute_once",
     "edges_of",
     "match_latents",
-    "read_screen",
     "recovery",
     "recovery_of_genes",
     "screen",

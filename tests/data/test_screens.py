@@ -42,6 +42,51 @@ def test_names_come_from_the_container():
     assert list(made.obs) == ["replicate", "perturbation"]
 
 
+def test_perturbations_are_matched_by_the_names_of_the_cells():
+    table = pd.DataFrame(COUNTS, CELLS, GENES)
+    perturbation = pd.Series(PERTURBATION, CELLS)
+    known = screen(table, PERTURBATION, "none")
+    others = pd.concat([perturbation, perturbation.add_prefix("d")])
+    for given in (perturbation[::-1], others):
+        found = screen(table, given, "none")
+        assert found.obs.equals(known.obs)
+        assert found.uns["sbnn"]["sha256"] == known.uns["sbnn"]["sha256"]
+    numbered = perturbation.reset_index(drop=True)
+    assert as_screen(screen(COUNTS, numbered)).perturbation.tolist() == PERTURBATION
+    for wrong, message in [
+        (numbered, "perturbation: no row for 6 of 6 cells: c0.*rows 0, 1.*index_col=0"),
+        (perturbation[1:], r"perturbation: no row for 1 of 6 cells: c0; .*index.isin"),
+        (others.rename({"dc0": "c0"}), "perturbation: rows that appear more than once: c0"),
+        (perturbation.replace("a", None), "perturbation: unknown for cells c2; .*drop"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            screen(table, wrong, "none")
+    with pytest.raises(ValueError, match=r"perturbation: no row for 3 of 3 cells: IRF1.*table\.T"):
+        screen(table.T, perturbation, "none")
+    for wrong in ("guide", perturbation.to_frame("guide")):
+        with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
+            screen(table, wrong, "none")
+    with pytest.raises(ValueError, match="perturbation: 'guide' is unknown"):
+        screen(anndata.AnnData(table.astype(float)), "guide")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["x"] * 6, "counts: expected numbers, got 'x' in row 'c0', column 'new'"),
+        (np.arange(6) / 5, "counts: .*not whole numbers from 0 on: new; .*round"),
+        ([np.nan] * 6, "counts: missing, .*: new; .*fillna"),
+        ([True] * 6, "counts: flags.*: new"),
+    ],
+)
+def test_columns_that_are_no_counts_are_named(column, message):
+    table = pd.DataFrame(COUNTS, CELLS, GENES)
+    with pytest.raises(ValueError, match=message):
+        screen(table.assign(new=column), PERTURBATION)
+    with pytest.raises(ValueError, match="counts: .* replicate"):
+        screen(table.assign(replicate=1), PERTURBATION, labels=LABELS)
+
+
 def test_equal_counts_are_the_same_data_and_are_left_as_they_are():
     # columns of a row in no order, and an entry in two parts
     data = [2.0, 0.5, 0.5, 3, 4, 5, 6, 7, 8]

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from sbnn.data import paired
 from sbnn.data.paired import as_paired
-from sbnn.data.tables import read_course, read_ephys_table, read_screen, read_tables
+from sbnn.data.tables import read_tables
 
 RNG = np.random.default_rng(0)
 CELLS = [f"c{i}" for i in range(12)]
@@ -184,61 +184,6 @@ def test_what_is_no_plain_table_is_refused_with_its_path(tmp_path, content):
         read_tables(path, OUTPUTS)
 
 
-def test_features_and_types_are_matched():
-    features = OUTPUTS.assign(same=1.0)
-    types = LABELS.copy()
-    types.loc["c1", "type"] = None
-    with pytest.warns(UserWarning, match="c1|same"):
-        data = read_ephys_table(features, types, {"resting": ["Vrest"], "input": ["Rin"]})
-    assert data.obs_names.tolist() == ["c0", *CELLS[2:]]
-    assert data.var["family"].to_dict() == {"Vrest": "resting", "Rin": "input"}
-
-
-def test_counts_and_perturbations_are_matched():
-    guides = pd.Series(["none", "g1", "none", "g2"] * 3, CELLS).to_frame("guide")
-    guides.iloc[5] = None
-    with pytest.warns(UserWarning, match="without a perturbation left out: c5"):
-        data = read_screen(COUNTS.T, guides, "none")
-    assert data.obs["perturbation"].tolist() == guides["guide"].dropna().tolist()
-    assert data.uns["sbnn"]["control"] == "none"
-    with pytest.raises(ValueError, match="guides: no column 'perturbation' among a, b"):
-        read_screen(COUNTS, guides.assign(a=1, b=2)[["a", "b"]], "none")
-
-
-def test_rows_of_one_time_are_averaged():
-    table = pd.DataFrame({"time": [0, 0, 5, 90], "A": [1.0, 3, 4, 5], "B": [0.0, 1, 2, 3]})
-    found = read_course(table)
-    assert found.obs["time"].tolist() == [0, 5, 90]
-    assert found.to_df()["A"].tolist() == [2, 4, 5]
-    two = read_course(table.assign(sample=["u", "v", "u", "v"])[["sample", "time", "A", "B"]])
-    assert two.obs["sample"].tolist() == ["u", "u", "v", "v"]
-    with pytest.raises(ValueError, match="expression: no column 'time'"):
-        read_course(table[["A", "B"]])
-
-
-def test_cells_are_averaged_along_pseudotime():
-    logs = np.log2(COUNTS + 1)
-    pseudotime = pd.DataFrame({"lineage": np.linspace(0, 1, 12)}, CELLS)
-    data = read_course(logs, pseudotime, n_bins=3)
-    assert data.n_obs == 3 and data.obs["time"].max() == 9
-    assert data.to_df().max().max() == 1
-
-
-def test_guides_of_a_cell_have_no_order_and_a_control_beside_them_does_not_count():
-    guides = ["ctrl", "A+B", "B+A", "ctrl+A", "A + ctrl", "ctrl+ctrl"] * 2
-    guides = pd.DataFrame({"guide": guides}, CELLS)
-    data = read_screen(COUNTS, guides, "ctrl", separator="+")
-    assert data.obs["perturbation"].tolist() == ["ctrl", "A+B", "A+B", "A", "A", "ctrl"] * 2
-
-
-def test_times_that_start_anew_are_no_sample():
-    table = pd.DataFrame({"time": [0, 1, 2] * 2, "A": RNG.random(6), "B": RNG.random(6)})
-    with pytest.raises(ValueError, match="time decreases within a sample"):
-        read_course(table)
-    assert len(read_course(table.assign(sample=[*"aaabbb"]))) == 6
-    assert len(read_course(table.sort_values("time"))) == 3
-
-
 @pytest.mark.parametrize(
     "name",
     ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"]
@@ -264,12 +209,6 @@ def test_a_damaged_compressed_file_is_named(kept, tmp_path):
     path.write_bytes(b"name,Rin" if kept is None else path.read_bytes()[kept])
     with pytest.raises(ValueError, match=r"outputs: .*outputs.csv.gz"):
         read_tables(COUNTS, path)
-
-
-def test_samples_may_be_categories_that_no_row_has():
-    table = pd.DataFrame({"time": [0, 1] * 2, "A": RNG.random(4), "B": RNG.random(4)})
-    table["sample"] = pd.Categorical([*"bbcc"], [*"abc"])
-    assert read_course(table).obs["sample"].tolist() == [*"bbcc"]
 
 
 def test_cells_and_outputs_that_appear_twice_are_named():

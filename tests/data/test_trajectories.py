@@ -5,13 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.trajectories import (
-    Samples,
-    as_trajectories,
-    prior_matrix,
-    read_pseudotime,
-    trajectories,
-)
+from sbnn.data.trajectories import Samples, as_trajectories, prior_matrix, trajectories
 
 TIMES = [0.0, 1.0, 3.0]
 
@@ -58,6 +52,38 @@ def test_wrong_values_and_times_are_refused(table, column, value, named):
         trajectories(table)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop(columns="time"), "no column time among A, B, sample"),
+        (lambda table: table[["A", "time"]], r"no column sample among .*assign\(sample=0\)"),
+        (lambda table: table[["A", "B"]], "no column sample and time"),
+        (lambda table: table.assign(B="low"), "got 'low' in row '0', column 'B'"),
+        (lambda table: table.assign(time="0h"), "got '0h' in row '0', column 'time'"),
+        (lambda table: table.assign(sample=None), "NaN in the columns sample"),
+        (lambda table: pd.concat([table, table]), r"sample y.*\.groupby\(\['sample', 'time'\]"),
+        (lambda table: table.rename(columns={"A": "Unnamed: 0"}), "Unnamed: 0 is no gene"),
+        (lambda table: table.assign(A=table["A"] + 99), "no log values; use np.log2"),
+    ],
+)
+def test_mistakes_in_a_table_are_named_with_what_to_do(table, change, message):
+    with pytest.raises(ValueError, match=message):
+        trajectories(change(table))
+
+
+def test_rows_in_any_order_can_be_sorted_and_averaged(table):
+    again = pd.concat([table[::-1], table])
+    sorted_table = again.groupby(["sample", "time"], as_index=False).mean()
+    np.testing.assert_array_equal(
+        trajectories(sorted_table).X, trajectories(table.sort_values(["sample", "time"])).X
+    )
+
+
+def test_values_without_times_are_refused(values):
+    with pytest.raises(TypeError, match=r"times: .*pd.read_csv"):
+        trajectories(values)
+
+
 def test_priors_are_matched_by_name():
     prior = pd.DataFrame([[0, 2.0], [-2.0, 0]], ["b", 1], [1, "b"])
     np.testing.assert_array_equal(prior_matrix(prior, ["1", "b"]), [[-2, 0], [0, 2]])
@@ -99,40 +125,3 @@ def test_short_samples_are_padded_with_their_last_values(samples):
     turned = Samples(samples.values, samples.times, samples.gene_names, gene_major=True)
     np.testing.assert_array_equal(turned.padded()[0], values)
     assert (values.strides, turned.padded()[0].strides) == ((64, 16, 8), (64, 8, 32))
-
-
-# --- cells with a pseudotime
-
-CELLS = pd.DataFrame(
-    {"a": np.arange(10.0) ** 2, "b": 0.0, "c": [-1.0, -4, 0, 2, 0, 1, 1, -9, 2, 3]},
-    list("qrstuvwxyz"),
-)
-PSEUDOTIME = pd.DataFrame(
-    {"one": [1.0, 2, 2, 2, 2, 2, 2, 2, 4, 3], "two": [np.nan] * 7 + [11, 5, 3]}, CELLS.index
-)
-
-
-def test_cells_are_averaged_in_bins_of_equal_size():
-    data = read_pseudotime(CELLS, PSEUDOTIME, 5, scaled=False)
-    assert data.obs["sample"].tolist() == ["0"] * 3 + ["1"] * 3
-    # four different times give four bins, of which the second and third have the same mean time
-    for row, cells in enumerate(["qrs", "tuvwx", "zy", "z", "y", "x"]):
-        np.testing.assert_allclose(data.X[row], CELLS.loc[[*cells]].mean())
-    np.testing.assert_allclose(data.obs["time"], [5 / 3, 2, 3.5, 3, 5, 11])
-    fewer = pd.Series([2, 5], PSEUDOTIME.columns)
-    fewer = read_pseudotime(CELLS, PSEUDOTIME, fewer, scaled=False)
-    assert fewer.obs["sample"].tolist() == ["0"] * 2 + ["1"] * 3
-
-
-def test_an_infinite_pseudotime_is_refused():
-    with pytest.raises(ValueError, match="pseudotime contains infinity"):
-        read_pseudotime(CELLS, PSEUDOTIME.replace(11, np.inf))
-
-
-def test_genes_and_times_are_scaled_over_all_trajectories():
-    plain = read_pseudotime(CELLS, PSEUDOTIME, scaled=False)
-    scaled = read_pseudotime(CELLS, PSEUDOTIME)
-    largest = np.abs(plain.X).max(axis=0)
-    np.testing.assert_allclose(scaled.X, plain.X / [largest[0], 1, largest[2]])
-    times = plain.obs["time"]
-    np.testing.assert_allclose(scaled.obs["time"], 9 * (times - times.min()) / np.ptp(times))

@@ -69,6 +69,28 @@ def test_labels_of_other_cells_are_ignored():
     assert typed_cells(TABLE, more).obs.equals(typed_cells(TABLE, LABELS).obs)
 
 
+@pytest.mark.parametrize(
+    ("X", "labels", "message"),
+    [
+        (TABLE, LABELS[["donor"]], "labels: no column 'type' among donor; rename"),
+        (TABLE, LABELS[1:], r"labels: no row for 1 of 4 cells: c4; .*index.isin"),
+        (TABLE, LABELS.add_prefix("x", axis=0), "labels: no row for 4 of 4 cells"),
+        (TABLE, LABELS.reset_index(drop=True), "labels: no row for 4 .*rows 0, 1.*index_col"),
+        (TABLE.T, LABELS, r"labels: no row for 3 of 3 cells: vrest, .*table\.T"),
+        (TABLE, pd.concat([LABELS, LABELS[:1]]), "labels: rows that appear more than once: c4"),
+        (
+            TABLE.assign(tau="7,5"),
+            LABELS,
+            "X: expected numbers, got '7,5' in row 'c1', column 'tau'",
+        ),
+        (TABLE.assign(donor=1.0), LABELS, "X: .*label: donor"),
+    ],
+)
+def test_mistakes_in_tables_are_named_with_what_to_do(X, labels, message):
+    with pytest.raises(ValueError, match=message):
+        typed_cells(X, labels)
+
+
 def test_the_fingerprint_is_of_the_cells_and_types(adata):
     whole = as_typed(adata).sha256
     part = as_typed(adata[:2].copy()).sha256

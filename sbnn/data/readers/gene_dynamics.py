@@ -13,7 +13,7 @@ from anndata import AnnData
 
 from sbnn.data.gene_dynamics import gene_dynamics
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.trajectories import read_pseudotime, trajectories
+from sbnn.data.trajectories import trajectories
 
 
 def read_trajectories(path: str | Path, names_path: str | Path) -> AnnData:
@@ -127,10 +127,16 @@ def _read_course(train_path, test_path, names_path, prior_path):
 
 
 def _averaged(data, cells_per_bin):
-    times = data.obs.pivot(columns="sample", values="time")
-    times = times[data.obs["sample"].unique()]
-    n_bins = (times.count() // cells_per_bin).clip(lower=2)
-    return read_pseudotime(data.to_df(), times, n_bins, scaled=False)
+    """Average neighbouring cells of each sample in bins of equal size."""
+    values, times = [], []
+    for sample in data.obs["sample"].unique():
+        rows = data.obs["sample"].to_numpy() == sample
+        cells = data.X[rows]
+        at = data.obs["time"].to_numpy()[rows]
+        n_bins = max(2, len(cells) // cells_per_bin)
+        values.append([cells_of_bin.mean(axis=0) for cells_of_bin in np.array_split(cells, n_bins)])
+        times.append([times_of_bin.mean() for times_of_bin in np.array_split(at, n_bins)])
+    return trajectories(values, times, data.var_names)
 
 
 def _matrix(path, genes):
