@@ -42,11 +42,21 @@ def test_networks_are_scored_on_held_out_cells_and_perturbations(adata):
 
 
 def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
+    compute = Mock(return_value={"elbo": 1})
+
+    def bound(scale):
+        return compute()
+
     once = partial(compute_once, "fits", adata, MODEL, results=tmp_path / "shift_fits.pickle.xz")
-    assert once(lambda: {"elbo": 1}, seeds=[0]).dataset == "simulated_screen"
-    assert once(pytest.fail, seeds=[0]).elbo == 1
-    with pytest.raises(ValueError, match="differs in seeds"):
-        once(pytest.fail, seeds=[1])
+    assert once(partial(bound, 1), seeds=[0]).dataset == "simulated_screen"
+    assert once(partial(bound, 1), seeds=[0]).elbo == 1
+    for other, seeds, named in (
+        (partial(bound, 2), [0], "compute"),
+        (partial(bound, 1), [1], "seeds"),
+    ):
+        with pytest.raises(ValueError, match=f"differs in {named};"):
+            once(other, seeds=seeds)
+    compute.assert_called_once()
 
 
 TRUE = np.array([[1.0, 0.0, 3.0], [2.0, 1.0, -1.0], [3.0, 0.5, 0.0], [5.0, -1.0, 1.0]])
