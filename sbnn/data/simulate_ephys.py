@@ -30,7 +30,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     loadings = biology.normal(0, 0.25, (4, 93))
 
     types = rng.choice(TYPES, n_cells, p=SHARES[species])
-    donors = rng.integers(n_cells // 5 + 1, size=n_cells)
+    donors = rng.integers(n_cells, size=n_cells) // 5
     cells = numbered_names(species, range(n_cells))
     labels = pd.DataFrame({"type": types, "donor": donors}, cells)
     if species == "mouse":
@@ -39,10 +39,11 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     else:
         labels["condition"] = rng.choice(["acute", "culture"], n_cells)
 
+    of_donors = rng.normal(0, 0.3, (n_cells, 4))
     # the cells of a type and donor have an SD of 1 on each axis
-    of_donors = rng.normal(0, 0.3, (n_cells, 4))[donors]
-    places = rng.normal(centres.loc[types] + of_donors)
-    scores = pd.DataFrame(rng.normal(places @ loadings), cells, features.index)
+    places = rng.normal(centres.loc[types] + of_donors[donors])
+    # rounded, as the last digits depend on the processor
+    scores = pd.DataFrame(rng.normal(places @ loadings).round(6), cells, features.index)
     values = scores * features["spread"] + features["median"]
     ended = rng.random((n_cells, 1)) < features["family"].map(ENDED).to_numpy()
     return typed_cells(
