@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sbnn import load_dataset
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import EphysTypeClassifier, FamilyAttentionClassifier
-from sbnn.ephys_types.base import FeatureScaling, kernel_logistic, lightgbm
+from sbnn.ephys_types.base import feature_scaling, kernel_logistic, lightgbm
 from sbnn.ephys_types.classification import extra_of, fit_on
 from sbnn.ephys_types.folds import repeated_donor_folds
 from sbnn.results import Record, load, save
@@ -58,7 +58,7 @@ def models_of(seed, shape):
     filled = SimpleImputer(strategy="median", keep_empty_features=True)
     linear = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
     return {
-        BASELINE: make_pipeline(FeatureScaling(), filled, linear),
+        BASELINE: make_pipeline(feature_scaling(), filled, linear),
         "LightGBM": lightgbm(seed),
         "kernel logistic regression": kernel_logistic(*shape, seed),
         "attention over families": FamilyAttentionClassifier(random_state=seed),

@@ -7,15 +7,12 @@
 - differences: 95 % intervals of ridge minus a strongly shrunken ridge that exclude the mean
   difference over all data sets, or 0.
 - genes: false genes that `selection_table` trusts, by correlation in halves of the cells.
-- calibration: highest probability and accuracy of the types of new donors' cells, and how often
-  `EphysTypeClassifier` warns that its probabilities are not calibrated.
 
 Prints Markdown.
 """
 
 import argparse
 import sys
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -24,8 +21,6 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import RepeatedKFold, ShuffleSplit
 
 from sbnn import grouped_folds
-from sbnn.data.simulate_ephys import simulate_ephys_types
-from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import folds_of
 from sbnn.evaluation.stability import selection_table
@@ -47,14 +42,6 @@ REPEATED = {
     "10 folds x 10": (10, 10),
 }
 GROUPED = {"5 folds of donors": 1, "5 folds of donors x 5": 5}
-# kind of types (see `typed_cells`) and number of training cells
-CALIBRATED = {
-    "simulated types": ("simulated", 300),
-    "simulated types, 60 cells": ("simulated", 60),
-    "types apart": ("apart", 300),
-    "random types": ("random", 300),
-}
-N_NEW = 600  # cells of new donors
 # weight of what other genes have in common, and effect of each of five genes
 SELECTED = {
     "noise": (0, 0),
@@ -126,42 +113,6 @@ def differences(name, n_sets):
     return [((low > value) | (high < value)).mean() for value in (mean.mean(), 0)]
 
 
-def typed_cells(kind, n_cells, seed):
-    """Simulated cells and their types, which are "simulated", far "apart" or "random"."""
-    cells = simulate_ephys_types(n_cells, seed)
-    rng = np.random.default_rng(seed)
-    types = cells.obs["type"].to_numpy(str)
-    if kind == "apart":
-        of_types = types[:, None] == np.unique(types)
-        cells.X[:, : of_types.shape[1]] = 10 * of_types + rng.normal(size=of_types.shape)
-    if kind == "random":
-        types = rng.permutation(types)
-    return cells, types
-
-
-def calibration(name, n_sets):
-    """Mean confidence and accuracy in cells of new donors, and the share of sets with a warning.
-
-    A tenth of the data sets is fitted, as each takes several seconds.
-    """
-    kind, n_cells = CALIBRATED[name]
-    n_sets = n_sets // 10
-    found = np.empty((n_sets, 3))
-    for k in range(n_sets):
-        cells, types = typed_cells(kind, n_cells, SEED + k)
-        new, true = typed_cells(kind, N_NEW, SEED + n_sets + k)
-        model = EphysTypeClassifier(random_state=k)
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            model.fit(cells.X, types, cells.var["family"], cells.obs["donor"])
-        probabilities = model.predict_proba(new.X)
-        predicted = model.classes_[probabilities.argmax(axis=1)]
-        not_calibrated = any("calibrated" in str(warning.message) for warning in warned)
-        confidence = probabilities.max(axis=1).mean()
-        found[k] = confidence, (predicted == true).mean(), not_calibrated
-    return found.mean(axis=0)
-
-
 def trusted(name, n_sets):
     """Mean number of false genes that are trusted, and share of the five true ones."""
     in_common, slope = SELECTED[name]
@@ -185,12 +136,10 @@ def trusted(name, n_sets):
     return found.mean(axis=0)
 
 
-SHARES = ["false", "found"]
 TESTS = {
-    "intervals": (intervals, [*REPEATED, *SHUFFLED, *GROUPED], SHARES),
-    "differences": (differences, [*REPEATED, *SHUFFLED], SHARES),
-    "genes": (trusted, list(SELECTED), SHARES),
-    "calibration": (calibration, list(CALIBRATED), ["confidence", "accuracy", "warned"]),
+    "intervals": (intervals, [*REPEATED, *SHUFFLED, *GROUPED]),
+    "differences": (differences, [*REPEATED, *SHUFFLED]),
+    "genes": (trusted, list(SELECTED)),
 }
 
 
@@ -203,12 +152,12 @@ def main():
     parser.add_argument("--only", nargs="+", choices=TESTS, default=list(TESTS))
     options = parser.parse_args()
     for test in options.only:
-        measure, names, columns = TESTS[test]
+        measure, names = TESTS[test]
         rows = []
         for name in names:
             rows.append(measure(name, options.data_sets))
             print(test, name, rows[-1], file=sys.stderr, flush=True)
-        table = pd.DataFrame(rows, pd.Index(names, name=test), columns)
+        table = pd.DataFrame(rows, pd.Index(names, name=test), ["false", "found"])
         print(to_markdown(table), end="\n\n")
 
 

@@ -18,7 +18,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn import LeaveOneOutRidge
-from sbnn.models.bottleneck.distilled import choose_genes
+from sbnn.models.distilled import choose_genes
 from sbnn.models.linear import GeneSelectionMixin
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 

@@ -24,13 +24,13 @@ from .evaluation.stability import genes_table as genes_table
 from .evaluation.stability import selection_table as selection_table
 from .evaluation.verdict import verdict as verdict
 from .explorer.explore import explore as explore
-from .models.bottleneck.distilled import (
+from .models.distilled import (
     DistilledBottleneckRegressor as DistilledBottleneckRegressor,
 )
-from .models.bottleneck.published import SparseBottleneckRegressor as SparseBottleneckRegressor
-from .models.bottleneck.settings import DistilledSettings as DistilledSettings
+from .models.distilled import DistilledSettings as DistilledSettings
 from .models.linear import LeaveOneOutRidge as LeaveOneOutRidge
 from .models.linear import ReducedRankRegression as ReducedRankRegression
+from .models.published import SparseBottleneckRegressor as SparseBottleneckRegressor
 from .models.sparse_linear import SparseReducedRankRegression as SparseReducedRankRegression
 
 __version__: str

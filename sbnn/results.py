@@ -211,7 +211,7 @@ def load(path: str | Path) -> Record:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, no record, or one of sbnn 1.1 or earlier.
+        If the file is damaged, no record, or one of sbnn 1.0 or earlier.
 
     Examples
     --------

@@ -83,7 +83,7 @@ def read(path, build):
     except Exception as error:  # any error that a damaged or hostile file causes
         raise ValueError(
             f"{path} is not a record that this version can read, or it is damaged: {error}; a "
-            "record of sbnn 1.1 or earlier must be computed again, or read with that version"
+            "record of sbnn 1.0 or earlier must be computed again, or read with that version"
         ) from error
 
 

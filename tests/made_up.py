@@ -14,7 +14,7 @@ from sklearn.preprocessing import scale
 from sbnn.data.paired import as_paired, paired
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import paper_folds
-from sbnn.models.bottleneck.distilled import forward_selection
+from sbnn.models.distilled import forward_selection
 from sbnn.results import Record
 
 

@@ -219,7 +219,7 @@ def test_a_flipped_bit_anywhere_is_noticed(record, tmp_path, refused):
         flipped[place] ^= 1 << place % 8
         refused(flipped)
     for other in (whole + b".", whole + b"\0" * 4, whole + whole, whole[:-1], b""):
-        refused(other, "sbnn 1.1 or earlier must be computed again")
+        refused(other, "sbnn 1.0 or earlier must be computed again")
 
 
 def nested(depth):

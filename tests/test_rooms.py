@@ -97,7 +97,7 @@ def test_public_names_are_those_listed_here(module):
         # what takes seconds to load
         ("from sbnn import plotting, results", "torch sklearn scipy matplotlib openTSNE"),
         ("from sbnn.plotting import *", "torch sklearn openTSNE sbnn.data.paired"),
-        ("import sbnn.models.linear", "sbnn.models.bottleneck sbnn.evaluation sbnn.data.paired"),
+        ("import sbnn.models.linear", "sbnn.models.network sbnn.evaluation sbnn.data.paired"),
     ],
 )
 def test_modules_load_no_more_than_they_need(code, heavy):

@@ -1,7 +1,7 @@
 """Published electrophysiological features, and the features shared by mouse and human.
 
-`ephys_features.csv` lists the features of both releases with unit, median, robust SD, and the range
-expected of a median. `shared_features.csv` gives the 27 shared features, named as in the human
+`ephys_features.csv` lists the features of both releases with unit, median and robust SD.
+`shared_features.csv` gives the 27 shared features, named as in the human
 release, from mouse columns: ``(mouse - minus) * factor + offset``.
 """
 
@@ -21,7 +21,7 @@ _FOLDER = Path(__file__).parent
 
 
 def feature_table(release):
-    """Family, unit, low, high, median and spread of the features."""
+    """Family, unit, median and spread of the features."""
     table = pd.read_csv(_FOLDER / "ephys_features.csv").fillna({"unit": ""})
     return table[table["release"] == release].drop(columns="release").set_index("feature")
 

@@ -24,23 +24,13 @@ OF_GENES = ("family", "truth_known")
 #: What a builder is told about the data.
 ABOUT = ("name", "source", "files", "dropped", "truth", "notes", "control")
 OF_DATA = ("name", "control", "truth", "gene_major")
-#: What changes no result.
-NOT_DECISIVE = frozenset(
-    [
-        "results",
-        "model_file",
-        "overwrite",
-        "keep",
-        "n_jobs",
-        "verbose",
-        "about",
-        "sha256",
-        "arguments",
-        "keys",
-        "seconds",
-        "versions",
-    ]
-)
+#: Arguments, parameters of estimators, and parts of records that change no result.
+NOT_DECISIVE = {
+    # where results are, how they are computed, and what is kept of them
+    *("results", "model_file", "overwrite", "n_jobs", "verbose", "keep"),
+    # what is known about data and records besides their content
+    *("about", "sha256", "arguments", "keys", "seconds", "versions"),
+}
 
 
 def fingerprint(value: object) -> str:
@@ -105,8 +95,12 @@ class _Fingerprint:
 
     def add(self, value):
         """Add a value; returns this fingerprint."""
-        if value is None or isinstance(value, bool | np.bool_ | str | bytes | PurePath):
-            self._tag("plain", str(value) if isinstance(value, PurePath | np.bool_) else value)
+        if value is None or isinstance(value, bool | str | bytes):
+            self._tag("plain", value)
+        elif isinstance(value, np.bool_):
+            self._tag("plain", bool(value))
+        elif isinstance(value, PurePath):
+            self._tag("plain", str(value))
         elif value is pd.NA or value is pd.NaT:
             self._tag("number", "nan")
         elif isinstance(value, Number):
@@ -119,7 +113,8 @@ class _Fingerprint:
             self._add_array(value)
         elif isinstance(value, pd.DataFrame):
             self._tag("table", value.shape)
-            self._add_items([value.index, *value.columns, *(value[name] for name in value)])
+            self._add_items([value.index, value.columns.tolist()])
+            self._add_items(column.to_numpy() for _, column in value.items())
         elif isinstance(value, pd.Series | pd.Index):
             self._tag("column", value.name if isinstance(value.name, str) else repr(value.name))
             self._add_items([value.index] if isinstance(value, pd.Series) else [])

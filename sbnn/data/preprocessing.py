@@ -1,4 +1,4 @@
-"""Preprocessing of raw counts."""
+"""Preprocessing of raw counts, and selection of genes from them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ SLOPE, OFFSET = 1.5, 0.02
 
 # of positions on the curve that are ties
 _DECIMALS = 9
+
+# of `preselect_genes`
+READS = 30  # near zero in full-length reads
+# least median nonzero count of reads; 52 and 304 in two data sets, 1 for UMIs
+USUAL_READS = 10
+MIN_CELLS = 10  # in which a gene must be detected, at most a tenth of all
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,3 +113,23 @@ def positions_of_curve(counts, threshold, min_cells):
     position = np.full(n_genes, -np.inf)
     position[on_curve] = mean_log2[on_curve] + np.log(frequency[on_curve] - OFFSET) / SLOPE
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
+
+
+def preselect_genes(data, n_genes=1000, cells=slice(None)):
+    """Mask of the genes of `Paired` data with more zeros than their expression explains.
+
+    The criterion of `sbnn.preprocessing.select_genes` is applied to raw counts; counts up to 30 are
+    near zero in full-length reads, otherwise only 0. Genes detected in (nearly) all cells, and
+    those of data without counts, are ranked by their variance. `cells` are the training cells.
+    """
+    spread = data.X[cells].var(axis=0, dtype=np.float64)
+    position = np.zeros(data.n_genes)
+    if data.counts is not None:
+        counts = sparse.csr_array(data.counts[cells])
+        counts.eliminate_zeros()
+        are_reads = np.median(counts.data) >= USUAL_READS
+        least = max(2, min(MIN_CELLS, counts.shape[0] // 10))
+        _, _, eligible, position = positions_of_curve(counts, READS if are_reads else 0, least)
+        spread[~eligible] = 0
+    order = np.lexsort((-spread, -position))
+    return np.isin(np.arange(data.n_genes), order[:n_genes])

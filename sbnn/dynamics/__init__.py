@@ -11,8 +11,8 @@
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import trajectories
+from sbnn.dynamics.accuracy import gene_set_test
 from sbnn.dynamics.evaluation import evaluate
-from sbnn.dynamics.gene_sets import gene_set_test
 from sbnn.dynamics.phoenix_regressor import PUBLISHED, PhoenixRegressor
 
 __all__ = [

@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
+from sbnn.dynamics.accuracy import path_errors
 from sbnn.dynamics.model import DynamicsRegressor
 
 # squared kernel width, relative to the median squared distance
@@ -167,3 +168,23 @@ BASELINES = {
     "ar1_ridge": Linear("rest"),
     "path": TrainingPath(),
 }
+
+
+def validated(predict, train, held):
+    """One-step errors of a network and of models without one in held-out samples.
+
+    Returns them, whether that of the network is the lowest, and this in a sentence.
+    """
+    if not held.values:
+        return None, False, "no sample was held out, so it is unknown whether the network helps"
+    predictors = {"network": predict, "no change": PriorAlone().fit(train).predict}
+    predictors["ar1"] = AutoRegression().fit(train).predict
+    errors = {name: path_errors(model, held)["mse_ahead"] for name, model in predictors.items()}
+    network, *others = errors.values()
+    helps = bool(network < min(others))
+    verdict = (
+        "the one-step error of the network in held-out samples, {:.2g}, is {} than those of no "
+        "change, {:.2g}, and of AR(1), {:.2g}"
+    )
+    verdict = verdict.format(network, "lower" if helps else "not lower", *others)
+    return pd.Series(errors), helps, verdict

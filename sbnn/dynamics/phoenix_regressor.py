@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sbnn.determinism import as_a_whole
-from sbnn.dynamics.held_out import validated
+from sbnn.dynamics.baselines import validated
 from sbnn.dynamics.model import COUNT, DynamicsRegressor
 from sbnn.dynamics.phoenix import Phoenix
 from sbnn.dynamics.pruning import INFLUENCE, Pruner, prunings

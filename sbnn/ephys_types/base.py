@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from anndata import AnnData
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -32,19 +30,15 @@ N_LANDMARKS = 300  # of the approximated kernel
 LOST = "features without a value"  # start of a warning message
 
 
-class MissingAllowed(BaseEstimator):
-    """An estimator that accepts NaN."""
+class TypeClassifier(ClassifierMixin, BaseEstimator):
+    """Base class of classifiers, which define `fit` and `predict_proba` and accept NaN."""
+
+    _parameter_constraints: dict = {}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-class TypeClassifier(ClassifierMixin, MissingAllowed):
-    """Base class of classifiers, which define `fit` and `predict_proba`."""
-
-    _parameter_constraints: dict = {}
 
     def predict(self, X) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,)."""
@@ -93,30 +87,18 @@ class TypeClassifier(ClassifierMixin, MissingAllowed):
         return seen
 
 
-class FeatureScaling(TransformerMixin, MissingAllowed):
-    """Z-scores of the normal scores of features; NaN stays NaN.
+def feature_scaling(n_cells=N_QUANTILES):
+    """Z-scores of the normal scores of features, unfitted; NaN stays NaN.
 
-    Normal scores, the quantiles of a normal distribution, keep outliers from dominating.
+    Normal scores, the quantiles of a normal distribution, keep outliers from dominating. `n_cells`
+    is the number of training cells, if there are few.
     """
-
-    def fit(self, X, y=None):
-        """Learn scales from cells `X`, of shape (n, p)."""
-        self.quantiles_ = QuantileTransformer(
-            n_quantiles=min(N_QUANTILES, len(X)), output_distribution="normal", subsample=None
-        )
-        with warnings.catch_warnings():
-            # NumPy warns of features without values
-            warnings.simplefilter("ignore", RuntimeWarning)
-            self.scaler_ = StandardScaler().fit(self._clipped(self.quantiles_.fit_transform(X)))
-        return self
-
-    def transform(self, X):
-        """Scaled features, ndarray of shape (n, p)."""
-        check_is_fitted(self)
-        return self.scaler_.transform(self._clipped(self.quantiles_.transform(X)))
-
-    def _clipped(self, scores):
-        return np.clip(scores, -FARTHEST, FARTHEST)
+    normal_scores = QuantileTransformer(
+        n_quantiles=min(N_QUANTILES, n_cells), output_distribution="normal", subsample=None
+    )
+    limits = {"min": -FARTHEST, "max": FARTHEST}
+    clipping = FunctionTransformer(np.ndarray.clip, kw_args=limits)
+    return make_pipeline(normal_scores, clipping, StandardScaler())
 
 
 def seen_columns(families, seen):
@@ -134,7 +116,14 @@ def kernel_logistic(n_cells, n_features, random_state=None):
     )
     filled = SimpleImputer(strategy="median", keep_empty_features=True)
     regression = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000)
-    return make_pipeline(FeatureScaling(), filled, kernel, regression)
+    return make_pipeline(feature_scaling(n_cells), filled, kernel, regression)
+
+
+def linear_logistic(n_cells=N_QUANTILES):
+    """Class-balanced logistic regression on normal scores."""
+    filled = SimpleImputer(strategy="median")
+    regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+    return make_pipeline(feature_scaling(n_cells), filled, StandardScaler(), regression)
 
 
 def lightgbm(random_state=None):

@@ -14,7 +14,7 @@ import pandas as pd
 from anndata import AnnData
 from joblib import delayed
 from sklearn.base import BaseEstimator, clone
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, recall_score
 from tqdm.auto import tqdm
 
 from sbnn.data.typed_cells import as_typed, family_columns
@@ -189,15 +189,8 @@ def repeat_means(record, metric="macro_f1"):
     return of_folds.groupby(record.repeats, sort=False).mean().to_numpy()
 
 
-def confusion_counts(record):
-    """Cells by true class (rows) and predicted class, mean of the repeats."""
-    cells = test_cells(record)
-    counts = confusion_matrix(cells["true"], cells["predicted"], labels=record.classes)
-    return counts / cells["repeat"].nunique()
-
-
-def calibration(record):
-    """Accuracy by confidence, and expected calibration error (Guo et al., ICML 2017)."""
+def calibration_error(record):
+    """Expected calibration error (Guo et al., ICML 2017)."""
     cells = test_cells(record)
     probabilities = np.concatenate(record.test_probabilities[0]).astype(np.float64)
     cells["confidence"] = probabilities.max(axis=1)
@@ -205,9 +198,9 @@ def calibration(record):
     cells["share"] = 1 / len(cells)
     bins = np.minimum((cells["confidence"] * N_BINS).astype(int), N_BINS - 1)
     how = {"confidence": "mean", "accuracy": "mean", "share": "sum"}
-    table = cells.groupby(bins.to_numpy()).agg(how).reset_index(drop=True)
+    table = cells.groupby(bins.to_numpy()).agg(how)
     gaps = (table["accuracy"] - table["confidence"]).abs()
-    return table, float((table["share"] * gaps).sum())
+    return float((table["share"] * gaps).sum())
 
 
 @stored

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from sbnn.data.inputs import COUNT
 from sbnn.determinism import as_a_whole, reproducible
-from sbnn.ephys_types.base import FeatureScaling, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import TypeClassifier, feature_scaling, seen_columns
 
 # training cells between which settings are interpolated, on a log scale
 FEW = 500
@@ -134,7 +134,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self._seen = self._measured(X)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         generator = torch.Generator().manual_seed(seed)
-        self._scaling = FeatureScaling().fit(X[:, self._seen])
+        self._scaling = feature_scaling(len(X)).fit(X[:, self._seen])
         settings = self._settings_for(len(X))
         columns = seen_columns(self.families_, self._seen).values()
         self.network_ = FamilyAttentionNetwork(

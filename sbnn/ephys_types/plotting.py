@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sbnn.ephys_types import report
-from sbnn.ephys_types.classification import calibration, confusion_counts, repeat_means
+from sbnn.ephys_types.classification import repeat_means
 from sbnn.plotting.colors import METHODS
 from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_panels, styled
 from sbnn.plotting.curves import PUBLISHED
@@ -23,8 +23,6 @@ TYPES = {  # as in the Allen taxonomies
     "LAMP5": "#DA808C",
     "SNCG": "#DF70FF",
 }
-RARE = 0.005  # bins with a smaller share of the predictions are not drawn
-PER_ROW = 4  # panels of models
 
 
 def color_of(model):
@@ -74,66 +72,6 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
 
 
 @styled
-def confusion_matrices(records: Mapping[str, Record]) -> Figure:
-    """Predicted classes of the cells of each true class, in a panel for each of up to 8 models."""
-    figure, rows, panels = _panels_of_models(records)
-    for ax, record in zip(panels, records.values(), strict=True):
-        counts = confusion_counts(record)
-        shares = counts / counts.sum(axis=1, keepdims=True)
-        image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        for (row, column), share in np.ndenumerate(shares):
-            text = f"{share:.2f}\n{counts[row, column]:.0f}"
-            color = "white" if share > 0.55 else "0.2"
-            place = {"ha": "center", "va": "center", "fontsize": 20 / len(counts)}
-            ax.text(column, row, text, color=color, **place)
-        ax.set_xticks(range(len(counts)), record.classes, rotation=90)
-        ax.set_yticks(range(len(counts)), record.classes)
-        _without_frame(ax)
-    figure.supxlabel("predicted", fontsize=7)
-    figure.supylabel("true", fontsize=7)
-    label = "share of the true class\n(below it: cells, mean of repeats)"
-    figure.colorbar(image, ax=panels, label=label, fraction=0.02, pad=0.015, aspect=25)
-    return finish(figure, rows)
-
-
-def _without_frame(ax):
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-
-
-@styled
-def calibration_curves(records: Mapping[str, Record]) -> Figure:
-    """Accuracy against the probability of the predicted class, for each of 8 models."""
-    figure, rows, panels = _panels_of_models(records)
-    for ax, (name, record) in zip(panels, records.items(), strict=True):
-        table, error = calibration(record)
-        table = table[table["share"] >= RARE]
-        x, y = table["confidence"], table["accuracy"]
-        ax.plot([0, 1], [0, 1], color="0.7", lw=0.6, dashes=(3, 2))
-        ax.plot(x, y, color=color_of(name), lw=1)
-        sizes = 3 + 90 * table["share"]
-        ax.scatter(x, y, s=sizes, color=color_of(name), lw=0, zorder=3, clip_on=False)
-        ax.text(0.97, 0.05, f"error {error:.3f}", transform=ax.transAxes, ha="right", fontsize=6)
-        ax.set(xlim=(0.15, 1.03), ylim=(-0.03, 1.05), aspect="equal")
-    figure.supxlabel("probability of the predicted class (larger dots: more cells)", fontsize=7)
-    figure.supylabel("fraction correct", fontsize=7)
-    return finish(figure, rows)
-
-
-def _panels_of_models(records):
-    """A figure, and its panels in rows of four and in one list, with the names of models."""
-    n_rows = -(-len(records) // PER_ROW)
-    figure, axes = new_panels(2 * n_rows, n_rows, PER_ROW, sharey=True, squeeze=False)
-    panels = axes.ravel().tolist()
-    while len(panels) > len(records):
-        panels.pop().remove()
-    for ax, name in zip(panels, records, strict=True):
-        ax.set_title(report.LABELS[name].replace(", ", ",\n"))
-    rows = [panels[start : start + PER_ROW] for start in range(0, len(panels), PER_ROW)]
-    return figure, rows, panels
-
-
-@styled
 def importance_of_families(record: Record) -> Figure:
     """Attention to each family, and the rise of the log loss if it is shuffled or left out.
 
@@ -154,7 +92,8 @@ def importance_of_families(record: Record) -> Figure:
         image = ax.imshow(attention, cmap="Greens", vmin=0, aspect="auto")
         ax.set_xticks(range(len(record.classes)), record.classes, rotation=90)
         ax.set_title("attention by true class")
-        _without_frame(ax)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
         figure.colorbar(image, ax=ax, fraction=0.08, pad=0.03, label="share of the attention")
     for ax, way in zip(axes[-2:], ("shuffled", "left out"), strict=True):
         rises = record.values[f"{way.replace(' ', '_')}_log_loss"][:, order]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.ephys_types.classification import calibration, repeat_means
+from sbnn.ephys_types.classification import calibration_error, repeat_means
 from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.results import load_folder, named_after
@@ -79,7 +79,7 @@ def accuracy_table(records, kind="types", reference=REFERENCE):
             "seconds": record.seconds.mean(),
         }
         if "test_probabilities" in record.values:
-            row["calibration error"] = calibration(record)[1]
+            row["calibration error"] = calibration_error(record)
         if name != reference and reference in of_models:
             found = paired_difference(record, of_models[reference])
             row |= {f"minus {LABELS[reference]}": found.mean, "low": found.low, "high": found.high}

@@ -65,7 +65,7 @@ def cross_validate(
         Used if ``random_state`` of the estimator is None.
     preselect : int, optional
         Number of genes to choose on the training cells of every fold; see
-        `sbnn.data.preselection.preselect_genes`.
+        `sbnn.data.preprocessing.preselect_genes`.
     keep : sequence of str
         What new fits store of ``test_predictions`` and ``history``.
     verbose : bool

@@ -19,10 +19,10 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of
 from sbnn.evaluation.folds import group_codes, split_fold
+from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import configured, described, stored
-from sbnn.models.bottleneck.base import model_in_units
-from sbnn.models.bottleneck.saved import model_checksum
-from sbnn.models.maps import embed
+from sbnn.models.base import model_in_units
+from sbnn.models.saved import model_checksum
 from sbnn.results import Record
 
 

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.checks import known_labels
 from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
-from sbnn.data.preselection import preselect_genes
+from sbnn.data.preprocessing import preselect_genes
 from sbnn.errors import check_number
 
 SCALINGS = ("fold", "all")

@@ -13,9 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
+from sbnn.errors import require
 from sbnn.evaluation.folds import held_out, z_scored
 from sbnn.evaluation.runs import described, stored
-from sbnn.models.maps import embed
 from sbnn.results import Record
 
 VARIANCE = 0.8  # explained by the components passed to t-SNE
@@ -144,3 +144,17 @@ def _onto(other, latent):
     """The best affine alignment with `latent`, and its R2."""
     placed = LinearRegression().fit(other, latent).predict(other)
     return placed, r2_score(latent, placed, multioutput="variance_weighted")
+
+
+def embed(latent, seed=0):
+    """Two coordinates per cell, (n, 2): the latent space or, if it is wider, its t-SNE."""
+    n, d = latent.shape
+    if d <= 2:
+        return np.column_stack([latent, np.zeros((n, 2 - d))])
+    require("openTSNE")
+    from openTSNE import TSNE  # slower to import than all other packages
+
+    # approximate neighbours depend on the instruction set of the machine
+    how = {"initialization": "pca", "neighbors": "exact", "n_jobs": 1, "random_state": seed}
+    tsne = TSNE(perplexity=min(30, (n - 1) / 3), **how)
+    return np.asarray(tsne.fit(np.ascontiguousarray(latent, dtype=np.float64)))

@@ -101,10 +101,12 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
     finished fit is in the file ``<results>.parts/<key>.pickle.xz``, from which a run that was
     killed goes on.
     """
-    arguments, keys = _identities(fits)
-    record = dataclasses.replace(
-        record, arguments=arguments, settings=record.settings | {"keys": keys}
-    )
+    if results is None:  # nothing has to be identified, whatever the parameters are
+        keys = [[f"{g}, {f}" for f in range(len(row))] for g, row in enumerate(fits)]
+    else:
+        arguments, keys = _identities(fits)
+        settings = record.settings | {"keys": keys}
+        record = dataclasses.replace(record, arguments=arguments, settings=settings)
     calls = dict(zip(chain(*keys), chain(*fits), strict=True))
     done = {}
     parts = {}

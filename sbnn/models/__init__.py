@@ -1,1 +1,5 @@
-"""Models as scikit-learn estimators: networks in `bottleneck`, and linear baselines."""
+"""Models as scikit-learn estimators: networks with a bottleneck, and linear baselines.
+
+`published` is the network of the paper, and `distilled` the more accurate one. `base` has what both
+share, and `network` the layers and their training.
+"""

@@ -13,7 +13,7 @@ from sbnn import (
     SparseBottleneckRegressor,
 )
 from sbnn.data import inputs
-from sbnn.models.bottleneck import distilled
+from sbnn.models import distilled
 
 N_CELLS, N_GENES = 150, 30
 SHORT = DistilledSettings(

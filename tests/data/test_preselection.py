@@ -6,8 +6,7 @@ from scipy import sparse
 
 from sbnn import simulate_patchseq
 from sbnn.data.paired import as_paired, paired
-from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.preselection import preselect_genes
+from sbnn.data.preprocessing import log2p1, normalize_library_size, preselect_genes, select_genes
 
 
 def of_counts(counts, Y, convert=np.asarray):

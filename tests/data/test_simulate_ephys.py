@@ -1,56 +1,49 @@
-"""Simulated neurons have the units, spreads, types and gaps of the releases."""
+"""Simulated neurons have the medians, spreads and families of the release, types and gaps."""
 
 import numpy as np
 import pytest
 
-from sbnn.data import simulate_ephys
-from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, shared_feature_table
-from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.ephys_features import HUMAN, feature_table, shared_feature_table
+from sbnn.data.simulate_ephys import ENDED, SHARES, simulate_ephys_types
 from sbnn.data.typed_cells import as_typed
 
-RELEASES = {"human": HUMAN, "mouse": MOUSE}
-SHAPES = {"human": (43, 11), "mouse": (31, 7)}
 
-
-@pytest.mark.parametrize("species", RELEASES)
+@pytest.mark.parametrize("species", SHARES)
 def test_features_have_the_medians_and_spreads_of_the_release(species):
     data = simulate_ephys_types(3000, 1, species)
-    n_features, n_families = SHAPES[species]
-    assert data.n_vars == n_features and data.var["family"].nunique() == n_families
-    assert data.var_names[:27].tolist() == shared_feature_table().index.tolist()
-    release = feature_table(RELEASES[species]).loc[data.var_names[27:]]
-    values = data.to_df()[release.index]
-    distance = (values.median() - release["median"]).abs() / release["spread"]
-    assert distance.max() < 0.6
-    fixed = values.loc[:, release["low"].notna()]
-    assert (np.sign(fixed).nunique() == 1).all()
+    release = feature_table(HUMAN)
+    assert data.var_names.tolist() == release.index.tolist()
+    assert set(shared_feature_table().index) < set(data.var_names)
+    assert data.var["family"].tolist() == release["family"].tolist()
+    distance = (data.to_df().median() - release["median"]).abs() / release["spread"]
+    assert distance.max() < 1.5
 
 
-def test_human_cells_in_culture_are_shifted():
-    obs = simulate_ephys_types(2000, 0).obs
-    cultured = obs["condition"] == "culture"
-    days = obs["days_in_culture"]
-    assert 0.1 < cultured.mean() < 0.9
-    assert (cultured == days.between(3, 9)).all()
-
-
-@pytest.mark.parametrize("species", RELEASES)
+@pytest.mark.parametrize("species", SHARES)
 def test_a_missing_protocol_empties_whole_families(species):
     data = simulate_ephys_types(3000, 0, species)
-    missing = data.to_df().isna()
-    assert not missing.all(axis=1).any()
-    empty = missing.T.groupby(data.var["family"]).all().T
-    chances = simulate_ephys._LOST_PROTOCOLS[species]
-    # spike trains need long squares too
-    train = 1 - (1 - chances["train"]) * (1 - chances["long square"])
-    assert empty["f-I train"].mean() == pytest.approx(train, abs=0.02)
-    # single values are missing in addition
-    alone = missing.loc[~empty["f-I train"], data.var["family"] == "f-I train"]
-    assert alone.mean().mean() == pytest.approx(0.01, abs=0.005)
+    missing = data.to_df().isna().T.groupby(data.var["family"])
+    empty = missing.all().T
+    assert empty.equals(missing.any().T)
+    shares = empty.mean()
+    assert shares[list(ENDED)].to_dict() == pytest.approx(ENDED, abs=0.03)
+    assert (shares.drop(list(ENDED)) == 0).all()
 
 
-def test_seeds_and_species_give_other_cells():
-    made = [simulate_ephys_types(40, seed, name) for seed in (0, 1) for name in RELEASES]
+def test_types_have_their_shares_and_mouse_cells_a_fifth_type():
+    mouse = simulate_ephys_types(3000, 0, "mouse").obs
+    assert mouse.loc[mouse["type5"] == "SNCG", "type"].unique().tolist() == ["VIP"]
+    shares = mouse["type5"].value_counts(normalize=True).sort_index()
+    assert shares.tolist() == pytest.approx(SHARES["mouse"], abs=0.03)
+    human = simulate_ephys_types(3000, 0).obs
+    assert human["type"].value_counts()["PVALB"] == pytest.approx(1500, abs=100)
+    assert set(human["condition"]) == {"acute", "culture"}
+
+
+def test_seeds_and_species_give_other_cells_and_the_same_seed_the_same():
+    made = [simulate_ephys_types(40, seed, name) for seed in (0, 1) for name in SHARES]
     assert len({as_typed(data).sha256 for data in made}) == 4
+    again = simulate_ephys_types(40, 1, "mouse")
+    assert as_typed(again).sha256 == as_typed(made[3]).sha256
     medians = [np.nanmedian(data.X[:, 0]) for data in made[:2]]
-    assert medians == pytest.approx([-62.91684485221704, -67.312266712314]), "as committed"
+    assert medians == pytest.approx([2.3285193616, 1.9759950931999999]), "as committed"

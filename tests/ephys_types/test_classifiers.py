@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import log_softmax, softmax
 from scipy.stats import norm, rankdata
 from sklearn.base import clone
 from sklearn.decomposition import SparsePCA
@@ -25,8 +24,7 @@ from sbnn.ephys_types import (
     SparsePCAForest,
     sparse_pca_forest,
 )
-from sbnn.ephys_types.base import FeatureScaling, kernel_logistic
-from sbnn.ephys_types.classifier import best_power, estimated_shares
+from sbnn.ephys_types.base import feature_scaling, kernel_logistic
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
 FOREST = SparsePCAForest(n_estimators=20, random_state=0)
@@ -45,7 +43,7 @@ FAILED = {  # checks that the published network cannot pass
 @parametrize_with_checks(
     [
         FOREST,
-        EphysTypeClassifier(n_steps=5, power=1, random_state=0),
+        EphysTypeClassifier(n_steps=5, random_state=0),
         *NETWORKS.values(),
     ],
     expected_failed_checks=lambda model: FAILED if model is NETWORKS["bilstm"] else {},
@@ -59,7 +57,6 @@ def test_scikit_learn_api(estimator, check):
     [
         ({"y": np.repeat(["SST", "unknown"], 100)}, "y: expected a type for every cell"),
         ({"y": pd.Series(range(200), range(200, 0, -1))}, "y: .* expected the cells|y: .* order"),
-        ({"groups": pd.Series(0, range(200, 0, -1))}, "groups: .* order"),
     ],
 )
 def test_cells_that_cannot_be_used_are_named(cells, change, message):
@@ -110,7 +107,7 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
 
 def test_kernel_is_balanced_logistic_regression_in_the_space_of_all_cells(cells):
     """With as many landmarks as cells, the approximation is exact."""
-    x = FeatureScaling().fit_transform(cells.X)
+    x = feature_scaling().fit_transform(cells.X)
     x = np.where(np.isfinite(x), x, np.nanmedian(x, axis=0))
     n, n_features = x.shape
     inside = np.linalg.cholesky(rbf_kernel(x, gamma=0.3 / n_features) + 1e-9 * np.eye(n))
@@ -119,48 +116,22 @@ def test_kernel_is_balanced_logistic_regression_in_the_space_of_all_cells(cells)
     assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=5e-3)
 
 
-def test_the_default_is_a_power_of_the_mean_of_two_learners(cells):
-    model = fitted(EphysTypeClassifier(n_steps=20, power=0.5, random_state=3), cells)
-    p = model.predict_proba(cells.X)
-    network, kernel = model.members_
+def test_the_default_is_the_mean_of_two_learners(cells):
+    model = fitted(EphysTypeClassifier(n_steps=20, random_state=3), cells)
+    network, logistic = model.members_
     assert network.n_steps == 20
     assert network.families_.keys() == set(cells.families)
-    means = (network.predict_proba(cells.X) + kernel.predict_proba(cells.X)) / 2
-    assert_allclose(p, softmax(0.5 * np.log(means), axis=1), atol=1e-6)
+    means = (network.predict_proba(cells.X) + logistic.predict_proba(cells.X)) / 2
+    assert_allclose(model.predict_proba(cells.X), means)
 
 
-def test_the_power_fits_donors_that_were_left_out(cells, monkeypatch):
-    donors = cells.labels["donor"]
-    donor_of = dict(zip(map(bytes, cells.X), donors, strict=True))
-    tested = set()
-
-    def fitted(self, X, codes, seed):
-        return {donor_of[bytes(row)] for row in X}
-
-    def mean_log(self, trained, X):
-        own = fitted(self, X, None, None)
-        assert not trained & own
-        tested.update(own)
-        return np.zeros((len(X), 4))
-
-    monkeypatch.setattr(EphysTypeClassifier, "_fitted", fitted)
-    monkeypatch.setattr(EphysTypeClassifier, "_mean_log", mean_log)
-    model = EphysTypeClassifier().fit(cells.X, cells.y, None, donors)
-    assert model.members_ == tested == set(donors)
-
-
-def test_the_best_power_has_the_lowest_log_loss(rng):
-    logs = log_softmax(rng.normal(size=(300, 3)), axis=1)
-    codes = (logs + rng.gumbel(size=(300, 3))).argmax(axis=1)
-    assert best_power(logs, codes) == pytest.approx(1, abs=0.25)
-    assert best_power(2 * logs, codes) == pytest.approx(best_power(logs, codes) / 2, rel=1e-3)
-
-
-def test_the_mix_is_estimated_by_expectation_maximisation(rng):
-    """By Bayes' rule, shares give probabilities whose means are the shares."""
-    p = rng.dirichlet([0.5, 0.2], 1000)
-    shares = estimated_shares(p)  # a tenth of the cells is added to each type
-    assert_allclose(shares, ((p * shares / (p @ shares)[:, None]).sum(0) + 100) / 1200)
+def test_a_feature_without_values_is_left_out_of_the_default_with_one_warning(cells):
+    X = cells.X.copy()
+    X[:, 3] = np.nan
+    with pytest.warns(UserWarning, match="x3") as warned:
+        model = fitted(EphysTypeClassifier(n_steps=2, random_state=3), replace(cells, X=X))
+    assert len(warned) == 1
+    assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
 def test_components_are_those_of_scikit_learn(rng, monkeypatch):
@@ -200,7 +171,7 @@ def test_components_and_trees_of_each_family(cells):
 
 def test_normal_scores_follow_ranks_and_are_clipped(rng):
     x = rng.lognormal(size=(90, 1))
-    scaling = FeatureScaling().fit(x)
+    scaling = feature_scaling(len(x)).fit(x)
     expected = scale(norm.ppf((rankdata(x, axis=0) - 1) / 89).clip(-2.5, 2.5))
     assert_allclose(scaling.transform(x), expected, atol=1e-6)
     beyond = scaling.transform([[1e9], [-1e9], [np.nan]])

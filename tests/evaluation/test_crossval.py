@@ -17,7 +17,7 @@ from sbnn import (
     simulate_patchseq,
 )
 from sbnn.data.paired import as_paired
-from sbnn.data.preselection import preselect_genes
+from sbnn.data.preprocessing import preselect_genes
 from sbnn.evaluation.folds import held_out_means
 
 QUICK = {"hidden_layers": (8, 4), "epochs": (1, 1, 1, 1)}

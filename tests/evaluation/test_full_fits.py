@@ -10,10 +10,9 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, fit_full
-from sbnn.data.preprocessing import select_genes
-from sbnn.data.preselection import preselect_genes
+from sbnn.data.preprocessing import preselect_genes, select_genes
 from sbnn.evaluation.fits import gene_selection
-from sbnn.models.maps import embed
+from sbnn.evaluation.maps import embed
 
 QUICK = {"hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "standardize": False}
 

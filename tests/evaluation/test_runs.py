@@ -128,6 +128,21 @@ def test_a_record_is_not_older_than_its_names(data, tmp_path, name):
         cross_validate(model, other, 3, results=folds, verbose=False)
 
 
+class WithLock(Ridge):
+    """Has a parameter whose content cannot be identified."""
+
+    def __init__(self, alpha=1.0, lock=None):
+        super().__init__(alpha)
+        self.lock = lock
+
+
+def test_what_cannot_be_identified_is_computed_but_not_saved(data, tmp_path):
+    model = WithLock(lock=object())
+    assert len(cross_validate(model, data, 3, verbose=False).test_r2) == 3
+    with pytest.raises(TypeError, match="a result cannot be saved for a object"):
+        cross_validate(model, data, 3, results=tmp_path / "cv.pickle.xz", verbose=False)
+
+
 def test_fits_of_other_preselected_genes_are_not_taken(data, tmp_path):
     how = {"results": tmp_path / "cv.pickle.xz", "verbose": False}
     cross_validate(Ridge(), data, 3, preselect=12, **how)

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal
 
 from sbnn import cross_validate, stability_selection
-from sbnn.data.preselection import preselect_genes
+from sbnn.data.preprocessing import preselect_genes
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.stability import (
     concave_tail,

@@ -41,12 +41,24 @@ def test_networks_are_scored_on_held_out_cells_and_perturbations(adata):
     assert not hasattr(MODEL, "network_"), "a clone is fitted"
 
 
+CALLS = []
+
+
+def bounds(scale):
+    CALLS.append(scale)
+    return {"elbo": scale}
+
+
 def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
+    CALLS.clear()
     once = partial(compute_once, "fits", adata, MODEL, results=tmp_path / "shift_fits.pickle.xz")
-    assert once(lambda: {"elbo": 1}, seeds=[0]).dataset == "simulated_screen"
-    assert once(pytest.fail, seeds=[0]).elbo == 1
-    with pytest.raises(ValueError, match="differs in seeds"):
-        once(pytest.fail, seeds=[1])
+    assert once(partial(bounds, 1), seeds=[0]).dataset == "simulated_screen"
+    assert once(partial(bounds, 1), seeds=[0]).elbo == 1
+    with pytest.raises(ValueError, match="differs in compute;"):
+        once(partial(bounds, 2), seeds=[0])
+    with pytest.raises(ValueError, match="differs in seeds;"):
+        once(partial(bounds, 1), seeds=[1])
+    assert CALLS == [1]
 
 
 TRUE = np.array([[1.0, 0.0, 3.0], [2.0, 1.0, -1.0], [3.0, 0.5, 0.0], [5.0, -1.0, 1.0]])

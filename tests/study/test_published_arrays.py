@@ -47,7 +47,7 @@ def test_cross_entropies_of_the_pretraining_are_near_ours(real_file):
     real_file("scala_2020/Bottleneck_pre_tr_lasso.pickle")
     published = published_pretraining("scala").query("n_components == 2 and epoch == 50")
     known = published.groupby("group_lasso")[["training", "held_out"]].mean()
-    record = load(ROOT / "saved_models" / "scala" / "cv_published_scaled_over_all_cells.pickle")
+    record = load(ROOT / "saved_models" / "scala" / "cv_published_scaled_over_all_cells.pickle.xz")
     for lasso, expected in known.iterrows():
         curves = epoch_curves(record, n_components=2, pretraining=True, group_lasso=lasso)
         of_stage = curves[curves["stage"] == "pretraining"].groupby("epoch")

@@ -13,13 +13,13 @@ from torch.testing import assert_close
 
 from sbnn import DistilledBottleneckRegressor, DistilledSettings
 from sbnn.data import inputs
-from sbnn.models.bottleneck import distilled
-from sbnn.models.bottleneck.distilled import (
+from sbnn.models import distilled
+from sbnn.models.distilled import (
     forward_selection,
     grow_forest,
     labelled_cells,
 )
-from sbnn.models.bottleneck.network import values_of
+from sbnn.models.network import values_of
 
 
 def seeded(seed=0):

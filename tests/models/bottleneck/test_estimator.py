@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
 from sbnn.data import inputs
 from sbnn.metrics import pooled_r2
-from sbnn.models.bottleneck.network import apply_layers
+from sbnn.models.network import apply_layers
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5

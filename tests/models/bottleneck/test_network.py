@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import elu, silu
 from torch.testing import assert_close
 
-from sbnn.models.bottleneck.network import BottleneckNetwork
+from sbnn.models.network import BottleneckNetwork
 
 SIZES = [7, 6, 4, 2, 4, 6, 5]
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from sbnn import SparseBottleneckRegressor
-from sbnn.models.bottleneck import published
-from sbnn.models.bottleneck.base import train_stage
-from sbnn.models.bottleneck.network import cross_entropy
-from sbnn.models.bottleneck.published import cluster_outputs
+from sbnn.models import published
+from sbnn.models.base import train_stage
+from sbnn.models.network import cross_entropy
+from sbnn.models.published import cluster_outputs
 
 
 @pytest.fixture

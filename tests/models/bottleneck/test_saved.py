@@ -13,7 +13,7 @@ from sbnn import (
     DistilledSettings,
     SparseBottleneckRegressor,
 )
-from sbnn.models.bottleneck import saved
+from sbnn.models import saved
 
 X = np.random.default_rng(0).normal(size=(30, 9))
 NAMED = pd.DataFrame(X, columns=list("abcdefghi"))

@@ -12,15 +12,15 @@ from torch.nn.functional import mse_loss
 from torch.testing import assert_close
 
 from sbnn import DistilledSettings
-from sbnn.models.bottleneck import distilled
-from sbnn.models.bottleneck import network as of_network
-from sbnn.models.bottleneck.base import train_stage
-from sbnn.models.bottleneck.distilled import (
+from sbnn.models import distilled
+from sbnn.models import network as of_network
+from sbnn.models.base import train_stage
+from sbnn.models.distilled import (
     networks_of_teacher,
     one_cycle_learning_rates,
     train_student,
 )
-from sbnn.models.bottleneck.network import (
+from sbnn.models.network import (
     BottleneckNetwork,
     cross_entropy,
     squared_error,

@@ -15,8 +15,7 @@ from safetensors.torch import load, save
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.count_normalizer import CountNormalizer
-from sbnn.models.bottleneck.network import BottleneckNetwork
-from sbnn.models.bottleneck.settings import DistilledSettings
+from sbnn.models.network import BottleneckNetwork
 from sbnn.results import library_versions
 from sbnn.store import write_atomically
 
@@ -143,7 +142,7 @@ def _model(cls, header, tensors):
         if isinstance(value, list):
             params[name] = tuple(value)
         if isinstance(value, dict):
-            params[name] = DistilledSettings(**value)
+            params[name] = cls._settings_class(**value)
     model = cls(**params)
     for name in ARRAYS:
         setattr(model, name, tensors[name].numpy())

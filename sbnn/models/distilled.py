@@ -9,6 +9,7 @@ The student learns the predictions of a mixture of trees and wide networks for a
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
 
@@ -17,15 +18,15 @@ import pandas as pd
 import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
-from sbnn.models.bottleneck.base import CELLS_AT_ONCE, BottleneckRegressor, watched_scores
-from sbnn.models.bottleneck.network import (
+from sbnn.errors import check_number
+from sbnn.models.base import CELLS_AT_ONCE, BottleneckRegressor, watched_scores
+from sbnn.models.network import (
     BottleneckNetwork,
     Layer,
     descend,
     shuffled,
     squared_error,
 )
-from sbnn.models.bottleneck.settings import DistilledSettings
 
 CELLS_OF_GENES = 2000  # most cells on which genes are chosen
 # fewest cells behind a gene, since one that is expressed in two can fit any outputs of these
@@ -39,6 +40,50 @@ WEIGHT_OF_MEASURED = 0.5  # in the loss, relative to a labelled cell
 RECORDED_EVERY = 100  # steps of the student
 WATCHED_CELLS = 20_000  # most cells on which R2 is recorded
 HEAD = 32, 100, 1e-4  # of `reconstruct`: batch size, epochs, learning rate
+
+
+@dataclass(frozen=True)
+class DistilledSettings:
+    """Settings of `DistilledBottleneckRegressor`.
+
+    The defaults are used for all data sets.
+
+    Examples
+    --------
+    >>> from sbnn import DistilledBottleneckRegressor, DistilledSettings
+    >>> quick = DistilledSettings(steps_of_teachers=100, steps_of_student=500)
+    >>> model = DistilledBottleneckRegressor(distillation=quick)
+    """
+
+    #: Parts of the training cells (at least 2), without each of which a network and a forest are
+    #: trained.
+    n_teachers: int = 5
+    #: Bottleneck units of the teacher's networks.
+    teacher_width: int = 16
+    #: Steps of each network of the teacher.
+    steps_of_teachers: int = 400
+    #: Peak learning rate of the teacher's networks.
+    rate_of_teachers: float = 5e-3
+    #: Trees in each forest.
+    n_trees: int = 30
+    #: Artificial cells that the teacher labels.
+    n_augmented: int = 24_000
+    #: Share of the genes of an artificial cell that come from a second cell.
+    swapped: float = 0.15
+    #: SD of the noise of artificial cells, relative to the SDs of the genes.
+    augmentation_noise: float = 0.25
+    #: Steps of the student.
+    steps_of_student: int = 3000
+    #: Peak learning rate of the student.
+    rate_of_student: float = 1e-2
+
+    def __post_init__(self):
+        for field in fields(self):
+            kind = type(field.default)
+            low = 1 if kind is int else 0
+            check_number(field.name, getattr(self, field.name), kind, low)
+        check_number("n_teachers", self.n_teachers, int, 2)
+        check_number("swapped", self.swapped, float, 0, 1)
 
 
 class DistilledBottleneckRegressor(BottleneckRegressor):
@@ -91,6 +136,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
     _clips = True
     _hidden_layers = 64, 64, 64
+    _settings_class = DistilledSettings
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "distillation": [DistilledSettings, None]
     }

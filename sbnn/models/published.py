@@ -15,8 +15,8 @@ from sklearn.utils._param_validation import Interval
 
 from sbnn.data.inputs import COUNT
 from sbnn.errors import check_number, warn
-from sbnn.models.bottleneck.base import BottleneckRegressor, train_stage
-from sbnn.models.bottleneck.network import BottleneckNetwork, cross_entropy
+from sbnn.models.base import BottleneckRegressor, train_stage
+from sbnn.models.network import BottleneckNetwork, cross_entropy
 
 TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
 LEAST_CELLS = 10  # smaller clusters are dropped

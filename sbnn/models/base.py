@@ -19,7 +19,8 @@ from sbnn.data import inputs
 from sbnn.determinism import as_a_whole, reproducible
 from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
-from sbnn.models.bottleneck.network import (
+from sbnn.models.linear import GeneSelectionMixin, LatentMixin
+from sbnn.models.network import (
     Layer,
     add_penalties,
     apply_layers,
@@ -27,8 +28,7 @@ from sbnn.models.bottleneck.network import (
     shuffled,
     squared_error,
 )
-from sbnn.models.bottleneck.saved import FileMixin
-from sbnn.models.linear import GeneSelectionMixin, LatentMixin
+from sbnn.models.saved import FileMixin
 
 CELLS_AT_ONCE = 16_384  # most cells that pass through the network at once
 ADAM_EPSILON = 1e-7  # of the published network, as in Keras, which its code used

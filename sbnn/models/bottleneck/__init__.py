@@ -1,4 +1,0 @@
-"""Networks with a bottleneck: `published`, and `distilled`, the more accurate one.
-
-`base` has what both share, and `network` the layers and their training.
-"""
