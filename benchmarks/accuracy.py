@@ -41,6 +41,7 @@ from sbnn import (
     load_dataset,
 )
 from sbnn.data.paired import as_paired
+from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.metrics import share_tested
 from sbnn.results import load
@@ -194,7 +195,7 @@ def accuracy_table(dataset):
     """Mean and SD over folds of test R2, by model and number of genes, with CPU seconds."""
     points = scores_of(dataset).groupby(["model", "n_genes"])
     means = points.mean()
-    text = means["r2"].map("{:.3f}".format) + points["r2"].std().map(" ± {:.3f}".format)
+    text = points["r2"].agg(mean_sd)
     is_fewer = means["used"].round(1) != means.index.get_level_values("n_genes")
     text[is_fewer] += means["used"].map(" ({:.1f})".format)
     table = titled(text.unstack())

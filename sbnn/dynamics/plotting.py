@@ -17,7 +17,7 @@ def accuracy_by_sparsity(records):
     records : dict of str to Record
     """
     scores = scores_of(records, "noise_5")[["sparsity", "balanced_accuracy"]]
-    scores = scores.groupby(level="method", sort=False)
+    scores = scores.groupby("method", sort=False)
     means = scores.mean()
     sds = scores.std().fillna(0)
     figure, ax = new_panels(4)

@@ -3,9 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
-from sbnn.results import load_folder
+from sbnn.evaluation.scores import labelled, mean_sd, scores_table
+from sbnn.results import load_folder, named_after
 
 #: Labels of methods, in display order.
 METHODS = {
@@ -85,12 +84,7 @@ def scores_of(records, condition):
     DataFrame
         The index is method and seed.
     """
-    parts = {}
-    for name in METHODS:
-        record = records.get(f"{condition}_{name}")
-        if record is not None:
-            parts[name] = record.scores.set_index("seed")
-    scores = pd.concat(parts, names=["method"])
+    scores = scores_table(named_after(records, condition, METHODS))
     scores["relative"] = scores["mse_ahead"] / scores.loc["prior", "mse_ahead"].mean()
     return scores.filter([*COLUMNS])
 
@@ -107,8 +101,9 @@ def methods_table(records, condition):
     -------
     DataFrame of str
     """
-    scores = scores_of(records, condition).groupby(level="method", sort=False)
-    return scores.agg(_spread).rename(index=METHODS, columns=COLUMNS)
+    scores = scores_of(records, condition).groupby("method", sort=False)
+    three_digits = partial(mean_sd, digits="#.3g", sd_digits=".1g")
+    return scores.agg(three_digits).rename(index=METHODS, columns=COLUMNS)
 
 
 def overview_table(records):
@@ -128,17 +123,11 @@ def overview_table(records):
             means = _means(records, condition)
             for score in shown:
                 columns[f"{COLUMNS[score]}, {condition.removeprefix('noise_')} %"] = means[score]
-    return _by_method(columns)
+    return labelled(columns, METHODS)
 
 
 def _means(records, condition):
-    return scores_of(records, condition).groupby(level="method").mean()
-
-
-def _by_method(columns):
-    """Table with a row for each method, in display order."""
-    table = pd.DataFrame(columns, METHODS).dropna(how="all")
-    return table.rename(METHODS).rename_axis("method")
+    return scores_of(records, condition).groupby("method").mean()
 
 
 def overview(saved_models):
@@ -148,7 +137,7 @@ def overview(saved_models):
         columns[short] = _means(read(Path(saved_models, name)), "real")["relative"]
     return {
         "Simulated networks of 350 genes": overview_table(read(Path(saved_models, "grn_350"))),
-        "One-step MSE on real data, relative to no change": _by_method(columns),
+        "One-step MSE on real data, relative to no change": labelled(columns, METHODS),
     }
 
 
@@ -159,11 +148,3 @@ def all_tables(records):
         if f"{condition}_prior" in records:
             tables[f"Methods, {title}"] = methods_table(records, condition)
     return tables
-
-
-def _spread(values):
-    """Mean ± SD as text; empty if all are missing."""
-    if values.isna().all():
-        return ""
-    sd = f" ± {round(values.std(), 9):.1g}" if len(values) > 1 else ""
-    return f"{values.mean():#.3g}{sd}"

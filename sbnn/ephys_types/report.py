@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.ephys_types.classification import calibration_error, repeat_means
+from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.results import load_folder, named_after
 
@@ -124,8 +125,7 @@ def overview(saved_models):
         for name, record in of_kind(records, kind).items():
             row = others.setdefault(data, {"cells": str(len(record.true))})
             if name in OVERVIEW:
-                f1 = repeat_means(record)
-                row[LABELS[name]] = f"{f1.mean():.3f} ± {f1.std(ddof=1):.3f}"
+                row[LABELS[name]] = mean_sd(repeat_means(record))
     if not others:
         raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 04` computes them")
     table = pd.DataFrame(others).T.rename_axis("data").fillna("")

@@ -10,6 +10,7 @@ from scipy import stats
 
 from sbnn.data.checks import some
 from sbnn.data.fingerprint import fingerprint
+from sbnn.evaluation.scores import mean_sd
 from sbnn.metrics import corrected_error, folds_counted, share_tested
 from sbnn.results import Record, differing
 
@@ -113,13 +114,13 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     n = len(r2)
     interval = None
     difference = None
-    sentence = f"Test R2 {r2.mean():.3f}"
+    sentence = f"Test R2 {mean_sd(r2)}"
     if n == 1:
         sentence += " (one fold: no interval)"
     else:
         interval = _difference_over(record.folds, r2)
         standing = _standing(interval, "predicting the mean of the training cells")
-        sentence += f" ± {r2.std(ddof=1):.3f} ({n} folds) {standing}"
+        sentence += f" ({n} folds) {standing}"
     if ridge is not None:
         require_same_folds(record, ridge)
         differences = r2 - ridge.test_r2[:, 0]

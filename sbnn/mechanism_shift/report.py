@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from sbnn.evaluation.scores import labelled, scores_table
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import EVEN
 from sbnn.results import load_folder, named_after
@@ -63,20 +64,9 @@ PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
 read = partial(load_folder, prefix="shift_", data_of=lambda record: record.dataset)
 
 
-def of_configuration(records, configuration):
-    """Dict of method to record, in the order of `LABELS`."""
-    return named_after(records, configuration, LABELS)
-
-
-def scores_of(records):
-    """Scores of all records; the index is the method and the seed."""
-    scores = {name: record.scores.set_index("seed") for name, record in records.items()}
-    return pd.concat(scores, names=["method"])
-
-
 def methods_table(records):
     """Scores of methods on the same screens: means over seeds, and the SD of MCC."""
-    by_method = scores_of(records).groupby("method", sort=False)
+    by_method = scores_table(records).groupby("method", sort=False)
     table = by_method.mean().assign(sd=by_method["mcc"].std())
     table = table.reindex(columns=COLUMNS).dropna(axis=1, how="all")
     return table.rename(columns=COLUMNS, index=LABELS)
@@ -84,13 +74,14 @@ def methods_table(records):
 
 def differences_table(records):
     """Scores of the default minus those of the others, with 95 % intervals over seeds."""
-    scores = scores_of(records)
+    scores = scores_table(records)
     columns = {}
     for score in PAIRED:
         by_seed = scores[score].unstack("method").dropna(axis=1)
         columns[COLUMNS[score]] = minus_others(by_seed, "default")
-    table = pd.DataFrame(columns, LABELS).dropna(how="all").drop("default").fillna("")
-    return table.rename(LABELS).rename_axis(f"{LABELS['default']} minus")
+    ours = LABELS["default"]
+    table = labelled(columns, LABELS).drop(ours).fillna("")
+    return table.rename_axis(f"{ours} minus")
 
 
 def minus_others(values, ours, test_share=0):
@@ -130,8 +121,8 @@ def rivals_table(runs):
     for screen, bounds in by_split.groupby("screen"):
         columns[SCREENS[screen]] = minus_others(bounds, ours, int(screen != "targeted"))
         columns[SCREENS[screen]][ours] = f"{bounds[ours].mean():.2f}"
-    table = pd.DataFrame(columns, RIVALS).dropna(how="all").fillna("")
-    return table.rename(RIVALS).rename_axis(f"{RIVALS[ours]} minus")
+    table = labelled(columns, RIVALS).fillna("")
+    return table.rename_axis(f"{RIVALS[ours]} minus")
 
 
 def found_table(runs):
@@ -154,7 +145,7 @@ def all_tables(records):
     """Dict of title to DataFrame, of all tables with results."""
     tables = {}
     for configuration in CONFIGURATIONS:
-        methods = of_configuration(records, configuration)
+        methods = named_after(records, configuration, LABELS)
         if "default" in methods:
             tables[f"Simulated screens, {configuration}"] = methods_table(methods)
             tables[f"The default minus the others, {configuration}"] = differences_table(methods)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.evaluation import stability
+from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.metrics import share_tested
 from sbnn.results import load_folder
@@ -121,7 +122,7 @@ def overview(saved_models):
         size = f"{len(default.gene_names)} -> {len(default.feature_names)}"
         rows[name] = {"genes -> outputs": size}
         for title, (record, point) in main_models(records).items():
-            rows[name][title] = _spread(record.test_r2[:, point])
+            rows[name][title] = mean_sd(record.test_r2[:, point])
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}; run the notebooks first")
     table = pd.DataFrame.from_dict(rows, "index", columns=["genes -> outputs", *MAIN])
@@ -143,13 +144,6 @@ def main_models(records):
                 title = title.replace("all", "preselected")
             found[title] = record, record.points(**wanted)[0]
     return found
-
-
-def _spread(r2):
-    """Mean and SD over folds as text."""
-    if len(r2) == 1:
-        return f"{r2[0]:.3f}"
-    return f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f}"
 
 
 def accuracy_table(records):
@@ -231,10 +225,10 @@ def grouped_holdout_table(records, main):
     columns = {}
     for title in APART_MODELS:
         record, point = main[title]
-        columns[title] = {"random folds": _spread(record.test_r2[:, point])}
+        columns[title] = {"random folds": mean_sd(record.test_r2[:, point])}
         name, _ = MAIN[title]
         for label, held_out in APART.items():
             record = records.get(f"apart_{label}_{name}")
             if record is not None:
-                columns[title][held_out] = _spread(record.test_r2[:, 0])
+                columns[title][held_out] = mean_sd(record.test_r2[:, 0])
     return pd.DataFrame(columns).rename_axis("tested on")
