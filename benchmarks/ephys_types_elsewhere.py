@@ -46,9 +46,14 @@ def main():
         record = load(PATH)
     else:
         human = load_dataset("lee_human", verbose=False)
-        table = elsewhere(predictions(human))
-        sha256 = as_typed(human).sha256
-        record = Record("elsewhere", "lee_human", sha256, [{}], SEEDS[0], values={"table": table})
+        record = Record(
+            experiment="elsewhere",
+            dataset="lee_human",
+            sha256=as_typed(human).sha256,
+            params=[{}],
+            seed=SEEDS[0],
+            values={"table": elsewhere(predictions(human))},
+        )
         save(record, PATH)
     print(to_markdown(record.table))
 
