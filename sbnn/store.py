@@ -67,12 +67,13 @@ ALLOWED = frozenset(
 def write(value, path):
     """Write plain data in one step.
 
-    What was written is read back and compared before an existing file is replaced; a ValueError is
-    raised if it is not the same.
+    An existing file is replaced only after what was encoded has been decoded and compared.
     """
-    content = lzma.compress(_pickled(encoded(value)))
-    require_same(value, decoded(_loaded(content)))
-    write_atomically(content, path)
+    content = _pickled(encoded(value))
+    compressed = lzma.compress(content)
+    if _pickled(encoded(decoded(_loaded(compressed)))) != content:
+        raise ValueError(f"{path}: a file would not give back the same data")
+    write_atomically(compressed, path)
 
 
 def read(path, build):
@@ -170,7 +171,7 @@ def _decompressed(content):
 def encoded(value, depth=0):
     """Convert data to what a file holds: tables to dicts, text in arrays to one dtype.
 
-    Other objects raise a ValueError.
+    Anything that `decoded` would not give back is a ValueError.
     """
     if depth > DEEPEST:
         raise ValueError(f"containers are nested more than {DEEPEST} deep")
@@ -179,33 +180,50 @@ def encoded(value, depth=0):
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, pd.DataFrame):
-        columns = {name: encoded(column.to_numpy()) for name, column in value.items()}
-        index = encoded(value.index.to_numpy())
-        return {"columns": columns, "index": index, "index_name": encoded(value.index.name)}
+        return _encoded_table(value)
     if isinstance(value, np.ndarray):
-        return encoded_array(value)
+        return _encoded_array(value)
     if type(value) is dict:
-        return {encoded(name): encoded(item, depth + 1) for name, item in value.items()}
+        items = {encoded(name): encoded(item, depth + 1) for name, item in value.items()}
+        if items.keys() == TABLE:
+            raise ValueError(f"a file would not give back a dict with the keys {list(value)}")
+        return items
     if type(value) in (list, tuple):
         return type(value)(encoded(item, depth + 1) for item in value)
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     raise ValueError(f"a record may hold data only, not a {kind}")
 
 
-def encoded_array(array):
+def _encoded_table(table):
+    """Convert a table to a dict of its columns; categories become text."""
+    if table.index.nlevels > 1 or table.columns.nlevels > 1 or table.columns.name is not None:
+        raise ValueError(
+            "a file would not give back a table with an index or columns of several levels, or "
+            "with a name above its columns; use reset_index() and rename_axis(columns=None)"
+        )
+    if not table.columns.is_unique:
+        raise ValueError(f"a table has columns of the same name: {list(table.columns)}")
+    return {
+        "columns": {encoded(name): encoded(column.to_numpy()) for name, column in table.items()},
+        "index": encoded(table.index.to_numpy()),
+        "index_name": encoded(table.index.name),
+    }
+
+
+def _encoded_array(array):
     """Convert an array to one of numbers, bools or text; a missing text becomes an empty one."""
-    if array.dtype.kind in "OU":
-        texts = _texts_of(array)
-        if not all(isinstance(text, str) for text in texts):
-            raise ValueError(f"a record may hold data only, not an array of objects: {texts[:3]}")
-        return np.array(texts, dtype=str).reshape(array.shape)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind in "biuf":
+        little_endian = array.dtype.newbyteorder("<")
+        return np.ascontiguousarray(array, little_endian).reshape(array.shape)
+    if array.dtype.kind not in "OU":
         raise ValueError(f"a record may hold data only, not an array of {array.dtype}")
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
-
-
-def _texts_of(array):
-    return ["" if pd.isna(text) else text for text in array.ravel().tolist()]
+    texts = ["" if pd.isna(text) else text for text in array.ravel().tolist()]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"a record may hold data only, not an array of objects: {texts[:3]}")
+    together = np.array(texts, dtype=str)
+    if together.tolist() != texts:  # NumPy drops characters 0 at the end
+        raise ValueError("a file would not give back text that ends with a character 0")
+    return together.reshape(array.shape)
 
 
 def decoded(value, depth=0):
@@ -223,51 +241,3 @@ def decoded(value, depth=0):
         index = pd.Index(value["index"], name=value["index_name"])
         return pd.DataFrame(value["columns"], index)
     return value
-
-
-def require_same(value, again, place="the record"):
-    """Reject data that a file does not give back."""
-    if not _same(value, again):
-        kind = type(value).__name__
-        raise ValueError(f"{place} has a {kind} that a file would not give back: {value!r:.100}")
-    if isinstance(value, dict):
-        for name, item in value.items():
-            require_same(item, again[name], f"{name!r} in {place}")
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            require_same(item, again[i], f"item {i} of {place}")
-
-
-def _same(value, again):
-    """Whether two values are equal, apart from what containers hold."""
-    if isinstance(value, pd.DataFrame):
-        return _same_table(value, again)
-    if isinstance(value, np.ndarray):
-        return isinstance(again, np.ndarray) and _same_array(value, again)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if type(value) is not type(again):
-        return False
-    if isinstance(value, dict):
-        return list(value) == list(again)
-    if isinstance(value, list | tuple):
-        return len(value) == len(again)
-    return value == again or (value != value and again != again)
-
-
-def _same_array(value, again):
-    if value.dtype.kind in "OU":
-        return value.shape == again.shape and _texts_of(value) == _texts_of(again)
-    same_dtype = value.dtype.newbyteorder("=") == again.dtype
-    return same_dtype and np.array_equal(value, again, equal_nan=value.dtype.kind == "f")
-
-
-def _same_table(value, again):
-    """Whether index, columns and values are the same; categories may have become text."""
-    if not isinstance(again, pd.DataFrame) or list(value.columns) != list(again.columns):
-        return False
-    axes = value.index, again.index
-    if axes[0].nlevels > 1 or value.columns.name is not None or axes[0].name != axes[1].name:
-        return False
-    columns = [axes, *((value[name], again[name]) for name in value)]
-    return all(_same_array(a.to_numpy(), b.to_numpy()) for a, b in columns)
