@@ -17,27 +17,26 @@ from scipy import sparse
 
 from sbnn.data.counts import size_of_library
 
+#: Entries of the description of data that can change a result.
+OF_DATA = ("name", "control", "truth", "gene_major")
+#: Arguments of `described`; the other entries are computed anew.
+ABOUT = ("name", "source", "files", "dropped", "truth", "notes", "control")
 OF_CELLS = ("latent", "latents", "outputs")  # entries of the truth with a row for each cell
-#: Columns of ``obs`` and ``var``, and entries of ``uns["sbnn"]``, that the package uses by name.
+#: Columns of ``obs`` and ``var`` that the package uses by name.
 LABELS = ("type", "family", "donor", "condition", "perturbation", "sample", "time", "split")
 OF_GENES = ("family", "truth_known")
-#: What a builder is told about the data.
-ABOUT = ("name", "source", "files", "dropped", "truth", "notes", "control")
-OF_DATA = ("name", "control", "truth", "gene_major")
-#: Arguments, parameters of estimators, and parts of records that change no result.
-NOT_DECISIVE = {
-    # where results are, how they are computed, and what is kept of them
-    *("results", "model_file", "overwrite", "n_jobs", "verbose", "keep"),
-    # what is known about data and records besides their content
-    *("about", "sha256", "arguments", "keys", "seconds", "versions"),
-}
+#: Arguments and parameters of estimators that change no result.
+NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep"}
+#: What is known about data and records besides their content: fields, and entries of these.
+NOT_CONTENT = {"about", "sha256", "arguments", "keys", "seconds", "versions"}
 
 
 def fingerprint(value: object) -> str:
     """Fingerprint of the content of a value.
 
     Values are numbers, text, arrays, tables with their names, sparse matrices, AnnData,
-    estimators (by class, ``algorithm_version`` and parameters), records, functions, and containers
+    estimators (by class, ``algorithm_version`` and parameters), records, functions (by their names
+    and the variables that they enclose, lambdas and local ones also by their code), and containers
     of these. NaN equals NaN. Arrays of floats are compared in single precision, since sums are
     rounded in another order on other processors.
 
@@ -50,7 +49,11 @@ def fingerprint(value: object) -> str:
 
 
 def fingerprint_arguments(function, args, kwargs) -> dict[str, str]:
-    """Fingerprint of each argument of a call that can change its result, by name."""
+    """Fingerprint of each argument of a call that can change its result, by name.
+
+    Of an AnnData, columns of ``obs`` and entries of ``obsm`` count if the package uses them by
+    name, or if an argument names them.
+    """
     arguments = bound_arguments(function, args, kwargs)
     decisive = {name: arguments[name] for name in arguments if name not in NOT_DECISIVE}
     used = frozenset(_texts(list(decisive.values())))
@@ -95,8 +98,10 @@ class _Fingerprint:
 
     def add(self, value):
         """Add a value; returns this fingerprint."""
-        if value is None or isinstance(value, bool | str | bytes):
+        if value is None or isinstance(value, bool | bytes):
             self._tag("plain", value)
+        elif isinstance(value, str):
+            self._tag("plain", str(value))  # text of NumPy is the same
         elif isinstance(value, np.bool_):
             self._tag("plain", bool(value))
         elif isinstance(value, PurePath):
@@ -124,13 +129,8 @@ class _Fingerprint:
         elif isinstance(value, AnnData):
             self._add_anndata(value)
         elif isinstance(value, Mapping):
-            decisive = [
-                item
-                for item in value.items()
-                if not (isinstance(item[0], str) and item[0] in NOT_DECISIVE)
-            ]
-            self._tag("mapping", len(decisive))
-            self._add_items([part for item in decisive for part in item])
+            self._tag("mapping", len(value))
+            self._add_items([part for item in value.items() for part in item])
         elif isinstance(value, list | tuple | range):
             self._tag("sequence", len(value))
             self._add_items(value)
@@ -141,7 +141,7 @@ class _Fingerprint:
             self._add_named(value.get_params(deep=False))
         elif is_dataclass(value) and not isinstance(value, type):
             self._tag("dataclass", _class_of(value))
-            self._add_named({field.name: getattr(value, field.name) for field in fields(value)})
+            self._add_named(_content_of(value))
         elif isinstance(value, np.random.RandomState):
             self._tag("generator")
             self.add(value.get_state(legacy=False))
@@ -152,9 +152,7 @@ class _Fingerprint:
             self._tag("partial")
             self._add_items([value.func, value.args, value.keywords])
         elif inspect.isroutine(value) or isinstance(value, type | np.ufunc):
-            self._tag("function", value.__name__, getattr(value, "__qualname__", ""))
-            cells = getattr(value, "__closure__", None) or ()
-            self._add_items([cell.cell_contents for cell in cells])
+            self._add_function(value)
         elif hasattr(value, "__dict__"):  # such as a splitter of scikit-learn
             self._tag("object", _class_of(value))
             self._add_named(vars(value))
@@ -172,6 +170,22 @@ class _Fingerprint:
             if name not in NOT_DECISIVE:
                 self._tag(name)
                 self.add(values[name])
+
+    def _add_function(self, function):
+        name = getattr(function, "__qualname__", "")
+        self._tag("function", function.__name__, name)
+        cells = getattr(function, "__closure__", None) or ()
+        self._add_items([cell.cell_contents for cell in cells])
+        if "<" in name:  # a lambda or local function, whose name says little
+            self._add_code(function.__code__)
+
+    def _add_code(self, code):
+        self._tag("code", code.co_code, code.co_names)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._add_code(constant)
+            else:
+                self._tag(constant)
 
     def _add_array(self, array):
         if array.dtype.kind not in "biuf":
@@ -209,16 +223,18 @@ class _Fingerprint:
         self.add(list(adata.uns.get("type_colors", ())))
 
     def _add_measurements(self, adata):
-        """Add names of cells, genes and outputs, counts or X, and outputs."""
+        """Add names of cells, genes and outputs, counts, X if it is not made of these, outputs."""
         self._add_items([adata.obs_names.tolist(), adata.var_names.tolist()])
         counts = adata.layers.get("counts")
         X = adata.X
-        if counts is not None and X is not None:
-            # the last bits of logarithms differ between processors
-            size = size_of_library(X, counts) if min(X.shape) else None
-            self._tag("counts", None if size is None else f"{size:.4g}")
-            X = counts if size is not None else X
-        self._add_matrix(np.zeros((0, 0)) if X is None else X)
+        if counts is not None:
+            self._tag("counts")
+            self._add_matrix(counts)
+            X = None if X is None else _expression(X, counts)
+        if X is None or isinstance(X, str):
+            self._tag("X", X)
+        else:
+            self._add_matrix(X)
         outputs = adata.obsm.get("outputs")
         if outputs is not None:
             names = getattr(outputs, "columns", range(np.shape(outputs)[1]))
@@ -234,6 +250,29 @@ class _Fingerprint:
             self._add_array(column.to_numpy(float, na_value=np.nan))
         else:
             self.add(column.astype(object).tolist())
+
+
+def _content_of(value):
+    """Fields of a dataclass, such as a record, that are its content."""
+    content = {}
+    for field in fields(value):
+        part = getattr(value, field.name)
+        if isinstance(part, dict):
+            part = {name: item for name, item in part.items() if name not in NOT_CONTENT}
+        if field.name not in NOT_CONTENT:
+            content[field.name] = part
+    if "X" in content and content.get("counts") is not None:
+        content["X"] = _expression(content["X"], content["counts"])
+    return content
+
+
+def _expression(X, counts):
+    """X, or the total of each cell if X is the logarithm of counts that are normalised to this.
+
+    The last bits of logarithms differ between processors, counts do not.
+    """
+    library_size = size_of_library(X, counts)
+    return X if library_size is None else f"log2(1 + counts / total * {library_size:.4g})"
 
 
 def _dense(table):

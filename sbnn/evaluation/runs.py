@@ -76,7 +76,7 @@ def stored(function=None, *, is_complete: Callable[..., bool] = lambda record, a
             return function(*args, **kwargs)
         path = Path(arguments["results"])
         prints = {"function": function.__name__} | fingerprint_arguments(function, args, kwargs)
-        if path.is_dir() or path.exists() and not arguments["overwrite"]:
+        if path.is_dir() or (path.exists() and not arguments["overwrite"]):
             record = load(path)  # an error if it is a folder
             other = differing(record.arguments, prints)
             if other:
@@ -99,7 +99,7 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
     `fits`, [grid point][fold], are calls (as `functools.partial`) that return a dict of values.
     Each is identified by the content of all its arguments. Until the record is complete, each
     finished fit is in the file ``<results>.parts/<key>.pickle.xz``, from which a run that was
-    killed goes on.
+    killed goes on, also with `overwrite`.
     """
     if results is None:  # nothing has to be identified, whatever the parameters are
         keys = [[f"{g}, {f}" for f in range(len(row))] for g, row in enumerate(fits)]
@@ -113,7 +113,7 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
     if results is not None:
         path = Path(results)
         parts = {key: Path(f"{path}.parts", f"{key}{ENDING}") for key in calls}
-        if path.is_dir() or path.exists() and not overwrite:
+        if path.is_dir() or (path.exists() and not overwrite):
             held = load(path)  # an error if it is a folder
             done = _fits_of(held, record, path)
             if len(done) == len(calls):
@@ -145,7 +145,8 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
 
 def _identities(fits):
     """By argument, the fingerprints in all fits; and the key of each fit, [grid point][fold]."""
-    known = {}  # fingerprints by identity of the object, as many fits share their data
+    # Fingerprints by identity of the object, as many fits share their data; `fits` keeps all alive.
+    known = {}
 
     def fingerprint_once(value):
         if id(value) not in known:
@@ -179,6 +180,7 @@ def _fits_of(held, record, path):
         other = [
             name
             for name in names
+            # an argument that the held fits lack differs, too
             if not {*held.arguments.get(name, ["none"])} <= {*record.arguments.get(name, [])}
         ]
         raise ValueError(

@@ -38,8 +38,8 @@ def mean_sd(values, digits=".3f", sd_digits=".3f"):
     >>> mean_sd([0.4, 0.5, 0.6])
     '0.500 ± 0.100'
     """
-    values = pd.Series(values)
-    if values.isna().all():
+    values = pd.Series(values).dropna()
+    if values.empty:
         return ""
     text = format(values.mean(), digits)
     if len(values) > 1:

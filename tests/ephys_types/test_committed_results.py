@@ -42,7 +42,7 @@ def study(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "model"), RECORDS)
-def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
+def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, tmp_path):
     told = study(name)[0]
     record = results.load(SAVED / name / f"{kind}_{model}.pickle.xz")
     # some fold, another for each model
@@ -52,6 +52,7 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model):
         told["cells"],
         {int(record.repeats[f]): [record.folds[f]]},
         target=told["kinds"][kind],
+        results=tmp_path / "again.pickle.xz",
         verbose=False,
     )
     assert again.settings["keys"][0][0] == record.settings["keys"][0][f], (

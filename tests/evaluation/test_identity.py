@@ -48,7 +48,7 @@ DIFFERENT = {
         TABLE["y"],
     ],
     "matrices": [COUNTS, COUNTS.T, 2 * COUNTS, sparse.csr_array((2, 3))],
-    "dicts": [{}, {"a": 1}, {"b": 1}, {"a": 2}, {"a": 1, "b": 2}],
+    "dicts": [{}, {"a": 1}, {"b": 1}, {"a": 2}, {"a": 1, "b": 2}, {"keep": 1}, {"seconds": 1}],
     "estimators": [
         Ridge(),
         Ridge(alpha=2.0),
@@ -68,6 +68,10 @@ DIFFERENT = {
         np.sum,
         enclosing(1),
         enclosing(2),
+        lambda x: x,
+        lambda x: x + 1,
+        lambda x: [y for y in (x, 2)],
+        lambda x: [y for y in (x, 3)],
         functools.partial(max, 1),
         functools.partial(max, 2),
         np.random.default_rng(1),
@@ -91,6 +95,7 @@ SAME = {
     "a missing number": [np.nan, float("nan"), np.float32("nan"), pd.NA],
     "whole numbers of any size": [np.arange(3, dtype=kind) for kind in ("i1", "u4", ">i8")],
     "the last bits of floats": [np.array([0.1, 0.0]), np.array([0.1 + 1e-16, -0.0])],
+    "text of NumPy": [["a"], [np.str_("a")]],
     "the layout of an array": [np.eye(3), np.asfortranarray(np.eye(3))],
     "the layout of a matrix": [COUNTS, COUNTS.tocoo(), COUNTS.tocsc()],
     "a list and a tuple": [[1, (2,)], (1, [2])],
@@ -141,6 +146,23 @@ def test_an_anndata_is_identified_as_it_is_now(adata, change):
     usual = fingerprint_arguments(asked, [adata], {})["data"]
     change(adata)
     assert fingerprint_arguments(asked, [adata], {})["data"] != usual
+
+
+def test_logarithms_of_another_processor_are_the_same(adata, data):
+    other = adata.copy()
+    other.X = np.nextafter(adata.X, 9)
+    assert fingerprint(other) == fingerprint(adata)
+    assert fingerprint(replace(data, X=np.nextafter(data.X, 9))) == fingerprint(data)
+    assert fingerprint(replace(data, X=data.X + 0.1)) != fingerprint(data)
+
+
+def test_counts_count_beside_other_values(adata):
+    """Those from which genes are selected."""
+    one = adata.copy()
+    one.X = adata.X + 0.1
+    other = one.copy()
+    other.layers["counts"] = adata.layers["counts"] + 1
+    assert fingerprint(one) != fingerprint(other)
 
 
 def test_labels_that_are_not_used_do_not_count(adata):

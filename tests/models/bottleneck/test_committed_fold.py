@@ -30,11 +30,12 @@ FIXED = {"standardize": False, "device": "cpu", "random_state": 42}
         ),
     ],
 )
-def test_a_committed_fold_comes_out_the_same(dataset, experiment, model, point, request):
+def test_a_committed_fold_comes_out_the_same(dataset, experiment, model, point, request, tmp_path):
     data = request.getfixturevalue("real_scala") if dataset == "scala" else load_dataset(dataset)
     committed = results.load(SAVED_MODELS / dataset / f"{experiment}.pickle.xz")
     g = committed.find(**point)
-    again = cross_validate(model, data, committed.folds[:1], seed=42, verbose=False)
+    path = tmp_path / "again.pickle.xz"
+    again = cross_validate(model, data, committed.folds[:1], seed=42, results=path, verbose=False)
     # of the data, the parameters and the fold
     assert again.settings["keys"] == [committed.settings["keys"][g][:1]]
     assert_allclose(again.test_r2[0, 0], committed.test_r2[0, g], atol=0.01)
