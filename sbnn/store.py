@@ -21,7 +21,7 @@ import pandas as pd
 ENDING = ".pickle.xz"
 # What a file may become in memory: a legitimate one is rarely compressed a thousand times.
 LARGEST_RATIO = 1000
-LARGEST_SMALL_FILE = 2**26  # bytes, however small the compressed file is
+ALWAYS_ALLOWED = 2**26  # bytes, even of a file that is compressed more
 MOST_INSTRUCTIONS = 1_000_000  # of a pickle; an array is one, whatever its size
 DEEPEST = 50  # containers in containers
 PLAIN_ARRAY = re.compile(r"[<|][biufU]\d+")
@@ -156,7 +156,7 @@ def _loaded(content):
 
 def _decompressed(content):
     """Decompress a single xz stream with a checksum, up to a bound."""
-    most = max(LARGEST_SMALL_FILE, LARGEST_RATIO * len(content))
+    most = max(ALWAYS_ALLOWED, LARGEST_RATIO * len(content))
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
     data = decompressor.decompress(content, max_length=most)
     if not decompressor.eof and len(data) == most:

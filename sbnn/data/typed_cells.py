@@ -24,7 +24,7 @@ from sbnn.data.fingerprint import about_of, described
 from sbnn.data.inputs import in_memory
 
 ALL = "all"  # the only family if none are given
-OTHER_LABELS = "donor", "condition"  # that models use
+OTHER_LABELS = "donor", "condition"  # labels that are no features
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,11 +138,11 @@ def _model(cls, header, tensors):
     if name != cls.__name__:
         raise ValueError(f"it holds a {name}; load it with sbnn.{name}.load")
     params = header["params"]
-    for name, value in params.items():
+    for parameter, value in params.items():
         if isinstance(value, list):
-            params[name] = tuple(value)
+            params[parameter] = tuple(value)
         if isinstance(value, dict):
-            params[name] = cls._settings_class(**value)
+            params[parameter] = cls._settings_class(**value)
     model = cls(**params)
     for name in ARRAYS:
         setattr(model, name, tensors[name].numpy())

@@ -32,7 +32,6 @@ METHODS = {  # of the companions
         "ridge": "#3300FF",
         "ar1_ridge": "#000044",
         "path": "#445577",
-        "replicate": "#AA7799",
         "none": MODELS["linear"],
         "phoenix": "#0022BB",
         "c_node": "#DD4444",

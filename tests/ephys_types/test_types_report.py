@@ -12,7 +12,6 @@ TRUE = np.array(list("abbca"))
 CLASSES = np.array(list("abc"))
 TESTS = [0, 1, 2], [4, 3], [3, 4, 1], [0, 2]
 P = np.array([[3, 5, 2], [1, 9, 0], [0, 10, 0], [1, 2, 7], [6, 3, 1]], dtype=np.float32) / 10
-PREDICTED = P.argmax(axis=1)
 
 
 def record_of(p, *macro_f1):
