@@ -7,6 +7,7 @@ it without this package.
 
 import io
 import lzma
+import math
 import os
 import pickle
 import pickletools
@@ -19,49 +20,23 @@ import pandas as pd
 
 #: End of the names of files.
 ENDING = ".pickle.xz"
-# What a file may become in memory: a legitimate one is rarely compressed a thousand times.
-LARGEST_RATIO = 1000
+# What a file may become in memory: a legitimate one is rarely compressed a hundred times.
+LARGEST_RATIO = 500
 ALWAYS_ALLOWED = 2**26  # bytes, even of a file that is compressed more
 MOST_INSTRUCTIONS = 1_000_000  # of a pickle; an array is one, whatever its size
 DEEPEST = 50  # containers in containers
-PLAIN_ARRAY = re.compile(r"[<|][biufU]\d+")
+PLAIN_ARRAY = re.compile(r"[<|][biufU][1-9]\d*")
+MOST_AXES = 32
 TABLE = {"columns", "index", "index_name"}  # keys of a dict that stands for a table
 
-# The instructions that `write` produces. None of them calls anything but `numpy.ndarray`, refers to
-# an object a second time, or gives objects that are registered in this process.
-ALLOWED = frozenset(
-    [
-        "PROTO",
-        "FRAME",
-        "STOP",
-        "MARK",
-        "NONE",
-        "NEWTRUE",
-        "NEWFALSE",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG1",
-        "BINFLOAT",
-        "SHORT_BINUNICODE",
-        "BINUNICODE",
-        "BINUNICODE8",
-        "BYTEARRAY8",
-        "EMPTY_DICT",
-        "SETITEM",
-        "SETITEMS",
-        "EMPTY_LIST",
-        "APPEND",
-        "APPENDS",
-        "EMPTY_TUPLE",
-        "TUPLE",
-        "TUPLE1",
-        "TUPLE2",
-        "TUPLE3",
-        "STACK_GLOBAL",
-        "REDUCE",
-    ]
-)
+# The instructions that `write` produces, by what they do to the stack. None of them calls anything
+# but `numpy.ndarray`, refers to an object a second time, or gives objects that are registered in
+# this process.
+KEYS = {"NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"}
+KEYS |= {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
+OTHER_VALUES = {"BINFLOAT", "LONG1", "BYTEARRAY8", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+FRAMING = {"PROTO", "FRAME", "STOP"}
 
 
 def write(value, path):
@@ -135,10 +110,10 @@ def _array(shape, dtype, buffer):
     """Call `numpy.ndarray`, for numbers, bools and text that the buffer holds whole."""
     if not PLAIN_ARRAY.fullmatch(dtype):
         raise ValueError(f"it has an array of {dtype!r}, but may hold numbers, bools and text only")
+    if len(shape) > MOST_AXES or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError("it has an array without a valid shape")
     dtype = np.dtype(dtype)
-    n_bytes = dtype.itemsize
-    for size in shape:
-        n_bytes *= size
+    n_bytes = dtype.itemsize * math.prod(shape)
     if n_bytes != len(buffer):
         raise ValueError(f"its array of shape {shape} has {len(buffer)} bytes, not {n_bytes}")
     return np.ndarray(shape, dtype, buffer)
@@ -146,12 +121,60 @@ def _array(shape, dtype, buffer):
 
 def _loaded(content):
     content = _decompressed(content)
-    for i, (instruction, _, _) in enumerate(pickletools.genops(content)):
-        if instruction.name not in ALLOWED:
-            raise ValueError(f"its pickle instruction {instruction.name} is not allowed in data")
+    _require_plain(content)
+    return _DataOnly(io.BytesIO(content)).load()
+
+
+def _require_plain(content):
+    """Follow a pickle on a stack of depths, and reject what `write` would not produce.
+
+    The depth is 0 for what may be the key of a dict, and None for a mark.
+    """
+    stack = []
+    end = 0
+    for i, (instruction, _, place) in enumerate(pickletools.genops(content)):
+        name = instruction.name
+        end = place + 1
         if i >= MOST_INSTRUCTIONS:
             raise ValueError("it has too many items in lists and dicts; arrays may be of any size")
-    return _DataOnly(io.BytesIO(content)).load()
+        if name in KEYS:
+            stack.append(0)
+        elif name in OTHER_VALUES:
+            stack.append(1)
+        elif name == "MARK":
+            stack.append(None)
+        elif name in TUPLES:
+            items = [stack.pop() for _ in range(TUPLES[name])]
+            stack.append(1 + max(items))
+        elif name in ("TUPLE", "APPENDS", "SETITEMS", "APPEND", "SETITEM"):
+            items = _popped(stack, name)
+            if name.startswith("SETITEM") and any(items[1::2]):  # the last item is popped first
+                raise ValueError("its dicts may have keys of text and small numbers only")
+            container = 1 if name == "TUPLE" else stack.pop()
+            stack.append(max([container, *(1 + depth for depth in items)]))
+        elif name in ("STACK_GLOBAL", "REDUCE"):
+            stack.pop()
+            stack.pop()
+            stack.append(1)
+        elif name not in FRAMING:
+            raise ValueError(f"its pickle instruction {name} is not allowed in data")
+        if stack and stack[-1] is not None and stack[-1] > DEEPEST:
+            raise ValueError(f"its containers are nested more than {DEEPEST} deep")
+    if end != len(content):
+        raise ValueError("something follows its end")
+
+
+def _popped(stack, name):
+    """Depths of the items that an instruction takes from the stack, the last one first."""
+    if name == "APPEND":
+        return [stack.pop()]
+    if name == "SETITEM":
+        return [stack.pop(), stack.pop()]
+    items = []
+    while stack[-1] is not None:
+        items.append(stack.pop())
+    stack.pop()
+    return items
 
 
 def _decompressed(content):
@@ -181,7 +204,7 @@ def encoded(value, depth=0):
         return value
     if isinstance(value, pd.DataFrame):
         return _encoded_table(value)
-    if isinstance(value, np.ndarray):
+    if type(value) is np.ndarray:  # not a masked array, whose mask would be lost
         return _encoded_array(value)
     if type(value) is dict:
         items = {encoded(name): encoded(item, depth + 1) for name, item in value.items()}
@@ -234,10 +257,14 @@ def decoded(value, depth=0):
         return value.astype(object)
     if isinstance(value, list | tuple):
         return type(value)(decoded(item, depth + 1) for item in value)
-    if not isinstance(value, dict):
+    if value is None or isinstance(value, bool | int | float | str | np.ndarray):
         return value
+    if not isinstance(value, dict):
+        raise ValueError(f"it may hold data only, not a {type(value).__name__}")
     value = {name: decoded(item, depth + 1) for name, item in value.items()}
     if value.keys() == TABLE:
         index = pd.Index(value["index"], name=value["index_name"])
+        if any(np.shape(column) != (len(index),) for column in value["columns"].values()):
+            raise ValueError("it has a table with columns of other lengths than its index")
         return pd.DataFrame(value["columns"], index)
     return value

@@ -1,5 +1,6 @@
 """Records come back to the bit, are never half written, and reading one runs no code."""
 
+import io
 import lzma
 import os
 import pickle
@@ -31,6 +32,7 @@ PLAIN = {
 
 
 RANGE = pd.date_range("2020-01-01", periods=2).to_numpy()
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
 FULL = OSError(28, "No space left on device")
 
 
@@ -164,7 +166,9 @@ def test_two_writers_of_a_file_have_their_own_temporary_files(record, tmp_path, 
     assert one != other
 
 
-@pytest.mark.parametrize("value", [Payload(), np.array([object()]), os.system, b"1", {1}, RANGE])
+@pytest.mark.parametrize(
+    "value", [Payload(), np.array([object()]), os.system, b"1", {1}, RANGE, MASKED]
+)
 def test_what_is_no_data_is_not_written(record, tmp_path, value):
     record.values["odd"] = value
     with pytest.raises(ValueError, match="may hold data only"):
@@ -233,11 +237,20 @@ def called(module, name, arguments):
     return b"\x80\x05" + names + b"\x93" + arguments + b"R."
 
 
+def dumped(value):
+    """A pickle without references to objects that were stored before."""
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, protocol=5)
+    pickler.fast = True
+    pickler.dump(value)
+    return file.getvalue()
+
+
 SHARED = ["x"] * 10
 for _ in range(6):
     SHARED = [SHARED] * 10
-EMPTY = pickle.dumps(((10**6, 10**6), "<f8", bytearray()), 5)[2:-1]
-OBJECTS = pickle.dumps(((1,), "|O8", bytearray(8)), 5)[2:-1]
+EMPTY = dumped(((10**6, 10**6), "<f8", bytearray()))[2:-1]
+OBJECTS = dumped(((1,), "|O8", bytearray(8)))[2:-1]
 HOSTILE = {
     **{f"protocol {protocol}": pickle.dumps(Payload(), protocol) for protocol in range(6)},
     # of objects that are registered in this process, whatever their class is
@@ -252,6 +265,23 @@ HOSTILE = {
     "many items": b"\x80\x05](" + b"N" * 1_500_000 + b"e.",
     "a gigabyte of zeros": b"\x80\x05\x96" + (2**30).to_bytes(8, "little") + bytes(2**30) + b".",
     "an array larger than its bytes": called("numpy", "ndarray", EMPTY),
+    "keys that are deep tuples": b"\x80\x05})" + b"\x85" * 800_000 + b"Ns.",
+    "keys of one hash": b"\x80\x05}\x8a\x08" + (2**61 - 1).to_bytes(8, "little") + b"Ns.",
+    "an array of many axes": called(
+        "numpy", "ndarray", dumped(((2**31 - 1,) * 300_000, "<f8", bytearray()))[2:-1]
+    ),
+    "a shape of text": called(
+        "numpy", "ndarray", dumped((("x" * 10,), "<U50000000", bytearray()))[2:-1]
+    ),
+    "text without characters": called(
+        "numpy", "ndarray", dumped(((10**8,), "<U0", bytearray()))[2:-1]
+    ),
+    "a function in place of a value": b"\x80\x05\x8c\x05numpy\x8c\x07ndarray\x93.",
+    "bytes in place of a value": dumped(bytearray(b"x")),
+    "something after the end": dumped({}) + b"N.",
+    "a table that would be broadcast": dumped(
+        {"values": {"columns": {"a": 1}, "index": [1, 2], "index_name": None}}
+    ),
     "an array of pointers": called("numpy", "ndarray", OBJECTS),
     "another function of NumPy": called("numpy", "fromfile", b"\x8c\x01x\x85"),
 }

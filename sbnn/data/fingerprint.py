@@ -14,8 +14,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
+from sklearn.frozen import FrozenEstimator
 
-from sbnn.data.counts import size_of_library
+from sbnn.data.counts import dense, log2p1, normalize_library_size, size_of_library
+
+CELLS_AT_ONCE = 1000
+TIMES = datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period
 
 #: Entries of the description of data that can change a result.
 OF_DATA = ("name", "control", "truth", "gene_major")
@@ -25,9 +29,11 @@ OF_CELLS = ("latent", "latents", "outputs")  # entries of the truth with a row f
 #: Columns of ``obs`` and ``var`` that the package uses by name.
 LABELS = ("type", "family", "donor", "condition", "perturbation", "sample", "time", "split")
 OF_GENES = ("family", "truth_known")
-#: Arguments and parameters of estimators that change no result.
+#: Arguments that change no result.
 NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep"}
-#: What is known about data and records besides their content: fields, and entries of these.
+#: Parameters of estimators that change no result.
+OF_WORKERS = {"n_jobs", "verbose"}
+#: What is known about our data and records besides their content: fields, and entries of these.
 NOT_CONTENT = {"about", "sha256", "arguments", "keys", "seconds", "versions"}
 
 
@@ -108,10 +114,10 @@ class _Fingerprint:
             self._tag("plain", str(value))
         elif value is pd.NA or value is pd.NaT:
             self._tag("number", "nan")
-        elif isinstance(value, Number):
-            self._tag("number", _canonical_number(value))
-        elif isinstance(value, datetime.date | datetime.timedelta | np.datetime64):
+        elif isinstance(value, TIMES):
             self._tag("time", str(value))
+        elif isinstance(value, Number):
+            self._add_number(value)
         elif isinstance(value, types.ModuleType):
             self._tag("module", value.__name__)
         elif isinstance(value, np.ndarray):
@@ -138,7 +144,10 @@ class _Fingerprint:
             self._tag("set", *sorted(fingerprint(item) for item in value))
         elif hasattr(value, "get_params") and not isinstance(value, type):
             self._tag("estimator", _class_of(value), getattr(value, "algorithm_version", 1))
-            self._add_named(value.get_params(deep=False))
+            params = value.get_params(deep=False)
+            self._add_named({name: params[name] for name in params if name not in OF_WORKERS})
+            if isinstance(value, FrozenEstimator):  # which is not fitted again
+                self._add_named(vars(value.estimator))
         elif is_dataclass(value) and not isinstance(value, type):
             self._tag("dataclass", _class_of(value))
             self._add_named(_content_of(value))
@@ -153,12 +162,22 @@ class _Fingerprint:
             self._add_items([value.func, value.args, value.keywords])
         elif inspect.isroutine(value) or isinstance(value, type | np.ufunc):
             self._add_function(value)
-        elif hasattr(value, "__dict__"):  # such as a splitter of scikit-learn
-            self._tag("object", _class_of(value))
+        elif hasattr(value, "__array__"):  # such as a tensor or an array of pandas
+            self._add_array(np.asarray(value))
+        elif vars(type(value)).get("__slots__") is None and hasattr(value, "__dict__"):
+            self._tag("object", _class_of(value))  # such as a splitter of scikit-learn
             self._add_named(vars(value))
         else:
             raise TypeError(f"a result cannot be saved for a {type(value).__name__}: {value!r:.80}")
         return self
+
+    def _add_number(self, value):
+        """Add a number; 1 is not 1.0, which means another thing to some estimators."""
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value != value:
+            value = "nan"
+        self._tag("number", value)
 
     def _add_items(self, items):
         for item in items:
@@ -167,15 +186,20 @@ class _Fingerprint:
 
     def _add_named(self, values):
         for name in sorted(values):
-            if name not in NOT_DECISIVE:
-                self._tag(name)
-                self.add(values[name])
+            self._tag(name)
+            self.add(values[name])
 
     def _add_function(self, function):
         name = getattr(function, "__qualname__", "")
         self._tag("function", function.__name__, name)
         cells = getattr(function, "__closure__", None) or ()
         self._add_items([cell.cell_contents for cell in cells])
+        defaults = getattr(function, "__defaults__", None)
+        if defaults:
+            self._add_items(defaults)
+        owner = getattr(function, "__self__", None)  # of a method
+        if owner is not None and not isinstance(owner, types.ModuleType):
+            self.add(owner)
         if "<" in name:  # a lambda or local function, whose name says little
             self._add_code(function.__code__)
 
@@ -189,8 +213,9 @@ class _Fingerprint:
 
     def _add_array(self, array):
         if array.dtype.kind not in "biuf":
-            self._tag("array", array.shape)
-            self._add_items(array.ravel().tolist())
+            if array.ndim > 1:
+                self._tag("array", array.shape)
+            self.add(array.ravel().tolist())  # text as a list of text
             return
         kind = "i" if array.dtype.kind == "u" else array.dtype.kind
         self._tag("array", array.shape, kind)
@@ -216,11 +241,15 @@ class _Fingerprint:
                     self._add_column(table[name])
         for name in adata.obsm:
             if name in self._used or name.startswith("true_"):
-                self._tag(name)
-                self.add(_dense(adata.obsm[name]))
+                table = adata.obsm[name]
+                self._tag(name, [str(column) for column in getattr(table, "columns", ())])
+                self.add(_dense(table))
         about = adata.uns.get("sbnn", {})
         self._add_named({name: about[name] for name in OF_DATA if name in about})
-        self.add(list(adata.uns.get("type_colors", ())))
+        colors = adata.uns.get("type_colors")
+        if colors is not None and "type" in adata.obs:  # colours are in the order of categories
+            types_in_order = pd.Categorical(adata.obs["type"]).categories
+            self._add_items([[str(name) for name in types_in_order], [str(c) for c in colors]])
 
     def _add_measurements(self, adata):
         """Add names of cells, genes and outputs, counts, X if it is not made of these, outputs."""
@@ -246,7 +275,9 @@ class _Fingerprint:
 
     def _add_column(self, column):
         """Add labels, whatever pandas stores them as, or numbers."""
-        if pd.api.types.is_numeric_dtype(column):
+        if pd.api.types.is_integer_dtype(column) and not column.hasnans:
+            self._add_array(column.to_numpy(np.int64))
+        elif pd.api.types.is_numeric_dtype(column):
             self._add_array(column.to_numpy(float, na_value=np.nan))
         else:
             self.add(column.astype(object).tolist())
@@ -254,15 +285,17 @@ class _Fingerprint:
 
 def _content_of(value):
     """Fields of a dataclass, such as a record, that are its content."""
-    content = {}
-    for field in fields(value):
-        part = getattr(value, field.name)
-        if isinstance(part, dict):
-            part = {name: item for name, item in part.items() if name not in NOT_CONTENT}
-        if field.name not in NOT_CONTENT:
-            content[field.name] = part
+    content = {field.name: getattr(value, field.name) for field in fields(value)}
+    if not type(value).__module__.startswith("sbnn."):
+        return content
+    for name, part in list(content.items()):
+        if name in NOT_CONTENT:
+            del content[name]
+        elif isinstance(part, dict):
+            content[name] = {key: item for key, item in part.items() if key not in NOT_CONTENT}
     if "X" in content and content.get("counts") is not None:
         content["X"] = _expression(content["X"], content["counts"])
+        content["counts"] = sparse.csr_array(content["counts"])
     return content
 
 
@@ -272,7 +305,14 @@ def _expression(X, counts):
     The last bits of logarithms differ between processors, counts do not.
     """
     library_size = size_of_library(X, counts)
-    return X if library_size is None else f"log2(1 + counts / total * {library_size:.4g})"
+    if library_size is None:
+        return X
+    for start in range(0, X.shape[0], CELLS_AT_ONCE):
+        cells = slice(start, start + CELLS_AT_ONCE)
+        expected = dense(log2p1(normalize_library_size(counts[cells], library_size)))
+        if not np.allclose(dense(X[cells]), expected, rtol=1e-4, atol=1e-4):
+            return X
+    return f"log2(1 + counts / total * {library_size:.4g})"
 
 
 def _dense(table):
@@ -285,23 +325,16 @@ def _class_of(value):
     return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
 
 
-def _canonical_number(value):
-    """The same for equal numbers of different types."""
-    if isinstance(value, complex | np.complexfloating):
-        return repr(complex(value))
-    value = value.item() if isinstance(value, np.generic) else value
-    if value != value:
-        return "nan"
-    return repr(int(value)) if value == value // 1 and abs(value) < 2**63 else repr(float(value))
-
-
 def _canonical_bytes(array):
     """Bytes of numbers: whole ones as int64, others in single precision."""
     if array.dtype.kind in "biu":
         return np.ascontiguousarray(array, "<i8").tobytes()
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(array, "<f4")
-    if np.isinf(single).sum() > np.isinf(array).sum():  # too large for single precision
+    # too large for single precision, or labels and times that are no longer different
+    if np.isinf(single).sum() > np.isinf(array).sum() or (
+        array.ndim == 1 and len(np.unique(single)) < len(np.unique(array))
+    ):
         single = np.ascontiguousarray(array, "<f8")
     single = single + 0  # 0 in place of -0
     single[np.isnan(single)] = np.nan

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
 from sbnn.results import differing, load, save
-from sbnn.store import ENDING, read, write
+from sbnn.store import ENDING, encoded, read, write
 
 # values of a fit whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
@@ -38,7 +38,7 @@ def described(model):
     """Package, class and parameters of an estimator as plain data, for tables."""
     params = model.get_params()
     shown = {name: params[name] for name in params if name.split("__")[-1] not in NOT_DECISIVE}
-    plain = json.loads(json.dumps(shown, default=_plain))
+    plain = json.loads(json.dumps(shown, default=_plain, skipkeys=True))
     package = type(model).__module__.partition(".")[0]
     return {"class": f"{package}.{type(model).__qualname__}", "params": plain}
 
@@ -116,8 +116,9 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
         if path.is_dir() or (path.exists() and not overwrite):
             held = load(path)  # an error if it is a folder
             done = _fits_of(held, record, path)
-            if len(done) == len(calls):
+            if held.settings["keys"] == keys:  # in the same order
                 return held
+        encoded(vars(record))  # an error before the fits, if it cannot be saved
         _require_writable(path.parent)
         done |= {key: read(part, dict) for key, part in parts.items() if part.exists()}
 

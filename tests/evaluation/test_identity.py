@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from sklearn.ensemble import RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sbnn.data.counts import log2p1, normalize_library_size
 from sbnn.data.fingerprint import fingerprint, fingerprint_arguments
+from sbnn.data.paired import paired
 from sbnn.evaluation.runs import configured, described
 from sbnn.results import Record
 
@@ -26,15 +30,22 @@ RECORD = Record("cv", "toy", "ab", [{}], values={"r2": np.ones(2), "seconds": 1.
 @dataclass(frozen=True)
 class Settings:
     rates: tuple = (0.1, 0.2)
-    verbose: bool = False
 
 
 def enclosing(value):
     return lambda: value
 
 
+class Power:
+    def __init__(self, exponent):
+        self.exponent = exponent
+
+    def of(self, x):
+        return x**self.exponent
+
+
 DIFFERENT = {
-    "numbers": [0, 1, 1.5, -1, np.inf, np.nan, 10**30, True, "1", None, b"1"],
+    "numbers": [0, 1, 1.0, 1.5, -1, np.inf, np.nan, 10**30, True, "1", None, b"1"],
     "sequences": [[], [1], [[1]], [1, 2], [2, 1], ["12"], ["1", "2"], {1, 2}],
     "arrays": [np.ones(2), np.ones((1, 2)), np.ones(2, bool), np.array([1, np.nan]), np.full(2, 2)],
     "text arrays": [np.array(["a", "b"]), np.array(["b", "a"]), np.array(["ab"])],
@@ -56,6 +67,8 @@ DIFFERENT = {
         make_pipeline(StandardScaler(), Ridge()),
         make_pipeline(StandardScaler(), Ridge(2.0)),
         make_pipeline(Ridge()),
+        make_pipeline(FrozenEstimator(Ridge().fit([[1], [2]], [1, 2]))),
+        make_pipeline(FrozenEstimator(Ridge().fit([[1], [2]], [1, 3]))),
         RandomForestRegressor(random_state=1),
         RandomForestRegressor(random_state=np.random.RandomState(1)),
     ],
@@ -72,6 +85,14 @@ DIFFERENT = {
         lambda x: x + 1,
         lambda x: [y for y in (x, 2)],
         lambda x: [y for y in (x, 3)],
+        Power(2).of,
+        Power(3).of,
+        np.array([0.0, 1e-9, 1e9, 1e9 + 1]),
+        np.array([0.0, 1e-9, 1e9, 1e9 + 2]),
+        pd.Categorical(["a", "b"]),
+        pd.Categorical(["b", "a"]),
+        torch.tensor([1.0, 2.0]),
+        torch.tensor([1.0, 3.0]),
         functools.partial(max, 1),
         functools.partial(max, 2),
         np.random.default_rng(1),
@@ -91,15 +112,15 @@ def test_values_of_other_content_have_other_fingerprints(kind):
 
 
 SAME = {
-    "equal numbers": [1, 1.0, np.float32(1), np.int8(1)],
+    "equal whole numbers": [1, np.int8(1), np.uint64(1)],
+    "equal numbers": [1.0, np.float32(1), np.float64(1)],
     "a missing number": [np.nan, float("nan"), np.float32("nan"), pd.NA],
     "whole numbers of any size": [np.arange(3, dtype=kind) for kind in ("i1", "u4", ">i8")],
     "the last bits of floats": [np.array([0.1, 0.0]), np.array([0.1 + 1e-16, -0.0])],
-    "text of NumPy": [["a"], [np.str_("a")]],
+    "text of NumPy": [["a"], [np.str_("a")], np.array(["a"]), np.array(["a"], dtype=object)],
     "the layout of an array": [np.eye(3), np.asfortranarray(np.eye(3))],
     "the layout of a matrix": [COUNTS, COUNTS.tocoo(), COUNTS.tocsc()],
     "a list and a tuple": [[1, (2,)], (1, [2])],
-    "what changes no result": [Settings(), Settings(verbose=True)],
     "workers": [RandomForestRegressor(n_jobs=1), RandomForestRegressor(n_jobs=2)],
     "times in a record": [RECORD, replace(RECORD, values=RECORD.values | {"seconds": 2.0})],
 }
@@ -135,6 +156,7 @@ def test_what_has_no_content_is_refused():
         lambda adata: adata.obs.__setitem__("type", "another"),
         lambda adata: adata.obs.__setitem__("mouse", "another"),
         lambda adata: adata.uns["sbnn"].__setitem__("name", "another"),
+        lambda adata: adata.uns.__setitem__("type_colors", adata.uns["type_colors"][::-1]),
     ],
 )
 def test_an_anndata_is_identified_as_it_is_now(adata, change):
@@ -163,6 +185,22 @@ def test_counts_count_beside_other_values(adata):
     other = one.copy()
     other.layers["counts"] = adata.layers["counts"] + 1
     assert fingerprint(one) != fingerprint(other)
+
+
+def test_numbers_of_donors_are_not_rounded(adata):
+    one, other = adata.copy(), adata.copy()
+    one.obs["donor"] = 533540867 + np.arange(adata.n_obs) % 2
+    other.obs["donor"] = 533540867
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_every_cell_is_looked_at():
+    counts = np.random.default_rng(0).poisson(5, (2500, 4)) + 1
+    X = log2p1(normalize_library_size(counts))
+    usual = paired(X, counts=counts, check=False)
+    X = X.copy()
+    X[1] = 0
+    assert fingerprint(paired(X, counts=counts, check=False)) != fingerprint(usual)
 
 
 def test_labels_that_are_not_used_do_not_count(adata):

@@ -9,8 +9,9 @@ import pytest
 from made_up import changed
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
 
-from sbnn import SparseReducedRankRegression, cross_validate, fit_full
+from sbnn import SparseReducedRankRegression, cross_validate, fit_full, paper_folds
 from sbnn.evaluation.runs import stored
 from sbnn.results import Record, load
 
@@ -126,6 +127,23 @@ def test_a_record_is_not_older_than_its_names(data, tmp_path, name):
             cross_validate(model, other, 3, results=folds, verbose=False)
     else:  # which it does not show
         cross_validate(model, other, 3, results=folds, verbose=False)
+
+
+def test_fits_are_in_the_order_of_the_call(data, tmp_path):
+    path = tmp_path / "cv.pickle.xz"
+    folds = paper_folds(data.n_cells, 3)
+    first = cross_validate(Ridge(), data, folds, results=path, verbose=False)
+    again = cross_validate(Ridge(), data, folds[::-1], results=path, verbose=False)
+    assert again.test_r2[::-1].tolist() == first.test_r2.tolist()
+
+
+def test_what_cannot_be_saved_is_an_error_before_the_fits(data, tmp_path, monkeypatch):
+    fits = logged_fits(monkeypatch, Ridge)
+    grid = {"ridge": [Ridge(1.0), Ridge(2.0)]}
+    model = Pipeline([("ridge", Ridge())])
+    with pytest.raises(ValueError, match="data only, not a sklearn.*Ridge"):
+        cross_validate(model, data, 3, grid, results=tmp_path / "cv.pickle.xz", verbose=False)
+    assert not fits
 
 
 class WithLock(Ridge):
