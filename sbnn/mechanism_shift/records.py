@@ -17,7 +17,8 @@ def compute_once(
     kind : str
     data : AnnData or dict
         The screen, or the parameters of `simulate_perturbations` except the seed.
-    model : estimator
+    model : estimator or None
+        None if the values are those of the data themselves.
     compute : callable
         Returns the values of the record as a dict. It is identified by its name, and the arguments
         and variables that it encloses.
@@ -35,11 +36,12 @@ def compute_once(
         screen = as_screen(data)
         dataset = screen.name
         sha256 = screen.sha256
+    estimator = None if model is None else described(model)
     return Record(
         experiment=f"mechanism-shift {kind}",
         dataset=dataset,
         sha256=sha256,
         params=[params or {}],
-        settings={"estimator": described(model)} | settings,
+        settings={"estimator": estimator} | settings,
         values=compute(),
     )

@@ -28,8 +28,12 @@ def test_a_committed_fit_to_a_simulated_screen_comes_out_the_same(name, monkeypa
     monkeypatch.setattr(benchmark, "SEEDS", (0,))
     found = benchmark.by_seed(*benchmark.METHODS[name])["scores"].drop(columns="seconds")
     stored = results.load(SAVED / "simulated_screen" / f"shift_small_{name}.pickle.xz").scores
-    # Training drifts apart from the first different bit of a processor.
-    tolerance = {"rtol": 0.02, "atol": 0.03} if name == "default" else {"rtol": 1e-4}
+    tolerance = {"rtol": 1e-4}
+    if name == "default":
+        # Training drifts apart from the first different bit of a processor, and the published F1
+        # counts probabilities of edges that lie close to its threshold.
+        tolerance = {"rtol": 0.02, "atol": 0.03}
+        found = found.drop(columns="f1_published")
     assert_same(found.to_numpy(), stored.loc[:0, found.columns].to_numpy(), **tolerance)
 
 
