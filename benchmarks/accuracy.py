@@ -43,7 +43,7 @@ from sbnn import (
 from sbnn.data.paired import as_paired
 from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.metrics import share_tested
+from sbnn.metrics import test_fraction
 from sbnn.results import load
 
 M1 = "scala"
@@ -208,7 +208,7 @@ def differences(dataset, n_genes):
     scores = scores_of(dataset)
     scores = scores[scores["n_genes"].isin([n_genes, ALL])]
     r2 = scores.pivot(index="fold", columns="model", values="r2")
-    share = share_tested(study_of(dataset).folds)
+    share = test_fraction(study_of(dataset).folds)
     reference = r2.pop(REFERENCE)
     return {name: corrected_difference(own - reference, share) for name, own in r2.items()}
 

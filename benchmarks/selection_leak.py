@@ -20,7 +20,7 @@ from sbnn import (
     DistilledBottleneckRegressor,
     LeaveOneOutRidge,
     load_dataset,
-    paired,
+    paired_cells,
     paper_folds,
 )
 from sbnn.data.paired import as_paired
@@ -52,7 +52,9 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
         row = {"shared": (everywhere & inside).sum()}
         for name, selected in (("all cells", everywhere), ("training cells", inside)):
             chosen = counts[:, selected]
-            data = as_paired(paired(CountNormalizer().fit_transform(chosen), Y, counts=chosen))
+            data = as_paired(
+                paired_cells(CountNormalizer().fit_transform(chosen), Y, counts=chosen)
+            )
             X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
             with reproducible():
                 predicted = clone(model).fit(X_train, Y_train).predict(X_test)
@@ -61,7 +63,7 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
     return pd.DataFrame(rows)
 
 
-def table(compared, test_share):
+def table(compared, test_fraction):
     """Means and SD over the folds, and the paired difference with a 95 % interval, a row per model."""
     rows = {}
     for title, scores in compared.items():
@@ -69,7 +71,7 @@ def table(compared, test_share):
         rows[title] = {
             "genes selected on all cells": mean_text(scores["all cells"]),
             "selected in each fold": mean_text(scores["training cells"]),
-            "difference": str(corrected_difference(differences, test_share)),
+            "difference": str(corrected_difference(differences, test_fraction)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 

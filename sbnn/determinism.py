@@ -45,7 +45,7 @@ def reproducible():
             torch.set_num_threads(threads)
 
 
-def as_a_whole(fit):
+def atomic_fit(fit):
     """Decorate `fit`, which is `reproducible`: if it fails, the estimator stays as it was."""
 
     @wraps(fit)

@@ -82,7 +82,7 @@ def feature_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> np.nd
     return 1 - unexplained
 
 
-def share_tested(folds):
+def test_fraction(folds):
     """Number of test cells per training cell, averaged over the folds."""
     return np.mean([len(test) / len(train) for train, test in folds])
 
@@ -99,18 +99,18 @@ def folds_counted(folds):
     return len(folds) / (max(1, repeats / MOST_REPEATS) + unequal)
 
 
-def corrected_error(differences, test_share, n=None):
+def corrected_error(differences, test_fraction, n=None):
     """Standard error of the mean over n folds (axis 0) that share training cells.
 
-    It is ``s * sqrt(1 / n + test_share)``, with the sample SD ``s`` over folds, and `test_share`
-    test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003, section 3.2).
-    With a `test_share` of 0, folds are independent. For `n`, see `folds_counted`.
+    It is ``s * sqrt(1 / n + test_fraction)``, with the sample SD ``s`` over folds, and
+    `test_fraction` test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003,
+    section 3.2). With a `test_fraction` of 0, folds are independent. For `n`, see `folds_counted`.
     """
     variance = np.var(differences, axis=0, ddof=1)
-    return np.sqrt((1 / (n or len(differences)) + test_share) * variance)
+    return np.sqrt((1 / (n or len(differences)) + test_fraction) * variance)
 
 
-def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: float = 0.0) -> int:
+def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_fraction: float = 0.0) -> int:
     """Smallest number of genes whose mean R2 is within one standard error of the highest mean R2.
 
     The standard error is that of differences on the same folds.
@@ -121,7 +121,7 @@ def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: floa
         Of two or more folds.
     numbers : sequence of int
         Numbers of genes in ascending order.
-    test_share : float
+    test_fraction : float
         Test cells per training cell; 0 for independent folds.
 
     Returns
@@ -140,5 +140,5 @@ def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_share: floa
         raise ValueError(f"numbers must ascend, got {numbers}")
     best = r2.mean(0).argmax()
     behind = r2[:, [best]] - r2
-    is_sufficient = behind.mean(0) <= corrected_error(behind, test_share)
+    is_sufficient = behind.mean(0) <= corrected_error(behind, test_fraction)
     return int(numbers[is_sufficient.argmax()])

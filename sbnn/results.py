@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.store import ENDING, read, write
+from sbnn.store import ENDING, read_file, write_file
 
 __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
@@ -104,7 +104,7 @@ class Record:
     def points(self, **params: object) -> list[int]:
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
         points = range(len(self.params))
-        for name, value in kept_params(params).items():
+        for name, value in plain_params(params).items():
             points = [point for point in points if same_value(self.parameter(point, name), value)]
         return list(points)
 
@@ -136,12 +136,12 @@ class Record:
         return hits[np.argmax(order)]
 
 
-def differing(held, asked):
+def list_differences(held, asked):
     """Entries of a dict that are not as asked for."""
     return [name for name in asked | held if asked.get(name) != held.get(name)]
 
 
-def kept_params(point):
+def plain_params(point):
     """Parameters as stored: an array as a list."""
     kept = dict(point)
     for name, value in point.items():
@@ -191,7 +191,7 @@ def save(record: Record, path: str | Path) -> Path:
     ValueError
         If the record contains anything but data, or data that a file would not give back.
     """
-    write(vars(record), path)
+    write_file(vars(record), path)
     return Path(path)
 
 
@@ -220,7 +220,7 @@ def load(path: str | Path) -> Record:
     >>> f"{ridge.test_r2.mean():.3f}"
     '0.449'
     """
-    return read(path, build=lambda entries: Record(**entries))
+    return read_file(path, build=lambda entries: Record(**entries))
 
 
 def load_folder(
@@ -248,7 +248,7 @@ def load_folder(
     return records
 
 
-def named_after(records, prefix, names):
+def records_by_name(records, prefix, names):
     """Records called ``<prefix>_<name>``, by name, in the order of the names."""
     found = {name: records.get(f"{prefix}_{name}") for name in names}
     return {name: record for name, record in found.items() if record is not None}

@@ -39,23 +39,23 @@ TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 FRAMING = {"PROTO", "FRAME", "STOP"}
 
 
-def write(value, path):
+def write_file(value, path):
     """Write plain data in one step.
 
     An existing file is replaced only after what was encoded has been decoded and compared.
     """
-    content = _pickled(encoded(value))
+    content = _pickled(encode(value))
     compressed = lzma.compress(content)
-    if _pickled(encoded(decoded(_loaded(compressed)))) != content:
+    if _pickled(encode(decode(_loaded(compressed)))) != content:
         raise ValueError(f"{path}: a file would not give back the same data")
     write_atomically(compressed, path)
 
 
-def read(path, build):
+def read_file(path, build):
     """Call `build` with what `write` has written; any other content is a ValueError."""
     content = Path(path).read_bytes()
     try:
-        return build(decoded(_loaded(content)))
+        return build(decode(_loaded(content)))
     except Exception as error:  # any error that a damaged or hostile file causes
         raise ValueError(
             f"{path} is not a record that this version can read, or it is damaged: {error}; a "
@@ -191,10 +191,10 @@ def _decompressed(content):
     return data
 
 
-def encoded(value, depth=0):
+def encode(value, depth=0):
     """Convert data to what a file holds: tables to dicts, text in arrays to one dtype.
 
-    Anything that `decoded` would not give back is a ValueError.
+    Anything that `decode` would not give back is a ValueError.
     """
     if depth > DEEPEST:
         raise ValueError(f"containers are nested more than {DEEPEST} deep")
@@ -207,12 +207,12 @@ def encoded(value, depth=0):
     if type(value) is np.ndarray:  # not a masked array, whose mask would be lost
         return _encoded_array(value)
     if type(value) is dict:
-        items = {encoded(name): encoded(item, depth + 1) for name, item in value.items()}
+        items = {encode(name): encode(item, depth + 1) for name, item in value.items()}
         if items.keys() == TABLE:
             raise ValueError(f"a file would not give back a dict with the keys {list(value)}")
         return items
     if type(value) in (list, tuple):
-        return type(value)(encoded(item, depth + 1) for item in value)
+        return type(value)(encode(item, depth + 1) for item in value)
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     raise ValueError(f"a record may hold data only, not a {kind}")
 
@@ -227,9 +227,9 @@ def _encoded_table(table):
     if not table.columns.is_unique:
         raise ValueError(f"a table has columns of the same name: {list(table.columns)}")
     return {
-        "columns": {encoded(name): encoded(column.to_numpy()) for name, column in table.items()},
-        "index": encoded(table.index.to_numpy()),
-        "index_name": encoded(table.index.name),
+        "columns": {encode(name): encode(column.to_numpy()) for name, column in table.items()},
+        "index": encode(table.index.to_numpy()),
+        "index_name": encode(table.index.name),
     }
 
 
@@ -249,19 +249,19 @@ def _encoded_array(array):
     return together.reshape(array.shape)
 
 
-def decoded(value, depth=0):
-    """Restore what `encoded` has converted; text is in arrays of objects."""
+def decode(value, depth=0):
+    """Restore what `encode` has converted; text is in arrays of objects."""
     if depth > DEEPEST:
         raise ValueError(f"its containers are nested more than {DEEPEST} deep")
     if isinstance(value, np.ndarray) and value.dtype.kind == "U":
         return value.astype(object)
     if isinstance(value, list | tuple):
-        return type(value)(decoded(item, depth + 1) for item in value)
+        return type(value)(decode(item, depth + 1) for item in value)
     if value is None or isinstance(value, bool | int | float | str | np.ndarray):
         return value
     if not isinstance(value, dict):
         raise ValueError(f"it may hold data only, not a {type(value).__name__}")
-    value = {name: decoded(item, depth + 1) for name, item in value.items()}
+    value = {name: decode(item, depth + 1) for name, item in value.items()}
     if value.keys() == TABLE:
         index = pd.Index(value["index"], name=value["index_name"])
         if any(np.shape(column) != (len(index),) for column in value["columns"].values()):

@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import scale
 
-from sbnn.data.paired import as_paired, paired
+from sbnn.data.paired import as_paired, paired_cells
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import paper_folds
 from sbnn.models.distilled import forward_selection
@@ -109,7 +109,7 @@ def changed(data, **fields):
     now = {name: data.about[name] for name in ("source", "truth") if name in data.about}
     for name in ("name", "X", "Y", "gene_names", "feature_names", "cell_names", "labels"):
         now[name] = getattr(data, name)
-    return as_paired(paired(**now | {"colors": data.colors, "counts": data.counts} | fields))
+    return as_paired(paired_cells(**now | {"colors": data.colors, "counts": data.counts} | fields))
 
 
 def table_of(data):

@@ -36,7 +36,7 @@ def test_sums_are_in_double_precision():
 
 def test_the_error_of_a_mean_grows_with_shared_training_cells(rng):
     folds = [(np.arange(8), np.arange(2)), (np.arange(6), np.arange(3))]
-    assert metrics.share_tested(folds) == (2 / 8 + 3 / 6) / 2
+    assert metrics.test_fraction(folds) == (2 / 8 + 3 / 6) / 2
     differences = rng.normal(size=(3, 2))
     expected = differences.std(axis=0, ddof=1) * (1 / 3 + 0.5) ** 0.5
     assert_allclose(metrics.corrected_error(differences, 0.5), expected)
@@ -61,4 +61,4 @@ def test_the_smallest_number_within_one_error_of_the_best():
     """10 genes are .083 behind 25 on average, with a standard error of .042 or, shared, .097."""
     r2 = [[0.30, 0.36, 0.40, 0.41], [0.20, 0.31, 0.36, 0.34], [0.28, 0.28, 0.40, 0.42]]
     assert metrics.smallest_sufficient(r2, [5, 10, 25, 50]) == 25
-    assert metrics.smallest_sufficient(r2, [5, 10, 25, 50], test_share=1.5) == 10
+    assert metrics.smallest_sufficient(r2, [5, 10, 25, 50], test_fraction=1.5) == 10

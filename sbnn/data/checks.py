@@ -29,7 +29,8 @@ def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
     bad = text[(text == "") | text.duplicated()]
     if len(bad):
         raise ValueError(
-            f"{argument}: empty or repeated {kind} names: {some(bad.unique())}; of a table, keep "
+            f"{argument}: empty or repeated {kind} names: {abbreviate(bad.unique())}; of a "
+            "table, keep "
             "the first with table[~table.index.duplicated()] (columns: the same of table.T)"
         )
     return text.to_numpy().astype(str)
@@ -53,7 +54,7 @@ def check_labels(
     labels = given.set_axis(given.index.astype(str))
     wrong = labels.index.symmetric_difference(cells)
     if len(wrong) or len(labels) != len(cells):
-        raise ValueError(f"labels: expected one row for each cell; unmatched: {some(wrong)}")
+        raise ValueError(f"labels: expected one row for each cell; unmatched: {abbreviate(wrong)}")
     labels = labels.loc[cells]
     for column in [*always, *labels.columns.intersection(if_given)]:
         if column not in labels:
@@ -80,14 +81,15 @@ def match_rows(table: pd.DataFrame | pd.Series, cells: np.ndarray, argument: str
                 "in columns with table.T"
             )
         raise ValueError(
-            f"{argument}: no row for {len(missing)} of {len(cells)} cells: {some(missing, 3)}; it "
-            f"has the rows {some(table.index, 3)}; {advice}"
+            f"{argument}: no row for {len(missing)} of {len(cells)} cells: "
+            f"{abbreviate(missing, 3)}; it has the rows {abbreviate(table.index, 3)}; {advice}"
         )
     rows = table[table.index.isin(cells)]
     twice = rows.index[rows.index.duplicated()]
     if len(twice):
         raise ValueError(
-            f"{argument}: rows that appear more than once: {some(twice.unique(), 3)}; keep the "
+            f"{argument}: rows that appear more than once: "
+            f"{abbreviate(twice.unique(), 3)}; keep the "
             "first with table[~table.index.duplicated()]"
         )
     return rows.loc[cells]
@@ -135,8 +137,12 @@ def check_groups(given: Any, cells: Any, argument: str) -> np.ndarray:
         raise ValueError(f"{argument}: expected one for each cell, got {len(groups)}")
     unknown_to = groups.index[groups.isna()]
     if len(unknown_to):
-        names = cells_of(given)
-        where = f"at positions {some(unknown_to)}" if names is None else some(names[unknown_to])
+        names = get_cell_names(given)
+        where = (
+            f"at positions {abbreviate(unknown_to)}"
+            if names is None
+            else abbreviate(names[unknown_to])
+        )
         raise ValueError(
             f"{argument}: unknown for cells {where}; leave them out, of a table with "
             "table.drop(index=...)"
@@ -169,13 +175,13 @@ def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str
         others = others.union(X.columns.intersection(beside.columns), sort=False)
     if len(others):
         raise ValueError(
-            f"{argument}: flags, or the name of an output or label: {some(others, 3)}; leave "
+            f"{argument}: flags, or the name of an output or label: {abbreviate(others, 3)}; leave "
             "them out with table.drop(columns=...); if they are genes or features, rename the "
             "others with table.add_suffix(...)"
         )
 
 
-def some(names: Iterable[Any], limit: int = 5) -> str:
+def abbreviate(names: Iterable[Any], limit: int = 5) -> str:
     """List the first few names, for a message."""
     names = [str(name) for name in names]
     text = ", ".join(names[:limit])
@@ -184,7 +190,7 @@ def some(names: Iterable[Any], limit: int = 5) -> str:
     return text
 
 
-def cells_of(X):
+def get_cell_names(X):
     """Names of the cells in a container, or None."""
     names = getattr(X, "obs_names", getattr(X, "cell_names", getattr(X, "index", None)))
     return names if isinstance(names, pd.Index) else None
@@ -192,8 +198,8 @@ def cells_of(X):
 
 def check_in_order(X, values, argument):
     """Reject cells other than those of X in order; the default index fits any names."""
-    cells = cells_of(X)
-    rows = cells_of(values)
+    cells = get_cell_names(X)
+    rows = get_cell_names(values)
     if cells is None or rows is None or len(cells) != len(rows):
         return
     cells = cells.astype(str)
@@ -202,6 +208,6 @@ def check_in_order(X, values, argument):
     unnamed = rows.equals(usual) or cells.equals(usual)
     if not cells.equals(rows) and (not unnamed or set(cells) == set(rows)):
         raise ValueError(
-            f"{argument}: expected the cells {some(cells, 2)} in the same order, got "
-            f"{some(rows, 2)}; if only the order differs, sort the rows"
+            f"{argument}: expected the cells {abbreviate(cells, 2)} in the same order, got "
+            f"{abbreviate(rows, 2)}; if only the order differs, sort the rows"
         )

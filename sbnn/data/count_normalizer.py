@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
-from sbnn.determinism import as_a_whole
+from sbnn.determinism import atomic_fit
 from sbnn.errors import warn
 
 HALF = 0.5  # of the training counts, for a good estimate of depth
@@ -44,7 +44,7 @@ class CountNormalizer(
     (100, 16)
     """
 
-    @as_a_whole
+    @atomic_fit
     def fit(self, X, y: object = None) -> Self:
         """Learn the library size and the shares of the genes.
 

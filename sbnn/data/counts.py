@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array, check_non_negative
 
-from sbnn.data.checks import some
+from sbnn.data.checks import abbreviate
 from sbnn.errors import check_number
 
 LARGEST_LOG = 20  # log values are usually smaller
@@ -88,7 +88,7 @@ def normalize_library_size(
     totals = counted if totals is None else np.asarray(totals, dtype=np.float64)
     wrong = np.flatnonzero(~((totals >= counted) & (totals > 0)))
     if len(wrong):
-        names = some(counts.index[wrong] if isinstance(counts, pd.DataFrame) else wrong)
+        names = abbreviate(counts.index[wrong] if isinstance(counts, pd.DataFrame) else wrong)
         raise ValueError(
             f"counts: none, or more than in totals, in {len(wrong)} of {len(totals)} cells: "
             f"{names}; leave such cells out"

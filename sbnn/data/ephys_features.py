@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sbnn.data.checks import some
-from sbnn.data.fingerprint import about_of
+from sbnn.data.checks import abbreviate
+from sbnn.data.fingerprint import annotation_arguments
 from sbnn.data.typed_cells import typed_cells
 
 MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020; Lee, Dalley et al. 2023
@@ -48,7 +48,7 @@ def to_shared_features(data):
     if len(missing):
         raise ValueError(
             f"data: expected all electrophysiological features of the mouse or of the human "
-            f"release; missing are {some(missing)}"
+            f"release; missing are {abbreviate(missing)}"
         )
     values = table[list(columns)].set_axis(shared.index, axis=1)  # (n_cells, 27)
     if columns is mouse:
@@ -74,6 +74,6 @@ def relative_to_threshold(data):
 
 
 def _derived(data, values, features, ending):
-    about = about_of(data)
+    about = annotation_arguments(data)
     about["name"] = f"{about.get('name', 'custom')}_{ending}"
     return typed_cells(values, data.obs, features["family"], features["unit"], **about)

@@ -23,7 +23,7 @@ TIMES = datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Per
 
 #: Entries of the description of data that can change a result.
 OF_DATA = ("name", "control", "truth", "gene_major")
-#: Arguments of `described`; the other entries are computed anew.
+#: Arguments of `annotate_adata`; the other entries are computed anew.
 ABOUT = ("name", "source", "files", "dropped", "truth", "notes", "control")
 OF_CELLS = ("latent", "latents", "outputs")  # entries of the truth with a row for each cell
 #: Columns of ``obs`` and ``var`` that the package uses by name.
@@ -351,7 +351,7 @@ def fingerprint_of_data(adata: AnnData, columns=()) -> str:
     return digest.hexdigest()
 
 
-def described(
+def annotate_adata(
     adata,
     columns=(),
     *,
@@ -363,7 +363,7 @@ def described(
     notes=(),
     control=None,
 ):
-    """Describe an AnnData in its ``uns["sbnn"]``, see `sbnn.paired`.
+    """Describe an AnnData in its ``uns["sbnn"]``, see `sbnn.paired_cells`.
 
     `columns` of ``obs`` belong to the fingerprint.
     """
@@ -387,8 +387,8 @@ def described(
     return adata
 
 
-def about_of(adata):
-    """What `described` has written, to build the data anew."""
+def annotation_arguments(adata):
+    """What `annotate_adata` has written, to build the data anew."""
     about = dict(adata.uns.get("sbnn", {}))
     about = {name: about[name] for name in ABOUT if name in about}  # other versions had more
     of_cells = {key: adata.obsm.get(f"true_{key}") for key in OF_CELLS}

@@ -18,7 +18,7 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy.integrate import solve_ivp
 
-from sbnn.data.checks import check_names, numbered_names, some
+from sbnn.data.checks import abbreviate, check_names, numbered_names
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.errors import check_number
 
@@ -70,7 +70,7 @@ class GeneNetwork:
         self.gene_names = check_names(names, "gene_names", "gene", len(names))
         unknown = set(self.equations) - set(names)
         if unknown:
-            raise ValueError(f"equations: {some(unknown)} are not among gene_names")
+            raise ValueError(f"equations: {abbreviate(unknown)} are not among gene_names")
         self.is_input = ~np.isin(self.gene_names, list(self.equations))
         self._regulated = np.flatnonzero(~self.is_input)
         effects = {}

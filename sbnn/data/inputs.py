@@ -13,7 +13,7 @@ from sklearn.utils import TransformerTags, check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import cells_of, check_in_order, check_names, some
+from sbnn.data.checks import abbreviate, check_in_order, check_names, get_cell_names
 from sbnn.data.counts import dense, raw_counts
 from sbnn.errors import check_among, warn
 
@@ -37,23 +37,23 @@ class ExpressionRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 # --- expression that may be sparse, or in a file
 
 
-def opened(X, min_cells=1):
+def validate_expression(X, min_cells=1):
     """Dense or sparse values, (n, p), and names of genes or None.
 
-    A backed AnnData is returned as it is, for `read`.
+    A backed AnnData is returned as it is, for `read_cells`.
     """
     names = None
     if isinstance(X, AnnData):
         names = X.var_names
-        if X.isbacked and not X.is_view:  # not for `read`
+        if X.isbacked and not X.is_view:  # not for `read_cells`
             return X, names
-        X = in_memory(X).X
+        X = load_into_memory(X).X
     elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):
         names = X.columns.astype(str)
     return check_array(X, ensure_min_samples=min_cells, **ACCEPTED), names
 
 
-def in_memory(adata):
+def load_into_memory(adata):
     """The AnnData, read from its file; if ``X`` is empty, an error says where its values are."""
     if adata.isbacked:
         adata = adata.to_memory()
@@ -62,8 +62,8 @@ def in_memory(adata):
     return adata
 
 
-def read(X, cells, genes=None):
-    """Dense values, (cells, genes), of some cells of what `opened` returns."""
+def read_cells(X, cells, genes=None):
+    """Dense values, (cells, genes), of some cells of what `validate_expression` returns."""
     block = X[cells]
     if isinstance(X, AnnData):
         block = check_array(block.X, **ACCEPTED)
@@ -72,7 +72,7 @@ def read(X, cells, genes=None):
     return np.ascontiguousarray(dense(block))
 
 
-def blocks(X):
+def cell_blocks(X):
     """Yield slices of cells that can be read at once."""
     n, p = X.shape
     size = max(1, VALUES_AT_ONCE // p)
@@ -83,7 +83,7 @@ def blocks(X):
 # --- cells of a fit, and cells for a fitted model
 
 
-def outputs_of(data, outputs=None):
+def select_outputs(data, outputs=None):
     """Outputs as a table: of an AnnData, a key of ``obsm`` or a list of columns of ``obs``."""
     if isinstance(data, AnnData):
         if outputs is None and "outputs" in data.obsm:
@@ -99,19 +99,19 @@ def outputs_of(data, outputs=None):
     return dense(outputs) if sparse.issparse(outputs) else outputs
 
 
-def two_tables(X, Y):
+def expression_and_outputs(X, Y):
     """Expression and outputs of the same cells."""
-    Y = outputs_of(X, Y)
+    Y = select_outputs(X, Y)
     if isinstance(Y, pd.DataFrame | pd.Series):
         check_in_order(X, Y, "Y")
     return X, Y
 
 
-def training_cells(model, X, y):
-    """What `opened` returns and float64 outputs, for a fit; names are stored."""
-    X, outputs = two_tables(X, y)
-    cells, names = opened(X, min_cells=2)
-    mistake = raw_counts(read(cells, next(blocks(cells))))
+def validate_training_cells(model, X, y):
+    """What `validate_expression` returns and float64 outputs, for a fit; names are stored."""
+    X, outputs = expression_and_outputs(X, y)
+    cells, names = validate_expression(X, min_cells=2)
+    mistake = raw_counts(read_cells(cells, next(cell_blocks(cells))))
     if mistake:
         warn(mistake)
     if isinstance(outputs, pd.DataFrame):  # whose error names the column
@@ -119,7 +119,7 @@ def training_cells(model, X, y):
         outputs = outputs.astype(dict.fromkeys(text, float))
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
-    check_names(cells_of(X), "X", "cell", len(targets))
+    check_names(get_cell_names(X), "X", "cell", len(targets))
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     model.n_features_in_ = cells.shape[1]
     if names is not None:
@@ -133,17 +133,17 @@ def training_cells(model, X, y):
     return cells, targets
 
 
-def to_be_fitted(model, X, y):
-    """Like `training_cells`, with float64 expression, (n, p), whose means are stored."""
-    cells, targets = training_cells(model, X, y)
-    genes = read(cells, slice(None)).astype(np.float64, copy=False)
+def validate_training_arrays(model, X, y):
+    """Like `validate_training_cells`, with float64 expression, (n, p), whose means are stored."""
+    cells, targets = validate_training_cells(model, X, y)
+    genes = read_cells(cells, slice(None)).astype(np.float64, copy=False)
     model.x_mean_ = genes.mean(axis=0)
     return genes, targets
 
 
-def genes_of(model, X, genes):
+def validate_genes(model, X, genes):
     """Expression of genes, given by their position in the fit, of shape (n, genes)."""
-    cells, names = opened(X)
+    cells, names = validate_expression(X)
     seen = getattr(model, "feature_names_in_", None)
     columns = genes
     if names is None or seen is None:
@@ -156,9 +156,9 @@ def genes_of(model, X, genes):
         if len(missing):
             raise ValueError(
                 f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
-                f"{some(missing, 10)}; if a gene was measured but has no counts, set it to 0"
+                f"{abbreviate(missing, 10)}; if a gene was measured but has no counts, set it to 0"
             )
-    values = np.concatenate([read(cells, rows, columns) for rows in blocks(cells)])
+    values = np.concatenate([read_cells(cells, rows, columns) for rows in cell_blocks(cells)])
     # counts or TPM, for a model of logarithms
     if values.min(initial=0) >= 0 and values.max(initial=0) > BEYOND_LOG >= model.x_mean_.max():
         warn(
@@ -168,12 +168,12 @@ def genes_of(model, X, genes):
     return values
 
 
-def new_cells(model, X, needed=None):
+def validate_new_cells(model, X, needed=None):
     """Expression for a fitted model as float64, (n, p); genes that are not `needed` are 0."""
     check_is_fitted(model)
     if needed is None:
         needed = np.arange(model.n_features_in_)
-    needed_values = genes_of(model, X, needed)
+    needed_values = validate_genes(model, X, needed)
     values = np.zeros((len(needed_values), model.n_features_in_))
     values[:, needed] = needed_values
     return values

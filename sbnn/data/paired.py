@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils import check_array
 
 from sbnn.data import checks
-from sbnn.data.checks import some
+from sbnn.data.checks import abbreviate
 from sbnn.data.counts import (
     check_counts,
     dense,
@@ -24,8 +24,8 @@ from sbnn.data.counts import (
     row_sums,
     size_of_library,
 )
-from sbnn.data.fingerprint import about_of, described
-from sbnn.data.inputs import in_memory, outputs_of
+from sbnn.data.fingerprint import annotate_adata, annotation_arguments
+from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.errors import check_among
 
 SAME = 0.999  # correlation of an output with what it copies
@@ -87,7 +87,7 @@ class Paired:
         return self.counts if size_of_library(self.X, self.counts) == usual else None
 
 
-def paired(
+def paired_cells(
     X,
     Y: ArrayLike | pd.DataFrame | None = None,
     gene_names: Sequence[str] | None = None,
@@ -159,7 +159,7 @@ def paired(
         feature_names = getattr(Y, "columns", None)
     for table in (X, Y):
         if cell_names is None:
-            cell_names = checks.cells_of(table)
+            cell_names = checks.get_cell_names(table)
     if X is None:
         X = log2p1(normalize_library_size(counts))
     x = _matrix(X, "X")
@@ -192,7 +192,7 @@ def paired(
     if counts is not None:
         adata.layers["counts"] = counts
     adata.uns["type_colors"] = list(colors.values())
-    return described(adata, **about)
+    return annotate_adata(adata, **about)
 
 
 def _matrix(values, argument):
@@ -206,7 +206,7 @@ def _require_variation(values, argument, names):
     if len(constant):
         raise ValueError(
             f"columns of {argument} with the same value in all cells ({len(constant)}): "
-            f"{some(constant)}; leave them out"
+            f"{abbreviate(constant)}; leave them out"
         )
 
 
@@ -231,18 +231,18 @@ def as_paired(data, check=True):
     is_pair = isinstance(data, tuple) and len(data) == 2
     given, Y = data if is_pair else (data, None)
     if isinstance(given, AnnData):
-        given = in_memory(given)
-        adata = paired(
+        given = load_into_memory(given)
+        adata = paired_cells(
             given.to_df(),
-            outputs_of(given, Y),
+            select_outputs(given, Y),
             labels=given.obs.drop(columns=Y) if isinstance(Y, list) else given.obs,
             colors=_colors_of(given),
             counts=given.layers.get("counts"),
             check=check,
-            **about_of(given),
+            **annotation_arguments(given),
         )
     elif is_pair:
-        adata = paired(given, Y, check=check)
+        adata = paired_cells(given, Y, check=check)
     else:
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
@@ -260,7 +260,7 @@ def as_paired(data, check=True):
         name=about["name"],
         sha256=about["sha256"],
         about=about,
-        truth=about_of(adata)["truth"],
+        truth=annotation_arguments(adata)["truth"],
     )
 
 
@@ -272,7 +272,7 @@ def _colors_of(adata):
     return dict(zip(types, colors, strict=False)) if len(colors) >= len(types) else {}
 
 
-def groups_of(data, groups):
+def get_groups(data, groups):
     """Group of every cell, from a label or an array."""
     name = "groups"
     if isinstance(groups, str):

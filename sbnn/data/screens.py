@@ -12,17 +12,17 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import (
+    abbreviate,
     check_groups,
     check_labels,
     check_names,
     check_only_genes,
     match_rows,
     numbers,
-    some,
 )
 from sbnn.data.counts import are_counts, check_counts
-from sbnn.data.fingerprint import about_of, described
-from sbnn.data.inputs import in_memory
+from sbnn.data.fingerprint import annotate_adata, annotation_arguments
+from sbnn.data.inputs import load_into_memory
 from sbnn.errors import check_among
 
 KEY = "perturbation"
@@ -66,7 +66,7 @@ def screen(
     labels : DataFrame, optional
         Other labels, such as the replicate, indexed by cell name.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired_cells`.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def screen(
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
         perturbation = counts.obs[perturbation]
-        counts = in_memory(counts).X
+        counts = load_into_memory(counts).X
     elif isinstance(perturbation, str | pd.DataFrame):
         raise TypeError(
             f"perturbation: expected one for each cell, got {type(perturbation).__name__}; of a "
@@ -114,7 +114,7 @@ def screen(
         perturbation = match_rows(perturbation, cells, "perturbation")
     obs[KEY] = pd.Categorical(check_perturbation(perturbation, obs, control))
     adata = AnnData(counts, obs, pd.DataFrame(index=genes))
-    return described(adata, [KEY], control=control, **about)
+    return annotate_adata(adata, [KEY], control=control, **about)
 
 
 def as_screen(data):
@@ -123,7 +123,7 @@ def as_screen(data):
         return data
     if not isinstance(data, AnnData) or KEY not in data.obs:
         raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}]")
-    about = about_of(data)
+    about = annotation_arguments(data)
     if about.get("control") not in data.obs[KEY].astype(str).to_numpy():
         about["control"] = None
     built = screen(data, KEY, **about)
@@ -146,7 +146,8 @@ def check_table_of_counts(table, labels):
     others = table.columns[~are_counts(table).all()]
     if len(others):
         raise ValueError(
-            f"counts: missing, or not whole numbers from 0 on: {some(others, 3)}; leave columns "
+            f"counts: missing, or not whole numbers from 0 on: {abbreviate(others, 3)}; "
+            "leave columns "
             "that are no genes out with table.drop(columns=...), use table.fillna(0) for genes "
             "that were not detected, and round estimated counts with table.round()"
         )
@@ -165,15 +166,15 @@ def check_perturbation(given, cells, control=None):
     """Convert perturbations to str; `control` must be among them."""
     names = check_groups(given, cells, "perturbation")
     if control is not None and str(control) not in names:
-        text = f"the perturbations are {some(np.unique(names))}"
+        text = f"the perturbations are {abbreviate(np.unique(names))}"
         raise ValueError(f"control: no cell is {control!r}; {text}")
     return names
 
 
-def codes_of(perturbation, control):
+def perturbation_codes(perturbation, control):
     """Sorted perturbations, their index for each cell, and numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):
         expected = "two or more besides the control, with two or more cells each"
-        raise ValueError(f"perturbation: expected {expected}, got {some(names)}")
+        raise ValueError(f"perturbation: expected {expected}, got {abbreviate(names)}")
     return names, codes, sizes

@@ -10,7 +10,7 @@ from anndata import AnnData
 from scipy.spatial.distance import pdist
 
 from sbnn.data.checks import numbered_names, shades
-from sbnn.data.paired import paired
+from sbnn.data.paired import paired_cells
 from sbnn.errors import check_number
 
 # Shares of the variance of a programme: between families, types of a family, cells of a type.
@@ -75,8 +75,8 @@ def simulate_patchseq(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`. The truth also has ``"r2"``, that of the noise-free outputs,
-        pooled over z-scored outputs.
+        As returned by `sbnn.paired_cells`. The truth also has ``"r2"``, that of the noise-free
+        outputs, pooled over z-scored outputs.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def simulate_patchseq(
         "outputs": offset + unit * clean,
     }
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
-    return paired(
+    return paired_cells(
         None,
         offset + unit * noisy,
         genes,

@@ -17,10 +17,10 @@ from anndata import AnnData, read_h5ad
 from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from sbnn.data.checks import check_names, check_only_genes, numbers, some
+from sbnn.data.checks import abbreviate, check_names, check_only_genes, numbers
 from sbnn.data.counts import are_counts, row_sums
-from sbnn.data.inputs import BEYOND_LOG, in_memory, outputs_of
-from sbnn.data.paired import SAME, paired
+from sbnn.data.inputs import BEYOND_LOG, load_into_memory, select_outputs
+from sbnn.data.paired import SAME, paired_cells
 from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
@@ -67,8 +67,8 @@ def read_tables(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired`, in the order of `expression`. For counts, ``X`` is ``log2(1 +
-        counts / total * median of totals)``.
+        As returned by `sbnn.paired_cells`, in the order of `expression`. For counts, ``X`` is
+        ``log2(1 + counts / total * median of totals)``.
 
     Raises
     ------
@@ -94,9 +94,9 @@ def read_tables(
     if of_adata:
         labels = expression.obs if labels is None else labels
         if not (isinstance(outputs, str) and Path(outputs).is_file()):
-            outputs = outputs_of(expression, outputs)
+            outputs = select_outputs(expression, outputs)
         is_counted = "counts" in expression.layers
-        values = expression.layers["counts"] if is_counted else in_memory(expression).X
+        values = expression.layers["counts"] if is_counted else load_into_memory(expression).X
         table = AnnData(values, expression.obs[[]], expression.var[[]])  # may be sparse
         check_names(table.var_names, "expression", "gene", table.n_vars)
         expression = pd.DataFrame(index=table.obs_names)
@@ -113,7 +113,7 @@ def read_tables(
     if complete.mean() < LEAST_SHARED:
         raise ValueError(
             f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; leave out those "
-            f"most often missing: {some(Y.count().nsmallest(3).index)}"
+            f"most often missing: {abbreviate(Y.count().nsmallest(3).index)}"
         )
     leave_out("cells with missing outputs", Y.index[~complete])
     X, are_raw = expression_of(X[complete.to_numpy()], counts)
@@ -132,7 +132,7 @@ def read_tables(
     }
     for what, names in suspects.items():
         if len(names):
-            warn(f"{what}: {some(names)}; leave them out")
+            warn(f"{what}: {abbreviate(names)}; leave them out")
     if labels is not None:
         labels = labels.loc[X.obs_names]
     values = X.X
@@ -142,7 +142,7 @@ def read_tables(
         note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
         raw = values.astype(np.int64)
         values = None
-    return paired(values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note])
+    return paired_cells(values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note])
 
 
 def read_table(given, what: str) -> pd.DataFrame:
@@ -157,15 +157,17 @@ def read_table(given, what: str) -> pd.DataFrame:
     twice = rows[rows.duplicated()].append(table.columns[table.columns.duplicated()])
     if len(twice):
         raise ValueError(
-            f"{what}: names that appear more than once: {some(twice, 3)}; average such rows with "
+            f"{what}: names that appear more than once: {abbreviate(twice, 3)}; average "
+            "such rows with "
             "table.groupby(level=0).mean(), or keep the first with table[~table.index.duplicated()]"
             " (columns: the same of table.T)"
         )
     numbers_of_rows = pd.RangeIndex(len(rows) + 1).astype(str)
     if rows.equals(numbers_of_rows[:-1]) or rows.equals(numbers_of_rows[1:]):
         raise ValueError(
-            f"{what}: rows are numbered ({some(rows, 3)}), but cells are matched by name; make the "
-            f"column of names the index with table.set_index(COLUMN), of {some(table.columns, 3)}"
+            f"{what}: rows are numbered ({abbreviate(rows, 3)}), but cells are matched by "
+            "name; make the column of names the index with table.set_index(COLUMN), of "
+            f"{abbreviate(table.columns, 3)}"
         )
     return table
 
@@ -178,7 +180,7 @@ def read_columns(path, what: str) -> pd.DataFrame:
         if str(path).endswith(".xlsx"):
             sheets = pd.ExcelFile(path).sheet_names
             if len(sheets) > 1:
-                raise ValueError(f"it has the sheets {some(sheets)}")
+                raise ValueError(f"it has the sheets {abbreviate(sheets)}")
             read = partial(pd.read_excel, header=None, keep_default_na=False, na_values=[""])
         else:
             usual = [
@@ -211,8 +213,9 @@ def joined(expression, outputs, in_rows):
     if fits[0] == in_rows:
         raise ValueError(
             "expression and outputs: names of cells do not match; expression has the rows "
-            f"{some(X.index, 3)} and the columns {some(X.columns, 3)}, outputs has the rows "
-            f"{some(Y.index, 3)}; make them equal with table.set_index(COLUMN), table.T or "
+            f"{abbreviate(X.index, 3)} and the columns {abbreviate(X.columns, 3)}, outputs "
+            "has the rows "
+            f"{abbreviate(Y.index, 3)}; make them equal with table.set_index(COLUMN), table.T or "
             "table.rename(index=...); if rows and columns match, set genes_in_rows"
         )
     names = X.columns if in_rows else X.index
@@ -238,15 +241,16 @@ def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnDa
     missing = genes_with(np.isnan(entries.data))
     if len(missing):
         raise ValueError(
-            f"expression: missing values of {some(missing, 3)}; leave these genes out, or use "
-            "table.fillna(0) if they were not detected"
+            f"expression: missing values of {abbreviate(missing, 3)}; leave these genes "
+            "out, or use table.fillna(0) if they were not detected"
         )
     others = genes_with(~are_counts(entries.data))
     if counts is None:
         counts = len(others) <= FEW_COLUMNS * len(genes_with(entries.data != 0))
     if counts and len(others):
         raise ValueError(
-            f"expression: not whole numbers from 0 on, unlike the others: {some(others, 3)}; leave "
+            "expression: not whole numbers from 0 on, unlike the others: "
+            f"{abbreviate(others, 3)}; leave "
             "columns that are no genes out with table.drop(columns=...), round estimated counts "
             "with table.round(), or set counts=False for log values"
         )
@@ -277,8 +281,9 @@ def labels_of(labels, cells: pd.Index) -> pd.DataFrame:
     labels = read_table(labels, "labels")
     if not labels.index.isin(cells).any():
         raise ValueError(
-            f"labels: no row has the name of a cell; rows are {some(labels.index, 3)}, cells are "
-            f"{some(cells, 3)}; make them equal with table.set_index(COLUMN)"
+            "labels: no row has the name of a cell; rows are "
+            f"{abbreviate(labels.index, 3)}, cells are "
+            f"{abbreviate(cells, 3)}; make them equal with table.set_index(COLUMN)"
         )
     labels = labels.reindex(cells)
     if "type" in labels and "family" not in labels:
@@ -289,4 +294,4 @@ def labels_of(labels, cells: pd.Index) -> pd.DataFrame:
 def leave_out(reason: str, names: pd.Index) -> None:
     """Warn of names that are left out."""
     if len(names):
-        warn(f"{len(names)} {reason} left out: {some(names, 3)}")
+        warn(f"{len(names)} {reason} left out: {abbreviate(names, 3)}")

@@ -12,8 +12,8 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
-from sbnn.data.checks import check_names, numbers, some
-from sbnn.data.fingerprint import described
+from sbnn.data.checks import abbreviate, check_names, numbers
+from sbnn.data.fingerprint import annotate_adata
 from sbnn.data.inputs import BEYOND_LOG
 
 
@@ -69,7 +69,7 @@ def trajectories(
     gene_names : sequence of str, optional
         By default ``gene_0`` ...; not with a DataFrame.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired_cells`.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def trajectories(
     names = check_names(gene_names, "gene_names", "gene", values.shape[1])
     adata = ad.AnnData(values, obs, pd.DataFrame(index=names))
     as_trajectories(adata)
-    return described(adata, ("sample", "time"), **about)
+    return annotate_adata(adata, ("sample", "time"), **about)
 
 
 def check_table_of_times(table):
@@ -131,20 +131,21 @@ def check_table_of_times(table):
     missing = [column for column in ("sample", "time") if column not in table]
     if missing:
         raise ValueError(
-            f"values: no column {' and '.join(missing)} among {some(table.columns, 8)}; rename one "
+            f"values: no column {' and '.join(missing)} among "
+            f"{abbreviate(table.columns, 8)}; rename one "
             "with table.rename(columns={OLD: NEW}), or name a single sample with "
             "table.assign(sample=0)"
         )
     unnamed = table.columns[table.columns.astype(str).str.fullmatch(r"Unnamed: \d+")]
     if len(unnamed):
         raise ValueError(
-            f"values: {some(unnamed)} is no gene; read names of rows with "
+            f"values: {abbreviate(unnamed)} is no gene; read names of rows with "
             "pd.read_csv(path, index_col=0)"
         )
     incomplete = table.columns[table.isna().any()]
     if len(incomplete):
         raise ValueError(
-            f"values: NaN in the columns {some(incomplete, 3)}; leave out genes with "
+            f"values: NaN in the columns {abbreviate(incomplete, 3)}; leave out genes with "
             "table.drop(columns=...), or rows with table.dropna()"
         )
     return numbers(table.drop(columns="sample"), "values").assign(sample=table["sample"])
@@ -167,8 +168,8 @@ def as_trajectories(data):
         if len(at) < 2 or not (np.diff(at) > 0).all():
             raise ValueError(
                 f"trajectories: expected two or more increasing times in sample {label}, got "
-                f"{some(at)}; name each sample in the column 'sample', and sort and average rows "
-                "with table.groupby(['sample', 'time'], as_index=False).mean()"
+                f"{abbreviate(at)}; name each sample in the column 'sample', and sort and "
+                "average rows with table.groupby(['sample', 'time'], as_index=False).mean()"
             )
         values.append(X[rows])
         times.append(at)
@@ -183,8 +184,10 @@ def prior_matrix(given, gene_names):
         given = given.rename(index=str, columns=str)
         unknown = given.index.union(given.columns).difference(names)
         if len(unknown):
-            known = f"genes, such as {some(names)}"
-            raise ValueError(f"prior: {some(unknown)} are not {known}; capitals must match, too")
+            known = f"genes, such as {abbreviate(names)}"
+            raise ValueError(
+                f"prior: {abbreviate(unknown)} are not {known}; capitals must match, too"
+            )
         given = given.reindex(index=names, columns=names, fill_value=0)
     prior = np.array(given, dtype=np.float64)
     sizes = np.abs(prior[prior != 0])

@@ -13,15 +13,15 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
 from sbnn.data.checks import (
+    abbreviate,
     check_labels,
     check_names,
     check_only_genes,
     match_rows,
     numbers,
-    some,
 )
-from sbnn.data.fingerprint import about_of, described
-from sbnn.data.inputs import in_memory
+from sbnn.data.fingerprint import annotate_adata, annotation_arguments
+from sbnn.data.inputs import load_into_memory
 
 ALL = "all"  # the only family if none are given
 OTHER_LABELS = "donor", "condition"  # labels that are no features
@@ -62,7 +62,7 @@ def typed_cells(
     units : dict of str to str or Series, optional
         Feature -> unit.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired_cells`.
 
     Returns
     -------
@@ -100,15 +100,15 @@ def typed_cells(
         labels = match_rows(pd.DataFrame(labels), cells, "labels")
         if "type" not in labels:
             raise ValueError(
-                f"labels: no column 'type' among {some(labels.columns, 8)}; rename one with "
+                f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename one with "
                 "table.rename(columns={OLD: 'type'})"
             )
     obs = check_labels(labels, cells, ("type",), OTHER_LABELS).rename_axis(index=None)
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, obs.filter(["type", *OTHER_LABELS]), "X")
-    var = pd.DataFrame({"family": families_of(families, features), "unit": ""}, features)
+    var = pd.DataFrame({"family": feature_families(families, features), "unit": ""}, features)
     var.update(pd.Series(units, name="unit", dtype=object))
-    return described(ad.AnnData(values, obs, var), ["type"], **about)
+    return annotate_adata(ad.AnnData(values, obs, var), ["type"], **about)
 
 
 def as_typed(data):
@@ -118,7 +118,12 @@ def as_typed(data):
     if not isinstance(data, ad.AnnData):
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData as from sbnn.typed_cells, got {got}")
-    data = typed_cells(in_memory(data).to_df(), data.obs, data.var.get("family"), **about_of(data))
+    data = typed_cells(
+        load_into_memory(data).to_df(),
+        data.obs,
+        data.var.get("family"),
+        **annotation_arguments(data),
+    )
     return TypedCells(
         data.X,
         data.obs["type"].to_numpy(str),
@@ -131,7 +136,7 @@ def as_typed(data):
     )
 
 
-def families_of(families, names):
+def feature_families(families, names):
     """Family of each column, from such a list or Series, or from the names of each family."""
     names = [str(name) for name in names]
     if families is None:
@@ -143,7 +148,9 @@ def families_of(families, names):
     elif isinstance(families, pd.Series) and set(names) <= set(families.index):
         families = families[names]
     if len(families) != len(names):
-        raise ValueError(f"families: expected one family for each of the columns {some(names)}")
+        raise ValueError(
+            f"families: expected one family for each of the columns {abbreviate(names)}"
+        )
     return np.array([str(family) for family in families], dtype=object)
 
 

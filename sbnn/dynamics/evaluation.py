@@ -16,13 +16,13 @@ from sbnn.data.gene_dynamics import prior_of, truth_of
 from sbnn.data.trajectories import as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.accuracy import edge_accuracy, path_errors
-from sbnn.evaluation.runs import configured, described, stored
+from sbnn.evaluation.runs import configure, describe_estimator, store_result
 from sbnn.results import Record
 
 STRONGEST = 500  # number of edges that are stored
 
 
-@stored
+@store_result
 def evaluate(
     model: BaseEstimator,
     data: Mapping[int, AnnData],
@@ -66,7 +66,7 @@ def evaluate(
     rows = []
     kept = {}
     for seed, of_seed in data.items():
-        fitted = configured(model, {}, seed)
+        fitted = configure(model, {}, seed)
         rows.append({"seed": seed} | fit_and_score(fitted, of_seed))
         if len(rows) == 1:
             effects = fitted.edge_scores_.to_numpy()
@@ -81,7 +81,11 @@ def evaluate(
         dataset=names[0],
         sha256=fingerprint([fingerprint_of_data(of_seed) for of_seed in data.values()]),
         params=[{"method": method}],
-        settings={"estimator": described(model), "condition": condition, "seeds": list(data)},
+        settings={
+            "estimator": describe_estimator(model),
+            "condition": condition,
+            "seeds": list(data),
+        },
         values={"scores": pd.DataFrame(rows)} | kept,
     )
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sbnn.determinism import as_a_whole
+from sbnn.determinism import atomic_fit
 from sbnn.dynamics.baselines import validated
 from sbnn.dynamics.model import COUNT, DynamicsRegressor
 from sbnn.dynamics.phoenix import Phoenix
@@ -158,7 +158,7 @@ class PhoenixRegressor(DynamicsRegressor):
         """Version stored with results."""
         return 2 if self.pruning in ("c_node", "path_reg") else 1
 
-    @as_a_whole
+    @atomic_fit
     def fit(
         self,
         trajectories: AnnData,

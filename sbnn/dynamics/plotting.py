@@ -2,13 +2,13 @@
 
 from sbnn.dynamics.report import METHODS, PUBLISHED, scores_of
 from sbnn.plotting.colors import METHODS as METHOD_COLORS
-from sbnn.plotting.common import finish, headline, new_panels, styled
+from sbnn.plotting.common import finish, headline, new_panels, with_style
 from sbnn.plotting.labels import place_names
 
 COLORS = METHOD_COLORS["dynamics"]
 
 
-@styled
+@with_style
 def accuracy_by_sparsity(records):
     """Accuracy of edges against sparsity, with 5 % noise; lines lead to published values.
 

@@ -3,8 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-from sbnn.evaluation.scores import labelled, mean_sd, scores_table
-from sbnn.results import load_folder, named_after
+from sbnn.evaluation.scores import label_rows, mean_sd, scores_table
+from sbnn.results import load_folder, records_by_name
 
 #: Labels of methods, in display order.
 METHODS = {
@@ -84,7 +84,7 @@ def scores_of(records, condition):
     DataFrame
         The index is method and seed.
     """
-    scores = scores_table(named_after(records, condition, METHODS))
+    scores = scores_table(records_by_name(records, condition, METHODS))
     scores["relative"] = scores["mse_ahead"] / scores.loc["prior", "mse_ahead"].mean()
     return scores.filter([*COLUMNS])
 
@@ -123,7 +123,7 @@ def overview_table(records):
             means = _means(records, condition)
             for score in shown:
                 columns[f"{COLUMNS[score]}, {condition.removeprefix('noise_')} %"] = means[score]
-    return labelled(columns, METHODS)
+    return label_rows(columns, METHODS)
 
 
 def _means(records, condition):
@@ -137,7 +137,7 @@ def overview(saved_models):
         columns[short] = _means(read(Path(saved_models, name)), "real")["relative"]
     return {
         "Simulated networks of 350 genes": overview_table(read(Path(saved_models, "grn_350"))),
-        "One-step MSE on real data, relative to no change": labelled(columns, METHODS),
+        "One-step MSE on real data, relative to no change": label_rows(columns, METHODS),
     }
 
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import mse_loss
 
 from sbnn.dynamics.solver import DivergenceError, advance, step_factors
-from sbnn.models.best_weights import BestWeights
+from sbnn.models.training import BestWeights
 
 # That of L0 is our choice: the published comparison adds no L0 penalty.
 PENALTIES = {"l0": 1e-2, "c_node": 1e-3, "path_reg": 1e-4}
@@ -65,7 +65,7 @@ class Training:
             monitored = self._epoch(optimizer)
             plateau.step(monitored)
             best.offer(-monitored)
-            if epoch >= last and best.waited >= PATIENCE:
+            if epoch >= last and best.n_waited >= PATIENCE:
                 break
         best.restore()
 

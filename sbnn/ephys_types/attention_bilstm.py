@@ -18,10 +18,10 @@ from sklearn.utils.metaestimators import available_if
 from torch import nn
 
 from sbnn.data.inputs import COUNT
-from sbnn.determinism import as_a_whole, reproducible
+from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types import training
 from sbnn.ephys_types.base import TypeClassifier, seen_columns
-from sbnn.models.best_weights import BestWeights
+from sbnn.models.training import BestWeights
 
 DROPOUT = 0.2
 BATCH_SIZE = 64
@@ -164,7 +164,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self.max_epochs = max_epochs
         self.random_state = random_state
 
-    @as_a_whole
+    @atomic_fit
     def fit(
         self,
         X,
@@ -278,7 +278,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             self._history.append({"loss": np.mean(of_epoch)} | scores)
             # the loss decides among epochs with the same score
             best.offer((scores[f"validation_{self.stop_on}"], -scores["validation_loss"]))
-            if best.waited >= PATIENCE:
+            if best.n_waited >= PATIENCE:
                 break
         best.restore()
         self.network_.eval()

@@ -18,9 +18,9 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sbnn.data.checks import check_in_order, known_labels, some
-from sbnn.data.inputs import in_memory
-from sbnn.data.typed_cells import families_of, family_columns
+from sbnn.data.checks import abbreviate, check_in_order, known_labels
+from sbnn.data.inputs import load_into_memory
+from sbnn.data.typed_cells import family_columns, feature_families
 from sbnn.errors import require, warn
 
 N_QUANTILES = 100
@@ -58,7 +58,7 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected more than one class, got {self.classes_.tolist()}")
         columns = getattr(self, "feature_names_in_", range(X.shape[1]))
-        self._family_of = families_of(families, columns)
+        self._family_of = feature_families(families, columns)
         self.families_ = family_columns(self._family_of)
         return X, codes
 
@@ -70,7 +70,7 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
     def _validated(self, X, *y, **options):
         """What scikit-learn validates, with the features of an AnnData by name."""
         if isinstance(X, AnnData):
-            X = in_memory(X).to_df()
+            X = load_into_memory(X).to_df()
         return validate_data(
             self, X, *y, dtype=np.float64, ensure_all_finite="allow-nan", **options
         )
@@ -83,7 +83,10 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         if not seen.any():
             raise ValueError("X has no value for any feature, or the source has none of these")
         if not seen.all():
-            warn(f"{LOST} in training are left out: {some(_check_feature_names_in(self)[~seen])}")
+            warn(
+                f"{LOST} in training are left out: "
+                f"{abbreviate(_check_feature_names_in(self)[~seen])}"
+            )
         return seen
 
 

@@ -21,8 +21,8 @@ from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LOST
 from sbnn.ephys_types.folds import labels_of, repeated_donor_folds
-from sbnn.evaluation.folds import folds_of
-from sbnn.evaluation.runs import configured, described, fit_all, in_workers, stored
+from sbnn.evaluation.folds import check_folds
+from sbnn.evaluation.runs import configure, describe_estimator, fit_all, in_workers, store_result
 from sbnn.results import Record
 
 #: Lower bound for probabilities in the log loss, as forests predict 0 for rare types.
@@ -78,8 +78,8 @@ def cross_validate_classifier(
     y = labels_of(data, target)
     folds = folds or repeated_donor_folds(data, target=target)
     repeats = np.repeat(list(folds), [len(of_seed) for of_seed in folds.values()])
-    pairs = folds_of(chain.from_iterable(folds.values()), len(y))
-    models = [configured(estimator, {}, int(s)) for s in repeats]
+    pairs = check_folds(chain.from_iterable(folds.values()), len(y))
+    models = [configure(estimator, {}, int(s)) for s in repeats]
     # only what the fits use: their results stay valid if other labels change
     cells = replace(data, y=y, labels=data.labels[data.labels.columns.intersection(["donor"])])
     if source is not None:
@@ -99,7 +99,7 @@ def cross_validate_classifier(
         sha256=data.sha256,
         params=[{}],
         seed=0,
-        settings={"estimator": described(estimator), "scaling": "none", "target": target},
+        settings={"estimator": describe_estimator(estimator), "scaling": "none", "target": target},
         folds=pairs,
         values=values,
     )
@@ -203,7 +203,7 @@ def calibration_error(record):
     return float((table["share"] * gaps).sum())
 
 
-@stored
+@store_result
 def family_importance(
     estimator: BaseEstimator,
     data: AnnData,
@@ -246,8 +246,8 @@ def family_importance(
     y = labels_of(data, target)
     if folds is None:
         folds = repeated_donor_folds(data, 5, [SEED], target=target)[SEED]
-    folds = folds_of(folds, len(data.X))
-    model = configured(estimator, {}, SEED)
+    folds = check_folds(folds, len(data.X))
+    model = configure(estimator, {}, SEED)
     jobs = []
     for f, fold in enumerate(folds):
         jobs.append(delayed(_importance)(model, data, y, fold, [SEED, f], n_shuffles))
@@ -272,7 +272,7 @@ def family_importance(
         params=[{}],
         seed=SEED,
         settings={
-            "estimator": described(model),
+            "estimator": describe_estimator(model),
             "target": target,
             "n_shuffles": n_shuffles,
         },

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sbnn.determinism import as_a_whole, reproducible
+from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import LOST, TypeClassifier, linear_logistic
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 
@@ -57,7 +57,7 @@ class EphysTypeClassifier(TypeClassifier):
         self.n_steps = n_steps
         self.random_state = random_state
 
-    @as_a_whole
+    @atomic_fit
     def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Fit both learners.
 

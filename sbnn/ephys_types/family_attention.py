@@ -17,7 +17,7 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from sbnn.data.inputs import COUNT
-from sbnn.determinism import as_a_whole, reproducible
+from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import TypeClassifier, feature_scaling, seen_columns
 
 # training cells between which settings are interpolated, on a log scale
@@ -127,7 +127,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.n_steps = n_steps
         self.random_state = random_state
 
-    @as_a_whole
+    @atomic_fit
     def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)

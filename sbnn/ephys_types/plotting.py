@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import repeat_means
 from sbnn.plotting.colors import METHODS
-from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_panels, styled
+from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_panels, with_style
 from sbnn.plotting.curves import PUBLISHED
 from sbnn.results import Record
 
@@ -30,7 +30,7 @@ def color_of(model):
     return KINDS[report.MODELS.kind[model]]
 
 
-@styled
+@with_style
 def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     """Macro-F1 and accuracy of each model on every set of folds, with published scores.
 
@@ -71,7 +71,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     return finish(figure, [axes])
 
 
-@styled
+@with_style
 def importance_of_families(record: Record) -> Figure:
     """Attention to each family, and the rise of the log loss if it is shuffled or left out.
 

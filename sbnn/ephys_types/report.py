@@ -9,7 +9,7 @@ import pandas as pd
 from sbnn.ephys_types.classification import calibration_error, repeat_means
 from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import paired_difference
-from sbnn.results import load_folder, named_after
+from sbnn.results import load_folder, records_by_name
 
 #: Label and kind, which determines the colour, of each model.
 MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
@@ -48,7 +48,7 @@ read = load_folder
 
 def of_kind(records, kind):
     """Cross-validations of one kind (see `KINDS`) by model, in the order of `MODELS`."""
-    return named_after(records, kind, LABELS)
+    return records_by_name(records, kind, LABELS)
 
 
 def published(dataset, kind):

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from sbnn.data.inputs import COUNT
-from sbnn.determinism import as_a_whole, reproducible
+from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import TypeClassifier, seen_columns
 
 # loadings are zero if the correlation of a feature with the component is below this
@@ -133,7 +133,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         tags.transformer_tags.preserves_dtype = []  # always float64
         return tags
 
-    @as_a_whole
+    @atomic_fit
     def fit(self, X, y: ArrayLike, families=None) -> Self:
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
         X, codes = self._checked_training(X, y, families)

@@ -15,10 +15,10 @@ from sklearn.utils.validation import has_fit_parameter
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, warn
-from sbnn.evaluation.folds import SCALINGS, folds_of, split_fold
-from sbnn.evaluation.runs import configured, described, fit_all
+from sbnn.evaluation.folds import SCALINGS, check_folds, split_fold
+from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, kept_params
+from sbnn.results import Record, plain_params
 
 DETAILS = ("test_predictions", "history")
 
@@ -108,18 +108,18 @@ def cross_validate(
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
     points = list(ParameterGrid(param_grid or {}))
-    models = [configured(estimator, point, seed) for point in points]
-    folds = folds_of(folds, data.n_cells)
+    models = [configure(estimator, point, seed) for point in points]
+    folds = check_folds(folds, data.n_cells)
     if any(len(test) == 1 for _, test in folds):
         warn("folds: R2 of a single cell says little; test several cells in each fold")
     record = Record(
         experiment="cross-validation",
         dataset=data.name,
         sha256=data.sha256,
-        params=[kept_params(point) for point in points],
+        params=[plain_params(point) for point in points],
         seed=seed,
         settings={
-            "estimator": described(estimator),
+            "estimator": describe_estimator(estimator),
             "scaling": scaling,
             "preselect": preselect,
         },
@@ -149,10 +149,10 @@ def fit_and_score(model, data, fold, scaling, preselect, keep):
         model.fit(X_train, Y_train, **watched)
         values["seconds"] = time.process_time() - started
         mean = Y_train.mean(0, dtype=np.float64)
-        values |= scores_of("train", Y_train, predicted_by(model, X_train, Y_train), mean)
+        values |= r2_scores("train", Y_train, predict_like(model, X_train, Y_train), mean)
         if len(Y_test):
-            predicted = predicted_by(model, X_test, Y_test)
-            values |= scores_of("test", Y_test, predicted, mean)
+            predicted = predict_like(model, X_test, Y_test)
+            values |= r2_scores("test", Y_test, predicted, mean)
             if "test_predictions" in keep:
                 values["test_predictions"] = predicted.astype(np.float32)
             if "history" in keep and hasattr(model, "history_"):
@@ -170,12 +170,12 @@ def fit_and_score(model, data, fold, scaling, preselect, keep):
     return values
 
 
-def predicted_by(model, X, Y):
+def predict_like(model, X, Y):
     """Predictions in the shape of `Y`."""
     return np.asarray(model.predict(X)).reshape(Y.shape)
 
 
-def scores_of(part, Y, predicted, mean):
+def r2_scores(part, Y, predicted, mean):
     """Pooled R2 and R2 of each output, relative to the training `mean`."""
     return {
         f"{part}_r2": pooled_r2(Y, predicted, mean),

@@ -14,13 +14,13 @@ from sklearn.linear_model import LinearRegression
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import size_of_library
 from sbnn.data.fingerprint import fingerprint
-from sbnn.data.paired import as_paired, groups_of
+from sbnn.data.paired import as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
-from sbnn.evaluation.crossval import cross_validate, predicted_by, scores_of
+from sbnn.evaluation.crossval import cross_validate, predict_like, r2_scores
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
-from sbnn.evaluation.runs import configured, described, stored
+from sbnn.evaluation.runs import configure, describe_estimator, store_result
 from sbnn.models.base import model_in_units
 from sbnn.models.saved import model_checksum
 from sbnn.results import Record
@@ -37,7 +37,7 @@ def _has_model_file(record, arguments):
         return False
 
 
-@stored(is_complete=_has_model_file)
+@store_result(is_complete=_has_model_file)
 def fit_full(
     estimator: BaseEstimator,
     data,
@@ -84,7 +84,7 @@ def fit_full(
     if model_file is not None and Path(model_file).is_dir():  # known before the fit
         raise IsADirectoryError(f"model_file: {model_file} is a folder; give the path of a file")
     data = as_paired(data)
-    model = configured(estimator, {}, seed)
+    model = configure(estimator, {}, seed)
     X, Y, _, _, genes = split_fold(data, (np.arange(data.n_cells), []), "all", preselect)
     names = data.gene_names[genes]
     values = data.names | data.shown | _fitted(model, X, Y, names, seed)
@@ -92,7 +92,7 @@ def fit_full(
         fitted = model_in_units(model, data, names)
         fitted.save(model_file, _normalizer_of(data), record=fingerprint(values))
         values["model_sha256"] = model_checksum(model_file)
-    described_model = described(model)
+    described_model = describe_estimator(model)
     return Record(
         experiment="fit",
         dataset=data.name,
@@ -120,7 +120,7 @@ def _fitted(model, X, Y, names, seed):
         model.fit(X, Y)
         latent = np.asarray(model.transform(X))
         kept = model.get_support()
-        predictions = predicted_by(model, X, Y)
+        predictions = predict_like(model, X, Y)
         if getattr(model, "reconstruct", False):
             expression = model.reconstruct_genes(X)
         else:
@@ -135,7 +135,7 @@ def _fitted(model, X, Y, names, seed):
             "kept_genes": names[kept],
             "expression": X[:, kept],
             "predicted_expression": expression.astype(np.float32),
-            **scores_of("train", Y, predictions, 0.0),
+            **r2_scores("train", Y, predictions, 0.0),
         }
     if hasattr(model, "gene_norms_"):
         values["gene_norms"] = model.gene_norms_
@@ -144,7 +144,7 @@ def _fitted(model, X, Y, names, seed):
     return values
 
 
-@stored
+@store_result
 def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
     """Select genes from raw counts, and store the curve.
 
@@ -224,6 +224,6 @@ def stability_selection(
     """
     data = as_paired(data)
     if groups is not None:
-        groups = groups_of(data, groups)
+        groups = get_groups(data, groups)
     halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
     return cross_validate(estimator, data, halves, seed=seed, keep=(), **options)

@@ -114,7 +114,7 @@ def group_codes(labels):
     return codes
 
 
-def folds_of(folds, n):
+def check_folds(folds, n):
     """Checked folds, from pairs, a splitter or a number of `paper_folds`."""
     if isinstance(folds, Integral):
         folds = paper_folds(n, folds)
@@ -137,7 +137,7 @@ def folds_of(folds, n):
     return checked
 
 
-def z_scored(values):
+def z_score(values):
     """Values z-scored over all cells, as float32."""
     return _scaled(values, values[:0], "fold")[0]
 
@@ -151,8 +151,8 @@ def split_fold(data, fold, scaling, preselect=None):
     X = data.X
     Y = data.Y
     if scaling == "all":
-        X = z_scored(X)
-        Y = z_scored(Y)
+        X = z_score(X)
+        Y = z_score(Y)
     elif data.counts_behind_x is not None:
         usual = np.median(row_sums(data.counts[train]))
         X = dense(log2p1(normalize_library_size(data.counts, usual)))
@@ -174,7 +174,7 @@ def _scaled(train, test, scaling):
     return [np.ascontiguousarray((part - mean) / sd, dtype=np.float32) for part in (train, test)]
 
 
-def held_out(record, Y, point):
+def held_out_predictions(record, Y, point):
     """By fold: test cells, their predictions in the units of `Y`, and the SDs of its scaling."""
     Y = np.asarray(Y, dtype=np.float64)
     over_all = record.settings["scaling"] == "all"
@@ -186,5 +186,8 @@ def held_out(record, Y, point):
 
 def held_out_means(record, Y, point):
     """Mean predictions in the units of `Y`, (n, q); NaN for untested cells."""
-    tables = [pd.DataFrame(predicted, test) for test, predicted, _ in held_out(record, Y, point)]
+    tables = [
+        pd.DataFrame(predicted, test)
+        for test, predicted, _ in held_out_predictions(record, Y, point)
+    ]
     return pd.concat(tables).groupby(level=0).mean().reindex(range(len(Y))).to_numpy()

@@ -9,11 +9,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _check_feature_names_in
 
 from sbnn.data.fingerprint import fingerprint
-from sbnn.data.inputs import new_cells, two_tables
-from sbnn.data.paired import as_paired, groups_of
-from sbnn.evaluation.crossval import predicted_by
+from sbnn.data.inputs import expression_and_outputs, validate_new_cells
+from sbnn.data.paired import as_paired, get_groups
+from sbnn.evaluation.crossval import predict_like
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_fold
-from sbnn.evaluation.runs import described, stored
+from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
 from sbnn.results import Record
@@ -57,11 +57,11 @@ def interpret(
     TypeError
         If `model` is of another package.
     """
-    X, Y = two_tables(X, Y)
+    X, Y = expression_and_outputs(X, Y)
     kept = kept_genes(model)
     if not hasattr(model, "x_mean_"):
         raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
-    X = new_cells(model, X, needed=kept)
+    X = validate_new_cells(model, X, needed=kept)
     outputs = np.asarray(Y, dtype=np.float64).reshape(len(X), -1)
     sds = StandardScaler().fit(outputs).scale_  # 1 if an output is constant
     names = np.asarray(getattr(Y, "columns", model.output_names_))
@@ -75,7 +75,7 @@ def interpret(
         sd = X[:, gene].std()
         low = _with_gene(cells, gene, mean - sd)
         high = _with_gene(cells, gene, mean + sd)
-        change = predicted_by(model, high, outputs) - predicted_by(model, low, outputs)
+        change = predict_like(model, high, outputs) - predict_like(model, low, outputs)
         effect = change.mean(0) / 2 / sds  # (q,)
         strongest = np.abs(effect).argmax()
         row = {"output": names[strongest], "effect": effect[strongest]}
@@ -104,7 +104,7 @@ def interpret(
         dataset="custom",
         sha256=fingerprint([X, outputs]),
         params=[{}],
-        settings={"estimator": described(model)},
+        settings={"estimator": describe_estimator(model)},
         values=values,
     )
 
@@ -115,7 +115,7 @@ def _with_gene(cells, gene, value):
     return cells
 
 
-@stored
+@store_result
 def interpret_held_out(
     estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False
 ):
@@ -142,7 +142,7 @@ def interpret_held_out(
     if groups is None:
         fold = paper_folds(data.n_cells, 4)[0]
     else:
-        of_cells = groups_of(data, groups)
+        of_cells = get_groups(data, groups)
         fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
         held_out = f"the {len(fold[1])} cells of some groups"
     X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, "fold", preselect)
@@ -161,7 +161,7 @@ def interpret_held_out(
         params=[{}],
         seed=estimator.random_state,
         settings={
-            "estimator": described(estimator),
+            "estimator": describe_estimator(estimator),
             "scaling": "fold",
             "held out": held_out,
             "preselect": preselect,

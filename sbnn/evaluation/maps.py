@@ -14,14 +14,14 @@ from sklearn.preprocessing import StandardScaler
 from sbnn.data.paired import as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import require
-from sbnn.evaluation.folds import held_out, z_scored
-from sbnn.evaluation.runs import described, stored
+from sbnn.evaluation.folds import held_out_predictions, z_score
+from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.results import Record
 
 VARIANCE = 0.8  # explained by the components passed to t-SNE
 
 
-@stored
+@store_result
 def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     """Map cells by t-SNE of the principal components of the genes, and by t-SNE of the outputs.
 
@@ -59,7 +59,7 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
     )
 
 
-@stored
+@store_result
 def map_trust(
     estimator: BaseEstimator,
     data,
@@ -105,7 +105,7 @@ def map_trust(
         raise ValueError("data: expected genes and cells of the fit, adata[:, fit.gene_names]")
     point = folds.find(n_components=estimator.n_components)
     latent = np.asarray(fit.latent, np.float64)  # (n, d)
-    X, Y = (scaled - scaled.mean(0) for scaled in (z_scored(data.X), z_scored(data.Y)))
+    X, Y = (scaled - scaled.mean(0) for scaled in (z_score(data.X), z_score(data.Y)))
     others = []
     for seed in seeds:
         model = clone(estimator).set_params(random_state=seed)
@@ -123,7 +123,7 @@ def map_trust(
     truth = data.truth.get("latent")
     if truth is not None and truth.shape[1] == 2:
         values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
-    for test, predicted, sd in held_out(folds, data.Y, point):
+    for test, predicted, sd in held_out_predictions(folds, data.Y, point):
         values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
     return Record(
         experiment="map trust",
@@ -132,7 +132,7 @@ def map_trust(
         params=[{}],
         seed=estimator.random_state,
         settings={
-            "estimator": described(estimator),
+            "estimator": describe_estimator(estimator),
             "seeds": list(seeds),
             "scaling": folds.settings["scaling"],
         },

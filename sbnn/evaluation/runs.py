@@ -16,15 +16,15 @@ from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
-from sbnn.results import differing, load, save
-from sbnn.store import ENDING, encoded, read, write
+from sbnn.results import list_differences, load, save
+from sbnn.store import ENDING, encode, read_file, write_file
 
 # values of a fit whose shapes differ between fits
 NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
 OR_ELSE = "give another path, or pass overwrite=True"
 
 
-def configured(estimator, point, seed):
+def configure(estimator, point, seed):
     """Clone with the parameters of a grid point, and seeds in place of None."""
     model = clone(estimator).set_params(**point)
     seeds = {}
@@ -34,7 +34,7 @@ def configured(estimator, point, seed):
     return model.set_params(**seeds)
 
 
-def described(model):
+def describe_estimator(model):
     """Package, class and parameters of an estimator as plain data, for tables."""
     params = model.get_params()
     shown = {name: params[name] for name in params if name.split("__")[-1] not in NOT_DECISIVE}
@@ -54,7 +54,9 @@ def _plain(value):
     return repr(value)
 
 
-def stored(function=None, *, is_complete: Callable[..., bool] = lambda record, arguments: True):
+def store_result(
+    function=None, *, is_complete: Callable[..., bool] = lambda record, arguments: True
+):
     """Decorate a function with the arguments `results` and `overwrite` that returns a `Record`.
 
     The record is saved in the file `results`. A later call loads it if all arguments are the same
@@ -67,7 +69,7 @@ def stored(function=None, *, is_complete: Callable[..., bool] = lambda record, a
         Of a loaded record and the dict of arguments.
     """
     if function is None:
-        return functools.partial(stored, is_complete=is_complete)
+        return functools.partial(store_result, is_complete=is_complete)
 
     @functools.wraps(function)
     def load_or_compute(*args, **kwargs):
@@ -78,7 +80,7 @@ def stored(function=None, *, is_complete: Callable[..., bool] = lambda record, a
         prints = {"function": function.__name__} | fingerprint_arguments(function, args, kwargs)
         if path.is_dir() or (path.exists() and not arguments["overwrite"]):
             record = load(path)  # an error if it is a folder
-            other = differing(record.arguments, prints)
+            other = list_differences(record.arguments, prints)
             if other:
                 raise ValueError(
                     f"results: {path} holds a result that differs in {', '.join(other)}; {OR_ELSE}"
@@ -118,9 +120,9 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
             done = _fits_of(held, record, path)
             if held.settings["keys"] == keys:  # in the same order
                 return held
-        encoded(vars(record))  # an error before the fits, if it cannot be saved
+        encode(vars(record))  # an error before the fits, if it cannot be saved
         _require_writable(path.parent)
-        done |= {key: read(part, dict) for key, part in parts.items() if part.exists()}
+        done |= {key: read_file(part, dict) for key, part in parts.items() if part.exists()}
 
     missing = {key: call for key, call in calls.items() if key not in done}
     jobs = [delayed(call.func)(*call.args, **call.keywords) for call in missing.values()]
@@ -129,7 +131,7 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
     for key, values in zip(missing, bar, strict=True):
         done[key] = values
         if key in parts:
-            write(values, parts[key])
+            write_file(values, parts[key])
     values = {}
     by_place = [[done[key] for key in row] for row in keys]
     for name in dict.fromkeys(chain(*chain(*by_place))):

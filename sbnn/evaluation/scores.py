@@ -48,7 +48,7 @@ def mean_sd(values, digits=".3f", sd_digits=".3f"):
     return text
 
 
-def labelled(columns, labels):
+def label_rows(columns, labels):
     """Table with a row for each method that has results, under its label.
 
     Parameters

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
-from sbnn.metrics import share_tested, smallest_sufficient
+from sbnn.metrics import smallest_sufficient, test_fraction
 from sbnn.results import Record
 
 MOST_FALSE = 1  # selections that are expected among the trusted genes
@@ -164,6 +164,6 @@ def genes_table(record: Record) -> pd.DataFrame:
     table["suffices"] = table.index == smallest_sufficient(
         record.test_r2,
         [point["n_genes"] for point in record.params],
-        share_tested(record.folds),
+        test_fraction(record.folds),
     )
     return table

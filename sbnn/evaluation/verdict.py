@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sbnn.data.checks import some
+from sbnn.data.checks import abbreviate
 from sbnn.data.fingerprint import fingerprint
 from sbnn.evaluation.scores import mean_sd
-from sbnn.metrics import corrected_error, folds_counted, share_tested
-from sbnn.results import Record, differing
+from sbnn.metrics import corrected_error, folds_counted, test_fraction
+from sbnn.results import Record, list_differences
 
 
 class PairedDifference(NamedTuple):
@@ -50,20 +50,20 @@ def outputs_table(record, ridge=None):
     return table
 
 
-def corrected_difference(differences, test_share, n_counted=None):
+def corrected_difference(differences, test_fraction, n_counted=None):
     """Mean of the differences in the folds (the first axis), with a corrected 95 % interval.
 
-    `test_share` is the number of test cells per training cell; n is the number of folds or
+    `test_fraction` is the number of test cells per training cell; n is the number of folds or
     `n_counted` (Nadeau and Bengio 2003; for repeated folds, Bouckaert and Frank, PAKDD 2004).
     """
     n = n_counted or len(differences)
     mean = np.mean(differences, axis=0)
-    half = stats.t.ppf(0.975, n - 1) * corrected_error(differences, test_share, n)
+    half = stats.t.ppf(0.975, n - 1) * corrected_error(differences, test_fraction, n)
     return PairedDifference(mean, mean - half, mean + half)
 
 
 def _difference_over(folds, differences):
-    return corrected_difference(differences, share_tested(folds), folds_counted(folds))
+    return corrected_difference(differences, test_fraction(folds), folds_counted(folds))
 
 
 def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
@@ -85,10 +85,10 @@ def require_same_folds(a, b):
                 "true": list(record.values.get("true", [])),
             }
         )
-    other = differing(*known)
+    other = list_differences(*known)
     if other:
         raise ValueError(
-            f"record, ridge: expected the same data and folds, got another {some(other)}"
+            f"record, ridge: expected the same data and folds, got another {abbreviate(other)}"
         )
 
 

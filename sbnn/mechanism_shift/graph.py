@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from scipy.stats import false_discovery_control, norm
 
-from sbnn.data.screens import codes_of
+from sbnn.data.screens import perturbation_codes
 
 EVEN = 0.5  # probability above which a shift is an edge
 FALSE_EDGES = 0.01  # expected share of false edges, accounting for sampling error only
@@ -60,7 +60,7 @@ def compared(values, perturbation, control):
     standard errors for values of unit variance, (m, 1); and the values minus the means of their
     perturbations, (n, d).
     """
-    names, codes, sizes = codes_of(perturbation, control)
+    names, codes, sizes = perturbation_codes(perturbation, control)
     means = class_means(values, codes, len(names))
     moved = names != (None if control is None else str(control))
     origin = means[~moved].sum(axis=0)

@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.screens import check_perturbation
-from sbnn.determinism import as_a_whole
+from sbnn.determinism import atomic_fit
 from sbnn.mechanism_shift.graph import compared, graph_table
 
 
@@ -22,7 +22,7 @@ class LinearShift(BaseEstimator):
         self.rotation = rotation
         self.random_state = random_state
 
-    @as_a_whole
+    @atomic_fit
     def fit(self, counts, perturbation, control=None):
         """Fit the components to counts (CSR), and estimate their shifts by every perturbation.
 

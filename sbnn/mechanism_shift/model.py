@@ -15,10 +15,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.data.checks import some
-from sbnn.data.inputs import COUNT, in_memory
-from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, codes_of
-from sbnn.determinism import as_a_whole, reproducible
+from sbnn.data.checks import abbreviate
+from sbnn.data.inputs import COUNT, load_into_memory
+from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, perturbation_codes
+from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_number, warn
 from sbnn.mechanism_shift.direct import effects_on_genes
 from sbnn.mechanism_shift.graph import class_means, graph_table, pairs_table
@@ -130,7 +130,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         self.epochs = epochs
         self.random_state = random_state
 
-    @as_a_whole
+    @atomic_fit
     def fit(
         self, counts, perturbation: ArrayLike | None = None, control: str | None = None
     ) -> Self:
@@ -168,7 +168,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         checked = self._checked(counts, reset=True)
         check_number("n_latent", self.n_latent, int, 1, min(checked.shape))
         perturbation = check_perturbation(perturbation, counts, self.control_)
-        self.perturbations_, codes, _ = codes_of(perturbation, self.control_)
+        self.perturbations_, codes, _ = perturbation_codes(perturbation, self.control_)
         moved = self.perturbations_ != self.control_
         published = self.training != "one-cycle"
         sizes = self.n_features_in_, self.n_latent, len(moved)
@@ -257,7 +257,9 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts = self._checked(counts)
         known = np.intersect1d(given, self.perturbations_)
         if len(known):
-            raise ValueError(f"perturbation: pass only new ones; the model knows {some(known)}")
+            raise ValueError(
+                f"perturbation: pass only new ones; the model knows {abbreviate(known)}"
+            )
         names, codes = np.unique(given, return_inverse=True)
         learned = float(learn_shifts and self.method != "vae")
         with reproducible():
@@ -310,11 +312,13 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         table = counts
         if hasattr(counts, "obs"):  # AnnData: scikit-learn compares only the names of a DataFrame
             table = pd.DataFrame(columns=counts.var_names)
-            counts = in_memory(counts).X
+            counts = load_into_memory(counts).X
         checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(checked.sum(axis=1) == 0)
         if len(empty):
-            raise ValueError(f"counts: leave out the cells without any, at positions {some(empty)}")
+            raise ValueError(
+                f"counts: leave out the cells without any, at positions {abbreviate(empty)}"
+            )
         validate_data(self, table, skip_check_array=True, reset=reset)
         return checked
 
@@ -331,7 +335,7 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         counts = _tensor(self._checked(counts))
         codes = pd.Index(self.perturbations_).get_indexer(names)
         if (codes < 0).any():
-            unknown = some(np.unique(names[codes < 0]))
+            unknown = abbreviate(np.unique(names[codes < 0]))
             raise ValueError(
                 f"perturbation: not among those of the fit: {unknown}; use fit_new_perturbations"
             )

@@ -2,11 +2,11 @@
 
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.screens import as_screen
-from sbnn.evaluation.runs import described, stored
+from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.results import Record
 
 
-@stored
+@store_result
 def compute_once(
     kind, data, model, compute, *, params=None, results=None, overwrite=False, **settings
 ):
@@ -36,7 +36,7 @@ def compute_once(
         screen = as_screen(data)
         dataset = screen.name
         sha256 = screen.sha256
-    estimator = None if model is None else described(model)
+    estimator = None if model is None else describe_estimator(model)
     return Record(
         experiment=f"mechanism-shift {kind}",
         dataset=dataset,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from sbnn.evaluation.scores import labelled, scores_table
+from sbnn.evaluation.scores import label_rows, scores_table
 from sbnn.evaluation.verdict import corrected_difference
 from sbnn.mechanism_shift.graph import EVEN
-from sbnn.results import load_folder, named_after
+from sbnn.results import load_folder, records_by_name
 
 #: Labels of methods; the default is the last one.
 LABELS = {
@@ -80,19 +80,19 @@ def differences_table(records):
         by_seed = scores[score].unstack("method").dropna(axis=1)
         columns[COLUMNS[score]] = minus_others(by_seed, "default")
     ours = LABELS["default"]
-    table = labelled(columns, LABELS).drop(ours).fillna("")
+    table = label_rows(columns, LABELS).drop(ours).fillna("")
     return table.rename_axis(f"{ours} minus")
 
 
-def minus_others(values, ours, test_share=0):
+def minus_others(values, ours, test_fraction=0):
     """Means of one column minus the others, with 95 % intervals if there are several rows.
 
-    The rows are screens, or splits of one with `test_share` test cells for each training cell.
+    The rows are screens, or splits of one with `test_fraction` test cells for each training cell.
     """
     differences = values.rsub(values[ours], axis=0)
     if len(values) == 1:
         return differences.iloc[0].map("{:+.3f}".format)
-    return differences.apply(lambda column: str(corrected_difference(column, test_share)))
+    return differences.apply(lambda column: str(corrected_difference(column, test_fraction)))
 
 
 def overview(saved_models):
@@ -121,7 +121,7 @@ def rivals_table(runs):
     for screen, bounds in by_split.groupby("screen"):
         columns[SCREENS[screen]] = minus_others(bounds, ours, int(screen != "targeted"))
         columns[SCREENS[screen]][ours] = f"{bounds[ours].mean():.2f}"
-    table = labelled(columns, RIVALS).fillna("")
+    table = label_rows(columns, RIVALS).fillna("")
     return table.rename_axis(f"{RIVALS[ours]} minus")
 
 
@@ -145,7 +145,7 @@ def all_tables(records):
     """Dict of title to DataFrame, of all tables with results."""
     tables = {}
     for configuration in CONFIGURATIONS:
-        methods = named_after(records, configuration, LABELS)
+        methods = records_by_name(records, configuration, LABELS)
         if "default" in methods:
             tables[f"Simulated screens, {configuration}"] = methods_table(methods)
             tables[f"The default minus the others, {configuration}"] = differences_table(methods)

@@ -19,7 +19,7 @@ from sbnn.mechanism_shift.network import (
     log_likelihood,
     sampled_likelihood,
 )
-from sbnn.models.best_weights import BestWeights
+from sbnn.models.training import BestWeights
 
 HELD_OUT = 0.1  # share of the cells of each perturbation that is set aside for validation
 
@@ -128,7 +128,7 @@ class PublishedTraining(Training):
                 continue
             # scores are not comparable before
             best.offer(score, always=epoch < warm_up)
-            if best.waited >= self.patience:
+            if best.n_waited >= self.patience:
                 break
         best.restore()
 

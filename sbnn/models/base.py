@@ -16,7 +16,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
-from sbnn.determinism import as_a_whole, reproducible
+from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_number
 from sbnn.metrics import pooled_r2
 from sbnn.models.linear import GeneSelectionMixin, LatentMixin
@@ -24,11 +24,11 @@ from sbnn.models.network import (
     Layer,
     add_penalties,
     apply_layers,
-    descend,
-    shuffled,
     squared_error,
+    train,
 )
 from sbnn.models.saved import FileMixin
+from sbnn.models.training import minibatches
 
 CELLS_AT_ONCE = 16_384  # most cells that pass through the network at once
 ADAM_EPSILON = 1e-7  # of the published network, as in Keras, which its code used
@@ -51,7 +51,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         "hidden_layers": ["array-like", None],
     }
 
-    @as_a_whole
+    @atomic_fit
     def fit(
         self,
         X,
@@ -74,7 +74,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         -------
         self
         """
-        cells, Y = inputs.training_cells(self, X, y)
+        cells, Y = inputs.validate_training_cells(self, X, y)
         self._flat_output = Y.ndim == 1
         Y = Y.reshape(len(Y), -1)
         self._validate_params()
@@ -91,8 +91,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         tensor = partial(torch.as_tensor, dtype=torch.float32, device=device)
         target = tensor(self._outputs(Y, len(Y)))
         if eval_set is not None:
-            X, wanted = inputs.two_tables(*eval_set)
-            watched = inputs.new_cells(self, X)
+            X, wanted = inputs.expression_and_outputs(*eval_set)
+            watched = inputs.validate_new_cells(self, X)
             wanted = tensor(self._outputs(wanted, len(watched)))
             eval_set = self._expression(watched, device), wanted
         self.network_, kept, self.gene_norms_, history = self._train(
@@ -124,8 +124,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
         """Learn them block by block, as the cells may be in a file."""
         genes = StandardScaler()
         limits = MinMaxScaler()
-        for rows in inputs.blocks(cells):
-            X = inputs.read(cells, rows).astype(np.float64)
+        for rows in inputs.cell_blocks(cells):
+            X = inputs.read_cells(cells, rows).astype(np.float64)
             genes.partial_fit(X)
             limits.partial_fit(X)
         outputs = StandardScaler().fit(Y)
@@ -144,8 +144,8 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
     def _expression(self, cells, device, genes=slice(None), rows=None):
         """Scaled expression in single precision, (rows, genes), by default of all."""
         parts = []
-        for block in inputs.blocks(cells) if rows is None else [rows]:
-            X = self._scaled(inputs.read(cells, block, genes), genes)
+        for block in inputs.cell_blocks(cells) if rows is None else [rows]:
+            X = self._scaled(inputs.read_cells(cells, block, genes), genes)
             parts.append(torch.as_tensor(X, dtype=torch.float32))
         return torch.cat(parts).to(device)
 
@@ -194,7 +194,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
             for weight, bias, is_linear in network.layers[:last]
         ]
         kept = np.flatnonzero(self.support_)
-        values = inputs.genes_of(self, X, kept).astype(np.float64, copy=False)
+        values = inputs.validate_genes(self, X, kept).astype(np.float64, copy=False)
         scaled = np.asfortranarray(self._scaled(values, kept))
         given = torch.as_tensor(scaled, device=layers[0].weight.device).split(CELLS_AT_ONCE)
         with reproducible():
@@ -206,7 +206,7 @@ class BottleneckRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Exp
 
         With ``standardize=True``, outputs are in training SDs.
         """
-        X, Y = inputs.two_tables(X, y)
+        X, Y = inputs.expression_and_outputs(X, y)
         predicted = self.predict(X)
         n = len(predicted)
         return pooled_r2(self._outputs(Y, n), self._outputs(predicted, n), 0.0)
@@ -230,10 +230,10 @@ def train_stage(
     """Train on cells, (n, p), and targets, (n, q), as published; return a row for every epoch."""
     given = network(x, last=frozen)
     n_batches = math.ceil(len(x) / batch_size)
-    rows = shuffled(len(x), batch_size, generator)
+    rows = minibatches(len(x), batch_size, generator)
     batches = ((given[cells], target[cells]) for cells in rows)
     how = {"loss": loss, "penalty": partial(add_penalties, lasso), "epsilon": ADAM_EPSILON}
-    losses = descend(network.layers[frozen:], network.activation, batches, repeat(rate), **how)
+    losses = train(network.layers[frozen:], network.activation, batches, repeat(rate), **how)
     history = []
     for _ in range(n_epochs):
         mean = float(sum(islice(losses, n_batches)) / target.numel())
@@ -245,17 +245,17 @@ def train_stage(
             "genes_alive": int((norms > ALIVE * norms.max()).sum()),
         }
         if loss is squared_error:
-            row["r2"] = r2_of(mean, target)
-        history.append(row | watched_scores(network, eval_set, loss))
+            row["r2"] = r2_from_loss(mean, target)
+        history.append(row | eval_scores(network, eval_set, loss))
     return history
 
 
-def r2_of(mean, target):
+def r2_from_loss(mean, target):
     """R2 for a mean squared error; NaN for outputs that are 0 in all cells."""
     return 1 - mean * target.numel() / (float(target.square().sum()) or math.nan)
 
 
-def watched_scores(network, eval_set, loss=squared_error):
+def eval_scores(network, eval_set, loss=squared_error):
     """Entries of the history for cells that are watched, if there are any."""
     if eval_set is None:
         return {}
@@ -264,7 +264,7 @@ def watched_scores(network, eval_set, loss=squared_error):
     mean = float(value) / target.numel()
     scores = {"eval_loss": mean}
     if loss is squared_error:
-        scores["eval_r2"] = r2_of(mean, target)
+        scores["eval_r2"] = r2_from_loss(mean, target)
     return scores
 
 

@@ -19,14 +19,14 @@ import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
 from sbnn.errors import check_number
-from sbnn.models.base import CELLS_AT_ONCE, BottleneckRegressor, watched_scores
+from sbnn.models.base import CELLS_AT_ONCE, BottleneckRegressor, eval_scores
 from sbnn.models.network import (
     BottleneckNetwork,
     Layer,
-    descend,
-    shuffled,
     squared_error,
+    train,
 )
+from sbnn.models.training import minibatches
 
 CELLS_OF_GENES = 2000  # most cells on which genes are chosen
 # fewest cells behind a gene, since one that is expressed in two can fit any outputs of these
@@ -182,11 +182,11 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         # SD of the noise of networks, relative to the SDs of the genes
         noise = np.sqrt((0.1 + 150 / n) * max(len(kept) / 25, 1))
         sizes = self._sizes(len(kept), settings.teacher_width, q)
-        labelled = labelled_cells(sizes, x, target, noise, settings, random, generator)
+        labelled = pseudo_labelled_cells(sizes, x, target, noise, settings, random, generator)
         sizes = self._sizes(len(kept), self.n_components, q)
         student = BottleneckNetwork(sizes, "silu", generator=generator, device=x.device)
         given = x, target, labelled, noise, settings, generator
-        history = train_student(student, *given, eval_set)
+        history = train_distilled(student, *given, eval_set)
         norms = np.zeros(p)
         norms[kept] = student.input_norms().cpu().numpy()
         return student, kept, norms, history
@@ -252,7 +252,7 @@ def forward_selection(X, Y, n_genes, penalty):
 # -- the teacher -----------------------------------------------------------------------------------
 
 
-def labelled_cells(sizes, x, target, noise, settings, random, generator):
+def pseudo_labelled_cells(sizes, x, target, noise, settings, random, generator):
     """Artificial cells, (n_augmented, k), with genes of two cells and noise, and their outputs.
 
     A mixture of trees and of networks of these sizes predicts them, all trained without a part of
@@ -261,7 +261,7 @@ def labelled_cells(sizes, x, target, noise, settings, random, generator):
     order = torch.randperm(len(x), generator=generator).to(x.device)
     parts = order.tensor_split(min(settings.n_teachers, len(x)))
     others = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
-    networks = networks_of_teacher(sizes, x, target, noise, settings, generator, others)
+    networks = train_teacher_networks(sizes, x, target, noise, settings, generator, others)
 
     shape = settings.n_augmented, x.shape[1]
     first = torch.randint(len(x), shape[:1], generator=generator)
@@ -274,9 +274,11 @@ def labelled_cells(sizes, x, target, noise, settings, random, generator):
     labels = []
     residuals = []
     for models in (networks, forests):
-        labels.append(torch.stack([predicted(model, artificial) for model in models]).mean(dim=0))
+        labels.append(
+            torch.stack([predict_outputs(model, artificial) for model in models]).mean(dim=0)
+        )
         errors = [
-            predicted(model, x[part]) - target[part]
+            predict_outputs(model, x[part]) - target[part]
             for model, part in zip(models, parts, strict=True)
         ]
         residuals.append(torch.cat(errors))
@@ -285,7 +287,7 @@ def labelled_cells(sizes, x, target, noise, settings, random, generator):
 
 
 @torch.inference_mode()
-def networks_of_teacher(sizes, x, target, noise, settings, generator, members):
+def train_teacher_networks(sizes, x, target, noise, settings, generator, members):
     """Networks that are trained at once; `members` has the training cells of each."""
     networks = [
         BottleneckNetwork(sizes, "silu", generator=generator, device=x.device) for _ in members
@@ -295,14 +297,14 @@ def networks_of_teacher(sizes, x, target, noise, settings, generator, members):
         weights, biases, kinds = zip(*layers, strict=True)
         together.append(Layer(torch.stack(weights), torch.stack(biases), kinds[0]))
     size = min(TEACHERS_AT_ONCE, min(map(len, members)))
-    own_batches = [shuffled(len(cells), size, generator, drop_last=True) for cells in members]
+    own_batches = [minibatches(len(cells), size, generator, drop_last=True) for cells in members]
     rows = (
         torch.stack([cells[own] for cells, own in zip(members, positions, strict=True)])
         for positions in zip(*own_batches, strict=True)
     )  # shape (members, size)
     batches = ((with_noise(x[cells], noise, generator), target[cells]) for cells in rows)
     rates = one_cycle_learning_rates(settings.steps_of_teachers, settings.rate_of_teachers)
-    for _ in descend(together, "silu", batches, rates):
+    for _ in train(together, "silu", batches, rates):
         pass
     for i, network in enumerate(networks):
         network.layers = [Layer(weight[i], bias[i], kind) for weight, bias, kind in together]
@@ -316,7 +318,7 @@ def grow_forest(X, Y, n_trees, random):
     return forest.fit(X[:CELLS_OF_TREES].cpu(), Y[:CELLS_OF_TREES].squeeze(1).cpu())
 
 
-def predicted(model, x):
+def predict_outputs(model, x):
     """Outputs, (m, q), that a network or trees predict for cells, (m, k)."""
     if isinstance(model, BottleneckNetwork):
         return torch.cat([model(some) for some in x.split(CELLS_AT_ONCE)])
@@ -339,7 +341,7 @@ def weight_of_second(first, second, prior_cells):
 
 
 @torch.inference_mode()
-def train_student(network, x, target, labelled, noise, settings, generator, eval_set=None):
+def train_distilled(network, x, target, labelled, noise, settings, generator, eval_set=None):
     """Train on cells x, (n, k), and target, (n, q), and on such a pair that a teacher labelled.
 
     Returns the history.
@@ -347,8 +349,8 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
     artificial, labels = labelled
     n_measured = min(MEASURED_AT_ONCE, len(x))
     n_labelled = min(2 * MEASURED_AT_ONCE, len(labels))
-    cells = shuffled(len(x), n_measured, generator, drop_last=True)
-    others = shuffled(len(labels), n_labelled, generator, drop_last=True)
+    cells = minibatches(len(x), n_measured, generator, drop_last=True)
+    others = minibatches(len(labels), n_labelled, generator, drop_last=True)
     weights = x.new_ones((n_measured + n_labelled, 1))
     weights[:n_measured] = WEIGHT_OF_MEASURED
     weights /= weights.mean()
@@ -361,7 +363,7 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
 
     rates = one_cycle_learning_rates(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
-    values = descend(network.layers, "silu", batches(), rates, loss)
+    values = train(network.layers, "silu", batches(), rates, loss)
     trained = x[:WATCHED_CELLS], target[:WATCHED_CELLS]
     n_values = len(weights) * target.shape[1]
     history = []
@@ -371,9 +373,9 @@ def train_student(network, x, target, labelled, noise, settings, generator, eval
             "loss": float(sum(losses)) / len(losses),
             "penalty": 0.0,
             "genes_alive": x.shape[1],
-            "r2": watched_scores(network, trained)["eval_r2"],
+            "r2": eval_scores(network, trained)["eval_r2"],
         }
-        history.append(row | watched_scores(network, eval_set))
+        history.append(row | eval_scores(network, eval_set))
     return history
 
 

@@ -17,9 +17,14 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.extmath import svd_flip
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sbnn.data.checks import cells_of
-from sbnn.data.inputs import ExpressionRegressor, new_cells, to_be_fitted, two_tables
-from sbnn.determinism import as_a_whole, reproducible
+from sbnn.data.checks import get_cell_names
+from sbnn.data.inputs import (
+    ExpressionRegressor,
+    expression_and_outputs,
+    validate_new_cells,
+    validate_training_arrays,
+)
+from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_among, check_number
 from sbnn.metrics import pooled_r2
 
@@ -50,13 +55,13 @@ class LinearRegressor(ExpressionRegressor):
 
     def predict(self, X) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
-        X = new_cells(self, X, needed=kept_genes(self))
+        X = validate_new_cells(self, X, needed=kept_genes(self))
         with reproducible():
             return X @ self.coef_.T + self.intercept_
 
     def score(self, X, y=None) -> float:
         """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
-        X, Y = two_tables(X, y)
+        X, Y = expression_and_outputs(X, y)
         return pooled_r2(Y, self.predict(X), self.y_mean_)
 
 
@@ -93,10 +98,10 @@ class LeaveOneOutRidge(LinearRegressor):
     def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
         self.alphas = alphas
 
-    @as_a_whole
+    @atomic_fit
     def fit(self, X, y=None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
-        X, Y = to_be_fitted(self, X, y)
+        X, Y = validate_training_arrays(self, X, y)
         # "auto" would choose "eigen", four times slower with about as many cells as genes
         ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
         self.alpha_ = ridge.alpha_
@@ -133,7 +138,7 @@ class LatentMixin:
         if _get_output_config("transform", self)["dense"] != "pandas":
             return latent
         units = [f"sbnn_{unit + 1}" for unit in range(latent.shape[1])]
-        return pd.DataFrame(latent, cells_of(X), units)
+        return pd.DataFrame(latent, get_cell_names(X), units)
 
 
 class ReducedRankRegression(LatentMixin, LinearRegressor):
@@ -173,11 +178,11 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
         self.rank = rank
         self.alpha = alpha
 
-    @as_a_whole
+    @atomic_fit
     def fit(self, X, y=None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         self._validate_params()
-        X, Y = to_be_fitted(self, X, y)
+        X, Y = validate_training_arrays(self, X, y)
         self.y_mean_ = Y.mean(axis=0)
         # column-major, as the solvers select genes
         X = np.asfortranarray(X - self.x_mean_)
@@ -199,7 +204,7 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
 
     def transform(self, X) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
-        centred = new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
+        centred = validate_new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
         with reproducible():
             latent = centred @ self.encoder_
         return self._named(latent, X)

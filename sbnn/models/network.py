@@ -45,14 +45,14 @@ class BottleneckNetwork:
         self.bottleneck = len(sizes) // 2 - 1  # index of the layer with the latent space
         linear = self.bottleneck, len(sizes) - 2
         self.layers = [
-            drawn(*shape, number in linear, generator, device)
+            sample_layer(*shape, number in linear, generator, device)
             for number, shape in enumerate(pairwise(sizes))
         ]
 
     def replace_head(self, n_outputs, generator):
         """Replace the output layer by a new one."""
         units = self.layers[-1].weight
-        self.layers[-1] = drawn(len(units), n_outputs, True, generator, units.device)
+        self.layers[-1] = sample_layer(len(units), n_outputs, True, generator, units.device)
 
     def input_norms(self):
         """2-norm of the outgoing weights of every gene."""
@@ -63,14 +63,14 @@ class BottleneckNetwork:
         return apply_layers(self.layers[:last], self.activation, x)
 
 
-def drawn(n_inputs, n_outputs, is_linear, generator, device):
+def sample_layer(n_inputs, n_outputs, is_linear, generator, device):
     """Layer with Glorot-uniform weights and without biases."""
     bound = math.sqrt(6 / (n_inputs + n_outputs))
     weight = torch.rand((n_inputs, n_outputs), generator=generator) * (2 * bound) - bound
     return Layer(weight.to(device), torch.zeros((1, n_outputs), device=device), is_linear)
 
 
-def values_of(layers):
+def list_parameters(layers):
     """Weights and biases, layer by layer."""
     return [values for layer in layers for values in layer[:2]]
 
@@ -139,21 +139,12 @@ def add_penalties(lasso, values, gradients):
 # -- the descent -----------------------------------------------------------------------------------
 
 
-def shuffled(n, size, generator, drop_last=False):
-    """Yield positions of n cells, batch after batch, in a new order for every pass."""
-    while True:
-        order = torch.randperm(n, generator=generator)
-        if drop_last:
-            order = order[: n - n % size]
-        yield from order.split(size)
-
-
-def descend(layers, activation, batches, rates, loss=squared_error, penalty=None, epsilon=1e-8):
+def train(layers, activation, batches, rates, loss=squared_error, penalty=None, epsilon=1e-8):
     """Take a step of Adam for every batch (inputs, target) and rate; yield the loss before it.
 
     Adam: Kingma and Ba, arXiv 1412.6980. A penalty adds to the gradients of weights and biases.
     """
-    values = values_of(layers)
+    values = list_parameters(layers)
     flat = parameters_to_vector(values)
     slopes, means, squares = (torch.zeros_like(flat) for _ in range(3))
     gradients = [torch.empty_like(value) for value in values]

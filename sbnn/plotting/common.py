@@ -40,7 +40,7 @@ def style() -> AbstractContextManager:
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
-def styled(function):
+def with_style(function):
     """Decorate with `style`."""
     return style()(function)
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sbnn.plotting.colors import MODELS, WIDTHS, model_color, shades
-from sbnn.plotting.common import draw_band, finish, legend_above, log_ticks, new_panels, styled
+from sbnn.plotting.common import draw_band, finish, legend_above, log_ticks, new_panels, with_style
 from sbnn.plotting.labels import name_line
 from sbnn.plotting.reading import (
     curve,
@@ -36,7 +36,7 @@ MARKERS = "os^v"  # of widths in ascending order
 ABOVE_NAMES = (0, 1.07)  # place of a legend
 
 
-@styled
+@with_style
 def training_curves(
     network: Record,
     srrr: Record | None = None,
@@ -155,7 +155,7 @@ def mark_stages(ax, network, point):
     ax.set_ylim(bottom=np.quantile(curves, 0.02, axis=1).min() - 0.03)
 
 
-@styled
+@with_style
 def bottleneck_comparison(
     network: Record,
     srrr: Record,

@@ -20,7 +20,7 @@ from sbnn.plotting.cells import (
     name_families,
 )
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import WIDTH, colorbar, finish, new_panels, styled
+from sbnn.plotting.common import WIDTH, colorbar, finish, new_panels, with_style
 from sbnn.plotting.labels import counted, place_names, shortened
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.plotting.reading import model_title
@@ -30,7 +30,7 @@ PARTS = ("transcriptome", "outputs")
 KINDS = ("principal component", "output")
 
 
-@styled
+@with_style
 def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     """t-SNE of the genes and of the outputs, in the colours of the types.
 
@@ -61,7 +61,7 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     return _draw_maps(maps, Groups(record))
 
 
-@styled
+@with_style
 def cell_maps(maps: Mapping[str, np.ndarray], adata) -> Figure:
     """Maps of the same cells side by side, in the colours of their types.
 
@@ -108,7 +108,7 @@ SHADES = ListedColormap(colormaps["plasma"](np.linspace(0, 0.85, 32)))
 SHOWN = 0.95  # cells within the colour range
 
 
-@styled
+@with_style
 def map_trust(record: Record, fit: Record | None = None) -> Figure:
     """Maps coloured by held-out error and by variation over seeds.
 
@@ -157,7 +157,7 @@ LEAST = 0.3  # length of the shortest line, in correlations
 MOST = 16  # lines in a panel
 
 
-@styled
+@with_style
 def bibiplot(record: Record) -> Figure:
     """Cells in the latent space with correlations of genes (left) and of outputs (right).
 

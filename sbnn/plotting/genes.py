@@ -17,14 +17,14 @@ from sbnn.plotting.common import (
     name_columns,
     name_rows,
     new_panels,
-    styled,
+    with_style,
 )
 from sbnn.plotting.labels import DASHES, name_line, shortened
 from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
 from sbnn.results import Record
 
 
-@styled
+@with_style
 def gene_selection_curve(record: Record) -> Figure:
     """Frequency of near-zero counts against mean expression, and the selection curve.
 
@@ -68,7 +68,7 @@ def gene_selection_curve(record: Record) -> Figure:
 MOST_GENES = 60  # names that fit side by side
 
 
-@styled
+@with_style
 def selection_frequencies(record: Record) -> Figure:
     """Selection frequencies of genes over halves of the cells, and the threshold of trusted genes.
 
@@ -108,7 +108,7 @@ def selection_frequencies(record: Record) -> Figure:
     return finish(figure)
 
 
-@styled
+@with_style
 def genes_curve(record: Record) -> Figure:
     """Test R2 against the number of genes, and the number that suffices.
 
@@ -148,7 +148,7 @@ ROW, FRAME = 0.125, 1.4  # inches: a row, and the space above and below all rows
 TIMES = 3  # end of the colour range, relative to the median of the largest effects
 
 
-@styled
+@with_style
 def effect_map(record: Record) -> Figure:
     """Heat map of the effect of every gene on every output.
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map, name_groups
 from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import finish, headline, new_figure, styled
+from sbnn.plotting.common import finish, headline, new_figure, with_style
 from sbnn.plotting.labels import DASHES, shortened, signed
 from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
 from sbnn.plotting.reading import choose_model, model_title
@@ -35,7 +35,7 @@ MODEL, ZOOM, LEGEND = 2.75, 2.8, 0.5  # inches: heights of a model, large maps, 
 LETTERS = 17  # of a name above a small map
 
 
-@styled
+@with_style
 def latent_panels(
     top: Record,
     bottom: Record | None = None,
@@ -147,7 +147,7 @@ SPARE = 1.24  # side of the square, relative to the family
 DASHED = {"lw": 0.7, "ls": DASHES, "ec": "0.3"}
 
 
-@styled
+@with_style
 def family_zoom(
     top: Record,
     bottom: Record | None = None,

@@ -19,7 +19,7 @@ from sbnn.plotting.common import (
     name_rows,
     new_figure,
     new_panels,
-    styled,
+    with_style,
 )
 from sbnn.plotting.labels import counted, shortened
 from sbnn.plotting.reading import (
@@ -36,7 +36,7 @@ ROW = 0.25  # inches
 WORST = -1.1  # the axis ends here
 
 
-@styled
+@with_style
 def accuracy_comparison(
     models: Mapping[str, Record | tuple[Record, dict]], n_genes: int = 25
 ) -> Figure:
@@ -101,7 +101,7 @@ DODGE = 1.03  # factor between the widths of models
 AT_MOST = 25  # genes of the models whose outputs are compared
 
 
-@styled
+@with_style
 def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     """Test R2 against the number of units of the bottleneck: mean and SD over the folds.
 
@@ -125,7 +125,7 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     return finish(figure)
 
 
-@styled
+@with_style
 def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figure:
     """Test R2 of every output, sorted by the first model.
 
@@ -152,7 +152,7 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     return finish(figure)
 
 
-@styled
+@with_style
 def width_and_stability(
     networks: Mapping[str, tuple[Record, dict]],
     selections: Mapping[str, Record],

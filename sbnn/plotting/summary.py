@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sbnn.evaluation.stability import selection_table
 from sbnn.plotting.cells import draw_cloud, frame_map
 from sbnn.plotting.colors import GREEN, SKY, Groups
-from sbnn.plotting.common import MANY, finish, name_rows, new_panels, styled
+from sbnn.plotting.common import MANY, finish, name_rows, new_panels, with_style
 from sbnn.plotting.labels import counted, shortened, signed
 from sbnn.plotting.latent import r2_of, rank_genes
 from sbnn.plotting.maps import map_coordinates
@@ -21,7 +21,7 @@ WIDTHS = (0.7, 0.18, 2.2, 0.18, 1)  # of the genes, the encoder, the map, the de
 LETTERS = 16  # of a name
 
 
-@styled
+@with_style
 def overview(
     record: Record,
     halves: Record | None = None,

@@ -14,7 +14,7 @@ import pandas as pd
 from sbnn.evaluation import stability
 from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.metrics import share_tested
+from sbnn.metrics import test_fraction
 from sbnn.results import load_folder
 
 N_GENES = 25  # kept by networks
@@ -215,7 +215,7 @@ def feature_table(main):
 def effects_table(table, record, point):
     """Effects of genes, without an `output` that is not predicted better than by its mean."""
     r2 = record.test_feature_r2[:, point]
-    predicted = corrected_difference(r2, share_tested(record.folds)).low > 0
+    predicted = corrected_difference(r2, test_fraction(record.folds)).low > 0
     known = table["output"].isin(record.feature_names[predicted])
     return table.assign(**table[["output", "effect"]].where(known))
 

@@ -7,7 +7,7 @@ import pytest
 from made_up import changed, outputs_of, table_of
 from scipy import sparse
 
-from sbnn.data.paired import as_paired, groups_of, paired
+from sbnn.data.paired import as_paired, get_groups, paired_cells
 from sbnn.data.typed_cells import as_typed
 
 
@@ -70,7 +70,7 @@ def test_bad_input_is_named(data):
         with pytest.raises(ValueError, match=message):
             as_paired(given)
     as_paired((counts, data.Y), check=False)
-    assert paired(counts, data.Y, notes=["counts, indeed"]).n_obs == 120
+    assert paired_cells(counts, data.Y, notes=["counts, indeed"]).n_obs == 120
     with pytest.raises(TypeError, match="data: .* got ndarray"):
         as_paired(data.X)
 
@@ -133,7 +133,7 @@ def test_subsets_take_the_truth_and_colours_along(adata, data):
 def test_a_file_keeps_everything(convert, data, tmp_path):
     about = {"name": "tiny", "files": {"a.csv": "ab"}}
     one = changed(data, counts=convert(data.counts), **about)
-    adata = paired(one.X, one.Y, **one.names, labels=one.labels, counts=one.counts, **about)
+    adata = paired_cells(one.X, one.Y, **one.names, labels=one.labels, counts=one.counts, **about)
     adata.write_h5ad(tmp_path / "a.h5ad")
     for mode in (None, "r"):
         other = as_paired(anndata.read_h5ad(tmp_path / "a.h5ad", backed=mode))
@@ -144,9 +144,9 @@ def test_a_file_keeps_everything(convert, data, tmp_path):
 
 
 def test_groups_are_labels_known_of_every_cell(data):
-    assert groups_of(data, "type").tolist() == data.labels["type"].tolist()
+    assert get_groups(data, "type").tolist() == data.labels["type"].tolist()
     with pytest.raises(ValueError, match="groups: 'donor'"):
-        groups_of(data, "donor")
+        get_groups(data, "donor")
 
 
 def test_an_output_that_is_a_gene_is_refused(adata):

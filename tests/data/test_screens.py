@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.screens import as_screen, codes_of, screen
+from sbnn.data.screens import as_screen, perturbation_codes, screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
 
 CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"]
@@ -101,13 +101,13 @@ def test_equal_counts_are_the_same_data_and_are_left_as_they_are():
 
 
 def test_every_perturbation_needs_two_cells():
-    names, codes, sizes = codes_of(np.array(["b", "a", "b", "a", "b"]), None)
+    names, codes, sizes = perturbation_codes(np.array(["b", "a", "b", "a", "b"]), None)
     assert names.tolist() == ["a", "b"]
     assert codes.tolist() == [1, 0, 1, 0, 1]
     assert sizes.tolist() == [2, 3]
     for wrong, control in ((list("aabc"), None), (list("aabb"), "b")):
         with pytest.raises(ValueError, match="perturbation"):
-            codes_of(np.array(wrong), control)
+            perturbation_codes(np.array(wrong), control)
 
 
 def test_a_subset_takes_truth_along_and_has_a_control_while_its_cells_are_there():

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sbnn.data.typed_cells import as_typed, families_of, family_columns, typed_cells
+from sbnn.data.typed_cells import as_typed, family_columns, feature_families, typed_cells
 
 CELLS = ["c1", "c2", "c3", "c4"]
 TABLE = pd.DataFrame(
@@ -51,9 +51,9 @@ def test_missing_values_of_every_kind_are_nan():
 
 
 def test_families_are_given_by_column_or_by_name():
-    assert families_of(["a", 2, "a"], "xyz").tolist() == ["a", "2", "a"]
-    assert families_of(pd.Series(["a", "b"], ["y", "x"]), "xy").tolist() == ["b", "a"]
-    assert families_of({"a": [0, 2], "b": 1}, range(3)).tolist() == ["a", "b", "a"]
+    assert feature_families(["a", 2, "a"], "xyz").tolist() == ["a", "2", "a"]
+    assert feature_families(pd.Series(["a", "b"], ["y", "x"]), "xy").tolist() == ["b", "a"]
+    assert feature_families({"a": [0, 2], "b": 1}, range(3)).tolist() == ["a", "b", "a"]
     columns = family_columns(np.array(["b", "a", "b"]))
     assert list(columns) == ["b", "a"]
     assert columns["b"].tolist() == [0, 2] and columns["a"].tolist() == [1]

@@ -8,7 +8,7 @@ from same import ROOT, assert_among_starts
 from sbnn import results
 from sbnn.data.datasets import list_datasets
 from sbnn.dynamics import evaluation
-from sbnn.evaluation.runs import configured
+from sbnn.evaluation.runs import configure
 
 SAVED = ROOT / "saved_models"
 FIT = evaluation.fit_and_score  # that of the package, which the test replaces
@@ -36,7 +36,7 @@ def test_committed_results_are_recognised_and_come_out_the_same(tmp_path, monkey
         ("of_yeast", "yeast", "yeast_pramila/dynamics_real_path_reg"),
     ):
         stored = results.load(SAVED / f"{record}.pickle.xz")
-        model = configured(committed[models][stored.params[0]["method"]], {}, 0)
+        model = configure(committed[models][stored.params[0]["method"]], {}, 0)
         row = FIT(model, committed[data][0])
         # records of PHOENIX were saved before precision was a score; tables derive it
         compared = [column for column in row if column in stored.scores and column != "seconds"]

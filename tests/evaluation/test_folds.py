@@ -9,7 +9,7 @@ from numpy.testing import assert_equal as equal
 from sklearn.model_selection import GroupKFold
 
 from sbnn import grouped_folds, later_fold, paper_folds
-from sbnn.evaluation.folds import folds_of, held_out_means
+from sbnn.evaluation.folds import check_folds, held_out_means
 from sbnn.results import Record
 
 
@@ -19,7 +19,7 @@ def test_paper_folds_are_the_published_ones():
     assert order[:5].tolist() == [382, 787, 43, 155, 493]
     equal(np.array([test for _, test in folds]), order[:1210].reshape(10, 121))
     equal(folds[1][0], np.r_[order[:121], order[242:]])
-    equal(folds_of(np.int64(10), 30), paper_folds(30, 10, 42))
+    equal(check_folds(np.int64(10), 30), paper_folds(30, 10, 42))
 
 
 @settings(max_examples=40)
@@ -65,9 +65,9 @@ def test_dates_may_be_text_and_none_may_be_missing():
 def test_folds_that_would_mislead_are_rejected(folds):
     """Others may share training cells and leave cells out."""
     pairs = [([0, 1, 1], [2]), ([0, 1], [3])]
-    equal(folds_of(pairs, 5), pairs)
+    equal(check_folds(pairs, 5), pairs)
     with pytest.raises(ValueError, match="folds: .*expected a number, a splitter"):
-        folds_of(folds, 4)
+        check_folds(folds, 4)
 
 
 def test_held_out_predictions_of_several_folds_are_averaged():

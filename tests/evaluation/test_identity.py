@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.counts import log2p1, normalize_library_size
 from sbnn.data.fingerprint import fingerprint, fingerprint_arguments
-from sbnn.data.paired import paired
-from sbnn.evaluation.runs import configured, described
+from sbnn.data.paired import paired_cells
+from sbnn.evaluation.runs import configure, describe_estimator
 from sbnn.results import Record
 
 NAMES = ["a", "b"]
@@ -197,10 +197,10 @@ def test_numbers_of_donors_are_not_rounded(adata):
 def test_every_cell_is_looked_at():
     counts = np.random.default_rng(0).poisson(5, (2500, 4)) + 1
     X = log2p1(normalize_library_size(counts))
-    usual = paired(X, counts=counts, check=False)
+    usual = paired_cells(X, counts=counts, check=False)
     X = X.copy()
     X[1] = 0
-    assert fingerprint(paired(X, counts=counts, check=False)) != fingerprint(usual)
+    assert fingerprint(paired_cells(X, counts=counts, check=False)) != fingerprint(usual)
 
 
 def test_labels_that_are_not_used_do_not_count(adata):
@@ -223,10 +223,10 @@ def test_defaults_options_and_positions_are_bound_by_name():
 
 
 def test_a_seed_is_given_to_estimators_without_one():
-    model = configured(RandomForestRegressor(random_state=1), {"max_depth": 3}, 7)
+    model = configure(RandomForestRegressor(random_state=1), {"max_depth": 3}, 7)
     assert (model.max_depth, model.random_state) == (3, 1)
     steps = make_pipeline(StandardScaler(), RandomForestRegressor(n_jobs=2))
-    assert configured(steps, {}, 7)[-1].random_state == 7
-    params = described(steps)["params"]
+    assert configure(steps, {}, 7)[-1].random_state == 7
+    params = describe_estimator(steps)["params"]
     assert params["randomforestregressor"] == "RandomForestRegressor"
     assert "randomforestregressor__n_jobs" not in params

@@ -12,17 +12,17 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from sbnn import SparseReducedRankRegression, cross_validate, fit_full, paper_folds
-from sbnn.evaluation.runs import stored
+from sbnn.evaluation.runs import store_result
 from sbnn.results import Record, load
 
 
-@stored
+@store_result
 def counted(data, n=1, *, results=None, overwrite=False, n_jobs=1):
     CALLS.append(n)
     return Record(experiment="count", dataset="made up", sha256="", params=[{}], values={"n": n})
 
 
-@stored
+@store_result
 def summed(data, n=1, *, results=None, overwrite=False):
     raise AssertionError("computed")
 

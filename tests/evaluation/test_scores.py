@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sbnn.evaluation.scores import labelled, mean_sd, scores_table
+from sbnn.evaluation.scores import label_rows, mean_sd, scores_table
 from sbnn.results import Record
 
 
@@ -31,6 +31,6 @@ def test_one_value_has_no_sd_and_missing_ones_no_text():
 
 def test_only_methods_with_results_are_shown_in_the_order_of_the_labels():
     columns = {"F1": pd.Series({"b": 0.1, "a": 0.2}), "MCC": pd.Series({"a": 0.3})}
-    table = labelled(columns, {"a": "first", "c": "without", "b": "second"})
+    table = label_rows(columns, {"a": "first", "c": "without", "b": "second"})
     assert table.index.tolist() == ["first", "second"]
     assert table["F1"].tolist() == [0.2, 0.1]

@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import OldFormatWarning, read_h5ad
 from scipy import sparse
 
-from sbnn.data.paired import paired
+from sbnn.data.paired import paired_cells
 from sbnn.data.preprocessing import select_genes
 from sbnn.data.readers.counts import read_count_table
 
@@ -72,7 +72,7 @@ def pair_counts(
         outputs = np.log2(1 + outputs)
     if labels is not None:
         labels = labels[counted]
-    return paired(
+    return paired_cells(
         None,
         outputs,
         gene_names[columns],

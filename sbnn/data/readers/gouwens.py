@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from sbnn.data.paired import paired
+from sbnn.data.paired import paired_cells
 
 #: Features with an extreme outlier, or nearly equal to another feature.
 _EXCLUDED = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")
@@ -42,7 +42,7 @@ def read_gouwens(mat_path, names_path, **about):
     labels["specimen"] = content["T_spec_id_label"]
     colors = sorted(zip(types, _texts(content["cluster_color"]), strict=True))
     X = content["T_dat"][complete]  # (n_cells, n_genes)
-    return paired(
+    return paired_cells(
         X,
         outputs,
         _texts(content["gene_id"]),

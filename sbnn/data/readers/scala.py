@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.data.paired import paired
+from sbnn.data.paired import paired_cells
 from sbnn.data.readers.counts import read_count_table
 
 #: Least counts of an ion channel gene over all cells.
@@ -67,7 +67,7 @@ def _labelled(X, Y, genes, cells, counts, metadata_path, **about):
     labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str}))
     labels = labels.loc[cells]
     colors = type_colors(labels["type"])
-    return paired(X, Y, genes, None, cells, labels, colors, counts, **about)
+    return paired_cells(X, Y, genes, None, cells, labels, colors, counts, **about)
 
 
 def type_colors(types) -> dict[str, str]:

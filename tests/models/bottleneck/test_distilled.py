@@ -17,9 +17,9 @@ from sbnn.models import distilled
 from sbnn.models.distilled import (
     forward_selection,
     grow_forest,
-    labelled_cells,
+    pseudo_labelled_cells,
 )
-from sbnn.models.network import values_of
+from sbnn.models.network import list_parameters
 
 
 def seeded(seed=0):
@@ -59,14 +59,14 @@ def test_more_genes_than_cells_and_copies(rng):
 def test_of_a_file_few_values_are_read_at_once(adata, tmp_path, monkeypatch):
     """Blocks, for the scales; some cells, on which genes are chosen; and the kept genes of all."""
     seen = []
-    read = inputs.read
+    read = inputs.read_cells
 
     def watched(*args):
         values = read(*args)
         seen.append(values.shape)
         return values
 
-    monkeypatch.setattr(inputs, "read", watched)
+    monkeypatch.setattr(inputs, "read_cells", watched)
     monkeypatch.setattr(inputs, "VALUES_AT_ONCE", 800)
     monkeypatch.setattr(distilled, "CELLS_OF_GENES", 15)
     moment = DistilledSettings(n_augmented=60, steps_of_teachers=2, steps_of_student=2)
@@ -105,19 +105,19 @@ def test_the_teacher_judges_its_models_on_cells_they_did_not_see(monkeypatch):
         """A model without an error in the cells that it has seen."""
         return SimpleNamespace(predict=lambda x: np.where(np.isin(x, seen), 0, [value, value]))
 
-    def networks_of_teacher(sizes, x, target, noise, settings, generator, members):
+    def train_teacher_networks(sizes, x, target, noise, settings, generator, members):
         assert [len(own) for own in members] == [16] * 5
         return [remembering(x[own], 3.0) for own in members]
 
     def grow_forest(X, Y, n_trees, random):
         return remembering(X, -1.0)
 
-    monkeypatch.setattr(distilled, "networks_of_teacher", networks_of_teacher)
+    monkeypatch.setattr(distilled, "train_teacher_networks", train_teacher_networks)
     monkeypatch.setattr(distilled, "grow_forest", grow_forest)
     monkeypatch.setattr(distilled, "PRIOR_CELLS", 20)
     x = torch.arange(20.0)[:, None]
     given = x, torch.zeros(20, 2), 0.7, DistilledSettings(n_augmented=4), None, seeded()
-    _, labels = labelled_cells([1, 2, 2], *given)
+    _, labels = pseudo_labelled_cells([1, 2, 2], *given)
     # residuals of 3 and -1: the best weight of trees is 3/4, which the prior shrinks to 5/8
     assert_close(labels, torch.full((4, 2), 3 * 3 / 8 - 5 / 8))
 
@@ -154,7 +154,7 @@ def test_artificial_cells_mix_two_cells_and_have_noise():
         n_augmented=400, augmentation_noise=0.05, swapped=0.3, steps_of_teachers=1
     )
     random = np.random.RandomState(0)
-    made, _ = labelled_cells([51, 2, 1], x, x[:, :1], 0.7, settings, random, seeded())
+    made, _ = pseudo_labelled_cells([51, 2, 1], x, x[:, :1], 0.7, settings, random, seeded())
     sources = (made / 1000).round()
     noise = made - 1000 * sources - torch.arange(51.0)
     assert noise.std() == approx(0.05, rel=0.02)
@@ -169,13 +169,13 @@ def test_artificial_cells_mix_two_cells_and_have_noise():
 def test_teacher_and_student_have_the_same_noise(n_cells, n_genes, expected, monkeypatch):
     """It is stronger with fewer cells, and with more than 25 genes."""
     teach, learn = mock.Mock(), mock.Mock(return_value=[])
-    monkeypatch.setattr(distilled, "labelled_cells", teach)
-    monkeypatch.setattr(distilled, "train_student", learn)
+    monkeypatch.setattr(distilled, "pseudo_labelled_cells", teach)
+    monkeypatch.setattr(distilled, "train_distilled", learn)
     x = cells(n_cells, n_genes).numpy()
     DistilledBottleneckRegressor(n_genes=n_genes).fit(x, x[:, :5])
     sizes, _, _, noise, *_ = teach.call_args.args
     student, _, _, labelled, same_noise, *_ = learn.call_args.args
     assert sizes == [n_genes, 64, 64, 64, 16, 64, 64, 64, 5]
-    assert [*map(len, values_of(student.layers)[::2])] == [n_genes, 64, 64, 64, 2, 64, 64, 64]
+    assert [*map(len, list_parameters(student.layers)[::2])] == [n_genes, 64, 64, 64, 2, 64, 64, 64]
     assert noise == same_noise == approx(expected, abs=0.001)
     assert labelled is teach.return_value

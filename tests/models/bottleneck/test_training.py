@@ -16,15 +16,15 @@ from sbnn.models import distilled
 from sbnn.models import network as of_network
 from sbnn.models.base import train_stage
 from sbnn.models.distilled import (
-    networks_of_teacher,
     one_cycle_learning_rates,
-    train_student,
+    train_distilled,
+    train_teacher_networks,
 )
 from sbnn.models.network import (
     BottleneckNetwork,
     cross_entropy,
+    list_parameters,
     squared_error,
-    values_of,
 )
 
 
@@ -46,7 +46,7 @@ def measured(n):
 
 def train_by_autograd(layers, losses, rates, epsilon=1e-8):
     """A step of torch's Adam for every loss, each computed after the step before."""
-    optimiser = torch.optim.Adam([v.requires_grad_() for v in values_of(layers)], eps=epsilon)
+    optimiser = torch.optim.Adam([v.requires_grad_() for v in list_parameters(layers)], eps=epsilon)
     for loss, rate in zip(losses, rates, strict=False):
         optimiser.param_groups[0]["lr"] = rate
         optimiser.zero_grad()
@@ -55,8 +55,8 @@ def train_by_autograd(layers, losses, rates, epsilon=1e-8):
 
 
 def assert_same(layers, others):
-    expected = [value.detach() for value in values_of(others)]
-    assert_close(values_of(layers), expected, rtol=2e-4, atol=2e-5)
+    expected = [value.detach() for value in list_parameters(others)]
+    assert_close(list_parameters(layers), expected, rtol=2e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_stage_equals_autograd(frozen, lasso, loss, peer, monkeypatch):
 
     def losses():
         generator = seeded()
-        decayed = values_of(other.layers[frozen:])[lasso > 0 :]
+        decayed = list_parameters(other.layers[frozen:])[lasso > 0 :]
         for _ in range(3):
             for rows in torch.randperm(60, generator=generator).split(32):
                 penalty = lasso * other.layers[0].weight.norm(dim=1).sum()
@@ -126,7 +126,7 @@ def test_networks_of_the_teacher_equal_autograd():
     members = [torch.arange(12), torch.arange(4, 20)]
     settings = DistilledSettings(steps_of_teachers=2, rate_of_teachers=0.01)
     sizes = [12, 8, 6, 2, 6, 8, 3]
-    trained = networks_of_teacher(sizes, x, y, 0.3, settings, seeded(), members)
+    trained = train_teacher_networks(sizes, x, y, 0.3, settings, seeded(), members)
     generator = seeded()
     others = [BottleneckNetwork(sizes, "silu", generator=generator) for _ in members]
 
@@ -153,7 +153,7 @@ def test_the_student_equals_autograd(monkeypatch):
     network, other = new_network("silu"), new_network("silu")
     settings = DistilledSettings(steps_of_student=3, rate_of_student=0.01)
     labelled, watched = (more_x, more_y), (x[:30], y[:30])
-    history = train_student(network, x, y, labelled, 0.3, settings, seeded(), watched)
+    history = train_distilled(network, x, y, labelled, 0.3, settings, seeded(), watched)
     means = []
 
     def losses():
