@@ -144,10 +144,10 @@ def paired_cells(
     Examples
     --------
     >>> import numpy as np
-    >>> from sbnn import paired
+    >>> from sbnn import paired_cells
     >>> rng = np.random.default_rng(0)
     >>> X = np.log2(1 + rng.poisson(3, (20, 4)))
-    >>> adata = paired(X, rng.normal(size=(20, 2)), feature_names=["AP width", "Rheobase"])
+    >>> adata = paired_cells(X, rng.normal(size=(20, 2)), feature_names=["AP width", "Rheobase"])
     >>> adata.shape, list(adata.obsm["outputs"])
     ((20, 4), ['AP width', 'Rheobase'])
     """
