@@ -55,7 +55,7 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
     return Record("fit", "made up", "s", [params], 0, settings, [], values)
 
 
-def folds_of_fit(fit):
+def cross_validation_record(fit):
     """A cross-validation in the units of its folds, that held out all cells but the last few."""
     rng = np.random.default_rng(1)
     n_outputs = len(fit.feature_names)
@@ -80,7 +80,7 @@ def halves_record(selected, gene_names):
     return replace(ridge_record(), folds=folds, values=values)
 
 
-def drawn_texts(figure):
+def visible_texts(figure):
     """Every text that shows."""
     drawn = []
     with mock.patch.object(Text, "draw", lambda text, renderer: drawn.append(text)):
@@ -91,7 +91,7 @@ def drawn_texts(figure):
 def assert_tidy(figure):
     """No two texts overlap, and none leaves the figure."""
     page = figure.bbox.padded(1)
-    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn_texts(figure)]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in visible_texts(figure)]
     for text, box in boxes:
         assert page.contains(*box.min), text
         assert page.contains(*box.max), text
@@ -100,11 +100,11 @@ def assert_tidy(figure):
         assert both is None or min(both.size) < 1, f"{a!r} and {b!r} overlap"
 
 
-def words(figure):
-    return "\n".join(text.get_text() for text in drawn_texts(figure))
+def figure_text(figure):
+    return "\n".join(text.get_text() for text in visible_texts(figure))
 
 
-def changed(data, **fields):
+def change_data(data, **fields):
     """The same paired cells with other arrays, names or labels, as `as_paired` gives them."""
     now = {name: data.about[name] for name in ("source", "truth") if name in data.about}
     for name in ("name", "X", "Y", "gene_names", "feature_names", "cell_names", "labels"):
@@ -112,19 +112,19 @@ def changed(data, **fields):
     return as_paired(paired_cells(**now | {"colors": data.colors, "counts": data.counts} | fields))
 
 
-def table_of(data):
+def expression_frame(data):
     return pd.DataFrame(data.X, data.cell_names, data.gene_names)
 
 
-def counts_of(data):
+def counts_frame(data):
     return pd.DataFrame(data.counts, data.cell_names, data.gene_names)
 
 
-def outputs_of(data):
+def outputs_frame(data):
     return pd.DataFrame(data.Y.copy(), data.cell_names, data.feature_names)
 
 
-class Weigher(Ridge):
+class SelectingRidge(Ridge):
     """Ridge regression that reports the `n_genes` columns of greedy forward selection."""
 
     def __init__(self, n_genes=2):

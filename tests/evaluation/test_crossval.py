@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up import Weigher, changed
+from made_up import SelectingRidge, change_data
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from scipy import sparse
@@ -34,7 +34,7 @@ def cells():
 def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
     """Library sizes are those of all genes, and selected genes are given among all genes."""
     how = {"scaling": scaling, "preselect": preselect, "verbose": False}
-    record = cross_validate(Weigher(), cells, FOLDS, **how)
+    record = cross_validate(SelectingRidge(), cells, FOLDS, **how)
     in_units = held_out_means(record, cells.Y, 0)
     sizes = cells.counts.sum(1, keepdims=True)
     for f, (train, test) in enumerate(FOLDS):
@@ -51,7 +51,7 @@ def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
         mean = Y[train].mean(0)
         sd = Y[part].std(0)
         Y = (Y - mean) / sd
-        model = Weigher().fit(X[train], Y[train])
+        model = SelectingRidge().fit(X[train], Y[train])
         predicted = model.predict(X)
         close(in_units[test], predicted[test] * sd + mean, rtol=1e-3, atol=1e-3)
         errors = np.square(Y - predicted)
@@ -71,10 +71,10 @@ def test_nothing_of_the_test_cells_reaches_the_training(cells):
     counts[test] = 7 * counts[test, ::-1]
     sizes = counts.sum(1, keepdims=True)
     X = np.log2(counts / sizes * np.median(sizes) + 1)
-    other = changed(cells, X=X, counts=sparse.csr_array(counts), truth={})
+    other = change_data(cells, X=X, counts=sparse.csr_array(counts), truth={})
     how = {"folds": FOLDS[:1], "preselect": N, "verbose": False}
-    one = cross_validate(Weigher(), cells, **how)
-    two = cross_validate(Weigher(), other, **how)
+    one = cross_validate(SelectingRidge(), cells, **how)
+    two = cross_validate(SelectingRidge(), other, **how)
     for name in ("train_r2", "gene_norms", "preselected"):
         equal(one.values[name], two.values[name])
     assert one.test_r2 != two.test_r2

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import Weigher
+from made_up import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from sklearn.base import clone
@@ -86,7 +86,7 @@ def test_models_of_other_packages_are_refused(tables):
 @pytest.mark.parametrize("by_donor", [True, False])
 def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, by_donor):
     """Genes are chosen on the fitted cells, and donors are not split."""
-    halves = stability_selection(Weigher(9), data, 2, verbose=False)
+    halves = stability_selection(SelectingRidge(9), data, 2, verbose=False)
     model = SparseReducedRankRegression(alpha=0.02)
     model.random_state = 0
     donors = np.arange(data.n_cells) % 5 if by_donor else None
@@ -98,7 +98,7 @@ def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, by_d
     close(record.r2, fitted.score(X_test, Y_test), atol=1e-3)
     equal(record.kept_genes, data.gene_names[genes][fitted.get_support()])
     equal(record.table.stability, selection_table(halves).frequency[record.table.index])
-    others = stability_selection(Weigher(9), data, 3, verbose=False)
+    others = stability_selection(SelectingRidge(9), data, 3, verbose=False)
     how["groups"] = np.arange(data.n_cells) % 6
     with pytest.raises(ValueError, match="differs in halves, groups;"):
         interpret_held_out(model, data, others, **how)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up import changed
+from made_up import change_data
 from numpy.testing import assert_allclose as close
 from scipy import stats
 from sklearn.base import clone
@@ -27,9 +27,9 @@ def test_trust_is_that_of_the_definitions(data, rng):
     judged = rng.normal(3, [1, 2], size=(120, 2))
     fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged} | data.names)
     with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
-        map_trust(model, changed(data, gene_names=data.gene_names[::-1]), fit, folds)
+        map_trust(model, change_data(data, gene_names=data.gene_names[::-1]), fit, folds)
     with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
-        map_trust(model, changed(data, cell_names=data.cell_names[::-1]), fit, folds)
+        map_trust(model, change_data(data, cell_names=data.cell_names[::-1]), fit, folds)
     record = map_trust(model, data, fit, folds, (1, 2))
     X = stats.zscore(data.X.astype(float))
     Y = stats.zscore(data.Y.astype(float))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import joblib
 import pytest
-from made_up import changed
+from made_up import change_data
 from numpy.testing import assert_array_equal
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
@@ -38,7 +38,7 @@ def test_a_result_is_computed_once_and_one_of_another_call_is_kept(data, tmp_pat
     assert CALLS == [1, 1]
     for named, call in {
         "n": lambda: counted(data, 2, results=path),
-        "data": lambda: counted(changed(data, Y=data.Y + 1), results=path),
+        "data": lambda: counted(change_data(data, Y=data.Y + 1), results=path),
         "data, n": lambda: counted(data.X, 2, results=path),
         "function": lambda: summed(data, results=path),
     }.items():
@@ -100,7 +100,7 @@ def test_fits_join_only_if_they_belong(data, tmp_path, monkeypatch):
     # what was not kept stays away
     assert load(path).test_predictions[0] == [None] * 3
     assert fits == [1.0] * 3 + [4.0] * 3 + [9.0] * 3
-    for wrong in ({"data": changed(data, Y=data.Y + 1)}, {"folds": 4}, {"scaling": "all"}):
+    for wrong in ({"data": change_data(data, Y=data.Y + 1)}, {"folds": 4}, {"scaling": "all"}):
         with pytest.raises(ValueError, match="would be lost"):
             run(1.0, 4.0, 9.0, **wrong)
     assert run(9.0, overwrite=True).test_r2.shape == (3, 1)

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from made_up import Weigher
+from made_up import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal
@@ -70,7 +70,7 @@ def test_pairs_are_complementary_and_have_whole_groups():
 
 @pytest.fixture(scope="module")
 def halves(data):
-    return stability_selection(Weigher(5), data, 10, verbose=False)
+    return stability_selection(SelectingRidge(5), data, 10, verbose=False)
 
 
 def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
@@ -80,14 +80,14 @@ def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
     assert trusted.isin(data.truth["genes"]).all()
     donors = np.arange(data.n_cells) // 5
     how = {"groups": donors, "seed": 1, "verbose": False}
-    noise = stability_selection(Weigher(5), (data.X[::-1], data.Y), 10, **how)
+    noise = stability_selection(SelectingRidge(5), (data.X[::-1], data.Y), 10, **how)
     assert selection_table(noise).trusted.sum() <= 1
     assert_equal(noise.folds, complementary_pairs(120, 10, 1, donors.astype(str)))
 
 
 def test_genes_are_listed_by_frequency_with_their_bounds(data, halves):
     everywhere = [(range(data.n_cells), [])]
-    whole = cross_validate(Weigher(5), data, everywhere, scaling="all", verbose=False)
+    whole = cross_validate(SelectingRidge(5), data, everywhere, scaling="all", verbose=False)
     table = selection_table(halves, whole)
     equal(table["count"][data.gene_names], whole.selected[0, 0])
     equal(table.frequency[data.gene_names], halves.selected[:, 0].mean(0))
@@ -102,7 +102,7 @@ def test_genes_are_listed_by_frequency_with_their_bounds(data, halves):
 
 
 def test_every_half_chooses_its_own_genes(data):
-    record = stability_selection(Weigher(), data, 4, preselect=12, verbose=False)
+    record = stability_selection(SelectingRidge(), data, 4, preselect=12, verbose=False)
     assert "test_predictions" not in record.values
     equal(record.preselected[1, 0], preselect_genes(data, 12, record.folds[1][0]))
     table = selection_table(record)
