@@ -72,7 +72,9 @@ def test_cells_have_the_codes_of_their_groups_the_most_frequent_first():
 def test_maps_have_named_axes(width, axes):
     fit = fit_record(width=width)
     places = {"transcriptome": fit.embedding + 1, "outputs": fit.embedding - 1}
-    tsne = Record("t-SNE", "made up", fit.sha256, [{}], values=places)
+    tsne = Record(
+        experiment="t-SNE", dataset="made up", sha256=fit.sha256, params=[{}], values=places
+    )
     maps = page_data(fit, tsne=tsne)["maps"]
     assert (maps[0]["axes"], maps[0]["equal"]) == (axes, width > 1)
     own = fit.embedding.copy()
