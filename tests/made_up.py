@@ -65,13 +65,14 @@ def fit_record(width=2, n=90, n_genes=12, features=("AP width", "Tau", "x", "y")
     if norms:
         values["gene_norms"] = np.append(np.full(4, 99.0), np.arange(n_genes))
     params = {"n_components": width}
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": params}
     return Record(
         experiment="fit",
         dataset="made up",
         sha256="s",
         params=[params],
         seed=0,
-        settings={"estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": params}},
+        settings={"estimator": estimator},
         values=values,
     )
 
@@ -81,7 +82,10 @@ def cross_validation_record(fit):
     rng = np.random.default_rng(1)
     n_outputs = len(fit.feature_names)
     folds = paper_folds(len(fit.outputs), 4)
-    predicted = [rng.normal(size=(len(test), n_outputs)).astype("f4") for _, test in folds]
+    predicted = []
+    for _, test in folds:
+        z_scores = rng.normal(size=(len(test), n_outputs))
+        predicted.append(z_scores.astype("f4"))
     estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": {}}
     return Record(
         experiment="cross-validation",
@@ -124,7 +128,8 @@ def assert_tidy(figure):
         assert page.contains(*box.max), text
     for (a, box_a), (b, box_b) in itertools.combinations(boxes, 2):
         overlap = Bbox.intersection(box_a, box_b)
-        assert overlap is None or min(overlap.size) < 1, f"{a!r} and {b!r} overlap"
+        is_apart = overlap is None or min(overlap.size) < 1
+        assert is_apart, f"{a!r} and {b!r} overlap"
 
 
 def figure_text(figure):
@@ -134,11 +139,12 @@ def figure_text(figure):
 
 def change_data(data, **fields):
     """The same paired cells with other arrays, names or labels, as `as_paired` gives them."""
-    usual = {name: data.about[name] for name in ("source", "truth") if name in data.about}
+    usual = {"colors": data.colors, "counts": data.counts}
+    for name in ("source", "truth"):
+        if name in data.about:
+            usual[name] = data.about[name]
     for name in ("name", "X", "Y", "gene_names", "feature_names", "cell_names", "labels"):
         usual[name] = getattr(data, name)
-    usual["colors"] = data.colors
-    usual["counts"] = data.counts
     return as_paired(paired_cells(**usual | fields))
 
 
@@ -162,11 +168,13 @@ class SelectingRidge(Ridge):
         self.n_genes = n_genes
 
     def fit(self, X, y):
-        self.gene_norms_ = np.abs(X.T @ y[:, 0]) + 1
+        products = X.T @ y[:, 0]
+        self.gene_norms_ = np.abs(products) + 1
         X_centred = X - X.mean(0)
         y_centred = y - y.mean(0)
         chosen = forward_selection(X_centred, y_centred, self.n_genes, penalty=0.0)
-        self.kept_ = np.isin(np.arange(X.shape[1]), chosen)
+        genes = np.arange(X.shape[1])
+        self.kept_ = np.isin(genes, chosen)
         return super().fit(X, y)
 
     def get_support(self):

@@ -25,20 +25,23 @@ def test_feature_r2_about_own_means_is_scikit_learns(outputs):
 def test_pooled_r2_about_own_means_is_scikit_learns(outputs):
     y, predicted = outputs
     expected = r2_score(y, predicted, multioutput="variance_weighted")
-    assert metrics.pooled_r2(y, predicted, y.mean(0)) == pytest.approx(expected)
+    pooled = metrics.pooled_r2(y, predicted, y.mean(0))
+    assert pooled == pytest.approx(expected)
 
 
 def test_the_training_means_score_zero(outputs):
     y, _ = outputs
     means = np.array([1.0, 2.0, 3.0])
-    assert metrics.pooled_r2(y, np.tile(means, (30, 1)), means) == 0
+    predicted = np.tile(means, (30, 1))
+    assert metrics.pooled_r2(y, predicted, means) == 0
 
 
 ONES = np.ones((3, 2))
 
 
 def test_an_output_without_variance_has_no_r2():
-    assert_array_equal(metrics.feature_r2(ONES, ONES * [1, 2], [1.0, 0.0]), [np.nan, 0])
+    r2 = metrics.feature_r2(ONES, ONES * [1, 2], [1.0, 0.0])
+    assert_array_equal(r2, [np.nan, 0])
 
 
 def test_without_variance_only_exact_predictions_score():
@@ -50,7 +53,8 @@ def test_sums_are_in_double_precision():
     y = np.full(10_000, 1000, dtype=np.float32)
     y[0] = 1001
     predicted = np.full_like(y, 1000)
-    assert metrics.pooled_r2(y, predicted, 1000.5) == pytest.approx(0.9996, abs=1e-12)
+    r2 = metrics.pooled_r2(y, predicted, 1000.5)
+    assert r2 == pytest.approx(0.9996, abs=1e-12)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -68,15 +72,16 @@ def test_arrays_of_other_shapes_are_refused():
 
 
 def test_the_test_fraction_is_averaged_over_folds():
-    folds = [(np.arange(8), np.arange(2)), (np.arange(6), np.arange(3))]
+    folds = [(range(8), range(2)), (range(6), range(3))]
     assert metrics.test_fraction(folds) == (2 / 8 + 3 / 6) / 2
 
 
 @pytest.mark.parametrize(("n", "counted"), [(None, 3), (2, 2)])
 def test_an_error_grows_with_shared_training_cells(rng, n, counted):
     differences = rng.normal(size=(3, 2))
-    expected = differences.std(axis=0, ddof=1) * (1 / counted + 0.5) ** 0.5
-    assert_allclose(metrics.corrected_error(differences, 0.5, n), expected)
+    sds = differences.std(axis=0, ddof=1)
+    error = metrics.corrected_error(differences, 0.5, n)
+    assert_allclose(error, sds * np.sqrt(1 / counted + 0.5))
 
 
 @pytest.mark.parametrize(("repeats", "counted"), [(1, 5), (3, 15), (4, 15), (10, 15)])
@@ -90,7 +95,8 @@ def test_at_most_three_repeats_of_the_folds_count(repeats, counted):
 def test_fewer_folds_count_if_tests_are_unequal():
     folds = [([3], [0, 1]), ([3], [0, 2])]
     # a test is of a cell with 6 / 4 tests on average; a cell has 4 / 3 tests on average
-    assert metrics.folds_counted(folds) == pytest.approx(2 / (1 + 6 / 4 - 4 / 3))
+    expected = 2 / (1 + 6 / 4 - 4 / 3)
+    assert metrics.folds_counted(folds) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("test_fraction", "number"), [(0.0, 25), (1.5, 10)])

@@ -79,12 +79,9 @@ def _false_bounds(record, thresholds):
         raise ValueError("record: expected complementary pairs, as from stability_selection")
     # random genes would come from the preselected ones
     candidates = record.values.get("preselected", np.ones_like(record.selected))
-    return expected_false(
-        thresholds,
-        n_genes=round(candidates.sum(-1).mean()),
-        n_selected=record.n_selected.mean(),
-        n_pairs=len(fitted),
-    )
+    n_genes = round(candidates.sum(-1).mean())
+    n_selected = record.n_selected.mean()
+    return expected_false(thresholds, n_genes, n_selected, n_pairs=len(fitted))
 
 
 def kept_genes_table(record: Record, genes: Iterable[str]) -> pd.DataFrame:

@@ -191,7 +191,7 @@ def test_one_process_with_arrays_gives_the_same(in_two_processes, data):
     equal(alone.test_r2, in_two_processes.test_r2)
 
 
-def test_a_fold_that_tests_a_single_cell_is_remarked(cells):
+def test_a_fold_with_one_test_cell_is_remarked(cells):
     folds = [*FOLDS, (np.arange(89), [89])]
     with pytest.warns(UserWarning, match="folds: R2 of a single cell"):
         cross_validate(Ridge(), cells, folds, verbose=False)

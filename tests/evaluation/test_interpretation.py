@@ -27,13 +27,16 @@ def tables(data):
     """Genes and outputs, z-scored, of named cells."""
     X = pd.DataFrame(data.X, columns=data.gene_names, dtype=float)
     Y = pd.DataFrame(data.Y, columns=data.feature_names, dtype=float)
-    return (X - X.mean()) / X.std(), (Y - Y.mean()) / Y.std()
+    X = (X - X.mean()) / X.std()
+    Y = (Y - Y.mean()) / Y.std()
+    return X, Y
 
 
 @pytest.fixture(scope="module")
 def of_network(tables):
     """A network, held-out cells and the interpretation of the network on them."""
     X, Y = (table.to_numpy() for table in tables)
+    X = 5 * X
     model = SparseBottleneckRegressor(
         hidden_layers=(16, 8),
         epochs=(1, 20, 10, 10),
@@ -41,9 +44,10 @@ def of_network(tables):
         n_genes=6,
         random_state=0,
     )
-    model.fit(5 * X[:80], Y[:80])
+    model.fit(X[:80], Y[:80])
     model.network_.activation = "silu"
-    return model, 5 * X[80:], Y[80:], interpret(model, 5 * X[80:], Y[80:])
+    record = interpret(model, X[80:], Y[80:])
+    return model, X[80:], Y[80:], record
 
 
 def set_gene(X, gene, value):
@@ -54,15 +58,18 @@ def one_sd_apart(X, gene):
     """Cells with the gene one SD below its mean, and one above."""
     mean = X[:, gene].mean()
     sd = X[:, gene].std()
-    return set_gene(X, gene, mean - sd), set_gene(X, gene, mean + sd)
+    low = set_gene(X, gene, mean - sd)
+    high = set_gene(X, gene, mean + sd)
+    return low, high
 
 
 def test_an_effect_is_half_the_change_of_outputs(of_network):
     model, X, Y, record = of_network
     for k, gene in enumerate(kept_genes(model)):
         low, high = one_sd_apart(X, gene)
-        change = (model.predict(high) - model.predict(low)).mean(0)
-        close(record.effects[k], change / 2 / Y.std(0), atol=1e-8)
+        change = model.predict(high) - model.predict(low)
+        effect = change.mean(0) / 2 / Y.std(0)
+        close(record.effects[k], effect, atol=1e-8)
 
 
 def test_a_shift_is_half_the_distance_moved(of_network):
@@ -71,7 +78,8 @@ def test_a_shift_is_half_the_distance_moved(of_network):
         low, high = one_sd_apart(X, gene)
         moves = model.transform(high) - model.transform(low)
         distance = np.linalg.norm(moves, axis=1).mean()
-        assert record.table.loc[f"x{gene}", "shift"] == pytest.approx(distance / 2, abs=1e-8)
+        row = record.table.loc[f"x{gene}"]
+        assert row["shift"] == pytest.approx(distance / 2, abs=1e-8)
 
 
 def test_a_gene_is_removed_by_its_training_mean(of_network):
@@ -79,13 +87,15 @@ def test_a_gene_is_removed_by_its_training_mean(of_network):
     for gene in kept_genes(model):
         removed = set_gene(X, gene, model.x_mean_[gene])
         loss = model.score(X, Y) - model.score(removed, Y)
-        assert record.table.loc[f"x{gene}", "r2_drop"] == pytest.approx(loss, abs=1e-8)
+        row = record.table.loc[f"x{gene}"]
+        assert row["r2_drop"] == pytest.approx(loss, abs=1e-8)
 
 
 def test_norms_are_those_of_the_network(of_network):
     model, _, _, record = of_network
     for gene in kept_genes(model):
-        assert record.table.loc[f"x{gene}", "norm"] == pytest.approx(model.gene_norms_[gene])
+        row = record.table.loc[f"x{gene}"]
+        assert row["norm"] == pytest.approx(model.gene_norms_[gene])
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +112,9 @@ def of_ridge(tables):
     Y = Y[80:].assign(**{Y.columns[4]: 0.0})
     in_other_order = X[X.columns[::-1]].assign(Malat1=7)
     record = interpret(model, in_other_order, Y, stability=stability)
+    gene_sds = X.std(ddof=0).to_numpy()
     output_sds = Y.std(ddof=0).replace(0, 1).to_numpy()
-    effects = (model.coef_ * X.std(ddof=0).to_numpy()).T / output_sds
+    effects = (model.coef_ * gene_sds).T / output_sds
     return record, pd.DataFrame(effects, X.columns, Y.columns)
 
 
@@ -158,7 +169,8 @@ def held_out(request, data, halves, model):
         fold = grouped_folds(donors, 4)[0]
     record = interpret_held_out(model, data, halves, preselect=8, groups=donors)
     X, Y, X_test, Y_test, genes = split_fold(data, fold, "fold", 8)
-    return record, clone(model).fit(X, Y), (X_test, Y_test), data.gene_names[genes]
+    fitted = clone(model).fit(X, Y)
+    return record, fitted, (X_test, Y_test), data.gene_names[genes]
 
 
 def test_an_interpretation_is_of_held_out_cells(held_out):

@@ -274,7 +274,7 @@ def test_fits_of_other_preselected_genes_are_not_taken(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_gives_the_numbers_of_one_process(data):
+def test_a_dask_cluster_gives_the_same_numbers(data):
     distributed = pytest.importorskip("distributed")
     alone = cross_validate(Ridge(), data, 5, verbose=False)
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
