@@ -96,6 +96,7 @@ def folds_counted(folds: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
     tested = np.concatenate([test for _, test in folds])
     _, times = np.unique(tested, return_counts=True)
     repeats = np.square(times).sum() / times.sum()  # of a tested cell, on average
+    # cells that are tested more often than others make their folds alike
     unequal = repeats - times.mean()
     return len(folds) / (max(1, repeats / MOST_REPEATS) + unequal)
 

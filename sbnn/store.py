@@ -118,11 +118,11 @@ def _array(shape, dtype, buffer):
         raise ValueError(f"it has an array of {dtype!r}, but may hold numbers, bools and text only")
     if len(shape) > MOST_AXES or not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError("it has an array without a valid shape")
-    dtype = np.dtype(dtype)
-    n_bytes = dtype.itemsize * math.prod(shape)
+    kind = np.dtype(dtype)
+    n_bytes = kind.itemsize * math.prod(shape)
     if n_bytes != len(buffer):
         raise ValueError(f"its array of shape {shape} has {len(buffer)} bytes, not {n_bytes}")
-    return np.ndarray(shape, dtype, buffer)
+    return np.ndarray(shape, kind, buffer)
 
 
 def _unpickle_data(compressed):

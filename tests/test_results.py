@@ -169,7 +169,7 @@ def test_records_of_a_folder_have_their_file_names(record, tmp_path):
     assert list(results.load_folder(tmp_path, "b-")) == ["all"]
 
 
-def test_records_of_a_folder_are_of_the_same_data(record, tmp_path):
+def test_a_folder_has_records_of_one_dataset(record, tmp_path):
     save(record, tmp_path / "a.pickle.xz")
     save(empty_record(dataset="own", sha256="cd" * 32), tmp_path / "b.pickle.xz")
     with pytest.raises(ValueError, match="several data sets.*'own'.*'toy'"):

@@ -84,7 +84,7 @@ def wide_fit(data):
     return fit_full(SparseReducedRankRegression(rank=3, alpha=0.2), data, preselect=30, seed=4)
 
 
-def test_a_wide_latent_space_is_embedded_with_the_seed(wide_fit):
+def test_a_wide_latent_space_is_embedded(wide_fit):
     close(wide_fit.embedding, embed(wide_fit.latent, 4), atol=0.3)
 
 
@@ -110,7 +110,7 @@ def saved_fit(request, data, tmp_path):
     return fit, fit()
 
 
-def test_a_fit_is_repeated_if_its_model_is_missing(saved_fit, tmp_path):
+def test_a_fit_without_its_model_is_repeated(saved_fit, tmp_path):
     fit, first = saved_fit
     (tmp_path / "model.safetensors").unlink()
     again = fit()
