@@ -71,7 +71,14 @@ def folds_named(name, donors, seed):
 
 def cross_validated(penalty, X, Y, folds):
     """Record of ridge, as from `sbnn.cross_validate` without scaling, but in less time."""
-    record = Record("noise", "", "", [{}], None, {"scaling": "none"}, folds)
+    record = Record(
+        experiment="noise",
+        dataset="",
+        sha256="",
+        params=[{}],
+        settings={"scaling": "none"},
+        folds=folds,
+    )
     r2 = []
     for train, test in folds:
         predicted = Ridge(penalty).fit(X[train], Y[train]).predict(X[test])
@@ -129,7 +136,9 @@ def trusted(name, n_sets):
             kept[np.argsort(-np.abs(r))[:N_KEPT]] = True
         values = {"selected": selected, "n_selected": selected.sum(axis=2)}
         values["gene_names"] = np.arange(X.shape[1])
-        record = Record("halves", "", "", [{}], None, {}, halves, values)
+        record = Record(
+            experiment="halves", dataset="", sha256="", params=[{}], folds=halves, values=values
+        )
         genes = selection_table(record).query("trusted").index
         of_effect = (genes < 5).sum() if slope else 0
         found[k] = len(genes) - of_effect, of_effect / 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,24 +15,24 @@ MOST_REPEATS = 3
 
 
 def _sums_of_squares(Y_true, Y_pred, Y_mean):
-    """Residual and total sum of squares of every output."""
-    given = {"Y_true": Y_true, "Y_pred": Y_pred, "Y_mean": Y_mean}
-    for name, values in given.items():
-        given[name] = np.asarray(values, dtype=np.float64)
-        if not np.isfinite(given[name]).all():
+    """Residual and total sum of squares of every output, in double precision."""
+    true = np.asarray(Y_true, dtype=np.float64)
+    predicted = np.asarray(Y_pred, dtype=np.float64)
+    mean = np.asarray(Y_mean, dtype=np.float64)
+    for name, values in (("Y_true", true), ("Y_pred", predicted), ("Y_mean", mean)):
+        if not np.isfinite(values).all():
             raise ValueError(f"{name}: expected finite values")
-    Y_true, Y_pred, Y_mean = given.values()
-    q = Y_true.shape[1] if Y_true.ndim == 2 else 1
-    if Y_true.size == 0 or Y_pred.shape != Y_true.shape or Y_mean.shape not in ((), (q,)):
-        got = f"{Y_true.shape}, {Y_pred.shape} and {Y_mean.shape}"
+    q = true.shape[1] if true.ndim == 2 else 1
+    if true.size == 0 or predicted.shape != true.shape or mean.shape not in ((), (q,)):
+        got = f"{true.shape}, {predicted.shape} and {mean.shape}"
         raise ValueError(f"Y_true, Y_pred, Y_mean: expected (n, q), (n, q) and (q,), got {got}")
-    residual = np.square(Y_true - Y_pred).reshape(-1, q)
-    total = np.square(Y_true.reshape(-1, q) - Y_mean)
+    residual = np.square(true - predicted).reshape(-1, q)
+    total = np.square(true.reshape(-1, q) - mean)
     return residual.sum(axis=0), total.sum(axis=0)
 
 
 def pooled_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> float:
-    """Share of the total variance of all outputs that the predictions explain, 1 - SSE / SST.
+    """Fraction of the total variance of all outputs that the predictions explain, 1 - SSE / SST.
 
     Both sums run over all cells and outputs. SST is relative to the means over the *training*
     cells: a model that predicts these means scores 0 (arXiv:2006.10411, Methods).
@@ -63,7 +63,7 @@ def pooled_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> float:
 
 
 def feature_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> np.ndarray:
-    """Share of the variance of each output that the predictions explain; see `pooled_r2`.
+    """Fraction of the variance of each output that the predictions explain; see `pooled_r2`.
 
     Returns
     -------
@@ -82,35 +82,42 @@ def feature_r2(Y_true: ArrayLike, Y_pred: ArrayLike, Y_mean: ArrayLike) -> np.nd
     return 1 - unexplained
 
 
-def test_fraction(folds):
+def test_fraction(folds: Sequence[tuple[Sized, Sized]]) -> float:
     """Number of test cells per training cell, averaged over the folds."""
-    return np.mean([len(test) / len(train) for train, test in folds])
+    fractions = [len(test) / len(train) for train, test in folds]
+    return float(np.mean(fractions))
 
 
-def folds_counted(folds):
-    """Number of folds that count in a standard error, a float.
+def folds_counted(folds: Sequence[tuple[ArrayLike, ArrayLike]]) -> float:
+    """Number of folds that count in a standard error.
 
     Repeats of a test cell beyond the third do not count, as they hardly make a mean more precise.
     """
     tested = np.concatenate([test for _, test in folds])
     _, times = np.unique(tested, return_counts=True)
     repeats = np.square(times).sum() / times.sum()  # of a tested cell, on average
+    # cells that are tested more often than others make their folds alike
     unequal = repeats - times.mean()
     return len(folds) / (max(1, repeats / MOST_REPEATS) + unequal)
 
 
-def corrected_error(differences, test_fraction, n=None):
+def corrected_error(
+    differences: ArrayLike, test_fraction: float, n: float | None = None
+) -> np.ndarray | float:
     """Standard error of the mean over n folds (axis 0) that share training cells.
 
     It is ``s * sqrt(1 / n + test_fraction)``, with the sample SD ``s`` over folds, and
     `test_fraction` test cells per training cell (Nadeau and Bengio, Machine Learning 52, 239, 2003,
     section 3.2). With a `test_fraction` of 0, folds are independent. For `n`, see `folds_counted`.
     """
-    variance = np.var(differences, axis=0, ddof=1)
-    return np.sqrt((1 / (n or len(differences)) + test_fraction) * variance)
+    values = np.asarray(differences)
+    variance = np.var(values, axis=0, ddof=1)
+    n_folds = n or len(values)
+    # without the second term, shared training cells would make the error too small
+    return np.sqrt((1 / n_folds + test_fraction) * variance)
 
 
-def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_fraction: float = 0.0) -> int:
+def smallest_sufficient(r2: ArrayLike, numbers: Sequence[int], test_fraction: float = 0.0) -> int:
     """Smallest number of genes whose mean R2 is within one standard error of the highest mean R2.
 
     The standard error is that of differences on the same folds.
@@ -135,10 +142,11 @@ def smallest_sufficient(r2: np.ndarray, numbers: Sequence[int], test_fraction: f
     >>> metrics.smallest_sufficient(r2, numbers=[5, 25, 100])
     25
     """
-    r2 = np.asarray(r2, dtype=np.float64)
     if (np.diff(numbers) <= 0).any():
         raise ValueError(f"numbers must ascend, got {numbers}")
-    best = r2.mean(0).argmax()
-    behind = r2[:, [best]] - r2
+    scores = np.asarray(r2, dtype=np.float64)
+    best = scores.mean(0).argmax()
+    behind = scores[:, [best]] - scores
+    # errors of paired differences, as folds differ more than numbers of genes do
     is_sufficient = behind.mean(0) <= corrected_error(behind, test_fraction)
     return int(numbers[is_sufficient.argmax()])

@@ -3,9 +3,11 @@
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,10 @@ __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
 LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
 
+Fold = tuple[np.ndarray, np.ndarray]  # positions of training and of test cells
 
-def library_versions():
+
+def library_versions() -> dict[str, str]:
     """Versions of libraries and, if torch is loaded, its instruction set."""
     versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     versions["python"] = platform.python_version()
@@ -64,22 +68,22 @@ class Record:
     experiment: str
     dataset: str
     sha256: str
-    params: list
+    params: list[dict[str, Any]]
     seed: int | None = None
-    settings: dict = field(default_factory=dict)
-    folds: list = field(default_factory=list)
-    values: dict = field(default_factory=dict)
-    versions: dict = field(default_factory=library_versions)
-    arguments: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    folds: list[Fold] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=library_versions)
+    arguments: dict[str, Any] = field(default_factory=dict)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # `values` may be missing while unpickling or copying
         values = self.__dict__.get("values", {})
         if name not in values:
             raise AttributeError(f"this record has no {name!r}; it holds {sorted(values)}")
         return values[name]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Record {self.experiment!r} on {self.dataset!r}: {sorted(self.values)}>"
 
     def to_frame(self) -> pd.DataFrame:
@@ -90,23 +94,24 @@ class Record:
         n_folds = max(len(self.folds), 1)
         n_points = len(self.params)
         rows = [{"fold": fold, **point} for point in self.params for fold in range(n_folds)]
-        rows = pd.DataFrame(rows)
+        table = pd.DataFrame(rows)
         for name, value in self.values.items():
             if isinstance(value, np.ndarray) and value.shape == (n_folds, n_points):
-                rows[name] = value.T.ravel()
-        return rows
+                table[name] = value.T.ravel()
+        return table
 
-    def parameter(self, point: int, name: str) -> object:
+    def parameter(self, point: int, name: str) -> Any:
         """Value of a parameter at a grid point, or in the estimator if the grid has one value."""
-        of_estimator = self.settings.get("estimator", {}).get("params", {})
-        return self.params[point].get(name, of_estimator.get(name))
+        estimator = self.settings.get("estimator", {})
+        usual = estimator.get("params", {}).get(name)
+        return self.params[point].get(name, usual)
 
     def points(self, **params: object) -> list[int]:
         """Positions of all grid points with these parameters; numbers are compared to 9 digits."""
-        points = range(len(self.params))
+        points = list(range(len(self.params)))
         for name, value in plain_params(params).items():
             points = [point for point in points if same_value(self.parameter(point, name), value)]
-        return list(points)
+        return points
 
     def find(self, **params: object) -> int:
         """Position of the only grid point with these parameters; KeyError if there is not one."""
@@ -136,28 +141,28 @@ class Record:
         return hits[np.argmax(order)]
 
 
-def list_differences(held, asked):
+def list_differences(saved: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     """Entries of a dict that are not as asked for."""
-    return [name for name in asked | held if asked.get(name) != held.get(name)]
+    return [name for name in asked | saved if asked.get(name) != saved.get(name)]
 
 
-def plain_params(point):
+def plain_params(point: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as stored: an array as a list."""
-    kept = dict(point)
+    params = dict(point)
     for name, value in point.items():
         if isinstance(value, np.ndarray):
-            kept[name] = value.tolist()
-    return kept
+            params[name] = value.tolist()
+    return params
 
 
-def same_value(a, b):
+def same_value(a: Any, b: Any) -> bool:
     """Whether values of a parameter are equal to 9 digits."""
     if isinstance(a, float | int) and isinstance(b, float | int):
         return bool(np.isclose(a, b, rtol=1e-9, atol=0))
     return a == b
 
 
-def results_folder(saved_models: str | Path, dataset: str, fast: bool = False) -> Path:
+def results_folder(saved_models: str | PathLike[str], dataset: str, fast: bool = False) -> Path:
     """Folder of the results of a data set; quick runs have their own.
 
     Examples
@@ -169,7 +174,7 @@ def results_folder(saved_models: str | Path, dataset: str, fast: bool = False) -
     return Path(saved_models, f"{dataset}-fast" if fast else dataset)
 
 
-def save(record: Record, path: str | Path) -> Path:
+def save(record: Record, path: str | PathLike[str]) -> Path:
     """Write a record to a file atomically.
 
     An existing file stays unchanged if the run is killed or the disk is full.
@@ -195,7 +200,7 @@ def save(record: Record, path: str | Path) -> Path:
     return Path(path)
 
 
-def load(path: str | Path) -> Record:
+def load(path: str | PathLike[str]) -> Record:
     """Read a record, without running code from the file.
 
     Parameters
@@ -224,31 +229,36 @@ def load(path: str | Path) -> Record:
 
 
 def load_folder(
-    folder: str | Path,
+    folder: str | PathLike[str],
     prefix: str = "",
-    data_of: Callable[[Record], object] = lambda record: (record.dataset, record.sha256),
+    data_of: Callable[[Record], Any] = lambda record: (record.dataset, record.sha256),
 ) -> dict[str, Record]:
     """Read all records of a folder, by their file names without `prefix` and extension.
 
     Records for which the function `data_of` differs raise a ValueError; None is accepted with any
     others. Without records, a FileNotFoundError is raised.
     """
-    folder = Path(folder)
     records = {}
-    for path in sorted(folder.glob(f"{prefix}*{ENDING}")):
+    for path in sorted(Path(folder).glob(f"{prefix}*{ENDING}")):
         name = path.name.removesuffix(ENDING).removeprefix(prefix)
         records[name] = load(path)
     if not records:
-        raise FileNotFoundError(f"no results in {folder / prefix}; run the notebooks first")
-    found = {data_of(record) for record in records.values()} - {None}  # None fits any data
-    if len(found) > 1:
+        raise FileNotFoundError(f"no results in {Path(folder, prefix)}; run the notebooks first")
+    data_sets = {data_of(record) for record in records.values()} - {None}  # None fits any data
+    if len(data_sets) > 1:
         raise ValueError(
-            f"{folder} has results of several data sets: {sorted(found)}; keep one of them"
+            f"{folder} has results of several data sets: {sorted(data_sets)}; keep one of them"
         )
     return records
 
 
-def records_by_name(records, prefix, names):
+def records_by_name(
+    records: Mapping[str, Record], prefix: str, names: Iterable[str]
+) -> dict[str, Record]:
     """Records called ``<prefix>_<name>``, by name, in the order of the names."""
-    found = {name: records.get(f"{prefix}_{name}") for name in names}
-    return {name: record for name, record in found.items() if record is not None}
+    named = {}
+    for name in names:
+        record = records.get(f"{prefix}_{name}")
+        if record is not None:
+            named[name] = record
+    return named

@@ -13,7 +13,10 @@ import pickle
 import pickletools
 import re
 import uuid
+from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -29,33 +32,36 @@ PLAIN_ARRAY = re.compile(r"[<|][biufU][1-9]\d*")
 MOST_AXES = 32
 TABLE = {"columns", "index", "index_name"}  # keys of a dict that stands for a table
 
-# The instructions that `write` produces, by what they do to the stack. None of them calls anything
-# but `numpy.ndarray`, refers to an object a second time, or gives objects that are registered in
-# this process.
-KEYS = {"NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"}
-KEYS |= {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
-OTHER_VALUES = {"BINFLOAT", "LONG1", "BYTEARRAY8", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"}
+# The instructions that `write_file` produces, by what they do to the stack. None of them calls
+# anything but `numpy.ndarray`, refers to an object a second time, or gives objects that are
+# registered in this process.
+KEY_INSTRUCTIONS = {"NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"}
+KEY_INSTRUCTIONS |= {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
+VALUE_INSTRUCTIONS = {"BINFLOAT", "LONG1", "BYTEARRAY8", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 FRAMING = {"PROTO", "FRAME", "STOP"}
 
+T = TypeVar("T")
 
-def write_file(value, path):
+
+def write_file(value: object, path: str | PathLike[str]) -> None:
     """Write plain data in one step.
 
     An existing file is replaced only after what was encoded has been decoded and compared.
     """
-    content = _pickled(encode(value))
+    content = _pickle_data(encode(value))
     compressed = lzma.compress(content)
-    if _pickled(encode(decode(_loaded(compressed)))) != content:
+    restored = decode(_unpickle_data(compressed))
+    if _pickle_data(encode(restored)) != content:
         raise ValueError(f"{path}: a file would not give back the same data")
     write_atomically(compressed, path)
 
 
-def read_file(path, build):
-    """Call `build` with what `write` has written; any other content is a ValueError."""
+def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
+    """Call `build` with what `write_file` has written; any other content is a ValueError."""
     content = Path(path).read_bytes()
     try:
-        return build(decode(_loaded(content)))
+        return build(decode(_unpickle_data(content)))
     except Exception as error:  # any error that a damaged or hostile file causes
         raise ValueError(
             f"{path} is not a record that this version can read, or it is damaged: {error}; a "
@@ -63,21 +69,21 @@ def read_file(path, build):
         ) from error
 
 
-def write_atomically(content, path):
+def write_atomically(content: bytes, path: str | PathLike[str]) -> None:
     """Write bytes such that the file is either unchanged or complete."""
-    path = Path(path).resolve()  # the file, not a link to it, is replaced
-    path.parent.mkdir(parents=True, exist_ok=True)
+    target = Path(path).resolve()  # the file, not a link to it, is replaced
+    target.parent.mkdir(parents=True, exist_ok=True)
     # another process may write the same file at the same time; the later one wins
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
-        why = f"cannot write {path}: {error.strerror}; an existing file is left unchanged"
-        raise type(error)(error.errno, why) from error
+        message = f"cannot write {target}: {error.strerror}; an existing file is left unchanged"
+        raise type(error)(error.errno, message) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -98,7 +104,7 @@ class _DataOnly(pickle.Unpickler):
         raise ValueError(f"it refers to {module}.{name}, but may hold data only")
 
 
-def _pickled(value):
+def _pickle_data(value):
     file = io.BytesIO()
     pickler = _Pickler(file, protocol=5)
     pickler.fast = True  # without references to objects that were stored before
@@ -112,45 +118,49 @@ def _array(shape, dtype, buffer):
         raise ValueError(f"it has an array of {dtype!r}, but may hold numbers, bools and text only")
     if len(shape) > MOST_AXES or not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError("it has an array without a valid shape")
-    dtype = np.dtype(dtype)
-    n_bytes = dtype.itemsize * math.prod(shape)
+    kind = np.dtype(dtype)
+    n_bytes = kind.itemsize * math.prod(shape)
     if n_bytes != len(buffer):
         raise ValueError(f"its array of shape {shape} has {len(buffer)} bytes, not {n_bytes}")
-    return np.ndarray(shape, dtype, buffer)
+    return np.ndarray(shape, kind, buffer)
 
 
-def _loaded(content):
-    content = _decompressed(content)
+def _unpickle_data(compressed):
+    content = _decompress(compressed)
     _require_plain(content)
     return _DataOnly(io.BytesIO(content)).load()
 
 
 def _require_plain(content):
-    """Follow a pickle on a stack of depths, and reject what `write` would not produce.
+    """Reject a pickle that `write_file` would not produce, before any of it is executed.
 
-    The depth is 0 for what may be the key of a dict, and None for a mark.
+    As in `pickletools.dis`, the instructions are followed on a stack. In place of each value, it
+    holds how deep its containers are nested: 0 for what may be the key of a dict, 1 for other
+    values and empty containers; None is a mark, below the items of a container. Deep containers
+    overflow the stack of the interpreter, and keys of one hash take quadratic time, before an
+    unpickler could refuse them.
     """
-    stack = []
+    stack: list[int | None] = []
     end = 0
     for i, (instruction, _, place) in enumerate(pickletools.genops(content)):
         name = instruction.name
-        end = place + 1
+        end = cast(int, place) + 1  # None only for a file without positions
         if i >= MOST_INSTRUCTIONS:
             raise ValueError("it has too many items in lists and dicts; arrays may be of any size")
-        if name in KEYS:
+        if name in KEY_INSTRUCTIONS:
             stack.append(0)
-        elif name in OTHER_VALUES:
+        elif name in VALUE_INSTRUCTIONS:
             stack.append(1)
         elif name == "MARK":
             stack.append(None)
         elif name in TUPLES:
-            items = [stack.pop() for _ in range(TUPLES[name])]
+            items = [_pop_depth(stack) for _ in range(TUPLES[name])]
             stack.append(1 + max(items))
         elif name in ("TUPLE", "APPENDS", "SETITEMS", "APPEND", "SETITEM"):
-            items = _popped(stack, name)
+            items = _pop_items(stack, name)
             if name.startswith("SETITEM") and any(items[1::2]):  # the last item is popped first
                 raise ValueError("its dicts may have keys of text and small numbers only")
-            container = 1 if name == "TUPLE" else stack.pop()
+            container = 1 if name == "TUPLE" else _pop_depth(stack)
             stack.append(max([container, *(1 + depth for depth in items)]))
         elif name in ("STACK_GLOBAL", "REDUCE"):
             stack.pop()
@@ -164,60 +174,67 @@ def _require_plain(content):
         raise ValueError("something follows its end")
 
 
-def _popped(stack, name):
+def _pop_depth(stack: list[int | None]) -> int:
+    """Depth of the last value on the stack, which must not be a mark."""
+    depth = stack.pop()
+    if depth is None:
+        raise ValueError("its pickle takes a mark for a value")
+    return depth
+
+
+def _pop_items(stack: list[int | None], name: str) -> list[int]:
     """Depths of the items that an instruction takes from the stack, the last one first."""
     if name == "APPEND":
-        return [stack.pop()]
+        return [_pop_depth(stack)]
     if name == "SETITEM":
-        return [stack.pop(), stack.pop()]
+        return [_pop_depth(stack), _pop_depth(stack)]
     items = []
     while stack[-1] is not None:
-        items.append(stack.pop())
+        items.append(_pop_depth(stack))
     stack.pop()
     return items
 
 
-def _decompressed(content):
+def _decompress(compressed):
     """Decompress a single xz stream with a checksum, up to a bound."""
-    most = max(ALWAYS_ALLOWED, LARGEST_RATIO * len(content))
+    most = max(ALWAYS_ALLOWED, LARGEST_RATIO * len(compressed))
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-    data = decompressor.decompress(content, max_length=most)
-    if not decompressor.eof and len(data) == most:
+    content = decompressor.decompress(compressed, max_length=most)
+    if not decompressor.eof and len(content) == most:
         raise ValueError(f"it has more than {most} bytes, {LARGEST_RATIO} times its size on disk")
     if not decompressor.eof or decompressor.unused_data:
         raise ValueError("it is cut off, or something follows its end")
     if decompressor.check != lzma.CHECK_CRC64:
         raise ValueError("it has no checksum")
-    return data
+    return content
 
 
-def encode(value, depth=0):
+def encode(value: Any, depth: int = 0) -> Any:
     """Convert data to what a file holds: tables to dicts, text in arrays to one dtype.
 
     Anything that `decode` would not give back is a ValueError.
     """
     if depth > DEEPEST:
         raise ValueError(f"containers are nested more than {DEEPEST} deep")
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    if isinstance(value, pd.DataFrame):
-        return _encoded_table(value)
-    if type(value) is np.ndarray:  # not a masked array, whose mask would be lost
-        return _encoded_array(value)
-    if type(value) is dict:
-        items = {encode(name): encode(item, depth + 1) for name, item in value.items()}
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is None or type(plain) in (bool, int, float, str):
+        return plain
+    if isinstance(plain, pd.DataFrame):
+        return _encode_table(plain)
+    if type(plain) is np.ndarray:  # not a masked array, whose mask would be lost
+        return _encode_array(plain)
+    if type(plain) is dict:
+        items = {encode(name): encode(item, depth + 1) for name, item in plain.items()}
         if items.keys() == TABLE:
-            raise ValueError(f"a file would not give back a dict with the keys {list(value)}")
+            raise ValueError(f"a file would not give back a dict with the keys {list(plain)}")
         return items
-    if type(value) in (list, tuple):
-        return type(value)(encode(item, depth + 1) for item in value)
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    if type(plain) in (list, tuple):
+        return type(plain)(encode(item, depth + 1) for item in plain)
+    kind = f"{type(plain).__module__}.{type(plain).__qualname__}"
     raise ValueError(f"a record may hold data only, not a {kind}")
 
 
-def _encoded_table(table):
+def _encode_table(table):
     """Convert a table to a dict of its columns; categories become text."""
     if table.index.nlevels > 1 or table.columns.nlevels > 1 or table.columns.name is not None:
         raise ValueError(
@@ -233,23 +250,24 @@ def _encoded_table(table):
     }
 
 
-def _encoded_array(array):
+def _encode_array(array):
     """Convert an array to one of numbers, bools or text; a missing text becomes an empty one."""
     if array.dtype.kind in "biuf":
         little_endian = array.dtype.newbyteorder("<")
-        return np.ascontiguousarray(array, little_endian).reshape(array.shape)
+        contiguous = np.ascontiguousarray(array, little_endian)
+        return contiguous.reshape(array.shape)  # 0 axes became 1
     if array.dtype.kind not in "OU":
         raise ValueError(f"a record may hold data only, not an array of {array.dtype}")
     texts = ["" if pd.isna(text) else text for text in array.ravel().tolist()]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"a record may hold data only, not an array of objects: {texts[:3]}")
-    together = np.array(texts, dtype=str)
-    if together.tolist() != texts:  # NumPy drops characters 0 at the end
+    encoded = np.array(texts, dtype=str)
+    if encoded.tolist() != texts:  # NumPy drops characters 0 at the end
         raise ValueError("a file would not give back text that ends with a character 0")
-    return together.reshape(array.shape)
+    return encoded.reshape(array.shape)
 
 
-def decode(value, depth=0):
+def decode(value: Any, depth: int = 0) -> Any:
     """Restore what `encode` has converted; text is in arrays of objects."""
     if depth > DEEPEST:
         raise ValueError(f"its containers are nested more than {DEEPEST} deep")
@@ -261,10 +279,11 @@ def decode(value, depth=0):
         return value
     if not isinstance(value, dict):
         raise ValueError(f"it may hold data only, not a {type(value).__name__}")
-    value = {name: decode(item, depth + 1) for name, item in value.items()}
-    if value.keys() == TABLE:
-        index = pd.Index(value["index"], name=value["index_name"])
-        if any(np.shape(column) != (len(index),) for column in value["columns"].values()):
-            raise ValueError("it has a table with columns of other lengths than its index")
-        return pd.DataFrame(value["columns"], index)
-    return value
+    entries = {name: decode(item, depth + 1) for name, item in value.items()}
+    if entries.keys() != TABLE:
+        return entries
+    columns = entries["columns"]
+    index = pd.Index(entries["index"], name=entries["index_name"])
+    if any(np.shape(column) != (len(index),) for column in columns.values()):
+        raise ValueError("it has a table with columns of other lengths than its index")
+    return pd.DataFrame(columns, index)

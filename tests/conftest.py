@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from files import published, put
-from made_up import counts_of
+from made_up import counts_frame
 
 from sbnn.data import datasets
 from sbnn.data.datasets import find_file, load_dataset
@@ -51,7 +51,7 @@ def data(adata):
 
 @pytest.fixture(scope="session")
 def counts(data):
-    return counts_of(data)
+    return counts_frame(data)
 
 
 @pytest.fixture(scope="session")

@@ -18,12 +18,16 @@ def assert_among_starts(again, starts):
     Training for hundreds of epochs passes on the last bits: on another processor, a fit differs as
     one of another start does.
     """
-    low, high = starts.min(), starts.max()
-    margin = (high - low).clip(lower=0.01 * starts.abs().max())
-    assert again.between(low - margin, high + margin).all(), pd.DataFrame([again, low, high])
+    low = starts.min()
+    high = starts.max()
+    least = 0.01 * starts.abs().max()
+    margin = (high - low).clip(lower=least)
+    is_among = again.between(low - margin, high + margin)
+    assert is_among.all(), pd.DataFrame([again, low, high])
 
 
 def assert_same(again, stored, rtol=1e-3, atol=1e-5):
     """Refuse numbers that differ by more than rounding."""
-    again, stored = np.asarray(again, float), np.asarray(stored, float)
+    again = np.asarray(again, float)
+    stored = np.asarray(stored, float)
     np.testing.assert_allclose(again, stored, rtol=rtol, atol=atol)

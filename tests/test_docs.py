@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import counts_of, outputs_of
+from made_up import counts_frame, outputs_frame
 
 import sbnn
 from sbnn import DistilledSettings, load_dataset
@@ -60,7 +60,7 @@ def files(adata, data, tmp_path, monkeypatch):
     """Files that the pages use, in the current folder, and the names that each page assumes."""
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     monkeypatch.chdir(tmp_path)
-    counts, ephys = counts_of(data), outputs_of(data).rename_axis("cell")
+    counts, ephys = counts_frame(data), outputs_frame(data).rename_axis("cell")
     units = pd.DataFrame([["mV"] * ephys.shape[1]], columns=ephys.columns)
     tables = {
         "counts": counts,

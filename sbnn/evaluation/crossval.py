@@ -5,33 +5,37 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from os import PathLike
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import ParameterGrid
+from sklearn.model_selection import BaseCrossValidator, ParameterGrid
 from sklearn.utils.validation import has_fit_parameter
 
-from sbnn.data.paired import as_paired
+from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, warn
 from sbnn.evaluation.folds import SCALINGS, check_folds, split_fold
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
-from sbnn.results import Record, plain_params
+from sbnn.results import Fold, Record, plain_params
 
 DETAILS = ("test_predictions", "history")
 
 
 def cross_validate(
     estimator: BaseEstimator,
-    data,
-    folds=10,
+    data: AnnData | tuple | Paired,
+    folds: int | Sequence[tuple[ArrayLike, ArrayLike]] | BaseCrossValidator = 10,
     param_grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]] | None = None,
     n_jobs: int = 1,
     *,
     scaling: str = "fold",
-    results=None,
+    results: str | PathLike[str] | None = None,
     overwrite: bool = False,
     seed: int = 0,
     preselect: int | None = None,
@@ -101,21 +105,21 @@ def cross_validate(
     >>> record.test_r2.mean(axis=0).round(2)
     array([0.45, 0.34])
     """
-    data = as_paired(data)
-    if not len(data.feature_names):
-        raise ValueError(f"data: {data.name!r} has no outputs to predict")
+    cells = as_paired(data)
+    if not len(cells.feature_names):
+        raise ValueError(f"data: {cells.name!r} has no outputs to predict")
     for name in keep:
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
     points = list(ParameterGrid(param_grid or {}))
     models = [configure(estimator, point, seed) for point in points]
-    folds = check_folds(folds, data.n_cells)
-    if any(len(test) == 1 for _, test in folds):
+    pairs = check_folds(folds, cells.n_cells)
+    if any(len(test) == 1 for _, test in pairs):
         warn("folds: R2 of a single cell says little; test several cells in each fold")
     record = Record(
         experiment="cross-validation",
-        dataset=data.name,
-        sha256=data.sha256,
+        dataset=cells.name,
+        sha256=cells.sha256,
         params=[plain_params(point) for point in points],
         seed=seed,
         settings={
@@ -123,64 +127,74 @@ def cross_validate(
             "scaling": scaling,
             "preselect": preselect,
         },
-        folds=folds,
-        values=data.names,
+        folds=pairs,
+        values=cells.names,
     )
     fit = partial(
         fit_and_score,
-        data=data.without_labels(),  # which no fit uses
+        data=cells.without_labels(),  # which no fit uses
         scaling=scaling,
         preselect=preselect,
         keep=keep,
     )
-    fits = [[partial(fit, model, fold=fold) for fold in folds] for model in models]
+    fits = []
+    for model in models:
+        fits.append([partial(fit, model, fold=fold) for fold in pairs])
     return fit_all(record, fits, results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose)
 
 
-def fit_and_score(model, data, fold, scaling, preselect, keep):
+def fit_and_score(
+    model: BaseEstimator,
+    data: Paired,
+    fold: Fold,
+    scaling: str,
+    preselect: int | None,
+    keep: Sequence[str],
+) -> dict[str, Any]:
     """Values of a fit to a fold, maybe without test cells."""
-    values = {}
+    values: dict[str, Any] = {}
     with reproducible():
-        X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, scaling, preselect)
-        watched = {}
-        if len(Y_test) and has_fit_parameter(model, "eval_set"):
-            watched = {"eval_set": (X_test, Y_test)}
+        X_train, Y_train, X_test, Y_test, genes = split_fold(
+            data, fold, scaling=scaling, preselect=preselect
+        )
         started = time.process_time()
-        model.fit(X_train, Y_train, **watched)
+        if len(Y_test) and has_fit_parameter(model, "eval_set"):
+            model.fit(X_train, Y_train, eval_set=(X_test, Y_test))
+        else:
+            model.fit(X_train, Y_train)
         values["seconds"] = time.process_time() - started
+        # R2 of the test cells, too, is relative to the training means (see `pooled_r2`)
         mean = Y_train.mean(0, dtype=np.float64)
-        values |= r2_scores("train", Y_train, predict_like(model, X_train, Y_train), mean)
+        fitted = predict_like(model, X_train, Y_train)
+        values["train_r2"] = pooled_r2(Y_train, fitted, mean)
+        values["train_feature_r2"] = feature_r2(Y_train, fitted, mean)
         if len(Y_test):
             predicted = predict_like(model, X_test, Y_test)
-            values |= r2_scores("test", Y_test, predicted, mean)
+            values["test_r2"] = pooled_r2(Y_test, predicted, mean)
+            values["test_feature_r2"] = feature_r2(Y_test, predicted, mean)
             if "test_predictions" in keep:
                 values["test_predictions"] = predicted.astype(np.float32)
             if "history" in keep and hasattr(model, "history_"):
                 doubles = model.history_.select_dtypes("float64")
                 values["history"] = model.history_.astype(dict.fromkeys(doubles, "float32"))
     if hasattr(model, "get_support"):
-        values["selected"] = np.zeros(data.n_genes, bool)
-        values["selected"][genes] = model.get_support()
-        values["n_selected"] = values["selected"].sum()
+        selected = np.zeros(data.n_genes, bool)
+        selected[genes] = model.get_support()
+        values["selected"] = selected
+        values["n_selected"] = selected.sum()
     if hasattr(model, "gene_norms_"):
-        values["gene_norms"] = np.zeros(data.n_genes, np.float32)
-        values["gene_norms"][genes] = model.gene_norms_
+        gene_norms = np.zeros(data.n_genes, np.float32)
+        gene_norms[genes] = model.gene_norms_
+        values["gene_norms"] = gene_norms
     if preselect is not None:
         values["preselected"] = genes
     return values
 
 
-def predict_like(model, X, Y):
+def predict_like(model: BaseEstimator, X: ArrayLike, Y: np.ndarray) -> np.ndarray:
     """Predictions in the shape of `Y`."""
-    return np.asarray(model.predict(X)).reshape(Y.shape)
-
-
-def r2_scores(part, Y, predicted, mean):
-    """Pooled R2 and R2 of each output, relative to the training `mean`."""
-    return {
-        f"{part}_r2": pooled_r2(Y, predicted, mean),
-        f"{part}_feature_r2": feature_r2(Y, predicted, mean),
-    }
+    predicted = np.asarray(model.predict(X))
+    return predicted.reshape(Y.shape)
 
 
 def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
@@ -199,4 +213,5 @@ def epoch_curves(record: Record, **params: object) -> pd.DataFrame:
         Columns of ``history_`` and ``fold``.
     """
     tables = record.history[record.find(**params)]
-    return pd.concat([table.assign(fold=f) for f, table in enumerate(tables)], ignore_index=True)
+    curves = [table.assign(fold=fold) for fold, table in enumerate(tables)]
+    return pd.concat(curves, ignore_index=True)

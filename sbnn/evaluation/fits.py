@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from itertools import chain
 from math import comb
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from anndata import AnnData
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
@@ -14,16 +17,17 @@ from sklearn.linear_model import LinearRegression
 from sbnn.data.count_normalizer import CountNormalizer
 from sbnn.data.counts import size_of_library
 from sbnn.data.fingerprint import fingerprint
-from sbnn.data.paired import as_paired, get_groups
+from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
-from sbnn.evaluation.crossval import cross_validate, predict_like, r2_scores
+from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import configure, describe_estimator, store_result
+from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.saved import model_checksum
-from sbnn.results import Record
+from sbnn.results import Fold, Record
 
 
 def _has_model_file(record, arguments):
@@ -40,11 +44,11 @@ def _has_model_file(record, arguments):
 @store_result(is_complete=_has_model_file)
 def fit_full(
     estimator: BaseEstimator,
-    data,
+    data: AnnData | tuple | Paired,
     *,
     preselect: int | None = None,
-    results=None,
-    model_file=None,
+    results: str | PathLike[str] | None = None,
+    model_file: str | PathLike[str] | None = None,
     overwrite: bool = False,
     seed: int = 0,
 ) -> Record:
@@ -83,20 +87,21 @@ def fit_full(
     """
     if model_file is not None and Path(model_file).is_dir():  # known before the fit
         raise IsADirectoryError(f"model_file: {model_file} is a folder; give the path of a file")
-    data = as_paired(data)
+    cells = as_paired(data)
     model = configure(estimator, {}, seed)
-    X, Y, _, _, genes = split_fold(data, (np.arange(data.n_cells), []), "all", preselect)
-    names = data.gene_names[genes]
-    values = data.names | data.shown | _fitted(model, X, Y, names, seed)
+    everywhere = np.arange(cells.n_cells), np.arange(0)
+    X, Y, _, _, genes = split_fold(cells, everywhere, scaling="all", preselect=preselect)
+    names = cells.gene_names[genes]
+    values = cells.names | cells.shown | _fit_values(model, X, Y, names=names, seed=seed)
     if model_file is not None:
-        fitted = model_in_units(model, data, names)
-        fitted.save(model_file, _normalizer_of(data), record=fingerprint(values))
-        values["model_sha256"] = model_checksum(model_file)
+        fitted = model_in_units(model, cells, names)
+        fitted.save(model_file, _count_normalizer(cells), record=fingerprint(values))
+        values["model_sha256"] = model_checksum(Path(model_file))
     described_model = describe_estimator(model)
     return Record(
         experiment="fit",
-        dataset=data.name,
-        sha256=data.sha256,
+        dataset=cells.name,
+        sha256=cells.sha256,
         params=[described_model["params"]],
         seed=seed,
         settings={"estimator": described_model, "scaling": "all", "preselect": preselect},
@@ -104,17 +109,20 @@ def fit_full(
     )
 
 
-def _normalizer_of(data):
-    size = None if data.counts is None else size_of_library(data.X, data.counts)
-    if size is None:
+def _count_normalizer(cells):
+    """Fitted normalizer that gives the expression of the cells, or None if none does."""
+    if cells.counts is None:
         return None
-    normalizer = CountNormalizer().fit(data.counts)
-    normalizer.library_size_ = size
-    normalizer.feature_names_in_ = data.gene_names.astype(object)
+    library_size = size_of_library(cells.X, cells.counts)
+    if library_size is None:
+        return None
+    normalizer = CountNormalizer().fit(cells.counts)
+    normalizer.library_size_ = library_size
+    normalizer.feature_names_in_ = cells.gene_names.astype(object)
     return normalizer
 
 
-def _fitted(model, X, Y, names, seed):
+def _fit_values(model, X, Y, names, seed):
     """Values of a fit to z-scored data, (n, p) and (n, q)."""
     with reproducible():
         model.fit(X, Y)
@@ -135,7 +143,8 @@ def _fitted(model, X, Y, names, seed):
             "kept_genes": names[kept],
             "expression": X[:, kept],
             "predicted_expression": expression.astype(np.float32),
-            **r2_scores("train", Y, predictions, 0.0),
+            "train_r2": pooled_r2(Y, predictions, 0.0),
+            "train_feature_r2": feature_r2(Y, predictions, 0.0),
         }
     if hasattr(model, "gene_norms_"):
         values["gene_norms"] = model.gene_norms_
@@ -145,7 +154,14 @@ def _fitted(model, X, Y, names, seed):
 
 
 @store_result
-def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=False):
+def gene_selection(
+    data: AnnData | Paired,
+    n_genes: int = 1000,
+    threshold: float = 0,
+    *,
+    results: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Record:
     """Select genes from raw counts, and store the curve.
 
     Parameters
@@ -161,43 +177,52 @@ def gene_selection(data, n_genes=1000, threshold=0, *, results=None, overwrite=F
         ``values`` contains ``gene_names`` and the fields of `GeneSelection`, for
         `sbnn.plotting.gene_selection_curve`.
     """
-    data = as_paired(data)
-
-    selection = select_genes(data.counts, n_genes, threshold)
+    cells = as_paired(data)
+    selection = select_genes(cells.counts, n_genes, threshold)
     return Record(
         experiment="gene-selection",
-        dataset=data.name,
-        sha256=data.sha256,
+        dataset=cells.name,
+        sha256=cells.sha256,
         params=[{"n_genes": n_genes, "threshold": threshold}],
-        values=vars(selection) | {"gene_names": data.gene_names},
+        values=vars(selection) | {"gene_names": cells.gene_names},
     )
 
 
-def complementary_pairs(n, n_pairs=50, seed=0, groups=None):
-    """Folds that train on a half of the cells."""
+def complementary_pairs(
+    n: int, n_pairs: int = 50, seed: int = 0, groups: ArrayLike | None = None
+) -> list[Fold]:
+    """Folds that train on a half of the cells and test the other one, then the reverse.
+
+    For pairs of disjoint halves, the bounds of Shah and Samworth (J. R. Stat. Soc. B 75, 2013) need
+    no exchangeable genes, unlike that of Meinshausen and Buehlmann (2010) for random halves.
+    """
     codes = np.arange(n) if groups is None else group_codes(groups)
     n_groups = codes.max() + 1
     size = n_groups // 2
     if not size:
         raise ValueError("groups: expected at least two groups, got one")
+    # ways to leave out one of an odd number of groups, times ways to halve the others
     n_possible = comb(n_groups, 2 * size) * comb(2 * size, size) // 2
     rng = np.random.default_rng(seed)
-    pairs = {}
+    pairs: dict[frozenset[bytes], list[Fold]] = {}
     while len(pairs) < min(n_pairs, n_possible):
-        halves = rng.permutation(n_groups)[: 2 * size].reshape(2, size)
-        one, other = (np.flatnonzero(np.isin(codes, half)) for half in halves)
-        pairs[frozenset([one.tobytes(), other.tobytes()])] = [(one, other), (other, one)]
+        half, other_half = rng.permutation(n_groups)[: 2 * size].reshape(2, size)
+        cells = np.flatnonzero(np.isin(codes, half))
+        other_cells = np.flatnonzero(np.isin(codes, other_half))
+        # the same two halves count once, whichever is drawn first
+        halves = frozenset([cells.tobytes(), other_cells.tobytes()])
+        pairs[halves] = [(cells, other_cells), (other_cells, cells)]
     return list(chain(*pairs.values()))
 
 
 def stability_selection(
     estimator: BaseEstimator,
-    data,
+    data: AnnData | tuple | Paired,
     n_pairs: int = 50,
     *,
     groups: str | ArrayLike | None = None,
     seed: int = 0,
-    **options: object,
+    **options: Any,
 ) -> Record:
     """Fit an estimator to halves of the cells (stability selection).
 
@@ -222,8 +247,7 @@ def stability_selection(
     Record
         As from `cross_validate`, for `selection_table`.
     """
-    data = as_paired(data)
-    if groups is not None:
-        groups = get_groups(data, groups)
-    halves = complementary_pairs(data.n_cells, n_pairs, seed, groups)
-    return cross_validate(estimator, data, halves, seed=seed, keep=(), **options)
+    cells = as_paired(data)
+    cell_groups = None if groups is None else get_groups(cells, groups)
+    halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
+    return cross_validate(estimator, cells, halves, seed=seed, keep=(), **options)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from numbers import Integral
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,13 +14,15 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.checks import known_labels
 from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
+from sbnn.data.paired import Paired
 from sbnn.data.preprocessing import preselect_genes
 from sbnn.errors import check_number
+from sbnn.results import Fold, Record
 
 SCALINGS = ("fold", "all")
 
 
-def paper_folds(n: int, n_folds: int = 10, seed: int = 42):
+def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> list[Fold]:
     """Folds of the published cross-validation (Bernaerts, Berens and Kobak, arXiv 2006.10411).
 
     Fold i tests on block i of ``n // n_folds`` permuted cells; the last ``n % n_folds`` cells are
@@ -41,7 +45,7 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42):
     >>> [(len(train), len(test)) for train, test in paper_folds(25, n_folds=3)]
     [(17, 8), (17, 8), (17, 8)]
     """
-    check_number("n_folds", n_folds, int, 2, n)
+    check_number("n_folds", n_folds, int, low=2, high=n)
     size = n // n_folds
     # the generator used for the published folds
     order = np.random.RandomState(seed).permutation(n)
@@ -52,7 +56,7 @@ def paper_folds(n: int, n_folds: int = 10, seed: int = 42):
     return folds
 
 
-def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42):
+def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> list[Fold]:
     """Folds that do not split a donor, batch or other group.
 
     Parameters
@@ -77,7 +81,7 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42):
     return list(splitter.split(codes, groups=codes))
 
 
-def later_fold(times: ArrayLike):
+def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
     """One fold that trains on the first four fifths of the times and tests on the later ones.
 
     Parameters
@@ -99,14 +103,16 @@ def later_fold(times: ArrayLike):
     [3]
     """
     if any(isinstance(time, str) for time in times):
-        times = pd.to_datetime(pd.Series(times), format="ISO8601")
-    codes = group_codes(times)
+        dates = pd.to_datetime(pd.Series(times), format="ISO8601")
+        codes = group_codes(dates)
+    else:
+        codes = group_codes(times)
     latest = codes.max()
     earlier = codes < min(round(0.8 * (latest + 1)), latest)
     return [(np.flatnonzero(earlier), np.flatnonzero(~earlier))]
 
 
-def group_codes(labels):
+def group_codes(labels: ArrayLike) -> np.ndarray:
     """Index of the label of each cell among the sorted labels."""
     codes, _ = pd.factorize(known_labels(np.asarray(labels, dtype=object)), sort=True)
     if (codes < 0).any():
@@ -114,17 +120,18 @@ def group_codes(labels):
     return codes
 
 
-def check_folds(folds, n):
-    """Checked folds, from pairs, a splitter or a number of `paper_folds`."""
+def check_folds(folds: Any, n: int) -> list[Fold]:
+    """Validate pairs of positions or a splitter, or take a number of `paper_folds`."""
+    pairs = folds
     if isinstance(folds, Integral):
-        folds = paper_folds(n, folds)
-    checked = []
+        pairs = paper_folds(n, cast(int, folds))
+    checked: list[Fold] = []
     try:
-        for train, test in check_cv(folds).split(np.zeros(n)):
-            known = np.isin([*train, *test], np.arange(n)).all()
-            apart = len(np.setdiff1d(test, train)) == len(test)  # also if a cell is tested twice
-            # a fit to all cells tests none
-            if not (len(train) and known and apart and (len(test) or len(train) == n)):
+        for train, test in check_cv(pairs).split(np.zeros(n)):
+            are_cells = np.isin([*train, *test], np.arange(n)).all()
+            are_apart = len(np.setdiff1d(test, train)) == len(test)  # also if one is tested twice
+            covers_all = len(train) == n  # a fit to all cells tests none
+            if not (len(train) and are_cells and are_apart and (len(test) or covers_all)):
                 raise ValueError(f"fold {len(checked)} must train on some cells and test others")
             checked.append((np.asarray(train, int), np.asarray(test, int)))
         if not checked:
@@ -137,33 +144,40 @@ def check_folds(folds, n):
     return checked
 
 
-def z_score(values):
+def z_score(values: np.ndarray) -> np.ndarray:
     """Values z-scored over all cells, as float32."""
-    return _scaled(values, values[:0], "fold")[0]
+    scaled, _ = _scale_fold(values, values[:0], "fold")
+    return scaled
 
 
-def split_fold(data, fold, scaling, preselect=None):
+def split_fold(
+    data: Paired, fold: Fold, scaling: str, preselect: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | slice]:
     """X_train, Y_train, X_test, Y_test, float32, and their genes: a mask, or a slice of all."""
     train, test = fold
-    genes = slice(None)
+    genes: np.ndarray | slice = slice(None)
     if preselect is not None:
         genes = preselect_genes(data, preselect, train)
-    X = data.X
-    Y = data.Y
+    X: np.ndarray = data.X
+    Y: np.ndarray = data.Y
     if scaling == "all":
         X = z_score(X)
         Y = z_score(Y)
-    elif data.counts_behind_x is not None:
-        usual = np.median(row_sums(data.counts[train]))
-        X = dense(log2p1(normalize_library_size(data.counts, usual)))
-    X_train, X_test = _scaled(X[train][:, genes], X[test][:, genes], scaling)
+    else:
+        counts = data.counts_behind_x
+        if counts is not None:
+            # the usual library size, too, is learned from the training cells only
+            library_size = np.median(row_sums(counts[train]))
+            X = dense(log2p1(normalize_library_size(counts, library_size)))
+    X_train, X_test = _scale_fold(X[train][:, genes], X[test][:, genes], scaling)
     if scaling == "fold":
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
-    Y_train, Y_test = _scaled(Y[train], Y[test], scaling)
+    Y_train, Y_test = _scale_fold(Y[train], Y[test], scaling)
     return X_train, Y_train, X_test, Y_test, genes
 
 
-def _scaled(train, test, scaling):
+def _scale_fold(train, test, scaling):
+    """Training and test values relative to the training cells, as float32."""
     if scaling == "fold":
         scaler = StandardScaler().fit(train.astype(np.float64))
         mean = scaler.mean_
@@ -171,23 +185,27 @@ def _scaled(train, test, scaling):
     else:  # z-scored; without test cells, train has all cells and means of 0
         mean = train.mean(0) if len(test) else 0
         sd = 1
-    return [np.ascontiguousarray((part - mean) / sd, dtype=np.float32) for part in (train, test)]
+    train_scaled = np.ascontiguousarray((train - mean) / sd, dtype=np.float32)
+    test_scaled = np.ascontiguousarray((test - mean) / sd, dtype=np.float32)
+    return train_scaled, test_scaled
 
 
-def held_out_predictions(record, Y, point):
+def held_out_predictions(
+    record: Record, Y: ArrayLike, point: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """By fold: test cells, their predictions in the units of `Y`, and the SDs of its scaling."""
-    Y = np.asarray(Y, dtype=np.float64)
+    outputs = np.asarray(Y, dtype=np.float64)
     over_all = record.settings["scaling"] == "all"
     for (train, test), predicted in zip(record.folds, record.test_predictions[point], strict=True):
-        mean = Y[train].mean(axis=0)
-        sd = StandardScaler().fit(Y if over_all else Y[train]).scale_
+        mean = outputs[train].mean(axis=0)
+        sd = StandardScaler().fit(outputs if over_all else outputs[train]).scale_
         yield test, predicted * sd + mean, sd
 
 
-def held_out_means(record, Y, point):
+def held_out_means(record: Record, Y: ArrayLike, point: int) -> np.ndarray:
     """Mean predictions in the units of `Y`, (n, q); NaN for untested cells."""
-    tables = [
-        pd.DataFrame(predicted, test)
-        for test, predicted, _ in held_out_predictions(record, Y, point)
-    ]
-    return pd.concat(tables).groupby(level=0).mean().reindex(range(len(Y))).to_numpy()
+    tables = []
+    for test, predicted, _ in held_out_predictions(record, Y, point):
+        tables.append(pd.DataFrame(predicted, test))
+    means = pd.concat(tables).groupby(level=0).mean()
+    return means.reindex(range(len(np.asarray(Y)))).to_numpy()

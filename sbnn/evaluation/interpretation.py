@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from os import PathLike
+
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _check_feature_names_in
 
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.inputs import expression_and_outputs, validate_new_cells
-from sbnn.data.paired import as_paired, get_groups
+from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.evaluation.crossval import predict_like
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_fold
 from sbnn.evaluation.runs import describe_estimator, store_result
@@ -21,8 +25,8 @@ from sbnn.results import Record
 
 def interpret(
     model: BaseEstimator,
-    X,
-    Y=None,
+    X: ArrayLike | pd.DataFrame | AnnData,
+    Y: ArrayLike | pd.DataFrame | str | None = None,
     *,
     stability: pd.DataFrame | None = None,
 ) -> Record:
@@ -57,68 +61,76 @@ def interpret(
     TypeError
         If `model` is of another package.
     """
-    X, Y = expression_and_outputs(X, Y)
+    expression, outputs = expression_and_outputs(X, Y)
     kept = kept_genes(model)
     if not hasattr(model, "x_mean_"):
         raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
-    X = validate_new_cells(model, X, needed=kept)
-    outputs = np.asarray(Y, dtype=np.float64).reshape(len(X), -1)
-    sds = StandardScaler().fit(outputs).scale_  # 1 if an output is constant
-    names = np.asarray(getattr(Y, "columns", model.output_names_))
+    values = validate_new_cells(model, expression, needed=kept)  # (n, p)
+    true = np.asarray(outputs, dtype=np.float64).reshape(len(values), -1)  # (n, q)
+    sds = StandardScaler().fit(true).scale_  # 1 if an output is constant
+    names = np.asarray(getattr(outputs, "columns", model.output_names_))
     # scikit-learn warns if names are missing
-    cells = pd.DataFrame(X, columns=getattr(model, "feature_names_in_", None))
-    r2 = model.score(cells, Y)
+    cells = pd.DataFrame(values, columns=getattr(model, "feature_names_in_", None))
+    r2 = model.score(cells, outputs)
     effects = []
     rows = []
     for gene in kept:
-        mean = X[:, gene].mean()
-        sd = X[:, gene].std()
-        low = _with_gene(cells, gene, mean - sd)
-        high = _with_gene(cells, gene, mean + sd)
-        change = predict_like(model, high, outputs) - predict_like(model, low, outputs)
+        mean = values[:, gene].mean()
+        sd = values[:, gene].std()
+        low = _set_gene(cells, gene, mean - sd)
+        high = _set_gene(cells, gene, mean + sd)
+        change = predict_like(model, high, true) - predict_like(model, low, true)
         effect = change.mean(0) / 2 / sds  # (q,)
         strongest = np.abs(effect).argmax()
         row = {"output": names[strongest], "effect": effect[strongest]}
         if hasattr(model, "transform"):
             moves = model.transform(high) - model.transform(low)
             row["shift"] = np.linalg.norm(moves, axis=1).mean() / 2
-        blind = _with_gene(cells, gene, model.x_mean_[gene])
-        row["r2_drop"] = r2 - model.score(blind, Y)
+        removed = _set_gene(cells, gene, model.x_mean_[gene])
+        row["r2_drop"] = r2 - model.score(removed, outputs)
         effects.append(effect)
         rows.append(row)
     genes = _check_feature_names_in(model)[kept]
     table = pd.DataFrame(rows, pd.Index(genes, name="gene"))
     if stability is not None:
-        table.insert(0, "stability", stability["frequency"].reindex(genes, fill_value=0.0))
+        frequency = stability["frequency"].reindex(genes, fill_value=0.0)
+        table.insert(0, "stability", frequency)
     if hasattr(model, "gene_norms_"):
         table.insert(0, "norm", model.gene_norms_[kept])
-    values = {
-        "effects": np.array(effects),
-        "kept_genes": genes,
-        "feature_names": names,
-        "r2": r2,
-        "table": table.sort_values("r2_drop", ascending=False, kind="stable"),
-    }
     return Record(
         experiment="interpretation",
         dataset="custom",
-        sha256=fingerprint([X, outputs]),
+        sha256=fingerprint([values, true]),
         params=[{}],
         settings={"estimator": describe_estimator(model)},
-        values=values,
+        values={
+            "effects": np.array(effects),
+            "kept_genes": genes,
+            "feature_names": names,
+            "r2": r2,
+            "table": table.sort_values("r2_drop", ascending=False, kind="stable"),
+        },
     )
 
 
-def _with_gene(cells, gene, value):
-    cells = cells.copy()
-    cells.isetitem(gene, value)
-    return cells
+def _set_gene(cells, gene, value):
+    """Copy of the cells in which a gene has the same value everywhere."""
+    edited = cells.copy()
+    edited.isetitem(gene, value)
+    return edited
 
 
 @store_result
 def interpret_held_out(
-    estimator, data, halves, *, groups=None, preselect=None, results=None, overwrite=False
-):
+    estimator: BaseEstimator,
+    data: AnnData | tuple | Paired,
+    halves: Record,
+    *,
+    groups: str | ArrayLike | None = None,
+    preselect: int | None = None,
+    results: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Record:
     """Fit an estimator to three quarters of the cells or groups; `interpret` it on the others.
 
     Parameters
@@ -136,28 +148,31 @@ def interpret_held_out(
     Record
         As from `interpret`, for `sbnn.plotting.effect_map`.
     """
-    data = as_paired(data)
-    stability = selection_table(halves)["frequency"]
+    cells = as_paired(data)
+    stability = selection_table(halves)
     held_out = "a quarter"
     if groups is None:
-        fold = paper_folds(data.n_cells, 4)[0]
+        fold = paper_folds(cells.n_cells, 4)[0]
     else:
-        of_cells = get_groups(data, groups)
-        fold = grouped_folds(of_cells, min(4, len(np.unique(of_cells))))[0]
+        cell_groups = get_groups(cells, groups)
+        n_groups = len(np.unique(cell_groups))
+        fold = grouped_folds(cell_groups, min(4, n_groups))[0]
         held_out = f"the {len(fold[1])} cells of some groups"
-    X_train, Y_train, X_test, Y_test, genes = split_fold(data, fold, "fold", preselect)
-    names = data.gene_names[genes]
+    X_train, Y_train, X_test, Y_test, genes = split_fold(
+        cells, fold, scaling="fold", preselect=preselect
+    )
+    names = cells.gene_names[genes]
     model = clone(estimator).fit(pd.DataFrame(X_train, columns=names), Y_train)
-    found = interpret(
+    interpretation = interpret(
         model,
         pd.DataFrame(X_test, columns=names),
-        pd.DataFrame(Y_test, columns=data.feature_names),
-        stability=stability.to_frame(),
+        pd.DataFrame(Y_test, columns=cells.feature_names),
+        stability=stability,
     )
     return Record(
         experiment="interpretation",
-        dataset=data.name,
-        sha256=data.sha256,
+        dataset=cells.name,
+        sha256=cells.sha256,
         params=[{}],
         seed=estimator.random_state,
         settings={
@@ -166,5 +181,5 @@ def interpret_held_out(
             "held out": held_out,
             "preselect": preselect,
         },
-        values=found.values,
+        values=interpretation.values,
     )

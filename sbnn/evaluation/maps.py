@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 
 import numpy as np
+from anndata import AnnData
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.paired import as_paired
+from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import require
 from sbnn.evaluation.folds import held_out_predictions, z_score
@@ -22,7 +24,13 @@ VARIANCE = 0.8  # explained by the components passed to t-SNE
 
 
 @store_result
-def tsne_maps(data, *, results=None, overwrite=False, seed=42):
+def tsne_maps(
+    data: AnnData | tuple | Paired,
+    *,
+    results: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    seed: int = 42,
+) -> Record:
     """Map cells by t-SNE of the principal components of the genes, and by t-SNE of the outputs.
 
     The components explain 80 % of the variance.
@@ -41,18 +49,20 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
         components and of outputs, ``n_transcriptome`` and ``n_outputs``, for
         `sbnn.plotting.tsne_pair`.
     """
-    data = as_paired(data)
-    values = {"cell_names": data.cell_names} | data.shown
+    cells = as_paired(data)
+    values = {"cell_names": cells.cell_names} | cells.shown
     with reproducible():
-        X, Y = (StandardScaler().fit_transform(part.astype(float)) for part in (data.X, data.Y))
+        X = StandardScaler().fit_transform(cells.X.astype(float))
+        Y = StandardScaler().fit_transform(cells.Y.astype(float))
         components = PCA(VARIANCE, svd_solver="full").fit(X).transform(X)
-        for name, of_cells in (("transcriptome", components), ("outputs", Y)):
-            values[name] = embed(of_cells, seed).astype(np.float32)
-            values[f"n_{name}"] = of_cells.shape[1]
+        values["transcriptome"] = embed(components, seed).astype(np.float32)
+        values["n_transcriptome"] = components.shape[1]
+        values["outputs"] = embed(Y, seed).astype(np.float32)
+        values["n_outputs"] = Y.shape[1]
     return Record(
         experiment="t-SNE",
-        dataset=data.name,
-        sha256=data.sha256,
+        dataset=cells.name,
+        sha256=cells.sha256,
         params=[{"variance_of_genes": VARIANCE}],
         seed=seed,
         values=values,
@@ -62,12 +72,12 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
 @store_result
 def map_trust(
     estimator: BaseEstimator,
-    data,
+    data: AnnData | tuple | Paired,
     fit: Record,
     folds: Record,
     seeds: Sequence[int] = (1, 2, 3, 4, 5),
     *,
-    results=None,
+    results: str | PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Record:
     """Assess the map of a fit from held-out cells and other seeds.
@@ -100,35 +110,42 @@ def map_trust(
           size of the map;
         - for simulated data, ``true_latent``, also aligned, and ``truth_agreement``, its R2.
     """
-    data = as_paired(data)
-    if [*data.gene_names, *data.cell_names] != [*fit.gene_names, *fit.cell_names]:
+    cells = as_paired(data)
+    if [*cells.gene_names, *cells.cell_names] != [*fit.gene_names, *fit.cell_names]:
         raise ValueError("data: expected genes and cells of the fit, adata[:, fit.gene_names]")
     point = folds.find(n_components=estimator.n_components)
     latent = np.asarray(fit.latent, np.float64)  # (n, d)
-    X, Y = (scaled - scaled.mean(0) for scaled in (z_score(data.X), z_score(data.Y)))
-    others = []
+    # means of values that were rounded to float32 are not quite 0
+    X = z_score(cells.X)
+    X -= X.mean(0)
+    Y = z_score(cells.Y)
+    Y -= Y.mean(0)
+    latents = []
+    agreement = []
     for seed in seeds:
         model = clone(estimator).set_params(random_state=seed)
-        others.append(_onto(model.fit(X, Y).transform(X), latent))
-    latents, agreement = zip(*others, strict=True)
+        aligned, r2 = _align(model.fit(X, Y).transform(X), latent)
+        latents.append(aligned)
+        agreement.append(r2)
     distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)
+    errors = np.full(cells.n_cells, np.nan)
+    for test, predicted, sd in held_out_predictions(folds, cells.Y, point):
+        errors[test] = np.square((predicted - cells.Y[test]) / sd).mean(axis=1)
     values = {
-        "cell_names": data.cell_names,
+        "cell_names": cells.cell_names,
         "latent": fit.latent,
         "latents": np.array(latents, np.float32),
         "agreement": np.array(agreement),
         "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
-        "errors": np.full(data.n_cells, np.nan),
+        "errors": errors,
     }
-    truth = data.truth.get("latent")
+    truth = cells.truth.get("latent")
     if truth is not None and truth.shape[1] == 2:
-        values["true_latent"], values["truth_agreement"] = _onto(truth, latent)
-    for test, predicted, sd in held_out_predictions(folds, data.Y, point):
-        values["errors"][test] = np.square((predicted - data.Y[test]) / sd).mean(axis=1)
+        values["true_latent"], values["truth_agreement"] = _align(truth, latent)
     return Record(
         experiment="map trust",
-        dataset=data.name,
-        sha256=data.sha256,
+        dataset=cells.name,
+        sha256=cells.sha256,
         params=[{}],
         seed=estimator.random_state,
         settings={
@@ -140,13 +157,13 @@ def map_trust(
     )
 
 
-def _onto(other, latent):
+def _align(other, latent):
     """The best affine alignment with `latent`, and its R2."""
-    placed = LinearRegression().fit(other, latent).predict(other)
-    return placed, r2_score(latent, placed, multioutput="variance_weighted")
+    aligned = LinearRegression().fit(other, latent).predict(other)
+    return aligned, r2_score(latent, aligned, multioutput="variance_weighted")
 
 
-def embed(latent, seed=0):
+def embed(latent: np.ndarray, seed: int = 0) -> np.ndarray:
     """Two coordinates per cell, (n, 2): the latent space or, if it is wider, its t-SNE."""
     n, d = latent.shape
     if d <= 2:
@@ -154,7 +171,11 @@ def embed(latent, seed=0):
     require("openTSNE")
     from openTSNE import TSNE  # slower to import than all other packages
 
-    # approximate neighbours depend on the instruction set of the machine
-    how = {"initialization": "pca", "neighbors": "exact", "n_jobs": 1, "random_state": seed}
-    tsne = TSNE(perplexity=min(30, (n - 1) / 3), **how)
+    tsne = TSNE(
+        perplexity=min(30, (n - 1) / 3),
+        initialization="pca",
+        neighbors="exact",  # approximate ones depend on the instruction set of the machine
+        n_jobs=1,
+        random_state=seed,
+    )
     return np.asarray(tsne.fit(np.ascontiguousarray(latent, dtype=np.float64)))

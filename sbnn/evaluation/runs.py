@@ -5,26 +5,32 @@ import functools
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
+from os import PathLike
 from pathlib import Path
+from typing import Any, ParamSpec, overload
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
-from sbnn.results import list_differences, load, save
+from sbnn.results import Record, list_differences, load, save
 from sbnn.store import ENDING, encode, read_file, write_file
 
 # values of a fit whose shapes differ between fits
-NESTED = ("test_predictions", "test_latent", "history", "test_probabilities")
-OR_ELSE = "give another path, or pass overwrite=True"
+RAGGED = ("test_predictions", "test_latent", "history", "test_probabilities")
+REMEDY = "give another path, or pass overwrite=True"
+
+P = ParamSpec("P")
+Values = dict[str, Any]
+Fits = Sequence[Sequence[functools.partial[Values]]]  # [grid point][fold]
 
 
-def configure(estimator, point, seed):
+def configure(estimator: BaseEstimator, point: Mapping[str, Any], seed: int) -> BaseEstimator:
     """Clone with the parameters of a grid point, and seeds in place of None."""
     model = clone(estimator).set_params(**point)
     seeds = {}
@@ -34,16 +40,18 @@ def configure(estimator, point, seed):
     return model.set_params(**seeds)
 
 
-def describe_estimator(model):
+def describe_estimator(model: BaseEstimator) -> dict[str, Any]:
     """Package, class and parameters of an estimator as plain data, for tables."""
-    params = model.get_params()
-    shown = {name: params[name] for name in params if name.split("__")[-1] not in NOT_DECISIVE}
-    plain = json.loads(json.dumps(shown, default=_plain, skipkeys=True))
+    decisive = {}
+    for name, value in model.get_params().items():
+        if name.split("__")[-1] not in NOT_DECISIVE:
+            decisive[name] = value
+    text = json.dumps(decisive, default=_json_value, skipkeys=True)
     package = type(model).__module__.partition(".")[0]
-    return {"class": f"{package}.{type(model).__qualname__}", "params": plain}
+    return {"class": f"{package}.{type(model).__qualname__}", "params": json.loads(text)}
 
 
-def _plain(value):
+def _json_value(value):
     """Entries of JSON in place of an object."""
     if hasattr(value, "get_params"):
         return type(value).__name__  # its parameters are listed separately
@@ -54,9 +62,17 @@ def _plain(value):
     return repr(value)
 
 
+@overload
+def store_result(function: Callable[P, Record]) -> Callable[P, Record]: ...
+
+
+@overload
 def store_result(
-    function=None, *, is_complete: Callable[..., bool] = lambda record, arguments: True
-):
+    *, is_complete: Callable[[Record, dict[str, Any]], bool]
+) -> Callable[[Callable[P, Record]], Callable[P, Record]]: ...
+
+
+def store_result(function=None, *, is_complete=lambda record, arguments: True):
     """Decorate a function with the arguments `results` and `overwrite` that returns a `Record`.
 
     The record is saved in the file `results`. A later call loads it if all arguments are the same
@@ -73,20 +89,21 @@ def store_result(
 
     @functools.wraps(function)
     def load_or_compute(*args, **kwargs):
-        arguments = bound_arguments(function, args, kwargs)
+        arguments: dict[str, Any] = bound_arguments(function, args, kwargs)
         if arguments["results"] is None:
             return function(*args, **kwargs)
         path = Path(arguments["results"])
         prints = {"function": function.__name__} | fingerprint_arguments(function, args, kwargs)
         if path.is_dir() or (path.exists() and not arguments["overwrite"]):
-            record = load(path)  # an error if it is a folder
-            other = list_differences(record.arguments, prints)
-            if other:
+            saved = load(path)  # an error if it is a folder
+            differences = list_differences(saved.arguments, prints)
+            if differences:
                 raise ValueError(
-                    f"results: {path} holds a result that differs in {', '.join(other)}; {OR_ELSE}"
+                    f"results: {path} holds a result that differs in {', '.join(differences)}; "
+                    f"{REMEDY}"
                 )
-            if is_complete(record, arguments):
-                return record
+            if is_complete(saved, arguments):
+                return saved
         _require_writable(path.parent)
         record = dataclasses.replace(function(*args, **kwargs), arguments=prints)
         save(record, path)
@@ -95,7 +112,14 @@ def store_result(
     return load_or_compute
 
 
-def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True):
+def fit_all(
+    record: Record,
+    fits: Fits,
+    results: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    n_jobs: int = 1,
+    verbose: bool = True,
+) -> Record:
     """Do all fits, save the record with their values, and return it.
 
     `fits`, [grid point][fold], are calls (as `functools.partial`) that return a dict of values.
@@ -104,22 +128,22 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
     killed goes on, also with `overwrite`.
     """
     if results is None:  # nothing has to be identified, whatever the parameters are
-        keys = [[f"{g}, {f}" for f in range(len(row))] for g, row in enumerate(fits)]
+        keys = [[f"{point}, {fold}" for fold in range(len(row))] for point, row in enumerate(fits)]
     else:
-        arguments, keys = _identities(fits)
+        arguments, keys = _fingerprint_fits(fits)
         settings = record.settings | {"keys": keys}
         record = dataclasses.replace(record, arguments=arguments, settings=settings)
     calls = dict(zip(chain(*keys), chain(*fits), strict=True))
-    done = {}
-    parts = {}
+    done: dict[str, Values] = {}
+    parts: dict[str, Path] = {}
     if results is not None:
         path = Path(results)
         parts = {key: Path(f"{path}.parts", f"{key}{ENDING}") for key in calls}
         if path.is_dir() or (path.exists() and not overwrite):
-            held = load(path)  # an error if it is a folder
-            done = _fits_of(held, record, path)
-            if held.settings["keys"] == keys:  # in the same order
-                return held
+            saved = load(path)  # an error if it is a folder
+            done = _saved_fits(saved, record, path)
+            if saved.settings["keys"] == keys:  # in the same order
+                return saved
         encode(vars(record))  # an error before the fits, if it cannot be saved
         _require_writable(path.parent)
         done |= {key: read_file(part, dict) for key, part in parts.items() if part.exists()}
@@ -132,11 +156,12 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
         done[key] = values
         if key in parts:
             write_file(values, parts[key])
-    values = {}
-    by_place = [[done[key] for key in row] for row in keys]
+    all_values: Values = {}
+    by_place = [[done[key] for key in row] for row in keys]  # [grid point][fold]
     for name in dict.fromkeys(chain(*chain(*by_place))):
-        values[name] = _turned(name, [[fit.get(name) for fit in row] for row in by_place])
-    record = dataclasses.replace(record, values=record.values | values)
+        rows = [[values.get(name) for values in row] for row in by_place]
+        all_values[name] = rows if name in RAGGED else np.asarray(rows).swapaxes(0, 1)
+    record = dataclasses.replace(record, values=record.values | all_values)
     if results is not None:
         save(record, path)
     for part in parts.values():
@@ -146,61 +171,57 @@ def fit_all(record, fits, results=None, overwrite=False, n_jobs=1, verbose=True)
     return record
 
 
-def _identities(fits):
+def _fingerprint_fits(fits):
     """By argument, the fingerprints in all fits; and the key of each fit, [grid point][fold]."""
-    # Fingerprints by identity of the object, as many fits share their data; `fits` keeps all alive.
-    known = {}
+    # many fits share their data; `fits` keeps all objects alive, so that their ids stay unique
+    prints_by_id = {}
 
     def fingerprint_once(value):
-        if id(value) not in known:
-            known[id(value)] = fingerprint(value)
-        return known[id(value)]
+        if id(value) not in prints_by_id:
+            prints_by_id[id(value)] = fingerprint(value)
+        return prints_by_id[id(value)]
 
-    arguments = {"function": []}
-    keys = []
+    arguments: dict[str, list[str]] = {"function": []}
+    keys: list[list[str]] = []
     for row in fits:
         keys.append([])
         for fit in row:
-            bound = bound_arguments(fit.func, fit.args, fit.keywords)
             prints = {"function": fit.func.__name__}
-            for name, value in bound.items():
+            for name, value in bound_arguments(fit.func, fit.args, fit.keywords).items():
                 if name not in NOT_DECISIVE:
                     prints[name] = fingerprint_once(value)
             for name, value in prints.items():
-                of_fits = arguments.setdefault(name, [])
-                if value not in of_fits:
-                    of_fits.append(value)
-            keys[-1].append(hashlib.sha256(json.dumps(prints).encode()).hexdigest()[:32])
+                in_all_fits = arguments.setdefault(name, [])
+                if value not in in_all_fits:
+                    in_all_fits.append(value)
+            digest = hashlib.sha256(json.dumps(prints).encode())
+            keys[-1].append(digest.hexdigest()[:32])
     return arguments, keys
 
 
-def _fits_of(held, record, path):
+def _saved_fits(saved, record, path):
     """Values of each fit of a record that was saved, by key; all must be among those asked for."""
-    keys = held.settings.get("keys", [])
-    asked = {*chain(*record.settings["keys"])}
-    if not keys or not {*chain(*keys)} <= asked:
-        names = record.arguments | held.arguments
-        other = [
-            name
-            for name in names
-            # an argument that the held fits lack differs, too
-            if not {*held.arguments.get(name, ["none"])} <= {*record.arguments.get(name, [])}
-        ]
+    keys = saved.settings.get("keys", [])
+    saved_keys = list(chain(*keys))
+    if not saved_keys or not {*saved_keys} <= {*chain(*record.settings["keys"])}:
+        differences = []
+        for name in record.arguments | saved.arguments:
+            # an argument that the saved fits lack differs, too
+            prints = saved.arguments.get(name, ["none"])
+            if not {*prints} <= {*record.arguments.get(name, [])}:
+                differences.append(name)
         raise ValueError(
-            f"results: {path} holds fits that differ in {', '.join(other) or 'their folds'}, and "
-            f"would be lost; {OR_ELSE}"
+            f"results: {path} holds fits that differ in {', '.join(differences) or 'their folds'}, "
+            f"and would be lost; {REMEDY}"
         )
-    fits = {key: {} for key in chain(*keys)}
-    for name in held.values.keys() - record.values.keys():
-        rows = _turned(name, held.values[name])
-        for key, value in zip(chain(*keys), chain(*rows), strict=True):
+    fits: dict[str, Values] = {key: {} for key in saved_keys}
+    for name, values in saved.values.items():
+        if name in record.values:  # of the data, not of a fit
+            continue
+        rows = values if name in RAGGED else np.swapaxes(values, 0, 1)
+        for key, value in zip(saved_keys, chain(*rows), strict=True):
             fits[key][name] = value
     return fits
-
-
-def _turned(name, rows):
-    """Lists [grid point][fold], or an array (folds, grid points, ...), or the reverse."""
-    return rows if name in NESTED else np.swapaxes(rows, 0, 1)
 
 
 def _require_writable(folder):
@@ -210,6 +231,6 @@ def _require_writable(folder):
         pass
 
 
-def in_workers(calls, n_jobs) -> Iterator:
+def in_workers(calls: Iterable, n_jobs: int) -> Iterator:
     """Yield results of delayed calls, on a cluster within ``joblib.parallel_config``."""
     return Parallel(n_jobs=n_jobs, return_as="generator")(calls)

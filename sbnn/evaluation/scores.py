@@ -1,9 +1,14 @@
 """Scores of several records in one table, and their means as text."""
 
+from collections.abc import Mapping
+
 import pandas as pd
+from numpy.typing import ArrayLike
+
+from sbnn.results import Record
 
 
-def scores_table(records):
+def scores_table(records: Mapping[str, Record]) -> pd.DataFrame:
     """Scores of all fits: a row for each method and seed, and a column for each score.
 
     Parameters
@@ -21,7 +26,7 @@ def scores_table(records):
     return pd.concat(scores, names=["method"])
 
 
-def mean_sd(values, digits=".3f", sd_digits=".3f"):
+def mean_sd(values: ArrayLike, digits: str = ".3f", sd_digits: str = ".3f") -> str:
     """Mean ± sample SD as text.
 
     A single value has no SD. The text is empty if all values are missing.
@@ -38,17 +43,17 @@ def mean_sd(values, digits=".3f", sd_digits=".3f"):
     >>> mean_sd([0.4, 0.5, 0.6])
     '0.500 ± 0.100'
     """
-    values = pd.Series(values).dropna()
-    if values.empty:
+    present = pd.Series(values).dropna()
+    if present.empty:
         return ""
-    text = format(values.mean(), digits)
-    if len(values) > 1:
-        sd = round(values.std(), 9)  # equal values have an SD of 0, not of the rounding errors
+    text = format(present.mean(), digits)
+    if len(present) > 1:
+        sd = round(present.std(), 9)  # equal values have an SD of 0, not of the rounding errors
         text += f" ± {sd:{sd_digits}}"
     return text
 
 
-def label_rows(columns, labels):
+def label_rows(columns: Mapping[str, pd.Series], labels: Mapping[str, str]) -> pd.DataFrame:
     """Table with a row for each method that has results, under its label.
 
     Parameters

@@ -6,8 +6,11 @@ Meinshausen and Buehlmann, J. R. Stat. Soc. B 72, 2010; Shah and Samworth, J. R.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from sbnn.metrics import smallest_sufficient, test_fraction
@@ -17,8 +20,8 @@ MOST_FALSE = 1  # selections that are expected among the trusted genes
 WIDEST = 25.0  # log a of a practically uniform distribution
 
 
-def gene_counts(record):
-    """Number and share of fits that kept each gene."""
+def gene_counts(record: Record) -> pd.DataFrame:
+    """Number and fraction of fits that kept each gene."""
     if len(record.params) > 1 and "random_state" not in record.params[0]:
         raise ValueError(f"record: expected one grid point, got {len(record.params)}")
     selected = record.selected.reshape(-1, record.selected.shape[-1])  # (fits, genes)
@@ -40,7 +43,7 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     Returns
     -------
     DataFrame
-        One row per gene, sorted by decreasing ``frequency``, the share of halves that keep the
+        One row per gene, sorted by decreasing ``frequency``, the fraction of halves that keep the
         gene; ``count``, the number of seeds that keep it (with `repeats`); ``expected_false``, the
         bound on the expected number of false genes of at least this frequency; and ``trusted``,
         whether it is at most 1.
@@ -55,56 +58,62 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     table = gene_counts(record)[["frequency"]]
     if repeats is not None:
         table["count"] = gene_counts(repeats)["count"]
-    table["expected_false"] = _bounds(record, table.frequency)
+    table["expected_false"] = _false_bounds(record, table.frequency)
     table["trusted"] = table.expected_false <= MOST_FALSE
     return table
 
 
-def selection_threshold(record):
+def selection_threshold(record: Record) -> float:
     """Smallest frequency at which a gene is trusted, or infinity."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
-    enough = _bounds(record, thresholds) <= MOST_FALSE
-    return np.min(thresholds, where=enough, initial=np.inf)
+    is_trusted = _false_bounds(record, thresholds) <= MOST_FALSE
+    return np.min(thresholds, where=is_trusted, initial=np.inf)
 
 
-def _bounds(record, thresholds):
-    one = [train.tolist() for train, _ in record.folds[::2]]
-    other = [test.tolist() for _, test in record.folds[1::2]]
-    if not one or one != other:
+def _false_bounds(record, thresholds):
+    """`expected_false` at thresholds, for the halves of a record."""
+    fitted = [train.tolist() for train, _ in record.folds[::2]]
+    left_out = [test.tolist() for _, test in record.folds[1::2]]
+    if not fitted or fitted != left_out:
         raise ValueError("record: expected complementary pairs, as from stability_selection")
     # random genes would come from the preselected ones
-    shown = record.values.get("preselected", np.ones_like(record.selected))
-    n_genes = round(shown.sum(-1).mean())
-    return expected_false(thresholds, n_genes, record.n_selected.mean(), len(one))
+    candidates = record.values.get("preselected", np.ones_like(record.selected))
+    n_genes = round(candidates.sum(-1).mean())
+    n_selected = record.n_selected.mean()
+    return expected_false(thresholds, n_genes, n_selected, n_pairs=len(fitted))
 
 
-def kept_genes_table(record, genes):
+def kept_genes_table(record: Record, genes: Iterable[str]) -> pd.DataFrame:
     """Table of given genes, "trusted" or "unstable", or "unknown" with too few halves."""
     table = selection_table(record).loc[list(genes)]
-    others = "unknown" if np.isinf(selection_threshold(record)) else "unstable"
-    table["trust"] = np.where(table.pop("trusted"), "trusted", others)
+    can_be_trusted = np.isfinite(selection_threshold(record))
+    otherwise = "unstable" if can_be_trusted else "unknown"
+    table["trust"] = np.where(table.pop("trusted"), "trusted", otherwise)
     return table
 
 
-def expected_false(threshold, n_genes, n_selected, n_pairs):
+def expected_false(
+    threshold: ArrayLike, n_genes: int, n_selected: float, n_pairs: int
+) -> np.ndarray:
     """Bound on the expected number of falsely selected genes, at each threshold.
 
-    A gene is selected if a share `threshold` of the 2 B halves keeps it (B is `n_pairs`), falsely
-    if a half keeps it with a probability of at most theta = q / p, for q = `n_selected` of p =
-    `n_genes`. Equation (8) of Shah and Samworth, for r-concave distributions: min(D(theta^2, 2
+    A gene is selected if a fraction `threshold` of the 2 B halves keeps it (B is `n_pairs`),
+    falsely if a half keeps it with a probability of at most theta = q / p, for q = `n_selected` of
+    p = `n_genes`. Equation (8) of Shah and Samworth, for r-concave distributions: min(D(theta^2, 2
     threshold - 1, B, -1/2), D(theta, threshold, 2 B, -1/4)) p, where D is `concave_tail`.
     """
     theta = n_selected / n_genes
-    hits = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)  # halves
-    # pairs in which both halves must keep the gene
-    together = np.maximum(hits - n_pairs, 0)
-    by_pairs = concave_tail(theta**2, n_pairs, -1 / 2)[together]
-    by_halves = concave_tail(theta, 2 * n_pairs, -1 / 4)[hits]
+    n_halves = np.ceil(2 * n_pairs * np.asarray(threshold) - 1e-9).astype(int)
+    # if more than B halves keep a gene, both halves of at least this many pairs do
+    n_both = np.maximum(n_halves - n_pairs, 0)
+    # disjoint halves are independent: both keep such a gene with a probability of at most theta^2
+    by_pairs = concave_tail(theta**2, n_pairs, r=-1 / 2)[n_both]
+    by_halves = concave_tail(theta, 2 * n_pairs, r=-1 / 4)[n_halves]
     return n_genes * np.minimum(by_pairs, by_halves)
 
 
-def concave_tail(mean, n, r):
+def concave_tail(mean: float, n: int, r: float) -> np.ndarray:
     """Largest probability that an r-concave variable with a given mean is at least t / n.
 
     The result, for t = 0, ..., n, is reached by a distribution on 0, 1/n, ..., k/n with this mean
@@ -114,25 +123,28 @@ def concave_tail(mean, n, r):
     target = mean * n
     first = int(np.ceil(2 * target)) + 1
     tails = np.zeros(n + 1)
+    # 1, which always holds, is not tightened up to twice the mean
     tails[:first] = 1
     if target == 0:
         return tails
     for k in range(first, n + 1):
         steps = np.arange(k + 1)
-        log = brentq(_excess, -WIDEST, WIDEST, (steps, r, target))
-        reached = _concave(log, steps, r)[::-1].cumsum()[::-1]
+        # the a for which the mean is the given one
+        log_a = brentq(_excess_mean, -WIDEST, WIDEST, args=(steps, r, target))
+        probabilities = _concave_probabilities(log_a, steps, r)
+        reached = probabilities[::-1].cumsum()[::-1]
         tails[first : k + 1] = np.maximum(tails[first : k + 1], reached[first:])
     return tails
 
 
-def _concave(log, steps, r):
-    """Probabilities of 0, ..., k, the `steps`, for a logarithm of a."""
-    weights = (1 + steps * np.exp(-log)) ** (1 / r)
+def _concave_probabilities(log_a, steps, r):
+    """Probabilities of 0, ..., k, the `steps`."""
+    weights = (1 + steps * np.exp(-log_a)) ** (1 / r)
     return weights / weights.sum()
 
 
-def _excess(log, steps, r, target):
-    return _concave(log, steps, r) @ steps - target
+def _excess_mean(log_a, steps, r, target):
+    return _concave_probabilities(log_a, steps, r) @ steps - target
 
 
 def genes_table(record: Record) -> pd.DataFrame:
@@ -161,9 +173,7 @@ def genes_table(record: Record) -> pd.DataFrame:
     table = fits["test_r2"].agg(test_r2="mean", sd="std")
     table["behind"] = table.test_r2.max() - table.test_r2
     table["genes"] = fits["n_selected"].mean()
-    table["suffices"] = table.index == smallest_sufficient(
-        record.test_r2,
-        [point["n_genes"] for point in record.params],
-        test_fraction(record.folds),
-    )
+    numbers = [point["n_genes"] for point in record.params]
+    sufficient = smallest_sufficient(record.test_r2, numbers, test_fraction(record.folds))
+    table["suffices"] = table.index == sufficient
     return table

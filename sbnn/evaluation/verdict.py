@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from sbnn.data.checks import abbreviate
@@ -16,13 +17,13 @@ from sbnn.results import Record, list_differences
 
 
 class PairedDifference(NamedTuple):
-    """Mean over folds, and its 95 % interval."""
+    """Mean over folds, and its 95 % interval: numbers, or arrays with one for each output."""
 
-    mean: float
-    low: float
-    high: float
+    mean: float | np.ndarray
+    low: float | np.ndarray
+    high: float | np.ndarray
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
@@ -33,63 +34,72 @@ class Verdict(NamedTuple):
     difference: PairedDifference | None
     sentence: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.sentence
 
 
-def outputs_table(record, ridge=None):
+def outputs_table(record: Record, ridge: Record | None = None) -> pd.DataFrame:
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
-    r2 = record.test_feature_r2[:, 0]
-    means = _difference_over(record.folds, r2)._asdict()
-    table = pd.DataFrame(means, pd.Index(record.feature_names, name="output"))
-    table = table.rename(columns={"mean": "test_r2"})
-    table.insert(1, "sd", r2.std(0, ddof=1))
+    r2 = record.test_feature_r2[:, 0]  # (folds, outputs)
+    interval = _mean_difference(record.folds, r2)
+    columns = {
+        "test_r2": interval.mean,
+        "sd": r2.std(0, ddof=1),
+        "low": interval.low,
+        "high": interval.high,
+    }
+    table = pd.DataFrame(columns, pd.Index(record.feature_names, name="output"))
     if ridge is not None:
         require_same_folds(record, ridge)
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
     return table
 
 
-def corrected_difference(differences, test_fraction, n_counted=None):
+def corrected_difference(
+    differences: ArrayLike, test_fraction: float, n_counted: float | None = None
+) -> PairedDifference:
     """Mean of the differences in the folds (the first axis), with a corrected 95 % interval.
 
     `test_fraction` is the number of test cells per training cell; n is the number of folds or
     `n_counted` (Nadeau and Bengio 2003; for repeated folds, Bouckaert and Frank, PAKDD 2004).
     """
-    n = n_counted or len(differences)
-    mean = np.mean(differences, axis=0)
-    half = stats.t.ppf(0.975, n - 1) * corrected_error(differences, test_fraction, n)
-    return PairedDifference(mean, mean - half, mean + half)
+    values = np.asarray(differences)
+    n = n_counted or len(values)
+    mean = values.mean(axis=0)
+    # the corrected resampled t-test has n - 1 degrees of freedom (Nadeau and Bengio 2003)
+    half = stats.t.ppf(0.975, n - 1) * corrected_error(values, test_fraction, n)
+    return PairedDifference(mean=mean, low=mean - half, high=mean + half)
 
 
-def _difference_over(folds, differences):
+def _mean_difference(folds, differences):
+    """Mean over folds that share training cells, some of which may be repeats."""
     return corrected_difference(differences, test_fraction(folds), folds_counted(folds))
 
 
-def paired_difference(a, b, metric="macro_f1", points=(0, 0)):
+def paired_difference(
+    a: Record, b: Record, metric: str = "macro_f1", points: tuple[int, int] = (0, 0)
+) -> PairedDifference:
     """Difference in `metric` between two records on the same folds."""
     require_same_folds(a, b)
     differences = a.values[metric][:, points[0]] - b.values[metric][:, points[1]]
-    return _difference_over(a.folds, differences)
+    return _mean_difference(a.folds, differences)
 
 
-def require_same_folds(a, b):
+def require_same_folds(a: Record, b: Record) -> None:
     """Reject records whose folds cannot be paired."""
-    known = []
-    for record in (a, b):
-        known.append(
-            {
-                "dataset": record.dataset,
-                "sha256": record.sha256,
-                "folds": fingerprint(record.folds),
-                "true": list(record.values.get("true", [])),
-            }
-        )
-    other = list_differences(*known)
-    if other:
-        raise ValueError(
-            f"record, ridge: expected the same data and folds, got another {abbreviate(other)}"
-        )
+    differences = list_differences(_identify_folds(a), _identify_folds(b))
+    if differences:
+        names = abbreviate(differences)
+        raise ValueError(f"record, ridge: expected the same data and folds, got another {names}")
+
+
+def _identify_folds(record):
+    return {
+        "dataset": record.dataset,
+        "sha256": record.sha256,
+        "folds": fingerprint(record.folds),
+        "true": list(record.values.get("true", [])),
+    }
 
 
 def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verdict:
@@ -118,25 +128,28 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     if n == 1:
         sentence += " (one fold: no interval)"
     else:
-        interval = _difference_over(record.folds, r2)
+        interval = _mean_difference(record.folds, r2)
         standing = _standing(interval, "predicting the mean of the training cells")
         sentence += f" ({n} folds) {standing}"
     if ridge is not None:
         require_same_folds(record, ridge)
         differences = r2 - ridge.test_r2[:, 0]
-        by = differences.mean()
-        sentence += f"; {abs(by):.3f} {'above' if by >= 0 else 'below'} ridge"
+        mean = differences.mean()
+        side = "above" if mean >= 0 else "below"
+        sentence += f"; {abs(mean):.3f} {side} ridge"
         if n > 1:
-            difference = _difference_over(record.folds, differences)
-            sentence += f" {_standing(difference, 'ridge', '+')}"
-    return Verdict(interval, difference, f"{sentence}.")
+            difference = _mean_difference(record.folds, differences)
+            standing = _standing(difference, "ridge", sign="+")
+            sentence += f" {standing}"
+    return Verdict(interval=interval, difference=difference, sentence=f"{sentence}.")
 
 
 def _standing(difference, other, sign=""):
+    """Interval, and on which side of the other it lies."""
     bounds = f"[{difference.low:{sign}.3f}, {difference.high:{sign}.3f}]"
-    how = "not distinguishable from"
+    comparison = "not distinguishable from"
     if difference.low > 0:
-        how = "better than"
+        comparison = "better than"
     if difference.high < 0:
-        how = "worse than"
-    return f"{bounds}: {how} {other}"
+        comparison = "worse than"
+    return f"{bounds}: {comparison} {other}"

@@ -3,7 +3,7 @@
 import anndata
 import numpy as np
 import pytest
-from made_up import table_of
+from made_up import expression_frame
 from scipy import sparse
 
 from sbnn import (
@@ -36,7 +36,7 @@ def test_outputs_are_in_obsm_or_obs(adata, data):
 @pytest.mark.filterwarnings("ignore:X converted")
 @pytest.mark.parametrize("model", [NETWORK, RIDGE, SPARSE])
 def test_genes_are_found_by_name(model, data):
-    table = table_of(data)
+    table = expression_frame(data)
     expected = model.fit(table, data.Y).predict(table)
     turned = table.iloc[:, ::-1].assign(Malat1=3.0)
     for X in (

@@ -4,7 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import changed, outputs_of, table_of
+from made_up import change_data, expression_frame, outputs_frame
 from scipy import sparse
 
 from sbnn.data.paired import as_paired, get_groups, paired_cells
@@ -17,12 +17,13 @@ def assert_equal(one, other):
 
 
 def test_arrays_are_single_precision_and_keep_names_labels_and_counts(data):
-    again = changed(data, X=table_of(data)[::-1] / 3, Y=outputs_of(data)[::-1], cell_names=None)
+    X = expression_frame(data)[::-1] / 3
+    again = change_data(data, X=X, Y=outputs_frame(data)[::-1], cell_names=None)
     np.testing.assert_array_equal(again.X, data.X[::-1] / np.float32(3))
     np.testing.assert_array_equal(again.counts, data.counts)
     assert again.X.dtype == again.Y.dtype == np.float32
     assert again.labels.equals(data.labels[::-1]) and again.colors == data.colors
-    assert_equal(changed(data), data)
+    assert_equal(change_data(data), data)
     assert as_paired(data) is data
 
 
@@ -38,7 +39,7 @@ def test_counts_may_be_stored_in_parts(data):
     whole = sparse.csr_array(data.counts)
     places = np.repeat(whole.indices, 2), 2 * whole.indptr
     halves = sparse.csr_array((np.repeat(whole.data / 2, 2), *places), shape=whole.shape)
-    again = changed(data, counts=halves)
+    again = change_data(data, counts=halves)
     np.testing.assert_array_equal(again.counts.toarray(), data.counts)
     assert halves.nnz == 2 * whole.nnz
 
@@ -47,18 +48,18 @@ def test_counts_lie_behind_x_only_if_they_give_it(data):
     assert data.counts_behind_x is data.counts
     twice = np.log2(2 * (np.exp2(data.X) - 1) + 1)  # of another library size
     for other in ({"X": data.X + 0.1}, {"X": twice}, {"counts": None}):
-        assert changed(data, **other).counts_behind_x is None
+        assert change_data(data, **other).counts_behind_x is None
 
 
 def test_what_is_known_about_the_data_is_kept_as_text(data):
     dropped = {"why": ["x", 2], "none": [], "n": 3}
-    about = changed(data, files={"a": "1"}, dropped=dropped, notes=("1",)).about
+    about = change_data(data, files={"a": "1"}, dropped=dropped, notes=("1",)).about
     assert about["dropped"] == {"why": ["x", "2"], "n": 3} and about["notes"] == ["1"]
     assert about["sha256"] == data.sha256, "it is of the content, not of what is said about it"
 
 
 def test_bad_input_is_named(data):
-    X, Y = table_of(data), outputs_of(data)
+    X, Y = expression_frame(data), outputs_frame(data)
     counts = 30 * np.arange(4800).reshape(120, 40)
     for message, given in {
         "of X .*: new": (X.assign(new=1), Y),
@@ -76,8 +77,9 @@ def test_bad_input_is_named(data):
 
 
 def test_outputs_are_a_table_beside_an_anndata_or_in_it(data):
-    rna = anndata.AnnData(table_of(data), obs=pd.DataFrame({"depth": range(120)}, data.cell_names))
-    rna.obsm["ephys"] = outputs_of(data)
+    depths = pd.DataFrame({"depth": range(120)}, data.cell_names)
+    rna = anndata.AnnData(expression_frame(data), obs=depths)
+    rna.obsm["ephys"] = outputs_frame(data)
     assert_equal(as_paired((rna, "ephys")), data)
     depth = as_paired((rna, ["depth"]))
     assert depth.Y[:, 0].tolist() == [*range(120)] and "depth" not in depth.labels
@@ -132,7 +134,7 @@ def test_subsets_take_the_truth_and_colours_along(adata, data):
 @pytest.mark.parametrize("convert", [np.asarray, sparse.coo_array])
 def test_a_file_keeps_everything(convert, data, tmp_path):
     about = {"name": "tiny", "files": {"a.csv": "ab"}}
-    one = changed(data, counts=convert(data.counts), **about)
+    one = change_data(data, counts=convert(data.counts), **about)
     adata = paired_cells(one.X, one.Y, **one.names, labels=one.labels, counts=one.counts, **about)
     adata.write_h5ad(tmp_path / "a.h5ad")
     for mode in (None, "r"):

@@ -1,8 +1,10 @@
 """Folds against a loop by hand; genes are chosen by the training cells, and nothing leaks."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
-from made_up import Weigher, changed
+from made_up import SelectingRidge, change_data
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from scipy import sparse
@@ -20,8 +22,7 @@ from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import preselect_genes
 from sbnn.evaluation.folds import held_out_means
 
-QUICK = {"hidden_layers": (8, 4), "epochs": (1, 1, 1, 1)}
-N = 12
+N_PRESELECTED = 12
 FOLDS = paper_folds(90, 3)
 
 
@@ -30,71 +31,167 @@ def cells():
     return as_paired(simulate_patchseq(90, 60, 4, n_true_genes=8, random_state=2))
 
 
-@pytest.mark.parametrize(("scaling", "preselect"), [("fold", N), ("all", None)])
-def test_folds_equal_a_loop_by_hand(cells, scaling, preselect):
-    """Library sizes are those of all genes, and selected genes are given among all genes."""
-    how = {"scaling": scaling, "preselect": preselect, "verbose": False}
-    record = cross_validate(Weigher(), cells, FOLDS, **how)
+class HandFit(NamedTuple):
+    """A fold that was scaled and fitted without the package."""
+
+    train: np.ndarray
+    test: np.ndarray
+    genes: np.ndarray  # mask of those that the model sees
+    Y: np.ndarray  # scaled, of all cells
+    predicted: np.ndarray  # of all cells
+    in_units: np.ndarray  # the same in the units of the outputs
+    model: SelectingRidge
+
+
+def fit_by_hand(cells, fold, scaling):
+    """Library sizes are those of all genes, even if some are preselected."""
+    train, test = fold
+    X = cells.X.astype(float)
+    Y = cells.Y.astype(float)
+    genes = np.ones(60, bool)
+    scaled_by = slice(None)
+    if scaling == "fold":
+        scaled_by = train
+        genes = preselect_genes(cells, N_PRESELECTED, train)
+        sizes = cells.counts.sum(1, keepdims=True)
+        X = np.log2(cells.counts / sizes * np.median(sizes[train]) + 1)[:, genes]
+    X = (X - X[train].mean(0)) / X[scaled_by].std(0)
+    mean = Y[train].mean(0)
+    sd = Y[scaled_by].std(0)
+    Y = (Y - mean) / sd
+    model = SelectingRidge().fit(X[train], Y[train])
+    predicted = model.predict(X)
+    return HandFit(
+        train=train,
+        test=test,
+        genes=genes,
+        Y=Y,
+        predicted=predicted,
+        in_units=predicted * sd + mean,
+        model=model,
+    )
+
+
+@pytest.fixture(scope="module", params=[("fold", N_PRESELECTED), ("all", None)], ids=str)
+def both(request, cells):
+    """The record of a cross-validation, and its fits by hand."""
+    scaling, preselect = request.param
+    record = cross_validate(
+        SelectingRidge(), cells, FOLDS, scaling=scaling, preselect=preselect, verbose=False
+    )
+    return record, [fit_by_hand(cells, fold, scaling) for fold in FOLDS]
+
+
+def test_r2_is_pooled_over_the_outputs(both):
+    record, fits = both
+    for f, fit in enumerate(fits):
+        errors = np.square(fit.Y - fit.predicted)
+        squares = np.square(fit.Y)
+        train_r2 = 1 - errors[fit.train].sum() / squares[fit.train].sum()
+        test_r2 = 1 - errors[fit.test].sum() / squares[fit.test].sum()
+        close(record.train_r2[f, 0], train_r2, atol=1e-4)
+        close(record.test_r2[f, 0], test_r2, atol=1e-4)
+
+
+def test_every_output_has_its_own_r2(both):
+    record, fits = both
+    for f, fit in enumerate(fits):
+        errors = np.square(fit.Y - fit.predicted)
+        squares = np.square(fit.Y)
+        train_r2 = 1 - errors[fit.train].sum(0) / squares[fit.train].sum(0)
+        test_r2 = 1 - errors[fit.test].sum(0) / squares[fit.test].sum(0)
+        close(record.train_feature_r2[f, 0], train_r2, atol=1e-4)
+        close(record.test_feature_r2[f, 0], test_r2, atol=1e-4)
+
+
+def test_predictions_return_to_the_units_of_outputs(both, cells):
+    record, fits = both
     in_units = held_out_means(record, cells.Y, 0)
-    sizes = cells.counts.sum(1, keepdims=True)
-    for f, (train, test) in enumerate(FOLDS):
-        X = cells.X.astype(float)
-        Y = cells.Y.astype(float)
-        genes = np.ones(60, bool)
-        part = slice(None)
-        if scaling == "fold":
-            part = train
-            genes = preselect_genes(cells, N, train)
-            X = np.log2(cells.counts / sizes * np.median(sizes[train]) + 1)[:, genes]
-            equal(record.preselected[f, 0], genes)
-        X = (X - X[train].mean(0)) / X[part].std(0)
-        mean = Y[train].mean(0)
-        sd = Y[part].std(0)
-        Y = (Y - mean) / sd
-        model = Weigher().fit(X[train], Y[train])
-        predicted = model.predict(X)
-        close(in_units[test], predicted[test] * sd + mean, rtol=1e-3, atol=1e-3)
-        errors = np.square(Y - predicted)
-        for name, part in (("train", train), ("test", test)):
-            r2 = 1 - errors[part].sum(0) / np.square(Y[part]).sum(0)
-            close(record.values[f"{name}_feature_r2"][f, 0], r2, atol=1e-4)
-            r2 = 1 - errors[part].sum() / np.square(Y[part]).sum()
-            close(record.values[f"{name}_r2"][f, 0], r2, atol=1e-4)
-        close(record.gene_norms[f, 0, genes], model.gene_norms_, rtol=1e-4)
-        equal(record.selected[f, 0, genes], model.get_support())
+    for fit in fits:
+        close(in_units[fit.test], fit.in_units[fit.test], rtol=1e-3, atol=1e-3)
+
+
+def test_gene_norms_are_placed_among_all_genes(both):
+    record, fits = both
+    for f, fit in enumerate(fits):
+        close(record.gene_norms[f, 0, fit.genes], fit.model.gene_norms_, rtol=1e-4)
+
+
+def test_selected_genes_are_placed_among_all_genes(both):
+    record, fits = both
+    for f, fit in enumerate(fits):
+        equal(record.selected[f, 0, fit.genes], fit.model.get_support())
         assert record.n_selected[f, 0] == record.selected[f, 0].sum() == 2
 
 
-def test_nothing_of_the_test_cells_reaches_the_training(cells):
+def test_genes_are_preselected_on_the_training_cells(both):
+    record, fits = both
+    if record.settings["preselect"] is None:
+        assert "preselected" not in record.values
+    else:
+        equal(record.preselected[:, 0], [fit.genes for fit in fits])
+
+
+@pytest.fixture(scope="module")
+def with_other_test_cells(cells):
+    """Records of one fold before and after the counts of its test cells were changed."""
     _, test = FOLDS[0]
     counts = cells.counts.copy()
     counts[test] = 7 * counts[test, ::-1]
     sizes = counts.sum(1, keepdims=True)
     X = np.log2(counts / sizes * np.median(sizes) + 1)
-    other = changed(cells, X=X, counts=sparse.csr_array(counts), truth={})
-    how = {"folds": FOLDS[:1], "preselect": N, "verbose": False}
-    one = cross_validate(Weigher(), cells, **how)
-    two = cross_validate(Weigher(), other, **how)
-    for name in ("train_r2", "gene_norms", "preselected"):
-        equal(one.values[name], two.values[name])
-    assert one.test_r2 != two.test_r2
+    other = change_data(cells, X=X, counts=sparse.csr_array(counts), truth={})
+    records = []
+    for data in (cells, other):
+        record = cross_validate(
+            SelectingRidge(), data, FOLDS[:1], preselect=N_PRESELECTED, verbose=False
+        )
+        records.append(record)
+    return records
 
 
-def test_the_record_holds_what_was_done(data, adata):
-    """Of an AnnData, with a splitter, in two processes, as of arrays in one."""
-    model = SparseBottleneckRegressor(**QUICK, n_genes=5, standardize=False)
-    grid = {"n_components": [1, 2]}
-    splitter = KFold(3, shuffle=True, random_state=1)
-    record = cross_validate(model, adata, splitter, grid, n_jobs=2, verbose=False)
-    assert record.sha256 == data.sha256
-    curves = epoch_curves(record, n_components=2)
-    last = curves[(curves.fold == 2) & (curves.stage == "fine-tuning")].iloc[-1]
-    assert last.eval_r2 == pytest.approx(record.test_r2[2, 1], abs=1e-5)
-    alone = cross_validate(model, data, list(splitter.split(data.X)), grid, verbose=False)
-    equal(alone.test_r2, record.test_r2)
+@pytest.mark.parametrize("name", ["train_r2", "gene_norms", "preselected"])
+def test_nothing_of_test_cells_reaches_the_training(with_other_test_cells, name):
+    before, after = with_other_test_cells
+    equal(before.values[name], after.values[name])
 
 
-def test_a_fold_that_tests_a_single_cell_is_remarked(cells):
+def test_other_test_cells_have_another_score(with_other_test_cells):
+    before, after = with_other_test_cells
+    assert before.test_r2 != after.test_r2
+
+
+NETWORK = SparseBottleneckRegressor(
+    hidden_layers=(8, 4), epochs=(1, 1, 1, 1), n_genes=5, standardize=False
+)
+GRID = {"n_components": [1, 2]}
+SPLITTER = KFold(3, shuffle=True, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def in_two_processes(adata):
+    """Of an AnnData, with a splitter."""
+    return cross_validate(NETWORK, adata, SPLITTER, GRID, n_jobs=2, verbose=False)
+
+
+def test_a_record_names_its_data(in_two_processes, data):
+    assert in_two_processes.sha256 == data.sha256
+
+
+def test_curves_end_at_the_score_of_the_fit(in_two_processes):
+    curves = epoch_curves(in_two_processes, n_components=2)
+    of_fold = curves[(curves.fold == 2) & (curves.stage == "fine-tuning")]
+    last = of_fold.iloc[-1]
+    assert last.eval_r2 == pytest.approx(in_two_processes.test_r2[2, 1], abs=1e-5)
+
+
+def test_one_process_with_arrays_gives_the_same(in_two_processes, data):
+    pairs = list(SPLITTER.split(data.X))
+    alone = cross_validate(NETWORK, data, pairs, GRID, verbose=False)
+    equal(alone.test_r2, in_two_processes.test_r2)
+
+
+def test_a_fold_with_one_test_cell_is_remarked(cells):
     folds = [*FOLDS, (np.arange(89), [89])]
     with pytest.warns(UserWarning, match="folds: R2 of a single cell"):
         cross_validate(Ridge(), cells, folds, verbose=False)

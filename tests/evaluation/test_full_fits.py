@@ -14,85 +14,160 @@ from sbnn.data.preprocessing import preselect_genes, select_genes
 from sbnn.evaluation.fits import gene_selection
 from sbnn.evaluation.maps import embed
 
-QUICK = {"hidden_layers": (16, 8), "epochs": (1, 2, 1, 2), "n_genes": 5, "standardize": False}
+NETWORK = SparseBottleneckRegressor(
+    hidden_layers=(16, 8), epochs=(1, 2, 1, 2), n_genes=5, standardize=False
+)
 
 
-@pytest.mark.parametrize("reconstruct", [True, False])
-def test_the_record_of_a_network(data, reconstruct):
-    model = SparseBottleneckRegressor(**QUICK, reconstruct=reconstruct)
+@pytest.fixture(scope="module")
+def z_scores(data):
+    """Genes and outputs."""
+    return stats.zscore(data.X.astype(float)), stats.zscore(data.Y.astype(float))
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["reconstructs", "does not"])
+def fitted(request, data, z_scores):
+    """A record, and the same model as fitted by hand."""
+    model = clone(NETWORK).set_params(reconstruct=request.param)
     record = fit_full(model, data, seed=3)
-    X = stats.zscore(data.X.astype(float))
-    Y = stats.zscore(data.Y.astype(float))
-    model.set_params(random_state=3).fit(X, Y)
+    return record, model.set_params(random_state=3).fit(*z_scores)
+
+
+def test_a_record_holds_the_latent_space(fitted, z_scores):
+    record, model = fitted
+    close(record.latent, model.transform(z_scores[0]), atol=1e-4)
+
+
+def test_a_record_holds_outputs_and_predictions(fitted, z_scores):
+    record, model = fitted
+    X, Y = z_scores
+    close(record.outputs, Y, atol=1e-4)
+    close(record.predictions, model.predict(X), atol=1e-4)
+
+
+def test_a_record_holds_the_training_scores(fitted, z_scores):
+    record, model = fitted
+    X, Y = z_scores
+    errors = np.square(Y - model.predict(X))
+    close(record.train_r2, model.score(X, Y), atol=1e-4)
+    close(record.train_feature_r2, 1 - errors.mean(0), atol=1e-4)
+
+
+def test_a_record_names_the_kept_genes(fitted, data):
+    record, model = fitted
+    assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
+
+
+def test_expression_is_predicted_from_the_latent_space(fitted, z_scores):
+    """By the network if it reconstructs genes, otherwise by linear regression."""
+    record, model = fitted
+    X, _ = z_scores
     kept = X[:, model.get_support()]
     latent = model.transform(X)
-    if reconstruct:
-        reconstructed = model.reconstruct_genes(X)
+    if model.reconstruct:
+        predicted = model.reconstruct_genes(X)
     else:
-        reconstructed = LinearRegression().fit(latent, kept).predict(latent)
-    for name, expected in {
-        "latent": latent,
-        "predictions": model.predict(X),
-        "outputs": Y,
-        "predicted_expression": reconstructed,
-        "expression": kept,
-        "train_r2": model.score(X, Y),
-        "train_feature_r2": 1 - np.square(Y - model.predict(X)).mean(0),
-        "gene_norms": model.gene_norms_,
-    }.items():
-        close(record.values[name], expected, atol=1e-4, err_msg=name)
-    assert record.kept_genes.tolist() == data.gene_names[model.get_support()].tolist()
+        predicted = LinearRegression().fit(latent, kept).predict(latent)
+    close(record.expression, kept, atol=1e-4)
+    close(record.predicted_expression, predicted, atol=1e-4)
+
+
+def test_a_record_holds_norms_and_history(fitted):
+    record, model = fitted
+    close(record.gene_norms, model.gene_norms_, atol=1e-4)
     pd.testing.assert_frame_equal(record.history, model.history_, rtol=1e-3)
 
 
-def test_a_wide_latent_space_of_preselected_genes_is_drawn_with_the_seed(data):
-    record = fit_full(SparseReducedRankRegression(rank=3, alpha=0.2), data, preselect=30, seed=4)
-    close(record.embedding, embed(record.latent, 4), atol=0.3)
-    assert record.gene_names.tolist() == data.gene_names[preselect_genes(data, 30)].tolist()
+@pytest.fixture(scope="module")
+def wide_fit(data):
+    """Of three latent variables and preselected genes."""
+    return fit_full(SparseReducedRankRegression(rank=3, alpha=0.2), data, preselect=30, seed=4)
+
+
+def test_a_wide_latent_space_is_embedded(wide_fit):
+    close(wide_fit.embedding, embed(wide_fit.latent, 4), atol=0.3)
+
+
+def test_a_fit_names_its_preselected_genes(wide_fit, data):
+    preselected = preselect_genes(data, 30)
+    assert wide_fit.gene_names.tolist() == data.gene_names[preselected].tolist()
+
+
+@pytest.fixture(params=[None, 30])
+def saved_fit(request, data, tmp_path):
+    """A call that saves its record and model, and the first result."""
+    network = clone(NETWORK).set_params(random_state=1)
+
+    def fit():
+        return fit_full(
+            network,
+            data,
+            preselect=request.param,
+            results=tmp_path / "fit.pickle.xz",
+            model_file=tmp_path / "model.safetensors",
+        )
+
+    return fit, fit()
+
+
+def test_a_fit_without_its_model_is_repeated(saved_fit, tmp_path):
+    fit, first = saved_fit
+    (tmp_path / "model.safetensors").unlink()
+    again = fit()
+    assert_array_equal(again.latent, first.latent)
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_a_fit_with_its_model_is_not_repeated(saved_fit, monkeypatch):
+    fit, _ = saved_fit
+    monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
+    fit()
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
-@pytest.mark.parametrize("preselect", [None, 30])
-def test_a_saved_fit_is_repeated_if_its_model_is_missing(data, preselect, tmp_path, monkeypatch):
-    """The saved model takes cells in their own units, and counts."""
-    file = tmp_path / "model.safetensors"
-    how = {"results": tmp_path / "fit.pickle.xz", "model_file": file, "preselect": preselect}
-    network = SparseBottleneckRegressor(**QUICK, random_state=1)
-    first = fit_full(network, data, **how)
-    file.unlink()
-    again = fit_full(network, data, **how)
-    assert_array_equal(again.latent, first.latent)
-    saved = SparseBottleneckRegressor.load(file)
-    close(saved.transform(data.X), first.latent, atol=1e-4)
-    expected = first.predictions * data.Y.std(axis=0) + data.Y.mean(axis=0)
-    close(saved.predict(data.X), expected, rtol=1e-4, atol=1e-3)
-    close(saved.normalizer_.transform(data.counts), data.X, atol=1e-4)
-    monkeypatch.setattr(SparseBottleneckRegressor, "fit", lambda *_: pytest.fail("fitted again"))
-    fit_full(network, data, **how)
+def test_a_saved_model_takes_cells_in_their_units(saved_fit, data, tmp_path):
+    _, first = saved_fit
+    model = SparseBottleneckRegressor.load(tmp_path / "model.safetensors")
+    in_units = first.predictions * data.Y.std(axis=0) + data.Y.mean(axis=0)
+    close(model.transform(data.X), first.latent, atol=1e-4)
+    close(model.predict(data.X), in_units, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_a_saved_model_takes_counts(saved_fit, data, tmp_path):
+    model = SparseBottleneckRegressor.load(tmp_path / "model.safetensors")
+    close(model.normalizer_.transform(data.counts), data.X, atol=1e-4)
+
+
+def test_a_folder_is_no_model_file(data, tmp_path):
     with pytest.raises(IsADirectoryError, match="model_file: .* is a folder"):
-        fit_full(network, data, model_file=tmp_path)
+        fit_full(NETWORK, data, model_file=tmp_path)
 
 
-@pytest.mark.parametrize("other", [b"garbage", "of another fit", "one bit"])
-def test_a_model_file_that_is_not_of_the_record_is_written_anew(data, other, tmp_path):
+@pytest.mark.parametrize("damage", ["garbage", "of another fit", "one bit"])
+def test_a_model_file_of_no_record_is_rewritten(data, damage, tmp_path):
     file = tmp_path / "model.safetensors"
-    network = SparseBottleneckRegressor(**QUICK, random_state=1)
+    network = clone(NETWORK).set_params(random_state=1)
     fit_full(network, data, results=tmp_path / "fit.pickle.xz", model_file=file)
     usual = file.read_bytes()
-    if other == "of another fit":
+    if damage == "of another fit":
         fit_full(clone(network).set_params(random_state=2), data, model_file=file)
-    elif other == "one bit":
+    elif damage == "one bit":
         file.write_bytes(usual[:-1] + bytes([usual[-1] ^ 1]))
     else:
-        file.write_bytes(other)
+        file.write_bytes(b"garbage")
     fit_full(network, data, results=tmp_path / "fit.pickle.xz", model_file=file)
     assert file.read_bytes() == usual
 
 
-def test_genes_are_selected_from_counts(adata, tmp_path):
-    path = tmp_path / "genes.pickle.xz"
-    record = gene_selection(adata, 10, 2, results=path)
+def test_a_record_holds_the_selection_of_genes(adata):
+    record = gene_selection(adata, 10, 2)
     expected = vars(select_genes(adata.layers["counts"], 10, 2))
     assert_equal(record.values, expected | {"gene_names": adata.var_names.to_numpy()})
+
+
+def test_another_number_of_genes_is_another_selection(adata, tmp_path):
+    path = tmp_path / "genes.pickle.xz"
+    gene_selection(adata, 10, 2, results=path)
     with pytest.raises(ValueError, match="differs in n_genes;"):
         gene_selection(adata, 11, 2, results=path)

@@ -24,7 +24,13 @@ from sbnn.results import Record
 NAMES = ["a", "b"]
 TABLE = pd.DataFrame({"x": [1.0, 2.0], "y": [3.0, np.nan]}, NAMES)
 COUNTS = sparse.csr_array([[0, 2], [1, 0]])
-RECORD = Record("cv", "toy", "ab", [{}], values={"r2": np.ones(2), "seconds": 1.0})
+RECORD = Record(
+    experiment="cv",
+    dataset="toy",
+    sha256="ab",
+    params=[{}],
+    values={"r2": np.ones(2), "seconds": 1.0},
+)
 
 
 @dataclass(frozen=True)
@@ -44,91 +50,105 @@ class Power:
         return x**self.exponent
 
 
-DIFFERENT = {
-    "numbers": [0, 1, 1.0, 1.5, -1, np.inf, np.nan, 10**30, True, "1", None, b"1"],
-    "sequences": [[], [1], [[1]], [1, 2], [2, 1], ["12"], ["1", "2"], {1, 2}],
-    "arrays": [np.ones(2), np.ones((1, 2)), np.ones(2, bool), np.array([1, np.nan]), np.full(2, 2)],
-    "text arrays": [np.array(["a", "b"]), np.array(["b", "a"]), np.array(["ab"])],
-    "tables": [
-        TABLE,
-        TABLE + 1,
-        TABLE.set_axis(["b", "a"]),
-        TABLE.set_axis(["y", "x"], axis=1),
-        TABLE.iloc[:, ::-1],
-        TABLE["x"],
-        TABLE["y"],
-    ],
-    "matrices": [COUNTS, COUNTS.T, 2 * COUNTS, sparse.csr_array((2, 3))],
-    "dicts": [{}, {"a": 1}, {"b": 1}, {"a": 2}, {"a": 1, "b": 2}, {"keep": 1}, {"seconds": 1}],
-    "estimators": [
-        Ridge(),
-        Ridge(alpha=2.0),
-        Ridge(alpha=np.array([1.0, 2.0])),
-        make_pipeline(StandardScaler(), Ridge()),
-        make_pipeline(StandardScaler(), Ridge(2.0)),
-        make_pipeline(Ridge()),
-        make_pipeline(FrozenEstimator(Ridge().fit([[1], [2]], [1, 2]))),
-        make_pipeline(FrozenEstimator(Ridge().fit([[1], [2]], [1, 3]))),
-        RandomForestRegressor(random_state=1),
-        RandomForestRegressor(random_state=np.random.RandomState(1)),
-    ],
-    "others": [
-        Settings(),
-        Settings((0.1, 0.3)),
-        KFold(3),
-        KFold(4),
-        np.mean,
-        np.sum,
-        enclosing(1),
-        enclosing(2),
-        lambda x: x,
-        lambda x: x + 1,
-        lambda x: [y for y in (x, 2)],
-        lambda x: [y for y in (x, 3)],
-        Power(2).of,
-        Power(3).of,
-        np.array([0.0, 1e-9, 1e9, 1e9 + 1]),
-        np.array([0.0, 1e-9, 1e9, 1e9 + 2]),
-        pd.Categorical(["a", "b"]),
-        pd.Categorical(["b", "a"]),
-        torch.tensor([1.0, 2.0]),
-        torch.tensor([1.0, 3.0]),
-        functools.partial(max, 1),
-        functools.partial(max, 2),
-        np.random.default_rng(1),
-        np.random.default_rng(2),
-        pd.Timestamp("2020-01-01"),
-        pd.Timestamp("2020-01-02"),
-        RECORD,
-        replace(RECORD, values={"r2": np.zeros(2)}),
-    ],
-}
+def frozen(outputs):
+    """A pipeline with a model that is not fitted again."""
+    return make_pipeline(FrozenEstimator(Ridge().fit([[1], [2]], outputs)))
 
 
-@pytest.mark.parametrize("kind", DIFFERENT)
-def test_values_of_other_content_have_other_fingerprints(kind):
-    prints = [fingerprint(value) for value in DIFFERENT[kind]]
+NUMBERS = [0, 1, 1.0, 1.5, -1, np.inf, np.nan, 10**30, True, "1", None, b"1"]
+SEQUENCES = [[], [1], [[1]], [1, 2], [2, 1], ["12"], ["1", "2"], {1, 2}]
+ARRAYS = [np.ones(2), np.ones((1, 2)), np.ones(2, bool), np.array([1, np.nan]), np.full(2, 2)]
+TEXT_ARRAYS = [np.array(["a", "b"]), np.array(["b", "a"]), np.array(["ab"])]
+TABLES = [
+    TABLE,
+    TABLE + 1,
+    TABLE.set_axis(["b", "a"]),
+    TABLE.set_axis(["y", "x"], axis=1),
+    TABLE.iloc[:, ::-1],
+    TABLE["x"],
+    TABLE["y"],
+]
+MATRICES = [COUNTS, COUNTS.T, 2 * COUNTS, sparse.csr_array((2, 3))]
+DICTS = [{}, {"a": 1}, {"b": 1}, {"a": 2}, {"a": 1, "b": 2}, {"keep": 1}, {"seconds": 1}]
+MODELS = [Ridge(), Ridge(alpha=2.0), Ridge(alpha=np.array([1.0, 2.0]))]
+FORESTS = [
+    RandomForestRegressor(random_state=1),
+    RandomForestRegressor(random_state=np.random.RandomState(1)),
+]
+PIPELINES = [
+    make_pipeline(StandardScaler(), Ridge()),
+    make_pipeline(StandardScaler(), Ridge(2.0)),
+    make_pipeline(Ridge()),
+    frozen(outputs=[1, 2]),
+    frozen(outputs=[1, 3]),
+]
+FUNCTIONS = [np.mean, np.sum, enclosing(1), enclosing(2), Power(2).of, Power(3).of]
+LAMBDAS = [
+    lambda x: x,
+    lambda x: x + 1,
+    lambda x: [y for y in (x, 2)],
+    lambda x: [y for y in (x, 3)],
+]
+PARTIALS = [functools.partial(max, 1), functools.partial(max, 2)]
+OBJECTS = [Settings(), Settings((0.1, 0.3)), KFold(3), KFold(4)]
+LARGE_AND_SMALL = [np.array([0.0, 1e-9, 1e9, 1e9 + 1]), np.array([0.0, 1e-9, 1e9, 1e9 + 2])]
+CATEGORIES = [pd.Categorical(["a", "b"]), pd.Categorical(["b", "a"])]
+TENSORS = [torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0])]
+GENERATORS = [np.random.default_rng(1), np.random.default_rng(2)]
+TIMES = [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-02")]
+RECORDS = [RECORD, replace(RECORD, values={"r2": np.zeros(2)})]
+OTHERS = [*FUNCTIONS, *LAMBDAS, *PARTIALS, *OBJECTS, *RECORDS]
+OTHERS += [*LARGE_AND_SMALL, *CATEGORIES, *TENSORS, *GENERATORS, *TIMES]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        NUMBERS,
+        SEQUENCES,
+        ARRAYS,
+        TEXT_ARRAYS,
+        TABLES,
+        MATRICES,
+        DICTS,
+        [*MODELS, *FORESTS, *PIPELINES],
+        OTHERS,
+    ],
+)
+def test_other_content_has_another_fingerprint(values):
+    prints = [fingerprint(value) for value in values]
     assert len(set(prints)) == len(prints)
 
 
-SAME = {
-    "equal whole numbers": [1, np.int8(1), np.uint64(1)],
-    "equal numbers": [1.0, np.float32(1), np.float64(1)],
-    "a missing number": [np.nan, float("nan"), np.float32("nan"), pd.NA],
-    "whole numbers of any size": [np.arange(3, dtype=kind) for kind in ("i1", "u4", ">i8")],
-    "the last bits of floats": [np.array([0.1, 0.0]), np.array([0.1 + 1e-16, -0.0])],
-    "text of NumPy": [["a"], [np.str_("a")], np.array(["a"]), np.array(["a"], dtype=object)],
-    "the layout of an array": [np.eye(3), np.asfortranarray(np.eye(3))],
-    "the layout of a matrix": [COUNTS, COUNTS.tocoo(), COUNTS.tocsc()],
-    "a list and a tuple": [[1, (2,)], (1, [2])],
-    "workers": [RandomForestRegressor(n_jobs=1), RandomForestRegressor(n_jobs=2)],
-    "times in a record": [RECORD, replace(RECORD, values=RECORD.values | {"seconds": 2.0})],
-}
+LAST_BITS = [np.array([0.1, 0.0]), np.array([0.1 + 1e-16, -0.0])]
+WORKERS = [RandomForestRegressor(n_jobs=1), RandomForestRegressor(n_jobs=2)]
+OTHER_SECONDS = replace(RECORD, values=RECORD.values | {"seconds": 2.0})
 
 
-@pytest.mark.parametrize("kind", SAME)
-def test_values_of_the_same_content_have_one_fingerprint(kind):
-    assert len({fingerprint(value) for value in SAME[kind]}) == 1
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([1, np.int8(1), np.uint64(1)], id="equal whole numbers"),
+        pytest.param([1.0, np.float32(1), np.float64(1)], id="equal numbers"),
+        pytest.param([np.nan, float("nan"), np.float32("nan"), pd.NA], id="a missing number"),
+        pytest.param(
+            [np.arange(3, dtype=kind) for kind in ("i1", "u4", ">i8")],
+            id="whole numbers of any size",
+        ),
+        pytest.param(LAST_BITS, id="the last bits of floats"),
+        pytest.param(
+            [["a"], [np.str_("a")], np.array(["a"]), np.array(["a"], dtype=object)],
+            id="text of NumPy",
+        ),
+        pytest.param([np.eye(3), np.asfortranarray(np.eye(3))], id="the layout of an array"),
+        pytest.param([COUNTS, COUNTS.tocoo(), COUNTS.tocsc()], id="the layout of a matrix"),
+        pytest.param([[1, (2,)], (1, [2])], id="a list and a tuple"),
+        pytest.param(WORKERS, id="workers"),
+        pytest.param([RECORD, OTHER_SECONDS], id="times in a record"),
+    ],
+)
+def test_the_same_content_has_one_fingerprint(values):
+    assert len({fingerprint(value) for value in values}) == 1
 
 
 def test_an_estimator_of_another_version_is_another_one(monkeypatch):
@@ -144,41 +164,87 @@ def test_what_has_no_content_is_refused():
         fingerprint([object()])
 
 
+def change_genes(adata):
+    adata.var_names = adata.var_names[::-1]
+
+
+def change_expression(adata):
+    adata.X = adata.X + np.eye(*adata.shape)
+
+
+def change_counts(adata):
+    adata.layers["counts"] = adata.layers["counts"] + 1
+
+
+def change_outputs(adata):
+    adata.obsm["outputs"] = adata.obsm["outputs"] + 1
+
+
+def change_truth(adata):
+    adata.obsm["true_latent"] = np.ones((adata.n_obs, 2))
+
+
+def change_prior(adata):
+    adata.varp["prior"] = np.eye(adata.n_vars)
+
+
+def change_types(adata):
+    adata.obs["type"] = "another"
+
+
+def change_mice(adata):
+    adata.obs["mouse"] = "another"
+
+
+def change_name(adata):
+    adata.uns["sbnn"]["name"] = "another"
+
+
+def change_colors(adata):
+    adata.uns["type_colors"] = adata.uns["type_colors"][::-1]
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        lambda adata: setattr(adata, "var_names", adata.var_names[::-1]),
-        lambda adata: setattr(adata, "X", adata.X + np.eye(*adata.shape)),
-        lambda adata: adata.layers.__setitem__("counts", adata.layers["counts"] + 1),
-        lambda adata: adata.obsm.__setitem__("outputs", adata.obsm["outputs"] + 1),
-        lambda adata: adata.obsm.__setitem__("true_latent", np.ones((adata.n_obs, 2))),
-        lambda adata: adata.varp.__setitem__("prior", np.eye(adata.n_vars)),
-        lambda adata: adata.obs.__setitem__("type", "another"),
-        lambda adata: adata.obs.__setitem__("mouse", "another"),
-        lambda adata: adata.uns["sbnn"].__setitem__("name", "another"),
-        lambda adata: adata.uns.__setitem__("type_colors", adata.uns["type_colors"][::-1]),
+        change_genes,
+        change_expression,
+        change_counts,
+        change_outputs,
+        change_truth,
+        change_prior,
+        change_types,
+        change_mice,
+        change_name,
+        change_colors,
     ],
 )
 def test_an_anndata_is_identified_as_it_is_now(adata, change):
-    def asked(data, groups="mouse"):
+    def call(data, groups="mouse"):
         pass
 
     adata = adata.copy()
     adata.obs["mouse"] = np.arange(adata.n_obs) % 3
-    usual = fingerprint_arguments(asked, [adata], {})["data"]
+    usual = fingerprint_arguments(call, [adata], {})["data"]
     change(adata)
-    assert fingerprint_arguments(asked, [adata], {})["data"] != usual
+    assert fingerprint_arguments(call, [adata], {})["data"] != usual
 
 
 def test_logarithms_of_another_processor_are_the_same(adata, data):
-    other = adata.copy()
-    other.X = np.nextafter(adata.X, 9)
-    assert fingerprint(other) == fingerprint(adata)
-    assert fingerprint(replace(data, X=np.nextafter(data.X, 9))) == fingerprint(data)
-    assert fingerprint(replace(data, X=data.X + 0.1)) != fingerprint(data)
+    X = np.nextafter(data.X, 9)
+    other_adata = adata.copy()
+    other_adata.X = X
+    other_data = replace(data, X=X)
+    assert fingerprint(other_adata) == fingerprint(adata)
+    assert fingerprint(other_data) == fingerprint(data)
 
 
-def test_counts_count_beside_other_values(adata):
+def test_other_expression_with_the_same_counts_differs(data):
+    other = replace(data, X=data.X + 0.1)
+    assert fingerprint(other) != fingerprint(data)
+
+
+def test_counts_beside_other_values_are_identified(adata):
     """Those from which genes are selected."""
     one = adata.copy()
     one.X = adata.X + 0.1
@@ -188,7 +254,8 @@ def test_counts_count_beside_other_values(adata):
 
 
 def test_numbers_of_donors_are_not_rounded(adata):
-    one, other = adata.copy(), adata.copy()
+    one = adata.copy()
+    other = adata.copy()
     one.obs["donor"] = 533540867 + np.arange(adata.n_obs) % 2
     other.obs["donor"] = 533540867
     assert fingerprint(one) != fingerprint(other)
@@ -197,36 +264,46 @@ def test_numbers_of_donors_are_not_rounded(adata):
 def test_every_cell_is_looked_at():
     counts = np.random.default_rng(0).poisson(5, (2500, 4)) + 1
     X = log2p1(normalize_library_size(counts))
+    other_X = X.copy()
+    other_X[1] = 0
     usual = paired_cells(X, counts=counts, check=False)
-    X = X.copy()
-    X[1] = 0
-    assert fingerprint(paired_cells(X, counts=counts, check=False)) != fingerprint(usual)
+    other = paired_cells(other_X, counts=counts, check=False)
+    assert fingerprint(other) != fingerprint(usual)
 
 
 def test_labels_that_are_not_used_do_not_count(adata):
-    usual = fingerprint(adata)
     other = adata.copy()
     other.obs["leiden"] = "1"
     other.obsm["X_umap"] = np.zeros((adata.n_obs, 2))
     other.uns["neighbors"] = {}
-    assert fingerprint(other) == usual
+    assert fingerprint(other) == fingerprint(adata)
 
 
 def test_defaults_options_and_positions_are_bound_by_name():
     def call(data, seed=0, *, n_jobs=1, **options):
         pass
 
-    one = fingerprint_arguments(call, ["x"], {"b": 1, "a": 2})
-    other = fingerprint_arguments(call, [], {"data": "x", "a": 2, "seed": 0, "b": 1, "n_jobs": 9})
-    assert one == other
-    assert sorted(one) == ["a", "b", "data", "seed"]
+    by_position = fingerprint_arguments(call, ["x"], {"b": 1, "a": 2})
+    keywords = {"data": "x", "a": 2, "seed": 0, "b": 1, "n_jobs": 9}
+    by_name = fingerprint_arguments(call, [], keywords)
+    assert by_position == by_name
+    assert sorted(by_position) == ["a", "b", "data", "seed"]
+
+
+def test_a_grid_point_leaves_other_parameters_alone():
+    model = configure(RandomForestRegressor(random_state=1), {"max_depth": 3}, 7)
+    assert model.max_depth == 3
+    assert model.random_state == 1
 
 
 def test_a_seed_is_given_to_estimators_without_one():
-    model = configure(RandomForestRegressor(random_state=1), {"max_depth": 3}, 7)
-    assert (model.max_depth, model.random_state) == (3, 1)
-    steps = make_pipeline(StandardScaler(), RandomForestRegressor(n_jobs=2))
+    steps = make_pipeline(StandardScaler(), RandomForestRegressor())
     assert configure(steps, {}, 7)[-1].random_state == 7
+
+
+def test_a_description_has_decisive_parameters_of_all_steps():
+    steps = make_pipeline(StandardScaler(), RandomForestRegressor(n_jobs=2))
     params = describe_estimator(steps)["params"]
     assert params["randomforestregressor"] == "RandomForestRegressor"
+    assert "randomforestregressor__max_depth" in params
     assert "randomforestregressor__n_jobs" not in params

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import Weigher
+from made_up import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from sklearn.base import clone
@@ -21,61 +21,125 @@ from sbnn import (
 from sbnn.evaluation.folds import split_fold
 from sbnn.evaluation.interpretation import interpret, interpret_held_out, kept_genes
 
-QUICK = {"hidden_layers": (16, 8), "epochs": (1, 20, 10, 10), "learning_rate": 3e-3}
-QUICK |= {"n_genes": 6, "random_state": 0}
-
 
 @pytest.fixture(scope="module")
 def tables(data):
     """Genes and outputs, z-scored, of named cells."""
     X = pd.DataFrame(data.X, columns=data.gene_names, dtype=float)
     Y = pd.DataFrame(data.Y, columns=data.feature_names, dtype=float)
-    return (X - X.mean()) / X.std(), (Y - Y.mean()) / Y.std()
+    X = (X - X.mean()) / X.std()
+    Y = (Y - Y.mean()) / Y.std()
+    return X, Y
 
 
-def test_the_record_holds_what_changes_if_genes_are_raised_or_removed(tables):
+@pytest.fixture(scope="module")
+def of_network(tables):
+    """A network, held-out cells and the interpretation of the network on them."""
     X, Y = (table.to_numpy() for table in tables)
-    model = SparseBottleneckRegressor(**QUICK).fit(5 * X[:80], Y[:80])
+    X = 5 * X
+    model = SparseBottleneckRegressor(
+        hidden_layers=(16, 8),
+        epochs=(1, 20, 10, 10),
+        learning_rate=3e-3,
+        n_genes=6,
+        random_state=0,
+    )
+    model.fit(X[:80], Y[:80])
     model.network_.activation = "silu"
-    X = 5 * X[80:]
-    Y = Y[80:]
-    record = interpret(model, X, Y)
+    record = interpret(model, X[80:], Y[80:])
+    return model, X[80:], Y[80:], record
 
-    def at(gene, value):
-        return np.where(np.arange(X.shape[1]) == gene, value, X)
 
+def set_gene(X, gene, value):
+    return np.where(np.arange(X.shape[1]) == gene, value, X)
+
+
+def one_sd_apart(X, gene):
+    """Cells with the gene one SD below its mean, and one above."""
+    mean = X[:, gene].mean()
+    sd = X[:, gene].std()
+    low = set_gene(X, gene, mean - sd)
+    high = set_gene(X, gene, mean + sd)
+    return low, high
+
+
+def test_an_effect_is_half_the_change_of_outputs(of_network):
+    model, X, Y, record = of_network
     for k, gene in enumerate(kept_genes(model)):
-        row = record.table.loc[f"x{gene}"]
-        mean = X[:, gene].mean()
-        sd = X[:, gene].std()
-        low = at(gene, mean - sd)
-        high = at(gene, mean + sd)
-        change = (model.predict(high) - model.predict(low)).mean(0)
-        close(record.effects[k], change / 2 / Y.std(0), atol=1e-8)
+        low, high = one_sd_apart(X, gene)
+        change = model.predict(high) - model.predict(low)
+        effect = change.mean(0) / 2 / Y.std(0)
+        close(record.effects[k], effect, atol=1e-8)
+
+
+def test_a_shift_is_half_the_distance_moved(of_network):
+    model, X, _, record = of_network
+    for gene in kept_genes(model):
+        low, high = one_sd_apart(X, gene)
         moves = model.transform(high) - model.transform(low)
-        loss = model.score(X, Y) - model.score(at(gene, model.x_mean_[gene]), Y)
-        expected = [model.gene_norms_[gene], np.linalg.norm(moves, axis=1).mean() / 2, loss]
-        close(row[["norm", "shift", "r2_drop"]].astype(float), expected, atol=1e-8)
+        distance = np.linalg.norm(moves, axis=1).mean()
+        row = record.table.loc[f"x{gene}"]
+        assert row["shift"] == pytest.approx(distance / 2, abs=1e-8)
 
 
-def test_effects_of_a_linear_model_are_coefficients(tables):
-    """What does not vary has none; genes are matched by name, and listed by their loss."""
+def test_a_gene_is_removed_by_its_training_mean(of_network):
+    model, X, Y, record = of_network
+    for gene in kept_genes(model):
+        removed = set_gene(X, gene, model.x_mean_[gene])
+        loss = model.score(X, Y) - model.score(removed, Y)
+        row = record.table.loc[f"x{gene}"]
+        assert row["r2_drop"] == pytest.approx(loss, abs=1e-8)
+
+
+def test_norms_are_those_of_the_network(of_network):
+    model, _, _, record = of_network
+    for gene in kept_genes(model):
+        row = record.table.loc[f"x{gene}"]
+        assert row["norm"] == pytest.approx(model.gene_norms_[gene])
+
+
+@pytest.fixture(scope="module")
+def of_ridge(tables):
+    """A linear model, whose effects are coefficients, and its interpretation.
+
+    The first gene and the last output do not vary; genes are matched by name.
+    """
     X, Y = tables
     model = LeaveOneOutRidge().fit(X[:80], Y[:80])
     first = X.columns[0]
     stability = pd.DataFrame({"frequency": 0.5}, X.columns.drop(first))
     X = X[80:].assign(**{first: 1.0})
     Y = Y[80:].assign(**{Y.columns[4]: 0.0})
-    record = interpret(model, X[X.columns[::-1]].assign(Malat1=7), Y, stability=stability)
-    sds = Y.std(ddof=0).replace(0, 1).to_numpy()
-    effects = (model.coef_ * X.std(ddof=0).to_numpy()).T / sds
+    in_other_order = X[X.columns[::-1]].assign(Malat1=7)
+    record = interpret(model, in_other_order, Y, stability=stability)
+    gene_sds = X.std(ddof=0).to_numpy()
+    output_sds = Y.std(ddof=0).replace(0, 1).to_numpy()
+    effects = (model.coef_ * gene_sds).T / output_sds
+    return record, pd.DataFrame(effects, X.columns, Y.columns)
+
+
+def test_effects_of_a_linear_model_are_coefficients(of_ridge):
+    record, effects = of_ridge
     close(record.effects, effects, atol=1e-10)
+
+
+def test_genes_are_listed_by_their_loss(of_ridge):
+    record, _ = of_ridge
+    assert record.table.r2_drop.is_monotonic_decreasing
+
+
+def test_the_largest_effect_is_listed(of_ridge):
+    record, effects = of_ridge
     table = record.table
-    assert table.r2_drop.is_monotonic_decreasing
-    effects = pd.DataFrame(effects, X.columns, Y.columns).loc[table.index].abs()
-    equal(table.output, effects.idxmax(axis=1))
-    close(table.effect.abs(), effects.max(axis=1))
-    equal(table.stability, 0.5 * (table.index != first))
+    sizes = effects.loc[table.index].abs()
+    equal(table.output, sizes.idxmax(axis=1))
+    close(table.effect.abs(), sizes.max(axis=1))
+
+
+def test_genes_without_a_frequency_are_unstable(of_ridge):
+    record, effects = of_ridge
+    table = record.table
+    equal(table.stability, 0.5 * (table.index != effects.index[0]))
 
 
 def test_models_of_other_packages_are_refused(tables):
@@ -83,22 +147,52 @@ def test_models_of_other_packages_are_refused(tables):
         interpret(Ridge().fit(*tables), *tables)
 
 
-@pytest.mark.parametrize("by_donor", [True, False])
-def test_an_interpretation_is_of_cells_that_were_not_fitted(data, tmp_path, by_donor):
-    """Genes are chosen on the fitted cells, and donors are not split."""
-    halves = stability_selection(Weigher(9), data, 2, verbose=False)
+@pytest.fixture(scope="module")
+def halves(data):
+    return stability_selection(SelectingRidge(9), data, 2, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def model():
     model = SparseReducedRankRegression(alpha=0.02)
     model.random_state = 0
-    donors = np.arange(data.n_cells) % 5 if by_donor else None
-    fold = grouped_folds(donors, 4)[0] if by_donor else paper_folds(data.n_cells, 4)[0]
-    how = {"preselect": 8, "groups": donors, "results": tmp_path / "interpretation.pickle.xz"}
-    record = interpret_held_out(model, data, halves, **how)
+    return model
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["by donor", "by cell"])
+def held_out(request, data, halves, model):
+    """The record, and what a fit by hand gives: the model, test cells and genes."""
+    donors = None
+    fold = paper_folds(data.n_cells, 4)[0]
+    if request.param:
+        donors = np.arange(data.n_cells) % 5
+        fold = grouped_folds(donors, 4)[0]
+    record = interpret_held_out(model, data, halves, preselect=8, groups=donors)
     X, Y, X_test, Y_test, genes = split_fold(data, fold, "fold", 8)
     fitted = clone(model).fit(X, Y)
-    close(record.r2, fitted.score(X_test, Y_test), atol=1e-3)
-    equal(record.kept_genes, data.gene_names[genes][fitted.get_support()])
-    equal(record.table.stability, selection_table(halves).frequency[record.table.index])
-    others = stability_selection(Weigher(9), data, 3, verbose=False)
-    how["groups"] = np.arange(data.n_cells) % 6
+    return record, fitted, (X_test, Y_test), data.gene_names[genes]
+
+
+def test_an_interpretation_is_of_held_out_cells(held_out):
+    record, fitted, test_cells, _ = held_out
+    close(record.r2, fitted.score(*test_cells), atol=1e-3)
+
+
+def test_kept_genes_are_those_of_fitted_cells(held_out):
+    record, fitted, _, genes = held_out
+    equal(record.kept_genes, genes[fitted.get_support()])
+
+
+def test_stability_is_that_of_the_halves(held_out, halves):
+    table = held_out[0].table
+    equal(table.stability, selection_table(halves).frequency[table.index])
+
+
+def test_other_halves_and_groups_are_another_interpretation(data, halves, model, tmp_path):
+    path = tmp_path / "interpretation.pickle.xz"
+    donors = np.arange(data.n_cells) % 5
+    interpret_held_out(model, data, halves, groups=donors, preselect=8, results=path)
+    others = stability_selection(SelectingRidge(9), data, 3, verbose=False)
+    donors = np.arange(data.n_cells) % 6
     with pytest.raises(ValueError, match="differs in halves, groups;"):
-        interpret_held_out(model, data, others, **how)
+        interpret_held_out(model, data, others, groups=donors, preselect=8, results=path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up import changed
+from made_up import change_data
 from numpy.testing import assert_allclose as close
 from scipy import stats
 from sklearn.base import clone
@@ -12,54 +12,122 @@ from sbnn import SparseBottleneckRegressor, cross_validate
 from sbnn.evaluation.maps import map_trust, tsne_maps
 from sbnn.results import Record
 
+MODEL = SparseBottleneckRegressor(
+    hidden_layers=(8, 4),
+    epochs=(1, 1, 1, 1),
+    n_genes=5,
+    standardize=False,
+    random_state=0,
+)
+SEEDS = (1, 2)
 
-def aligned(other, latent):
+
+def align(other, latent):
     """Affine alignment with `latent` by least squares, and its R2."""
     sides = np.column_stack([other, np.ones(len(other))]).astype(float)
-    placed = sides @ np.linalg.lstsq(sides, latent, rcond=None)[0]
-    return placed, 1 - np.var(placed - latent, 0).sum() / latent.var(0).sum()
+    coefficients, *_ = np.linalg.lstsq(sides, latent, rcond=None)
+    aligned = sides @ coefficients
+    residuals = np.var(aligned - latent, axis=0)
+    return aligned, 1 - residuals.sum() / latent.var(axis=0).sum()
 
 
-def test_trust_is_that_of_the_definitions(data, rng):
-    model = SparseBottleneckRegressor(hidden_layers=(8, 4), epochs=(1, 1, 1, 1), n_genes=5)
-    model.set_params(standardize=False, random_state=0)
-    folds = cross_validate(model, data, 7, {"n_components": [3, 2]}, verbose=False)
-    judged = rng.normal(3, [1, 2], size=(120, 2))
-    fit = Record("fit", data.name, data.sha256, [{}], values={"latent": judged} | data.names)
-    with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
-        map_trust(model, changed(data, gene_names=data.gene_names[::-1]), fit, folds)
-    with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
-        map_trust(model, changed(data, cell_names=data.cell_names[::-1]), fit, folds)
-    record = map_trust(model, data, fit, folds, (1, 2))
+@pytest.fixture(scope="module")
+def folds(data):
+    return cross_validate(MODEL, data, 7, {"n_components": [3, 2]}, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def latent():
+    """A map of 120 cells that has nothing to do with the data."""
+    return np.random.default_rng(0).normal(3, [1, 2], size=(120, 2))
+
+
+@pytest.fixture(scope="module")
+def fit(data, latent):
+    return Record(
+        experiment="fit",
+        dataset=data.name,
+        sha256=data.sha256,
+        params=[{}],
+        values={"latent": latent} | data.names,
+    )
+
+
+@pytest.fixture(scope="module")
+def trust(data, fit, folds):
+    return map_trust(MODEL, data, fit, folds, SEEDS)
+
+
+@pytest.fixture(scope="module")
+def by_hand(data, latent):
+    """Aligned maps of other seeds, (seeds, n, 2), and their R2."""
     X = stats.zscore(data.X.astype(float))
     Y = stats.zscore(data.Y.astype(float))
-    others = [clone(model).set_params(random_state=seed).fit(X, Y).transform(X) for seed in (1, 2)]
-    placed, agreement = zip(*(aligned(other, judged) for other in others), strict=True)
-    true, truth_agreement = aligned(data.truth["latent"], judged)
-    distances = np.linalg.norm(np.array(placed) - judged, axis=2)
+    maps = []
+    agreement = []
+    for seed in SEEDS:
+        model = clone(MODEL).set_params(random_state=seed).fit(X, Y)
+        aligned, r2 = align(model.transform(X), latent)
+        maps.append(aligned)
+        agreement.append(r2)
+    return np.array(maps), agreement
+
+
+def test_maps_of_other_seeds_are_aligned(trust, by_hand):
+    maps, agreement = by_hand
+    close(trust.latents, maps, atol=1e-3)
+    close(trust.agreement, agreement, atol=1e-3)
+
+
+def test_spread_is_relative_to_the_map_size(trust, by_hand, latent):
+    maps, _ = by_hand
+    distances = np.linalg.norm(maps - latent, axis=2)
+    size = np.sqrt(latent.var(0).sum())
+    spread = np.sqrt(np.square(distances).mean(0)) / size
+    close(trust.spread, spread, atol=1e-3)
+
+
+def test_the_simulated_truth_is_aligned(trust, data, latent):
+    aligned, r2 = align(data.truth["latent"], latent)
+    close(trust.true_latent, aligned, atol=1e-3)
+    close(trust.truth_agreement, r2, atol=1e-3)
+
+
+def test_errors_are_of_scaled_held_out_outputs(trust, data, folds):
     errors = np.full(120, np.nan)
     for (train, test), predicted in zip(folds.folds, folds.test_predictions[1], strict=True):
         Y_test = (data.Y[test] - data.Y[train].mean(0)) / data.Y[train].std(0)
         errors[test] = np.square(predicted - Y_test).mean(1)
-    for name, expected in {
-        "latents": placed,
-        "agreement": agreement,
-        "spread": np.sqrt(np.square(distances).mean(0) / judged.var(0).sum()),
-        "true_latent": true,
-        "truth_agreement": truth_agreement,
-        "errors": errors,
-    }.items():
-        close(record.values[name], expected, atol=1e-3, err_msg=name)
+    close(trust.errors, errors, atol=1e-3)
 
 
-def test_maps_are_of_components_of_the_genes_and_of_all_outputs(data):
-    """Maps keep the neighbours; shares of variance are eigenvalues of correlations."""
-    record = tsne_maps(data)
-    eigenvalues = np.linalg.eigvalsh(np.corrcoef(data.X.T.astype(float)))[::-1]
-    within = np.cumsum(eigenvalues) / len(eigenvalues) <= 0.8
-    assert record.n_transcriptome == within.sum() + 1
-    assert record.n_outputs == data.Y.shape[1]
-    for name, matrix in (("transcriptome", data.X), ("outputs", data.Y)):
-        places = record.values[name]
-        scaled = stats.zscore(matrix)
-        assert trustworthiness(scaled, places) > trustworthiness(scaled, places[::-1]) + 0.15
+@pytest.mark.parametrize("name", ["gene_names", "cell_names"])
+def test_a_map_of_other_names_is_refused(data, fit, folds, name):
+    other = change_data(data, **{name: getattr(data, name)[::-1]})
+    with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
+        map_trust(MODEL, other, fit, folds)
+
+
+@pytest.fixture(scope="module")
+def maps(data):
+    return tsne_maps(data)
+
+
+def test_components_explain_the_variance_of_genes(maps, data):
+    """Fractions of variance are eigenvalues of correlations."""
+    correlations = np.corrcoef(data.X.T.astype(float))
+    eigenvalues = np.linalg.eigvalsh(correlations)[::-1]
+    explained = np.cumsum(eigenvalues) / len(eigenvalues)
+    assert maps.n_transcriptome == (explained <= 0.8).sum() + 1
+
+
+def test_a_map_is_of_all_outputs(maps, data):
+    assert maps.n_outputs == data.Y.shape[1]
+
+
+@pytest.mark.parametrize(("name", "array"), [("transcriptome", "X"), ("outputs", "Y")])
+def test_maps_keep_the_neighbours(maps, data, name, array):
+    places = maps.values[name]
+    scaled = stats.zscore(getattr(data, array))
+    of_other_cells = trustworthiness(scaled, places[::-1])
+    assert trustworthiness(scaled, places) > of_other_cells + 0.15

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from made_up import Weigher
+from made_up import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal
@@ -41,88 +41,189 @@ def test_no_concave_distribution_has_a_larger_tail(mean, n, r, rng):
             assert (tail <= bound + 1e-9).all()
 
 
+def test_a_tail_is_that_of_numerical_optimisation():
+    """By SLSQP over all distributions of this kind, within 0.1 %."""
+    assert concave_tail(0.05, 8, -0.5)[6] == pytest.approx(0.012842, rel=1e-3)
+
+
 def test_the_bound_is_the_smaller_of_two_tails():
     """By pairs in which both halves keep the gene, or by single halves."""
     by_pairs = concave_tail(0.05**2, 50, -0.5)
     by_halves = concave_tail(0.05, 100, -0.25)
-    found = expected_false(np.arange(101) / 100, 1000, 50, 50)
-    both = np.maximum(np.arange(101) - 50, 0)
-    close(found, 1000 * np.minimum(by_pairs[both], by_halves))
-    # numerical optimisation (SLSQP) over all distributions of this kind: within 0.1 %
-    assert concave_tail(0.05, 8, -0.5)[6] == pytest.approx(0.012842, rel=1e-3)
+    n_both = np.maximum(np.arange(101) - 50, 0)
+    bounds = expected_false(np.arange(101) / 100, n_genes=1000, n_selected=50, n_pairs=50)
+    close(bounds, 1000 * np.minimum(by_pairs[n_both], by_halves))
 
 
-def test_pairs_are_complementary_and_have_whole_groups():
+def test_more_pairs_begin_with_the_same_ones():
     assert_equal(complementary_pairs(11, 3), complementary_pairs(11, 5)[:6])
-    assert not np.array_equal(complementary_pairs(11, 3), complementary_pairs(11, 3, seed=1))
-    groups = np.array(list("abcdeabcdeabcdaab"))
-    folds = complementary_pairs(17, 50, groups=groups)
-    assert_equal(folds[1::2], [(other, one) for one, other in folds[::2]])
-    kept = []
-    for one, other in folds:
-        kept.append(frozenset(groups[one]))
-        equal(one, np.flatnonzero(np.isin(groups, list(kept[-1]))))
-        assert not kept[-1] & set(groups[other])
-    # one of five is left out, three ways to halve the others
-    assert len(kept) == 30
-    assert set(kept) == set(map(frozenset, combinations("abcde", 2)))
+
+
+def test_another_seed_gives_other_pairs():
+    usual = complementary_pairs(11, 3)
+    other = complementary_pairs(11, 3, seed=1)
+    assert not np.array_equal(usual, other)
+
+
+GROUPS = np.array(list("abcdeabcdeabcdaab"))
+
+
+@pytest.fixture(scope="module")
+def grouped_pairs():
+    return complementary_pairs(17, 50, groups=GROUPS)
+
+
+def test_pairs_are_complementary(grouped_pairs):
+    reverse = [(other, one) for one, other in grouped_pairs[::2]]
+    assert_equal(grouped_pairs[1::2], reverse)
+
+
+def test_halves_have_whole_groups(grouped_pairs):
+    for one, other in grouped_pairs:
+        in_one = set(GROUPS[one])
+        equal(one, np.flatnonzero(np.isin(GROUPS, list(in_one))))
+        assert not in_one & set(GROUPS[other])
+
+
+def test_every_way_to_halve_groups_is_taken_once(grouped_pairs):
+    """One of five is left out, and there are three ways to halve the others."""
+    halves = [frozenset(GROUPS[one]) for one, _ in grouped_pairs]
+    assert len(halves) == 30
+    assert set(halves) == set(map(frozenset, combinations("abcde", 2)))
 
 
 @pytest.fixture(scope="module")
 def halves(data):
-    return stability_selection(Weigher(5), data, 10, verbose=False)
+    return stability_selection(SelectingRidge(5), data, 10, verbose=False)
 
 
-def test_trusted_genes_are_true_and_no_noise_is_trusted(data, halves):
+def test_trusted_genes_are_true(data, halves):
     table = selection_table(halves)
     trusted = table.index[table.trusted]
     assert len(trusted) >= 3
     assert trusted.isin(data.truth["genes"]).all()
+
+
+@pytest.fixture(scope="module")
+def noise(data):
+    """Halves of cells whose genes say nothing of the outputs; donors are not split."""
     donors = np.arange(data.n_cells) // 5
-    how = {"groups": donors, "seed": 1, "verbose": False}
-    noise = stability_selection(Weigher(5), (data.X[::-1], data.Y), 10, **how)
+    unrelated = data.X[::-1], data.Y
+    return stability_selection(
+        SelectingRidge(5), unrelated, 10, groups=donors, seed=1, verbose=False
+    )
+
+
+def test_no_noise_is_trusted(noise):
     assert selection_table(noise).trusted.sum() <= 1
-    assert_equal(noise.folds, complementary_pairs(120, 10, 1, donors.astype(str)))
 
 
-def test_genes_are_listed_by_frequency_with_their_bounds(data, halves):
+def test_halves_of_donors_are_those_of_the_seed(noise):
+    donors = np.arange(120) // 5
+    expected = complementary_pairs(120, 10, seed=1, groups=donors.astype(str))
+    assert_equal(noise.folds, expected)
+
+
+@pytest.fixture(scope="module")
+def whole(data):
+    """A fit to all cells."""
     everywhere = [(range(data.n_cells), [])]
-    whole = cross_validate(Weigher(5), data, everywhere, scaling="all", verbose=False)
-    table = selection_table(halves, whole)
-    equal(table["count"][data.gene_names], whole.selected[0, 0])
-    equal(table.frequency[data.gene_names], halves.selected[:, 0].mean(0))
+    return cross_validate(SelectingRidge(5), data, everywhere, scaling="all", verbose=False)
+
+
+@pytest.fixture(scope="module")
+def table(halves, whole):
+    return selection_table(halves, whole)
+
+
+def test_frequencies_are_fractions_of_halves(table, data, halves):
+    fractions = halves.selected[:, 0].mean(0)
+    equal(table.frequency[data.gene_names], fractions)
+
+
+def test_genes_are_listed_by_frequency(table):
     assert table.frequency.is_monotonic_decreasing
-    close(table.expected_false, expected_false(table.frequency, 40, 5, 10))
-    equal(table.trusted, table.frequency >= selection_threshold(halves) - 1e-9)
+
+
+def test_seeds_that_keep_a_gene_are_counted(table, data, whole):
+    equal(table["count"][data.gene_names], whole.selected[0, 0])
+
+
+def test_bounds_are_those_of_the_frequencies(table):
+    bounds = expected_false(table.frequency, n_genes=40, n_selected=5, n_pairs=10)
+    close(table.expected_false, bounds)
+
+
+def test_genes_are_trusted_from_the_threshold_on(table, halves):
     equal(table.trusted, table.expected_false <= 1)
+    equal(table.trusted, table.frequency >= selection_threshold(halves) - 1e-9)
+
+
+def test_given_genes_are_trusted_or_unstable(table, halves):
     genes = table.index[[-1, 0]]
     assert kept_genes_table(halves, genes).trust.to_list() == ["unstable", "trusted"]
+
+
+def test_with_few_halves_trust_is_unknown(table, halves):
     few = replace(halves, folds=halves.folds[:2])
-    assert set(kept_genes_table(few, genes).trust) == {"unknown"}
+    kept = kept_genes_table(few, table.index[:2])
+    assert kept.trust.to_list() == ["unknown", "unknown"]
 
 
-def test_every_half_chooses_its_own_genes(data):
-    record = stability_selection(Weigher(), data, 4, preselect=12, verbose=False)
-    assert "test_predictions" not in record.values
-    equal(record.preselected[1, 0], preselect_genes(data, 12, record.folds[1][0]))
-    table = selection_table(record)
-    close(table.expected_false, expected_false(table.frequency, 12, 2, 4))
+@pytest.fixture(scope="module")
+def preselected(data):
+    return stability_selection(SelectingRidge(), data, 4, preselect=12, verbose=False)
 
 
-def test_records_of_other_experiments_are_refused(halves):
+def test_halves_keep_no_predictions(preselected):
+    assert "test_predictions" not in preselected.values
+
+
+def test_every_half_chooses_its_own_genes(preselected, data):
+    cells, _ = preselected.folds[1]
+    equal(preselected.preselected[1, 0], preselect_genes(data, 12, cells))
+
+
+def test_bounds_are_among_the_preselected_genes(preselected):
+    table = selection_table(preselected)
+    bounds = expected_false(table.frequency, n_genes=12, n_selected=2, n_pairs=4)
+    close(table.expected_false, bounds)
+
+
+def test_a_record_of_several_grid_points_is_refused(halves):
+    several = replace(halves, params=[{"n_genes": 2}, {"n_genes": 3}])
     with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
-        gene_counts(replace(halves, params=[{"n_genes": 2}, {"n_genes": 3}]))
+        gene_counts(several)
+
+
+def test_folds_that_are_no_pairs_are_refused(halves):
     with pytest.raises(ValueError, match="record: expected complementary pairs"):
         selection_table(replace(halves, folds=halves.folds[1:3]))
 
 
-def test_the_table_of_numbers_of_genes():
-    r2 = np.array([[0.1, 0.5, 0.6], [0.2, 0.4, 0.7], [0.3, 0.6, 0.62]])
-    values = {"test_r2": r2, "n_selected": np.outer([1, 1, 4], [5, 10, 25])}
-    params = [{"n_genes": number} for number in (5, 10, 25)]
-    folds = [(np.arange(2), np.arange(2))] * 3
-    table = genes_table(Record("", "made up", "s", params, folds=folds, values=values))
-    # 0.14 behind, with a standard error of 0.139 * sqrt(1 / 3 + 1)
-    assert table.suffices.to_dict() == {5: False, 10: True, 25: False}
-    expected = [r2.mean(0), r2.std(0, ddof=1), 0.64 - r2.mean(0), [10, 20, 50]]
-    close(table[["test_r2", "sd", "behind", "genes"]].T, expected)
+R2 = np.array([[0.1, 0.5, 0.6], [0.2, 0.4, 0.7], [0.3, 0.6, 0.62]])  # (folds, numbers of genes)
+
+
+@pytest.fixture
+def numbers_table():
+    record = Record(
+        experiment="cross-validation",
+        dataset="made up",
+        sha256="s",
+        params=[{"n_genes": 5}, {"n_genes": 10}, {"n_genes": 25}],
+        folds=[(np.arange(2), np.arange(2))] * 3,
+        values={"test_r2": R2, "n_selected": np.outer([1, 1, 4], [5, 10, 25])},
+    )
+    return genes_table(record)
+
+
+def test_ten_genes_suffice(numbers_table):
+    """They are 0.14 behind, with a standard error of 0.139 * sqrt(1 / 3 + 1)."""
+    assert numbers_table.suffices.to_dict() == {5: False, 10: True, 25: False}
+
+
+def test_numbers_of_genes_have_their_scores(numbers_table):
+    close(numbers_table.test_r2, R2.mean(0))
+    close(numbers_table.sd, R2.std(0, ddof=1))
+    close(numbers_table.behind, 0.64 - R2.mean(0))
+    close(numbers_table.genes, [10, 20, 50])

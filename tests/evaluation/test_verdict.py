@@ -11,80 +11,124 @@ from sklearn.linear_model import Ridge
 from sbnn import cross_validate, paper_folds
 from sbnn.evaluation.verdict import corrected_difference, outputs_table, paired_difference, verdict
 
+TEST_FRACTION = 24 / 96  # of five folds of 120 cells
+
 
 @pytest.fixture(scope="module")
-def record(data):
+def ridge(data):
     return cross_validate(Ridge(30.0), data, 5, verbose=False)
 
 
-def moved(record, by):
+def shift_r2(record, by):
     """Record of a model whose R2 is higher by a value for each fold."""
     test_r2 = record.test_r2 + np.reshape(by, (-1, 1))
     return replace(record, values=record.values | {"test_r2": test_r2})
 
 
 @pytest.mark.parametrize("n", [4, 3])
-def test_the_interval_of_a_difference_is_the_corrected_one(rng, n):
+def test_an_interval_is_the_corrected_one(rng, n):
     """Also if fewer folds are counted."""
     differences = rng.normal(0.2, 0.1, 4)
-    found = corrected_difference(differences, 0.5, n)
     mean = differences.mean()
-    se = differences.std(ddof=1) * np.sqrt(1 / n + 0.5)
-    close(found, [mean, *stats.t.interval(0.95, n - 1, mean, se)])
+    error = differences.std(ddof=1) * np.sqrt(1 / n + 0.5)
+    low, high = stats.t.interval(0.95, n - 1, mean, error)
+    close(corrected_difference(differences, 0.5, n), [mean, low, high])
 
 
-def test_records_are_paired_fold_by_fold(record):
+def test_records_are_paired_fold_by_fold(ridge):
     by = [-0.1, 0, 0, 0, -0.2]
-    other = moved(record, by)
-    close(paired_difference(other, record, "test_r2"), corrected_difference(by, 24 / 96))
-    # of seven times the same folds, three count
-    values = {"test_r2": np.tile(record.test_r2, (7, 1))}
-    again = replace(record, folds=record.folds * 7, values=values)
-    difference = paired_difference(moved(again, by * 7), again, "test_r2")
-    close(difference, corrected_difference(by * 7, 24 / 96, 15))
-    for name, wrong in {
-        "folds": {"folds": record.folds[::-1]},
-        "dataset, sha256": {"sha256": "other", "dataset": "other"},
-        "true": {"values": record.values | {"true": np.zeros(9)}},
-    }.items():
-        with pytest.raises(ValueError, match=f"record, ridge: .* another {name}$"):
-            paired_difference(record, replace(other, **wrong), "test_r2")
+    difference = paired_difference(shift_r2(ridge, by), ridge, "test_r2")
+    close(difference, corrected_difference(by, TEST_FRACTION))
 
 
-def test_the_point_is_the_one_that_is_asked_for(data, record):
-    """Of a verdict and of a table with an interval for each output."""
-    both = cross_validate(Ridge(), data, 5, {"alpha": [30.0, 300.0]}, verbose=False)
-    told = verdict(both, record, point=1)
-    assert told.difference.mean == pytest.approx(np.diff(both.test_r2).mean())
-    table = outputs_table(both, record)
-    r2 = both.test_feature_r2[:, 0]
+def test_three_repeats_of_folds_count(ridge):
+    """Of seven times the same folds."""
+    by = [-0.1, 0, 0, 0, -0.2]
+    values = {"test_r2": np.tile(ridge.test_r2, (7, 1))}
+    repeated = replace(ridge, folds=ridge.folds * 7, values=values)
+    difference = paired_difference(shift_r2(repeated, by * 7), repeated, "test_r2")
+    close(difference, corrected_difference(by * 7, TEST_FRACTION, 15))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"folds": []}, "folds"),
+        ({"sha256": "other", "dataset": "other"}, "dataset, sha256"),
+        ({"values": {"true": np.zeros(9)}}, "true"),
+    ],
+)
+def test_records_of_other_folds_are_not_paired(ridge, changes, named):
+    with pytest.raises(ValueError, match=f"record, ridge: .* another {named}$"):
+        paired_difference(ridge, replace(ridge, **changes), "test_r2")
+
+
+def test_folds_in_another_order_are_not_paired(ridge):
+    reordered = replace(ridge, folds=ridge.folds[::-1])
+    with pytest.raises(ValueError, match="another folds$"):
+        paired_difference(ridge, reordered, "test_r2")
+
+
+@pytest.fixture(scope="module")
+def two_points(data):
+    """The penalty of `ridge`, and a larger one."""
+    return cross_validate(Ridge(), data, 5, {"alpha": [30.0, 300.0]}, verbose=False)
+
+
+def test_a_verdict_is_of_the_point_asked_for(two_points, ridge):
+    difference = np.diff(two_points.test_r2).mean()
+    assert verdict(two_points, ridge, point=1).difference.mean == pytest.approx(difference)
+
+
+def test_every_output_has_its_interval(two_points):
+    table = outputs_table(two_points)
+    r2 = two_points.test_feature_r2[:, 0]
     close(table.sd, r2.std(0, ddof=1))
-    close(table.ridge_r2, record.test_feature_r2.mean((0, 1)))
-    found = corrected_difference(r2[:, 2], 24 / 96)
-    close(table.iloc[2][["test_r2", "low", "high"]], found)
+    interval = corrected_difference(r2[:, 2], TEST_FRACTION)
+    close(table.iloc[2][["test_r2", "low", "high"]], interval)
+
+
+def test_every_output_is_beside_that_of_ridge(two_points, ridge):
+    table = outputs_table(two_points, ridge)
+    close(table.ridge_r2, ridge.test_feature_r2.mean((0, 1)))
+
+
+BETTER = [0.1, 0.11, 0.1, 0.09, 0.1]
+WORSE = [-0.1, -0.11, -0.1, -0.09, -0.1]
+ALIKE = [0.01, -0.01, 0.01, -0.01, 0.001]
+
+
+@pytest.mark.parametrize("by", [BETTER, WORSE, ALIKE])
+def test_a_verdict_has_corrected_intervals(ridge, by):
+    result = verdict(shift_r2(ridge, by), ridge)
+    r2 = ridge.test_r2[:, 0] + by
+    close(result.interval, corrected_difference(r2, TEST_FRACTION))
+    close(result.difference, corrected_difference(by, TEST_FRACTION), atol=1e-12)
+
+
+def test_a_sentence_compares_with_the_training_mean(ridge):
+    sentence = str(verdict(shift_r2(ridge, BETTER), ridge))
+    r2 = ridge.test_r2[:, 0] + BETTER
+    assert sentence.startswith(f"Test R2 {r2.mean():.3f} ± {r2.std(ddof=1):.3f} (5 folds) [")
+    assert ": better than predicting the mean of the training cells; " in sentence
 
 
 @pytest.mark.parametrize(
     ("by", "standing"),
     [
-        ([0.1, 0.11, 0.1, 0.09, 0.1], "0.100 above ridge [+0.087, +0.113]: better than ridge."),
-        ([-0.1, -0.11, -0.1, -0.09, -0.1], "[-0.113, -0.087]: worse than ridge."),
-        ([0.01, -0.01, 0.01, -0.01, 0.001], "not distinguishable from ridge."),
+        (BETTER, "0.100 above ridge [+0.087, +0.113]: better than ridge."),
+        (WORSE, "[-0.113, -0.087]: worse than ridge."),
+        (ALIKE, "not distinguishable from ridge."),
     ],
 )
-def test_a_model_is_compared_with_the_mean_and_with_ridge(record, by, standing):
-    told = verdict(moved(record, by), record)
-    r2 = record.test_r2[:, 0] + by
-    close(told.interval, corrected_difference(r2, 24 / 96))
-    close(told.difference, corrected_difference(by, 24 / 96), atol=1e-12)
-    start = f"Test R2 {r2.mean():.3f} ± {r2.std(ddof=1):.3f} (5 folds) ["
-    assert str(told).startswith(start)
-    assert ": better than predicting the mean of the training cells; " in str(told)
-    assert str(told).endswith(standing)
+def test_a_sentence_ends_with_the_comparison_with_ridge(ridge, by, standing):
+    assert str(verdict(shift_r2(ridge, by), ridge)).endswith(standing)
 
 
 def test_one_fold_has_no_interval(data):
-    one = cross_validate(Ridge(), data, paper_folds(data.n_cells, 4)[:1], verbose=False)
-    told = verdict(one, one)
-    assert told.interval is told.difference is None
-    assert str(told).endswith("(one fold: no interval); 0.000 above ridge.")
+    one_fold = paper_folds(data.n_cells, 4)[:1]
+    record = cross_validate(Ridge(), data, one_fold, verbose=False)
+    result = verdict(record, record)
+    assert result.interval is None
+    assert result.difference is None
+    assert str(result).endswith("(one fold: no interval); 0.000 above ridge.")

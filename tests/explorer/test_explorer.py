@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from made_up import fit_record, folds_of_fit, halves_record
+from made_up import cross_validation_record, fit_record, halves_record
 
 from sbnn import explore
 from sbnn.data.checks import GREY
@@ -25,7 +25,7 @@ def unpacked(text, n_cells):
 def test_the_page_has_the_values_of_the_fit_and_the_scores_of_its_model():
     fit = fit_record()
     fit.train_feature_r2[1] = np.nan
-    folds = folds_of_fit(fit)
+    folds = cross_validation_record(fit)
     page = page_data(fit, folds)
     held_out = np.full((90, 4), np.nan, "f4")  # in z-scores of all cells
     for (train, test), predicted in zip(folds.folds, folds.test_predictions[1], strict=True):
@@ -72,7 +72,9 @@ def test_cells_have_the_codes_of_their_groups_the_most_frequent_first():
 def test_maps_have_named_axes(width, axes):
     fit = fit_record(width=width)
     places = {"transcriptome": fit.embedding + 1, "outputs": fit.embedding - 1}
-    tsne = Record("t-SNE", "made up", fit.sha256, [{}], values=places)
+    tsne = Record(
+        experiment="t-SNE", dataset="made up", sha256=fit.sha256, params=[{}], values=places
+    )
     maps = page_data(fit, tsne=tsne)["maps"]
     assert (maps[0]["axes"], maps[0]["equal"]) == (axes, width > 1)
     own = fit.embedding.copy()
@@ -85,7 +87,7 @@ def test_maps_have_named_axes(width, axes):
 @pytest.mark.parametrize(("n_components", "message"), [(3, "no model"), (1, "no predictions")])
 def test_held_out_cells_need_a_cross_validation_of_the_same_model(n_components, message):
     fit = fit_record()
-    folds = folds_of_fit(fit)
+    folds = cross_validation_record(fit)
     fit.params = [{"n_components": n_components}]
     with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
         page_data(fit, folds)
@@ -114,7 +116,7 @@ def test_other_genes_are_there_the_most_variable_first_as_far_as_there_is_room(m
 
 def test_a_page_of_5000_cells_is_small_and_a_notebook_shows_all_of_it():
     fit = fit_record(n=5000, features=[f"o{i}" for i in range(16)], n_genes=25)
-    page = explore(fit, folds_of_fit(fit))
+    page = explore(fit, cross_validation_record(fit))
     assert 1e6 < len(page.html) < 6e6
     shown = re.fullmatch(r'<iframe [^>]*srcdoc="([^"]*)"[^>]*></iframe>', page._repr_html_())
     assert html.unescape(shown[1]) == page.html

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import fit_record, folds_of_fit
+from made_up import cross_validation_record, fit_record
 from scipy.stats import false_discovery_control, mannwhitneyu
 
 from sbnn import explore
@@ -82,7 +82,7 @@ def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
     fit = fit_record()
     fit.values["cell_names"] = np.r_[HOSTILE, fit.cell_names[5:]]
     fit.labels["type"] = np.resize(TYPES, 90)
-    explore(fit, folds_of_fit(fit), tmp_path / "page.html")
+    explore(fit, cross_validation_record(fit), tmp_path / "page.html")
     page.get((tmp_path / "page.html").as_uri())
     wait(lambda: page.execute_script("return document.documentElement.dataset.ready"))
     choose(page, "color-by", "Type")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import words
+from made_up import figure_text
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
 from scipy.spatial.distance import pdist
@@ -60,9 +60,9 @@ def test_curves_have_bands_of_one_sample_sd_and_norms_are_averaged_on_the_log_sc
     norms = np.sort(network.gene_norms[:, point].astype(float))[:, ::-1]
     assert_allclose(right.lines[0].get_ydata(), gmean(norms))
     assert right.lines[0].get_xdata().tolist() == [*range(1, 301)]
-    assert f"λ = 0.0001: {mean_text(network.test_r2[:, point])}" in words(figure)
+    assert f"λ = 0.0001: {mean_text(network.test_r2[:, point])}" in figure_text(figure)
     srrr, point = report.main_models(records)["sRRR, full rank"]
-    assert f"rank 16, 25 genes: {srrr.test_r2[:, point].mean():.3f}" in words(figure)
+    assert f"rank 16, 25 genes: {srrr.test_r2[:, point].mean():.3f}" in figure_text(figure)
 
 
 def test_published_values_stand_next_to_their_models():
@@ -74,8 +74,8 @@ def test_published_values_stand_next_to_their_models():
     values = {name: srrr.values[name][:, ::-1] for name in ("test_r2", "n_selected")}
     srrr = replace(srrr, params=srrr.params[::-1], values=values)
     figure = plotting.bottleneck_comparison(network, srrr, ridge, published)
-    assert "(◇ published 0.150)" in words(figure)
-    assert f"ridge, 300 genes: {ridge.test_r2.mean():.3f}" in words(figure)
+    assert "(◇ published 0.150)" in figure_text(figure)
+    assert f"ridge, 300 genes: {ridge.test_r2.mean():.3f}" in figure_text(figure)
     widths = [line for line in figure.axes[2].lines if line.get_label() in ("d = 2", "d = 64")]
     assert len({line.get_color() for line in widths}) == 2
     lines = figure.axes[0].lines
@@ -93,7 +93,8 @@ def test_accuracy_is_that_of_the_main_models():
     models = report.main_models(records_of("simulated"))
     del models["distilled, d=64"], models["paper, d=64"]
     texts = [mean_text(record.test_r2[:, point]) for record, point in models.values()]
-    assert re.findall(r"^.* ± [\d.]+$", words(study_figure("simulated", "accuracy")), re.M) == texts
+    text = figure_text(study_figure("simulated", "accuracy"))
+    assert re.findall(r"^.* ± [\d.]+$", text, re.M) == texts
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_accuracy_is_that_of_the_main_models():
 )
 def test_maps_name_the_test_r2_of_their_models_and_outputs(name, models):
     """The last model has an enlarged family, too, or not."""
-    text = words(study_figure("simulated", name))
+    text = figure_text(study_figure("simulated", name))
     drawn = re.findall(r"^(output\d+),? (?:test R² )?(\S+)$", text, re.M)
     means = re.findall(r"\d genes: test R² (\S+)", text)
     for model, mean, outputs in zip(models, means, (drawn[:9], drawn[9:]), strict=True):
@@ -129,7 +130,8 @@ def test_widths_stability_and_outputs_are_those_of_the_records():
     [selected] = records["repeats_published"].selected  # (n_seeds, n_genes)
     frequency = np.sort(selected.mean(axis=0))[::-1]
     n_always, n_ever = (frequency == 1).sum(), (frequency > 0).sum()
-    assert f"d = 2, other seeds: {n_always} genes in all fits, {n_ever} in any" in words(figure)
+    line = f"d = 2, other seeds: {n_always} genes in all fits, {n_ever} in any"
+    assert line in figure_text(figure)
     bars = [bar.get_height() for bar in below.patches]
     assert_allclose(bars, frequency[: len(bars)])
     r2 = default.test_feature_r2[:, default.find(n_components=2)].mean(axis=0)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import fit_record, halves_record, ridge_record, words
+from made_up import figure_text, fit_record, halves_record, ridge_record
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import zscore
 from sklearn.linear_model import LinearRegression
@@ -25,7 +25,7 @@ def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
     figure = plotting.accuracy_comparison({"sRRR": (srrr, {"rank": 16}), "ridge": ridge})
     notes = ["ridge, 11 genes, scaled per fold", "sRRR, 25 genes, scaled over all cells"]
     for note in [*notes, "−2.833", "mean ± SD over 3 or 10 folds"]:
-        assert note in words(figure)
+        assert note in figure_text(figure)
     expected = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
     assert_array_equal(figure.axes[0].lines[0].get_xdata(), expected)
     low, high = figure.axes[0].get_xlim()
@@ -76,11 +76,11 @@ def test_genes_outputs_and_the_family_that_are_shown():
     assert latent.rank_genes(record).tolist() == [1, 2, 0, 3], "by how well they are predicted"
     names, merit = np.array(["p", "Tau", "AI", "q"]), np.arange(4)
     assert latent.ranked(names, latent.FEATURES, merit).tolist() == [2, 1, 3, 0]
-    text = words(plotting.family_zoom(fit_record(), family="C"))
+    text = figure_text(plotting.family_zoom(fit_record(), family="C"))
     assert "C enlarged" in text
     assert "C1 (15)" in text
     assert {"C1", "C2"} <= set(text.splitlines()), "types are named on the map, too"
-    assert "A enlarged" in words(plotting.family_zoom(fit_record()))
+    assert "A enlarged" in figure_text(plotting.family_zoom(fit_record()))
 
 
 def test_an_overview_lists_genes_by_norm_and_outputs_by_their_r2_with_bars():
@@ -115,7 +115,7 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
         tips = np.array([line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7])
         expected = drawn_lines.RADIUS * long
         assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
-    assert f"{len(long)} of 4 outputs drawn" in words(figure)
+    assert f"{len(long)} of 4 outputs drawn" in figure_text(figure)
     with pytest.raises(ValueError, match="expected 2 latents, got 3"):
         plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))
 
@@ -126,7 +126,7 @@ def test_names_are_drawn_literally(tmp_path):
     fit.labels["family"] = np.resize(names[:3], len(fit.labels))
     figure = plotting.latent_panels(fit)
     plotting.save_figure(figure, tmp_path / "names")
-    shown = words(figure).replace(r"\$", "$")
+    shown = figure_text(figure).replace(r"\$", "$")
     assert all(name in shown for name in names)
 
 
@@ -137,13 +137,13 @@ def test_figures_count_what_they_leave_out():
     [ax] = figure.axes
     frequency = selected[:, 1:].mean(0)
     assert_allclose([bar.get_height() for bar in ax.patches], frequency[:60])
-    shown = words(figure)
+    shown = figure_text(figure)
     threshold = ax.lines[0].get_ydata()[0]
     assert f"{(frequency >= threshold).sum()} trusted genes, frequency ≥ 0.65" in shown
     assert "60 of 79 genes kept at least once" in shown
     assert "ERCC" not in shown
     fit = fit_record(features=[f"o{i}" for i in range(30)])
-    assert "9 of 30 predicted outputs" in words(plotting.latent_panels(fit))
+    assert "9 of 30 predicted outputs" in figure_text(plotting.latent_panels(fit))
 
 
 def test_the_outputs_with_the_largest_effects_are_drawn():
@@ -158,7 +158,7 @@ def test_the_outputs_with_the_largest_effects_are_drawn():
     outputs = [label.get_text() for label in ax.get_yticklabels()]
     genes = [label.get_text() for label in ax.get_xticklabels()]
     assert set(outputs) == {"o0", *names[strength > 60]}
-    assert "60 of 120 outputs" in words(figure)
+    assert "60 of 120 outputs" in figure_text(figure)
     rows, columns = [[int(name[1:]) for name in names] for names in (outputs, genes)]
     assert_array_equal(ax.images[0].get_array(), effects.T[np.ix_(rows, columns)])
     assert ax.images[0].get_clim()[1] == pytest.approx(3 * np.median([*range(61, 120), 1000]))

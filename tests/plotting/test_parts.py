@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import fit_record, ridge_record, words
+from made_up import figure_text, fit_record, ridge_record
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -50,7 +50,7 @@ def test_every_map_shows_all_cells_in_the_colours_of_their_types():
     adata = load_dataset("simulated", verbose=False)
     xy = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
     figure = plotting.cell_maps({"one": xy, "two": xy[:, ::-1]}, adata)
-    assert {"one", "two"} <= set(words(figure).splitlines())
+    assert {"one", "two"} <= set(figure_text(figure).splitlines())
     palette = dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True))
     wanted = adata.obs["type"].astype(str).map(palette).map(to_hex)
     for ax, own in zip(figure.axes, (0, 1), strict=True):
