@@ -28,18 +28,25 @@ from sklearn.base import clone
 from sbnn import load_dataset
 from sbnn.data.screens import as_screen, screen
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift import SparseShiftVAE, recovery, report, simulate_perturbations, unmix
-from sbnn.mechanism_shift.accuracy import recovery_of_genes, z_scored
-from sbnn.mechanism_shift.direct import effects_on_genes
-from sbnn.mechanism_shift.graph import class_sums, edges_of
-from sbnn.mechanism_shift.linear import LinearShift
+from sbnn.mechanism_shift import (
+    LinearShift,
+    SparseShiftVAE,
+    compute_once,
+    edges_of,
+    recovery,
+    recovery_of_genes,
+    report,
+    simulate_perturbations,
+    unmix,
+    z_score_expression,
+)
+from sbnn.mechanism_shift.graph import class_sums, effects_on_genes
 from sbnn.mechanism_shift.network import (
     ShiftNetwork,
-    drawn_gates,
     iwelbo_of_cells,
     log_likelihood,
+    sample_gates,
 )
-from sbnn.mechanism_shift.records import compute_once
 from sbnn.mechanism_shift.training import OneCycleTraining
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -180,11 +187,11 @@ class AdditiveShifts(ShiftNetwork):
         self.gates.data.zero_()
         self.log_variances = torch.nn.Parameter(torch.full_like(self.gates, -2.0))
 
-    def drawn_means(self, codes, generator):
+    def sample_means(self, codes, generator):
         """Means of the cells under one draw of the gates and effects."""
         noise = torch.randn(self.shifts.shape, generator=generator)
         effects = self.shifts + noise * (0.5 * self.log_variances).exp()
-        return (drawn_gates(self.gates, generator) * effects)[codes]
+        return (sample_gates(self.gates, generator) * effects)[codes]
 
     def penalty(self):
         """Divergence of gates and effects from their priors, per cell."""
@@ -290,7 +297,7 @@ def edges_in(screen, seed):
     to_genes = model.gene_effects_.pivot(index="perturbation", columns="gene", values="edge")
     to_latents = edges_of(model.shift_graph_)
     return {
-        "z": z_scored(screen)[1],
+        "z": z_score_expression(screen)[1],
         "linear": unmix(latents, *cells[1:]).edges,
         "default": to_latents,
         "default, effects": pd.concat([to_latents, to_genes], axis=1),
@@ -300,7 +307,7 @@ def edges_in(screen, seed):
 def of_edges(adata, split):
     """Edges in half of the cells by method: of targets that change a gene in all cells, and not."""
     data = as_screen(adata)
-    _, changed = z_scored(data)
+    _, changed = z_score_expression(data)
     changes = changed.any(axis=1)
     train, _ = halves(data.perturbation, split)
     half = as_screen(adata[train])
@@ -348,7 +355,7 @@ def measure(saved_models, only="*", fresh=False):
         if any(fnmatchcase(name, pattern) for pattern in only.split(",")):
             path = Path(saved_models, folder, f"shift_{name}.pickle.xz")
             records[name] = run(results=path, overwrite=fresh)
-    return report.all_tables(records)
+    return report.screens_tables(records)
 
 
 def main(arguments=None):
