@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -104,17 +105,15 @@ def recovery(
 def new_perturbation_bounds(model: BaseEstimator, new: Screen) -> dict[str, float]:
     """Bounds of new perturbations, before and after their shifts are learned; see `recovery`."""
     # cells whose shifts are learned are not scored
-    order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
+    rng = np.random.default_rng(model.random_state)
+    order = rng.permutation(len(new.perturbation))
     learn = order[::2]
     test = order[1::2][:MOST_NEW_CELLS]
     counts = new.counts[test]
     perturbation = new.perturbation[test]
-    learned = model.fit_new_perturbations(
-        new.counts[learn], new.perturbation[learn], learn_shifts=True
-    )
-    unlearned = model.fit_new_perturbations(
-        new.counts[learn], new.perturbation[learn], learn_shifts=False
-    )
+    fit = partial(model.fit_new_perturbations, new.counts[learn], new.perturbation[learn])
+    learned = fit(learn_shifts=True)
+    unlearned = fit(learn_shifts=False)
     return {
         "new_elbo": learned.elbo(counts, perturbation),
         "new_iwelbo": learned.iwelbo(counts, perturbation, SAMPLES_OF_NEW_CELLS),
@@ -128,7 +127,8 @@ def align_with_truth(
 ) -> dict[str, pd.DataFrame]:
     """Effects and edges, in the order and signs of the true latents."""
     correlation, true_order, order = match_latents(truth["latents"], latents)
-    true_shifts = truth["shifts"].loc[edges.index].iloc[:, true_order]
+    shifts = truth["shifts"].loc[edges.index]
+    true_shifts = shifts.iloc[:, true_order]
     effects = pivot_graph(graph, "effect").iloc[:, order]
     effects.columns = true_shifts.columns
     matched_edges = edges.iloc[:, order]
@@ -170,11 +170,13 @@ def recovery_scores(truth: dict, latents: np.ndarray, edges: pd.DataFrame) -> di
     correlation, true_positions, positions = match_latents(true_latents, latents)
     scores["mcc"] = float(np.abs(correlation).sum() / n_true)
     true_ranks = rankdata(true_latents, axis=0)
-    rank_correlation, _, _ = match_latents(true_ranks, rankdata(latents, axis=0))
+    ranks = rankdata(latents, axis=0)
+    rank_correlation, _, _ = match_latents(true_ranks, ranks)
     scores["mcc_rank"] = float(np.abs(rank_correlation).sum() / n_true)
     true_edges = truth["shifts"] != 0
     # the published score counts perturbations without cells, and an inverted latent as another one
-    published_match = linear_sum_assignment(-correlations(true_latents, latents))
+    signed = correlations(true_latents, latents)
+    published_match = linear_sum_assignment(-signed)
     scores["f1_published"] = edge_scores(true_edges, edges, published_match)["f1"]
     with_cells = true_edges.loc[edges.index]
     return scores | edge_scores(with_cells, edges, (true_positions, positions))

@@ -39,8 +39,10 @@ def pairs_table(
     Targets are latents or genes; `kind` is the name of their column.
     """
     pairs = pd.MultiIndex.from_product([perturbations, targets], names=["perturbation", kind])
-    flat = {name: np.asarray(values).ravel() for name, values in columns.items()}
-    return pd.DataFrame(flat, pairs).reset_index()
+    table = pd.DataFrame(index=pairs)
+    for name, values in columns.items():
+        table[name] = np.asarray(values).ravel()
+    return table.reset_index()
 
 
 def graph_table(
@@ -54,7 +56,10 @@ def graph_table(
 def pivot_graph(graph: pd.DataFrame, column: str) -> pd.DataFrame:
     """One column of a shift graph as a table of perturbations by latents."""
     table = graph.pivot(index="perturbation", columns="latent", values=column)
-    return table.loc[graph["perturbation"].unique(), graph["latent"].unique()]
+    # in the order of the graph, not of the alphabet
+    perturbations = graph["perturbation"].unique()
+    latents = graph["latent"].unique()
+    return table.loc[perturbations, latents]
 
 
 def edges_of(graph: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +138,8 @@ def _posterior_means(estimates, errors):
     """Posterior means of one row, of shape (p,), from columns of estimates and errors."""
     # an estimate from the component of scale s has the density N(0, s^2 + error^2)
     variances = EFFECT_SCALES**2 + errors**2  # (p, scales)
-    log_density = -0.5 * (estimates**2 / variances + np.log(variances))
+    squares = estimates**2 / variances
+    log_density = -0.5 * (squares + np.log(variances))
     highest = log_density.max(axis=1, keepdims=True)
     density = np.exp(log_density - highest)
     # empirical Bayes: the likeliest weights of the components, by expectation maximisation, with
@@ -163,7 +169,8 @@ def log_ratios(
     blocks = zip(counts.split(CELLS_IN_CACHE), codes.split(CELLS_IN_CACHE), strict=True)
     for block, block_codes in blocks:
         means, _ = network.encode(block)
-        expected_block = network.decode(means).exp() * block.sum(1, keepdim=True)
+        totals = block.sum(1, keepdim=True)
+        expected_block = network.decode(means).exp() * totals
         squares = (block - expected_block) ** 2
         table = torch.cat([block, expected_block, squares], dim=1)
         sums = sums + class_sums(table, block_codes, n_classes)

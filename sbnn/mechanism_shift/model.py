@@ -360,9 +360,10 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
             train=training.train,
             validation=training.validation,
         )
+        genes = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))
         self.gene_effects_ = pairs_table(
             self.perturbations_[perturbed],
-            getattr(self, "feature_names_in_", np.arange(self.n_features_in_)),
+            genes,
             "gene",
             direct=self.direct_.double().numpy()[perturbed],
             edge=edges[perturbed],

@@ -78,7 +78,8 @@ class ShiftNetwork(nn.Module):
         """See `encode`."""
         hidden = self.encoder(inputs)
         least, most = LOG_VARIANCE_RANGE
-        return self.mean(hidden), self.log_variance(hidden).clamp(least, most)
+        log_variance = self.log_variance(hidden).clamp(least, most)
+        return self.mean(hidden), log_variance
 
     def decode(self, latents: torch.Tensor, direct: torch.Tensor | None = None) -> torch.Tensor:
         """Log fractions of the genes, (b, n_genes); `direct` effects are added to the logits."""
@@ -129,10 +130,11 @@ def _layers(sizes: list[int], published: bool, dropout: float = 0.0) -> nn.Seque
 
 def sample_gates(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Gates, 0 or 1, from relaxed Bernoulli distributions; they have the gradients of soft ones."""
-    uniform = torch.rand(logits.shape, generator=generator).clamp(1e-6, 1 - 1e-6)
+    uniform = torch.rand(logits.shape, generator=generator)
+    logistic_noise = uniform.clamp(1e-6, 1 - 1e-6).logit()
     # binary concrete variable of temperature 1: sigmoid(logit + logistic noise)
     # (Maddison et al. 2017; Jang et al. 2017)
-    soft = torch.sigmoid(logits + uniform.logit())
+    soft = torch.sigmoid(logits + logistic_noise)
     hard = (soft > 0.5).float()
     # straight-through estimator: the value of the hard gate with the gradient of the soft one
     # (Jang et al. 2017)
@@ -254,7 +256,8 @@ def iwelbo_of_cells(
         noise = torch.randn((n_samples, *mean.shape), generator=generator)
         latents = sample_latents(mean, log_variance, noise)
         # log p(z) - log q(z | x), times two; the factors 1 / sqrt(2 pi) cancel
-        ratios = noise**2 + log_variance - (latents - prior_means[block_codes]) ** 2
+        distances = latents - prior_means[block_codes]
+        ratios = noise**2 + log_variance - distances**2
         fits = _log_likelihoods(network, latents, counts=block, direct=direct[block_codes])
         # IWELBO = log of the mean over k samples of w = p(x | z) p(z) / q(z | x)
         log_weights = fits + ratios.sum(-1) / 2

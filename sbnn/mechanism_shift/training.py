@@ -78,7 +78,8 @@ class ShiftTraining:
         for _ in take_steps(self._losses(weights, losses), optimizer, schedule):
             pass
         epoch = len(self.history) + 1
-        self.history.append({"epoch": epoch, "loss": float(np.mean(losses))})
+        mean_loss = float(np.mean(losses))
+        self.history.append({"epoch": epoch, "loss": mean_loss})
 
     def _losses(self, weights, losses):
         """Yield the loss of each batch that is minimised; the means over cells go to `losses`."""
@@ -122,7 +123,8 @@ class ShiftTraining:
         # one sample of q(z | x), by reparametrisation (Kingma and Welling 2014)
         noise = torch.randn(mean.shape, generator=self.generator)
         latents = sample_latents(mean, log_variance, noise)
-        fit = self._likelihood(self.counts.index_select(0, batch), network.decode(latents))
+        log_fractions = network.decode(latents)
+        fit = self._likelihood(self.counts.index_select(0, batch), log_fractions)
         # one sample of the gates (Lopez et al. 2022), with gradients for their logits
         prior_means = network.sample_means(self.codes[batch], self.generator)
         kl = divergence(mean, log_variance, prior_means)
@@ -244,8 +246,8 @@ class OneCycleTraining(ShiftTraining):
         n_updates = max(self.least_updates, self.updates_per_pair * pairs)
         n_epochs = epochs or max(28, -(-n_updates // self.n_batches))
         n_first = max(round(0.5 * n_epochs), 1)
-        ends = np.linspace(0, n_epochs - n_first, 4).round().astype(int)
-        n_second, n_third, n_last = np.diff(ends).tolist()
+        ends = np.linspace(0, n_epochs - n_first, 4)
+        n_second, n_third, n_last = np.diff(ends.round().astype(int)).tolist()
         self.cycle(n_first, self.warm_up)
         self.cycle(n_second)
         self.cycle(n_third)
@@ -318,6 +320,7 @@ def split_cells(
     validation = []
     for code in range(codes.max() + 1):
         cells = random.permutation(np.flatnonzero(codes == code))
-        validation.append(cells[: int(fraction * len(cells))])
+        n_validation = int(fraction * len(cells))
+        validation.append(cells[:n_validation])
     validation_cells = np.sort(np.concatenate(validation))
     return np.setdiff1d(np.arange(len(codes)), validation_cells), validation_cells

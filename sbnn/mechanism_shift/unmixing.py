@@ -72,7 +72,8 @@ class SpikeSlab(NamedTuple):
         log_weight = np.log1p(-self.density)
         spike = log_weight - np.log(2 * self.spike) - sizes / self.spike
         # N(|s|; size, sd) + N(|s|; -size, sd) = N(|s|; size, sd) (1 + exp(-2 |s| size / sd^2))
-        same_sign = -(((sizes - self.size) / self.sd) ** 2) / 2
+        distances = (sizes - self.size) / self.sd
+        same_sign = -(distances**2) / 2
         log_ratios_of_signs = -2 * sizes * self.size / self.sd**2
         both_signs = same_sign + np.log1p(np.exp(log_ratios_of_signs))
         # half of each sign: 1 / (2 sqrt(2 pi)) = exp(-log(8 pi) / 2)
@@ -99,7 +100,8 @@ def fit_spike_slab(shifts: np.ndarray, least_spike: float) -> SpikeSlab:
             mean_before = mean
             # expected shift towards the centre of the slab, a mean over both signs:
             # P(same sign) - P(other sign) = tanh(|s| size / sd^2)
-            towards = sizes * np.tanh(sizes * mixture.size / mixture.sd**2)
+            half_log_odds = sizes * mixture.size / mixture.sd**2
+            towards = sizes * np.tanh(half_log_odds)
             slab = mixture.probability(sizes)
             mixture = _maximise(sizes, slab, towards=towards, least_spike=least_spike)
         mixtures.append(mixture)
@@ -278,7 +280,8 @@ def _minimise_absolute_shifts(shifts, free_origin, rng):
     if free_origin:
         shifts = shifts - np.median(shifts, axis=0)
     size = shifts.shape[1]
-    rotations, _ = np.linalg.qr(rng.standard_normal((STARTS, size, size)))
+    starts = rng.standard_normal((STARTS, size, size))
+    rotations, _ = np.linalg.qr(starts)
     # from a smooth sum, which has few minima, to that of absolute shifts
     for smooth in SMOOTHING_SCALES.repeat(STEPS_PER_SCALE):
         rotated = shifts @ rotations
@@ -322,8 +325,9 @@ def _rotate(centres, free_origin, rotation, error):
     origin = _modes(rotated) if free_origin else np.zeros(len(rotation))
     shifts = rotated - origin
     mixture = fit_spike_slab(shifts, error)
+    log_densities = mixture.log_density(shifts)
     return _RotatedLatents(
-        likelihood=mixture.log_density(shifts).sum(),
+        likelihood=log_densities.sum(),
         rotation=rotation,
         origin=origin,
         shifts=shifts,
