@@ -28,18 +28,26 @@ from sklearn.base import clone
 from sbnn import load_dataset
 from sbnn.data.screens import as_screen, screen
 from sbnn.determinism import reproducible
-from sbnn.mechanism_shift import SparseShiftVAE, recovery, report, simulate_perturbations, unmix
-from sbnn.mechanism_shift.accuracy import recovery_of_genes, z_scored
-from sbnn.mechanism_shift.direct import effects_on_genes
-from sbnn.mechanism_shift.graph import class_sums, edges_of
-from sbnn.mechanism_shift.linear import LinearShift
+from sbnn.mechanism_shift import (
+    LinearShift,
+    SparseShiftVAE,
+    compute_once,
+    edges_of,
+    recovery,
+    recovery_of_genes,
+    report,
+    simulate_perturbations,
+    unmix,
+    z_score_expression,
+)
+from sbnn.mechanism_shift.graph import class_sums, effects_on_genes
 from sbnn.mechanism_shift.network import (
     ShiftNetwork,
-    drawn_gates,
     iwelbo_of_cells,
     log_likelihood,
+    sample_gates,
+    sample_latents,
 )
-from sbnn.mechanism_shift.records import compute_once
 from sbnn.mechanism_shift.training import OneCycleTraining
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,11 +57,13 @@ HELD_OUT = 20  # perturbations of a simulated screen
 # held-out cells that are scored, and draws of the latents of each
 N_CELLS, N_SAMPLES = 2000, 50
 PROBABILITY = 0.1  # of a shift, before training, in SAMS-VAE
-LEAST_COUNT = 1e-6  # share that is added to those of the baselines
+LEAST_FRACTION = 1e-6  # which is added to those of the baselines
 CONTROL = "control"
 SCRIPT = {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
 SVAE_PLUS = SparseShiftVAE(method="svae+", training="published", strength=10.0)
-VAE, IVAE, SVAE = (SparseShiftVAE(method=m, training="published") for m in ("vae", "ivae", "svae"))
+VAE = SparseShiftVAE(method="vae", training="published")
+IVAE = SparseShiftVAE(method="ivae", training="published")
+SVAE = SparseShiftVAE(method="svae", training="published")
 METHODS = {
     "z": (None, None),
     "pca": (LinearShift(rotation="none"), "largest"),
@@ -69,10 +79,11 @@ METHODS = {
 }
 
 
-def simulated(sizes, seed):
+def simulate_screens(sizes, seed):
     """A screen of the first perturbations, and one of the others."""
     adata = simulate_perturbations(**sizes, random_state=seed)
-    new = adata.obs["perturbation"].isin(adata.obs["perturbation"].cat.categories[-HELD_OUT:])
+    perturbation = adata.obs["perturbation"]
+    new = perturbation.isin(perturbation.cat.categories[-HELD_OUT:])
     return adata[~new], adata[new]
 
 
@@ -80,12 +91,12 @@ def by_seed(model, edges):
     """Scores of a method on screens of the sizes of the published script, a row for each seed."""
     rows = []
     for seed in SEEDS:
-        known, new = simulated(SCRIPT, seed)
+        adata, new = simulate_screens(SCRIPT, seed)
         if model is None:
-            scores = recovery_of_genes(known)
+            scores = recovery_of_genes(adata)
         else:
-            model = clone(model).set_params(random_state=seed)
-            scores, _ = recovery(model, known, edges, new)
+            seeded = clone(model).set_params(random_state=seed)
+            scores, _ = recovery(seeded, adata, edges=edges, new=new)
         rows.append({"seed": seed} | scores)
     return {"scores": pd.DataFrame(rows)}
 
@@ -145,8 +156,14 @@ def simulate_targeted(
     genes = [f"gene_{i}" for i in range(n_genes)]
     names = np.array([*(f"target_{i}" for i in range(n_targets)), CONTROL])
     truth = {"shifts": pd.DataFrame(effects[:-1], names[:-1], genes)}
-    known = {"name": "simulated_screen", "gene_names": genes, "truth": truth}
-    return screen(sparse.csr_array(counts), names[codes], CONTROL, **known)
+    return screen(
+        sparse.csr_array(counts),
+        names[codes],
+        CONTROL,
+        gene_names=genes,
+        name="simulated_screen",
+        truth=truth,
+    )
 
 
 def papalexi(seed, n_genes=None):
@@ -174,17 +191,17 @@ class AdditiveShifts(ShiftNetwork):
     of them. Unlike in the article, the encoder sees only the counts, as that of the others.
     """
 
-    def __init__(self, *sizes, n_cells=1):
-        super().__init__(*sizes, "svae")
+    def __init__(self, n_genes, n_latents, n_perturbations, n_cells=1):
+        super().__init__(n_genes, n_latents, n_perturbations, prior="svae")
         self.n_cells = n_cells
         self.gates.data.zero_()
         self.log_variances = torch.nn.Parameter(torch.full_like(self.gates, -2.0))
 
-    def drawn_means(self, codes, generator):
+    def sample_means(self, codes, generator):
         """Means of the cells under one draw of the gates and effects."""
         noise = torch.randn(self.shifts.shape, generator=generator)
-        effects = self.shifts + noise * (0.5 * self.log_variances).exp()
-        return (drawn_gates(self.gates, generator) * effects)[codes]
+        effects = sample_latents(self.shifts, self.log_variances, noise)
+        return (sample_gates(self.gates, generator) * effects)[codes]
 
     def penalty(self):
         """Divergence of gates and effects from their priors, per cell."""
@@ -198,17 +215,16 @@ class AdditiveShifts(ShiftNetwork):
 def fit_network(name, start, counts, perturbation, control):
     """A trained network with 10 latents, and the positions of its validation cells."""
     if name == "sams":
-        codes = np.unique(perturbation, return_inverse=True)[1]
-        sizes = counts.shape[1], 10, codes.max() + 1
+        names, codes = np.unique(perturbation, return_inverse=True)
+        new_network = partial(AdditiveShifts, counts.shape[1], 10, len(names))
         with reproducible(), torch.random.fork_rng(devices=[]):
-            new = partial(AdditiveShifts, *sizes)
-            training = OneCycleTraining(counts.astype(np.float32), codes, new, start)
+            training = OneCycleTraining(counts.astype(np.float32), codes, new_network, seed=start)
             training.network.n_cells = len(training.train)
             training.run(None)
         return SimpleNamespace(network_=training.network, validation_=training.validation)
-    steps = "published" if name == "svae+" else "one-cycle"
+    training = "published" if name == "svae+" else "one-cycle"
     method = "ivae" if name == "ivae" else "svae+"
-    model = SparseShiftVAE(10, method, steps, random_state=start)
+    model = SparseShiftVAE(10, method, training, random_state=start)
     return model.fit(counts, perturbation, control)
 
 
@@ -219,24 +235,31 @@ def dense(counts):
 
 def bounds_of(network, direct, counts, codes):
     """Bound of each cell with the perturbations in `codes` and these effects on genes, in nats."""
-    found = np.zeros(len(codes))
-    counts = dense(counts)
+    bounds = np.zeros(len(codes))
+    table = dense(counts)
     for code in np.unique(codes):
-        of = np.flatnonzero(codes == code)
-        arguments = counts[of], torch.from_numpy(codes[of]), network.means(), direct, N_SAMPLES
+        cells = np.flatnonzero(codes == code)
         with reproducible():
-            found[of] = iwelbo_of_cells(network, *arguments).numpy()
-    return found
+            bounds_of_code = iwelbo_of_cells(
+                network,
+                table[cells],
+                codes=torch.from_numpy(codes[cells]),
+                prior_means=network.means(),
+                direct=direct,
+                n_samples=N_SAMPLES,
+            )
+        bounds[cells] = bounds_of_code.numpy()
+    return bounds
 
 
 class Independent:
-    """Negative binomial counts of independent genes, with the mean shares of each perturbation."""
+    """Negative binomial counts of independent genes, with mean fractions of each perturbation."""
 
     def fit(self, counts, codes):
-        """Estimate the shares of each perturbation, and the dispersion of each gene."""
+        """Estimate the fractions of each perturbation, and the dispersion of each gene."""
         sums = class_sums(counts.toarray(), codes, codes.max() + 1)
-        shares = sums / sums.sum(axis=1, keepdims=True)
-        self.log_shares = torch.from_numpy(np.log(shares + LEAST_COUNT))
+        fractions = sums / sums.sum(axis=1, keepdims=True)
+        self.log_fractions = torch.from_numpy(np.log(fractions + LEAST_FRACTION))
         dispersion = torch.zeros(counts.shape[1], dtype=float, requires_grad=True)
         optimizer = torch.optim.LBFGS([dispersion], max_iter=50)
 
@@ -255,43 +278,60 @@ class Independent:
         return self._likelihoods(counts, codes, self.dispersion).numpy()
 
     def _likelihoods(self, counts, codes, dispersion):
-        counts = torch.from_numpy(counts.toarray()).double()
-        fit = log_likelihood(counts, self.log_shares[codes], dispersion)
-        return fit - torch.lgamma(counts + 1).sum(-1)
+        table = torch.from_numpy(counts.toarray()).double()
+        fit = log_likelihood(table, self.log_fractions[codes], dispersion)
+        return fit - torch.lgamma(table + 1).sum(-1)
 
 
 def of_run(adata, split, start):
     """Mean bounds of held-out cells by method, with one split."""
     data = as_screen(adata)
     train, test = halves(data.perturbation, split)
-    codes = np.unique(data.perturbation, return_inverse=True)[1]
-    counts, of_train = data.counts[train], codes[train]
+    _, codes = np.unique(data.perturbation, return_inverse=True)
+    train_counts = data.counts[train]
     scored = np.random.default_rng(split).permutation(test)[:N_CELLS]
-    held_out = data.counts[scored], codes[scored]
+    scored_counts = data.counts[scored]
     bounds = {}
-    for name, of in (("no change", np.zeros_like(codes)), ("means", codes)):
-        model = Independent().fit(counts, of[train])
-        bounds[name] = model.bounds(held_out[0], of[scored])
+    for name, groups in (("no change", np.zeros_like(codes)), ("means", codes)):
+        model = Independent().fit(train_counts, groups[train])
+        bounds[name] = model.bounds(scored_counts, groups[scored])
     for name in ("svae+", "ivae", "sams", "default"):
-        model = fit_network(name, start, counts, data.perturbation[train], data.control)
-        aside = np.setdiff1d(np.arange(len(train)), model.validation_), model.validation_
-        cells = dense(counts), torch.from_numpy(of_train)
-        direct, _ = effects_on_genes(model.network_, *cells, *aside)
-        for label, effects in ((name, torch.zeros_like(direct)), (f"{name}, effects", direct)):
-            bounds[label] = bounds_of(model.network_, effects, *held_out)
+        model = fit_network(
+            name,
+            start,
+            train_counts,
+            perturbation=data.perturbation[train],
+            control=data.control,
+        )
+        network = model.network_
+        direct, _ = effects_on_genes(
+            network,
+            dense(train_counts),
+            codes=torch.from_numpy(codes[train]),
+            train=np.setdiff1d(np.arange(len(train)), model.validation_),
+            validation=model.validation_,
+        )
+        none = torch.zeros_like(direct)
+        bounds[name] = bounds_of(network, none, counts=scored_counts, codes=codes[scored])
+        bounds[f"{name}, effects"] = bounds_of(
+            network, direct, counts=scored_counts, codes=codes[scored]
+        )
     return {"likelihoods": pd.DataFrame(bounds).mean().to_frame("given")}
 
 
 def edges_in(screen, seed):
     """Edges by method (DataFrames of bool, perturbations by genes or latents)."""
-    cells = screen.counts, screen.perturbation, screen.control
-    latents = LinearShift(10, random_state=0).fit(*cells).transform(screen.counts)
-    model = SparseShiftVAE(10, random_state=seed).fit(*cells)
+    linear = LinearShift(10, random_state=0)
+    linear.fit(screen.counts, screen.perturbation, screen.control)
+    latents = linear.transform(screen.counts)
+    model = SparseShiftVAE(10, random_state=seed)
+    model.fit(screen.counts, screen.perturbation, screen.control)
     to_genes = model.gene_effects_.pivot(index="perturbation", columns="gene", values="edge")
     to_latents = edges_of(model.shift_graph_)
+    _, changed_genes = z_score_expression(screen)
     return {
-        "z": z_scored(screen)[1],
-        "linear": unmix(latents, *cells[1:]).edges,
+        "z": changed_genes,
+        "linear": unmix(latents, screen.perturbation, screen.control).edges,
         "default": to_latents,
         "default, effects": pd.concat([to_latents, to_genes], axis=1),
     }
@@ -300,55 +340,73 @@ def edges_in(screen, seed):
 def of_edges(adata, split):
     """Edges in half of the cells by method: of targets that change a gene in all cells, and not."""
     data = as_screen(adata)
-    _, changed = z_scored(data)
+    _, changed = z_score_expression(data)
     changes = changed.any(axis=1)
     train, _ = halves(data.perturbation, split)
     half = as_screen(adata[train])
     rows = {}
     for method, edges in edges_in(half, split).items():
-        moved = edges.any(axis=1).reindex(changes.index)
+        has_edge = edges.any(axis=1).reindex(changes.index)
         rows[method] = {
             "edges": edges.to_numpy().sum(),
-            "targets": (moved & changes).sum(),
-            "other targets": (moved & ~changes).sum(),
+            "targets": (has_edge & changes).sum(),
+            "other targets": (has_edge & ~changes).sum(),
         }
     return {"edges": pd.DataFrame.from_dict(rows, orient="index", dtype=float)}
 
 
-def planned():
+def plan_records():
     """Dict of the name of a record to its folder and a function of path and `overwrite`."""
     records = {}
-    for name, how in METHODS.items():
-        model = how[0] and clone(how[0]).set_params(n_latent=15, random_state=0)
-        about = {"params": {"method": name}, "seeds": list(SEEDS), "held_out": HELD_OUT}
-        run = partial(compute_once, "methods", SCRIPT, model, partial(by_seed, *how), **about)
+    for name, (model, edges) in METHODS.items():
+        described = None
+        if model is not None:
+            described = clone(model).set_params(n_latent=15, random_state=0)
+        run = partial(
+            compute_once,
+            "methods",
+            SCRIPT,
+            described,
+            partial(by_seed, model, edges),
+            params={"method": name},
+            seeds=list(SEEDS),
+            held_out=HELD_OUT,
+        )
         records[f"script_{name}"] = "simulated_screen", run
     for name, (folder, splits, make) in SCREENS.items():
         for split, start in product(splits, STARTS):
-            run = partial(held_out, "rivals", of_run, name, make, split=split, start=start)
+            run = partial(record_split, "rivals", of_run, name, make, split=split, start=start)
             records[f"rivals_{name}_{split}_{start}"] = folder, run
         for split in splits if name != "papalexi_80" else ():
-            run = partial(held_out, "edges", of_edges, name, make, split=split)
+            run = partial(record_split, "edges", of_edges, name, make, split=split)
             records[f"edges_{name}_{split}"] = folder, run
     return records
 
 
-def held_out(kind, compute, name, make, results, overwrite, **about):
-    """Record of a split of a screen."""
-    adata = make(about["split"])
-    model = SparseShiftVAE(10, random_state=about.get("start", about["split"]))
-    how = {"params": {"screen": name}, "results": results, "overwrite": overwrite}
-    return compute_once(kind, adata, model, partial(compute, adata, **about), **how, **about)
+def record_split(kind, compute, name, make, results, overwrite, **settings):
+    """Record of a split of a screen; `settings` are the split and, of a network, the start."""
+    adata = make(settings["split"])
+    seed = settings.get("start", settings["split"])
+    return compute_once(
+        kind,
+        adata,
+        SparseShiftVAE(10, random_state=seed),
+        partial(compute, adata, **settings),
+        params={"screen": name},
+        results=results,
+        overwrite=overwrite,
+        **settings,
+    )
 
 
 def measure(saved_models, only="*", fresh=False):
     """Compute or load the planned records; dict of tables by title."""
     records = {}
-    for name, (folder, run) in planned().items():
+    for name, (folder, run) in plan_records().items():
         if any(fnmatchcase(name, pattern) for pattern in only.split(",")):
             path = Path(saved_models, folder, f"shift_{name}.pickle.xz")
             records[name] = run(results=path, overwrite=fresh)
-    return report.all_tables(records)
+    return report.screens_tables(records)
 
 
 def main(arguments=None):

@@ -33,8 +33,7 @@ from sbnn.determinism import reproducible
 from sbnn.dynamics import GeneNetwork, PhoenixRegressor
 from sbnn.ephys_types import EphysTypeClassifier
 from sbnn.ephys_types.base import lightgbm
-from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
-from sbnn.mechanism_shift.linear import LinearShift
+from sbnn.mechanism_shift import LinearShift, SparseShiftVAE, simulate_perturbations
 
 # a forked process would begin with the memory of this one
 SPAWN = multiprocessing.get_context("spawn")

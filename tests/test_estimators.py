@@ -30,8 +30,7 @@ from sbnn.ephys_types import (
     FamilyAttentionClassifier,
     SparsePCAForest,
 )
-from sbnn.mechanism_shift import SparseShiftVAE
-from sbnn.mechanism_shift.linear import LinearShift
+from sbnn.mechanism_shift import LinearShift, SparseShiftVAE
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5

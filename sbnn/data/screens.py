@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
@@ -25,7 +27,10 @@ from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
 from sbnn.errors import check_among
 
-KEY = "perturbation"
+#: What counts may be given as.
+Counts: TypeAlias = AnnData | ArrayLike | pd.DataFrame | sparse.sparray | sparse.spmatrix
+
+PERTURBATION = "perturbation"  # column of ``obs``
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +47,7 @@ class Screen:
 
 
 def screen(
-    counts,
+    counts: Counts,
     perturbation: str | Sequence[str],
     control: str | None = None,
     gene_names: Sequence[str] | None = None,
@@ -88,90 +93,102 @@ def screen(
     >>> adata.obs["perturbation"].tolist()
     ['control', 'control', 'IRF1']
     """
+    values = counts
+    labels_of_cells = perturbation
     if isinstance(counts, AnnData):
         check_among("perturbation", perturbation, [*counts.obs])
         gene_names = counts.var_names
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
-        perturbation = counts.obs[perturbation]
-        counts = load_into_memory(counts).X
+        labels_of_cells = counts.obs[perturbation]
+        values = load_into_memory(counts).X
     elif isinstance(perturbation, str | pd.DataFrame):
         raise TypeError(
             f"perturbation: expected one for each cell, got {type(perturbation).__name__}; of a "
             "table of labels, pass a column such as labels['perturbation']"
         )
-    if isinstance(counts, pd.DataFrame):
-        counts = check_table_of_counts(counts, labels)
-        gene_names = counts.columns
-        cell_names = counts.index
-    counts = check_screen_counts(counts)
-    genes = check_names(gene_names, "gene_names", "gene", counts.shape[1])
-    cells = check_names(cell_names, "cell_names", "cell", counts.shape[0])
+    if isinstance(values, pd.DataFrame):
+        values = check_table_of_counts(values, labels)
+        gene_names = values.columns
+        cell_names = values.index
+    matrix = check_screen_counts(values)
+    n_cells, n_genes = matrix.shape
+    genes = check_names(gene_names, "gene_names", "gene", n_genes)
+    cells = check_names(cell_names, "cell_names", "cell", n_cells)
     obs = check_labels(labels, cells, ())
     if control is not None:
         control = str(control)
-    if cell_names is not None and isinstance(perturbation, pd.Series):
-        perturbation = match_rows(perturbation, cells, "perturbation")
-    obs[KEY] = pd.Categorical(check_perturbation(perturbation, obs, control))
-    adata = AnnData(counts, obs, pd.DataFrame(index=genes))
-    return annotate_adata(adata, [KEY], control=control, **about)
+    if cell_names is not None and isinstance(labels_of_cells, pd.Series):
+        labels_of_cells = match_rows(labels_of_cells, cells, "perturbation")
+    obs[PERTURBATION] = pd.Categorical(check_perturbation(labels_of_cells, obs, control))
+    adata = AnnData(matrix, obs, pd.DataFrame(index=genes))
+    return annotate_adata(adata, [PERTURBATION], control=control, **about)
 
 
-def as_screen(data):
+def as_screen(data: AnnData | Screen) -> Screen:
     """Convert an AnnData from `screen`; `control` is None without control cells."""
     if isinstance(data, Screen):  # converted before
         return data
-    if not isinstance(data, AnnData) or KEY not in data.obs:
-        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{KEY!r}]")
-    about = annotation_arguments(data)
-    if about.get("control") not in data.obs[KEY].astype(str).to_numpy():
-        about["control"] = None
-    built = screen(data, KEY, **about)
-    described_as = built.uns["sbnn"]
+    if not isinstance(data, AnnData) or PERTURBATION not in data.obs:
+        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{PERTURBATION!r}]")
+    arguments = annotation_arguments(data)
+    if arguments.get("control") not in data.obs[PERTURBATION].astype(str).to_numpy():
+        arguments["control"] = None
+    adata = screen(data, PERTURBATION, **arguments)
+    description = adata.uns["sbnn"]
     return Screen(
-        built.X,
-        built.obs[KEY].to_numpy(str),
-        about["control"],
-        built.var_names.to_numpy(str),
-        described_as["name"],
-        described_as["sha256"],
-        about["truth"],
+        counts=adata.X,
+        perturbation=adata.obs[PERTURBATION].to_numpy(str),
+        control=arguments["control"],
+        gene_names=adata.var_names.to_numpy(str),
+        name=description["name"],
+        sha256=description["sha256"],
+        truth=arguments["truth"],
     )
 
 
-def check_table_of_counts(table, labels):
+def check_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
     """Reject columns that are no counts, with their names."""
-    table = numbers(table, "counts")
-    check_only_genes(table, labels, "counts")
-    others = table.columns[~are_counts(table).all()]
-    if len(others):
+    counts = numbers(table, "counts")
+    check_only_genes(counts, labels, "counts")
+    wrong = counts.columns[~are_counts(counts).all()]
+    if len(wrong):
         raise ValueError(
-            f"counts: missing, or not whole numbers from 0 on: {abbreviate(others, 3)}; "
+            f"counts: missing, or not whole numbers from 0 on: {abbreviate(wrong, 3)}; "
             "leave columns "
             "that are no genes out with table.drop(columns=...), use table.fillna(0) for genes "
             "that were not detected, and round estimated counts with table.round()"
         )
-    return table
+    return counts
 
 
-def check_screen_counts(given):
+def check_screen_counts(counts: Counts) -> sparse.csr_array:
     """Convert counts to canonical CSR, int32."""
-    counts = check_array(given, accept_sparse="csr", input_name="counts")
-    counts = check_counts(sparse.csr_array(counts), counts.shape)
-    counts.eliminate_zeros()
-    return counts.astype(np.int32)
+    finite = check_array(counts, accept_sparse="csr", input_name="counts")
+    matrix = sparse.csr_array(check_counts(sparse.csr_array(finite), finite.shape))
+    matrix.eliminate_zeros()
+    return matrix.astype(np.int32)
 
 
-def check_perturbation(given, cells, control=None):
-    """Convert perturbations to str; `control` must be among them."""
-    names = check_groups(given, cells, "perturbation")
-    if control is not None and str(control) not in names:
-        text = f"the perturbations are {abbreviate(np.unique(names))}"
+def check_perturbation(
+    perturbation: ArrayLike | None, cells: Counts, control: str | None = None
+) -> np.ndarray:
+    """Convert perturbations of cells to str; `control` must be among them."""
+    labels = check_groups(perturbation, cells, "perturbation")
+    check_control(labels, control)
+    return labels
+
+
+def check_control(labels: np.ndarray, control: str | None) -> None:
+    """Reject a `control` that is the label of no cell."""
+    if control is not None and str(control) not in labels:
+        text = f"the perturbations are {abbreviate(np.unique(labels))}"
         raise ValueError(f"control: no cell is {control!r}; {text}")
-    return names
 
 
-def perturbation_codes(perturbation, control):
+def perturbation_codes(
+    perturbation: np.ndarray, control: str | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sorted perturbations, their index for each cell, and numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
     if sizes.min() < 2 or len(names) < 2 + (control is not None):

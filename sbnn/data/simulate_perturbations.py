@@ -13,13 +13,13 @@ from sbnn.data.checks import numbered_names
 from sbnn.data.screens import screen
 from sbnn.errors import check_number
 
-SOURCE = (
+SCREEN_SOURCE = (
     "simulated after Lopez et al., Learning causal representations of single cells, "
     "arXiv 2211.03553 (2022)"
 )
 
-HIDDEN = (40, 40, 40)  # of the decoder
-LEAK = 0.2  # of the rectifiers
+DECODER_UNITS = (40, 40, 40)  # of the hidden layers
+LEAKY_SLOPE = 0.2  # of the rectifiers below 0
 COUNTS_OF_A_GENE = 1e6  # over all cells
 
 
@@ -65,40 +65,43 @@ def simulate_perturbations(
         As returned by `screen`, with ``obsm["true_latents"]`` and
         ``uns["sbnn"]["truth"]["shifts"]``, a DataFrame of perturbations by latents.
     """
-    check_number("n_latents", n_latents, int, 1, HIDDEN[0])
-    check_number("n_genes", n_genes, int, HIDDEN[-1])
+    check_number("n_latents", n_latents, int, low=1, high=DECODER_UNITS[0])
+    check_number("n_genes", n_genes, int, low=DECODER_UNITS[-1])
     rng = np.random.default_rng(random_state)
 
     shifts = np.zeros((n_perturbations, n_latents))
     for row in shifts:
-        targets = np.unique(rng.integers(n_latents, size=rng.integers(1, most_targets + 1)))
+        n_targets = rng.integers(1, most_targets + 1)
+        targets = np.unique(rng.integers(n_latents, size=n_targets))
         signs = rng.choice([-1.0, 1.0], len(targets))
         row[targets] = signs * rng.normal(shift, shift_sd, len(targets))
     # the last one is the control
     perturbed = np.repeat(np.arange(n_perturbations), n_cells_per)
-    of_cell = np.append(perturbed, np.full(n_control, -1))
-    rng.shuffle(of_cell)
+    codes = np.append(perturbed, np.full(n_control, -1))
+    rng.shuffle(codes)
     means = np.vstack([shifts, np.zeros(n_latents)])
-    scatter = rng.standard_normal((len(of_cell), n_latents))
-    latents = means[of_cell] + scatter
+    scatter = rng.standard_normal((len(codes), n_latents))
+    latents = means[codes] + scatter
     logits = latents
     # the scale of the maps has no effect, since logits are divided by their SD
-    for size_in, size_out in pairwise([n_latents, *HIDDEN, n_genes]):
+    for n_inputs, n_outputs in pairwise([n_latents, *DECODER_UNITS, n_genes]):
         if logits is not latents:
-            logits = np.where(logits > 0, logits, LEAK * logits)
-        q, r = np.linalg.qr(rng.standard_normal((size_out, size_in)))
-        logits = logits @ (q * np.sign(np.diag(r))).T  # makes all rotations equally likely
+            logits = np.where(logits > 0, logits, LEAKY_SLOPE * logits)
+        q, r = np.linalg.qr(rng.standard_normal((n_outputs, n_inputs)))
+        # these signs make all rotations equally likely (Mezzadri 2007)
+        rotation = q * np.sign(np.diag(r))
+        logits = logits @ rotation.T
     rates = np.exp(logits / logits.std())
     counts = rng.poisson(rates * (COUNTS_OF_A_GENE / rates.sum(axis=0)))
 
-    names = numbered_names("perturbation_", range(n_perturbations))
-    columns = [f"latent_{i}" for i in range(n_latents)]
-    shifts = pd.DataFrame(shifts, names, columns)
+    perturbations = numbered_names("perturbation_", range(n_perturbations))
+    latent_names = [f"latent_{i}" for i in range(n_latents)]
+    labels = np.array([*perturbations, "control"])
     return screen(
         sparse.csr_array(counts.astype(np.int32)),
-        np.array([*names, "control"])[of_cell],
+        labels[codes],
         "control" if n_control else None,
         name="simulated_screen",
-        source=SOURCE,
-        truth={"latents": latents, "shifts": shifts},
+        source=SCREEN_SOURCE,
+        truth={"latents": latents, "shifts": pd.DataFrame(shifts, perturbations, latent_names)},
     )

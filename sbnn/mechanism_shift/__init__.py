@@ -9,11 +9,15 @@
 
 from sbnn.data.screens import screen
 from sbnn.data.simulate_perturbations import simulate_perturbations
-from sbnn.mechanism_shift.accuracy import match_latents, recovery, recovery_of_genes, z_scored
+from sbnn.mechanism_shift.accuracy import (
+    match_latents,
+    recovery,
+    recovery_of_genes,
+    z_score_expression,
+)
 from sbnn.mechanism_shift.graph import edges_of
-from sbnn.mechanism_shift.linear import LinearShift
-from sbnn.mechanism_shift.model import SparseShiftVAE
-from sbnn.mechanism_shift.records import compute_once
+from sbnn.mechanism_shift.model import LinearShift, SparseShiftVAE
+from sbnn.mechanism_shift.report import compute_once
 from sbnn.mechanism_shift.unmixing import unmix
 
 __all__ = [
@@ -27,5 +31,5 @@ __all__ = [
     "screen",
     "simulate_perturbations",
     "unmix",
-    "z_scored",
+    "z_score_expression",
 ]

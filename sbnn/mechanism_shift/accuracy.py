@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.screens import as_screen
+from sbnn.data.screens import Screen, as_screen
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
-from sbnn.mechanism_shift.graph import compared, edges_of, largest_shifts, significant, wide
+from sbnn.mechanism_shift.graph import (
+    compare_with_control,
+    differ_from_zero,
+    edges_of,
+    largest_shifts,
+    pivot_graph,
+)
 from sbnn.mechanism_shift.unmixing import unmix
 
-HELD_OUT_CELLS = 500
-HELD_OUT_DRAWS = 100
-EDGES = ("probable", "largest", "unmixed")
+MOST_NEW_CELLS = 500  # of new perturbations that are scored
+SAMPLES_OF_NEW_CELLS = 100  # of the latents of each of them
+EDGE_RULES = ("probable", "largest", "unmixed")
 
 
 def recovery(
@@ -61,104 +69,141 @@ def recovery(
     ValueError
         If the screen has no true latents, or `edges` is invalid.
     """
-    check_among("edges", edges, EDGES)
+    check_among("edges", edges, EDGE_RULES)
     screen = as_screen(adata)
     if "latents" not in screen.truth:
         raise ValueError("adata: expected a simulated screen, whose true latents are known")
     with reproducible():  # also for the correlations and projections
         started = time.process_time()
-        model = clone(model).fit(screen.counts, screen.perturbation, screen.control)
-        latents = model.transform(screen.counts)
-        graph = model.shift_graph_
+        fitted = clone(model).fit(screen.counts, screen.perturbation, screen.control)
+        latents = fitted.transform(screen.counts)
+        graph = fitted.shift_graph_
         if edges == "unmixed":
-            seed = model.random_state or 0
-            found = unmix(latents, screen.perturbation, screen.control, random_state=seed)
-            latents = found.transform(latents)
-            graph = found.graph
-        marked = largest_shifts(wide(graph, "effect")) if edges == "largest" else edges_of(graph)
+            unmixing = unmix(
+                latents,
+                screen.perturbation,
+                screen.control,
+                random_state=fitted.random_state or 0,
+            )
+            latents = unmixing.transform(latents)
+            graph = unmixing.graph
+        if edges == "largest":
+            estimated_edges = largest_shifts(pivot_graph(graph, "effect"))
+        else:
+            estimated_edges = edges_of(graph)
         seconds = time.process_time() - started
-        scores = accuracy(screen.truth, latents, marked)
-    if hasattr(model, "elbo"):
-        held_out = model.validation_
-        scores["elbo"] = model.elbo(screen.counts[held_out], screen.perturbation[held_out])
+        scores = recovery_scores(screen.truth, latents, estimated_edges)
+    if hasattr(fitted, "elbo"):
+        validation = fitted.validation_
+        scores["elbo"] = fitted.elbo(screen.counts[validation], screen.perturbation[validation])
         if new is not None:
-            scores |= held_out_bounds(model, as_screen(new))
-    return scores | {"seconds": seconds}, aligned(screen.truth, latents, graph, marked)
+            scores |= new_perturbation_bounds(fitted, as_screen(new))
+    scores["seconds"] = seconds
+    return scores, align_with_truth(screen.truth, latents, graph=graph, edges=estimated_edges)
 
 
-def held_out_bounds(model, new):
+def new_perturbation_bounds(model: BaseEstimator, new: Screen) -> dict[str, float]:
     """Bounds of new perturbations, before and after their shifts are learned; see `recovery`."""
-    order = np.random.default_rng(model.random_state).permutation(len(new.perturbation))
-    halves = order[::2], order[1::2][:HELD_OUT_CELLS]
-    learn, test = ((new.counts[half], new.perturbation[half]) for half in halves)
-    bounds = {}
-    for suffix in ("", "_before"):
-        fitted = model.fit_new_perturbations(*learn, learn_shifts=not suffix)
-        bounds[f"new_elbo{suffix}"] = fitted.elbo(*test)
-        bounds[f"new_iwelbo{suffix}"] = fitted.iwelbo(*test, HELD_OUT_DRAWS)
-    return bounds
-
-
-def aligned(truth, latents, graph, edges):
-    """Effects and edges, in the order and signs of the true latents."""
-    correlation, of_true, of_found = match_latents(truth["latents"], latents)
-    signs = np.sign(correlation)
-    shifts = truth["shifts"].loc[edges.index].iloc[:, of_true]
-    effects = wide(graph, "effect").iloc[:, of_found].set_axis(shifts.columns, axis=1)
+    # cells whose shifts are learned are not scored
+    rng = np.random.default_rng(model.random_state)
+    order = rng.permutation(len(new.perturbation))
+    learn = order[::2]
+    test = order[1::2][:MOST_NEW_CELLS]
+    counts = new.counts[test]
+    perturbation = new.perturbation[test]
+    fit = partial(model.fit_new_perturbations, new.counts[learn], new.perturbation[learn])
+    learned = fit(learn_shifts=True)
+    unlearned = fit(learn_shifts=False)
     return {
-        "effects": effects * signs,
-        "edges": edges.iloc[:, of_found].set_axis(shifts.columns, axis=1),
-        "true_shifts": shifts,
+        "new_elbo": learned.elbo(counts, perturbation),
+        "new_iwelbo": learned.iwelbo(counts, perturbation, SAMPLES_OF_NEW_CELLS),
+        "new_elbo_before": unlearned.elbo(counts, perturbation),
+        "new_iwelbo_before": unlearned.iwelbo(counts, perturbation, SAMPLES_OF_NEW_CELLS),
     }
 
 
-def match_latents(true, found):
+def align_with_truth(
+    truth: dict, latents: np.ndarray, graph: pd.DataFrame, edges: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Effects and edges, in the order and signs of the true latents."""
+    correlation, true_order, order = match_latents(truth["latents"], latents)
+    shifts = truth["shifts"].loc[edges.index]
+    true_shifts = shifts.iloc[:, true_order]
+    effects = pivot_graph(graph, "effect").iloc[:, order]
+    effects.columns = true_shifts.columns
+    matched_edges = edges.iloc[:, order]
+    matched_edges.columns = true_shifts.columns
+    return {
+        "effects": effects * np.sign(correlation),
+        "edges": matched_edges,
+        "true_shifts": true_shifts,
+    }
+
+
+def match_latents(true: ArrayLike, found: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match found (n, d) to true latents (n, k) by their absolute correlation (Hungarian method).
 
     Returns the signed correlation of each pair, and the positions of its true and found latent.
     """
     correlation = correlations(true, found)
-    of_true, of_found = linear_sum_assignment(-np.abs(correlation))
-    return correlation[of_true, of_found], of_true, of_found
+    true_positions, positions = linear_sum_assignment(-np.abs(correlation))
+    return correlation[true_positions, positions], true_positions, positions
 
 
-def correlations(true, found):
+def correlations(true: ArrayLike, found: ArrayLike) -> np.ndarray:
     """Correlations of all true (n, k) with all found latents (n, d), 0 if one is constant."""
     n_true = np.shape(true)[1]
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(np.corrcoef(true, found, rowvar=False)[:n_true, n_true:])
+        of_all = np.corrcoef(np.asarray(true), np.asarray(found), rowvar=False)
+    return np.nan_to_num(of_all[:n_true, n_true:])
 
 
-def accuracy(truth, latents, edges):
+def recovery_scores(truth: dict, latents: np.ndarray, edges: pd.DataFrame) -> dict[str, float]:
     """Scores of latents and of `edges` (bool, perturbations by latents); see `recovery`.
 
     Unmatched true latents have a correlation of 0; edges of unmatched found latents are wrong.
     """
-    true = truth["latents"]
-    scores = {"r2": LinearRegression().fit(latents, true).score(latents, true)}
-    ranks = rankdata(true, axis=0), rankdata(latents, axis=0)
-    for score, values in {"mcc": (true, latents), "mcc_rank": ranks}.items():
-        scores[score] = float(np.abs(match_latents(*values)[0]).sum() / np.shape(true)[1])
-    _, *matched = match_latents(true, latents)
-    signed = linear_sum_assignment(-correlations(true, latents))
-    shifted = truth["shifts"] != 0
-    scores["f1_published"] = accuracy_of_edges(shifted, edges, *signed)["f1"]
-    return scores | accuracy_of_edges(shifted.loc[edges.index], edges, *matched)
+    true_latents = truth["latents"]
+    n_true = np.shape(true_latents)[1]
+    regression = LinearRegression().fit(latents, true_latents)
+    scores = {"r2": regression.score(latents, true_latents)}
+    correlation, true_positions, positions = match_latents(true_latents, latents)
+    scores["mcc"] = float(np.abs(correlation).sum() / n_true)
+    true_ranks = rankdata(true_latents, axis=0)
+    ranks = rankdata(latents, axis=0)
+    rank_correlation, _, _ = match_latents(true_ranks, ranks)
+    scores["mcc_rank"] = float(np.abs(rank_correlation).sum() / n_true)
+    true_edges = truth["shifts"] != 0
+    # the published score counts perturbations without cells, and an inverted latent as another one
+    signed = correlations(true_latents, latents)
+    published_match = linear_sum_assignment(-signed)
+    scores["f1_published"] = edge_scores(true_edges, edges, published_match)["f1"]
+    with_cells = true_edges.loc[edges.index]
+    return scores | edge_scores(with_cells, edges, (true_positions, positions))
 
 
-def accuracy_of_edges(true, found, of_true, of_found):
-    """Precision, recall and F1 of edges, given the positions of matched latents."""
-    found = found.reindex(true.index, fill_value=False).to_numpy()
-    true = true.to_numpy()
-    right = (true[:, of_true] & found[:, of_found]).sum()
+def edge_scores(
+    true_edges: pd.DataFrame,
+    edges: pd.DataFrame,
+    match: tuple[np.ndarray, np.ndarray],
+) -> dict[str, float]:
+    """Precision, recall and F1 of edges, given the positions of true latents and their matches."""
+    true_positions, positions = match
+    found = edges.reindex(true_edges.index, fill_value=False).to_numpy()
+    true = true_edges.to_numpy()
+    right = true[:, true_positions] & found[:, positions]
+    n_right = right.sum()
+    n_found = found.sum()
+    n_true = true.sum()
+    # 0 if there is no edge at all
     return {
-        "precision": right / max(found.sum(), 1),
-        "recall": right / max(true.sum(), 1),
-        "f1": 2 * right / max(found.sum() + true.sum(), 1),
+        "precision": n_right / max(n_found, 1),
+        "recall": n_right / max(n_true, 1),
+        "f1": 2 * n_right / max(n_found + n_true, 1),
     }
 
 
-def z_scored(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
+def z_score_expression(adata: AnnData | Screen) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mean z-scored log counts of each perturbation minus those of the control, or of all cells.
 
     Parameters
@@ -174,16 +219,18 @@ def z_scored(adata: AnnData) -> tuple[pd.DataFrame, pd.DataFrame]:
         Whether a difference is significant, with a false discovery rate of 1 %.
     """
     screen = as_screen(adata)
-    shares = screen.counts.toarray() / screen.counts.sum(axis=1)[:, None]
-    z = StandardScaler().fit_transform(np.log1p(1e3 * shares))
+    totals = screen.counts.sum(axis=1)
+    fractions = screen.counts.toarray() / totals[:, None]
+    z = StandardScaler().fit_transform(np.log1p(1e3 * fractions))
     # z-scores of all cells have a mean of 0
-    differences, _, errors, _ = compared(z, screen.perturbation, screen.control)
+    comparison = compare_with_control(z, screen.perturbation, screen.control)
+    differences = comparison.differences
     differences.columns = screen.gene_names
-    changed = significant(differences, errors)
+    changed = differ_from_zero(differences, comparison.errors)
     return differences, pd.DataFrame(changed, differences.index, differences.columns)
 
 
-def recovery_of_genes(adata):
+def recovery_of_genes(adata: AnnData) -> dict[str, float]:
     """Scores as those of `recovery`, of z-scored differences of single genes.
 
     The gene that correlates most with it represents each true latent; the two largest differences
@@ -191,9 +238,11 @@ def recovery_of_genes(adata):
     """
     screen = as_screen(adata)
     started = time.process_time()
-    differences, _ = z_scored(screen)
+    differences, _ = z_score_expression(screen)
     logs = np.log1p(screen.counts.toarray())
-    _, _, of_gene = match_latents(screen.truth["latents"], logs)
-    edges = largest_shifts(differences.iloc[:, of_gene])
+    _, _, genes = match_latents(screen.truth["latents"], logs)
+    edges = largest_shifts(differences.iloc[:, genes])
     seconds = time.process_time() - started
-    return accuracy(screen.truth, logs[:, of_gene], edges) | {"seconds": seconds}
+    scores = recovery_scores(screen.truth, logs[:, genes], edges)
+    scores["seconds"] = seconds
+    return scores

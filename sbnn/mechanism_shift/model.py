@@ -1,4 +1,4 @@
-"""A variational autoencoder for perturbation screens with sparse shifts of the latents."""
+"""Models of perturbation screens: a network with sparse shifts of its latents, and linear ones."""
 
 from __future__ import annotations
 
@@ -10,34 +10,53 @@ from typing import Self
 import numpy as np
 import pandas as pd
 import torch
+from anndata import AnnData
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA, FastICA
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate
 from sbnn.data.inputs import COUNT, load_into_memory
-from sbnn.data.screens import as_screen, check_perturbation, check_screen_counts, perturbation_codes
+from sbnn.data.screens import (
+    Counts,
+    as_screen,
+    check_control,
+    check_perturbation,
+    check_screen_counts,
+    perturbation_codes,
+)
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_number, warn
-from sbnn.mechanism_shift.direct import effects_on_genes
-from sbnn.mechanism_shift.graph import class_means, graph_table, pairs_table
+from sbnn.mechanism_shift.graph import (
+    class_means,
+    compare_with_control,
+    effects_on_genes,
+    graph_table,
+    pairs_table,
+)
 from sbnn.mechanism_shift.network import (
     FIRST_LOGIT,
     ShiftNetwork,
     elbo_of_cells,
-    encoded,
+    encode_cells,
     iwelbo_of_cells,
 )
 from sbnn.mechanism_shift.training import TRAININGS
-from sbnn.mechanism_shift.unmixing import unmix
+from sbnn.mechanism_shift.unmixing import Unmixing, estimate_unmixing
 
-# Probabilities of doubtful shifts are between this value and 1 minus it. If more shifts were
-# doubtful, latents of simulated screens were wrong.
+# Probabilities of doubtful shifts are between this value and 1 minus it. If a larger fraction of
+# shifts was doubtful, latents of simulated screens were wrong.
 DOUBTFUL = 0.05
 
 
-class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, which has no types
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Learn latents of single cells such that each perturbation shifts only a few of them.
 
     Counts follow a negative binomial distribution whose mean is the total count of the cell times a
@@ -103,6 +122,19 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
     (600, 4)
     """
 
+    perturbations_: np.ndarray
+    control_: str | None
+    shift_graph_: pd.DataFrame
+    unmixing_: Unmixing | None
+    gene_effects_: pd.DataFrame
+    weight_precision_: float
+    history_: pd.DataFrame
+    validation_: np.ndarray
+    network_: ShiftNetwork
+    direct_: torch.Tensor
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _parameter_constraints = {
         "method": [StrOptions({"svae+", "svae", "ivae", "vae"})],
         "training": [StrOptions({*TRAININGS})],
@@ -132,7 +164,10 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     @atomic_fit
     def fit(
-        self, counts, perturbation: ArrayLike | None = None, control: str | None = None
+        self,
+        counts: Counts,
+        perturbation: ArrayLike | None = None,
+        control: str | None = None,
     ) -> Self:
         """Train the network, and estimate which latents each perturbation shifts.
 
@@ -159,39 +194,50 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
             If counts are not numbers.
         """
         self._validate_params()
-        if perturbation is None:
-            screen = as_screen(counts)
-            perturbation = screen.perturbation
-            if control is None:
-                control = screen.control
+        screen = as_screen(counts) if perturbation is None else None
+        if screen is not None and control is None:
+            control = screen.control
         self.control_ = None if control is None else str(control)
-        checked = self._checked(counts, reset=True)
-        check_number("n_latent", self.n_latent, int, 1, min(checked.shape))
-        perturbation = check_perturbation(perturbation, counts, self.control_)
-        self.perturbations_, codes, _ = perturbation_codes(perturbation, self.control_)
-        moved = self.perturbations_ != self.control_
+        checked_counts = self._check_counts(counts, reset=True)
+        check_number("n_latent", self.n_latent, int, low=1, high=min(checked_counts.shape))
+        if screen is None:
+            labels = check_perturbation(perturbation, counts, self.control_)
+        else:
+            labels = screen.perturbation
+            check_control(labels, self.control_)
+        self.perturbations_, codes, _ = perturbation_codes(labels, self.control_)
+        perturbed = self.perturbations_ != self.control_
         published = self.training != "one-cycle"
-        sizes = self.n_features_in_, self.n_latent, len(moved)
-        options = self.method, self.strength, self.hidden, published
-        new_network = partial(ShiftNetwork, *sizes, *options)
-        training = TRAININGS[self.training](checked, codes, new_network, self.random_state)
+        new_network = partial(
+            ShiftNetwork,
+            n_genes=self.n_features_in_,
+            n_latents=self.n_latent,
+            n_perturbations=len(perturbed),
+            prior=self.method,
+            strength=self.strength,
+            hidden=self.hidden,
+            published=published,
+        )
+        training_class = TRAININGS[self.training]
+        training = training_class(checked_counts, codes, new_network, seed=self.random_state)
         training.run(self.epochs)
         self.network_ = training.network
         self.validation_ = training.validation
         self.history_ = pd.DataFrame(training.history)
         self.weight_precision_ = training.precision
-        self.direct_ = torch.zeros(len(moved), 1)
+        self.direct_ = torch.zeros(len(perturbed), 1)
         self.unmixing_ = None
         if published:
-            effects = self._effects(self.network_.means().double())[moved]
-            probabilities = self.network_.gates.detach().double().sigmoid()[moved]
-            self.shift_graph_ = graph_table(self.perturbations_[moved], effects, probabilities)
+            effects = self._effects(self.network_.means().double())[perturbed]
+            probabilities = self.network_.gates.detach().double().sigmoid()[perturbed]
+            names = self.perturbations_[perturbed]
+            self.shift_graph_ = graph_table(names, effects, probabilities)
         else:
-            self._unmix(training, perturbation)
-            self._add_direct_effects(training, moved)
+            self._unmix(training, labels)
+            self._add_direct_effects(training, perturbed)
         return self
 
-    def transform(self, counts) -> np.ndarray:
+    def transform(self, counts: Counts) -> np.ndarray:
         """Means of the encoder, rotated by `unmix` unless trained as published.
 
         Parameters
@@ -203,11 +249,11 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ndarray, shape (n, n_latent)
         """
         with reproducible():
-            mean, _ = encoded(self.network_, _tensor(self._checked(counts)))
-            latents = mean.double().numpy()
+            means, _ = encode_cells(self.network_, _tensor(self._check_counts(counts)))
+            latents = means.double().numpy()
             return latents if self.unmixing_ is None else self.unmixing_.transform(latents)
 
-    def elbo(self, counts, perturbation: ArrayLike, n_samples: int = 10) -> float:
+    def elbo(self, counts: Counts, perturbation: ArrayLike, n_samples: int = 10) -> float:
         """Evidence lower bound of cells given their perturbations, in nats.
 
         Parameters
@@ -222,14 +268,18 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         float
             Mean over the cells.
         """
-        return self._bound(elbo_of_cells, counts, perturbation, n_samples)
+        return self._mean_bound(
+            elbo_of_cells, counts, perturbation=perturbation, n_samples=n_samples
+        )
 
-    def iwelbo(self, counts, perturbation: ArrayLike, n_samples: int = 1000) -> float:
+    def iwelbo(self, counts: Counts, perturbation: ArrayLike, n_samples: int = 1000) -> float:
         """Importance-weighted bound (Burda et al. 2016), which is tighter than `elbo`."""
-        return self._bound(iwelbo_of_cells, counts, perturbation, n_samples)
+        return self._mean_bound(
+            iwelbo_of_cells, counts, perturbation=perturbation, n_samples=n_samples
+        )
 
     def fit_new_perturbations(
-        self, counts, perturbation: ArrayLike, learn_shifts: bool = True
+        self, counts: Counts, perturbation: ArrayLike, learn_shifts: bool = True
     ) -> Self:
         """Estimate the shifts of new perturbations.
 
@@ -253,36 +303,45 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         ValueError
             If a perturbation is not new, or counts are invalid as in `fit`.
         """
-        given = check_perturbation(perturbation, counts)
-        counts = self._checked(counts)
-        known = np.intersect1d(given, self.perturbations_)
-        if len(known):
+        labels = check_perturbation(perturbation, counts)
+        checked_counts = self._check_counts(counts)
+        repeated = np.intersect1d(labels, self.perturbations_)
+        if len(repeated):
             raise ValueError(
-                f"perturbation: pass only new ones; the model knows {abbreviate(known)}"
+                f"perturbation: pass only new ones; the model knows {abbreviate(repeated)}"
             )
-        names, codes = np.unique(given, return_inverse=True)
-        learned = float(learn_shifts and self.method != "vae")
+        names, codes = np.unique(labels, return_inverse=True)
+        probability = float(learn_shifts and self.method != "vae")
         with reproducible():
-            latents, _ = encoded(self.network_, _tensor(counts))
-        means = torch.from_numpy(class_means(latents, codes, len(names))) * learned
+            latents, _ = encode_cells(self.network_, _tensor(checked_counts))
+        # the bound is quadratic in a prior mean; its maximum is the mean of the encoder
+        means = torch.from_numpy(class_means(latents, codes, len(names))) * probability
         shifts = torch.cat([self.network_.means(), means.float()])
-        other = copy(self)
-        other.perturbations_ = np.concatenate([self.perturbations_, names])
-        other.network_ = deepcopy(self.network_)
-        other.network_.shifts = torch.nn.Parameter(shifts)
-        other.network_.gates = torch.nn.Parameter(torch.full_like(shifts, FIRST_LOGIT))
-        other.direct_ = torch.nn.functional.pad(self.direct_, (0, 0, 0, len(names)))
-        probabilities = torch.full(means.shape, learned)
-        new = graph_table(names, self._effects(means) * learned, probabilities)
-        other.shift_graph_ = pd.concat([self.shift_graph_, new], ignore_index=True)
-        return other
+        extended = copy(self)
+        extended.perturbations_ = np.concatenate([self.perturbations_, names])
+        extended.network_ = deepcopy(self.network_)
+        extended.network_.shifts = torch.nn.Parameter(shifts)
+        extended.network_.gates = torch.nn.Parameter(torch.full_like(shifts, FIRST_LOGIT))
+        extended.direct_ = torch.nn.functional.pad(self.direct_, (0, 0, 0, len(names)))
+        new_graph = graph_table(
+            names,
+            effects=self._effects(means) * probability,
+            probabilities=torch.full(means.shape, probability),
+        )
+        extended.shift_graph_ = pd.concat([self.shift_graph_, new_graph], ignore_index=True)
+        return extended
 
     def _unmix(self, training, perturbation):
         """Rotate the latents of the training cells; the shift graph is that of `unmix`."""
-        latents, variances = encoded(self.network_, training.counts)
+        latents, variances = encode_cells(self.network_, training.counts)
         train = training.train
-        cells = latents[train].numpy(), perturbation[train], self.control_
-        self.unmixing_ = unmix(*cells, variances[train].numpy(), random_state=training.seed)
+        self.unmixing_ = estimate_unmixing(
+            latents[train].numpy(),
+            perturbation[train],
+            control=self.control_,
+            variances=variances[train].numpy(),
+            random_state=training.seed,
+        )
         self.shift_graph_ = self.unmixing_.graph
         probabilities = self.shift_graph_["probability"]
         doubtful = probabilities.between(DOUBTFUL, 1 - DOUBTFUL).mean()
@@ -292,34 +351,40 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
                 "too many latents; try a larger n_latent"
             )
 
-    def _add_direct_effects(self, training, moved):
+    def _add_direct_effects(self, training, perturbed):
         """Estimate direct effects on genes, and add them if validation cells get likelier."""
-        cells = training.counts, training.codes
-        parts = training.train, training.validation
-        self.direct_, edges = effects_on_genes(self.network_, *cells, *parts)
+        self.direct_, edges = effects_on_genes(
+            self.network_,
+            training.counts,
+            codes=training.codes,
+            train=training.train,
+            validation=training.validation,
+        )
+        genes = getattr(self, "feature_names_in_", np.arange(self.n_features_in_))
         self.gene_effects_ = pairs_table(
-            self.perturbations_[moved],
-            getattr(self, "feature_names_in_", np.arange(self.n_features_in_)),
+            self.perturbations_[perturbed],
+            genes,
             "gene",
-            direct=self.direct_.double().numpy()[moved],
-            edge=edges[moved],
+            direct=self.direct_.double().numpy()[perturbed],
+            edge=edges[perturbed],
         )
 
-    def _checked(self, counts, reset=False):
+    def _check_counts(self, counts: Counts, reset: bool = False) -> sparse.csr_array:
         """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
         if not reset:
             check_is_fitted(self)
-        table = counts
-        if hasattr(counts, "obs"):  # AnnData: scikit-learn compares only the names of a DataFrame
-            table = pd.DataFrame(columns=counts.var_names)
-            counts = load_into_memory(counts).X
-        checked = check_screen_counts(counts).astype(np.float32)
+        values = counts
+        named_table = counts
+        if isinstance(counts, AnnData):  # scikit-learn compares only the names of a DataFrame
+            values = load_into_memory(counts).X
+            named_table = pd.DataFrame(columns=counts.var_names)
+        checked = check_screen_counts(values).astype(np.float32)
         empty = np.flatnonzero(checked.sum(axis=1) == 0)
         if len(empty):
             raise ValueError(
                 f"counts: leave out the cells without any, at positions {abbreviate(empty)}"
             )
-        validate_data(self, table, skip_check_array=True, reset=reset)
+        validate_data(self, named_table, skip_check_array=True, reset=reset)
         return checked
 
     def __sklearn_tags__(self):
@@ -329,22 +394,28 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         tags.target_tags.required = True
         return tags
 
-    def _bound(self, function, counts, perturbation, n_samples):
+    def _mean_bound(self, bound, counts, perturbation, n_samples):
         """Mean of a bound over cells."""
-        names = check_perturbation(perturbation, counts)
-        counts = _tensor(self._checked(counts))
-        codes = pd.Index(self.perturbations_).get_indexer(names)
+        labels = check_perturbation(perturbation, counts)
+        checked_counts = self._check_counts(counts)
+        codes = pd.Index(self.perturbations_).get_indexer(labels)
         if (codes < 0).any():
-            unknown = abbreviate(np.unique(names[codes < 0]))
+            unknown = abbreviate(np.unique(labels[codes < 0]))
             raise ValueError(
                 f"perturbation: not among those of the fit: {unknown}; use fit_new_perturbations"
             )
-        prior = self.network_.means(), self.direct_
         with reproducible():
-            bounds = function(self.network_, counts, torch.from_numpy(codes), *prior, n_samples)
+            bounds = bound(
+                self.network_,
+                _tensor(checked_counts),
+                codes=torch.from_numpy(codes),
+                prior_means=self.network_.means(),
+                direct=self.direct_,
+                n_samples=n_samples,
+            )
         return float(bounds.double().mean())
 
-    def _effects(self, means):
+    def _effects(self, means: torch.Tensor) -> torch.Tensor:
         """Mean latents relative to the control, in SDs within a perturbation, of shape (m, d)."""
         if self.unmixing_ is not None:
             return torch.from_numpy(self.unmixing_.transform(means))
@@ -352,5 +423,52 @@ class SparseShiftVAE(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return means - self.network_.means()[control].sum(0)  # 0 without a control
 
 
-def _tensor(counts):
+def _tensor(counts: sparse.csr_array) -> torch.Tensor:
     return torch.from_numpy(counts.toarray())
+
+
+class LinearShift(BaseEstimator):
+    """Principal or independent components of log counts, which `recovery` can unmix.
+
+    The components are principal unless `rotation` is "ica".
+    """
+
+    components_: Pipeline
+    shift_graph_: pd.DataFrame
+
+    def __init__(
+        self,
+        n_latent: int = 15,
+        rotation: str = "unmix",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_latent = n_latent
+        self.rotation = rotation
+        self.random_state = random_state
+
+    @atomic_fit
+    def fit(
+        self, counts: sparse.csr_array, perturbation: ArrayLike, control: str | None = None
+    ) -> Self:
+        """Fit the components to counts (CSR), and estimate their shifts by every perturbation.
+
+        Shifts are in standard deviations within a perturbation; all probabilities are 1.
+        """
+        decomposition = FastICA if self.rotation == "ica" else PCA
+        components = decomposition(self.n_latent, random_state=self.random_state)
+        self.components_ = make_pipeline(StandardScaler(), components)
+        self.components_.fit(_log_counts(counts))
+        labels = check_perturbation(perturbation, counts, control)
+        comparison = compare_with_control(self.transform(counts), labels, control)
+        within = (comparison.residuals**2).mean(axis=0)
+        shifts = comparison.differences / np.sqrt(within)
+        self.shift_graph_ = graph_table(shifts.index, shifts, np.ones_like(shifts))
+        return self
+
+    def transform(self, counts: sparse.csr_array) -> np.ndarray:
+        """Latents of cells, of shape (n, n_latent)."""
+        return self.components_.transform(_log_counts(counts))
+
+
+def _log_counts(counts: sparse.csr_array) -> np.ndarray:
+    return np.log1p(counts.toarray().astype(float))

@@ -1,17 +1,25 @@
-"""Tables of perturbation screens, made from saved records."""
+"""Records of experiments on perturbation screens, and tables that are made from them."""
 
-from functools import partial
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
+from anndata import AnnData
+from sklearn.base import BaseEstimator
 
+from sbnn.data.fingerprint import fingerprint
+from sbnn.data.screens import as_screen
+from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.scores import label_rows, scores_table
 from sbnn.evaluation.verdict import corrected_difference
-from sbnn.mechanism_shift.graph import EVEN
-from sbnn.results import load_folder, records_by_name
+from sbnn.mechanism_shift.graph import EDGE_PROBABILITY
+from sbnn.results import Record, load_folder, records_by_name
 
 #: Labels of methods; the default is the last one.
-LABELS = {
+SHIFT_METHODS = {
     "z": "z-scored differences",
     "pca": "PCA",
     "ica": "ICA",
@@ -38,13 +46,14 @@ RIVALS = {
     "default, effects": "SVAE+, our training + effects",
 }
 #: Screens of this comparison.
-SCREENS = {
+RIVAL_SCREENS = {
     "papalexi": "Papalexi, 299 genes",
     "papalexi_80": "Papalexi, 80 genes",
     "targeted": "simulated, targeted",
 }
 CONFIGURATIONS = ("small", "script")
-COLUMNS = {
+#: Titles of scores of recovery, in the order of the columns.
+RECOVERY_SCORES = {
     "mcc": "MCC",
     "sd": "SD",
     "mcc_rank": "MCC of ranks",
@@ -57,102 +66,172 @@ COLUMNS = {
     "elbo": "ELBO",
     "new_iwelbo": "IWELBO, held out",
 }
-PAIRED = ("mcc", "f1", "elbo", "new_iwelbo")
+DECISIVE_SCORES = ("mcc", "f1", "elbo", "new_iwelbo")
 
 
-#: Read the records of a folder; every simulated configuration is a data set.
-read = partial(load_folder, prefix="shift_", data_of=lambda record: record.dataset)
+@store_result
+def compute_once(
+    kind: str,
+    data: AnnData | dict,
+    model: BaseEstimator | None,
+    compute: Callable[[], dict],
+    *,
+    params: dict | None = None,
+    results: str | Path | None = None,
+    overwrite: bool = False,
+    **settings: object,
+) -> Record:
+    """Load the record of an experiment on screens, or compute and save it.
+
+    Parameters
+    ----------
+    kind : str
+    data : AnnData or dict
+        The screen, or the parameters of `simulate_perturbations` except the seed.
+    model : estimator or None
+        None if the values are those of the data themselves.
+    compute : callable
+        Returns the values of the record as a dict. It is identified by its name, and the arguments
+        and variables that it encloses.
+    params : dict, optional
+    results, overwrite
+        See `sbnn.cross_validate`.
+    **settings
+        Whatever else determines the values, such as ``seeds``.
+
+    Returns
+    -------
+    Record
+    """
+    if isinstance(data, dict):
+        settings["configuration"] = data
+        dataset = "simulated_screen"
+        sha256 = fingerprint(data)
+    else:
+        screen = as_screen(data)
+        dataset = screen.name
+        sha256 = screen.sha256
+    estimator = None if model is None else describe_estimator(model)
+    return Record(
+        experiment=f"mechanism-shift {kind}",
+        dataset=dataset,
+        sha256=sha256,
+        params=[params or {}],
+        settings={"estimator": estimator} | settings,
+        values=compute(),
+    )
 
 
-def methods_table(records):
+def read_screens_records(folder: str | Path) -> dict[str, Record]:
+    """Read the records of a folder; every simulated configuration is a data set."""
+    return load_folder(folder, prefix="shift_", data_of=attrgetter("dataset"))
+
+
+def screens_overview(saved_models: str | Path) -> dict[str, pd.DataFrame]:
+    """Tables by title that ``sbnn report`` prints of all data sets."""
+    records = read_screens_records(Path(saved_models, "simulated_screen"))
+    tables = screens_tables(records)
+    return {title: table for title, table in tables.items() if title.startswith("Simulated")}
+
+
+def screens_tables(records: dict[str, Record]) -> dict[str, pd.DataFrame]:
+    """All tables with results, by title."""
+    tables = {}
+    for configuration in CONFIGURATIONS:
+        methods = records_by_name(records, configuration, SHIFT_METHODS)
+        if "default" in methods:
+            tables[f"Simulated screens, {configuration}"] = recovery_table(methods)
+            tables[f"The default minus the others, {configuration}"] = differences_table(methods)
+    if "fits" in records:
+        tables["Shifted latents"] = edges_table(records["fits"].graph)
+    likelihoods = rival_runs(records, "likelihoods")
+    if likelihoods:
+        tables["Held-out cells, IWELBO (nats per cell)"] = rivals_table(likelihoods)
+    edges = rival_runs(records, "edges")
+    if edges:
+        tables["Edges in half of the cells"] = edge_counts_table(edges)
+    return tables
+
+
+def recovery_table(records: dict[str, Record]) -> pd.DataFrame:
     """Scores of methods on the same screens: means over seeds, and the SD of MCC."""
     by_method = scores_table(records).groupby("method", sort=False)
-    table = by_method.mean().assign(sd=by_method["mcc"].std())
-    table = table.reindex(columns=COLUMNS).dropna(axis=1, how="all")
-    return table.rename(columns=COLUMNS, index=LABELS)
+    means = by_method.mean()
+    means["sd"] = by_method["mcc"].std()
+    table = means.reindex(columns=RECOVERY_SCORES).dropna(axis=1, how="all")
+    return table.rename(columns=RECOVERY_SCORES, index=SHIFT_METHODS)
 
 
-def differences_table(records):
+def differences_table(records: dict[str, Record]) -> pd.DataFrame:
     """Scores of the default minus those of the others, with 95 % intervals over seeds."""
     scores = scores_table(records)
     columns = {}
-    for score in PAIRED:
+    for score in DECISIVE_SCORES:
         by_seed = scores[score].unstack("method").dropna(axis=1)
-        columns[COLUMNS[score]] = minus_others(by_seed, "default")
-    ours = LABELS["default"]
-    table = label_rows(columns, LABELS).drop(ours).fillna("")
-    return table.rename_axis(f"{ours} minus")
+        columns[RECOVERY_SCORES[score]] = subtract_methods(by_seed, "default")
+    default = SHIFT_METHODS["default"]
+    table = label_rows(columns, SHIFT_METHODS).drop(default).fillna("")
+    return table.rename_axis(f"{default} minus")
 
 
-def minus_others(values, ours, test_fraction=0):
-    """Means of one column minus the others, with 95 % intervals if there are several rows.
+def subtract_methods(values: pd.DataFrame, minuend: str, test_fraction: float = 0) -> pd.Series:
+    """Means of one column minus each column, with 95 % intervals if there are several rows.
 
     The rows are screens, or splits of one with `test_fraction` test cells for each training cell.
     """
-    differences = values.rsub(values[ours], axis=0)
+    differences = values.rsub(values[minuend], axis=0)
     if len(values) == 1:
         return differences.iloc[0].map("{:+.3f}".format)
+    # splits of one screen share cells, which the interval allows for (Nadeau and Bengio 2003)
     return differences.apply(lambda column: str(corrected_difference(column, test_fraction)))
 
 
-def overview(saved_models):
-    """Tables that ``sbnn report`` prints."""
-    tables = all_tables(read(Path(saved_models, "simulated_screen")))
-    return {title: tables[title] for title in tables if title.startswith("Simulated")}
-
-
-def edges_table(graph):
+def edges_table(graph: pd.DataFrame) -> pd.DataFrame:
     """Shifted latents and shifts of each perturbation by seed, from the graphs of several fits."""
-    found = graph[graph["probability"] > EVEN]
-    names = found["latent"].str.removeprefix("latent_")
-    found = found.assign(text=names + found["effect"].map(" ({:+.2f})".format))
-    table = found.pivot_table("text", "perturbation", "seed", ", ".join, fill_value="")
+    edges = graph[graph["probability"] > EDGE_PROBABILITY]
+    latents = edges["latent"].str.removeprefix("latent_")
+    effects = edges["effect"].map(" ({:+.2f})".format)
+    table = edges.assign(text=latents + effects).pivot_table(
+        "text", index="perturbation", columns="seed", aggfunc=", ".join, fill_value=""
+    )
     return table.rename(columns="seed {}".format).rename_axis(columns=None)
 
 
-def rivals_table(runs):
+def rival_runs(records: dict[str, Record], value: str) -> list[pd.DataFrame]:
+    """Tables of the runs on `RIVAL_SCREENS`, with columns for the screen and the split."""
+    runs = []
+    for record in records.values():
+        if "screen" in record.params[0] and value in record.values:
+            table = record.values[value].rename_axis("method")
+            for name, setting in record.params[0].items():
+                table[name] = setting
+            table["split"] = record.settings["split"]
+            runs.append(table)
+    return runs
+
+
+def rivals_table(runs: list[pd.DataFrame]) -> pd.DataFrame:
     """Likelihood of held-out cells: the default with effects on genes, minus the others.
 
     Intervals are over simulated screens, or over splits of a real one; starts are averaged.
     """
-    *_, ours = RIVALS
-    by_split = pd.concat(runs).pivot_table("given", ["screen", "split"], "method")
+    *_, default = RIVALS
+    # "given" is the bound given the perturbations of the cells
+    bounds = pd.concat(runs).pivot_table("given", index=["screen", "split"], columns="method")
     columns = {}
-    for screen, bounds in by_split.groupby("screen"):
-        columns[SCREENS[screen]] = minus_others(bounds, ours, int(screen != "targeted"))
-        columns[SCREENS[screen]][ours] = f"{bounds[ours].mean():.2f}"
+    for screen, by_split in bounds.groupby("screen"):
+        # both halves of a real screen have as many cells; simulated screens share none
+        test_fraction = 0 if screen == "targeted" else 1
+        differences = subtract_methods(by_split, default, test_fraction)
+        differences[default] = f"{by_split[default].mean():.2f}"
+        columns[RIVAL_SCREENS[screen]] = differences
     table = label_rows(columns, RIVALS).fillna("")
-    return table.rename_axis(f"{RIVALS[ours]} minus")
+    return table.rename_axis(f"{RIVALS[default]} minus")
 
 
-def found_table(runs):
+def edge_counts_table(runs: list[pd.DataFrame]) -> pd.DataFrame:
     """Edges in half of the cells by screen and method, means over splits or screens."""
-    means = pd.concat(runs).groupby(["screen", "method"], sort=False).mean().drop(columns="split")
-    return means.rename(SCREENS, level="screen").rename(LABELS | RIVALS, level="method")
-
-
-def of_screens(records, kind):
-    """Tables of the runs on `SCREENS`, with columns for the screen and the split."""
-    runs = []
-    for record in records.values():
-        if "screen" in record.params[0] and kind in record.values:
-            table = record.values[kind].rename_axis("method")
-            runs.append(table.assign(**record.params[0], split=record.settings["split"]))
-    return runs
-
-
-def all_tables(records):
-    """Dict of title to DataFrame, of all tables with results."""
-    tables = {}
-    for configuration in CONFIGURATIONS:
-        methods = records_by_name(records, configuration, LABELS)
-        if "default" in methods:
-            tables[f"Simulated screens, {configuration}"] = methods_table(methods)
-            tables[f"The default minus the others, {configuration}"] = differences_table(methods)
-    if "fits" in records:
-        tables["Shifted latents"] = edges_table(records["fits"].graph)
-    if runs := of_screens(records, "likelihoods"):
-        tables["Held-out cells, IWELBO (nats per cell)"] = rivals_table(runs)
-    if runs := of_screens(records, "edges"):
-        tables["Edges in half of the cells"] = found_table(runs)
-    return tables
+    by_method = pd.concat(runs).groupby(["screen", "method"], sort=False)
+    means = by_method.mean().drop(columns="split")
+    labelled = means.rename(RIVAL_SCREENS, level="screen")
+    return labelled.rename(SHIFT_METHODS | RIVALS, level="method")

@@ -1,172 +1,238 @@
 """Training of a network as published, or in cycles of the learning rate."""
 
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import count
 from math import comb
-from operator import itemgetter
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils import check_random_state
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from sbnn.mechanism_shift.network import (
-    MANY,
+    MANY_GENES,
+    ShiftNetwork,
     divergence,
-    drawn,
     elbo_of_cells,
+    estimate_likelihood,
     iwelbo_of_cells,
     log_likelihood,
-    sampled_likelihood,
+    sample_latents,
 )
-from sbnn.models.training import BestWeights
+from sbnn.models.training import BestWeights, epoch_batches, take_steps, train_epochs
 
-HELD_OUT = 0.1  # share of the cells of each perturbation that is set aside for validation
+VALIDATION_FRACTION = 0.1  # of the cells of each perturbation
 
 
-class Training:
+class ShiftTraining:
     """A new network and its cells; `history` has a dict for each epoch.
 
     `codes` are the perturbations of the cells. Subclasses have the method ``run(epochs)``.
     """
 
-    batch_size = 128
-    every = 1  # of the cells of a batch, the likelihood is computed
+    batch_size: int = 128
+    likelihood_stride: int = 1  # the likelihood of every so many cells of a batch is computed
+    precision: float = 0.0  # without a prior on the weights
 
-    def __init__(self, counts, codes, new_network, seed=None):
+    def __init__(
+        self,
+        counts: sparse.csr_array,
+        codes: np.ndarray,
+        new_network: Callable[[], ShiftNetwork],
+        seed: int | np.random.RandomState | None = None,
+    ) -> None:
         random = check_random_state(seed)
-        self.seed = random.randint(2**31 - 1)
-        self.train, self.validation = split(codes, HELD_OUT, random)  # positions
+        self.seed: int = random.randint(2**31 - 1)
+        # positions of cells
+        self.train, self.validation = split_cells(codes, VALIDATION_FRACTION, random)
         self.counts = torch.from_numpy(counts.toarray())
         self.codes = torch.from_numpy(codes)
         self.generator = torch.Generator().manual_seed(self.seed)
-        self.history = []
+        self.history: list[dict[str, float]] = []
         torch.manual_seed(self.seed)  # for initial weights and dropout
         self.network = new_network()
         self.inputs = self.network.inputs(self.counts)
 
+    def run(self, epochs: int | None) -> None:
+        """Train for this number of epochs, or a default."""
+        raise NotImplementedError
+
     @property
-    def n_batches(self):
+    def n_batches(self) -> int:
         """Number of updates in an epoch."""
         return max(len(self.train) // self.batch_size, 1)
 
-    def epoch(self, optimizer, weights, schedule=None):
+    def train_epoch(
+        self,
+        optimizer: torch.optim.Optimizer,
+        weights: Iterator[float],
+        schedule: LRScheduler | None = None,
+    ) -> None:
         """Train for an epoch; `weights` yields the weight of the divergence at each step."""
         self.network.train()
-        losses = []
+        losses: list[float] = []
+        for _ in take_steps(self._losses(weights, losses), optimizer, schedule):
+            pass
+        epoch = len(self.history) + 1
+        mean_loss = float(np.mean(losses))
+        self.history.append({"epoch": epoch, "loss": mean_loss})
+
+    def _losses(self, weights, losses):
+        """Yield the loss of each batch that is minimised; the means over cells go to `losses`."""
         for batch in self.batches():
             loss = self.loss(batch, next(weights))
-            optimizer.zero_grad()
-            (loss * len(self.train) if self.network.summed else loss).backward()
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
             losses.append(loss.item())
-        self.history.append({"epoch": len(self.history) + 1, "loss": float(np.mean(losses))})
+            yield loss * len(self.train) if self.network.loss_is_sum else loss
 
-    def warmed_up(self, epochs):
+    def divergence_weights(self, epochs: int) -> Iterator[float]:
         """Yield the weight of the divergence at each step, which rises from 0 to 1."""
         n_steps = max(epochs * self.n_batches, 1)
+        # w = min(t / T, 1): otherwise latents may collapse onto the prior at first
         for step in count(1):
             yield min(step / n_steps, 1.0)
 
-    def batches(self):
+    def batches(self) -> list[torch.Tensor]:
         """Positions of the training cells in random order, in batches of equal size."""
-        order = torch.randperm(len(self.train), generator=self.generator)
-        return torch.from_numpy(self.train)[order].split(self.batch_size)[: self.n_batches]
+        train = torch.from_numpy(self.train)
+        batches = epoch_batches(
+            len(train), self.batch_size, generator=self.generator, drop_last=True
+        )
+        return [train[batch] for batch in batches]
 
-    def held_out(self, bound, n_samples):
-        """Mean of a bound over the validation cells (NaN without any), with fixed draws."""
-        means = self.network.means()
-        cells = self.counts[self.validation], self.codes[self.validation]
-        values = bound(self.network, *cells, means, torch.zeros(len(means), 1), n_samples)
-        return float(values.mean())
+    def validation_bound(self, bound: Callable[..., torch.Tensor], n_samples: int) -> float:
+        """Mean of a bound over the validation cells (NaN without any), with fixed samples."""
+        prior_means = self.network.means()
+        bounds = bound(
+            self.network,
+            self.counts[self.validation],
+            codes=self.codes[self.validation],
+            prior_means=prior_means,
+            direct=torch.zeros(len(prior_means), 1),
+            n_samples=n_samples,
+        )
+        return float(bounds.mean())
 
-    def loss(self, batch, weight=1.0):
+    def loss(self, batch: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
         """Negative evidence lower bound, a mean over a batch, plus the penalty of the prior."""
         network = self.network
         mean, log_variance = network.encode_inputs(self.inputs.index_select(0, batch))
+        # one sample of q(z | x), by reparametrisation (Kingma and Welling 2014)
         noise = torch.randn(mean.shape, generator=self.generator)
-        log_shares = network.decode(drawn(mean, log_variance, noise))
-        cells = self.counts.index_select(0, batch), log_shares, network.dispersion
-        every = min(self.every, len(batch))
-        if every == 1:
-            fit = log_likelihood(*cells)
-        else:
-            first = int(torch.randint(every, (), generator=self.generator))
-            fit = sampled_likelihood(*cells, slice(first, None, every))
-        kl = divergence(mean, log_variance, network.drawn_means(self.codes[batch], self.generator))
+        latents = sample_latents(mean, log_variance, noise)
+        log_fractions = network.decode(latents)
+        fit = self._likelihood(self.counts.index_select(0, batch), log_fractions)
+        # one sample of the gates (Lopez et al. 2022), with gradients for their logits
+        prior_means = network.sample_means(self.codes[batch], self.generator)
+        kl = divergence(mean, log_variance, prior_means)
         penalty = network.penalty()
-        if network.summed:
+        # the penalty is counted once for all cells, and warms up as the divergence does
+        if network.loss_is_sum:
             penalty = weight * penalty / len(self.train)
         return (weight * kl - fit).mean() + penalty
 
+    def _likelihood(self, counts, log_fractions):
+        """Log likelihood of each cell of a batch, or an estimate of its mean from some."""
+        dispersion = self.network.dispersion
+        stride = min(self.likelihood_stride, len(counts))
+        if stride == 1:
+            return log_likelihood(counts, log_fractions, dispersion)
+        # every cell is as likely as the others, so the estimate has no bias
+        first = int(torch.randint(stride, (), generator=self.generator))
+        subset = slice(first, None, stride)
+        return estimate_likelihood(counts, log_fractions, dispersion, subset=subset)
 
-class PublishedTraining(Training):
+
+class PublishedTraining(ShiftTraining):
     """Steps of Lopez et al. 2022 and their code; unlike there, the best weights are kept."""
 
-    precision = 0.0  # without a prior on the weights
-    patience = 45  # epochs without a better validation score
+    patience: int = 45  # epochs without a better validation score
 
-    def run(self, epochs):
+    def run(self, epochs: int | None) -> None:
         """Train for 300 epochs at most."""
-        epochs = epochs or 300
+        n_epochs = epochs or 300
         # published: 50 of 300 epochs, and 10 of 50 on a real screen
-        self.until_best(epochs, min(50, epochs // 5))
+        self.train_until_best(n_epochs, min(50, n_epochs // 5))
 
-    def until_best(self, epochs, warm_up):
+    def train_until_best(self, epochs: int, warm_up: int) -> None:
         """Train until the validation score is no longer improved."""
-        how = {"eps": 0.01, "weight_decay": 1e-6, "fused": True}
-        optimizer = torch.optim.Adam(self.network.parameters(), 1e-3, **how)
-        weights = self.warmed_up(warm_up)
-        best = BestWeights(self.network)
-        for epoch in range(epochs):
-            self.epoch(optimizer, weights)
-            score = self.held_out(elbo_of_cells, 1)
+        optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=1e-3, eps=0.01, weight_decay=1e-6, fused=True
+        )
+        weights = self.divergence_weights(warm_up)
+
+        def run_epoch(_: int) -> float | None:
+            self.train_epoch(optimizer, weights)
+            score = self.validation_bound(elbo_of_cells, 1)
             self.history[-1]["validation_elbo"] = score
-            if not len(self.validation):
-                continue
-            # scores are not comparable before
-            best.offer(score, always=epoch < warm_up)
-            if best.n_waited >= self.patience:
-                break
-        best.restore()
+            return score if len(self.validation) else None
+
+        train_epochs(
+            BestWeights(self.network),
+            run_epoch,
+            epochs,
+            patience=self.patience,
+            # before, the loss has another weight of the divergence
+            first_counted=warm_up,
+        )
 
 
 class RetrainedTraining(PublishedTraining):
     """As published, and then once more with each gate open or closed."""
 
-    def run(self, epochs):
+    def run(self, epochs: int | None) -> None:
         """Train for 300 epochs at most, twice."""
         super().run(epochs)
+        # the mask is rounded: a probability above 1/2 becomes 1 (Lopez et al. 2022)
         gates = self.network.gates.requires_grad_(False)
-        gates.copy_(torch.where(gates > 0, torch.inf, -torch.inf))
-        self.until_best(epochs or 300, warm_up=1)
+        rounded = torch.where(gates > 0, torch.inf, -torch.inf)
+        gates.copy_(rounded)
+        self.train_until_best(epochs or 300, warm_up=1)
 
 
-class OneCycleTraining(Training):
+class _LastCycle(NamedTuple):
+    """Network after a last cycle, and its score."""
+
+    score: float
+    network: ShiftNetwork
+    history: list[dict[str, float]]
+    precision: float
+
+
+class OneCycleTraining(ShiftTraining):
     """Four cycles of the learning rate (Smith and Topin 2018), with a normal prior on all weights.
 
     Validation cells choose between a strong and a weak prior in the last cycle. With many genes,
     large matrices next to them would take most of the time, and fit noise.
     """
 
-    rate = 2.5e-3  # highest
-    precision = 36.0  # of the prior on the weights, before the last cycle
-    factors = 2.0, 0.5  # of the precision in the last cycle
-    least_updates = 3400
-    updates_per_pair = 32  # of latents
+    highest_rate: float = 2.5e-3
+    precision: float = 36.0  # of the prior on the weights, before the last cycle
+    precision_factors: tuple[float, float] = (2.0, 0.5)  # in the last cycle
+    least_updates: int = 3400
+    updates_per_pair: int = 32  # of latents
 
-    def __init__(self, counts, *arguments):
-        super().__init__(counts, *arguments)
-        shares = np.asarray(counts[self.train].sum(axis=0) / counts[self.train].sum())
-        log_shares = torch.from_numpy(shares).float().clamp_min(1e-8).log()
-        self.network.logits.bias.data.copy_(log_shares)
-        many = self.counts.shape[1] > MANY
-        self.batch_size = 64 if many else 128
-        self.warm_up = 5 if many else 10  # epochs
-        self.every = 16 if many else 1
-        self.draws = 10 if many else 50  # of the latents of each validation cell
+    def __init__(
+        self,
+        counts: sparse.csr_array,
+        codes: np.ndarray,
+        new_network: Callable[[], ShiftNetwork],
+        seed: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(counts, codes, new_network, seed=seed)
+        many_genes = self.counts.shape[1] > MANY_GENES
+        self.batch_size = 64 if many_genes else 128
+        self.warm_up = 5 if many_genes else 10  # epochs
+        self.likelihood_stride = 16 if many_genes else 1
+        self.n_validation_samples = 10 if many_genes else 50  # of the latents of each cell
+        # without any latent, the decoder gives the mean fractions of the genes
+        train_counts = counts[self.train]
+        fractions = np.asarray(train_counts.sum(axis=0) / train_counts.sum())
+        log_fractions = torch.from_numpy(fractions).float().clamp_min(1e-8).log()
+        self.network.logits.bias.data.copy_(log_fractions)
         logs = self.counts[self.train].log1p().double()
         sd = logs.std(0, correction=0)
         sd[sd <= 1e-6] = 1
@@ -174,66 +240,87 @@ class OneCycleTraining(Training):
         self.network.input_sd = sd.float()
         self.inputs = self.network.inputs(self.counts)
 
-    def run(self, epochs):
+    def run(self, epochs: int | None) -> None:
         """Train; half of the epochs are in the first cycle."""
         pairs = comb(self.network.shifts.shape[1], 2)
-        least = max(self.least_updates, self.updates_per_pair * pairs)
-        epochs = epochs or max(28, -(-least // self.n_batches))
-        first = max(round(0.5 * epochs), 1)
-        ends = np.linspace(0, epochs - first, 4).round().astype(int)
-        self.cycle(first, self.warm_up)
-        *others, last = np.diff(ends).tolist()
-        for epochs in others:
-            self.cycle(epochs)
-        self.best_cycle(last)
+        n_updates = max(self.least_updates, self.updates_per_pair * pairs)
+        n_epochs = epochs or max(28, -(-n_updates // self.n_batches))
+        n_first = max(round(0.5 * n_epochs), 1)
+        ends = np.linspace(0, n_epochs - n_first, 4)
+        n_second, n_third, n_last = np.diff(ends.round().astype(int)).tolist()
+        self.cycle(n_first, self.warm_up)
+        self.cycle(n_second)
+        self.cycle(n_third)
+        self.best_cycle(n_last)
 
-    def cycle(self, epochs, warm_up=0):
+    def cycle(self, epochs: int, warm_up: int = 0) -> None:
         """One cycle of the learning rate; new moments of Adam."""
+        # the prior N(0, 1 / precision) of a weight w adds precision * w^2 / 2 to the loss of all
+        # cells, whose gradient is that of a weight decay
         precision = self.precision
-        if not self.network.summed:  # the loss is a mean
+        if not self.network.loss_is_sum:
             precision = precision / len(self.train)
         gates = self.network.gates
         weights = [values for values in self.network.parameters() if values is not gates]
-        groups = [{"params": weights, "weight_decay": precision}, {"params": [gates]}]
-        optimizer = torch.optim.Adam(groups, self.rate, eps=1e-6, fused=True)
+        groups: list[dict[str, Any]] = [
+            {"params": weights, "weight_decay": precision},
+            {"params": [gates]},
+        ]
+        optimizer = torch.optim.Adam(groups, lr=self.highest_rate, eps=1e-6, fused=True)
         schedule = None
         n_steps = epochs * self.n_batches
+        # a rise over a fifth of the steps, and a fall to nearly 0 (Smith and Topin 2018); few steps
+        # have no room for it
         if n_steps >= 10:
-            schedule = OneCycleLR(optimizer, self.rate, total_steps=n_steps, pct_start=0.2)
-        rise = self.warmed_up(warm_up)
+            schedule = OneCycleLR(optimizer, self.highest_rate, total_steps=n_steps, pct_start=0.2)
+        divergence_weights = self.divergence_weights(warm_up)
         for _ in range(epochs):
-            self.epoch(optimizer, rise, schedule)
+            self.train_epoch(optimizer, divergence_weights, schedule)
 
-    def best_cycle(self, epochs):
+    def best_cycle(self, epochs: int) -> None:
         """A cycle with strong and one with weak shrinkage: validation cells choose."""
         random_state = self.generator.get_state()
-        before = self.network, self.history, self.precision
-        runs = []
-        for factor in self.factors:
-            network, history, precision = before
+        network = self.network
+        history = self.history
+        precision = self.precision
+        cycles = []
+        for factor in self.precision_factors:
+            # both cycles start with the same weights, and have the same batches and samples
             self.network = deepcopy(network)
             self.history = list(history)
             self.precision = factor * precision
             self.generator.set_state(random_state)
             self.cycle(epochs)
             # the evidence lower bound preferred too strong shrinkage on a real screen
-            score = self.held_out(iwelbo_of_cells, self.draws)
-            runs.append((score, self.network, self.history, self.precision))
-        _, self.network, self.history, self.precision = max(runs, key=itemgetter(0))
+            score = self.validation_bound(iwelbo_of_cells, self.n_validation_samples)
+            cycle = _LastCycle(
+                score=score,
+                network=self.network,
+                history=self.history,
+                precision=self.precision,
+            )
+            cycles.append(cycle)
+        best = max(cycles, key=attrgetter("score"))
+        self.network = best.network
+        self.history = best.history
+        self.precision = best.precision
 
 
-TRAININGS = {
+TRAININGS: dict[str, type[ShiftTraining]] = {
     "one-cycle": OneCycleTraining,
     "published": PublishedTraining,
     "retrained": RetrainedTraining,
 }
 
 
-def split(codes, share, random):
-    """Sorted positions of training cells, and of a `share` of each perturbation for validation."""
-    held_out = []
+def split_cells(
+    codes: np.ndarray, fraction: float, random: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted positions of training cells, and of a `fraction` of each perturbation to validate."""
+    validation = []
     for code in range(codes.max() + 1):
         cells = random.permutation(np.flatnonzero(codes == code))
-        held_out.append(cells[: int(share * len(cells))])
-    held_out = np.sort(np.concatenate(held_out))
-    return np.setdiff1d(np.arange(len(codes)), held_out), held_out
+        n_validation = int(fraction * len(cells))
+        validation.append(cells[:n_validation])
+    validation_cells = np.sort(np.concatenate(validation))
+    return np.setdiff1d(np.arange(len(codes)), validation_cells), validation_cells

@@ -13,61 +13,114 @@ CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"]
 GENES = ["IRF1", "CD86", "MYC"]
 PERTURBATION = ["b", "none", "a", "b", "none", "c"]
 COUNTS = np.array([[1, 0, 2], [0, 3, 0], [4, 0, 0], [0, 0, 5], [6, 7, 0], [0, 0, 8]])
+TABLE = pd.DataFrame(COUNTS, CELLS, GENES)
 LABELS = pd.DataFrame({"replicate": list("xyzxyz")}, index=CELLS)
 
 
-def build(counts=COUNTS, perturbation=PERTURBATION, control="none", genes=GENES, **changes):
-    given = {"cell_names": CELLS, "labels": LABELS} | changes
-    return screen(counts, perturbation, control, genes, **given)
+@pytest.fixture
+def built():
+    return screen(COUNTS, PERTURBATION, "none", GENES, CELLS, labels=LABELS[::-1], name="mine")
 
 
-def test_arrays_are_those_that_it_was_built_of():
-    built = build(name="mine", labels=LABELS[::-1])
+def test_counts_become_a_sparse_matrix(built):
+    counts = as_screen(built).counts
+    assert isinstance(counts, sparse.csr_array)
+    assert counts.dtype == np.int32
+    np.testing.assert_array_equal(counts.toarray(), COUNTS)
+
+
+def test_perturbations_and_name_stay(built):
     arrays = as_screen(built)
-    assert isinstance(arrays.counts, sparse.csr_array)
-    assert arrays.counts.dtype == np.int32
-    np.testing.assert_array_equal(arrays.counts.toarray(), COUNTS)
     assert arrays.perturbation.tolist() == PERTURBATION
-    assert (arrays.control, arrays.name) == ("none", "mine")
+    assert arrays.control == "none"
+    assert arrays.name == "mine"
+
+
+def test_labels_are_matched_by_cell(built):
     assert built.obs[["replicate"]].equals(LABELS)
 
 
-def test_names_come_from_the_container():
-    table = pd.DataFrame(COUNTS, CELLS, GENES)
-    adata = anndata.AnnData(table.astype(float), LABELS.assign(guide=PERTURBATION))
-    for made in (screen(table, PERTURBATION, "b"), screen(adata, "guide", "b")):
-        arrays = as_screen(made)
-        assert made.obs_names.tolist() == CELLS and arrays.gene_names.tolist() == GENES
-        assert arrays.perturbation.tolist() == PERTURBATION and arrays.control == "b"
-    assert list(made.obs) == ["replicate", "perturbation"]
+def from_table():
+    return screen(TABLE, PERTURBATION, "b")
 
 
-def test_perturbations_are_matched_by_the_names_of_the_cells():
-    table = pd.DataFrame(COUNTS, CELLS, GENES)
-    perturbation = pd.Series(PERTURBATION, CELLS)
-    known = screen(table, PERTURBATION, "none")
-    others = pd.concat([perturbation, perturbation.add_prefix("d")])
-    for given in (perturbation[::-1], others):
-        found = screen(table, given, "none")
-        assert found.obs.equals(known.obs)
-        assert found.uns["sbnn"]["sha256"] == known.uns["sbnn"]["sha256"]
-    numbered = perturbation.reset_index(drop=True)
-    assert as_screen(screen(COUNTS, numbered)).perturbation.tolist() == PERTURBATION
-    for wrong, message in [
-        (numbered, "perturbation: no row for 6 of 6 cells: c0.*rows 0, 1.*index_col=0"),
-        (perturbation[1:], r"perturbation: no row for 1 of 6 cells: c0; .*index.isin"),
-        (others.rename({"dc0": "c0"}), "perturbation: rows that appear more than once: c0"),
-        (perturbation.replace("a", None), "perturbation: unknown for cells c2; .*drop"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            screen(table, wrong, "none")
+def from_adata():
+    adata = anndata.AnnData(TABLE.astype(float), LABELS.assign(guide=PERTURBATION))
+    return screen(adata, "guide", "b")
+
+
+@pytest.mark.parametrize("build", [from_table, from_adata])
+def test_names_come_from_the_container(build):
+    adata = build()
+    assert adata.obs_names.tolist() == CELLS
+    assert adata.var_names.tolist() == GENES
+
+
+@pytest.mark.parametrize("build", [from_table, from_adata])
+def test_perturbations_belong_to_their_cells(build):
+    arrays = as_screen(build())
+    assert arrays.perturbation.tolist() == PERTURBATION
+    assert arrays.control == "b"
+
+
+def test_labels_of_an_anndata_stay():
+    assert list(from_adata().obs) == ["replicate", "perturbation"]
+
+
+SERIES = pd.Series(PERTURBATION, CELLS)
+WITH_OTHER_CELLS = pd.concat([SERIES, SERIES.add_prefix("d")])
+NUMBERED = SERIES.reset_index(drop=True)
+
+
+@pytest.mark.parametrize("perturbation", [SERIES[::-1], WITH_OTHER_CELLS])
+def test_perturbations_are_matched_by_cell(perturbation):
+    expected = screen(TABLE, PERTURBATION, "none")
+    adata = screen(TABLE, perturbation, "none")
+    assert adata.obs.equals(expected.obs)
+    assert adata.uns["sbnn"]["sha256"] == expected.uns["sbnn"]["sha256"]
+
+
+def test_cells_without_names_are_in_order():
+    arrays = as_screen(screen(COUNTS, NUMBERED))
+    assert arrays.perturbation.tolist() == PERTURBATION
+
+
+@pytest.mark.parametrize(
+    ("perturbation", "message"),
+    [
+        (NUMBERED, "perturbation: no row for 6 of 6 cells: c0.*rows 0, 1.*index_col=0"),
+        (SERIES[1:], r"perturbation: no row for 1 of 6 cells: c0; .*index.isin"),
+        (
+            WITH_OTHER_CELLS.rename({"dc0": "c0"}),
+            "perturbation: rows that appear more than once: c0",
+        ),
+        (SERIES.replace("a", None), "perturbation: unknown for cells c2; .*drop"),
+    ],
+)
+def test_cells_without_a_perturbation_are_named(perturbation, message):
+    with pytest.raises(ValueError, match=message):
+        screen(TABLE, perturbation, "none")
+
+
+def test_a_turned_table_is_refused():
     with pytest.raises(ValueError, match=r"perturbation: no row for 3 of 3 cells: IRF1.*table\.T"):
-        screen(table.T, perturbation, "none")
-    for wrong in ("guide", perturbation.to_frame("guide")):
-        with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
-            screen(table, wrong, "none")
+        screen(TABLE.T, SERIES, "none")
+
+
+@pytest.mark.parametrize("perturbation", ["guide", SERIES.to_frame("guide")])
+def test_perturbations_are_a_column(perturbation):
+    with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
+        screen(TABLE, perturbation, "none")
+
+
+def test_an_unknown_column_is_named():
     with pytest.raises(ValueError, match="perturbation: 'guide' is unknown"):
-        screen(anndata.AnnData(table.astype(float)), "guide")
+        screen(anndata.AnnData(TABLE.astype(float)), "guide")
+
+
+def test_an_unknown_control_is_named():
+    with pytest.raises(ValueError, match="control: no cell is 'x'; the perturbations are a, b"):
+        screen(TABLE, PERTURBATION, "x")
 
 
 @pytest.mark.parametrize(
@@ -80,39 +133,64 @@ def test_perturbations_are_matched_by_the_names_of_the_cells():
     ],
 )
 def test_columns_that_are_no_counts_are_named(column, message):
-    table = pd.DataFrame(COUNTS, CELLS, GENES)
     with pytest.raises(ValueError, match=message):
-        screen(table.assign(new=column), PERTURBATION)
+        screen(TABLE.assign(new=column), PERTURBATION)
+
+
+def test_labels_among_the_genes_are_named():
     with pytest.raises(ValueError, match="counts: .* replicate"):
-        screen(table.assign(replicate=1), PERTURBATION, labels=LABELS)
+        screen(TABLE.assign(replicate=1), PERTURBATION, labels=LABELS)
 
 
-def test_equal_counts_are_the_same_data_and_are_left_as_they_are():
-    # columns of a row in no order, and an entry in two parts
-    data = [2.0, 0.5, 0.5, 3, 4, 5, 6, 7, 8]
+@pytest.fixture
+def unordered():
+    """The same counts, with columns of a row in no order, and an entry in two parts."""
+    data = np.array([2.0, 0.5, 0.5, 3, 4, 5, 6, 7, 8])
     columns = [2, 0, 0, 1, 0, 2, 0, 1, 2]
-    odd = sparse.csr_array((np.array(data), columns, [0, 3, 4, 5, 6, 8, 9]), shape=(6, 3))
-    zeros = sparse.csr_array(COUNTS + np.float32(1))
-    zeros.data -= 1  # all zeros are stored
-    known = as_screen(build()).sha256
-    for same in (odd, zeros):
-        assert as_screen(build(same)).sha256 == known
-    assert odd.data.tolist() == data and odd.indices.tolist() == columns
+    return sparse.csr_array((data, columns, [0, 3, 4, 5, 6, 8, 9]), shape=(6, 3))
 
 
-def test_every_perturbation_needs_two_cells():
+@pytest.fixture
+def stored_zeros():
+    """The same counts, with all zeros stored."""
+    matrix = sparse.csr_array(COUNTS + np.float32(1))
+    matrix.data -= 1
+    return matrix
+
+
+@pytest.mark.parametrize("counts", ["unordered", "stored_zeros"])
+def test_equal_counts_are_the_same_data(counts, request):
+    expected = as_screen(screen(COUNTS, PERTURBATION, "none", GENES))
+    same = as_screen(screen(request.getfixturevalue(counts), PERTURBATION, "none", GENES))
+    assert same.sha256 == expected.sha256
+
+
+def test_counts_are_left_as_they_are(unordered):
+    before = unordered.copy()
+    screen(unordered, PERTURBATION)
+    assert unordered.data.tolist() == before.data.tolist()
+    assert unordered.indices.tolist() == before.indices.tolist()
+
+
+def test_perturbations_have_codes_and_sizes():
     names, codes, sizes = perturbation_codes(np.array(["b", "a", "b", "a", "b"]), None)
     assert names.tolist() == ["a", "b"]
     assert codes.tolist() == [1, 0, 1, 0, 1]
     assert sizes.tolist() == [2, 3]
-    for wrong, control in ((list("aabc"), None), (list("aabb"), "b")):
-        with pytest.raises(ValueError, match="perturbation"):
-            perturbation_codes(np.array(wrong), control)
 
 
-def test_a_subset_takes_truth_along_and_has_a_control_while_its_cells_are_there():
+@pytest.mark.parametrize(("labels", "control"), [("aabc", None), ("aabb", "b")])
+def test_every_perturbation_needs_two_cells(labels, control):
+    with pytest.raises(ValueError, match="perturbation"):
+        perturbation_codes(np.array([*labels]), control)
+
+
+def test_a_subset_takes_truth_along():
     adata = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=1)
     part = as_screen(adata[[7, 2, 30]])
     latents = adata.obsm["true_latents"]
     np.testing.assert_array_equal(part.truth["latents"], latents[[7, 2, 30]])
-    assert as_screen(build()[[0, 2]]).control is None
+
+
+def test_a_subset_without_control_cells_has_no_control(built):
+    assert as_screen(built[[0, 2]]).control is None

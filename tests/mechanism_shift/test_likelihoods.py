@@ -11,121 +11,230 @@ from pytest import approx
 from scipy import stats
 from torch import nn
 
-from sbnn.mechanism_shift import direct, network
+from sbnn.mechanism_shift import graph, network
 
 COUNTS = np.array([[1.0, 0, 4], [2, 0, 1], [5, 0, 2], [3, 0, 9], [0, 0, 6]])
 CELLS = torch.from_numpy(COUNTS).float()
+TOTALS = COUNTS.sum(axis=1, keepdims=True)
 CODES = torch.tensor([0, 1, 1, 0, 1])
-CENTRES = torch.tensor([[0.5], [-1.0]])
+PRIOR_MEANS = torch.tensor([[0.5], [-1.0]])
 DIRECT = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, -1.0]])
 LOADINGS = torch.tensor([[0.8, -0.3, 0.1]])
 LOG_INVERSE = torch.tensor([1.0, 0.0, 2.0])  # of the dispersion of each gene
-#: One latent; the encoder takes it from the first gene, with an SD of 1.2.
-DECODER = SimpleNamespace(
-    eval=lambda: None,
-    encode=lambda cells: (cells[:, :1] / 10, torch.full((len(cells), 1), 2 * np.log(1.2))),
-    decode=lambda z, effects=0.0: torch.log_softmax(z @ LOADINGS + effects, dim=-1),
-    dispersion=LOG_INVERSE,
-)
+ENCODER_SD = 1.2
 
 
-def test_bounds_are_those_of_numerical_integration():
-    decoder = SimpleNamespace(**vars(DECODER) | {"eval": Mock()})
-    cells = decoder, CELLS, CODES, CENTRES, DIRECT
-    z, step = np.linspace(-9, 9, 2001, retstep=True)
-    z = z[:, None]  # the same for all cells
-    shares = DECODER.decode(torch.from_numpy(z)[..., None].float(), DIRECT[CODES]).exp().numpy()
+def decode(latents, direct=0.0):
+    return torch.log_softmax(latents @ LOADINGS + direct, dim=-1)
+
+
+def encode(cells):
+    log_variance = torch.full((len(cells), 1), 2 * np.log(ENCODER_SD))
+    return cells[:, :1] / 10, log_variance
+
+
+@pytest.fixture
+def decoder():
+    """A network with one latent, which the encoder takes from the first gene."""
+    return SimpleNamespace(eval=Mock(), encode=encode, decode=decode, dispersion=LOG_INVERSE)
+
+
+GRID, STEP = np.linspace(-9, 9, 2001, retstep=True)
+LATENTS = GRID[:, None]  # the same for all cells
+
+
+@pytest.fixture
+def log_joint():
+    """Log density of each latent of the grid and the counts of each cell."""
+    latents = torch.from_numpy(LATENTS)[..., None].float()
+    fractions = decode(latents, DIRECT[CODES]).exp().numpy()
     inverse = np.exp(LOG_INVERSE.numpy())
-    success = inverse / (inverse + COUNTS.sum(axis=1, keepdims=True) * shares)
-    joint = stats.nbinom.logpmf(COUNTS, inverse, success).sum(axis=-1)
-    joint += stats.norm.logpdf(z, CENTRES[CODES, 0])
-    posterior = stats.norm.logpdf(z, COUNTS[:, 0] / 10, 1.2)
-    expected = (np.exp(posterior) * (joint - posterior)).sum(axis=0) * step
-    assert_allclose(network.elbo_of_cells(*cells, 4000), expected, atol=0.05)
-    likelihood = np.exp(joint).sum(axis=0) * step
-    tight = network.iwelbo_of_cells(*cells, 20_000)
-    assert_allclose(tight, np.log(likelihood), atol=0.02)
-    assert decoder.eval.call_count == 2, "without dropout"
+    success = inverse / (inverse + TOTALS * fractions)
+    likelihoods = stats.nbinom.logpmf(COUNTS, inverse, success).sum(axis=-1)
+    return likelihoods + stats.norm.logpdf(LATENTS, PRIOR_MEANS[CODES, 0])
 
 
-def test_layers_are_the_published_ones():
-    made = network.ShiftNetwork(3, 2, 4, hidden=5, published=True)
-    block = [nn.Linear, nn.BatchNorm1d, nn.ReLU]
-    assert [type(layer) for layer in made.encoder] == [*block, nn.Dropout] * 2
-    assert [type(layer) for layer in made.decoder] == block * 2
-    assert made.encoder[3].p == 0.1
-    for start in (made.dispersion, made.shifts):
-        assert len(start.unique()) == start.numel(), "at random"
+def test_elbo_is_that_of_numerical_integration(decoder, log_joint):
+    log_posterior = stats.norm.logpdf(LATENTS, COUNTS[:, 0] / 10, ENCODER_SD)
+    integrand = np.exp(log_posterior) * (log_joint - log_posterior)
+    bounds = network.elbo_of_cells(decoder, CELLS, CODES, PRIOR_MEANS, DIRECT, n_samples=4000)
+    assert_allclose(bounds, integrand.sum(axis=0) * STEP, atol=0.05)
 
 
-def test_log_ratios_compare_sums_of_counts_with_those_decoded_from_the_latents(monkeypatch):
-    monkeypatch.setattr(direct, "FEW", 2)
-    ratios, errors = direct.log_ratios(DECODER, CELLS, CODES, 2)
-    predicted = torch.log_softmax(CELLS[:, :1] / 10 @ LOADINGS, -1).exp().numpy()
-    predicted = predicted * COUNTS.sum(axis=1, keepdims=True)
-    observed, expected = COUNTS[CODES == 1].sum(axis=0), predicted[CODES == 1].sum(axis=0)
+def test_iwelbo_approaches_the_likelihood(decoder, log_joint):
+    likelihoods = np.exp(log_joint).sum(axis=0) * STEP
+    bounds = network.iwelbo_of_cells(decoder, CELLS, CODES, PRIOR_MEANS, DIRECT, n_samples=20_000)
+    assert_allclose(bounds, np.log(likelihoods), atol=0.02)
+
+
+@pytest.mark.parametrize("bound", [network.elbo_of_cells, network.iwelbo_of_cells])
+def test_bounds_are_without_dropout(decoder, bound):
+    bound(decoder, CELLS, CODES, PRIOR_MEANS, DIRECT, n_samples=1)
+    decoder.eval.assert_called_once()
+
+
+@pytest.fixture
+def published():
+    return network.ShiftNetwork(3, 2, 4, hidden=5, published=True)
+
+
+BLOCK = [nn.Linear, nn.BatchNorm1d, nn.ReLU]
+
+
+@pytest.mark.parametrize(
+    ("part", "layers"), [("encoder", [*BLOCK, nn.Dropout] * 2), ("decoder", BLOCK * 2)]
+)
+def test_layers_are_the_published_ones(published, part, layers):
+    found = getattr(published, part)
+    assert [type(layer) for layer in found] == layers
+
+
+def test_dropout_is_the_published_one(published):
+    assert published.encoder[3].p == 0.1
+
+
+@pytest.mark.parametrize("parameter", ["dispersion", "shifts"])
+def test_published_parameters_start_at_random(published, parameter):
+    values = getattr(published, parameter)
+    assert len(values.unique()) == values.numel()
+
+
+@pytest.fixture
+def expected_counts():
+    fractions = decode(CELLS[:, :1] / 10).exp().numpy()
+    return fractions * TOTALS
+
+
+@pytest.fixture
+def ratios_and_errors(decoder, monkeypatch):
+    monkeypatch.setattr(graph, "CELLS_IN_CACHE", 2)
+    return graph.log_ratios(decoder, CELLS, CODES, n_classes=2)
+
+
+def test_log_ratios_compare_sums_with_decoded_counts(ratios_and_errors, expected_counts):
+    ratios, _ = ratios_and_errors
+    observed = COUNTS[CODES == 1].sum(axis=0)
+    expected = expected_counts[CODES == 1].sum(axis=0)
     assert_allclose(ratios[1], np.log((observed + 0.5) / (expected + 0.5)), rtol=1e-5)
-    dispersion = ((COUNTS - predicted) ** 2).sum(axis=0) / predicted.sum(axis=0)
+
+
+def test_errors_of_log_ratios_know_the_dispersion(ratios_and_errors, expected_counts):
+    _, errors = ratios_and_errors
+    observed = COUNTS[CODES == 1].sum(axis=0)
+    expected = expected_counts[CODES == 1].sum(axis=0)
+    unexplained = ((COUNTS - expected_counts) ** 2).sum(axis=0)
+    dispersion = unexplained / expected_counts.sum(axis=0)
     assert dispersion.min() < 1 < dispersion.max(), "at least that of Poisson counts"
     variances = np.maximum(dispersion, 1) / (np.minimum(observed, expected) + 0.5)
     assert_allclose(errors[1], np.sqrt(variances), rtol=1e-5)
 
 
-def test_a_sampled_likelihood_has_the_gradients_of_the_likelihood_on_average():
-    found = []
-    for some in (None, slice(0, 4, 2), slice(1, 4, 2)):
-        shares = torch.log_softmax(torch.arange(12.0).reshape(4, 3), -1).requires_grad_()
-        cells = CELLS[:4], shares, LOG_INVERSE.clone().requires_grad_()
-        if some is None:
-            value = network.log_likelihood(*cells).mean()
-        else:
-            value = network.sampled_likelihood(*cells, some)
-        found.append([value.detach(), *torch.autograd.grad(value, cells[1:])])
-    exact, *sampled = found
-    for expected, *values in zip(exact, *sampled, strict=True):
-        torch.testing.assert_close(sum(values) / 2, expected)
-    assert torch.equal(sampled[0][1], sampled[1][1]), "exact for the shares"
+@pytest.fixture
+def log_fractions():
+    """Of four cells and three genes, with gradients."""
+    logits = torch.arange(12.0).reshape(4, 3)
+    return torch.log_softmax(logits, dim=-1).requires_grad_()
 
 
-def test_the_posterior_of_an_effect_is_that_of_its_prior(monkeypatch):
+@pytest.fixture
+def likelihoods(log_fractions):
+    """Likelihood of four cells, its gradients by fractions and dispersions, and two estimates."""
+    dispersion = LOG_INVERSE.clone().requires_grad_()
+    exact = network.log_likelihood(CELLS[:4], log_fractions, dispersion).mean()
+    values = [exact]
+    for subset in (slice(0, 4, 2), slice(1, 4, 2)):
+        estimate = network.estimate_likelihood(CELLS[:4], log_fractions, dispersion, subset=subset)
+        values.append(estimate)
+    rows = []
+    for value in values:
+        gradients = torch.autograd.grad(value, [log_fractions, dispersion])
+        rows.append([value.detach(), *gradients])
+    return rows
+
+
+@pytest.mark.parametrize("part", [0, 1, 2], ids=["value", "by fractions", "by dispersion"])
+def test_estimated_likelihoods_are_right_on_average(likelihoods, part):
+    exact, first, second = (row[part] for row in likelihoods)
+    torch.testing.assert_close((first + second) / 2, exact)
+
+
+def test_gradients_of_fractions_are_exact(likelihoods):
+    _, first, second = likelihoods
+    assert torch.equal(first[1], second[1])
+
+
+def test_posterior_mean_is_that_of_the_prior(monkeypatch):
     """Without a round of estimation, all scales are equally probable."""
-    monkeypatch.setattr(direct, "ROUNDS", 0)
-    estimate, error = 0.7, 0.3
-    mean = direct.shrunken(np.array([[estimate]]), np.array([[error]]))
+    monkeypatch.setattr(graph, "PRIOR_UPDATES", 0)
+    estimate = 0.7
+    error = 0.3
+    mean = graph.shrink_effects(np.array([[estimate]]), np.array([[error]]))
     effects, step = np.linspace(-8, 8, 200_001, retstep=True)
-    priors = np.mean([stats.norm(0, scale).pdf(effects) for scale in direct.SCALES[1:]], axis=0)
-    weights = stats.norm(effects, error).pdf(estimate) * priors * 16 * step
-    none = stats.norm(0, error).pdf(estimate)
-    assert mean.item() == approx(weights @ effects / (weights.sum() + none), rel=1e-3)
+    densities = [stats.norm(0, scale).pdf(effects) for scale in graph.EFFECT_SCALES[1:]]
+    prior = np.sum(densities, axis=0) * step
+    posterior = stats.norm(effects, error).pdf(estimate) * prior
+    without_effect = stats.norm(0, error).pdf(estimate)
+    expected = posterior @ effects / (posterior.sum() + without_effect)
+    assert mean.item() == approx(expected, rel=1e-3)
 
 
-def test_rows_have_priors_of_their_own_that_assume_some_genes_without_an_effect():
+def test_each_perturbation_has_its_own_prior():
     estimates = np.array([[0.05, 0.1, 0.6], [2.0, -1.8, 0.6]])
-    mean = direct.shrunken(estimates, np.full((2, 3), 0.2))
-    assert mean[0, 2] < mean[1, 2] < 0.6
-    assert direct.shrunken(np.array([[3.0]]), np.array([[1.0]]))[0] < 1.5
+    means = graph.shrink_effects(estimates, np.full((2, 3), 0.2))
+    assert means[0, 2] < means[1, 2] < 0.6
 
 
-def test_an_effect_on_one_gene_is_direct(screen, fitted):
-    table = fitted.gene_effects_.set_index(["perturbation", "gene"])
-    assert screen.control not in table.index and len(table) == 40 * 60
-    largest = table["direct"].abs().idxmax()
+def test_some_genes_are_assumed_without_an_effect():
+    [mean] = graph.shrink_effects(np.array([[3.0]]), np.array([[1.0]]))
+    assert mean < 1.5
+
+
+@pytest.fixture
+def gene_effects(fitted):
+    return fitted.gene_effects_.set_index(["perturbation", "gene"])
+
+
+def test_gene_effects_are_of_all_pairs(gene_effects, screen):
+    assert len(gene_effects) == 40 * 60
+    assert screen.control not in gene_effects.index
+
+
+def test_effect_on_one_gene_is_direct(gene_effects):
+    largest = gene_effects["direct"].abs().idxmax()
     assert largest == ("perturbation_03", 6)
-    assert table.loc[largest, "edge"] and table.loc[largest, "direct"] < -0.5
+    effect = gene_effects.loc[largest]
+    assert effect["edge"]
+    assert effect["direct"] < -0.5
 
 
-@pytest.mark.parametrize(("held_out", "expected"), [(2, np.log(3 * 40 / 42)), (0.1, 0)])
-def test_effects_on_genes_count_if_held_out_cells_become_likelier(rng, held_out, expected):
-    """They are those of the training cells, with three times as many counts."""
+@pytest.fixture(params=[(2, np.log(3 * 40 / 42)), (0.1, 0)], ids=["as in training", "opposite"])
+def effects_of_a_gene(request, rng):
+    """Effects where gene 3 has three times as many counts in training cells of perturbation 1.
+
+    The other parameters are the factor in validation cells, and the expected effect.
+    """
+    validation_factor, expected = request.param
     counts = torch.from_numpy(rng.poisson(20, (300, 40))).float()
-    codes = torch.arange(3).repeat_interleave(100)
-    train, validation = np.arange(0, 300, 2), np.arange(1, 300, 2)
     counts[100:200:2, 3] *= 3
-    counts[101:200:2, 3] *= held_out
-    flat = network.ShiftNetwork(40, 1, 3, "vae", hidden=4)
+    counts[101:200:2, 3] *= validation_factor
+    codes = torch.arange(3).repeat_interleave(100)
+    flat = network.ShiftNetwork(40, 1, 3, prior="vae", hidden=4)
     flat.logits.requires_grad_(False).weight.zero_()
     flat.logits.bias.zero_()
-    effects, edges = direct.effects_on_genes(flat, counts, codes, train, validation)
-    assert effects.any() == edges[1, 3] == (expected > 0)
-    assert edges.sum() <= 2
+    train = np.arange(0, 300, 2)
+    effects, edges = graph.effects_on_genes(
+        flat, counts, codes=codes, train=train, validation=train + 1
+    )
+    return effects, edges, expected
+
+
+def test_effects_count_if_validation_cells_become_likelier(effects_of_a_gene):
+    effects, edges, expected = effects_of_a_gene
+    assert effects.any() == (expected > 0)
+    assert edges[1, 3] == (expected > 0)
     assert effects[1, 3] == approx(expected, abs=0.1)
+
+
+def test_other_genes_have_hardly_an_edge(effects_of_a_gene):
+    _, edges, _ = effects_of_a_gene
+    assert edges.sum() <= 2

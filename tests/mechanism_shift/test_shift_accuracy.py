@@ -11,34 +11,66 @@ from numpy.testing import assert_array_equal
 from pytest import approx
 from scipy import stats
 
-from sbnn.mechanism_shift import SparseShiftVAE, recovery, z_scored
-from sbnn.mechanism_shift.accuracy import accuracy, held_out_bounds
-from sbnn.mechanism_shift.graph import significant
-from sbnn.mechanism_shift.records import compute_once
+from sbnn.mechanism_shift import SparseShiftVAE, compute_once, recovery, z_score_expression
+from sbnn.mechanism_shift.accuracy import new_perturbation_bounds, recovery_scores
+from sbnn.mechanism_shift.graph import differ_from_zero
 
 MODEL = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
 
 
-def test_shifts_of_new_perturbations_are_learned_from_other_cells_than_are_scored():
+@pytest.fixture
+def new_cells():
+    """A model that only records its calls, after the bounds of 1200 new cells."""
     model = Mock(random_state=0)
     cells = np.arange(1200)
-    held_out_bounds(model, SimpleNamespace(counts=cells, perturbation=cells))
-    learned, unlearned = model.fit_new_perturbations.call_args_list
-    assert learned.kwargs["learn_shifts"] and not unlearned.kwargs["learn_shifts"]
-    bound = model.fit_new_perturbations().iwelbo
-    for fit, score in zip((learned, unlearned), bound.call_args_list, strict=True):
-        counts, names, n_samples = score.args
-        assert_array_equal(counts, names)
-        assert len(counts) == 500 and n_samples == 100
-        assert len(fit.args[0]) == 600 and not np.isin(fit.args[0], counts).any()
+    new_perturbation_bounds(model, SimpleNamespace(counts=cells, perturbation=cells))
+    return model
 
 
-def test_networks_are_scored_on_held_out_cells_and_perturbations(adata):
+def test_shifts_are_learned_once_and_once_not(new_cells):
+    learned, unlearned = new_cells.fit_new_perturbations.call_args_list
+    assert learned.kwargs == {"learn_shifts": True}
+    assert unlearned.kwargs == {"learn_shifts": False}
+
+
+def test_cells_whose_shifts_are_learned_are_not_scored(new_cells):
+    bound = new_cells.fit_new_perturbations.return_value.iwelbo
+    for fit, score in zip(
+        new_cells.fit_new_perturbations.call_args_list, bound.call_args_list, strict=True
+    ):
+        learned_cells = fit.args[0]
+        scored_cells, labels, n_samples = score.args
+        assert len(learned_cells) == 600
+        assert len(scored_cells) == 500
+        assert n_samples == 100
+        assert_array_equal(scored_cells, labels)
+        assert not np.isin(learned_cells, scored_cells).any()
+
+
+@pytest.fixture(scope="module")
+def recovered(adata):
+    """Scores and tables of a network, with two held-out perturbations."""
     new = adata.obs["perturbation"].isin(["perturbation_38", "perturbation_39"])
-    scores, found = recovery(MODEL, adata[~new], new=adata[new])
-    assert scores["new_elbo"] < scores["new_iwelbo"] and scores["elbo"] < 0
-    assert len(found["effects"]) == 38
-    assert not hasattr(MODEL, "network_"), "a clone is fitted"
+    return recovery(MODEL, adata[~new], new=adata[new])
+
+
+def test_networks_are_scored_on_cells_set_aside(recovered):
+    scores, _ = recovered
+    assert scores["elbo"] < 0
+
+
+def test_networks_are_scored_on_new_perturbations(recovered):
+    scores, _ = recovered
+    assert scores["new_elbo"] < scores["new_iwelbo"]
+
+
+def test_tables_have_the_perturbations_of_the_fit(recovered):
+    _, tables = recovered
+    assert len(tables["effects"]) == 38
+
+
+def test_recovery_fits_a_clone(recovered):
+    assert not hasattr(MODEL, "network_")
 
 
 CALLS = []
@@ -49,16 +81,28 @@ def bounds(scale):
     return {"elbo": scale}
 
 
-def test_results_are_computed_once_and_answer_their_question(adata, tmp_path):
+@pytest.fixture
+def load_or_compute(adata, tmp_path):
+    """`compute_once` with a record that was computed before, for scale 1 and seed 0."""
+    path = tmp_path / "shift_fits.pickle.xz"
+    once = partial(compute_once, "fits", adata, MODEL, results=path)
+    once(partial(bounds, 1), seeds=[0])
     CALLS.clear()
-    once = partial(compute_once, "fits", adata, MODEL, results=tmp_path / "shift_fits.pickle.xz")
-    assert once(partial(bounds, 1), seeds=[0]).dataset == "simulated_screen"
-    assert once(partial(bounds, 1), seeds=[0]).elbo == 1
-    with pytest.raises(ValueError, match="differs in compute;"):
-        once(partial(bounds, 2), seeds=[0])
-    with pytest.raises(ValueError, match="differs in seeds;"):
-        once(partial(bounds, 1), seeds=[1])
-    assert CALLS == [1]
+    return once
+
+
+def test_results_are_computed_once(load_or_compute):
+    record = load_or_compute(partial(bounds, 1), seeds=[0])
+    assert record.elbo == 1
+    assert record.dataset == "simulated_screen"
+    assert CALLS == []
+
+
+@pytest.mark.parametrize(("scale", "seeds", "argument"), [(2, [0], "compute"), (1, [1], "seeds")])
+def test_results_answer_their_question(load_or_compute, scale, seeds, argument):
+    with pytest.raises(ValueError, match=f"differs in {argument};"):
+        load_or_compute(partial(bounds, scale), seeds=seeds)
+    assert CALLS == []
 
 
 TRUE = np.array([[1.0, 0.0, 3.0], [2.0, 1.0, -1.0], [3.0, 0.5, 0.0], [5.0, -1.0, 1.0]])
@@ -66,42 +110,91 @@ FOUND = np.column_stack([-2 * TRUE[:, 2] + [0.1, 0, 0, 0], TRUE[:, 0], np.ones(4
 THIRD = np.corrcoef(TRUE[:, 2], FOUND[:, 0])[0, 1]  # near -1
 SHIFTS = pd.DataFrame([[3.0, 0, 0], [0, 2, -1], [0, 0, 0]], ["a", "b", "c"], ["x", "y", "z"])
 TRUTH = {"latents": TRUE, "shifts": SHIFTS}
+# found: latents 2 and 0 of b, 0 and 1 of a; true: latents 1 and 2 of b, 0 of a
 EDGES = pd.DataFrame([[True, True, False], [False, True, True]], ["b", "a"])
 
 
-def test_precision_is_of_the_found_edges_and_recall_of_the_true_ones():
-    # found: latents 2 and 0 of b, 0 and 1 of a; true: latents 1 and 2 of b, 0 of a
-    expected = {"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7, "mcc": (1 - THIRD) / 3}
-    found = accuracy(TRUTH, FOUND, EDGES)
-    assert {name: found[name] for name in expected} == approx(expected)
-    none = pd.DataFrame(False, ["c"], range(2))
-    without = accuracy(TRUTH, FOUND[:, :2], none)
-    assert without["f1"] == 0 and without["mcc"] == approx((1 - THIRD) / 3)
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [("precision", 2 / 4), ("recall", 2 / 3), ("f1", 4 / 7), ("mcc", (1 - THIRD) / 3)],
+)
+def test_scores_of_three_latents(score, expected):
+    scores = recovery_scores(TRUTH, FOUND, EDGES)
+    assert scores[score] == approx(expected)
 
 
-def test_differences_of_genes_are_z_scored_against_the_control(adata, screen):
-    differences, changed = z_scored(adata)
+def test_scores_without_edges_and_with_fewer_latents():
+    no_edge = pd.DataFrame(False, ["c"], range(2))
+    scores = recovery_scores(TRUTH, FOUND[:, :2], no_edge)
+    assert scores["f1"] == 0
+    assert scores["mcc"] == approx((1 - THIRD) / 3)
+
+
+@pytest.fixture(scope="module")
+def gene_differences(screen):
+    """Expected differences of z-scored genes from the control."""
     counts = screen.counts.toarray()
-    z = stats.zscore(np.log1p(1000 * counts / counts.sum(axis=1, keepdims=True)))
+    fractions = counts / counts.sum(axis=1, keepdims=True)
+    z = stats.zscore(np.log1p(1000 * fractions))
     means = pd.DataFrame(z, columns=screen.gene_names).groupby(screen.perturbation).mean()
-    expected = (means - means.loc[screen.control]).drop(screen.control)
-    pd.testing.assert_frame_equal(differences, expected, check_names=False)
+    return (means - means.loc[screen.control]).drop(screen.control)
+
+
+def test_genes_are_z_scored_against_the_control(adata, gene_differences):
+    differences, _ = z_score_expression(adata)
+    pd.testing.assert_frame_equal(differences, gene_differences, check_names=False)
+
+
+def test_changed_genes_exceed_the_sampling_error(adata, gene_differences):
+    _, changed = z_score_expression(adata)
     errors = np.full((40, 1), np.sqrt(1 / 60 + 1 / 100))
-    assert_array_equal(changed, significant(expected.to_numpy(), errors))
+    assert_array_equal(changed, differ_from_zero(gene_differences.to_numpy(), errors))
 
 
-def test_published_scores_match_signed_correlations_and_count_untrained_perturbations():
-    latents = np.random.default_rng(0).normal(size=(200, 2))
-    found = np.column_stack([-np.exp(latents[:, 0]), np.exp(latents[:, 1])])
+@pytest.fixture
+def latents():
+    return np.random.default_rng(0).normal(size=(200, 2))
+
+
+@pytest.fixture
+def monotone(latents):
+    """Latents that are monotone functions of the true ones; the first one is inverted."""
+    return np.column_stack([-np.exp(latents[:, 0]), np.exp(latents[:, 1])])
+
+
+@pytest.fixture
+def truth(latents):
+    """Two latents, and shifts of two perturbations with cells and of one without."""
     shifts = pd.DataFrame([[3.0, 0], [0, 2], [1, 0]], ["a", "b", "untrained"])
-    truth = {"latents": latents, "shifts": shifts}
-    edges = pd.DataFrame([[True, False], [False, True]], ["a", "b"])
-    scores = accuracy(truth, found, edges)
-    assert scores["f1"] == 1 and scores["f1_published"] == approx(2 * 2 / (2 + 3))
-    crossed = accuracy(truth, found[:, ::-1] * [-1, 1], edges.iloc[:, ::-1])
-    assert crossed["f1"] == 1 and crossed["f1_published"] == 0, "both signs are against it"
-    assert scores["mcc_rank"] == approx(1) and scores["mcc"] < 0.9
-    predicted = np.column_stack([np.ones(200), found])
-    fit = predicted @ np.linalg.lstsq(predicted, latents, rcond=None)[0]
-    expected = 1 - (latents - fit).var(axis=0) / latents.var(axis=0)
+    return {"latents": latents, "shifts": shifts}
+
+
+RIGHT_EDGES = pd.DataFrame([[True, False], [False, True]], ["a", "b"])
+
+
+def test_published_score_counts_untrained_perturbations(truth, monotone):
+    scores = recovery_scores(truth, monotone, RIGHT_EDGES)
+    assert scores["f1"] == 1
+    assert scores["f1_published"] == approx(2 * 2 / (2 + 3))
+
+
+def test_published_score_matches_signed_correlations(truth, monotone):
+    crossed = monotone[:, ::-1] * [-1, 1]  # both signs are against it
+    scores = recovery_scores(truth, crossed, RIGHT_EDGES.iloc[:, ::-1])
+    assert scores["f1"] == 1
+    assert scores["f1_published"] == 0
+
+
+def test_ranks_of_monotone_latents_correlate(truth, monotone):
+    scores = recovery_scores(truth, monotone, RIGHT_EDGES)
+    assert scores["mcc_rank"] == approx(1)
+    assert scores["mcc"] < 0.9
+
+
+def test_r2_is_of_a_linear_regression(truth, latents, monotone):
+    predictors = np.column_stack([np.ones(200), monotone])
+    coefficients = np.linalg.lstsq(predictors, latents, rcond=None)[0]
+    residuals = latents - predictors @ coefficients
+    expected = 1 - residuals.var(axis=0) / latents.var(axis=0)
+    scores = recovery_scores(truth, monotone, RIGHT_EDGES)
     assert scores["r2"] == approx(expected.mean())

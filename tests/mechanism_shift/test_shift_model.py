@@ -7,93 +7,210 @@ import torch
 from anndata import read_h5ad
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.utils import check_array
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sbnn.mechanism_shift import SparseShiftVAE
-from sbnn.mechanism_shift.accuracy import accuracy, aligned
-from sbnn.mechanism_shift.graph import edges_of, wide
+from sbnn.data.screens import check_screen_counts
+from sbnn.mechanism_shift import SparseShiftVAE, edges_of, model
+from sbnn.mechanism_shift.accuracy import align_with_truth, recovery_scores
+from sbnn.mechanism_shift.graph import pivot_graph
 from sbnn.mechanism_shift.training import OneCycleTraining
 
 TINY = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
 
 
-def test_latents_and_graph_of_a_simulated_screen_are_found(screen, fitted):
-    latents = fitted.transform(screen.counts)
-    edges = edges_of(fitted.shift_graph_)
-    scores = accuracy(screen.truth, latents, edges)
-    assert scores["mcc"] > 0.9 and scores["f1"] > 0.9
-    found = aligned(screen.truth, latents, fitted.shift_graph_, edges)
-    true = found["true_shifts"].to_numpy()
-    effects = found["effects"].to_numpy()
-    assert np.corrcoef(effects[true != 0], true[true != 0])[0, 1] > 0.97
+def as_counts(X):
+    """Whole positive numbers in the order of these, as scikit-learn tests with any."""
+    numbers = check_array(X, dtype=float)
+    return check_screen_counts(np.rint(np.abs(numbers) * 10) + 1)
+
+
+NOT_COUNTS = (
+    "counts are checked by ourselves, and the message speaks of counts, cells and perturbations"
+)
+EXEMPT = {
+    "check_fit2d_1sample": NOT_COUNTS,
+    "check_requires_y_none": NOT_COUNTS,
+    "check_transformer_data_not_an_array": NOT_COUNTS,
+    "check_estimator_sparse_tag": NOT_COUNTS,
+    "check_fit_score_takes_y": "targets are perturbations, and named so",
+    "check_positive_only_tag_during_fit": "negative numbers were made counts before",
+}
+
+
+@parametrize_with_checks(
+    [SparseShiftVAE(1, hidden=8, epochs=2, random_state=0)],
+    expected_failed_checks=lambda _: EXEMPT,
+)
+@pytest.mark.filterwarnings("ignore")
+def test_grammar(estimator, check, monkeypatch):
+    monkeypatch.setattr(model, "check_screen_counts", as_counts)
+    check(estimator)
+
+
+@pytest.fixture
+def latents(screen, fitted):
+    return fitted.transform(screen.counts)
+
+
+@pytest.fixture
+def edges(fitted):
+    return edges_of(fitted.shift_graph_)
+
+
+@pytest.mark.parametrize("score", ["mcc", "f1"])
+def test_latents_and_edges_are_recovered(screen, latents, edges, score):
+    scores = recovery_scores(screen.truth, latents, edges)
+    assert scores[score] > 0.9
+
+
+def test_effects_are_the_true_shifts(screen, fitted, latents, edges):
+    tables = align_with_truth(screen.truth, latents, graph=fitted.shift_graph_, edges=edges)
+    true = tables["true_shifts"].to_numpy()
+    effects = tables["effects"].to_numpy()
+    shifted = true != 0
+    assert np.corrcoef(effects[shifted], true[shifted])[0, 1] > 0.97
+
+
+def test_control_is_the_origin(screen, latents, edges):
     assert screen.control not in edges.index
-    assert np.abs(latents[screen.perturbation == screen.control].mean(axis=0)).max() < 0.4
+    control = latents[screen.perturbation == screen.control]
+    assert np.abs(control.mean(axis=0)).max() < 0.4
 
 
-@pytest.mark.parametrize("training", ["one-cycle", "published"])
-def test_a_seed_gives_the_same_bits_whatever_threads_and_global_state(few, training):
-    latents = []
-    for global_seed, seed in ((1, 0), (2, 0), (2, 6)):
+@pytest.fixture(params=["one-cycle", "published"])
+def latents_of_seed(few, request):
+    """A function that fits with a seed, after a global seed and with as many threads."""
+
+    def fit(seed, global_seed):
         torch.manual_seed(global_seed)
         torch.set_num_threads(global_seed)
-        model = clone(TINY).set_params(training=training, random_state=seed).fit(*few)
-        latents.append(model.transform(few[0]))
+        tiny = clone(TINY).set_params(training=request.param, random_state=seed)
+        return tiny.fit(*few).transform(few[0])
+
+    yield fit
     torch.set_num_threads(1)
-    first, second, other = latents
-    assert np.array_equal(first, second)
-    assert not np.array_equal(first, other)
 
 
-def test_an_anndata_says_perturbations_control_and_genes(screen, adata, tmp_path):
-    expected = clone(TINY).fit(screen.counts, screen.perturbation, screen.control)
+def test_a_seed_gives_the_same_bits(latents_of_seed):
+    """Whatever the threads and the global seed are."""
+    first = latents_of_seed(0, global_seed=1)
+    assert np.array_equal(first, latents_of_seed(0, global_seed=2))
+    assert not np.array_equal(first, latents_of_seed(6, global_seed=2))
+
+
+@pytest.fixture
+def fitted_from_file(adata, tmp_path):
     adata.write_h5ad(tmp_path / "screen.h5ad")
-    found = clone(TINY).fit(read_h5ad(tmp_path / "screen.h5ad", backed="r"))
-    pd.testing.assert_frame_equal(found.shift_graph_, expected.shift_graph_)
+    backed = read_h5ad(tmp_path / "screen.h5ad", backed="r")
+    return clone(TINY).fit(backed)
+
+
+def test_an_anndata_says_perturbations_and_control(screen, fitted_from_file):
+    expected = clone(TINY).fit(screen.counts, screen.perturbation, screen.control)
+    pd.testing.assert_frame_equal(fitted_from_file.shift_graph_, expected.shift_graph_)
+
+
+def test_an_anndata_says_genes(adata, fitted_from_file):
     with pytest.raises(ValueError, match="same order"):
-        found.transform(adata[:, ::-1])
+        fitted_from_file.transform(adata[:, ::-1])
 
 
-def test_cells_set_aside_are_not_trained_on(few, monkeypatch):
+def test_an_unknown_control_of_an_anndata_is_refused(adata):
+    with pytest.raises(ValueError, match="control: no cell is 'none'"):
+        clone(TINY).fit(adata, control="none")
+
+
+def test_validation_cells_are_a_tenth(few):
+    tiny = clone(TINY).fit(*few)
+    assert len(tiny.validation_) == pytest.approx(0.1 * few[0].shape[0], rel=0.1)
+
+
+def test_validation_cells_are_not_trained_on(few, monkeypatch):
     # otherwise, they choose between two networks
-    monkeypatch.setattr(OneCycleTraining, "held_out", lambda *_: 0.0)
+    monkeypatch.setattr(OneCycleTraining, "validation_bound", lambda *_: 0.0)
+    counts, perturbation, control = few
     first = clone(TINY).set_params(method="ivae").fit(*few)
-    counts = few[0].toarray()
-    counts[first.validation_] = counts[first.validation_][:, ::-1]
-    second = clone(first).fit(counts, *few[1:])
-    assert len(first.validation_) == pytest.approx(0.1 * len(counts), rel=0.1)
+    changed = counts.toarray()
+    changed[first.validation_] = changed[first.validation_][:, ::-1]
+    second = clone(first).fit(changed, perturbation, control)
     assert np.array_equal(first.history_, second.history_)
-    assert np.array_equal(first.transform(few[0]), second.transform(few[0]))
+    assert np.array_equal(first.transform(counts), second.transform(counts))
 
 
-@pytest.mark.parametrize("method", ["vae", "ivae", "svae", "svae+"])
-def test_published_methods_differ_in_their_prior(few, method):
-    model = clone(TINY).set_params(method=method, training="published").fit(*few)
-    assert model.unmixing_ is None and not model.direct_.any()
-    assert model.network_.summed == (method == "svae+")
-    means = pd.DataFrame(model.network_.means().numpy(), model.perturbations_)
-    assert means.to_numpy().any() == (method != "vae")
-    effects = wide(model.shift_graph_, "effect")
-    assert_allclose(effects, (means - means.loc[few[2]]).loc[effects.index], atol=1e-6)
-    new = model.fit_new_perturbations(few[0], np.full(few[1].shape, "new"))
-    assert new.network_.means()[-1].any() == (method != "vae")
-    probabilities = model.shift_graph_["probability"]
-    expected = {"vae": 0, "ivae": 1}.get(method, 1 / (1 + np.exp(-5)))  # gates hardly move
+@pytest.fixture(scope="module", params=["vae", "ivae", "svae", "svae+"])
+def published(few, request):
+    """A model of each method as published."""
+    return clone(TINY).set_params(method=request.param, training="published").fit(*few)
+
+
+def test_published_models_are_not_unmixed(published):
+    assert published.unmixing_ is None
+    assert not published.direct_.any()
+
+
+def test_published_loss_of_svae_plus_is_a_sum(published):
+    assert published.network_.loss_is_sum == (published.method == "svae+")
+
+
+def test_published_effects_are_those_of_the_prior(published, few):
+    means = pd.DataFrame(published.network_.means().numpy(), published.perturbations_)
+    assert means.to_numpy().any() == (published.method != "vae")
+    effects = pivot_graph(published.shift_graph_, "effect")
+    expected = means - means.loc[few[2]]
+    assert_allclose(effects, expected.loc[effects.index], atol=1e-6)
+
+
+def test_shifts_of_new_perturbations_need_a_prior(published, few):
+    names = np.full(few[1].shape, "new")
+    new = published.fit_new_perturbations(few[0], names)
+    assert new.network_.means()[-1].any() == (published.method != "vae")
+
+
+def test_published_probabilities_are_those_of_the_gates(published):
+    hardly_moved = 1 / (1 + np.exp(-5))
+    expected = {"vae": 0, "ivae": 1}.get(published.method, hardly_moved)
+    probabilities = published.shift_graph_["probability"]
     assert probabilities.to_numpy() == pytest.approx(expected, abs=2e-3)
 
 
-def test_new_perturbations_are_learned_with_the_network_as_it_is(screen, fitted):
+@pytest.fixture(scope="module")
+def new_cells(screen, fitted):
+    """Cells of two perturbations, under new names."""
     cells = np.isin(screen.perturbation, fitted.perturbations_[[4, 8]])
-    known = screen.counts, screen.perturbation
-    new = screen.counts[cells], np.char.add("new_", screen.perturbation[cells])
-    wider = fitted.fit_new_perturbations(*new)
-    started = fitted.fit_new_perturbations(*new, learn_shifts=False)
-    assert wider.elbo(*new) > started.elbo(*new) + 1
-    assert wider.elbo(*known) == fitted.elbo(*known)
-    means = pd.DataFrame(fitted.transform(new[0])).groupby(new[1]).mean()
-    effects = wide(wider.shift_graph_, "effect").iloc[-2:]
-    assert_allclose(effects, means, atol=1e-4)
-    assert wide(wider.shift_graph_, "effect")[:-2].equals(wide(fitted.shift_graph_, "effect"))
+    return screen.counts[cells], np.char.add("new_", screen.perturbation[cells])
+
+
+@pytest.fixture(scope="module")
+def extended(fitted, new_cells):
+    return fitted.fit_new_perturbations(*new_cells)
+
+
+def test_learned_shifts_make_new_cells_likelier(fitted, new_cells, extended):
+    unlearned = fitted.fit_new_perturbations(*new_cells, learn_shifts=False)
+    assert extended.elbo(*new_cells) > unlearned.elbo(*new_cells) + 1
+
+
+def test_new_perturbations_leave_the_network_as_it_is(screen, fitted, extended):
+    before = fitted.elbo(screen.counts, screen.perturbation)
+    assert extended.elbo(screen.counts, screen.perturbation) == before
+
+
+def test_new_effects_are_means_of_latents(fitted, new_cells, extended):
+    counts, names = new_cells
+    means = pd.DataFrame(fitted.transform(counts)).groupby(names).mean()
+    effects = pivot_graph(extended.shift_graph_, "effect")
+    assert_allclose(effects.iloc[-2:], means, atol=1e-4)
+
+
+def test_effects_stay_when_perturbations_are_added(fitted, extended):
+    effects = pivot_graph(extended.shift_graph_, "effect")
+    assert effects[:-2].equals(pivot_graph(fitted.shift_graph_, "effect"))
+
+
+def test_unknown_perturbations_are_named(fitted, new_cells):
     with pytest.raises(ValueError, match="perturbation: not among those of the fit: new_"):
-        fitted.elbo(*new)
+        fitted.elbo(*new_cells)
 
 
 def test_cells_without_counts_are_named(few):
@@ -101,5 +218,8 @@ def test_cells_without_counts_are_named(few):
     counts[4] = 0
     with pytest.raises(ValueError, match="counts: .* at positions 4"):
         clone(TINY).fit(counts, few[1])
+
+
+def test_more_latents_than_genes_are_refused(few):
     with pytest.raises(ValueError, match=r"n_latent must be .* \[1, 2\], got 3"):
         clone(TINY).fit(few[0][:, :2], few[1])
