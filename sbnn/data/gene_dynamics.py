@@ -33,7 +33,8 @@ def gene_dynamics(
     genes = train.var_names
     adata = ad.concat({"train": train, "test": test}, label="split", index_unique="_")
     split = adata.obs["split"].astype(str)
-    adata.obs["sample"] = split + "_" + adata.obs["sample"].astype(str)
+    labels = adata.obs["sample"].astype(str)
+    adata.obs["sample"] = split + "_" + labels
     adata.varp["prior"] = prior_matrix(prior, genes)
     if truth is not None:
         adata.var["truth_known"] = genes.isin(truth.index)

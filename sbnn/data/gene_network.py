@@ -89,10 +89,11 @@ class GeneNetwork:
                 raise ValueError(f"rate equation of {gene}: {error}") from error
         # `rows` is made of positions, numbers and operators only
         self._changes = eval(f"lambda e, x: [{', '.join(rows)}]", {"__builtins__": {}})
-        self._regulators = np.array([regulator for regulator, _, _ in effects], dtype=int)
-        ec50 = np.array([ec50 for _, ec50, _ in effects], dtype=float)
-        self._exponent = np.array([exponent for _, _, exponent in effects], dtype=float)
-        self._half = ec50**self._exponent
+        table = np.array(list(effects), dtype=float).reshape(-1, 3)
+        regulators, ec50, exponents = table.T.copy()
+        self._regulators = regulators.astype(int)
+        self._exponent = exponents
+        self._half = ec50**exponents
 
     @classmethod
     def from_table(cls, equations: str | Path, like: AnnData) -> Self:
@@ -127,14 +128,16 @@ class GeneNetwork:
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = numbered_names("gene_", range(n_genes))
-        regulators = np.append(np.arange(n_inputs), np.arange(n_inputs, n_genes, 12))
+        inputs = np.arange(n_inputs)
+        regulators = np.append(inputs, np.arange(n_inputs, n_genes, 12))
         # A few regulators have most of the targets, by a distribution with a heavy tail.
         popularity = rng.pareto(1.5, len(regulators)) + 0.3
         equations = {}
         for target in range(n_inputs, n_genes):
             # No gene regulates itself.
             weights = np.where(regulators == target, 0.0, popularity)
-            n_regulators = min(1 + int(rng.poisson(1.0)), int(np.count_nonzero(weights)))
+            n_candidates = int(np.count_nonzero(weights))
+            n_regulators = min(1 + int(rng.poisson(1.0)), n_candidates)
             probabilities = weights / weights.sum()
             chosen = rng.choice(regulators, n_regulators, replace=False, p=probabilities)
             gene = names[target]
@@ -180,7 +183,8 @@ class GeneNetwork:
         # h = EC50^n, fAct(x) = (1 - h) x^n / (h + (1 - 2 h) x^n). This is the B x^n / (K + x^n) of
         # Hossain et al. (2024), B = (h - 1) / (2 h - 1) and K = B - 1, without their pole at
         # h = 1/2.
-        effects = (1 - self._half) * powers / (self._half + (1 - 2 * self._half) * powers)
+        half = self._half  # h
+        effects = (1 - half) * powers / (half + (1 - 2 * half) * powers)
         rates = np.zeros(len(levels))
         # elements of a list are faster than those of an array
         rates[self._regulated] = self._changes(effects.tolist(), levels.tolist())
@@ -241,7 +245,8 @@ class GeneNetwork:
         seed_of_starts, seed_of_noise = np.random.SeedSequence(random_state).spawn(2)
         start = self.start(n, np.random.default_rng(seed_of_starts))
         values = self.solve(start, time_grid)
-        values += noise * np.random.default_rng(seed_of_noise).standard_normal(values.shape)
+        rng = np.random.default_rng(seed_of_noise)
+        values += noise * rng.standard_normal(values.shape)
         return trajectories(
             values,
             time_grid,
@@ -268,7 +273,8 @@ class GeneNetwork:
         rng = np.random.default_rng(random_state)
         prior = self.graph.to_numpy(copy=True)
         edges = np.argwhere(prior)
-        is_free = (prior == 0) & ~np.eye(len(prior), dtype=bool)
+        is_self = np.eye(len(prior), dtype=bool)
+        is_free = (prior == 0) & ~is_self
         free = np.argwhere(is_free)
         n_moved = int(fraction * len(edges) + 1e-9)
         moved_from = rng.permutation(edges)[:n_moved].T

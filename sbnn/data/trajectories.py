@@ -30,8 +30,9 @@ class Samples:
         """Values before and after intervals, (intervals, genes), and times, (intervals, 2)."""
         before = np.concatenate([values[:-1] for values in self.values])
         after = np.concatenate([values[1:] for values in self.values])
-        times = [np.column_stack([times[:-1], times[1:]]) for times in self.times]
-        return before, after, np.concatenate(times)
+        starts = np.concatenate([times[:-1] for times in self.times])
+        ends = np.concatenate([times[1:] for times in self.times])
+        return before, after, np.column_stack([starts, ends])
 
     def select(self, positions: Iterable[int]) -> Samples:
         """Samples at these positions."""
@@ -117,7 +118,8 @@ def trajectories(
             "CPM, and divide genes by their maximum"
         )
     obs = obs.astype({"sample": str, "time": float})
-    obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
+    positions = obs.groupby("sample").cumcount().astype(str)
+    obs.index = obs["sample"] + "_" + positions
     names = check_names(gene_names, "gene_names", kind="gene", size=X.shape[1])
     adata = ad.AnnData(X, obs, pd.DataFrame(index=names))
     as_trajectories(adata)

@@ -145,13 +145,15 @@ class AutoRegression(_Baseline):
             levels.append(level)
             errors.append((residuals**2).sum(axis=0))
         best = np.argmin(errors, axis=0)
+        genes = np.arange(len(best))
         self.rates_ = rates[best]
-        self.levels_ = np.stack(levels)[best, np.arange(len(best))]
+        self.levels_ = np.stack(levels)[best, genes]
 
     def _predict_paths(self, start, times):
         elapsed = times - times[:, :1]
         decay = np.exp(-self.rates_ * elapsed[..., None])  # (samples, times, genes)
-        return self.levels_ + decay * (start - self.levels_)[:, None]
+        deviations = start - self.levels_
+        return self.levels_ + decay * deviations[:, None]
 
 
 class Linear(_Baseline):
@@ -197,7 +199,8 @@ def shrunken_slopes(before: np.ndarray, after: np.ndarray) -> tuple[float, np.nd
     separate = products / squares
     # The deviations from the common slope are by chance as large as the standard errors of the
     # slopes; what they are beyond that is the variance of the true slopes.
-    error_variance = ((after - separate * before) ** 2).mean(axis=0) / squares
+    residuals = after - separate * before
+    error_variance = (residuals**2).mean(axis=0) / squares
     excess = (separate - common) ** 2 - error_variance
     variance = max(np.median(excess), 1e-6)
     weight = variance / (variance + error_variance)
@@ -234,7 +237,8 @@ class TrainingPath(_Baseline):
         rates = self.change_ / self.length_[:, None]
         for length in np.diff(times, axis=1).T:
             mean_rates = self._kernel_weights(states[-1]) @ rates
-            states.append(states[-1] + length[:, None] * mean_rates)
+            change = length[:, None] * mean_rates
+            states.append(states[-1] + change)
         return np.stack(states, axis=1)
 
     def _kernel_weights(self, x):
@@ -255,9 +259,8 @@ class TrainingPath(_Baseline):
         squared_distances = np.array(distances_of_samples)
         nearest = squared_distances.min(axis=1, keepdims=True)
         # The kernel is as wide as typical distances from the path, but never as narrow as 0.
-        squared_width = max(
-            SQUARED_KERNEL_WIDTH * np.median(nearest), 1e-6 * squared_lengths.mean()
-        )
+        narrowest = 1e-6 * squared_lengths.mean()
+        squared_width = max(SQUARED_KERNEL_WIDTH * np.median(nearest), narrowest)
         weights = self.length_ * np.exp((nearest - squared_distances) / squared_width)
         return weights / weights.sum(axis=1, keepdims=True)
 

@@ -116,7 +116,8 @@ def select_test_samples(data: AnnData) -> Samples:
 def network_details(model, data: AnnData, details: bool | str) -> dict[str, object]:
     """What is stored of a network, see `evaluate`: how many targets genes have, and details."""
     effects = model.edge_scores_.to_numpy()
-    values: dict[str, object] = {"out_degree": (effects != 0).sum(axis=1, dtype=np.int32)}
+    n_targets = (effects != 0).sum(axis=1, dtype=np.int32)
+    values: dict[str, object] = {"out_degree": n_targets}
     if details == "effects":
         percents = 100 * effects / abs(effects).max()
         values["effects"] = np.rint(percents).astype(np.int8)
@@ -143,21 +144,28 @@ def edge_accuracy(
     """
     sizes = scores.abs()
     fractions = (sizes / sizes.sum()).fillna(0)  # as published: of the sum over all regulators
-    regulators = truth.index
-    is_edge = pd.Series((scores.loc[regulators] != 0).to_numpy().ravel())
-    is_true = pd.Series((truth != 0).to_numpy().ravel())
-    in_prior = pd.Series((prior.loc[regulators] != 0).to_numpy().ravel())
+    is_edge = pair_values(scores, truth.index) != 0
+    is_true = pair_values(truth, truth.index) != 0
+    in_prior = pair_values(prior, truth.index) != 0
+    # Repeating the prior gives a high accuracy, so corrections of the prior are scored as well.
+    is_missing = is_true & ~in_prior
+    is_wrong = in_prior & ~is_true
+    is_new = is_edge & ~in_prior
     return {
         "balanced_accuracy": balanced_accuracy_score(is_true, is_edge),
-        "auroc": roc_auc_score(is_true, sizes.loc[regulators].to_numpy().ravel()),
-        "auroc_share": roc_auc_score(is_true, fractions.loc[regulators].to_numpy().ravel()),
-        # Repeating the prior gives a high accuracy, so corrections of the prior are scored as well.
-        "recall_missing": is_edge[is_true & ~in_prior].mean(),
-        "kept_wrong": is_edge[in_prior & ~is_true].mean(),
+        "auroc": roc_auc_score(is_true, pair_values(sizes, truth.index)),
+        "auroc_share": roc_auc_score(is_true, pair_values(fractions, truth.index)),
+        "recall_missing": is_edge[is_missing].mean(),
+        "kept_wrong": is_edge[is_wrong].mean(),
         "precision": is_true[is_edge].mean(),
-        "new_right": is_true[is_edge & ~in_prior].mean(),
+        "new_right": is_true[is_new].mean(),
         "n_edges": int(is_edge.sum()),
     }
+
+
+def pair_values(table: pd.DataFrame, regulators: pd.Index) -> pd.Series:
+    """Values of all pairs of the regulators and the targets."""
+    return pd.Series(table.loc[regulators].to_numpy().ravel())
 
 
 def path_errors(

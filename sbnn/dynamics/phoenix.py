@@ -173,7 +173,8 @@ class Phoenix(nn.Module):
         is_open = self._open_probabilities()
         n_open = torch.zeros(())
         for name in LAYERS:
-            n_open = n_open + is_open[name].sum() * len(getattr(self, name))
+            n_rows = len(getattr(self, name))
+            n_open = n_open + is_open[name].sum() * n_rows
         return n_open / (4 * self.sum_in.numel())
 
     def _n_open_paths(self):
@@ -187,7 +188,9 @@ class Phoenix(nn.Module):
 
     def _path_sizes(self):
         """Sum of the sizes of all paths, divided by the number of pairs of genes (C-NODE)."""
-        through_sums = self.sum_in.abs().sum(dim=1) @ self.sum_out.abs().sum(dim=0)
+        into_sums = self.sum_in.abs().sum(dim=1)
+        out_of_sums = self.sum_out.abs().sum(dim=0)
         into_products = self.product_in.abs().sum(dim=1)
-        through_products = into_products @ self.product_out.abs().sum(dim=0)
-        return (through_sums + through_products) / len(self.multiplier) ** 2
+        out_of_products = self.product_out.abs().sum(dim=0)
+        sizes = into_sums @ out_of_sums + into_products @ out_of_products
+        return sizes / len(self.multiplier) ** 2

@@ -100,15 +100,20 @@ class Pruner:
             for i, before in enumerate(self.scores):
                 # DASH: Omega = lambda |(S S')^-1 S C| + (1 - lambda) |W|, for the scores S of the
                 # last pruning and the similarity C of regulators.
-                by_prior = solve_least_squares(before @ before.T, before @ self.similarity).abs()
-                new = on_inputs * by_prior + (1 - on_inputs) * input_scores[i]
+                weights = solve_least_squares(before @ before.T, before @ self.similarity)
+                new = mix_scores(weights.abs(), input_scores[i], influence=on_inputs)
                 input_scores[i] = new
                 # The output weights that best reproduce the prior P: |(S S')^-1 S P|', with the
                 # new scores S.
-                by_prior = solve_least_squares(new @ new.T, new @ self.prior).T.abs()
-                output_scores[i] = on_outputs * by_prior + (1 - on_outputs) * output_scores[i]
+                weights = solve_least_squares(new @ new.T, new @ self.prior).T
+                output_scores[i] = mix_scores(weights.abs(), output_scores[i], influence=on_outputs)
             self.scores = input_scores
         return dict(zip(LAYERS, input_scores + output_scores, strict=True))
+
+
+def mix_scores(by_prior: torch.Tensor, by_size: torch.Tensor, influence: float) -> torch.Tensor:
+    """Scores of which the prior has this influence, and size the rest."""
+    return influence * by_prior + (1 - influence) * by_size
 
 
 def divide_by_sum(sizes: torch.Tensor) -> torch.Tensor:

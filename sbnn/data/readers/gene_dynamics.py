@@ -160,6 +160,6 @@ def _read_interactions(path, proteins_path, genes):
     pair = ["one", "other"]
     listed = pd.read_csv(path, header=None, names=[*pair, "strength"])
     listed[pair] = proteins[listed[pair] - 1]
-    listed = listed[listed[pair].isin([*genes]).all(axis=1)]
-    strengths = listed.pivot(index="one", columns="other", values="strength")
+    is_of_genes = listed[pair].isin(list(genes)).all(axis=1)
+    strengths = listed[is_of_genes].pivot(index="one", columns="other", values="strength")
     return strengths.reindex(index=genes, columns=genes).fillna(0)
