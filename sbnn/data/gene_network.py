@@ -142,7 +142,7 @@ class GeneNetwork:
             chosen = rng.choice(regulators, n_regulators, replace=False, p=probabilities)
             gene = names[target]
             equations[gene] = f"{_random_target(names, chosen, rng)} - {gene}"
-        # Starting values of inputs stay within [0, 1], about three SDs from its ends.
+        # An SD is at most a third of the distance of the mean from 0 or 1, but not below 0.01.
         mean = rng.beta(10, 10, n_genes)
         largest = np.minimum(mean, 1 - mean)
         sd = np.maximum(0.01, rng.beta(15, 15, n_genes) * largest / 3)

@@ -22,7 +22,7 @@ from sbnn.errors import warn
 # squared kernel width, relative to the median squared distance
 SQUARED_KERNEL_WIDTH = 0.1
 DECAY_RATES = np.geomspace(0.01, 10, 61)  # candidates, in units of 1 / (mean interval)
-RIDGE_PENALTIES = np.geomspace(1e-2, 1e4, 25)  # candidates, for unscaled values
+CANDIDATE_PENALTIES = np.geomspace(1e-2, 1e4, 25)  # of ridge, for unscaled values
 N_BLOCKS = 5  # blocks of consecutive intervals, held out in turn to choose the ridge penalty
 
 
@@ -215,7 +215,7 @@ def held_out_ridge(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
             "choose its penalty; use another baseline"
         )
     ridge = RidgeCV(
-        alphas=RIDGE_PENALTIES,
+        alphas=CANDIDATE_PENALTIES,
         fit_intercept=False,  # X and Y are deviations from the means
         cv=KFold(min(N_BLOCKS, len(X))),
         scoring="neg_mean_squared_error",

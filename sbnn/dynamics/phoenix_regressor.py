@@ -38,7 +38,7 @@ PUBLISHED_OPTIONS = (
     "exact_zeros",  # exactly 95 % of the input weights of each gene start at 0
     "sampled_paths",  # "path_reg" counts paths with the gates drawn in each step
 )
-VALIDATION_FRACTION = 0.07  # of the samples; of a single sample, none
+HELD_OUT_FRACTION = 0.07  # of the samples; of a single sample, none
 
 
 class PhoenixRegressor(DynamicsRegressor):
@@ -123,6 +123,12 @@ class PhoenixRegressor(DynamicsRegressor):
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     }
+
+    network_: Phoenix
+    history_: pd.DataFrame
+    validation_: np.ndarray
+    held_out_errors_: pd.Series | None
+    time_scale_: float
 
     def __init__(
         self,
@@ -289,8 +295,8 @@ class PhoenixRegressor(DynamicsRegressor):
     def _split(self, samples: Samples, random: np.random.RandomState) -> tuple[Samples, Samples]:
         """Training and validation samples; sets the positions of the latter."""
         order = random.permutation(len(samples.times))
-        # At least one sample is held out, and at least one is left for training.
-        n_held_out = max(round(VALIDATION_FRACTION * len(order)), 1)
+        # At least one sample is held out, unless it is the only one.
+        n_held_out = max(round(HELD_OUT_FRACTION * len(order)), 1)
         n_held_out = min(n_held_out, len(order) - 1)
         self.validation_ = np.sort(order[:n_held_out])
         train = samples.select(np.sort(order[n_held_out:]))

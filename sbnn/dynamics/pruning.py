@@ -138,7 +138,7 @@ def pruning_schedule(
     The first pruning removes `first_fraction` of the weights, and each later one, at multiples of
     `interval`, a `fraction` of the rest, until the sparsity is reached.
     """
-    check_number("schedule: share", fraction, float, low=1e-3, high=1)
+    check_number("schedule: fraction", fraction, float, low=1e-3, high=1)
     kept_fractions: dict[int, float] = {}
     epoch = first_epoch
     kept = 1 - first_fraction

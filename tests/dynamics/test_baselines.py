@@ -11,8 +11,8 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sbnn.data.trajectories import Samples
 from sbnn.dynamics.baselines import (
     BASELINES,
+    CANDIDATE_PENALTIES,
     DECAY_RATES,
-    RIDGE_PENALTIES,
     AutoRegression,
     TrainingPath,
     held_out_ridge,
@@ -105,7 +105,7 @@ def test_slopes_without_error_are_not_shrunken(deviations):
 def test_the_ridge_penalty_is_of_held_out_blocks(rng):
     search = GridSearchCV(
         Ridge(fit_intercept=False),
-        {"alpha": RIDGE_PENALTIES},
+        {"alpha": CANDIDATE_PENALTIES},
         cv=KFold(5),
         scoring="neg_mean_squared_error",
     )

@@ -168,7 +168,7 @@ def test_validation_samples_are_monitored(history, history_of_other_validation):
     [
         ({"as_published": ["all"]}, "as_published"),
         ({"influence": (0.5, 5.0)}, "influence: expected two numbers in"),
-        ({"schedule": (1, 0.2, 1, 1e-9)}, "schedule: share must be"),  # else without end
+        ({"schedule": (1, 0.2, 1, 1e-9)}, "schedule: fraction must be"),  # else without end
         ({"epochs": 3}, "epochs: pruning ends after epoch 3"),
     ],
 )
