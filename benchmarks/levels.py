@@ -52,78 +52,87 @@ SELECTED = {
 N_KEPT = 8  # genes that each half keeps
 
 
-def folds_named(name, donors, seed):
-    """Folds of a data set, which are drawn anew with each seed."""
+def draw_folds(name, donors, seed):
+    """Folds of a data set, by the name of their kind; other ones for each seed."""
     if name in SHUFFLED:
-        n_splits, share = SHUFFLED[name]
-        folds = ShuffleSplit(n_splits, test_size=share, random_state=seed)
+        n_splits, test_fraction = SHUFFLED[name]
+        folds = ShuffleSplit(n_splits, test_size=test_fraction, random_state=seed)
     elif name in REPEATED:
         n_splits, n_repeats = REPEATED[name]
         folds = RepeatedKFold(n_splits=n_splits, n_repeats=n_repeats, random_state=seed)
     else:
-        folds = {}  # by test cells, as a fold may be drawn twice
+        folds_by_test_cells = {}  # as a fold may be drawn twice
         for repeat in range(GROUPED[name]):
             for train, test in grouped_folds(donors, 5, seed * 100 + repeat):
-                folds[tuple(test)] = train, test
-        folds = list(folds.values())
+                folds_by_test_cells[tuple(test)] = (train, test)
+        folds = list(folds_by_test_cells.values())
     return check_folds(folds, len(donors))
 
 
-def cross_validated(penalty, X, Y, folds):
+def cross_validate_ridge(penalty, X, Y, folds):
     """Record of ridge, as from `sbnn.cross_validate` without scaling, but in less time."""
-    record = Record(
+    r2 = []
+    for train, test in folds:
+        predicted = Ridge(penalty).fit(X[train], Y[train]).predict(X[test])
+        training_mean = Y[train].mean(axis=0)
+        r2.append([pooled_r2(Y[test], predicted, training_mean)])
+    return Record(
         experiment="noise",
         dataset="",
         sha256="",
         params=[{}],
         settings={"scaling": "none"},
         folds=folds,
+        values={"test_r2": np.array(r2)},
     )
-    r2 = []
-    for train, test in folds:
-        predicted = Ridge(penalty).fit(X[train], Y[train]).predict(X[test])
-        r2.append([pooled_r2(Y[test], predicted, Y[train].mean(axis=0))])
-    record.values["test_r2"] = np.array(r2)
-    return record
 
 
-def data_set(seed, slope):
+def simulate_cells(seed, slope):
     """Genes, two outputs, one of which depends on the first gene, and donors."""
     rng = np.random.default_rng(seed)
     donors = rng.integers(N_DONORS, size=N_CELLS)
-    X = rng.normal(size=(N_CELLS, N_GENES)) + rng.normal(size=(N_DONORS, N_GENES))[donors]
+    of_cells = rng.normal(size=(N_CELLS, N_GENES))
+    of_donors = rng.normal(size=(N_DONORS, N_GENES))
+    X = of_cells + of_donors[donors]
     Y = rng.normal(size=(N_CELLS, 2))
     Y[:, 0] += slope * X[:, 0]
     return X, Y, donors
 
 
 def intervals(name, n_sets):
-    """Shares of data sets of noise, and of a weak effect, whose interval of R2 is above 0."""
-    above = np.empty((n_sets, 2))
+    """Fractions of data sets of noise, and of a weak effect, whose interval of R2 is above 0."""
+    is_above = np.empty((n_sets, 2))
     for k in range(n_sets):
         for i, slope in enumerate((0, 0.5)):
-            X, Y, donors = data_set(SEED + k, slope)
-            folds = folds_named(name, donors, SEED + k)
-            above[k, i] = verdict(cross_validated(1000.0, X, Y, folds)).interval.low > 0
-    return above.mean(axis=0)
+            X, Y, donors = simulate_cells(SEED + k, slope)
+            folds = draw_folds(name, donors, SEED + k)
+            record = cross_validate_ridge(1000.0, X, Y, folds=folds)
+            is_above[k, i] = verdict(record).interval.low > 0
+    return is_above.mean(axis=0)
 
 
 def differences(name, n_sets):
-    """Shares of the intervals that exclude the mean difference over the data sets, and 0."""
-    found = []
+    """Fractions of the intervals that exclude the mean difference over the data sets, and 0."""
+    rows = []
     for seed in range(SEED, SEED + n_sets):
-        X, Y, donors = data_set(seed, 0.7)
-        folds = folds_named(name, donors, seed)
-        records = [cross_validated(penalty, X, Y, folds) for penalty in (30.0, 1000.0)]
-        found.append(paired_difference(*records, "test_r2")[:3])
-    mean, low, high = np.array(found).T
-    return [((low > value) | (high < value)).mean() for value in (mean.mean(), 0)]
+        X, Y, donors = simulate_cells(seed, 0.7)
+        folds = draw_folds(name, donors, seed)
+        weak = cross_validate_ridge(30.0, X, Y, folds=folds)
+        strong = cross_validate_ridge(1000.0, X, Y, folds=folds)
+        difference = paired_difference(weak, strong, "test_r2")
+        rows.append([difference.mean, difference.low, difference.high])
+    mean, low, high = np.array(rows).T
+    fractions = []
+    for value in (mean.mean(), 0):
+        is_excluded = (low > value) | (high < value)
+        fractions.append(is_excluded.mean())
+    return fractions
 
 
-def trusted(name, n_sets):
-    """Mean number of false genes that are trusted, and share of the five true ones."""
+def trusted_genes(name, n_sets):
+    """Mean number of false genes that are trusted, and fraction of the five true ones."""
     in_common, slope = SELECTED[name]
-    found = np.empty((n_sets, 2))
+    rows = np.empty((n_sets, 2))
     for k in range(n_sets):
         rng = np.random.default_rng(SEED + k)
         X = rng.normal(size=(N_CELLS, 100))
@@ -132,23 +141,31 @@ def trusted(name, n_sets):
         halves = complementary_pairs(N_CELLS, 50, SEED + k)
         selected = np.zeros((len(halves), 1, X.shape[1]), dtype=bool)
         for kept, (train, _) in zip(selected[:, 0], halves, strict=True):
-            r = np.corrcoef(X[train], y[train], rowvar=False)[-1, :-1]
-            kept[np.argsort(-np.abs(r))[:N_KEPT]] = True
-        values = {"selected": selected, "n_selected": selected.sum(axis=2)}
-        values["gene_names"] = np.arange(X.shape[1])
+            correlations = np.corrcoef(X[train], y[train], rowvar=False)[-1, :-1]
+            strongest = np.argsort(-np.abs(correlations))
+            kept[strongest[:N_KEPT]] = True
         record = Record(
-            experiment="halves", dataset="", sha256="", params=[{}], folds=halves, values=values
+            experiment="halves",
+            dataset="",
+            sha256="",
+            params=[{}],
+            folds=halves,
+            values={
+                "selected": selected,
+                "n_selected": selected.sum(axis=2),
+                "gene_names": np.arange(X.shape[1]),
+            },
         )
         genes = selection_table(record).query("trusted").index
-        of_effect = (genes < 5).sum() if slope else 0
-        found[k] = len(genes) - of_effect, of_effect / 5
-    return found.mean(axis=0)
+        n_true = (genes < 5).sum() if slope else 0
+        rows[k] = (len(genes) - n_true, n_true / 5)
+    return rows.mean(axis=0)
 
 
 TESTS = {
     "intervals": (intervals, [*REPEATED, *SHUFFLED, *GROUPED]),
     "differences": (differences, [*REPEATED, *SHUFFLED]),
-    "genes": (trusted, list(SELECTED)),
+    "genes": (trusted_genes, list(SELECTED)),
 }
 
 

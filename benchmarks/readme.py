@@ -59,7 +59,8 @@ def of_companions():
     """Numbers in the text about types and dynamics."""
     *_, classes = types.overview(SAVED).values()
     classes = classes.loc["human, 4 classes"]
-    yeast = dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")["one-step MSE"]
+    records = dynamics.read_dynamics_records(SAVED / "yeast_pramila")
+    yeast = dynamics.dynamics_methods_table(records, "real")["one-step MSE"]
     error = {name: text.split()[0] for name, text in yeast.items()}
     return [
         f"{classes['cells']} human neurons",

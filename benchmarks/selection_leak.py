@@ -10,7 +10,6 @@ times. Prints Markdown.
 
 import argparse
 
-import numpy as np
 import pandas as pd
 from pages import to_markdown
 from sklearn.base import clone
@@ -46,24 +45,31 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
     """Test R2 of each fold with genes selected on all cells and on its training cells, and how many
     genes are in both selections; `counts` are those of all genes.
     """
-    everywhere, rows = select_genes(counts, n_genes).selected, []
+    on_all_cells = select_genes(counts, n_genes).selected
+    rows = []
     for fold in folds:
-        inside = select_genes(counts[fold[0]], n_genes).selected
-        row = {"shared": (everywhere & inside).sum()}
-        for name, selected in (("all cells", everywhere), ("training cells", inside)):
-            chosen = counts[:, selected]
-            data = as_paired(
-                paired_cells(CountNormalizer().fit_transform(chosen), Y, counts=chosen)
-            )
-            X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
-            with reproducible():
-                predicted = clone(model).fit(X_train, Y_train).predict(X_test)
-            row[name] = pooled_r2(Y_test, predicted, Y_train.mean(0))
+        train, _ = fold
+        on_training_cells = select_genes(counts[train], n_genes).selected
+        row = {
+            "shared": (on_all_cells & on_training_cells).sum(),
+            "all cells": fold_r2(model, counts[:, on_all_cells], Y, fold=fold),
+            "training cells": fold_r2(model, counts[:, on_training_cells], Y, fold=fold),
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def table(compared, test_fraction):
+def fold_r2(model, counts, Y, fold):
+    """Test R2 of a fold, from counts of selected genes."""
+    X = CountNormalizer().fit_transform(counts)
+    data = as_paired(paired_cells(X, Y, counts=counts))
+    X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
+    with reproducible():
+        predicted = clone(model).fit(X_train, Y_train).predict(X_test)
+    return pooled_r2(Y_test, predicted, Y_train.mean(axis=0))
+
+
+def difference_table(compared, test_fraction):
     """Means and SD over the folds, and the paired difference with a 95 % interval, a row per model."""
     rows = {}
     for title, scores in compared.items():
@@ -83,13 +89,14 @@ def main():
     options = parser.parse_args()
     data = as_paired(load_dataset(options.data, n_genes=None))
     folds = paper_folds(data.n_cells)
-    chosen = [MODELS[name] for name in options.models]
-    compared = {title: compare(model, data.counts, data.Y, folds) for title, model in chosen}
+    compared = {}
+    for name in options.models:
+        title, model = MODELS[name]
+        compared[title] = compare(model, data.counts, data.Y, folds=folds)
     train, test = folds[0]
-    print(to_markdown(table(compared, len(test) / len(train))))
-    print(
-        f"\n{np.mean(compared[chosen[0][0]].shared):.0f} of {N_GENES} genes are in both selections, on average"
-    )
+    print(to_markdown(difference_table(compared, len(test) / len(train))))
+    first, *_ = compared.values()  # the selections are the same for all models
+    print(f"\n{first['shared'].mean():.0f} of {N_GENES} genes are in both selections, on average")
 
 
 if __name__ == "__main__":

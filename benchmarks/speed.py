@@ -45,8 +45,11 @@ def paired_cells(is_small):
     options = {} if dataset == "scala" else {"n_cells": 1213, "n_genes": 1000}
     data = as_paired(load_dataset(dataset, **options))
     train, _ = paper_folds(data.n_cells)[0]
-    X, Y = (StandardScaler().fit_transform(values)[train] for values in (data.X, data.Y))
-    return (X[:200, :50], Y[:200]) if is_small else (X, Y)
+    X = StandardScaler().fit_transform(data.X)[train]
+    Y = StandardScaler().fit_transform(data.Y)[train]
+    if is_small:
+        return X[:200, :50], Y[:200]
+    return X, Y
 
 
 def screen():
@@ -61,7 +64,7 @@ def typed_cells():
     return data.X, data.obs["type"]
 
 
-def courses():
+def simulated_courses():
     """Samples of 350 genes over time, and a prior of which 5 % is wrong."""
     network = GeneNetwork.random(350, random_state=0)
     return network.simulate(150, 0.025, 0), network.misplaced_prior(0.05)
@@ -73,12 +76,12 @@ COMPANIONS = {
     "unmixed principal components": (screen, LinearShift(random_state=0)),
     "EphysTypeClassifier": (typed_cells, EphysTypeClassifier(random_state=0)),
     "LightGBM": (typed_cells, lightgbm(0)),
-    "DASH": (courses, PhoenixRegressor(pruning="dash", sparsity=0.955, random_state=0)),
+    "DASH": (simulated_courses, PhoenixRegressor(pruning="dash", sparsity=0.955, random_state=0)),
 }
 NAMES = [*MODELS, "keras", *COMPANIONS]
 
 
-def to_fit(name, seed, is_small=False):
+def prepare_fit(name, seed, is_small=False):
     """A function without arguments that fits a model."""
     if name in COMPANIONS:
         data, model = COMPANIONS[name]
@@ -88,28 +91,31 @@ def to_fit(name, seed, is_small=False):
     if name == "keras":
         return partial(keras_fit, X, Y, seed, n_genes=n_genes)
     model = clone(MODELS[name].estimator)
-    wanted = {"n_genes": n_genes, "random_state": seed}
-    model.set_params(**{key: wanted[key] for key in wanted.keys() & model.get_params().keys()})
+    parameters = model.get_params()
+    for parameter, value in (("n_genes", n_genes), ("random_state", seed)):
+        if parameter in parameters:
+            model.set_params(**{parameter: value})
     return partial(model.fit, X, Y)
 
 
-def measured(name, seed):
+def measure_fit(name, seed):
     """CPU seconds and MiB of one fit, in this process."""
     with reproducible(), warnings.catch_warnings(action="ignore"):
         if name not in COMPANIONS:
-            to_fit(name, seed, is_small=True)()
-        fit = to_fit(name, seed)
+            fit_small = prepare_fit(name, seed, is_small=True)
+            fit_small()
+        fit = prepare_fit(name, seed)
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")  # resets the peak
-        before = status("VmRSS")
+        before = process_status("VmRSS")
         started = time.process_time()
         fit()
         seconds = time.process_time() - started
-        memory = status("VmHWM") - before
+        memory = process_status("VmHWM") - before
     return {"model": name, "CPU seconds": seconds, "MiB": memory / 1024}
 
 
-def status(name):
+def process_status(name):
     """A number of KiB from the status of this process."""
     with open("/proc/self/status") as file:
         [line] = [line for line in file if line.startswith(f"{name}:")]
@@ -126,7 +132,7 @@ def main():
     with ProcessPoolExecutor(1, SPAWN, max_tasks_per_child=1) as pool:
         for seed in range(options.repeats):
             for name in options.models:
-                rows.append(pool.submit(measured, name, seed).result())
+                rows.append(pool.submit(measure_fit, name, seed).result())
                 print(rows[-1], file=sys.stderr, flush=True)
     medians = pd.DataFrame(rows).groupby("model", sort=False).median()
     print(to_markdown(medians))

@@ -149,14 +149,15 @@ def report(results):
         results = Path("saved_models", results)
     for study in studies:
         room = importlib.import_module(f"sbnn.{study}.report")
-        if results == "all":
-            tables = room.overview("saved_models")
-        else:
-            tables = room.all_tables(room.read(results))
+        names = REPORTS.get(study, ("overview", "read", "all_tables"))
+        overview, read, tables_of_records = (getattr(room, name) for name in names)
+        tables = overview("saved_models") if results == "all" else tables_of_records(read(results))
         for title, table in tables.items():
             print(f"\n{title}\n\n{table.round(3).to_string()}")
 
 
+#: Functions of the report of a study: overview, reader of records, and their tables.
+REPORTS = {"dynamics": ("dynamics_overview", "read_dynamics_records", "dynamics_tables")}
 COMMANDS = {
     fit: "--expression --outputs --labels --groups --out --fast --jobs",
     data: "action",

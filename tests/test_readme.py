@@ -37,9 +37,15 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
 
 
 def test_the_tables_are_those_of_the_committed_results():
-    rooms = {"results": report, "ephys_types": types, "mechanism_shift": screens}
-    rooms["dynamics"] = dynamics
-    tables = {f"docs/{name}.md": [*room.overview(SAVED).values()] for name, room in rooms.items()}
+    overviews = {
+        "results": report.overview,
+        "ephys_types": types.overview,
+        "mechanism_shift": screens.overview,
+        "dynamics": dynamics.dynamics_overview,
+    }
+    tables = {}
+    for name, overview in overviews.items():
+        tables[f"docs/{name}.md"] = [*overview(SAVED).values()]
     tables["benchmarks/README.md"] = [accuracy.page_table(), accuracy.data_table()]
     for name, shown in tables.items():
         page = (ROOT / name).read_text()
@@ -63,11 +69,12 @@ def test_rows_that_notebooks_print_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
     columns = {}
     for name in ("breast_desmedt", "hematopoiesis"):
-        scores = dynamics.scores_of(dynamics.read(SAVED / name), "published")
+        records = dynamics.read_dynamics_records(SAVED / name)
+        scores = dynamics.condition_scores(records, "published")
         columns[name] = scores["relative"].groupby(level="method").mean()
     table = pd.DataFrame(columns).drop(index="prior")
     for method, row in table.map("{:.3f}".format, na_action="ignore").fillna("").iterrows():
-        label = f"{dynamics.METHODS[method]}, as published"
+        label = f"{dynamics.METHOD_LABELS[method]}, as published"
         assert f"| {label} |  | {' | '.join(row)} |" in page
     page = (ROOT / "docs" / "mechanism_shift.md").read_text()
     for name, record in results.load_folder(SAVED / "papalexi", "shift_new_").items():

@@ -25,7 +25,7 @@ PUBLIC = {
         cross_validate_classifier family_importance""",
     "sbnn.mechanism_shift": """LinearShift SparseShiftVAE compute_once edges_of match_latents
         recovery recovery_of_genes screen simulate_perturbations unmix z_score_expression""",
-    "sbnn.dynamics": """GeneNetwork PUBLISHED PhoenixRegressor
+    "sbnn.dynamics": """GeneNetwork PUBLISHED_OPTIONS PhoenixRegressor
         evaluate gene_set_test simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
         cell_maps effect_map family_zoom gene_selection_curve

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import anndata as ad
 import pandas as pd
 from anndata import AnnData
+from numpy.typing import ArrayLike
 
 from sbnn.data.fingerprint import fingerprint_of_data
 from sbnn.data.gene_network import GeneNetwork
@@ -12,16 +15,16 @@ from sbnn.data.trajectories import prior_matrix
 
 
 def gene_dynamics(
-    train,
-    test,
-    prior,
-    truth=None,
-    interactions=None,
+    train: AnnData,
+    test: AnnData,
+    prior: ArrayLike | pd.DataFrame,
+    truth: pd.DataFrame | None = None,
+    interactions: pd.DataFrame | None = None,
     *,
-    name="custom",
-    source="the user's trajectories",
-    files=None,
-):
+    name: str = "custom",
+    source: str = "the user's trajectories",
+    files: Mapping[str, str] | None = None,
+) -> AnnData:
     """Join all parts in an AnnData: "split" in obs; "prior", "truth" and "interactions" in varp.
 
     `truth`, a DataFrame of regulators by genes, may lack rows; then ``var["truth_known"]`` is False
@@ -30,10 +33,9 @@ def gene_dynamics(
     genes = train.var_names
     adata = ad.concat({"train": train, "test": test}, label="split", index_unique="_")
     split = adata.obs["split"].astype(str)
-    adata.obs["sample"] = split + "_" + adata.obs["sample"].astype(str)
-    prior = prior_matrix(prior, genes)
-    adata.varp["prior"] = prior
-    about = train.uns["sbnn"]
+    labels = adata.obs["sample"].astype(str)
+    adata.obs["sample"] = split + "_" + labels
+    adata.varp["prior"] = prior_matrix(prior, genes)
     if truth is not None:
         adata.var["truth_known"] = genes.isin(truth.index)
         adata.varp["truth"] = truth.reindex(index=genes, columns=genes).to_numpy(float)
@@ -44,23 +46,24 @@ def gene_dynamics(
         "source": source,
         "sha256": fingerprint_of_data(adata, ("sample", "time", "split")),
         "files": files or {},
-        "gene_major": about.get("gene_major", False),
+        "gene_major": train.uns["sbnn"].get("gene_major", False),
     }
     return adata
 
 
-def prior_of(data):
-    """Prior network as a DataFrame, regulators by targets."""
+def prior_table(data: AnnData) -> pd.DataFrame:
+    """Prior network, regulators by targets."""
     genes = data.var_names
-    return pd.DataFrame(data.varp["prior"], genes, genes)
+    return pd.DataFrame(data.varp["prior"], index=genes, columns=genes)
 
 
-def truth_of(data):
+def truth_table(data: AnnData) -> pd.DataFrame | None:
     """True network, known regulators by genes, or None."""
     if "truth" not in data.varp:
         return None
     genes = data.var_names
-    return pd.DataFrame(data.varp["truth"], genes, genes)[data.var["truth_known"].to_numpy()]
+    is_known = data.var["truth_known"].to_numpy()
+    return pd.DataFrame(data.varp["truth"], index=genes, columns=genes)[is_known]
 
 
 def simulate_network(
@@ -79,7 +82,7 @@ def simulate_network(
     noise : float
         SD of the noise in the training samples; test samples have none.
     wrong : float
-        Share of the edges misplaced in the prior network, in [0, 1].
+        Fraction of the edges misplaced in the prior network, in [0, 1].
     random_state : int
 
     Returns
@@ -95,8 +98,8 @@ def simulate_network(
     return gene_dynamics(
         train,
         test,
-        prior,
-        network.graph,
+        prior=prior,
+        truth=network.graph,
         name="simulated_grn",
         source=train.uns["sbnn"]["source"],
     )

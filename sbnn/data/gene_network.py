@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -22,11 +23,16 @@ from sbnn.data.checks import abbreviate, check_names, numbered_names
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.errors import check_number
 
-SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
-TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
+SIMULATION_SOURCE = "simulated after Hossain et al., Genome Biology (2024), and arXiv 2403.04805"
+PUBLISHED_TIMES = (0.0, 2.0, 3.0, 7.0, 9.0)
 
 _LARGEST_OFFSET = 0.25
-OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+OPERATORS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+}
 
 
 @dataclass(eq=False, repr=False)
@@ -59,46 +65,52 @@ class GeneNetwork:
     """
 
     gene_names: np.ndarray
-    equations: dict
+    equations: Mapping[str, str]
     mean: np.ndarray
     sd: np.ndarray
     offset: np.ndarray
     name: str = "network"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         names = list(self.gene_names)
-        self.gene_names = check_names(names, "gene_names", "gene", len(names))
+        self.gene_names = check_names(names, "gene_names", kind="gene", size=len(names))
         unknown = set(self.equations) - set(names)
         if unknown:
             raise ValueError(f"equations: {abbreviate(unknown)} are not among gene_names")
         self.is_input = ~np.isin(self.gene_names, list(self.equations))
         self._regulated = np.flatnonzero(~self.is_input)
-        effects = {}
+        effects: dict[tuple[int, float, float], int] = {}
         rows = []
         for gene in self.gene_names[self._regulated]:
             try:
                 equation = ast.parse(self.equations[gene].strip(), mode="eval").body
-                rows.append(_compilable(equation, names, effects))
-            except (SyntaxError, TypeError, ValueError) as error:
+                rows.append(_compile_term(equation, names, effects))
+            except (SyntaxError, ValueError) as error:
                 raise ValueError(f"rate equation of {gene}: {error}") from error
         # `rows` is made of positions, numbers and operators only
         self._changes = eval(f"lambda e, x: [{', '.join(rows)}]", {"__builtins__": {}})
-        self._regulators = np.array([regulator for regulator, _, _ in effects], dtype=int)
-        ec50, self._exponent = np.array(list(effects)).reshape(-1, 3)[:, 1:].T.copy()
-        self._half = ec50**self._exponent
+        table = np.array(list(effects), dtype=float).reshape(-1, 3)
+        regulators, ec50, exponents = table.T.copy()
+        self._regulators = regulators.astype(int)
+        self._exponent = exponents
+        self._half = ec50**exponents
 
     @classmethod
     def from_table(cls, equations: str | Path, like: AnnData) -> Self:
         """Read a CSV table of rate equations; genes and first values are like those of `like`."""
         genes = like.var_names.to_numpy(str)
         texts = pd.read_csv(equations).set_index("node")["eqn"][genes]
-        regulated = texts[texts != "input gene"].to_dict()
         samples = as_trajectories(like).values
         first = np.stack([values[0] for values in samples])  # (samples, genes)
         mean = first.mean(axis=0)
-        sd = np.maximum(first.std(axis=0, ddof=1), 0.01)
-        offset = np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET)
-        return cls(genes, regulated, mean, sd, offset)
+        return cls(
+            gene_names=genes,
+            equations=texts[texts != "input gene"].to_dict(),
+            mean=mean,
+            sd=np.maximum(first.std(axis=0, ddof=1), 0.01),
+            # 1/2 is the mean of Beta(2, 2)
+            offset=np.clip(mean - 0.5, -_LARGEST_OFFSET, _LARGEST_OFFSET),
+        )
 
     @classmethod
     def random(cls, n_genes: int, random_state: int = 0) -> Self:
@@ -116,20 +128,32 @@ class GeneNetwork:
         rng = np.random.default_rng(random_state)
         n_inputs = max(round(0.2 * n_genes), 1)
         names = numbered_names("gene_", range(n_genes))
-        regulators = np.append(np.arange(n_inputs), np.arange(n_inputs, n_genes, 12))
+        inputs = np.arange(n_inputs)
+        regulators = np.append(inputs, np.arange(n_inputs, n_genes, 12))
+        # A few regulators have most of the targets, by a distribution with a heavy tail.
         popularity = rng.pareto(1.5, len(regulators)) + 0.3
         equations = {}
         for target in range(n_inputs, n_genes):
+            # No gene regulates itself.
             weights = np.where(regulators == target, 0.0, popularity)
-            size = min(1 + rng.poisson(1.0), np.count_nonzero(weights))
-            shares = weights / weights.sum()
-            chosen = rng.choice(regulators, size, replace=False, p=shares)
-            equations[names[target]] = f"{_random_target(names, chosen, rng)} - {names[target]}"
+            n_candidates = int(np.count_nonzero(weights))
+            n_regulators = min(1 + int(rng.poisson(1.0)), n_candidates)
+            probabilities = weights / weights.sum()
+            chosen = rng.choice(regulators, n_regulators, replace=False, p=probabilities)
+            gene = names[target]
+            equations[gene] = f"{_random_target(names, chosen, rng)} - {gene}"
+        # An SD is at most a third of the distance of the mean from 0 or 1, but not below 0.01.
         mean = rng.beta(10, 10, n_genes)
         largest = np.minimum(mean, 1 - mean)
         sd = np.maximum(0.01, rng.beta(15, 15, n_genes) * largest / 3)
-        offset = rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n_genes)
-        return cls(names, equations, mean, sd, offset, name=f"random_{n_genes}")
+        return cls(
+            gene_names=np.array(names),
+            equations=equations,
+            mean=mean,
+            sd=sd,
+            offset=rng.uniform(-_LARGEST_OFFSET, _LARGEST_OFFSET, n_genes),
+            name=f"random_{n_genes}",
+        )
 
     @property
     def graph(self) -> pd.DataFrame:
@@ -139,10 +163,11 @@ class GeneNetwork:
         levels are 1/2; effects without a change are no edges.
         """
         n_genes = len(self.gene_names)
-        one = np.eye(len(self._regulators)) / 2
+        # All effects are computed at once: effect i is 1 or 0 in column i, and else 1/2.
+        half_of_one = np.eye(len(self._regulators)) / 2
         levels = np.full(n_genes, 0.5)
-        above = self._changes(0.5 + one, levels)
-        below = self._changes(0.5 - one, levels)
+        above = self._changes(0.5 + half_of_one, levels)
+        below = self._changes(0.5 - half_of_one, levels)
         signs = np.zeros((n_genes, n_genes), dtype=np.int8)
         for target, high, low in zip(self._regulated, above, below, strict=True):
             signs_of_effects = np.sign(high - low)
@@ -152,40 +177,53 @@ class GeneNetwork:
 
     def rates(self, values: ArrayLike) -> np.ndarray:
         """Rates of all genes at their levels `values`, shape (genes,)."""
-        values = np.asarray(values, dtype=float)
-        powers = np.maximum(values[self._regulators], 0) ** self._exponent
-        # the paper's B x^n / (K + x^n), without the pole of B and K
-        effects = (1 - self._half) * powers / (self._half + (1 - 2 * self._half) * powers)
-        rates = np.zeros(len(values))
+        levels = np.asarray(values, dtype=float)
+        powers = np.maximum(levels[self._regulators], 0) ** self._exponent
+        # Hill kinetics, scaled so that an effect is 0, 1/2 and 1 at the levels 0, EC50 and 1: with
+        # h = EC50^n, fAct(x) = (1 - h) x^n / (h + (1 - 2 h) x^n). This is the B x^n / (K + x^n) of
+        # Hossain et al. (2024), B = (h - 1) / (2 h - 1) and K = B - 1, without their pole at
+        # h = 1/2.
+        half = self._half  # h
+        effects = (1 - half) * powers / (half + (1 - 2 * half) * powers)
+        rates = np.zeros(len(levels))
         # elements of a list are faster than those of an array
-        rates[self._regulated] = self._changes(effects.tolist(), values.tolist())
+        rates[self._regulated] = self._changes(effects.tolist(), levels.tolist())
         return rates
 
     def solve(self, start: ArrayLike, times: ArrayLike) -> np.ndarray:
         """Simulate without noise from `start`, (samples, genes), to (samples, times, genes)."""
-        span = times[0], times[-1]
+        time_grid = np.asarray(times, dtype=float)
         paths = []
         # one by one, as each needs steps of its own
-        for state in start:
+        for state in np.asarray(start, dtype=float):
             path = solve_ivp(
-                lambda _, x: self.rates(x), span, state, "LSODA", times, rtol=1e-9, atol=1e-9
+                lambda _, x: self.rates(x),
+                (time_grid[0], time_grid[-1]),
+                state,
+                method="LSODA",
+                t_eval=time_grid,
+                rtol=1e-9,
+                atol=1e-9,
             )
             paths.append(path.y.T)
         return np.stack(paths)
 
     def start(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw starting values of shape (n, genes), in [0, 1]."""
-        values = np.clip(rng.beta(2, 2, (n, len(self.gene_names))) + self.offset, 0, 1)
+        shape = (n, len(self.gene_names))
+        values = np.clip(rng.beta(2, 2, shape) + self.offset, 0, 1)
+        # Inputs are normal within [0, 1], by rejection: those outside are drawn again.
         mean = self.mean[self.is_input]
         sd = self.sd[self.is_input]
         inputs = np.full((n, len(mean)), np.inf)
         while (outside := inputs != np.clip(inputs, 0, 1)).any():
-            inputs = np.where(outside, rng.normal(mean, sd, inputs.shape), inputs)
+            samples = rng.normal(mean, sd, inputs.shape)
+            inputs = np.where(outside, samples, inputs)
         values[:, self.is_input] = inputs
         return values
 
     def simulate(
-        self, n: int, noise: float = 0.0, random_state: int = 0, times: ArrayLike = TIMES
+        self, n: int, noise: float = 0.0, random_state: int = 0, times: ArrayLike = PUBLISHED_TIMES
     ) -> AnnData:
         """Draw samples and simulate them over time.
 
@@ -203,26 +241,26 @@ class GeneNetwork:
         AnnData
             As returned by `sbnn.dynamics.trajectories`.
         """
-        times = tuple(map(float, times))
-        of_starts, of_noise = map(
-            np.random.default_rng, np.random.SeedSequence(random_state).spawn(2)
-        )
-        values = self.solve(self.start(n, of_starts), times)
-        values += noise * of_noise.standard_normal(values.shape)
+        time_grid = np.asarray(times, dtype=float)
+        seed_of_starts, seed_of_noise = np.random.SeedSequence(random_state).spawn(2)
+        start = self.start(n, np.random.default_rng(seed_of_starts))
+        values = self.solve(start, time_grid)
+        rng = np.random.default_rng(seed_of_noise)
+        values += noise * rng.standard_normal(values.shape)
         return trajectories(
             values,
-            times,
-            self.gene_names,
+            time_grid,
+            self.gene_names.tolist(),
             name=f"simulated_{self.name}",
-            source=SOURCE,
+            source=SIMULATION_SOURCE,
         )
 
-    def misplaced_prior(self, share: float, random_state: int = 0) -> pd.DataFrame:
-        """Prior network with a share of the edges at random places.
+    def misplaced_prior(self, fraction: float, random_state: int = 0) -> pd.DataFrame:
+        """Prior network with a fraction of the edges at random places.
 
         Parameters
         ----------
-        share : float
+        fraction : float
             In [0, 1].
         random_state : int
 
@@ -231,21 +269,24 @@ class GeneNetwork:
         DataFrame of int8
             Like `graph`. Moved edges keep their signs; none is true or joins a gene with itself.
         """
-        check_number("share", share, float, 0, 1)
+        check_number("fraction", fraction, float, low=0, high=1)
         rng = np.random.default_rng(random_state)
         prior = self.graph.to_numpy(copy=True)
         edges = np.argwhere(prior)
-        free = np.argwhere((prior == 0) & ~np.eye(len(prior), dtype=bool))
-        n_moved = int(share * len(edges) + 1e-9)
-        moved = rng.permutation(edges)[:n_moved]
-        places = rng.permutation(free)[:n_moved]
-        signs = prior[*moved.T]
-        prior[*moved.T] = 0
-        prior[*places.T] = signs
+        is_self = np.eye(len(prior), dtype=bool)
+        is_free = (prior == 0) & ~is_self
+        free = np.argwhere(is_free)
+        n_moved = int(fraction * len(edges) + 1e-9)
+        moved_from = rng.permutation(edges)[:n_moved].T
+        moved_to = rng.permutation(free)[:n_moved].T
+        signs = prior[*moved_from]
+        prior[*moved_from] = 0
+        prior[*moved_to] = signs
         return pd.DataFrame(prior, self.gene_names, self.gene_names)
 
 
 def _random_target(names, regulators, rng):
+    """Effects of regulators joined by AND, ``a * b``, or OR, ``a + b - a * b``."""
     target = ""
     for regulator in regulators:
         activation = rng.random() < 0.68
@@ -264,23 +305,30 @@ def _random_target(names, regulators, rng):
     return target
 
 
-def _compilable(node, genes, effects):
-    """Equation with levels as ``x[i]`` and effects, (regulator, EC50, n), as ``e[i]``."""
+def _compile_term(node, genes, effects):
+    """Term with levels as ``x[i]`` and effects, (regulator, EC50, n), as ``e[i]``."""
     match node:
-        case ast.Constant(number) if math.isfinite(number):
+        case ast.Constant(int() | float() as number) if math.isfinite(number):
             return repr(float(number))
         case ast.Name(gene) if gene in genes:
             return f"x[{genes.index(gene)}]"
         case ast.Call(
-            ast.Name("fAct"), [ast.Name(gene), ast.Constant(ec50), ast.Constant(n)], []
+            ast.Name("fAct"),
+            [
+                ast.Name(gene),
+                ast.Constant(int() | float() as ec50),
+                ast.Constant(int() | float() as n),
+            ],
+            [],
         ) if gene in genes and 0 < ec50 < 1 and 0 < n < math.inf:
-            effect = genes.index(gene), ec50, n
-            return f"e[{effects.setdefault(effect, len(effects))}]"
-        case ast.BinOp(_, ast.Div(), right) if not getattr(right, "value", 0):
+            effect = (genes.index(gene), ec50, n)
+            position = effects.setdefault(effect, len(effects))
+            return f"e[{position}]"
+        case ast.BinOp(_, ast.Div(), divisor) if not getattr(divisor, "value", 0):
             pass  # what divides could be 0
         case ast.BinOp(left, operator, right) if type(operator) in OPERATORS:
-            left = _compilable(left, genes, effects)
-            right = _compilable(right, genes, effects)
-            return f"({left} {OPERATORS[type(operator)]} {right})"
+            left_term = _compile_term(left, genes, effects)
+            right_term = _compile_term(right, genes, effects)
+            return f"({left_term} {OPERATORS[type(operator)]} {right_term})"
     allowed = "genes, numbers, + - *, / by a number, fAct(gene, EC50 in (0, 1), n > 0)"
     raise ValueError(f"expected {allowed}, got {ast.unparse(node)!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import anndata as ad
@@ -21,34 +21,40 @@ from sbnn.data.inputs import BEYOND_LOG
 class Samples:
     """Values and times of each sample, float64."""
 
-    values: list  # arrays of shape (times, genes)
-    times: list  # arrays of shape (times,)
+    values: list[np.ndarray]  # of shape (times, genes)
+    times: list[np.ndarray]  # of shape (times,)
     gene_names: np.ndarray
     gene_major: bool = False  # layout in memory
 
-    def intervals(self):
+    def intervals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values before and after intervals, (intervals, genes), and times, (intervals, 2)."""
-        before = np.concatenate([of_sample[:-1] for of_sample in self.values])
-        after = np.concatenate([of_sample[1:] for of_sample in self.values])
-        times = [np.column_stack([at[:-1], at[1:]]) for at in self.times]
-        return before, after, np.concatenate(times)
+        before = np.concatenate([values[:-1] for values in self.values])
+        after = np.concatenate([values[1:] for values in self.values])
+        starts = np.concatenate([times[:-1] for times in self.times])
+        ends = np.concatenate([times[1:] for times in self.times])
+        return before, after, np.column_stack([starts, ends])
 
-    def chosen(self, rows):
-        """Select samples by their positions."""
-        values = [self.values[i] for i in rows]
-        times = [self.times[i] for i in rows]
+    def select(self, positions: Iterable[int]) -> Samples:
+        """Samples at these positions."""
+        positions = list(positions)
+        values = [self.values[i] for i in positions]
+        times = [self.times[i] for i in positions]
         return replace(self, values=values, times=times)
 
-    def padded(self):
+    def pad(self) -> tuple[np.ndarray, np.ndarray]:
         """Values, (samples, times, genes), and times, padded with the last ones."""
-        most = max(map(len, self.times))
-        values = [
-            np.pad(values, ((0, most - len(values)), (0, 0)), "edge") for values in self.values
-        ]
-        values = np.stack(values)
+        longest = max(len(times) for times in self.times)
+        padded_values = []
+        padded_times = []
+        for values, times in zip(self.values, self.times, strict=True):
+            n_missing = longest - len(times)
+            padded_values.append(np.pad(values, ((0, n_missing), (0, 0)), mode="edge"))
+            padded_times.append(np.pad(times, (0, n_missing), mode="edge"))
+        values_of_samples = np.stack(padded_values)
         if self.gene_major:
-            values = values.swapaxes(1, 2).copy().swapaxes(1, 2)
-        return values, np.stack([np.pad(at, (0, most - len(at)), "edge") for at in self.times])
+            by_gene = values_of_samples.swapaxes(1, 2).copy()
+            values_of_samples = by_gene.swapaxes(1, 2)
+        return values_of_samples, np.stack(padded_times)
 
 
 def trajectories(
@@ -95,48 +101,55 @@ def trajectories(
     if isinstance(values, pd.DataFrame):
         table = check_table_of_times(values)
         obs = table[["sample", "time"]]
-        values = table.drop(columns=["sample", "time"])
-        gene_names = values.columns
+        expression = table.drop(columns=["sample", "time"])
+        gene_names = expression.columns.tolist()
     elif times is None:
         raise TypeError(
             "times: expected the times of each sample, as values are no DataFrame; a file is read "
             "with pd.read_csv(path)"
         )
     else:
-        if np.ndim(times[0]) == 0:  # the same for all samples
-            times = [times] * len(values)
-        lengths = [len(at) for at in times]
-        if lengths != [len(of_sample) for of_sample in values]:
-            raise ValueError("times: expected a time for each row of values of each sample")
-        sample = np.repeat(np.arange(len(values)), lengths)
-        obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times)})
-        values = np.concatenate(values)
-    values = np.asarray(values, dtype=float)
-    largest = values.max(initial=0)
+        obs, expression = _concatenate_samples(values, times)
+    X = np.asarray(expression, dtype=float)
+    largest = X.max(initial=0)
     if largest > BEYOND_LOG:
         raise ValueError(
             f"values: up to {largest:g}, which are no log values; use np.log2(table + 1) of TPM or "
             "CPM, and divide genes by their maximum"
         )
     obs = obs.astype({"sample": str, "time": float})
-    obs.index = obs["sample"] + "_" + obs.groupby("sample").cumcount().astype(str)
-    names = check_names(gene_names, "gene_names", "gene", values.shape[1])
-    adata = ad.AnnData(values, obs, pd.DataFrame(index=names))
+    positions = obs.groupby("sample").cumcount().astype(str)
+    obs.index = obs["sample"] + "_" + positions
+    names = check_names(gene_names, "gene_names", kind="gene", size=X.shape[1])
+    adata = ad.AnnData(X, obs, pd.DataFrame(index=names))
     as_trajectories(adata)
     return annotate_adata(adata, ("sample", "time"), **about)
 
 
-def check_table_of_times(table):
+def _concatenate_samples(values, times):
+    """Table of samples and times, and values, (samples and times, genes)."""
+    if np.ndim(times[0]) == 0:  # the same for all samples
+        times = [times] * len(values)
+    lengths = [len(sample_times) for sample_times in times]
+    if lengths != [len(sample_values) for sample_values in values]:
+        raise ValueError("times: expected a time for each row of values of each sample")
+    sample = np.repeat(np.arange(len(values)), lengths)
+    obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times)})
+    return obs, np.concatenate(values)
+
+
+def check_table_of_times(table: pd.DataFrame) -> pd.DataFrame:
     """The table with text as numbers; mistakes are named by their columns."""
     missing = [column for column in ("sample", "time") if column not in table]
     if missing:
+        columns = abbreviate(table.columns, 8)
         raise ValueError(
-            f"values: no column {' and '.join(missing)} among "
-            f"{abbreviate(table.columns, 8)}; rename one "
+            f"values: no column {' and '.join(missing)} among {columns}; rename one "
             "with table.rename(columns={OLD: NEW}), or name a single sample with "
             "table.assign(sample=0)"
         )
-    unnamed = table.columns[table.columns.astype(str).str.fullmatch(r"Unnamed: \d+")]
+    is_unnamed = table.columns.astype(str).str.fullmatch(r"Unnamed: \d+")
+    unnamed = table.columns[is_unnamed]
     if len(unnamed):
         raise ValueError(
             f"values: {abbreviate(unnamed)} is no gene; read names of rows with "
@@ -151,7 +164,7 @@ def check_table_of_times(table):
     return numbers(table.drop(columns="sample"), "values").assign(sample=table["sample"])
 
 
-def as_trajectories(data):
+def as_trajectories(data: AnnData | Samples) -> Samples:
     """Check an AnnData from `trajectories` and convert it, in order of appearance."""
     if isinstance(data, Samples):
         return data
@@ -161,38 +174,46 @@ def as_trajectories(data):
     assert_all_finite(X, input_name="trajectories")
     time = data.obs["time"].to_numpy(np.float64)
     assert_all_finite(time, input_name="time")
-    values, times = [], []
+    values = []
+    times = []
+    labels = data.obs["sample"].to_numpy()
     for label in data.obs["sample"].unique():
-        rows = data.obs["sample"].to_numpy() == label
-        at = time[rows]
-        if len(at) < 2 or not (np.diff(at) > 0).all():
+        is_in_sample = labels == label
+        sample_times = time[is_in_sample]
+        if len(sample_times) < 2 or not (np.diff(sample_times) > 0).all():
             raise ValueError(
                 f"trajectories: expected two or more increasing times in sample {label}, got "
-                f"{abbreviate(at)}; name each sample in the column 'sample', and sort and "
-                "average rows with table.groupby(['sample', 'time'], as_index=False).mean()"
+                f"{abbreviate(sample_times)}; name each sample in the column 'sample', and sort "
+                "and average rows with table.groupby(['sample', 'time'], as_index=False).mean()"
             )
-        values.append(X[rows])
-        times.append(at)
-    about = data.uns.get("sbnn", {})
-    return Samples(values, times, data.var_names.to_numpy(str), about.get("gene_major", False))
+        values.append(X[is_in_sample])
+        times.append(sample_times)
+    description = data.uns.get("sbnn", {})
+    return Samples(
+        values=values,
+        times=times,
+        gene_names=data.var_names.to_numpy(str),
+        gene_major=description.get("gene_major", False),
+    )
 
 
-def prior_matrix(given, gene_names):
+def prior_matrix(prior: ArrayLike | pd.DataFrame, gene_names: Iterable[str]) -> np.ndarray:
     """Prior network, [regulator, target]; a DataFrame is matched by names."""
     names = list(gene_names)
-    if isinstance(given, pd.DataFrame):
-        given = given.rename(index=str, columns=str)
-        unknown = given.index.union(given.columns).difference(names)
+    if isinstance(prior, pd.DataFrame):
+        table = prior.rename(index=str, columns=str)
+        unknown = table.index.union(table.columns).difference(names)
         if len(unknown):
-            known = f"genes, such as {abbreviate(names)}"
             raise ValueError(
-                f"prior: {abbreviate(unknown)} are not {known}; capitals must match, too"
+                f"prior: {abbreviate(unknown)} are not genes, such as {abbreviate(names)}; "
+                "capitals must match, too"
             )
-        given = given.reindex(index=names, columns=names, fill_value=0)
-    prior = np.array(given, dtype=np.float64)
-    sizes = np.abs(prior[prior != 0])
-    if prior.shape != 2 * (len(names),) or not np.allclose(sizes, sizes.max(initial=0)):
+        prior = table.reindex(index=names, columns=names, fill_value=0)
+    edges = np.array(prior, dtype=np.float64)
+    sizes = np.abs(edges[edges != 0])
+    largest = sizes.max(initial=0)
+    if edges.shape != 2 * (len(names),) or not np.allclose(sizes, largest):
         raise ValueError(
             f"prior: expected signs of one size, [regulator, target] of {len(names)} genes"
         )
-    return prior
+    return edges

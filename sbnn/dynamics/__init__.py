@@ -1,6 +1,7 @@
 """Gene-regulatory dynamics: networks inferred from expression trajectories and prior knowledge.
 
 - `PhoenixRegressor`: the neural ODE PHOENIX, pruned by DASH or another method.
+- `PUBLISHED_OPTIONS`: differences of the published training from the default.
 - `GeneNetwork`: networks with a known truth, and their simulation.
 - `simulate_network`: simulated samples, a partly wrong prior and the truth.
 - `trajectories`: expression over time as an AnnData.
@@ -11,12 +12,11 @@
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import trajectories
-from sbnn.dynamics.accuracy import gene_set_test
-from sbnn.dynamics.evaluation import evaluate
-from sbnn.dynamics.phoenix_regressor import PUBLISHED, PhoenixRegressor
+from sbnn.dynamics.evaluation import evaluate, gene_set_test
+from sbnn.dynamics.phoenix_regressor import PUBLISHED_OPTIONS, PhoenixRegressor
 
 __all__ = [
-    "PUBLISHED",
+    "PUBLISHED_OPTIONS",
     "GeneNetwork",
     "PhoenixRegressor",
     "evaluate",

@@ -1,32 +1,115 @@
-"""The prior alone, and models without regulation."""
+"""What estimators of networks have in common, the prior alone, and models without regulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sbnn.dynamics.accuracy import path_errors
-from sbnn.dynamics.model import DynamicsRegressor
+from sbnn.data.trajectories import Samples, as_trajectories, prior_matrix
+from sbnn.determinism import reproducible
+from sbnn.dynamics.evaluation import path_errors
+from sbnn.errors import warn
 
 # squared kernel width, relative to the median squared distance
-NEAR = 0.1
-RATES = np.geomspace(0.01, 10, 61)  # candidate decay rates, in units of 1 / (mean interval)
-PENALTIES = np.geomspace(1e-2, 1e4, 25)  # candidate ridge penalties, for unscaled values
+SQUARED_KERNEL_WIDTH = 0.1
+DECAY_RATES = np.geomspace(0.01, 10, 61)  # candidates, in units of 1 / (mean interval)
+CANDIDATE_PENALTIES = np.geomspace(1e-2, 1e4, 25)  # of ridge, for unscaled values
 N_BLOCKS = 5  # blocks of consecutive intervals, held out in turn to choose the ridge penalty
 
 
+class DynamicsRegressor(BaseEstimator):
+    """Base class of estimators of networks, with `predict`; subclasses define `_predict_paths`."""
+
+    edge_scores_: pd.DataFrame
+    explains_: bool
+    gene_names_: np.ndarray
+    n_features_in_: int
+    sparsity_: float
+    verdict_: str
+
+    def predict(self, x0: ArrayLike | pd.DataFrame, times: ArrayLike) -> np.ndarray:
+        """Predict trajectories from their first values.
+
+        Parameters
+        ----------
+        x0 : array-like or DataFrame, shape (samples, genes)
+            Values at the first time; columns of a DataFrame are matched by gene name.
+        times : array-like, shape (times,) or (samples, times)
+            Increasing, in the unit of training.
+
+        Returns
+        -------
+        ndarray of float64, shape (samples, times, genes)
+
+        Raises
+        ------
+        ValueError
+            The genes differ from those in training, a value is NaN, or the times do not increase.
+        DivergenceError
+            The predictions diverge.
+
+        Warns
+        -----
+        UserWarning
+            Held-out data do not show that the network helps.
+        """
+        check_is_fitted(self)
+        if not self.explains_:
+            warn(self.verdict_)
+        if isinstance(x0, pd.DataFrame):
+            x0 = x0[self.gene_names_].to_numpy()
+        start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
+        shape = (len(start), np.shape(times)[-1])
+        time_grid = np.array(np.broadcast_to(times, shape), dtype=float)
+        if not (np.diff(time_grid, axis=1) > 0).all():
+            raise ValueError(f"times: expected increasing numbers, got {time_grid[0]}")
+        with reproducible():
+            return self._predict_paths(start, time_grid)
+
+    def _predict_paths(self, start: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Paths (samples, times, genes) from starts (samples, genes) at (samples, times)."""
+        raise NotImplementedError
+
+    def _check_trajectories(
+        self, trajectories: AnnData | Samples, prior: ArrayLike | pd.DataFrame | None
+    ) -> tuple[Samples, np.ndarray]:
+        """`Samples`, and known edges, [regulator, target]; sets the names of the genes."""
+        samples = as_trajectories(trajectories)
+        self.gene_names_ = samples.gene_names
+        self.n_features_in_ = len(samples.gene_names)
+        if prior is None:
+            prior = pd.DataFrame()
+        return samples, prior_matrix(prior, self.gene_names_)
+
+
 class _Baseline(DynamicsRegressor):
-    """Base class; subclasses define `_learn` and `_path`."""
+    """Base class; subclasses define `_learn` and `_predict_paths`."""
 
     explains_ = True  # a baseline is compared with nothing, so its predictions never warn
 
-    def fit(self, trajectories, prior=None):
+    def fit(
+        self,
+        trajectories: AnnData | Samples,
+        prior: ArrayLike | pd.DataFrame | None = None,
+    ) -> Self:
         """Fit to all samples."""
-        samples, prior = self._checked(trajectories, prior)
+        samples, edges = self._check_trajectories(trajectories, prior)
         self.edge_scores_ = pd.DataFrame(0.0, self.gene_names_, self.gene_names_)
-        self._learn(samples, prior)
+        self._learn(samples, edges)
         self.sparsity_ = float((self.edge_scores_ == 0).to_numpy().mean())
         return self
+
+    def _learn(self, samples: Samples, prior: np.ndarray) -> None:
+        raise NotImplementedError
 
 
 class PriorAlone(_Baseline):
@@ -35,7 +118,7 @@ class PriorAlone(_Baseline):
     def _learn(self, samples, prior):
         self.edge_scores_[:] = prior
 
-    def _path(self, start, times):
+    def _predict_paths(self, start, times):
         return np.repeat(start[:, None], times.shape[1], axis=1)
 
 
@@ -43,27 +126,34 @@ class AutoRegression(_Baseline):
     """AR(1) in continuous time, with a level and a rate for each gene."""
 
     def _learn(self, samples, prior):
-        """Choose levels and rates with the least squared error of next values."""
+        """Choose levels and rates with the least squared error of next values.
+
+        ``x(t + length) = level + exp(-rate * length) * (x(t) - level)``
+        """
         before, after, spans = samples.intervals()
         length = np.diff(spans, axis=1)  # (intervals, 1)
-        rates = RATES / length.mean()
+        rates = DECAY_RATES / length.mean()
         levels = []
         errors = []
         for rate in rates:
-            left = np.exp(-rate * length)
-            gone = 1 - left
-            rest = after - left * before
-            level = (gone * rest).sum(axis=0) / (gone**2).sum()
+            # With a fixed rate, the level is the slope of a regression without intercept.
+            decay = np.exp(-rate * length)
+            approach = 1 - decay
+            response = after - decay * before
+            level = (approach * response).sum(axis=0) / (approach**2).sum()
+            residuals = response - approach * level
             levels.append(level)
-            errors.append(((rest - gone * level) ** 2).sum(axis=0))
+            errors.append((residuals**2).sum(axis=0))
         best = np.argmin(errors, axis=0)
+        genes = np.arange(len(best))
         self.rates_ = rates[best]
-        self.levels_ = np.stack(levels)[best, np.arange(len(best))]
+        self.levels_ = np.stack(levels)[best, genes]
 
-    def _path(self, start, times):
-        since = times - times[:, :1]
-        left = np.exp(-self.rates_ * since[..., None])  # (samples, times, genes)
-        return self.levels_ + left * (start - self.levels_)[:, None]
+    def _predict_paths(self, start, times):
+        elapsed = times - times[:, :1]
+        decay = np.exp(-self.rates_ * elapsed[..., None])  # (samples, times, genes)
+        deviations = start - self.levels_
+        return self.levels_ + decay * deviations[:, None]
 
 
 class Linear(_Baseline):
@@ -74,39 +164,50 @@ class Linear(_Baseline):
     ridge regression of the residuals.
     """
 
-    def __init__(self, kind):
+    def __init__(self, kind: str) -> None:
         self.kind = kind
 
     def _learn(self, samples, prior):
         self.mean_ = np.concatenate(samples.values).mean(axis=0)
-        before, after, _ = samples.intervals()
-        before = before - self.mean_
-        after = after - self.mean_
-        common, of_genes = slopes_of(before, after)
-        slopes = {"ar1": common, "rest": of_genes}.get(self.kind, 0.0) + np.zeros(len(self.mean_))
+        values_before, values_after, _ = samples.intervals()
+        before = values_before - self.mean_
+        after = values_after - self.mean_
+        slopes = np.zeros(len(self.mean_))
+        if self.kind in ("ar1", "rest"):
+            common, of_genes = shrunken_slopes(before, after)
+            slopes += common if self.kind == "ar1" else of_genes
         self.map_ = np.diag(slopes)
         if self.kind in ("ridge", "rest"):
             self.map_ += held_out_ridge(before, after - slopes * before)
 
-    def _path(self, start, times):
-        path = [start - self.mean_]
+    def _predict_paths(self, start, times):
+        deviations = [start - self.mean_]
         for _ in range(times.shape[1] - 1):
-            path.append(path[-1] @ self.map_)
-        return self.mean_ + np.stack(path, axis=1)
+            deviations.append(deviations[-1] @ self.map_)
+        return self.mean_ + np.stack(deviations, axis=1)
 
 
-def slopes_of(before, after):
-    """Slope that all columns share, and their own slopes, shrunk towards it."""
-    along = (before * after).sum(axis=0)
+def shrunken_slopes(before: np.ndarray, after: np.ndarray) -> tuple[float, np.ndarray]:
+    """Slope that all columns share, and that of each column, shrunk towards it.
+
+    Empirical Bayes: the slopes of the columns are normal around the common slope (Efron and Morris,
+    J. Am. Stat. Assoc. 1973).
+    """
+    products = (before * after).sum(axis=0)
     squares = np.maximum((before**2).sum(axis=0), 1e-12)
-    common = along.sum() / squares.sum()
-    own = along / squares
-    variance = ((after - own * before) ** 2).mean(axis=0) / squares
-    spread = max(np.median((own - common) ** 2 - variance), 1e-6)
-    return common, common + spread / (spread + variance) * (own - common)
+    common = products.sum() / squares.sum()
+    separate = products / squares
+    # The deviations from the common slope are by chance as large as the standard errors of the
+    # slopes; what they are beyond that is the variance of the true slopes.
+    residuals = after - separate * before
+    error_variance = (residuals**2).mean(axis=0) / squares
+    excess = (separate - common) ** 2 - error_variance
+    variance = max(np.median(excess), 1e-6)
+    weight = variance / (variance + error_variance)
+    return common, common + weight * (separate - common)
 
 
-def held_out_ridge(X, Y):
+def held_out_ridge(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """Ridge weights, (columns of X, columns of Y), of the best penalty for held-out blocks."""
     if len(X) < 2:
         raise ValueError(
@@ -114,7 +215,7 @@ def held_out_ridge(X, Y):
             "choose its penalty; use another baseline"
         )
     ridge = RidgeCV(
-        alphas=PENALTIES,
+        alphas=CANDIDATE_PENALTIES,
         fit_intercept=False,  # X and Y are deviations from the means
         cv=KFold(min(N_BLOCKS, len(X))),
         scoring="neg_mean_squared_error",
@@ -131,30 +232,36 @@ class TrainingPath(_Baseline):
         self.change_ = after - self.before_
         self.length_ = np.diff(spans, axis=1)[:, 0]
 
-    def _path(self, start, times):
-        path = [start]
+    def _predict_paths(self, start, times):
+        states = [start]
         rates = self.change_ / self.length_[:, None]
-        for span in np.diff(times, axis=1).T:
-            weights = self._weights(path[-1])
-            path.append(path[-1] + span[:, None] * (weights @ rates))
-        return np.stack(path, axis=1)
+        for length in np.diff(times, axis=1).T:
+            mean_rates = self._kernel_weights(states[-1]) @ rates
+            change = length[:, None] * mean_rates
+            states.append(states[-1] + change)
+        return np.stack(states, axis=1)
 
-    def _weights(self, x):
+    def _kernel_weights(self, x):
         """Weights of the intervals for values (samples, genes), of shape (samples, intervals).
 
         They are in proportion to the length of the interval and to a kernel of the squared distance
         from the segment between its ends.
         """
-        sizes = np.maximum((self.change_**2).sum(axis=1), 1e-300)
-        far = []
+        squared_lengths = np.maximum((self.change_**2).sum(axis=1), 1e-300)
+        distances_of_samples = []
         for values in x:
-            gap = values - self.before_  # (intervals, genes)
-            share = np.clip((gap * self.change_).sum(axis=1) / sizes, 0, 1)
-            far.append(((gap - share[:, None] * self.change_) ** 2).sum(axis=1))
-        far = np.array(far)
-        nearest = far.min(axis=1, keepdims=True)
-        squared_width = max(NEAR * np.median(nearest), 1e-6 * sizes.mean())
-        weights = self.length_ * np.exp((nearest - far) / squared_width)
+            # The nearest point of the segment is the projection on it, or one of its ends.
+            difference = values - self.before_  # (intervals, genes)
+            projection = (difference * self.change_).sum(axis=1) / squared_lengths
+            fraction = np.clip(projection, 0, 1)
+            perpendicular = difference - fraction[:, None] * self.change_
+            distances_of_samples.append((perpendicular**2).sum(axis=1))
+        squared_distances = np.array(distances_of_samples)
+        nearest = squared_distances.min(axis=1, keepdims=True)
+        # The kernel is as wide as typical distances from the path, but never as narrow as 0.
+        narrowest = 1e-6 * squared_lengths.mean()
+        squared_width = max(SQUARED_KERNEL_WIDTH * np.median(nearest), narrowest)
+        weights = self.length_ * np.exp((nearest - squared_distances) / squared_width)
         return weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -170,21 +277,26 @@ BASELINES = {
 }
 
 
-def validated(predict, train, held):
+def compare_with_baselines(
+    predict: Callable[[np.ndarray, np.ndarray], np.ndarray], train: Samples, held_out: Samples
+) -> tuple[pd.Series | None, bool, str]:
     """One-step errors of a network and of models without one in held-out samples.
 
     Returns them, whether that of the network is the lowest, and this in a sentence.
     """
-    if not held.values:
+    if not held_out.values:
         return None, False, "no sample was held out, so it is unknown whether the network helps"
-    predictors = {"network": predict, "no change": PriorAlone().fit(train).predict}
-    predictors["ar1"] = AutoRegression().fit(train).predict
-    errors = {name: path_errors(model, held)["mse_ahead"] for name, model in predictors.items()}
-    network, *others = errors.values()
-    helps = bool(network < min(others))
+    no_change = PriorAlone().fit(train)
+    auto_regression = AutoRegression().fit(train)
+    network_error = path_errors(predict, held_out)["mse_ahead"]
+    no_change_error = path_errors(no_change.predict, held_out)["mse_ahead"]
+    ar1_error = path_errors(auto_regression.predict, held_out)["mse_ahead"]
+    errors = {"network": network_error, "no change": no_change_error, "ar1": ar1_error}
+    helps = bool(network_error < min(no_change_error, ar1_error))
+    comparison = "lower" if helps else "not lower"
     verdict = (
-        "the one-step error of the network in held-out samples, {:.2g}, is {} than those of no "
-        "change, {:.2g}, and of AR(1), {:.2g}"
+        f"the one-step error of the network in held-out samples, {network_error:.2g}, is "
+        f"{comparison} than those of no change, {no_change_error:.2g}, and of AR(1), "
+        f"{ar1_error:.2g}"
     )
-    verdict = verdict.format(network, "lower" if helps else "not lower", *others)
     return pd.Series(errors), helps, verdict

@@ -15,16 +15,22 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sbnn.data.inputs import COUNT
+from sbnn.data.trajectories import Samples
 from sbnn.determinism import atomic_fit
-from sbnn.dynamics.baselines import validated
-from sbnn.dynamics.model import COUNT, DynamicsRegressor
+from sbnn.dynamics.baselines import DynamicsRegressor, compare_with_baselines
 from sbnn.dynamics.phoenix import Phoenix
-from sbnn.dynamics.pruning import INFLUENCE, Pruner, prunings
-from sbnn.dynamics.solver import follow
-from sbnn.dynamics.training import PENALTIES, Intervals, Training
+from sbnn.dynamics.pruning import INFLUENCE, Pruner, pruning_schedule
+from sbnn.dynamics.solver import integrate_trajectories
+from sbnn.dynamics.training import (
+    PENALTY_WEIGHTS,
+    Intervals,
+    PhoenixSettings,
+    PhoenixTraining,
+)
 
 #: Differences of the published code from the default, measured in docs/differences.md.
-PUBLISHED = (
+PUBLISHED_OPTIONS = (
     "prune_before_epoch",  # weights are pruned at the start of the scheduled epoch
     "keep_moments",  # Adam keeps its moments when weights are pruned
     "absolute_fall",  # the validation loss must fall by 1e-6, not by 1e-4 of itself
@@ -32,7 +38,7 @@ PUBLISHED = (
     "exact_zeros",  # exactly 95 % of the input weights of each gene start at 0
     "sampled_paths",  # "path_reg" counts paths with the gates drawn in each step
 )
-VALIDATION_SHARE = 0.07  # of the samples; of a single sample, none
+HELD_OUT_FRACTION = 0.07  # of the samples; of a single sample, none
 
 
 class PhoenixRegressor(DynamicsRegressor):
@@ -51,7 +57,7 @@ class PhoenixRegressor(DynamicsRegressor):
         learned with a penalty on open gates ("l0"), on the sizes of paths ("c_node") or on both
         ("path_reg").
     sparsity : float
-        Share of the weights that pruning removes from each layer, in (0, 1).
+        Fraction of the weights that pruning removes from each layer, in (0, 1).
     influence : tuple of (float, float)
         Influence of the prior on the pruning scores of input and of output weights in "dash".
         Published values: (0.5, 0.05) with noise, (0.05, 0.01) without noise and (0.9995, 0.995) for
@@ -68,8 +74,8 @@ class PhoenixRegressor(DynamicsRegressor):
     n_prior_points : int
         Random points at which the network is compared with the prior.
     schedule : tuple of (int, float, int, float)
-        First epoch and share of the weights removed then, epochs between prunings, and share of the
-        rest removed by each.
+        First epoch and fraction of the weights removed then, epochs between prunings, and fraction
+        of the rest removed by each.
     fine_tuning : int
         Epochs after pruning, used only if ``pruning="post_hoc"``.
     penalty : float, optional
@@ -79,7 +85,7 @@ class PhoenixRegressor(DynamicsRegressor):
         simulations. With None, times are used as given, as published; the result then depends on
         their unit.
     as_published : collection of str
-        In which of the ways named in `PUBLISHED` training follows the published code.
+        In which of the ways named in `PUBLISHED_OPTIONS` training follows the published code.
     random_state : int, RandomState or None
 
     Attributes
@@ -88,7 +94,7 @@ class PhoenixRegressor(DynamicsRegressor):
     edge_scores_ : DataFrame, genes by genes
         Score of each edge, ``[regulator, target]``, with the sign of the effect; 0 means no edge.
     sparsity_ : float
-        Share of zeros among the weights.
+        Fraction of zeros among the weights.
     history_ : DataFrame
         Losses and sparsity in each epoch.
     validation_ : ndarray of int
@@ -113,10 +119,16 @@ class PhoenixRegressor(DynamicsRegressor):
 
     _parameter_constraints = {
         "n_hidden": COUNT,
-        "pruning": [StrOptions({"none", "post_hoc", *INFLUENCE, *PENALTIES})],
+        "pruning": [StrOptions({"none", "post_hoc", *INFLUENCE, *PENALTY_WEIGHTS})],
         "sparsity": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
     }
+
+    network_: Phoenix
+    history_: pd.DataFrame
+    validation_: np.ndarray
+    held_out_errors_: pd.Series | None
+    time_scale_: float
 
     def __init__(
         self,
@@ -191,63 +203,117 @@ class PhoenixRegressor(DynamicsRegressor):
             The loss is not finite.
         """
         self._validate_params()
-        if not {*self.as_published} <= {*PUBLISHED}:
-            text = f"expected some of {PUBLISHED}, got {self.as_published}"
+        unknown = set(self.as_published) - set(PUBLISHED_OPTIONS)
+        if unknown:
+            text = f"expected some of {PUBLISHED_OPTIONS}, got {self.as_published}"
             raise ValueError(f"as_published: {text}")
-        influence = INFLUENCE.get(self.pruning, (0.0, 0.0)) or self.influence
-        if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
-            raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
-        schedule = self._schedule()
-        samples, prior = self._checked(trajectories, prior)
-        if (any(influence) or self.data_weight < 1) and not prior.any():
+        influence = self._check_influence()
+        schedule = self._pruning_schedule()
+        samples, edges = self._check_trajectories(trajectories, prior)
+        if (any(influence) or self.data_weight < 1) and not edges.any():
             raise ValueError(f"prior: {self} needs a prior with edges")
-        prior = torch.from_numpy(prior)
-        names = self.gene_names_
-        if interactions is not None:
-            interactions = pd.DataFrame(interactions, names, names, dtype=float).fillna(0)
-            interactions = torch.tensor(interactions.to_numpy())
-            if not interactions.any():
-                raise ValueError("interactions: expected some between genes of the trajectories")
+        prior_edges = torch.from_numpy(edges)
+        similarity = self._match_interactions(interactions)
         self.time_scale_ = 1.0
         if self.time_span is not None:
-            self.time_scale_ = float(self.time_span / max(map(np.ptp, samples.times)))
+            longest = max(np.ptp(times) for times in samples.times)
+            self.time_scale_ = float(self.time_span / longest)
+
+        # One seed gives the initial weights, the validation samples, and all that training draws.
         random = check_random_state(self.random_state)
         generator = torch.Generator().manual_seed(random.randint(2**31 - 1))
-        order = random.permutation(len(samples.times))
-        n_aside = min(max(round(VALIDATION_SHARE * len(order)), 1), len(order) - 1)
-        self.validation_ = np.sort(order[:n_aside])
-        aside = samples.chosen(self.validation_)
-        train = samples.chosen(np.sort(order[n_aside:]))
-        gated = self.pruning in PENALTIES
-        network = Phoenix(len(names), self.n_hidden, generator, self.as_published, gated)
-        pruner = Pruner(network, influence, prior, generator, interactions)
-        parts = [Intervals(part, self.time_scale_) for part in (train, aside) if part.times]
-        training = Training(self, pruner, generator, *parts, prior=prior)
+        train, held_out = self._split(samples, random)
+        network = Phoenix(
+            n_genes=len(self.gene_names_),
+            n_hidden=self.n_hidden,
+            generator=generator,
+            as_published=self.as_published,
+            gated=self.pruning in PENALTY_WEIGHTS,
+        )
+        pruner = Pruner(
+            network,
+            influence,
+            prior=prior_edges,
+            generator=generator,
+            interactions=similarity,
+        )
+        validation = Intervals(held_out, self.time_scale_) if held_out.times else None
+        training = PhoenixTraining(
+            settings=self._training_settings(),
+            pruner=pruner,
+            generator=generator,
+            train=Intervals(train, self.time_scale_),
+            prior=prior_edges,
+            validation=validation,
+        )
         training.run(self.epochs, schedule)
         if self.pruning == "post_hoc":
             pruner.prune(1 - self.sparsity)
             training.run(self.fine_tuning, {})
-        network.settle()
+        network.remove_gates()
         self.network_ = network
-        self.held_out_errors_, self.explains_, self.verdict_ = validated(self._path, train, aside)
-        self.edge_scores_ = pd.DataFrame(network.edges().numpy(), names, names)
+        comparison = compare_with_baselines(self._predict_paths, train, held_out)
+        self.held_out_errors_, self.explains_, self.verdict_ = comparison
+        scores = network.edges().numpy()
+        self.edge_scores_ = pd.DataFrame(scores, self.gene_names_, self.gene_names_)
         self.sparsity_ = network.sparsity()
         self.history_ = pd.DataFrame(training.history)
         return self
 
-    def _schedule(self):
-        """Map epochs after which weights are pruned during training to the shares kept."""
+    def _check_influence(self):
+        """Influence of the prior on the scores of input and of output weights."""
+        influence = INFLUENCE.get(self.pruning, (0.0, 0.0))
+        if influence is None:  # "dash"
+            influence = self.influence
+        if np.shape(influence) != (2,) or min(influence) < 0 or max(influence) > 1:
+            raise ValueError(f"influence: expected two numbers in [0, 1], got {influence}")
+        return influence
+
+    def _pruning_schedule(self):
+        """Map epochs after which weights are pruned during training to the fractions kept."""
         if self.pruning not in INFLUENCE:
             return {}
-        shares = prunings(self.sparsity, *self.schedule)
+        kept_fractions = pruning_schedule(self.sparsity, *self.schedule)
         if "prune_before_epoch" in self.as_published:
-            shares = {max(epoch - 1, 0): left for epoch, left in shares.items()}
-        last = max(shares)
+            kept_fractions = {max(epoch - 1, 0): kept for epoch, kept in kept_fractions.items()}
+        last = max(kept_fractions)
         if last >= self.epochs:
             raise ValueError(f"epochs: pruning ends after epoch {last}, training must end later")
-        return shares
+        return kept_fractions
 
-    def _path(self, start, times):
+    def _match_interactions(self, interactions):
+        """Interactions of the genes of the trajectories, (genes, genes), or None."""
+        if interactions is None:
+            return None
+        genes = self.gene_names_
+        table = pd.DataFrame(interactions, index=genes, columns=genes, dtype=float).fillna(0)
+        similarity = torch.tensor(table.to_numpy())
+        if not similarity.any():
+            raise ValueError("interactions: expected some between genes of the trajectories")
+        return similarity
+
+    def _split(self, samples: Samples, random: np.random.RandomState) -> tuple[Samples, Samples]:
+        """Training and validation samples; sets the positions of the latter."""
+        order = random.permutation(len(samples.times))
+        # At least one sample is held out, unless it is the only one.
+        n_held_out = max(round(HELD_OUT_FRACTION * len(order)), 1)
+        n_held_out = min(n_held_out, len(order) - 1)
+        self.validation_ = np.sort(order[:n_held_out])
+        train = samples.select(np.sort(order[n_held_out:]))
+        return train, samples.select(self.validation_)
+
+    def _training_settings(self):
+        return PhoenixSettings(
+            pruning=self.pruning,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            data_weight=self.data_weight,
+            n_prior_points=self.n_prior_points,
+            penalty=self.penalty,
+            as_published=self.as_published,
+        )
+
+    def _predict_paths(self, start, times):
         with torch.no_grad():
             network = copy.deepcopy(self.network_).double()
-            return follow(network, start, times, time_scale=self.time_scale_)
+            return integrate_trajectories(network, start, times, time_scale=self.time_scale_)

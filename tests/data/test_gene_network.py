@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
-from sbnn.data.gene_dynamics import gene_dynamics, prior_of, simulate_network, truth_of
+from sbnn.data.gene_dynamics import gene_dynamics, prior_table, simulate_network, truth_table
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories, trajectories
@@ -17,11 +18,106 @@ EQUATIONS = {
     "C": f"(({OF_A} + {NOT_B} - {OF_A} * {NOT_B}) * 1 - 1 * C) / 1",
     "E": "0.5 * A - fAct(C, 0.5, 2) * E",
 }
-EDGES = [[0, 2, 1], [1, 2, -1], [0, 3, 1], [1, 3, -1], [2, 3, 1], [2, 4, -1]]
+#: Regulator, target and sign.
+EDGES = [[0, 2, 1], [0, 3, 1], [1, 2, -1], [1, 3, -1], [2, 3, 1], [2, 4, -1]]
 
 
-def network_of(equations, mean=0.5, sd=0.1, offset=0.0):
-    return GeneNetwork([*"ABCDE"], equations, *np.tile([[mean], [sd], [offset]], 5))
+def network_of(equations):
+    """Network of the genes A to E."""
+    return GeneNetwork(
+        gene_names=["A", "B", "C", "D", "E"],
+        equations=equations,
+        mean=np.full(5, 0.5),
+        sd=np.full(5, 0.1),
+        offset=np.zeros(5),
+    )
+
+
+@pytest.fixture(scope="module")
+def network():
+    return GeneNetwork.random(60, random_state=3)
+
+
+# --- published networks
+
+
+@pytest.fixture(params=[350, 690], scope="module")
+def n_genes(request):
+    return request.param
+
+
+@pytest.fixture
+def published_samples(real_file, n_genes):
+    names = real_file(f"gene_names_{n_genes}.csv")
+    return read_trajectories(real_file(f"test_{n_genes}_10_samples.csv"), names)
+
+
+@pytest.fixture
+def published_network(real_file, n_genes, published_samples):
+    return GeneNetwork.from_table(real_file(f"rate_equations_{n_genes}.csv"), published_samples)
+
+
+def test_published_samples_are_reproduced(n_genes, published_samples, published_network):
+    values, times = as_trajectories(published_samples).pad()
+    solution = published_network.solve(values[:, 0], times[0])
+    largest_error = {350: 1.4e-6, 690: 9.5e-7}[n_genes]
+    assert np.abs(solution - values).max() < largest_error
+
+
+def test_the_published_prior_is_reproduced(real_file, n_genes, published_network):
+    prior = pd.read_csv(real_file(f"prior_{n_genes}_noise_0.0.csv"), header=None)
+    assert_array_equal(published_network.graph, prior)
+
+
+def test_published_networks_have_edges_and_inputs(n_genes, published_network):
+    n_edges = np.count_nonzero(published_network.graph)
+    expected = {350: (550, 73), 690: (1082, 97)}[n_genes]
+    assert (n_edges, published_network.is_input.sum()) == expected
+
+
+# --- equations
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "__import__('os').getcwd()",
+        "A.real",
+        "A ** 2",
+        "fAct(A, '0.5', 2)",
+        "'0.5' * A",
+        "fAct(A, 1.0, 2)",
+        "fAct(Z, 0.5, 2)",
+        "A - Z",
+        "A - C)",
+        "B / A",
+        "B / 0",
+        "1e999 * A - C",
+    ],
+)
+def test_equations_of_another_form_are_refused(equation):
+    with pytest.raises(ValueError, match="rate equation of C"):
+        network_of({"C": equation})
+
+
+def test_equations_of_other_genes_are_refused():
+    with pytest.raises(ValueError, match="equations: Z"):
+        network_of({"Z": "A - C"})
+
+
+def list_edges(network):
+    """Regulator, target and sign of each edge."""
+    graph = network.graph.to_numpy()
+    return [[i, j, graph[i, j]] for i, j in np.argwhere(graph).tolist()]
+
+
+def test_edges_have_the_sign_of_their_effect():
+    assert list_edges(network_of(EQUATIONS)) == EDGES
+
+
+def test_two_negations_are_an_activation():
+    network = network_of({"C": "1 - (1 - fAct(A, 0.5, 2)) - C", "D": "0.5 * A - D"})
+    assert list_edges(network) == [[0, 2, 1]]
 
 
 def activation(x, ec50, n):
@@ -32,132 +128,198 @@ def activation(x, ec50, n):
     return b * power / (b - 1 + power)
 
 
-@pytest.fixture(scope="module")
-def network():
-    return GeneNetwork.random(60, random_state=3)
+@pytest.mark.parametrize("kind", ["written", "random"])
+def test_rates_are_the_formula_of_the_paper(network, kind):
+    model = network if kind == "random" else network_of(EQUATIONS)
+    levels = np.random.default_rng(0).uniform(-0.3, 1.3, len(model.gene_names))
+    names = dict(zip(model.gene_names, levels, strict=True))
+    names["fAct"] = activation
+    expected = [eval(model.equations.get(gene, "0"), names) for gene in model.gene_names]
+    assert_allclose(model.rates(levels), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("n_genes", "n_edges", "n_inputs", "error"), [(350, 550, 73, 1.4e-6), (690, 1082, 97, 9.5e-7)]
-)
-def test_the_published_test_files_are_reproduced(real_file, n_genes, n_edges, n_inputs, error):
-    names = real_file(f"gene_names_{n_genes}.csv")
-    published = read_trajectories(real_file(f"test_{n_genes}_10_samples.csv"), names)
-    equations = real_file(f"rate_equations_{n_genes}.csv")
-    network = GeneNetwork.from_table(equations, published)
-    values, times = as_trajectories(published).padded()
-    solved = network.solve(values[:, 0], times[0])
-    assert np.abs(solved - values).max() < error
-    prior = pd.read_csv(real_file(f"prior_{n_genes}_noise_0.0.csv"), header=None)
-    np.testing.assert_array_equal(network.graph, prior)
-    n_signs = np.count_nonzero(network.graph)
-    assert (n_signs, network.is_input.sum()) == (n_edges, n_inputs)
+# --- tables
 
 
-@pytest.mark.parametrize(
-    ("gene", "equation"),
-    [
-        ("C", "__import__('os').getcwd()"),
-        ("C", "A.real"),
-        ("C", "A ** 2"),
-        ("C", "fAct(A, '0.5', 2)"),
-        ("C", "fAct(A, 1.0, 2)"),
-        ("C", "fAct(Z, 0.5, 2)"),
-        ("C", "A - Z"),
-        ("C", "A - C)"),
-        ("C", "B / A"),
-        ("C", "B / 0"),
-        ("C", "1e999 * A - C"),
-        ("Z", "A - C"),
-    ],
-)
-def test_equations_of_another_form_are_refused(gene, equation):
-    with pytest.raises(ValueError, match=f"rate equation of {gene}|equations: {gene}"):
-        network_of({gene: equation})
+@pytest.fixture
+def first_values(rng):
+    """Of 60 samples of the genes A and B."""
+    return rng.random((60, 2)) * [1, 0.1]
 
 
-def test_networks_are_read_from_a_table(tmp_path, rng):
-    (tmp_path / "equations").write_text(f'node,eqn\nB,"({OF_A} - 1 * B) / 1"\nA,input gene\n')
-    values = rng.random((60, 2, 2)) * [1, 0.1]
-    like = trajectories(values, [0, 1], [*"AB"])
-    network = GeneNetwork.from_table(tmp_path / "equations", like)
-    assert network.graph.loc["A"].to_dict() == {"A": 0, "B": 1}
-    first = values[:, 0]
-    np.testing.assert_allclose(network.mean, first.mean(axis=0))
-    np.testing.assert_allclose(network.sd, first.std(axis=0, ddof=1))
-    np.testing.assert_allclose(network.offset, (network.mean - 0.5).clip(-0.25, 0.25))
+@pytest.fixture
+def read_network(tmp_path, first_values):
+    path = tmp_path / "equations.csv"
+    path.write_text(f'node,eqn\nB,"({OF_A} - 1 * B) / 1"\nA,input gene\n')
+    samples = np.stack([first_values, first_values + 0.1], axis=1)
+    return GeneNetwork.from_table(path, trajectories(samples, [0, 1], ["A", "B"]))
 
 
-def signed_edges(network):
-    graph = network.graph.to_numpy()
-    return [[*edge, graph[*edge]] for edge in np.argwhere(graph).tolist()]
+def test_networks_are_read_from_a_table(read_network):
+    assert read_network.graph.loc["A"].to_dict() == {"A": 0, "B": 1}
 
 
-def test_edges_have_the_sign_of_their_effect():
-    network = network_of(EQUATIONS)
-    assert signed_edges(network) == sorted(EDGES)
-    twice_negated = network_of({"C": "1 - (1 - fAct(A, 0.5, 2)) - C", "D": "0.5 * A - D"})
-    assert signed_edges(twice_negated) == [[0, 2, 1]]
+def test_first_values_are_like_those_of_samples(read_network, first_values):
+    mean = first_values.mean(axis=0)
+    assert_allclose(read_network.mean, mean)
+    assert_allclose(read_network.sd, first_values.std(axis=0, ddof=1))
+    assert_allclose(read_network.offset, (mean - 0.5).clip(-0.25, 0.25))
 
 
-def test_rates_are_the_equations_with_the_formula_of_the_paper(network):
-    for of in (network_of(EQUATIONS), network):
-        levels = np.random.default_rng(0).uniform(-0.3, 1.3, len(of.gene_names))
-        known = {"fAct": activation} | dict(zip(of.gene_names, levels, strict=True))
-        expected = [eval(of.equations.get(gene, "0"), known) for gene in of.gene_names]
-        np.testing.assert_allclose(of.rates(levels), expected, atol=1e-12)
+# --- simulation
 
 
-def test_samples_and_priors_are_those_of_the_committed_results(network):
+def test_samples_are_those_of_the_committed_results(network):
     samples = network.simulate(2, 0.025, 1)
     expected = [0.3868246951779685, 0.45020055706030104, 0.40022962059602274]
-    np.testing.assert_allclose(samples.X[4, [0, 20, 59]], expected, rtol=1e-7)
+    assert_allclose(samples.X[4, [0, 20, 59]], expected, rtol=1e-7)
     assert samples.X[[4, -1]].mean() == pytest.approx(0.437133143667744, rel=1e-7)
-    moved = np.argwhere(network.misplaced_prior(0.05, 0) != network.graph).tolist()
+
+
+@pytest.fixture(scope="module")
+def samples(network):
+    return network.simulate(30, noise=0, random_state=5)
+
+
+def test_noise_has_its_sd(network, samples):
+    """The same samples without noise are not changed by it."""
+    noise = network.simulate(30, noise=0.05, random_state=5).X - samples.X
+    assert noise.std() == pytest.approx(0.05, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"noise": 0.05, "random_state": 5},
+        {"random_state": 6},
+        {"random_state": 5, "times": (0, 1)},
+    ],
+)
+def test_simulations_depend_on_all_parameters(network, samples, options):
+    other = network.simulate(30, **options)
+    assert other.uns["sbnn"]["sha256"] != samples.uns["sbnn"]["sha256"]
+
+
+def test_simulations_depend_on_the_network(samples):
+    other = GeneNetwork.random(60, random_state=4).simulate(30, random_state=5)
+    assert other.uns["sbnn"]["sha256"] != samples.uns["sbnn"]["sha256"]
+
+
+# --- priors
+
+
+def test_priors_are_those_of_the_committed_results(network):
+    changes = np.argwhere(network.misplaced_prior(0.05, 0) != network.graph)
     expected = [[0, 22], [2, 16], [3, 27], [8, 28], [14, 33], [24, 30], [24, 31], [25, 0]]
-    assert moved == [*expected, [43, 31], [52, 51]]
+    assert changes.tolist() == [*expected, [43, 31], [52, 51]]
 
 
-def test_simulations_depend_on_all_parameters_and_noise_on_no_other(network):
-    clean = network.simulate(30, 0, 5)
-    noisy = network.simulate(30, 0.05, 5)
-    others = [network.simulate(30, 0, 6), network.simulate(30, 0, 5, (0, 1))]
-    others.append(GeneNetwork.random(60, random_state=4).simulate(30, 0, 5))
-    assert len({made.uns["sbnn"]["sha256"] for made in (clean, noisy, *others)}) == 5
-    assert (noisy.X - clean.X).std() == pytest.approx(0.05, rel=0.03)
+@pytest.fixture(scope="module")
+def misplaced(network):
+    """With 27 of 105 edges, less when rounded."""
+    return network.misplaced_prior(27 / 105, 2).to_numpy()
 
 
-def test_a_misplaced_prior_moves_edges_and_keeps_signs(network):
+def test_a_misplaced_prior_moves_edges(network, misplaced):
     truth = network.graph.to_numpy()
-    # of 105 edges, less than 27 when rounded
-    prior = network.misplaced_prior(27 / 105, 2).to_numpy()
-    assert ((prior != 0) & (truth == 0)).sum() == 27
-    assert prior.sum() == truth.sum()
-    assert not np.diag(prior).any()
+    assert ((misplaced != 0) & (truth == 0)).sum() == 27
+
+
+def test_a_misplaced_prior_keeps_signs(network, misplaced):
+    assert misplaced.sum() == network.graph.to_numpy().sum()
+
+
+def test_a_misplaced_prior_has_no_self_regulation(misplaced):
+    assert not np.diag(misplaced).any()
+
+
+def test_less_than_an_edge_is_not_moved(network):
     assert network.misplaced_prior(0.99 / 105).equals(network.graph)
 
 
-def test_a_data_set_keeps_its_parts():
-    names = ["a", "b"]
-    train = trajectories([[[1, 2], [3, 4]], [[7, 8], [9, 1]]], [0, 1], names)
-    test = trajectories([[[0, 1], [2, 3]]], [0, 1], names)
-    prior = pd.DataFrame([[0, 2.0], [-2.0, 0]], ["b", "a"], names)
-    truth = pd.DataFrame([[0, 1.0]], ["b"], names)
-    data = gene_dynamics(train, test, prior, truth, name="mine")
-    assert data.obs["sample"].tolist() == ["train_0"] * 2 + ["train_1"] * 2 + ["test_0"] * 2
-    np.testing.assert_array_equal(prior_of(data).loc["a"], [-2, 0])
-    np.testing.assert_array_equal(truth_of(data), truth)
-    without = gene_dynamics(train, test, prior)
-    assert truth_of(without) is None
+def test_the_fraction_of_misplaced_edges_is_checked(network):
+    with pytest.raises(ValueError, match="fraction must be"):
+        network.misplaced_prior(1.5)
 
 
-def test_simulated_data_sets_have_noise_in_the_training_samples_only():
-    network = GeneNetwork.random(31, random_state=1)
-    data = simulate_network(31, 4, 0.2, n_test=2, random_state=1)
-    assert data.obs["split"].tolist() == ["train"] * 20 + ["test"] * 10
-    np.testing.assert_array_equal(truth_of(data), network.graph)
-    # an edge that is moved is wrong in two places
-    n_wrong = np.count_nonzero(prior_of(data) != network.graph)
-    assert n_wrong == 2 * int(0.05 * np.count_nonzero(network.graph))
-    np.testing.assert_array_equal(data.X[:20], network.simulate(4, 0.2, 1).X)
-    assert np.abs(data.X[20:] - network.simulate(2, 0.0, 1).X).max() > 0.1, "other samples"
+# --- data sets
+
+
+@pytest.fixture
+def train():
+    return trajectories([[[1, 2], [3, 4]], [[7, 8], [9, 1]]], [0, 1], ["a", "b"])
+
+
+@pytest.fixture
+def held_out():
+    return trajectories([[[0, 1], [2, 3]]], [0, 1], ["a", "b"])
+
+
+@pytest.fixture
+def signed_prior():
+    """In another order of the regulators."""
+    return pd.DataFrame([[0, 2.0], [-2.0, 0]], index=["b", "a"], columns=["a", "b"])
+
+
+def test_samples_of_a_data_set_are_named(train, held_out, signed_prior):
+    data = gene_dynamics(train, held_out, signed_prior)
+    expected = ["train_0"] * 2 + ["train_1"] * 2 + ["test_0"] * 2
+    assert data.obs["sample"].tolist() == expected
+
+
+def test_a_data_set_keeps_its_prior(train, held_out, signed_prior):
+    data = gene_dynamics(train, held_out, signed_prior)
+    assert_array_equal(prior_table(data).loc["a"], [-2, 0])
+
+
+def test_a_data_set_keeps_its_truth(train, held_out, signed_prior):
+    """Of the known regulators."""
+    truth = pd.DataFrame([[0, 1.0]], index=["b"], columns=["a", "b"])
+    data = gene_dynamics(train, held_out, signed_prior, truth)
+    assert_array_equal(truth_table(data), truth)
+    assert truth_table(data).index.tolist() == ["b"]
+
+
+def test_a_data_set_may_lack_a_truth(train, held_out, signed_prior):
+    assert truth_table(gene_dynamics(train, held_out, signed_prior)) is None
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate_network(
+        n_genes=31, n_samples=4, noise=0.2, wrong=0.05, n_test=2, random_state=1
+    )
+
+
+@pytest.fixture(scope="module")
+def true_network():
+    return GeneNetwork.random(31, random_state=1)
+
+
+def test_simulated_samples_are_split(simulated):
+    assert simulated.obs["split"].tolist() == ["train"] * 20 + ["test"] * 10
+
+
+def test_the_truth_is_the_simulated_network(simulated, true_network):
+    assert_array_equal(truth_table(simulated), true_network.graph)
+
+
+def test_a_moved_edge_is_wrong_in_two_places(simulated, true_network):
+    n_wrong = np.count_nonzero(prior_table(simulated) != true_network.graph)
+    assert n_wrong == 2 * int(0.05 * np.count_nonzero(true_network.graph))
+
+
+def test_training_samples_have_noise(simulated, true_network):
+    assert_array_equal(simulated.X[:20], true_network.simulate(4, 0.2, 1).X)
+
+
+def test_test_samples_are_others(simulated, true_network):
+    first_samples = true_network.simulate(2, 0.0, 1).X
+    assert np.abs(simulated.X[20:] - first_samples).max() > 0.1
+
+
+def test_test_samples_have_no_noise(simulated, true_network):
+    values = simulated.X[20:].reshape(2, 5, 31)
+    times = simulated.obs["time"].to_numpy()[:5]
+    solution = true_network.solve(values[:, 0], times)
+    assert_allclose(values, solution, atol=1e-6)

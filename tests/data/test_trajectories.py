@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sbnn.data.trajectories import Samples, as_trajectories, prior_matrix, trajectories
@@ -12,71 +13,35 @@ TIMES = [0.0, 1.0, 3.0]
 
 @pytest.fixture
 def values(rng):
+    """Four samples of two genes."""
     return rng.random((4, 3, 2))
 
 
-def test_what_is_given_is_kept(values):
-    data = trajectories(values.tolist(), TIMES, ["A", "B"], name="mine")
-    arrays = as_trajectories(data)
-    np.testing.assert_array_equal(arrays.values, values)
-    np.testing.assert_array_equal(arrays.times, [TIMES] * 4)
-    assert arrays.gene_names.tolist() == ["A", "B"]
-    assert data.X.dtype == np.float64
-    assert data.obs_names.tolist()[2:5] == ["0_2", "1_0", "1_1"]
-    assert data.uns["sbnn"]["name"] == "mine"
+# --- arrays
 
 
 @pytest.fixture
-def table(values):
-    table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
-    return table.assign(sample=["y", "x"] * 3, time=np.repeat(TIMES, 2))
+def course(values):
+    return trajectories(values.tolist(), TIMES, ["A", "B"], name="mine")
 
 
-def test_a_long_table_is_read_in_the_order_of_its_samples(table):
-    data = trajectories(table.iloc[:5])
-    data.X = sparse.csr_array(data.X)
-    arrays = as_trajectories(data)
-    assert [times.tolist() for times in arrays.times] == [TIMES, TIMES[:2]]
-    np.testing.assert_array_equal(arrays.values[0], table[["A", "B"]].iloc[::2])
-    assert arrays.gene_names.tolist() == ["A", "B"]
+def test_values_times_and_genes_are_kept(course, values):
+    samples = as_trajectories(course)
+    assert_array_equal(samples.values, values)
+    assert_array_equal(samples.times, [TIMES] * 4)
+    assert samples.gene_names.tolist() == ["A", "B"]
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "named"),
-    [("B", np.nan, "NaN"), ("time", 0, "sample y"), ("sample", "z", "sample z")]
-    + [("time", np.inf, "time contains infinity")],
-)
-def test_wrong_values_and_times_are_refused(table, column, value, named):
-    table.loc[4, column] = value
-    with pytest.raises(ValueError, match=named):
-        trajectories(table)
+def test_values_have_double_precision(course):
+    assert course.X.dtype == np.float64
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda table: table.drop(columns="time"), "no column time among A, B, sample"),
-        (lambda table: table[["A", "time"]], r"no column sample among .*assign\(sample=0\)"),
-        (lambda table: table[["A", "B"]], "no column sample and time"),
-        (lambda table: table.assign(B="low"), "got 'low' in row '0', column 'B'"),
-        (lambda table: table.assign(time="0h"), "got '0h' in row '0', column 'time'"),
-        (lambda table: table.assign(sample=None), "NaN in the columns sample"),
-        (lambda table: pd.concat([table, table]), r"sample y.*\.groupby\(\['sample', 'time'\]"),
-        (lambda table: table.rename(columns={"A": "Unnamed: 0"}), "Unnamed: 0 is no gene"),
-        (lambda table: table.assign(A=table["A"] + 99), "no log values; use np.log2"),
-    ],
-)
-def test_mistakes_in_a_table_are_named_with_what_to_do(table, change, message):
-    with pytest.raises(ValueError, match=message):
-        trajectories(change(table))
+def test_rows_are_named_by_sample_and_position(course):
+    assert course.obs_names.tolist()[2:5] == ["0_2", "1_0", "1_1"]
 
 
-def test_rows_in_any_order_can_be_sorted_and_averaged(table):
-    again = pd.concat([table[::-1], table])
-    sorted_table = again.groupby(["sample", "time"], as_index=False).mean()
-    np.testing.assert_array_equal(
-        trajectories(sorted_table).X, trajectories(table.sort_values(["sample", "time"])).X
-    )
+def test_a_data_set_has_its_name(course):
+    assert course.uns["sbnn"]["name"] == "mine"
 
 
 def test_values_without_times_are_refused(values):
@@ -84,23 +49,132 @@ def test_values_without_times_are_refused(values):
         trajectories(values)
 
 
-def test_priors_are_matched_by_name():
-    prior = pd.DataFrame([[0, 2.0], [-2.0, 0]], ["b", 1], [1, "b"])
-    np.testing.assert_array_equal(prior_matrix(prior, ["1", "b"]), [[-2, 0], [0, 2]])
-    np.testing.assert_array_equal(prior_matrix(prior[["b"]][:1], ["1", "b"]), [[0, 0], [0, 2]])
-    for wrong in (prior[:0].to_numpy(), [[0, 0.3], [0, -1]], prior.rename(index={"b": "z"})):
-        with pytest.raises(ValueError, match="prior: "):
-            prior_matrix(wrong, ["1", "b"])
+def test_each_row_has_a_time(values):
+    with pytest.raises(ValueError, match="times: expected a time for each row"):
+        trajectories(values, TIMES[:2])
 
 
-# --- the arrays that models use
+# --- tables
 
 
 @pytest.fixture
-def samples(rng):
-    values = [rng.random((4, 2)), rng.random((2, 2))]
-    times = [np.array([0.0, 1, 3, 4]), np.array([2.0, 5])]
-    return Samples(values, times, np.array(["a", "b"]))
+def table(values):
+    """Rows of the samples y and x in turn."""
+    table = pd.DataFrame(values[:2].reshape(6, 2), columns=["A", "B"])
+    return table.assign(sample=["y", "x"] * 3, time=np.repeat(TIMES, 2))
+
+
+def test_samples_of_a_table_have_any_length(table):
+    samples = as_trajectories(trajectories(table.iloc[:5]))
+    assert [times.tolist() for times in samples.times] == [TIMES, TIMES[:2]]
+
+
+def test_samples_of_a_table_keep_their_order(table):
+    samples = as_trajectories(trajectories(table))
+    assert_array_equal(samples.values[0], table[["A", "B"]].iloc[::2])
+
+
+def test_columns_of_a_table_are_genes(table):
+    assert trajectories(table).var_names.tolist() == ["A", "B"]
+
+
+def test_values_may_be_sparse(table):
+    data = trajectories(table)
+    expected = as_trajectories(data).values
+    data.X = sparse.csr_array(data.X)
+    assert_array_equal(as_trajectories(data).values, expected)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("B", np.nan, "NaN"),
+        ("time", 0, "sample y"),
+        ("time", np.inf, "time contains infinity"),
+        ("sample", "z", "sample z"),
+    ],
+)
+def test_wrong_values_and_times_are_refused(table, column, value, message):
+    table.loc[4, column] = value
+    with pytest.raises(ValueError, match=message):
+        trajectories(table)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (["A", "B", "sample"], "no column time among A, B, sample"),
+        (["A", "time"], r"no column sample among .*assign\(sample=0\)"),
+        (["A", "B"], "no column sample and time"),
+    ],
+)
+def test_missing_columns_are_named(table, columns, message):
+    with pytest.raises(ValueError, match=message):
+        trajectories(table[columns])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("B", "low", "got 'low' in row '0', column 'B'"),
+        ("time", "0h", "got '0h' in row '0', column 'time'"),
+        ("sample", None, "NaN in the columns sample"),
+        ("A", 99, "no log values; use np.log2"),
+    ],
+)
+def test_columns_of_wrong_values_are_named(table, column, value, message):
+    table[column] = value
+    with pytest.raises(ValueError, match=message):
+        trajectories(table)
+
+
+def test_repeated_times_are_told(table):
+    twice = pd.concat([table, table])
+    with pytest.raises(ValueError, match=r"sample y.*\.groupby\(\['sample', 'time'\]"):
+        trajectories(twice)
+
+
+def test_names_of_rows_are_no_gene(table):
+    renamed = table.rename(columns={"A": "Unnamed: 0"})
+    with pytest.raises(ValueError, match="Unnamed: 0 is no gene"):
+        trajectories(renamed)
+
+
+def test_the_advice_on_repeated_times_works(table):
+    """Rows in any order are sorted and averaged by it."""
+    twice = pd.concat([table[::-1], table])
+    averaged = twice.groupby(["sample", "time"], as_index=False).mean()
+    expected = trajectories(table.sort_values(["sample", "time"]))
+    assert_array_equal(trajectories(averaged).X, expected.X)
+
+
+# --- priors
+
+
+@pytest.fixture
+def prior():
+    """Of the genes b and 1, in another order of the targets."""
+    return pd.DataFrame([[0, 2.0], [-2.0, 0]], index=["b", 1], columns=[1, "b"])
+
+
+def test_priors_are_matched_by_name(prior):
+    assert_array_equal(prior_matrix(prior, ["1", "b"]), [[-2, 0], [0, 2]])
+
+
+def test_genes_missing_from_a_prior_have_no_edge(prior):
+    part = prior.loc[["b"], ["b"]]
+    assert_array_equal(prior_matrix(part, ["1", "b"]), [[0, 0], [0, 2]])
+
+
+@pytest.mark.parametrize("edges", [np.empty((0, 2)), [[0, 0.3], [0, -1]]], ids=["shape", "sizes"])
+def test_priors_of_another_form_are_refused(edges):
+    with pytest.raises(ValueError, match="prior: expected signs of one size"):
+        prior_matrix(edges, ["1", "b"])
+
+
+def test_unknown_genes_of_a_prior_are_named(prior):
+    with pytest.raises(ValueError, match="prior: z are not genes"):
+        prior_matrix(prior.rename(index={"b": "z"}), ["1", "b"])
 
 
 def test_a_prior_in_other_capitals_is_told():
@@ -109,19 +183,50 @@ def test_a_prior_in_other_capitals_is_told():
         prior_matrix(prior, ["Gata1", "Pu1"])
 
 
+# --- the arrays that models use
+
+
+@pytest.fixture
+def samples(rng):
+    """Of four and of two times."""
+    return Samples(
+        values=[rng.random((4, 2)), rng.random((2, 2))],
+        times=[np.array([0.0, 1, 3, 4]), np.array([2.0, 5])],
+        gene_names=np.array(["a", "b"]),
+    )
+
+
 def test_intervals_lie_between_consecutive_times(samples):
-    before, after, times = samples.intervals()
+    _, _, times = samples.intervals()
+    assert_array_equal(times, [[0, 1], [1, 3], [3, 4], [2, 5]])
+
+
+def test_intervals_have_values_at_both_ends(samples):
+    before, after, _ = samples.intervals()
     long, short = samples.values
-    np.testing.assert_array_equal(before, [*long[:-1], short[0]])
-    np.testing.assert_array_equal(after, [*long[1:], short[1]])
-    np.testing.assert_array_equal(times, [[0, 1], [1, 3], [3, 4], [2, 5]])
+    assert_array_equal(before, [*long[:-1], short[0]])
+    assert_array_equal(after, [*long[1:], short[1]])
 
 
-def test_short_samples_are_padded_with_their_last_values(samples):
-    values, times = samples.padded()
-    np.testing.assert_array_equal(times, [[0, 1, 3, 4], [2, 5, 5, 5]])
-    np.testing.assert_array_equal(values[0], samples.values[0])
-    np.testing.assert_array_equal(values[1], samples.values[1][[0, 1, 1, 1]])
-    turned = Samples(samples.values, samples.times, samples.gene_names, gene_major=True)
-    np.testing.assert_array_equal(turned.padded()[0], values)
-    assert (values.strides, turned.padded()[0].strides) == ((64, 16, 8), (64, 8, 32))
+def test_samples_are_selected_by_position(samples):
+    short = samples.select([1])
+    assert_array_equal(short.values, [samples.values[1]])
+    assert_array_equal(short.times, [[2, 5]])
+
+
+def test_short_samples_are_padded(samples):
+    """With their last values."""
+    values, times = samples.pad()
+    assert_array_equal(times, [[0, 1, 3, 4], [2, 5, 5, 5]])
+    assert_array_equal(values[0], samples.values[0])
+    assert_array_equal(values[1], samples.values[1][[0, 1, 1, 1]])
+
+
+def test_the_layout_in_memory_is_kept(samples):
+    """In another layout, sums are rounded differently."""
+    gene_major = Samples(samples.values, samples.times, samples.gene_names, gene_major=True)
+    values, _ = samples.pad()
+    other_values, _ = gene_major.pad()
+    assert_array_equal(other_values, values)
+    assert values.strides == (64, 16, 8)
+    assert other_values.strides == (64, 8, 32)

@@ -30,7 +30,7 @@ def generator():
 @pytest.fixture
 def phoenix(generator):
     """Of 20 genes and 5 units, with normal weights; about half of the genes do not change."""
-    network = Phoenix(20, 5, generator)
+    network = Phoenix(n_genes=20, n_hidden=5, generator=generator)
     for value in network.parameters():
         value.data.normal_(generator=generator)
     return network

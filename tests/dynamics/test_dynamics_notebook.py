@@ -11,7 +11,8 @@ from sbnn.dynamics import evaluation
 from sbnn.evaluation.runs import configure
 
 SAVED = ROOT / "saved_models"
-FIT = evaluation.fit_and_score  # that of the package, which the test replaces
+# that of the package, which the fixture replaces
+FIT_AND_SCORE = evaluation.fit_and_score_network
 # endings of the names of records in the notebook
 FOLDERS = {
     "grn_350": "",
@@ -20,24 +21,38 @@ FOLDERS = {
     "breast_desmedt": "_breast",
     "hematopoiesis": "_blood",
 }
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
-def test_committed_results_are_recognised_and_come_out_the_same(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory):
+    """What the notebook makes of committed results, if nothing is computed anew."""
     if not (list_datasets()["state"][[*FOLDERS]] == "here").all():
         pytest.skip("the data are not here")
-    monkeypatch.setattr(evaluation, "fit_and_score", None)  # nothing is computed anew
-    committed = run_cells("06_dynamics", dataset="grn_350", saved_models=SAVED, figures=tmp_path)
-    for name, ending in FOLDERS.items():
-        stored = results.load_folder(SAVED / name, "dynamics_", data_of=lambda record: None)
-        assert committed[f"records{ending}"].keys() == stored.keys()
-    for models, data, record in (
+    figures = tmp_path_factory.mktemp("figures")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "fit_and_score_network", None)
+        return run_cells("06_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
+
+
+@pytest.mark.parametrize(("folder", "ending"), [*FOLDERS.items()])
+def test_committed_results_are_recognised(variables, folder, ending):
+    stored = results.load_folder(SAVED / folder, "dynamics_", data_of=lambda record: None)
+    assert variables[f"records{ending}"].keys() == stored.keys()
+
+
+@pytest.mark.parametrize(
+    ("models", "data", "record"),
+    [
         ("everything", "data", "grn_350/dynamics_noise_5_dash"),
         ("of_yeast", "yeast", "yeast_pramila/dynamics_real_path_reg"),
-    ):
-        stored = results.load(SAVED / f"{record}.pickle.xz")
-        model = configure(committed[models][stored.params[0]["method"]], {}, 0)
-        row = FIT(model, committed[data][0])
-        # records of PHOENIX were saved before precision was a score; tables derive it
-        compared = [column for column in row if column in stored.scores and column != "seconds"]
-        assert_among_starts(pd.Series(row)[compared].astype(float), stored.scores[compared])
+    ],
+)
+def test_committed_results_come_out_the_same(variables, models, data, record):
+    stored = results.load(SAVED / f"{record}.pickle.xz")
+    method = stored.params[0]["method"]
+    model = configure(variables[models][method], {}, 0)
+    scores = FIT_AND_SCORE(model, variables[data][0])
+    # records of PHOENIX were saved before precision was a score; tables derive it
+    compared = [name for name in scores if name in stored.scores and name != "seconds"]
+    assert_among_starts(pd.Series(scores)[compared].astype(float), stored.scores[compared])

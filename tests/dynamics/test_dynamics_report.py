@@ -8,33 +8,57 @@ from made_up import assert_tidy
 from numpy.testing import assert_allclose
 from same import ROOT
 
-from sbnn.dynamics import plotting, report
+from sbnn.dynamics import report
 
 
-def record(accuracy, error):
+def record_of(accuracy, error):
     """Scores of a method with three seeds."""
-    scores = {"seed": [0, 1, 2], "sparsity": 0.9}
-    scores |= {"balanced_accuracy": accuracy, "mse_ahead": error}
+    scores = {
+        "seed": [0, 1, 2],
+        "sparsity": 0.9,
+        "balanced_accuracy": accuracy,
+        "mse_ahead": error,
+    }
     return SimpleNamespace(scores=pd.DataFrame(scores), dataset="set")
 
 
-RECORDS = {
-    "noise_5_prior": record(0.9, [0.1, 0.2, 0.3]),
-    "noise_5_imp": record([0.5, 0.6, 0.65], 0.02),
-    "noise_5_dash": record([0.7, 0.75, 0.9], 0.1),
-}
+@pytest.fixture
+def records():
+    return {
+        "noise_5_prior": record_of(accuracy=0.9, error=[0.1, 0.2, 0.3]),
+        "noise_5_imp": record_of(accuracy=[0.5, 0.6, 0.65], error=0.02),
+        "noise_5_dash": record_of(accuracy=[0.7, 0.75, 0.9], error=0.1),
+    }
 
 
-def test_tables_have_means_and_sds():
-    table = report.methods_table(RECORDS, "noise_5")
-    assert table.index.tolist() == [report.METHODS["prior"], "IMP", "DASH"]
+def test_tables_have_methods_by_label(records):
+    table = report.dynamics_methods_table(records, "noise_5")
+    assert table.index.tolist() == ["the prior alone, no change", "IMP", "DASH"]
+
+
+def test_tables_have_means_and_sds(records):
+    table = report.dynamics_methods_table(records, "noise_5")
     assert table["BA"].tolist() == ["0.900 ± 0", "0.583 ± 0.08", "0.783 ± 0.1"]
+
+
+def test_errors_are_relative_to_no_change(records):
+    table = report.dynamics_methods_table(records, "noise_5")
     assert table["one-step MSE / no change"]["DASH"] == "0.500 ± 0"
 
 
-def test_the_figure_shows_means_of_methods_beside_the_prior():
-    [ax] = plotting.accuracy_by_sparsity(RECORDS).axes
-    assert_allclose([line.get_ydata()[0] for line in ax.lines], [0.9, 1.75 / 3, 2.35 / 3])
+def test_the_figure_has_means_of_all_methods(records):
+    """The first line is that of the prior."""
+    [ax] = report.accuracy_by_sparsity(records).axes
+    heights = [line.get_ydata()[0] for line in ax.lines]
+    assert_allclose(heights, [0.9, 1.75 / 3, 2.35 / 3])
+
+
+def test_the_figure_names_networks_at_their_means(records):
+    [ax] = report.accuracy_by_sparsity(records).axes
     heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
     assert heights == pytest.approx({"IMP": 1.75 / 3, "DASH": 2.35 / 3}, abs=0.03)
-    assert_tidy(plotting.accuracy_by_sparsity(report.read(ROOT / "saved_models" / "grn_350")))
+
+
+def test_the_figure_of_committed_records_is_tidy():
+    records = report.read_dynamics_records(ROOT / "saved_models" / "grn_350")
+    assert_tidy(report.accuracy_by_sparsity(records))

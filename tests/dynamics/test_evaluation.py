@@ -5,82 +5,137 @@ import pytest
 from numpy.testing import assert_array_equal
 from pytest import approx
 
-from sbnn.data.gene_dynamics import prior_of, simulate_network, truth_of
+from sbnn.data.gene_dynamics import prior_table, simulate_network, truth_table
 from sbnn.data.trajectories import as_trajectories
 from sbnn.dynamics import PhoenixRegressor, evaluate
-from sbnn.dynamics.accuracy import edge_accuracy, path_errors
 from sbnn.dynamics.baselines import PriorAlone
-from sbnn.dynamics.evaluation import fit_and_score
+from sbnn.dynamics.evaluation import edge_accuracy, fit_and_score_network, path_errors
+
+pytestmark = pytest.mark.filterwarnings("ignore:the one-step error")
 
 
-class Watched(PriorAlone):
-    """Shows what it was given."""
+class WatchedPrior(PriorAlone):
+    """Keeps what it was fitted to."""
 
     def fit(self, trajectories, prior, interactions=None):
-        self.given = trajectories.obs["split"], interactions
+        self.split = trajectories.obs["split"]
+        self.interactions = interactions
         return super().fit(trajectories, prior)
 
 
 @pytest.fixture(scope="module")
 def data():
     """Two networks of eight genes, with two test samples each."""
-    return {seed: simulate_network(8, 6, 0.01, 0.3, n_test=2, random_state=seed) for seed in (4, 9)}
+    return {
+        seed: simulate_network(
+            n_genes=8, n_samples=6, noise=0.01, wrong=0.3, n_test=2, random_state=seed
+        )
+        for seed in (4, 9)
+    }
 
 
-def scored(data, model=None, condition="real", **options):
-    return evaluate(model or PriorAlone(), data, method="prior", condition=condition, **options)
+@pytest.fixture(scope="module")
+def held_out(data):
+    """Of the first network."""
+    return as_trajectories(data[4][data[4].obs["split"] == "test"])
 
 
-def test_the_prior_has_scores_of_all_seeds_and_details_of_the_first(data):
-    found = scored(data, details=True)
-    first = data[4]
-    samples = as_trajectories(first[first.obs["split"] == "test"])
-    edges = prior_of(first)
-    expected = edge_accuracy(edges, truth_of(first), edges)
-    expected |= path_errors(PriorAlone().fit(samples).predict, samples)
-    assert found.scores.loc[0, [*expected]].to_dict() == approx(expected, nan_ok=True)
-    assert found.scores["seed"].tolist() == [4, 9]
-    assert_array_equal(found.out_degree, (first.varp["prior"] != 0).sum(axis=1))
-    assert_array_equal(found.test, np.float32(samples.values))
-    assert_array_equal(found.times, samples.times)
-    assert scored({4: first, 9: first}).sha256 != found.sha256
+@pytest.fixture(scope="module")
+def record(data):
+    """Scores of the prior, with details."""
+    return evaluate(PriorAlone(), data, method="prior", condition="real", details=True)
+
+
+def test_the_prior_has_scores_of_all_seeds(record):
+    assert record.scores["seed"].tolist() == [4, 9]
+
+
+def test_scores_are_of_edges_and_test_samples(record, data, held_out):
+    edges = prior_table(data[4])
+    expected = edge_accuracy(edges, truth_table(data[4]), edges)
+    expected |= path_errors(PriorAlone().fit(held_out).predict, held_out)
+    scores = record.scores.loc[0, [*expected]].to_dict()
+    assert scores == approx(expected, nan_ok=True)
+
+
+def test_genes_of_the_first_network_have_degrees(record, data):
+    assert_array_equal(record.out_degree, (data[4].varp["prior"] != 0).sum(axis=1))
+
+
+def test_test_samples_of_the_first_network_are_stored(record, held_out):
+    assert_array_equal(record.test, np.float32(held_out.values))
+    assert_array_equal(record.times, held_out.times)
+
+
+def test_the_fingerprint_is_of_all_data(record, data):
+    twice_the_first = {4: data[4], 9: data[4]}
+    other = evaluate(PriorAlone(), twice_the_first, method="prior", condition="real")
+    assert other.sha256 != record.sha256
 
 
 def test_a_network_has_its_strongest_edges(data):
-    model = PhoenixRegressor(2, "none", epochs=1)
-    found = scored({4: data[4]}, model, details=True)
-    model = model.set_params(random_state=4).fit(data[4][data[4].obs["split"] == "train"])
+    first = data[4]
+    model = PhoenixRegressor(2, "none", epochs=1, random_state=4)
+    record = evaluate(model, {4: first}, method="none", condition="real", details=True)
+    model.fit(first[first.obs["split"] == "train"])
     strongest = model.edge_scores_.stack().sort_values(ascending=False, key=abs)
-    assert_array_equal(found.edges, strongest[strongest != 0].reset_index())
+    assert_array_equal(record.edges, strongest[strongest != 0].reset_index())
 
 
-def test_models_see_no_test_sample_and_interactions_if_they_use_them(data):
-    model = Watched()
-    with_some = data[4].copy()
-    fit_and_score(model, with_some)
-    assert set(model.given[0]) == {"train"}
-    with_some.varp["interactions"] = np.eye(8)
-    fit_and_score(model, with_some)
-    assert_array_equal(model.given[1], np.eye(8))
-    fit_and_score(PriorAlone(), with_some)
+def test_the_seed_of_data_is_the_random_state(data):
+    first = {4: data[4]}
+    model = PhoenixRegressor(2, "none", epochs=1)
+    record = evaluate(model, first, method="none", condition="real", details=True)
+    model.set_params(random_state=4)
+    same = evaluate(model, first, method="none", condition="real", details=True)
+    assert_array_equal(record.edges, same.edges)
 
 
-def test_a_record_is_computed_once(data, tmp_path, monkeypatch):
+def test_models_see_no_test_sample(data):
+    model = WatchedPrior()
+    fit_and_score_network(model, data[4])
+    assert set(model.split) == {"train"}
+
+
+@pytest.fixture
+def data_with_interactions(data):
+    data_set = data[4].copy()
+    data_set.varp["interactions"] = np.eye(8)
+    return data_set
+
+
+def test_models_that_use_interactions_get_them(data_with_interactions):
+    model = WatchedPrior()
+    fit_and_score_network(model, data_with_interactions)
+    assert_array_equal(model.interactions, np.eye(8))
+
+
+def test_models_without_interactions_can_be_scored(data_with_interactions):
+    assert fit_and_score_network(PriorAlone(), data_with_interactions)["n_edges"] > 0
+
+
+def test_a_record_is_computed_once(record, data, tmp_path, monkeypatch):
     path = tmp_path / "prior.pickle.xz"
-    first = scored(data, results=path)
+    first = evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
     monkeypatch.setattr(PriorAlone, "fit", None)
-    assert scored(data, results=path).scores.equals(first.scores)
+    again = evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
+    assert again.scores.equals(first.scores)
+
+
+def test_a_record_of_another_condition_is_refused(data, tmp_path):
+    path = tmp_path / "prior.pickle.xz"
+    evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
     with pytest.raises(ValueError, match="results"):
-        scored(data, condition="noise_5", results=path)
+        evaluate(PriorAlone(), data, method="prior", condition="noise_5", results=path)
 
 
 def test_a_truth_of_some_genes_is_scored(data):
     partly = data[4].copy()
     partly.var["truth_known"] = np.arange(8) > 0
-    found = fit_and_score(PriorAlone(), partly)
-    assert found["n_edges"] == (partly.varp["prior"][1:] != 0).sum()
+    scores = fit_and_score_network(PriorAlone(), partly)
+    assert scores["n_edges"] == (partly.varp["prior"][1:] != 0).sum()
 
 
 def test_effects_are_percents_of_the_largest(data):
-    found = scored(data, details="effects").effects
-    assert_array_equal(found, 100 * data[4].varp["prior"])
+    record = evaluate(PriorAlone(), data, method="prior", condition="real", details="effects")
+    assert_array_equal(record.effects, 100 * data[4].varp["prior"])

@@ -17,31 +17,55 @@ def values(rng):
     return pd.Series(rng.exponential(size=40), GENES)
 
 
-def test_p_values_of_noise_are_uniform_whatever_the_set(rng, values):
-    draws = [pd.Series(rng.permutation(values), GENES) for _ in range(400)]
-    p = np.array(
-        [gene_set_test(draw, SETS, 99, random_state=i)["p"] for i, draw in enumerate(draws)]
-    )
-    for level in (0.05, 0.5, 0.95):
-        sd = np.sqrt(level * (1 - level))
-        assert_allclose((p <= level).mean(axis=0), level, atol=sd / 5)  # 4 standard errors
-    assert p.min() == 1 / 100, "the set itself is one of the possible ones"
+@pytest.fixture(scope="module")
+def p_values_of_noise():
+    """Of 400 random series, for each set."""
+    rng = np.random.default_rng(0)
+    p_values = []
+    for i in range(400):
+        noise = pd.Series(rng.exponential(size=40), GENES)
+        test = gene_set_test(noise, SETS, 99, random_state=i)
+        p_values.append(test["p"])
+    return np.array(p_values)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.5, 0.95])
+def test_p_values_of_noise_are_uniform(p_values_of_noise, level):
+    sd = np.sqrt(level * (1 - level))
+    rates = (p_values_of_noise <= level).mean(axis=0)
+    assert_allclose(rates, level, atol=sd / 5)  # 4 standard errors
+
+
+def test_the_set_itself_is_a_possible_one(p_values_of_noise):
+    assert p_values_of_noise.min() == 1 / 100
 
 
 def test_a_set_of_large_values_is_found(values):
     values[SETS["overlapping"]] += 10
-    found = gene_set_test(values, SETS, random_state=0)
-    assert found.loc["overlapping", "p"] == 0.001
-    k = found["n_genes"]
-    assert k.tolist() == [3, 6, 30], "those with a value"
-    # sums of k of n values without replacement
+    assert gene_set_test(values, SETS, random_state=0).loc["overlapping", "p"] == 0.001
+
+
+def test_genes_with_a_value_are_counted(values):
+    assert gene_set_test(values, SETS, random_state=0)["n_genes"].tolist() == [3, 6, 30]
+
+
+def test_z_is_of_sums_without_replacement(values):
+    """Of k of 40 values."""
+    values[SETS["overlapping"]] += 10
+    k = np.array([3, 6, 30])
     sums = [values.reindex(genes).sum() for genes in SETS.values()]
     sd = values.std() * np.sqrt(k * (40 - k) / 40)
-    assert_allclose(found["z"], (sums - k * values.mean()) / sd, rtol=0.1, atol=0.1)
+    z = gene_set_test(values, SETS, random_state=0)["z"]
+    assert_allclose(z, (sums - k * values.mean()) / sd, rtol=0.1, atol=0.1)
 
 
-def test_nothing_is_found_where_all_random_sets_are_equal(values):
-    found = gene_set_test(values, {"none": ["unknown"], "all": GENES}, 99)
-    equal = gene_set_test(0.1 + 0 * values, {"equal": GENES[:7]}, 99)
-    assert [*found["p"], *equal["p"]] == [1, 1, 1]
-    assert found["z"].isna().all()
+@pytest.mark.parametrize("genes", [["unknown"], GENES], ids=["none", "all"])
+def test_sets_without_random_ones_are_not_tested(values, genes):
+    test = gene_set_test(values, {"set": genes}, 99)
+    assert test["p"].tolist() == [1]
+    assert test["z"].isna().all()
+
+
+def test_equal_values_have_no_large_ones():
+    equal = pd.Series(0.1, GENES)
+    assert gene_set_test(equal, {"equal": GENES[:7]}, 99)["p"].tolist() == [1]

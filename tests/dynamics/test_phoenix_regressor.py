@@ -1,71 +1,91 @@
-"""Training and pruning of PHOENIX: losses, seeds, units, and samples of any length."""
+"""Training and pruning of PHOENIX: seeds, units, and samples of any length."""
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from pytest import approx
 
 from sbnn.data.trajectories import as_trajectories, trajectories
 from sbnn.dynamics import PhoenixRegressor
 from sbnn.dynamics.baselines import AutoRegression
-from sbnn.dynamics.phoenix import Phoenix
-from sbnn.dynamics.pruning import Pruner
-from sbnn.dynamics.solver import DivergenceError, follow
-from sbnn.dynamics.training import PENALTIES, Intervals, Training
+from sbnn.dynamics.solver import DivergenceError
 
-SHORT = {"epochs": 12, "schedule": (2, 0.5, 3, 0.2), "learning_rate": 1e-2, "fine_tuning": 3}
-SHORT["random_state"] = 0
 pytestmark = pytest.mark.filterwarnings("ignore:the one-step error")
 
 
-def fit(samples, prior=None, pruning="dash", interactions=None, **options):
-    """Fit a small network."""
-    model = PhoenixRegressor(8, pruning, 0.6, **SHORT | options)
-    return model.fit(samples, prior, interactions)
+def small_model(pruning="dash", **options):
+    """A small network that is trained for a few epochs."""
+    short_training = {
+        "epochs": 12,
+        "schedule": (2, 0.5, 3, 0.2),
+        "learning_rate": 1e-2,
+        "fine_tuning": 3,
+        "random_state": 0,
+    }
+    return PhoenixRegressor(8, pruning, sparsity=0.6, **short_training | options)
 
 
 @pytest.fixture(scope="module")
 def fitted(samples, prior):
-    return fit(samples, prior)
+    return small_model().fit(samples, prior)
 
 
-@pytest.fixture
-def training(samples, prior, generator):
-    """Training of a new network with gates on all samples."""
-    model = PhoenixRegressor(4, "c_node", batch_size=99, data_weight=0.25, n_prior_points=500)
-    pruner = Pruner(Phoenix(30, 4, generator, gated=True), (0, 0))
-    intervals = Intervals(as_trajectories(samples), 1.0)
-    edges = torch.from_numpy(prior.to_numpy(dtype=float))
-    return Training(model, pruner, generator, intervals, prior=edges)
+@pytest.fixture(scope="module")
+def one_sample(samples):
+    return samples[samples.obs["sample"] == "0"]
 
 
-def test_the_same_seed_gives_the_same_bits_and_priors_are_matched_by_name(fitted, samples, prior):
-    again = fit(samples, prior.iloc[::-1, ::-1])
+def test_the_same_seed_gives_the_same_bits(fitted, samples, prior):
+    again = small_model().fit(samples, prior)
     assert_array_equal(again.edge_scores_, fitted.edge_scores_)
-    alone = samples[samples.obs["sample"] == "0"]
-    one, other = (fit(alone, prior, random_state=seed) for seed in (0, 1))
+
+
+def test_another_seed_gives_another_network(one_sample, prior):
+    one = small_model(random_state=0).fit(one_sample, prior)
+    other = small_model(random_state=1).fit(one_sample, prior)
     assert not np.array_equal(one.edge_scores_, other.edge_scores_)
-    assert "no sample was held out" in one.verdict_
 
 
-def test_the_unit_of_time_changes_nothing_unless_it_is_kept(fitted, samples, prior):
+def test_priors_are_matched_by_name(fitted, samples, prior):
+    again = small_model().fit(samples, prior.iloc[::-1, ::-1])
+    assert_array_equal(again.edge_scores_, fitted.edge_scores_)
+
+
+def test_of_one_sample_none_is_held_out(one_sample, prior):
+    model = small_model().fit(one_sample, prior)
+    assert model.held_out_errors_ is None
+    assert "no sample was held out" in model.verdict_
+
+
+@pytest.fixture(scope="module")
+def in_other_units(samples):
     """The factor is exact, so that the scaled times are."""
     other = samples.copy()
     other.obs["time"] *= 64
-    again = fit(other, prior)
+    return other
+
+
+def test_the_unit_of_time_changes_nothing(fitted, in_other_units, samples, prior):
+    again = small_model().fit(in_other_units, prior)
     assert_array_equal(again.edge_scores_, fitted.edge_scores_)
-    assert_array_equal(again.predict(samples.X[:1], [0, 64]), fitted.predict(samples.X[:1], [0, 1]))
-    assert not np.array_equal(fit(other, prior, time_span=None).edge_scores_, fitted.edge_scores_)
+    start = samples.X[:1]
+    assert_array_equal(again.predict(start, [0, 64]), fitted.predict(start, [0, 1]))
 
 
-def test_interactions_are_matched_by_name_and_replace_shared_targets(fitted, samples, prior):
-    """Shared targets, given as interactions, change nothing; other genes are ignored."""
-    together = prior.abs() @ prior.abs().T
-    together.loc["other", "other"] = 9.0
-    again = fit(samples, prior, interactions=together.iloc[::-1])
+def test_the_unit_of_time_can_be_kept(fitted, in_other_units, prior):
+    kept = small_model(time_span=None).fit(in_other_units, prior)
+    assert not np.array_equal(kept.edge_scores_, fitted.edge_scores_)
+
+
+def test_shared_targets_are_the_default_interactions(fitted, samples, prior):
+    """They are matched by name, and those of other genes are ignored."""
+    shared_targets = prior.abs() @ prior.abs().T
+    shared_targets.loc["other", "other"] = 9.0
+    again = small_model().fit(samples, prior, interactions=shared_targets.iloc[::-1])
     assert_allclose(again.edge_scores_, fitted.edge_scores_)
-    other = fit(samples, prior, interactions=np.eye(30))
+
+
+def test_interactions_replace_shared_targets(fitted, samples, prior):
+    other = small_model().fit(samples, prior, interactions=np.eye(30))
     assert not np.allclose(other.edge_scores_, fitted.edge_scores_)
 
 
@@ -78,124 +98,108 @@ def test_interactions_are_matched_by_name_and_replace_shared_targets(fitted, sam
         ({"pruning": "none"}, [0] * 12),
     ],
 )
-def test_weights_are_pruned_by_the_schedule_or_once_after_training(
-    samples, prior, options, expected
-):
-    """Before, less than a quarter of the weights is zero."""
-    model = fit(samples, prior, **options)
-    sparsity = model.history_["sparsity"]
+def test_weights_are_pruned_by_the_schedule(samples, prior, options, expected):
+    """Or once after training. Before, less than a quarter of the weights is zero."""
+    sparsity = small_model(**options).fit(samples, prior).history_["sparsity"]
     assert_allclose(sparsity.clip(lower=0.25), np.maximum(expected, 0.25), atol=0.06)
-    assert model.sparsity_ == sparsity.iloc[-1]
+
+
+def test_the_sparsity_is_that_of_the_end(fitted):
+    assert fitted.sparsity_ == fitted.history_["sparsity"].iloc[-1]
+
+
+@pytest.fixture(scope="module")
+def noise(samples):
+    """Samples of noise."""
+    values = np.random.default_rng(0).random((8, 5, 30))
+    return trajectories(values, range(5), samples.var_names)
+
+
+@pytest.fixture(scope="module")
+def fitted_to_noise(noise, prior):
+    return small_model().fit(noise, prior)
+
+
+def test_held_out_errors_include_simple_models(noise, fitted_to_noise):
+    """AR(1) is fitted to the other samples."""
+    validation = fitted_to_noise.validation_
+    samples = as_trajectories(noise)
+    before, after, spans = samples.select(validation).intervals()
+    train = samples.select(np.delete(range(8), validation))
+    network = fitted_to_noise._predict_paths(before, spans)[:, 1]
+    ar1 = AutoRegression().fit(train).predict(before, spans)[:, 1]
+    errors = [((values - after) ** 2).mean() for values in (network, before, ar1)]
+    assert_allclose(fitted_to_noise.held_out_errors_, errors)
 
 
 @pytest.mark.filterwarnings("default:the one-step error")
-def test_a_network_is_compared_with_no_change_and_ar1_on_validation_samples(samples, prior, rng):
-    """AR(1) is fitted to the other samples; predictions of a network that does not win warn."""
-    data = trajectories(rng.random((8, 5, 30)), range(5), samples.var_names)
-    model = fit(data, prior)
-    arrays = as_trajectories(data)
-    before, after, spans = arrays.chosen(model.validation_).intervals()
-    others = arrays.chosen(np.delete(range(8), model.validation_))
-    ar1 = AutoRegression().fit(others).predict(before, spans)[:, 1]
-    found = model._path(before, spans)[:, 1], before, ar1
-    assert_allclose(model.held_out_errors_, ((found - after) ** 2).mean(axis=(1, 2)))
+def test_predictions_of_useless_networks_warn(noise, fitted_to_noise):
     with pytest.warns(UserWarning, match="not lower"):
-        model.predict(data.X[:1], [0, 1])
+        fitted_to_noise.predict(noise.X[:1], [0, 1])
 
 
-def test_a_step_follows_the_gradient_of_all_losses(training):
-    """They are replaced by multiples of one sum; gates are drawn for each of two batches.
-
-    Every interval is in one of them, in random order.
-    """
-    training.model.set_params(learning_rate=0.0, batch_size=12)
-    multiplier = training.network.multiplier
-    gates, seen = [], []
-
-    def loss(network, rows):
-        seen.extend(rows.tolist())
-        gates.append(network.gates["sum_in"])
-        return multiplier.sum()
-
-    training.train.loss = loss
-    training.prior_loss = lambda: 10 * multiplier.sum()
-    training.penalty = lambda: 100 * multiplier.sum()
-    training.run(1, {})
-    assert multiplier.grad.unique() == 0.25 + 7.5 + 100
-    assert training.history[0]["loss"] == approx(multiplier.sum().item())
-    assert not torch.equal(*gates)
-    assert sorted(seen) == [*range(24 * 4)] != seen
+@pytest.fixture(scope="module")
+def history(samples):
+    return small_model("none", epochs=4).fit(samples).history_
 
 
-def test_losses_are_mean_squares_of_values_and_of_the_prior(training, samples, prior):
-    network = training.network.requires_grad_(False)
-    assert training.penalty() == PENALTIES["c_node"] * network.penalty("c_node")
-    training.model.penalty = 0.0
-    assert training.penalty() == 0
-    network.settle()
-    z = training.points
-    assert z.abs().max().item() == approx(0.5, abs=0.01)
-    gap = network.targets(z).numpy() - z.numpy() @ prior.to_numpy()
-    assert_allclose(training.prior_loss(), (gap**2).mean(), rtol=1e-5)
-    before, after, spans = as_trajectories(samples).chosen([3]).intervals()
-    loss = training.train.loss(network, training.train.rows[3])
-    errors = follow(network.double(), before, spans)[:, 1] - after
-    assert loss.item() == approx((errors**2).mean(), rel=1e-2), "by a few steps"
-
-
-def test_the_best_epoch_is_kept_and_patience_ends_training(training):
-    seen = []
-    epoch = training._epoch
-
-    def growing(optimizer):
-        epoch(optimizer)
-        seen.append(training.network.sum_in.detach().clone())
-        return float(len(seen))
-
-    training._epoch = growing
-    training.run(60, {})
-    assert len(seen) == 1 + 40
-    assert torch.equal(training.network.sum_in, seen[0])
-    seen.clear()
-    training.run(60, {2: 0.5})  # weights from before a pruning are not kept
-    assert len(seen) == 2 + 1 + 40
-    assert torch.equal(training.network.sum_in, seen[2])
-
-
-def test_validation_samples_are_not_trained_on(samples):
-    """Other values of them change what is monitored, but not the training before rates change."""
-    model = fit(samples, pruning="none", epochs=4)
+@pytest.fixture(scope="module")
+def history_of_other_validation(samples):
+    """With other values of the validation samples."""
+    model = small_model("none", epochs=4)
+    validation = model.fit(samples).validation_
     changed = samples.copy()
-    changed.X[changed.obs["sample"].isin(model.validation_.astype(str))] += 0.3
-    other = fit(changed, pruning="none", epochs=4).history_
-    assert_array_equal(other["loss"], model.history_["loss"])
-    assert (other["validation_loss"] != model.history_["validation_loss"]).all()
+    changed.X[changed.obs["sample"].isin(validation.astype(str))] += 0.3
+    return model.fit(changed).history_
+
+
+def test_validation_samples_are_not_trained_on(history, history_of_other_validation):
+    """In epochs before the learning rate changes."""
+    assert_array_equal(history_of_other_validation["loss"], history["loss"])
+
+
+def test_validation_samples_are_monitored(history, history_of_other_validation):
+    other = history_of_other_validation["validation_loss"]
+    assert (other != history["validation_loss"]).all()
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("options", "message"),
     [
         ({"as_published": ["all"]}, "as_published"),
         ({"influence": (0.5, 5.0)}, "influence: expected two numbers in"),
-        ({"schedule": (1, 0.2, 1, 1e-9)}, "schedule: share must be"),  # else without end
+        ({"schedule": (1, 0.2, 1, 1e-9)}, "schedule: fraction must be"),  # else without end
         ({"epochs": 3}, "epochs: pruning ends after epoch 3"),
-        ({"prior": None}, "prior"),
-        ({"prior": None, "pruning": "none", "data_weight": 0.5}, "prior"),
-        ({"interactions": np.zeros((30, 30))}, "interactions"),
     ],
 )
-def test_impossible_settings_are_refused(samples, prior, options, text):
-    with pytest.raises(ValueError, match=text):
-        fit(samples, **{"prior": prior} | options)
+def test_impossible_settings_are_refused(samples, prior, options, message):
+    with pytest.raises(ValueError, match=message):
+        small_model(**options).fit(samples, prior)
+
+
+@pytest.mark.parametrize("options", [{}, {"pruning": "none", "data_weight": 0.5}])
+def test_a_prior_is_needed_if_used(samples, options):
+    with pytest.raises(ValueError, match="prior"):
+        small_model(**options).fit(samples)
+
+
+def test_interactions_without_any_are_refused(samples, prior):
+    with pytest.raises(ValueError, match="interactions"):
+        small_model().fit(samples, prior, interactions=np.zeros((30, 30)))
 
 
 def test_a_training_that_diverges_is_an_error(samples):
     with pytest.raises(DivergenceError, match="epoch"):
-        fit(samples, pruning="none", learning_rate=1e4)
+        small_model("none", learning_rate=1e4).fit(samples)
 
 
-def test_starts_are_matched_by_name_and_have_times_of_their_own(samples, fitted):
+def test_starts_are_matched_by_name(samples, fitted):
     start = samples.to_df()[:2]
-    path = fitted.predict(start.iloc[:, ::-1], [[0, 1], [2, 5]])
+    expected = fitted.predict(start, [0, 1])
+    assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
+
+
+def test_starts_have_times_of_their_own(samples, fitted):
+    paths = fitted.predict(samples.X[:2], [[0, 1], [2, 5]])
     alone = fitted.predict(samples.X[1:2], [0, 3])
-    assert_allclose(path[1], alone[0], atol=1e-5)
+    assert_allclose(paths[1], alone[0], atol=1e-5)

@@ -6,7 +6,13 @@ import torch
 from numpy.testing import assert_allclose
 from pytest import approx
 
-from sbnn.dynamics.solver import TOLERANCE, DivergenceError, advance, follow, step_factors
+from sbnn.dynamics.solver import (
+    SOLVER_TOLERANCE,
+    DivergenceError,
+    integrate_in_steps,
+    integrate_trajectories,
+    step_factors,
+)
 
 START = np.array([[0.1], [0.3], [2.0]])
 
@@ -28,20 +34,23 @@ def logistic(t):
 
 def test_steps_are_of_second_order():
     """Twice the steps: a quarter of the error."""
+    model = Logistic()
     errors = []
     for n in (64, 128, 256):
-        factors = step_factors(torch.ones(1, dtype=torch.float64), 2 / n)
-        found = advance(Logistic().targets, torch.tensor(START), factors, n)
-        errors.append(abs(found.numpy() - logistic(2.0)).max())
+        factors = step_factors(model.decay(), 2 / n)
+        end = integrate_in_steps(model.targets, torch.tensor(START), factors, n_steps=n)
+        errors.append(abs(end.numpy() - logistic(2.0)).max())
     assert np.divide(errors[:-1], errors[1:]) == approx(4, rel=0.1)
 
 
-def test_paths_have_values_at_the_times_of_each_sample():
+def test_paths_have_the_times_of_each_sample():
     times = np.array([[0.0, 1, 3], [2, 2.5, 3], [1, 5, 6]])
-    path = follow(Logistic(), START, times)
-    assert_allclose(path[..., 0], logistic(times - times[:, :1]), rtol=0, atol=TOLERANCE)
+    path = integrate_trajectories(Logistic(), START, times)
+    expected = logistic(times - times[:, :1])
+    assert_allclose(path[..., 0], expected, rtol=0, atol=SOLVER_TOLERANCE)
 
 
 def test_a_path_that_diverges_is_an_error():
+    times = np.array([[0.0, 0.2, 0.7]] * 3)
     with pytest.raises(DivergenceError, match="diverge"):
-        follow(Logistic(), -START, np.array([[0.0, 0.2, 0.7]] * 3))
+        integrate_trajectories(Logistic(), -START, times)

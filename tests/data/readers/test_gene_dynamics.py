@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 
-from sbnn.data.gene_dynamics import prior_of, truth_of
+from sbnn.data.gene_dynamics import prior_table, truth_table
 from sbnn.data.readers import gene_dynamics
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories
@@ -20,64 +21,159 @@ TEXTS = {
 
 
 @pytest.fixture
-def course(tmp_path):
-    """Paths of the files of three genes."""
+def paths(tmp_path):
+    """Files of three genes, in the order in which readers take them."""
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text)
     return [tmp_path / name for name in TEXTS]
 
 
-def test_samples_of_any_length_are_read(course):
-    data = read_trajectories(course[1], course[2])
-    arrays = as_trajectories(data)
-    np.testing.assert_array_equal(arrays.values[0], [[4, 1, 1], [2, 3, 1]])
-    np.testing.assert_array_equal(arrays.values[1], [[0.1, 1, 0], [0.2, 2, 0], [0.3, -3, 0]])
-    assert [times.tolist() for times in arrays.times] == [[0, 1], [0, 2, 5]]
-    assert arrays.gene_names.tolist() == ["a", "b", "c"]
-    assert arrays.gene_major
-    course[1].write_text(TEXTS["test"].replace("2,0.3", ""))
+# --- trajectories
+
+
+@pytest.fixture
+def samples(paths):
+    return as_trajectories(read_trajectories(paths[1], paths[2]))
+
+
+def test_samples_of_any_length_are_read(samples):
+    short, long = samples.values
+    assert_array_equal(short, [[4, 1, 1], [2, 3, 1]])
+    assert_array_equal(long, [[0.1, 1, 0], [0.2, 2, 0], [0.3, -3, 0]])
+
+
+def test_times_are_read(samples):
+    assert [times.tolist() for times in samples.times] == [[0, 1], [0, 2, 5]]
+
+
+def test_genes_are_read_without_their_kind(samples):
+    assert samples.gene_names.tolist() == ["a", "b", "c"]
+
+
+def test_samples_stay_in_the_published_layout(samples):
+    assert samples.gene_major
+
+
+def test_lines_of_different_lengths_are_refused(paths):
+    paths[1].write_text(TEXTS["test"].replace("2,0.3", ""))
     with pytest.raises(ValueError, match="inhomogeneous"):
-        read_trajectories(course[1], course[2])
+        read_trajectories(paths[1], paths[2])
 
 
-def test_averaged_cells_are_divided_by_the_largest_training_value(course):
-    assert gene_dynamics.read_measured(*course[:4]).n_obs == 9
-    blood = gene_dynamics.read_measured(*course[:4], cells_per_bin=2)
-    # means of two cells: (1.5, 0, -1.5) and (2, 0, 6.5) to train
+# --- measured trajectories
+
+
+def test_all_cells_are_read(paths):
+    assert gene_dynamics.read_measured(*paths[:4]).n_obs == 9
+
+
+@pytest.fixture
+def averaged(paths):
+    """In bins of two cells."""
+    return gene_dynamics.read_measured(*paths[:4], cells_per_bin=2)
+
+
+def test_cells_are_divided_by_training_values(averaged):
+    """Means of two cells are (1.5, 0, -1.5) and (2, 0, 6.5) to train."""
     expected = [[0.75, 0, -1.5 / 6.5], [1, 0, 1], [2, 1, 1 / 6.5], [1, 3, 1 / 6.5]]
-    np.testing.assert_allclose(blood.X[:4], expected)
-    assert blood.obs["time"].tolist()[:4] == [0.5, 2.5, 0, 1]
-    assert np.argwhere(prior_of(blood)).tolist() == [[0, 1], [1, 2]]
+    assert_allclose(averaged.X[:4], expected)
 
 
-def test_known_edges_and_interactions_are_those_between_genes_of_the_data(course):
-    data = gene_dynamics.read_breast(*course)
-    # of positions 1 to 4, the proteins of c, a, x and b
-    assert data.varp["interactions"].tolist() == [[0, 0, 0.7], [0.5, 0, 0], [0, 0, 1]]
-    alone = gene_dynamics.read_breast(*course, interactions=False)
-    assert "interactions" not in alone.varp
-    assert alone.uns["sbnn"]["sha256"] != data.uns["sbnn"]["sha256"]
-    truth = truth_of(data)
-    assert truth.loc["b"].tolist() == [1, 0, 0] and truth.loc["c"].tolist() == [0, 0, 1]
-    assert truth.index.tolist() == ["b", "c"]
+def test_times_of_cells_are_averaged(averaged):
+    assert averaged.obs["time"].tolist()[:4] == [0.5, 2.5, 0, 1]
 
 
-def test_a_simulated_network_knows_no_more_of_its_test_samples_than_their_start(tmp_path, rng):
+def test_the_prior_of_averaged_cells_is_read(averaged):
+    assert np.argwhere(prior_table(averaged)).tolist() == [[0, 1], [1, 2]]
+
+
+# --- breast cancer
+
+
+@pytest.fixture
+def breast(paths):
+    return gene_dynamics.read_breast(*paths)
+
+
+def test_interactions_are_between_genes_of_the_data(breast):
+    """Of positions 1 to 4, the proteins of c, a, x and b."""
+    assert breast.varp["interactions"].tolist() == [[0, 0, 0.7], [0.5, 0, 0], [0, 0, 1]]
+
+
+def test_known_regulators_are_genes_of_the_data(breast):
+    assert truth_table(breast).index.tolist() == ["b", "c"]
+
+
+def test_known_edges_are_between_genes_of_the_data(breast):
+    assert truth_table(breast).to_numpy().tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.fixture
+def breast_alone(paths):
+    return gene_dynamics.read_breast(*paths, interactions=False)
+
+
+def test_interactions_can_be_left_out(breast_alone):
+    assert "interactions" not in breast_alone.varp
+
+
+def test_interactions_are_in_the_fingerprint(breast, breast_alone):
+    assert breast_alone.uns["sbnn"]["sha256"] != breast.uns["sbnn"]["sha256"]
+
+
+# --- simulated networks
+
+
+@pytest.fixture
+def published_values(rng):
+    """Ten test samples, (samples, genes, times)."""
+    return 0.3 + 0.02 * rng.random((10, 3, 4))
+
+
+@pytest.fixture
+def network_paths(tmp_path):
+    """Files of a network, without its test samples."""
     paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
     paths[0].write_text('node,eqn\nA,input gene\nB,input gene\nC,"fAct(A, 0.5, 1.5) - C"\n')
     paths[1].write_text("x\nA_input\nB_input\nC\n")
     paths[3].write_text("0,0,0\n0,0,1\n0,0,0\n")
-    values = 0.3 + 0.02 * rng.random((10, 4, 4))  # (samples, genes and times, times)
-    values[:, 3] = [0, 2, 3, 7]
-    trains = []
-    for later in (0, 0.5):
-        values[:, :3, 1:] += later
-        np.savetxt(paths[2], values.reshape(-1, 4), "%.18g", ",", header="3,10", comments="")
-        data = gene_dynamics.read_grn(*paths, n_samples=2, noise=0.01)
-        trains.append(data.X[:10])
-    np.testing.assert_array_equal(*trains)
-    np.testing.assert_array_equal(data.X[10:14], values[0, :3].T)
-    assert np.argwhere(truth_of(data)).tolist() == [[0, 2]]
-    assert np.argwhere(prior_of(data)).tolist() == [[1, 2]], "the published one"
-    right = gene_dynamics.read_grn(*paths, n_samples=2, wrong=0.0)
-    assert prior_of(right).equals(truth_of(right))
+    return paths
+
+
+@pytest.fixture
+def read_network(network_paths, published_values):
+    """Reads the network with its test samples, of which later values can be raised."""
+
+    def read(raised=0.0, **options):
+        values = published_values.copy()
+        values[:, :, 1:] += raised
+        lines = ["3,10"]
+        for sample in values:
+            for row in [*sample, [0, 2, 3, 7]]:
+                lines.append(",".join(f"{number:.18g}" for number in row))
+        network_paths[2].write_text("\n".join(lines))
+        return gene_dynamics.read_grn(*network_paths, n_samples=2, noise=0.01, **options)
+
+    return read
+
+
+def test_training_depends_on_starts_of_tests_only(read_network):
+    training_values = read_network().X[:10]
+    assert_array_equal(read_network(raised=0.5).X[:10], training_values)
+
+
+def test_published_test_samples_are_kept(read_network, published_values):
+    assert_array_equal(read_network().X[10:14], published_values[0].T)
+
+
+def test_the_truth_is_that_of_the_equations(read_network):
+    assert np.argwhere(truth_table(read_network())).tolist() == [[0, 2]]
+
+
+def test_the_prior_is_the_published_one(read_network):
+    assert np.argwhere(prior_table(read_network())).tolist() == [[1, 2]]
+
+
+def test_a_prior_without_wrong_edges_is_true(read_network):
+    data = read_network(wrong=0.0)
+    assert prior_table(data).equals(truth_table(data))
