@@ -101,7 +101,7 @@ def test_data_sets_are_listed(capsys):
     [("simulated_ephys", {"macro-F1"}), ("", {"scala", "mouse, 4 classes", "SVAE+", "DASH"})],
 )
 def test_tables_of_results_are_printed(words, shown, monkeypatch, capsys):
-    monkeypatch.chdir(cli.ROOT)
+    monkeypatch.chdir(cli.REPOSITORY)
     assert run("report", *words.split()) == 0
     printed = capsys.readouterr().out
     assert all(text in printed for text in shown)

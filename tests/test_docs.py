@@ -21,7 +21,7 @@ from made_up import counts_of, outputs_of
 
 import sbnn
 from sbnn import DistilledSettings, load_dataset
-from sbnn.cli import parser
+from sbnn.cli import build_parser
 from sbnn.mechanism_shift import simulate_perturbations
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,7 +138,7 @@ def test_every_command_of_a_page_is_one(page):
             [target] = [word for word in words if "=" not in word]
             assert re.search(rf"^([\w-]+ )*{target}[ :]", (ROOT / "Makefile").read_text(), re.M)
         elif command == "sbnn" and words != ["--help"]:
-            parser().parse_args(words)  # otherwise ends with SystemExit
+            build_parser().parse_args(words)  # otherwise ends with SystemExit
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)

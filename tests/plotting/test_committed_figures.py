@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import gmean
 
 from sbnn import plotting
-from sbnn.cli import ROOT
+from sbnn.cli import REPOSITORY
 from sbnn.plotting import curves
 from sbnn.plotting.colors import METHODS
 from sbnn.plotting.reading import mean_text
@@ -27,7 +27,7 @@ DATASETS = ["simulated", *(pytest.param(name, marks=pytest.mark.slow) for name i
 
 @functools.cache
 def records_of(dataset):
-    return report.read(ROOT / "saved_models" / dataset)
+    return report.read_study_records(REPOSITORY / "saved_models" / dataset)
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def study_figure(dataset, name):
 @pytest.mark.parametrize("name", figures.FIGURES)
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_committed_figures_can_be_drawn(dataset, name):
-    path = ROOT / "figures" / dataset / f"{name}.png"
+    path = REPOSITORY / "figures" / dataset / f"{name}.png"
     assert (study_figure(dataset, name) is not None) == path.exists()
 
 

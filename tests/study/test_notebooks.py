@@ -7,7 +7,7 @@ from sbnn import cli
 from sbnn.data.datasets import list_datasets
 from sbnn.evaluation import runs
 
-FIGURES = cli.ROOT / "figures"
+FIGURES = cli.REPOSITORY / "figures"
 # of each study one; those of types and of dynamics are run by the tests of these studies
 COMMITTED = ["scala", "papalexi", "own_data/simulated"]
 

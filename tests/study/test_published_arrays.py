@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("dataset", FOLDERS)
 def test_means_are_the_published_ones(dataset, real_file):
     real_file(f"{FOLDERS[dataset]}/Bottleneck_r2_straight_regr_lasso.pickle")
-    known = report.PUBLISHED[report.PUBLISHED["dataset"] == dataset]
+    known = report.PUBLISHED_R2[report.PUBLISHED_R2["dataset"] == dataset]
     networks = known[known["rank"].isna()].copy()
     networks["epoch"] = networks["stage"].map({report.LAST: 200, report.BEFORE_PRUNING: 100})
     networks["strategy"] = "pretrained, then frozen"

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def accuracy():
-    return report.accuracy_table(report.read(ROOT / "saved_models" / "scala"))
+    return report.study_accuracy_table(report.read_study_records(ROOT / "saved_models" / "scala"))
 
 
 def rows_of(table, **levels):
@@ -27,8 +27,8 @@ def rows_of(table, **levels):
 
 
 def test_rows_are_means_over_the_folds_of_each_model():
-    records = report.read(ROOT / "saved_models" / "simulated")
-    table = report.accuracy_table(records)
+    records = report.read_study_records(ROOT / "saved_models" / "simulated")
+    table = report.study_accuracy_table(records)
     assert table.columns.tolist() == ["R2", "SD", "SE"], "nothing was published for these data"
     network, srrr = records["cv_published"], records["cv_srrr"]
     straight = network.find(n_components=64, pretraining=False)
@@ -43,7 +43,7 @@ def test_rows_are_means_over_the_folds_of_each_model():
 
 
 def test_published_results_are_those_of_the_same_folds_and_scaling(accuracy):
-    assert len(accuracy["published"].dropna()) == len(report.published("scala", 1000)) == 20
+    assert len(accuracy["published"].dropna()) == len(report.published_r2("scala", 1000)) == 20
     pretrained = rows_of(accuracy, n_components="64", folds="10", pretraining="True")
     assert pretrained["published"].isna().all()
     assert rows_of(accuracy, scaling="fold")["published"].isna().all()
@@ -67,7 +67,7 @@ def test_the_overview_has_one_row_per_data_set(tmp_path):
             replace(ridge, params=[{"n_components": 2}]), tmp_path / name / "cv_distilled.pickle.xz"
         )
     save(ridge, tmp_path / "mine" / "cv_ridge.pickle.xz")
-    [overview] = report.overview(tmp_path).values()
+    [overview] = report.study_overview(tmp_path).values()
     row = overview.squeeze()
     assert row["genes -> outputs"] == "40 -> 2"
     assert row["distilled, d=2"] == row["ridge, all genes"] == "0.450 ± 0.000"
@@ -94,4 +94,4 @@ def test_the_genes_of_ridge_are_those_of_the_record():
     ridge.settings["scaling"] = "fold"
     ridge.values["preselected"] = np.arange(40) < np.full((3, 1, 1), 12)
     assert list(report.main_models({"cv_ridge": ridge})) == ["ridge, preselected genes"]
-    assert report.accuracy_table({"cv_ridge": ridge}).index.to_frame()["n_genes"].item() == "12"
+    assert report.study_accuracy_table({"cv_ridge": ridge}).index.to_frame()["n_genes"].item() == "12"
