@@ -18,7 +18,7 @@ from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
-MODELS = ["distilled, d=2", "paper, d=2", "sRRR, rank 2", "ridge, all genes"]
+MODELS = ["distilled, d=2", "published, d=2", "sRRR, rank 2", "ridge, all genes"]
 
 
 def passages():

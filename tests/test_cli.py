@@ -139,7 +139,7 @@ def test_notebooks_are_run_on_their_data_sets(words, expected, monkeypatch):
 def test_figures_are_drawn_from_results_of_data_that_are_lost(words, expected, monkeypatch):
     done = []
     monkeypatch.setattr(cli, "_run", lambda number, name, **_: done.append((number, name)))
-    lost = pd.DataFrame({"study": "sbnn", "state": "missing"}, cli.PAIRED.split())
+    lost = pd.DataFrame({"study": "sbnn", "state": "missing"}, [*cli.PAIRED_DATA])
     monkeypatch.setattr(sbnn.data.datasets, "list_datasets", lambda: lost)
     assert run("reproduce", *words.split()) == 0
     assert [number for number, name in done if name in ("scala", "auto")] == expected

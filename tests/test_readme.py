@@ -51,7 +51,7 @@ def test_differences_on_the_page_of_results_are_those_of_the_committed_results()
     page = words_of(ROOT / "docs" / "results.md")
     for dataset in accuracy.DATA:
         models = report.main_models(report.read_study_records(SAVED / dataset))
-        for title in ("paper, d=2", "ridge, all genes"):
+        for title in ("published, d=2", "ridge, all genes"):
             records, points = zip(models["distilled, d=2"], models[title], strict=True)
             found = paired_difference(*records, "test_r2", points)
             interval = f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"

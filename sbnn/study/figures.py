@@ -177,21 +177,23 @@ def draw_family_zoom(records: Mapping[str, Record]) -> Figure | None:
     n_types = labels.groupby("family")["type"].nunique()
     if not (n_types > 1).any():
         return None
-    names = ["fit_published_64d", "fit_published_2d"]
+    wide = find_cross_validation(records, "fit_published_64d")
+    narrow = find_cross_validation(records, "fit_published_2d")
     return plotting.family_zoom(
-        top=records[names[0]],
-        bottom=records[names[1]],
-        scores=[find_cross_validation(records, name) for name in names],
+        top=records["fit_published_64d"],
+        bottom=records["fit_published_2d"],
+        scores=[wide, narrow],
     )
 
 
 def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
     """Test R2 by width, how often genes are kept, and test R2 of every output."""
+    networks: dict[str, tuple[Record, dict]] = {
+        "distilled": (records["cv_distilled"], {}),
+        "published": (records["cv_published"], report.STANDARD),
+    }
     return plotting.width_and_stability(
-        networks={
-            "distilled": (records["cv_distilled"], {}),
-            "published": (records["cv_published"], report.STANDARD),
-        },
+        networks,
         selections=repeated_fits(records),
         models=compared_models(records, COMPARED_WIDTHS),
     )

@@ -91,7 +91,7 @@ def test_published_values_stand_next_to_their_models():
 
 def test_accuracy_is_that_of_the_main_models():
     models = report.main_models(records_of("simulated"))
-    del models["distilled, d=64"], models["paper, d=64"]
+    del models["distilled, d=64"], models["published, d=64"]
     texts = [mean_text(record.test_r2[:, point]) for record, point in models.values()]
     assert re.findall(r"^.* ± [\d.]+$", words(study_figure("simulated", "accuracy")), re.M) == texts
 
@@ -99,9 +99,9 @@ def test_accuracy_is_that_of_the_main_models():
 @pytest.mark.parametrize(
     ("name", "models"),
     [
-        ("figure3_latent_default", ["distilled, d=2", "distilled, d=64"]),
+        ("figure3_latent_distilled", ["distilled, d=2", "distilled, d=64"]),
         ("figure3_latent_srrr", ["sRRR, rank 2", "sRRR, full rank"]),
-        ("figure4_family_zoom", ["paper, d=64", "paper, d=2"]),
+        ("figure4_family_zoom", ["published, d=64", "published, d=2"]),
     ],
 )
 def test_maps_name_the_test_r2_of_their_models_and_outputs(name, models):

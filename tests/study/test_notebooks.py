@@ -17,7 +17,7 @@ def run_all(dataset, figures, **parameters):
     if list_datasets()["state"].get(dataset, "here") != "here":
         pytest.skip("the data are not on this machine")
     for number, names in cli.NOTEBOOKS.items():
-        for path in NOTEBOOKS.glob(f"{number}_*") if dataset in names.split() else ():
+        for path in NOTEBOOKS.glob(f"{number}_*") if dataset in names else ():
             run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)
     return {path.stem for path in figures.glob(f"{dataset}*/*.png")}
 
