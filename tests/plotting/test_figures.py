@@ -18,7 +18,8 @@ from sbnn.results import load
 
 
 def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
-    srrr, ridge = load(REPOSITORY / "saved_models" / "simulated" / "cv_srrr.pickle.xz"), ridge_record()
+    saved = REPOSITORY / "saved_models" / "simulated"
+    srrr, ridge = load(saved / "cv_srrr.pickle.xz"), ridge_record()
     srrr.settings, ridge.settings = {"scaling": "all"}, {"scaling": "fold"}
     ridge.values["preselected"] = np.arange(40) < [[9], [12], [12]]
     ridge.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
