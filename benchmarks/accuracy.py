@@ -136,7 +136,10 @@ MODELS = {
     ),
     "sbnn_d2": Model("sBNN published, d=2", SparseBottleneckRegressor(2, **PUBLISHED), **ONCE),
     "sbnn_d16": Model(
-        "sBNN published, d=16", SparseBottleneckRegressor(16, **PUBLISHED), of_m1=(10, 25, 50), **ONCE
+        "sBNN published, d=16",
+        SparseBottleneckRegressor(16, **PUBLISHED),
+        of_m1=(10, 25, 50),
+        **ONCE,
     ),
     "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2)),
     "srrr_16": Model("sRRR, full rank", SparseReducedRankPath(16)),

@@ -81,12 +81,10 @@ def comparable_results(record: Record) -> list[dict]:
     Those without frozen layers are left out.
     """
     table = published_r2(record.dataset, len(record.gene_names))
-    is_comparable = (
-        (table["folds"] == len(record.folds))
-        & (table["stage"] == LAST)
-        & table["frozen_layers"].isna()
-    )
-    return table[is_comparable].to_dict("records")
+    table = table[table["folds"] == len(record.folds)]
+    table = table[table["stage"] == LAST]
+    table = table[table["frozen_layers"].isna()]
+    return table.to_dict("records")
 
 
 def study_tables(records: Mapping[str, Record]) -> dict[str, pd.DataFrame]:
@@ -164,7 +162,8 @@ def study_accuracy_table(records: Mapping[str, Record]) -> pd.DataFrame:
     fits = fits.reindex(columns=[*keys, "test_r2"])
     groups = fits.groupby(keys, dropna=False)["test_r2"]
     table = groups.agg(R2="mean", SD="std").reset_index()
-    theirs = published_r2(validations[0].dataset, len(validations[0].gene_names))
+    first, *_ = validations
+    theirs = published_r2(first.dataset, len(first.gene_names))
     theirs = theirs.rename(columns={"test_r2": "published", "sd": "published SD"})
     theirs = theirs[[*RESULT_KEYS, "published", "published SD"]]
     table = table.merge(theirs, how="left", on=RESULT_KEYS)
@@ -208,11 +207,12 @@ def _list_srrr_fits(record, fits):
     if not len(numbers):
         numbers = SRRR_GENES
     tables = []
-    for rank in fits["rank"].unique():
+    for rank, fits_of_rank in fits.groupby("rank", sort=False):
         for n_genes in numbers:
-            point = record.params[record.best_with_at_most(n_genes, rank=rank)]
-            chosen = (fits["rank"] == rank) & (fits["alpha"] == point["alpha"])
-            tables.append(fits[chosen].assign(n_genes=n_genes))
+            point = record.best_with_at_most(n_genes, rank=rank)
+            alpha = record.params[point]["alpha"]
+            chosen = fits_of_rank[fits_of_rank["alpha"] == alpha]
+            tables.append(chosen.assign(n_genes=n_genes))
     return pd.concat(tables)
 
 
@@ -231,9 +231,9 @@ def effects_table(table: pd.DataFrame, record: Record, point: int) -> pd.DataFra
     interval = corrected_difference(r2, test_fraction(record.folds))
     predicted = record.feature_names[interval.low > 0]
     is_predicted = table["output"].isin(predicted)
-    return table.assign(
-        output=table["output"].where(is_predicted), effect=table["effect"].where(is_predicted)
-    )
+    outputs = table["output"].where(is_predicted)
+    effects = table["effect"].where(is_predicted)
+    return table.assign(output=outputs, effect=effects)
 
 
 def grouped_holdout_table(
