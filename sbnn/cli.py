@@ -137,7 +137,7 @@ def reproduce(
     from sbnn.data.datasets import list_datasets
 
     notebooks: dict[str, list[str]] = {}  # of a data set; later ones load what earlier ones save
-    for run in choose_runs(list_runs(), notebook, dataset, fast):
+    for run in choose_runs(list_runs(), notebook=notebook, dataset=dataset, fast=fast):
         notebooks.setdefault(run.dataset, []).append(run.notebook)
     if not notebooks:
         check_among("dataset", dataset, ["auto", "all", *list_datasets().index])
