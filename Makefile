@@ -47,9 +47,11 @@ $(UV):
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet uv
 
+# Style, format and types.
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The committed notebooks, outputs included.
 notebooks: $(READY)

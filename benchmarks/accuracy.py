@@ -90,7 +90,7 @@ def both(label, model):
 
 FIXED = {"standardize": False, "device": "cpu", "random_state": SEED}
 # spelled out, so that the records stay those of the published network
-PAPER = FIXED | {"hidden_layers": (512, 128)}
+PUBLISHED = FIXED | {"hidden_layers": (512, 128)}
 DISTILLED = DistilledBottleneckRegressor(2, **FIXED)
 RIDGE, KERNEL = LeaveOneOutRidge(), LeaveOneOutKernelRidge()
 FOREST = RandomForestRegressor(
@@ -134,9 +134,12 @@ MODELS = {
     "sbnn_distilled_d16": Model(
         "sBNN distilled, d=16", DistilledBottleneckRegressor(16, **FIXED), **ONCE
     ),
-    "sbnn_d2": Model("sBNN paper, d=2", SparseBottleneckRegressor(2, **PAPER), **ONCE),
+    "sbnn_d2": Model("sBNN published, d=2", SparseBottleneckRegressor(2, **PUBLISHED), **ONCE),
     "sbnn_d16": Model(
-        "sBNN paper, d=16", SparseBottleneckRegressor(16, **PAPER), of_m1=(10, 25, 50), **ONCE
+        "sBNN published, d=16",
+        SparseBottleneckRegressor(16, **PUBLISHED),
+        of_m1=(10, 25, 50),
+        **ONCE,
     ),
     "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2)),
     "srrr_16": Model("sRRR, full rank", SparseReducedRankPath(16)),

@@ -1,4 +1,4 @@
-"""The paper protocol in Keras, the library of the published code, in its graph mode.
+"""The published protocol in Keras, the library of the published code, in its graph mode.
 
 It follows the description of the schedule, not the published code, and fits d = 2. It does not look
 at test cells while it trains; the published code does so after every epoch.

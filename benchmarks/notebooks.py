@@ -9,11 +9,11 @@ import sys
 import nbformat
 import papermill
 
-from sbnn.cli import ROOT
+from sbnn.cli import REPOSITORY
 from sbnn.plotting.common import in_few_colors
 
-for path in sys.argv[1:] or sorted((ROOT / "notebooks").glob("0*.ipynb")):
-    notebook = papermill.execute_notebook(path, path, cwd=ROOT / "notebooks")
+for path in sys.argv[1:] or sorted((REPOSITORY / "notebooks").glob("0*.ipynb")):
+    notebook = papermill.execute_notebook(path, path, cwd=REPOSITORY / "notebooks")
     for part in (notebook, *notebook.cells):
         for key in ("execution", "papermill", "widgets"):  # widgets are progress bars
             part.metadata.pop(key, None)

@@ -18,22 +18,22 @@ from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
-MODELS = ["distilled, d=2", "paper, d=2", "sRRR, rank 2", "ridge, all genes"]
+MODELS = ["distilled, d=2", "published, d=2", "sRRR, rank 2", "ridge, all genes"]
 
 
 def passages():
     """Tables, rows and parts of sentences of README, as they stand there."""
-    [networks] = report.overview(SAVED).values()
+    [networks] = report.study_overview(SAVED).values()
     return [to_markdown(networks[MODELS]), *of_networks(), *of_companions()]
 
 
 def of_networks():
     """Numbers in the text about mouse M1, CD8 and PBMC."""
-    m1 = report.read(SAVED / "scala")
+    m1 = report.read_study_records(SAVED / "scala")
     fit = m1["fit_distilled_2d"]
     trusted = selection_table(m1["halves_distilled"])["trusted"]
-    cd8 = report.read(SAVED / "citeseq_cd8")
-    pbmc = report.read(SAVED / "pbmc_10k_protein")
+    cd8 = report.read_study_records(SAVED / "citeseq_cd8")
+    pbmc = report.read_study_records(SAVED / "pbmc_10k_protein")
     return [
         f"{len(fit.kept_genes)} of {len(fit.gene_names)} genes",
         f"{len(m1['halves_distilled'].folds)} random halves",

@@ -1,5 +1,5 @@
-"""CPU seconds and memory of one fit: the networks of 25 genes beside their peers and the paper
-protocol in Keras, and the companions beside theirs.
+"""CPU seconds and memory of one fit: the networks of 25 genes beside their peers and the
+published protocol in Keras, and the companions beside theirs.
 
     python benchmarks/speed.py [--repeats 3] [--models sbnn_d2 keras]
 

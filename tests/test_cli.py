@@ -1,5 +1,7 @@
 """Commands, and what a user gets who types a wrong one."""
 
+import contextlib
+import io
 import os
 import re
 import signal
@@ -16,41 +18,80 @@ from sbnn import cli
 from sbnn.data.simulate import simulate_tables
 from sbnn.results import load, load_folder
 
-RECORDS = {"cv_distilled", "cv_ridge", "fit_distilled_2d", "halves_distilled", "interpretation"}
-RECORDS |= {"map_trust", "tsne"}
+RECORDS = {
+    "cv_distilled",
+    "cv_ridge",
+    "fit_distilled_2d",
+    "halves_distilled",
+    "interpretation",
+    "map_trust",
+    "tsne",
+}
+
+
+def simulate_options(folder):
+    """Options of `sbnn fit` for a quick run on simulated tables in a folder."""
+    files = simulate_tables(folder, 60, n_genes=30, n_outputs=3, n_true_genes=5)
+    options = ["fit", "--fast"]
+    for name, path in zip(("expression", "outputs", "labels"), files.values(), strict=False):
+        options += [f"--{name}", str(path)]
+    return options
 
 
 @pytest.fixture
 def tables(tmp_path, monkeypatch):
-    """Options of `sbnn fit` for a quick run on simulated tables in the current folder."""
+    """Options of `sbnn fit` for tables in the current folder."""
     monkeypatch.chdir(tmp_path)
-    files = simulate_tables("raw", 60, n_genes=30, n_outputs=3, n_true_genes=5)
-    options = []
-    for name, path in zip(("expression", "outputs", "labels"), files.values(), strict=False):
-        options += [f"--{name}", str(path)]
-    return ["fit", *options, "--fast"]
+    return simulate_options("raw")
 
 
 def run(*words):
     return cli.main([str(word) for word in words])
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """Folder of a finished run with donors held out."""
+    folder = tmp_path_factory.mktemp("fit")
+    printed = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        options = simulate_options("raw")
+        assert run(*options, "--groups", "donor", "--out", "results/mine") == 0
+    results = (folder / "results" / "mine-fast").resolve()
+    assert printed.getvalue().endswith(f"{results / 'report.html'}\n")
+    return results
+
+
 @pytest.mark.slow
-def test_tables_become_a_report_a_model_and_records(tables, capsys):
-    assert run(*tables, "--groups", "donor", "--out", "results/mine") == 0
-    folder = Path("results/mine-fast").resolve()
-    assert capsys.readouterr().out.endswith(f"{folder / 'report.html'}\n")
-    report = (folder / "report.html").read_text(encoding="utf-8")
-    assert "Test R2 " in report
-    assert report.count("data:image/png") >= 5
-    assert "cross_validate" not in report, "code is hidden"
-    assert (folder / "explorer.html").exists()
-    assert load_folder(folder).keys() == RECORDS
-    assert len(load(folder / "halves_distilled.pickle.xz").folds) == 4
-    model = sbnn.DistilledBottleneckRegressor.load(folder / "model.safetensors")
-    counts = pd.read_csv("raw/new_counts.csv", index_col=0).T
-    assert model.transform(model.normalizer_.transform(counts)).shape == (40, 2)
-    assert run("report", folder) == 0
+def test_a_fit_writes_a_page_with_figures_and_without_code(fitted):
+    page = (fitted / "report.html").read_text(encoding="utf-8")
+    assert "Test R2 " in page
+    assert page.count("data:image/png") >= 5
+    assert "cross_validate" not in page
+
+
+@pytest.mark.slow
+def test_a_fit_writes_an_explorer_and_every_record(fitted):
+    assert (fitted / "explorer.html").exists()
+    assert load_folder(fitted).keys() == RECORDS
+
+
+@pytest.mark.slow
+def test_halves_of_a_quick_fit_are_of_two_pairs(fitted):
+    assert len(load(fitted / "halves_distilled.pickle.xz").folds) == 4
+
+
+@pytest.mark.slow
+def test_the_model_of_a_fit_maps_new_counts(fitted):
+    model = sbnn.DistilledBottleneckRegressor.load(fitted / "model.safetensors")
+    counts = pd.read_csv(fitted.parents[1] / "raw" / "new_counts.csv", index_col=0).T
+    expression = model.normalizer_.transform(counts)
+    assert model.transform(expression).shape == (40, 2)
+
+
+@pytest.mark.slow
+def test_tables_of_a_fit_are_printed(fitted, capsys):
+    assert run("report", fitted) == 0
     assert "Test R2" in capsys.readouterr().out
 
 
@@ -97,33 +138,71 @@ def test_data_sets_are_listed(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "shown"),
-    [("simulated_ephys", {"macro-F1"}), ("", {"scala", "mouse, 4 classes", "SVAE+", "DASH"})],
+    ("words", "texts"),
+    [
+        (["simulated_ephys"], ["macro-F1"]),
+        ([], ["published, d=2", "scala", "mouse, 4 classes", "SVAE+", "DASH"]),
+    ],
+    ids=["a data set", "all"],
 )
-def test_tables_of_results_are_printed(words, shown, monkeypatch, capsys):
-    monkeypatch.chdir(cli.ROOT)
-    assert run("report", *words.split()) == 0
+def test_tables_of_results_are_printed(words, texts, monkeypatch, capsys):
+    monkeypatch.chdir(cli.REPOSITORY)
+    assert run("report", *words) == 0
     printed = capsys.readouterr().out
-    assert all(text in printed for text in shown)
+    assert [text for text in texts if text not in printed] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("fit", "--groups COLUMN column of the labels, such as donor: folds hold out whole groups"),
+        ("data", "list: what there is, and where"),
+        ("reproduce", "--fresh recompute saved results"),
+        ("report", "name of a data set; folder of `sbnn fit`; or all (default)"),
+    ],
+)
+def test_help_explains_arguments(command, text, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run(command, "--help")
+    assert text in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """What `sbnn reproduce` runs, in this order, in place of running it."""
+    runs = []
+    monkeypatch.setattr(cli, "_run", lambda notebook, name, **_: runs.append((notebook, name)))
+    return runs
+
+
+@pytest.fixture
+def no_data(monkeypatch):
+    """No paired data are on this machine."""
+    table = pd.DataFrame({"study": "sbnn", "state": "missing"}, [*cli.PAIRED_DATA])
+    monkeypatch.setattr(sbnn.data.datasets, "list_datasets", lambda: table)
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("02", ["02 auto"]),
-        ("all simulated", ["01 simulated", "02 simulated", "03 simulated"]),
-        ("all gouwens", ["01 gouwens", "02 gouwens", "03 gouwens"]),
-        ("all gouwens_ephys", ["04 gouwens_ephys"]),
-        ("05 all", ["05 papalexi", "05 simulated_screen"]),
+        ("02", [("02", "auto")]),
+        ("02 mine", [("02", "mine")]),
+        ("all simulated", [("01", "simulated"), ("02", "simulated"), ("03", "simulated")]),
+        ("all gouwens", [("01", "gouwens"), ("02", "gouwens"), ("03", "gouwens")]),
+        ("all gouwens_ephys", [("04", "gouwens_ephys")]),
+        ("08 all", [("08", "own_data/simulated")]),
     ],
 )
-def test_notebooks_are_run_on_their_data_sets(words, expected, monkeypatch):
-    done = []
-    monkeypatch.setattr(cli, "_run", lambda number, name, **_: done.append(f"{number} {name}"))
+def test_notebooks_are_run_on_a_data_set(words, expected, done):
     assert run("reproduce", *words.split()) == 0
-    if sbnn.data.datasets.list_datasets().loc["papalexi", "state"] != "here":
-        expected = [words for words in expected if words != "05 papalexi"]
     assert done == expected
+
+
+def test_notebooks_are_run_on_all_data_that_are_here(done):
+    state = sbnn.data.datasets.list_datasets()["state"]
+    names = [name for name in ("papalexi", "simulated_screen") if state[name] == "here"]
+    assert run("reproduce", "05", "all") == 0
+    assert done == [("05", name) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -132,14 +211,14 @@ def test_notebooks_are_run_on_their_data_sets(words, expected, monkeypatch):
         ("all scala", ["figures", "01", "02", "03"]),
         ("all scala --fast", ["01", "02", "03"]),
         ("figures scala", ["figures"]),
-        ("all all", ["figures"]),
         ("all", list(cli.NOTEBOOKS)),
     ],
 )
-def test_figures_are_drawn_from_results_of_data_that_are_lost(words, expected, monkeypatch):
-    done = []
-    monkeypatch.setattr(cli, "_run", lambda number, name, **_: done.append((number, name)))
-    lost = pd.DataFrame({"study": "sbnn", "state": "missing"}, cli.PAIRED.split())
-    monkeypatch.setattr(sbnn.data.datasets, "list_datasets", lambda: lost)
+def test_figures_are_drawn_without_the_data(words, expected, no_data, done):
     assert run("reproduce", *words.split()) == 0
-    assert [number for number, name in done if name in ("scala", "auto")] == expected
+    assert [notebook for notebook, name in done if name in ("scala", "auto")] == expected
+
+
+def test_all_figures_are_drawn_without_any_data(no_data, done):
+    assert run("reproduce", "all", "all") == 0
+    assert [name for notebook, name in done if notebook == "figures"] == [*cli.PAIRED_DATA]

@@ -2,7 +2,6 @@
 
 import contextlib
 import doctest
-import importlib.util
 import io
 import pydoc
 import re
@@ -21,7 +20,7 @@ from made_up import counts_frame, outputs_frame
 
 import sbnn
 from sbnn import DistilledSettings, load_dataset
-from sbnn.cli import parser
+from sbnn.cli import build_parser
 from sbnn.mechanism_shift import simulate_perturbations
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,77 +55,103 @@ def with_blocks(language):
 
 
 @pytest.fixture
-def files(adata, data, tmp_path, monkeypatch):
-    """Files that the pages use, in the current folder, and the names that each page assumes."""
+def work(tmp_path, monkeypatch):
+    """The current folder: an empty one with the saved results."""
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     monkeypatch.chdir(tmp_path)
-    counts, ephys = counts_frame(data), outputs_frame(data).rename_axis("cell")
-    units = pd.DataFrame([["mV"] * ephys.shape[1]], columns=ephys.columns)
-    tables = {
-        "counts": counts,
-        "ephys": ephys,
-        "ephys_units": pd.concat([units, ephys]),
-        "ephys_turned": ephys.T,
-        "sweeps": pd.concat([ephys - 1, ephys + 1]),
-        "types": data.labels.assign(donor=np.resize(list("abcd"), data.n_cells)),
-        "guides": pd.DataFrame(1, ephys.index, ["none", "g1"]),
-        "perturbations": pd.DataFrame(
-            {"perturbation": np.resize(["g1", "control"], data.n_cells)}, ephys.index[::-1]
-        ),
-    }
-    for name, table in tables.items():
-        table.to_csv(f"{name}.csv")
+    return tmp_path
+
+
+@pytest.fixture
+def files(adata, data, work):
+    """Tables and files that the pages read, in the current folder."""
+    outputs = outputs_of(data).rename_axis("cell")
+    counts_of(data).to_csv("counts.csv")
+    outputs.to_csv("ephys.csv")
+    outputs.T.to_csv("ephys_turned.csv")
+    outputs.to_csv("ephys_german.csv", sep=";", decimal=",")
+    outputs.to_excel("mine.xlsx", sheet_name="ephys")
+    units = pd.DataFrame([["mV"] * outputs.shape[1]], columns=outputs.columns)
+    pd.concat([units, outputs]).to_csv("ephys_units.csv")
+    pd.concat([outputs - 1, outputs + 1]).to_csv("sweeps.csv")
+
+    donors = np.resize(list("abcd"), data.n_cells)
+    data.labels.assign(donor=donors).to_csv("types.csv")
+    pd.DataFrame(1, outputs.index, ["none", "g1"]).to_csv("guides.csv")
+    perturbations = {"perturbation": np.resize(["g1", "control"], data.n_cells)}
+    pd.DataFrame(perturbations, outputs.index[::-1]).to_csv("perturbations.csv")
     course = pd.DataFrame({"sample": "a", "time": range(3), "SWI4": 0.5, "CLN2": [0.1, 0.2, 0.4]})
     course.to_csv("course.csv", index=False)
-    ephys.to_csv("ephys_german.csv", sep=";", decimal=",")
-    ephys.to_excel("mine.xlsx", sheet_name="ephys")
-    adata = adata.copy()
-    adata.obsm["ephys"] = adata.obsm["outputs"]
-    adata.obs[["AP width", "Rheobase"]] = data.Y[:, :2]
-    adata.write_h5ad("mine.h5ad")
 
-    def given(page):
-        if page == "ephys_types":
-            cells = load_dataset("simulated_ephys", verbose=False)[::3]
-            cells.to_df().to_csv("features.csv")
-            cells.obs[["type"]].to_csv("types.csv")
-        if page != "mechanism_shift":
-            return {}
-        screen = simulate_perturbations(20, 10, 3, 40, n_control=30)
-        perturbed = screen.obs.pop("perturbation")
-        screen.obs["gene"] = perturbed.cat.rename_categories({"control": "non-targeting"})
-        return {"adata": screen}
+    mine = adata.copy()
+    mine.obsm["ephys"] = mine.obsm["outputs"]
+    mine.obs[["AP width", "Rheobase"]] = data.Y[:, :2]
+    mine.write_h5ad("mine.h5ad")
+    return work
 
-    return given
+
+@pytest.fixture
+def typed_files(files):
+    """Tables of electrophysiological features and of types."""
+    cells = load_dataset("simulated_ephys", verbose=False)[::3]
+    cells.to_df().to_csv("features.csv")
+    cells.obs[["type"]].to_csv("types.csv")
+
+
+def small_screen():
+    """A screen with the label and the name of the control that the page shows."""
+    adata = simulate_perturbations(20, 10, 3, 40, n_control=30)
+    perturbations = adata.obs.pop("perturbation")
+    adata.obs["gene"] = perturbations.cat.rename_categories({"control": "non-targeting"})
+    return adata
 
 
 @pytest.fixture
 def networks_of_a_moment(monkeypatch):
     """A network that trains as long as usual would be most of the time of these tests."""
-    quick = {"n_teachers": 2, "n_trees": 2, "n_augmented": 500}
-    quick |= {"steps_of_teachers": 5, "steps_of_student": 5}
+    quick = {
+        "n_teachers": 2,
+        "n_trees": 2,
+        "n_augmented": 500,
+        "steps_of_teachers": 5,
+        "steps_of_student": 5,
+    }
     defaults = [quick.get(field.name, field.default) for field in fields(DistilledSettings)]
     monkeypatch.setattr(DistilledSettings.__init__, "__defaults__", tuple(defaults))
 
 
+def shorten(code):
+    for usual, quick in QUICK.items():
+        code = code.replace(usual, quick)
+    return code
+
+
+def run_code(code, names):
+    """What the code prints; worker processes would take longer to start than these fits."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), joblib.parallel_config("sequential"):
+        exec(code, names)
+    plt.close("all")
+    return printed.getvalue()
+
+
 @with_blocks("python")
 @pytest.mark.filterwarnings("ignore")  # networks of a moment predict no better than chance
-def test_every_example_runs_and_prints_what_the_page_shows(page, files, networks_of_a_moment):
-    names = {"sbnn": sbnn, **files(page.stem)}
+def test_every_example_runs_and_prints_what_the_page_shows(
+    page, files, networks_of_a_moment, request
+):
+    names = {"sbnn": sbnn}
+    if page.stem == "ephys_types":
+        request.getfixturevalue("typed_files")
+    if page.stem == "mechanism_shift":
+        names["adata"] = small_screen()
     printed = ""
     for language, block in fences(page):
         if language == "python":
-            for usual, quick in QUICK.items():
-                block = block.replace(usual, quick)
-            out = io.StringIO()
-            # worker processes take longer to start than these fits
-            with contextlib.redirect_stdout(out), joblib.parallel_config("sequential"):
-                exec(compile(block, page.name, "exec"), names)
-            printed = out.getvalue()
-        # whose networks are those of a moment here
+            printed = run_code(compile(shorten(block), page.name, "exec"), names)
+        # the networks of README are those of a moment here
         elif language == "text" and printed and page.name != "README.md":
             assert printed == block
-    plt.close("all")
 
 
 @with_blocks("bash")
@@ -138,38 +163,48 @@ def test_every_command_of_a_page_is_one(page):
             [target] = [word for word in words if "=" not in word]
             assert re.search(rf"^([\w-]+ )*{target}[ :]", (ROOT / "Makefile").read_text(), re.M)
         elif command == "sbnn" and words != ["--help"]:
-            parser().parse_args(words)  # otherwise ends with SystemExit
+            build_parser().parse_args(words)  # otherwise ends with SystemExit
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
 @pytest.mark.filterwarnings("ignore")  # networks of a moment predict no better than chance
-def test_examples_of_a_docstring_run(name, tmp_path, monkeypatch, networks_of_a_moment):
-    (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
-    monkeypatch.chdir(tmp_path)
+def test_examples_of_a_docstring_run(name, work, networks_of_a_moment):
     runner = doctest.DocTestRunner()
     for examples in doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={}):
         runner.run(examples)
     assert runner.failures == 0  # what failed is printed
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    importlib.util.find_spec("myst_nb") is None, reason="the extra `docs` is not installed"
-)
-def test_the_site_builds_without_a_warning_and_loads_nothing_from_the_network(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Folder of the site, built as `make docs` builds it; a warning is an error."""
+    pytest.importorskip("myst_nb", reason="the extra `docs` is not installed")
+    folder = tmp_path_factory.mktemp("build")
     [arguments] = re.findall(r"-m sphinx (.*)", (ROOT / "Makefile").read_text())
-    arguments = arguments.replace("build/docs", str(tmp_path / "site")).replace(
-        "build/", f"{tmp_path}/"
-    )
+    arguments = arguments.replace("build/docs", str(folder / "site"))
+    arguments = arguments.replace("build/", f"{folder}/")
     command = [sys.executable, "-m", "sphinx", *arguments.split()]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
-    pages = {path: path.read_text() for path in (tmp_path / "site").rglob("*.html")}
+    return folder / "site"
+
+
+@pytest.mark.slow
+def test_no_page_loads_anything_from_the_network(site):
+    pages = list(site.rglob("*.html"))
     assert len(pages) > 150
-    for path, page in pages.items():
-        loaded = re.findall(r"<(?!a\b)\w+[^>]*?\b(?:src|href)=\"?(?:https?:)?//[^>]*", page)
-        assert not loaded, path
-    site = tmp_path / "site" / "docs"
-    assert not re.search(r"\[R[\da-f]+-\d\]", pages[site / "api.html"]), "a key of a citation"
-    assert 'href="../_images/overview.png"' in pages[site / "figures.html"]
-    assert "<img" in pages[tmp_path / "site" / "notebooks" / "03_model.html"]
+    for page in pages:
+        loaded = r"<(?!a\b)\w+[^>]*?\b(?:src|href)=\"?(?:https?:)?//[^>]*"
+        assert not re.findall(loaded, page.read_text()), page
+
+
+@pytest.mark.slow
+def test_citations_are_shown_without_their_keys(site):
+    reference = (site / "docs" / "api.html").read_text()
+    assert not re.search(r"\[R[\da-f]+-\d\]", reference)
+
+
+@pytest.mark.slow
+def test_the_site_shows_figures_and_outputs_of_notebooks(site):
+    assert 'href="../_images/overview.png"' in (site / "docs" / "figures.html").read_text()
+    assert "<img" in (site / "notebooks" / "03_model.html").read_text()

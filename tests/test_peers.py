@@ -21,36 +21,61 @@ SELECTED = [
 ]
 
 
-@pytest.mark.parametrize("name", SELECTED)
-def test_a_peer_uses_no_more_genes_than_it_may(name, data):
-    X, Y = zscore(data.X), zscore(data.Y)
-    model = clone(accuracy.MODELS[name].estimator).set_params(n_genes=6).fit(X[:90], Y[:90])
-    used = model.get_support()
-    assert 4 <= used.sum() <= 6
-    predicted = model.predict(X[90:])
-    others = np.where(used, X[90:], 7)
-    np.testing.assert_allclose(model.predict(others), predicted)
-    assert pooled_r2(Y[:90], model.predict(X[:90]), Y[:90].mean(0)) > 0.2
+@pytest.fixture
+def X(data):
+    return zscore(data.X)
 
 
-def test_genes_of_glmnet_are_those_that_any_output_has_on_the_path_of_the_lasso(data):
+@pytest.fixture
+def Y(data):
+    return zscore(data.Y)
+
+
+def peer(name, n_genes):
+    model = clone(accuracy.MODELS[name].estimator)
+    return model.set_params(n_genes=n_genes)
+
+
+@pytest.fixture(params=SELECTED)
+def six_genes(request, X, Y):
+    """A peer with six genes at most, fitted to the first 90 cells."""
+    return peer(request.param, 6).fit(X[:90], Y[:90])
+
+
+def test_a_peer_reports_no_more_genes_than_it_may(six_genes):
+    assert 4 <= six_genes.get_support().sum() <= 6
+
+
+def test_a_peer_uses_no_gene_but_those_it_reports(six_genes, X):
+    changed = np.where(six_genes.get_support(), X[90:], 7)
+    np.testing.assert_allclose(six_genes.predict(changed), six_genes.predict(X[90:]))
+
+
+def test_a_peer_fits_its_training_cells(six_genes, X, Y):
+    predicted = six_genes.predict(X[:90])
+    assert pooled_r2(Y[:90], predicted, Y[:90].mean(0)) > 0.2
+
+
+def test_glmnet_takes_genes_of_any_output_on_the_path(data, Y):
+    """The path of the lasso of each output, just before there are more genes than wanted."""
     pytest.importorskip("glmnet", reason="there is none for Python 3.14")
-    X, Y = data.X[:, :20] - data.X[:, :20].mean(0), zscore(data.Y)
-    alphas = np.abs(X.T @ Y).max() / len(X) * 0.97 ** np.arange(100)
-    used = np.array([lasso_path(X, y, alphas=alphas)[1] for y in Y.T]).any(axis=0)
-    first = (used.sum(axis=0) > 9).argmax()  # penalty with more genes
-    assert first > 1
-    found = accuracy.GlmnetPath().select(X, Y, 9)
-    assert found.tolist() == np.flatnonzero(used[:, first - 1]).tolist()
+    X = data.X[:, :20] - data.X[:, :20].mean(0)
+    largest = np.abs(X.T @ Y).max() / len(X)
+    alphas = largest * 0.97 ** np.arange(100)
+    paths = [lasso_path(X, y, alphas=alphas)[1] for y in Y.T]
+    used = np.array(paths).any(axis=0)  # (genes, penalties)
+    first_with_more = (used.sum(axis=0) > 9).argmax()
+    assert first_with_more > 1
+    expected = np.flatnonzero(used[:, first_with_more - 1])
+    assert accuracy.GlmnetPath().select(X, Y, 9).tolist() == expected.tolist()
 
 
-def test_the_mean_with_ridge_is_that_of_the_predictions_of_both(data):
-    X, Y = zscore(data.X), zscore(data.Y)
-    both = clone(accuracy.MODELS["ridge_and_forest"].estimator).set_params(n_genes=6)
-    forest = clone(accuracy.MODELS["greedy_forest"].estimator).set_params(n_genes=6)
-    models = forest, LeaveOneOutRidge()
-    expected = np.mean([model.fit(X[:90], Y[:90]).predict(X[90:]) for model in models], axis=0)
-    np.testing.assert_allclose(both.fit(X[:90], Y[:90]).predict(X[90:]), expected)
+def test_the_mean_with_ridge_is_that_of_both_predictions(X, Y):
+    both = peer("ridge_and_forest", 6).fit(X[:90], Y[:90])
+    forest = peer("greedy_forest", 6).fit(X[:90], Y[:90])
+    ridge = LeaveOneOutRidge().fit(X[:90], Y[:90])
+    expected = (forest.predict(X[90:]) + ridge.predict(X[90:])) / 2
+    np.testing.assert_allclose(both.predict(X[90:]), expected)
 
 
 @pytest.fixture
@@ -64,43 +89,67 @@ def ridge(data, tmp_path, monkeypatch):
     return record
 
 
-def test_scores_are_those_of_the_folds_and_only_missing_ones_are_added(ridge, data):
+def validate(name, n_genes, data, folds):
+    """Cross-validation of a peer on the folds of the study."""
+    return cross_validate(peer(name, n_genes), data, folds, scaling="all", verbose=False)
+
+
+def test_scores_of_ridge_are_those_of_the_study(ridge, data):
     accuracy.measure("ridge", "simulated", data)
     scores = accuracy.scores_of("simulated")
     np.testing.assert_allclose(scores["r2"], ridge.test_r2[:, 0])
     assert set(scores["used"]) == {data.n_genes}
-    for _ in range(2):
-        accuracy.measure("greedy_ridge", "simulated", data)
-        scores = accuracy.scores_of("simulated")
-        assert len(scores) == 3 + 3 * len(accuracy.GENES)
-    greedy = scores.query("model == 'greedy_ridge' and n_genes == 10")
-    assert set(greedy["used"]) == {10}
-    model = clone(accuracy.MODELS["greedy_ridge"].estimator).set_params(n_genes=10)
-    record = cross_validate(model, data, ridge.folds, scaling="all", verbose=False)
-    np.testing.assert_allclose(greedy["r2"], record.test_r2[:, 0])
+
+
+def test_scores_are_those_of_the_folds(ridge, data):
+    accuracy.measure("greedy_ridge", "simulated", data)
+    scores = accuracy.scores_of("simulated").query("n_genes == 10")
+    expected = validate("greedy_ridge", 10, data, ridge.folds)
+    assert set(scores["used"]) == {10}
+    np.testing.assert_allclose(scores["r2"], expected.test_r2[:, 0])
+
+
+def test_only_missing_scores_are_added(ridge, data):
+    accuracy.measure("greedy_ridge", "simulated", data)
+    once = accuracy.scores_of("simulated")
+    accuracy.measure("greedy_ridge", "simulated", data)
+    assert len(once) == 3 * len(accuracy.GENES)
+    pd.testing.assert_frame_equal(accuracy.scores_of("simulated"), once)
+
+
+def test_scores_of_other_data_are_refused(ridge, data):
+    other = as_paired((data.X[:50], data.Y[:50]))
     with pytest.raises(ValueError, match="other data"):
-        accuracy.measure("pls", "simulated", as_paired((data.X[:50], data.Y[:50])))
+        accuracy.measure("pls", "simulated", other)
 
 
-def test_tables_hold_means_and_differences_to_the_reference(ridge, data, monkeypatch):
+@pytest.fixture
+def measured(ridge, data, monkeypatch):
+    """Scores of three peers, which are compared with greedy selection and ridge."""
     monkeypatch.setattr(accuracy, "REFERENCE", "greedy_ridge")
     for name in ("greedy_ridge", "ridge", "greedy_kernel"):
         accuracy.measure(name, "simulated", data)
+
+
+def test_the_table_holds_means_and_numbers_of_genes(measured, ridge, data):
     table = accuracy.accuracy_table("simulated")
-    assert list(table.index) == ["greedy + ridge", "greedy + kernel ridge", "ridge, all genes"]
     r2 = ridge.test_r2[:, 0]
     text = f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f} ({data.n_genes:.1f})"
+    assert list(table.index) == ["greedy + ridge", "greedy + kernel ridge", "ridge, all genes"]
     assert table.loc["ridge, all genes", "all genes"] == text
-    model = clone(accuracy.MODELS["greedy_ridge"].estimator).set_params(n_genes=25)
-    reference = cross_validate(model, data, ridge.folds, scaling="all", verbose=False)
+
+
+def test_differences_are_paired_over_the_folds(measured, ridge, data):
+    reference = validate("greedy_ridge", 25, data, ridge.folds)
     expected = paired_difference(ridge, reference, "test_r2")
-    found = accuracy.differences("simulated", 25)["ridge"]
-    assert found == pytest.approx(expected)
-    shown = accuracy.difference_table("simulated").loc["ridge, all genes"]
-    assert shown["25 genes"] == str(expected)
-    for better in (True, False):
-        difference = {"ridge": PairedDifference(0.1, 0.05 if better else -0.05, 0.15)}
-        monkeypatch.setattr(accuracy, "differences", lambda *_, found=difference: found)
-        cells = accuracy.data_table().loc["ridge, all genes", [*accuracy.DATA]]
-        text = "**+0.100 ± 0.050**" if better else "+0.100 ± 0.050"
-        assert set(cells) == {f"{r2.mean():.3f} ({text})"}
+    assert accuracy.differences("simulated", 25)["ridge"] == pytest.approx(expected)
+    row = accuracy.difference_table("simulated").loc["ridge, all genes"]
+    assert row["25 genes"] == str(expected)
+
+
+@pytest.mark.parametrize(("low", "text"), [(0.05, "**+0.100 ± 0.050**"), (-0.05, "+0.100 ± 0.050")])
+def test_what_is_better_is_bold(measured, ridge, monkeypatch, low, text):
+    difference = PairedDifference(0.1, low, 0.15)
+    monkeypatch.setattr(accuracy, "differences", lambda *_: {"ridge": difference})
+    cells = accuracy.data_table().loc["ridge, all genes", [*accuracy.DATA]]
+    assert set(cells) == {f"{ridge.test_r2.mean():.3f} ({text})"}

@@ -10,10 +10,9 @@ import readme
 from pages import to_markdown
 
 from sbnn import results
+from sbnn.cli import study_reports
 from sbnn.dynamics import report as dynamics
-from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference
-from sbnn.mechanism_shift import report as screens
 from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,33 +35,40 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
     assert re.findall(r"\d+\.\d+|\b\d{3,}", text) == []
 
 
-def test_the_tables_are_those_of_the_committed_results():
-    overviews = {
-        "results": report.overview,
-        "ephys_types": types.overview,
-        "mechanism_shift": screens.overview,
-        "dynamics": dynamics.dynamics_overview,
-    }
-    tables = {}
-    for name, overview in overviews.items():
-        tables[f"docs/{name}.md"] = [*overview(SAVED).values()]
-    tables["benchmarks/README.md"] = [accuracy.page_table(), accuracy.data_table()]
-    for name, shown in tables.items():
-        page = (ROOT / name).read_text()
-        for table in shown:
-            assert to_markdown(table) in page
+@pytest.mark.parametrize(
+    ("study", "page"),
+    [
+        ("sbnn", "results.md"),
+        ("ephys_types", "ephys_types.md"),
+        ("mechanism_shift", "mechanism_shift.md"),
+        ("dynamics", "dynamics.md"),
+    ],
+)
+def test_overviews_are_those_of_the_committed_results(study, page):
+    text = (ROOT / "docs" / page).read_text()
+    for table in study_reports()[study].overview(SAVED).values():
+        assert to_markdown(table) in text
 
 
-def test_differences_on_the_page_of_results_are_those_of_the_committed_results():
-    page = words_of(ROOT / "docs" / "results.md")
-    for dataset in accuracy.DATA:
-        models = report.main_models(report.read(SAVED / dataset))
-        for title in ("paper, d=2", "ridge, all genes"):
-            records, points = zip(models["distilled, d=2"], models[title], strict=True)
-            found = paired_difference(*records, "test_r2", points)
-            interval = f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
-            assert f"`{dataset}` {interval}" in page
-        assert f"`{dataset}` {accuracy.differences(dataset, 25)['greedy_forest']}" in page
+@pytest.mark.parametrize("make_table", [accuracy.page_table, accuracy.data_table])
+def test_tables_of_peers_are_those_of_the_committed_scores(make_table):
+    assert to_markdown(make_table()) in (ROOT / "benchmarks" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("title", ["published, d=2", "ridge, all genes"])
+@pytest.mark.parametrize("dataset", accuracy.DATA)
+def test_differences_are_those_of_the_committed_results(dataset, title):
+    models = report.main_models(report.read_study_records(SAVED / dataset))
+    records, points = zip(models["distilled, d=2"], models[title], strict=True)
+    difference = paired_difference(*records, "test_r2", points)
+    interval = f"{difference.mean:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
+    assert f"`{dataset}` {interval}" in words_of(ROOT / "docs" / "results.md")
+
+
+@pytest.mark.parametrize("dataset", accuracy.DATA)
+def test_differences_from_peers_are_those_of_the_committed_scores(dataset):
+    difference = accuracy.differences(dataset, 25)["greedy_forest"]
+    assert f"`{dataset}` {difference}" in words_of(ROOT / "docs" / "results.md")
 
 
 def test_rows_that_notebooks_print_are_those_of_the_committed_results():

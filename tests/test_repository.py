@@ -16,11 +16,17 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
+def code_cells(path):
+    cells = json.loads(path.read_text())["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
 def test_locked_versions_lie_in_the_ranges():
-    wanted = sum(PROJECT["optional-dependencies"].values(), start=PROJECT["dependencies"])
-    text = (ROOT / "constraints.txt").read_text()
-    locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.M))
-    for requirement in map(Requirement, wanted):
+    texts = sum(PROJECT["optional-dependencies"].values(), start=PROJECT["dependencies"])
+    requirements = [Requirement(text) for text in texts]
+    constraints = (ROOT / "constraints.txt").read_text()
+    locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", constraints, re.M))
+    for requirement in requirements:
         if requirement.name != "sbnn":
             assert locked[requirement.name.lower()] in requirement.specifier
 
@@ -32,18 +38,35 @@ def test_the_version_is_the_same_everywhere():
     assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_no_data_is_committed():
-    tracked = subprocess.run(["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True)
-    if tracked.returncode:
+@pytest.fixture(scope="module")
+def tracked():
+    """Paths of all files that git tracks, from the root."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
         pytest.skip("not a git checkout")
-    assert tracked.stdout.split() == ["data/README.md"]
+    return listed.stdout.rstrip("\0").split("\0")
+
+
+def test_no_data_is_committed(tracked):
+    assert [name for name in tracked if name.startswith("data/")] == ["data/README.md"]
+
+
+def test_tracked_files_stay_below_the_limit(tracked):
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    [limit] = re.findall(r"limit: (\d+) MB tracked", contributing)
+    paths = [ROOT / name for name in tracked]
+    size = sum(path.stat().st_size for path in paths if path.exists())
+    assert size < int(limit) * 1e6
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_have_parameters_and_outputs(path):
-    cells = json.loads(path.read_text())["cells"]
-    cells = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert [cell["metadata"].get("tags") for cell in cells].count(["parameters"]) == 1
-    outputs = [output for cell in cells for output in cell["outputs"]]
+def test_notebooks_have_one_cell_of_parameters(path):
+    tags = [cell["metadata"].get("tags") for cell in code_cells(path)]
+    assert tags.count(["parameters"]) == 1
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_have_pictures_and_no_error(path):
+    outputs = [output for cell in code_cells(path) for output in cell["outputs"]]
     assert "error" not in {output["output_type"] for output in outputs}
     assert any("image/png" in output.get("data", {}) for output in outputs)

@@ -3,15 +3,29 @@
 Those of the paper (arXiv 2006.10411) have its numbers.
 """
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
 from sbnn import plotting
 from sbnn.data.simulate import simulate_patchseq
-from sbnn.results import results_folder
+from sbnn.results import Record, results_folder
 from sbnn.study import report
 
-WIDTHS = (2, 64)
+COMPARED_WIDTHS = (2, 64)  # of the bottleneck
 
 
-def titles(dataset):
+class StudyFigure(NamedTuple):
+    """Names of the records that a figure needs, and the function that draws it from all records."""
+
+    needs: tuple[str, ...]
+    draw: Callable[[Mapping[str, Record]], Figure | None]
+
+
+def measurement_names(dataset: str) -> tuple[str, str]:
     """Names of the two measurements of a data set."""
     if dataset.startswith(("scala", "gouwens")):
         return "transcriptome", "electrophysiology"
@@ -20,7 +34,12 @@ def titles(dataset):
     return "transcriptome", "outputs"
 
 
-def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
+def draw_study_figures(
+    dataset: str,
+    saved_models: str | Path = "saved_models",
+    figures: str | Path = "figures",
+    fast: bool = False,
+) -> dict[str, Figure]:
     """Draw and save all figures whose records exist; a dict of name to Figure.
 
     Parameters
@@ -31,160 +50,239 @@ def draw(dataset, saved_models="saved_models", figures="figures", fast=False):
     fast : bool
         Whether to use a quick run, with figures kept apart.
     """
-    records = report.read(results_folder(saved_models, dataset, fast))
+    records = report.read_study_records(results_folder(saved_models, dataset, fast))
     folder = results_folder(figures, dataset, fast)
     drawn = {}
-    for name, (needed, function) in FIGURES.items():
-        if records.keys() >= set(needed):
-            figure = function(records)
-            if figure is not None:
-                plotting.save_figure(figure, folder / name)
-                drawn[name] = figure
+    for name, study_figure in FIGURES.items():
+        if not records.keys() >= set(study_figure.needs):
+            continue
+        figure = study_figure.draw(records)
+        if figure is not None:
+            plotting.save_figure(figure, folder / name)
+            drawn[name] = figure
     return drawn
 
 
-def as_published(records, name):
+def as_published(records: Mapping[str, Record], name: str) -> Record:
     """Cross-validation scaled over all cells, as published, if there is one."""
-    return records.get(f"cv_{name}_{report.LEAK}", records[f"cv_{name}"])
+    scaled_per_fold = records[f"cv_{name}"]
+    return records.get(f"cv_{name}_scaled_over_all_cells", scaled_per_fold)
 
 
-def tested(records, fit):
+def find_cross_validation(
+    records: Mapping[str, Record], fit: str
+) -> tuple[Record, dict[str, object]] | None:
     """Cross-validation and parameters of the model of a fit, or None."""
     _, model, _ = fit.split("_")
     record = records.get(f"cv_{model}")
     if record is None:
         return None
-    params = records[fit].params[0]
-    point = {name: params[name] for name in record.params[0]}
+    fit_params = records[fit].params[0]
+    point = {name: fit_params[name] for name in record.params[0]}
     return (record, point) if record.points(**point) else None
 
 
-def compared_models(records, widths=(2,)):
+def compared_models(
+    records: Mapping[str, Record], widths: tuple[int, ...] = (2,)
+) -> dict[str, tuple[Record, dict]]:
     """Record and parameters of the main models, by title; the published network of some widths."""
-    wanted = {"sBNN distilled, d = 2": ("cv_distilled", {"n_components": 2})}
+    models: dict[str, tuple[str, dict]] = {
+        "sBNN distilled, d = 2": ("cv_distilled", {"n_components": 2})
+    }
     for width in widths:
         params = {"n_components": width, **report.STANDARD}
-        wanted[f"sBNN paper, d = {width}"] = "cv_published", params
+        models[f"sBNN published, d = {width}"] = "cv_published", params
     if "cv_srrr" in records:
-        for rank in sorted({point["rank"] for point in records["cv_srrr"].params}):
-            wanted[f"sRRR, rank {rank}"] = "cv_srrr", {"rank": rank}
-    wanted["ridge"] = "cv_ridge", {}
-    return {title: (records[name], at) for title, (name, at) in wanted.items() if name in records}
+        ranks = {params["rank"] for params in records["cv_srrr"].params}
+        for rank in sorted(ranks):
+            models[f"sRRR, rank {rank}"] = "cv_srrr", {"rank": rank}
+    models["ridge"] = "cv_ridge", {}
+    compared = {}
+    for title, (name, params) in models.items():
+        if name in records:
+            compared[title] = records[name], params
+    return compared
 
 
-def repeated_fits(records):
+def repeated_fits(records: Mapping[str, Record]) -> dict[str, Record]:
     """Fits with other seeds and on halves of the cells, by title."""
-    found = {
-        "paper, d = 2, other seeds": "repeats_published",
-        "paper, d = 64, other seeds": "repeats_published_64d",
+    names = {
+        "published, d = 2, other seeds": "repeats_published",
+        "published, d = 64, other seeds": "repeats_published_64d",
         "distilled, d = 2, halves of the cells": "halves_distilled",
     }
-    return {title: records[name] for title, name in found.items() if name in records}
+    return {title: records[name] for title, name in names.items() if name in records}
 
 
-def true_genes(fit):
+def true_genes(fit: Record) -> np.ndarray | None:
     """Genes that drive the outputs of simulated data; None for other data."""
     if fit.dataset != "simulated":
         return None
-    return simulate_patchseq().uns["sbnn"]["truth"]["genes"]
+    truth = simulate_patchseq().uns["sbnn"]["truth"]
+    return truth["genes"]
 
 
-def _training_curves(records):
+def draw_maps_of_fits(records: Mapping[str, Record], *names: str) -> Figure:
+    """Draw the maps of one or two fits, with the test R2 of their models."""
+    fits = [records[name] for name in names]
+    scores = [find_cross_validation(records, name) for name in names]
+    return plotting.latent_panels(*fits, scores=scores)
+
+
+def draw_training_curves(records: Mapping[str, Record]) -> Figure:
+    """Test R2 and weight norms of the published network for each strength of the group lasso."""
     network = as_published(records, "published")
-    srrr = as_published(records, "srrr")
-    known = report.comparable(network)
-    return plotting.training_curves(network, srrr, n_components=WIDTHS, published=known)
+    return plotting.training_curves(
+        network,
+        srrr=as_published(records, "srrr"),
+        n_components=COMPARED_WIDTHS,
+        published=report.comparable_results(network),
+    )
 
 
-def _r2_vs_genes(records):
-    compared = [as_published(records, name) for name in ("published", "srrr", "ridge")]
-    known = report.comparable(compared[0])
-    shown = {"group_lasso": report.LASSO, "n_components": WIDTHS}
-    shown["at_once"] = records.get("cv_published_at_once")
-    return plotting.bottleneck_comparison(*compared, known, **shown)
+def draw_r2_by_genes(records: Mapping[str, Record]) -> Figure:
+    """Test R2 of linear models by the number of genes, beside the published network."""
+    network = as_published(records, "published")
+    return plotting.bottleneck_comparison(
+        network,
+        srrr=as_published(records, "srrr"),
+        ridge=as_published(records, "ridge"),
+        published=report.comparable_results(network),
+        group_lasso=report.LASSO,
+        n_components=COMPARED_WIDTHS,
+        at_once=records.get("cv_published_at_once"),
+    )
 
 
-def _latent(records, *fits):
-    fits = [fit for fit in fits if fit in records]
-    scores = [tested(records, fit) for fit in fits]
-    maps = [records[fit] for fit in fits]
-    return plotting.latent_panels(*maps, scores=scores)
+def draw_published_maps(records: Mapping[str, Record]) -> Figure:
+    """Maps of the published network with two and with 64 units."""
+    return draw_maps_of_fits(records, "fit_published_2d", "fit_published_64d")
 
 
-def _latent_srrr(records):
-    ranks = sorted((name for name in records if name.startswith("fit_srrr")), key=len)
-    return _latent(records, *ranks)
+def draw_distilled_maps(records: Mapping[str, Record]) -> Figure:
+    """Maps of the distilled network with two units and, if there is a fit, with 64."""
+    names = ["fit_distilled_2d", "fit_distilled_64d"]
+    return draw_maps_of_fits(records, *(name for name in names if name in records))
 
 
-def _family_zoom(records):
+def draw_srrr_maps(records: Mapping[str, Record]) -> Figure:
+    """Maps of sparse reduced-rank regression, of rank 2 and of full rank."""
+    names = [name for name in records if name.startswith("fit_srrr")]
+    return draw_maps_of_fits(records, *sorted(names, key=len))
+
+
+def draw_family_zoom(records: Mapping[str, Record]) -> Figure | None:
+    """Maps of the published network, and one family of several types alone, if there is one."""
     labels = records["fit_published_2d"].labels.query("family not in ('', 'unknown')")
-    if not (labels.groupby("family")["type"].nunique() > 1).any():
+    n_types = labels.groupby("family")["type"].nunique()
+    if not (n_types > 1).any():
         return None
-    fits = "fit_published_64d", "fit_published_2d"
-    scores = [tested(records, fit) for fit in fits]
-    return plotting.family_zoom(*(records[fit] for fit in fits), scores=scores)
+    wide = find_cross_validation(records, "fit_published_64d")
+    narrow = find_cross_validation(records, "fit_published_2d")
+    return plotting.family_zoom(
+        top=records["fit_published_64d"],
+        bottom=records["fit_published_2d"],
+        scores=[wide, narrow],
+    )
 
 
-def _width_and_stability(records):
-    networks = {
+def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
+    """Test R2 by width, how often genes are kept, and test R2 of every output."""
+    networks: dict[str, tuple[Record, dict]] = {
         "distilled": (records["cv_distilled"], {}),
-        "paper": (records["cv_published"], report.STANDARD),
+        "published": (records["cv_published"], report.STANDARD),
     }
-    models = compared_models(records, WIDTHS)
-    return plotting.width_and_stability(networks, repeated_fits(records), models)
+    return plotting.width_and_stability(
+        networks,
+        selections=repeated_fits(records),
+        models=compared_models(records, COMPARED_WIDTHS),
+    )
 
 
-def _overview(records):
-    fit = records["fit_distilled_2d"]
-    beside = records.get("halves_distilled"), records.get("cv_distilled")
-    return plotting.overview(fit, *beside, true_genes=true_genes(fit))
+def draw_tsne(records: Mapping[str, Record]) -> Figure:
+    """t-SNE of both measurements."""
+    tsne = records["tsne"]
+    return plotting.tsne_pair(tsne, titles=measurement_names(tsne.dataset))
 
 
-def _gene_selection(records):
+def draw_gene_selection(records: Mapping[str, Record]) -> Figure | None:
+    """The curve by which genes were selected, if it is of the same cells as the fits."""
     selection = records["gene_selection"]
     if selection.dataset != records["fit_distilled_2d"].dataset:
-        return None  # the counts of other cells
+        return None
     return plotting.gene_selection_curve(selection)
 
 
-def _tsne(records):
-    tsne = records["tsne"]
-    return plotting.tsne_pair(tsne, titles(tsne.dataset))
+def draw_overview(records: Mapping[str, Record]) -> Figure:
+    """The distilled network in one figure: map, genes and test R2."""
+    fit = records["fit_distilled_2d"]
+    return plotting.overview(
+        fit,
+        halves=records.get("halves_distilled"),
+        folds=records.get("cv_distilled"),
+        true_genes=true_genes(fit),
+    )
 
 
-def _of(function, *names):
-    """Names of records and a function that draws them."""
-    return names, lambda records: function(*(records[name] for name in names))
+def draw_bibiplot(records: Mapping[str, Record]) -> Figure:
+    """Correlations of genes and outputs with the units of the distilled network."""
+    return plotting.bibiplot(records["fit_distilled_2d"])
 
 
-#: Name of a figure -> the records that it needs, and the function that draws it.
+def draw_accuracy(records: Mapping[str, Record]) -> Figure:
+    """Test R2 of the main models."""
+    return plotting.accuracy_comparison(compared_models(records))
+
+
+def draw_stability_selection(records: Mapping[str, Record]) -> Figure:
+    """How often genes are kept on halves of the cells."""
+    return plotting.selection_frequencies(records["halves_distilled"])
+
+
+def draw_effects(records: Mapping[str, Record]) -> Figure:
+    """Effects of genes on outputs."""
+    return plotting.effect_map(records["interpretation"])
+
+
+def draw_map_trust(records: Mapping[str, Record]) -> Figure:
+    """Errors of held-out cells, and how far they move on the maps of other seeds."""
+    return plotting.map_trust(records["map_trust"], fit=records["fit_distilled_2d"])
+
+
+def draw_genes_curve(records: Mapping[str, Record]) -> Figure:
+    """Test R2 by the number of genes of the distilled network."""
+    return plotting.genes_curve(records["genes_curve"])
+
+
+#: Figures by name.
 FIGURES = {
-    "figure1_training_curves": (["cv_published", "cv_srrr"], _training_curves),
-    "figure2_r2_vs_genes": (["cv_published", "cv_srrr", "cv_ridge"], _r2_vs_genes),
-    "figure3_latent_network": (
-        ["fit_published_2d", "fit_published_64d"],
-        lambda records: _latent(records, "fit_published_2d", "fit_published_64d"),
+    "figure1_training_curves": StudyFigure(
+        needs=("cv_published", "cv_srrr"), draw=draw_training_curves
     ),
-    "figure3_latent_default": (
-        ["fit_distilled_2d"],
-        lambda records: _latent(records, "fit_distilled_2d", "fit_distilled_64d"),
+    "figure2_r2_vs_genes": StudyFigure(
+        needs=("cv_published", "cv_srrr", "cv_ridge"), draw=draw_r2_by_genes
     ),
-    "figure3_latent_srrr": (["fit_srrr_rank2"], _latent_srrr),
-    "figure4_family_zoom": (["fit_published_2d", "fit_published_64d"], _family_zoom),
-    "figure6_width_and_stability": (
-        ["cv_distilled", "cv_published", "cv_srrr", "cv_ridge", "repeats_published"],
-        _width_and_stability,
+    "figure3_latent_published": StudyFigure(
+        needs=("fit_published_2d", "fit_published_64d"), draw=draw_published_maps
     ),
-    "figure7_tsne": (["tsne"], _tsne),
-    "gene_selection": (["gene_selection", "fit_distilled_2d"], _gene_selection),
-    "overview": (["fit_distilled_2d"], _overview),
-    "bibiplot": _of(plotting.bibiplot, "fit_distilled_2d"),
-    "accuracy": (
-        ["cv_distilled"],
-        lambda records: plotting.accuracy_comparison(compared_models(records)),
+    "figure3_latent_distilled": StudyFigure(needs=("fit_distilled_2d",), draw=draw_distilled_maps),
+    "figure3_latent_srrr": StudyFigure(needs=("fit_srrr_rank2",), draw=draw_srrr_maps),
+    "figure4_family_zoom": StudyFigure(
+        needs=("fit_published_2d", "fit_published_64d"), draw=draw_family_zoom
     ),
-    "stability_selection": _of(plotting.selection_frequencies, "halves_distilled"),
-    "effects": _of(plotting.effect_map, "interpretation"),
-    "map_trust": _of(plotting.map_trust, "map_trust", "fit_distilled_2d"),
-    "genes_curve": _of(plotting.genes_curve, "genes_curve"),
+    "figure6_width_and_stability": StudyFigure(
+        needs=("cv_distilled", "cv_published", "cv_srrr", "cv_ridge", "repeats_published"),
+        draw=draw_width_and_stability,
+    ),
+    "figure7_tsne": StudyFigure(needs=("tsne",), draw=draw_tsne),
+    "gene_selection": StudyFigure(
+        needs=("gene_selection", "fit_distilled_2d"), draw=draw_gene_selection
+    ),
+    "overview": StudyFigure(needs=("fit_distilled_2d",), draw=draw_overview),
+    "bibiplot": StudyFigure(needs=("fit_distilled_2d",), draw=draw_bibiplot),
+    "accuracy": StudyFigure(needs=("cv_distilled",), draw=draw_accuracy),
+    "stability_selection": StudyFigure(needs=("halves_distilled",), draw=draw_stability_selection),
+    "effects": StudyFigure(needs=("interpretation",), draw=draw_effects),
+    "map_trust": StudyFigure(needs=("map_trust", "fit_distilled_2d"), draw=draw_map_trust),
+    "genes_curve": StudyFigure(needs=("genes_curve",), draw=draw_genes_curve),
 }

@@ -1,6 +1,7 @@
 """The published cross-validations as tables, from the arrays stored with the published code."""
 
 import pickle
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,24 +14,24 @@ FOLDERS = {
     "gouwens": "gouwens_2020",
     "stoeckius": "stoeckius_2017",
 }
-OF_FITS = {2: "", 64: "_nb"}  # ends of names, by units
-WITHOUT = {2: "", 64: "_no_bottleneck"}
+# ends of the names of files, by units of the network
+ENDINGS_OF_FITS = {2: "", 64: "_nb"}
 ENDINGS = {
-    "scala": WITHOUT,
+    "scala": {2: "", 64: "_no_bottleneck"},
     "scala_ion_channels": {2: ""},
-    "gouwens": OF_FITS,
-    "stoeckius": WITHOUT,
+    "gouwens": {2: "", 64: "_nb"},
+    "stoeckius": {2: "", 64: "_no_bottleneck"},
 }
 RANKS = {"scala": 16, "scala_ion_channels": 16, "gouwens": 16, "stoeckius": 13}
 LASSOS = (1e-4, 1e-2, 1e-1, 1.0)
 # file, and group lassos that were tried
-STRATEGIES = {
+STRATEGIES: dict[str, tuple[str, tuple[float, ...]]] = {
     "pretrained, then frozen": ("pre_tr_and_freeze_unfreeze", LASSOS),
-    "pretrained, all layers": ("pre_tr_and_straight_regr", LASSOS[2:3]),
-    "not pretrained": ("straight_regr", LASSOS[2:3]),
+    "pretrained, all layers": ("pre_tr_and_straight_regr", (1e-1,)),
+    "not pretrained": ("straight_regr", (1e-1,)),
 }
 # what pickled arrays are made of; calling these runs no code of the file
-OF_ARRAYS = {
+ARRAY_PARTS = {
     "_reconstruct": np.empty(0).__reduce__()[0],
     "scalar": np.float64(0).__reduce__()[0],
     "ndarray": np.ndarray,
@@ -38,7 +39,7 @@ OF_ARRAYS = {
 }
 
 
-def published_curves(dataset, *, download=True):
+def published_curves(dataset: str, *, download: bool = True) -> pd.DataFrame:
     """Test R2 of the published networks after every epoch of the regression.
 
     Parameters
@@ -66,13 +67,15 @@ def published_curves(dataset, *, download=True):
     tables = []
     for n_components, ending in ENDINGS[dataset].items():
         for strategy, (file, lassos) in STRATEGIES.items():
-            arrays = _arrays(dataset, f"Bottleneck_r2_{file}_lasso{ending}.pickle", download)
-            about = {"strategy": [strategy], "n_components": [n_components]}
-            tables.append(_history(about, lassos, test_r2=arrays[-2]))
+            arrays = _read_arrays(dataset, f"Bottleneck_r2_{file}_lasso{ending}.pickle", download)
+            table = _tabulate_epochs(lassos, test_r2=arrays[-2])
+            table.insert(0, "strategy", strategy)
+            table.insert(1, "n_components", n_components)
+            tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def published_pretraining(dataset, *, download=True):
+def published_pretraining(dataset: str, *, download: bool = True) -> pd.DataFrame:
     """Cross-entropy of the published networks after every epoch of the pretraining.
 
     Parameters
@@ -94,13 +97,14 @@ def published_pretraining(dataset, *, download=True):
     """
     tables = []
     for n_components, ending in ENDINGS[dataset].items():
-        arrays = _arrays(dataset, f"Bottleneck_pre_tr_lasso{ending}.pickle", download)
-        about = {"n_components": [n_components]}
-        tables.append(_history(about, LASSOS, held_out=arrays[2], training=arrays[3]))
+        arrays = _read_arrays(dataset, f"Bottleneck_pre_tr_lasso{ending}.pickle", download)
+        table = _tabulate_epochs(LASSOS, held_out=arrays[2], training=arrays[3])
+        table.insert(0, "n_components", n_components)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def published_paths(dataset, *, download=True):
+def published_paths(dataset: str, *, download: bool = True) -> pd.DataFrame:
     """Test R2 of the published sparse reduced-rank regressions, refitted to the selected genes.
 
     Parameters
@@ -121,14 +125,15 @@ def published_paths(dataset, *, download=True):
     """
     tables = []
     for rank in (2, RANKS[dataset]):
-        arrays = _arrays(dataset, f"sRRR_vs_Bottleneck_rank{rank}_CV_lasso.pickle", download)
+        arrays = _read_arrays(dataset, f"sRRR_vs_Bottleneck_rank{rank}_CV_lasso.pickle", download)
         r2 = arrays[1][:, 0]  # (folds, penalties)
         levels = {"rank": [rank], "fold": range(len(r2)), "penalty": range(r2.shape[1])}
-        tables.append(_table(levels, test_r2=r2, n_genes=arrays[4][:, 0]).dropna())
+        table = _tabulate(levels, test_r2=r2, n_genes=arrays[4][:, 0])
+        tables.append(table.dropna())
     return pd.concat(tables, ignore_index=True)
 
 
-def published_outputs(*, download=True):
+def published_outputs(*, download: bool = True) -> pd.DataFrame:
     """Test R2 of every output of mouse M1 for the published networks of 2 and 64 units.
 
     Parameters
@@ -147,11 +152,14 @@ def published_outputs(*, download=True):
     FileNotFoundError
         As for `published_curves`.
     """
-    fits = _of_fits("ind_feature_scores", download)  # means and SDs
-    return pd.DataFrame({width: means for width, (means, _) in fits.items()})
+    columns = {}
+    for width, ending in ENDINGS_OF_FITS.items():
+        means, _ = _read_arrays("scala", f"ind_feature_scores{ending}.pickle", download)
+        columns[width] = means
+    return pd.DataFrame(columns)
 
 
-def published_counts(*, download=True):
+def published_counts(*, download: bool = True) -> pd.DataFrame:
     """Number of genes of mouse M1 that k of ten published networks keep, fitted to all cells.
 
     Parameters
@@ -169,30 +177,28 @@ def published_counts(*, download=True):
     FileNotFoundError
         As for `published_curves`.
     """
-    return pd.DataFrame(_of_fits("for_hist", download))
+    columns = {}
+    for width, ending in ENDINGS_OF_FITS.items():
+        columns[width] = _read_arrays("scala", f"for_hist{ending}.pickle", download)
+    return pd.DataFrame(columns)
 
 
-def _of_fits(name, download):
-    """Contents of the files of both networks of mouse M1, by units."""
-    files = {width: f"{name}{ending}.pickle" for width, ending in OF_FITS.items()}
-    return {width: _arrays("scala", file, download) for width, file in files.items()}
-
-
-def _history(about, lassos, **arrays):
+def _tabulate_epochs(lassos: Iterable[float], **arrays: np.ndarray) -> pd.DataFrame:
     """Table of arrays of shape (folds, lassos, 1, epochs)."""
-    n_folds, _, _, n_epochs = next(iter(arrays.values())).shape
+    first, *_ = arrays.values()
+    n_folds, _, _, n_epochs = first.shape
     levels = {"fold": range(n_folds), "group_lasso": lassos, "epoch": range(1, n_epochs + 1)}
-    return _table(about | levels, **arrays)
+    return _tabulate(levels, **arrays)
 
 
-def _table(levels, **arrays):
+def _tabulate(levels: Mapping[str, Iterable], **arrays: np.ndarray) -> pd.DataFrame:
     """Table with a row for each combination of levels, which are the axes of the arrays."""
     index = pd.MultiIndex.from_product(levels.values(), names=levels)
     columns = {name: array.ravel() for name, array in arrays.items()}
     return pd.DataFrame(columns, index).reset_index()
 
 
-def _arrays(dataset, name, download):
+def _read_arrays(dataset, name, download):
     path = find_file(f"{FOLDERS[dataset]}/{name}", download=download)
     with open(path, "rb") as file:
         return _ArraysOnly(file, encoding="latin1").load()
@@ -202,6 +208,6 @@ class _ArraysOnly(pickle.Unpickler):
     """Refuses everything but lists, dicts, numbers and arrays."""
 
     def find_class(self, module, name):
-        if module.partition(".")[0] == "numpy" and name in OF_ARRAYS:
-            return OF_ARRAYS[name]
+        if module.partition(".")[0] == "numpy" and name in ARRAY_PARTS:
+            return ARRAY_PARTS[name]
         raise pickle.UnpicklingError(f"expected arrays, got {module}.{name}")

@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import gmean
 
 from sbnn import plotting
-from sbnn.cli import ROOT
+from sbnn.cli import REPOSITORY
 from sbnn.plotting import curves
 from sbnn.plotting.colors import METHODS
 from sbnn.plotting.reading import mean_text
@@ -27,7 +27,7 @@ DATASETS = ["simulated", *(pytest.param(name, marks=pytest.mark.slow) for name i
 
 @functools.cache
 def records_of(dataset):
-    return report.read(ROOT / "saved_models" / dataset)
+    return report.read_study_records(REPOSITORY / "saved_models" / dataset)
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def study_figure(dataset, name):
 @pytest.mark.parametrize("name", figures.FIGURES)
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_committed_figures_can_be_drawn(dataset, name):
-    path = ROOT / "figures" / dataset / f"{name}.png"
+    path = REPOSITORY / "figures" / dataset / f"{name}.png"
     assert (study_figure(dataset, name) is not None) == path.exists()
 
 
@@ -91,7 +91,7 @@ def test_published_values_stand_next_to_their_models():
 
 def test_accuracy_is_that_of_the_main_models():
     models = report.main_models(records_of("simulated"))
-    del models["distilled, d=64"], models["paper, d=64"]
+    del models["distilled, d=64"], models["published, d=64"]
     texts = [mean_text(record.test_r2[:, point]) for record, point in models.values()]
     text = figure_text(study_figure("simulated", "accuracy"))
     assert re.findall(r"^.* ± [\d.]+$", text, re.M) == texts
@@ -100,9 +100,9 @@ def test_accuracy_is_that_of_the_main_models():
 @pytest.mark.parametrize(
     ("name", "models"),
     [
-        ("figure3_latent_default", ["distilled, d=2", "distilled, d=64"]),
+        ("figure3_latent_distilled", ["distilled, d=2", "distilled, d=64"]),
         ("figure3_latent_srrr", ["sRRR, rank 2", "sRRR, full rank"]),
-        ("figure4_family_zoom", ["paper, d=64", "paper, d=2"]),
+        ("figure4_family_zoom", ["published, d=64", "published, d=2"]),
     ],
 )
 def test_maps_name_the_test_r2_of_their_models_and_outputs(name, models):

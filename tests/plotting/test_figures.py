@@ -10,7 +10,7 @@ from scipy.stats import zscore
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
-from sbnn.cli import ROOT
+from sbnn.cli import REPOSITORY
 from sbnn.plotting import dimensions as drawn_lines
 from sbnn.plotting import latent
 from sbnn.plotting.maps import panel_coordinates
@@ -18,7 +18,8 @@ from sbnn.results import load
 
 
 def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
-    srrr, ridge = load(ROOT / "saved_models" / "simulated" / "cv_srrr.pickle.xz"), ridge_record()
+    saved = REPOSITORY / "saved_models" / "simulated"
+    srrr, ridge = load(saved / "cv_srrr.pickle.xz"), ridge_record()
     srrr.settings, ridge.settings = {"scaling": "all"}, {"scaling": "fold"}
     ridge.values["preselected"] = np.arange(40) < [[9], [12], [12]]
     ridge.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
@@ -56,7 +57,7 @@ def test_maps_of_trust_show_their_own_values_the_largest_on_top():
 
 
 def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_of_the_panel():
-    record = load(ROOT / "saved_models" / "citeseq_cd8" / "gene_selection.pickle.xz")
+    record = load(REPOSITORY / "saved_models" / "citeseq_cd8" / "gene_selection.pickle.xz")
     figure = plotting.gene_selection_curve(record)
     left_out, selected, curve = figure.axes[0].lines[:3]
     drawn = np.isfinite(record.mean_log2)

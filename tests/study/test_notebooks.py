@@ -7,7 +7,7 @@ from sbnn import cli
 from sbnn.data.datasets import list_datasets
 from sbnn.evaluation import runs
 
-FIGURES = cli.ROOT / "figures"
+FIGURES = cli.REPOSITORY / "figures"
 # of each study one; those of types and of dynamics are run by the tests of these studies
 COMMITTED = ["scala", "papalexi", "own_data/simulated"]
 
@@ -17,7 +17,7 @@ def run_all(dataset, figures, **parameters):
     if list_datasets()["state"].get(dataset, "here") != "here":
         pytest.skip("the data are not on this machine")
     for number, names in cli.NOTEBOOKS.items():
-        for path in NOTEBOOKS.glob(f"{number}_*") if dataset in names.split() else ():
+        for path in NOTEBOOKS.glob(f"{number}_*") if dataset in names else ():
             run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)
     return {path.stem for path in figures.glob(f"{dataset}*/*.png")}
 

@@ -23,46 +23,71 @@ from sbnn.study.published import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("dataset", FOLDERS)
-def test_means_are_the_published_ones(dataset, real_file):
-    real_file(f"{FOLDERS[dataset]}/Bottleneck_r2_straight_regr_lasso.pickle")
-    known = report.PUBLISHED[report.PUBLISHED["dataset"] == dataset]
-    networks = known[known["rank"].isna()].copy()
-    networks["epoch"] = networks["stage"].map({report.LAST: 200, report.BEFORE_PRUNING: 100})
-    networks["strategy"] = "pretrained, then frozen"
-    networks.loc[networks["frozen_layers"] == 0, "strategy"] = "pretrained, all layers"
-    networks.loc[~networks["pretraining"].astype(bool), "strategy"] = "not pretrained"
+@pytest.fixture(params=FOLDERS)
+def dataset(request, real_file):
+    """A data set whose arrays are on this machine."""
+    real_file(f"{FOLDERS[request.param]}/Bottleneck_r2_straight_regr_lasso.pickle")
+    return request.param
+
+
+@pytest.fixture
+def printed(dataset):
+    """Results that the paper prints."""
+    return report.PUBLISHED_R2[report.PUBLISHED_R2["dataset"] == dataset]
+
+
+def test_means_of_networks_are_those_of_the_paper(dataset, printed):
     keys = ["strategy", "n_components", "group_lasso", "epoch"]
-    expected = networks.set_index(keys)[["test_r2", "folds"]]
-    found = published_curves(dataset).groupby(keys)["test_r2"].agg(["mean", "count"])
-    np.testing.assert_allclose(found.reindex(expected.index), expected, rtol=0, atol=0.00051)
+    expected = printed[printed["rank"].isna()].copy()
+    expected["epoch"] = expected["stage"].map({report.LAST: 200, report.BEFORE_PRUNING: 100})
+    expected["strategy"] = "pretrained, then frozen"
+    expected.loc[expected["frozen_layers"] == 0, "strategy"] = "pretrained, all layers"
+    expected.loc[~expected["pretraining"].astype(bool), "strategy"] = "not pretrained"
+    expected = expected.set_index(keys)[["test_r2", "folds"]]
+    by_epoch = published_curves(dataset).groupby(keys)["test_r2"]
+    means = by_epoch.agg(["mean", "count"]).reindex(expected.index)
+    np.testing.assert_allclose(means, expected, rtol=0, atol=0.00051)
+
+
+def test_paths_pass_through_the_means_of_the_paper(dataset, printed):
     by_penalty = published_paths(dataset).groupby(["rank", "penalty"])
     paths = by_penalty[["n_genes", "test_r2"]].mean().reset_index("rank")
-    for row in known[known["rank"].notna()].itertuples():
-        at = (paths["rank"] == row.rank) & ((paths["n_genes"] - row.n_genes).abs() <= 0.5)
-        assert (paths.loc[at, "test_r2"] - row.test_r2).abs().min() < 0.00051
+    for row in printed[printed["rank"].notna()].itertuples():
+        path = paths[paths["rank"] == row.rank]
+        points = path[(path["n_genes"] - row.n_genes).abs() <= 0.5]
+        assert (points["test_r2"] - row.test_r2).abs().min() < 0.00051
 
 
 def test_cross_entropies_of_the_pretraining_are_near_ours(real_file):
     real_file("scala_2020/Bottleneck_pre_tr_lasso.pickle")
-    published = published_pretraining("scala").query("n_components == 2 and epoch == 50")
-    known = published.groupby("group_lasso")[["training", "held_out"]].mean()
+    last = published_pretraining("scala").query("n_components == 2 and epoch == 50")
+    published = last.groupby("group_lasso")[["training", "held_out"]].mean()
     record = load(ROOT / "saved_models" / "scala" / "cv_published_scaled_over_all_cells.pickle.xz")
-    for lasso, expected in known.iterrows():
+    for lasso, expected in published.iterrows():
         curves = epoch_curves(record, n_components=2, pretraining=True, group_lasso=lasso)
-        of_stage = curves[curves["stage"] == "pretraining"].groupby("epoch")
-        ours = of_stage[["loss", "eval_loss"]].mean().iloc[-1]
+        by_epoch = curves[curves["stage"] == "pretraining"].groupby("epoch")
+        ours = by_epoch[["loss", "eval_loss"]].mean().iloc[-1]
         np.testing.assert_allclose(ours, expected, rtol=0.05, atol=0.05)
 
 
-def test_single_outputs_and_genes_that_recur_are_the_published_ones(real_file):
+def test_numbers_of_genes_that_recur_are_the_published_ones(real_file):
     real_file("scala_2020/for_hist.pickle")
     counts = published_counts()
     assert counts.sum().to_dict() == {2: 70, 64: 36}  # genes that any of ten networks keeps
-    assert counts.mul(counts.index, axis=0).sum().to_dict() == {2: 250, 64: 250}
+
+
+def test_ten_networks_keep_25_genes_each(real_file):
+    real_file("scala_2020/for_hist.pickle")
+    counts = published_counts()
+    n_kept = counts.mul(counts.index, axis=0).sum()
+    assert n_kept.to_dict() == {2: 250, 64: 250}
+
+
+def test_r2_of_single_outputs_are_the_published_ones(real_file):
+    real_file("scala_2020/ind_feature_scores.pickle")
     outputs = published_outputs()
-    assert outputs.loc["UDR"].round(2).to_dict() == {2: 0.77, 64: 0.77}
     assert outputs.shape == (16, 2)
+    assert outputs.loc["UDR"].round(2).to_dict() == {2: 0.77, 64: 0.77}
 
 
 def test_a_pickle_that_would_run_code_is_refused(alone, monkeypatch):

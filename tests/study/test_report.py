@@ -13,85 +13,179 @@ from sbnn.results import save
 from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[2]
+SAVED = ROOT / "saved_models"
 
 
 @pytest.fixture(scope="module")
-def accuracy():
-    return report.accuracy_table(report.read(ROOT / "saved_models" / "scala"))
+def m1_accuracy():
+    """Table of mouse M1, for which results are published."""
+    return report.study_accuracy_table(report.read_study_records(SAVED / "scala"))
 
 
-def rows_of(table, **levels):
-    """Rows with these parameters."""
-    settings = table.index.to_frame()
-    return table[(settings[list(levels)] == pd.Series(levels)).all(axis=1).to_numpy()]
+@pytest.fixture(scope="module")
+def simulated():
+    """Records of simulated cells, for which nothing is published."""
+    return report.read_study_records(SAVED / "simulated")
 
 
-def test_rows_are_means_over_the_folds_of_each_model():
-    records = report.read(ROOT / "saved_models" / "simulated")
-    table = report.accuracy_table(records)
-    assert table.columns.tolist() == ["R2", "SD", "SE"], "nothing was published for these data"
-    network, srrr = records["cv_published"], records["cv_srrr"]
-    straight = network.find(n_components=64, pretraining=False)
-    r2 = network.test_r2[:, straight]
-    before, row = rows_of(table, n_components="64", pretraining="False").to_numpy()
-    np.testing.assert_allclose(row, [r2.mean(), r2.std(ddof=1), r2.std(ddof=1) / 10**0.5])
-    r2 = [curve["eval_r2"].iloc[-101] for curve in network.history[straight]]
-    assert before[0] == pytest.approx(np.mean(r2))
-    r2 = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
-    row = rows_of(table, model="sRRR", rank="16", n_genes="25")
+@pytest.fixture(scope="module")
+def simulated_accuracy(simulated):
+    return report.study_accuracy_table(simulated)
+
+
+@pytest.fixture
+def ridge():
+    """Record of three folds with two outputs."""
+    record = ridge_record()
+    record.values["feature_names"] = np.array(["x", "y"])
+    return record
+
+
+def select_rows(table, **settings):
+    """Rows with these settings."""
+    columns = table.index.to_frame()[list(settings)]
+    is_selected = (columns == pd.Series(settings)).all(axis=1)
+    return table[is_selected.to_numpy()]
+
+
+def test_without_published_results_there_are_no_columns(simulated_accuracy):
+    assert simulated_accuracy.columns.tolist() == ["R2", "SD", "SE"]
+
+
+def test_rows_are_means_over_the_folds(simulated, simulated_accuracy):
+    record = simulated["cv_published"]
+    straight = record.find(n_components=64, pretraining=False)
+    r2 = record.test_r2[:, straight]
+    rows = select_rows(simulated_accuracy, n_components="64", pretraining="False")
+    [row] = select_rows(rows, stage=report.LAST).to_numpy()
+    sd = r2.std(ddof=1)
+    np.testing.assert_allclose(row, [r2.mean(), sd, sd / 10**0.5])
+
+
+def test_before_pruning_is_the_last_epoch_of_all_genes(simulated, simulated_accuracy):
+    record = simulated["cv_published"]
+    straight = record.find(n_components=64, pretraining=False)
+    n_epochs_of_fine_tuning = 100
+    position = -n_epochs_of_fine_tuning - 1
+    r2 = [history["eval_r2"].iloc[position] for history in record.history[straight]]
+    rows = select_rows(simulated_accuracy, n_components="64", pretraining="False")
+    row = select_rows(rows, stage=report.BEFORE_PRUNING)
+    assert row["R2"].item() == pytest.approx(np.mean(r2))
+
+
+def test_srrr_is_shown_with_the_numbers_of_genes(simulated, simulated_accuracy):
+    record = simulated["cv_srrr"]
+    r2 = record.test_r2[:, record.best_with_at_most(25, rank=16)]
+    row = select_rows(simulated_accuracy, model="sRRR", rank="16", n_genes="25")
     assert row["R2"].item() == pytest.approx(r2.mean())
 
 
-def test_published_results_are_those_of_the_same_folds_and_scaling(accuracy):
-    assert len(accuracy["published"].dropna()) == len(report.published("scala", 1000)) == 20
-    pretrained = rows_of(accuracy, n_components="64", folds="10", pretraining="True")
-    assert pretrained["published"].isna().all()
-    assert rows_of(accuracy, scaling="fold")["published"].isna().all()
+def test_every_published_result_stands_beside_one_of_ours(m1_accuracy):
+    assert len(m1_accuracy["published"].dropna()) == 20
+    assert len(report.published_r2("scala", n_genes=1000)) == 20
 
 
-def test_the_page_of_the_paper_shows_the_numbers_of_the_table(accuracy):
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_components": "64", "folds": "10", "pretraining": "True"}, {"scaling": "fold"}],
+    ids=["ten folds where three are published", "scaled per fold"],
+)
+def test_other_folds_or_scaling_have_no_published_result(m1_accuracy, settings):
+    rows = select_rows(m1_accuracy, **settings)
+    assert len(rows)
+    assert rows["published"].isna().all()
+
+
+def test_comparable_results_have_the_folds_of_the_record():
+    record = report.read_study_records(SAVED / "scala")["cv_published_scaled_over_all_cells"]
+    results = report.comparable_results(record)
+    assert {(row["folds"], row["stage"]) for row in results} == {(10, report.LAST)}
+    assert not any(row["frozen_layers"] == 0 for row in results)
+
+
+def test_the_page_of_the_paper_shows_the_table(m1_accuracy):
     page = (ROOT / "benchmarks" / "paper.md").read_text()
-    known = accuracy.dropna(subset="published").round(3) + 0.0
-    shown = rows_of(known, stage=report.LAST)[["R2", "SD", "published", "minus published", "SE"]]
-    assert len(shown) == 16
-    for numbers in shown.to_numpy():
+    rows = m1_accuracy.dropna(subset="published").round(3) + 0.0
+    rows = select_rows(rows, stage=report.LAST)
+    columns = ["R2", "SD", "published", "minus published", "SE"]
+    assert len(rows) == 16
+    for numbers in rows[columns].to_numpy():
         row = r" \| {:.3f} \| {:.3f} \| {:.3f}[^|]* \| {:.3f} \| {:.3f} \| ".format(*numbers)
         assert re.search(row, page), row
 
 
-def test_the_overview_has_one_row_per_data_set(tmp_path):
-    ridge = ridge_record()
-    ridge.values |= {"feature_names": np.array(["x", "y"])}
-    for name in ("mine", "mine-fast"):
-        save(
-            replace(ridge, params=[{"n_components": 2}]), tmp_path / name / "cv_distilled.pickle.xz"
-        )
+@pytest.fixture
+def overview(ridge, tmp_path):
+    """Overview of a folder with ridge in place of the distilled network, and a quick run of it."""
+    distilled = replace(ridge, params=[{"n_components": 2}])
+    for folder in ("mine", "mine-fast"):
+        save(distilled, tmp_path / folder / "cv_distilled.pickle.xz")
     save(ridge, tmp_path / "mine" / "cv_ridge.pickle.xz")
-    [overview] = report.overview(tmp_path).values()
-    row = overview.squeeze()
+    [table] = report.study_overview(tmp_path).values()
+    return table
+
+
+def test_the_overview_leaves_quick_runs_out(overview):
+    assert overview.index.tolist() == ["mine"]
+
+
+def test_the_overview_has_sizes_and_r2_of_models(overview):
+    row = overview.loc["mine"]
     assert row["genes -> outputs"] == "40 -> 2"
     assert row["distilled, d=2"] == row["ridge, all genes"] == "0.450 ± 0.000"
-    assert row["sRRR, rank 2"] == ""
 
 
-def test_an_output_that_is_not_predicted_is_no_genes_output():
-    """The interval of its test R2 includes 0, at the grid point of the model."""
-    ridge = ridge_record()
-    ridge.folds = [(np.arange(20), np.arange(20, 22))] * 3
+def test_models_without_results_are_empty_in_the_overview(overview):
+    assert overview.loc["mine", "sRRR, rank 2"] == ""
+
+
+@pytest.fixture
+def predicts_x_only():
+    """Record of two grid points; at the second, the interval of the R2 of `y` includes 0."""
+    record = ridge_record()
+    record.folds = [(np.arange(20), np.arange(20, 22))] * 3
     r2 = np.full((3, 2, 3), 0.5)
     r2[:, 1, 1] = 0.3, -0.1, 0.0
-    ridge.values |= {"test_feature_r2": r2, "feature_names": np.array(["x", "y", "z"])}
-    table = pd.DataFrame({"output": ["y", "x"], "effect": [0.3, 0.2], "r2_drop": 0.1}, ["a", "b"])
-    found = report.effects_table(table, ridge, 1)
-    assert found.isna().loc["a"].tolist() == [True, True, False]
-    assert found.loc["b"].tolist() == ["x", 0.2, 0.1]
-    pd.testing.assert_frame_equal(report.effects_table(table, ridge, 0), table)
+    record.values |= {"test_feature_r2": r2, "feature_names": np.array(["x", "y", "z"])}
+    return record
 
 
-def test_the_genes_of_ridge_are_those_of_the_record():
-    ridge = ridge_record()
-    ridge.folds = [(np.arange(2), np.arange(2))] * 3
-    ridge.settings["scaling"] = "fold"
-    ridge.values["preselected"] = np.arange(40) < np.full((3, 1, 1), 12)
-    assert list(report.main_models({"cv_ridge": ridge})) == ["ridge, preselected genes"]
-    assert report.accuracy_table({"cv_ridge": ridge}).index.to_frame()["n_genes"].item() == "12"
+@pytest.fixture
+def effects():
+    columns = {"output": ["y", "x"], "effect": [0.3, 0.2], "r2_drop": 0.1}
+    return pd.DataFrame(columns, index=["a", "b"])
+
+
+def test_an_output_that_is_not_predicted_is_left_out(effects, predicts_x_only):
+    table = report.effects_table(effects, predicts_x_only, 1)
+    assert table.isna().loc["a"].tolist() == [True, True, False]
+    assert table.loc["b"].tolist() == ["x", 0.2, 0.1]
+
+
+def test_effects_on_predicted_outputs_stay(effects, predicts_x_only):
+    table = report.effects_table(effects, predicts_x_only, 0)
+    pd.testing.assert_frame_equal(table, effects)
+
+
+@pytest.fixture
+def preselected():
+    """Records of ridge on 12 of 40 genes."""
+    record = ridge_record()
+    record.folds = [(np.arange(2), np.arange(2))] * 3
+    record.settings["scaling"] = "fold"
+    record.values["preselected"] = np.arange(40) < np.full((3, 1, 1), 12)
+    return {"cv_ridge": record}
+
+
+def test_the_title_of_ridge_says_preselected(preselected):
+    assert list(report.main_models(preselected)) == ["ridge, preselected genes"]
+
+
+def test_the_genes_of_ridge_are_counted(preselected):
+    settings = report.study_accuracy_table(preselected).index.to_frame()
+    assert settings["n_genes"].item() == "12"
+
+
+def test_known_genes_are_listed_for_both_networks(simulated):
+    table = report.study_tables(simulated)["Known genes found, by noise"]
+    assert set(table.index.unique("model")) == {"distilled", "published"}

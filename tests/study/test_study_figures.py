@@ -12,6 +12,6 @@ def test_figures_are_drawn_if_their_records_exist(tmp_path):
     (tmp_path / "simulated").mkdir()
     for name in ("gene_selection.pickle.xz", "fit_distilled_2d.pickle.xz"):
         copy(SAVED / "simulated" / name, tmp_path / "simulated")
-    drawn = figures.draw("simulated", tmp_path, tmp_path / "figures")
-    assert drawn.keys() == {"figure3_latent_default", "gene_selection", "overview", "bibiplot"}
+    drawn = figures.draw_study_figures("simulated", tmp_path, tmp_path / "figures")
+    assert drawn.keys() == {"figure3_latent_distilled", "gene_selection", "overview", "bibiplot"}
     assert {path.stem for path in tmp_path.glob("figures/*/*.png")} == drawn.keys()
