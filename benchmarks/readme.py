@@ -57,7 +57,7 @@ def _difference(records, one, other):
 
 def of_companions():
     """Numbers in the text about types and dynamics."""
-    *_, classes = types.overview(SAVED).values()
+    *_, classes = types.types_overview(SAVED).values()
     classes = classes.loc["human, 4 classes"]
     records = dynamics.read_dynamics_records(SAVED / "yeast_pramila")
     yeast = dynamics.dynamics_methods_table(records, "real")["one-step MSE"]

@@ -65,8 +65,8 @@ def work(tmp_path, monkeypatch):
 @pytest.fixture
 def files(adata, data, work):
     """Tables and files that the pages read, in the current folder."""
-    outputs = outputs_of(data).rename_axis("cell")
-    counts_of(data).to_csv("counts.csv")
+    outputs = outputs_frame(data).rename_axis("cell")
+    counts_frame(data).to_csv("counts.csv")
     outputs.to_csv("ephys.csv")
     outputs.T.to_csv("ephys_turned.csv")
     outputs.to_csv("ephys_german.csv", sep=";", decimal=",")
