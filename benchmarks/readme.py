@@ -57,7 +57,7 @@ def _difference(records, one, other):
 
 def of_companions():
     """Numbers in the text about types and dynamics."""
-    *_, classes = types.overview(SAVED).values()
+    *_, classes = types.types_overview(SAVED).values()
     classes = classes.loc["human, 4 classes"]
     yeast = dynamics.methods_table(dynamics.read(SAVED / "yeast_pramila"), "real")["one-step MSE"]
     error = {name: text.split()[0] for name, text in yeast.items()}

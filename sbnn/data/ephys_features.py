@@ -14,19 +14,21 @@ from sbnn.data.checks import abbreviate
 from sbnn.data.fingerprint import annotation_arguments
 from sbnn.data.typed_cells import typed_cells
 
-MOUSE, HUMAN = "gouwens_2020", "lee_2023"  # Gouwens et al. 2020; Lee, Dalley et al. 2023
-OF_SPIKE = re.compile("(peak|trough|fast_trough|slow_trough)_([vt])_(.+)")
-RELATIVE = {"v": "deltav", "t": "lag"}
+# Gouwens et al. 2020; Lee, Dalley et al. 2023
+MOUSE_RELEASE = "gouwens_2020"
+HUMAN_RELEASE = "lee_2023"
+SPIKE_PART = re.compile("(peak|trough|fast_trough|slow_trough)_([vt])_(.+)")
+RELATIVE_QUANTITIES = {"v": "deltav", "t": "lag"}
 _FOLDER = Path(__file__).parent
 
 
-def feature_table(release):
+def release_features(release):
     """Family, unit, median and spread of the features."""
     table = pd.read_csv(_FOLDER / "ephys_features.csv").fillna({"unit": ""})
     return table[table["release"] == release].drop(columns="release").set_index("feature")
 
 
-def shared_feature_table():
+def shared_features():
     """Mouse columns of the shared features."""
     table = pd.read_csv(_FOLDER / "shared_features.csv", index_col="feature")
     return table.fillna({"unit": "", "minus": ""})
@@ -38,7 +40,7 @@ def to_shared_features(data):
     Values must be in the units of the releases: others would look like a difference between
     species.
     """
-    shared = shared_feature_table()
+    shared = shared_features()
     table = data.to_df()
     if list(table) == list(shared.index):
         return data
@@ -55,7 +57,7 @@ def to_shared_features(data):
         table[""] = 0.0
         subtracted = table[list(shared["minus"])].to_numpy()
         values = (values - subtracted) * shared["factor"].to_numpy() + shared["offset"].to_numpy()
-    return _derived(data, values, shared, "shared")
+    return _build_derived_cells(data, values, shared, "shared")
 
 
 def relative_to_threshold(data):
@@ -64,16 +66,16 @@ def relative_to_threshold(data):
     values = data.to_df().copy()
     new_names = {}
     for feature in values:
-        of_spike = OF_SPIKE.fullmatch(feature)
+        of_spike = SPIKE_PART.fullmatch(feature)
         if of_spike:
             part, quantity, stimulus = of_spike.groups()
             values[feature] -= values[f"threshold_{quantity}_{stimulus}"]
-            new_names[feature] = f"{part}_{RELATIVE[quantity]}_{stimulus}"
+            new_names[feature] = f"{part}_{RELATIVE_QUANTITIES[quantity]}_{stimulus}"
     values = values.rename(columns=new_names)
-    return _derived(data, values, data.var.rename(new_names), "relative")
+    return _build_derived_cells(data, values, data.var.rename(new_names), "relative")
 
 
-def _derived(data, values, features, ending):
+def _build_derived_cells(data, values, features, ending):
     about = annotation_arguments(data)
     about["name"] = f"{about.get('name', 'custom')}_{ending}"
     return typed_cells(values, data.obs, features["family"], features["unit"], **about)

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.checks import numbered_names
-from sbnn.data.ephys_features import HUMAN, feature_table
+from sbnn.data.ephys_features import HUMAN_RELEASE, release_features
 from sbnn.data.typed_cells import typed_cells
 from sbnn.errors import check_among
 
-TYPES = ["LAMP5", "PVALB", "SNCG", "SST", "VIP"]
-SHARES = {"human": [0.1, 0.5, 0, 0.2, 0.2], "mouse": [0.1, 0.2, 0.1, 0.4, 0.2]}
+SIMULATED_TYPES = ["LAMP5", "PVALB", "SNCG", "SST", "VIP"]
+TYPE_FRACTIONS = {"human": [0.1, 0.5, 0, 0.2, 0.2], "mouse": [0.1, 0.2, 0.1, 0.4, 0.2]}
 # share of recordings that ended before the protocol of this family
-ENDED = {"AP short square": 0.03, "AP ramp": 0.05, "chirp": 0.5}
+MISSING_FRACTIONS = {"AP short square": 0.03, "AP ramp": 0.05, "chirp": 0.5}
 
 
 def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
@@ -21,15 +21,15 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     and noise. Both species have the features of the human release; mouse cells also have
     ``type5``, in which SNCG is apart from VIP.
     """
-    check_among("species", species, SHARES)
+    check_among("species", species, TYPE_FRACTIONS)
     rng = np.random.default_rng([random_state, species == "mouse"])
-    features = feature_table(HUMAN)
+    features = release_features(HUMAN_RELEASE)
     # types and features are the same in all data sets
     biology = np.random.default_rng(3)
-    centres = pd.DataFrame(biology.normal(0, 1.8, (5, 4)), TYPES)
+    centres = pd.DataFrame(biology.normal(0, 1.8, (5, 4)), SIMULATED_TYPES)
     loadings = biology.normal(0, 0.25, (4, 93))
 
-    types = rng.choice(TYPES, n_cells, p=SHARES[species])
+    types = rng.choice(SIMULATED_TYPES, n_cells, p=TYPE_FRACTIONS[species])
     donors = rng.integers(n_cells, size=n_cells) // 5
     cells = numbered_names(species, range(n_cells))
     labels = pd.DataFrame({"type": types, "donor": donors}, cells)
@@ -45,7 +45,7 @@ def simulate_ephys_types(n_cells=300, random_state=0, species="human"):
     # rounded, as the last digits depend on the processor
     scores = pd.DataFrame(rng.normal(places @ loadings).round(6), cells, features.index)
     values = scores * features["spread"] + features["median"]
-    ended = rng.random((n_cells, 1)) < features["family"].map(ENDED).to_numpy()
+    ended = rng.random((n_cells, 1)) < features["family"].map(MISSING_FRACTIONS).to_numpy()
     return typed_cells(
         values.mask(ended),
         labels,

@@ -23,7 +23,7 @@ from sbnn.data.checks import (
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
 
-ALL = "all"  # the only family if none are given
+ONLY_FAMILY = "all"  # the only family if none are given
 OTHER_LABELS = "donor", "condition"  # labels that are no features
 
 
@@ -140,7 +140,7 @@ def feature_families(families, names):
     """Family of each column, from such a list or Series, or from the names of each family."""
     names = [str(name) for name in names]
     if families is None:
-        families = [ALL] * len(names)
+        families = [ONLY_FAMILY] * len(names)
     elif isinstance(families, Mapping):
         of_names = pd.Series(families).explode()
         family_of = pd.Series(of_names.index, of_names.astype(str))

@@ -25,16 +25,16 @@ from sbnn.models.training import BestWeights
 
 DROPOUT = 0.2
 BATCH_SIZE = 64
-CLIP = 2.0  # largest norm of the gradient
-LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 1e-4
-PATIENCE = 7  # epochs without a better validation score, after which training ends
-VALIDATION_SHARE = 0.25  # of the training cells
+MAX_GRADIENT_NORM = 2.0  # largest norm of the gradient
+BILSTM_LEARNING_RATE = 1e-3
+BILSTM_WEIGHT_DECAY = 1e-4
+BILSTM_PATIENCE = 7  # epochs without a better validation score, after which training ends
+BILSTM_VALIDATION_FRACTION = 0.25  # of the training cells
 # of the transfer
 WARM_UP_EPOCHS = 5  # of a new head, with the pretrained encoder frozen
 TRANSFER_RATE = 5e-4
 FINAL_RATE = 3e-4  # after joint training
-SOURCE_SHARE = 0.2  # of the source cells that pretraining leaves out, for early stopping
+SOURCE_VALIDATION_FRACTION = 0.2  # of the source cells that pretraining leaves out, for early stopping
 SOURCE_WEIGHT = 0.5  # of the loss of source cells in joint training
 
 
@@ -148,7 +148,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         stop_on: str = "macro_f1",
         prior_power: float = 0.0,
         transfer: str | None = None,
-        validation_share: float = VALIDATION_SHARE,
+        validation_share: float = BILSTM_VALIDATION_FRACTION,
         max_epochs: int = 50,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -188,7 +188,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         groups = np.arange(len(X)) if groups is None else groups
         # training cells of each class; SMOTE interpolates between two
         least = 2 if self.smote else 1
-        self.validation_ = training.validation_part(
+        self.validation_ = training.select_validation_cells(
             labels, self.validation_share, groups, least, random
         )
         kept = ~self.validation_
@@ -222,7 +222,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         elif self.transfer == "joint":
             self._train_jointly(learned, source_X, source[1])
         else:
-            self._train(learned, LEARNING_RATE)
+            self._train(learned, BILSTM_LEARNING_RATE)
         self.history_ = pd.DataFrame(self._history)
         return self
 
@@ -263,7 +263,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def _descend(self, losses, parameters, rate, max_epochs):
         """Take a step for each loss of ``losses()``, in every epoch; keep the best epoch."""
         parameters = list(parameters)
-        optimizer = torch.optim.AdamW(parameters, rate, weight_decay=WEIGHT_DECAY, fused=True)
+        optimizer = torch.optim.AdamW(parameters, rate, weight_decay=BILSTM_WEIGHT_DECAY, fused=True)
         best = BestWeights(self.network_)
         for _ in range(max_epochs):
             self.network_.train()
@@ -271,14 +271,14 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             for loss in losses():
                 optimizer.zero_grad()
                 loss.backward()
-                nn.utils.clip_grad_norm_(parameters, CLIP)
+                nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
                 optimizer.step()
                 of_epoch.append(loss.item())
             scores = self._score(*self._watched)
             self._history.append({"loss": np.mean(of_epoch)} | scores)
             # the loss decides among epochs with the same score
             best.offer((scores[f"validation_{self.stop_on}"], -scores["validation_loss"]))
-            if best.n_waited >= PATIENCE:
+            if best.n_waited >= BILSTM_PATIENCE:
                 break
         best.restore()
         self.network_.eval()
@@ -288,7 +288,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         first = AttentionBiLSTMClassifier(
             self.attention,
             self.hidden,
-            validation_share=SOURCE_SHARE,
+            validation_share=SOURCE_VALIDATION_FRACTION,
             max_epochs=self.max_epochs,
             random_state=seed,
         )
@@ -296,7 +296,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         weights = first.network_.state_dict()
         encoder = {name: value for name, value in weights.items() if not name.startswith("head")}
         self.network_.load_state_dict(encoder, strict=False)
-        self._train(learned, LEARNING_RATE, WARM_UP_EPOCHS, self.network_.head.parameters())
+        self._train(learned, BILSTM_LEARNING_RATE, WARM_UP_EPOCHS, self.network_.head.parameters())
         self._train(learned, TRANSFER_RATE)
 
     def _train_jointly(self, learned, source_X, source_y):
@@ -334,7 +334,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     def _loss(self, output, labels, margin=0.0):
         if self.loss == "arcface":
             logits = training.add_angular_margin(output, labels, margin)
-            return training.focal(logits, labels, self._weights)
+            return training.focal_loss(logits, labels, self._weights)
         return F.cross_entropy(output, labels, self._weights)
 
     @torch.no_grad()

@@ -25,9 +25,9 @@ from sbnn.errors import require, warn
 
 N_QUANTILES = 100
 # SDs at which normal scores are clipped, as differences among few extreme cells are noise
-FARTHEST = 2.5
+LARGEST_SCORE = 2.5
 N_LANDMARKS = 300  # of the approximated kernel
-LOST = "features without a value"  # start of a warning message
+LEFT_OUT_WARNING = "features without a value"  # start of a warning message
 
 
 class TypeClassifier(ClassifierMixin, BaseEstimator):
@@ -84,7 +84,7 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("X has no value for any feature, or the source has none of these")
         if not seen.all():
             warn(
-                f"{LOST} in training are left out: "
+                f"{LEFT_OUT_WARNING} in training are left out: "
                 f"{abbreviate(_check_feature_names_in(self)[~seen])}"
             )
         return seen
@@ -99,7 +99,7 @@ def feature_scaling(n_cells=N_QUANTILES):
     normal_scores = QuantileTransformer(
         n_quantiles=min(N_QUANTILES, n_cells), output_distribution="normal", subsample=None
     )
-    limits = {"min": -FARTHEST, "max": FARTHEST}
+    limits = {"min": -LARGEST_SCORE, "max": LARGEST_SCORE}
     clipping = FunctionTransformer(np.ndarray.clip, kw_args=limits)
     return make_pipeline(normal_scores, clipping, StandardScaler())
 

@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 
 from sbnn.data.typed_cells import as_typed, family_columns
 from sbnn.determinism import reproducible
-from sbnn.ephys_types.base import LOST
-from sbnn.ephys_types.folds import labels_of, repeated_donor_folds
+from sbnn.ephys_types.base import LEFT_OUT_WARNING
+from sbnn.ephys_types.folds import target_labels, repeated_donor_folds
 from sbnn.evaluation.folds import check_folds
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all, in_workers, store_result
 from sbnn.results import Record
@@ -29,7 +29,7 @@ from sbnn.results import Record
 LEAST_PROBABILITY = 1e-3
 N_BINS = 10  # of confidence, for the calibration error
 SEED = 0  # of the importance of families
-NO_NAMES = "X does not have valid feature names"  # scikit-learn's warning about arrays
+NO_NAMES_WARNING = "X does not have valid feature names"  # scikit-learn's warning about arrays
 
 
 def cross_validate_classifier(
@@ -75,7 +75,7 @@ def cross_validate_classifier(
         test cells of each class, if the model has ``attention_weights``.
     """
     data = as_typed(data)
-    y = labels_of(data, target)
+    y = target_labels(data, target)
     folds = folds or repeated_donor_folds(data, target=target)
     repeats = np.repeat(list(folds), [len(of_seed) for of_seed in folds.values()])
     pairs = check_folds(chain.from_iterable(folds.values()), len(y))
@@ -105,11 +105,11 @@ def cross_validate_classifier(
     )
     fits = []
     for model, fold in zip(models, pairs, strict=True):
-        fits.append(partial(_fit_and_score, model, cells, fold, source=source, compact=compact))
+        fits.append(partial(_classify_fold, model, cells, fold, source=source, compact=compact))
     return fit_all(record, [fits], n_jobs=n_jobs, **options)
 
 
-def extra_of(estimator, data):
+def extra_fit_arguments(estimator, data):
     """Families and donors, as further arguments of `fit` if it takes them."""
     takes = inspect.signature(estimator.fit).parameters
     extra = {}
@@ -120,26 +120,26 @@ def extra_of(estimator, data):
     return extra
 
 
-def fit_on(model, X, y, cells, extra):
+def fit_to_cells(model, X, y, cells, extra):
     """Fit to some cells."""
     if "groups" in extra:
         extra = extra | {"groups": extra["groups"][cells]}
     return model.fit(X[cells], y[cells], **extra)
 
 
-def _fit_and_score(model, cells, fold, source, compact):
+def _classify_fold(model, cells, fold, source, compact):
     train, test = fold
     X = cells.X
     y = cells.y
-    extra = extra_of(model, cells)
+    extra = extra_fit_arguments(model, cells)
     if source is not None:
         extra["source"] = source.X, source.y
     with reproducible(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=NO_NAMES)
+        warnings.filterwarnings("ignore", message=NO_NAMES_WARNING)
         started = time.process_time()
-        fit_on(model, X, y, train, extra)
+        fit_to_cells(model, X, y, train, extra)
         seconds = time.process_time() - started
-        outcome = outcome_of(model, X[test], y[test], np.unique(y)) | {"seconds": seconds}
+        outcome = score_predictions(model, X[test], y[test], np.unique(y)) | {"seconds": seconds}
         if compact:
             del outcome["test_probabilities"]
             if hasattr(model, "attention_weights"):
@@ -148,7 +148,7 @@ def _fit_and_score(model, cells, fold, source, compact):
         return outcome
 
 
-def outcome_of(model, X, true, classes):
+def score_predictions(model, X, true, classes):
     """Scores and predictions for cells `X`, of shape (n, p).
 
     Probabilities of classes without training cells are 0; F1 is NaN for a class that is neither
@@ -243,7 +243,7 @@ def family_importance(
     A redundant family costs something if it is shuffled, and nothing if it is left out.
     """
     data = as_typed(data)
-    y = labels_of(data, target)
+    y = target_labels(data, target)
     if folds is None:
         folds = repeated_donor_folds(data, 5, [SEED], target=target)[SEED]
     folds = check_folds(folds, len(data.X))
@@ -287,14 +287,14 @@ def _importance(estimator, data, y, fold, seeds, n_shuffles):
     X = data.X[test]
 
     def loss(model, X):
-        return outcome_of(model, X, y[test], np.unique(y))["log_loss"]
+        return score_predictions(model, X, y[test], np.unique(y))["log_loss"]
 
     rng = np.random.default_rng(seeds)
     shuffled = []
     left_out = []
     with reproducible(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=f"{NO_NAMES}|{LOST}")
-        model = fit_on(clone(estimator), data.X, y, train, extra_of(estimator, data))
+        warnings.filterwarnings("ignore", message=f"{NO_NAMES_WARNING}|{LEFT_OUT_WARNING}")
+        model = fit_to_cells(clone(estimator), data.X, y, train, extra_fit_arguments(estimator, data))
         usual = loss(model, X)
         for family, columns in family_columns(data.families).items():
             total = 0.0
@@ -307,7 +307,7 @@ def _importance(estimator, data, y, fold, seeds, n_shuffles):
             kept = replace(data, X=data.X[:, others], families=data.families[others])
             # without cells that have only this family
             cells = train[np.isfinite(kept.X[train]).any(axis=1)]
-            blind = fit_on(clone(estimator), kept.X, y, cells, extra_of(estimator, kept))
+            blind = fit_to_cells(clone(estimator), kept.X, y, cells, extra_fit_arguments(estimator, kept))
             left_out.append(loss(blind, kept.X[test]) - usual)
         attention = model.attention_weights(X) if hasattr(model, "attention_weights") else None
     return shuffled, left_out, attention

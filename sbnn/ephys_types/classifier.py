@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sbnn.determinism import atomic_fit, reproducible
-from sbnn.ephys_types.base import LOST, TypeClassifier, linear_logistic
+from sbnn.ephys_types.base import LEFT_OUT_WARNING, TypeClassifier, linear_logistic
 from sbnn.ephys_types.family_attention import FamilyAttentionClassifier
 
 
@@ -78,7 +78,7 @@ class EphysTypeClassifier(TypeClassifier):
         self._seen = self._measured(X)
         network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=self.random_state)
         with warnings.catch_warnings():  # would repeat that of features without a value
-            warnings.filterwarnings("ignore", LOST)
+            warnings.filterwarnings("ignore", LEFT_OUT_WARNING)
             network.fit(X, codes, self.families_)
         logistic = linear_logistic(len(X)).fit(X[:, self._seen], codes)
         self.members_ = network, logistic

@@ -21,20 +21,20 @@ from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import TypeClassifier, feature_scaling, seen_columns
 
 # training cells between which settings are interpolated, on a log scale
-FEW = 500
-MANY = 5000
+FEW_CELLS = 500
+MANY_CELLS = 5000
 SETTINGS = {  # with few and with many cells
     "noise": (0.7, 0.15),
     "dropout": (0.3, 0.1),
     "n_steps": (400, 1200),
     "batch_size": (128, 256),
 }
-WIDTH = 16  # size of a token
-HIDDEN = 64  # units after the attention
+TOKEN_WIDTH = 16  # size of a token
+HIDDEN_UNITS = 64  # units after the attention
 FEATURE_DROPOUT = 0.1  # share of the features that are left out in each step
-LEARNING_RATE = 5e-3
-WEIGHT_DECAY = 1e-2
-ABSENT = -1e4  # score of a family that was not measured, whose weight is then exactly zero
+PEAK_LEARNING_RATE = 5e-3
+ENSEMBLE_WEIGHT_DECAY = 1e-2
+ABSENT_SCORE = -1e4  # score of a family that was not measured, whose weight is then exactly zero
 
 
 class FamilyAttentionNetwork(nn.Module):
@@ -48,13 +48,13 @@ class FamilyAttentionNetwork(nn.Module):
         super().__init__()
         n_features = sum(map(len, columns))
         n_families = len(columns)
-        n_tokens = n_families * WIDTH
+        n_tokens = n_families * TOKEN_WIDTH
         self.dropout = dropout
         belongs = torch.zeros(n_features, n_families)
         for family, of_family in enumerate(columns):
             belongs[torch.as_tensor(of_family), family] = 1
         self.register_buffer("belongs", belongs)
-        self.register_buffer("own_family", belongs.repeat_interleave(WIDTH, dim=1))
+        self.register_buffer("own_family", belongs.repeat_interleave(TOKEN_WIDTH, dim=1))
 
         def normal(*shape, scale):
             return nn.Parameter(torch.randn(n_members, *shape, generator=generator) * scale)
@@ -62,14 +62,14 @@ class FamilyAttentionNetwork(nn.Module):
         def zeros(*shape):
             return nn.Parameter(torch.zeros(n_members, 1, *shape))
 
-        spread = belongs.sum(0).clamp(min=1).rsqrt().repeat_interleave(WIDTH)
+        spread = belongs.sum(0).clamp(min=1).rsqrt().repeat_interleave(TOKEN_WIDTH)
         self.embedding = normal(n_features, n_tokens, scale=spread)
         self.embedding_bias = zeros(n_tokens)
-        self.score = normal(n_families, WIDTH, scale=0.1 / WIDTH**0.5)
+        self.score = normal(n_families, TOKEN_WIDTH, scale=0.1 / TOKEN_WIDTH**0.5)
         self.score_bias = zeros(n_families)
-        self.hidden = normal(n_tokens, HIDDEN, scale=n_tokens**-0.5)
-        self.hidden_bias = zeros(HIDDEN)
-        self.head = normal(HIDDEN, n_classes, scale=HIDDEN**-0.5)
+        self.hidden = normal(n_tokens, HIDDEN_UNITS, scale=n_tokens**-0.5)
+        self.hidden_bias = zeros(HIDDEN_UNITS)
+        self.head = normal(HIDDEN_UNITS, n_classes, scale=HIDDEN_UNITS**-0.5)
         self.head_bias = zeros(n_classes)
 
     def forward(self, x, measured):
@@ -81,10 +81,10 @@ class FamilyAttentionNetwork(nn.Module):
         """
         embedding = self.embedding * self.own_family
         tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, embedding))
-        tokens = tokens.unflatten(2, (-1, WIDTH))
+        tokens = tokens.unflatten(2, (-1, TOKEN_WIDTH))
         scores = (tokens * self.score[:, None]).sum(-1) + self.score_bias
         absent = (measured @ self.belongs) == 0
-        attention = scores.masked_fill(absent, ABSENT).softmax(-1)
+        attention = scores.masked_fill(absent, ABSENT_SCORE).softmax(-1)
         weighted = tokens * (attention * ~absent * attention.shape[-1]).unsqueeze(-1)
         hidden = functional.dropout(weighted.flatten(2), self.dropout, self.training)
         hidden = functional.silu(torch.baddbmm(self.hidden_bias, hidden, self.hidden))
@@ -157,7 +157,7 @@ class FamilyAttentionClassifier(TypeClassifier):
         return scaled.nan_to_num(), (~scaled.isnan()).float()
 
     def _settings_for(self, n_cells):
-        share = np.log(n_cells / FEW) / np.log(MANY / FEW)
+        share = np.log(n_cells / FEW_CELLS) / np.log(MANY_CELLS / FEW_CELLS)
         share = float(np.clip(share, 0, 1))
         settings = {}
         for name, (of_few, of_many) in SETTINGS.items():
@@ -168,9 +168,9 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     def _train(self, losses, n_steps):
         optimizer = torch.optim.AdamW(
-            self.network_.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+            self.network_.parameters(), PEAK_LEARNING_RATE, weight_decay=ENSEMBLE_WEIGHT_DECAY, fused=True
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, max(n_steps, 2))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, max(n_steps, 2))
         self.network_.train()
         for loss in tqdm(islice(losses, n_steps), "training", n_steps, leave=False, disable=None):
             optimizer.zero_grad()

@@ -19,9 +19,9 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
     two. Without donors, cells are dealt one by one. The same folds of several seeds are kept once.
     """
     cells = as_typed(data)
-    y = labels_of(cells, target)
+    y = target_labels(cells, target)
     if "donor" in cells.labels:
-        donors = labels_of(cells, "donor")
+        donors = target_labels(cells, "donor")
     else:
         donors = cells.cell_names
         warn(f"{cells.name}: without donors in the labels, folds may split the cells of a donor")
@@ -42,7 +42,7 @@ def repeated_donor_folds(data, n_folds=5, seeds=SEEDS, *, target="type"):
     return dict(sets.values())
 
 
-def labels_of(data, target):
+def target_labels(data, target):
     """Labels of all cells, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]

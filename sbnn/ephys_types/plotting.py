@@ -15,8 +15,8 @@ from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_panel
 from sbnn.plotting.curves import PUBLISHED
 from sbnn.results import Record
 
-KINDS = METHODS["ephys_types"]
-TYPES = {  # as in the Allen taxonomies
+CLASSIFIER_COLORS = METHODS["ephys_types"]
+TYPE_COLORS = {  # as in the Allen taxonomies
     "PVALB": "#D93137",
     "SST": "#FF9900",
     "VIP": "#A45FBF",
@@ -25,9 +25,9 @@ TYPES = {  # as in the Allen taxonomies
 }
 
 
-def color_of(model):
+def classifier_color(model):
     """Colour of a model."""
-    return KINDS[report.MODELS.kind[model]]
+    return CLASSIFIER_COLORS[report.CLASSIFIERS.kind[model]]
 
 
 @with_style
@@ -43,13 +43,13 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     """
     shown = {name: record for name, record in records.items() if name != "majority"}
     [dataset] = {record.dataset for record in shown.values()}
-    known = report.published(dataset, kind)
+    known = report.published_scores(dataset, kind)
     figure, axes = new_panels(0.9 + 0.21 * len(shown), 1, 2, sharey=True)
     for i, metric in enumerate(("macro_f1", "accuracy")):
         ax = axes[i]
         for y, (name, record) in enumerate(shown.items()):
             values = repeat_means(record, metric)
-            color = color_of(name)
+            color = classifier_color(name)
             draw_scores(ax, y, values, color)
             text = f"{values.mean():.3f}"
             if name in known:
@@ -57,7 +57,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
                 text += f" ({known[name][i]:.3f})"
             ax.text(1.02, y, text, va="center", color=color, transform=ax.get_yaxis_transform())
         ax.set_title(metric.replace("_f", "-F"))
-        name_rows(ax, [report.LABELS[name] for name in shown])
+        name_rows(ax, [report.CLASSIFIER_LABELS[name] for name in shown])
         grid(ax)
     dot = {"ls": "", "color": "0.3"}
     entries = [

@@ -12,11 +12,11 @@ from sbnn.evaluation.verdict import paired_difference
 from sbnn.results import load_folder, records_by_name
 
 #: Label and kind, which determines the colour, of each model.
-MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
-LABELS = MODELS["label"].to_dict()
-REFERENCE = "lightgbm"  # model that the others are compared with
+CLASSIFIERS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
+CLASSIFIER_LABELS = CLASSIFIERS["label"].to_dict()
+REFERENCE_CLASSIFIER = "lightgbm"  # model that the others are compared with
 #: Prefixes of record names, and what they are about.
-KINDS = {
+RECORD_KINDS = {
     "types": "4 classes",
     "types5": "5 classes",
     "types_stratified": "4 classes, folds as published",
@@ -24,9 +24,9 @@ KINDS = {
     "transfer_donors": "transfer from mouse cells, donors kept together",
     "transfer_stratified": "transfer from mouse cells, folds as published",
 }
-FAMILIES = "types_families"  # of records of the importance of families
+IMPORTANCE_PREFIX = "types_families"  # of records of the importance of families
 #: Published methods, after the dullest and the hardest baseline.
-REPRODUCED = (
+PUBLISHED_CLASSIFIERS = (
     "logistic",
     "lightgbm",
     "sparse_pca_forest",
@@ -36,37 +36,37 @@ REPRODUCED = (
     "bilstm_arcface",
 )
 #: Other models in the table of all data sets.
-OVERVIEW = ("logistic", "forest", "lightgbm", "family_attention", "ephys_type")
-TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
+OVERVIEW_CLASSIFIERS = ("logistic", "forest", "lightgbm", "family_attention", "ephys_type")
+TYPED_DATASETS = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
 
 # Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026): twelve IPFX families of
 # 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human cells (DANDI 000636;
 # 5 folds, 10 runs, donors not kept together). Our cells, features and folds are others.
-PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
-read = load_folder
+SCHWIDER_SCORES = pd.read_csv(Path(__file__).with_name("published.csv"))
+read_types_records = load_folder
 
 
-def of_kind(records, kind):
+def records_of_kind(records, kind):
     """Cross-validations of one kind (see `KINDS`) by model, in the order of `MODELS`."""
-    return records_by_name(records, kind, LABELS)
+    return records_by_name(records, kind, CLASSIFIER_LABELS)
 
 
-def published(dataset, kind):
+def published_scores(dataset, kind):
     """Published macro-F1 and accuracy by model.
 
     Spikes measured from threshold (``_relative``) have the same published results.
     """
-    known = PUBLISHED.query("dataset == @dataset.removesuffix('_relative') and kind == @kind")
+    known = SCHWIDER_SCORES.query("dataset == @dataset.removesuffix('_relative') and kind == @kind")
     return known.set_index("model")[["macro_f1", "accuracy"]].T.to_dict("list")
 
 
-def accuracy_table(records, kind="types", reference=REFERENCE):
+def classifier_table(records, kind="types", reference=REFERENCE_CLASSIFIER):
     """Scores of each model.
 
     ``SD`` is that of macro-F1 over the repeats, ``seconds`` the CPU time of a fit, and ``minus``
     the `reference` a paired difference in macro-F1 with its 95 % interval, ``low`` to ``high``.
     """
-    of_models = of_kind(records, kind)
+    of_models = records_of_kind(records, kind)
     rows = {}
     for name, record in of_models.items():
         f1 = repeat_means(record)
@@ -82,10 +82,10 @@ def accuracy_table(records, kind="types", reference=REFERENCE):
             row["calibration error"] = calibration_error(record)
         if name != reference and reference in of_models:
             found = paired_difference(record, of_models[reference])
-            row |= {f"minus {LABELS[reference]}": found.mean, "low": found.low, "high": found.high}
-        known = published(record.dataset, kind).get(name, (None, None))
+            row |= {f"minus {CLASSIFIER_LABELS[reference]}": found.mean, "low": found.low, "high": found.high}
+        known = published_scores(record.dataset, kind).get(name, (None, None))
         row |= {"published macro-F1": known[0], "published accuracy": known[1]}
-        rows[LABELS[name]] = row
+        rows[CLASSIFIER_LABELS[name]] = row
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.rename_axis("model").dropna(axis=1, how="all")
 
@@ -105,40 +105,40 @@ def published_table(records, kind="types"):
 
     ``SD`` is that of macro-F1 over the runs.
     """
-    labels = [LABELS[name] for name in REPRODUCED]
+    labels = [CLASSIFIER_LABELS[name] for name in PUBLISHED_CLASSIFIERS]
     columns = ["published macro-F1", "macro-F1", "SD", "published accuracy", "accuracy"]
-    there = accuracy_table(records, f"{kind}_stratified", None).reindex(labels, columns=columns)
-    apart = accuracy_table(records, kind, None).reindex(columns=["macro-F1", "SD", "accuracy"])
+    there = classifier_table(records, f"{kind}_stratified", None).reindex(labels, columns=columns)
+    apart = classifier_table(records, kind, None).reindex(columns=["macro-F1", "SD", "accuracy"])
     return there.join(apart, rsuffix=", donors kept together")
 
 
-def overview(saved_models):
+def types_overview(saved_models):
     """Published methods beside their published scores, and macro-F1 of others on all data."""
     tables = {}
     others = {}
-    for (dataset, title), kind in product(TITLES.items(), ("types", "types5")):
+    for (dataset, title), kind in product(TYPED_DATASETS.items(), ("types", "types5")):
         folder = Path(saved_models, dataset)
-        records = read(folder) if folder.is_dir() else {}
-        data = f"{title}, {KINDS[kind]}"
-        if of_kind(records, f"{kind}_stratified"):
+        records = read_types_records(folder) if folder.is_dir() else {}
+        data = f"{title}, {RECORD_KINDS[kind]}"
+        if records_of_kind(records, f"{kind}_stratified"):
             tables[f"Published methods, {data}"] = published_table(records, kind)
-        for name, record in of_kind(records, kind).items():
+        for name, record in records_of_kind(records, kind).items():
             row = others.setdefault(data, {"cells": str(len(record.true))})
-            if name in OVERVIEW:
-                row[LABELS[name]] = mean_sd(repeat_means(record))
+            if name in OVERVIEW_CLASSIFIERS:
+                row[CLASSIFIER_LABELS[name]] = mean_sd(repeat_means(record))
     if not others:
         raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 04` computes them")
     table = pd.DataFrame(others).T.rename_axis("data").fillna("")
     return tables | {"Macro-F1 on every data set": table}
 
 
-def all_tables(records):
+def types_tables(records):
     """All tables for which there are results, by title."""
     tables = {}
-    for kind, title in KINDS.items():
-        if of_kind(records, kind):
-            tables[f"Accuracy, {title}"] = accuracy_table(records, kind)
-    for name, record in of_kind(records, FAMILIES).items():
-        title = f"Importance of the families for {LABELS[name]}: rise of the log loss, attention"
+    for kind, title in RECORD_KINDS.items():
+        if records_of_kind(records, kind):
+            tables[f"Accuracy, {title}"] = classifier_table(records, kind)
+    for name, record in records_of_kind(records, IMPORTANCE_PREFIX).items():
+        title = f"Importance of the families for {CLASSIFIER_LABELS[name]}: rise of the log loss, attention"
         tables[title] = importance_table(record)
     return tables

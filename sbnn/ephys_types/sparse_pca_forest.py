@@ -20,10 +20,10 @@ from sbnn.determinism import atomic_fit, reproducible
 from sbnn.ephys_types.base import TypeClassifier, seen_columns
 
 # loadings are zero if the correlation of a feature with the component is below this
-ALPHA = 0.03
+SPARSE_PCA_PENALTY = 0.03
 LEAST_VARIANCE = 0.01  # share of the variance of its family that each component must add
 RIDGE = 0.01  # of the projection on loadings that are not orthogonal; scikit-learn's default
-TOLERANCE = 1e-4  # relative change of the objective at which the search ends
+SPARSE_PCA_TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 
 #: Components of each family of time series (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
@@ -76,9 +76,9 @@ def sparse_components(X, n_components, random_state):
     state = np.random.get_state()  # noqa: NPY002
     pca = SparsePCA(
         min(n_components, p),
-        alpha=ALPHA * np.sqrt(n),
+        alpha=SPARSE_PCA_PENALTY * np.sqrt(n),
         method="cd",
-        tol=TOLERANCE,
+        tol=SPARSE_PCA_TOLERANCE,
         random_state=random_state,
     ).fit(small)
     np.random.set_state(state)  # noqa: NPY002, coordinate descent draws from it without need

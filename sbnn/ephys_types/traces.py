@@ -29,10 +29,10 @@ from ipfx.stimulus_protocol_analysis import LongSquareAnalysis  # noqa: E402
 from ipfx.sweep import Sweep  # noqa: E402
 
 #: Samples per second to which sweeps are resampled.
-RATE = 50_000
-SPIKES = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
+SAMPLING_RATE = 50_000
+SPIKE_FEATURES = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
 #: Size of each family, in the order of the columns.
-SIZES = {
+FAMILY_SIZES = {
     "first_ap_v": 450,
     "first_ap_dv": 447,
     "isi_shape": 100,
@@ -67,7 +67,7 @@ def trace_families():
     in mV, widths in s; ``inst_freq`` and ``psth``, in Hz); steps of -30, -50 and -90 pA
     (``step_subthresh``, in mV). ``isi_shape`` is in mV, ``subthresh_norm`` without unit.
     """
-    return {name: [f"{name}_{i}" for i in range(size)] for name, size in SIZES.items()}
+    return {name: [f"{name}_{i}" for i in range(size)] for name, size in FAMILY_SIZES.items()}
 
 
 def read_traces(path):
@@ -104,11 +104,11 @@ def read_traces(path):
             data = create_ephys_data_set(nwb_file=str(path))
         except OSError as error:  # h5py does not name the file
             raise OSError(f"{path}: {error}") from error
-        data.sweep = lambda number, stored=data.sweep: resampled(stored(number))
+        data.sweep = lambda number, stored=data.sweep: resample_sweep(stored(number))
         names = data.ontology
         protocols = [
             (names.short_square_names, preprocess_short_square_sweeps, "common_amp_sweeps"),
-            (names.long_square_names, long_squares, "rheobase_sweeps"),
+            (names.long_square_names, analyse_long_squares, "rheobase_sweeps"),
             (names.ramp_names, preprocess_ramp_sweeps, "spiking_sweeps"),
         ]
         for voltage, (stimuli, analyse, chosen) in zip(first_spikes, protocols, strict=True):
@@ -118,7 +118,7 @@ def read_traces(path):
                 places = found[chosen].index
                 traces = [sweeps.sweeps[i] for i in places]
                 spikes = [found["spikes_set"][i] for i in places]
-                voltage[:], _ = fv.first_ap_vectors(traces, spikes, RATE, 0.003, skip_clipped=True)
+                voltage[:], _ = fv.first_ap_vectors(traces, spikes, SAMPLING_RATE, 0.003, skip_clipped=True)
     first_spikes[~first_spikes.any(axis=1)] = np.nan  # IPFX gives zeros if all are clipped
     vectors["first_ap_v"] = first_spikes.ravel()
     vectors["first_ap_dv"] = np.diff(first_spikes).ravel()
@@ -126,16 +126,16 @@ def read_traces(path):
     return pd.concat([pd.Series(vectors.get(name, np.nan), columns[name]) for name in columns])
 
 
-def resampled(sweep):
+def resample_sweep(sweep):
     """The recorded part of a sweep at `RATE`; the current is held between samples."""
     rate = round(sweep.sampling_rate)
-    v = resample_poly(sweep.v, RATE, rate, padtype="line")
-    t = np.arange(len(v)) / RATE
+    v = resample_poly(sweep.v, SAMPLING_RATE, rate, padtype="line")
+    t = np.arange(len(v)) / SAMPLING_RATE
     i = sweep.i.take(np.rint(t * rate).astype(int), mode="clip")
-    return Sweep(t, v, i, sweep.clamp_mode, RATE)
+    return Sweep(t, v, i, sweep.clamp_mode, SAMPLING_RATE)
 
 
-def long_squares(data, numbers):
+def analyse_long_squares(data, numbers):
     """Sweeps, and their features together with the families that can be computed from them.
 
     Unlike IPFX, it fits no slopes and time constants, and needs neither spikes nor steps.
@@ -162,7 +162,7 @@ def long_squares(data, numbers):
         binned = trains, start, end, 20  # ms
         found["psth"] = fv.psth_vector(*binned)
         found["inst_freq"] = fv.inst_freq_vector(*binned)
-        for name in SPIKES:
+        for name in SPIKE_FEATURES:
             found[f"spiking_{name}"] = fv.spike_feature_vector(name, *binned)
     with IF_POSSIBLE:
         train = fv.identify_sweep_for_isi_shape(sweeps, found, end - start)

@@ -14,7 +14,7 @@ ARCFACE_MARGIN = 0.35  # radians
 FOCAL_GAMMA = 2.0
 
 
-def focal(logits, labels, weights):
+def focal_loss(logits, labels, weights):
     """Focal loss (Lin et al. 2017): cross-entropy times (1 - p)^2, p being that of the true class.
 
     It is weighted by class as in `torch.nn.functional.cross_entropy`.
@@ -40,7 +40,7 @@ def add_angular_margin(cosines, labels, margin):
     return ARCFACE_SCALE * cosines.scatter(1, labels[:, None], moved)
 
 
-def validation_part(labels, share, groups, keep, random_state):
+def select_validation_cells(labels, share, groups, keep, random_state):
     """Mask of validation cells: a `share` of each class, but not its last `keep` cells.
 
     Groups are visited in random order and taken as a whole if they bring the shares of the classes

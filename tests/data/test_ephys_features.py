@@ -6,7 +6,7 @@ import pytest
 
 from sbnn.data import ephys_features
 from sbnn.data.ephys_features import (
-    feature_table,
+    release_features,
     to_shared_features,
 )
 from sbnn.data.typed_cells import typed_cells
@@ -15,7 +15,7 @@ from sbnn.data.typed_cells import typed_cells
 @pytest.fixture
 def mouse(rng):
     """Twelve cells with all columns of the mouse release, around its medians."""
-    about = feature_table("gouwens_2020")
+    about = release_features("gouwens_2020")
     X = about["median"].to_numpy() * (1 + 0.05 * rng.standard_normal((12, len(about))))
     labels = pd.DataFrame({"type": "SST", "donor": "1"}, index=[f"{i}" for i in range(12)])
     return typed_cells(
@@ -55,7 +55,7 @@ def human_kind(raw):
 def test_mouse_columns_become_the_human_features(mouse):
     shared = to_shared_features(mouse)
     expected = human_kind(mouse.to_df())
-    human = feature_table("lee_2023")
+    human = release_features("lee_2023")
     assert set(shared.var_names) == set(expected)
     np.testing.assert_allclose(shared.X, expected[shared.var_names], rtol=1e-12, atol=1e-12)
     for column in ("family", "unit"):

@@ -17,7 +17,7 @@ from torch.testing import assert_close
 
 from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm, training
 from sbnn.ephys_types.attention_bilstm import BiLSTM
-from sbnn.ephys_types.training import focal, validation_part
+from sbnn.ephys_types.training import focal_loss, select_validation_cells
 
 
 def fitted(cells, source=None, **params):
@@ -116,7 +116,7 @@ def test_arcface_scales_its_cosines_and_corrects_for_the_shares_of_the_classes(c
     expected = softmax(30 * cosines.numpy() - np.log(shares) / 2, 1)
     assert_allclose(model.predict_proba(cells.X), expected, rtol=1e-4)
     true = cosines.argmin(1)
-    assert model._loss(cosines, true) == focal(30 * cosines, true, model._weights)
+    assert model._loss(cosines, true) == focal_loss(30 * cosines, true, model._weights)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,7 @@ def test_a_focal_loss_is_cross_entropy_with_a_factor_for_each_cell(rng):
     losses = functional.cross_entropy(logits, LABELS, reduction="none")
     losses *= (1 - torch.exp(-losses)) ** 2
     expected = (weights[LABELS] * losses).sum() / weights.sum()
-    assert_close(focal(logits, LABELS, weights), expected)
+    assert_close(focal_loss(logits, LABELS, weights), expected)
 
 
 def test_a_margin_is_added_to_the_angle_of_the_true_class():
@@ -209,7 +209,7 @@ def test_a_share_of_each_class_is_set_aside():
     random = np.random.RandomState(0)  # noqa: NPY002
 
     def n_aside(labels, share, keep):
-        part = validation_part(labels, share, np.arange(len(labels)), keep, random)
+        part = select_validation_cells(labels, share, np.arange(len(labels)), keep, random)
         return np.bincount(labels[part]).tolist()
 
     assert n_aside(labels, 0.25, 1) == [25, 10]

@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 from sbnn.ephys_types import cross_validate_classifier, family_importance
-from sbnn.ephys_types.classification import outcome_of
+from sbnn.ephys_types.classification import score_predictions
 from sbnn.ephys_types.folds import repeated_donor_folds
 from sbnn.ephys_types.report import importance_table
 
@@ -70,7 +70,7 @@ def test_scores_are_those_of_scikit_learn_where_classes_are_missing(rng):
     model = SimpleNamespace(
         classes_=classes[:5], predict=lambda X: predicted, predict_proba=lambda X: p
     )
-    found = outcome_of(model, true, true, classes)
+    found = score_predictions(model, true, true, classes)
     f1 = f1_score(true, predicted, average=None, labels=list("abcd"), zero_division=0)
     assert_allclose(found["f1"], [*f1, np.nan, np.nan])
     assert found["macro_f1"] == approx(f1.mean())

@@ -66,7 +66,7 @@ def test_calibration_compares_confidence_with_accuracy():
 
 
 def test_accuracy_beside_published_numbers_and_the_reference():
-    reference, row = report.accuracy_table(RECORDS).T.items()
+    reference, row = report.classifier_table(RECORDS).T.items()
     assert (reference[0], row[0]) == ("LightGBM", "BiLSTM + attention")
     expected = {
         "macro-F1": 0.65,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, relative_to_threshold
+from sbnn.data.ephys_features import HUMAN_RELEASE, MOUSE_RELEASE, release_features, relative_to_threshold
 from sbnn.data.readers.scala import labels_of
 from sbnn.data.typed_cells import typed_cells
 
@@ -18,11 +18,11 @@ def read_gouwens_ephys(features_path, metadata_path, relative=False, **about):
 
     `tau` and `avg_isi` are in ms, other times in s. ``type5`` separates SNCG from VIP.
     """
-    table = _read(features_path)
-    metadata = _read(metadata_path)
+    table = _read_stripped_csv(features_path)
+    metadata = _read_stripped_csv(metadata_path)
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
-    metadata = metadata.set_index(_texts(metadata["ephys_session_id"])).loc[session]
-    metadata = metadata.set_index(_texts(metadata["cell_specimen_id"]))
+    metadata = metadata.set_index(_ids_as_text(metadata["ephys_session_id"])).loc[session]
+    metadata = metadata.set_index(_ids_as_text(metadata["cell_specimen_id"]))
     labels = labels_of("gouwens_ephys", metadata)
     labels["t_type"] = labels["t_type"].fillna("").str.strip()
     labels["met_type"] = labels["met_type"].fillna("").replace("NULL", "")
@@ -40,7 +40,7 @@ def read_gouwens_ephys(features_path, metadata_path, relative=False, **about):
         "no t-type": labels["subclass"] == "",
         "subclass other than Lamp5, Pvalb, Sst, Vip and Sncg": labels["type"].isna(),
     }
-    data = _chosen(table, MOUSE, labels, reasons, **about)
+    data = _build_labelled_cells(table, MOUSE_RELEASE, labels, reasons, **about)
     return relative_to_threshold(data) if relative else data
 
 
@@ -49,10 +49,10 @@ def read_lee_human(features_path, metadata_path, **about):
 
     ``condition`` (acute or culture) and ``virus`` are uneven over types.
     """
-    table = _read(features_path)
-    metadata = _read(metadata_path)
-    metadata = metadata.set_index(_texts(metadata["specimen_id"]))
-    metadata = metadata.loc[_texts(table["specimen_id"])]
+    table = _read_stripped_csv(features_path)
+    metadata = _read_stripped_csv(metadata_path)
+    metadata = metadata.set_index(_ids_as_text(metadata["specimen_id"]))
+    metadata = metadata.loc[_ids_as_text(table["specimen_id"])]
     labels = labels_of("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")
     labels["layer"] = labels["layer"].fillna("").str.replace("_", "/")
@@ -60,11 +60,11 @@ def read_lee_human(features_path, metadata_path, **about):
     labels.insert(0, "subclass", subclass)
     labels.insert(0, "type", subclass.map(HUMAN_CLASSES))
     reasons = {"no subclass": labels["subclass"] == ""}
-    return _chosen(table, HUMAN, labels, reasons, **about)
+    return _build_labelled_cells(table, HUMAN_RELEASE, labels, reasons, **about)
 
 
-def _chosen(table, release, labels, reasons, **about):
-    features = feature_table(release)
+def _build_labelled_cells(table, release, labels, reasons, **about):
+    features = release_features(release)
     values = table[features.index].set_axis(labels.index, axis=0).astype(np.float64)
     reasons["no measured feature"] = values.isna().all(axis=1)
     reason = np.select(list(reasons.values()), list(reasons), "")  # the first one
@@ -79,11 +79,11 @@ def _chosen(table, release, labels, reasons, **about):
     )
 
 
-def _read(path):
+def _read_stripped_csv(path):
     table = pd.read_csv(path, low_memory=False)
     return table.rename(columns=str.strip)  # one published column name ends in a space
 
 
-def _texts(values):
+def _ids_as_text(values):
     numbers = pd.to_numeric(values).astype("Int64")
     return numbers.astype(str).to_numpy()
