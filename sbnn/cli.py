@@ -149,12 +149,17 @@ def report(results):
         results = Path("saved_models", results)
     for study in studies:
         room = importlib.import_module(f"sbnn.{study}.report")
-        if results == "all":
-            tables = room.overview("saved_models")
-        else:
-            tables = room.all_tables(room.read(results))
+        overview, all_tables, read = _report_functions(room, study)
+        tables = overview("saved_models") if results == "all" else all_tables(read(results))
         for title, table in tables.items():
             print(f"\n{title}\n\n{table.round(3).to_string()}")
+
+
+def _report_functions(room, study):
+    """Functions of a report: overview of all data, tables of records, and reading of records."""
+    if study == "ephys_types":
+        return room.types_overview, room.types_tables, room.read_types_records
+    return room.overview, room.all_tables, room.read
 
 
 COMMANDS = {

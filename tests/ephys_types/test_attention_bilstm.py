@@ -15,9 +15,13 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 from torch.testing import assert_close
 
-from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm, training
-from sbnn.ephys_types.attention_bilstm import BiLSTM
-from sbnn.ephys_types.training import focal_loss, select_validation_cells
+from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
+from sbnn.ephys_types.attention_bilstm import (
+    BiLSTM,
+    add_angular_margin,
+    focal_loss,
+    select_validation_cells,
+)
 
 
 def fitted(cells, source=None, **params):
@@ -50,7 +54,7 @@ def test_a_network_written_out():
 
 
 def test_tokens_are_z_scores_of_each_family_with_zeros_for_missing_values_and_padding(cells, model):
-    tokens = model._tokens_of(cells.X).numpy()
+    tokens = model._tokenize(cells.X).numpy()
     zeros = np.nan_to_num(cells.X)
     scaled = StandardScaler().fit(zeros[~model.validation_]).transform(zeros)
     for family, columns in enumerate(model.families_.values()):
@@ -60,12 +64,12 @@ def test_tokens_are_z_scores_of_each_family_with_zeros_for_missing_values_and_pa
 
 def test_smote_makes_training_cells_only(cells, monkeypatch):
     train = Mock()
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train", train)
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train_on_target", train)
     model = fitted(cells, smote=True)
     learned, labels = train.call_args.args[0]
     assert len(set(np.bincount(labels))) == 1
-    assert model._weights.tolist() == [1] * 4
-    real = model._tokens_of(cells.X)[~model.validation_]
+    assert model._class_weights.tolist() == [1] * 4
+    real = model._tokenize(cells.X)[~model.validation_]
     assert_array_equal(learned[: len(real)], real)
 
 
@@ -82,7 +86,7 @@ def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells, m
 
 @pytest.mark.parametrize("score", ["macro_f1", "accuracy"])
 def test_the_best_epoch_is_kept_and_patience_ends_training(cells, monkeypatch, score):
-    monkeypatch.setattr(attention_bilstm, "PATIENCE", 2)
+    monkeypatch.setattr(attention_bilstm, "BILSTM_PATIENCE", 2)
     told = iter([(0.5, 3), (0.5, 2), (0.5, 4), (0.1, 1)])
     states = []
 
@@ -111,12 +115,12 @@ def test_scores_are_of_validation_cells(cells):
 def test_arcface_scales_its_cosines_and_corrects_for_the_shares_of_the_classes(cells):
     model = fitted(cells, loss="arcface", attention=False, prior_power=-0.5)
     assert not hasattr(model, "attention_weights")
-    cosines = model.network_(model._tokens_of(cells.X)).detach().double()
+    cosines = model.network_(model._tokenize(cells.X)).detach().double()
     shares = np.unique(cells.y[~model.validation_], return_counts=True)[1]
     expected = softmax(30 * cosines.numpy() - np.log(shares) / 2, 1)
     assert_allclose(model.predict_proba(cells.X), expected, rtol=1e-4)
     true = cosines.argmin(1)
-    assert model._loss(cosines, true) == focal_loss(30 * cosines, true, model._weights)
+    assert model._loss(cosines, true) == focal_loss(30 * cosines, true, model._class_weights)
 
 
 @pytest.fixture(scope="module")
@@ -132,14 +136,14 @@ def source(cells):
 def descents(monkeypatch):
     """Rate, largest number of epochs and parameters of each training, and the weights after it."""
     seen = []
-    descend = AttentionBiLSTMClassifier._descend
+    descend = AttentionBiLSTMClassifier._train_by_adamw
 
     def look(self, losses, parameters, rate, max_epochs):
         parameters = list(parameters)
         descend(self, losses, parameters, rate, max_epochs)
         seen.append((rate, max_epochs, parameters, deepcopy(self.network_.state_dict())))
 
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_descend", look)
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train_by_adamw", look)
     return seen
 
 
@@ -173,8 +177,8 @@ def test_joint_training_adds_half_of_the_loss_of_the_source(cells, source, desce
     own = cells.X[kept], cells.y[kept], model.network_.head.parameters()
     losses = []
     for X, y, head in (own, (*source, parameters[-2:])):
-        scaled = StandardScaler().fit_transform(model._values(X))
-        state, _ = model.network_.encode(model._tokens(scaled))
+        scaled = StandardScaler().fit_transform(model._fill_missing(X))
+        state, _ = model.network_.encode(model._arrange_tokens(scaled))
         logits = functional.linear(model.network_.norm_state(state), *head)
         codes = torch.from_numpy(np.unique(y, return_inverse=True)[1])
         counts = torch.bincount(codes)
@@ -200,7 +204,7 @@ def test_a_margin_is_added_to_the_angle_of_the_true_class():
     expected = np.cos(angles)
     line = np.cos(3.0) - 0.35 * np.sin(0.35)  # goes on falling beyond pi
     expected[[0, 1, 2], LABELS] = np.cos(0.85), np.cos(3.05), line
-    found = training.add_angular_margin(torch.tensor(np.cos(angles)), LABELS, 0.35)
+    found = add_angular_margin(torch.tensor(np.cos(angles)), LABELS, 0.35)
     assert_allclose(found, 30 * expected, atol=1e-9)
 
 

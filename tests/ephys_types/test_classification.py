@@ -14,8 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 from sbnn.ephys_types import cross_validate_classifier, family_importance
-from sbnn.ephys_types.classification import score_predictions
-from sbnn.ephys_types.folds import repeated_donor_folds
+from sbnn.ephys_types.classification import repeated_donor_folds, score_predictions
 from sbnn.ephys_types.report import importance_table
 
 

@@ -99,7 +99,7 @@ def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
     if isinstance(network, FamilyAttentionClassifier):
         for columns, of_family in zip(model.families_.values(), weights.T, strict=True):
             assert_array_equal(of_family > 0, np.isfinite(X[:, columns]).any(axis=1))
-        x, known = (its.expand(2, -1, -1) for its in model._tensors(X))
+        x, known = (its.expand(2, -1, -1) for its in model._scale(X))
         of_members = model.network_(x, known)[0].softmax(-1)
         assert_allclose(model.predict_proba(X), of_members.detach().mean(0), atol=1e-5)
     assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
@@ -135,7 +135,7 @@ def test_a_feature_without_values_is_left_out_of_the_default_with_one_warning(ce
 
 
 def test_components_are_those_of_scikit_learn(rng, monkeypatch):
-    monkeypatch.setattr(sparse_pca_forest, "ALPHA", 0.2)
+    monkeypatch.setattr(sparse_pca_forest, "SPARSE_PCA_PENALTY", 0.2)
     X = scale(rng.normal(size=(300, 8)).cumsum(axis=1))
     peer = SparsePCA(3, alpha=0.2 * np.sqrt(300), tol=1e-8, max_iter=2000, random_state=0)
     scores = scale(peer.fit_transform(X))

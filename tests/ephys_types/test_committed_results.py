@@ -19,7 +19,11 @@ DATASETS = ["simulated_ephys"]
 DATASETS += [pytest.param("lee_human", marks=pytest.mark.slow)]
 MODELS = results.load_folder(SAVED / "simulated_ephys", "types_")
 # every model, and the default on real cells
-RECORDS = [("simulated_ephys", "types", name) for name in sorted(MODELS) if name in report.CLASSIFIER_LABELS]
+RECORDS = [
+    ("simulated_ephys", "types", name)
+    for name in sorted(MODELS)
+    if name in report.CLASSIFIER_LABELS
+]
 RECORDS += [("lee_human", "types", "ephys_type")]
 
 
