@@ -54,7 +54,8 @@ def focal_loss(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
 
     It is weighted by class as in `torch.nn.functional.cross_entropy`.
     """
-    log_p = F.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]
+    log_probabilities = F.log_softmax(logits, dim=1)
+    log_p = log_probabilities.gather(1, labels[:, None])[:, 0]
     # exact also for p close to 1, unlike 1 - exp(log p)
     one_minus_p = -torch.expm1(log_p)
     losses = -(one_minus_p**FOCAL_GAMMA) * log_p
@@ -88,24 +89,7 @@ def select_validation_cells(
     """Mask of validation cells: a `fraction` of each class, but not its last `n_kept` cells.
 
     Groups are visited in random order and taken as a whole if they bring the fractions of the
-    classes closer to `fraction`.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-    fraction : float
-    groups : array-like, shape (n,)
-    n_kept : int
-    random_state : RandomState
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If there is no such cell.
+    classes closer to `fraction`. Labels, from 0 on, and groups have shape (n,).
     """
     _, group_of = np.unique(groups, return_inverse=True)
     counts = pd.crosstab(group_of, labels).to_numpy()  # cells by group and class
@@ -367,7 +351,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             cosine=self.loss == "arcface",
         )
         if self.transfer == "pretrained":
-            self._train_after_pretraining(cells, source_features, source_y, seed)
+            self._train_after_pretraining(cells, source_features, source_y, seed=seed)
         elif self.transfer == "joint":
             self._train_jointly(cells, source_features, source_y)
         else:
@@ -450,7 +434,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             return scores[f"validation_{self.stop_on}"], -scores["validation_loss"]
 
         best = BestWeights(self.network_)
-        train_epochs(best, run_epoch, max_epochs, BILSTM_PATIENCE)
+        train_epochs(best, run_epoch, max_epochs, patience=BILSTM_PATIENCE)
         self.network_.eval()
 
     def _train_after_pretraining(self, cells, source_features, source_y, seed):
@@ -507,7 +491,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         self._train_on_target(cells, FINAL_RATE)
 
     def _loss(self, output, labels, margin=0.0):
-        """Loss of minibatches; validation cells are scored without a margin."""
+        """Loss of cells; a margin is added only in training on the target alone."""
         if self.loss == "arcface":
             logits = add_angular_margin(output, labels, margin)
             return focal_loss(logits, labels, self._class_weights)

@@ -140,14 +140,16 @@ def kernel_logistic(
         random_state=random_state,
     )
     regression = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000)
-    return make_pipeline(feature_scaling(n_cells), imputation, kernel, regression)
+    scaling = feature_scaling(n_cells)
+    return make_pipeline(scaling, imputation, kernel, regression)
 
 
 def linear_logistic(n_cells: int = N_QUANTILES) -> Pipeline:
     """Class-balanced logistic regression on normal scores."""
     imputation = SimpleImputer(strategy="median")
     regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
-    return make_pipeline(feature_scaling(n_cells), imputation, StandardScaler(), regression)
+    scaling = feature_scaling(n_cells)
+    return make_pipeline(scaling, imputation, StandardScaler(), regression)
 
 
 def lightgbm(random_state: int | np.random.RandomState | None = None) -> BaseEstimator:

@@ -224,9 +224,9 @@ def _classify_fold(model, cells, fold, source, compact):
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=NO_NAMES_WARNING)
         started = time.process_time()
-        fit_classifier(model, cells, cells.y, training, source=source)
+        fit_classifier(model, cells, cells.y, training=training, source=source)
         seconds = time.process_time() - started
-        values = score_predictions(model, X, true, classes)
+        values = score_predictions(model, X, true, classes=classes)
         values["seconds"] = seconds
         if compact:
             del values["test_probabilities"]
@@ -257,7 +257,8 @@ def score_predictions(
     # -log of the probability of the true class, after rows sum to 1 again
     clipped = np.maximum(probabilities, LEAST_PROBABILITY)
     true_codes = np.searchsorted(classes, true)
-    p_true = clipped[np.arange(len(true)), true_codes] / clipped.sum(axis=1)
+    clipped_true = clipped[np.arange(len(true)), true_codes]
+    p_true = clipped_true / clipped.sum(axis=1)
     return {
         "macro_f1": float(np.nanmean(f1)),
         "accuracy": accuracy_score(true, predicted),
@@ -395,7 +396,8 @@ def _measure_importance(estimator, cells, y, fold, seeds, n_shuffles):
     classes = np.unique(y)
 
     def log_loss(model, X):
-        return score_predictions(model, X, y[test], classes)["log_loss"]
+        scores = score_predictions(model, X, y[test], classes=classes)
+        return scores["log_loss"]
 
     rng = np.random.default_rng(seeds)
     shuffled = []
@@ -403,7 +405,7 @@ def _measure_importance(estimator, cells, y, fold, seeds, n_shuffles):
     attention = None
     with reproducible(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f"{NO_NAMES_WARNING}|{LEFT_OUT_WARNING}")
-        model = fit_classifier(clone(estimator), cells, y, training)
+        model = fit_classifier(clone(estimator), cells, y, training=training)
         usual_loss = log_loss(model, X)
         for family, columns in family_columns(cells.families).items():
             # permutation importance (Breiman 2001), of all features of the family together, so
@@ -411,7 +413,8 @@ def _measure_importance(estimator, cells, y, fold, seeds, n_shuffles):
             total_loss = 0.0
             for _ in range(n_shuffles):
                 permuted = X.copy()
-                permuted[:, columns] = X[rng.permutation(len(X))][:, columns]
+                order = rng.permutation(len(X))
+                permuted[:, columns] = X[order][:, columns]
                 total_loss += log_loss(model, permuted)
             shuffled.append(total_loss / n_shuffles - usual_loss)
 
@@ -421,7 +424,8 @@ def _measure_importance(estimator, cells, y, fold, seeds, n_shuffles):
             )
             # without cells that have only this family
             has_values = np.isfinite(reduced.X[training]).any(axis=1)
-            blind_model = fit_classifier(clone(estimator), reduced, y, training[has_values])
+            trainable = training[has_values]
+            blind_model = fit_classifier(clone(estimator), reduced, y, training=trainable)
             left_out.append(log_loss(blind_model, reduced.X[test]) - usual_loss)
         if hasattr(model, "attention_weights"):
             attention = model.attention_weights(X)

@@ -52,16 +52,8 @@ class FamilyAttentionNetwork(nn.Module):
     """An ensemble of `n_members` networks side by side, whose input is split into families.
 
     Each family becomes a token. Tokens, weighted by attention, are concatenated, so that later
-    layers can distinguish the families.
-
-    Parameters
-    ----------
-    columns : list of ndarray of int
-        Of each family.
-    n_classes, n_members : int
-    dropout : float
-    generator : Generator
-        For the initial weights.
+    layers can distinguish the families. `columns` are those of each family; the `generator` draws
+    the initial weights.
     """
 
     belongs: Tensor

@@ -51,7 +51,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
         for y, (name, record) in enumerate(shown.items()):
             scores = repeat_means(record, metric)
             color = classifier_color(name)
-            draw_scores(ax, y, scores, color)
+            draw_scores(ax, y, scores, color=color)
             text = f"{scores.mean():.3f}"
             if name in published:
                 published_score = published[name][i]

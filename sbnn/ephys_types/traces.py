@@ -116,14 +116,25 @@ def read_traces(path: str | PathLike[str]) -> pd.Series:
         names = data.ontology
         # sweeps whose first spikes are averaged, by protocol
         short_square, found = _first_spike(
-            data, names.short_square_names, preprocess_short_square_sweeps, "common_amp_sweeps"
+            data,
+            names.short_square_names,
+            preprocess_short_square_sweeps,
+            sweeps_with_spike="common_amp_sweeps",
         )
         vectors |= found
         long_square, found = _first_spike(
-            data, names.long_square_names, analyse_long_squares, "rheobase_sweeps"
+            data,
+            names.long_square_names,
+            analyse_long_squares,
+            sweeps_with_spike="rheobase_sweeps",
         )
         vectors |= found
-        ramp, found = _first_spike(data, names.ramp_names, preprocess_ramp_sweeps, "spiking_sweeps")
+        ramp, found = _first_spike(
+            data,
+            names.ramp_names,
+            preprocess_ramp_sweeps,
+            sweeps_with_spike="spiking_sweeps",
+        )
         vectors |= found
     first_spikes = np.array([short_square, long_square, ramp])
     first_spikes[~first_spikes.any(axis=1)] = np.nan  # IPFX gives zeros if all are clipped
@@ -161,7 +172,7 @@ def _first_spike(data, stimulus_names, analyse: Callable, sweeps_with_spike: str
         traces = [sweeps.sweeps[i] for i in positions]
         spikes = [found["spikes_set"][i] for i in positions]
         voltage[:], _ = fv.first_ap_vectors(
-            traces, spikes, SAMPLING_RATE, FIRST_SPIKE_LENGTH, skip_clipped=True
+            traces, spikes, SAMPLING_RATE, window_length=FIRST_SPIKE_LENGTH, skip_clipped=True
         )
     return voltage, found
 
@@ -215,7 +226,7 @@ def analyse_long_squares(
         found["inst_freq"] = fv.inst_freq_vector(trains, start, end, width=BIN_WIDTH)
         for name in SPIKE_FEATURES:
             found[f"spiking_{name}"] = fv.spike_feature_vector(
-                name, trains, start, end, width=BIN_WIDTH
+                name, trains, start, end=end, width=BIN_WIDTH
             )
     with IF_POSSIBLE:
         sweep, spikes = fv.identify_sweep_for_isi_shape(sweeps, found, end - start)
@@ -226,14 +237,14 @@ def analyse_long_squares(
             steps,
             deflections,
             start,
-            end,
+            end=end,
             target_amp=-110,  # pA
         )
         found["step_subthresh"] = fv.step_subthreshold(
             steps,
             [-30, -50, -90],  # pA
             start,
-            end,
+            end=end,
             amp_tolerance=5,
         )
     return sweeps, found, analysis
