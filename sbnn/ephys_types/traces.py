@@ -114,29 +114,20 @@ def read_traces(path: str | PathLike[str]) -> pd.Series:
     with warnings.catch_warnings(action="ignore"):  # of IPFX and pynwb
         data = _open_recording(path)
         names = data.ontology
-        # sweeps whose first spikes are averaged, by protocol
-        short_square, found = _first_spike(
-            data,
-            names.short_square_names,
-            preprocess_short_square_sweeps,
-            sweeps_with_spike="common_amp_sweeps",
-        )
-        vectors |= found
-        long_square, found = _first_spike(
-            data,
-            names.long_square_names,
-            analyse_long_squares,
-            sweeps_with_spike="rheobase_sweeps",
-        )
-        vectors |= found
-        ramp, found = _first_spike(
-            data,
-            names.ramp_names,
-            preprocess_ramp_sweeps,
-            sweeps_with_spike="spiking_sweeps",
-        )
-        vectors |= found
-    first_spikes = np.array([short_square, long_square, ramp])
+        # stimuli, analysis, and the sweeps whose first spikes are averaged
+        protocols = [
+            (names.short_square_names, preprocess_short_square_sweeps, "common_amp_sweeps"),
+            (names.long_square_names, analyse_long_squares, "rheobase_sweeps"),
+            (names.ramp_names, preprocess_ramp_sweeps, "spiking_sweeps"),
+        ]
+        voltages = []
+        for stimulus_names, analyse, sweeps_with_spike in protocols:
+            voltage, features = _first_spike(
+                data, stimulus_names, analyse, sweeps_with_spike=sweeps_with_spike
+            )
+            voltages.append(voltage)
+            vectors |= features
+    first_spikes = np.array(voltages)
     first_spikes[~first_spikes.any(axis=1)] = np.nan  # IPFX gives zeros if all are clipped
     vectors["first_ap_v"] = first_spikes.ravel()
     vectors["first_ap_dv"] = np.diff(first_spikes).ravel()
@@ -164,17 +155,17 @@ def _first_spike(data, stimulus_names, analyse: Callable, sweeps_with_spike: str
     the features with the table of the sweeps to average.
     """
     voltage = np.full(N_SAMPLES, np.nan)
-    found: dict[str, Any] = {}
+    features: dict[str, Any] = {}
     with IF_POSSIBLE:
         numbers = categorize_iclamp_sweeps(data, stimulus_names)
-        sweeps, found, _ = analyse(data, numbers)
-        positions = found[sweeps_with_spike].index
+        sweeps, features, _ = analyse(data, numbers)
+        positions = features[sweeps_with_spike].index
         traces = [sweeps.sweeps[i] for i in positions]
-        spikes = [found["spikes_set"][i] for i in positions]
+        spikes = [features["spikes_set"][i] for i in positions]
         voltage[:], _ = fv.first_ap_vectors(
             traces, spikes, SAMPLING_RATE, window_length=FIRST_SPIKE_LENGTH, skip_clipped=True
         )
-    return voltage, found
+    return voltage, features
 
 
 def resample_sweep(sweep: Sweep) -> Sweep:
@@ -206,45 +197,45 @@ def analyse_long_squares(
         sweeps, start=start, end=end, min_peak=-25
     )
     analysis = LongSquareAnalysis(spike_extractor, train_extractor, subthresh_min_amp=None)
-    found = super(LongSquareAnalysis, analysis).analyze(
+    features = super(LongSquareAnalysis, analysis).analyze(
         sweeps, ["peak_deflect", "stim_amp", "v_baseline"]
     )
-    found["subthreshold_sweeps"] = analysis.subthreshold_sweep_features()
+    features["subthreshold_sweeps"] = analysis.subthreshold_sweep_features()
     spiking = analysis.suprathreshold_sweep_features()
-    found["spiking_sweeps"] = spiking
+    features["spiking_sweeps"] = spiking
     # rheobase: the smallest current with spikes
     by_current = spiking.sort_values("stim_amp")
-    found["rheobase_sweeps"] = by_current[by_current["stim_amp"] > 0].head(1)
-    found["rheobase_i"] = found["rheobase_sweeps"]["stim_amp"].max()
+    features["rheobase_sweeps"] = by_current[by_current["stim_amp"] > 0].head(1)
+    features["rheobase_i"] = features["rheobase_sweeps"]["stim_amp"].max()
     with IF_POSSIBLE:
         trains = fv.identify_suprathreshold_spike_info(
-            found,
+            features,
             np.array([0, 40, 80]),  # pA above rheobase
             amp_tolerance=5,
         )
-        found["psth"] = fv.psth_vector(trains, start, end, width=BIN_WIDTH)
-        found["inst_freq"] = fv.inst_freq_vector(trains, start, end, width=BIN_WIDTH)
+        features["psth"] = fv.psth_vector(trains, start, end, width=BIN_WIDTH)
+        features["inst_freq"] = fv.inst_freq_vector(trains, start, end, width=BIN_WIDTH)
         for name in SPIKE_FEATURES:
-            found[f"spiking_{name}"] = fv.spike_feature_vector(
+            features[f"spiking_{name}"] = fv.spike_feature_vector(
                 name, trains, start, end=end, width=BIN_WIDTH
             )
     with IF_POSSIBLE:
-        sweep, spikes = fv.identify_sweep_for_isi_shape(sweeps, found, end - start)
-        found["isi_shape"] = fv.isi_shape(sweep, spikes, end)
+        sweep, spikes = fv.identify_sweep_for_isi_shape(sweeps, features, end - start)
+        features["isi_shape"] = fv.isi_shape(sweep, spikes, end)
     with IF_POSSIBLE:
-        steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(found, sweeps)
-        found["subthresh_norm"] = fv.subthresh_norm(
+        steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, sweeps)
+        features["subthresh_norm"] = fv.subthresh_norm(
             steps,
             deflections,
             start,
             end=end,
             target_amp=-110,  # pA
         )
-        found["step_subthresh"] = fv.step_subthreshold(
+        features["step_subthresh"] = fv.step_subthreshold(
             steps,
             [-30, -50, -90],  # pA
             start,
             end=end,
             amp_tolerance=5,
         )
-    return sweeps, found, analysis
+    return sweeps, features, analysis

@@ -279,8 +279,10 @@ def loss_by_hand(model, X, y, head):
     logits = functional.linear(model.network_.norm_state(state), weight, bias)
     _, codes = np.unique(y, return_inverse=True)
     counts = np.bincount(codes)
-    class_weights = torch.tensor(counts.sum() / len(counts) / counts, dtype=torch.float32)
-    return functional.cross_entropy(logits, torch.from_numpy(codes), class_weights).item()
+    balanced = counts.sum() / len(counts) / counts
+    class_weights = torch.tensor(balanced, dtype=torch.float32)
+    loss = functional.cross_entropy(logits, torch.from_numpy(codes), class_weights)
+    return loss.item()
 
 
 def test_joint_training_adds_half_the_source_loss(cells, source, trainings, joint):

@@ -72,7 +72,7 @@ def test_folds_need_a_label_of_every_cell(cells):
 def test_folds_without_donors_warn(cells):
     labels = cells.labels[["type"]]
     with pytest.warns(UserWarning, match="without donors in the labels"):
-        repeated_donor_folds(replace(cells, labels=labels), 5, (0,))
+        repeated_donor_folds(replace(cells, labels=labels), seeds=[0])
 
 
 CLASSES = np.array(list("abcdef"))
@@ -96,10 +96,12 @@ def true(rng):
 @pytest.fixture
 def prediction(rng, true):
     """Class d is only predicted, and class e neither true nor predicted."""
+    predicted = rng.choice(CLASSES[:4], 60)
+    probabilities = rng.dirichlet(np.ones(5) / 5, 60)
     return Prediction(
         classes_=CLASSES[:5],
-        predicted=rng.choice(CLASSES[:4], 60),
-        probabilities=rng.dirichlet(np.ones(5) / 5, 60),
+        predicted=predicted,
+        probabilities=probabilities,
     )
 
 
@@ -126,9 +128,10 @@ def test_untrained_classes_have_probability_zero(prediction, scores):
 
 
 def test_log_loss_is_of_clipped_probabilities(true, prediction, scores):
-    probabilities = np.column_stack([prediction.probabilities, np.zeros(60)]).clip(0.001)
-    probabilities /= probabilities.sum(1, keepdims=True)
-    assert scores["log_loss"] == approx(log_loss(true, probabilities, labels=CLASSES))
+    probabilities = np.column_stack([prediction.probabilities, np.zeros(60)])
+    clipped = probabilities.clip(0.001)
+    clipped /= clipped.sum(1, keepdims=True)
+    assert scores["log_loss"] == approx(log_loss(true, clipped, labels=CLASSES))
 
 
 def test_repeats_and_labels_are_kept(cells, folds):
@@ -163,7 +166,8 @@ def test_cells_of_a_source_are_given_to_fit(cells, folds):
     record = cross_validate_classifier(SourceTree(), cells, folds, source=source, verbose=False)
     tree = DecisionTreeClassifier(random_state=0).fit(source.X, cells.y)
     _, test = folds[0][0]
-    assert_allclose(record.test_probabilities[0][0], tree.predict_proba(cells.X[test]))
+    expected = tree.predict_proba(cells.X[test])
+    assert_allclose(record.test_probabilities[0][0], expected)
 
 
 @pytest.fixture(scope="module")

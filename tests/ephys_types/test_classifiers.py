@@ -130,12 +130,15 @@ def test_attention_is_to_families_with_values(cells, blind_families, X_without_f
     attention = blind_families.attention_weights(cells.X)
     has_value = np.isfinite(X_without_family)
     for family, columns in enumerate(blind_families.families_.values()):
-        assert_array_equal(attention[:, family] > 0, has_value[:, columns].any(axis=1))
+        is_measured = has_value[:, columns].any(axis=1)
+        assert_array_equal(attention[:, family] > 0, is_measured)
 
 
 def test_probabilities_are_means_of_the_members(blind_families, X_without_family):
     x, measured = blind_families._scale(X_without_family)
-    logits, _ = blind_families.network_(x.expand(2, -1, -1), measured.expand(2, -1, -1))
+    x = x.expand(2, -1, -1)  # for two members
+    measured = measured.expand(2, -1, -1)
+    logits, _ = blind_families.network_(x, measured)
     means = logits.softmax(-1).detach().mean(0)
     assert_allclose(blind_families.predict_proba(X_without_family), means, atol=1e-5)
 

@@ -47,14 +47,16 @@ def test_a_network_written_out(random_network, rng):
     p["embedding"][1, :16] = 0  # a family reads its own columns
     p["embedding"][[0, 2], 16:] = 0
     inputs = x[1] * measured[1]
-    tokens = silu(inputs @ p["embedding"] + p["embedding_bias"]).reshape(5, 2, 16)
+    embedded = silu(inputs @ p["embedding"] + p["embedding_bias"])
+    tokens = embedded.reshape(5, 2, 16)
     scores = (tokens * p["score"]).sum(axis=2) + p["score_bias"]
     scores[3:, 1] = -np.inf
     weights = softmax(scores, axis=1)
     assert_allclose(attention[1].detach(), weights, atol=1e-12)
 
     weighted = tokens * weights[:, :, None] * 2
-    hidden = silu(weighted.reshape(5, 32) @ p["hidden"] + p["hidden_bias"])
+    weighted = weighted.reshape(5, 32)
+    hidden = silu(weighted @ p["hidden"] + p["hidden_bias"])
     expected = hidden @ p["head"] + p["head_bias"]
     assert_allclose(logits[1].detach(), expected, atol=1e-12)
 

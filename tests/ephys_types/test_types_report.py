@@ -30,6 +30,7 @@ def make_record(probabilities, macro_f1):
     """Cross-validation with such probabilities of the cells and macro-F1 of the folds."""
     scores = np.array([[0.6], [0.5], [0.9], [0.7]])
     tested = [probabilities[test] for test in TEST_CELLS]
+    predicted = [part.argmax(axis=1) for part in tested]
     values = {
         "macro_f1": np.array(macro_f1)[:, None],
         "accuracy": scores,
@@ -37,12 +38,15 @@ def make_record(probabilities, macro_f1):
         "log_loss": scores + 2,
         "seconds": scores + 3,
         "test_probabilities": [tested],
-        "test_predictions": [[part.argmax(axis=1) for part in tested]],
+        "test_predictions": [predicted],
         "classes": np.array(list("abc")),
         "true": TRUE,
         "repeats": REPEATS,
     }
-    folds = [(np.setdiff1d(range(5), test), np.array(test)) for test in TEST_CELLS]
+    folds = []
+    for test in TEST_CELLS:
+        training = np.setdiff1d(range(5), test)
+        folds.append((training, np.array(test)))
     return Record(
         experiment="classification",
         dataset="lee_human",
@@ -93,7 +97,8 @@ def test_calibration_compares_confidence_with_accuracy(bilstm):
     confidence = np.array([0.5, 0.65, 0.9, 1])
     accuracy = np.array([0, 1, 1, 1])
     fraction = np.array([0.2, 0.4, 0.2, 0.2])
-    expected = (fraction * np.abs(accuracy - confidence)).sum()
+    gaps = np.abs(accuracy - confidence)
+    expected = (fraction * gaps).sum()
     assert calibration_error(bilstm) == approx(expected)
 
 
