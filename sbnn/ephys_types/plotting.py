@@ -38,7 +38,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     Parameters
     ----------
     records : dict of str to Record
-        Cross-validations by model, as from `sbnn.ephys_types.report.of_kind`.
+        Cross-validations by model, as from `sbnn.ephys_types.report.records_of_kind`.
     kind : {"types", "types5", "transfer_donors", "transfer_stratified"}
         Kind of the records.
     """
