@@ -149,19 +149,15 @@ def report(results):
         results = Path("saved_models", results)
     for study in studies:
         room = importlib.import_module(f"sbnn.{study}.report")
-        overview, all_tables, read = _report_functions(room, study)
-        tables = overview("saved_models") if results == "all" else all_tables(read(results))
+        names = REPORTS.get(study, ("overview", "read", "all_tables"))
+        overview, read, tables_of_records = (getattr(room, name) for name in names)
+        tables = overview("saved_models") if results == "all" else tables_of_records(read(results))
         for title, table in tables.items():
             print(f"\n{title}\n\n{table.round(3).to_string()}")
 
 
-def _report_functions(room, study):
-    """Functions of a report: overview of all data, tables of records, and reading of records."""
-    if study == "ephys_types":
-        return room.types_overview, room.types_tables, room.read_types_records
-    return room.overview, room.all_tables, room.read
-
-
+#: Functions of the report of a study: overview, reader of records, and their tables.
+REPORTS = {"ephys_types": ("types_overview", "read_types_records", "types_tables")}
 COMMANDS = {
     fit: "--expression --outputs --labels --groups --out --fast --jobs",
     data: "action",
