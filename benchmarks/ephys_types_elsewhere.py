@@ -25,8 +25,7 @@ from sbnn import load_dataset
 from sbnn.data.typed_cells import as_typed
 from sbnn.ephys_types import EphysTypeClassifier, FamilyAttentionClassifier
 from sbnn.ephys_types.base import feature_scaling, kernel_logistic, lightgbm
-from sbnn.ephys_types.classification import extra_of, fit_on
-from sbnn.ephys_types.folds import repeated_donor_folds
+from sbnn.ephys_types.classification import fit_classifier, repeated_donor_folds
 from sbnn.results import Record, load, save
 
 PATH = Path(__file__).parents[1] / "saved_models/benchmarks/ephys_types_elsewhere.pickle.xz"
@@ -79,7 +78,7 @@ def predictions(human):
     rows = []
     for seed, train, targets in tasks_of(human, cells, donors):
         for name, model in models_of(seed, cells.X[train].shape).items():
-            fit_on(model, cells.X, codes, train, extra_of(model, cells))
+            fit_classifier(model, cells, codes, train)
             for task, (test, X) in targets.items():
                 of_task = pd.DataFrame(model.predict_proba(X))
                 about = {"task": task, "model": name, "true": codes[test], "donor": donors[test]}

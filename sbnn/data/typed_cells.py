@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import anndata as ad
 import numpy as np
@@ -23,7 +24,11 @@ from sbnn.data.checks import (
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
 
-ALL = "all"  # the only family if none are given
+#: Columns of each family, or the family of each column, or None for a single family.
+FeatureFamilies: TypeAlias = (
+    Mapping[Hashable, object] | Sequence[object] | np.ndarray | pd.Series | None
+)
+ONLY_FAMILY = "all"  # the only family if none are given
 OTHER_LABELS = "donor", "condition"  # labels that are no features
 
 
@@ -44,7 +49,7 @@ class TypedCells:
 def typed_cells(
     X: pd.DataFrame | ArrayLike,
     labels: pd.DataFrame | None = None,
-    families=None,
+    families: FeatureFamilies = None,
     units: Mapping[str, str] | pd.Series | None = None,
     **about: object,
 ) -> AnnData:
@@ -94,8 +99,9 @@ def typed_cells(
     values = check_array(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
     )
-    cells = check_names(getattr(X, "index", None), "X", "cell", values.shape[0])
-    features = check_names(getattr(X, "columns", None), "X", "feature", values.shape[1])
+    n_cells, n_features = values.shape
+    cells = check_names(getattr(X, "index", None), "X", "cell", size=n_cells)
+    features = check_names(getattr(X, "columns", None), "X", "feature", size=n_features)
     if labels is not None:
         labels = match_rows(pd.DataFrame(labels), cells, "labels")
         if "type" not in labels:
@@ -103,57 +109,64 @@ def typed_cells(
                 f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename one with "
                 "table.rename(columns={OLD: 'type'})"
             )
-    obs = check_labels(labels, cells, ("type",), OTHER_LABELS).rename_axis(index=None)
+    obs = check_labels(labels, cells, ("type",), if_given=OTHER_LABELS)
+    obs = obs.rename_axis(index=None)
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, obs.filter(["type", *OTHER_LABELS]), "X")
-    var = pd.DataFrame({"family": feature_families(families, features), "unit": ""}, features)
+    family_of = feature_families(families, features)
+    var = pd.DataFrame({"family": family_of, "unit": ""}, features)
     var.update(pd.Series(units, name="unit", dtype=object))
     return annotate_adata(ad.AnnData(values, obs, var), ["type"], **about)
 
 
-def as_typed(data):
+def as_typed(data: AnnData | TypedCells) -> TypedCells:
     """Convert an AnnData from `typed_cells`, or with ``type`` in ``obs``."""
     if isinstance(data, TypedCells):
         return data
     if not isinstance(data, ad.AnnData):
         got = type(data).__name__
         raise TypeError(f"data: expected an AnnData as from sbnn.typed_cells, got {got}")
-    data = typed_cells(
+    checked = typed_cells(
         load_into_memory(data).to_df(),
         data.obs,
         data.var.get("family"),
         **annotation_arguments(data),
     )
+    description = checked.uns["sbnn"]
     return TypedCells(
-        data.X,
-        data.obs["type"].to_numpy(str),
-        data.var_names.to_numpy(str),
-        data.var["family"].to_numpy(str),
-        data.obs,
-        data.obs_names.to_numpy(str),
-        data.uns["sbnn"]["name"],
-        data.uns["sbnn"]["sha256"],
+        X=checked.X,
+        y=checked.obs["type"].to_numpy(str),
+        feature_names=checked.var_names.to_numpy(str),
+        families=checked.var["family"].to_numpy(str),
+        labels=checked.obs,
+        cell_names=checked.obs_names.to_numpy(str),
+        name=description["name"],
+        sha256=description["sha256"],
     )
 
 
-def feature_families(families, names):
+def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.ndarray:
     """Family of each column, from such a list or Series, or from the names of each family."""
-    names = [str(name) for name in names]
+    columns = [str(name) for name in names]
+    family_of: Sequence[object] | np.ndarray | pd.Series
     if families is None:
-        families = [ALL] * len(names)
+        family_of = [ONLY_FAMILY] * len(columns)
     elif isinstance(families, Mapping):
-        of_names = pd.Series(families).explode()
-        family_of = pd.Series(of_names.index, of_names.astype(str))
-        families = family_of[family_of.index.isin(names)].reindex(names).dropna()
-    elif isinstance(families, pd.Series) and set(names) <= set(families.index):
-        families = families[names]
-    if len(families) != len(names):
+        # one row for each pair of a family and a column
+        pairs = pd.Series(families).explode()
+        by_column = pd.Series(pairs.index, pairs.astype(str))
+        family_of = by_column[by_column.index.isin(columns)].reindex(columns).dropna()
+    elif isinstance(families, pd.Series) and set(columns) <= set(families.index):
+        family_of = families[columns]
+    else:
+        family_of = families
+    if len(family_of) != len(columns):
         raise ValueError(
-            f"families: expected one family for each of the columns {abbreviate(names)}"
+            f"families: expected one family for each of the columns {abbreviate(columns)}"
         )
-    return np.array([str(family) for family in families], dtype=object)
+    return np.array([str(family) for family in family_of], dtype=object)
 
 
-def family_columns(family_of):
+def family_columns(family_of: np.ndarray) -> dict[str, np.ndarray]:
     """Positions of the columns of each family."""
     return {family: np.flatnonzero(family_of == family) for family in dict.fromkeys(family_of)}

@@ -3,6 +3,6 @@
 from .attention_bilstm import AttentionBiLSTMClassifier as AttentionBiLSTMClassifier
 from .classification import cross_validate_classifier as cross_validate_classifier
 from .classification import family_importance as family_importance
-from .classifier import EphysTypeClassifier as EphysTypeClassifier
+from .family_attention import EphysTypeClassifier as EphysTypeClassifier
 from .family_attention import FamilyAttentionClassifier as FamilyAttentionClassifier
 from .sparse_pca_forest import SparsePCAForest as SparsePCAForest

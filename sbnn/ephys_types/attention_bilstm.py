@@ -1,9 +1,14 @@
-"""Bidirectional LSTM with attention over families of features (Schwider and Ramezani)."""
+"""Bidirectional LSTM with attention over families of features (Schwider and Ramezani).
+
+Its losses, the choice of its validation cells and the oversampling of small classes are here, too.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -15,27 +20,115 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from torch import nn
+from torch import Tensor, nn
 
 from sbnn.data.inputs import COUNT
+from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
-from sbnn.ephys_types import training
-from sbnn.ephys_types.base import TypeClassifier, seen_columns
-from sbnn.models.training import BestWeights
+from sbnn.ephys_types.base import CellFeatures, TypeClassifier, seen_columns
+from sbnn.errors import require
+from sbnn.models.training import BestWeights, epoch_batches, minibatches, take_steps, train_epochs
 
+# Settings of the publication (arXiv 2603.11000)
 DROPOUT = 0.2
 BATCH_SIZE = 64
-CLIP = 2.0  # largest norm of the gradient
-LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 1e-4
-PATIENCE = 7  # epochs without a better validation score, after which training ends
-VALIDATION_SHARE = 0.25  # of the training cells
+MAX_GRADIENT_NORM = 2.0
+BILSTM_LEARNING_RATE = 1e-3
+BILSTM_WEIGHT_DECAY = 1e-4
+BILSTM_PATIENCE = 7  # epochs without a better validation score, after which training ends
+BILSTM_VALIDATION_FRACTION = 0.25  # of the training cells
+ARCFACE_SCALE = 30.0
+ARCFACE_MARGIN = 0.35  # radians
+FOCAL_GAMMA = 2.0
+N_NEIGHBORS = 5  # between which SMOTE interpolates
 # of the transfer
 WARM_UP_EPOCHS = 5  # of a new head, with the pretrained encoder frozen
 TRANSFER_RATE = 5e-4
 FINAL_RATE = 3e-4  # after joint training
-SOURCE_SHARE = 0.2  # of the source cells that pretraining leaves out, for early stopping
+SOURCE_VALIDATION_FRACTION = 0.2  # of the source cells, for early stopping of pretraining
 SOURCE_WEIGHT = 0.5  # of the loss of source cells in joint training
+
+
+def focal_loss(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
+    """Focal loss (Lin et al. 2017): cross-entropy times (1 - p)^2, p being that of the true class.
+
+    It is weighted by class as in `torch.nn.functional.cross_entropy`.
+    """
+    log_probabilities = F.log_softmax(logits, dim=1)
+    log_p = log_probabilities.gather(1, labels[:, None])[:, 0]
+    # exact also for p close to 1, unlike 1 - exp(log p)
+    one_minus_p = -torch.expm1(log_p)
+    losses = -(one_minus_p**FOCAL_GAMMA) * log_p
+    weights = class_weights[labels]
+    return (weights * losses).sum() / weights.sum()
+
+
+def add_angular_margin(cosines: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Logits of ArcFace (Deng et al. 2019): scaled cosines, of true classes with a margin.
+
+    The margin is added to the angle. Beyond pi, where the cosine would rise again, a line replaces
+    it.
+    """
+    cosine = cosines.gather(1, labels[:, None])
+    sine = (1 - cosine.square()).clamp_min(1e-9).sqrt()
+    # cos(a + m) = cos a cos m - sin a sin m
+    with_margin = cosine * math.cos(margin) - sine * math.sin(margin)
+    beyond = cosine <= math.cos(math.pi - margin)
+    line = cosine - margin * math.sin(margin)
+    with_margin = torch.where(beyond, line, with_margin)
+    return ARCFACE_SCALE * cosines.scatter(1, labels[:, None], with_margin)
+
+
+def select_validation_cells(
+    labels: np.ndarray,
+    fraction: float,
+    groups: ArrayLike,
+    n_kept: int,
+    random_state: np.random.RandomState,
+) -> np.ndarray:
+    """Mask of validation cells: a `fraction` of each class, but not its last `n_kept` cells.
+
+    Groups are visited in random order and taken as a whole if they bring the fractions of the
+    classes closer to `fraction`. Labels, from 0 on, and groups have shape (n,).
+    """
+    _, group_of = np.unique(groups, return_inverse=True)
+    counts = pd.crosstab(group_of, labels).to_numpy()  # cells by group and class
+    class_sizes = counts.sum(axis=0)
+    target = fraction * class_sizes
+    n_selected = np.zeros(len(class_sizes))
+    selected = np.zeros(len(counts), dtype=bool)
+    for group in random_state.permutation(len(counts)):
+        n_with_group = n_selected + counts[group]
+        # decrease of the distance to the target, as a fraction of each class, so that all weigh
+        # the same
+        gain = np.abs(n_selected - target) - np.abs(n_with_group - target)
+        enough_left = (n_with_group <= class_sizes - n_kept).all()
+        if enough_left and (gain / class_sizes).sum() > 0:
+            n_selected = n_with_group
+            selected[group] = True
+    if not selected.any():
+        raise ValueError(
+            f"validation_share={fraction} leaves none of the {len(labels)} cells; each type needs "
+            f"{n_kept} to train on"
+        )
+    return selected[group_of]
+
+
+def oversample(
+    cells: np.ndarray, labels: np.ndarray, random_state: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Oversample every class to the size of the largest one by SMOTE (Chawla et al. 2002).
+
+    New cells follow the given ones. Each is x + u (x' - x), with u uniform in [0, 1], for a cell x
+    and one of its (up to five) nearest neighbours x' in its class.
+    """
+    require("imblearn")
+    from imblearn.over_sampling import SMOTE  # slow to import
+
+    smallest_class = np.bincount(labels).min()
+    n_neighbors = min(N_NEIGHBORS, smallest_class - 1)
+    sampler = SMOTE(k_neighbors=n_neighbors, random_state=random_state)
+    return sampler.fit_resample(cells, labels)
 
 
 class BiLSTM(nn.Module):
@@ -45,20 +138,30 @@ class BiLSTM(nn.Module):
     pooled state and the weights of a class.
     """
 
-    def __init__(self, width, n_classes, hidden, attention=True, cosine=False):
+    def __init__(
+        self,
+        width: int,
+        n_classes: int,
+        hidden: int,
+        attention: bool = True,
+        cosine: bool = False,
+    ) -> None:
         super().__init__()
         self.cosine = cosine
         self.norm_tokens = nn.LayerNorm(width)
         self.lstm = nn.LSTM(width, hidden, batch_first=True, bidirectional=True)
-        self.score = None
+        self.score: nn.Module | None = None
         if attention:
-            layers = nn.Linear(2 * hidden, hidden), nn.Tanh(), nn.Linear(hidden, 1)
-            self.score = nn.Sequential(*layers)
+            self.score = nn.Sequential(
+                nn.Linear(2 * hidden, hidden),
+                nn.Tanh(),
+                nn.Linear(hidden, 1),
+            )
         self.norm_state = nn.LayerNorm(2 * hidden)
         self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(2 * hidden, n_classes, bias=not cosine)
 
-    def encode(self, tokens):
+    def encode(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled state (n, 2 * hidden) of each cell, and weights (n, families) of its families."""
         states, _ = self.lstm(self.norm_tokens(tokens))  # (n, families, 2 * hidden)
         if self.score is None:
@@ -66,15 +169,25 @@ class BiLSTM(nn.Module):
             weights[:, -1] = 1
         else:
             weights = self.score(states)[..., 0].softmax(1)
-        return torch.bmm(weights[:, None], states)[:, 0], weights
+        pooled = torch.bmm(weights[:, None], states)[:, 0]
+        return pooled, weights
 
-    def forward(self, tokens, head=None):
+    def forward(self, tokens: Tensor, head: nn.Module | None = None) -> Tensor:
         """Logits or cosines, of shape (n, n_classes), by the network's own or another `head`."""
         state, _ = self.encode(tokens)
         if self.cosine:
             return F.linear(F.normalize(state), F.normalize(self.head.weight))
         state = self.dropout(self.norm_state(state))
-        return self.head(state) if head is None else head(state)
+        if head is None:
+            head = self.head
+        return head(state)
+
+
+class LabelledTokens(NamedTuple):
+    """Cells as input of the network."""
+
+    tokens: Tensor  # of shape (n, families, width)
+    labels: Tensor  # positions among the classes, (n,)
 
 
 class AttentionBiLSTMClassifier(TypeClassifier):
@@ -100,7 +213,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         Validation score of the best epoch; ``"accuracy"`` for mouse cells and with ArcFace in the
         publication.
     prior_power : float
-        Test logits are raised by this times the logarithm of the shares of the classes among the
+        Test logits are raised by this times the logarithm of the fractions of the classes among the
         training cells. Published with ArcFace: -1 for human cells, 0.7 for mouse cells.
     transfer : {"pretrained", "joint"} or None
         How `fit` uses the cells of another species. ``"pretrained"``: train a network on them,
@@ -127,6 +240,10 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     Schwider and Ramezani, arXiv 2603.11000.
     """
 
+    history_: pd.DataFrame
+    validation_: np.ndarray
+    network_: BiLSTM
+
     _parameter_constraints: dict = {
         "attention": ["boolean"],
         "hidden": COUNT,
@@ -148,7 +265,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         stop_on: str = "macro_f1",
         prior_power: float = 0.0,
         transfer: str | None = None,
-        validation_share: float = VALIDATION_SHARE,
+        validation_share: float = BILSTM_VALIDATION_FRACTION,
         max_epochs: int = 50,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -167,209 +284,259 @@ class AttentionBiLSTMClassifier(TypeClassifier):
     @atomic_fit
     def fit(
         self,
-        X,
+        X: CellFeatures,
         y: ArrayLike,
-        families=None,
+        families: FeatureFamilies = None,
         groups: ArrayLike | None = None,
-        source=None,
+        source: tuple[CellFeatures, ArrayLike] | None = None,
     ) -> Self:
         """Train the network; `X`, `y` and `families` are as in `EphysTypeClassifier.fit`.
 
         `groups`, of shape (n,), holds donors, whose cells stay together in early stopping.
         `source`, for `transfer`, is a pair of cells of another species, (m, p), and their types.
         """
-        X, labels = self._checked_training(X, y, families)
+        features, labels = self._check_training(X, y, families)
         if (self.transfer is None) != (source is None):
             raise ValueError(
                 f"source: expected cells of another species only with transfer, "
                 f"got transfer={self.transfer!r}"
             )
         random = check_random_state(self.random_state)
-        groups = np.arange(len(X)) if groups is None else groups
-        # training cells of each class; SMOTE interpolates between two
-        least = 2 if self.smote else 1
-        self.validation_ = training.validation_part(
-            labels, self.validation_share, groups, least, random
+        if groups is None:
+            groups = np.arange(len(features))
+        # SMOTE interpolates between two cells of a class
+        n_kept = 2 if self.smote else 1
+        self.validation_ = select_validation_cells(
+            labels, self.validation_share, groups, n_kept=n_kept, random_state=random
         )
-        kept = ~self.validation_
-        source_X = None
+        training = ~self.validation_
+
+        source_features = None
+        source_y = None
         if source is not None:
-            check_consistent_length(*source)
-            source_X = self._checked_cells(source[0])
-        self._seen = self._measured(X[kept], source_X)
-        # columns of each family, of shape (families, width), with -1 as padding
-        columns = seen_columns(self.families_, self._seen).values()
-        self._columns = np.array(list(zip_longest(*columns, fillvalue=-1))).T
-        values = self._values(X)
-        self._scaler = StandardScaler().fit(values[kept])
-        cells = self._scaler.transform(values)
-        self._watched = self._tokens(cells[~kept]), torch.from_numpy(labels[~kept])
-        cells, labels = cells[kept], labels[kept]
-        shares = np.bincount(labels) / len(labels)
-        self._prior = self.prior_power * torch.from_numpy(np.log(shares))
+            source_X, source_y = source
+            check_consistent_length(source_X, source_y)
+            source_features = self._check_cells(source_X)
+        self._seen = self._find_measured(features[training], source_features)
+        self._columns = self._pad_columns()
+
+        # Neither scaling nor prior nor class weights depend on validation cells.
+        values = self._fill_missing(features)
+        self._scaler = StandardScaler().fit(values[training])
+        scaled = self._scaler.transform(values)
+        self._validation_cells = self._label_tokens(
+            scaled[self.validation_], labels[self.validation_]
+        )
+        training_values = scaled[training]
+        training_labels = labels[training]
+        class_fractions = np.bincount(training_labels) / len(training_labels)
+        self._prior = self.prior_power * torch.from_numpy(np.log(class_fractions))
         if self.smote:
-            cells, labels = training.oversample(cells, labels, random.randint(2**31 - 1))
-        learned = self._tokens(cells), torch.from_numpy(labels)
-        self._weights = self._weights_of(learned[1])
-        self._history = []
+            smote_seed = random.randint(2**31 - 1)
+            training_values, training_labels = oversample(
+                training_values, training_labels, smote_seed
+            )
+        cells = self._label_tokens(training_values, training_labels)
+        self._class_weights = self._weigh_classes(cells.labels)
+
+        self._history: list[dict[str, float]] = []
         seed = random.randint(2**31 - 1)
         torch.manual_seed(seed)  # for initial weights and dropout
         self._generator = torch.Generator().manual_seed(seed)
-        sizes = self._columns.shape[1], len(self.classes_), self.hidden
-        self.network_ = BiLSTM(*sizes, self.attention, self.loss == "arcface")
+        self.network_ = BiLSTM(
+            width=self._columns.shape[1],
+            n_classes=len(self.classes_),
+            hidden=self.hidden,
+            attention=self.attention,
+            cosine=self.loss == "arcface",
+        )
         if self.transfer == "pretrained":
-            self._train_in_turn(learned, source_X, source[1], seed)
+            self._train_after_pretraining(cells, source_features, source_y, seed=seed)
         elif self.transfer == "joint":
-            self._train_jointly(learned, source_X, source[1])
+            self._train_jointly(cells, source_features, source_y)
         else:
-            self._train(learned, LEARNING_RATE)
+            self._train_on_target(cells, BILSTM_LEARNING_RATE)
         self.history_ = pd.DataFrame(self._history)
         return self
 
-    def _values(self, X):
+    def _pad_columns(self):
+        """Seen columns of each family, of shape (families, width), with -1 as padding."""
+        columns = seen_columns(self.families_, self._seen).values()
+        return np.array(list(zip_longest(*columns, fillvalue=-1))).T
+
+    def _fill_missing(self, features):
         """Features with values in the training cells, 0 where missing."""
-        return np.nan_to_num(X[:, self._seen])
+        return np.nan_to_num(features[:, self._seen])
 
-    def _tokens(self, cells):
+    def _arrange_tokens(self, scaled):
         """Values of shape (n, families, width), 0 in padding."""
-        padded = np.column_stack([cells, np.zeros(len(cells))])
-        return torch.from_numpy(padded[:, self._columns].astype(np.float32))
+        padding = np.zeros(len(scaled))
+        padded = np.column_stack([scaled, padding])  # column -1, as in `_columns`
+        tokens = padded[:, self._columns]
+        return torch.from_numpy(tokens.astype(np.float32))
 
-    def _tokens_of(self, X):
-        X = self._checked_cells(X)
-        return self._tokens(self._scaler.transform(self._values(X)))
+    def _label_tokens(self, scaled, labels):
+        return LabelledTokens(tokens=self._arrange_tokens(scaled), labels=torch.from_numpy(labels))
 
-    def _weights_of(self, labels):
+    def _tokenize(self, X):
+        """Tokens of cells as the user gives them."""
+        values = self._fill_missing(self._check_cells(X))
+        return self._arrange_tokens(self._scaler.transform(values))
+
+    def _weigh_classes(self, labels):
         """Weight of each class, n / (k n_c) for n_c of n cells in each of k classes."""
         counts = torch.bincount(labels)
         if self.class_weight is None:
             return torch.ones(len(counts))
         return counts.sum() / (len(counts) * counts)
 
-    def _train(self, learned, rate, max_epochs=None, parameters=None):
-        """Train all `parameters` on cells of the target."""
-        tokens, labels = learned
+    def _train_on_target(
+        self,
+        cells: LabelledTokens,
+        learning_rate: float,
+        max_epochs: int | None = None,
+        parameters: Iterable[nn.Parameter] | None = None,
+    ) -> None:
+        """Train `parameters`, by default all, on cells of the target species."""
 
-        def losses():
-            order = torch.randperm(len(labels), generator=self._generator)
-            for drawn in order.split(BATCH_SIZE):
-                output = self.network_(tokens[drawn])
-                yield self._loss(output, labels[drawn], training.ARCFACE_MARGIN)
+        def compute_losses():
+            for batch in epoch_batches(len(cells.labels), BATCH_SIZE, self._generator):
+                output = self.network_(cells.tokens[batch])
+                yield self._loss(output, cells.labels[batch], ARCFACE_MARGIN)
 
         if parameters is None:
             parameters = self.network_.parameters()
-        self._descend(losses, parameters, rate, max_epochs or self.max_epochs)
+        if max_epochs is None:
+            max_epochs = self.max_epochs
+        self._train_by_adamw(compute_losses, parameters, learning_rate, max_epochs=max_epochs)
 
-    def _descend(self, losses, parameters, rate, max_epochs):
-        """Take a step for each loss of ``losses()``, in every epoch; keep the best epoch."""
-        parameters = list(parameters)
-        optimizer = torch.optim.AdamW(parameters, rate, weight_decay=WEIGHT_DECAY, fused=True)
-        best = BestWeights(self.network_)
-        for _ in range(max_epochs):
+    def _train_by_adamw(
+        self,
+        compute_losses: Callable[[], Iterator[Tensor]],
+        parameters: Iterable[nn.Parameter],
+        learning_rate: float,
+        max_epochs: int,
+    ) -> None:
+        """Take a step for each loss of ``compute_losses()`` in every epoch; keep the best epoch."""
+        optimizer = torch.optim.AdamW(
+            parameters, learning_rate, weight_decay=BILSTM_WEIGHT_DECAY, fused=True
+        )
+
+        def run_epoch(epoch):
             self.network_.train()
-            of_epoch = []
-            for loss in losses():
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(parameters, CLIP)
-                optimizer.step()
-                of_epoch.append(loss.item())
-            scores = self._score(*self._watched)
-            self._history.append({"loss": np.mean(of_epoch)} | scores)
-            # the loss decides among epochs with the same score
-            best.offer((scores[f"validation_{self.stop_on}"], -scores["validation_loss"]))
-            if best.n_waited >= PATIENCE:
-                break
-        best.restore()
+            # Gradients of recurrent networks can explode (Pascanu et al. 2013).
+            losses = take_steps(compute_losses(), optimizer, max_gradient_norm=MAX_GRADIENT_NORM)
+            mean_loss = float(np.mean(list(losses)))
+            scores = self._score(self._validation_cells)
+            self._history.append({"loss": mean_loss} | scores)
+            # The loss decides among epochs with the same score: with few validation cells, there
+            # are several.
+            return scores[f"validation_{self.stop_on}"], -scores["validation_loss"]
+
+        best = BestWeights(self.network_)
+        train_epochs(best, run_epoch, max_epochs, patience=BILSTM_PATIENCE)
         self.network_.eval()
 
-    def _train_in_turn(self, learned, source_X, source_y, seed):
+    def _train_after_pretraining(self, cells, source_features, source_y, seed):
         """Train on the source; then a new head for the target, and everything."""
-        first = AttentionBiLSTMClassifier(
-            self.attention,
-            self.hidden,
-            validation_share=SOURCE_SHARE,
+        source_model = AttentionBiLSTMClassifier(
+            attention=self.attention,
+            hidden=self.hidden,
+            validation_share=SOURCE_VALIDATION_FRACTION,
             max_epochs=self.max_epochs,
             random_state=seed,
         )
-        first.fit(source_X[:, self._seen], source_y, self._family_of[self._seen])
-        weights = first.network_.state_dict()
-        encoder = {name: value for name, value in weights.items() if not name.startswith("head")}
+        seen_families = self._family_of[self._seen]
+        source_model.fit(source_features[:, self._seen], source_y, seen_families)
+        encoder = {}
+        for name, weights in source_model.network_.state_dict().items():
+            if not name.startswith("head"):
+                encoder[name] = weights
         self.network_.load_state_dict(encoder, strict=False)
-        self._train(learned, LEARNING_RATE, WARM_UP_EPOCHS, self.network_.head.parameters())
-        self._train(learned, TRANSFER_RATE)
+        # The gradients of a random head would distort the encoder (Kumar et al. 2022).
+        head = self.network_.head.parameters()
+        self._train_on_target(
+            cells, BILSTM_LEARNING_RATE, max_epochs=WARM_UP_EPOCHS, parameters=head
+        )
+        self._train_on_target(cells, TRANSFER_RATE)
 
-    def _train_jointly(self, learned, source_X, source_y):
+    def _train_jointly(self, cells, source_features, source_y):
         """Train on both species, with a head for each; then on the target."""
-        types, codes = np.unique(source_y, return_inverse=True)
-        source_tokens = self._tokens(StandardScaler().fit_transform(self._values(source_X)))
-        source_labels = torch.from_numpy(codes)
-        source_weights = self._weights_of(source_labels)
-        source_head = nn.Linear(2 * self.hidden, len(types))
-        tokens, labels = learned
-        n_steps = max(len(labels), len(source_labels), BATCH_SIZE) // BATCH_SIZE
-        batches = self._endless_batches(len(labels))
-        source_batches = self._endless_batches(len(source_labels))
+        source_types, source_codes = np.unique(source_y, return_inverse=True)
+        # Each species is scaled by itself, as the ranges of features differ between them.
+        source_scaled = StandardScaler().fit_transform(self._fill_missing(source_features))
+        source = self._label_tokens(source_scaled, source_codes)
+        source_weights = self._weigh_classes(source.labels)
+        source_head = nn.Linear(2 * self.hidden, len(source_types))
+        n_cells = len(cells.labels)
+        n_source = len(source.labels)
+        # An epoch is a pass through the species with more cells.
+        n_steps = max(n_cells, n_source, BATCH_SIZE) // BATCH_SIZE
+        batches = minibatches(n_cells, BATCH_SIZE, self._generator, drop_last=True)
+        source_batches = minibatches(n_source, BATCH_SIZE, self._generator, drop_last=True)
 
-        def losses():
+        def compute_losses():
             for _ in range(n_steps):
-                drawn = next(batches)
-                from_source = next(source_batches)
-                own = self._loss(self.network_(tokens[drawn]), labels[drawn])
-                output = self.network_(source_tokens[from_source], source_head)
-                other = F.cross_entropy(output, source_labels[from_source], source_weights)
-                yield own + SOURCE_WEIGHT * other
+                batch = next(batches)
+                source_batch = next(source_batches)
+                target_loss = self._loss(self.network_(cells.tokens[batch]), cells.labels[batch])
+                source_output = self.network_(source.tokens[source_batch], source_head)
+                source_loss = F.cross_entropy(
+                    source_output, source.labels[source_batch], source_weights
+                )
+                yield target_loss + SOURCE_WEIGHT * source_loss
 
         parameters = [*self.network_.parameters(), *source_head.parameters()]
-        self._descend(losses, parameters, TRANSFER_RATE, self.max_epochs)
-        self._train(learned, FINAL_RATE)
-
-    def _endless_batches(self, n):
-        """Positions of complete minibatches (of all cells if there are few), in passes."""
-        size = min(BATCH_SIZE, n)
-        while True:
-            order = torch.randperm(n, generator=self._generator)
-            yield from order[: n - n % size].split(size)
+        self._train_by_adamw(compute_losses, parameters, TRANSFER_RATE, max_epochs=self.max_epochs)
+        self._train_on_target(cells, FINAL_RATE)
 
     def _loss(self, output, labels, margin=0.0):
+        """Loss of cells; a margin is added only in training on the target alone."""
         if self.loss == "arcface":
-            logits = training.add_angular_margin(output, labels, margin)
-            return training.focal(logits, labels, self._weights)
-        return F.cross_entropy(output, labels, self._weights)
+            logits = add_angular_margin(output, labels, margin)
+            return focal_loss(logits, labels, self._class_weights)
+        return F.cross_entropy(output, labels, self._class_weights)
 
     @torch.no_grad()
-    def _score(self, tokens, labels):
+    def _score(self, cells: LabelledTokens) -> dict[str, float]:
+        """Loss, accuracy and macro-F1 of validation cells."""
         self.network_.eval()
-        output = self.network_(tokens)
+        output = self.network_(cells.tokens)
         predicted = output.argmax(1)
-        among = {"labels": np.unique(labels), "average": "macro", "zero_division": 0}
+        # the mean F1 is over the classes of these cells
+        present = np.unique(cells.labels)
+        macro_f1 = f1_score(
+            cells.labels, predicted, labels=present, average="macro", zero_division=0
+        )
         return {
-            "validation_loss": float(self._loss(output, labels)),
-            "validation_accuracy": accuracy_score(labels, predicted),
-            "validation_macro_f1": f1_score(labels, predicted, **among),
+            "validation_loss": float(self._loss(output, cells.labels)),
+            "validation_accuracy": accuracy_score(cells.labels, predicted),
+            "validation_macro_f1": macro_f1,
         }
 
     @reproducible()
     @torch.no_grad()
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: CellFeatures) -> np.ndarray:
         """Probabilities of the types, ndarray of shape (n, n_classes).
 
         With class weights or SMOTE, all types are treated as equally frequent.
         """
-        tokens = self._tokens_of(X)
+        tokens = self._tokenize(X)
         logits = self.network_(tokens).double()
         if self.loss == "arcface":
-            logits = training.ARCFACE_SCALE * logits
-        return (logits + self._prior).softmax(1).numpy()
+            logits = ARCFACE_SCALE * logits
+        # logit adjustment (Menon et al. 2021) by the fractions of the classes
+        adjusted = logits + self._prior
+        return adjusted.softmax(1).numpy()
 
     @available_if(lambda self: self.attention)
     @reproducible()
     @torch.no_grad()
-    def attention_weights(self, X) -> np.ndarray:
+    def attention_weights(self, X: CellFeatures) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families); rows sum to 1.
 
         Families that were not measured have weights too.
         """
-        tokens = self._tokens_of(X)
+        tokens = self._tokenize(X)
         _, weights = self.network_.encode(tokens)
         return weights.double().numpy()

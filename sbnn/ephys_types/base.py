@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+import pandas as pd
 from anndata import AnnData
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.impute import SimpleImputer
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -23,74 +28,82 @@ from sbnn.data.inputs import load_into_memory
 from sbnn.data.typed_cells import family_columns, feature_families
 from sbnn.errors import require, warn
 
+#: Features of cells, of shape (n, p), NaN where missing.
+CellFeatures: TypeAlias = ArrayLike | pd.DataFrame | AnnData
 N_QUANTILES = 100
 # SDs at which normal scores are clipped, as differences among few extreme cells are noise
-FARTHEST = 2.5
+LARGEST_SCORE = 2.5
 N_LANDMARKS = 300  # of the approximated kernel
-LOST = "features without a value"  # start of a warning message
+LEFT_OUT_WARNING = "features without a value"  # start of a warning message
 
 
 class TypeClassifier(ClassifierMixin, BaseEstimator):
     """Base class of classifiers, which define `fit` and `predict_proba` and accept NaN."""
 
+    classes_: np.ndarray
+    families_: dict[str, np.ndarray]
+
     _parameter_constraints: dict = {}
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: CellFeatures) -> np.ndarray:
         """Most probable type of each cell, ndarray of shape (n,)."""
         codes = self.predict_proba(X).argmax(axis=1)  # first, as it checks that it is fitted
         return self.classes_[codes]
 
-    def _checked_training(self, X, y, families=None):
-        """Training cells and their types, as positions in ``classes_``."""
+    def _check_training(self, X, y, families=None):
+        """Features of training cells, and their types as positions in ``classes_``."""
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints
-        validate_parameter_constraints(constraints, self.get_params(False), type(self).__name__)
+        parameters = self.get_params(deep=False)
+        validate_parameter_constraints(constraints, parameters, type(self).__name__)
         check_in_order(X, y, "y")
-        X, y = self._validated(X, y, order="C")
-        if known_labels(y).isna().any():
+        features, types = self._validate(X, y, order="C")
+        if known_labels(types).isna().any():
             raise ValueError("y: expected a type for every cell")
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        check_classification_targets(types)
+        self.classes_, codes = np.unique(types, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected more than one class, got {self.classes_.tolist()}")
-        columns = getattr(self, "feature_names_in_", range(X.shape[1]))
+        columns = getattr(self, "feature_names_in_", range(features.shape[1]))
         self._family_of = feature_families(families, columns)
         self.families_ = family_columns(self._family_of)
-        return X, codes
+        return features, codes
 
-    def _checked_cells(self, X):
+    def _check_cells(self, X):
         """Cells with the features of the training cells."""
         check_is_fitted(self, "classes_")
-        return self._validated(X, reset=False)
+        return self._validate(X, reset=False)
 
-    def _validated(self, X, *y, **options):
+    def _validate(self, X, *y, **options):
         """What scikit-learn validates, with the features of an AnnData by name."""
+        table = X
         if isinstance(X, AnnData):
-            X = load_into_memory(X).to_df()
+            table = load_into_memory(X).to_df()
         return validate_data(
-            self, X, *y, dtype=np.float64, ensure_all_finite="allow-nan", **options
+            self, table, *y, dtype=np.float64, ensure_all_finite="allow-nan", **options
         )
 
-    def _measured(self, X, other=None):
-        """Mask of the features with values in `X` and in `other` cells; warns about the others."""
-        seen = np.isfinite(X).any(axis=0)
-        if other is not None:
-            seen &= np.isfinite(other).any(axis=0)
-        if not seen.any():
+    def _find_measured(self, features, source=None):
+        """Mask of the features with values in training and in `source` cells.
+
+        It warns about the other features.
+        """
+        measured = np.isfinite(features).any(axis=0)
+        if source is not None:
+            measured &= np.isfinite(source).any(axis=0)
+        if not measured.any():
             raise ValueError("X has no value for any feature, or the source has none of these")
-        if not seen.all():
-            warn(
-                f"{LOST} in training are left out: "
-                f"{abbreviate(_check_feature_names_in(self)[~seen])}"
-            )
-        return seen
+        if not measured.all():
+            names = _check_feature_names_in(self)[~measured]
+            warn(f"{LEFT_OUT_WARNING} in training are left out: {abbreviate(names)}")
+        return measured
 
 
-def feature_scaling(n_cells=N_QUANTILES):
+def feature_scaling(n_cells: int = N_QUANTILES) -> Pipeline:
     """Z-scores of the normal scores of features, unfitted; NaN stays NaN.
 
     Normal scores, the quantiles of a normal distribution, keep outliers from dominating. `n_cells`
@@ -99,37 +112,47 @@ def feature_scaling(n_cells=N_QUANTILES):
     normal_scores = QuantileTransformer(
         n_quantiles=min(N_QUANTILES, n_cells), output_distribution="normal", subsample=None
     )
-    limits = {"min": -FARTHEST, "max": FARTHEST}
+    limits = {"min": -LARGEST_SCORE, "max": LARGEST_SCORE}
     clipping = FunctionTransformer(np.ndarray.clip, kw_args=limits)
     return make_pipeline(normal_scores, clipping, StandardScaler())
 
 
-def seen_columns(families, seen):
+def seen_columns(families: dict[str, np.ndarray], seen: np.ndarray) -> dict[str, np.ndarray]:
     """Columns of each family, as positions among the seen features."""
-    place = np.cumsum(seen) - 1
-    return {family: place[columns[seen[columns]]] for family, columns in families.items()}
+    position = np.cumsum(seen) - 1
+    columns_of_seen = {}
+    for family, columns in families.items():
+        columns_of_seen[family] = position[columns[seen[columns]]]
+    return columns_of_seen
 
 
-def kernel_logistic(n_cells, n_features, random_state=None):
-    """Class-balanced logistic regression with a Gaussian kernel (Nystroem) on normal scores."""
+def kernel_logistic(
+    n_cells: int, n_features: int, random_state: int | np.random.RandomState | None = None
+) -> Pipeline:
+    """Class-balanced logistic regression with a Gaussian kernel on normal scores.
+
+    The kernel is approximated from `N_LANDMARKS` cells (Nystroem; Williams and Seeger 2001).
+    """
+    imputation = SimpleImputer(strategy="median", keep_empty_features=True)
     kernel = Nystroem(
         gamma=0.3 / n_features,
         n_components=min(N_LANDMARKS, n_cells),
         random_state=random_state,
     )
-    filled = SimpleImputer(strategy="median", keep_empty_features=True)
     regression = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000)
-    return make_pipeline(feature_scaling(n_cells), filled, kernel, regression)
+    scaling = feature_scaling(n_cells)
+    return make_pipeline(scaling, imputation, kernel, regression)
 
 
-def linear_logistic(n_cells=N_QUANTILES):
+def linear_logistic(n_cells: int = N_QUANTILES) -> Pipeline:
     """Class-balanced logistic regression on normal scores."""
-    filled = SimpleImputer(strategy="median")
+    imputation = SimpleImputer(strategy="median")
     regression = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
-    return make_pipeline(feature_scaling(n_cells), filled, StandardScaler(), regression)
+    scaling = feature_scaling(n_cells)
+    return make_pipeline(scaling, imputation, StandardScaler(), regression)
 
 
-def lightgbm(random_state=None):
+def lightgbm(random_state: int | np.random.RandomState | None = None) -> BaseEstimator:
     """Class-balanced boosted trees."""
     require("lightgbm")
     from lightgbm import LGBMClassifier  # slow to import

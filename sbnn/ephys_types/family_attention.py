@@ -1,8 +1,9 @@
-"""An ensemble of small networks with attention over families of features."""
+"""The default classifier, and its ensemble of small networks with attention over families."""
 
 from __future__ import annotations
 
-import math
+import warnings
+from collections.abc import Iterator
 from copy import deepcopy
 from itertools import islice
 from typing import Self
@@ -10,69 +11,95 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
 from sbnn.data.inputs import COUNT
+from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
-from sbnn.ephys_types.base import TypeClassifier, feature_scaling, seen_columns
+from sbnn.ephys_types.base import (
+    LEFT_OUT_WARNING,
+    CellFeatures,
+    TypeClassifier,
+    feature_scaling,
+    linear_logistic,
+    seen_columns,
+)
+from sbnn.models.training import take_steps
 
 # training cells between which settings are interpolated, on a log scale
-FEW = 500
-MANY = 5000
+FEW_CELLS = 500
+MANY_CELLS = 5000
 SETTINGS = {  # with few and with many cells
     "noise": (0.7, 0.15),
     "dropout": (0.3, 0.1),
     "n_steps": (400, 1200),
     "batch_size": (128, 256),
 }
-WIDTH = 16  # size of a token
-HIDDEN = 64  # units after the attention
-FEATURE_DROPOUT = 0.1  # share of the features that are left out in each step
-LEARNING_RATE = 5e-3
-WEIGHT_DECAY = 1e-2
-ABSENT = -1e4  # score of a family that was not measured, whose weight is then exactly zero
+TOKEN_WIDTH = 16
+HIDDEN_UNITS = 64  # after the attention
+FEATURE_DROPOUT = 0.1  # fraction of the features that are left out in each step
+PEAK_LEARNING_RATE = 5e-3
+ENSEMBLE_WEIGHT_DECAY = 1e-2
+ABSENT_SCORE = -1e4  # of a family that was not measured, whose weight is then exactly zero
 
 
 class FamilyAttentionNetwork(nn.Module):
     """An ensemble of `n_members` networks side by side, whose input is split into families.
 
     Each family becomes a token. Tokens, weighted by attention, are concatenated, so that later
-    layers can distinguish the families.
+    layers can distinguish the families. `columns` are those of each family; the `generator` draws
+    the initial weights.
     """
 
-    def __init__(self, columns, n_classes, n_members, dropout, generator):
+    belongs: Tensor
+    own_family: Tensor
+
+    def __init__(
+        self,
+        columns: list[np.ndarray],
+        n_classes: int,
+        n_members: int,
+        dropout: float,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         n_features = sum(map(len, columns))
         n_families = len(columns)
-        n_tokens = n_families * WIDTH
+        n_tokens = n_families * TOKEN_WIDTH
         self.dropout = dropout
         belongs = torch.zeros(n_features, n_families)
-        for family, of_family in enumerate(columns):
-            belongs[torch.as_tensor(of_family), family] = 1
+        for family, family_columns in enumerate(columns):
+            belongs[torch.as_tensor(family_columns), family] = 1
         self.register_buffer("belongs", belongs)
-        self.register_buffer("own_family", belongs.repeat_interleave(WIDTH, dim=1))
+        self.register_buffer("own_family", belongs.repeat_interleave(TOKEN_WIDTH, dim=1))
 
         def normal(*shape, scale):
-            return nn.Parameter(torch.randn(n_members, *shape, generator=generator) * scale)
+            weights = torch.randn(n_members, *shape, generator=generator)
+            return nn.Parameter(weights * scale)
 
         def zeros(*shape):
             return nn.Parameter(torch.zeros(n_members, 1, *shape))
 
-        spread = belongs.sum(0).clamp(min=1).rsqrt().repeat_interleave(WIDTH)
-        self.embedding = normal(n_features, n_tokens, scale=spread)
+        # An SD of 1 / sqrt(inputs) keeps the variance through a layer (LeCun et al. 1998). An
+        # embedding has as many inputs as the family has features.
+        n_inputs = belongs.sum(0).clamp(min=1)
+        embedding_scale = n_inputs.rsqrt().repeat_interleave(TOKEN_WIDTH)
+        self.embedding = normal(n_features, n_tokens, scale=embedding_scale)
         self.embedding_bias = zeros(n_tokens)
-        self.score = normal(n_families, WIDTH, scale=0.1 / WIDTH**0.5)
+        # with small scores, attention is at first nearly the same for all families
+        self.score = normal(n_families, TOKEN_WIDTH, scale=0.1 / TOKEN_WIDTH**0.5)
         self.score_bias = zeros(n_families)
-        self.hidden = normal(n_tokens, HIDDEN, scale=n_tokens**-0.5)
-        self.hidden_bias = zeros(HIDDEN)
-        self.head = normal(HIDDEN, n_classes, scale=HIDDEN**-0.5)
+        self.hidden = normal(n_tokens, HIDDEN_UNITS, scale=n_tokens**-0.5)
+        self.hidden_bias = zeros(HIDDEN_UNITS)
+        self.head = normal(HIDDEN_UNITS, n_classes, scale=HIDDEN_UNITS**-0.5)
         self.head_bias = zeros(n_classes)
 
-    def forward(self, x, measured):
+    def forward(self, x: Tensor, measured: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of shape (n_members, n, n_classes), and attention.
 
         The cells `x` have shape (n_members, n, p); `measured` is 0 for values to ignore. Attention
@@ -80,16 +107,19 @@ class FamilyAttentionNetwork(nn.Module):
         cell has none.
         """
         embedding = self.embedding * self.own_family
-        tokens = functional.silu(torch.baddbmm(self.embedding_bias, x * measured, embedding))
-        tokens = tokens.unflatten(2, (-1, WIDTH))
+        tokens = torch.baddbmm(self.embedding_bias, x * measured, embedding)
+        tokens = functional.silu(tokens).unflatten(2, (-1, TOKEN_WIDTH))
         scores = (tokens * self.score[:, None]).sum(-1) + self.score_bias
         absent = (measured @ self.belongs) == 0
-        attention = scores.masked_fill(absent, ABSENT).softmax(-1)
-        weighted = tokens * (attention * ~absent * attention.shape[-1]).unsqueeze(-1)
+        attention = scores.masked_fill(absent, ABSENT_SCORE).softmax(-1)
+        # with the number of families, tokens keep their size if all are weighted equally
+        factors = attention * ~absent * attention.shape[-1]
+        weighted = tokens * factors.unsqueeze(-1)
         hidden = functional.dropout(weighted.flatten(2), self.dropout, self.training)
-        hidden = functional.silu(torch.baddbmm(self.hidden_bias, hidden, self.hidden))
-        hidden = functional.dropout(hidden, self.dropout, self.training)
-        return torch.baddbmm(self.head_bias, hidden, self.head), attention
+        hidden = torch.baddbmm(self.hidden_bias, hidden, self.hidden)
+        hidden = functional.dropout(functional.silu(hidden), self.dropout, self.training)
+        logits = torch.baddbmm(self.head_bias, hidden, self.head)
+        return logits, attention
 
 
 class FamilyAttentionClassifier(TypeClassifier):
@@ -115,6 +145,8 @@ class FamilyAttentionClassifier(TypeClassifier):
     network_ : FamilyAttentionNetwork
     """
 
+    network_: FamilyAttentionNetwork
+
     _parameter_constraints: dict = {"n_members": COUNT, "n_steps": [*COUNT, StrOptions({"auto"})]}
 
     def __init__(
@@ -128,94 +160,213 @@ class FamilyAttentionClassifier(TypeClassifier):
         self.random_state = random_state
 
     @atomic_fit
-    def fit(self, X, y: ArrayLike, families=None) -> Self:
+    def fit(self, X: CellFeatures, y: ArrayLike, families: FeatureFamilies = None) -> Self:
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
-        X, codes = self._checked_training(X, y, families)
-        self._seen = self._measured(X)
+        features, codes = self._check_training(X, y, families)
+        n_cells = len(features)
+        self._seen = self._find_measured(features)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         generator = torch.Generator().manual_seed(seed)
-        self._scaling = feature_scaling(len(X)).fit(X[:, self._seen])
-        settings = self._settings_for(len(X))
+        self._scaling = feature_scaling(n_cells).fit(features[:, self._seen])
+        settings = self._choose_settings(n_cells)
         columns = seen_columns(self.families_, self._seen).values()
         self.network_ = FamilyAttentionNetwork(
-            [its for its in columns if len(its)],
-            len(self.classes_),
-            self.n_members,
-            settings["dropout"],
-            generator,
+            columns=[part for part in columns if len(part)],
+            n_classes=len(self.classes_),
+            n_members=self.n_members,
+            dropout=settings["dropout"],
+            generator=generator,
         )
-        target = torch.from_numpy(codes)
-        losses = self._losses(*self._tensors(X), target, settings, generator)
-        torch.manual_seed(int(torch.randint(2**31 - 1, (1,), generator=generator)))
+        x, measured = self._scale(features)
+        losses = self._compute_losses(
+            x,
+            measured,
+            torch.from_numpy(codes),
+            noise=settings["noise"],
+            batch_size=int(settings["batch_size"]),
+            generator=generator,
+        )
+        dropout_seed = torch.randint(2**31 - 1, (1,), generator=generator)
+        torch.manual_seed(int(dropout_seed))
         self._train(losses, int(settings["n_steps"]))
         return self
 
-    def _tensors(self, X):
+    def _scale(self, features):
         """Scaled features, 0 where missing, and a mask of the measured ones."""
-        scaled = self._scaling.transform(X[:, self._seen])
-        scaled = torch.from_numpy(scaled.astype(np.float32))
-        return scaled.nan_to_num(), (~scaled.isnan()).float()
+        scaled = self._scaling.transform(features[:, self._seen])
+        x = torch.from_numpy(scaled.astype(np.float32))
+        measured = ~x.isnan()
+        return x.nan_to_num(), measured.float()
 
-    def _settings_for(self, n_cells):
-        share = np.log(n_cells / FEW) / np.log(MANY / FEW)
-        share = float(np.clip(share, 0, 1))
-        settings = {}
-        for name, (of_few, of_many) in SETTINGS.items():
-            settings[name] = of_few + share * (of_many - of_few)
-        if self.n_steps != "auto":
+    def _choose_settings(self, n_cells: int) -> dict[str, float]:
+        """Interpolate `SETTINGS` linearly in the logarithm of the number of cells."""
+        position = np.log(n_cells / FEW_CELLS) / np.log(MANY_CELLS / FEW_CELLS)
+        position = float(np.clip(position, 0, 1))
+        settings: dict[str, float] = {}
+        for name, (with_few, with_many) in SETTINGS.items():
+            settings[name] = with_few + position * (with_many - with_few)
+        if not isinstance(self.n_steps, str):
             settings["n_steps"] = self.n_steps
         return settings
 
-    def _train(self, losses, n_steps):
+    def _train(self, losses: Iterator[Tensor], n_steps: int) -> None:
         optimizer = torch.optim.AdamW(
-            self.network_.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+            self.network_.parameters(),
+            PEAK_LEARNING_RATE,
+            weight_decay=ENSEMBLE_WEIGHT_DECAY,
+            fused=True,
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, max(n_steps, 2))
+        # The rate rises and falls once (Smith and Topin 2019), so that few steps are enough.
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, PEAK_LEARNING_RATE, total_steps=max(n_steps, 2)
+        )
         self.network_.train()
-        for loss in tqdm(islice(losses, n_steps), "training", n_steps, leave=False, disable=None):
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+        steps = take_steps(islice(losses, n_steps), optimizer, schedule)
+        for _ in tqdm(steps, "training", n_steps, leave=False, disable=None):
+            pass
         self.network_.eval()
 
-    def _losses(self, x, known, target, settings, generator):
+    def _compute_losses(
+        self,
+        x: Tensor,
+        measured: Tensor,
+        labels: Tensor,
+        noise: float,
+        batch_size: int,
+        generator: torch.Generator,
+    ) -> Iterator[Tensor]:
         """Losses of endless minibatches, in which classes are drawn equally often."""
-        chance = (1 / torch.bincount(target).float())[target]
-        shape = (self.n_members, int(settings["batch_size"]))
+        chance = (1 / torch.bincount(labels).float())[labels]
+        n_features = x.shape[1]
         while True:
-            drawn = torch.multinomial(chance, math.prod(shape), True, generator=generator)
-            drawn = drawn.view(shape)
-            disturbance = torch.randn(*shape, x.shape[1], generator=generator)
-            left_in = torch.rand(*shape, x.shape[1], generator=generator) >= FEATURE_DROPOUT
-            noisy = x[drawn].add_(disturbance, alpha=settings["noise"])
-            logits, _ = self.network_(noisy, known[drawn] * left_in)
-            loss = functional.cross_entropy(logits.flatten(0, 1), target[drawn].flatten())
+            batch = torch.multinomial(
+                chance, self.n_members * batch_size, replacement=True, generator=generator
+            )
+            batch = batch.view(self.n_members, batch_size)
+            # Noise on the inputs acts as a penalty on the slope of the network (Bishop 1995).
+            disturbance = torch.randn(self.n_members, batch_size, n_features, generator=generator)
+            noisy = x[batch].add_(disturbance, alpha=noise)
+            # A feature that is left out looks as if it had not been measured.
+            kept = torch.rand(self.n_members, batch_size, n_features, generator=generator)
+            kept = kept >= FEATURE_DROPOUT
+            logits, _ = self.network_(noisy, measured[batch] * kept)
+            loss = functional.cross_entropy(logits.flatten(0, 1), labels[batch].flatten())
             # the sum of their losses trains each member separately
             yield loss * self.n_members
 
     @reproducible()
     @torch.no_grad()
-    def _through(self, X):
+    def _predict(self, X):
         """Mean probabilities and attention of the networks."""
-        x, known = self._tensors(self._checked_cells(X))
-        members = (self.n_members, *x.shape)
+        x, measured = self._scale(self._check_cells(X))
         # in double precision, so that the results for a cell do not depend on other cells
         network = deepcopy(self.network_).double()
-        logits, attention = network(x.double().expand(members), known.double().expand(members))
-        return logits.softmax(-1).mean(0).numpy(), attention.mean(0).numpy()
+        n_cells, n_features = x.shape
+        x_of_members = x.double().expand(self.n_members, n_cells, n_features)
+        measured_of_members = measured.double().expand(self.n_members, n_cells, n_features)
+        logits, attention = network(x_of_members, measured_of_members)
+        probabilities = logits.softmax(-1).mean(0)
+        return probabilities.numpy(), attention.mean(0).numpy()
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: CellFeatures) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
-        return self._through(X)[0]
+        probabilities, _ = self._predict(X)
+        return probabilities
 
-    def attention_weights(self, X) -> np.ndarray:
+    def attention_weights(self, X: CellFeatures) -> np.ndarray:
         """Weight of each family in each cell, ndarray of shape (n, n_families).
 
         Families without a measured feature have weight 0, unless a cell has none. Rows sum to 1.
         """
-        weights = self._through(X)[1]
+        _, attention = self._predict(X)
         seen = [self._seen[columns].any() for columns in self.families_.values()]
-        every = np.zeros((len(weights), len(self.families_)))
-        every[:, seen] = weights
-        return every
+        weights = np.zeros((len(attention), len(self.families_)))
+        weights[:, seen] = attention
+        return weights
+
+
+class EphysTypeClassifier(TypeClassifier):
+    """Classify cells by the mean probabilities of two learners.
+
+    The learners are a network with attention over families of features and class-balanced logistic
+    regression. Both are smooth functions of the features: trees fit cells of the same laboratory
+    better, but not those of another one. All classes have the same weight.
+
+    Parameters
+    ----------
+    n_steps : int or "auto"
+        Training steps of the network (see `FamilyAttentionClassifier`).
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    classes_ : ndarray
+    families_ : dict of family to ndarray of int (columns)
+    members_ : tuple of classifier
+        The network and logistic regression, which has only the features with values in training.
+
+    Notes
+    -----
+    Probabilities are not calibrated: scikit-learn's
+    ``CalibratedClassifierCV(model, method="temperature", cv=...)`` fits a temperature to left-out
+    cells.
+
+    Examples
+    --------
+    >>> from sbnn import load_dataset
+    >>> from sbnn.ephys_types import EphysTypeClassifier
+    >>> data = load_dataset("simulated_ephys", verbose=False)
+    >>> model = EphysTypeClassifier(n_steps=20).fit(data.X, data.obs["type"], data.var["family"])
+    >>> model.predict_proba(data.X).shape
+    (300, 4)
+    """
+
+    members_: tuple[FamilyAttentionClassifier, Pipeline]
+
+    def __init__(
+        self,
+        n_steps: int | str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_steps = n_steps
+        self.random_state = random_state
+
+    @atomic_fit
+    def fit(self, X: CellFeatures, y: ArrayLike, families: FeatureFamilies = None) -> Self:
+        """Fit both learners.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame, shape (n, p)
+            Features, NaN where missing.
+        y : array-like, shape (n,)
+            Type of each cell.
+        families : dict of family -> columns, sequence of str, or None
+            Columns of each family, or the family of each column; None makes one family.
+
+        Returns
+        -------
+        self
+        """
+        features, codes = self._check_training(X, y, families)
+        self._seen = self._find_measured(features)
+        network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=self.random_state)
+        with warnings.catch_warnings():  # would repeat that of features without a value
+            warnings.filterwarnings("ignore", LEFT_OUT_WARNING)
+            network.fit(features, codes, self.families_)
+        logistic = linear_logistic(len(features))
+        logistic.fit(features[:, self._seen], codes)
+        self.members_ = (network, logistic)
+        return self
+
+    @reproducible()
+    def predict_proba(self, X: CellFeatures) -> np.ndarray:
+        """Probabilities of equally frequent types, ndarray of shape (n, n_classes).
+
+        `X` has shape (n, p), with NaN where a feature is missing.
+        """
+        features = self._check_cells(X)
+        network, logistic = self.members_
+        of_network = network.predict_proba(features)
+        of_logistic = logistic.predict_proba(features[:, self._seen])
+        return (of_network + of_logistic) / 2

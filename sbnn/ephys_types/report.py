@@ -1,6 +1,10 @@
 """Tables of saved records, as printed by ``sbnn report``."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from itertools import product
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +13,14 @@ import pandas as pd
 from sbnn.ephys_types.classification import calibration_error, repeat_means
 from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import paired_difference
-from sbnn.results import load_folder, records_by_name
+from sbnn.results import Record, load_folder, records_by_name
 
 #: Label and kind, which determines the colour, of each model.
-MODELS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
-LABELS = MODELS["label"].to_dict()
-REFERENCE = "lightgbm"  # model that the others are compared with
+CLASSIFIERS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
+CLASSIFIER_LABELS = CLASSIFIERS["label"].to_dict()
+REFERENCE_CLASSIFIER = "lightgbm"  # model that the others are compared with
 #: Prefixes of record names, and what they are about.
-KINDS = {
+RECORD_KINDS = {
     "types": "4 classes",
     "types5": "5 classes",
     "types_stratified": "4 classes, folds as published",
@@ -24,9 +28,9 @@ KINDS = {
     "transfer_donors": "transfer from mouse cells, donors kept together",
     "transfer_stratified": "transfer from mouse cells, folds as published",
 }
-FAMILIES = "types_families"  # of records of the importance of families
+IMPORTANCE_PREFIX = "types_families"  # of records of the importance of families
 #: Published methods, after the dullest and the hardest baseline.
-REPRODUCED = (
+PUBLISHED_CLASSIFIERS = (
     "logistic",
     "lightgbm",
     "sparse_pca_forest",
@@ -36,43 +40,53 @@ REPRODUCED = (
     "bilstm_arcface",
 )
 #: Other models in the table of all data sets.
-OVERVIEW = ("logistic", "forest", "lightgbm", "family_attention", "ephys_type")
-TITLES = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
+OVERVIEW_CLASSIFIERS = ("logistic", "forest", "lightgbm", "family_attention", "ephys_type")
+TYPED_DATASETS = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_ephys": "simulated"}
 
 # Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026): twelve IPFX families of
 # 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human cells (DANDI 000636;
 # 5 folds, 10 runs, donors not kept together). Our cells, features and folds are others.
-PUBLISHED = pd.read_csv(Path(__file__).with_name("published.csv"))
-read = load_folder
+SCHWIDER_SCORES = pd.read_csv(Path(__file__).with_name("published.csv"))
 
 
-def of_kind(records, kind):
-    """Cross-validations of one kind (see `KINDS`) by model, in the order of `MODELS`."""
-    return records_by_name(records, kind, LABELS)
+def read_types_records(folder: str | Path) -> dict[str, Record]:
+    """Records of a folder by name, see `sbnn.results.load_folder`."""
+    return load_folder(folder)
 
 
-def published(dataset, kind):
+def records_of_kind(records: Mapping[str, Record], kind: str) -> dict[str, Record]:
+    """Cross-validations of a kind (see `RECORD_KINDS`) by model, in the order of `CLASSIFIERS`."""
+    return records_by_name(records, kind, CLASSIFIER_LABELS)
+
+
+def published_scores(dataset: str, kind: str) -> dict[str, list[float]]:
     """Published macro-F1 and accuracy by model.
 
     Spikes measured from threshold (``_relative``) have the same published results.
     """
-    known = PUBLISHED.query("dataset == @dataset.removesuffix('_relative') and kind == @kind")
-    return known.set_index("model")[["macro_f1", "accuracy"]].T.to_dict("list")
+    of_dataset = SCHWIDER_SCORES["dataset"] == dataset.removesuffix("_relative")
+    of_kind = SCHWIDER_SCORES["kind"] == kind
+    scores = SCHWIDER_SCORES[of_dataset & of_kind].set_index("model")
+    return scores[["macro_f1", "accuracy"]].T.to_dict("list")
 
 
-def accuracy_table(records, kind="types", reference=REFERENCE):
+def classifier_table(
+    records: Mapping[str, Record],
+    kind: str = "types",
+    reference: str | None = REFERENCE_CLASSIFIER,
+) -> pd.DataFrame:
     """Scores of each model.
 
     ``SD`` is that of macro-F1 over the repeats, ``seconds`` the CPU time of a fit, and ``minus``
     the `reference` a paired difference in macro-F1 with its 95 % interval, ``low`` to ``high``.
     """
-    of_models = of_kind(records, kind)
+    records_by_model = records_of_kind(records, kind)
     rows = {}
-    for name, record in of_models.items():
-        f1 = repeat_means(record)
+    for name, record in records_by_model.items():
+        macro_f1 = repeat_means(record)
         row = {
-            "macro-F1": f1.mean(),
-            "SD": pd.Series(f1).std(),
+            "macro-F1": macro_f1.mean(),
+            "SD": pd.Series(macro_f1).std(),
             "accuracy": record.accuracy.mean(),
             "balanced accuracy": record.balanced_accuracy.mean(),
             "log loss": record.log_loss.mean(),
@@ -80,17 +94,19 @@ def accuracy_table(records, kind="types", reference=REFERENCE):
         }
         if "test_probabilities" in record.values:
             row["calibration error"] = calibration_error(record)
-        if name != reference and reference in of_models:
-            found = paired_difference(record, of_models[reference])
-            row |= {f"minus {LABELS[reference]}": found.mean, "low": found.low, "high": found.high}
-        known = published(record.dataset, kind).get(name, (None, None))
-        row |= {"published macro-F1": known[0], "published accuracy": known[1]}
-        rows[LABELS[name]] = row
+        if reference in records_by_model and name != reference:
+            difference = paired_difference(record, records_by_model[reference])
+            row[f"minus {CLASSIFIER_LABELS[reference]}"] = difference.mean
+            row["low"] = difference.low
+            row["high"] = difference.high
+        published = published_scores(record.dataset, kind).get(name, [None, None])
+        row["published macro-F1"], row["published accuracy"] = published
+        rows[CLASSIFIER_LABELS[name]] = row
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.rename_axis("model").dropna(axis=1, how="all")
 
 
-def importance_table(record):
+def importance_table(record: Record) -> pd.DataFrame:
     """Mean ``attention`` to each family, and rise of the log loss in nats."""
     table = pd.DataFrame(index=pd.Index(record.family_names, name="family"))
     if "attention" in record.values:
@@ -100,45 +116,50 @@ def importance_table(record):
     return table
 
 
-def published_table(records, kind="types"):
+def published_table(records: Mapping[str, Record], kind: str = "types") -> pd.DataFrame:
     """Published scores of methods, ours on splits as published, and with donors kept together.
 
     ``SD`` is that of macro-F1 over the runs.
     """
-    labels = [LABELS[name] for name in REPRODUCED]
+    labels = [CLASSIFIER_LABELS[name] for name in PUBLISHED_CLASSIFIERS]
     columns = ["published macro-F1", "macro-F1", "SD", "published accuracy", "accuracy"]
-    there = accuracy_table(records, f"{kind}_stratified", None).reindex(labels, columns=columns)
-    apart = accuracy_table(records, kind, None).reindex(columns=["macro-F1", "SD", "accuracy"])
-    return there.join(apart, rsuffix=", donors kept together")
+    as_published = classifier_table(records, f"{kind}_stratified", reference=None)
+    as_published = as_published.reindex(labels, columns=columns)
+    by_donors = classifier_table(records, kind, reference=None)
+    by_donors = by_donors.reindex(columns=["macro-F1", "SD", "accuracy"])
+    return as_published.join(by_donors, rsuffix=", donors kept together")
 
 
-def overview(saved_models):
+def types_overview(saved_models: str | PathLike[str]) -> dict[str, pd.DataFrame]:
     """Published methods beside their published scores, and macro-F1 of others on all data."""
     tables = {}
-    others = {}
-    for (dataset, title), kind in product(TITLES.items(), ("types", "types5")):
+    rows: dict[str, dict[str, str]] = {}
+    for (dataset, title), kind in product(TYPED_DATASETS.items(), ("types", "types5")):
         folder = Path(saved_models, dataset)
-        records = read(folder) if folder.is_dir() else {}
-        data = f"{title}, {KINDS[kind]}"
-        if of_kind(records, f"{kind}_stratified"):
-            tables[f"Published methods, {data}"] = published_table(records, kind)
-        for name, record in of_kind(records, kind).items():
-            row = others.setdefault(data, {"cells": str(len(record.true))})
-            if name in OVERVIEW:
-                row[LABELS[name]] = mean_sd(repeat_means(record))
-    if not others:
+        records = {}
+        if folder.is_dir():
+            records = read_types_records(folder)
+        data_title = f"{title}, {RECORD_KINDS[kind]}"
+        if records_of_kind(records, f"{kind}_stratified"):
+            tables[f"Published methods, {data_title}"] = published_table(records, kind)
+        for name, record in records_of_kind(records, kind).items():
+            row = rows.setdefault(data_title, {"cells": str(len(record.true))})
+            if name in OVERVIEW_CLASSIFIERS:
+                row[CLASSIFIER_LABELS[name]] = mean_sd(repeat_means(record))
+    if not rows:
         raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 04` computes them")
-    table = pd.DataFrame(others).T.rename_axis("data").fillna("")
+    table = pd.DataFrame(rows).T.rename_axis("data").fillna("")
     return tables | {"Macro-F1 on every data set": table}
 
 
-def all_tables(records):
+def types_tables(records: Mapping[str, Record]) -> dict[str, pd.DataFrame]:
     """All tables for which there are results, by title."""
     tables = {}
-    for kind, title in KINDS.items():
-        if of_kind(records, kind):
-            tables[f"Accuracy, {title}"] = accuracy_table(records, kind)
-    for name, record in of_kind(records, FAMILIES).items():
-        title = f"Importance of the families for {LABELS[name]}: rise of the log loss, attention"
+    for kind, title in RECORD_KINDS.items():
+        if records_of_kind(records, kind):
+            tables[f"Accuracy, {title}"] = classifier_table(records, kind)
+    for name, record in records_of_kind(records, IMPORTANCE_PREFIX).items():
+        label = CLASSIFIER_LABELS[name]
+        title = f"Importance of the families for {label}: rise of the log loss, attention"
         tables[title] = importance_table(record)
     return tables

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,17 +13,18 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 
 from sbnn.data.inputs import COUNT
+from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
-from sbnn.ephys_types.base import TypeClassifier, seen_columns
+from sbnn.ephys_types.base import CellFeatures, TypeClassifier, seen_columns
 
 # loadings are zero if the correlation of a feature with the component is below this
-ALPHA = 0.03
-LEAST_VARIANCE = 0.01  # share of the variance of its family that each component must add
+SPARSE_PCA_PENALTY = 0.03
+LEAST_VARIANCE = 0.01  # fraction of the variance of its family that each component must add
 RIDGE = 0.01  # of the projection on loadings that are not orthogonal; scikit-learn's default
-TOLERANCE = 1e-4  # relative change of the objective at which the search ends
+SPARSE_PCA_TOLERANCE = 1e-4  # relative change of the objective at which the search ends
 
 #: Components of each family of time series (Gouwens et al. 2020, Schwider and Ramezani 2026).
 PUBLISHED_COMPONENTS = {
@@ -42,7 +43,7 @@ PUBLISHED_COMPONENTS = {
 }
 
 
-def sparse_components(X, n_components, random_state):
+def sparse_components(X: np.ndarray, n_components: int | None, random_state: int) -> np.ndarray:
     """Sparse principal components of centred data.
 
     Parameters
@@ -59,36 +60,51 @@ def sparse_components(X, n_components, random_state):
 
     Notes
     -----
+    Loadings V and scores U, of norm 1, minimise |X - U V|^2 / 2 + alpha |V|_1 (Jenatton, Obozinski
+    and Bach, AISTATS 2010), by scikit-learn's ``SparsePCA``.
+
     The adjusted variance of a component is the part that those before it leave unexplained, R_jj^2
     for scores Z = Q R (Zou, Hastie and Tibshirani, J. Comput. Graph. Stat. 15, 2006, section 3.4);
     pivoting sorts by it.
     """
     n, p = X.shape
-    total = float(np.square(X).sum())
-    if total == 0:
+    total_variance = float(np.square(X).sum())
+    if total_variance == 0:
         return np.zeros((p, 0))
     if n_components is None:
-        shares = np.square(np.linalg.svd(X, compute_uv=False)) / total
-        n_components = int((shares > LEAST_VARIANCE).sum())
+        singular_values = np.linalg.svd(X, compute_uv=False)
+        fractions = np.square(singular_values) / total_variance
+        n_components = int((fractions > LEAST_VARIANCE).sum())
+
     # R = Q'X has the same objective, and with -R column means of 0, which SparsePCA subtracts
-    small = np.linalg.qr(X, mode="r") if n > p else X
-    small = np.vstack([small, -small]) / np.sqrt(2)
-    state = np.random.get_state()  # noqa: NPY002
-    pca = SparsePCA(
+    reduced = X
+    if n > p:
+        reduced = cast(np.ndarray, np.linalg.qr(X, mode="r"))
+    reduced = np.vstack([reduced, -reduced]) / np.sqrt(2)
+    sparse_pca = SparsePCA(
         min(n_components, p),
-        alpha=ALPHA * np.sqrt(n),
+        alpha=SPARSE_PCA_PENALTY * np.sqrt(n),
         method="cd",
-        tol=TOLERANCE,
+        tol=SPARSE_PCA_TOLERANCE,
         random_state=random_state,
-    ).fit(small)
+    )
+    state = np.random.get_state()  # noqa: NPY002
+    sparse_pca.fit(reduced)
     np.random.set_state(state)  # noqa: NPY002, coordinate descent draws from it without need
-    loadings = pca.components_[pca.components_.any(axis=1)]
+    loadings = sparse_pca.components_
+    loadings = loadings[loadings.any(axis=1)]
+
+    # Sparse loadings V are not orthogonal, so that scores are a ridge regression on them:
+    # Z = X V' (V V' + ridge I)^-1.
     penalised = loadings @ loadings.T + RIDGE * np.eye(len(loadings))
     projection = np.linalg.solve(penalised, loadings).T
     scores = X @ projection
+
+    # Correlated scores share variance: each component counts with what those before it leave.
     R, order = qr(scores, mode="r", pivoting=True)
-    explained = np.square(np.diagonal(R)) / total
-    kept = order[: len(explained)][explained > LEAST_VARIANCE]
+    explained = np.square(np.diagonal(R)) / total_variance
+    adds_enough = explained > LEAST_VARIANCE
+    kept = order[: len(explained)][adds_enough]
     return projection[:, kept] / scores[:, kept].std(axis=0)
 
 
@@ -111,12 +127,14 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     -----
     Published families have the published number of components, others that of ordinary components
     that explain more than 1 % of the variance; components that add less are left out. Missing
-    values are set to the training median, and the forest is given their share in each family.
+    values are set to the training median, and the forest is given their fraction in each family.
 
     References
     ----------
     Gouwens et al., Cell 183, 935 (2020). Schwider and Ramezani, arXiv 2603.11000.
     """
+
+    forest_: RandomForestClassifier
 
     _parameter_constraints: dict = {"n_estimators": COUNT}
 
@@ -128,53 +146,60 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         self.n_estimators = n_estimators
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # always float64
         return tags
 
     @atomic_fit
-    def fit(self, X, y: ArrayLike, families=None) -> Self:
+    def fit(self, X: CellFeatures, y: ArrayLike, families: FeatureFamilies = None) -> Self:
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
-        X, codes = self._checked_training(X, y, families)
+        features, codes = self._check_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        self._seen = self._measured(X)
-        filling = make_pipeline(StandardScaler(), SimpleImputer(strategy="median"))
-        self._filling = filling.fit(X[:, self._seen])
-        filled = self._filled(X)
-        self._mean = filled.mean(axis=0)
-        centred = filled - self._mean
+        self._seen = self._find_measured(features)
+        imputation = make_pipeline(StandardScaler(), SimpleImputer(strategy="median"))
+        self._imputation = imputation.fit(features[:, self._seen])
+        imputed = self._impute(features)
+        self._mean = imputed.mean(axis=0)
+        centred = imputed - self._mean
+        n_seen = centred.shape[1]
         projections = []
-        for family, inside in seen_columns(self.families_, self._seen).items():
+        for family, columns in seen_columns(self.families_, self._seen).items():
             n_components = PUBLISHED_COMPONENTS.get(family)
-            part = sparse_components(centred[:, inside], n_components, seed)
-            projection = np.zeros((centred.shape[1], part.shape[1]))
-            projection[inside] = part
+            of_family = sparse_components(centred[:, columns], n_components, seed)
+            projection = np.zeros((n_seen, of_family.shape[1]))
+            projection[columns] = of_family
             projections.append(projection)
         self._projection = np.hstack(projections)
         forest = RandomForestClassifier(
             self.n_estimators, class_weight="balanced_subsample", random_state=tree_seed
         )
-        self.forest_ = forest.fit(self._forest_input(X), self.classes_[codes])
+        self.forest_ = forest.fit(self._forest_input(features), self.classes_[codes])
         return self
 
     @reproducible()
-    def _filled(self, X):
+    def _impute(self, features):
         """Z-scores of the features with values, the median where missing."""
-        return self._filling.transform(X[:, self._seen])
+        return self._imputation.transform(features[:, self._seen])
 
-    def _forest_input(self, X):
-        missing = np.isnan(X)
-        parts = [(self._filled(X) - self._mean) @ self._projection]
+    def _project(self, features):
+        """Z-scored sparse principal components."""
+        return (self._impute(features) - self._mean) @ self._projection
+
+    def _forest_input(self, features):
+        """Components, and the fraction of missing values in each family."""
+        missing = np.isnan(features)
+        parts = [self._project(features)]
         for columns in self.families_.values():
-            parts.append(missing[:, columns].mean(axis=1, keepdims=True))
+            fraction = missing[:, columns].mean(axis=1, keepdims=True)
+            parts.append(fraction)
         return np.hstack(parts)
 
-    def transform(self, X) -> np.ndarray:
+    def transform(self, X: CellFeatures) -> np.ndarray:
         """Z-scored sparse principal components, ndarray of shape (n, n_components)."""
-        return (self._filled(self._checked_cells(X)) - self._mean) @ self._projection
+        return self._project(self._check_cells(X))
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: CellFeatures) -> np.ndarray:
         """Probabilities of equally frequent types, ndarray of shape (n, n_classes)."""
-        X = self._checked_cells(X)
-        return self.forest_.predict_proba(self._forest_input(X))
+        features = self._check_cells(X)
+        return self.forest_.predict_proba(self._forest_input(features))

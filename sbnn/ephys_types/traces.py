@@ -4,8 +4,13 @@ Vectors follow Gouwens et al., Cell 183, 935 (2020); sweeps, bins and tolerances
 Ramezani (arXiv 2603.11000). Install with ``pip install 'sbnn[traces]'``.
 """
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from os import PathLike
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +23,7 @@ require("ipfx", "pynwb")
 from ipfx import feature_vectors as fv  # noqa: E402
 from ipfx.data_set_features import extractors_for_sweeps  # noqa: E402
 from ipfx.dataset.create import create_ephys_data_set  # noqa: E402
+from ipfx.dataset.ephys_data_set import EphysDataSet  # noqa: E402
 from ipfx.error import FeatureError  # noqa: E402
 from ipfx.script_utils import (  # noqa: E402
     categorize_iclamp_sweeps,
@@ -26,13 +32,17 @@ from ipfx.script_utils import (  # noqa: E402
     validate_sweeps,
 )
 from ipfx.stimulus_protocol_analysis import LongSquareAnalysis  # noqa: E402
-from ipfx.sweep import Sweep  # noqa: E402
+from ipfx.sweep import Sweep, SweepSet  # noqa: E402
 
 #: Samples per second to which sweeps are resampled.
-RATE = 50_000
-SPIKES = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
+SAMPLING_RATE = 50_000
+FIRST_SPIKE_LENGTH = 0.003  # s
+N_SAMPLES = 150  # of a first spike
+BIN_WIDTH = 20  # ms, of spike trains
+#: Names in IPFX of the features of each spike.
+SPIKE_FEATURES = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
 #: Size of each family, in the order of the columns.
-SIZES = {
+FAMILY_SIZES = {
     "first_ap_v": 450,
     "first_ap_dv": 447,
     "isi_shape": 100,
@@ -59,7 +69,7 @@ IF_POSSIBLE = suppress(
 )
 
 
-def trace_families():
+def trace_families() -> dict[str, list[str]]:
     """Families of the 2607 columns of `read_traces`, in order: dict of family to names of columns.
 
     Parts of a family, in order: short square, long square and ramp (``first_ap_v``, in mV;
@@ -67,10 +77,13 @@ def trace_families():
     in mV, widths in s; ``inst_freq`` and ``psth``, in Hz); steps of -30, -50 and -90 pA
     (``step_subthresh``, in mV). ``isi_shape`` is in mV, ``subthresh_norm`` without unit.
     """
-    return {name: [f"{name}_{i}" for i in range(size)] for name, size in SIZES.items()}
+    families = {}
+    for name, size in FAMILY_SIZES.items():
+        families[name] = [f"{name}_{i}" for i in range(size)]
+    return families
 
 
-def read_traces(path):
+def read_traces(path: str | PathLike[str]) -> pd.Series:
     """Compute the twelve IPFX families of one recording.
 
     Parameters
@@ -97,84 +110,132 @@ def read_traces(path):
         cells = {path.stem: read_traces(path) for path in sorted(folder.glob("*.nwb"))}
         table = pd.DataFrame(cells).T
     """
-    vectors = {}  # and other things that IPFX finds
-    first_spikes = np.full((3, 150), np.nan)
+    vectors: dict[str, Any] = {}  # and other things that IPFX finds
     with warnings.catch_warnings(action="ignore"):  # of IPFX and pynwb
-        try:
-            data = create_ephys_data_set(nwb_file=str(path))
-        except OSError as error:  # h5py does not name the file
-            raise OSError(f"{path}: {error}") from error
-        data.sweep = lambda number, stored=data.sweep: resampled(stored(number))
+        data = _open_recording(path)
         names = data.ontology
+        # stimuli, analysis, and the sweeps whose first spikes are averaged
         protocols = [
             (names.short_square_names, preprocess_short_square_sweeps, "common_amp_sweeps"),
-            (names.long_square_names, long_squares, "rheobase_sweeps"),
+            (names.long_square_names, analyse_long_squares, "rheobase_sweeps"),
             (names.ramp_names, preprocess_ramp_sweeps, "spiking_sweeps"),
         ]
-        for voltage, (stimuli, analyse, chosen) in zip(first_spikes, protocols, strict=True):
-            with IF_POSSIBLE:
-                sweeps, found, _ = analyse(data, categorize_iclamp_sweeps(data, stimuli))
-                vectors |= found
-                places = found[chosen].index
-                traces = [sweeps.sweeps[i] for i in places]
-                spikes = [found["spikes_set"][i] for i in places]
-                voltage[:], _ = fv.first_ap_vectors(traces, spikes, RATE, 0.003, skip_clipped=True)
+        voltages = []
+        for stimulus_names, analyse, sweeps_with_spike in protocols:
+            voltage, features = _first_spike(
+                data, stimulus_names, analyse, sweeps_with_spike=sweeps_with_spike
+            )
+            voltages.append(voltage)
+            vectors |= features
+    first_spikes = np.array(voltages)
     first_spikes[~first_spikes.any(axis=1)] = np.nan  # IPFX gives zeros if all are clipped
     vectors["first_ap_v"] = first_spikes.ravel()
     vectors["first_ap_dv"] = np.diff(first_spikes).ravel()
-    columns = trace_families()
-    return pd.concat([pd.Series(vectors.get(name, np.nan), columns[name]) for name in columns])
+    families = []
+    for name, columns in trace_families().items():
+        families.append(pd.Series(vectors.get(name, np.nan), columns))
+    return pd.concat(families)
 
 
-def resampled(sweep):
-    """The recorded part of a sweep at `RATE`; the current is held between samples."""
+def _open_recording(path):
+    """IPFX data set whose sweeps are resampled when they are read."""
+    try:
+        data = create_ephys_data_set(nwb_file=str(path))
+    except OSError as error:  # h5py does not name the file
+        raise OSError(f"{path}: {error}") from error
+    read_sweep = data.sweep
+    data.sweep = lambda number: resample_sweep(read_sweep(number))
+    return data
+
+
+def _first_spike(data, stimulus_names, analyse: Callable, sweeps_with_spike: str):
+    """Mean voltage of the first spikes of a protocol, NaN if there is none, and what IPFX finds.
+
+    `analyse` returns sweeps, their features and the analysis; `sweeps_with_spike` is the entry of
+    the features with the table of the sweeps to average.
+    """
+    voltage = np.full(N_SAMPLES, np.nan)
+    features: dict[str, Any] = {}
+    with IF_POSSIBLE:
+        numbers = categorize_iclamp_sweeps(data, stimulus_names)
+        sweeps, features, _ = analyse(data, numbers)
+        positions = features[sweeps_with_spike].index
+        traces = [sweeps.sweeps[i] for i in positions]
+        spikes = [features["spikes_set"][i] for i in positions]
+        voltage[:], _ = fv.first_ap_vectors(
+            traces, spikes, SAMPLING_RATE, window_length=FIRST_SPIKE_LENGTH, skip_clipped=True
+        )
+    return voltage, features
+
+
+def resample_sweep(sweep: Sweep) -> Sweep:
+    """The recorded part of a sweep at `SAMPLING_RATE`; the current is held between samples."""
     rate = round(sweep.sampling_rate)
-    v = resample_poly(sweep.v, RATE, rate, padtype="line")
-    t = np.arange(len(v)) / RATE
-    i = sweep.i.take(np.rint(t * rate).astype(int), mode="clip")
-    return Sweep(t, v, i, sweep.clamp_mode, RATE)
+    voltage = resample_poly(sweep.v, SAMPLING_RATE, rate, padtype="line")
+    t = np.arange(len(voltage)) / SAMPLING_RATE
+    recorded = np.rint(t * rate).astype(int)  # nearest sample of the recording
+    current = sweep.i.take(recorded, mode="clip")
+    return Sweep(
+        t=t,
+        v=voltage,
+        i=current,
+        clamp_mode=sweep.clamp_mode,
+        sampling_rate=SAMPLING_RATE,
+    )
 
 
-def long_squares(data, numbers):
+def analyse_long_squares(
+    data: EphysDataSet, numbers: Sequence[int]
+) -> tuple[SweepSet, dict[str, Any], LongSquareAnalysis]:
     """Sweeps, and their features together with the families that can be computed from them.
 
     Unlike IPFX, it fits no slopes and time constants, and needs neither spikes nor steps.
     """
     sweeps, start, end = validate_sweeps(data, numbers)
     end = start + round(end - start, 3)  # or a sample may be missing in the last bin
-    analysis = LongSquareAnalysis(
-        *extractors_for_sweeps(sweeps, start=start, end=end, min_peak=-25), subthresh_min_amp=None
+    spike_extractor, train_extractor = extractors_for_sweeps(
+        sweeps, start=start, end=end, min_peak=-25
     )
-    found = super(LongSquareAnalysis, analysis).analyze(
+    analysis = LongSquareAnalysis(spike_extractor, train_extractor, subthresh_min_amp=None)
+    features = super(LongSquareAnalysis, analysis).analyze(
         sweeps, ["peak_deflect", "stim_amp", "v_baseline"]
     )
-    found["subthreshold_sweeps"] = analysis.subthreshold_sweep_features()
+    features["subthreshold_sweeps"] = analysis.subthreshold_sweep_features()
     spiking = analysis.suprathreshold_sweep_features()
-    found["spiking_sweeps"] = spiking
-    found["rheobase_sweeps"] = spiking.sort_values("stim_amp").query("stim_amp > 0").head(1)
-    found["rheobase_i"] = found["rheobase_sweeps"]["stim_amp"].max()
+    features["spiking_sweeps"] = spiking
+    # rheobase: the smallest current with spikes
+    by_current = spiking.sort_values("stim_amp")
+    features["rheobase_sweeps"] = by_current[by_current["stim_amp"] > 0].head(1)
+    features["rheobase_i"] = features["rheobase_sweeps"]["stim_amp"].max()
     with IF_POSSIBLE:
         trains = fv.identify_suprathreshold_spike_info(
-            found,
+            features,
             np.array([0, 40, 80]),  # pA above rheobase
             amp_tolerance=5,
         )
-        binned = trains, start, end, 20  # ms
-        found["psth"] = fv.psth_vector(*binned)
-        found["inst_freq"] = fv.inst_freq_vector(*binned)
-        for name in SPIKES:
-            found[f"spiking_{name}"] = fv.spike_feature_vector(name, *binned)
+        features["psth"] = fv.psth_vector(trains, start, end, width=BIN_WIDTH)
+        features["inst_freq"] = fv.inst_freq_vector(trains, start, end, width=BIN_WIDTH)
+        for name in SPIKE_FEATURES:
+            features[f"spiking_{name}"] = fv.spike_feature_vector(
+                name, trains, start, end=end, width=BIN_WIDTH
+            )
     with IF_POSSIBLE:
-        train = fv.identify_sweep_for_isi_shape(sweeps, found, end - start)
-        found["isi_shape"] = fv.isi_shape(*train, end)
+        sweep, spikes = fv.identify_sweep_for_isi_shape(sweeps, features, end - start)
+        features["isi_shape"] = fv.isi_shape(sweep, spikes, end)
     with IF_POSSIBLE:
-        steps, peaks = fv.identify_subthreshold_hyperpol_with_amplitudes(found, sweeps)
-        found["subthresh_norm"] = fv.subthresh_norm(steps, peaks, start, end, -110)  # pA
-        found["step_subthresh"] = fv.step_subthreshold(
+        steps, deflections = fv.identify_subthreshold_hyperpol_with_amplitudes(features, sweeps)
+        features["subthresh_norm"] = fv.subthresh_norm(
+            steps,
+            deflections,
+            start,
+            end=end,
+            target_amp=-110,  # pA
+        )
+        features["step_subthresh"] = fv.step_subthreshold(
             steps,
             [-30, -50, -90],  # pA
             start,
-            end,
+            end=end,
             amp_tolerance=5,
         )
-    return sweeps, found, analysis
+    return sweeps, features, analysis

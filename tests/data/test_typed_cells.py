@@ -23,21 +23,34 @@ def adata():
     return typed_cells(TABLE, LABELS, FAMILIES, {"vrest": "mV"}, name="mine")
 
 
-def test_labels_families_and_units_follow_cells_and_features(adata):
-    cells = as_typed(adata)
+@pytest.fixture
+def cells(adata):
+    return as_typed(adata)
+
+
+def test_labels_follow_their_cells(cells):
     assert cells.cell_names.tolist() == CELLS
     assert cells.y.tolist() == ["SST", "SST", "unknown", "VIP"]
     assert cells.labels["donor"].tolist() == ["1", "1", "2", "1"]
     assert cells.labels["depth"].tolist() == [0.4, 0.3, 0.2, 0.1]
+
+
+def test_families_and_units_follow_their_features(adata, cells):
     assert cells.feature_names.tolist() == ["vrest", "sag", "tau"]
     assert cells.families.tolist() == ["passive", "sag", "passive"]
     assert adata.var["unit"].tolist() == ["mV", "", ""]
-    assert cells.name == "mine"
+
+
+def test_values_and_name_are_kept(cells):
     np.testing.assert_array_equal(cells.X, TABLE)
+    assert cells.name == "mine"
+
+
+def test_arrays_stay_as_they_are(cells):
     assert as_typed(cells) is cells
 
 
-def test_without_names_labels_and_families_there_are_usual_ones():
+def test_names_labels_and_families_have_defaults():
     cells = as_typed(typed_cells(np.eye(2)))
     assert cells.cell_names.tolist() == ["cell_0", "cell_1"]
     assert cells.feature_names.tolist() == ["feature_0", "feature_1"]
@@ -50,13 +63,24 @@ def test_missing_values_of_every_kind_are_nan():
     np.testing.assert_array_equal(nullable.X, TABLE)
 
 
-def test_families_are_given_by_column_or_by_name():
-    assert feature_families(["a", 2, "a"], "xyz").tolist() == ["a", "2", "a"]
-    assert feature_families(pd.Series(["a", "b"], ["y", "x"]), "xy").tolist() == ["b", "a"]
-    assert feature_families({"a": [0, 2], "b": 1}, range(3)).tolist() == ["a", "b", "a"]
+@pytest.mark.parametrize(
+    ("families", "names", "expected"),
+    [
+        (["a", 2, "a"], "xyz", ["a", "2", "a"]),
+        (pd.Series(["a", "b"], ["y", "x"]), "xy", ["b", "a"]),
+        ({"a": [0, 2], "b": 1}, range(3), ["a", "b", "a"]),
+    ],
+    ids=["by column", "by name", "names of each family"],
+)
+def test_families_are_given_in_three_ways(families, names, expected):
+    assert feature_families(families, names).tolist() == expected
+
+
+def test_families_have_their_columns_in_order():
     columns = family_columns(np.array(["b", "a", "b"]))
     assert list(columns) == ["b", "a"]
-    assert columns["b"].tolist() == [0, 2] and columns["a"].tolist() == [1]
+    assert columns["b"].tolist() == [0, 2]
+    assert columns["a"].tolist() == [1]
 
 
 def test_families_that_do_not_fit_are_named():
@@ -65,8 +89,9 @@ def test_families_that_do_not_fit_are_named():
 
 
 def test_labels_of_other_cells_are_ignored():
-    more = pd.concat([LABELS, LABELS.set_axis(["d1", "d2", "d3", "d4"])])
-    assert typed_cells(TABLE, more).obs.equals(typed_cells(TABLE, LABELS).obs)
+    others = LABELS.set_axis(["d1", "d2", "d3", "d4"])
+    with_others = typed_cells(TABLE, pd.concat([LABELS, others]))
+    assert with_others.obs.equals(typed_cells(TABLE, LABELS).obs)
 
 
 @pytest.mark.parametrize(
@@ -86,24 +111,32 @@ def test_labels_of_other_cells_are_ignored():
         (TABLE.assign(donor=1.0), LABELS, "X: .*label: donor"),
     ],
 )
-def test_mistakes_in_tables_are_named_with_what_to_do(X, labels, message):
+def test_mistakes_in_tables_are_named_with_a_remedy(X, labels, message):
     with pytest.raises(ValueError, match=message):
         typed_cells(X, labels)
 
 
-def test_the_fingerprint_is_of_the_cells_and_types(adata):
-    whole = as_typed(adata).sha256
-    part = as_typed(adata[:2].copy()).sha256
-    other = adata.copy()
-    other.obs["type"] = other.obs["type"].replace("SST", "VIP")
-    assert len({part, as_typed(other).sha256, whole}) == 3
+def test_other_cells_have_another_fingerprint(adata, cells):
+    part = adata[:2].copy()
+    assert as_typed(part).sha256 != cells.sha256
 
 
-def test_an_anndata_of_another_maker_and_one_from_a_file(adata, tmp_path):
+def test_other_types_have_another_fingerprint(adata, cells):
+    adata.obs["type"] = adata.obs["type"].replace("SST", "VIP")
+    assert as_typed(adata).sha256 != cells.sha256
+
+
+def test_an_anndata_of_another_maker_is_accepted(adata, cells):
     foreign = ad.AnnData(adata.X, adata.obs, adata.var)
-    assert as_typed(foreign).sha256 == as_typed(adata).sha256
+    assert as_typed(foreign).sha256 == cells.sha256
+
+
+def test_an_anndata_in_a_file_is_accepted(adata, cells, tmp_path):
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    back = as_typed(ad.read_h5ad(tmp_path / "cells.h5ad", backed="r"))
-    assert back.sha256 == as_typed(adata).sha256
+    backed = ad.read_h5ad(tmp_path / "cells.h5ad", backed="r")
+    assert as_typed(backed).sha256 == cells.sha256
+
+
+def test_a_table_is_refused():
     with pytest.raises(TypeError, match="^data: .*DataFrame"):
         as_typed(TABLE)

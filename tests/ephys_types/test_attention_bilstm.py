@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import NamedTuple
 from unittest.mock import Mock
 
 import numpy as np
@@ -15,206 +16,336 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional
 from torch.testing import assert_close
 
-from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm, training
-from sbnn.ephys_types.attention_bilstm import BiLSTM
-from sbnn.ephys_types.training import focal, validation_part
+from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
+from sbnn.ephys_types.attention_bilstm import (
+    BiLSTM,
+    add_angular_margin,
+    focal_loss,
+    select_validation_cells,
+)
 
 
-def fitted(cells, source=None, **params):
-    """A quick model; donors are known."""
-    model = AttentionBiLSTMClassifier(hidden=8, max_epochs=1, random_state=0).set_params(**params)
-    return model.fit(cells.X, cells.y, cells.families, cells.labels["donor"], source)
+def fit_quickly(cells, source=None, **parameters):
+    """A small network after one epoch; donors are known."""
+    model = AttentionBiLSTMClassifier(hidden=8, max_epochs=1, random_state=0)
+    model.set_params(**parameters)
+    donors = cells.labels["donor"]
+    return model.fit(cells.X, cells.y, cells.families, groups=donors, source=source)
 
 
 @pytest.fixture(scope="module")
 def model(cells):
-    return fitted(cells)
+    return fit_quickly(cells)
 
 
-def test_a_network_written_out():
+@pytest.fixture
+def network():
     torch.manual_seed(0)
-    tokens = torch.randn(4, 3, 6)
-    net = BiLSTM(6, 4, 5).eval()
-    states, _ = net.lstm(net.norm_tokens(tokens))
-    first, _, second = net.score
+    return BiLSTM(width=6, n_classes=4, hidden=5).eval()
+
+
+@pytest.fixture
+def tokens():
+    """Four cells with three families of up to six features."""
+    return torch.randn(4, 3, 6, generator=torch.Generator().manual_seed(1))
+
+
+def test_attention_is_a_softmax_over_families(network, tokens):
+    states, _ = network.lstm(network.norm_tokens(tokens))
+    first, _, second = network.score
     attention = second(torch.tanh(first(states))).softmax(1)
-    state, weights = net.encode(tokens)
+    state, weights = network.encode(tokens)
     assert_close(weights, attention[..., 0])
     assert_close(state, (attention * states).sum(1))
-    assert_close(net(tokens), net.head(net.norm_state(state)))
-    net.cosine = True
-    cosines = torch.cosine_similarity(state[:, None], net.head.weight, dim=2)
-    assert_close(net(tokens), cosines)
-    net.score = None  # without attention
-    assert_close(net.encode(tokens)[0], states[:, -1])
 
 
-def test_tokens_are_z_scores_of_each_family_with_zeros_for_missing_values_and_padding(cells, model):
-    tokens = model._tokens_of(cells.X).numpy()
-    zeros = np.nan_to_num(cells.X)
-    scaled = StandardScaler().fit(zeros[~model.validation_]).transform(zeros)
+def test_without_attention_the_last_state_is_used(network, tokens):
+    states, _ = network.lstm(network.norm_tokens(tokens))
+    network.score = None
+    state, weights = network.encode(tokens)
+    assert_close(state, states[:, -1])
+    assert weights.tolist() == [[0, 0, 1]] * 4
+
+
+def test_the_head_is_linear_in_normalised_states(network, tokens):
+    state, _ = network.encode(tokens)
+    assert_close(network(tokens), network.head(network.norm_state(state)))
+
+
+def test_the_head_may_return_cosines(network, tokens):
+    network.cosine = True
+    state, _ = network.encode(tokens)
+    cosines = torch.cosine_similarity(state[:, None], network.head.weight, dim=2)
+    assert_close(network(tokens), cosines)
+
+
+def test_tokens_are_z_scores_padded_with_zeros(cells, model):
+    """Missing values are zeros, too, before they are scaled."""
+    tokens = model._tokenize(cells.X).numpy()
+    values = np.nan_to_num(cells.X)
+    scaler = StandardScaler().fit(values[~model.validation_])
+    scaled = scaler.transform(values)
     for family, columns in enumerate(model.families_.values()):
-        assert_allclose(tokens[:, family, : len(columns)], scaled[:, columns], atol=1e-4)
-        assert not tokens[:, family, len(columns) :].any()
+        width = len(columns)
+        assert_allclose(tokens[:, family, :width], scaled[:, columns], atol=1e-4)
+        assert not tokens[:, family, width:].any()
 
 
-def test_smote_makes_training_cells_only(cells, monkeypatch):
+@pytest.fixture
+def smote(cells, monkeypatch):
+    """An untrained model with SMOTE, and the cells that it was to learn from."""
     train = Mock()
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train", train)
-    model = fitted(cells, smote=True)
-    learned, labels = train.call_args.args[0]
-    assert len(set(np.bincount(labels))) == 1
-    assert model._weights.tolist() == [1] * 4
-    real = model._tokens_of(cells.X)[~model.validation_]
-    assert_array_equal(learned[: len(real)], real)
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train_on_target", train)
+    model = fit_quickly(cells, smote=True)
+    return model, train.call_args.args[0]
 
 
-def test_validation_cells_are_not_learned_from_and_donors_stay_together(cells, model):
-    """Other values of validation cells change neither network nor scaling if no epoch is chosen."""
-    donors = cells.labels["donor"]
+def test_smote_makes_classes_equally_large(smote):
+    model, training_cells = smote
+    sizes = np.bincount(training_cells.labels)
+    assert len(set(sizes)) == 1
+    assert model._class_weights.tolist() == [1] * 4
+
+
+def test_smote_makes_training_cells_only(cells, smote):
+    model, training_cells = smote
+    real = model._tokenize(cells.X)[~model.validation_]
+    assert_array_equal(training_cells.tokens[: len(real)], real)
+
+
+def test_validation_cells_are_a_quarter(model):
     assert 0.2 < model.validation_.mean() < 0.3
-    assert not set(donors[model.validation_]) & set(donors[~model.validation_])
+
+
+def test_donors_stay_together_in_early_stopping(cells, model):
+    donors = cells.labels["donor"]
+    in_training = set(donors[~model.validation_])
+    assert not in_training & set(donors[model.validation_])
+
+
+def test_validation_cells_are_not_learned_from(cells, model):
+    """Other values of these change neither network nor scaling if no epoch is chosen."""
     changed = cells.X.copy()
     changed[model.validation_] = 100.0
-    other = fitted(replace(cells, X=changed))
+    other = fit_quickly(replace(cells, X=changed))
     assert_array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
 
 
-@pytest.mark.parametrize("score", ["macro_f1", "accuracy"])
-def test_the_best_epoch_is_kept_and_patience_ends_training(cells, monkeypatch, score):
-    monkeypatch.setattr(attention_bilstm, "PATIENCE", 2)
-    told = iter([(0.5, 3), (0.5, 2), (0.5, 4), (0.1, 1)])
-    states = []
+@pytest.fixture(params=["macro_f1", "accuracy"])
+def stopped(request, cells, monkeypatch):
+    """A model with a patience of 2 whose scores are given, and the weights after each epoch."""
+    score_name = f"validation_{request.param}"
+    scores_and_losses = iter([(0.5, 3), (0.5, 2), (0.5, 4), (0.1, 1)])
+    weights = []
 
-    def scored(self, *_):
-        states.append(self.network_.head.weight.detach().clone())
+    def score(self, validation_cells):
+        weights.append(self.network_.head.weight.detach().clone())
         scores = {"validation_macro_f1": 9, "validation_accuracy": 9}
-        scores[f"validation_{score}"], scores["validation_loss"] = next(told)
+        scores[score_name], scores["validation_loss"] = next(scores_and_losses)
         return scores
 
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", scored)
-    model = fitted(cells, stop_on=score, max_epochs=12)
+    monkeypatch.setattr(attention_bilstm, "BILSTM_PATIENCE", 2)
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", score)
+    model = fit_quickly(cells, stop_on=request.param, max_epochs=12)
+    return model, weights
+
+
+def test_patience_ends_training(stopped):
+    model, _ = stopped
     assert len(model.history_) == 2 + 2
-    assert torch.equal(model.network_.head.weight, states[1])
+
+
+def test_the_best_epoch_is_kept(stopped):
+    """The loss decides between the first two."""
+    model, weights = stopped
+    assert torch.equal(model.network_.head.weight, weights[1])
 
 
 def test_scores_are_of_validation_cells(cells):
-    model = fitted(cells, validation_share=0.3, class_weight=None)
-    X, true = cells.X[model.validation_], cells.y[model.validation_]
+    model = fit_quickly(cells, validation_share=0.3, class_weight=None)
+    X = cells.X[model.validation_]
+    true = cells.y[model.validation_]
     predicted = model.predict(X)
-    accuracy = (predicted == true).mean()
-    f1 = f1_score(true, predicted, average="macro", labels=np.unique(true))
+    scores = model.history_.iloc[0]
     loss = log_loss(true, model.predict_proba(X), labels=model.classes_)
-    assert_allclose(model.history_.iloc[0, 1:], [loss, accuracy, f1], rtol=1e-5)
+    macro_f1 = f1_score(true, predicted, average="macro", labels=np.unique(true))
+    assert scores["validation_loss"] == approx(loss, rel=1e-5)
+    assert scores["validation_accuracy"] == approx((predicted == true).mean())
+    assert scores["validation_macro_f1"] == approx(macro_f1)
 
 
-def test_arcface_scales_its_cosines_and_corrects_for_the_shares_of_the_classes(cells):
-    model = fitted(cells, loss="arcface", attention=False, prior_power=-0.5)
-    assert not hasattr(model, "attention_weights")
-    cosines = model.network_(model._tokens_of(cells.X)).detach().double()
-    shares = np.unique(cells.y[~model.validation_], return_counts=True)[1]
-    expected = softmax(30 * cosines.numpy() - np.log(shares) / 2, 1)
-    assert_allclose(model.predict_proba(cells.X), expected, rtol=1e-4)
-    true = cosines.argmin(1)
-    assert model._loss(cosines, true) == focal(30 * cosines, true, model._weights)
+@pytest.fixture(scope="module")
+def arcface(cells):
+    return fit_quickly(cells, loss="arcface", attention=False, prior_power=-0.5)
+
+
+def test_arcface_scales_cosines_and_corrects_for_class_fractions(cells, arcface):
+    cosines = arcface.network_(arcface._tokenize(cells.X)).detach().double()
+    training_types = cells.y[~arcface.validation_]
+    _, counts = np.unique(training_types, return_counts=True)
+    expected = softmax(30 * cosines.numpy() - np.log(counts) / 2, axis=1)
+    assert_allclose(arcface.predict_proba(cells.X), expected, rtol=1e-4)
+
+
+def test_arcface_is_scored_without_a_margin(cells, arcface):
+    cosines = arcface.network_(arcface._tokenize(cells.X)).detach()
+    labels = cosines.argmin(1)
+    expected = focal_loss(30 * cosines, labels, arcface._class_weights)
+    assert arcface._loss(cosines, labels) == expected
+
+
+def test_without_attention_there_are_no_weights(arcface):
+    assert not hasattr(arcface, "attention_weights")
 
 
 @pytest.fixture(scope="module")
 def source(cells):
     """Cells of another species, with three types and without the second feature."""
-    others = cells.y != "VIP"
-    X = cells.X[others] + 5
+    is_shared = cells.y != "VIP"
+    X = cells.X[is_shared] + 5
     X[:, 1] = np.nan
-    return X, cells.y[others]
+    return X, cells.y[is_shared]
+
+
+class Training(NamedTuple):
+    """Arguments of a training, and the weights after it."""
+
+    learning_rate: float
+    max_epochs: int
+    parameters: list
+    weights: dict
 
 
 @pytest.fixture
-def descents(monkeypatch):
-    """Rate, largest number of epochs and parameters of each training, and the weights after it."""
-    seen = []
-    descend = AttentionBiLSTMClassifier._descend
+def trainings(monkeypatch):
+    """Every training of a fit, in order."""
+    observed = []
+    train = AttentionBiLSTMClassifier._train_by_adamw
 
-    def look(self, losses, parameters, rate, max_epochs):
+    def train_observed(self, compute_losses, parameters, learning_rate, max_epochs):
         parameters = list(parameters)
-        descend(self, losses, parameters, rate, max_epochs)
-        seen.append((rate, max_epochs, parameters, deepcopy(self.network_.state_dict())))
+        train(self, compute_losses, parameters, learning_rate, max_epochs=max_epochs)
+        weights = deepcopy(self.network_.state_dict())
+        observed.append(Training(learning_rate, max_epochs, parameters, weights=weights))
 
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_descend", look)
-    return seen
+    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train_by_adamw", train_observed)
+    return observed
 
 
-def transferred(cells, source, way):
+@pytest.fixture
+def pretrained(cells, source, trainings):
+    """Trainings on the source, of the new head, and of everything."""
     with pytest.warns(UserWarning, match="x1"):
-        return fitted(cells, source, transfer=way, max_epochs=7)
+        fit_quickly(cells, source, transfer="pretrained", max_epochs=7)
+    return trainings
 
 
-def test_pretraining_gives_the_encoder_and_a_new_head_is_trained_first(cells, source, descents):
-    transferred(cells, source, "pretrained")
-    rates, epochs, parameters, weights = zip(*descents, strict=True)
-    assert rates == (1e-3, 1e-3, 5e-4)
-    assert epochs == (7, 5, 7)
-    assert len(parameters[1]) == 2
-    learned, warmed, final = weights
-    for name in learned:
+def test_fine_tuning_has_half_the_learning_rate(pretrained):
+    assert [training.learning_rate for training in pretrained] == [1e-3, 1e-3, 5e-4]
+
+
+def test_a_new_head_is_trained_for_five_epochs(pretrained):
+    assert [training.max_epochs for training in pretrained] == [7, 5, 7]
+    assert len(pretrained[1].parameters) == 2  # weights and bias
+
+
+def test_pretraining_gives_the_encoder(pretrained):
+    source_weights, warm_weights, final_weights = (training.weights for training in pretrained)
+    for name in source_weights:
         if not name.startswith("head"):
-            assert torch.equal(learned[name], warmed[name])
-            assert not torch.equal(warmed[name], final[name])
+            assert torch.equal(source_weights[name], warm_weights[name])
+            assert not torch.equal(warm_weights[name], final_weights[name])
 
 
-def test_joint_training_adds_half_of_the_loss_of_the_source(cells, source, descents, monkeypatch):
-    """The first loss, of one minibatch with all cells."""
+@pytest.fixture
+def joint(cells, source, monkeypatch):
+    """A jointly trained model that stays as at the start, with a single minibatch."""
     monkeypatch.setattr(attention_bilstm, "BATCH_SIZE", 400)
     monkeypatch.setattr(attention_bilstm, "DROPOUT", 0.0)
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: None)
-    model = transferred(cells, source, "joint")
-    (rate, _, parameters, _), (final, *_) = descents
-    assert (rate, final) == (5e-4, 3e-4)
-    kept = ~model.validation_
-    own = cells.X[kept], cells.y[kept], model.network_.head.parameters()
-    losses = []
-    for X, y, head in (own, (*source, parameters[-2:])):
-        scaled = StandardScaler().fit_transform(model._values(X))
-        state, _ = model.network_.encode(model._tokens(scaled))
-        logits = functional.linear(model.network_.norm_state(state), *head)
-        codes = torch.from_numpy(np.unique(y, return_inverse=True)[1])
-        counts = torch.bincount(codes)
-        weights = counts.sum() / len(counts) / counts
-        losses.append(functional.cross_entropy(logits, codes, weights).item())
-    assert model.history_["loss"][0] == approx(losses[0] + 0.5 * losses[1], rel=1e-4)
+    with pytest.warns(UserWarning, match="x1"):
+        return fit_quickly(cells, source, transfer="joint", max_epochs=7)
 
 
-LABELS = torch.tensor([0, 2, 1])
+def test_joint_training_is_followed_by_the_target(trainings, joint):
+    assert [training.learning_rate for training in trainings] == [5e-4, 3e-4]
 
 
-def test_a_focal_loss_is_cross_entropy_with_a_factor_for_each_cell(rng):
+def loss_by_hand(model, X, y, head):
+    """Balanced cross-entropy of all cells of a species."""
+    scaled = StandardScaler().fit_transform(model._fill_missing(X))
+    state, _ = model.network_.encode(model._arrange_tokens(scaled))
+    weight, bias = head
+    logits = functional.linear(model.network_.norm_state(state), weight, bias)
+    _, codes = np.unique(y, return_inverse=True)
+    counts = np.bincount(codes)
+    balanced = counts.sum() / len(counts) / counts
+    class_weights = torch.tensor(balanced, dtype=torch.float32)
+    loss = functional.cross_entropy(logits, torch.from_numpy(codes), class_weights)
+    return loss.item()
+
+
+def test_joint_training_adds_half_the_source_loss(cells, source, trainings, joint):
+    in_training = ~joint.validation_
+    target_head = joint.network_.head.parameters()
+    target_loss = loss_by_hand(joint, cells.X[in_training], cells.y[in_training], head=target_head)
+    source_X, source_y = source
+    source_head = trainings[0].parameters[-2:]
+    source_loss = loss_by_hand(joint, source_X, source_y, head=source_head)
+    assert joint.history_["loss"][0] == approx(target_loss + 0.5 * source_loss, rel=1e-4)
+
+
+def test_focal_loss_is_cross_entropy_with_a_factor(rng):
     logits = torch.tensor(rng.normal(size=(3, 3)))
-    weights = torch.tensor([1.0, 2.0, 5.0])
-    losses = functional.cross_entropy(logits, LABELS, reduction="none")
+    labels = torch.tensor([0, 2, 1])
+    class_weights = torch.tensor([1.0, 2.0, 5.0])
+    losses = functional.cross_entropy(logits, labels, reduction="none")
     losses *= (1 - torch.exp(-losses)) ** 2
-    expected = (weights[LABELS] * losses).sum() / weights.sum()
-    assert_close(focal(logits, LABELS, weights), expected)
+    weights = class_weights[labels]
+    expected = (weights * losses).sum() / weights.sum()
+    assert_close(focal_loss(logits, labels, class_weights), expected)
 
 
-def test_a_margin_is_added_to_the_angle_of_the_true_class():
+def test_a_margin_is_added_to_the_true_angle():
     angles = np.array([[0.5, 1.5, 1.8], [1.2, 1.3, 2.7], [2.0, 3.0, 1.1]])
+    labels = torch.tensor([0, 2, 1])
     expected = np.cos(angles)
-    line = np.cos(3.0) - 0.35 * np.sin(0.35)  # goes on falling beyond pi
-    expected[[0, 1, 2], LABELS] = np.cos(0.85), np.cos(3.05), line
-    found = training.add_angular_margin(torch.tensor(np.cos(angles)), LABELS, 0.35)
-    assert_allclose(found, 30 * expected, atol=1e-9)
+    expected[0, 0] = np.cos(0.5 + 0.35)
+    expected[1, 2] = np.cos(2.7 + 0.35)
+    expected[2, 1] = np.cos(3.0) - 0.35 * np.sin(0.35)  # goes on falling beyond pi
+    logits = add_angular_margin(torch.tensor(np.cos(angles)), labels, 0.35)
+    assert_allclose(logits, 30 * expected, atol=1e-9)
 
 
-def test_a_share_of_each_class_is_set_aside():
+def count_validation_cells(labels, fraction, n_kept):
+    """Validation cells of each class, if each cell is a group of its own."""
+    selected = select_validation_cells(
+        labels,
+        fraction,
+        groups=np.arange(len(labels)),
+        n_kept=n_kept,
+        random_state=np.random.RandomState(0),  # noqa: NPY002
+    )
+    return np.bincount(labels[selected]).tolist()
+
+
+def test_a_fraction_of_each_class_is_for_validation():
     labels = np.repeat([0, 1, 2], [100, 40, 1])
-    random = np.random.RandomState(0)  # noqa: NPY002
+    assert count_validation_cells(labels, 0.25, n_kept=1) == [25, 10]
 
-    def n_aside(labels, share, keep):
-        part = validation_part(labels, share, np.arange(len(labels)), keep, random)
-        return np.bincount(labels[part]).tolist()
 
-    assert n_aside(labels, 0.25, 1) == [25, 10]
-    assert n_aside(labels[:140], 0.9, 8) == [90, 32]
+def test_a_class_keeps_some_training_cells():
+    labels = np.repeat([0, 1], [100, 40])
+    assert count_validation_cells(labels, 0.9, n_kept=8) == [90, 32]
+
+
+def test_a_fraction_without_cells_is_refused():
+    labels = np.repeat([0, 1], [100, 40])
     with pytest.raises(ValueError, match="^validation_share="):
-        n_aside(labels, 1e-6, 1)
+        count_validation_cells(labels, 1e-6, n_kept=1)
+
+
+def test_a_class_without_enough_cells_is_refused():
+    labels = np.repeat([0, 1, 2], [100, 40, 1])
     with pytest.raises(ValueError, match="each type needs 2 to train on"):
-        n_aside(labels, 0.25, 2)
+        count_validation_cells(labels, 0.25, n_kept=2)

@@ -1,7 +1,6 @@
 """Scores, and importance of families, are of unseen donors; results are kept and never mixed."""
 
 from dataclasses import replace
-from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,12 +13,11 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 from sbnn.ephys_types import cross_validate_classifier, family_importance
-from sbnn.ephys_types.classification import outcome_of
-from sbnn.ephys_types.folds import repeated_donor_folds
+from sbnn.ephys_types.classification import repeated_donor_folds, score_predictions
 from sbnn.ephys_types.report import importance_table
 
 
-class Watching(DecisionTreeClassifier):
+class ContraryTree(DecisionTreeClassifier):
     """A tree that needs families and groups, and that predicts the least probable type."""
 
     def fit(self, X, y, families, groups):
@@ -36,109 +34,188 @@ def folds(cells):
     return repeated_donor_folds(cells, 3, (0, 1))
 
 
-def relabelled(cells, **labels):
+def replace_labels(cells, **labels):
     return replace(cells, labels=cells.labels.assign(**labels))
 
 
-@pytest.mark.parametrize("n_donors", [3, 4, 7, 20])
+@pytest.fixture(params=[3, 4, 7, 20])
+def owners(request, cells):
+    """Donor of each cell; each donor has one or two types."""
+    n_donors = request.param
+    _, types = np.unique(cells.y, return_inverse=True)
+    numbers = np.random.default_rng(n_donors).integers(9, size=200)
+    return (types + 4 * numbers) % n_donors
+
+
 @pytest.mark.filterwarnings("ignore:simulated_ephys")
-def test_default_folds_adapt_to_the_donors(n_donors, cells):
-    """Each donor has one or two types."""
-    types = np.unique(cells.y, return_inverse=True)[1]
-    owner = (types + 4 * np.random.default_rng(n_donors).integers(9, size=200)) % n_donors
-    folds = repeated_donor_folds(relabelled(cells, donor=owner))
-    for of_seed in folds.values():
-        n_owners = [len(set(owner[test])) for _, test in of_seed]
-        assert sum(n_owners) == n_donors  # none is in two
-    assert len(folds) == (3 if n_donors == 20 else 1)  # the same folds are kept once
+def test_default_folds_do_not_split_donors(owners, cells):
+    folds = repeated_donor_folds(replace_labels(cells, donor=owners))
+    for folds_of_seed in folds.values():
+        n_tested = [len(set(owners[test])) for _, test in folds_of_seed]
+        assert sum(n_tested) == len(set(owners))
 
 
-def test_cells_that_cannot_be_folded_are_refused_with_the_reason(cells):
+@pytest.mark.filterwarnings("ignore:simulated_ephys")
+def test_the_same_folds_are_kept_once(owners, cells):
+    """With few donors, all seeds give the same folds."""
+    folds = repeated_donor_folds(replace_labels(cells, donor=owners))
+    n_donors = len(set(owners))
+    assert len(folds) == (3 if n_donors == 20 else 1)
+
+
+def test_folds_need_a_label_of_every_cell(cells):
+    labels = cells.labels.replace("SST", "unknown")
     with pytest.raises(ValueError, match="label for every cell"):
-        repeated_donor_folds(replace(cells, labels=cells.labels.replace("SST", "unknown")))
+        repeated_donor_folds(replace(cells, labels=labels))
+
+
+def test_folds_without_donors_warn(cells):
+    labels = cells.labels[["type"]]
     with pytest.warns(UserWarning, match="without donors in the labels"):
-        repeated_donor_folds(replace(cells, labels=cells.labels[["type"]]), 5, (0,))
+        repeated_donor_folds(replace(cells, labels=labels), seeds=[0])
+
+
+CLASSES = np.array(list("abcdef"))
+
+
+class Prediction(SimpleNamespace):
+    """A model with given predictions, which does not know class f."""
+
+    def predict(self, X):
+        return self.predicted
+
+    def predict_proba(self, X):
+        return self.probabilities
+
+
+@pytest.fixture
+def true(rng):
+    return rng.choice(CLASSES[:3], 60)
+
+
+@pytest.fixture
+def prediction(rng, true):
+    """Class d is only predicted, and class e neither true nor predicted."""
+    predicted = rng.choice(CLASSES[:4], 60)
+    probabilities = rng.dirichlet(np.ones(5) / 5, 60)
+    return Prediction(
+        classes_=CLASSES[:5],
+        predicted=predicted,
+        probabilities=probabilities,
+    )
+
+
+@pytest.fixture
+def scores(true, prediction):
+    return score_predictions(prediction, true, true, CLASSES)
+
+
+def test_f1_is_missing_for_absent_classes(true, prediction, scores):
+    f1 = f1_score(true, prediction.predicted, average=None, labels=CLASSES[:4], zero_division=0)
+    assert_allclose(scores["f1"], [*f1, np.nan, np.nan])
+    assert scores["macro_f1"] == approx(f1.mean())
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
-def test_scores_are_those_of_scikit_learn_where_classes_are_missing(rng):
-    """Class d is only predicted, class e neither true nor predicted, class f not trained on."""
-    classes = np.array(list("abcdef"))
-    true = rng.choice(classes[:3], 60)
-    predicted = rng.choice(classes[:4], 60)
-    p = rng.dirichlet(np.ones(5) / 5, 60)
-    model = SimpleNamespace(
-        classes_=classes[:5], predict=lambda X: predicted, predict_proba=lambda X: p
-    )
-    found = outcome_of(model, true, true, classes)
-    f1 = f1_score(true, predicted, average=None, labels=list("abcd"), zero_division=0)
-    assert_allclose(found["f1"], [*f1, np.nan, np.nan])
-    assert found["macro_f1"] == approx(f1.mean())
-    assert found["balanced_accuracy"] == approx(balanced_accuracy_score(true, predicted))
-    p = np.column_stack([p, np.zeros(60)])
-    assert_allclose(found["test_probabilities"], p, rtol=1e-5)
-    p = p.clip(0.001)
-    p /= p.sum(1, keepdims=True)
-    assert found["log_loss"] == approx(log_loss(true, p, labels=classes))
+def test_balanced_accuracy_is_that_of_scikit_learn(true, prediction, scores):
+    expected = balanced_accuracy_score(true, prediction.predicted)
+    assert scores["balanced_accuracy"] == approx(expected)
 
 
-def test_every_value_is_of_the_test_cells_of_its_fold(cells, folds):
-    record = cross_validate_classifier(Watching(max_depth=3), cells, folds, verbose=False)
+def test_untrained_classes_have_probability_zero(prediction, scores):
+    expected = np.column_stack([prediction.probabilities, np.zeros(60)])
+    assert_allclose(scores["test_probabilities"], expected, rtol=1e-5)
+
+
+def test_log_loss_is_of_clipped_probabilities(true, prediction, scores):
+    probabilities = np.column_stack([prediction.probabilities, np.zeros(60)])
+    clipped = probabilities.clip(0.001)
+    clipped /= clipped.sum(1, keepdims=True)
+    assert scores["log_loss"] == approx(log_loss(true, clipped, labels=CLASSES))
+
+
+def test_repeats_and_labels_are_kept(cells, folds):
+    record = cross_validate_classifier(ContraryTree(max_depth=3), cells, folds, verbose=False)
     assert record.repeats.tolist() == [0] * 3 + [1] * 3
     assert_array_equal(record.true, cells.y)
+
+
+def test_every_value_is_of_the_test_cells(cells, folds):
+    record = cross_validate_classifier(ContraryTree(max_depth=3), cells, folds, verbose=False)
     for f, (train, test) in enumerate(folds[0] + folds[1]):
-        tree = DecisionTreeClassifier(max_depth=3, random_state=f // 3)
-        p = tree.fit(cells.X[train], cells.y[train]).predict_proba(cells.X[test])
-        assert_allclose(record.test_probabilities[0][f], p, rtol=1e-5)
-        predicted = p.argmin(axis=1)
-        assert_array_equal(record.test_predictions[0][f], predicted)
-        assert record.accuracy[f, 0] == (tree.classes_[predicted] == cells.y[test]).mean()
+        tree = DecisionTreeClassifier(max_depth=3, random_state=record.repeats[f])
+        tree.fit(cells.X[train], cells.y[train])
+        probabilities = tree.predict_proba(cells.X[test])
+        least_probable = probabilities.argmin(axis=1)
+        is_right = tree.classes_[least_probable] == cells.y[test]
+        assert_allclose(record.test_probabilities[0][f], probabilities, rtol=1e-5)
+        assert_array_equal(record.test_predictions[0][f], least_probable)
+        assert record.accuracy[f, 0] == is_right.mean()
 
 
-class FromSource(DecisionTreeClassifier):
+class SourceTree(DecisionTreeClassifier):
     """Learns from the source alone."""
 
     def fit(self, X, y, source):
-        return super().fit(*source)
-
-
-def test_all_that_decides_is_in_the_key(cells, folds, tmp_path):
-    cells = relabelled(cells, other=cells.y[::-1])
-
-    numbers = count()
-
-    def key(data=cells, model=Watching(), seed=0, **options):  # noqa: B008
-        options |= {"folds": {seed: folds[0]}, "verbose": False}
-        options = {"results": tmp_path / f"{next(numbers)}.pickle.xz"} | options
-        record = cross_validate_classifier(model, data, **options)
-        return record.settings["keys"][0][0]
-
-    path = tmp_path / "types.pickle.xz"
-    keys = [
-        key(results=path),
-        key(model=Watching(max_depth=2)),
-        key(target="other"),
-        key(seed=1),
-        key(relabelled(cells, other=np.roll(cells.y, 1)), target="other"),
-        key(relabelled(cells, donor=cells.cell_names)),
-        key(replace(cells, families=cells.families[::-1])),
-        key(model=FromSource(), source=cells),
-        key(model=FromSource(), source=replace(cells, X=-cells.X)),
-    ]
-    assert len(set(keys)) == len(keys)
-    with pytest.raises(ValueError, match="differ in cells.*overwrite=True"):
-        key(target="other", results=path)
+        source_X, source_y = source
+        return super().fit(source_X, source_y)
 
 
 def test_cells_of_a_source_are_given_to_fit(cells, folds):
     source = replace(cells, X=-cells.X)
-    record = cross_validate_classifier(FromSource(), cells, folds, source=source, verbose=False)
+    record = cross_validate_classifier(SourceTree(), cells, folds, source=source, verbose=False)
     tree = DecisionTreeClassifier(random_state=0).fit(source.X, cells.y)
     _, test = folds[0][0]
-    assert_allclose(record.test_probabilities[0][0], tree.predict_proba(cells.X[test]))
+    expected = tree.predict_proba(cells.X[test])
+    assert_allclose(record.test_probabilities[0][0], expected)
 
 
-class Attentive(LogisticRegression):
+@pytest.fixture(scope="module")
+def two_targets(cells):
+    """Cells with a second target in the column `other`."""
+    return replace_labels(cells, other=cells.y[::-1])
+
+
+def save_first_fold(path, model, cells, folds, seed=0, **options):
+    """The record of the folds of one seed."""
+    return cross_validate_classifier(
+        model, cells, {seed: folds[0]}, results=path, verbose=False, **options
+    )
+
+
+def test_all_that_decides_is_in_the_key(two_targets, folds, tmp_path):
+    cells = two_targets
+    flipped = replace(cells, X=-cells.X)
+    rolled = replace_labels(cells, other=np.roll(cells.y, 1))
+    without_donors = replace_labels(cells, donor=cells.cell_names)
+    other_families = replace(cells, families=cells.families[::-1])
+    tree = ContraryTree()
+    calls = [
+        {"model": tree, "cells": cells},
+        {"model": ContraryTree(max_depth=2), "cells": cells},
+        {"model": tree, "cells": cells, "target": "other"},
+        {"model": tree, "cells": cells, "seed": 1},
+        {"model": tree, "cells": rolled, "target": "other"},
+        {"model": tree, "cells": without_donors},
+        {"model": tree, "cells": other_families},
+        {"model": SourceTree(), "cells": cells, "source": cells},
+        {"model": SourceTree(), "cells": cells, "source": flipped},
+    ]
+    keys = set()
+    for number, call in enumerate(calls):
+        record = save_first_fold(tmp_path / f"{number}.pickle.xz", folds=folds, **call)
+        keys.add(record.settings["keys"][0][0])
+    assert len(keys) == len(calls)
+
+
+def test_another_target_is_not_mixed_in(two_targets, folds, tmp_path):
+    path = tmp_path / "types.pickle.xz"
+    save_first_fold(path, ContraryTree(), two_targets, folds=folds)
+    with pytest.raises(ValueError, match="differ in cells.*overwrite=True"):
+        save_first_fold(path, ContraryTree(), two_targets, folds=folds, target="other")
+
+
+class AttentiveRegression(LogisticRegression):
     """Logistic regression that attends to the families by their place.
 
     It is never tested on a cell that it was fitted to, or on a first family of different cells.
@@ -157,43 +234,60 @@ class Attentive(LogisticRegression):
         return np.tile([4, 3, 2, 1], (len(X), 1))
 
 
-def decided_by_families(cells, rng):
-    """Such cells with five other features."""
-    first, second, noise = rng.normal(size=(3, 200))
+@pytest.fixture(scope="module")
+def importance(cells):
+    """Importance of four families: one decides, one is a copy of another, and one is noise."""
+    first, second, noise = np.random.default_rng(0).normal(size=(3, 200))
     first += 3 * (cells.y == "PVALB")
     second += 2.5 * (cells.y == "SST")
     X = np.column_stack([first, first, second, second, noise])
     families = np.array(["decides", "decides", "repeated", "its copy", "noise"])
-    return replace(cells, X=X, families=families)
+    data = replace(cells, X=X, families=families)
+    model = AttentiveRegression(C=0.2)
+    record = family_importance(model, data, n_shuffles=5, verbose=False)
+    return importance_table(record)
 
 
-def test_what_a_model_needs_is_found_by_shuffling_and_by_leaving_out(cells, rng):
-    cells = decided_by_families(cells, rng)
-    record = family_importance(Attentive(C=0.2), cells, n_shuffles=5, verbose=False)
-    table = importance_table(record).T
-    assert table.columns.tolist() == ["decides", "repeated", "its copy", "noise"]
-    decides, repeated, copy, noise = table.loc["shuffled"]
+def test_importance_is_by_family(importance):
+    assert importance.index.tolist() == ["decides", "repeated", "its copy", "noise"]
+
+
+def test_shuffling_shows_what_the_model_uses(importance):
+    decides, repeated, copy, noise = importance["shuffled"]
     assert decides > 0.2
     assert min(decides, repeated, copy) > noise
     assert abs(noise) < 0.03
-    decides, *others = table.loc["left out"]
+
+
+def test_leaving_out_shows_what_cannot_be_replaced(importance):
+    decides, *replaceable = importance["left out"]
     assert decides > 0.1
-    assert np.abs(others).max() < 0.05
-    assert_allclose(table.loc["attention"], [0.4, 0.3, 0.2, 0.1])
+    assert np.abs(replaceable).max() < 0.05
 
 
-class AttentiveToOne(Watching):
+def test_attention_to_families_sums_to_one(importance):
+    assert_allclose(importance["attention"], [0.4, 0.3, 0.2, 0.1])
+
+
+class TreeAttentiveToLargest(ContraryTree):
     """Attends to the largest feature."""
 
     def attention_weights(self, X):
         return np.eye(X.shape[1])[X.argmax(axis=1)]
 
 
-def test_a_compact_record_has_attention_by_type_instead_of_probabilities(cells, folds):
-    model = AttentiveToOne()
-    record = cross_validate_classifier(model, cells, folds, compact=True, verbose=False)
-    assert not {"test_probabilities", "cell_names"} & record.values.keys()
+@pytest.fixture(scope="module")
+def compact(cells, folds):
+    model = TreeAttentiveToLargest()
+    return cross_validate_classifier(model, cells, folds, compact=True, verbose=False)
+
+
+def test_a_compact_record_has_no_probabilities(compact):
+    assert not {"test_probabilities", "cell_names"} & compact.values.keys()
+
+
+def test_a_compact_record_has_attention_by_type(cells, folds, compact):
     for f, (_, test) in enumerate(folds[0]):
         largest = cells.X[test].argmax(axis=1)
-        shares = pd.crosstab(cells.y[test], largest, normalize="index")
-        assert_allclose(record.attention[f, 0][:, shares.columns], shares)
+        expected = pd.crosstab(cells.y[test], largest, normalize="index")
+        assert_allclose(compact.attention[f, 0][:, expected.columns], expected)

@@ -27,152 +27,229 @@ from sbnn.ephys_types import (
 from sbnn.ephys_types.base import feature_scaling, kernel_logistic
 from sbnn.ephys_types.sparse_pca_forest import sparse_components
 
+BILSTM = AttentionBiLSTMClassifier(hidden=8, max_epochs=3, random_state=0)
+FAMILY_ATTENTION = FamilyAttentionClassifier(n_steps=20, n_members=2, random_state=0)
 FOREST = SparsePCAForest(n_estimators=20, random_state=0)
-NETWORKS = {
-    "bilstm": AttentionBiLSTMClassifier(hidden=8, max_epochs=3, random_state=0),
-    "families": FamilyAttentionClassifier(n_steps=20, n_members=2, random_state=0),
-}
-
-
-FAILED = {  # checks that the published network cannot pass
+DEFAULT = EphysTypeClassifier(n_steps=5, random_state=0)
+EXPECTED_FAILURES = {  # checks that the published network cannot pass
     "check_classifiers_train": "three epochs are too few",
     "check_class_weight_classifiers": "weights are balanced or equal, as published",
 }
 
 
 @parametrize_with_checks(
-    [
-        FOREST,
-        EphysTypeClassifier(n_steps=5, random_state=0),
-        *NETWORKS.values(),
-    ],
-    expected_failed_checks=lambda model: FAILED if model is NETWORKS["bilstm"] else {},
+    [FOREST, DEFAULT, BILSTM, FAMILY_ATTENTION],
+    expected_failed_checks=lambda model: EXPECTED_FAILURES if model is BILSTM else {},
 )
 def test_scikit_learn_api(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"y": np.repeat(["SST", "unknown"], 100)}, "y: expected a type for every cell"),
-        ({"y": pd.Series(range(200), range(200, 0, -1))}, "y: .* expected the cells|y: .* order"),
-    ],
-)
-def test_cells_that_cannot_be_used_are_named(cells, change, message):
-    given = {"X": pd.DataFrame(cells.X, range(1, 201)), "y": cells.y}
-    with pytest.raises(ValueError, match=message):
-        EphysTypeClassifier().fit(**given | change)
+def test_cells_without_a_type_are_named(cells):
+    types = np.repeat(["SST", "unknown"], 100)
+    with pytest.raises(ValueError, match="y: expected a type for every cell"):
+        EphysTypeClassifier().fit(cells.X, types)
 
 
-def fitted(model, cells, **params):
-    return clone(model).set_params(**params).fit(cells.X, cells.y, cells.families)
+def test_types_in_another_order_are_refused(cells):
+    X = pd.DataFrame(cells.X, index=range(1, 201))
+    types = pd.Series(cells.y, index=range(200, 0, -1))
+    with pytest.raises(ValueError, match="y: .* order"):
+        EphysTypeClassifier().fit(X, types)
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+def fit_clone(model, cells, **parameters):
+    """A fit of the same model to other cells, or with other parameters."""
+    new = clone(model).set_params(**parameters)
+    return new.fit(cells.X, cells.y, cells.families)
+
+
+@pytest.fixture(scope="module", params=[BILSTM, FAMILY_ATTENTION], ids=["bilstm", "families"])
 def network(request, cells):
-    return fitted(NETWORKS[request.param], cells)
+    return fit_clone(request.param, cells)
 
 
-def test_same_seed_same_bits(cells, network):
-    """Whatever was drawn before, and on any number of threads; the global generator is kept."""
+def test_the_same_seed_gives_the_same_bits(cells, network):
     torch.manual_seed(5)
-    before = torch.get_rng_state()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    again = fitted(network, cells)
-    torch.set_num_threads(threads)
-    assert torch.equal(torch.get_rng_state(), before)
+    again = fit_clone(network, cells)
     assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
-    other = fitted(network, cells, random_state=1)
-    first, second = (parameters_to_vector(its.network_.parameters()) for its in (network, other))
-    assert (first - second).abs().max() > 0.1  # from the start
 
 
-def test_a_family_without_values_is_left_out_with_a_warning(cells, network):
+def test_the_number_of_threads_changes_no_bit(cells, network):
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    again = fit_clone(network, cells)
+    torch.set_num_threads(n_threads)
+    assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
+
+
+def test_a_fit_keeps_the_global_generator(cells, network):
+    before = torch.get_rng_state()
+    fit_clone(network, cells)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_another_seed_gives_other_weights(cells, network):
+    other = fit_clone(network, cells, random_state=1)
+    weights = parameters_to_vector(network.network_.parameters())
+    other_weights = parameters_to_vector(other.network_.parameters())
+    assert (weights - other_weights).abs().max() > 0.1  # from the start
+
+
+@pytest.fixture(scope="module")
+def X_without_family(cells):
     X = cells.X.copy()
     X[:, cells.families == "passive"] = np.nan
+    return X
+
+
+@pytest.fixture(scope="module")
+def blind(cells, network, X_without_family):
+    """A network that was trained without one family."""
     with pytest.warns(UserWarning, match="x2"):
-        model = fitted(network, replace(cells, X=X))
-    weights = model.attention_weights(cells.X)
-    assert_allclose(weights.sum(1), 1, atol=1e-6)
-    if isinstance(network, FamilyAttentionClassifier):
-        for columns, of_family in zip(model.families_.values(), weights.T, strict=True):
-            assert_array_equal(of_family > 0, np.isfinite(X[:, columns]).any(axis=1))
-        x, known = (its.expand(2, -1, -1) for its in model._tensors(X))
-        of_members = model.network_(x, known)[0].softmax(-1)
-        assert_allclose(model.predict_proba(X), of_members.detach().mean(0), atol=1e-5)
-    assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
+        return fit_clone(network, replace(cells, X=X_without_family))
 
 
-def test_kernel_is_balanced_logistic_regression_in_the_space_of_all_cells(cells):
-    """With as many landmarks as cells, the approximation is exact."""
+def test_a_family_without_values_is_left_out(cells, blind, X_without_family):
+    expected = blind.predict_proba(X_without_family)
+    assert_array_equal(blind.predict_proba(cells.X), expected)
+
+
+def test_attention_sums_to_one(cells, blind):
+    assert_allclose(blind.attention_weights(cells.X).sum(1), 1, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def blind_families(cells, X_without_family):
+    """Attention over families that was trained without one of these."""
+    with pytest.warns(UserWarning, match="x2"):
+        return fit_clone(FAMILY_ATTENTION, replace(cells, X=X_without_family))
+
+
+def test_attention_is_to_families_with_values(cells, blind_families, X_without_family):
+    attention = blind_families.attention_weights(cells.X)
+    has_value = np.isfinite(X_without_family)
+    for family, columns in enumerate(blind_families.families_.values()):
+        is_measured = has_value[:, columns].any(axis=1)
+        assert_array_equal(attention[:, family] > 0, is_measured)
+
+
+def test_probabilities_are_means_of_the_members(blind_families, X_without_family):
+    x, measured = blind_families._scale(X_without_family)
+    x = x.expand(2, -1, -1)  # for two members
+    measured = measured.expand(2, -1, -1)
+    logits, _ = blind_families.network_(x, measured)
+    means = logits.softmax(-1).detach().mean(0)
+    assert_allclose(blind_families.predict_proba(X_without_family), means, atol=1e-5)
+
+
+def test_kernel_logistic_is_exact_with_all_landmarks(cells):
+    """It is balanced logistic regression in the space of the kernel."""
     x = feature_scaling().fit_transform(cells.X)
     x = np.where(np.isfinite(x), x, np.nanmedian(x, axis=0))
-    n, n_features = x.shape
-    inside = np.linalg.cholesky(rbf_kernel(x, gamma=0.3 / n_features) + 1e-9 * np.eye(n))
-    wanted = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000).fit(inside, cells.y)
-    model = kernel_logistic(n, n_features, 0).fit(cells.X, cells.y)
-    assert_allclose(model.predict_proba(cells.X), wanted.predict_proba(inside), atol=5e-3)
+    n_cells, n_features = x.shape
+    kernel = rbf_kernel(x, gamma=0.3 / n_features)
+    coordinates = np.linalg.cholesky(kernel + 1e-9 * np.eye(n_cells))
+    regression = LogisticRegression(C=3.0, class_weight="balanced", max_iter=3000)
+    expected = regression.fit(coordinates, cells.y).predict_proba(coordinates)
+    model = kernel_logistic(n_cells, n_features, 0).fit(cells.X, cells.y)
+    assert_allclose(model.predict_proba(cells.X), expected, atol=5e-3)
 
 
-def test_the_default_is_the_mean_of_two_learners(cells):
-    model = fitted(EphysTypeClassifier(n_steps=20, random_state=3), cells)
-    network, logistic = model.members_
+@pytest.fixture(scope="module")
+def default(cells):
+    return fit_clone(DEFAULT, cells, n_steps=20)
+
+
+def test_the_default_is_the_mean_of_two_learners(cells, default):
+    network, logistic = default.members_
+    means = (network.predict_proba(cells.X) + logistic.predict_proba(cells.X)) / 2
+    assert_allclose(default.predict_proba(cells.X), means)
+
+
+def test_the_default_gives_steps_and_families_on(cells, default):
+    network, _ = default.members_
     assert network.n_steps == 20
     assert network.families_.keys() == set(cells.families)
-    means = (network.predict_proba(cells.X) + logistic.predict_proba(cells.X)) / 2
-    assert_allclose(model.predict_proba(cells.X), means)
 
 
-def test_a_feature_without_values_is_left_out_of_the_default_with_one_warning(cells):
+def test_the_default_warns_once_of_missing_features(cells):
     X = cells.X.copy()
     X[:, 3] = np.nan
     with pytest.warns(UserWarning, match="x3") as warned:
-        model = fitted(EphysTypeClassifier(n_steps=2, random_state=3), replace(cells, X=X))
+        model = fit_clone(DEFAULT, replace(cells, X=X))
     assert len(warned) == 1
     assert_array_equal(model.predict_proba(cells.X), model.predict_proba(X))
 
 
 def test_components_are_those_of_scikit_learn(rng, monkeypatch):
-    monkeypatch.setattr(sparse_pca_forest, "ALPHA", 0.2)
+    monkeypatch.setattr(sparse_pca_forest, "SPARSE_PCA_PENALTY", 0.2)
     X = scale(rng.normal(size=(300, 8)).cumsum(axis=1))
     peer = SparsePCA(3, alpha=0.2 * np.sqrt(300), tol=1e-8, max_iter=2000, random_state=0)
-    scores = scale(peer.fit_transform(X))
-    agreement = np.abs(scores.T @ X @ sparse_components(X, 3, 0) / 300)
-    assert_allclose(np.sort(agreement.max(0)), 1, atol=1e-3)
+    peer_scores = scale(peer.fit_transform(X))
+    scores = X @ sparse_components(X, 3, 0)
+    correlations = np.abs(peer_scores.T @ scores / 300)
+    assert_allclose(np.sort(correlations.max(0)), 1, atol=1e-3)
     assert (peer.components_ == 0).any()
 
 
-def test_components_that_add_less_than_a_hundredth_are_left_out(rng):
+@pytest.mark.parametrize("n_components", [4, None])
+def test_components_that_add_too_little_are_omitted(rng, n_components):
+    """Less than a hundredth of the variance."""
     X = rng.normal(size=(400, 4)) * [10, 5, 0.5, 0.1]
     X -= X.mean(0)
-    for n_components in (4, None):
-        assert sparse_components(X, n_components, 0).shape == (4, 2)
-    assert sparse_components(0 * X, 2, 0).shape == (4, 0)
+    assert sparse_components(X, n_components, 0).shape == (4, 2)
 
 
-def test_components_and_trees_of_each_family(cells):
-    model = fitted(FOREST, cells)
-    scores = model.transform(cells.X)
-    assert_allclose([scores.mean(0), scores.std(0) - 1], 0, atol=1e-9)
-    n_moved = np.zeros(scores.shape[1])
-    parts = [scores]
+def test_constant_features_have_no_component():
+    assert sparse_components(np.zeros((400, 4)), 2, 0).shape == (4, 0)
+
+
+@pytest.fixture(scope="module")
+def forest(cells):
+    return fit_clone(FOREST, cells)
+
+
+def test_components_are_z_scored(cells, forest):
+    scores = forest.transform(cells.X)
+    assert_allclose(scores.mean(0), 0, atol=1e-9)
+    assert_allclose(scores.std(0), 1, atol=1e-9)
+
+
+def test_each_component_is_of_one_family(cells, forest):
+    scores = forest.transform(cells.X)
+    n_families = np.zeros(scores.shape[1])
     for columns in family_columns(cells.families).values():
         changed = cells.X.copy()
         changed[:, columns] += 1
-        n_moved += (model.transform(changed) != scores).any(0)
-        parts.append(np.isnan(cells.X[:, columns]).mean(1, keepdims=True))
-    assert_array_equal(n_moved, 1)  # each component is of one family
-    assert model.forest_.class_weight == "balanced_subsample"
-    p = model.forest_.predict_proba(np.hstack(parts))
-    assert_allclose(model.predict_proba(cells.X), p)
+        n_families += (forest.transform(changed) != scores).any(0)
+    assert_array_equal(n_families, 1)
 
 
-def test_normal_scores_follow_ranks_and_are_clipped(rng):
+def test_trees_see_components_and_missing_fractions(cells, forest):
+    parts = [forest.transform(cells.X)]
+    for columns in family_columns(cells.families).values():
+        missing = np.isnan(cells.X[:, columns])
+        parts.append(missing.mean(1, keepdims=True))
+    expected = forest.forest_.predict_proba(np.hstack(parts))
+    assert_allclose(forest.predict_proba(cells.X), expected)
+
+
+def test_trees_are_balanced(forest):
+    assert forest.forest_.class_weight == "balanced_subsample"
+
+
+def test_normal_scores_follow_ranks(rng):
+    x = rng.lognormal(size=(90, 1))
+    quantiles = (rankdata(x, axis=0) - 1) / 89
+    expected = scale(norm.ppf(quantiles).clip(-2.5, 2.5))
+    scaling = feature_scaling(len(x)).fit(x)
+    assert_allclose(scaling.transform(x), expected, atol=1e-6)
+
+
+def test_values_beyond_the_training_cells_are_clipped(rng):
     x = rng.lognormal(size=(90, 1))
     scaling = feature_scaling(len(x)).fit(x)
-    expected = scale(norm.ppf((rankdata(x, axis=0) - 1) / 89).clip(-2.5, 2.5))
-    assert_allclose(scaling.transform(x), expected, atol=1e-6)
+    scaled = scaling.transform(x)
     beyond = scaling.transform([[1e9], [-1e9], [np.nan]])
-    assert_allclose(beyond, [[expected.max()], [expected.min()], [np.nan]])
+    assert_allclose(beyond[:, 0], [scaled.max(), scaled.min(), np.nan])

@@ -15,43 +15,44 @@ from sbnn.ephys_types import cross_validate_classifier, report
 from sbnn.evaluation import runs
 
 SAVED = Path(__file__).resolve().parents[2] / "saved_models"
-DATASETS = ["simulated_ephys"]
-DATASETS += [pytest.param("lee_human", marks=pytest.mark.slow)]
-MODELS = results.load_folder(SAVED / "simulated_ephys", "types_")
+DATASETS = ["simulated_ephys", pytest.param("lee_human", marks=pytest.mark.slow)]
+SIMULATED = results.load_folder(SAVED / "simulated_ephys", "types_")
+CLASSIFIERS = sorted(SIMULATED.keys() & report.CLASSIFIER_LABELS.keys())
 # every model, and the default on real cells
-RECORDS = [("simulated_ephys", "types", name) for name in sorted(MODELS) if name in report.LABELS]
+RECORDS = [("simulated_ephys", "types", name) for name in CLASSIFIERS]
 RECORDS += [("lee_human", "types", "ephys_type")]
 
 
 @cache
-def study(name):
+def run_study(name):
     """Variables of the notebook on committed results, and the figures that it has drawn."""
     if list_datasets().loc[name, "state"] != "here":
         pytest.skip(f"the data of {name} are not on this machine")
-    drawn = {}
+    figures = {}
 
-    def keep(figure, path):
+    def keep_figure(figure, path):
         figure.draw_without_rendering()  # as before it is saved: fixes the layout
-        drawn[path.name] = figure
+        figures[path.name] = figure
 
     with pytest.MonkeyPatch.context() as changed:
-        changed.setattr(plotting, "save_figure", keep)
+        changed.setattr(plotting, "save_figure", keep_figure)
         changed.setattr(runs, "save", lambda record, path: pytest.fail(f"{path}: computed again"))
-        return run_cells("04_ephys_types", dataset=name), drawn
+        return run_cells("04_ephys_types", dataset=name), figures
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "model"), RECORDS)
-def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, tmp_path):
-    told = study(name)[0]
+def test_a_fold_that_is_fitted_again_agrees(name, kind, model, tmp_path):
+    variables, _ = run_study(name)
     record = results.load(SAVED / name / f"{kind}_{model}.pickle.xz")
     # some fold, another for each model
-    f = len(record.folds) - 1 - sum(map(ord, model)) % len(record.folds)
+    n_folds = len(record.folds)
+    f = n_folds - 1 - sum(map(ord, model)) % n_folds
     again = cross_validate_classifier(
-        told["compared"][model],
-        told["cells"],
+        variables["compared"][model],
+        variables["cells"],
         {int(record.repeats[f]): [record.folds[f]]},
-        target=told["kinds"][kind],
+        target=variables["kinds"][kind],
         results=tmp_path / "again.pickle.xz",
         verbose=False,
     )
@@ -65,9 +66,14 @@ def test_a_fold_that_is_fitted_again_gives_the_same_numbers(name, kind, model, t
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_figures_are_those_that_are_committed_and_tidy(name):
-    drawn = study(name)[1]
+def test_figures_are_those_that_are_committed(name):
+    _, figures = run_study(name)
     folder = SAVED.parent / "figures" / name
-    assert {path.stem for path in folder.glob("*.png")} == drawn.keys()
-    for figure in drawn.values():
+    assert {path.stem for path in folder.glob("*.png")} == figures.keys()
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_figures_are_tidy(name):
+    _, figures = run_study(name)
+    for figure in figures.values():
         assert_tidy(figure)

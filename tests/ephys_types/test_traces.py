@@ -11,8 +11,7 @@ from scipy.interpolate import pchip_interpolate
 pytest.importorskip("ipfx", reason="reading recordings needs the extra 'traces'")
 
 from ipfx.utilities import inject_sweep_table
-from pynwb import NWBHDF5IO, NWBFile
-from pynwb import icephys as ic
+from pynwb import NWBHDF5IO, NWBFile, icephys
 
 from sbnn.ephys_types.traces import read_traces, trace_families
 
@@ -26,120 +25,215 @@ TRAINS = {name for name in FAMILIES if name.startswith("spiking_")} | {"inst_fre
 STEPS = {"step_subthresh", "subthresh_norm"}
 #: Name, length in s, amplitude in pA, and times of spikes, of what a cell of DANDI 000020 sees.
 PROTOCOLS = [
-    *[("X1PS_SubThresh_DA_0", 1.0, step, []) for step in (-110, -90, -50, -30)],
-    *[
-        ("X4PS_SupraThresh_DA_0", 1.0, RHEOBASE + more, np.linspace(0.113, 0.913, n))
-        for more, n in ((-10, 0), (0, 5), (40, 9), (80, 17))
-    ],
+    ("X1PS_SubThresh_DA_0", 1.0, -110, []),
+    ("X1PS_SubThresh_DA_0", 1.0, -90, []),
+    ("X1PS_SubThresh_DA_0", 1.0, -50, []),
+    ("X1PS_SubThresh_DA_0", 1.0, -30, []),
+    ("X4PS_SupraThresh_DA_0", 1.0, RHEOBASE - 10, []),
+    ("X4PS_SupraThresh_DA_0", 1.0, RHEOBASE, np.linspace(0.113, 0.913, 5)),
+    ("X4PS_SupraThresh_DA_0", 1.0, RHEOBASE + 40, np.linspace(0.113, 0.913, 9)),
+    ("X4PS_SupraThresh_DA_0", 1.0, RHEOBASE + 80, np.linspace(0.113, 0.913, 17)),
     ("X6SP_Rheo_DA_0", 0.003, 1500, [0.001]),
     ("X7Ramp_DA_0", 1.0, 375, [0.5, 0.7]),
 ]
 
 
-def record(rate=RATE):
+def simulate_current(name, length, amplitude, t):
+    """A step or a ramp, after a test pulse."""
+    current = amplitude * ((t >= 0) & (t < length))
+    if "Ramp" in name:
+        current = current * t / length
+    is_test_pulse = (t > -0.28) & (t < -0.27)
+    return np.where(is_test_pulse, -50.0, current)
+
+
+def simulate_voltage(length, amplitude, spikes, t):
+    """A curve through the rest, and through the spikes or the steady state."""
+    points = {-ONSET: REST, 0: REST}
+    for spike in spikes:
+        points[spike] = THRESHOLD
+        points[spike + 0.0003] = PEAK
+        points[spike + 0.0009] = TROUGH
+    if len(spikes) == 0:
+        steady_state = REST + RESISTANCE * amplitude
+        points[abs(amplitude) / 1000] = steady_state  # small steps are faster
+        points[length] = steady_state
+    points[length + 0.1] = REST
+    points[length + ONSET] = REST
+    return pchip_interpolate(list(points), list(points.values()), t)
+
+
+def simulate_sweeps(rate=RATE):
     """Name, current and voltage of a sweep for each protocol."""
     sweeps = []
     for name, length, amplitude, spikes in PROTOCOLS:
         t = np.arange(-ONSET, length + ONSET, 1 / rate).round(6)
-        stimulus = (t >= 0) & (t < length)
-        current = amplitude * stimulus * (t / length if "Ramp" in name else 1.0)
-        current[(t > -0.28) & (t < -0.27)] = -50.0
-        shape = {-ONSET: REST, 0: REST}
-        for spike in spikes:
-            shape |= {spike: THRESHOLD, spike + 0.0003: PEAK, spike + 0.0009: TROUGH}
-        if len(spikes) == 0:
-            steady = REST + RESISTANCE * amplitude
-            shape |= {abs(amplitude) / 1000: steady, length: steady}  # small steps are faster
-        shape |= {length + 0.1: REST, length + ONSET: REST}
-        sweeps.append((name, current, pchip_interpolate([*shape], [*shape.values()], t)))
+        current = simulate_current(name, length, amplitude, t=t)
+        voltage = simulate_voltage(length, amplitude, spikes, t=t)
+        sweeps.append((name, current, voltage))
     return sweeps
 
 
-def families_of(tmp_path, sweeps, rate=RATE):
-    """Families of a cell, by way of a file of numbered sweeps, as in DANDI."""
+def write_recording(path, sweeps, rate):
+    """Write numbered sweeps into a file as those of DANDI."""
     nwb = NWBFile("a simulated neuron", "s", datetime(2020, 1, 1, tzinfo=UTC))
     amplifier = nwb.create_device("amplifier")
     electrode = nwb.create_icephys_electrode("electrode 0", amplifier, "simulated")
-    path = tmp_path / "cell.nwb"
+    inject_sweep_table(nwb)
+    for number, (name, current, voltage) in enumerate(sweeps):
+        response = icephys.CurrentClampSeries(
+            name=f"v{number}",
+            data=np.float32(voltage),
+            conversion=1e-3,
+            electrode=electrode,
+            rate=float(rate),
+            gain=1.0,
+            stimulus_description=name,
+            sweep_number=number,
+        )
+        nwb.add_acquisition(response, use_sweep_table=True)
+        stimulus = icephys.CurrentClampStimulusSeries(
+            name=f"i{number}",
+            data=np.float32(current),
+            conversion=1e-12,
+            electrode=electrode,
+            rate=float(rate),
+            gain=1.0,
+            stimulus_description=name,
+            sweep_number=number,
+        )
+        nwb.add_stimulus(stimulus, use_sweep_table=True)
+    with NWBHDF5IO(str(path), mode="w") as file:
+        file.write(nwb)
+
+
+def read_families(folder, sweeps, rate=RATE):
+    """Families of a cell, by way of a file."""
+    path = folder / "cell.nwb"
     with warnings.catch_warnings(action="ignore"):
-        inject_sweep_table(nwb)
-        for number, (name, current, voltage) in enumerate(sweeps):
-            about = {"electrode": electrode, "rate": float(rate), "gain": 1.0}
-            about |= {"stimulus_description": name, "sweep_number": number}
-            v = ic.CurrentClampSeries(f"v{number}", np.float32(voltage), conversion=1e-3, **about)
-            i = np.float32(current)
-            i = ic.CurrentClampStimulusSeries(f"i{number}", i, conversion=1e-12, **about)
-            nwb.add_acquisition(v, use_sweep_table=True)
-            nwb.add_stimulus(i, use_sweep_table=True)
-        with NWBHDF5IO(str(path), mode="w") as file:
-            file.write(nwb)
+        write_recording(path, sweeps, rate)
     row = read_traces(path)
     return {name: row[columns].to_numpy() for name, columns in FAMILIES.items()}
 
 
 @pytest.fixture(scope="module")
 def sweeps():
-    return record()
+    return simulate_sweeps()
 
 
 @pytest.fixture(scope="module")
 def whole(sweeps, tmp_path_factory):
-    return families_of(tmp_path_factory.mktemp("whole"), sweeps)
-
-
-def test_families_are_those_of_the_simulation(whole, sweeps):
-    typical = {
-        "spiking_threshold_v": THRESHOLD,
-        "spiking_peak_v": PEAK,
-        "spiking_fast_trough_v": TROUGH,
-        "spiking_width": 0.000485,  # at half of the height
-        "spiking_upstroke_downstroke_ratio": 2 * 65 / 80,
-    }
-    for name, value in typical.items():
-        assert_allclose(whole[name], value, rtol=0.05)
-    first = whole["first_ap_v"].reshape(3, 150)  # from 5 % of the steepest slope
-    assert_allclose(first.argmax(axis=1), 0.0003 * RATE, atol=2)
-    assert_allclose(first.max(axis=1), PEAK, atol=0.1)
-    for part, (*_, spikes) in enumerate(PROTOCOLS[5:8]):
-        in_bins, _ = np.histogram(spikes, np.arange(51) / 50)
-        bins = slice(50 * part, 50 * part + 50)
-        assert_allclose(whole["psth"][bins], 50 * in_bins, atol=1e-9)
-        assert_allclose(whole["inst_freq"][bins][25], 1 / (spikes[1] - spikes[0]), rtol=0.02)
-    assert_allclose(whole["isi_shape"][[0, -1]], [TROUGH - THRESHOLD, 0], atol=1)
-    # in bins of 10 ms, from 200 ms before the onset
-    steps = whole["step_subthresh"].reshape(3, 140)
-    assert_allclose(steps[:, :20], REST, atol=0.05)
-    assert_allclose((steps[:, 115] - REST) / RESISTANCE, [-30, -50, -90], rtol=1e-3)
-    largest = sweeps[0][2][15_000:65_000].reshape(100, 500).mean(1)
-    expected = (largest - REST) / (110 * RESISTANCE)
-    assert_allclose(whole["subthresh_norm"][20:120], expected, atol=0.01)
-
-
-@pytest.mark.parametrize("rate", [20_000, 100_000])
-def test_the_rate_makes_no_difference(whole, rate, tmp_path):
-    families = families_of(tmp_path, record(rate), rate)
-    for name in ("spiking_peak_v", "spiking_width", "psth", "step_subthresh", "subthresh_norm"):
-        assert_allclose(families[name], whole[name], atol=0.1, rtol=0.05)
+    """Families of a recording with all protocols."""
+    return read_families(tmp_path_factory.mktemp("whole"), sweeps)
 
 
 @pytest.mark.parametrize(
-    ("kept", "missing"),
+    ("family", "value"),
     [
+        ("spiking_threshold_v", THRESHOLD),
+        ("spiking_peak_v", PEAK),
+        ("spiking_fast_trough_v", TROUGH),
+        ("spiking_width", 0.000485),  # at half of the height
+        ("spiking_upstroke_downstroke_ratio", 2 * 65 / 80),
+    ],
+)
+def test_spikes_are_those_of_the_simulation(whole, family, value):
+    assert_allclose(whole[family], value, rtol=0.05)
+
+
+def test_first_spikes_begin_before_their_peak(whole):
+    """From 5 % of the steepest slope."""
+    first_spikes = whole["first_ap_v"].reshape(3, 150)
+    assert_allclose(first_spikes.argmax(axis=1), 0.0003 * RATE, atol=2)
+    assert_allclose(first_spikes.max(axis=1), PEAK, atol=0.1)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_spikes_are_counted_in_bins(whole, part):
+    """Of 20 ms, in the sweeps at rheobase and above."""
+    *_, spikes = PROTOCOLS[5 + part]
+    counts, _ = np.histogram(spikes, np.arange(51) / 50)
+    bins = slice(50 * part, 50 * part + 50)
+    assert_allclose(whole["psth"][bins], 50 * counts, atol=1e-9)
+    frequency = 1 / (spikes[1] - spikes[0])
+    assert_allclose(whole["inst_freq"][bins][25], frequency, rtol=0.02)
+
+
+def test_intervals_run_from_trough_to_threshold(whole):
+    ends = whole["isi_shape"][[0, -1]]
+    assert_allclose(ends, [TROUGH - THRESHOLD, 0], atol=1)
+
+
+def test_steps_are_in_millivolts(whole):
+    """In bins of 10 ms, from 200 ms before the onset."""
+    steps = whole["step_subthresh"].reshape(3, 140)
+    assert_allclose(steps[:, :20], REST, atol=0.05)
+    currents = (steps[:, 115] - REST) / RESISTANCE
+    assert_allclose(currents, [-30, -50, -90], rtol=1e-3)
+
+
+def test_the_largest_step_is_relative_to_its_deflection(whole, sweeps):
+    _, _, voltage = sweeps[0]
+    bin_means = voltage[15_000:65_000].reshape(100, 500).mean(1)
+    expected = (bin_means - REST) / (110 * RESISTANCE)
+    assert_allclose(whole["subthresh_norm"][20:120], expected, atol=0.01)
+
+
+@pytest.fixture(scope="module", params=[20_000, 100_000])
+def other_rate(request, tmp_path_factory):
+    """Families of the same neuron with another sampling rate."""
+    rate = request.param
+    folder = tmp_path_factory.mktemp(f"{rate}")
+    return read_families(folder, simulate_sweeps(rate), rate)
+
+
+@pytest.mark.parametrize(
+    "family", ["spiking_peak_v", "spiking_width", "psth", "step_subthresh", "subthresh_norm"]
+)
+def test_the_rate_makes_no_difference(whole, other_rate, family):
+    assert_allclose(other_rate[family], whole[family], atol=0.1, rtol=0.05)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
         (range(4, 10), STEPS),
         ([0, 1, 2, 3, 5, 8], TRAINS),
         ([8, 9], {*TRAINS, *STEPS, "isi_shape"}),
     ],
+    ids=["no steps", "one train", "no long squares"],
 )
-def test_what_a_cell_lacks_is_missing(whole, sweeps, tmp_path, kept, missing):
-    """The rest is as in a whole recording, where the sweeps are the same."""
-    found = families_of(tmp_path, [sweeps[k] for k in kept])
-    first = np.split(found.pop("first_ap_v"), 3)
-    # short square, long square at rheobase and ramp
-    assert np.isfinite(first).all(axis=1).tolist() == [k in kept for k in (8, 5, 9)]
-    assert_array_equal(found.pop("first_ap_dv"), np.diff(first).ravel())
-    assert {name for name, vector in found.items() if np.isnan(vector).all()} == missing
-    for name in found.keys() - missing - {"isi_shape"}:
-        assert_array_equal(found[name], whole[name])
+def partial_recording(request, sweeps, tmp_path_factory):
+    """Positions of some sweeps, families that then lack, and families of these sweeps."""
+    kept, missing = request.param
+    folder = tmp_path_factory.mktemp("partial")
+    return kept, missing, read_families(folder, [sweeps[k] for k in kept])
+
+
+def test_first_spikes_of_missing_protocols_are_missing(partial_recording):
+    """Of short square, long square at rheobase and ramp."""
+    kept, _, families = partial_recording
+    first_spikes = families["first_ap_v"].reshape(3, 150)
+    is_there = np.isfinite(first_spikes).all(axis=1)
+    assert is_there.tolist() == [8 in kept, 5 in kept, 9 in kept]
+    assert_array_equal(families["first_ap_dv"], np.diff(first_spikes).ravel())
+
+
+def test_families_of_missing_protocols_are_missing(partial_recording):
+    _, missing, families = partial_recording
+    is_missing = set()
+    for name, vector in families.items():
+        if np.isnan(vector).all():
+            is_missing.add(name)
+    assert is_missing - {"first_ap_v", "first_ap_dv"} == missing
+
+
+def test_the_other_families_stay_the_same(whole, partial_recording):
+    """Except the interspike interval, for which another sweep may be chosen."""
+    _, missing, families = partial_recording
+    first_spikes = {"first_ap_v", "first_ap_dv"}
+    for name in families.keys() - missing - first_spikes - {"isi_shape"}:
+        assert_array_equal(families[name], whole[name])
 
 
 def test_an_incomplete_file_is_named(tmp_path):

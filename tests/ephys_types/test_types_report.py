@@ -1,6 +1,7 @@
 """Tables and figures of records whose numbers are known."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 from pytest import approx
 
@@ -8,97 +9,177 @@ from sbnn.ephys_types import plotting, report
 from sbnn.ephys_types.classification import calibration_error, repeat_means
 from sbnn.results import Record
 
+# Five cells with the probabilities of three classes
 TRUE = np.array(list("abbca"))
-CLASSES = np.array(list("abc"))
-TESTS = [0, 1, 2], [4, 3], [3, 4, 1], [0, 2]
-P = np.array([[3, 5, 2], [1, 9, 0], [0, 10, 0], [1, 2, 7], [6, 3, 1]], dtype=np.float32) / 10
+PROBABILITIES = np.array(
+    [
+        [0.3, 0.5, 0.2],
+        [0.1, 0.9, 0.0],
+        [0.0, 1.0, 0.0],
+        [0.1, 0.2, 0.7],
+        [0.6, 0.3, 0.1],
+    ],
+    dtype=np.float32,
+)
+# Test cells of two repeats of two folds
+TEST_CELLS = [[0, 1, 2], [4, 3], [3, 4, 1], [0, 2]]
+REPEATS = [7, 7, 3, 3]
 
 
-def record_of(p, *macro_f1):
-    """Two repeats, of two folds each, of five cells with the probabilities `p`."""
+def make_record(probabilities, macro_f1):
+    """Cross-validation with such probabilities of the cells and macro-F1 of the folds."""
     scores = np.array([[0.6], [0.5], [0.9], [0.7]])
+    tested = [probabilities[test] for test in TEST_CELLS]
+    predicted = [part.argmax(axis=1) for part in tested]
     values = {
         "macro_f1": np.array(macro_f1)[:, None],
         "accuracy": scores,
         "balanced_accuracy": scores + 1,
         "log_loss": scores + 2,
         "seconds": scores + 3,
-        "test_probabilities": [[p[test] for test in TESTS]],
-        "test_predictions": [[p[test].argmax(axis=1) for test in TESTS]],
-        "classes": CLASSES,
+        "test_probabilities": [tested],
+        "test_predictions": [predicted],
+        "classes": np.array(list("abc")),
         "true": TRUE,
-        "repeats": [7, 7, 3, 3],
+        "repeats": REPEATS,
     }
-    folds = [(np.setdiff1d(range(5), test), np.array(test)) for test in TESTS]
-    return Record("classification", "lee_human", "s", [{}], folds=folds, values=values)
+    folds = []
+    for test in TEST_CELLS:
+        training = np.setdiff1d(range(5), test)
+        folds.append((training, np.array(test)))
+    return Record(
+        experiment="classification",
+        dataset="lee_human",
+        sha256="s",
+        params=[{}],
+        folds=folds,
+        values=values,
+    )
 
 
-ONE = record_of(P, 0.5, 0.7, 0.8, 0.6)
-OTHER = record_of(P[::-1], 0.4, 0.75, 0.5, 0.45)
-RECORDS = {"types_bilstm": ONE, "types_lightgbm": OTHER}
-MODELS = {"lightgbm": OTHER, "bilstm": ONE}
-IMPORTANCE = np.random.default_rng(0).random((3, 2, 3))
-FAMILIES = Record(
-    "families",
-    "d",
-    "s",
-    [{}],
-    values={
+@pytest.fixture
+def bilstm():
+    return make_record(PROBABILITIES, macro_f1=[0.5, 0.7, 0.8, 0.6])
+
+
+@pytest.fixture
+def lightgbm():
+    return make_record(PROBABILITIES[::-1], macro_f1=[0.4, 0.75, 0.5, 0.45])
+
+
+@pytest.fixture
+def families():
+    """Importance of three families for two classes, in two folds."""
+    attention, shuffled, left_out = np.random.default_rng(0).random((3, 2, 3))
+    values = {
         "family_names": ["f", "g", "h"],
         "classes": ["a", "b"],
-        "attention": IMPORTANCE[0],
-        "shuffled_log_loss": IMPORTANCE[1],
-        "left_out_log_loss": IMPORTANCE[2],
-    },
-)
+        "attention": attention,
+        "shuffled_log_loss": shuffled,
+        "left_out_log_loss": left_out,
+    }
+    return Record(
+        experiment="families",
+        dataset="d",
+        sha256="s",
+        params=[{}],
+        values=values,
+    )
 
 
-def test_means_of_repeats():
-    assert_allclose(repeat_means(ONE), [0.6, 0.7])
-    assert_allclose(repeat_means(ONE, "accuracy"), [0.55, 0.8])
+def test_means_of_repeats(bilstm):
+    assert_allclose(repeat_means(bilstm), [0.6, 0.7])
+    assert_allclose(repeat_means(bilstm, "accuracy"), [0.55, 0.8])
 
 
-def test_calibration_compares_confidence_with_accuracy():
-    """Confidence, accuracy and share of the bins; 0.7 is below 0.7 in single precision."""
-    bins = np.array([[0.5, 0, 0.2], [0.65, 1, 0.4], [0.9, 1, 0.2], [1, 1, 0.2]])
-    confidence, accuracy, share = bins.T
-    assert calibration_error(ONE) == approx((share * np.abs(accuracy - confidence)).sum())
+def test_calibration_compares_confidence_with_accuracy(bilstm):
+    """Bins of the ten test cells; 0.7 is below 0.7 in single precision."""
+    confidence = np.array([0.5, 0.65, 0.9, 1])
+    accuracy = np.array([0, 1, 1, 1])
+    fraction = np.array([0.2, 0.4, 0.2, 0.2])
+    gaps = np.abs(accuracy - confidence)
+    expected = (fraction * gaps).sum()
+    assert calibration_error(bilstm) == approx(expected)
 
 
-def test_accuracy_beside_published_numbers_and_the_reference():
-    reference, row = report.accuracy_table(RECORDS).T.items()
-    assert (reference[0], row[0]) == ("LightGBM", "BiLSTM + attention")
+@pytest.fixture
+def table(bilstm, lightgbm):
+    return report.classifier_table({"types_bilstm": bilstm, "types_lightgbm": lightgbm})
+
+
+def test_classifiers_are_in_the_usual_order(table):
+    assert table.index.tolist() == ["LightGBM", "BiLSTM + attention"]
+
+
+def test_scores_are_means_beside_published_numbers(bilstm, table):
     expected = {
         "macro-F1": 0.65,
         "SD": np.std([0.6, 0.7], ddof=1),
         "accuracy": 0.675,
         "balanced accuracy": 1.675,
         "log loss": 2.675,
-        "calibration error": calibration_error(ONE),
+        "calibration error": calibration_error(bilstm),
         "seconds": 3.675,
         "published macro-F1": 0.669,
         "published accuracy": 0.78,
-        "minus LightGBM": 0.125,
     }
-    assert row[1][list(expected)].to_dict() == approx(expected)
-    assert row[1]["low"] < 0.125 < row[1]["high"]
-    assert reference[1].isna().tolist() == [False] * 7 + [True] * 5
+    row = table.loc["BiLSTM + attention"]
+    assert row[list(expected)].to_dict() == approx(expected)
 
 
-def test_scores_of_each_set_of_folds_their_mean_and_the_published_score():
-    f1, accuracy = plotting.model_scores({"majority": ONE} | MODELS).axes
-    assert_allclose(f1.lines[0].get_xdata(), [0.575, 0.475])
+def test_differences_to_the_reference_have_an_interval(table):
+    row = table.loc["BiLSTM + attention"]
+    assert row["minus LightGBM"] == approx(0.125)
+    assert row["low"] < 0.125 < row["high"]
+
+
+def test_the_reference_has_no_difference(table):
+    is_missing = table.loc["LightGBM"].isna()
+    assert is_missing.tolist() == [False] * 7 + [True] * 5
+
+
+@pytest.fixture
+def score_axes(bilstm, lightgbm):
+    """Panels of macro-F1 and accuracy."""
+    records = {"majority": bilstm, "lightgbm": lightgbm, "bilstm": bilstm}
+    return plotting.model_scores(records).axes
+
+
+def test_each_set_of_folds_is_a_dot(score_axes):
+    macro_f1, _ = score_axes
+    assert_allclose(macro_f1.lines[0].get_xdata(), [0.575, 0.475])
+
+
+def test_published_scores_are_beside_ours(score_axes):
+    _, accuracy = score_axes
     texts = [text.get_text() for text in accuracy.texts]
     assert texts == ["0.675", "0.675 (0.780)", "b"]
     assert accuracy.lines[-1].get_xdata() == [0.78]
 
 
-def test_families_in_the_order_of_the_cost_of_shuffling():
-    ordered = report.importance_table(FAMILIES).sort_values("shuffled", ascending=False)
-    axes = plotting.importance_of_families(FAMILIES).axes
-    names = [label.get_text() for label in axes[0].get_yticklabels()]
-    assert names == ordered.index.tolist()
-    for ax, way in zip(axes[1:3], ("shuffled", "left out"), strict=True):
-        assert_allclose([bar.get_width() for bar in ax.patches], ordered[way])
-    attention = axes[0].images[0].get_array().mean(axis=1)
-    assert_allclose(attention, ordered["attention"])
+@pytest.fixture
+def by_shuffling(families):
+    """Importance in the order of the cost of shuffling."""
+    return report.importance_table(families).sort_values("shuffled", ascending=False)
+
+
+@pytest.fixture
+def importance_axes(families):
+    """Panels of attention, of shuffling, and of leaving out."""
+    return plotting.importance_of_families(families).axes[:3]
+
+
+def test_families_are_ordered_by_cost(by_shuffling, importance_axes):
+    labels = importance_axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == by_shuffling.index.tolist()
+
+
+@pytest.mark.parametrize(("panel", "column"), [(1, "shuffled"), (2, "left out")])
+def test_bars_are_mean_rises(by_shuffling, importance_axes, panel, column):
+    widths = [bar.get_width() for bar in importance_axes[panel].patches]
+    assert_allclose(widths, by_shuffling[column])
+
+
+def test_attention_is_drawn_by_class(by_shuffling, importance_axes):
+    attention = importance_axes[0].images[0].get_array()
+    assert_allclose(attention.mean(axis=1), by_shuffling["attention"])

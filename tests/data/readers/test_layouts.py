@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
-from sbnn.data.ephys_features import feature_table
+from sbnn.data.ephys_features import release_features
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
@@ -36,7 +36,7 @@ def labels_of(data, expected):
 
 @pytest.mark.parametrize("relative", [False, True])
 def test_mouse_cells_are_found_by_their_session(tmp_path, relative):
-    features = feature_table("gouwens_2020")["median"]
+    features = release_features("gouwens_2020")["median"]
     table = pd.DataFrame([features] * 5, range(5)).assign(tau=range(5))
     table.loc[1] = np.nan
     table["ID"] = [f"sub-1_ses-{session}_x" for session in (13, 11, 12, 10, 14)]
