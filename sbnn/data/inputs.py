@@ -69,7 +69,9 @@ def read_cells(X, cells, genes=None):
         block = check_array(block.X, **ACCEPTED)
     if genes is not None:
         block = block[:, genes]
-    return np.ascontiguousarray(dense(block))
+    if sparse.issparse(block):
+        block = block.toarray()
+    return np.ascontiguousarray(block)
 
 
 def cell_blocks(X):
@@ -119,7 +121,8 @@ def validate_training_cells(model, X, y):
         outputs = outputs.astype(dict.fromkeys(text, float))
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
-    check_names(get_cell_names(X), "X", "cell", len(targets))
+    if isinstance(X, AnnData | pd.DataFrame):
+        check_names(get_cell_names(X), "X", "cell", len(targets))
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     model.n_features_in_ = cells.shape[1]
     if names is not None:
