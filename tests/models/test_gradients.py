@@ -127,7 +127,7 @@ def test_history_counts_the_genes_that_are_alive():
     assert row["genes_alive"] == 11
 
 
-def test_history_has_the_scores_of_training_and_watched_cells():
+def test_history_scores_training_and_watched_cells():
     x, target = scaled_cells(5)
     network = new_network()
     error = mse_loss(network(x), target)
