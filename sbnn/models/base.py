@@ -167,7 +167,8 @@ class BottleneckRegressor(
             device = "cuda" if torch.cuda.is_available() else "cpu"
         # one seed for scikit-learn, and one drawn from it for torch
         random = check_random_state(self.random_state)
-        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+        seed = int(random.randint(2**31 - 1))
+        generator = torch.Generator().manual_seed(seed)
 
         # the network sees z-scores of the training cells, in single precision
         self._learn_scales(cells, Y)
@@ -194,7 +195,7 @@ class BottleneckRegressor(
             stage = self._reconstruction_stage(n_frozen=network.bottleneck + 1)
             x = read_genes(kept)
             cells_and_genes = ScaledCells(x=x, target=x)
-            history += train_stage(gene_network, stage, cells_and_genes, generator)
+            history += train_stage(gene_network, stage, cells_and_genes, generator=generator)
             self._gene_network = gene_network
         self.network_ = network
         self.support_ = np.isin(np.arange(p), kept)
@@ -266,8 +267,8 @@ class BottleneckRegressor(
 
         With ``standardize=True``, outputs are in training SDs.
         """
-        X, Y = inputs.expression_and_outputs(X, y)
-        predictions = self.predict(X)
+        cells, Y = inputs.expression_and_outputs(X, y)
+        predictions = self.predict(cells)
         n = len(predictions)
         scaled_outputs = self._scale_outputs(Y, n)
         scaled_predictions = self._scale_outputs(predictions, n)
@@ -343,13 +344,14 @@ def train_stage(
     all_rows = minibatches(len(x), stage.batch_size, generator)
     batches = ((hidden[rows], target[rows]) for rows in all_rows)
     trained_layers = network.layers[stage.n_frozen :]
+    penalty = partial(add_penalties, stage.group_lasso)
     losses = train(
         trained_layers,
         network.activation,
         batches=batches,
         rates=repeat(stage.learning_rate),
         loss=stage.loss,
-        penalty=partial(add_penalties, stage.group_lasso),
+        penalty=penalty,
         epsilon=ADAM_EPSILON,
     )
     history = []

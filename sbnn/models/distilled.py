@@ -74,7 +74,7 @@ class DistilledSettings:
     n_trees: int = 30
     #: Artificial cells that the teacher labels.
     n_augmented: int = 24_000
-    #: Share of the genes of an artificial cell that come from a second cell.
+    #: Fraction of the genes of an artificial cell that come from a second cell.
     swapped: float = 0.15
     #: SD of the noise of artificial cells, relative to the SDs of the genes.
     augmentation_noise: float = 0.25
@@ -83,13 +83,13 @@ class DistilledSettings:
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             kind = type(field.default)
-            low = 1 if kind is int else 0
-            check_number(field.name, getattr(self, field.name), kind, low)
-        check_number("n_teachers", self.n_teachers, int, 2)
-        check_number("swapped", self.swapped, float, 0, 1)
+            lowest = 1 if kind is int else 0
+            check_number(field.name, getattr(self, field.name), kind, low=lowest)
+        check_number("n_teachers", self.n_teachers, int, low=2)
+        check_number("swapped", self.swapped, float, low=0, high=1)
 
 
 class DistilledBottleneckRegressor(BottleneckRegressor):
@@ -188,15 +188,17 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         if eval_cells is not None:
             eval_cells = eval_cells._replace(x=eval_cells.x[:, kept])
 
-        # the teacher, without a narrow bottleneck, labels artificial cells
         # SD of the noise of networks, relative to the SDs of the genes: fewer cells need more
-        noise = np.sqrt((0.1 + 150 / n) * max(len(kept) / 25, 1))
+        noise_variance = (0.1 + 150 / n) * max(len(kept) / 25, 1)
+        noise = np.sqrt(noise_variance)
+
+        # the teacher, with a wider bottleneck, labels artificial cells
         sizes = self._layer_sizes(len(kept), settings.teacher_width, q)
         labelled_cells = pseudo_labelled_cells(
             sizes, cells, noise, settings=settings, random=random, generator=generator
         )
 
-        # the student has the bottleneck
+        # the student, with the bottleneck, learns from measured and labelled cells
         sizes = self._layer_sizes(len(kept), self.n_components, q)
         device = cells.x.device
         student = BottleneckNetwork(sizes, "silu", generator=generator, device=device)
@@ -232,15 +234,17 @@ def choose_genes(x: torch.Tensor, target: torch.Tensor, n_genes: int) -> np.ndar
     X = x.cpu().numpy()
     Y = target.cpu().numpy()
     X = X - X.mean(axis=0)
+    Y = Y - Y.mean(axis=0)
     # m for a gene at the same level in m of many cells, n / 3 for a normal gene, 0 for a constant
     squares = np.square(X, dtype=np.float64)
     fourth_powers = np.square(squares).sum(axis=0).clip(min=1e-300)
     cells_behind = np.square(squares.sum(axis=0)) / fourth_powers
     usable = np.flatnonzero(cells_behind >= min(LEAST_CELLS_BEHIND, n / 6))
     penalty = 3e4 / n  # with fewer cells, informative genes even if redundant
-    best = forward_selection(X[:, usable], Y - Y.mean(axis=0), n_genes=n_genes, penalty=penalty)
+    best = forward_selection(X[:, usable], Y, n_genes=n_genes, penalty=penalty)
     # if fewer are chosen, the others are copies of them
-    ranked = pd.unique(np.concatenate([usable[best], usable, np.arange(p)]))
+    candidates = np.concatenate([usable[best], usable, np.arange(p)])
+    ranked = pd.unique(candidates)
     return np.sort(ranked[:n_genes])
 
 
@@ -270,7 +274,8 @@ def forward_selection(X: np.ndarray, Y: np.ndarray, n_genes: int, penalty: float
         chosen.append(gene)
         # Gram-Schmidt: what the earlier genes leave of it, in inner products with all genes
         earlier = directions[:step]
-        direction = X.T @ X[:, gene] - earlier[:, gene] @ earlier
+        products = X.T @ X[:, gene]
+        direction = products - earlier[:, gene] @ earlier
         length = np.sqrt(remaining[gene] + penalty)
         direction /= length
         directions[step] = direction
@@ -299,7 +304,10 @@ def pseudo_labelled_cells(
     # cross-fitting: each network and each forest is trained without a part of the cells
     order = torch.randperm(len(x), generator=generator).to(x.device)
     parts = order.tensor_split(min(settings.n_teachers, len(x)))
-    training_sets = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
+    training_sets = []
+    for i in range(len(parts)):
+        other_parts = parts[:i] + parts[i + 1 :]
+        training_sets.append(torch.cat(other_parts))
     networks = train_teacher_networks(
         sizes, cells, training_sets, noise=noise, settings=settings, generator=generator
     )
@@ -383,7 +391,9 @@ def grow_forest(
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006)."""
     seed = int(random.randint(2**31 - 1))
     forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
-    return forest.fit(X[:MOST_FOREST_CELLS].cpu(), Y[:MOST_FOREST_CELLS].squeeze(1).cpu())
+    genes = X[:MOST_FOREST_CELLS].cpu()
+    outputs = Y[:MOST_FOREST_CELLS].cpu()
+    return forest.fit(genes, outputs.squeeze(1))
 
 
 def predict_outputs(
@@ -392,7 +402,8 @@ def predict_outputs(
     """Outputs, (m, q), that a network or trees predict for cells, (m, k)."""
     if isinstance(model, BottleneckNetwork):
         return torch.cat([model(batch) for batch in x.split(FORWARD_BATCH_SIZE)])
-    return torch.as_tensor(model.predict(x.cpu())).to(x).reshape(len(x), -1)
+    outputs = torch.as_tensor(model.predict(x.cpu()))
+    return outputs.to(x).reshape(len(x), -1)
 
 
 def mixture_weight(first: torch.Tensor, second: torch.Tensor, prior_cells: float) -> float:
@@ -402,8 +413,9 @@ def mixture_weight(first: torch.Tensor, second: torch.Tensor, prior_cells: float
     """
     # |(1 - w) first + w second|^2 is least at w = first . (first - second) / |first - second|^2
     difference = first - second
+    product = (first * difference).sum()
     squares = difference.square().sum().clamp(min=1e-12)
-    best = float(((first * difference).sum() / squares).clamp(0, 1))
+    best = float((product / squares).clamp(0, 1))
     n_cells = len(first)
     return (n_cells * best + prior_cells / 2) / (n_cells + prior_cells)
 
@@ -448,13 +460,15 @@ def train_distilled(
     n_values = len(weights) * target.shape[1]
     watched_cells = ScaledCells(x=x[:MOST_WATCHED_CELLS], target=target[:MOST_WATCHED_CELLS])
     history = []
-    while recent_losses := [loss / n_values for loss in islice(losses, RECORDED_EVERY)]:
+    while recent_losses := [value / n_values for value in islice(losses, RECORDED_EVERY)]:
+        mean = float(sum(recent_losses)) / len(recent_losses)
+        scores = eval_scores(network, watched_cells)
         row = {
             "stage": "student",
-            "loss": float(sum(recent_losses)) / len(recent_losses),
+            "loss": mean,
             "penalty": 0.0,
             "genes_alive": x.shape[1],
-            "r2": eval_scores(network, watched_cells)["eval_r2"],
+            "r2": scores["eval_r2"],
         }
         history.append(row | eval_scores(network, eval_cells))
     return history

@@ -82,8 +82,8 @@ class LinearRegressor(ExpressionRegressor):
 
     def score(self, X: Any, y: Any = None) -> float:
         """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
-        X, Y = expression_and_outputs(X, y)
-        return pooled_r2(Y, self.predict(X), self.y_mean_)
+        cells, Y = expression_and_outputs(X, y)
+        return pooled_r2(Y, self.predict(cells), self.y_mean_)
 
 
 class LeaveOneOutRidge(LinearRegressor):
@@ -232,7 +232,7 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
 
     def _solve(self, X, Y, rank):
         """Encoder and decoder of centred data, (n, p) and (n, q)."""
-        return ridge_reduced_rank(X, Y, rank, self.alpha)
+        return ridge_reduced_rank(X, Y, rank, alpha=self.alpha)
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
@@ -249,7 +249,8 @@ def ridge_reduced_rank(X, Y, rank, alpha):
     # decoder.
     left, spread, right = np.linalg.svd(X, full_matrices=False)
     # directions in which the cells differ by more than rounding errors
-    kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
+    rounding_error = spread[0] * max(X.shape) * np.finfo(np.float64).eps
+    kept = spread > rounding_error
     spread = spread[kept]  # shape (k,)
     projected = left[:, kept].T @ Y  # shape (k, q)
     penalised = spread**2 + len(X) * alpha

@@ -84,7 +84,8 @@ def sample_layer(
     """Layer with Glorot-uniform weights and without biases."""
     # Glorot and Bengio, AISTATS 2010; drawn on the CPU, so that all devices have the same weights
     bound = math.sqrt(6 / (n_inputs + n_outputs))
-    weight = torch.rand((n_inputs, n_outputs), generator=generator) * (2 * bound) - bound
+    uniform = torch.rand((n_inputs, n_outputs), generator=generator)
+    weight = uniform * (2 * bound) - bound
     bias = torch.zeros((1, n_outputs), device=device)
     return Layer(weight=weight.to(device), bias=bias, is_linear=is_linear)
 
@@ -149,7 +150,8 @@ def squared_error(
     value = residual.square().sum()
     if weights is not None:
         residual.mul_(weights)
-    return value, residual.mul_(2 / target.shape[-2:].numel())
+    n_values = target.shape[-2:].numel()
+    return value, residual.mul_(2 / n_values)
 
 
 def cross_entropy(output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,7 +159,8 @@ def cross_entropy(output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Ten
     value = F.cross_entropy(output, target, reduction="sum")
     # probabilities of the classes, minus 1 for that of the label
     slope = F.log_softmax(output, 1).exp_()
-    slope[torch.arange(len(target), device=target.device), target] -= 1
+    cells = torch.arange(len(target), device=target.device)
+    slope[cells, target] -= 1
     return value, slope.div_(len(target))
 
 

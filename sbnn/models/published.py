@@ -149,9 +149,9 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         history = []
         if labels is not None:
             classes = torch.as_tensor(labels, device=x.device)
-            clustered = random.permutation(np.flatnonzero(labels >= 0))
-            n_training = int(TRAINING_FRACTION * len(clustered))
-            training, validation = clustered[:n_training], clustered[n_training:]
+            order = random.permutation(np.flatnonzero(labels >= 0))
+            n_training = int(TRAINING_FRACTION * len(order))
+            training, validation = order[:n_training], order[n_training:]
             stage = Stage(
                 name="pretraining",
                 n_epochs=n_pretraining,
@@ -185,7 +185,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         else:
             n_unfrozen += n_frozen
 
-        # unfrozen: all layers learn, and the group lasso shrinks the weights of most genes
+        # unfrozen: all layers learn, and the group lasso shrinks the weights of most genes; at half
+        # the rate after a frozen stage, or else for the epochs of both
         stage = Stage(
             name="unfrozen",
             n_epochs=n_unfrozen,
@@ -197,7 +198,8 @@ class SparseBottleneckRegressor(BottleneckRegressor):
 
         # pruning: only the genes with the largest weights stay
         norms = network.input_norms().cpu().numpy()
-        kept = np.sort(np.argsort(-norms, kind="stable")[: self.n_genes])
+        largest_first = np.argsort(-norms, kind="stable")
+        kept = np.sort(largest_first[: self.n_genes])
         first = network.layers[0]
         network.layers[0] = first._replace(weight=first.weight[kept])
         kept_cells = ScaledCells(x=x[:, kept].contiguous(), target=target)
@@ -231,7 +233,8 @@ def cluster_outputs(
 ) -> np.ndarray:
     """K-means clusters of outputs, (n, q); -1 in small clusters."""
     n_different = len(np.unique(Y, axis=0))
-    n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
+    n_large_enough = len(Y) // (2 * LEAST_CELLS)
+    n_clusters = max(1, min(n_clusters, n_large_enough, n_different))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
     # number the large clusters from 0 on
     is_large = np.bincount(labels) >= LEAST_CELLS

@@ -54,14 +54,15 @@ class FileMixin(BaseEstimator):
         """
         check_is_fitted(self)
         normalizer = normalizer or self.normalizer_
-        layers = self.network_.layers
+        sizes = [len(layer.weight) for layer in self.network_.layers]
+        sizes.append(len(self.y_mean_))
         header = {
             "format": FORMAT,
             "record": record,
             "versions": library_versions(),
             "class": type(self).__name__,
             "params": self.get_params(),
-            "sizes": [*(len(layer.weight) for layer in layers), len(self.y_mean_)],
+            "sizes": sizes,
             "activation": self.network_.activation,
             "flat_output": self._flat_output,
             "library_size": getattr(normalizer, "library_size_", None),

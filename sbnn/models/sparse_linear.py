@@ -38,7 +38,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     alpha : float
         Strength of the penalty; 0 gives `ReducedRankRegression`.
     l1_ratio : float
-        Share of the sparse penalty; the rest is a ridge penalty.
+        Fraction of the sparse penalty; the rest is a ridge penalty.
     relaxed : bool
         Refit the selected genes by `ReducedRankRegression` with the same ``alpha``.
     penalty : {"group", "element"}
@@ -109,11 +109,11 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     def _solve(self, X, Y, rank):
         if self.alpha * self.l1_ratio == 0:
             self.n_iter_ = 1
-            return ridge_reduced_rank(X, Y, rank, self.alpha)
+            return ridge_reduced_rank(X, Y, rank, alpha=self.alpha)
         encoder, decoder = self._alternate(X, Y, rank)
         kept = encoder.any(axis=1)
         if self.relaxed and kept.any():
-            encoder[kept], decoder = ridge_reduced_rank(X[:, kept], Y, rank, self.alpha)
+            encoder[kept], decoder = ridge_reduced_rank(X[:, kept], Y, rank, alpha=self.alpha)
             return encoder, decoder
         # Rotations leave the group penalty unchanged, only permutations the element-wise one.
         latent = X @ encoder
@@ -147,8 +147,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
             pull += INERTIA * np.linalg.norm(pull) * last
             left, _, right = np.linalg.svd(pull, full_matrices=False)
             decoder = left @ right
-            is_done = np.linalg.norm(decoder - last) <= self.tol * np.sqrt(rank)
-            if is_done or not encoder.any():
+            change = np.linalg.norm(decoder - last)
+            if change <= self.tol * np.sqrt(rank) or not encoder.any():
                 break
         else:
             warn(
@@ -203,10 +203,12 @@ def entry_elastic_net(X, Z, alpha, l1_ratio, tol, start):
     for z in Z.T:
         # glmnet divides z by its root mean square first, which divides the ridge penalty as well;
         # it compares its tolerance with a squared step, small before the gradient is
-        ridge = alpha * (1 - l1_ratio) * np.sqrt(np.mean(z**2))
+        root_mean_square = np.sqrt(np.mean(z**2))
+        ridge = alpha * (1 - l1_ratio) * root_mean_square
+        strength = lasso + ridge
         net = ElasticNet(
-            lasso / (lasso + ridge),
-            lambda_path=[lasso + ridge],
+            lasso / strength,
+            lambda_path=[strength],
             n_splits=0,
             standardize=False,
             fit_intercept=False,

@@ -101,8 +101,9 @@ def test_a_data_frame_names_cells_and_units(data, adata, model):
 @pytest.fixture(scope="module")
 def watched_model(model, data):
     """The same fit without the head for genes, which watches 20 cells."""
-    watched = clone(model).set_params(reconstruct=False)
-    return watched.fit(data.X, data.Y, eval_set=(data.X[:20], data.Y[:20]))
+    without_head = clone(model).set_params(reconstruct=False)
+    eval_set = data.X[:20], data.Y[:20]
+    return without_head.fit(data.X, data.Y, eval_set=eval_set)
 
 
 def test_watched_cells_and_other_head_change_nothing(model, watched_model, data):

@@ -130,14 +130,17 @@ def test_history_counts_the_genes_that_are_alive():
 def test_history_scores_training_and_watched_cells():
     x, target = scaled_cells(5)
     network = new_network()
-    error = mse_loss(network(x), target)
-    eval_error = mse_loss(network(x[:2]), target[:2])
-    watched = ScaledCells(x=x[:2], target=target[:2])
-    [row, _] = train_stage(network, NO_STEPS, ScaledCells(x, target), seeded(), watched)
-    assert row["loss"] == approx(error.item(), rel=1e-5)
-    assert row["r2"] == approx(1 - (error / target.square().mean()).item(), rel=1e-5)
-    assert row["eval_loss"] == approx(eval_error.item(), rel=1e-5)
-    assert row["eval_r2"] == approx(1 - (eval_error / target[:2].square().mean()).item(), rel=1e-5)
+    error = mse_loss(network(x), target).item()
+    eval_error = mse_loss(network(x[:2]), target[:2]).item()
+    cells = ScaledCells(x=x, target=target)
+    eval_cells = ScaledCells(x=x[:2], target=target[:2])
+    [row, _] = train_stage(network, NO_STEPS, cells, generator=seeded(), eval_cells=eval_cells)
+    mean_square = target.square().mean().item()
+    eval_mean_square = target[:2].square().mean().item()
+    assert row["loss"] == approx(error, rel=1e-5)
+    assert row["r2"] == approx(1 - error / mean_square, rel=1e-5)
+    assert row["eval_loss"] == approx(eval_error, rel=1e-5)
+    assert row["eval_r2"] == approx(1 - eval_error / eval_mean_square, rel=1e-5)
 
 
 def test_history_of_classes_has_no_r2():

@@ -93,9 +93,9 @@ def test_only_the_pretraining_watches_cells_by_default(data):
 def test_the_pretraining_uses_three_fifths_of_the_cells(data, stage_calls):
     clone(MODEL).fit(data.X, data.Y)
     training = stage_calls[0].args[2]
-    watched = stage_calls[0].kwargs["eval_cells"]
-    n_cells = len(training.x) + len(watched.x)
-    assert torch.cdist(training.x, watched.x).min() > 0
+    validation = stage_calls[0].kwargs["eval_cells"]
+    n_cells = len(training.x) + len(validation.x)
+    assert torch.cdist(training.x, validation.x).min() > 0
     assert len(training.x) / n_cells == pytest.approx(0.6, abs=0.01)
 
 
