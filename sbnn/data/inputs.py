@@ -69,9 +69,7 @@ def read_cells(X, cells, genes=None):
         block = check_array(block.X, **ACCEPTED)
     if genes is not None:
         block = block[:, genes]
-    if sparse.issparse(block):
-        block = block.toarray()
-    return np.ascontiguousarray(block)
+    return np.ascontiguousarray(dense(block))
 
 
 def cell_blocks(X):

@@ -90,14 +90,6 @@ def sample_layer(
     return Layer(weight=weight.to(device), bias=bias, is_linear=is_linear)
 
 
-def list_parameters(layers: Iterable[Layer]) -> list[torch.Tensor]:
-    """Weights and biases, layer by layer."""
-    parameters = []
-    for layer in layers:
-        parameters += [layer.weight, layer.bias]
-    return parameters
-
-
 # -- the gradient ----------------------------------------------------------------------------------
 
 
@@ -193,7 +185,9 @@ def train(
 
     Adam: Kingma and Ba, arXiv 1412.6980. A penalty adds to the gradients of weights and biases.
     """
-    values = list_parameters(layers)
+    values = []  # weights and biases, layer by layer
+    for layer in layers:
+        values += [layer.weight, layer.bias]
     flat = parameters_to_vector(values)
     slopes, means, squares = (torch.zeros_like(flat) for _ in range(3))
     gradients = [torch.empty_like(value) for value in values]

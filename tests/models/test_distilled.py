@@ -22,7 +22,6 @@ from sbnn.models.distilled import (
     mixture_weight,
     pseudo_labelled_cells,
 )
-from sbnn.models.network import list_parameters
 
 
 def seeded(seed=0):
@@ -48,7 +47,8 @@ def test_forward_selection_takes_the_largest_gain(rng):
         remaining = np.setdiff1d(np.arange(12), chosen)
         errors = []
         for gene in remaining:
-            _, squares, _, _ = np.linalg.lstsq(more_X[:, [*chosen, gene]], more_Y)
+            columns = more_X[:, [*chosen, gene]]
+            _, squares, _, _ = np.linalg.lstsq(columns, more_Y)
             errors.append(squares.sum())
         chosen.append(remaining[np.argmin(errors)])
     assert forward_selection(X, Y, n_genes=8, penalty=50.0).tolist() == chosen
@@ -332,8 +332,7 @@ def test_the_teacher_has_a_wide_bottleneck(protocol):
 
 
 def test_the_student_has_the_narrow_bottleneck(protocol):
-    weights = list_parameters(protocol.student.layers)[::2]
-    sizes = [len(weight) for weight in weights]
+    sizes = [len(layer.weight) for layer in protocol.student.layers]
     assert sizes == [protocol.n_genes, 64, 64, 64, 2, 64, 64, 64]
 
 

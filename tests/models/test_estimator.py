@@ -40,7 +40,8 @@ def test_scikit_learn_api(estimator, check):
 # without pretraining, whose clusters are seeded as well
 @pytest.fixture(scope="module", params=[clone(PUBLISHED).set_params(pretraining=False), DISTILLED])
 def model(request, data):
-    return clone(request.param).set_params(reconstruct=True, device="cpu").fit(data.X, data.Y)
+    estimator = clone(request.param).set_params(reconstruct=True, device="cpu")
+    return estimator.fit(data.X, data.Y)
 
 
 # --- predictions
@@ -142,7 +143,8 @@ def test_another_seed_gives_another_network(model, data):
 def test_a_gpu_gives_as_accurate_a_network(model, data):
     again = clone(model).set_params(device="cuda").fit(data.X, data.Y)
     # sums are rounded in another order, from which training drifts apart
-    assert again.score(data.X, data.Y) == pytest.approx(model.score(data.X, data.Y), abs=0.05)
+    expected = model.score(data.X, data.Y)
+    assert again.score(data.X, data.Y) == pytest.approx(expected, abs=0.05)
 
 
 # --- wrong parameters

@@ -22,7 +22,6 @@ from sbnn.models.distilled import (
 from sbnn.models.network import (
     BottleneckNetwork,
     cross_entropy,
-    list_parameters,
     squared_error,
 )
 
@@ -44,6 +43,14 @@ def scaled_cells(n):
     x = torch.randn(n, 12, generator=seeded(9))
     target = x[:, :2] @ torch.randn(2, 3, generator=seeded(8))
     return ScaledCells(x=x, target=target)
+
+
+def list_parameters(layers):
+    """Weights and biases, layer by layer."""
+    parameters = []
+    for layer in layers:
+        parameters += [layer.weight, layer.bias]
+    return parameters
 
 
 def train_by_autograd(layers, losses, rates, epsilon=1e-8):
@@ -232,7 +239,8 @@ def student(monkeypatch):
             error = output - torch.cat([target[rows], labels[labelled_rows]])
             squares = error.square()
             means.append(squares.mean().item())
-            yield (squares[:64].sum() / 2 + squares[64:].sum()) / (160 * 3)
+            weighted_sum = squares[:64].sum() / 2 + squares[64:].sum()
+            yield weighted_sum / (160 * 3)
 
     train_by_autograd(expected.layers, losses(), one_cycle_learning_rates(3, 0.01))
     return network, history, expected, means

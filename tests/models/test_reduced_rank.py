@@ -22,8 +22,10 @@ def centred(pair):
 @pytest.mark.parametrize(("rank", "n_cells", "alpha"), [(3, 80, 0.3), (2, 12, 0.3), (4, 12, 0.0)])
 def test_rrr_is_the_textbook_closed_form(pair, rank, n_cells, alpha):
     """The solution of ridge regression or of least norm, projected onto principal outputs."""
-    X, Y = pair[0][:n_cells], pair[1][:n_cells]
-    Xc, Yc = X - X.mean(axis=0), Y - Y.mean(axis=0)
+    X = pair[0][:n_cells]
+    Y = pair[1][:n_cells]
+    Xc = X - X.mean(axis=0)
+    Yc = Y - Y.mean(axis=0)
     gram = Xc.T @ Xc + alpha * n_cells * np.eye(30)
     full = np.linalg.pinv(gram, rcond=1e-10) @ Xc.T @ Yc
     _, vectors = np.linalg.eigh(Yc.T @ Xc @ full)
@@ -51,7 +53,8 @@ def test_solutions_are_stationary(pair, centred, penalty, rank, alpha, l1_ratio)
     Xc, Yc = centred
     W, V = model.encoder_, model.decoder_
     lasso, ridge = alpha * l1_ratio, alpha * (1 - l1_ratio)
-    step = W + Xc.T @ (Yc @ V - Xc @ W) / len(Xc) - ridge * W
+    slope = Xc.T @ (Yc @ V - Xc @ W) / len(Xc)
+    step = W + slope - ridge * W
     # rows, or every entry, of a step along the slope are shrunk, some to 0, back to where it began
     size = np.abs(step)
     if penalty == "group":
