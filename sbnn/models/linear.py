@@ -254,9 +254,9 @@ def ridge_reduced_rank(X, Y, rank, alpha):
     spread = spread[kept]  # shape (k,)
     projected = left[:, kept].T @ Y  # shape (k, q)
     penalised = spread**2 + len(X) * alpha
-    # has the Gram matrix of the predictions for all these cells; shape (k, q)
-    predictions = (spread / np.sqrt(penalised))[:, None] * projected
-    _, _, directions = np.linalg.svd(predictions, full_matrices=len(predictions) < rank)
+    # a rotation of the predictions for all these cells, so with their Gram matrix; shape (k, q)
+    rotated = (spread / np.sqrt(penalised))[:, None] * projected
+    _, _, directions = np.linalg.svd(rotated, full_matrices=len(rotated) < rank)
     decoder = directions[:rank].T
     ridge_weights = (spread / penalised)[:, None] * (projected @ decoder)
     encoder = right[kept].T @ ridge_weights
