@@ -1,18 +1,22 @@
 """Bit-identical arithmetic, whatever settings other packages have, and fits as a whole."""
 
 import os
+import sys
 import threading
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
+Fit = TypeVar("Fit", bound=Callable)
 _ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
-def reproducible():
+def reproducible() -> Iterator[None]:
     """Use one thread, as the order of sums depends on their number, and flush denormal numbers.
 
     Settings of NumPy, scikit-learn and torch that change results are the usual ones; torch's global
@@ -22,43 +26,46 @@ def reproducible():
     worker processes do not.
 
     Weights under a strong penalty become denormal, which makes arithmetic a hundred times slower.
+    Torch sets the flag of the processor for this. A process that has not loaded torch keeps
+    denormal numbers; the linear models give the same bits either way.
     """
-    import torch  # slow to import
     from sklearn import config_context
     from threadpoolctl import threadpool_limits
 
-    with _ONE_AT_A_TIME:
-        threads = torch.get_num_threads()
-        dtype = torch.get_default_dtype()
-        flushed = bool(torch.full((1,), 1e-40).mul(1.0).eq(0))
-        torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
-        torch.set_default_dtype(torch.float32)
-        usual = config_context(transform_output="default")
-        generator = torch.random.fork_rng(devices=[])
-        try:
-            with threadpool_limits(1), usual, np.errstate(all="warn", under="ignore"), generator:
-                yield
-        finally:
-            torch.set_default_dtype(dtype)
-            torch.set_flush_denormal(flushed)
-            torch.set_num_threads(threads)
+    with _ONE_AT_A_TIME, ExitStack() as settings:
+        torch = sys.modules.get("torch")  # slow to import, and not needed by all models
+        if torch is not None:
+            flushes = bool(torch.full((1,), 1e-40).mul(1.0).eq(0))
+            settings.callback(torch.set_num_threads, torch.get_num_threads())
+            settings.callback(torch.set_flush_denormal, flushes)
+            settings.callback(torch.set_default_dtype, torch.get_default_dtype())
+            torch.set_num_threads(1)
+            torch.set_flush_denormal(True)
+            torch.set_default_dtype(torch.float32)
+            settings.enter_context(torch.random.fork_rng(devices=[]))
+        settings.enter_context(threadpool_limits(1))
+        settings.enter_context(config_context(transform_output="default"))
+        settings.enter_context(np.errstate(all="warn", under="ignore"))
+        yield
 
 
-def atomic_fit(fit):
+def atomic_fit(fit: Fit) -> Fit:
     """Decorate `fit`, which is `reproducible`: if it fails, the estimator stays as it was."""
 
     @wraps(fit)
-    def fit_copy(self, *given, **options):
-        import torch
-
+    def fit_copy(self: Any, *args: Any, **kwargs: Any) -> Any:
         fitted = copy(self)
-        with reproducible(), torch.inference_mode(False), torch.enable_grad():
-            fit(fitted, *given, **options)
+        with reproducible(), ExitStack() as gradients:
+            torch = sys.modules.get("torch")
+            if torch is not None:
+                # a caller may have switched off what training by autograd needs
+                gradients.enter_context(torch.inference_mode(False))
+                gradients.enter_context(torch.enable_grad())
+            fit(fitted, *args, **kwargs)
         self.__dict__ = fitted.__dict__
         return self
 
-    return fit_copy
+    return cast(Fit, fit_copy)
 
 
 def _forget_other_threads():

@@ -119,7 +119,8 @@ def validate_training_cells(model, X, y):
         outputs = outputs.astype(dict.fromkeys(text, float))
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
-    check_names(get_cell_names(X), "X", "cell", len(targets))
+    if isinstance(X, AnnData | pd.DataFrame):
+        check_names(get_cell_names(X), "X", "cell", len(targets))
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     model.n_features_in_ = cells.shape[1]
     if names is not None:

@@ -9,9 +9,11 @@ The student learns the predictions of a mixture of trees and wide networks for a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,13 @@ import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
 from sbnn.errors import check_number
-from sbnn.models.base import CELLS_AT_ONCE, BottleneckRegressor, eval_scores
+from sbnn.models.base import (
+    FORWARD_BATCH_SIZE,
+    BottleneckRegressor,
+    ScaledCells,
+    Stage,
+    eval_scores,
+)
 from sbnn.models.network import (
     BottleneckNetwork,
     Layer,
@@ -28,18 +36,16 @@ from sbnn.models.network import (
 )
 from sbnn.models.training import minibatches
 
-CELLS_OF_GENES = 2000  # most cells on which genes are chosen
-# fewest cells behind a gene, since one that is expressed in two can fit any outputs of these
-CELLS_BEHIND = 10
-CELLS_OF_TREES = 10_000  # most training cells of a forest
+MOST_SELECTION_CELLS = 2000  # on which genes are chosen
+# a gene that is expressed in two cells can fit any outputs of these
+LEAST_CELLS_BEHIND = 10
+MOST_FOREST_CELLS = 10_000  # on which trees are trained
 PRIOR_CELLS = 100  # weight of the assumption that trees and networks are equally good
-TEACHERS_AT_ONCE = 128  # cells in a step of each network of the teacher
-# measured cells in a step of the student, and twice as many labelled cells
-MEASURED_AT_ONCE = 64
+TEACHER_BATCH_SIZE = 128  # of each network of the teacher
+MEASURED_BATCH_SIZE = 64  # of the student, beside twice as many labelled cells
 WEIGHT_OF_MEASURED = 0.5  # in the loss, relative to a labelled cell
 RECORDED_EVERY = 100  # steps of the student
-WATCHED_CELLS = 20_000  # most cells on which R2 is recorded
-HEAD = 32, 100, 1e-4  # of `reconstruct`: batch size, epochs, learning rate
+MOST_WATCHED_CELLS = 20_000  # on which R2 is recorded
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class DistilledSettings:
     n_trees: int = 30
     #: Artificial cells that the teacher labels.
     n_augmented: int = 24_000
-    #: Share of the genes of an artificial cell that come from a second cell.
+    #: Fraction of the genes of an artificial cell that come from a second cell.
     swapped: float = 0.15
     #: SD of the noise of artificial cells, relative to the SDs of the genes.
     augmentation_noise: float = 0.25
@@ -77,13 +83,13 @@ class DistilledSettings:
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             kind = type(field.default)
-            low = 1 if kind is int else 0
-            check_number(field.name, getattr(self, field.name), kind, low)
-        check_number("n_teachers", self.n_teachers, int, 2)
-        check_number("swapped", self.swapped, float, 0, 1)
+            lowest = 1 if kind is int else 0
+            check_number(field.name, getattr(self, field.name), kind, low=lowest)
+        check_number("n_teachers", self.n_teachers, int, low=2)
+        check_number("swapped", self.swapped, float, low=0, high=1)
 
 
 class DistilledBottleneckRegressor(BottleneckRegressor):
@@ -166,57 +172,83 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         """Version of the algorithm, incremented when results change."""
         return 6
 
-    def _train(self, read, target, random, generator, eval_set):
+    def _train(self, read_genes, target, random, generator, eval_cells):
         settings = self.distillation or DistilledSettings()
         n, q = target.shape
         p = self.n_features_in_
+
+        # the genes are those of a linear model, chosen before any network is trained
         kept = np.arange(p)
         if self.n_genes not in (None, p):
             rows = np.arange(n)
-            if n > CELLS_OF_GENES:
-                rows = np.sort(random.choice(n, CELLS_OF_GENES, replace=False))
-            kept = choose_genes(read(rows=rows), target[rows], self.n_genes)
-        x = read(kept)  # shape (n, k)
-        if eval_set is not None:
-            eval_set = eval_set[0][:, kept], eval_set[1]
-        # SD of the noise of networks, relative to the SDs of the genes
-        noise = np.sqrt((0.1 + 150 / n) * max(len(kept) / 25, 1))
-        sizes = self._sizes(len(kept), settings.teacher_width, q)
-        labelled = pseudo_labelled_cells(sizes, x, target, noise, settings, random, generator)
-        sizes = self._sizes(len(kept), self.n_components, q)
-        student = BottleneckNetwork(sizes, "silu", generator=generator, device=x.device)
-        given = x, target, labelled, noise, settings, generator
-        history = train_distilled(student, *given, eval_set)
+            if n > MOST_SELECTION_CELLS:
+                rows = np.sort(random.choice(n, MOST_SELECTION_CELLS, replace=False))
+            kept = choose_genes(read_genes(rows=rows), target[rows], self.n_genes)
+        cells = ScaledCells(x=read_genes(kept), target=target)  # shape (n, k)
+        if eval_cells is not None:
+            eval_cells = eval_cells._replace(x=eval_cells.x[:, kept])
+
+        # SD of the noise of networks, relative to the SDs of the genes: fewer cells need more
+        noise_variance = (0.1 + 150 / n) * max(len(kept) / 25, 1)
+        noise = np.sqrt(noise_variance)
+
+        # the teacher, with a wider bottleneck, labels artificial cells
+        sizes = self._layer_sizes(len(kept), settings.teacher_width, q)
+        labelled_cells = pseudo_labelled_cells(
+            sizes, cells, noise, settings=settings, random=random, generator=generator
+        )
+
+        # the student, with the bottleneck, learns from measured and labelled cells
+        sizes = self._layer_sizes(len(kept), self.n_components, q)
+        device = cells.x.device
+        student = BottleneckNetwork(sizes, "silu", generator=generator, device=device)
+        history = train_distilled(
+            student,
+            cells,
+            labelled_cells,
+            noise=noise,
+            settings=settings,
+            generator=generator,
+            eval_cells=eval_cells,
+        )
         norms = np.zeros(p)
         norms[kept] = student.input_norms().cpu().numpy()
         return student, kept, norms, history
 
-    def _settings_of_head(self):
-        return HEAD
+    def _reconstruction_stage(self, n_frozen):
+        return Stage(
+            name="reconstruction",
+            n_epochs=100,
+            learning_rate=1e-4,
+            batch_size=32,
+            n_frozen=n_frozen,
+        )
 
 
 # -- genes -----------------------------------------------------------------------------------------
 
 
-def choose_genes(x, target, n_genes):
+def choose_genes(x: torch.Tensor, target: torch.Tensor, n_genes: int) -> np.ndarray:
     """Sorted positions of the genes that predict the outputs best."""
     n, p = x.shape
     X = x.cpu().numpy()
     Y = target.cpu().numpy()
     X = X - X.mean(axis=0)
+    Y = Y - Y.mean(axis=0)
     # m for a gene at the same level in m of many cells, n / 3 for a normal gene, 0 for a constant
     squares = np.square(X, dtype=np.float64)
     fourth_powers = np.square(squares).sum(axis=0).clip(min=1e-300)
     cells_behind = np.square(squares.sum(axis=0)) / fourth_powers
-    usable = np.flatnonzero(cells_behind >= min(CELLS_BEHIND, n / 6))
+    usable = np.flatnonzero(cells_behind >= min(LEAST_CELLS_BEHIND, n / 6))
     penalty = 3e4 / n  # with fewer cells, informative genes even if redundant
-    best = forward_selection(X[:, usable], Y - Y.mean(axis=0), n_genes, penalty)
+    best = forward_selection(X[:, usable], Y, n_genes=n_genes, penalty=penalty)
     # if fewer are chosen, the others are copies of them
-    ranked = pd.unique(np.concatenate([usable[best], usable, np.arange(p)]))
+    candidates = np.concatenate([usable[best], usable, np.arange(p)])
+    ranked = pd.unique(candidates)
     return np.sort(ranked[:n_genes])
 
 
-def forward_selection(X, Y, n_genes, penalty):
+def forward_selection(X: np.ndarray, Y: np.ndarray, n_genes: int, penalty: float) -> np.ndarray:
     """Positions of up to `n_genes` genes that reduce the squared error the most, one by one.
 
     X, (n, p), and Y, (n, q), are centred.
@@ -225,114 +257,165 @@ def forward_selection(X, Y, n_genes, penalty):
     # 1989); with a penalty, genes are as if each had an independent part of this squared length.
     squares = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     # squared length of what the chosen genes leave of each gene
-    left = squares.copy()
+    remaining = squares.copy()
     cross = (X.T @ Y).astype(np.float64)  # inner products of this part with the outputs
     directions = np.zeros((n_genes, X.shape[1]))
-    chosen = []
+    chosen: list[int] = []
     for step in range(n_genes):
         # rounding errors could favour a gene with hardly any orthogonal part
-        usable = left > 1e-3 * squares
+        usable = remaining > 1e-3 * squares
         usable[chosen] = False
         if not usable.any():
             break
-        lengths = np.where(usable, left + penalty, 1)
+        # the gene whose orthogonal part explains most of the outputs
+        lengths = np.where(usable, remaining + penalty, 1)
         explained = np.square(cross).sum(1) / lengths
         gene = int(np.where(usable, explained, -1).argmax())
         chosen.append(gene)
+        # Gram-Schmidt: what the earlier genes leave of it, in inner products with all genes
         earlier = directions[:step]
-        direction = X.T @ X[:, gene] - earlier[:, gene] @ earlier
-        length = np.sqrt(left[gene] + penalty)
+        products = X.T @ X[:, gene]
+        direction = products - earlier[:, gene] @ earlier
+        length = np.sqrt(remaining[gene] + penalty)
         direction /= length
         directions[step] = direction
         cross -= np.outer(direction, cross[gene] / length)
-        left -= np.square(direction)
+        remaining -= np.square(direction)
     return np.array(chosen, dtype=int)
 
 
 # -- the teacher -----------------------------------------------------------------------------------
 
 
-def pseudo_labelled_cells(sizes, x, target, noise, settings, random, generator):
+def pseudo_labelled_cells(
+    sizes: Sequence[int],
+    cells: ScaledCells,
+    noise: float,
+    settings: DistilledSettings,
+    random: np.random.RandomState,
+    generator: torch.Generator,
+) -> ScaledCells:
     """Artificial cells, (n_augmented, k), with genes of two cells and noise, and their outputs.
 
     A mixture of trees and of networks of these sizes predicts them, all trained without a part of
-    the cells x, (n, k), and target, (n, q).
+    the cells.
     """
+    x, target = cells
+    # cross-fitting: each network and each forest is trained without a part of the cells
     order = torch.randperm(len(x), generator=generator).to(x.device)
     parts = order.tensor_split(min(settings.n_teachers, len(x)))
-    others = [torch.cat(parts[:i] + parts[i + 1 :]) for i in range(len(parts))]
-    networks = train_teacher_networks(sizes, x, target, noise, settings, generator, others)
+    training_sets = []
+    for i in range(len(parts)):
+        other_parts = parts[:i] + parts[i + 1 :]
+        training_sets.append(torch.cat(other_parts))
+    networks = train_teacher_networks(
+        sizes, cells, training_sets, noise=noise, settings=settings, generator=generator
+    )
 
-    shape = settings.n_augmented, x.shape[1]
-    first = torch.randint(len(x), shape[:1], generator=generator)
-    second = torch.randint(len(x), shape[:1], generator=generator)
-    is_swapped = torch.rand(shape, generator=generator) < settings.swapped
-    mixed = torch.where(is_swapped.to(x.device), x[second], x[first])
-    artificial = with_noise(mixed, settings.augmentation_noise, generator)
+    # genes of two cells are mixed, so that artificial cells have new combinations
+    n_artificial = settings.n_augmented
+    first = torch.randint(len(x), (n_artificial,), generator=generator)
+    second = torch.randint(len(x), (n_artificial,), generator=generator)
+    uniform = torch.rand((n_artificial, x.shape[1]), generator=generator)
+    is_swapped = (uniform < settings.swapped).to(x.device)
+    artificial = torch.where(is_swapped, x[second], x[first])
+    add_noise(artificial, settings.augmentation_noise, generator)
 
-    forests = [grow_forest(x[own], target[own], settings.n_trees, random) for own in others]
+    forests = []
+    for rows in training_sets:
+        forest = grow_forest(x[rows], target[rows], settings.n_trees, random=random)
+        forests.append(forest)
+
+    # both kinds predict the artificial cells, and the cells that each model was trained without
     labels = []
     residuals = []
     for models in (networks, forests):
-        labels.append(
-            torch.stack([predict_outputs(model, artificial) for model in models]).mean(dim=0)
-        )
-        errors = [
-            predict_outputs(model, x[part]) - target[part]
-            for model, part in zip(models, parts, strict=True)
-        ]
+        predictions = [predict_outputs(model, artificial) for model in models]
+        labels.append(torch.stack(predictions).mean(dim=0))
+        errors = []
+        for model, rows in zip(models, parts, strict=True):
+            errors.append(predict_outputs(model, x[rows]) - target[rows])
         residuals.append(torch.cat(errors))
-    weight = weight_of_second(*residuals, PRIOR_CELLS)
-    return artificial, torch.lerp(*labels, weight)
+
+    # stacking (Wolpert, Neural Networks 5, 241, 1992): the weights with the least such error
+    weight_of_trees = mixture_weight(residuals[0], residuals[1], PRIOR_CELLS)
+    return ScaledCells(x=artificial, target=torch.lerp(labels[0], labels[1], weight_of_trees))
 
 
 @torch.inference_mode()
-def train_teacher_networks(sizes, x, target, noise, settings, generator, members):
-    """Networks that are trained at once; `members` has the training cells of each."""
-    networks = [
-        BottleneckNetwork(sizes, "silu", generator=generator, device=x.device) for _ in members
-    ]
-    together = []
+def train_teacher_networks(
+    sizes: Sequence[int],
+    cells: ScaledCells,
+    training_sets: Sequence[torch.Tensor],
+    noise: float,
+    settings: DistilledSettings,
+    generator: torch.Generator,
+) -> list[BottleneckNetwork]:
+    """Networks that are trained at once, each on the cells at its own positions."""
+    x, target = cells
+    networks = []
+    for _ in training_sets:
+        network = BottleneckNetwork(sizes, "silu", generator=generator, device=x.device)
+        networks.append(network)
+    # the same layers of all networks are multiplied at once
+    stacked_layers = []
     for layers in zip(*(network.layers for network in networks), strict=True):
-        weights, biases, kinds = zip(*layers, strict=True)
-        together.append(Layer(torch.stack(weights), torch.stack(biases), kinds[0]))
-    size = min(TEACHERS_AT_ONCE, min(map(len, members)))
-    own_batches = [minibatches(len(cells), size, generator, drop_last=True) for cells in members]
-    rows = (
-        torch.stack([cells[own] for cells, own in zip(members, positions, strict=True)])
-        for positions in zip(*own_batches, strict=True)
-    )  # shape (members, size)
-    batches = ((with_noise(x[cells], noise, generator), target[cells]) for cells in rows)
+        weight = torch.stack([layer.weight for layer in layers])
+        bias = torch.stack([layer.bias for layer in layers])
+        stacked_layers.append(Layer(weight=weight, bias=bias, is_linear=layers[0].is_linear))
+
+    # in every step, each network gets a batch of its own cells, with noise
+    batch_size = min(TEACHER_BATCH_SIZE, min(map(len, training_sets)))
+    streams = []
+    for training_rows in training_sets:
+        streams.append(minibatches(len(training_rows), batch_size, generator, drop_last=True))
+    all_rows = (
+        torch.stack([rows[batch] for rows, batch in zip(training_sets, step, strict=True)])
+        for step in zip(*streams, strict=True)
+    )  # shape (networks, batch_size)
+    batches = ((add_noise(x[rows], noise, generator), target[rows]) for rows in all_rows)
     rates = one_cycle_learning_rates(settings.steps_of_teachers, settings.rate_of_teachers)
-    for _ in train(together, "silu", batches, rates):
+    for _ in train(stacked_layers, "silu", batches=batches, rates=rates):
         pass
     for i, network in enumerate(networks):
-        network.layers = [Layer(weight[i], bias[i], kind) for weight, bias, kind in together]
+        network.layers = [
+            Layer(weight=layer.weight[i], bias=layer.bias[i], is_linear=layer.is_linear)
+            for layer in stacked_layers
+        ]
     return networks
 
 
-def grow_forest(X, Y, n_trees, random):
+def grow_forest(
+    X: torch.Tensor, Y: torch.Tensor, n_trees: int, random: np.random.RandomState
+) -> ExtraTreesRegressor:
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, Machine Learning 63, 3, 2006)."""
     seed = int(random.randint(2**31 - 1))
     forest = ExtraTreesRegressor(n_trees, min_samples_leaf=3, max_features=0.4, random_state=seed)
-    return forest.fit(X[:CELLS_OF_TREES].cpu(), Y[:CELLS_OF_TREES].squeeze(1).cpu())
+    genes = X[:MOST_FOREST_CELLS].cpu()
+    outputs = Y[:MOST_FOREST_CELLS].cpu()
+    return forest.fit(genes, outputs.squeeze(1))
 
 
-def predict_outputs(model, x):
+def predict_outputs(
+    model: BottleneckNetwork | ExtraTreesRegressor, x: torch.Tensor
+) -> torch.Tensor:
     """Outputs, (m, q), that a network or trees predict for cells, (m, k)."""
     if isinstance(model, BottleneckNetwork):
-        return torch.cat([model(some) for some in x.split(CELLS_AT_ONCE)])
-    return torch.as_tensor(model.predict(x.cpu())).to(x).reshape(len(x), -1)
+        return torch.cat([model(batch) for batch in x.split(FORWARD_BATCH_SIZE)])
+    outputs = torch.as_tensor(model.predict(x.cpu()))
+    return outputs.to(x).reshape(len(x), -1)
 
 
-def weight_of_second(first, second, prior_cells):
+def mixture_weight(first: torch.Tensor, second: torch.Tensor, prior_cells: float) -> float:
     """Weight of the second of two predictions, with residuals (n, q), with the least error.
 
     It is shrunk towards 1/2 with the weight of `prior_cells` cells.
     """
+    # |(1 - w) first + w second|^2 is least at w = first . (first - second) / |first - second|^2
     difference = first - second
+    product = (first * difference).sum()
     squares = difference.square().sum().clamp(min=1e-12)
-    best = float(((first * difference).sum() / squares).clamp(0, 1))
+    best = float((product / squares).clamp(0, 1))
     n_cells = len(first)
     return (n_cells * best + prior_cells / 2) / (n_cells + prior_cells)
 
@@ -341,60 +424,72 @@ def weight_of_second(first, second, prior_cells):
 
 
 @torch.inference_mode()
-def train_distilled(network, x, target, labelled, noise, settings, generator, eval_set=None):
-    """Train on cells x, (n, k), and target, (n, q), and on such a pair that a teacher labelled.
+def train_distilled(
+    network: BottleneckNetwork,
+    cells: ScaledCells,
+    labelled_cells: ScaledCells,
+    noise: float,
+    settings: DistilledSettings,
+    generator: torch.Generator,
+    eval_cells: ScaledCells | None = None,
+) -> list[dict[str, Any]]:
+    """Train on measured cells and on those that a teacher labelled; return the history."""
+    x, target = cells
+    artificial, labels = labelled_cells
+    n_measured = min(MEASURED_BATCH_SIZE, len(x))
+    n_labelled = min(2 * MEASURED_BATCH_SIZE, len(labels))
 
-    Returns the history.
-    """
-    artificial, labels = labelled
-    n_measured = min(MEASURED_AT_ONCE, len(x))
-    n_labelled = min(2 * MEASURED_AT_ONCE, len(labels))
-    cells = minibatches(len(x), n_measured, generator, drop_last=True)
-    others = minibatches(len(labels), n_labelled, generator, drop_last=True)
+    # a batch has measured cells with noise, then labelled cells, which have noise already
+    measured_rows = minibatches(len(x), n_measured, generator, drop_last=True)
+    labelled_rows = minibatches(len(labels), n_labelled, generator, drop_last=True)
+    measured = ((add_noise(x[rows], noise, generator), target[rows]) for rows in measured_rows)
+    labelled = ((artificial[rows], labels[rows]) for rows in labelled_rows)
+    batches = (
+        (torch.cat([noisy_x, artificial_x]), torch.cat([outputs, label_batch]))
+        for (noisy_x, outputs), (artificial_x, label_batch) in zip(measured, labelled, strict=True)
+    )
+
+    # measured outputs have noise of their own, so these cells weigh less; the mean weight is 1
     weights = x.new_ones((n_measured + n_labelled, 1))
     weights[:n_measured] = WEIGHT_OF_MEASURED
     weights /= weights.mean()
-
-    def batches():
-        for own in cells:
-            noisy = with_noise(x[own], noise, generator)
-            made = next(others)
-            yield torch.cat([noisy, artificial[made]]), torch.cat([target[own], labels[made]])
-
-    rates = one_cycle_learning_rates(settings.steps_of_student, settings.rate_of_student)
     loss = partial(squared_error, weights=weights)
-    values = train(network.layers, "silu", batches(), rates, loss)
-    trained = x[:WATCHED_CELLS], target[:WATCHED_CELLS]
+    rates = one_cycle_learning_rates(settings.steps_of_student, settings.rate_of_student)
+    losses = train(network.layers, "silu", batches=batches, rates=rates, loss=loss)
+
     n_values = len(weights) * target.shape[1]
+    watched_cells = ScaledCells(x=x[:MOST_WATCHED_CELLS], target=target[:MOST_WATCHED_CELLS])
     history = []
-    while losses := [value / n_values for value in islice(values, RECORDED_EVERY)]:
+    while recent_losses := [value / n_values for value in islice(losses, RECORDED_EVERY)]:
+        mean = float(sum(recent_losses)) / len(recent_losses)
+        scores = eval_scores(network, watched_cells)
         row = {
             "stage": "student",
-            "loss": float(sum(losses)) / len(losses),
+            "loss": mean,
             "penalty": 0.0,
             "genes_alive": x.shape[1],
-            "r2": eval_scores(network, trained)["eval_r2"],
+            "r2": scores["eval_r2"],
         }
-        history.append(row | eval_scores(network, eval_set))
+        history.append(row | eval_scores(network, eval_cells))
     return history
 
 
-def one_cycle_learning_rates(n_steps, peak):
+def one_cycle_learning_rates(n_steps: int, peak: float) -> list[float]:
     """Learning rates that rise to a peak and then fall (Smith and Topin, arXiv 1708.07120)."""
     # the schedule sets the rate of an optimiser, which has nothing to train here
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=peak)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=peak, total_steps=n_steps, pct_start=0.15, cycle_momentum=False
     )
-    rates = schedule.get_last_lr()
+    rates = [float(schedule.get_last_lr()[0])]
     for _ in range(n_steps - 1):
         optimizer.step()
         schedule.step()
-        rates += schedule.get_last_lr()
+        rates.append(float(schedule.get_last_lr()[0]))
     return rates
 
 
-def with_noise(inputs, noise, generator):
-    """Add normal noise with this SD to the inputs, which are overwritten."""
-    drawn = torch.randn(inputs.shape, generator=generator).to(inputs.device)
-    return inputs.add_(drawn, alpha=noise)
+def add_noise(x: torch.Tensor, noise: float, generator: torch.Generator) -> torch.Tensor:
+    """Add normal noise with this SD to the values, which are overwritten."""
+    samples = torch.randn(x.shape, generator=generator).to(x.device)
+    return x.add_(samples, alpha=noise)

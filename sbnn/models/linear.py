@@ -5,8 +5,9 @@ The models do not scale X and Y, so z-score genes and outputs beforehand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,10 @@ from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_among, check_number
 from sbnn.metrics import pooled_r2
 
+RIDGE_PENALTIES = tuple(10.0 ** (k / 4) for k in range(25))  # four per decade
 
-def kept_genes(model):
+
+def kept_genes(model: Any) -> np.ndarray:
     """Positions of the genes of a fitted model."""
     check_is_fitted(model)
     if hasattr(model, "get_support"):
@@ -37,32 +40,50 @@ def kept_genes(model):
     return np.arange(model.n_features_in_)
 
 
+class GeneSelector(Protocol):
+    """A model that has the mask of its genes, (p,), maybe as a property."""
+
+    @property
+    def support_(self) -> np.ndarray:
+        """Mask of the genes."""
+        ...
+
+
 class GeneSelectionMixin:
     """Access to the genes of a fitted model that has ``support_``, a mask, (p,)."""
 
-    def get_support(self, indices: bool = False) -> np.ndarray:
+    def get_support(self: GeneSelector, indices: bool = False) -> np.ndarray:
         """Genes that the model uses: a mask, (p,), or, with `indices`, sorted positions."""
         check_is_fitted(self)
         return np.flatnonzero(self.support_) if indices else self.support_.copy()
 
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
+    def get_feature_names_out(
+        self: GeneSelector, input_features: ArrayLike | None = None
+    ) -> np.ndarray:
         """Names of the genes that the model uses, of `input_features` if ``fit`` had none."""
-        return _check_feature_names_in(self, input_features)[self.get_support()]
+        names = _check_feature_names_in(self, input_features)
+        check_is_fitted(self)
+        return names[self.support_]
 
 
 class LinearRegressor(ExpressionRegressor):
     """A regressor with ``coef_``, ``intercept_``, ``y_mean_`` and ``output_names_``."""
 
-    def predict(self, X) -> np.ndarray:
-        """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
-        X = validate_new_cells(self, X, needed=kept_genes(self))
-        with reproducible():
-            return X @ self.coef_.T + self.intercept_
+    coef_: np.ndarray
+    intercept_: np.ndarray | float
+    y_mean_: np.ndarray | float
+    output_names_: np.ndarray
 
-    def score(self, X, y=None) -> float:
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
+        genes = validate_new_cells(self, X, needed=kept_genes(self))
+        with reproducible():
+            return genes @ self.coef_.T + self.intercept_
+
+    def score(self, X: Any, y: Any = None) -> float:
         """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
-        X, Y = expression_and_outputs(X, y)
-        return pooled_r2(Y, self.predict(X), self.y_mean_)
+        cells, Y = expression_and_outputs(X, y)
+        return pooled_r2(Y, self.predict(cells), self.y_mean_)
 
 
 class LeaveOneOutRidge(LinearRegressor):
@@ -95,19 +116,22 @@ class LeaveOneOutRidge(LinearRegressor):
     (100, (100, 16))
     """
 
-    def __init__(self, alphas: ArrayLike = tuple(10.0 ** (k / 4) for k in range(25))) -> None:
+    alpha_: float
+    best_score_: float
+
+    def __init__(self, alphas: ArrayLike = RIDGE_PENALTIES) -> None:
         self.alphas = alphas
 
     @atomic_fit
-    def fit(self, X, y=None) -> Self:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
-        X, Y = validate_training_arrays(self, X, y)
+        genes, outputs = validate_training_arrays(self, X, y)
         # "auto" would choose "eigen", four times slower with about as many cells as genes
-        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(X, Y)
+        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(genes, outputs)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
-        self.y_mean_ = Y.mean(axis=0)
-        self.coef_ = ridge.coef_.reshape(*Y.shape[1:], -1)
+        self.y_mean_ = outputs.mean(axis=0)
+        self.coef_ = ridge.coef_.reshape(*outputs.shape[1:], -1)
         self.intercept_ = ridge.intercept_
         return self
 
@@ -116,6 +140,8 @@ class LatentMixin:
     """A regressor whose ``transform`` maps cells to a latent space, ``sbnn_1``, ``sbnn_2``, ..."""
 
     # a TransformerMixin would name the columns of `transform` after genes
+
+    fit: Callable[..., Any]
 
     def set_output(self, *, transform: str | None = None) -> Self:
         """Choose what ``transform`` returns.
@@ -130,11 +156,12 @@ class LatentMixin:
             self._sklearn_output_config = {"transform": transform}
         return self
 
-    def fit_transform(self, X, y=None, **options: object) -> np.ndarray | pd.DataFrame:
+    def fit_transform(self, X: Any, y: Any = None, **options: object) -> np.ndarray | pd.DataFrame:
         """Fit the model and map the training cells; see `fit`."""
         return self.fit(X, y, **options).transform(X)
 
-    def _named(self, latent, X):
+    def _format_latent(self, latent, X):
+        """What `set_output` chose: an array, or a DataFrame with the names of the cells of X."""
         if _get_output_config("transform", self)["dense"] != "pandas":
             return latent
         units = [f"sbnn_{unit + 1}" for unit in range(latent.shape[1])]
@@ -172,6 +199,9 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
     .. [2] Mukherjee and Zhu, Stat. Anal. Data Min. 4, 2011.
     """
 
+    encoder_: np.ndarray
+    decoder_: np.ndarray
+    x_mean_: np.ndarray
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="left")]}
 
     def __init__(self, rank: int = 2, alpha: float = 0.0) -> None:
@@ -179,17 +209,19 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
         self.alpha = alpha
 
     @atomic_fit
-    def fit(self, X, y=None) -> Self:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit the model; X and y are as in `SparseBottleneckRegressor.fit`."""
         self._validate_params()
-        X, Y = validate_training_arrays(self, X, y)
-        self.y_mean_ = Y.mean(axis=0)
+        genes, outputs = validate_training_arrays(self, X, y)
+        self.y_mean_ = outputs.mean(axis=0)
         # column-major, as the solvers select genes
-        X = np.asfortranarray(X - self.x_mean_)
-        Y = (Y - self.y_mean_).reshape(len(Y), -1)
-        most = min(X.shape[1], Y.shape[1])
-        check_number("rank", self.rank, int, 1, max(most, 2))  # the default becomes 1
-        encoder, decoder = self._solve(X, Y, min(self.rank, most))
+        centred_genes = np.asfortranarray(genes - self.x_mean_)
+        centred_outputs = (outputs - self.y_mean_).reshape(len(outputs), -1)
+        highest_rank = min(centred_genes.shape[1], centred_outputs.shape[1])
+        # the default becomes 1
+        check_number("rank", self.rank, int, low=1, high=max(highest_rank, 2))
+        rank = min(self.rank, highest_rank)
+        encoder, decoder = self._solve(centred_genes, centred_outputs, rank)
         # the largest entry of each decoder column is positive
         self.decoder_, flipped = svd_flip(decoder, encoder.T)
         self.encoder_ = flipped.T
@@ -200,14 +232,14 @@ class ReducedRankRegression(LatentMixin, LinearRegressor):
 
     def _solve(self, X, Y, rank):
         """Encoder and decoder of centred data, (n, p) and (n, q)."""
-        return ridge_reduced_rank(X, Y, rank, self.alpha)
+        return ridge_reduced_rank(X, Y, rank, alpha=self.alpha)
 
-    def transform(self, X) -> np.ndarray | pd.DataFrame:
+    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """Map cells to latent coordinates, (n, rank); the training mean is at the origin."""
         centred = validate_new_cells(self, X, needed=kept_genes(self)) - self.x_mean_
         with reproducible():
             latent = centred @ self.encoder_
-        return self._named(latent, X)
+        return self._format_latent(latent, X)
 
 
 def ridge_reduced_rank(X, Y, rank, alpha):
@@ -216,13 +248,16 @@ def ridge_reduced_rank(X, Y, rank, alpha):
     # of the ridge predictions for all these cells, the encoder is the ridge solution times the
     # decoder.
     left, spread, right = np.linalg.svd(X, full_matrices=False)
-    kept = spread > spread[0] * max(X.shape) * np.finfo(np.float64).eps
+    # directions in which the cells differ by more than rounding errors
+    rounding_error = spread[0] * max(X.shape) * np.finfo(np.float64).eps
+    kept = spread > rounding_error
     spread = spread[kept]  # shape (k,)
     projected = left[:, kept].T @ Y  # shape (k, q)
     penalised = spread**2 + len(X) * alpha
-    # has the Gram matrix of the predictions for all these cells; shape (k, q)
-    fitted = (spread / np.sqrt(penalised))[:, None] * projected
-    _, _, directions = np.linalg.svd(fitted, full_matrices=len(fitted) < rank)
+    # a rotation of the predictions for all these cells, so with their Gram matrix; shape (k, q)
+    rotated = (spread / np.sqrt(penalised))[:, None] * projected
+    _, _, directions = np.linalg.svd(rotated, full_matrices=len(rotated) < rank)
     decoder = directions[:rank].T
-    encoder = right[kept].T @ ((spread / penalised)[:, None] * (projected @ decoder))
+    ridge_weights = (spread / penalised)[:, None] * (projected @ decoder)
+    encoder = right[kept].T @ ridge_weights
     return encoder, decoder

@@ -5,7 +5,6 @@ Bernaerts, Berens and Kobak (arXiv 2006.10411).
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.utils._param_validation import Interval
 
 from sbnn.data.inputs import COUNT
 from sbnn.errors import check_number, warn
-from sbnn.models.base import BottleneckRegressor, train_stage
+from sbnn.models.base import BottleneckRegressor, ScaledCells, Stage, train_stage
 from sbnn.models.network import BottleneckNetwork, cross_entropy
 
 TRAINING_FRACTION = 0.6  # of the cells, for the pretraining
@@ -124,64 +123,120 @@ class SparseBottleneckRegressor(BottleneckRegressor):
         # 2. Without pretraining, the rate is halved only after the pruning, as published.
         return 1 if self.pretraining else 2
 
-    def _train(self, read, target, random, generator, eval_set):
-        epochs = self.epochs
-        if len(epochs) != 4 or min(epochs) < 0 or not any(epochs):
-            raise ValueError(f"epochs: expected four numbers, at least one above 0, got {epochs}")
-        x = read()  # shape (n, p)
+    def _train(self, read_genes, target, random, generator, eval_cells):
+        if len(self.epochs) != 4 or min(self.epochs) < 0 or not any(self.epochs):
+            raise ValueError(
+                f"epochs: expected four numbers, at least one above 0, got {self.epochs}"
+            )
+        n_pretraining, n_frozen, n_unfrozen, n_fine_tuning = self.epochs
+        x = read_genes()  # shape (n, p)
+        n_outputs = target.shape[1]
+
+        # the pretraining needs classes, which are clusters of the outputs
         labels = None
         if self.pretraining:
             labels = cluster_outputs(target.cpu().numpy(), self.n_clusters, random)
             if labels.max() < 1:
                 warn(f"no pretraining: fewer than two clusters have {LEAST_CELLS} cells or more")
                 labels = None
-        n_outputs = target.shape[1]
-        n_first = n_outputs if labels is None else int(labels.max()) + 1
-        sizes = self._sizes(x.shape[1], self.n_components, n_first)
+        n_first_outputs = n_outputs if labels is None else int(labels.max()) + 1
+        sizes = self._layer_sizes(x.shape[1], self.n_components, n_first_outputs)
         network = BottleneckNetwork(sizes, generator=generator, device=x.device)
-        check_number("frozen_layers", self.frozen_layers, int, 0, len(network.layers) - 1)
-        frozen = 0 if labels is None else self.frozen_layers
+        n_layers = len(network.layers)
+        check_number("frozen_layers", self.frozen_layers, int, low=0, high=n_layers - 1)
 
-        # one after the other, each with its name, epochs, learning rate and cells
-        n_pretraining, n_frozen, n_unfrozen, n_finetuning = epochs
-        rate = self.learning_rate
-        lasso = self.group_lasso
-        train = partial(train_stage, network, generator, self.batch_size)
+        # pretraining: the network learns to tell the clusters apart
         history = []
         if labels is not None:
             classes = torch.as_tensor(labels, device=x.device)
-            cells = random.permutation(np.flatnonzero(labels >= 0))
-            cells, watched = np.split(cells, [int(TRAINING_FRACTION * len(cells))])
-            given = x[cells], classes[cells], (x[watched], classes[watched])
-            how = {"lasso": lasso, "loss": cross_entropy}
-            history += train(n_pretraining, rate, "pretraining", *given, **how)
+            order = random.permutation(np.flatnonzero(labels >= 0))
+            n_training = int(TRAINING_FRACTION * len(order))
+            training, validation = order[:n_training], order[n_training:]
+            stage = Stage(
+                name="pretraining",
+                n_epochs=n_pretraining,
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                group_lasso=self.group_lasso,
+                loss=cross_entropy,
+            )
+            training_cells = ScaledCells(x=x[training], target=classes[training])
+            watched_cells = ScaledCells(x=x[validation], target=classes[validation])
+            history += train_stage(
+                network, stage, training_cells, generator=generator, eval_cells=watched_cells
+            )
             network.replace_head(n_outputs, generator)
-        given = x, target, eval_set
-        if frozen:
-            history += train(n_frozen, rate, "frozen", *given, frozen=frozen)
-            history += train(n_unfrozen, rate / 2, "unfrozen", *given, lasso=lasso)
-        else:
-            history += train(n_frozen + n_unfrozen, rate, "unfrozen", *given, lasso=lasso)
 
+        # frozen: a new head learns the outputs, while the first layers stay as pretrained
+        cells = ScaledCells(x=x, target=target)
+        learning_rate = self.learning_rate
+        if labels is not None and self.frozen_layers:
+            stage = Stage(
+                name="frozen",
+                n_epochs=n_frozen,
+                learning_rate=learning_rate,
+                batch_size=self.batch_size,
+                n_frozen=self.frozen_layers,
+            )
+            history += train_stage(
+                network, stage, cells, generator=generator, eval_cells=eval_cells
+            )
+            learning_rate /= 2
+        else:
+            n_unfrozen += n_frozen
+
+        # unfrozen: all layers learn, and the group lasso shrinks the weights of most genes; at half
+        # the rate after a frozen stage, or else for the epochs of both
+        stage = Stage(
+            name="unfrozen",
+            n_epochs=n_unfrozen,
+            learning_rate=learning_rate,
+            batch_size=self.batch_size,
+            group_lasso=self.group_lasso,
+        )
+        history += train_stage(network, stage, cells, generator=generator, eval_cells=eval_cells)
+
+        # pruning: only the genes with the largest weights stay
         norms = network.input_norms().cpu().numpy()
-        kept = np.sort(np.argsort(-norms, kind="stable")[: self.n_genes])  # the largest norms
+        largest_first = np.argsort(-norms, kind="stable")
+        kept = np.sort(largest_first[: self.n_genes])
         first = network.layers[0]
         network.layers[0] = first._replace(weight=first.weight[kept])
-        x = x[:, kept].contiguous()
-        if eval_set is not None:
-            eval_set = eval_set[0][:, kept].contiguous(), eval_set[1]
-        history += train(n_finetuning, rate / 2, "fine-tuning", x, target, eval_set)
+        kept_cells = ScaledCells(x=x[:, kept].contiguous(), target=target)
+        if eval_cells is not None:
+            eval_cells = eval_cells._replace(x=eval_cells.x[:, kept].contiguous())
+
+        # fine-tuning: the pruned network learns without the penalty
+        stage = Stage(
+            name="fine-tuning",
+            n_epochs=n_fine_tuning,
+            learning_rate=self.learning_rate / 2,
+            batch_size=self.batch_size,
+        )
+        history += train_stage(
+            network, stage, kept_cells, generator=generator, eval_cells=eval_cells
+        )
         return network, kept, norms, history
 
-    def _settings_of_head(self):
-        return self.batch_size, self.epochs[3], self.learning_rate
+    def _reconstruction_stage(self, n_frozen):
+        return Stage(
+            name="reconstruction",
+            n_epochs=self.epochs[3],
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            n_frozen=n_frozen,
+        )
 
 
-def cluster_outputs(Y, n_clusters, random_state):
+def cluster_outputs(
+    Y: np.ndarray, n_clusters: int, random_state: int | np.random.RandomState | None
+) -> np.ndarray:
     """K-means clusters of outputs, (n, q); -1 in small clusters."""
     n_different = len(np.unique(Y, axis=0))
-    n_clusters = max(1, min(n_clusters, len(Y) // (2 * LEAST_CELLS), n_different))
+    n_large_enough = len(Y) // (2 * LEAST_CELLS)
+    n_clusters = max(1, min(n_clusters, n_large_enough, n_different))
     labels = KMeans(n_clusters, n_init=50, random_state=random_state).fit(Y).labels_
+    # number the large clusters from 0 on
     is_large = np.bincount(labels) >= LEAST_CELLS
-    new = np.where(is_large, np.cumsum(is_large) - 1, -1)
-    return new[labels]
+    new_labels = np.where(is_large, np.cumsum(is_large) - 1, -1)
+    return new_labels[labels]

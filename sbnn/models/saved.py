@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load, save
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.count_normalizer import CountNormalizer
@@ -23,8 +24,17 @@ FORMAT = "sbnn-model-7"
 ARRAYS = "support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_", "y_mean_", "y_scale_"
 
 
-class FileMixin:
+class FileMixin(BaseEstimator):
     """A fitted network that can be written to a file."""
+
+    _settings_class: type
+    network_: BottleneckNetwork
+    _gene_network: BottleneckNetwork | None  # with a head that predicts the kept genes
+    history_: pd.DataFrame
+    normalizer_: CountNormalizer | None
+    output_names_: np.ndarray
+    y_mean_: np.ndarray
+    _flat_output: bool  # `fit` had outputs of shape (n,)
 
     def save(
         self,
@@ -44,14 +54,15 @@ class FileMixin:
         """
         check_is_fitted(self)
         normalizer = normalizer or self.normalizer_
-        layers = self.network_.layers
+        sizes = [len(layer.weight) for layer in self.network_.layers]
+        sizes.append(len(self.y_mean_))
         header = {
             "format": FORMAT,
             "record": record,
             "versions": library_versions(),
             "class": type(self).__name__,
             "params": self.get_params(),
-            "sizes": [*(len(layer.weight) for layer in layers), len(self.y_mean_)],
+            "sizes": sizes,
             "activation": self.network_.activation,
             "flat_output": self._flat_output,
             "library_size": getattr(normalizer, "library_size_", None),
@@ -60,22 +71,24 @@ class FileMixin:
             "history": self.history_.to_dict(orient="list"),
         }
         tensors = {name: torch.as_tensor(getattr(self, name)) for name in ARRAYS}
-        tensors |= _tensors_of("network", self.network_)
+        tensors |= _layer_tensors("network", self.network_)
         if self._gene_network is not None:
-            tensors |= _tensors_of("gene_network", self._gene_network)
+            tensors |= _layer_tensors("gene_network", self._gene_network)
         if normalizer is not None:
             tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
-        header = json.loads(json.dumps(header, default=_plain))
-        header["sha256"] = _checksum_of(header, tensors)
-        write_atomically(save(tensors, {"sbnn": json.dumps(header)}), path)
+        # as it is read, since a tuple is read as a list
+        header = json.loads(json.dumps(header, default=_to_json))
+        header["sha256"] = _content_checksum(header, tensors)
+        content = save(tensors, metadata={"sbnn": json.dumps(header)})
+        write_atomically(content, path)
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
-        header, tensors = _read(path)
+        header, tensors = _read_model_file(path)
         try:
-            return _model(cls, header, tensors)
+            return _build_model(cls, header, tensors)
         # a header of somebody who means harm can raise nearly any error in parameters or torch
         except Exception as error:
             raise ValueError(_refusal(path, error)) from error
@@ -83,15 +96,16 @@ class FileMixin:
 
 def model_checksum(path: str | Path) -> str:
     """Verified checksum of a model file; a ValueError is raised if the file was altered."""
-    header, _ = _read(path)
+    header, _ = _read_model_file(path)
     return header["sha256"]
 
 
-def _read(path):
+def _read_model_file(path):
     """Verified header and tensors of a file."""
     content = Path(path).read_bytes()
     try:
         tensors = load(content)
+        # a safetensors file begins with the length of its own header, which holds ours
         end = 8 + int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8:end])["__metadata__"]
         header = json.loads(metadata["sbnn"])
@@ -100,7 +114,7 @@ def _read(path):
                 f"expected the format {FORMAT}, got {header['format']}; "
                 "fit the model and save it again with this version"
             )
-        if header["sha256"] != _checksum_of(header, tensors):
+        if header["sha256"] != _content_checksum(header, tensors):
             raise ValueError("its checksum does not match its contents")
         return header, tensors
     # invalid files can raise nearly any error in safetensors or JSON
@@ -112,10 +126,10 @@ def _refusal(path, error):
     return f"{path} is not an sbnn model that this version can read: {error}"
 
 
-def _checksum_of(header, tensors):
-    """Checksum of the other entries of the header, and of names, kinds and values of tensors."""
-    others = {name: value for name, value in header.items() if name != "sha256"}
-    digest = hashlib.sha256(json.dumps(others).encode())
+def _content_checksum(header, tensors):
+    """Checksum of all other entries of the header, and of names, kinds and values of tensors."""
+    entries = {name: value for name, value in header.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(entries).encode())
     for name in sorted(tensors):
         array = tensors[name].detach().cpu().contiguous().numpy()
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
@@ -123,20 +137,20 @@ def _checksum_of(header, tensors):
     return digest.hexdigest()
 
 
-def _tensors_of(name, network):
+def _layer_tensors(prefix, network):
     """Weights, (inputs, outputs), and biases of each layer, by name."""
     tensors = {}
     for i, layer in enumerate(network.layers):
-        tensors[f"{name}.{i}.weight"] = layer.weight.cpu().contiguous()
-        tensors[f"{name}.{i}.bias"] = layer.bias.cpu().contiguous()
+        tensors[f"{prefix}.{i}.weight"] = layer.weight.cpu().contiguous()
+        tensors[f"{prefix}.{i}.bias"] = layer.bias.cpu().contiguous()
     return tensors
 
 
-def _model(cls, header, tensors):
+def _build_model(cls, header, tensors):
     """Build the estimator."""
-    name = header["class"]
-    if name != cls.__name__:
-        raise ValueError(f"it holds a {name}; load it with sbnn.{name}.load")
+    class_name = header["class"]
+    if class_name != cls.__name__:
+        raise ValueError(f"it holds a {class_name}; load it with sbnn.{class_name}.load")
     params = header["params"]
     for parameter, value in params.items():
         if isinstance(value, list):
@@ -146,44 +160,52 @@ def _model(cls, header, tensors):
     model = cls(**params)
     for name in ARRAYS:
         setattr(model, name, tensors[name].numpy())
-    for name in ("feature_names_in", "output_names"):
-        if header[name]:
-            setattr(model, f"{name}_", np.array(header[name], dtype=object))
     model.n_features_in_ = len(model.support_)
+    if header["feature_names_in"]:
+        model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
+    if header["output_names"]:
+        model.output_names_ = np.array(header["output_names"], dtype=object)
     model._flat_output = header["flat_output"]
     model.history_ = pd.DataFrame(header["history"])
-    n_genes, *hidden, n_outputs = header["sizes"]
+
+    sizes = header["sizes"]
     activation = header["activation"]
-    model.network_ = _network("network", [n_genes, *hidden, n_outputs], activation, tensors)
+    model.network_ = _build_network("network", sizes, activation, tensors=tensors)
     model._gene_network = None
     if "gene_network.0.weight" in tensors:
-        sizes = [n_genes, *hidden, n_genes]
-        model._gene_network = _network("gene_network", sizes, activation, tensors)
+        gene_sizes = [*sizes[:-1], sizes[0]]  # it predicts its genes
+        model._gene_network = _build_network(
+            "gene_network", gene_sizes, activation, tensors=tensors
+        )
+
     model.normalizer_ = None
     if "count_share_" in tensors:
-        normalizer = model.normalizer_ = CountNormalizer()
+        normalizer = CountNormalizer()
         normalizer.library_size_ = header["library_size"]
         normalizer.count_share_ = tensors["count_share_"].numpy()
         normalizer.n_features_in_ = model.n_features_in_
         if header["feature_names_in"]:
             normalizer.feature_names_in_ = model.feature_names_in_
+        model.normalizer_ = normalizer
     return model
 
 
-def _network(name, sizes, activation, tensors):
+def _build_network(prefix, sizes, activation, tensors):
     """Network with the layers in `tensors`, whose shapes must be those of `sizes`."""
     network = BottleneckNetwork(sizes, activation, generator=torch.Generator())
     for i, layer in enumerate(network.layers):
         for kind, values in (("weight", layer.weight), ("bias", layer.bias)):
-            stored = tensors[f"{name}.{i}.{kind}"]
+            stored = tensors[f"{prefix}.{i}.{kind}"]
             if stored.shape != values.shape:
                 raise ValueError(f"{kind} of layer {i} has shape {tuple(stored.shape)}")
             values.copy_(stored)
     return network
 
 
-def _plain(value):
+def _to_json(value):
     """Convert settings, and NumPy numbers and arrays, to JSON types."""
     if isinstance(value, np.random.RandomState):
         return None  # instead of the state of a generator
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value.tolist()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value.tolist()

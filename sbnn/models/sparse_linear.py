@@ -38,7 +38,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     alpha : float
         Strength of the penalty; 0 gives `ReducedRankRegression`.
     l1_ratio : float
-        Share of the sparse penalty; the rest is a ridge penalty.
+        Fraction of the sparse penalty; the rest is a ridge penalty.
     relaxed : bool
         Refit the selected genes by `ReducedRankRegression` with the same ``alpha``.
     penalty : {"group", "element"}
@@ -74,6 +74,7 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
     ['gene06', 'gene42', 'gene56']
     """
 
+    n_iter_: int
     _parameter_constraints = ReducedRankRegression._parameter_constraints | {
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "relaxed": ["boolean"],
@@ -101,18 +102,18 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         self.tol = tol
 
     @property
-    def support_(self):
+    def support_(self) -> np.ndarray:
         """Mask of the selected genes, (p,)."""
-        return self.encoder_.any(axis=1)
+        return np.asarray(self.encoder_.any(axis=1))
 
     def _solve(self, X, Y, rank):
         if self.alpha * self.l1_ratio == 0:
             self.n_iter_ = 1
-            return ridge_reduced_rank(X, Y, rank, self.alpha)
+            return ridge_reduced_rank(X, Y, rank, alpha=self.alpha)
         encoder, decoder = self._alternate(X, Y, rank)
         kept = encoder.any(axis=1)
         if self.relaxed and kept.any():
-            encoder[kept], decoder = ridge_reduced_rank(X[:, kept], Y, rank, self.alpha)
+            encoder[kept], decoder = ridge_reduced_rank(X[:, kept], Y, rank, alpha=self.alpha)
             return encoder, decoder
         # Rotations leave the group penalty unchanged, only permutations the element-wise one.
         latent = X @ encoder
@@ -128,18 +129,26 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         _, _, directions = np.linalg.svd(X.T @ Y, full_matrices=False)
         decoder = directions[:rank].T
         encoder = np.zeros((X.shape[1], rank))
-        minimised = row_elastic_net if self.penalty == "group" else entry_elastic_net
+        minimise = row_elastic_net if self.penalty == "group" else entry_elastic_net
         for iteration in range(self.max_iter):
             self.n_iter_ = iteration + 1
-            Z = Y @ decoder  # targets of the latent variables, (n, rank)
-            encoder = minimised(X, Z, self.alpha, self.l1_ratio, self.tol, encoder)
+            # W-step: an elastic net on the targets of the latent variables, (n, rank)
+            encoder = minimise(
+                X,
+                Z=Y @ decoder,
+                alpha=self.alpha,
+                l1_ratio=self.l1_ratio,
+                tol=self.tol,
+                start=encoder,
+            )
+            # V-step: the orthonormal decoder nearest to Y' X W (Procrustes)
             last = decoder
             pull = Y.T @ (X @ encoder)  # shape (q, rank)
             pull += INERTIA * np.linalg.norm(pull) * last
             left, _, right = np.linalg.svd(pull, full_matrices=False)
             decoder = left @ right
-            is_done = np.linalg.norm(decoder - last) <= self.tol * np.sqrt(rank)
-            if is_done or not encoder.any():
+            change = np.linalg.norm(decoder - last)
+            if change <= self.tol * np.sqrt(rank) or not encoder.any():
                 break
         else:
             warn(
@@ -149,12 +158,19 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
         return encoder, last
 
 
-def row_elastic_net(X, Z, alpha, l1_ratio, tol, encoder):
-    """Minimise over W, (p, rank), for targets Z, with a group penalty; `encoder` is a start."""
-    # otherwise it draws from NumPy's global generator
-    how = {"fit_intercept": False, "max_iter": 100_000, "warm_start": True, "random_state": 0}
-    net = MultiTaskElasticNet(alpha, l1_ratio=l1_ratio, tol=tol, **how)
-    least = alpha * l1_ratio * len(X)
+def row_elastic_net(X, Z, alpha, l1_ratio, tol, start):
+    """Minimise over W, (p, rank), for targets Z, with a group penalty."""
+    net = MultiTaskElasticNet(
+        alpha,
+        l1_ratio=l1_ratio,
+        fit_intercept=False,
+        max_iter=100_000,
+        tol=tol,
+        warm_start=True,
+        random_state=0,  # otherwise it draws from NumPy's global generator
+    )
+    encoder = start
+    smallest_slope = alpha * l1_ratio * len(X)
     genes = np.flatnonzero(encoder.any(axis=1))
     # on a growing set of genes, which takes less time than on all
     while True:
@@ -166,10 +182,12 @@ def row_elastic_net(X, Z, alpha, l1_ratio, tol, encoder):
             net.fit(scale * rotated, scale * rotation.T @ Z)
             encoder = np.zeros_like(encoder)
             encoder[genes] = net.coef_.T
-        slopes = np.linalg.norm(X.T @ (Z - X[:, genes] @ encoder[genes]), axis=1)
+        # a gene leaves 0 if the slope of the squared error there is above that of the penalty
+        residuals = Z - X[:, genes] @ encoder[genes]
+        slopes = np.linalg.norm(X.T @ residuals, axis=1)
         slopes[genes] = 0
         steepest = np.argsort(-slopes, kind="stable")[: max(10, len(genes))]
-        added = steepest[slopes[steepest] > least]
+        added = steepest[slopes[steepest] > smallest_slope]
         if not len(added):
             return encoder
         genes = np.append(genes, added)
@@ -180,13 +198,22 @@ def entry_elastic_net(X, Z, alpha, l1_ratio, tol, start):
     require("glmnet")
     from glmnet import ElasticNet
 
-    how = {"standardize": False, "fit_intercept": False, "n_splits": 0, "max_iter": 1_000_000}
-    sparse = alpha * l1_ratio
+    lasso = alpha * l1_ratio
     columns = []
     for z in Z.T:
         # glmnet divides z by its root mean square first, which divides the ridge penalty as well;
         # it compares its tolerance with a squared step, small before the gradient is
-        ridge = alpha * (1 - l1_ratio) * np.sqrt(np.mean(z**2))
-        net = ElasticNet(sparse / (sparse + ridge), lambda_path=[sparse + ridge], tol=tol**3, **how)
+        root_mean_square = np.sqrt(np.mean(z**2))
+        ridge = alpha * (1 - l1_ratio) * root_mean_square
+        strength = lasso + ridge
+        net = ElasticNet(
+            lasso / strength,
+            lambda_path=[strength],
+            n_splits=0,
+            standardize=False,
+            fit_intercept=False,
+            tol=tol**3,
+            max_iter=1_000_000,
+        )
         columns.append(net.fit(X, z).coef_path_)
     return np.hstack(columns)

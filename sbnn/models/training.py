@@ -25,7 +25,7 @@ def minibatches(
 ) -> Iterator[torch.Tensor]:
     """Yield batches without end, in a new order for every pass through the cells."""
     while True:
-        yield from epoch_batches(n_cells, batch_size, generator, drop_last)
+        yield from epoch_batches(n_cells, batch_size, generator, drop_last=drop_last)
 
 
 def take_steps(

@@ -30,7 +30,7 @@ MODELS = [
 @pytest.fixture(autouse=True)
 def few_values_at_once(monkeypatch):
     monkeypatch.setattr(inputs, "VALUES_AT_ONCE", 37 * N_GENES)
-    monkeypatch.setattr(distilled, "CELLS_OF_GENES", 100)
+    monkeypatch.setattr(distilled, "MOST_SELECTION_CELLS", 100)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sbnn import (
 )
 
 pytestmark = pytest.mark.slow
-SAVED_MODELS = Path(__file__).resolve().parents[3] / "saved_models"
+SAVED_MODELS = Path(__file__).resolve().parents[2] / "saved_models"
 FIXED = {"standardize": False, "device": "cpu", "random_state": 42}
 
 

@@ -1,0 +1,254 @@
+"""Both networks: what a fit stores, what predictions are made of, and wrong parameters."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
+from sbnn.data import inputs
+from sbnn.metrics import pooled_r2
+from sbnn.models.base import model_in_units
+from sbnn.models.network import apply_layers
+
+FEW_STEPS = DistilledSettings(
+    n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
+)
+PUBLISHED = SparseBottleneckRegressor(
+    n_genes=5, hidden_layers=(16, 8), epochs=(2, 2, 2, 3), random_state=0
+)
+DISTILLED = DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, random_state=0)
+# the default, of which the checks have fewer
+CHECKED = [clone(model).set_params(n_genes=25) for model in (PUBLISHED, DISTILLED)]
+
+EXEMPTIONS = {
+    "check_transformer_get_feature_names_out": "it names the kept genes, not the latents",
+    "check_regressors_train": "it is trained for a few steps only",
+}
+
+
+@pytest.mark.filterwarnings("ignore:no pretraining. fewer than two clusters")
+@parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: EXEMPTIONS)
+def test_scikit_learn_api(estimator, check):
+    check(estimator)
+
+
+# without pretraining, whose clusters are seeded as well
+@pytest.fixture(scope="module", params=[clone(PUBLISHED).set_params(pretraining=False), DISTILLED])
+def model(request, data):
+    estimator = clone(request.param).set_params(reconstruct=True, device="cpu")
+    return estimator.fit(data.X, data.Y)
+
+
+# --- predictions
+
+
+def test_as_many_genes_as_asked_for_are_kept(model):
+    assert model.get_support().sum() == 5
+
+
+def test_predictions_use_only_the_kept_genes(model, data):
+    changed = np.where(model.get_support(), data.X, 100)
+    assert_array_equal(model.predict(changed), model.predict(data.X))
+
+
+def test_predictions_do_not_depend_on_other_cells(model, data):
+    assert_allclose(model.predict(data.X[7:8]), model.predict(data.X)[7:8], rtol=1e-12)
+
+
+def test_the_latent_space_has_double_precision(model, data):
+    latent = model.transform(data.X)
+    assert latent.shape == (120, 2)
+    assert latent.dtype == np.float64
+
+
+def test_genes_are_reconstructed_from_the_latent_space(model, data):
+    kept = model.get_support()
+    network = model._gene_network
+    after_bottleneck = network.layers[network.bottleneck + 1 :]
+    latent = torch.as_tensor(model.transform(data.X)).float()
+    scaled = apply_layers(after_bottleneck, network.activation, latent).numpy()
+    expected = scaled * model.x_scale_[kept] + model.x_mean_[kept]
+    assert_allclose(model.reconstruct_genes(data.X), expected, atol=1e-4)
+
+
+def test_both_heads_share_the_latent_space(model):
+    n_shared = model.network_.bottleneck + 1
+    shared = zip(model.network_.layers, model._gene_network.layers, strict=True)
+    for outputs_layer, genes_layer in list(shared)[:n_shared]:
+        assert_array_equal(outputs_layer.weight, genes_layer.weight)
+
+
+def test_genes_cannot_be_reconstructed_without_a_head(data):
+    model = clone(PUBLISHED).fit(data.X, data.Y)
+    with pytest.raises(AttributeError, match="fitted with reconstruct=True"):
+        model.reconstruct_genes(data.X)
+
+
+def test_a_data_frame_names_cells_and_units(data, adata, model):
+    named = clone(model).set_output(transform="pandas").fit(adata, data.Y)
+    frame = named.transform(adata)
+    assert frame.columns.tolist() == ["sbnn_1", "sbnn_2"]
+    assert frame.index.equals(adata.obs_names)
+
+
+# --- watched cells, the seed and the device
+
+
+@pytest.fixture(scope="module")
+def watched_model(model, data):
+    """The same fit without the head for genes, which watches 20 cells."""
+    without_head = clone(model).set_params(reconstruct=False)
+    eval_set = data.X[:20], data.Y[:20]
+    return without_head.fit(data.X, data.Y, eval_set=eval_set)
+
+
+def test_watched_cells_and_other_head_change_nothing(model, watched_model, data):
+    assert_array_equal(watched_model.predict(data.X), model.predict(data.X))
+
+
+def test_the_score_is_of_outputs_in_training_sds(watched_model, data):
+    scaler = StandardScaler().fit(data.Y)
+    predictions = scaler.transform(watched_model.predict(data.X[:20]))
+    expected = pooled_r2(scaler.transform(data.Y[:20]), predictions, Y_mean=0.0)
+    assert watched_model.score(data.X[:20], data.Y[:20]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_history_has_the_score_of_watched_cells(watched_model, data):
+    score = watched_model.score(data.X[:20], data.Y[:20])
+    assert watched_model.history_.eval_r2.iloc[-1] == pytest.approx(score, abs=1e-5)
+
+
+def test_a_score_needs_all_outputs(model, data):
+    with pytest.raises(ValueError, match=r"expected outputs of shape \(20, 5\), got \(20, 1\)"):
+        model.score(data.X[:20], data.Y[:20, :1])
+
+
+def test_watched_cells_need_all_outputs(model, data):
+    one_output = data.X[:20], data.Y[:20, 0]
+    with pytest.raises(ValueError, match=r"expected outputs of shape \(20, 5\), got \(20, 1\)"):
+        clone(model).fit(data.X, data.Y, eval_set=one_output)
+
+
+def test_another_seed_gives_another_network(model, data):
+    other = clone(model).set_params(random_state=1).fit(data.X, data.Y)
+    assert (other.predict(data.X) != model.predict(data.X)).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_gives_as_accurate_a_network(model, data):
+    again = clone(model).set_params(device="cuda").fit(data.X, data.Y)
+    # sums are rounded in another order, from which training drifts apart
+    expected = model.score(data.X, data.Y)
+    assert again.score(data.X, data.Y) == pytest.approx(expected, abs=0.05)
+
+
+# --- wrong parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_genes", 41), ("hidden_layers", (16, 0)), ("epochs", (1, 1)), ("epochs", (0, 0, 0, 0))],
+)
+def test_bad_parameters_are_refused(name, value, data):
+    model = clone(PUBLISHED).set_params(**{name: value})
+    with pytest.raises(ValueError, match=name):
+        model.fit(data.X, data.Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_teachers", 1),
+        ("teacher_width", 0),
+        ("steps_of_teachers", 0),
+        ("rate_of_student", -1.0),
+        ("swapped", 1.5),
+    ],
+)
+def test_bad_settings_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        DistilledSettings(**{name: value})
+
+
+# --- scales of genes and outputs
+
+
+@pytest.fixture
+def X(data):
+    """Genes of which one is constant."""
+    genes = data.X.astype(np.float32)
+    genes[:, 3] = 4.2
+    return genes
+
+
+@pytest.fixture(params=[True, False], ids=["standardize", "centre"])
+def standardize(request):
+    return request.param
+
+
+@pytest.fixture(params=CHECKED, ids=["published", "distilled"])
+def scaled_model(request, standardize, X, data, monkeypatch):
+    """A model with all genes, whose scales are learned from 20 cells at a time."""
+    monkeypatch.setattr(inputs, "VALUES_AT_ONCE", 800)
+    model = clone(request.param).set_params(standardize=standardize, n_genes=None)
+    return model.fit(X, data.Y)
+
+
+def test_scales_are_those_of_the_training_cells(scaled_model, standardize, X, data):
+    genes = StandardScaler(with_std=standardize).fit(X.astype(float))
+    outputs = StandardScaler(with_std=standardize).fit(data.Y.astype(float))
+    x = torch.as_tensor(genes.transform(X), dtype=torch.float32)
+    expected = outputs.inverse_transform(scaled_model.network_(x).numpy())
+    assert_allclose(scaled_model.predict(X), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_only_the_distilled_network_clips_new_cells(scaled_model, X):
+    new = X[::-1] + X.std(axis=0)
+    clipped = new.clip(X.min(axis=0), X.max(axis=0))
+    is_same = np.allclose(scaled_model.predict(new), scaled_model.predict(clipped))
+    assert is_same == isinstance(scaled_model, DistilledBottleneckRegressor)
+
+
+def test_cells_are_centred_in_double_precision(scaled_model, X, data):
+    far_X = X.astype(float) + 2.0**26
+    far_model = clone(scaled_model).fit(far_X, data.Y)
+    expected = scaled_model.predict(X)
+    assert_allclose(far_model.predict(far_X), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture(params=[PUBLISHED, DISTILLED], ids=["published", "distilled"])
+def z_scored(request, data):
+    """A model of z-scores of all but the first ten genes, and the z-scores."""
+    X = StandardScaler().fit_transform(data.X[:, 10:].astype(float))
+    Y = StandardScaler().fit_transform(data.Y.astype(float))
+    estimator = clone(request.param).set_params(standardize=False, reconstruct=True)
+    return estimator.fit(X, Y), X
+
+
+def test_a_model_of_z_scores_gets_units(z_scored, data):
+    model, X = z_scored
+    in_units = model_in_units(model, data, data.gene_names[10:])
+    Y = data.Y.astype(float)
+    expected = model.predict(X) * Y.std(axis=0) + Y.mean(axis=0)
+    cells = pd.DataFrame(data.X, columns=data.gene_names)
+    assert_allclose(in_units.predict(cells), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_in_units_has_all_genes(z_scored, data):
+    model, _ = z_scored
+    in_units = model_in_units(model, data, data.gene_names[10:])
+    assert in_units.feature_names_in_.tolist() == data.gene_names.tolist()
+    kept = model.get_support(indices=True) + 10
+    assert_array_equal(in_units.get_support(indices=True), kept)
+
+
+def test_a_model_of_z_scores_stays_as_it_is(z_scored, data):
+    model, X = z_scored
+    before = model.predict(X)
+    model_in_units(model, data, data.gene_names[10:])
+    assert_array_equal(model.predict(X), before)

@@ -1,0 +1,152 @@
+"""Ridge regression, and what all linear models share."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import zscore
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, LeaveOneOut
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegression, paper_folds
+from sbnn.metrics import pooled_r2
+from sbnn.models.linear import kept_genes
+
+MODELS = [LeaveOneOutRidge(), ReducedRankRegression(), SparseReducedRankRegression(alpha=0.01)]
+
+
+@parametrize_with_checks(MODELS)
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+# --- ridge regression
+
+
+@pytest.fixture(scope="module")
+def search(pair):
+    """Ridge regression whose penalty is chosen by refitting without each cell."""
+    grid = {"alpha": [1.0, 10.0, 100.0, 1000.0]}
+    search = GridSearchCV(Ridge(), grid, cv=LeaveOneOut(), scoring="neg_mean_squared_error")
+    return search.fit(*pair)
+
+
+@pytest.fixture
+def ridge(pair):
+    return LeaveOneOutRidge([1.0, 10.0, 100.0, 1000.0]).fit(*pair)
+
+
+def test_the_penalty_is_that_of_refitting(ridge, search):
+    assert ridge.alpha_ == search.best_params_["alpha"]
+
+
+def test_the_error_is_that_of_refitting(ridge, search):
+    assert ridge.best_score_ == pytest.approx(search.best_score_)
+
+
+def test_predictions_are_those_of_ridge(ridge, search, pair):
+    X, _ = pair
+    assert_allclose(ridge.predict(X), search.predict(X), atol=1e-10)
+
+
+def test_default_penalties_are_four_per_decade():
+    assert_allclose(LeaveOneOutRidge().alphas, np.geomspace(1, 1e6, 25))
+
+
+# --- genes and scores
+
+
+@pytest.fixture
+def sparse_model(pair):
+    """Fitted to the first 60 of 80 cells."""
+    X, Y = pair
+    return SparseReducedRankRegression(alpha=1.0).fit(X[:60], Y[:60])
+
+
+def test_kept_genes_have_coefficients(sparse_model):
+    genes = np.flatnonzero(sparse_model.coef_.any(axis=0))
+    assert 0 < len(genes) < 30
+    assert_array_equal(kept_genes(sparse_model), genes)
+
+
+def test_kept_genes_of_ridge_are_all(ridge):
+    assert kept_genes(ridge).tolist() == list(range(30))
+
+
+def test_kept_genes_have_numbered_names(sparse_model):
+    names = [f"x{gene}" for gene in kept_genes(sparse_model)]
+    assert sparse_model.get_feature_names_out().tolist() == names
+
+
+def test_the_score_is_relative_to_training_means(sparse_model, pair):
+    X, Y = pair
+    predictions = sparse_model.predict(X[60:])
+    score = pooled_r2(Y[60:], predictions, Y_mean=Y[:60].mean(axis=0))
+    assert sparse_model.score(X[60:], Y[60:]) == score > 0.2
+
+
+# --- torch, which takes seconds to import
+
+WITHOUT_TORCH = """
+import sys
+from sbnn import LeaveOneOutRidge, ReducedRankRegression, SparseReducedRankRegression
+from sbnn import cross_validate, simulate_patchseq
+
+data = simulate_patchseq(n_cells=60, n_genes=40, random_state=0)
+models = [LeaveOneOutRidge(), ReducedRankRegression(), SparseReducedRankRegression(alpha=0.5)]
+
+def predictions():
+    records = [cross_validate(model, data, folds=2, verbose=False) for model in models]
+    return [fold.tobytes() for record in records for fold in record.test_predictions[0]]
+
+before = predictions()
+print("torch" in sys.modules)
+import torch
+print(predictions() == before)
+"""
+
+
+@pytest.fixture(scope="module")
+def new_process():
+    """Whether torch is loaded after cross-validations, and results are the same with torch."""
+    command = [sys.executable, "-c", WITHOUT_TORCH]
+    printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    return printed.split()
+
+
+def test_linear_models_leave_torch_unloaded(new_process):
+    assert new_process[0] == "False"
+
+
+def test_torch_does_not_change_linear_models(new_process):
+    assert new_process[1] == "True"
+
+
+# --- the published numbers (Bernaerts et al., arXiv:2006.10411, figure 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "r2", "within", "n_genes"),
+    [
+        (LeaveOneOutRidge(), 0.449, 0.003, 1000),
+        (SparseReducedRankRegression(rank=2, alpha=0.4), 0.350, 0.002, 24),
+        (SparseReducedRankRegression(rank=16, alpha=0.5), 0.398, 0.002, 24),
+    ],
+)
+def test_published_results_on_mouse_m1(real_scala, model, r2, within, n_genes):
+    X = zscore(real_scala.X.astype(float))
+    Y = zscore(real_scala.Y.astype(float))
+    scores = []
+    numbers = []
+    for train, test in paper_folds(len(X)):
+        fitted = clone(model).fit(X[train], Y[train])
+        scores.append(fitted.score(X[test], Y[test]))
+        numbers.append(len(kept_genes(fitted)))
+    assert np.mean(scores) == pytest.approx(r2, abs=within)
+    assert np.mean(numbers) == pytest.approx(n_genes, abs=1)

@@ -1,0 +1,167 @@
+"""Model files: what is saved comes back, and nothing else does."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+
+from sbnn import (
+    CountNormalizer,
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    SparseBottleneckRegressor,
+)
+from sbnn.models import saved
+
+X = np.random.default_rng(0).normal(size=(30, 9))
+NAMED = pd.DataFrame(X, columns=list("abcdefghi"))
+NEW = 9 * NAMED.iloc[:, ::-1]
+COUNTS = NAMED.abs() + 1
+PUBLISHED = SparseBottleneckRegressor(
+    n_genes=4,
+    pretraining=False,
+    reconstruct=True,
+    hidden_layers=(4, 3),
+    epochs=(1, 1, 1, 1),
+    random_state=0,
+)
+SHORT = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=1, steps_of_student=1)
+DISTILLED = DistilledBottleneckRegressor(n_genes=4, reconstruct=True, distillation=SHORT)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "m.safetensors"
+
+
+# --- what comes back
+
+
+@pytest.fixture(params=[(PUBLISHED, X[:, :2]), (DISTILLED, X[:, 0])], ids=["published", "vector"])
+def model(request):
+    estimator, Y = request.param
+    return clone(estimator).fit(NAMED, Y)
+
+
+@pytest.fixture
+def loaded(model, path):
+    return type(model).load(model.save(path))
+
+
+@pytest.mark.parametrize("method", ["predict", "transform", "reconstruct_genes"])
+def test_predictions_come_back(method, model, loaded):
+    expected = getattr(model, method)(NEW)
+    assert_array_equal(getattr(loaded, method)(NEW), expected)
+
+
+def test_outputs_of_a_vector_are_a_vector(path):
+    clone(DISTILLED).fit(NAMED, X[:, 0]).save(path)
+    assert DistilledBottleneckRegressor.load(path).predict(NEW).shape == (30,)
+
+
+def test_parameters_come_back(model, loaded):
+    assert loaded.get_params() == model.get_params()
+
+
+def test_the_history_comes_back(model, loaded):
+    pd.testing.assert_frame_equal(loaded.history_, model.history_)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "feature_names_in_",
+        "output_names_",
+        "support_",
+        "gene_norms_",
+        "x_mean_",
+        "x_scale_",
+        "x_min_",
+        "x_max_",
+        "y_mean_",
+        "y_scale_",
+    ],
+)
+def test_attributes_come_back(name, model, loaded):
+    assert_array_equal(getattr(loaded, name), getattr(model, name))
+
+
+def test_the_normalizer_comes_back(model, path):
+    normalizer = CountNormalizer().fit(COUNTS)
+    loaded = type(model).load(model.save(path, normalizer))
+    assert_array_equal(loaded.normalizer_.transform(COUNTS), normalizer.transform(COUNTS))
+
+
+def test_a_loaded_model_is_saved_with_its_normalizer(model, path):
+    normalizer = CountNormalizer().fit(COUNTS)
+    loaded = type(model).load(model.save(path, normalizer))
+    again = type(model).load(loaded.save(path))
+    assert_array_equal(again.normalizer_.transform(COUNTS), normalizer.transform(COUNTS))
+
+
+def test_without_a_normalizer_there_is_none(loaded):
+    assert loaded.normalizer_ is None
+
+
+def test_a_random_state_is_not_saved(path):
+    model = clone(PUBLISHED).set_params(random_state=np.random.RandomState(0))
+    model.fit(X, X[:, :2]).save(path)
+    assert SparseBottleneckRegressor.load(path).random_state is None
+
+
+def test_an_array_of_layers_becomes_a_tuple(path):
+    model = clone(PUBLISHED).set_params(hidden_layers=np.array([4, 3]))
+    model.fit(X, X[:, :2]).save(path)
+    assert SparseBottleneckRegressor.load(path).hidden_layers == (4, 3)
+
+
+# --- what is refused
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    """Bytes of a model file."""
+    path = tmp_path_factory.mktemp("saved") / "m.safetensors"
+    clone(PUBLISHED).fit(X, X[:, :2]).save(path)
+    return path.read_bytes()
+
+
+def assert_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="m.safetensors is not an sbnn model"):
+        SparseBottleneckRegressor.load(path)
+
+
+def test_a_model_of_another_class_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="load it with sbnn.SparseBottleneckRegressor.load"):
+        DistilledBottleneckRegressor.load(path)
+
+
+def test_a_longer_file_is_refused(path, content):
+    assert_refused(path, content + b"\0")
+
+
+def test_a_shorter_file_is_refused(path, content):
+    assert_refused(path, content[:-1])
+
+
+def test_a_pickle_is_refused(path):
+    assert_refused(path, pickle.dumps({"a": 1}))
+
+
+def test_a_file_with_a_wrong_bit_is_refused(path, content):
+    for position in range(0, len(content), 37):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        assert_refused(path, bytes(damaged))
+
+
+def test_another_format_is_refused(path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(saved, "FORMAT", "sbnn-model-3")
+        clone(PUBLISHED).fit(X, X[:, :2]).save(path)
+    assert_refused(path, path.read_bytes())
