@@ -1,9 +1,8 @@
 """The figure of gene-regulatory dynamics, drawn from saved records only."""
 
 from sbnn.dynamics.report import METHODS, PUBLISHED, scores_of
-from sbnn.plotting.colors import METHODS as METHOD_COLORS
-from sbnn.plotting.common import finish, headline, new_panels, with_style
-from sbnn.plotting.labels import place_names
+from sbnn.plotting.colors import METHOD_COLORS
+from sbnn.plotting.common import draw_headline, finish, new_panels, place_names, with_style
 
 COLORS = METHOD_COLORS["dynamics"]
 
@@ -32,7 +31,8 @@ def accuracy_by_sparsity(records):
         square = {"marker": "s", "mfc": "white", "ms": 4.5, "markevery": [1], "lw": 0.6}
         for name, published in PUBLISHED.items():
             ax.plot(*zip(means.loc[name], published, strict=True), color=COLORS[name], **square)
-    headline(figure, "Means over seeds; bars: SD over seeds; squares: published; dashed: the prior")
+    title = "Means over seeds; bars: SD over seeds; squares: published; dashed: the prior"
+    draw_headline(figure, title)
     finish(figure)
     below = named.to_numpy() + (0.01, -0.01)
     place_names(

@@ -10,12 +10,19 @@ from matplotlib.lines import Line2D
 
 from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import repeat_means
-from sbnn.plotting.colors import METHODS
-from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_panels, with_style
-from sbnn.plotting.curves import PUBLISHED
+from sbnn.plotting.colors import METHOD_COLORS
+from sbnn.plotting.common import (
+    PUBLISHED_MARKER,
+    draw_grid,
+    draw_scores,
+    finish,
+    name_rows,
+    new_panels,
+    with_style,
+)
 from sbnn.results import Record
 
-KINDS = METHODS["ephys_types"]
+KINDS = METHOD_COLORS["ephys_types"]
 TYPES = {  # as in the Allen taxonomies
     "PVALB": "#D93137",
     "SST": "#FF9900",
@@ -53,12 +60,12 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
             draw_scores(ax, y, values, color)
             text = f"{values.mean():.3f}"
             if name in known:
-                ax.plot(known[name][i], y, color=color, zorder=1, **PUBLISHED)
+                ax.plot(known[name][i], y, color=color, zorder=1, **PUBLISHED_MARKER)
                 text += f" ({known[name][i]:.3f})"
             ax.text(1.02, y, text, va="center", color=color, transform=ax.get_yaxis_transform())
         ax.set_title(metric.replace("_f", "-F"))
         name_rows(ax, [report.LABELS[name] for name in shown])
-        grid(ax)
+        draw_grid(ax)
     dot = {"ls": "", "color": "0.3"}
     entries = [
         Line2D([], [], marker="o", ms=3.5, mew=0, alpha=0.6, label="one set of folds", **dot),
@@ -66,7 +73,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     ]
     if known:
         label = "published (in brackets): other cells and features"
-        entries.append(Line2D([], [], color="0.3", label=label, **PUBLISHED))
+        entries.append(Line2D([], [], color="0.3", label=label, **PUBLISHED_MARKER))
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), borderpad=0.6)
     return finish(figure, [axes])
 

@@ -137,7 +137,7 @@ def _width_and_stability(records):
 def _overview(records):
     fit = records["fit_distilled_2d"]
     beside = records.get("halves_distilled"), records.get("cv_distilled")
-    return plotting.overview(fit, *beside, true_genes=true_genes(fit))
+    return plotting.model_overview(fit, *beside, true_genes=true_genes(fit))
 
 
 def _gene_selection(records):
@@ -185,6 +185,6 @@ FIGURES = {
     ),
     "stability_selection": _of(plotting.selection_frequencies, "halves_distilled"),
     "effects": _of(plotting.effect_map, "interpretation"),
-    "map_trust": _of(plotting.map_trust, "map_trust", "fit_distilled_2d"),
+    "map_trust": _of(plotting.map_trust_panels, "map_trust", "fit_distilled_2d"),
     "genes_curve": _of(plotting.genes_curve, "genes_curve"),
 }

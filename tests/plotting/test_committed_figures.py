@@ -16,7 +16,7 @@ from scipy.stats import gmean
 from sbnn import plotting
 from sbnn.cli import ROOT
 from sbnn.plotting import curves
-from sbnn.plotting.colors import METHODS
+from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.reading import mean_text
 from sbnn.study import figures, report
 
@@ -81,7 +81,7 @@ def test_published_values_stand_next_to_their_models():
     lines = figure.axes[0].lines
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
     drawn = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in hollow)
-    assert_allclose(drawn, [(1, 0.1), (4, 0.4), (25 / curves.DODGE, 0.15), (30, 3)])
+    assert_allclose(drawn, [(1, 0.1), (4, 0.4), (25 / curves.MARKER_SPACING, 0.15), (30, 3)])
     [path] = [line for line in lines if line.get_label().startswith("sRRR, rank 2,")]
     points = srrr.points(rank=2)
     expected = np.array([srrr.n_selected.mean(axis=0)[points], srrr.test_r2.mean(axis=0)[points]])
@@ -145,6 +145,6 @@ def test_r2_by_number_of_genes_is_that_of_the_record():
 
 
 def test_colours_of_methods_differ_for_readers_who_see_red_as_green():
-    for table in METHODS.values():
+    for table in METHOD_COLORS.values():
         seen = [(red + 2 * green, blue) for red, green, blue in map(to_rgb, table.values())]
         assert pdist(seen).min() > 0.09

@@ -41,7 +41,7 @@ def test_maps_of_trust_show_their_own_values_the_largest_on_top():
     values = {"latent": latent, "spread": spread, "errors": errors}
     values |= {"agreement": np.array([0.8, 0.9])}
     record = replace(ridge_record(), values=values)
-    left, right = plotting.map_trust(record).axes[:2]
+    left, right = plotting.map_trust_panels(record).axes[:2]
     assert left.get_title() == f"held-out cells: mean error {np.nanmean(errors):.2f}"
     assert right.get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
     xy = panel_coordinates(latent, proportional=False)
@@ -51,7 +51,7 @@ def test_maps_of_trust_show_their_own_values_the_largest_on_top():
         assert_array_equal(dots.get_array(), shown[order])
         assert_allclose(dots.get_offsets(), xy[order])
         assert dots.get_clim() == pytest.approx((0, np.nanquantile(shown, 0.95)))
-    named = plotting.map_trust(record, fit_record()).axes[:2]
+    named = plotting.map_trust_panels(record, fit_record()).axes[:2]
     assert all([text.get_text() for text in ax.texts[-3:]] == ["A", "B", "C"] for ax in named)
 
 
@@ -70,12 +70,12 @@ def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_
 
 
 def test_genes_outputs_and_the_family_that_are_shown():
-    assert latent.rank_genes(fit_record(n_genes=4)).tolist() == [3, 2, 1, 0]
+    assert latent.order_of_genes(fit_record(n_genes=4)).tolist() == [3, 2, 1, 0]
     record = fit_record(n_genes=4, norms=False)
     record.expression[:] = 1
-    assert latent.rank_genes(record).tolist() == [1, 2, 0, 3], "by how well they are predicted"
+    assert latent.order_of_genes(record).tolist() == [1, 2, 0, 3], "by how well they are predicted"
     names, merit = np.array(["p", "Tau", "AI", "q"]), np.arange(4)
-    assert latent.ranked(names, latent.FEATURES, merit).tolist() == [2, 1, 3, 0]
+    assert latent.preferred_order(names, latent.PUBLISHED_FEATURES, merit).tolist() == [2, 1, 3, 0]
     text = words(plotting.family_zoom(fit_record(), family="C"))
     assert "C enlarged" in text
     assert "C1 (15)" in text
@@ -89,7 +89,7 @@ def test_an_overview_lists_genes_by_norm_and_outputs_by_their_r2_with_bars():
     values = {"test_r2": r2.mean(2), "test_feature_r2": r2}  # (n_folds, n_points, n_outputs)
     params = [{"n_components": 64}, {"n_components": 2}]
     folds = replace(ridge_record(), params=params, values=values)
-    figure = plotting.overview(fit, folds=folds, true_genes=["Gene1", "Gene29", "none"])
+    figure = plotting.model_overview(fit, folds=folds, true_genes=["Gene1", "Gene29", "none"])
     genes, *_, outputs = figure.axes
     assert "✓ true: 2 of 3" in genes.get_title()
     texts = [text.get_text() for text in genes.texts]
@@ -111,9 +111,9 @@ def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_
         dots = np.sort(ax.collections[0].get_offsets()[:, 0])
         assert_allclose(dots, np.sort(zscore(latents[:, 0])), atol=1e-5)
         correlations = np.corrcoef(values.T, latents.T)[:-2, -2:]
-        long = correlations[np.linalg.norm(correlations, axis=1) >= drawn_lines.LEAST]
+        long = correlations[np.linalg.norm(correlations, axis=1) >= drawn_lines.SHORTEST_LINE]
         tips = np.array([line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7])
-        expected = drawn_lines.RADIUS * long
+        expected = drawn_lines.CIRCLE_RADIUS * long
         assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
     assert f"{len(long)} of 4 outputs drawn" in words(figure)
     with pytest.raises(ValueError, match="expected 2 latents, got 3"):

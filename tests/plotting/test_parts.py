@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sbnn import plotting
 from sbnn.data.checks import GREY
 from sbnn.data.datasets import load_dataset
-from sbnn.plotting import cells, colors, labels, maps, reading
+from sbnn.plotting import colors, maps, reading
 
 CLOUD = np.random.default_rng(0).uniform(size=(500, 2))
 
@@ -40,7 +40,7 @@ def test_the_rarest_of_many_groups_share_a_legend_entry():
     table.index = [f"g{i}" for i in range(26)]
     for n, last in ((24, "g23 (3)"), (26, "2 others (3)")):
         figure = Figure(layout="constrained")
-        cells.draw_legend(figure, table[:n], "groups")
+        maps.draw_legend(figure, table[:n], "groups")
         shown = [text.get_text() for text in figure.legends[0].get_texts()]
         assert shown[0] == "g0 (26)"
         assert shown[-1] == last
@@ -61,10 +61,10 @@ def test_every_map_shows_all_cells_in_the_colours_of_their_types():
 
 
 def test_names_and_numbers_are_short():
-    assert labels.shortened("abcdefghijk", 11) == "abcdefghijk"
-    assert labels.shortened("abcdefghijk", 10) == "abcdef…ijk"
-    assert labels.counted(1, "gene") == "1 gene"
-    assert labels.signed(-0.126) == "−0.13"
+    assert reading.short_name("abcdefghijk", 11) == "abcdefghijk"
+    assert reading.short_name("abcdefghijk", 10) == "abcdef…ijk"
+    assert reading.number_and_noun(1, "gene") == "1 gene"
+    assert reading.number_text(-0.126) == "−0.13"
 
 
 @pytest.mark.parametrize("places", [[[3, 7], [1, 7], [2, 7], [0, 7]], [[3], [1], [2], [0]]])
@@ -109,16 +109,16 @@ def test_a_title_names_kind_protocol_width_and_genes():
     linear.settings = {"estimator": {"class": "a.SparseReducedRankRegression"}}
     linear.settings["estimator"]["params"] = {"rank": 8}
     titles = {
-        "sBNN, paper protocol, d = 2, 12 genes": fit_record(),
+        "sBNN, published, d = 2, 12 genes": fit_record(),
         "sRRR, rank 8 + t-SNE, 12 genes": linear,
-        "sBNN, paper protocol, d = 3, 1 gene": replace(ridge_record(), settings=settings),
+        "sBNN, published, d = 3, 1 gene": replace(ridge_record(), settings=settings),
     }
     for title, record in titles.items():
         assert reading.model_title(record) == title
-    assert reading.network_name(fit_record(width=64), 0) == "sBNN, paper protocol, d = 64"
-    assert colors.model_color(fit_record()) == colors.MODELS["paper"]
-    assert colors.model_color(linear) == colors.MODELS["linear"]
-    assert colors.model_color(ridge_record()) == colors.MODELS["all genes"]
+    assert reading.network_name(fit_record(width=64), 0) == "sBNN, published, d = 64"
+    assert colors.model_color(fit_record()) == colors.MODEL_COLORS["published"]
+    assert colors.model_color(linear) == colors.MODEL_COLORS["linear"]
+    assert colors.model_color(ridge_record()) == colors.MODEL_COLORS["all genes"]
 
 
 def test_mean_and_sample_sd_over_folds():
