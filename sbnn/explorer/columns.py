@@ -21,7 +21,7 @@ from sbnn.results import Record
 NOT_THE_MODEL = {"device", "random_state", "reconstruct"}
 MOST_BYTES = 4.6e6  # keeps the page with its library below 6 MB
 # of the name of a gene, and of a value in a cell
-BYTES_OF_GENE, BYTES_OF_CELL = 60, 16 / 3
+BYTES_OF_NAME, BYTES_OF_CELL = 60, 16 / 3
 TSNE_AXES = ["t-SNE 1", "t-SNE 2"]
 
 
@@ -37,14 +37,14 @@ def page_data(
     outputs = pd.DataFrame({"name": fit.feature_names, "group": "output"})
     outputs["r2"] = fit.train_feature_r2
     genes = pd.DataFrame({"name": fit.kept_genes, "group": "gene"})
-    values = {
-        "measured": _pack(np.hstack([fit.outputs, fit.expression])),
-        "predicted": _pack(np.hstack([fit.predictions, fit.predicted_expression])),
-    }
+    measured = np.hstack([fit.outputs, fit.expression])
+    predicted = np.hstack([fit.predictions, fit.predicted_expression])
+    values = {"measured": _pack(measured), "predicted": _pack(predicted)}
     sentence = ""
     if folds is not None:
         point = _matching_point(fit, folds)
-        values["held_out"] = _pack(held_out_means(folds, fit.outputs, point))
+        held_out = held_out_means(folds, fit.outputs, point)
+        values["held_out"] = _pack(held_out)
         outputs["test_r2"] = folds.test_feature_r2[:, point].mean(0)
         sentence = verdict(folds, ridge, point).sentence
     if halves is not None:
@@ -75,7 +75,9 @@ def _table_rows(table):
 
 def _matching_point(fit, folds):
     """Grid point with the parameters of the fit and predictions."""
-    params = {name: value for name, value in fit.params[0].items() if name not in NOT_THE_MODEL}
+    params = dict(fit.params[0])
+    for name in NOT_THE_MODEL:
+        params.pop(name, None)
     points = folds.points(**params)
     if not points:
         raise ValueError(f"cv_record: it has no model with the parameters of the fit, {params}")
@@ -91,8 +93,10 @@ def _other_genes(data, fit, n_bytes):
     """Most variable genes that the model does not keep, as many as the bytes allow."""
     is_kept = np.isin(data.gene_names, fit.kept_genes)
     others = np.flatnonzero(~is_kept)
-    n_genes = int(n_bytes / (BYTES_OF_CELL * data.n_cells + BYTES_OF_GENE))
-    by_variance = np.argsort(-data.X[:, others].var(0), kind="stable")
+    bytes_of_gene = BYTES_OF_CELL * data.n_cells + BYTES_OF_NAME
+    n_genes = int(n_bytes / bytes_of_gene)
+    variances = data.X[:, others].var(0)
+    by_variance = np.argsort(-variances, kind="stable")
     chosen = others[by_variance[: max(n_genes, 0)]]
     X = data.X[:, chosen].astype(np.float64)  # (n_cells, n_genes)
     sd = np.maximum(X.std(0), 1e-12)
@@ -127,13 +131,14 @@ def _page_map(title, xy, axes, equal=True):
 
 def _page_groups(groups):
     """Types, and families if they differ, most frequent first."""
-    kinds = {"type": _group_codes("Type", groups.types, groups.count("type"))}
+    types = groups.count("type")
+    kinds = {"type": _encode_groups("Type", groups.types, types)}
     if (groups.families != groups.types).any():
-        kinds["family"] = _group_codes("Family", groups.families, groups.table)
+        kinds["family"] = _encode_groups("Family", groups.families, groups.table)
     return kinds
 
 
-def _group_codes(title, names, table):
+def _encode_groups(title, names, table):
     """Names and colours of groups, and the position of the group of each cell in them."""
     return {
         "title": title,

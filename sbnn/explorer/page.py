@@ -73,20 +73,21 @@ CELL_COLUMNS = ("x", "y", "color", "cell", "type", "family", "value")
 def page_html(data: dict[str, Any]) -> str:
     """HTML that shows `page_data`; only its own scripts can run."""
     first = data["maps"][0]
-    xy = np.column_stack([np.frombuffer(b64decode(first[axis]), "<f4") for axis in "xy"])
-    map_ = interactive_map(xy, first["axes"], first["equal"])
+    xy = np.column_stack([_unpack(first["x"]), _unpack(first["y"])])
+    map_ = interactive_map(xy, first["axes"], equal=first["equal"])
     theme = Theme(json={"attrs": THEME})
     drawings = {"map": json_item(map_, theme=theme), "palette": Viridis256}
     resources = Resources(mode="inline", components=["bokeh"], log_level="warn")
     library = "\n".join(resources.js_raw)
     page_scripts = "\n".join(_page_part(name) for name in SCRIPTS)
     scripts = f'"use strict";\n(() => {{\n{page_scripts}\n}})();'
+    dataset, model, n_cells = data["dataset"], data["model"], len(data["cells"])
     template = Template(_page_part("page.html"))
     return template.substitute(
-        title=escape(f"{data['dataset']}: {data['model']}"),
-        dataset=escape(data["dataset"]),
+        title=escape(f"{dataset}: {model}"),
+        dataset=escape(dataset),
         verdict=_typeset(data["verdict"]),
-        about=escape(f"{data['model']}, {len(data['cells'])} cells"),
+        about=escape(f"{model}, {n_cells} cells"),
         style=_page_part("page.css"),
         library=library,
         scripts=scripts,
@@ -94,6 +95,11 @@ def page_html(data: dict[str, Any]) -> str:
         data=_json(data),
         checksums=f"{_checksum(library)} {_checksum(scripts)}",
     )
+
+
+def _unpack(text):
+    """Numbers that `sbnn.explorer.columns` has packed."""
+    return np.frombuffer(b64decode(text), "<f4")
 
 
 def _checksum(script):
@@ -130,7 +136,8 @@ def interactive_map(xy: np.ndarray, axes: Sequence[str], equal: bool) -> figure:
     map_.lod_threshold = None
     map_.xaxis.axis_label, map_.yaxis.axis_label = axes
     _fix_ranges(map_, xy)
-    size = float(np.clip(270 / np.sqrt(len(xy)), SMALLEST_DOT, LARGEST_DOT))
+    diameter = 270 / np.sqrt(len(xy))
+    size = float(np.clip(diameter, SMALLEST_DOT, LARGEST_DOT))
     # below the dots, whose colours they would hide
     map_.scatter(
         "x",
@@ -183,7 +190,8 @@ def _empty_source(name, columns):
 
 def _fix_ranges(map_, xy):
     """Ranges follow two invisible corners, as scripts fill in the cells later."""
-    x, y = np.transpose([xy.min(0), xy.max(0)]).tolist()
+    opposite = np.array([xy.min(0), xy.max(0)])
+    x, y = opposite.T.tolist()
     source = models.ColumnDataSource({"x": x, "y": y}, name="corners")
     corners = map_.scatter("x", "y", source=source, alpha=0, size=0)
     map_.x_range.renderers = [corners]
@@ -198,6 +206,7 @@ def _add_tools(map_, dots):
     lasso = models.LassoSelectTool(name="lasso", continuous=False)
     for tool in (box, lasso, hover):
         tool.renderers = [dots]
-    map_.add_tools(pan, box, lasso, wheel, hover, models.ResetTool())
+    map_.add_tools(pan, box, lasso)
+    map_.add_tools(wheel, hover, models.ResetTool())
     map_.toolbar.active_drag = lasso
     map_.toolbar.active_scroll = wheel

@@ -78,15 +78,13 @@ def training_curves(
         points.sort(key=lambda point: strength_of_lasso(network, point))
         colors = color_gradient(model_color(network), len(points))
         for point, color in zip(points, colors, strict=True):
-            _draw_accuracy(left, network, point, color, published)
-            _draw_gene_norms(right, network, point, color)
+            _draw_accuracy(left, network, point, color=color, published=published)
+            _draw_gene_norms(right, network, point, color=color)
         mark_stages(left, network, points[-1])
         draw_levels(left, srrr, network)
         n_genes = median_n_genes(network)
-        title = (
-            f"{network_name(network, points[-1])}, {n_genes} genes\n"
-            f"last test R², {folds_text(network)}, by group lasso λ"
-        )
+        name = network_name(network, points[-1])
+        title = f"{name}, {n_genes} genes\nlast test R², {folds_text(network)}, by group lasso λ"
         legend_above(left, anchor=ABOVE_NAMES, ncols=2, title=title)
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
         right.set(yscale="log", xlim=(0, network.gene_norms.shape[2]))
@@ -97,11 +95,11 @@ def training_curves(
 def _draw_accuracy(ax, network, point, color, published):
     """Draw the test R2 over the epochs, and published results at the last one."""
     rows = published_rows(published, **network.params[point])
-    epochs = draw_epochs(ax, network, point, color=color, label=_label(network, point, rows))
+    label = _label(network, point, rows)
+    epochs = draw_epochs(ax, network, point, color=color, label=label)
     for row in rows:
-        ax.plot(
-            epochs[-1], row["test_r2"], color=color, clip_on=False, zorder=5, **PUBLISHED_MARKER
-        )
+        r2 = row["test_r2"]
+        ax.plot(epochs[-1], r2, color=color, clip_on=False, zorder=5, **PUBLISHED_MARKER)
 
 
 def _draw_gene_norms(ax, network, point, color):
@@ -110,8 +108,9 @@ def _draw_gene_norms(ax, network, point, color):
     descending = np.sort(norms)[:, ::-1]
     # a geometric mean, as the axis is logarithmic
     logarithms = np.log(descending.clip(1e-30))
-    ranks = np.arange(norms.shape[1]) + 1
-    ax.plot(ranks, np.exp(logarithms.mean(0)), color=color)
+    means = np.exp(logarithms.mean(0))
+    ranks = np.arange(len(means)) + 1
+    ax.plot(ranks, means, color=color)
 
 
 def find_points_by_width(
@@ -133,7 +132,8 @@ def strength_of_lasso(network: Record, point: int) -> float:
 
 def _label(network, point, rows):
     strength = strength_of_lasso(network, point)
-    label = f"λ = {strength:g}: {mean_text(network.test_r2[:, point])}"
+    r2 = mean_text(network.test_r2[:, point])
+    label = f"λ = {strength:g}: {r2}"
     for row in rows:
         label += f" (◇ published {row['test_r2']:.3f})"
     return label
@@ -240,15 +240,15 @@ def bottleneck_comparison(
     for i, (width, [point]) in enumerate(points_by_width.items()):
         name = f"d = {width}"
         color = BOTTLENECK_COLORS[i]
-        _draw_width(by_genes, network, point, i, published)
-        _draw_pretraining(pretraining, network, point, name, color)
+        _draw_width(by_genes, network, point, place=i, published=published)
+        _draw_pretraining(pretraining, network, point, color=color)
         draw_epochs(regression, network, point, color=color, label=name)
-        without = network.points(**network.params[point] | {"pretraining": False})
-        for other in without:
+        without_pretraining = network.params[point] | {"pretraining": False}
+        for other in network.points(**without_pretraining):
             # without a band, which would hide that of the first
             label = f"{name}, no pretraining"
             draw_epochs(regression, network, other, label=label, color=color, ls="--", alpha=0)
-    _draw_linear(by_genes, srrr, network, published)
+    _draw_linear(by_genes, srrr, network, published=published)
     r2 = ridge.test_r2.mean()
     label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"
     by_genes.axhline(r2, color=MODEL_COLORS["all genes"], lw=1, ls=":", label=label)
@@ -268,37 +268,53 @@ def bottleneck_comparison(
     return finish(figure, [panels])
 
 
-def _draw_width(ax, network, point, i, published):
-    """Draw the test R2 of the i-th width, with published results beside it."""
+def _draw_width(ax, network, point, place, published):
+    """Draw the test R2 of the width at a place in the list, with published results beside it."""
     rows = published_rows(published, **network.params[point])
     mean, sd = mean_and_sd(network.test_r2[:, point])
     n_genes = network.n_selected[:, point].mean()
     width = network.parameter(point, "n_components")
+    label = _label(network, point, rows)
+    color = BOTTLENECK_COLORS[place]
     ax.errorbar(
-        n_genes * MARKER_SPACING**i,
+        n_genes * MARKER_SPACING**place,
         mean,
         sd,
-        label=f"sBNN, d = {width}, {_label(network, point, rows)}",
-        fmt=WIDTH_MARKERS[i],
-        color=BOTTLENECK_COLORS[i],
+        label=f"sBNN, d = {width}, {label}",
+        fmt=WIDTH_MARKERS[place],
+        color=color,
         ms=3.5,
         lw=1,
         capsize=1.5,
         zorder=5,
     )
-    x = n_genes / MARKER_SPACING ** (i + 1)
+    x = n_genes / MARKER_SPACING ** (place + 1)
     for row in rows:
-        ax.plot(x, row["test_r2"], color=BOTTLENECK_COLORS[i], zorder=4, **PUBLISHED_MARKER)
+        ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED_MARKER)
 
 
-def _draw_pretraining(ax, network, point, name, color):
+def _draw_pretraining(ax, network, point, color):
     """Draw the cross-entropy of validation and training; the latter without a band."""
-    stages = ["pretraining"]
-    label = f"{name}, validation"
-    draw_epochs(ax, network, point, stages, column="eval_loss", color=color, label=label)
-    label = f"{name}, training"
+    width = network.parameter(point, "n_components")
     draw_epochs(
-        ax, network, point, stages, column="loss", label=label, color=color, ls="--", alpha=0
+        ax,
+        network,
+        point,
+        stages=["pretraining"],
+        column="eval_loss",
+        color=color,
+        label=f"d = {width}, validation",
+    )
+    draw_epochs(
+        ax,
+        network,
+        point,
+        stages=["pretraining"],
+        column="loss",
+        label=f"d = {width}, training",
+        color=color,
+        ls="--",
+        alpha=0,
     )
 
 

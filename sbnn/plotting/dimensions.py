@@ -69,13 +69,11 @@ def tsne_pair(record: Record, titles: tuple[str, str] = MEASUREMENTS) -> Figure:
     n_components, n_outputs = record.n_transcriptome, record.n_outputs
     genes_method = _tsne_method(n_components, "principal component")
     outputs_method = _tsne_method(n_outputs, "output")
+    by_genes = panel_coordinates(record.transcriptome, proportional=n_components > 2)
+    by_outputs = panel_coordinates(record.outputs, proportional=n_outputs > 2)
     maps = {
-        f"{genes_title}, {genes_method}": panel_coordinates(
-            record.transcriptome, proportional=n_components > 2
-        ),
-        f"{outputs_title}, {outputs_method}": panel_coordinates(
-            record.outputs, proportional=n_outputs > 2
-        ),
+        f"{genes_title}, {genes_method}": by_genes,
+        f"{outputs_title}, {outputs_method}": by_outputs,
     }
     return _draw_cell_maps(maps, Groups(record))
 
@@ -109,9 +107,11 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
     """
     from sbnn.data.paired import as_paired  # loads scikit-learn
 
-    in_panels = {title: panel_coordinates(xy, proportional=False) for title, xy in maps.items()}
+    fitted_maps = {}
+    for title, xy in maps.items():
+        fitted_maps[title] = panel_coordinates(xy, proportional=False)
     groups = Groups(as_paired(adata, check=False))
-    return _draw_cell_maps(in_panels, groups)
+    return _draw_cell_maps(fitted_maps, groups)
 
 
 def _draw_cell_maps(maps, groups):
@@ -154,10 +154,13 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     xy = panel_coordinates(record.latent, proportional=False)
     mean_error = np.nanmean(record.errors)
     left.set_title(f"held-out cells: mean error {mean_error:.2f}")
-    _draw_errors(figure, left, xy, record.errors, "mean squared error of a cell (z-scores)")
+    dots = _draw_errors(left, xy, record.errors)
+    _add_error_bar(figure, dots, left, label="mean squared error of a cell (z-scores)")
     r2 = record.agreement  # of each seed
-    right.set_title(f"maps of {len(r2)} other seeds: R² {r2.min():.2f} to {r2.max():.2f}")
-    _draw_errors(figure, right, xy, record.spread, "distance moved / map size")
+    lowest, highest = r2.min(), r2.max()
+    right.set_title(f"maps of {len(r2)} other seeds: R² {lowest:.2f} to {highest:.2f}")
+    dots = _draw_errors(right, xy, record.spread)
+    _add_error_bar(figure, dots, right, label="distance moved / map size")
     if fit is not None:
         figure.supxlabel(model_title(fit), fontsize=7)
     finish(figure, [[left, right]])
@@ -168,7 +171,7 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     return figure
 
 
-def _draw_errors(figure, ax, xy, errors, label):
+def _draw_errors(ax, xy, errors):
     """Draw cells in the colours of their errors, the largest on top."""
     n_finite = np.isfinite(errors).sum()
     order = np.argsort(errors, kind="stable")[:n_finite]
@@ -185,6 +188,10 @@ def _draw_errors(figure, ax, xy, errors, label):
     )
     dots.set_rasterized(len(xy) > MOST_SHAPES)
     frame_map(ax)
+    return dots
+
+
+def _add_error_bar(figure, dots, ax, label):
     add_colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
 
 
@@ -225,12 +232,14 @@ def bibiplot(record: Record) -> Figure:
     figure, panels = new_panels(FIGURE_WIDTH / 2 + 0.6, 1, 2)
     left, right = panels
     draw_legend(figure, groups.table, groups.title)
+    # correlations, as all columns are scaled
     gene_lines = longest_lines(record.kept_genes, genes.T @ latents / len(latents))
     output_lines = longest_lines(record.feature_names, outputs.T @ from_outputs / len(latents))
-    _draw_circle(left, groups, latents, "genes")
-    _draw_circle(right, groups, from_outputs, "outputs")
-    n_genes, n_outputs = len(record.kept_genes), len(record.feature_names)
+    _draw_circle(left, groups, latents, source="genes")
+    _draw_circle(right, groups, from_outputs, source="outputs")
+    n_genes = len(record.kept_genes)
     left.set_title(f"{len(gene_lines)} of {n_genes} genes drawn, circle: r = 1")
+    n_outputs = len(record.feature_names)
     right.set_title(f"{len(output_lines)} of {n_outputs} outputs drawn, circle: r = 1")
     finish(figure, [panels])
     _draw_lines(left, gene_lines, fontstyle="italic")
@@ -240,7 +249,8 @@ def bibiplot(record: Record) -> Figure:
 
 def _draw_circle(ax, groups, xy, source):
     """Draw cells, and the circle of perfect correlation."""
-    limit = 1.05 * max(np.quantile(np.abs(xy), 0.99), CIRCLE_RADIUS)
+    farthest = np.quantile(np.abs(xy), 0.99)
+    limit = 1.05 * max(farthest, CIRCLE_RADIUS)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.set(xlabel=f"unit 1 of the cells, from {source} (SD)", ylabel="unit 2 (SD)")
     draw_cells(ax, xy, groups.colors)
@@ -261,4 +271,5 @@ def longest_lines(names: np.ndarray, correlations: np.ndarray) -> pd.DataFrame:
     lines = pd.DataFrame(correlations, names)
     length = np.hypot(lines[0], lines[1]).round(6)
     length = length.sort_values(ascending=False, kind="stable")
-    return lines.loc[length[length >= SHORTEST_LINE].index[:MOST_LINES]]
+    long_enough = length.index[length >= SHORTEST_LINE]
+    return lines.loc[long_enough[:MOST_LINES]]

@@ -64,8 +64,8 @@ def gene_selection_curve(record: Record) -> Figure:
     _draw_genes(ax, x[~selected], y[~selected], color="0.6", ms=2, label="others")
     label = f"{selected.sum()} selected genes"
     _draw_genes(ax, x[selected], y[selected], color="0.15", ms=3, label=label)
-    ax.set(xlim=(x.min() - 0.05, np.quantile(x, 0.999) + 0.05), ylim=(-0.02, 1.03))
-    left, right = ax.get_xlim()
+    left, right = x.min() - 0.05, np.quantile(x, 0.999) + 0.05
+    ax.set(xlim=(left, right), ylim=(-0.02, 1.03))
     line = np.linspace(left, right, 500)
     curve = np.exp(-record.slope * (line - record.b)) + record.offset
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
@@ -116,7 +116,8 @@ def selection_frequencies(record: Record) -> Figure:
         legend_above(ax)
     ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
-    ax.set_xlabel(f"{len(shown)} of {len(table)} genes kept at least once ({model_title(record)})")
+    model = model_title(record)
+    ax.set_xlabel(f"{len(shown)} of {len(table)} genes kept at least once ({model})")
     name_columns(ax, shown.index)
     return finish(figure)
 

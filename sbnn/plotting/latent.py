@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
@@ -100,7 +99,7 @@ def latent_panels(
     return _finish_with_cells(figure, centres)
 
 
-def _draw_fits(top, bottom, scores, *heights_below):
+def _draw_fits(top, bottom, scores, heights_below=()):
     """Figure, parts and maps of fits one below another, over room for more."""
     fits = [top] if bottom is None else [top, bottom]
     scores = scores or [None] * len(fits)
@@ -110,10 +109,8 @@ def _draw_fits(top, bottom, scores, *heights_below):
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     centres = []
-    for part, fit, score, letter in zip(parts, fits, scores, "ab", strict=False):
-        measure, mean, r2 = fit_accuracy(fit, score)
-        draw_headline(part, f"{letter}  {model_title(fit)}: {measure} {number_text(mean)}")
-        centre = draw_fit(part, fit, measure, r2)
+    for part, letter, fit, score in zip(parts, "ab", fits, scores, strict=False):
+        centre = _draw_fit(part, letter, fit, score=score)
         centres.append((centre, fit))
     return figure, parts, centres
 
@@ -126,30 +123,35 @@ def _finish_with_cells(figure, centres):
     return figure
 
 
-def draw_fit(part: SubFigure, fit: Record, measure: str, r2: np.ndarray) -> Axes:
+def _draw_fit(part, letter, fit, score):
     """Draw small maps beside an empty map of the cells; return it."""
+    measure, mean, r2 = fit_accuracy(fit, score)
+    title = f"{letter}  {model_title(fit)}: {measure} {number_text(mean)}"
+    draw_headline(part, title)
     left, middle, right = part.subfigures(1, 3, squeeze=False)[0]
     triangles = map_triangles(map_coordinates(fit))
     genes = order_of_genes(fit)[:N_MAPS]
-    left.suptitle(f"{len(genes)} of {len(fit.kept_genes)} predicted genes", fontsize=7)
+    n_genes = len(fit.kept_genes)
+    left.suptitle(f"{len(genes)} of {n_genes} predicted genes", fontsize=7)
+    expression = fit.predicted_expression[:, genes]
     gene_names = [short_name(name, PANEL_TITLE_LETTERS) for name in fit.kept_genes[genes]]
-    _draw_small_maps(
-        left, triangles, gene_names, fit.predicted_expression[:, genes], fontstyle="italic"
-    )
-    outputs = preferred_order(fit.feature_names, PUBLISHED_FEATURES, fit.train_feature_r2)[:N_MAPS]
+    _draw_small_maps(left, triangles, expression, titles=gene_names, fontstyle="italic")
+    outputs = preferred_order(fit.feature_names, PUBLISHED_FEATURES, fit.train_feature_r2)
+    outputs = outputs[:N_MAPS]
     right.suptitle(f"{len(outputs)} of {len(r2)} predicted outputs, {measure}", fontsize=7)
     output_names = []
     for output in outputs:
         name = short_name(fit.feature_names[output], 12)
         title = f"{name} {number_text(r2[output])}"
         output_names.append(short_name(title, PANEL_TITLE_LETTERS))
-    _draw_small_maps(right, triangles, output_names, fit.predictions[:, outputs])
+    predictions = fit.predictions[:, outputs]
+    _draw_small_maps(right, triangles, predictions, titles=output_names)
     ax = middle.subplots()
     frame_map(ax)
     return ax
 
 
-def _draw_small_maps(part, triangles, titles, predictions, fontstyle="normal"):
+def _draw_small_maps(part, triangles, predictions, titles, fontstyle="normal"):
     """Draw predictions, (n_cells, at most 9), with a title each."""
     panels = part.subplots(3, 3)
     for ax in panels.flat:
@@ -217,7 +219,7 @@ def family_zoom(
     >>> fit = results.load("saved_models/scala/fit_published_2d.pickle.xz")
     >>> figure = plotting.family_zoom(fit)
     """
-    figure, parts, centres = _draw_fits(top, bottom, scores, ZOOM_HEIGHT)
+    figure, parts, centres = _draw_fits(top, bottom, scores, heights_below=[ZOOM_HEIGHT])
     below = parts[-1]
     centre, record = centres[-1]
     groups = Groups(record)
@@ -226,17 +228,18 @@ def family_zoom(
     in_family = groups.families == family
     xy = map_coordinates(record)
     corner, side = _square_around(xy[in_family])
+    left, bottom = corner
     in_square = ((xy > corner) & (xy < corner + side)).all(1)
 
     draw_headline(below, f"{'abc'[len(centres)]}  {short_name(family)} enlarged")
     types = groups.count("type", in_family)
     draw_legend(below, types, f"types in {short_name(family)} (cells)")
     score = scores[-1] if scores else None
-    predictions = _zoomed_predictions(record, score, family, in_family)
+    predictions = _zoomed_predictions(record, score, family=family, in_family=in_family)
     cells, *panels = below.subplots(1, 1 + len(predictions))
     for ax in (cells, *panels):
         frame_map(ax)
-        ax.set(xlim=corner[0] + [0, side], ylim=corner[1] + [0, side], anchor="S")
+        ax.set(xlim=(left, left + side), ylim=(bottom, bottom + side), anchor="S")
         ax.spines[:].set(visible=True, lw=0.7, ls=DASHES, ec="0.3")
     draw_cells(cells, xy[in_family], groups.colors[in_family])
     n_shown = (in_family & in_square).sum()
@@ -244,12 +247,13 @@ def family_zoom(
     triangles = map_triangles(xy)
     for ax, (title, predicted) in zip(panels, predictions.items(), strict=True):
         limits = np.quantile(predicted[in_square], [0.02, 0.98])
-        draw_map(ax, triangles, predicted, limits)
+        draw_map(ax, triangles, predicted, limits=limits)
         ax.set_title(title)
         draw_colorbar(below, limits, ax=ax, ticks=MaxNLocator(4))
     panels[0].title.set_fontstyle("italic")
     _finish_with_cells(figure, centres)
-    name_groups(cells, xy[in_family], groups.types[in_family], types.index[:NAMED_TYPES])
+    named_types = types.index[:NAMED_TYPES]
+    name_groups(cells, xy[in_family], groups.types[in_family], names=named_types)
     frame = Rectangle(corner, side, side, fill=False, clip_on=False, lw=0.7, ls=DASHES, ec="0.3")
     centre.add_patch(frame)
     return figure
@@ -259,8 +263,8 @@ def _square_around(xy):
     """Lower left corner and side of a square with nearly all cells, beside the small maps."""
     low, high = np.quantile(xy, [0.025, 0.975], axis=0)
     side = min(SPARE * (high - low).max(), 1)
-    corner = ((low + high - side) / 2).clip(-0.03, 1.03 - side)
-    return corner, side
+    corner = (low + high - side) / 2
+    return corner.clip(-0.03, 1.03 - side), side
 
 
 def _zoomed_predictions(record, score, family, in_family):
@@ -268,7 +272,8 @@ def _zoomed_predictions(record, score, family, in_family):
     measure, _, r2 = fit_accuracy(record, score)
     expression = record.predicted_expression[in_family].mean(0)
     gene = preferred_order(record.kept_genes, [family], expression)[0]
-    maps = {short_name(record.kept_genes[gene]): record.predicted_expression[:, gene]}
+    gene_name = short_name(record.kept_genes[gene])
+    maps = {gene_name: record.predicted_expression[:, gene]}
     variation = record.predictions[in_family].std(0)
     for output in preferred_order(record.feature_names, ZOOMED_OUTPUTS, variation)[:2]:
         name = short_name(record.feature_names[output])
@@ -313,7 +318,7 @@ def model_overview(
     n_units = record.latent.shape[1]
     score = None if folds is None else (folds, {"n_components": n_units})
     measure, _, r2 = fit_accuracy(record, score)
-    _draw_kept_genes(genes, record, halves, true_genes)
+    _draw_kept_genes(genes, record, halves=halves, true_genes=true_genes)
     _draw_wedge(encoder, "encoder", wide_end=0)
     _draw_wedge(decoder, "decoder", wide_end=1)
     _draw_output_bars(outputs, record.feature_names, r2)
@@ -341,7 +346,8 @@ def _draw_kept_genes(ax, record, halves, true_genes):
     for y, gene in enumerate(genes[:NAMES_IN_FULL]):
         weight = "bold" if gene in trusted else "normal"
         mark = " ✓" if is_true[y] else ""
-        _write_gene(ax, y, short_name(gene, OVERVIEW_LETTERS) + mark, weight)
+        name = short_name(gene, OVERVIEW_LETTERS)
+        _write_gene(ax, y, name + mark, weight=weight)
     n_more = len(genes) - NAMES_IN_FULL
     if n_more > 0:
         _write_gene(ax, NAMES_IN_FULL, f"and {n_more} more")
@@ -366,7 +372,8 @@ def _draw_output_bars(ax, names, r2):
     order = np.argsort(-r2, kind="stable")[:NAMES_IN_FULL]
     lengths = r2[order].clip(0, 1)
     bars = ax.barh(range(len(order)), lengths, height=0.55, color=GREEN, alpha=0.75)
-    ax.bar_label(bars, [number_text(value) for value in r2[order]], padding=2, fontsize=6.5)
+    texts = [number_text(value) for value in r2[order]]
+    ax.bar_label(bars, texts, padding=2, fontsize=6.5)
     name_rows(ax, [short_name(name, OVERVIEW_LETTERS) for name in names[order]])
     ax.set(xlim=(0, 1.25), xticks=[])
     ax.spines[:].set_visible(False)

@@ -73,7 +73,7 @@ def name_families(ax: Axes, groups: Groups, xy: np.ndarray) -> None:
     """Name known families, after the layout."""
     families = groups.table.index.drop(UNKNOWN, errors="ignore")
     if 2 <= len(families) <= MOST_LEGEND_ENTRIES:
-        name_groups(ax, xy, groups.families, families)
+        name_groups(ax, xy, groups.families, names=families)
 
 
 def name_groups(ax: Axes, xy: np.ndarray, groups: np.ndarray, names: pd.Index) -> None:
@@ -91,7 +91,8 @@ def draw_legend(figure: FigureBase, table: pd.DataFrame, title: str) -> None:
         entries.append(Line2D([], [], color=color, label=label, marker="o", ms=4, ls=""))
     rare = table["count"][MOST_LEGEND_ENTRIES:]
     if len(rare):
-        entries.append(Line2D([], [], ls="", label=f"{len(rare)} others ({rare.sum()})"))
+        label = f"{len(rare)} others ({rare.sum()})"
+        entries.append(Line2D([], [], ls="", label=label))
     n_letters = max(len(str(entry.get_label())) for entry in entries)
     figure.legend(
         handles=entries,
@@ -107,7 +108,9 @@ def draw_legend(figure: FigureBase, table: pd.DataFrame, title: str) -> None:
 def map_triangles(xy: np.ndarray) -> Triangulation | None:
     """Delaunay triangles except over empty regions, or None."""
     places = np.unique(xy, axis=0)  # which cells may share
-    distances = cKDTree(places).query(xy, [min(11, len(places))])[0].ravel()
+    n_places = min(11, len(places))  # the cell itself and ten others
+    distances, _ = cKDTree(places).query(xy, [n_places])
+    distances = distances.ravel()
     spacing = np.minimum(distances, np.quantile(distances, 0.9))
     x, y = xy.T
     try:
@@ -115,7 +118,8 @@ def map_triangles(xy: np.ndarray) -> Triangulation | None:
     except (RuntimeError, ValueError):  # too few cells, or all on a line
         return None
     corners = xy[triangles.triangles]
-    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+    edges = corners - np.roll(corners, 1, axis=1)
+    sides = np.linalg.norm(edges, axis=2)
     usual = np.median(spacing[triangles.triangles], axis=1)
     hidden = sides.max(1) > STRETCH * usual
     triangles.set_mask(hidden)
@@ -131,7 +135,8 @@ def draw_map(
     """Draw predicted values over the cells."""
     if triangles is not None:
         low, high = limits
-        levels = np.linspace(low, max(high, low + 1e-6), COLOR_LEVELS + 1)  # may be constant
+        high = max(high, low + 1e-6)  # values may be constant
+        levels = np.linspace(low, high, COLOR_LEVELS + 1)
         regions = ax.tricontourf(triangles, values, levels, extend="both")
         regions.set_rasterized(True)
 

@@ -74,7 +74,8 @@ def accuracy_comparison(
         records.append(record)
         size = number_and_noun(record.n_genes(point), "gene")
         names.append(f"{short_name(name, 40)}, {size}{scaling_text(record)}")
-        _draw_folds(ax, y, record.test_r2[:, point], model_color(record))
+        r2 = record.test_r2[:, point]
+        _draw_folds(ax, y, r2, color=model_color(record))
     name_rows(ax, names)
     low, high = ax.get_xlim()
     ax.set_xlim(max(low, LOWEST_R2), min(high, 1.1))
@@ -142,7 +143,8 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     """
     figure, ax = new_panels(2.5)
     _draw_output_accuracy(ax, models)
-    figure.set_figheight(max(2.5, 0.14 * len(ax.get_yticks()) + 1.2))
+    n_outputs = len(ax.get_yticks())
+    figure.set_figheight(max(2.5, 0.14 * n_outputs + 1.2))
     return finish(figure)
 
 
@@ -217,7 +219,8 @@ def _draw_stability(ax, selections):
     genes = first.index[:n_ever][:STABILITY_GENES]
     places = np.arange(len(genes))
     for i, (name, frequency) in enumerate(frequencies.items()):
-        n_always, n_ever = (frequency == 1).sum(), (frequency > 0).sum()
+        n_always = (frequency == 1).sum()
+        n_ever = (frequency > 0).sum()
         label = f"{name}: {n_always} genes in all fits, {n_ever} in any"
         if i == 0:
             ax.bar(places, frequency[genes], width=0.72, color="0.75", label=label)
@@ -264,6 +267,7 @@ def _draw_output_accuracy(ax, models):
             ms=3,
         )
     draw_grid(ax)
-    name_rows(ax, [short_name(name) for name in record.feature_names[order]])
+    names = record.feature_names[order]
+    name_rows(ax, [short_name(name) for name in names])
     ax.set_xlabel("test R² (bars: SD over folds)")
     legend_above(ax)

@@ -32,7 +32,8 @@ def short_name(name: object, most: int = NAME_LETTERS) -> str:
 
 def number_and_noun(n: int, noun: str) -> str:
     """Such as "1 gene", "25 genes"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    ending = "" if n == 1 else "s"
+    return f"{n} {noun}{ending}"
 
 
 def number_text(value: float, digits: int = 2) -> str:
@@ -60,7 +61,9 @@ def model_title(record: Record) -> str:
     n_genes = params.get("n_genes")
     if "kept_genes" in record.values:
         n_genes = len(record.kept_genes)
-    return title if n_genes is None else f"{title}, {number_and_noun(n_genes, 'gene')}"
+    if n_genes is None:
+        return title
+    return f"{title}, {number_and_noun(n_genes, 'gene')}"
 
 
 def network_name(record: Record, point: int) -> str:
@@ -73,7 +76,8 @@ def network_name(record: Record, point: int) -> str:
 def mean_and_sd(values: Any) -> tuple[Any, Any]:
     """Mean and sample SD over the folds (first axis)."""
     values = np.asarray(values, float)
-    return values.mean(0), values.std(0, ddof=min(len(values) - 1, 1))
+    ddof = min(len(values) - 1, 1)  # a single fold has an SD of 0
+    return values.mean(0), values.std(0, ddof=ddof)
 
 
 def mean_text(values: Any) -> str:
@@ -85,7 +89,11 @@ def mean_text(values: Any) -> str:
 
 def history_curve(tables: Iterable[Any], stages: Iterable[str], column: str) -> np.ndarray:
     """A column of the history in some stages, (n_folds, n_epochs)."""
-    return np.stack([table[column][table["stage"].isin(stages)] for table in tables])
+    rows = []
+    for table in tables:
+        is_shown = table["stage"].isin(stages)
+        rows.append(table[column][is_shown])
+    return np.stack(rows)
 
 
 def median_n_genes(record: Record) -> int:
@@ -95,7 +103,10 @@ def median_n_genes(record: Record) -> int:
 
 def choose_model(model: Record | tuple[Record, dict[str, Any]], n_genes: int) -> tuple[Record, int]:
     """Record and grid point; of a path of penalties, with the most genes up to a number."""
-    record, params = model if isinstance(model, tuple) else (model, {})
+    if isinstance(model, tuple):
+        record, params = model
+    else:
+        record, params = model, {}
     points = record.points(**params)
     if len(points) > 1 and "alpha" in record.params[points[0]]:
         return record, record.best_with_at_most(n_genes, **params)
