@@ -37,6 +37,7 @@ GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 MARKER_SPACING = 1.06  # factor between markers with equal numbers of genes
 WIDTH_MARKERS = "os^v"  # of widths in ascending order
 ABOVE_NAMES = (0, 1.07)  # place of a legend
+ROW_HEIGHT = 2.55  # inches
 
 
 @with_style
@@ -73,7 +74,8 @@ def training_curves(
     """
     points_by_width = find_points_by_width(network, n_components, pretraining=True)
     n_rows = len(points_by_width)
-    figure, panels = new_panels(2.55 * n_rows, n_rows, 2, width_ratios=(2.6, 1), squeeze=False)
+    height = ROW_HEIGHT * n_rows
+    figure, panels = new_panels(height, n_rows, 2, width_ratios=(2.6, 1), squeeze=False)
     for (left, right), points in zip(panels, points_by_width.values(), strict=True):
         points.sort(key=lambda point: strength_of_lasso(network, point))
         colors = color_gradient(model_color(network), len(points))
@@ -87,7 +89,8 @@ def training_curves(
         title = f"{name}, {n_genes} genes\nlast test R², {folds_text(network)}, by group lasso λ"
         legend_above(left, anchor=ABOVE_NAMES, ncols=2, title=title)
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
-        right.set(yscale="log", xlim=(0, network.gene_norms.shape[2]))
+        n_all = network.gene_norms.shape[2]
+        right.set(yscale="log", xlim=(0, n_all))
         name_line(right, n_genes, f"{n_genes} genes")
     return finish(figure, panels)
 
@@ -187,8 +190,8 @@ def mark_stages(ax: Axes, network: Record, point: int) -> None:
     ax.set_ylabel("test R²")
     drawn = [np.asarray(line.get_ydata()) for line in ax.lines]
     curves = [values for values in drawn if len(values) == len(stages)]
-    lowest = np.quantile(curves, 0.02, axis=1).min()
-    ax.set_ylim(bottom=lowest - 0.03)
+    low = np.quantile(curves, 0.02, axis=1)
+    ax.set_ylim(bottom=low.min() - 0.03)
 
 
 @with_style
@@ -323,11 +326,13 @@ def _draw_linear(ax, srrr, network, published):
     color = MODEL_COLORS["linear"]
     mean_genes = srrr.n_selected.mean(0)
     for rank, _, line_style, label in linear_models(srrr, network):
-        points = [point for point in srrr.points(rank=rank) if mean_genes[point] >= 1]
+        points = srrr.points(rank=rank)
         points.sort(key=lambda point: mean_genes[point])
+        points = [point for point in points if mean_genes[point] >= 1]
         r2 = srrr.test_r2[:, points]
         draw_band(ax, mean_genes[points], r2, color=color, ls=line_style, label=label)
         for row in published_rows(published, rank=rank):
-            ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED_MARKER)
+            n_genes, r2 = row["n_genes"], row["test_r2"]
+            ax.plot(n_genes, r2, color=color, zorder=4, **PUBLISHED_MARKER)
     log_ticks(ax, GENE_TICKS)
     ax.set_xlim(0.9, 1.3 * mean_genes.max())

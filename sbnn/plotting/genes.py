@@ -61,15 +61,16 @@ def gene_selection_curve(record: Record) -> Figure:
     y = record.near_zero_frequency[drawn]
     selected = record.selected[drawn]
     figure, ax = new_panels(3.4)
-    _draw_genes(ax, x[~selected], y[~selected], color="0.6", ms=2, label="others")
+    left_out = ~selected
+    _draw_genes(ax, x[left_out], y[left_out], color="0.6", ms=2, label="others")
     label = f"{selected.sum()} selected genes"
     _draw_genes(ax, x[selected], y[selected], color="0.15", ms=3, label=label)
     left, right = x.min() - 0.05, np.quantile(x, 0.999) + 0.05
     ax.set(xlim=(left, right), ylim=(-0.02, 1.03))
     line = np.linspace(left, right, 500)
-    curve = np.exp(-record.slope * (line - record.b)) + record.offset
+    fraction = np.exp(-record.slope * (line - record.b)) + record.offset
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
-    ax.plot(line, curve, color=ORANGE, label=rule)
+    ax.plot(line, fraction, color=ORANGE, label=rule)
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
     ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
     legend_above(ax, ncols=3, markerscale=3)
@@ -103,9 +104,10 @@ def selection_frequencies(record: Record) -> Figure:
     is_spike_in = table.index.str.startswith(SPIKE_INS)
     table = table[(table["frequency"] > 0) & ~is_spike_in]
     shown = table[:MOST_BARS]
+    n_shown, n_kept = len(shown), len(table)
     figure, ax = new_panels(2.8)
     colors = np.where(shown["trusted"], GREEN, "0.65")
-    ax.bar(range(len(shown)), shown["frequency"], color=colors)
+    ax.bar(range(n_shown), shown["frequency"], color=colors)
     threshold = selection_threshold(record)
     if np.isfinite(threshold):
         n_trusted = table["trusted"].sum()
@@ -114,10 +116,10 @@ def selection_frequencies(record: Record) -> Figure:
         )
         ax.axhline(threshold, label=rule, color="0.2", lw=0.8, ls=DASHES)
         legend_above(ax)
-    ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
+    ax.set(xlim=(-0.8, n_shown - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
     model = model_title(record)
-    ax.set_xlabel(f"{len(shown)} of {len(table)} genes kept at least once ({model})")
+    ax.set_xlabel(f"{n_shown} of {n_kept} genes kept at least once ({model})")
     name_columns(ax, shown.index)
     return finish(figure)
 

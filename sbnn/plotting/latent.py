@@ -109,7 +109,8 @@ def _draw_fits(top, bottom, scores, heights_below=()):
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     centres = []
-    for part, letter, fit, score in zip(parts, "ab", fits, scores, strict=False):
+    models = zip(fits, scores, strict=False)
+    for part, letter, (fit, score) in zip(parts, "ab", models, strict=False):
         centre = _draw_fit(part, letter, fit, score=score)
         centres.append((centre, fit))
     return figure, parts, centres
@@ -228,22 +229,26 @@ def family_zoom(
     in_family = groups.families == family
     xy = map_coordinates(record)
     corner, side = _square_around(xy[in_family])
-    left, bottom = corner
-    in_square = ((xy > corner) & (xy < corner + side)).all(1)
+    x, y = corner
+    is_between = (xy > corner) & (xy < corner + side)
+    in_square = is_between.all(1)
 
-    draw_headline(below, f"{'abc'[len(centres)]}  {short_name(family)} enlarged")
+    letter = "abc"[len(centres)]
+    family_name = short_name(family)
+    draw_headline(below, f"{letter}  {family_name} enlarged")
     types = groups.count("type", in_family)
-    draw_legend(below, types, f"types in {short_name(family)} (cells)")
+    draw_legend(below, types, f"types in {family_name} (cells)")
     score = scores[-1] if scores else None
     predictions = _zoomed_predictions(record, score, family=family, in_family=in_family)
     cells, *panels = below.subplots(1, 1 + len(predictions))
     for ax in (cells, *panels):
         frame_map(ax)
-        ax.set(xlim=(left, left + side), ylim=(bottom, bottom + side), anchor="S")
+        ax.set(xlim=(x, x + side), ylim=(y, y + side), anchor="S")
         ax.spines[:].set(visible=True, lw=0.7, ls=DASHES, ec="0.3")
     draw_cells(cells, xy[in_family], groups.colors[in_family])
+    n_cells = in_family.sum()
     n_shown = (in_family & in_square).sum()
-    cells.set_title(f"{n_shown} of {in_family.sum()} cells")
+    cells.set_title(f"{n_shown} of {n_cells} cells")
     triangles = map_triangles(xy)
     for ax, (title, predicted) in zip(panels, predictions.items(), strict=True):
         limits = np.quantile(predicted[in_square], [0.02, 0.98])
@@ -270,12 +275,14 @@ def _square_around(xy):
 def _zoomed_predictions(record, score, family, in_family):
     """Predictions of a gene and two outputs in all cells, by title."""
     measure, _, r2 = fit_accuracy(record, score)
-    expression = record.predicted_expression[in_family].mean(0)
-    gene = preferred_order(record.kept_genes, [family], expression)[0]
+    expression = record.predicted_expression
+    mean_expression = expression[in_family].mean(0)
+    gene, *_ = preferred_order(record.kept_genes, [family], mean_expression)
     gene_name = short_name(record.kept_genes[gene])
-    maps = {gene_name: record.predicted_expression[:, gene]}
+    maps = {gene_name: expression[:, gene]}
     variation = record.predictions[in_family].std(0)
-    for output in preferred_order(record.feature_names, ZOOMED_OUTPUTS, variation)[:2]:
+    outputs = preferred_order(record.feature_names, ZOOMED_OUTPUTS, variation)
+    for output in outputs[:2]:
         name = short_name(record.feature_names[output])
         title = f"{name}, {measure} {number_text(r2[output])}"
         maps[title] = record.predictions[:, output]
