@@ -10,9 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sbnn.evaluation.scores import label_rows, mean_sd, scores_table
-from sbnn.plotting.colors import METHODS as METHOD_COLORS
-from sbnn.plotting.common import finish, headline, new_panels, with_style
-from sbnn.plotting.labels import place_names
+from sbnn.plotting.colors import METHOD_COLORS
+from sbnn.plotting.common import draw_headline, finish, new_panels, place_names, with_style
 from sbnn.results import Record, load_folder, records_by_name
 
 #: Labels of methods, in display order.
@@ -210,7 +209,8 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
                 mfc="white",
                 ms=4.5,
             )
-    headline(figure, "Means over seeds; bars: SD over seeds; squares: published; dashed: the prior")
+    title = "Means over seeds; bars: SD over seeds; squares: published; dashed: the prior"
+    draw_headline(figure, title)
     finish(figure)
     labels = [METHOD_LABELS[name] for name in networks.index]
     beside_points = networks.to_numpy() + (0.01, -0.01)

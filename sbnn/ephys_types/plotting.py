@@ -10,12 +10,19 @@ from matplotlib.lines import Line2D
 
 from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import repeat_means
-from sbnn.plotting.colors import METHODS
-from sbnn.plotting.common import draw_scores, finish, grid, name_rows, new_panels, with_style
-from sbnn.plotting.curves import PUBLISHED
+from sbnn.plotting.colors import METHOD_COLORS
+from sbnn.plotting.common import (
+    PUBLISHED_MARKER,
+    draw_grid,
+    draw_scores,
+    finish,
+    name_rows,
+    new_panels,
+    with_style,
+)
 from sbnn.results import Record
 
-CLASSIFIER_COLORS = METHODS["ephys_types"]
+CLASSIFIER_COLORS = METHOD_COLORS["ephys_types"]
 TYPE_COLORS = {  # as in the Allen taxonomies
     "PVALB": "#D93137",
     "SST": "#FF9900",
@@ -55,13 +62,13 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
             text = f"{scores.mean():.3f}"
             if name in published:
                 published_score = published[name][i]
-                ax.plot(published_score, y, color=color, zorder=1, **PUBLISHED)
+                ax.plot(published_score, y, color=color, zorder=1, **PUBLISHED_MARKER)
                 text += f" ({published_score:.3f})"
             right_edge = ax.get_yaxis_transform()
             ax.text(1.02, y, text, va="center", color=color, transform=right_edge)
         ax.set_title(metric.replace("_f", "-F"))
         name_rows(ax, [report.CLASSIFIER_LABELS[name] for name in shown])
-        grid(ax)
+        draw_grid(ax)
     entries = _score_entries(with_published=len(published) > 0)
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), borderpad=0.6)
     return finish(figure, [axes])
@@ -77,7 +84,7 @@ def _score_entries(with_published):
     if with_published:
         diamonds = Line2D([], [], color="0.3")
         label = "published (in brackets): other cells and features"
-        diamonds.set(label=label, **PUBLISHED)
+        diamonds.set(label=label, **PUBLISHED_MARKER)
         entries.append(diamonds)
     return entries
 

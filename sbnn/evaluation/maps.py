@@ -100,7 +100,7 @@ def map_trust(
     Returns
     -------
     Record
-        For `sbnn.plotting.map_trust`; ``values`` contains
+        For `sbnn.plotting.map_trust_panels`; ``values`` contains
 
         - ``errors``, (n,): mean squared error of the scaled outputs of held-out cells, else NaN;
         - ``latent``, (n, d): the map of the fit;

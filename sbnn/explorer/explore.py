@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sbnn.errors import require
 from sbnn.results import Record
 from sbnn.store import write_atomically
 
-TITLE = "Explorer of a fitted model"
-HEIGHT = 900  # in a notebook, in pixels
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+FRAME_TITLE = "Explorer of a fitted model"
+FRAME_HEIGHT = 900  # in a notebook, in pixels
 
 
 @dataclass(frozen=True)
@@ -20,23 +25,23 @@ class Explorer:
 
     html: str = field(repr=False)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page to a file atomically and return the path."""
-        path = Path(path)
-        write_atomically(self.html.encode(), path)
-        return path
+        file = Path(path)
+        write_atomically(self.html.encode(), file)
+        return file
 
     def _repr_html_(self):
-        look = f'title="{TITLE}" width="100%" height="{HEIGHT}" style="border: 0"'
-        return f'<iframe {look} srcdoc="{escape(self.html)}"></iframe>'
+        attributes = f'title="{FRAME_TITLE}" width="100%" height="{FRAME_HEIGHT}" style="border: 0"'
+        return f'<iframe {attributes} srcdoc="{escape(self.html)}"></iframe>'
 
 
 def explore(
     fit_record: Record,
     cv_record: Record | None = None,
-    path=None,
+    path: str | os.PathLike[str] | None = None,
     *,
-    data=None,
+    data: AnnData | tuple[Any, Any] | None = None,
     ridge: Record | None = None,
     halves: Record | None = None,
     tsne: Record | None = None,
@@ -82,9 +87,12 @@ def explore(
     from sbnn.explorer.columns import page_data
 
     require("bokeh")
-    from sbnn.explorer.page import page
+    from sbnn.explorer.page import page_html
 
-    explorer = Explorer(page(page_data(fit_record, cv_record, data, ridge, halves, tsne)))
+    contents = page_data(
+        fit_record, folds=cv_record, data=data, ridge=ridge, halves=halves, tsne=tsne
+    )
+    explorer = Explorer(html=page_html(contents))
     if path is not None:
         explorer.save(path)
     return explorer

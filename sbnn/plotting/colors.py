@@ -1,27 +1,33 @@
 """All colours of the figures."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 
 from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
 from sbnn.plotting.reading import name_and_color
+from sbnn.results import Record
 
 BLUE, VERMILLION, GREEN, _, ORANGE, SKY, _ = OKABE_ITO
 # of models, the same in every figure; ranks have line styles and markers
-MODELS = {
+MODEL_COLORS = {
     "distilled": GREEN,
-    "paper": VERMILLION,
+    "published": VERMILLION,
     "linear": "0.35",
     "all genes": BLUE,
     "greedy": "#B8679A",
 }
-METHODS = {  # of the companions
+METHOD_COLORS = {  # of the companions
     "ephys_types": {
-        "baseline": MODELS["linear"],
+        "baseline": MODEL_COLORS["linear"],
         "trees": BLUE,
         "sequence": VERMILLION,
         "transfer": "#6B5500",
-        "kernel": MODELS["greedy"],
+        "kernel": MODEL_COLORS["greedy"],
         "ours": GREEN,
     },
     "dynamics": {
@@ -32,7 +38,7 @@ METHODS = {  # of the companions
         "ridge": "#3300FF",
         "ar1_ridge": "#000044",
         "path": "#445577",
-        "none": MODELS["linear"],
+        "none": MODEL_COLORS["linear"],
         "phoenix": "#0022BB",
         "c_node": "#DD4444",
         "l0": BLUE,
@@ -43,20 +49,20 @@ METHODS = {  # of the companions
         "dash": VERMILLION,
     },
 }
-WIDTHS = (VERMILLION, "#5B2A86", ORANGE, SKY)  # of the bottleneck, within one figure
-MOST_GROUPS = 24  # in a legend
+BOTTLENECK_COLORS = (VERMILLION, "#5B2A86", ORANGE, SKY)  # of the bottleneck, within one figure
+MOST_LEGEND_ENTRIES = 24  # in a legend
 
 
-def shades(color, n):
+def color_gradient(color: str, n: int) -> np.ndarray:
     """Shades of a colour, from dark to pale."""
     scale = LinearSegmentedColormap.from_list("", ["black", color, "white"])
     return scale(np.linspace(0.27, 0.8, n))
 
 
-def model_color(record):
+def model_color(record: Record) -> str:
     """Colour of a model."""
     _, key = name_and_color(record)
-    return MODELS[key]
+    return MODEL_COLORS[key]
 
 
 class Groups:
@@ -65,21 +71,35 @@ class Groups:
     `table` has the count and colour of each family, `colors` one entry for each cell.
     """
 
-    def __init__(self, record):
+    title: str
+    cells: pd.DataFrame
+    families: np.ndarray
+    types: np.ndarray
+    colors: np.ndarray
+    table: pd.DataFrame
+
+    def __init__(self, record: Any):
         labels = record.labels[["family", "type"]].astype(str).replace("", UNKNOWN)
         self.title = "families (cells), in the colour of their most frequent type"
         if (labels["family"] == UNKNOWN).all():
             self.title = "types (cells)"
             labels["family"] = labels["type"]
         palette = dict(record.colors) | {UNKNOWN: GREY}
-        self.cells = labels.assign(color=labels["type"].map(palette).fillna(GREY))
+        colors = labels["type"].map(palette).fillna(GREY)
+        self.cells = labels.assign(color=colors)
         self.families, self.types, self.colors = self.cells.to_numpy(object).T
         self.table = self.count("family")
 
-    def count(self, by, cells=slice(None)):
+    def count(self, by: str, cells: np.ndarray | slice = slice(None)) -> pd.DataFrame:
         """Count and colour of families or types, most frequent first."""
-        groups = self.cells[cells].groupby(by)["color"]
-        table = groups.agg(count="size", color=lambda own: own.mode()[0])
+        colors = self.cells[cells].groupby(by)["color"]
+        table = colors.agg(count="size", color=most_frequent)
         unknown = table.index == UNKNOWN
         table.loc[unknown, "color"] = GREY
-        return table.iloc[np.lexsort([-table["count"], unknown])]
+        order = np.lexsort([-table["count"], unknown])  # unknown last
+        return table.iloc[order]
+
+
+def most_frequent(colors: pd.Series) -> str:
+    """The most frequent colour; of several, the first in the alphabet."""
+    return colors.mode()[0]

@@ -1,29 +1,50 @@
-"""Style, size, panel letters, and saving."""
+"""Style and size of figures, parts that several figures share, and saving."""
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import pathlib
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from logging import ERROR, getLogger
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure, FigureBase
 from PIL import Image
 
-from sbnn.plotting.labels import shortened
-from sbnn.plotting.reading import mean_sd
+from sbnn.plotting.reading import mean_and_sd, short_name
 from sbnn.store import write_atomically
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-WIDTH = 7.2  # inches, two columns of a journal
+FIGURE_WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
 RASTER_DPI = 200
-MANY = 25  # names that figures list in full
-LETTER = {"fontsize": 9, "fontweight": "bold"}  # of a panel
+NAMES_IN_FULL = 25  # longer lists are cut
+DASHES = (0, (3, 2))
+PUBLISHED_MARKER: dict[str, Any] = {  # a hollow diamond
+    "marker": "D",
+    "markersize": 4.5,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.9,
+    "ls": "",
+}
+HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
+PLACEMENT_STEPS = 300  # to move names apart
+LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def style() -> AbstractContextManager:
@@ -40,12 +61,18 @@ def style() -> AbstractContextManager:
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
-def with_style(function):
+def with_style(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate with `style`."""
-    return style()(function)
+
+    @functools.wraps(function)
+    def draw_with_style(*args: P.args, **kwargs: P.kwargs) -> R:
+        with style():
+            return function(*args, **kwargs)
+
+    return draw_with_style
 
 
-def save_figure(figure: Figure, path_stem) -> pathlib.Path:
+def save_figure(figure: Figure, path_stem: str | os.PathLike[str]) -> pathlib.Path:
     """Write a figure as PNG with 256 colours. The bytes are reproducible.
 
     Parameters
@@ -77,91 +104,138 @@ def save_figure(figure: Figure, path_stem) -> pathlib.Path:
     return path
 
 
-def in_few_colors(png):
+def in_few_colors(png: bytes) -> bytes:
     """Rewrite a PNG with 256 colours, in a third of the bytes."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     content = io.BytesIO()
-    small = image.quantize(256, dither=0)
+    small = image.quantize(256, dither=Image.Dither.NONE)
     small.save(content, "png", optimize=True)
     return content.getvalue()
 
 
-def new_figure(height):
-    """Make a figure of full width."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def new_figure(height: float) -> Figure:
+    """Make a figure of full width; heights are in inches."""
+    figure = Figure(figsize=(FIGURE_WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)  # needed to measure text
     return figure
 
 
-def new_panels(height, *shape, **options):
+def new_panels(height: float, *shape: int, **options: Any) -> tuple[Figure, Any]:
     """As `new_figure`, with panels."""
     figure = new_figure(height)
     return figure, figure.subplots(*shape, **options)
 
 
-def legend_above(ax, **options):
-    """Draw a legend above the axes."""
-    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "alignment": "left"}
-    ax.legend(**place | options)
+def legend_above(ax: Axes, anchor: tuple[float, float] = (0, 1.01), **options: Any) -> None:
+    """Draw a legend above the axes, whose lower left corner stands at an anchor."""
+    ax.legend(loc="lower left", bbox_to_anchor=anchor, alignment="left", **options)
 
 
-def draw_band(ax, x, values, color, alpha=0.12, **look):
+def draw_band(
+    ax: Axes, x: Any, values: Any, color: Any, alpha: float = 0.12, **line_options: Any
+) -> None:
     """Draw the mean of values (folds x places), with a band of one SD."""
-    mean, spread = mean_sd(values)
-    ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=alpha, lw=0)
-    ax.plot(x, mean, color=color, **look)
+    mean, sd = mean_and_sd(values)
+    ax.fill_between(x, mean - sd, mean + sd, color=color, alpha=alpha, lw=0)
+    ax.plot(x, mean, color=color, **line_options)
 
 
-def draw_scores(ax, y, values, color):
+def draw_scores(ax: Axes, y: float, values: Any, color: Any) -> None:
     """Draw scores as dots in a row, with their mean."""
-    ax.plot(values, np.full(len(values), y), "o", color=color, ms=3.5, mew=0, alpha=0.6)
-    ax.plot(np.mean(values), y, "|", color=color, ms=9, mew=1.4)
+    row = np.full(len(values), y)
+    ax.plot(values, row, marker="o", ls="", color=color, ms=3.5, mew=0, alpha=0.6)
+    ax.plot(np.mean(values), y, marker="|", ls="", color=color, ms=9, mew=1.4)
 
 
-def name_rows(ax, names):
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
     """Name rows from the top."""
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
 
 
-def grid(ax):
+def draw_grid(ax: Axes) -> None:
     """Draw pale vertical grid lines."""
     ax.grid(axis="x", lw=0.4, color="0.9")
     ax.set_axisbelow(True)
 
 
-def name_columns(ax, names, **look):
+def name_columns(ax: Axes, names: Iterable[str], **text_options: Any) -> None:
     """Name columns with vertical text."""
-    texts = [shortened(name) for name in names]
-    ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle="italic", **look)
+    texts = [short_name(name) for name in names]
+    places = range(len(texts))
+    ax.set_xticks(places, texts, rotation=90, fontstyle="italic", **text_options)
     ax.tick_params(axis="x", length=0)
 
 
-def colorbar(figure, image, label, **options):
+def name_line(ax: Axes, x: float, name: str) -> None:
+    """Draw a vertical line, named above the axes."""
+    ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
+    ax.text(x, 1.01, name, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
+
+
+def place_names(
+    ax: Axes,
+    points: Any,
+    names: Iterable[str],
+    *,
+    fontsize: float,
+    beside: bool = True,
+    leader: dict[str, Any] | None = LEADER,
+    ha: str = "center",
+    fontstyle: str = "normal",
+) -> None:
+    """Write names at points, (n_names, 2) in data units, apart from each other.
+
+    After the layout. With `beside`, names keep off the points.
+    """
+    from adjustText import adjust_text  # imports pyplot
+
+    texts = []
+    for (x, y), name in zip(points, names, strict=True):
+        text = ax.text(x, y, name, ha=ha, va="center", fontsize=fontsize, fontstyle=fontstyle)
+        text.set(path_effects=HALO, zorder=6)
+        texts.append(text)
+    if not texts:
+        return
+    getLogger("adjustText").setLevel(ERROR)  # it warns of subfigures
+    with warnings.catch_warnings(action="ignore"):
+        adjust_text(texts, ax=ax, avoid_self=beside, iter_lim=PLACEMENT_STEPS, arrowprops=leader)
+
+
+def add_colorbar(figure: FigureBase, image: ScalarMappable, label: str, **options: Any) -> None:
     """Draw a colour bar."""
     bar = figure.colorbar(image, label=label, **options)
     bar.outline.set_linewidth(0.4)
 
 
-def log_ticks(ax, ticks):
+def log_ticks(ax: Axes, ticks: Sequence[int] | np.ndarray) -> None:
     """Logarithmic x axis with these ticks."""
     ax.set_xscale("log")
-    ax.set_xticks(ticks, ticks)
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.set_xticks([], minor=True)
 
 
-def headline(figure, text):
+def draw_headline(figure: FigureBase, text: str) -> None:
     """Write a title above a figure."""
-    look = {"ha": "left", "fontsize": 8, "fontweight": "bold", "wrap": True}
-    figure.suptitle(text, x=MARGIN / WIDTH, **look)
+    left = MARGIN / FIGURE_WIDTH
+    figure.suptitle(text, x=left, ha="left", fontsize=8, fontweight="bold", wrap=True)
 
 
-def finish(figure, rows=()):
+def finish(figure: Figure, rows: Iterable[Iterable[Axes]] = ()) -> Figure:
     """Fix the layout, with letters at the panels if there are several."""
     panels = [ax for row in rows for ax in row]
-    for ax, letter in zip(panels if len(panels) > 1 else (), ascii_lowercase, strict=False):
-        ax.annotate(letter, (0, 1), (-20, 4), "axes fraction", "offset points", **LETTER)
+    if len(panels) > 1:
+        for ax, letter in zip(panels, ascii_lowercase, strict=False):
+            ax.annotate(
+                letter,
+                xy=(0, 1),
+                xytext=(-20, 4),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                fontsize=9,
+                fontweight="bold",
+            )
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return figure

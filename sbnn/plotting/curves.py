@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sbnn.plotting.colors import MODELS, WIDTHS, model_color, shades
-from sbnn.plotting.common import draw_band, finish, legend_above, log_ticks, new_panels, with_style
-from sbnn.plotting.labels import name_line
+from sbnn.plotting.colors import BOTTLENECK_COLORS, MODEL_COLORS, color_gradient, model_color
+from sbnn.plotting.common import (
+    PUBLISHED_MARKER,
+    draw_band,
+    finish,
+    legend_above,
+    log_ticks,
+    name_line,
+    new_panels,
+    with_style,
+)
 from sbnn.plotting.reading import (
-    curve,
     folds_text,
-    gene_target,
-    mean_sd,
+    history_curve,
+    mean_and_sd,
     mean_text,
+    median_n_genes,
     network_name,
     published_rows,
 )
 from sbnn.results import Record
 
 TRANSITIONS = {"unfrozen": "unfreezing", "fine-tuning": "pruning"}
-REGRESSION = ("frozen", "unfrozen", "fine-tuning")  # stages with a test R2
-PUBLISHED = {
-    "marker": "D",
-    "markersize": 4.5,
-    "markerfacecolor": "white",
-    "markeredgewidth": 0.9,
-    "ls": "",
-}
+REGRESSION_STAGES = ("frozen", "unfrozen", "fine-tuning")  # with a test R2
 GENE_TICKS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
-DODGE = 1.06  # factor between markers with equal numbers of genes
-MARKERS = "os^v"  # of widths in ascending order
+MARKER_SPACING = 1.06  # factor between markers with equal numbers of genes
+WIDTH_MARKERS = "os^v"  # of widths in ascending order
 ABOVE_NAMES = (0, 1.07)  # place of a legend
+ROW_HEIGHT = 2.55  # inches
 
 
 @with_style
@@ -68,91 +72,126 @@ def training_curves(
     >>> network = results.load("saved_models/scala/cv_published.pickle.xz")
     >>> figure = plotting.training_curves(network)
     """
-    grid = points_by_width(network, n_components, pretraining=True)
-    n_rows = len(grid)
-    figure, panels = new_panels(2.55 * n_rows, n_rows, 2, width_ratios=(2.6, 1), squeeze=False)
-    n_genes = gene_target(network)
-    for (left, right), points in zip(panels, grid.values(), strict=True):
-        points.sort(key=lambda point: network.parameter(point, "group_lasso"))
-        for point, color in zip(points, shades(model_color(network), len(points)), strict=True):
-            rows = published_rows(published, **network.params[point])
-            label = _label(network, point, rows)
-            epochs = draw_epochs(left, network, point, color=color, label=label)
-            for row in rows:
-                left.plot(
-                    epochs[-1], row["test_r2"], color=color, clip_on=False, zorder=5, **PUBLISHED
-                )
-            norms = np.sort(network.gene_norms[:, point].astype(float))[:, ::-1]
-            # geometric, as the axis is logarithmic
-            right.plot(
-                np.arange(norms.shape[1]) + 1,
-                np.exp(np.log(norms.clip(1e-30)).mean(0)),
-                color=color,
-            )
-        mark_stages(left, network, point)
+    points_by_width = find_points_by_width(network, n_components, pretraining=True)
+    n_rows = len(points_by_width)
+    height = ROW_HEIGHT * n_rows
+    figure, panels = new_panels(height, n_rows, 2, width_ratios=(2.6, 1), squeeze=False)
+    for (left, right), points in zip(panels, points_by_width.values(), strict=True):
+        points.sort(key=lambda point: strength_of_lasso(network, point))
+        colors = color_gradient(model_color(network), len(points))
+        for point, color in zip(points, colors, strict=True):
+            _draw_accuracy(left, network, point, color=color, published=published)
+            _draw_gene_norms(right, network, point, color=color)
+        mark_stages(left, network, points[-1])
         draw_levels(left, srrr, network)
-        title = (
-            f"{network_name(network, point)}, {n_genes} genes\n"
-            f"last test R², {folds_text(network)}, by group lasso λ"
-        )
-        legend_above(left, ncols=2, title=title, bbox_to_anchor=ABOVE_NAMES)
+        n_genes = median_n_genes(network)
+        name = network_name(network, points[-1])
+        title = f"{name}, {n_genes} genes\nlast test R², {folds_text(network)}, by group lasso λ"
+        legend_above(left, anchor=ABOVE_NAMES, ncols=2, title=title)
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
-        right.set(yscale="log", xlim=(0, norms.shape[1]))
+        n_all = network.gene_norms.shape[2]
+        right.set(yscale="log", xlim=(0, n_all))
         name_line(right, n_genes, f"{n_genes} genes")
     return finish(figure, panels)
 
 
-def points_by_width(network, n_components, **params):
+def _draw_accuracy(ax, network, point, color, published):
+    """Draw the test R2 over the epochs, and published results at the last one."""
+    rows = published_rows(published, **network.params[point])
+    label = _label(network, point, rows)
+    epochs = draw_epochs(ax, network, point, color=color, label=label)
+    for row in rows:
+        r2 = row["test_r2"]
+        ax.plot(epochs[-1], r2, color=color, clip_on=False, zorder=5, **PUBLISHED_MARKER)
+
+
+def _draw_gene_norms(ax, network, point, color):
+    """Draw the norms of the genes of each fold, sorted and averaged over the folds."""
+    norms = network.gene_norms[:, point].astype(float)
+    descending = np.sort(norms)[:, ::-1]
+    # a geometric mean, as the axis is logarithmic
+    logarithms = np.log(descending.clip(1e-30))
+    means = np.exp(logarithms.mean(0))
+    ranks = np.arange(len(means)) + 1
+    ax.plot(ranks, means, color=color)
+
+
+def find_points_by_width(
+    network: Record, n_components: Iterable[int], **params: Any
+) -> dict[int, list[int]]:
     """Grid points with some parameters, by bottleneck width."""
-    found = {width: network.points(n_components=width, **params) for width in n_components}
-    return {width: points for width, points in found.items() if points}
+    points_by_width = {}
+    for width in n_components:
+        points = network.points(n_components=width, **params)
+        if points:
+            points_by_width[width] = points
+    return points_by_width
+
+
+def strength_of_lasso(network: Record, point: int) -> float:
+    """Strength of the group lasso, which may be a parameter of the grid or of the estimator."""
+    return cast(float, network.parameter(point, "group_lasso"))
 
 
 def _label(network, point, rows):
-    strength = network.parameter(point, "group_lasso")
-    label = f"λ = {strength:g}: {mean_text(network.test_r2[:, point])}"
+    strength = strength_of_lasso(network, point)
+    r2 = mean_text(network.test_r2[:, point])
+    label = f"λ = {strength:g}: {r2}"
     for row in rows:
         label += f" (◇ published {row['test_r2']:.3f})"
     return label
 
 
-def linear_models(srrr, network):
-    """Rank, R2, line and label of linear models with the genes of networks."""
+def linear_models(srrr: Record, network: Record) -> list[tuple[int, float, str, str]]:
+    """Rank, R2, line style and label of linear models with the genes of networks."""
     ranks = [params["rank"] for params in srrr.params]
     models = []
-    for rank, line in {min(ranks): "-", max(ranks): "--"}.items():
-        point = srrr.best_with_at_most(gene_target(network), rank=rank)
+    for rank, line_style in {min(ranks): "-", max(ranks): "--"}.items():
+        point = srrr.best_with_at_most(median_n_genes(network), rank=rank)
         r2 = srrr.test_r2[:, point].mean()
-        label = f"sRRR, rank {rank}, {srrr.n_selected[:, point].mean():.0f} genes: {r2:.3f}"
-        models.append((rank, r2, line, label))
+        n_genes = srrr.n_selected[:, point].mean()
+        label = f"sRRR, rank {rank}, {n_genes:.0f} genes: {r2:.3f}"
+        models.append((rank, r2, line_style, label))
     return models
 
 
-def draw_levels(ax, srrr, network):
+def draw_levels(ax: Axes, srrr: Record | None, network: Record) -> None:
     """Draw linear models as horizontal lines."""
-    if srrr is not None:
-        for _, r2, line, label in linear_models(srrr, network):
-            ax.axhline(r2, label=label, color=MODELS["linear"], ls=line, lw=0.9, zorder=1.5)
+    if srrr is None:
+        return
+    color = MODEL_COLORS["linear"]
+    for _, r2, line_style, label in linear_models(srrr, network):
+        ax.axhline(r2, label=label, color=color, ls=line_style, lw=0.9, zorder=1.5)
 
 
-def draw_epochs(ax, network, point, stages=REGRESSION, column="eval_r2", **look):
+def draw_epochs(
+    ax: Axes,
+    network: Record,
+    point: int,
+    stages: Iterable[str] = REGRESSION_STAGES,
+    column: str = "eval_r2",
+    **band_options: Any,
+) -> np.ndarray:
     """Draw a curve of the training; return its epochs."""
-    values = curve(network.history[point], stages, column)
+    values = history_curve(network.history[point], stages, column)
     epochs = np.arange(values.shape[1]) + 1
-    draw_band(ax, epochs, values, **look)
+    draw_band(ax, epochs, values, **band_options)
     return epochs
 
 
-def mark_stages(ax, network, point):
+def mark_stages(ax: Axes, network: Record, point: int) -> None:
     """Name the stages of the training, and leave out deep drops of R2."""
     stages = network.history[point][0]["stage"]
-    stages = stages[stages.isin(REGRESSION)]
+    stages = stages[stages.isin(REGRESSION_STAGES)]
     for stage, name in TRANSITIONS.items():
-        name_line(ax, np.argmax(stages == stage) + 0.5, name)
+        first_epoch = np.argmax(stages == stage)
+        name_line(ax, first_epoch + 0.5, name)
     ax.set(xlim=(0, len(stages)), xlabel="epoch of the regression (bands: SD over folds)")
     ax.set_ylabel("test R²")
-    curves = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) == len(stages)]
-    ax.set_ylim(bottom=np.quantile(curves, 0.02, axis=1).min() - 0.03)
+    drawn = [np.asarray(line.get_ydata()) for line in ax.lines]
+    curves = [values for values in drawn if len(values) == len(stages)]
+    low = np.quantile(curves, 0.02, axis=1)
+    ax.set_ylim(bottom=low.min() - 0.03)
 
 
 @with_style
@@ -196,68 +235,104 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    figure, (left, middle, right) = new_panels(3.2, 1, 3, width_ratios=(1.1, 0.8, 1.1))
-    pretrained = points_by_width(network, n_components, group_lasso=group_lasso, pretraining=True)
-    for i, (width, [point]) in enumerate(pretrained.items()):
+    figure, panels = new_panels(3.2, 1, 3, width_ratios=(1.1, 0.8, 1.1))
+    by_genes, pretraining, regression = panels
+    points_by_width = find_points_by_width(
+        network, n_components, group_lasso=group_lasso, pretraining=True
+    )
+    for i, (width, [point]) in enumerate(points_by_width.items()):
         name = f"d = {width}"
-        color = WIDTHS[i]
-        # without bands, which would hide each other
-        dashed = {"color": color, "ls": "--", "alpha": 0}
-        stages = ["pretraining"]
-        draw_epochs(
-            middle, network, point, stages, "eval_loss", color=color, label=f"{name}, validation"
-        )
-        draw_epochs(middle, network, point, stages, "loss", label=f"{name}, training", **dashed)
-        draw_epochs(right, network, point, color=color, label=name)
-        for other in network.points(**network.params[point] | {"pretraining": False}):
-            draw_epochs(right, network, other, label=f"{name}, no pretraining", **dashed)
-        rows = published_rows(published, **network.params[point])
-        mean, spread = mean_sd(network.test_r2[:, point])
-        n_genes = network.n_selected[:, point].mean()
-        left.errorbar(
-            n_genes * DODGE**i,
-            mean,
-            spread,
-            label=f"sBNN, {name}, {_label(network, point, rows)}",
-            fmt=MARKERS[i],
-            color=color,
-            ms=3.5,
-            lw=1,
-            capsize=1.5,
-            zorder=5,
-        )
-        for row in rows:
-            x = n_genes / DODGE ** (i + 1)
-            left.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED)
-    _draw_linear(left, srrr, network, published)
+        color = BOTTLENECK_COLORS[i]
+        _draw_width(by_genes, network, point, place=i, published=published)
+        _draw_pretraining(pretraining, network, point, color=color)
+        draw_epochs(regression, network, point, color=color, label=name)
+        without_pretraining = network.params[point] | {"pretraining": False}
+        for other in network.points(**without_pretraining):
+            # without a band, which would hide that of the first
+            label = f"{name}, no pretraining"
+            draw_epochs(regression, network, other, label=label, color=color, ls="--", alpha=0)
+    _draw_linear(by_genes, srrr, network, published=published)
     r2 = ridge.test_r2.mean()
     label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"
-    left.axhline(r2, color=MODELS["all genes"], lw=1, ls=":", label=label)
-    left.set(xlabel="selected genes", ylabel="test R² (mean ± SD over folds)")
-    name_line(left, gene_target(network), f"{gene_target(network)} genes")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=2)
-    middle.set(xlabel="epoch of the pretraining (band: SD)", ylabel="cross-entropy (nats)")
-    middle.set_ylim(bottom=0)
-    legend_above(middle)
+    by_genes.axhline(r2, color=MODEL_COLORS["all genes"], lw=1, ls=":", label=label)
+    by_genes.set(xlabel="selected genes", ylabel="test R² (mean ± SD over folds)")
+    n_genes = median_n_genes(network)
+    name_line(by_genes, n_genes, f"{n_genes} genes")
+    handles, labels = by_genes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2)
+    pretraining.set(xlabel="epoch of the pretraining (band: SD)", ylabel="cross-entropy (nats)")
+    pretraining.set_ylim(bottom=0)
+    legend_above(pretraining)
     if at_once is not None:
-        draw_epochs(right, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
-    mark_stages(right, network, point)
-    legend_above(right, bbox_to_anchor=ABOVE_NAMES)
-    draw_levels(right, srrr, network)
-    return finish(figure, [[left, middle, right]])
+        draw_epochs(regression, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
+    mark_stages(regression, network, point)
+    legend_above(regression, anchor=ABOVE_NAMES)
+    draw_levels(regression, srrr, network)
+    return finish(figure, [panels])
+
+
+def _draw_width(ax, network, point, place, published):
+    """Draw the test R2 of the width at a place in the list, with published results beside it."""
+    rows = published_rows(published, **network.params[point])
+    mean, sd = mean_and_sd(network.test_r2[:, point])
+    n_genes = network.n_selected[:, point].mean()
+    width = network.parameter(point, "n_components")
+    label = _label(network, point, rows)
+    color = BOTTLENECK_COLORS[place]
+    ax.errorbar(
+        n_genes * MARKER_SPACING**place,
+        mean,
+        sd,
+        label=f"sBNN, d = {width}, {label}",
+        fmt=WIDTH_MARKERS[place],
+        color=color,
+        ms=3.5,
+        lw=1,
+        capsize=1.5,
+        zorder=5,
+    )
+    x = n_genes / MARKER_SPACING ** (place + 1)
+    for row in rows:
+        ax.plot(x, row["test_r2"], color=color, zorder=4, **PUBLISHED_MARKER)
+
+
+def _draw_pretraining(ax, network, point, color):
+    """Draw the cross-entropy of validation and training; the latter without a band."""
+    width = network.parameter(point, "n_components")
+    draw_epochs(
+        ax,
+        network,
+        point,
+        stages=["pretraining"],
+        column="eval_loss",
+        color=color,
+        label=f"d = {width}, validation",
+    )
+    draw_epochs(
+        ax,
+        network,
+        point,
+        stages=["pretraining"],
+        column="loss",
+        label=f"d = {width}, training",
+        color=color,
+        ls="--",
+        alpha=0,
+    )
 
 
 def _draw_linear(ax, srrr, network, published):
     """Draw the test R2 of linear models against the number of genes."""
-    color = MODELS["linear"]
+    color = MODEL_COLORS["linear"]
     mean_genes = srrr.n_selected.mean(0)
-    for rank, _, line, label in linear_models(srrr, network):
-        points = [point for point in srrr.points(rank=rank) if mean_genes[point] >= 1]
+    for rank, _, line_style, label in linear_models(srrr, network):
+        points = srrr.points(rank=rank)
         points.sort(key=lambda point: mean_genes[point])
-        draw_band(
-            ax, mean_genes[points], srrr.test_r2[:, points], color=color, ls=line, label=label
-        )
+        points = [point for point in points if mean_genes[point] >= 1]
+        r2 = srrr.test_r2[:, points]
+        draw_band(ax, mean_genes[points], r2, color=color, ls=line_style, label=label)
         for row in published_rows(published, rank=rank):
-            ax.plot(row["n_genes"], row["test_r2"], color=color, zorder=4, **PUBLISHED)
+            n_genes, r2 = row["n_genes"], row["test_r2"]
+            ax.plot(n_genes, r2, color=color, zorder=4, **PUBLISHED_MARKER)
     log_ticks(ax, GENE_TICKS)
     ax.set_xlim(0.9, 1.3 * mean_genes.max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,27 +12,41 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from sbnn.plotting.cells import (
+from sbnn.plotting.colors import Groups
+from sbnn.plotting.common import (
+    FIGURE_WIDTH,
+    add_colorbar,
+    finish,
+    new_panels,
+    place_names,
+    with_style,
+)
+from sbnn.plotting.maps import (
     MOST_SHAPES,
     draw_cells,
     draw_cloud,
     draw_legend,
     frame_map,
     name_families,
+    panel_coordinates,
 )
-from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import WIDTH, colorbar, finish, new_panels, with_style
-from sbnn.plotting.labels import counted, place_names, shortened
-from sbnn.plotting.maps import panel_coordinates
-from sbnn.plotting.reading import model_title
+from sbnn.plotting.reading import model_title, number_and_noun, short_name
 from sbnn.results import Record
 
-PARTS = ("transcriptome", "outputs")
-KINDS = ("principal component", "output")
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+MEASUREMENTS = ("transcriptome", "outputs")
+# few, for a small PDF, and none as pale as the paper
+ERROR_COLORS = ListedColormap(colormaps["plasma"](np.linspace(0, 0.85, 32)))
+ERROR_QUANTILE = 0.95  # of the cells, the end of the colour range
+CIRCLE_RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
+SHORTEST_LINE = 0.3  # in correlations
+MOST_LINES = 16  # in a panel
 
 
 @with_style
-def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
+def tsne_pair(record: Record, titles: tuple[str, str] = MEASUREMENTS) -> Figure:
     """t-SNE of the genes and of the outputs, in the colours of the types.
 
     Parameters
@@ -50,19 +65,27 @@ def tsne_pair(record: Record, titles: tuple[str, str] = PARTS) -> Figure:
     >>> maps = results.load("saved_models/scala/tsne.pickle.xz")
     >>> figure = plotting.tsne_pair(maps)
     """
-    maps = {}
-    for name, title, kind in zip(PARTS, titles, KINDS, strict=True):
-        number = record.values[f"n_{name}"]
-        method = counted(number, kind)
-        if number > 2:
-            method = f"t-SNE of {method}"
-        xy = panel_coordinates(record.values[name], proportional=number > 2)
-        maps[f"{title}, {method}"] = xy
-    return _draw_maps(maps, Groups(record))
+    genes_title, outputs_title = titles
+    n_components, n_outputs = record.n_transcriptome, record.n_outputs
+    genes_method = _tsne_method(n_components, "principal component")
+    outputs_method = _tsne_method(n_outputs, "output")
+    by_genes = panel_coordinates(record.transcriptome, proportional=n_components > 2)
+    by_outputs = panel_coordinates(record.outputs, proportional=n_outputs > 2)
+    maps = {
+        f"{genes_title}, {genes_method}": by_genes,
+        f"{outputs_title}, {outputs_method}": by_outputs,
+    }
+    return _draw_cell_maps(maps, Groups(record))
+
+
+def _tsne_method(n, noun):
+    """One or two numbers of a cell are drawn as they are."""
+    numbers = number_and_noun(n, noun)
+    return f"t-SNE of {numbers}" if n > 2 else numbers
 
 
 @with_style
-def cell_maps(maps: Mapping[str, np.ndarray], adata) -> Figure:
+def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
     """Maps of the same cells side by side, in the colours of their types.
 
     Parameters
@@ -84,14 +107,17 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata) -> Figure:
     """
     from sbnn.data.paired import as_paired  # loads scikit-learn
 
-    placed = {title: panel_coordinates(xy, proportional=False) for title, xy in maps.items()}
-    return _draw_maps(placed, Groups(as_paired(adata, check=False)))
+    fitted_maps = {}
+    for title, xy in maps.items():
+        fitted_maps[title] = panel_coordinates(xy, proportional=False)
+    groups = Groups(as_paired(adata, check=False))
+    return _draw_cell_maps(fitted_maps, groups)
 
 
-def _draw_maps(maps, groups):
+def _draw_cell_maps(maps, groups):
     """A single map has the size of one of two."""
     n_columns = max(len(maps), 2)
-    figure, panels = new_panels(WIDTH / n_columns + 0.6, 1, n_columns)
+    figure, panels = new_panels(FIGURE_WIDTH / n_columns + 0.6, 1, n_columns)
     draw_legend(figure, groups.table, groups.title)
     for ax in panels:
         frame_map(ax)
@@ -103,13 +129,8 @@ def _draw_maps(maps, groups):
     return figure
 
 
-# few, for a small PDF, and none as pale as the paper
-SHADES = ListedColormap(colormaps["plasma"](np.linspace(0, 0.85, 32)))
-SHOWN = 0.95  # cells within the colour range
-
-
 @with_style
-def map_trust(record: Record, fit: Record | None = None) -> Figure:
+def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     """Maps coloured by held-out error and by variation over seeds.
 
     Parameters
@@ -127,34 +148,51 @@ def map_trust(record: Record, fit: Record | None = None) -> Figure:
     --------
     >>> from sbnn import plotting, results
     >>> trust = results.load("saved_models/scala/map_trust.pickle.xz")
-    >>> figure = plotting.map_trust(trust)
+    >>> figure = plotting.map_trust_panels(trust)
     """
-    figure, panels = new_panels(2.8, 1, 2)
-    r2 = record.agreement  # of each seed
-    panels[0].set_title(f"held-out cells: mean error {np.nanmean(record.errors):.2f}")
-    panels[1].set_title(f"maps of {len(r2)} other seeds: R² {r2.min():.2f} to {r2.max():.2f}")
-    labels = "mean squared error of a cell (z-scores)", "distance moved / map size"
+    figure, (left, right) = new_panels(2.8, 1, 2)
     xy = panel_coordinates(record.latent, proportional=False)
-    look = {"s": np.clip(5000 / len(xy), 1, 9), "lw": 0, "cmap": SHADES, "vmin": 0}
-    for ax, values, label in zip(panels, (record.errors, record.spread), labels, strict=True):
-        order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
-        most = np.nanquantile(values, SHOWN)
-        dots = ax.scatter(*xy[order].T, c=values[order], vmax=most, **look)
-        dots.set_rasterized(len(xy) > MOST_SHAPES)
-        frame_map(ax)
-        colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
+    mean_error = np.nanmean(record.errors)
+    left.set_title(f"held-out cells: mean error {mean_error:.2f}")
+    dots = _draw_errors(left, xy, record.errors)
+    _add_error_bar(figure, dots, left, label="mean squared error of a cell (z-scores)")
+    r2 = record.agreement  # of each seed
+    lowest, highest = r2.min(), r2.max()
+    right.set_title(f"maps of {len(r2)} other seeds: R² {lowest:.2f} to {highest:.2f}")
+    dots = _draw_errors(right, xy, record.spread)
+    _add_error_bar(figure, dots, right, label="distance moved / map size")
     if fit is not None:
         figure.supxlabel(model_title(fit), fontsize=7)
-    finish(figure, [panels])
+    finish(figure, [[left, right]])
     if fit is not None:
-        for ax in panels:
-            name_families(ax, Groups(fit), xy)
+        groups = Groups(fit)
+        name_families(left, groups, xy)
+        name_families(right, groups, xy)
     return figure
 
 
-RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
-LEAST = 0.3  # length of the shortest line, in correlations
-MOST = 16  # lines in a panel
+def _draw_errors(ax, xy, errors):
+    """Draw cells in the colours of their errors, the largest on top."""
+    n_finite = np.isfinite(errors).sum()
+    order = np.argsort(errors, kind="stable")[:n_finite]
+    x, y = xy[order].T
+    dots = ax.scatter(
+        x,
+        y,
+        c=errors[order],
+        s=np.clip(5000 / len(xy), 1, 9),
+        lw=0,
+        cmap=ERROR_COLORS,
+        vmin=0,
+        vmax=np.nanquantile(errors, ERROR_QUANTILE),
+    )
+    dots.set_rasterized(len(xy) > MOST_SHAPES)
+    frame_map(ax)
+    return dots
+
+
+def _add_error_bar(figure, dots, ax, label):
+    add_colorbar(figure, dots, label, ax=ax, fraction=0.035, pad=0.02, extend="max")
 
 
 @with_style
@@ -184,36 +222,54 @@ def bibiplot(record: Record) -> Figure:
         raise ValueError(f"record: expected 2 latents, got {record.latent.shape[1]}")
     from sklearn.preprocessing import scale  # slow to load
 
-    groups = Groups(record)
-    outputs = scale(record.outputs.astype(float))
     latents = scale(record.latent.astype(float))
-    placed = scale(outputs @ np.linalg.lstsq(outputs, latents)[0])
-    sides = {
-        "genes": (record.kept_genes, scale(record.expression.astype(float)), latents),
-        "outputs": (record.feature_names, outputs, placed),
-    }
-    figure, panels = new_panels(WIDTH / 2 + 0.6, 1, 2)
+    genes = scale(record.expression.astype(float))
+    outputs = scale(record.outputs.astype(float))
+    coefficients, *_ = np.linalg.lstsq(outputs, latents)
+    from_outputs = scale(outputs @ coefficients)
+
+    groups = Groups(record)
+    figure, panels = new_panels(FIGURE_WIDTH / 2 + 0.6, 1, 2)
+    left, right = panels
     draw_legend(figure, groups.table, groups.title)
-    lines = {}
-    for ax, (kind, (names, values, xy)) in zip(panels, sides.items(), strict=True):
-        limits = 1.05 * max(np.quantile(np.abs(xy), 0.99), RADIUS) * np.array([-1, 1])
-        label = f"unit 1 of the cells, from {kind} (SD)"
-        ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=label, ylabel="unit 2 (SD)")
-        draw_cells(ax, xy, groups.colors)
-        ax.add_patch(Circle((0, 0), RADIUS, fill=False, lw=0.5, color="0.5"))
-        lines[ax] = longest(names, values.T @ xy / len(xy))
-        ax.set_title(f"{len(lines[ax])} of {len(names)} {kind} drawn, circle: r = 1")
+    # correlations, as all columns are scaled
+    gene_lines = longest_lines(record.kept_genes, genes.T @ latents / len(latents))
+    output_lines = longest_lines(record.feature_names, outputs.T @ from_outputs / len(latents))
+    _draw_circle(left, groups, latents, source="genes")
+    _draw_circle(right, groups, from_outputs, source="outputs")
+    n_genes = len(record.kept_genes)
+    left.set_title(f"{len(gene_lines)} of {n_genes} genes drawn, circle: r = 1")
+    n_outputs = len(record.feature_names)
+    right.set_title(f"{len(output_lines)} of {n_outputs} outputs drawn, circle: r = 1")
     finish(figure, [panels])
-    for (ax, drawn), style in zip(lines.items(), ("italic", "normal"), strict=True):
-        tips = RADIUS * drawn.to_numpy()
-        for x, y in tips:
-            ax.plot([0, x], [0, y], color="0.1", lw=0.7, zorder=3)
-        place_names(ax, tips, map(shortened, drawn.index), fontstyle=style, fontsize=6)
+    _draw_lines(left, gene_lines, fontstyle="italic")
+    _draw_lines(right, output_lines, fontstyle="normal")
     return figure
 
 
-def longest(names, correlations):
+def _draw_circle(ax, groups, xy, source):
+    """Draw cells, and the circle of perfect correlation."""
+    farthest = np.quantile(np.abs(xy), 0.99)
+    limit = 1.05 * max(farthest, CIRCLE_RADIUS)
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    ax.set(xlabel=f"unit 1 of the cells, from {source} (SD)", ylabel="unit 2 (SD)")
+    draw_cells(ax, xy, groups.colors)
+    ax.add_patch(Circle((0, 0), CIRCLE_RADIUS, fill=False, lw=0.5, color="0.5"))
+
+
+def _draw_lines(ax, lines, fontstyle):
+    """Draw lines from the centre with their names, after the layout."""
+    tips = CIRCLE_RADIUS * lines.to_numpy()
+    for x, y in tips:
+        ax.plot([0, x], [0, y], color="0.1", lw=0.7, zorder=3)
+    names = [short_name(name) for name in lines.index]
+    place_names(ax, tips, names, fontstyle=fontstyle, fontsize=6)
+
+
+def longest_lines(names: np.ndarray, correlations: np.ndarray) -> pd.DataFrame:
     """Names and correlations of the longest lines."""
     lines = pd.DataFrame(correlations, names)
-    length = np.hypot(lines[0], lines[1]).round(6).sort_values(ascending=False, kind="stable")
-    return lines.loc[length[length >= LEAST].index[:MOST]]
+    length = np.hypot(lines[0], lines[1]).round(6)
+    length = length.sort_values(ascending=False, kind="stable")
+    long_enough = length.index[length >= SHORTEST_LINE]
+    return lines.loc[long_enough[:MOST_LINES]]

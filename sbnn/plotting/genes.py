@@ -9,19 +9,31 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
 from sbnn.plotting.colors import GREEN, ORANGE, model_color
 from sbnn.plotting.common import (
-    colorbar,
+    DASHES,
+    add_colorbar,
     draw_band,
     finish,
     legend_above,
     log_ticks,
     name_columns,
+    name_line,
     name_rows,
     new_panels,
     with_style,
 )
-from sbnn.plotting.labels import DASHES, name_line, shortened
-from sbnn.plotting.reading import SPIKE_INS, folds_text, model_title, network_name
+from sbnn.plotting.reading import (
+    SPIKE_INS,
+    folds_text,
+    model_title,
+    network_name,
+    short_name,
+)
 from sbnn.results import Record
+
+MOST_BARS = 60  # with names that fit side by side
+MOST_EFFECTS = 60  # genes and outputs
+EFFECT_ROW, EFFECT_FRAME = 0.125, 1.4  # inches: a row, and the space above and below all rows
+COLOR_LIMIT_FACTOR = 3  # end of the colour range, relative to the median of the largest effects
 
 
 @with_style
@@ -45,27 +57,28 @@ def gene_selection_curve(record: Record) -> Figure:
     >>> figure = plotting.gene_selection_curve(selection)
     """
     drawn = np.isfinite(record.mean_log2)
-    x, y, selected = (
-        record.mean_log2[drawn],
-        record.near_zero_frequency[drawn],
-        record.selected[drawn],
-    )
+    x = record.mean_log2[drawn]
+    y = record.near_zero_frequency[drawn]
+    selected = record.selected[drawn]
     figure, ax = new_panels(3.4)
+    left_out = ~selected
+    _draw_genes(ax, x[left_out], y[left_out], color="0.6", ms=2, label="others")
     label = f"{selected.sum()} selected genes"
-    for own, color, size, name in (~selected, "0.6", 2, "others"), (selected, "0.15", 3, label):
-        ax.plot(x[own], y[own], ".", color=color, ms=size, mew=0, rasterized=True, label=name)
-    ax.set(xlim=(x.min() - 0.05, np.quantile(x, 0.999) + 0.05), ylim=(-0.02, 1.03))
-    line = np.linspace(*ax.get_xlim(), 500)
-    curve = np.exp(-record.slope * (line - record.b)) + record.offset
+    _draw_genes(ax, x[selected], y[selected], color="0.15", ms=3, label=label)
+    left, right = x.min() - 0.05, np.quantile(x, 0.999) + 0.05
+    ax.set(xlim=(left, right), ylim=(-0.02, 1.03))
+    line = np.linspace(left, right, 500)
+    fraction = np.exp(-record.slope * (line - record.b)) + record.offset
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
-    ax.plot(line, curve, color=ORANGE, label=rule)
+    ax.plot(line, fraction, color=ORANGE, label=rule)
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
     ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
     legend_above(ax, ncols=3, markerscale=3)
     return finish(figure)
 
 
-MOST_GENES = 60  # names that fit side by side
+def _draw_genes(ax, x, y, color, ms, label):
+    ax.plot(x, y, marker=".", ls="", color=color, ms=ms, mew=0, rasterized=True, label=label)
 
 
 @with_style
@@ -88,22 +101,25 @@ def selection_frequencies(record: Record) -> Figure:
     >>> figure = plotting.selection_frequencies(halves)
     """
     table = selection_table(record)
-    table = table[(table["frequency"] > 0) & ~table.index.str.startswith(SPIKE_INS)]
-    shown = table[:MOST_GENES]
+    is_spike_in = table.index.str.startswith(SPIKE_INS)
+    table = table[(table["frequency"] > 0) & ~is_spike_in]
+    shown = table[:MOST_BARS]
+    n_shown, n_kept = len(shown), len(table)
     figure, ax = new_panels(2.8)
     colors = np.where(shown["trusted"], GREEN, "0.65")
-    ax.bar(range(len(shown)), shown["frequency"], color=colors)
+    ax.bar(range(n_shown), shown["frequency"], color=colors)
     threshold = selection_threshold(record)
     if np.isfinite(threshold):
+        n_trusted = table["trusted"].sum()
         rule = (
-            f"{table['trusted'].sum()} trusted genes, frequency ≥ {threshold:.2f}: "
-            "at most 1 false gene expected"
+            f"{n_trusted} trusted genes, frequency ≥ {threshold:.2f}: at most 1 false gene expected"
         )
         ax.axhline(threshold, label=rule, color="0.2", lw=0.8, ls=DASHES)
         legend_above(ax)
-    ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.03))
+    ax.set(xlim=(-0.8, n_shown - 0.2), ylim=(0, 1.03))
     ax.set_ylabel(f"frequency over {len(record.folds)} halves")
-    ax.set_xlabel(f"{len(shown)} of {len(table)} genes kept at least once ({model_title(record)})")
+    model = model_title(record)
+    ax.set_xlabel(f"{n_shown} of {n_kept} genes kept at least once ({model})")
     name_columns(ax, shown.index)
     return finish(figure)
 
@@ -139,13 +155,9 @@ def genes_curve(record: Record) -> Figure:
     ax.yaxis.set_major_formatter("{x:.2f}")
     ax.legend(loc="lower right", title=network_name(record, 0))
     # at the end of the grid, more genes might be needed
-    name_line(ax, enough, f"{enough} suffice" if enough < max(numbers) else f"{enough} or more")
+    text = f"{enough} suffice" if enough < max(numbers) else f"{enough} or more"
+    name_line(ax, enough, text)
     return finish(figure)
-
-
-MOST = 60  # genes and outputs
-ROW, FRAME = 0.125, 1.4  # inches: a row, and the space above and below all rows
-TIMES = 3  # end of the colour range, relative to the median of the largest effects
 
 
 @with_style
@@ -170,36 +182,40 @@ def effect_map(record: Record) -> Figure:
     >>> effects = results.load("saved_models/scala/interpretation.pickle.xz")
     >>> figure = plotting.effect_map(effects)
     """
-    genes = largest(record.effects)
-    outputs = largest(record.effects[genes].T)
-    effects = record.effects[np.ix_(genes, outputs)]
-    rows, columns = similar_order(effects.T), similar_order(effects)
+    genes = rows_of_largest_effects(record.effects)
+    outputs = rows_of_largest_effects(record.effects[genes].T)
+    effects = record.effects[np.ix_(genes, outputs)].T  # (n_outputs, n_genes)
+    rows, columns = similar_order(effects), similar_order(effects.T)
     strength = np.abs(effects)
     # not set by one strong output alone
-    limit = min(TIMES * np.median(strength.max(0)), strength.max())
+    median = np.median(strength.max(1))
+    limit = min(COLOR_LIMIT_FACTOR * median, strength.max())
 
-    figure, ax = new_panels(ROW * max(len(outputs), 10) + FRAME)
-    shown = effects.T[np.ix_(rows, columns)]
+    n_rows = max(len(outputs), 10)
+    figure, ax = new_panels(EFFECT_ROW * n_rows + EFFECT_FRAME)
+    shown = effects[np.ix_(rows, columns)]
     image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    name_rows(ax, [shortened(name) for name in record.feature_names[outputs[rows]]])
+    output_names = record.feature_names[outputs[rows]]
+    name_rows(ax, [short_name(name) for name in output_names])
     name_columns(ax, record.kept_genes[genes[columns]])
     ax.spines[:].set_visible(False)
     label = f"effect: SD of the output\nper SD of the gene, largest {strength.max():.2g}"
-    colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, extend="both")
+    add_colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, extend="both")
     n_genes, n_outputs = record.effects.shape
-    drawn = f"{len(genes)} of {n_genes} genes, {len(outputs)} of {n_outputs} outputs"
-    ax.set_title(f"{model_title(record)}; {drawn}")
+    sizes = f"{len(genes)} of {n_genes} genes, {len(outputs)} of {n_outputs} outputs"
+    ax.set_title(f"{model_title(record)}; {sizes}")
     return finish(figure)
 
 
-def largest(effects):
+def rows_of_largest_effects(effects: np.ndarray) -> np.ndarray:
     """Positions of the rows with the largest effects."""
     strength = np.abs(effects).max(1)
-    return np.sort(np.argsort(-strength, kind="stable")[:MOST])
+    order = np.argsort(-strength, kind="stable")
+    return np.sort(order[:MOST_EFFECTS])
 
 
-def similar_order(rows):
-    """Similar rows side by side."""
+def similar_order(rows: np.ndarray) -> np.ndarray:
+    """Similar rows side by side, by average linkage."""
     if len(rows) < 3:
         return np.arange(len(rows))
     return leaves_list(linkage(rows, "average", optimal_ordering=True))

@@ -1,8 +1,9 @@
-"""Latent maps of the cells with the prediction at each position."""
+"""One fitted model: its latent map with the prediction at each position, and an overview."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,40 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.plotting.cells import draw_cells, draw_cloud, draw_legend, frame_map, name_groups
-from sbnn.plotting.colors import Groups
-from sbnn.plotting.common import finish, headline, new_figure, with_style
-from sbnn.plotting.labels import DASHES, shortened, signed
-from sbnn.plotting.maps import draw_colorbar, draw_map, map_coordinates, map_triangles
-from sbnn.plotting.reading import choose_model, model_title
+from sbnn.evaluation.stability import selection_table
+from sbnn.plotting.colors import GREEN, SKY, Groups
+from sbnn.plotting.common import (
+    DASHES,
+    NAMES_IN_FULL,
+    draw_headline,
+    finish,
+    name_rows,
+    new_figure,
+    new_panels,
+    with_style,
+)
+from sbnn.plotting.maps import (
+    draw_cells,
+    draw_cloud,
+    draw_colorbar,
+    draw_legend,
+    draw_map,
+    frame_map,
+    map_coordinates,
+    map_triangles,
+    name_groups,
+)
+from sbnn.plotting.reading import (
+    choose_model,
+    model_title,
+    number_and_noun,
+    number_text,
+    short_name,
+)
 from sbnn.results import Record
 
 # in the order of the published figure; shown first
-FEATURES = (
+PUBLISHED_FEATURES = (
     "AP width",
     "AHP",
     "AI",
@@ -31,15 +56,23 @@ FEATURES = (
     "Rheobase",
 )
 N_MAPS = 9
-MODEL, ZOOM, LEGEND = 2.75, 2.8, 0.5  # inches: heights of a model, large maps, the families
-LETTERS = 17  # of a name above a small map
+MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.75, 2.8, 0.5  # inches
+PANEL_TITLE_LETTERS = 17
+ZOOMED_OUTPUTS = ("Tau", "Rebound")  # of the published figure
+NAMED_TYPES = 8  # most frequent types of the family, which are named
+SPARE = 1.24  # side of the square, relative to the family
+OVERVIEW_HEIGHT = 3.4  # inches
+OVERVIEW_WIDTHS = (0.7, 0.18, 2.2, 0.18, 1)  # genes, encoder, map, decoder, outputs
+OVERVIEW_LETTERS = 16  # of a name
+
+Score = Record | tuple[Record, dict[str, Any]] | None
 
 
 @with_style
 def latent_panels(
     top: Record,
     bottom: Record | None = None,
-    scores: Sequence | None = None,
+    scores: Sequence[Score] | None = None,
 ) -> Figure:
     """Latent space of one or two models: cells by type, between predicted genes and features.
 
@@ -63,26 +96,27 @@ def latent_panels(
     >>> figure = plotting.latent_panels(fit)
     """
     figure, _, centres = _draw_fits(top, bottom, scores)
-    return _finish(figure, centres)
+    return _finish_with_cells(figure, centres)
 
 
-def _draw_fits(top, bottom, scores, *below):
+def _draw_fits(top, bottom, scores, heights_below=()):
     """Figure, parts and maps of fits one below another, over room for more."""
     fits = [top] if bottom is None else [top, bottom]
-    heights = [*[MODEL] * len(fits), *below]
-    figure = new_figure(sum(heights) + LEGEND)
+    scores = scores or [None] * len(fits)
+    heights = [MODEL_HEIGHT] * len(fits) + [*heights_below]
+    figure = new_figure(sum(heights) + LEGEND_HEIGHT)
     groups = Groups(top)
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     centres = []
-    for part, fit, score, letter in zip(parts, fits, scores or [None, None], "ab", strict=False):
-        measure, mean, r2 = r2_of(fit, score)
-        headline(part, f"{letter}  {model_title(fit)}: {measure} {signed(mean)}")
-        centres.append((draw_fit(part, fit, measure, r2), fit))
+    models = zip(fits, scores, strict=False)
+    for part, letter, (fit, score) in zip(parts, "ab", models, strict=False):
+        centre = _draw_fit(part, letter, fit, score=score)
+        centres.append((centre, fit))
     return figure, parts, centres
 
 
-def _finish(figure, centres):
+def _finish_with_cells(figure, centres):
     """Draw the cells with names of families, after the layout."""
     finish(figure)
     for ax, fit in centres:
@@ -90,44 +124,56 @@ def _finish(figure, centres):
     return figure
 
 
-def draw_fit(part, fit, measure, r2):
+def _draw_fit(part, letter, fit, score):
     """Draw small maps beside an empty map of the cells; return it."""
-    left, middle, right = part.subfigures(1, 3)
+    measure, mean, r2 = fit_accuracy(fit, score)
+    title = f"{letter}  {model_title(fit)}: {measure} {number_text(mean)}"
+    draw_headline(part, title)
+    left, middle, right = part.subfigures(1, 3, squeeze=False)[0]
     triangles = map_triangles(map_coordinates(fit))
-    genes = rank_genes(fit)[:N_MAPS]
-    names = fit.kept_genes[genes]
-    heading = f"{len(genes)} of {len(fit.kept_genes)} predicted genes"
-    _draw_maps(left, heading, triangles, names, fit.predicted_expression[:, genes], "italic")
-    outputs = ranked(fit.feature_names, FEATURES, fit.train_feature_r2)[:N_MAPS]
-    names = [f"{shortened(fit.feature_names[i], 12)} {signed(r2[i])}" for i in outputs]
-    heading = f"{len(outputs)} of {len(r2)} predicted outputs, {measure}"
-    _draw_maps(right, heading, triangles, names, fit.predictions[:, outputs])
+    genes = order_of_genes(fit)[:N_MAPS]
+    n_genes = len(fit.kept_genes)
+    left.suptitle(f"{len(genes)} of {n_genes} predicted genes", fontsize=7)
+    expression = fit.predicted_expression[:, genes]
+    gene_names = [short_name(name, PANEL_TITLE_LETTERS) for name in fit.kept_genes[genes]]
+    _draw_small_maps(left, triangles, expression, titles=gene_names, fontstyle="italic")
+    outputs = preferred_order(fit.feature_names, PUBLISHED_FEATURES, fit.train_feature_r2)
+    outputs = outputs[:N_MAPS]
+    right.suptitle(f"{len(outputs)} of {len(r2)} predicted outputs, {measure}", fontsize=7)
+    output_names = []
+    for output in outputs:
+        name = short_name(fit.feature_names[output], 12)
+        title = f"{name} {number_text(r2[output])}"
+        output_names.append(short_name(title, PANEL_TITLE_LETTERS))
+    predictions = fit.predictions[:, outputs]
+    _draw_small_maps(right, triangles, predictions, titles=output_names)
     ax = middle.subplots()
     frame_map(ax)
     return ax
 
 
-def r2_of(fit, score):
-    """Kind and value of the R2 of a fit, and the R2 of every output."""
-    if score is None:
-        r2 = fit.train_feature_r2
-        return "training R²", np.nanmean(r2), r2
-    folds, point = choose_model(score, len(fit.kept_genes))
-    return "test R²", folds.test_r2[:, point].mean(), folds.test_feature_r2[:, point].mean(0)
-
-
-def _draw_maps(part, heading, triangles, names, values, fontstyle="normal"):
-    part.suptitle(heading, fontsize=7)
+def _draw_small_maps(part, triangles, predictions, titles, fontstyle="normal"):
+    """Draw predictions, (n_cells, at most 9), with a title each."""
     panels = part.subplots(3, 3)
     for ax in panels.flat:
         frame_map(ax)
-    for ax, name, predicted in zip(panels.flat, names, values.T, strict=False):
+    for ax, title, predicted in zip(panels.flat, titles, predictions.T, strict=False):
         draw_map(ax, triangles, predicted)
-        ax.set_title(shortened(name, LETTERS), fontsize=6, pad=2, fontstyle=fontstyle)
+        ax.set_title(title, fontsize=6, pad=2, fontstyle=fontstyle)
     draw_colorbar(part, ax=panels)
 
 
-def rank_genes(record):
+def fit_accuracy(fit: Record, score: Score) -> tuple[str, float, np.ndarray]:
+    """Kind and value of the R2 of a fit, and the R2 of every output."""
+    if score is None:
+        r2 = fit.train_feature_r2
+        return "training R²", float(np.nanmean(r2)), r2
+    folds, point = choose_model(score, len(fit.kept_genes))
+    feature_r2 = folds.test_feature_r2[:, point].mean(0)
+    return "test R²", folds.test_r2[:, point].mean(), feature_r2
+
+
+def order_of_genes(record: Record) -> np.ndarray:
     """Positions of the kept genes, by importance."""
     if "gene_norms" in record.values:
         return np.argsort(-record.gene_norms[record.selected], kind="stable")
@@ -135,16 +181,11 @@ def rank_genes(record):
     return np.argsort(errors.mean(0), kind="stable")
 
 
-def ranked(names, first, merit):
+def preferred_order(names: np.ndarray, first: Sequence[str], merit: np.ndarray) -> np.ndarray:
     """Positions of names: the given ones first, then by merit."""
     places = pd.Index(first).get_indexer(names)
-    return np.lexsort([-merit, np.where(places < 0, len(first), places)])
-
-
-OUTPUTS = ("Tau", "Rebound")  # of the published figure
-NAMED = 8  # most frequent types of the family, which are named
-SPARE = 1.24  # side of the square, relative to the family
-DASHED = {"lw": 0.7, "ls": DASHES, "ec": "0.3"}
+    places = np.where(places < 0, len(first), places)
+    return np.lexsort([-merit, places])
 
 
 @with_style
@@ -152,7 +193,7 @@ def family_zoom(
     top: Record,
     bottom: Record | None = None,
     family: str = "Vip",
-    scores: Sequence | None = None,
+    scores: Sequence[Score] | None = None,
 ) -> Figure:
     """Latent space of one or two models, and one family of cells of the lower model enlarged.
 
@@ -179,45 +220,167 @@ def family_zoom(
     >>> fit = results.load("saved_models/scala/fit_published_2d.pickle.xz")
     >>> figure = plotting.family_zoom(fit)
     """
-    figure, parts, centres = _draw_fits(top, bottom, scores, ZOOM)
+    figure, parts, centres = _draw_fits(top, bottom, scores, heights_below=[ZOOM_HEIGHT])
+    below = parts[-1]
     centre, record = centres[-1]
     groups = Groups(record)
     if family not in groups.table.index:
         family = groups.table.index[0]
-    own = groups.families == family
+    in_family = groups.families == family
     xy = map_coordinates(record)
-    low, high = np.quantile(xy[own], [0.025, 0.975], axis=0)
-    side = min(SPARE * (high - low).max(), 1)
-    corner = ((low + high - side) / 2).clip(-0.03, 1.03 - side)  # beside the small maps
+    corner, side = _square_around(xy[in_family])
+    x, y = corner
+    is_between = (xy > corner) & (xy < corner + side)
+    in_square = is_between.all(1)
 
-    below = parts[-1]
-    headline(below, f"{'abc'[len(centres)]}  {shortened(family)} enlarged")
-    types = groups.count("type", own)
-    draw_legend(below, types, f"types in {shortened(family)} (cells)")
-    measure, _, r2 = r2_of(record, scores[-1] if scores else None)
-    gene = ranked(record.kept_genes, [family], record.predicted_expression[own].mean(0))[0]
-    outputs = ranked(record.feature_names, OUTPUTS, record.predictions[own].std(0))[:2]
-    maps = {shortened(record.kept_genes[gene]): record.predicted_expression[:, gene]}
-    for output in outputs:
-        title = f"{shortened(record.feature_names[output])}, {measure} {signed(r2[output])}"
-        maps[title] = record.predictions[:, output]
-
-    cells, *panels = below.subplots(1, 1 + len(maps))
+    letter = "abc"[len(centres)]
+    family_name = short_name(family)
+    draw_headline(below, f"{letter}  {family_name} enlarged")
+    types = groups.count("type", in_family)
+    draw_legend(below, types, f"types in {family_name} (cells)")
+    score = scores[-1] if scores else None
+    predictions = _zoomed_predictions(record, score, family=family, in_family=in_family)
+    cells, *panels = below.subplots(1, 1 + len(predictions))
     for ax in (cells, *panels):
         frame_map(ax)
-        ax.set(xlim=corner[0] + [0, side], ylim=corner[1] + [0, side], anchor="S")
-        ax.spines[:].set(visible=True, **DASHED)
-    draw_cells(cells, xy[own], groups.colors[own])
-    inside = ((xy > corner) & (xy < corner + side)).all(1)
-    cells.set_title(f"{(own & inside).sum()} of {own.sum()} cells")
+        ax.set(xlim=(x, x + side), ylim=(y, y + side), anchor="S")
+        ax.spines[:].set(visible=True, lw=0.7, ls=DASHES, ec="0.3")
+    draw_cells(cells, xy[in_family], groups.colors[in_family])
+    n_cells = in_family.sum()
+    n_shown = (in_family & in_square).sum()
+    cells.set_title(f"{n_shown} of {n_cells} cells")
     triangles = map_triangles(xy)
-    for ax, (title, predicted) in zip(panels, maps.items(), strict=True):
-        limits = np.quantile(predicted[inside], [0.02, 0.98])
-        draw_map(ax, triangles, predicted, limits)
+    for ax, (title, predicted) in zip(panels, predictions.items(), strict=True):
+        limits = np.quantile(predicted[in_square], [0.02, 0.98])
+        draw_map(ax, triangles, predicted, limits=limits)
         ax.set_title(title)
         draw_colorbar(below, limits, ax=ax, ticks=MaxNLocator(4))
     panels[0].title.set_fontstyle("italic")
-    _finish(figure, centres)
-    name_groups(cells, xy[own], groups.types[own], types.index[:NAMED])
-    centre.add_patch(Rectangle(corner, side, side, fill=False, clip_on=False, **DASHED))
+    _finish_with_cells(figure, centres)
+    named_types = types.index[:NAMED_TYPES]
+    name_groups(cells, xy[in_family], groups.types[in_family], names=named_types)
+    frame = Rectangle(corner, side, side, fill=False, clip_on=False, lw=0.7, ls=DASHES, ec="0.3")
+    centre.add_patch(frame)
     return figure
+
+
+def _square_around(xy):
+    """Lower left corner and side of a square with nearly all cells, beside the small maps."""
+    low, high = np.quantile(xy, [0.025, 0.975], axis=0)
+    side = min(SPARE * (high - low).max(), 1)
+    corner = (low + high - side) / 2
+    return corner.clip(-0.03, 1.03 - side), side
+
+
+def _zoomed_predictions(record, score, family, in_family):
+    """Predictions of a gene and two outputs in all cells, by title."""
+    measure, _, r2 = fit_accuracy(record, score)
+    expression = record.predicted_expression
+    mean_expression = expression[in_family].mean(0)
+    gene, *_ = preferred_order(record.kept_genes, [family], mean_expression)
+    gene_name = short_name(record.kept_genes[gene])
+    maps = {gene_name: expression[:, gene]}
+    variation = record.predictions[in_family].std(0)
+    outputs = preferred_order(record.feature_names, ZOOMED_OUTPUTS, variation)
+    for output in outputs[:2]:
+        name = short_name(record.feature_names[output])
+        title = f"{name}, {measure} {number_text(r2[output])}"
+        maps[title] = record.predictions[:, output]
+    return maps
+
+
+@with_style
+def model_overview(
+    record: Record,
+    halves: Record | None = None,
+    folds: Record | None = None,
+    true_genes: Sequence[str] | None = None,
+) -> Figure:
+    """Kept genes, the map of the cells and the outputs, as a prediction passes through them.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.fit_full`.
+    halves : Record, optional
+        From `sbnn.stability_selection`, to write trusted genes in bold.
+    folds : Record, optional
+        From `sbnn.cross_validate`, to draw the test R2 of every output.
+    true_genes : sequence of str, optional
+        Genes of simulated data to be marked.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from sbnn import plotting, results
+    >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
+    >>> folds = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> figure = plotting.model_overview(fit, folds=folds)
+    """
+    figure, panels = new_panels(OVERVIEW_HEIGHT, 1, 5, width_ratios=OVERVIEW_WIDTHS)
+    genes, encoder, ax, decoder, outputs = panels
+    n_units = record.latent.shape[1]
+    score = None if folds is None else (folds, {"n_components": n_units})
+    measure, _, r2 = fit_accuracy(record, score)
+    _draw_kept_genes(genes, record, halves=halves, true_genes=true_genes)
+    _draw_wedge(encoder, "encoder", wide_end=0)
+    _draw_wedge(decoder, "decoder", wide_end=1)
+    _draw_output_bars(outputs, record.feature_names, r2)
+    n_outputs = len(r2)
+    n_drawn = min(n_outputs, NAMES_IN_FULL)
+    outputs.set_title(f"{n_drawn} of {number_and_noun(n_outputs, 'output')}, {measure}")
+    ax.set_title(f"{number_and_noun(n_units, 'linear unit')}: {len(record.latent)} cells")
+    frame_map(ax)
+    finish(figure)
+    draw_cloud(ax, Groups(record), map_coordinates(record))
+    return figure
+
+
+def _draw_kept_genes(ax, record, halves, true_genes):
+    genes = record.kept_genes[order_of_genes(record)]
+    title = f"{len(genes)} of {number_and_noun(len(record.selected), 'gene')}"
+    trusted = ()
+    if halves is not None:
+        trusted = selection_table(halves).query("trusted").index
+        title += "\nbold: trusted"
+    is_true = np.isin(genes, true_genes or [])
+    if true_genes is not None:
+        title += f"\n✓ true: {is_true.sum()} of {len(true_genes)}"
+    ax.set_title(title)
+    for y, gene in enumerate(genes[:NAMES_IN_FULL]):
+        weight = "bold" if gene in trusted else "normal"
+        mark = " ✓" if is_true[y] else ""
+        name = short_name(gene, OVERVIEW_LETTERS)
+        _write_gene(ax, y, name + mark, weight=weight)
+    n_more = len(genes) - NAMES_IN_FULL
+    if n_more > 0:
+        _write_gene(ax, NAMES_IN_FULL, f"and {n_more} more")
+    ax.set(xlim=(-1, 1), ylim=(NAMES_IN_FULL + 0.5, -0.5))
+    ax.set_axis_off()
+
+
+def _write_gene(ax, y, text, weight="normal"):
+    ax.text(0, y, text, ha="center", va="center", fontstyle="italic", fontsize=7, fontweight=weight)
+
+
+def _draw_wedge(ax, name, wide_end):
+    """Draw a wedge that is wide on the left, at 0, or on the right, at 1."""
+    ends = (wide_end, 1 - wide_end)
+    ax.fill_between(ends, (0, 0.4), (1, 0.6), color=SKY, alpha=0.3, lw=0)
+    ax.text(0.5, 0.5, name, ha="center", va="center", rotation=90)
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.set_axis_off()
+
+
+def _draw_output_bars(ax, names, r2):
+    order = np.argsort(-r2, kind="stable")[:NAMES_IN_FULL]
+    lengths = r2[order].clip(0, 1)
+    bars = ax.barh(range(len(order)), lengths, height=0.55, color=GREEN, alpha=0.75)
+    texts = [number_text(value) for value in r2[order]]
+    ax.bar_label(bars, texts, padding=2, fontsize=6.5)
+    name_rows(ax, [short_name(name, OVERVIEW_LETTERS) for name in names[order]])
+    ax.set(xlim=(0, 1.25), xticks=[])
+    ax.spines[:].set_visible(False)

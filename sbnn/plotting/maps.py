@@ -1,65 +1,157 @@
-"""Positions of cells, and the predictions between them."""
+"""Maps of cells: their places, the cells with their families, and the predictions between them."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.figure import FigureBase
+from matplotlib.lines import Line2D
 from matplotlib.tri import Triangulation
 from scipy.spatial import cKDTree
 
-from sbnn.plotting.common import colorbar
+from sbnn.data.checks import UNKNOWN
+from sbnn.plotting.colors import MOST_LEGEND_ENTRIES, Groups
+from sbnn.plotting.common import FIGURE_WIDTH, add_colorbar, place_names
+from sbnn.plotting.reading import short_name
+from sbnn.results import Record
 
-STEPS = 64  # colours of a map
-LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
-EDGE = 0.005  # share of the cells beyond each edge of a panel
+# more cells are drawn as an image in a PDF, to save space
+MOST_SHAPES = 5000
+COLOR_LEVELS = 64  # of a map
+PREDICTION_LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
+EDGE_FRACTION = 0.005  # of the cells beyond each edge of a panel
 STRETCH = 2.8  # sides of triangles over empty space, in units of the spacing
 
 
-def map_coordinates(record):
+def map_coordinates(record: Record) -> np.ndarray:
     """`panel_coordinates` of a fit."""
     # units of latent dimensions are arbitrary
     return panel_coordinates(record.embedding, proportional=record.latent.shape[1] > 2)
 
 
-def panel_coordinates(xy, proportional):
+def panel_coordinates(xy: Any, proportional: bool) -> np.ndarray:
     """Coordinates in which a square from 0 to 1 holds nearly all cells."""
     xy = np.array(xy, float)
     if xy.shape[1] == 1 or np.ptp(xy[:, 1]) == 0:
         # a second axis without a meaning
-        xy = np.column_stack([xy[:, 0], np.random.default_rng(0).uniform(size=len(xy))])
-    low, high = np.quantile(xy, [EDGE, 1 - EDGE], axis=0)
+        jitter = np.random.default_rng(0).uniform(size=len(xy))
+        xy = np.column_stack([xy[:, 0], jitter])
+    low, high = np.quantile(xy, [EDGE_FRACTION, 1 - EDGE_FRACTION], axis=0)
     size = np.maximum(high - low, 1e-9)
     if proportional:
         size = size.max()
     return 0.5 + 0.94 * (xy - (low + high) / 2) / size
 
 
-def map_triangles(xy):
+def draw_cells(ax: Axes, xy: np.ndarray, colors: np.ndarray) -> None:
+    """Draw cells in random order."""
+    order = np.random.default_rng(0).permutation(len(xy))
+    x, y = xy[order].T
+    size = np.clip(6000 / len(xy), 1, 12)
+    dots = ax.scatter(x, y, s=size, c=colors[order], lw=0)
+    dots.set_rasterized(len(xy) > MOST_SHAPES)
+
+
+def frame_map(ax: Axes) -> None:
+    """Prepare a panel for a map."""
+    ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)
+
+
+def draw_cloud(ax: Axes, groups: Groups, xy: np.ndarray) -> None:
+    """Draw cells and name families, after the layout."""
+    draw_cells(ax, xy, groups.colors)
+    name_families(ax, groups, xy)
+
+
+def name_families(ax: Axes, groups: Groups, xy: np.ndarray) -> None:
+    """Name known families, after the layout."""
+    families = groups.table.index.drop(UNKNOWN, errors="ignore")
+    if 2 <= len(families) <= MOST_LEGEND_ENTRIES:
+        name_groups(ax, xy, groups.families, names=families)
+
+
+def name_groups(ax: Axes, xy: np.ndarray, groups: np.ndarray, names: pd.Index) -> None:
+    """Names at the medians of groups, (n_cells,)."""
+    medians = [np.median(xy[groups == name], axis=0) for name in names]
+    texts = [short_name(name) for name in names]
+    place_names(ax, medians, texts, beside=False, fontsize=6.5)
+
+
+def draw_legend(figure: FigureBase, table: pd.DataFrame, title: str) -> None:
+    """Draw a legend such as "Pvalb (286)" below a figure."""
+    entries = []
+    for name, count, color in table[:MOST_LEGEND_ENTRIES].itertuples():
+        label = f"{short_name(name)} ({count})"
+        entries.append(Line2D([], [], color=color, label=label, marker="o", ms=4, ls=""))
+    rare = table["count"][MOST_LEGEND_ENTRIES:]
+    if len(rare):
+        label = f"{len(rare)} others ({rare.sum()})"
+        entries.append(Line2D([], [], ls="", label=label))
+    n_letters = max(len(str(entry.get_label())) for entry in entries)
+    figure.legend(
+        handles=entries,
+        title=title,
+        loc="outside lower left",
+        ncols=int(FIGURE_WIDTH / (0.055 * n_letters + 0.3)),  # inches
+        alignment="left",
+        handletextpad=0.1,
+        handlelength=1.2,
+    )
+
+
+def map_triangles(xy: np.ndarray) -> Triangulation | None:
     """Delaunay triangles except over empty regions, or None."""
     places = np.unique(xy, axis=0)  # which cells may share
-    distances = cKDTree(places).query(xy, [min(11, len(places))])[0].ravel()
+    n_places = min(11, len(places))  # the cell itself and ten others
+    distances, _ = cKDTree(places).query(xy, [n_places])
+    distances = distances.ravel()
     spacing = np.minimum(distances, np.quantile(distances, 0.9))
+    x, y = xy.T
     try:
-        triangles = Triangulation(*xy.T)
+        triangles = Triangulation(x, y)
     except (RuntimeError, ValueError):  # too few cells, or all on a line
         return None
     corners = xy[triangles.triangles]
-    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(1)
+    edges = corners - np.roll(corners, 1, axis=1)
+    sides = np.linalg.norm(edges, axis=2)
     usual = np.median(spacing[triangles.triangles], axis=1)
-    hidden = longest > STRETCH * usual
+    hidden = sides.max(1) > STRETCH * usual
     triangles.set_mask(hidden)
     return None if hidden.all() else triangles
 
 
-def draw_map(ax, triangles, values, limits=LIMITS):
+def draw_map(
+    ax: Axes,
+    triangles: Triangulation | None,
+    values: np.ndarray,
+    limits: Any = PREDICTION_LIMITS,
+) -> None:
     """Draw predicted values over the cells."""
     if triangles is not None:
         low, high = limits
-        levels = np.linspace(low, max(high, low + 1e-6), STEPS + 1)  # values may be constant
-        ax.tricontourf(triangles, values, levels, extend="both").set_rasterized(True)
+        high = max(high, low + 1e-6)  # values may be constant
+        levels = np.linspace(low, high, COLOR_LEVELS + 1)
+        regions = ax.tricontourf(triangles, values, levels, extend="both")
+        regions.set_rasterized(True)
 
 
-def draw_colorbar(figure, limits=LIMITS, **options):
+def draw_colorbar(figure: FigureBase, limits: Any = PREDICTION_LIMITS, **options: Any) -> None:
     """Draw the colour bar of maps of predictions."""
-    scales = ScalarMappable(Normalize(*limits))
-    look = {"location": "bottom", "extend": "both", "aspect": 25, "pad": 0.02, "shrink": 0.8}
-    colorbar(figure, scales, "prediction (z-score)", **look, **options)
+    low, high = limits
+    add_colorbar(
+        figure,
+        ScalarMappable(Normalize(low, high)),
+        label="prediction (z-score)",
+        location="bottom",
+        extend="both",
+        aspect=25,
+        pad=0.02,
+        shrink=0.8,
+        **options,
+    )

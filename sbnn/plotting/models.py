@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import (
+    draw_grid,
     finish,
-    grid,
     legend_above,
     log_ticks,
     name_columns,
@@ -21,19 +21,24 @@ from sbnn.plotting.common import (
     new_panels,
     with_style,
 )
-from sbnn.plotting.labels import counted, shortened
 from sbnn.plotting.reading import (
     SPIKE_INS,
     choose_model,
     folds_text,
-    mean_sd,
+    mean_and_sd,
     mean_text,
+    number_and_noun,
     scaling_text,
+    short_name,
 )
 from sbnn.results import Record
 
-ROW = 0.25  # inches
-WORST = -1.1  # the axis ends here
+ACCURACY_ROW = 0.25  # inches
+LOWEST_R2 = -1.1  # the axis ends here
+MODEL_MARKERS = "osD^vXP*<>"
+STABILITY_GENES = 36
+WIDTH_SPACING = 1.03  # factor between the widths of models
+MOST_GENES_COMPARED = 25  # of the models whose outputs are compared
 
 
 @with_style
@@ -57,48 +62,38 @@ def accuracy_comparison(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
-    >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
+    >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.accuracy_comparison(models)
     """
-    figure, ax = new_panels(0.75 + ROW * len(models))
+    figure, ax = new_panels(0.75 + ACCURACY_ROW * len(models))
     names, records = [], []
     for y, (name, model) in enumerate(models.items()):
         record, point = choose_model(model, n_genes)
         records.append(record)
-        size = counted(record.n_genes(point), "gene")
-        names.append(f"{shortened(name, 40)}, {size}{scaling_text(record)}")
-        color = model_color(record)
+        size = number_and_noun(record.n_genes(point), "gene")
+        names.append(f"{short_name(name, 40)}, {size}{scaling_text(record)}")
         r2 = record.test_r2[:, point]
-        mean, spread = mean_sd(r2)
-        # in the order of the folds, to recognise difficult ones
-        ax.plot(
-            r2,
-            y + np.linspace(-0.28, 0.28, len(r2)),
-            "o",
-            color=color,
-            ms=2.5,
-            mew=0,
-            alpha=0.45,
-            zorder=2,
-        )
-        ax.errorbar(mean, y, xerr=spread, color=color, fmt="o", ms=3.5, lw=1.2, capsize=2, zorder=6)
-        text = mean_text(r2)
-        ax.text(1.02, y, text, color=color, transform=ax.get_yaxis_transform(), va="center")
+        _draw_folds(ax, y, r2, color=model_color(record))
     name_rows(ax, names)
     low, high = ax.get_xlim()
-    ax.set_xlim(max(low, WORST), min(high, 1.1))
-    grid(ax)
+    ax.set_xlim(max(low, LOWEST_R2), min(high, 1.1))
+    draw_grid(ax)
     ax.set_xlabel(f"test R² (dots: folds; bars: {folds_text(*records)})")
-    ax.set_title(shortened(record.dataset, 60))
+    ax.set_title(short_name(record.dataset, 60))
     return finish(figure)
 
 
-MARKS = "osD^vXP*<>"
-MOST_GENES = 36
-DODGE = 1.03  # factor between the widths of models
-AT_MOST = 25  # genes of the models whose outputs are compared
+def _draw_folds(ax, y, r2, color):
+    """Draw the R2 of each fold, and the mean with its SD, which stand to the right, too."""
+    # in the order of the folds, to recognise difficult ones
+    places = y + np.linspace(-0.28, 0.28, len(r2))
+    ax.plot(r2, places, marker="o", ls="", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
+    mean, sd = mean_and_sd(r2)
+    ax.errorbar(mean, y, xerr=sd, color=color, fmt="o", ms=3.5, lw=1.2, capsize=2, zorder=6)
+    right_of_axes = ax.get_yaxis_transform()
+    ax.text(1.02, y, mean_text(r2), color=color, transform=right_of_axes, va="center")
 
 
 @with_style
@@ -117,11 +112,11 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
-    >>> figure = plotting.bottleneck_widths({"distilled": (default, {})})
+    >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> figure = plotting.bottleneck_widths({"distilled": (distilled, {})})
     """
     figure, ax = new_panels(2.4)
-    _draw_widths(ax, networks)
+    _draw_width_accuracy(ax, networks)
     return finish(figure)
 
 
@@ -141,14 +136,15 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
-    >>> models = {"sBNN, d = 2": (default, {"n_components": 2}), "ridge": ridge}
+    >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.output_accuracy(models)
     """
     figure, ax = new_panels(2.5)
-    _draw_outputs(ax, models)
-    figure.set_figheight(max(2.5, 0.14 * len(ax.get_yticks()) + 1.2))
+    _draw_output_accuracy(ax, models)
+    n_outputs = len(ax.get_yticks())
+    figure.set_figheight(max(2.5, 0.14 * n_outputs + 1.2))
     return finish(figure)
 
 
@@ -174,30 +170,39 @@ def width_and_stability(
     Examples
     --------
     >>> from sbnn import plotting, results
-    >>> default = results.load("saved_models/scala/cv_distilled.pickle.xz")
+    >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> halves = results.load("saved_models/scala/halves_distilled.pickle.xz")
-    >>> networks = {"distilled": (default, {})}
-    >>> models = {"sBNN, d = 2": (default, {"n_components": 2})}
+    >>> networks = {"distilled": (distilled, {})}
+    >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2})}
     >>> figure = plotting.width_and_stability(networks, {"halves of the cells": halves}, models)
     """
     figure = new_figure(4.7)
-    left, right = figure.subfigures(1, 2, width_ratios=(1.75, 1))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.75, 1))[0]
     above, below = left.subplots(2, 1)
     beside = right.subplots()
-    _draw_widths(above, networks)
+    _draw_width_accuracy(above, networks)
     _draw_stability(below, selections)
-    _draw_outputs(beside, models)
+    _draw_output_accuracy(beside, models)
     return finish(figure, [[above, below, beside]])
 
 
-def _draw_widths(ax, networks):
+def _draw_width_accuracy(ax, networks):
     for i, (name, (record, params)) in enumerate(networks.items()):
         points = record.points(**params)
         points.sort(key=lambda point: record.params[point]["n_components"])
         widths = np.array([record.params[point]["n_components"] for point in points])
-        mean, spread = mean_sd(record.test_r2[:, points])
-        look = {"color": model_color(record), "fmt": f"-{MARKS[i]}", "ms": 3.5, "label": name}
-        ax.errorbar(widths * DODGE**i, mean, spread, capsize=1.5, elinewidth=0.8, **look)
+        mean, sd = mean_and_sd(record.test_r2[:, points])
+        ax.errorbar(
+            widths * WIDTH_SPACING**i,
+            mean,
+            sd,
+            color=model_color(record),
+            fmt=f"-{MODEL_MARKERS[i]}",
+            ms=3.5,
+            label=name,
+            capsize=1.5,
+            elinewidth=0.8,
+        )
     log_ticks(ax, widths)
     n_genes = round(record.n_selected[:, points].mean())
     settings = f"{n_genes} genes, {folds_text(record)}{scaling_text(record)}"
@@ -207,45 +212,62 @@ def _draw_widths(ax, networks):
 
 
 def _draw_stability(ax, selections):
-    for i, (name, record) in enumerate(selections.items()):
-        frequency = gene_counts(record)["frequency"]
-        frequency = frequency[~frequency.index.str.startswith(SPIKE_INS)]
-        n_always, n_ever = (frequency == 1).sum(), (frequency > 0).sum()
+    """Bars for the first fits, which choose the genes, and markers for the others."""
+    frequencies = {name: _gene_frequency(record) for name, record in selections.items()}
+    first = next(iter(frequencies.values()))
+    n_ever = (first > 0).sum()
+    genes = first.index[:n_ever][:STABILITY_GENES]
+    places = np.arange(len(genes))
+    for i, (name, frequency) in enumerate(frequencies.items()):
+        n_always = (frequency == 1).sum()
+        n_ever = (frequency > 0).sum()
         label = f"{name}: {n_always} genes in all fits, {n_ever} in any"
         if i == 0:
-            shown = frequency.index[:n_ever][:MOST_GENES]
-            places = np.arange(len(shown))
-            ax.bar(places, frequency[shown], width=0.72, color="0.75", label=label)
+            ax.bar(places, frequency[genes], width=0.72, color="0.75", label=label)
         else:
-            own = frequency.reindex(shown)
-            color = model_color(record)
-            ax.plot(places + 0.4 * i - 0.6, own, MARKS[i], color=color, mec="white", label=label)
-    name_columns(ax, shown, fontsize=5.5)
-    ax.set(xlim=(-0.8, len(shown) - 0.2), ylim=(0, 1.04), ylabel="fits that keep the gene")
-    ax.set_xlabel(f"the {len(shown)} genes with the longest bars")
+            ax.plot(
+                places + 0.4 * i - 0.6,
+                frequency.reindex(genes),
+                marker=MODEL_MARKERS[i],
+                ls="",
+                color=model_color(selections[name]),
+                mec="white",
+                label=label,
+            )
+    name_columns(ax, genes, fontsize=5.5)
+    ax.set(xlim=(-0.8, len(genes) - 0.2), ylim=(0, 1.04), ylabel="fits that keep the gene")
+    ax.set_xlabel(f"the {len(genes)} genes with the longest bars")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     legend_above(ax)
 
 
-def _draw_outputs(ax, models):
+def _gene_frequency(record):
+    """How often each gene is kept, without added RNA."""
+    frequency = gene_counts(record)["frequency"]
+    is_spike_in = frequency.index.str.startswith(SPIKE_INS)
+    return frequency[~is_spike_in]
+
+
+def _draw_output_accuracy(ax, models):
     order = None
     for i, (name, model) in enumerate(models.items()):
-        record, point = choose_model(model, AT_MOST)
-        mean, spread = mean_sd(record.test_feature_r2[:, point])
+        record, point = choose_model(model, MOST_GENES_COMPARED)
+        mean, sd = mean_and_sd(record.test_feature_r2[:, point])
         if order is None:
-            order = np.argsort(-mean, kind="stable")
-        places = np.arange(len(order)) + 0.14 * (i - (len(models) - 1) / 2)
+            order = np.argsort(-mean, kind="stable")  # by the first model
+        shift = 0.14 * (i - (len(models) - 1) / 2)
         ax.errorbar(
             mean[order],
-            places,
-            xerr=spread[order],
-            fmt=MARKS[i],
+            np.arange(len(order)) + shift,
+            xerr=sd[order],
+            fmt=MODEL_MARKERS[i],
             color=model_color(record),
             label=name,
             elinewidth=0.5,
             ms=3,
         )
-    grid(ax)
-    name_rows(ax, [shortened(name) for name in record.feature_names[order]])
+    draw_grid(ax)
+    names = record.feature_names[order]
+    name_rows(ax, [short_name(name) for name in names])
     ax.set_xlabel("test R² (bars: SD over folds)")
     legend_above(ax)

@@ -1,89 +1,130 @@
-"""Read the numbers that a figure shows from a record."""
+"""Numbers and names that a figure shows, read from records and written as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from sbnn.plotting.labels import counted, signed
+from sbnn.results import Record
 
-SCALED = {"all": ", scaled over all cells", "fold": ", scaled per fold"}
-MODELS = {  # name to show and key of the colour, by class
-    "SparseBottleneckRegressor": ("sBNN, paper protocol", "paper"),
+NAME_LETTERS = 25
+SCALING_TEXTS = {"all": ", scaled over all cells", "fold": ", scaled per fold"}
+MODEL_NAMES = {  # name to show and key of the colour, by class
+    "SparseBottleneckRegressor": ("sBNN, published", "published"),
     "DistilledBottleneckRegressor": ("sBNN, distilled", "distilled"),
     "SparseReducedRankRegression": ("sRRR", "linear"),
 }
 SPIKE_INS = "ERCC-"  # added RNA
 
 
-def name_and_color(record):
+def short_name(name: object, most: int = NAME_LETTERS) -> str:
+    """Shorten a name in its middle; "$" is no formula."""
+    text = str(name).replace(r"\$", "$")  # if it was shortened before
+    if len(text) > most:
+        n_last = most // 3
+        first = text[: most - 1 - n_last].rstrip()
+        last = text[-n_last:].lstrip()
+        text = f"{first}…{last}"
+    return text.replace("$", r"\$")
+
+
+def number_and_noun(n: int, noun: str) -> str:
+    """Such as "1 gene", "25 genes"."""
+    ending = "" if n == 1 else "s"
+    return f"{n} {noun}{ending}"
+
+
+def number_text(value: float, digits: int = 2) -> str:
+    """A number with a long minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def name_and_color(record: Record) -> tuple[str, str]:
     """Name to show of a model, and the key of its colour."""
-    name = record.settings.get("estimator", {"class": "model"})["class"].split(".")[-1]
-    usual = "linear" if "n_selected" in record.values else "all genes"
-    return MODELS.get(name, (name, usual))
+    estimator = record.settings.get("estimator", {"class": "model"})
+    name = estimator["class"].split(".")[-1]
+    color_key = "linear" if "n_selected" in record.values else "all genes"
+    return MODEL_NAMES.get(name, (name, color_key))
 
 
-def model_title(record):
+def model_title(record: Record) -> str:
     """Name of the only model of a record."""
     params = record.settings["estimator"]["params"]
     title, _ = name_and_color(record)
-    for param, kind in {"n_components": "d =", "rank": "rank"}.items():
+    for param, symbol in {"n_components": "d =", "rank": "rank"}.items():
         if param in params:
-            title += f", {kind} {params[param]}"
+            title += f", {symbol} {params[param]}"
             if "embedding" in record.values and params[param] > 2:
                 title += " + t-SNE"
     n_genes = params.get("n_genes")
     if "kept_genes" in record.values:
         n_genes = len(record.kept_genes)
-    return title if n_genes is None else f"{title}, {counted(n_genes, 'gene')}"
+    if n_genes is None:
+        return title
+    return f"{title}, {number_and_noun(n_genes, 'gene')}"
 
 
-def network_name(record, point):
-    """Protocol and width."""
+def network_name(record: Record, point: int) -> str:
+    """Name and width of a network."""
     name, _ = name_and_color(record)
     width = record.parameter(point, "n_components")
     return name if width is None else f"{name}, d = {width}"
 
 
-def mean_sd(values):
+def mean_and_sd(values: Any) -> tuple[Any, Any]:
     """Mean and sample SD over the folds (first axis)."""
     values = np.asarray(values, float)
-    return values.mean(0), values.std(0, ddof=min(len(values) - 1, 1))
+    ddof = min(len(values) - 1, 1)  # a single fold has an SD of 0
+    return values.mean(0), values.std(0, ddof=ddof)
 
 
-def mean_text(values):
+def mean_text(values: Any) -> str:
     """Mean and SD over the folds."""
-    mean, spread = mean_sd(values)
-    return f"{signed(mean, 3)} ± {spread:.3f}" if spread else signed(mean, 3)
+    mean, sd = mean_and_sd(values)
+    text = number_text(mean, digits=3)
+    return f"{text} ± {sd:.3f}" if sd else text
 
 
-def curve(tables, stages, column):
+def history_curve(tables: Iterable[Any], stages: Iterable[str], column: str) -> np.ndarray:
     """A column of the history in some stages, (n_folds, n_epochs)."""
-    return np.stack([table[column][table["stage"].isin(stages)] for table in tables])
+    rows = []
+    for table in tables:
+        is_shown = table["stage"].isin(stages)
+        rows.append(table[column][is_shown])
+    return np.stack(rows)
 
 
-def gene_target(record):
-    """Genes that networks keep."""
+def median_n_genes(record: Record) -> int:
+    """Genes that networks keep, the median over folds and grid points."""
     return int(np.median(record.n_selected))
 
 
-def choose_model(model, n_genes):
+def choose_model(model: Record | tuple[Record, dict[str, Any]], n_genes: int) -> tuple[Record, int]:
     """Record and grid point; of a path of penalties, with the most genes up to a number."""
-    record, params = model if isinstance(model, tuple) else (model, {})
+    if isinstance(model, tuple):
+        record, params = model
+    else:
+        record, params = model, {}
     points = record.points(**params)
     if len(points) > 1 and "alpha" in record.params[points[0]]:
         return record, record.best_with_at_most(n_genes, **params)
     return record, record.find(**params)
 
 
-def published_rows(published, **params):
+def published_rows(published: list[dict] | None, **params: Any) -> list[dict]:
     """Published results with these parameters."""
     return [row for row in published or () if row.items() >= params.items()]
 
 
-def folds_text(*records):
+def folds_text(*records: Record) -> str:
     """Number of folds."""
-    counts = sorted({len(record.test_r2) for record in records})
-    return f"mean ± SD over {' or '.join(map(str, counts))} folds"
+    counts = {len(record.test_r2) for record in records}
+    numbers = " or ".join(str(count) for count in sorted(counts))
+    return f"mean ± SD over {numbers} folds"
 
 
-def scaling_text(record):
+def scaling_text(record: Record) -> str:
     """How data were scaled."""
-    return SCALED.get(record.settings.get("scaling"), "")
+    return SCALING_TEXTS.get(record.settings.get("scaling", ""), "")

@@ -216,7 +216,7 @@ def draw_gene_selection(records: Mapping[str, Record]) -> Figure | None:
 def draw_overview(records: Mapping[str, Record]) -> Figure:
     """The distilled network in one figure: map, genes and test R2."""
     fit = records["fit_distilled_2d"]
-    return plotting.overview(
+    return plotting.model_overview(
         fit,
         halves=records.get("halves_distilled"),
         folds=records.get("cv_distilled"),
@@ -246,7 +246,7 @@ def draw_effects(records: Mapping[str, Record]) -> Figure:
 
 def draw_map_trust(records: Mapping[str, Record]) -> Figure:
     """Errors of held-out cells, and how far they move on the maps of other seeds."""
-    return plotting.map_trust(records["map_trust"], fit=records["fit_distilled_2d"])
+    return plotting.map_trust_panels(records["map_trust"], fit=records["fit_distilled_2d"])
 
 
 def draw_genes_curve(records: Mapping[str, Record]) -> Figure:

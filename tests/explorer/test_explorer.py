@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 from made_up import cross_validation_record, fit_record, halves_record
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn import explore
 from sbnn.data.checks import GREY
@@ -18,47 +19,99 @@ from sbnn.explorer.columns import page_data
 from sbnn.results import Record
 
 
-def unpacked(text, n_cells):
-    return np.frombuffer(base64.b64decode(text), "<f4").reshape(-1, n_cells).T
+def unpack(text):
+    """Columns of numbers in 90 cells."""
+    content = base64.b64decode(text)
+    return np.frombuffer(content, "<f4").reshape(-1, 90).T
 
 
-def test_the_page_has_the_values_of_the_fit_and_the_scores_of_its_model():
-    fit = fit_record()
-    fit.train_feature_r2[1] = np.nan
-    folds = cross_validation_record(fit)
-    page = page_data(fit, folds)
-    held_out = np.full((90, 4), np.nan, "f4")  # in z-scores of all cells
+@pytest.fixture
+def fit():
+    return fit_record()
+
+
+@pytest.fixture
+def folds(fit):
+    """The second grid point is the model of the fit."""
+    return cross_validation_record(fit)
+
+
+def test_page_has_measured_values(fit):
+    measured = page_data(fit)["values"]["measured"]
+    expected = np.hstack([fit.outputs, fit.expression])
+    assert_allclose(unpack(measured), expected, atol=1e-5)
+
+
+def test_page_has_predicted_values(fit):
+    predicted = page_data(fit)["values"]["predicted"]
+    expected = np.hstack([fit.predictions, fit.predicted_expression])
+    assert_allclose(unpack(predicted), expected, atol=1e-5)
+
+
+def test_held_out_predictions_are_z_scores_of_all_cells(fit, folds):
+    expected = np.full((90, 4), np.nan)
     for (train, test), predicted in zip(folds.folds, folds.test_predictions[1], strict=True):
-        own = fit.outputs[train].astype(float)
-        held_out[test] = predicted * own.std(0) + own.mean(0)
-    expected = {
-        "measured": np.hstack([fit.outputs, fit.expression]),
-        "predicted": np.hstack([fit.predictions, fit.predicted_expression]),
-        "held_out": held_out,
-    }
-    for name, values in expected.items():
-        np.testing.assert_allclose(unpacked(page["values"][name], 90), values, atol=1e-5)
-    outputs = pd.DataFrame({"name": fit.feature_names, "group": "output"}, dtype=object)
-    outputs["r2"] = fit.train_feature_r2.astype(object)
-    outputs.loc[1, "r2"] = None  # JSON has no NaN
-    outputs["test_r2"] = folds.test_feature_r2[:, 1].mean(0)
-    genes = [{"name": name, "group": "gene"} for name in fit.kept_genes]
-    assert page["features"] == outputs.to_dict("records") + genes
-    assert page["cells"][:2] == ["cell0", "cell1"]
-    assert page["verdict"].startswith("Test R2 ")
+        outputs = fit.outputs[train].astype(float)
+        expected[test] = predicted * outputs.std(axis=0) + outputs.mean(axis=0)
+    held_out = page_data(fit, folds)["values"]["held_out"]
+    assert_allclose(unpack(held_out), expected, atol=1e-5)
 
 
-def test_cells_have_the_codes_of_their_groups_the_most_frequent_first():
-    fit = fit_record(n=14)
-    fit.labels["type"] = np.resize(["p", "B1", "p", "r", "B1"], 14)
-    groups = page_data(fit)["groups"]
-    types = groups["type"]
+def test_outputs_have_training_and_test_r2(fit, folds):
+    fit.train_feature_r2[1] = np.nan
+    outputs = page_data(fit, folds)["features"][:4]
+    assert [output["name"] for output in outputs] == ["AP width", "Tau", "x", "y"]
+    train = [0.1, None, fit.train_feature_r2[2], 0.9]  # JSON has no NaN
+    assert [output["r2"] for output in outputs] == train
+    test = folds.test_feature_r2[:, 1].mean(axis=0)
+    assert [output["test_r2"] for output in outputs] == test.tolist()
+    assert {output["group"] for output in outputs} == {"output"}
+
+
+def test_genes_follow_outputs(fit):
+    genes = page_data(fit)["features"][4:]
+    assert genes == [{"name": name, "group": "gene"} for name in fit.kept_genes]
+
+
+def test_cells_have_names(fit):
+    assert page_data(fit)["cells"][:2] == ["cell0", "cell1"]
+
+
+def test_verdict_is_that_of_the_cross_validation(fit, folds):
+    assert page_data(fit, folds)["verdict"].startswith("Test R2 ")
+
+
+@pytest.fixture
+def few_cells():
+    """14 cells of three types; "p" and "r" have no colour."""
+    record = fit_record(n=14)
+    record.labels["type"] = np.resize(["p", "B1", "p", "r", "B1"], 14)
+    return record
+
+
+def test_types_are_sorted_by_count(few_cells):
+    types = page_data(few_cells)["groups"]["type"]
     assert types["names"] == ["p", "B1", "r"]
-    assert types["colors"][1:] == ["#00AA00", GREY]
+
+
+def test_types_have_colours(few_cells):
+    types = page_data(few_cells)["groups"]["type"]
+    assert types["colors"] == [GREY, "#00AA00", GREY]
+
+
+def test_cells_have_codes_of_their_types(few_cells):
+    types = page_data(few_cells)["groups"]["type"]
     assert types["codes"][:6] == [0, 1, 0, 2, 1, 0]
-    assert groups["family"]["names"] == ["A", "B", "C"]
-    fit.labels["family"] = fit.labels["type"]
-    assert list(page_data(fit)["groups"]) == ["type"], "families that add nothing to types"
+
+
+def test_families_are_groups_of_their_own(few_cells):
+    families = page_data(few_cells)["groups"]["family"]
+    assert families["names"] == ["A", "B", "C"]
+
+
+def test_families_that_equal_types_are_left_out(few_cells):
+    few_cells.labels["family"] = few_cells.labels["type"]
+    assert list(page_data(few_cells)["groups"]) == ["type"]
 
 
 @pytest.mark.parametrize(
@@ -69,64 +122,102 @@ def test_cells_have_the_codes_of_their_groups_the_most_frequent_first():
         (3, ["t-SNE 1", "t-SNE 2"]),
     ],
 )
-def test_maps_have_named_axes(width, axes):
-    fit = fit_record(width=width)
+def test_axes_of_the_map_are_named(width, axes):
+    [model_map] = page_data(fit_record(width=width))["maps"]
+    assert model_map["axes"] == axes
+
+
+@pytest.mark.parametrize(("width", "equal"), [(1, False), (2, True), (3, True)])
+def test_axes_of_one_unit_have_different_scales(width, equal):
+    [model_map] = page_data(fit_record(width=width))["maps"]
+    assert model_map["equal"] == equal
+
+
+def test_one_unit_is_shown_against_an_output():
+    fit = fit_record(width=1)
+    [model_map] = page_data(fit)["maps"]
+    assert_array_equal(unpack(model_map["x"])[:, 0], fit.embedding[:, 0])
+    assert_array_equal(unpack(model_map["y"])[:, 0], fit.outputs[:, 0])
+
+
+def test_maps_show_the_model_and_both_tsnes(fit):
     places = {"transcriptome": fit.embedding + 1, "outputs": fit.embedding - 1}
     tsne = Record(
         experiment="t-SNE", dataset="made up", sha256=fit.sha256, params=[{}], values=places
     )
     maps = page_data(fit, tsne=tsne)["maps"]
-    assert (maps[0]["axes"], maps[0]["equal"]) == (axes, width > 1)
-    own = fit.embedding.copy()
-    if width == 1:
-        own[:, 1] = fit.outputs[:, 0]
-    for shown, xy in zip(maps, (own, *places.values()), strict=True):
-        np.testing.assert_array_equal(unpacked(shown["x"] + shown["y"], 90), xy)
+    for shown, xy in zip(maps, (fit.embedding, *places.values()), strict=True):
+        assert_array_equal(unpack(shown["x"] + shown["y"]), xy)
 
 
 @pytest.mark.parametrize(("n_components", "message"), [(3, "no model"), (1, "no predictions")])
-def test_held_out_cells_need_a_cross_validation_of_the_same_model(n_components, message):
-    fit = fit_record()
-    folds = cross_validation_record(fit)
+def test_held_out_cells_need_the_same_model(fit, folds, n_components, message):
     fit.params = [{"n_components": n_components}]
     with pytest.raises(ValueError, match=f"cv_record: .*{message}"):
         page_data(fit, folds)
 
 
-def test_other_genes_are_there_the_most_variable_first_as_far_as_there_is_room(monkeypatch):
-    fit = fit_record()
-    names = np.array([*fit.kept_genes, *(f"Other{i}" for i in range(30))])
+@pytest.fixture
+def genes(fit):
+    """Expression of 90 cells as a table: 12 kept genes and 30 others."""
+    others = [f"Other{i}" for i in range(30)]
+    names = [*fit.kept_genes, *others]
     rng = np.random.default_rng(2)
-    counts = rng.poisson(rng.uniform(0.5, 20, len(names)), (90, len(names)))
-    X = pd.DataFrame(np.log2(1 + counts), fit.cell_names, names)
-    data = X, pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names)
-    page = page_data(fit, halves=halves_record(np.tile(names == "Gene0", (50, 1)), names))
-    assert [gene["trust"] for gene in page["features"][4:]] == ["trusted", *["unstable"] * 11]
-    every = X[names[12:]].var().sort_values(ascending=False).index
-    rest = len(json.dumps(page_data(fit)))
-    # 540 bytes for each gene of 90 cells
-    for room, n_genes in {10**5: 30, 1081: 2, 1079: 1, -9: 0}.items():
-        monkeypatch.setattr(columns, "MOST_BYTES", rest + room)
-        genes = page_data(fit, data=data)["genes"]
-        assert genes["names"] == list(every[:n_genes])
-        assert genes["left_out"] == 30 - n_genes
-        shown = scipy.stats.zscore(X[genes["names"]])
-        np.testing.assert_allclose(unpacked(genes["values"], 90), shown, atol=1e-5)
+    means = rng.uniform(0.5, 20, len(names))
+    counts = rng.poisson(means, (90, len(names)))
+    return pd.DataFrame(np.log2(1 + counts), fit.cell_names, names)
 
 
-def test_a_page_of_5000_cells_is_small_and_a_notebook_shows_all_of_it():
-    fit = fit_record(n=5000, features=[f"o{i}" for i in range(16)], n_genes=25)
+@pytest.fixture
+def data(fit, genes):
+    return genes, pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names)
+
+
+def test_kept_genes_have_their_trust(fit, genes):
+    is_first = genes.columns == "Gene0"
+    halves = halves_record(np.tile(is_first, (50, 1)), genes.columns.to_numpy())
+    kept = page_data(fit, halves=halves)["features"][4:]
+    trust = [gene["trust"] for gene in kept]
+    assert trust == ["trusted"] + 11 * ["unstable"]
+
+
+# 540 bytes for each gene of 90 cells
+@pytest.mark.parametrize(("n_bytes", "n_genes"), [(10**5, 30), (1081, 2), (1079, 1), (-9, 0)])
+def test_most_variable_genes_fill_the_page(fit, genes, data, monkeypatch, n_bytes, n_genes):
+    used = len(json.dumps(page_data(fit)))
+    monkeypatch.setattr(columns, "MOST_BYTES", used + n_bytes)
+    others = page_data(fit, data=data)["genes"]
+    variances = genes.iloc[:, 12:].var().sort_values(ascending=False)
+    assert others["names"] == list(variances.index[:n_genes])
+    assert others["left_out"] == 30 - n_genes
+
+
+def test_other_genes_are_z_scores(fit, genes, data):
+    others = page_data(fit, data=data)["genes"]
+    expected = scipy.stats.zscore(genes[others["names"]])
+    assert_allclose(unpack(others["values"]), expected, atol=1e-5)
+
+
+def test_a_page_of_5000_cells_is_small():
+    names = [f"o{i}" for i in range(16)]
+    fit = fit_record(n=5000, features=names, n_genes=25)
     page = explore(fit, cross_validation_record(fit))
     assert 1e6 < len(page.html) < 6e6
+
+
+def test_a_notebook_shows_the_whole_page(fit):
+    page = explore(fit)
     shown = re.fullmatch(r'<iframe [^>]*srcdoc="([^"]*)"[^>]*></iframe>', page._repr_html_())
     assert html.unescape(shown[1]) == page.html
 
 
-def test_names_end_no_script_and_are_text_in_the_title():
-    fit = fit_record()
+def test_names_of_cells_end_no_script(fit):
     fit.values["cell_names"] = np.repeat("</script><script>alert(1)</script>", 90)
-    fit.dataset = "<img src=x>"
     page = explore(fit).html
     assert page.count("</script>") == len(re.findall(r"<script[ >]", page)) == 4
-    assert "<img src=x>" not in page
     assert "alert(1)" in page
+
+
+def test_names_are_text_in_the_title(fit):
+    fit.dataset = "<img src=x>"
+    assert "<img src=x>" not in explore(fit).html

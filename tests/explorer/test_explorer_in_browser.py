@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import cross_validation_record, fit_record
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import false_discovery_control, mannwhitneyu
 
 from sbnn import explore
@@ -29,24 +30,61 @@ MODEL = """
 """
 
 
-@pytest.fixture
-def browser(tmp_path):
-    """Chromium without network; downloads go to `tmp_path`."""
+SELECTED = [0, 1, 3, 6, 9, 12, 15]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of the page, the profile of the browser, and its downloads."""
+    return tmp_path_factory.mktemp("explorer")
+
+
+@pytest.fixture(scope="module")
+def browser(folder):
+    """Chromium without network."""
     webdriver = pytest.importorskip("selenium.webdriver")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.skip("chromium and chromedriver are not on this machine")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    arguments = "--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1400,1000"
-    for argument in [*arguments.split(), f"--user-data-dir={tmp_path}/user"]:
-        options.add_argument(argument)
+    options.add_argument("--headless=new")
+    options.add_argument("--no-sandbox")
+    options.add_argument("--disable-dev-shm-usage")
+    options.add_argument("--window-size=1400,1000")
+    options.add_argument(f"--user-data-dir={folder}/user")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    where = {"behavior": "allow", "downloadPath": str(tmp_path)}
-    browser.execute_cdp_cmd("Page.setDownloadBehavior", where)
+    downloads = {"behavior": "allow", "downloadPath": str(folder)}
+    browser.execute_cdp_cmd("Page.setDownloadBehavior", downloads)
     yield browser
     browser.quit()
+
+
+@pytest.fixture(scope="module")
+def fit():
+    """90 cells with names and types that look like HTML."""
+    record = fit_record()
+    record.values["cell_names"] = np.r_[HOSTILE, record.cell_names[5:]]
+    record.labels["type"] = np.resize(TYPES, 90)
+    return record
+
+
+@pytest.fixture
+def page(browser, fit, folder):
+    """The page in the browser, newly loaded."""
+    path = folder / "page.html"
+    explore(fit, cross_validation_record(fit), path)
+    browser.get(path.as_uri())
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    return browser
+
+
+@pytest.fixture
+def page_with_selection(page):
+    script = MODEL + "model('cells').selected.indices = arguments[0]"
+    page.execute_script(script, SELECTED)
+    return page
 
 
 def wait(condition):
@@ -67,64 +105,129 @@ def choose(page, name, option):
     Select(by_id(page, name)).select_by_visible_text(option)
 
 
-def compared(a, b):
-    """Means, difference in SD, AUC and p-value of the rank test."""
-    pooled_sd = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
-    difference = (a.mean() - b.mean()) / pooled_sd
-    test = mannwhitneyu(a, b, method="asymptotic")
-    auc = test.statistic / (len(a) * len(b))
-    return [a.mean(), b.mean(), difference, auc, test.pvalue]
-
-
-def test_a_reader_colours_selects_compares_and_saves_cells(browser, tmp_path):
-    """Without network or errors; names stay text, and nothing is wider than a phone."""
-    page = browser
-    fit = fit_record()
-    fit.values["cell_names"] = np.r_[HOSTILE, fit.cell_names[5:]]
-    fit.labels["type"] = np.resize(TYPES, 90)
-    explore(fit, cross_validation_record(fit), tmp_path / "page.html")
-    page.get((tmp_path / "page.html").as_uri())
-    wait(lambda: page.execute_script("return document.documentElement.dataset.ready"))
+def test_nothing_is_logged(page):
     choose(page, "color-by", "Type")
     levels = {entry["level"] for entry in page.get_log("browser")}
     assert not levels & {"WARNING", "SEVERE"}
-    messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    sent = [m["params"]["request"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    assert not [request["url"] for request in sent if request["url"].startswith("http")]
+
+
+def test_nothing_is_asked_of_the_network(page):
+    urls = []
+    for entry in page.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            urls.append(message["params"]["request"]["url"])
+    assert urls, "the page itself"
+    assert not [url for url in urls if url.startswith("http")]
+
+
+def test_legend_names_types(page):
+    choose(page, "color-by", "Type")
     names = page.find_elements("css selector", "#legend .name")
     assert [name.text for name in names] == TYPES
-    markup = "return document.images.length + document.querySelectorAll('b').length"
-    assert page.execute_script(markup) == 0
 
+
+@pytest.mark.parametrize("tag", ["img", "b"])
+def test_names_stay_text(page, tag):
+    choose(page, "color-by", "Type")
+    assert page.find_elements("css selector", tag) == []
+
+
+def test_outputs_colour_cells(page, fit):
     choose(page, "color-by", "Tau")
-    read = "const { low, high, palette } = model('mapper');"
-    read += "return [model('cells').data.color, low, high, palette];"
-    colors, low, high, palette = page.execute_script(MODEL + read)
-    steps = ((fit.outputs[:, 1].astype(float) - low) / (high - low) * len(palette)).astype(int)
-    assert colors == [palette[step] for step in steps.clip(0, len(palette) - 1)]
+    script = "const { low, high, palette } = model('mapper');"
+    script += "return [model('cells').data.color, low, high, palette];"
+    colors, low, high, palette = page.execute_script(MODEL + script)
+    height = (fit.outputs[:, 1].astype(float) - low) / (high - low)
+    steps = (height * len(palette)).astype(int)
+    steps = steps.clip(0, len(palette) - 1)
+    assert colors == [palette[step] for step in steps]
 
-    cells = [0, 1, 3, 6, 9, 12, 15]
-    page.execute_script(MODEL + "model('cells').selected.indices = arguments[0]", cells)
-    assert by_id(page, "status").text == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
-    mask = np.isin(np.arange(90), cells)
-    features = np.hstack([fit.outputs, fit.expression]).T.astype("f4").astype(float)
+
+def test_selected_types_are_counted(page_with_selection):
+    status = by_id(page_with_selection, "status").text
+    assert status == "7 cells of 90 selected: 6 <b>first</b> and 1 other type."
+
+
+def compare(a, b):
+    """Means, difference in SD, AUC and p-value of the rank test."""
+    variance = (a.var(ddof=1) + b.var(ddof=1)) / 2
+    test = mannwhitneyu(a, b, method="asymptotic")
+    n_pairs = len(a) * len(b)
+    return {
+        "mean": a.mean(),
+        "rest": b.mean(),
+        "difference": (a.mean() - b.mean()) / np.sqrt(variance),
+        "auc": test.statistic / n_pairs,
+        "p": test.pvalue,
+    }
+
+
+@pytest.fixture(scope="module")
+def differences(fit):
+    """Features by the size of the difference between the selected cells and the rest."""
+    is_selected = np.isin(np.arange(90), SELECTED)
+    features = np.hstack([fit.outputs, fit.expression]).astype("f4").astype(float)
     names = [*fit.feature_names, *fit.kept_genes]
-    wanted = pd.DataFrame([compared(values[mask], values[~mask]) for values in features], names)
-    wanted[4] = false_discovery_control(wanted[4])
-    wanted = wanted.sort_values(2, key=abs, ascending=False)
-    rows = [row.text.split() for row in page.find_elements("css selector", "#features tbody tr")]
-    assert [" ".join(row[:-5]) for row in rows] == list(wanted.index)
-    found = np.array([[float(text.replace("−", "-")) for text in row[-5:]] for row in rows])
-    np.testing.assert_allclose(found[:, :4], wanted[[0, 1, 2, 3]], atol=0.00501)
-    np.testing.assert_allclose(found[:, 4], wanted[4], rtol=0.51, atol=0.00051)
+    rows = [compare(values[is_selected], values[~is_selected]) for values in features.T]
+    table = pd.DataFrame(rows, names)
+    table["rate"] = false_discovery_control(table.pop("p"))
+    return table.sort_values("difference", key=abs, ascending=False)
 
-    by_id(page, "save-csv").click()
-    path = tmp_path / "made up_cells.csv"
+
+@pytest.fixture
+def ranking(page_with_selection):
+    """The names and the five numbers of each row of the page."""
+    rows = page_with_selection.find_elements("css selector", "#features tbody tr")
+    table = {}
+    for row in rows:
+        *name, mean, rest, difference, auc, rate = row.text.replace("−", "-").split()
+        table[" ".join(name)] = [float(text) for text in (mean, rest, difference, auc, rate)]
+    columns = ["mean", "rest", "difference", "auc", "rate"]
+    return pd.DataFrame.from_dict(table, orient="index", columns=columns)
+
+
+def test_features_are_ranked_by_difference(ranking, differences):
+    assert list(ranking.index) == list(differences.index)
+
+
+@pytest.mark.parametrize("column", ["mean", "rest", "difference", "auc"])
+def test_ranking_has_the_numbers_of_numpy(ranking, differences, column):
+    assert_allclose(ranking[column], differences[column], atol=0.00501)
+
+
+def test_ranking_has_false_discovery_rates(ranking, differences):
+    assert_allclose(ranking["rate"], differences["rate"], rtol=0.51, atol=0.00051)
+
+
+@pytest.fixture
+def saved_cells(page_with_selection, folder):
+    path = folder / "made up_cells.csv"
+    path.unlink(missing_ok=True)
+    by_id(page_with_selection, "save-csv").click()
     wait(path.exists)
-    table = pd.read_csv(path)
-    assert table["cell"].tolist()[:3] == [HOSTILE[0], HOSTILE[1], "'=1+1"]
-    np.testing.assert_array_equal(table["unit 2"].to_numpy("f4"), fit.embedding[cells, 1])
+    return pd.read_csv(path)
 
+
+def test_saved_names_are_no_formulas(saved_cells):
+    assert saved_cells["cell"].tolist()[:3] == [HOSTILE[0], HOSTILE[1], "'=1+1"]
+
+
+def test_saved_cells_have_their_units(saved_cells, fit):
+    units = saved_cells["unit 2"].to_numpy("f4")
+    assert_array_equal(units, fit.embedding[SELECTED, 1])
+
+
+@pytest.fixture
+def phone(page_with_selection):
+    page = page_with_selection
+    choose(page, "color-by", "Tau")
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    yield page
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_page_is_no_wider_than_a_phone(phone):
+    width = "return document.documentElement.scrollWidth"
+    wait(lambda: phone.execute_script(width) <= 390)

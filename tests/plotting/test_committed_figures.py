@@ -14,128 +14,240 @@ from scipy.spatial.distance import pdist
 from scipy.stats import gmean
 
 from sbnn import plotting
-from sbnn.cli import REPOSITORY
+from sbnn.cli import ROOT
 from sbnn.plotting import curves
-from sbnn.plotting.colors import METHODS
+from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.reading import mean_text
 from sbnn.study import figures, report
 
 SLOW = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
-MODELS_OF_FIGURE_2 = ("published", "srrr", "ridge")
-DATASETS = ["simulated", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+SLOW_DATASETS = [pytest.param(name, marks=pytest.mark.slow) for name in SLOW]
 
 
 @functools.cache
 def records_of(dataset):
-    return report.read_study_records(REPOSITORY / "saved_models" / dataset)
+    return report.read(ROOT / "saved_models" / dataset)
 
 
 @functools.cache
 def study_figure(dataset, name):
+    """A figure of the study, or None if its records are not there."""
     needed, draw = figures.FIGURES[name]
     records = records_of(dataset)
     return draw(records) if records.keys() >= set(needed) else None
 
 
 @pytest.mark.parametrize("name", figures.FIGURES)
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", ["simulated", *SLOW_DATASETS])
 def test_committed_figures_can_be_drawn(dataset, name):
-    path = REPOSITORY / "figures" / dataset / f"{name}.png"
+    path = ROOT / "figures" / dataset / f"{name}.png"
     assert (study_figure(dataset, name) is not None) == path.exists()
 
 
-def test_curves_have_bands_of_one_sample_sd_and_norms_are_averaged_on_the_log_scale():
-    records = records_of("simulated")
-    network = records["cv_published"]
-    figure = plotting.training_curves(network, records["cv_srrr"], n_components=[2])
-    left, right = figure.axes
-    point = network.find(n_components=2, group_lasso=1e-4, pretraining=True)
-    tables = network.history[point]
-    r2 = np.array([table["eval_r2"].iloc[50:] for table in tables], float)
-    mean, spread = r2.mean(axis=0), r2.std(axis=0, ddof=1)
-    assert_allclose(left.lines[0].get_ydata(), mean)
-    band = pd.DataFrame(left.collections[0].get_paths()[0].vertices).groupby(0)[1]
-    assert_allclose(band.min(), mean - spread)
-    assert_allclose(band.max(), mean + spread)
-    norms = np.sort(network.gene_norms[:, point].astype(float))[:, ::-1]
-    assert_allclose(right.lines[0].get_ydata(), gmean(norms))
-    assert right.lines[0].get_xdata().tolist() == [*range(1, 301)]
-    assert f"λ = 0.0001: {mean_text(network.test_r2[:, point])}" in figure_text(figure)
-    srrr, point = report.main_models(records)["sRRR, full rank"]
-    assert f"rank 16, 25 genes: {srrr.test_r2[:, point].mean():.3f}" in figure_text(figure)
+@pytest.fixture(scope="module")
+def simulated():
+    return records_of("simulated")
 
 
-def test_published_values_stand_next_to_their_models():
-    published = [{"rank": 2, "n_genes": n, "test_r2": n / 10} for n in (1, 4, 30)]
-    narrow = {"n_components": 2, "group_lasso": 0.1, "pretraining": True}
-    published.append(narrow | {"n_genes": 25, "test_r2": 0.15})
-    network, srrr, ridge = [records_of("simulated")[f"cv_{name}"] for name in MODELS_OF_FIGURE_2]
-    # from the most genes to none
-    values = {name: srrr.values[name][:, ::-1] for name in ("test_r2", "n_selected")}
-    srrr = replace(srrr, params=srrr.params[::-1], values=values)
-    figure = plotting.bottleneck_comparison(network, srrr, ridge, published)
-    assert "(◇ published 0.150)" in figure_text(figure)
-    assert f"ridge, 300 genes: {ridge.test_r2.mean():.3f}" in figure_text(figure)
-    widths = [line for line in figure.axes[2].lines if line.get_label() in ("d = 2", "d = 64")]
-    assert len({line.get_color() for line in widths}) == 2
-    lines = figure.axes[0].lines
+@pytest.fixture(scope="module")
+def network(simulated):
+    return simulated["cv_published"]
+
+
+@pytest.fixture(scope="module")
+def weakest_lasso(network):
+    """Grid point of the first lines of the training curves."""
+    return network.find(n_components=2, group_lasso=1e-4, pretraining=True)
+
+
+@pytest.fixture(scope="module")
+def training_curves(simulated, network):
+    return plotting.training_curves(network, simulated["cv_srrr"], n_components=[2])
+
+
+@pytest.fixture(scope="module")
+def epoch_r2(network, weakest_lasso):
+    """Test R2, (n_folds, n_epochs), after 50 epochs of pretraining."""
+    folds = [table["eval_r2"].iloc[50:] for table in network.history[weakest_lasso]]
+    return np.array(folds, float)
+
+
+def test_training_lines_are_means_over_folds(training_curves, epoch_r2):
+    line = training_curves.axes[0].lines[0]
+    assert_allclose(line.get_ydata(), epoch_r2.mean(axis=0))
+
+
+def test_bands_have_one_sample_sd(training_curves, epoch_r2):
+    [outline] = training_curves.axes[0].collections[0].get_paths()
+    edges = pd.DataFrame(outline.vertices, columns=["epoch", "r2"])
+    bands = edges.groupby("epoch")["r2"]
+    mean, sd = epoch_r2.mean(axis=0), epoch_r2.std(axis=0, ddof=1)
+    assert_allclose(bands.min(), mean - sd)
+    assert_allclose(bands.max(), mean + sd)
+
+
+def test_gene_norms_are_averaged_on_log_scale(training_curves, network, weakest_lasso):
+    norms = network.gene_norms[:, weakest_lasso].astype(float)
+    descending = np.sort(norms)[:, ::-1]
+    line = training_curves.axes[1].lines[0]
+    assert line.get_xdata().tolist() == [*range(1, 301)]
+    assert_allclose(line.get_ydata(), gmean(descending))
+
+
+def test_label_has_last_r2_of_network(training_curves, network, weakest_lasso):
+    r2 = mean_text(network.test_r2[:, weakest_lasso])
+    assert f"λ = 0.0001: {r2}" in figure_text(training_curves)
+
+
+def test_label_has_r2_of_linear_model(training_curves, simulated):
+    srrr, point = report.main_models(simulated)["sRRR, full rank"]
+    r2 = srrr.test_r2[:, point].mean()
+    assert f"rank 16, 25 genes: {r2:.3f}" in figure_text(training_curves)
+
+
+MADE_UP_RESULTS = [
+    {"rank": 2, "n_genes": 1, "test_r2": 0.1},
+    {"rank": 2, "n_genes": 4, "test_r2": 0.4},
+    {"rank": 2, "n_genes": 30, "test_r2": 3.0},
+    {"n_components": 2, "group_lasso": 0.1, "pretraining": True, "n_genes": 25, "test_r2": 0.15},
+]
+
+
+@pytest.fixture(scope="module")
+def falling_path(simulated):
+    """Sparse reduced-rank regression, stored from the most genes to none."""
+    record = simulated["cv_srrr"]
+    values = {
+        "test_r2": record.test_r2[:, ::-1],
+        "n_selected": record.n_selected[:, ::-1],
+    }
+    return replace(record, params=record.params[::-1], values=values)
+
+
+@pytest.fixture(scope="module")
+def comparison(network, falling_path, simulated):
+    ridge = simulated["cv_ridge"]
+    return plotting.bottleneck_comparison(network, falling_path, ridge, published=MADE_UP_RESULTS)
+
+
+def test_label_has_published_r2(comparison):
+    assert "(◇ published 0.150)" in figure_text(comparison)
+
+
+def test_label_has_r2_of_ridge(comparison, simulated):
+    r2 = simulated["cv_ridge"].test_r2.mean()
+    assert f"ridge, 300 genes: {r2:.3f}" in figure_text(comparison)
+
+
+def test_widths_have_different_colours(comparison):
+    lines = {line.get_label(): line for line in comparison.axes[2].lines}
+    assert lines["d = 2"].get_color() != lines["d = 64"].get_color()
+
+
+def test_published_values_stand_next_to_their_models(comparison):
+    lines = comparison.axes[0].lines
     hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
-    drawn = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in hollow)
-    assert_allclose(drawn, [(1, 0.1), (4, 0.4), (25 / curves.DODGE, 0.15), (30, 3)])
+    places = sorted(tuple(line.get_xydata()[0]) for line in hollow)
+    beside_network = 25 / curves.MARKER_SPACING
+    assert_allclose(places, [(1, 0.1), (4, 0.4), (beside_network, 0.15), (30, 3)])
+
+
+def test_linear_path_runs_from_one_gene_up(comparison, falling_path):
+    lines = comparison.axes[0].lines
     [path] = [line for line in lines if line.get_label().startswith("sRRR, rank 2,")]
-    points = srrr.points(rank=2)
-    expected = np.array([srrr.n_selected.mean(axis=0)[points], srrr.test_r2.mean(axis=0)[points]])
-    expected = expected[:, np.argsort(expected[0], kind="stable")]
-    assert_allclose(path.get_data(), expected[:, expected[0] >= 1])
+    points = falling_path.points(rank=2)
+    n_genes = falling_path.n_selected.mean(axis=0)[points]
+    r2 = falling_path.test_r2.mean(axis=0)[points]
+    order = np.argsort(n_genes, kind="stable")
+    order = order[n_genes[order] >= 1]
+    assert_allclose(path.get_data(), (n_genes[order], r2[order]))
 
 
-def test_accuracy_is_that_of_the_main_models():
-    models = report.main_models(records_of("simulated"))
-    del models["distilled, d=64"], models["published, d=64"]
-    texts = [mean_text(record.test_r2[:, point]) for record, point in models.values()]
-    text = figure_text(study_figure("simulated", "accuracy"))
-    assert re.findall(r"^.* ± [\d.]+$", text, re.M) == texts
+def test_accuracy_is_that_of_the_main_models(simulated):
+    models = report.main_models(simulated)
+    del models["distilled, d=64"], models["paper, d=64"]
+    expected = []
+    for record, point in models.values():
+        expected.append(mean_text(record.test_r2[:, point]))
+    shown = figure_text(study_figure("simulated", "accuracy"))
+    assert re.findall(r"^.* ± [\d.]+$", shown, re.M) == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "models"),
-    [
-        ("figure3_latent_distilled", ["distilled, d=2", "distilled, d=64"]),
-        ("figure3_latent_srrr", ["sRRR, rank 2", "sRRR, full rank"]),
-        ("figure4_family_zoom", ["published, d=64", "published, d=2"]),
-    ],
-)
-def test_maps_name_the_test_r2_of_their_models_and_outputs(name, models):
-    """The last model has an enlarged family, too, or not."""
-    text = figure_text(study_figure("simulated", name))
-    drawn = re.findall(r"^(output\d+),? (?:test R² )?(\S+)$", text, re.M)
-    means = re.findall(r"\d genes: test R² (\S+)", text)
-    for model, mean, outputs in zip(models, means, (drawn[:9], drawn[9:]), strict=True):
-        record, point = report.main_models(records_of("simulated"))[model]
+MODELS_OF_FIGURES = {
+    "figure3_latent_default": ["distilled, d=2", "distilled, d=64"],
+    "figure3_latent_srrr": ["sRRR, rank 2", "sRRR, full rank"],
+    "figure4_family_zoom": ["paper, d=64", "paper, d=2"],
+}
+
+
+@pytest.mark.parametrize("name", MODELS_OF_FIGURES)
+def test_titles_of_maps_have_mean_test_r2(simulated, name):
+    shown = figure_text(study_figure("simulated", name))
+    means = re.findall(r"\d genes: test R² (\S+)", shown)
+    models = report.main_models(simulated)
+    for title, mean in zip(MODELS_OF_FIGURES[name], means, strict=True):
+        record, point = models[title]
         assert mean == f"{record.test_r2[:, point].mean():.2f}"
-        r2 = dict(zip(record.feature_names, record.test_feature_r2[:, point].mean(0), strict=True))
-        assert len(outputs) >= 9
-        for output, shown in outputs:
-            assert shown == f"{r2[output]:.2f}"
 
 
-def test_widths_stability_and_outputs_are_those_of_the_records():
-    records = records_of("scala")
-    figure = study_figure("scala", "figure6_width_and_stability")
-    above, below, beside = figure.axes
-    default, network = records["cv_distilled"], records["cv_published"]
-    points = [network.find(n_components=d, **report.STANDARD) for d in (1, 2, 4, 6, 8, 10, 64)]
-    means = above.containers[1].lines[0].get_ydata()
-    assert_allclose(means, network.test_r2.mean(axis=0)[points])
-    [selected] = records["repeats_published"].selected  # (n_seeds, n_genes)
-    frequency = np.sort(selected.mean(axis=0))[::-1]
-    n_always, n_ever = (frequency == 1).sum(), (frequency > 0).sum()
-    line = f"d = 2, other seeds: {n_always} genes in all fits, {n_ever} in any"
-    assert line in figure_text(figure)
-    bars = [bar.get_height() for bar in below.patches]
-    assert_allclose(bars, frequency[: len(bars)])
-    r2 = default.test_feature_r2[:, default.find(n_components=2)].mean(axis=0)
-    assert_allclose(beside.lines[0].get_xdata(), np.sort(r2)[::-1])
+@pytest.mark.parametrize("name", MODELS_OF_FIGURES)
+def test_outputs_on_maps_have_their_test_r2(simulated, name):
+    """Nine outputs of each model, and perhaps some of an enlarged family of the second."""
+    shown = figure_text(study_figure("simulated", name))
+    outputs = re.findall(r"^(output\d+),? (?:test R² )?(\S+)$", shown, re.M)
+    models = report.main_models(simulated)
+    for title, of_model in zip(MODELS_OF_FIGURES[name], (outputs[:9], outputs[9:]), strict=True):
+        record, point = models[title]
+        means = record.test_feature_r2[:, point].mean(axis=0)
+        r2 = pd.Series(means, record.feature_names)
+        assert len(of_model) >= 9
+        for output, text in of_model:
+            assert text == f"{r2[output]:.2f}"
+
+
+@pytest.fixture(scope="module")
+def scala():
+    return records_of("scala")
+
+
+@pytest.fixture(scope="module")
+def width_and_stability():
+    return study_figure("scala", "figure6_width_and_stability")
+
+
+@pytest.fixture(scope="module")
+def kept_frequency(scala):
+    """How often each gene is kept over seeds, the largest first."""
+    [selected] = scala["repeats_published"].selected  # (n_seeds, n_genes)
+    return np.sort(selected.mean(axis=0))[::-1]
+
+
+def test_widths_have_mean_test_r2(width_and_stability, scala):
+    network = scala["cv_published"]
+    widths = (1, 2, 4, 6, 8, 10, 64)
+    points = [network.find(n_components=width, **report.STANDARD) for width in widths]
+    line = width_and_stability.axes[0].containers[1].lines[0]
+    assert_allclose(line.get_ydata(), network.test_r2.mean(axis=0)[points])
+
+
+def test_label_counts_kept_genes(width_and_stability, kept_frequency):
+    n_always = (kept_frequency == 1).sum()
+    n_ever = (kept_frequency > 0).sum()
+    label = f"d = 2, other seeds: {n_always} genes in all fits, {n_ever} in any"
+    assert label in figure_text(width_and_stability)
+
+
+def test_bars_are_the_highest_frequencies(width_and_stability, kept_frequency):
+    bars = [bar.get_height() for bar in width_and_stability.axes[1].patches]
+    assert_allclose(bars, kept_frequency[: len(bars)])
+
+
+def test_outputs_are_sorted_by_r2(width_and_stability, scala):
+    distilled = scala["cv_distilled"]
+    point = distilled.find(n_components=2)
+    r2 = distilled.test_feature_r2[:, point].mean(axis=0)
+    line = width_and_stability.axes[2].lines[0]
+    assert_allclose(line.get_xdata(), np.sort(r2)[::-1])
 
 
 def test_r2_by_number_of_genes_is_that_of_the_record():
@@ -146,7 +258,11 @@ def test_r2_by_number_of_genes_is_that_of_the_record():
     assert_allclose(y, record.test_r2.mean(axis=0))
 
 
-def test_colours_of_methods_differ_for_readers_who_see_red_as_green():
-    for table in METHODS.values():
-        seen = [(red + 2 * green, blue) for red, green, blue in map(to_rgb, table.values())]
-        assert pdist(seen).min() > 0.09
+@pytest.mark.parametrize("room", METHOD_COLORS)
+def test_colours_differ_without_red_and_green(room):
+    """For readers who see red as green."""
+    seen = []
+    for color in METHOD_COLORS[room].values():
+        red, green, blue = to_rgb(color)
+        seen.append((red + 2 * green, blue))
+    assert pdist(seen).min() > 0.09

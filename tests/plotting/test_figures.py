@@ -10,115 +10,250 @@ from scipy.stats import zscore
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
-from sbnn.cli import REPOSITORY
-from sbnn.plotting import dimensions as drawn_lines
-from sbnn.plotting import latent
+from sbnn.cli import ROOT
+from sbnn.plotting import dimensions, latent
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.results import load
 
 
-def test_accuracy_comparison_draws_folds_and_names_genes_and_scaling():
-    saved = REPOSITORY / "saved_models" / "simulated"
-    srrr, ridge = load(saved / "cv_srrr.pickle.xz"), ridge_record()
-    srrr.settings, ridge.settings = {"scaling": "all"}, {"scaling": "fold"}
+@pytest.fixture
+def srrr():
+    """Sparse reduced-rank regression over the strength of its penalty, on scaled data."""
+    record = load(ROOT / "saved_models" / "simulated" / "cv_srrr.pickle.xz")
+    record.settings = {"scaling": "all"}
+    return record
+
+
+@pytest.fixture
+def accuracy(srrr):
+    """Compared with ridge on 9, 12 and 12 genes, which fails on the second of three folds."""
+    ridge = ridge_record()
+    ridge.settings = {"scaling": "fold"}
     ridge.values["preselected"] = np.arange(40) < [[9], [12], [12]]
     ridge.values["test_r2"] = np.array([[-1.5], [-7.5], [0.5]])
-    figure = plotting.accuracy_comparison({"sRRR": (srrr, {"rank": 16}), "ridge": ridge})
-    notes = ["ridge, 11 genes, scaled per fold", "sRRR, 25 genes, scaled over all cells"]
-    for note in [*notes, "−2.833", "mean ± SD over 3 or 10 folds"]:
-        assert note in figure_text(figure)
-    expected = srrr.test_r2[:, srrr.best_with_at_most(25, rank=16)]
-    assert_array_equal(figure.axes[0].lines[0].get_xdata(), expected)
-    low, high = figure.axes[0].get_xlim()
+    return plotting.accuracy_comparison({"sRRR": (srrr, {"rank": 16}), "ridge": ridge})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ridge, 11 genes, scaled per fold",
+        "sRRR, 25 genes, scaled over all cells",
+        "−2.833",
+        "mean ± SD over 3 or 10 folds",
+    ],
+)
+def test_accuracy_names_genes_scaling_and_folds(accuracy, text):
+    assert text in figure_text(accuracy)
+
+
+def test_accuracy_has_a_dot_for_each_fold(accuracy, srrr):
+    point = srrr.best_with_at_most(25, rank=16)
+    dots = accuracy.axes[0].lines[0]
+    assert_array_equal(dots.get_xdata(), srrr.test_r2[:, point])
+
+
+def test_failed_folds_lie_outside_the_panel(accuracy):
+    low, high = accuracy.axes[0].get_xlim()
     assert -1.3 < low < -1
     assert high < 1.2
 
 
-def test_maps_of_trust_show_their_own_values_the_largest_on_top():
+@pytest.fixture(scope="module")
+def trust():
+    """Of 90 cells; number 7 was never held out."""
     rng = np.random.default_rng(0)
-    latent = rng.normal(size=(90, 2))
-    spread, errors = rng.uniform(size=(2, 90))
-    errors[7] = np.nan
-    values = {"latent": latent, "spread": spread, "errors": errors}
-    values |= {"agreement": np.array([0.8, 0.9])}
-    record = replace(ridge_record(), values=values)
-    left, right = plotting.map_trust(record).axes[:2]
-    assert left.get_title() == f"held-out cells: mean error {np.nanmean(errors):.2f}"
-    assert right.get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
-    xy = panel_coordinates(latent, proportional=False)
-    for ax, shown in ((left, errors), (right, spread)):
-        order = [i for i in np.argsort(shown) if i != 7 or ax is right]
-        [dots] = ax.collections
-        assert_array_equal(dots.get_array(), shown[order])
-        assert_allclose(dots.get_offsets(), xy[order])
-        assert dots.get_clim() == pytest.approx((0, np.nanquantile(shown, 0.95)))
-    named = plotting.map_trust(record, fit_record()).axes[:2]
-    assert all([text.get_text() for text in ax.texts[-3:]] == ["A", "B", "C"] for ax in named)
+    record = ridge_record()
+    record.values["latent"] = rng.normal(size=(90, 2))
+    record.values["spread"] = rng.uniform(size=90)
+    record.values["errors"] = rng.uniform(size=90)
+    record.values["errors"][7] = np.nan
+    record.values["agreement"] = np.array([0.8, 0.9])
+    return record
 
 
-def test_the_selection_curve_is_drawn_and_a_few_genes_far_away_do_not_take_half_of_the_panel():
-    record = load(REPOSITORY / "saved_models" / "citeseq_cd8" / "gene_selection.pickle.xz")
-    figure = plotting.gene_selection_curve(record)
-    left_out, selected, curve = figure.axes[0].lines[:3]
-    drawn = np.isfinite(record.mean_log2)
-    assert len(selected.get_xdata()) == (record.selected & drawn).sum()
-    assert len(left_out.get_xdata()) == (~record.selected & drawn).sum()
-    x, y = curve.get_data()
-    expected = -record.slope * (x - record.b)
-    assert_allclose(np.log(y - record.offset), expected, atol=1e-9)
-    record.mean_log2[np.flatnonzero(drawn)[:2]] = 40
-    assert plotting.gene_selection_curve(record).axes[0].get_xlim()[1] < 14
+@pytest.fixture(scope="module")
+def trust_panels(trust):
+    return plotting.map_trust_panels(trust).axes[:2]
 
 
-def test_genes_outputs_and_the_family_that_are_shown():
-    assert latent.rank_genes(fit_record(n_genes=4)).tolist() == [3, 2, 1, 0]
-    record = fit_record(n_genes=4, norms=False)
-    record.expression[:] = 1
-    assert latent.rank_genes(record).tolist() == [1, 2, 0, 3], "by how well they are predicted"
-    names, merit = np.array(["p", "Tau", "AI", "q"]), np.arange(4)
-    assert latent.ranked(names, latent.FEATURES, merit).tolist() == [2, 1, 3, 0]
-    text = figure_text(plotting.family_zoom(fit_record(), family="C"))
-    assert "C enlarged" in text
-    assert "C1 (15)" in text
-    assert {"C1", "C2"} <= set(text.splitlines()), "types are named on the map, too"
-    assert "A enlarged" in figure_text(plotting.family_zoom(fit_record()))
+def test_titles_of_trust_sum_up_cells_and_seeds(trust_panels, trust):
+    errors, spread = trust_panels
+    mean_error = np.nanmean(trust.errors)
+    assert errors.get_title() == f"held-out cells: mean error {mean_error:.2f}"
+    assert spread.get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
 
 
-def test_an_overview_lists_genes_by_norm_and_outputs_by_their_r2_with_bars():
+@pytest.mark.parametrize(("panel", "name", "n_shown"), [(0, "errors", 89), (1, "spread", 90)])
+def test_cells_of_trust_have_largest_values_on_top(trust_panels, trust, panel, name, n_shown):
+    values = trust.values[name]
+    order = np.argsort(values)[:n_shown]  # NaN is last
+    xy = panel_coordinates(trust.latent, proportional=False)
+    [dots] = trust_panels[panel].collections
+    assert_array_equal(dots.get_array(), values[order])
+    assert_allclose(dots.get_offsets(), xy[order])
+
+
+@pytest.mark.parametrize(("panel", "name"), [(0, "errors"), (1, "spread")])
+def test_colours_of_trust_leave_out_largest_values(trust_panels, trust, panel, name):
+    [dots] = trust_panels[panel].collections
+    largest = np.nanquantile(trust.values[name], 0.95)
+    assert dots.get_clim() == pytest.approx((0, largest))
+
+
+@pytest.mark.parametrize("panel", [0, 1])
+def test_maps_of_trust_name_families(trust, panel):
+    figure = plotting.map_trust_panels(trust, fit_record())
+    names = [text.get_text() for text in figure.axes[panel].texts]
+    assert names[-3:] == ["A", "B", "C"]
+
+
+@pytest.fixture
+def selection():
+    return load(ROOT / "saved_models" / "citeseq_cd8" / "gene_selection.pickle.xz")
+
+
+def test_all_genes_with_counts_are_drawn(selection):
+    [ax] = plotting.gene_selection_curve(selection).axes
+    left_out, selected = [len(line.get_xdata()) for line in ax.lines[:2]]
+    is_selected = selection.selected[np.isfinite(selection.mean_log2)]
+    assert selected == is_selected.sum()
+    assert left_out == (~is_selected).sum()
+
+
+def test_selection_curve_falls_exponentially(selection):
+    [ax] = plotting.gene_selection_curve(selection).axes
+    x, y = ax.lines[2].get_data()
+    exponent = -selection.slope * (x - selection.b)
+    assert_allclose(np.log(y - selection.offset), exponent, atol=1e-9)
+
+
+def test_few_genes_far_away_leave_the_panel(selection):
+    has_counts = np.flatnonzero(np.isfinite(selection.mean_log2))
+    selection.mean_log2[has_counts[:2]] = 40
+    [ax] = plotting.gene_selection_curve(selection).axes
+    assert ax.get_xlim()[1] < 14
+
+
+def test_genes_are_ordered_by_norm():
+    fit = fit_record(n_genes=4)
+    assert latent.order_of_genes(fit).tolist() == [3, 2, 1, 0]
+
+
+def test_genes_without_norms_are_ordered_by_prediction():
+    fit = fit_record(n_genes=4, norms=False)
+    fit.expression[:] = 1  # predicted as 0.1, 0.73, 1.37 and 2
+    assert latent.order_of_genes(fit).tolist() == [1, 2, 0, 3]
+
+
+def test_published_outputs_come_first():
+    names = np.array(["p", "Tau", "AI", "q"])
+    order = latent.preferred_order(names, latent.PUBLISHED_FEATURES, merit=np.arange(4))
+    assert names[order].tolist() == ["AI", "Tau", "q", "p"]
+
+
+def test_a_family_is_enlarged_with_its_types():
+    shown = figure_text(plotting.family_zoom(fit_record(), family="C")).splitlines()
+    assert any(line.endswith("C enlarged") for line in shown)
+    assert {"C1 (15)", "C1", "C2"} <= set(shown), "types stand in the legend and on the map"
+
+
+def test_the_most_frequent_family_replaces_an_absent_one():
+    figure = plotting.family_zoom(fit_record())
+    assert "A enlarged" in figure_text(figure)
+
+
+@pytest.fixture(scope="module")
+def overview():
+    """Of 30 genes and three outputs, with mean test R2 of 0.2, -0.25 and 1.4."""
     fit = fit_record(n_genes=30, features=("a", "b", "c"))
-    r2 = np.array([[[0.9] * 3, [0.1, -0.25, 1.5]], [[0.9] * 3, [0.3, -0.25, 1.3]]])
-    values = {"test_r2": r2.mean(2), "test_feature_r2": r2}  # (n_folds, n_points, n_outputs)
+    r2 = [
+        [[0.9, 0.9, 0.9], [0.1, -0.25, 1.5]],
+        [[0.9, 0.9, 0.9], [0.3, -0.25, 1.3]],
+    ]  # (n_folds, n_points, n_outputs)
+    values = {"test_r2": np.mean(r2, axis=2), "test_feature_r2": np.array(r2)}
     params = [{"n_components": 64}, {"n_components": 2}]
     folds = replace(ridge_record(), params=params, values=values)
-    figure = plotting.overview(fit, folds=folds, true_genes=["Gene1", "Gene29", "none"])
-    genes, *_, outputs = figure.axes
-    assert "✓ true: 2 of 3" in genes.get_title()
-    texts = [text.get_text() for text in genes.texts]
-    assert texts == ["Gene29 ✓", *(f"Gene{i}" for i in range(28, 4, -1)), "and 5 more"]
+    return plotting.model_overview(fit, folds=folds, true_genes=["Gene1", "Gene29", "none"])
+
+
+def test_overview_counts_true_genes(overview):
+    assert "✓ true: 2 of 3" in overview.axes[0].get_title()
+
+
+def test_overview_lists_genes_by_norm(overview):
+    texts = [text.get_text() for text in overview.axes[0].texts]
+    unmarked = [f"Gene{i}" for i in range(28, 4, -1)]
+    assert texts == ["Gene29 ✓", *unmarked, "and 5 more"]
+
+
+def test_overview_sorts_outputs_by_r2(overview):
+    outputs = overview.axes[4]
     assert [label.get_text() for label in outputs.get_yticklabels()] == ["c", "a", "b"]
     assert [text.get_text() for text in outputs.texts] == ["1.40", "0.20", "−0.25"]
-    assert [bar.get_width() for bar in outputs.patches] == pytest.approx([1, 0.2, 0])
 
 
-def test_a_bibiplot_draws_correlations_with_the_latents_of_genes_and_with_those_of_outputs():
+def test_bars_of_overview_stay_between_zero_and_one(overview):
+    lengths = [bar.get_width() for bar in overview.axes[4].patches]
+    assert lengths == pytest.approx([1, 0.2, 0])
+
+
+@pytest.fixture(scope="module")
+def two_units():
+    """A fit whose first two genes and outputs follow its units."""
     fit = fit_record()
     fit.values["latent"] = fit.embedding
-    for values in (fit.outputs, fit.expression):
-        values[:, :2] += fit.embedding
-    figure = plotting.bibiplot(fit)
-    regressed = LinearRegression().fit(fit.outputs, fit.latent).predict(fit.outputs)
-    sides = [(fit.expression, fit.latent), (fit.outputs, regressed)]
-    for ax, (values, latents) in zip(figure.axes, sides, strict=True):
-        dots = np.sort(ax.collections[0].get_offsets()[:, 0])
-        assert_allclose(dots, np.sort(zscore(latents[:, 0])), atol=1e-5)
-        correlations = np.corrcoef(values.T, latents.T)[:-2, -2:]
-        long = correlations[np.linalg.norm(correlations, axis=1) >= drawn_lines.LEAST]
-        tips = np.array([line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7])
-        expected = drawn_lines.RADIUS * long
-        assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
-    assert f"{len(long)} of 4 outputs drawn" in figure_text(figure)
+    fit.outputs[:, :2] += fit.embedding
+    fit.expression[:, :2] += fit.embedding
+    return fit
+
+
+@pytest.fixture(scope="module")
+def bibiplot(two_units):
+    return plotting.bibiplot(two_units)
+
+
+def regressed_latents(fit):
+    model = LinearRegression().fit(fit.outputs, fit.latent)
+    return model.predict(fit.outputs)
+
+
+def long_correlations(values, latents):
+    """Correlations of the columns with both latents, without those of short lines."""
+    n_columns = values.shape[1]
+    correlations = np.corrcoef(values.T, latents.T)[:n_columns, n_columns:]
+    lengths = np.linalg.norm(correlations, axis=1)
+    return correlations[lengths >= dimensions.SHORTEST_LINE]
+
+
+def assert_shows(ax, values, latents):
+    """Check dots at the scaled latents, and lines to the correlations."""
+    dots = ax.collections[0].get_offsets()
+    expected = zscore(latents[:, 0])
+    assert_allclose(np.sort(dots[:, 0]), np.sort(expected), atol=1e-5)
+    expected = dimensions.CIRCLE_RADIUS * long_correlations(values, latents)
+    tips = [line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7]
+    assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
+
+
+def test_bibiplot_correlates_genes_with_latents(bibiplot, two_units):
+    assert_shows(bibiplot.axes[0], two_units.expression, two_units.latent)
+
+
+def test_bibiplot_correlates_outputs_with_regressed_latents(bibiplot, two_units):
+    assert_shows(bibiplot.axes[1], two_units.outputs, regressed_latents(two_units))
+
+
+def test_bibiplot_counts_drawn_outputs(bibiplot, two_units):
+    drawn = long_correlations(two_units.outputs, regressed_latents(two_units))
+    assert f"{len(drawn)} of 4 outputs drawn" in figure_text(bibiplot)
+
+
+def test_bibiplot_needs_two_latents(two_units):
+    three = two_units.values | {"latent": np.zeros((90, 3))}
+    fit = replace(two_units, values=three)
     with pytest.raises(ValueError, match="expected 2 latents, got 3"):
-        plotting.bibiplot(replace(fit, values=fit.values | {"latent": np.zeros((90, 3))}))
+        plotting.bibiplot(fit)
 
 
 def test_names_are_drawn_literally(tmp_path):
@@ -131,36 +266,100 @@ def test_names_are_drawn_literally(tmp_path):
     assert all(name in shown for name in names)
 
 
-def test_figures_count_what_they_leave_out():
-    selected = np.arange(8000) < np.linspace(60, 80, 20)[:, np.newaxis]
-    genes = np.array(["ERCC-00009", *(f"Gene{i}" for i in range(1, 8000))])
-    figure = plotting.selection_frequencies(halves_record(selected, genes))
-    [ax] = figure.axes
-    frequency = selected[:, 1:].mean(0)
-    assert_allclose([bar.get_height() for bar in ax.patches], frequency[:60])
-    shown = figure_text(figure)
-    threshold = ax.lines[0].get_ydata()[0]
-    assert f"{(frequency >= threshold).sum()} trusted genes, frequency ≥ 0.65" in shown
-    assert "60 of 79 genes kept at least once" in shown
-    assert "ERCC" not in shown
-    fit = fit_record(features=[f"o{i}" for i in range(30)])
-    assert "9 of 30 predicted outputs" in figure_text(plotting.latent_panels(fit))
+@pytest.fixture(scope="module")
+def halves():
+    """Genes of which the first 60 are always kept; 80 at least once, one of them added RNA."""
+    n_kept = np.linspace(60, 80, 20)
+    selected = np.arange(8000) < n_kept[:, np.newaxis]
+    genes = [f"Gene{i}" for i in range(1, 8000)]
+    return halves_record(selected, np.array(["ERCC-00009", *genes]))
 
 
-def test_the_outputs_with_the_largest_effects_are_drawn():
-    """One output does not take the colours of all effects."""
-    strength = 7 * np.arange(120) % 120
+@pytest.fixture(scope="module")
+def frequencies(halves):
+    return plotting.selection_frequencies(halves)
+
+
+@pytest.fixture(scope="module")
+def gene_frequency(halves):
+    """Without added RNA, (7999,)."""
+    return halves.selected[:, 0, 1:].mean(axis=0)
+
+
+def test_genes_with_highest_frequencies_have_bars(frequencies, gene_frequency):
+    heights = [bar.get_height() for bar in frequencies.axes[0].patches]
+    assert_allclose(heights, gene_frequency[:60])
+
+
+def test_trusted_genes_are_counted(frequencies, gene_frequency):
+    threshold = frequencies.axes[0].lines[0].get_ydata()[0]
+    n_trusted = (gene_frequency >= threshold).sum()
+    assert f"{n_trusted} trusted genes, frequency ≥ 0.65" in figure_text(frequencies)
+
+
+def test_genes_left_out_are_counted(frequencies):
+    assert "60 of 79 genes kept at least once" in figure_text(frequencies)
+
+
+def test_added_rna_is_no_gene(frequencies):
+    assert "ERCC" not in figure_text(frequencies)
+
+
+def test_outputs_left_out_are_counted():
+    names = [f"o{i}" for i in range(30)]
+    figure = plotting.latent_panels(fit_record(features=names))
+    assert "9 of 30 predicted outputs" in figure_text(figure)
+
+
+@pytest.fixture(scope="module")
+def strength():
+    """Effect on each of 120 outputs: a permutation of 0 to 119."""
+    return 7 * np.arange(120) % 120
+
+
+@pytest.fixture(scope="module")
+def effects(strength):
+    """Effects, (25 genes, 120 outputs), the largest on the first output."""
     effects = np.tile(strength.astype(float), (25, 1))
     effects[3, 0] = -1000
+    return effects
+
+
+@pytest.fixture(scope="module")
+def effect_map(effects):
     names = np.array([f"o{i}" for i in range(120)])
-    values = {"effects": effects, "kept_genes": names[:25], "feature_names": names}
-    figure = plotting.effect_map(replace(ridge_record(), values=values))
-    ax, bar = figure.axes
-    outputs = [label.get_text() for label in ax.get_yticklabels()]
-    genes = [label.get_text() for label in ax.get_xticklabels()]
-    assert set(outputs) == {"o0", *names[strength > 60]}
-    assert "60 of 120 outputs" in figure_text(figure)
-    rows, columns = [[int(name[1:]) for name in names] for names in (outputs, genes)]
-    assert_array_equal(ax.images[0].get_array(), effects.T[np.ix_(rows, columns)])
-    assert ax.images[0].get_clim()[1] == pytest.approx(3 * np.median([*range(61, 120), 1000]))
-    assert "largest 1e+03" in bar.get_ylabel()
+    record = ridge_record()
+    record.values = {"effects": effects, "kept_genes": names[:25], "feature_names": names}
+    return plotting.effect_map(record)
+
+
+def positions(labels):
+    """Numbers in names such as "o12"."""
+    return [int(label.get_text()[1:]) for label in labels]
+
+
+def test_outputs_with_largest_effects_are_drawn(effect_map, strength):
+    outputs = positions(effect_map.axes[0].get_yticklabels())
+    assert set(outputs) == {0, *np.flatnonzero(strength > 60)}
+
+
+def test_outputs_with_small_effects_are_counted(effect_map):
+    assert "60 of 120 outputs" in figure_text(effect_map)
+
+
+def test_effects_stand_in_the_rows_of_outputs(effect_map, effects):
+    ax = effect_map.axes[0]
+    outputs = positions(ax.get_yticklabels())
+    genes = positions(ax.get_xticklabels())
+    [image] = ax.images
+    assert_array_equal(image.get_array(), effects[genes][:, outputs].T)
+
+
+def test_one_output_does_not_take_all_colours(effect_map):
+    [image] = effect_map.axes[0].images
+    largest = [*range(61, 120), 1000]  # of each output
+    assert image.get_clim()[1] == pytest.approx(3 * np.median(largest))
+
+
+def test_colour_bar_names_the_largest_effect(effect_map):
+    assert "largest 1e+03" in effect_map.axes[1].get_ylabel()

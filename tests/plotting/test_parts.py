@@ -12,115 +12,232 @@ from matplotlib.figure import Figure
 from sbnn import plotting
 from sbnn.data.checks import GREY
 from sbnn.data.datasets import load_dataset
-from sbnn.plotting import cells, colors, labels, maps, reading
-
-CLOUD = np.random.default_rng(0).uniform(size=(500, 2))
+from sbnn.plotting import colors, maps, reading
 
 
-def test_a_family_has_the_colour_of_its_most_frequent_type():
-    """Three cells are unknown, and two have a type without a colour."""
-    fit = fit_record()
-    fit.labels.loc[[0, 3, 6], ["family", "type"]] = ""
-    fit.labels.loc[[1, 2], "type"] = "X"
-    fit.colors["unknown"] = "#123456"
+@pytest.fixture
+def fit():
+    """90 cells: three are unknown, and two have a type without a colour."""
+    record = fit_record()
+    record.labels.loc[[0, 3, 6], ["family", "type"]] = ""
+    record.labels.loc[[1, 2], "type"] = "X"
+    record.colors["unknown"] = "#123456"
+    return record
+
+
+def test_families_are_sorted_by_count(fit):
+    counts = colors.Groups(fit).table["count"]
+    assert list(counts.items()) == [("B", 30), ("C", 30), ("A", 27), ("unknown", 3)]
+
+
+def test_unknown_cells_come_last(fit):
+    fit.labels.loc[:60, "family"] = "unknown"
+    assert colors.Groups(fit).table.index[-1] == "unknown"
+
+
+def test_families_have_colours_of_most_frequent_types(fit):
+    table = colors.Groups(fit).table
+    expected = {"B": "#00AA00", "C": "#3333CC", "A": "#BB3300", "unknown": GREY}
+    assert table["color"].to_dict() == expected
+
+
+def test_cells_without_a_colour_are_grey(fit):
+    unknown, uncoloured, cell = colors.Groups(fit).colors[[0, 1, 4]]
+    assert (unknown, uncoloured, cell) == (GREY, GREY, "#00AA00")
+
+
+def test_types_of_a_family_are_counted(fit):
     groups = colors.Groups(fit)
-    assert groups.table["count"].to_dict() == {"B": 30, "C": 30, "A": 27, "unknown": 3}
-    known = {"B": "#00AA00", "C": "#3333CC", "A": "#BB3300", "unknown": GREY}
-    assert list(groups.table["color"].items()) == list(known.items())
-    assert groups.colors[[0, 1, 4]].tolist() == [GREY, GREY, "#00AA00"]
     types = groups.count("type", groups.families == "B")
     assert types["count"].to_dict() == {"B1": 15, "B2": 14, "X": 1}
     assert types["color"].tolist() == ["#00AA00", "#11BB11", GREY]
+
+
+def test_types_stand_for_unknown_families(fit):
     fit.labels["family"] = "unknown"
     assert colors.Groups(fit).title == "types (cells)"
 
 
-def test_the_rarest_of_many_groups_share_a_legend_entry():
+@pytest.mark.parametrize(("n_groups", "last"), [(24, "g23 (3)"), (26, "2 others (3)")])
+def test_rarest_groups_share_a_legend_entry(n_groups, last):
     table = pd.DataFrame({"count": np.arange(26, 0, -1), "color": "red"})
     table.index = [f"g{i}" for i in range(26)]
-    for n, last in ((24, "g23 (3)"), (26, "2 others (3)")):
-        figure = Figure(layout="constrained")
-        cells.draw_legend(figure, table[:n], "groups")
-        shown = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert shown[0] == "g0 (26)"
-        assert shown[-1] == last
+    figure = Figure(layout="constrained")
+    maps.draw_legend(figure, table[:n_groups], "groups")
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert entries[0] == "g0 (26)"
+    assert entries[-1] == last
 
 
-def test_every_map_shows_all_cells_in_the_colours_of_their_types():
-    adata = load_dataset("simulated", verbose=False)
-    xy = np.random.default_rng(0).normal(size=(adata.n_obs, 2))
-    figure = plotting.cell_maps({"one": xy, "two": xy[:, ::-1]}, adata)
-    assert {"one", "two"} <= set(figure_text(figure).splitlines())
-    palette = dict(zip(adata.obs["type"].cat.categories, adata.uns["type_colors"], strict=True))
-    wanted = adata.obs["type"].astype(str).map(palette).map(to_hex)
-    for ax, own in zip(figure.axes, (0, 1), strict=True):
-        [dots] = ax.collections
-        from_left = np.argsort(dots.get_offsets()[:, 0])
-        drawn = [to_hex(color) for color in dots.get_facecolors()[from_left]]
-        assert drawn == wanted.iloc[np.argsort(xy[:, own])].tolist()
+@pytest.fixture(scope="module")
+def simulated():
+    return load_dataset("simulated", verbose=False)
 
 
-def test_names_and_numbers_are_short():
-    assert labels.shortened("abcdefghijk", 11) == "abcdefghijk"
-    assert labels.shortened("abcdefghijk", 10) == "abcdef…ijk"
-    assert labels.counted(1, "gene") == "1 gene"
-    assert labels.signed(-0.126) == "−0.13"
+@pytest.fixture(scope="module")
+def places(simulated):
+    return np.random.default_rng(0).normal(size=(simulated.n_obs, 2))
+
+
+@pytest.fixture(scope="module")
+def two_maps(simulated, places):
+    """The second map has the axes of the first in the other order."""
+    return plotting.cell_maps({"one": places, "two": places[:, ::-1]}, simulated)
+
+
+def test_maps_have_titles(two_maps):
+    assert {"one", "two"} <= set(figure_text(two_maps).splitlines())
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_every_map_shows_colours_of_types(two_maps, simulated, places, axis):
+    types = simulated.obs["type"]
+    palette = dict(zip(types.cat.categories, simulated.uns["type_colors"], strict=True))
+    [dots] = two_maps.axes[axis].collections
+    from_left = np.argsort(dots.get_offsets()[:, 0])
+    drawn = [to_hex(color) for color in dots.get_facecolors()[from_left]]
+    types_from_left = types.iloc[np.argsort(places[:, axis])]
+    assert drawn == [to_hex(palette[name]) for name in types_from_left]
+
+
+@pytest.mark.parametrize(("most", "text"), [(11, "abcdefghijk"), (10, "abcdef…ijk")])
+def test_long_names_are_cut_in_the_middle(most, text):
+    assert reading.short_name("abcdefghijk", most) == text
+
+
+def test_one_gene_is_singular():
+    assert reading.number_and_noun(1, "gene") == "1 gene"
+
+
+def test_numbers_have_a_long_minus():
+    assert reading.number_text(-0.126) == "−0.13"
 
 
 @pytest.mark.parametrize("places", [[[3, 7], [1, 7], [2, 7], [0, 7]], [[3], [1], [2], [0]]])
 def test_one_coordinate_is_spread_over_the_panel(places):
-    xy = maps.panel_coordinates(places, proportional=False)
-    assert np.argsort(xy[:, 0]).tolist() == [3, 1, 2, 0]
-    assert len(set(xy[:, 1])) == 4
+    x, y = maps.panel_coordinates(places, proportional=False).T
+    assert np.argsort(x).tolist() == [3, 1, 2, 0]
+    assert len(set(y)) == 4
+
+
+@pytest.fixture
+def flat_cloud():
+    """500 cells, 0.4 times as high as wide."""
+    square = np.random.default_rng(0).uniform(size=(500, 2))
+    return square * [1, 0.4]
 
 
 @pytest.mark.parametrize(("proportional", "height"), [(True, 0.4), (False, 1)])
-def test_a_tsne_keeps_its_proportions(proportional, height):
-    places = maps.panel_coordinates(CLOUD * [1, 0.4], proportional)
-    across, up = np.ptp(places, axis=0)
+def test_a_tsne_keeps_its_proportions(flat_cloud, proportional, height):
+    across, up = np.ptp(maps.panel_coordinates(flat_cloud, proportional), axis=0)
     assert across == pytest.approx(0.94, abs=0.03)
     assert up / across == pytest.approx(height, abs=0.03)
-    far = maps.panel_coordinates(np.vstack([CLOUD * [1, 0.4], [[9, 0.2]]]), proportional)
-    assert np.abs(far[:500] - places).max() < 0.05, "one cell far away leaves the panel"
-    assert far[500, 0] > 1
 
 
-def test_a_map_has_the_outline_of_the_cloud():
+@pytest.mark.parametrize("proportional", [True, False])
+def test_one_cell_far_away_leaves_the_panel(flat_cloud, proportional):
+    alone = maps.panel_coordinates(flat_cloud, proportional)
+    with_outlier = maps.panel_coordinates([*flat_cloud, [9, 0.2]], proportional)
+    assert with_outlier[-1, 0] > 1
+    np.testing.assert_allclose(with_outlier[:-1], alone, rtol=0, atol=0.05)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    """800 cells around a hole with a radius of 0.7."""
     rng = np.random.default_rng(0)
     angle = rng.uniform(0, 2 * np.pi, 800)
     radius = np.sqrt(rng.uniform(0.49, 1, 800))
-    ring = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-    xy = np.vstack([ring, [3, 0] + 0.2 * rng.normal(size=(200, 2))])
-    shown = maps.map_triangles(xy).get_masked_triangles()
-    of_ring = (shown < 800).sum(1)
-    assert set(of_ring) == {0, 3}, "no bridge"
-    assert np.linalg.norm(xy[shown].mean(1), axis=1).min() > 0.5, "the hole stays open"
-    assert len(np.unique(shown)) > 970, "hardly a cell is left out"
-    assert maps.map_triangles(np.tile([[0.5, 0.5]], (9, 1))) is None
-    of_many = maps.map_triangles(np.repeat(ring[:180], 20, axis=0)).get_masked_triangles()
-    alone = maps.map_triangles(ring[:180]).get_masked_triangles()
-    assert len(of_many) == len(alone) > 50, "20 cells at each position"
+    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
 
 
-def test_a_title_names_kind_protocol_width_and_genes():
+@pytest.fixture(scope="module")
+def ring_and_cloud(ring):
+    cloud = np.random.default_rng(1).normal([3, 0], 0.2, size=(200, 2))
+    return np.vstack([ring, cloud])
+
+
+@pytest.fixture(scope="module")
+def triangles(ring_and_cloud):
+    """Positions of the corners, (n_triangles, 3)."""
+    return maps.map_triangles(ring_and_cloud).get_masked_triangles()
+
+
+def test_no_triangle_bridges_two_clouds(triangles):
+    n_corners_of_ring = (triangles < 800).sum(axis=1)
+    assert set(n_corners_of_ring) == {0, 3}
+
+
+def test_a_hole_in_a_cloud_stays_open(triangles, ring_and_cloud):
+    centres = ring_and_cloud[triangles].mean(axis=1)
+    assert np.linalg.norm(centres, axis=1).min() > 0.5
+
+
+def test_hardly_a_cell_is_left_out(triangles):
+    assert len(np.unique(triangles)) > 970
+
+
+def test_cells_at_one_place_have_no_triangles():
+    places = np.full((9, 2), 0.5)
+    assert maps.map_triangles(places) is None
+
+
+def test_triangles_do_not_depend_on_cells_per_place(ring):
+    places = ring[:180]
+    crowd = np.repeat(places, 20, axis=0)
+    n_alone, n_crowded = [
+        len(maps.map_triangles(xy).get_masked_triangles()) for xy in (places, crowd)
+    ]
+    assert n_crowded == n_alone > 50
+
+
+@pytest.fixture
+def published_fit():
+    return fit_record()
+
+
+@pytest.fixture
+def linear_fit():
+    """Of rank 8, with a t-SNE of its latents."""
+    record = fit_record(width=8)
+    estimator = {"class": "a.SparseReducedRankRegression", "params": {"rank": 8}}
+    record.settings = {"estimator": estimator}
+    return record
+
+
+@pytest.fixture
+def one_gene():
+    """A cross-validation, which has no list of genes."""
     params = {"n_components": 3, "n_genes": 1}
-    settings = {"estimator": {"class": "sbnn.SparseBottleneckRegressor", "params": params}}
-    linear = fit_record(width=8)
-    linear.settings = {"estimator": {"class": "a.SparseReducedRankRegression"}}
-    linear.settings["estimator"]["params"] = {"rank": 8}
-    titles = {
-        "sBNN, paper protocol, d = 2, 12 genes": fit_record(),
-        "sRRR, rank 8 + t-SNE, 12 genes": linear,
-        "sBNN, paper protocol, d = 3, 1 gene": replace(ridge_record(), settings=settings),
-    }
-    for title, record in titles.items():
-        assert reading.model_title(record) == title
-    assert reading.network_name(fit_record(width=64), 0) == "sBNN, paper protocol, d = 64"
-    assert colors.model_color(fit_record()) == colors.MODELS["paper"]
-    assert colors.model_color(linear) == colors.MODELS["linear"]
-    assert colors.model_color(ridge_record()) == colors.MODELS["all genes"]
+    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": params}
+    return replace(ridge_record(), settings={"estimator": estimator})
 
 
-def test_mean_and_sample_sd_over_folds():
-    assert reading.mean_text([0.12345]) == "0.123"
-    assert reading.mean_text([-0.1, -0.2]) == "−0.150 ± 0.071"
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("published_fit", "sBNN, published, d = 2, 12 genes"),
+        ("linear_fit", "sRRR, rank 8 + t-SNE, 12 genes"),
+        ("one_gene", "sBNN, published, d = 3, 1 gene"),
+    ],
+)
+def test_titles_name_model_width_and_genes(request, name, title):
+    record = request.getfixturevalue(name)
+    assert reading.model_title(record) == title
+
+
+def test_networks_are_named_with_their_width():
+    assert reading.network_name(fit_record(width=64), 0) == "sBNN, published, d = 64"
+
+
+def test_models_have_colours_of_their_kind(published_fit, linear_fit):
+    records = [published_fit, linear_fit, ridge_record()]
+    expected = [colors.MODEL_COLORS[kind] for kind in ("published", "linear", "all genes")]
+    assert [colors.model_color(record) for record in records] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "text"), [([0.12345], "0.123"), ([-0.1, -0.2], "−0.150 ± 0.071")]
+)
+def test_means_have_the_sample_sd(values, text):
+    assert reading.mean_text(values) == text

@@ -2,25 +2,49 @@
 
 import matplotlib as mpl
 import numpy as np
+import pytest
 from made_up import fit_record
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from sbnn import plotting
 from sbnn.plotting.common import new_panels
 
-USER = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50}
+USER_STYLE = {"font.size": 20, "axes.facecolor": "yellow", "savefig.dpi": 50}
 
 
-def test_the_same_record_gives_the_same_bytes_whatever_the_users_style(tmp_path):
-    record = fit_record()
-    saved = plotting.save_figure(plotting.latent_panels(record), tmp_path / "a" / "b.v2")
-    with mpl.rc_context(USER):
-        again = plotting.save_figure(plotting.latent_panels(record), tmp_path / "c")
-        assert mpl.rcParams["font.size"] == 20
-    assert saved.name == "b.v2.png"
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Path of a figure in a new folder."""
+    figure = plotting.latent_panels(fit_record())
+    folder = tmp_path_factory.mktemp("figures")
+    return plotting.save_figure(figure, folder / "a" / "b.v2")
+
+
+def test_bytes_do_not_depend_on_users_style(saved, tmp_path):
+    with mpl.rc_context(USER_STYLE):
+        figure = plotting.latent_panels(fit_record())
+        again = plotting.save_figure(figure, tmp_path / "c")
     assert again.read_bytes() == saved.read_bytes()
+
+
+def test_style_of_the_user_stays():
+    with mpl.rc_context(USER_STYLE):
+        plotting.latent_panels(fit_record())
+        assert mpl.rcParams["font.size"] == 20
+
+
+def test_dots_in_a_name_are_no_extension(saved):
+    assert saved.name == "b.v2.png"
+
+
+def test_a_saved_figure_has_a_palette(saved):
     with Image.open(saved) as image:
         assert image.mode == "P"
+
+
+def test_a_saved_figure_is_two_columns_wide(saved):
+    with Image.open(saved) as image:
         assert image.width == round(7.2 * 200)
 
 
@@ -29,15 +53,27 @@ def test_text_in_a_pdf_can_be_edited():
         assert mpl.rcParams["pdf.fonttype"] == 42
 
 
-def test_an_image_in_few_colours_looks_as_before(tmp_path):
-    """A white ground stays white, and a rare colour is not merged with a frequent one."""
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory):
+    """A colour gradient on white with a small green mark, (height, width, 3)."""
     figure, ax = new_panels(1)
-    ax.imshow(np.linspace(0, 1, 1000)[np.newaxis], aspect="auto")
-    ax.add_patch(mpl.patches.Rectangle((100, -0.4), 20, 0.2, color="#00FF00", lw=0))
-    path = plotting.save_figure(figure, tmp_path / "few")
+    gradient = np.linspace(0, 1, 1000)
+    ax.imshow(gradient[np.newaxis], aspect="auto")
+    ax.add_patch(Rectangle((100, -0.4), 20, 0.2, color="#00FF00", lw=0))
+    path = plotting.save_figure(figure, tmp_path_factory.mktemp("few") / "few")
     with Image.open(path) as image:
-        few = np.asarray(image.convert("RGB"), int)
-    assert (few[0] == 255).all()
-    is_rare = np.abs(few - (0, 255, 0)).max(-1) < 10
-    assert is_rare.sum() > 300
-    assert len(np.unique(few.reshape(-1, 3), axis=0)) > 200
+        return np.asarray(image.convert("RGB"), int)
+
+
+def test_a_white_ground_stays_white(pixels):
+    assert (pixels[0] == 255).all()
+
+
+def test_a_rare_colour_is_kept(pixels):
+    distance = np.abs(pixels - (0, 255, 0)).max(axis=-1)
+    assert (distance < 10).sum() > 300
+
+
+def test_a_gradient_stays_smooth(pixels):
+    shades = np.unique(pixels.reshape(-1, 3), axis=0)
+    assert len(shades) > 200
