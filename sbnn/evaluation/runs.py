@@ -25,7 +25,7 @@ from sbnn.store import ENDING, encode, read_file, write_file
 RAGGED = ("test_predictions", "test_latent", "history", "test_probabilities")
 REMEDY = "give another path, or pass overwrite=True"
 
-P = ParamSpec("P")
+Arguments = ParamSpec("Arguments")
 Values = dict[str, Any]
 Fits = Sequence[Sequence[functools.partial[Values]]]  # [grid point][fold]
 
@@ -63,13 +63,13 @@ def _json_value(value):
 
 
 @overload
-def store_result(function: Callable[P, Record]) -> Callable[P, Record]: ...
+def store_result(function: Callable[Arguments, Record]) -> Callable[Arguments, Record]: ...
 
 
 @overload
 def store_result(
     *, is_complete: Callable[[Record, dict[str, Any]], bool]
-) -> Callable[[Callable[P, Record]], Callable[P, Record]]: ...
+) -> Callable[[Callable[Arguments, Record]], Callable[Arguments, Record]]: ...
 
 
 def store_result(function=None, *, is_complete=lambda record, arguments: True):

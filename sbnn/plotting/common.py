@@ -43,7 +43,7 @@ HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
 PLACEMENT_STEPS = 300  # to move names apart
 LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
 
-P = ParamSpec("P")
+FigureArguments = ParamSpec("FigureArguments")
 R = TypeVar("R")
 
 
@@ -61,11 +61,11 @@ def style() -> AbstractContextManager:
     return matplotlib.style.context(STYLE, after_reset=True)
 
 
-def with_style(function: Callable[P, R]) -> Callable[P, R]:
+def with_style(function: Callable[FigureArguments, R]) -> Callable[FigureArguments, R]:
     """Decorate with `style`."""
 
     @functools.wraps(function)
-    def draw_with_style(*args: P.args, **kwargs: P.kwargs) -> R:
+    def draw_with_style(*args: FigureArguments.args, **kwargs: FigureArguments.kwargs) -> R:
         with style():
             return function(*args, **kwargs)
 

@@ -229,7 +229,7 @@ def draw_bibiplot(records: Mapping[str, Record]) -> Figure:
     return plotting.bibiplot(records["fit_distilled_2d"])
 
 
-def draw_accuracy(records: Mapping[str, Record]) -> Figure:
+def draw_model_accuracy(records: Mapping[str, Record]) -> Figure:
     """Test R2 of the main models."""
     return plotting.accuracy_comparison(compared_models(records))
 
@@ -280,7 +280,7 @@ FIGURES = {
     ),
     "overview": StudyFigure(needs=("fit_distilled_2d",), draw=draw_overview),
     "bibiplot": StudyFigure(needs=("fit_distilled_2d",), draw=draw_bibiplot),
-    "accuracy": StudyFigure(needs=("cv_distilled",), draw=draw_accuracy),
+    "accuracy": StudyFigure(needs=("cv_distilled",), draw=draw_model_accuracy),
     "stability_selection": StudyFigure(needs=("halves_distilled",), draw=draw_stability_selection),
     "effects": StudyFigure(needs=("interpretation",), draw=draw_effects),
     "map_trust": StudyFigure(needs=("map_trust", "fit_distilled_2d"), draw=draw_map_trust),

@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import gmean
 
 from sbnn import plotting
-from sbnn.cli import ROOT
+from sbnn.cli import REPOSITORY
 from sbnn.plotting import curves
 from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.reading import mean_text
@@ -26,7 +26,7 @@ SLOW_DATASETS = [pytest.param(name, marks=pytest.mark.slow) for name in SLOW]
 
 @functools.cache
 def records_of(dataset):
-    return report.read(ROOT / "saved_models" / dataset)
+    return report.read_study_records(REPOSITORY / "saved_models" / dataset)
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def study_figure(dataset, name):
 @pytest.mark.parametrize("name", figures.FIGURES)
 @pytest.mark.parametrize("dataset", ["simulated", *SLOW_DATASETS])
 def test_committed_figures_can_be_drawn(dataset, name):
-    path = ROOT / "figures" / dataset / f"{name}.png"
+    path = REPOSITORY / "figures" / dataset / f"{name}.png"
     assert (study_figure(dataset, name) is not None) == path.exists()
 
 
@@ -165,7 +165,7 @@ def test_linear_path_runs_from_one_gene_up(comparison, falling_path):
 
 def test_accuracy_is_that_of_the_main_models(simulated):
     models = report.main_models(simulated)
-    del models["distilled, d=64"], models["paper, d=64"]
+    del models["distilled, d=64"], models["published, d=64"]
     expected = []
     for record, point in models.values():
         expected.append(mean_text(record.test_r2[:, point]))
@@ -174,9 +174,9 @@ def test_accuracy_is_that_of_the_main_models(simulated):
 
 
 MODELS_OF_FIGURES = {
-    "figure3_latent_default": ["distilled, d=2", "distilled, d=64"],
+    "figure3_latent_distilled": ["distilled, d=2", "distilled, d=64"],
     "figure3_latent_srrr": ["sRRR, rank 2", "sRRR, full rank"],
-    "figure4_family_zoom": ["paper, d=64", "paper, d=2"],
+    "figure4_family_zoom": ["published, d=64", "published, d=2"],
 }
 
 

@@ -10,7 +10,7 @@ from scipy.stats import zscore
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
-from sbnn.cli import ROOT
+from sbnn.cli import REPOSITORY
 from sbnn.plotting import dimensions, latent
 from sbnn.plotting.maps import panel_coordinates
 from sbnn.results import load
@@ -19,7 +19,7 @@ from sbnn.results import load
 @pytest.fixture
 def srrr():
     """Sparse reduced-rank regression over the strength of its penalty, on scaled data."""
-    record = load(ROOT / "saved_models" / "simulated" / "cv_srrr.pickle.xz")
+    record = load(REPOSITORY / "saved_models" / "simulated" / "cv_srrr.pickle.xz")
     record.settings = {"scaling": "all"}
     return record
 
@@ -110,7 +110,7 @@ def test_maps_of_trust_name_families(trust, panel):
 
 @pytest.fixture
 def selection():
-    return load(ROOT / "saved_models" / "citeseq_cd8" / "gene_selection.pickle.xz")
+    return load(REPOSITORY / "saved_models" / "citeseq_cd8" / "gene_selection.pickle.xz")
 
 
 def test_all_genes_with_counts_are_drawn(selection):
