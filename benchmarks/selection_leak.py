@@ -16,7 +16,6 @@ from pages import to_markdown
 from sklearn.base import clone
 
 from sbnn import (
-    CountNormalizer,
     DistilledBottleneckRegressor,
     LeaveOneOutRidge,
     load_dataset,
@@ -52,9 +51,7 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
         row = {"shared": (everywhere & inside).sum()}
         for name, selected in (("all cells", everywhere), ("training cells", inside)):
             chosen = counts[:, selected]
-            data = as_paired(
-                paired_cells(CountNormalizer().fit_transform(chosen), Y, counts=chosen)
-            )
+            data = as_paired(paired_cells(None, Y, counts=chosen))
             X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
             with reproducible():
                 predicted = clone(model).fit(X_train, Y_train).predict(X_test)

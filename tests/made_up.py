@@ -106,7 +106,7 @@ def words(figure):
 
 def changed(data, **fields):
     """The same paired cells with other arrays, names or labels, as `as_paired` gives them."""
-    now = {name: data.about[name] for name in ("source", "truth") if name in data.about}
+    now = {"source": data.about["source"], "truth": data.truth, "library_size": data.library_size}
     for name in ("name", "X", "Y", "gene_names", "feature_names", "cell_names", "labels"):
         now[name] = getattr(data, name)
     return as_paired(paired_cells(**now | {"colors": data.colors, "counts": data.counts} | fields))

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate, check_in_order, check_names, get_cell_names
-from sbnn.data.counts import dense, raw_counts
+from sbnn.data.counts import dense, describe_raw_counts
 from sbnn.errors import check_among, warn
 
 BEYOND_LOG = 50  # no logarithm of a count is this large
@@ -111,7 +111,7 @@ def validate_training_cells(model, X, y):
     """What `validate_expression` returns and float64 outputs, for a fit; names are stored."""
     X, outputs = expression_and_outputs(X, y)
     cells, names = validate_expression(X, min_cells=2)
-    mistake = raw_counts(read_cells(cells, next(cell_blocks(cells))))
+    mistake = describe_raw_counts(read_cells(cells, next(cell_blocks(cells))))
     if mistake:
         warn(mistake)
     if isinstance(outputs, pd.DataFrame):  # whose error names the column

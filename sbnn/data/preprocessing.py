@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
+from sbnn.data.counts import check_not_negative, log2p1, normalize_library_size
 from sbnn.errors import check_number
 
 __all__ = ["log2p1", "normalize_library_size", "select_genes"]
@@ -96,7 +96,7 @@ def select_genes(
 
 def positions_of_curve(counts, threshold, min_cells):
     """Three entries of `GeneSelection`, and curve positions (-inf: none)."""
-    counts = sparse.csr_array(checked_counts(counts), copy=True)
+    counts = sparse.csr_array(check_not_negative(counts), copy=True)
     counts.sum_duplicates()  # an entry may be stored in parts
     n_cells, n_genes = counts.shape
     above = counts.data > threshold

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.count_normalizer import CountNormalizer
-from sbnn.data.counts import size_of_library
+from sbnn.data.counts import CountNormalizer
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.paired import as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
@@ -87,7 +86,7 @@ def fit_full(
     model = configure(estimator, {}, seed)
     X, Y, _, _, genes = split_fold(data, (np.arange(data.n_cells), []), "all", preselect)
     names = data.gene_names[genes]
-    values = data.names | data.shown | _fitted(model, X, Y, names, seed)
+    values = data.names | data.type_labels | _fitted(model, X, Y, names, seed)
     if model_file is not None:
         fitted = model_in_units(model, data, names)
         fitted.save(model_file, _normalizer_of(data), record=fingerprint(values))
@@ -105,11 +104,10 @@ def fit_full(
 
 
 def _normalizer_of(data):
-    size = None if data.counts is None else size_of_library(data.X, data.counts)
-    if size is None:
+    if data.library_size is None:
         return None
     normalizer = CountNormalizer().fit(data.counts)
-    normalizer.library_size_ = size
+    normalizer.library_size_ = data.library_size
     normalizer.feature_names_in_ = data.gene_names.astype(object)
     return normalizer
 

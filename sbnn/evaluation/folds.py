@@ -153,9 +153,9 @@ def split_fold(data, fold, scaling, preselect=None):
     if scaling == "all":
         X = z_score(X)
         Y = z_score(Y)
-    elif data.counts_behind_x is not None:
-        usual = np.median(row_sums(data.counts[train]))
-        X = dense(log2p1(normalize_library_size(data.counts, usual)))
+    elif data.has_median_library_size:  # of all cells, also those to test
+        library_size = np.median(row_sums(data.counts[train]))
+        X = dense(log2p1(normalize_library_size(data.counts, library_size)))
     X_train, X_test = _scaled(X[train][:, genes], X[test][:, genes], scaling)
     if scaling == "fold":
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes

@@ -42,7 +42,7 @@ def tsne_maps(data, *, results=None, overwrite=False, seed=42):
         `sbnn.plotting.tsne_pair`.
     """
     data = as_paired(data)
-    values = {"cell_names": data.cell_names} | data.shown
+    values = {"cell_names": data.cell_names} | data.type_labels
     with reproducible():
         X, Y = (StandardScaler().fit_transform(part.astype(float)) for part in (data.X, data.Y))
         components = PCA(VARIANCE, svd_solver="full").fit(X).transform(X)

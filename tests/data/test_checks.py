@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 from sbnn.data import checks
-from sbnn.data.counts import check_counts, raw_counts
+from sbnn.data.counts import check_counts, describe_raw_counts
 from sbnn.evaluation.folds import grouped_folds
 
 CELLS = pd.Index(["a", "b", "c"])
@@ -75,7 +75,7 @@ def test_counts_are_whole_numbers_in_the_shape_of_x():
     ("values", "are_raw"), [([2, 0, 21], True), ([2, 0, 20], False), ([0.5, 51], False)]
 )
 def test_raw_counts_are_whole_numbers_that_no_logarithm_reaches(values, are_raw):
-    assert bool(raw_counts(np.array([values]))) == are_raw
+    assert bool(describe_raw_counts(np.array([values]))) == are_raw
 
 
 def test_tables_of_the_same_cells_are_in_the_same_order():

@@ -43,11 +43,58 @@ def test_counts_may_be_stored_in_parts(data):
     assert halves.nnz == 2 * whole.nnz
 
 
-def test_counts_lie_behind_x_only_if_they_give_it(data):
-    assert data.counts_behind_x is data.counts
-    twice = np.log2(2 * (np.exp2(data.X) - 1) + 1)  # of another library size
-    for other in ({"X": data.X + 0.1}, {"X": twice}, {"counts": None}):
-        assert changed(data, **other).counts_behind_x is None
+@pytest.fixture
+def counted(rng):
+    """Built from counts, of which 60 are the median total."""
+    counts = rng.multinomial(1, np.full(4, 0.25), size=(30, 60)).sum(axis=1)
+    counts[0] *= 2
+    return paired_cells(None, rng.normal(size=(30, 2)), counts=counts)
+
+
+def test_the_builder_notes_the_library_size(counted):
+    assert counted.uns["sbnn"]["library_size"] == 60
+    assert as_paired(counted).library_size == 60
+
+
+def test_expression_that_is_given_is_taken_as_it_is(counted):
+    outputs = counted.obsm["outputs"]
+    given = paired_cells(counted.X, outputs, counts=counted.layers["counts"])
+    assert "library_size" not in given.uns["sbnn"]
+    assert as_paired(given).library_size is None
+
+
+def test_a_library_size_may_be_given_with_the_expression(counted):
+    counts = counted.layers["counts"]
+    noted = paired_cells(counted.X, counts=counts, library_size=60)
+    assert noted.uns["sbnn"]["library_size"] == 60
+    made = paired_cells(None, counts=counts, library_size=60)
+    np.testing.assert_array_equal(made.X, counted.X)
+
+
+def test_some_cells_keep_the_library_size_of_all(counted):
+    assert as_paired(counted[:20]).library_size == 60
+
+
+def test_the_library_size_goes_with_some_genes(counted):
+    assert as_paired(counted[:, 1:]).library_size is None
+
+
+def test_the_library_size_goes_with_changed_expression_or_counts(counted):
+    other = counted.copy()
+    other.X = counted.X + 0.1
+    assert as_paired(other).library_size is None
+    other = counted.copy()
+    other.layers["counts"] = counted.layers["counts"] + 1
+    assert as_paired(other).library_size is None
+    del other.layers["counts"]
+    assert as_paired(other).library_size is None
+
+
+def test_the_median_total_of_some_cells_may_differ(counted):
+    assert as_paired(counted).has_median_library_size
+    assert as_paired(counted[1:]).has_median_library_size
+    assert not as_paired(counted[:2]).has_median_library_size
+    assert not as_paired((counted.X, counted.obsm["outputs"])).has_median_library_size
 
 
 def test_what_is_known_about_the_data_is_kept_as_text(data):
@@ -133,7 +180,7 @@ def test_subsets_take_the_truth_and_colours_along(adata, data):
 def test_a_file_keeps_everything(convert, data, tmp_path):
     about = {"name": "tiny", "files": {"a.csv": "ab"}}
     one = changed(data, counts=convert(data.counts), **about)
-    adata = paired_cells(one.X, one.Y, **one.names, labels=one.labels, counts=one.counts, **about)
+    adata = paired_cells(None, one.Y, **one.names, labels=one.labels, counts=one.counts, **about)
     adata.write_h5ad(tmp_path / "a.h5ad")
     for mode in (None, "r"):
         other = as_paired(anndata.read_h5ad(tmp_path / "a.h5ad", backed=mode))

@@ -5,13 +5,12 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.counts import size_of_library
+from sbnn.data.counts import read_count_table, verify_library_size
 from sbnn.data.preprocessing import (
     log2p1,
     normalize_library_size,
     select_genes,
 )
-from sbnn.data.readers.counts import read_count_table
 
 FORMATS = [np.asarray, sparse.csr_array, pd.DataFrame]
 
@@ -67,15 +66,40 @@ def test_totals_are_given_or_summed_and_wrong_ones_are_named():
         normalize_library_size(counts.to_numpy(), totals=[2, 1])
 
 
-def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
-    counts = data.counts
-    totals = counts.sum(axis=1, keepdims=True)
-    X = np.log2(counts / totals * 5000 + 1)
-    assert size_of_library(X, counts) == pytest.approx(5000)
-    assert size_of_library(data.X, sparse.csr_array(counts)) == np.median(totals)
-    empty = np.vstack([0 * counts[:1], counts[1:]])
-    for other, of in ((X[:, 1:], counts[:, 1:]), (X + 1e-3, counts), (0 * X, counts), (X, empty)):
-        assert size_of_library(other, of) is None
+@pytest.fixture
+def normalized(data):
+    """Expression that was computed from counts with a library size of 5000."""
+    fractions = data.counts / data.counts.sum(axis=1, keepdims=True)
+    return np.log2(fractions * 5000 + 1)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
+def test_a_library_size_holds_for_expression_made_with_it(convert, data, normalized):
+    counts = convert(data.counts)
+    assert verify_library_size(normalized, counts, 5000) == 5000
+    assert verify_library_size(normalized[::2], counts[::2], 5000) == 5000
+
+
+@pytest.mark.parametrize("library_size", [4990, None])
+def test_another_library_size_does_not_hold(library_size, data, normalized):
+    assert verify_library_size(normalized, data.counts, library_size) is None
+
+
+def test_a_library_size_does_not_hold_without_some_genes(data, normalized):
+    assert verify_library_size(normalized[:, 1:], data.counts[:, 1:], 5000) is None
+
+
+def test_a_library_size_does_not_hold_for_changed_expression(data, normalized):
+    assert verify_library_size(normalized + 1e-3, data.counts, 5000) is None
+    one_cell = normalized.copy()
+    one_cell[-1] = 0
+    assert verify_library_size(one_cell, data.counts, 5000) is None
+
+
+def test_a_library_size_does_not_hold_with_an_empty_cell(data, normalized):
+    counts = data.counts.copy()
+    counts[0] = 0
+    assert verify_library_size(normalized, counts, 5000) is None
 
 
 @pytest.mark.parametrize("function", [lambda x: select_genes(x, 9).mean_log2, log2p1])

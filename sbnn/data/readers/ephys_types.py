@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sbnn.data.ephys_features import HUMAN, MOUSE, feature_table, relative_to_threshold
-from sbnn.data.readers.scala import labels_of
+from sbnn.data.readers.scala import select_labels
 from sbnn.data.typed_cells import typed_cells
 
 #: First word of a mouse t-type -> class. Sncg cells, rare in the human data, count as VIP.
@@ -23,7 +23,7 @@ def read_gouwens_ephys(features_path, metadata_path, relative=False, **about):
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
     metadata = metadata.set_index(_texts(metadata["ephys_session_id"])).loc[session]
     metadata = metadata.set_index(_texts(metadata["cell_specimen_id"]))
-    labels = labels_of("gouwens_ephys", metadata)
+    labels = select_labels("gouwens_ephys", metadata)
     labels["t_type"] = labels["t_type"].fillna("").str.strip()
     labels["met_type"] = labels["met_type"].fillna("").replace("NULL", "")
     subclass = labels["t_type"].str.split(" ").str[0]
@@ -53,7 +53,7 @@ def read_lee_human(features_path, metadata_path, **about):
     metadata = _read(metadata_path)
     metadata = metadata.set_index(_texts(metadata["specimen_id"]))
     metadata = metadata.loc[_texts(table["specimen_id"])]
-    labels = labels_of("lee_human", metadata)
+    labels = select_labels("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")
     labels["layer"] = labels["layer"].fillna("").str.replace("_", "/")
     subclass = metadata["Revised_subclass_label"].fillna("").str.strip()

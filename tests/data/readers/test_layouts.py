@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
+from sbnn.data.counts import read_count_table
 from sbnn.data.ephys_features import feature_table
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
-from sbnn.data.readers.counts import read_count_table
 
 # of five mouse cells, one has no type, one a rare type and one no feature
 MOUSE = """ephys_session_id,cell_specimen_id,T-type Label,MET-type Label,structure,age,full_genotype,donor_id 
@@ -127,7 +127,7 @@ def test_cells_of_motor_cortex_and_why_some_are_left_out():
 
 @pytest.mark.parametrize("separator", [",", "\t"])
 def test_counts_are_read_in_blocks_of_genes(tmp_path, rng, monkeypatch, separator):
-    monkeypatch.setattr("sbnn.data.readers.counts._GENES_AT_ONCE", 3)
+    monkeypatch.setattr("sbnn.data.counts.GENES_READ_AT_ONCE", 3)
     cells = [f"20180918_sample_{i}_S1" for i in range(4)]
     table = pd.DataFrame(rng.poisson(1, (8, 4)), ["NA", *"bcdefgh"], cells)
     table.to_csv(tmp_path / "counts.csv.gz", sep=separator)
