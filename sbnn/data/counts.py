@@ -14,12 +14,7 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import (
-    check_array,
-    check_is_fitted,
-    check_non_negative,
-    validate_data,
-)
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate
 from sbnn.determinism import atomic_fit
@@ -30,6 +25,12 @@ LARGEST_COUNT = 2**31 - 1
 CELLS_LOOKED_AT = 1000  # to tell counts from logarithms
 CELLS_COMPARED_AT_ONCE = 1000
 GENES_READ_AT_ONCE = 2000  # complete tables are too large
+#: Options of `check_array`: non-negative numbers, dense, CSR or CSC.
+NOT_NEGATIVE: dict[str, Any] = {
+    "accept_sparse": ("csr", "csc"),
+    "ensure_non_negative": True,
+    "input_name": "counts",
+}
 LEAST_FRACTION_OF_COUNTS = 0.5  # of the training counts, for a good estimate of depth
 
 
@@ -122,13 +123,6 @@ def describe_raw_counts(X: np.ndarray) -> str:
     return f"X: looks like raw counts (whole numbers up to {largest:g}); {advice}"
 
 
-def check_not_negative(counts: Any) -> np.ndarray | sparse.csr_array | sparse.csc_array:
-    """Convert to non-negative numbers, dense, CSR or CSC."""
-    counts = check_array(counts, accept_sparse=("csr", "csc"), input_name="counts")
-    check_non_negative(counts, "counts")
-    return counts
-
-
 # --- library sizes and logarithms
 
 
@@ -158,7 +152,7 @@ def normalize_library_size(
     ValueError
         If a cell has no counts, counts are negative or infinite, or totals are too small.
     """
-    values = check_not_negative(counts)
+    values = check_array(counts, **NOT_NEGATIVE)
     sums = row_sums(values)
     library_sizes = sums if totals is None else np.asarray(totals, dtype=np.float64)
     is_right = (library_sizes >= sums) & (library_sizes > 0)

@@ -37,7 +37,7 @@ NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep
 #: Parameters of estimators that change no result.
 WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: What is known about our data and records besides their content: fields, and entries of these.
-NOT_CONTENT = {"about", "sha256", "arguments", "keys", "seconds", "versions"}
+NOT_CONTENT = {"about", "library_size", "sha256", "arguments", "keys", "seconds", "versions"}
 
 
 def fingerprint(value: object) -> str:
@@ -54,7 +54,7 @@ def fingerprint(value: object) -> str:
     TypeError
         If it is anything else.
     """
-    return _Fingerprint().add(value).hexdigest()
+    return _Fingerprint().add(value).digest.hexdigest()
 
 
 def fingerprint_arguments(
@@ -70,7 +70,7 @@ def fingerprint_arguments(
     used = frozenset(_iterate_texts(decisive.values()))
     prints = {}
     for name, value in decisive.items():
-        prints[name] = _Fingerprint(used).add(value).hexdigest()
+        prints[name] = _Fingerprint(used).add(value).digest.hexdigest()
     return prints
 
 
@@ -100,12 +100,12 @@ def _iterate_texts(values: Iterable[object]) -> Iterator[str]:
 
 def fingerprint_of_data(adata: AnnData, columns: Iterable[str] = ()) -> str:
     """Fingerprint of names, counts (or `X`), outputs, ``varp`` and some columns of ``obs``."""
-    digest = _Fingerprint()
-    digest.add_anndata_measurements(adata)
+    value = _Fingerprint()
+    value.add_anndata_measurements(adata)
     for name in columns:
         if name in adata.obs:
-            digest.add_column(adata.obs[name])
-    return digest.hexdigest()
+            value.add_column(adata.obs[name])
+    return value.digest.hexdigest()
 
 
 def fingerprint_of_measurements(
@@ -120,21 +120,24 @@ def fingerprint_of_measurements(
 
     `library_size` is what `sbnn.data.counts.verify_library_size` returns.
     """
-    digest = _Fingerprint()
-    digest.add_names_and_expression(cells, genes, X, counts=counts, library_size=library_size)
-    digest.add_outputs(outputs)
-    return digest.hexdigest()
+    value = _Fingerprint()
+    value.add_measurements(
+        cells=cells,
+        genes=genes,
+        X=X,
+        counts=counts,
+        library_size=library_size,
+        outputs=outputs,
+    )
+    return value.digest.hexdigest()
 
 
 class _Fingerprint:
     """A sha256 of the content of values; `used` are further labels and outputs of an AnnData."""
 
     def __init__(self, used: Collection[str] = frozenset()):
-        self._digest = hashlib.sha256()
+        self.digest = hashlib.sha256()
         self._used = used
-
-    def hexdigest(self) -> str:
-        return self._digest.hexdigest()
 
     def add(self, value: Any) -> _Fingerprint:
         """Add a value by the first rule that it fits; returns this fingerprint."""
@@ -208,7 +211,7 @@ class _Fingerprint:
     # --- containers and their parts
 
     def _tag(self, *texts):
-        self._digest.update(repr(texts).encode())
+        self.digest.update(repr(texts).encode())
 
     def _add_items(self, items):
         for item in items:
@@ -236,7 +239,7 @@ class _Fingerprint:
             return
         kind = "i" if array.dtype.kind == "u" else array.dtype.kind
         self._tag("array", array.shape, kind)
-        self._digest.update(_canonical_bytes(array))
+        self.digest.update(_canonical_bytes(array))
 
     def _add_matrix(self, matrix):
         """Add values and places of what is not 0, so that dense and sparse matrices are equal."""
@@ -245,7 +248,7 @@ class _Fingerprint:
         nonzero.eliminate_zeros()
         self._tag("matrix", nonzero.shape)
         for part in (nonzero.data, nonzero.indices, nonzero.indptr):
-            self._digest.update(_canonical_bytes(part))
+            self.digest.update(_canonical_bytes(part))
 
     def _add_table(self, table):
         self._tag("table", table.shape)
@@ -328,20 +331,20 @@ class _Fingerprint:
         """Add names, counts, X if it is not made of these, outputs and relations of genes."""
         counts = adata.layers.get("counts")
         noted = adata.uns.get("sbnn", {}).get("library_size")
-        self.add_names_and_expression(
-            adata.obs_names.tolist(),
-            adata.var_names.tolist(),
-            adata.X,
+        self.add_measurements(
+            cells=adata.obs_names.tolist(),
+            genes=adata.var_names.tolist(),
+            X=adata.X,
             counts=counts,
             library_size=verify_library_size(adata.X, counts, noted),
+            outputs=adata.obsm.get("outputs"),
         )
-        self.add_outputs(adata.obsm.get("outputs"))
         for name in sorted(adata.varp):
             self._tag(name)
             self._add_matrix(adata.varp[name])
 
-    def add_names_and_expression(self, cells, genes, X, *, counts, library_size) -> None:
-        """Add names of cells and genes, counts, and X or how it is made of these."""
+    def add_measurements(self, *, cells, genes, X, counts, library_size, outputs) -> None:
+        """Add names, counts, X or how it is made of these, and outputs."""
         self._add_items([cells, genes])
         if counts is not None:
             self._tag("counts")
@@ -351,14 +354,10 @@ class _Fingerprint:
             self._tag("X", expression)
         else:
             self._add_matrix(expression)
-
-    def add_outputs(self, outputs: Any) -> None:
-        """Add names and values of outputs; there may be none."""
-        if outputs is None:
-            return
-        names = getattr(outputs, "columns", range(np.shape(outputs)[1]))
-        self.add([str(name) for name in names])
-        self._add_array(np.asarray(dense(outputs), float))
+        if outputs is not None:
+            names = getattr(outputs, "columns", range(np.shape(outputs)[1]))
+            self.add([str(name) for name in names])
+            self._add_array(np.asarray(dense(outputs), float))
 
 
 def _expression(X, library_size):

@@ -45,6 +45,7 @@ class Paired:
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict[str, str]  # type -> "#RRGGBB"
     counts: np.ndarray | sparse.csr_array | None  # raw counts
+    library_size: float | None  # to which they were normalised, if X was computed from them
     name: str
     sha256: str
     about: dict[str, Any]  # all of `uns["sbnn"]`
@@ -59,11 +60,6 @@ class Paired:
     def n_genes(self) -> int:
         """Number of genes."""
         return self.X.shape[1]
-
-    @property
-    def library_size(self) -> float | None:
-        """Total to which `counts` were normalised, if ``X`` was computed from them."""
-        return self.about.get("library_size")
 
     @property
     def has_median_library_size(self) -> bool:
@@ -232,7 +228,9 @@ def _type_colors(adata):
     types = pd.Categorical(adata.obs.get("type", ())).categories
     colors = adata.uns.get("type_colors", ())
     # scanpy replaces a palette that is too short
-    return dict(zip(types, colors, strict=False)) if len(colors) >= len(types) else {}
+    if len(colors) < len(types):
+        return {}
+    return dict(zip(types, colors, strict=False))
 
 
 def validate_parts(parts: Parts, description: Description, check: bool) -> Paired:
@@ -248,7 +246,9 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
     if len(y) != len(x):
         raise ValueError(f"Y: expected the {len(x)} cells of X, got {len(y)}")
 
-    gene_names = getattr(X, "columns", None) if parts.gene_names is None else parts.gene_names
+    gene_names = parts.gene_names
+    if gene_names is None:
+        gene_names = getattr(X, "columns", None)
     genes = checks.check_names(gene_names, "gene_names", kind="gene", size=x.shape[1])
     feature_names = parts.feature_names
     if feature_names is None:
@@ -297,6 +297,7 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
         labels=labels,
         colors=colors,
         counts=counts,
+        library_size=library_size,
         name=description.name,
         sha256=sha256,
         about=about,

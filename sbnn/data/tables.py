@@ -119,7 +119,8 @@ def read_tables(
     values = sparse.csr_array(expressed.X)
     extremes = pd.DataFrame(min_max_axis(values, axis=0), columns=expressed.var_names)
     # DataFrame.duplicated takes seconds
-    sums = pd.Index(values @ np.random.default_rng(0).random(expressed.n_vars))
+    weights = np.random.default_rng(0).random(expressed.n_vars)
+    sums = pd.Index(values @ weights)
     genes = drop_constant(extremes, "genes").columns
     Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
     warn_of_suspects(Y, genes, copies=expressed.obs_names[sums.duplicated()])
@@ -166,12 +167,13 @@ def read_table(given: Any, what: str) -> pd.DataFrame:
     """Table with unique names of rows and columns, as text."""
     table = given
     if not isinstance(table, pd.DataFrame):
-        columns = read_columns(given, what)
-        table = columns.set_index(columns.columns[0])
-    # also of two levels
-    table = table.set_axis(table.index.map(str)).set_axis(table.columns.map(str), axis=1)
-    rows = table.index
-    twice = rows[rows.duplicated()].append(table.columns[table.columns.duplicated()])
+        table = read_columns(given, what)
+        table = table.set_index(table.columns[0])
+    rows = table.index.map(str)  # also of two levels
+    columns = table.columns.map(str)
+    table = table.set_axis(rows).set_axis(columns, axis=1)
+    repeated_columns = columns[columns.duplicated()]
+    twice = rows[rows.duplicated()].append(repeated_columns)
     if len(twice):
         raise ValueError(
             f"{what}: names that appear more than once: {abbreviate(twice, 3)}; average "
@@ -270,7 +272,8 @@ def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tupl
     others = genes_with(~are_counts(entries.data))
     are_raw = counts
     if are_raw is None:
-        are_raw = len(others) <= FEW_COLUMNS * len(genes_with(entries.data != 0))
+        expressed = genes_with(entries.data != 0)
+        are_raw = len(others) <= FEW_COLUMNS * len(expressed)
     if are_raw and len(others):
         raise ValueError(
             "expression: not whole numbers from 0 on, unlike the others: "

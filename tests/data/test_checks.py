@@ -56,7 +56,7 @@ def test_every_type_has_a_colour_of_its_own():
 
 def test_families_are_hues_and_types_their_shades():
     types = ["x2", "x1", "y", "z", "u", "v", "w", "t"]
-    colors = checks.shades(labels_of(types, ["A", "A", "B", "C", "D", "E", "F", "G"]))
+    colors = checks.type_shades(labels_of(types, ["A", "A", "B", "C", "D", "E", "F", "G"]))
     assert (colors["x1"], colors["y"]) == ("#0072B2", "#D55E00")
     # half of 65 % of the way to white, and 60 % of the levels
     assert colors["x2"] == "#53A0CB"

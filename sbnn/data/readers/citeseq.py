@@ -21,11 +21,13 @@ def read_cord_blood(
 ) -> AnnData:
     """Read the 7652 typed cord blood cells, with human genes and 13 proteins as outputs."""
     clustering = pd.read_csv(clustering_path, index_col="cell_barcode")
-    clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]
+    types = clustering["type"]
+    clustering = clustering[types.notna() & (types != "Ery")]
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)
-    counts = counts[cells.get_indexer(labels.index)][:, np.flatnonzero(human)]
+    counts = counts[cells.get_indexer(labels.index)]
+    counts = counts[:, np.flatnonzero(human)]
     genes = genes[human].str.removeprefix(_HUMAN)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[labels.index]
     return pair_counts(counts, genes, proteins, labels=labels, **options)
