@@ -164,7 +164,8 @@ def load_dataset(
     dataset = DATASETS.loc[name]
     paths = [find_file(file, download=download) for file in list_files(name)]
     read = resolve_name(f"sbnn.data.{dataset.reader}")
-    arguments = json.loads(dataset.options) | options
+    arguments = json.loads(dataset.options)
+    arguments.update(options)
     if paths:  # a simulator knows its name and source
         hashes = {path.name: FILES.sha256[path.name] or pooch.file_hash(path) for path in paths}
         data = read(*paths, name=name, source=dataset.source, files=hashes, **arguments)

@@ -269,7 +269,7 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
         for values in [x] if counts is None else [x, counts, log2p1(counts)]:
-            _refuse_copies(values, y, genes, outputs)
+            _refuse_copies(values, y, genes=genes, outputs=outputs)
         mistake = describe_raw_counts(x)
         if mistake and description.notes is None:  # a reader knows whether values are counts
             raise ValueError(mistake)
@@ -321,7 +321,7 @@ def _require_variation(values, argument, names):
         )
 
 
-def _refuse_copies(X, Y, genes, outputs):
+def _refuse_copies(X, Y, *, genes, outputs):
     """Reject outputs that are genes."""
     x = sparse.csr_array(X, dtype=np.float64)
     y = scale(Y.astype(np.float64))

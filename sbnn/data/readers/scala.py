@@ -67,7 +67,7 @@ def read_scala(
         Y=ephys,
         gene_names=genes,
         labels=labels,
-        colors=type_colors(labels["type"]),
+        colors=published_type_colors(labels["type"]),
         counts=counts[rows].toarray(),  # (n_cells, n_genes)
         **about,
     )
@@ -83,13 +83,13 @@ def read_scala_34c_counts(counts_path: Path, metadata_path: Path, **about: Any) 
         gene_names=genes,
         cell_names=cells,
         labels=labels,
-        colors=type_colors(labels["type"]),
+        colors=published_type_colors(labels["type"]),
         counts=counts,
         **about,
     )
 
 
-def type_colors(types: pd.Series) -> dict[str, str]:
+def published_type_colors(types: pd.Series) -> dict[str, str]:
     """Published colours of types, in the order of the Allen taxonomy."""
     colors = pd.read_csv(_TABLES / "type_colors.csv", index_col="RNA type")["color"]
     return colors[colors.index.isin(types)].to_dict()
