@@ -133,17 +133,17 @@ def paired_cells(
         computed from them.
     check : bool
         Whether to reject constant columns, copies of genes and raw counts, if there are outputs.
-    **about : object
+    **about
         Entries of ``uns["sbnn"]``:
 
         - ``name``, and ``source``: citation and origin of the data.
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of cells or genes left out.
         - ``notes``: what a reader did.
-        - ``library_size``: a number, if `X` is log2(1 + counts / total * library_size).
-          `CountNormalizer` then makes the same of new cells, and cross-validation normalises to the
-          median total of its training cells in place of that of all cells. It is left out if `X` is
-          something else, and written if `X` is None.
+        - ``library_size``: the number, if `X` is log2(1 + counts / total * library_size); by
+          default, if `X` is None, the median total. It is left out if `X` is something else. With
+          it, models are saved with a `CountNormalizer` for new cells, and cross-validation replaces
+          a median total by that of the training cells.
         - ``truth``: ``"genes"`` that drive `Y`, ``"latent"`` of shape (n_cells, d) and noise-free
           ``"outputs"``.
 
@@ -279,6 +279,7 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
         library_size = verify_library_size(x, counts, library_size)
     elif library_size is None:
         library_size = float(np.median(row_sums(counts)))
+
     sha256 = fingerprint_of_measurements(
         cells=cells.tolist(),
         genes=genes.tolist(),
