@@ -15,7 +15,6 @@ from pages import to_markdown
 from sklearn.base import clone
 
 from sbnn import (
-    CountNormalizer,
     DistilledBottleneckRegressor,
     LeaveOneOutRidge,
     load_dataset,
@@ -61,8 +60,7 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
 
 def fold_r2(model, counts, Y, fold):
     """Test R2 of a fold, from counts of selected genes."""
-    X = CountNormalizer().fit_transform(counts)
-    data = as_paired(paired_cells(X, Y, counts=counts))
+    data = as_paired(paired_cells(None, Y, counts=counts))
     X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
     with reproducible():
         predicted = clone(model).fit(X_train, Y_train).predict(X_test)

@@ -4,7 +4,7 @@ from . import metrics as metrics
 from . import plotting as plotting
 from . import results as results
 from .data import preprocessing as preprocessing
-from .data.count_normalizer import CountNormalizer as CountNormalizer
+from .data.counts import CountNormalizer as CountNormalizer
 from .data.datasets import default_dataset as default_dataset
 from .data.datasets import load_dataset as load_dataset
 from .data.paired import paired_cells as paired_cells

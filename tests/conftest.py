@@ -86,7 +86,7 @@ def alone(monkeypatch, tmp_path):
     """No data place but an empty cache, no proxy, and no way out of this machine."""
     for name in ("SBNN_DATA", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(datasets, "ROOT", tmp_path / "empty" / "checkout")
+    monkeypatch.setattr(datasets, "DATA_FOLDER", tmp_path / "checkout" / "data")
     monkeypatch.setattr(datasets, "cache_folder", lambda: tmp_path / "cache")
     connect = socket.socket.connect
 

@@ -139,10 +139,13 @@ def figure_text(figure):
 
 def change_data(data, **fields):
     """The same paired cells with other arrays, names or labels, as `as_paired` gives them."""
-    usual = {"colors": data.colors, "counts": data.counts}
-    for name in ("source", "truth"):
-        if name in data.about:
-            usual[name] = data.about[name]
+    usual = {
+        "colors": data.colors,
+        "counts": data.counts,
+        "library_size": data.library_size,
+        "source": data.about["source"],
+        "truth": data.truth,
+    }
     for name in ("name", "X", "Y", "gene_names", "feature_names", "cell_names", "labels"):
         usual[name] = getattr(data, name)
     return as_paired(paired_cells(**usual | fields))

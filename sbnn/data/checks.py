@@ -18,18 +18,20 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
 
 
-def check_names(given: Any, argument: str, kind: str, size: int) -> np.ndarray:
+def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
     """Convert to unique, non-empty str; ``None`` gives numbered names."""
-    if given is None:
-        given = [f"{kind}_{i}" for i in range(size)]
-    names = pd.Series([*given], dtype=object)
-    if len(names) != size:
-        raise ValueError(f"{argument}: expected {size} {kind} names, got {len(names)}")
-    text = names.where(names.notna(), "").astype(str)
-    bad = text[(text == "") | text.duplicated()]
-    if len(bad):
+    if names is None:
+        numbered = [f"{kind}_{i}" for i in range(size)]
+        return np.array(numbered, dtype=str)
+    series = pd.Series([*names], dtype=object)
+    if len(series) != size:
+        raise ValueError(f"{argument}: expected {size} {kind} names, got {len(series)}")
+    text = series.where(series.notna(), "").astype(str)
+    is_wrong = (text == "") | text.duplicated()
+    if is_wrong.any():
+        wrong = abbreviate(text[is_wrong].unique())
         raise ValueError(
-            f"{argument}: empty or repeated {kind} names: {abbreviate(bad.unique())}; of a "
+            f"{argument}: empty or repeated {kind} names: {wrong}; of a "
             "table, keep "
             "the first with table[~table.index.duplicated()] (columns: the same of table.T)"
         )
@@ -43,36 +45,40 @@ def numbered_names(kind: str, numbers: range) -> list[str]:
 
 
 def check_labels(
-    given: pd.DataFrame | None,
+    labels: pd.DataFrame | None,
     cells: np.ndarray,
-    always: Iterable[str],
-    if_given: Iterable[str] = (),
+    required: Iterable[str],
+    optional: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Labels in the order of the cells; the columns `always` and `if_given` become text."""
-    if given is None:
-        given = pd.DataFrame(index=pd.Index(cells, dtype=object))
-    labels = given.set_axis(given.index.astype(str))
-    wrong = labels.index.symmetric_difference(cells)
-    if len(wrong) or len(labels) != len(cells):
+    """Labels in the order of the cells, with the required columns; these and others are text."""
+    if labels is None:
+        labels = pd.DataFrame(index=pd.Index(cells, dtype=object))
+    table = labels.set_axis(labels.index.astype(str))
+    wrong = table.index.symmetric_difference(cells)
+    if len(wrong) or len(table) != len(cells):
         raise ValueError(f"labels: expected one row for each cell; unmatched: {abbreviate(wrong)}")
-    labels = labels.loc[cells]
-    for column in [*always, *labels.columns.intersection(if_given)]:
-        if column not in labels:
-            labels[column] = UNKNOWN
-        known = known_labels(labels[column])
-        lost = known.isna() & (labels[column].astype(object) != UNKNOWN)
-        if lost.any():
-            warn(f"{lost.sum()} of {len(cells)} cells have no {column}")
-        labels[column] = known.where(known.notna(), UNKNOWN).astype(str)
-    for column in labels.select_dtypes(object):  # numbers and text cannot be saved in one column
-        labels[column] = labels[column].map(str, na_action="ignore")
-    return labels
+    table = table.loc[cells]
+    for column in [*required, *table.columns.intersection(optional)]:
+        if column not in table:
+            table[column] = UNKNOWN
+        known = known_labels(table[column])
+        was_given = table[column].astype(object) != UNKNOWN
+        n_lost = (known.isna() & was_given).sum()
+        if n_lost:
+            warn(f"{n_lost} of {len(cells)} cells have no {column}")
+        table[column] = known.where(known.notna(), UNKNOWN).astype(str)
+    for column in table.select_dtypes(object):  # numbers and text cannot be saved in one column
+        table[column] = table[column].map(str, na_action="ignore")
+    return table
 
 
-def match_rows(table: pd.DataFrame | pd.Series, cells: np.ndarray, argument: str):
+def match_rows(
+    table: pd.DataFrame | pd.Series, cells: np.ndarray, argument: str
+) -> pd.DataFrame | pd.Series:
     """Rows of labels in the order of the cells, matched by name; there may be other rows."""
     table = table.set_axis(table.index.astype(str))
-    missing = pd.Index(cells)[~np.isin(cells, table.index)]
+    is_missing = ~np.isin(cells, table.index)
+    missing = pd.Index(cells[is_missing])
     if len(missing):
         advice = "leave these cells out with table[table.index.isin(labels.index)]"
         if len(missing) == len(cells):
@@ -87,67 +93,75 @@ def match_rows(table: pd.DataFrame | pd.Series, cells: np.ndarray, argument: str
     rows = table[table.index.isin(cells)]
     twice = rows.index[rows.index.duplicated()]
     if len(twice):
+        names = abbreviate(twice.unique(), 3)
         raise ValueError(
-            f"{argument}: rows that appear more than once: "
-            f"{abbreviate(twice.unique(), 3)}; keep the "
+            f"{argument}: rows that appear more than once: {names}; keep the "
             "first with table[~table.index.duplicated()]"
         )
     return rows.loc[cells]
 
 
-def known_labels(given: Any) -> pd.Series:
+def known_labels(labels: Any) -> pd.Series:
     """Labels without spaces around them, NaN if missing or one of `MISSING`."""
-    labels = pd.Series(given, dtype=object).map(
-        lambda label: label.strip() if isinstance(label, str) else label
-    )
+    values = pd.Series(labels, dtype=object)
+    stripped = values.map(lambda label: label.strip() if isinstance(label, str) else label)
     # 7 stays 7, not 7.0, beside missing values
-    labels = labels.convert_dtypes(convert_string=False).astype(object)
-    return labels.mask(labels.isna() | labels.isin(MISSING))
+    stripped = stripped.convert_dtypes(convert_string=False).astype(object)
+    is_missing = stripped.isna() | stripped.isin(MISSING)
+    return stripped.mask(is_missing)
 
 
-def check_colors(given: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
-    """Colours of types as ``"#RRGGBB"``: given ones, and `shades`."""
-    colors = {str(name): to_hex(color).upper() for name, color in given.items()}
+def check_colors(colors: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
+    """Colours of types as ``"#RRGGBB"``: given ones, and `type_shades`."""
+    codes = {}
+    for name, color in colors.items():
+        codes[str(name)] = to_hex(color).upper()
     if (labels["type"] == UNKNOWN).any():
-        colors.setdefault(UNKNOWN, GREY)
-    for name, color in shades(labels).items():
-        colors.setdefault(name, color)
-    return colors
+        codes.setdefault(UNKNOWN, GREY)
+    for name, color in type_shades(labels).items():
+        codes.setdefault(name, color)
+    return codes
 
 
-def shades(labels: pd.DataFrame) -> dict[str, str]:
+def type_shades(labels: pd.DataFrame) -> dict[str, str]:
     """Colours of the known types: shades of one hue per family; hues repeat in darker colours."""
-    known = labels.loc[labels["type"] != UNKNOWN, ["family", "type"]].drop_duplicates("type")
-    known["family"] = known["family"].where(known["family"] != UNKNOWN, known["type"])
+    is_known = labels["type"] != UNKNOWN
+    types = labels.loc[is_known, ["family", "type"]].drop_duplicates("type")
+    # a type without a family is its own
+    has_family = types["family"] != UNKNOWN
+    types["family"] = types["family"].where(has_family, types["type"])
     colors = {}
-    for i, (_, types) in enumerate(known.groupby("family")["type"]):
-        rounds, hue = divmod(i, len(HUES))
-        levels = np.array(list(bytes.fromhex(HUES[hue].removeprefix("#")))) * 0.6**rounds
-        for place, name in enumerate(sorted(types)):
-            mixed = levels + (255 - levels) * 0.65 * place / len(types)
-            colors[name] = "#" + np.rint(mixed).astype(np.uint8).tobytes().hex().upper()
+    for i, (_, of_family) in enumerate(types.groupby("family")["type"]):
+        n_darker, hue = divmod(i, len(HUES))
+        code = HUES[hue].removeprefix("#")
+        levels = np.frombuffer(bytes.fromhex(code), np.uint8)
+        darkened = levels * 0.6**n_darker
+        to_white = 255 - darkened
+        for place, name in enumerate(sorted(of_family)):
+            mixed = darkened + to_white * 0.65 * place / len(of_family)
+            code = np.rint(mixed).astype(np.uint8).tobytes().hex()
+            colors[name] = f"#{code.upper()}"
     return colors
 
 
-def check_groups(given: Any, cells: Any, argument: str) -> np.ndarray:
+def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
-    check_in_order(cells, given, argument)
-    groups = known_labels(np.asarray(given, dtype=object))
-    if len(groups) != cells.shape[0]:
-        raise ValueError(f"{argument}: expected one for each cell, got {len(groups)}")
-    unknown_to = groups.index[groups.isna()]
-    if len(unknown_to):
-        names = get_cell_names(given)
-        where = (
-            f"at positions {abbreviate(unknown_to)}"
-            if names is None
-            else abbreviate(names[unknown_to])
-        )
+    check_in_order(cells, groups, argument)
+    labels = known_labels(np.asarray(groups, dtype=object))
+    if len(labels) != cells.shape[0]:
+        raise ValueError(f"{argument}: expected one for each cell, got {len(labels)}")
+    unknown = labels.index[labels.isna()]
+    if len(unknown):
+        names = get_cell_names(groups)
+        if names is None:
+            where = f"at positions {abbreviate(unknown)}"
+        else:
+            where = abbreviate(names[unknown])
         raise ValueError(
             f"{argument}: unknown for cells {where}; leave them out, of a table with "
             "table.drop(index=...)"
         )
-    return groups.to_numpy().astype(str)
+    return labels.to_numpy().astype(str)
 
 
 def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -155,14 +169,15 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
         return table
     # as objects, since dates would become numbers
-    found = table.astype(object).apply(pd.to_numeric, errors="coerce")
-    wrong = found.isna() & table.notna()
-    if not wrong.any(axis=None):
-        return found
-    row, column = np.argwhere(wrong)[0]
+    converted = table.astype(object).apply(pd.to_numeric, errors="coerce")
+    is_wrong = converted.isna() & table.notna()
+    if not is_wrong.any(axis=None):
+        return converted
+    i, j = np.argwhere(is_wrong)[0]
+    row = str(table.index[i])
     raise ValueError(
-        f"{what}: expected numbers, got {table.iat[row, column]!r} in row "
-        f"{str(table.index[row])!r}, column {table.columns[column]!r}; leave such a column "
+        f"{what}: expected numbers, got {table.iat[i, j]!r} in row "
+        f"{row!r}, column {table.columns[j]!r}; leave such a column "
         'out with table.drop(columns=...), or read the table with decimal="," or '
         "na_values=[...]"
     )
@@ -170,12 +185,14 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str) -> None:
     """Reject columns that are flags or have the name of an output or label."""
-    others = X.select_dtypes(bool).columns
+    no_genes = X.select_dtypes(bool).columns
     if beside is not None:
-        others = others.union(X.columns.intersection(beside.columns), sort=False)
-    if len(others):
+        in_both = X.columns.intersection(beside.columns)
+        no_genes = no_genes.union(in_both, sort=False)
+    if len(no_genes):
+        names = abbreviate(no_genes, 3)
         raise ValueError(
-            f"{argument}: flags, or the name of an output or label: {abbreviate(others, 3)}; leave "
+            f"{argument}: flags, or the name of an output or label: {names}; leave "
             "them out with table.drop(columns=...); if they are genes or features, rename the "
             "others with table.add_suffix(...)"
         )
@@ -183,20 +200,19 @@ def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str
 
 def abbreviate(names: Iterable[Any], limit: int = 5) -> str:
     """List the first few names, for a message."""
-    names = [str(name) for name in names]
-    text = ", ".join(names[:limit])
-    if len(names) > limit:
-        text += f" and {len(names) - limit} more"
-    return text
+    texts = [str(name) for name in names]
+    listed = ", ".join(texts[:limit])
+    n_more = len(texts) - limit
+    return f"{listed} and {n_more} more" if n_more > 0 else listed
 
 
-def get_cell_names(X):
+def get_cell_names(X: Any) -> pd.Index | None:
     """Names of the cells in a container, or None."""
     names = getattr(X, "obs_names", getattr(X, "cell_names", getattr(X, "index", None)))
     return names if isinstance(names, pd.Index) else None
 
 
-def check_in_order(X, values, argument):
+def check_in_order(X: Any, values: Any, argument: str) -> None:
     """Reject cells other than those of X in order; the default index fits any names."""
     cells = get_cell_names(X)
     rows = get_cell_names(values)
@@ -204,9 +220,10 @@ def check_in_order(X, values, argument):
         return
     cells = cells.astype(str)
     rows = rows.astype(str)
-    usual = pd.RangeIndex(len(cells)).astype(str)
-    unnamed = rows.equals(usual) or cells.equals(usual)
-    if not cells.equals(rows) and (not unnamed or set(cells) == set(rows)):
+    default = pd.RangeIndex(len(cells)).astype(str)
+    are_unnamed = rows.equals(default) or cells.equals(default)
+    are_same = set(cells) == set(rows)
+    if not cells.equals(rows) and (are_same or not are_unnamed):
         raise ValueError(
             f"{argument}: expected the cells {abbreviate(cells, 2)} in the same order, got "
             f"{abbreviate(rows, 2)}; if only the order differs, sort the rows"

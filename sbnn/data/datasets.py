@@ -18,8 +18,8 @@ from anndata import AnnData
 from sbnn.errors import check_among
 
 _HERE = Path(__file__).resolve().parent
-#: Root of the checkout of the repository.
-ROOT = _HERE.parents[1]
+#: Where a checkout of the repository has its files.
+DATA_FOLDER = _HERE.parents[1] / "data"
 #: Name -> study, about, reader (a function in `sbnn.data` of the paths of `files`), files, options
 #: of the reader (JSON), the file that replaces the first one if that is not available (`instead`),
 #: and source. Of each study, the first data set is the default and the last one is simulated.
@@ -36,10 +36,12 @@ def cache_folder() -> Path:
 
 def local_file(name: str) -> Path | None:
     """Path of a file on this machine, which is not verified, or None."""
-    mine = Path(os.environ.get("SBNN_DATA") or ROOT / "data").expanduser()
-    for place in (mine, ROOT / "data", ROOT.parent / "shared" / "data", cache_folder()):
+    places = [DATA_FOLDER, cache_folder()]
+    if os.environ.get("SBNN_DATA"):
+        places.insert(0, Path(os.environ["SBNN_DATA"]).expanduser())
+    for place in places:
         for folder in (FILES.folder[name], ""):
-            path = Path(place, folder, name)
+            path = place / folder / name
             if path.is_file():
                 return path
     return None
@@ -72,15 +74,20 @@ def find_file(name: str, *, download: bool = True) -> Path:
         if file.sha256 not in ("", pooch.file_hash(path)):
             raise ValueError(f"{path} is truncated or altered; get the file from {file.source}")
         return path
-    problem = "not downloaded"
+    problem: str | OSError = "not downloaded"
     if download and file.url:
         # GitHub's blob addresses otherwise wrap the file in JSON
         headers = {"Accept": "application/vnd.github.raw+json, */*"}
         downloader = pooch.HTTPDownloader(progressbar=True, headers=headers)
         path = cache_folder() / file.folder / name
-        known = file.sha256 or None
         try:
-            pooch.retrieve(file.url, known, path.name, path.parent, downloader=downloader)
+            pooch.retrieve(
+                file.url,
+                known_hash=file.sha256 or None,
+                fname=path.name,
+                path=path.parent,
+                downloader=downloader,
+            )
             return path
         except OSError as error:
             problem = error
@@ -89,7 +96,7 @@ def find_file(name: str, *, download: bool = True) -> Path:
     )
 
 
-def files_of(name: str) -> list[str]:
+def list_files(name: str) -> list[str]:
     """Files of a data set, with the replacement of the first one if this is not here."""
     files = DATASETS.files[name].split()
     instead = DATASETS.instead[name]
@@ -104,7 +111,7 @@ def load_dataset(
     """Load a data set by name.
 
     Files are looked for in the folder ``$SBNN_DATA``, ``data/`` in the checkout of the repository,
-    ``../shared/data`` beside it, and the cache.
+    and the cache, to which they are otherwise downloaded.
 
     Parameters
     ----------
@@ -155,13 +162,15 @@ def load_dataset(
     """
     check_among("data set", name, DATASETS.index)
     dataset = DATASETS.loc[name]
-    paths = [find_file(file, download=download) for file in files_of(name)]
-    options = json.loads(dataset.options) | options
-    about = {}
-    if paths:
+    paths = [find_file(file, download=download) for file in list_files(name)]
+    read = resolve_name(f"sbnn.data.{dataset.reader}")
+    arguments = json.loads(dataset.options)
+    arguments.update(options)
+    if paths:  # a simulator knows its name and source
         hashes = {path.name: FILES.sha256[path.name] or pooch.file_hash(path) for path in paths}
-        about = {"name": name, "source": dataset.source, "files": hashes}
-    data = resolve_name(f"sbnn.data.{dataset.reader}")(*paths, **about, **options)
+        data = read(*paths, name=name, source=dataset.source, files=hashes, **arguments)
+    else:
+        data = read(**arguments)
     if verbose:
         print(f"{name}: {dataset.about}\n  source: {data.uns['sbnn']['source']}")
     return data
@@ -194,7 +203,7 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
     check_among("dataset", name, names)
     why = ""
     try:
-        for file in files_of(name):
+        for file in list_files(name):
             find_file(file)
     except FileNotFoundError as error:
         name = names[-1]
@@ -214,6 +223,6 @@ def list_datasets() -> pd.DataFrame:
     """
     table = DATASETS[["study"]].copy()
     for name in table.index:
-        found = map(local_file, files_of(name))
-        table.loc[name, "state"] = "here" if all(found) else "missing"
+        paths = [local_file(file) for file in list_files(name)]
+        table.loc[name, "state"] = "here" if all(paths) else "missing"
     return table.join(DATASETS["about"])

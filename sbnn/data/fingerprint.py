@@ -1,14 +1,21 @@
-"""Fingerprints (sha256) of anything a result depends on, and the description in ``uns["sbnn"]``."""
+"""Fingerprints (sha256) of anything a result depends on, and the description in ``uns["sbnn"]``.
+
+Stored records hold fingerprints: the rules below, and the order in which they add things, stay.
+"""
+
+from __future__ import annotations
 
 import datetime
 import functools
 import hashlib
 import inspect
 import types
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import chain
 from numbers import Number
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,25 +23,21 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
-from sbnn.data.counts import dense, log2p1, normalize_library_size, size_of_library
-
-CELLS_AT_ONCE = 1000
-TIMES = datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period
+from sbnn.data.counts import dense, verify_library_size
 
 #: Entries of the description of data that can change a result.
-OF_DATA = ("name", "control", "truth", "gene_major")
-#: Arguments of `annotate_adata`; the other entries are computed anew.
-ABOUT = ("name", "source", "files", "dropped", "truth", "notes", "control")
-OF_CELLS = ("latent", "latents", "outputs")  # entries of the truth with a row for each cell
+DECISIVE_ENTRIES = ("name", "control", "truth", "gene_major")
 #: Columns of ``obs`` and ``var`` that the package uses by name.
-LABELS = ("type", "family", "donor", "condition", "perturbation", "sample", "time", "split")
-OF_GENES = ("family", "truth_known")
+OBS_COLUMNS = ("type", "family", "donor", "condition", "perturbation", "sample", "time", "split")
+VAR_COLUMNS = ("family", "truth_known")
+#: Entries of the truth with a row for each cell, which are in ``obsm``.
+TRUTH_OF_CELLS = ("latent", "latents", "outputs")
 #: Arguments that change no result.
 NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep"}
 #: Parameters of estimators that change no result.
-OF_WORKERS = {"n_jobs", "verbose"}
+WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: What is known about our data and records besides their content: fields, and entries of these.
-NOT_CONTENT = {"about", "sha256", "arguments", "keys", "seconds", "versions"}
+NOT_CONTENT = {"about", "library_size", "sha256", "arguments", "keys", "seconds", "versions"}
 
 
 def fingerprint(value: object) -> str:
@@ -51,10 +54,12 @@ def fingerprint(value: object) -> str:
     TypeError
         If it is anything else.
     """
-    return _Fingerprint().add(value).hexdigest()
+    return _Fingerprint().add(value).digest.hexdigest()
 
 
-def fingerprint_arguments(function, args, kwargs) -> dict[str, str]:
+def fingerprint_arguments(
+    function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]
+) -> dict[str, str]:
     """Fingerprint of each argument of a call that can change its result, by name.
 
     Of an AnnData, columns of ``obs`` and entries of ``obsm`` count if the package uses them by
@@ -62,12 +67,16 @@ def fingerprint_arguments(function, args, kwargs) -> dict[str, str]:
     """
     arguments = bound_arguments(function, args, kwargs)
     decisive = {name: arguments[name] for name in arguments if name not in NOT_DECISIVE}
-    used = frozenset(_texts(list(decisive.values())))
-    prints = {name: _Fingerprint(used).add(value) for name, value in decisive.items()}
-    return {name: digest.hexdigest() for name, digest in prints.items()}
+    used = frozenset(_iterate_texts(decisive.values()))
+    prints = {}
+    for name, value in decisive.items():
+        prints[name] = _Fingerprint(used).add(value).digest.hexdigest()
+    return prints
 
 
-def bound_arguments(function, args, kwargs) -> dict[str, object]:
+def bound_arguments(
+    function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]
+) -> dict[str, object]:
     """All arguments of a call by name, with defaults; those of ``**options`` on their own."""
     signature = inspect.signature(function)
     call = signature.bind(*args, **kwargs)
@@ -80,77 +89,106 @@ def bound_arguments(function, args, kwargs) -> dict[str, object]:
     return arguments
 
 
-def _texts(values):
+def _iterate_texts(values: Iterable[object]) -> Iterator[str]:
     """All texts in lists and tuples: maybe names of labels or outputs."""
     for value in values:
         if isinstance(value, str):
             yield value
         elif isinstance(value, list | tuple):
-            yield from _texts(value)
+            yield from _iterate_texts(value)
+
+
+def fingerprint_of_data(adata: AnnData, columns: Iterable[str] = ()) -> str:
+    """Fingerprint of names, counts (or `X`), outputs, ``varp`` and some columns of ``obs``."""
+    value = _Fingerprint()
+    value.add_anndata_measurements(adata)
+    for name in columns:
+        if name in adata.obs:
+            value.add_column(adata.obs[name])
+    return value.digest.hexdigest()
+
+
+def fingerprint_of_measurements(
+    cells: list[str],
+    genes: list[str],
+    X: np.ndarray,
+    counts: np.ndarray | sparse.csr_array | None,
+    library_size: float | None,
+    outputs: pd.DataFrame | None,
+) -> str:
+    """What `fingerprint_of_data` returns for an AnnData of these parts.
+
+    `library_size` is what `sbnn.data.counts.verify_library_size` returns.
+    """
+    value = _Fingerprint()
+    value.add_measurements(
+        cells=cells,
+        genes=genes,
+        X=X,
+        counts=counts,
+        library_size=library_size,
+        outputs=outputs,
+    )
+    return value.digest.hexdigest()
 
 
 class _Fingerprint:
     """A sha256 of the content of values; `used` are further labels and outputs of an AnnData."""
 
-    def __init__(self, used=frozenset()):
-        self._digest = hashlib.sha256()
+    def __init__(self, used: Collection[str] = frozenset()):
+        self.digest = hashlib.sha256()
         self._used = used
 
-    def hexdigest(self):
-        return self._digest.hexdigest()
+    def add(self, value: Any) -> _Fingerprint:
+        """Add a value by the first rule that it fits; returns this fingerprint."""
+        match value:
+            case None | bool() | bytes():
+                self._tag("plain", value)
+            case str() | PurePath():
+                self._tag("plain", str(value))  # text of NumPy is the same
+            case np.bool_():
+                self._tag("plain", bool(value))
+            case _ if value is pd.NA or value is pd.NaT:
+                self._tag("number", "nan")
+            case datetime.date() | datetime.timedelta() | pd.Period():
+                self._tag("time", str(value))
+            case np.datetime64() | np.timedelta64():
+                self._tag("time", str(value))
+            case Number():
+                self._add_number(value)
+            case types.ModuleType():
+                self._tag("module", value.__name__)
+            case np.ndarray():
+                self._add_array(value)
+            case pd.DataFrame():
+                self._add_table(value)
+            case pd.Series() | pd.Index():
+                self._add_series(value)
+            case _ if sparse.issparse(value):
+                self._add_matrix(value)
+            case AnnData():
+                self._add_anndata(value)
+            case Mapping():
+                self._tag("mapping", len(value))
+                self._add_items(chain.from_iterable(value.items()))
+            case list() | tuple() | range():
+                self._tag("sequence", len(value))
+                self._add_items(value)
+            case set() | frozenset():
+                prints = [fingerprint(item) for item in value]
+                self._tag("set", *sorted(prints))
+            case _:
+                self._add_object(value)
+        return self
 
-    def _tag(self, *texts):
-        self._digest.update(repr(texts).encode())
-
-    def add(self, value):
-        """Add a value; returns this fingerprint."""
-        if value is None or isinstance(value, bool | bytes):
-            self._tag("plain", value)
-        elif isinstance(value, str):
-            self._tag("plain", str(value))  # text of NumPy is the same
-        elif isinstance(value, np.bool_):
-            self._tag("plain", bool(value))
-        elif isinstance(value, PurePath):
-            self._tag("plain", str(value))
-        elif value is pd.NA or value is pd.NaT:
-            self._tag("number", "nan")
-        elif isinstance(value, TIMES):
-            self._tag("time", str(value))
-        elif isinstance(value, Number):
-            self._add_number(value)
-        elif isinstance(value, types.ModuleType):
-            self._tag("module", value.__name__)
-        elif isinstance(value, np.ndarray):
-            self._add_array(value)
-        elif isinstance(value, pd.DataFrame):
-            self._tag("table", value.shape)
-            self._add_items([value.index, value.columns.tolist()])
-            self._add_items(column.to_numpy() for _, column in value.items())
-        elif isinstance(value, pd.Series | pd.Index):
-            self._tag("column", value.name if isinstance(value.name, str) else repr(value.name))
-            self._add_items([value.index] if isinstance(value, pd.Series) else [])
-            self._add_array(value.to_numpy())
-        elif sparse.issparse(value):
-            self._add_matrix(value)
-        elif isinstance(value, AnnData):
-            self._add_anndata(value)
-        elif isinstance(value, Mapping):
-            self._tag("mapping", len(value))
-            self._add_items([part for item in value.items() for part in item])
-        elif isinstance(value, list | tuple | range):
-            self._tag("sequence", len(value))
-            self._add_items(value)
-        elif isinstance(value, set | frozenset):
-            self._tag("set", *sorted(fingerprint(item) for item in value))
-        elif hasattr(value, "get_params") and not isinstance(value, type):
-            self._tag("estimator", _class_of(value), getattr(value, "algorithm_version", 1))
-            params = value.get_params(deep=False)
-            self._add_named({name: params[name] for name in params if name not in OF_WORKERS})
-            if isinstance(value, FrozenEstimator):  # which is not fitted again
-                self._add_named(vars(value.estimator))
-        elif is_dataclass(value) and not isinstance(value, type):
-            self._tag("dataclass", _class_of(value))
-            self._add_named(_content_of(value))
+    def _add_object(self, value):
+        """Add an object by what it is made of: parameters, fields, state, variables or code."""
+        is_instance = not isinstance(value, type)
+        if hasattr(value, "get_params") and is_instance:
+            self._add_estimator(value)
+        elif is_dataclass(value) and is_instance:
+            self._tag("dataclass", _class_name(value))
+            self._add_named(_dataclass_content(value))
         elif isinstance(value, np.random.RandomState):
             self._tag("generator")
             self.add(value.get_state(legacy=False))
@@ -165,19 +203,15 @@ class _Fingerprint:
         elif hasattr(value, "__array__"):  # such as a tensor or an array of pandas
             self._add_array(np.asarray(value))
         elif vars(type(value)).get("__slots__") is None and hasattr(value, "__dict__"):
-            self._tag("object", _class_of(value))  # such as a splitter of scikit-learn
+            self._tag("object", _class_name(value))  # such as a splitter of scikit-learn
             self._add_named(vars(value))
         else:
             raise TypeError(f"a result cannot be saved for a {type(value).__name__}: {value!r:.80}")
-        return self
 
-    def _add_number(self, value):
-        """Add a number; 1 is not 1.0, which means another thing to some estimators."""
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value != value:
-            value = "nan"
-        self._tag("number", value)
+    # --- containers and their parts
+
+    def _tag(self, *texts):
+        self.digest.update(repr(texts).encode())
 
     def _add_items(self, items):
         for item in items:
@@ -189,14 +223,71 @@ class _Fingerprint:
             self._tag(name)
             self.add(values[name])
 
+    # --- numbers, arrays and tables
+
+    def _add_number(self, value):
+        """Add a number; 1 is not 1.0, which means another thing to some estimators."""
+        number = value.item() if isinstance(value, np.generic) else value
+        is_nan = number != number
+        self._tag("number", "nan" if is_nan else number)
+
+    def _add_array(self, array):
+        if array.dtype.kind not in "biuf":
+            if array.ndim > 1:
+                self._tag("array", array.shape)
+            self.add(array.ravel().tolist())  # text as a list of text
+            return
+        kind = "i" if array.dtype.kind == "u" else array.dtype.kind
+        self._tag("array", array.shape, kind)
+        self.digest.update(_canonical_bytes(array))
+
+    def _add_matrix(self, matrix):
+        """Add values and places of what is not 0, so that dense and sparse matrices are equal."""
+        nonzero = sparse.csr_array(matrix, copy=True)
+        nonzero.sum_duplicates()
+        nonzero.eliminate_zeros()
+        self._tag("matrix", nonzero.shape)
+        for part in (nonzero.data, nonzero.indices, nonzero.indptr):
+            self.digest.update(_canonical_bytes(part))
+
+    def _add_table(self, table):
+        self._tag("table", table.shape)
+        self._add_items([table.index, table.columns.tolist()])
+        self._add_items(column.to_numpy() for _, column in table.items())
+
+    def _add_series(self, series):
+        """Add a Series with its index, or an Index."""
+        self._tag("column", series.name if isinstance(series.name, str) else repr(series.name))
+        if isinstance(series, pd.Series):
+            self._add_items([series.index])
+        self._add_array(series.to_numpy())
+
+    def add_column(self, column: pd.Series) -> None:
+        """Add labels, whatever pandas stores them as, or numbers, without names."""
+        if pd.api.types.is_integer_dtype(column) and not column.hasnans:
+            self._add_array(column.to_numpy(np.int64))
+        elif pd.api.types.is_numeric_dtype(column):
+            self._add_array(column.to_numpy(float, na_value=np.nan))
+        else:
+            self.add(column.astype(object).tolist())
+
+    # --- estimators and functions
+
+    def _add_estimator(self, model):
+        self._tag("estimator", _class_name(model), getattr(model, "algorithm_version", 1))
+        params = model.get_params(deep=False)
+        decisive = {name: params[name] for name in params if name not in WORKER_PARAMETERS}
+        self._add_named(decisive)
+        if isinstance(model, FrozenEstimator):  # which is not fitted again
+            self._add_named(vars(model.estimator))
+
     def _add_function(self, function):
         name = getattr(function, "__qualname__", "")
         self._tag("function", function.__name__, name)
-        cells = getattr(function, "__closure__", None) or ()
-        self._add_items([cell.cell_contents for cell in cells])
-        defaults = getattr(function, "__defaults__", None)
-        if defaults:
-            self._add_items(defaults)
+        variables = getattr(function, "__closure__", None) or ()
+        self._add_items(variable.cell_contents for variable in variables)
+        defaults = getattr(function, "__defaults__", None) or ()
+        self._add_items(defaults)
         owner = getattr(function, "__self__", None)  # of a method
         if owner is not None and not isinstance(owner, types.ModuleType):
             self.add(owner)
@@ -211,79 +302,73 @@ class _Fingerprint:
             else:
                 self._tag(constant)
 
-    def _add_array(self, array):
-        if array.dtype.kind not in "biuf":
-            if array.ndim > 1:
-                self._tag("array", array.shape)
-            self.add(array.ravel().tolist())  # text as a list of text
-            return
-        kind = "i" if array.dtype.kind == "u" else array.dtype.kind
-        self._tag("array", array.shape, kind)
-        self._digest.update(_canonical_bytes(array))
-
-    def _add_matrix(self, matrix):
-        """Add values and places of what is not 0, so that dense and sparse matrices are equal."""
-        matrix = sparse.csr_array(matrix, copy=True)
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        self._tag("matrix", matrix.shape)
-        for part in (matrix.data, matrix.indices, matrix.indptr):
-            self._digest.update(_canonical_bytes(part))
+    # --- cells
 
     def _add_anndata(self, adata):
         """Add names, values and what the package uses by name of an AnnData as it is now."""
         self._tag("anndata")
-        self._add_measurements(adata)
-        for table, names in ((adata.obs, LABELS), (adata.var, OF_GENES)):
+        self.add_anndata_measurements(adata)
+        for table, names in ((adata.obs, OBS_COLUMNS), (adata.var, VAR_COLUMNS)):
             for name in table:
                 if name in names or name in self._used:
                     self._tag(name)
-                    self._add_column(table[name])
+                    self.add_column(table[name])
         for name in adata.obsm:
             if name in self._used or name.startswith("true_"):
                 table = adata.obsm[name]
-                self._tag(name, [str(column) for column in getattr(table, "columns", ())])
-                self.add(_dense(table))
-        about = adata.uns.get("sbnn", {})
-        self._add_named({name: about[name] for name in OF_DATA if name in about})
+                columns = [str(column) for column in getattr(table, "columns", ())]
+                self._tag(name, columns)
+                self.add(dense(table))
+        entries = adata.uns.get("sbnn", {})
+        self._add_named({name: entries[name] for name in DECISIVE_ENTRIES if name in entries})
         colors = adata.uns.get("type_colors")
         if colors is not None and "type" in adata.obs:  # colours are in the order of categories
             types_in_order = pd.Categorical(adata.obs["type"]).categories
-            self._add_items([[str(name) for name in types_in_order], [str(c) for c in colors]])
+            type_names = [str(name) for name in types_in_order]
+            self._add_items([type_names, [str(color) for color in colors]])
 
-    def _add_measurements(self, adata):
-        """Add names of cells, genes and outputs, counts, X if it is not made of these, outputs."""
-        self._add_items([adata.obs_names.tolist(), adata.var_names.tolist()])
+    def add_anndata_measurements(self, adata: AnnData) -> None:
+        """Add names, counts, X if it is not made of these, outputs and relations of genes."""
         counts = adata.layers.get("counts")
-        X = adata.X
-        if counts is not None:
-            self._tag("counts")
-            self._add_matrix(counts)
-            X = None if X is None else _expression(X, counts)
-        if X is None or isinstance(X, str):
-            self._tag("X", X)
-        else:
-            self._add_matrix(X)
-        outputs = adata.obsm.get("outputs")
-        if outputs is not None:
-            names = getattr(outputs, "columns", range(np.shape(outputs)[1]))
-            self.add([str(name) for name in names])
-            self._add_array(np.asarray(_dense(outputs), float))
+        noted = adata.uns.get("sbnn", {}).get("library_size")
+        self.add_measurements(
+            cells=adata.obs_names.tolist(),
+            genes=adata.var_names.tolist(),
+            X=adata.X,
+            counts=counts,
+            library_size=verify_library_size(adata.X, counts, noted),
+            outputs=adata.obsm.get("outputs"),
+        )
         for name in sorted(adata.varp):
             self._tag(name)
             self._add_matrix(adata.varp[name])
 
-    def _add_column(self, column):
-        """Add labels, whatever pandas stores them as, or numbers."""
-        if pd.api.types.is_integer_dtype(column) and not column.hasnans:
-            self._add_array(column.to_numpy(np.int64))
-        elif pd.api.types.is_numeric_dtype(column):
-            self._add_array(column.to_numpy(float, na_value=np.nan))
+    def add_measurements(self, *, cells, genes, X, counts, library_size, outputs) -> None:
+        """Add names, counts, X or how it is made of these, and outputs."""
+        self._add_items([cells, genes])
+        if counts is not None:
+            self._tag("counts")
+            self._add_matrix(counts)
+        expression = _expression(X, library_size)
+        if expression is None or isinstance(expression, str):
+            self._tag("X", expression)
         else:
-            self.add(column.astype(object).tolist())
+            self._add_matrix(expression)
+        if outputs is not None:
+            names = getattr(outputs, "columns", range(np.shape(outputs)[1]))
+            self.add([str(name) for name in names])
+            self._add_array(np.asarray(dense(outputs), float))
 
 
-def _content_of(value):
+def _expression(X, library_size):
+    """X, or how it is made of counts if these were normalised to a library size.
+
+    The last bits of logarithms differ between processors, counts do not.
+    """
+    return X if library_size is None else f"log2(1 + counts / total * {library_size:.4g})"
+
+
+def _dataclass_content(value):
     """Fields of a dataclass, such as a record, that are its content."""
     content = {field.name: getattr(value, field.name) for field in fields(value)}
     if not type(value).__module__.startswith("sbnn."):
@@ -293,33 +378,14 @@ def _content_of(value):
             del content[name]
         elif isinstance(part, dict):
             content[name] = {key: item for key, item in part.items() if key not in NOT_CONTENT}
-    if "X" in content and content.get("counts") is not None:
-        content["X"] = _expression(content["X"], content["counts"])
-        content["counts"] = sparse.csr_array(content["counts"])
+    if "X" in content and content.get("counts") is not None:  # `Paired`
+        library_size = verify_library_size(value.X, value.counts, value.library_size)
+        content["X"] = _expression(value.X, library_size)
+        content["counts"] = sparse.csr_array(value.counts)
     return content
 
 
-def _expression(X, counts):
-    """X, or the total of each cell if X is the logarithm of counts that are normalised to this.
-
-    The last bits of logarithms differ between processors, counts do not.
-    """
-    library_size = size_of_library(X, counts)
-    if library_size is None:
-        return X
-    for start in range(0, X.shape[0], CELLS_AT_ONCE):
-        cells = slice(start, start + CELLS_AT_ONCE)
-        expected = dense(log2p1(normalize_library_size(counts[cells], library_size)))
-        if not np.allclose(dense(X[cells]), expected, rtol=1e-4, atol=1e-4):
-            return X
-    return f"log2(1 + counts / total * {library_size:.4g})"
-
-
-def _dense(table):
-    return table.toarray() if sparse.issparse(table) else np.asarray(table)
-
-
-def _class_of(value):
+def _class_name(value):
     """Package and name of a class, as it may move within a package."""
     kind = type(value)
     return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
@@ -330,67 +396,76 @@ def _canonical_bytes(array):
     if array.dtype.kind in "biu":
         return np.ascontiguousarray(array, "<i8").tobytes()
     with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(array, "<f4")
-    # too large for single precision, or labels and times that are no longer different
-    if np.isinf(single).sum() > np.isinf(array).sum() or (
-        array.ndim == 1 and len(np.unique(single)) < len(np.unique(array))
-    ):
-        single = np.ascontiguousarray(array, "<f8")
-    single = single + 0  # 0 in place of -0
-    single[np.isnan(single)] = np.nan
-    return single.tobytes()
+        floats = np.ascontiguousarray(array, "<f4")
+    is_too_large = np.isinf(floats).sum() > np.isinf(array).sum()
+    # labels and times may be no longer different
+    if is_too_large or (array.ndim == 1 and len(np.unique(floats)) < len(np.unique(array))):
+        floats = np.ascontiguousarray(array, "<f8")
+    floats = floats + 0  # 0 in place of -0
+    floats[np.isnan(floats)] = np.nan
+    return floats.tobytes()
 
 
-def fingerprint_of_data(adata: AnnData, columns=()) -> str:
-    """Fingerprint of names, counts (or `X`), outputs, ``varp`` and some columns of ``obs``."""
-    digest = _Fingerprint()
-    digest._add_measurements(adata)
-    for name in columns:
-        if name in adata.obs:
-            digest._add_column(adata.obs[name])
-    return digest.hexdigest()
+# --- the description in uns["sbnn"]
 
 
-def annotate_adata(
-    adata,
-    columns=(),
-    *,
-    name="custom",
-    source="the user's data",
-    files=None,
-    dropped=None,
-    truth=None,
-    notes=(),
-    control=None,
-):
-    """Describe an AnnData in its ``uns["sbnn"]``, see `sbnn.paired_cells`.
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What is said about data besides their content; `sbnn.paired_cells` explains the entries."""
+
+    name: str = "custom"
+    source: str = "the user's data"
+    files: Mapping[str, str] | None = None
+    dropped: Mapping[str, Any] | None = None
+    truth: Mapping[str, Any] | None = None
+    notes: Sequence[str] | None = None
+    control: str | None = None
+    library_size: float | None = None
+
+    def entries(self, sha256: str, library_size: float | None = None) -> dict[str, Any]:
+        """Entries of ``uns["sbnn"]``, for data with this fingerprint and library size."""
+        dropped = {}
+        for reason, names in (self.dropped or {}).items():
+            dropped[reason] = np.asarray(names).tolist()
+        truth = self.truth or {}
+        entries: dict[str, Any] = {
+            "name": self.name,
+            "source": self.source,
+            "files": self.files or {},
+            "dropped": {reason: names for reason, names in dropped.items() if names},
+            "truth": {key: truth[key] for key in truth if key not in TRUTH_OF_CELLS},
+            "notes": [] if self.notes is None else list(self.notes),
+            "sha256": sha256,
+        }
+        if self.control is not None:
+            entries["control"] = self.control
+        if library_size is not None:
+            entries["library_size"] = library_size
+        return entries
+
+    def truth_of_cells(self) -> dict[str, np.ndarray]:
+        """Entries of the truth with a row for each cell."""
+        truth = self.truth or {}
+        return {key: np.asarray(truth[key]) for key in TRUTH_OF_CELLS if key in truth}
+
+
+def annotate_adata(adata: AnnData, columns: Iterable[str] = (), **about: Any) -> AnnData:
+    """Describe an AnnData in its ``uns["sbnn"]`` by the fields of `Description`.
 
     `columns` of ``obs`` belong to the fingerprint.
     """
-    dropped = {why: np.asarray(what).tolist() for why, what in (dropped or {}).items()}
-    truth = dict(truth or {})
-    for key in OF_CELLS:
-        if key in truth:
-            adata.obsm[f"true_{key}"] = np.asarray(truth.pop(key))
-    about = {
-        "name": name,
-        "source": source,
-        "files": files or {},
-        "dropped": {why: what for why, what in dropped.items() if what},
-        "truth": truth,
-        "notes": list(notes),
-        "sha256": fingerprint_of_data(adata, columns),
-    }
-    if control is not None:
-        about["control"] = control
-    adata.uns["sbnn"] = about
+    description = Description(**about)
+    for key, values in description.truth_of_cells().items():
+        adata.obsm[f"true_{key}"] = values
+    adata.uns["sbnn"] = description.entries(fingerprint_of_data(adata, columns))
     return adata
 
 
-def annotation_arguments(adata):
-    """What `annotate_adata` has written, to build the data anew."""
-    about = dict(adata.uns.get("sbnn", {}))
-    about = {name: about[name] for name in ABOUT if name in about}  # other versions had more
-    of_cells = {key: adata.obsm.get(f"true_{key}") for key in OF_CELLS}
+def annotation_arguments(adata: AnnData) -> dict[str, Any]:
+    """Fields of the `Description` in an AnnData, to build the data anew."""
+    entries = adata.uns.get("sbnn", {})
+    names = [field.name for field in fields(Description)]
+    about = {name: entries[name] for name in names if name in entries}  # other versions had more
+    of_cells = {key: adata.obsm.get(f"true_{key}") for key in TRUTH_OF_CELLS}
     known = {key: values for key, values in of_cells.items() if values is not None}
     return about | {"truth": about.get("truth", {}) | known}

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import TransformerTags, check_array
+from sklearn.utils import Tags, TransformerTags, check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate, check_in_order, check_names, get_cell_names
-from sbnn.data.counts import dense, raw_counts
+from sbnn.data.counts import dense, describe_raw_counts
 from sbnn.errors import check_among, warn
 
 BEYOND_LOG = 50  # no logarithm of a count is this large
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
-ACCEPTED = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "input_name": "X"}
+ACCEPTED: dict[str, Any] = {
+    "accept_sparse": ("csr", "csc"),
+    "dtype": (np.float64, np.float32),
+    "input_name": "X",
+}
 
 
 class ExpressionRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A regressor on expression, which may be sparse."""
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         if hasattr(self, "transform"):
@@ -37,7 +43,7 @@ class ExpressionRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 # --- expression that may be sparse, or in a file
 
 
-def validate_expression(X, min_cells=1):
+def validate_expression(X: Any, min_cells: int = 1) -> tuple[Any, pd.Index | None]:
     """Dense or sparse values, (n, p), and names of genes or None.
 
     A backed AnnData is returned as it is, for `read_cells`.
@@ -53,7 +59,7 @@ def validate_expression(X, min_cells=1):
     return check_array(X, ensure_min_samples=min_cells, **ACCEPTED), names
 
 
-def load_into_memory(adata):
+def load_into_memory(adata: AnnData) -> AnnData:
     """The AnnData, read from its file; if ``X`` is empty, an error says where its values are."""
     if adata.isbacked:
         adata = adata.to_memory()
@@ -62,7 +68,7 @@ def load_into_memory(adata):
     return adata
 
 
-def read_cells(X, cells, genes=None):
+def read_cells(X: Any, cells: Any, genes: Any = None) -> np.ndarray:
     """Dense values, (cells, genes), of some cells of what `validate_expression` returns."""
     block = X[cells]
     if isinstance(X, AnnData):
@@ -72,7 +78,7 @@ def read_cells(X, cells, genes=None):
     return np.ascontiguousarray(dense(block))
 
 
-def cell_blocks(X):
+def cell_blocks(X: Any) -> Iterator[slice]:
     """Yield slices of cells that can be read at once."""
     n, p = X.shape
     size = max(1, VALUES_AT_ONCE // p)
@@ -83,7 +89,7 @@ def cell_blocks(X):
 # --- cells of a fit, and cells for a fitted model
 
 
-def select_outputs(data, outputs=None):
+def select_outputs(data: Any, outputs: Any = None) -> Any:
     """Outputs as a table: of an AnnData, a key of ``obsm`` or a list of columns of ``obs``."""
     if isinstance(data, AnnData):
         if outputs is None and "outputs" in data.obsm:
@@ -99,19 +105,20 @@ def select_outputs(data, outputs=None):
     return dense(outputs) if sparse.issparse(outputs) else outputs
 
 
-def expression_and_outputs(X, Y):
+def expression_and_outputs(X: Any, Y: Any) -> tuple[Any, Any]:
     """Expression and outputs of the same cells."""
-    Y = select_outputs(X, Y)
-    if isinstance(Y, pd.DataFrame | pd.Series):
-        check_in_order(X, Y, "Y")
-    return X, Y
+    outputs = select_outputs(X, Y)
+    if isinstance(outputs, pd.DataFrame | pd.Series):
+        check_in_order(X, outputs, "Y")
+    return X, outputs
 
 
-def validate_training_cells(model, X, y):
+def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
     """What `validate_expression` returns and float64 outputs, for a fit; names are stored."""
     X, outputs = expression_and_outputs(X, y)
     cells, names = validate_expression(X, min_cells=2)
-    mistake = raw_counts(read_cells(cells, next(cell_blocks(cells))))
+    first_block = next(cell_blocks(cells))
+    mistake = describe_raw_counts(read_cells(cells, first_block))
     if mistake:
         warn(mistake)
     if isinstance(outputs, pd.DataFrame):  # whose error names the column
@@ -120,11 +127,12 @@ def validate_training_cells(model, X, y):
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     if isinstance(X, AnnData | pd.DataFrame):
-        check_names(get_cell_names(X), "X", "cell", len(targets))
+        check_names(get_cell_names(X), "X", kind="cell", size=len(targets))
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     model.n_features_in_ = cells.shape[1]
     if names is not None:
-        model.feature_names_in_ = check_names(names, "X", "gene", len(names)).astype(object)
+        gene_names = check_names(names, "X", kind="gene", size=len(names))
+        model.feature_names_in_ = gene_names.astype(object)
     elif hasattr(model, "feature_names_in_"):
         del model.feature_names_in_  # left by an earlier fit
     columns = [f"output{i}" for i in range(targets[0].size)]
@@ -134,7 +142,7 @@ def validate_training_cells(model, X, y):
     return cells, targets
 
 
-def validate_training_arrays(model, X, y):
+def validate_training_arrays(model: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Like `validate_training_cells`, with float64 expression, (n, p), whose means are stored."""
     cells, targets = validate_training_cells(model, X, y)
     genes = read_cells(cells, slice(None)).astype(np.float64, copy=False)
@@ -142,15 +150,15 @@ def validate_training_arrays(model, X, y):
     return genes, targets
 
 
-def validate_genes(model, X, genes):
+def validate_genes(model: Any, X: Any, genes: np.ndarray) -> np.ndarray:
     """Expression of genes, given by their position in the fit, of shape (n, genes)."""
     cells, names = validate_expression(X)
     seen = getattr(model, "feature_names_in_", None)
     columns = genes
     if names is None or seen is None:
         # scikit-learn compares the names of a DataFrame only
-        given = cells if names is None else pd.DataFrame(columns=names)
-        validate_data(model, given, reset=False, skip_check_array=True)
+        table = cells if names is None else pd.DataFrame(columns=names)
+        validate_data(model, table, reset=False, skip_check_array=True)
     else:
         columns = names.get_indexer(seen[genes])
         missing = seen[genes][columns < 0]
@@ -159,7 +167,8 @@ def validate_genes(model, X, genes):
                 f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
                 f"{abbreviate(missing, 10)}; if a gene was measured but has no counts, set it to 0"
             )
-    values = np.concatenate([read_cells(cells, rows, columns) for rows in cell_blocks(cells)])
+    blocks = [read_cells(cells, rows, columns) for rows in cell_blocks(cells)]
+    values = np.concatenate(blocks)
     # counts or TPM, for a model of logarithms
     if values.min(initial=0) >= 0 and values.max(initial=0) > BEYOND_LOG >= model.x_mean_.max():
         warn(
@@ -169,7 +178,7 @@ def validate_genes(model, X, genes):
     return values
 
 
-def validate_new_cells(model, X, needed=None):
+def validate_new_cells(model: Any, X: Any, needed: np.ndarray | None = None) -> np.ndarray:
     """Expression for a fitted model as float64, (n, p); genes that are not `needed` are 0."""
     check_is_fitted(model)
     if needed is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,18 +19,18 @@ from sbnn.data.checks import abbreviate
 from sbnn.data.counts import (
     check_counts,
     dense,
+    describe_raw_counts,
     log2p1,
     normalize_library_size,
-    raw_counts,
     row_sums,
-    size_of_library,
+    verify_library_size,
 )
-from sbnn.data.fingerprint import annotate_adata, annotation_arguments
+from sbnn.data.fingerprint import Description, annotation_arguments, fingerprint_of_measurements
 from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.errors import check_among
 
-SAME = 0.999  # correlation of an output with what it copies
-LABELS = ["family", "type"]
+COPY_CORRELATION = 0.999  # of an output with the gene or output that it copies
+TYPE_COLUMNS = ["family", "type"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,30 +43,38 @@ class Paired:
     feature_names: np.ndarray
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
-    colors: dict  # type -> "#RRGGBB"
-    counts: object  # raw counts behind X, or None
+    colors: dict[str, str]  # type -> "#RRGGBB"
+    counts: np.ndarray | sparse.csr_array | None  # raw counts
+    library_size: float | None  # to which they were normalised, if X was computed from them
     name: str
     sha256: str
-    about: dict  # all of `uns["sbnn"]`
-    truth: dict  # of simulated data
+    about: dict[str, Any]  # all of `uns["sbnn"]`
+    truth: dict[str, Any]  # of simulated data
 
     @property
-    def n_cells(self):
+    def n_cells(self) -> int:
         """Number of cells."""
         return self.X.shape[0]
 
     @property
-    def n_genes(self):
+    def n_genes(self) -> int:
         """Number of genes."""
         return self.X.shape[1]
 
-    def without_labels(self):
+    @property
+    def has_median_library_size(self) -> bool:
+        """Whether ``X`` was computed from `counts` with the median total of these cells."""
+        if self.library_size is None:
+            return False
+        return bool(self.library_size == np.median(row_sums(self.counts)))
+
+    def without_labels(self) -> Paired:
         """The same measurements, without types, their colours and the truth of a simulation."""
         no_labels = pd.DataFrame(index=self.labels.index)
         return replace(self, labels=no_labels, colors={}, truth={})
 
     @property
-    def names(self):
+    def names(self) -> dict[str, np.ndarray]:
         """Names as stored in records."""
         return {
             "gene_names": self.gene_names,
@@ -74,31 +83,36 @@ class Paired:
         }
 
     @property
-    def shown(self):
+    def type_labels(self) -> dict[str, Any]:
         """Labels and colours as stored in records."""
         return {"labels": self.labels[["family", "type"]], "colors": self.colors}
 
-    @property
-    def counts_behind_x(self):
-        """The counts if `CountNormalizer` makes `X` of them, otherwise None."""
-        if self.counts is None:
-            return None
-        usual = np.median(row_sums(self.counts))
-        return self.counts if size_of_library(self.X, self.counts) == usual else None
+
+class Parts(NamedTuple):
+    """Parts of paired cells as they are given; `paired_cells` explains them."""
+
+    X: Any
+    Y: Any = None
+    gene_names: Any = None
+    feature_names: Any = None
+    cell_names: Any = None
+    labels: pd.DataFrame | None = None
+    colors: Mapping[str, str] | None = None
+    counts: Any = None
 
 
 def paired_cells(
-    X,
+    X: Any,
     Y: ArrayLike | pd.DataFrame | None = None,
-    gene_names: Sequence[str] | None = None,
-    feature_names: Sequence[str] | None = None,
-    cell_names: Sequence[str] | None = None,
+    gene_names: Sequence[str] | np.ndarray | pd.Index | None = None,
+    feature_names: Sequence[str] | np.ndarray | pd.Index | None = None,
+    cell_names: Sequence[str] | np.ndarray | pd.Index | None = None,
     labels: pd.DataFrame | None = None,
     colors: Mapping[str, str] | None = None,
-    counts=None,
+    counts: Any = None,
     *,
     check: bool = True,
-    **about: object,
+    **about: Any,
 ) -> AnnData:
     """Build a validated AnnData of paired cells.
 
@@ -115,7 +129,8 @@ def paired_cells(
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array or sparse matrix, shape (n_cells, n_genes), optional
-        Raw counts from which `X` was computed.
+        Raw counts. An `X` that is given is taken as it is, unless ``library_size`` says that it was
+        computed from them.
     check : bool
         Whether to reject constant columns, copies of genes and raw counts, if there are outputs.
     **about
@@ -125,6 +140,10 @@ def paired_cells(
         - ``files``: file name -> sha256.
         - ``dropped``: reason -> names or number of cells or genes left out.
         - ``notes``: what a reader did.
+        - ``library_size``: the number, if `X` is log2(1 + counts / total * library_size); by
+          default, if `X` is None, the median total. It is left out if `X` is something else. With
+          it, models are saved with a `CountNormalizer` for new cells, and cross-validation replaces
+          a median total by that of the training cells.
         - ``truth``: ``"genes"`` that drive `Y`, ``"latent"`` of shape (n_cells, d) and noise-free
           ``"outputs"``.
 
@@ -151,54 +170,147 @@ def paired_cells(
     >>> adata.shape, list(adata.obsm["outputs"])
     ((20, 4), ['AP width', 'Rheobase'])
     """
+    parts = Parts(
+        X=X,
+        Y=Y,
+        gene_names=gene_names,
+        feature_names=feature_names,
+        cell_names=cell_names,
+        labels=labels,
+        colors=colors,
+        counts=counts,
+    )
+    description = Description(**about)
+    data = validate_parts(parts, description, check)
+    obs = data.labels.copy()
+    obs["type"] = pd.Categorical(obs["type"], categories=list(data.colors))
+    adata = AnnData(data.X, obs, pd.DataFrame(index=data.gene_names))
+    if len(data.feature_names):
+        adata.obsm["outputs"] = pd.DataFrame(data.Y, obs.index, data.feature_names)
+    if data.counts is not None:
+        adata.layers["counts"] = data.counts
+    for key, values in description.truth_of_cells().items():
+        adata.obsm[f"true_{key}"] = values
+    adata.uns["type_colors"] = list(data.colors.values())
+    adata.uns["sbnn"] = data.about
+    return adata
+
+
+def as_paired(data: Any, check: bool = True) -> Paired:
+    """Arrays of an AnnData, or of a pair (X, Y); see `paired_cells`.
+
+    Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``.
+    """
+    if isinstance(data, Paired):  # converted before
+        return data
+    is_pair = isinstance(data, tuple) and len(data) == 2
+    X, Y = data if is_pair else (data, None)
+    if isinstance(X, AnnData):
+        adata = load_into_memory(X)
+        parts = Parts(
+            X=adata.X,
+            Y=select_outputs(adata, Y),
+            gene_names=adata.var_names,
+            cell_names=adata.obs_names,
+            labels=adata.obs.drop(columns=Y) if isinstance(Y, list) else adata.obs,
+            colors=_type_colors(adata),
+            counts=adata.layers.get("counts"),
+        )
+        return validate_parts(parts, Description(**annotation_arguments(adata)), check)
+    if is_pair:
+        return validate_parts(Parts(X=X, Y=Y), Description(), check)
+    got = type(data).__name__
+    raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
+
+
+def _type_colors(adata):
+    """Colour of each type; as in scanpy, a list in the order of the types."""
+    types = pd.Categorical(adata.obs.get("type", ())).categories
+    colors = adata.uns.get("type_colors", ())
+    # scanpy replaces a palette that is too short
+    if len(colors) < len(types):
+        return {}
+    return dict(zip(types, colors, strict=False))
+
+
+def validate_parts(parts: Parts, description: Description, check: bool) -> Paired:
+    """Convert parts to clean arrays, or name the mistake."""
+    X = parts.X
+    if X is None:
+        X = log2p1(normalize_library_size(parts.counts, description.library_size))
+    Y = parts.Y
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
+    x = _float_matrix(X, "X")
+    y = np.zeros((len(x), 0), np.float32) if Y is None else _float_matrix(Y, "Y")
+    if len(y) != len(x):
+        raise ValueError(f"Y: expected the {len(x)} cells of X, got {len(y)}")
+
+    gene_names = parts.gene_names
     if gene_names is None:
         gene_names = getattr(X, "columns", None)
+    genes = checks.check_names(gene_names, "gene_names", kind="gene", size=x.shape[1])
+    feature_names = parts.feature_names
     if feature_names is None:
         feature_names = getattr(Y, "columns", None)
+    outputs = checks.check_names(feature_names, "feature_names", kind="output", size=y.shape[1])
+    cell_names = parts.cell_names
     for table in (X, Y):
         if cell_names is None:
             cell_names = checks.get_cell_names(table)
-    if X is None:
-        X = log2p1(normalize_library_size(counts))
-    x = _matrix(X, "X")
-    y = np.zeros((len(x), 0), np.float32) if Y is None else _matrix(Y, "Y")
-    if len(y) != len(x):
-        raise ValueError(f"Y: expected the {len(x)} cells of X, got {len(y)}")
-    genes = checks.check_names(gene_names, "gene_names", "gene", x.shape[1])
-    outputs = checks.check_names(feature_names, "feature_names", "output", y.shape[1])
-    cells = checks.check_names(cell_names, "cell_names", "cell", len(x))
-    obs = checks.check_labels(labels, cells, LABELS)
-    checks.check_in_order(obs, X, "X")
-    checks.check_in_order(obs, Y, "Y")
-    colors = checks.check_colors(colors or {}, obs)
-    if counts is not None:
-        counts = check_counts(counts, x.shape)
+    cells = checks.check_names(cell_names, "cell_names", kind="cell", size=len(x))
+
+    labels = checks.check_labels(parts.labels, cells, TYPE_COLUMNS)
+    checks.check_in_order(labels, X, "X")
+    checks.check_in_order(labels, Y, "Y")
+    colors = checks.check_colors(parts.colors or {}, labels)
+    counts = None if parts.counts is None else check_counts(parts.counts, x.shape)
     if check and len(outputs):  # raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
         for values in [x] if counts is None else [x, counts, log2p1(counts)]:
-            _refuse_copies(values, y, genes, outputs)
-        if "notes" not in about:  # a reader knows whether values are counts
-            mistake = raw_counts(x)
-            if mistake:
-                raise ValueError(mistake)
+            _refuse_copies(values, y, genes=genes, outputs=outputs)
+        mistake = describe_raw_counts(x)
+        if mistake and description.notes is None:  # a reader knows whether values are counts
+            raise ValueError(mistake)
 
-    obs["type"] = pd.Categorical(obs["type"], categories=list(colors))
-    adata = AnnData(x, obs, pd.DataFrame(index=genes))
-    if len(outputs):
-        adata.obsm["outputs"] = pd.DataFrame(y, obs.index, outputs)
-    if counts is not None:
-        adata.layers["counts"] = counts
-    adata.uns["type_colors"] = list(colors.values())
-    return annotate_adata(adata, **about)
+    library_size = description.library_size
+    if parts.X is not None:
+        library_size = verify_library_size(x, counts, library_size)
+    elif library_size is None:
+        library_size = float(np.median(row_sums(counts)))
+
+    sha256 = fingerprint_of_measurements(
+        cells=cells.tolist(),
+        genes=genes.tolist(),
+        X=x,
+        counts=counts,
+        library_size=library_size,
+        outputs=pd.DataFrame(y, columns=outputs) if len(outputs) else None,
+    )
+    about = description.entries(sha256, library_size)
+    return Paired(
+        X=x,
+        Y=y,
+        gene_names=genes,
+        feature_names=outputs,
+        cell_names=cells,
+        labels=labels,
+        colors=colors,
+        counts=counts,
+        library_size=library_size,
+        name=description.name,
+        sha256=sha256,
+        about=about,
+        truth=about["truth"] | description.truth_of_cells(),
+    )
 
 
-def _matrix(values, argument):
-    options = {"dtype": np.float32, "order": "C", "ensure_2d": False, "input_name": argument}
-    values = check_array(dense(values), **options)
-    return values.reshape(len(values), -1)
+def _float_matrix(values, argument):
+    floats = check_array(
+        dense(values), dtype=np.float32, order="C", ensure_2d=False, input_name=argument
+    )
+    return floats.reshape(len(floats), -1)
 
 
 def _require_variation(values, argument, names):
@@ -210,73 +322,21 @@ def _require_variation(values, argument, names):
         )
 
 
-def _refuse_copies(X, Y, genes, outputs):
+def _refuse_copies(X, Y, *, genes, outputs):
     """Reject outputs that are genes."""
     x = sparse.csr_array(X, dtype=np.float64)
     y = scale(Y.astype(np.float64))
-    size = len(y) * StandardScaler(with_mean=False).fit(x).scale_  # of a correlation of 1
-    alike = np.argwhere(np.abs(y.T @ x) > SAME * size)
+    # what a correlation of 1 gives
+    size = len(y) * StandardScaler(with_mean=False).fit(x).scale_
+    alike = np.argwhere(np.abs(y.T @ x) > COPY_CORRELATION * size)
     if len(alike) and len(y) > 2:  # any two columns of two cells are alike
         i, j = alike[0]
         raise ValueError(f"Y: the output {outputs[i]} copies the gene {genes[j]}; leave it out")
 
 
-def as_paired(data, check=True):
-    """Arrays of an AnnData, or of a pair (X, Y); see `paired`.
-
-    Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``.
-    """
-    if isinstance(data, Paired):  # converted before
-        return data
-    is_pair = isinstance(data, tuple) and len(data) == 2
-    given, Y = data if is_pair else (data, None)
-    if isinstance(given, AnnData):
-        given = load_into_memory(given)
-        adata = paired_cells(
-            given.to_df(),
-            select_outputs(given, Y),
-            labels=given.obs.drop(columns=Y) if isinstance(Y, list) else given.obs,
-            colors=_colors_of(given),
-            counts=given.layers.get("counts"),
-            check=check,
-            **annotation_arguments(given),
-        )
-    elif is_pair:
-        adata = paired_cells(given, Y, check=check)
-    else:
-        got = type(data).__name__
-        raise TypeError(f"data: expected an AnnData or a pair (X, Y), got {got}")
-    about = adata.uns["sbnn"]
-    outputs = adata.obsm.get("outputs", pd.DataFrame(index=adata.obs_names))
-    return Paired(
-        X=adata.X,
-        Y=np.ascontiguousarray(outputs, dtype=np.float32),
-        gene_names=adata.var_names.to_numpy(str),
-        feature_names=outputs.columns.to_numpy(str),
-        cell_names=adata.obs_names.to_numpy(str),
-        labels=adata.obs.astype(dict.fromkeys(LABELS, object)),
-        colors=_colors_of(adata),
-        counts=adata.layers.get("counts"),
-        name=about["name"],
-        sha256=about["sha256"],
-        about=about,
-        truth=annotation_arguments(adata)["truth"],
-    )
-
-
-def _colors_of(adata):
-    """Colour of each type; as in scanpy, a list in the order of the types."""
-    types = pd.Categorical(adata.obs.get("type", ())).categories
-    colors = adata.uns.get("type_colors", ())
-    # scanpy replaces a palette that is too short
-    return dict(zip(types, colors, strict=False)) if len(colors) >= len(types) else {}
-
-
-def get_groups(data, groups):
+def get_groups(data: Paired, groups: str | ArrayLike) -> np.ndarray:
     """Group of every cell, from a label or an array."""
-    name = "groups"
     if isinstance(groups, str):
         check_among("groups", groups, data.labels)
-        name = groups
-        groups = data.labels[groups]
-    return checks.check_groups(groups, data.labels, name)
+        return checks.check_groups(data.labels[groups], data.labels, groups)
+    return checks.check_groups(groups, data.labels, "groups")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils import check_array
 
-from sbnn.data.counts import checked_counts, log2p1, normalize_library_size
+from sbnn.data.counts import NOT_NEGATIVE, log2p1, normalize_library_size
 from sbnn.errors import check_number
 
 __all__ = ["log2p1", "normalize_library_size", "select_genes"]
@@ -40,7 +42,7 @@ class GeneSelection:
 
 
 def select_genes(
-    counts,
+    counts: Any,
     n_genes: int = 1000,
     threshold: float = 0,
     min_cells: int = 10,
@@ -76,9 +78,9 @@ def select_genes(
     Andrews & Hemberg, Bioinformatics 35, 2865 (2019); Kobak & Berens, Nature Communications 10,
     5416 (2019), Methods.
     """
-    check_number("n_genes", n_genes, int, 1)
-    check_number("threshold", threshold, float, 0)
-    mean_log2, frequency, eligible, position = positions_of_curve(counts, threshold, min_cells)
+    check_number("n_genes", n_genes, int, low=1)
+    check_number("threshold", threshold, float, low=0)
+    mean_log2, frequency, eligible, position = curve_positions(counts, threshold, min_cells)
     n_candidates = np.isfinite(position).sum()
     if n_genes > n_candidates:
         raise ValueError(f"n_genes: the curve can keep {n_candidates} genes, got {n_genes}")
@@ -90,21 +92,31 @@ def select_genes(
     next_one = last_kept - 2 * 10.0**-_DECIMALS
     if n_genes < n_candidates:
         next_one = position[order[n_genes]]
-    b = float((last_kept + next_one) / 2)
-    return GeneSelection(selected, mean_log2, frequency, eligible, b, SLOPE, OFFSET, threshold)
-
-
-def positions_of_curve(counts, threshold, min_cells):
-    """Three entries of `GeneSelection`, and curve positions (-inf: none)."""
-    counts = sparse.csr_array(checked_counts(counts), copy=True)
-    counts.sum_duplicates()  # an entry may be stored in parts
-    n_cells, n_genes = counts.shape
-    above = counts.data > threshold
-    genes = counts.indices[above]
-    n_above = np.bincount(genes, minlength=n_genes)
-    log_sum = np.bincount(
-        genes, weights=np.log2(counts.data[above], dtype=np.float64), minlength=n_genes
+    position_of_curve = float((last_kept + next_one) / 2)
+    return GeneSelection(
+        selected=selected,
+        mean_log2=mean_log2,
+        near_zero_frequency=frequency,
+        eligible=eligible,
+        b=position_of_curve,
+        slope=SLOPE,
+        offset=OFFSET,
+        threshold=threshold,
     )
+
+
+def curve_positions(
+    counts: Any, threshold: float, min_cells: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Three entries of `GeneSelection`, and curve positions (-inf: none)."""
+    entries = sparse.csr_array(check_array(counts, **NOT_NEGATIVE), copy=True)
+    entries.sum_duplicates()  # an entry may be stored in parts
+    n_cells, n_genes = entries.shape
+    is_above = entries.data > threshold
+    genes = entries.indices[is_above]
+    logs = np.log2(entries.data[is_above], dtype=np.float64)
+    n_above = np.bincount(genes, minlength=n_genes)
+    log_sum = np.bincount(genes, weights=logs, minlength=n_genes)
     mean_log2 = np.full(n_genes, np.nan)
     np.divide(log_sum, n_above, out=mean_log2, where=n_above > 0)
     frequency = 1 - n_above / n_cells
@@ -115,7 +127,9 @@ def positions_of_curve(counts, threshold, min_cells):
     return mean_log2, frequency, eligible, np.round(position, _DECIMALS)
 
 
-def preselect_genes(data, n_genes=1000, cells=slice(None)):
+def preselect_genes(
+    data: Any, n_genes: int = 1000, cells: slice | np.ndarray = slice(None)
+) -> np.ndarray:
     """Mask of the genes of `Paired` data with more zeros than their expression explains.
 
     The criterion of `sbnn.preprocessing.select_genes` is applied to raw counts; counts up to 30 are
@@ -129,7 +143,8 @@ def preselect_genes(data, n_genes=1000, cells=slice(None)):
         counts.eliminate_zeros()
         are_reads = np.median(counts.data) >= USUAL_READS
         least = max(2, min(MIN_CELLS, counts.shape[0] // 10))
-        _, _, eligible, position = positions_of_curve(counts, READS if are_reads else 0, least)
+        threshold = READS if are_reads else 0
+        _, _, eligible, position = curve_positions(counts, threshold, least)
         spread[~eligible] = 0
     order = np.lexsort((-spread, -position))
     return np.isin(np.arange(data.n_genes), order[:n_genes])

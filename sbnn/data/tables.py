@@ -9,7 +9,9 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from gzip import BadGzipFile
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sbnn.data.checks import abbreviate, check_names, check_only_genes, numbers
 from sbnn.data.counts import are_counts, row_sums
 from sbnn.data.inputs import BEYOND_LOG, load_into_memory, select_outputs
-from sbnn.data.paired import SAME, paired_cells
+from sbnn.data.paired import COPY_CORRELATION, paired_cells
 from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
@@ -88,26 +90,23 @@ def read_tables(
     >>> read_tables("counts.csv", "ephys.csv").shape
     (50, 30)
     """
-    if str(expression).endswith(".h5ad"):
+    if isinstance(expression, str | PathLike) and str(expression).endswith(".h5ad"):
         expression = read_h5ad(expression)
-    of_adata = isinstance(expression, AnnData)
-    if of_adata:
-        labels = expression.obs if labels is None else labels
+    X: pd.DataFrame | AnnData
+    if isinstance(expression, AnnData):
+        if labels is None:
+            labels = expression.obs
         if not (isinstance(outputs, str) and Path(outputs).is_file()):
             outputs = select_outputs(expression, outputs)
-        is_counted = "counts" in expression.layers
-        values = expression.layers["counts"] if is_counted else load_into_memory(expression).X
-        table = AnnData(values, expression.obs[[]], expression.var[[]])  # may be sparse
-        check_names(table.var_names, "expression", "gene", table.n_vars)
-        expression = pd.DataFrame(index=table.obs_names)
-        genes_in_rows = False
-    X, Y = joined(expression, outputs, genes_in_rows)
-    if labels is not None:
-        labels = labels_of(labels, X.index)
-    check_only_genes(X, Y, "expression")
-    check_only_genes(X, labels, "expression")
-    if of_adata:
-        X = table[X.index]
+        cells = get_expression(expression)
+        names, Y = join_tables(pd.DataFrame(index=cells.obs_names), outputs, genes_in_rows=False)
+        cell_labels = None if labels is None else match_labels(labels, names.index)
+        X = cells[names.index]
+    else:
+        X, Y = join_tables(expression, outputs, genes_in_rows)
+        cell_labels = None if labels is None else match_labels(labels, X.index)
+        check_only_genes(X, Y, "expression")
+        check_only_genes(X, cell_labels, "expression")
     Y = numbers(Y, "outputs").astype(float)
     complete = Y.notna().all(axis=1)
     if complete.mean() < LEAST_SHARED:
@@ -115,46 +114,66 @@ def read_tables(
             f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; leave out those "
             f"most often missing: {abbreviate(Y.count().nsmallest(3).index)}"
         )
-    leave_out("cells with missing outputs", Y.index[~complete])
-    X, are_raw = expression_of(X[complete.to_numpy()], counts)
-    rows = sparse.csr_array(X.X)
-    extremes = pd.DataFrame(min_max_axis(rows, axis=0), columns=X.var_names)
+    warn_left_out("cells with missing outputs", Y.index[~complete])
+    expressed, are_raw = check_expression(X[complete.to_numpy()], counts)
+    values = sparse.csr_array(expressed.X)
+    extremes = pd.DataFrame(min_max_axis(values, axis=0), columns=expressed.var_names)
     # DataFrame.duplicated takes seconds
-    sums = pd.Index(rows @ np.random.default_rng(0).random(X.n_vars))
-    X = X[:, varying(extremes, "genes").columns]
-    Y = varying(Y.loc[X.obs_names], "outputs")
-    named = X.var_names.append(Y.columns)
-    alike = np.triu(Y.corr().abs(), 1) > SAME  # (outputs, outputs)
-    suspects = {
-        "names that tools make": named[named.str.fullmatch(BOOKKEEPING)],
-        "cells with the expression of an earlier cell": X.obs_names[sums.duplicated()],
-        "outputs that copy an earlier one": Y.columns[alike.any(axis=0)],
-    }
-    for what, names in suspects.items():
-        if len(names):
-            warn(f"{what}: {abbreviate(names)}; leave them out")
-    if labels is not None:
-        labels = labels.loc[X.obs_names]
-    values = X.X
+    weights = np.random.default_rng(0).random(expressed.n_vars)
+    sums = pd.Index(values @ weights)
+    genes = drop_constant(extremes, "genes").columns
+    Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
+    warn_of_suspects(Y, genes, copies=expressed.obs_names[sums.duplicated()])
+    if cell_labels is not None:
+        cell_labels = cell_labels.loc[expressed.obs_names]
+    chosen = expressed[:, genes].X
     note = "expression is taken as log values"
-    raw = None
     if are_raw:
         note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
-        raw = values.astype(np.int64)
-        values = None
-    return paired_cells(values, Y, X.var_names, labels=labels, counts=raw, name=name, notes=[note])
+    return paired_cells(
+        X=None if are_raw else chosen,
+        Y=Y,
+        gene_names=genes,
+        labels=cell_labels,
+        counts=chosen.astype(np.int64) if are_raw else None,
+        name=name,
+        notes=[note],
+    )
 
 
-def read_table(given, what: str) -> pd.DataFrame:
+def get_expression(adata: AnnData) -> AnnData:
+    """Counts, or else ``X``, which may be sparse, with the names of cells and genes only."""
+    check_names(adata.var_names, "expression", kind="gene", size=adata.n_vars)
+    counts = adata.layers.get("counts")
+    values = load_into_memory(adata).X if counts is None else counts
+    return AnnData(values, adata.obs[[]], adata.var[[]])
+
+
+def warn_of_suspects(Y: pd.DataFrame, genes: pd.Index, copies: pd.Index) -> None:
+    """Warn of columns, cells and outputs that are better left out."""
+    names = genes.append(Y.columns)
+    alike = np.triu(Y.corr().abs(), 1) > COPY_CORRELATION  # (outputs, outputs)
+    suspects = {
+        "names that tools make": names[names.str.fullmatch(BOOKKEEPING)],
+        "cells with the expression of an earlier cell": copies,
+        "outputs that copy an earlier one": Y.columns[alike.any(axis=0)],
+    }
+    for what, suspected in suspects.items():
+        if len(suspected):
+            warn(f"{what}: {abbreviate(suspected)}; leave them out")
+
+
+def read_table(given: Any, what: str) -> pd.DataFrame:
     """Table with unique names of rows and columns, as text."""
     table = given
     if not isinstance(table, pd.DataFrame):
         table = read_columns(given, what)
         table = table.set_index(table.columns[0])
-    # also of two levels
-    table = table.set_axis(table.index.map(str)).set_axis(table.columns.map(str), axis=1)
-    rows = table.index
-    twice = rows[rows.duplicated()].append(table.columns[table.columns.duplicated()])
+    rows = table.index.map(str)  # also of two levels
+    columns = table.columns.map(str)
+    table = table.set_axis(rows).set_axis(columns, axis=1)
+    repeated_columns = columns[columns.duplicated()]
+    twice = rows[rows.duplicated()].append(repeated_columns)
     if len(twice):
         raise ValueError(
             f"{what}: names that appear more than once: {abbreviate(twice, 3)}; average "
@@ -172,7 +191,7 @@ def read_table(given, what: str) -> pd.DataFrame:
     return table
 
 
-def read_columns(path, what: str) -> pd.DataFrame:
+def read_columns(path: Any, what: str) -> pd.DataFrame:
     """All columns of a file, the first one as text; names may repeat."""
     if not isinstance(path, str | Path):
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
@@ -183,10 +202,11 @@ def read_columns(path, what: str) -> pd.DataFrame:
                 raise ValueError(f"it has the sheets {abbreviate(sheets)}")
             read = partial(pd.read_excel, header=None, keep_default_na=False, na_values=[""])
         else:
-            usual = [
-                partial(pd.read_csv, sep=sep, header=None, low_memory=False) for sep in SEPARATORS
-            ]
-            read = max(usual, key=lambda read: read(path, nrows=1).size)
+            readers = []
+            for separator in SEPARATORS:
+                readers.append(partial(pd.read_csv, sep=separator, header=None, low_memory=False))
+            # the separator that gives the most columns
+            read = max(readers, key=lambda read_csv: read_csv(path, nrows=1).size)
         header = read(path, nrows=1, dtype=str, na_filter=False).loc[0]
         # without a converter, a gene called NA would be missing
         table = read(path, skiprows=1, converters={0: str})
@@ -199,18 +219,21 @@ def read_columns(path, what: str) -> pd.DataFrame:
         ) from error
 
 
-def joined(expression, outputs, in_rows):
+def join_tables(
+    expression: Any, outputs: Any, genes_in_rows: bool | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both tables with the cells that they share; genes in rows are turned."""
     X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
     fits = []
     for names in (X.index, X.columns):
         n_shared = names.isin(Y.index).sum()
-        fits.append(n_shared >= LEAST_SHARED * min(len(names), len(Y)) > 0)
-    if in_rows is not None:
-        fits[not in_rows] = False
-    in_rows = fits[1]
-    if fits[0] == in_rows:
+        least = LEAST_SHARED * min(len(names), len(Y))
+        fits.append(n_shared >= least > 0)
+    if genes_in_rows is not None:
+        fits[not genes_in_rows] = False
+    cells_in_rows, cells_in_columns = fits
+    if cells_in_rows == cells_in_columns:
         raise ValueError(
             "expression and outputs: names of cells do not match; expression has the rows "
             f"{abbreviate(X.index, 3)} and the columns {abbreviate(X.columns, 3)}, outputs "
@@ -218,25 +241,27 @@ def joined(expression, outputs, in_rows):
             f"{abbreviate(Y.index, 3)}; make them equal with table.set_index(COLUMN), table.T or "
             "table.rename(index=...); if rows and columns match, set genes_in_rows"
         )
-    names = X.columns if in_rows else X.index
-    shared = names.isin(Y.index)
-    leave_out("cells not in outputs", names[~shared])
-    leave_out("cells not in expression", Y.index[~Y.index.isin(names)])
-    X = X.loc[:, shared].T if in_rows else X[shared]
+    cells = X.columns if cells_in_columns else X.index
+    is_shared = cells.isin(Y.index)
+    warn_left_out("cells not in outputs", cells[~is_shared])
+    warn_left_out("cells not in expression", Y.index[~Y.index.isin(cells)])
+    X = X.loc[:, is_shared].T if cells_in_columns else X[is_shared]
     return X, Y.loc[X.index]
 
 
-def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
+def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
     """Expression without spike-ins, and whether it is raw counts; all but logarithms is refused."""
-    if isinstance(X, pd.DataFrame):
-        X = AnnData(numbers(X, "expression").astype(float))
-    spikes = X.var_names.str.startswith("ERCC-")
-    leave_out("ERCC spike-ins", X.var_names[spikes])
-    X = X[:, ~spikes]
-    entries = sparse.csr_array(X.X)
+    adata = table
+    if isinstance(table, pd.DataFrame):
+        adata = AnnData(numbers(table, "expression").astype(float))
+    spikes = adata.var_names.str.startswith("ERCC-")
+    warn_left_out("ERCC spike-ins", adata.var_names[spikes])
+    adata = adata[:, ~spikes]
+    entries = sparse.csr_array(adata.X)
 
     def genes_with(mask):
-        return X.var_names[np.bincount(entries.indices[mask], minlength=X.n_vars) > 0]
+        n_entries = np.bincount(entries.indices[mask], minlength=adata.n_vars)
+        return adata.var_names[n_entries > 0]
 
     missing = genes_with(np.isnan(entries.data))
     if len(missing):
@@ -245,9 +270,11 @@ def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnDa
             "out, or use table.fillna(0) if they were not detected"
         )
     others = genes_with(~are_counts(entries.data))
-    if counts is None:
-        counts = len(others) <= FEW_COLUMNS * len(genes_with(entries.data != 0))
-    if counts and len(others):
+    are_raw = counts
+    if are_raw is None:
+        expressed = genes_with(entries.data != 0)
+        are_raw = len(others) <= FEW_COLUMNS * len(expressed)
+    if are_raw and len(others):
         raise ValueError(
             "expression: not whole numbers from 0 on, unlike the others: "
             f"{abbreviate(others, 3)}; leave "
@@ -255,43 +282,43 @@ def expression_of(X: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnDa
             "with table.round(), or set counts=False for log values"
         )
     largest = entries.data.max(initial=0)
-    if not counts and largest > BEYOND_LOG:
+    if not are_raw and largest > BEYOND_LOG:
         raise ValueError(
             f"expression: values up to {largest:g} are no log values; use np.log2(table + 1) of "
             "TPM or CPM, or round estimated counts with table.round()"
         )
-    if counts:
-        counted = row_sums(entries) > 0
-        leave_out("cells without counts", X.obs_names[~counted])
-        X = X[counted]
-    return X, counts
+    if are_raw:
+        is_counted = row_sums(entries) > 0
+        warn_left_out("cells without counts", adata.obs_names[~is_counted])
+        adata = adata[is_counted]
+    return adata, are_raw
 
 
-def varying(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+def drop_constant(table: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Columns with two or more values."""
     varies = table.max() > table.min()
-    leave_out(f"{kind} with one value in all cells", table.columns[~varies])
+    warn_left_out(f"{kind} with one value in all cells", table.columns[~varies])
     if not varies.any():
         raise ValueError(f"{kind}: none has two different values")
     return table.loc[:, varies]
 
 
-def labels_of(labels, cells: pd.Index) -> pd.DataFrame:
+def match_labels(labels: Any, cells: pd.Index) -> pd.DataFrame:
     """Labels of the cells, NaN for cells without; a type without a family is its own."""
-    labels = read_table(labels, "labels")
-    if not labels.index.isin(cells).any():
+    table = read_table(labels, "labels")
+    if not table.index.isin(cells).any():
         raise ValueError(
             "labels: no row has the name of a cell; rows are "
-            f"{abbreviate(labels.index, 3)}, cells are "
+            f"{abbreviate(table.index, 3)}, cells are "
             f"{abbreviate(cells, 3)}; make them equal with table.set_index(COLUMN)"
         )
-    labels = labels.reindex(cells)
-    if "type" in labels and "family" not in labels:
-        labels["family"] = labels["type"]
-    return labels
+    table = table.reindex(cells)
+    if "type" in table and "family" not in table:
+        table["family"] = table["type"]
+    return table
 
 
-def leave_out(reason: str, names: pd.Index) -> None:
+def warn_left_out(reason: str, names: pd.Index) -> None:
     """Warn of names that are left out."""
     if len(names):
         warn(f"{len(names)} {reason} left out: {abbreviate(names, 3)}")

@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LinearRegression
 
-from sbnn.data.count_normalizer import CountNormalizer
-from sbnn.data.counts import size_of_library
+from sbnn.data.counts import CountNormalizer
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
@@ -92,7 +91,7 @@ def fit_full(
     everywhere = np.arange(cells.n_cells), np.arange(0)
     X, Y, _, _, genes = split_fold(cells, everywhere, scaling="all", preselect=preselect)
     names = cells.gene_names[genes]
-    values = cells.names | cells.shown | _fit_values(model, X, Y, names=names, seed=seed)
+    values = cells.names | cells.type_labels | _fit_values(model, X, Y, names=names, seed=seed)
     if model_file is not None:
         fitted = model_in_units(model, cells, names)
         fitted.save(model_file, _count_normalizer(cells), record=fingerprint(values))
@@ -111,13 +110,10 @@ def fit_full(
 
 def _count_normalizer(cells):
     """Fitted normalizer that gives the expression of the cells, or None if none does."""
-    if cells.counts is None:
-        return None
-    library_size = size_of_library(cells.X, cells.counts)
-    if library_size is None:
+    if cells.library_size is None:
         return None
     normalizer = CountNormalizer().fit(cells.counts)
-    normalizer.library_size_ = library_size
+    normalizer.library_size_ = cells.library_size
     normalizer.feature_names_in_ = cells.gene_names.astype(object)
     return normalizer
 

@@ -163,12 +163,10 @@ def split_fold(
     if scaling == "all":
         X = z_score(X)
         Y = z_score(Y)
-    else:
-        counts = data.counts_behind_x
-        if counts is not None:
-            # the usual library size, too, is learned from the training cells only
-            library_size = np.median(row_sums(counts[train]))
-            X = dense(log2p1(normalize_library_size(counts, library_size)))
+    elif data.has_median_library_size:
+        # the median of all cells, also those to test: it is learned from the training cells instead
+        library_size = np.median(row_sums(data.counts[train]))
+        X = dense(log2p1(normalize_library_size(data.counts, library_size)))
     X_train, X_test = _scale_fold(X[train][:, genes], X[test][:, genes], scaling)
     if scaling == "fold":
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes

@@ -50,7 +50,7 @@ def tsne_maps(
         `sbnn.plotting.tsne_pair`.
     """
     cells = as_paired(data)
-    values = {"cell_names": cells.cell_names} | cells.shown
+    values = {"cell_names": cells.cell_names} | cells.type_labels
     with reproducible():
         X = StandardScaler().fit_transform(cells.X.astype(float))
         Y = StandardScaler().fit_transform(cells.Y.astype(float))

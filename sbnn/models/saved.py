@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sbnn.data.count_normalizer import CountNormalizer
+from sbnn.data.counts import CountNormalizer
 from sbnn.models.network import BottleneckNetwork
 from sbnn.results import library_versions
 from sbnn.store import write_atomically

@@ -13,41 +13,70 @@ def fitted(counts):
     return CountNormalizer().fit(counts)
 
 
-def by_hand(counts, library_size):
-    return np.log2(1 + counts.div(counts.sum(axis=1), axis=0) * library_size)
+@pytest.fixture
+def fractions(counts):
+    """Of the counts of each cell."""
+    return counts.div(counts.sum(axis=1), axis=0)
 
 
-def test_library_size_and_shares_are_those_of_the_training_cells(counts, fitted):
-    shares = counts.div(counts.sum(axis=1), axis=0).mean()
+@pytest.fixture
+def expected(fractions, fitted):
+    return np.log2(1 + fractions * fitted.library_size_)
+
+
+def test_the_library_size_is_the_median_total(counts, fitted):
     assert fitted.library_size_ == np.median(counts.sum(axis=1))
-    np.testing.assert_allclose(fitted.count_share_, shares, rtol=1e-6)
 
 
-def test_genes_are_matched_by_name(counts, fitted):
-    expected = by_hand(counts, fitted.library_size_)
-    # Neither sequencing depth, nor the order of the genes, nor another gene changes the result.
-    found = fitted.transform(3 * counts[counts.columns[::-1]].assign(Malat1=5000))
-    assert found.columns.equals(counts.columns) and found.index.equals(counts.index)
+def test_shares_are_means_over_the_training_cells(fractions, fitted):
+    np.testing.assert_allclose(fitted.count_share_, fractions.mean(), rtol=1e-6)
+
+
+def test_genes_are_matched_by_name(counts, fitted, expected):
+    other = counts[counts.columns[::-1]].assign(Malat1=5000)
+    found = fitted.transform(other)
+    assert found.columns.equals(counts.columns)
+    assert found.index.equals(counts.index)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    adata = anndata.AnnData(0.0 * counts, layers={"counts": sparse.csr_matrix(counts)})
-    np.testing.assert_allclose(CountNormalizer().fit_transform(adata), expected, rtol=1e-5)
 
 
-def test_depth_is_known_or_estimated_from_the_genes_that_are_there(counts, fitted):
-    table = counts.iloc[:, [*range(3, 31), 1]]
-    there = table[counts.columns[counts.columns.isin(table)]]
-    share = counts.div(counts.sum(axis=1), axis=0).mean()[there.columns].sum()
-    found = fitted.transform(table)
-    np.testing.assert_allclose(found, by_hand(there, fitted.library_size_ * share), rtol=1e-5)
-    totals = counts.sum(axis=1)
-    known = fitted.transform(table, totals)
-    np.testing.assert_allclose(known, fitted.transform(counts)[there.columns], rtol=1e-5)
+def test_sequencing_depth_changes_nothing(counts, fitted, expected):
+    np.testing.assert_allclose(fitted.transform(3 * counts), expected, rtol=1e-5)
 
 
-def test_few_genes_are_warned_of(counts, fitted, recwarn):
+def test_counts_of_an_anndata_are_a_layer(counts, expected):
+    layers = {"counts": sparse.csr_matrix(counts)}
+    adata = anndata.AnnData(0.0 * counts, layers=layers)
+    found = CountNormalizer().fit_transform(adata)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.fixture
+def some_genes(counts):
+    """29 of 40 genes, in the order of the fit."""
+    return counts.iloc[:, [1, *range(3, 31)]]
+
+
+def test_depth_is_estimated_from_the_genes_that_are_there(some_genes, fractions, fitted):
+    share = fractions.mean()[some_genes.columns].sum()
+    of_these = some_genes.div(some_genes.sum(axis=1), axis=0)
+    expected = np.log2(1 + of_these * fitted.library_size_ * share)
+    found = fitted.transform(some_genes[some_genes.columns[::-1]])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_depth_may_be_known(counts, some_genes, fitted, expected):
+    found = fitted.transform(some_genes, totals=counts.sum(axis=1))
+    np.testing.assert_allclose(found, expected[some_genes.columns], rtol=1e-5)
+
+
+def test_half_of_the_counts_are_enough(counts, fitted, recwarn):
     fitted.count_share_ = np.full(40, 1 / 40)
-    counts = counts + 1
-    fitted.transform(counts.iloc[:, :20])
+    fitted.transform(counts.iloc[:, :20] + 1)
     assert not recwarn
+
+
+def test_few_genes_are_warned_of(counts, fitted):
+    fitted.count_share_ = np.full(40, 1 / 40)
     with pytest.warns(UserWarning, match="X: counts of 38 of the 40 genes.* have 5.0% of"):
-        fitted.transform(counts.iloc[:, :2])
+        fitted.transform(counts.iloc[:, :2] + 1)

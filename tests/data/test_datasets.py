@@ -24,8 +24,7 @@ TERMS = b"""ID\tSymbol\tName
 def test_places_are_searched_in_order(alone, monkeypatch):
     published(monkeypatch)
     monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
-    root = datasets.ROOT
-    places = [alone / "mine", root / "data", root.parent / "shared" / "data", alone / "cache"]
+    places = [alone / "mine", datasets.DATA_FOLDER, alone / "cache"]
     copies = [put(place / name) for place in places for name in ("tiny/tiny.csv", "tiny.csv")]
     for path in copies:
         assert find_file("tiny.csv") == path

@@ -19,38 +19,85 @@ RIDGE = LeaveOneOutRidge()
 SPARSE = SparseReducedRankRegression(alpha=0.3)
 
 
-def test_outputs_are_in_obsm_or_obs(adata, data):
+@pytest.fixture
+def with_outputs(adata, data):
+    """Outputs also in another entry of ``obsm``, and two of them in ``obs``."""
     adata = adata.copy()
     adata.obs[["a", "b"]] = data.Y[:, :2]
     adata.obsm["proteins"] = sparse.csr_array(data.Y)
-    expected = RIDGE.fit(adata).coef_
-    for X, Y in ((adata, "proteins"), (adata, sparse.coo_array(data.Y)), (data.X, data.Y)):
-        np.testing.assert_allclose(RIDGE.fit(X, Y).coef_, expected, atol=1e-12)
-    np.testing.assert_allclose(RIDGE.fit(adata, ["a", "b"]).coef_, expected[:2], atol=1e-12)
-    assert RIDGE.output_names_.tolist() == ["a", "b"]
-    assert RIDGE.fit(data.X, data.Y[:, 0].tolist()).output_names_.tolist() == ["output0"]
+    return adata
+
+
+@pytest.fixture
+def coefficients(adata):
+    return RIDGE.fit(adata).coef_.copy()
+
+
+def test_outputs_may_be_in_obsm(with_outputs, coefficients):
+    found = RIDGE.fit(with_outputs, "proteins").coef_
+    np.testing.assert_allclose(found, coefficients, atol=1e-12)
+
+
+def test_outputs_may_be_sparse(adata, data, coefficients):
+    found = RIDGE.fit(adata, sparse.coo_array(data.Y)).coef_
+    np.testing.assert_allclose(found, coefficients, atol=1e-12)
+
+
+def test_outputs_may_be_an_array(data, coefficients):
+    found = RIDGE.fit(data.X, data.Y).coef_
+    np.testing.assert_allclose(found, coefficients, atol=1e-12)
+
+
+def test_outputs_may_be_columns_of_obs(with_outputs, coefficients):
+    model = RIDGE.fit(with_outputs, ["a", "b"])
+    np.testing.assert_allclose(model.coef_, coefficients[:2], atol=1e-12)
+    assert model.output_names_.tolist() == ["a", "b"]
+
+
+def test_an_output_without_a_name_is_numbered(data):
+    model = RIDGE.fit(data.X, data.Y[:, 0].tolist())
+    assert model.output_names_.tolist() == ["output0"]
+
+
+def test_outputs_that_are_not_there_are_named(with_outputs):
     with pytest.raises(ValueError, match="outputs: 'protein' is unknown, .*'proteins'"):
-        RIDGE.fit(adata, "protein")
+        RIDGE.fit(with_outputs, "protein")
+
+
+@pytest.fixture
+def table(data):
+    return expression_frame(data)
+
+
+@pytest.fixture(params=["DataFrame", "AnnData", "sparse AnnData"])
+def turned(request, table):
+    """The genes of the table in another order, with another gene."""
+    other = table.iloc[:, ::-1].assign(Malat1=3.0)
+    if request.param == "DataFrame":
+        return other
+    X = sparse.csr_array(other) if request.param == "sparse AnnData" else other.to_numpy()
+    return anndata.AnnData(X, obs=other[[]], var=other.T[[]])
 
 
 @pytest.mark.filterwarnings("ignore:X converted")
 @pytest.mark.parametrize("model", [NETWORK, RIDGE, SPARSE])
-def test_genes_are_found_by_name(model, data):
-    table = expression_frame(data)
+def test_genes_are_found_by_name(model, table, turned, data):
     expected = model.fit(table, data.Y).predict(table)
-    turned = table.iloc[:, ::-1].assign(Malat1=3.0)
-    for X in (
-        turned,
-        anndata.AnnData(turned),
-        anndata.AnnData(sparse.csr_array(turned), var=turned.T[[]]),
-    ):
-        np.testing.assert_array_equal(model.predict(X), expected)
-    if model is RIDGE:
-        return
-    # only the genes of the model are needed
+    np.testing.assert_array_equal(model.predict(turned), expected)
+
+
+@pytest.mark.parametrize("model", [NETWORK, SPARSE])
+def test_only_the_genes_of_the_model_are_needed(model, table, data):
+    expected = model.fit(table, data.Y).predict(table)
     kept = table.columns[model.get_support()]
     assert model.get_feature_names_out().tolist() == kept.tolist()
     np.testing.assert_allclose(model.predict(table[kept]), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("model", [NETWORK, SPARSE])
+def test_missing_genes_of_the_model_are_named(model, table, data):
+    model.fit(table, data.Y)
+    kept = table.columns[model.get_support()]
     with pytest.raises(ValueError, match=f"X: no values for 1 of the {len(kept)} .*: {kept[1]};"):
         model.predict(table.drop(columns=kept[1]))
 

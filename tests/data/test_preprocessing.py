@@ -5,48 +5,87 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sbnn.data.counts import size_of_library
-from sbnn.data.preprocessing import (
-    log2p1,
-    normalize_library_size,
-    select_genes,
-)
-from sbnn.data.readers.counts import read_count_table
+from sbnn.data.counts import read_count_table, verify_library_size
+from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 
 FORMATS = [np.asarray, sparse.csr_array, pd.DataFrame]
 
 
-def test_exactly_tied_genes_are_taken_in_order(rng):
-    gene = rng.permutation(np.r_[np.zeros(12), np.arange(1, 19)])
+# --- selection of genes
+
+
+@pytest.mark.parametrize("convert", FORMATS)
+def test_exactly_tied_genes_are_taken_in_order(convert, rng):
+    gene = np.r_[np.zeros(12), np.arange(1, 19)]
     # equal sums, added in different orders
-    counts = np.column_stack([rng.permutation(gene) for _ in range(9)])
-    for convert in FORMATS:
-        result = select_genes(convert(counts), 4)
-        assert result.selected.nonzero()[0].tolist() == [0, 1, 2, 3] and result.threshold == 0
+    tied = [rng.permutation(gene) for _ in range(9)]
+    result = select_genes(convert(np.column_stack(tied)), 4)
+    assert result.selected.nonzero()[0].tolist() == [0, 1, 2, 3]
+    assert result.threshold == 0
 
 
-def test_selection_keeps_the_genes_above_the_curve(rng):
+@pytest.fixture
+def varied(rng):
+    """Counts of 200 cells; of gene 4 there are none, and gene 7 is seen in one cell too few."""
     counts = rng.negative_binomial(0.5, 0.01, size=(200, 60)) * rng.integers(1, 20, 60)
     counts[:, 4] = 0
-    counts[:, 7] = np.where(np.arange(200) < 9, 8, 3)  # seen in one cell too few
-    logs = pd.DataFrame(np.log2(np.where(counts > 3, counts, np.nan)))
-    frequency = logs.isna().mean()
+    counts[:, 7] = 3
+    counts[:9, 7] = 8
+    return counts
+
+
+@pytest.fixture
+def curve(varied):
+    """By gene, for a threshold of 3: mean log2, near-zero frequency, and position of the curve."""
+    above = np.where(varied > 3, varied, np.nan)
+    logs = pd.DataFrame(np.log2(above))
+    genes = pd.DataFrame({"mean": logs.mean(), "frequency": logs.isna().mean()})
     # a gene is kept if its frequency exceeds exp(-1.5 (m - b)) + 0.02
-    b = logs.mean() + np.log(np.maximum(frequency - 0.02, 1e-99)) / 1.5
-    b[logs.count() < 10] = np.nan
-    ranked = b[frequency > 0.02].sort_values(ascending=False).dropna().to_numpy()
-    result = select_genes(counts, 20, threshold=3)
-    np.testing.assert_allclose(result.mean_log2, logs.mean())
-    np.testing.assert_allclose(result.near_zero_frequency, frequency)
-    np.testing.assert_array_equal(result.eligible, b.notna())
-    np.testing.assert_array_equal(result.selected, b >= ranked[19])
+    excess = np.maximum(genes["frequency"] - 0.02, 1e-99)
+    genes["b"] = genes["mean"] + np.log(excess) / 1.5
+    genes.loc[logs.count() < 10, "b"] = np.nan
+    return genes
+
+
+@pytest.fixture
+def ranked(curve):
+    """Positions of the curve, the genes that are kept first come first."""
+    candidates = curve["b"][curve["frequency"] > 0.02]
+    return candidates.sort_values(ascending=False).dropna().to_numpy()
+
+
+def test_selection_keeps_the_genes_above_the_curve(varied, curve, ranked):
+    result = select_genes(varied, 20, threshold=3)
+    np.testing.assert_array_equal(result.selected, curve["b"] >= ranked[19])
     assert result.b == pytest.approx(ranked[19:21].mean())
-    everything = select_genes(counts, len(ranked), threshold=3)
+
+
+def test_the_points_of_the_curve_are_returned(varied, curve):
+    result = select_genes(varied, 20, threshold=3)
+    np.testing.assert_allclose(result.mean_log2, curve["mean"])
+    np.testing.assert_allclose(result.near_zero_frequency, curve["frequency"])
+    np.testing.assert_array_equal(result.eligible, curve["b"].notna())
+
+
+def test_all_candidates_can_be_kept(varied, ranked):
+    everything = select_genes(varied, len(ranked), threshold=3)
     assert everything.selected.sum() == len(ranked)
     assert 0 < ranked[-1] - everything.b < 1e-8
-    for wrong in ({"n_genes": len(ranked) + 1}, {"threshold": -1}):
-        with pytest.raises(ValueError, match=[*wrong][0]):
-            select_genes(counts, **{"threshold": 3} | wrong)
+
+
+def test_more_genes_than_candidates_are_refused(varied, ranked):
+    with pytest.raises(ValueError, match="n_genes"):
+        select_genes(varied, len(ranked) + 1, threshold=3)
+
+
+def test_a_negative_threshold_is_refused(varied):
+    with pytest.raises(ValueError, match="threshold"):
+        select_genes(varied, threshold=-1)
+
+
+def test_negative_counts_are_refused(varied):
+    with pytest.raises(ValueError, match="Negative values in data passed to counts"):
+        select_genes(-varied)
 
 
 def test_selection_of_the_physiological_counts_is_the_known_one(real_file, real_scala):
@@ -54,53 +93,126 @@ def test_selection_of_the_physiological_counts_is_the_known_one(real_file, real_
     result = select_genes(counts, 1000, threshold=30)
     assert result.selected.sum() == 1000
     assert result.b == pytest.approx(7.194, abs=5e-4)
-    assert len(set(genes[result.selected]) & set(real_scala.gene_names)) == 573
+    in_both = set(genes[result.selected]) & set(real_scala.gene_names)
+    assert len(in_both) == 573
 
 
-def test_totals_are_given_or_summed_and_wrong_ones_are_named():
+# --- normalisation and logarithms
+
+
+def test_totals_may_be_given():
+    counts = sparse.csc_array([[1, 2]])
+    normalized = normalize_library_size(counts, target=100, totals=[5])
+    assert normalized.format == "csr"
+    assert normalized.toarray().tolist() == [[20, 40]]
+
+
+def test_cells_without_counts_are_named():
     counts = pd.DataFrame([[1, 2], [0, 0]], index=["good", "empty"])
-    found = normalize_library_size(sparse.csc_array(counts[:1]), 100, [5])
-    assert found.format == "csr" and found.toarray().tolist() == [[20, 40]]
     with pytest.raises(ValueError, match="counts: .* 1 of 2 cells: empty;"):
         normalize_library_size(counts)
+
+
+def test_cells_with_too_small_totals_are_named():
     with pytest.raises(ValueError, match="totals, .* 1 of 2 cells: 0;"):
-        normalize_library_size(counts.to_numpy(), totals=[2, 1])
-
-
-def test_a_total_is_found_again_only_in_expression_that_was_made_with_it(data):
-    counts = data.counts
-    totals = counts.sum(axis=1, keepdims=True)
-    X = np.log2(counts / totals * 5000 + 1)
-    assert size_of_library(X, counts) == pytest.approx(5000)
-    assert size_of_library(data.X, sparse.csr_array(counts)) == np.median(totals)
-    empty = np.vstack([0 * counts[:1], counts[1:]])
-    for other, of in ((X[:, 1:], counts[:, 1:]), (X + 1e-3, counts), (0 * X, counts), (X, empty)):
-        assert size_of_library(other, of) is None
-
-
-@pytest.mark.parametrize("function", [lambda x: select_genes(x, 9).mean_log2, log2p1])
-def test_counts_stored_in_parts_or_in_few_bits_are_the_same_counts(function, rng):
-    counts = rng.poisson(20, (40, 12)) * rng.integers(0, 2, (40, 12))
-    whole = sparse.csr_array(counts)
-    halves = np.column_stack([whole.data // 2, whole.data - whole.data // 2]).ravel()
-    places = np.repeat(whole.indices, 2), 2 * whole.indptr
-    parts = [
-        sparse.csr_array((halves.astype(dtype), *places), shape=whole.shape)
-        for dtype in (np.int64, np.float32)
-    ]
-    expected = function(whole.astype(float))
-    for stored in (*parts, whole.astype(np.uint8)):
-        if function is log2p1:
-            np.testing.assert_allclose(function(stored).toarray(), expected.toarray())
-        else:
-            np.testing.assert_allclose(function(stored), expected)
-    assert parts[0].nnz == len(halves)  # as they were
+        normalize_library_size(np.array([[1, 2], [0, 1]]), totals=[2, 1])
 
 
 def test_logarithms_keep_zeros():
     np.testing.assert_allclose(log2p1([0, 1, 7, -0.5]), [0, 1, 3, -1])
+
+
+def test_logarithms_of_a_sparse_matrix_are_sparse():
     logged = log2p1(sparse.csr_array([[0, 3.0]]))
-    assert logged.dtype == np.float32 and logged.toarray().tolist() == [[0, 2]]
-    for wrong in (-1.0, np.nan):
-        with pytest.raises(ValueError, match="x must"):
-            log2p1([wrong])
+    assert logged.dtype == np.float32
+    assert logged.toarray().tolist() == [[0, 2]]
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan])
+def test_there_is_no_logarithm_of_zero(wrong):
+    with pytest.raises(ValueError, match="x must"):
+        log2p1([wrong])
+
+
+# --- whether expression was computed from counts
+
+
+@pytest.fixture
+def normalized(data):
+    """Expression that was computed from counts with a library size of 5000."""
+    fractions = data.counts / data.counts.sum(axis=1, keepdims=True)
+    return np.log2(fractions * 5000 + 1)
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
+def test_a_library_size_holds_for_expression_made_with_it(convert, data, normalized):
+    counts = convert(data.counts)
+    assert verify_library_size(normalized, counts, 5000) == 5000
+    assert verify_library_size(normalized[::2], counts[::2], 5000) == 5000
+
+
+@pytest.mark.parametrize("library_size", [4990, None])
+def test_another_library_size_does_not_hold(library_size, data, normalized):
+    assert verify_library_size(normalized, data.counts, library_size) is None
+
+
+def test_a_library_size_does_not_hold_without_some_genes(data, normalized):
+    assert verify_library_size(normalized[:, 1:], data.counts[:, 1:], 5000) is None
+
+
+def test_a_library_size_does_not_hold_for_changed_expression(data, normalized):
+    assert verify_library_size(normalized + 1e-3, data.counts, 5000) is None
+
+
+def test_every_cell_is_compared_with_its_counts(data, normalized):
+    normalized[-1] = 0
+    assert verify_library_size(normalized, data.counts, 5000) is None
+
+
+def test_a_library_size_does_not_hold_with_an_empty_cell(data, normalized):
+    counts = data.counts.copy()
+    counts[0] = 0
+    assert verify_library_size(normalized, counts, 5000) is None
+
+
+# --- counts as they are stored
+
+
+@pytest.fixture
+def whole(rng):
+    counts = rng.poisson(20, (40, 12)) * rng.integers(0, 2, (40, 12))
+    return sparse.csr_array(counts)
+
+
+@pytest.fixture(params=[np.int64, np.float32])
+def halves(request, whole):
+    """The same counts, each stored in two parts."""
+    first = whole.data // 2
+    parts = np.column_stack([first, whole.data - first])
+    values = parts.ravel().astype(request.param)
+    indices = np.repeat(whole.indices, 2)
+    return sparse.csr_array((values, indices, 2 * whole.indptr), shape=whole.shape)
+
+
+def test_counts_in_parts_give_the_same_selection(whole, halves):
+    expected = select_genes(whole, 9).mean_log2
+    np.testing.assert_allclose(select_genes(halves, 9).mean_log2, expected)
+    assert halves.nnz == 2 * whole.nnz  # as it was
+
+
+def test_counts_in_parts_have_the_same_logarithms(whole, halves):
+    expected = log2p1(whole).toarray()
+    np.testing.assert_allclose(log2p1(halves).toarray(), expected)
+    assert halves.nnz == 2 * whole.nnz
+
+
+def test_counts_in_few_bits_give_the_same_selection(whole):
+    expected = select_genes(whole, 9).mean_log2
+    found = select_genes(whole.astype(np.uint8), 9).mean_log2
+    np.testing.assert_allclose(found, expected)
+
+
+def test_counts_in_few_bits_have_the_same_logarithms(whole):
+    expected = log2p1(whole).toarray()
+    found = log2p1(whole.astype(np.uint8)).toarray()
+    np.testing.assert_allclose(found, expected)

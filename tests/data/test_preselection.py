@@ -6,12 +6,11 @@ from scipy import sparse
 
 from sbnn import simulate_patchseq
 from sbnn.data.paired import as_paired, paired_cells
-from sbnn.data.preprocessing import log2p1, normalize_library_size, preselect_genes, select_genes
+from sbnn.data.preprocessing import preselect_genes, select_genes
 
 
-def of_counts(counts, Y, convert=np.asarray):
-    X = log2p1(normalize_library_size(counts))
-    return as_paired(paired_cells(X, Y, counts=convert(counts)))
+def pair_counts(counts, Y):
+    return as_paired(paired_cells(None, Y, counts=counts))
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +25,26 @@ def molecules(reads):
     counts = np.random.default_rng(0).poisson(reads.counts / 150)
     counts[0] += counts.max(0) == 0
     counts[:, 0] += 1
-    return of_counts(counts, reads.Y, sparse.csr_array)
+    return pair_counts(sparse.csr_array(counts), reads.Y)
 
 
-def test_counts_are_recognised_as_reads_or_molecules(reads, molecules):
-    for data, usual, other in ((reads, 30, 0), (molecules, 0, 2)):
-        expected = select_genes(data.counts, 20, usual).selected
-        unusual = select_genes(data.counts, 20, other).selected
-        assert (expected != unusual).any()
-        np.testing.assert_array_equal(preselect_genes(data, 20), expected)
+def test_up_to_thirty_reads_are_near_zero(reads):
+    expected = select_genes(reads.counts, 20, threshold=30).selected
+    assert (expected != select_genes(reads.counts, 20, threshold=0).selected).any()
+    np.testing.assert_array_equal(preselect_genes(reads, 20), expected)
+
+
+def test_no_molecules_are_near_zero(molecules):
+    expected = select_genes(molecules.counts, 20, threshold=0).selected
+    assert (expected != select_genes(molecules.counts, 20, threshold=2).selected).any()
+    np.testing.assert_array_equal(preselect_genes(molecules, 20), expected)
 
 
 def test_the_other_cells_do_not_matter(reads):
     cells = np.arange(5, 65)
     chosen = np.isin(np.arange(120), cells)
     counts = np.where(chosen[:, None], reads.counts, reads.counts[::-1] * 100)
-    other = of_counts(counts, reads.Y)
+    other = pair_counts(counts, reads.Y)
     expected = preselect_genes(reads, 20, cells)
     assert (expected != preselect_genes(reads, 20)).any()
     np.testing.assert_array_equal(preselect_genes(other, 20, chosen), expected)
@@ -49,9 +52,11 @@ def test_the_other_cells_do_not_matter(reads):
 
 def test_without_counts_the_variance_decides(rng):
     spread = rng.permutation(np.linspace(0.1, 1, 30))
-    data = as_paired((spread * rng.normal(size=(400, 30)), rng.normal(size=(400, 2))))
+    X = spread * rng.normal(size=(400, 30))
+    data = as_paired((X, rng.normal(size=(400, 2))))
     chosen = preselect_genes(data, 5)
-    assert chosen.sum() == 5 and spread[chosen].min() > np.quantile(spread, 0.7)
+    assert chosen.sum() == 5
+    assert spread[chosen].min() > np.quantile(spread, 0.7)
 
 
 def test_few_cells_give_the_genes_there_are(reads):
@@ -60,7 +65,9 @@ def test_few_cells_give_the_genes_there_are(reads):
     counts[:, 10:32] = 0
     counts[:3, 10:31] = 1000  # in three cells, where four are a tenth
     counts[:4, 31] = 1000
-    data = of_counts(counts, reads.Y[:40])
+    data = pair_counts(counts, reads.Y[:40])
     chosen = preselect_genes(data, 80 - 21)
-    assert chosen[:10].all() and not chosen[10:31].any() and chosen[31]
+    assert chosen[:10].all()
+    assert not chosen[10:31].any()
+    assert chosen[31]
     assert preselect_genes(data, 80).all()

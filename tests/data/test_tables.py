@@ -19,67 +19,118 @@ OUTPUTS = pd.DataFrame(RNG.normal(-60, 5, (12, 2)), CELLS, ["Vrest", "Rin"])
 LABELS = pd.DataFrame({"type": list("aabb") * 3, "donor": list("xyz") * 4}, CELLS)
 
 
-def test_counts_outputs_and_labels_are_matched_by_name():
-    with pytest.warns(UserWarning, match="3 of 12 cells have no type"):
-        adata = read_tables(COUNTS, OUTPUTS[::-1], LABELS[3:])
-    data = as_paired(adata)
+# --- what is read
+
+
+def test_outputs_are_matched_by_name():
+    data = as_paired(read_tables(COUNTS, OUTPUTS[::-1]))
     np.testing.assert_allclose(data.Y, OUTPUTS, rtol=1e-5)
+
+
+def test_counts_become_logarithms():
+    data = as_paired(read_tables(COUNTS, OUTPUTS))
     totals = COUNTS.sum(axis=1)
     logs = np.log2(COUNTS.div(totals, axis=0) * totals.median() + 1)
     np.testing.assert_allclose(data.X, logs, rtol=1e-5)
-    assert data.labels["type"].tolist() == ["unknown"] * 3 + LABELS["type"].tolist()[3:]
+    assert data.library_size == totals.median()
+
+
+def test_labels_are_matched_by_name():
+    with pytest.warns(UserWarning, match="3 of 12 cells have no type"):
+        adata = read_tables(COUNTS, OUTPUTS, LABELS[:2:-1])
+    assert adata.obs["type"].tolist() == ["unknown"] * 3 + LABELS["type"].tolist()[3:]
     assert adata.obs["donor"].iloc[3:].tolist() == LABELS["donor"].tolist()[3:]
 
 
+def write(table, path):
+    if path.suffix == ".xlsx":
+        table.to_excel(path)
+    else:
+        table.to_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+
+
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "xlsx"])
-@pytest.mark.parametrize("turned", [False, True])
-def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, turned):
-    table = COUNTS.T if turned else COUNTS
-    paths = []
-    for name, one in {"counts": table, "outputs": OUTPUTS}.items():
-        paths.append(tmp_path / f"{name}.{ending}")
-        if ending == "xlsx":
-            one.to_excel(paths[-1])
-        else:
-            one.to_csv(paths[-1], sep="\t" if ending == "tsv" else ",")
-    found = read_tables(*paths)
+@pytest.mark.parametrize("table", [COUNTS, COUNTS.T], ids=["cells in rows", "genes in rows"])
+def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, table):
+    counts_path = tmp_path / f"counts.{ending}"
+    outputs_path = tmp_path / f"outputs.{ending}"
+    write(table, counts_path)
+    write(OUTPUTS, outputs_path)
+    found = read_tables(counts_path, outputs_path)
     expected = read_tables(COUNTS, OUTPUTS)
-    assert found.obs_names.equals(expected.obs_names) and found.var_names.equals(expected.var_names)
+    assert found.obs_names.equals(expected.obs_names)
+    assert found.var_names.equals(expected.var_names)
     np.testing.assert_array_equal(found.X, expected.X)
     np.testing.assert_allclose(found.obsm["outputs"], expected.obsm["outputs"], rtol=1e-6)
 
 
-def test_an_anndata_is_read_from_memory_and_from_its_file(adata, tmp_path):
-    adata.write_h5ad(tmp_path / "cells.h5ad")
-    for given in (adata, tmp_path / "cells.h5ad"):
-        found = read_tables(given)
-        np.testing.assert_array_equal(found.layers["counts"], adata.layers["counts"])
-        assert found.obs["type"].tolist() == adata.obs["type"].tolist()
-    columns = adata.obsm["outputs"].add_prefix("of ")
-    columns.to_csv(tmp_path / "ephys.csv")
+@pytest.mark.parametrize("from_file", [False, True])
+def test_an_anndata_is_read_from_memory_and_from_its_file(from_file, adata, tmp_path):
+    path = tmp_path / "cells.h5ad"
+    adata.write_h5ad(path)
+    found = read_tables(path if from_file else adata)
+    np.testing.assert_array_equal(found.layers["counts"], adata.layers["counts"])
+    assert found.obs["type"].tolist() == adata.obs["type"].tolist()
+
+
+@pytest.fixture
+def columns(adata):
+    """Outputs with names of their own."""
+    return adata.obsm["outputs"].add_prefix("of ")
+
+
+def test_outputs_of_an_anndata_may_be_columns_of_obs(adata, columns):
+    adata = adata.copy()
     adata.obs = adata.obs.join(columns)
-    for outputs in ([*columns], str(tmp_path / "ephys.csv")):
-        found = read_tables(adata, outputs).obsm["outputs"]
-        np.testing.assert_allclose(found, columns, rtol=1e-6)
+    found = read_tables(adata, [*columns]).obsm["outputs"]
+    np.testing.assert_allclose(found, columns, rtol=1e-6)
 
 
-def test_sparse_counts_give_the_same_and_are_dense_twice_at_most():
+def test_outputs_of_an_anndata_may_be_in_a_file(adata, columns, tmp_path):
+    path = tmp_path / "ephys.csv"
+    columns.to_csv(path)
+    found = read_tables(adata, str(path)).obsm["outputs"]
+    np.testing.assert_allclose(found, columns, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Counts of 6000 cells x 600 genes as an AnnData, and outputs of all but the first cell."""
     cells = [f"cell{i}" for i in range(6000)]
-    counts = RNG.poisson(0.04, (6000, 600))
-    adata = AnnData(counts.astype(np.float32), pd.DataFrame(index=cells))
-    outputs = pd.DataFrame(RNG.normal(size=(6000, 2)), cells, ["a", "b"])[:0:-1]
-    with pytest.warns(UserWarning, match="not in outputs left out: cell0"):
-        expected = as_paired(read_tables(adata, outputs))
+    counts = RNG.poisson(0.04, (6000, 600)).astype(np.float32)
+    outputs = pd.DataFrame(RNG.normal(size=(6000, 2)), cells, ["a", "b"])
+    return AnnData(counts, pd.DataFrame(index=cells)), outputs[1:]
+
+
+@pytest.fixture
+def many_sparse(many):
+    adata, outputs = many
+    adata = adata.copy()
     adata.X = sparse.csr_matrix(adata.X)
+    return adata, outputs
+
+
+def test_cells_without_outputs_are_left_out(many):
+    with pytest.warns(UserWarning, match="not in outputs left out: cell0"):
+        assert read_tables(*many).n_obs == 5999
+
+
+@pytest.mark.filterwarnings("ignore:.* left out")
+def test_sparse_counts_give_the_same(many, many_sparse):
+    expected = as_paired(read_tables(*many))
+    found = as_paired(read_tables(*many_sparse))
+    np.testing.assert_array_equal(found.X, expected.X)
+    assert found.sha256 == expected.sha256
+
+
+@pytest.mark.filterwarnings("ignore:.* left out")
+def test_sparse_counts_are_dense_twice_at_most(many_sparse):
     tracemalloc.start()
-    found = read_tables(adata, outputs[::-1])
+    found = read_tables(*many_sparse)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 3 * found.X.nbytes  # sparse copies are small, but not nothing
     assert sparse.issparse(found.layers["counts"])
-    found = as_paired(found)
-    np.testing.assert_array_equal(found.X, expected.X)
-    assert found.sha256 == expected.sha256
 
 
 def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
@@ -87,10 +138,82 @@ def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
     monkeypatch.setattr(paired, "log2p1", lambda X: np.nextafter(np.log2(X + 1), 9))
     other = read_tables(COUNTS, OUTPUTS)
     assert (other.X != usual.X).any()
-    known = as_paired(usual).sha256
-    assert as_paired(other).sha256 == known
-    for changed in ((COUNTS + 1, OUTPUTS), (COUNTS, OUTPUTS + 1)):
-        assert as_paired(read_tables(*changed)).sha256 != known
+    assert as_paired(other).sha256 == as_paired(usual).sha256
+
+
+@pytest.mark.parametrize("tables", [(COUNTS + 1, OUTPUTS), (COUNTS, OUTPUTS + 1)])
+def test_other_values_have_another_fingerprint(tables):
+    usual = as_paired(read_tables(COUNTS, OUTPUTS))
+    assert as_paired(read_tables(*tables)).sha256 != usual.sha256
+
+
+def test_names_of_two_levels_become_text():
+    cells = pd.MultiIndex.from_product([["mouse 1"], COUNTS.index])
+    columns = pd.MultiIndex.from_product([OUTPUTS.columns, ["mean"]])
+    counts = COUNTS.set_axis(cells)
+    outputs = OUTPUTS.set_axis(cells).set_axis(columns, axis=1)
+    data = read_tables(counts, outputs)
+    assert data.obs_names[0] == str(cells[0])
+    assert data.obsm["outputs"].columns.tolist() == [str(name) for name in columns]
+
+
+# --- what is left out, with a warning
+
+
+@pytest.fixture
+def told():
+    """Warnings of tables with many mistakes, and the cells that are left."""
+    counts = COUNTS.assign(**{"ERCC-00002": 7, "G": 0})
+    counts.loc["c4"] = 0
+    outputs = OUTPUTS.assign(same=1.0)
+    outputs.iloc[3, 0] = np.nan
+    another = outputs[1:2].set_axis(["d1"])
+    with pytest.warns(UserWarning) as warned:
+        adata = read_tables(counts, pd.concat([outputs[1:], another]), LABELS)
+    return "; ".join(str(one.message) for one in warned), adata
+
+
+@pytest.mark.parametrize(
+    "text", ["outputs left out: c0", "d1", "c3", "ERCC-00002", "c4", "cells left out: G", "same"]
+)
+def test_what_is_left_out_is_told(text, told):
+    warnings, _ = told
+    assert text in warnings
+
+
+def test_labels_of_the_cells_that_are_left_are_theirs(told):
+    _, adata = told
+    assert adata.obs_names.tolist() == ["c1", "c2", *CELLS[5:]]
+    assert adata.obs["donor"].tolist() == LABELS["donor"][adata.obs_names].tolist()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"]
+    + ["1-Mar", "Sep-07", "2001-03-01 00:00:00"],  # what spreadsheets make of MARCH1 and SEPT7
+)
+def test_names_that_tools_make_are_named(name):
+    outputs = OUTPUTS.assign(**{name: RNG.random(12)})
+    with pytest.warns(UserWarning, match=f"names that tools make: {name};"):
+        read_tables(COUNTS, outputs)
+
+
+def test_cells_that_appear_twice_are_named():
+    counts = COUNTS.copy()
+    counts.loc["c7"] = counts.loc["c3"]
+    message = "^cells with the expression of an earlier cell: c7; leave them out$"
+    with pytest.warns(UserWarning, match=message):
+        read_tables(counts, OUTPUTS)
+
+
+def test_outputs_that_appear_twice_are_named():
+    outputs = OUTPUTS.assign(MOhm=-OUTPUTS["Rin"] / 1000)
+    message = "^outputs that copy an earlier one: MOhm; leave them out$"
+    with pytest.warns(UserWarning, match=message):
+        read_tables(COUNTS, outputs)
+
+
+# --- what is refused
 
 
 def test_genes_of_one_name_are_named(adata):
@@ -106,63 +229,34 @@ def test_without_expression_the_layers_are_named(adata):
         read_tables(adata)
 
 
-def test_what_is_left_out_is_told():
-    spiked = COUNTS.assign(**{"ERCC-00002": 7, "G": 0})
-    spiked.loc["c4"] = 0
-    gaps = OUTPUTS.assign(same=1.0)
-    gaps.iloc[3, 0] = np.nan
-    others = pd.concat([gaps[1:], gaps[1:2].set_axis(["d1"])])
-    with pytest.warns(UserWarning) as warned:
-        adata = read_tables(spiked, others, LABELS)
-    assert adata.obs_names.tolist() == ["c1", "c2", *CELLS[5:]]
-    assert adata.obs["donor"].tolist() == LABELS["donor"][adata.obs_names].tolist()
-    told = "; ".join(str(one.message) for one in warned)
-    for text in (
-        "outputs left out: c0",
-        "d1",
-        "c3",
-        "ERCC-00002",
-        "c4",
-        "cells left out: G",
-        "same",
-    ):
-        assert text in told
-
-
 TEXT = COUNTS.astype(object)
 TEXT.iloc[2, 3] = "7,5"
+GAP = COUNTS.astype(float)
+GAP.loc["c0", "D"] = np.nan
 META = COUNTS.assign(nFeature=np.linspace(0, 1, 12))
+RENAMED = OUTPUTS.set_axis([f"s{i}" for i in range(12)])
+TWICE = pd.concat([OUTPUTS, OUTPUTS[3:4]])
+DATED = OUTPUTS.assign(day=pd.Timestamp("2020-01-01"))
+FLAGGED = COUNTS.assign(doublet=COUNTS["D"] > 3)
 REFUSED = {
     "expression and outputs: .*names of cells do not match.* c0.* A1.* s0.*set_index": (
         COUNTS,
-        OUTPUTS.rename(index=lambda name: name.replace("c", "s")),
+        RENAMED,
     ),
     "expression: expected numbers, got '7,5' in row 'c2', column 'D'.*decimal": (TEXT, OUTPUTS),
-    "outputs: names that appear more than once: c3.*groupby": (
-        COUNTS,
-        pd.concat([OUTPUTS, OUTPUTS[3:4]]),
-    ),
+    "outputs: names that appear more than once: c3.*groupby": (COUNTS, TWICE),
     "outputs: rows are numbered.*set_index": (COUNTS, OUTPUTS.reset_index()),
-    "expression: not whole numbers .*: nFeature; .*drop": (
-        META,
-        OUTPUTS,
-    ),
-    "outputs: expected numbers, got Timestamp.* in row 'c0', column 'day'": (
-        COUNTS,
-        OUTPUTS.assign(day=pd.Timestamp("2020-01-01")),
-    ),
+    "expression: not whole numbers .*: nFeature; .*drop": (META, OUTPUTS),
+    "outputs: expected numbers, got Timestamp.* in row 'c0', column 'day'": (COUNTS, DATED),
     "outputs: none has two different values": (COUNTS, OUTPUTS * 0),
     "expression: flags, or the name of an output or label: donor": (
         COUNTS.assign(donor=range(12)),
         OUTPUTS,
         LABELS,
     ),
-    "expression: flags, .*: doublet": (COUNTS.assign(doublet=COUNTS["D"] > 3), OUTPUTS),
+    "expression: flags, .*: doublet": (FLAGGED, OUTPUTS),
     "labels: no row has the name of a cell": (COUNTS, OUTPUTS, LABELS.add_prefix("x", axis=0)),
-    "expression: missing values of D": (
-        COUNTS.replace({"D": {COUNTS["D"].iloc[0]: np.nan}}),
-        OUTPUTS,
-    ),
+    "expression: missing values of D": (GAP, OUTPUTS),
     "expression: values up to .* are no log values": (COUNTS + 99.5, OUTPUTS),
 }
 
@@ -178,28 +272,9 @@ def test_the_first_mistake_is_told_with_what_to_do(message):
 def test_what_is_no_plain_table_is_refused_with_its_path(tmp_path, content):
     path = tmp_path / "counts.csv"
     path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=f"(?s)expression: {path} is not a plain table.*pd.read_csv"
-    ):
+    message = f"(?s)expression: {path} is not a plain table.*pd.read_csv"
+    with pytest.raises(ValueError, match=message):
         read_tables(path, OUTPUTS)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"]
-    + ["1-Mar", "Sep-07", "2001-03-01 00:00:00"],  # what spreadsheets make of MARCH1 and SEPT7
-)
-def test_names_that_tools_make_are_named(name):
-    with pytest.warns(UserWarning, match=f"names that tools make: {name};"):
-        read_tables(COUNTS, OUTPUTS.assign(**{name: RNG.random(12)}))
-
-
-def test_names_of_two_levels_become_text():
-    donors = pd.MultiIndex.from_product([["mouse 1"], COUNTS.index])
-    outputs = OUTPUTS.set_axis(pd.MultiIndex.from_product([OUTPUTS.columns, ["mean"]]), axis=1)
-    data = read_tables(COUNTS.set_axis(donors), outputs.set_axis(donors))
-    assert data.obs_names[0] == str(donors[0])
-    assert data.obsm["outputs"].columns.tolist() == [str(name) for name in outputs]
 
 
 @pytest.mark.parametrize("kept", [slice(None, 60), None], ids=["incomplete", "not compressed"])
@@ -209,14 +284,3 @@ def test_a_damaged_compressed_file_is_named(kept, tmp_path):
     path.write_bytes(b"name,Rin" if kept is None else path.read_bytes()[kept])
     with pytest.raises(ValueError, match=r"outputs: .*outputs.csv.gz"):
         read_tables(COUNTS, path)
-
-
-def test_cells_and_outputs_that_appear_twice_are_named():
-    counts = COUNTS.T.assign(c7=COUNTS.T["c3"]).T
-    with pytest.warns(UserWarning) as warned:
-        read_tables(counts, OUTPUTS.assign(MOhm=-OUTPUTS["Rin"] / 1000))
-    said = [str(one.message) for one in warned]
-    assert said == [
-        "cells with the expression of an earlier cell: c7; leave them out",
-        "outputs that copy an earlier one: MOhm; leave them out",
-    ]

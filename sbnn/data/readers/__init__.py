@@ -1,1 +1,1 @@
-"""Readers: one module per kind of file (`tables`, `screens`) or publication (`scala`, ...)."""
+"""Readers of published data: one module per publication or kind of data."""

@@ -1,42 +1,49 @@
 """CITE-seq data: counts of RNA and surface proteins in the same cells."""
 
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from anndata import OldFormatWarning, read_h5ad
+from anndata import AnnData, OldFormatWarning, read_h5ad
 from scipy import sparse
 
+from sbnn.data.counts import read_count_table
 from sbnn.data.paired import paired_cells
 from sbnn.data.preprocessing import select_genes
-from sbnn.data.readers.counts import read_count_table
 
 _HUMAN = "HUMAN_"
 
 
-def read_cord_blood(rna_path, protein_path, clustering_path, **options):
+def read_cord_blood(
+    rna_path: Path, protein_path: Path, clustering_path: Path, **options: Any
+) -> AnnData:
     """Read the 7652 typed cord blood cells, with human genes and 13 proteins as outputs."""
     clustering = pd.read_csv(clustering_path, index_col="cell_barcode")
-    clustering = clustering[clustering["type"].notna() & (clustering["type"] != "Ery")]
+    types = clustering["type"]
+    clustering = clustering[types.notna() & (types != "Ery")]
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)
-    counts = counts[cells.get_indexer(labels.index)][:, np.flatnonzero(human)]
+    counts = counts[cells.get_indexer(labels.index)]
+    counts = counts[:, np.flatnonzero(human)]
     genes = genes[human].str.removeprefix(_HUMAN)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[labels.index]
-    return pair_counts(counts, genes, proteins, labels, **options)
+    return pair_counts(counts, genes, proteins, labels=labels, **options)
 
 
-def read_cd8(rna_path, protein_path, **options):
+def read_cd8(rna_path: Path, protein_path: Path, **options: Any) -> AnnData:
     """Read blood cells sorted by CD8; the gate, a part of the cell name, is the type."""
     counts, cells, genes = read_count_table(rna_path)
-    gate = cells.str.rsplit("_", n=1).str[0].str.replace("_", " ")
+    prefix = cells.str.rsplit("_", n=1).str[0]
+    gate = prefix.str.replace("_", " ")
     labels = pd.DataFrame({"family": gate, "type": gate}, cells)
     proteins = pd.read_csv(protein_path, index_col=0).T.loc[cells]
-    return pair_counts(counts, genes, proteins, labels, **options)
+    return pair_counts(counts, genes, proteins, labels=labels, **options)
 
 
-def read_pbmc(path, **options):
+def read_pbmc(path: Path, **options: Any) -> AnnData:
     """Read one of the data sets of 10x Genomics, an AnnData without labels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OldFormatWarning)  # the files are of 2020
@@ -49,36 +56,34 @@ def read_pbmc(path, **options):
 
 
 def pair_counts(
-    counts,
-    gene_names,
-    proteins,
-    labels=None,
+    counts: sparse.csr_array,
+    gene_names: pd.Index,
+    proteins: pd.DataFrame,
+    labels: pd.DataFrame | None = None,
     *,
-    n_genes=1000,
-    log_proteins=True,
-    source="",
-    **about,
-):
+    n_genes: int | None = 1000,
+    log_proteins: bool = True,
+    source: str = "",
+    **about: Any,
+) -> AnnData:
     """Pair proteins with expression over `n_genes` selected by the counts of all cells."""
     selected = counts.sum(axis=0) > 0
     if n_genes is not None:
         selected = select_genes(counts, n_genes).selected
     columns = np.flatnonzero(selected)
     chosen = counts[:, columns].toarray()  # (n_cells, n_genes)
-    counted = chosen.sum(axis=1) > 0
-    chosen = chosen[counted]
-    outputs = proteins[counted].astype(np.float64)
+    is_counted = chosen.sum(axis=1) > 0
+    outputs = proteins[is_counted].astype(np.float64)
     if log_proteins:
         outputs = np.log2(1 + outputs)
-    if labels is not None:
-        labels = labels[counted]
+    scale = "log2(1 + counts)" if log_proteins else "counts"
     return paired_cells(
-        None,
-        outputs,
-        gene_names[columns],
-        labels=labels,
-        counts=chosen,
-        source=f"{source}; proteins as {'log2(1 + counts)' if log_proteins else 'counts'}",
-        dropped={"no counts in the selected genes": proteins.index[~counted]},
+        X=None,
+        Y=outputs,
+        gene_names=gene_names[columns],
+        labels=None if labels is None else labels[is_counted],
+        counts=chosen[is_counted],
+        source=f"{source}; proteins as {scale}",
+        dropped={"no counts in the selected genes": proteins.index[~is_counted]},
         **about,
     )

@@ -12,7 +12,7 @@ from sbnn.data.ephys_features import (
     relative_to_threshold,
     release_features,
 )
-from sbnn.data.readers.scala import labels_of
+from sbnn.data.readers.scala import select_labels
 from sbnn.data.typed_cells import typed_cells
 
 #: First word of a mouse t-type -> class. Sncg cells, rare in the human data, count as VIP.
@@ -38,7 +38,7 @@ def read_gouwens_ephys(
     metadata = metadata.set_index(_ids_as_text(metadata["ephys_session_id"])).loc[session]
     metadata = metadata.set_index(_ids_as_text(metadata["cell_specimen_id"]))
 
-    labels = labels_of("gouwens_ephys", metadata)
+    labels = select_labels("gouwens_ephys", metadata)
     labels["t_type"] = labels["t_type"].fillna("").str.strip()
     labels["met_type"] = labels["met_type"].fillna("").replace("NULL", "")
     subclass = labels["t_type"].str.split(" ").str[0]
@@ -73,7 +73,7 @@ def read_lee_human(
     metadata = metadata.set_index(_ids_as_text(metadata["specimen_id"]))
     metadata = metadata.loc[_ids_as_text(table["specimen_id"])]
 
-    labels = labels_of("lee_human", metadata)
+    labels = select_labels("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")
     labels["layer"] = labels["layer"].fillna("").str.replace("_", "/")
     subclass = metadata["Revised_subclass_label"].fillna("").str.strip()

@@ -3,13 +3,16 @@
 Cells and features are chosen as in Bernaerts, Berens & Kobak (arXiv 2006.10411).
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
+from sbnn.data.counts import read_count_table
 from sbnn.data.paired import paired_cells
-from sbnn.data.readers.counts import read_count_table
 
 #: Least counts of an ion channel gene over all cells.
 _MIN_COUNTS = 10
@@ -35,65 +38,86 @@ LOG_FEATURES = ["AP amp CV", "AI", "ISI CV"]
 _PATH_PATTERN = r"(?P<month>\d\d) (?P<day>\d\d) (?P<year>\d{4}) sample (?P<sample>\d+)\.mat$"
 
 
-def read_scala(counts_path, ephys_path, metadata_path, terms_path=None, **about):
+def read_scala(
+    counts_path: Path,
+    ephys_path: Path,
+    metadata_path: Path,
+    terms_path: Path | None = None,
+    **about: Any,
+) -> AnnData:
     """Read features, and genes (selected, or from a term list), of cells at room temperature.
 
     Genes in a term list need at least ten counts over all published cells.
     """
-    counts, cells, genes = read_count_table(counts_path)
+    counts, names, genes = read_count_table(counts_path)
     if terms_path is not None:
         channels = genes.isin(ion_channel_genes(terms_path))
         channels &= counts.sum(axis=0) >= _MIN_COUNTS
         counts = counts[:, np.flatnonzero(channels)]
         genes = genes[channels]
         if counts_path.name == "gene_counts.csv":
-            known = "complete counts"
-            selected = f"1000 selected genes only, for lack of the {known}"
-            about["source"] = about["source"].replace(known, selected)
+            complete = "complete counts"
+            selected = f"1000 selected genes only, for lack of the {complete}"
+            about["source"] = about["source"].replace(complete, selected)
     ephys = pd.read_csv(ephys_path, index_col=0)
-    rows = join_cell_names(cells).get_indexer(ephys.index)
-    counts = counts[rows].toarray()  # (n_cells, n_genes)
-    return _labelled(None, ephys, genes, ephys.index, counts, metadata_path, **about)
+    labels = read_cell_labels(metadata_path).loc[ephys.index]
+    rows = join_cell_names(names).get_indexer(ephys.index)
+    return paired_cells(
+        X=None,
+        Y=ephys,
+        gene_names=genes,
+        labels=labels,
+        colors=published_type_colors(labels["type"]),
+        counts=counts[rows].toarray(),  # (n_cells, n_genes)
+        **about,
+    )
 
 
-def read_scala_34c_counts(counts_path, metadata_path, **about):
+def read_scala_34c_counts(counts_path: Path, metadata_path: Path, **about: Any) -> AnnData:
     """Read all counts of cells at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
-    return _labelled(counts, None, genes, cells, counts, metadata_path, **about)
+    labels = read_cell_labels(metadata_path).loc[cells]
+    return paired_cells(
+        X=counts,
+        gene_names=genes,
+        cell_names=cells,
+        labels=labels,
+        colors=published_type_colors(labels["type"]),
+        counts=counts,
+        **about,
+    )
 
 
-def _labelled(X, Y, genes, cells, counts, metadata_path, **about):
-    labels = cell_labels(pd.read_csv(metadata_path, sep="\t", dtype={"Targeted layer": str}))
-    labels = labels.loc[cells]
-    colors = type_colors(labels["type"])
-    return paired_cells(X, Y, genes, None, cells, labels, colors, counts, **about)
-
-
-def type_colors(types) -> dict[str, str]:
+def published_type_colors(types: pd.Series) -> dict[str, str]:
     """Published colours of types, in the order of the Allen taxonomy."""
     colors = pd.read_csv(_TABLES / "type_colors.csv", index_col="RNA type")["color"]
     return colors[colors.index.isin(types)].to_dict()
 
 
-def join_cell_names(names) -> pd.Index:
+def join_cell_names(names: Iterable[str]) -> pd.Index:
     """``20180918sample1`` for ``20180918_sample_1``, with or without more parts."""
     parts = pd.Index(names, dtype=object).str.split("_")
     return parts.str[:3].str.join("")
 
 
-def labels_of(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
+def select_labels(data: str, metadata: pd.DataFrame) -> pd.DataFrame:
     """Select and rename label columns."""
-    labels = pd.read_csv(_TABLES / "label_columns.csv", index_col=["data", "column"])["label"]
-    labels = labels[data]  # column -> label
-    known = labels.index.intersection(metadata.columns, sort=False)
-    return metadata[known].rename(columns=labels)
+    table = pd.read_csv(_TABLES / "label_columns.csv", index_col=["data", "column"])
+    labels = table["label"][data]  # column -> label
+    present = labels.index.intersection(metadata.columns, sort=False)
+    return metadata[present].rename(columns=labels)
+
+
+def read_cell_labels(path: Path) -> pd.DataFrame:
+    """`cell_labels` of a file."""
+    return cell_labels(pd.read_csv(path, sep="\t", dtype={"Targeted layer": str}))
 
 
 def cell_labels(metadata: pd.DataFrame) -> pd.DataFrame:
     """Labels by cell name; cells of low quality have no type."""
     cells = join_cell_names(metadata["Cell"])
-    labels = labels_of("scala", metadata).set_axis(cells, axis=0)
+    labels = select_labels("scala", metadata).set_axis(cells, axis=0)
     # some depths are "Slice Lost"
     labels["soma_depth_um"] = pd.to_numeric(labels["soma_depth_um"], errors="coerce")
     labels["type"] = labels["type"].replace("low quality", np.nan)
@@ -125,7 +149,7 @@ def ephys_from_raw(
     return features, reason[~kept]
 
 
-def ion_channel_genes(path) -> list[str]:
+def ion_channel_genes(path: Path) -> list[str]:
     """Symbols of genes in a term list of the Gene Ontology."""
     # lines have one tab more than the header, which would shift the columns
     table = pd.read_csv(path, sep="\t", index_col=False, usecols=["Symbol"])

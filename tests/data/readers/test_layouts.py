@@ -2,17 +2,18 @@
 
 import io
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.io import savemat
 
+from sbnn.data.counts import read_count_table
 from sbnn.data.ephys_features import release_features
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
-from sbnn.data.readers.counts import read_count_table
 
 # of five mouse cells, one has no type, one a rare type and one no feature
 MOUSE = """ephys_session_id,cell_specimen_id,T-type Label,MET-type Label,structure,age,full_genotype,donor_id 
@@ -28,26 +29,40 @@ MOUSE_LABELS = """,type,type5,subclass,t_type,met_type,area,layer,cre,age_days,d
 """
 
 
-def labels_of(data, expected):
-    """The labels that are expected, as the text of a table."""
-    columns = expected.split("\n")[0].split(",")[1:]
-    return data.obs[columns].to_csv()
-
-
-@pytest.mark.parametrize("relative", [False, True])
-def test_mouse_cells_are_found_by_their_session(tmp_path, relative):
+@pytest.fixture(params=[False, True], ids=["absolute", "relative"])
+def mouse(request, tmp_path):
+    """The cells of `MOUSE`, by the session in the name of their file."""
     features = release_features("gouwens_2020")["median"]
     table = pd.DataFrame([features] * 5, range(5)).assign(tau=range(5))
     table.loc[1] = np.nan
     table["ID"] = [f"sub-1_ses-{session}_x" for session in (13, 11, 12, 10, 14)]
     table.to_csv(tmp_path / "features.csv", index=False)
     (tmp_path / "metadata.csv").write_text(MOUSE)
-    paths = tmp_path / "features.csv", tmp_path / "metadata.csv"
-    mouse = ephys_types.read_gouwens_ephys(*paths, relative=relative)
-    assert labels_of(mouse, MOUSE_LABELS) == MOUSE_LABELS
+    return ephys_types.read_gouwens_ephys(
+        tmp_path / "features.csv", tmp_path / "metadata.csv", relative=request.param
+    )
+
+
+def test_labels_of_mouse_cells_are_found_by_their_session(mouse):
+    header = MOUSE_LABELS.split("\n")[0]
+    columns = header.split(",")[1:]
+    assert mouse.obs[columns].to_csv() == MOUSE_LABELS
+
+
+def test_features_of_mouse_cells_are_in_the_order_of_their_labels(mouse):
     assert mouse.to_df()["tau"].tolist() == [0, 3]
-    assert ("peak_lag_ramp" in mouse.var_names) == relative
+
+
+def test_only_relative_features_have_lags(mouse, request):
+    is_relative = "relative" in request.node.callspec.id
+    assert ("peak_lag_ramp" in mouse.var_names) == is_relative
+
+
+def test_mouse_cells_that_are_left_out_are_named(mouse):
     assert list(mouse.uns["sbnn"]["dropped"].values()) == [["72"], ["74"], ["71"]]
+
+
+# --- CITE-seq
 
 
 @pytest.fixture
@@ -61,39 +76,85 @@ def blood(rng):
     return counts, proteins
 
 
-def test_proteins_of_cd8_cells_are_matched_by_name(tmp_path, blood):
+@pytest.fixture
+def blood_files(blood, tmp_path):
     counts, proteins = blood
     counts.to_csv(tmp_path / "rna.csv")
-    proteins.iloc[:, ::-1].to_csv(tmp_path / "protein.csv")
-    paths = tmp_path / "rna.csv", tmp_path / "protein.csv"
-    data = as_paired(citeseq.read_cd8(*paths, log_proteins=False, n_genes=3))
-    np.testing.assert_array_equal(data.Y, proteins[data.cell_names].T)
+    proteins.to_csv(tmp_path / "protein.csv")
+    return tmp_path / "rna.csv", tmp_path / "protein.csv"
 
 
-def test_cord_blood_is_in_the_order_of_its_clustering(tmp_path, blood):
-    counts, proteins = blood
-    clusters = pd.DataFrame({"cell_barcode": counts.columns[::-1], "cluster": range(40)})
-    clusters["type"] = np.tile(["NK", "Ery", None, "B"], 10)
-    paths = [tmp_path / f"{name}.csv" for name in ("rna", "protein", "clustering")]
-    for path, table in zip(paths, (counts, proteins, clusters), strict=True):
-        table.to_csv(path)
-    options = {"n_genes": 3, "files": {"rna.csv": "1"}}
-    data = as_paired(citeseq.read_cord_blood(*paths, log_proteins=False, **options))
-    typed = clusters[clusters["type"].isin(["NK", "B"])].set_index("cell_barcode")
-    kept = typed.drop(counts.columns[3])
+def test_proteins_of_cd8_cells_are_matched_by_name(blood, blood_files):
+    rna_path, protein_path = blood_files
+    _, proteins = blood
+    proteins.iloc[:, ::-1].to_csv(protein_path)
+    adata = citeseq.read_cd8(rna_path, protein_path, log_proteins=False, n_genes=3)
+    np.testing.assert_array_equal(adata.obsm["outputs"], proteins[adata.obs_names].T)
+
+
+def test_the_gate_of_cd8_cells_is_their_type(blood_files):
+    adata = citeseq.read_cd8(*blood_files, n_genes=3)
+    assert set(adata.obs["type"]) == {"CD8 low", "CD4"}
+
+
+@pytest.fixture
+def clustering(blood):
+    """In reverse order; of four cells, two have a type, one is an erythrocyte, and one has none."""
+    counts, _ = blood
+    table = pd.DataFrame({"cell_barcode": counts.columns[::-1], "cluster": range(40)})
+    table["type"] = np.tile(["NK", "Ery", None, "B"], 10)
+    return table
+
+
+@pytest.fixture
+def typed(clustering):
+    """The cells that have a type and are no erythrocytes."""
+    return clustering[clustering["type"].isin(["NK", "B"])].set_index("cell_barcode")
+
+
+@pytest.fixture
+def kept(typed, blood):
+    """Those that have counts."""
+    counts, _ = blood
+    return typed.drop(counts.columns[3])
+
+
+@pytest.fixture
+def read_blood(blood_files, clustering, tmp_path):
+    path = tmp_path / "clustering.csv"
+    clustering.to_csv(path)
+    return partial(citeseq.read_cord_blood, *blood_files, path, n_genes=3)
+
+
+def test_cord_blood_is_in_the_order_of_its_clustering(read_blood, kept):
+    data = as_paired(read_blood())
     assert data.cell_names.tolist() == kept.index.tolist()
-    assert data.labels["type"].tolist() == data.labels["family"].tolist() == kept["type"].tolist()
-    np.testing.assert_array_equal(data.Y, proteins[kept.index].T)
+    assert data.labels["type"].tolist() == kept["type"].tolist()
+    assert data.labels["family"].tolist() == kept["type"].tolist()
+
+
+def test_human_genes_are_selected_by_counts_of_typed_cells(read_blood, blood, typed, kept):
+    data = as_paired(read_blood())
+    counts, _ = blood
     human = counts.iloc[:7].T
-    genes = human.columns[select_genes(human.loc[typed.index], 3).selected]
+    selection = select_genes(human.loc[typed.index], 3)
+    genes = human.columns[selection.selected]
     assert ["HUMAN_" + gene for gene in data.gene_names] == genes.tolist()
     chosen = human.loc[kept.index, genes]
     np.testing.assert_array_equal(data.counts, chosen)
     np.testing.assert_array_equal(data.X, log2p1(normalize_library_size(chosen)))
-    logs = as_paired(citeseq.read_cord_blood(*paths, **options))
-    np.testing.assert_allclose(logs.Y, np.log2(1 + data.Y))
-    assert logs.sha256 != data.sha256, "of the same files"
 
+
+def test_proteins_are_counts_or_their_logarithms(read_blood, blood, kept):
+    _, proteins = blood
+    counted = as_paired(read_blood(log_proteins=False))
+    np.testing.assert_array_equal(counted.Y, proteins[kept.index].T)
+    logs = as_paired(read_blood(files={"rna.csv": "1"}))
+    np.testing.assert_allclose(logs.Y, np.log2(1 + counted.Y))
+    assert logs.sha256 != counted.sha256, "of the same files"
+
+
+# --- Patch-seq
 
 METADATA = """Cell,RNA family,RNA type,Soma depth (µm)
 20180102_sample_3_x,Sst,Sst A,700
@@ -109,36 +170,61 @@ REASONS = """01 02 2018 sample 3,
 """
 
 
-def test_cells_of_motor_cortex_and_why_some_are_left_out():
-    metadata = pd.read_csv(io.StringIO(METADATA))
+@pytest.fixture
+def metadata():
+    return pd.read_csv(io.StringIO(METADATA))
+
+
+def test_labels_of_motor_cortex_are_named_by_cell(metadata):
     labels = scala.cell_labels(metadata)
     assert labels.index.tolist() == [f"20180102sample{i}" for i in (3, 4, 5)]
     np.testing.assert_array_equal(labels["soma_depth_um"], [700, np.nan, np.nan])
-    names, reasons = zip(*(line.split(",") for line in REASONS.splitlines()), strict=True)
+
+
+@pytest.fixture
+def from_raw(metadata):
+    """Features and reasons for the cells of `REASONS`, of which every feature is 2."""
+    names = [line.split(",")[0] for line in REASONS.splitlines()]
     raw = pd.DataFrame(2.0, range(6), list(scala.EPHYS_FEATURES))
     raw["name sample"] = [f"x/{name}.mat" for name in names]
     raw.iloc[3, 0] = np.nan
-    features, found = scala.ephys_from_raw(raw, metadata)
-    assert found.tolist() == list(reasons[1:])
+    return scala.ephys_from_raw(raw, metadata)
+
+
+def test_cells_of_motor_cortex_are_left_out_for_a_reason(from_raw):
+    features, reasons = from_raw
+    expected = [line.split(",")[1] for line in REASONS.splitlines()]
+    assert reasons.tolist() == expected[1:]
     assert features.index.tolist() == ["20180102sample3"]
-    logs = features.columns.isin(scala.LOG_FEATURES)
-    np.testing.assert_allclose(features.to_numpy()[0], np.where(logs, np.log(2), 2))
+
+
+def test_some_features_of_motor_cortex_are_logarithms(from_raw):
+    features, _ = from_raw
+    is_log = features.columns.isin(scala.LOG_FEATURES)
+    expected = np.where(is_log, np.log(2), 2)
+    np.testing.assert_allclose(features.to_numpy()[0], expected)
 
 
 @pytest.mark.parametrize("separator", [",", "\t"])
 def test_counts_are_read_in_blocks_of_genes(tmp_path, rng, monkeypatch, separator):
-    monkeypatch.setattr("sbnn.data.readers.counts._GENES_AT_ONCE", 3)
+    monkeypatch.setattr("sbnn.data.counts.GENES_READ_AT_ONCE", 3)
     cells = [f"20180918_sample_{i}_S1" for i in range(4)]
     table = pd.DataFrame(rng.poisson(1, (8, 4)), ["NA", *"bcdefgh"], cells)
     table.to_csv(tmp_path / "counts.csv.gz", sep=separator)
     counts, found, genes = read_count_table(tmp_path / "counts.csv.gz")
     np.testing.assert_array_equal(counts.toarray(), table.T)
     assert genes.tolist() == table.index.tolist()
-    assert scala.join_cell_names(found).tolist() == [f"20180918sample{i}" for i in range(4)]
+    assert found.tolist() == cells
 
 
-def test_visual_cortex_is_read_from_a_matlab_file(tmp_path, rng):
-    n_excluded = len(gouwens.EXCLUDED_FEATURES)
+def test_names_of_cells_are_joined():
+    cells = ["20180918_sample_0_S1", "20180918_sample_1"]
+    assert scala.join_cell_names(cells).tolist() == ["20180918sample0", "20180918sample1"]
+
+
+@pytest.fixture
+def release(rng):
+    """Fields of the file of visual cortex, for four cells, and long names of outputs by short."""
     short = [*gouwens.EXCLUDED_FEATURES, "tau", "rheobase i"]
     names = {f"raw_{i}": name for i, name in enumerate(short)}
     outputs = rng.normal(size=(4, len(short)))
@@ -156,13 +242,31 @@ def test_visual_cortex_is_read_from_a_matlab_file(tmp_path, rng):
     fields["feature_name"] = list(names)[9:]  # padded characters, all of the same length
     fields["cluster_color"] = ["#00FF00", "#AABBCC", "#102030", "#AABBCC"]
     fields["map_conf"] = fields["T_spec_id_label"] = np.arange(4)
+    return fields, names
+
+
+@pytest.fixture
+def visual_cortex(release, tmp_path):
+    fields, names = release
     savemat(tmp_path / "release.mat", fields)
     (tmp_path / "names.json").write_text(json.dumps(names))
-    data = as_paired(gouwens.read_gouwens(tmp_path / "release.mat", tmp_path / "names.json"))
-    kept = [0, 1, 3]
-    np.testing.assert_array_equal(data.X, fields["T_dat"][kept].astype("f4"))
-    np.testing.assert_array_equal(data.Y, outputs[kept, n_excluded:].astype("f4"))
-    assert data.feature_names.tolist() == ["tau", "rheobase i"]
-    assert data.labels["family"].tolist() == ["Vip", "Sst", "Sst"]
-    assert data.colors["Sst Calb2"] == "#AABBCC"
-    assert data.about["dropped"] == {"missing output": ["y"]}
+    return as_paired(gouwens.read_gouwens(tmp_path / "release.mat", tmp_path / "names.json"))
+
+
+def test_visual_cortex_has_the_cells_with_all_outputs(visual_cortex, release):
+    fields, _ = release
+    np.testing.assert_array_equal(visual_cortex.X, fields["T_dat"][[0, 1, 3]].astype("f4"))
+    assert visual_cortex.about["dropped"] == {"missing output": ["y"]}
+
+
+def test_outputs_of_visual_cortex_have_short_names(visual_cortex, release):
+    fields, _ = release
+    outputs = np.hstack([fields["E_pc_scaled"], fields["E_feature"]])
+    expected = outputs[[0, 1, 3], len(gouwens.EXCLUDED_FEATURES) :]
+    np.testing.assert_array_equal(visual_cortex.Y, expected.astype("f4"))
+    assert visual_cortex.feature_names.tolist() == ["tau", "rheobase i"]
+
+
+def test_families_of_visual_cortex_are_the_first_word(visual_cortex):
+    assert visual_cortex.labels["family"].tolist() == ["Vip", "Sst", "Sst"]
+    assert visual_cortex.colors["Sst Calb2"] == "#AABBCC"

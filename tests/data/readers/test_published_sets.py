@@ -16,11 +16,32 @@ SLOW = ("grn_350", "grn_690")  # simulated from a published network
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KNOWN.index]
 
 
-def loaded(name, **options):
+@pytest.fixture(scope="module", params=NAMES)
+def known(request):
+    """What is known about one of the data sets."""
+    return KNOWN.loc[request.param]
+
+
+@pytest.fixture(scope="module")
+def adata(known):
+    name = known.name.removesuffix("_relative")
+    options = {"relative": True} if name != known.name else {}
     try:
         return load_dataset(name, download=False, verbose=False, **options)
     except FileNotFoundError:
         pytest.skip(f"the files of {name} are not on this machine")
+
+
+def test_published_data_have_their_shape_and_name(adata, known):
+    assert adata.shape == (known["n_rows"], known["n_columns"])
+    assert adata.uns["sbnn"]["name"] == known.name
+
+
+def test_the_largest_group_is_the_known_one(adata, known):
+    groups = adata.obs.columns.intersection(["perturbation", "split", "family", "type"])
+    sizes = adata.obs[groups[0]].value_counts()
+    assert sizes.index[0] == known["largest"]
+    assert sizes.iloc[0] == known["size"]
 
 
 def projection(values):
@@ -30,17 +51,22 @@ def projection(values):
     return np.cos(np.arange(n_rows)) @ values @ np.cos(np.arange(n_columns))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_published_data_are_read_as_they_were(name):
-    plain = name.removesuffix("_relative")
-    adata = loaded(plain, **({"relative": True} if plain != name else {}))
-    known = KNOWN.loc[name]
-    assert adata.shape == (known["n_rows"], known["n_columns"])
-    assert adata.uns["sbnn"]["name"] == name
-    [column, *_] = adata.obs.columns.intersection(["perturbation", "split", "family", "type"])
-    sizes = adata.obs[column].value_counts()
-    assert (sizes.index[0], sizes.iloc[0]) == (known["largest"], known["size"])
+def test_published_values_are_read_as_they_were(adata, known):
     tables = [adata.X, *adata.layers.values(), *adata.obsm.values()]
     tables += [adata.varp[key] for key in ("prior", "truth") if key in adata.varp]
-    expected = list(map(float, known["projections"].split()))
-    assert list(map(projection, tables)) == pytest.approx(expected, rel=1e-5, abs=1e-4)
+    projections = [projection(table) for table in tables]
+    expected = [float(number) for number in known["projections"].split()]
+    assert projections == pytest.approx(expected, rel=1e-5, abs=1e-4)
+
+
+#: Median totals; where no number is given, `X` was not computed from counts.
+LIBRARY_SIZES = {
+    "scala": 364168,
+    "citeseq_cd8": 196,
+    "pbmc_5k_protein": 614,
+    "pbmc_10k_protein": 395.5,
+}
+
+
+def test_readers_note_the_library_size(adata, known):
+    assert adata.uns["sbnn"].get("library_size") == LIBRARY_SIZES.get(known.name)
