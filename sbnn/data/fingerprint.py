@@ -343,7 +343,16 @@ class _Fingerprint:
             self._tag(name)
             self._add_matrix(adata.varp[name])
 
-    def add_measurements(self, *, cells, genes, X, counts, library_size, outputs) -> None:
+    def add_measurements(
+        self,
+        *,
+        cells: Sequence[str],
+        genes: Sequence[str],
+        X: Any,
+        counts: Any,
+        library_size: float | None,
+        outputs: Any,
+    ) -> None:
         """Add names, counts, X or how it is made of these, and outputs."""
         self._add_items([cells, genes])
         if counts is not None:

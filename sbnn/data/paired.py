@@ -44,7 +44,7 @@ class Paired:
     cell_names: np.ndarray
     labels: pd.DataFrame  # with the columns "family" and "type"
     colors: dict[str, str]  # type -> "#RRGGBB"
-    counts: np.ndarray | sparse.csr_array | None  # raw counts
+    counts: Any  # raw counts, (n_cells, n_genes), dense or sparse, or None
     library_size: float | None  # to which they were normalised, if X was computed from them
     name: str
     sha256: str

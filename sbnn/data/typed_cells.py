@@ -109,7 +109,7 @@ def typed_cells(
                 f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename one with "
                 "table.rename(columns={OLD: 'type'})"
             )
-    obs = check_labels(labels, cells, ("type",), if_given=OTHER_LABELS)
+    obs = check_labels(labels, cells, ("type",), optional=OTHER_LABELS)
     obs = obs.rename_axis(index=None)
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, obs.filter(["type", *OTHER_LABELS]), "X")

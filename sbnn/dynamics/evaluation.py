@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,7 +91,7 @@ def evaluate(
     )
 
 
-def fit_and_score_network(model, data: AnnData) -> dict[str, float]:
+def fit_and_score_network(model: Any, data: AnnData) -> dict[str, float]:
     """Fit a model to the training samples; returns its scores, see `evaluate`."""
     train = data[data.obs["split"] == "train"]
     prior = prior_table(data)
@@ -113,7 +114,7 @@ def select_test_samples(data: AnnData) -> Samples:
     return as_trajectories(data[data.obs["split"] == "test"])
 
 
-def network_details(model, data: AnnData, details: bool | str) -> dict[str, object]:
+def network_details(model: Any, data: AnnData, details: bool | str) -> dict[str, object]:
     """What is stored of a network, see `evaluate`: how many targets genes have, and details."""
     effects = model.edge_scores_.to_numpy()
     n_targets = (effects != 0).sum(axis=1, dtype=np.int32)

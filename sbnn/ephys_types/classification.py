@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from os import PathLike
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,7 @@ def cross_validate_classifier(
     target: str = "type",
     source: AnnData | TypedCells | None = None,
     compact: bool = False,
-    **options: object,
+    **options: Any,
 ) -> Record:
     """Fit and score a classifier of typed cells on every fold of every repeat.
 

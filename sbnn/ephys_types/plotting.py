@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from sbnn.ephys_types import report
@@ -99,13 +101,14 @@ def importance_of_families(record: Record) -> Figure:
         Result of `sbnn.ephys_types.family_importance`.
     """
     order = np.argsort(-record.shuffled_log_loss.mean(axis=0), kind="stable")
-    names = np.array(record.family_names)[order]
+    names = [record.family_names[family] for family in order]
     has_attention = "attention" in record.values
     widths = [0.55, 1, 1] if has_attention else [1, 1]
     height = 1.1 + 0.2 * len(order)
     figure, axes = new_panels(height, 1, len(widths), sharey=True, width_ratios=widths)
     if has_attention:
-        figure.get_layout_engine().set(w_pad=0.08)
+        engine = cast(ConstrainedLayoutEngine, figure.get_layout_engine())
+        engine.set(w_pad=0.08)
         _draw_attention(axes[0], record, order)
     _draw_rises(axes[-2], record.shuffled_log_loss[:, order], "shuffled")
     _draw_rises(axes[-1], record.left_out_log_loss[:, order], "left out")

@@ -148,7 +148,9 @@ def _open_recording(path):
     return data
 
 
-def _first_spike(data, stimulus_names, analyse: Callable, sweeps_with_spike: str):
+def _first_spike(
+    data: Any, stimulus_names: Any, analyse: Callable, sweeps_with_spike: str
+) -> tuple[np.ndarray, dict[str, Any]]:
     """Mean voltage of the first spikes of a protocol, NaN if there is none, and what IPFX finds.
 
     `analyse` returns sweeps, their features and the analysis; `sweeps_with_spike` is the entry of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from os import PathLike
 from pathlib import Path
 from typing import Self
 
@@ -38,7 +39,7 @@ class FileMixin(BaseEstimator):
 
     def save(
         self,
-        path: str | Path,
+        path: str | PathLike[str],
         normalizer: CountNormalizer | None = None,
         record: str | None = None,
     ) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
+from typing import Any
 
 import torch
 
@@ -62,11 +63,14 @@ class BestWeights:
 
     def __init__(self, module: torch.nn.Module) -> None:
         self.module = module
-        self.score = None
+        self.score: Any = None
         self.n_waited = 0
 
-    def offer(self, score, always: bool = False) -> None:
-        """Keep the weights of this epoch if its score is the highest so far, or `always`."""
+    def offer(self, score: Any, always: bool = False) -> None:
+        """Keep the weights of this epoch if its score is the highest so far, or `always`.
+
+        Scores are numbers, or tuples that are compared entry by entry.
+        """
         self.n_waited += 1
         if always or self.score is None or score > self.score:
             self.score = score

@@ -294,7 +294,7 @@ def model_overview(
     record: Record,
     halves: Record | None = None,
     folds: Record | None = None,
-    true_genes: Sequence[str] | None = None,
+    true_genes: Sequence[str] | np.ndarray | None = None,
 ) -> Figure:
     """Kept genes, the map of the cells and the outputs, as a prediction passes through them.
 

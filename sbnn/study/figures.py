@@ -125,8 +125,11 @@ def true_genes(fit: Record) -> np.ndarray | None:
 def draw_maps_of_fits(records: Mapping[str, Record], *names: str) -> Figure:
     """Draw the maps of one or two fits, with the test R2 of their models."""
     fits = [records[name] for name in names]
-    scores = [find_cross_validation(records, name) for name in names]
-    return plotting.latent_panels(*fits, scores=scores)
+    return plotting.latent_panels(
+        top=fits[0],
+        bottom=fits[1] if len(fits) > 1 else None,
+        scores=[find_cross_validation(records, name) for name in names],
+    )
 
 
 def draw_training_curves(records: Mapping[str, Record]) -> Figure:
