@@ -18,7 +18,7 @@ from sbnn import (
     DistilledBottleneckRegressor,
     LeaveOneOutRidge,
     load_dataset,
-    paired_cells,
+    paired,
     paper_folds,
 )
 from sbnn.data.paired import as_paired
@@ -60,7 +60,7 @@ def compare(model, counts, Y, folds, n_genes=N_GENES):
 
 def fold_r2(model, counts, Y, fold):
     """Test R2 of a fold, from counts of selected genes."""
-    data = as_paired(paired_cells(None, Y, counts=counts))
+    data = as_paired(paired(None, Y, counts=counts))
     X_train, Y_train, X_test, Y_test, _ = split_fold(data, fold, "fold")
     with reproducible():
         predicted = clone(model).fit(X_train, Y_train).predict(X_test)

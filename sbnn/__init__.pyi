@@ -7,7 +7,7 @@ from .data import preprocessing as preprocessing
 from .data.counts import CountNormalizer as CountNormalizer
 from .data.datasets import default_dataset as default_dataset
 from .data.datasets import load_dataset as load_dataset
-from .data.paired import paired_cells as paired_cells
+from .data.paired import paired as paired
 from .data.simulate import simulate_patchseq as simulate_patchseq
 from .data.tables import read_tables as read_tables
 from .data.typed_cells import typed_cells as typed_cells

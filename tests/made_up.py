@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import scale
 
-from sbnn.data.paired import as_paired, paired_cells
+from sbnn.data.paired import as_paired, paired
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import paper_folds
 from sbnn.models.distilled import forward_selection
@@ -148,7 +148,7 @@ def change_data(data, **fields):
     }
     for name in ("name", "X", "Y", "gene_names", "feature_names", "cell_names", "labels"):
         usual[name] = getattr(data, name)
-    return as_paired(paired_cells(**usual | fields))
+    return as_paired(paired(**usual | fields))
 
 
 def expression_frame(data):

@@ -18,7 +18,7 @@ PUBLIC = {
         LeaveOneOutRidge ReducedRankRegression SparseBottleneckRegressor
         SparseReducedRankRegression cross_validate default_dataset
         epoch_curves explore fit_full genes_table grouped_folds interpret
-        later_fold load_dataset map_trust paired_cells paper_folds
+        later_fold load_dataset map_trust paired paper_folds
         read_tables selection_table simulate_patchseq
         stability_selection typed_cells verdict metrics plotting preprocessing results""",
     "sbnn.ephys_types": """AttentionBiLSTMClassifier EphysTypeClassifier FamilyAttentionClassifier

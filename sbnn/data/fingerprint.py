@@ -420,7 +420,7 @@ def _canonical_bytes(array):
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What is said about data besides their content; `sbnn.paired_cells` explains the entries."""
+    """What is said about data besides their content; `sbnn.paired` explains the entries."""
 
     name: str = "custom"
     source: str = "the user's data"

@@ -89,7 +89,7 @@ class Paired:
 
 
 class Parts(NamedTuple):
-    """Parts of paired cells as they are given; `paired_cells` explains them."""
+    """Parts of paired cells as they are given; `paired` explains them."""
 
     X: Any
     Y: Any = None
@@ -101,7 +101,7 @@ class Parts(NamedTuple):
     counts: Any = None
 
 
-def paired_cells(
+def paired(
     X: Any,
     Y: ArrayLike | pd.DataFrame | None = None,
     gene_names: Sequence[str] | np.ndarray | pd.Index | None = None,
@@ -163,10 +163,10 @@ def paired_cells(
     Examples
     --------
     >>> import numpy as np
-    >>> from sbnn import paired_cells
+    >>> from sbnn import paired
     >>> rng = np.random.default_rng(0)
     >>> X = np.log2(1 + rng.poisson(3, (20, 4)))
-    >>> adata = paired_cells(X, rng.normal(size=(20, 2)), feature_names=["AP width", "Rheobase"])
+    >>> adata = paired(X, rng.normal(size=(20, 2)), feature_names=["AP width", "Rheobase"])
     >>> adata.shape, list(adata.obsm["outputs"])
     ((20, 4), ['AP width', 'Rheobase'])
     """
@@ -197,7 +197,7 @@ def paired_cells(
 
 
 def as_paired(data: Any, check: bool = True) -> Paired:
-    """Arrays of an AnnData, or of a pair (X, Y); see `paired_cells`.
+    """Arrays of an AnnData, or of a pair (X, Y); see `paired`.
 
     Beside an AnnData, Y may be a key of ``obsm`` or a list of columns of ``obs``.
     """

@@ -71,7 +71,7 @@ def screen(
     labels : DataFrame, optional
         Other labels, such as the replicate, indexed by cell name.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired_cells`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------

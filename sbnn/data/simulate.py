@@ -11,7 +11,7 @@ from anndata import AnnData
 from scipy.spatial.distance import pdist
 
 from sbnn.data.checks import numbered_names, type_shades
-from sbnn.data.paired import paired_cells
+from sbnn.data.paired import paired
 from sbnn.errors import check_number
 
 # Fractions of the variance of a programme: between families, types of a family, cells of a type.
@@ -76,7 +76,7 @@ def simulate_patchseq(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired_cells`. The truth also has ``"r2"``, that of the noise-free
+        As returned by `sbnn.paired`. The truth also has ``"r2"``, that of the noise-free
         outputs, pooled over z-scored outputs.
 
     Examples
@@ -137,7 +137,7 @@ def simulate_patchseq(
     }
     drive = f"{n_true_genes} of {n_genes} genes drive the outputs"
     source = f"simulated, {drive} through {n_latent} latent dimensions"
-    return paired_cells(
+    return paired(
         X=None,
         Y=offset + unit * noisy,
         gene_names=genes,

@@ -22,7 +22,7 @@ from sklearn.utils.sparsefuncs import min_max_axis
 from sbnn.data.checks import abbreviate, check_names, check_only_genes, numbers
 from sbnn.data.counts import are_counts, row_sums
 from sbnn.data.inputs import BEYOND_LOG, load_into_memory, select_outputs
-from sbnn.data.paired import COPY_CORRELATION, paired_cells
+from sbnn.data.paired import COPY_CORRELATION, paired
 from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
@@ -69,7 +69,7 @@ def read_tables(
     Returns
     -------
     AnnData
-        As returned by `sbnn.paired_cells`, in the order of `expression`. For counts, ``X`` is
+        As returned by `sbnn.paired`, in the order of `expression`. For counts, ``X`` is
         ``log2(1 + counts / total * median of totals)``.
 
     Raises
@@ -130,7 +130,7 @@ def read_tables(
     note = "expression is taken as log values"
     if are_raw:
         note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
-    return paired_cells(
+    return paired(
         X=None if are_raw else chosen,
         Y=Y,
         gene_names=genes,

@@ -75,7 +75,7 @@ def trajectories(
     gene_names : sequence of str, optional
         By default ``gene_0`` ...; not with a DataFrame.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired_cells`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------

@@ -67,7 +67,7 @@ def typed_cells(
     units : dict of str to str or Series, optional
         Feature -> unit.
     **about
-        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired_cells`.
+        ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
     Returns
     -------

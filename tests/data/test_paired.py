@@ -7,7 +7,7 @@ import pytest
 from made_up import change_data, expression_frame, outputs_frame
 from scipy import sparse
 
-from sbnn.data.paired import as_paired, get_groups, paired_cells
+from sbnn.data.paired import as_paired, get_groups, paired
 from sbnn.data.typed_cells import as_typed
 
 
@@ -126,7 +126,7 @@ def counted(rng):
     fractions = np.full(4, 0.25)
     counts = rng.multinomial(60, fractions, size=30)
     counts[0] *= 2
-    return paired_cells(None, rng.normal(size=(30, 2)), counts=counts)
+    return paired(None, rng.normal(size=(30, 2)), counts=counts)
 
 
 def test_the_builder_notes_the_library_size(counted):
@@ -135,26 +135,26 @@ def test_the_builder_notes_the_library_size(counted):
 
 
 def test_expression_that_is_given_is_taken_as_it_is(counted):
-    given = paired_cells(counted.X, counts=counted.layers["counts"])
+    given = paired(counted.X, counts=counted.layers["counts"])
     assert "library_size" not in given.uns["sbnn"]
     assert as_paired(given).library_size is None
 
 
 def test_a_library_size_may_be_given_with_expression(counted):
-    noted = paired_cells(counted.X, counts=counted.layers["counts"], library_size=60)
+    noted = paired(counted.X, counts=counted.layers["counts"], library_size=60)
     assert noted.uns["sbnn"]["library_size"] == 60
 
 
 def test_a_library_size_may_be_given_for_expression(counted):
     counts = counted.layers["counts"]
-    made = paired_cells(None, counts=counts, library_size=1000)
+    made = paired(None, counts=counts, library_size=1000)
     fractions = counts / counts.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(made.X, np.log2(1000 * fractions + 1), rtol=1e-5)
     assert made.uns["sbnn"]["library_size"] == 1000
 
 
 def test_a_library_size_that_does_not_give_x_is_left_out(counted):
-    noted = paired_cells(counted.X, counts=counted.layers["counts"], library_size=61)
+    noted = paired(counted.X, counts=counted.layers["counts"], library_size=61)
     assert "library_size" not in noted.uns["sbnn"]
 
 
@@ -236,7 +236,7 @@ def test_sparse_expression_has_the_same_fingerprint(adata):
 @pytest.mark.parametrize("mode", [None, "r"])
 @pytest.mark.parametrize("convert", [np.asarray, sparse.coo_array])
 def test_a_file_keeps_everything(convert, mode, adata, tmp_path):
-    built = paired_cells(
+    built = paired(
         X=None,
         Y=adata.obsm["outputs"],
         gene_names=adata.var_names,
@@ -330,7 +330,7 @@ def test_raw_counts_pass_without_a_check(looks_raw, data):
 
 
 def test_raw_counts_pass_if_a_reader_knows_them(looks_raw, data):
-    built = paired_cells(looks_raw, data.Y, notes=["counts, indeed"])
+    built = paired(looks_raw, data.Y, notes=["counts, indeed"])
     assert built.n_obs == 120
 
 

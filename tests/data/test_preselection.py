@@ -5,12 +5,12 @@ import pytest
 from scipy import sparse
 
 from sbnn import simulate_patchseq
-from sbnn.data.paired import as_paired, paired_cells
+from sbnn.data.paired import as_paired, paired
 from sbnn.data.preprocessing import preselect_genes, select_genes
 
 
 def pair_counts(counts, Y):
-    return as_paired(paired_cells(None, Y, counts=counts))
+    return as_paired(paired(None, Y, counts=counts))
 
 
 @pytest.fixture(scope="module")

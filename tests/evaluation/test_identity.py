@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sbnn.data.counts import log2p1, normalize_library_size
 from sbnn.data.fingerprint import fingerprint, fingerprint_arguments
-from sbnn.data.paired import paired_cells
+from sbnn.data.paired import paired
 from sbnn.evaluation.runs import configure, describe_estimator
 from sbnn.results import Record
 
@@ -264,7 +264,7 @@ def test_numbers_of_donors_are_not_rounded(adata):
 def test_every_cell_is_looked_at():
     counts = np.random.default_rng(0).poisson(5, (2500, 4)) + 1
     X = log2p1(normalize_library_size(counts, 20))
-    usual = paired_cells(X, counts=counts, library_size=20, check=False)
+    usual = paired(X, counts=counts, library_size=20, check=False)
     other = usual.copy()
     other.X[1] = 0
     assert fingerprint(other) != fingerprint(usual)

@@ -10,7 +10,7 @@ from anndata import AnnData, OldFormatWarning, read_h5ad
 from scipy import sparse
 
 from sbnn.data.counts import read_count_table
-from sbnn.data.paired import paired_cells
+from sbnn.data.paired import paired
 from sbnn.data.preprocessing import select_genes
 
 _HUMAN = "HUMAN_"
@@ -77,7 +77,7 @@ def pair_counts(
     if log_proteins:
         outputs = np.log2(1 + outputs)
     scale = "log2(1 + counts)" if log_proteins else "counts"
-    return paired_cells(
+    return paired(
         X=None,
         Y=outputs,
         gene_names=gene_names[columns],

@@ -13,7 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy.io import loadmat
 
-from sbnn.data.paired import paired_cells
+from sbnn.data.paired import paired
 
 #: Features with an extreme outlier, or nearly equal to another feature.
 _EXCLUDED = pd.read_csv(Path(__file__).parents[1] / "gouwens_excluded.csv")
@@ -44,7 +44,7 @@ def read_gouwens(mat_path: Path, names_path: Path, **about: Any) -> AnnData:
     labels["type_confidence"] = content["map_conf"]
     labels["specimen"] = content["T_spec_id_label"]
     colors = sorted(zip(types, _strip(content["cluster_color"]), strict=True))
-    return paired_cells(
+    return paired(
         X=content["T_dat"][complete],  # (n_cells, n_genes)
         Y=outputs,
         gene_names=_strip(content["gene_id"]),

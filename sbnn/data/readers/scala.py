@@ -12,7 +12,7 @@ import pandas as pd
 from anndata import AnnData
 
 from sbnn.data.counts import read_count_table
-from sbnn.data.paired import paired_cells
+from sbnn.data.paired import paired
 
 #: Least counts of an ion channel gene over all cells.
 _MIN_COUNTS = 10
@@ -62,7 +62,7 @@ def read_scala(
     ephys = pd.read_csv(ephys_path, index_col=0)
     labels = read_cell_labels(metadata_path).loc[ephys.index]
     rows = join_cell_names(names).get_indexer(ephys.index)
-    return paired_cells(
+    return paired(
         X=None,
         Y=ephys,
         gene_names=genes,
@@ -78,7 +78,7 @@ def read_scala_34c_counts(counts_path: Path, metadata_path: Path, **about: Any) 
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
     labels = read_cell_labels(metadata_path).loc[cells]
-    return paired_cells(
+    return paired(
         X=counts,
         gene_names=genes,
         cell_names=cells,
