@@ -16,6 +16,8 @@ GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008), without the yellow, which is too pale for dots
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
+#: Before the numbers of cells, genes and outputs without names.
+DEFAULT_PREFIXES = ("", "cell_", "gene_", "output", "output_")
 
 
 def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -36,6 +38,42 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
             "the first with table[~table.index.duplicated()] (columns: the same of table.T)"
         )
     return text.to_numpy().astype(str)
+
+
+def order_by_name(names: Iterable[Any], expected: Iterable[Any], argument: str) -> np.ndarray:
+    """Positions of the expected names among those of a table; default names fit any others."""
+    given = pd.Index([str(name) for name in names], dtype=object)
+    wanted = pd.Index([str(name) for name in expected], dtype=object)
+    if given.is_unique and wanted.is_unique and set(given) == set(wanted):
+        return given.get_indexer(wanted)
+    if given.equals(wanted) or _are_default(given) or _are_default(wanted):
+        return np.arange(len(given))
+    missing = wanted[~wanted.isin(given)]
+    others = given[~given.isin(wanted)]
+    raise ValueError(
+        f"{argument}: expected the names {abbreviate(wanted)}, in any order and once each, got "
+        f"{abbreviate(given)} (missing: {abbreviate(missing) or 'none'}; not expected: "
+        f"{abbreviate(others) or 'none'}); select or rename them, or pass table.to_numpy() to go "
+        "by position"
+    )
+
+
+def _are_default(names):
+    """Whether names only number what they name."""
+    numbers = [str(i) for i in range(len(names))]
+    return any([*names] == [prefix + number for number in numbers] for prefix in DEFAULT_PREFIXES)
+
+
+def refuse_permuted(names: np.ndarray, of_table: pd.Index | None, argument: str) -> None:
+    """Reject names beside a table that has the same ones in another order."""
+    if of_table is None:
+        return
+    columns = [str(name) for name in of_table]
+    if columns != [*names] and sorted(columns) == sorted(names):
+        raise ValueError(
+            f"{argument}: the table has the same names in another order; leave {argument} out, as "
+            "its own are used"
+        )
 
 
 def numbered_names(kind: str, numbers: range) -> list[str]:

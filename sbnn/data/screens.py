@@ -21,6 +21,7 @@ from sbnn.data.checks import (
     check_only_genes,
     match_rows,
     numbers,
+    refuse_permuted,
 )
 from sbnn.data.counts import are_counts, check_counts
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
@@ -109,12 +110,14 @@ def screen(
         )
     if isinstance(values, pd.DataFrame):
         values = check_table_of_counts(values, labels)
-        gene_names = values.columns
-        cell_names = values.index
+        gene_names = values.columns if gene_names is None else gene_names
+        cell_names = values.index if cell_names is None else cell_names
     matrix = check_screen_counts(values)
     n_cells, n_genes = matrix.shape
     genes = check_names(gene_names, "gene_names", "gene", n_genes)
     cells = check_names(cell_names, "cell_names", "cell", n_cells)
+    refuse_permuted(genes, getattr(values, "columns", None), "gene_names")
+    refuse_permuted(cells, getattr(values, "index", None), "cell_names")
     obs = check_labels(labels, cells, ())
     if control is not None:
         control = str(control)

@@ -20,6 +20,7 @@ from sbnn.data.checks import (
     check_only_genes,
     match_rows,
     numbers,
+    order_by_name,
 )
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
@@ -156,8 +157,12 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
         pairs = pd.Series(families).explode()
         by_column = pd.Series(pairs.index, pairs.astype(str))
         family_of = by_column[by_column.index.isin(columns)].reindex(columns).dropna()
-    elif isinstance(families, pd.Series) and set(columns) <= set(families.index):
-        family_of = families[columns]
+    elif isinstance(families, pd.Series):
+        family_of = families.set_axis(families.index.astype(str))
+        if set(columns) <= set(family_of.index):
+            family_of = family_of[columns]
+        else:  # by position, unless they are families of other columns
+            order_by_name(family_of.index, columns, "families")
     else:
         family_of = families
     if len(family_of) != len(columns):
