@@ -25,6 +25,8 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
     if names is None:
         numbered = [f"{kind}_{i}" for i in range(size)]
         return np.array(numbered, dtype=str)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise TypeError(f"{argument}: expected a list of {kind} names, got {names!r}")
     series = pd.Series([*names], dtype=object)
     if len(series) != size:
         raise ValueError(f"{argument}: expected {size} {kind} names, got {len(series)}")
@@ -91,6 +93,7 @@ def check_labels(
     """Labels in the order of the cells, with the required columns; these and others are text."""
     if labels is None:
         labels = pd.DataFrame(index=pd.Index(cells, dtype=object))
+    check_table(labels, "labels")
     table = labels.set_axis(labels.index.astype(str))
     wrong = table.index.symmetric_difference(cells)
     if len(wrong) or len(table) != len(cells):
@@ -108,6 +111,15 @@ def check_labels(
     for column in table.select_dtypes(object):  # numbers and text cannot be saved in one column
         table[column] = table[column].map(str, na_action="ignore")
     return table
+
+
+def check_table(table: Any, argument: str) -> None:
+    """Reject what is no table with the names of cells."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(
+            f"{argument}: expected a DataFrame indexed by cell name, got {type(table).__name__}; "
+            "make one with pd.DataFrame(columns, index=cell_names)"
+        )
 
 
 def match_rows(
@@ -151,9 +163,14 @@ def known_labels(labels: Any) -> pd.Series:
 
 def check_colors(colors: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
     """Colours of types as ``"#RRGGBB"``: given ones, and `type_shades`."""
+    if not isinstance(colors, Mapping):
+        raise TypeError(f"colors: expected a dict of type to colour, got {type(colors).__name__}")
     codes = {}
     for name, color in colors.items():
-        codes[str(name)] = to_hex(color).upper()
+        try:
+            codes[str(name)] = to_hex(color).upper()
+        except ValueError as error:
+            raise ValueError(f"colors: {color!r} of {name} is no colour; use '#RRGGBB'") from error
     if (labels["type"] == UNKNOWN).any():
         codes.setdefault(UNKNOWN, GREY)
     for name, color in type_shades(labels).items():

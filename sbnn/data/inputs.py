@@ -107,6 +107,8 @@ def select_outputs(data: Any, outputs: Any = None) -> Any:
                 return table
             return pd.DataFrame(dense(table), data.obs_names).add_prefix("output_")
         if isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
+            for name in outputs:
+                check_among("outputs", name, [*data.obs])
             return data.obs[outputs]
     return dense(outputs) if sparse.issparse(outputs) else outputs
 

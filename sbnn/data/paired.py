@@ -129,8 +129,8 @@ def paired(
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
     counts : array, sparse matrix or DataFrame, shape (n_cells, n_genes), optional
-        Raw counts; of a DataFrame, cells and genes are matched by name. An `X` that is given is taken as it is, unless ``library_size`` says that it was
-        computed from them.
+        Raw counts; of a DataFrame, cells and genes are matched by name. An `X` that is given
+        is taken as it is, unless ``library_size`` says that it was computed from them.
     check : bool
         Whether to reject constant columns, copies of genes and raw counts, if there are outputs.
     **about
@@ -236,6 +236,8 @@ def _type_colors(adata):
 def validate_parts(parts: Parts, description: Description, check: bool) -> Paired:
     """Convert parts to clean arrays, or name the mistake."""
     X = parts.X
+    if X is None and parts.counts is None:
+        raise ValueError("X: expected log expression, or None beside raw counts as counts=")
     if X is None:
         X = log2p1(normalize_library_size(parts.counts, description.library_size))
     named = parts.counts if parts.X is None else X

@@ -19,6 +19,7 @@ from sbnn.data.checks import (
     check_labels,
     check_names,
     check_only_genes,
+    check_table,
     match_rows,
     numbers,
     refuse_permuted,
@@ -108,6 +109,8 @@ def screen(
             f"perturbation: expected one for each cell, got {type(perturbation).__name__}; of a "
             "table of labels, pass a column such as labels['perturbation']"
         )
+    if labels is not None:
+        check_table(labels, "labels")
     if isinstance(values, pd.DataFrame):
         values = check_table_of_counts(values, labels)
         gene_names = values.columns if gene_names is None else gene_names

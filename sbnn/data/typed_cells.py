@@ -18,6 +18,7 @@ from sbnn.data.checks import (
     check_labels,
     check_names,
     check_only_genes,
+    check_table,
     match_rows,
     numbers,
     order_by_name,
@@ -104,7 +105,9 @@ def typed_cells(
     cells = check_names(getattr(X, "index", None), "X", "cell", size=n_cells)
     features = check_names(getattr(X, "columns", None), "X", "feature", size=n_features)
     if labels is not None:
-        labels = match_rows(pd.DataFrame(labels), cells, "labels")
+        labels = labels.to_frame() if isinstance(labels, pd.Series) else labels
+        check_table(labels, "labels")
+        labels = match_rows(labels, cells, "labels")
         if "type" not in labels:
             raise ValueError(
                 f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename one with "

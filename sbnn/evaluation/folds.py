@@ -103,6 +103,8 @@ def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
     [3]
     """
     values = times
+    if np.ndim(times) == 0:
+        raise TypeError(f"times: expected one for each cell, got {times!r}")
     if any(isinstance(time, str) for time in times):
         labels = known_labels(np.asarray(times, dtype=object))
         # as text, 10 would be earlier than 9

@@ -37,8 +37,8 @@ def interpret(
     model : fitted network or linear model of this package
     X : array-like, DataFrame or AnnData, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
-        Outputs, unless `X` contains them; with names, matched to those of the fit. Use held-out cells, scaled like the training cells:
-        otherwise, ``r2_drop`` is too large.
+        Outputs, unless `X` contains them; with names, matched to those of the fit. Use held-out
+        cells, scaled like the training cells: otherwise, ``r2_drop`` is too large.
     stability : DataFrame with the column ``frequency``, optional
         As from `sbnn.selection_table`.
 
@@ -62,6 +62,8 @@ def interpret(
         If `model` is of another package.
     """
     kept = kept_genes(model)
+    if stability is not None and "frequency" not in stability:
+        raise ValueError("stability: no column 'frequency'; use the table of sbnn.selection_table")
     if not hasattr(model, "x_mean_"):
         raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
     expression, outputs = match_outputs(model, X, Y)

@@ -177,6 +177,8 @@ class BottleneckRegressor(
         target = to_tensor(self._scale_outputs(Y, len(Y)))
         eval_cells = None
         if eval_set is not None:
+            if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
+                raise ValueError("eval_set: expected a pair (X, Y)")
             X_eval, y_eval = eval_set
             new_X, new_Y = inputs.match_outputs(self, X_eval, y_eval, argument="eval_set")
             new_cells = inputs.validate_new_cells(self, new_X)

@@ -8,6 +8,7 @@ from made_up import change_data, expression_frame, outputs_frame
 from scipy import sparse
 
 from sbnn.data.paired import as_paired, get_groups, paired
+from sbnn.data.screens import screen
 from sbnn.data.typed_cells import as_typed
 
 
@@ -331,6 +332,17 @@ def test_counts_of_other_names_are_refused(tables):
     X, Y, counts = tables
     with pytest.raises(ValueError, match="counts: .*missing: .*not expected: x"):
         paired(X, Y, counts=counts.add_prefix("x"))
+
+
+@pytest.mark.parametrize("labels", [{"type": ["a"]}, ["a"], pd.Series(["a"]), "types.csv"])
+def test_labels_that_are_no_table_are_refused(labels, tables):
+    X, Y, counts = tables
+    for build in (
+        lambda: paired(X, Y, labels=labels),
+        lambda: screen(counts, ["a", "b"] * 60, labels=labels),
+    ):
+        with pytest.raises(TypeError, match="labels: expected a DataFrame"):
+            build()
 
 
 @pytest.mark.parametrize("argument", ["gene_names", "feature_names"])
