@@ -16,6 +16,8 @@ GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008), without the yellow, which is too pale for dots
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
+#: Before the numbers of cells, genes and outputs without names.
+DEFAULT_PREFIXES = ("", "cell_", "gene_", "output", "output_")
 
 
 def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -23,6 +25,8 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
     if names is None:
         numbered = [f"{kind}_{i}" for i in range(size)]
         return np.array(numbered, dtype=str)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise TypeError(f"{argument}: expected a list of {kind} names, got {names!r}")
     series = pd.Series([*names], dtype=object)
     if len(series) != size:
         raise ValueError(f"{argument}: expected {size} {kind} names, got {len(series)}")
@@ -36,6 +40,42 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
             "the first with table[~table.index.duplicated()] (columns: the same of table.T)"
         )
     return text.to_numpy().astype(str)
+
+
+def order_by_name(names: Iterable[Any], expected: Iterable[Any], argument: str) -> np.ndarray:
+    """Positions of the expected names among those of a table; default names fit any others."""
+    given = pd.Index([str(name) for name in names], dtype=object)
+    wanted = pd.Index([str(name) for name in expected], dtype=object)
+    if given.is_unique and wanted.is_unique and set(given) == set(wanted):
+        return given.get_indexer(wanted)
+    if given.equals(wanted) or _are_default(given) or _are_default(wanted):
+        return np.arange(len(given))
+    missing = wanted[~wanted.isin(given)]
+    others = given[~given.isin(wanted)]
+    raise ValueError(
+        f"{argument}: expected the names {abbreviate(wanted)}, in any order and once each, got "
+        f"{abbreviate(given)} (missing: {abbreviate(missing) or 'none'}; not expected: "
+        f"{abbreviate(others) or 'none'}); select or rename them, or pass table.to_numpy() to go "
+        "by position"
+    )
+
+
+def _are_default(names):
+    """Whether names only number what they name."""
+    numbers = [str(i) for i in range(len(names))]
+    return any([*names] == [prefix + number for number in numbers] for prefix in DEFAULT_PREFIXES)
+
+
+def refuse_permuted(names: np.ndarray, of_table: pd.Index | None, argument: str) -> None:
+    """Reject names beside a table that has the same ones in another order."""
+    if of_table is None:
+        return
+    columns = [str(name) for name in of_table]
+    if columns != [*names] and sorted(columns) == sorted(names):
+        raise ValueError(
+            f"{argument}: the table has the same names in another order; leave {argument} out, as "
+            "its own are used"
+        )
 
 
 def numbered_names(kind: str, numbers: range) -> list[str]:
@@ -53,6 +93,7 @@ def check_labels(
     """Labels in the order of the cells, with the required columns; these and others are text."""
     if labels is None:
         labels = pd.DataFrame(index=pd.Index(cells, dtype=object))
+    check_table(labels, "labels")
     table = labels.set_axis(labels.index.astype(str))
     wrong = table.index.symmetric_difference(cells)
     if len(wrong) or len(table) != len(cells):
@@ -70,6 +111,15 @@ def check_labels(
     for column in table.select_dtypes(object):  # numbers and text cannot be saved in one column
         table[column] = table[column].map(str, na_action="ignore")
     return table
+
+
+def check_table(table: Any, argument: str) -> None:
+    """Reject what is no table with the names of cells."""
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(
+            f"{argument}: expected a DataFrame indexed by cell name, got {type(table).__name__}; "
+            "make one with pd.DataFrame(columns, index=cell_names)"
+        )
 
 
 def match_rows(
@@ -113,9 +163,14 @@ def known_labels(labels: Any) -> pd.Series:
 
 def check_colors(colors: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, str]:
     """Colours of types as ``"#RRGGBB"``: given ones, and `type_shades`."""
+    if not isinstance(colors, Mapping):
+        raise TypeError(f"colors: expected a dict of type to colour, got {type(colors).__name__}")
     codes = {}
     for name, color in colors.items():
-        codes[str(name)] = to_hex(color).upper()
+        try:
+            codes[str(name)] = to_hex(color).upper()
+        except ValueError as error:
+            raise ValueError(f"colors: {color!r} of {name} is no colour; use '#RRGGBB'") from error
     if (labels["type"] == UNKNOWN).any():
         codes.setdefault(UNKNOWN, GREY)
     for name, color in type_shades(labels).items():

@@ -66,8 +66,9 @@ def find_file(name: str, *, download: bool = True) -> Path:
     FileNotFoundError
         If the file is missing and cannot be downloaded.
     ValueError
-        If its content is not the published one.
+        If there is no such entry, or the content is not the published one.
     """
+    check_among("name", name, FILES.index)
     file = FILES.loc[name]
     path = local_file(name)
     if path is not None:
@@ -98,6 +99,7 @@ def find_file(name: str, *, download: bool = True) -> Path:
 
 def list_files(name: str) -> list[str]:
     """Files of a data set, with the replacement of the first one if this is not here."""
+    check_among("data set", name, DATASETS.index)
     files = DATASETS.files[name].split()
     instead = DATASETS.instead[name]
     if instead and local_file(files[0]) is None:

@@ -15,7 +15,13 @@ from sklearn.utils import Tags, TransformerTags, check_array
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from sbnn.data.checks import abbreviate, check_in_order, check_names, get_cell_names
+from sbnn.data.checks import (
+    abbreviate,
+    check_in_order,
+    check_names,
+    get_cell_names,
+    order_by_name,
+)
 from sbnn.data.counts import dense, describe_raw_counts
 from sbnn.errors import check_among, warn
 
@@ -101,6 +107,8 @@ def select_outputs(data: Any, outputs: Any = None) -> Any:
                 return table
             return pd.DataFrame(dense(table), data.obs_names).add_prefix("output_")
         if isinstance(outputs, list) and all(isinstance(name, str) for name in outputs):
+            for name in outputs:
+                check_among("outputs", name, [*data.obs])
             return data.obs[outputs]
     return dense(outputs) if sparse.issparse(outputs) else outputs
 
@@ -110,6 +118,18 @@ def expression_and_outputs(X: Any, Y: Any) -> tuple[Any, Any]:
     outputs = select_outputs(X, Y)
     if isinstance(outputs, pd.DataFrame | pd.Series):
         check_in_order(X, outputs, "Y")
+    return X, outputs
+
+
+def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> tuple[Any, Any]:
+    """Expression and outputs of new cells; those with names are in the order of the fit."""
+    check_is_fitted(model)
+    X, outputs = expression_and_outputs(X, Y)
+    if isinstance(outputs, pd.DataFrame):
+        order = order_by_name(outputs.columns, model.output_names_, argument)
+        outputs = outputs.iloc[:, order]
+    elif isinstance(outputs, pd.Series) and outputs.name is not None:
+        order_by_name([outputs.name], model.output_names_, argument)
     return X, outputs
 
 

@@ -128,9 +128,9 @@ def paired(
         Indexed by cell name; missing ``family`` and ``type`` are ``"unknown"``.
     colors : dict of str to str, optional
         Type -> ``"#RRGGBB"``.
-    counts : array or sparse matrix, shape (n_cells, n_genes), optional
-        Raw counts. An `X` that is given is taken as it is, unless ``library_size`` says that it was
-        computed from them.
+    counts : array, sparse matrix or DataFrame, shape (n_cells, n_genes), optional
+        Raw counts; of a DataFrame, cells and genes are matched by name. An `X` that is given
+        is taken as it is, unless ``library_size`` says that it was computed from them.
     check : bool
         Whether to reject constant columns, copies of genes and raw counts, if there are outputs.
     **about
@@ -236,8 +236,11 @@ def _type_colors(adata):
 def validate_parts(parts: Parts, description: Description, check: bool) -> Paired:
     """Convert parts to clean arrays, or name the mistake."""
     X = parts.X
+    if X is None and parts.counts is None:
+        raise ValueError("X: expected log expression, or None beside raw counts as counts=")
     if X is None:
         X = log2p1(normalize_library_size(parts.counts, description.library_size))
+    named = parts.counts if parts.X is None else X
     Y = parts.Y
     if isinstance(Y, pd.Series):
         Y = Y.to_frame(Y.name or "output_0")
@@ -248,23 +251,31 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
 
     gene_names = parts.gene_names
     if gene_names is None:
-        gene_names = getattr(X, "columns", None)
+        gene_names = getattr(named, "columns", None)
     genes = checks.check_names(gene_names, "gene_names", kind="gene", size=x.shape[1])
     feature_names = parts.feature_names
     if feature_names is None:
         feature_names = getattr(Y, "columns", None)
     outputs = checks.check_names(feature_names, "feature_names", kind="output", size=y.shape[1])
+    checks.refuse_permuted(genes, getattr(named, "columns", None), "gene_names")
+    checks.refuse_permuted(outputs, getattr(Y, "columns", None), "feature_names")
     cell_names = parts.cell_names
-    for table in (X, Y):
+    for table in (named, Y):
         if cell_names is None:
             cell_names = checks.get_cell_names(table)
     cells = checks.check_names(cell_names, "cell_names", kind="cell", size=len(x))
 
     labels = checks.check_labels(parts.labels, cells, TYPE_COLUMNS)
-    checks.check_in_order(labels, X, "X")
+    checks.check_in_order(labels, named, "counts" if parts.X is None else "X")
     checks.check_in_order(labels, Y, "Y")
     colors = checks.check_colors(parts.colors or {}, labels)
-    counts = None if parts.counts is None else check_counts(parts.counts, x.shape)
+    counts = parts.counts
+    if isinstance(counts, pd.DataFrame):
+        rows = checks.order_by_name(counts.index, cells, "counts")
+        columns = checks.order_by_name(counts.columns, genes, "counts")
+        counts = counts.iloc[rows, columns]
+    if counts is not None:
+        counts = check_counts(counts, x.shape)
     if check and len(outputs):  # raw counts may have genes that no cell expresses
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)

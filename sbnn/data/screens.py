@@ -19,8 +19,10 @@ from sbnn.data.checks import (
     check_labels,
     check_names,
     check_only_genes,
+    check_table,
     match_rows,
     numbers,
+    refuse_permuted,
 )
 from sbnn.data.counts import are_counts, check_counts
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
@@ -107,14 +109,18 @@ def screen(
             f"perturbation: expected one for each cell, got {type(perturbation).__name__}; of a "
             "table of labels, pass a column such as labels['perturbation']"
         )
+    if labels is not None:
+        check_table(labels, "labels")
     if isinstance(values, pd.DataFrame):
         values = check_table_of_counts(values, labels)
-        gene_names = values.columns
-        cell_names = values.index
+        gene_names = values.columns if gene_names is None else gene_names
+        cell_names = values.index if cell_names is None else cell_names
     matrix = check_screen_counts(values)
     n_cells, n_genes = matrix.shape
     genes = check_names(gene_names, "gene_names", "gene", n_genes)
     cells = check_names(cell_names, "cell_names", "cell", n_cells)
+    refuse_permuted(genes, getattr(values, "columns", None), "gene_names")
+    refuse_permuted(cells, getattr(values, "index", None), "cell_names")
     obs = check_labels(labels, cells, ())
     if control is not None:
         control = str(control)

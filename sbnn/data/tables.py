@@ -58,7 +58,8 @@ def read_tables(
     outputs : path-like, DataFrame, str or list of str
         Cells x outputs. Of an AnnData, also a key of ``obsm`` or a list of columns of ``obs``.
     labels : path-like or DataFrame, optional
-        Cells x labels, such as ``type``, ``family`` and ``donor``; by default ``obs``.
+        Cells x labels, such as ``type``, ``family`` and ``donor``; by default ``obs``. Those of a
+        file are text.
     counts : bool, optional
         True for raw counts, False for log values. By default, whole numbers are counts.
     genes_in_rows : bool, optional
@@ -167,7 +168,7 @@ def read_table(given: Any, what: str) -> pd.DataFrame:
     """Table with unique names of rows and columns, as text."""
     table = given
     if not isinstance(table, pd.DataFrame):
-        table = read_columns(given, what)
+        table = read_columns(given, what, as_text=what == "labels")
         table = table.set_index(table.columns[0])
     rows = table.index.map(str)  # also of two levels
     columns = table.columns.map(str)
@@ -191,8 +192,8 @@ def read_table(given: Any, what: str) -> pd.DataFrame:
     return table
 
 
-def read_columns(path: Any, what: str) -> pd.DataFrame:
-    """All columns of a file, the first one as text; names may repeat."""
+def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
+    """All columns of a file, the first one or all as text; names may repeat."""
     if not isinstance(path, str | Path):
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
     try:
@@ -209,7 +210,9 @@ def read_columns(path: Any, what: str) -> pd.DataFrame:
             read = max(readers, key=lambda read_csv: read_csv(path, nrows=1).size)
         header = read(path, nrows=1, dtype=str, na_filter=False).loc[0]
         # without a converter, a gene called NA would be missing
-        table = read(path, skiprows=1, converters={0: str})
+        # and without types, donors 01 and 1 would be one
+        types = dict.fromkeys(range(1, len(header)), str) if as_text else None
+        table = read(path, skiprows=1, converters={0: str}, dtype=types)
         return table.set_axis([*header], axis=1)
     except (BadGzipFile, EOFError, ValueError) as error:  # also of encodings and unequal lines
         raise ValueError(

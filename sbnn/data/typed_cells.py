@@ -18,8 +18,10 @@ from sbnn.data.checks import (
     check_labels,
     check_names,
     check_only_genes,
+    check_table,
     match_rows,
     numbers,
+    order_by_name,
 )
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
@@ -103,7 +105,9 @@ def typed_cells(
     cells = check_names(getattr(X, "index", None), "X", "cell", size=n_cells)
     features = check_names(getattr(X, "columns", None), "X", "feature", size=n_features)
     if labels is not None:
-        labels = match_rows(pd.DataFrame(labels), cells, "labels")
+        labels = labels.to_frame() if isinstance(labels, pd.Series) else labels
+        check_table(labels, "labels")
+        labels = match_rows(labels, cells, "labels")
         if "type" not in labels:
             raise ValueError(
                 f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename one with "
@@ -156,8 +160,12 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
         pairs = pd.Series(families).explode()
         by_column = pd.Series(pairs.index, pairs.astype(str))
         family_of = by_column[by_column.index.isin(columns)].reindex(columns).dropna()
-    elif isinstance(families, pd.Series) and set(columns) <= set(families.index):
-        family_of = families[columns]
+    elif isinstance(families, pd.Series):
+        family_of = families.set_axis(families.index.astype(str))
+        if set(columns) <= set(family_of.index):
+            family_of = family_of[columns]
+        else:  # by position, unless they are families of other columns
+            order_by_name(family_of.index, columns, "families")
     else:
         family_of = families
     if len(family_of) != len(columns):

@@ -87,7 +87,7 @@ def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
     Parameters
     ----------
     times : array-like of shape (n,)
-        Numbers, ``datetime64`` or dates such as ``2018-09-17``.
+        Numbers, ``datetime64`` or dates such as ``2018-09-17``; numbers may be text.
 
     Returns
     -------
@@ -102,11 +102,21 @@ def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
     >>> test.tolist()
     [3]
     """
+    values = times
+    if np.ndim(times) == 0:
+        raise TypeError(f"times: expected one for each cell, got {times!r}")
     if any(isinstance(time, str) for time in times):
-        dates = pd.to_datetime(pd.Series(times), format="ISO8601")
-        codes = group_codes(dates)
-    else:
-        codes = group_codes(times)
+        labels = known_labels(np.asarray(times, dtype=object))
+        # as text, 10 would be earlier than 9
+        values = pd.to_numeric(labels, errors="coerce")
+        if (values.isna() & labels.notna()).any():
+            try:
+                values = pd.to_datetime(labels, format="ISO8601")
+            except ValueError as error:
+                raise ValueError(
+                    f"times: expected numbers, or dates such as 2018-09-17: {error}"
+                ) from error
+    codes = group_codes(values)
     latest = codes.max()
     earlier = codes < min(round(0.8 * (latest + 1)), latest)
     return [(np.flatnonzero(earlier), np.flatnonzero(~earlier))]

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import _check_feature_names_in
 
 from sbnn.data.fingerprint import fingerprint
-from sbnn.data.inputs import expression_and_outputs, validate_new_cells
+from sbnn.data.inputs import match_outputs, validate_new_cells
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.evaluation.crossval import predict_like
 from sbnn.evaluation.folds import grouped_folds, paper_folds, split_fold
@@ -37,8 +37,8 @@ def interpret(
     model : fitted network or linear model of this package
     X : array-like, DataFrame or AnnData, shape (n, p)
     Y : array-like, shape (n, q) or (n,); or the name of a table in ``X.obsm``
-        Outputs, unless `X` contains them. Use held-out cells, scaled like the training cells:
-        otherwise, ``r2_drop`` is too large.
+        Outputs, unless `X` contains them; with names, matched to those of the fit. Use held-out
+        cells, scaled like the training cells: otherwise, ``r2_drop`` is too large.
     stability : DataFrame with the column ``frequency``, optional
         As from `sbnn.selection_table`.
 
@@ -61,10 +61,12 @@ def interpret(
     TypeError
         If `model` is of another package.
     """
-    expression, outputs = expression_and_outputs(X, Y)
     kept = kept_genes(model)
+    if stability is not None and "frequency" not in stability:
+        raise ValueError("stability: no column 'frequency'; use the table of sbnn.selection_table")
     if not hasattr(model, "x_mean_"):
         raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
+    expression, outputs = match_outputs(model, X, Y)
     values = validate_new_cells(model, expression, needed=kept)  # (n, p)
     true = np.asarray(outputs, dtype=np.float64).reshape(len(values), -1)  # (n, q)
     sds = StandardScaler().fit(true).scale_  # 1 if an output is constant

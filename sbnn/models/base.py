@@ -177,8 +177,10 @@ class BottleneckRegressor(
         target = to_tensor(self._scale_outputs(Y, len(Y)))
         eval_cells = None
         if eval_set is not None:
+            if not isinstance(eval_set, tuple | list) or len(eval_set) != 2:
+                raise ValueError("eval_set: expected a pair (X, Y)")
             X_eval, y_eval = eval_set
-            new_X, new_Y = inputs.expression_and_outputs(X_eval, y_eval)
+            new_X, new_Y = inputs.match_outputs(self, X_eval, y_eval, argument="eval_set")
             new_cells = inputs.validate_new_cells(self, new_X)
             eval_x = self._read_genes(new_cells, device)
             eval_target = to_tensor(self._scale_outputs(new_Y, len(new_cells)))
@@ -265,9 +267,10 @@ class BottleneckRegressor(
     def score(self, X: Any, y: Any = None) -> float:
         """R2 pooled over the outputs, relative to the training means; X and y are as in `fit`.
 
-        With ``standardize=True``, outputs are in training SDs.
+        Outputs with names are matched to those of the fit. With ``standardize=True``, outputs are
+        in training SDs.
         """
-        cells, Y = inputs.expression_and_outputs(X, y)
+        cells, Y = inputs.match_outputs(self, X, y)
         predictions = self.predict(cells)
         n = len(predictions)
         scaled_outputs = self._scale_outputs(Y, n)

@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from sbnn.data.checks import get_cell_names
 from sbnn.data.inputs import (
     ExpressionRegressor,
-    expression_and_outputs,
+    match_outputs,
     validate_new_cells,
     validate_training_arrays,
 )
@@ -81,8 +81,11 @@ class LinearRegressor(ExpressionRegressor):
             return genes @ self.coef_.T + self.intercept_
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`."""
-        cells, Y = expression_and_outputs(X, y)
+        """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`.
+
+        Outputs with names are matched to those of the fit.
+        """
+        cells, Y = match_outputs(self, X, y)
         return pooled_r2(Y, self.predict(cells), self.y_mean_)
 
 

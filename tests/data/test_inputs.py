@@ -62,6 +62,8 @@ def test_an_output_without_a_name_is_numbered(data):
 def test_outputs_that_are_not_there_are_named(with_outputs):
     with pytest.raises(ValueError, match="outputs: 'protein' is unknown, .*'proteins'"):
         RIDGE.fit(with_outputs, "protein")
+    with pytest.raises(ValueError, match="outputs: 'nope' is unknown, .*'type'"):
+        RIDGE.fit(with_outputs, ["nope"])
 
 
 @pytest.fixture

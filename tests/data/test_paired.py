@@ -8,6 +8,7 @@ from made_up import change_data, expression_frame, outputs_frame
 from scipy import sparse
 
 from sbnn.data.paired import as_paired, get_groups, paired
+from sbnn.data.screens import screen
 from sbnn.data.typed_cells import as_typed
 
 
@@ -302,6 +303,54 @@ def test_columns_with_one_value_are_named(data):
 def test_outputs_in_another_order_are_refused(data):
     with pytest.raises(ValueError, match="Y: .*only the order"):
         as_paired((expression_frame(data), outputs_frame(data)[::-1]))
+
+
+@pytest.fixture
+def tables(data):
+    """Expression, outputs and counts, all with names."""
+    X = expression_frame(data)
+    counts = pd.DataFrame(np.arange(X.size).reshape(X.shape), X.index, X.columns)
+    return X, outputs_frame(data), counts
+
+
+def test_counts_are_matched_by_name(tables):
+    X, Y, counts = tables
+    turned = paired(X, Y, counts=counts.iloc[::-1, ::-1])
+    np.testing.assert_array_equal(turned.layers["counts"], counts)
+
+
+def test_counts_alone_give_the_names(tables):
+    _, Y, counts = tables
+    adata = paired(None, Y, counts=counts)
+    assert adata.obs_names.equals(counts.index)
+    assert adata.var_names.equals(counts.columns)
+    with pytest.raises(ValueError, match="Y: .*only the order"):
+        paired(None, Y[::-1], counts=counts)
+
+
+def test_counts_of_other_names_are_refused(tables):
+    X, Y, counts = tables
+    with pytest.raises(ValueError, match="counts: .*missing: .*not expected: x"):
+        paired(X, Y, counts=counts.add_prefix("x"))
+
+
+@pytest.mark.parametrize("labels", [{"type": ["a"]}, ["a"], pd.Series(["a"]), "types.csv"])
+def test_labels_that_are_no_table_are_refused(labels, tables):
+    X, Y, counts = tables
+    for build in (
+        lambda: paired(X, Y, labels=labels),
+        lambda: screen(counts, ["a", "b"] * 60, labels=labels),
+    ):
+        with pytest.raises(TypeError, match="labels: expected a DataFrame"):
+            build()
+
+
+@pytest.mark.parametrize("argument", ["gene_names", "feature_names"])
+def test_names_beside_a_table_are_in_its_order(argument, tables):
+    X, Y, _ = tables
+    names = (X if argument == "gene_names" else Y).columns[::-1]
+    with pytest.raises(ValueError, match=f"{argument}: .*another order"):
+        paired(X, Y, **{argument: names})
 
 
 def test_outputs_of_fewer_cells_are_refused(data):

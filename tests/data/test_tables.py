@@ -49,6 +49,22 @@ def write(table, path):
         table.to_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "xlsx"])
+def test_names_and_labels_of_files_are_text(ending, tmp_path):
+    cells = [f"{i:03}" for i in range(11)] + ["1"]
+    donors = ["01", "1", "1.1", "1.10", "1E1", "10", "123456789012345678", "123456789012345679"]
+    labels = pd.DataFrame({"donor": [*donors, None, "True", "1", "01"]}, cells)
+    write(labels, tmp_path / f"labels.{ending}")
+    write(COUNTS.set_axis(cells), tmp_path / f"counts.{ending}")
+    found = read_tables(
+        tmp_path / f"counts.{ending}", OUTPUTS.set_axis(cells), tmp_path / f"labels.{ending}"
+    )
+    assert found.obs_names.tolist() == cells
+    assert (
+        found.obs["donor"].fillna("missing").tolist() == labels["donor"].fillna("missing").tolist()
+    )
+
+
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "xlsx"])
 @pytest.mark.parametrize("table", [COUNTS, COUNTS.T], ids=["cells in rows", "genes in rows"])
 def test_files_of_any_kind_and_orientation_are_the_same_cells(tmp_path, ending, table):

@@ -88,6 +88,11 @@ def test_families_that_do_not_fit_are_named():
         typed_cells(TABLE, LABELS, {"a": ["tau"]})
 
 
+def test_families_of_other_features_are_refused():
+    with pytest.raises(ValueError, match="families: .*missing: x, y"):
+        feature_families(pd.Series(["a", "b"], ["v", "w"]), "xy")
+
+
 def test_labels_of_other_cells_are_ignored():
     others = LABELS.set_axis(["d1", "d2", "d3", "d4"])
     with_others = typed_cells(TABLE, pd.concat([LABELS, others]))

@@ -62,6 +62,12 @@ def test_dates_may_be_text():
     assert test.tolist() == [2]
 
 
+def test_numbers_may_be_text():
+    [(train, test)] = later_fold(["9", "10.5", "08"])
+    assert train.tolist() == [0, 2]
+    assert test.tolist() == [1]
+
+
 @pytest.mark.parametrize("times", [["May", "June"], [None, "2018"], [np.nan, 2018.0]])
 def test_missing_times_and_other_text_are_refused(times):
     with pytest.raises(ValueError, match="times: expected|ISO8601"):

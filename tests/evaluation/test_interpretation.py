@@ -142,6 +142,29 @@ def test_genes_without_a_frequency_are_unstable(of_ridge):
     equal(table.stability, 0.5 * (table.index != effects.index[0]))
 
 
+def test_outputs_are_matched_by_name(tables):
+    X, Y = tables
+    model = LeaveOneOutRidge().fit(X, Y)
+    turned = Y[Y.columns[::-1]]
+    assert model.score(X, turned) == model.score(X, Y)
+    equal(interpret(model, X, turned).effects, interpret(model, X, Y).effects)
+
+
+@pytest.mark.parametrize("entrance", [LeaveOneOutRidge.score, interpret])
+def test_outputs_of_other_names_are_refused(entrance, tables):
+    X, Y = tables
+    model = LeaveOneOutRidge().fit(X, Y)
+    for other in (Y.add_prefix("other "), Y.iloc[:, 1:], Y.assign(other=1.0)):
+        with pytest.raises(ValueError, match="Y: .*missing: .*not expected: "):
+            entrance(model, X, other)
+
+
+def test_outputs_without_names_are_taken_by_position(tables):
+    X, Y = tables
+    r2 = LeaveOneOutRidge().fit(X, Y).score(X, Y.to_numpy())
+    assert LeaveOneOutRidge().fit(X, Y.to_numpy()).score(X, Y) == r2
+
+
 def test_models_of_other_packages_are_refused(tables):
     with pytest.raises(TypeError, match="model: .*, got Ridge"):
         interpret(Ridge().fit(*tables), *tables)

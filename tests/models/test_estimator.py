@@ -134,6 +134,15 @@ def test_watched_cells_need_all_outputs(model, data):
         clone(model).fit(data.X, data.Y, eval_set=one_output)
 
 
+def test_outputs_of_watched_cells_are_matched_by_name(watched_model, data):
+    Y = pd.DataFrame(data.Y, columns=data.feature_names)
+    again = clone(watched_model)
+    again.fit(data.X, Y, eval_set=(data.X[:20], Y[:20].iloc[:, ::-1]))
+    assert again.history_.eval_r2.equals(watched_model.history_.eval_r2)
+    with pytest.raises(ValueError, match="eval_set: .*not expected: x"):
+        again.fit(data.X, Y, eval_set=(data.X[:20], Y[:20].add_prefix("x")))
+
+
 def test_another_seed_gives_another_network(model, data):
     other = clone(model).set_params(random_state=1).fit(data.X, data.Y)
     assert (other.predict(data.X) != model.predict(data.X)).all()
