@@ -23,10 +23,10 @@ from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import configure, describe_estimator, store_result
-from sbnn.metrics import feature_r2, pooled_r2
+from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.saved import model_checksum
-from sbnn.results import Fold, Record
+from sbnn.results import Fold, Record, save
 
 
 def _has_model_file(record, arguments):
@@ -241,9 +241,15 @@ def stability_selection(
     Returns
     -------
     Record
-        As from `cross_validate`, for `selection_table`.
+        As from `cross_validate`, for `selection_table`; ``values`` also contains ``cells_behind``,
+        (p,), the number of cells behind each gene (see `sbnn.metrics.cells_behind`).
     """
     cells = as_paired(data)
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
-    return cross_validate(estimator, cells, halves, seed=seed, keep=(), **options)
+    record = cross_validate(estimator, cells, halves, seed=seed, keep=(), **options)
+    if "cells_behind" not in record.values:  # as in results of an earlier version
+        record.values["cells_behind"] = cells_behind(cells.X - cells.X.mean(axis=0, dtype=float))
+        if options.get("results") is not None:
+            save(record, options["results"])
+    return record
