@@ -106,10 +106,14 @@ def run_notebook(
     import papermill
 
     target.parent.mkdir(parents=True, exist_ok=True)
+    # papermill fills in what is in braces
+    source_path, target_path = (
+        str(path).replace("{", "{{").replace("}", "}}") for path in (source, target)
+    )
     try:
         papermill.execute_notebook(
-            source,
-            target,
+            source_path,
+            target_path,
             parameters,
             cwd=cwd,
             progress_bar=progress_bar,

@@ -10,8 +10,21 @@ from numpy.typing import ArrayLike
 __all__ = ["feature_r2", "pooled_r2", "smallest_sufficient"]
 
 
+# a gene that is expressed in two cells can fit any outputs of these
+LEAST_CELLS_BEHIND = 10
 # With more repeats, the intervals of Nadeau and Bengio are too narrow; see benchmarks/levels.py.
 MOST_REPEATS = 3
+
+
+def cells_behind(X: np.ndarray) -> np.ndarray:
+    """Number of cells behind each gene, (p,), of centred expression, (n, p).
+
+    It is m for a gene at the same level in m of many cells, n / 3 for a normal gene, and 0 for a
+    constant.
+    """
+    squares = np.square(X, dtype=np.float64)
+    fourth_powers = np.square(squares).sum(axis=0).clip(min=1e-300)
+    return np.square(squares.sum(axis=0)) / fourth_powers
 
 
 def _sums_of_squares(Y_true, Y_pred, Y_mean):

@@ -222,3 +222,16 @@ def test_figures_are_drawn_without_the_data(words, expected, no_data, done):
 def test_all_figures_are_drawn_without_any_data(no_data, done):
     assert run("reproduce", "all", "all") == 0
     assert [name for notebook, name in done if notebook == "figures"] == [*cli.PAIRED_DATA]
+
+
+def test_folders_may_have_braces(tmp_path):
+    import nbformat
+    from nbformat.v4 import new_notebook
+
+    pytest.importorskip("papermill")
+    source = tmp_path / "empty{0}.ipynb"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(metadata=kernel), source)
+    target = tmp_path / "run{1}" / "a{b}.ipynb"
+    cli.run_notebook(source, target, {})
+    assert target.exists()

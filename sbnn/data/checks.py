@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from matplotlib.colors import to_hex
 
 from sbnn.errors import warn
@@ -236,6 +237,32 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
         'out with table.drop(columns=...), or read the table with decimal="," or '
         "na_values=[...]"
     )
+
+
+def check_numeric(values: Any, argument: str) -> None:
+    """Reject dates, spans of time, complex and masked values, which would become numbers."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{argument}: masked values; leave these cells or columns out")
+    if isinstance(values, AnnData):
+        values = None if values.isbacked else values.X
+    if isinstance(values, list | tuple):
+        values = np.asarray(values)
+    kind = getattr(getattr(values, "dtype", None), "kind", "f")  # a table has none
+    if kind == "O":
+        values = pd.DataFrame(values)
+    if not isinstance(values, pd.DataFrame):
+        columns = {} if kind in "biuf" else {"": values}
+    else:
+        is_suspect = [dtype.kind not in "biuf" for dtype in values.dtypes]
+        columns = values.loc[:, is_suspect]
+    for name, column in columns.items():
+        found = pd.api.types.infer_dtype(np.asarray(column).ravel(), skipna=True)
+        if found.startswith(("date", "timedelta", "period", "complex")):
+            where = f" in column {name!r}" if name != "" else ""
+            raise ValueError(
+                f"{argument}: {found.capitalize()} data not supported{where}; leave it out, or "
+                "make it a number, such as that of days"
+            )
 
 
 def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str) -> None:

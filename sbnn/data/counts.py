@@ -16,12 +16,14 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sbnn.data.checks import abbreviate
+from sbnn.data.checks import abbreviate, check_numeric
 from sbnn.determinism import atomic_fit
 from sbnn.errors import check_number, warn
 
 LARGEST_LOG = 20  # log values are usually smaller
+BEYOND_LOG = 50  # no logarithm of a count is this large
 LARGEST_COUNT = 2**31 - 1
+LEAST_LIBRARY = 1e-9  # sizes are positive
 CELLS_LOOKED_AT = 1000  # to tell counts from logarithms
 CELLS_COMPARED_AT_ONCE = 1000
 GENES_READ_AT_ONCE = 2000  # complete tables are too large
@@ -114,13 +116,27 @@ def are_counts(values: np.ndarray) -> np.ndarray:
     return (values >= 0) & (values <= LARGEST_COUNT) & is_whole
 
 
-def describe_raw_counts(X: np.ndarray) -> str:
-    """Sentence about raw counts, with values above 20, in place of logarithms, or ""."""
+def describe_no_logs(X: np.ndarray) -> str:
+    """Sentence about raw counts, with values above 20, or values beyond logarithms, or ""."""
     largest = X.max()
-    if largest <= LARGEST_LOG or not are_counts(X[:CELLS_LOOKED_AT]).all():
-        return ""
-    advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
-    return f"X: looks like raw counts (whole numbers up to {largest:g}); {advice}"
+    if largest > LARGEST_LOG and are_counts(X[:CELLS_LOOKED_AT]).all():
+        advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
+        return f"X: looks like raw counts (whole numbers up to {largest:g}); {advice}"
+    if largest > BEYOND_LOG and X.min() >= 0:  # z-scores may be large
+        advice = "pass log2p1(X) of sbnn.preprocessing, for TPM or CPM"
+        return f"X: values up to {largest:g} are no log values; {advice}"
+    return ""
+
+
+def warn_of_fractions(counts: Any) -> None:
+    """Warn of counts that are not whole, as logarithms are not."""
+    values = counts.data if sparse.issparse(counts) else counts
+    fractions = values[values != np.rint(values)]
+    if len(fractions):
+        warn(
+            f"counts: expected raw counts, not logarithms, got {fractions[0]:g}; round estimated "
+            "counts with table.round()"
+        )
 
 
 # --- library sizes and logarithms
@@ -165,6 +181,7 @@ def normalize_library_size(
         )
     if target is None:
         target = np.median(library_sizes)
+    check_number("target", target, float, low=LEAST_LIBRARY)
     factors = (target / library_sizes)[:, np.newaxis]
     if isinstance(values, sparse.sparray | sparse.spmatrix):
         return values.multiply(factors).tocsr().astype(np.float32)
@@ -257,7 +274,10 @@ class CountNormalizer(  # type: ignore[call-arg]  # scikit-learn has no types
             Counts; of an AnnData, ``layers["counts"]``.
         y : ignored
         """
-        counts = validate_data(self, _counts_table(X), accept_sparse=("csr", "csc"))
+        table = _counts_table(X)
+        check_numeric(table, "counts")
+        counts = validate_data(self, table, accept_sparse=("csr", "csc"))
+        warn_of_fractions(counts)
         self.library_size_ = float(np.median(row_sums(counts)))
         fractions = normalize_library_size(counts, target=1)
         means = fractions.mean(axis=0, dtype=np.float64)

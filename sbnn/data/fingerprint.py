@@ -37,7 +37,16 @@ NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep
 #: Parameters of estimators that change no result.
 WORKER_PARAMETERS = {"n_jobs", "verbose"}
 #: What is known about our data and records besides their content: fields, and entries of these.
-NOT_CONTENT = {"about", "library_size", "sha256", "arguments", "keys", "seconds", "versions"}
+NOT_CONTENT = {
+    "about",
+    "arguments",
+    "cells_behind",
+    "keys",
+    "library_size",
+    "seconds",
+    "sha256",
+    "versions",
+}
 
 
 def fingerprint(value: object) -> str:

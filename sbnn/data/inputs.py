@@ -19,13 +19,13 @@ from sbnn.data.checks import (
     abbreviate,
     check_in_order,
     check_names,
+    check_numeric,
     get_cell_names,
     order_by_name,
 )
-from sbnn.data.counts import dense, describe_raw_counts
+from sbnn.data.counts import BEYOND_LOG, dense, describe_no_logs
 from sbnn.errors import check_among, warn
 
-BEYOND_LOG = 50  # no logarithm of a count is this large
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
 ACCEPTED: dict[str, Any] = {
@@ -55,6 +55,7 @@ def validate_expression(X: Any, min_cells: int = 1) -> tuple[Any, pd.Index | Non
     A backed AnnData is returned as it is, for `read_cells`.
     """
     names = None
+    check_numeric(X, "X")
     if isinstance(X, AnnData):
         names = X.var_names
         if X.isbacked and not X.is_view:  # not for `read_cells`
@@ -116,6 +117,7 @@ def select_outputs(data: Any, outputs: Any = None) -> Any:
 def expression_and_outputs(X: Any, Y: Any) -> tuple[Any, Any]:
     """Expression and outputs of the same cells."""
     outputs = select_outputs(X, Y)
+    check_numeric(outputs, "Y")
     if isinstance(outputs, pd.DataFrame | pd.Series):
         check_in_order(X, outputs, "Y")
     return X, outputs
@@ -138,7 +140,7 @@ def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray
     X, outputs = expression_and_outputs(X, y)
     cells, names = validate_expression(X, min_cells=2)
     first_block = next(cell_blocks(cells))
-    mistake = describe_raw_counts(read_cells(cells, first_block))
+    mistake = describe_no_logs(read_cells(cells, first_block))
     if mistake:
         warn(mistake)
     if isinstance(outputs, pd.DataFrame):  # whose error names the column

@@ -17,9 +17,10 @@ from sklearn.utils import check_array
 from sbnn.data import checks
 from sbnn.data.checks import abbreviate
 from sbnn.data.counts import (
+    LEAST_LIBRARY,
     check_counts,
     dense,
-    describe_raw_counts,
+    describe_no_logs,
     log2p1,
     normalize_library_size,
     row_sums,
@@ -27,7 +28,7 @@ from sbnn.data.counts import (
 )
 from sbnn.data.fingerprint import Description, annotation_arguments, fingerprint_of_measurements
 from sbnn.data.inputs import load_into_memory, select_outputs
-from sbnn.errors import check_among
+from sbnn.errors import check_among, check_number
 
 COPY_CORRELATION = 0.999  # of an output with the gene or output that it copies
 TYPE_COLUMNS = ["family", "type"]
@@ -158,7 +159,7 @@ def paired(
     ValueError
         If values are not finite numbers, rows or names do not match, names repeat, or counts are
         not whole numbers; with `check`, also if X looks like raw counts (whole numbers, some above
-        20) without `notes`.
+        20) or has values beyond logarithms, without `notes`.
 
     Examples
     --------
@@ -235,11 +236,14 @@ def _type_colors(adata):
 
 def validate_parts(parts: Parts, description: Description, check: bool) -> Paired:
     """Convert parts to clean arrays, or name the mistake."""
+    library_size = description.library_size
+    if library_size is not None:
+        check_number("library_size", library_size, float, low=LEAST_LIBRARY)
     X = parts.X
     if X is None and parts.counts is None:
         raise ValueError("X: expected log expression, or None beside raw counts as counts=")
     if X is None:
-        X = log2p1(normalize_library_size(parts.counts, description.library_size))
+        X = log2p1(normalize_library_size(parts.counts, library_size))
     named = parts.counts if parts.X is None else X
     Y = parts.Y
     if isinstance(Y, pd.Series):
@@ -281,11 +285,10 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
         _require_variation(y, "Y", outputs)
         for values in [x] if counts is None else [x, counts, log2p1(counts)]:
             _refuse_copies(values, y, genes=genes, outputs=outputs)
-        mistake = describe_raw_counts(x)
+        mistake = describe_no_logs(x)
         if mistake and description.notes is None:  # a reader knows whether values are counts
             raise ValueError(mistake)
 
-    library_size = description.library_size
     if parts.X is not None:
         library_size = verify_library_size(x, counts, library_size)
     elif library_size is None:
@@ -318,6 +321,7 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
 
 
 def _float_matrix(values, argument):
+    checks.check_numeric(values, argument)
     floats = check_array(
         dense(values), dtype=np.float32, order="C", ensure_2d=False, input_name=argument
     )

@@ -18,6 +18,7 @@ from sbnn.data.checks import (
     check_groups,
     check_labels,
     check_names,
+    check_numeric,
     check_only_genes,
     check_table,
     match_rows,
@@ -170,6 +171,7 @@ def check_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> p
 
 def check_screen_counts(counts: Counts) -> sparse.csr_array:
     """Convert counts to canonical CSR, int32."""
+    check_numeric(counts, "counts")
     finite = check_array(counts, accept_sparse="csr", input_name="counts")
     matrix = sparse.csr_array(check_counts(sparse.csr_array(finite), finite.shape))
     matrix.eliminate_zeros()

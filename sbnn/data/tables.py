@@ -20,8 +20,8 @@ from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
 from sbnn.data.checks import abbreviate, check_names, check_only_genes, numbers
-from sbnn.data.counts import are_counts, row_sums
-from sbnn.data.inputs import BEYOND_LOG, load_into_memory, select_outputs
+from sbnn.data.counts import BEYOND_LOG, are_counts, row_sums
+from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import COPY_CORRELATION, paired
 from sbnn.errors import warn
 

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import assert_all_finite
 
 from sbnn.data.checks import abbreviate, check_names, numbers
+from sbnn.data.counts import BEYOND_LOG
 from sbnn.data.fingerprint import annotate_adata
-from sbnn.data.inputs import BEYOND_LOG
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sbnn.data.checks import (
     abbreviate,
     check_labels,
     check_names,
+    check_numeric,
     check_only_genes,
     check_table,
     match_rows,
@@ -98,6 +99,7 @@ def typed_cells(
     """
     if isinstance(X, pd.DataFrame):
         X = numbers(X, "X")
+    check_numeric(X, "X")
     values = check_array(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
     )

@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sbnn.data.checks import abbreviate, check_in_order, known_labels
+from sbnn.data.checks import abbreviate, check_in_order, check_numeric, known_labels
 from sbnn.data.inputs import load_into_memory
 from sbnn.data.typed_cells import family_columns, feature_families
 from sbnn.errors import require, warn
@@ -83,6 +83,7 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         table = X
         if isinstance(X, AnnData):
             table = load_into_memory(X).to_df()
+        check_numeric(table, "X")
         return validate_data(
             self, table, *y, dtype=np.float64, ensure_all_finite="allow-nan", **options
         )

@@ -144,6 +144,11 @@ def cross_validate_classifier(
     y = target_labels(cells, target)
     if not folds:
         folds = repeated_donor_folds(cells, target=target)
+    if not isinstance(folds, Mapping):
+        raise TypeError(
+            "folds: expected a dict of seed to a list of (training, test) positions, such as "
+            f"{{0: folds}}, got {type(folds).__name__}"
+        )
     n_folds_of_seed = [len(folds_of_seed) for folds_of_seed in folds.values()]
     repeats = np.repeat(list(folds), n_folds_of_seed)
     all_folds = check_folds(chain.from_iterable(folds.values()), len(y))

@@ -19,7 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, warn
-from sbnn.evaluation.folds import SCALINGS, check_folds, split_fold
+from sbnn.evaluation.folds import SCALINGS, check_folds, check_preselect, split_fold
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Fold, Record, plain_params
@@ -111,6 +111,7 @@ def cross_validate(
     for name in keep:
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
+    check_preselect(preselect)
     points = list(ParameterGrid(param_grid or {}))
     models = [configure(estimator, point, seed) for point in points]
     pairs = check_folds(folds, cells.n_cells)

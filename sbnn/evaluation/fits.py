@@ -23,10 +23,10 @@ from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import configure, describe_estimator, store_result
-from sbnn.metrics import feature_r2, pooled_r2
+from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
-from sbnn.models.saved import model_checksum
-from sbnn.results import Fold, Record
+from sbnn.models.saved import model_checksum, refuse_other_file
+from sbnn.results import Fold, Record, save
 
 
 def _has_model_file(record, arguments):
@@ -86,6 +86,10 @@ def fit_full(
     """
     if model_file is not None and Path(model_file).is_dir():  # known before the fit
         raise IsADirectoryError(f"model_file: {model_file} is a folder; give the path of a file")
+    # what has this name is a damaged model file, which is replaced
+    can_replace = model_file is not None and Path(model_file).suffix == ".safetensors"
+    if model_file is not None and not can_replace:
+        refuse_other_file(model_file)
     cells = as_paired(data)
     model = configure(estimator, {}, seed)
     everywhere = np.arange(cells.n_cells), np.arange(0)
@@ -94,6 +98,8 @@ def fit_full(
     values = cells.names | cells.type_labels | _fit_values(model, X, Y, names=names, seed=seed)
     if model_file is not None:
         fitted = model_in_units(model, cells, names)
+        if can_replace:
+            Path(model_file).unlink(missing_ok=True)
         fitted.save(model_file, _count_normalizer(cells), record=fingerprint(values))
         values["model_sha256"] = model_checksum(Path(model_file))
     described_model = describe_estimator(model)
@@ -241,9 +247,15 @@ def stability_selection(
     Returns
     -------
     Record
-        As from `cross_validate`, for `selection_table`.
+        As from `cross_validate`, for `selection_table`; ``values`` also contains ``cells_behind``,
+        (p,), the number of cells behind each gene (see `sbnn.metrics.cells_behind`).
     """
     cells = as_paired(data)
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
-    return cross_validate(estimator, cells, halves, seed=seed, keep=(), **options)
+    record = cross_validate(estimator, cells, halves, seed=seed, keep=(), **options)
+    if "cells_behind" not in record.values:  # as in results of an earlier version
+        record.values["cells_behind"] = cells_behind(cells.X - cells.X.mean(axis=0, dtype=float))
+        if options.get("results") is not None:
+            save(record, options["results"])
+    return record

@@ -146,12 +146,19 @@ def check_folds(folds: Any, n: int) -> list[Fold]:
             checked.append((np.asarray(train, int), np.asarray(test, int)))
         if not checked:
             raise ValueError("there is none")
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"folds: {error}; expected a number, a splitter that needs no groups, or pairs of "
-            f"positions among {n} cells to train on and to test once"
+            f"folds: {error}; expected a number, a splitter that needs no types or groups, or "
+            f"pairs of positions among {n} cells to train on and to test once, such as "
+            "list(splitter.split(X, types, groups))"
         ) from error
     return checked
+
+
+def check_preselect(preselect: int | None) -> None:
+    """Reject what is no number of genes, before anything is computed."""
+    if preselect is not None:
+        check_number("preselect", preselect, int, low=1)
 
 
 def z_score(values: np.ndarray) -> np.ndarray:
@@ -166,6 +173,7 @@ def split_fold(
     """X_train, Y_train, X_test, Y_test, float32, and their genes: a mask, or a slice of all."""
     train, test = fold
     genes: np.ndarray | slice = slice(None)
+    check_preselect(preselect)
     if preselect is not None:
         genes = preselect_genes(data, preselect, train)
     X: np.ndarray = data.X

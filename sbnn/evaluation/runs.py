@@ -216,7 +216,7 @@ def _saved_fits(saved, record, path):
         )
     fits: dict[str, Values] = {key: {} for key in saved_keys}
     for name, values in saved.values.items():
-        if name in record.values:  # of the data, not of a fit
+        if name in record.values or name == "cells_behind":  # of the data, not of a fit
             continue
         rows = values if name in RAGGED else np.swapaxes(values, 0, 1)
         for key, value in zip(saved_keys, chain(*rows), strict=True):

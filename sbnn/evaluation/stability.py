@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from sbnn.metrics import smallest_sufficient, test_fraction
+from sbnn.metrics import LEAST_CELLS_BEHIND, smallest_sufficient, test_fraction
 from sbnn.results import Record
 
 MOST_FALSE = 1  # selections that are expected among the trusted genes
@@ -46,7 +46,8 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
         One row per gene, sorted by decreasing ``frequency``, the fraction of halves that keep the
         gene; ``count``, the number of seeds that keep it (with `repeats`); ``expected_false``, the
         bound on the expected number of false genes of at least this frequency; and ``trusted``,
-        whether it is at most 1.
+        whether it is at most 1. Genes with fewer than 10 cells behind them, and all genes of a
+        record without ``cells_behind``, have a higher bound (`expected_false_any_shape`).
 
     Examples
     --------
@@ -58,21 +59,29 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     table = gene_counts(record)[["frequency"]]
     if repeats is not None:
         table["count"] = gene_counts(repeats)["count"]
-    table["expected_false"] = _false_bounds(record, table.frequency)
+    table["expected_false"] = _false_bounds(record, table.frequency, _are_shaped(record, table))
     table["trusted"] = table.expected_false <= MOST_FALSE
     return table
 
 
 def selection_threshold(record: Record) -> float:
-    """Smallest frequency at which a gene is trusted, or infinity."""
+    """Smallest frequency at which a gene with enough cells behind it is trusted, or infinity."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
-    is_trusted = _false_bounds(record, thresholds) <= MOST_FALSE
+    is_trusted = _false_bounds(record, thresholds, "cells_behind" in record.values) <= MOST_FALSE
     return np.min(thresholds, where=is_trusted, initial=np.inf)
 
 
-def _false_bounds(record, thresholds):
-    """`expected_false` at thresholds, for the halves of a record."""
+def _are_shaped(record, table):
+    """Whether the frequency of each gene of a table has a nearly r-concave distribution."""
+    if "cells_behind" not in record.values:
+        return np.zeros(len(table), bool)
+    has_enough = pd.Series(record.cells_behind >= LEAST_CELLS_BEHIND, record.gene_names)
+    return has_enough[table.index].to_numpy()
+
+
+def _false_bounds(record, thresholds, are_shaped):
+    """`expected_false`, or else `expected_false_any_shape`, for the halves of a record."""
     fitted = [train.tolist() for train, _ in record.folds[::2]]
     left_out = [test.tolist() for _, test in record.folds[1::2]]
     if not fitted or fitted != left_out:
@@ -81,14 +90,15 @@ def _false_bounds(record, thresholds):
     candidates = record.values.get("preselected", np.ones_like(record.selected))
     n_genes = round(candidates.sum(-1).mean())
     n_selected = record.n_selected.mean()
-    return expected_false(thresholds, n_genes, n_selected, n_pairs=len(fitted))
+    shaped = expected_false(thresholds, n_genes, n_selected, n_pairs=len(fitted))
+    return np.where(are_shaped, shaped, expected_false_any_shape(thresholds, n_genes, n_selected))
 
 
 def kept_genes_table(record: Record, genes: Iterable[str]) -> pd.DataFrame:
     """Table of given genes, "trusted" or "unstable", or "unknown" with too few halves."""
     table = selection_table(record).loc[list(genes)]
-    can_be_trusted = np.isfinite(selection_threshold(record))
-    otherwise = "unstable" if can_be_trusted else "unknown"
+    lowest_bounds = _false_bounds(record, np.ones(len(table)), _are_shaped(record, table))
+    otherwise = np.where(lowest_bounds <= MOST_FALSE, "unstable", "unknown")
     table["trust"] = np.where(table.pop("trusted"), "trusted", otherwise)
     return table
 
@@ -111,6 +121,18 @@ def expected_false(
     by_pairs = concave_tail(theta**2, n_pairs, r=-1 / 2)[n_both]
     by_halves = concave_tail(theta, 2 * n_pairs, r=-1 / 4)[n_halves]
     return n_genes * np.minimum(by_pairs, by_halves)
+
+
+def expected_false_any_shape(threshold: ArrayLike, n_genes: int, n_selected: float) -> np.ndarray:
+    """`expected_false` for distributions of any shape, ``q^2 / ((2 threshold - 1) p)``.
+
+    Theorem 1 of Shah and Samworth, as of Meinshausen and Buehlmann; infinite up to 1/2. Frequencies
+    of genes that are expressed in few cells are not r-concave: they depend on single cells.
+    """
+    excess = 2 * np.asarray(threshold) - 1
+    bounds = np.full(excess.shape, np.inf)
+    np.divide(n_selected**2 / n_genes, excess, out=bounds, where=excess > 1e-9)
+    return bounds
 
 
 def concave_tail(mean: float, n: int, r: float) -> np.ndarray:

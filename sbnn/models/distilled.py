@@ -21,6 +21,7 @@ import torch
 from sklearn.ensemble import ExtraTreesRegressor
 
 from sbnn.errors import check_number
+from sbnn.metrics import LEAST_CELLS_BEHIND, cells_behind
 from sbnn.models.base import (
     FORWARD_BATCH_SIZE,
     BottleneckRegressor,
@@ -37,8 +38,6 @@ from sbnn.models.network import (
 from sbnn.models.training import minibatches
 
 MOST_SELECTION_CELLS = 2000  # on which genes are chosen
-# a gene that is expressed in two cells can fit any outputs of these
-LEAST_CELLS_BEHIND = 10
 MOST_FOREST_CELLS = 10_000  # on which trees are trained
 PRIOR_CELLS = 100  # weight of the assumption that trees and networks are equally good
 TEACHER_BATCH_SIZE = 128  # of each network of the teacher
@@ -235,11 +234,7 @@ def choose_genes(x: torch.Tensor, target: torch.Tensor, n_genes: int) -> np.ndar
     Y = target.cpu().numpy()
     X = X - X.mean(axis=0)
     Y = Y - Y.mean(axis=0)
-    # m for a gene at the same level in m of many cells, n / 3 for a normal gene, 0 for a constant
-    squares = np.square(X, dtype=np.float64)
-    fourth_powers = np.square(squares).sum(axis=0).clip(min=1e-300)
-    cells_behind = np.square(squares.sum(axis=0)) / fourth_powers
-    usable = np.flatnonzero(cells_behind >= min(LEAST_CELLS_BEHIND, n / 6))
+    usable = np.flatnonzero(cells_behind(X) >= min(LEAST_CELLS_BEHIND, n / 6))
     penalty = 3e4 / n  # with fewer cells, informative genes even if redundant
     best = forward_selection(X[:, usable], Y, n_genes=n_genes, penalty=penalty)
     # if fewer are chosen, the others are copies of them

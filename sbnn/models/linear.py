@@ -130,7 +130,9 @@ class LeaveOneOutRidge(LinearRegressor):
         """Choose the penalty and fit; X and y are as in `SparseBottleneckRegressor.fit`."""
         genes, outputs = validate_training_arrays(self, X, y)
         # "auto" would choose "eigen", four times slower with about as many cells as genes
-        ridge = RidgeCV(self.alphas, gcv_mode="svd").fit(genes, outputs)
+        # scikit-learn compares several penalties only
+        alphas = np.repeat(self.alphas, 2) if np.size(self.alphas) == 1 else self.alphas
+        ridge = RidgeCV(alphas, gcv_mode="svd").fit(genes, outputs)
         self.alpha_ = ridge.alpha_
         self.best_score_ = ridge.best_score_
         self.y_mean_ = outputs.mean(axis=0)

@@ -81,6 +81,7 @@ class FileMixin(BaseEstimator):
         header = json.loads(json.dumps(header, default=_to_json))
         header["sha256"] = _content_checksum(header, tensors)
         content = save(tensors, metadata={"sbnn": json.dumps(header)})
+        refuse_other_file(path)
         write_atomically(content, path)
         return Path(path)
 
@@ -93,6 +94,16 @@ class FileMixin(BaseEstimator):
         # a header of somebody who means harm can raise nearly any error in parameters or torch
         except Exception as error:
             raise ValueError(_refusal(path, error)) from error
+
+
+def refuse_other_file(path: str | PathLike[str]) -> None:
+    """Reject the path of an existing file that does not begin as a model file."""
+    if not Path(path).is_file():
+        return
+    with Path(path).open("rb") as file:
+        beginning = file.read(200)
+    if beginning and b'{"__metadata__":{"sbnn":' not in beginning:
+        raise FileExistsError(f"{path} is no model file of sbnn; delete it, or give another path")
 
 
 def model_checksum(path: str | Path) -> str:

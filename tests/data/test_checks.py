@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from sbnn import CountNormalizer, LeaveOneOutRidge, paired
 from sbnn.data import checks
-from sbnn.data.counts import check_counts, describe_raw_counts
+from sbnn.data.counts import check_counts, describe_no_logs, normalize_library_size
+from sbnn.data.preprocessing import select_genes
 from sbnn.evaluation.folds import grouped_folds
 
 CELLS = pd.Index(["a", "b", "c"])
@@ -153,10 +155,53 @@ def test_what_is_no_count_is_refused(wrong):
 
 
 @pytest.mark.parametrize(
-    ("values", "are_raw"), [([2, 0, 21], True), ([2, 0, 20], False), ([0.5, 51], False)]
+    ("values", "what"),
+    [([2, 0, 21], "raw counts"), ([2, 0, 20], ""), ([0.5, 51], "no log values"), ([-1, 51.5], "")],
 )
-def test_raw_counts_are_whole_numbers_that_no_logarithm_reaches(values, are_raw):
-    assert bool(describe_raw_counts(np.array([values]))) == are_raw
+def test_no_logarithms_are_counts_or_too_large(values, what):
+    found = describe_no_logs(np.array([values]))
+    assert what in found
+    assert bool(found) == bool(what)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pd.DataFrame({"day": pd.date_range("2020", periods=20)}),
+        pd.DataFrame({"day": pd.timedelta_range("1h", periods=20)}).astype(object),
+        np.arange(20).astype("m8[h]"),
+        np.arange(20) + 1j,
+        np.ma.masked_equal(np.arange(20.0), 3),
+    ],
+    ids=["dates", "spans", "hours", "complex", "masked"],
+)
+def test_what_is_no_number_is_refused(wrong, rng):
+    X = rng.normal(size=(20, 3))
+    place = "Y: .*column 'day'" if hasattr(wrong, "columns") else "Y: "
+    with pytest.raises(ValueError, match=place):
+        paired(X, wrong)
+    with pytest.raises(ValueError, match=place):
+        LeaveOneOutRidge().fit(X, wrong)
+    X_wrong = wrong if wrong.ndim == 2 else wrong.reshape(20, 1)
+    with pytest.raises(ValueError, match="X: "):
+        LeaveOneOutRidge().fit(X_wrong, X)
+
+
+@pytest.mark.parametrize("size", [0, np.nan, -1])
+def test_a_library_size_is_positive(size, rng):
+    counts = rng.poisson(3, (20, 4)) + 1
+    with pytest.raises(ValueError, match="library_size must be"):
+        paired(None, counts=counts, library_size=size)
+    with pytest.raises(ValueError, match="target must be"):
+        normalize_library_size(counts, size)
+
+
+def test_logarithms_are_no_counts(rng):
+    logs = np.log2(1.0 + rng.poisson(3, (20, 4)))
+    with pytest.warns(UserWarning, match="counts: .*logarithms"):
+        CountNormalizer().fit(logs)
+    with pytest.raises(ValueError, match="counts: expected raw counts"):
+        select_genes(logs, 2)
 
 
 # --- the order of cells

@@ -291,3 +291,9 @@ def test_a_compact_record_has_attention_by_type(cells, folds, compact):
         largest = cells.X[test].argmax(axis=1)
         expected = pd.crosstab(cells.y[test], largest, normalize="index")
         assert_allclose(compact.attention[f, 0][:, expected.columns], expected)
+
+
+def test_folds_of_a_classifier_have_seeds(cells):
+    folds = [(np.arange(100), np.arange(100, 200))]
+    with pytest.raises(TypeError, match="folds: expected a dict of seed"):
+        cross_validate_classifier(ContraryTree(max_depth=3), cells, folds, verbose=False)

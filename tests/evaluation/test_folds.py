@@ -6,9 +6,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_equal as equal
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, StratifiedKFold
 
-from sbnn import grouped_folds, later_fold, paper_folds
+from sbnn import (
+    LeaveOneOutRidge,
+    cross_validate,
+    fit_full,
+    grouped_folds,
+    later_fold,
+    paper_folds,
+    stability_selection,
+)
 from sbnn.evaluation.folds import check_folds, held_out_means
 from sbnn.results import Record
 
@@ -91,6 +99,19 @@ def test_missing_times_and_other_text_are_refused(times):
 def test_folds_that_would_mislead_are_rejected(folds):
     with pytest.raises(ValueError, match="folds: .*expected a number, a splitter"):
         check_folds(folds, 4)
+
+
+@pytest.mark.parametrize("folds", [StratifiedKFold(2), GroupKFold(2), 2.0])
+def test_splitters_that_need_more_are_refused(folds):
+    with pytest.raises(ValueError, match="folds: .*a splitter that needs no types or groups"):
+        check_folds(folds, 4)
+
+
+@pytest.mark.parametrize("preselect", [0, -3])
+def test_preselect_is_a_number_of_genes(preselect, data):
+    for function in (cross_validate, stability_selection, fit_full):
+        with pytest.raises(ValueError, match="preselect must be"):
+            function(LeaveOneOutRidge(), data, preselect=preselect)
 
 
 def test_folds_may_share_training_cells_and_skip_cells():

@@ -22,7 +22,8 @@ from sbnn.evaluation.stability import (
     selection_table,
     selection_threshold,
 )
-from sbnn.results import Record
+from sbnn.metrics import cells_behind
+from sbnn.results import Record, load, save
 
 
 @pytest.mark.parametrize(("mean", "n", "r"), [(0.02, 20, -0.25), (0.2, 10, -1.0)])
@@ -116,6 +117,49 @@ def noise(data):
 
 def test_no_noise_is_trusted(noise):
     assert selection_table(noise).trusted.sum() <= 1
+
+
+def count_trusted_noise(seed):
+    """Trusted genes among 100 that few of 80 cells express, by correlation with noise."""
+    draw = np.random.default_rng(seed)
+    X = np.log2(1 + draw.poisson(0.05, (80, 100)))
+    noise = draw.normal(size=(80, 3))
+    folds = complementary_pairs(80, 50, seed)
+    selected = np.zeros((100, 1, 100), bool)
+    for i, (half, _) in enumerate(folds):
+        Z = X[half] - X[half].mean(0)
+        scores = np.square(Z.T @ (noise[half] - noise[half].mean(0))).sum(1) / (Z.var(0) + 1e-9)
+        selected[i, 0, np.argsort(-scores)[:5]] = True
+    values = {
+        "selected": selected,
+        "n_selected": selected.sum(-1),
+        "gene_names": np.arange(100).astype(str),
+        "cells_behind": cells_behind(X - X.mean(0)),
+    }
+    halves = Record("halves", "noise", "", [{}], folds=folds, values=values)
+    return selection_table(halves).trusted.sum()
+
+
+def test_rare_genes_of_noise_are_not_trusted():
+    n_trusted = [count_trusted_noise(seed) for seed in range(60)]
+    assert np.mean(n_trusted) - 2 * np.std(n_trusted) / 60**0.5 <= 1
+
+
+def test_rare_genes_need_a_higher_frequency(halves):
+    rare = replace(halves, values=halves.values | {"cells_behind": np.full(40, 9.0)})
+    table = selection_table(rare).query("frequency > 0.5")
+    close(table.expected_false, 25 / 40 / (2 * table.frequency - 1))
+
+
+def test_an_earlier_record_gets_its_cells(data, tmp_path):
+    path = tmp_path / "halves.pickle.xz"
+    stability_selection(SelectingRidge(5), data, 2, results=path, verbose=False)
+    saved = load(path)
+    expected = saved.values.pop("cells_behind")
+    save(saved, path)
+    more = stability_selection(SelectingRidge(5), data, 3, results=path, verbose=False)
+    close(more.cells_behind, expected)
+    close(load(path).cells_behind, expected)
 
 
 def test_halves_of_donors_are_those_of_the_seed(noise):

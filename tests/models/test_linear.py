@@ -150,3 +150,11 @@ def test_published_results_on_mouse_m1(real_scala, model, r2, within, n_genes):
         numbers.append(len(kept_genes(fitted)))
     assert np.mean(scores) == pytest.approx(r2, abs=within)
     assert np.mean(numbers) == pytest.approx(n_genes, abs=1)
+
+
+def test_ridge_takes_a_single_penalty(rng):
+    X = Y = rng.normal(size=(30, 4))
+    one = LeaveOneOutRidge(alphas=(3.0,)).fit(X, Y)
+    two = LeaveOneOutRidge(alphas=(3.0, 1e9)).fit(X, Y)
+    assert one.alpha_ == two.alpha_ == 3
+    np.testing.assert_allclose(one.coef_, two.coef_)

@@ -165,3 +165,14 @@ def test_another_format_is_refused(path, monkeypatch):
         older.setattr(saved, "FORMAT", "sbnn-model-3")
         clone(PUBLISHED).fit(X, X[:, :2]).save(path)
     assert_refused(path, path.read_bytes())
+
+
+def test_other_files_are_not_overwritten(path):
+    path.write_text("mine")
+    model = clone(DISTILLED).fit(NAMED, X[:, 0])
+    with pytest.raises(FileExistsError, match="no model file of sbnn"):
+        model.save(path)
+    assert path.read_text() == "mine"
+    path.unlink()
+    model.save(path)
+    model.save(path)
