@@ -32,7 +32,7 @@ class Run(NamedTuple):
     #: Whether results are committed.
     committed: bool = False
     #: Whether the data are on this machine.
-    here: bool = True
+    is_here: bool = True
 
 
 class Report(NamedTuple):
@@ -126,7 +126,7 @@ def run_notebook(
 
 
 def data(*, action: str) -> None:
-    """List the data sets, and which are here."""
+    """List the data sets, and which of them are on this machine."""
     from sbnn.data.datasets import list_datasets
 
     print(list_datasets().to_string())
@@ -147,8 +147,8 @@ def reproduce(
         check_among("dataset", dataset, ["auto", "all", *list_datasets().index])
     run_all = delayed(_run_in_turn)
     Parallel(n_jobs)(
-        run_all(numbers, name, figures=figures, fast=fast, fresh=fresh)
-        for name, numbers in notebooks.items()
+        run_all(notebooks_of_dataset, name, figures=figures, fast=fast, fresh=fresh)
+        for name, notebooks_of_dataset in notebooks.items()
     )
 
 
@@ -157,7 +157,7 @@ def list_runs() -> list[Run]:
     from sbnn.data.datasets import list_datasets
 
     table = list_datasets()
-    here = table["state"] == "here"
+    is_here = table["state"] == "here"
     runs = []
     for notebook, committed in NOTEBOOKS.items():
         names = ["auto", *committed]
@@ -170,7 +170,7 @@ def list_runs() -> list[Run]:
                 notebook=notebook,
                 dataset=name,
                 committed=name in committed,
-                here=here.get(needed, True),
+                is_here=is_here.get(needed, True),
             )
             runs.append(run)
     return runs
@@ -181,11 +181,13 @@ def choose_runs(runs: Sequence[Run], notebook: str, dataset: str, fast: bool) ->
     of_notebook = [run for run in runs if notebook in ("all", run.notebook)]
     if notebook == "all":  # notebook 03 draws the figures of data that are here
         of_notebook = [
-            run for run in of_notebook if run.notebook != "figures" or not (run.here or fast)
+            run for run in of_notebook if run.notebook != "figures" or not (run.is_here or fast)
         ]
     if dataset == "all":
         return [
-            run for run in of_notebook if run.committed and (run.here or run.notebook == "figures")
+            run
+            for run in of_notebook
+            if run.committed and (run.is_here or run.notebook == "figures")
         ]
     chosen = [run for run in of_notebook if run.dataset == dataset]
     if not chosen and notebook != "all":  # which says why it does not accept the data set
@@ -193,20 +195,20 @@ def choose_runs(runs: Sequence[Run], notebook: str, dataset: str, fast: bool) ->
     return chosen
 
 
-def _run_in_turn(numbers, name, *, figures, fast, fresh):
-    for number in numbers:
-        _run(number, name, figures=figures, fast=fast, fresh=fresh)
+def _run_in_turn(notebooks, dataset, *, figures, fast, fresh):
+    for notebook in notebooks:
+        _run(notebook, dataset, figures=figures, fast=fast, fresh=fresh)
 
 
-def _run(number, name, *, figures, fast, fresh):
+def _run(notebook, name, *, figures, fast, fresh):
     folder = Path(figures).resolve()
-    if number == "figures":
+    if notebook == "figures":
         from sbnn.study.figures import draw_study_figures
 
         dataset = name.replace("auto", "scala")
         print(*draw_study_figures(dataset, REPOSITORY / "saved_models", folder, fast=fast))
         return
-    [source] = (REPOSITORY / "notebooks").glob(f"{number}_*.ipynb")
+    [source] = (REPOSITORY / "notebooks").glob(f"{notebook}_*.ipynb")
     target = REPOSITORY / "build" / "notebooks" / name / source.name
     parameters = {"dataset": name, "figures": str(folder), "fast": fast, "fresh": fresh}
     run_notebook(source, target, parameters, cwd=source.parent)
@@ -219,16 +221,16 @@ def report(*, results: str) -> None:
 
     reports = study_reports()
     if results == "all":
-        for study in reports.values():
-            print_tables(study.overview("saved_models"))
+        for study_report in reports.values():
+            print_tables(study_report.overview("saved_models"))
         return
     folder = Path(results)
-    study = reports["sbnn"]
+    study_report = reports["sbnn"]
     if results in DATASETS.index:
         folder = Path("saved_models", results)
-        study = reports[DATASETS["study"][results]]
-    records = study.read(folder)
-    print_tables(study.tables(records))
+        study_report = reports[DATASETS["study"][results]]
+    records = study_report.read(folder)
+    print_tables(study_report.tables(records))
 
 
 def study_reports() -> dict[str, Report]:

@@ -141,9 +141,9 @@ class Record:
         return hits[np.argmax(order)]
 
 
-def list_differences(saved: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """Entries of a dict that are not as asked for."""
-    return [name for name in asked | saved if asked.get(name) != saved.get(name)]
+def list_differences(saved: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """Names of the entries that differ between a saved dict and the expected one."""
+    return [name for name in expected | saved if expected.get(name) != saved.get(name)]
 
 
 def plain_params(point: Mapping[str, Any]) -> dict[str, Any]:

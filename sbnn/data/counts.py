@@ -93,21 +93,21 @@ def row_sums(counts: Any) -> np.ndarray:
     return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
 
 
-def check_counts(given: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
+def check_counts(counts: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
     """Convert raw counts to an integer array or CSR matrix of this shape."""
-    if sparse.issparse(given):
-        counts = sparse.csr_array(given, copy=True)
-        counts.sum_duplicates()  # an entry may be stored in parts
-        values = counts.data
+    if sparse.issparse(counts):
+        matrix = sparse.csr_array(counts, copy=True)
+        matrix.sum_duplicates()  # an entry may be stored in parts
+        values = matrix.data
     else:
-        counts = np.asarray(given)
-        values = counts
-    if counts.shape != shape:
-        raise ValueError(f"counts: expected the shape of X, {shape}, got {counts.shape}")
+        matrix = np.asarray(counts)
+        values = matrix
+    if matrix.shape != shape:
+        raise ValueError(f"counts: expected the shape of X, {shape}, got {matrix.shape}")
     wrong = values[~are_counts(values)]
     if len(wrong):
         raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
-    return counts.astype(np.int64) if counts.dtype.kind == "f" else counts
+    return matrix.astype(np.int64) if matrix.dtype.kind == "f" else matrix
 
 
 def are_counts(values: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def are_counts(values: np.ndarray) -> np.ndarray:
 
 
 def describe_no_logs(X: np.ndarray) -> str:
-    """Sentence about raw counts, with values above 20, or values beyond logarithms, or ""."""
+    """Say that `X` looks like raw counts, some above 20, or lies beyond logarithms, or ""."""
     largest = X.max()
     if largest > LARGEST_LOG and are_counts(X[:CELLS_LOOKED_AT]).all():
         advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"

@@ -203,15 +203,15 @@ def default_dataset(name: str = "auto", study: str = "sbnn", *, verbose: bool = 
     if name == "auto":
         name = names[0]
     check_among("dataset", name, names)
-    why = ""
+    reason = ""
     try:
         for file in list_files(name):
             find_file(file)
     except FileNotFoundError as error:
         name = names[-1]
-        why = f", because {error}"
+        reason = f", because {error}"
     if verbose:
-        print(f"data set: {name}{why}")
+        print(f"data set: {name}{reason}")
     return name
 
 

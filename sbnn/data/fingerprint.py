@@ -339,13 +339,13 @@ class _Fingerprint:
     def add_anndata_measurements(self, adata: AnnData) -> None:
         """Add names, counts, X if it is not made of these, outputs and relations of genes."""
         counts = adata.layers.get("counts")
-        noted = adata.uns.get("sbnn", {}).get("library_size")
+        stored_size = adata.uns.get("sbnn", {}).get("library_size")
         self.add_measurements(
             cells=adata.obs_names.tolist(),
             genes=adata.var_names.tolist(),
             X=adata.X,
             counts=counts,
-            library_size=verify_library_size(adata.X, counts, noted),
+            library_size=verify_library_size(adata.X, counts, stored_size),
             outputs=adata.obsm.get("outputs"),
         )
         for name in sorted(adata.varp):
@@ -483,7 +483,8 @@ def annotation_arguments(adata: AnnData) -> dict[str, Any]:
     """Fields of the `Description` in an AnnData, to build the data anew."""
     entries = adata.uns.get("sbnn", {})
     names = [field.name for field in fields(Description)]
-    about = {name: entries[name] for name in names if name in entries}  # other versions had more
+    # other versions had more
+    arguments = {name: entries[name] for name in names if name in entries}
     of_cells = {key: adata.obsm.get(f"true_{key}") for key in TRUTH_OF_CELLS}
-    known = {key: values for key, values in of_cells.items() if values is not None}
-    return about | {"truth": about.get("truth", {}) | known}
+    stored_truth = {key: values for key, values in of_cells.items() if values is not None}
+    return arguments | {"truth": arguments.get("truth", {}) | stored_truth}

@@ -36,9 +36,9 @@ class Samples:
 
     def select(self, positions: Iterable[int]) -> Samples:
         """Samples at these positions."""
-        positions = list(positions)
-        values = [self.values[i] for i in positions]
-        times = [self.times[i] for i in positions]
+        chosen = list(positions)
+        values = [self.values[i] for i in chosen]
+        times = [self.times[i] for i in chosen]
         return replace(self, values=values, times=times)
 
     def pad(self) -> tuple[np.ndarray, np.ndarray]:
@@ -128,13 +128,13 @@ def trajectories(
 
 def _concatenate_samples(values, times):
     """Table of samples and times, and values, (samples and times, genes)."""
-    if np.ndim(times[0]) == 0:  # the same for all samples
-        times = [times] * len(values)
-    lengths = [len(sample_times) for sample_times in times]
+    same_times = np.ndim(times[0]) == 0
+    times_of_samples = [times] * len(values) if same_times else times
+    lengths = [len(sample_times) for sample_times in times_of_samples]
     if lengths != [len(sample_values) for sample_values in values]:
         raise ValueError("times: expected a time for each row of values of each sample")
     sample = np.repeat(np.arange(len(values)), lengths)
-    obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times)})
+    obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times_of_samples)})
     return obs, np.concatenate(values)
 
 

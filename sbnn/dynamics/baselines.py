@@ -82,7 +82,7 @@ class DynamicsRegressor(BaseEstimator):
     def _check_trajectories(
         self, trajectories: AnnData | Samples, prior: ArrayLike | pd.DataFrame | None
     ) -> tuple[Samples, np.ndarray]:
-        """`Samples`, and known edges, [regulator, target]; sets the names of the genes."""
+        """`Samples`, and edges of the prior, [regulator, target]; sets the names of the genes."""
         samples = as_trajectories(trajectories)
         self.gene_names_ = samples.gene_names
         self.n_features_in_ = len(samples.gene_names)

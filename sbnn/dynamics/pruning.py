@@ -97,15 +97,17 @@ class Pruner:
         ]
         if any(self.influence):
             on_inputs, on_outputs = self.influence
-            for i, before in enumerate(self.scores):
+            for i, last_scores in enumerate(self.scores):
                 # DASH: Omega = lambda |(S S')^-1 S C| + (1 - lambda) |W|, for the scores S of the
                 # last pruning and the similarity C of regulators.
-                weights = solve_least_squares(before @ before.T, before @ self.similarity)
-                new = mix_scores(weights.abs(), input_scores[i], influence=on_inputs)
-                input_scores[i] = new
+                weights = solve_least_squares(
+                    last_scores @ last_scores.T, last_scores @ self.similarity
+                )
+                new_scores = mix_scores(weights.abs(), input_scores[i], influence=on_inputs)
+                input_scores[i] = new_scores
                 # The output weights that best reproduce the prior P: |(S S')^-1 S P|', with the
                 # new scores S.
-                weights = solve_least_squares(new @ new.T, new @ self.prior).T
+                weights = solve_least_squares(new_scores @ new_scores.T, new_scores @ self.prior).T
                 output_scores[i] = mix_scores(weights.abs(), output_scores[i], influence=on_outputs)
             self.scores = input_scores
         return dict(zip(LAYERS, input_scores + output_scores, strict=True))

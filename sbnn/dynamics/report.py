@@ -178,9 +178,9 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
     records : dict of str to Record
     """
     scores = condition_scores(records, "noise_5")[["sparsity", "balanced_accuracy"]]
-    of_methods = scores.groupby("method", sort=False)
-    means = of_methods.mean()
-    sds = of_methods.std().fillna(0)
+    by_method = scores.groupby("method", sort=False)
+    means = by_method.mean()
+    sds = by_method.std().fillna(0)
     figure, ax = new_panels(4)
     ax.set(xlim=(-0.03, 1.19), xlabel="sparsity of the weights")
     ax.set(ylim=(0.47, 1.02), ylabel="balanced accuracy of edges")

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from sbnn.data.inputs import COUNT
 from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
-from sbnn.ephys_types.base import CellFeatures, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import CellFeatures, TypeClassifier, columns_with_values
 from sbnn.errors import require
 from sbnn.models.training import BestWeights, epoch_batches, minibatches, take_steps, train_epochs
 
@@ -317,7 +317,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             source_X, source_y = source
             check_consistent_length(source_X, source_y)
             source_features = self._check_cells(source_X)
-        self._seen = self._find_measured(features[training], source_features)
+        self._has_values = self._find_features_with_values(features[training], source_features)
         self._columns = self._pad_columns()
 
         # Neither scaling nor prior nor class weights depend on validation cells.
@@ -360,13 +360,13 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         return self
 
     def _pad_columns(self):
-        """Seen columns of each family, of shape (families, width), with -1 as padding."""
-        columns = seen_columns(self.families_, self._seen).values()
+        """Columns with values of each family, of shape (families, width), with -1 as padding."""
+        columns = columns_with_values(self.families_, self._has_values).values()
         return np.array(list(zip_longest(*columns, fillvalue=-1))).T
 
     def _fill_missing(self, features):
         """Features with values in the training cells, 0 where missing."""
-        return np.nan_to_num(features[:, self._seen])
+        return np.nan_to_num(features[:, self._has_values])
 
     def _arrange_tokens(self, scaled):
         """Values of shape (n, families, width), 0 in padding."""
@@ -446,8 +446,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             max_epochs=self.max_epochs,
             random_state=seed,
         )
-        seen_families = self._family_of[self._seen]
-        source_model.fit(source_features[:, self._seen], source_y, seen_families)
+        source_families = self._family_of[self._has_values]
+        source_model.fit(source_features[:, self._has_values], source_y, source_families)
         encoder = {}
         for name, weights in source_model.network_.state_dict().items():
             if not name.startswith("head"):

@@ -88,20 +88,20 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
             self, table, *y, dtype=np.float64, ensure_all_finite="allow-nan", **options
         )
 
-    def _find_measured(self, features, source=None):
+    def _find_features_with_values(self, features, source=None):
         """Mask of the features with values in training and in `source` cells.
 
         It warns about the other features.
         """
-        measured = np.isfinite(features).any(axis=0)
+        has_values = np.isfinite(features).any(axis=0)
         if source is not None:
-            measured &= np.isfinite(source).any(axis=0)
-        if not measured.any():
+            has_values &= np.isfinite(source).any(axis=0)
+        if not has_values.any():
             raise ValueError("X has no value for any feature, or the source has none of these")
-        if not measured.all():
-            names = _check_feature_names_in(self)[~measured]
+        if not has_values.all():
+            names = _check_feature_names_in(self)[~has_values]
             warn(f"{LEFT_OUT_WARNING} in training are left out: {abbreviate(names)}")
-        return measured
+        return has_values
 
 
 def feature_scaling(n_cells: int = N_QUANTILES) -> Pipeline:
@@ -118,13 +118,15 @@ def feature_scaling(n_cells: int = N_QUANTILES) -> Pipeline:
     return make_pipeline(normal_scores, clipping, StandardScaler())
 
 
-def seen_columns(families: dict[str, np.ndarray], seen: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns of each family, as positions among the seen features."""
-    position = np.cumsum(seen) - 1
-    columns_of_seen = {}
+def columns_with_values(
+    families: dict[str, np.ndarray], has_values: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Columns of each family, as positions among the features with values."""
+    position = np.cumsum(has_values) - 1
+    columns_of_family = {}
     for family, columns in families.items():
-        columns_of_seen[family] = position[columns[seen[columns]]]
-    return columns_of_seen
+        columns_of_family[family] = position[columns[has_values[columns]]]
+    return columns_of_family
 
 
 def kernel_logistic(

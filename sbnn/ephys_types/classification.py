@@ -359,9 +359,9 @@ def family_importance(
     fold_list = check_folds(folds, len(cells.X))
     model = configure(estimator, {}, SEED)
     jobs = []
-    for f, fold in enumerate(fold_list):
+    for number, fold in enumerate(fold_list):
         job = delayed(_measure_importance)(
-            model, cells, y, fold=fold, seeds=[SEED, f], n_shuffles=n_shuffles
+            model, cells, y, fold=fold, seeds=[SEED, number], n_shuffles=n_shuffles
         )
         jobs.append(job)
     outcomes = tqdm(

@@ -25,9 +25,9 @@ from sbnn.ephys_types.base import (
     LEFT_OUT_WARNING,
     CellFeatures,
     TypeClassifier,
+    columns_with_values,
     feature_scaling,
     linear_logistic,
-    seen_columns,
 )
 from sbnn.models.training import take_steps
 
@@ -164,12 +164,12 @@ class FamilyAttentionClassifier(TypeClassifier):
         """Train the networks; the arguments are as in `EphysTypeClassifier.fit`."""
         features, codes = self._check_training(X, y, families)
         n_cells = len(features)
-        self._seen = self._find_measured(features)
+        self._has_values = self._find_features_with_values(features)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         generator = torch.Generator().manual_seed(seed)
-        self._scaling = feature_scaling(n_cells).fit(features[:, self._seen])
+        self._scaling = feature_scaling(n_cells).fit(features[:, self._has_values])
         settings = self._choose_settings(n_cells)
-        columns = seen_columns(self.families_, self._seen).values()
+        columns = columns_with_values(self.families_, self._has_values).values()
         self.network_ = FamilyAttentionNetwork(
             columns=[part for part in columns if len(part)],
             n_classes=len(self.classes_),
@@ -193,7 +193,7 @@ class FamilyAttentionClassifier(TypeClassifier):
 
     def _scale(self, features):
         """Scaled features, 0 where missing, and a mask of the measured ones."""
-        scaled = self._scaling.transform(features[:, self._seen])
+        scaled = self._scaling.transform(features[:, self._has_values])
         x = torch.from_numpy(scaled.astype(np.float32))
         measured = ~x.isnan()
         return x.nan_to_num(), measured.float()
@@ -251,7 +251,7 @@ class FamilyAttentionClassifier(TypeClassifier):
             kept = kept >= FEATURE_DROPOUT
             logits, _ = self.network_(noisy, measured[batch] * kept)
             loss = functional.cross_entropy(logits.flatten(0, 1), labels[batch].flatten())
-            # the sum of their losses trains each member separately
+            # the sum of the losses of all members trains each of them separately
             yield loss * self.n_members
 
     @reproducible()
@@ -279,9 +279,9 @@ class FamilyAttentionClassifier(TypeClassifier):
         Families without a measured feature have weight 0, unless a cell has none. Rows sum to 1.
         """
         _, attention = self._predict(X)
-        seen = [self._seen[columns].any() for columns in self.families_.values()]
+        has_weight = [self._has_values[columns].any() for columns in self.families_.values()]
         weights = np.zeros((len(attention), len(self.families_)))
-        weights[:, seen] = attention
+        weights[:, has_weight] = attention
         return weights
 
 
@@ -349,13 +349,13 @@ class EphysTypeClassifier(TypeClassifier):
         self
         """
         features, codes = self._check_training(X, y, families)
-        self._seen = self._find_measured(features)
+        self._has_values = self._find_features_with_values(features)
         network = FamilyAttentionClassifier(n_steps=self.n_steps, random_state=self.random_state)
         with warnings.catch_warnings():  # would repeat that of features without a value
             warnings.filterwarnings("ignore", LEFT_OUT_WARNING)
             network.fit(features, codes, self.families_)
         logistic = linear_logistic(len(features))
-        logistic.fit(features[:, self._seen], codes)
+        logistic.fit(features[:, self._has_values], codes)
         self.members_ = (network, logistic)
         return self
 
@@ -368,5 +368,5 @@ class EphysTypeClassifier(TypeClassifier):
         features = self._check_cells(X)
         network, logistic = self.members_
         of_network = network.predict_proba(features)
-        of_logistic = logistic.predict_proba(features[:, self._seen])
+        of_logistic = logistic.predict_proba(features[:, self._has_values])
         return (of_network + of_logistic) / 2

@@ -18,7 +18,7 @@ from sklearn.utils import Tags, check_random_state
 from sbnn.data.inputs import COUNT
 from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
-from sbnn.ephys_types.base import CellFeatures, TypeClassifier, seen_columns
+from sbnn.ephys_types.base import CellFeatures, TypeClassifier, columns_with_values
 
 # loadings are zero if the correlation of a feature with the component is below this
 SPARSE_PCA_PENALTY = 0.03
@@ -156,18 +156,18 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
         """Fit components and forest; the arguments are as in `EphysTypeClassifier.fit`."""
         features, codes = self._check_training(X, y, families)
         seed, tree_seed = check_random_state(self.random_state).randint(2**31 - 1, size=2)
-        self._seen = self._find_measured(features)
+        self._has_values = self._find_features_with_values(features)
         imputation = make_pipeline(StandardScaler(), SimpleImputer(strategy="median"))
-        self._imputation = imputation.fit(features[:, self._seen])
+        self._imputation = imputation.fit(features[:, self._has_values])
         imputed = self._impute(features)
         self._mean = imputed.mean(axis=0)
         centred = imputed - self._mean
-        n_seen = centred.shape[1]
+        n_features = centred.shape[1]
         projections = []
-        for family, columns in seen_columns(self.families_, self._seen).items():
+        for family, columns in columns_with_values(self.families_, self._has_values).items():
             n_components = PUBLISHED_COMPONENTS.get(family)
             of_family = sparse_components(centred[:, columns], n_components, seed)
-            projection = np.zeros((n_seen, of_family.shape[1]))
+            projection = np.zeros((n_features, of_family.shape[1]))
             projection[columns] = of_family
             projections.append(projection)
         self._projection = np.hstack(projections)
@@ -180,7 +180,7 @@ class SparsePCAForest(TransformerMixin, TypeClassifier):
     @reproducible()
     def _impute(self, features):
         """Z-scores of the features with values, the median where missing."""
-        return self._imputation.transform(features[:, self._seen])
+        return self._imputation.transform(features[:, self._has_values])
 
     def _project(self, features):
         """Z-scored sparse principal components."""

@@ -174,11 +174,11 @@ def resample_sweep(sweep: Sweep) -> Sweep:
     """The recorded part of a sweep at `SAMPLING_RATE`; the current is held between samples."""
     rate = round(sweep.sampling_rate)
     voltage = resample_poly(sweep.v, SAMPLING_RATE, rate, padtype="line")
-    t = np.arange(len(voltage)) / SAMPLING_RATE
-    recorded = np.rint(t * rate).astype(int)  # nearest sample of the recording
+    times = np.arange(len(voltage)) / SAMPLING_RATE
+    recorded = np.rint(times * rate).astype(int)  # nearest sample of the recording
     current = sweep.i.take(recorded, mode="clip")
     return Sweep(
-        t=t,
+        t=times,
         v=voltage,
         i=current,
         clamp_mode=sweep.clamp_mode,

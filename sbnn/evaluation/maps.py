@@ -157,9 +157,9 @@ def map_trust(
     )
 
 
-def _align(other, latent):
-    """The best affine alignment with `latent`, and its R2."""
-    aligned = LinearRegression().fit(other, latent).predict(other)
+def _align(positions, latent):
+    """Positions of cells after the best affine alignment with `latent`, and its R2."""
+    aligned = LinearRegression().fit(positions, latent).predict(positions)
     return aligned, r2_score(latent, aligned, multioutput="variance_weighted")
 
 

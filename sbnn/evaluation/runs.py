@@ -52,7 +52,7 @@ def describe_estimator(model: BaseEstimator) -> dict[str, Any]:
 
 
 def _json_value(value):
-    """Entries of JSON in place of an object."""
+    """Convert an object that JSON cannot hold to one that it can."""
     if hasattr(value, "get_params"):
         return type(value).__name__  # its parameters are listed separately
     if dataclasses.is_dataclass(value):
@@ -82,7 +82,7 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True):
     Parameters
     ----------
     is_complete : callable
-        Of a loaded record and the dict of arguments.
+        Takes a loaded record and the dict of arguments, and returns whether the record is complete.
     """
     if function is None:
         return functools.partial(store_result, is_complete=is_complete)
@@ -225,7 +225,7 @@ def _saved_fits(saved, record, path):
 
 
 def _require_writable(folder):
-    """Rather than hours later."""
+    """Raise the error of a folder that cannot be written before the fits, not hours later."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
         pass

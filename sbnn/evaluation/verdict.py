@@ -41,7 +41,7 @@ class Verdict(NamedTuple):
 def outputs_table(record: Record, ridge: Record | None = None) -> pd.DataFrame:
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
     r2 = record.test_feature_r2[:, 0]  # (folds, outputs)
-    interval = _mean_difference(record.folds, r2)
+    interval = _mean_over_folds(record.folds, r2)
     columns = {
         "test_r2": interval.mean,
         "sd": r2.std(0, ddof=1),
@@ -71,9 +71,9 @@ def corrected_difference(
     return PairedDifference(mean=mean, low=mean - half, high=mean + half)
 
 
-def _mean_difference(folds, differences):
-    """Mean over folds that share training cells, some of which may be repeats."""
-    return corrected_difference(differences, test_fraction(folds), folds_counted(folds))
+def _mean_over_folds(folds, values):
+    """Mean over folds, and its interval; folds share training cells and may be repeats."""
+    return corrected_difference(values, test_fraction(folds), folds_counted(folds))
 
 
 def paired_difference(
@@ -82,7 +82,7 @@ def paired_difference(
     """Difference in `metric` between two records on the same folds."""
     require_same_folds(a, b)
     differences = a.values[metric][:, points[0]] - b.values[metric][:, points[1]]
-    return _mean_difference(a.folds, differences)
+    return _mean_over_folds(a.folds, differences)
 
 
 def require_same_folds(a: Record, b: Record) -> None:
@@ -128,9 +128,9 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     if n == 1:
         sentence += " (one fold: no interval)"
     else:
-        interval = _mean_difference(record.folds, r2)
-        standing = _standing(interval, "predicting the mean of the training cells")
-        sentence += f" ({n} folds) {standing}"
+        interval = _mean_over_folds(record.folds, r2)
+        comparison = _describe_difference(interval, "predicting the mean of the training cells")
+        sentence += f" ({n} folds) {comparison}"
     if ridge is not None:
         require_same_folds(record, ridge)
         differences = r2 - ridge.test_r2[:, 0]
@@ -138,18 +138,18 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
         side = "above" if mean >= 0 else "below"
         sentence += f"; {abs(mean):.3f} {side} ridge"
         if n > 1:
-            difference = _mean_difference(record.folds, differences)
-            standing = _standing(difference, "ridge", sign="+")
-            sentence += f" {standing}"
+            difference = _mean_over_folds(record.folds, differences)
+            comparison = _describe_difference(difference, "ridge", sign="+")
+            sentence += f" {comparison}"
     return Verdict(interval=interval, difference=difference, sentence=f"{sentence}.")
 
 
-def _standing(difference, other, sign=""):
-    """Interval, and on which side of the other it lies."""
+def _describe_difference(difference, reference, sign=""):
+    """Text with the interval of a difference, and whether it is better than the reference."""
     bounds = f"[{difference.low:{sign}.3f}, {difference.high:{sign}.3f}]"
     comparison = "not distinguishable from"
     if difference.low > 0:
         comparison = "better than"
     if difference.high < 0:
         comparison = "worse than"
-    return f"{bounds}: {comparison} {other}"
+    return f"{bounds}: {comparison} {reference}"

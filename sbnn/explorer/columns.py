@@ -63,7 +63,7 @@ def page_data(
     }
     if data is not None:
         n_bytes = MOST_BYTES - len(json.dumps(page))
-        page["genes"] = _other_genes(as_paired(data), fit, n_bytes)
+        page["genes"] = _genes_not_kept(as_paired(data), fit, n_bytes)
     return page
 
 
@@ -89,21 +89,21 @@ def _matching_point(fit, folds):
     return point
 
 
-def _other_genes(data, fit, n_bytes):
+def _genes_not_kept(data, fit, n_bytes):
     """Most variable genes that the model does not keep, as many as the bytes allow."""
     is_kept = np.isin(data.gene_names, fit.kept_genes)
-    others = np.flatnonzero(~is_kept)
+    not_kept = np.flatnonzero(~is_kept)
     bytes_of_gene = BYTES_OF_CELL * data.n_cells + BYTES_OF_NAME
     n_genes = int(n_bytes / bytes_of_gene)
-    variances = data.X[:, others].var(0)
+    variances = data.X[:, not_kept].var(0)
     by_variance = np.argsort(-variances, kind="stable")
-    chosen = others[by_variance[: max(n_genes, 0)]]
+    chosen = not_kept[by_variance[: max(n_genes, 0)]]
     X = data.X[:, chosen].astype(np.float64)  # (n_cells, n_genes)
     sd = np.maximum(X.std(0), 1e-12)
     return {
         "names": data.gene_names[chosen].tolist(),
         "values": _pack((X - X.mean(0)) / sd),
-        "left_out": len(others) - len(chosen),
+        "left_out": len(not_kept) - len(chosen),
     }
 
 

@@ -60,7 +60,7 @@ def recovery(
         perturbations without cells counted; for networks, ``elbo`` of the validation cells; CPU
         ``seconds``. With `new`, ``new_elbo`` and ``new_iwelbo`` of new cells with learned shifts,
         and ``new_elbo_before`` and ``new_iwelbo_before`` without shifts.
-    found : dict
+    aligned : dict
         The DataFrames ``effects``, ``edges`` and ``true_shifts`` (perturbations by latents), in
         the order and signs of the true latents.
 
@@ -140,28 +140,30 @@ def align_with_truth(
     }
 
 
-def match_latents(true: ArrayLike, found: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match found (n, d) to true latents (n, k) by their absolute correlation (Hungarian method).
+def match_latents(
+    true: ArrayLike, estimated: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Match estimated (n, d) to true latents (n, k) by absolute correlation (Hungarian method).
 
-    Returns the signed correlation of each pair, and the positions of its true and found latent.
+    Returns the signed correlation of each pair, and the positions of its true and estimated latent.
     """
-    correlation = correlations(true, found)
+    correlation = correlations(true, estimated)
     true_positions, positions = linear_sum_assignment(-np.abs(correlation))
     return correlation[true_positions, positions], true_positions, positions
 
 
-def correlations(true: ArrayLike, found: ArrayLike) -> np.ndarray:
-    """Correlations of all true (n, k) with all found latents (n, d), 0 if one is constant."""
+def correlations(true: ArrayLike, estimated: ArrayLike) -> np.ndarray:
+    """Correlations of all true (n, k) with all estimated latents (n, d), 0 if one is constant."""
     n_true = np.shape(true)[1]
     with np.errstate(invalid="ignore"):
-        of_all = np.corrcoef(np.asarray(true), np.asarray(found), rowvar=False)
+        of_all = np.corrcoef(np.asarray(true), np.asarray(estimated), rowvar=False)
     return np.nan_to_num(of_all[:n_true, n_true:])
 
 
 def recovery_scores(truth: dict, latents: np.ndarray, edges: pd.DataFrame) -> dict[str, float]:
     """Scores of latents and of `edges` (bool, perturbations by latents); see `recovery`.
 
-    Unmatched true latents have a correlation of 0; edges of unmatched found latents are wrong.
+    Unmatched true latents have a correlation of 0; edges of unmatched estimated latents are wrong.
     """
     true_latents = truth["latents"]
     n_true = np.shape(true_latents)[1]
@@ -189,17 +191,17 @@ def edge_scores(
 ) -> dict[str, float]:
     """Precision, recall and F1 of edges, given the positions of true latents and their matches."""
     true_positions, positions = match
-    found = edges.reindex(true_edges.index, fill_value=False).to_numpy()
+    estimated = edges.reindex(true_edges.index, fill_value=False).to_numpy()
     true = true_edges.to_numpy()
-    right = true[:, true_positions] & found[:, positions]
-    n_right = right.sum()
-    n_found = found.sum()
+    correct = true[:, true_positions] & estimated[:, positions]
+    n_correct = correct.sum()
+    n_estimated = estimated.sum()
     n_true = true.sum()
     # 0 if there is no edge at all
     return {
-        "precision": n_right / max(n_found, 1),
-        "recall": n_right / max(n_true, 1),
-        "f1": 2 * n_right / max(n_found + n_true, 1),
+        "precision": n_correct / max(n_estimated, 1),
+        "recall": n_correct / max(n_true, 1),
+        "f1": 2 * n_correct / max(n_estimated + n_true, 1),
     }
 
 
@@ -221,9 +223,9 @@ def z_score_expression(adata: AnnData | Screen) -> tuple[pd.DataFrame, pd.DataFr
     screen = as_screen(adata)
     totals = screen.counts.sum(axis=1)
     fractions = screen.counts.toarray() / totals[:, None]
-    z = StandardScaler().fit_transform(np.log1p(1e3 * fractions))
+    z_scores = StandardScaler().fit_transform(np.log1p(1e3 * fractions))
     # z-scores of all cells have a mean of 0
-    comparison = compare_with_control(z, screen.perturbation, screen.control)
+    comparison = compare_with_control(z_scores, screen.perturbation, screen.control)
     differences = comparison.differences
     differences.columns = screen.gene_names
     changed = differ_from_zero(differences, comparison.errors)

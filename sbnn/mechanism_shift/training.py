@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import count
-from math import comb
+from math import ceil, comb
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -152,13 +152,13 @@ class PublishedTraining(ShiftTraining):
     patience: int = 45  # epochs without a better validation score
 
     def run(self, epochs: int | None) -> None:
-        """Train for 300 epochs at most."""
+        """Train for at most `epochs`, by default 300."""
         n_epochs = epochs or 300
         # published: 50 of 300 epochs, and 10 of 50 on a real screen
         self.train_until_best(n_epochs, min(50, n_epochs // 5))
 
     def train_until_best(self, epochs: int, warm_up: int) -> None:
-        """Train until the validation score is no longer improved."""
+        """Train for at most `epochs`, until the validation score no longer improves."""
         optimizer = torch.optim.Adam(
             self.network.parameters(), lr=1e-3, eps=0.01, weight_decay=1e-6, fused=True
         )
@@ -184,7 +184,7 @@ class RetrainedTraining(PublishedTraining):
     """As published, and then once more with each gate open or closed."""
 
     def run(self, epochs: int | None) -> None:
-        """Train for 300 epochs at most, twice."""
+        """Train twice, each time for at most `epochs`, by default 300."""
         super().run(epochs)
         # the mask is rounded: a probability above 1/2 becomes 1 (Lopez et al. 2022)
         gates = self.network.gates.requires_grad_(False)
@@ -244,10 +244,10 @@ class OneCycleTraining(ShiftTraining):
         """Train; half of the epochs are in the first cycle."""
         pairs = comb(self.network.shifts.shape[1], 2)
         n_updates = max(self.least_updates, self.updates_per_pair * pairs)
-        n_epochs = epochs or max(28, -(-n_updates // self.n_batches))
+        n_epochs = epochs or max(28, ceil(n_updates / self.n_batches))
         n_first = max(round(0.5 * n_epochs), 1)
-        ends = np.linspace(0, n_epochs - n_first, 4)
-        n_second, n_third, n_last = np.diff(ends.round().astype(int)).tolist()
+        boundaries = np.linspace(0, n_epochs - n_first, 4)
+        n_second, n_third, n_last = np.diff(boundaries.round().astype(int)).tolist()
         self.cycle(n_first, self.warm_up)
         self.cycle(n_second)
         self.cycle(n_third)

@@ -142,12 +142,12 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
                 start=encoder,
             )
             # V-step: the orthonormal decoder nearest to Y' X W (Procrustes)
-            last = decoder
+            previous = decoder
             pull = Y.T @ (X @ encoder)  # shape (q, rank)
-            pull += INERTIA * np.linalg.norm(pull) * last
+            pull += INERTIA * np.linalg.norm(pull) * previous
             left, _, right = np.linalg.svd(pull, full_matrices=False)
             decoder = left @ right
-            change = np.linalg.norm(decoder - last)
+            change = np.linalg.norm(decoder - previous)
             if change <= self.tol * np.sqrt(rank) or not encoder.any():
                 break
         else:
@@ -155,7 +155,8 @@ class SparseReducedRankRegression(GeneSelectionMixin, ReducedRankRegression):
                 f"alpha={self.alpha:.4g}: no convergence in max_iter={self.max_iter} alternations",
                 ConvergenceWarning,
             )
-        return encoder, last
+        # the decoder to which the encoder was fitted
+        return encoder, previous
 
 
 def row_elastic_net(X, Z, alpha, l1_ratio, tol, start):
@@ -194,7 +195,7 @@ def row_elastic_net(X, Z, alpha, l1_ratio, tol, start):
 
 
 def entry_elastic_net(X, Z, alpha, l1_ratio, tol, start):
-    """Minimise over W, (p, rank), for targets Z, with a penalty on its entries; without a start."""
+    """Minimise over W, (p, rank), for targets Z, with a penalty on entries; `start` is not used."""
     require("glmnet")
     from glmnet import ElasticNet
 

@@ -247,10 +247,12 @@ def bottleneck_comparison(
         _draw_pretraining(pretraining, network, point, color=color)
         draw_epochs(regression, network, point, color=color, label=name)
         without_pretraining = network.params[point] | {"pretraining": False}
-        for other in network.points(**without_pretraining):
+        for straight_point in network.points(**without_pretraining):
             # without a band, which would hide that of the first
             label = f"{name}, no pretraining"
-            draw_epochs(regression, network, other, label=label, color=color, ls="--", alpha=0)
+            draw_epochs(
+                regression, network, straight_point, label=label, color=color, ls="--", alpha=0
+            )
     _draw_linear(by_genes, srrr, network, published=published)
     r2 = ridge.test_r2.mean()
     label = f"ridge, {len(ridge.gene_names)} genes: {r2:.3f}"

@@ -95,8 +95,8 @@ def latent_panels(
     >>> fit = results.load("saved_models/scala/fit_distilled_2d.pickle.xz")
     >>> figure = plotting.latent_panels(fit)
     """
-    figure, _, centres = _draw_fits(top, bottom, scores)
-    return _finish_with_cells(figure, centres)
+    figure, _, cell_maps = _draw_fits(top, bottom, scores)
+    return _finish_with_cells(figure, cell_maps)
 
 
 def _draw_fits(top, bottom, scores, heights_below=()):
@@ -108,18 +108,18 @@ def _draw_fits(top, bottom, scores, heights_below=()):
     groups = Groups(top)
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    centres = []
+    cell_maps = []
     models = zip(fits, scores, strict=False)
     for part, letter, (fit, score) in zip(parts, "ab", models, strict=False):
-        centre = _draw_fit(part, letter, fit, score=score)
-        centres.append((centre, fit))
-    return figure, parts, centres
+        cell_map = _draw_fit(part, letter, fit, score=score)
+        cell_maps.append((cell_map, fit))
+    return figure, parts, cell_maps
 
 
-def _finish_with_cells(figure, centres):
+def _finish_with_cells(figure, cell_maps):
     """Draw the cells with names of families, after the layout."""
     finish(figure)
-    for ax, fit in centres:
+    for ax, fit in cell_maps:
         draw_cloud(ax, Groups(fit), map_coordinates(fit))
     return figure
 
@@ -220,9 +220,9 @@ def family_zoom(
     >>> fit = results.load("saved_models/scala/fit_published_2d.pickle.xz")
     >>> figure = plotting.family_zoom(fit)
     """
-    figure, parts, centres = _draw_fits(top, bottom, scores, heights_below=[ZOOM_HEIGHT])
+    figure, parts, cell_maps = _draw_fits(top, bottom, scores, heights_below=[ZOOM_HEIGHT])
     below = parts[-1]
-    centre, record = centres[-1]
+    cell_map, record = cell_maps[-1]
     groups = Groups(record)
     if family not in groups.table.index:
         family = groups.table.index[0]
@@ -233,7 +233,7 @@ def family_zoom(
     is_between = (xy > corner) & (xy < corner + side)
     in_square = is_between.all(1)
 
-    letter = "abc"[len(centres)]
+    letter = "abc"[len(cell_maps)]
     family_name = short_name(family)
     draw_headline(below, f"{letter}  {family_name} enlarged")
     types = groups.count("type", in_family)
@@ -256,11 +256,11 @@ def family_zoom(
         ax.set_title(title)
         draw_colorbar(below, limits, ax=ax, ticks=MaxNLocator(4))
     panels[0].title.set_fontstyle("italic")
-    _finish_with_cells(figure, centres)
+    _finish_with_cells(figure, cell_maps)
     named_types = types.index[:NAMED_TYPES]
     name_groups(cells, xy[in_family], groups.types[in_family], names=named_types)
     frame = Rectangle(corner, side, side, fill=False, clip_on=False, lw=0.7, ls=DASHES, ec="0.3")
-    centre.add_patch(frame)
+    cell_map.add_patch(frame)
     return figure
 
 

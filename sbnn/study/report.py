@@ -162,11 +162,11 @@ def study_accuracy_table(records: Mapping[str, Record]) -> pd.DataFrame:
     fits = fits.reindex(columns=[*keys, "test_r2"])
     groups = fits.groupby(keys, dropna=False)["test_r2"]
     table = groups.agg(R2="mean", SD="std").reset_index()
-    first, *_ = validations
-    theirs = published_r2(first.dataset, len(first.gene_names))
-    theirs = theirs.rename(columns={"test_r2": "published", "sd": "published SD"})
-    theirs = theirs[[*RESULT_KEYS, "published", "published SD"]]
-    table = table.merge(theirs, how="left", on=RESULT_KEYS)
+    first = validations[0]
+    published = published_r2(first.dataset, len(first.gene_names))
+    published = published.rename(columns={"test_r2": "published", "sd": "published SD"})
+    published = published[[*RESULT_KEYS, "published", "published SD"]]
+    table = table.merge(published, how="left", on=RESULT_KEYS)
     table["minus published"] = table["R2"] - table["published"]
     table["SE"] = table["SD"] / np.sqrt(table["folds"])
     # columns that no model has are left out; a parameter that some models lack is empty for these
@@ -202,8 +202,8 @@ def _list_fits(record):
 
 def _list_srrr_fits(record, fits):
     """Sparse linear models with the published numbers of genes."""
-    theirs = published_r2(record.dataset, len(record.gene_names))
-    numbers = theirs.loc[theirs["rank"].notna(), "n_genes"].unique()
+    published = published_r2(record.dataset, len(record.gene_names))
+    numbers = published.loc[published["rank"].notna(), "n_genes"].unique()
     if not len(numbers):
         numbers = SRRR_GENES
     tables = []
