@@ -120,8 +120,9 @@ def screen(
     n_cells, n_genes = matrix.shape
     genes = check_names(gene_names, "gene_names", "gene", n_genes)
     cells = check_names(cell_names, "cell_names", "cell", n_cells)
-    refuse_permuted(genes, getattr(values, "columns", None), "gene_names")
-    refuse_permuted(cells, getattr(values, "index", None), "cell_names")
+    if isinstance(values, pd.DataFrame):
+        refuse_permuted(genes, values.columns, "gene_names")
+        refuse_permuted(cells, values.index, "cell_names")
     obs = check_labels(labels, cells, ())
     if control is not None:
         control = str(control)

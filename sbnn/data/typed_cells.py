@@ -20,6 +20,7 @@ from sbnn.data.checks import (
     check_numeric,
     check_only_genes,
     check_table,
+    get_cell_names,
     match_rows,
     numbers,
     order_by_name,
@@ -104,7 +105,7 @@ def typed_cells(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
     )
     n_cells, n_features = values.shape
-    cells = check_names(getattr(X, "index", None), "X", "cell", size=n_cells)
+    cells = check_names(get_cell_names(X), "X", "cell", size=n_cells)
     features = check_names(getattr(X, "columns", None), "X", "feature", size=n_features)
     if labels is not None:
         labels = labels.to_frame() if isinstance(labels, pd.Series) else labels

@@ -272,7 +272,9 @@ def halves():
     n_kept = np.linspace(60, 80, 20)
     selected = np.arange(8000) < n_kept[:, np.newaxis]
     genes = [f"Gene{i}" for i in range(1, 8000)]
-    return halves_record(selected, np.array(["ERCC-00009", *genes]))
+    record = halves_record(selected, np.array(["ERCC-00009", *genes]))
+    record.values["cells_behind"] = np.full(8000, 100.0)
+    return record
 
 
 @pytest.fixture(scope="module")
