@@ -45,19 +45,19 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
 
 def order_by_name(names: Iterable[Any], expected: Iterable[Any], argument: str) -> np.ndarray:
     """Positions of the expected names among those of a table; default names fit any others."""
-    given = pd.Index([str(name) for name in names], dtype=object)
-    wanted = pd.Index([str(name) for name in expected], dtype=object)
-    if given.is_unique and wanted.is_unique and set(given) == set(wanted):
-        return given.get_indexer(wanted)
-    if given.equals(wanted) or _are_default(given) or _are_default(wanted):
-        return np.arange(len(given))
-    missing = wanted[~wanted.isin(given)]
-    others = given[~given.isin(wanted)]
+    in_table = pd.Index([str(name) for name in names], dtype=object)
+    in_order = pd.Index([str(name) for name in expected], dtype=object)
+    if in_table.is_unique and in_order.is_unique and set(in_table) == set(in_order):
+        return in_table.get_indexer(in_order)
+    if in_table.equals(in_order) or _are_default(in_table) or _are_default(in_order):
+        return np.arange(len(in_table))
+    missing = in_order[~in_order.isin(in_table)]
+    unexpected = in_table[~in_table.isin(in_order)]
     raise ValueError(
-        f"{argument}: expected the names {abbreviate(wanted)}, in any order and once each, got "
-        f"{abbreviate(given)} (missing: {abbreviate(missing) or 'none'}; not expected: "
-        f"{abbreviate(others) or 'none'}); select or rename them, or pass table.to_numpy() to go "
-        "by position"
+        f"{argument}: expected the names {abbreviate(in_order)}, in any order and once each, got "
+        f"{abbreviate(in_table)} (missing: {abbreviate(missing) or 'none'}; not expected: "
+        f"{abbreviate(unexpected) or 'none'}); select or rename them, or pass table.to_numpy() to "
+        "go by position"
     )
 
 

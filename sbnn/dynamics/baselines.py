@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Self
 
@@ -26,7 +27,7 @@ CANDIDATE_PENALTIES = np.geomspace(1e-2, 1e4, 25)  # of ridge, for unscaled valu
 N_BLOCKS = 5  # blocks of consecutive intervals, held out in turn to choose the ridge penalty
 
 
-class DynamicsRegressor(BaseEstimator):
+class DynamicsRegressor(BaseEstimator, ABC):
     """Base class of estimators of networks, with `predict`; subclasses define `_predict_paths`."""
 
     edge_scores_: pd.DataFrame
@@ -75,9 +76,9 @@ class DynamicsRegressor(BaseEstimator):
         with reproducible():
             return self._predict_paths(start, time_grid)
 
+    @abstractmethod
     def _predict_paths(self, start: np.ndarray, times: np.ndarray) -> np.ndarray:
         """Paths (samples, times, genes) from starts (samples, genes) at (samples, times)."""
-        raise NotImplementedError
 
     def _check_trajectories(
         self, trajectories: AnnData | Samples, prior: ArrayLike | pd.DataFrame | None
@@ -108,8 +109,9 @@ class _Baseline(DynamicsRegressor):
         self.sparsity_ = float((self.edge_scores_ == 0).to_numpy().mean())
         return self
 
+    @abstractmethod
     def _learn(self, samples: Samples, prior: np.ndarray) -> None:
-        raise NotImplementedError
+        """Learn what predictions need, and perhaps edges."""
 
 
 class PriorAlone(_Baseline):

@@ -1,5 +1,6 @@
 """Training of a network as published, or in cycles of the learning rate."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from itertools import count
@@ -28,10 +29,10 @@ from sbnn.models.training import BestWeights, epoch_batches, take_steps, train_e
 VALIDATION_FRACTION = 0.1  # of the cells of each perturbation
 
 
-class ShiftTraining:
+class ShiftTraining(ABC):
     """A new network and its cells; `history` has a dict for each epoch.
 
-    `codes` are the perturbations of the cells. Subclasses have the method ``run(epochs)``.
+    `codes` are the perturbations of the cells. Subclasses define `run`.
     """
 
     batch_size: int = 128
@@ -57,9 +58,9 @@ class ShiftTraining:
         self.network = new_network()
         self.inputs = self.network.inputs(self.counts)
 
+    @abstractmethod
     def run(self, epochs: int | None) -> None:
         """Train for this number of epochs, or a default."""
-        raise NotImplementedError
 
     @property
     def n_batches(self) -> int:
