@@ -85,9 +85,11 @@ def fit_full(
         - ``gene_norms``, (p,), and the table ``history``, if the estimator has them;
         - ``model_sha256``, the checksum of the model file, if there is one.
     """
-    if model_file is not None and Path(model_file).is_dir():  # known before the fit
-        raise IsADirectoryError(f"model_file: {model_file} is a folder; give the path of a file")
-    if model_file is not None:
+    if model_file is not None:  # known before the fit
+        if Path(model_file).is_dir():
+            raise IsADirectoryError(
+                f"model_file: {model_file} is a folder; give the path of a file"
+            )
         require_writable(model_file)
     # what has this name is a damaged model file, which is replaced
     can_replace = model_file is not None and Path(model_file).suffix == ".safetensors"
