@@ -156,9 +156,11 @@ def plain_params(point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def same_value(a: Any, b: Any) -> bool:
-    """Whether values of a parameter are equal to 9 digits."""
+    """Whether values of a parameter are equal to 9 digits; a list is a tuple, NaN equals NaN."""
     if isinstance(a, float | int) and isinstance(b, float | int):
-        return bool(np.isclose(a, b, rtol=1e-9, atol=0))
+        return bool(np.isclose(a, b, rtol=1e-9, atol=0, equal_nan=True))
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same_value, a, b))
     return a == b
 
 
@@ -225,7 +227,15 @@ def load(path: str | PathLike[str]) -> Record:
     >>> f"{ridge.test_r2.mean():.3f}"
     '0.449'
     """
-    return read_file(path, build=lambda entries: Record(**entries))
+    return read_file(path, build=_build_record)
+
+
+def _build_record(entries):
+    record = Record(**entries)
+    for name in ("settings", "values", "versions", "arguments"):
+        if not isinstance(getattr(record, name), dict):
+            raise ValueError(f"its {name} are no dict")
+    return record
 
 
 def load_folder(

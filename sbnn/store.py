@@ -12,8 +12,10 @@ import os
 import pickle
 import pickletools
 import re
+import stat
 import uuid
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,6 +28,7 @@ ENDING = ".pickle.xz"
 # What a file may become in memory: a legitimate one is rarely compressed a hundred times.
 LARGEST_RATIO = 500
 ALWAYS_ALLOWED = 2**26  # bytes, even of a file that is compressed more
+MOST_MEMORY = 2**27  # bytes that `lzma` itself needs, twice those of its highest preset
 MOST_INSTRUCTIONS = 1_000_000  # of a pickle; an array is one, whatever its size
 DEEPEST = 50  # containers in containers
 PLAIN_ARRAY = re.compile(r"[<|][biufU][1-9]\d*")
@@ -59,6 +62,7 @@ def write_file(value: object, path: str | PathLike[str]) -> None:
 
 def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
     """Call `build` with what `write_file` has written; any other content is a ValueError."""
+    check_path(path)
     content = Path(path).read_bytes()
     try:
         return build(decode(_unpickle_data(content)))
@@ -71,21 +75,49 @@ def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
 
 def write_atomically(content: bytes, path: str | PathLike[str]) -> None:
     """Write bytes such that the file is either unchanged or complete."""
-    target = Path(path).resolve()  # the file, not a link to it, is replaced
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # another process may write the same file at the same time; the later one wins
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
+    with _replace_file(path) as (temporary, target):
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+
+
+def require_writable(path: str | PathLike[str]) -> None:
+    """Raise the error of a file that cannot be written, before hours of fits instead of after."""
+    with _replace_file(path) as (temporary, _):
+        temporary.touch()
+
+
+@contextmanager
+def _replace_file(path):
+    """Temporary path for what is to replace a file, and the path of the file itself."""
+    check_path(path)
+    target = Path(path).resolve()  # the file, not a link to it, is replaced
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # another process may write the same file at the same time; the later one wins
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")  # short, as names may be the longest
+    try:
+        yield temporary, target
     except OSError as error:
         message = f"cannot write {target}: {error.strerror}; an existing file is left unchanged"
         raise type(error)(error.errno, message) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def check_path(path: str | PathLike[str]) -> None:
+    """Reject a path that can be no file; the system's error names one that is too long, or a loop.
+
+    A device or pipe would be read without end, and replaced by a file.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is a device, pipe or socket; give the path of a file")
 
 
 class _Pickler(pickle.Pickler):
@@ -198,7 +230,7 @@ def _pop_items(stack: list[int | None], name: str) -> list[int]:
 def _decompress(compressed):
     """Decompress a single xz stream with a checksum, up to a bound."""
     most = max(ALWAYS_ALLOWED, LARGEST_RATIO * len(compressed))
-    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_MEMORY)
     content = decompressor.decompress(compressed, max_length=most)
     if not decompressor.eof and len(content) == most:
         raise ValueError(f"it has more than {most} bytes, {LARGEST_RATIO} times its size on disk")

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+import zlib
 from unittest.mock import Mock
 
 import numpy as np
@@ -52,7 +53,11 @@ def record():
         experiment="cv",
         dataset="toy",
         sha256="ab" * 32,
-        params=[{"rank": 1}, {"rank": 2}, {"rank": 2, "alpha": 0.3, "genes": ["a"]}],
+        params=[
+            {"rank": 1, "missing": np.nan},
+            {"rank": 2},
+            {"rank": 2, "alpha": 0.3, "genes": ["a"]},
+        ],
         seed=3,
         settings={"estimator": {"params": {"alpha": 9, "width": 4}}},
         folds=[(cells, other_cells), (other_cells, cells)],
@@ -116,6 +121,14 @@ def test_an_array_is_found_by_its_list(record):
     assert record.points(genes=np.array(["a"])) == [2]
 
 
+def test_a_list_is_found_by_its_tuple(record):
+    assert record.points(genes=("a",)) == [2]
+
+
+def test_a_missing_number_is_found(record):
+    assert record.points(missing=np.nan) == [0]
+
+
 def test_what_the_grid_leaves_out_is_the_estimators(record):
     """The width is the same for all points."""
     assert record.points(width=4, alpha=0.3) == [2]
@@ -174,6 +187,23 @@ def test_a_folder_has_records_of_one_dataset(record, tmp_path):
     save(empty_record(dataset="own", sha256="cd" * 32), tmp_path / "b.pickle.xz")
     with pytest.raises(ValueError, match="several data sets.*'own'.*'toy'"):
         results.load_folder(tmp_path)
+
+
+def test_a_name_may_be_as_long_as_possible(record, tmp_path):
+    name = "n" * 245 + ".pickle.xz"
+    save(record, tmp_path / name)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_pipe_is_not_replaced(record, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a device, pipe or socket"):
+        save(record, tmp_path / "pipe")
+
+
+def test_a_device_is_not_read():
+    with pytest.raises(ValueError, match="/dev/null is a device, pipe or socket"):
+        load("/dev/null")
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -374,6 +404,22 @@ def test_a_pickle_made_to_do_harm_is_refused(kind, assert_refused):
     start = time.process_time()
     assert_refused(content)
     assert time.process_time() - start < 3
+
+
+def test_a_file_that_wants_much_memory_is_refused(assert_refused):
+    """4 GiB to decompress the few bytes that it has."""
+    content = bytearray(lzma.compress(dump(vars(empty_record()))))
+    end = 12 + 4 * (content[12] + 1)  # of the header of its block
+    content[16] = 40  # the size of the dictionary
+    checksum = zlib.crc32(content[12 : end - 4])
+    content[end - 4 : end] = checksum.to_bytes(4, "little")
+    assert_refused(content, "Memory usage limit exceeded")
+
+
+@pytest.mark.parametrize("name", ["settings", "values", "versions", "arguments"])
+def test_a_record_with_another_kind_of_entry_is_refused(name, assert_refused):
+    content = dump(vars(empty_record()) | {name: [1]})
+    assert_refused(lzma.compress(content), f"its {name} are no dict")
 
 
 def test_a_file_without_a_checksum_is_refused(assert_refused):

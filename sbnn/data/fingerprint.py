@@ -237,6 +237,8 @@ class _Fingerprint:
     def _add_number(self, value):
         """Add a number; 1 is not 1.0, which means another thing to some estimators."""
         number = value.item() if isinstance(value, np.generic) else value
+        if isinstance(number, float):
+            number += 0.0  # 0 in place of -0, as in arrays
         is_nan = number != number
         self._tag("number", "nan" if is_nan else number)
 
@@ -266,7 +268,8 @@ class _Fingerprint:
 
     def _add_series(self, series):
         """Add a Series with its index, or an Index."""
-        self._tag("column", series.name if isinstance(series.name, str) else repr(series.name))
+        name = series.name.item() if isinstance(series.name, np.generic) else series.name
+        self._tag("column", name if isinstance(name, str) else repr(name))
         if isinstance(series, pd.Series):
             self._add_items([series.index])
         self._add_array(series.to_numpy())
@@ -302,12 +305,15 @@ class _Fingerprint:
             self.add(owner)
         if "<" in name:  # a lambda or local function, whose name says little
             self._add_code(function.__code__)
+            self._add_named(function.__kwdefaults__ or {})
 
     def _add_code(self, code):
         self._tag("code", code.co_code, code.co_names)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 self._add_code(constant)
+            elif isinstance(constant, frozenset):  # in another order in another process
+                self._tag("set", *sorted(map(repr, constant)))
             else:
                 self._tag(constant)
 

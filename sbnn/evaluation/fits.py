@@ -27,6 +27,7 @@ from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.saved import model_checksum, refuse_other_file
 from sbnn.results import Fold, Record, save
+from sbnn.store import require_writable
 
 
 def _has_model_file(record, arguments):
@@ -84,8 +85,12 @@ def fit_full(
         - ``gene_norms``, (p,), and the table ``history``, if the estimator has them;
         - ``model_sha256``, the checksum of the model file, if there is one.
     """
-    if model_file is not None and Path(model_file).is_dir():  # known before the fit
-        raise IsADirectoryError(f"model_file: {model_file} is a folder; give the path of a file")
+    if model_file is not None:  # known before the fit
+        if Path(model_file).is_dir():
+            raise IsADirectoryError(
+                f"model_file: {model_file} is a folder; give the path of a file"
+            )
+        require_writable(model_file)
     # what has this name is a damaged model file, which is replaced
     can_replace = model_file is not None and Path(model_file).suffix == ".safetensors"
     if model_file is not None and not can_replace:

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -18,8 +17,9 @@ from sklearn.base import BaseEstimator, clone
 from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
+from sbnn.errors import warn
 from sbnn.results import Record, list_differences, load, save
-from sbnn.store import ENDING, encode, read_file, write_file
+from sbnn.store import ENDING, check_path, encode, read_file, require_writable, write_file
 
 # values of a fit whose shapes differ between fits
 RAGGED = ("test_predictions", "test_latent", "history", "test_probabilities")
@@ -95,7 +95,7 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True):
         path = Path(arguments["results"])
         prints = {"function": function.__name__} | fingerprint_arguments(function, args, kwargs)
         if path.is_dir() or (path.exists() and not arguments["overwrite"]):
-            saved = load(path)  # an error if it is a folder
+            saved = _load_saved(path)
             differences = list_differences(saved.arguments, prints)
             if differences:
                 raise ValueError(
@@ -104,7 +104,7 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True):
                 )
             if is_complete(saved, arguments):
                 return saved
-        _require_writable(path.parent)
+        require_writable(path)
         record = dataclasses.replace(function(*args, **kwargs), arguments=prints)
         save(record, path)
         return record
@@ -125,7 +125,7 @@ def fit_all(
     `fits`, [grid point][fold], are calls (as `functools.partial`) that return a dict of values.
     Each is identified by the content of all its arguments. Until the record is complete, each
     finished fit is in the file ``<results>.parts/<key>.pickle.xz``, from which a run that was
-    killed goes on, also with `overwrite`.
+    killed goes on, also with `overwrite`. A fit whose file is damaged is done again.
     """
     if results is None:  # nothing has to be identified, whatever the parameters are
         keys = [[f"{point}, {fold}" for fold in range(len(row))] for point, row in enumerate(fits)]
@@ -140,13 +140,13 @@ def fit_all(
         path = Path(results)
         parts = {key: Path(f"{path}.parts", f"{key}{ENDING}") for key in calls}
         if path.is_dir() or (path.exists() and not overwrite):
-            saved = load(path)  # an error if it is a folder
+            saved = _load_saved(path)
             done = _saved_fits(saved, record, path)
             if saved.settings["keys"] == keys:  # in the same order
                 return saved
         encode(vars(record))  # an error before the fits, if it cannot be saved
-        _require_writable(path.parent)
-        done |= {key: read_file(part, dict) for key, part in parts.items() if part.exists()}
+        require_writable(path)
+        done |= _finished_fits(parts)
 
     missing = {key: call for key, call in calls.items() if key not in done}
     jobs = [delayed(call.func)(*call.args, **call.keywords) for call in missing.values()]
@@ -224,11 +224,26 @@ def _saved_fits(saved, record, path):
     return fits
 
 
-def _require_writable(folder):
-    """Raise the error of a folder that cannot be written before the fits, not hours later."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+def _load_saved(path):
+    """Record in the file `results`; an error if it is a folder, or holds none."""
+    check_path(path)
+    try:
+        return load(path)
+    except ValueError as error:
+        raise ValueError(f"results: {error}; {REMEDY}") from error
+
+
+def _finished_fits(parts):
+    """Values of each fit of a run that was interrupted, by key; `parts` are the paths of all."""
+    fits: dict[str, Values] = {}
+    for key, part in parts.items():
+        check_path(part)  # an error before the fits if its name is too long
+        with suppress(FileNotFoundError):  # another process that does the same fits may delete it
+            try:
+                fits[key] = read_file(part, build=lambda values: {**values})
+            except ValueError:
+                warn(f"results: {part} is damaged; its fit is done again")
+    return fits
 
 
 def in_workers(calls: Iterable, n_jobs: int) -> Iterator:

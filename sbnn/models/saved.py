@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from sbnn.data.counts import CountNormalizer
 from sbnn.models.network import BottleneckNetwork
 from sbnn.results import library_versions
-from sbnn.store import write_atomically
+from sbnn.store import check_path, write_atomically
 
 FORMAT = "sbnn-model-7"
 ARRAYS = "support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_", "y_mean_", "y_scale_"
@@ -114,6 +115,7 @@ def model_checksum(path: str | Path) -> str:
 
 def _read_model_file(path):
     """Verified header and tensors of a file."""
+    check_path(path)
     content = Path(path).read_bytes()
     try:
         tensors = load(content)
@@ -204,13 +206,16 @@ def _build_model(cls, header, tensors):
 
 def _build_network(prefix, sizes, activation, tensors):
     """Network with the layers in `tensors`, whose shapes must be those of `sizes`."""
+    # before memory is taken for sizes that the file only claims
+    for i, (n_inputs, n_outputs) in enumerate(pairwise(sizes)):
+        for kind, shape in (("weight", (n_inputs, n_outputs)), ("bias", (1, n_outputs))):
+            stored_shape = tuple(tensors[f"{prefix}.{i}.{kind}"].shape)
+            if stored_shape != shape:
+                raise ValueError(f"{kind} of layer {i} has shape {stored_shape}")
     network = BottleneckNetwork(sizes, activation, generator=torch.Generator())
     for i, layer in enumerate(network.layers):
-        for kind, values in (("weight", layer.weight), ("bias", layer.bias)):
-            stored = tensors[f"{prefix}.{i}.{kind}"]
-            if stored.shape != values.shape:
-                raise ValueError(f"{kind} of layer {i} has shape {tuple(stored.shape)}")
-            values.copy_(stored)
+        layer.weight.copy_(tensors[f"{prefix}.{i}.weight"])
+        layer.bias.copy_(tensors[f"{prefix}.{i}.bias"])
     return network
 
 

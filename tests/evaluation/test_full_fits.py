@@ -144,6 +144,13 @@ def test_a_folder_is_no_model_file(data, tmp_path):
         fit_full(NETWORK, data, model_file=tmp_path)
 
 
+def test_impossible_model_files_are_known_before(data, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(type(NETWORK), "fit", lambda *_: pytest.fail("fitted"))
+    with pytest.raises(NotADirectoryError):
+        fit_full(NETWORK, data, model_file=tmp_path / "file" / "model.safetensors")
+
+
 @pytest.mark.parametrize("damage", ["garbage", "of another fit", "one bit"])
 def test_a_model_file_of_no_record_is_rewritten(data, damage, tmp_path):
     file = tmp_path / "model.safetensors"

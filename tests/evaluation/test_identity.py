@@ -83,6 +83,7 @@ PIPELINES = [
     frozen(outputs=[1, 3]),
 ]
 FUNCTIONS = [np.mean, np.sum, enclosing(1), enclosing(2), Power(2).of, Power(3).of]
+KEYWORDS = [lambda *, seed=1: seed, lambda *, seed=2: seed]
 LAMBDAS = [
     lambda x: x,
     lambda x: x + 1,
@@ -97,7 +98,7 @@ TENSORS = [torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0])]
 GENERATORS = [np.random.default_rng(1), np.random.default_rng(2)]
 TIMES = [pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-02")]
 RECORDS = [RECORD, replace(RECORD, values={"r2": np.zeros(2)})]
-OTHERS = [*FUNCTIONS, *LAMBDAS, *PARTIALS, *OBJECTS, *RECORDS]
+OTHERS = [*FUNCTIONS, *KEYWORDS, *LAMBDAS, *PARTIALS, *OBJECTS, *RECORDS]
 OTHERS += [*LARGE_AND_SMALL, *CATEGORIES, *TENSORS, *GENERATORS, *TIMES]
 
 
@@ -121,6 +122,9 @@ def test_other_content_has_another_fingerprint(values):
 
 
 LAST_BITS = [np.array([0.1, 0.0]), np.array([0.1 + 1e-16, -0.0])]
+# in one file, both would be the same set
+SETS_IN_CODE = [eval("lambda x: x in {0, 8}"), eval("lambda x: x in {8, 0}")]
+COLUMN = pd.Series([1.0, 2.0], name=0)
 WORKERS = [RandomForestRegressor(n_jobs=1), RandomForestRegressor(n_jobs=2)]
 OTHER_SECONDS = replace(RECORD, values=RECORD.values | {"seconds": 2.0})
 
@@ -135,11 +139,14 @@ OTHER_SECONDS = replace(RECORD, values=RECORD.values | {"seconds": 2.0})
             [np.arange(3, dtype=kind) for kind in ("i1", "u4", ">i8")],
             id="whole numbers of any size",
         ),
+        pytest.param([0.0, -0.0, np.float64(-0.0)], id="no number"),
         pytest.param(LAST_BITS, id="the last bits of floats"),
         pytest.param(
             [["a"], [np.str_("a")], np.array(["a"]), np.array(["a"], dtype=object)],
             id="text of NumPy",
         ),
+        pytest.param([COLUMN, COLUMN.rename(np.int64(0))], id="a name of NumPy"),
+        pytest.param(SETS_IN_CODE, id="the order of a set"),
         pytest.param([np.eye(3), np.asfortranarray(np.eye(3))], id="the layout of an array"),
         pytest.param([COUNTS, COUNTS.tocoo(), COUNTS.tocsc()], id="the layout of a matrix"),
         pytest.param([[1, (2,)], (1, [2])], id="a list and a tuple"),

@@ -3,6 +3,7 @@
 import errno
 import os
 from dataclasses import replace
+from unittest.mock import Mock
 
 import joblib
 import pytest
@@ -12,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from sbnn import SparseReducedRankRegression, cross_validate, fit_full, paper_folds
+from sbnn.evaluation import runs
 from sbnn.evaluation.runs import store_result
 from sbnn.results import Record, load
 
@@ -135,6 +137,66 @@ def test_a_resumed_result_is_loaded(resume):
     resumed = run()
     fits.clear()
     assert run().test_r2.tolist() == resumed.test_r2.tolist()
+    assert not fits
+
+
+DAMAGES = {
+    "cut off": lambda whole: whole[:-9],
+    "garbage": lambda whole: b"garbage",
+    "empty": lambda whole: b"",
+}
+
+
+@pytest.fixture(params=DAMAGES)
+def resume_damaged(request, resume, tmp_path):
+    """The run of `resume`, one of whose four finished fits is damaged."""
+    part = min((tmp_path / "cv.pickle.xz.parts").iterdir())
+    part.write_bytes(DAMAGES[request.param](part.read_bytes()))
+    return resume
+
+
+def test_only_a_damaged_fit_is_done_again(resume_damaged):
+    run, fits = resume_damaged
+    fits.clear()
+    with pytest.warns(UserWarning, match=r"parts/.*\.pickle\.xz is damaged; its fit is done again"):
+        run()
+    assert len(fits) == 3
+
+
+@pytest.mark.filterwarnings("ignore:results")
+def test_a_damaged_fit_changes_no_result(resume_damaged):
+    run, _ = resume_damaged
+    assert run().test_r2.tolist() == run(results=None).test_r2.tolist()
+
+
+def test_a_damaged_result_is_kept_unless_asked(run_ridge, tmp_path):
+    path = tmp_path / "cv.pickle.xz"
+    path.write_bytes(b"garbage")
+    with pytest.raises(ValueError, match="results: .*damaged.*pass overwrite=True"):
+        run_ridge(1.0)
+    assert path.read_bytes() == b"garbage"
+
+
+def test_fits_that_another_process_deletes_are_done(resume, monkeypatch):
+    run, fits = resume
+    fits.clear()
+    monkeypatch.setattr(runs, "read_file", Mock(side_effect=FileNotFoundError))
+    run()
+    assert len(fits) == 6
+
+
+@pytest.fixture(params=["loop", "file/cv.pickle.xz"])
+def impossible(request, tmp_path):
+    """A path at which no result can be written."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").touch()
+    return tmp_path / request.param
+
+
+def test_impossible_files_are_known_before_fits(data, impossible, monkeypatch):
+    fits = log_fits(monkeypatch, Ridge)
+    with pytest.raises(OSError, match="levels of symbolic links|Not a directory"):
+        cross_validate(Ridge(), data, 3, results=impossible, verbose=False)
     assert not fits
 
 

@@ -167,6 +167,20 @@ def test_another_format_is_refused(path, monkeypatch):
     assert_refused(path, path.read_bytes())
 
 
+def test_sizes_are_compared_before_memory_is_taken(path, content, monkeypatch):
+    path.write_bytes(content)
+    header, tensors = saved._read_model_file(path)
+    header["sizes"][1] = 10**9
+    monkeypatch.setattr(saved, "BottleneckNetwork", None)
+    with pytest.raises(ValueError, match="weight of layer 0 has shape"):
+        saved._build_model(SparseBottleneckRegressor, header, tensors)
+
+
+def test_a_device_is_no_model():
+    with pytest.raises(ValueError, match="/dev/null is a device, pipe or socket"):
+        SparseBottleneckRegressor.load("/dev/null")
+
+
 def test_other_files_are_not_overwritten(path):
     path.write_text("mine")
     model = clone(DISTILLED).fit(NAMED, X[:, 0])
