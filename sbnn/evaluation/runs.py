@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, clone
 from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
+from sbnn.errors import warn
 from sbnn.results import Record, list_differences, load, save
 from sbnn.store import ENDING, encode, read_file, write_file
 
@@ -38,6 +39,17 @@ def configure(estimator: BaseEstimator, point: Mapping[str, Any], seed: int) -> 
         if value is None and name.endswith("random_state"):
             seeds[name] = seed
     return model.set_params(**seeds)
+
+
+def require_methods(estimator: BaseEstimator, *names: str) -> None:
+    """Reject an estimator without methods that its results need, before any fit."""
+    missing = [name for name in names if not hasattr(estimator, name)]
+    if missing:
+        raise TypeError(
+            f"estimator: {type(estimator).__name__} has no {', '.join(missing)}; expected a model "
+            "that selects genes, such as SparseReducedRankRegression; it needs no pipeline, as "
+            "genes and outputs are z-scored before each fit"
+        )
 
 
 def describe_estimator(model: BaseEstimator) -> dict[str, Any]:
@@ -146,7 +158,7 @@ def fit_all(
                 return saved
         encode(vars(record))  # an error before the fits, if it cannot be saved
         _require_writable(path.parent)
-        done |= {key: read_file(part, dict) for key, part in parts.items() if part.exists()}
+        done |= _read_parts(parts)
 
     missing = {key: call for key, call in calls.items() if key not in done}
     jobs = [delayed(call.func)(*call.args, **call.keywords) for call in missing.values()]
@@ -169,6 +181,18 @@ def fit_all(
         with suppress(OSError):
             part.parent.rmdir()  # if there are no more fits, also of other runs
     return record
+
+
+def _read_parts(parts):
+    """Values of each fit of an interrupted run, by key; damaged files are left out."""
+    finished = {}
+    for key, part in parts.items():
+        if part.exists():
+            try:
+                finished[key] = read_file(part, dict)
+            except ValueError:
+                warn(f"{part} is damaged; this fit is done again")
+    return finished
 
 
 def _fingerprint_fits(fits):

@@ -105,10 +105,12 @@ def resume(data, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         replace_file(source, target)
 
-    def run(results=path):
+    def run(results=path, overwrite=False):
         model = SparseReducedRankRegression(rank=1)
         grid = {"alpha": [0.8, 0.4]}
-        return cross_validate(model, data, 3, grid, results=results, verbose=False)
+        return cross_validate(
+            model, data, 3, grid, results=results, overwrite=overwrite, verbose=False
+        )
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", replace_on_full_disk)
@@ -136,6 +138,17 @@ def test_a_resumed_result_is_loaded(resume):
     fits.clear()
     assert run().test_r2.tolist() == resumed.test_r2.tolist()
     assert not fits
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_damaged_fit_is_done_again(resume, tmp_path, overwrite):
+    run, fits = resume
+    damaged, *_ = (tmp_path / "cv.pickle.xz.parts").iterdir()
+    damaged.write_bytes(b"")
+    fits.clear()
+    with pytest.warns(UserWarning, match=f"{damaged.name} is damaged; this fit is done again"):
+        run(overwrite=overwrite)
+    assert len(fits) == 3
 
 
 def test_fits_of_other_runs_are_left(resume, tmp_path):
