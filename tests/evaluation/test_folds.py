@@ -76,6 +76,7 @@ def test_numbers_may_be_text():
     assert test.tolist() == [1]
 
 
+@pytest.mark.filterwarnings("error")
 def test_offsets_from_utc_may_differ():
     [(train, test)] = later_fold(["2018-10-28T02:30+01:00", "2018-10-28T02:45+02:00"])
     assert (train.tolist(), test.tolist()) == ([1], [0])
