@@ -2,6 +2,8 @@
 
 import argparse
 import importlib.metadata
+import io
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -117,12 +119,31 @@ def run_notebook(
             parameters,
             cwd=cwd,
             progress_bar=progress_bar,
+            kernel_manager_class=_manager_of_this_python(),
             # a kernel warns of connections without encryption
             extra_arguments=["--log-level=ERROR"],
         )
     except papermill.PapermillExecutionError as error:
         message = f"{error.ename}: {error.evalue}"
         raise ValueError(message.removeprefix("ValueError: ")) from error
+    except RuntimeError as error:  # of nbclient and jupyter_client, about the kernel
+        raise ValueError(
+            f"{source.name}: {error}; the memory may have run out: free some, or use fewer --jobs, "
+            "and give the same command again"
+        ) from error
+
+
+def _manager_of_this_python():
+    """Class of managers whose kernel is this Python, whatever is registered as ``python3``."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class ManagerOfThisPython(AsyncKernelManager):
+        def __init__(self, **options):
+            own_kernels = KernelSpecManager(kernel_dirs=[])
+            super().__init__(kernel_spec_manager=own_kernels, **options)
+
+    return ManagerOfThisPython
 
 
 def data(*, action: str) -> None:
@@ -379,8 +400,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     options = vars(build_parser().parse_args(arguments))
     run = options.pop("run")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # files of Windows lack some letters
+        sys.stdout.reconfigure(errors="replace")
     try:
         run(**options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # by a reader, such as head, that needs no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as of a program that SIGPIPE ends
     except KeyboardInterrupt:
         print("stopped; the same command resumes the run", file=sys.stderr)
         return 130

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -35,6 +35,7 @@ def reproducible() -> Iterator[None]:
     with _ONE_AT_A_TIME, ExitStack() as settings:
         torch = sys.modules.get("torch")  # slow to import, and not needed by all models
         if torch is not None:
+            _set_usual_device_and_precision(torch, settings)
             flushes = bool(torch.full((1,), 1e-40).mul(1.0).eq(0))
             settings.callback(torch.set_num_threads, torch.get_num_threads())
             settings.callback(torch.set_flush_denormal, flushes)
@@ -47,6 +48,24 @@ def reproducible() -> Iterator[None]:
         settings.enter_context(config_context(transform_output="default"))
         settings.enter_context(np.errstate(all="warn", under="ignore"))
         yield
+
+
+def _set_usual_device_and_precision(torch, settings):
+    """Tensors are made on the CPU, and products are as exact as their factors.
+
+    What is usual already is left alone, since a default device slows every function of torch.
+    """
+    if torch.get_default_device().type != "cpu":
+        settings.enter_context(torch.device("cpu"))
+    for device in ("cpu", "cuda"):
+        if torch.is_autocast_enabled(device):
+            settings.enter_context(torch.autocast(device, enabled=False))
+    # the newer ``torch.backends.fp32_precision`` makes both functions raise an error
+    with suppress(RuntimeError):
+        precision = torch.get_float32_matmul_precision()
+        if precision != "highest":
+            torch.set_float32_matmul_precision("highest")
+            settings.callback(torch.set_float32_matmul_precision, precision)
 
 
 def atomic_fit(fit: Fit) -> Fit:

@@ -250,6 +250,8 @@ def load_folder(
     """
     records = {}
     for path in sorted(Path(folder).glob(f"{prefix}*{ENDING}")):
+        if path.name.startswith("."):  # macOS writes such a file beside each one on foreign disks
+            continue
         name = path.name.removesuffix(ENDING).removeprefix(prefix)
         records[name] = load(path)
     if not records:

@@ -224,14 +224,58 @@ def test_all_figures_are_drawn_without_any_data(no_data, done):
     assert [name for notebook, name in done if notebook == "figures"] == [*cli.PAIRED_DATA]
 
 
-def test_folders_may_have_braces(tmp_path):
-    import nbformat
-    from nbformat.v4 import new_notebook
-
+@pytest.fixture
+def write_notebook(tmp_path):
+    """Write a notebook with lines of code, one in each cell, and return its path."""
     pytest.importorskip("papermill")
-    source = tmp_path / "empty{0}.ipynb"
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook
+
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(metadata=kernel), source)
+
+    def write(name, *lines):
+        notebook = new_notebook(cells=[new_code_cell(line) for line in lines], metadata=kernel)
+        nbformat.write(notebook, tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def test_a_notebook_runs_in_this_python(write_notebook, tmp_path, monkeypatch):
+    other = tmp_path / "kernels" / "python3" / "kernel.json"
+    other.parent.mkdir(parents=True)
+    other.write_text('{"argv": ["no-python"], "display_name": "Python 3", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    source = write_notebook("name.ipynb", "import sys; print(sys.executable)")
+    target = tmp_path / "run.ipynb"
+    cli.run_notebook(source, target, {})
+    assert sys.executable in target.read_text(encoding="utf-8")
+
+
+def test_a_killed_kernel_is_one_sentence(write_notebook, tmp_path):
+    source = write_notebook("kill.ipynb", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(ValueError, match=r"kill\.ipynb: Kernel died; the memory may have run out"):
+        cli.run_notebook(source, tmp_path / "run.ipynb", {})
+
+
+def test_a_reader_may_need_only_the_beginning():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "sbnn", "data", "list"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=os.environ)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+def test_letters_that_a_file_lacks_are_replaced():
+    command = [sys.executable, "-m", "sbnn", "report", "scala"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    printed = subprocess.check_output(command, env=environment, cwd=cli.REPOSITORY, text=True)
+    assert re.search(r"0\.\d+ \? 0\.\d+", printed)
+
+
+def test_folders_may_have_braces(write_notebook, tmp_path):
+    source = write_notebook("empty{0}.ipynb")
     target = tmp_path / "run{1}" / "a{b}.ipynb"
     cli.run_notebook(source, target, {})
     assert target.exists()

@@ -26,6 +26,27 @@ def test_blocks_may_be_nested_and_leave_no_trace():
     assert torch.get_num_threads() == before
 
 
+def settings_of_torch():
+    return [
+        torch.get_default_device().type,
+        torch.get_float32_matmul_precision(),
+        torch.is_autocast_enabled("cpu"),
+    ]
+
+
+def test_settings_of_torch_are_the_usual_ones():
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.device("meta"), torch.autocast("cpu", dtype=torch.bfloat16):
+            with reproducible():
+                inside = settings_of_torch()
+            after = settings_of_torch()
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert inside == ["cpu", "highest", False]
+    assert after == ["meta", "medium", True]
+
+
 def test_one_python_thread_waits_for_another():
     seen = []
 

@@ -166,6 +166,7 @@ def test_settings_and_generators_of_other_packages_change_nothing_and_stay(any_f
         with (
             config_context(transform_output="pandas"),
             torch.inference_mode(),
+            torch.autocast("cpu", dtype=torch.bfloat16),
             np.errstate(all="raise"),
         ):
             found = said(model.fit(*given), given[0])

@@ -182,6 +182,12 @@ def test_records_of_a_folder_have_their_file_names(record, tmp_path):
     assert list(results.load_folder(tmp_path, "b-")) == ["all"]
 
 
+def test_hidden_files_of_a_folder_are_no_records(record, tmp_path):
+    save(record, tmp_path / "linear.pickle.xz")
+    (tmp_path / "._linear.pickle.xz").write_bytes(b"\0\5\x16\7")
+    assert list(results.load_folder(tmp_path)) == ["linear"]
+
+
 def test_a_folder_has_records_of_one_dataset(record, tmp_path):
     save(record, tmp_path / "a.pickle.xz")
     save(empty_record(dataset="own", sha256="cd" * 32), tmp_path / "b.pickle.xz")

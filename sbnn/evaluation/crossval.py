@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import BaseCrossValidator, ParameterGrid
 from sklearn.utils.validation import has_fit_parameter
 
+from sbnn.data.inputs import ExpressionRegressor
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, warn
@@ -47,8 +48,8 @@ def cross_validate(
     Parameters
     ----------
     estimator : scikit-learn-style regressor
-        What it has of ``get_support``, ``gene_norms_`` and ``history_`` is stored. If ``fit``
-        accepts ``eval_set``, it gets the test cells.
+        What it has of ``get_support``, ``gene_norms_`` and ``history_`` is stored. The networks of
+        this package also record R2 of the test cells in training.
     data : AnnData or tuple (X, Y)
         See `sbnn.data.paired.as_paired`.
     folds : list of (train, test), int or scikit-learn splitter
@@ -159,7 +160,9 @@ def fit_and_score(
             data, fold, scaling=scaling, preselect=preselect
         )
         started = time.process_time()
-        if len(Y_test) and has_fit_parameter(model, "eval_set"):
+        # other packages stop early by an evaluation set, which would be a leak
+        is_ours = isinstance(model, ExpressionRegressor)
+        if len(Y_test) and is_ours and has_fit_parameter(model, "eval_set"):
             model.fit(X_train, Y_train, eval_set=(X_test, Y_test))
         else:
             model.fit(X_train, Y_train)
@@ -193,8 +196,16 @@ def fit_and_score(
 
 
 def predict_like(model: BaseEstimator, X: ArrayLike, Y: np.ndarray) -> np.ndarray:
-    """Predictions in the shape of `Y`."""
+    """Predictions in the shape of `Y`; a ValueError if they are of other cells or not finite."""
     predicted = np.asarray(model.predict(X))
+    name = type(model).__name__
+    # one output may be a vector; anything else, such as (outputs, cells), has another order
+    if predicted.squeeze().shape != Y.squeeze().shape:
+        raise ValueError(
+            f"estimator: predict of {name} gave the shape {predicted.shape}, expected {Y.shape}"
+        )
+    if not np.isfinite(predicted).all():
+        raise ValueError(f"estimator: predict of {name} gave values that are not finite numbers")
     return predicted.reshape(Y.shape)
 
 

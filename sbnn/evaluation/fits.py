@@ -22,7 +22,12 @@ from sbnn.determinism import reproducible
 from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
-from sbnn.evaluation.runs import configure, describe_estimator, store_result
+from sbnn.evaluation.runs import (
+    configure,
+    describe_estimator,
+    require_methods,
+    store_result,
+)
 from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.saved import model_checksum, refuse_other_file
@@ -85,6 +90,7 @@ def fit_full(
         - ``gene_norms``, (p,), and the table ``history``, if the estimator has them;
         - ``model_sha256``, the checksum of the model file, if there is one.
     """
+    require_methods(estimator, "transform", "get_support")
     if model_file is not None:  # known before the fit
         if Path(model_file).is_dir():
             raise IsADirectoryError(
@@ -255,6 +261,7 @@ def stability_selection(
         As from `cross_validate`, for `selection_table`; ``values`` also contains ``cells_behind``,
         (p,), the number of cells behind each gene (see `sbnn.metrics.cells_behind`).
     """
+    require_methods(estimator, "get_support")
     cells = as_paired(data)
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)

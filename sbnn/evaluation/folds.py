@@ -20,6 +20,7 @@ from sbnn.errors import check_number
 from sbnn.results import Fold, Record
 
 SCALINGS = ("fold", "all")
+OFFSET = r"[T ].*(?:Z|[+-]\d\d(?::?\d\d)?)$"  # from UTC, at the end of a time
 
 
 def paper_folds(n: int, n_folds: int = 10, seed: int = 42) -> list[Fold]:
@@ -110,8 +111,12 @@ def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
         # as text, 10 would be earlier than 9
         values = pd.to_numeric(labels, errors="coerce")
         if (values.isna() & labels.notna()).any():
+            have_offset = labels.dropna().astype(str).str.contains(OFFSET)
+            if have_offset.any() and not have_offset.all():
+                raise ValueError("times: some have an offset from UTC, others none; give all one")
             try:
-                values = pd.to_datetime(labels, format="ISO8601")
+                # offsets from UTC differ between summer and winter
+                values = pd.to_datetime(labels, format="ISO8601", utc=True)
             except ValueError as error:
                 raise ValueError(
                     f"times: expected numbers, or dates such as 2018-09-17: {error}"
@@ -124,7 +129,15 @@ def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
 
 def group_codes(labels: ArrayLike) -> np.ndarray:
     """Index of the label of each cell among the sorted labels."""
-    codes, _ = pd.factorize(known_labels(np.asarray(labels, dtype=object)), sort=True)
+    known = known_labels(np.asarray(labels, dtype=object))
+    texts = [label for label in known.dropna() if isinstance(label, str)]
+    others = [label for label in known.dropna() if not isinstance(label, str)]
+    if texts and others:  # "1" would be another group than 1
+        raise ValueError(
+            f"groups: some are text, such as {texts[0]!r}, others are not, such as {others[0]!r}; "
+            "make all of them text"
+        )
+    codes, _ = pd.factorize(known, sort=True)
     if (codes < 0).any():
         raise ValueError("groups, times: expected one for each cell, none of them missing")
     return codes

@@ -40,6 +40,17 @@ def configure(estimator: BaseEstimator, point: Mapping[str, Any], seed: int) -> 
     return model.set_params(**seeds)
 
 
+def require_methods(estimator: BaseEstimator, *names: str) -> None:
+    """Reject an estimator without methods that its results need, before any fit."""
+    missing = [name for name in names if not hasattr(estimator, name)]
+    if missing:
+        raise TypeError(
+            f"estimator: {type(estimator).__name__} has no {', '.join(missing)}; expected a model "
+            "that selects genes, such as SparseReducedRankRegression; it needs no pipeline, as "
+            "genes and outputs are z-scored before each fit"
+        )
+
+
 def describe_estimator(model: BaseEstimator) -> dict[str, Any]:
     """Package, class and parameters of an estimator as plain data, for tables."""
     decisive = {}

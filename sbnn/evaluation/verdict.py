@@ -50,7 +50,7 @@ def outputs_table(record: Record, ridge: Record | None = None) -> pd.DataFrame:
     }
     table = pd.DataFrame(columns, pd.Index(record.feature_names, name="output"))
     if ridge is not None:
-        require_same_folds(record, ridge)
+        _require_same_folds_and_one_point(record, ridge)
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
     return table
 
@@ -93,6 +93,14 @@ def require_same_folds(a: Record, b: Record) -> None:
         raise ValueError(f"record, ridge: expected the same data and folds, got another {names}")
 
 
+def _require_same_folds_and_one_point(record, ridge):
+    """Reject a ridge of other folds, or with a grid, whose best point would be chosen by chance."""
+    n_points = len(ridge.params)
+    if n_points != 1:
+        raise ValueError(f"ridge: expected one grid point, got {n_points}; use LeaveOneOutRidge")
+    require_same_folds(record, ridge)
+
+
 def _identify_folds(record):
     return {
         "dataset": record.dataset,
@@ -132,7 +140,7 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
         comparison = _describe_difference(interval, "predicting the mean of the training cells")
         sentence += f" ({n} folds) {comparison}"
     if ridge is not None:
-        require_same_folds(record, ridge)
+        _require_same_folds_and_one_point(record, ridge)
         differences = r2 - ridge.test_r2[:, 0]
         mean = differences.mean()
         side = "above" if mean >= 0 else "below"

@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data.counts import CountNormalizer
+from sbnn.determinism import reproducible
 from sbnn.models.network import BottleneckNetwork
 from sbnn.results import library_versions
 from sbnn.store import check_path, write_atomically
@@ -38,6 +39,7 @@ class FileMixin(BaseEstimator):
     y_mean_: np.ndarray
     _flat_output: bool  # `fit` had outputs of shape (n,)
 
+    @reproducible()  # whatever the default device of torch is
     def save(
         self,
         path: str | PathLike[str],
@@ -72,7 +74,8 @@ class FileMixin(BaseEstimator):
             "feature_names_in": list(getattr(self, "feature_names_in_", [])),
             "history": self.history_.to_dict(orient="list"),
         }
-        tensors = {name: torch.as_tensor(getattr(self, name)) for name in ARRAYS}
+        # copies, as arrays of a model that joblib has mapped to memory are read-only
+        tensors = {name: torch.tensor(getattr(self, name)) for name in ARRAYS}
         tensors |= _layer_tensors("network", self.network_)
         if self._gene_network is not None:
             tensors |= _layer_tensors("gene_network", self._gene_network)
@@ -87,6 +90,7 @@ class FileMixin(BaseEstimator):
         return Path(path)
 
     @classmethod
+    @reproducible()
     def load(cls, path: str | Path) -> Self:
         """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
         header, tensors = _read_model_file(path)
@@ -107,6 +111,7 @@ def refuse_other_file(path: str | PathLike[str]) -> None:
         raise FileExistsError(f"{path} is no model file of sbnn; delete it, or give another path")
 
 
+@reproducible()
 def model_checksum(path: str | Path) -> str:
     """Verified checksum of a model file; a ValueError is raised if the file was altered."""
     header, _ = _read_model_file(path)

@@ -195,6 +195,45 @@ def test_a_fold_with_one_test_cell_is_remarked(cells):
         cross_validate(Ridge(), cells, folds, verbose=False)
 
 
+class EarlyStopping(Ridge):
+    """In place of estimators that stop as soon as the score of `eval_set` falls."""
+
+    def fit(self, X, y, eval_set=None):
+        assert eval_set is None
+        return super().fit(X, y)
+
+
+def test_no_other_package_sees_test_cells(cells):
+    record = cross_validate(EarlyStopping(), cells, FOLDS, verbose=False)
+    equal(record.test_r2, cross_validate(Ridge(), cells, FOLDS, verbose=False).test_r2)
+
+
+class Transposed(Ridge):
+    """Its predictions are (outputs, cells)."""
+
+    def predict(self, X):
+        return super().predict(X).T
+
+
+class Diverged(Ridge):
+    """Its predictions are not numbers."""
+
+    def predict(self, X):
+        return np.full_like(super().predict(X), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Transposed(), r"predict of Transposed gave the shape \(4, 60\), expected \(60, 4\)"),
+        (Diverged(), "predict of Diverged gave values that are not finite"),
+    ],
+)
+def test_other_predictions_are_refused(model, message, cells):
+    with pytest.raises(ValueError, match=message):
+        cross_validate(model, cells, FOLDS, verbose=False)
+
+
 def test_a_scaling_that_does_not_exist_is_refused(data):
     with pytest.raises(ValueError, match="scaling"):
         cross_validate(Ridge(), data, scaling="x")

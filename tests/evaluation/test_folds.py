@@ -9,7 +9,7 @@ from numpy.testing import assert_equal as equal
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 from sbnn import (
-    LeaveOneOutRidge,
+    SparseReducedRankRegression,
     cross_validate,
     fit_full,
     grouped_folds,
@@ -76,6 +76,22 @@ def test_numbers_may_be_text():
     assert test.tolist() == [1]
 
 
+@pytest.mark.filterwarnings("error")
+def test_offsets_from_utc_may_differ():
+    [(train, test)] = later_fold(["2018-10-28T02:30+01:00", "2018-10-28T02:45+02:00"])
+    assert (train.tolist(), test.tolist()) == ([1], [0])
+
+
+def test_offsets_for_some_times_only_are_refused():
+    with pytest.raises(ValueError, match="times: some have an offset from UTC"):
+        later_fold(["2018-10-28T02:30+01:00", "2018-10-28T02:45"])
+
+
+def test_groups_of_text_and_numbers_are_refused():
+    with pytest.raises(ValueError, match="groups: some are text, such as '1', others .* 1;"):
+        grouped_folds([1, "1", 2, 3], n_folds=2)
+
+
 @pytest.mark.parametrize("times", [["May", "June"], [None, "2018"], [np.nan, 2018.0]])
 def test_missing_times_and_other_text_are_refused(times):
     with pytest.raises(ValueError, match="times: expected|ISO8601"):
@@ -111,7 +127,7 @@ def test_splitters_that_need_more_are_refused(folds):
 def test_preselect_is_a_number_of_genes(preselect, data):
     for function in (cross_validate, stability_selection, fit_full):
         with pytest.raises(ValueError, match="preselect must be"):
-            function(LeaveOneOutRidge(), data, preselect=preselect)
+            function(SparseReducedRankRegression(), data, preselect=preselect)
 
 
 def test_folds_may_share_training_cells_and_skip_cells():

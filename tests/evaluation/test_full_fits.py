@@ -8,8 +8,15 @@ from numpy.testing import assert_array_equal, assert_equal
 from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sbnn import SparseBottleneckRegressor, SparseReducedRankRegression, fit_full
+from sbnn import (
+    SparseBottleneckRegressor,
+    SparseReducedRankRegression,
+    fit_full,
+    stability_selection,
+)
 from sbnn.data.preprocessing import preselect_genes, select_genes
 from sbnn.evaluation.fits import gene_selection
 from sbnn.evaluation.maps import embed
@@ -17,6 +24,13 @@ from sbnn.evaluation.maps import embed
 NETWORK = SparseBottleneckRegressor(
     hidden_layers=(16, 8), epochs=(1, 2, 1, 2), n_genes=5, standardize=False
 )
+
+
+@pytest.mark.parametrize("function", [fit_full, stability_selection])
+def test_a_pipeline_is_refused_before_the_fits(function, data):
+    pipeline = make_pipeline(StandardScaler(), NETWORK)
+    with pytest.raises(TypeError, match="Pipeline has no get_support; .* needs no pipeline"):
+        function(pipeline, data)
 
 
 @pytest.fixture(scope="module")

@@ -107,10 +107,12 @@ def resume(data, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         replace_file(source, target)
 
-    def run(results=path):
+    def run(results=path, overwrite=False):
         model = SparseReducedRankRegression(rank=1)
         grid = {"alpha": [0.8, 0.4]}
-        return cross_validate(model, data, 3, grid, results=results, verbose=False)
+        return cross_validate(
+            model, data, 3, grid, results=results, overwrite=overwrite, verbose=False
+        )
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", replace_on_full_disk)

@@ -80,6 +80,12 @@ def test_a_verdict_is_of_the_point_asked_for(two_points, ridge):
     assert verdict(two_points, ridge, point=1).difference.mean == pytest.approx(difference)
 
 
+@pytest.mark.parametrize("function", [verdict, outputs_table])
+def test_a_grid_of_ridge_is_refused(function, two_points, ridge):
+    with pytest.raises(ValueError, match="ridge: expected one grid point, got 2"):
+        function(ridge, two_points)
+
+
 def test_every_output_has_its_interval(two_points):
     table = outputs_table(two_points)
     r2 = two_points.test_feature_r2[:, 0]

@@ -2,9 +2,11 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
@@ -49,6 +51,20 @@ def model(request):
 @pytest.fixture
 def loaded(model, path):
     return type(model).load(model.save(path))
+
+
+def test_a_default_device_changes_no_file(model, path):
+    expected = model.predict(NEW)
+    with torch.device("meta"):
+        loaded = type(model).load(model.save(path))
+    assert_array_equal(loaded.predict(NEW), expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_mapped_to_memory_is_saved(model, path, tmp_path):
+    joblib.dump(model, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    assert_array_equal(type(model).load(mapped.save(path)).x_mean_, model.x_mean_)
 
 
 @pytest.mark.parametrize("method", ["predict", "transform", "reconstruct_genes"])
