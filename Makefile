@@ -6,9 +6,10 @@ READY := .venv/ready
 CHECK := import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
 	f"sbnn needs Python 3.11 or later, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
 UV := build/uv/bin/uv
+LOCKED := constraints.txt
 PINS := --quiet --no-header --no-annotate pyproject.toml
 
-.PHONY: reproduce test check test-lowest test-newest lock lint notebooks docs dist clean
+.PHONY: reproduce test check test-lowest test-newest release-check lock lint notebooks docs dist clean
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 # Runs the notebooks top to bottom and draws the figures from saved results, in build/notebooks and build/figures;
@@ -39,9 +40,13 @@ test-lowest test-newest: test-%: .venv-%/ready
 	$(UV) pip install --quiet --python .venv-$*/bin/python --requirements build/$*.txt --editable . --no-deps
 	touch $@
 
+# Once a release: everything that has a command here; the notebooks are executed in place.
+release-check: check test-lowest test-newest docs dist notebooks
+	$(MAKE) lock LOCKED=build/constraints.txt
+
 # Versions of all packages, by which committed numbers can be computed again; UPGRADE=1 takes the newest.
 lock: $(UV)
-	$(UV) pip compile $(PINS) --universal --python-version 3.11 --all-extras $(if $(UPGRADE),--upgrade) -o constraints.txt
+	$(UV) pip compile $(PINS) --universal --python-version 3.11 --all-extras $(if $(UPGRADE),--upgrade) -o $(LOCKED)
 
 $(UV):
 	$(PYTHON) -m venv build/uv

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from collections import Counter
 
 import hypothesis
 import numpy as np
@@ -35,6 +36,13 @@ def pytest_sessionfinish(session):
     """Workers that need more than 5 s to end, as on busy CPUs, get a SIGINT from execnet."""
     if hasattr(session.config, "workerinput"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name what was not run, as a run without data or a browser passes, too."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"not run: {count} tests, {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")

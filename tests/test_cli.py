@@ -168,11 +168,26 @@ def test_help_explains_arguments(command, text, capsys):
 
 
 @pytest.fixture
-def done(monkeypatch):
-    """What `sbnn reproduce` runs, in this order, in place of running it."""
-    runs = []
-    monkeypatch.setattr(cli, "_run", lambda notebook, name, **_: runs.append((notebook, name)))
-    return runs
+def executed(monkeypatch):
+    """Arguments of `run_notebook` and of the figures, in order, in place of running them."""
+    calls = []
+
+    def note_notebook(source, target, parameters, cwd):
+        calls.append({"notebook": source.name[:2], "target": target, "cwd": cwd, **parameters})
+
+    def note_figures(dataset, saved_models, folder, fast):
+        calls.append({"notebook": "figures", "dataset": dataset, "figures": folder, "fast": fast})
+        return []
+
+    monkeypatch.setattr(cli, "run_notebook", note_notebook)
+    monkeypatch.setattr("sbnn.study.figures.draw_study_figures", note_figures)
+    return calls
+
+
+@pytest.fixture
+def done(executed):
+    """Notebooks and data sets that were run, when asked."""
+    return lambda: [(call["notebook"], call["dataset"]) for call in executed]
 
 
 @pytest.fixture
@@ -195,14 +210,14 @@ def no_data(monkeypatch):
 )
 def test_notebooks_are_run_on_a_data_set(words, expected, done):
     assert run("reproduce", *words.split()) == 0
-    assert done == expected
+    assert done() == expected
 
 
 def test_notebooks_are_run_on_all_data_that_are_here(done):
     state = sbnn.data.datasets.list_datasets()["state"]
     names = [name for name in ("papalexi", "simulated_screen") if state[name] == "here"]
     assert run("reproduce", "05", "all") == 0
-    assert done == [("05", name) for name in names]
+    assert done() == [("05", name) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -216,12 +231,34 @@ def test_notebooks_are_run_on_all_data_that_are_here(done):
 )
 def test_figures_are_drawn_without_the_data(words, expected, no_data, done):
     assert run("reproduce", *words.split()) == 0
-    assert [notebook for notebook, name in done if name in ("scala", "auto")] == expected
+    assert [notebook for notebook, name in done() if name in ("scala", "auto")] == expected
 
 
 def test_all_figures_are_drawn_without_any_data(no_data, done):
     assert run("reproduce", "all", "all") == 0
-    assert [name for notebook, name in done if notebook == "figures"] == [*cli.PAIRED_DATA]
+    assert [name for notebook, name in done() if notebook == "figures"] == [*cli.PAIRED_DATA]
+
+
+@pytest.mark.parametrize("flag", ["fast", "fresh"])
+def test_flags_reach_the_notebook(flag, executed):
+    run("reproduce", "02", "simulated")
+    run("reproduce", "02", "simulated", f"--{flag}")
+    assert [call[flag] for call in executed] == [False, True]
+
+
+def test_notebooks_run_where_their_files_are(executed):
+    run("reproduce", "02", "simulated", "--figures", "drawn")
+    [call] = executed
+    assert call["cwd"] == cli.REPOSITORY / "notebooks"
+    assert call["target"].parent == cli.REPOSITORY / "build" / "notebooks" / "simulated"
+    assert call["figures"] == str(Path("drawn").resolve())
+
+
+def test_jobs_are_workers(executed, monkeypatch):
+    used = []
+    monkeypatch.setattr("joblib.Parallel", lambda n_jobs: used.append(n_jobs) or list)
+    run("reproduce", "01", "simulated", "--jobs", "3")
+    assert used == [3]
 
 
 @pytest.fixture

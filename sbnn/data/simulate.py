@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 from sbnn.data.checks import numbered_names, type_shades
 from sbnn.data.paired import paired
 from sbnn.errors import check_number
+from sbnn.store import write_atomically
 
 # Fractions of the variance of a programme: between families, types of a family, cells of a type.
 _PROGRAMME_FRACTIONS = (0.40, 0.15, 0.45)
@@ -188,10 +189,10 @@ def simulate_tables(
         "labels": labels,
         "new_counts": counts.drop(columns=measured),
     }
-    Path(folder).mkdir(parents=True, exist_ok=True)
     paths = {name: Path(folder, f"{name}.csv") for name in tables}
     for name, table in tables.items():
-        table.to_csv(paths[name], index_label="name", float_format="%.4g")
+        content = table.to_csv(index_label="name", float_format="%.4g")
+        write_atomically(content.encode(), paths[name])
     return paths
 
 

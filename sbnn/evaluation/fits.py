@@ -30,7 +30,7 @@ from sbnn.evaluation.runs import (
 )
 from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
-from sbnn.models.saved import model_checksum, refuse_other_file
+from sbnn.models.saved import check_can_be_replaced, model_checksum, replace_model
 from sbnn.results import Fold, Record, save
 from sbnn.store import require_writable
 
@@ -97,10 +97,7 @@ def fit_full(
                 f"model_file: {model_file} is a folder; give the path of a file"
             )
         require_writable(model_file)
-    # what has this name is a damaged model file, which is replaced
-    can_replace = model_file is not None and Path(model_file).suffix == ".safetensors"
-    if model_file is not None and not can_replace:
-        refuse_other_file(model_file)
+        check_can_be_replaced(model_file)
     cells = as_paired(data)
     model = configure(estimator, {}, seed)
     everywhere = np.arange(cells.n_cells), np.arange(0)
@@ -109,9 +106,8 @@ def fit_full(
     values = cells.names | cells.type_labels | _fit_values(model, X, Y, names=names, seed=seed)
     if model_file is not None:
         fitted = model_in_units(model, cells, names)
-        if can_replace:
-            Path(model_file).unlink(missing_ok=True)
-        fitted.save(model_file, _count_normalizer(cells), record=fingerprint(values))
+        normalizer = _count_normalizer(cells)
+        replace_model(fitted, model_file, normalizer=normalizer, record=fingerprint(values))
         values["model_sha256"] = model_checksum(Path(model_file))
     described_model = describe_estimator(model)
     return Record(

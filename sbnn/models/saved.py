@@ -57,6 +57,12 @@ class FileMixin(BaseEstimator):
             Fingerprint of the results of the same fit.
         """
         check_is_fitted(self)
+        refuse_other_file(path)
+        write_atomically(self._file_content(normalizer, record), path)
+        return Path(path)
+
+    def _file_content(self, normalizer: CountNormalizer | None, record: str | None) -> bytes:
+        """Content of a file that holds the model, see `save`."""
         normalizer = normalizer or self.normalizer_
         sizes = [len(layer.weight) for layer in self.network_.layers]
         sizes.append(len(self.y_mean_))
@@ -84,10 +90,7 @@ class FileMixin(BaseEstimator):
         # as it is read, since a tuple is read as a list
         header = json.loads(json.dumps(header, default=_to_json))
         header["sha256"] = _content_checksum(header, tensors)
-        content = save(tensors, metadata={"sbnn": json.dumps(header)})
-        refuse_other_file(path)
-        write_atomically(content, path)
-        return Path(path)
+        return save(tensors, metadata={"sbnn": json.dumps(header)})
 
     @classmethod
     @reproducible()
@@ -99,6 +102,23 @@ class FileMixin(BaseEstimator):
         # a header of somebody who means harm can raise nearly any error in parameters or torch
         except Exception as error:
             raise ValueError(_refusal(path, error)) from error
+
+
+def replace_model(
+    model: FileMixin,
+    path: str | PathLike[str],
+    normalizer: CountNormalizer | None,
+    record: str,
+) -> None:
+    """Save a model, see `FileMixin.save`, also in place of a damaged one."""
+    check_can_be_replaced(path)
+    write_atomically(model._file_content(normalizer, record), path)
+
+
+def check_can_be_replaced(path: str | PathLike[str]) -> None:
+    """Refuse a file that is no model, unless its name says that it is a damaged one."""
+    if Path(path).suffix != ".safetensors":
+        refuse_other_file(path)
 
 
 def refuse_other_file(path: str | PathLike[str]) -> None:

@@ -1,0 +1,309 @@
+"""A small call of everything that draws random numbers or stores a result, for tests of a kind.
+
+Which functions these are is read from the signatures of the package: one without a call here fails.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+
+import sbnn
+from sbnn import DistilledSettings, SparseBottleneckRegressor
+from sbnn.data.gene_dynamics import prior_table
+from sbnn.data.simulate import simulate_patchseq
+from sbnn.data.simulate_ephys import simulate_ephys_types
+from sbnn.data.simulate_perturbations import simulate_perturbations
+from sbnn.data.typed_cells import as_typed
+from sbnn.dynamics import simulate_network
+from sbnn.dynamics.baselines import PriorAlone
+from sbnn.ephys_types import cross_validate_classifier
+from sbnn.evaluation.crossval import cross_validate
+from sbnn.evaluation.fits import fit_full, stability_selection
+
+FEW_STEPS = DistilledSettings(
+    n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
+)
+#: What a result says besides what was computed: which seed was asked for, and how long it took.
+NOT_COMPUTED = (
+    "params",
+    "seed",
+    "seeds",
+    "seconds",
+    "settings",
+    "versions",
+    "arguments",
+    "repeats",
+)
+#: The first two make an estimator that is not fitted, the third has the seed of
+#: `simulate_network`, the last runs what `cross_validate` asks for.
+WITHOUT_A_CALL = ("kernel_logistic", "lightgbm", "read_grn", "fit_all")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A function or an estimator, with the arguments of a small call."""
+
+    function: Any
+    arguments: dict[str, Any]
+    #: Arguments of ``fit``, if it is an estimator.
+    fit_arguments: tuple[Any, ...] = ()
+
+    def __call__(self, **changes):
+        """Return the result of a call with some other arguments; of an estimator, its answer."""
+        result = self.function(**{**self.arguments, **changes})
+        if not isinstance(result, BaseEstimator) or not self.fit_arguments:
+            return result
+        result.fit(*self.fit_arguments)
+        if hasattr(result, "edge_scores_"):
+            return result.edge_scores_
+        for method in ("predict_proba", "predict", "transform"):
+            if hasattr(result, method):
+                return getattr(result, method)(self.fit_arguments[0])
+        raise TypeError(f"{result} answers nothing")
+
+
+def functions_with(*parameters):
+    """Functions and estimators, by name, with one of the parameters and a default for it."""
+    found = {}
+    for module in pkgutil.walk_packages(sbnn.__path__, "sbnn."):
+        if module.name == "sbnn.__main__":
+            continue
+        home = importlib.import_module(module.name)
+        for name, value in vars(home).items():
+            if getattr(value, "__module__", None) != home.__name__ or name.startswith("_"):
+                continue
+            is_estimator = inspect.isclass(value) and issubclass(value, BaseEstimator)
+            if not (is_estimator or inspect.isfunction(value)):
+                continue
+            for parameter in inspect.signature(value).parameters.values():
+                if parameter.name in parameters and parameter.default is not parameter.empty:
+                    found[name] = value
+    return {name: found[name] for name in sorted(found) if name not in WITHOUT_A_CALL}
+
+
+def storing_functions():
+    """What stores a result: in the file `results`, or by ``**options`` of `cross_validate`."""
+    passing_on = {
+        "cross_validate_classifier": cross_validate_classifier,
+        "stability_selection": stability_selection,
+    }
+    return {**functions_with("results"), **passing_on}
+
+
+def content(value):
+    """Plain data of all that was computed."""
+    if isinstance(value, dict):
+        # numbers are seeds
+        return [
+            [name if isinstance(name, str) else "", content(value[name])]
+            for name in value
+            if name not in NOT_COMPUTED
+        ]
+    if isinstance(value, list | tuple):
+        return [content(item) for item in value]
+    if isinstance(value, pd.DataFrame | pd.Series):
+        return content([value.index, value.to_numpy(object), getattr(value, "columns", None)])
+    if hasattr(value, "obsm"):  # an AnnData
+        parts = {"X": value.to_df(), "obs": value.obs, **value.layers, **value.obsm, **value.varp}
+        return content(parts)
+    if hasattr(value, "toarray"):
+        return content(value.toarray())
+    if is_dataclass(value):
+        return content({field.name: getattr(value, field.name) for field in fields(value)})
+    if hasattr(value, "tolist"):
+        return content(value.tolist())
+    return repr(value)
+
+
+def digest(result):
+    """One text for all that was computed."""
+    return joblib.hash(repr(content(result)))
+
+
+# --- data
+
+
+@cache
+def cells():
+    """60 cells of 8 donors, 12 genes and 3 outputs."""
+    adata = simulate_patchseq(60, 12, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0)
+    adata.obs["donor"] = [f"d{i % 8}" for i in range(60)]
+    return adata
+
+
+@cache
+def typed_cells():
+    return simulate_ephys_types(120, random_state=0)
+
+
+@cache
+def screened_cells():
+    return simulate_perturbations(20, 6, 3, 40, random_state=0)
+
+
+@cache
+def courses():
+    return simulate_network(n_genes=12, n_samples=8, n_test=3)
+
+
+def network(**changes):
+    """A published network that is trained for a moment; two runs differ if their seeds do."""
+    small = {"n_genes": 6, "hidden_layers": (6,), "epochs": (1, 1, 1, 1)}
+    return SparseBottleneckRegressor(**{**small, **changes})
+
+
+def few_trees(**changes):
+    forest = RandomForestClassifier(**{"n_estimators": 3, **changes})
+    return make_pipeline(SimpleImputer(keep_empty_features=True), forest)
+
+
+@cache
+def network_record():
+    return fit_full(network(random_state=0), cells())
+
+
+@cache
+def folds_record():
+    return cross_validate(network(random_state=0), cells(), 3, verbose=False)
+
+
+@cache
+def halves_record():
+    return stability_selection(network(random_state=0), cells(), 2, verbose=False)
+
+
+def two_folds(n_cells):
+    """Every other cell tested, and the others trained on; then the reverse."""
+    even, odd = np.arange(0, n_cells, 2), np.arange(1, n_cells, 2)
+    return [(even, odd), (odd, even)]
+
+
+# --- calls
+
+
+@cache
+def entries():
+    """Entries by the name of the function or estimator."""
+    every = {**functions_with("seed", "random_state", "seeds"), **storing_functions()}
+    X, Y = cells().to_df(), cells().obsm["outputs"]
+    typed = as_typed(typed_cells())
+    of_types = (typed_cells().to_df(), typed.labels["type"].to_numpy(str))
+    counts = screened_cells().X
+    of_screen = (counts, screened_cells().obs["perturbation"])
+    calls = {
+        # estimators
+        "AttentionBiLSTMClassifier": ({"hidden": 2, "max_epochs": 1}, of_types),
+        "DistilledBottleneckRegressor": ({"n_genes": 5, "distillation": FEW_STEPS}, (X, Y)),
+        "EphysTypeClassifier": ({"n_steps": 2}, of_types),
+        "FamilyAttentionClassifier": ({"n_members": 1, "n_steps": 2}, of_types),
+        "LinearShift": ({"n_latent": 3, "rotation": "ica"}, of_screen),
+        "PhoenixRegressor": (
+            {"n_hidden": 3, "pruning": "none", "epochs": 1, "n_prior_points": 20},
+            (courses(), prior_table(courses())),
+        ),
+        "SparseBottleneckRegressor": (network().get_params(), (X, Y)),
+        "SparsePCAForest": ({"n_estimators": 2}, of_types),
+        "SparseShiftVAE": ({"n_latent": 2, "hidden": 4, "epochs": 1}, of_screen),
+        # made-up data
+        "simulate_ephys_types": {"n_cells": 30},
+        "simulate_network": {"n_genes": 12, "n_samples": 3, "n_test": 2},
+        "simulate_patchseq": {"n_cells": 20, "n_genes": 30},
+        "simulate_perturbations": {
+            "n_cells_per": 5,
+            "n_perturbations": 4,
+            "n_latents": 2,
+            "n_genes": 40,
+        },
+        # folds
+        "complementary_pairs": {"n": 40, "n_pairs": 3},
+        "grouped_folds": {"groups": np.arange(40) // 2, "n_folds": 4},
+        "paper_folds": {"n": 40, "n_folds": 4},
+        "repeated_donor_folds": {"data": typed_cells(), "n_folds": 3},
+        # fits
+        "cross_validate": {
+            "estimator": network(),
+            "data": cells(),
+            "folds": two_folds(60),
+            "verbose": False,
+        },
+        "stability_selection": {
+            "estimator": network(),
+            "data": cells(),
+            "n_pairs": 2,
+            "verbose": False,
+        },
+        "fit_full": {"estimator": network(), "data": cells()},
+        "gene_selection": {"data": cells(), "n_genes": 5},
+        "interpret_held_out": {
+            "estimator": network(random_state=0),
+            "data": cells(),
+            "halves": halves_record(),
+        },
+        "map_trust": {
+            "estimator": network(random_state=0),
+            "data": cells(),
+            "fit": network_record(),
+            "folds": folds_record(),
+            "seeds": (1, 2),
+        },
+        "tsne_maps": {"data": cells()},
+        "embed": {"latent": np.random.default_rng(0).normal(size=(40, 3))},
+        "cross_validate_classifier": {
+            "estimator": few_trees(),
+            "data": typed_cells(),
+            "folds": {0: two_folds(120)},
+            "verbose": False,
+        },
+        "family_importance": {
+            "estimator": few_trees(),
+            "data": typed_cells(),
+            "folds": two_folds(120),
+            "n_shuffles": 1,
+            "verbose": False,
+        },
+        "unmix": {
+            "latents": np.random.default_rng(0).normal(size=(60, 4)),
+            "perturbation": np.arange(60) % 6,
+        },
+        "compute_once": {
+            "kind": "made up",
+            "data": screened_cells(),
+            "model": None,
+            "compute": compute_one,
+        },
+        "evaluate": {
+            "model": PriorAlone(),
+            "data": {0: courses()},
+            "method": "prior",
+            "condition": "as made",
+        },
+        "gene_set_test": {
+            "values": pd.Series(np.arange(20.0), [f"g{i}" for i in range(20)]),
+            "gene_sets": {"first": ["g0", "g1", "g7"]},
+            "n_permutations": 19,
+        },
+    }
+    built = {}
+    for name, call in calls.items():
+        arguments, fit_arguments = call if isinstance(call, tuple) else (call, ())
+        built[name] = Entry(every[name], arguments, fit_arguments)
+    return built
+
+
+def compute_one():
+    return {"one": 1.0}
+
+
+def compute_two():
+    return {"one": 2.0}

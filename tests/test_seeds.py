@@ -1,0 +1,31 @@
+"""The same seed gives the same numbers and another seed others, of whatever has a seed."""
+
+import inspect
+
+import pytest
+from entries import digest, entries, functions_with
+
+SEEDS = ("seed", "random_state", "seeds")
+
+
+def seed_of(entry, value):
+    """Argument with the seed."""
+    for name in SEEDS:
+        if name in inspect.signature(entry.function).parameters:
+            return {name: (value, value + 10) if name == "seeds" else value}
+    raise AssertionError("has no seed")
+
+
+@pytest.fixture(params=functions_with(*SEEDS))
+def entry(request):
+    return entries()[request.param]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_same_seed_gives_the_same_numbers(entry):
+    assert digest(entry(**seed_of(entry, 1))) == digest(entry(**seed_of(entry, 1)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_another_seed_gives_other_numbers(entry):
+    assert digest(entry(**seed_of(entry, 1))) != digest(entry(**seed_of(entry, 2)))
