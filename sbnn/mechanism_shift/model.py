@@ -146,8 +146,8 @@ class SparseShiftVAE(ShiftModel):
         None if trained as published; see `unmix`.
     gene_effects_ : DataFrame
         Unless trained as published: for each ``gene`` and ``perturbation``, the log fold change
-        that the latents of the cells do not explain (``direct``, shrunk), and whether it differs
-        from 0 at a false discovery rate of 1 % (``edge``).
+        that the latents of the cells do not explain (``direct``, shrunk, and thus smaller than in
+        other cells), and whether it differs from 0 at a false discovery rate of 1 % (``edge``).
     weight_precision_ : float
         Of the normal prior on the weights; 0 if trained as published.
     history_ : DataFrame
