@@ -204,7 +204,7 @@ def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))
-    if len(labels) != cells.shape[0]:
+    if len(labels) != np.shape(cells)[0]:
         raise ValueError(f"{argument}: expected one for each cell, got {len(labels)}")
     unknown = labels.index[labels.isna()]
     if len(unknown):

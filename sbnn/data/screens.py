@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -105,11 +105,8 @@ def screen(
         labels = counts.obs.drop(columns=perturbation)
         labels_of_cells = counts.obs[perturbation]
         values = load_into_memory(counts).X
-    elif isinstance(perturbation, str | pd.DataFrame):
-        raise TypeError(
-            f"perturbation: expected one for each cell, got {type(perturbation).__name__}; of a "
-            "table of labels, pass a column such as labels['perturbation']"
-        )
+    else:
+        check_column(perturbation)
     if labels is not None:
         check_table(labels, "labels")
     if isinstance(values, pd.DataFrame):
@@ -138,7 +135,10 @@ def as_screen(data: AnnData | Screen) -> Screen:
     if isinstance(data, Screen):  # converted before
         return data
     if not isinstance(data, AnnData) or PERTURBATION not in data.obs:
-        raise TypeError(f"counts, adata or new: expected an AnnData with obs[{PERTURBATION!r}]")
+        raise TypeError(
+            f"counts, adata or new: expected an AnnData with obs[{PERTURBATION!r}], as made by "
+            "screen(counts, perturbation, control)"
+        )
     arguments = annotation_arguments(data)
     if arguments.get("control") not in data.obs[PERTURBATION].astype(str).to_numpy():
         arguments["control"] = None
@@ -179,10 +179,30 @@ def check_screen_counts(counts: Counts) -> sparse.csr_array:
     return matrix.astype(np.int32)
 
 
+def check_column(perturbation: Any) -> None:
+    """Reject what is no list of labels."""
+    if np.ndim(perturbation) != 1:
+        raise TypeError(
+            f"perturbation: expected one for each cell, got {type(perturbation).__name__} of "
+            f"{np.ndim(perturbation)} dimensions; of a table of labels, pass a column such as "
+            "labels['perturbation']"
+        )
+
+
+def check_cells_with_counts(counts: sparse.csr_array) -> None:
+    """Reject cells without any counts, which have no fractions of genes."""
+    empty = np.flatnonzero(counts.sum(axis=1) == 0)
+    if len(empty):
+        raise ValueError(
+            f"counts: leave out the cells without any, at positions {abbreviate(empty)}"
+        )
+
+
 def check_perturbation(
     perturbation: ArrayLike | None, cells: Counts, control: str | None = None
 ) -> np.ndarray:
     """Convert perturbations of cells to str; `control` must be among them."""
+    check_column(perturbation)
     labels = check_groups(perturbation, cells, "perturbation")
     check_control(labels, control)
     return labels

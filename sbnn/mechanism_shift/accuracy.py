@@ -14,8 +14,9 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
 
-from sbnn.data.screens import Screen, as_screen
+from sbnn.data.screens import Screen, as_screen, check_cells_with_counts
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among
 from sbnn.mechanism_shift.graph import (
@@ -70,9 +71,7 @@ def recovery(
         If the screen has no true latents, or `edges` is invalid.
     """
     check_among("edges", edges, EDGE_RULES)
-    screen = as_screen(adata)
-    if "latents" not in screen.truth:
-        raise ValueError("adata: expected a simulated screen, whose true latents are known")
+    screen = _as_simulated_screen(adata)
     with reproducible():  # also for the correlations and projections
         started = time.process_time()
         fitted = clone(model).fit(screen.counts, screen.perturbation, screen.control)
@@ -100,6 +99,14 @@ def recovery(
             scores |= new_perturbation_bounds(fitted, as_screen(new))
     scores["seconds"] = seconds
     return scores, align_with_truth(screen.truth, latents, graph=graph, edges=estimated_edges)
+
+
+def _as_simulated_screen(adata):
+    """A screen whose true latents are known."""
+    screen = as_screen(adata)
+    if "latents" not in screen.truth:
+        raise ValueError("adata: expected a simulated screen, whose true latents are known")
+    return screen
 
 
 def new_perturbation_bounds(model: BaseEstimator, new: Screen) -> dict[str, float]:
@@ -146,8 +153,16 @@ def match_latents(
     """Match estimated (n, d) to true latents (n, k) by absolute correlation (Hungarian method).
 
     Returns the signed correlation of each pair, and the positions of its true and estimated latent.
+    A ValueError is raised if the numbers of cells differ, or values are not finite.
     """
-    correlation = correlations(true, estimated)
+    true_latents = check_array(true, dtype=float, input_name="true")
+    estimated_latents = check_array(estimated, dtype=float, input_name="estimated")
+    if len(true_latents) != len(estimated_latents):
+        raise ValueError(
+            f"estimated: expected as many cells as true latents have, {len(true_latents)}, got "
+            f"{len(estimated_latents)}"
+        )
+    correlation = correlations(true_latents, estimated_latents)
     true_positions, positions = linear_sum_assignment(-np.abs(correlation))
     return correlation[true_positions, positions], true_positions, positions
 
@@ -219,8 +234,16 @@ def z_score_expression(adata: AnnData | Screen) -> tuple[pd.DataFrame, pd.DataFr
         Perturbations by genes.
     changed : DataFrame of bool
         Whether a difference is significant, with a false discovery rate of 1 %.
+
+    Raises
+    ------
+    TypeError
+        If `adata` is no screen.
+    ValueError
+        If a cell has no counts.
     """
     screen = as_screen(adata)
+    check_cells_with_counts(screen.counts)
     totals = screen.counts.sum(axis=1)
     fractions = screen.counts.toarray() / totals[:, None]
     z_scores = StandardScaler().fit_transform(np.log1p(1e3 * fractions))
@@ -238,7 +261,7 @@ def recovery_of_genes(adata: AnnData) -> dict[str, float]:
     The gene that correlates most with it represents each true latent; the two largest differences
     of each perturbation are edges.
     """
-    screen = as_screen(adata)
+    screen = _as_simulated_screen(adata)
     started = time.process_time()
     differences, _ = z_score_expression(screen)
     logs = np.log1p(screen.counts.toarray())

@@ -25,6 +25,7 @@ from sbnn.data.inputs import COUNT, load_into_memory
 from sbnn.data.screens import (
     Counts,
     as_screen,
+    check_cells_with_counts,
     check_control,
     check_perturbation,
     check_screen_counts,
@@ -54,9 +55,55 @@ from sbnn.mechanism_shift.unmixing import Unmixing, estimate_unmixing
 DOUBTFUL = 0.05
 
 
-class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, which has no types
+class ShiftModel(  # type: ignore[call-arg]  # a keyword of scikit-learn, which has no types
     TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
+    """A model of counts, which come with perturbations and a control, or in an AnnData of them."""
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    def _check_fit(
+        self, counts: Counts, perturbation: ArrayLike | None, control: str | None
+    ) -> tuple[sparse.csr_array, np.ndarray, str | None]:
+        """Counts in CSR format, perturbations as text, and the control or None."""
+        self._validate_params()
+        screen = as_screen(counts) if perturbation is None else None
+        if screen is not None and control is None:
+            control = screen.control
+        control = None if control is None else str(control)
+        checked_counts = self._check_counts(counts, reset=True)
+        check_number("n_latent", self.n_latent, int, low=1, high=min(checked_counts.shape))
+        if screen is None:
+            labels = check_perturbation(perturbation, counts, control)
+        else:
+            labels = screen.perturbation
+            check_control(labels, control)
+        return checked_counts, labels, control
+
+    def _check_counts(self, counts: Counts, reset: bool = False) -> sparse.csr_array:
+        """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
+        if not reset:
+            check_is_fitted(self)
+        values = counts
+        named_table = counts
+        if isinstance(counts, AnnData):  # scikit-learn compares only the names of a DataFrame
+            values = load_into_memory(counts).X
+            named_table = pd.DataFrame(columns=counts.var_names)
+        checked_counts = check_screen_counts(values)
+        check_cells_with_counts(checked_counts)
+        validate_data(self, named_table, skip_check_array=True, reset=reset)
+        return checked_counts
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = True
+        return tags
+
+
+class SparseShiftVAE(ShiftModel):
     """Learn latents of single cells such that each perturbation shifts only a few of them.
 
     Counts follow a negative binomial distribution whose mean is the total count of the cell times a
@@ -99,8 +146,8 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
         None if trained as published; see `unmix`.
     gene_effects_ : DataFrame
         Unless trained as published: for each ``gene`` and ``perturbation``, the log fold change
-        that the latents of the cells do not explain (``direct``, shrunk), and whether it differs
-        from 0 at a false discovery rate of 1 % (``edge``).
+        that the latents of the cells do not explain (``direct``, shrunk, and thus smaller than in
+        other cells), and whether it differs from 0 at a false discovery rate of 1 % (``edge``).
     weight_precision_ : float
         Of the normal prior on the weights; 0 if trained as published.
     history_ : DataFrame
@@ -132,8 +179,6 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
     validation_: np.ndarray
     network_: ShiftNetwork
     direct_: torch.Tensor
-    n_features_in_: int
-    feature_names_in_: np.ndarray
 
     _parameter_constraints = {
         "method": [StrOptions({"svae+", "svae", "ivae", "vae"})],
@@ -193,18 +238,7 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
         TypeError
             If counts are not numbers.
         """
-        self._validate_params()
-        screen = as_screen(counts) if perturbation is None else None
-        if screen is not None and control is None:
-            control = screen.control
-        self.control_ = None if control is None else str(control)
-        checked_counts = self._check_counts(counts, reset=True)
-        check_number("n_latent", self.n_latent, int, low=1, high=min(checked_counts.shape))
-        if screen is None:
-            labels = check_perturbation(perturbation, counts, self.control_)
-        else:
-            labels = screen.perturbation
-            check_control(labels, self.control_)
+        checked_counts, labels, self.control_ = self._check_fit(counts, perturbation, control)
         self.perturbations_, codes, _ = perturbation_codes(labels, self.control_)
         perturbed = self.perturbations_ != self.control_
         published = self.training != "one-cycle"
@@ -219,7 +253,9 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
             published=published,
         )
         training_class = TRAININGS[self.training]
-        training = training_class(checked_counts, codes, new_network, seed=self.random_state)
+        training = training_class(
+            checked_counts.astype(np.float32), codes, new_network, seed=self.random_state
+        )
         training.run(self.epochs)
         self.network_ = training.network
         self.validation_ = training.validation
@@ -303,8 +339,8 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
         ValueError
             If a perturbation is not new, or counts are invalid as in `fit`.
         """
-        labels = check_perturbation(perturbation, counts)
         checked_counts = self._check_counts(counts)
+        labels = check_perturbation(perturbation, counts)
         repeated = np.intersect1d(labels, self.perturbations_)
         if len(repeated):
             raise ValueError(
@@ -369,35 +405,10 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
             edge=edges[perturbed],
         )
 
-    def _check_counts(self, counts: Counts, reset: bool = False) -> sparse.csr_array:
-        """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
-        if not reset:
-            check_is_fitted(self)
-        values = counts
-        named_table = counts
-        if isinstance(counts, AnnData):  # scikit-learn compares only the names of a DataFrame
-            values = load_into_memory(counts).X
-            named_table = pd.DataFrame(columns=counts.var_names)
-        checked = check_screen_counts(values).astype(np.float32)
-        empty = np.flatnonzero(checked.sum(axis=1) == 0)
-        if len(empty):
-            raise ValueError(
-                f"counts: leave out the cells without any, at positions {abbreviate(empty)}"
-            )
-        validate_data(self, named_table, skip_check_array=True, reset=reset)
-        return checked
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.positive_only = True
-        tags.target_tags.required = True
-        return tags
-
     def _mean_bound(self, bound, counts, perturbation, n_samples):
         """Mean of a bound over cells."""
-        labels = check_perturbation(perturbation, counts)
         checked_counts = self._check_counts(counts)
+        labels = check_perturbation(perturbation, counts)
         codes = pd.Index(self.perturbations_).get_indexer(labels)
         if (codes < 0).any():
             unknown = abbreviate(np.unique(labels[codes < 0]))
@@ -418,23 +429,50 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
     def _effects(self, means: torch.Tensor) -> torch.Tensor:
         """Mean latents relative to the control, in SDs within a perturbation, of shape (m, d)."""
         if self.unmixing_ is not None:
-            return torch.from_numpy(self.unmixing_.transform(means))
+            return torch.from_numpy(self.unmixing_.transform(means.numpy()))
         control = torch.from_numpy(self.perturbations_ == self.control_)
         return means - self.network_.means()[control].sum(0)  # 0 without a control
 
 
 def _tensor(counts: sparse.csr_array) -> torch.Tensor:
-    return torch.from_numpy(counts.toarray())
+    return torch.from_numpy(counts.astype(np.float32).toarray())
 
 
-class LinearShift(BaseEstimator):
-    """Principal or independent components of log counts, which `recovery` can unmix.
+class LinearShift(ShiftModel):
+    """Principal or independent components of log counts, which `unmix` rotates.
 
-    The components are principal unless `rotation` is "ica".
+    Parameters
+    ----------
+    n_latent : int
+        Number of components.
+    rotation : {"unmix", "none", "ica"}
+        With "ica", components are independent, otherwise principal. "unmix" only says that `unmix`
+        comes next, as in `recovery`.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    components_ : Pipeline
+        From log counts to components.
+    shift_graph_ : DataFrame
+        As that of `SparseShiftVAE`, of components that are not unmixed; all probabilities are 1.
+
+    Examples
+    --------
+    >>> from sbnn.mechanism_shift import LinearShift, simulate_perturbations, unmix
+    >>> screen = simulate_perturbations(30, 20, 4, 40, n_control=60, random_state=0)
+    >>> latents = LinearShift(4, random_state=0).fit_transform(screen)
+    >>> unmix(latents, screen.obs["perturbation"], "control").edges.shape
+    (20, 4)
     """
 
     components_: Pipeline
     shift_graph_: pd.DataFrame
+
+    _parameter_constraints = {
+        "rotation": [StrOptions({"unmix", "none", "ica"})],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
         self,
@@ -448,26 +486,52 @@ class LinearShift(BaseEstimator):
 
     @atomic_fit
     def fit(
-        self, counts: sparse.csr_array, perturbation: ArrayLike, control: str | None = None
+        self,
+        counts: Counts,
+        perturbation: ArrayLike | None = None,
+        control: str | None = None,
     ) -> Self:
-        """Fit the components to counts (CSR), and estimate their shifts by every perturbation.
+        """Fit the components, and estimate their shifts by every perturbation.
 
-        Shifts are in standard deviations within a perturbation; all probabilities are 1.
+        Parameters
+        ----------
+        counts, perturbation, control
+            As in `SparseShiftVAE.fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `SparseShiftVAE.fit` does.
         """
+        checked_counts, labels, control = self._check_fit(counts, perturbation, control)
         decomposition = FastICA if self.rotation == "ica" else PCA
         components = decomposition(self.n_latent, random_state=self.random_state)
         self.components_ = make_pipeline(StandardScaler(), components)
-        self.components_.fit(_log_counts(counts))
-        labels = check_perturbation(perturbation, counts, control)
-        comparison = compare_with_control(self.transform(counts), labels, control)
+        logs = _log_counts(checked_counts)
+        latents = self.components_.fit(logs).transform(logs)
+        comparison = compare_with_control(latents, labels, control)
         within = (comparison.residuals**2).mean(axis=0)
         shifts = comparison.differences / np.sqrt(within)
         self.shift_graph_ = graph_table(shifts.index, shifts, np.ones_like(shifts))
         return self
 
-    def transform(self, counts: sparse.csr_array) -> np.ndarray:
-        """Latents of cells, of shape (n, n_latent)."""
-        return self.components_.transform(_log_counts(counts))
+    def transform(self, counts: Counts) -> np.ndarray:
+        """Components of cells.
+
+        Parameters
+        ----------
+        counts : AnnData, array, sparse matrix or DataFrame of shape (n, p)
+
+        Returns
+        -------
+        ndarray, shape (n, n_latent)
+        """
+        logs = _log_counts(self._check_counts(counts))
+        return self.components_.transform(logs)
 
 
 def _log_counts(counts: sparse.csr_array) -> np.ndarray:

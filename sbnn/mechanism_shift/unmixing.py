@@ -147,8 +147,13 @@ class Unmixing:
         return graph_table(self.shifts.index, self.shifts, self.probabilities)
 
     def transform(self, latents: ArrayLike) -> np.ndarray:
-        """Unmixed latents of other cells, of shape (n, d)."""
-        return (np.asarray(latents) - self.origin) @ self.matrix
+        """Unmixed latents of other cells, of shape (n, d); d must be that of `unmix`."""
+        values = check_array(latents, dtype=float, input_name="latents")
+        if values.shape[1] != len(self.origin):
+            raise ValueError(
+                f"latents: expected {len(self.origin)} columns, as in unmix, got {values.shape[1]}"
+            )
+        return (values - self.origin) @ self.matrix
 
 
 def unmix(
@@ -198,9 +203,10 @@ def unmix(
     >>> print(unmix(mixed, perturbation, "control").edges.to_numpy().sum())
     2
     """
+    values = check_array(latents, dtype=float, input_name="latents")
     labels = check_perturbation(perturbation, latents, control)
     return estimate_unmixing(
-        latents, labels, control=control, variances=variances, random_state=random_state
+        values, labels, control=control, variances=variances, random_state=random_state
     )
 
 

@@ -107,7 +107,7 @@ def test_a_turned_table_is_refused():
         screen(TABLE.T, SERIES, "none")
 
 
-@pytest.mark.parametrize("perturbation", ["guide", SERIES.to_frame("guide")])
+@pytest.mark.parametrize("perturbation", ["guide", SERIES.to_frame("guide"), [["a"]] * 6])
 def test_perturbations_are_a_column(perturbation):
     with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
         screen(TABLE, perturbation, "none")

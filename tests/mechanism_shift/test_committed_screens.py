@@ -10,7 +10,7 @@ from same import ROOT, assert_same
 
 from sbnn import load_dataset, results
 from sbnn.evaluation import runs
-from sbnn.mechanism_shift import SparseShiftVAE, edges_of, report
+from sbnn.mechanism_shift import SparseShiftVAE, edges_of, report, z_score_expression
 
 SAVED = ROOT / "saved_models"
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -68,6 +68,32 @@ def test_the_page_has_the_tables_of_held_out_cells():
     *_, likelihoods, edges = report.screens_tables(records).values()
     assert to_markdown(likelihoods) in page
     assert to_markdown(edges) in page
+
+
+@pytest.fixture(scope="module")
+def changes_by_page():
+    """A function of a screen, as the page computes log fold changes."""
+    page = (ROOT / "docs" / "mechanism_shift.md").read_text()
+    [code] = [block for block in page.split("```") if "changes = " in block]
+    code = code.removeprefix("python").replace("non-targeting", benchmark.CONTROL)
+
+    def compute(adata):
+        names = {"adata": adata}
+        exec(code, names)
+        return names["changes"].drop(benchmark.CONTROL)
+
+    return compute
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_changes_have_the_size_of_held_out_ones(seed, changes_by_page):
+    adata = benchmark.simulate_targeted(seed, n_cells=6000, n_genes=72, mean_total=500.0)
+    train, test = benchmark.halves(adata.obs["perturbation"].to_numpy(str), seed)
+    _, changed = z_score_expression(adata)
+    changes = [changes_by_page(adata[cells]).to_numpy()[changed] for cells in (train, test)]
+    predicted, held_out = changes
+    slope, _ = np.polyfit(held_out, predicted, 1)
+    assert 0.9 < slope < 1.1
 
 
 def test_halves_share_no_cells(screen):

@@ -11,7 +11,13 @@ from numpy.testing import assert_array_equal
 from pytest import approx
 from scipy import stats
 
-from sbnn.mechanism_shift import SparseShiftVAE, compute_once, recovery, z_score_expression
+from sbnn.mechanism_shift import (
+    SparseShiftVAE,
+    compute_once,
+    recovery,
+    recovery_of_genes,
+    z_score_expression,
+)
 from sbnn.mechanism_shift.accuracy import new_perturbation_bounds, recovery_scores
 from sbnn.mechanism_shift.graph import differ_from_zero
 
@@ -149,6 +155,20 @@ def test_changed_genes_exceed_the_sampling_error(adata, gene_differences):
     _, changed = z_score_expression(adata)
     errors = np.full((40, 1), np.sqrt(1 / 60 + 1 / 100))
     assert_array_equal(changed, differ_from_zero(gene_differences.to_numpy(), errors))
+
+
+def test_z_scores_need_counts_of_each_cell(adata):
+    emptied = adata.copy()
+    emptied.X[3] = 0
+    with pytest.raises(ValueError, match="counts: .* at positions 3"):
+        z_score_expression(emptied)
+
+
+def test_genes_are_compared_with_known_latents(adata):
+    measured = adata.copy()
+    del measured.obsm["true_latents"]
+    with pytest.raises(ValueError, match="adata: expected a simulated screen"):
+        recovery_of_genes(measured)
 
 
 @pytest.fixture

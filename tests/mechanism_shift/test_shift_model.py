@@ -4,19 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from anndata import read_h5ad
+from anndata import AnnData, read_h5ad
 from numpy.testing import assert_allclose
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import check_array
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn.data.screens import check_screen_counts
-from sbnn.mechanism_shift import SparseShiftVAE, edges_of, model
+from sbnn.mechanism_shift import LinearShift, SparseShiftVAE, edges_of, model
 from sbnn.mechanism_shift.accuracy import align_with_truth, recovery_scores
 from sbnn.mechanism_shift.graph import pivot_graph
 from sbnn.mechanism_shift.training import OneCycleTraining
 
 TINY = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
+BOTH = pytest.mark.parametrize(
+    "tiny", [LinearShift(3, random_state=0), TINY], ids=["linear", "network"]
+)
 
 
 def as_counts(X):
@@ -39,7 +43,7 @@ EXEMPT = {
 
 
 @parametrize_with_checks(
-    [SparseShiftVAE(1, hidden=8, epochs=2, random_state=0)],
+    [SparseShiftVAE(1, hidden=8, epochs=2, random_state=0), LinearShift(1, random_state=0)],
     expected_failed_checks=lambda _: EXEMPT,
 )
 @pytest.mark.filterwarnings("ignore")
@@ -99,26 +103,73 @@ def test_a_seed_gives_the_same_bits(latents_of_seed):
     assert not np.array_equal(first, latents_of_seed(6, global_seed=2))
 
 
+#: Containers of counts, each with one of perturbations.
+FORMS = {
+    "array": (lambda counts: counts.toarray(), list),
+    "lists": (lambda counts: counts.toarray().tolist(), pd.Series),
+    "table": (lambda counts: pd.DataFrame(counts.toarray()), pd.Categorical),
+    "CSR matrix": (sparse.csr_matrix, pd.Index),
+    "CSC array": (sparse.csc_array, tuple),
+    "dense AnnData": (lambda counts: AnnData(counts.toarray()), np.array),
+    "sparse AnnData": (lambda counts: AnnData(sparse.csc_matrix(counts)), pd.Series),
+}
+
+
+@BOTH
+@pytest.mark.parametrize(("form", "form_of_labels"), FORMS.values(), ids=FORMS)
+@pytest.mark.filterwarnings("ignore::anndata.ImplicitModificationWarning")
+def test_any_container_gives_the_same_latents(tiny, form, form_of_labels, few):
+    counts, perturbation, control = few
+    expected = clone(tiny).fit(*few).transform(counts)
+    contained = form(counts)
+    fitted = clone(tiny).fit(contained, form_of_labels(perturbation), control)
+    assert np.array_equal(fitted.transform(contained), expected)
+
+
+@pytest.mark.parametrize("bound", ["elbo", "iwelbo"])
+def test_bounds_are_those_of_lists(few, bound):
+    counts, perturbation, _ = few
+    compute = getattr(clone(TINY).fit(*few), bound)
+    lists = counts.toarray().tolist(), perturbation.tolist()
+    assert compute(*lists, n_samples=2) == compute(counts, perturbation, n_samples=2)
+
+
+def test_new_perturbations_may_be_lists(few):
+    counts, perturbation, _ = few
+    fitted = clone(TINY).fit(*few)
+    new = np.char.add("new_", perturbation)
+    expected = fitted.fit_new_perturbations(counts, new)
+    extended = fitted.fit_new_perturbations(counts.toarray().tolist(), new.tolist())
+    assert extended.shift_graph_.equals(expected.shift_graph_)
+
+
 @pytest.fixture
-def fitted_from_file(adata, tmp_path):
-    adata.write_h5ad(tmp_path / "screen.h5ad")
-    backed = read_h5ad(tmp_path / "screen.h5ad", backed="r")
-    return clone(TINY).fit(backed)
+def fit_from_file(adata, tmp_path):
+    def fit(tiny):
+        adata.write_h5ad(tmp_path / "screen.h5ad")
+        backed = read_h5ad(tmp_path / "screen.h5ad", backed="r")
+        return clone(tiny).fit(backed)
+
+    return fit
 
 
-def test_an_anndata_says_perturbations_and_control(screen, fitted_from_file):
-    expected = clone(TINY).fit(screen.counts, screen.perturbation, screen.control)
-    pd.testing.assert_frame_equal(fitted_from_file.shift_graph_, expected.shift_graph_)
+@BOTH
+def test_an_anndata_says_perturbations_and_control(tiny, screen, fit_from_file):
+    expected = clone(tiny).fit(screen.counts, screen.perturbation, screen.control)
+    pd.testing.assert_frame_equal(fit_from_file(tiny).shift_graph_, expected.shift_graph_)
 
 
-def test_an_anndata_says_genes(adata, fitted_from_file):
+@BOTH
+def test_an_anndata_says_genes(tiny, adata, fit_from_file):
+    fitted = fit_from_file(tiny)
     with pytest.raises(ValueError, match="same order"):
-        fitted_from_file.transform(adata[:, ::-1])
+        fitted.transform(adata[:, ::-1])
 
 
-def test_an_unknown_control_of_an_anndata_is_refused(adata):
+@BOTH
+def test_an_unknown_control_of_an_anndata_is_refused(tiny, adata):
     with pytest.raises(ValueError, match="control: no cell is 'none'"):
-        clone(TINY).fit(adata, control="none")
+        clone(tiny).fit(adata, control="none")
 
 
 def test_validation_cells_are_a_tenth(few):
@@ -213,13 +264,26 @@ def test_unknown_perturbations_are_named(fitted, new_cells):
         fitted.elbo(*new_cells)
 
 
-def test_cells_without_counts_are_named(few):
+@BOTH
+def test_cells_without_counts_are_named(tiny, few):
     counts = few[0].toarray()
     counts[4] = 0
     with pytest.raises(ValueError, match="counts: .* at positions 4"):
-        clone(TINY).fit(counts, few[1])
+        clone(tiny).fit(counts, few[1])
 
 
-def test_more_latents_than_genes_are_refused(few):
+@BOTH
+def test_counts_without_perturbations_are_refused(tiny, few):
+    with pytest.raises(TypeError, match=r"expected an AnnData .* screen\(counts, "):
+        clone(tiny).fit(few[0])
+
+
+@BOTH
+def test_more_latents_than_genes_are_refused(tiny, few):
     with pytest.raises(ValueError, match=r"n_latent must be .* \[1, 2\], got 3"):
-        clone(TINY).fit(few[0][:, :2], few[1])
+        clone(tiny).fit(few[0][:, :2], few[1])
+
+
+def test_an_unknown_rotation_is_refused(few):
+    with pytest.raises(ValueError, match="'rotation' parameter of LinearShift must be"):
+        LinearShift(3, rotation="ICA").fit(*few)

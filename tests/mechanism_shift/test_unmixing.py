@@ -82,6 +82,36 @@ def test_latents_that_repeat_others_are_refused():
         unmix(np.column_stack([mixed, mixed[:, 0]]), LABELS)
 
 
+def test_latents_may_be_lists():
+    mixed, _ = simulate_latents()
+    expected = unmix(mixed, LABELS)
+    assert np.array_equal(unmix(mixed.tolist(), LABELS.tolist()).matrix, expected.matrix)
+
+
+def test_perturbations_of_latents_are_a_column():
+    mixed, _ = simulate_latents()
+    with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
+        unmix(mixed, LABELS[:, None])
+
+
+@pytest.mark.parametrize(
+    ("latents", "message"),
+    [(np.zeros((4, 5)), "latents: expected 6 columns.* got 5"), ([[np.nan] * 6], "latents.* NaN")],
+)
+def test_other_latents_than_unmixed_are_refused(unmixing, latents, message):
+    with pytest.raises(ValueError, match=message):
+        unmixing.transform(latents)
+
+
+@pytest.mark.parametrize(
+    ("estimated", "message"),
+    [(np.zeros((4, 2)), "estimated: expected as many cells .* 5, got 4"), ([[np.nan]] * 5, "NaN")],
+)
+def test_latents_that_cannot_match_are_refused(estimated, message):
+    with pytest.raises(ValueError, match=message):
+        match_latents(np.eye(5), estimated)
+
+
 MIXTURE = SpikeSlab(spike=0.2, size=3.0, sd=0.5, density=0.1)
 SHIFTS = np.array([0.0, 1.2, -1.4, 3.0, -4.0])
 SPIKE = 0.9 * stats.laplace(0, 0.2).pdf(SHIFTS)
