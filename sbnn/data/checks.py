@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from matplotlib.colors import to_hex
+from scipy import sparse
+from sklearn.utils import assert_all_finite
 
 from sbnn.errors import warn
 
@@ -200,8 +202,16 @@ def type_shades(labels: pd.DataFrame) -> dict[str, str]:
     return colors
 
 
+def check_one_for_each(values: Any, argument: str, what: str = "cell") -> None:
+    """Reject a single value, a dict or a table in place of a list with one value for each."""
+    if np.ndim(values) != 1:
+        got = type(values).__name__ if np.ndim(values) else repr(values)
+        raise TypeError(f"{argument}: expected a list of one for each {what}, got {got:.80}")
+
+
 def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
+    check_one_for_each(groups, argument)
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))
     if len(labels) != cells.shape[0]:
@@ -244,7 +254,7 @@ def check_numeric(values: Any, argument: str) -> None:
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: masked values; leave these cells or columns out")
     if isinstance(values, AnnData):
-        values = None if values.isbacked else values.X
+        values = values.X
     if isinstance(values, list | tuple):
         values = np.asarray(values)
     kind = getattr(getattr(values, "dtype", None), "kind", "f")  # a table has none
@@ -263,6 +273,46 @@ def check_numeric(values: Any, argument: str) -> None:
                 f"{argument}: {found.capitalize()} data not supported{where}; leave it out, or "
                 "make it a number, such as that of days"
             )
+
+
+def check_finite(
+    values: Any,
+    argument: str,
+    cells: Iterable[Any] | None = None,
+    columns: Iterable[Any] | None = None,
+) -> None:
+    """Reject missing and infinite numbers, with the cell and column of the first.
+
+    Names are by default those of a table, or positions.
+    """
+    matrix = values if sparse.issparse(values) else np.asarray(values)
+    try:
+        assert_all_finite(matrix)
+    except ValueError:
+        if not sparse.issparse(matrix):
+            matrix = matrix.astype(float).reshape(len(matrix), -1)
+        entries = sparse.coo_array(matrix)
+    else:
+        return
+    is_wrong = ~np.isfinite(entries.data)
+    rows = entries.row[is_wrong]
+    number = entries.data[is_wrong][0]
+    kind = "NaN" if np.isnan(number) else "infinity or a number too large"
+    if cells is None:
+        cells = get_cell_names(values)
+    if columns is None:
+        columns = getattr(values, "columns", None)
+    cell = _name_at(rows[0], cells)
+    column = _name_at(entries.col[is_wrong][0], columns)
+    raise ValueError(
+        f"{argument}: {kind} in cell {cell}, column {column} (in {len(np.unique(rows))} of "
+        f"{matrix.shape[0]} cells); leave such cells or columns out"
+    )
+
+
+def _name_at(position, names):
+    """Name at a position for a message, or the position."""
+    return str(position) if names is None else repr(str([*names][position]))
 
 
 def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str) -> None:

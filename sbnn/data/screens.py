@@ -99,13 +99,17 @@ def screen(
     values = counts
     labels_of_cells = perturbation
     if isinstance(counts, AnnData):
+        if gene_names is not None or cell_names is not None or labels is not None:
+            raise TypeError(
+                "gene_names, cell_names, labels: leave them out, as those of the AnnData are used"
+            )
         check_among("perturbation", perturbation, [*counts.obs])
         gene_names = counts.var_names
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
         labels_of_cells = counts.obs[perturbation]
         values = load_into_memory(counts).X
-    elif isinstance(perturbation, str | pd.DataFrame):
+    elif np.ndim(perturbation) != 1:
         raise TypeError(
             f"perturbation: expected one for each cell, got {type(perturbation).__name__}; of a "
             "table of labels, pass a column such as labels['perturbation']"
@@ -130,7 +134,7 @@ def screen(
         labels_of_cells = match_rows(labels_of_cells, cells, "perturbation")
     obs[PERTURBATION] = pd.Categorical(check_perturbation(labels_of_cells, obs, control))
     adata = AnnData(matrix, obs, pd.DataFrame(index=genes))
-    return annotate_adata(adata, [PERTURBATION], control=control, **about)
+    return annotate_adata(adata, "screen", [PERTURBATION], control=control, **about)
 
 
 def as_screen(data: AnnData | Screen) -> Screen:
