@@ -200,7 +200,7 @@ def test_what_is_probably_not_meant_is_said(model, adata):
             model.predict(counts)
     with pytest.raises(ValueError, match="empty or repeated cell names: cell001"):
         model.fit(adata[[0, 0, 1, 2]])
-    with pytest.raises(ValueError, match="could not convert string to float.*'rate'"):
+    with pytest.raises(ValueError, match="Y: expected numbers, got 'high' .*'rate'"):
         model.fit(X, Y.assign(rate="high"))
 
 

@@ -250,14 +250,17 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def check_numeric(values: Any, argument: str) -> None:
-    """Reject dates, spans of time, complex and masked values, which would become numbers."""
+    """Reject single values, text, and what would become numbers: dates, complex, masked."""
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: masked values; leave these cells or columns out")
     if isinstance(values, AnnData):
         values = values.X
     if isinstance(values, list | tuple):
         values = np.asarray(values)
-    kind = getattr(getattr(values, "dtype", None), "kind", "f")  # a table has none
+    array = values if hasattr(values, "shape") else np.asarray(values)
+    kind = getattr(getattr(array, "dtype", None), "kind", "f")  # a table has none
+    if array.shape == () or kind in "US":
+        raise TypeError(f"{argument}: expected numbers in an array or table, got {values!r:.80}")
     if kind == "O":
         values = pd.DataFrame(values)
     if not isinstance(values, pd.DataFrame):

@@ -125,7 +125,8 @@ def select_outputs(data: Any, outputs: Any = None) -> Any:
         return dense(outputs)
     if outputs is None or isinstance(outputs, pd.DataFrame):
         return outputs
-    if np.ndim(outputs) == 0 or pd.api.types.infer_dtype(np.ravel(outputs)) == "string":
+    array = np.asarray(outputs)
+    if array.ndim == 0 or pd.api.types.infer_dtype(array.ravel()) == "string":
         raise TypeError(
             "Y: expected numbers or, beside an AnnData, a key of obsm or a list of columns of obs, "
             f"got {outputs!r:.80}"
@@ -136,7 +137,8 @@ def select_outputs(data: Any, outputs: Any = None) -> Any:
 def expression_and_outputs(X: Any, Y: Any) -> tuple[Any, Any]:
     """Expression and outputs of the same cells."""
     outputs = select_outputs(X, Y)
-    check_numeric(outputs, "Y")
+    if outputs is not None:
+        check_numeric(outputs, "Y")
     if isinstance(outputs, pd.DataFrame | pd.Series):
         check_in_order(X, outputs, "Y")
     if isinstance(outputs, pd.DataFrame):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -136,7 +137,8 @@ def trajectories(
 
 def _concatenate_samples(values, times):
     """Table of samples and times, and values, (samples and times, genes)."""
-    for argument, given in (("values", values), ("times", times)):
+    parts: dict[str, Any] = {"values": values, "times": times}
+    for argument, given in parts.items():
         if isinstance(given, str) or not np.iterable(given) or len(given) == 0:
             raise TypeError(f"{argument}: expected those of each sample, got {given!r}")
     for sample_values in values:

@@ -19,6 +19,7 @@ from sbnn.data.fingerprint import fingerprint
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
+from sbnn.errors import check_path
 from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
@@ -84,6 +85,8 @@ def fit_full(
         - ``gene_norms``, (p,), and the table ``history``, if the estimator has them;
         - ``model_sha256``, the checksum of the model file, if there is one.
     """
+    if model_file is not None:
+        check_path("model_file", model_file)
     if model_file is not None and Path(model_file).is_dir():  # known before the fit
         raise IsADirectoryError(f"model_file: {model_file} is a folder; give the path of a file")
     # what has this name is a damaged model file, which is replaced

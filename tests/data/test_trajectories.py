@@ -89,8 +89,9 @@ def test_values_may_be_sparse(table):
     ("column", "value", "message"),
     [
         ("B", np.nan, "NaN"),
+        ("B", np.inf, "trajectories: infinity .* cell 'y_2', column 'B'"),
         ("time", 0, "sample y"),
-        ("time", np.inf, "time contains infinity"),
+        ("time", np.inf, "trajectories: infinity .* column 'time'"),
         ("sample", "z", "sample z"),
     ],
 )
