@@ -8,7 +8,6 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
-from sklearn.utils import assert_all_finite
 
 from sbnn.errors import warn
 
@@ -214,7 +213,8 @@ def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     check_one_for_each(groups, argument)
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))
-    if len(labels) != cells.shape[0]:
+    n_cells = cells.shape[0] if hasattr(cells, "shape") else len(cells)
+    if len(labels) != n_cells:
         raise ValueError(f"{argument}: expected one for each cell, got {len(labels)}")
     unknown = labels.index[labels.isna()]
     if len(unknown):
@@ -288,19 +288,24 @@ def check_finite(
 
     Names are by default those of a table, or positions.
     """
-    matrix = values if sparse.issparse(values) else np.asarray(values)
-    try:
-        assert_all_finite(matrix)
-    except ValueError:
-        if not sparse.issparse(matrix):
-            matrix = matrix.astype(float).reshape(len(matrix), -1)
-        entries = sparse.coo_array(matrix)
+    if isinstance(values, pd.DataFrame | pd.Series):
+        matrix = values.to_numpy(float, na_value=np.nan)
+    elif sparse.issparse(values):
+        matrix = values
     else:
+        matrix = np.asarray(values)
+    if matrix.dtype.kind == "O":
+        matrix = matrix.astype(float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = matrix.sum()  # needs no memory, unlike a mask
+    if np.isfinite(total):
         return
+    entries = sparse.coo_array(matrix if matrix.ndim == 2 else matrix.reshape(len(matrix), -1))
     is_wrong = ~np.isfinite(entries.data)
+    if not is_wrong.any():
+        return
     rows = entries.row[is_wrong]
-    number = entries.data[is_wrong][0]
-    kind = "NaN" if np.isnan(number) else "infinity or a number too large"
+    kind = "NaN" if np.isnan(entries.data[is_wrong][0]) else "infinity or a number too large"
     if cells is None:
         cells = get_cell_names(values)
     if columns is None:

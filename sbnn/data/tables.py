@@ -199,7 +199,8 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
     try:
         if str(path).endswith(".xlsx"):
-            sheets = pd.ExcelFile(path).sheet_names
+            with pd.ExcelFile(path) as book:
+                sheets = book.sheet_names
             if len(sheets) > 1:
                 raise ValueError(f"it has the sheets {abbreviate(sheets)}")
             read = partial(pd.read_excel, header=None, keep_default_na=False, na_values=[""])

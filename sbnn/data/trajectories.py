@@ -120,7 +120,7 @@ def trajectories(
     check_numeric(expression, "values")
     check_numeric(obs["time"], "times")
     X = np.asarray(expression, dtype=float)
-    largest = X.max(initial=0)
+    largest = X.max(initial=0, where=np.isfinite(X))
     if largest > BEYOND_LOG:
         raise ValueError(
             f"values: up to {largest:g}, which are no log values; use np.log2(table + 1) of TPM or "
@@ -139,7 +139,7 @@ def _concatenate_samples(values, times):
     """Table of samples and times, and values, (samples and times, genes)."""
     parts: dict[str, Any] = {"values": values, "times": times}
     for argument, given in parts.items():
-        if isinstance(given, str) or not np.iterable(given) or len(given) == 0:
+        if isinstance(given, str) or not np.iterable(given) or not [*given]:
             raise TypeError(f"{argument}: expected those of each sample, got {given!r}")
     for sample_values in values:
         check_numeric(sample_values, "values")  # masks are lost below
