@@ -137,8 +137,9 @@ def select_outputs(data: Any, outputs: Any = None) -> Any:
 def expression_and_outputs(X: Any, Y: Any) -> tuple[Any, Any]:
     """Expression and outputs of the same cells."""
     outputs = select_outputs(X, Y)
-    if outputs is not None:
-        check_numeric(outputs, "Y")
+    if outputs is None:  # scikit-learn's error says that it is missing
+        return X, outputs
+    check_numeric(outputs, "Y")
     if isinstance(outputs, pd.DataFrame | pd.Series):
         check_in_order(X, outputs, "Y")
     if isinstance(outputs, pd.DataFrame):

@@ -447,10 +447,8 @@ class LinearShift(BaseEstimator):
         self.random_state = random_state
 
     @atomic_fit
-    def fit(
-        self, counts: sparse.csr_array, perturbation: ArrayLike, control: str | None = None
-    ) -> Self:
-        """Fit the components to counts (CSR), and estimate their shifts by every perturbation.
+    def fit(self, counts: Counts, perturbation: ArrayLike, control: str | None = None) -> Self:
+        """Fit the components to counts, and estimate their shifts by every perturbation.
 
         Shifts are in standard deviations within a perturbation; all probabilities are 1.
         """
@@ -465,10 +463,10 @@ class LinearShift(BaseEstimator):
         self.shift_graph_ = graph_table(shifts.index, shifts, np.ones_like(shifts))
         return self
 
-    def transform(self, counts: sparse.csr_array) -> np.ndarray:
+    def transform(self, counts: Counts) -> np.ndarray:
         """Latents of cells, of shape (n, n_latent)."""
         return self.components_.transform(_log_counts(counts))
 
 
-def _log_counts(counts: sparse.csr_array) -> np.ndarray:
-    return np.log1p(counts.toarray().astype(float))
+def _log_counts(counts: Counts) -> np.ndarray:
+    return np.log1p(check_screen_counts(counts).toarray().astype(float))
