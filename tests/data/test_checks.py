@@ -12,7 +12,6 @@ from sbnn import (
     cross_validate,
     explore,
     genes_table,
-    later_fold,
     paired,
     selection_table,
     typed_cells,
@@ -253,7 +252,6 @@ def test_single_values_and_text_are_refused(wrong, rng):
     ("build", "argument"),
     [
         (lambda wrong: grouped_folds(wrong, 2), "groups"),
-        (later_fold, "times"),
         (lambda wrong: typed_cells(np.eye(3), families=wrong), "families"),
         (lambda wrong: screen(np.eye(3), wrong), "perturbation"),
         (lambda wrong: cross_validate(LeaveOneOutRidge(), PAIR, 2, keep=wrong), "keep"),
