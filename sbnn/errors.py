@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection
 from importlib.util import find_spec
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 INSIDE = "sbnn.", "sklearn.", "joblib.", "contextlib"  # modules between a user's line and a warning
@@ -55,6 +56,12 @@ def check_among(name: str, value: Any, allowed: Collection[str]) -> None:
     """Reject an option that is not allowed."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: {value!r} is unknown, expected one of {list(allowed)}")
+
+
+def check_path(name: str, value: Any) -> None:
+    """Reject what is no path."""
+    if not isinstance(value, str | PathLike):
+        raise TypeError(f"{name}: expected a path, got {value!r:.80}")
 
 
 def warn(text: str, category: type[Warning] = UserWarning) -> None:

@@ -202,6 +202,14 @@ def save(record: Record, path: str | PathLike[str]) -> Path:
     return Path(path)
 
 
+def check_record(argument: str, value: Any) -> None:
+    """Reject what is no record, such as the path of one."""
+    if not isinstance(value, Record):
+        raise TypeError(
+            f"{argument}: expected a Record, got {value!r:.80}; sbnn.results.load(path) reads one"
+        )
+
+
 def load(path: str | PathLike[str]) -> Record:
     """Read a record, without running code from the file.
 

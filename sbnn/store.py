@@ -62,7 +62,7 @@ def write_file(value: object, path: str | PathLike[str]) -> None:
 
 def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
     """Call `build` with what `write_file` has written; any other content is a ValueError."""
-    check_path(path)
+    refuse_device(path)
     content = Path(path).read_bytes()
     try:
         return build(decode(_unpickle_data(content)))
@@ -92,7 +92,7 @@ def require_writable(path: str | PathLike[str]) -> None:
 @contextmanager
 def _replace_file(path):
     """Temporary path for what is to replace a file, and the path of the file itself."""
-    check_path(path)
+    refuse_device(path)
     target = Path(path).resolve()  # the file, not a link to it, is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
     # another process may write the same file at the same time; the later one wins
@@ -107,7 +107,7 @@ def _replace_file(path):
             temporary.unlink()
 
 
-def check_path(path: str | PathLike[str]) -> None:
+def refuse_device(path: str | PathLike[str]) -> None:
     """Reject a path that can be no file; the system's error names one that is too long, or a loop.
 
     A device or pipe would be read without end, and replaced by a file.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from anndata import AnnData
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
 
@@ -201,8 +202,21 @@ def test_what_is_probably_not_meant_is_said(model, adata):
             model.predict(counts)
     with pytest.raises(ValueError, match="empty or repeated cell names: cell001"):
         model.fit(adata[[0, 0, 1, 2]])
-    with pytest.raises(ValueError, match="could not convert string to float.*'rate'"):
+    with pytest.raises(ValueError, match="Y: expected numbers, got 'high' .*'rate'"):
         model.fit(X, Y.assign(rate="high"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "any_fits", [*REGRESSORS, *CLASSIFIERS, *OF_COUNTS], ids=named, indirect=True
+)
+def test_lists_of_numbers_are_arrays(any_fits):
+    model, (X, *others), _ = any_fits
+    cells = X.toarray() if issparse(X) else X.to_numpy()
+    lists = [np.asarray(other).tolist() for other in others]
+    expected = said(model.fit(cells, *others), cells)
+    found = said(model.fit(cells.tolist(), *lists), cells.tolist())
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from matplotlib.colors import to_hex
+from scipy import sparse
 
 from sbnn.errors import warn
 
@@ -200,11 +201,20 @@ def type_shades(labels: pd.DataFrame) -> dict[str, str]:
     return colors
 
 
+def check_one_for_each(values: Any, argument: str, what: str = "cell") -> None:
+    """Reject a single value, a dict or a table in place of a list with one value for each."""
+    if np.ndim(values) != 1:
+        got = type(values).__name__ if np.ndim(values) else repr(values)
+        raise TypeError(f"{argument}: expected a list of one for each {what}, got {got:.80}")
+
+
 def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
+    check_one_for_each(groups, argument)
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))
-    if len(labels) != np.shape(cells)[0]:
+    n_cells = cells.shape[0] if hasattr(cells, "shape") else len(cells)
+    if len(labels) != n_cells:
         raise ValueError(f"{argument}: expected one for each cell, got {len(labels)}")
     unknown = labels.index[labels.isna()]
     if len(unknown):
@@ -240,14 +250,17 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
 
 
 def check_numeric(values: Any, argument: str) -> None:
-    """Reject dates, spans of time, complex and masked values, which would become numbers."""
+    """Reject single values, text, and what would become numbers: dates, complex, masked."""
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: masked values; leave these cells or columns out")
     if isinstance(values, AnnData):
-        values = None if values.isbacked else values.X
+        values = values.X
     if isinstance(values, list | tuple):
         values = np.asarray(values)
-    kind = getattr(getattr(values, "dtype", None), "kind", "f")  # a table has none
+    array = values if hasattr(values, "shape") else np.asarray(values)
+    kind = getattr(getattr(array, "dtype", None), "kind", "f")  # a table has none
+    if array.shape == () or kind in "US":
+        raise TypeError(f"{argument}: expected numbers in an array or table, got {values!r:.80}")
     if kind == "O":
         values = pd.DataFrame(values)
     if not isinstance(values, pd.DataFrame):
@@ -263,6 +276,51 @@ def check_numeric(values: Any, argument: str) -> None:
                 f"{argument}: {found.capitalize()} data not supported{where}; leave it out, or "
                 "make it a number, such as that of days"
             )
+
+
+def check_finite(
+    values: Any,
+    argument: str,
+    cells: Iterable[Any] | None = None,
+    columns: Iterable[Any] | None = None,
+) -> None:
+    """Reject missing and infinite numbers, with the cell and column of the first.
+
+    Names are by default those of a table, or positions.
+    """
+    if isinstance(values, pd.DataFrame | pd.Series):
+        matrix = values.to_numpy(float, na_value=np.nan)
+    elif sparse.issparse(values):
+        matrix = values
+    else:
+        matrix = np.asarray(values)
+    if matrix.dtype.kind == "O":
+        matrix = matrix.astype(float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = matrix.sum()  # needs no memory, unlike a mask
+    if np.isfinite(total):
+        return
+    entries = sparse.coo_array(matrix if matrix.ndim == 2 else matrix.reshape(len(matrix), -1))
+    is_wrong = ~np.isfinite(entries.data)
+    if not is_wrong.any():
+        return
+    rows = entries.row[is_wrong]
+    kind = "NaN" if np.isnan(entries.data[is_wrong][0]) else "infinity or a number too large"
+    if cells is None:
+        cells = get_cell_names(values)
+    if columns is None:
+        columns = getattr(values, "columns", None)
+    cell = _name_at(rows[0], cells)
+    column = _name_at(entries.col[is_wrong][0], columns)
+    raise ValueError(
+        f"{argument}: {kind} in cell {cell}, column {column} (in {len(np.unique(rows))} of "
+        f"{matrix.shape[0]} cells); leave such cells or columns out"
+    )
+
+
+def _name_at(position, names):
+    """Name at a position for a message, or the position."""
+    return str(position) if names is None else repr(str([*names][position]))
 
 
 def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str) -> None:

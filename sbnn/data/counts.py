@@ -168,9 +168,17 @@ def normalize_library_size(
     ValueError
         If a cell has no counts, counts are negative or infinite, or totals are too small.
     """
+    check_numeric(counts, "counts")
     values = check_array(counts, **NOT_NEGATIVE)
     sums = row_sums(values)
-    library_sizes = sums if totals is None else np.asarray(totals, dtype=np.float64)
+    library_sizes = sums
+    if totals is not None:
+        check_numeric(totals, "totals")
+        library_sizes = np.asarray(totals, dtype=np.float64)
+    if library_sizes.shape != sums.shape:
+        raise ValueError(
+            f"totals: expected one for each of {len(sums)} cells, got {library_sizes.shape}"
+        )
     is_right = (library_sizes >= sums) & (library_sizes > 0)
     wrong = np.flatnonzero(~is_right)
     if len(wrong):

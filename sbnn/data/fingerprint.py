@@ -30,6 +30,15 @@ DECISIVE_ENTRIES = ("name", "control", "truth", "gene_major")
 #: Columns of ``obs`` and ``var`` that the package uses by name.
 OBS_COLUMNS = ("type", "family", "donor", "condition", "perturbation", "sample", "time", "split")
 VAR_COLUMNS = ("family", "truth_known")
+#: Class of the entries of the description, and how errors call it.
+KINDS_OF_ENTRIES = {
+    "name": (str, "text"),
+    "source": (str, "text"),
+    "files": (Mapping, "a dict of file name to sha256"),
+    "dropped": (Mapping, "a dict of reason to names or number"),
+    "truth": (Mapping, "a dict"),
+    "notes": (Iterable, "a list of text"),
+}
 #: Entries of the truth with a row for each cell, which are in ``obsm``.
 TRUTH_OF_CELLS = ("latent", "latents", "outputs")
 #: Arguments that change no result.
@@ -473,12 +482,27 @@ class Description:
         return {key: np.asarray(truth[key]) for key in TRUTH_OF_CELLS if key in truth}
 
 
-def annotate_adata(adata: AnnData, columns: Iterable[str] = (), **about: Any) -> AnnData:
-    """Describe an AnnData in its ``uns["sbnn"]`` by the fields of `Description`.
+def describe(builder: str, entries: Mapping[str, Any]) -> Description:
+    """Entries that a builder was given; unknown ones, and values of another kind, are refused."""
+    names = [field.name for field in fields(Description)]
+    for name, value in entries.items():
+        if name not in names:
+            raise TypeError(
+                f"{builder}() has no argument {name!r}; entries of uns['sbnn'] are {names}"
+            )
+        kind, expected = KINDS_OF_ENTRIES.get(name, (object, ""))
+        is_text_in_place_of_list = kind is Iterable and isinstance(value, str)
+        if value is not None and (is_text_in_place_of_list or not isinstance(value, kind)):
+            raise TypeError(f"{name}: expected {expected}, got {value!r}")
+    return Description(**entries)
+
+
+def annotate_adata(adata: AnnData, builder: str, columns: Iterable[str], **about: Any) -> AnnData:
+    """Describe an AnnData in its ``uns["sbnn"]`` by what its builder was given.
 
     `columns` of ``obs`` belong to the fingerprint.
     """
-    description = Description(**about)
+    description = describe(builder, about)
     for key, values in description.truth_of_cells().items():
         adata.obsm[f"true_{key}"] = values
     adata.uns["sbnn"] = description.entries(fingerprint_of_data(adata, columns))

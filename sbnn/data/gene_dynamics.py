@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sbnn.data.fingerprint import fingerprint_of_data
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import prior_matrix
+from sbnn.errors import check_number
 
 
 def gene_dynamics(
@@ -90,6 +91,10 @@ def simulate_network(
     AnnData
         With ``obs["split"]`` ("train" or "test"), ``varp["prior"]`` and ``varp["truth"]``.
     """
+    check_number("n_genes", n_genes, int, low=1)
+    check_number("n_samples", n_samples, int, low=1)
+    check_number("noise", noise, float, low=0)
+    check_number("n_test", n_test, int, low=1)
     network = GeneNetwork.random(n_genes, random_state=random_state)
     prior = network.misplaced_prior(wrong, random_state)
     train = network.simulate(n_samples, noise, random_state)

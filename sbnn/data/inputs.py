@@ -17,10 +17,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from sbnn.data.checks import (
     abbreviate,
+    check_finite,
     check_in_order,
     check_names,
     check_numeric,
     get_cell_names,
+    numbers,
     order_by_name,
 )
 from sbnn.data.counts import BEYOND_LOG, dense, describe_no_logs
@@ -31,6 +33,7 @@ COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constrai
 ACCEPTED: dict[str, Any] = {
     "accept_sparse": ("csr", "csc"),
     "dtype": (np.float64, np.float32),
+    "ensure_all_finite": False,  # `check_finite` names the cell
     "input_name": "X",
 }
 
@@ -56,6 +59,9 @@ def validate_expression(X: Any, min_cells: int = 1) -> tuple[Any, pd.Index | Non
     """
     names = None
     check_numeric(X, "X")
+    if isinstance(X, pd.DataFrame):
+        X = numbers(X, "X")
+    cells = get_cell_names(X)
     if isinstance(X, AnnData):
         names = X.var_names
         if X.isbacked and not X.is_view:  # not for `read_cells`
@@ -63,7 +69,9 @@ def validate_expression(X: Any, min_cells: int = 1) -> tuple[Any, pd.Index | Non
         X = load_into_memory(X).X
     elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):
         names = X.columns.astype(str)
-    return check_array(X, ensure_min_samples=min_cells, **ACCEPTED), names
+    X = check_array(X, ensure_min_samples=min_cells, **ACCEPTED)
+    check_finite(X, "X", cells, names)
+    return X, names
 
 
 def load_into_memory(adata: AnnData) -> AnnData:
@@ -79,7 +87,9 @@ def read_cells(X: Any, cells: Any, genes: Any = None) -> np.ndarray:
     """Dense values, (cells, genes), of some cells of what `validate_expression` returns."""
     block = X[cells]
     if isinstance(X, AnnData):
-        block = check_array(block.X, **ACCEPTED)
+        values = check_array(block.X, **ACCEPTED)
+        check_finite(values, "X", block.obs_names, block.var_names)
+        block = values
     if genes is not None:
         block = block[:, genes]
     return np.ascontiguousarray(dense(block))
@@ -111,15 +121,30 @@ def select_outputs(data: Any, outputs: Any = None) -> Any:
             for name in outputs:
                 check_among("outputs", name, [*data.obs])
             return data.obs[outputs]
-    return dense(outputs) if sparse.issparse(outputs) else outputs
+    if sparse.issparse(outputs):
+        return dense(outputs)
+    if outputs is None or isinstance(outputs, pd.DataFrame):
+        return outputs
+    array = np.asarray(outputs)
+    if array.ndim == 0 or pd.api.types.infer_dtype(array.ravel()) == "string":
+        raise TypeError(
+            "Y: expected numbers or, beside an AnnData, a key of obsm or a list of columns of obs, "
+            f"got {outputs!r:.80}"
+        )
+    return outputs
 
 
 def expression_and_outputs(X: Any, Y: Any) -> tuple[Any, Any]:
     """Expression and outputs of the same cells."""
     outputs = select_outputs(X, Y)
+    if outputs is None:  # scikit-learn's error says that it is missing
+        return X, outputs
     check_numeric(outputs, "Y")
     if isinstance(outputs, pd.DataFrame | pd.Series):
         check_in_order(X, outputs, "Y")
+    if isinstance(outputs, pd.DataFrame):
+        outputs = numbers(outputs, "Y")
+    check_finite(outputs, "Y")
     return X, outputs
 
 
@@ -143,9 +168,6 @@ def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray
     mistake = describe_no_logs(read_cells(cells, first_block))
     if mistake:
         warn(mistake)
-    if isinstance(outputs, pd.DataFrame):  # whose error names the column
-        text = outputs.select_dtypes(["object", "string"])
-        outputs = outputs.astype(dict.fromkeys(text, float))
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     if isinstance(X, AnnData | pd.DataFrame):
@@ -160,6 +182,8 @@ def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray
     columns = [f"output{i}" for i in range(targets[0].size)]
     if isinstance(outputs, pd.DataFrame):
         columns = outputs.columns
+    elif isinstance(outputs, pd.Series) and outputs.name is not None:
+        columns = [outputs.name]
     model.output_names_ = np.array([str(name) for name in columns], dtype=object)
     return cells, targets
 

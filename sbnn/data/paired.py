@@ -26,7 +26,12 @@ from sbnn.data.counts import (
     row_sums,
     verify_library_size,
 )
-from sbnn.data.fingerprint import Description, annotation_arguments, fingerprint_of_measurements
+from sbnn.data.fingerprint import (
+    Description,
+    annotation_arguments,
+    describe,
+    fingerprint_of_measurements,
+)
 from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.errors import check_among, check_number
 
@@ -181,7 +186,7 @@ def paired(
         colors=colors,
         counts=counts,
     )
-    description = Description(**about)
+    description = describe("paired", about)
     data = validate_parts(parts, description, check)
     obs = data.labels.copy()
     obs["type"] = pd.Categorical(obs["type"], categories=list(data.colors))
@@ -268,6 +273,8 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
         if cell_names is None:
             cell_names = checks.get_cell_names(table)
     cells = checks.check_names(cell_names, "cell_names", kind="cell", size=len(x))
+    checks.check_finite(x, "X", cells, genes)
+    checks.check_finite(y, "Y", cells, outputs)
 
     labels = checks.check_labels(parts.labels, cells, TYPE_COLUMNS)
     checks.check_in_order(labels, named, "counts" if parts.X is None else "X")
@@ -322,8 +329,15 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
 
 def _float_matrix(values, argument):
     checks.check_numeric(values, argument)
+    if isinstance(values, pd.DataFrame):
+        values = checks.numbers(values, argument)
     floats = check_array(
-        dense(values), dtype=np.float32, order="C", ensure_2d=False, input_name=argument
+        dense(values),
+        dtype=np.float32,
+        order="C",
+        ensure_all_finite=False,  # `check_finite` names the cell
+        ensure_2d=False,
+        input_name=argument,
     )
     return floats.reshape(len(floats), -1)
 

@@ -99,6 +99,10 @@ def screen(
     values = counts
     labels_of_cells = perturbation
     if isinstance(counts, AnnData):
+        if gene_names is not None or cell_names is not None or labels is not None:
+            raise TypeError(
+                "gene_names, cell_names, labels: leave them out, as those of the AnnData are used"
+            )
         check_among("perturbation", perturbation, [*counts.obs])
         gene_names = counts.var_names
         cell_names = counts.obs_names
@@ -127,7 +131,7 @@ def screen(
         labels_of_cells = match_rows(labels_of_cells, cells, "perturbation")
     obs[PERTURBATION] = pd.Categorical(check_perturbation(labels_of_cells, obs, control))
     adata = AnnData(matrix, obs, pd.DataFrame(index=genes))
-    return annotate_adata(adata, [PERTURBATION], control=control, **about)
+    return annotate_adata(adata, "screen", [PERTURBATION], control=control, **about)
 
 
 def as_screen(data: AnnData | Screen) -> Screen:

@@ -89,6 +89,10 @@ def simulate_patchseq(
     >>> list(data.uns["sbnn"]["truth"]["genes"])
     ['gene06', 'gene14', 'gene19', 'gene31', 'gene55']
     """
+    check_number("n_outputs", n_outputs, int, low=1)
+    check_number("noise", noise, float, low=0)
+    check_number("n_genes", n_genes, int, low=1)
+    check_number("n_types", n_types, int, low=1)
     check_number("n_true_genes", n_true_genes, int, low=1, high=n_genes)
     check_number("n_latent", n_latent, int, low=1, high=n_true_genes)
     check_number("n_families", n_families, int, low=1, high=n_types)

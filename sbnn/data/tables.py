@@ -19,7 +19,7 @@ from anndata import AnnData, read_h5ad
 from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from sbnn.data.checks import abbreviate, check_names, check_only_genes, numbers
+from sbnn.data.checks import abbreviate, check_finite, check_names, check_only_genes, numbers
 from sbnn.data.counts import BEYOND_LOG, are_counts, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import COPY_CORRELATION, paired
@@ -97,7 +97,7 @@ def read_tables(
     if isinstance(expression, AnnData):
         if labels is None:
             labels = expression.obs
-        if not (isinstance(outputs, str) and Path(outputs).is_file()):
+        if not (isinstance(outputs, str | PathLike) and Path(outputs).is_file()):
             outputs = select_outputs(expression, outputs)
         cells = get_expression(expression)
         names, Y = join_tables(pd.DataFrame(index=cells.obs_names), outputs, genes_in_rows=False)
@@ -116,6 +116,7 @@ def read_tables(
             f"most often missing: {abbreviate(Y.count().nsmallest(3).index)}"
         )
     warn_left_out("cells with missing outputs", Y.index[~complete])
+    check_finite(Y[complete], "outputs")
     expressed, are_raw = check_expression(X[complete.to_numpy()], counts)
     values = sparse.csr_array(expressed.X)
     extremes = pd.DataFrame(min_max_axis(values, axis=0), columns=expressed.var_names)
@@ -198,7 +199,8 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
     try:
         if str(path).endswith(".xlsx"):
-            sheets = pd.ExcelFile(path).sheet_names
+            with pd.ExcelFile(path) as book:
+                sheets = book.sheet_names
             if len(sheets) > 1:
                 raise ValueError(f"it has the sheets {abbreviate(sheets)}")
             read = partial(pd.read_excel, header=None, keep_default_na=False, na_values=[""])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
-from sklearn.utils import assert_all_finite
 
-from sbnn.data.checks import abbreviate, check_names, numbers
+from sbnn.data.checks import abbreviate, check_finite, check_names, check_numeric, numbers
 from sbnn.data.counts import BEYOND_LOG
 from sbnn.data.fingerprint import annotate_adata
 
@@ -99,10 +99,17 @@ def trajectories(
     [0.0, 1.0, 4.0]
     """
     if isinstance(values, pd.DataFrame):
+        if times is not None:
+            raise TypeError("times: expected none beside a table, whose column 'time' is used")
         table = check_table_of_times(values)
         obs = table[["sample", "time"]]
         expression = table.drop(columns=["sample", "time"])
-        gene_names = expression.columns.tolist()
+        columns = expression.columns.astype(str).tolist()
+        if gene_names is not None and [str(name) for name in gene_names] != columns:
+            raise ValueError(
+                f"gene_names: the table has the genes {abbreviate(columns)}; leave gene_names out"
+            )
+        gene_names = columns
     elif times is None:
         raise TypeError(
             "times: expected the times of each sample, as values are no DataFrame; a file is read "
@@ -110,8 +117,10 @@ def trajectories(
         )
     else:
         obs, expression = _concatenate_samples(values, times)
+    check_numeric(expression, "values")
+    check_numeric(obs["time"], "times")
     X = np.asarray(expression, dtype=float)
-    largest = X.max(initial=0)
+    largest = X.max(initial=0, where=np.isfinite(X))
     if largest > BEYOND_LOG:
         raise ValueError(
             f"values: up to {largest:g}, which are no log values; use np.log2(table + 1) of TPM or "
@@ -123,11 +132,17 @@ def trajectories(
     names = check_names(gene_names, "gene_names", kind="gene", size=X.shape[1])
     adata = ad.AnnData(X, obs, pd.DataFrame(index=names))
     as_trajectories(adata)
-    return annotate_adata(adata, ("sample", "time"), **about)
+    return annotate_adata(adata, "trajectories", ("sample", "time"), **about)
 
 
 def _concatenate_samples(values, times):
     """Table of samples and times, and values, (samples and times, genes)."""
+    parts: dict[str, Any] = {"values": values, "times": times}
+    for argument, given in parts.items():
+        if isinstance(given, str) or not np.iterable(given) or not [*given]:
+            raise TypeError(f"{argument}: expected those of each sample, got {given!r}")
+    for sample_values in values:
+        check_numeric(sample_values, "values")  # masks are lost below
     same_times = np.ndim(times[0]) == 0
     times_of_samples = [times] * len(values) if same_times else times
     lengths = [len(sample_times) for sample_times in times_of_samples]
@@ -170,10 +185,13 @@ def as_trajectories(data: AnnData | Samples) -> Samples:
         return data
     if not isinstance(data, AnnData) or not {"sample", "time"} <= {*data.obs}:
         raise TypeError("trajectories: expected an AnnData with sample and time in obs")
-    X = data.to_df().to_numpy(dtype=np.float64)
-    assert_all_finite(X, input_name="trajectories")
+    check_numeric(data, "trajectories")
+    table = data.to_df()
+    check_finite(table, "trajectories")
+    X = table.to_numpy(dtype=np.float64)
+    check_numeric(data.obs["time"], "time")
+    check_finite(data.obs[["time"]], "trajectories")
     time = data.obs["time"].to_numpy(np.float64)
-    assert_all_finite(time, input_name="time")
     values = []
     times = []
     labels = data.obs["sample"].to_numpy()

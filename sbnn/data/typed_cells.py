@@ -18,6 +18,7 @@ from sbnn.data.checks import (
     check_labels,
     check_names,
     check_numeric,
+    check_one_for_each,
     check_only_genes,
     check_table,
     get_cell_names,
@@ -121,9 +122,8 @@ def typed_cells(
     if isinstance(X, pd.DataFrame):
         check_only_genes(X, obs.filter(["type", *OTHER_LABELS]), "X")
     family_of = feature_families(families, features)
-    var = pd.DataFrame({"family": family_of, "unit": ""}, features)
-    var.update(pd.Series(units, name="unit", dtype=object))
-    return annotate_adata(ad.AnnData(values, obs, var), ["type"], **about)
+    var = pd.DataFrame({"family": family_of, "unit": feature_units(units, features)}, features)
+    return annotate_adata(ad.AnnData(values, obs, var), "typed_cells", ["type"], **about)
 
 
 def as_typed(data: AnnData | TypedCells) -> TypedCells:
@@ -152,6 +152,23 @@ def as_typed(data: AnnData | TypedCells) -> TypedCells:
     )
 
 
+def feature_units(units: Mapping[str, str] | pd.Series | None, names: np.ndarray) -> pd.Series:
+    """Unit of each feature, "" if it has none."""
+    if units is None:
+        units = {}
+    if not isinstance(units, Mapping | pd.Series):
+        got = type(units).__name__
+        raise TypeError(f"units: expected a dict of feature to unit, got {got}")
+    given = pd.Series(units, dtype=object).rename(index=str).dropna()
+    unknown = given.index.difference(names)
+    if len(unknown):
+        raise ValueError(
+            f"units: no features are called {abbreviate(unknown)}; the features are "
+            f"{abbreviate(names)}"
+        )
+    return given.reindex(names, fill_value="")
+
+
 def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.ndarray:
     """Family of each column, from such a list or Series, or from the names of each family."""
     columns = [str(name) for name in names]
@@ -170,6 +187,7 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
         else:  # by position, unless they are families of other columns
             order_by_name(family_of.index, columns, "families")
     else:
+        check_one_for_each(families, "families", what="column")
         family_of = families
     if len(family_of) != len(columns):
         raise ValueError(

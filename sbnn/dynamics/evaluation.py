@@ -12,14 +12,16 @@ import pandas as pd
 from anndata import AnnData
 from sklearn.base import BaseEstimator
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
+from sbnn.data.checks import check_finite
 from sbnn.data.fingerprint import fingerprint, fingerprint_of_data
 from sbnn.data.gene_dynamics import prior_table, truth_table
 from sbnn.data.trajectories import Samples, as_trajectories
 from sbnn.determinism import reproducible
 from sbnn.dynamics.solver import DivergenceError
+from sbnn.errors import check_number
 from sbnn.evaluation.runs import configure, describe_estimator, store_result
 from sbnn.results import Record
 
@@ -246,7 +248,10 @@ def gene_set_test(
           n_genes     z     p
     last        3  2.33  0.01
     """
-    assert_all_finite(values)
+    check_number("n_permutations", n_permutations, int, low=1)
+    if not isinstance(values, pd.Series):
+        raise TypeError(f"values: expected a Series of genes, got {type(values).__name__}")
+    check_finite(values, "values")
     rng = check_random_state(random_state)
     is_member = {name: values.index.isin(genes) for name, genes in gene_sets.items()}
     members = pd.DataFrame(is_member)  # (genes, sets)

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import BaseCrossValidator, ParameterGrid
 from sklearn.utils.validation import has_fit_parameter
 
+from sbnn.data.checks import check_one_for_each
 from sbnn.data.inputs import ExpressionRegressor
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
@@ -109,6 +110,7 @@ def cross_validate(
     cells = as_paired(data)
     if not len(cells.feature_names):
         raise ValueError(f"data: {cells.name!r} has no outputs to predict")
+    check_one_for_each(keep, "keep", what="kind of details")
     for name in keep:
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)

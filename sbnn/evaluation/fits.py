@@ -19,6 +19,7 @@ from sbnn.data.fingerprint import fingerprint
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
+from sbnn.errors import check_path
 from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
@@ -92,6 +93,7 @@ def fit_full(
     """
     require_methods(estimator, "transform", "get_support")
     if model_file is not None:  # known before the fit
+        check_path("model_file", model_file)
         if Path(model_file).is_dir():
             raise IsADirectoryError(
                 f"model_file: {model_file} is a folder; give the path of a file"
@@ -205,7 +207,7 @@ def complementary_pairs(
     For pairs of disjoint halves, the bounds of Shah and Samworth (J. R. Stat. Soc. B 75, 2013) need
     no exchangeable genes, unlike that of Meinshausen and Buehlmann (2010) for random halves.
     """
-    codes = np.arange(n) if groups is None else group_codes(groups)
+    codes = np.arange(n) if groups is None else group_codes(groups, "groups")
     n_groups = codes.max() + 1
     size = n_groups // 2
     if not size:

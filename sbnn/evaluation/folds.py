@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import known_labels
+from sbnn.data.checks import check_one_for_each, known_labels
 from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
 from sbnn.data.paired import Paired
 from sbnn.data.preprocessing import preselect_genes
@@ -77,7 +77,11 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> list[
     >>> [test.tolist() for train, test in grouped_folds(donors, n_folds=2)]
     [[2, 5], [0, 1, 3, 4]]
     """
-    codes = group_codes(groups)
+    codes = group_codes(groups, "groups")
+    n_groups = int(codes.max()) + 1
+    if n_groups < 2:
+        raise ValueError("groups: expected two or more different ones, got one")
+    check_number("n_folds", n_folds, int, low=2, high=n_groups)
     splitter = GroupKFold(n_folds, shuffle=True, random_state=seed)
     return list(splitter.split(codes, groups=codes))
 
@@ -104,8 +108,7 @@ def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
     [3]
     """
     values = times
-    if np.ndim(times) == 0:
-        raise TypeError(f"times: expected one for each cell, got {times!r}")
+    check_one_for_each(times, "times")
     if any(isinstance(time, str) for time in times):
         labels = known_labels(np.asarray(times, dtype=object))
         # as text, 10 would be earlier than 9
@@ -121,25 +124,26 @@ def later_fold(times: Sequence[Any] | np.ndarray | pd.Series) -> list[Fold]:
                 raise ValueError(
                     f"times: expected numbers, or dates such as 2018-09-17: {error}"
                 ) from error
-    codes = group_codes(values)
+    codes = group_codes(values, "times")
     latest = codes.max()
     earlier = codes < min(round(0.8 * (latest + 1)), latest)
     return [(np.flatnonzero(earlier), np.flatnonzero(~earlier))]
 
 
-def group_codes(labels: ArrayLike) -> np.ndarray:
+def group_codes(labels: ArrayLike, argument: str) -> np.ndarray:
     """Index of the label of each cell among the sorted labels."""
+    check_one_for_each(labels, argument)
     known = known_labels(np.asarray(labels, dtype=object))
     texts = [label for label in known.dropna() if isinstance(label, str)]
     others = [label for label in known.dropna() if not isinstance(label, str)]
     if texts and others:  # "1" would be another group than 1
         raise ValueError(
-            f"groups: some are text, such as {texts[0]!r}, others are not, such as {others[0]!r}; "
-            "make all of them text"
+            f"{argument}: some are text, such as {texts[0]!r}, others are not, such as "
+            f"{others[0]!r}; make all of them text"
         )
     codes, _ = pd.factorize(known, sort=True)
     if (codes < 0).any():
-        raise ValueError("groups, times: expected one for each cell, none of them missing")
+        raise ValueError(f"{argument}: expected one for each cell, none of them missing")
     return codes
 
 

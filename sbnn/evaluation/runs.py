@@ -17,9 +17,9 @@ from sklearn.base import BaseEstimator, clone
 from tqdm.auto import tqdm
 
 from sbnn.data.fingerprint import NOT_DECISIVE, bound_arguments, fingerprint, fingerprint_arguments
-from sbnn.errors import warn
+from sbnn.errors import check_number, check_path, warn
 from sbnn.results import Record, list_differences, load, save
-from sbnn.store import ENDING, check_path, encode, read_file, require_writable, write_file
+from sbnn.store import ENDING, encode, read_file, refuse_device, require_writable, write_file
 
 # values of a fit whose shapes differ between fits
 RAGGED = ("test_predictions", "test_latent", "history", "test_probabilities")
@@ -30,8 +30,18 @@ Values = dict[str, Any]
 Fits = Sequence[Sequence[functools.partial[Values]]]  # [grid point][fold]
 
 
+def check_estimator(model: Any) -> None:
+    """Reject what is no estimator, such as a class without its brackets."""
+    if isinstance(model, type) or not hasattr(model, "get_params"):
+        raise TypeError(
+            f"estimator, model: expected one such as LeaveOneOutRidge(), got {model!r:.80}"
+        )
+
+
 def configure(estimator: BaseEstimator, point: Mapping[str, Any], seed: int) -> BaseEstimator:
     """Clone with the parameters of a grid point, and seeds in place of None."""
+    check_estimator(estimator)
+    check_number("seed", seed, int, low=0, high=2**32 - 1)
     model = clone(estimator).set_params(**point)
     seeds = {}
     for name, value in model.get_params().items():
@@ -53,6 +63,7 @@ def require_methods(estimator: BaseEstimator, *names: str) -> None:
 
 def describe_estimator(model: BaseEstimator) -> dict[str, Any]:
     """Package, class and parameters of an estimator as plain data, for tables."""
+    check_estimator(model)
     decisive = {}
     for name, value in model.get_params().items():
         if name.split("__")[-1] not in NOT_DECISIVE:
@@ -103,6 +114,7 @@ def store_result(function=None, *, is_complete=lambda record, arguments: True):
         arguments: dict[str, Any] = bound_arguments(function, args, kwargs)
         if arguments["results"] is None:
             return function(*args, **kwargs)
+        check_path("results", arguments["results"])
         path = Path(arguments["results"])
         prints = {"function": function.__name__} | fingerprint_arguments(function, args, kwargs)
         if path.is_dir() or (path.exists() and not arguments["overwrite"]):
@@ -148,6 +160,7 @@ def fit_all(
     done: dict[str, Values] = {}
     parts: dict[str, Path] = {}
     if results is not None:
+        check_path("results", results)
         path = Path(results)
         parts = {key: Path(f"{path}.parts", f"{key}{ENDING}") for key in calls}
         if path.is_dir() or (path.exists() and not overwrite):
@@ -237,7 +250,7 @@ def _saved_fits(saved, record, path):
 
 def _load_saved(path):
     """Record in the file `results`; an error if it is a folder, or holds none."""
-    check_path(path)
+    refuse_device(path)
     try:
         return load(path)
     except ValueError as error:
@@ -248,7 +261,7 @@ def _finished_fits(parts):
     """Values of each fit of a run that was interrupted, by key; `parts` are the paths of all."""
     fits: dict[str, Values] = {}
     for key, part in parts.items():
-        check_path(part)  # an error before the fits if its name is too long
+        refuse_device(part)  # an error before the fits if its name is too long
         with suppress(FileNotFoundError):  # another process that does the same fits may delete it
             try:
                 fits[key] = read_file(part, build=lambda values: {**values})
@@ -259,4 +272,6 @@ def _finished_fits(parts):
 
 def in_workers(calls: Iterable, n_jobs: int) -> Iterator:
     """Yield results of delayed calls, on a cluster within ``joblib.parallel_config``."""
+    if n_jobs is not None:
+        check_number("n_jobs", n_jobs, int)
     return Parallel(n_jobs=n_jobs, return_as="generator")(calls)

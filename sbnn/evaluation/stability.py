@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from sbnn.metrics import LEAST_CELLS_BEHIND, smallest_sufficient, test_fraction
-from sbnn.results import Record
+from sbnn.results import Record, check_record
 
 MOST_FALSE = 1  # selections that are expected among the trusted genes
 WIDEST = 25.0  # log a of a practically uniform distribution
@@ -22,6 +22,7 @@ WIDEST = 25.0  # log a of a practically uniform distribution
 
 def gene_counts(record: Record) -> pd.DataFrame:
     """Number and fraction of fits that kept each gene."""
+    check_record("record", record)
     if len(record.params) > 1 and "random_state" not in record.params[0]:
         raise ValueError(f"record: expected one grid point, got {len(record.params)}")
     selected = record.selected.reshape(-1, record.selected.shape[-1])  # (fits, genes)
@@ -191,6 +192,9 @@ def genes_table(record: Record) -> pd.DataFrame:
     >>> genes_table(curve).query("suffices").index.tolist()
     [50]
     """
+    check_record("record", record)
+    if "n_genes" not in record.params[0]:
+        raise ValueError("record: expected a grid of n_genes, as param_grid of cross_validate")
     fits = record.to_frame().groupby("n_genes")
     table = fits["test_r2"].agg(test_r2="mean", sd="std")
     table["behind"] = table.test_r2.max() - table.test_r2

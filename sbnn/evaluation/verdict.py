@@ -11,9 +11,10 @@ from scipy import stats
 
 from sbnn.data.checks import abbreviate
 from sbnn.data.fingerprint import fingerprint
+from sbnn.errors import check_number
 from sbnn.evaluation.scores import mean_sd
 from sbnn.metrics import corrected_error, folds_counted, test_fraction
-from sbnn.results import Record, list_differences
+from sbnn.results import Record, check_record, list_differences
 
 
 class PairedDifference(NamedTuple):
@@ -128,6 +129,10 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
         ``interval``, the mean over the folds with its corrected 95 % interval, and ``difference``
         from ridge (both None for a single fold), and ``sentence``.
     """
+    check_record("record", record)
+    if ridge is not None:
+        check_record("ridge", ridge)
+    check_number("point", point, int, low=0, high=len(record.params) - 1)
     r2 = record.test_r2[:, point]
     n = len(r2)
     interval = None

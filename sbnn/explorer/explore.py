@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sbnn.errors import require
-from sbnn.results import Record
+from sbnn.errors import check_path, require
+from sbnn.results import Record, check_record
 from sbnn.store import write_atomically
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ def explore(
     >>> fit = results.load("saved_models/simulated/fit_distilled_2d.pickle.xz")
     >>> page = explore(fit, path="map.html")
     """
+    check_record("fit_record", fit_record)
+    if path is not None:
+        check_path("path", path)
     # missing records are reported before bokeh is loaded
     from sbnn.explorer.columns import page_data
 

@@ -21,7 +21,7 @@ from sbnn.data.counts import CountNormalizer
 from sbnn.determinism import reproducible
 from sbnn.models.network import BottleneckNetwork
 from sbnn.results import library_versions
-from sbnn.store import check_path, write_atomically
+from sbnn.store import refuse_device, write_atomically
 
 FORMAT = "sbnn-model-7"
 ARRAYS = "support_", "gene_norms_", "x_mean_", "x_scale_", "x_min_", "x_max_", "y_mean_", "y_scale_"
@@ -140,7 +140,7 @@ def model_checksum(path: str | Path) -> str:
 
 def _read_model_file(path):
     """Verified header and tensors of a file."""
-    check_path(path)
+    refuse_device(path)
     content = Path(path).read_bytes()
     try:
         tensors = load(content)

@@ -23,6 +23,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, FigureBase
 from PIL import Image
 
+from sbnn.errors import check_path
 from sbnn.plotting.reading import mean_and_sd, short_name
 from sbnn.store import write_atomically
 
@@ -93,6 +94,7 @@ def save_figure(figure: Figure, path_stem: str | os.PathLike[str]) -> pathlib.Pa
     >>> plotting.save_figure(Figure(), "empty").name
     'empty.png'
     """
+    check_path("path_stem", path_stem)
     content = io.BytesIO()
     with style():
         # so that the layout does not depend on whether the figure has been shown

@@ -3,16 +3,30 @@
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy import sparse
 
-from sbnn import CountNormalizer, LeaveOneOutRidge, paired
+from sbnn import (
+    CountNormalizer,
+    LeaveOneOutRidge,
+    cross_validate,
+    explore,
+    genes_table,
+    paired,
+    selection_table,
+    typed_cells,
+    verdict,
+)
 from sbnn.data import checks
 from sbnn.data.counts import check_counts, describe_no_logs, normalize_library_size
 from sbnn.data.preprocessing import select_genes
+from sbnn.data.screens import screen
+from sbnn.data.trajectories import trajectories
 from sbnn.evaluation.folds import grouped_folds
 
 CELLS = pd.Index(["a", "b", "c"])
 TABLE = pd.DataFrame(index=CELLS)
+PAIR = np.eye(8, 3), np.arange(8.0)
 
 
 # --- names
@@ -36,12 +50,14 @@ def labels():
     return pd.DataFrame({"type": ["b", None, ""], "donor": [3, None, 2]}, ["c", "a", "b"])
 
 
+@pytest.mark.filterwarnings("ignore:.* have no type")
 def test_labels_are_in_the_order_of_the_cells(labels):
     checked = checks.check_labels(labels, CELLS, required=["type"])
     assert checked.index.tolist() == ["a", "b", "c"]
     assert checked["type"].tolist() == ["unknown", "unknown", "b"]
 
 
+@pytest.mark.filterwarnings("ignore:.* have no donor")
 def test_optional_labels_are_text(labels):
     checked = checks.check_labels(labels, CELLS, [], optional=["donor", "condition"])
     assert checked["donor"].tolist() == ["unknown", "2", "3"]
@@ -185,6 +201,104 @@ def test_what_is_no_number_is_refused(wrong, rng):
     X_wrong = wrong if wrong.ndim == 2 else wrong.reshape(20, 1)
     with pytest.raises(ValueError, match="X: "):
         LeaveOneOutRidge().fit(X_wrong, X)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("argument", ["X", "Y"])
+def test_missing_numbers_name_cell_and_column(argument, number, rng):
+    cells = [f"c{i}" for i in range(20)]
+    tables = {
+        "X": pd.DataFrame(rng.normal(size=(20, 2)), cells, ["Gad1", "Sst"]),
+        "Y": pd.DataFrame(rng.normal(size=(20, 2)), cells, ["Tau", "Rin"]),
+    }
+    model = LeaveOneOutRidge().fit(tables["X"], tables["Y"])
+    tables[argument].iloc[3, 1] = number
+    place = f"{argument}: .* in cell 'c3', column '{tables[argument].columns[1]}'"
+    for enter in (
+        paired,
+        model.fit,
+        model.score,
+        lambda X, Y: cross_validate(model, (X, Y), 2),
+        lambda X, Y: model.fit(AnnData(X), Y),
+    ):
+        with pytest.raises(ValueError, match=place):
+            enter(tables["X"], tables["Y"])
+
+
+def test_sparse_missing_numbers_name_their_cell(rng):
+    X = rng.normal(size=(20, 5))
+    X[4, 2] = np.nan
+    with pytest.raises(ValueError, match="X: NaN in cell 4, column 2"):
+        LeaveOneOutRidge().fit(sparse.csr_array(X), np.arange(20))
+
+
+@pytest.mark.parametrize("wrong", [3, "text", {"a": 1}, np.array(["a"] * 20)])
+def test_single_values_and_text_are_refused(wrong, rng):
+    X = rng.normal(size=(20, 3))
+    for build in (
+        lambda: paired(wrong, X),
+        lambda: LeaveOneOutRidge().fit(wrong, X),
+        lambda: typed_cells(wrong),
+        lambda: screen(wrong, ["a", "b"] * 10),
+    ):
+        with pytest.raises(TypeError, match="(X|counts): expected numbers"):
+            build()
+    for build in (lambda: paired(X, wrong), lambda: LeaveOneOutRidge().fit(X, wrong)):
+        with pytest.raises(TypeError, match="Y: expected numbers"):
+            build()
+
+
+@pytest.mark.parametrize(
+    ("build", "argument"),
+    [
+        (lambda wrong: grouped_folds(wrong, 2), "groups"),
+        (lambda wrong: typed_cells(np.eye(3), families=wrong), "families"),
+        (lambda wrong: screen(np.eye(3), wrong), "perturbation"),
+        (lambda wrong: cross_validate(LeaveOneOutRidge(), PAIR, 2, keep=wrong), "keep"),
+    ],
+)
+def test_single_values_are_no_lists(build, argument):
+    for wrong in (3, "abc"):
+        with pytest.raises(TypeError, match=f"{argument}: expected .*one for each"):
+            build(wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"seed": None}, "seed"),
+        ({"n_jobs": "all"}, "n_jobs"),
+        ({"results": True}, "results"),
+        ({"estimator": []}, "estimator"),
+        ({"estimator": LeaveOneOutRidge}, "estimator"),
+    ],
+)
+def test_wrong_arguments_of_cross_validation_are_named(options, name):
+    usual = {"estimator": LeaveOneOutRidge(), "data": PAIR, "folds": 2}
+    with pytest.raises(TypeError, match=f"^{name}"):
+        cross_validate(**usual | options)
+
+
+@pytest.mark.parametrize("function", [verdict, genes_table, selection_table, explore])
+def test_a_path_is_no_record(function):
+    with pytest.raises(TypeError, match=r"record: expected a Record, .*results\.load"):
+        function("cv.pickle.xz")
+
+
+@pytest.mark.parametrize("build", [paired, typed_cells, trajectories, screen])
+def test_unknown_arguments_name_the_builder(build):
+    arguments = {screen: (["a", "b", "b"],), trajectories: ([0, 1, 2],)}.get(build, ())
+    values = np.eye(3)[np.newaxis] if build is trajectories else np.eye(3)
+    with pytest.raises(TypeError, match=rf"{build.__name__}\(\) has no argument 'zz'"):
+        build(values, *arguments, zz=3)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"name": 3}, {"files": ["a.csv"]}, {"dropped": ["a"]}, {"notes": "some text"}]
+)
+def test_entries_of_another_kind_are_refused(entry):
+    with pytest.raises(TypeError, match=f"{[*entry][0]}: expected"):
+        paired(np.eye(3), **entry)
 
 
 @pytest.mark.parametrize("size", [0, np.nan, -1])

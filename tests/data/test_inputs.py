@@ -2,6 +2,7 @@
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import expression_frame
 from scipy import sparse
@@ -57,6 +58,17 @@ def test_outputs_may_be_columns_of_obs(with_outputs, coefficients):
 def test_an_output_without_a_name_is_numbered(data):
     model = RIDGE.fit(data.X, data.Y[:, 0].tolist())
     assert model.output_names_.tolist() == ["output0"]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), np.array(["a", "b"])], ids=["tuple", "array"])
+def test_names_of_outputs_are_a_list(names, with_outputs):
+    with pytest.raises(TypeError, match="Y: .*a list of columns of obs"):
+        RIDGE.fit(with_outputs, names)
+
+
+def test_a_series_names_its_output(data):
+    model = RIDGE.fit(data.X, pd.Series(data.Y[:, 0], name="Tau"))
+    assert model.output_names_.tolist() == ["Tau"]
 
 
 def test_outputs_that_are_not_there_are_named(with_outputs):

@@ -264,6 +264,7 @@ def test_categories_without_cells_change_nothing(adata, data):
     assert as_paired(adata).sha256 == data.sha256
 
 
+@pytest.mark.filterwarnings("ignore:.* have no family")
 def test_missing_families_are_unknown(adata):
     adata = adata.copy()
     adata.obs["family"] = pd.NA
@@ -276,6 +277,7 @@ def test_missing_colours_are_made(adata):
     assert len(as_paired(adata).colors) == n_types
 
 
+@pytest.mark.filterwarnings("ignore:.* have no type")
 def test_without_types_there_is_one_colour(adata, data):
     adata = adata.copy()
     adata.obs["type"] = None

@@ -113,6 +113,13 @@ def test_perturbations_are_a_column(perturbation):
         screen(TABLE, perturbation, "none")
 
 
+@pytest.mark.parametrize("argument", ["gene_names", "cell_names", "labels"])
+def test_names_beside_an_anndata_are_refused(argument):
+    cells = anndata.AnnData(TABLE.astype(float), LABELS.assign(guide=PERTURBATION))
+    with pytest.raises(TypeError, match=f"{argument}.*: leave them out"):
+        screen(cells, "guide", **{argument: TABLE})
+
+
 def test_an_unknown_column_is_named():
     with pytest.raises(ValueError, match="perturbation: 'guide' is unknown"):
         screen(anndata.AnnData(TABLE.astype(float)), "guide")

@@ -35,6 +35,7 @@ def test_counts_become_logarithms():
     assert data.library_size == totals.median()
 
 
+@pytest.mark.filterwarnings("ignore:3 of 12 cells have no family")
 def test_labels_are_matched_by_name():
     with pytest.warns(UserWarning, match="3 of 12 cells have no type"):
         adata = read_tables(COUNTS, OUTPUTS, LABELS[:2:-1])
@@ -232,6 +233,7 @@ def test_outputs_that_appear_twice_are_named():
 # --- what is refused
 
 
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
 def test_genes_of_one_name_are_named(adata):
     with pytest.raises(ValueError, match="repeated gene names: gene02"):
         read_tables(adata[:, [0, 1, 1]].copy())

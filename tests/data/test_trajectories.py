@@ -89,8 +89,9 @@ def test_values_may_be_sparse(table):
     ("column", "value", "message"),
     [
         ("B", np.nan, "NaN"),
+        ("B", np.inf, "trajectories: infinity .* cell 'y_2', column 'B'"),
         ("time", 0, "sample y"),
-        ("time", np.inf, "time contains infinity"),
+        ("time", np.inf, "trajectories: infinity .* column 'time'"),
         ("sample", "z", "sample z"),
     ],
 )
@@ -146,6 +147,29 @@ def test_the_advice_on_repeated_times_works(table):
     averaged = twice.groupby(["sample", "time"], as_index=False).mean()
     expected = trajectories(table.sort_values(["sample", "time"]))
     assert_array_equal(trajectories(averaged).X, expected.X)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("gene_names", ["B", "A"]), ("times", TIMES)], ids=["genes", "times"]
+)
+def test_arguments_beside_a_table_are_not_ignored(table, argument, value):
+    with pytest.raises((TypeError, ValueError), match=f"{argument}: "):
+        trajectories(table, **{argument: value})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [1j * np.ones((3, 2)), np.ma.masked_equal(np.eye(3, 2), 1), np.ones((3, 2), "M8[D]")],
+    ids=["complex", "masked", "dates"],
+)
+def test_values_that_are_no_numbers_are_refused(wrong):
+    with pytest.raises(ValueError, match="values: "):
+        trajectories([wrong], TIMES)
+
+
+def test_dates_are_no_times():
+    with pytest.raises(ValueError, match="times: Datetime64"):
+        trajectories([np.eye(3, 2)], np.arange(3).astype("M8[D]"))
 
 
 # --- priors

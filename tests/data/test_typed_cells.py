@@ -7,6 +7,8 @@ import pytest
 
 from sbnn.data.typed_cells import as_typed, family_columns, feature_families, typed_cells
 
+pytestmark = pytest.mark.filterwarnings("ignore:1 of 4 cells have no type")
+
 CELLS = ["c1", "c2", "c3", "c4"]
 TABLE = pd.DataFrame(
     {"vrest": [-70.0, -60, np.nan, -65], "sag": [0.1, np.nan, np.nan, 0.3], "tau": 1}, index=CELLS
@@ -86,6 +88,12 @@ def test_families_have_their_columns_in_order():
 def test_families_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match="families: "):
         typed_cells(TABLE, LABELS, {"a": ["tau"]})
+
+
+@pytest.mark.parametrize("units", [["mV", "", ""], {"Rin": "MOhm"}])
+def test_units_that_do_not_fit_are_refused(units):
+    with pytest.raises((TypeError, ValueError), match="units: .*(list|Rin)"):
+        typed_cells(TABLE, units=units)
 
 
 def test_families_of_other_features_are_refused():

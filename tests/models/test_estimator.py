@@ -31,7 +31,7 @@ EXEMPTIONS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:no pretraining. fewer than two clusters")
+@pytest.mark.filterwarnings("ignore:no pretraining. fewer than two clusters|X. values up to")
 @parametrize_with_checks(CHECKED, expected_failed_checks=lambda _: EXEMPTIONS)
 def test_scikit_learn_api(estimator, check):
     check(estimator)
@@ -223,6 +223,7 @@ def test_only_the_distilled_network_clips_new_cells(scaled_model, X):
     assert is_same == isinstance(scaled_model, DistilledBottleneckRegressor)
 
 
+@pytest.mark.filterwarnings("ignore:X. values up to")
 def test_cells_are_centred_in_double_precision(scaled_model, X, data):
     far_X = X.astype(float) + 2.0**26
     far_model = clone(scaled_model).fit(far_X, data.Y)

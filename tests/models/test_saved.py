@@ -21,7 +21,7 @@ from sbnn.models import saved
 X = np.random.default_rng(0).normal(size=(30, 9))
 NAMED = pd.DataFrame(X, columns=list("abcdefghi"))
 NEW = 9 * NAMED.iloc[:, ::-1]
-COUNTS = NAMED.abs() + 1
+COUNTS = (9 * NAMED.abs()).round() + 1
 PUBLISHED = SparseBottleneckRegressor(
     n_genes=4,
     pretraining=False,

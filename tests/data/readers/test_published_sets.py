@@ -9,6 +9,8 @@ import pytest
 from sbnn import load_dataset
 from sbnn.data.counts import dense
 
+pytestmark = pytest.mark.filterwarnings("ignore:8 of 185 cells have no type")
+
 #: Shape, the largest group of cells or times, and projections of X, counts, outputs, prior and
 #: truth, as far as there are any.
 KNOWN = pd.read_csv(Path(__file__).with_name("published_sets.csv"), index_col="name")
