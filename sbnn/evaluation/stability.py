@@ -46,9 +46,9 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
         One row per gene, sorted by decreasing ``frequency``, the fraction of halves that keep the
         gene; ``count``, the number of seeds that keep it (with `repeats`); ``expected_false``, the
         bound on the expected number of false genes of at least this frequency; and ``trusted``,
-        whether it is at most 1. Genes with 10 or more cells behind them are compared with each
-        other. Those with fewer, and all genes of a record without ``cells_behind``, have a bound
-        for any shape (`expected_false_any_shape`).
+        whether it is at most 1. For genes with 10 or more cells behind them, it is the larger of
+        the bounds among all genes and among such genes; the others, and all genes of a record
+        without ``cells_behind``, have a bound for any shape (`expected_false_any_shape`).
 
     Examples
     --------
@@ -94,15 +94,18 @@ def _false_bounds(record, thresholds, are_shaped):
     # random genes would come from the preselected ones
     candidates = record.values.get("preselected", np.ones_like(record.selected))
     n_genes = round(candidates.sum(-1).mean())
-    any_shape = expected_false_any_shape(thresholds, n_genes, record.n_selected.mean())
-    # An estimator may keep hardly any genes of few cells: a random gene is one of the others.
+    n_selected = record.n_selected.mean()
+    any_shape = expected_false_any_shape(thresholds, n_genes, n_selected)
+    shaped = expected_false(thresholds, n_genes, n_selected, n_pairs=len(fitted))
+    # An estimator may keep hardly any genes of few cells: then a random gene is one of the others.
     has_enough = _have_enough_cells(record)
-    shaped = expected_false(
+    among_others = expected_false(
         thresholds,
         n_genes=max(1, round(candidates[..., has_enough].sum(-1).mean())),
         n_selected=record.selected[..., has_enough].sum(-1).mean(),
         n_pairs=len(fitted),
     )
+    shaped = np.maximum(shaped, among_others)
     return np.where(are_shaped, shaped, any_shape)
 
 

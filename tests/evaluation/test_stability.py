@@ -157,7 +157,7 @@ def test_genes_are_compared_with_others_of_enough_cells(halves):
     is_kept = halves.selected.any(axis=(0, 1))
     cells = np.where(is_kept, 100.0, 9.0)
     table = selection_table(replace(halves, values=halves.values | {"cells_behind": cells}))
-    frequencies = table.frequency[table.frequency > 0]
+    frequencies = table.frequency[table.frequency > 0.7]  # below, the bound of all is larger
     expected = expected_false(frequencies, n_genes=is_kept.sum(), n_selected=5, n_pairs=10)
     close(table.expected_false[frequencies.index], expected)
 
