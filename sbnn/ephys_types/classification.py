@@ -52,6 +52,7 @@ def repeated_donor_folds(
 
     There are at most as many folds as the class with the fewest donors has donors, but at least
     two. Without donors, cells are dealt one by one. The same folds of several seeds are kept once.
+    Folds depend on the order of the donors' sorted labels, so that renamed donors can give others.
     """
     cells = as_typed(data)
     y = target_labels(cells, target)
