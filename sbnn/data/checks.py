@@ -202,6 +202,11 @@ def type_shades(labels: pd.DataFrame) -> dict[str, str]:
 
 def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
+    if isinstance(groups, str):
+        raise TypeError(
+            f"{argument}: expected one for each cell, got the text {groups!r}; pass the column "
+            f"itself, such as adata.obs[{groups!r}]"
+        )
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))
     if len(labels) != cells.shape[0]:

@@ -100,6 +100,8 @@ def typed_cells(
     """
     if isinstance(X, pd.DataFrame):
         X = numbers(X, "X")
+        # before scikit-learn, which does not say what to do
+        check_names(X.columns, "X", "feature", size=X.shape[1])
     check_numeric(X, "X")
     values = check_array(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
@@ -122,7 +124,13 @@ def typed_cells(
         check_only_genes(X, obs.filter(["type", *OTHER_LABELS]), "X")
     family_of = feature_families(families, features)
     var = pd.DataFrame({"family": family_of, "unit": ""}, features)
-    var.update(pd.Series(units, name="unit", dtype=object))
+    units_of_features = pd.Series(units, name="unit", dtype=object)
+    if len(units_of_features) and not units_of_features.index.isin(features).any():
+        raise ValueError(
+            f"units: expected a dict of feature -> unit, but {abbreviate(units_of_features.index)} "
+            f"are not among the features {abbreviate(features)}"
+        )
+    var.update(units_of_features)
     return annotate_adata(ad.AnnData(values, obs, var), ["type"], **about)
 
 
@@ -156,12 +164,19 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
     """Family of each column, from such a list or Series, or from the names of each family."""
     columns = [str(name) for name in names]
     family_of: Sequence[object] | np.ndarray | pd.Series
+    if isinstance(families, pd.DataFrame):
+        raise TypeError(
+            "families: expected a dict, or a column such as table['family'], got a DataFrame"
+        )
     if families is None:
         family_of = [ONLY_FAMILY] * len(columns)
     elif isinstance(families, Mapping):
         # one row for each pair of a family and a column
         pairs = pd.Series(families).explode()
         by_column = pd.Series(pairs.index, pairs.astype(str))
+        twice = by_column.index[by_column.index.duplicated()]
+        if len(twice):
+            raise ValueError(f"families: columns in two families: {abbreviate(twice.unique())}")
         family_of = by_column[by_column.index.isin(columns)].reindex(columns).dropna()
     elif isinstance(families, pd.Series):
         family_of = families.set_axis(families.index.astype(str))
@@ -175,6 +190,10 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
         raise ValueError(
             f"families: expected one family for each of the columns {abbreviate(columns)}"
         )
+    is_missing = pd.isna(np.array([*family_of], dtype=object))
+    if is_missing.any():
+        without = np.array(columns)[is_missing]
+        raise ValueError(f"families: none of the columns {abbreviate(without)}; name one for each")
     return np.array([str(family) for family in family_of], dtype=object)
 
 

@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate
-from sbnn.data.inputs import COUNT, load_into_memory
+from sbnn.data.inputs import COUNT
 from sbnn.data.screens import (
     Counts,
     as_screen,
@@ -29,6 +29,7 @@ from sbnn.data.screens import (
     check_perturbation,
     check_screen_counts,
     perturbation_codes,
+    read_control,
 )
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_number, warn
@@ -197,7 +198,7 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
         screen = as_screen(counts) if perturbation is None else None
         if screen is not None and control is None:
             control = screen.control
-        self.control_ = None if control is None else str(control)
+        self.control_ = read_control(control)
         checked_counts = self._check_counts(counts, reset=True)
         check_number("n_latent", self.n_latent, int, low=1, high=min(checked_counts.shape))
         if screen is None:
@@ -373,12 +374,10 @@ class SparseShiftVAE(  # type: ignore[call-arg]  # a keyword of scikit-learn, wh
         """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
         if not reset:
             check_is_fitted(self)
-        values = counts
         named_table = counts
         if isinstance(counts, AnnData):  # scikit-learn compares only the names of a DataFrame
-            values = load_into_memory(counts).X
             named_table = pd.DataFrame(columns=counts.var_names)
-        checked = check_screen_counts(values).astype(np.float32)
+        checked = check_screen_counts(counts).astype(np.float32)
         empty = np.flatnonzero(checked.sum(axis=1) == 0)
         if len(empty):
             raise ValueError(
@@ -447,17 +446,17 @@ class LinearShift(BaseEstimator):
         self.random_state = random_state
 
     @atomic_fit
-    def fit(
-        self, counts: sparse.csr_array, perturbation: ArrayLike, control: str | None = None
-    ) -> Self:
-        """Fit the components to counts (CSR), and estimate their shifts by every perturbation.
+    def fit(self, counts: Counts, perturbation: ArrayLike, control: str | None = None) -> Self:
+        """Fit the components to counts, and estimate their shifts by every perturbation.
 
-        Shifts are in standard deviations within a perturbation; all probabilities are 1.
+        The arguments are as in `SparseShiftVAE.fit`. Shifts are in standard deviations within a
+        perturbation; all probabilities are 1.
         """
         decomposition = FastICA if self.rotation == "ica" else PCA
         components = decomposition(self.n_latent, random_state=self.random_state)
         self.components_ = make_pipeline(StandardScaler(), components)
         self.components_.fit(_log_counts(counts))
+        control = read_control(control)
         labels = check_perturbation(perturbation, counts, control)
         comparison = compare_with_control(self.transform(counts), labels, control)
         within = (comparison.residuals**2).mean(axis=0)
@@ -465,10 +464,10 @@ class LinearShift(BaseEstimator):
         self.shift_graph_ = graph_table(shifts.index, shifts, np.ones_like(shifts))
         return self
 
-    def transform(self, counts: sparse.csr_array) -> np.ndarray:
+    def transform(self, counts: Counts) -> np.ndarray:
         """Latents of cells, of shape (n, n_latent)."""
         return self.components_.transform(_log_counts(counts))
 
 
-def _log_counts(counts: sparse.csr_array) -> np.ndarray:
-    return np.log1p(counts.toarray().astype(float))
+def _log_counts(counts: Counts) -> np.ndarray:
+    return np.log1p(check_screen_counts(counts).toarray().astype(float))

@@ -1,6 +1,7 @@
 """Training and pruning of PHOENIX: seeds, units, and samples of any length."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -186,6 +187,20 @@ def test_a_prior_is_needed_if_used(samples, options):
 def test_interactions_without_any_are_refused(samples, prior):
     with pytest.raises(ValueError, match="interactions"):
         small_model().fit(samples, prior, interactions=np.zeros((30, 30)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: np.ones((3, 3)), r"interactions: expected the shape .*got \(3, 3\)"),
+        (lambda table: pd.concat([table, table[:1]]), "interactions: .* repeated gene names"),
+        (lambda table: table.replace(0, "none"), "interactions: expected numbers, got 'none'"),
+    ],
+    ids=["shape", "twice", "text"],
+)
+def test_interactions_of_another_form_are_refused(samples, prior, change, message):
+    with pytest.raises(ValueError, match=message):
+        small_model().fit(samples, prior, interactions=change(prior.abs()))
 
 
 def test_a_training_that_diverges_is_an_error(samples):
