@@ -214,6 +214,24 @@ def test_starts_are_matched_by_name(samples, fitted):
     assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
 
 
+def test_starts_may_be_an_anndata(samples, fitted):
+    expected = fitted.predict(samples.to_df()[:2], [0, 1])
+    assert_array_equal(fitted.predict(samples[:2, ::-1], [0, 1]), expected)
+
+
+def test_genes_that_a_start_lacks_are_named(samples, fitted):
+    start = samples.to_df()[:2]
+    gene = start.columns[0]
+    with pytest.raises(ValueError, match=f"x0: no values for the genes {gene}"):
+        fitted.predict(start.drop(columns=gene), [0, 1])
+
+
+@pytest.mark.parametrize("times", [pd.to_timedelta([0, 1], unit="h"), [0, np.inf]])
+def test_predictions_are_at_finite_numbers(samples, fitted, times):
+    with pytest.raises(ValueError, match="times: "):
+        fitted.predict(samples.X[:1], times)
+
+
 def test_starts_have_times_of_their_own(samples, fitted):
     paths = fitted.predict(samples.X[:2], [[0, 1], [2, 5]])
     alone = fitted.predict(samples.X[1:2], [0, 3])
