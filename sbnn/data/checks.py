@@ -210,6 +210,11 @@ def check_one_for_each(values: Any, argument: str, what: str = "cell") -> None:
 
 def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
+    if isinstance(groups, str):
+        raise TypeError(
+            f"{argument}: expected one for each cell, got the text {groups!r}; pass the column "
+            f"itself, such as adata.obs[{groups!r}]"
+        )
     check_one_for_each(groups, argument)
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))

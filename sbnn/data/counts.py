@@ -106,7 +106,10 @@ def check_counts(counts: ArrayLike, shape: tuple[int, int]) -> np.ndarray | spar
         raise ValueError(f"counts: expected the shape of X, {shape}, got {matrix.shape}")
     wrong = values[~are_counts(values)]
     if len(wrong):
-        raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
+        raise ValueError(
+            f"counts: expected raw counts, whole and not negative, got {wrong[0]:g}; pass "
+            "neither logarithms nor z-scores, and round estimated counts with np.rint"
+        )
     return matrix.astype(np.int64) if matrix.dtype.kind == "f" else matrix
 
 

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
+from sbnn.data.checks import abbreviate
 from sbnn.data.inputs import COUNT
 from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
@@ -306,6 +307,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             groups = np.arange(len(features))
         # SMOTE interpolates between two cells of a class
         n_kept = 2 if self.smote else 1
+        rare = self.classes_[np.bincount(labels) < n_kept]
+        if len(rare):
+            raise ValueError(
+                f"y: SMOTE needs two cells of each type, there is one of {abbreviate(rare)}; leave "
+                "them out"
+            )
         self.validation_ = select_validation_cells(
             labels, self.validation_share, groups, n_kept=n_kept, random_state=random
         )

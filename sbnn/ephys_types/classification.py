@@ -22,7 +22,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import known_labels
+from sbnn.data.checks import abbreviate, known_labels
 from sbnn.data.typed_cells import TypedCells, as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LEFT_OUT_WARNING
@@ -91,10 +91,16 @@ def target_labels(data: TypedCells, target: str) -> np.ndarray:
     """Labels of all cells, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]
-    if known_labels(values).isna().any() or values.nunique() < 2:
+    unknown = known_labels(values).isna()
+    if unknown.any():
         raise ValueError(
-            f"{data.name}: expected a label for every cell and at least two different ones, "
-            f"got {values.nunique()} in {target!r}"
+            f"{data.name}: expected a label for every cell in {target!r}, there is none of "
+            f"{abbreviate(values.index[unknown])}; leave these cells out, such as with "
+            f"data[data.obs[{target!r}] != 'unknown']"
+        )
+    if values.nunique() < 2:
+        raise ValueError(
+            f"{data.name}: expected at least two different labels in {target!r}, got one"
         )
     return values.to_numpy(str)
 
@@ -355,6 +361,11 @@ def family_importance(
     """
     cells = as_typed(data)
     y = target_labels(cells, target)
+    if len(set(cells.families)) < 2:
+        raise ValueError(
+            f"{cells.name}: expected features of two or more families, got only those of "
+            f"{cells.families[0]}; name them with typed_cells(X, labels, families)"
+        )
     if folds is None:
         folds = repeated_donor_folds(cells, n_folds=5, seeds=[SEED], target=target)[SEED]
     fold_list = check_folds(folds, len(cells.X))

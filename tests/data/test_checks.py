@@ -116,6 +116,11 @@ def test_groups_are_in_the_order_of_the_cells():
         checks.check_groups(pd.Series(["c", "b", "a"], CELLS[::-1]), TABLE, "groups")
 
 
+def test_a_name_is_no_group_of_cells():
+    with pytest.raises(TypeError, match=r"groups: .*text 'donor'.*adata\.obs\['donor'\]"):
+        checks.check_groups("donor", TABLE, "groups")
+
+
 def test_there_are_as_many_groups_as_cells():
     with pytest.raises(ValueError, match="groups: expected one for each cell"):
         checks.check_groups(pd.Series(["a", "b"], CELLS[:2]), TABLE, "groups")

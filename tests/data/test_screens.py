@@ -125,6 +125,30 @@ def test_an_unknown_column_is_named():
         screen(anndata.AnnData(TABLE.astype(float)), "guide")
 
 
+@pytest.mark.parametrize(
+    ("labels", "control", "expected"),
+    [([" ctrl ", " ctrl ", "IRF1"], " ctrl ", "ctrl"), ([0.0, 0.0, 1.0], 0.0, "0")],
+    ids=["spaces", "numbers"],
+)
+def test_the_control_is_read_as_labels_are(labels, control, expected):
+    assert as_screen(screen(COUNTS[:3], labels, control)).control == expected
+
+
+def test_several_controls_are_refused():
+    with pytest.raises(TypeError, match="control: expected one label.*the same label"):
+        screen(TABLE, PERTURBATION, ["a", "b"])
+
+
+def test_estimated_counts_are_to_be_rounded():
+    with pytest.raises(ValueError, match=r"counts: .*got 1\.13; .*round estimated counts"):
+        screen(sparse.csr_array(COUNTS * 1.13), PERTURBATION)
+
+
+def test_genes_that_repeat_are_named():
+    with pytest.raises(ValueError, match="counts: .*repeated gene names: IRF1"):
+        screen(TABLE.set_axis(["IRF1", "CD86", "IRF1"], axis=1), PERTURBATION)
+
+
 def test_an_unknown_control_is_named():
     with pytest.raises(ValueError, match="control: no cell is 'x'; the perturbations are a, b"):
         screen(TABLE, PERTURBATION, "x")
@@ -186,9 +210,15 @@ def test_perturbations_have_codes_and_sizes():
     assert sizes.tolist() == [2, 3]
 
 
-@pytest.mark.parametrize(("labels", "control"), [("aabc", None), ("aabb", "b")])
-def test_every_perturbation_needs_two_cells(labels, control):
-    with pytest.raises(ValueError, match="perturbation"):
+@pytest.mark.parametrize(
+    ("labels", "control", "message"),
+    [
+        ("aabc", None, "perturbation: leave out those of a single cell: b, c"),
+        ("aabb", "b", "perturbation: expected two or more besides the control, got a, b"),
+    ],
+)
+def test_every_perturbation_needs_two_cells(labels, control, message):
+    with pytest.raises(ValueError, match=message):
         perturbation_codes(np.array([*labels]), control)
 
 

@@ -54,6 +54,79 @@ def test_each_row_has_a_time(values):
         trajectories(values, TIMES[:2])
 
 
+def test_samples_have_the_same_genes(values):
+    with pytest.raises(ValueError, match=r"values: expected the same genes .* got \[1, 2\]"):
+        trajectories([values[0], values[1, :, :1]], TIMES)
+
+
+def test_times_may_be_a_part_of_a_table(values):
+    """Whose rows have other numbers."""
+    part = pd.Series(TIMES, index=[5, 6, 7])
+    assert as_trajectories(trajectories(values, part)).times[0].tolist() == TIMES
+
+
+def test_genes_of_tables_are_matched_by_name(values):
+    first, second = (pd.DataFrame(sample, columns=["A", "B"]) for sample in values[:2])
+    course = trajectories([first, second[["B", "A"]]], TIMES)
+    assert_array_equal(as_trajectories(course).values, values[:2])
+    assert course.var_names.tolist() == ["A", "B"]
+
+
+def test_tables_of_other_genes_are_refused(values):
+    first, second = (pd.DataFrame(sample, columns=["A", "B"]) for sample in values[:2])
+    with pytest.raises(ValueError, match="values: .*missing: A; not expected: C"):
+        trajectories([first, second.rename(columns={"A": "C"})], TIMES)
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (["0h", "1h", "3h"], "times: expected numbers, got '0h'"),
+        (pd.to_timedelta(TIMES, unit="h"), "times: expected numbers, got Timedelta"),
+    ],
+)
+def test_times_are_numbers(values, times, message):
+    with pytest.raises(ValueError, match=message):
+        trajectories(values, times)
+
+
+@pytest.mark.parametrize("dtype", ["timedelta64[h]", complex])
+def test_values_are_real_numbers(values, dtype):
+    with pytest.raises(ValueError, match="values: .* not supported"):
+        trajectories(values.astype(dtype), TIMES)
+
+
+def change_column(course, **columns):
+    """The same trajectories with other columns in obs."""
+    changed = course.copy()
+    changed.obs = course.obs.assign(**columns)
+    return changed
+
+
+HOURS = pd.to_timedelta(TIMES * 4, unit="h")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"time": ["0h", "1h", "3h"] * 4}, "time: expected numbers, got '0h' in row '0_0'"),
+        ({"time": HOURS}, "time: expected numbers, got Timedelta"),
+        ({"time": pd.Timestamp("2020-01-01") + HOURS}, "time: expected numbers, got Timestamp"),
+        ({"sample": [None] * 3 + ["b"] * 9}, "sample: there is none for the rows 0_0, 0_1, 0_2"),
+    ],
+    ids=["text", "spans", "dates", "sample"],
+)
+def test_columns_of_an_anndata_are_checked(course, columns, message):
+    with pytest.raises(ValueError, match=message):
+        as_trajectories(change_column(course, **columns))
+
+
+def test_values_of_an_anndata_are_logarithms(course):
+    course.X = course.X + 99
+    with pytest.raises(ValueError, match="values: up to .* no log values"):
+        as_trajectories(course)
+
+
 # --- tables
 
 
@@ -190,10 +263,45 @@ def test_genes_missing_from_a_prior_have_no_edge(prior):
     assert_array_equal(prior_matrix(part, ["1", "b"]), [[0, 0], [0, 2]])
 
 
-@pytest.mark.parametrize("edges", [np.empty((0, 2)), [[0, 0.3], [0, -1]]], ids=["shape", "sizes"])
-def test_priors_of_another_form_are_refused(edges):
-    with pytest.raises(ValueError, match="prior: expected signs of one size"):
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        (np.empty((0, 2)), r"prior: expected the shape .*2 by 2, got \(0, 2\)"),
+        ([[0, 0.3], [0, -1]], "prior: expected signs of one size.*np.sign"),
+    ],
+    ids=["shape", "sizes"],
+)
+def test_priors_of_another_form_are_refused(edges, message):
+    with pytest.raises(ValueError, match=message):
         prior_matrix(edges, ["1", "b"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda prior: pd.concat([prior, prior[:1]]), "prior: .* repeated gene names: b; "),
+        (lambda prior: prior.replace(0, np.nan), r"prior: NaN; use table.fillna\(0\)"),
+        (lambda prior: prior.replace(2.0, "+"), "prior: expected numbers, got '\\+' in row 'b'"),
+    ],
+    ids=["twice", "missing", "text"],
+)
+def test_tables_that_are_no_prior_are_refused(prior, change, message):
+    with pytest.raises(ValueError, match=message):
+        prior_matrix(change(prior), ["1", "b"])
+
+
+def test_priors_may_be_sparse():
+    edges = np.array([[0, 1.0], [-1.0, 0]])
+    assert_array_equal(prior_matrix(sparse.csr_array(edges), "ab"), edges)
+
+
+def test_the_advice_on_lists_of_edges_works():
+    """The first edge is listed twice."""
+    edges = pd.DataFrame({"TF": ["b", "b", "a"], "target": ["a", "a", "b"], "sign": [1, 1, -1]})
+    with pytest.raises(ValueError, match=r"edges.pivot_table\(SIGN, REGULATOR, TARGET, fill_v"):
+        prior_matrix(edges, "ab")
+    table = edges.pivot_table("sign", "TF", "target", fill_value=0)
+    assert_array_equal(prior_matrix(table, "ab"), [[0, -1], [1, 0]])
 
 
 def test_unknown_genes_of_a_prior_are_named(prior):

@@ -96,6 +96,24 @@ def test_units_that_do_not_fit_are_refused(units):
         typed_cells(TABLE, units=units)
 
 
+@pytest.mark.parametrize(
+    ("families", "message"),
+    [
+        ({"a": ["vrest", "sag"], "b": ["sag", "tau"]}, "families: columns in two families: sag"),
+        (["a", None, np.nan], "families: none of the columns sag, tau"),
+    ],
+)
+def test_each_feature_has_one_family(families, message):
+    with pytest.raises(ValueError, match=message):
+        typed_cells(TABLE, LABELS, families)
+
+
+def test_a_table_of_families_is_refused():
+    table = pd.DataFrame({"family": ["a", "a", "b"]}, TABLE.columns)
+    with pytest.raises(TypeError, match=r"families: .*table\['family'\]"):
+        typed_cells(TABLE, LABELS, table)
+
+
 def test_families_of_other_features_are_refused():
     with pytest.raises(ValueError, match="families: .*missing: x, y"):
         feature_families(pd.Series(["a", "b"], ["v", "w"]), "xy")
@@ -122,6 +140,7 @@ def test_labels_of_other_cells_are_ignored():
             "X: expected numbers, got '7,5' in row 'c1', column 'tau'",
         ),
         (TABLE.assign(donor=1.0), LABELS, "X: .*label: donor"),
+        (pd.concat([TABLE, TABLE[["sag"]]], axis=1), LABELS, "X: .*repeated feature names: sag"),
     ],
 )
 def test_mistakes_in_tables_are_named_with_a_remedy(X, labels, message):
