@@ -305,7 +305,7 @@ def check_in_memory(values: Any, argument: str) -> None:
         values = None if values.isbacked else values.X
     if values is None or sparse.issparse(values) or isinstance(values, np.ndarray | pd.DataFrame):
         return
-    if np.ndim(values) == 0 or np.asarray(values).ndim == 0:
+    if np.asarray(values).ndim == 0:
         raise TypeError(
             f"{argument}: expected an array, a table or a sparse matrix in memory, got "
             f"{type(values).__name__}; read it first, all of an AnnData with adata.to_memory()"
