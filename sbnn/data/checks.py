@@ -307,7 +307,7 @@ def check_in_memory(values: Any, argument: str) -> None:
         return
     if np.asarray(values).ndim == 0:
         raise TypeError(
-            f"{argument}: expected an array, a table or a sparse matrix in memory, got "
+            f"{argument}: expected numbers in an array, table or sparse matrix in memory, got "
             f"{type(values).__name__}; read it first, all of an AnnData with adata.to_memory()"
         )
 

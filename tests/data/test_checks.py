@@ -246,11 +246,11 @@ def test_what_is_no_number_is_refused(wrong, rng):
 @pytest.mark.parametrize("wrong", [{"a": 1}, 7.0, object()], ids=["dict", "number", "object"])
 def test_what_is_no_array_is_refused(wrong, rng):
     Y = rng.normal(size=(20, 2))
-    with pytest.raises(TypeError, match=f"X: expected an array.* got {type(wrong).__name__};"):
+    with pytest.raises(TypeError, match=f"X: expected numbers.* got {type(wrong).__name__};"):
         paired(wrong, Y)
-    with pytest.raises(TypeError, match="X: expected an array"):
+    with pytest.raises(TypeError, match="X: expected numbers"):
         LeaveOneOutRidge().fit(wrong, Y)
-    with pytest.raises(TypeError, match="counts: expected an array"):
+    with pytest.raises(TypeError, match="counts: expected numbers"):
         paired(Y, Y, counts=wrong)
 
 
