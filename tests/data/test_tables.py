@@ -191,7 +191,7 @@ def test_a_workbook_may_end_on_capitals(tmp_path):
     assert [*read_tables(COUNTS, path).obsm["outputs"]] == [*OUTPUTS]
 
 
-def test_a_file_of_an_anndata_may_end_on_capitals(adata, tmp_path):
+def test_an_anndata_file_may_end_on_capitals(adata, tmp_path):
     path = tmp_path / "mine.H5AD"
     adata.write_h5ad(path)
     assert read_tables(path).shape == adata.shape
