@@ -45,7 +45,7 @@ BOOKKEEPING = re.compile(
     r"|__.*|N_(unmapped|multimapping|noFeature|ambiguous)"
 )
 #: Errors that say what is wrong.
-CLEAR_ERRORS = FileNotFoundError, ImportError, IsADirectoryError, PermissionError
+CLEAR_ERRORS = FileNotFoundError, ImportError, IsADirectoryError, MemoryError, PermissionError
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
 
