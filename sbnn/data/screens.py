@@ -181,7 +181,7 @@ def check_screen_counts(counts: Counts) -> sparse.csr_array:
         counts = load_into_memory(counts).X
     check_numeric(counts, "counts")
     finite = check_array(counts, accept_sparse="csr", input_name="counts")
-    matrix = sparse.csr_array(check_counts(sparse.csr_array(finite), finite.shape))
+    matrix = sparse.csr_array(check_counts(finite, finite.shape))
     matrix.eliminate_zeros()
     return matrix.astype(np.int32)
 

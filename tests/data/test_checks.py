@@ -42,6 +42,29 @@ def test_names_are_unique_and_never_empty(names):
         checks.check_names(names, "genes", kind="gene", size=2)
 
 
+@pytest.mark.parametrize("names", [{"a", "b"}, np.array([["a"], ["b"]]), pd.DataFrame({"a": [1]})])
+def test_names_are_in_order_and_one_for_each(names):
+    with pytest.raises(TypeError, match="genes: expected a list .* of gene names"):
+        checks.check_names(names, "genes", kind="gene", size=2)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Gad1", "GAD1"), ("AAAC-1", "AAAC.1"), (" c1", "c1"), ("\xe9", "e\u0301")]
+    + [("\xb5s", "\u03bcs"), ("c\xa01", "c 1")],
+    ids=["capitals", "punctuation", "space", "accent", "micro", "space that does not break"],
+)
+def test_names_that_look_alike_are_told(names):
+    given, expected = names
+    assert ascii(given) in checks.describe_similar(["other", given], [expected])
+
+
+@pytest.mark.parametrize("names", [("5.0", "50"), ("a", "a"), ("a", "b")])
+def test_other_names_do_not_look_alike(names):
+    given, expected = names
+    assert not checks.describe_similar([given], [expected])
+
+
 # --- labels
 
 
@@ -94,6 +117,28 @@ def test_mixed_labels_become_text():
     table = pd.DataFrame({"batch": [1, "1b", True]}, CELLS)
     checked = checks.check_labels(table, np.array(CELLS), [])
     assert checked["batch"].tolist() == ["1", "1b", "True"]
+
+
+def test_dates_become_text():
+    table = pd.DataFrame({"day": pd.to_datetime(["2020-01-01", None, "2020-01-03"])}, CELLS)
+    checked = checks.check_labels(table, np.array(CELLS), [])
+    assert checked["day"].dropna().tolist() == ["2020-01-01 00:00:00", "2020-01-03 00:00:00"]
+
+
+def test_names_of_labels_become_text(labels):
+    assert [*checks.check_labels(labels.rename(columns={"donor": 0}), CELLS, [])] == ["type", "0"]
+
+
+def test_labels_of_one_name_are_refused(labels):
+    twice = pd.concat([labels, labels[["donor"]]], axis=1)
+    with pytest.raises(ValueError, match="labels: columns that appear more than once: donor;"):
+        checks.check_labels(twice, CELLS, [])
+
+
+def test_names_of_cells_of_two_levels_become_text(labels):
+    cells = pd.MultiIndex.from_product([["mouse"], labels.index])
+    checked = checks.check_labels(labels.set_axis(cells), [str(cell) for cell in cells], [])
+    assert checked.index[0] == "('mouse', 'c')"
 
 
 # --- groups
@@ -169,6 +214,16 @@ def test_counts_are_whole_numbers_in_the_shape_of_x():
     assert counts.sum() == 2**31 - 1
 
 
+def test_counts_may_have_another_order_of_bytes():
+    counts = check_counts(np.eye(3, 2, dtype=">i4"), (3, 2))
+    assert sparse.csr_array(counts).sum() == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_counts_may_be_of_half_precision():
+    assert check_counts(np.eye(3, 2, dtype=np.float16), (3, 2)).dtype == np.int64
+
+
 @pytest.mark.parametrize("wrong", [2.5, -1, np.nan, 2.0**31])
 def test_what_is_no_count_is_refused(wrong):
     with pytest.raises(ValueError, match="counts: "):
@@ -193,8 +248,9 @@ def test_no_logarithms_are_counts_or_too_large(values, what):
         np.arange(20).astype("m8[h]"),
         np.arange(20) + 1j,
         np.ma.masked_equal(np.arange(20.0), 3),
+        pd.DataFrame({"day": pd.Categorical([*"0123456789"] * 2)}),
     ],
-    ids=["dates", "spans", "hours", "complex", "masked"],
+    ids=["dates", "spans", "hours", "complex", "masked", "categories"],
 )
 def test_what_is_no_number_is_refused(wrong, rng):
     X = rng.normal(size=(20, 3))
@@ -304,6 +360,17 @@ def test_unknown_arguments_name_the_builder(build):
 def test_entries_of_another_kind_are_refused(entry):
     with pytest.raises(TypeError, match=f"{[*entry][0]}: expected"):
         paired(np.eye(3), **entry)
+
+
+@pytest.mark.parametrize("wrong", [{"a": 1}, 7.0, object()], ids=["dict", "number", "object"])
+def test_what_is_no_array_is_refused(wrong, rng):
+    Y = rng.normal(size=(20, 2))
+    with pytest.raises(TypeError, match=f"X: expected numbers.* got {type(wrong).__name__};"):
+        paired(wrong, Y)
+    with pytest.raises(TypeError, match="X: expected numbers"):
+        LeaveOneOutRidge().fit(wrong, Y)
+    with pytest.raises(TypeError, match="counts: expected numbers"):
+        paired(Y, Y, counts=wrong)
 
 
 @pytest.mark.parametrize("size", [0, np.nan, -1])

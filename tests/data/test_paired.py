@@ -286,6 +286,31 @@ def test_without_types_there_is_one_colour(adata, data):
     assert other.sha256 == data.sha256
 
 
+def test_a_single_colour_may_be_text(adata):
+    adata = adata.copy()
+    adata.obs["type"] = "IT"
+    adata.uns["type_colors"] = "#ff0000"
+    assert as_paired(adata).colors == {"IT": "#FF0000"}
+
+
+def test_cells_may_be_called_as_a_label_is(adata, data):
+    adata = adata.copy()
+    adata.obs.index.name = "family"
+    assert as_paired(adata).colors == data.colors
+
+
+def test_outputs_that_single_precision_loses_are_named(data):
+    Y = outputs_frame(data)
+    seconds = 1.6e9 + Y.iloc[:, 0].astype(float)
+    with pytest.raises(ValueError, match="Y: single precision .* in seconds; subtract"):
+        as_paired((expression_frame(data), Y.assign(seconds=seconds)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_outputs_are_outputs(data):
+    as_paired((expression_frame(data), outputs_frame(data) * 1e10))
+
+
 def test_outputs_of_one_name_are_refused(adata):
     adata = adata.copy()
     adata.obsm["outputs"].columns = ["a"] * 5

@@ -196,6 +196,13 @@ def test_equal_counts_are_the_same_data(counts, request):
     assert same.sha256 == expected.sha256
 
 
+@pytest.mark.parametrize("dtype", [">i4", "f2"])
+def test_counts_of_any_type_are_the_same(dtype):
+    expected = as_screen(screen(COUNTS, PERTURBATION, "none", GENES))
+    same = as_screen(screen(COUNTS.astype(dtype), PERTURBATION, "none", GENES))
+    assert same.sha256 == expected.sha256
+
+
 def test_counts_are_left_as_they_are(unordered):
     before = unordered.copy()
     screen(unordered, PERTURBATION)
