@@ -15,6 +15,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sbnn.data.checks import abbreviate
 from sbnn.data.trajectories import Samples, as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.evaluation import path_errors
@@ -67,6 +68,12 @@ class DynamicsRegressor(BaseEstimator, ABC):
         if not self.explains_:
             warn(self.verdict_)
         if isinstance(x0, pd.DataFrame):
+            missing = self.gene_names_[~np.isin(self.gene_names_, x0.columns)]
+            if len(missing):
+                raise ValueError(
+                    f"x0: no values for {len(missing)} of the {self.n_features_in_} genes of the "
+                    f"model: {abbreviate(missing)}"
+                )
             x0 = x0[self.gene_names_].to_numpy()
         start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
         shape = (len(start), np.shape(times)[-1])

@@ -199,6 +199,12 @@ def test_starts_are_matched_by_name(samples, fitted):
     assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
 
 
+def test_starts_without_a_gene_are_refused(samples, fitted):
+    start = samples.to_df().drop(columns=samples.var_names[1])
+    with pytest.raises(ValueError, match=f"x0: no values for 1 .*: {samples.var_names[1]}$"):
+        fitted.predict(start, [0, 1])
+
+
 def test_starts_have_times_of_their_own(samples, fitted):
     paths = fitted.predict(samples.X[:2], [[0, 1], [2, 5]])
     alone = fitted.predict(samples.X[1:2], [0, 3])
