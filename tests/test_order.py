@@ -505,18 +505,22 @@ def of_cells(values, table, columns=None):
 ANSWERS = ("predict", "predict_proba", "transform", "reconstruct_genes", "attention_weights")
 
 
-def calls_of_answers(fitted, table, argument="X"):
-    """What a fitted model answers for the cells of a table."""
+def calls_of_answers(fitted, adata):
+    """What a fitted model answers for the cells of an AnnData, and of a table."""
+    tables = {"table": adata.to_df(), "adata": adata}
     calls = {}
     for method in ANSWERS:
         if hasattr(fitted, method):
             answer = getattr(fitted, method)
-            calls[method] = Call(partial(answer_by_name, answer, argument), {argument: table})
+            calls[method] = Call(partial(answer_by_name, answer), tables)
     return calls
 
 
-def answer_by_name(answer, argument, **tables):
-    return of_cells(answer(**tables), tables[argument])
+def answer_by_name(answer, table, adata):
+    return {
+        "of a table": of_cells(answer(table), table),
+        "of an AnnData": of_cells(answer(adata), adata),
+    }
 
 
 def by_class(model, calls):
@@ -547,7 +551,7 @@ def calls_of_regressor(model):
     calls = {
         "fit": Call(fit, tables, drawn),
         "score": Call(fitted.score, {"X": X, "y": Y}),
-        **calls_of_answers(fitted, X),
+        **calls_of_answers(fitted, cells()),
     }
     if "transform" in calls:
         calls["fit_transform"] = Call(fit_transform, {"X": X, "y": Y}, drawn)
@@ -582,7 +586,7 @@ def calls_of_classifier(model):
     calls = {
         "fit": Call(fit, tables, drawn=("X columns",)),
         "score": Call(fitted.score, {"X": X, "y": y}),
-        **calls_of_answers(fitted, X),
+        **calls_of_answers(fitted, adata),
     }
     return by_class(model, calls)
 
@@ -775,7 +779,7 @@ def calls_of_screens():
         "SparseShiftVAE.fit_new_perturbations": Call(fit_new, new),
         "SparseShiftVAE.elbo": Call(partial(bound, fitted.elbo), both),
         "SparseShiftVAE.iwelbo": Call(partial(bound, fitted.iwelbo), both),
-        "SparseShiftVAE.transform": calls_of_answers(fitted, counts, "counts")["transform"],
+        "SparseShiftVAE.transform": calls_of_answers(fitted, adata)["transform"],
         "screen": Call(screen, both | {"labels": replicates}),
         "recovery": Call(recover, {"adata": adata}),
         "recovery_of_genes": Call(recover_genes, {"adata": adata}),
