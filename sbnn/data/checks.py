@@ -151,7 +151,7 @@ def check_table(table: Any, argument: str) -> None:
 
 
 def match_rows(
-    table: pd.DataFrame | pd.Series, cells: np.ndarray, argument: str
+    table: pd.DataFrame | pd.Series, cells: np.ndarray | pd.Index, argument: str
 ) -> pd.DataFrame | pd.Series:
     """Rows of labels in the order of the cells, matched by name; there may be other rows."""
     table = table.set_axis(names_as_text(table.index))
@@ -208,11 +208,12 @@ def check_colors(colors: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, s
 
 def type_shades(labels: pd.DataFrame) -> dict[str, str]:
     """Colours of the known types: shades of one hue per family; hues repeat in darker colours."""
-    is_known = labels["type"] != UNKNOWN
-    types = labels.loc[is_known, ["family", "type"]].drop_duplicates("type")
+    known = labels.loc[labels["type"] != UNKNOWN, ["family", "type"]]
+    known["family"] = known["family"].mask(known["family"] == UNKNOWN)
+    # of several families of a type the first by name, in whatever order the cells are
+    types = known.sort_values("family").drop_duplicates("type")
     # a type without a family is its own
-    has_family = types["family"] != UNKNOWN
-    types["family"] = types["family"].where(has_family, types["type"])
+    types["family"] = types["family"].fillna(types["type"])
     colors = {}
     for i, (_, of_family) in enumerate(types.groupby("family")["type"]):
         n_darker, hue = divmod(i, len(HUES))

@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sbnn.data.checks import abbreviate, check_in_memory, check_numeric
+from sbnn.data.checks import abbreviate, check_in_memory, check_in_order, check_numeric
 from sbnn.determinism import atomic_fit
 from sbnn.errors import check_number, warn
 
@@ -177,6 +177,7 @@ def normalize_library_size(
     check_numeric(counts, "counts")
     values = check_array(counts, **NOT_NEGATIVE)
     sums = row_sums(values)
+    check_in_order(counts, totals, "totals")
     library_sizes = sums
     if totals is not None:
         check_numeric(totals, "totals")

@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
-from sbnn.data.checks import abbreviate
+from sbnn.data.checks import abbreviate, check_in_order
 from sbnn.data.inputs import COUNT
 from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
@@ -297,6 +297,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         `source`, for `transfer`, is a pair of cells of another species, (m, p), and their types.
         """
         features, labels = self._check_training(X, y, families)
+        check_in_order(X, groups, "groups")
         if (self.transfer is None) != (source is None):
             raise ValueError(
                 f"source: expected cells of another species only with transfer, "
@@ -323,6 +324,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         if source is not None:
             source_X, source_y = source
             check_consistent_length(source_X, source_y)
+            check_in_order(source_X, source_y, "source")
             source_features = self._check_cells(source_X)
         self._has_values = self._find_features_with_values(features[training], source_features)
         self._columns = self._pad_columns()

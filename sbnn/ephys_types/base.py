@@ -55,6 +55,11 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         codes = self.predict_proba(X).argmax(axis=1)  # first, as it checks that it is fitted
         return self.classes_[codes]
 
+    def score(self, X: CellFeatures, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy for cells of types `y`, of shape (n,), which are in the order of `X`."""
+        check_in_order(X, y, "y")
+        return super().score(X, y, sample_weight)
+
     def _check_training(self, X, y, families=None):
         """Features of training cells, and their types as positions in ``classes_``."""
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints

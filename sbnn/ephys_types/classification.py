@@ -22,7 +22,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import abbreviate, known_labels
+from sbnn.data.checks import abbreviate, known_labels, order_by_name
 from sbnn.data.typed_cells import TypedCells, as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LEFT_OUT_WARNING
@@ -131,7 +131,8 @@ def cross_validate_classifier(
     target : str
         Column of ``data.obs``.
     source : AnnData of typed cells, optional
-        Cells of another species with the same features, passed to ``fit`` as ``source``.
+        Cells of another species with the same features, in any order, passed to ``fit`` as
+        ``source``.
     compact : bool
         Keep no names and probabilities of cells, but the mean attention to families.
     **options
@@ -165,6 +166,13 @@ def cross_validate_classifier(
     source_cells = None
     if source is not None:
         source_cells = as_typed(source)
+        order = order_by_name(source_cells.feature_names, cells.feature_names, "source")
+        source_cells = replace(
+            source_cells,
+            X=source_cells.X.take(order, axis=1),
+            feature_names=source_cells.feature_names[order],
+            families=source_cells.families[order],
+        )
     values = {
         "feature_names": cells.feature_names,
         "classes": np.unique(y),

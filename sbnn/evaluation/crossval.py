@@ -20,7 +20,7 @@ from sbnn.data.checks import check_one_for_each
 from sbnn.data.inputs import ExpressionRegressor
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
-from sbnn.errors import check_among, warn
+from sbnn.errors import check_among, check_number, warn
 from sbnn.evaluation.folds import SCALINGS, check_folds, check_preselect, split_fold
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
@@ -147,6 +147,7 @@ def fit_folds(
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
     check_preselect(preselect)
+    check_number("seed", seed, int, low=0)
     points = list(ParameterGrid(param_grid or {}))
     pairs = check_folds(folds, cells.n_cells)
     if any(len(test) == 1 for _, test in pairs):

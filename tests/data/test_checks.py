@@ -205,6 +205,11 @@ def test_families_are_hues_and_types_their_shades():
     assert colors["t"] == "#00446B"
 
 
+def test_colours_do_not_depend_on_the_order_of_cells():
+    labels = pd.DataFrame({"family": ["unknown", *"BAA"], "type": ["x", "x", "x", "y"]})
+    assert checks.type_shades(labels[::-1]) == checks.type_shades(labels)
+
+
 # --- counts
 
 

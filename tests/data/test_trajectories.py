@@ -82,7 +82,7 @@ def test_tables_of_other_genes_are_refused(values):
     ("times", "message"),
     [
         (["0h", "1h", "3h"], "times: expected numbers, got '0h'"),
-        (pd.to_timedelta(TIMES, unit="h"), "times: expected numbers, got Timedelta"),
+        (pd.to_timedelta(TIMES, unit="h"), "times: Timedelta.* not supported"),
     ],
 )
 def test_times_are_numbers(values, times, message):
@@ -110,8 +110,8 @@ HOURS = pd.to_timedelta(TIMES * 4, unit="h")
     ("columns", "message"),
     [
         ({"time": ["0h", "1h", "3h"] * 4}, "time: expected numbers, got '0h' in row '0_0'"),
-        ({"time": HOURS}, "time: expected numbers, got Timedelta"),
-        ({"time": pd.Timestamp("2020-01-01") + HOURS}, "time: expected numbers, got Timestamp"),
+        ({"time": HOURS}, "time: Timedelta.* not supported"),
+        ({"time": pd.Timestamp("2020-01-01") + HOURS}, "time: Date.* not supported"),
         ({"sample": [None] * 3 + ["b"] * 9}, "sample: there is none for the rows 0_0, 0_1, 0_2"),
     ],
     ids=["text", "spans", "dates", "sample"],
