@@ -255,12 +255,12 @@ def _gene_frequency(record):
 
 
 def _draw_output_accuracy(ax, models):
-    names = None
+    first, *_ = models.values()
+    record, point = choose_model(first, MOST_GENES_COMPARED)
+    order = np.argsort(-record.test_feature_r2[:, point].mean(0), kind="stable")
+    names = record.feature_names[order]
     for i, (name, model) in enumerate(models.items()):
         record, point = choose_model(model, MOST_GENES_COMPARED)
-        if names is None:  # sorted by the first model
-            first = record.test_feature_r2[:, point].mean(0)
-            names = record.feature_names[np.argsort(-first, kind="stable")]
         mean, sd = mean_and_sd(output_r2(record, point, names))
         shift = 0.14 * (i - (len(models) - 1) / 2)
         ax.errorbar(
