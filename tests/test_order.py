@@ -669,7 +669,7 @@ def calls_of_evaluation():
         return of_cells(record.latent, X)
 
     def select(data, groups):
-        record = sbnn.stability_selection(model, data, n_pairs=2, groups=groups, verbose=False)
+        record = sbnn.stability_selection(network(), data, n_pairs=2, groups=groups, verbose=False)
         return pd.Series(record.selected.sum(axis=(0, 1)), record.gene_names)
 
     def interpret(X, Y, stability):
