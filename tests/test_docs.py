@@ -136,7 +136,8 @@ def run_code(code, names):
 
 
 @with_blocks("python")
-@pytest.mark.filterwarnings("ignore")  # networks of a moment predict no better than chance
+@pytest.mark.filterwarnings("ignore:1 cells with missing outputs", "ignore:1 ERCC spike-ins")
+@pytest.mark.filterwarnings("ignore:the one-step error of the network")  # of a moment
 def test_every_example_runs_and_prints_what_the_page_shows(
     page, files, networks_of_a_moment, request
 ):
@@ -167,7 +168,7 @@ def test_every_command_of_a_page_is_one(page):
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-@pytest.mark.filterwarnings("ignore")  # networks of a moment predict no better than chance
+@pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
 def test_examples_of_a_docstring_run(name, work, networks_of_a_moment):
     runner = doctest.DocTestRunner()
     for examples in doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={}):

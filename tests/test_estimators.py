@@ -176,7 +176,6 @@ def test_settings_of_other_packages_change_nothing(any_fits):
     np.testing.assert_array_equal(generators(), drawn)
 
 
-@pytest.mark.filterwarnings("ignore:no pretraining")
 def test_names_of_genes_may_be_numbers(model, fits):
     (X, Y), _ = fits
     X = X.set_axis(range(1000, 1000 + X.shape[1]), axis=1)
@@ -189,7 +188,6 @@ def without_gene_names(adata):
     return adata.X, adata.obsm["outputs"]
 
 
-@pytest.mark.filterwarnings("ignore:no pretraining")
 @pytest.mark.parametrize(
     ("predict", "message"),
     [
@@ -211,7 +209,6 @@ def with_text(adata):
     return X, Y.assign(rate="high")
 
 
-@pytest.mark.filterwarnings("ignore:no pretraining")
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -1,6 +1,7 @@
 """README and the pages it links: links hold, tables are those of the committed results."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import accuracy
@@ -55,10 +56,16 @@ def test_tables_of_peers_are_those_of_the_committed_scores(make_table):
     assert to_markdown(make_table()) in (ROOT / "benchmarks" / "README.md").read_text()
 
 
+@cache
+def models_of(dataset):
+    """Records and grid points of the main models, by title."""
+    return report.main_models(report.read_study_records(SAVED / dataset))
+
+
 @pytest.mark.parametrize("title", ["published, d=2", "ridge, all genes"])
 @pytest.mark.parametrize("dataset", accuracy.DATA)
 def test_differences_are_those_of_the_committed_results(dataset, title):
-    models = report.main_models(report.read_study_records(SAVED / dataset))
+    models = models_of(dataset)
     records, points = zip(models["distilled, d=2"], models[title], strict=True)
     difference = paired_difference(*records, "test_r2", points)
     interval = f"{difference.mean:.3f} [{difference.low:.3f}, {difference.high:.3f}]"

@@ -214,6 +214,7 @@ def test_wrong_uses_are_refused(call, error, message, record, tmp_path, monkeypa
 
 # -- writing ---------------------------------------------------------------------------------------
 
+
 def test_the_file_behind_a_link_is_replaced(record, tmp_path):
     link = tmp_path / "link.pickle.xz"
     link.symlink_to(tmp_path / "file.pickle.xz")

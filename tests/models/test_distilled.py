@@ -285,9 +285,7 @@ def test_some_genes_come_from_the_second_cell(artificial):
 # --- teacher and student
 
 
-@pytest.mark.parametrize(
-    ("n_cells", "n_genes", "noise_variance"), [(150, 5, 1.1), (300, 100, 2.4)]
-)
+@pytest.mark.parametrize(("n_cells", "n_genes", "noise_variance"), [(150, 5, 1.1), (300, 100, 2.4)])
 def test_a_fit_is_a_teacher_and_its_student(n_cells, n_genes, noise_variance):
     """Fewer cells or more genes need more noise; only the student has the narrow bottleneck."""
     x = normal_values(n_cells, n_genes)
