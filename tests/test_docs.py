@@ -34,6 +34,8 @@ QUICK = {
     "n_cells=300": "n_cells=300, n_genes=60",
     "numbers=(5, 25, 100)": "numbers=(5, 25)",
     "n_pairs=5": "n_pairs=2",
+    "n_folds=6": "n_folds=2",
+    "scores, [1, 2, 3]": "scores, [1]",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
     "cross_validate(model, (": "cross_validate(folds=2, estimator=model, data=(",
     "PhoenixRegressor(pruning": "PhoenixRegressor(epochs=9, pruning",

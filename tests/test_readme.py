@@ -22,6 +22,14 @@ README = ROOT / "README.md"
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def each_record_is_read_once():
+    """Most of the time of these tests is that of reading."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(results, "load", cache(results.load))
+        yield
+
+
 def words_of(page):
     return " ".join(page.read_text().split())
 
@@ -56,16 +64,10 @@ def test_tables_of_peers_are_those_of_the_committed_scores(make_table):
     assert to_markdown(make_table()) in (ROOT / "benchmarks" / "README.md").read_text()
 
 
-@cache
-def models_of(dataset):
-    """Records and grid points of the main models, by title."""
-    return report.main_models(report.read_study_records(SAVED / dataset))
-
-
 @pytest.mark.parametrize("title", ["published, d=2", "ridge, all genes"])
 @pytest.mark.parametrize("dataset", accuracy.DATA)
 def test_differences_are_those_of_the_committed_results(dataset, title):
-    models = models_of(dataset)
+    models = report.main_models(report.read_study_records(SAVED / dataset))
     records, points = zip(models["distilled, d=2"], models[title], strict=True)
     difference = paired_difference(*records, "test_r2", points)
     interval = f"{difference.mean:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
