@@ -142,13 +142,6 @@ def test_an_interrupted_fit_leaves_the_last_one(any_fits):
         np.testing.assert_array_equal(said(model, one[0]), predicted)
 
 
-def test_an_interrupted_first_fit_leaves_nothing(any_fits):
-    model, one, _ = any_fits
-    n_calls = calls_of(clone(model).fit, one)
-    calls_of(model.fit, one, int(0.9 * n_calls))
-    assert vars(model) == model.get_params(deep=False)
-
-
 def generators():
     """States of the global generators."""
     _, numbers, place, *_ = np.random.get_state()  # noqa: NPY002

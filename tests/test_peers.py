@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from scipy.stats import zscore
 from sklearn.base import clone
-from sklearn.linear_model import lasso_path
 
 from sbnn import LeaveOneOutRidge, cross_validate
 from sbnn.data.paired import as_paired
@@ -50,28 +49,6 @@ def test_a_peer_reports_no_more_genes_than_it_may(six_genes):
 def test_a_peer_uses_no_gene_but_those_it_reports(six_genes, X):
     changed = np.where(six_genes.get_support(), X[90:], 7)
     np.testing.assert_allclose(six_genes.predict(changed), six_genes.predict(X[90:]))
-
-
-def test_glmnet_takes_genes_of_any_output_on_the_path(data, Y):
-    """The path of the lasso of each output, just before there are more genes than wanted."""
-    pytest.importorskip("glmnet", reason="there is none for Python 3.14")
-    X = data.X[:, :20] - data.X[:, :20].mean(0)
-    largest = np.abs(X.T @ Y).max() / len(X)
-    alphas = largest * 0.97 ** np.arange(100)
-    paths = [lasso_path(X, y, alphas=alphas)[1] for y in Y.T]
-    used = np.array(paths).any(axis=0)  # (genes, penalties)
-    first_with_more = (used.sum(axis=0) > 9).argmax()
-    assert first_with_more > 1
-    expected = np.flatnonzero(used[:, first_with_more - 1])
-    assert accuracy.GlmnetPath().select(X, Y, 9).tolist() == expected.tolist()
-
-
-def test_the_mean_with_ridge_is_that_of_both_predictions(X, Y):
-    both = peer("ridge_and_forest", 6).fit(X[:90], Y[:90])
-    forest = peer("greedy_forest", 6).fit(X[:90], Y[:90])
-    ridge = LeaveOneOutRidge().fit(X[:90], Y[:90])
-    expected = (forest.predict(X[90:]) + ridge.predict(X[90:])) / 2
-    np.testing.assert_allclose(both.predict(X[90:]), expected)
 
 
 @pytest.fixture
