@@ -1,10 +1,39 @@
-"""Genes that are selected inside of a fold: no test cell is seen."""
+"""Scripts of benchmarks: they can be imported, print saved scores, and leak no test cell."""
 
+import runpy
+import sys
+from pathlib import Path
+
+import accuracy
 import numpy as np
+import pytest
 import selection_leak
+from pages import to_markdown
 
 from sbnn import LeaveOneOutRidge
 from sbnn.data.preprocessing import select_genes
+
+SCRIPTS = sorted(Path(accuracy.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_an_imported_script_does_nothing(script, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    try:
+        runpy.run_path(str(script), run_name="imported")
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] in {"sbnn", *(path.stem for path in SCRIPTS)}:
+            raise
+        pytest.skip(f"{error.name}, an optional package, is not installed")
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saved_scores_are_printed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["accuracy.py", "--report-only", "--data", "simulated"])
+    accuracy.main()
+    assert to_markdown(accuracy.accuracy_table("simulated")) in capsys.readouterr().out
 
 
 def test_selection_inside_the_fold_sees_no_test_cell(data):

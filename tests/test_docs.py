@@ -34,6 +34,8 @@ QUICK = {
     "n_cells=300": "n_cells=300, n_genes=60",
     "numbers=(5, 25, 100)": "numbers=(5, 25)",
     "n_pairs=5": "n_pairs=2",
+    "n_folds=6": "n_folds=2",
+    "scores, [1, 2, 3]": "scores, [1]",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
     "cross_validate(model, (": "cross_validate(folds=2, estimator=model, data=(",
     "PhoenixRegressor(pruning": "PhoenixRegressor(epochs=9, pruning",
@@ -136,7 +138,8 @@ def run_code(code, names):
 
 
 @with_blocks("python")
-@pytest.mark.filterwarnings("ignore")  # networks of a moment predict no better than chance
+@pytest.mark.filterwarnings("ignore:1 cells with missing outputs", "ignore:1 ERCC spike-ins")
+@pytest.mark.filterwarnings("ignore:the one-step error of the network")  # of a moment
 def test_every_example_runs_and_prints_what_the_page_shows(
     page, files, networks_of_a_moment, request
 ):
@@ -167,7 +170,7 @@ def test_every_command_of_a_page_is_one(page):
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-@pytest.mark.filterwarnings("ignore")  # networks of a moment predict no better than chance
+@pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
 def test_examples_of_a_docstring_run(name, work, networks_of_a_moment):
     runner = doctest.DocTestRunner()
     for examples in doctest.DocTestFinder().find(pydoc.locate(f"sbnn.{name}"), name, globs={}):

@@ -57,18 +57,23 @@ def test_sums_are_in_double_precision():
     assert r2 == pytest.approx(0.9996, abs=1e-12)
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_missing_values_are_refused_by_name(place):
-    arguments = [np.zeros(3), np.zeros(3), np.zeros(1)]
-    arguments[place] = np.full_like(arguments[place], np.nan)
-    name = ("Y_true", "Y_pred", "Y_mean")[place]
-    with pytest.raises(ValueError, match=f"^{name}: expected finite values"):
-        metrics.pooled_r2(*arguments)
+THREE = np.zeros(3)
+MISSING = np.full(3, np.nan)
 
 
-def test_arrays_of_other_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"got \(3, 2\), \(3,\) and \(\)"):
-        metrics.pooled_r2(ONES, np.ones(3), 0.0)
+@pytest.mark.parametrize(
+    ("score", "arguments", "message"),
+    [
+        (metrics.pooled_r2, (MISSING, THREE, 0.0), "^Y_true: expected finite values"),
+        (metrics.pooled_r2, (THREE, MISSING, 0.0), "^Y_pred: expected finite values"),
+        (metrics.pooled_r2, (THREE, THREE, np.nan), "^Y_mean: expected finite values"),
+        (metrics.pooled_r2, (ONES, THREE, 0.0), r"got \(3, 2\), \(3,\) and \(\)"),
+        (metrics.smallest_sufficient, ([[0.1, 0.2]] * 2, [10, 5]), "numbers must ascend"),
+    ],
+)
+def test_wrong_arguments_are_refused(score, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        score(*arguments)
 
 
 def test_the_test_fraction_is_averaged_over_folds():
@@ -104,8 +109,3 @@ def test_the_smallest_number_is_within_one_error(test_fraction, number):
     """10 genes are .083 behind 25 on average, with a standard error of .042 or, shared, .097."""
     r2 = [[0.30, 0.36, 0.40, 0.41], [0.20, 0.31, 0.36, 0.34], [0.28, 0.28, 0.40, 0.42]]
     assert metrics.smallest_sufficient(r2, [5, 10, 25, 50], test_fraction) == number
-
-
-def test_numbers_of_genes_must_ascend():
-    with pytest.raises(ValueError, match="numbers must ascend"):
-        metrics.smallest_sufficient([[0.1, 0.2], [0.1, 0.2]], [10, 5])

@@ -1,6 +1,7 @@
 """README and the pages it links: links hold, tables are those of the committed results."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import accuracy
@@ -19,6 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_record_is_read_once():
+    """Most of the time of these tests is that of reading."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(results, "load", cache(results.load))
+        yield
 
 
 def words_of(page):

@@ -105,10 +105,6 @@ def test_public_names_are_those_listed_here(module):
     assert all(hasattr(home, name) for name in home.__all__)
 
 
-def test_the_package_is_marked_as_typed():
-    assert (PACKAGE / "py.typed").exists()
-
-
 def public_functions():
     """Functions that the stubs export, by their names."""
     functions = {}

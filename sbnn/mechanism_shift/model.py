@@ -530,7 +530,9 @@ class LinearShift(ShiftModel):
         ndarray, shape (n, n_latent)
         """
         logs = _log_counts(self._check_counts(counts))
-        return self.components_.transform(logs)
+        # scikit-learn may be set to give tables, of which the components would warn
+        with reproducible():
+            return self.components_.transform(logs)
 
 
 def _log_counts(counts: sparse.csr_array) -> np.ndarray:

@@ -19,8 +19,8 @@ from sbnn.models.linear import kept_genes
 MODELS = [LeaveOneOutRidge(), ReducedRankRegression(), SparseReducedRankRegression(alpha=0.01)]
 
 
+@pytest.mark.filterwarnings("ignore:X. values up to .* are no log values")
 @parametrize_with_checks(MODELS)
-@pytest.mark.filterwarnings("ignore")
 def test_scikit_learn_conventions(estimator, check):
     check(estimator)
 
@@ -111,20 +111,11 @@ print(predictions() == before)
 """
 
 
-@pytest.fixture(scope="module")
-def new_process():
-    """Whether torch is loaded after cross-validations, and results are the same with torch."""
+def test_linear_models_need_no_torch():
+    """It is not loaded after a cross-validation, and changes no result when it is."""
     command = [sys.executable, "-c", WITHOUT_TORCH]
     printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    return printed.split()
-
-
-def test_linear_models_leave_torch_unloaded(new_process):
-    assert new_process[0] == "False"
-
-
-def test_torch_does_not_change_linear_models(new_process):
-    assert new_process[1] == "True"
+    assert printed.split() == ["False", "True"]
 
 
 # --- the published numbers (Bernaerts et al., arXiv:2006.10411, figure 2)

@@ -14,18 +14,12 @@ SIZES = [7, 6, 4, 2, 4, 6, 5]
 def test_only_bottleneck_and_output_are_linear(name, function):
     network = BottleneckNetwork(SIZES, name, generator=torch.Generator())
     x = torch.randn(50, 7)
-    hidden = x
+    hidden = [x]
     for i, (weight, bias, _) in enumerate(network.layers):
-        hidden = hidden @ weight + bias
-        if i not in (2, 5):
-            hidden = function(hidden)
-    assert_close(network(x), hidden)
-
-
-def test_the_bottleneck_is_in_the_middle():
-    network = BottleneckNetwork(SIZES, generator=torch.Generator())
-    latent = network(torch.randn(50, 7), last=network.bottleneck + 1)
-    assert latent.shape == (50, 2)
+        values = hidden[-1] @ weight + bias
+        hidden.append(values if i in (2, 5) else function(values))
+    assert_close(network(x), hidden[6])
+    assert_close(network(x, last=network.bottleneck + 1), hidden[3])
 
 
 @pytest.fixture
@@ -34,10 +28,6 @@ def wide_network():
     network = BottleneckNetwork([1000, *SIZES[1:]], generator=generator)
     network.replace_head(30, generator)
     return network
-
-
-def test_the_head_can_be_replaced(wide_network):
-    assert wide_network(torch.randn(4, 1000)).shape == (4, 30)
 
 
 @pytest.mark.parametrize("i", range(6))

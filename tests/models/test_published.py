@@ -10,8 +10,7 @@ from sklearn.base import clone
 
 from sbnn import SparseBottleneckRegressor
 from sbnn.models import published
-from sbnn.models.base import Stage, train_stage
-from sbnn.models.network import cross_entropy
+from sbnn.models.base import train_stage
 from sbnn.models.published import cluster_outputs
 
 MODEL = SparseBottleneckRegressor(
@@ -23,61 +22,69 @@ MODEL = SparseBottleneckRegressor(
     random_state=0,
 )
 
-PRETRAINING = Stage(
-    name="pretraining",
-    n_epochs=1,
-    learning_rate=1e-2,
-    batch_size=32,
-    group_lasso=0.3,
-    loss=cross_entropy,
-)
-FROZEN = Stage(name="frozen", n_epochs=2, learning_rate=1e-2, batch_size=32, n_frozen=2)
-UNFROZEN = Stage(name="unfrozen", n_epochs=3, learning_rate=5e-3, batch_size=32, group_lasso=0.3)
-AT_ONCE = Stage(name="unfrozen", n_epochs=5, learning_rate=1e-2, batch_size=32, group_lasso=0.3)
-FINE_TUNING = Stage(name="fine-tuning", n_epochs=0, learning_rate=5e-3, batch_size=32)
-
-
-@pytest.fixture
-def stage_calls(monkeypatch):
-    """Calls of `train_stage`."""
-    spy = mock.Mock(wraps=train_stage)
-    monkeypatch.setattr(published, "train_stage", spy)
-    return spy.call_args_list
-
-
-def fit_stages(stage_calls, data, **params):
-    """Stages of a fit."""
-    clone(MODEL).set_params(**params).fit(data.X, data.Y)
-    return [call.args[1] for call in stage_calls]
+ALL_AT_ONCE = [("unfrozen", 0.3)] * 5 + [("fine-tuning", 0.0)]
 
 
 # --- stages
 
 
-def test_stages_are_those_of_the_paper(data, stage_calls):
-    stages = fit_stages(stage_calls, data)
-    assert stages == [PRETRAINING, FROZEN, UNFROZEN, FINE_TUNING]
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, [("frozen", 0.0)] * 2 + [("unfrozen", 0.3)] * 3 + [("fine-tuning", 0.0)]),
+        ({"frozen_layers": 0}, ALL_AT_ONCE),
+        ({"pretraining": False}, ALL_AT_ONCE),
+    ],
+)
+def test_stages_are_those_of_the_paper(params, expected, data):
+    """Their epochs, and the strength of the penalty, which is that of the sum of the norms."""
+    model = clone(MODEL).set_params(learning_rate=0, epochs=(1, 2, 3, 1), n_genes=None, **params)
+    history = model.fit(data.X, data.Y).history_
+    strength = history.penalty / model.gene_norms_.sum()
+    stages = list(zip(history.stage, strength.round(4), strict=True))
+    if params.get("pretraining", True):
+        expected = [("pretraining", 0.3), *expected]
+    assert stages == expected
 
 
-def test_without_frozen_layers_all_are_trained_at_once(data, stage_calls):
-    stages = fit_stages(stage_calls, data, frozen_layers=0)
-    assert stages == [PRETRAINING, AT_ONCE, FINE_TUNING]
+def test_only_the_pretraining_has_classes(data):
+    history = clone(MODEL).fit(data.X, data.Y).history_
+    assert history.r2.isna().tolist() == [True] + [False] * 5
 
 
-def test_without_pretraining_no_layers_are_frozen(data, stage_calls):
-    stages = fit_stages(stage_calls, data, pretraining=False)
-    assert stages == [AT_ONCE, FINE_TUNING]
+def layers_after(data, epochs, **params):
+    """Weights of every layer after stages of these epochs, each of one batch, of all genes."""
+    model = clone(MODEL).set_params(epochs=epochs, n_genes=None, batch_size=120, **params)
+    return [layer.weight for layer in model.fit(data.X, data.Y).network_.layers]
 
 
-def test_all_layers_but_the_last_can_be_frozen(data, stage_calls):
-    stages = fit_stages(stage_calls, data, frozen_layers=5)
-    assert stages[1].n_frozen == 5
+@pytest.mark.parametrize(
+    ("before", "params", "rates"),
+    [
+        ((1, 0, 0, 0), {}, [0, 0, 0.01, 0.01, 0.01, 0.01]),
+        ((1, 0, 0, 0), {"frozen_layers": 5}, [0, 0, 0, 0, 0, 0.01]),
+        ((1, 0, 0, 0), {"frozen_layers": 0}, [0.01] * 6),
+        ((1, 0, 0, 0), {"pretraining": False}, [0.01] * 6),
+        ((1, 1, 0, 0), {}, [0.005] * 6),
+        ((1, 1, 1, 0), {}, [0.005] * 6),
+        ((1, 1, 1, 0), {"frozen_layers": 0}, [0.005] * 6),
+    ],
+)
+def test_rates_and_frozen_layers_are_those_published(before, params, rates, data):
+    """The first step of Adam is as long as its rate, in the direction of each weight."""
+    after = list(before)
+    after[before.index(0)] = 1
+    layers = layers_after(data, before, **params)
+    changes = []
+    for weight, changed in zip(layers, layers_after(data, after, **params), strict=True):
+        changes.append(float((changed - weight).abs().max()))
+    assert changes == pytest.approx(rates, abs=1e-5)
 
 
-def test_the_last_layer_is_never_frozen(data):
-    model = clone(MODEL).set_params(frozen_layers=6)
-    with pytest.raises(ValueError, match=r"frozen_layers must be .* \[0, 5\], got 6"):
-        model.fit(data.X, data.Y)
+def test_the_pretraining_has_the_full_rate(data):
+    still = layers_after(data, (1, 0, 0, 0), learning_rate=0)
+    for weight, changed in zip(still[:-1], layers_after(data, (1, 0, 0, 0))[:-1], strict=True):
+        assert float((changed - weight).abs().max()) == pytest.approx(0.01, abs=1e-5)
 
 
 def test_history_numbers_the_epochs_of_all_stages(data):
@@ -90,10 +97,14 @@ def test_only_the_pretraining_watches_cells_by_default(data):
     assert history.eval_loss.notna().tolist() == [True] + [False] * 5
 
 
-def test_the_pretraining_uses_three_fifths_of_the_cells(data, stage_calls):
+def test_the_pretraining_uses_three_fifths_of_the_cells(data, monkeypatch):
+    """The others are watched: of the stage, as the history alone would not show a leak."""
+    spy = mock.Mock(wraps=train_stage)
+    monkeypatch.setattr(published, "train_stage", spy)
     clone(MODEL).fit(data.X, data.Y)
-    training = stage_calls[0].args[2]
-    validation = stage_calls[0].kwargs["eval_cells"]
+    first = spy.call_args_list[0]
+    training = first.args[2]
+    validation = first.kwargs["eval_cells"]
     n_cells = len(training.x) + len(validation.x)
     assert torch.cdist(training.x, validation.x).min() > 0
     assert len(training.x) / n_cells == pytest.approx(0.6, abs=0.01)

@@ -21,7 +21,7 @@ from sbnn.models import saved
 X = np.random.default_rng(0).normal(size=(30, 9))
 NAMED = pd.DataFrame(X, columns=list("abcdefghi"))
 NEW = 9 * NAMED.iloc[:, ::-1]
-COUNTS = (9 * NAMED.abs()).round() + 1
+COUNTS = NAMED.abs().round() + 1
 PUBLISHED = SparseBottleneckRegressor(
     n_genes=4,
     pretraining=False,
@@ -73,11 +73,6 @@ def test_predictions_come_back(method, model, loaded):
     assert_array_equal(getattr(loaded, method)(NEW), expected)
 
 
-def test_outputs_of_a_vector_are_a_vector(path):
-    clone(DISTILLED).fit(NAMED, X[:, 0]).save(path)
-    assert DistilledBottleneckRegressor.load(path).predict(NEW).shape == (30,)
-
-
 def test_parameters_come_back(model, loaded):
     assert loaded.get_params() == model.get_params()
 
@@ -99,6 +94,7 @@ def test_the_history_comes_back(model, loaded):
         "x_max_",
         "y_mean_",
         "y_scale_",
+        "normalizer_",
     ],
 )
 def test_attributes_come_back(name, model, loaded):
@@ -116,10 +112,6 @@ def test_a_loaded_model_is_saved_with_its_normalizer(model, path):
     loaded = type(model).load(model.save(path, normalizer))
     again = type(model).load(loaded.save(path))
     assert_array_equal(again.normalizer_.transform(COUNTS), normalizer.transform(COUNTS))
-
-
-def test_without_a_normalizer_there_is_none(loaded):
-    assert loaded.normalizer_ is None
 
 
 def test_a_random_state_is_not_saved(path):
@@ -145,10 +137,29 @@ def content(tmp_path_factory):
     return path.read_bytes()
 
 
-def assert_refused(path, content):
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="m.safetensors is not an sbnn model"):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda content: content + b"\0", ""),
+        (lambda content: content[:-1], ""),
+        (lambda content: pickle.dumps({"a": 1}), ""),
+        (lambda content: content.replace(b"sbnn-model-", b"sbnn-MODEL-"), "expected the format"),
+    ],
+    ids=["longer", "shorter", "a pickle", "another format"],
+)
+def test_another_file_is_refused(damage, message, path, content):
+    path.write_bytes(damage(content))
+    with pytest.raises(ValueError, match=f"m.safetensors is not an sbnn model .*{message}"):
         SparseBottleneckRegressor.load(path)
+
+
+def test_a_file_with_a_wrong_bit_is_refused(path, content):
+    for position in range(0, len(content), 101):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="m.safetensors is not an sbnn model"):
+            SparseBottleneckRegressor.load(path)
 
 
 def test_a_model_of_another_class_is_refused(path, content):
@@ -157,33 +168,8 @@ def test_a_model_of_another_class_is_refused(path, content):
         DistilledBottleneckRegressor.load(path)
 
 
-def test_a_longer_file_is_refused(path, content):
-    assert_refused(path, content + b"\0")
-
-
-def test_a_shorter_file_is_refused(path, content):
-    assert_refused(path, content[:-1])
-
-
-def test_a_pickle_is_refused(path):
-    assert_refused(path, pickle.dumps({"a": 1}))
-
-
-def test_a_file_with_a_wrong_bit_is_refused(path, content):
-    for position in range(0, len(content), 37):
-        damaged = bytearray(content)
-        damaged[position] ^= 1
-        assert_refused(path, bytes(damaged))
-
-
-def test_another_format_is_refused(path, monkeypatch):
-    with monkeypatch.context() as older:
-        older.setattr(saved, "FORMAT", "sbnn-model-3")
-        clone(PUBLISHED).fit(X, X[:, :2]).save(path)
-    assert_refused(path, path.read_bytes())
-
-
 def test_sizes_are_compared_before_memory_is_taken(path, content, monkeypatch):
+    """No network is built, whose weights would take all memory; the checksum may be right."""
     path.write_bytes(content)
     header, tensors = saved._read_model_file(path)
     header["sizes"][1] = 10**9
