@@ -33,7 +33,6 @@ def default():
     ],
 )
 def test_the_data_are_those_of_the_committed_records(name, file):
-    """Values, labels and truth."""
     record = results.load(SAVED / name / f"{file}.pickle.xz")
     assert load_dataset(name, verbose=False).uns["sbnn"]["sha256"] == record.sha256
 

@@ -1,9 +1,25 @@
-"""Simulated neurons of mice; those of human cells are compared with the committed records."""
+"""Simulated neurons: features, labels and mice; see also test_simulate.py."""
 
 import numpy as np
 import pytest
 
+from sbnn.data.ephys_features import HUMAN_RELEASE, release_features
 from sbnn.data.simulate_ephys import simulate_ephys_types
+
+
+@pytest.fixture(scope="module")
+def human():
+    return simulate_ephys_types(40, random_state=0)
+
+
+def test_features_and_families_are_those_of_the_release(human):
+    release = release_features(HUMAN_RELEASE)
+    assert human.var_names.tolist() == release.index.tolist()
+    assert human.var["family"].tolist() == release["family"].tolist()
+
+
+def test_human_cells_are_acute_or_cultured(human):
+    assert set(human.obs["condition"]) == {"acute", "culture"}
 
 
 @pytest.fixture(scope="module")
