@@ -180,7 +180,7 @@ def folds_record():
 
 @cache
 def halves_record():
-    return stability_selection(network(random_state=0), cells(), 2, verbose=False)
+    return stability_selection(network(), cells(), 2, verbose=False)
 
 
 def two_folds(n_cells):

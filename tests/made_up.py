@@ -99,6 +99,7 @@ def cross_validation_record(fit):
             "test_predictions": [[None] * 4, predicted],
             "test_r2": rng.uniform(size=(4, 2)),
             "test_feature_r2": rng.uniform(size=(4, 2, n_outputs)),
+            "feature_names": fit.feature_names,
         },
     )
 

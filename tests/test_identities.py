@@ -62,12 +62,12 @@ OTHER = {
         "estimator": partial(network, group_lasso=1.0, random_state=3),
     },
     "cross_validate": {"folds": 4, "param_grid": {"n_genes": [4]}},
-    "stability_selection": {"n_pairs": 3},
+    "stability_selection": {"n_pairs": 3, "estimator": partial(network, group_lasso=1.0)},
     "fit_full": {},
     "tsne_maps": {},
     "gene_selection": {"n_genes": 4, "threshold": 1},
     "interpret_held_out": {
-        "halves": lambda: stability_selection(network(random_state=9), cells(), 3, verbose=False)
+        "halves": lambda: stability_selection(network(), cells(), 3, verbose=False)
     },
     "map_trust": {
         "fit": lambda: fit_full(network(random_state=9), cells()),

@@ -26,11 +26,25 @@ model = SparseBottleneckRegressor(epochs=(0, 0, 1, 1), random_state=0)
 print(cross_validate(model, data, folds=2, verbose=False).test_r2.shape)
 """
 
+FIRST = """
+import sys
+import sbnn
+for name in sbnn.__all__:
+    for module in [module for module in sys.modules if module.startswith("sbnn")]:
+        del sys.modules[module]
+    exec(f"from sbnn import {name}")
+"""
+
 
 def test_models_of_two_measurements_need_no_optional_package():
     command = [sys.executable, "-W", "ignore", "-c", CORE, *EXTRAS]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.stdout == "(2, 1)\n", ended.stderr
+
+
+def test_every_public_name_can_be_imported_first():
+    ended = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_every_optional_package_is_in_the_extra_that_is_named():

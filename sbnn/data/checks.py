@@ -1,6 +1,8 @@
 """Convert user input to clean arrays, or name the mistake."""
 
-from collections.abc import Iterable, Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,12 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
     if names is None:
         numbered = [f"{kind}_{i}" for i in range(size)]
         return np.array(numbered, dtype=str)
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise TypeError(f"{argument}: expected a list of {kind} names, got {names!r}")
+    is_list = isinstance(names, Iterable) and getattr(names, "ndim", 1) == 1
+    if not is_list or isinstance(names, str | Set):  # a set has no order
+        got = type(names).__name__
+        raise TypeError(
+            f"{argument}: expected a list or one-dimensional array of {kind} names, got {got}"
+        )
     series = pd.Series([*names], dtype=object)
     if len(series) != size:
         raise ValueError(f"{argument}: expected {size} {kind} names, got {len(series)}")
@@ -44,10 +50,16 @@ def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
     return text.to_numpy().astype(str)
 
 
+def names_as_text(names: Iterable[Any]) -> pd.Index:
+    """Names as text, also bytes, as files of HDF5 give, and those of several levels."""
+    texts = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    return pd.Index(texts, dtype=object)
+
+
 def order_by_name(names: Iterable[Any], expected: Iterable[Any], argument: str) -> np.ndarray:
     """Positions of the expected names among those of a table; default names fit any others."""
-    in_table = pd.Index([str(name) for name in names], dtype=object)
-    in_order = pd.Index([str(name) for name in expected], dtype=object)
+    in_table = names_as_text(names)
+    in_order = names_as_text(expected)
     if in_table.is_unique and in_order.is_unique and set(in_table) == set(in_order):
         return in_table.get_indexer(in_order)
     if in_table.equals(in_order) or _are_default(in_table) or _are_default(in_order):
@@ -57,8 +69,8 @@ def order_by_name(names: Iterable[Any], expected: Iterable[Any], argument: str) 
     raise ValueError(
         f"{argument}: expected the names {abbreviate(in_order)}, in any order and once each, got "
         f"{abbreviate(in_table)} (missing: {abbreviate(missing) or 'none'}; not expected: "
-        f"{abbreviate(unexpected) or 'none'}); select or rename them, or pass table.to_numpy() to "
-        "go by position"
+        f"{abbreviate(unexpected) or 'none'}{describe_similar(unexpected, missing)}); select or "
+        "rename them, or pass table.to_numpy() to go by position"
     )
 
 
@@ -72,7 +84,7 @@ def refuse_permuted(names: np.ndarray, of_table: pd.Index | None, argument: str)
     """Reject names beside a table that has the same ones in another order."""
     if of_table is None:
         return
-    columns = [str(name) for name in of_table]
+    columns = [*names_as_text(of_table)]
     if columns != [*names] and sorted(columns) == sorted(names):
         raise ValueError(
             f"{argument}: the table has the same names in another order; leave {argument} out, as "
@@ -96,7 +108,9 @@ def check_labels(
     if labels is None:
         labels = pd.DataFrame(index=pd.Index(cells, dtype=object))
     check_table(labels, "labels")
-    table = labels.set_axis(labels.index.astype(str))
+    # without the name of the index, which may be that of a column
+    table = labels.set_axis(names_as_text(labels.index))
+    table = table.set_axis(names_as_text(table.columns), axis=1)
     wrong = table.index.symmetric_difference(cells)
     if len(wrong) or len(table) != len(cells):
         raise ValueError(f"labels: expected one row for each cell; unmatched: {abbreviate(wrong)}")
@@ -110,25 +124,37 @@ def check_labels(
         if n_lost:
             warn(f"{n_lost} of {len(cells)} cells have no {column}")
         table[column] = known.where(known.notna(), UNKNOWN).astype(str)
-    for column in table.select_dtypes(object):  # numbers and text cannot be saved in one column
-        table[column] = table[column].map(str, na_action="ignore")
+    for column in table:  # dates, and numbers beside text, cannot be saved
+        if not pd.api.types.is_numeric_dtype(table[column]) and not is_category(table[column]):
+            table[column] = table[column].astype(object).map(str, na_action="ignore")
     return table
 
 
+def is_category(column: Any) -> bool:
+    """Whether these are categories of pandas."""
+    return isinstance(getattr(column, "dtype", None), pd.CategoricalDtype)
+
+
 def check_table(table: Any, argument: str) -> None:
-    """Reject what is no table with the names of cells."""
+    """Reject what is no table with the names of cells, and columns of one name."""
     if not isinstance(table, pd.DataFrame):
         raise TypeError(
             f"{argument}: expected a DataFrame indexed by cell name, got {type(table).__name__}; "
             "make one with pd.DataFrame(columns, index=cell_names)"
         )
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"{argument}: columns that appear more than once: {abbreviate(twice.unique())}; keep "
+            "the first with table.loc[:, ~table.columns.duplicated()]"
+        )
 
 
 def match_rows(
-    table: pd.DataFrame | pd.Series, cells: np.ndarray, argument: str
+    table: pd.DataFrame | pd.Series, cells: np.ndarray | pd.Index, argument: str
 ) -> pd.DataFrame | pd.Series:
     """Rows of labels in the order of the cells, matched by name; there may be other rows."""
-    table = table.set_axis(table.index.astype(str))
+    table = table.set_axis(names_as_text(table.index))
     is_missing = ~np.isin(cells, table.index)
     missing = pd.Index(cells[is_missing])
     if len(missing):
@@ -182,11 +208,12 @@ def check_colors(colors: Mapping[str, Any], labels: pd.DataFrame) -> dict[str, s
 
 def type_shades(labels: pd.DataFrame) -> dict[str, str]:
     """Colours of the known types: shades of one hue per family; hues repeat in darker colours."""
-    is_known = labels["type"] != UNKNOWN
-    types = labels.loc[is_known, ["family", "type"]].drop_duplicates("type")
+    known = labels.loc[labels["type"] != UNKNOWN, ["family", "type"]]
+    known["family"] = known["family"].mask(known["family"] == UNKNOWN)
+    # of several families of a type the first by name, in whatever order the cells are
+    types = known.sort_values("family").drop_duplicates("type")
     # a type without a family is its own
-    has_family = types["family"] != UNKNOWN
-    types["family"] = types["family"].where(has_family, types["type"])
+    types["family"] = types["family"].fillna(types["type"])
     colors = {}
     for i, (_, of_family) in enumerate(types.groupby("family")["type"]):
         n_darker, hue = divmod(i, len(HUES))
@@ -210,6 +237,11 @@ def check_one_for_each(values: Any, argument: str, what: str = "cell") -> None:
 
 def check_groups(groups: Any, cells: Any, argument: str) -> np.ndarray:
     """Convert groups to str; each cell must have a known one."""
+    if isinstance(groups, str):
+        raise TypeError(
+            f"{argument}: expected one for each cell, got the text {groups!r}; pass the column "
+            f"itself, such as adata.obs[{groups!r}]"
+        )
     check_one_for_each(groups, argument)
     check_in_order(cells, groups, argument)
     labels = known_labels(np.asarray(groups, dtype=object))
@@ -234,6 +266,7 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """The table with text as numbers, NaN where empty."""
     if all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
         return table
+    check_numeric(table, what)
     # as objects, since dates would become numbers
     converted = table.astype(object).apply(pd.to_numeric, errors="coerce")
     is_wrong = converted.isna() & table.notna()
@@ -244,13 +277,17 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
     raise ValueError(
         f"{what}: expected numbers, got {table.iat[i, j]!r} in row "
         f"{row!r}, column {table.columns[j]!r}; leave such a column "
-        'out with table.drop(columns=...), or read the table with decimal="," or '
+        'out with table.drop(columns=...), or read the table with decimal=",", thousands="," or '
         "na_values=[...]"
     )
 
 
 def check_numeric(values: Any, argument: str) -> None:
-    """Reject single values, text, and what would become numbers: dates, complex, masked."""
+    """Reject what is no array or table of numbers, but would become one.
+
+    These are dates, spans of time, categories, complex and masked values.
+    """
+    check_in_memory(values, argument)
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: masked values; leave these cells or columns out")
     if isinstance(values, AnnData):
@@ -270,11 +307,13 @@ def check_numeric(values: Any, argument: str) -> None:
         columns = values.loc[:, is_suspect]
     for name, column in columns.items():
         found = pd.api.types.infer_dtype(np.asarray(column).ravel(), skipna=True)
-        if found.startswith(("date", "timedelta", "period", "complex")):
+        if is_category(column):
+            found = "categorical"
+        if found.startswith(("date", "timedelta", "period", "complex", "categorical")):
             where = f" in column {name!r}" if name != "" else ""
             raise ValueError(
                 f"{argument}: {found.capitalize()} data not supported{where}; leave it out, or "
-                "make it a number, such as that of days"
+                "make it a number, such as that of days, or with .astype(float)"
             )
 
 
@@ -323,6 +362,19 @@ def _name_at(position, names):
     return str(position) if names is None else repr(str([*names][position]))
 
 
+def check_in_memory(values: Any, argument: str) -> None:
+    """Reject what NumPy does not read as an array, such as sparse matrices in a file."""
+    if isinstance(values, AnnData):
+        values = None if values.isbacked else values.X
+    if values is None or sparse.issparse(values) or isinstance(values, np.ndarray | pd.DataFrame):
+        return
+    if np.asarray(values).ndim == 0:
+        raise TypeError(
+            f"{argument}: expected numbers in an array, table or sparse matrix in memory, got "
+            f"{type(values).__name__}; read it first, all of an AnnData with adata.to_memory()"
+        )
+
+
 def check_only_genes(X: pd.DataFrame, beside: pd.DataFrame | None, argument: str) -> None:
     """Reject columns that are flags or have the name of an output or label."""
     no_genes = X.select_dtypes(bool).columns
@@ -346,6 +398,26 @@ def abbreviate(names: Iterable[Any], limit: int = 5) -> str:
     return f"{listed} and {n_more} more" if n_more > 0 else listed
 
 
+def describe_similar(names: Iterable[Any], others: Iterable[Any]) -> str:
+    """Say which names differ only in capitals, spaces, punctuation or encoding, or ""."""
+    others_by_letters = {_letters(name): str(name) for name in others}
+    for name in names:
+        other = others_by_letters.get(_letters(name))
+        if other is not None and other != str(name):
+            return (
+                f"; {ascii(str(name))} and {ascii(other)} differ only in capitals, spaces, "
+                "punctuation or the encoding of letters"
+            )
+    return ""
+
+
+def _letters(name):
+    """A name as it would be with one encoding of letters, capitals and punctuation."""
+    # accents of macOS are characters of their own, and R replaces - by . in names
+    composed = unicodedata.normalize("NFKC", str(name))
+    return re.sub(r"[\W_]+", " ", composed.casefold()).strip()
+
+
 def get_cell_names(X: Any) -> pd.Index | None:
     """Names of the cells in a container, or None."""
     names = getattr(X, "obs_names", getattr(X, "cell_names", getattr(X, "index", None)))
@@ -358,8 +430,8 @@ def check_in_order(X: Any, values: Any, argument: str) -> None:
     rows = get_cell_names(values)
     if cells is None or rows is None or len(cells) != len(rows):
         return
-    cells = cells.astype(str)
-    rows = rows.astype(str)
+    cells = names_as_text(cells)
+    rows = names_as_text(rows)
     default = pd.RangeIndex(len(cells)).astype(str)
     are_unnamed = rows.equals(default) or cells.equals(default)
     are_same = set(cells) == set(rows)

@@ -16,13 +16,13 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sbnn.data.checks import abbreviate, check_numeric
+from sbnn.data.checks import abbreviate, check_in_memory, check_in_order, check_numeric
 from sbnn.determinism import atomic_fit
 from sbnn.errors import check_number, warn
 
 LARGEST_LOG = 20  # log values are usually smaller
 BEYOND_LOG = 50  # no logarithm of a count is this large
-LARGEST_COUNT = 2**31 - 1
+LARGEST_COUNT = np.float64(2**31 - 1)  # which half precision is compared to, too
 LEAST_LIBRARY = 1e-9  # sizes are positive
 CELLS_LOOKED_AT = 1000  # to tell counts from logarithms
 CELLS_COMPARED_AT_ONCE = 1000
@@ -95,18 +95,24 @@ def row_sums(counts: Any) -> np.ndarray:
 
 def check_counts(counts: ArrayLike, shape: tuple[int, int]) -> np.ndarray | sparse.csr_array:
     """Convert raw counts to an integer array or CSR matrix of this shape."""
+    check_in_memory(counts, "counts")
     if sparse.issparse(counts):
         matrix = sparse.csr_array(counts, copy=True)
         matrix.sum_duplicates()  # an entry may be stored in parts
         values = matrix.data
     else:
         matrix = np.asarray(counts)
+        # sparse matrices have no other order of bytes
+        matrix = matrix.astype(matrix.dtype.newbyteorder("="), copy=False)
         values = matrix
     if matrix.shape != shape:
         raise ValueError(f"counts: expected the shape of X, {shape}, got {matrix.shape}")
     wrong = values[~are_counts(values)]
     if len(wrong):
-        raise ValueError(f"counts: expected raw counts, whole and not negative, got {wrong[0]}")
+        raise ValueError(
+            f"counts: expected raw counts, whole and not negative, got {wrong[0]:g}; pass "
+            "neither logarithms nor z-scores, and round estimated counts with np.rint"
+        )
     return matrix.astype(np.int64) if matrix.dtype.kind == "f" else matrix
 
 
@@ -171,6 +177,7 @@ def normalize_library_size(
     check_numeric(counts, "counts")
     values = check_array(counts, **NOT_NEGATIVE)
     sums = row_sums(values)
+    check_in_order(counts, totals, "totals")
     library_sizes = sums
     if totals is not None:
         check_numeric(totals, "totals")

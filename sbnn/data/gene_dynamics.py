@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from sbnn.data.fingerprint import fingerprint_of_data
 from sbnn.data.gene_network import GeneNetwork
-from sbnn.data.trajectories import prior_matrix
+from sbnn.data.trajectories import gene_pairs, prior_matrix
 from sbnn.errors import check_number
 
 
@@ -41,7 +41,7 @@ def gene_dynamics(
         adata.var["truth_known"] = genes.isin(truth.index)
         adata.varp["truth"] = truth.reindex(index=genes, columns=genes).to_numpy(float)
     if interactions is not None:
-        adata.varp["interactions"] = interactions.to_numpy(float)
+        adata.varp["interactions"] = gene_pairs(interactions, genes, "interactions")
     adata.uns["sbnn"] = {
         "name": name,
         "source": source,
@@ -63,8 +63,8 @@ def truth_table(data: AnnData) -> pd.DataFrame | None:
     if "truth" not in data.varp:
         return None
     genes = data.var_names
-    is_known = data.var["truth_known"].to_numpy()
-    return pd.DataFrame(data.varp["truth"], index=genes, columns=genes)[is_known]
+    table = pd.DataFrame(data.varp["truth"], index=genes, columns=genes)
+    return table[data.var["truth_known"].to_numpy()] if "truth_known" in data.var else table
 
 
 def simulate_network(

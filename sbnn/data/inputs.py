@@ -21,7 +21,9 @@ from sbnn.data.checks import (
     check_in_order,
     check_names,
     check_numeric,
+    describe_similar,
     get_cell_names,
+    names_as_text,
     numbers,
     order_by_name,
 )
@@ -68,7 +70,7 @@ def validate_expression(X: Any, min_cells: int = 1) -> tuple[Any, pd.Index | Non
             return X, names
         X = load_into_memory(X).X
     elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):
-        names = X.columns.astype(str)
+        names = names_as_text(X.columns)
     X = check_array(X, ensure_min_samples=min_cells, **ACCEPTED)
     check_finite(X, "X", cells, names)
     return X, names
@@ -211,7 +213,9 @@ def validate_genes(model: Any, X: Any, genes: np.ndarray) -> np.ndarray:
         if len(missing):
             raise ValueError(
                 f"X: no values for {len(missing)} of the {len(genes)} genes of the model: "
-                f"{abbreviate(missing, 10)}; if a gene was measured but has no counts, set it to 0"
+                f"{abbreviate(missing, 10)}; it has {abbreviate(names)}"
+                f"{describe_similar(names, missing)}; if genes have other names, rename them; if a "
+                "gene was measured but has no counts, set it to 0"
             )
     blocks = [read_cells(cells, rows, columns) for rows in cell_blocks(cells)]
     values = np.concatenate(blocks)

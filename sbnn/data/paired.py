@@ -11,7 +11,7 @@ import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy import sparse
-from sklearn.preprocessing import StandardScaler, scale
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 from sbnn.data import checks
@@ -36,6 +36,7 @@ from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.errors import check_among, check_number
 
 COPY_CORRELATION = 0.999  # of an output with the gene or output that it copies
+LARGEST_STEP = 0.1  # between numbers in single precision, relative to the SD of an output
 TYPE_COLUMNS = ["family", "type"]
 
 
@@ -163,8 +164,9 @@ def paired(
     ------
     ValueError
         If values are not finite numbers, rows or names do not match, names repeat, or counts are
-        not whole numbers; with `check`, also if X looks like raw counts (whole numbers, some above
-        20) or has values beyond logarithms, without `notes`.
+        not whole numbers; with `check`, also if single precision loses the differences of an
+        output, or X looks like raw counts (whole numbers, some above 20) or has values beyond
+        logarithms, without `notes`.
 
     Examples
     --------
@@ -233,6 +235,8 @@ def _type_colors(adata):
     """Colour of each type; as in scanpy, a list in the order of the types."""
     types = pd.Categorical(adata.obs.get("type", ())).categories
     colors = adata.uns.get("type_colors", ())
+    if isinstance(colors, str):  # R makes a single text of one colour
+        colors = [colors]
     # scanpy replaces a palette that is too short
     if len(colors) < len(types):
         return {}
@@ -288,6 +292,7 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
     if counts is not None:
         counts = check_counts(counts, x.shape)
     if check and len(outputs):  # raw counts may have genes that no cell expresses
+        _require_precision(Y, outputs)
         _require_variation(x, "X", genes)
         _require_variation(y, "Y", outputs)
         for values in [x] if counts is None else [x, counts, log2p1(counts)]:
@@ -351,10 +356,23 @@ def _require_variation(values, argument, names):
         )
 
 
+def _require_precision(Y, names):
+    """Reject outputs, such as times since 1970, whose differences single precision loses."""
+    values = np.asarray(dense(Y), dtype=np.float64).reshape(-1, len(names))
+    steps = np.spacing(np.abs(values).max(axis=0).astype(np.float32))
+    is_coarse = steps > LARGEST_STEP * values.std(axis=0)
+    lost = names[is_coarse & (np.ptp(values, axis=0) > 0)]
+    if len(lost):
+        raise ValueError(
+            f"Y: single precision loses the differences between cells in {abbreviate(lost)}; "
+            "subtract the mean of such columns"
+        )
+
+
 def _refuse_copies(X, Y, *, genes, outputs):
     """Reject outputs that are genes."""
     x = sparse.csr_array(X, dtype=np.float64)
-    y = scale(Y.astype(np.float64))
+    y = StandardScaler().fit_transform(Y.astype(np.float64))
     # what a correlation of 1 gives
     size = len(y) * StandardScaler(with_mean=False).fit(x).scale_
     alike = np.argwhere(np.abs(y.T @ x) > COPY_CORRELATION * size)

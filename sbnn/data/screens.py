@@ -21,6 +21,7 @@ from sbnn.data.checks import (
     check_numeric,
     check_only_genes,
     check_table,
+    known_labels,
     match_rows,
     numbers,
     refuse_permuted,
@@ -125,8 +126,7 @@ def screen(
         refuse_permuted(genes, values.columns, "gene_names")
         refuse_permuted(cells, values.index, "cell_names")
     obs = check_labels(labels, cells, ())
-    if control is not None:
-        control = str(control)
+    control = read_control(control)
     if cell_names is not None and isinstance(labels_of_cells, pd.Series):
         labels_of_cells = match_rows(labels_of_cells, cells, "perturbation")
     obs[PERTURBATION] = pd.Categorical(check_perturbation(labels_of_cells, obs, control))
@@ -162,6 +162,7 @@ def as_screen(data: AnnData | Screen) -> Screen:
 def check_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> pd.DataFrame:
     """Reject columns that are no counts, with their names."""
     counts = numbers(table, "counts")
+    check_names(counts.columns, "counts", "gene", size=counts.shape[1])
     check_only_genes(counts, labels, "counts")
     wrong = counts.columns[~are_counts(counts).all()]
     if len(wrong):
@@ -176,9 +177,11 @@ def check_table_of_counts(table: pd.DataFrame, labels: pd.DataFrame | None) -> p
 
 def check_screen_counts(counts: Counts) -> sparse.csr_array:
     """Convert counts to canonical CSR, int32."""
+    if isinstance(counts, AnnData):
+        counts = load_into_memory(counts).X
     check_numeric(counts, "counts")
     finite = check_array(counts, accept_sparse="csr", input_name="counts")
-    matrix = sparse.csr_array(check_counts(sparse.csr_array(finite), finite.shape))
+    matrix = sparse.csr_array(check_counts(finite, finite.shape))
     matrix.eliminate_zeros()
     return matrix.astype(np.int32)
 
@@ -212,9 +215,21 @@ def check_perturbation(
     return labels
 
 
+def read_control(control: ArrayLike | None) -> str | None:
+    """The label of the control as text, read as those of the cells are."""
+    if control is None:
+        return None
+    if np.ndim(control) > 0:
+        raise TypeError(
+            f"control: expected one label, got {control}; give cells of several controls the same "
+            "label, such as with labels.replace(controls, 'control')"
+        )
+    return str(known_labels([control])[0])
+
+
 def check_control(labels: np.ndarray, control: str | None) -> None:
     """Reject a `control` that is the label of no cell."""
-    if control is not None and str(control) not in labels:
+    if control is not None and control not in labels:
         text = f"the perturbations are {abbreviate(np.unique(labels))}"
         raise ValueError(f"control: no cell is {control!r}; {text}")
 
@@ -224,7 +239,12 @@ def perturbation_codes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sorted perturbations, their index for each cell, and numbers of cells."""
     names, codes, sizes = np.unique(perturbation, return_inverse=True, return_counts=True)
-    if sizes.min() < 2 or len(names) < 2 + (control is not None):
-        expected = "two or more besides the control, with two or more cells each"
-        raise ValueError(f"perturbation: expected {expected}, got {abbreviate(names)}")
+    if sizes.min() < 2:
+        raise ValueError(
+            f"perturbation: leave out those of a single cell: {abbreviate(names[sizes < 2])}"
+        )
+    if len(names) < 2 + (control is not None):
+        raise ValueError(
+            f"perturbation: expected two or more besides the control, got {abbreviate(names)}"
+        )
     return names, codes, sizes

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from gzip import BadGzipFile
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,35 @@ from anndata import AnnData, read_h5ad
 from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
-from sbnn.data.checks import abbreviate, check_finite, check_names, check_only_genes, numbers
+from sbnn.data.checks import (
+    abbreviate,
+    check_finite,
+    check_in_memory,
+    check_names,
+    check_only_genes,
+    describe_similar,
+    names_as_text,
+    numbers,
+)
 from sbnn.data.counts import BEYOND_LOG, are_counts, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import COPY_CORRELATION, paired
 from sbnn.errors import warn
 
 SEPARATORS = ",", "\t", ";"
+#: Endings of packed files, which have checksums.
+PACKED = ".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"
+BLOCK_SIZE = 2**20  # bytes
 LEAST_SHARED = 0.5  # of the cells of the smaller table
-#: Names of columns that tools add, and dates that spreadsheets make of genes such as MARCH1.
+#: Names of columns that tools add, dates that spreadsheets make of genes such as MARCH1, and what
+#: HTSeq and STAR count besides genes.
 BOOKKEEPING = re.compile(
     r"Unnamed: \d+|(n_genes|n_counts|total_counts|pct_counts).*|batch|cluster|leiden|louvain"
     r"|\d+-(Mar|Sep|Dec)|(Mar|Sep|Dec)-\d+|\d{4}-\d\d-\d\d.*"
+    r"|__.*|N_(unmapped|multimapping|noFeature|ambiguous)"
 )
+#: Errors that say what is wrong.
+CLEAR_ERRORS = FileNotFoundError, ImportError, IsADirectoryError, MemoryError, PermissionError
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
 
@@ -76,9 +91,9 @@ def read_tables(
     Raises
     ------
     ValueError
-        If cells do not match, there are text or missing values among numbers, names repeat or only
-        number the rows, there are columns beside the genes, or values are neither counts nor
-        logarithms.
+        If cells do not match, there are text or missing values among numbers, names are empty,
+        repeat or only number the rows, there are columns beside the genes, values are neither
+        counts nor logarithms, or a file is damaged.
     TypeError
         If a table is neither a path nor a DataFrame.
 
@@ -91,8 +106,8 @@ def read_tables(
     >>> read_tables("counts.csv", "ephys.csv").shape
     (50, 30)
     """
-    if isinstance(expression, str | PathLike) and str(expression).endswith(".h5ad"):
-        expression = read_h5ad(expression)
+    if isinstance(expression, str | PathLike) and str(expression).lower().endswith(".h5ad"):
+        expression = read_anndata(expression)
     X: pd.DataFrame | AnnData
     if isinstance(expression, AnnData):
         if labels is None:
@@ -143,11 +158,25 @@ def read_tables(
     )
 
 
+def read_anndata(path: str | PathLike[str]) -> AnnData:
+    """The AnnData of an ``.h5ad`` file; if it cannot be read, an error names it."""
+    try:
+        return read_h5ad(path)
+    except CLEAR_ERRORS:
+        raise
+    except Exception as error:  # of HDF5 or anndata, which do not name the file
+        raise ValueError(
+            f"expression: {path} is damaged, incomplete or no file of an AnnData: {error}; copy it "
+            "again, or read it with anndata or scanpy, and pass the AnnData"
+        ) from error
+
+
 def get_expression(adata: AnnData) -> AnnData:
     """Counts, or else ``X``, which may be sparse, with the names of cells and genes only."""
     check_names(adata.var_names, "expression", kind="gene", size=adata.n_vars)
     counts = adata.layers.get("counts")
     values = load_into_memory(adata).X if counts is None else counts
+    check_in_memory(values, "expression")
     return AnnData(values, adata.obs[[]], adata.var[[]])
 
 
@@ -170,9 +199,17 @@ def read_table(given: Any, what: str) -> pd.DataFrame:
     table = given
     if not isinstance(table, pd.DataFrame):
         table = read_columns(given, what, as_text=what == "labels")
-        table = table.set_index(table.columns[0])
-    rows = table.index.map(str)  # also of two levels
-    columns = table.columns.map(str)
+        table = table.iloc[:, 1:].set_axis(table.iloc[:, 0])
+    rows = names_as_text(table.index)
+    columns = names_as_text(table.columns)
+    n_unnamed_rows = (rows == "").sum()
+    n_unnamed_columns = (columns == "").sum()
+    if n_unnamed_rows or n_unnamed_columns:
+        raise ValueError(
+            f"{what}: {n_unnamed_rows} rows and {n_unnamed_columns} columns without a name; leave "
+            "them out with table.loc[table.index != '', table.columns != '']; separators at the "
+            "ends of lines make such columns"
+        )
     table = table.set_axis(rows).set_axis(columns, axis=1)
     repeated_columns = columns[columns.duplicated()]
     twice = rows[rows.duplicated()].append(repeated_columns)
@@ -180,8 +217,8 @@ def read_table(given: Any, what: str) -> pd.DataFrame:
         raise ValueError(
             f"{what}: names that appear more than once: {abbreviate(twice, 3)}; average "
             "such rows with "
-            "table.groupby(level=0).mean(), or keep the first with table[~table.index.duplicated()]"
-            " (columns: the same of table.T)"
+            "table.groupby(level=0).mean() (counts: sum()), or keep the first with "
+            "table[~table.index.duplicated()] (columns: the same of table.T)"
         )
     numbers_of_rows = pd.RangeIndex(len(rows) + 1).astype(str)
     if rows.equals(numbers_of_rows[:-1]) or rows.equals(numbers_of_rows[1:]):
@@ -198,7 +235,7 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
     if not isinstance(path, str | Path):
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
     try:
-        if str(path).endswith(".xlsx"):
+        if str(path).lower().endswith(".xlsx"):
             with pd.ExcelFile(path) as book:
                 sheets = book.sheet_names
             if len(sheets) > 1:
@@ -207,21 +244,49 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
         else:
             readers = []
             for separator in SEPARATORS:
-                readers.append(partial(pd.read_csv, sep=separator, header=None, low_memory=False))
+                reader = partial(
+                    pd.read_csv,
+                    sep=separator,
+                    header=None,
+                    low_memory=False,
+                    skipinitialspace=True,
+                )
+                readers.append(reader)
             # the separator that gives the most columns
             read = max(readers, key=lambda read_csv: read_csv(path, nrows=1).size)
         header = read(path, nrows=1, dtype=str, na_filter=False).loc[0]
+        if len(header) < 2:
+            raise ValueError("its first line has one column")
         # without a converter, a gene called NA would be missing
         # and without types, donors 01 and 1 would be one
         types = dict.fromkeys(range(1, len(header)), str) if as_text else None
         table = read(path, skiprows=1, converters={0: str}, dtype=types)
-        return table.set_axis([*header], axis=1)
-    except (BadGzipFile, EOFError, ValueError) as error:  # also of encodings and unequal lines
+        if table[0].str.contains("\n").any():  # the lines between two quotation marks are one name
+            raise ValueError("the name of a row has several lines; is there a quotation mark?")
+        table = table.set_axis([*header], axis=1)
+    except CLEAR_ERRORS:
+        raise
+    except Exception as error:  # of packed files, archives, encodings and unequal lines
         raise ValueError(
-            f"{what}: {path} is not a plain table: {error}; read it with pd.read_csv(path, "
-            "index_col=0, sep=..., header=..., encoding=...), pd.read_excel(path, index_col=0, "
-            "sheet_name=...) or scanpy, and pass the table"
+            f"{what}: {path} is not a plain table, or damaged: {error}; read it with "
+            "pd.read_csv(path, index_col=0, sep=..., header=..., encoding=..., quoting=...), "
+            "pd.read_excel(path, index_col=0, sheet_name=...) or scanpy, and pass the table"
         ) from error
+    if has_empty_bytes(path):
+        raise ValueError(
+            f"{what}: {path} is damaged: it has bytes of 0, which a crash leaves; write or copy it "
+            "again"
+        )
+    return table
+
+
+def has_empty_bytes(path: str | Path) -> bool:
+    """Whether a text file has bytes of 0, after which pandas drops the rest of a number."""
+    name = str(path).lower()
+    if name.endswith((".xlsx", *PACKED)) or not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        return any(b"\0" in block for block in iter(partial(file.read, BLOCK_SIZE), b""))
 
 
 def join_tables(
@@ -244,7 +309,8 @@ def join_tables(
             f"{abbreviate(X.index, 3)} and the columns {abbreviate(X.columns, 3)}, outputs "
             "has the rows "
             f"{abbreviate(Y.index, 3)}; make them equal with table.set_index(COLUMN), table.T or "
-            "table.rename(index=...); if rows and columns match, set genes_in_rows"
+            f"table.rename(index=...){describe_similar(X.index.append(X.columns), Y.index)}; if "
+            "rows and columns match, set genes_in_rows"
         )
     cells = X.columns if cells_in_columns else X.index
     is_shared = cells.isin(Y.index)

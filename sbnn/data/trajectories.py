@@ -11,9 +11,19 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
+from scipy import sparse
+from sklearn.utils import check_array
 
-from sbnn.data.checks import abbreviate, check_finite, check_names, check_numeric, numbers
-from sbnn.data.counts import BEYOND_LOG
+from sbnn.data.checks import (
+    abbreviate,
+    check_finite,
+    check_names,
+    check_numeric,
+    known_labels,
+    numbers,
+    order_by_name,
+)
+from sbnn.data.counts import BEYOND_LOG, dense
 from sbnn.data.fingerprint import annotate_adata
 
 
@@ -68,12 +78,13 @@ def trajectories(
     Parameters
     ----------
     values : array-like of shape (samples, times, genes), list of such samples, or DataFrame
-        A DataFrame has the columns ``sample``, ``time`` and one per gene. The models expect values
+        A DataFrame has the columns ``sample``, ``time`` and one per gene; a list may hold
+        DataFrames of times by genes, whose genes are matched by name. The models expect values
         between 0 and about 1.
     times : array-like of shape (times,) or (samples, times), or list of arrays (times,)
         Increasing times in any unit, of all samples or of each sample; not with a DataFrame.
     gene_names : sequence of str, optional
-        By default ``gene_0`` ...; not with a DataFrame.
+        By default ``gene_0`` ...; not with DataFrames.
     **about
         ``name``, ``source`` and other entries of ``uns["sbnn"]``; see `sbnn.paired`.
 
@@ -116,16 +127,12 @@ def trajectories(
             "with pd.read_csv(path)"
         )
     else:
-        obs, expression = _concatenate_samples(values, times)
+        _check_samples(values, times)
+        samples, gene_names = _arrange_genes(values, gene_names)
+        obs, expression = _concatenate_samples(samples, times)
     check_numeric(expression, "values")
     check_numeric(obs["time"], "times")
     X = np.asarray(expression, dtype=float)
-    largest = X.max(initial=0, where=np.isfinite(X))
-    if largest > BEYOND_LOG:
-        raise ValueError(
-            f"values: up to {largest:g}, which are no log values; use np.log2(table + 1) of TPM or "
-            "CPM, and divide genes by their maximum"
-        )
     obs = obs.astype({"sample": str, "time": float})
     positions = obs.groupby("sample").cumcount().astype(str)
     obs.index = obs["sample"] + "_" + positions
@@ -135,22 +142,45 @@ def trajectories(
     return annotate_adata(adata, "trajectories", ("sample", "time"), **about)
 
 
-def _concatenate_samples(values, times):
-    """Table of samples and times, and values, (samples and times, genes)."""
+def _check_samples(values, times):
+    """Reject what is no list of values and of times of samples."""
     parts: dict[str, Any] = {"values": values, "times": times}
     for argument, given in parts.items():
         if isinstance(given, str) or not np.iterable(given) or not [*given]:
             raise TypeError(f"{argument}: expected those of each sample, got {given!r}")
     for sample_values in values:
         check_numeric(sample_values, "values")  # masks are lost below
+
+
+def _arrange_genes(values, gene_names):
+    """Values of samples, (times, genes), and the names of the genes; tables are matched by name."""
+    samples = list(values)
+    tables = [sample for sample in samples if isinstance(sample, pd.DataFrame)]
+    if not tables:
+        return samples, gene_names
+    names = tables[0].columns.tolist()
+    arranged = []
+    for sample in samples:
+        table = numbers(pd.DataFrame(sample), "values")
+        columns = order_by_name(table.columns, names, "values")
+        arranged.append(table.iloc[:, columns].to_numpy())
+    return arranged, names
+
+
+def _concatenate_samples(values, times):
+    """Table of samples and times, and values, (samples and times, genes)."""
+    times = list(times)
     same_times = np.ndim(times[0]) == 0
     times_of_samples = [times] * len(values) if same_times else times
     lengths = [len(sample_times) for sample_times in times_of_samples]
     if lengths != [len(sample_values) for sample_values in values]:
         raise ValueError("times: expected a time for each row of values of each sample")
+    n_genes = {np.shape(sample_values)[-1] for sample_values in values}
+    if len(n_genes) > 1:
+        raise ValueError(f"values: expected the same genes in all samples, got {sorted(n_genes)}")
     sample = np.repeat(np.arange(len(values)), lengths)
-    obs = pd.DataFrame({"sample": sample, "time": np.concatenate(times_of_samples)})
-    return obs, np.concatenate(values)
+    time = pd.DataFrame({"time": np.concatenate(times_of_samples)})
+    return numbers(time, "times").assign(sample=sample), np.concatenate(values)
 
 
 def check_table_of_times(table: pd.DataFrame) -> pd.DataFrame:
@@ -189,12 +219,23 @@ def as_trajectories(data: AnnData | Samples) -> Samples:
     table = data.to_df()
     check_finite(table, "trajectories")
     X = table.to_numpy(dtype=np.float64)
+    largest = X.max(initial=0)
+    if largest > BEYOND_LOG:
+        raise ValueError(
+            f"values: up to {largest:g}, which are no log values; use np.log2(table + 1) of TPM or "
+            "CPM, and divide genes by their maximum"
+        )
     check_numeric(data.obs["time"], "time")
+    time = numbers(data.obs[["time"]], "time").to_numpy(np.float64).ravel()
     check_finite(data.obs[["time"]], "trajectories")
-    time = data.obs["time"].to_numpy(np.float64)
+    labels = data.obs["sample"].to_numpy()
+    without = data.obs_names[known_labels(labels).isna()]
+    if len(without):
+        raise ValueError(
+            f"sample: there is none for the rows {abbreviate(without)}; name it, or leave them out"
+        )
     values = []
     times = []
-    labels = data.obs["sample"].to_numpy()
     for label in data.obs["sample"].unique():
         is_in_sample = labels == label
         sample_times = time[is_in_sample]
@@ -224,14 +265,48 @@ def prior_matrix(prior: ArrayLike | pd.DataFrame, gene_names: Iterable[str]) -> 
         if len(unknown):
             raise ValueError(
                 f"prior: {abbreviate(unknown)} are not genes, such as {abbreviate(names)}; "
-                "capitals must match, too"
+                "capitals must match, too; a list of edges becomes a table with "
+                "edges.pivot_table(SIGN, REGULATOR, TARGET, fill_value=0)"
             )
-        prior = table.reindex(index=names, columns=names, fill_value=0)
-    edges = np.array(prior, dtype=np.float64)
+    edges = gene_pairs(prior, names, "prior")
+    if np.isnan(edges).any():
+        raise ValueError("prior: NaN; use table.fillna(0) if these pairs have no edge")
     sizes = np.abs(edges[edges != 0])
-    largest = sizes.max(initial=0)
-    if edges.shape != 2 * (len(names),) or not np.allclose(sizes, largest):
+    if not np.allclose(sizes, sizes.max(initial=0)):
         raise ValueError(
-            f"prior: expected signs of one size, [regulator, target] of {len(names)} genes"
+            "prior: expected signs of one size, [regulator, target]; use np.sign(table)"
         )
     return edges
+
+
+def gene_pairs(
+    pairs: ArrayLike | pd.DataFrame | sparse.sparray | sparse.spmatrix,
+    gene_names: Iterable[str],
+    argument: str,
+) -> np.ndarray:
+    """Numbers of pairs of genes, (genes, genes).
+
+    A DataFrame is matched by names: pairs that it lacks have 0, and those of other genes are
+    ignored.
+    """
+    names = list(gene_names)
+    if isinstance(pairs, pd.DataFrame):
+        table = numbers(pairs, argument).rename(index=str, columns=str)
+        for labels in (table.index, table.columns):
+            check_names(labels, argument, "gene", size=len(labels))
+        pairs = table.reindex(index=names, columns=names, fill_value=0)
+    matrix = check_array(
+        dense(pairs),
+        dtype=np.float64,
+        copy=True,
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=0,
+        ensure_min_features=0,
+        input_name=argument,
+    )
+    if matrix.shape != 2 * (len(names),):
+        raise ValueError(
+            f"{argument}: expected the shape (genes, genes), {len(names)} by {len(names)}, got "
+            f"{matrix.shape}"
+        )
+    return matrix

@@ -101,6 +101,8 @@ def typed_cells(
     """
     if isinstance(X, pd.DataFrame):
         X = numbers(X, "X")
+        # before scikit-learn, which does not say what to do
+        check_names(X.columns, "X", "feature", size=X.shape[1])
     check_numeric(X, "X")
     values = check_array(
         X, dtype=np.float64, order="C", ensure_all_finite="allow-nan", input_name="X"
@@ -173,12 +175,19 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
     """Family of each column, from such a list or Series, or from the names of each family."""
     columns = [str(name) for name in names]
     family_of: Sequence[object] | np.ndarray | pd.Series
+    if isinstance(families, pd.DataFrame):
+        raise TypeError(
+            "families: expected a dict, or a column such as table['family'], got a DataFrame"
+        )
     if families is None:
         family_of = [ONLY_FAMILY] * len(columns)
     elif isinstance(families, Mapping):
         # one row for each pair of a family and a column
         pairs = pd.Series(families).explode()
         by_column = pd.Series(pairs.index, pairs.astype(str))
+        twice = by_column.index[by_column.index.duplicated()]
+        if len(twice):
+            raise ValueError(f"families: columns in two families: {abbreviate(twice.unique())}")
         family_of = by_column[by_column.index.isin(columns)].reindex(columns).dropna()
     elif isinstance(families, pd.Series):
         family_of = families.set_axis(families.index.astype(str))
@@ -193,6 +202,10 @@ def feature_families(families: FeatureFamilies, names: Iterable[object]) -> np.n
         raise ValueError(
             f"families: expected one family for each of the columns {abbreviate(columns)}"
         )
+    is_missing = pd.isna(np.array([*family_of], dtype=object))
+    if is_missing.any():
+        without = np.array(columns)[is_missing]
+        raise ValueError(f"families: none of the columns {abbreviate(without)}; name one for each")
     return np.array([str(family) for family in family_of], dtype=object)
 
 

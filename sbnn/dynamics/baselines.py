@@ -15,6 +15,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sbnn.data.checks import abbreviate, check_numeric
+from sbnn.data.inputs import load_into_memory
 from sbnn.data.trajectories import Samples, as_trajectories, prior_matrix
 from sbnn.determinism import reproducible
 from sbnn.dynamics.evaluation import path_errors
@@ -37,13 +39,13 @@ class DynamicsRegressor(BaseEstimator, ABC):
     sparsity_: float
     verdict_: str
 
-    def predict(self, x0: ArrayLike | pd.DataFrame, times: ArrayLike) -> np.ndarray:
+    def predict(self, x0: ArrayLike | pd.DataFrame | AnnData, times: ArrayLike) -> np.ndarray:
         """Predict trajectories from their first values.
 
         Parameters
         ----------
-        x0 : array-like or DataFrame, shape (samples, genes)
-            Values at the first time; columns of a DataFrame are matched by gene name.
+        x0 : array-like, DataFrame or AnnData, shape (samples, genes)
+            Values at the first time; genes of a DataFrame or AnnData are matched by name.
         times : array-like, shape (times,) or (samples, times)
             Increasing, in the unit of training.
 
@@ -66,12 +68,18 @@ class DynamicsRegressor(BaseEstimator, ABC):
         check_is_fitted(self)
         if not self.explains_:
             warn(self.verdict_)
+        if isinstance(x0, AnnData):
+            x0 = load_into_memory(x0).to_df()
         if isinstance(x0, pd.DataFrame):
+            missing = self.gene_names_[~np.isin(self.gene_names_, x0.columns)]
+            if len(missing):
+                raise ValueError(f"x0: no values for the genes {abbreviate(missing)}")
             x0 = x0[self.gene_names_].to_numpy()
+        check_numeric(times, "times")
         start = validate_data(self, x0, reset=False, dtype=np.float64, copy=True)
         shape = (len(start), np.shape(times)[-1])
         time_grid = np.array(np.broadcast_to(times, shape), dtype=float)
-        if not (np.diff(time_grid, axis=1) > 0).all():
+        if not (np.diff(time_grid, axis=1) > 0).all() or np.isinf(time_grid).any():
             raise ValueError(f"times: expected increasing numbers, got {time_grid[0]}")
         with reproducible():
             return self._predict_paths(start, time_grid)

@@ -15,7 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 
-from sbnn.data.checks import check_finite
+from sbnn.data.checks import abbreviate, check_finite
 from sbnn.data.fingerprint import fingerprint, fingerprint_of_data
 from sbnn.data.gene_dynamics import prior_table, truth_table
 from sbnn.data.trajectories import Samples, as_trajectories
@@ -69,6 +69,18 @@ def evaluate(
     ValueError
         The file contains another experiment.
     """
+    if not isinstance(data, Mapping):
+        raise TypeError(
+            f"data: expected a dict of seed to AnnData, such as {{0: adata}}, got "
+            f"{type(data).__name__}"
+        )
+    for samples in data.values():
+        splits = {*samples.obs.get("split", ())}
+        if not splits >= {"train", "test"} or "prior" not in samples.varp:
+            raise ValueError(
+                f"data: expected samples to train and to test in obs['split'], got "
+                f"{abbreviate(splits) or 'none'}, and a network in varp['prior']"
+            )
     rows = []
     first_network: dict[str, object] = {}
     for seed, samples in data.items():

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sbnn.data.inputs import COUNT
-from sbnn.data.trajectories import Samples
+from sbnn.data.trajectories import Samples, gene_pairs
 from sbnn.determinism import atomic_fit
 from sbnn.dynamics.baselines import DynamicsRegressor, compare_with_baselines
 from sbnn.dynamics.phoenix import Phoenix
@@ -285,9 +285,8 @@ class PhoenixRegressor(DynamicsRegressor):
         """Interactions of the genes of the trajectories, (genes, genes), or None."""
         if interactions is None:
             return None
-        genes = self.gene_names_
-        table = pd.DataFrame(interactions, index=genes, columns=genes, dtype=float).fillna(0)
-        similarity = torch.tensor(table.to_numpy())
+        strengths = gene_pairs(interactions, self.gene_names_, "interactions")
+        similarity = torch.from_numpy(np.nan_to_num(strengths))
         if not similarity.any():
             raise ValueError("interactions: expected some between genes of the trajectories")
         return similarity

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
+from sbnn.data.checks import abbreviate, check_in_order
 from sbnn.data.inputs import COUNT
 from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
@@ -296,6 +297,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         `source`, for `transfer`, is a pair of cells of another species, (m, p), and their types.
         """
         features, labels = self._check_training(X, y, families)
+        check_in_order(X, groups, "groups")
         if (self.transfer is None) != (source is None):
             raise ValueError(
                 f"source: expected cells of another species only with transfer, "
@@ -306,6 +308,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             groups = np.arange(len(features))
         # SMOTE interpolates between two cells of a class
         n_kept = 2 if self.smote else 1
+        rare = self.classes_[np.bincount(labels) < n_kept]
+        if len(rare):
+            raise ValueError(
+                f"y: SMOTE needs two cells of each type, there is one of {abbreviate(rare)}; leave "
+                "them out"
+            )
         self.validation_ = select_validation_cells(
             labels, self.validation_share, groups, n_kept=n_kept, random_state=random
         )
@@ -316,6 +324,7 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         if source is not None:
             source_X, source_y = source
             check_consistent_length(source_X, source_y)
+            check_in_order(source_X, source_y, "source")
             source_features = self._check_cells(source_X)
         self._has_values = self._find_features_with_values(features[training], source_features)
         self._columns = self._pad_columns()

@@ -55,6 +55,11 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         codes = self.predict_proba(X).argmax(axis=1)  # first, as it checks that it is fitted
         return self.classes_[codes]
 
+    def score(self, X: CellFeatures, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy for cells of types `y`, of shape (n,), which are in the order of `X`."""
+        check_in_order(X, y, "y")
+        return super().score(X, y, sample_weight)
+
     def _check_training(self, X, y, families=None):
         """Features of training cells, and their types as positions in ``classes_``."""
         constraints = {"random_state": ["random_state"]} | self._parameter_constraints
@@ -64,6 +69,11 @@ class TypeClassifier(ClassifierMixin, BaseEstimator):
         features, types = self._validate(X, y, order="C")
         if known_labels(types).isna().any():
             raise ValueError("y: expected a type for every cell")
+        if types.dtype == object and not all(isinstance(label, str | bytes) for label in types):
+            raise ValueError(
+                f"y: Unknown label type: objects such as {types[0]!r}; make them text with "
+                "y.astype(str)"
+            )
         check_classification_targets(types)
         self.classes_, codes = np.unique(types, return_inverse=True)
         if len(self.classes_) < 2:

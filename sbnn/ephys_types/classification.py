@@ -22,7 +22,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm.auto import tqdm
 
-from sbnn.data.checks import known_labels
+from sbnn.data.checks import abbreviate, known_labels, order_by_name
 from sbnn.data.typed_cells import TypedCells, as_typed, family_columns
 from sbnn.determinism import reproducible
 from sbnn.ephys_types.base import LEFT_OUT_WARNING
@@ -52,6 +52,7 @@ def repeated_donor_folds(
 
     There are at most as many folds as the class with the fewest donors has donors, but at least
     two. Without donors, cells are dealt one by one. The same folds of several seeds are kept once.
+    Folds depend on the order of the donors' sorted labels, so that renamed donors can give others.
     """
     cells = as_typed(data)
     y = target_labels(cells, target)
@@ -90,10 +91,16 @@ def target_labels(data: TypedCells, target: str) -> np.ndarray:
     """Labels of all cells, str of shape (n,)."""
     check_among("target", target, data.labels)
     values = data.labels[target]
-    if known_labels(values).isna().any() or values.nunique() < 2:
+    unknown = known_labels(values).isna()
+    if unknown.any():
         raise ValueError(
-            f"{data.name}: expected a label for every cell and at least two different ones, "
-            f"got {values.nunique()} in {target!r}"
+            f"{data.name}: expected a label for every cell in {target!r}, there is none of "
+            f"{abbreviate(values.index[unknown])}; leave these cells out, such as with "
+            f"data[data.obs[{target!r}] != 'unknown']"
+        )
+    if values.nunique() < 2:
+        raise ValueError(
+            f"{data.name}: expected at least two different labels in {target!r}, got one"
         )
     return values.to_numpy(str)
 
@@ -124,7 +131,8 @@ def cross_validate_classifier(
     target : str
         Column of ``data.obs``.
     source : AnnData of typed cells, optional
-        Cells of another species with the same features, passed to ``fit`` as ``source``.
+        Cells of another species with the same features, in any order, passed to ``fit`` as
+        ``source``.
     compact : bool
         Keep no names and probabilities of cells, but the mean attention to families.
     **options
@@ -158,6 +166,13 @@ def cross_validate_classifier(
     source_cells = None
     if source is not None:
         source_cells = as_typed(source)
+        order = order_by_name(source_cells.feature_names, cells.feature_names, "source")
+        source_cells = replace(
+            source_cells,
+            X=source_cells.X.take(order, axis=1),
+            feature_names=source_cells.feature_names[order],
+            families=source_cells.families[order],
+        )
     values = {
         "feature_names": cells.feature_names,
         "classes": np.unique(y),
@@ -354,6 +369,11 @@ def family_importance(
     """
     cells = as_typed(data)
     y = target_labels(cells, target)
+    if len(set(cells.families)) < 2:
+        raise ValueError(
+            f"{cells.name}: expected features of two or more families, got only those of "
+            f"{cells.families[0]}; name them with typed_cells(X, labels, families)"
+        )
     if folds is None:
         folds = repeated_donor_folds(cells, n_folds=5, seeds=[SEED], target=target)[SEED]
     fold_list = check_folds(folds, len(cells.X))

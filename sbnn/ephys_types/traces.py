@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.signal import resample_poly
 
-from sbnn.errors import require
+from sbnn.data.checks import abbreviate
+from sbnn.errors import require, warn
 
 require("ipfx", "pynwb")
 
@@ -31,6 +32,7 @@ from ipfx.script_utils import (  # noqa: E402
     preprocess_short_square_sweeps,
     validate_sweeps,
 )
+from ipfx.stim_features import get_stim_characteristics  # noqa: E402
 from ipfx.stimulus_protocol_analysis import LongSquareAnalysis  # noqa: E402
 from ipfx.sweep import Sweep, SweepSet  # noqa: E402
 
@@ -39,6 +41,8 @@ SAMPLING_RATE = 50_000
 FIRST_SPIKE_LENGTH = 0.003  # s
 N_SAMPLES = 150  # of a first spike
 BIN_WIDTH = 20  # ms, of spike trains
+LARGEST_VOLTAGE = 1000  # mV; no cell, and no amplifier, goes beyond
+VOLTAGES = r"(first_ap_v|spiking_\w+_v|step_subthresh)_\d+"  # columns in mV
 #: Names in IPFX of the features of each spike.
 SPIKE_FEATURES = ("threshold_v", "peak_v", "width", "fast_trough_v", "upstroke_downstroke_ratio")
 #: Size of each family, in the order of the columns.
@@ -90,18 +94,21 @@ def read_traces(path: str | PathLike[str]) -> pd.Series:
     ----------
     path : path-like
         NWB file that IPFX can read, with stimuli whose names it knows, as in DANDI 000020 (mouse)
-        and 000636 (human).
+        and 000636 (human). Sweeps are left out that end before their stimulus, or that IPFX cannot
+        read, such as those without one.
 
     Returns
     -------
     Series
         The 2607 values of `trace_families`, NaN where the cell lacks a protocol or IPFX cannot
-        analyse it.
+        analyse it. If all are NaN, a warning names the file and its stimuli.
 
     Raises
     ------
     OSError
-        If the file cannot be read, such as an incomplete one.
+        If the file cannot be read, such as an incomplete one or one of NWB 1.
+    ValueError
+        If voltages are beyond 1000 mV.
 
     Examples
     --------
@@ -134,18 +141,56 @@ def read_traces(path: str | PathLike[str]) -> pd.Series:
     families = []
     for name, columns in trace_families().items():
         families.append(pd.Series(vectors.get(name, np.nan), columns))
-    return pd.concat(families)
+    row = pd.concat(families)
+    if row.isna().all():
+        stimuli = data.sweep_table.get("stimulus_code", pd.Series(dtype=str)).unique()
+        warn(
+            f"{path}: no feature can be computed, its stimuli are {abbreviate(stimuli) or 'none'}; "
+            "IPFX needs stimuli that it knows, such as X4PS_SupraThresh, in current clamp, with a "
+            "sampling rate and numbers in the sweep table"
+        )
+    voltages = row[row.index.str.fullmatch(VOLTAGES)].abs()
+    if voltages.max() > LARGEST_VOLTAGE:
+        raise ValueError(
+            f"{path}: voltages up to {voltages.max():g} mV; correct the `conversion` of its "
+            "series, the factor from stored values to volts"
+        )
+    return row
 
 
 def _open_recording(path):
-    """IPFX data set whose sweeps are resampled when they are read."""
+    """IPFX data set with the sweeps that can be used, which are resampled when they are read."""
     try:
         data = create_ephys_data_set(nwb_file=str(path))
     except OSError as error:  # h5py does not name the file
         raise OSError(f"{path}: {error}") from error
+    except Exception as error:  # what IPFX and pynwb raise for files of another kind
+        raise OSError(f"{path} cannot be read as NWB 2: {error}") from error
+    data._sweep_table = _describe_sweeps(data._data)
     read_sweep = data.sweep
-    data.sweep = lambda number: resample_sweep(read_sweep(number))
+
+    def read_sweeps(numbers):
+        sweeps = [resample_sweep(read_sweep(number)) for number in numbers]
+        return SweepSet([sweep for sweep in sweeps if _reaches_stimulus(sweep)])
+
+    data.sweep_set = read_sweeps
     return data
+
+
+def _describe_sweeps(data):
+    """Table of the sweeps that IPFX can describe; it would give all of them up for one other."""
+    rows = []
+    with IF_POSSIBLE:
+        for number in data.sweep_numbers:
+            with IF_POSSIBLE:
+                rows.append(data.get_sweep_metadata(number))
+    return pd.DataFrame(rows)
+
+
+def _reaches_stimulus(sweep):
+    """Whether the sweep goes on after the test pulse; a recording may be stopped there."""
+    start, *_ = get_stim_characteristics(sweep.i, sweep.t)
+    return start is not None
 
 
 def _first_spike(

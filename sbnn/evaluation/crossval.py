@@ -20,7 +20,7 @@ from sbnn.data.checks import check_one_for_each
 from sbnn.data.inputs import ExpressionRegressor
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
-from sbnn.errors import check_among, warn
+from sbnn.errors import check_among, check_number, warn
 from sbnn.evaluation.folds import SCALINGS, check_folds, check_preselect, split_fold
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
@@ -107,7 +107,39 @@ def cross_validate(
     >>> record.test_r2.mean(axis=0).round(2)
     array([0.45, 0.34])
     """
-    cells = as_paired(data)
+    return fit_folds(
+        estimator,
+        as_paired(data),
+        folds,
+        param_grid=param_grid,
+        n_jobs=n_jobs,
+        scaling=scaling,
+        results=results,
+        overwrite=overwrite,
+        seed=seed,
+        preselect=preselect,
+        keep=keep,
+        verbose=verbose,
+    )
+
+
+def fit_folds(
+    estimator: BaseEstimator,
+    cells: Paired,
+    folds: Any,
+    *,
+    param_grid: Any = None,
+    n_jobs: int = 1,
+    scaling: str = "fold",
+    results: str | PathLike[str] | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    preselect: int | None = None,
+    keep: Sequence[str] = DETAILS,
+    verbose: bool = True,
+    seed_step: int = 0,
+) -> Record:
+    """`cross_validate`, with seeds of the folds that differ by `seed_step`."""
     if not len(cells.feature_names):
         raise ValueError(f"data: {cells.name!r} has no outputs to predict")
     check_one_for_each(keep, "keep", what="kind of details")
@@ -115,8 +147,8 @@ def cross_validate(
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
     check_preselect(preselect)
+    check_number("seed", seed, int, low=0)
     points = list(ParameterGrid(param_grid or {}))
-    models = [configure(estimator, point, seed) for point in points]
     pairs = check_folds(folds, cells.n_cells)
     if any(len(test) == 1 for _, test in pairs):
         warn("folds: R2 of a single cell says little; test several cells in each fold")
@@ -142,8 +174,11 @@ def cross_validate(
         keep=keep,
     )
     fits = []
-    for model in models:
-        fits.append([partial(fit, model, fold=fold) for fold in pairs])
+    for point in points:
+        row = []
+        for i, fold in enumerate(pairs):
+            row.append(partial(fit, configure(estimator, point, seed + i * seed_step), fold=fold))
+        fits.append(row)
     return fit_all(record, fits, results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose)
 
 

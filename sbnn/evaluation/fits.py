@@ -20,7 +20,7 @@ from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.errors import check_path
-from sbnn.evaluation.crossval import cross_validate, predict_like
+from sbnn.evaluation.crossval import fit_folds, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import (
@@ -248,7 +248,8 @@ def stability_selection(
         Donor, batch or date of each cell, or a column of ``obs``; not split between halves, which
         limits the number of pairs.
     seed : int
-        Of the halves and, if ``random_state`` of the estimator is None, of the fits.
+        Of the halves. If ``random_state`` of the estimator is None, as it must be for
+        `SparseBottleneckRegressor`, the fit to each half has a seed of its own.
     **options
         ``n_jobs``, ``scaling``, ``results``, ``overwrite``, ``preselect`` and ``verbose`` of
         `cross_validate`.
@@ -258,12 +259,25 @@ def stability_selection(
     Record
         As from `cross_validate`, for `selection_table`; ``values`` also contains ``cells_behind``,
         (p,), the number of cells behind each gene (see `sbnn.metrics.cells_behind`).
+
+    Raises
+    ------
+    ValueError
+        If all halves would start from the same weights, by which genes are kept, or as from
+        `cross_validate`.
     """
     require_methods(estimator, "get_support")
+    if getattr(estimator, "_genes_depend_on_seed", False) and estimator.random_state is not None:
+        raise ValueError(
+            f"estimator: with random_state={estimator.random_state}, all halves start from the "
+            "same weights and keep the same genes, even of noise; leave random_state=None, and "
+            "give stability_selection a seed"
+        )
     cells = as_paired(data)
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
-    record = cross_validate(estimator, cells, halves, seed=seed, keep=(), **options)
+    # halves with the same seed would not be independent
+    record = fit_folds(estimator, cells, halves, seed=seed, seed_step=1, keep=(), **options)
     if "cells_behind" not in record.values:  # as in results of an earlier version
         record.values["cells_behind"] = cells_behind(cells.X - cells.X.mean(axis=0, dtype=float))
         if options.get("results") is not None:

@@ -63,6 +63,7 @@ def grouped_folds(groups: ArrayLike, n_folds: int = 10, seed: int = 42) -> list[
     Parameters
     ----------
     groups : array-like of shape (n,)
+        Folds depend on the order of the sorted labels, so that renamed groups can give others.
     n_folds, seed : int
 
     Returns

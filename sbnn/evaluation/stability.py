@@ -47,8 +47,9 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
         One row per gene, sorted by decreasing ``frequency``, the fraction of halves that keep the
         gene; ``count``, the number of seeds that keep it (with `repeats`); ``expected_false``, the
         bound on the expected number of false genes of at least this frequency; and ``trusted``,
-        whether it is at most 1. Genes with fewer than 10 cells behind them, and all genes of a
-        record without ``cells_behind``, have a higher bound (`expected_false_any_shape`).
+        whether it is at most 1. For genes with 10 or more cells behind them, it is the larger of
+        the bounds among all genes and among such genes; the others, and all genes of a record
+        without ``cells_behind``, have a bound for any shape (`expected_false_any_shape`).
 
     Examples
     --------
@@ -69,16 +70,20 @@ def selection_threshold(record: Record) -> float:
     """Smallest frequency at which a gene with enough cells behind it is trusted, or infinity."""
     n_halves = len(record.folds)
     thresholds = np.arange(1, n_halves + 1) / n_halves
-    is_trusted = _false_bounds(record, thresholds, "cells_behind" in record.values) <= MOST_FALSE
+    is_trusted = _false_bounds(record, thresholds, _have_enough_cells(record).any()) <= MOST_FALSE
     return np.min(thresholds, where=is_trusted, initial=np.inf)
 
 
-def _are_shaped(record, table):
-    """Whether the frequency of each gene of a table has a nearly r-concave distribution."""
+def _have_enough_cells(record):
+    """Whether the frequency of each gene has a nearly r-concave distribution, (p,)."""
     if "cells_behind" not in record.values:
-        return np.zeros(len(table), bool)
-    has_enough = pd.Series(record.cells_behind >= LEAST_CELLS_BEHIND, record.gene_names)
-    return has_enough[table.index].to_numpy()
+        return np.zeros(len(record.gene_names), bool)
+    return record.cells_behind >= LEAST_CELLS_BEHIND
+
+
+def _are_shaped(record, table):
+    """`_have_enough_cells` for the genes of a table."""
+    return pd.Series(_have_enough_cells(record), record.gene_names)[table.index].to_numpy()
 
 
 def _false_bounds(record, thresholds, are_shaped):
@@ -91,8 +96,18 @@ def _false_bounds(record, thresholds, are_shaped):
     candidates = record.values.get("preselected", np.ones_like(record.selected))
     n_genes = round(candidates.sum(-1).mean())
     n_selected = record.n_selected.mean()
+    any_shape = expected_false_any_shape(thresholds, n_genes, n_selected)
     shaped = expected_false(thresholds, n_genes, n_selected, n_pairs=len(fitted))
-    return np.where(are_shaped, shaped, expected_false_any_shape(thresholds, n_genes, n_selected))
+    # An estimator may keep hardly any genes of few cells: then a random gene is one of the others.
+    has_enough = _have_enough_cells(record)
+    among_others = expected_false(
+        thresholds,
+        n_genes=max(1, round(candidates[..., has_enough].sum(-1).mean())),
+        n_selected=record.selected[..., has_enough].sum(-1).mean(),
+        n_pairs=len(fitted),
+    )
+    shaped = np.maximum(shaped, among_others)
+    return np.where(are_shaped, shaped, any_shape)
 
 
 def kept_genes_table(record: Record, genes: Iterable[str]) -> pd.DataFrame:

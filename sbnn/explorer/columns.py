@@ -62,8 +62,13 @@ def page_data(
         "features": _table_rows(outputs) + _table_rows(genes),
     }
     if data is not None:
+        cells = as_paired(data)
+        if [*cells.cell_names] != [*fit.cell_names]:
+            raise ValueError(
+                "data: expected the cells of the fit in the same order, adata[fit.cell_names]"
+            )
         n_bytes = MOST_BYTES - len(json.dumps(page))
-        page["genes"] = _genes_not_kept(as_paired(data), fit, n_bytes)
+        page["genes"] = _genes_not_kept(cells, fit, n_bytes)
     return page
 
 

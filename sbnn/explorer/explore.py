@@ -75,7 +75,7 @@ def explore(
     Raises
     ------
     ValueError
-        If records are of other models, or of outputs in other units.
+        If records are of other models, or of outputs in other units, or `data` of other cells.
 
     Examples
     --------

@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn.data.checks import abbreviate
-from sbnn.data.inputs import COUNT, load_into_memory
+from sbnn.data.inputs import COUNT
 from sbnn.data.screens import (
     Counts,
     as_screen,
@@ -30,6 +30,7 @@ from sbnn.data.screens import (
     check_perturbation,
     check_screen_counts,
     perturbation_codes,
+    read_control,
 )
 from sbnn.determinism import atomic_fit, reproducible
 from sbnn.errors import check_number, warn
@@ -71,7 +72,7 @@ class ShiftModel(  # type: ignore[call-arg]  # a keyword of scikit-learn, which 
         screen = as_screen(counts) if perturbation is None else None
         if screen is not None and control is None:
             control = screen.control
-        control = None if control is None else str(control)
+        control = read_control(control)
         checked_counts = self._check_counts(counts, reset=True)
         check_number("n_latent", self.n_latent, int, low=1, high=min(checked_counts.shape))
         if screen is None:
@@ -85,12 +86,10 @@ class ShiftModel(  # type: ignore[call-arg]  # a keyword of scikit-learn, which 
         """Counts in CSR format; their genes are compared with (`reset`: become) the model's."""
         if not reset:
             check_is_fitted(self)
-        values = counts
         named_table = counts
         if isinstance(counts, AnnData):  # scikit-learn compares only the names of a DataFrame
-            values = load_into_memory(counts).X
             named_table = pd.DataFrame(columns=counts.var_names)
-        checked_counts = check_screen_counts(values)
+        checked_counts = check_screen_counts(counts)
         check_cells_with_counts(checked_counts)
         validate_data(self, named_table, skip_check_array=True, reset=reset)
         return checked_counts

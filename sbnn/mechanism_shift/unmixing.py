@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.utils import check_array
 
-from sbnn.data.screens import check_perturbation
+from sbnn.data.screens import check_perturbation, read_control
 from sbnn.determinism import reproducible
 from sbnn.mechanism_shift.graph import (
     EDGE_PROBABILITY,
@@ -204,6 +204,7 @@ def unmix(
     2
     """
     values = check_array(latents, dtype=float, input_name="latents")
+    control = read_control(control)
     labels = check_perturbation(perturbation, latents, control)
     return estimate_unmixing(
         values, labels, control=control, variances=variances, random_state=random_state

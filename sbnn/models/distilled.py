@@ -237,10 +237,15 @@ def choose_genes(x: torch.Tensor, target: torch.Tensor, n_genes: int) -> np.ndar
     usable = np.flatnonzero(cells_behind(X) >= min(LEAST_CELLS_BEHIND, n / 6))
     penalty = 3e4 / n  # with fewer cells, informative genes even if redundant
     best = forward_selection(X[:, usable], Y, n_genes=n_genes, penalty=penalty)
-    # if fewer are chosen, the others are copies of them
-    candidates = np.concatenate([usable[best], usable, np.arange(p)])
-    ranked = pd.unique(candidates)
-    return np.sort(ranked[:n_genes])
+    chosen = usable[best]
+    if len(chosen) < n_genes:
+        # the others are copies of these, then genes of few cells: those that predict best alone, as
+        # the first columns would be chosen from any cells
+        explained = np.square(X.T @ Y).sum(axis=1) / (np.square(X).sum(axis=0) + penalty)
+        is_unusable = np.isin(np.arange(p), usable, invert=True)
+        ranked = np.lexsort((-explained, is_unusable))
+        chosen = pd.unique(np.concatenate([chosen, ranked]))[:n_genes]
+    return np.sort(chosen)
 
 
 def forward_selection(X: np.ndarray, Y: np.ndarray, n_genes: int, penalty: float) -> np.ndarray:

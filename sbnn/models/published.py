@@ -75,6 +75,7 @@ class SparseBottleneckRegressor(BottleneckRegressor):
     """
 
     _clips = False
+    _genes_depend_on_seed = True
     _hidden_layers = 512, 128
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
         "group_lasso": [Interval(Real, 0, 1e6, closed="both")],

@@ -39,6 +39,7 @@ from sbnn.plotting.reading import (
     model_title,
     number_and_noun,
     number_text,
+    output_r2,
     short_name,
 )
 from sbnn.results import Record
@@ -103,6 +104,8 @@ def _draw_fits(top, bottom, scores, heights_below=()):
     """Figure, parts and maps of fits one below another, over room for more."""
     fits = [top] if bottom is None else [top, bottom]
     scores = scores or [None] * len(fits)
+    if len(scores) != len(fits):
+        raise ValueError(f"scores: expected {len(fits)}, one for each fit, got {len(scores)}")
     heights = [MODEL_HEIGHT] * len(fits) + [*heights_below]
     figure = new_figure(sum(heights) + LEGEND_HEIGHT)
     groups = Groups(top)
@@ -169,7 +172,7 @@ def fit_accuracy(fit: Record, score: Score) -> tuple[str, float, np.ndarray]:
         r2 = fit.train_feature_r2
         return "training R²", float(np.nanmean(r2)), r2
     folds, point = choose_model(score, len(fit.kept_genes))
-    feature_r2 = folds.test_feature_r2[:, point].mean(0)
+    feature_r2 = output_r2(folds, point, fit.feature_names).mean(0)
     return "test R²", folds.test_r2[:, point].mean(), feature_r2
 
 

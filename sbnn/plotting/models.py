@@ -25,9 +25,11 @@ from sbnn.plotting.reading import (
     SPIKE_INS,
     choose_model,
     folds_text,
+    list_numbers,
     mean_and_sd,
     mean_text,
     number_and_noun,
+    output_r2,
     scaling_text,
     short_name,
 )
@@ -187,6 +189,8 @@ def width_and_stability(
 
 
 def _draw_width_accuracy(ax, networks):
+    records = [record for record, _ in networks.values()]
+    all_widths, numbers_of_genes = set(), []
     for i, (name, (record, params)) in enumerate(networks.items()):
         points = record.points(**params)
         points.sort(key=lambda point: record.params[point]["n_components"])
@@ -203,9 +207,11 @@ def _draw_width_accuracy(ax, networks):
             capsize=1.5,
             elinewidth=0.8,
         )
-    log_ticks(ax, widths)
-    n_genes = round(record.n_selected[:, points].mean())
-    settings = f"{n_genes} genes, {folds_text(record)}{scaling_text(record)}"
+        all_widths |= {*widths.tolist()}
+        numbers_of_genes.append(round(record.n_selected[:, points].mean()))
+    log_ticks(ax, sorted(all_widths))
+    n_genes = list_numbers(numbers_of_genes)
+    settings = f"{n_genes} genes, {folds_text(*records)}{scaling_text(*records)}"
     ax.set(xlabel=f"units of the bottleneck, d ({settings})", ylabel="test R²")
     ax.yaxis.set_major_locator(MaxNLocator(5))  # else no layout may be found
     legend_above(ax, ncols=2)
@@ -249,17 +255,18 @@ def _gene_frequency(record):
 
 
 def _draw_output_accuracy(ax, models):
-    order = None
+    first, *_ = models.values()
+    record, point = choose_model(first, MOST_GENES_COMPARED)
+    order = np.argsort(-record.test_feature_r2[:, point].mean(0), kind="stable")
+    names = record.feature_names[order]
     for i, (name, model) in enumerate(models.items()):
         record, point = choose_model(model, MOST_GENES_COMPARED)
-        mean, sd = mean_and_sd(record.test_feature_r2[:, point])
-        if order is None:
-            order = np.argsort(-mean, kind="stable")  # by the first model
+        mean, sd = mean_and_sd(output_r2(record, point, names))
         shift = 0.14 * (i - (len(models) - 1) / 2)
         ax.errorbar(
-            mean[order],
-            np.arange(len(order)) + shift,
-            xerr=sd[order],
+            mean,
+            np.arange(len(names)) + shift,
+            xerr=sd,
             fmt=MODEL_MARKERS[i],
             color=model_color(record),
             label=name,
@@ -267,7 +274,6 @@ def _draw_output_accuracy(ax, models):
             ms=3,
         )
     draw_grid(ax)
-    names = record.feature_names[order]
     name_rows(ax, [short_name(name) for name in names])
     ax.set_xlabel("test R² (bars: SD over folds)")
     legend_above(ax)

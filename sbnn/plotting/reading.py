@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sbnn.results import Record
 
 NAME_LETTERS = 25
-SCALING_TEXTS = {"all": ", scaled over all cells", "fold": ", scaled per fold"}
+SCALING_TEXTS = {"all": "scaled over all cells", "fold": "scaled per fold"}
 MODEL_NAMES = {  # name to show and key of the colour, by class
     "SparseBottleneckRegressor": ("sBNN, published", "published"),
     "DistilledBottleneckRegressor": ("sBNN, distilled", "distilled"),
@@ -113,6 +114,18 @@ def choose_model(model: Record | tuple[Record, dict[str, Any]], n_genes: int) ->
     return record, record.find(**params)
 
 
+def output_r2(record: Record, point: int, names: np.ndarray) -> np.ndarray:
+    """Test R2 of outputs, (n_folds, n_names), by name, as another record may have another order."""
+    places = pd.Index(record.feature_names).get_indexer(names)
+    missing = names[places < 0]
+    if len(missing):
+        raise ValueError(
+            f"cross-validation on {record.dataset!r} has no test R² of output '{missing[0]}'; "
+            "take records with the same outputs"
+        )
+    return record.test_feature_r2[:, point, places]
+
+
 def published_rows(published: list[dict] | None, **params: Any) -> list[dict]:
     """Published results with these parameters."""
     return [row for row in published or () if row.items() >= params.items()]
@@ -120,11 +133,17 @@ def published_rows(published: list[dict] | None, **params: Any) -> list[dict]:
 
 def folds_text(*records: Record) -> str:
     """Number of folds."""
-    counts = {len(record.test_r2) for record in records}
-    numbers = " or ".join(str(count) for count in sorted(counts))
+    numbers = list_numbers(len(record.test_r2) for record in records)
     return f"mean ± SD over {numbers} folds"
 
 
-def scaling_text(record: Record) -> str:
+def list_numbers(numbers: Iterable[int]) -> str:
+    """Such as "3 or 10"."""
+    return " or ".join(str(number) for number in sorted(set(numbers)))
+
+
+def scaling_text(*records: Record) -> str:
     """How data were scaled."""
-    return SCALING_TEXTS.get(record.settings.get("scaling", ""), "")
+    scalings = {record.settings.get("scaling") for record in records}
+    texts = [text for scaling, text in SCALING_TEXTS.items() if scaling in scalings]
+    return ", " + " or ".join(texts) if texts else ""

@@ -37,6 +37,29 @@ def test_missing_names_are_numbered():
     assert checks.check_names(None, "genes", kind="gene", size=2).tolist() == ["gene_0", "gene_1"]
 
 
+@pytest.mark.parametrize("names", [{"a", "b"}, np.array([["a"], ["b"]]), pd.DataFrame({"a": [1]})])
+def test_names_are_in_order_and_one_for_each(names):
+    with pytest.raises(TypeError, match="genes: expected a list .* of gene names"):
+        checks.check_names(names, "genes", kind="gene", size=2)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Gad1", "GAD1"), ("AAAC-1", "AAAC.1"), (" c1", "c1"), ("\xe9", "e\u0301")]
+    + [("\xb5s", "\u03bcs"), ("c\xa01", "c 1")],
+    ids=["capitals", "punctuation", "space", "accent", "micro", "space that does not break"],
+)
+def test_names_that_look_alike_are_told(names):
+    given, expected = names
+    assert ascii(given) in checks.describe_similar(["other", given], [expected])
+
+
+@pytest.mark.parametrize("names", [("5.0", "50"), ("a", "a"), ("a", "b")])
+def test_other_names_do_not_look_alike(names):
+    given, expected = names
+    assert not checks.describe_similar([given], [expected])
+
+
 # --- labels
 
 
@@ -85,12 +108,33 @@ def test_mixed_labels_become_text():
     assert checked["batch"].tolist() == ["1", "1b", "True"]
 
 
+def test_dates_become_text():
+    table = pd.DataFrame({"day": pd.to_datetime(["2020-01-01", None, "2020-01-03"])}, CELLS)
+    checked = checks.check_labels(table, np.array(CELLS), [])
+    assert checked["day"].dropna().tolist() == ["2020-01-01 00:00:00", "2020-01-03 00:00:00"]
+
+
+def test_names_of_labels_become_text(labels):
+    assert [*checks.check_labels(labels.rename(columns={"donor": 0}), CELLS, [])] == ["type", "0"]
+
+
+def test_names_of_cells_of_two_levels_become_text(labels):
+    cells = pd.MultiIndex.from_product([["mouse"], labels.index])
+    checked = checks.check_labels(labels.set_axis(cells), [str(cell) for cell in cells], [])
+    assert checked.index[0] == "('mouse', 'c')"
+
+
 # --- groups
 
 
 def test_groups_become_text():
     groups = pd.Series([1, " b", "c"], CELLS)
     assert checks.check_groups(groups, TABLE, "groups").tolist() == ["1", "b", "c"]
+
+
+def test_a_name_is_no_group_of_cells():
+    with pytest.raises(TypeError, match=r"groups: .*text 'donor'.*adata\.obs\['donor'\]"):
+        checks.check_groups("donor", TABLE, "groups")
 
 
 def test_marks_of_missing_labels_are_no_groups(incomplete):
@@ -127,6 +171,11 @@ def test_families_are_hues_and_types_their_shades():
     assert colors["t"] == "#00446B"
 
 
+def test_colours_do_not_depend_on_the_order_of_cells():
+    labels = pd.DataFrame({"family": ["unknown", *"BAA"], "type": ["x", "x", "x", "y"]})
+    assert checks.type_shades(labels[::-1]) == checks.type_shades(labels)
+
+
 # --- counts
 
 
@@ -134,6 +183,16 @@ def test_counts_are_whole_numbers_in_the_shape_of_x():
     counts = check_counts(sparse.coo_array([[0.0, 2.0**31 - 1]]), (1, 2))
     assert counts.dtype == np.int64
     assert counts.sum() == 2**31 - 1
+
+
+def test_counts_may_have_another_order_of_bytes():
+    counts = check_counts(np.eye(3, 2, dtype=">i4"), (3, 2))
+    assert sparse.csr_array(counts).sum() == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_counts_may_be_of_half_precision():
+    assert check_counts(np.eye(3, 2, dtype=np.float16), (3, 2)).dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -154,8 +213,9 @@ def test_no_logarithms_are_counts_or_too_large(values, what):
         np.arange(20).astype("m8[h]")[:, np.newaxis],
         np.arange(20)[:, np.newaxis] + 1j,
         np.ma.masked_equal(np.eye(20, 1), 1),
+        pd.DataFrame({"day": pd.Categorical([*"0123456789"] * 2)}),
     ],
-    ids=["dates", "spans", "hours", "complex", "masked"],
+    ids=["dates", "spans", "hours", "complex", "masked", "categories"],
 )
 def test_what_is_no_number_is_refused(wrong):
     place = ".*column 'day'" if hasattr(wrong, "columns") else ""
@@ -266,6 +326,17 @@ def test_entries_of_another_kind_are_refused(entry):
         paired(np.eye(3), **entry)
 
 
+@pytest.mark.parametrize("wrong", [{"a": 1}, 7.0, object()], ids=["dict", "number", "object"])
+def test_what_is_no_array_names_its_type(wrong):
+    for build, arguments, name in (
+        (paired, [wrong, NUMBERS_OF_CELLS], "X"),
+        (LeaveOneOutRidge().fit, [wrong, NUMBERS_OF_CELLS], "X"),
+        (lambda counts: paired(NUMBERS_OF_CELLS, counts=counts), [wrong], "counts"),
+    ):
+        with pytest.raises(TypeError, match=f"{name}: .* got {type(wrong).__name__};"):
+            build(*arguments)
+
+
 @pytest.mark.parametrize("size", [0, np.nan, -1])
 def test_a_library_size_is_positive(size):
     counts = np.ones((20, 4))
@@ -315,6 +386,11 @@ LABELS = pd.DataFrame({"type": list("abc")}, CELLS)
         (checks.check_names, [["1", 1], "genes", "gene", 2], "repeated gene names: 1;"),
         (checks.check_labels, [LABELS[:2], CELLS, []], "labels: .*unmatched: c"),
         (checks.check_labels, [LABELS.iloc[[0, 0, 1, 2]], CELLS, []], "labels: expected one row"),
+        (
+            checks.check_labels,
+            [pd.concat([LABELS, LABELS], axis=1), CELLS, []],
+            "labels: columns that appear more than once: type;",
+        ),
         (
             checks.check_groups,
             [pd.Series([1, "b", "unknown"], CELLS), TABLE, "groups"],

@@ -254,6 +254,12 @@ def test_a_data_set_keeps_its_truth(train, held_out, signed_prior):
     assert truth_table(data).index.tolist() == ["b"]
 
 
+def test_interactions_of_a_data_set_are_matched_by_name(train, held_out, signed_prior):
+    strengths = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], index=["b", "a"], columns=["b", "a"])
+    data = gene_dynamics(train, held_out, signed_prior, interactions=strengths)
+    assert_array_equal(data.varp["interactions"], [[4, 3], [2, 1]])
+
+
 def test_a_data_set_may_lack_a_truth(train, held_out, signed_prior):
     assert truth_table(gene_dynamics(train, held_out, signed_prior)) is None
 

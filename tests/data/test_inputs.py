@@ -90,6 +90,18 @@ def test_missing_genes_of_the_model_are_named(model, table, data):
         model.predict(table.drop(columns=kept[1]))
 
 
+def test_genes_of_other_names_are_told(table, data):
+    model = RIDGE.fit(table, data.Y)
+    with pytest.raises(ValueError, match="; it has ENSG.*; if genes have other names, rename"):
+        model.predict(table.add_prefix("ENSG"))
+
+
+def test_names_of_two_levels_become_text(table, data):
+    columns = pd.MultiIndex.from_product([["mouse"], table.columns])
+    model = RIDGE.fit(table.set_axis(columns, axis=1), data.Y)
+    assert model.feature_names_in_[0] == str(columns[0])
+
+
 @pytest.fixture
 def repeated(with_outputs):
     """Of which two genes have the name of the first."""

@@ -294,6 +294,19 @@ def test_without_types_there_is_one_colour(adata, data):
     assert other.sha256 == data.sha256
 
 
+def test_a_single_colour_may_be_text(adata):
+    adata = adata.copy()
+    adata.obs["type"] = "IT"
+    adata.uns["type_colors"] = "#ff0000"
+    assert as_paired(adata).colors == {"IT": "#FF0000"}
+
+
+def test_cells_may_be_called_as_a_label_is(adata, data):
+    adata = adata.copy()
+    adata.obs.index.name = "family"
+    assert as_paired(adata).colors == data.colors
+
+
 COUNTS = pd.DataFrame(30 * np.arange(12).reshape(3, 4), list("abc"), list("wxyz"))
 X = np.log2(1 + COUNTS)
 Y = pd.DataFrame([[3, 1], [1, 2], [2, 9]], list("abc"), ["Tau", "Rin"])
@@ -315,6 +328,12 @@ def test_counts_alone_give_the_names():
     [
         (X.assign(new=1), Y, {}, "of X .*: new"),
         (X, Y.assign(new=1), {}, "of Y .*: new"),
+        (
+            X,
+            Y.assign(seconds=1.6e9 + Y["Tau"]),
+            {},
+            "Y: single precision .* in seconds; subtract",
+        ),
         (X, Y[::-1], {}, "Y: .*only the order"),
         (X, Y.to_numpy()[1:], {}, "Y: expected the 3 cells of X, got 2"),
         (X, Y.rename(columns={"Rin": "Tau"}), {}, "repeated output names: Tau"),
@@ -346,6 +365,11 @@ def test_labels_that_are_no_table_are_refused(build, labels):
     perturbation = ["a", "b", "b"] if build is screen else None
     with pytest.raises(TypeError, match="labels: expected a DataFrame"):
         build(np.eye(3), perturbation, labels=labels)
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_outputs_are_outputs():
+    as_paired((X, Y * 1e10))
 
 
 def test_raw_counts_pass_without_a_check():

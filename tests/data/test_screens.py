@@ -114,11 +114,35 @@ def test_cells_without_names_are_in_order():
         ),
         (TABLE.assign(new=np.nan), PERTURBATION, "counts: missing, .*: new; .*fillna"),
         (TABLE.assign(new=True), PERTURBATION, "counts: flags.*: new"),
+        (
+            sparse.csr_array(COUNTS * 1.13),
+            PERTURBATION,
+            r"counts: .*got 1\.13; .*round estimated counts",
+        ),
+        (
+            TABLE.set_axis(["IRF1", "CD86", "IRF1"], axis=1),
+            PERTURBATION,
+            "counts: .*repeated gene names: IRF1",
+        ),
     ],
 )
 def test_mistakes_in_tables_are_named(counts, perturbation, message):
     with pytest.raises(ValueError, match=message):
         screen(counts, perturbation)
+
+
+@pytest.mark.parametrize(
+    ("labels", "control", "expected"),
+    [([" ctrl ", " ctrl ", "IRF1"], " ctrl ", "ctrl"), ([0.0, 0.0, 1.0], 0.0, "0")],
+    ids=["spaces", "numbers"],
+)
+def test_the_control_is_read_as_labels_are(labels, control, expected):
+    assert as_screen(screen(COUNTS[:3], labels, control)).control == expected
+
+
+def test_several_controls_are_refused():
+    with pytest.raises(TypeError, match="control: expected one label.*the same label"):
+        screen(TABLE, PERTURBATION, ["a", "b"])
 
 
 def test_an_unknown_control_is_named():
@@ -166,6 +190,13 @@ def test_equal_counts_are_the_same_data(counts, request):
     assert same.sha256 == expected.sha256
 
 
+@pytest.mark.parametrize("dtype", [">i4", "f2"])
+def test_counts_of_any_type_are_the_same(dtype):
+    expected = as_screen(screen(COUNTS, PERTURBATION, "none", GENES))
+    same = as_screen(screen(COUNTS.astype(dtype), PERTURBATION, "none", GENES))
+    assert same.sha256 == expected.sha256
+
+
 def test_counts_are_left_as_they_are(unordered):
     before = unordered.copy()
     screen(unordered, PERTURBATION)
@@ -180,9 +211,15 @@ def test_perturbations_have_codes_and_sizes():
     assert sizes.tolist() == [2, 3]
 
 
-@pytest.mark.parametrize(("labels", "control"), [("aabc", None), ("aabb", "b")])
-def test_every_perturbation_needs_two_cells(labels, control):
-    with pytest.raises(ValueError, match="perturbation"):
+@pytest.mark.parametrize(
+    ("labels", "control", "message"),
+    [
+        ("aabc", None, "perturbation: leave out those of a single cell: b, c"),
+        ("aabb", "b", "perturbation: expected two or more besides the control, got a, b"),
+    ],
+)
+def test_every_perturbation_needs_two_cells(labels, control, message):
+    with pytest.raises(ValueError, match=message):
         perturbation_codes(np.array([*labels]), control)
 
 

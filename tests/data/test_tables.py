@@ -175,6 +175,30 @@ def test_names_of_two_levels_become_text():
     assert data.obsm["outputs"].columns.tolist() == [str(name) for name in columns]
 
 
+def test_names_of_bytes_become_text():
+    counts = COUNTS.set_axis([name.encode() for name in CELLS])
+    assert read_tables(counts, OUTPUTS).obs_names.tolist() == CELLS
+
+
+def test_spaces_after_separators_are_no_part_of_names(tmp_path):
+    path = tmp_path / "outputs.csv"
+    OUTPUTS.to_csv(path)
+    path.write_text(path.read_text().replace(",", ", "))
+    assert [*read_tables(COUNTS, path).obsm["outputs"]] == [*OUTPUTS]
+
+
+def test_a_workbook_may_end_on_capitals(tmp_path):
+    path = tmp_path / "outputs.XLSX"
+    OUTPUTS.to_excel(path, engine="openpyxl")
+    assert [*read_tables(COUNTS, path).obsm["outputs"]] == [*OUTPUTS]
+
+
+def test_an_anndata_file_may_end_on_capitals(adata, tmp_path):
+    path = tmp_path / "mine.H5AD"
+    adata.write_h5ad(path)
+    assert read_tables(path).shape == adata.shape
+
+
 # --- what is left out, with a warning
 
 
@@ -208,7 +232,8 @@ def test_labels_of_the_cells_that_are_left_are_theirs(told):
 @pytest.mark.parametrize(
     "name",
     ["Unnamed: 0", "n_genes_by_counts", "total_counts", "cluster"]
-    + ["1-Mar", "Sep-07", "2001-03-01 00:00:00"],  # what spreadsheets make of MARCH1 and SEPT7
+    + ["1-Mar", "Sep-07", "2001-03-01 00:00:00"]  # what spreadsheets make of MARCH1 and SEPT7
+    + ["__no_feature", "N_unmapped"],  # what HTSeq and STAR count besides genes
 )
 def test_names_that_tools_make_are_named(name):
     outputs = OUTPUTS.assign(**{name: RNG.random(12)})
@@ -248,6 +273,10 @@ META = COUNTS.assign(nFeature=np.linspace(0, 1, 12))
 RENAMED = OUTPUTS.set_axis([f"s{i}" for i in range(12)])
 TWICE = pd.concat([OUTPUTS, OUTPUTS[3:4]])
 DATED = OUTPUTS.assign(day=pd.Timestamp("2020-01-01"))
+CLUSTERED = OUTPUTS.assign(leiden=pd.Categorical(list("012") * 4))
+GROUPED = OUTPUTS.astype(object)
+GROUPED.loc["c0", "Rin"] = "-4,460"
+UNNAMED = pd.concat([OUTPUTS.assign(**{"": np.nan}), OUTPUTS[:1].rename(index={"c0": ""})])
 FLAGGED = COUNTS.assign(doublet=COUNTS["D"] > 3)
 
 
@@ -272,9 +301,18 @@ FLAGGED = COUNTS.assign(doublet=COUNTS["D"] > 3)
         (META, OUTPUTS, None, "expression: not whole numbers .*: nFeature; .*drop"),
         (
             COUNTS,
-            DATED,
+            GROUPED,
             None,
-            "outputs: expected numbers, got Timestamp.* in row 'c0', column 'day'",
+            "outputs: expected numbers, got '-4,460' in row 'c0', column 'Rin'.*thousands",
+        ),
+        (COUNTS, DATED, None, "outputs: Datetime64 data .* in column 'day'"),
+        (COUNTS, CLUSTERED, None, "outputs: Categorical data .* in column 'leiden'"),
+        (COUNTS, UNNAMED, None, "outputs: 1 rows and 1 columns without a name"),
+        (
+            COUNTS,
+            OUTPUTS.rename(index=str.upper),
+            None,
+            "'c0' and 'C0' differ only in capitals",
         ),
         (COUNTS, OUTPUTS * 0, None, "outputs: none has two different values"),
         (
@@ -299,18 +337,64 @@ def test_the_first_mistake_is_told_with_what_to_do(counts, outputs, labels, mess
         read_tables(counts, outputs, labels)
 
 
+ONE_NAME = b'cell\tRin\n"c0\t1\nc1\t2\n"c2\t3\n'  # of the lines between two quotation marks
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("counts.csv", b"\xff\xfe\x00", "counts.csv is not a plain table.*pd.read_csv"),
         ("counts.csv", b"a,b\n1,2,3\n1,2,3,4\n", "counts.csv is not a plain table.*pd.read_csv"),
+        (
+            "counts.csv",
+            b"# made by featureCounts\ncell\tRin\nc0\t1\n",
+            "counts.csv is not a plain table.*pd.read_csv",
+        ),
+        ("counts.csv", ONE_NAME, "counts.csv is not a plain table.*pd.read_csv"),
+        ("counts.csv", b"name,Rin\nc1,3\nc2,\0\0\0", "counts.csv is damaged.*again"),
         ("counts.csv.gz", b"name,Rin", "counts.csv.gz"),
         ("counts.csv.gz", gzip.compress(b"name,Rin\nc1,3\n" * 9)[:20], "counts.csv.gz"),
     ],
-    ids=["binary", "ragged", "not compressed", "incomplete"],
+    ids=[
+        "binary",
+        "ragged",
+        "comment",
+        "quotation marks",
+        "bytes of 0",
+        "not compressed",
+        "incomplete",
+    ],
 )
 def test_what_is_no_plain_table_is_refused_with_its_path(name, content, message, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"(?s)expression: {tmp_path}/{message}"):
         read_tables(path, OUTPUTS)
+
+
+@pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2", "csv.xz", "csv.zip", "xlsx"])
+def test_a_changed_byte_in_a_packed_file_is_told(ending, tmp_path):
+    path = tmp_path / f"outputs.{ending}"
+    write(OUTPUTS, path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"(?s)outputs: {path} is not a plain table, or damaged"):
+        read_tables(COUNTS, path)
+
+
+def test_an_incomplete_workbook_is_named(tmp_path):
+    path = tmp_path / "outputs.xlsx"
+    OUTPUTS.to_excel(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=f"outputs: {path} is not a plain table, or damaged"):
+        read_tables(COUNTS, path)
+
+
+@pytest.mark.parametrize("n_kept", [5000, 0])
+def test_an_incomplete_file_of_an_anndata_is_named(n_kept, adata, tmp_path):
+    path = tmp_path / "mine.h5ad"
+    adata.write_h5ad(path)
+    path.write_bytes(path.read_bytes()[:n_kept])
+    with pytest.raises(ValueError, match=f"expression: {path} is damaged.*again"):
+        read_tables(path)

@@ -45,6 +45,50 @@ def test_a_data_set_has_its_name(course):
     assert course.uns["sbnn"]["name"] == "mine"
 
 
+def test_times_may_be_a_part_of_a_table(values):
+    """Whose rows have other numbers."""
+    part = pd.Series(TIMES, index=[5, 6, 7])
+    assert as_trajectories(trajectories(values, part)).times[0].tolist() == TIMES
+
+
+def test_genes_of_tables_are_matched_by_name(values):
+    first, second = (pd.DataFrame(sample, columns=["A", "B"]) for sample in values[:2])
+    course = trajectories([first, second[["B", "A"]]], TIMES)
+    assert_array_equal(as_trajectories(course).values, values[:2])
+    assert course.var_names.tolist() == ["A", "B"]
+
+
+def change_column(course, **columns):
+    """The same trajectories with other columns in obs."""
+    changed = course.copy()
+    changed.obs = course.obs.assign(**columns)
+    return changed
+
+
+HOURS = pd.to_timedelta(TIMES * 4, unit="h")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"time": ["0h", "1h", "3h"] * 4}, "time: expected numbers, got '0h' in row '0_0'"),
+        ({"time": HOURS}, "time: Timedelta.* not supported"),
+        ({"time": pd.Timestamp("2020-01-01") + HOURS}, "time: Date.* not supported"),
+        ({"sample": [None] * 3 + ["b"] * 9}, "sample: there is none for the rows 0_0, 0_1, 0_2"),
+    ],
+    ids=["text", "spans", "dates", "sample"],
+)
+def test_columns_of_an_anndata_are_checked(course, columns, message):
+    with pytest.raises(ValueError, match=message):
+        as_trajectories(change_column(course, **columns))
+
+
+def test_values_of_an_anndata_are_logarithms(course):
+    course.X = course.X + 99
+    with pytest.raises(ValueError, match="values: up to .* no log values"):
+        as_trajectories(course)
+
+
 # --- tables
 
 
@@ -122,10 +166,28 @@ ONE_SAMPLE = NAMED.assign(sample=0, time=TIMES)
         ([ONE_SAMPLE, TIMES], TypeError, "times: "),
         ([[ARRAY]], TypeError, r"times: .*pd.read_csv"),
         ([[ARRAY], TIMES[:2]], ValueError, "times: expected a time for each row"),
+        (
+            [[ARRAY, ARRAY[:, :1]], TIMES],
+            ValueError,
+            r"values: expected the same genes .* got \[1, 2\]",
+        ),
+        (
+            [[NAMED, NAMED.rename(columns={"A": "C"})], TIMES],
+            ValueError,
+            "values: .*missing: A; not expected: C",
+        ),
+        ([ARRAY[np.newaxis].astype("m8[h]"), TIMES], ValueError, "values: .* not supported"),
+        ([1j * ARRAY[np.newaxis], TIMES], ValueError, "values: .* not supported"),
         ([[1j * ARRAY], TIMES], ValueError, "values: "),
         ([[np.ma.masked_equal(ARRAY, 1)], TIMES], ValueError, "values: "),
         ([[ARRAY.astype("M8[D]")], TIMES], ValueError, "values: "),
         ([[ARRAY], np.arange(3).astype("M8[D]")], ValueError, "times: Datetime64"),
+        ([[ARRAY], ["0h", "1h", "3h"]], ValueError, "times: expected numbers, got '0h'"),
+        (
+            [[ARRAY], pd.to_timedelta(TIMES, unit="h")],
+            ValueError,
+            "times: Timedelta.* not supported",
+        ),
     ],
 )
 def test_mistakes_of_whole_arguments_are_named(arguments, error, message):
@@ -162,8 +224,11 @@ def test_genes_missing_from_a_prior_have_no_edge(prior):
 @pytest.mark.parametrize(
     ("edges", "genes", "message"),
     [
-        (np.empty((0, 2)), ["1", "b"], "expected signs of one size"),
-        ([[0, 0.3], [0, -1]], ["1", "b"], "expected signs of one size"),
+        (np.empty((0, 2)), ["1", "b"], r"expected the shape .*2 by 2, got \(0, 2\)"),
+        ([[0, 0.3], [0, -1]], ["1", "b"], "expected signs of one size.*np.sign"),
+        (pd.DataFrame(0, [*"bab"], [*"ab"]), [*"ab"], ".* repeated gene names: b; "),
+        (pd.DataFrame(np.nan, [*"ab"], [*"ab"]), [*"ab"], r"NaN; use table.fillna\(0\)"),
+        (pd.DataFrame("+", [*"ba"], [*"ab"]), [*"ab"], "expected numbers, got '\\+' in row 'b'"),
         (pd.DataFrame(0, ["z", 1], [1, "b"]), ["1", "b"], "z are not genes"),
         (
             pd.DataFrame(0, ["GATA1", "PU1"], ["GATA1", "PU1"]),
@@ -171,11 +236,25 @@ def test_genes_missing_from_a_prior_have_no_edge(prior):
             "GATA1, PU1 are not genes.*capitals",
         ),
     ],
-    ids=["shape", "sizes", "unknown", "capitals"],
+    ids=["shape", "sizes", "twice", "missing", "text", "unknown", "capitals"],
 )
 def test_priors_of_another_form_are_refused(edges, genes, message):
     with pytest.raises(ValueError, match=f"prior: {message}"):
         prior_matrix(edges, genes)
+
+
+def test_priors_may_be_sparse():
+    edges = np.array([[0, 1.0], [-1.0, 0]])
+    assert_array_equal(prior_matrix(sparse.csr_array(edges), "ab"), edges)
+
+
+def test_the_advice_on_lists_of_edges_works():
+    """The first edge is listed twice."""
+    edges = pd.DataFrame({"TF": ["b", "b", "a"], "target": ["a", "a", "b"], "sign": [1, 1, -1]})
+    with pytest.raises(ValueError, match=r"edges.pivot_table\(SIGN, REGULATOR, TARGET, fill_v"):
+        prior_matrix(edges, "ab")
+    table = edges.pivot_table("sign", "TF", "target", fill_value=0)
+    assert_array_equal(prior_matrix(table, "ab"), [[0, -1], [1, 0]])
 
 
 # --- the arrays that models use

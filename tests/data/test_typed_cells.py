@@ -106,6 +106,7 @@ def test_labels_of_other_cells_are_ignored():
             "X: expected numbers, got '7,5' in row 'c1', column 'tau'",
         ),
         (TABLE.assign(donor=1.0), LABELS, "X: .*label: donor"),
+        (pd.concat([TABLE, TABLE[["sag"]]], axis=1), LABELS, "X: .*repeated feature names: sag"),
     ],
 )
 def test_mistakes_in_tables_are_named_with_a_remedy(X, labels, message):
@@ -117,6 +118,19 @@ def test_mistakes_in_tables_are_named_with_a_remedy(X, labels, message):
     ("families", "units", "error", "message"),
     [
         ({"a": ["tau"]}, None, ValueError, "families: "),
+        (
+            {"a": ["vrest", "sag"], "b": ["sag", "tau"]},
+            None,
+            ValueError,
+            "families: columns in two families: sag",
+        ),
+        (["a", None, np.nan], None, ValueError, "families: none of the columns sag, tau"),
+        (
+            pd.DataFrame({"family": ["a", "a", "b"]}, TABLE.columns),
+            None,
+            TypeError,
+            r"families: .*table\['family'\]",
+        ),
         (pd.Series(["a"] * 3, list("uvw")), None, ValueError, "families: .*missing: vrest, sag"),
         (None, ["mV", "", ""], TypeError, "units: .*list"),
         (None, {"Rin": "MOhm"}, ValueError, "units: .*Rin"),

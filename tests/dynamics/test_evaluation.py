@@ -139,3 +139,34 @@ def test_a_truth_of_some_genes_is_scored(data):
 def test_effects_are_percents_of_the_largest(data):
     record = evaluate(PriorAlone(), data, method="prior", condition="real", details="effects")
     assert_array_equal(record.effects, 100 * data[4].varp["prior"])
+
+
+def without_split(adata):
+    del adata.obs["split"]
+
+
+def without_tests(adata):
+    adata.obs["split"] = "train"
+
+
+def without_prior(adata):
+    del adata.varp["prior"]
+
+
+@pytest.mark.parametrize("change", [without_split, without_tests, without_prior])
+def test_data_without_a_part_are_refused(data, change):
+    adata = data[4].copy()
+    change(adata)
+    with pytest.raises(ValueError, match="data: expected samples to train and to test in obs"):
+        evaluate(PriorAlone(), {0: adata}, method="prior", condition="real")
+
+
+def test_data_have_seeds(data):
+    with pytest.raises(TypeError, match="data: expected a dict of seed to AnnData"):
+        evaluate(PriorAlone(), data[4], method="prior", condition="real")
+
+
+def test_all_of_a_truth_is_known_by_default(data):
+    adata = data[4].copy()
+    del adata.var["truth_known"]
+    assert truth_table(adata).equals(truth_table(data[4]))

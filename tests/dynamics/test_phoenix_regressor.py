@@ -1,6 +1,7 @@
 """Training and pruning of PHOENIX: seeds, units, and samples of any length."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -188,6 +189,20 @@ def test_interactions_without_any_are_refused(samples, prior):
         small_model().fit(samples, prior, interactions=np.zeros((30, 30)))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: np.ones((3, 3)), r"interactions: expected the shape .*got \(3, 3\)"),
+        (lambda table: pd.concat([table, table[:1]]), "interactions: .* repeated gene names"),
+        (lambda table: table.replace(0, "none"), "interactions: expected numbers, got 'none'"),
+    ],
+    ids=["shape", "twice", "text"],
+)
+def test_interactions_of_another_form_are_refused(samples, prior, change, message):
+    with pytest.raises(ValueError, match=message):
+        small_model().fit(samples, prior, interactions=change(prior.abs()))
+
+
 def test_a_training_that_diverges_is_an_error(samples):
     with pytest.raises(DivergenceError, match="epoch"):
         small_model("none", learning_rate=1e4).fit(samples)
@@ -197,6 +212,24 @@ def test_starts_are_matched_by_name(samples, fitted):
     start = samples.to_df()[:2]
     expected = fitted.predict(start, [0, 1])
     assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
+
+
+def test_starts_may_be_an_anndata(samples, fitted):
+    expected = fitted.predict(samples.to_df()[:2], [0, 1])
+    assert_array_equal(fitted.predict(samples[:2, ::-1], [0, 1]), expected)
+
+
+def test_genes_that_a_start_lacks_are_named(samples, fitted):
+    start = samples.to_df()[:2]
+    gene = start.columns[0]
+    with pytest.raises(ValueError, match=f"x0: no values for the genes {gene}"):
+        fitted.predict(start.drop(columns=gene), [0, 1])
+
+
+@pytest.mark.parametrize("times", [pd.to_timedelta([0, 1], unit="h"), [0, np.inf]])
+def test_predictions_are_at_finite_numbers(samples, fitted, times):
+    with pytest.raises(ValueError, match="times: "):
+        fitted.predict(samples.X[:1], times)
 
 
 def test_starts_have_times_of_their_own(samples, fitted):

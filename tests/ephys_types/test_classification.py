@@ -65,8 +65,20 @@ def test_the_same_folds_are_kept_once(owners, cells):
 
 def test_folds_need_a_label_of_every_cell(cells):
     labels = cells.labels.replace("SST", "unknown")
-    with pytest.raises(ValueError, match="label for every cell"):
+    without = cells.cell_names[cells.y == "SST"][0]
+    with pytest.raises(ValueError, match=f"label for every cell in 'type'.*none of {without}"):
         repeated_donor_folds(replace(cells, labels=labels))
+
+
+def test_folds_need_two_donors(cells):
+    with pytest.raises(ValueError, match="two different labels in 'donor', got one"):
+        repeated_donor_folds(replace_labels(cells, donor="m1"))
+
+
+def test_the_importance_of_one_family_is_refused(cells):
+    data = replace(cells, families=np.full(cells.X.shape[1], "all"))
+    with pytest.raises(ValueError, match="two or more families, got only those of all"):
+        family_importance(ContraryTree(), data, verbose=False)
 
 
 def test_folds_without_donors_warn(cells):

@@ -51,6 +51,19 @@ def test_cells_without_a_type_are_named(cells):
         EphysTypeClassifier().fit(cells.X, types)
 
 
+def test_types_that_are_objects_are_refused(cells):
+    types = np.resize(np.array([1, "SST"], dtype=object), 200)
+    with pytest.raises(ValueError, match=r"y: .*objects such as 1; .*astype\(str\)"):
+        EphysTypeClassifier().fit(cells.X, types)
+
+
+def test_types_with_one_cell_are_named(cells):
+    """As SMOTE needs two."""
+    types = np.append(cells.y[1:], "rare")
+    with pytest.raises(ValueError, match="y: SMOTE needs two cells .* one of rare"):
+        clone(BILSTM).set_params(smote=True).fit(cells.X, types)
+
+
 def test_types_in_another_order_are_refused(cells):
     X = pd.DataFrame(cells.X, index=range(1, 201))
     types = pd.Series(cells.y, index=range(200, 0, -1))

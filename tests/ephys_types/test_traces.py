@@ -3,6 +3,7 @@
 import warnings
 from datetime import UTC, datetime
 
+import h5py
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -74,8 +75,8 @@ def simulate_sweeps(rate=RATE):
     return sweeps
 
 
-def write_recording(path, sweeps, rate):
-    """Write numbered sweeps into a file as those of DANDI."""
+def write_recording(path, sweeps, rate=RATE, conversion=1e-3, add_more=None):
+    """Write numbered sweeps into a file as those of DANDI; `add_more` may add to them."""
     nwb = NWBFile("a simulated neuron", "s", datetime(2020, 1, 1, tzinfo=UTC))
     amplifier = nwb.create_device("amplifier")
     electrode = nwb.create_icephys_electrode("electrode 0", amplifier, "simulated")
@@ -84,7 +85,7 @@ def write_recording(path, sweeps, rate):
         response = icephys.CurrentClampSeries(
             name=f"v{number}",
             data=np.float32(voltage),
-            conversion=1e-3,
+            conversion=conversion,
             electrode=electrode,
             rate=float(rate),
             gain=1.0,
@@ -103,16 +104,23 @@ def write_recording(path, sweeps, rate):
             sweep_number=number,
         )
         nwb.add_stimulus(stimulus, use_sweep_table=True)
+    if add_more is not None:
+        add_more(nwb, electrode)
     with NWBHDF5IO(str(path), mode="w") as file:
         file.write(nwb)
 
 
-def read_families(folder, sweeps, rate=RATE):
-    """Families of a cell, by way of a file."""
+def read_recording(folder, sweeps, **options):
+    """Features of a cell, by way of a file."""
     path = folder / "cell.nwb"
     with warnings.catch_warnings(action="ignore"):
-        write_recording(path, sweeps, rate)
-    row = read_traces(path)
+        write_recording(path, sweeps, **options)
+    return read_traces(path)
+
+
+def read_families(folder, sweeps, rate=RATE):
+    """Families of a cell, by way of a file."""
+    row = read_recording(folder, sweeps, rate=rate)
     return {name: row[columns].to_numpy() for name, columns in FAMILIES.items()}
 
 
@@ -241,3 +249,85 @@ def test_an_incomplete_file_is_named(tmp_path):
     path.write_bytes(b"\x89HDF\r\n")
     with pytest.raises(OSError, match="cell.nwb: .*signature"):
         read_traces(path)
+
+
+@pytest.fixture(params=["no version", "version 1"])
+def other_file(request, tmp_path):
+    """A file of HDF5 that is not of NWB 2."""
+    path = tmp_path / "cell.nwb"
+    with h5py.File(path, "w") as file:
+        if request.param == "version 1":
+            file["nwb_version"] = np.bytes_("NWB-1.0.5")
+            file.create_group("general")
+    return path
+
+
+def test_files_of_another_kind_are_named(other_file):
+    with pytest.raises(OSError, match="cell.nwb cannot be read as NWB 2: "):
+        read_traces(other_file)
+
+
+def add_response(nwb, electrode, kind, name):
+    """A response without a stimulus."""
+    response = kind(
+        name=name,
+        data=np.full(RATE, np.float32(REST)),
+        conversion=1e-3,
+        electrode=electrode,
+        rate=float(RATE),
+        gain=1.0,
+        stimulus_description="X4PS_SupraThresh_DA_0",
+        sweep_number=99,
+    )
+    nwb.add_acquisition(response, use_sweep_table=True)
+
+
+def add_sweep_without_stimulus(nwb, electrode):
+    add_response(nwb, electrode, icephys.CurrentClampSeries, name="v99")
+
+
+def add_sweep_without_current(nwb, electrode):
+    add_response(nwb, electrode, icephys.IZeroClampSeries, name="v99")
+
+
+def add_sweep_of_two_responses(nwb, electrode):
+    for name in ("v99", "w99"):
+        add_response(nwb, electrode, icephys.CurrentClampSeries, name=name)
+
+
+@pytest.mark.parametrize(
+    "add_more",
+    [add_sweep_without_stimulus, add_sweep_without_current, add_sweep_of_two_responses],
+)
+def test_unreadable_sweeps_hide_no_others(sweeps, tmp_path, add_more):
+    assert read_recording(tmp_path, sweeps, add_more=add_more).notna().all()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "length"),
+    [(6, 0), (8, 0), (9, 0), (9, 4500)],
+    ids=["empty long square", "empty short square", "empty ramp", "ramp"],
+)
+def test_stopped_sweeps_hide_no_others(sweeps, tmp_path, protocol, length):
+    """Such as one of 90 ms, before its stimulus."""
+    name, current, voltage = sweeps[protocol]
+    stopped = (name, current[:length], voltage[:length])
+    assert read_recording(tmp_path, [*sweeps, stopped]).notna().all()
+
+
+def test_unknown_stimuli_are_named(sweeps, tmp_path):
+    renamed = [("Step_7", current, voltage) for _, current, voltage in sweeps]
+    with pytest.warns(UserWarning, match="cell.nwb: no feature .* its stimuli are Step_7; "):
+        row = read_recording(tmp_path, renamed)
+    assert row.isna().all()
+
+
+def test_recordings_without_sweeps_warn(tmp_path):
+    with pytest.warns(UserWarning, match="cell.nwb: no feature .* its stimuli are none; "):
+        read_recording(tmp_path, [])
+
+
+def test_voltages_of_another_unit_are_refused(sweeps, tmp_path):
+    """Millivolts that are said to be volts."""
+    with pytest.raises(ValueError, match="cell.nwb: voltages up to 85300 mV; .*`conversion`"):
+        read_recording(tmp_path, sweeps, conversion=1.0)

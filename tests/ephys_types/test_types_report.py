@@ -1,11 +1,12 @@
 """Tables and figures of records whose numbers are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from pytest import approx
 
-from sbnn.ephys_types import plotting, report
+from sbnn.ephys_types import report
 from sbnn.ephys_types.classification import calibration_error, repeat_means
 from sbnn.results import Record
 
@@ -138,48 +139,11 @@ def test_the_reference_has_no_difference(table):
     assert is_missing.tolist() == [False] * 7 + [True] * 5
 
 
-@pytest.fixture
-def score_axes(bilstm, lightgbm):
-    """Panels of macro-F1 and accuracy."""
-    records = {"majority": bilstm, "lightgbm": lightgbm, "bilstm": bilstm}
-    return plotting.model_scores(records).axes
-
-
-def test_each_set_of_folds_is_a_dot(score_axes):
-    macro_f1, _ = score_axes
-    assert_allclose(macro_f1.lines[0].get_xdata(), [0.575, 0.475])
-
-
-def test_published_scores_are_beside_ours(score_axes):
-    _, accuracy = score_axes
-    texts = [text.get_text() for text in accuracy.texts]
-    assert texts == ["0.675", "0.675 (0.780)", "b"]
-    assert accuracy.lines[-1].get_xdata() == [0.78]
-
-
-@pytest.fixture
-def by_shuffling(families):
-    """Importance in the order of the cost of shuffling."""
-    return report.importance_table(families).sort_values("shuffled", ascending=False)
-
-
-@pytest.fixture
-def importance_axes(families):
-    """Panels of attention, of shuffling, and of leaving out."""
-    return plotting.importance_of_families(families).axes[:3]
-
-
-def test_families_are_ordered_by_cost(by_shuffling, importance_axes):
-    labels = importance_axes[0].get_yticklabels()
-    assert [label.get_text() for label in labels] == by_shuffling.index.tolist()
-
-
-@pytest.mark.parametrize(("panel", "column"), [(1, "shuffled"), (2, "left out")])
-def test_bars_are_mean_rises(by_shuffling, importance_axes, panel, column):
-    widths = [bar.get_width() for bar in importance_axes[panel].patches]
-    assert_allclose(widths, by_shuffling[column])
-
-
-def test_attention_is_drawn_by_class(by_shuffling, importance_axes):
-    attention = importance_axes[0].images[0].get_array()
-    assert_allclose(attention.mean(axis=1), by_shuffling["attention"])
+def test_importance_is_the_mean_over_folds(families):
+    table = report.importance_table(families)
+    means = {
+        "attention": families.attention.mean(axis=0),
+        "shuffled": families.shuffled_log_loss.mean(axis=0),
+        "left out": families.left_out_log_loss.mean(axis=0),
+    }
+    assert_allclose(table, pd.DataFrame(means))

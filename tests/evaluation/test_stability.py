@@ -9,8 +9,9 @@ from made_up import SelectingRidge
 from numpy.testing import assert_allclose as close
 from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal
+from pytest import approx
 
-from sbnn import cross_validate, stability_selection
+from sbnn import SparseBottleneckRegressor, cross_validate, stability_selection
 from sbnn.data.preprocessing import preselect_genes
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.stability import (
@@ -149,6 +150,44 @@ def test_rare_genes_need_a_higher_frequency(halves):
     rare = replace(halves, values=halves.values | {"cells_behind": np.full(40, 9.0)})
     table = selection_table(rare).query("frequency > 0.5")
     close(table.expected_false, 25 / 40 / (2 * table.frequency - 1))
+
+
+def test_genes_are_compared_with_others_of_enough_cells(halves):
+    """No half keeps one of the other genes."""
+    is_kept = halves.selected.any(axis=(0, 1))
+    cells = np.where(is_kept, 100.0, 9.0)
+    table = selection_table(replace(halves, values=halves.values | {"cells_behind": cells}))
+    frequencies = table.frequency[table.frequency > 0.7]  # below, the bound of all is larger
+    expected = expected_false(frequencies, n_genes=is_kept.sum(), n_selected=5, n_pairs=10)
+    close(table.expected_false[frequencies.index], expected)
+
+
+def test_rare_genes_alone_have_their_threshold(halves):
+    rare = replace(halves, values=halves.values | {"cells_behind": np.full(40, 9.0)})
+    assert selection_threshold(rare) == approx(0.85)  # 25 / 40 / (2 * 0.8125 - 1) is 1
+
+
+class RandomGenes(SelectingRidge):
+    """Keeps random genes, which depend on the seed only."""
+
+    def __init__(self, n_genes=5, random_state=None):
+        super().__init__(n_genes)
+        self.random_state = random_state
+
+    def get_support(self):
+        order = np.random.RandomState(self.random_state).permutation(self.n_features_in_)
+        return order < self.n_genes
+
+
+def test_each_half_has_its_own_seed(data):
+    record = stability_selection(RandomGenes(), data, 3, verbose=False)
+    assert len(np.unique(record.selected, axis=0)) == 6
+
+
+def test_the_same_weights_in_all_halves_are_refused(data):
+    model = SparseBottleneckRegressor(random_state=3)
+    with pytest.raises(ValueError, match="random_state=3, all halves .* leave random_state=None"):
+        stability_selection(model, data, 2, verbose=False)
 
 
 def test_an_earlier_record_gets_its_cells(data, tmp_path):

@@ -12,7 +12,13 @@ from sklearn.utils import check_array
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sbnn.data.screens import check_screen_counts
-from sbnn.mechanism_shift import LinearShift, SparseShiftVAE, edges_of, model
+from sbnn.mechanism_shift import (
+    LinearShift,
+    SparseShiftVAE,
+    edges_of,
+    model,
+    simulate_perturbations,
+)
 from sbnn.mechanism_shift.accuracy import align_with_truth, recovery_scores
 from sbnn.mechanism_shift.graph import pivot_graph
 from sbnn.mechanism_shift.training import OneCycleTraining
@@ -50,6 +56,12 @@ EXEMPT = {
 def test_grammar(estimator, check, monkeypatch):
     monkeypatch.setattr(model, "check_screen_counts", as_counts)
     check(estimator)
+
+
+def test_linear_models_take_an_anndata():
+    data = simulate_perturbations(5, 6, 4, 40, n_control=3, random_state=1)
+    linear = LinearShift(2, random_state=0).fit(data, data.obs["perturbation"])
+    assert_allclose(linear.transform(data), linear.transform(data.X))
 
 
 @pytest.fixture

@@ -110,6 +110,13 @@ def test_copies_fill_up_before_genes_of_one_cell():
     assert chosen.tolist() == [0, *range(2, 8)]
 
 
+@pytest.mark.parametrize("output", [1, 4])
+def test_outputs_decide_on_genes_of_few_cells(output):
+    x = torch.zeros(60, 6)
+    x[range(6), range(6)] = 7
+    assert choose_genes(x, x[:, [output]], 1) == [output]
+
+
 # --- a file
 
 

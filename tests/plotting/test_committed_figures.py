@@ -2,22 +2,21 @@
 
 import functools
 import re
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import dots_of, error_bars
 from made_up import figure_text
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
 from scipy.spatial.distance import pdist
-from scipy.stats import gmean
+from scipy.stats import zscore
 
 from sbnn import plotting
 from sbnn.cli import REPOSITORY
-from sbnn.plotting import curves
+from sbnn.plotting import maps
 from sbnn.plotting.colors import METHOD_COLORS
-from sbnn.plotting.reading import mean_text
 from sbnn.study import figures, report
 
 SLOW = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
@@ -37,11 +36,154 @@ def study_figure(dataset, name):
     return draw(records) if records.keys() >= set(needed) else None
 
 
+@pytest.mark.parametrize("dataset", ["simulated", *SLOW_DATASETS])
+def test_figures_with_records_are_committed(dataset):
+    committed = {path.stem for path in (REPOSITORY / "figures" / dataset).glob("*.png")}
+    assert {name for name in figures.FIGURES if study_figure(dataset, name)} == committed
+
+
+def published_network(records):
+    """The cross-validation scaled as published, and its main grid point."""
+    network = figures.as_published(records, "published")
+    return network, network.find(n_components=2, **report.STANDARD)
+
+
+def sum_of_curve(figure, records):
+    """Test R2 over the epochs, of the weakest group lasso."""
+    network, _ = published_network(records)
+    points = network.points(n_components=2, pretraining=True)
+    weakest = min(points, key=lambda point: network.parameter(point, "group_lasso"))
+    folds = network.history[weakest]
+    r2 = [table["eval_r2"][table["stage"] != "pretraining"] for table in folds]
+    return figure.axes[0].lines[0].get_ydata().sum(), np.mean(r2, axis=0).sum()
+
+
+def r2_of_network(figure, records):
+    network, point = published_network(records)
+    drawn = error_bars(figure.axes[0].containers[0])["y"]
+    return drawn, [network.test_r2[:, point].mean()]
+
+
+def sums_of_places(*names):
+    """Of the cells on the maps of fits, without those that were not made."""
+
+    def read(figure, records):
+        fits = [records[name] for name in names if name in records]
+        parts = figure.subfigs[: len(fits)]
+        drawn = [dots_of(part.subfigs[1].axes[0])[:, :2].sum() for part in parts]
+        return drawn, [maps.map_coordinates(fit).sum() for fit in fits]
+
+    return read
+
+
+def srrr_places(figure, records):
+    names = sorted((name for name in records if name.startswith("fit_srrr")), key=len)
+    return sums_of_places(*names)(figure, records)
+
+
+def sums_of_widths_genes_and_outputs(figure, records):
+    by_width, by_gene, by_output = figure.axes
+    network, distilled = records["cv_published"], records["cv_distilled"]
+    r2 = network.test_r2[:, network.points(**report.STANDARD)].mean(axis=0)
+    repeats = records["repeats_published"]
+    is_gene = ~pd.Index(repeats.gene_names).str.startswith("ERCC-")
+    frequency = np.sort(repeats.selected[0].mean(axis=0)[is_gene])[::-1]
+    output_r2 = distilled.test_feature_r2[:, distilled.find(n_components=2)].mean(axis=0)
+    drawn = [
+        error_bars(by_width.containers[1])["y"].sum(),
+        sum(bar.get_height() for bar in by_gene.patches),
+        error_bars(by_output.containers[0])["x"].sum(),
+    ]
+    return drawn, [r2.sum(), frequency[: len(by_gene.patches)].sum(), output_r2.sum()]
+
+
+def sums_of_tsne(figure, records):
+    record = records["tsne"]
+    sizes = {"transcriptome": record.n_transcriptome, "outputs": record.n_outputs}
+    expected = [
+        maps.panel_coordinates(record.values[name], proportional=size > 2).sum()
+        for name, size in sizes.items()
+    ]
+    return [dots_of(ax)[:, :2].sum() for ax in figure.axes[:2]], expected
+
+
+def n_selected(figure, records):
+    record = records["gene_selection"]
+    n_drawn = len(figure.axes[0].lines[1].get_xdata())
+    return n_drawn, (record.selected & np.isfinite(record.mean_log2)).sum()
+
+
+def sum_of_output_bars(figure, records):
+    distilled = records["cv_distilled"]
+    r2 = distilled.test_feature_r2[:, distilled.find(n_components=2)].mean(axis=0)
+    best = np.sort(r2.clip(0, 1))[::-1][:25]
+    return sum(bar.get_width() for bar in figure.axes[4].patches), best.sum()
+
+
+def latents_of_bibiplot(figure, records):
+    fit = records["fit_distilled_2d"]
+    drawn = dots_of(figure.axes[0])[:, 0]
+    return drawn, np.sort(zscore(fit.latent[:, 0].astype(float)))
+
+
+def r2_of_models(figure, records):
+    drawn = [error_bars(container)["x"].sum() for container in figure.axes[0].containers]
+    models = report.main_models(records)
+    shown = {name: model for name, model in models.items() if not name.endswith("d=64")}
+    return drawn, [record.test_r2[:, point].mean() for record, point in shown.values()]
+
+
+def sum_of_frequencies(figure, records):
+    halves = records["halves_distilled"]
+    is_gene = ~pd.Index(halves.gene_names).str.startswith("ERCC-")
+    frequency = np.sort(halves.selected.mean(axis=(0, 1))[is_gene])[::-1]
+    return sum(bar.get_height() for bar in figure.axes[0].patches), frequency[:60].sum()
+
+
+def sum_of_effects(figure, records):
+    return figure.axes[0].images[0].get_array().sum(), records["interpretation"].effects.sum()
+
+
+def sums_of_trust(figure, records):
+    trust = records["map_trust"]
+    drawn = [ax.collections[0].get_array().sum() for ax in figure.axes[:2]]
+    return drawn, [np.nansum(trust.errors), trust.spread.sum()]
+
+
+def r2_by_number_of_genes(figure, records):
+    record = records["genes_curve"]
+    return figure.axes[0].lines[len(record.folds)].get_ydata(), record.test_r2.mean(axis=0)
+
+
+#: By figure, a function that reads some number from it, and computes the same from the records.
+NUMBERS = {
+    "figure1_training_curves": sum_of_curve,
+    "figure2_r2_vs_genes": r2_of_network,
+    "figure3_latent_published": sums_of_places("fit_published_2d", "fit_published_64d"),
+    "figure3_latent_distilled": sums_of_places("fit_distilled_2d", "fit_distilled_64d"),
+    "figure3_latent_srrr": srrr_places,
+    "figure4_family_zoom": sums_of_places("fit_published_64d", "fit_published_2d"),
+    "figure6_width_and_stability": sums_of_widths_genes_and_outputs,
+    "figure7_tsne": sums_of_tsne,
+    "gene_selection": n_selected,
+    "overview": sum_of_output_bars,
+    "bibiplot": latents_of_bibiplot,
+    "accuracy": r2_of_models,
+    "stability_selection": sum_of_frequencies,
+    "effects": sum_of_effects,
+    "map_trust": sums_of_trust,
+    "genes_curve": r2_by_number_of_genes,
+}
+
+
 @pytest.mark.parametrize("name", figures.FIGURES)
 @pytest.mark.parametrize("dataset", ["simulated", *SLOW_DATASETS])
-def test_committed_figures_can_be_drawn(dataset, name):
-    path = REPOSITORY / "figures" / dataset / f"{name}.png"
-    assert (study_figure(dataset, name) is not None) == path.exists()
+def test_committed_figures_show_their_records(dataset, name):
+    figure = study_figure(dataset, name)
+    if figure is None:
+        pytest.skip("there is no such figure of these data")
+    drawn, expected = NUMBERS[name](figure, records_of(dataset))
+    assert_allclose(drawn, expected, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -50,127 +192,15 @@ def simulated():
 
 
 @pytest.fixture(scope="module")
-def network(simulated):
-    return simulated["cv_published"]
-
-
-@pytest.fixture(scope="module")
-def weakest_lasso(network):
-    """Grid point of the first lines of the training curves."""
-    return network.find(n_components=2, group_lasso=1e-4, pretraining=True)
-
-
-@pytest.fixture(scope="module")
-def training_curves(simulated, network):
+def training_curves(simulated):
+    network = simulated["cv_published"]
     return plotting.training_curves(network, simulated["cv_srrr"], n_components=[2])
-
-
-@pytest.fixture(scope="module")
-def epoch_r2(network, weakest_lasso):
-    """Test R2, (n_folds, n_epochs), after 50 epochs of pretraining."""
-    folds = [table["eval_r2"].iloc[50:] for table in network.history[weakest_lasso]]
-    return np.array(folds, float)
-
-
-def test_training_lines_are_means_over_folds(training_curves, epoch_r2):
-    line = training_curves.axes[0].lines[0]
-    assert_allclose(line.get_ydata(), epoch_r2.mean(axis=0))
-
-
-def test_bands_have_one_sample_sd(training_curves, epoch_r2):
-    [outline] = training_curves.axes[0].collections[0].get_paths()
-    edges = pd.DataFrame(outline.vertices, columns=["epoch", "r2"])
-    bands = edges.groupby("epoch")["r2"]
-    mean, sd = epoch_r2.mean(axis=0), epoch_r2.std(axis=0, ddof=1)
-    assert_allclose(bands.min(), mean - sd)
-    assert_allclose(bands.max(), mean + sd)
-
-
-def test_gene_norms_are_averaged_on_log_scale(training_curves, network, weakest_lasso):
-    norms = network.gene_norms[:, weakest_lasso].astype(float)
-    descending = np.sort(norms)[:, ::-1]
-    line = training_curves.axes[1].lines[0]
-    assert line.get_xdata().tolist() == [*range(1, 301)]
-    assert_allclose(line.get_ydata(), gmean(descending))
-
-
-def test_label_has_last_r2_of_network(training_curves, network, weakest_lasso):
-    r2 = mean_text(network.test_r2[:, weakest_lasso])
-    assert f"λ = 0.0001: {r2}" in figure_text(training_curves)
 
 
 def test_label_has_r2_of_linear_model(training_curves, simulated):
     srrr, point = report.main_models(simulated)["sRRR, full rank"]
     r2 = srrr.test_r2[:, point].mean()
     assert f"rank 16, 25 genes: {r2:.3f}" in figure_text(training_curves)
-
-
-MADE_UP_RESULTS = [
-    {"rank": 2, "n_genes": 1, "test_r2": 0.1},
-    {"rank": 2, "n_genes": 4, "test_r2": 0.4},
-    {"rank": 2, "n_genes": 30, "test_r2": 3.0},
-    {"n_components": 2, "group_lasso": 0.1, "pretraining": True, "n_genes": 25, "test_r2": 0.15},
-]
-
-
-@pytest.fixture(scope="module")
-def falling_path(simulated):
-    """Sparse reduced-rank regression, stored from the most genes to none."""
-    record = simulated["cv_srrr"]
-    values = {
-        "test_r2": record.test_r2[:, ::-1],
-        "n_selected": record.n_selected[:, ::-1],
-    }
-    return replace(record, params=record.params[::-1], values=values)
-
-
-@pytest.fixture(scope="module")
-def comparison(network, falling_path, simulated):
-    ridge = simulated["cv_ridge"]
-    return plotting.bottleneck_comparison(network, falling_path, ridge, published=MADE_UP_RESULTS)
-
-
-def test_label_has_published_r2(comparison):
-    assert "(◇ published 0.150)" in figure_text(comparison)
-
-
-def test_label_has_r2_of_ridge(comparison, simulated):
-    r2 = simulated["cv_ridge"].test_r2.mean()
-    assert f"ridge, 300 genes: {r2:.3f}" in figure_text(comparison)
-
-
-def test_widths_have_different_colours(comparison):
-    lines = {line.get_label(): line for line in comparison.axes[2].lines}
-    assert lines["d = 2"].get_color() != lines["d = 64"].get_color()
-
-
-def test_published_values_stand_next_to_their_models(comparison):
-    lines = comparison.axes[0].lines
-    hollow = [line for line in lines if line.get_markerfacecolor() == "white"]
-    places = sorted(tuple(line.get_xydata()[0]) for line in hollow)
-    beside_network = 25 / curves.MARKER_SPACING
-    assert_allclose(places, [(1, 0.1), (4, 0.4), (beside_network, 0.15), (30, 3)])
-
-
-def test_linear_path_runs_from_one_gene_up(comparison, falling_path):
-    lines = comparison.axes[0].lines
-    [path] = [line for line in lines if line.get_label().startswith("sRRR, rank 2,")]
-    points = falling_path.points(rank=2)
-    n_genes = falling_path.n_selected.mean(axis=0)[points]
-    r2 = falling_path.test_r2.mean(axis=0)[points]
-    order = np.argsort(n_genes, kind="stable")
-    order = order[n_genes[order] >= 1]
-    assert_allclose(path.get_data(), (n_genes[order], r2[order]))
-
-
-def test_accuracy_is_that_of_the_main_models(simulated):
-    models = report.main_models(simulated)
-    del models["distilled, d=64"], models["published, d=64"]
-    expected = []
-    for record, point in models.values():
-        expected.append(mean_text(record.test_r2[:, point]))
-    shown = figure_text(study_figure("simulated", "accuracy"))
-    assert re.findall(r"^.* ± [\d.]+$", shown, re.M) == expected
 
 
 MODELS_OF_FIGURES = {
@@ -203,59 +233,6 @@ def test_outputs_on_maps_have_their_test_r2(simulated, name):
         assert len(of_model) >= 9
         for output, text in of_model:
             assert text == f"{r2[output]:.2f}"
-
-
-@pytest.fixture(scope="module")
-def scala():
-    return records_of("scala")
-
-
-@pytest.fixture(scope="module")
-def width_and_stability():
-    return study_figure("scala", "figure6_width_and_stability")
-
-
-@pytest.fixture(scope="module")
-def kept_frequency(scala):
-    """How often each gene is kept over seeds, the largest first."""
-    [selected] = scala["repeats_published"].selected  # (n_seeds, n_genes)
-    return np.sort(selected.mean(axis=0))[::-1]
-
-
-def test_widths_have_mean_test_r2(width_and_stability, scala):
-    network = scala["cv_published"]
-    widths = (1, 2, 4, 6, 8, 10, 64)
-    points = [network.find(n_components=width, **report.STANDARD) for width in widths]
-    line = width_and_stability.axes[0].containers[1].lines[0]
-    assert_allclose(line.get_ydata(), network.test_r2.mean(axis=0)[points])
-
-
-def test_label_counts_kept_genes(width_and_stability, kept_frequency):
-    n_always = (kept_frequency == 1).sum()
-    n_ever = (kept_frequency > 0).sum()
-    label = f"d = 2, other seeds: {n_always} genes in all fits, {n_ever} in any"
-    assert label in figure_text(width_and_stability)
-
-
-def test_bars_are_the_highest_frequencies(width_and_stability, kept_frequency):
-    bars = [bar.get_height() for bar in width_and_stability.axes[1].patches]
-    assert_allclose(bars, kept_frequency[: len(bars)])
-
-
-def test_outputs_are_sorted_by_r2(width_and_stability, scala):
-    distilled = scala["cv_distilled"]
-    point = distilled.find(n_components=2)
-    r2 = distilled.test_feature_r2[:, point].mean(axis=0)
-    line = width_and_stability.axes[2].lines[0]
-    assert_allclose(line.get_xdata(), np.sort(r2)[::-1])
-
-
-def test_r2_by_number_of_genes_is_that_of_the_record():
-    record = records_of("citeseq_cd8")["genes_curve"]
-    [ax] = study_figure("citeseq_cd8", "genes_curve").axes
-    x, y = ax.lines[len(record.folds)].get_data()
-    assert x.tolist() == [point["n_genes"] for point in record.params]
-    assert_allclose(y, record.test_r2.mean(axis=0))
 
 
 @pytest.mark.parametrize("room", METHOD_COLORS)

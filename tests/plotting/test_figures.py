@@ -5,14 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up import figure_text, fit_record, halves_record, ridge_record
-from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import zscore
+from numpy.testing import assert_allclose
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
 from sbnn.cli import REPOSITORY
 from sbnn.plotting import dimensions, latent
-from sbnn.plotting.maps import panel_coordinates
 from sbnn.results import load
 
 
@@ -47,12 +45,6 @@ def test_accuracy_names_genes_scaling_and_folds(accuracy, text):
     assert text in figure_text(accuracy)
 
 
-def test_accuracy_has_a_dot_for_each_fold(accuracy, srrr):
-    point = srrr.best_with_at_most(25, rank=16)
-    dots = accuracy.axes[0].lines[0]
-    assert_array_equal(dots.get_xdata(), srrr.test_r2[:, point])
-
-
 def test_failed_folds_lie_outside_the_panel(accuracy):
     low, high = accuracy.axes[0].get_xlim()
     assert -1.3 < low < -1
@@ -84,16 +76,6 @@ def test_titles_of_trust_sum_up_cells_and_seeds(trust_panels, trust):
     assert spread.get_title() == "maps of 2 other seeds: R² 0.80 to 0.90"
 
 
-@pytest.mark.parametrize(("panel", "name", "n_shown"), [(0, "errors", 89), (1, "spread", 90)])
-def test_cells_of_trust_have_largest_values_on_top(trust_panels, trust, panel, name, n_shown):
-    values = trust.values[name]
-    order = np.argsort(values)[:n_shown]  # NaN is last
-    xy = panel_coordinates(trust.latent, proportional=False)
-    [dots] = trust_panels[panel].collections
-    assert_array_equal(dots.get_array(), values[order])
-    assert_allclose(dots.get_offsets(), xy[order])
-
-
 @pytest.mark.parametrize(("panel", "name"), [(0, "errors"), (1, "spread")])
 def test_colours_of_trust_leave_out_largest_values(trust_panels, trust, panel, name):
     [dots] = trust_panels[panel].collections
@@ -101,31 +83,9 @@ def test_colours_of_trust_leave_out_largest_values(trust_panels, trust, panel, n
     assert dots.get_clim() == pytest.approx((0, largest))
 
 
-@pytest.mark.parametrize("panel", [0, 1])
-def test_maps_of_trust_name_families(trust, panel):
-    figure = plotting.map_trust_panels(trust, fit_record())
-    names = [text.get_text() for text in figure.axes[panel].texts]
-    assert names[-3:] == ["A", "B", "C"]
-
-
 @pytest.fixture
 def selection():
     return load(REPOSITORY / "saved_models" / "citeseq_cd8" / "gene_selection.pickle.xz")
-
-
-def test_all_genes_with_counts_are_drawn(selection):
-    [ax] = plotting.gene_selection_curve(selection).axes
-    left_out, selected = [len(line.get_xdata()) for line in ax.lines[:2]]
-    is_selected = selection.selected[np.isfinite(selection.mean_log2)]
-    assert selected == is_selected.sum()
-    assert left_out == (~is_selected).sum()
-
-
-def test_selection_curve_falls_exponentially(selection):
-    [ax] = plotting.gene_selection_curve(selection).axes
-    x, y = ax.lines[2].get_data()
-    exponent = -selection.slope * (x - selection.b)
-    assert_allclose(np.log(y - selection.offset), exponent, atol=1e-9)
 
 
 def test_few_genes_far_away_leave_the_panel(selection):
@@ -171,7 +131,11 @@ def overview():
         [[0.9, 0.9, 0.9], [0.1, -0.25, 1.5]],
         [[0.9, 0.9, 0.9], [0.3, -0.25, 1.3]],
     ]  # (n_folds, n_points, n_outputs)
-    values = {"test_r2": np.mean(r2, axis=2), "test_feature_r2": np.array(r2)}
+    values = {
+        "test_r2": np.mean(r2, axis=2),
+        "test_feature_r2": np.array(r2),
+        "feature_names": np.array(["a", "b", "c"]),
+    }
     params = [{"n_components": 64}, {"n_components": 2}]
     folds = replace(ridge_record(), params=params, values=values)
     return plotting.model_overview(fit, folds=folds, true_genes=["Gene1", "Gene29", "none"])
@@ -185,12 +149,6 @@ def test_overview_lists_genes_by_norm(overview):
     texts = [text.get_text() for text in overview.axes[0].texts]
     unmarked = [f"Gene{i}" for i in range(28, 4, -1)]
     assert texts == ["Gene29 ✓", *unmarked, "and 5 more"]
-
-
-def test_overview_sorts_outputs_by_r2(overview):
-    outputs = overview.axes[4]
-    assert [label.get_text() for label in outputs.get_yticklabels()] == ["c", "a", "b"]
-    assert [text.get_text() for text in outputs.texts] == ["1.40", "0.20", "−0.25"]
 
 
 def test_bars_of_overview_stay_between_zero_and_one(overview):
@@ -224,24 +182,6 @@ def long_correlations(values, latents):
     correlations = np.corrcoef(values.T, latents.T)[:n_columns, n_columns:]
     lengths = np.linalg.norm(correlations, axis=1)
     return correlations[lengths >= dimensions.SHORTEST_LINE]
-
-
-def assert_shows(ax, values, latents):
-    """Check dots at the scaled latents, and lines to the correlations."""
-    dots = ax.collections[0].get_offsets()
-    expected = zscore(latents[:, 0])
-    assert_allclose(np.sort(dots[:, 0]), np.sort(expected), atol=1e-5)
-    expected = dimensions.CIRCLE_RADIUS * long_correlations(values, latents)
-    tips = [line.get_xydata()[1] for line in ax.lines if line.get_lw() == 0.7]
-    assert_allclose(np.sort(tips, axis=0), np.sort(expected, axis=0), atol=1e-5)
-
-
-def test_bibiplot_correlates_genes_with_latents(bibiplot, two_units):
-    assert_shows(bibiplot.axes[0], two_units.expression, two_units.latent)
-
-
-def test_bibiplot_correlates_outputs_with_regressed_latents(bibiplot, two_units):
-    assert_shows(bibiplot.axes[1], two_units.outputs, regressed_latents(two_units))
 
 
 def test_bibiplot_counts_drawn_outputs(bibiplot, two_units):
@@ -347,14 +287,6 @@ def test_outputs_with_largest_effects_are_drawn(effect_map, strength):
 
 def test_outputs_with_small_effects_are_counted(effect_map):
     assert "60 of 120 outputs" in figure_text(effect_map)
-
-
-def test_effects_stand_in_the_rows_of_outputs(effect_map, effects):
-    ax = effect_map.axes[0]
-    outputs = positions(ax.get_yticklabels())
-    genes = positions(ax.get_xticklabels())
-    [image] = ax.images
-    assert_array_equal(image.get_array(), effects[genes][:, outputs].T)
 
 
 def test_one_output_does_not_take_all_colours(effect_map):

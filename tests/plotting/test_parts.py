@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import figure_text, fit_record, ridge_record
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sbnn import plotting
@@ -87,17 +86,6 @@ def two_maps(simulated, places):
 
 def test_maps_have_titles(two_maps):
     assert {"one", "two"} <= set(figure_text(two_maps).splitlines())
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_every_map_shows_colours_of_types(two_maps, simulated, places, axis):
-    types = simulated.obs["type"]
-    palette = dict(zip(types.cat.categories, simulated.uns["type_colors"], strict=True))
-    [dots] = two_maps.axes[axis].collections
-    from_left = np.argsort(dots.get_offsets()[:, 0])
-    drawn = [to_hex(color) for color in dots.get_facecolors()[from_left]]
-    types_from_left = types.iloc[np.argsort(places[:, axis])]
-    assert drawn == [to_hex(palette[name]) for name in types_from_left]
 
 
 @pytest.mark.parametrize(("most", "text"), [(11, "abcdefghijk"), (10, "abcdef…ijk")])

@@ -9,6 +9,7 @@ import pandas as pd
 from anndata import AnnData, OldFormatWarning, read_h5ad
 from scipy import sparse
 
+from sbnn.data.checks import match_rows
 from sbnn.data.counts import read_count_table
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import select_genes
@@ -26,10 +27,10 @@ def read_cord_blood(
     labels = clustering[["type", "cluster"]].assign(family=clustering["type"])
     counts, cells, genes = read_count_table(rna_path)
     human = genes.str.startswith(_HUMAN)
-    counts = counts[cells.get_indexer(labels.index)]
+    counts = counts[match_rows(pd.Series(range(len(cells)), cells), labels.index, "counts")]
     counts = counts[:, np.flatnonzero(human)]
     genes = genes[human].str.removeprefix(_HUMAN)
-    proteins = pd.read_csv(protein_path, index_col=0).T.loc[labels.index]
+    proteins = match_rows(pd.read_csv(protein_path, index_col=0).T, labels.index, "proteins")
     return pair_counts(counts, genes, proteins, labels=labels, **options)
 
 
@@ -39,7 +40,7 @@ def read_cd8(rna_path: Path, protein_path: Path, **options: Any) -> AnnData:
     prefix = cells.str.rsplit("_", n=1).str[0]
     gate = prefix.str.replace("_", " ")
     labels = pd.DataFrame({"family": gate, "type": gate}, cells)
-    proteins = pd.read_csv(protein_path, index_col=0).T.loc[cells]
+    proteins = match_rows(pd.read_csv(protein_path, index_col=0).T, cells, "proteins")
     return pair_counts(counts, genes, proteins, labels=labels, **options)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from sbnn.data.checks import match_rows
 from sbnn.data.ephys_features import (
     HUMAN_RELEASE,
     MOUSE_RELEASE,
@@ -35,7 +36,8 @@ def read_gouwens_ephys(
     metadata = _read_stripped_csv(metadata_path)
     # sessions tell which recording is of which cell
     session = table["ID"].str.extract(r"ses-(\d+)", expand=False)
-    metadata = metadata.set_index(_ids_as_text(metadata["ephys_session_id"])).loc[session]
+    metadata = metadata.set_index(_ids_as_text(metadata["ephys_session_id"]))
+    metadata = match_rows(metadata, session.to_numpy(), "metadata")
     metadata = metadata.set_index(_ids_as_text(metadata["cell_specimen_id"]))
 
     labels = select_labels("gouwens_ephys", metadata)
@@ -71,7 +73,7 @@ def read_lee_human(
     table = _read_stripped_csv(features_path)
     metadata = _read_stripped_csv(metadata_path)
     metadata = metadata.set_index(_ids_as_text(metadata["specimen_id"]))
-    metadata = metadata.loc[_ids_as_text(table["specimen_id"])]
+    metadata = match_rows(metadata, _ids_as_text(table["specimen_id"]), "metadata")
 
     labels = select_labels("lee_human", metadata)
     labels["virus"] = labels["virus"].fillna("none")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from sbnn.data.checks import match_rows
 from sbnn.data.counts import read_count_table
 from sbnn.data.paired import paired
 
@@ -60,8 +61,8 @@ def read_scala(
             selected = f"1000 selected genes only, for lack of the {complete}"
             about["source"] = about["source"].replace(complete, selected)
     ephys = pd.read_csv(ephys_path, index_col=0)
-    labels = read_cell_labels(metadata_path).loc[ephys.index]
-    rows = join_cell_names(names).get_indexer(ephys.index)
+    labels = match_rows(read_cell_labels(metadata_path), ephys.index, "metadata")
+    rows = match_rows(pd.Series(range(len(names)), join_cell_names(names)), ephys.index, "counts")
     return paired(
         X=None,
         Y=ephys,
@@ -77,7 +78,7 @@ def read_scala_34c_counts(counts_path: Path, metadata_path: Path, **about: Any) 
     """Read all counts of cells at physiological temperature, without outputs."""
     counts, names, genes = read_count_table(counts_path)
     cells = join_cell_names(names)
-    labels = read_cell_labels(metadata_path).loc[cells]
+    labels = match_rows(read_cell_labels(metadata_path), cells, "metadata")
     return paired(
         X=counts,
         gene_names=genes,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from layouts import EQUATIONS, TRAJECTORIES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn.data.gene_dynamics import prior_table, truth_table
@@ -9,23 +10,13 @@ from sbnn.data.readers import gene_dynamics
 from sbnn.data.readers.gene_dynamics import read_trajectories
 from sbnn.data.trajectories import as_trajectories
 
-TEXTS = {
-    "train": "3,1\n1,2,0,4\n0,0,0,0\n5,-8,7,6\n0,1,2,3\n",
-    "test": '"3","2",\n4,2\n1,3\n1,1\n0,1\n0.1,0.2,0.3\n1,2,-3\n0,0,0\n0,2,5\n',
-    "names": "gene\na_input\nb\nc\n",
-    "prior": "0,0.5,0\n0,0,-0.5\n0,0,0\n",
-    "edges": "from,to\nb,a\nb,a\nb,x\nx,a\nc,c\n",
-    "interactions": "1,1,1\n4,2,.5\n4,3,.2\n2,1,.7\n",
-    "proteins": "gene\nc\na\nx\nb\n",
-}
-
 
 @pytest.fixture
 def paths(tmp_path):
     """Files of three genes, in the order in which readers take them."""
-    for name, text in TEXTS.items():
+    for name, text in TRAJECTORIES.items():
         (tmp_path / name).write_text(text)
-    return [tmp_path / name for name in TEXTS]
+    return [tmp_path / name for name in TRAJECTORIES]
 
 
 # --- trajectories
@@ -55,7 +46,7 @@ def test_samples_stay_in_the_published_layout(samples):
 
 
 def test_lines_of_different_lengths_are_refused(paths):
-    paths[1].write_text(TEXTS["test"].replace("2,0.3", ""))
+    paths[1].write_text(TRAJECTORIES["test"].replace("2,0.3", ""))
     with pytest.raises(ValueError, match="inhomogeneous"):
         read_trajectories(paths[1], paths[2])
 
@@ -134,7 +125,7 @@ def published_values(rng):
 def network_paths(tmp_path):
     """Files of a network, without its test samples."""
     paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
-    paths[0].write_text('node,eqn\nA,input gene\nB,input gene\nC,"fAct(A, 0.5, 1.5) - C"\n')
+    paths[0].write_text(EQUATIONS)
     paths[1].write_text("x\nA_input\nB_input\nC\n")
     paths[3].write_text("0,0,0\n0,0,1\n0,0,0\n")
     return paths

@@ -7,22 +7,20 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from layouts import (
+    MOUSE,
+    blood_clustering,
+    blood_tables,
+    mouse_features,
+    visual_cortex_fields,
+)
 from scipy.io import savemat
 
 from sbnn.data.counts import read_count_table
-from sbnn.data.ephys_features import release_features
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
 from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
 
-# of five mouse cells, one has no type, one a rare type and one no feature
-MOUSE = """ephys_session_id,cell_specimen_id,T-type Label,MET-type Label,structure,age,full_genotype,donor_id 
-10,70.0,Sncg Gpr50 ,NULL,VISp2/3,P60,Sst/wt;Ai14(RCL-tdT)/wt,3
-11,71.0,Vip Igfbp6,a,VISp5,P61,,3
-12,72.0,,b,VISl,P62,a,3
-13,73.0,Sst Chodl,Sst-1,VISl,unknown,Ai1/wt;Vip/wt; Flp/wt,4
-14,74.0,Meis2 A,c,x,P7,,3
-"""  # noqa: E501, W291
 MOUSE_LABELS = """,type,type5,subclass,t_type,met_type,area,layer,cre,age_days,donor
 73,SST,SST,Sst,Sst Chodl,Sst-1,VISl,,Vip;Flp,,4
 70,VIP,SNCG,Sncg,Sncg Gpr50,,VISp,2/3,Sst,60.0,3
@@ -32,11 +30,7 @@ MOUSE_LABELS = """,type,type5,subclass,t_type,met_type,area,layer,cre,age_days,d
 @pytest.fixture(params=[False, True], ids=["absolute", "relative"])
 def mouse(request, tmp_path):
     """The cells of `MOUSE`, by the session in the name of their file."""
-    features = release_features("gouwens_2020")["median"]
-    table = pd.DataFrame([features] * 5, range(5)).assign(tau=range(5))
-    table.loc[1] = np.nan
-    table["ID"] = [f"sub-1_ses-{session}_x" for session in (13, 11, 12, 10, 14)]
-    table.to_csv(tmp_path / "features.csv", index=False)
+    mouse_features().to_csv(tmp_path / "features.csv", index=False)
     (tmp_path / "metadata.csv").write_text(MOUSE)
     return ephys_types.read_gouwens_ephys(
         tmp_path / "features.csv", tmp_path / "metadata.csv", relative=request.param
@@ -67,13 +61,7 @@ def test_mouse_cells_that_are_left_out_are_named(mouse):
 
 @pytest.fixture
 def blood(rng):
-    """Counts of eight genes and two proteins in 40 cells; the fourth cell has no counts."""
-    cells = [f"CD8_low_{i}" if i % 2 else f"CD4_{i}" for i in range(40)]
-    genes = [*(f"HUMAN_{letter}" for letter in "abcdefg"), "MOUSE_a"]
-    counts = pd.DataFrame(rng.negative_binomial(0.3, 0.02, (8, 40)), genes, cells)
-    counts.iloc[:, 3] = 0
-    proteins = pd.DataFrame(rng.poisson(5, (2, 40)), ["CD3_TotalSeqB", "CD19"], cells)
-    return counts, proteins
+    return blood_tables(rng)
 
 
 @pytest.fixture
@@ -99,11 +87,16 @@ def test_the_gate_of_cd8_cells_is_their_type(blood_files):
 
 @pytest.fixture
 def clustering(blood):
-    """In reverse order; of four cells, two have a type, one is an erythrocyte, and one has none."""
     counts, _ = blood
-    table = pd.DataFrame({"cell_barcode": counts.columns[::-1], "cluster": range(40)})
-    table["type"] = np.tile(["NK", "Ery", None, "B"], 10)
-    return table
+    return blood_clustering(counts)
+
+
+def test_typed_cord_blood_without_counts_is_refused(blood, blood_files, read_blood):
+    rna_path, _ = blood_files
+    counts, _ = blood
+    counts.drop(columns="CD4_0").to_csv(rna_path)
+    with pytest.raises(ValueError, match="counts: no row for 1 of 20 cells: CD4_0"):
+        read_blood()
 
 
 @pytest.fixture
@@ -224,25 +217,7 @@ def test_names_of_cells_are_joined():
 
 @pytest.fixture
 def release(rng):
-    """Fields of the file of visual cortex, for four cells, and long names of outputs by short."""
-    short = [*gouwens.EXCLUDED_FEATURES, "tau", "rheobase i"]
-    names = {f"raw_{i}": name for i, name in enumerate(short)}
-    outputs = rng.normal(size=(4, len(short)))
-    outputs[2, 3] = np.nan  # in an output that is left out
-    texts = {
-        "gene_id": ["a", "b"],
-        "pc_name": list(names)[:9],
-        "sample_id": ["w", "x", "y", "z"],
-        "cluster": ["Vip Chat ", "Sst Calb2", "Sst Chodl", "Sst Calb2"],
-    }
-    fields = {name: np.array(values, dtype=object) for name, values in texts.items()}
-    fields["T_dat"] = rng.gamma(1, 2, (4, 2))
-    fields["E_pc_scaled"] = outputs[:, :9]
-    fields["E_feature"] = outputs[:, 9:]
-    fields["feature_name"] = list(names)[9:]  # padded characters, all of the same length
-    fields["cluster_color"] = ["#00FF00", "#AABBCC", "#102030", "#AABBCC"]
-    fields["map_conf"] = fields["T_spec_id_label"] = np.arange(4)
-    return fields, names
+    return visual_cortex_fields(rng)
 
 
 @pytest.fixture
