@@ -15,6 +15,7 @@ PERTURBATION = ["b", "none", "a", "b", "none", "c"]
 COUNTS = np.array([[1, 0, 2], [0, 3, 0], [4, 0, 0], [0, 0, 5], [6, 7, 0], [0, 0, 8]])
 TABLE = pd.DataFrame(COUNTS, CELLS, GENES)
 LABELS = pd.DataFrame({"replicate": list("xyzxyz")}, index=CELLS)
+CELLS_OF_GUIDES = anndata.AnnData(TABLE.astype(float), LABELS.assign(guide=PERTURBATION))
 
 
 @pytest.fixture
@@ -45,8 +46,7 @@ def from_table():
 
 
 def from_adata():
-    adata = anndata.AnnData(TABLE.astype(float), LABELS.assign(guide=PERTURBATION))
-    return screen(adata, "guide", "b")
+    return screen(CELLS_OF_GUIDES, "guide", "b")
 
 
 @pytest.mark.parametrize("build", [from_table, from_adata])
@@ -86,43 +86,49 @@ def test_cells_without_names_are_in_order():
 
 
 @pytest.mark.parametrize(
-    ("perturbation", "message"),
+    ("counts", "perturbation", "message"),
     [
-        (NUMBERED, "perturbation: no row for 6 of 6 cells: c0.*rows 0, 1.*index_col=0"),
-        (SERIES[1:], r"perturbation: no row for 1 of 6 cells: c0; .*index.isin"),
         (
+            TABLE,
+            NUMBERED,
+            "perturbation: no row for 6 of 6 cells: c0.*rows 0, 1.*index_col=0",
+        ),
+        (TABLE, SERIES[1:], r"perturbation: no row for 1 of 6 cells: c0; .*index.isin"),
+        (
+            TABLE,
             WITH_OTHER_CELLS.rename({"dc0": "c0"}),
             "perturbation: rows that appear more than once: c0",
         ),
-        (SERIES.replace("a", None), "perturbation: unknown for cells c2; .*drop"),
+        (TABLE, SERIES.replace("a", None), "perturbation: unknown for cells c2; .*drop"),
+        (TABLE.T, SERIES, r"perturbation: no row for 3 of 3 cells: IRF1.*table\.T"),
+        (CELLS_OF_GUIDES, "nope", "perturbation: 'nope' is unknown"),
+        (
+            TABLE.assign(new="x"),
+            PERTURBATION,
+            "counts: expected numbers, got 'x' in row 'c0', column 'new'",
+        ),
+        (
+            TABLE.assign(new=np.arange(6) / 5),
+            PERTURBATION,
+            "counts: .*not whole numbers from 0 on: new; .*round",
+        ),
+        (TABLE.assign(new=np.nan), PERTURBATION, "counts: missing, .*: new; .*fillna"),
+        (TABLE.assign(new=True), PERTURBATION, "counts: flags.*: new"),
+        (
+            sparse.csr_array(COUNTS * 1.13),
+            PERTURBATION,
+            r"counts: .*got 1\.13; .*round estimated counts",
+        ),
+        (
+            TABLE.set_axis(["IRF1", "CD86", "IRF1"], axis=1),
+            PERTURBATION,
+            "counts: .*repeated gene names: IRF1",
+        ),
     ],
 )
-def test_cells_without_a_perturbation_are_named(perturbation, message):
+def test_mistakes_in_tables_are_named(counts, perturbation, message):
     with pytest.raises(ValueError, match=message):
-        screen(TABLE, perturbation, "none")
-
-
-def test_a_turned_table_is_refused():
-    with pytest.raises(ValueError, match=r"perturbation: no row for 3 of 3 cells: IRF1.*table\.T"):
-        screen(TABLE.T, SERIES, "none")
-
-
-@pytest.mark.parametrize("perturbation", ["guide", SERIES.to_frame("guide"), [["a"]] * 6])
-def test_perturbations_are_a_column(perturbation):
-    with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
-        screen(TABLE, perturbation, "none")
-
-
-@pytest.mark.parametrize("argument", ["gene_names", "cell_names", "labels"])
-def test_names_beside_an_anndata_are_refused(argument):
-    cells = anndata.AnnData(TABLE.astype(float), LABELS.assign(guide=PERTURBATION))
-    with pytest.raises(TypeError, match=f"{argument}.*: leave them out"):
-        screen(cells, "guide", **{argument: TABLE})
-
-
-def test_an_unknown_column_is_named():
-    with pytest.raises(ValueError, match="perturbation: 'guide' is unknown"):
-        screen(anndata.AnnData(TABLE.astype(float)), "guide")
+        screen(counts, perturbation)
 
 
 @pytest.mark.parametrize(
@@ -139,38 +145,26 @@ def test_several_controls_are_refused():
         screen(TABLE, PERTURBATION, ["a", "b"])
 
 
-def test_estimated_counts_are_to_be_rounded():
-    with pytest.raises(ValueError, match=r"counts: .*got 1\.13; .*round estimated counts"):
-        screen(sparse.csr_array(COUNTS * 1.13), PERTURBATION)
-
-
-def test_genes_that_repeat_are_named():
-    with pytest.raises(ValueError, match="counts: .*repeated gene names: IRF1"):
-        screen(TABLE.set_axis(["IRF1", "CD86", "IRF1"], axis=1), PERTURBATION)
-
-
 def test_an_unknown_control_is_named():
     with pytest.raises(ValueError, match="control: no cell is 'x'; the perturbations are a, b"):
         screen(TABLE, PERTURBATION, "x")
 
 
-@pytest.mark.parametrize(
-    ("column", "message"),
-    [
-        (["x"] * 6, "counts: expected numbers, got 'x' in row 'c0', column 'new'"),
-        (np.arange(6) / 5, "counts: .*not whole numbers from 0 on: new; .*round"),
-        ([np.nan] * 6, "counts: missing, .*: new; .*fillna"),
-        ([True] * 6, "counts: flags.*: new"),
-    ],
-)
-def test_columns_that_are_no_counts_are_named(column, message):
-    with pytest.raises(ValueError, match=message):
-        screen(TABLE.assign(new=column), PERTURBATION)
-
-
 def test_labels_among_the_genes_are_named():
     with pytest.raises(ValueError, match="counts: .* replicate"):
         screen(TABLE.assign(replicate=1), PERTURBATION, labels=LABELS)
+
+
+@pytest.mark.parametrize("perturbation", ["guide", SERIES.to_frame("guide"), [["a"]] * 6])
+def test_perturbations_are_a_column(perturbation):
+    with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
+        screen(TABLE, perturbation)
+
+
+@pytest.mark.parametrize("argument", ["gene_names", "cell_names", "labels"])
+def test_names_beside_an_anndata_are_refused(argument):
+    with pytest.raises(TypeError, match=f"{argument}.*: leave them out"):
+        screen(CELLS_OF_GUIDES, "guide", **{argument: TABLE})
 
 
 @pytest.fixture

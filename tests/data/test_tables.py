@@ -1,5 +1,6 @@
 """Own tables: matched by exact names, or refused with what was found and what to do."""
 
+import gzip
 import tracemalloc
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from sbnn.data import paired
 from sbnn.data.paired import as_paired
 from sbnn.data.tables import read_tables
 
@@ -112,10 +112,10 @@ def test_outputs_of_an_anndata_may_be_in_a_file(adata, columns, tmp_path):
 
 @pytest.fixture(scope="module")
 def many():
-    """Counts of 6000 cells x 600 genes as an AnnData, and outputs of all but the first cell."""
-    cells = [f"cell{i}" for i in range(6000)]
-    counts = RNG.poisson(0.04, (6000, 600)).astype(np.float32)
-    outputs = pd.DataFrame(RNG.normal(size=(6000, 2)), cells, ["a", "b"])
+    """Counts of 3000 cells x 600 genes as an AnnData, and outputs of all but the first cell."""
+    cells = [f"cell{i}" for i in range(3000)]
+    counts = RNG.poisson(0.04, (3000, 600)).astype(np.float32)
+    outputs = pd.DataFrame(RNG.normal(size=(3000, 2)), cells, ["a", "b"])
     return AnnData(counts, pd.DataFrame(index=cells)), outputs[1:]
 
 
@@ -129,7 +129,7 @@ def many_sparse(many):
 
 def test_cells_without_outputs_are_left_out(many):
     with pytest.warns(UserWarning, match="not in outputs left out: cell0"):
-        assert read_tables(*many).n_obs == 5999
+        assert read_tables(*many).n_obs == 2999
 
 
 @pytest.mark.filterwarnings("ignore:.* left out")
@@ -150,12 +150,13 @@ def test_sparse_counts_are_dense_twice_at_most(many_sparse):
     assert sparse.issparse(found.layers["counts"])
 
 
-def test_data_are_the_same_on_a_processor_with_other_logarithms(monkeypatch):
-    usual = read_tables(COUNTS, OUTPUTS)
-    monkeypatch.setattr(paired, "log2p1", lambda X: np.nextafter(np.log2(X + 1), 9))
-    other = read_tables(COUNTS, OUTPUTS)
+def test_data_are_the_same_on_a_processor_with_other_logarithms():
+    adata = read_tables(COUNTS, OUTPUTS)
+    usual = as_paired(adata)
+    adata.X = np.nextafter(adata.X, np.float32(9))
+    other = as_paired(adata)
     assert (other.X != usual.X).any()
-    assert as_paired(other).sha256 == as_paired(usual).sha256
+    assert other.sha256 == usual.sha256
 
 
 @pytest.mark.parametrize("tables", [(COUNTS + 1, OUTPUTS), (COUNTS, OUTPUTS + 1)])
@@ -264,14 +265,6 @@ def test_genes_of_one_name_are_named(adata):
         read_tables(adata[:, [0, 1, 1]].copy())
 
 
-def test_without_expression_the_layers_are_named(adata):
-    adata = adata.copy()
-    adata.layers["raw"] = adata.layers.pop("counts")
-    adata.X = None
-    with pytest.raises(ValueError, match=r"layers \['raw'\]"):
-        read_tables(adata)
-
-
 TEXT = COUNTS.astype(object)
 TEXT.iloc[2, 3] = "7,5"
 GAP = COUNTS.astype(float)
@@ -285,66 +278,98 @@ GROUPED = OUTPUTS.astype(object)
 GROUPED.loc["c0", "Rin"] = "-4,460"
 UNNAMED = pd.concat([OUTPUTS.assign(**{"": np.nan}), OUTPUTS[:1].rename(index={"c0": ""})])
 FLAGGED = COUNTS.assign(doublet=COUNTS["D"] > 3)
-REFUSED = {
-    "expression and outputs: .*names of cells do not match.* c0.* A1.* s0.*set_index": (
-        COUNTS,
-        RENAMED,
-    ),
-    "expression: expected numbers, got '7,5' in row 'c2', column 'D'.*decimal": (TEXT, OUTPUTS),
-    "outputs: names that appear more than once: c3.*groupby": (COUNTS, TWICE),
-    "outputs: rows are numbered.*set_index": (COUNTS, OUTPUTS.reset_index()),
-    "expression: not whole numbers .*: nFeature; .*drop": (META, OUTPUTS),
-    "outputs: expected numbers, got '-4,460' in row 'c0', column 'Rin'.*thousands": (
-        COUNTS,
-        GROUPED,
-    ),
-    "outputs: Datetime64 data .* in column 'day'": (COUNTS, DATED),
-    "outputs: Categorical data .* in column 'leiden'": (COUNTS, CLUSTERED),
-    "outputs: 1 rows and 1 columns without a name": (COUNTS, UNNAMED),
-    "'c0' and 'C0' differ only in capitals": (COUNTS, OUTPUTS.rename(index=str.upper)),
-    "outputs: none has two different values": (COUNTS, OUTPUTS * 0),
-    "expression: flags, or the name of an output or label: donor": (
-        COUNTS.assign(donor=range(12)),
-        OUTPUTS,
-        LABELS,
-    ),
-    "expression: flags, .*: doublet": (FLAGGED, OUTPUTS),
-    "labels: no row has the name of a cell": (COUNTS, OUTPUTS, LABELS.add_prefix("x", axis=0)),
-    "expression: missing values of D": (GAP, OUTPUTS),
-    "expression: values up to .* are no log values": (COUNTS + 99.5, OUTPUTS),
-}
 
 
 @pytest.mark.filterwarnings("ignore:.* outputs with one value")
-@pytest.mark.parametrize("message", REFUSED)
-def test_the_first_mistake_is_told_with_what_to_do(message):
+@pytest.mark.parametrize(
+    ("counts", "outputs", "labels", "message"),
+    [
+        (
+            COUNTS,
+            RENAMED,
+            None,
+            "expression and outputs: .*names of cells do not match.* c0.* A1.* s0.*set_index",
+        ),
+        (
+            TEXT,
+            OUTPUTS,
+            None,
+            "expression: expected numbers, got '7,5' in row 'c2', column 'D'.*decimal",
+        ),
+        (COUNTS, TWICE, None, "outputs: names that appear more than once: c3.*groupby"),
+        (COUNTS, OUTPUTS.reset_index(), None, "outputs: rows are numbered.*set_index"),
+        (META, OUTPUTS, None, "expression: not whole numbers .*: nFeature; .*drop"),
+        (
+            COUNTS,
+            GROUPED,
+            None,
+            "outputs: expected numbers, got '-4,460' in row 'c0', column 'Rin'.*thousands",
+        ),
+        (COUNTS, DATED, None, "outputs: Datetime64 data .* in column 'day'"),
+        (COUNTS, CLUSTERED, None, "outputs: Categorical data .* in column 'leiden'"),
+        (COUNTS, UNNAMED, None, "outputs: 1 rows and 1 columns without a name"),
+        (
+            COUNTS,
+            OUTPUTS.rename(index=str.upper),
+            None,
+            "'c0' and 'C0' differ only in capitals",
+        ),
+        (COUNTS, OUTPUTS * 0, None, "outputs: none has two different values"),
+        (
+            COUNTS.assign(donor=range(12)),
+            OUTPUTS,
+            LABELS,
+            "expression: flags, or the name of an output or label: donor",
+        ),
+        (FLAGGED, OUTPUTS, None, "expression: flags, .*: doublet"),
+        (
+            COUNTS,
+            OUTPUTS,
+            LABELS.add_prefix("x", axis=0),
+            "labels: no row has the name of a cell",
+        ),
+        (GAP, OUTPUTS, None, "expression: missing values of D"),
+        (COUNTS + 99.5, OUTPUTS, None, "expression: values up to .* are no log values"),
+    ],
+)
+def test_the_first_mistake_is_told_with_what_to_do(counts, outputs, labels, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        read_tables(*REFUSED[message])
+        read_tables(counts, outputs, labels)
 
 
 ONE_NAME = b'cell\tRin\n"c0\t1\nc1\t2\n"c2\t3\n'  # of the lines between two quotation marks
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"\xff\xfe\x00", b"a,b\n1,2,3\n1,2,3,4\n", b"# made by featureCounts\ncell\tRin\nc0\t1\n"]
-    + [ONE_NAME],
-    ids=["no text", "unequal lines", "comment", "quotation marks"],
+    ("name", "content", "message"),
+    [
+        ("counts.csv", b"\xff\xfe\x00", "counts.csv is not a plain table.*pd.read_csv"),
+        ("counts.csv", b"a,b\n1,2,3\n1,2,3,4\n", "counts.csv is not a plain table.*pd.read_csv"),
+        (
+            "counts.csv",
+            b"# made by featureCounts\ncell\tRin\nc0\t1\n",
+            "counts.csv is not a plain table.*pd.read_csv",
+        ),
+        ("counts.csv", ONE_NAME, "counts.csv is not a plain table.*pd.read_csv"),
+        ("counts.csv", b"name,Rin\nc1,3\nc2,\0\0\0", "counts.csv is damaged.*again"),
+        ("counts.csv.gz", b"name,Rin", "counts.csv.gz"),
+        ("counts.csv.gz", gzip.compress(b"name,Rin\nc1,3\n" * 9)[:20], "counts.csv.gz"),
+    ],
+    ids=[
+        "binary",
+        "ragged",
+        "comment",
+        "quotation marks",
+        "bytes of 0",
+        "not compressed",
+        "incomplete",
+    ],
 )
-def test_what_is_no_plain_table_is_refused_with_its_path(tmp_path, content):
-    path = tmp_path / "counts.csv"
+def test_what_is_no_plain_table_is_refused_with_its_path(name, content, message, tmp_path):
+    path = tmp_path / name
     path.write_bytes(content)
-    message = f"(?s)expression: {path} is not a plain table.*pd.read_csv"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"(?s)expression: {tmp_path}/{message}"):
         read_tables(path, OUTPUTS)
-
-
-def test_a_file_with_bytes_of_0_is_damaged(tmp_path):
-    path = tmp_path / "outputs.csv"
-    OUTPUTS.to_csv(path)
-    path.write_bytes(path.read_bytes()[:-3] + bytes(3))
-    with pytest.raises(ValueError, match=f"outputs: {path} is damaged.*again"):
-        read_tables(COUNTS, path)
 
 
 @pytest.mark.parametrize("ending", ["csv.gz", "csv.bz2", "csv.xz", "csv.zip", "xlsx"])
@@ -373,12 +398,3 @@ def test_an_incomplete_file_of_an_anndata_is_named(n_kept, adata, tmp_path):
     path.write_bytes(path.read_bytes()[:n_kept])
     with pytest.raises(ValueError, match=f"expression: {path} is damaged.*again"):
         read_tables(path)
-
-
-@pytest.mark.parametrize("kept", [slice(None, 60), None], ids=["incomplete", "not compressed"])
-def test_a_damaged_compressed_file_is_named(kept, tmp_path):
-    path = tmp_path / "outputs.csv.gz"
-    OUTPUTS.to_csv(path)
-    path.write_bytes(b"name,Rin" if kept is None else path.read_bytes()[kept])
-    with pytest.raises(ValueError, match=r"outputs: .*outputs.csv.gz"):
-        read_tables(COUNTS, path)

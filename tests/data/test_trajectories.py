@@ -9,6 +9,7 @@ from scipy import sparse
 from sbnn.data.trajectories import Samples, as_trajectories, prior_matrix, trajectories
 
 TIMES = [0.0, 1.0, 3.0]
+ALL = slice(None)
 
 
 @pytest.fixture
@@ -44,21 +45,6 @@ def test_a_data_set_has_its_name(course):
     assert course.uns["sbnn"]["name"] == "mine"
 
 
-def test_values_without_times_are_refused(values):
-    with pytest.raises(TypeError, match=r"times: .*pd.read_csv"):
-        trajectories(values)
-
-
-def test_each_row_has_a_time(values):
-    with pytest.raises(ValueError, match="times: expected a time for each row"):
-        trajectories(values, TIMES[:2])
-
-
-def test_samples_have_the_same_genes(values):
-    with pytest.raises(ValueError, match=r"values: expected the same genes .* got \[1, 2\]"):
-        trajectories([values[0], values[1, :, :1]], TIMES)
-
-
 def test_times_may_be_a_part_of_a_table(values):
     """Whose rows have other numbers."""
     part = pd.Series(TIMES, index=[5, 6, 7])
@@ -70,30 +56,6 @@ def test_genes_of_tables_are_matched_by_name(values):
     course = trajectories([first, second[["B", "A"]]], TIMES)
     assert_array_equal(as_trajectories(course).values, values[:2])
     assert course.var_names.tolist() == ["A", "B"]
-
-
-def test_tables_of_other_genes_are_refused(values):
-    first, second = (pd.DataFrame(sample, columns=["A", "B"]) for sample in values[:2])
-    with pytest.raises(ValueError, match="values: .*missing: A; not expected: C"):
-        trajectories([first, second.rename(columns={"A": "C"})], TIMES)
-
-
-@pytest.mark.parametrize(
-    ("times", "message"),
-    [
-        (["0h", "1h", "3h"], "times: expected numbers, got '0h'"),
-        (pd.to_timedelta(TIMES, unit="h"), "times: Timedelta.* not supported"),
-    ],
-)
-def test_times_are_numbers(values, times, message):
-    with pytest.raises(ValueError, match=message):
-        trajectories(values, times)
-
-
-@pytest.mark.parametrize("dtype", ["timedelta64[h]", complex])
-def test_values_are_real_numbers(values, dtype):
-    with pytest.raises(ValueError, match="values: .* not supported"):
-        trajectories(values.astype(dtype), TIMES)
 
 
 def change_column(course, **columns):
@@ -159,59 +121,78 @@ def test_values_may_be_sparse(table):
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "message"),
+    ("column", "rows", "value", "message"),
     [
-        ("B", np.nan, "NaN"),
-        ("B", np.inf, "trajectories: infinity .* cell 'y_2', column 'B'"),
-        ("time", 0, "sample y"),
-        ("time", np.inf, "trajectories: infinity .* column 'time'"),
-        ("sample", "z", "sample z"),
+        ("B", 4, np.nan, "NaN in the columns B"),
+        ("B", 4, np.inf, "trajectories: infinity .* cell 'y_2', column 'B'"),
+        ("B", ALL, "low", "got 'low' in row '0', column 'B'"),
+        ("A", ALL, 99, "no log values; use np.log2"),
+        ("time", 4, 0, "sample y"),
+        ("time", 4, np.inf, "trajectories: infinity .* column 'time'"),
+        ("time", ALL, "0h", "got '0h' in row '0', column 'time'"),
+        ("sample", 4, "z", "sample z"),
+        ("sample", ALL, None, "NaN in the columns sample"),
     ],
 )
-def test_wrong_values_and_times_are_refused(table, column, value, message):
-    table.loc[4, column] = value
+def test_wrong_values_of_a_table_are_named(table, column, rows, value, message):
+    table = table.astype({column: object})
+    table.loc[rows, column] = value
     with pytest.raises(ValueError, match=message):
         trajectories(table)
 
 
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        (["A", "B", "sample"], "no column time among A, B, sample"),
-        (["A", "time"], r"no column sample among .*assign\(sample=0\)"),
-        (["A", "B"], "no column sample and time"),
-    ],
-)
-def test_missing_columns_are_named(table, columns, message):
-    with pytest.raises(ValueError, match=message):
-        trajectories(table[columns])
+ARRAY = np.eye(3, 2)
+NAMED = pd.DataFrame(ARRAY, columns=["A", "B"])
+ONE_SAMPLE = NAMED.assign(sample=0, time=TIMES)
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "message"),
+    ("arguments", "error", "message"),
     [
-        ("B", "low", "got 'low' in row '0', column 'B'"),
-        ("time", "0h", "got '0h' in row '0', column 'time'"),
-        ("sample", None, "NaN in the columns sample"),
-        ("A", 99, "no log values; use np.log2"),
+        ([ONE_SAMPLE.drop(columns="time")], ValueError, "no column time among A, B, sample"),
+        ([NAMED.assign(time=0)], ValueError, r"no column sample among .*assign\(sample=0\)"),
+        ([NAMED], ValueError, "no column sample and time"),
+        (
+            [pd.concat([ONE_SAMPLE, ONE_SAMPLE])],
+            ValueError,
+            r"sample 0.*\.groupby\(\['sample', 'time'\]",
+        ),
+        (
+            [ONE_SAMPLE.rename(columns={"A": "Unnamed: 0"})],
+            ValueError,
+            "Unnamed: 0 is no gene",
+        ),
+        ([ONE_SAMPLE, None, ["B", "A"]], ValueError, "gene_names: "),
+        ([ONE_SAMPLE, TIMES], TypeError, "times: "),
+        ([[ARRAY]], TypeError, r"times: .*pd.read_csv"),
+        ([[ARRAY], TIMES[:2]], ValueError, "times: expected a time for each row"),
+        (
+            [[ARRAY, ARRAY[:, :1]], TIMES],
+            ValueError,
+            r"values: expected the same genes .* got \[1, 2\]",
+        ),
+        (
+            [[NAMED, NAMED.rename(columns={"A": "C"})], TIMES],
+            ValueError,
+            "values: .*missing: A; not expected: C",
+        ),
+        ([ARRAY[np.newaxis].astype("m8[h]"), TIMES], ValueError, "values: .* not supported"),
+        ([1j * ARRAY[np.newaxis], TIMES], ValueError, "values: .* not supported"),
+        ([[1j * ARRAY], TIMES], ValueError, "values: "),
+        ([[np.ma.masked_equal(ARRAY, 1)], TIMES], ValueError, "values: "),
+        ([[ARRAY.astype("M8[D]")], TIMES], ValueError, "values: "),
+        ([[ARRAY], np.arange(3).astype("M8[D]")], ValueError, "times: Datetime64"),
+        ([[ARRAY], ["0h", "1h", "3h"]], ValueError, "times: expected numbers, got '0h'"),
+        (
+            [[ARRAY], pd.to_timedelta(TIMES, unit="h")],
+            ValueError,
+            "times: Timedelta.* not supported",
+        ),
     ],
 )
-def test_columns_of_wrong_values_are_named(table, column, value, message):
-    table[column] = value
-    with pytest.raises(ValueError, match=message):
-        trajectories(table)
-
-
-def test_repeated_times_are_told(table):
-    twice = pd.concat([table, table])
-    with pytest.raises(ValueError, match=r"sample y.*\.groupby\(\['sample', 'time'\]"):
-        trajectories(twice)
-
-
-def test_names_of_rows_are_no_gene(table):
-    renamed = table.rename(columns={"A": "Unnamed: 0"})
-    with pytest.raises(ValueError, match="Unnamed: 0 is no gene"):
-        trajectories(renamed)
+def test_mistakes_of_whole_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        trajectories(*arguments)
 
 
 def test_the_advice_on_repeated_times_works(table):
@@ -220,29 +201,6 @@ def test_the_advice_on_repeated_times_works(table):
     averaged = twice.groupby(["sample", "time"], as_index=False).mean()
     expected = trajectories(table.sort_values(["sample", "time"]))
     assert_array_equal(trajectories(averaged).X, expected.X)
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"), [("gene_names", ["B", "A"]), ("times", TIMES)], ids=["genes", "times"]
-)
-def test_arguments_beside_a_table_are_not_ignored(table, argument, value):
-    with pytest.raises((TypeError, ValueError), match=f"{argument}: "):
-        trajectories(table, **{argument: value})
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [1j * np.ones((3, 2)), np.ma.masked_equal(np.eye(3, 2), 1), np.ones((3, 2), "M8[D]")],
-    ids=["complex", "masked", "dates"],
-)
-def test_values_that_are_no_numbers_are_refused(wrong):
-    with pytest.raises(ValueError, match="values: "):
-        trajectories([wrong], TIMES)
-
-
-def test_dates_are_no_times():
-    with pytest.raises(ValueError, match="times: Datetime64"):
-        trajectories([np.eye(3, 2)], np.arange(3).astype("M8[D]"))
 
 
 # --- priors
@@ -264,30 +222,25 @@ def test_genes_missing_from_a_prior_have_no_edge(prior):
 
 
 @pytest.mark.parametrize(
-    ("edges", "message"),
+    ("edges", "genes", "message"),
     [
-        (np.empty((0, 2)), r"prior: expected the shape .*2 by 2, got \(0, 2\)"),
-        ([[0, 0.3], [0, -1]], "prior: expected signs of one size.*np.sign"),
+        (np.empty((0, 2)), ["1", "b"], r"expected the shape .*2 by 2, got \(0, 2\)"),
+        ([[0, 0.3], [0, -1]], ["1", "b"], "expected signs of one size.*np.sign"),
+        (pd.DataFrame(0, [*"bab"], [*"ab"]), [*"ab"], ".* repeated gene names: b; "),
+        (pd.DataFrame(np.nan, [*"ab"], [*"ab"]), [*"ab"], r"NaN; use table.fillna\(0\)"),
+        (pd.DataFrame("+", [*"ba"], [*"ab"]), [*"ab"], "expected numbers, got '\\+' in row 'b'"),
+        (pd.DataFrame(0, ["z", 1], [1, "b"]), ["1", "b"], "z are not genes"),
+        (
+            pd.DataFrame(0, ["GATA1", "PU1"], ["GATA1", "PU1"]),
+            ["Gata1", "Pu1"],
+            "GATA1, PU1 are not genes.*capitals",
+        ),
     ],
-    ids=["shape", "sizes"],
+    ids=["shape", "sizes", "twice", "missing", "text", "unknown", "capitals"],
 )
-def test_priors_of_another_form_are_refused(edges, message):
-    with pytest.raises(ValueError, match=message):
-        prior_matrix(edges, ["1", "b"])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda prior: pd.concat([prior, prior[:1]]), "prior: .* repeated gene names: b; "),
-        (lambda prior: prior.replace(0, np.nan), r"prior: NaN; use table.fillna\(0\)"),
-        (lambda prior: prior.replace(2.0, "+"), "prior: expected numbers, got '\\+' in row 'b'"),
-    ],
-    ids=["twice", "missing", "text"],
-)
-def test_tables_that_are_no_prior_are_refused(prior, change, message):
-    with pytest.raises(ValueError, match=message):
-        prior_matrix(change(prior), ["1", "b"])
+def test_priors_of_another_form_are_refused(edges, genes, message):
+    with pytest.raises(ValueError, match=f"prior: {message}"):
+        prior_matrix(edges, genes)
 
 
 def test_priors_may_be_sparse():
@@ -302,17 +255,6 @@ def test_the_advice_on_lists_of_edges_works():
         prior_matrix(edges, "ab")
     table = edges.pivot_table("sign", "TF", "target", fill_value=0)
     assert_array_equal(prior_matrix(table, "ab"), [[0, -1], [1, 0]])
-
-
-def test_unknown_genes_of_a_prior_are_named(prior):
-    with pytest.raises(ValueError, match="prior: z are not genes"):
-        prior_matrix(prior.rename(index={"b": "z"}), ["1", "b"])
-
-
-def test_a_prior_in_other_capitals_is_told():
-    prior = pd.DataFrame(np.eye(2), ["GATA1", "PU1"], ["GATA1", "PU1"])
-    with pytest.raises(ValueError, match="GATA1, PU1 are not genes.*capitals"):
-        prior_matrix(prior, ["Gata1", "Pu1"])
 
 
 # --- the arrays that models use

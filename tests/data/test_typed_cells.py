@@ -85,40 +85,6 @@ def test_families_have_their_columns_in_order():
     assert columns["a"].tolist() == [1]
 
 
-def test_families_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match="families: "):
-        typed_cells(TABLE, LABELS, {"a": ["tau"]})
-
-
-@pytest.mark.parametrize("units", [["mV", "", ""], {"Rin": "MOhm"}])
-def test_units_that_do_not_fit_are_refused(units):
-    with pytest.raises((TypeError, ValueError), match="units: .*(list|Rin)"):
-        typed_cells(TABLE, units=units)
-
-
-@pytest.mark.parametrize(
-    ("families", "message"),
-    [
-        ({"a": ["vrest", "sag"], "b": ["sag", "tau"]}, "families: columns in two families: sag"),
-        (["a", None, np.nan], "families: none of the columns sag, tau"),
-    ],
-)
-def test_each_feature_has_one_family(families, message):
-    with pytest.raises(ValueError, match=message):
-        typed_cells(TABLE, LABELS, families)
-
-
-def test_a_table_of_families_is_refused():
-    table = pd.DataFrame({"family": ["a", "a", "b"]}, TABLE.columns)
-    with pytest.raises(TypeError, match=r"families: .*table\['family'\]"):
-        typed_cells(TABLE, LABELS, table)
-
-
-def test_families_of_other_features_are_refused():
-    with pytest.raises(ValueError, match="families: .*missing: x, y"):
-        feature_families(pd.Series(["a", "b"], ["v", "w"]), "xy")
-
-
 def test_labels_of_other_cells_are_ignored():
     others = LABELS.set_axis(["d1", "d2", "d3", "d4"])
     with_others = typed_cells(TABLE, pd.concat([LABELS, others]))
@@ -146,6 +112,33 @@ def test_labels_of_other_cells_are_ignored():
 def test_mistakes_in_tables_are_named_with_a_remedy(X, labels, message):
     with pytest.raises(ValueError, match=message):
         typed_cells(X, labels)
+
+
+@pytest.mark.parametrize(
+    ("families", "units", "error", "message"),
+    [
+        ({"a": ["tau"]}, None, ValueError, "families: "),
+        (
+            {"a": ["vrest", "sag"], "b": ["sag", "tau"]},
+            None,
+            ValueError,
+            "families: columns in two families: sag",
+        ),
+        (["a", None, np.nan], None, ValueError, "families: none of the columns sag, tau"),
+        (
+            pd.DataFrame({"family": ["a", "a", "b"]}, TABLE.columns),
+            None,
+            TypeError,
+            r"families: .*table\['family'\]",
+        ),
+        (pd.Series(["a"] * 3, list("uvw")), None, ValueError, "families: .*missing: vrest, sag"),
+        (None, ["mV", "", ""], TypeError, "units: .*list"),
+        (None, {"Rin": "MOhm"}, ValueError, "units: .*Rin"),
+    ],
+)
+def test_families_and_units_must_fit(families, units, error, message):
+    with pytest.raises(error, match=message):
+        typed_cells(TABLE, LABELS, families, units)
 
 
 def test_other_cells_have_another_fingerprint(adata, cells):
