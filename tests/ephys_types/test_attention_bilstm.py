@@ -100,11 +100,13 @@ def test_features_are_scaled(cells, model, without_missing):
     [{}, {"smote": True}, {"smote": True, "class_weight": None}],
     ids=["weights", "both", "SMOTE"],
 )
-def test_types_are_treated_as_equally_frequent(rng, parameters):
+def test_types_are_treated_as_equally_frequent(rng, parameters, monkeypatch):
     """Nothing tells the types apart, one of which has a tenth of the cells."""
+    monkeypatch.setattr(attention_bilstm, "BILSTM_LEARNING_RATE", 0.02)
+    monkeypatch.setattr(attention_bilstm, "BATCH_SIZE", 16)
     X = rng.normal(size=(400, 4))
     types = np.repeat(["common", "rare"], [360, 40])
-    model = AttentionBiLSTMClassifier(hidden=4, max_epochs=8, random_state=0, **parameters)
+    model = AttentionBiLSTMClassifier(hidden=4, max_epochs=1, random_state=0, **parameters)
     probabilities = model.fit(X, types).predict_proba(X)
     assert 0.3 < probabilities[:, 1].mean() < 0.7
 
