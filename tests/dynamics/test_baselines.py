@@ -109,7 +109,7 @@ def test_the_ridge_penalty_is_of_held_out_blocks(rng):
         cv=KFold(5),
         scoring="neg_mean_squared_error",
     )
-    for _ in range(4):
+    for _ in range(2):
         X = rng.standard_normal((10, 3))
         Y = X @ rng.standard_normal((3, 2)) + rng.standard_normal((10, 2))
         search.fit(X, Y)

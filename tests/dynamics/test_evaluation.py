@@ -14,11 +14,14 @@ from sbnn.dynamics.evaluation import edge_accuracy, fit_and_score_network, path_
 pytestmark = pytest.mark.filterwarnings("ignore:the one-step error")
 
 
+#: Start of a message.
+PARTS = "data: expected samples to train and to test in obs"
+
+
 class WatchedPrior(PriorAlone):
-    """Keeps what it was fitted to."""
+    """Keeps the interactions."""
 
     def fit(self, trajectories, prior, interactions=None):
-        self.split = trajectories.obs["split"]
         self.interactions = interactions
         return super().fit(trajectories, prior)
 
@@ -91,12 +94,6 @@ def test_the_seed_of_data_is_the_random_state(data):
     assert_array_equal(record.edges, same.edges)
 
 
-def test_models_see_no_test_sample(data):
-    model = WatchedPrior()
-    fit_and_score_network(model, data[4])
-    assert set(model.split) == {"train"}
-
-
 @pytest.fixture
 def data_with_interactions(data):
     data_set = data[4].copy()
@@ -112,21 +109,6 @@ def test_models_that_use_interactions_get_them(data_with_interactions):
 
 def test_models_without_interactions_can_be_scored(data_with_interactions):
     assert fit_and_score_network(PriorAlone(), data_with_interactions)["n_edges"] > 0
-
-
-def test_a_record_is_computed_once(record, data, tmp_path, monkeypatch):
-    path = tmp_path / "prior.pickle.xz"
-    first = evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
-    monkeypatch.setattr(PriorAlone, "fit", None)
-    again = evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
-    assert again.scores.equals(first.scores)
-
-
-def test_a_record_of_another_condition_is_refused(data, tmp_path):
-    path = tmp_path / "prior.pickle.xz"
-    evaluate(PriorAlone(), data, method="prior", condition="real", results=path)
-    with pytest.raises(ValueError, match="results"):
-        evaluate(PriorAlone(), data, method="prior", condition="noise_5", results=path)
 
 
 def test_a_truth_of_some_genes_is_scored(data):
@@ -153,17 +135,27 @@ def without_prior(adata):
     del adata.varp["prior"]
 
 
-@pytest.mark.parametrize("change", [without_split, without_tests, without_prior])
-def test_data_without_a_part_are_refused(data, change):
-    adata = data[4].copy()
-    change(adata)
-    with pytest.raises(ValueError, match="data: expected samples to train and to test in obs"):
-        evaluate(PriorAlone(), {0: adata}, method="prior", condition="real")
+def without_seed(adata):
+    """The data themselves."""
+    return adata
 
 
-def test_data_have_seeds(data):
-    with pytest.raises(TypeError, match="data: expected a dict of seed to AnnData"):
-        evaluate(PriorAlone(), data[4], method="prior", condition="real")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without_split, PARTS),
+        (without_tests, PARTS),
+        (without_prior, PARTS),
+        (without_seed, "data: expected a dict of seed to AnnData"),
+    ],
+)
+def test_incomplete_data_are_refused(data, change, message):
+    incomplete = data[4].copy()
+    given = change(incomplete)
+    if given is None:
+        given = {0: incomplete}
+    with pytest.raises((TypeError, ValueError), match=message):
+        evaluate(PriorAlone(), given, method="prior", condition="real")
 
 
 def test_all_of_a_truth_is_known_by_default(data):

@@ -93,7 +93,7 @@ def test_gates_are_random_in_training(gated, generator):
 
 def test_gates_are_fixed_after_training(gated):
     gated.eval().sample_gates()
-    location = gated.locations["sum_in"].detach()
+    location = gated.locations["sum_in"].detach().numpy()
     expected = np.clip(1.2 * expit(location) - 0.1, 0, 1)
     assert_allclose(gated.gates["sum_in"].detach(), expected, atol=1e-6)
 

@@ -1,19 +1,16 @@
 """The published BiLSTM: its parts by hand, validation cells, and transfer from another species."""
 
-from copy import deepcopy
 from dataclasses import replace
-from typing import NamedTuple
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from pytest import approx
-from scipy.special import softmax
 from sklearn.metrics import f1_score, log_loss
-from sklearn.preprocessing import StandardScaler
+from sklearn.utils import compute_sample_weight
 from torch.nn import functional
+from torch.nn.utils import parameters_to_vector
 from torch.testing import assert_close
 
 from sbnn.ephys_types import AttentionBiLSTMClassifier, attention_bilstm
@@ -79,38 +76,39 @@ def test_the_head_may_return_cosines(network, tokens):
     assert_close(network(tokens), cosines)
 
 
-def test_tokens_are_z_scores_padded_with_zeros(cells, model):
-    """Missing values are zeros, too, before they are scaled."""
-    tokens = model._tokenize(cells.X).numpy()
-    values = np.nan_to_num(cells.X)
-    scaler = StandardScaler().fit(values[~model.validation_])
-    scaled = scaler.transform(values)
-    for family, columns in enumerate(model.families_.values()):
-        width = len(columns)
-        assert_allclose(tokens[:, family, :width], scaled[:, columns], atol=1e-4)
-        assert not tokens[:, family, width:].any()
+@pytest.fixture(scope="module")
+def without_missing(cells):
+    """The cells with zeros where values are missing."""
+    return replace(cells, X=np.nan_to_num(cells.X))
 
 
-@pytest.fixture
-def smote(cells, monkeypatch):
-    """An untrained model with SMOTE, and the cells that it was to learn from."""
-    train = Mock()
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train_on_target", train)
-    model = fit_quickly(cells, smote=True)
-    return model, train.call_args.args[0]
+def test_missing_values_are_zeros(cells, model, without_missing):
+    """Before they are scaled."""
+    again = fit_quickly(without_missing)
+    assert_array_equal(again.predict_proba(without_missing.X), model.predict_proba(cells.X))
 
 
-def test_smote_makes_classes_equally_large(smote):
-    model, training_cells = smote
-    sizes = np.bincount(training_cells.labels)
-    assert len(set(sizes)) == 1
-    assert model._class_weights.tolist() == [1] * 4
+def test_features_are_scaled(cells, model, without_missing):
+    """Other units of features change nothing; 4 is exact in binary numbers."""
+    other = replace(cells, X=4 * without_missing.X)
+    again = fit_quickly(other)
+    assert_allclose(again.predict_proba(other.X), model.predict_proba(cells.X), rtol=1e-4)
 
 
-def test_smote_makes_training_cells_only(cells, smote):
-    model, training_cells = smote
-    real = model._tokenize(cells.X)[~model.validation_]
-    assert_array_equal(training_cells.tokens[: len(real)], real)
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"smote": True}, {"smote": True, "class_weight": None}],
+    ids=["weights", "both", "SMOTE"],
+)
+def test_types_are_treated_as_equally_frequent(rng, parameters, monkeypatch):
+    """Nothing tells the types apart, one of which has a tenth of the cells."""
+    monkeypatch.setattr(attention_bilstm, "BILSTM_LEARNING_RATE", 0.02)
+    monkeypatch.setattr(attention_bilstm, "BATCH_SIZE", 16)
+    X = rng.normal(size=(400, 4))
+    types = np.repeat(["common", "rare"], [360, 40])
+    model = AttentionBiLSTMClassifier(hidden=4, max_epochs=1, random_state=0, **parameters)
+    probabilities = model.fit(X, types).predict_proba(X)
+    assert 0.3 < probabilities[:, 1].mean() < 0.7
 
 
 def test_validation_cells_are_a_quarter(model):
@@ -123,75 +121,69 @@ def test_donors_stay_together_in_early_stopping(cells, model):
     assert not in_training & set(donors[model.validation_])
 
 
-def test_validation_cells_are_not_learned_from(cells, model):
+@pytest.mark.parametrize("smote", [False, True])
+def test_validation_cells_are_not_learned_from(cells, smote):
     """Other values of these change neither network nor scaling if no epoch is chosen."""
+    model = fit_quickly(cells, smote=smote)
     changed = cells.X.copy()
     changed[model.validation_] = 100.0
-    other = fit_quickly(replace(cells, X=changed))
+    other = fit_quickly(replace(cells, X=changed), smote=smote)
     assert_array_equal(other.predict_proba(cells.X), model.predict_proba(cells.X))
 
 
-@pytest.fixture(params=["macro_f1", "accuracy"])
-def stopped(request, cells, monkeypatch):
-    """A model with a patience of 2 whose scores are given, and the weights after each epoch."""
-    score_name = f"validation_{request.param}"
-    scores_and_losses = iter([(0.5, 3), (0.5, 2), (0.5, 4), (0.1, 1)])
-    weights = []
-
-    def score(self, validation_cells):
-        weights.append(self.network_.head.weight.detach().clone())
-        scores = {"validation_macro_f1": 9, "validation_accuracy": 9}
-        scores[score_name], scores["validation_loss"] = next(scores_and_losses)
-        return scores
-
-    monkeypatch.setattr(attention_bilstm, "BILSTM_PATIENCE", 2)
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_score", score)
-    model = fit_quickly(cells, stop_on=request.param, max_epochs=12)
-    return model, weights
+@pytest.fixture(scope="module", params=["macro_f1", "accuracy"])
+def stopped(request, cells):
+    """A model with a patience of 2, its epochs, and the best of them: the loss decides if tied."""
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(attention_bilstm, "BILSTM_PATIENCE", 2)
+        model = fit_quickly(cells, stop_on=request.param, max_epochs=60, class_weight=None)
+    score = f"validation_{request.param}"
+    epochs = model.history_.sort_values([score, "validation_loss"], ascending=[False, True])
+    return model, epochs
 
 
 def test_patience_ends_training(stopped):
-    model, _ = stopped
-    assert len(model.history_) == 2 + 2
+    _, epochs = stopped
+    assert len(epochs) == epochs.index[0] + 1 + 2
 
 
-def test_the_best_epoch_is_kept(stopped):
-    """The loss decides between the first two."""
-    model, weights = stopped
-    assert torch.equal(model.network_.head.weight, weights[1])
+def test_the_best_epoch_is_kept(cells, stopped):
+    model, epochs = stopped
+    probabilities = model.predict_proba(cells.X[model.validation_])
+    true = cells.y[model.validation_]
+    loss = log_loss(true, probabilities, labels=model.classes_)
+    assert loss == approx(epochs["validation_loss"].iloc[0], rel=1e-5)
 
 
 def test_scores_are_of_validation_cells(cells):
-    model = fit_quickly(cells, validation_share=0.3, class_weight=None)
-    X = cells.X[model.validation_]
+    model = fit_quickly(cells, validation_share=0.3)
     true = cells.y[model.validation_]
-    predicted = model.predict(X)
-    scores = model.history_.iloc[0]
-    loss = log_loss(true, model.predict_proba(X), labels=model.classes_)
+    predicted = model.predict(cells.X[model.validation_])
     macro_f1 = f1_score(true, predicted, average="macro", labels=np.unique(true))
-    assert scores["validation_loss"] == approx(loss, rel=1e-5)
+    scores = model.history_.iloc[0]
     assert scores["validation_accuracy"] == approx((predicted == true).mean())
     assert scores["validation_macro_f1"] == approx(macro_f1)
 
 
 @pytest.fixture(scope="module")
 def arcface(cells):
-    return fit_quickly(cells, loss="arcface", attention=False, prior_power=-0.5)
-
-
-def test_arcface_scales_cosines_and_corrects_for_class_fractions(cells, arcface):
-    cosines = arcface.network_(arcface._tokenize(cells.X)).detach().double()
-    training_types = cells.y[~arcface.validation_]
-    _, counts = np.unique(training_types, return_counts=True)
-    expected = softmax(30 * cosines.numpy() - np.log(counts) / 2, axis=1)
-    assert_allclose(arcface.predict_proba(cells.X), expected, rtol=1e-4)
+    return fit_quickly(cells, loss="arcface", attention=False, class_weight=None)
 
 
 def test_arcface_is_scored_without_a_margin(cells, arcface):
-    cosines = arcface.network_(arcface._tokenize(cells.X)).detach()
-    labels = cosines.argmin(1)
-    expected = focal_loss(30 * cosines, labels, arcface._class_weights)
-    assert arcface._loss(cosines, labels) == expected
+    """By its own probabilities of the validation cells."""
+    log_p = torch.log(torch.tensor(arcface.predict_proba(cells.X[arcface.validation_])))
+    labels = np.searchsorted(arcface.classes_, cells.y[arcface.validation_])
+    expected = focal_loss(log_p, torch.tensor(labels), torch.ones(4)).item()
+    assert arcface.history_["validation_loss"][0] == approx(expected, rel=1e-4)
+
+
+def test_probabilities_are_corrected_for_class_fractions(cells, arcface):
+    corrected = fit_quickly(cells, **arcface.get_params() | {"prior_power": -0.5})
+    _, counts = np.unique(cells.y[~arcface.validation_], return_counts=True)
+    expected = arcface.predict_proba(cells.X) / np.sqrt(counts)
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert_allclose(corrected.predict_proba(cells.X), expected, rtol=1e-4)
 
 
 def test_without_attention_there_are_no_weights(arcface):
@@ -207,92 +199,53 @@ def source(cells):
     return X, cells.y[is_shared]
 
 
-class Training(NamedTuple):
-    """Arguments of a training, and the weights after it."""
-
-    learning_rate: float
-    max_epochs: int
-    parameters: list
-    weights: dict
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """Every training of a fit, in order."""
-    observed = []
-    train = AttentionBiLSTMClassifier._train_by_adamw
-
-    def train_observed(self, compute_losses, parameters, learning_rate, max_epochs):
-        parameters = list(parameters)
-        train(self, compute_losses, parameters, learning_rate, max_epochs=max_epochs)
-        weights = deepcopy(self.network_.state_dict())
-        observed.append(Training(learning_rate, max_epochs, parameters, weights=weights))
-
-    monkeypatch.setattr(AttentionBiLSTMClassifier, "_train_by_adamw", train_observed)
-    return observed
-
-
-@pytest.fixture
-def pretrained(cells, source, trainings):
-    """Trainings on the source, of the new head, and of everything."""
+def fit_transferred(cells, source, transfer):
+    """A model after seven epochs with the source, and as many of the target."""
     with pytest.warns(UserWarning, match="x1"):
-        fit_quickly(cells, source, transfer="pretrained", max_epochs=7)
-    return trainings
+        return fit_quickly(cells, source, transfer=transfer, max_epochs=7)
 
 
-def test_fine_tuning_has_half_the_learning_rate(pretrained):
-    assert [training.learning_rate for training in pretrained] == [1e-3, 1e-3, 5e-4]
+@pytest.mark.parametrize(("transfer", "n_epochs"), [("pretrained", 5 + 7), ("joint", 7 + 7)])
+def test_transfer_has_two_parts(cells, source, transfer, n_epochs):
+    """Of five epochs for a new head, or of as many as the others for both species."""
+    assert len(fit_transferred(cells, source, transfer).history_) == n_epochs
 
 
-def test_a_new_head_is_trained_for_five_epochs(pretrained):
-    assert [training.max_epochs for training in pretrained] == [7, 5, 7]
-    assert len(pretrained[1].parameters) == 2  # weights and bias
-
-
-def test_pretraining_gives_the_encoder(pretrained):
-    source_weights, warm_weights, final_weights = (training.weights for training in pretrained)
-    for name in source_weights:
-        if not name.startswith("head"):
-            assert torch.equal(source_weights[name], warm_weights[name])
-            assert not torch.equal(warm_weights[name], final_weights[name])
+def encoder_of(model):
+    """All weights but those of the head."""
+    return parameters_to_vector(
+        value for name, value in model.network_.named_parameters() if "head" not in name
+    )
 
 
 @pytest.fixture
-def joint(cells, source, monkeypatch):
-    """A jointly trained model that stays as at the start, with a single minibatch."""
+def without_fine_tuning(monkeypatch):
+    monkeypatch.setattr(attention_bilstm, "TRANSFER_RATE", 0.0)
+
+
+@pytest.mark.usefixtures("without_fine_tuning")
+def test_pretraining_gives_the_encoder(cells, source):
+    """The target changes it in fine tuning alone."""
+    usual = encoder_of(fit_transferred(cells, source, "pretrained"))
+    other_target = replace(cells, X=cells.X[::-1])
+    assert torch.equal(encoder_of(fit_transferred(other_target, source, "pretrained")), usual)
+    source_X, source_y = source
+    other_source = (source_X[::-1], source_y)
+    assert not torch.equal(encoder_of(fit_transferred(cells, other_source, "pretrained")), usual)
+
+
+@pytest.mark.usefixtures("without_fine_tuning")
+def test_joint_training_adds_half_the_source_loss(cells, source, monkeypatch):
+    """Of a network that stays as at the start, for which all three source types are alike."""
+    monkeypatch.setattr(attention_bilstm, "FINAL_RATE", 0.0)
     monkeypatch.setattr(attention_bilstm, "BATCH_SIZE", 400)
     monkeypatch.setattr(attention_bilstm, "DROPOUT", 0.0)
-    monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: None)
-    with pytest.warns(UserWarning, match="x1"):
-        return fit_quickly(cells, source, transfer="joint", max_epochs=7)
-
-
-def test_joint_training_is_followed_by_the_target(trainings, joint):
-    assert [training.learning_rate for training in trainings] == [5e-4, 3e-4]
-
-
-def loss_by_hand(model, X, y, head):
-    """Balanced cross-entropy of all cells of a species."""
-    scaled = StandardScaler().fit_transform(model._fill_missing(X))
-    state, _ = model.network_.encode(model._arrange_tokens(scaled))
-    weight, bias = head
-    logits = functional.linear(model.network_.norm_state(state), weight, bias)
-    _, codes = np.unique(y, return_inverse=True)
-    counts = np.bincount(codes)
-    balanced = counts.sum() / len(counts) / counts
-    class_weights = torch.tensor(balanced, dtype=torch.float32)
-    loss = functional.cross_entropy(logits, torch.from_numpy(codes), class_weights)
-    return loss.item()
-
-
-def test_joint_training_adds_half_the_source_loss(cells, source, trainings, joint):
-    in_training = ~joint.validation_
-    target_head = joint.network_.head.parameters()
-    target_loss = loss_by_hand(joint, cells.X[in_training], cells.y[in_training], head=target_head)
-    source_X, source_y = source
-    source_head = trainings[0].parameters[-2:]
-    source_loss = loss_by_hand(joint, source_X, source_y, head=source_head)
-    assert joint.history_["loss"][0] == approx(target_loss + 0.5 * source_loss, rel=1e-4)
+    model = fit_transferred(cells, source, "joint")
+    true = cells.y[~model.validation_]
+    weights = compute_sample_weight("balanced", true)
+    probabilities = model.predict_proba(cells.X[~model.validation_])
+    target_loss = log_loss(true, probabilities, sample_weight=weights)
+    assert model.history_["loss"][0] == approx(target_loss + 0.5 * np.log(3), abs=0.2)
 
 
 def test_focal_loss_is_cross_entropy_with_a_factor(rng):
@@ -339,13 +292,14 @@ def test_a_class_keeps_some_training_cells():
     assert count_validation_cells(labels, 0.9, n_kept=8) == [90, 32]
 
 
-def test_a_fraction_without_cells_is_refused():
-    labels = np.repeat([0, 1], [100, 40])
-    with pytest.raises(ValueError, match="^validation_share="):
-        count_validation_cells(labels, 1e-6, n_kept=1)
-
-
-def test_a_class_without_enough_cells_is_refused():
-    labels = np.repeat([0, 1, 2], [100, 40, 1])
-    with pytest.raises(ValueError, match="each type needs 2 to train on"):
-        count_validation_cells(labels, 0.25, n_kept=2)
+@pytest.mark.parametrize(
+    ("sizes", "fraction", "n_kept", "message"),
+    [
+        ([100, 40], 1e-6, 1, "^validation_share="),
+        ([100, 40, 1], 0.25, 2, "each type needs 2 to train on"),
+    ],
+)
+def test_too_few_validation_cells_are_refused(sizes, fraction, n_kept, message):
+    labels = np.repeat(range(len(sizes)), sizes)
+    with pytest.raises(ValueError, match=message):
+        count_validation_cells(labels, fraction, n_kept=n_kept)

@@ -63,22 +63,37 @@ def test_the_same_folds_are_kept_once(owners, cells):
     assert len(folds) == (3 if n_donors == 20 else 1)
 
 
-def test_folds_need_a_label_of_every_cell(cells):
-    labels = cells.labels.replace("SST", "unknown")
-    without = cells.cell_names[cells.y == "SST"][0]
-    with pytest.raises(ValueError, match=f"label for every cell in 'type'.*none of {without}"):
-        repeated_donor_folds(replace(cells, labels=labels))
+def without_a_type(cells):
+    return repeated_donor_folds(replace(cells, labels=cells.labels.replace("SST", "unknown")))
 
 
-def test_folds_need_two_donors(cells):
-    with pytest.raises(ValueError, match="two different labels in 'donor', got one"):
-        repeated_donor_folds(replace_labels(cells, donor="m1"))
+def with_one_donor(cells):
+    return repeated_donor_folds(replace_labels(cells, donor="m1"))
 
 
-def test_the_importance_of_one_family_is_refused(cells):
+def with_one_family(cells):
     data = replace(cells, families=np.full(cells.X.shape[1], "all"))
-    with pytest.raises(ValueError, match="two or more families, got only those of all"):
-        family_importance(ContraryTree(), data, verbose=False)
+    return family_importance(ContraryTree(), data, verbose=False)
+
+
+def without_seeds(cells):
+    folds = [(np.arange(100), np.arange(100, 200))]
+    return cross_validate_classifier(ContraryTree(), cells, folds, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (without_a_type, "label for every cell in 'type'.*none of {without}"),
+        (with_one_donor, "two different labels in 'donor', got one"),
+        (with_one_family, "two or more families, got only those of all"),
+        (without_seeds, "folds: expected a dict of seed"),
+    ],
+)
+def test_incomplete_cells_or_folds_are_refused(cells, call, message):
+    without = cells.cell_names[cells.y == "SST"][0]
+    with pytest.raises((TypeError, ValueError), match=message.format(without=without)):
+        call(cells)
 
 
 def test_folds_without_donors_warn(cells):
@@ -146,14 +161,17 @@ def test_log_loss_is_of_clipped_probabilities(true, prediction, scores):
     assert scores["log_loss"] == approx(log_loss(true, clipped, labels=CLASSES))
 
 
-def test_repeats_and_labels_are_kept(cells, folds):
-    record = cross_validate_classifier(ContraryTree(max_depth=3), cells, folds, verbose=False)
+@pytest.fixture(scope="module")
+def record(cells, folds):
+    return cross_validate_classifier(ContraryTree(max_depth=3), cells, folds, verbose=False)
+
+
+def test_repeats_and_labels_are_kept(cells, record):
     assert record.repeats.tolist() == [0] * 3 + [1] * 3
     assert_array_equal(record.true, cells.y)
 
 
-def test_every_value_is_of_the_test_cells(cells, folds):
-    record = cross_validate_classifier(ContraryTree(max_depth=3), cells, folds, verbose=False)
+def test_every_value_is_of_the_test_cells(cells, folds, record):
     for f, (train, test) in enumerate(folds[0] + folds[1]):
         tree = DecisionTreeClassifier(max_depth=3, random_state=record.repeats[f])
         tree.fit(cells.X[train], cells.y[train])
@@ -183,48 +201,51 @@ def test_cells_of_a_source_are_given_to_fit(cells, folds):
 
 
 @pytest.fixture(scope="module")
-def two_targets(cells):
-    """Cells with a second target in the column `other`."""
-    return replace_labels(cells, other=cells.y[::-1])
+def saved(cells, folds, tmp_path_factory):
+    """Path of the record of a fold whose model knows families, donors and the source."""
+    path = tmp_path_factory.mktemp("saved") / "types.pickle.xz"
+    save_first_fold(path, cells, folds, source=cells)
+    return path
 
 
-def save_first_fold(path, model, cells, folds, seed=0, **options):
-    """The record of the folds of one seed."""
-    return cross_validate_classifier(
-        model, cells, {seed: folds[0]}, results=path, verbose=False, **options
-    )
+class TransferTree(ContraryTree):
+    """That accepts cells of another species."""
+
+    def fit(self, X, y, families, groups, source):
+        return super().fit(X, y, families, groups)
 
 
-def test_all_that_decides_is_in_the_key(two_targets, folds, tmp_path):
-    cells = two_targets
-    flipped = replace(cells, X=-cells.X)
-    rolled = replace_labels(cells, other=np.roll(cells.y, 1))
-    without_donors = replace_labels(cells, donor=cells.cell_names)
-    other_families = replace(cells, families=cells.families[::-1])
-    tree = ContraryTree()
-    calls = [
-        {"model": tree, "cells": cells},
-        {"model": ContraryTree(max_depth=2), "cells": cells},
-        {"model": tree, "cells": cells, "target": "other"},
-        {"model": tree, "cells": cells, "seed": 1},
-        {"model": tree, "cells": rolled, "target": "other"},
-        {"model": tree, "cells": without_donors},
-        {"model": tree, "cells": other_families},
-        {"model": SourceTree(), "cells": cells, "source": cells},
-        {"model": SourceTree(), "cells": cells, "source": flipped},
-    ]
-    keys = set()
-    for number, call in enumerate(calls):
-        record = save_first_fold(tmp_path / f"{number}.pickle.xz", folds=folds, **call)
-        keys.add(record.settings["keys"][0][0])
-    assert len(keys) == len(calls)
+def save_first_fold(path, cells, folds, source):
+    first = {0: folds[0][:1]}
+    model = TransferTree()
+    cross_validate_classifier(model, cells, first, source=source, results=path, verbose=False)
 
 
-def test_another_target_is_not_mixed_in(two_targets, folds, tmp_path):
-    path = tmp_path / "types.pickle.xz"
-    save_first_fold(path, ContraryTree(), two_targets, folds=folds)
+def with_other_types(cells):
+    return replace_labels(cells, type=np.roll(cells.y, 1))
+
+
+def with_other_donors(cells):
+    return replace_labels(cells, donor=cells.cell_names)
+
+
+def with_other_families(cells):
+    return replace(cells, families=cells.families[::-1])
+
+
+def with_other_features(cells):
+    return replace(cells, X=-cells.X)
+
+
+@pytest.mark.parametrize("change", [with_other_types, with_other_donors, with_other_families])
+def test_records_of_other_cells_are_refused(cells, folds, saved, change):
     with pytest.raises(ValueError, match="differ in cells.*overwrite=True"):
-        save_first_fold(path, ContraryTree(), two_targets, folds=folds, target="other")
+        save_first_fold(saved, change(cells), folds, source=cells)
+
+
+def test_records_of_another_source_are_refused(cells, folds, saved):
+    with pytest.raises(ValueError, match="differ in source.*overwrite=True"):
+        save_first_fold(saved, cells, folds, source=with_other_features(cells))
 
 
 class AttentiveRegression(LogisticRegression):
@@ -303,9 +324,3 @@ def test_a_compact_record_has_attention_by_type(cells, folds, compact):
         largest = cells.X[test].argmax(axis=1)
         expected = pd.crosstab(cells.y[test], largest, normalize="index")
         assert_allclose(compact.attention[f, 0][:, expected.columns], expected)
-
-
-def test_folds_of_a_classifier_have_seeds(cells):
-    folds = [(np.arange(100), np.arange(100, 200))]
-    with pytest.raises(TypeError, match="folds: expected a dict of seed"):
-        cross_validate_classifier(ContraryTree(max_depth=3), cells, folds, verbose=False)

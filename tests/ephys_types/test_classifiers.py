@@ -45,30 +45,40 @@ def test_scikit_learn_api(estimator, check):
     check(estimator)
 
 
-def test_cells_without_a_type_are_named(cells):
-    types = np.repeat(["SST", "unknown"], 100)
-    with pytest.raises(ValueError, match="y: expected a type for every cell"):
-        EphysTypeClassifier().fit(cells.X, types)
+SMOTE = clone(BILSTM).set_params(smote=True)
 
 
-def test_types_that_are_objects_are_refused(cells):
-    types = np.resize(np.array([1, "SST"], dtype=object), 200)
-    with pytest.raises(ValueError, match=r"y: .*objects such as 1; .*astype\(str\)"):
-        EphysTypeClassifier().fit(cells.X, types)
-
-
-def test_types_with_one_cell_are_named(cells):
-    """As SMOTE needs two."""
-    types = np.append(cells.y[1:], "rare")
-    with pytest.raises(ValueError, match="y: SMOTE needs two cells .* one of rare"):
-        clone(BILSTM).set_params(smote=True).fit(cells.X, types)
-
-
-def test_types_in_another_order_are_refused(cells):
+@pytest.mark.parametrize(
+    ("model", "types", "message"),
+    [
+        (DEFAULT, np.repeat(["SST", "unknown"], 100), "y: expected a type for every cell"),
+        (
+            DEFAULT,
+            np.resize(np.array([1, "SST"], dtype=object), 200),
+            r"y: .*objects such as 1; .*astype\(str\)",
+        ),
+        (
+            SMOTE,
+            np.array([*["SST", "VIP"] * 99, "SST", "rare"]),
+            "y: SMOTE needs two cells .* one of rare",
+        ),
+        (DEFAULT, pd.Series(["SST", "VIP"] * 100, range(200, 0, -1)), "y: .* order"),
+    ],
+    ids=["unknown", "objects", "one cell", "order"],
+)
+def test_types_that_nothing_can_learn_are_refused(cells, model, types, message):
     X = pd.DataFrame(cells.X, index=range(1, 201))
-    types = pd.Series(cells.y, index=range(200, 0, -1))
-    with pytest.raises(ValueError, match="y: .* order"):
-        EphysTypeClassifier().fit(X, types)
+    with pytest.raises(ValueError, match=message):
+        clone(model).fit(X, types)
+
+
+@pytest.mark.parametrize("model", [DEFAULT, FAMILY_ATTENTION])
+def test_types_are_treated_as_equally_frequent(rng, model):
+    """Nothing tells the types apart, one of which has a tenth of the cells."""
+    types = np.repeat(["common", "rare"], [360, 40])
+    fitted = clone(model).set_params(n_steps=20).fit(rng.normal(size=(400, 4)), types)
+    probabilities = fitted.predict_proba(rng.normal(size=(400, 4)))
+    assert 0.3 < probabilities[:, 1].mean() < 0.7
 
 
 def fit_clone(model, cells, **parameters):
@@ -148,10 +158,11 @@ def test_attention_is_to_families_with_values(cells, blind_families, X_without_f
 
 
 def test_probabilities_are_means_of_the_members(blind_families, X_without_family):
-    x, measured = blind_families._scale(X_without_family)
-    x = x.expand(2, -1, -1)  # for two members
-    measured = measured.expand(2, -1, -1)
-    logits, _ = blind_families.network_(x, measured)
+    has_values = ~np.isnan(X_without_family).all(axis=0)
+    X = X_without_family[:, has_values]
+    scaled = torch.from_numpy(feature_scaling(len(X)).fit_transform(X)).float()
+    x = scaled.expand(2, -1, -1)  # for two members
+    logits, _ = blind_families.network_(x.nan_to_num(), (~x.isnan()).float())
     means = logits.softmax(-1).detach().mean(0)
     assert_allclose(blind_families.predict_proba(X_without_family), means, atol=1e-5)
 

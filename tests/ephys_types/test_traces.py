@@ -187,12 +187,11 @@ def test_the_largest_step_is_relative_to_its_deflection(whole, sweeps):
     assert_allclose(whole["subthresh_norm"][20:120], expected, atol=0.01)
 
 
-@pytest.fixture(scope="module", params=[20_000, 100_000])
-def other_rate(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def other_rate(tmp_path_factory):
     """Families of the same neuron with another sampling rate."""
-    rate = request.param
-    folder = tmp_path_factory.mktemp(f"{rate}")
-    return read_families(folder, simulate_sweeps(rate), rate)
+    folder = tmp_path_factory.mktemp("other_rate")
+    return read_families(folder, simulate_sweeps(20_000), 20_000)
 
 
 @pytest.mark.parametrize(
@@ -244,90 +243,85 @@ def test_the_other_families_stay_the_same(whole, partial_recording):
         assert_array_equal(families[name], whole[name])
 
 
-def test_an_incomplete_file_is_named(tmp_path):
-    path = tmp_path / "cell.nwb"
+def add_unreadable_sweeps(nwb, electrode):
+    """Responses without a stimulus, without a current, and two with one number."""
+    for number, kind, names in [
+        (97, icephys.CurrentClampSeries, ["v97"]),
+        (98, icephys.IZeroClampSeries, ["v98"]),
+        (99, icephys.CurrentClampSeries, ["v99", "w99"]),
+    ]:
+        for name in names:
+            response = kind(
+                name=name,
+                data=np.full(RATE, np.float32(REST)),
+                conversion=1e-3,
+                electrode=electrode,
+                rate=float(RATE),
+                gain=1.0,
+                stimulus_description="X4PS_SupraThresh_DA_0",
+                sweep_number=number,
+            )
+            nwb.add_acquisition(response, use_sweep_table=True)
+
+
+def test_unreadable_sweeps_hide_no_others(sweeps, tmp_path):
+    row = read_recording(tmp_path, sweeps, add_more=add_unreadable_sweeps)
+    assert row.notna().all()
+
+
+def test_stopped_sweeps_hide_no_others(sweeps, tmp_path):
+    """Empty ones of every stimulus, and a ramp of 90 ms, before its stimulus."""
+    stopped = []
+    for protocol, length in [(6, 0), (8, 0), (9, 0), (9, 4500)]:
+        name, current, voltage = sweeps[protocol]
+        stopped.append((name, current[:length], voltage[:length]))
+    assert read_recording(tmp_path, [*sweeps, *stopped]).notna().all()
+
+
+def read_incomplete(folder, sweeps):
+    path = folder / "cell.nwb"
     path.write_bytes(b"\x89HDF\r\n")
-    with pytest.raises(OSError, match="cell.nwb: .*signature"):
-        read_traces(path)
+    read_traces(path)
 
 
-@pytest.fixture(params=["no version", "version 1"])
-def other_file(request, tmp_path):
-    """A file of HDF5 that is not of NWB 2."""
-    path = tmp_path / "cell.nwb"
+def read_hdf5(folder, sweeps):
+    path = folder / "cell.nwb"
+    h5py.File(path, "w").close()
+    read_traces(path)
+
+
+def read_first_version(folder, sweeps):
+    path = folder / "cell.nwb"
     with h5py.File(path, "w") as file:
-        if request.param == "version 1":
-            file["nwb_version"] = np.bytes_("NWB-1.0.5")
-            file.create_group("general")
-    return path
+        file["nwb_version"] = np.bytes_("NWB-1.0.5")
+        file.create_group("general")
+    read_traces(path)
 
 
-def test_files_of_another_kind_are_named(other_file):
-    with pytest.raises(OSError, match="cell.nwb cannot be read as NWB 2: "):
-        read_traces(other_file)
-
-
-def add_response(nwb, electrode, kind, name):
-    """A response without a stimulus."""
-    response = kind(
-        name=name,
-        data=np.full(RATE, np.float32(REST)),
-        conversion=1e-3,
-        electrode=electrode,
-        rate=float(RATE),
-        gain=1.0,
-        stimulus_description="X4PS_SupraThresh_DA_0",
-        sweep_number=99,
-    )
-    nwb.add_acquisition(response, use_sweep_table=True)
-
-
-def add_sweep_without_stimulus(nwb, electrode):
-    add_response(nwb, electrode, icephys.CurrentClampSeries, name="v99")
-
-
-def add_sweep_without_current(nwb, electrode):
-    add_response(nwb, electrode, icephys.IZeroClampSeries, name="v99")
-
-
-def add_sweep_of_two_responses(nwb, electrode):
-    for name in ("v99", "w99"):
-        add_response(nwb, electrode, icephys.CurrentClampSeries, name=name)
+def read_as_volts(folder, sweeps):
+    """Millivolts that are said to be volts."""
+    read_recording(folder, sweeps[:1], conversion=1.0)
 
 
 @pytest.mark.parametrize(
-    "add_more",
-    [add_sweep_without_stimulus, add_sweep_without_current, add_sweep_of_two_responses],
+    ("read", "message"),
+    [
+        (read_incomplete, "cell.nwb: .*signature"),
+        (read_hdf5, "cell.nwb cannot be read as NWB 2: "),
+        (read_first_version, "cell.nwb cannot be read as NWB 2: "),
+        (read_as_volts, "cell.nwb: voltages up to 85300 mV; .*`conversion`"),
+    ],
 )
-def test_unreadable_sweeps_hide_no_others(sweeps, tmp_path, add_more):
-    assert read_recording(tmp_path, sweeps, add_more=add_more).notna().all()
+def test_files_of_another_kind_are_refused(sweeps, tmp_path, read, message):
+    with pytest.raises((OSError, ValueError), match=message):
+        read(tmp_path, sweeps)
 
 
-@pytest.mark.parametrize(
-    ("protocol", "length"),
-    [(6, 0), (8, 0), (9, 0), (9, 4500)],
-    ids=["empty long square", "empty short square", "empty ramp", "ramp"],
-)
-def test_stopped_sweeps_hide_no_others(sweeps, tmp_path, protocol, length):
-    """Such as one of 90 ms, before its stimulus."""
-    name, current, voltage = sweeps[protocol]
-    stopped = (name, current[:length], voltage[:length])
-    assert read_recording(tmp_path, [*sweeps, stopped]).notna().all()
-
-
-def test_unknown_stimuli_are_named(sweeps, tmp_path):
-    renamed = [("Step_7", current, voltage) for _, current, voltage in sweeps]
-    with pytest.warns(UserWarning, match="cell.nwb: no feature .* its stimuli are Step_7; "):
+@pytest.mark.parametrize(("name", "stimuli"), [("Step_7", "Step_7"), (None, "none")])
+def test_recordings_without_known_stimuli_warn(sweeps, tmp_path, name, stimuli):
+    """Or without any."""
+    renamed = [(name, current, voltage) for _, current, voltage in sweeps[:1]] if name else []
+    expected = f"cell.nwb: no feature .* its stimuli are {stimuli}; "
+    with pytest.warns(UserWarning, match=expected):
         row = read_recording(tmp_path, renamed)
     assert row.isna().all()
-
-
-def test_recordings_without_sweeps_warn(tmp_path):
-    with pytest.warns(UserWarning, match="cell.nwb: no feature .* its stimuli are none; "):
-        read_recording(tmp_path, [])
-
-
-def test_voltages_of_another_unit_are_refused(sweeps, tmp_path):
-    """Millivolts that are said to be volts."""
-    with pytest.raises(ValueError, match="cell.nwb: voltages up to 85300 mV; .*`conversion`"):
-        read_recording(tmp_path, sweeps, conversion=1.0)
