@@ -401,7 +401,6 @@ def published_readers():
     return found
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", published_readers())
 def test_published_files_are_read_by_name(name, tmp_path):
     read = published_readers()[name]
@@ -594,7 +593,7 @@ def calls_of_classifier(model):
 def calls_of_data():
     X, Y, labels = cells().to_df(), cells().obsm["outputs"], cells().obs
     counts = cells().to_df("counts")
-    totals = pd.Series(np.arange(60), counts.index) + counts.sum(axis=1).max()
+    totals = pd.Series(np.arange(80), counts.index) + counts.sum(axis=1).max()
     features, types = typed_cells().to_df(), typed_cells().obs
     about_features = typed_cells().var
     values = np.random.default_rng(0).uniform(1, 2, (4, len(scala.EPHYS_FEATURES)))
@@ -853,7 +852,6 @@ def calls():
     return every | calls_of_screens() | calls_of_dynamics()
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", functions_of_tables())
 def test_tables_are_matched_by_name_or_refused(name):
     call = calls()[name]

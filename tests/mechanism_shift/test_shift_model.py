@@ -52,7 +52,6 @@ EXEMPT = {
     [SparseShiftVAE(1, hidden=8, epochs=2, random_state=0), LinearShift(1, random_state=0)],
     expected_failed_checks=lambda _: EXEMPT,
 )
-@pytest.mark.filterwarnings("ignore")
 def test_grammar(estimator, check, monkeypatch):
     monkeypatch.setattr(model, "check_screen_counts", as_counts)
     check(estimator)
