@@ -401,6 +401,7 @@ def published_readers():
     return found
 
 
+@pytest.mark.filterwarnings("ignore:1 of 4 cells have no type")
 @pytest.mark.parametrize("name", published_readers())
 def test_published_files_are_read_by_name(name, tmp_path):
     read = published_readers()[name]
