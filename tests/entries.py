@@ -46,8 +46,8 @@ NOT_COMPUTED = (
     "repeats",
 )
 #: The first two make an estimator that is not fitted, the third has the seed of
-#: `simulate_network`, the last runs what `cross_validate` asks for.
-WITHOUT_A_CALL = ("kernel_logistic", "lightgbm", "read_grn", "fit_all")
+#: `simulate_network`, the last two run what `cross_validate` and `stability_selection` ask for.
+WITHOUT_A_CALL = ("kernel_logistic", "lightgbm", "read_grn", "fit_folds", "fit_all")
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ def digest(result):
 
 @cache
 def cells():
-    """60 cells of 8 donors, 12 genes and 3 outputs."""
-    adata = simulate_patchseq(60, 12, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0)
-    adata.obs["donor"] = [f"d{i % 8}" for i in range(60)]
+    """80 cells of 8 donors, 12 genes and 3 outputs; half of them have two clusters."""
+    adata = simulate_patchseq(80, 12, 3, n_true_genes=4, n_families=2, n_types=4, random_state=0)
+    adata.obs["donor"] = [f"d{i % 8}" for i in range(80)]
     return adata
 
 
@@ -234,7 +234,7 @@ def entries():
         "cross_validate": {
             "estimator": network(),
             "data": cells(),
-            "folds": two_folds(60),
+            "folds": two_folds(80),
             "verbose": False,
         },
         "stability_selection": {

@@ -135,7 +135,6 @@ def stored(tmp_path_factory):
     return store
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "argument"), decisive_arguments())
 def test_another_argument_is_refused_or_computed(name, argument, stored, tmp_path):
     original, before = stored(name)
@@ -150,7 +149,6 @@ def test_another_argument_is_refused_or_computed(name, argument, stored, tmp_pat
         assert before != after == digest(entries()[name](**change))
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", storing_functions())
 def test_the_same_arguments_load_the_result(name, stored):
     path, before = stored(name)

@@ -86,7 +86,7 @@ def learned(record, kept):
 @with_groups
 @pytest.mark.parametrize("model", REGRESSORS)
 def test_a_fold_learns_nothing_of_its_test_cells(model, has_counts, preselect, groups):
-    folds = paper_folds(60, 4) if groups is None else grouped_folds(cells().obs[groups], 4)
+    folds = paper_folds(80, 4) if groups is None else grouped_folds(cells().obs[groups], 4)
     changed, kept = two_parts(folds[0][1])
 
     def learn(data):
@@ -100,7 +100,7 @@ def test_a_fold_learns_nothing_of_its_test_cells(model, has_counts, preselect, g
 
 def test_the_published_scaling_learns_of_test_cells():
     """As its page says; else the test above would see no leak."""
-    folds = paper_folds(60, 4)
+    folds = paper_folds(80, 4)
     changed, kept = two_parts(folds[0][1])
 
     def learn(data):
@@ -130,7 +130,7 @@ def test_a_half_selects_genes_without_the_other(has_counts, preselect, groups):
 @with_groups
 def test_held_out_cells_choose_no_gene(has_counts, preselect, groups):
     def interpret(parts):
-        held_out = paper_folds(60, 4)[0][1]
+        held_out = paper_folds(80, 4)[0][1]
         if groups is not None:
             held_out = grouped_folds(cells().obs[groups], 4)[0][1]
         return interpret_held_out(
@@ -158,7 +158,6 @@ def change_typed_cells(changed):
     return adata
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("model", CLASSIFIERS)
 def test_a_classifier_learns_nothing_of_its_test_cells(model):
     folds = {0: paper_folds(120, 4)[:1]}
@@ -171,7 +170,6 @@ def test_a_classifier_learns_nothing_of_its_test_cells(model):
     assert learn(change_typed_cells([])) == learn(change_typed_cells(changed))
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_importance_is_that_of_the_cells_of_the_fold():
     train, test = paper_folds(120, 4)[0]
     left_out, training = train[:20], train[20:]
@@ -187,6 +185,7 @@ def test_importance_is_that_of_the_cells_of_the_fold():
     )
 
 
+@pytest.mark.filterwarnings("ignore:the one-step error")
 def test_a_network_of_regulation_is_not_that_of_test_samples():
     model = PhoenixRegressor(3, "none", epochs=2, n_prior_points=20)
     other = courses().copy()

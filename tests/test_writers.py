@@ -29,7 +29,7 @@ def write_record(folder, seed):
 def write_result(folder, seed):
     path = folder / "result.pickle.xz"
     options = {"results": path, "overwrite": True, "verbose": False}
-    cross_validate(network(random_state=seed), cells(), two_folds(60)[:1], **options)
+    cross_validate(network(random_state=seed), cells(), two_folds(80)[:1], **options)
     return path
 
 
@@ -70,7 +70,6 @@ def write_table(folder, seed):
 WRITERS = [value for name, value in sorted(vars().items()) if name.startswith("write_")]
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)
 @pytest.mark.parametrize(("step", "error"), [("fsync", FULL), ("replace", KeyboardInterrupt())])
 def test_a_failed_write_leaves_the_old_file(write, step, error, tmp_path, monkeypatch):

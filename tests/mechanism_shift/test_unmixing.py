@@ -76,40 +76,33 @@ def test_most_shifts_of_a_latent_are_positive(unmixing):
     assert (signed_squares.sum() > 0).all()
 
 
-def test_latents_that_repeat_others_are_refused():
-    mixed, _ = simulate_latents()
-    with pytest.raises(ValueError, match="latents: .* repeat others"):
-        unmix(np.column_stack([mixed, mixed[:, 0]]), LABELS)
-
-
 def test_latents_may_be_lists():
-    mixed, _ = simulate_latents()
-    expected = unmix(mixed, LABELS)
-    assert np.array_equal(unmix(mixed.tolist(), LABELS.tolist()).matrix, expected.matrix)
+    expected = unmix(MIXED, LABELS)
+    assert np.array_equal(unmix(MIXED.tolist(), LABELS.tolist()).matrix, expected.matrix)
 
 
-def test_perturbations_of_latents_are_a_column():
-    mixed, _ = simulate_latents()
-    with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
-        unmix(mixed, LABELS[:, None])
+MIXED, _ = simulate_latents()
+#: What is refused, and words of the message.
+REFUSED = [
+    (lambda: unmix(np.column_stack([MIXED, MIXED[:, 0]]), LABELS), "latents: .* repeat others"),
+    (lambda: unmix(MIXED, LABELS[:, None]), r"perturbation: .*labels\['perturbation'\]"),
+    (
+        lambda: unmix(MIXED, LABELS).transform(np.zeros((4, 5))),
+        "latents: expected 6 columns.* got 5",
+    ),
+    (lambda: unmix(MIXED, LABELS).transform([[np.nan] * 6]), "latents.* NaN"),
+    (
+        lambda: match_latents(np.eye(5), np.zeros((4, 2))),
+        "estimated: expected as many cells .* 5, got 4",
+    ),
+    (lambda: match_latents(np.eye(5), [[np.nan]] * 5), "estimated.* NaN"),
+]
 
 
-@pytest.mark.parametrize(
-    ("latents", "message"),
-    [(np.zeros((4, 5)), "latents: expected 6 columns.* got 5"), ([[np.nan] * 6], "latents.* NaN")],
-)
-def test_other_latents_than_unmixed_are_refused(unmixing, latents, message):
-    with pytest.raises(ValueError, match=message):
-        unmixing.transform(latents)
-
-
-@pytest.mark.parametrize(
-    ("estimated", "message"),
-    [(np.zeros((4, 2)), "estimated: expected as many cells .* 5, got 4"), ([[np.nan]] * 5, "NaN")],
-)
-def test_latents_that_cannot_match_are_refused(estimated, message):
-    with pytest.raises(ValueError, match=message):
-        match_latents(np.eye(5), estimated)
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_latents_that_do_not_fit_are_refused(call, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        call()
 
 
 MIXTURE = SpikeSlab(spike=0.2, size=3.0, sd=0.5, density=0.1)
@@ -176,9 +169,9 @@ def test_residuals_are_within_perturbations(values, control):
     assert_allclose(comparison.residuals, values - means)
 
 
-def test_uncertain_latents_have_smaller_shifts():
-    """Shifts are in units of the spread within a perturbation."""
-    mixed, _ = simulate_latents()
-    certain = unmix(mixed, LABELS).shifts
-    uncertain = unmix(mixed, LABELS, variances=np.full(mixed.shape, 2.0)).shifts
-    assert uncertain.abs().to_numpy().sum() < certain.abs().to_numpy().sum()
+def test_unit_variance_includes_the_uncertainty():
+    """Of latents within a perturbation."""
+    unmixing = unmix(MIXED, LABELS, variances=np.full(MIXED.shape, 2.0))
+    residuals = MIXED - pd.DataFrame(MIXED).groupby(LABELS).transform("mean").to_numpy()
+    within = residuals.T @ residuals / len(MIXED) + 2 * np.eye(6)
+    assert_allclose(unmixing.matrix.T @ within @ unmixing.matrix, np.eye(6), atol=1e-9)

@@ -96,16 +96,30 @@ def test_drawn_series_are_those_of_records(name):
     assert wrong == {}
 
 
-def test_fits_have_a_score_each():
-    fit, [score, _] = random_fit(0), scores_of_fits()
-    with pytest.raises(ValueError, match="scores: expected 2, one for each fit, got 1"):
-        plotting.latent_panels(fit, bottom=fit, scores=[score])
+def one_score_of_two():
+    return plotting.latent_panels(random_fit(0), bottom=random_fit(0), scores=scores_of_fits()[:1])
 
 
-def test_models_of_other_outputs_are_refused():
+def other_outputs():
     other = folds_record("LeaveOneOutRidge", [{}], seed=0, outputs=["Tau", "AHP"])
-    with pytest.raises(ValueError, match="'made up' has no test R² of output '"):
-        plotting.output_accuracy({"ridge": models_of_outputs()["ridge"], "other": other})
+    return plotting.output_accuracy({"ridge": models_of_outputs()["ridge"], "other": other})
+
+
+def three_latents():
+    return plotting.bibiplot(random_fit(0, width=3))
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (one_score_of_two, "scores: expected 2, one for each fit, got 1"),
+        (other_outputs, "'made up' has no test R² of output '"),
+        (three_latents, "expected 2 latents, got 3"),
+    ],
+)
+def test_records_that_cannot_be_drawn_are_refused(draw, words):
+    with pytest.raises(ValueError, match=words):
+        draw()
 
 
 # --- made-up records

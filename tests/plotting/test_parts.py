@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import figure_text, fit_record, ridge_record
+from made_up import fit_record, ridge_record
 from matplotlib.figure import Figure
 
-from sbnn import plotting
 from sbnn.data.checks import GREY
-from sbnn.data.datasets import load_dataset
 from sbnn.plotting import colors, maps, reading
 
 
@@ -66,26 +64,6 @@ def test_rarest_groups_share_a_legend_entry(n_groups, last):
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
     assert entries[0] == "g0 (26)"
     assert entries[-1] == last
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    return load_dataset("simulated", verbose=False)
-
-
-@pytest.fixture(scope="module")
-def places(simulated):
-    return np.random.default_rng(0).normal(size=(simulated.n_obs, 2))
-
-
-@pytest.fixture(scope="module")
-def two_maps(simulated, places):
-    """The second map has the axes of the first in the other order."""
-    return plotting.cell_maps({"one": places, "two": places[:, ::-1]}, simulated)
-
-
-def test_maps_have_titles(two_maps):
-    assert {"one", "two"} <= set(figure_text(two_maps).splitlines())
 
 
 @pytest.mark.parametrize(("most", "text"), [(11, "abcdefghijk"), (10, "abcdef…ijk")])

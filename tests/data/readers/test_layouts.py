@@ -43,10 +43,6 @@ def test_labels_of_mouse_cells_are_found_by_their_session(mouse):
     assert mouse.obs[columns].to_csv() == MOUSE_LABELS
 
 
-def test_features_of_mouse_cells_are_in_the_order_of_their_labels(mouse):
-    assert mouse.to_df()["tau"].tolist() == [0, 3]
-
-
 def test_only_relative_features_have_lags(mouse, request):
     is_relative = "relative" in request.node.callspec.id
     assert ("peak_lag_ramp" in mouse.var_names) == is_relative
@@ -208,11 +204,6 @@ def test_counts_are_read_in_blocks_of_genes(tmp_path, rng, monkeypatch, separato
     np.testing.assert_array_equal(counts.toarray(), table.T)
     assert genes.tolist() == table.index.tolist()
     assert found.tolist() == cells
-
-
-def test_names_of_cells_are_joined():
-    cells = ["20180918_sample_0_S1", "20180918_sample_1"]
-    assert scala.join_cell_names(cells).tolist() == ["20180918sample0", "20180918sample1"]
 
 
 @pytest.fixture
