@@ -64,21 +64,18 @@ def test_a_later_fold_trains_on_earlier_times(times):
     assert n_earlier == min(round(0.8 * n_times), n_times - 1)
 
 
-def test_dates_may_be_text():
-    [(train, test)] = later_fold(["20181002", "2017-05", "2018-10-02 12:00"])
-    assert train.tolist() == [0, 1]
-    assert test.tolist() == [2]
-
-
-def test_numbers_may_be_text():
-    [(train, test)] = later_fold(["9", "10.5", "08"])
-    assert train.tolist() == [0, 2]
-    assert test.tolist() == [1]
-
-
-def test_offsets_from_utc_may_differ():
-    [(train, test)] = later_fold(["2018-10-28T02:30+01:00", "2018-10-28T02:45+02:00"])
-    assert (train.tolist(), test.tolist()) == ([1], [0])
+@pytest.mark.parametrize(
+    ("times", "earlier", "later"),
+    [
+        (["20181002", "2017-05", "2018-10-02 12:00"], [0, 1], [2]),
+        (["9", "10.5", "08"], [0, 2], [1]),
+        (["2018-10-28T02:30+01:00", "2018-10-28T02:45+02:00"], [1], [0]),
+    ],
+    ids=["dates", "numbers", "offsets from UTC"],
+)
+def test_times_may_be_text(times, earlier, later):
+    [(train, test)] = later_fold(times)
+    assert (train.tolist(), test.tolist()) == (earlier, later)
 
 
 SOME_OFFSETS = ["2018-10-28T02:30+01:00", "2018-10-28T02:45"]

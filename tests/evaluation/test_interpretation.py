@@ -218,7 +218,7 @@ def held_out(request, data, halves, model):
 
 def test_an_interpretation_is_of_held_out_cells(held_out):
     record, fitted, test_cells, _ = held_out
-    close(record.r2, fitted.score(*test_cells), atol=1e-3)
+    close(record.r2, fitted.score(*test_cells), rtol=1e-5)
 
 
 def test_kept_genes_are_those_of_fitted_cells(held_out):
