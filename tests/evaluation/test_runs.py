@@ -239,20 +239,6 @@ def test_a_fit_is_not_older_than_its_names(data, renamed, names, tmp_path):
         fit_full(MODEL, renamed[names], results=path)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"folds": 4}, "differ in fold, and would be lost"),
-        ({"scaling": "all"}, "differ in scaling, and would be lost"),
-        ({"preselect": 8}, "differ in preselect, and would be lost"),
-    ],
-)
-def test_fits_of_other_calls_do_not_join(run_ridge, change, message):
-    run_ridge(1.0)
-    with pytest.raises(ValueError, match=message):
-        run_ridge(1.0, 9.0, **change)
-
-
 def test_fits_of_other_outputs_do_not_join(run_ridge, renamed):
     run_ridge(1.0)
     with pytest.raises(ValueError, match="differ in data, and would be lost"):
