@@ -64,63 +64,53 @@ def test_a_later_fold_trains_on_earlier_times(times):
     assert n_earlier == min(round(0.8 * n_times), n_times - 1)
 
 
-def test_dates_may_be_text():
-    [(train, test)] = later_fold(["20181002", "2017-05", "2018-10-02 12:00"])
-    assert train.tolist() == [0, 1]
-    assert test.tolist() == [2]
+@pytest.mark.parametrize(
+    ("times", "earlier", "later"),
+    [
+        (["20181002", "2017-05", "2018-10-02 12:00"], [0, 1], [2]),
+        (["9", "10.5", "08"], [0, 2], [1]),
+        (["2018-10-28T02:30+01:00", "2018-10-28T02:45+02:00"], [1], [0]),
+    ],
+    ids=["dates", "numbers", "offsets from UTC"],
+)
+def test_times_may_be_text(times, earlier, later):
+    [(train, test)] = later_fold(times)
+    assert (train.tolist(), test.tolist()) == (earlier, later)
 
 
-def test_numbers_may_be_text():
-    [(train, test)] = later_fold(["9", "10.5", "08"])
-    assert train.tolist() == [0, 2]
-    assert test.tolist() == [1]
+SOME_OFFSETS = ["2018-10-28T02:30+01:00", "2018-10-28T02:45"]
+NOT_FOLDS = "folds: .*expected a number, a splitter that needs no types or groups"
 
 
-@pytest.mark.filterwarnings("error")
-def test_offsets_from_utc_may_differ():
-    [(train, test)] = later_fold(["2018-10-28T02:30+01:00", "2018-10-28T02:45+02:00"])
-    assert (train.tolist(), test.tolist()) == ([1], [0])
-
-
-def test_offsets_for_some_times_only_are_refused():
-    with pytest.raises(ValueError, match="times: some have an offset from UTC"):
-        later_fold(["2018-10-28T02:30+01:00", "2018-10-28T02:45"])
-
-
-def test_groups_of_text_and_numbers_are_refused():
-    with pytest.raises(ValueError, match="groups: some are text, such as '1', others .* 1;"):
-        grouped_folds([1, "1", 2, 3], n_folds=2)
-
-
-@pytest.mark.parametrize("times", [["May", "June"], [None, "2018"], [np.nan, 2018.0]])
-def test_missing_times_and_other_text_are_refused(times):
-    with pytest.raises(ValueError, match="times: expected|ISO8601"):
-        later_fold(times)
+def check_four(folds):
+    """As folds of four cells."""
+    return check_folds(folds, 4)
 
 
 @pytest.mark.parametrize(
-    "folds",
+    ("function", "value", "message"),
     [
-        [],
-        [([], [2])],
-        [([2], [])],
-        [([0, 1], [2, 2])],
-        [([0, 1], [1, 2])],
-        [([0], [1]), ([0], [4])],
-        [([0, 1.5], [2])],
-        pd.DataFrame({"train": [0], "test": [1]}),
-        GroupKFold(2),
+        (later_fold, SOME_OFFSETS, "times: some have an offset from UTC"),
+        (later_fold, ["May", "June"], "times: expected|ISO8601"),
+        (later_fold, [None, "2018"], "times: expected"),
+        (later_fold, [np.nan, 2018.0], "times: expected"),
+        (grouped_folds, [1, "1", 2, 3], "groups: some are text, such as '1', others .* 1;"),
+        (check_four, [], NOT_FOLDS),
+        (check_four, [([], [2])], NOT_FOLDS),
+        (check_four, [([2], [])], NOT_FOLDS),
+        (check_four, [([0, 1], [2, 2])], NOT_FOLDS),
+        (check_four, [([0, 1], [1, 2])], NOT_FOLDS),
+        (check_four, [([0], [1]), ([0], [4])], NOT_FOLDS),
+        (check_four, [([0, 1.5], [2])], NOT_FOLDS),
+        (check_four, pd.DataFrame({"train": [0], "test": [1]}), NOT_FOLDS),
+        (check_four, GroupKFold(2), NOT_FOLDS),
+        (check_four, StratifiedKFold(2), NOT_FOLDS),
+        (check_four, 2.0, NOT_FOLDS),
     ],
 )
-def test_folds_that_would_mislead_are_rejected(folds):
-    with pytest.raises(ValueError, match="folds: .*expected a number, a splitter"):
-        check_folds(folds, 4)
-
-
-@pytest.mark.parametrize("folds", [StratifiedKFold(2), GroupKFold(2), 2.0])
-def test_splitters_that_need_more_are_refused(folds):
-    with pytest.raises(ValueError, match="folds: .*a splitter that needs no types or groups"):
-        check_folds(folds, 4)
+def test_folds_that_would_mislead_are_refused(function, value, message):
+    with pytest.raises(ValueError, match=message):
+        function(value)
 
 
 @pytest.mark.parametrize("preselect", [0, -3])

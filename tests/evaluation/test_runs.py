@@ -3,7 +3,6 @@
 import errno
 import os
 from dataclasses import replace
-from unittest.mock import Mock
 
 import joblib
 import pytest
@@ -13,7 +12,6 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from sbnn import SparseReducedRankRegression, cross_validate, fit_full, paper_folds
-from sbnn.evaluation import runs
 from sbnn.evaluation.runs import store_result
 from sbnn.results import Record, load
 
@@ -51,29 +49,18 @@ def test_a_result_is_computed_again_if_asked(data, path):
     assert CALLS == [1, 1]
 
 
-def test_a_result_of_other_numbers_is_kept(data, path):
-    with pytest.raises(ValueError, match=r"count\.pickle\.xz .* differs in n;"):
-        count_calls(data, 2, results=path)
-
-
-def test_a_result_of_other_data_is_kept(data, path):
-    with pytest.raises(ValueError, match="differs in data;"):
-        count_calls(change_data(data, Y=data.Y + 1), results=path)
-
-
-def test_all_arguments_that_differ_are_named(data, path):
-    with pytest.raises(ValueError, match="differs in data, n;"):
-        count_calls(data.X, 2, results=path)
-
-
-def test_a_result_of_another_function_is_kept(data, path):
-    with pytest.raises(ValueError, match="differs in function;"):
-        never_computed(data, results=path)
-
-
-def test_no_other_file_is_left(data, path):
-    count_calls(data, results=path, overwrite=True)
-    assert list(path.parent.iterdir()) == [path]
+@pytest.mark.parametrize(
+    ("function", "n", "added", "message"),
+    [
+        (count_calls, 2, 0, r"count\.pickle\.xz .* differs in n;"),
+        (count_calls, 1, 1, "differs in data;"),
+        (count_calls, 2, 1, "differs in data, n;"),
+        (never_computed, 1, 0, "differs in function;"),
+    ],
+)
+def test_a_result_of_another_call_is_kept(function, n, added, message, data, path):
+    with pytest.raises(ValueError, match=message):
+        function(change_data(data, Y=data.Y + added), n, results=path)
 
 
 def test_a_folder_is_no_file_of_results(data, path):
@@ -94,6 +81,16 @@ def log_fits(monkeypatch, model):
     return fits
 
 
+def six_fits(data, **options):
+    model = SparseReducedRankRegression(rank=1)
+    return cross_validate(model, data, 3, {"alpha": [0.8, 0.4]}, verbose=False, **options)
+
+
+@pytest.fixture(scope="module")
+def r2_of_one_run(data):
+    return six_fits(data).test_r2.tolist()
+
+
 @pytest.fixture
 def resume(data, tmp_path, monkeypatch):
     """A run of six fits that can be resumed after a full disk, and the penalties of its fits."""
@@ -107,12 +104,8 @@ def resume(data, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         replace_file(source, target)
 
-    def run(results=path, overwrite=False):
-        model = SparseReducedRankRegression(rank=1)
-        grid = {"alpha": [0.8, 0.4]}
-        return cross_validate(
-            model, data, 3, grid, results=results, overwrite=overwrite, verbose=False
-        )
+    def run():
+        return six_fits(data, results=path)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", replace_on_full_disk)
@@ -129,9 +122,9 @@ def test_a_full_disk_loses_no_finished_fit(resume):
     assert fits == before + [0.4] * 2
 
 
-def test_a_resumed_result_is_that_of_one_run(resume):
+def test_a_resumed_result_is_that_of_one_run(resume, r2_of_one_run):
     run, _ = resume
-    assert run().test_r2.tolist() == run(results=None).test_r2.tolist()
+    assert run().test_r2.tolist() == r2_of_one_run
 
 
 def test_a_resumed_result_is_loaded(resume):
@@ -149,26 +142,16 @@ DAMAGES = {
 }
 
 
-@pytest.fixture(params=DAMAGES)
-def resume_damaged(request, resume, tmp_path):
-    """The run of `resume`, one of whose four finished fits is damaged."""
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_only_a_damaged_fit_is_done_again(damage, resume, r2_of_one_run, tmp_path):
+    run, fits = resume
     part = min((tmp_path / "cv.pickle.xz.parts").iterdir())
-    part.write_bytes(DAMAGES[request.param](part.read_bytes()))
-    return resume
-
-
-def test_only_a_damaged_fit_is_done_again(resume_damaged):
-    run, fits = resume_damaged
+    part.write_bytes(DAMAGES[damage](part.read_bytes()))
     fits.clear()
     with pytest.warns(UserWarning, match=r"parts/.*\.pickle\.xz is damaged; its fit is done again"):
-        run()
+        record = run()
     assert len(fits) == 3
-
-
-@pytest.mark.filterwarnings("ignore:results")
-def test_a_damaged_fit_changes_no_result(resume_damaged):
-    run, _ = resume_damaged
-    assert run().test_r2.tolist() == run(results=None).test_r2.tolist()
+    assert record.test_r2.tolist() == r2_of_one_run
 
 
 def test_a_damaged_result_is_kept_unless_asked(run_ridge, tmp_path):
@@ -177,14 +160,6 @@ def test_a_damaged_result_is_kept_unless_asked(run_ridge, tmp_path):
     with pytest.raises(ValueError, match="results: .*damaged.*pass overwrite=True"):
         run_ridge(1.0)
     assert path.read_bytes() == b"garbage"
-
-
-def test_fits_that_another_process_deletes_are_done(resume, monkeypatch):
-    run, fits = resume
-    fits.clear()
-    monkeypatch.setattr(runs, "read_file", Mock(side_effect=FileNotFoundError))
-    run()
-    assert len(fits) == 6
 
 
 @pytest.fixture(params=["loop", "file/cv.pickle.xz"])
@@ -236,61 +211,46 @@ def test_what_was_not_kept_stays_away(run_ridge, tmp_path):
     assert load(tmp_path / "cv.pickle.xz").test_predictions[0] == [None] * 3
 
 
-@pytest.mark.parametrize("other", [{"folds": 4}, {"scaling": "all"}])
-def test_fits_of_other_folds_do_not_join(run_ridge, other):
+def test_other_fits_replace_a_result_if_asked(run_ridge, data):
     run_ridge(1.0)
-    with pytest.raises(ValueError, match="would be lost"):
-        run_ridge(1.0, 9.0, **other)
-
-
-def test_fits_of_other_data_do_not_join(run_ridge, data):
-    run_ridge(1.0)
-    with pytest.raises(ValueError, match="would be lost"):
-        run_ridge(1.0, 9.0, data=change_data(data, Y=data.Y + 1))
-
-
-def test_other_fits_replace_a_result_if_asked(run_ridge):
-    run_ridge(1.0)
-    assert run_ridge(9.0, overwrite=True).test_r2.shape == (3, 1)
+    other = cross_validate(Ridge(9.0), data, 3, verbose=False)
+    assert run_ridge(9.0, overwrite=True).test_r2.tolist() == other.test_r2.tolist()
 
 
 MODEL = SparseReducedRankRegression(alpha=0.2)
 
 
-@pytest.fixture(params=["feature_names", "labels", "colors"])
-def renamed(request, data):
+@pytest.fixture
+def renamed(data):
     """The same measurements with other names of outputs, labels or colours."""
-    other = {
-        "feature_names": data.feature_names[::-1],
-        "labels": data.labels.assign(type=data.labels["type"].to_numpy()[::-1]),
-        "colors": dict.fromkeys(data.colors, "#000000"),
+    types = data.labels["type"].to_numpy()[::-1]
+    return {
+        "feature_names": replace(data, feature_names=data.feature_names[::-1]),
+        "labels": replace(data, labels=data.labels.assign(type=types)),
+        "colors": replace(data, colors=dict.fromkeys(data.colors, "#000000")),
     }
-    return replace(data, **{request.param: other[request.param]})
 
 
-def test_a_fit_is_not_older_than_its_names(data, renamed, tmp_path):
+@pytest.mark.parametrize("names", ["feature_names", "labels", "colors"])
+def test_a_fit_is_not_older_than_its_names(data, renamed, names, tmp_path):
     path = tmp_path / "fit.pickle.xz"
     fit_full(MODEL, data, results=path)
     with pytest.raises(ValueError, match="differs in data;"):
-        fit_full(MODEL, renamed, results=path)
+        fit_full(MODEL, renamed[names], results=path)
 
 
-def test_a_loaded_fit_has_its_names(data, tmp_path):
-    path = tmp_path / "fit.pickle.xz"
-    fit_full(MODEL, data, results=path)
-    again = fit_full(MODEL, data, results=path)
-    assert again.feature_names.tolist() == data.feature_names.tolist()
+def test_fits_of_other_outputs_do_not_join(run_ridge, renamed):
+    run_ridge(1.0)
+    with pytest.raises(ValueError, match="differ in data, and would be lost"):
+        run_ridge(1.0, 9.0, data=renamed["feature_names"])
 
 
-def test_a_cross_validation_depends_on_output_names_only(data, renamed, tmp_path):
-    """It does not show labels and colours."""
-    path = tmp_path / "cv.pickle.xz"
-    cross_validate(MODEL, data, 3, results=path, verbose=False)
-    if renamed.feature_names.tolist() != data.feature_names.tolist():
-        with pytest.raises(ValueError, match="differ in data, and would be lost"):
-            cross_validate(MODEL, renamed, 3, results=path, verbose=False)
-    else:
-        cross_validate(MODEL, renamed, 3, results=path, verbose=False)
+@pytest.mark.parametrize("names", ["labels", "colors"])
+def test_a_cross_validation_shows_no_labels(run_ridge, renamed, names, monkeypatch):
+    run_ridge(1.0)
+    fits = log_fits(monkeypatch, Ridge)
+    run_ridge(1.0, data=renamed[names])
+    assert not fits
 
 
 def test_fits_are_in_the_order_of_the_call(data, tmp_path):
@@ -302,15 +262,6 @@ def test_fits_are_in_the_order_of_the_call(data, tmp_path):
     assert list(again.values) == list(first.values)
 
 
-def test_what_cannot_be_saved_is_not_fitted(data, tmp_path, monkeypatch):
-    fits = log_fits(monkeypatch, Ridge)
-    grid = {"ridge": [Ridge(1.0), Ridge(2.0)]}
-    model = Pipeline([("ridge", Ridge())])
-    with pytest.raises(ValueError, match="data only, not a sklearn.*Ridge"):
-        cross_validate(model, data, 3, grid, results=tmp_path / "cv.pickle.xz", verbose=False)
-    assert not fits
-
-
 class WithLock(Ridge):
     """Has a parameter whose content cannot be identified."""
 
@@ -319,22 +270,31 @@ class WithLock(Ridge):
         self.lock = lock
 
 
+@pytest.mark.parametrize(
+    ("model", "grid", "error", "message"),
+    [
+        (
+            Pipeline([("ridge", Ridge())]),
+            {"ridge": [Ridge(1.0), Ridge(2.0)]},
+            ValueError,
+            "data only, not a sklearn.*Ridge",
+        ),
+        (WithLock(lock=object()), None, TypeError, "a result cannot be saved for a object"),
+    ],
+)
+def test_what_cannot_be_saved_is_not_fitted(
+    model, grid, error, message, data, tmp_path, monkeypatch
+):
+    fits = log_fits(monkeypatch, Ridge)
+    with pytest.raises(error, match=message):
+        cross_validate(model, data, 3, grid, results=tmp_path / "cv.pickle.xz", verbose=False)
+    assert not fits
+
+
 def test_what_cannot_be_identified_is_computed(data):
     record = cross_validate(WithLock(lock=object()), data, 3, verbose=False)
-    assert len(record.test_r2) == 3
-
-
-def test_what_cannot_be_identified_is_not_saved(data, tmp_path):
-    model = WithLock(lock=object())
-    with pytest.raises(TypeError, match="a result cannot be saved for a object"):
-        cross_validate(model, data, 3, results=tmp_path / "cv.pickle.xz", verbose=False)
-
-
-def test_fits_of_other_preselected_genes_are_not_taken(data, tmp_path):
-    path = tmp_path / "cv.pickle.xz"
-    cross_validate(Ridge(), data, 3, preselect=12, results=path, verbose=False)
-    with pytest.raises(ValueError, match="differ in preselect, and would be lost"):
-        cross_validate(Ridge(), data, 3, preselect=8, results=path, verbose=False)
+    usual = cross_validate(Ridge(), data, 3, verbose=False)
+    assert record.test_r2.tolist() == usual.test_r2.tolist()
 
 
 @pytest.mark.slow

@@ -11,13 +11,11 @@ from numpy.testing import assert_array_equal as equal
 from numpy.testing import assert_equal
 from pytest import approx
 
-from sbnn import SparseBottleneckRegressor, cross_validate, stability_selection
-from sbnn.data.preprocessing import preselect_genes
+from sbnn import SparseBottleneckRegressor, paper_folds, stability_selection
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.stability import (
     concave_tail,
     expected_false,
-    gene_counts,
     genes_table,
     kept_genes_table,
     selection_table,
@@ -59,12 +57,6 @@ def test_the_bound_is_the_smaller_of_two_tails():
 
 def test_more_pairs_begin_with_the_same_ones():
     assert_equal(complementary_pairs(11, 3), complementary_pairs(11, 5)[:6])
-
-
-def test_another_seed_gives_other_pairs():
-    usual = complementary_pairs(11, 3)
-    other = complementary_pairs(11, 3, seed=1)
-    assert not np.array_equal(usual, other)
 
 
 GROUPS = np.array(list("abcdeabcdeabcdaab"))
@@ -142,8 +134,8 @@ def count_trusted_noise(seed):
 
 
 def test_rare_genes_of_noise_are_not_trusted():
-    n_trusted = [count_trusted_noise(seed) for seed in range(60)]
-    assert np.mean(n_trusted) - 2 * np.std(n_trusted) / 60**0.5 <= 1
+    n_trusted = [count_trusted_noise(seed) for seed in range(20)]
+    assert np.mean(n_trusted) <= 1
 
 
 def test_rare_genes_need_a_higher_frequency(halves):
@@ -208,15 +200,8 @@ def test_halves_of_donors_are_those_of_the_seed(noise):
 
 
 @pytest.fixture(scope="module")
-def whole(data):
-    """A fit to all cells."""
-    everywhere = [(range(data.n_cells), [])]
-    return cross_validate(SelectingRidge(5), data, everywhere, scaling="all", verbose=False)
-
-
-@pytest.fixture(scope="module")
-def table(halves, whole):
-    return selection_table(halves, whole)
+def table(halves):
+    return selection_table(halves)
 
 
 def test_frequencies_are_fractions_of_halves(table, data, halves):
@@ -228,8 +213,12 @@ def test_genes_are_listed_by_frequency(table):
     assert table.frequency.is_monotonic_decreasing
 
 
-def test_seeds_that_keep_a_gene_are_counted(table, data, whole):
-    equal(table["count"][data.gene_names], whole.selected[0, 0])
+def test_seeds_that_keep_a_gene_are_counted(halves, data):
+    """Here, genes that halves keep least."""
+    kept = np.arange(40) < [[[3]], [[5]]]
+    repeats = replace(halves, values=halves.values | {"selected": kept})
+    table = selection_table(halves, repeats)
+    equal(table["count"][data.gene_names], [2, 2, 2, 1, 1, *[0] * 35])
 
 
 def test_bounds_are_those_of_the_frequencies(table):
@@ -262,26 +251,22 @@ def test_halves_keep_no_predictions(preselected):
     assert "test_predictions" not in preselected.values
 
 
-def test_every_half_chooses_its_own_genes(preselected, data):
-    cells, _ = preselected.folds[1]
-    equal(preselected.preselected[1, 0], preselect_genes(data, 12, cells))
-
-
 def test_bounds_are_among_the_preselected_genes(preselected):
     table = selection_table(preselected)
     bounds = expected_false(table.frequency, n_genes=12, n_selected=2, n_pairs=4)
     close(table.expected_false, bounds)
 
 
-def test_a_record_of_several_grid_points_is_refused(halves):
-    several = replace(halves, params=[{"n_genes": 2}, {"n_genes": 3}])
-    with pytest.raises(ValueError, match="record: expected one grid point, got 2"):
-        gene_counts(several)
-
-
-def test_folds_that_are_no_pairs_are_refused(halves):
-    with pytest.raises(ValueError, match="record: expected complementary pairs"):
-        selection_table(replace(halves, folds=halves.folds[1:3]))
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"params": [{"n_genes": 2}, {"n_genes": 3}]}, "expected one grid point, got 2"),
+        ({"folds": paper_folds(120, 3)[:2]}, "expected complementary pairs"),
+    ],
+)
+def test_records_of_no_halves_are_refused(halves, change, message):
+    with pytest.raises(ValueError, match=f"record: {message}"):
+        selection_table(replace(halves, **change))
 
 
 R2 = np.array([[0.1, 0.5, 0.6], [0.2, 0.4, 0.7], [0.3, 0.6, 0.62]])  # (folds, numbers of genes)

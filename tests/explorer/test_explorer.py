@@ -115,22 +115,16 @@ def test_families_that_equal_types_are_left_out(few_cells):
 
 
 @pytest.mark.parametrize(
-    ("width", "axes"),
+    ("width", "axes", "equal"),
     [
-        (1, ["unit 1", "AP width (measured, z-score)"]),
-        (2, ["unit 1", "unit 2"]),
-        (3, ["t-SNE 1", "t-SNE 2"]),
+        (1, ["unit 1", "AP width (measured, z-score)"], False),
+        (2, ["unit 1", "unit 2"], True),
+        (3, ["t-SNE 1", "t-SNE 2"], True),
     ],
 )
-def test_axes_of_the_map_are_named(width, axes):
+def test_axes_have_names_and_maybe_one_scale(width, axes, equal):
     [model_map] = page_data(fit_record(width=width))["maps"]
-    assert model_map["axes"] == axes
-
-
-@pytest.mark.parametrize(("width", "equal"), [(1, False), (2, True), (3, True)])
-def test_axes_of_one_unit_have_different_scales(width, equal):
-    [model_map] = page_data(fit_record(width=width))["maps"]
-    assert model_map["equal"] == equal
+    assert (model_map["axes"], model_map["equal"]) == (axes, equal)
 
 
 def test_one_unit_is_shown_against_an_output():

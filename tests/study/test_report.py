@@ -17,9 +17,14 @@ SAVED = ROOT / "saved_models"
 
 
 @pytest.fixture(scope="module")
-def m1_accuracy():
-    """Table of mouse M1, for which results are published."""
-    return report.study_accuracy_table(report.read_study_records(SAVED / "scala"))
+def m1():
+    """Records of mouse M1, for which results are published."""
+    return report.read_study_records(SAVED / "scala")
+
+
+@pytest.fixture(scope="module")
+def m1_accuracy(m1):
+    return report.study_accuracy_table(m1)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +101,8 @@ def test_other_folds_or_scaling_have_no_published_result(m1_accuracy, settings):
     assert rows["published"].isna().all()
 
 
-def test_comparable_results_have_the_folds_of_the_record():
-    record = report.read_study_records(SAVED / "scala")["cv_published_scaled_over_all_cells"]
-    results = report.comparable_results(record)
+def test_comparable_results_have_the_folds_of_the_record(m1):
+    results = report.comparable_results(m1["cv_published_scaled_over_all_cells"])
     assert {(row["folds"], row["stage"]) for row in results} == {(10, report.LAST)}
     assert not any(row["frozen_layers"] == 0 for row in results)
 
