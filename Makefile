@@ -13,9 +13,10 @@ PINS := --quiet --no-header --no-annotate pyproject.toml
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 # Runs the notebooks top to bottom and draws the figures from saved results, in build/notebooks and build/figures;
-# FRESH=1 computes everything anew, and replaces saved_models and figures.
+# FRESH=1 computes everything anew, and replaces saved_models and figures; FAST=1 runs small models, and
+# DATASET=simulated one data set.
 reproduce: $(READY)
-	$(BIN)/sbnn reproduce all all --jobs 2 $(if $(FRESH),--fresh --figures figures)
+	$(BIN)/sbnn reproduce all $(or $(DATASET),all) --jobs 2 $(if $(FRESH),--fresh --figures figures) $(if $(FAST),--fast)
 
 # Behaviour, in a few minutes: what to run before every commit.
 test: $(READY) lint
