@@ -23,15 +23,20 @@ def run_all(dataset, figures, **parameters):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dataset", COMMITTED)
 def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "save", lambda record, path: pytest.fail(f"{path}: computed again"))
     assert run_all(dataset, tmp_path) == {path.stem for path in (FIGURES / dataset).glob("*.png")}
 
 
+# of few cells, epochs and seeds
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:n_components > n_samples:UserWarning")
+@pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges:UserWarning")
+@pytest.mark.filterwarnings("ignore:the one-step error of the network in held-out:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value) encountered:RuntimeWarning:scipy"
+)
 @pytest.mark.parametrize(
     "dataset", ["simulated", "simulated_ephys", "simulated_screen", "simulated_grn"]
 )
