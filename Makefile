@@ -29,9 +29,10 @@ check: test
 	LANG=C TZ=Asia/Kathmandu OMP_NUM_THREADS=4 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott \
 		$(PYTEST) --dist loadfile -m "not slow"
 
-# The fast tests with the lowest and with the newest versions of pyproject.toml, the latter beside scanpy and others.
+# The fast tests with the lowest and with the newest versions of pyproject.toml, the latter beside scanpy and others;
+# what these versions warn of among themselves is no error.
 test-lowest test-newest: test-%: .venv-%/ready
-	.venv-$*/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow"
+	.venv-$*/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not slow" -W default
 
 .venv-lowest/ready: CHOICE := --resolution lowest-direct --upgrade
 .venv-newest/ready: CHOICE := --upgrade tests/beside.txt

@@ -179,8 +179,9 @@ def _concatenate_samples(values, times):
     if len(n_genes) > 1:
         raise ValueError(f"values: expected the same genes in all samples, got {sorted(n_genes)}")
     sample = np.repeat(np.arange(len(values)), lengths)
-    time = pd.DataFrame({"time": np.concatenate(times_of_samples)})
-    return numbers(time, "times").assign(sample=sample), np.concatenate(values)
+    time = numbers(pd.DataFrame({"time": np.concatenate(times_of_samples)}), "times")
+    # in this order in the identity of results
+    return pd.DataFrame({"sample": sample, "time": time["time"]}), np.concatenate(values)
 
 
 def check_table_of_times(table: pd.DataFrame) -> pd.DataFrame:

@@ -83,6 +83,10 @@ def test_columns_of_an_anndata_are_checked(course, columns, message):
         as_trajectories(change_column(course, **columns))
 
 
+def test_columns_are_in_the_order_of_stored_results(course):
+    assert [*course.obs] == ["sample", "time"]
+
+
 def test_values_of_an_anndata_are_logarithms(course):
     course.X = course.X + 99
     with pytest.raises(ValueError, match="values: up to .* no log values"):
