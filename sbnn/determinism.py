@@ -55,7 +55,8 @@ def _set_usual_device_and_precision(torch, settings):
 
     What is usual already is left alone, since a default device slows every function of torch.
     """
-    if torch.get_default_device().type != "cpu":
+    # `torch.get_default_device` of torch 2.4 does not see the device of a context
+    if torch.empty(0).device.type != "cpu":
         settings.enter_context(torch.device("cpu"))
     for device in ("cpu", "cuda"):
         if torch.is_autocast_enabled(device):

@@ -223,8 +223,8 @@ def list_datasets() -> pd.DataFrame:
     DataFrame
         Columns ``study``, ``state`` ("here" or "missing") and ``about``, indexed by name.
     """
-    table = DATASETS[["study"]].copy()
-    for name in table.index:
+    states = []
+    for name in DATASETS.index:
         paths = [local_file(file) for file in list_files(name)]
-        table.loc[name, "state"] = "here" if all(paths) else "missing"
-    return table.join(DATASETS["about"])
+        states.append("here" if all(paths) else "missing")
+    return DATASETS[["study"]].assign(state=states, about=DATASETS["about"])

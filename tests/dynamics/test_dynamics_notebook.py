@@ -41,6 +41,7 @@ def test_committed_results_are_recognised(variables, folder, ending):
     assert variables[f"records{ending}"].keys() == stored.keys()
 
 
+@pytest.mark.filterwarnings("ignore:no sample was held out")
 @pytest.mark.parametrize(
     ("models", "data", "record"),
     [

@@ -60,7 +60,7 @@ def test_a_default_device_changes_no_file(model, path):
     assert_array_equal(loaded.predict(NEW), expected)
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:You are using .torch.load:FutureWarning")
 def test_a_model_mapped_to_memory_is_saved(model, path, tmp_path):
     joblib.dump(model, tmp_path / "model.joblib")
     mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
