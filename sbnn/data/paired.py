@@ -372,7 +372,9 @@ def _require_precision(Y, names):
 def _refuse_copies(X, Y, *, genes, outputs):
     """Reject outputs that are genes."""
     x = sparse.csr_array(X, dtype=np.float64)
-    y = StandardScaler().fit_transform(Y.astype(np.float64))
+    # an array, whatever scikit-learn is set to
+    scaler = StandardScaler().set_output(transform="default")
+    y = scaler.fit_transform(Y.astype(np.float64))
     # what a correlation of 1 gives
     size = len(y) * StandardScaler(with_mean=False).fit(x).scale_
     alike = np.argwhere(np.abs(y.T @ x) > COPY_CORRELATION * size)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from made_up import change_data, expression_frame, outputs_frame
 from scipy import sparse
+from sklearn import config_context
 
 from sbnn.data.paired import as_paired, get_groups, paired
 from sbnn.data.screens import screen
@@ -42,6 +43,11 @@ def test_what_was_converted_is_not_converted_again(data):
 
 def test_arrays_of_an_anndata_are_not_copied(adata):
     assert np.shares_memory(as_paired(adata).X, adata.X)
+
+
+def test_settings_of_scikit_learn_change_no_cells(data):
+    with config_context(transform_output="pandas"):
+        assert_equal(change_data(data), data)
 
 
 def test_without_names_there_are_usual_ones():
