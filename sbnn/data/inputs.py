@@ -72,7 +72,7 @@ def validate_expression(X: Any, min_cells: int = 1) -> tuple[Any, pd.Index | Non
     elif isinstance(X, pd.DataFrame) and not X.columns.equals(pd.RangeIndex(X.shape[1])):
         names = names_as_text(X.columns)
     X = check_array(X, ensure_min_samples=min_cells, **ACCEPTED)
-    check_finite(X, "X", cells, names)
+    check_finite(X, "X", cells=cells, columns=names)
     return X, names
 
 
@@ -90,7 +90,7 @@ def read_cells(X: Any, cells: Any, genes: Any = None) -> np.ndarray:
     block = X[cells]
     if isinstance(X, AnnData):
         values = check_array(block.X, **ACCEPTED)
-        check_finite(values, "X", block.obs_names, block.var_names)
+        check_finite(values, "X", cells=block.obs_names, columns=block.var_names)
         block = values
     if genes is not None:
         block = block[:, genes]

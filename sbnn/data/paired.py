@@ -277,8 +277,8 @@ def validate_parts(parts: Parts, description: Description, check: bool) -> Paire
         if cell_names is None:
             cell_names = checks.get_cell_names(table)
     cells = checks.check_names(cell_names, "cell_names", kind="cell", size=len(x))
-    checks.check_finite(x, "X", cells, genes)
-    checks.check_finite(y, "Y", cells, outputs)
+    checks.check_finite(x, "X", cells=cells, columns=genes)
+    checks.check_finite(y, "Y", cells=cells, columns=outputs)
 
     labels = checks.check_labels(parts.labels, cells, TYPE_COLUMNS)
     checks.check_in_order(labels, named, "counts" if parts.X is None else "X")

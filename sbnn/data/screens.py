@@ -120,8 +120,8 @@ def screen(
         cell_names = values.index if cell_names is None else cell_names
     matrix = check_screen_counts(values)
     n_cells, n_genes = matrix.shape
-    genes = check_names(gene_names, "gene_names", "gene", n_genes)
-    cells = check_names(cell_names, "cell_names", "cell", n_cells)
+    genes = check_names(gene_names, "gene_names", kind="gene", size=n_genes)
+    cells = check_names(cell_names, "cell_names", kind="cell", size=n_cells)
     if isinstance(values, pd.DataFrame):
         refuse_permuted(genes, values.columns, "gene_names")
         refuse_permuted(cells, values.index, "cell_names")
