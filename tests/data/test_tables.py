@@ -55,15 +55,16 @@ def test_names_and_labels_of_files_are_text(ending, tmp_path):
     cells = [f"{i:03}" for i in range(11)] + ["1"]
     donors = ["01", "1", "1.1", "1.10", "1E1", "10", "123456789012345678", "123456789012345679"]
     labels = pd.DataFrame({"donor": [*donors, None, "True", "1", "01"]}, cells)
+    labels["batch"] = ["01", "1"] * 6  # nothing but numbers
     write(labels, tmp_path / f"labels.{ending}")
     write(COUNTS.set_axis(cells), tmp_path / f"counts.{ending}")
     found = read_tables(
         tmp_path / f"counts.{ending}", OUTPUTS.set_axis(cells), tmp_path / f"labels.{ending}"
     )
     assert found.obs_names.tolist() == cells
-    assert (
-        found.obs["donor"].fillna("missing").tolist() == labels["donor"].fillna("missing").tolist()
-    )
+    for column in labels:
+        expected = labels[column].fillna("missing").tolist()
+        assert found.obs[column].fillna("missing").tolist() == expected
 
 
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "xlsx"])
