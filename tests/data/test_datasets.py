@@ -105,3 +105,8 @@ def test_elsewhere_the_default_is_simulated_with_the_reason(alone, capsys):
         assert f", because {file}" in line
     states = list_datasets()["state"]
     assert {*states.index[states == "here"]} == {*simulated}
+
+
+def test_options_are_those_of_the_user():
+    adata = load_dataset("simulated_screen", n_cells_per=2, n_perturbations=6, verbose=False)
+    assert adata.n_obs == 12
