@@ -18,6 +18,7 @@ from sbnn import (
     fit_full,
     stability_selection,
 )
+from sbnn.data.paired import paired
 from sbnn.data.preprocessing import preselect_genes, select_genes
 from sbnn.evaluation.fits import gene_selection
 from sbnn.evaluation.maps import embed
@@ -178,3 +179,11 @@ def test_a_record_holds_the_selection_of_genes(adata):
     record = gene_selection(adata, 10, 2)
     expected = vars(select_genes(adata.layers["counts"], 10, 2))
     assert_equal(record.values, expected | {"gene_names": adata.var_names.to_numpy()})
+
+
+def test_a_model_file_normalizes_cells_as_its_data(data, tmp_path):
+    cells = paired(None, data.Y, counts=data.counts, library_size=1e6)
+    model = SparseBottleneckRegressor(n_genes=5, hidden_layers=(6,), epochs=(0, 1, 0, 0))
+    fit_full(model, cells, model_file=tmp_path / "model.safetensors")
+    loaded = SparseBottleneckRegressor.load(tmp_path / "model.safetensors")
+    assert loaded.normalizer_.library_size_ == 1e6
