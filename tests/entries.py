@@ -46,8 +46,8 @@ NOT_COMPUTED = (
     "repeats",
 )
 #: The first two make an estimator that is not fitted, the third has the seed of
-#: `simulate_network`, the last two run what `cross_validate` and `stability_selection` ask for.
-WITHOUT_A_CALL = ("kernel_logistic", "lightgbm", "read_grn", "fit_folds", "fit_all")
+#: `simulate_network`, the last runs what `cross_validate` asks for.
+WITHOUT_A_CALL = ("kernel_logistic", "lightgbm", "read_grn", "fit_all")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def cross_validate(
     scaling: str = "fold",
     results: str | PathLike[str] | None = None,
     overwrite: bool = False,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     preselect: int | None = None,
     keep: Sequence[str] = DETAILS,
     verbose: bool = True,
@@ -67,8 +67,8 @@ def cross_validate(
         ``<results>.parts``), are not repeated.
     overwrite : bool
         Repeat the fits in `results`.
-    seed : int
-        Used if ``random_state`` of the estimator is None.
+    seed : int or sequence of int
+        Of all fits, or of the fits to each fold, if ``random_state`` of the estimator is None.
     preselect : int, optional
         Number of genes to choose on the training cells of every fold; see
         `sbnn.data.preprocessing.preselect_genes`.
@@ -107,39 +107,7 @@ def cross_validate(
     >>> record.test_r2.mean(axis=0).round(2)
     array([0.45, 0.34])
     """
-    return fit_folds(
-        estimator,
-        as_paired(data),
-        folds,
-        param_grid=param_grid,
-        n_jobs=n_jobs,
-        scaling=scaling,
-        results=results,
-        overwrite=overwrite,
-        seed=seed,
-        preselect=preselect,
-        keep=keep,
-        verbose=verbose,
-    )
-
-
-def fit_folds(
-    estimator: BaseEstimator,
-    cells: Paired,
-    folds: Any,
-    *,
-    param_grid: Any = None,
-    n_jobs: int = 1,
-    scaling: str = "fold",
-    results: str | PathLike[str] | None = None,
-    overwrite: bool = False,
-    seed: int = 0,
-    preselect: int | None = None,
-    keep: Sequence[str] = DETAILS,
-    verbose: bool = True,
-    seed_step: int = 0,
-) -> Record:
-    """`cross_validate`, with seeds of the folds that differ by `seed_step`."""
+    cells = as_paired(data)
     if not len(cells.feature_names):
         raise ValueError(f"data: {cells.name!r} has no outputs to predict")
     check_one_for_each(keep, "keep", what="kind of details")
@@ -147,9 +115,9 @@ def fit_folds(
         check_among("keep", name, DETAILS)
     check_among("scaling", scaling, SCALINGS)
     check_preselect(preselect)
-    check_number("seed", seed, int, low=0)
     points = list(ParameterGrid(param_grid or {}))
     pairs = check_folds(folds, cells.n_cells)
+    seeds = _seed_of_each_fold(seed, len(pairs))
     if any(len(test) == 1 for _, test in pairs):
         warn("folds: R2 of a single cell says little; test several cells in each fold")
     record = Record(
@@ -157,7 +125,7 @@ def fit_folds(
         dataset=cells.name,
         sha256=cells.sha256,
         params=[plain_params(point) for point in points],
-        seed=seed,
+        seed=seeds[0],
         settings={
             "estimator": describe_estimator(estimator),
             "scaling": scaling,
@@ -176,10 +144,19 @@ def fit_folds(
     fits = []
     for point in points:
         row = []
-        for i, fold in enumerate(pairs):
-            row.append(partial(fit, configure(estimator, point, seed + i * seed_step), fold=fold))
+        for fold, seed_of_fold in zip(pairs, seeds, strict=True):
+            row.append(partial(fit, configure(estimator, point, seed_of_fold), fold=fold))
         fits.append(row)
     return fit_all(record, fits, results, overwrite=overwrite, n_jobs=n_jobs, verbose=verbose)
+
+
+def _seed_of_each_fold(seed, n_folds):
+    if np.ndim(seed) == 0:
+        check_number("seed", seed, int, low=0)
+        return [seed] * n_folds
+    if len(seed) != n_folds:
+        raise ValueError(f"seed: expected one, or one for each of {n_folds} folds, got {len(seed)}")
+    return [int(seed_of_fold) for seed_of_fold in seed]
 
 
 def fit_and_score(

@@ -19,8 +19,8 @@ from sbnn.data.fingerprint import fingerprint
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
-from sbnn.errors import check_path
-from sbnn.evaluation.crossval import fit_folds, predict_like
+from sbnn.errors import check_number, check_path
+from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import group_codes, split_fold
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import (
@@ -273,11 +273,13 @@ def stability_selection(
             "same weights and keep the same genes, even of noise; leave random_state=None, and "
             "give stability_selection a seed"
         )
+    check_number("seed", seed, int, low=0)
     cells = as_paired(data)
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
     # halves with the same seed would not be independent
-    record = fit_folds(estimator, cells, halves, seed=seed, seed_step=1, keep=(), **options)
+    seeds = range(seed, seed + len(halves))
+    record = cross_validate(estimator, cells, halves, seed=seeds, keep=(), **options)
     if "cells_behind" not in record.values:  # as in results of an earlier version
         record.values["cells_behind"] = cells_behind(cells.X - cells.X.mean(axis=0, dtype=float))
         if options.get("results") is not None:

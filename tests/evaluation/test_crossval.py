@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import scale
 
 from sbnn import (
+    LeaveOneOutRidge,
     SparseBottleneckRegressor,
     cross_validate,
     epoch_curves,
@@ -211,3 +212,8 @@ class Diverged(Ridge):
 def test_what_has_no_score_is_refused(model, scaling, message, cells):
     with pytest.raises(ValueError, match=message):
         cross_validate(model, cells, FOLDS, scaling=scaling, verbose=False)
+
+
+def test_there_is_a_seed_for_each_fold(data):
+    with pytest.raises(ValueError, match="seed: expected one, or one for each of 3 folds, got 2"):
+        cross_validate(LeaveOneOutRidge(), data, 3, seed=[1, 2], verbose=False)
