@@ -23,7 +23,7 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.frozen import FrozenEstimator
 
-from sbnn.data.counts import dense, verify_library_size
+from sbnn.data.counts import dense, row_sums, verify_library_size
 
 #: Entries of the description of data that can change a result.
 DECISIVE_ENTRIES = ("name", "control", "truth", "gene_major")
@@ -382,7 +382,7 @@ class _Fingerprint:
         if counts is not None:
             self._tag("counts")
             self._add_matrix(counts)
-        expression = _expression(X, library_size)
+        expression = _expression(X, counts, library_size)
         if expression is None or isinstance(expression, str):
             self._tag("X", expression)
         else:
@@ -393,12 +393,21 @@ class _Fingerprint:
             self._add_array(np.asarray(dense(outputs), float))
 
 
-def _expression(X, library_size):
+def _expression(X, counts, library_size):
     """X, or how it is made of counts if these were normalised to a library size.
 
-    The last bits of logarithms differ between processors, counts do not.
+    The last bits of logarithms differ between processors, counts do not. The median total of the
+    cells, which is the usual size and is rounded in another order there, too, has four digits.
     """
-    return X if library_size is None else f"log2(1 + counts / total * {library_size:.4g})"
+    if library_size is None:
+        return X
+    size = f"{library_size:.4g}"
+    if (
+        not np.isclose(library_size, np.median(row_sums(counts)), rtol=1e-6)
+        and float(size) != library_size
+    ):
+        size = repr(library_size)
+    return f"log2(1 + counts / total * {size})"
 
 
 def _dataclass_content(value):
@@ -413,7 +422,7 @@ def _dataclass_content(value):
             content[name] = {key: item for key, item in part.items() if key not in NOT_CONTENT}
     if "X" in content and content.get("counts") is not None:  # `Paired`
         library_size = verify_library_size(value.X, value.counts, value.library_size)
-        content["X"] = _expression(value.X, library_size)
+        content["X"] = _expression(value.X, value.counts, library_size)
         content["counts"] = sparse.csr_array(value.counts)
     return content
 

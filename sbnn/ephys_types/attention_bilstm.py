@@ -22,7 +22,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from torch import Tensor, nn
 
-from sbnn.data.checks import abbreviate, check_in_order
+from sbnn.data.checks import abbreviate, check_in_order, known_labels
 from sbnn.data.inputs import COUNT
 from sbnn.data.typed_cells import FeatureFamilies
 from sbnn.determinism import atomic_fit, reproducible
@@ -325,6 +325,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             source_X, source_y = source
             check_consistent_length(source_X, source_y)
             check_in_order(source_X, source_y, "source")
+            if known_labels(np.asarray(source_y)).isna().any():
+                raise ValueError("source: expected a type for every cell")
             source_features = self._check_cells(source_X)
         self._has_values = self._find_features_with_values(features[training], source_features)
         self._columns = self._pad_columns()

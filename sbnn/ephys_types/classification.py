@@ -131,8 +131,8 @@ def cross_validate_classifier(
     target : str
         Column of ``data.obs``.
     source : AnnData of typed cells, optional
-        Cells of another species with the same features, in any order, passed to ``fit`` as
-        ``source``.
+        Cells of another species with the same features, in any order, and labels in the same
+        column, passed to ``fit`` as ``source``.
     compact : bool
         Keep no names and probabilities of cells, but the mean attention to families.
     **options
@@ -169,6 +169,7 @@ def cross_validate_classifier(
         order = order_by_name(source_cells.feature_names, cells.feature_names, "source")
         source_cells = replace(
             source_cells,
+            y=target_labels(source_cells, target),
             X=source_cells.X.take(order, axis=1),
             feature_names=source_cells.feature_names[order],
             families=source_cells.families[order],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
@@ -102,7 +103,8 @@ def map_trust(
     Record
         For `sbnn.plotting.map_trust_panels`; ``values`` contains
 
-        - ``errors``, (n,): mean squared error of the scaled outputs of held-out cells, else NaN;
+        - ``errors``, (n,): mean squared error of the scaled outputs of each cell, over the folds
+          that test it; NaN if none does;
         - ``latent``, (n, d): the map of the fit;
         - ``latents``, (seeds, n, d): the maps with other seeds after the best affine alignment with
           ``latent``, and ``agreement``, (seeds,), its R2;
@@ -128,16 +130,19 @@ def map_trust(
         latents.append(aligned)
         agreement.append(r2)
     distances = np.square(np.array(latents) - latent).sum(2)  # (seeds, n)
-    errors = np.full(cells.n_cells, np.nan)
+    errors_of_folds = []
     for test, predicted, sd in held_out_predictions(folds, cells.Y, point):
-        errors[test] = np.square((predicted - cells.Y[test]) / sd).mean(axis=1)
+        errors = np.square((predicted - cells.Y[test]) / sd).mean(axis=1)
+        errors_of_folds.append(pd.Series(errors, test))
+    # folds of several repeats test a cell more than once
+    errors_of_cells = pd.concat(errors_of_folds).groupby(level=0).mean()
     values = {
         "cell_names": cells.cell_names,
         "latent": fit.latent,
         "latents": np.array(latents, np.float32),
         "agreement": np.array(agreement),
         "spread": np.sqrt(distances.mean(0)) / np.sqrt(latent.var(0).sum()),
-        "errors": errors,
+        "errors": errors_of_cells.reindex(range(cells.n_cells)).to_numpy(),
     }
     truth = cells.truth.get("latent")
     if truth is not None and truth.shape[1] == 2:

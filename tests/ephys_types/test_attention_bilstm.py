@@ -211,6 +211,14 @@ def test_transfer_has_two_parts(cells, source, transfer, n_epochs):
     assert len(fit_transferred(cells, source, transfer).history_) == n_epochs
 
 
+@pytest.mark.parametrize("transfer", ["pretrained", "joint"])
+def test_unknown_types_of_a_source_are_refused(cells, source, transfer):
+    source_X, source_y = source
+    with_unknown = np.where(source_y == source_y[0], "unknown", source_y)
+    with pytest.raises(ValueError, match="source: expected a type for every cell"):
+        fit_quickly(cells, (source_X, with_unknown), transfer=transfer)
+
+
 def encoder_of(model):
     """All weights but those of the head."""
     return parameters_to_vector(

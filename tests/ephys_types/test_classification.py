@@ -191,6 +191,15 @@ class SourceTree(DecisionTreeClassifier):
         return super().fit(source_X, source_y)
 
 
+def test_a_source_has_the_labels_of_target(cells, folds):
+    kinds = np.where(cells.y == cells.y[0], "first", "others")
+    both = replace(cells, labels=cells.labels.assign(kind=kinds))
+    record = cross_validate_classifier(
+        SourceTree(), both, folds, target="kind", source=both, verbose=False
+    )
+    assert record.accuracy.min() == 1
+
+
 def test_cells_of_a_source_are_given_to_fit(cells, folds):
     source = replace(cells, X=-cells.X)
     record = cross_validate_classifier(SourceTree(), cells, folds, source=source, verbose=False)

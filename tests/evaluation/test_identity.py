@@ -277,6 +277,15 @@ def test_every_cell_is_looked_at():
     assert fingerprint(other) != fingerprint(usual)
 
 
+def test_a_library_size_counts_near_the_median():
+    counts = np.random.default_rng(0).poisson(5000, (20, 4))
+    prints = set()
+    for size in (20010, 20011, 20000, float(np.median(counts.sum(1)))):
+        X = log2p1(normalize_library_size(counts, size))
+        prints.add(fingerprint(paired(X, counts=counts, library_size=size, check=False)))
+    assert len(prints) == 4
+
+
 def test_labels_that_are_not_used_do_not_count(adata):
     other = adata.copy()
     other.obs["leiden"] = "1"

@@ -1,5 +1,7 @@
 """How far a map can be trusted: held-out errors, alignment of other maps, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up import change_data
@@ -99,6 +101,26 @@ def test_errors_are_of_scaled_held_out_outputs(trust, data, folds):
         Y_test = (data.Y[test] - data.Y[train].mean(0)) / data.Y[train].std(0)
         errors[test] = np.square(predicted - Y_test).mean(1)
     close(trust.errors, errors, atol=1e-3)
+
+
+def test_errors_are_means_over_repeated_tests(trust, data, fit, folds):
+    twice = replace(
+        folds,
+        folds=[*folds.folds, *folds.folds],
+        values=folds.values
+        | {
+            "test_predictions": [
+                [*predictions, *(0 * predicted for predicted in predictions)]
+                for predictions in folds.test_predictions
+            ]
+        },
+    )
+    of_means = np.full(120, np.nan)
+    for train, test in folds.folds:
+        Y_test = (data.Y[test] - data.Y[train].mean(0)) / data.Y[train].std(0)
+        of_means[test] = np.square(Y_test).mean(1)
+    errors = map_trust(MODEL, data, fit, twice, seeds=[1]).errors
+    close(errors, (trust.errors + of_means) / 2, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["gene_names", "cell_names"])
