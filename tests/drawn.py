@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.collections import FillBetweenPolyCollection, PathCollection
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgba_array
 from matplotlib.text import Annotation
 from matplotlib.tri import TriContourSet
 from sklearn.linear_model import LinearRegression
@@ -65,17 +65,15 @@ def error_bars(container):
 
 
 def cells_of(ax):
-    """Colour of every cell, by its place."""
+    """Place and colour (four numbers) of every cell, from left to right."""
     [dots] = [part for part in ax.collections if isinstance(part, PathCollection)]
-    places = np.round(dots.get_offsets(), 6).tolist()
-    colors = [to_hex(color) for color in dots.get_facecolors()]
-    return dict(zip(map(tuple, places), colors, strict=True))
+    return cells_at(dots.get_offsets(), dots.get_facecolors())
 
 
 def cells_at(xy, colors):
     """As `cells_of`, for cells of these places and colours."""
-    places = np.round(np.asarray(xy, float), 6).tolist()
-    return dict(zip(map(tuple, places), map(to_hex, colors), strict=True))
+    rows = np.column_stack([xy, to_rgba_array(colors)])
+    return rows[np.argsort(rows[:, 0])]
 
 
 def nearest_groups(ax, xy, groups):
