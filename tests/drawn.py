@@ -106,4 +106,3 @@ def image_of(ax):
     """Heat map with the names of its rows and columns."""
     [image] = ax.images
     return pd.DataFrame(image.get_array(), tick_names(ax.yaxis), tick_names(ax.xaxis))
-

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from drawn import colors_of, error_bars, lines_of, nearest_groups
-from figure_records import dynamics
+from figure_records import DYNAMICS, axes_of
 from made_up import assert_tidy
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
@@ -54,48 +54,37 @@ def test_the_figure_of_committed_records_is_tidy():
     assert_tidy(report.accuracy_by_sparsity(records))
 
 
-@pytest.fixture(scope="module")
-def methods():
-    """Those with a published accuracy, in display order."""
-    return [name for name in report.METHOD_LABELS if name in report.PUBLISHED_ACCURACY]
+#: With a published accuracy, in display order.
+NETWORKS = [name for name in report.METHOD_LABELS if name in report.PUBLISHED_ACCURACY]
+#: Sparsity and accuracy of each, in three seeds.
+SCORES = [DYNAMICS[name][["sparsity", "balanced_accuracy"]] for name in NETWORKS]
 
 
-@pytest.fixture(scope="module")
-def drawn_scores(methods):
-    """Of three seeds for each method, and of the prior."""
-    records = dynamics(["prior", *methods])
-    scores = [record.scores[["sparsity", "balanced_accuracy"]] for record in records.values()]
-    return dict(zip(["prior", *methods], scores, strict=True))
+def test_networks_are_means_with_sds_over_seeds():
+    [ax] = axes_of("accuracy_by_sparsity")
+    drawn = [error_bars(container)[0] for container in ax.containers]
+    assert_allclose(drawn, [[*scores.mean(), *scores.std()] for scores in SCORES])
+    colors = [to_hex(report.DYNAMICS_COLORS[name]) for name in NETWORKS]
+    assert colors_of(ax.containers) == colors
 
 
-@pytest.fixture(scope="module")
-def figure_axes(methods):
-    [ax] = report.accuracy_by_sparsity(dynamics(["prior", *methods])).axes
-    return ax
+def test_lines_lead_to_published_values():
+    lines = lines_of(axes_of("accuracy_by_sparsity")[0], marker="s")
+    ends = {
+        to_hex(report.DYNAMICS_COLORS[name]): [scores.mean(), report.PUBLISHED_ACCURACY[name]]
+        for name, scores in zip(NETWORKS, SCORES, strict=True)
+    }
+    expected = [ends[color] for color in colors_of(lines)]
+    assert_allclose([line.get_xydata() for line in lines], expected)
 
 
-def test_networks_are_means_with_sds_over_seeds(figure_axes, methods, drawn_scores):
-    drawn = [error_bars(container)[0] for container in figure_axes.containers]
-    tables = [drawn_scores[name] for name in methods]
-    assert_allclose(drawn, [[*table.mean(), *table.std()] for table in tables])
-    colors = [to_hex(report.DYNAMICS_COLORS[name]) for name in methods]
-    assert colors_of(figure_axes.containers) == colors
+def test_names_stand_beside_their_networks():
+    [ax] = axes_of("accuracy_by_sparsity")
+    nearest = nearest_groups(ax, [scores.mean() for scores in SCORES], NETWORKS)
+    assert nearest == {report.METHOD_LABELS[name]: name for name in NETWORKS}
 
 
-def test_lines_lead_to_published_values(figure_axes, drawn_scores):
-    lines = lines_of(figure_axes, marker="s")
-    ends = [(drawn_scores[name].mean(), end) for name, end in report.PUBLISHED_ACCURACY.items()]
-    assert_allclose([line.get_xydata() for line in lines], ends)
-    colors = [to_hex(report.DYNAMICS_COLORS[name]) for name in report.PUBLISHED_ACCURACY]
-    assert colors_of(lines) == colors
-
-
-def test_names_stand_beside_their_networks(figure_axes, methods, drawn_scores):
-    places = [drawn_scores[name].mean() for name in methods]
-    nearest = nearest_groups(figure_axes, places, methods)
-    assert nearest == {report.METHOD_LABELS[name]: name for name in methods}
-
-
-def test_the_prior_is_a_level(figure_axes, drawn_scores):
-    accuracy = drawn_scores["prior"]["balanced_accuracy"].mean()
-    assert_allclose(figure_axes.lines[0].get_ydata(), [accuracy, accuracy])
+def test_the_prior_is_a_level():
+    accuracy = DYNAMICS["prior"]["balanced_accuracy"].mean()
+    level, *_ = axes_of("accuracy_by_sparsity")[0].lines
+    assert_allclose(level.get_ydata(), [accuracy, accuracy])

@@ -1,32 +1,12 @@
 """Figures of the same numbers are the same, in whatever order the records hold them."""
 
 import ast
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import image_of
-from figure_records import (
-    PUBLISHED,
-    classifiers,
-    dynamics,
-    families,
-    fit,
-    gene_selection,
-    genes_curve,
-    halves,
-    interpretation,
-    linear,
-    map_trust,
-    network,
-    networks_by_width,
-    other_order,
-    reorder,
-    ridge,
-    score,
-    tsne,
-)
+from figure_records import axes_of, draw, reorder
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba_array
 from matplotlib.patches import Rectangle
@@ -35,10 +15,6 @@ from numpy.testing import assert_allclose
 from pandas.testing import assert_frame_equal
 
 import sbnn
-from sbnn import plotting
-from sbnn.data.paired import paired
-from sbnn.dynamics.report import PUBLISHED_ACCURACY, accuracy_by_sparsity
-from sbnn.ephys_types.plotting import importance_of_families, model_scores
 
 PACKAGE = Path(sbnn.__file__).parent
 
@@ -54,88 +30,6 @@ def figure_functions():
                 yield node.name
 
 
-def cell_maps(change):
-    cells = fit()
-    xy = {"first": cells.embedding, "second": cells.embedding[:, ::-1] ** 3}
-    adata = paired(
-        X=cells.expression,
-        Y=cells.outputs,
-        gene_names=cells.kept_genes,
-        feature_names=cells.feature_names,
-        cell_names=cells.cell_names,
-        labels=cells.labels.set_index(cells.cell_names),
-        colors=cells.colors,
-    )
-    order = change(np.arange(90))
-    return plotting.cell_maps({title: xy[title][order] for title in xy}, adata[order])
-
-
-def all_figures(change):
-    """By name, a function that draws a figure of records of which `change` makes others."""
-    widths = networks_by_width()
-    networks = {
-        "distilled": (change(widths["distilled"]), {}),
-        "published": (widths["published"], {"pretraining": True}),
-    }
-    models = {"linear": (linear(), {"rank": 2}), "ridge": change(ridge())}
-    selections = {"first": halves(), "second": change(halves(1)), "third": halves(2)}
-    wide = change(fit(1, width=64))
-    scores = [(score(), {"n_components": 2}), (change(score(6)), {"n_components": 64})]
-    methods = change(["prior", *PUBLISHED_ACCURACY])
-    scores_of_methods = dynamics(["prior", *PUBLISHED_ACCURACY])
-    return {
-        "training_curves": partial(
-            plotting.training_curves, change(network()), linear(), published=PUBLISHED
-        ),
-        "bottleneck_comparison": partial(
-            plotting.bottleneck_comparison,
-            network(),
-            srrr=change(linear()),
-            ridge=ridge(),
-            published=change([*PUBLISHED, *PUBLISHED]),
-        ),
-        "accuracy_comparison": partial(plotting.accuracy_comparison, models),
-        "bottleneck_widths": partial(plotting.bottleneck_widths, networks),
-        "output_accuracy": partial(plotting.output_accuracy, models),
-        "width_and_stability": partial(
-            plotting.width_and_stability, networks, selections, models
-        ),
-        "tsne_pair": partial(plotting.tsne_pair, change(tsne())),
-        "cell_maps": partial(cell_maps, change),
-        "map_trust_panels": partial(
-            plotting.map_trust_panels, change(map_trust()), change(fit())
-        ),
-        "bibiplot": partial(plotting.bibiplot, change(fit())),
-        "effect_map": partial(plotting.effect_map, change(interpretation())),
-        "gene_selection_curve": partial(plotting.gene_selection_curve, change(gene_selection())),
-        "genes_curve": partial(plotting.genes_curve, change(genes_curve())),
-        "selection_frequencies": partial(plotting.selection_frequencies, change(halves())),
-        "latent_panels": partial(plotting.latent_panels, change(fit()), scores=scores[:1]),
-        "family_zoom": partial(plotting.family_zoom, wide, change(fit()), "A", scores),
-        "model_overview": partial(
-            plotting.model_overview, change(fit()), halves(), change(score()), true_genes=["GeneC"]
-        ),
-        "model_scores": partial(
-            model_scores, {name: change(record) for name, record in classifiers().items()}
-        ),
-        "importance_of_families": partial(importance_of_families, change(families())),
-        "accuracy_by_sparsity": partial(
-            accuracy_by_sparsity,
-            {f"noise_5_{name}": scores_of_methods[f"noise_5_{name}"] for name in methods},
-        ),
-    }
-
-
-@pytest.fixture(scope="module")
-def figures():
-    return all_figures(lambda values: values)
-
-
-@pytest.fixture(scope="module")
-def reordered_figures():
-    return all_figures(reorder)
-
-
 def places_of(mark):
     if isinstance(mark, PathCollection):
         return mark.get_offsets()
@@ -145,32 +39,34 @@ def places_of(mark):
     return np.reshape(extents, (-1, 2))
 
 
-def marks_of(figure):
+def marks_of(axes):
     """Axes, place and colour of points, bars and regions, and the step of those on a line."""
     marks = []
-    for number, ax in enumerate(figure.axes):
+    for number, ax in enumerate(axes):
         for line in ax.lines:
-            xy, color = line.get_xydata(), to_rgba_array(line.get_color())
-            steps = np.arange(len(xy)) if line.get_linestyle() != "None" else np.zeros(len(xy))
-            marks += [[number, step, *place, *color[0]] for step, place in zip(steps, xy)]
+            [color] = to_rgba_array(line.get_color())
+            is_path = line.get_linestyle() != "None"
+            for step, place in enumerate(line.get_xydata()):
+                marks.append([number, step * is_path, *place, *color])
         bars = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
         for mark in (*ax.collections, *bars):
             xy, colors = np.array(places_of(mark)), to_rgba_array(mark.get_facecolor())
             colors = colors if len(colors) == len(xy) else np.resize(colors, (len(xy), 4))
-            marks += [[number, 0, *place, *color] for place, color in zip(xy, colors)]
-    table = np.array(marks, float)
+            marks += [[number, 0, *row] for row in np.column_stack([xy, colors])]
+    table = np.array(marks)
     return table[np.lexsort(table.round(6).T)]
 
 
 @pytest.mark.parametrize("name", sorted(figure_functions()))
-def test_order_of_records_changes_no_figure(name, figures, reordered_figures):
-    figure, other = figures[name](), reordered_figures[name]()
+def test_order_of_records_changes_no_figure(name):
+    axes, others = axes_of(name), draw(name, reorder).axes
     texts, other_texts = [
-        [text.get_text() for text in drawn.findobj(Text)] for drawn in (figure, other)
+        [text.get_text() for text in drawn[0].get_figure(root=True).findobj(Text)]
+        for drawn in (axes, others)
     ]
-    for ax, other_ax in zip(figure.axes, other.axes, strict=True):
+    for ax, other in zip(axes, others, strict=True):
         if ax.images:
-            assert_frame_equal(image_of(ax), image_of(other_ax), check_like=True)
+            assert_frame_equal(image_of(ax), image_of(other), check_like=True)
             texts, other_texts = sorted(texts), sorted(other_texts)
     assert other_texts == texts
-    assert_allclose(marks_of(other), marks_of(figure), rtol=1e-5, atol=1e-6)
+    assert_allclose(marks_of(others), marks_of(axes), rtol=1e-5, atol=1e-6)

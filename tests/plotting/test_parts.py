@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import fit_record, ridge_record
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from scipy.spatial.distance import pdist
 
 from sbnn.data.checks import GREY
 from sbnn.plotting import colors, maps, reading
@@ -41,6 +43,16 @@ def test_families_have_colours_of_most_frequent_types(fit):
 def test_cells_without_a_colour_are_grey(fit):
     unknown, uncoloured, cell = colors.Groups(fit).colors[[0, 1, 4]]
     assert (unknown, uncoloured, cell) == (GREY, GREY, "#00AA00")
+
+
+@pytest.mark.parametrize("room", colors.METHOD_COLORS)
+def test_colours_differ_without_red_and_green(room):
+    """For readers who see red as green."""
+    seen = []
+    for color in colors.METHOD_COLORS[room].values():
+        red, green, blue = to_rgb(color)
+        seen.append((red + 2 * green, blue))
+    assert pdist(seen).min() > 0.09
 
 
 def test_types_of_a_family_are_counted(fit):
