@@ -13,93 +13,74 @@ def tick_names(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-def lines_of(ax, n_places):
-    """Lines with this number of places by label, without rules and markers."""
-    lines = [line for line in ax.lines if len(line.get_xdata()) == n_places]
-    return by_label(lines)
+def texts_on(ax):
+    """Texts without the letter of a panel."""
+    return [text for text in ax.texts if not isinstance(text, Annotation)]
 
 
-def by_label(lines):
-    named = {line.get_label(): line for line in lines}
-    assert len(named) == len(lines), "they have different labels"
-    return named
+def lines_of(ax, **properties):
+    """Lines with such properties, as `marker="D"`."""
+    return [line for line in ax.lines if properties.items() <= line.properties().items()]
+
+
+def labels_of(artists):
+    return [artist.get_label() for artist in artists]
+
+
+def colors_of(artists):
+    """Of lines, texts and bands, or of the points of error bars."""
+    return [to_hex(color_of(artist)) for artist in artists]
+
+
+def color_of(artist):
+    if isinstance(artist, tuple):
+        return artist.lines[0].get_color()
+    if isinstance(artist, FillBetweenPolyCollection):
+        return artist.get_facecolor()[0]
+    return artist.get_color()
 
 
 def heights(lines):
-    return {label: line.get_ydata() for label, line in lines.items()}
-
-
-def line_colors(lines):
-    return {label: to_hex(line.get_color()) for label, line in lines.items()}
-
-
-def levels_of(ax, start):
-    """Heights of horizontal lines whose labels start with a word."""
-    rules = [line for line in ax.lines if line.get_label().startswith(start)]
-    return {line.get_label(): line.get_ydata()[0] for line in rules if len(line.get_xdata()) == 2}
-
-
-def diamonds_of(ax):
-    """Place and colour of published results."""
-    hollow = [line for line in ax.lines if line.get_marker() == "D"]
-    places = {to_hex(line.get_color()): line.get_xydata()[0] for line in hollow}
-    assert len(places) == len(hollow), "they have different colours"
-    return places
+    return [line.get_ydata() for line in lines]
 
 
 def bands_of(ax):
-    """Lower and upper edges of the bands that show, (2, n_places) each."""
-    bands = []
-    for part in shown_bands(ax):
-        [outline] = part.get_paths()
-        edges = pd.DataFrame(outline.vertices, columns=["x", "y"]).groupby("x")["y"]
-        bands.append(np.array([edges.min(), edges.max()]))
-    return bands
-
-
-def shown_bands(ax):
+    """Bands that show."""
     bands = [part for part in ax.collections if isinstance(part, FillBetweenPolyCollection)]
     return [band for band in bands if band.get_facecolor()[0, 3] > 0]
 
 
-def band_colors(ax):
-    return [to_hex(band.get_facecolor()[0]) for band in shown_bands(ax)]
+def edges(band):
+    """Lower and upper edge of a band, (2, n_places)."""
+    [outline] = band.get_paths()
+    of_places = pd.DataFrame(outline.vertices).groupby(0)[1]
+    return [of_places.min(), of_places.max()]
 
 
 def error_bars(container):
-    """Place, half lengths across and up (0 if there is no bar) of points."""
+    """Place, half lengths across and up (0 if there is no bar) of points, (n_points, 4)."""
     points, _, bars = container.lines
-    table = pd.DataFrame(points.get_xydata(), columns=["x", "y"]).assign(x_sd=0.0, y_sd=0.0)
-    for collection in bars:
-        spans = np.ptp(collection.get_segments(), axis=1) / 2  # (n_points, 2)
-        across, up = spans.T
-        table["x_sd"] += across
-        table["y_sd"] += up
-    return table
+    half_lengths = sum(np.ptp(part.get_segments(), axis=1) for part in bars) / 2
+    return np.column_stack([points.get_xydata(), half_lengths])
 
 
-def dots_of(ax):
-    """Place and colour (as three numbers) of every cell, from left to right."""
+def cells_of(ax):
+    """Place and colour (four numbers) of every cell, from left to right."""
     [dots] = [part for part in ax.collections if isinstance(part, PathCollection)]
-    return sort_cells(dots.get_offsets(), dots.get_facecolors())
+    return cells_at(dots.get_offsets(), dots.get_facecolors())
 
 
-def sort_cells(xy, colors):
-    """Place and colour of cells, from left to right."""
-    rows = np.column_stack([xy, to_rgba_array(colors)[:, :3]])
+def cells_at(xy, colors):
+    """As `cells_of`, for cells of these places and colours."""
+    rows = np.column_stack([xy, to_rgba_array(colors)])
     return rows[np.argsort(rows[:, 0])]
-
-
-def names_on(ax):
-    """Texts without the letter of a panel."""
-    return [text for text in ax.texts if not isinstance(text, Annotation)]
 
 
 def nearest_groups(ax, xy, groups):
     """By name on a map, the group whose median is nearest to the name."""
     medians = pd.DataFrame(xy).groupby(np.asarray(groups, str)).median()
     nearest = {}
-    for text in names_on(ax):
+    for text in texts_on(ax):
         distances = np.linalg.norm(medians - text.get_position(), axis=1)
         nearest[text.get_text()] = medians.index[distances.argmin()]
     return nearest
@@ -109,23 +90,19 @@ def legend_of(figure):
     """Texts and colours of the entries."""
     [legend] = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
-    handles = [to_hex(handle.get_color()) for handle in legend.legend_handles]
-    return dict(zip(texts, handles, strict=True))
+    return dict(zip(texts, colors_of(legend.legend_handles), strict=True))
 
 
 def slopes_of(ax):
     """Slopes of a map of predictions that rise evenly, from layers between two levels."""
     [regions] = [part for part in ax.collections if isinstance(part, TriContourSet)]
     middles = (regions.levels[:-1] + regions.levels[1:]) / 2
-    vertices, values = [], []
-    for path, middle in zip(regions.get_paths()[1:-1], middles, strict=True):
-        vertices.append(path.vertices)
-        values.append(np.full(len(path.vertices), middle))
-    vertices, values = np.concatenate(vertices), np.concatenate(values)
-    return LinearRegression().fit(vertices, values).coef_
+    layers = [path.vertices for path in regions.get_paths()[1:-1]]
+    values = np.repeat(middles, [len(layer) for layer in layers])
+    return LinearRegression().fit(np.concatenate(layers), values).coef_
 
 
-def bars_of(ax, axis):
-    """Length of bars by the names on an axis."""
-    lengths = [bar.get_height() if axis is ax.xaxis else bar.get_width() for bar in ax.patches]
-    return dict(zip(tick_names(axis), lengths, strict=True))
+def image_of(ax):
+    """Heat map with the names of its rows and columns."""
+    [image] = ax.images
+    return pd.DataFrame(image.get_array(), tick_names(ax.yaxis), tick_names(ax.xaxis))

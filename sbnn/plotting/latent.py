@@ -349,8 +349,9 @@ def _draw_kept_genes(ax, record, halves, true_genes):
     if halves is not None:
         trusted = selection_table(halves).query("trusted").index
         title += "\nbold: trusted"
-    is_true = np.isin(genes, true_genes or [])
+    is_true = np.zeros(len(genes), bool)
     if true_genes is not None:
+        is_true = np.isin(genes, true_genes)
         title += f"\n✓ true: {is_true.sum()} of {len(true_genes)}"
     ax.set_title(title)
     for y, gene in enumerate(genes[:NAMES_IN_FULL]):

@@ -4,7 +4,11 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from drawn import colors_of, error_bars, lines_of, nearest_groups
+from figure_records import DYNAMICS, axes_of
 from made_up import assert_tidy
+from matplotlib.colors import to_hex
+from numpy.testing import assert_allclose
 from same import ROOT
 
 from sbnn.dynamics import report
@@ -48,3 +52,39 @@ def test_errors_are_relative_to_no_change(records):
 def test_the_figure_of_committed_records_is_tidy():
     records = report.read_dynamics_records(ROOT / "saved_models" / "grn_350")
     assert_tidy(report.accuracy_by_sparsity(records))
+
+
+#: With a published accuracy, in display order.
+NETWORKS = [name for name in report.METHOD_LABELS if name in report.PUBLISHED_ACCURACY]
+#: Sparsity and accuracy of each, in three seeds.
+SCORES = [DYNAMICS[name][["sparsity", "balanced_accuracy"]] for name in NETWORKS]
+
+
+def test_networks_are_means_with_sds_over_seeds():
+    [ax] = axes_of("accuracy_by_sparsity")
+    drawn = [error_bars(container)[0] for container in ax.containers]
+    assert_allclose(drawn, [[*scores.mean(), *scores.std()] for scores in SCORES])
+    colors = [to_hex(report.DYNAMICS_COLORS[name]) for name in NETWORKS]
+    assert colors_of(ax.containers) == colors
+
+
+def test_lines_lead_to_published_values():
+    lines = lines_of(axes_of("accuracy_by_sparsity")[0], marker="s")
+    ends = {
+        to_hex(report.DYNAMICS_COLORS[name]): [scores.mean(), report.PUBLISHED_ACCURACY[name]]
+        for name, scores in zip(NETWORKS, SCORES, strict=True)
+    }
+    expected = [ends[color] for color in colors_of(lines)]
+    assert_allclose([line.get_xydata() for line in lines], expected)
+
+
+def test_names_stand_beside_their_networks():
+    [ax] = axes_of("accuracy_by_sparsity")
+    nearest = nearest_groups(ax, [scores.mean() for scores in SCORES], NETWORKS)
+    assert nearest == {report.METHOD_LABELS[name]: name for name in NETWORKS}
+
+
+def test_the_prior_is_a_level():
+    accuracy = DYNAMICS["prior"]["balanced_accuracy"].mean()
+    level, *_ = axes_of("accuracy_by_sparsity")[0].lines
+    assert_allclose(level.get_ydata(), [accuracy, accuracy])

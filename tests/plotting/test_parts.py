@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import fit_record, ridge_record
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from scipy.spatial.distance import pdist
 
 from sbnn.data.checks import GREY
 from sbnn.plotting import colors, maps, reading
@@ -22,9 +24,15 @@ def fit():
     return record
 
 
-def test_families_are_sorted_by_count(fit):
-    counts = colors.Groups(fit).table["count"]
-    assert list(counts.items()) == [("B", 30), ("C", 30), ("A", 27), ("unknown", 3)]
+def test_families_are_counted_most_frequent_first(fit):
+    """In the colour of their most frequent type."""
+    table = colors.Groups(fit).table.reset_index()
+    assert table.to_numpy().tolist() == [
+        ["B", 30, "#00AA00"],
+        ["C", 30, "#3333CC"],
+        ["A", 27, "#BB3300"],
+        ["unknown", 3, GREY],
+    ]
 
 
 def test_unknown_cells_come_last(fit):
@@ -32,22 +40,19 @@ def test_unknown_cells_come_last(fit):
     assert colors.Groups(fit).table.index[-1] == "unknown"
 
 
-def test_families_have_colours_of_most_frequent_types(fit):
-    table = colors.Groups(fit).table
-    expected = {"B": "#00AA00", "C": "#3333CC", "A": "#BB3300", "unknown": GREY}
-    assert table["color"].to_dict() == expected
-
-
 def test_cells_without_a_colour_are_grey(fit):
     unknown, uncoloured, cell = colors.Groups(fit).colors[[0, 1, 4]]
     assert (unknown, uncoloured, cell) == (GREY, GREY, "#00AA00")
 
 
-def test_types_of_a_family_are_counted(fit):
-    groups = colors.Groups(fit)
-    types = groups.count("type", groups.families == "B")
-    assert types["count"].to_dict() == {"B1": 15, "B2": 14, "X": 1}
-    assert types["color"].tolist() == ["#00AA00", "#11BB11", GREY]
+@pytest.mark.parametrize("room", colors.METHOD_COLORS)
+def test_colours_differ_without_red_and_green(room):
+    """For readers who see red as green."""
+    seen = []
+    for color in colors.METHOD_COLORS[room].values():
+        red, green, blue = to_rgb(color)
+        seen.append((red + 2 * green, blue))
+    assert pdist(seen).min() > 0.09
 
 
 def test_types_stand_for_unknown_families(fit):
@@ -64,19 +69,6 @@ def test_rarest_groups_share_a_legend_entry(n_groups, last):
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
     assert entries[0] == "g0 (26)"
     assert entries[-1] == last
-
-
-@pytest.mark.parametrize(("most", "text"), [(11, "abcdefghijk"), (10, "abcdef…ijk")])
-def test_long_names_are_cut_in_the_middle(most, text):
-    assert reading.short_name("abcdefghijk", most) == text
-
-
-def test_one_gene_is_singular():
-    assert reading.number_and_noun(1, "gene") == "1 gene"
-
-
-def test_numbers_have_a_long_minus():
-    assert reading.number_text(-0.126) == "−0.13"
 
 
 @pytest.mark.parametrize("places", [[[3, 7], [1, 7], [2, 7], [0, 7]], [[3], [1], [2], [0]]])
@@ -157,53 +149,34 @@ def test_triangles_do_not_depend_on_cells_per_place(ring):
     assert n_crowded == n_alone > 50
 
 
-@pytest.fixture
-def published_fit():
-    return fit_record()
-
-
-@pytest.fixture
-def linear_fit():
-    """Of rank 8, with a t-SNE of its latents."""
-    record = fit_record(width=8)
-    estimator = {"class": "a.SparseReducedRankRegression", "params": {"rank": 8}}
-    record.settings = {"estimator": estimator}
-    return record
-
-
-@pytest.fixture
-def one_gene():
-    """A cross-validation, which has no list of genes."""
-    params = {"n_components": 3, "n_genes": 1}
-    estimator = {"class": "sbnn.SparseBottleneckRegressor", "params": params}
-    return replace(ridge_record(), settings={"estimator": estimator})
+def record_of(model, params, **values):
+    """A fit or, without values, a cross-validation of one model."""
+    estimator = {"class": f"sbnn.{model}", "params": params}
+    return replace(ridge_record(), settings={"estimator": estimator}, values=values)
 
 
 @pytest.mark.parametrize(
-    ("name", "title"),
+    ("text", "expected"),
     [
-        ("published_fit", "sBNN, published, d = 2, 12 genes"),
-        ("linear_fit", "sRRR, rank 8 + t-SNE, 12 genes"),
-        ("one_gene", "sBNN, published, d = 3, 1 gene"),
+        (reading.short_name("abcdefghijk", 11), "abcdefghijk"),
+        (reading.short_name("abcdefghijk", 10), "abcdef…ijk"),
+        (reading.number_and_noun(1, "gene"), "1 gene"),
+        (reading.number_text(-0.126), "−0.13"),
+        (reading.mean_text([0.12345]), "0.123"),
+        (reading.mean_text([-0.1, -0.2]), "−0.150 ± 0.071"),
+        (reading.network_name(fit_record(width=64), 0), "sBNN, published, d = 64"),
+        (reading.model_title(fit_record()), "sBNN, published, d = 2, 12 genes"),
+        (
+            reading.model_title(
+                record_of("SparseReducedRankRegression", {"rank": 8}, embedding=[], kept_genes="AB")
+            ),
+            "sRRR, rank 8 + t-SNE, 2 genes",
+        ),
+        (
+            reading.model_title(record_of("Other", {"n_components": 3, "n_genes": 1})),
+            "Other, d = 3, 1 gene",
+        ),
     ],
 )
-def test_titles_name_model_width_and_genes(request, name, title):
-    record = request.getfixturevalue(name)
-    assert reading.model_title(record) == title
-
-
-def test_networks_are_named_with_their_width():
-    assert reading.network_name(fit_record(width=64), 0) == "sBNN, published, d = 64"
-
-
-def test_models_have_colours_of_their_kind(published_fit, linear_fit):
-    records = [published_fit, linear_fit, ridge_record()]
-    expected = [colors.MODEL_COLORS[kind] for kind in ("published", "linear", "all genes")]
-    assert [colors.model_color(record) for record in records] == expected
-
-
-@pytest.mark.parametrize(
-    ("values", "text"), [([0.12345], "0.123"), ([-0.1, -0.2], "−0.150 ± 0.071")]
-)
-def test_means_have_the_sample_sd(values, text):
-    assert reading.mean_text(values) == text
+def test_names_and_numbers_are_written_short(text, expected):
+    assert text == expected

@@ -1,0 +1,56 @@
+"""Figures of classifiers show the scores of their records, beside the published ones."""
+
+import pytest
+from drawn import colors_of, image_of, lines_of, tick_names
+from figure_records import CLASSIFIERS, FAMILIES, axes_of
+from matplotlib.colors import to_hex
+from numpy.testing import assert_allclose
+
+from sbnn.ephys_types.plotting import classifier_color
+
+COLORS = [to_hex(classifier_color(name)) for name in ("lightgbm", "bilstm")]
+
+
+def test_the_majority_class_is_not_drawn():
+    axes = axes_of("model_scores")
+    assert tick_names(axes[0].yaxis) == ["LightGBM", "BiLSTM + attention"]
+    assert [ax.get_title() for ax in axes] == ["macro-F1", "accuracy"]
+
+
+@pytest.mark.parametrize(("panel", "metric"), [(0, "macro_f1"), (1, "accuracy")])
+@pytest.mark.parametrize(("row", "name"), [(0, "lightgbm"), (1, "bilstm")])
+def test_scores_are_of_sets_of_folds(panel, metric, row, name):
+    """Folds 0, 1 and 4 are of one set."""
+    ax = axes_of("model_scores")[panel]
+    scores = CLASSIFIERS[name].values[metric][[[0, 1, 4], [2, 3, 5]], 0].mean(axis=1)
+    dots, mean = lines_of(ax, marker="o")[row], lines_of(ax, marker="|")[row]
+    assert_allclose(dots.get_xydata().T, [scores, [row, row]])
+    assert_allclose(mean.get_xydata(), [[scores.mean(), row]])
+    assert ax.texts[row].get_text().startswith(f"{scores.mean():.3f}")
+    assert colors_of([dots, mean, ax.texts[row]]) == [COLORS[row]] * 3
+
+
+@pytest.mark.parametrize(("panel", "score"), [(0, 0.669), (1, 0.78)])
+def test_published_scores_are_diamonds(panel, score):
+    ax = axes_of("model_scores")[panel]
+    [diamond] = lines_of(ax, marker="D")
+    assert diamond.get_xydata().tolist() == [[score, 1]]
+    assert colors_of([diamond]) == COLORS[1:]
+    assert ax.texts[1].get_text().endswith(f" ({score:.3f})")
+
+
+def test_attention_is_sorted_by_rise_if_shuffled():
+    attention = image_of(axes_of("importance_of_families")[0])
+    assert attention.index.tolist() == list("ifjgh")
+    assert attention.columns.tolist() == list("bacdfe")
+    assert_allclose(attention.loc[list("fghij")], FAMILIES.attention.T)
+
+
+@pytest.mark.parametrize(("panel", "change"), [(1, "shuffled"), (2, "left out")])
+def test_bars_are_means_and_dots_are_folds(panel, change):
+    ax = axes_of("importance_of_families")[panel]
+    rises = FAMILIES.values[f"{change.replace(' ', '_')}_log_loss"][:, [3, 0, 4, 1, 2]]
+    assert ax.get_title() == f"{change} (bars: means, dots: folds)"
+    assert_allclose([bar.get_width() for bar in ax.patches], rises.mean(axis=0))
+    folds = [line.get_xdata() for line in lines_of(ax, marker=".")]
+    assert_allclose(folds, rises)

@@ -1,0 +1,314 @@
+"""Records of which figures are tested, the figures, and the same in another order.
+
+Each number of a cross-validation is its mean in the second of three folds, and 0.1 less and more in
+the others, so that the SD is 0.1.
+"""
+
+import functools
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from made_up import fit_record, halves_record, ridge_record
+
+from sbnn import plotting
+from sbnn.data.paired import paired
+from sbnn.dynamics.report import PUBLISHED_ACCURACY, accuracy_by_sparsity
+from sbnn.ephys_types.plotting import importance_of_families, model_scores
+from sbnn.results import Record
+
+OUTPUTS = ["Tau", "AHP", "Rebound", "a", "b", "c"]
+GENES = [f"Gene{letter}" for letter in "ABCDEFGHIJKL"]
+FOLDS = [-0.1, 0, 0.1]
+STAGES = ["pretraining"] * 4 + ["frozen"] * 2 + ["unfrozen"] * 2 + ["fine-tuning"] * 3
+NETWORK_PARAMS = [
+    {"n_components": 2, "group_lasso": 0.01, "pretraining": True},
+    {"n_components": 2, "group_lasso": 0.1, "pretraining": True},
+    {"n_components": 2, "group_lasso": 0.1, "pretraining": False},
+    {"n_components": 64, "group_lasso": 0.001, "pretraining": True},
+    {"n_components": 64, "group_lasso": 0.1, "pretraining": True},
+]
+PUBLISHED = [
+    {"n_components": 64, "group_lasso": 0.1, "pretraining": True, "test_r2": 0.15},
+    {"n_components": 2, "group_lasso": 0.1, "pretraining": True, "test_r2": 0.25},
+    {"rank": 16, "n_genes": 7, "test_r2": 0.35},
+]
+
+
+def folds_record(model, params, seed=0, **values):
+    """A cross-validation of random R2."""
+    rng = np.random.default_rng(seed)
+    r2 = rng.uniform(0.3, 0.7, size=(len(params), 1 + len(OUTPUTS)))
+    of_folds = np.add.outer(FOLDS, r2)
+    usual = {
+        "test_r2": of_folds[:, :, 0],
+        "test_feature_r2": of_folds[:, :, 1:],
+        "feature_names": np.array(OUTPUTS),
+        "gene_names": np.array(GENES),
+    }
+    return replace(
+        ridge_record(),
+        params=params,
+        settings={"estimator": {"class": f"sbnn.{model}", "params": {}}, "scaling": "fold"},
+        values=usual | values,
+        folds=[(range(20), range(10))] * 3,
+    )
+
+
+def network_record(params, seed=0):
+    """Published networks of 4, 5 and 6 genes, and their training."""
+    rng = np.random.default_rng(seed)
+    history = []
+    for numbers in rng.uniform(0.3, 0.7, size=(len(params), len(STAGES), 3)):
+        table = pd.DataFrame(numbers, columns=["loss", "eval_r2", "eval_loss"])
+        history.append([(table + shift).assign(stage=STAGES) for shift in FOLDS])
+    norms = rng.uniform(0.1, 9, size=(len(params), len(GENES)))
+    return folds_record(
+        "SparseBottleneckRegressor",
+        params,
+        seed=seed,
+        n_selected=np.full((len(params), 3), [4, 5, 6]).T,
+        history=history,
+        gene_norms=np.multiply.outer([0.5, 1, 2], norms),
+    )
+
+
+def halves_of(seed):
+    """20 halves, which keep two of 60 genes always, and eight from 8 times to once."""
+    names = np.random.default_rng(seed).permutation(GENES)
+    counts = np.array([20, 20, *range(8, 0, -1), *[0] * 50])
+    names = np.append(names, [f"other{i}" for i in range(48)])
+    record = halves_record(np.arange(20)[:, np.newaxis] < counts, names)
+    record.values["cells_behind"] = np.full(60, 100.0)
+    return record
+
+
+def fit_of(width):
+    """A fit in which predictions rise linearly on the map."""
+    rng = np.random.default_rng(width)
+    record = fit_record(width=width, features=OUTPUTS, n_genes=len(GENES))
+    centred = record.embedding - record.embedding.mean(axis=0)
+    of_outputs, of_genes = [
+        centred @ rng.uniform(-0.2, 0.2, size=(2, len(names))) for names in (OUTPUTS, GENES)
+    ]
+    record.values |= {
+        "predictions": of_outputs,
+        "predicted_expression": of_genes,
+        "outputs": record.outputs + 5 * of_outputs[:, ::-1],
+        "expression": record.expression + 5 * of_genes[:, ::-1],
+        "kept_genes": np.array(GENES),
+        "selected": np.ones(len(GENES), bool),
+        "gene_norms": rng.uniform(size=len(GENES)),
+    }
+    if width == 2:
+        record.values["latent"] = record.embedding
+    return record
+
+
+rng = np.random.default_rng(0)
+NETWORK = network_record(NETWORK_PARAMS)
+AT_ONCE = network_record([{"frozen_layers": 0}], seed=1)
+RIDGE = folds_record("LeaveOneOutRidge", [{}], seed=2)
+#: From many genes to none.
+LINEAR = folds_record(
+    "SparseReducedRankRegression",
+    [{"rank": rank, "alpha": alpha} for rank in (2, 16) for alpha in range(5)],
+    seed=3,
+    n_selected=np.tile([9, 7, 6, 4, 0], (3, 2)),
+)
+WIDTHS = folds_record(
+    "DistilledBottleneckRegressor",
+    [{"n_components": width} for width in (1, 2, 4, 8, 64)],
+    seed=4,
+    n_selected=np.full((3, 5), 8),
+)
+OTHER_WIDTHS = folds_record(
+    "SparseBottleneckRegressor",
+    [{"n_components": width, "pretraining": p} for width in (2, 16, 64) for p in (False, True)],
+    seed=5,
+    n_selected=np.full((3, 6), 10),
+)
+SEEDS = replace(halves_of(1), settings=OTHER_WIDTHS.settings)
+REPEATS = replace(halves_of(2), settings=WIDTHS.settings)
+#: 20 genes are as good as 40, and 10 are not.
+GENES_CURVE = folds_record(
+    "DistilledBottleneckRegressor",
+    [{"n_genes": n_genes} for n_genes in (10, 20, 40)],
+    n_selected=np.full((3, 3), 10),
+    test_r2=np.add.outer(FOLDS, [0.1, 0.5, 0.5]) + rng.uniform(size=(3, 3)) / 1000,
+)
+HALVES = halves_of(0)
+NARROW, WIDE = fit_of(2), fit_of(64)
+TSNE = replace(
+    NARROW,
+    values=NARROW.values
+    | {"outputs": NARROW.embedding[:, ::-1] ** 3, "transcriptome": NARROW.embedding}
+    | {"n_outputs": 2, "n_transcriptome": 3},
+)
+#: Cell number 7 was never held out.
+TRUST = replace(
+    NARROW,
+    values={
+        "latent": NARROW.embedding,
+        "errors": np.where(np.arange(90) == 7, np.nan, rng.uniform(size=90)),
+        "spread": rng.uniform(size=90),
+        "agreement": np.array([0.9, 0.8]),
+    },
+)
+#: Genes and outputs are similar to the next in the list.
+EFFECTS = replace(
+    NARROW,
+    values={
+        "effects": np.outer(np.arange(1, 13), np.arange(6) - 2.2),
+        "kept_genes": np.array(GENES),
+        "feature_names": np.array(OUTPUTS),
+    },
+)
+#: The fourth of 40 genes is without counts, and the last far away.
+SELECTION = replace(
+    NARROW,
+    values={
+        "mean_log2": np.array([1, 2, 3, -np.inf, *rng.uniform(size=35), 40]),
+        "near_zero_frequency": rng.uniform(size=40),
+        "selected": np.arange(40) % 3 == 0,
+        "slope": 1.5,
+        "b": 0.5,
+        "offset": 0.02,
+        "threshold": 32,
+    },
+)
+#: Two sets of three folds each, in which repeat 7 comes before 3.
+CLASSIFIERS = {
+    name: replace(
+        NARROW,
+        dataset="lee_human",
+        values={
+            "macro_f1": rng.uniform(size=(6, 1)),
+            "accuracy": rng.uniform(size=(6, 1)),
+            "repeats": [7, 7, 3, 3, 7, 3],
+        },
+    )
+    for name in ("majority", "lightgbm", "bilstm")
+}
+#: In four folds; shuffled, "i" matters most, and "h" least.
+FAMILIES = replace(
+    NARROW,
+    values={
+        "family_names": np.array(list("fghij")),
+        "classes": np.array(list("bacdfe")),
+        "attention": rng.uniform(size=(6, 5)),
+        "shuffled_log_loss": rng.uniform(size=(4, 5)) + [3, 1, 0, 4, 2],
+        "left_out_log_loss": rng.uniform(size=(4, 5)),
+    },
+)
+METHODS = ["prior", *PUBLISHED_ACCURACY]
+#: Scores of a method: sparsity and accuracy of three seeds rise from one method to the next.
+DYNAMICS = {
+    name: pd.DataFrame(
+        {
+            "seed": [0, 1, 2],
+            "mse_ahead": 0.5,
+            "sparsity": 0.1 * place + rng.uniform(0, 0.08, size=3),
+            "balanced_accuracy": 0.5 + 0.05 * place + rng.uniform(0, 0.08, size=3),
+        }
+    )
+    for place, name in enumerate(METHODS)
+}
+
+
+def other_order(size):
+    """Folds, coordinates and other short axes have a meaning, and stay."""
+    return np.random.default_rng(size).permutation(size) if size > 4 else np.arange(size)
+
+
+def reorder(values):
+    """A record or its values, with grid points, outputs, genes or cells in another order.
+
+    Axes of the same length are of the same things.
+    """
+    if isinstance(values, Record):
+        others = {name: reorder(value) for name, value in values.values.items()}
+        return replace(values, params=reorder(values.params), values=others)
+    if isinstance(values, pd.DataFrame):
+        return values.iloc[other_order(len(values))].reset_index(drop=True)
+    if isinstance(values, list):
+        return [values[place] for place in other_order(len(values))]
+    if np.ndim(values) == 0:
+        return values
+    for axis, size in enumerate(np.shape(values)):
+        values = np.take(values, other_order(size), axis)
+    return values
+
+
+def cell_maps(change):
+    adata = paired(
+        X=NARROW.expression,
+        Y=NARROW.outputs,
+        gene_names=GENES,
+        feature_names=OUTPUTS,
+        cell_names=NARROW.cell_names,
+        labels=NARROW.labels.set_index(NARROW.cell_names),
+        colors=NARROW.colors,
+    )
+    order = change(np.arange(90))
+    maps = {"first": TSNE.outputs[order], "second": TSNE.transcriptome[order]}
+    return plotting.cell_maps(maps, adata[order])
+
+
+def draw(name, change):
+    """A figure of records, of which `change` makes others with the same numbers."""
+    networks = {
+        "distilled": (change(WIDTHS), {}),
+        "published": (OTHER_WIDTHS, {"pretraining": True}),
+    }
+    models = {"linear": (LINEAR, {"rank": 16}), "ridge": change(RIDGE)}
+    selections = {"halves": HALVES, "seeds": change(SEEDS), "repeats": REPEATS}
+    scores = [(change(OTHER_WIDTHS), {"n_components": 64, "pretraining": True})]
+    scores.append((WIDTHS, {"n_components": 2}))
+    scores_of_methods = {
+        f"noise_5_{name}": SimpleNamespace(scores=DYNAMICS[name], dataset="grn_350")
+        for name in change(METHODS)
+    }
+    figures = {
+        "training_curves": lambda: plotting.training_curves(
+            change(NETWORK), srrr=change(LINEAR), published=PUBLISHED
+        ),
+        "bottleneck_comparison": lambda: plotting.bottleneck_comparison(
+            change(NETWORK),
+            srrr=change(LINEAR),
+            ridge=RIDGE,
+            published=[{"n_genes": 5, **row} for row in PUBLISHED],
+            n_components=(64, 2),
+            at_once=AT_ONCE,
+        ),
+        "accuracy_comparison": lambda: plotting.accuracy_comparison(models, n_genes=6),
+        "bottleneck_widths": lambda: plotting.bottleneck_widths(networks),
+        "output_accuracy": lambda: plotting.output_accuracy(models),
+        "width_and_stability": lambda: plotting.width_and_stability(networks, selections, models),
+        "tsne_pair": lambda: plotting.tsne_pair(change(TSNE), titles=("genes", "traits")),
+        "cell_maps": lambda: cell_maps(change),
+        "map_trust_panels": lambda: plotting.map_trust_panels(change(TRUST), change(NARROW)),
+        "bibiplot": lambda: plotting.bibiplot(change(NARROW)),
+        "effect_map": lambda: plotting.effect_map(change(EFFECTS)),
+        "gene_selection_curve": lambda: plotting.gene_selection_curve(change(SELECTION)),
+        "genes_curve": lambda: plotting.genes_curve(change(GENES_CURVE)),
+        "selection_frequencies": lambda: plotting.selection_frequencies(change(HALVES)),
+        "latent_panels": lambda: plotting.latent_panels(change(NARROW), scores=scores[1:]),
+        "family_zoom": lambda: plotting.family_zoom(WIDE, change(NARROW), "A", scores),
+        "model_overview": lambda: plotting.model_overview(
+            change(NARROW), halves=HALVES, folds=change(WIDTHS), true_genes=["GeneC"]
+        ),
+        "model_scores": lambda: model_scores(
+            {name: change(record) for name, record in CLASSIFIERS.items()}
+        ),
+        "importance_of_families": lambda: importance_of_families(change(FAMILIES)),
+        "accuracy_by_sparsity": lambda: accuracy_by_sparsity(scores_of_methods),
+    }
+    return figures[name]()
+
+
+@functools.cache
+def axes_of(name):
+    """Axes of a figure of the records above."""
+    return draw(name, lambda values: values).axes

@@ -1,0 +1,72 @@
+"""Figures of the same numbers are the same, in whatever order the records hold them."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawn import image_of
+from figure_records import axes_of, draw, reorder
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgba_array
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from numpy.testing import assert_allclose
+from pandas.testing import assert_frame_equal
+
+import sbnn
+
+PACKAGE = Path(sbnn.__file__).parent
+
+
+def figure_functions():
+    """Names of public functions that return a figure; those of a study only choose records."""
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "study" or path.name == "common.py":
+            continue
+        for node in ast.parse(path.read_text()).body:
+            is_function = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if is_function and node.returns and ast.unparse(node.returns) == "Figure":
+                yield node.name
+
+
+def places_of(mark):
+    if isinstance(mark, PathCollection):
+        return mark.get_offsets()
+    if isinstance(mark, Rectangle):
+        return mark.get_bbox()
+    extents = [path.get_extents() for path in mark.get_paths() if len(path.vertices)]
+    return np.reshape(extents, (-1, 2))
+
+
+def marks_of(axes):
+    """Axes, place and colour of points, bars and regions, and the step of those on a line."""
+    marks = []
+    for number, ax in enumerate(axes):
+        for line in ax.lines:
+            [color] = to_rgba_array(line.get_color())
+            is_path = line.get_linestyle() != "None"
+            for step, place in enumerate(line.get_xydata()):
+                marks.append([number, step * is_path, *place, *color])
+        bars = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
+        for mark in (*ax.collections, *bars):
+            xy, colors = np.array(places_of(mark)), to_rgba_array(mark.get_facecolor())
+            colors = colors if len(colors) == len(xy) else np.resize(colors, (len(xy), 4))
+            marks += [[number, 0, *row] for row in np.column_stack([xy, colors])]
+    table = np.array(marks)
+    return table[np.lexsort(table.round(6).T)]
+
+
+@pytest.mark.parametrize("name", sorted(figure_functions()))
+def test_order_of_records_changes_no_figure(name):
+    axes, others = axes_of(name), draw(name, reorder).axes
+    texts, other_texts = [
+        [text.get_text() for text in drawn[0].get_figure(root=True).findobj(Text)]
+        for drawn in (axes, others)
+    ]
+    for ax, other in zip(axes, others, strict=True):
+        if ax.images:
+            assert_frame_equal(image_of(ax), image_of(other), check_like=True)
+            texts, other_texts = sorted(texts), sorted(other_texts)
+    assert other_texts == texts
+    assert_allclose(marks_of(others), marks_of(axes), rtol=1e-5, atol=1e-6)

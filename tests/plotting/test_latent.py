@@ -1,0 +1,166 @@
+"""Maps of one fit with predictions of genes and outputs, and its overview."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawn import cells_at, cells_of, legend_of, slopes_of, texts_on, tick_names
+from figure_records import GENES, HALVES, NARROW, OTHER_WIDTHS, OUTPUTS, WIDE, WIDTHS, axes_of
+from made_up import COLORS, TYPES, figure_text, fit_record
+from numpy.testing import assert_allclose
+from sklearn.linear_model import LinearRegression
+
+from sbnn import plotting
+from sbnn.plotting import latent
+from sbnn.plotting.maps import map_coordinates
+
+CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
+#: Fits, one below the other, with the cross-validation and its grid point.
+rows = pytest.mark.parametrize(
+    ("row", "fit", "folds", "point"), [(0, WIDE, OTHER_WIDTHS, 5), (1, NARROW, WIDTHS, 1)]
+)
+
+
+def part_of_zoom(*places):
+    part = axes_of("family_zoom")[0].get_figure(root=True)
+    for place in places:
+        part = part.subfigs[place]
+    return part
+
+
+def assert_maps(panels, fit, values):
+    """Predictions, (n_cells, n_panels), rise in the same direction."""
+    slopes = LinearRegression().fit(map_coordinates(fit), values).coef_
+    assert_allclose([slopes_of(ax) for ax in panels], slopes, rtol=0.03, atol=0.03)
+
+
+@rows
+def test_titles_have_the_mean_r2(row, fit, folds, point):
+    r2 = folds.test_r2[1, point]
+    assert part_of_zoom(row).get_suptitle().endswith(f": test R² {r2:.2f}")
+
+
+@rows
+def test_maps_of_genes_are_ordered_by_norm(row, fit, folds, point):
+    order = np.argsort(-fit.gene_norms)[:9]
+    panels = part_of_zoom(row, 0).axes[:9]
+    assert [ax.get_title() for ax in panels] == [GENES[gene] for gene in order]
+    assert_maps(panels, fit, fit.predicted_expression[:, order])
+
+
+@rows
+def test_maps_of_outputs_have_their_r2(row, fit, folds, point):
+    """Those of the published figure, and then those predicted best."""
+    order = [1, 0, 2, 5, 4, 3]
+    r2 = folds.test_feature_r2[1, point]
+    panels = part_of_zoom(row, 2).axes[:6]
+    assert [ax.get_title() for ax in panels] == [f"{OUTPUTS[i]} {r2[i]:.2f}" for i in order]
+    assert_maps(panels, fit, fit.predictions[:, order])
+
+
+@rows
+def test_cells_have_places_and_colours_of_types(row, fit, folds, point):
+    [ax] = part_of_zoom(row, 1).axes
+    assert_allclose(cells_of(ax), cells_at(map_coordinates(fit), CELL_COLORS))
+
+
+def test_enlarged_cells_are_those_of_the_family():
+    part = part_of_zoom(2)
+    cells = np.arange(0, 90, 3)
+    expected = cells_at(map_coordinates(NARROW)[cells], CELL_COLORS[cells])
+    assert_allclose(cells_of(part.axes[0]), expected)
+    assert [text.get_text() for text in texts_on(part.axes[0])] == ["A1", "A2"]
+    assert legend_of(part) == {"A1 (15)": "#aa0000", "A2 (15)": "#bb3300"}
+
+
+def test_large_maps_are_of_a_marker_and_two_outputs():
+    """No gene has the name of the family."""
+    panels = part_of_zoom(2).axes[1:4]
+    marker = NARROW.predicted_expression[::3].mean(axis=0).argmax()
+    r2 = WIDTHS.test_feature_r2[1, 1]
+    outputs = [f"Tau, test R² {r2[0]:.2f}", f"Rebound, test R² {r2[2]:.2f}"]
+    assert [ax.get_title() for ax in panels] == [GENES[marker], *outputs]
+    maps = [NARROW.predicted_expression[:, marker], *NARROW.predictions[:, [0, 2]].T]
+    assert_maps(panels, NARROW, np.transpose(maps))
+
+
+def test_colours_of_large_maps_leave_out_extremes():
+    """The lowest and the highest 2 % of the predictions in the square."""
+    ax = part_of_zoom(2).axes[2]
+    low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
+    places = map_coordinates(NARROW)
+    is_shown = ((places > low) & (places < high)).all(axis=1)
+    levels = ax.collections[0].levels
+    expected = np.quantile(NARROW.predictions[is_shown, 0], [0.02, 0.98])
+    assert_allclose(levels[[0, -1]], expected)
+
+
+def test_the_most_frequent_family_replaces_an_absent_one():
+    assert "A enlarged" in figure_text(plotting.family_zoom(NARROW))
+
+
+def test_names_are_drawn_literally(tmp_path):
+    names = ["$$", r"$\bad$", "a$b$", "y"]
+    record = fit_record(features=names)
+    record.labels["family"] = np.resize(names[:3], len(record.labels))
+    figure = plotting.latent_panels(record)
+    plotting.save_figure(figure, tmp_path / "names")
+    shown = figure_text(figure).replace(r"\$", "$")
+    assert all(name in shown for name in names)
+
+
+def test_outputs_left_out_are_counted():
+    figure = plotting.latent_panels(fit_record(features=[f"o{i}" for i in range(30)]))
+    assert "9 of 30 predicted outputs, training R²" in figure_text(figure)
+
+
+def test_each_fit_has_a_score():
+    with pytest.raises(ValueError, match="scores: expected 2, one for each fit, got 1"):
+        plotting.latent_panels(NARROW, bottom=WIDE, scores=[None])
+
+
+def test_genes_without_norms_are_ordered_by_prediction():
+    record = fit_record(n_genes=4, norms=False)
+    record.expression[:] = 1  # predicted as 0.1, 0.73, 1.37 and 2
+    assert latent.order_of_genes(record).tolist() == [1, 2, 0, 3]
+
+
+@pytest.fixture(scope="module")
+def overview():
+    """Of 30 genes with rising norms, and of three outputs, of which two have an extreme R2."""
+    fit = fit_record(n_genes=30, features=("Tau", "AHP", "Rebound"))
+    r2 = WIDTHS.test_feature_r2.copy()
+    r2[:, 1, :3] = [0.2, -0.25, 1.4]
+    folds = replace(WIDTHS, values=WIDTHS.values | {"test_feature_r2": r2})
+    names = np.array(["Gene27", "Gene26", *HALVES.gene_names[2:]])
+    stable = replace(HALVES, values=HALVES.values | {"gene_names": names})
+    true_genes = np.array(["Gene1", "Gene29", "none"])
+    return plotting.model_overview(fit, stable, folds=folds, true_genes=true_genes).axes
+
+
+def test_overview_marks_true_and_trusted_genes(overview):
+    """Genes stand by norm."""
+    genes = overview[0].texts
+    unmarked = [f"Gene{i}" for i in range(28, 4, -1)]
+    assert [text.get_text() for text in genes] == ["Gene29 ✓", *unmarked, "and 5 more"]
+    bold = [text.get_text() for text in genes if text.get_fontweight() == "bold"]
+    assert bold == ["Gene27", "Gene26"]
+    assert "✓ true: 2 of 3" in overview[0].get_title()
+
+
+@pytest.mark.parametrize("true_genes", [("GeneA",), np.array(["GeneA"])])
+def test_true_genes_may_be_any_sequence(true_genes):
+    genes, *_ = plotting.model_overview(NARROW, true_genes=true_genes).axes
+    assert "✓ true: 1 of 1" in genes.get_title()
+
+
+def test_bars_of_overview_stay_between_zero_and_one(overview):
+    ax = overview[4]
+    assert_allclose([bar.get_width() for bar in ax.patches], [1, 0.2, 0])
+    assert [text.get_text() for text in ax.texts] == ["1.40", "0.20", "−0.25"]
+    assert tick_names(ax.yaxis) == ["Rebound", "Tau", "AHP"]
+
+
+def test_overview_has_the_map_of_the_fit():
+    ax = axes_of("model_overview")[2]
+    assert_allclose(cells_of(ax), cells_at(map_coordinates(NARROW), CELL_COLORS))

@@ -1,0 +1,145 @@
+"""Test R2 of models, widths and outputs, and how often genes are kept."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawn import colors_of, error_bars, labels_of, lines_of, tick_names
+from figure_records import (
+    HALVES,
+    LINEAR,
+    OTHER_WIDTHS,
+    OUTPUTS,
+    REPEATS,
+    RIDGE,
+    SEEDS,
+    WIDTHS,
+    axes_of,
+    folds_record,
+)
+from made_up import figure_text
+from matplotlib.colors import to_hex
+from numpy.testing import assert_allclose
+
+from sbnn import plotting
+from sbnn.plotting.colors import BLUE, GREEN, MODEL_COLORS, VERMILLION
+
+COLORS = [to_hex(MODEL_COLORS["linear"]), to_hex(BLUE)]
+#: Of ten genes, in descending order.
+FREQUENCIES = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
+
+
+def test_models_have_mean_r2_with_sd():
+    """The linear model is that of at most six genes."""
+    [ax] = axes_of("accuracy_comparison")
+    linear, ridge = LINEAR.test_r2[1, 7], RIDGE.test_r2[1, 0]
+    means = [error_bars(container)[0] for container in ax.containers]
+    assert_allclose(means, [[linear, 0, 0.1, 0], [ridge, 1, 0.1, 0]])
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == [f"{linear:.3f} ± 0.100", f"{ridge:.3f} ± 0.100"]
+
+
+def test_dots_are_folds_in_order():
+    linear, ridge = lines_of(axes_of("accuracy_comparison")[0], markersize=2.5)
+    assert_allclose(linear.get_xydata().T, [LINEAR.test_r2[:, 7], [-0.28, 0, 0.28]], atol=1e-9)
+    assert_allclose(ridge.get_xydata().T, [RIDGE.test_r2[:, 0], [0.72, 1, 1.28]])
+
+
+def test_models_have_names_and_colours_of_their_kind():
+    [ax] = axes_of("accuracy_comparison")
+    names = ["linear, 6 genes, scaled per fold", "ridge, 12 genes, scaled per fold"]
+    assert tick_names(ax.yaxis) == names
+    assert colors_of(ax.containers) == colors_of(ax.texts) == COLORS
+    assert ax.yaxis_inverted(), "the first is at the top"
+
+
+@pytest.fixture(scope="module")
+def accuracy_of_failing():
+    """A model on 9, 12 and 12 genes, of which two folds lie below -1, and one of four folds."""
+    values = {
+        "preselected": np.arange(40) < [[9], [12], [12]],
+        "test_r2": np.array([[-1.5], [-7.5], [0.5]]),
+    }
+    failing = replace(RIDGE, settings={"scaling": "all"}, values=values)
+    other = replace(RIDGE, values=RIDGE.values | {"test_r2": np.ones((4, 1))})
+    return plotting.accuracy_comparison({"failing": failing, "other": other})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["failing, 11 genes, scaled over all cells", "−2.833", "mean ± SD over 3 or 4 folds"],
+)
+def test_accuracy_names_genes_scaling_and_folds(accuracy_of_failing, text):
+    assert text in figure_text(accuracy_of_failing)
+
+
+def test_failed_folds_lie_outside_the_panel(accuracy_of_failing):
+    low, high = accuracy_of_failing.axes[0].get_xlim()
+    assert -1.3 < low < -1
+    assert high < 1.2
+
+
+def test_networks_have_r2_by_width():
+    """The second network is 3 % to the right."""
+    [ax] = axes_of("bottleneck_widths")
+    first, second = map(error_bars, ax.containers)
+    r2 = WIDTHS.test_r2[1]
+    assert_allclose(first.T, [[1, 2, 4, 8, 64], r2, [0] * 5, [0.1] * 5])
+    r2 = OTHER_WIDTHS.test_r2[1, [1, 3, 5]]
+    assert_allclose(second.T, [[2.06, 16.48, 65.92], r2, [0] * 3, [0.1] * 3])
+    assert labels_of(ax.containers) == ["distilled", "published"]
+    assert colors_of(ax.containers) == [to_hex(GREEN), to_hex(VERMILLION)]
+
+
+def test_widths_have_a_logarithmic_axis():
+    [ax] = axes_of("bottleneck_widths")
+    assert ax.get_xscale() == "log"
+    assert tick_names(ax.xaxis) == ["1", "2", "4", "8", "16", "64"]
+    settings = "8 or 10 genes, mean ± SD over 3 folds, scaled per fold"
+    assert ax.get_xlabel() == f"units of the bottleneck, d ({settings})"
+
+
+def test_bars_are_frequencies_of_first_fits():
+    ax = axes_of("width_and_stability")[1]
+    assert_allclose([bar.get_height() for bar in ax.patches], FREQUENCIES)
+    assert tick_names(ax.xaxis) == HALVES.gene_names[:10].tolist()
+    assert ax.get_xlim()[1] > 9.36, "the last bar has room"
+    assert "100%" in tick_names(ax.yaxis)
+
+
+@pytest.mark.parametrize(("line", "record", "shift"), [(0, SEEDS, -0.2), (1, REPEATS, 0.2)])
+def test_markers_are_frequencies_of_other_fits(line, record, shift):
+    frequencies = dict(zip(record.gene_names, FREQUENCIES, strict=False))
+    expected = [frequencies.get(gene, 0) for gene in HALVES.gene_names[:10]]
+    drawn = axes_of("width_and_stability")[1].lines[line]
+    assert_allclose(np.nan_to_num(drawn.get_ydata()), expected)
+    assert_allclose(drawn.get_xdata(), np.arange(10) + shift)
+
+
+def test_fits_have_colours_and_count_their_genes():
+    ax = axes_of("width_and_stability")[1]
+    assert colors_of(ax.lines) == [to_hex(VERMILLION), to_hex(GREEN)]
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    genes = "2 genes in all fits, 10 in any"
+    assert texts == [f"{name}: {genes}" for name in ("seeds", "repeats", "halves")]
+
+
+def test_outputs_are_sorted_by_the_first_model():
+    """Of linear models, that with the most genes up to 25."""
+    [ax] = axes_of("output_accuracy")
+    linear, ridge = LINEAR.test_feature_r2[1, 5], RIDGE.test_feature_r2[1, 0]
+    order = np.argsort(-linear)
+    assert tick_names(ax.yaxis) == [OUTPUTS[place] for place in order]
+    rows, sd = np.arange(6), np.full(6, 0.1)
+    first, second = map(error_bars, ax.containers)
+    assert_allclose(first.T, [linear[order], rows - 0.07, sd, 0 * sd])
+    assert_allclose(second.T, [ridge[order], rows + 0.07, sd, 0 * sd])
+    assert labels_of(ax.containers) == ["linear", "ridge"]
+    assert colors_of(ax.containers) == COLORS
+
+
+def test_models_of_other_outputs_are_refused():
+    names = np.array([f"other {name}" for name in OUTPUTS])
+    other = folds_record("LeaveOneOutRidge", [{}], feature_names=names)
+    with pytest.raises(ValueError, match="'made up' has no test R² of output '"):
+        plotting.output_accuracy({"ridge": RIDGE, "other": other})
