@@ -85,6 +85,8 @@ class FileMixin(BaseEstimator):
         tensors |= _layer_tensors("network", self.network_)
         if self._gene_network is not None:
             tensors |= _layer_tensors("gene_network", self._gene_network)
+        if hasattr(self, "gene_order_"):
+            tensors["gene_order_"] = torch.tensor(self.gene_order_)
         if normalizer is not None:
             tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
         # as it is read, since a tuple is read as a list
@@ -199,6 +201,8 @@ def _build_model(cls, header, tensors):
     model = cls(**params)
     for name in ARRAYS:
         setattr(model, name, tensors[name].numpy())
+    if "gene_order_" in tensors:  # which models of an earlier version lack
+        model.gene_order_ = tensors["gene_order_"].numpy()
     model.n_features_in_ = len(model.support_)
     if header["feature_names_in"]:
         model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)

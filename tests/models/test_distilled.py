@@ -81,7 +81,7 @@ def test_genes_need_cells_behind_them(n_cells, n_usable):
     x = 7.0 * (torch.arange(n_cells)[:, None] < torch.arange(1, 13))
     n_rare = 12 - n_usable
     chosen = choose_genes(x, 100 * x[:, :n_rare], n_usable)
-    assert chosen.tolist() == list(range(n_rare, 12))
+    assert sorted(chosen) == list(range(n_rare, 12))
 
 
 @pytest.mark.parametrize(("n_cells", "penalty"), [(3000, 10.0), (60, 500.0)])
@@ -92,7 +92,7 @@ def test_genes_are_centred_and_penalised(n_cells, penalty):
     y = normal_values(n_cells, 30)[:, 10:12] + (x / scales).sum(1, keepdim=True) + 9
     X, Y = (values.numpy() - values.numpy().mean(axis=0) for values in (x, y))
     expected = forward_selection(X, Y, n_genes=8, penalty=penalty)
-    assert choose_genes(x, y, 8).tolist() == sorted(expected)
+    assert choose_genes(x, y, 8).tolist() == expected.tolist()
 
 
 def test_copies_fill_up_before_genes_of_one_cell():
@@ -100,7 +100,7 @@ def test_copies_fill_up_before_genes_of_one_cell():
     x[0, 0] = x[1, 1] = 7
     x[:, 2:] = 100 * normal_values(60, 2).repeat(1, 3)
     chosen = choose_genes(x, x[:, [2, 3]], 7)
-    assert chosen.tolist() == [0, *range(2, 8)]
+    assert sorted(chosen) == [0, *range(2, 8)]
 
 
 @pytest.mark.parametrize("output", [1, 4])
