@@ -92,8 +92,6 @@ class Report(NamedTuple):
 def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     """Fit a user's tables with notebook 08, whose parameters the options are, and write results."""
     require("bokeh", "nbconvert", "openTSNE", "papermill")
-    from sbnn.evaluation.runs import REMEDY
-
     parameters = dict(options)
     for name in PATH_OPTIONS:  # which hold in any folder
         if parameters[name] is not None and Path(parameters[name]).exists():
@@ -117,7 +115,9 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     try:
         with show_progress(folder, n_fits):
             run_notebook(source, folder / OWN_DATA, parameters)
-    except ValueError as error:  # which names the remedy of Python
+    except ValueError as error:
+        from sbnn.evaluation.runs import REMEDY  # which is that of Python
+
         raise ValueError(str(error).replace(REMEDY, COMMAND_REMEDY)) from error
     _write_page(folder)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -129,18 +129,28 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
 def _read_and_count_fits(parameters, fast):
     """Number of networks to fit for each record, after the same checks as in the notebook."""
     from sbnn.data.tables import read_tables
-    from sbnn.study.own_data import count_fits
 
     tables = {name: parameters[name] for name in TABLE_OPTIONS}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the notebook shows them
+    with print_warnings():
         adata = read_tables(**tables)
+    from sbnn.study.own_data import count_fits  # takes longer to import than a table to refuse
+
     n_pairs = QUICK_PAIRS if fast else parameters["n_pairs"]
     seed = parameters["seed"]
     n_fits = count_fits(adata, parameters["groups"], n_pairs, fast=fast, seed=seed)
     sizes = f"{adata.n_obs} cells, {adata.n_vars} genes, {adata.obsm['outputs'].shape[1]} outputs"
     print(f"{sizes}; {sum(n_fits.values())} fits of the network", flush=True)
     return n_fits
+
+
+@contextlib.contextmanager
+def print_warnings() -> Iterator[None]:
+    """Print the texts of warnings, without the line of code that gave them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
 
 
 def _was_fast(notebook):
@@ -214,7 +224,8 @@ def predict(
     from sbnn.store import write_atomically
     from sbnn.study.own_data import predict_cells
 
-    table = predict_cells(model, expression, counts, genes_in_rows)
+    with print_warnings():
+        table = predict_cells(model, expression, counts, genes_in_rows)
     write_atomically(table.to_csv(float_format="%.6g").encode(), out)
     print(f"{len(table)} cells: {out}")
 

@@ -16,7 +16,6 @@ from sbnn.evaluation.scores import mean_sd
 from sbnn.metrics import corrected_error, folds_counted, test_fraction
 from sbnn.results import Record, check_record, list_differences
 
-
 LEAST_FOLDS = 3  # of an interval; with two, it would be as wide as any result
 
 
