@@ -35,6 +35,7 @@ OWN_RECORDS = (
     "cv_distilled",
     "cv_ridge",
     "fit_distilled_*d",
+    "genes_curve",
     "halves_distilled",
     "interpretation",
     "map_trust",
@@ -42,7 +43,7 @@ OWN_RECORDS = (
 )
 #: Options of `sbnn fit` that are arguments of `read_tables`.
 TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows")
-PATH_OPTIONS = ("expression", "outputs", "labels")
+PATH_OPTIONS = ("expression", "outputs", "labels", "require", "candidates")
 SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
 QUICK_PAIRS = 2
 SECONDS_BETWEEN_COUNTS = 0.5
@@ -62,6 +63,9 @@ COMPONENTS_HELP = "dimensions of the map (default: 2)"
 PRESELECT_HELP = "genes to choose in every fold (default: 1000 if there are more than 2000)"
 NO_PRESELECT = "use all genes, however many"
 PAIRS_HELP = "pairs of random halves of the cells, to find stable genes (default: 25)"
+REQUIRE_HELP = "file with a gene on each line: genes to keep in any case"
+CANDIDATES_HELP = "file with a gene on each line: the others are chosen among these"
+CURVE_HELP = "also test every number of genes, with ten fits for each"
 OUT_HELP = (
     "folder to write (default: mine): report.html, explorer.html, tables, figures, the model, "
     "a record of each result and the executed notebook"
@@ -133,11 +137,27 @@ def _read_and_count_fits(parameters, fast):
     tables = {name: parameters[name] for name in TABLE_OPTIONS}
     with print_warnings():
         adata = read_tables(**tables)
-    from sbnn.study.own_data import count_fits  # takes longer to import than a table to refuse
+    from sbnn.study.own_data import (
+        count_fits,
+        read_panel,
+    )  # takes longer to import than a table to refuse
 
-    n_pairs = QUICK_PAIRS if fast else parameters["n_pairs"]
-    seed = parameters["seed"]
-    n_fits = count_fits(adata, parameters["groups"], n_pairs, fast=fast, seed=seed)
+    with print_warnings():
+        panel = read_panel(
+            adata.var_names,
+            require=parameters["require"],
+            candidates=parameters["candidates"],
+            n_genes=parameters["n_genes"],
+        )
+    n_numbers = len(panel.numbers()) if parameters["curve"] else 0
+    n_fits = count_fits(
+        adata,
+        parameters["groups"],
+        n_pairs=QUICK_PAIRS if fast else parameters["n_pairs"],
+        n_numbers=n_numbers,
+        fast=fast,
+        seed=parameters["seed"],
+    )
     sizes = f"{adata.n_obs} cells, {adata.n_vars} genes, {adata.obsm['outputs'].shape[1]} outputs"
     print(f"{sizes}; {sum(n_fits.values())} fits of the network", flush=True)
     return n_fits
@@ -450,6 +470,9 @@ def _add_fit(commands):
     _add_table_options(command)
     add("--groups", metavar="COLUMN", help=GROUPS_HELP)
     add("--n-genes", type=_positive, default=25, metavar="N", help="genes to keep (default: 25)")
+    add("--require", metavar="FILE", help=REQUIRE_HELP)
+    add("--candidates", metavar="FILE", help=CANDIDATES_HELP)
+    add("--curve", action="store_true", help=CURVE_HELP)
     add("--n-components", type=_positive, default=2, metavar="N", help=COMPONENTS_HELP)
     # without either, the notebook has its own value
     add("--preselect", type=_positive, default=argparse.SUPPRESS, metavar="N", help=PRESELECT_HELP)

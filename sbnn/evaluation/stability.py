@@ -51,8 +51,8 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
         whether it is at most 1. For genes with 10 or more cells behind them, it is the larger of
         the bounds among all genes and among such genes; the others, and all genes of a record
         without ``cells_behind``, have a bound for any shape (`expected_false_any_shape`).
-        Required genes are not judged: their bound is missing, and they are not trusted. Random
-        genes are among the candidate genes.
+        Genes that the estimator is required to keep, or that are no candidates, are not judged:
+        their bound is missing, and they are not trusted.
 
     Examples
     --------
@@ -65,9 +65,9 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     if repeats is not None:
         table["count"] = gene_counts(repeats)["count"]
     table["expected_false"] = _false_bounds(record, table.frequency, _are_shaped(record, table))
-    # how often halves keep a required gene says nothing
-    required = record.gene_names[_required_genes(record)]
-    table.loc[required, "expected_false"] = np.nan
+    # how often halves keep genes says nothing if they must, or must not
+    not_judged = record.gene_names[~_are_judged(record)]
+    table.loc[not_judged, "expected_false"] = np.nan
     table["trusted"] = table.expected_false <= MOST_FALSE
     return table
 
@@ -233,9 +233,9 @@ def panel_table(fit: Record, curve: Record | None = None) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by gene, with the columns ``order``, from 1; ``required``, whether the gene is kept
-        in any case; and, with `curve`, ``test_r2`` and ``sd`` of as many genes, where the curve
-        has this number, and ``suffices``, as in `genes_table`. In every fold of the curve, the
-        genes are chosen on its training cells, and can differ from those of the fit.
+        in any case; and, with `curve`, ``panel_test_r2`` and ``panel_sd`` of as many genes, where
+        the curve has this number, and ``panel_suffices``, as in `genes_table`. In every fold of the
+        curve, the genes are chosen on its training cells, and can differ from those of the fit.
 
     Examples
     --------
@@ -256,9 +256,9 @@ def panel_table(fit: Record, curve: Record | None = None) -> pd.DataFrame:
     table["order"] = np.arange(1, len(genes) + 1)
     table["required"] = table.index.isin(fit.params[0]["required_genes"] or [])
     if curve is not None:
-        accuracy = genes_table(curve)[["test_r2", "sd", "suffices"]]
+        accuracy = genes_table(curve)[["test_r2", "sd", "suffices"]].add_prefix("panel_")
         table = table.join(accuracy, on="order")
-        table["suffices"] = table["suffices"].eq(True)
+        table["panel_suffices"] = table["panel_suffices"].eq(True)
     return table
 
 

@@ -6,19 +6,27 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from sklearn.model_selection import KFold
 
+from sbnn.data.checks import abbreviate, describe_similar
+from sbnn.data.inputs import gene_positions
 from sbnn.data.paired import Paired, as_paired, get_groups
-from sbnn.data.tables import check_expression, get_expression, read_anndata, read_table
+from sbnn.data.tables import (
+    check_expression,
+    get_expression,
+    read_anndata,
+    read_table,
+    warn_left_out,
+)
 from sbnn.errors import check_among
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import grouped_folds, held_out_means
-from sbnn.evaluation.stability import selection_table
+from sbnn.evaluation.stability import panel_table, selection_table
 from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.models.distilled import DistilledBottleneckRegressor
 from sbnn.models.published import SparseBottleneckRegressor
@@ -38,6 +46,7 @@ RECORDS = {
     "scores": "cross_validate",
     "ridge": "cross_validate of LeaveOneOutRidge on the same folds",
     "halves": "stability_selection",
+    "curve": "cross_validate with a grid of n_genes",
     "effects": "interpret or interpret_held_out",
     "trust": "map_trust",
 }
@@ -88,15 +97,117 @@ def choose_folds(
     return grouped_folds(labels, min(n_folds, len(np.unique(labels))), seed)
 
 
+class Panel(NamedTuple):
+    """Genes that a network has to keep, genes among which it chooses the others, and how many."""
+
+    required: list[str] | None
+    candidates: list[str] | None
+    n_genes: int
+
+    def numbers(self) -> list[int]:
+        """Numbers of genes of the curve: from the required ones on, each with a gene more."""
+        first = max(1, len(self.required or []))
+        return list(range(first, self.n_genes + 1))
+
+
+def read_panel(
+    gene_names: pd.Index,
+    require: str | os.PathLike[str] | None,
+    candidates: str | os.PathLike[str] | None,
+    n_genes: int,
+) -> Panel:
+    r"""Read files with the name of a gene on each line, for a `DistilledBottleneckRegressor`.
+
+    Parameters
+    ----------
+    gene_names : pandas.Index
+        All genes of the data.
+    require : path-like, optional
+        Genes to keep in any case.
+    candidates : path-like, optional
+        Genes among which the others are chosen. Those that are not in the data, as in a catalogue
+        of probes, are left out with a warning.
+    n_genes : int
+        Number of genes to keep; at most as many as there are.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    ValueError
+        If required genes are unknown or more than `n_genes`, or no candidate is in the data.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from sbnn.study.own_data import read_panel
+    >>> _ = Path("markers.txt").write_text("Sst\nPvalb\n")
+    >>> names = pd.Index(["Gad1", "Pvalb", "Sst", "Vip"])
+    >>> read_panel(names, require="markers.txt", candidates=None, n_genes=3)
+    Panel(required=['Sst', 'Pvalb'], candidates=None, n_genes=3)
+    """
+    required = _read_genes(require, "require")
+    possible = _read_genes(candidates, "candidates")
+    allowed = set(gene_names)
+    if required is not None:
+        gene_positions(required, gene_names, len(gene_names), argument="require")
+        if len(required) > n_genes:
+            raise ValueError(
+                f"require: {len(required)} genes are more than the {n_genes} of the panel; raise "
+                "n_genes, or require fewer"
+            )
+    if possible is not None:
+        is_known = pd.Index(possible).isin(gene_names)
+        unknown = [*pd.Index(possible)[~is_known]]
+        if not is_known.any():
+            raise ValueError(
+                f"candidates: none of {len(possible)} genes is in the data: "
+                f"{abbreviate(unknown)}; the data have {abbreviate(gene_names)}"
+                f"{describe_similar(gene_names, unknown)}"
+            )
+        warn_left_out("candidate genes that are not in the data", unknown)
+        possible = [*pd.Index(possible)[is_known]]
+        allowed = {*possible, *(required or [])}
+    return Panel(required=required, candidates=possible, n_genes=min(n_genes, len(allowed)))
+
+
+def _read_genes(path, argument):
+    """Different names on the lines of a file, or None without one."""
+    if path is None:
+        return None
+    # utf-8-sig, as files of Excel begin with a mark
+    lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not names:
+        raise ValueError(f"{argument}: {path} has no name of a gene")
+    return names
+
+
 def count_fits(
-    data: AnnData | tuple | Paired, groups: str | None, n_pairs: int, *, fast: bool, seed: int
+    data: AnnData | tuple | Paired,
+    groups: str | None,
+    n_pairs: int,
+    n_numbers: int = 0,
+    *,
+    fast: bool,
+    seed: int,
 ) -> dict[str, int]:
-    """Number of networks that notebook 08 fits for each record, by its name up to a number."""
+    """Number of networks that notebook 08 fits for each record, by its name up to a number.
+
+    `n_numbers` is the number of points of the curve of numbers of genes.
+    """
     cells = as_paired(data)
     cell_groups = None if groups is None else get_groups(cells, groups)
     halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
+    n_folds = len(choose_folds(cells, groups, fast=fast, seed=seed))
     return {
-        "cv_distilled": len(choose_folds(cells, groups, fast=fast, seed=seed)),
+        "cv_distilled": n_folds,
+        "genes_curve": n_folds * n_numbers,
         "fit_distilled": 1,
         "halves_distilled": len(halves),
         "map_trust": 1 if fast else SEEDS_OF_MAPS,
@@ -123,7 +234,8 @@ def write_tables(
         That of the fit.
     records : dict of str to Record
         ``"fit"``, from `sbnn.fit_full`, and any of ``"scores"`` and ``"ridge"``, from
-        `sbnn.cross_validate` with one grid point; ``"halves"``, from `sbnn.stability_selection`;
+        `sbnn.cross_validate` with one grid point; ``"curve"``, from `sbnn.cross_validate` with a
+        grid of ``n_genes``; ``"halves"``, from `sbnn.stability_selection`;
         ``"effects"``, from `sbnn.evaluation.interpretation.interpret_held_out` or `sbnn.interpret`;
         and ``"trust"``, from `sbnn.map_trust`.
     settings : dict, optional
@@ -135,8 +247,10 @@ def write_tables(
         By name:
 
         - ``genes.csv``, a row for each gene: ``kept`` and ``norm`` (of its weights, in the fit to
-          all cells), and with halves ``frequency``, ``expected_false`` and ``trusted`` of
-          `sbnn.selection_table`;
+          all cells), with halves ``frequency``, ``expected_false`` and ``trusted`` of
+          `sbnn.selection_table`, and, of a `DistilledBottleneckRegressor`, the columns of
+          `sbnn.evaluation.stability.panel_table`: the order of choice and, with a curve, the
+          accuracy of a panel that ends with the gene;
         - ``outputs.csv`` (with scores): test R2 of each output over the folds, its SD and 95 %
           interval, and that of ridge;
         - ``cells.csv``: position on the map (``sbnn_1``, ...), and with scores the prediction of
@@ -171,7 +285,7 @@ def write_tables(
     _check_records(records, cells)
     fit = records["fit"]
     scores = records.get("scores")
-    genes = _genes_table(cells, fit, records.get("halves"))
+    genes = _genes_table(cells, fit, records.get("halves"), records.get("curve"))
     predicted = None if scores is None else _predictions(cells, scores)
     tables = {"genes.csv": genes}
     if scores is not None:
@@ -212,7 +326,7 @@ def _write_csv(table, path):
     return path
 
 
-def _genes_table(cells, fit, halves):
+def _genes_table(cells, fit, halves, curve):
     """A row for each gene of the data, also those that preselection left out; kept ones first."""
     fitted = pd.DataFrame({"kept": fit.selected}, pd.Index(fit.gene_names, name="gene"))
     if "gene_norms" in fit.values:
@@ -223,6 +337,12 @@ def _genes_table(cells, fit, halves):
     if halves is not None:
         table = table.join(selection_table(halves))
         order[1:1] = ["frequency"]
+    if "gene_order" in fit.values:
+        table = table.join(panel_table(fit, curve))
+        table["order"] = table["order"].astype("Int64")  # missing for genes that are not kept
+        for name in ("required", "panel_suffices"):
+            if name in table:
+                table[name] = table[name].eq(True)
     return table.sort_values(order, ascending=False, kind="stable")
 
 

@@ -124,4 +124,4 @@ def test_accuracy_stands_beside_the_last_gene():
     table = panel_table(fit, curve)
     assert table.index.tolist() == ["Vip", "Gad1", "Sst"]
     assert table.required.tolist() == [True, False, False]
-    assert table.test_r2.tolist() == approx([0.2, np.nan, 0.6], nan_ok=True)
+    assert table.panel_test_r2.tolist() == approx([0.2, np.nan, 0.6], nan_ok=True)
