@@ -28,7 +28,7 @@ from sbnn.data.checks import (
     order_by_name,
 )
 from sbnn.data.counts import BEYOND_LOG, dense, describe_no_logs
-from sbnn.errors import check_among, check_number, warn
+from sbnn.errors import check_among, warn
 
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
@@ -226,41 +226,6 @@ def validate_genes(model: Any, X: Any, genes: np.ndarray) -> np.ndarray:
             "CountNormalizer makes them of counts"
         )
     return values
-
-
-def gene_positions(genes: Any, names: Any, n_genes: int, argument: str) -> np.ndarray:
-    """Different positions of genes that are given by name or position, in the order given.
-
-    `names` are those of all `n_genes` genes, or None.
-    """
-    if np.ndim(genes) != 1:
-        got = type(genes).__name__
-        raise TypeError(f"{argument}: expected a list of names or positions of genes, got {got}")
-    positions = []
-    unknown = []
-    place_by_name = {} if names is None else {str(name): i for i, name in enumerate(names)}
-    for gene in genes:
-        if isinstance(gene, Integral) and not isinstance(gene, bool):
-            check_number(argument, gene, int, low=0, high=n_genes - 1)
-            positions.append(int(gene))
-        elif not isinstance(gene, str):
-            raise TypeError(f"{argument}: expected names or positions of genes, got {gene!r}")
-        elif names is None:
-            raise ValueError(
-                f"{argument}: X has no gene names, among which to find {gene!r}; give positions, "
-                "or fit to a DataFrame or AnnData"
-            )
-        elif gene in place_by_name:
-            positions.append(place_by_name[gene])
-        else:
-            unknown.append(gene)
-    if unknown:
-        raise ValueError(
-            f"{argument}: {len(unknown)} of {len(positions) + len(unknown)} genes are not among "
-            f"the {n_genes} genes of the data: {abbreviate(unknown, 10)}; the data have "
-            f"{abbreviate(place_by_name)}{describe_similar(place_by_name, unknown)}"
-        )
-    return np.array(list(dict.fromkeys(positions)), dtype=int)
 
 
 def validate_new_cells(model: Any, X: Any, needed: np.ndarray | None = None) -> np.ndarray:

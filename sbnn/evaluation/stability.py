@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from sbnn.data.inputs import gene_positions
+from sbnn.data.checks import gene_positions
 from sbnn.metrics import LEAST_CELLS_BEHIND, smallest_sufficient, test_fraction
 from sbnn.results import Record, check_record
 

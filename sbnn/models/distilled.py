@@ -21,7 +21,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.ensemble import ExtraTreesRegressor
 
-from sbnn.data.inputs import gene_positions
+from sbnn.data.checks import gene_positions
 from sbnn.errors import check_number
 from sbnn.metrics import LEAST_CELLS_BEHIND, cells_behind
 from sbnn.models.base import (

@@ -13,8 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from sklearn.model_selection import KFold
 
-from sbnn.data.checks import UNKNOWN, abbreviate, describe_similar
-from sbnn.data.inputs import gene_positions
+from sbnn.data.checks import UNKNOWN, abbreviate, describe_similar, gene_positions
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.tables import (
     check_expression,
