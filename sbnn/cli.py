@@ -94,7 +94,7 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     require("bokeh", "nbconvert", "openTSNE", "papermill")
     parameters = dict(options)
     for name in PATH_OPTIONS:  # which hold in any folder
-        if parameters[name] is not None and Path(parameters[name]).exists():
+        if parameters[name] is not None and Path(parameters[name]).is_file():
             parameters[name] = str(Path(parameters[name]).resolve())
     # what is refused is refused now, not after the start of a kernel, and leaves no folder behind
     n_fits = _read_and_count_fits(parameters, fast)
@@ -157,8 +157,8 @@ def _was_fast(notebook):
     """Whether results of a quick run are in the folder of an executed notebook."""
     if not notebook.exists():
         return False
-    content = json.loads(notebook.read_text(encoding="utf-8"))
-    return content["metadata"]["papermill"]["parameters"].get("fast", False)
+    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+    return metadata.get("papermill", {}).get("parameters", {}).get("fast", False)
 
 
 def remove_results(folder: Path) -> None:
