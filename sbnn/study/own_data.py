@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -396,7 +396,7 @@ def _summarise_results(
             "notes": list(cells.about.get("notes") or []),
         },
         "settings": dict(settings or {}),
-        "model": fit.settings["estimator"] | {"preselect": fit.settings["preselect"]},
+        "model": fit.settings["estimator"] | {"preselect": fit.settings.get("preselect")},
     }
     if "scores" in records:
         summary["verdict"] = _summarise_scores(records["scores"], records.get("ridge"))
@@ -524,16 +524,17 @@ def predict_cells(
     network = load_network(model) if isinstance(model, str | os.PathLike) else model
     if isinstance(expression, str | os.PathLike) and str(expression).lower().endswith(".h5ad"):
         expression = read_anndata(expression)
-    table: pd.DataFrame | AnnData
+    genes = pd.Index(getattr(network, "feature_names_in_", ()))
     if isinstance(expression, AnnData):
-        table = get_expression(expression)
+        adata = get_expression(expression)
+        table = adata[:, _mask_known(adata.var_names, genes)]
     else:
         table = read_table(expression, "expression")
-        genes = getattr(network, "feature_names_in_", ())
         if genes_in_rows is None:
-            genes_in_rows = _count_shared(table.index, genes) > _count_shared(table.columns, genes)
+            genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
         if genes_in_rows:
             table = table.T
+        table = table.loc[:, _mask_known(table.columns, genes)]
     expressed, are_raw = check_expression(table, counts)
     values = expressed.to_df()
     if are_raw:
@@ -550,5 +551,7 @@ def predict_cells(
     return places.join(pd.DataFrame(predictions, values.index, names)).rename_axis("cell")
 
 
-def _count_shared(names: pd.Index, others: Iterable[str]) -> int:
-    return int(names.isin([*others]).sum())
+def _mask_known(names, genes):
+    """Genes of the fit, or all if none is: then the model says which it needs."""
+    is_known = names.isin(genes)
+    return is_known | (not is_known.any())
