@@ -188,7 +188,7 @@ class GreedyForward(BaseEstimator):
 
     def select(self, X, Y, n_genes):
         """Positions of so many genes."""
-        return choose_genes(torch.as_tensor(X), torch.as_tensor(Y), n_genes)
+        return np.sort(choose_genes(torch.as_tensor(X), torch.as_tensor(Y), n_genes))
 
 
 class LassoNetPath(BaseEstimator):

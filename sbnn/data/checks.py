@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
 
-from sbnn.errors import warn
+from sbnn.errors import check_number, warn
 
 UNKNOWN = "unknown"  # cells without a known group
 #: What files have in place of a label.
@@ -90,6 +91,41 @@ def refuse_permuted(names: np.ndarray, of_table: pd.Index | None, argument: str)
             f"{argument}: the table has the same names in another order; leave {argument} out, as "
             "its own are used"
         )
+
+
+def gene_positions(genes: Any, names: Any, n_genes: int, argument: str) -> np.ndarray:
+    """Different positions of genes that are given by name or position, in the order given.
+
+    `names` are those of all `n_genes` genes, or None.
+    """
+    if np.ndim(genes) != 1:
+        got = type(genes).__name__
+        raise TypeError(f"{argument}: expected a list of names or positions of genes, got {got}")
+    positions = []
+    unknown = []
+    place_by_name = {} if names is None else {str(name): i for i, name in enumerate(names)}
+    for gene in genes:
+        if isinstance(gene, Integral) and not isinstance(gene, bool):
+            check_number(argument, gene, int, low=0, high=n_genes - 1)
+            positions.append(int(gene))
+        elif not isinstance(gene, str):
+            raise TypeError(f"{argument}: expected names or positions of genes, got {gene!r}")
+        elif names is None:
+            raise ValueError(
+                f"{argument}: X has no gene names, among which to find {gene!r}; give positions, "
+                "or fit to a DataFrame or AnnData"
+            )
+        elif gene in place_by_name:
+            positions.append(place_by_name[gene])
+        else:
+            unknown.append(gene)
+    if unknown:
+        raise ValueError(
+            f"{argument}: {len(unknown)} of {len(positions) + len(unknown)} genes are not among "
+            f"the {n_genes} genes of the data: {abbreviate(unknown, 10)}; the data have "
+            f"{abbreviate(place_by_name)}{describe_similar(place_by_name, unknown)}"
+        )
+    return np.array(list(dict.fromkeys(positions)), dtype=int)
 
 
 def numbered_names(kind: str, numbers: range) -> list[str]:

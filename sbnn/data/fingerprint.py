@@ -45,6 +45,8 @@ TRUTH_OF_CELLS = ("latent", "latents", "outputs")
 NOT_DECISIVE = {"results", "model_file", "overwrite", "n_jobs", "verbose", "keep"}
 #: Parameters of estimators that change no result.
 WORKER_PARAMETERS = {"n_jobs", "verbose"}
+#: Parameters of estimators that were added after results had been stored; None changes nothing.
+ADDED_PARAMETERS = {"required_genes", "candidate_genes"}
 #: What is known about our data and records besides their content: fields, and entries of these.
 NOT_CONTENT = {
     "about",
@@ -297,7 +299,11 @@ class _Fingerprint:
     def _add_estimator(self, model):
         self._tag("estimator", _class_name(model), getattr(model, "algorithm_version", 1))
         params = model.get_params(deep=False)
-        decisive = {name: params[name] for name in params if name not in WORKER_PARAMETERS}
+        decisive = {}
+        for name, value in params.items():
+            is_as_before = name in ADDED_PARAMETERS and value is None
+            if name not in WORKER_PARAMETERS and not is_as_before:
+                decisive[name] = value
         self._add_named(decisive)
         if isinstance(model, FrozenEstimator):  # which is not fitted again
             self._add_named(vars(model.estimator))

@@ -21,7 +21,14 @@ from sbnn.data.inputs import ExpressionRegressor
 from sbnn.data.paired import Paired, as_paired
 from sbnn.determinism import reproducible
 from sbnn.errors import check_among, check_number, warn
-from sbnn.evaluation.folds import SCALINGS, check_folds, check_preselect, split_fold
+from sbnn.evaluation.folds import (
+    SCALINGS,
+    check_folds,
+    check_preselect,
+    find_panel,
+    set_panel,
+    split_fold,
+)
 from sbnn.evaluation.runs import configure, describe_estimator, fit_all
 from sbnn.metrics import feature_r2, pooled_r2
 from sbnn.results import Fold, Record, plain_params
@@ -71,7 +78,8 @@ def cross_validate(
         Of all fits, or of the fits to each fold, if ``random_state`` of the estimator is None.
     preselect : int, optional
         Number of genes to choose on the training cells of every fold; see
-        `sbnn.data.preprocessing.preselect_genes`.
+        `sbnn.data.preprocessing.preselect_genes`. Required and candidate genes of the estimator
+        are added to them.
     keep : sequence of str
         What new fits store of ``test_predictions`` and ``history``.
     verbose : bool
@@ -143,6 +151,7 @@ def cross_validate(
     )
     fits = []
     for point in points:
+        find_panel(configure(estimator, point, seeds[0]), cells.gene_names)  # an error before fits
         row = []
         for fold, seed_of_fold in zip(pairs, seeds, strict=True):
             row.append(partial(fit, configure(estimator, point, seed_of_fold), fold=fold))
@@ -170,9 +179,11 @@ def fit_and_score(
     """Values of a fit to a fold, maybe without test cells."""
     values: dict[str, Any] = {}
     with reproducible():
+        panel = find_panel(model, data.gene_names)
         X_train, Y_train, X_test, Y_test, genes = split_fold(
-            data, fold, scaling=scaling, preselect=preselect
+            data, fold, scaling=scaling, preselect=preselect, panel=panel
         )
+        set_panel(model, panel, n_genes=data.n_genes, genes=genes)
         started = time.process_time()
         # other packages stop early by an evaluation set, which would be a leak
         is_ours = isinstance(model, ExpressionRegressor)

@@ -21,7 +21,7 @@ from sbnn.data.preprocessing import select_genes
 from sbnn.determinism import reproducible
 from sbnn.errors import check_number, check_path
 from sbnn.evaluation.crossval import cross_validate, predict_like
-from sbnn.evaluation.folds import group_codes, split_fold
+from sbnn.evaluation.folds import find_panel, group_codes, set_panel, split_fold
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import (
     configure,
@@ -87,6 +87,8 @@ def fit_full(
         - ``kept_genes``, their names, and ``selected``, (p,), a mask;
         - ``expression`` and ``predicted_expression`` (from the latent space), (n, k), z-scored;
         - ``train_r2``, and ``train_feature_r2``, (q,);
+        - ``gene_order``, (k,), names of the kept genes in the order of choice, if the estimator
+          has ``gene_order_``;
         - the names, labels and colours of the data;
         - ``gene_norms``, (p,), and the table ``history``, if the estimator has them;
         - ``model_sha256``, the checksum of the model file, if there is one.
@@ -103,9 +105,15 @@ def fit_full(
     cells = as_paired(data)
     model = configure(estimator, {}, seed)
     everywhere = np.arange(cells.n_cells), np.arange(0)
-    X, Y, _, _, genes = split_fold(cells, everywhere, scaling="all", preselect=preselect)
+    panel = find_panel(model, cells.gene_names)
+    X, Y, _, _, genes = split_fold(
+        cells, everywhere, scaling="all", preselect=preselect, panel=panel
+    )
     names = cells.gene_names[genes]
+    set_panel(model, panel, n_genes=cells.n_genes, genes=genes)
     values = cells.names | cells.type_labels | _fit_values(model, X, Y, names=names, seed=seed)
+    # in the file and the record, by name
+    model.set_params(**{name: cells.gene_names[panel[name]].tolist() for name in panel})
     if model_file is not None:
         fitted = model_in_units(model, cells, names)
         normalizer = _count_normalizer(cells)
@@ -159,6 +167,8 @@ def _fit_values(model, X, Y, names, seed):
         }
     if hasattr(model, "gene_norms_"):
         values["gene_norms"] = model.gene_norms_
+    if hasattr(model, "gene_order_"):
+        values["gene_order"] = names[model.gene_order_]
     if hasattr(model, "history_"):
         values["history"] = model.history_
     return values

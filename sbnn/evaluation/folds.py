@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold, check_cv
 from sklearn.preprocessing import StandardScaler
 
-from sbnn.data.checks import check_one_for_each, known_labels
+from sbnn.data.checks import check_one_for_each, gene_positions, known_labels
 from sbnn.data.counts import dense, log2p1, normalize_library_size, row_sums
 from sbnn.data.paired import Paired
 from sbnn.data.preprocessing import preselect_genes
@@ -20,6 +20,7 @@ from sbnn.errors import check_number
 from sbnn.results import Fold, Record
 
 SCALINGS = ("fold", "all")
+PANEL_PARAMETERS = ("required_genes", "candidate_genes")
 OFFSET = r"[T ].*(?:Z|[+-]\d\d(?::?\d\d)?)$"  # from UTC, at the end of a time
 
 
@@ -186,14 +187,23 @@ def z_score(values: np.ndarray) -> np.ndarray:
 
 
 def split_fold(
-    data: Paired, fold: Fold, scaling: str, preselect: int | None = None
+    data: Paired,
+    fold: Fold,
+    scaling: str,
+    preselect: int | None = None,
+    panel: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray | slice]:
-    """X_train, Y_train, X_test, Y_test, float32, and their genes: a mask, or a slice of all."""
+    """X_train, Y_train, X_test, Y_test, float32, and their genes: a mask, or a slice of all.
+
+    Genes of a panel, as from `find_panel`, are added to the preselected ones.
+    """
     train, test = fold
     genes: np.ndarray | slice = slice(None)
     check_preselect(preselect)
     if preselect is not None:
         genes = preselect_genes(data, preselect, train)
+        for positions in (panel or {}).values():
+            genes[positions] = True
     X: np.ndarray = data.X
     Y: np.ndarray = data.Y
     if scaling == "all":
@@ -208,6 +218,26 @@ def split_fold(
         X_test[:, np.ptp(X_train, axis=0) == 0] = 0  # nothing was learned of constant genes
     Y_train, Y_test = _scale_fold(Y[train], Y[test], scaling)
     return X_train, Y_train, X_test, Y_test, genes
+
+
+def find_panel(model: Any, gene_names: np.ndarray) -> dict[str, np.ndarray]:
+    """Positions of required and candidate genes, by the parameter of the estimator, if any."""
+    panel = {}
+    for parameter, genes in model.get_params().items():
+        name = parameter.split("__")[-1]  # of an estimator within this one
+        if name in PANEL_PARAMETERS and genes is not None:
+            positions = gene_positions(genes, gene_names, len(gene_names), argument=name)
+            panel[parameter] = positions
+    return panel
+
+
+def set_panel(
+    model: Any, panel: Mapping[str, np.ndarray], n_genes: int, genes: np.ndarray | slice
+) -> None:
+    """Set parameters to the positions of their genes among those of a fold, of `n_genes`."""
+    place = np.full(n_genes, -1)
+    place[genes] = np.arange(len(place[genes]))
+    model.set_params(**{parameter: place[panel[parameter]] for parameter in panel})
 
 
 def _scale_fold(train, test, scaling):

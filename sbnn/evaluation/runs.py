@@ -81,6 +81,8 @@ def _json_value(value):
         return vars(value)
     if hasattr(value, "tolist"):
         return value.tolist()
+    if isinstance(value, range):
+        return list(value)
     return repr(value)
 
 

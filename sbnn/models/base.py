@@ -309,6 +309,8 @@ def model_in_units(
     in_units.support_[is_fitted] = model.support_
     in_units.gene_norms_ = np.zeros(data.n_genes, model.gene_norms_.dtype)
     in_units.gene_norms_[is_fitted] = model.gene_norms_
+    if hasattr(model, "gene_order_"):
+        in_units.gene_order_ = np.flatnonzero(is_fitted)[model.gene_order_]
     return in_units
 
 

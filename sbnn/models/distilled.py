@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from sklearn.ensemble import ExtraTreesRegressor
 
+from sbnn.data.checks import gene_positions
 from sbnn.errors import check_number
 from sbnn.metrics import LEAST_CELLS_BEHIND, cells_behind
 from sbnn.models.base import (
@@ -117,10 +119,19 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     random_state : int, RandomState or None
     device : str
         "cpu", "cuda", ...; "auto" uses a GPU if there is one, which changes the last bits.
+    required_genes : list of str or int, optional
+        Genes to keep in any case, by name or position. They count among `n_genes`, and forward
+        selection starts with them, so that the others complement them.
+    candidate_genes : list of str or int, optional
+        Genes among which the others are chosen, by default all.
 
     Attributes
     ----------
     network_ : BottleneckNetwork
+    gene_order_ : ndarray, shape (k,)
+        Positions of the kept genes in the order of choice: the required genes as they are listed,
+        then each gene after those chosen before it. If all genes are kept, they are in the order
+        of the columns.
     gene_norms_ : ndarray, shape (p,)
         Weight norm of every gene; 0 for genes that are not kept.
     history_ : DataFrame
@@ -143,8 +154,11 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     _hidden_layers = 64, 64, 64
     _settings_class = DistilledSettings
     _parameter_constraints = BottleneckRegressor._parameter_constraints | {
-        "distillation": [DistilledSettings, None]
+        "distillation": [DistilledSettings, None],
+        "required_genes": ["array-like", None],
+        "candidate_genes": ["array-like", None],
     }
+    gene_order_: np.ndarray
 
     def __init__(
         self,
@@ -156,6 +170,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         distillation: DistilledSettings | None = None,
         random_state: int | np.random.RandomState | None = None,
         device: str = "auto",
+        required_genes: ArrayLike | None = None,
+        candidate_genes: ArrayLike | None = None,
     ) -> None:
         self.n_components = n_components
         self.n_genes = n_genes
@@ -165,6 +181,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         self.distillation = distillation
         self.random_state = random_state
         self.device = device
+        self.required_genes = required_genes
+        self.candidate_genes = candidate_genes
 
     @property
     def algorithm_version(self) -> int:
@@ -177,12 +195,17 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         p = self.n_features_in_
 
         # the genes are those of a linear model, chosen before any network is trained
-        kept = np.arange(p)
+        required, allowed = self._find_panel()
+        self.gene_order_ = allowed
         if self.n_genes not in (None, p):
             rows = np.arange(n)
             if n > MOST_SELECTION_CELLS:
                 rows = np.sort(random.choice(n, MOST_SELECTION_CELLS, replace=False))
-            kept = choose_genes(read_genes(rows=rows), target[rows], self.n_genes)
+            x = read_genes(allowed, rows)
+            places = np.searchsorted(allowed, required)
+            order = choose_genes(x, target[rows], self.n_genes, required=places)
+            self.gene_order_ = allowed[order]
+        kept = np.sort(self.gene_order_)
         cells = ScaledCells(x=read_genes(kept), target=target)  # shape (n, k)
         if eval_cells is not None:
             eval_cells = eval_cells._replace(x=eval_cells.x[:, kept])
@@ -214,6 +237,29 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         norms[kept] = student.input_norms().cpu().numpy()
         return student, kept, norms, history
 
+    def _find_panel(self):
+        """Positions of the required genes as listed, and sorted ones of all that may be kept."""
+        p = self.n_features_in_
+        names = getattr(self, "feature_names_in_", None)
+        required = np.arange(0)
+        allowed = np.arange(p)
+        if self.required_genes is not None:
+            required = gene_positions(self.required_genes, names, p, argument="required_genes")
+        if self.candidate_genes is not None:
+            candidates = gene_positions(self.candidate_genes, names, p, argument="candidate_genes")
+            allowed = np.union1d(required, candidates)
+        if self.n_genes is not None and len(required) > self.n_genes:
+            raise ValueError(
+                f"required_genes: {len(required)} genes are more than n_genes={self.n_genes}; "
+                "raise n_genes, or require fewer"
+            )
+        if not len(allowed) or (self.n_genes not in (None, 25) and self.n_genes > len(allowed)):
+            raise ValueError(
+                f"candidate_genes: with the required ones, there are {len(allowed)} genes for "
+                f"n_genes={self.n_genes}; lower n_genes, or give more candidates"
+            )
+        return required, allowed
+
     def _reconstruction_stage(self, n_frozen):
         return Stage(
             name="reconstruction",
@@ -227,31 +273,41 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 # -- genes -----------------------------------------------------------------------------------------
 
 
-def choose_genes(x: torch.Tensor, target: torch.Tensor, n_genes: int) -> np.ndarray:
-    """Sorted positions of the genes that predict the outputs best."""
+def choose_genes(
+    x: torch.Tensor, target: torch.Tensor, n_genes: int, required: Sequence[int] | np.ndarray = ()
+) -> np.ndarray:
+    """Positions of the required genes, then of those that best predict the outputs with them."""
     n, p = x.shape
     X = x.cpu().numpy()
     Y = target.cpu().numpy()
     X = X - X.mean(axis=0)
     Y = Y - Y.mean(axis=0)
-    usable = np.flatnonzero(cells_behind(X) >= min(LEAST_CELLS_BEHIND, n / 6))
+    is_usable = cells_behind(X) >= min(LEAST_CELLS_BEHIND, n / 6)
+    is_usable[list(required)] = True
+    usable = np.flatnonzero(is_usable)
     penalty = 3e4 / n  # with fewer cells, informative genes even if redundant
-    best = forward_selection(X[:, usable], Y, n_genes=n_genes, penalty=penalty)
+    first = np.searchsorted(usable, required)
+    best = forward_selection(X[:, usable], Y, n_genes=n_genes, penalty=penalty, first=first)
     chosen = usable[best]
     if len(chosen) < n_genes:
         # the others are copies of these, then genes of few cells: those that predict best alone, as
         # the first columns would be chosen from any cells
         explained = np.square(X.T @ Y).sum(axis=1) / (np.square(X).sum(axis=0) + penalty)
-        is_unusable = np.isin(np.arange(p), usable, invert=True)
-        ranked = np.lexsort((-explained, is_unusable))
+        ranked = np.lexsort((-explained, ~is_usable))
         chosen = pd.unique(np.concatenate([chosen, ranked]))[:n_genes]
-    return np.sort(chosen)
+    return chosen
 
 
-def forward_selection(X: np.ndarray, Y: np.ndarray, n_genes: int, penalty: float) -> np.ndarray:
+def forward_selection(
+    X: np.ndarray,
+    Y: np.ndarray,
+    n_genes: int,
+    penalty: float,
+    first: Sequence[int] | np.ndarray = (),
+) -> np.ndarray:
     """Positions of up to `n_genes` genes that reduce the squared error the most, one by one.
 
-    X, (n, p), and Y, (n, q), are centred.
+    X, (n, p), and Y, (n, q), are centred. The genes at the positions `first` are taken first.
     """
     # Orthogonal least squares (Chen, Billings and Luo, International Journal of Control 50, 1873,
     # 1989); with a penalty, genes are as if each had an independent part of this squared length.
@@ -265,12 +321,15 @@ def forward_selection(X: np.ndarray, Y: np.ndarray, n_genes: int, penalty: float
         # rounding errors could favour a gene with hardly any orthogonal part
         usable = remaining > 1e-3 * squares
         usable[chosen] = False
-        if not usable.any():
+        if step < len(first):
+            gene = int(first[step])
+        elif usable.any():
+            # the gene whose orthogonal part explains most of the outputs
+            lengths = np.where(usable, remaining + penalty, 1)
+            explained = np.square(cross).sum(1) / lengths
+            gene = int(np.where(usable, explained, -1).argmax())
+        else:
             break
-        # the gene whose orthogonal part explains most of the outputs
-        lengths = np.where(usable, remaining + penalty, 1)
-        explained = np.square(cross).sum(1) / lengths
-        gene = int(np.where(usable, explained, -1).argmax())
         chosen.append(gene)
         # Gram-Schmidt: what the earlier genes leave of it, in inner products with all genes
         earlier = directions[:step]

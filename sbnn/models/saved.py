@@ -85,6 +85,8 @@ class FileMixin(BaseEstimator):
         tensors |= _layer_tensors("network", self.network_)
         if self._gene_network is not None:
             tensors |= _layer_tensors("gene_network", self._gene_network)
+        if hasattr(self, "gene_order_"):
+            tensors["gene_order_"] = torch.tensor(self.gene_order_)
         if normalizer is not None:
             tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
         # as it is read, since a tuple is read as a list
@@ -136,6 +138,12 @@ def model_checksum(path: str | Path) -> str:
     """Verified checksum of a model file; a ValueError is raised if the file was altered."""
     header, _ = _read_model_file(path)
     return header["sha256"]
+
+
+def read_class_name(path: str | Path) -> str:
+    """Name of the class of the model in a file; a ValueError is raised if the file was altered."""
+    header, _ = _read_model_file(path)
+    return header["class"]
 
 
 def _read_model_file(path):
@@ -199,6 +207,8 @@ def _build_model(cls, header, tensors):
     model = cls(**params)
     for name in ARRAYS:
         setattr(model, name, tensors[name].numpy())
+    if "gene_order_" in tensors:  # which models of an earlier version lack
+        model.gene_order_ = tensors["gene_order_"].numpy()
     model.n_features_in_ = len(model.support_)
     if header["feature_names_in"]:
         model.feature_names_in_ = np.array(header["feature_names_in"], dtype=object)
