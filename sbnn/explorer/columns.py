@@ -83,10 +83,9 @@ def _matching_point(fit, folds):
     params = dict(fit.params[0])
     for name in NOT_THE_MODEL:
         params.pop(name, None)
-    points = folds.points(**params)
-    if not points:
+    if not folds.points(**params):
         raise ValueError(f"cv_record: it has no model with the parameters of the fit, {params}")
-    point = points[0]
+    point = folds.find(**params)
     no_predictions = [[None]] * len(folds.params)
     predictions = folds.values.get("test_predictions", no_predictions)[point]
     if any(fold is None for fold in predictions):
