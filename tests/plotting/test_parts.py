@@ -101,11 +101,16 @@ def test_a_tsne_keeps_its_proportions(flat_cloud, proportional, height):
 
 
 @pytest.mark.parametrize("proportional", [True, False])
-def test_one_cell_far_away_leaves_the_panel(flat_cloud, proportional):
-    alone = maps.panel_coordinates(flat_cloud, proportional)
-    with_outlier = maps.panel_coordinates([*flat_cloud, [9, 0.2]], proportional)
-    assert with_outlier[-1, 0] > 1
-    np.testing.assert_allclose(with_outlier[:-1], alone, rtol=0, atol=0.05)
+@pytest.mark.parametrize(("x", "text"), [(1.8, ""), (9, " (1 at the edge)")])
+def test_a_panel_holds_every_cell(flat_cloud, proportional, x, text):
+    xy = maps.panel_coordinates([*flat_cloud, [x, 0.2]], proportional)
+    assert 0 < xy.min() < xy.max() == xy[-1, 0] < 1
+    assert maps.edge_text(xy) == text
+
+
+def test_a_far_cell_leaves_a_third_to_others(flat_cloud):
+    xy = maps.panel_coordinates([*flat_cloud, [9, 0.2]], proportional=False)
+    assert np.ptp(xy[:-1, 0]) > 0.94 / 3
 
 
 @pytest.fixture(scope="module")
