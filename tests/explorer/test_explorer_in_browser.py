@@ -1,5 +1,6 @@
 """The explorer at work in a browser: mouse and controls do what numpy says they should."""
 
+import itertools
 import json
 import shutil
 import time
@@ -63,10 +64,11 @@ def browser(folder):
 
 @pytest.fixture(scope="module")
 def fit():
-    """90 cells with names and types that look like HTML."""
+    """90 cells with names and types that look like HTML, of families at the same place."""
     record = fit_record()
     record.values["cell_names"] = np.r_[HOSTILE, record.cell_names[5:]]
     record.labels["type"] = np.resize(TYPES, 90)
+    record.labels["family"] = np.repeat(["first", "second", "third"], 30)
     return record
 
 
@@ -131,6 +133,33 @@ def test_legend_names_types(page):
 def test_names_stay_text(page, tag):
     choose(page, "color-by", "Type")
     assert page.find_elements("css selector", tag) == []
+
+
+@pytest.mark.parametrize("key", ["", "\ue007", " "], ids=["click", "Enter", "space"])
+def test_the_legend_selects_a_type(page, fit, key):
+    choose(page, "color-by", "Type")
+    button = page.find_elements("css selector", "#legend button")[1]
+    if key:
+        button.send_keys(key)
+    else:
+        button.click()
+    script = MODEL + "return model('cells').selected.indices"
+    is_second = fit.labels["type"] == TYPES[1]
+    assert page.execute_script(script) == np.flatnonzero(is_second).tolist()
+
+
+def test_names_on_the_map_hide_no_other(page):
+    choose(page, "color-by", "Family")
+    script = """
+        const { x, y, dx, dy, text } = model('names').data;
+        const { x_scale, y_scale } = Object.values(Bokeh.index.roots ?? Bokeh.index)[0].frame;
+        return text.map((_, i) => [x_scale.compute(x[i]) + dx[i], y_scale.compute(y[i]) + dy[i]]);
+    """
+    places = np.array(page.execute_script(MODEL + script))
+    assert len(places) == 3
+    for a, b in itertools.combinations(places, 2):
+        across, down = np.abs(a - b)
+        assert down > 18 or across > 50
 
 
 def test_outputs_colour_cells(page, fit):
@@ -218,16 +247,12 @@ def test_saved_cells_have_their_units(saved_cells, fit):
     assert_array_equal(units, fit.embedding[SELECTED, 1])
 
 
-@pytest.fixture
-def phone(page_with_selection):
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_no_wider_than_its_screen(page_with_selection, width):
     page = page_with_selection
     choose(page, "color-by", "Tau")
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 1000}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    yield page
+    script = "return document.documentElement.scrollWidth"
+    wait(lambda: page.execute_script(script) <= width)
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_the_page_is_no_wider_than_a_phone(phone):
-    width = "return document.documentElement.scrollWidth"
-    wait(lambda: phone.execute_script(width) <= 390)

@@ -212,3 +212,32 @@ def test_models_have_colours_of_their_kind(published_fit, linear_fit):
 )
 def test_means_have_the_sample_sd(values, text):
     assert reading.mean_text(values) == text
+
+
+@pytest.fixture
+def regions(fit):
+    """A label of the 90 cells, in another order of the cells, unknown for the last."""
+    labels = pd.Series(np.resize(["V1", "M1", "M1"], 90), fit.cell_names, name="region")
+    labels.iloc[-1] = None
+    return labels[::-1]
+
+
+def test_cells_have_the_colours_of_a_label(fit, regions):
+    groups = colors.Groups(colors.color_by(fit, regions))
+    assert groups.title == "region (cells)"
+    assert groups.table["count"].to_dict() == {"M1": 59, "V1": 30, "unknown": 1}
+    assert groups.colors[0] == groups.table["color"]["V1"] != groups.colors[1]
+
+
+def test_a_table_of_labels_colours_unknown_types(fit, regions):
+    table = pd.DataFrame({"cell": fit.cell_names, "region": regions[::-1]}, fit.cell_names)
+    assert colors.color_by(fit, table) is fit
+    fit.labels[["family", "type"]] = "unknown"
+    assert colors.color_by(fit, table).label == "region"
+
+
+@pytest.mark.parametrize("values", ["one", None], ids=["one value", "names of cells"])
+def test_a_label_of_no_groups_is_refused(fit, values):
+    label = pd.Series(values or fit.cell_names, fit.cell_names, name="barcode")
+    with pytest.raises(ValueError, match="'barcode' has .* different values"):
+        colors.color_by(fit, label)
