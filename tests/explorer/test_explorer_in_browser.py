@@ -159,7 +159,7 @@ def test_names_on_the_map_hide_no_other(page):
     assert len(places) == 3
     for a, b in itertools.combinations(places, 2):
         across, down = np.abs(a - b)
-        assert down > 18 or across > 50
+        assert down > 18 or across > 34
 
 
 def test_outputs_colour_cells(page, fit):
