@@ -37,7 +37,13 @@ function showLabels(drawn) {
   const middle = (places, group) => quantiles(places.filter((_, cell) => codes[cell] === group), [0.5])[0];
   const none = text.map(() => 0);
   drawn.names.data = { x: text.map((_, group) => middle(x, group)), y: text.map((_, group) => middle(y, group)), text, dx: none, dy: none };
-  placeLabels(drawn);
+  placeLabelsSoon(drawn);
+}
+
+// Places names once, after the ranges and the frame have changed.
+function placeLabelsSoon(drawn) {
+  cancelAnimationFrame(state.placing);
+  state.placing = requestAnimationFrame(() => placeLabels(drawn));
 }
 
 // Moves names apart that would hide one another, in pixels, and into the frame.

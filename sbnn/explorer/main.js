@@ -110,9 +110,9 @@ function listen(drawn) {
   cells.selected.properties.indices.change.connect(() => showSelection(drawn));
   const { x_range: across, y_range: up, properties } = drawn.map.model;
   for (const { start, end } of [across.properties, up.properties]) {
-    [start, end].forEach(({ change }) => change.connect(() => placeLabels(drawn)));
+    [start, end].forEach(({ change }) => change.connect(() => placeLabelsSoon(drawn)));
   }
-  [properties.inner_width, properties.inner_height].forEach(({ change }) => change.connect(() => placeLabels(drawn)));
+  [properties.inner_width, properties.inner_height].forEach(({ change }) => change.connect(() => placeLabelsSoon(drawn)));
   on("save-csv", "click", () => {
     const selected = selectedCells(drawn);
     save(`${data.dataset}_cells.csv`, csvOf(selected.length ? selected : [...data.cells.keys()]), "text/csv");

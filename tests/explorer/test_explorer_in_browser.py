@@ -155,11 +155,13 @@ def test_names_on_the_map_hide_no_other(page):
         const { x_scale, y_scale } = Object.values(Bokeh.index.roots ?? Bokeh.index)[0].frame;
         return text.map((_, i) => [x_scale.compute(x[i]) + dx[i], y_scale.compute(y[i]) + dy[i]]);
     """
-    places = np.array(page.execute_script(MODEL + script))
-    assert len(places) == 3
-    for a, b in itertools.combinations(places, 2):
-        across, down = np.abs(a - b)
-        assert down > 18 or across > 34
+
+    def are_apart():
+        places = np.array(page.execute_script(MODEL + script))
+        distances = [np.abs(a - b) for a, b in itertools.combinations(places, 2)]
+        return len(distances) == 3 and all(down > 18 or across > 34 for across, down in distances)
+
+    wait(are_apart)
 
 
 def test_outputs_colour_cells(page, fit):
