@@ -159,7 +159,7 @@ def test_names_on_the_map_hide_no_other(page):
     def are_apart():
         places = np.array(page.execute_script(MODEL + script))
         distances = [np.abs(a - b) for a, b in itertools.combinations(places, 2)]
-        return len(distances) == 3 and all(down > 18 or across > 34 for across, down in distances)
+        return len(distances) == 3 and all(down > 18 or across > 26 for across, down in distances)
 
     wait(are_apart)
 
