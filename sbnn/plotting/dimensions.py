@@ -167,7 +167,8 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     _add_error_bar(figure, dots, left, label="mean squared error of a cell (z-scores)")
     r2 = record.agreement  # of each seed
     lowest, highest = r2.min(), r2.max()
-    right.set_title(f"maps of {len(r2)} other seeds: R² {lowest:.2f} to {highest:.2f}")
+    seeds = number_and_noun(len(r2), "other seed")
+    right.set_title(f"maps of {seeds}: R² {lowest:.2f} to {highest:.2f}")
     dots = _draw_errors(right, xy, record.spread)
     _add_error_bar(figure, dots, right, label="distance moved / map size")
     if fit is not None:
