@@ -13,6 +13,7 @@ import pandas as pd
 from anndata import AnnData
 from sklearn.model_selection import KFold
 
+from sbnn.data.checks import UNKNOWN
 from sbnn.data.paired import Paired, as_paired, get_groups
 from sbnn.data.tables import check_expression, get_expression, read_anndata, read_table
 from sbnn.errors import check_among
@@ -183,7 +184,7 @@ def write_tables(
     for name, table in tables.items():
         paths[name] = _write_csv(table, Path(folder, name))
     paths["summary.json"] = Path(folder, "summary.json")
-    summary = summarise_results(cells, records, genes, settings)
+    summary = _summarise_results(cells, records, genes, settings)
     text = json.dumps(summary, indent=1, allow_nan=False, default=str, ensure_ascii=False)
     write_atomically(f"{text}\n".encode(), paths["summary.json"])
     paths["cells.h5ad"] = Path(folder, "cells.h5ad")
@@ -207,22 +208,24 @@ def _check_records(records, cells):
 
 def _write_csv(table, path):
     """Write a table; six digits are more than any result has."""
-    content = table.to_csv(float_format="%.6g", lineterminator="\n")
+    texts = {True: "TRUE", False: "FALSE"}  # which R and Excel know as well
+    masks = {name: table[name].map(texts) for name in table.select_dtypes(bool)}
+    content = table.assign(**masks).to_csv(float_format="%.6g", lineterminator="\n")
     write_atomically(content.encode(), path)
     return path
 
 
 def _genes_table(cells, fit, halves):
     """A row for each gene of the data, also those that preselection left out; kept ones first."""
-    fitted = pd.DataFrame({"kept": fit.selected}, pd.Index(fit.gene_names, name="gene"))
+    names = pd.Index(cells.gene_names, name="gene")
+    kept = pd.Series(fit.selected, fit.gene_names)
+    table = pd.DataFrame({"kept": kept.reindex(names, fill_value=False)})
     if "gene_norms" in fit.values:
-        fitted["norm"] = fit.gene_norms
-    table = fitted.reindex(pd.Index(cells.gene_names, name="gene"))
-    table["kept"] = table["kept"].fillna(False).astype(bool)
-    order = ["kept", *fitted.columns.difference(["kept"])]
+        table["norm"] = pd.Series(fit.gene_norms, fit.gene_names)
+    order = [*table]
     if halves is not None:
         table = table.join(selection_table(halves))
-        order[1:1] = ["frequency"]
+        order = ["kept", "frequency"]
     return table.sort_values(order, ascending=False, kind="stable")
 
 
@@ -240,7 +243,9 @@ def _cells_table(cells, fit, predicted, trust):
         tables.append(pd.DataFrame({"error": trust.errors, "spread": trust.spread}, names))
     if predicted is not None:
         tables.append(predicted)
-    return pd.concat([*tables, cells.labels], axis=1).rename_axis("cell")
+    is_known = (cells.labels.astype(object) != UNKNOWN).any()
+    labels = cells.labels.loc[:, is_known]
+    return pd.concat([*tables, labels], axis=1).rename_axis("cell")
 
 
 def _map_columns(n_components):
@@ -255,7 +260,7 @@ def _effects_table(record):
     return record.table[columns].join(effects)
 
 
-def summarise_results(
+def _summarise_results(
     cells: Paired,
     records: Mapping[str, Record],
     genes: pd.DataFrame,
