@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import shutil
 import time
 
 import numpy as np
@@ -32,34 +31,6 @@ MODEL = """
 
 
 SELECTED = [0, 1, 3, 6, 9, 12, 15]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Of the page, the profile of the browser, and its downloads."""
-    return tmp_path_factory.mktemp("explorer")
-
-
-@pytest.fixture(scope="module")
-def browser(folder):
-    """Chromium without network."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.add_argument("--headless=new")
-    options.add_argument("--no-sandbox")
-    options.add_argument("--disable-dev-shm-usage")
-    options.add_argument("--window-size=1400,1000")
-    options.add_argument(f"--user-data-dir={folder}/user")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    downloads = {"behavior": "allow", "downloadPath": str(folder)}
-    browser.execute_cdp_cmd("Page.setDownloadBehavior", downloads)
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture(scope="module")
