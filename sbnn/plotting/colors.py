@@ -99,11 +99,10 @@ def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
 
     Examples
     --------
-    >>> from sbnn import fit_full, LeaveOneOutRidge, plotting, simulate_patchseq
-    >>> from sbnn import ReducedRankRegression
+    >>> from sbnn import SparseReducedRankRegression, fit_full, plotting, simulate_patchseq
     >>> data = simulate_patchseq(n_cells=100, n_genes=60)
     >>> data.obs["donor"] = ["old", "young"] * 50
-    >>> fit = fit_full(ReducedRankRegression(), data)
+    >>> fit = fit_full(SparseReducedRankRegression(alpha=0.3), data)
     >>> figure = plotting.latent_panels(plotting.color_by(fit, data.obs["donor"]))
     """
     check_record("record", record)

@@ -21,7 +21,7 @@ from sbnn.results import Record
 from sbnn.store import write_atomically
 
 #: Tags of cells that are for the notebook alone, and of the first cell that a bad verdict folds.
-ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only in notebook", "after verdict"
+ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only-in-notebook", "after-verdict"
 STOP = "Stop here: new cells are not predicted better than by the mean."
 FOLDED = "Show the genes and the map all the same; they can also be drawn from noise"
 FILES = {
@@ -57,10 +57,12 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
     path = Path(folder)
     summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     cells = nbformat.read(path / notebook, as_version=4).cells
-    shown = [cell for cell in cells if ONLY_IN_NOTEBOOK not in cell.metadata.get("tags", ())]
-    tags = [cell.metadata.get("tags", ()) for cell in shown]
-    first_after = next((at for at, own in enumerate(tags) if AFTER_VERDICT in own), len(shown))
+    shown = [cell for cell in cells if _is_shown(cell)]
     parts = [*_render_cells(shown)]
+    first_after = len(shown)
+    for at, cell in enumerate(shown):
+        if AFTER_VERDICT in cell.metadata.get("tags", ()):
+            first_after = at
     kind, headline = judge(summary["verdict"])
     before = "\n".join(parts[:first_after])
     after = "\n".join(parts[first_after:])
@@ -72,7 +74,7 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
         sizes=escape(_sizes_text(summary)),
         kind=kind,
         headline=escape(headline),
-        sentence=escape(summary["verdict"]["sentence"].replace("R2", "R²")),
+        sentence=_typeset(summary["verdict"]["sentence"]),
         links=_links(path),
         before=before,
         after=after,
@@ -81,8 +83,19 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
     return path / "report.html"
 
 
+def _is_shown(cell):
+    """Whether a reader of the page needs a cell: text for readers, or code that shows something."""
+    is_text = cell.cell_type == "markdown"
+    return ONLY_IN_NOTEBOOK not in cell.metadata.get("tags", ()) and (is_text or cell.outputs)
+
+
 def _page_part(name):
     return (files("sbnn.study") / name).read_text(encoding="utf-8")
+
+
+def _typeset(sentence):
+    """HTML of a verdict, with R² and long minus signs as in the figures."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", escape(sentence)).replace("R2", "R²")
 
 
 def judge(scores: Mapping[str, Any]) -> tuple[str, str]:
