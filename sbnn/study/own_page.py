@@ -24,7 +24,7 @@ from sbnn.store import write_atomically
 ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only-in-notebook", "after-verdict"
 STOP = "Stop here: new cells are not predicted better than by the mean."
 FOLDED = "Show the genes and the map all the same; they can also be drawn from noise"
-FILES = {
+LINKED_FILES = {
     "explorer.html": "explore the map",
     "outputs.csv": "scores of each output",
     "genes.csv": "genes",
@@ -68,13 +68,13 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
     after = "\n".join(parts[first_after:])
     if kind == "stop":
         after = f"<details><summary>{FOLDED}</summary>\n{after}\n</details>"
-    page = Template(_page_part("own_page.html")).substitute(
+    page = Template(_template_part("own_page.html")).substitute(
         title=escape(_title(path.resolve().name, summary["settings"])),
-        style=_page_part("own_page.css"),
+        style=_template_part("own_page.css"),
         sizes=escape(_sizes_text(summary)),
         kind=kind,
         headline=escape(headline),
-        sentence=_typeset(summary["verdict"]["sentence"]),
+        sentence=_sentence_html(summary["verdict"]["sentence"]),
         links=_links(path),
         before=before,
         after=after,
@@ -89,11 +89,11 @@ def _is_shown(cell):
     return ONLY_IN_NOTEBOOK not in cell.metadata.get("tags", ()) and (is_text or cell.outputs)
 
 
-def _page_part(name):
+def _template_part(name):
     return (files("sbnn.study") / name).read_text(encoding="utf-8")
 
 
-def _typeset(sentence):
+def _sentence_html(sentence):
     """HTML of a verdict, with R² and long minus signs as in the figures."""
     return re.sub(r"(?<![\w.])-(?=\d)", "−", escape(sentence)).replace("R2", "R²")
 
@@ -137,8 +137,8 @@ def _sizes_text(summary):
 
 def _links(folder):
     """Links to other files of the folder, which stay beside the page."""
-    names = [name for name in FILES if (folder / name).exists()]
-    return " · ".join(f'<a href="{name}">{FILES[name]}</a>' for name in names)
+    names = [name for name in LINKED_FILES if (folder / name).exists()]
+    return " · ".join(f'<a href="{name}">{LINKED_FILES[name]}</a>' for name in names)
 
 
 def _render_cells(cells: Sequence[Any]) -> Iterator[str]:
