@@ -60,6 +60,7 @@ LABELS_HELP = "cells x labels: type and family, which colour the map, donor, bat
 COUNTS_HELP = "expression has raw counts (default: if it has whole numbers)"
 GENES_IN_ROWS_HELP = "expression is genes x cells (default: found by the names)"
 GROUPS_HELP = "column of the labels, such as donor: folds hold out whole groups"
+COLOR_HELP = "column of the labels that colours the map (default: family, type or the first)"
 COMPONENTS_HELP = "dimensions of the map (default: 2)"
 PRESELECT_HELP = "genes to choose in every fold (default: 1000 if there are more than 2000)"
 NO_PRESELECT = "use all genes, however many"
@@ -117,6 +118,8 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     }
     if fast:
         print(f"quick run with small networks and two folds, in {folder}: not for conclusions")
+    from sbnn.study.own_page import write_page
+
     try:
         with show_progress(folder, n_fits):
             run_notebook(source, folder / OWN_DATA, parameters)
@@ -124,7 +127,7 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
         from sbnn.evaluation.runs import REMEDY  # which is that of Python
 
         raise ValueError(str(error).replace(REMEDY, COMMAND_REMEDY)) from error
-    _write_page(folder)
+    write_page(folder, OWN_DATA)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
     print(f"{folder}: {', '.join(names)}")
@@ -133,6 +136,7 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
 
 def _read_and_count_fits(parameters, fast):
     """Number of networks to fit for each record, after the same checks as in the notebook."""
+    from sbnn.data.checks import group_columns
     from sbnn.data.tables import read_tables
 
     tables = {name: parameters[name] for name in TABLE_OPTIONS}
@@ -143,6 +147,8 @@ def _read_and_count_fits(parameters, fast):
         read_panel,
     )  # takes longer to import than a table to refuse
 
+    if parameters["color"] is not None:
+        check_among("color", parameters["color"], group_columns(adata.obs))
     with print_warnings():
         panel = read_panel(
             adata.var_names,
@@ -231,17 +237,6 @@ def _count_done(folder, n_fits):
         parts = folder.glob(f"{name}*.pickle.xz.parts/*.pickle.xz")
         n_done += n if is_complete else min(n, len([*parts]))
     return n_done
-
-
-def _write_page(folder):
-    """Write the executed notebook as a page without code."""
-    from nbconvert import HTMLExporter
-
-    from sbnn.store import write_atomically
-
-    exporter = HTMLExporter(exclude_input=True, exclude_output_prompt=True)
-    page, _ = exporter.from_filename(str(folder / OWN_DATA))
-    write_atomically(page.encode(), folder / "report.html")
 
 
 def predict(
@@ -476,6 +471,7 @@ def _add_fit(commands):
     add("--labels", metavar="FILE", help=LABELS_HELP)
     _add_table_options(command)
     add("--groups", metavar="COLUMN", help=GROUPS_HELP)
+    add("--color", metavar="COLUMN", help=COLOR_HELP)
     add("--n-genes", type=_positive, default=25, metavar="N", help="genes to keep (default: 25)")
     add("--require", metavar="FILE", help=REQUIRE_HELP)
     add("--candidates", metavar="FILE", help=CANDIDATES_HELP)

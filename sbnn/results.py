@@ -18,6 +18,9 @@ __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
 LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
 
+#: Parameters that say which model it is, whether a grid varies them or not.
+MAIN_PARAMETERS = ("n_components", "rank", "n_genes", "alpha")
+
 Fold = tuple[np.ndarray, np.ndarray]  # positions of training and of test cells
 
 
@@ -114,11 +117,33 @@ class Record:
         return points
 
     def find(self, **params: object) -> int:
-        """Position of the only grid point with these parameters; KeyError if there is not one."""
+        """Position of the only grid point with these parameters; if there is not one, all listed.
+
+        Without parameters, the record must have a single grid point.
+        """
         hits = self.points(**params)
-        if len(hits) != 1:
-            raise KeyError(f"{params} match {len(hits)} grid points, expected one of {self.params}")
-        return hits[0]
+        if len(hits) == 1:
+            return hits[0]
+        asked = f"with {_params_text(params)}" if params else "without parameters"
+        listed = [self.params[point] for point in hits or range(len(self.params))]
+        texts = "; ".join(_params_text(point) for point in listed)
+        first = listed[0]
+        raise ValueError(
+            f"record: expected one grid point {asked}, got {len(hits)}; choose one of {texts}, as "
+            f"in point=record.find({_params_text(first)}), or (record, {first}) for a figure"
+        )
+
+    def describe(self, point: int) -> str:
+        """Class and main parameters of a grid point, such as ``Ridge(alpha=1.0)``."""
+        estimator = self.settings.get("estimator", {"class": "model"})
+        name = estimator["class"].split(".")[-1]
+        shown = {}
+        for parameter in MAIN_PARAMETERS:
+            value = self.parameter(point, parameter)
+            if value is not None:
+                shown[parameter] = value
+        text = _params_text(shown | self.params[point])
+        return f"{name}({text})" if text else name
 
     def n_genes(self, point: int) -> int:
         """Number of genes that a grid point uses, the rounded mean over the folds."""
@@ -139,6 +164,11 @@ class Record:
         # numbers above `n_genes` come last, the smallest first
         order = np.where(genes.round() <= n_genes, genes, -genes)
         return hits[np.argmax(order)]
+
+
+def _params_text(params: Mapping[str, Any]) -> str:
+    """Parameters as in a call."""
+    return ", ".join(f"{name}={value!r}" for name, value in params.items())
 
 
 def list_differences(saved: dict[str, Any], expected: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """Data that every test file shares: a tiny simulated set, and real files if they are here."""
 
+import shutil
 import signal
 import socket
 from collections import Counter
@@ -124,3 +125,31 @@ def small_scala(alone, monkeypatch):
         put(alone / "mine" / "tiny" / name, content.encode())
     monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
     return alone / "mine" / "tiny", counts, ephys
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of the pages of a browser, its profile and its downloads."""
+    return tmp_path_factory.mktemp("explorer")
+
+
+@pytest.fixture(scope="module")
+def browser(folder):
+    """Chromium without network."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not on this machine")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.add_argument("--headless=new")
+    options.add_argument("--no-sandbox")
+    options.add_argument("--disable-dev-shm-usage")
+    options.add_argument("--window-size=1400,1000")
+    options.add_argument(f"--user-data-dir={folder}/user")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    downloads = {"behavior": "allow", "downloadPath": str(folder)}
+    browser.execute_cdp_cmd("Page.setDownloadBehavior", downloads)
+    yield browser
+    browser.quit()

@@ -20,6 +20,7 @@ import sbnn
 from sbnn import cli
 from sbnn.data.simulate import simulate_tables
 from sbnn.results import load, load_folder
+from sbnn.study import own_page
 
 RECORDS = {
     "cv_distilled",
@@ -154,7 +155,7 @@ def asked(monkeypatch):
         calls.append(parameters)
 
     monkeypatch.setattr(cli, "run_notebook", note_parameters)
-    monkeypatch.setattr(cli, "_write_page", lambda folder: None)
+    monkeypatch.setattr(own_page, "write_page", lambda folder, notebook: None)
     return calls
 
 
@@ -165,6 +166,7 @@ def asked(monkeypatch):
         ("--outputs", "raw/labels.csv", "expected numbers"),
         ("--groups", "day", "'day'"),
         ("--require", "raw/labels.csv", "are not among the 30 genes"),
+        ("--color", "day", "color: 'day' is unknown, expected one of ['family', 'type', 'donor']"),
     ],
 )
 def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, capsys):
@@ -186,6 +188,7 @@ def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, ca
         ("--counts", "counts", True),
         ("--genes-in-rows", "genes_in_rows", True),
         ("--seed 3", "seed", 3),
+        ("--color donor", "color", "donor"),
         ("--device cpu", "device", "cpu"),
     ],
 )

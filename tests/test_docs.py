@@ -71,6 +71,7 @@ def files(adata, data, work):
     counts_frame(data).to_csv("counts.csv")
     outputs.to_csv("ephys.csv")
     outputs.T.to_csv("ephys_turned.csv")
+    outputs.abs().to_csv("proteins.csv")
     outputs.to_csv("ephys_german.csv", sep=";", decimal=",")
     outputs.to_excel("mine.xlsx", sheet_name="ephys")
     units = pd.DataFrame([["mV"] * outputs.shape[1]], columns=outputs.columns)

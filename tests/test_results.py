@@ -202,7 +202,7 @@ def save_to_pipe(record, folder, monkeypatch):
         (lambda *_: load("/dev/null"), ValueError, "/dev/null is a device, pipe or socket"),
         (load_two_datasets, ValueError, "several data sets.*'own'.*'toy'"),
         (lambda _, folder, __: results.load_folder(folder), FileNotFoundError, "no results"),
-        (lambda record, *_: record.find(rank=2), KeyError, "rank"),
+        (lambda record, *_: record.find(rank=2), ValueError, "rank=2"),
         (lambda record, *_: record.latent, AttributeError, "no 'latent'; it holds .*'test_r2'"),
     ],
     ids=["full disk", "pipe", "device", "two data sets", "no record", "two points", "attribute"],

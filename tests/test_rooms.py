@@ -29,7 +29,7 @@ PUBLIC = {
     "sbnn.dynamics": """GeneNetwork PUBLISHED_OPTIONS PhoenixRegressor
         evaluate gene_set_test simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
-        cell_maps effect_map family_zoom gene_selection_curve
+        cell_maps color_by effect_map family_zoom gene_selection_curve
         genes_curve latent_panels map_trust_panels model_overview output_accuracy
         save_figure selection_frequencies style training_curves tsne_pair
         width_and_stability""",

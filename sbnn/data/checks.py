@@ -17,6 +17,7 @@ from sbnn.errors import check_number, warn
 UNKNOWN = "unknown"  # cells without a known group
 #: What files have in place of a label.
 MISSING = ("", "-", "<NA>", "N/A", "NA", "NaN", "None", "nan", UNKNOWN, "unmapped")
+MOST_GROUPS = 100  # of a label that can colour a map
 GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008), without the yellow, which is too pale for dots
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -262,6 +263,16 @@ def type_shades(labels: pd.DataFrame) -> dict[str, str]:
             code = np.rint(mixed).astype(np.uint8).tobytes().hex()
             colors[name] = f"#{code.upper()}"
     return colors
+
+
+def group_columns(labels: pd.DataFrame) -> list[str]:
+    """Columns that divide the cells into few groups, and so can colour a map."""
+    columns = []
+    for name, column in labels.items():
+        n_groups = known_labels(column).nunique()
+        if 2 <= n_groups <= min(MOST_GROUPS, len(labels) // 2):
+            columns.append(str(name))
+    return columns
 
 
 def check_one_for_each(values: Any, argument: str, what: str = "cell") -> None:

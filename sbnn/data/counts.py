@@ -122,12 +122,24 @@ def are_counts(values: np.ndarray) -> np.ndarray:
     return (values >= 0) & (values <= LARGEST_COUNT) & is_whole
 
 
-def describe_no_logs(X: np.ndarray) -> str:
-    """Say that `X` looks like raw counts, some above 20, or lies beyond logarithms, or ""."""
+def describe_raw_counts(X: np.ndarray) -> str:
+    """Say that `X` looks like raw counts, some above 20, or ""."""
     largest = X.max()
     if largest > LARGEST_LOG and are_counts(X[:CELLS_LOOKED_AT]).all():
-        advice = "pass log2p1(normalize_library_size(X)) of sbnn.preprocessing, as read_tables does"
-        return f"X: looks like raw counts (whole numbers up to {largest:g}); {advice}"
+        return (
+            f"X: looks like raw counts (whole numbers up to {largest:g}); if it is, use "
+            "paired(None, Y, counts=X), which takes their logarithms as read_tables does; if it "
+            "is not, say what it is with paired(X, Y, notes=['rounded logarithms'])"
+        )
+    return ""
+
+
+def describe_no_logs(X: np.ndarray) -> str:
+    """Say that `X` looks like raw counts or lies beyond logarithms, or ""."""
+    largest = X.max()
+    mistake = describe_raw_counts(X)
+    if mistake:
+        return mistake
     if largest > BEYOND_LOG and X.min() >= 0:  # z-scores may be large
         advice = "pass log2p1(X) of sbnn.preprocessing, for TPM or CPM"
         return f"X: values up to {largest:g} are no log values; {advice}"

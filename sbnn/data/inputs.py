@@ -27,7 +27,7 @@ from sbnn.data.checks import (
     numbers,
     order_by_name,
 )
-from sbnn.data.counts import BEYOND_LOG, dense, describe_no_logs
+from sbnn.data.counts import BEYOND_LOG, dense, describe_no_logs, describe_raw_counts
 from sbnn.errors import check_among, warn
 
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
@@ -162,14 +162,29 @@ def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> tuple[Any,
     return X, outputs
 
 
-def validate_training_cells(model: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
-    """What `validate_expression` returns and float64 outputs, for a fit; names are stored."""
+def is_described(X: Any) -> bool:
+    """Whether a builder has noted in ``uns`` what expression it is, so that nothing is guessed."""
+    return isinstance(X, AnnData) and X.uns.get("sbnn", {}).get("notes") is not None
+
+
+def validate_training_cells(
+    model: Any, X: Any, y: Any, check: bool = True
+) -> tuple[Any, np.ndarray]:
+    """What `validate_expression` returns and float64 outputs, for a fit; names are stored.
+
+    With `check`, expression that looks like raw counts is refused, as `paired` does.
+    """
     X, outputs = expression_and_outputs(X, y)
     cells, names = validate_expression(X, min_cells=2)
-    first_block = next(cell_blocks(cells))
-    mistake = describe_no_logs(read_cells(cells, first_block))
-    if mistake:
-        warn(mistake)
+    if check and not is_described(X):
+        first_block = next(cell_blocks(cells))
+        values = read_cells(cells, first_block)
+        counts = describe_raw_counts(values)
+        if counts:
+            raise ValueError(counts)
+        mistake = describe_no_logs(values)
+        if mistake:  # no error, as numbers around 100 are among the checks of scikit-learn
+            warn(mistake)
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
     if isinstance(X, AnnData | pd.DataFrame):

@@ -19,12 +19,14 @@ from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
 from sbnn.data.checks import (
+    MOST_GROUPS,
     abbreviate,
     check_finite,
     check_in_memory,
     check_names,
     check_only_genes,
     describe_similar,
+    group_columns,
     names_as_text,
     numbers,
 )
@@ -47,6 +49,9 @@ BOOKKEEPING = re.compile(
 )
 #: Errors that say what is wrong.
 CLEAR_ERRORS = FileNotFoundError, ImportError, IsADirectoryError, MemoryError, PermissionError
+WIDE_RANGE = 200  # of whole numbers, beyond the numbers of action potentials
+STRONG_SKEW = 3  # of an output of which few cells have most of the variance
+NAMES_IN_CODE = 10  # in a line of code that an error or a warning suggests
 FEW_COLUMNS = 0.2  # of the expressed ones: no counts, beside counts
 
 
@@ -69,7 +74,7 @@ def read_tables(
     ----------
     expression : path-like, DataFrame or AnnData
         Cells x genes or genes x cells, or an AnnData or ``.h5ad`` file, of which
-        ``layers["counts"]``, if present, replaces ``X``.
+        ``layers["counts"]``, if present, replaces ``X`` unless `counts` is False.
     outputs : path-like, DataFrame, str or list of str
         Cells x outputs. Of an AnnData, also a key of ``obsm`` or a list of columns of ``obs``.
     labels : path-like or DataFrame, optional
@@ -109,12 +114,14 @@ def read_tables(
     if isinstance(expression, str | PathLike) and str(expression).lower().endswith(".h5ad"):
         expression = read_anndata(expression)
     X: pd.DataFrame | AnnData
+    notes = []
     if isinstance(expression, AnnData):
         if labels is None:
             labels = expression.obs
         if not (isinstance(outputs, str | PathLike) and Path(outputs).is_file()):
             outputs = select_outputs(expression, outputs)
-        cells = get_expression(expression)
+        cells, taken = get_expression(expression, counts)
+        notes.append(taken)
         names, Y = join_tables(pd.DataFrame(index=cells.obs_names), outputs, genes_in_rows=False)
         cell_labels = None if labels is None else match_labels(labels, names.index)
         X = cells[names.index]
@@ -141,8 +148,10 @@ def read_tables(
     genes = drop_constant(extremes, "genes").columns
     Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
     warn_of_suspects(Y, genes, copies=expressed.obs_names[sums.duplicated()])
+    warn_of_long_tails(Y)
     if cell_labels is not None:
         cell_labels = cell_labels.loc[expressed.obs_names]
+        warn_of_no_groups(cell_labels)
     chosen = expressed[:, genes].X
     note = "expression is taken as log values"
     if are_raw:
@@ -154,7 +163,7 @@ def read_tables(
         labels=cell_labels,
         counts=chosen.astype(np.int64) if are_raw else None,
         name=name,
-        notes=[note],
+        notes=[*notes, note],
     )
 
 
@@ -171,13 +180,79 @@ def read_anndata(path: str | PathLike[str]) -> AnnData:
         ) from error
 
 
-def get_expression(adata: AnnData) -> AnnData:
-    """Counts, or else ``X``, which may be sparse, with the names of cells and genes only."""
+def get_expression(adata: AnnData, counts: bool | None) -> tuple[AnnData, str]:
+    """Counts, or else ``X``, with the names of cells and genes only, and which of them it is.
+
+    ``X`` is taken if there is no layer of counts, or `counts` is False. It may be sparse.
+    """
     check_names(adata.var_names, "expression", kind="gene", size=adata.n_vars)
-    counts = adata.layers.get("counts")
-    values = load_into_memory(adata).X if counts is None else counts
+    layer = adata.layers.get("counts")
+    other_way = 'counts=False or del adata.layers["counts"] takes X'
+    if layer is None:
+        values = load_into_memory(adata).X
+        taken = "expression is X of the AnnData"
+    elif counts is False:
+        values = load_into_memory(adata).X
+        taken = 'expression is X of the AnnData; counts=True takes layers["counts"]'
+    else:
+        values = layer
+        taken = f'expression is layers["counts"] of the AnnData; {other_way}'
     check_in_memory(values, "expression")
-    return AnnData(values, adata.obs[[]], adata.var[[]])
+    if layer is not None and counts is None and adata.X is not None:
+        n_counted = _number_of_expressed_genes(layer)
+        n_in_x = _number_of_expressed_genes(load_into_memory(adata).X)
+        if n_counted < n_in_x:
+            warn(
+                f'expression: layers["counts"] is taken, which has counts of {n_counted} genes, '
+                f"fewer than the {n_in_x} of X; {other_way}"
+            )
+    return AnnData(values, adata.obs[[]], adata.var[[]]), taken
+
+
+def _number_of_expressed_genes(values):
+    """Genes with a value other than 0 in any cell."""
+    low, high = min_max_axis(sparse.csr_array(values), axis=0)
+    return int(((low != 0) | (high != 0)).sum())
+
+
+def warn_of_long_tails(Y: pd.DataFrame) -> None:
+    """Warn of outputs, such as raw counts of proteins, whose R2 depends on few cells."""
+    is_whole = (Y == Y.round()).all(axis=0)
+    is_wide = Y.max() - Y.min() > WIDE_RANGE
+    has_tail = (is_whole & is_wide) | (Y.skew() > STRONG_SKEW)
+    if not has_tail.any():
+        return
+    can_be_logged = Y.min() >= 0
+    logged = Y.columns[has_tail & can_be_logged]
+    clipped = Y.columns[has_tail & ~can_be_logged]
+    line = "{columns} = np.log2({columns} + 1)"
+    _warn_of_tail(logged, line, n_outputs=Y.shape[1])
+    line = "{columns} = {columns}.clip(upper={columns}.quantile(0.99), axis=1)"
+    _warn_of_tail(clipped, line, n_outputs=Y.shape[1])
+
+
+def _warn_of_tail(outputs, line, n_outputs):
+    """Warn of outputs with the line of pandas that transforms them."""
+    if not len(outputs):
+        return
+    columns = f"table[{list(outputs)}]"
+    if len(outputs) == n_outputs:
+        columns = "table"
+    elif len(outputs) > NAMES_IN_CODE:
+        columns = f"table[{list(outputs[:NAMES_IN_CODE])} + [...]]"
+    warn(
+        f"{len(outputs)} outputs are raw counts or have a long tail, so that a few cells decide "
+        f"their R2: {abbreviate(outputs)}; transform them with {line.format(columns=columns)}"
+    )
+
+
+def warn_of_no_groups(labels: pd.DataFrame) -> None:
+    """Warn if no label can colour a map."""
+    if len(labels.columns) and not group_columns(labels):
+        warn(
+            f"labels: no column has 2 to {MOST_GROUPS} different values, so maps stay grey; "
+            f"columns are {abbreviate(labels.columns)}"
+        )
 
 
 def warn_of_suspects(Y: pd.DataFrame, genes: pd.Index, copies: pd.Index) -> None:

@@ -305,7 +305,7 @@ def test_cells(record: Record) -> pd.DataFrame:
 
 def repeat_means(record: Record, metric: str = "macro_f1") -> np.ndarray:
     """Means over the folds of each repeat, ndarray of shape (repeats,)."""
-    fold_scores = pd.Series(record.values[metric][:, 0])
+    fold_scores = pd.Series(record.values[metric][:, record.find()])
     return fold_scores.groupby(record.repeats, sort=False).mean().to_numpy()
 
 

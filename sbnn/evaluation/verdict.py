@@ -41,12 +41,14 @@ class Verdict(NamedTuple):
         return self.sentence
 
 
-def outputs_table(record: Record, ridge: Record | None = None) -> pd.DataFrame:
+def outputs_table(
+    record: Record, ridge: Record | None = None, point: int | None = None
+) -> pd.DataFrame:
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval.
 
-    With fewer than three folds, the interval is NaN.
+    Parameters are those of `sbnn.verdict`. With fewer than three folds, the interval is NaN.
     """
-    r2 = record.test_feature_r2[:, 0]  # (folds, outputs)
+    r2 = record.test_feature_r2[:, choose_point(record, point)]  # (folds, outputs)
     interval = _mean_over_folds(record.folds, r2)
     columns = {
         "test_r2": interval.mean,
@@ -85,12 +87,26 @@ def _mean_over_folds(folds, values):
 
 
 def paired_difference(
-    a: Record, b: Record, metric: str = "macro_f1", points: tuple[int, int] = (0, 0)
+    a: Record,
+    b: Record,
+    metric: str = "macro_f1",
+    points: tuple[int | None, int | None] = (None, None),
 ) -> PairedDifference:
-    """Difference in `metric` between two records on the same folds."""
+    """Difference in `metric` between two records on the same folds, each at a grid point."""
     require_same_folds(a, b)
-    differences = a.values[metric][:, points[0]] - b.values[metric][:, points[1]]
+    a_point, b_point = points
+    a_scores = a.values[metric][:, choose_point(a, a_point)]
+    b_scores = b.values[metric][:, choose_point(b, b_point)]
+    differences = a_scores - b_scores
     return _mean_over_folds(a.folds, differences)
+
+
+def choose_point(record: Record, point: int | None) -> int:
+    """A grid point that exists; by default the only one, as any other would be a guess."""
+    if point is None:
+        return record.find()
+    check_number("point", point, int, low=0, high=len(record.params) - 1)
+    return point
 
 
 def require_same_folds(a: Record, b: Record) -> None:
@@ -118,7 +134,7 @@ def _identify_folds(record):
     }
 
 
-def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verdict:
+def verdict(record: Record, ridge: Record | None = None, point: int | None = None) -> Verdict:
     """Compare the test R2 of a grid point with the training means and with ridge.
 
     Parameters
@@ -127,24 +143,30 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
         From `sbnn.cross_validate`.
     ridge : Record, optional
         Ridge with one grid point on the same folds.
-    point : int
-        Grid point of the record.
+    point : int, optional
+        Grid point of the record, such as ``record.find(n_components=2)``; by default its only one.
 
     Returns
     -------
     Verdict
         ``interval``, the mean over the folds with its corrected 95 % interval, and ``difference``
         from ridge (both None with fewer than three folds), and ``sentence``.
+
+    Raises
+    ------
+    ValueError
+        If the record has several grid points and none is given (the error lists them), ridge has
+        several, or both have other folds.
     """
     check_record("record", record)
     if ridge is not None:
         check_record("ridge", ridge)
-    check_number("point", point, int, low=0, high=len(record.params) - 1)
+    point = choose_point(record, point)
     r2 = record.test_r2[:, point]
     n = len(r2)
     interval = None
     difference = None
-    sentence = f"Test R2 {mean_sd(r2)}"
+    sentence = f"Test R2 of {record.describe(point)} is {mean_sd(r2)}"
     if n < LEAST_FOLDS:
         sentence += f" ({'one fold' if n == 1 else f'{n} folds'}: no interval)"
     else:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sbnn.data.checks import check_colors, group_columns
 from sbnn.data.paired import as_paired
+from sbnn.errors import check_among
 from sbnn.evaluation.folds import held_out_means
 from sbnn.evaluation.stability import kept_genes_table
 from sbnn.evaluation.verdict import verdict
-from sbnn.plotting.colors import Groups
+from sbnn.plotting.colors import Groups, group_table
 from sbnn.plotting.reading import model_title
 from sbnn.results import Record
 
@@ -32,6 +35,7 @@ def page_data(
     ridge: Record | None = None,
     halves: Record | None = None,
     tsne: Record | None = None,
+    color: str | None = None,
 ) -> dict[str, Any]:
     """Everything that the page shows, ready for JSON."""
     outputs = pd.DataFrame({"name": fit.feature_names, "group": "output"})
@@ -46,7 +50,9 @@ def page_data(
         held_out = held_out_means(folds, fit.outputs, point)
         values["held_out"] = _pack(held_out)
         outputs["test_r2"] = folds.test_feature_r2[:, point].mean(0)
-        sentence = verdict(folds, ridge, point).sentence
+        # the page also shows the mean R2 of the outputs, which is another number
+        pooled = "Test R2 pooled over the outputs of"
+        sentence = verdict(folds, ridge, point).sentence.replace("Test R2 of", pooled)
     if halves is not None:
         table = kept_genes_table(halves, fit.kept_genes)
         genes["trust"] = table["trust"].to_numpy()
@@ -57,16 +63,22 @@ def page_data(
         "cells": fit.cell_names.tolist(),
         "verdict": sentence,
         "maps": _page_maps(fit, tsne),
-        "groups": _page_groups(Groups(fit)),
         "values": values,
         "features": _table_rows(outputs) + _table_rows(genes),
     }
+    cells = None
     if data is not None:
         cells = as_paired(data)
         if [*cells.cell_names] != [*fit.cell_names]:
             raise ValueError(
                 "data: expected the cells of the fit in the same order, adata[fit.cell_names]"
             )
+    groups = _page_groups(Groups(fit), None if cells is None else cells.labels)
+    if color is not None:
+        check_among("color", color, groups)
+    page["groups"] = groups
+    page["color"] = color
+    if cells is not None:
         n_bytes = MOST_BYTES - len(json.dumps(page))
         page["genes"] = _genes_not_kept(cells, fit, n_bytes)
     return page
@@ -83,10 +95,9 @@ def _matching_point(fit, folds):
     params = dict(fit.params[0])
     for name in NOT_THE_MODEL:
         params.pop(name, None)
-    points = folds.points(**params)
-    if not points:
+    if not folds.points(**params):
         raise ValueError(f"cv_record: it has no model with the parameters of the fit, {params}")
-    point = points[0]
+    point = folds.find(**params)
     no_predictions = [[None]] * len(folds.params)
     predictions = folds.values.get("test_predictions", no_predictions)[point]
     if any(fold is None for fold in predictions):
@@ -134,13 +145,25 @@ def _page_map(title, xy, axes, equal=True):
     return {"title": title, "x": _pack(x), "y": _pack(y), "axes": axes, "equal": equal}
 
 
-def _page_groups(groups):
-    """Types, and families if they differ, most frequent first."""
+def _page_groups(groups, labels):
+    """Types, and families if they differ, most frequent first; then other labels of few values.
+
+    If no type is known, another label comes first.
+    """
     types = groups.count("type")
     kinds = {"type": _encode_groups("Type", groups.types, types)}
     if (groups.families != groups.types).any():
         kinds["family"] = _encode_groups("Family", groups.families, groups.table)
-    return kinds
+    if labels is None:
+        return kinds
+    others = {}
+    for name in group_columns(labels):
+        if name not in ("family", "type"):
+            table = group_table(labels[name])
+            groups = Groups(SimpleNamespace(labels=table, colors=check_colors({}, table)))
+            others[name] = _encode_groups(name, groups.types, groups.table)
+    is_labelled = len(types) > 1
+    return kinds | others if is_labelled or not others else others
 
 
 def _encode_groups(title, names, table):

@@ -2,6 +2,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const nCells = data.cells.length;
+const MAIN = Object.keys(data.groups)[0]; // the kind of groups in which selections are counted
 
 const KINDS = {
   output: {

@@ -45,6 +45,7 @@ def explore(
     ridge: Record | None = None,
     halves: Record | None = None,
     tsne: Record | None = None,
+    color: str | None = None,
 ) -> Explorer:
     """Explore a fitted model: colour its map, and compare selected cells.
 
@@ -58,14 +59,16 @@ def explore(
     path : str or path-like, optional
         HTML file to write; it works offline.
     data : AnnData or tuple (X, Y), optional
-        Of the fit, to show genes that the model does not keep; only the most variable if the page
-        would exceed 6 MB.
+        Of the fit, to show genes that the model does not keep (only the most variable if the page
+        would exceed 6 MB), and to offer every label of ``obs`` with 2 to 100 different values.
     ridge : Record, optional
         Cross-validation of ridge on the same folds, for the verdict.
     halves : Record, optional
         From `sbnn.stability_selection`, to mark trusted genes.
     tsne : Record, optional
         From `sbnn.evaluation.maps.tsne_maps`, for other maps of the cells.
+    color : str, optional
+        Label that colours the map at first: ``"type"``, ``"family"`` or a column of ``obs``.
 
     Returns
     -------
@@ -75,7 +78,8 @@ def explore(
     Raises
     ------
     ValueError
-        If records are of other models, or of outputs in other units, or `data` of other cells.
+        If records are of other models, or of outputs in other units, `data` of other cells, or
+        `color` is no label of few values.
 
     Examples
     --------
@@ -93,7 +97,13 @@ def explore(
     from sbnn.explorer.page import page_html
 
     contents = page_data(
-        fit_record, folds=cv_record, data=data, ridge=ridge, halves=halves, tsne=tsne
+        fit_record,
+        folds=cv_record,
+        data=data,
+        ridge=ridge,
+        halves=halves,
+        tsne=tsne,
+        color=color,
     )
     explorer = Explorer(html=page_html(contents))
     if path is not None:

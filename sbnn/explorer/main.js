@@ -1,7 +1,7 @@
 // Start of the page.
 
-const coarsest = "family" in data.groups ? "family" : "type";
-const labelled = data.groups.type.names.length > 1; // otherwise the first output colours the map
+const coarsest = data.color ?? ("family" in data.groups ? "family" : MAIN);
+const labelled = data.groups[coarsest].names.length > 1; // otherwise the first output colours the map
 const state = { colorBy: labelled ? coarsest : 0, shownGroups: coarsest, map: 0, kind: "measured", held: { a: null, b: null } };
 
 start();
@@ -17,8 +17,8 @@ async function start() {
     y: maps[0].y,
     color: new Array(nCells).fill("#808080"),
     cell: data.cells,
-    type: data.cells.map((_, cell) => groupName("type", cell)),
-    family: data.cells.map((_, cell) => groupName("family", cell)),
+    main: data.cells.map((_, cell) => groupName(MAIN, cell)),
+    shown: data.cells.map((_, cell) => groupName(coarsest, cell)),
     value: new Array(nCells).fill(""),
   };
   fillControls();
@@ -49,7 +49,7 @@ function fillControls() {
     return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : NaN;
   };
   byId("accuracy").textContent =
-    `; mean R² of the outputs: ${decimal(mean("r2"))} on fitted cells` +
+    `; R² averaged over the outputs: ${decimal(mean("r2"))} on fitted cells` +
     (packed.held_out === undefined ? "" : `, ${decimal(mean("test_r2"))} on held-out cells`);
 }
 
@@ -108,6 +108,11 @@ function listen(drawn) {
     }),
   );
   cells.selected.properties.indices.change.connect(() => showSelection(drawn));
+  const { x_range: across, y_range: up, properties } = drawn.map.model;
+  for (const { start, end } of [across.properties, up.properties]) {
+    [start, end].forEach(({ change }) => change.connect(() => placeLabelsSoon(drawn)));
+  }
+  [properties.inner_width, properties.inner_height].forEach(({ change }) => change.connect(() => placeLabelsSoon(drawn)));
   on("save-csv", "click", () => {
     const selected = selectedCells(drawn);
     save(`${data.dataset}_cells.csv`, csvOf(selected.length ? selected : [...data.cells.keys()]), "text/csv");

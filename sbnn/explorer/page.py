@@ -67,7 +67,7 @@ LABEL_BOX: dict[str, Any] = {  # bokeh's type stubs do not know these
     "background_fill_alpha": 0.75,
     "background_fill_color": "#ffffff",
 }
-CELL_COLUMNS = ("x", "y", "color", "cell", "type", "family", "value")
+CELL_COLUMNS = ("x", "y", "color", "cell", "main", "shown", "value")
 
 
 def page_html(data: dict[str, Any]) -> str:
@@ -167,8 +167,10 @@ def interactive_map(xy: np.ndarray, axes: Sequence[str], equal: bool) -> figure:
         "x",
         "y",
         "text",
-        source=_empty_source("names", ["x", "y", "text"]),
+        source=_empty_source("names", ["x", "y", "text", "dx", "dy"]),
         name="labels",
+        x_offset="dx",
+        y_offset="dy",
         text_align="center",
         text_baseline="middle",
         text_font_size="12px",

@@ -45,8 +45,12 @@ function showValues({ cells, hover }) {
   const feature = state.colorBy in data.groups ? 0 : state.colorBy;
   const kinds = kindsOf(feature).map(([kind, name]) => [name, valuesOf(feature, kind)]);
   cells.data.value = data.cells.map((_, cell) => kinds.map(([name, values]) => `${decimal(values[cell])} ${name}`).join(", "));
-  const rows = [["cell", "@cell"], [data.groups.type.title.toLowerCase(), "@type"]];
-  if ("family" in data.groups) rows.push(["family", "@family"]);
+  const titleOf = (groups) => data.groups[groups].title.toLowerCase();
+  const rows = [["cell", "@cell"], [titleOf(MAIN), "@main"]];
+  if (state.shownGroups !== MAIN) {
+    rows.push([titleOf(state.shownGroups), "@shown"]);
+    cells.data.shown = data.cells.map((_, cell) => groupName(state.shownGroups, cell));
+  }
   hover.tooltips = [...rows, [`${data.features[feature].name}, z-score`, "@value"]];
   cells.change.emit();
 }

@@ -11,12 +11,12 @@ function select({ cells }, found) {
 function selectionText(drawn) {
   const selected = selectedCells(drawn);
   if (!selected.length) return "No cell selected. Draw around cells (hold Shift to add more).";
-  const { names } = data.groups.type;
-  const counts = countGroups("type", selected);
+  const { names, title } = data.groups[MAIN];
+  const counts = countGroups(MAIN, selected);
   const [first, ...others] = names.map((name, i) => [counts[i], name]).filter(([count]) => count).sort((a, b) => b[0] - a[0]);
   return (
     `${plural(selected.length, "cell")} of ${nCells} selected: ${first[0]} ${first[1]}` +
-    `${others.length ? ` and ${plural(others.length, "other type")}` : ""}.`
+    `${others.length ? ` and ${plural(others.length, `other ${title.toLowerCase()}`)}` : ""}.`
   );
 }
 
@@ -24,13 +24,13 @@ function showSelection(drawn) {
   byId("status").textContent = selectionText(drawn);
   const selected = selectedCells(drawn);
   byId("clear").disabled = !selected.length;
-  const all = countGroups("type");
-  const counts = countGroups("type", selected);
-  const rows = data.groups.type.names.map((name, i) => [name, counts[i], all[i]]).filter(([, count]) => count);
+  const all = countGroups(MAIN);
+  const counts = countGroups(MAIN, selected);
+  const rows = data.groups[MAIN].names.map((name, i) => [name, counts[i], all[i]]).filter(([, count]) => count);
   rows.sort((a, b) => b[1] - a[1]);
   fillTable(
     byId("counts"),
-    [data.groups.type.title, "selected", "total", "share of selection"],
+    [data.groups[MAIN].title, "selected", "total", "share of selection"],
     rows.map(([name, count, total]) => [name, String(count), String(total), `${((100 * count) / selected.length).toFixed(1)} %`]),
   );
   showFeatures(drawn);

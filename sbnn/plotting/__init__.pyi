@@ -1,5 +1,6 @@
 """The public names, for type checkers, which see nothing of `__getattr__`."""
 
+from .colors import color_by as color_by
 from .common import save_figure as save_figure
 from .common import style as style
 from .curves import bottleneck_comparison as bottleneck_comparison

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap
 
-from sbnn.data.checks import GREY, OKABE_ITO, UNKNOWN
+from sbnn.data.checks import (
+    GREY,
+    MOST_GROUPS,
+    OKABE_ITO,
+    UNKNOWN,
+    check_colors,
+    group_columns,
+    known_labels,
+    match_rows,
+)
 from sbnn.plotting.reading import name_and_color
-from sbnn.results import Record
+from sbnn.results import Record, check_record
 
 BLUE, VERMILLION, GREEN, _, ORANGE, SKY, _ = OKABE_ITO
 # of models, the same in every figure; ranks have line styles and markers
@@ -65,6 +75,61 @@ def model_color(record: Record) -> str:
     return MODEL_COLORS[key]
 
 
+def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
+    """Record whose figures colour the cells by a label, such as their donor or region.
+
+    Parameters
+    ----------
+    record : Record
+        From `sbnn.fit_full` or `sbnn.evaluation.maps.tsne_maps`.
+    labels : Series or DataFrame
+        Labels, indexed by the names of the cells, such as ``adata.obs["donor"]``. Of a table, such
+        as ``adata.obs``, the first column with 2 to 100 different values colours the cells, unless
+        their types are known.
+
+    Returns
+    -------
+    Record
+        For figures only; it differs from the record that was saved.
+
+    Raises
+    ------
+    ValueError
+        If the labels lack cells, or are all alike or nearly all different.
+
+    Examples
+    --------
+    >>> from sbnn import SparseReducedRankRegression, fit_full, plotting, simulate_patchseq
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> data.obs["donor"] = ["old", "young"] * 50
+    >>> fit = fit_full(SparseReducedRankRegression(alpha=0.3), data)
+    >>> figure = plotting.latent_panels(plotting.color_by(fit, data.obs["donor"]))
+    """
+    check_record("record", record)
+    if isinstance(labels, pd.DataFrame):
+        columns = group_columns(labels)
+        if group_columns(record.labels) or not columns:
+            return record
+        labels = labels[columns[0]]
+    column = match_rows(labels, record.cell_names, "labels")
+    if not group_columns(column.to_frame()):
+        raise ValueError(
+            f"labels: {column.name!r} has {column.nunique()} different values in {len(column)} "
+            f"cells; a label that colours cells has 2 to {MOST_GROUPS}"
+        )
+    table = group_table(column).set_axis(record.labels.index)
+    colors = check_colors({}, table)
+    values = record.values | {"labels": table, "colors": colors, "label": str(column.name)}
+    return replace(record, values=values)
+
+
+def group_table(column: pd.Series) -> pd.DataFrame:
+    """A label as family and type of the cells, as `Groups` takes them."""
+    known = known_labels(column)
+    names = known.where(known.notna(), UNKNOWN).astype(str)
+    return pd.DataFrame({"family": names, "type": names})
+
+
 class Groups:
     """Families of the cells, or types if no family is known, in the colours of the types.
 
@@ -84,6 +149,9 @@ class Groups:
         if (labels["family"] == UNKNOWN).all():
             self.title = "types (cells)"
             labels["family"] = labels["type"]
+        label = getattr(record, "values", {}).get("label")
+        if label is not None:  # of `color_by`
+            self.title = f"{label} (cells)"
         palette = dict(record.colors) | {UNKNOWN: GREY}
         colors = labels["type"].map(palette).fillna(GREY)
         self.cells = labels.assign(color=colors)

@@ -26,6 +26,7 @@ from sbnn.plotting.maps import (
     draw_cells,
     draw_cloud,
     draw_legend,
+    edge_text,
     frame_map,
     map_coordinates,
     name_families,
@@ -122,8 +123,8 @@ def _draw_cell_maps(maps, groups):
     draw_legend(figure, groups.table, groups.title)
     for ax in panels:
         frame_map(ax)
-    for ax, title in zip(panels, maps, strict=False):
-        ax.set_title(title)
+    for ax, (title, xy) in zip(panels, maps.items(), strict=False):
+        ax.set_title(f"{title}{edge_text(xy)}")
     finish(figure, [panels[: len(maps)]])
     for ax, xy in zip(panels, maps.values(), strict=False):
         draw_cloud(ax, groups, xy)
@@ -161,12 +162,13 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     else:
         raise ValueError(f"fit: needed to draw a map of {n_components} dimensions by its t-SNE")
     mean_error = np.nanmean(record.errors)
-    left.set_title(f"held-out cells: mean error {mean_error:.2f}")
+    left.set_title(f"held-out cells: mean error {mean_error:.2f}{edge_text(xy)}")
     dots = _draw_errors(left, xy, record.errors)
     _add_error_bar(figure, dots, left, label="mean squared error of a cell (z-scores)")
     r2 = record.agreement  # of each seed
     lowest, highest = r2.min(), r2.max()
-    right.set_title(f"maps of {len(r2)} other seeds: R² {lowest:.2f} to {highest:.2f}")
+    seeds = number_and_noun(len(r2), "other seed")
+    right.set_title(f"maps of {seeds}: R² {lowest:.2f} to {highest:.2f}")
     dots = _draw_errors(right, xy, record.spread)
     _add_error_bar(figure, dots, right, label="distance moved / map size")
     if fit is not None:
@@ -257,8 +259,10 @@ def bibiplot(record: Record) -> Figure:
 
 def _draw_circle(ax, groups, xy, source):
     """Draw cells, and the circle of perfect correlation."""
-    farthest = np.quantile(np.abs(xy), 0.99)
+    # all cells, but the circle is a third of the panel at least; others are drawn at its edge
+    farthest = min(np.abs(xy).max(), 3 * CIRCLE_RADIUS)
     limit = 1.05 * max(farthest, CIRCLE_RADIUS)
+    xy = xy.clip(-limit, limit)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.set(xlabel=f"unit 1 of the cells, from {source} (SD)", ylabel="unit 2 (SD)")
     draw_cells(ax, xy, groups.colors)

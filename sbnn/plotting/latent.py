@@ -29,6 +29,7 @@ from sbnn.plotting.maps import (
     draw_colorbar,
     draw_legend,
     draw_map,
+    edge_text,
     frame_map,
     map_coordinates,
     map_triangles,
@@ -88,7 +89,8 @@ def latent_panels(
     -------
     matplotlib.figure.Figure
         Small maps show predictions of at most nine genes and outputs: those of the published
-        figure, then those predicted best. Panels leave out 0.5 % of the cells on each side.
+        figure, then those predicted best. A title counts the cells that lie far beyond the others
+        and are drawn at the edge.
 
     Examples
     --------
@@ -152,6 +154,9 @@ def _draw_fit(part, letter, fit, score):
     _draw_small_maps(right, triangles, predictions, titles=output_names)
     ax = middle.subplots()
     frame_map(ax)
+    at_edge = edge_text(map_coordinates(fit))
+    if at_edge:
+        ax.set_title(f"{len(fit.latent)} cells{at_edge}")
     return ax
 
 
@@ -335,10 +340,12 @@ def model_overview(
     n_outputs = len(r2)
     n_drawn = min(n_outputs, NAMES_IN_FULL)
     outputs.set_title(f"{n_drawn} of {number_and_noun(n_outputs, 'output')}, {measure}")
-    ax.set_title(f"{number_and_noun(n_units, 'linear unit')}: {len(record.latent)} cells")
+    xy = map_coordinates(record)
+    units = number_and_noun(n_units, "linear unit")
+    ax.set_title(f"{units}: {len(xy)} cells{edge_text(xy)}")
     frame_map(ax)
     finish(figure)
-    draw_cloud(ax, Groups(record), map_coordinates(record))
+    draw_cloud(ax, Groups(record), xy)
     return figure
 
 

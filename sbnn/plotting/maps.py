@@ -24,7 +24,9 @@ from sbnn.results import Record
 MOST_SHAPES = 5000
 COLOR_LEVELS = 64  # of a map
 PREDICTION_LIMITS = (-2.0, 2.0)  # z-scores, the same for all maps
-EDGE_FRACTION = 0.005  # of the cells beyond each edge of a panel
+TAIL_FRACTION = 0.005  # of the cells on each side, beyond the usual range
+#: Distance of ordinary cells, and of cells at the edge, from the middle of a panel of length 1.
+ORDINARY, AT_EDGE = 0.47, 0.49
 STRETCH = 2.8  # sides of triangles over empty space, in units of the spacing
 
 
@@ -35,17 +37,35 @@ def map_coordinates(record: Record) -> np.ndarray:
 
 
 def panel_coordinates(xy: Any, proportional: bool) -> np.ndarray:
-    """Coordinates in which a square from 0 to 1 holds nearly all cells."""
+    """Coordinates in a square from 0 to 1.
+
+    An axis holds all cells, but is at most three times as long as the range of all but the last
+    0.5 % of the cells on each side. Cells that are farther away are placed at the edge.
+    """
     xy = np.array(xy, float)
     if xy.shape[1] == 1 or np.ptp(xy[:, 1]) == 0:
         # a second axis without a meaning
         jitter = np.random.default_rng(0).uniform(size=len(xy))
         xy = np.column_stack([xy[:, 0], jitter])
-    low, high = np.quantile(xy, [EDGE_FRACTION, 1 - EDGE_FRACTION], axis=0)
-    size = np.maximum(high - low, 1e-9)
+    low, high = np.quantile(xy, [TAIL_FRACTION, 1 - TAIL_FRACTION], axis=0)
+    usual = np.maximum(high - low, 1e-9)
+    if proportional:
+        usual = usual.max()
+    start = np.maximum(xy.min(axis=0), low - usual)
+    end = np.minimum(xy.max(axis=0), high + usual)
+    size = end - start
     if proportional:
         size = size.max()
-    return 0.5 + 0.94 * (xy - (low + high) / 2) / size
+    places = 0.5 + 2 * ORDINARY * (xy - (start + end) / 2) / np.maximum(size, 1e-9)
+    places = np.where(xy < start, 0.5 - AT_EDGE, places)
+    return np.where(xy > end, 0.5 + AT_EDGE, places)
+
+
+def edge_text(xy: np.ndarray) -> str:
+    """How many cells `panel_coordinates` has placed at the edge, such as " (2 at the edge)"."""
+    is_at_edge = np.abs(xy - 0.5) > (ORDINARY + AT_EDGE) / 2
+    n_cells = is_at_edge.any(axis=1).sum()
+    return f" ({n_cells} at the edge)" if n_cells else ""
 
 
 def draw_cells(ax: Axes, xy: np.ndarray, colors: np.ndarray) -> None:

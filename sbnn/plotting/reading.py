@@ -109,8 +109,11 @@ def choose_model(model: Record | tuple[Record, dict[str, Any]], n_genes: int) ->
     else:
         record, params = model, {}
     points = record.points(**params)
-    if len(points) > 1 and "alpha" in record.params[points[0]]:
-        return record, record.best_with_at_most(n_genes, **params)
+    if len(points) > 1 and "n_selected" in record.values:
+        others = [dict(record.params[point]) for point in points]
+        penalties = [other.pop("alpha", None) for other in others]
+        if None not in penalties and others.count(others[0]) == len(others):
+            return record, record.best_with_at_most(n_genes, **params)
     return record, record.find(**params)
 
 

@@ -526,7 +526,7 @@ def predict_cells(
         expression = read_anndata(expression)
     genes = pd.Index(getattr(network, "feature_names_in_", ()))
     if isinstance(expression, AnnData):
-        adata = get_expression(expression)
+        adata, _ = get_expression(expression, counts)
         table = adata[:, _mask_known(adata.var_names, genes)]
     else:
         table = read_table(expression, "expression")

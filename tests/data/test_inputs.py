@@ -12,12 +12,19 @@ from sbnn import (
     DistilledSettings,
     LeaveOneOutRidge,
     SparseReducedRankRegression,
+    cross_validate,
+    paired,
 )
 
 SHORT = DistilledSettings(n_teachers=2, n_trees=5, steps_of_teachers=5, steps_of_student=5)
 NETWORK = DistilledBottleneckRegressor(n_genes=6, distillation=SHORT, random_state=0)
 RIDGE = LeaveOneOutRidge()
 SPARSE = SparseReducedRankRegression(alpha=0.3)
+
+
+def fit_in_folds(X, Y):
+    data = X if Y is None else (X, Y)
+    return cross_validate(RIDGE, data, folds=2, verbose=False)
 
 
 @pytest.fixture
@@ -129,9 +136,17 @@ def test_genes_of_the_same_name_are_refused(repeated):
         RIDGE.fit(repeated)
 
 
-def test_raw_counts_give_a_warning(adata):
-    with pytest.warns(UserWarning, match="X: looks like raw counts"):
-        RIDGE.fit(adata.layers["counts"], adata.obsm["outputs"])
+@pytest.mark.parametrize("train", [RIDGE.fit, fit_in_folds])
+def test_raw_counts_are_refused_by_fits(train, adata):
+    with pytest.raises(ValueError, match=r"raw counts .*paired\(None, Y, counts=X\)"):
+        train(adata.layers["counts"], adata.obsm["outputs"])
+
+
+@pytest.mark.parametrize("train", [RIDGE.fit, fit_in_folds])
+def test_noted_whole_numbers_are_taken(train, adata):
+    outputs = adata.obsm["outputs"]
+    table = adata.to_df("counts")
+    train(paired(table, outputs, notes=["rounded logarithms"]), None)
 
 
 def test_a_linear_model_keeps_the_means_of_its_genes(data):

@@ -242,6 +242,51 @@ def test_names_that_tools_make_are_named(name):
         read_tables(COUNTS, outputs)
 
 
+@pytest.mark.parametrize(
+    ("column", "line"),
+    [
+        (np.arange(12) * 300, r"table\[\['Rin'\]\] = np.log2\(table\[\['Rin'\]\] \+ 1\)"),
+        ([*RNG.uniform(size=11), 90.5], "np.log2"),
+        ([*RNG.normal(-9, 1, 11), 90.5], r"\.clip\(upper="),
+    ],
+    ids=["whole numbers", "skewed", "skewed below 0"],
+)
+def test_outputs_with_long_tails_are_named(column, line):
+    with pytest.warns(UserWarning, match=f"1 outputs are raw counts .*: Rin; .*{line}"):
+        read_tables(COUNTS, OUTPUTS.assign(Rin=column))
+
+
+def test_numbers_of_spikes_are_no_raw_counts():
+    spikes = [3, 0, 12, 135, 60, 44, 81, 7, 29, 90, 33, 75]
+    read_tables(COUNTS, OUTPUTS.assign(Rin=spikes))  # without a warning
+
+
+def test_labels_without_groups_are_named():
+    labels = pd.DataFrame({"barcode": CELLS, "site": "M1"}, CELLS)
+    with pytest.warns(UserWarning, match="labels: no column has 2 to .*barcode, site"):
+        read_tables(COUNTS, OUTPUTS, labels)
+
+
+@pytest.fixture
+def with_part_of_counts(adata):
+    """An AnnData whose layer of counts lacks those of ten genes of ``X``."""
+    adata = adata.copy()
+    adata.layers["counts"][:, :10] = 0
+    return adata
+
+
+@pytest.mark.filterwarnings("ignore:10 genes with one value")
+def test_counts_of_fewer_genes_than_x_are_told(with_part_of_counts):
+    with pytest.warns(UserWarning, match=r'layers\["counts"\] is taken, .*counts=False'):
+        adata = read_tables(with_part_of_counts)
+    assert 'layers["counts"]' in adata.uns["sbnn"]["notes"][0]
+
+
+def test_x_of_an_anndata_is_taken_on_request(with_part_of_counts):
+    found = read_tables(with_part_of_counts, counts=False)
+    np.testing.assert_array_equal(found.X, with_part_of_counts.X)
+
+
 def test_cells_that_appear_twice_are_named():
     counts = COUNTS.copy()
     counts.loc["c7"] = counts.loc["c3"]

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 
 from sbnn import cross_validate, paper_folds
 from sbnn.evaluation.verdict import corrected_difference, outputs_table, paired_difference, verdict
+from sbnn.plotting import accuracy_comparison
 
 TEST_FRACTION = 24 / 96  # of five folds of 120 cells
 
@@ -75,6 +76,26 @@ def test_a_verdict_is_of_the_point_asked_for(two_points, ridge):
     assert verdict(two_points, ridge, point=1).difference.mean == pytest.approx(difference)
 
 
+def difference_from_ridge(record, ridge):
+    return paired_difference(record, ridge, "test_r2")
+
+
+def figure_beside_ridge(record, ridge):
+    return accuracy_comparison({"network": record, "ridge": ridge})
+
+
+@pytest.mark.parametrize(
+    "function", [verdict, outputs_table, difference_from_ridge, figure_beside_ridge]
+)
+def test_no_grid_point_is_chosen_silently(function, two_points, ridge):
+    with pytest.raises(ValueError, match=r"got 2; choose one of alpha=30\.0; alpha=300\.0"):
+        function(two_points, ridge)
+
+
+def test_a_sentence_names_the_model(two_points):
+    assert str(verdict(two_points, point=1)).startswith("Test R2 of Ridge(alpha=300.0) is ")
+
+
 @pytest.mark.parametrize("function", [verdict, outputs_table])
 def test_a_grid_of_ridge_is_refused(function, two_points, ridge):
     with pytest.raises(ValueError, match="ridge: expected one grid point, got 2"):
@@ -82,15 +103,15 @@ def test_a_grid_of_ridge_is_refused(function, two_points, ridge):
 
 
 def test_every_output_has_its_interval(two_points):
-    table = outputs_table(two_points)
-    r2 = two_points.test_feature_r2[:, 0]
+    table = outputs_table(two_points, point=1)
+    r2 = two_points.test_feature_r2[:, 1]
     close(table.sd, r2.std(0, ddof=1))
     interval = corrected_difference(r2[:, 2], TEST_FRACTION)
     close(table.iloc[2][["test_r2", "low", "high"]], interval)
 
 
 def test_every_output_is_beside_that_of_ridge(two_points, ridge):
-    table = outputs_table(two_points, ridge)
+    table = outputs_table(two_points, ridge, point=1)
     close(table.ridge_r2, ridge.test_feature_r2.mean((0, 1)))
 
 
@@ -110,7 +131,8 @@ def test_a_verdict_has_corrected_intervals(ridge, by):
 def test_a_sentence_compares_with_the_training_mean(ridge):
     sentence = str(verdict(shift_r2(ridge, BETTER), ridge))
     r2 = ridge.test_r2[:, 0] + BETTER
-    assert sentence.startswith(f"Test R2 {r2.mean():.3f} ± {r2.std(ddof=1):.3f} (5 folds) [")
+    scores = f"{r2.mean():.3f} ± {r2.std(ddof=1):.3f} (5 folds) ["
+    assert sentence.startswith(f"Test R2 of Ridge(alpha=30.0) is {scores}")
     assert ": better than predicting the mean of the training cells; " in sentence
 
 

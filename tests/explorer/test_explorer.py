@@ -12,7 +12,7 @@ import scipy.stats
 from made_up import cross_validation_record, fit_record, halves_record
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sbnn import explore
+from sbnn import explore, paired
 from sbnn.data.checks import GREY
 from sbnn.explorer import columns
 from sbnn.explorer.columns import page_data
@@ -78,7 +78,7 @@ def test_cells_have_names(fit):
 
 
 def test_verdict_is_that_of_the_cross_validation(fit, folds):
-    assert page_data(fit, folds)["verdict"].startswith("Test R2 ")
+    assert page_data(fit, folds)["verdict"].startswith("Test R2 pooled over the outputs of ")
 
 
 @pytest.fixture
@@ -112,6 +112,33 @@ def test_families_are_groups_of_their_own(few_cells):
 def test_families_that_equal_types_are_left_out(few_cells):
     few_cells.labels["family"] = few_cells.labels["type"]
     assert list(page_data(few_cells)["groups"]) == ["type"]
+
+
+@pytest.fixture
+def with_labels(fit, genes):
+    """The cells of the fit with a label of three values and one of too many."""
+    outputs = pd.DataFrame(fit.outputs, fit.cell_names, fit.feature_names)
+    labels = pd.DataFrame({"site": np.resize(["V1", "M1", "M1"], 90)}, fit.cell_names)
+    labels["barcode"] = fit.cell_names
+    return paired(genes, outputs, labels=labels)
+
+
+def test_labels_of_the_data_are_groups(fit, with_labels):
+    groups = page_data(fit, data=with_labels)["groups"]
+    assert list(groups) == ["type", "family", "site"]
+    assert groups["site"]["names"] == ["M1", "V1"]
+    assert len({*groups["site"]["colors"]} - {GREY}) == 2
+
+
+def test_another_label_stands_for_unknown_types(fit, with_labels):
+    fit.labels[["family", "type"]] = "unknown"
+    assert list(page_data(fit, data=with_labels)["groups"]) == ["site"]
+
+
+def test_a_colour_is_one_of_the_labels(fit, with_labels):
+    assert page_data(fit, data=with_labels, color="site")["color"] == "site"
+    with pytest.raises(ValueError, match="color: 'barcode' is unknown, .*'site'"):
+        page_data(fit, data=with_labels, color="barcode")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The explorer at work in a browser: mouse and controls do what numpy says they should."""
 
+import itertools
 import json
-import shutil
 import time
 
 import numpy as np
@@ -34,39 +34,12 @@ SELECTED = [0, 1, 3, 6, 9, 12, 15]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Of the page, the profile of the browser, and its downloads."""
-    return tmp_path_factory.mktemp("explorer")
-
-
-@pytest.fixture(scope="module")
-def browser(folder):
-    """Chromium without network."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("chromium and chromedriver are not on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.add_argument("--headless=new")
-    options.add_argument("--no-sandbox")
-    options.add_argument("--disable-dev-shm-usage")
-    options.add_argument("--window-size=1400,1000")
-    options.add_argument(f"--user-data-dir={folder}/user")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    downloads = {"behavior": "allow", "downloadPath": str(folder)}
-    browser.execute_cdp_cmd("Page.setDownloadBehavior", downloads)
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture(scope="module")
 def fit():
-    """90 cells with names and types that look like HTML."""
+    """90 cells with names and types that look like HTML, of families at the same place."""
     record = fit_record()
     record.values["cell_names"] = np.r_[HOSTILE, record.cell_names[5:]]
     record.labels["type"] = np.resize(TYPES, 90)
+    record.labels["family"] = np.repeat(["first", "second", "third"], 30)
     return record
 
 
@@ -131,6 +104,35 @@ def test_legend_names_types(page):
 def test_names_stay_text(page, tag):
     choose(page, "color-by", "Type")
     assert page.find_elements("css selector", tag) == []
+
+
+@pytest.mark.parametrize("key", ["", "\ue007", " "], ids=["click", "Enter", "space"])
+def test_the_legend_selects_a_type(page, fit, key):
+    choose(page, "color-by", "Type")
+    button = page.find_elements("css selector", "#legend button")[1]
+    if key:
+        button.send_keys(key)
+    else:
+        button.click()
+    script = MODEL + "return model('cells').selected.indices"
+    is_second = fit.labels["type"] == TYPES[1]
+    assert page.execute_script(script) == np.flatnonzero(is_second).tolist()
+
+
+def test_names_on_the_map_hide_no_other(page):
+    choose(page, "color-by", "Family")
+    script = """
+        const { x, y, dx, dy, text } = model('names').data;
+        const { x_scale, y_scale } = Object.values(Bokeh.index.roots ?? Bokeh.index)[0].frame;
+        return text.map((_, i) => [x_scale.compute(x[i]) + dx[i], y_scale.compute(y[i]) + dy[i]]);
+    """
+
+    def are_apart():
+        places = np.array(page.execute_script(MODEL + script))
+        distances = [np.abs(a - b) for a, b in itertools.combinations(places, 2)]
+        return len(distances) == 3 and all(down > 18 or across > 26 for across, down in distances)
+
+    wait(are_apart)
 
 
 def test_outputs_colour_cells(page, fit):
@@ -218,16 +220,12 @@ def test_saved_cells_have_their_units(saved_cells, fit):
     assert_array_equal(units, fit.embedding[SELECTED, 1])
 
 
-@pytest.fixture
-def phone(page_with_selection):
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_is_no_wider_than_its_screen(page_with_selection, width):
     page = page_with_selection
     choose(page, "color-by", "Tau")
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 1000}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    yield page
+    script = "return document.documentElement.scrollWidth"
+    wait(lambda: page.execute_script(script) <= width)
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def test_the_page_is_no_wider_than_a_phone(phone):
-    width = "return document.documentElement.scrollWidth"
-    wait(lambda: phone.execute_script(width) <= 390)

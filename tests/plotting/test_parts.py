@@ -93,11 +93,16 @@ def test_a_tsne_keeps_its_proportions(flat_cloud, proportional, height):
 
 
 @pytest.mark.parametrize("proportional", [True, False])
-def test_one_cell_far_away_leaves_the_panel(flat_cloud, proportional):
-    alone = maps.panel_coordinates(flat_cloud, proportional)
-    with_outlier = maps.panel_coordinates([*flat_cloud, [9, 0.2]], proportional)
-    assert with_outlier[-1, 0] > 1
-    np.testing.assert_allclose(with_outlier[:-1], alone, rtol=0, atol=0.05)
+@pytest.mark.parametrize(("x", "text"), [(1.8, ""), (9, " (1 at the edge)")])
+def test_a_panel_holds_every_cell(flat_cloud, proportional, x, text):
+    xy = maps.panel_coordinates([*flat_cloud, [x, 0.2]], proportional)
+    assert 0 < xy.min() < xy.max() == xy[-1, 0] < 1
+    assert maps.edge_text(xy) == text
+
+
+def test_a_far_cell_leaves_a_third_to_others(flat_cloud):
+    xy = maps.panel_coordinates([*flat_cloud, [9, 0.2]], proportional=False)
+    assert np.ptp(xy[:-1, 0]) > 0.94 / 3
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +185,32 @@ def record_of(model, params, **values):
 )
 def test_names_and_numbers_are_written_short(text, expected):
     assert text == expected
+
+
+@pytest.fixture
+def regions(fit):
+    """A label of the 90 cells, in another order of the cells, unknown for the last."""
+    labels = pd.Series(np.resize(["V1", "M1", "M1"], 90), fit.cell_names, name="region")
+    labels.iloc[-1] = None
+    return labels[::-1]
+
+
+def test_cells_have_the_colours_of_a_label(fit, regions):
+    groups = colors.Groups(colors.color_by(fit, regions))
+    assert groups.title == "region (cells)"
+    assert groups.table["count"].to_dict() == {"M1": 59, "V1": 30, "unknown": 1}
+    assert groups.colors[0] == groups.table["color"]["V1"] != groups.colors[1]
+
+
+def test_a_table_of_labels_colours_unknown_types(fit, regions):
+    table = pd.DataFrame({"cell": fit.cell_names, "region": regions[::-1]}, fit.cell_names)
+    assert colors.color_by(fit, table) is fit
+    fit.labels[["family", "type"]] = "unknown"
+    assert colors.color_by(fit, table).label == "region"
+
+
+@pytest.mark.parametrize("values", ["one", None], ids=["one value", "names of cells"])
+def test_a_label_of_no_groups_is_refused(fit, values):
+    label = pd.Series(values or fit.cell_names, fit.cell_names, name="barcode")
+    with pytest.raises(ValueError, match="'barcode' has .* different values"):
+        colors.color_by(fit, label)
