@@ -11,6 +11,7 @@ from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
 
+from sbnn.data.advice import describe_change, describe_header
 from sbnn.errors import warn
 
 UNKNOWN = "unknown"  # cells without a known group
@@ -164,9 +165,11 @@ def match_rows(
                 "read names with pd.read_csv(path, index_col=0), and turn a table that has cells "
                 "in columns with table.T"
             )
+        change = describe_change(table.index, pd.Index(cells), f"{argument}.index", "the cells")
         raise ValueError(
             f"{argument}: no row for {len(missing)} of {len(cells)} cells: "
-            f"{abbreviate(missing, 3)}; it has the rows {abbreviate(table.index, 3)}; {advice}"
+            f"{abbreviate(missing, 3)}; it has the rows {abbreviate(table.index, 3)}"
+            f"{change or '; ' + advice}"
         )
     rows = table[table.index.isin(cells)]
     twice = rows.index[rows.index.duplicated()]
@@ -274,11 +277,17 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
         return converted
     i, j = np.argwhere(is_wrong)[0]
     row = str(table.index[i])
+    of_text = table.columns[is_wrong.any()]
+    advice = describe_header(table)
+    if not advice:
+        advice = (
+            f"; leave the columns with text ({len(of_text)}: {abbreviate(of_text)}) out with "
+            "table.drop(columns=...) or table.select_dtypes('number'), or read the table with "
+            'decimal=",", thousands="," or na_values=[...]'
+        )
     raise ValueError(
         f"{what}: expected numbers, got {table.iat[i, j]!r} in row "
-        f"{row!r}, column {table.columns[j]!r}; leave such a column "
-        'out with table.drop(columns=...), or read the table with decimal=",", thousands="," or '
-        "na_values=[...]"
+        f"{row!r}, column {table.columns[j]!r}{advice}"
     )
 
 

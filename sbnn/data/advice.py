@@ -1,0 +1,137 @@
+"""What to do in pandas with a table that cannot be used as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+#: Changes of names, as arguments of `Series.str.replace`, of which one may make two files equal.
+CHANGES = (
+    ("", ""),  # capitals alone
+    ("[ _.-]+", "_"),
+    ("[ _.-]+", ""),
+    ("-1$", ""),  # 10x adds it to barcodes
+    (r"^x(?=\d)", ""),  # R puts X before names that start with a digit
+)
+IDENTIFIER = re.compile(r"(?i).*(id|name|cell|sample|barcode)s?$")  # name of a column of names
+MOST_LABELS = 100  # types or perturbations of a data set
+LEAST_GUIDES = 3  # columns of numbers that are counts of guides, not labels
+#: What to do with them, which is the same in pandas 2 and 3, also of cells without guides.
+CHOOSE_GUIDES = (
+    "many columns of numbers, such as counts of guides, are no labels; keep cells with one guide: "
+    "perturbation = guides.idxmax(axis=1)[guides.max(axis=1) > 0.8 * guides.sum(axis=1)] and "
+    "screen(counts.loc[perturbation.index], perturbation, control), where guides is a table of "
+    "cells x guides (of an AnnData: adata.to_df())"
+)
+#: Largest fractions of missing values of a column, of which the largest that helps is advised.
+FRACTIONS = 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0
+MAJORITY = 0.5  # of cells or columns, at least
+
+
+def find_columns_of_names(table: pd.DataFrame) -> list[str]:
+    """Columns with a different text, or a different number of an identifier, in every row."""
+    is_number = [pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes]
+    is_integer = [pd.api.types.is_integer_dtype(dtype) for dtype in table.dtypes]
+    is_called = table.columns.astype(str).str.fullmatch(IDENTIFIER)
+    found = []
+    for position in np.flatnonzero(~np.array(is_number) | np.array(is_integer) & is_called):
+        column = table.iloc[:, position]
+        if column.notna().all() and column.is_unique:
+            found.append(str(table.columns[position]))
+    return found
+
+
+def find_column_with(table: pd.DataFrame, names: pd.Index) -> tuple[str, int]:
+    """The column that has most of these names, and how many."""
+    most = ("", 0)
+    for name in find_columns_of_names(table):
+        n_found = int(table[name].astype(str).isin(names).sum())
+        most = max(most, (name, n_found), key=lambda found: found[1])
+    return most
+
+
+def find_columns_of_labels(table: pd.DataFrame, words: Iterable[str]) -> list[str]:
+    """All columns, first those that look like labels: few values, and one of the words in the name.
+
+    Of these, columns with a word in the name and few values come first, then columns of few texts.
+    """
+    pattern = re.compile("|".join(words), re.IGNORECASE)
+
+    def rank(column):
+        n_values = table[column].nunique()
+        has_few = 1 < n_values <= min(MOST_LABELS, len(table) / 2)
+        is_text = not pd.api.types.is_numeric_dtype(table[column])
+        is_called = bool(pattern.search(str(column)))
+        return (not (has_few and is_called), not (has_few and is_text), not is_called)
+
+    return sorted(table.columns, key=rank)
+
+
+def count_matches(names: pd.Index, others: pd.Index) -> int:
+    """How many names are among the others."""
+    return int(names.isin(others).sum())
+
+
+def describe_change(names: pd.Index, others: pd.Index, name: str, other: str) -> str:
+    """Say how many more names match after a change of both, and the line that does it, or ""."""
+    most = count_matches(names, others)
+    least = MAJORITY * min(len(names), len(others))
+    text = ""
+    for pattern, replacement in CHANGES:
+        mine = names.str.lower().str.replace(pattern, replacement, regex=True)
+        theirs = others.str.lower().str.replace(pattern, replacement, regex=True)
+        # a change that makes two names one would match different cells
+        if not (mine.is_unique and theirs.is_unique):
+            continue
+        n_found = count_matches(mine, theirs)
+        if n_found > most and n_found >= least:  # fewer may be chance
+            most = n_found
+            method = ".str.lower()"
+            if pattern:
+                method += f".str.replace({pattern!r}, {replacement!r}, regex=True)"
+            text = f"; {n_found} would match after {name} = {name}{method} and the same of {other}"
+    return text
+
+
+def describe_leaving_out(table: pd.DataFrame) -> str:
+    """The line that leaves out columns with many missing values, and what it keeps."""
+    missing = table.isna()
+    for fraction in FRACTIONS:
+        kept = missing.mean() <= fraction
+        is_complete = ~missing.loc[:, kept].any(axis=1)
+        if kept.any() and is_complete.mean() >= MAJORITY:
+            break
+    return (
+        f"table.loc[:, table.isna().mean() <= {fraction:g}] keeps {kept.sum()} of "
+        f"{len(kept)} columns, which {is_complete.sum()} of {len(table)} cells have"
+    )
+
+
+def describe_header(table: pd.DataFrame) -> str:
+    """How to join or leave out a second header, which the first row looks like, or ""."""
+    if not len(table):
+        return ""
+    first = table.iloc[0].astype(object)
+    is_text = pd.to_numeric(first, errors="coerce").isna() & first.notna()
+    others = table.iloc[1:].astype(object).apply(pd.to_numeric, errors="coerce")
+    is_number = others.notna().any()
+    if not (is_text & is_number).mean() >= MAJORITY:
+        return ""
+    return (
+        "; the first row looks like a second header: join both with table = pd.read_csv(path, "
+        "header=[0, 1], index_col=0) and table.columns = table.columns.map('_'.join), or leave it "
+        "out with pd.read_csv(path, index_col=0, skiprows=[1])"
+    )
+
+
+def has_many_numbers(values: Any) -> bool:
+    """Whether these are many columns of numbers, such as counts of guides, and no labels."""
+    if not isinstance(values, pd.DataFrame):  # an array, sparse matrix or AnnData
+        kind = getattr(getattr(values, "dtype", None), "kind", "f")
+        return len(getattr(values, "shape", ())) == 2 and kind in "biuf"
+    is_number = [pd.api.types.is_numeric_dtype(dtype) for dtype in values.dtypes]
+    return len(is_number) >= LEAST_GUIDES and all(is_number)
