@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ CHANGES = (
     ("[ _.-]+", "_"),
     ("[ _.-]+", ""),
     ("-1$", ""),  # 10x adds it to barcodes
-    (r"^x(?=\d)", ""),  # R puts X before names that start with a digit
+    (r"^.*[_#:](?=[acgt]{8})", ""),  # names of samples before barcodes
 )
 IDENTIFIER = re.compile(r"(?i).*(id|name|cell|sample|barcode)s?$")  # name of a column of names
 MOST_LABELS = 100  # types or perturbations of a data set
@@ -77,24 +78,61 @@ def count_matches(names: pd.Index, others: pd.Index) -> int:
 
 
 def describe_change(names: pd.Index, others: pd.Index, name: str, other: str) -> str:
-    """Say how many more names match after a change of both, and the line that does it, or ""."""
+    """Say how many more names match after a change, and the line of pandas that does it, or ""."""
     most = count_matches(names, others)
     least = MAJORITY * min(len(names), len(others))
     text = ""
-    for pattern, replacement in CHANGES:
-        mine = names.str.lower().str.replace(pattern, replacement, regex=True)
-        theirs = others.str.lower().str.replace(pattern, replacement, regex=True)
-        # a change that makes two names one would match different cells
-        if not (mine.is_unique and theirs.is_unique):
-            continue
+    for line, mine, theirs in change_names(names, others, name, other):
         n_found = count_matches(mine, theirs)
-        if n_found > most and n_found >= least:  # fewer may be chance
+        # fewer may match by chance, and what makes two names one would match different cells
+        if n_found > most and n_found >= least and mine.is_unique and theirs.is_unique:
             most = n_found
-            method = ".str.lower()"
-            if pattern:
-                method += f".str.replace({pattern!r}, {replacement!r}, regex=True)"
-            text = f"; {n_found} would match after {name} = {name}{method} and the same of {other}"
+            text = f"; {n_found} would match after {line}"
     return text
+
+
+def change_names(
+    names: pd.Index, others: pd.Index, name: str, other: str
+) -> Iterator[tuple[str, pd.Index, pd.Index]]:
+    """Yield lines that change names, and the names after them."""
+    for pattern, replacement in CHANGES:
+        method = ".str.lower()"
+        if pattern:
+            method += f".str.replace({pattern!r}, {replacement!r}, regex=True)"
+        mine, theirs = (
+            old.str.lower().str.replace(pattern, replacement, regex=True) for old in (names, others)
+        )
+        yield f"{name} = {name}{method} and the same of {other}", mine, theirs
+    # R puts X before numbers, and tables of several measurements put the measurement
+    for prefix in common_prefixes(names):
+        yield (
+            f"{name} = {name}.str.removeprefix({prefix!r})",
+            names.str.removeprefix(prefix),
+            others,
+        )
+    for prefix in common_prefixes(others):
+        line = f"{other} = {other}.str.removeprefix({prefix!r})"
+        yield line, names, others.str.removeprefix(prefix)
+
+
+def common_prefixes(names: pd.Index) -> list[str]:
+    """All texts with which all names start, the longest last."""
+    longest = os.path.commonprefix([*names])
+    return [longest[:length] for length in range(1, len(longest) + 1)]
+
+
+def describe_long_table(table: pd.DataFrame) -> str:
+    """The line that makes columns of a table with a row for each cell and measurement, or ""."""
+    is_number = np.array([pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes])
+    for name in table.columns[~is_number]:
+        pairs = pd.MultiIndex.from_arrays([table.index, table[name]])
+        n_measurements = table[name].nunique()
+        # all pairs of a cell and a measurement would be as many rows
+        n_pairs = n_measurements * table.index.nunique()
+        if is_number.any() and pairs.is_unique and len(table) >= MAJORITY * n_pairs:
+            values = str(table.columns[is_number][-1])
+            return f"table.pivot(columns={str(name)!r}, values={values!r})"
+    return ""
 
 
 def describe_leaving_out(table: pd.DataFrame) -> str:

@@ -25,6 +25,7 @@ from sbnn.data.advice import (
     describe_change,
     describe_header,
     describe_leaving_out,
+    describe_long_table,
     find_column_with,
     find_columns_of_names,
 )
@@ -294,6 +295,11 @@ def describe_repeated_rows(table: pd.DataFrame) -> str:
             "the first column holds numbers, not names; if the rows of all tables are the same "
             "cells in the same order, pass pd.read_csv(path) with by_position=True"
         )
+    long_table = describe_long_table(table)
+    if long_table:
+        return (
+            f"if there is a row for each cell and measurement, make columns of these: {long_table}"
+        )
     return (
         "average such rows with table.groupby(level=0).mean() (counts: sum()), or keep the first "
         "with table[~table.index.duplicated()]"
@@ -414,6 +420,9 @@ def join_tables(
 def describe_matching(X: pd.DataFrame, Y: pd.DataFrame) -> str:
     """What makes names of cells equal."""
     cells = X.index.append(X.columns)
+    n_turned = count_matches(Y.columns, cells)
+    if n_turned > max(count_matches(Y.index, cells), 1):
+        return f"; {n_turned} are columns of outputs: turn it with table.T"
     column, n_found = find_column_with(Y, cells)
     if n_found > count_matches(Y.index, cells):
         return f"; {n_found} are in a column of outputs: table.set_index({column!r})"

@@ -126,8 +126,8 @@ def find_device(device: Any) -> Any:
     except (AssertionError, RuntimeError, TypeError) as error:  # depend on the build of torch
         reason, *_ = str(error).splitlines()
         raise ValueError(
-            f"device: {device!r} cannot be used here ({reason:.80}); 'auto' takes a GPU if there is "
-            "one, and else the CPU"
+            f"device: {device!r} cannot be used here ({reason:.80}); 'auto' takes a GPU if there "
+            "is one, and else the CPU"
         ) from error
     return device
 
