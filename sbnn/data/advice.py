@@ -154,10 +154,10 @@ def describe_header(table: pd.DataFrame) -> str:
     if not len(table):
         return ""
     first = table.iloc[0].astype(object)
-    is_text = pd.to_numeric(first, errors="coerce").isna() & first.notna()
+    is_word = first.astype(str).str.contains("[^\\W\\d_]") & first.notna()
     others = table.iloc[1:].astype(object).apply(pd.to_numeric, errors="coerce")
-    is_number = others.notna().any()
-    if not (is_text & is_number).mean() >= MAJORITY:
+    is_header = is_word.to_numpy() & others.notna().any().to_numpy()
+    if not is_header.mean() > MAJORITY:
         return ""
     return (
         "; the first row looks like a second header: join both with table = pd.read_csv(path, "
