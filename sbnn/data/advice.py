@@ -13,10 +13,10 @@ import pandas as pd
 #: Changes of names, as arguments of `Series.str.replace`, of which one may make two files equal.
 CHANGES = (
     ("", ""),  # capitals alone
-    ("[ _.-]+", "_"),
-    ("[ _.-]+", ""),
-    ("-1$", ""),  # 10x adds it to barcodes
-    (r"^.*[_#:](?=[acgt]{8})", ""),  # names of samples before barcodes
+    (r"[\W_]+", "_"),
+    (r"[\W_]+", ""),
+    # names of samples before barcodes, and what 10x adds to them
+    (r"^.*[_#:](?=[acgt]{8})|-1$", ""),
 )
 IDENTIFIER = re.compile(r"(?i).*(id|name|cell|sample|barcode)s?$")  # name of a column of names
 MOST_LABELS = 100  # types or perturbations of a data set
@@ -30,6 +30,8 @@ CHOOSE_GUIDES = (
 )
 #: Largest fractions of missing values of a column, of which the largest that helps is advised.
 FRACTIONS = 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0
+NAMES_TRIED = 10
+COLUMNS_LISTED = 5
 MAJORITY = 0.5  # of cells or columns, at least
 
 
@@ -55,6 +57,21 @@ def find_column_with(table: pd.DataFrame, names: pd.Index) -> tuple[str, int]:
     return most
 
 
+def describe_dictionary(labels: pd.DataFrame, cells: pd.Index, outputs: pd.Index) -> str:
+    """The lines for a table of labels that has the names of both measurements, or ""."""
+    table = labels.reset_index(names=["index of labels"])
+    of_cells, n_cells = find_column_with(table, cells)
+    of_outputs, n_outputs = find_column_with(table, outputs)
+    if min(n_cells, n_outputs) < MAJORITY * min(len(cells), len(outputs)):
+        return ""
+    by_outputs = "labels" if of_outputs == table.columns[0] else f"labels.set_index({of_outputs!r})"
+    by_cells = "" if of_cells == table.columns[0] else f" and labels.set_index({of_cells!r})"
+    return (
+        f"; labels have both names: {n_outputs} would match after outputs.rename(index="
+        f"{by_outputs}[{of_cells!r}]){by_cells}"
+    )
+
+
 def find_columns_of_labels(table: pd.DataFrame, words: Iterable[str]) -> list[str]:
     """All columns, first those that look like labels: few values, and one of the words in the name.
 
@@ -72,6 +89,12 @@ def find_columns_of_labels(table: pd.DataFrame, words: Iterable[str]) -> list[st
     return sorted(table.columns, key=rank)
 
 
+def are_numbered(rows: pd.Index) -> bool:
+    """Whether names only number the rows, from 0 or 1 on."""
+    numbers_of_rows = pd.RangeIndex(len(rows) + 1).astype(str)
+    return rows.equals(numbers_of_rows[:-1]) or rows.equals(numbers_of_rows[1:])
+
+
 def count_matches(names: pd.Index, others: pd.Index) -> int:
     """How many names are among the others."""
     return int(names.isin(others).sum())
@@ -79,6 +102,8 @@ def count_matches(names: pd.Index, others: pd.Index) -> int:
 
 def describe_change(names: pd.Index, others: pd.Index, name: str, other: str) -> str:
     """Say how many more names match after a change, and the line of pandas that does it, or ""."""
+    if are_numbered(names) or are_numbered(others):  # c1 may be row 0, or row 1
+        return ""
     most = count_matches(names, others)
     least = MAJORITY * min(len(names), len(others))
     text = ""
@@ -95,6 +120,18 @@ def change_names(
     names: pd.Index, others: pd.Index, name: str, other: str
 ) -> Iterator[tuple[str, pd.Index, pd.Index]]:
     """Yield lines that change names, and the names after them."""
+    for before, after in find_affixes(names, others):
+        line, changed = remove_affixes(names, name, before=before, after=after)
+        yield line, changed, others
+    for before, after in find_affixes(others, names):
+        line, changed = remove_affixes(others, other, before=before, after=after)
+        yield line, names, changed
+    before, after = find_common_affixes(names)
+    others_before, others_after = find_common_affixes(others)
+    line, mine = remove_affixes(names, name, before=before, after=after)
+    other_line, theirs = remove_affixes(others, other, before=others_before, after=others_after)
+    if not mine.str.isdecimal().all():  # numbers of other cells would match as well
+        yield f"{line} and {other_line}", mine, theirs
     for pattern, replacement in CHANGES:
         method = ".str.lower()"
         if pattern:
@@ -103,22 +140,35 @@ def change_names(
             old.str.lower().str.replace(pattern, replacement, regex=True) for old in (names, others)
         )
         yield f"{name} = {name}{method} and the same of {other}", mine, theirs
-    # R puts X before numbers, and tables of several measurements put the measurement
-    for prefix in common_prefixes(names):
-        yield (
-            f"{name} = {name}.str.removeprefix({prefix!r})",
-            names.str.removeprefix(prefix),
-            others,
-        )
-    for prefix in common_prefixes(others):
-        line = f"{other} = {other}.str.removeprefix({prefix!r})"
-        yield line, names, others.str.removeprefix(prefix)
 
 
-def common_prefixes(names: pd.Index) -> list[str]:
-    """All texts with which all names start, the longest last."""
-    longest = os.path.commonprefix([*names])
-    return [longest[:length] for length in range(1, len(longest) + 1)]
+def find_affixes(names: pd.Index, others: pd.Index) -> set[tuple[str, str]]:
+    """Texts before and after some of the others in these names, such as the X that R adds."""
+    found = set()
+    for other in others[:NAMES_TRIED]:
+        for name in names[names.str.contains(other, regex=False)][:NAMES_TRIED]:
+            before, _, after = name.partition(other)
+            found.add((before, after))
+    return found
+
+
+def find_common_affixes(names: pd.Index) -> tuple[str, str]:
+    """Texts before and after all names, up to a separator."""
+    before = os.path.commonprefix([*names])
+    after = os.path.commonprefix([name[::-1] for name in names])[::-1]
+    [start] = re.findall(r"^(?:.*[\W_])?", before, re.DOTALL)
+    [end] = re.findall(r"(?:[\W_].*)?$", after, re.DOTALL)[:1]
+    return start, end
+
+
+def remove_affixes(names: pd.Index, name: str, before: str, after: str) -> tuple[str, pd.Index]:
+    """The line of pandas that removes texts before and after names, and the names after it."""
+    method = ""
+    if before:
+        method += f".str.removeprefix({before!r})"
+    if after:
+        method += f".str.removesuffix({after!r})"
+    return f"{name} = {name}{method}", names.str.removeprefix(before).str.removesuffix(after)
 
 
 def describe_long_table(table: pd.DataFrame) -> str:
@@ -164,6 +214,29 @@ def describe_header(table: pd.DataFrame) -> str:
         "header=[0, 1], index_col=0) and table.columns = table.columns.map('_'.join), or leave it "
         "out with pd.read_csv(path, index_col=0, skiprows=[1])"
     )
+
+
+def describe_text(table: pd.DataFrame) -> str:
+    """How to leave out columns of text, and to read numbers that have text among them, or ""."""
+    converted = table.astype(object).apply(pd.to_numeric, errors="coerce")
+    is_text = converted.isna() & table.notna()
+    fraction = is_text.sum() / table.notna().sum()
+    of_text = [str(name) for name in table.columns[fraction > MAJORITY]]
+    has_text = (fraction > 0) & (fraction <= MAJORITY)
+    parts = []
+    if of_text:
+        keeps_others = len(of_text) > COLUMNS_LISTED and not has_text.any()
+        line = "select_dtypes('number')" if keeps_others else f"drop(columns={of_text})"
+        parts.append(f"leave the columns of text out with table.{line}")
+    if has_text.any():
+        mixed = table.loc[:, has_text].to_numpy(object)[is_text.loc[:, has_text].to_numpy()]
+        texts = [*dict.fromkeys(map(str, mixed))][:COLUMNS_LISTED]
+        names = [str(name) for name in table.columns[has_text]][:COLUMNS_LISTED]
+        parts.append(
+            f"for the numbers in {', '.join(names)}, read the table with na_values={texts} if "
+            'these are missing values, or decimal="," or thousands=","'
+        )
+    return "".join(f"; {part}" for part in parts)
 
 
 def has_many_numbers(values: Any) -> bool:

@@ -11,7 +11,7 @@ from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
 
-from sbnn.data.advice import describe_change, describe_header
+from sbnn.data.advice import describe_change, describe_header, describe_text
 from sbnn.errors import warn
 
 UNKNOWN = "unknown"  # cells without a known group
@@ -277,14 +277,7 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
         return converted
     i, j = np.argwhere(is_wrong)[0]
     row = str(table.index[i])
-    of_text = table.columns[is_wrong.any()]
-    advice = describe_header(table)
-    if not advice:
-        advice = (
-            f"; leave the columns with text ({len(of_text)}: {abbreviate(of_text)}) out with "
-            "table.drop(columns=...) or table.select_dtypes('number'), or read the table with "
-            'decimal=",", thousands="," or na_values=[...]'
-        )
+    advice = describe_header(table) or describe_text(table)
     raise ValueError(
         f"{what}: expected numbers, got {table.iat[i, j]!r} in row "
         f"{row!r}, column {table.columns[j]!r}{advice}"

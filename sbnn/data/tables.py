@@ -21,11 +21,14 @@ from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
 from sbnn.data.advice import (
+    are_numbered,
     count_matches,
     describe_change,
+    describe_dictionary,
     describe_header,
     describe_leaving_out,
     describe_long_table,
+    describe_text,
     find_column_with,
     find_columns_of_names,
 )
@@ -145,11 +148,12 @@ def read_tables(
         genes_in_rows = False
     X: pd.DataFrame | AnnData
     if isinstance(expression, AnnData):
-        names, Y = join_tables(pd.DataFrame(index=expression.obs_names), outputs, False)
+        unnamed = pd.DataFrame(index=expression.obs_names)
+        names, Y = join_tables(unnamed, outputs, False, labels)
         cell_labels = None if labels is None else match_labels(labels, names.index)
         X = expression[names.index]
     else:
-        X, Y = join_tables(expression, outputs, genes_in_rows)
+        X, Y = join_tables(expression, outputs, genes_in_rows, labels)
         cell_labels = None if labels is None else match_labels(labels, X.index)
         check_only_genes(X, Y, "expression")
         check_only_genes(X, cell_labels, "expression")
@@ -276,19 +280,13 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
     return table
 
 
-def are_numbered(rows: pd.Index) -> bool:
-    """Whether names only number the rows, from 0 or 1 on."""
-    numbers_of_rows = pd.RangeIndex(len(rows) + 1).astype(str)
-    return rows.equals(numbers_of_rows[:-1]) or rows.equals(numbers_of_rows[1:])
-
-
 def describe_repeated_rows(table: pd.DataFrame) -> str:
     """What to do about rows of one name."""
     of_names = find_columns_of_names(table)
     if of_names:
         return (
             "make a column of names the index with table.set_index(COLUMN), of "
-            f"{abbreviate(of_names)}"
+            f"{abbreviate(of_names)}{describe_text(table.drop(columns=of_names))}"
         )
     if pd.to_numeric(table.index, errors="coerce").notna().all():
         return (
@@ -338,6 +336,13 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
         n_columns = read(skiprows=1, nrows=1).shape[1]
         types = dict.fromkeys(range(1, n_columns), str) if as_text else None
         table = read(skiprows=1, converters={0: str}, dtype=types)
+        if str(header[0]).startswith("#") and n_columns != len(header):
+            raise ValueError("its first line is a comment: leave it out with comment='#'")
+        if n_columns > len(header) + 1:
+            raise ValueError(
+                f"its first line has {len(header)} columns and the next one {n_columns}, so it is "
+                "no header: leave such lines out with skiprows=[...] or comment='#'"
+            )
         if n_columns == len(header) + 1:  # write.table of R leaves out the name of the first
             header = ["", *header]
         if table[0].str.contains("\n").any():  # the lines between two quotation marks are one name
@@ -387,9 +392,12 @@ def has_empty_bytes(path: str | Path) -> bool:
 
 
 def join_tables(
-    expression: Any, outputs: Any, genes_in_rows: bool | None
+    expression: Any, outputs: Any, genes_in_rows: bool | None, labels: Any = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with the cells that they share; genes in rows are turned."""
+    """Both tables with the cells that they share; genes in rows are turned.
+
+    Labels are for the error only, as they may have the names of both.
+    """
     X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
     fits = []
@@ -400,14 +408,19 @@ def join_tables(
     if genes_in_rows is not None:
         fits[not genes_in_rows] = False
     cells_in_rows, cells_in_columns = fits
-    if cells_in_rows == cells_in_columns:
+    if cells_in_rows and cells_in_columns:
+        raise ValueError(
+            "expression and outputs: names of rows and of columns of expression are those of cells; "
+            "set genes_in_rows"
+        )
+    if not (cells_in_rows or cells_in_columns):
         n_rows, n_columns = (count_matches(Y.index, names) for names in (X.index, X.columns))
         raise ValueError(
             f"expression and outputs: names of cells do not match; of the {len(Y)} rows of outputs "
             f"({abbreviate(Y.index, 3)}), {n_rows} are among the rows of expression "
             f"({abbreviate(X.index, 3)}), and {n_columns} among its columns "
             f"({abbreviate(X.columns, 3)})"
-            f"{describe_matching(X, Y)}; if rows and columns match, set genes_in_rows"
+            f"{describe_matching(X, Y, labels)}{describe_text(Y)}"
         )
     cells = X.columns if cells_in_columns else X.index
     is_shared = cells.isin(Y.index)
@@ -417,7 +430,7 @@ def join_tables(
     return X, Y.loc[X.index]
 
 
-def describe_matching(X: pd.DataFrame, Y: pd.DataFrame) -> str:
+def describe_matching(X: pd.DataFrame, Y: pd.DataFrame, labels: Any) -> str:
     """What makes names of cells equal."""
     cells = X.index.append(X.columns)
     n_turned = count_matches(Y.columns, cells)
@@ -429,11 +442,18 @@ def describe_matching(X: pd.DataFrame, Y: pd.DataFrame) -> str:
     column, n_found = find_column_with(X, Y.index)
     if n_found > count_matches(X.index, Y.index):
         return f"; {n_found} are in a column of expression: table.set_index({column!r})"
+    if labels is not None:
+        table = read_table(labels, "labels", accept_numbered=True)
+        dictionary = describe_dictionary(table, cells, Y.index)
+        if dictionary:
+            return dictionary
     of_rows = describe_change(X.index, Y.index, "expression.index", "outputs.index")
     of_columns = describe_change(X.columns, Y.index, "expression.columns", "outputs.index")
+    turned = describe_change(X.columns, Y.columns, "expression.columns", "outputs.columns")
     return (
         of_rows
         or of_columns
+        or (turned and f"{turned} and outputs = outputs.T")
         or "; make them equal with table.set_index(COLUMN), table.T or table.rename(index=...)"
         + describe_similar(cells, Y.index)
     )
