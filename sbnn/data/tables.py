@@ -410,7 +410,7 @@ def join_tables(
     cells_in_rows, cells_in_columns = fits
     if cells_in_rows and cells_in_columns:
         raise ValueError(
-            "expression and outputs: names of rows and of columns of expression are those of cells; "
+            "expression and outputs: both rows and columns of expression have the names of cells; "
             "set genes_in_rows"
         )
     if not (cells_in_rows or cells_in_columns):
