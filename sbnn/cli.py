@@ -41,7 +41,7 @@ OWN_RECORDS = (
     "tsne",
 )
 #: Options of `sbnn fit` that are arguments of `read_tables`.
-TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows")
+TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows", "by_position")
 PATH_OPTIONS = ("expression", "outputs", "labels")
 SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
 QUICK_PAIRS = 2
@@ -57,6 +57,7 @@ OUTPUTS_HELP = "cells x measurements to predict; for .h5ad, a key of obsm (defau
 LABELS_HELP = "cells x labels: type and family, which colour the map, donor, batch, ..."
 COUNTS_HELP = "expression has raw counts (default: if it has whole numbers)"
 GENES_IN_ROWS_HELP = "expression is genes x cells (default: found by the names)"
+BY_POSITION_HELP = "rows are numbered: all tables have the same cells in the same order"
 GROUPS_HELP = "column of the labels, such as donor: folds hold out whole groups"
 COMPONENTS_HELP = "dimensions of the map (default: 2)"
 PRESELECT_HELP = "genes to choose in every fold (default: 1000 if there are more than 2000)"
@@ -448,6 +449,7 @@ def _add_fit(commands):
     add("--outputs", default="outputs", metavar="FILE", help=OUTPUTS_HELP)
     add("--labels", metavar="FILE", help=LABELS_HELP)
     _add_table_options(command)
+    add("--by-position", action="store_true", help=BY_POSITION_HELP)
     add("--groups", metavar="COLUMN", help=GROUPS_HELP)
     add("--n-genes", type=_positive, default=25, metavar="N", help="genes to keep (default: 25)")
     add("--n-components", type=_positive, default=2, metavar="N", help=COMPONENTS_HELP)

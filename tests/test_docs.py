@@ -76,6 +76,7 @@ def files(adata, data, work):
     outputs.T.to_csv("ephys_turned.csv")
     outputs.to_csv("ephys_german.csv", sep=";", decimal=",")
     outputs.to_excel("mine.xlsx", sheet_name="ephys")
+    pd.concat({"long": outputs}, axis=1).to_csv("ephys_protocols.csv")
     outputs.rename(columns="protein {}".format).abs().to_csv("proteins.csv")
     units = pd.DataFrame([["mV"] * outputs.shape[1]], columns=outputs.columns)
     pd.concat([units, outputs]).to_csv("ephys_units.csv")
