@@ -6,6 +6,10 @@ READY := .venv/ready
 CHECK := import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
 	f"sbnn needs Python 3.11 or later, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
 UV := build/uv/bin/uv
+# uv, where it is installed, takes PyTorch's build for CPUs; pip takes one for GPUs on Linux, which is 4 GB larger.
+TORCH ?= cpu
+WITH_UV := command -v uv >/dev/null && uv pip install --quiet --python $(BIN)/python --torch-backend $(TORCH)
+ALL := --constraint constraints.txt --editable '.[docs,notebooks,test]'
 LOCKED := constraints.txt
 PINS := --quiet --no-header --no-annotate pyproject.toml
 
@@ -80,5 +84,5 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(CHECK)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs,notebooks,test]'
+	$(WITH_UV) $(ALL) || $(BIN)/python -m pip install --quiet $(ALL)
 	touch $@

@@ -197,6 +197,18 @@ def test_an_option_is_a_parameter(words, name, value, tables, asked):
     assert asked[0][name] == value
 
 
+def test_numbered_rows_are_matched_on_demand(tables, asked, capsys):
+    numbered = pd.read_csv("raw/counts.csv", index_col=0).T.reset_index(drop=True)
+    numbered.to_csv("counts.csv")
+    outputs = pd.DataFrame(np.random.default_rng(0).normal(size=(len(numbered), 2)))
+    outputs.add_prefix("output").to_csv("outputs.csv")
+    command = ["fit", "--expression", "counts.csv", "--outputs", "outputs.csv"]
+    assert run(*command) == 2
+    assert "--by-position" in capsys.readouterr().err
+    assert run(*command, "--by-position") == 0
+    assert asked[0]["by_position"]
+
+
 def test_the_notebook_knows_every_parameter(tables, asked):
     run(*tables, "--preselect", "20")
     notebook = json.loads((NOTEBOOKS / cli.OWN_DATA).read_text(encoding="utf-8"))

@@ -34,6 +34,9 @@ QUICK = {
     "n_cells=300": "n_cells=300, n_genes=60",
     "numbers=(5, 25, 100)": "numbers=(5, 25)",
     "n_pairs=5": "n_pairs=2",
+    "n_pairs=25": "n_pairs=2",
+    "folds=5": "folds=2",
+    "n_workers=4": "n_workers=1, processes=False, dashboard_address=None",
     "n_folds=6": "n_folds=2",
     "scores, [1, 2, 3]": "scores, [1]",
     "EphysTypeClassifier(": "EphysTypeClassifier(n_steps=2, ",
@@ -74,12 +77,16 @@ def files(adata, data, work):
     outputs.abs().to_csv("proteins.csv")
     outputs.to_csv("ephys_german.csv", sep=";", decimal=",")
     outputs.to_excel("mine.xlsx", sheet_name="ephys")
+    pd.concat({"long": outputs}, axis=1).to_csv("ephys_protocols.csv")
+    outputs.rename(columns="protein {}".format).abs().to_csv("proteins.csv")
     units = pd.DataFrame([["mV"] * outputs.shape[1]], columns=outputs.columns)
     pd.concat([units, outputs]).to_csv("ephys_units.csv")
     pd.concat([outputs - 1, outputs + 1]).to_csv("sweeps.csv")
 
     donors = np.resize(list("abcd"), data.n_cells)
     data.labels.assign(donor=donors).to_csv("types.csv")
+    data.labels.to_csv("seurat_labels.csv")
+    counts_frame(data).T.to_csv("seurat_counts.csv.gz")
     pd.DataFrame(1, outputs.index, ["none", "g1"]).to_csv("guides.csv")
     perturbations = {"perturbation": np.resize(["g1", "control"], data.n_cells)}
     pd.DataFrame(perturbations, outputs.index[::-1]).to_csv("perturbations.csv")
@@ -88,6 +95,7 @@ def files(adata, data, work):
 
     mine = adata.copy()
     mine.obsm["ephys"] = mine.obsm["outputs"]
+    mine.layers["log"] = mine.X
     mine.obs[["AP width", "Rheobase"]] = data.Y[:, :2]
     mine.write_h5ad("mine.h5ad")
     return work

@@ -12,6 +12,7 @@ from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
 
+from sbnn.data.advice import describe_change, describe_header, describe_text
 from sbnn.errors import check_number, warn
 
 UNKNOWN = "unknown"  # cells without a known group
@@ -201,9 +202,11 @@ def match_rows(
                 "read names with pd.read_csv(path, index_col=0), and turn a table that has cells "
                 "in columns with table.T"
             )
+        change = describe_change(table.index, pd.Index(cells), f"{argument}.index", "the cells")
         raise ValueError(
             f"{argument}: no row for {len(missing)} of {len(cells)} cells: "
-            f"{abbreviate(missing, 3)}; it has the rows {abbreviate(table.index, 3)}; {advice}"
+            f"{abbreviate(missing, 3)}; it has the rows {abbreviate(table.index, 3)}"
+            f"{change or '; ' + advice}"
         )
     rows = table[table.index.isin(cells)]
     twice = rows.index[rows.index.duplicated()]
@@ -321,11 +324,10 @@ def numbers(table: pd.DataFrame, what: str) -> pd.DataFrame:
         return converted
     i, j = np.argwhere(is_wrong)[0]
     row = str(table.index[i])
+    advice = describe_header(table) or describe_text(table)
     raise ValueError(
         f"{what}: expected numbers, got {table.iat[i, j]!r} in row "
-        f"{row!r}, column {table.columns[j]!r}; leave such a column "
-        'out with table.drop(columns=...), or read the table with decimal=",", thousands="," or '
-        "na_values=[...]"
+        f"{row!r}, column {table.columns[j]!r}{advice}"
     )
 
 

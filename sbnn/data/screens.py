@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
+from sbnn.data.advice import CHOOSE_GUIDES, find_columns_of_labels, has_many_numbers
 from sbnn.data.checks import (
     abbreviate,
     check_groups,
@@ -29,12 +30,22 @@ from sbnn.data.checks import (
 from sbnn.data.counts import are_counts, check_counts
 from sbnn.data.fingerprint import annotate_adata, annotation_arguments
 from sbnn.data.inputs import load_into_memory
-from sbnn.errors import check_among
 
 #: What counts may be given as.
 Counts: TypeAlias = AnnData | ArrayLike | pd.DataFrame | sparse.sparray | sparse.spmatrix
 
 PERTURBATION = "perturbation"  # column of ``obs``
+#: In the name of a column of perturbations.
+PERTURBATION_WORDS = (
+    "perturb",
+    "guide",
+    "grna",
+    "target",
+    "knockout",
+    "treatment",
+    "condition",
+    "gene",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +115,7 @@ def screen(
             raise TypeError(
                 "gene_names, cell_names, labels: leave them out, as those of the AnnData are used"
             )
-        check_among("perturbation", perturbation, [*counts.obs])
+        check_column_of_obs(perturbation, counts)
         gene_names = counts.var_names
         cell_names = counts.obs_names
         labels = counts.obs.drop(columns=perturbation)
@@ -188,12 +199,32 @@ def check_screen_counts(counts: Counts) -> sparse.csr_array:
 
 def check_column(perturbation: Any) -> None:
     """Reject what is no list of labels."""
-    if np.ndim(perturbation) != 1:
-        raise TypeError(
-            f"perturbation: expected one for each cell, got {type(perturbation).__name__} of "
-            f"{np.ndim(perturbation)} dimensions; of a table of labels, pass a column such as "
-            "labels['perturbation']"
-        )
+    if has_many_numbers(perturbation):
+        raise TypeError(f"perturbation: {CHOOSE_GUIDES}")
+    if np.ndim(perturbation) == 1:
+        return
+    column = "perturbation"
+    if isinstance(perturbation, pd.DataFrame) and perturbation.shape[1]:
+        column = find_columns_of_labels(perturbation, PERTURBATION_WORDS)[0]
+    raise TypeError(
+        f"perturbation: expected one for each cell, got {type(perturbation).__name__} of "
+        f"{np.ndim(perturbation)} dimensions; of a table of labels, pass a column such as "
+        f"labels[{column!r}]"
+    )
+
+
+def check_column_of_obs(perturbation: Any, adata: AnnData) -> None:
+    """Reject what is no column of ``obs``."""
+    is_name = isinstance(perturbation, str)
+    if is_name and perturbation in adata.obs:
+        return
+    if has_many_numbers(perturbation) or is_name and perturbation in adata.obsm:
+        raise TypeError(f"perturbation: {CHOOSE_GUIDES}")
+    likely = find_columns_of_labels(adata.obs, PERTURBATION_WORDS)
+    raise ValueError(
+        f"perturbation: {perturbation!r:.80} is unknown, expected a column of obs: "
+        f"{abbreviate(likely, 8)}"
+    )
 
 
 def check_cells_with_counts(counts: sparse.csr_array) -> None:

@@ -5,6 +5,8 @@ Nothing is guessed: an error says what to do in pandas.
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -18,6 +20,18 @@ from anndata import AnnData, read_h5ad
 from scipy import sparse
 from sklearn.utils.sparsefuncs import min_max_axis
 
+from sbnn.data.advice import (
+    are_numbered,
+    count_matches,
+    describe_change,
+    describe_dictionary,
+    describe_header,
+    describe_leaving_out,
+    describe_long_table,
+    describe_text,
+    find_column_with,
+    find_columns_of_names,
+)
 from sbnn.data.checks import (
     MOST_GROUPS,
     abbreviate,
@@ -33,13 +47,15 @@ from sbnn.data.checks import (
 from sbnn.data.counts import BEYOND_LOG, are_counts, row_sums
 from sbnn.data.inputs import load_into_memory, select_outputs
 from sbnn.data.paired import COPY_CORRELATION, paired
-from sbnn.errors import warn
+from sbnn.errors import require, warn
 
 SEPARATORS = ",", "\t", ";"
 #: Endings of packed files, which have checksums.
 PACKED = ".gz", ".bz2", ".zip", ".xz", ".zst", ".tar"
 BLOCK_SIZE = 2**20  # bytes
 LEAST_SHARED = 0.5  # of the cells of the smaller table
+#: First bytes of workbooks of Excel 2003, and of Excel 2, 3 and 4.
+BINARY_WORKBOOKS = b"\xd0\xcf\x11\xe0", b"\x09\0\x04\0", b"\x09\x02\x06\0", b"\x09\x04\x06\0"
 #: Names of columns that tools add, dates that spreadsheets make of genes such as MARCH1, and what
 #: HTSeq and STAR count besides genes.
 BOOKKEEPING = re.compile(
@@ -62,11 +78,13 @@ def read_tables(
     counts: bool | None = None,
     genes_in_rows: bool | None = None,
     *,
+    by_position: bool = False,
     name: str = "custom",
 ) -> AnnData:
     """Read expression, outputs and labels, and match their cells by name.
 
     Files are CSV, TSV or Excel, also compressed, with the names of the rows in the first column.
+    Workbooks need the extra ``excel``.
     Left out, with a warning: cells in only one table, without counts or with a missing output;
     ``ERCC-`` spike-ins; genes and outputs with one value in all cells.
 
@@ -84,6 +102,9 @@ def read_tables(
         True for raw counts, False for log values. By default, whole numbers are counts.
     genes_in_rows : bool, optional
         By default, the axis of `expression` that has the names of the cells is found.
+    by_position : bool, optional
+        True if rows are numbered, and the cells of all tables are the same in the same order, which
+        nothing in the tables can confirm. They must be equally many.
     name : str, optional
         Short name of the data.
 
@@ -98,9 +119,12 @@ def read_tables(
     ValueError
         If cells do not match, there are text or missing values among numbers, names are empty,
         repeat or only number the rows, there are columns beside the genes, values are neither
-        counts nor logarithms, or a file is damaged.
+        counts nor logarithms, or a file is damaged. With `by_position`, if tables have other
+        numbers of cells, or the names of the same cells in another order.
     TypeError
         If a table is neither a path nor a DataFrame.
+    ImportError
+        If a workbook needs a package that is not installed.
 
     Examples
     --------
@@ -113,20 +137,30 @@ def read_tables(
     """
     if isinstance(expression, str | PathLike) and str(expression).lower().endswith(".h5ad"):
         expression = read_anndata(expression)
-    X: pd.DataFrame | AnnData
     notes = []
     if isinstance(expression, AnnData):
+        is_whole = labels is None
         if labels is None:
             labels = expression.obs
-        if not (isinstance(outputs, str | PathLike) and Path(outputs).is_file()):
+        if isinstance(outputs, str | PathLike) and Path(outputs).is_file():
+            is_whole = False
+        else:
             outputs = select_outputs(expression, outputs)
-        cells, taken = get_expression(expression, counts)
+        expression, taken = get_expression(expression, counts)
         notes.append(taken)
-        names, Y = join_tables(pd.DataFrame(index=cells.obs_names), outputs, genes_in_rows=False)
+        # what is in one AnnData is of the same cells
+        by_position = by_position or is_whole and are_numbered(expression.obs_names)
+    if by_position:
+        expression, outputs, labels = name_by_position(expression, outputs, labels, genes_in_rows)
+        genes_in_rows = False
+    X: pd.DataFrame | AnnData
+    if isinstance(expression, AnnData):
+        unnamed = pd.DataFrame(index=expression.obs_names)
+        names, Y = join_tables(unnamed, outputs, False, labels)
         cell_labels = None if labels is None else match_labels(labels, names.index)
-        X = cells[names.index]
+        X = expression[names.index]
     else:
-        X, Y = join_tables(expression, outputs, genes_in_rows)
+        X, Y = join_tables(expression, outputs, genes_in_rows, labels)
         cell_labels = None if labels is None else match_labels(labels, X.index)
         check_only_genes(X, Y, "expression")
         check_only_genes(X, cell_labels, "expression")
@@ -134,8 +168,8 @@ def read_tables(
     complete = Y.notna().all(axis=1)
     if complete.mean() < LEAST_SHARED:
         raise ValueError(
-            f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; leave out those "
-            f"most often missing: {abbreviate(Y.count().nsmallest(3).index)}"
+            f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; missing most "
+            f"often: {abbreviate(Y.count().nsmallest(3).index)}; {describe_leaving_out(Y)}"
         )
     warn_left_out("cells with missing outputs", Y.index[~complete])
     check_finite(Y[complete], "outputs")
@@ -153,9 +187,12 @@ def read_tables(
         cell_labels = cell_labels.loc[expressed.obs_names]
         warn_of_no_groups(cell_labels)
     chosen = expressed[:, genes].X
-    note = "expression is taken as log values"
     if are_raw:
-        note = "expression is taken as raw counts; X is log2(1 + counts / total * median)"
+        notes.append("expression is taken as raw counts; X is log2(1 + counts / total * median)")
+    else:
+        notes.append("expression is taken as log values")
+    if by_position:
+        notes.append("cells are matched by position")
     return paired(
         X=None if are_raw else chosen,
         Y=Y,
@@ -163,7 +200,7 @@ def read_tables(
         labels=cell_labels,
         counts=chosen.astype(np.int64) if are_raw else None,
         name=name,
-        notes=[*notes, note],
+        notes=notes,
     )
 
 
@@ -269,7 +306,7 @@ def warn_of_suspects(Y: pd.DataFrame, genes: pd.Index, copies: pd.Index) -> None
             warn(f"{what}: {abbreviate(suspected)}; leave them out")
 
 
-def read_table(given: Any, what: str) -> pd.DataFrame:
+def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataFrame:
     """Table with unique names of rows and columns, as text."""
     table = given
     if not isinstance(table, pd.DataFrame):
@@ -283,26 +320,64 @@ def read_table(given: Any, what: str) -> pd.DataFrame:
         raise ValueError(
             f"{what}: {n_unnamed_rows} rows and {n_unnamed_columns} columns without a name; leave "
             "them out with table.loc[table.index != '', table.columns != '']; separators at the "
-            "ends of lines make such columns"
+            f"ends of lines make such columns{describe_header(table)}"
         )
     table = table.set_axis(rows).set_axis(columns, axis=1)
-    repeated_columns = columns[columns.duplicated()]
-    twice = rows[rows.duplicated()].append(repeated_columns)
-    if len(twice):
+    repeated_rows = rows[rows.duplicated()].unique()
+    if len(repeated_rows):
         raise ValueError(
-            f"{what}: names that appear more than once: {abbreviate(twice, 3)}; average "
-            "such rows with "
-            "table.groupby(level=0).mean() (counts: sum()), or keep the first with "
-            "table[~table.index.duplicated()] (columns: the same of table.T)"
+            f"{what}: names of rows that appear more than once: {abbreviate(repeated_rows, 3)}; "
+            f"{describe_repeated_rows(table)}"
         )
-    numbers_of_rows = pd.RangeIndex(len(rows) + 1).astype(str)
-    if rows.equals(numbers_of_rows[:-1]) or rows.equals(numbers_of_rows[1:]):
+    repeated_columns = columns[columns.duplicated()].unique()
+    if len(repeated_columns):
+        advice = "they may be different measurements, so do not average them, but"
+        if what == "expression":
+            advice = "add counts of one gene with table.T.groupby(level=0).sum().T, or"
+        raise ValueError(
+            f"{what}: names of columns that appear more than once: "
+            f"{abbreviate(repeated_columns, 3)}; {advice} make the names unique with "
+            "table.columns = [f'{name} {i}' for i, name in enumerate(table.columns)]"
+            f"{describe_header(table)}"
+        )
+    if not accept_numbered and are_numbered(rows):
+        of_names = find_columns_of_names(table)
+        advice = "no column has a different text in every row"
+        if of_names:
+            advice = (
+                "make the column of names the index with table.set_index(COLUMN), of "
+                f"{abbreviate(of_names)}"
+            )
         raise ValueError(
             f"{what}: rows are numbered ({abbreviate(rows, 3)}), but cells are matched by "
-            "name; make the column of names the index with table.set_index(COLUMN), of "
-            f"{abbreviate(table.columns, 3)}"
+            f"name; {advice}; if the rows of all tables are the same cells in the same order, set "
+            "by_position=True (--by-position)"
         )
     return table
+
+
+def describe_repeated_rows(table: pd.DataFrame) -> str:
+    """What to do about rows of one name."""
+    of_names = find_columns_of_names(table)
+    if of_names:
+        return (
+            "make a column of names the index with table.set_index(COLUMN), of "
+            f"{abbreviate(of_names)}{describe_text(table.drop(columns=of_names))}"
+        )
+    if pd.to_numeric(table.index, errors="coerce").notna().all():
+        return (
+            "the first column holds numbers, not names; if the rows of all tables are the same "
+            "cells in the same order, pass pd.read_csv(path) with by_position=True"
+        )
+    long_table = describe_long_table(table)
+    if long_table:
+        return (
+            f"if there is a row for each cell and measurement, make columns of these: {long_table}"
+        )
+    return (
+        "average such rows with table.groupby(level=0).mean() (counts: sum()), or keep the first "
+        "with table[~table.index.duplicated()]"
+    )
 
 
 def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
@@ -310,12 +385,11 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
     if not isinstance(path, str | Path):
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
     try:
-        if str(path).lower().endswith(".xlsx"):
-            with pd.ExcelFile(path) as book:
-                sheets = book.sheet_names
-            if len(sheets) > 1:
-                raise ValueError(f"it has the sheets {abbreviate(sheets)}")
-            read = partial(pd.read_excel, header=None, keep_default_na=False, na_values=[""])
+        book = open_workbook(path)
+        if book is not None:
+            if len(book.sheet_names) > 1:
+                raise ValueError(f"it has the sheets {abbreviate(book.sheet_names)}")
+            read = partial(book.parse, header=None, keep_default_na=False, na_values=[""])
         else:
             readers = []
             for separator in SEPARATORS:
@@ -328,17 +402,28 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
                 )
                 readers.append(reader)
             # the separator that gives the most columns
-            read = max(readers, key=lambda read_csv: read_csv(path, nrows=1).size)
-        header = read(path, nrows=1, dtype=str, na_filter=False).loc[0]
+            read_csv = max(readers, key=lambda read: read(path, nrows=1).size)
+            read = partial(read_csv, path)
+        header = read(nrows=1, dtype=str, na_filter=False).loc[0].tolist()
         if len(header) < 2:
             raise ValueError("its first line has one column")
         # without a converter, a gene called NA would be missing
         # and without types, donors 01 and 1 would be one
-        types = dict.fromkeys(range(1, len(header)), str) if as_text else None
-        table = read(path, skiprows=1, converters={0: str}, dtype=types)
+        n_columns = read(skiprows=1, nrows=1).shape[1]
+        types = dict.fromkeys(range(1, n_columns), str) if as_text else None
+        table = read(skiprows=1, converters={0: str}, dtype=types)
+        if str(header[0]).startswith("#") and n_columns != len(header):
+            raise ValueError("its first line is a comment: leave it out with comment='#'")
+        if n_columns > len(header) + 1:
+            raise ValueError(
+                f"its first line has {len(header)} columns and the next one {n_columns}, so it is "
+                "no header: leave such lines out with skiprows=[...] or comment='#'"
+            )
+        if n_columns == len(header) + 1:  # write.table of R leaves out the name of the first
+            header = ["", *header]
         if table[0].str.contains("\n").any():  # the lines between two quotation marks are one name
             raise ValueError("the name of a row has several lines; is there a quotation mark?")
-        table = table.set_axis([*header], axis=1)
+        table = table.set_axis(header, axis=1)
     except CLEAR_ERRORS:
         raise
     except Exception as error:  # of packed files, archives, encodings and unequal lines
@@ -347,7 +432,7 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
             "pd.read_csv(path, index_col=0, sep=..., header=..., encoding=..., quoting=...), "
             "pd.read_excel(path, index_col=0, sheet_name=...) or scanpy, and pass the table"
         ) from error
-    if has_empty_bytes(path):
+    if book is None and has_empty_bytes(path):
         raise ValueError(
             f"{what}: {path} is damaged: it has bytes of 0, which a crash leaves; write or copy it "
             "again"
@@ -355,19 +440,40 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
     return table
 
 
+def open_workbook(path: str | Path) -> pd.ExcelFile | None:
+    """The workbook at a path that ends as one, also packed by gzip, or None if it is text."""
+    if not re.search(r"\.xls[xm]?(\.gz)?$", str(path).lower()):
+        return None
+    content = Path(path).read_bytes()
+    if str(path).lower().endswith(".gz"):
+        content = gzip.decompress(content)
+    if content.startswith(b"PK"):  # a ZIP archive
+        require("openpyxl")
+        return pd.ExcelFile(io.BytesIO(content), engine="openpyxl")
+    if content.startswith(BINARY_WORKBOOKS):
+        require("xlrd")
+        return pd.ExcelFile(io.BytesIO(content), engine="xlrd")
+    if b"\0" in content:
+        raise ValueError("it ends like a workbook, but is none")
+    return None  # many instruments write text with tabs to files called .xls
+
+
 def has_empty_bytes(path: str | Path) -> bool:
     """Whether a text file has bytes of 0, after which pandas drops the rest of a number."""
     name = str(path).lower()
-    if name.endswith((".xlsx", *PACKED)) or not Path(path).is_file():
+    if name.endswith(PACKED) or not Path(path).is_file():
         return False
     with open(path, "rb") as file:
         return any(b"\0" in block for block in iter(partial(file.read, BLOCK_SIZE), b""))
 
 
 def join_tables(
-    expression: Any, outputs: Any, genes_in_rows: bool | None
+    expression: Any, outputs: Any, genes_in_rows: bool | None, labels: Any = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with the cells that they share; genes in rows are turned."""
+    """Both tables with the cells that they share; genes in rows are turned.
+
+    Labels are for the error only, as they may have the names of both.
+    """
     X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
     fits = []
@@ -378,14 +484,19 @@ def join_tables(
     if genes_in_rows is not None:
         fits[not genes_in_rows] = False
     cells_in_rows, cells_in_columns = fits
-    if cells_in_rows == cells_in_columns:
+    if cells_in_rows and cells_in_columns:
         raise ValueError(
-            "expression and outputs: names of cells do not match; expression has the rows "
-            f"{abbreviate(X.index, 3)} and the columns {abbreviate(X.columns, 3)}, outputs "
-            "has the rows "
-            f"{abbreviate(Y.index, 3)}; make them equal with table.set_index(COLUMN), table.T or "
-            f"table.rename(index=...){describe_similar(X.index.append(X.columns), Y.index)}; if "
-            "rows and columns match, set genes_in_rows"
+            "expression and outputs: both rows and columns of expression have the names of cells; "
+            "set genes_in_rows"
+        )
+    if not (cells_in_rows or cells_in_columns):
+        n_rows, n_columns = (count_matches(Y.index, names) for names in (X.index, X.columns))
+        raise ValueError(
+            f"expression and outputs: names of cells do not match; of the {len(Y)} rows of outputs "
+            f"({abbreviate(Y.index, 3)}), {n_rows} are among the rows of expression "
+            f"({abbreviate(X.index, 3)}), and {n_columns} among its columns "
+            f"({abbreviate(X.columns, 3)})"
+            f"{describe_matching(X, Y, labels)}{describe_text(Y)}"
         )
     cells = X.columns if cells_in_columns else X.index
     is_shared = cells.isin(Y.index)
@@ -393,6 +504,93 @@ def join_tables(
     warn_left_out("cells not in expression", Y.index[~Y.index.isin(cells)])
     X = X.loc[:, is_shared].T if cells_in_columns else X[is_shared]
     return X, Y.loc[X.index]
+
+
+def describe_matching(X: pd.DataFrame, Y: pd.DataFrame, labels: Any) -> str:
+    """What makes names of cells equal."""
+    cells = X.index.append(X.columns)
+    n_turned = count_matches(Y.columns, cells)
+    if n_turned > max(count_matches(Y.index, cells), 1):
+        return f"; {n_turned} are columns of outputs: turn it with table.T"
+    column, n_found = find_column_with(Y, cells)
+    if n_found > count_matches(Y.index, cells):
+        return f"; {n_found} are in a column of outputs: table.set_index({column!r})"
+    column, n_found = find_column_with(X, Y.index)
+    if n_found > count_matches(X.index, Y.index):
+        return f"; {n_found} are in a column of expression: table.set_index({column!r})"
+    if labels is not None:
+        table = read_table(labels, "labels", accept_numbered=True)
+        dictionary = describe_dictionary(table, cells, Y.index)
+        if dictionary:
+            return dictionary
+    of_rows = describe_change(X.index, Y.index, "expression.index", "outputs.index")
+    of_columns = describe_change(X.columns, Y.index, "expression.columns", "outputs.index")
+    turned = describe_change(X.columns, Y.columns, "expression.columns", "outputs.columns")
+    return (
+        of_rows
+        or of_columns
+        or (turned and f"{turned} and outputs = outputs.T")
+        or "; make them equal with table.set_index(COLUMN), table.T or table.rename(index=...)"
+        + describe_similar(cells, Y.index)
+    )
+
+
+def name_by_position(
+    expression: Any, outputs: Any, labels: Any, genes_in_rows: bool | None
+) -> tuple[Any, pd.DataFrame, pd.DataFrame | None]:
+    """Tables of the same cells in the same order, all with the names that one of them has."""
+    Y = read_table(outputs, "outputs", accept_numbered=True)
+    if isinstance(expression, AnnData):
+        X = expression.obs
+    else:
+        X = read_table(expression, "expression", accept_numbered=True)
+        X = turn_to_cells(X, len(Y), genes_in_rows)
+    tables = {"expression": X, "outputs": Y}
+    if labels is not None:
+        tables["labels"] = read_table(labels, "labels", accept_numbered=True)
+    names = get_shared_names(tables)
+    named = {what: table.set_axis(names) for what, table in tables.items()}
+    if isinstance(expression, AnnData):
+        expression.obs_names = names
+    else:
+        expression = named["expression"]
+    return expression, named["outputs"], named.get("labels")
+
+
+def turn_to_cells(X: pd.DataFrame, n_cells: int, genes_in_rows: bool | None) -> pd.DataFrame:
+    """Expression with cells in rows; by default, the axis of their number has the cells."""
+    if genes_in_rows is None:
+        if X.shape[0] == X.shape[1]:
+            raise ValueError(
+                f"by_position: expression has {n_cells} rows and as many columns; set genes_in_rows"
+            )
+        genes_in_rows = X.shape[1] == n_cells
+    return X.T if genes_in_rows else X
+
+
+def get_shared_names(tables: dict[str, pd.DataFrame]) -> pd.Index:
+    """Names of the cells of tables whose rows are the same cells in the same order."""
+    sizes = {what: len(table) for what, table in tables.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{size} of {what}" for what, size in sizes.items())
+        raise ValueError(
+            f"by_position: expected the same number of cells in all tables, got {listed}; if the "
+            "numbers name the cells, match them by name after table.add_prefix('cell', axis=0)"
+        )
+    names = tables["expression"].index
+    for what, table in tables.items():
+        if are_numbered(names):
+            names = table.index
+        is_elsewhere = table.index.isin(names) & (table.index != names)
+        if is_elsewhere.any() and not are_numbered(table.index):
+            raise ValueError(
+                f"by_position: {what} has names of other cells of the same place, such as "
+                f"{abbreviate(table.index[is_elsewhere], 3)}; leave by_position out, as cells can "
+                "be matched by name"
+            )
+    if are_numbered(names):
+        names = "cell" + names
+    return names
 
 
 def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tuple[AnnData, bool]:
@@ -412,8 +610,8 @@ def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tupl
     missing = genes_with(np.isnan(entries.data))
     if len(missing):
         raise ValueError(
-            f"expression: missing values of {abbreviate(missing, 3)}; leave these genes "
-            "out, or use table.fillna(0) if they were not detected"
+            f"expression: missing values of {abbreviate(missing, 3)}; use table.fillna(0) if they "
+            f"were not detected, or leave genes out: {describe_leaving_out(adata.to_df())}"
         )
     others = genes_with(~are_counts(entries.data))
     are_raw = counts
@@ -456,12 +654,21 @@ def match_labels(labels: Any, cells: pd.Index) -> pd.DataFrame:
         raise ValueError(
             "labels: no row has the name of a cell; rows are "
             f"{abbreviate(table.index, 3)}, cells are "
-            f"{abbreviate(cells, 3)}; make them equal with table.set_index(COLUMN)"
+            f"{abbreviate(cells, 3)}{describe_matching_labels(table, cells)}"
         )
     table = table.reindex(cells)
     if "type" in table and "family" not in table:
         table["family"] = table["type"]
     return table
+
+
+def describe_matching_labels(table: pd.DataFrame, cells: pd.Index) -> str:
+    """What makes names of labels those of the cells."""
+    column, n_found = find_column_with(table, cells)
+    if n_found:
+        return f"; {n_found} are in a column of labels: table.set_index({column!r})"
+    advice = describe_change(table.index, cells, "labels.index", "the names of the other tables")
+    return advice or "; make them equal with table.set_index(COLUMN)"
 
 
 def warn_left_out(reason: str, names: pd.Index) -> None:

@@ -13,6 +13,7 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
+from sbnn.data.advice import CHOOSE_GUIDES, find_columns_of_labels, has_many_numbers
 from sbnn.data.checks import (
     abbreviate,
     check_labels,
@@ -34,6 +35,7 @@ FeatureFamilies: TypeAlias = (
     Mapping[Hashable, object] | Sequence[object] | np.ndarray | pd.Series | None
 )
 ONLY_FAMILY = "all"  # the only family if none are given
+TYPE_WORDS = "type", "class", "cluster"  # in the name of a column of types
 OTHER_LABELS = "donor", "condition"  # labels that are no features
 
 
@@ -115,9 +117,12 @@ def typed_cells(
         check_table(labels, "labels")
         labels = match_rows(labels, cells, "labels")
         if "type" not in labels:
+            if has_many_numbers(labels):
+                raise ValueError(f"labels: no column 'type'; {CHOOSE_GUIDES}")
+            likely = find_columns_of_labels(labels, TYPE_WORDS)
             raise ValueError(
-                f"labels: no column 'type' among {abbreviate(labels.columns, 8)}; rename one with "
-                "table.rename(columns={OLD: 'type'})"
+                f"labels: no column 'type' among {abbreviate(likely, 8)}; rename the one with the "
+                "types by table.rename(columns={COLUMN: 'type'})"
             )
     obs = check_labels(labels, cells, ("type",), optional=OTHER_LABELS)
     obs = obs.rename_axis(index=None)

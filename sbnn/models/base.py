@@ -117,6 +117,21 @@ class ScalingMixin:
 # -- the estimator ---------------------------------------------------------------------------------
 
 
+def find_device(device: Any) -> Any:
+    """The device of torch, for "auto" a GPU if there is one; ValueError if it is not here."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError, TypeError) as error:  # depend on the build of torch
+        reason, *_ = str(error).splitlines()
+        raise ValueError(
+            f"device: {device!r} cannot be used here ({reason:.80}); 'auto' takes a GPU if there "
+            "is one, and else the CPU"
+        ) from error
+    return device
+
+
 class BottleneckRegressor(
     FileMixin, ScalingMixin, GeneSelectionMixin, LatentMixin, inputs.ExpressionRegressor
 ):
@@ -162,9 +177,7 @@ class BottleneckRegressor(
         p = self.n_features_in_
         if self.n_genes not in (None, 25):  # the default keeps all of fewer genes
             check_number("n_genes", self.n_genes, int, low=1, high=p)
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = find_device(self.device)
         # one seed for scikit-learn, and one drawn from it for torch
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))

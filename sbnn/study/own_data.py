@@ -529,7 +529,7 @@ def predict_cells(
         adata, _ = get_expression(expression, counts)
         table = adata[:, _mask_known(adata.var_names, genes)]
     else:
-        table = read_table(expression, "expression")
+        table = read_table(expression, "expression", accept_numbered=True)
         if genes_in_rows is None:
             genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
         if genes_in_rows:

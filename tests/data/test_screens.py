@@ -157,7 +157,7 @@ def test_labels_among_the_genes_are_named():
 
 @pytest.mark.parametrize("perturbation", ["guide", SERIES.to_frame("guide"), [["a"]] * 6])
 def test_perturbations_are_a_column(perturbation):
-    with pytest.raises(TypeError, match=r"perturbation: .*labels\['perturbation'\]"):
+    with pytest.raises(TypeError, match=r"perturbation: .*labels\['(perturbation|guide)'\]"):
         screen(TABLE, perturbation)
 
 

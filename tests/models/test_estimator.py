@@ -44,6 +44,12 @@ def model(request, data):
     return estimator.fit(data.X, data.Y)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named(data):
+    with pytest.raises(ValueError, match="device: 'cuda' cannot be used here .*'auto'"):
+        clone(DISTILLED).set_params(device="cuda").fit(data.X, data.Y)
+
+
 # --- predictions
 
 
