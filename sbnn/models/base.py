@@ -309,6 +309,8 @@ def model_in_units(
     in_units.support_[is_fitted] = model.support_
     in_units.gene_norms_ = np.zeros(data.n_genes, model.gene_norms_.dtype)
     in_units.gene_norms_[is_fitted] = model.gene_norms_
+    if hasattr(model, "left_out_predictions_"):
+        in_units.left_out_predictions_ = in_units._unscale_outputs(model.left_out_predictions_)
     return in_units
 
 
