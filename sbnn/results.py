@@ -18,6 +18,8 @@ __all__ = ["Record", "load", "load_folder", "results_folder", "save"]
 
 LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
 
+STACKED = "sbnn.StackedRegressor"
+
 Fold = tuple[np.ndarray, np.ndarray]  # positions of training and of test cells
 
 
@@ -121,8 +123,11 @@ class Record:
         return hits[0]
 
     def n_genes(self, point: int) -> int:
-        """Number of genes that a grid point uses, the rounded mean over the folds."""
-        if "n_selected" in self.values:
+        """Number of genes that a grid point predicts from, the rounded mean over the folds."""
+        estimator = self.settings.get("estimator", {})
+        # its map has selected genes, and its prediction takes all
+        is_stacked = estimator.get("class") == STACKED
+        if "n_selected" in self.values and not is_stacked:
             return round(self.n_selected[:, point].mean())
         if "preselected" in self.values:
             return round(self.preselected.sum(-1).mean())
