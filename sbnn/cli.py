@@ -1,11 +1,16 @@
 """The command line ``sbnn``; the exit status is 2 after an error and 130 after Ctrl-C."""
 
 import argparse
+import contextlib
 import importlib.metadata
 import io
+import json
 import os
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +29,45 @@ NOTEBOOKS = {
     "06": ("grn_350", "simulated_grn"),
     "08": ("own_data/simulated",),
 }
+OWN_DATA = "08_own_data.ipynb"
+#: Records of this notebook.
+OWN_RECORDS = (
+    "cv_distilled",
+    "cv_ridge",
+    "fit_distilled_*d",
+    "halves_distilled",
+    "interpretation",
+    "map_trust",
+    "tsne",
+)
+#: Options of `sbnn fit` that are arguments of `read_tables`.
+TABLE_OPTIONS = ("expression", "outputs", "labels", "counts", "genes_in_rows")
+PATH_OPTIONS = ("expression", "outputs", "labels")
+SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
+QUICK_PAIRS = 2
+SECONDS_BETWEEN_COUNTS = 0.5
+KERNEL_OPTIONS = (
+    "--log-level=ERROR",  # a kernel warns of connections without encryption
+    # files in the current folder, such as a clone called sbnn, would be imported
+    "--InteractiveShellApp.ignore_cwd=True",
+)
+COMMAND_REMEDY = "give another --out, or --fresh to compute them anew"
+EXPRESSION_HELP = "cells x genes (counts or log values), or an .h5ad file with everything"
+OUTPUTS_HELP = "cells x measurements to predict; for .h5ad, a key of obsm (default: outputs)"
+LABELS_HELP = "cells x labels: type and family, which colour the map, donor, batch, ..."
+COUNTS_HELP = "expression has raw counts (default: if it has whole numbers)"
+GENES_IN_ROWS_HELP = "expression is genes x cells (default: found by the names)"
+GROUPS_HELP = "column of the labels, such as donor: folds hold out whole groups"
+COMPONENTS_HELP = "dimensions of the map (default: 2)"
+PRESELECT_HELP = "genes to choose in every fold (default: 1000 if there are more than 2000)"
+NO_PRESELECT = "use all genes, however many"
+PAIRS_HELP = "pairs of random halves of the cells, to find stable genes (default: 25)"
+OUT_HELP = (
+    "folder to write (default: mine): report.html, explorer.html, tables, figures, the model, "
+    "a record of each result and the executed notebook"
+)
+JOBS_HELP = "number of worker processes (default: 1)"
+PREDICTIONS_HELP = "file to write (default: predictions.csv)"
 
 
 class Run(NamedTuple):
@@ -45,47 +89,145 @@ class Report(NamedTuple):
     tables: Callable[[dict], dict]
 
 
-def fit(
-    *,
-    expression: str,
-    outputs: str,
-    labels: str | None,
-    groups: str | None,
-    out: str,
-    fast: bool,
-    n_jobs: int,
-) -> None:
-    """Fit a user's tables with notebook 08, and write a report."""
+def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
+    """Fit a user's tables with notebook 08, whose parameters the options are, and write results."""
     require("bokeh", "nbconvert", "openTSNE", "papermill")
-    from nbconvert import HTMLExporter
-
-    from sbnn.results import results_folder
-    from sbnn.store import write_atomically
-
-    source = REPOSITORY / "notebooks" / "08_own_data.ipynb"
+    parameters = dict(options)
+    for name in PATH_OPTIONS:  # which hold in any folder
+        if parameters[name] is not None and Path(parameters[name]).is_file():
+            parameters[name] = str(Path(parameters[name]).resolve())
+    # what is refused is refused now, not after the start of a kernel, and leaves no folder behind
+    n_fits = _read_and_count_fits(parameters, fast)
+    folder = Path(out).resolve()
+    source = REPOSITORY / "notebooks" / OWN_DATA
     if not source.exists():
         source = find_installed(source.name)
-    target = Path(out).resolve()
-    folder = results_folder(target.parent, target.name, fast)
-    parameters = {
-        "n_genes": 25,
-        "n_pairs": 25,
+    if fresh or _was_fast(folder / OWN_DATA) > fast:
+        remove_results(folder)
+    parameters |= {
         "fast": fast,
-        "saved_models": str(target.parent),
-        "dataset": target.name,
-        "figures": str(target.parent),
-        "expression": expression,
-        "outputs": outputs,
-        "labels": labels,
-        "groups": groups,
-        "n_jobs": n_jobs,
+        "dataset": folder.name,
+        "saved_models": str(folder.parent),
+        "figures": str(folder.parent),
     }
-    print("about 70 fits of the network; with 1000 genes, each takes 4 CPU seconds")
-    run_notebook(source, folder / source.name, parameters, progress_bar=True)
+    if fast:
+        print(f"quick run with small networks and two folds, in {folder}: not for conclusions")
+    try:
+        with show_progress(folder, n_fits):
+            run_notebook(source, folder / OWN_DATA, parameters)
+    except ValueError as error:
+        from sbnn.evaluation.runs import REMEDY  # which is that of Python
+
+        raise ValueError(str(error).replace(REMEDY, COMMAND_REMEDY)) from error
+    _write_page(folder)
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
+    print(f"{folder}: {', '.join(names)}")
+    print(summary["verdict"]["sentence"])
+
+
+def _read_and_count_fits(parameters, fast):
+    """Number of networks to fit for each record, after the same checks as in the notebook."""
+    from sbnn.data.tables import read_tables
+
+    tables = {name: parameters[name] for name in TABLE_OPTIONS}
+    with print_warnings():
+        adata = read_tables(**tables)
+    from sbnn.study.own_data import count_fits  # takes longer to import than a table to refuse
+
+    n_pairs = QUICK_PAIRS if fast else parameters["n_pairs"]
+    seed = parameters["seed"]
+    n_fits = count_fits(adata, parameters["groups"], n_pairs, fast=fast, seed=seed)
+    sizes = f"{adata.n_obs} cells, {adata.n_vars} genes, {adata.obsm['outputs'].shape[1]} outputs"
+    print(f"{sizes}; {sum(n_fits.values())} fits of the network", flush=True)
+    return n_fits
+
+
+@contextlib.contextmanager
+def print_warnings() -> Iterator[None]:
+    """Print the texts of warnings, without the line of code that gave them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+
+
+def _was_fast(notebook):
+    """Whether results of a quick run are in the folder of an executed notebook."""
+    if not notebook.exists():
+        return False
+    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+    return metadata.get("papermill", {}).get("parameters", {}).get("fast", False)
+
+
+def remove_results(folder: Path) -> None:
+    """Delete the records that notebook 08 has written to a folder."""
+    for name in OWN_RECORDS:
+        for path in folder.glob(f"{name}.pickle.xz"):
+            path.unlink()
+        for parts in folder.glob(f"{name}.pickle.xz.parts"):
+            shutil.rmtree(parts)
+
+
+@contextlib.contextmanager
+def show_progress(folder: Path, n_fits: Mapping[str, int]) -> Iterator[None]:
+    """Show a bar of fits, which are counted by the files that they leave, until the block ends."""
+    from tqdm import tqdm
+
+    n_done = _count_done(folder, n_fits)
+    bar = tqdm(total=sum(n_fits.values()), initial=n_done, unit="fit", desc=folder.name)
+    ended = threading.Event()
+
+    def update():
+        while not ended.wait(SECONDS_BETWEEN_COUNTS):
+            n_new = _count_done(folder, n_fits) - bar.n
+            if n_new or sys.stderr.isatty():  # a file would have a line for each count
+                bar.update(n_new)
+
+    counting = threading.Thread(target=update, daemon=True)
+    counting.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        counting.join()
+        bar.update(_count_done(folder, n_fits) - bar.n)
+        bar.close()
+
+
+def _count_done(folder, n_fits):
+    """Number of fits whose record is complete, or that are in the folder of its parts."""
+    n_done = 0
+    for name, n in n_fits.items():
+        is_complete = any(folder.glob(f"{name}*.pickle.xz"))
+        parts = folder.glob(f"{name}*.pickle.xz.parts/*.pickle.xz")
+        n_done += n if is_complete else min(n, len([*parts]))
+    return n_done
+
+
+def _write_page(folder):
+    """Write the executed notebook as a page without code."""
+    from nbconvert import HTMLExporter
+
+    from sbnn.store import write_atomically
+
     exporter = HTMLExporter(exclude_input=True, exclude_output_prompt=True)
-    page, _ = exporter.from_filename(str(folder / source.name))
+    page, _ = exporter.from_filename(str(folder / OWN_DATA))
     write_atomically(page.encode(), folder / "report.html")
-    print(folder / "report.html")
+
+
+def predict(
+    *, model: str, expression: str, out: str, counts: bool | None, genes_in_rows: bool | None
+) -> None:
+    """Place new cells on the map of a fitted model, and predict their outputs."""
+    from sbnn.store import write_atomically
+    from sbnn.study.own_data import predict_cells
+
+    with print_warnings():
+        table = predict_cells(model, expression, counts, genes_in_rows)
+    write_atomically(table.to_csv(float_format="%.6g").encode(), out)
+    print(f"{len(table)} cells: {out}")
 
 
 def find_installed(name: str) -> Path:
@@ -101,7 +243,6 @@ def run_notebook(
     parameters: Mapping[str, Any],
     *,
     cwd: Path | None = None,
-    progress_bar: bool = False,
 ) -> None:
     """Execute a notebook with parameters and write it; ValueError if a cell fails."""
     require("papermill")
@@ -118,10 +259,9 @@ def run_notebook(
             target_path,
             parameters,
             cwd=cwd,
-            progress_bar=progress_bar,
+            progress_bar=False,  # of cells, one of which may take an hour
             kernel_manager_class=_manager_of_this_python(),
-            # a kernel warns of connections without encryption
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=KERNEL_OPTIONS,
         )
     except papermill.PapermillExecutionError as error:
         message = f"{error.ename}: {error.evalue}"
@@ -286,6 +426,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("sbnn")
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_fit(commands)
+    _add_predict(commands)
     _add_data(commands)
     _add_reproduce(commands)
     _add_report(commands)
@@ -301,44 +442,58 @@ def _add_fit(commands):
         epilog="The same command resumes an interrupted run.",
     )
     command.set_defaults(run=fit)
-    command.add_argument(
-        "--expression",
-        required=True,
-        metavar="FILE",
-        help="cells x genes (counts or log values), or an .h5ad file with everything",
+    # the names of options are those of the parameters of the notebook
+    add = command.add_argument
+    add("--expression", required=True, metavar="FILE", help=EXPRESSION_HELP)
+    add("--outputs", default="outputs", metavar="FILE", help=OUTPUTS_HELP)
+    add("--labels", metavar="FILE", help=LABELS_HELP)
+    _add_table_options(command)
+    add("--groups", metavar="COLUMN", help=GROUPS_HELP)
+    add("--n-genes", type=_positive, default=25, metavar="N", help="genes to keep (default: 25)")
+    add("--n-components", type=_positive, default=2, metavar="N", help=COMPONENTS_HELP)
+    # without either, the notebook has its own value
+    add("--preselect", type=_positive, default=argparse.SUPPRESS, metavar="N", help=PRESELECT_HELP)
+    add(
+        "--no-preselect",
+        dest="preselect",
+        action="store_const",
+        default=argparse.SUPPRESS,
+        help=NO_PRESELECT,
     )
-    command.add_argument(
-        "--outputs",
-        default="outputs",
-        metavar="FILE",
-        help="cells x measurements to predict; for .h5ad, a key of obsm (default: outputs)",
-    )
-    command.add_argument(
-        "--labels",
-        metavar="FILE",
-        help="cells x labels: type and family, which colour the map, donor, batch, ...",
-    )
-    command.add_argument(
-        "--groups",
-        metavar="COLUMN",
-        help="column of the labels, such as donor: folds hold out whole groups",
-    )
-    command.add_argument(
-        "--out",
-        default="mine",
-        metavar="FOLDER",
-        help="folder to write (default: mine): report.html, explorer.html, figures, the model, "
-        "a record of each result and the executed notebook",
-    )
-    command.add_argument("--fast", action="store_true", help="quick run with small networks")
-    command.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        dest="n_jobs",
-        metavar="N",
-        help="number of worker processes (default: 1)",
-    )
+    add("--pairs", type=_positive, default=25, dest="n_pairs", metavar="N", help=PAIRS_HELP)
+    add("--seed", type=int, default=42, metavar="N", help="of networks and folds (default: 42)")
+    add("--device", default="auto", help="cpu, cuda or auto (default), a GPU if there is one")
+    add("--out", default="mine", metavar="FOLDER", help=OUT_HELP)
+    add("--fast", action="store_true", help="quick run with small networks and two folds")
+    add("--fresh", action="store_true", help="recompute the results in the folder")
+    add("--jobs", type=int, default=1, dest="n_jobs", metavar="N", help=JOBS_HELP)
+
+
+def _add_table_options(command):
+    """How a table of expression is read."""
+    add = command.add_argument
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--counts", action="store_true", default=None, help=COUNTS_HELP)
+    kind.add_argument("--log", dest="counts", action="store_false", help="it has log values")
+    add("--genes-in-rows", action=argparse.BooleanOptionalAction, help=GENES_IN_ROWS_HELP)
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text}")
+    return number
+
+
+def _add_predict(commands):
+    summary = "Place new cells on the map of a fitted model, and predict their outputs."
+    command = commands.add_parser("predict", help=summary, description=summary)
+    command.set_defaults(run=predict)
+    add = command.add_argument
+    add("model", metavar="MODEL", help="folder of `sbnn fit`, or file of a model")
+    add("expression", metavar="NEW_COUNTS", help="cells x genes, in any form that fit takes")
+    _add_table_options(command)
+    add("--out", default="predictions.csv", metavar="FILE", help=PREDICTIONS_HELP)
 
 
 def _add_data(commands):

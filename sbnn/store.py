@@ -14,7 +14,7 @@ import pickletools
 import re
 import stat
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
@@ -75,7 +75,7 @@ def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
 
 def write_atomically(content: bytes, path: str | PathLike[str]) -> None:
     """Write bytes such that the file is either unchanged or complete."""
-    with _replace_file(path) as (temporary, target):
+    with replace_file(path) as (temporary, target):
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -85,12 +85,12 @@ def write_atomically(content: bytes, path: str | PathLike[str]) -> None:
 
 def require_writable(path: str | PathLike[str]) -> None:
     """Raise the error of a file that cannot be written, before hours of fits instead of after."""
-    with _replace_file(path) as (temporary, _):
+    with replace_file(path) as (temporary, _):
         temporary.touch()
 
 
 @contextmanager
-def _replace_file(path):
+def replace_file(path: str | PathLike[str]) -> Iterator[tuple[Path, Path]]:
     """Temporary path for what is to replace a file, and the path of the file itself."""
     refuse_device(path)
     target = Path(path).resolve()  # the file, not a link to it, is replaced

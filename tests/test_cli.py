@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import re
 import signal
@@ -10,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from notebook import NOTEBOOKS
 
 import sbnn
 from sbnn import cli
@@ -57,8 +60,10 @@ def fitted(tmp_path_factory):
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
         options = simulate_options("raw")
         assert run(*options, "--groups", "donor", "--out", "results/mine") == 0
-    results = (folder / "results" / "mine-fast").resolve()
-    assert printed.getvalue().endswith(f"{results / 'report.html'}\n")
+    results = (folder / "results" / "mine").resolve()
+    verdict = json.loads((results / "summary.json").read_text(encoding="utf-8"))["verdict"]
+    assert printed.getvalue().endswith(f"{verdict['sentence']}\n")
+    assert f"in {results}" in printed.getvalue()
     return results
 
 
@@ -82,11 +87,23 @@ def test_halves_of_a_quick_fit_are_of_two_pairs(fitted):
 
 
 @pytest.mark.slow
-def test_the_model_of_a_fit_maps_new_counts(fitted):
-    model = sbnn.DistilledBottleneckRegressor.load(fitted / "model.safetensors")
-    counts = pd.read_csv(fitted.parents[1] / "raw" / "new_counts.csv", index_col=0).T
-    expression = model.normalizer_.transform(counts)
-    assert model.transform(expression).shape == (40, 2)
+def test_a_fit_writes_tables(fitted):
+    assert pd.read_csv(fitted / "genes.csv")["trusted"].dtype == bool
+    assert pd.read_csv(fitted / "cells.csv")["error"].notna().all()
+    assert pd.read_csv(fitted / "outputs.csv")["low"].isna().all()  # two folds
+    assert (fitted / "effects.csv").exists()
+
+
+@pytest.mark.slow
+def test_cells_of_the_fit_are_placed_again(fitted, tmp_path):
+    file = tmp_path / "again.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", io.StringIO())
+        assert run("predict", fitted, fitted.parents[1] / "raw" / "counts.csv", "--out", file) == 0
+    places = ["sbnn_1", "sbnn_2"]
+    cells = pd.read_csv(fitted / "cells.csv", index_col="cell")[places]
+    again = pd.read_csv(file, index_col="cell").loc[cells.index, places]
+    np.testing.assert_allclose(again, cells, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -98,7 +115,7 @@ def test_tables_of_a_fit_are_printed(fitted, capsys):
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tables):
     command = [sys.executable, "-m", "sbnn", *tables, "--out", "mine"]
-    first = Path("mine-fast/cv_distilled.pickle.xz")
+    first = Path("mine/cv_distilled.pickle.xz")
     killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
     while not first.exists():
         assert killed.poll() is None
@@ -106,20 +123,92 @@ def test_a_killed_run_goes_on_where_it_was(tables):
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     written = first.stat().st_mtime_ns
-    assert not Path("mine-fast/report.html").exists()
+    assert not Path("mine/report.html").exists()
     assert run(*tables) == 0
     assert first.stat().st_mtime_ns == written
-    assert Path("mine-fast/report.html").exists()
+    assert Path("mine/report.html").exists()
 
 
-@pytest.mark.slow
-def test_a_failing_table_is_one_sentence_and_a_status(tables, capsys):
-    tables[tables.index("--outputs") + 1] = "raw/lost.csv"
-    assert run(*tables) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("sbnn: ")
-    assert "lost.csv" in last
-    assert not Path("mine-fast/report.html").exists()
+@pytest.fixture
+def asked(monkeypatch):
+    """Parameters of notebook 08 in the order of the runs, in place of running it."""
+    calls = []
+
+    def note_parameters(source, target, parameters):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        notebook = {"metadata": {"papermill": {"parameters": parameters}}}
+        target.write_text(json.dumps(notebook), encoding="utf-8")
+        summary = {"verdict": {"sentence": "A sentence."}}
+        (target.parent / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+        calls.append(parameters)
+
+    monkeypatch.setattr(cli, "run_notebook", note_parameters)
+    monkeypatch.setattr(cli, "_write_page", lambda folder: None)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("--outputs", "raw/lost.csv", "lost.csv"),
+        ("--outputs", "raw/labels.csv", "expected numbers"),
+        ("--groups", "day", "'day'"),
+    ],
+)
+def test_a_refused_table_leaves_no_folder(option, value, text, tables, asked, capsys):
+    assert run(*tables, option, value) == 2
+    assert text in capsys.readouterr().err.splitlines()[-1]
+    assert not asked
+    assert not Path("mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("--n-genes 7", "n_genes", 7),
+        ("--n-components 3", "n_components", 3),
+        ("--pairs 9", "n_pairs", 9),
+        ("--preselect 20", "preselect", 20),
+        ("--no-preselect", "preselect", None),
+        ("--counts", "counts", True),
+        ("--genes-in-rows", "genes_in_rows", True),
+        ("--seed 3", "seed", 3),
+        ("--device cpu", "device", "cpu"),
+    ],
+)
+def test_an_option_is_a_parameter(words, name, value, tables, asked):
+    assert run(*tables, *words.split()) == 0
+    assert asked[0][name] == value
+
+
+def test_the_notebook_knows_every_parameter(tables, asked):
+    run(*tables, "--preselect", "20")
+    notebook = json.loads((NOTEBOOKS / cli.OWN_DATA).read_text(encoding="utf-8"))
+    known = "".join(notebook["cells"][1]["source"])
+    assert [name for name in asked[0] if not re.search(rf"^{name} = ", known, re.M)] == []
+
+
+def test_tables_are_found_from_any_folder(tables, asked):
+    run(*tables)
+    assert Path(asked[0]["expression"]).is_absolute()
+
+
+@pytest.mark.parametrize(("words", "is_kept"), [(["--fast"], True), ([], False)])
+def test_a_full_run_replaces_a_quick_one(words, is_kept, tables, asked):
+    run(*tables)
+    record = Path("mine/cv_ridge.pickle.xz")
+    record.touch()
+    run(*[word for word in tables if word != "--fast"], *words)
+    assert record.exists() == is_kept
+
+
+def test_fits_are_counted_by_their_files(tmp_path):
+    (tmp_path / "fit_distilled_2d.pickle.xz").touch()
+    parts = tmp_path / "cv_distilled.pickle.xz.parts"
+    parts.mkdir()
+    (parts / "a.pickle.xz").touch()
+    fits = {"cv_distilled": 10, "fit_distilled": 1, "map_trust": 3}
+    assert cli._count_done(tmp_path, fits) == 2
 
 
 @pytest.mark.parametrize(
@@ -289,6 +378,14 @@ def test_a_notebook_runs_in_this_python(write_notebook, tmp_path, monkeypatch):
     target = tmp_path / "run.ipynb"
     cli.run_notebook(source, target, {})
     assert sys.executable in target.read_text(encoding="utf-8")
+
+
+def test_files_beside_a_user_are_not_imported(write_notebook, tmp_path, monkeypatch):
+    (tmp_path / "sbnn").mkdir()
+    (tmp_path / "sbnn" / "__init__.py").write_text("raise SystemError")
+    monkeypatch.chdir(tmp_path)
+    source = write_notebook("name.ipynb", "import sbnn")
+    cli.run_notebook(source, tmp_path / "run.ipynb", {})
 
 
 def test_a_killed_kernel_is_one_sentence(write_notebook, tmp_path):

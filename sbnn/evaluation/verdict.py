@@ -16,6 +16,8 @@ from sbnn.evaluation.scores import mean_sd
 from sbnn.metrics import corrected_error, folds_counted, test_fraction
 from sbnn.results import Record, check_record, list_differences
 
+LEAST_FOLDS = 3  # of an interval; with two, it would be as wide as any result
+
 
 class PairedDifference(NamedTuple):
     """Mean over folds, and its 95 % interval: numbers, or arrays with one for each output."""
@@ -40,7 +42,10 @@ class Verdict(NamedTuple):
 
 
 def outputs_table(record: Record, ridge: Record | None = None) -> pd.DataFrame:
-    """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval."""
+    """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval.
+
+    With fewer than three folds, the interval is NaN.
+    """
     r2 = record.test_feature_r2[:, 0]  # (folds, outputs)
     interval = _mean_over_folds(record.folds, r2)
     columns = {
@@ -50,6 +55,8 @@ def outputs_table(record: Record, ridge: Record | None = None) -> pd.DataFrame:
         "high": interval.high,
     }
     table = pd.DataFrame(columns, pd.Index(record.feature_names, name="output"))
+    if len(r2) < LEAST_FOLDS:
+        table[["low", "high"]] = np.nan
     if ridge is not None:
         _require_same_folds_and_one_point(record, ridge)
         table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
@@ -127,7 +134,7 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     -------
     Verdict
         ``interval``, the mean over the folds with its corrected 95 % interval, and ``difference``
-        from ridge (both None for a single fold), and ``sentence``.
+        from ridge (both None with fewer than three folds), and ``sentence``.
     """
     check_record("record", record)
     if ridge is not None:
@@ -138,8 +145,8 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
     interval = None
     difference = None
     sentence = f"Test R2 {mean_sd(r2)}"
-    if n == 1:
-        sentence += " (one fold: no interval)"
+    if n < LEAST_FOLDS:
+        sentence += f" ({'one fold' if n == 1 else f'{n} folds'}: no interval)"
     else:
         interval = _mean_over_folds(record.folds, r2)
         comparison = _describe_difference(interval, "predicting the mean of the training cells")
@@ -150,7 +157,7 @@ def verdict(record: Record, ridge: Record | None = None, point: int = 0) -> Verd
         mean = differences.mean()
         side = "above" if mean >= 0 else "below"
         sentence += f"; {abs(mean):.3f} {side} ridge"
-        if n > 1:
+        if n >= LEAST_FOLDS:
             difference = _mean_over_folds(record.folds, differences)
             comparison = _describe_difference(difference, "ridge", sign="+")
             sentence += f" {comparison}"

@@ -153,6 +153,12 @@ def model_checksum(path: str | Path) -> str:
     return header["sha256"]
 
 
+def read_class_name(path: str | Path) -> str:
+    """Name of the class of the model in a file; a ValueError is raised if the file was altered."""
+    header, _ = _read_model_file(path)
+    return header["class"]
+
+
 def _read_model_file(path):
     """Verified header and tensors of a file."""
     refuse_device(path)

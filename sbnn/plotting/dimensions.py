@@ -27,6 +27,7 @@ from sbnn.plotting.maps import (
     draw_cloud,
     draw_legend,
     frame_map,
+    map_coordinates,
     name_families,
     panel_coordinates,
 )
@@ -138,7 +139,8 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     record : Record
         From `sbnn.map_trust`.
     fit : Record, optional
-        The fit that was assessed, to name it and its families.
+        The fit that was assessed, to name it and its families; its t-SNE is drawn if the map has
+        more than two dimensions.
 
     Returns
     -------
@@ -151,7 +153,13 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     >>> figure = plotting.map_trust_panels(trust)
     """
     figure, (left, right) = new_panels(2.8, 1, 2)
-    xy = panel_coordinates(record.latent, proportional=False)
+    n_components = record.latent.shape[1]
+    if n_components <= 2:
+        xy = panel_coordinates(record.latent, proportional=False)
+    elif fit is not None:
+        xy = map_coordinates(fit)
+    else:
+        raise ValueError(f"fit: needed to draw a map of {n_components} dimensions by its t-SNE")
     mean_error = np.nanmean(record.errors)
     left.set_title(f"held-out cells: mean error {mean_error:.2f}")
     dots = _draw_errors(left, xy, record.errors)

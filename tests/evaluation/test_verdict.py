@@ -126,10 +126,11 @@ def test_a_sentence_ends_with_the_comparison_with_ridge(ridge, by, standing):
     assert str(verdict(shift_r2(ridge, by), ridge)).endswith(standing)
 
 
-def test_one_fold_has_no_interval(data):
-    one_fold = paper_folds(data.n_cells, 4)[:1]
-    record = cross_validate(Ridge(), data, one_fold, verbose=False)
+@pytest.mark.parametrize(("n_folds", "text"), [(1, "one fold"), (2, "2 folds")])
+def test_few_folds_have_no_interval(n_folds, text, data):
+    few = paper_folds(data.n_cells, 4)[:n_folds]
+    record = cross_validate(Ridge(), data, few, verbose=False)
     result = verdict(record, record)
     assert result.interval is None
     assert result.difference is None
-    assert str(result).endswith("(one fold: no interval); 0.000 above ridge.")
+    assert str(result).endswith(f"({text}: no interval); 0.000 above ridge.")

@@ -1,0 +1,439 @@
+"""A user's own cells: folds, results as tables that any program reads, and predictions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from sklearn.model_selection import KFold
+
+from sbnn.data.checks import UNKNOWN
+from sbnn.data.paired import Paired, as_paired, get_groups
+from sbnn.data.tables import check_expression, get_expression, read_anndata, read_table
+from sbnn.errors import check_among
+from sbnn.evaluation.fits import complementary_pairs
+from sbnn.evaluation.folds import grouped_folds, held_out_means
+from sbnn.evaluation.stability import selection_table
+from sbnn.evaluation.verdict import outputs_table, verdict
+from sbnn.models.distilled import DistilledBottleneckRegressor
+from sbnn.models.published import SparseBottleneckRegressor
+from sbnn.models.saved import read_class_name
+from sbnn.results import Fold, Record, check_record
+from sbnn.store import replace_file, write_atomically
+
+N_FOLDS = 10
+SEEDS_OF_MAPS = 3  # besides that of the fit
+MODELS: dict[str, Any] = {
+    "DistilledBottleneckRegressor": DistilledBottleneckRegressor,
+    "SparseBottleneckRegressor": SparseBottleneckRegressor,
+}
+#: Records that `write_tables` accepts, and what they are.
+RECORDS = {
+    "fit": "fit_full",
+    "scores": "cross_validate",
+    "ridge": "cross_validate of LeaveOneOutRidge on the same folds",
+    "halves": "stability_selection",
+    "effects": "interpret or interpret_held_out",
+    "trust": "map_trust",
+}
+
+
+def choose_folds(
+    data: AnnData | tuple | Paired,
+    groups: str | None = None,
+    *,
+    fast: bool = False,
+    seed: int = 42,
+) -> list[Fold]:
+    """Folds that test every cell once: of whole groups, or of single cells.
+
+    Parameters
+    ----------
+    data : AnnData or tuple (X, Y)
+    groups : str, optional
+        Column of ``obs``, such as ``"donor"``, whose groups are held out as a whole.
+    fast : bool
+        Two folds instead of ten.
+    seed : int
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Training and test positions.
+
+    Raises
+    ------
+    ValueError
+        If `groups` is no column, or has a single group.
+
+    Examples
+    --------
+    >>> from sbnn import simulate_patchseq
+    >>> from sbnn.study.own_data import choose_folds
+    >>> folds = choose_folds(simulate_patchseq(n_cells=25))
+    >>> sorted(len(test) for train, test in folds)
+    [2, 2, 2, 2, 2, 3, 3, 3, 3, 3]
+    """
+    cells = as_paired(data)
+    n_folds = 2 if fast else N_FOLDS
+    if groups is None:
+        splitter = KFold(min(n_folds, cells.n_cells // 2), shuffle=True, random_state=seed)
+        return list(splitter.split(cells.X))
+    labels = get_groups(cells, groups)
+    return grouped_folds(labels, min(n_folds, len(np.unique(labels))), seed)
+
+
+def count_fits(
+    data: AnnData | tuple | Paired, groups: str | None, n_pairs: int, *, fast: bool, seed: int
+) -> dict[str, int]:
+    """Number of networks that notebook 08 fits for each record, by its name up to a number."""
+    cells = as_paired(data)
+    cell_groups = None if groups is None else get_groups(cells, groups)
+    halves = complementary_pairs(cells.n_cells, n_pairs, seed=seed, groups=cell_groups)
+    return {
+        "cv_distilled": len(choose_folds(cells, groups, fast=fast, seed=seed)),
+        "fit_distilled": 1,
+        "halves_distilled": len(halves),
+        "map_trust": 1 if fast else SEEDS_OF_MAPS,
+        "interpretation": 1,
+    }
+
+
+# --- results as tables
+
+
+def write_tables(
+    folder: str | os.PathLike[str],
+    data: AnnData | tuple | Paired,
+    records: Mapping[str, Record],
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Path]:
+    """Write results as CSV, JSON and h5ad files.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder to write to; files in it that have the same names are replaced.
+    data : AnnData or tuple (X, Y)
+        That of the fit.
+    records : dict of str to Record
+        ``"fit"``, from `sbnn.fit_full`, and any of ``"scores"`` and ``"ridge"``, from
+        `sbnn.cross_validate` with one grid point; ``"halves"``, from `sbnn.stability_selection`;
+        ``"effects"``, from `sbnn.evaluation.interpretation.interpret_held_out` or `sbnn.interpret`;
+        and ``"trust"``, from `sbnn.map_trust`.
+    settings : dict, optional
+        Anything to note in ``summary.json``, such as paths and options.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        By name:
+
+        - ``genes.csv``, a row for each gene: ``kept`` and ``norm`` (of its weights, in the fit to
+          all cells), and with halves ``frequency``, ``expected_false`` and ``trusted`` of
+          `sbnn.selection_table`;
+        - ``outputs.csv`` (with scores): test R2 of each output over the folds, its SD and 95 %
+          interval, and that of ridge;
+        - ``cells.csv``: position on the map (``sbnn_1``, ...), and with scores the prediction of
+          each output when the cell was held out, in the units of the data; with trust also the
+          ``error`` and the ``spread`` of the cell; then its labels;
+        - ``effects.csv`` (with effects), a row for each gene: ``r2_drop``, ``shift``, and the
+          effect on each output, in SD per SD of the gene;
+        - ``summary.json``: data, settings, model, verdict, genes and versions;
+        - ``cells.h5ad``: the data, with the map in ``obsm["X_sbnn"]``, predictions of held-out
+          cells in ``obsm["predicted"]``, and ``genes.csv`` in ``var``.
+
+    Raises
+    ------
+    ValueError
+        If records are of other data or have other names, or the fit is missing.
+    OSError
+        If a file cannot be written.
+
+    Examples
+    --------
+    >>> from sbnn import LeaveOneOutRidge, SparseReducedRankRegression
+    >>> from sbnn import cross_validate, fit_full, simulate_patchseq
+    >>> from sbnn.study.own_data import write_tables
+    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
+    >>> model = SparseReducedRankRegression(alpha=0.3)
+    >>> scores = cross_validate(model, data, folds=5, verbose=False)
+    >>> files = write_tables("mine", data, {"fit": fit_full(model, data), "scores": scores})
+    >>> list(files)
+    ['genes.csv', 'outputs.csv', 'cells.csv', 'summary.json', 'cells.h5ad']
+    """
+    cells = as_paired(data)
+    _check_records(records, cells)
+    fit = records["fit"]
+    scores = records.get("scores")
+    genes = _genes_table(cells, fit, records.get("halves"))
+    predicted = None if scores is None else _predictions(cells, scores)
+    tables = {"genes.csv": genes}
+    if scores is not None:
+        tables["outputs.csv"] = outputs_table(scores, records.get("ridge"))
+    tables["cells.csv"] = _cells_table(cells, fit, predicted, records.get("trust"))
+    if "effects" in records:
+        tables["effects.csv"] = _effects_table(records["effects"])
+    paths = {}
+    for name, table in tables.items():
+        paths[name] = _write_csv(table, Path(folder, name))
+    paths["summary.json"] = Path(folder, "summary.json")
+    summary = _summarise_results(cells, records, genes, settings)
+    text = json.dumps(summary, indent=1, allow_nan=False, default=str, ensure_ascii=False)
+    write_atomically(f"{text}\n".encode(), paths["summary.json"])
+    paths["cells.h5ad"] = Path(folder, "cells.h5ad")
+    annotated = _annotate_cells(data, fit, genes, predicted)
+    with replace_file(paths["cells.h5ad"]) as (temporary, target):
+        annotated.write_h5ad(temporary, compression="gzip")
+        os.replace(temporary, target)
+    return paths
+
+
+def _check_records(records, cells):
+    for role, record in records.items():
+        check_among("records", role, RECORDS)
+        check_record(f"records[{role!r}]", record)
+        # effects of `interpret` are those of other cells
+        if role != "effects" and [*record.cell_names] != [*cells.cell_names]:
+            raise ValueError(f"records[{role!r}]: expected the cells of data, got others")
+    if "fit" not in records:
+        raise ValueError(f"records: expected 'fit', from {RECORDS['fit']}, got {[*records]}")
+
+
+def _write_csv(table, path):
+    """Write a table; six digits are more than any result has."""
+    texts = {True: "TRUE", False: "FALSE"}  # which R and Excel know as well
+    masks = {name: table[name].map(texts) for name in table.select_dtypes(bool)}
+    content = table.assign(**masks).to_csv(float_format="%.6g", lineterminator="\n")
+    write_atomically(content.encode(), path)
+    return path
+
+
+def _genes_table(cells, fit, halves):
+    """A row for each gene of the data, also those that preselection left out; kept ones first."""
+    names = pd.Index(cells.gene_names, name="gene")
+    kept = pd.Series(fit.selected, fit.gene_names)
+    table = pd.DataFrame({"kept": kept.reindex(names, fill_value=False)})
+    if "gene_norms" in fit.values:
+        table["norm"] = pd.Series(fit.gene_norms, fit.gene_names)
+    order = [*table]
+    if halves is not None:
+        table = table.join(selection_table(halves))
+        order = ["kept", "frequency"]
+    return table.sort_values(order, ascending=False, kind="stable")
+
+
+def _predictions(cells, scores):
+    """Mean prediction of each output for each cell when it was held out, in the units of data."""
+    means = held_out_means(scores, cells.Y, scores.find())
+    names = [f"predicted_{name}" for name in cells.feature_names]
+    return pd.DataFrame(means, cells.cell_names, names)
+
+
+def _cells_table(cells, fit, predicted, trust):
+    names = pd.Index(cells.cell_names, name="cell")
+    tables = [pd.DataFrame(fit.latent, names, _map_columns(fit.latent.shape[1]))]
+    if trust is not None:
+        tables.append(pd.DataFrame({"error": trust.errors, "spread": trust.spread}, names))
+    if predicted is not None:
+        tables.append(predicted)
+    is_known = (cells.labels.astype(object) != UNKNOWN).any()
+    labels = cells.labels.loc[:, is_known]
+    return pd.concat([*tables, labels], axis=1).rename_axis("cell")
+
+
+def _map_columns(n_components):
+    return [f"sbnn_{i + 1}" for i in range(n_components)]
+
+
+def _effects_table(record):
+    """Effects of each gene on each output, the gene that matters most first."""
+    genes = pd.Index(record.kept_genes, name="gene")
+    effects = pd.DataFrame(record.effects, genes, record.feature_names)
+    columns = [name for name in ("r2_drop", "shift") if name in record.table]
+    return record.table[columns].join(effects)
+
+
+def _summarise_results(
+    cells: Paired,
+    records: Mapping[str, Record],
+    genes: pd.DataFrame,
+    settings: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Content of ``summary.json``."""
+    fit = records["fit"]
+    summary: dict[str, Any] = {
+        "data": {
+            "name": cells.name,
+            "n_cells": cells.n_cells,
+            "n_genes": cells.n_genes,
+            "n_outputs": len(cells.feature_names),
+            "sha256": cells.sha256,
+            "notes": list(cells.about.get("notes") or []),
+        },
+        "settings": dict(settings or {}),
+        "model": fit.settings["estimator"] | {"preselect": fit.settings.get("preselect")},
+    }
+    if "scores" in records:
+        summary["verdict"] = _summarise_scores(records["scores"], records.get("ridge"))
+    summary["kept_genes"] = genes.index[genes["kept"]].tolist()
+    if "trusted" in genes:
+        summary["trusted_genes"] = genes.index[genes["trusted"]].tolist()
+    if "trust" in records:
+        summary["agreement_of_maps"] = records["trust"].agreement.tolist()
+    summary["versions"] = fit.versions
+    return summary
+
+
+def _summarise_scores(scores, ridge):
+    judged = verdict(scores, ridge, scores.find())
+    r2 = scores.test_r2[:, scores.find()]
+    summary = {"sentence": judged.sentence, "n_folds": len(r2), "test_r2": float(r2.mean())}
+    for name, interval in (("interval", judged.interval), ("minus_ridge", judged.difference)):
+        if interval is not None:
+            summary[name] = {bound: float(value) for bound, value in interval._asdict().items()}
+    if ridge is not None:
+        summary["ridge_r2"] = float(ridge.test_r2.mean())
+    return summary
+
+
+def _annotate_cells(data, fit, genes, predicted):
+    """AnnData of the data and of results about its cells and genes; values are not copied."""
+    adata = data
+    if not isinstance(data, AnnData):
+        cells = as_paired(data)
+        adata = AnnData(cells.X, cells.labels, pd.DataFrame(index=cells.gene_names))
+        adata.obsm["outputs"] = pd.DataFrame(cells.Y, cells.cell_names, cells.feature_names)
+    obsm = dict(adata.obsm) | {"X_sbnn": fit.latent}
+    if predicted is not None:
+        obsm["predicted"] = predicted.rename(columns=lambda name: name.removeprefix("predicted_"))
+    for key, table in obsm.items():
+        if isinstance(table, pd.DataFrame):
+            obsm[key] = _without_slashes(table)
+    new = genes.columns.difference(adata.var.columns, sort=False)
+    return AnnData(
+        X=adata.X,
+        obs=_without_slashes(adata.obs),
+        var=adata.var.join(genes[new]),
+        layers=dict(adata.layers),
+        obsm=obsm,
+        uns=dict(adata.uns),
+    )
+
+
+def _without_slashes(table):
+    """The table with other names for columns that would be folders in a file of HDF5."""
+    return table.rename(columns=lambda name: str(name).replace("/", "|"))
+
+
+# --- new cells
+
+
+def load_network(path: str | os.PathLike[str]) -> Any:
+    """Read the model of a fit, whichever network it is.
+
+    Parameters
+    ----------
+    path : path-like
+        File of a model, or a folder with ``model.safetensors``, as `sbnn fit` writes it.
+
+    Returns
+    -------
+    DistilledBottleneckRegressor or SparseBottleneckRegressor
+
+    Raises
+    ------
+    ValueError
+        If the file is no model, or was altered.
+    FileNotFoundError
+        If there is no such file.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "model.safetensors"
+    model_class = MODELS.get(read_class_name(file), DistilledBottleneckRegressor)
+    return model_class.load(file)  # which names another class that the file holds
+
+
+def predict_cells(
+    model: Any,
+    expression: str | os.PathLike[str] | pd.DataFrame | AnnData,
+    counts: bool | None = None,
+    genes_in_rows: bool | None = None,
+) -> pd.DataFrame:
+    """Place new cells on the map of a fitted network, and predict their outputs.
+
+    Parameters
+    ----------
+    model : path-like or fitted network of this package
+        See `load_network`.
+    expression : path-like, DataFrame or AnnData
+        As in `sbnn.read_tables`; genes are matched by name, and other genes are left out.
+    counts : bool, optional
+        True for raw counts, which are normalised like those of the fit, False for log values. By
+        default, whole numbers are counts.
+    genes_in_rows : bool, optional
+        By default, the axis of `expression` that has more genes of the fit.
+
+    Returns
+    -------
+    DataFrame
+        A row for each cell: its position, ``sbnn_1`` and so on, and ``predicted_<output>``, in the
+        units of the outputs of the fit.
+
+    Raises
+    ------
+    ValueError
+        If genes of the model are missing, the model was fitted to log values and these are counts,
+        or a table is refused, as by `sbnn.read_tables`.
+
+    Examples
+    --------
+    >>> from sbnn import DistilledBottleneckRegressor, DistilledSettings, simulate_patchseq
+    >>> from sbnn.study.own_data import predict_cells
+    >>> data = simulate_patchseq(n_cells=60, n_genes=30, n_outputs=2)
+    >>> quick = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
+    >>> model = DistilledBottleneckRegressor(distillation=quick).fit(data[:40])
+    >>> list(predict_cells(model, data.to_df()[40:]))
+    ['sbnn_1', 'sbnn_2', 'predicted_output1', 'predicted_output2']
+    """
+    network = load_network(model) if isinstance(model, str | os.PathLike) else model
+    if isinstance(expression, str | os.PathLike) and str(expression).lower().endswith(".h5ad"):
+        expression = read_anndata(expression)
+    genes = pd.Index(getattr(network, "feature_names_in_", ()))
+    if isinstance(expression, AnnData):
+        adata = get_expression(expression)
+        table = adata[:, _mask_known(adata.var_names, genes)]
+    else:
+        table = read_table(expression, "expression")
+        if genes_in_rows is None:
+            genes_in_rows = table.index.isin(genes).sum() > table.columns.isin(genes).sum()
+        if genes_in_rows:
+            table = table.T
+        table = table.loc[:, _mask_known(table.columns, genes)]
+    expressed, are_raw = check_expression(table, counts)
+    values = expressed.to_df()
+    if are_raw:
+        if network.normalizer_ is None:
+            raise ValueError(
+                "expression: raw counts, but the model was fitted to log values; give log values "
+                "that were computed as those of the fit"
+            )
+        values = network.normalizer_.transform(values)
+    places = pd.DataFrame(np.asarray(network.transform(values)), values.index)
+    places.columns = _map_columns(places.shape[1])
+    predictions = np.asarray(network.predict(values)).reshape(len(values), -1)
+    names = [f"predicted_{name}" for name in network.output_names_]
+    return places.join(pd.DataFrame(predictions, values.index, names)).rename_axis("cell")
+
+
+def _mask_known(names, genes):
+    """Genes of the fit, or all if none is: then the model says which it needs."""
+    is_known = names.isin(genes)
+    return is_known | (not is_known.any())

@@ -1,0 +1,182 @@
+"""What a user's run writes, in whole numbers of folds, and what becomes of new cells."""
+
+import json
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from sbnn import (
+    CountNormalizer,
+    DistilledBottleneckRegressor,
+    DistilledSettings,
+    LeaveOneOutRidge,
+    SparseReducedRankRegression,
+    cross_validate,
+    fit_full,
+    interpret,
+    stability_selection,
+    verdict,
+)
+from sbnn.data.paired import as_paired
+from sbnn.study.own_data import choose_folds, predict_cells, write_tables
+
+QUICK = DistilledSettings(n_trees=2, n_augmented=9, steps_of_teachers=2, steps_of_student=2)
+
+
+@pytest.mark.parametrize(("fast", "n_folds"), [(False, 10), (True, 2)])
+def test_folds_test_every_cell_once(fast, n_folds, adata):
+    cells = adata[:103]  # not a multiple of the number of folds
+    folds = choose_folds(cells, fast=fast)
+    assert len(folds) == n_folds
+    tested = np.concatenate([test for _, test in folds])
+    assert sorted(tested) == [*range(103)]
+
+
+@pytest.fixture(scope="module")
+def records(adata):
+    """All but the stability of a map, of a linear model."""
+    model = SparseReducedRankRegression(alpha=0.1)
+    folds = choose_folds(adata)[:3]
+    fitted = SparseReducedRankRegression(alpha=0.1).fit(adata)
+    return {
+        "fit": fit_full(model, adata, preselect=30),
+        "scores": cross_validate(model, adata, folds, verbose=False),
+        "ridge": cross_validate(LeaveOneOutRidge(), adata, folds, verbose=False),
+        "halves": stability_selection(model, adata, n_pairs=2, verbose=False),
+        "effects": interpret(fitted, adata),
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(adata, records, tmp_path_factory):
+    """Folder with the tables of the records."""
+    path = tmp_path_factory.mktemp("tables")
+    write_tables(path, adata, records, {"groups": None})
+    return path
+
+
+def test_genes_of_the_fit_are_kept_in_their_table(folder, adata, records):
+    genes = pd.read_csv(folder / "genes.csv", index_col="gene")
+    assert set(genes.index) == set(adata.var_names)  # also those that were not preselected
+    assert set(genes.index[genes["kept"]]) == set(records["fit"].kept_genes)
+
+
+def test_truth_values_are_those_of_r_and_excel(folder):
+    genes = pd.read_csv(folder / "genes.csv", dtype=str)
+    assert set(genes["kept"]) == {"TRUE", "FALSE"}
+
+
+def test_outputs_are_beside_ridge(folder, records):
+    outputs = pd.read_csv(folder / "outputs.csv", index_col="output")
+    expected = records["ridge"].test_feature_r2[:, 0].mean(0)
+    assert_allclose(outputs["ridge_r2"], expected, rtol=1e-4)
+
+
+def test_predictions_of_cells_are_those_of_their_fold(folder, adata, records):
+    cells = pd.read_csv(folder / "cells.csv", index_col="cell")
+    train, test = records["scores"].folds[1]
+    Y = as_paired(adata).Y.astype(float)
+    scaled = records["scores"].test_predictions[0][1]
+    expected = scaled * Y[train].std(0) + Y[train].mean(0)
+    predicted = cells.iloc[test].filter(like="predicted_")
+    assert_allclose(predicted, expected, rtol=1e-3)
+
+
+def test_untested_cells_are_empty(folder, records):
+    cells = pd.read_csv(folder / "cells.csv", index_col="cell")
+    tested = np.concatenate([test for _, test in records["scores"].folds])
+    assert cells["predicted_output1"].notna().sum() == len(tested)
+
+
+def test_effects_have_a_column_for_each_output(folder, records):
+    effects = pd.read_csv(folder / "effects.csv", index_col="gene")
+    expected = pd.DataFrame(records["effects"].effects, records["effects"].kept_genes)
+    assert_allclose(effects["output2"], expected.loc[effects.index, 1], rtol=1e-4)
+
+
+def test_the_summary_holds_the_verdict(folder, records):
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    sentence = verdict(records["scores"], records["ridge"]).sentence
+    assert summary["verdict"]["sentence"] == sentence
+    assert summary["settings"] == {"groups": None}
+
+
+def test_an_annotated_file_has_map_and_genes(folder, adata, records):
+    annotated = anndata.read_h5ad(folder / "cells.h5ad")
+    assert_allclose(annotated.obsm["X_sbnn"], records["fit"].latent)
+    assert annotated.var_names.equals(adata.var_names)
+    kept = annotated.var_names[annotated.var["kept"]]
+    assert set(kept) == set(records["fit"].kept_genes)
+
+
+def test_names_with_slashes_are_written(adata, tmp_path):
+    outputs = adata.obsm["outputs"].add_prefix("mV/s ")
+    pair = adata.to_df(), outputs
+    fit = fit_full(SparseReducedRankRegression(alpha=0.3), pair)
+    write_tables(tmp_path, pair, {"fit": fit})
+    written = anndata.read_h5ad(tmp_path / "cells.h5ad").obsm["outputs"]
+    assert written.columns[0] == "mV|s output1"
+
+
+def test_records_of_other_cells_are_refused(adata, records, tmp_path):
+    with pytest.raises(ValueError, match="expected the cells of data"):
+        write_tables(tmp_path, adata[::-1], records)
+
+
+# --- new cells
+
+
+@pytest.fixture(scope="module")
+def network(adata):
+    """Fitted to the first 80 cells."""
+    model = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    model.fit(adata[:80])
+    model.normalizer_ = CountNormalizer().fit(adata[:80])
+    return model
+
+
+@pytest.fixture
+def new_counts(adata):
+    return adata[80:].to_df("counts")
+
+
+def test_new_counts_are_normalised_like_the_fit(network, new_counts):
+    expression = network.normalizer_.transform(new_counts)
+    placed = predict_cells(network, new_counts)
+    assert_allclose(placed[["sbnn_1", "sbnn_2"]], network.transform(expression))
+    assert_allclose(placed["predicted_output3"], network.predict(expression)[:, 2])
+
+
+def test_genes_in_rows_are_found(network, new_counts, tmp_path):
+    new_counts.T.to_csv(tmp_path / "new.tsv", sep="\t")
+    placed = predict_cells(network, tmp_path / "new.tsv")
+    pd.testing.assert_frame_equal(placed, predict_cells(network, new_counts))
+
+
+def test_a_file_of_anndata_is_read(network, adata, new_counts, tmp_path):
+    adata[80:].copy().write_h5ad(tmp_path / "new.h5ad")
+    placed = predict_cells(network, tmp_path / "new.h5ad")
+    pd.testing.assert_frame_equal(placed, predict_cells(network, new_counts))
+
+
+def test_missing_genes_are_named(network, new_counts):
+    gene = network.feature_names_in_[network.support_][0]
+    with pytest.raises(ValueError, match=f"no values for 1 of the 5 genes .*{gene}"):
+        predict_cells(network, new_counts.drop(columns=gene))
+
+
+def test_counts_for_a_model_of_logs_are_refused(network, new_counts, tmp_path):
+    path = network.save(tmp_path / "model.safetensors")
+    model = DistilledBottleneckRegressor.load(path)
+    model.normalizer_ = None
+    with pytest.raises(ValueError, match="fitted to log values"):
+        predict_cells(model, new_counts)
+
+
+def test_a_folder_stands_for_its_model(network, new_counts, tmp_path):
+    network.save(tmp_path / "model.safetensors")
+    placed = predict_cells(tmp_path, new_counts)
+    assert_allclose(placed, predict_cells(network, new_counts), rtol=1e-5)
