@@ -18,8 +18,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn import LeaveOneOutRidge
-from sbnn.models.distilled import choose_genes
-from sbnn.models.linear import GeneSelectionMixin
+from sbnn.models.distilled import PRIOR_CELLS, choose_genes, mixture_weight
+from sbnn.models.linear import GeneSelectionMixin, left_out_residuals
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
 STEP = 0.97  # ratio of neighbouring penalties on the paths of lassos
@@ -89,6 +89,7 @@ class SelectThenRegress(GeneLimitedRegressor):
     def _solve(self, X, Y):
         genes = self.selector.select(X, Y, self.n_genes)
         model = clone(self.regressor).fit(X[:, genes], Y)
+        self.left_out_predictions_ = getattr(model, "oob_prediction_", None)
         return genes, lambda cells: model.predict(cells[:, genes])
 
 
@@ -109,6 +110,31 @@ class MeanWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Outputs of cells, shape (n, q)."""
         few, ridge = self.members_
         return (few.predict(X) + ridge.predict(X)) / 2
+
+
+class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """A model stacked with ridge on all genes, as `sbnn.StackedRegressor` stacks the network.
+
+    The model has ``left_out_predictions_``, (n, q), of cells that it was fitted without.
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    def fit(self, X, y):
+        """Fit both models to X (n, p) and y (n, q), z-scored, and weigh them."""
+        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        model, ridge = clone(self.model).fit(X, y), LeaveOneOutRidge().fit(X, y)
+        self.members_ = model, ridge
+        residuals = y - model.left_out_predictions_, left_out_residuals(X, y, ridge.alpha_)
+        self.weight_of_ridge_ = mixture_weight(*map(torch.from_numpy, residuals), PRIOR_CELLS)
+        return self
+
+    def predict(self, X):
+        """Outputs of cells, shape (n, q)."""
+        model, ridge = self.members_
+        weight = self.weight_of_ridge_
+        return (1 - weight) * model.predict(X) + weight * ridge.predict(X)
 
 
 class SparseReducedRankPath(GeneLimitedRegressor):
@@ -304,3 +330,53 @@ class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             rbf_kernel(X, self.X_fit_, gamma=self.gamma_ / X.shape[1]) @ self.dual_coef_
             + self.y_mean_
         )
+
+
+class SumKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Kernel ridge with the sum of a linear kernel of all genes and an RBF kernel of selected ones.
+
+    Penalty, width and weight of the kernels have the smallest exact leave-one-out error.
+
+    Attributes
+    ----------
+    left_out_predictions_ : ndarray, shape (n, q)
+        Of each cell by a fit to the others.
+    """
+
+    def __init__(self, n_genes=25):
+        self.n_genes = n_genes
+
+    def fit(self, X, Y):
+        """Fit on X (n, p), z-scored, and Y (n, q)."""
+        X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+        self.X_fit_, self.y_mean_ = X, Y.mean(axis=0)
+        self.genes_ = GreedyForward().select(X, Y, self.n_genes)
+        centred = Y - self.y_mean_
+        best = np.inf
+        for gamma in (0.25, 0.5, 1.0, 2.0):
+            for share in (0.1, 0.3, 0.6, 0.9):  # of the linear kernel
+                values, vectors = eigh(self._kernel(X, gamma, share), driver="evd")
+                projected = vectors.T @ centred
+                for alpha in 10 ** np.arange(-1.5, 1.51, 0.5):
+                    shrunk = 1 / (values + alpha)
+                    dual = vectors @ (shrunk[:, None] * projected)
+                    # in closed form: the dual coefficients over the diagonal of (K + alpha)^-1
+                    left_out = dual / (vectors**2 @ shrunk)[:, None]
+                    error = np.square(left_out).sum()
+                    if error < best:
+                        best = error
+                        self.alpha_, self.gamma_, self.share_ = alpha, gamma, share
+                        self.dual_coef_ = dual
+                        self.left_out_predictions_ = Y - left_out
+        return self
+
+    def _kernel(self, X, gamma, share):
+        linear = X @ self.X_fit_.T / X.shape[1]
+        genes = self.genes_
+        few = rbf_kernel(X[:, genes], self.X_fit_[:, genes], gamma=gamma / len(genes))
+        return share * linear + (1 - share) * few
+
+    def predict(self, X):
+        """Outputs of cells, shape (n, q)."""
+        X = np.asarray(X, dtype=np.float64)
+        return self._kernel(X, self.gamma_, self.share_) @ self.dual_coef_ + self.y_mean_

@@ -32,5 +32,6 @@ from .models.linear import LeaveOneOutRidge as LeaveOneOutRidge
 from .models.linear import ReducedRankRegression as ReducedRankRegression
 from .models.published import SparseBottleneckRegressor as SparseBottleneckRegressor
 from .models.sparse_linear import SparseReducedRankRegression as SparseReducedRankRegression
+from .models.stacked import StackedRegressor as StackedRegressor
 
 __version__: str

@@ -23,6 +23,7 @@ EXTRAS = {
     "openpyxl": "excel",
     "papermill": "fit",
     "pynwb": "traces",
+    "rdata": "r",
     "xlrd": "excel",
 }
 

@@ -20,6 +20,7 @@ LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
 
 #: Parameters that say which model it is, whether a grid varies them or not.
 MAIN_PARAMETERS = ("n_components", "rank", "n_genes", "alpha")
+STACKED = "sbnn.StackedRegressor"
 
 Fold = tuple[np.ndarray, np.ndarray]  # positions of training and of test cells
 
@@ -146,8 +147,11 @@ class Record:
         return f"{name}({text})" if text else name
 
     def n_genes(self, point: int) -> int:
-        """Number of genes that a grid point uses, the rounded mean over the folds."""
-        if "n_selected" in self.values:
+        """Number of genes that a grid point predicts from, the rounded mean over the folds."""
+        estimator = self.settings.get("estimator", {})
+        # its map has selected genes, and its prediction takes all
+        is_stacked = estimator.get("class") == STACKED
+        if "n_selected" in self.values and not is_stacked:
             return round(self.n_selected[:, point].mean())
         if "preselected" in self.values:
             return round(self.preselected.sum(-1).mean())

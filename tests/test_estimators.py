@@ -19,6 +19,7 @@ from sbnn import (
     ReducedRankRegression,
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
+    StackedRegressor,
 )
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.screens import as_screen
@@ -42,6 +43,7 @@ REGRESSORS = [
     SparseReducedRankRegression(alpha=0.3),
     SparseBottleneckRegressor(n_genes=5, hidden_layers=(6, 4), epochs=(1, 1, 1, 1), random_state=0),
     DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, random_state=0),
+    StackedRegressor(DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS), None, 0),
 ]
 
 

@@ -7,6 +7,7 @@ import accuracy
 import numpy as np
 import pandas as pd
 import pytest
+from peers import SumKernelRidge
 from scipy.stats import zscore
 from sklearn.base import clone
 
@@ -81,3 +82,13 @@ def test_scores_of_other_data_are_refused(ridge, data):
     other = as_paired((data.X[:50], data.Y[:50]))
     with pytest.raises(ValueError, match="other data"):
         accuracy.measure("pls", "simulated", other)
+
+
+def test_the_sum_kernel_predicts_left_out_cells_as_refits_do(X, Y):
+    kernel = SumKernelRidge(n_genes=6).fit(X, Y)
+    K = kernel._kernel(X, kernel.gamma_, kernel.share_)
+    others = np.arange(1, len(X))
+    inner = K[np.ix_(others, others)] + kernel.alpha_ * np.eye(len(others))
+    centred = Y - Y.mean(axis=0)
+    expected = Y.mean(axis=0) + K[0, others] @ np.linalg.solve(inner, centred[others])
+    np.testing.assert_allclose(kernel.left_out_predictions_[0], expected)

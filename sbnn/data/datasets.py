@@ -122,8 +122,9 @@ def load_dataset(
 
         - Genes and outputs: ``"scala"``, ``"scala_ion_channels"``, ``"scala_34c_counts"`` (raw
           counts without outputs), ``"gouwens"`` (outputs z-scored), ``"stoeckius"``,
-          ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"simulated"``. `X` is
-          log2(x + 1) of normalised counts, outputs are in their original units.
+          ``"citeseq_cd8"``, ``"pbmc_5k_protein"``, ``"pbmc_10k_protein"``, ``"citefuse"``,
+          ``"tcga_breast"`` (tumours), ``"simulated"``. `X` is log2(x + 1) of normalised counts,
+          outputs are in their original units.
         - Electrophysiology and types: ``"gouwens_ephys"``, ``"lee_human"``, ``"simulated_ephys"``.
         - Perturbation screens: ``"papalexi"``, ``"simulated_screen"``.
         - Expression over time, a prior and, if known, the true network: ``"grn_350"``,
@@ -137,8 +138,9 @@ def load_dataset(
         Options of some data sets:
 
         - Simulated data: the parameters of the simulator.
-        - Proteins: ``n_genes`` to select, and ``log_proteins``: log2(1 + counts) as outputs;
-          otherwise (default for ``"stoeckius"``) counts.
+        - Proteins: ``n_genes`` to select, and ``log_proteins``: True for log2(1 + counts) as
+          outputs, ``"centred"`` (default for ``"citefuse"``) for these minus the mean of the cell,
+          False (default for ``"stoeckius"``) for counts.
         - ``"gouwens_ephys"``: ``relative``: times and voltages relative to the spike threshold.
         - ``"grn_350"`` and ``"grn_690"``: ``n_samples``, ``noise``, ``wrong`` and ``random_state``
           of `read_grn`.

@@ -32,6 +32,7 @@ from sbnn.evaluation.runs import (
 from sbnn.metrics import cells_behind, feature_r2, pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.saved import check_can_be_replaced, model_checksum, replace_model
+from sbnn.models.stacked import StackedRegressor, stacked_in_units
 from sbnn.results import Fold, Record, save
 from sbnn.store import require_writable
 
@@ -115,7 +116,8 @@ def fit_full(
     # in the file and the record, by name
     model.set_params(**{name: cells.gene_names[panel[name]].tolist() for name in panel})
     if model_file is not None:
-        fitted = model_in_units(model, cells, names)
+        rescale = stacked_in_units if isinstance(model, StackedRegressor) else model_in_units
+        fitted = rescale(model, cells, names)
         normalizer = _count_normalizer(cells)
         replace_model(fitted, model_file, normalizer=normalizer, record=fingerprint(values))
         values["model_sha256"] = model_checksum(Path(model_file))

@@ -324,6 +324,8 @@ def model_in_units(
     in_units.gene_norms_[is_fitted] = model.gene_norms_
     if hasattr(model, "gene_order_"):
         in_units.gene_order_ = np.flatnonzero(is_fitted)[model.gene_order_]
+    if hasattr(model, "left_out_predictions_"):
+        in_units.left_out_predictions_ = in_units._unscale_outputs(model.left_out_predictions_)
     return in_units
 
 

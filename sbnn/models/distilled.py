@@ -136,6 +136,9 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         Weight norm of every gene; 0 for genes that are not kept.
     history_ : DataFrame
         One row per 100 steps of the student; columns as in `SparseBottleneckRegressor`.
+    left_out_predictions_ : ndarray, shape (n, q), or (n,) for a one-dimensional ``y``
+        Outputs of the training cells, in their units, as predicted by those models of the teacher
+        that were trained without them. The genes were chosen on all cells. Not kept in files.
     x_min_, x_max_ : ndarray, shape (p,)
         Range of the training cells, to which genes are clipped.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
@@ -150,6 +153,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     ((10,), (100, 2))
     """
 
+    left_out_predictions_: np.ndarray
     _clips = True
     _hidden_layers = 64, 64, 64
     _settings_class = DistilledSettings
@@ -216,9 +220,11 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
 
         # the teacher, with a wider bottleneck, labels artificial cells
         sizes = self._layer_sizes(len(kept), settings.teacher_width, q)
-        labelled_cells = pseudo_labelled_cells(
+        labelled_cells, left_out = pseudo_labelled_cells(
             sizes, cells, noise, settings=settings, random=random, generator=generator
         )
+        outputs = self._unscale_outputs(left_out.cpu().numpy().astype(np.float64))
+        self.left_out_predictions_ = outputs[:, 0] if self._flat_output else outputs
 
         # the student, with the bottleneck, learns from measured and labelled cells
         sizes = self._layer_sizes(len(kept), self.n_components, q)
@@ -353,11 +359,12 @@ def pseudo_labelled_cells(
     settings: DistilledSettings,
     random: np.random.RandomState,
     generator: torch.Generator,
-) -> ScaledCells:
+) -> tuple[ScaledCells, torch.Tensor]:
     """Artificial cells, (n_augmented, k), with genes of two cells and noise, and their outputs.
 
     A mixture of trees and of networks of these sizes predicts them, all trained without a part of
-    the cells.
+    the cells. Also return what it predicts for measured cells, (n, q), from models that were
+    trained without them.
     """
     x, target = cells
     # cross-fitting: each network and each forest is trained without a part of the cells
@@ -398,7 +405,12 @@ def pseudo_labelled_cells(
 
     # stacking (Wolpert, Neural Networks 5, 241, 1992): the weights with the least such error
     weight_of_trees = mixture_weight(residuals[0], residuals[1], PRIOR_CELLS)
-    return ScaledCells(x=artificial, target=torch.lerp(labels[0], labels[1], weight_of_trees))
+    labelled_cells = ScaledCells(
+        x=artificial, target=torch.lerp(labels[0], labels[1], weight_of_trees)
+    )
+    left_out = torch.empty_like(target)
+    left_out[order] = target[order] + torch.lerp(residuals[0], residuals[1], weight_of_trees)
+    return labelled_cells, left_out
 
 
 @torch.inference_mode()

@@ -141,6 +141,21 @@ class LeaveOneOutRidge(LinearRegressor):
         return self
 
 
+def left_out_residuals(X: np.ndarray, Y: np.ndarray, alpha: float) -> np.ndarray:
+    """Outputs minus predictions of ridge, (n, q), each by a fit without this cell.
+
+    X, (n, p), and Y, (n, q), are those of all cells, and `alpha` is as in `LeaveOneOutRidge`. In
+    closed form, the residual of a cell in the fit to all cells is divided by 1 minus its leverage.
+    """
+    # Allen, Technometrics 16, 125 (1974); the intercept, not penalised, has leverage 1 / n
+    left, spread, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    centred = Y - Y.mean(axis=0)
+    kept = spread**2 / (spread**2 + alpha)
+    residuals = centred - left @ (kept[:, None] * (left.T @ centred))
+    leverages = 1 / len(X) + np.square(left) @ kept
+    return residuals / (1 - leverages)[:, None]
+
+
 class LatentMixin:
     """A regressor whose ``transform`` maps cells to a latent space, ``sbnn_1``, ``sbnn_2``, ..."""
 

@@ -8,7 +8,7 @@ import json
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -63,12 +63,20 @@ class FileMixin(BaseEstimator):
 
     def _file_content(self, normalizer: CountNormalizer | None, record: str | None) -> bytes:
         """Content of a file that holds the model, see `save`."""
-        normalizer = normalizer or self.normalizer_
+        header, tensors = self._header_and_tensors(normalizer or self.normalizer_)
+        # as it is read, since a tuple is read as a list
+        header = json.loads(json.dumps(header | {"record": record}, default=_to_json))
+        header["sha256"] = _content_checksum(header, tensors)
+        return save(tensors, metadata={"sbnn": json.dumps(header)})
+
+    def _header_and_tensors(
+        self, normalizer: CountNormalizer | None
+    ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Entries of the header of a file, and arrays by name."""
         sizes = [len(layer.weight) for layer in self.network_.layers]
         sizes.append(len(self.y_mean_))
         header = {
             "format": FORMAT,
-            "record": record,
             "versions": library_versions(),
             "class": type(self).__name__,
             "params": self.get_params(),
@@ -89,10 +97,7 @@ class FileMixin(BaseEstimator):
             tensors["gene_order_"] = torch.tensor(self.gene_order_)
         if normalizer is not None:
             tensors["count_share_"] = torch.as_tensor(normalizer.count_share_)
-        # as it is read, since a tuple is read as a list
-        header = json.loads(json.dumps(header, default=_to_json))
-        header["sha256"] = _content_checksum(header, tensors)
-        return save(tensors, metadata={"sbnn": json.dumps(header)})
+        return header, tensors
 
     @classmethod
     @reproducible()
@@ -100,10 +105,20 @@ class FileMixin(BaseEstimator):
         """Read a model and its ``normalizer_``; a ValueError is raised if the file was altered."""
         header, tensors = _read_model_file(path)
         try:
-            return _build_model(cls, header, tensors)
+            class_name = header["class"]
+            if class_name != cls.__name__:
+                raise ValueError(f"it holds a {class_name}; load it with sbnn.{class_name}.load")
+            return cls._from_header_and_tensors(header, tensors)
         # a header of somebody who means harm can raise nearly any error in parameters or torch
         except Exception as error:
             raise ValueError(_refusal(path, error)) from error
+
+    @classmethod
+    def _from_header_and_tensors(
+        cls, header: dict[str, Any], tensors: dict[str, torch.Tensor]
+    ) -> Self:
+        """Build the estimator of a file."""
+        return _build_model(cls, header, tensors)
 
 
 def replace_model(
@@ -194,10 +209,7 @@ def _layer_tensors(prefix, network):
 
 
 def _build_model(cls, header, tensors):
-    """Build the estimator."""
-    class_name = header["class"]
-    if class_name != cls.__name__:
-        raise ValueError(f"it holds a {class_name}; load it with sbnn.{class_name}.load")
+    """Build a network."""
     params = header["params"]
     for parameter, value in params.items():
         if isinstance(value, list):

@@ -26,6 +26,7 @@ BLUE, VERMILLION, GREEN, _, ORANGE, SKY, _ = OKABE_ITO
 # of models, the same in every figure; ranks have line styles and markers
 MODEL_COLORS = {
     "distilled": GREEN,
+    "stacked": ORANGE,
     "published": VERMILLION,
     "linear": "0.35",
     "all genes": BLUE,

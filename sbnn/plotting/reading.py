@@ -15,6 +15,7 @@ SCALING_TEXTS = {"all": "scaled over all cells", "fold": "scaled per fold"}
 MODEL_NAMES = {  # name to show and key of the colour, by class
     "SparseBottleneckRegressor": ("sBNN, published", "published"),
     "DistilledBottleneckRegressor": ("sBNN, distilled", "distilled"),
+    "StackedRegressor": ("sBNN, distilled + ridge", "stacked"),
     "SparseReducedRankRegression": ("sRRR", "linear"),
 }
 SPIKE_INS = "ERCC-"  # added RNA

@@ -29,7 +29,7 @@ def measurement_names(dataset: str) -> tuple[str, str]:
     """Names of the two measurements of a data set."""
     if dataset.startswith(("scala", "gouwens")):
         return "transcriptome", "electrophysiology"
-    if dataset.startswith(("citeseq", "pbmc")):
+    if dataset.startswith(("citefuse", "citeseq", "pbmc", "tcga")):
         return "transcriptome", "proteins"
     return "transcriptome", "outputs"
 
@@ -97,6 +97,7 @@ def compared_models(
         for rank in sorted(ranks):
             models[f"sRRR, rank {rank}"] = "cv_srrr", {"rank": rank}
     models["ridge"] = "cv_ridge", {}
+    models["sBNN distilled + ridge"] = "cv_stacked", {}
     compared = {}
     for title, (name, params) in models.items():
         if name in records:

@@ -30,6 +30,7 @@ from sbnn.evaluation.verdict import outputs_table, verdict
 from sbnn.models.distilled import DistilledBottleneckRegressor
 from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
+from sbnn.models.stacked import StackedRegressor
 from sbnn.results import Fold, Record, check_record
 from sbnn.store import replace_file, write_atomically
 
@@ -38,12 +39,14 @@ SEEDS_OF_MAPS = 3  # besides that of the fit
 MODELS: dict[str, Any] = {
     "DistilledBottleneckRegressor": DistilledBottleneckRegressor,
     "SparseBottleneckRegressor": SparseBottleneckRegressor,
+    "StackedRegressor": StackedRegressor,
 }
 #: Records that `write_tables` accepts, and what they are.
 RECORDS = {
     "fit": "fit_full",
     "scores": "cross_validate",
     "ridge": "cross_validate of LeaveOneOutRidge on the same folds",
+    "stacked": "cross_validate of StackedRegressor on the same folds",
     "halves": "stability_selection",
     "curve": "cross_validate with a grid of n_genes",
     "effects": "interpret or interpret_held_out",
@@ -206,6 +209,7 @@ def count_fits(
     n_folds = len(choose_folds(cells, groups, fast=fast, seed=seed))
     return {
         "cv_distilled": n_folds,
+        "cv_stacked": n_folds,
         "genes_curve": n_folds * n_numbers,
         "fit_distilled": 1,
         "halves_distilled": len(halves),
@@ -232,11 +236,12 @@ def write_tables(
     data : AnnData or tuple (X, Y)
         That of the fit.
     records : dict of str to Record
-        ``"fit"``, from `sbnn.fit_full`, and any of ``"scores"`` and ``"ridge"``, from
-        `sbnn.cross_validate` with one grid point; ``"curve"``, from `sbnn.cross_validate` with a
-        grid of ``n_genes``; ``"halves"``, from `sbnn.stability_selection`;
-        ``"effects"``, from `sbnn.evaluation.interpretation.interpret_held_out` or `sbnn.interpret`;
-        and ``"trust"``, from `sbnn.map_trust`.
+        ``"fit"``, from `sbnn.fit_full`, and any of ``"scores"``, ``"ridge"`` and ``"stacked"`` (of
+        `sbnn.StackedRegressor`), from `sbnn.cross_validate` with one grid point; ``"curve"``, from
+        `sbnn.cross_validate` with a grid of ``n_genes``; ``"halves"``, from
+        `sbnn.stability_selection`; ``"effects"``, from
+        `sbnn.evaluation.interpretation.interpret_held_out` or `sbnn.interpret`; and ``"trust"``,
+        from `sbnn.map_trust`.
     settings : dict, optional
         Anything to note in ``summary.json``, such as paths and options.
 
@@ -253,8 +258,9 @@ def write_tables(
         - ``outputs.csv`` (with scores): test R2 of each output over the folds, its SD and 95 %
           interval, and that of ridge;
         - ``cells.csv``: position on the map (``sbnn_1``, ...), and with scores the prediction of
-          each output when the cell was held out, in the units of the data; with trust also the
-          ``error`` and the ``spread`` of the cell; then its labels;
+          each output when the cell was held out, in the units of the data (``predicted_...``, and
+          ``stacked_...`` from all genes); with trust also the ``error`` and the ``spread`` of the
+          cell; then its labels;
         - ``effects.csv`` (with effects), a row for each gene: ``r2_drop``, ``shift``, and the
           effect on each output, in SD per SD of the gene;
         - ``summary.json``: data, settings, model, verdict, genes and versions;
@@ -285,11 +291,11 @@ def write_tables(
     fit = records["fit"]
     scores = records.get("scores")
     genes = _genes_table(cells, fit, records.get("halves"), records.get("curve"))
-    predicted = None if scores is None else _predictions(cells, scores)
+    predicted = None if scores is None else _predictions(cells, scores, "predicted")
     tables = {"genes.csv": genes}
     if scores is not None:
         tables["outputs.csv"] = outputs_table(scores, records.get("ridge"))
-    tables["cells.csv"] = _cells_table(cells, fit, predicted, records.get("trust"))
+    tables["cells.csv"] = _cells_table(cells, records, predicted)
     if "effects" in records:
         tables["effects.csv"] = _effects_table(records["effects"])
     paths = {}
@@ -347,20 +353,24 @@ def _genes_table(cells, fit, halves, curve):
     return table.sort_values(order, ascending=False, kind="stable")
 
 
-def _predictions(cells, scores):
+def _predictions(cells, scores, prefix):
     """Mean prediction of each output for each cell when it was held out, in the units of data."""
     means = held_out_means(scores, cells.Y, scores.find())
-    names = [f"predicted_{name}" for name in cells.feature_names]
+    names = [f"{prefix}_{name}" for name in cells.feature_names]
     return pd.DataFrame(means, cells.cell_names, names)
 
 
-def _cells_table(cells, fit, predicted, trust):
+def _cells_table(cells, records, predicted):
+    fit = records["fit"]
+    trust = records.get("trust")
     names = pd.Index(cells.cell_names, name="cell")
     tables = [pd.DataFrame(fit.latent, names, _map_columns(fit.latent.shape[1]))]
     if trust is not None:
         tables.append(pd.DataFrame({"error": trust.errors, "spread": trust.spread}, names))
     if predicted is not None:
         tables.append(predicted)
+    if "stacked" in records:
+        tables.append(_predictions(cells, records["stacked"], "stacked"))
     is_known = (cells.labels.astype(object) != UNKNOWN).any()
     labels = cells.labels.loc[:, is_known]
     return pd.concat([*tables, labels], axis=1).rename_axis("cell")
@@ -400,6 +410,8 @@ def _summarise_results(
     }
     if "scores" in records:
         summary["verdict"] = _summarise_scores(records["scores"], records.get("ridge"))
+    if "stacked" in records:
+        summary["stacked"] = _summarise_scores(records["stacked"], records.get("ridge"))
     summary["kept_genes"] = genes.index[genes["kept"]].tolist()
     if "trusted" in genes:
         summary["trusted_genes"] = genes.index[genes["trusted"]].tolist()
@@ -463,7 +475,7 @@ def load_network(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    DistilledBottleneckRegressor or SparseBottleneckRegressor
+    DistilledBottleneckRegressor, SparseBottleneckRegressor or StackedRegressor
 
     Raises
     ------

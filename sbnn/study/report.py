@@ -13,9 +13,9 @@ import pandas as pd
 
 from sbnn.evaluation import stability
 from sbnn.evaluation.scores import mean_sd
-from sbnn.evaluation.verdict import corrected_difference
+from sbnn.evaluation.verdict import PairedDifference, corrected_difference, paired_difference
 from sbnn.metrics import test_fraction
-from sbnn.results import Record, load_folder
+from sbnn.results import STACKED, Record, load_folder
 
 N_GENES = 25  # kept by networks
 LASSO = 0.1  # group lasso of the paper
@@ -45,6 +45,7 @@ MAIN: dict[str, tuple[str, dict]] = {
     "sRRR, rank 2": ("srrr", {}),
     "sRRR, full rank": ("srrr", {}),
     "ridge, all genes": ("ridge", {}),
+    "distilled + ridge, all genes": ("stacked", {}),
 }
 APART = {
     "mouse": "whole mice held out, ten folds",
@@ -114,8 +115,9 @@ def study_tables(records: Mapping[str, Record]) -> dict[str, pd.DataFrame]:
 
 
 def study_overview(saved_models: str | Path) -> dict[str, pd.DataFrame]:
-    """Test R2 of the main models on every data set with saved results; a dict of one table."""
+    """Test R2 of the main models on every data set with saved results, and what stacking gains."""
     rows = {}
+    gains = {}
     for path in sorted(Path(saved_models).glob("*/cv_distilled.pickle.xz")):
         name = path.parent.name
         if name.endswith("-fast"):
@@ -127,11 +129,30 @@ def study_overview(saved_models: str | Path) -> dict[str, pd.DataFrame]:
         rows[name] = {"genes -> outputs": f"{n_genes} -> {n_outputs}"}
         for title, (record, point) in main_models(records).items():
             rows[name][title] = mean_sd(record.test_r2[:, point])
+        if records.keys() >= {"cv_stacked", "cv_ridge"}:
+            gains[name] = stacking_gains(records)
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}; run the notebooks first")
     columns = ["genes -> outputs", *MAIN]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return {"Test R2 on every data set": table.fillna("").rename_axis("data")}
+    tables = {"Test R2 on every data set": table.fillna("").rename_axis("data")}
+    if gains:
+        differences = pd.DataFrame(gains).T.map(str).rename_axis("data")
+        tables["Difference of test R2, with its 95 % interval"] = differences
+    return tables
+
+
+def stacking_gains(records: Mapping[str, Record]) -> dict[str, PairedDifference]:
+    """Differences of test R2 between the stacked prediction and each of its parts, by title."""
+    parts = {"distilled": {"n_components": 2}, "ridge": {}}
+    gains = {}
+    for name, params in parts.items():
+        part = records[f"cv_{name}"]
+        points = (0, part.find(**params))
+        gains[f"distilled + ridge, minus {name}"] = paired_difference(
+            records["cv_stacked"], part, metric="test_r2", points=points
+        )
+    return gains
 
 
 def main_models(records: Mapping[str, Record]) -> dict[str, tuple[Record, int]]:
@@ -186,6 +207,8 @@ def _list_fits(record):
     fits["n_genes"] = record.n_genes(0)
     if "rank" in fits:
         return _list_srrr_fits(record, fits.assign(model="sRRR"))
+    if record.settings["estimator"]["class"] == STACKED:
+        return fits.assign(model="distilled + ridge")
     if "n_components" not in fits:
         return fits.assign(model="ridge")
     fits["n_genes"] = fits["n_selected"]

@@ -212,9 +212,10 @@ def rememberers(monkeypatch):
 
 
 def label(cells, settings, sizes=(1, 2, 2), random=None):
-    return pseudo_labelled_cells(
+    labelled_cells, _ = pseudo_labelled_cells(
         sizes, cells, noise=0.7, settings=settings, random=random, generator=seeded()
     )
+    return labelled_cells
 
 
 TWENTY_CELLS = ScaledCells(x=torch.arange(20.0)[:, None], target=torch.zeros(20, 2))
@@ -231,6 +232,21 @@ def test_models_are_judged_on_cells_they_missed(rememberers, monkeypatch):
     labelled_cells = label(TWENTY_CELLS, DistilledSettings(n_augmented=4))
     expected = 3 * 3 / 8 - 5 / 8
     assert_close(labelled_cells.target, torch.full((4, 2), expected))
+
+
+def test_left_out_predictions_are_in_the_order_of_cells(rememberers, monkeypatch):
+    """Models predict the value of a gene, and much more for the cells that they have seen."""
+
+    def predict(model, x):
+        is_seen = torch.isin(x, model.cells)
+        return (x + 100 * is_seen).repeat(1, 2)
+
+    monkeypatch.setattr(Rememberer, "predict", predict)
+    settings = DistilledSettings(n_augmented=4)
+    _, left_out = pseudo_labelled_cells(
+        (1, 2, 2), TWENTY_CELLS, noise=0.7, settings=settings, random=None, generator=seeded()
+    )
+    assert_close(left_out, TWENTY_CELLS.x.repeat(1, 2))
 
 
 def test_the_mixture_has_the_least_error():
@@ -344,7 +360,7 @@ def test_a_fit_is_a_teacher_and_its_student(n_cells, n_genes, noise_variance):
     generator = seeded(random.randint(2**31 - 1))
     noise = noise_variance**0.5
     wide = [n_genes, 64, 64, 64, 16, 64, 64, 64, 5]
-    labelled_cells = pseudo_labelled_cells(
+    labelled_cells, _ = pseudo_labelled_cells(
         wide, cells, noise=noise, settings=QUICK, random=random, generator=generator
     )
     narrow = [n_genes, 64, 64, 64, 2, 64, 64, 64, 5]

@@ -14,6 +14,7 @@ from sbnn import (
     DistilledSettings,
     LeaveOneOutRidge,
     SparseReducedRankRegression,
+    StackedRegressor,
     cross_validate,
     fit_full,
     interpret,
@@ -83,12 +84,14 @@ def test_impossible_panels_are_refused(require, candidates, message, tmp_path):
 def records(adata):
     """All but the stability of a map, of a linear model."""
     model = SparseReducedRankRegression(alpha=0.1)
+    stacked = StackedRegressor(DistilledBottleneckRegressor(n_genes=5, distillation=QUICK))
     folds = choose_folds(adata)[:3]
     fitted = SparseReducedRankRegression(alpha=0.1).fit(adata)
     return {
         "fit": fit_full(model, adata, preselect=30),
         "scores": cross_validate(model, adata, folds, verbose=False),
         "ridge": cross_validate(LeaveOneOutRidge(), adata, folds, verbose=False),
+        "stacked": cross_validate(stacked, adata, folds, verbose=False),
         "halves": stability_selection(model, adata, n_pairs=2, verbose=False),
         "effects": interpret(fitted, adata),
     }
@@ -119,13 +122,14 @@ def test_outputs_are_beside_ridge(folder, records):
     assert_allclose(outputs["ridge_r2"], expected, rtol=1e-4)
 
 
-def test_predictions_of_cells_are_those_of_their_fold(folder, adata, records):
+@pytest.mark.parametrize(("role", "prefix"), [("scores", "predicted_"), ("stacked", "stacked_")])
+def test_predictions_of_cells_are_those_of_their_fold(folder, adata, records, role, prefix):
     cells = pd.read_csv(folder / "cells.csv", index_col="cell")
-    train, test = records["scores"].folds[1]
+    train, test = records[role].folds[1]
     Y = as_paired(adata).Y.astype(float)
-    scaled = records["scores"].test_predictions[0][1]
+    scaled = records[role].test_predictions[0][1]
     expected = scaled * Y[train].std(0) + Y[train].mean(0)
-    predicted = cells.iloc[test].filter(like="predicted_")
+    predicted = cells.iloc[test].filter(like=prefix)
     assert_allclose(predicted, expected, rtol=1e-3)
 
 

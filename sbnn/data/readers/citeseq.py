@@ -13,6 +13,7 @@ from sbnn.data.checks import match_rows
 from sbnn.data.counts import read_count_table
 from sbnn.data.paired import paired
 from sbnn.data.preprocessing import select_genes
+from sbnn.errors import check_among
 
 _HUMAN = "HUMAN_"
 
@@ -63,11 +64,17 @@ def pair_counts(
     labels: pd.DataFrame | None = None,
     *,
     n_genes: int | None = 1000,
-    log_proteins: bool = True,
+    log_proteins: bool | str = True,
     source: str = "",
     **about: Any,
 ) -> AnnData:
-    """Pair proteins with expression over `n_genes` selected by the counts of all cells."""
+    """Pair proteins with expression over `n_genes` selected by the counts of all cells.
+
+    With ``log_proteins="centred"``, the mean over the proteins of a cell is subtracted from its
+    logarithms: centred log-ratios, up to the base of the logarithm.
+    """
+    if isinstance(log_proteins, str):
+        check_among("log_proteins", log_proteins, ["centred"])
     selected = counts.sum(axis=0) > 0
     if n_genes is not None:
         selected = select_genes(counts, n_genes).selected
@@ -75,9 +82,13 @@ def pair_counts(
     chosen = counts[:, columns].toarray()  # (n_cells, n_genes)
     is_counted = chosen.sum(axis=1) > 0
     outputs = proteins[is_counted].astype(np.float64)
+    scale = "counts"
     if log_proteins:
         outputs = np.log2(1 + outputs)
-    scale = "log2(1 + counts)" if log_proteins else "counts"
+        scale = "log2(1 + counts)"
+    if log_proteins == "centred":
+        outputs = outputs.sub(outputs.mean(axis=1), axis=0)
+        scale += " minus the mean of the cell"
     return paired(
         X=None,
         Y=outputs,

@@ -3,6 +3,7 @@
 import io
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from scipy.io import savemat
 from sbnn.data.counts import read_count_table
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
+from sbnn.data.readers import citeseq, ephys_types, gouwens, r_files, scala
 
 MOUSE_LABELS = """,type,type5,subclass,t_type,met_type,area,layer,cre,age_days,donor
 73,SST,SST,Sst,Sst Chodl,Sst-1,VISl,,Vip;Flp,,4
@@ -141,6 +142,28 @@ def test_proteins_are_counts_or_their_logarithms(read_blood, blood, kept):
     logs = as_paired(read_blood(files={"rna.csv": "1"}))
     np.testing.assert_allclose(logs.Y, np.log2(1 + counted.Y))
     assert logs.sha256 != counted.sha256, "of the same files"
+
+
+def test_centred_logs_of_proteins_are_log_ratios(read_blood):
+    logs = as_paired(read_blood(log_proteins=True)).Y
+    centred = as_paired(read_blood(log_proteins="centred")).Y
+    assert centred.sum(axis=1) == pytest.approx(0, abs=1e-4)
+    ratios = logs - logs[:, :1]
+    np.testing.assert_allclose(centred - centred[:, :1], ratios, atol=1e-5)
+
+
+def test_sparse_matrices_of_r_have_cells_in_columns():
+    # three genes x two cells
+    matrix = SimpleNamespace(
+        x=np.array([5.0, 7.0, 1.0]),
+        i=np.array([0, 2, 1]),
+        p=np.array([0, 2, 3]),
+        Dimnames=[["A", "B", "C"], ["x", "y"]],
+    )
+    counts, cells, genes = r_files.sparse_counts(matrix, {})
+    table = pd.DataFrame(counts.toarray(), cells, genes)
+    expected = pd.DataFrame({"A": [5, 0], "B": [0, 1], "C": [7, 0]}, ["x", "y"])
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False)
 
 
 # --- Patch-seq

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:8 of 185 cells have no type")
 #: truth, as far as there are any.
 KNOWN = pd.read_csv(Path(__file__).with_name("published_sets.csv"), index_col="name")
 SLOW = ("grn_350", "grn_690")  # simulated from a published network
+OF_R = ("citefuse", "tcga_breast")
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KNOWN.index]
 
 
@@ -28,6 +29,8 @@ def known(request):
 def adata(known):
     name = known.name.removesuffix("_relative")
     options = {"relative": True} if name != known.name else {}
+    if name in OF_R:
+        pytest.importorskip("rdata")
     try:
         return load_dataset(name, download=False, verbose=False, **options)
     except FileNotFoundError:
@@ -67,6 +70,7 @@ LIBRARY_SIZES = {
     "citeseq_cd8": 196,
     "pbmc_5k_protein": 614,
     "pbmc_10k_protein": 395.5,
+    "citefuse": 271,
 }
 
 
