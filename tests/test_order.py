@@ -173,7 +173,9 @@ def cases_of_fits():
     shifts = SparseShiftVAE(n_latent=2, hidden=4, epochs=1, random_state=0)
     counts, perturbation = screened_cells().to_df(), screened_cells().obs["perturbation"]
     shifts.fit(counts, perturbation)
-    yield "edges_of", edges_of, {"graph": shifts.shift_graph_}
+    graph = shifts.shift_graph_
+    graph["probability"] = np.linspace(0, 1, len(graph)) ** 2
+    yield "edges_of", edges_of, {"graph": graph}
     both = {"counts": counts, "perturbation": perturbation}
     new = both | {"perturbation": "new " + perturbation.astype(str)}
 
