@@ -24,7 +24,6 @@ from sbnn.data.gene_dynamics import prior_table
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.data.simulate_perturbations import simulate_perturbations
-from sbnn.data.typed_cells import as_typed
 from sbnn.dynamics import simulate_network
 from sbnn.dynamics.baselines import PriorAlone
 from sbnn.ephys_types import cross_validate_classifier
@@ -64,13 +63,18 @@ class Entry:
         result = self.function(**{**self.arguments, **changes})
         if not isinstance(result, BaseEstimator) or not self.fit_arguments:
             return result
-        result.fit(*self.fit_arguments)
-        if hasattr(result, "edge_scores_"):
-            return result.edge_scores_
-        for method in ("predict_proba", "predict", "transform"):
-            if hasattr(result, method):
-                return getattr(result, method)(self.fit_arguments[0])
-        raise TypeError(f"{result} answers nothing")
+        return answer(result.fit(*self.fit_arguments), self.fit_arguments[0])
+
+
+def answer(fitted, X):
+    """The edges that an estimator infers or, by the names of outputs, what it says of cells."""
+    if hasattr(fitted, "edge_scores_"):
+        return fitted.edge_scores_
+    for method in ("predict_proba", "predict", "transform"):
+        if hasattr(fitted, method):
+            values = getattr(fitted, method)(X)
+            return pd.DataFrame(values, columns=getattr(fitted, "output_names_", None))
+    raise TypeError(f"{fitted} answers nothing")
 
 
 def functions_with(*parameters):
@@ -197,10 +201,9 @@ def entries():
     """Entries by the name of the function or estimator."""
     every = {**functions_with("seed", "random_state", "seeds"), **storing_functions()}
     X, Y = cells().to_df(), cells().obsm["outputs"]
-    typed = as_typed(typed_cells())
-    of_types = (typed_cells().to_df(), typed.labels["type"].to_numpy(str))
-    counts = screened_cells().X
-    of_screen = (counts, screened_cells().obs["perturbation"])
+    types = typed_cells().obs["type"].astype(str)
+    of_types = (typed_cells().to_df(), types, typed_cells().var["family"])
+    of_screen = (screened_cells().to_df(), screened_cells().obs["perturbation"])
     calls = {
         # estimators
         "AttentionBiLSTMClassifier": ({"hidden": 2, "max_epochs": 1}, of_types),

@@ -8,21 +8,23 @@ import pandas as pd
 from sbnn.data.ephys_features import HUMAN_RELEASE, MOUSE_RELEASE, release_features
 from sbnn.data.readers import gouwens
 
-# of five mouse cells, one has no type, one a rare type and one no feature
+# of five mouse cells, one has no type, one a rare type and one no feature; the last is not measured
 MOUSE = """ephys_session_id,cell_specimen_id,T-type Label,MET-type Label,structure,age,full_genotype,donor_id 
 10,70.0,Sncg Gpr50 ,NULL,VISp2/3,P60,Sst/wt;Ai14(RCL-tdT)/wt,3
 11,71.0,Vip Igfbp6,a,VISp5,P61,,3
 12,72.0,,b,VISl,P62,a,3
 13,73.0,Sst Chodl,Sst-1,VISl,unknown,Ai1/wt;Vip/wt; Flp/wt,4
 14,74.0,Meis2 A,c,x,P7,,3
+19,79.0,Vip Igfbp6,a,VISp5,P7,,3
 """  # noqa: E501, W291
-# of five human cells, one has no type and one no feature
+# of five human cells, one has no type and one no feature; the last is not measured
 HUMAN = """specimen_id,Donor,Transcriptomic_type ,Revised_subclass_label,condition,Virus,Cortical_layer
 50,H1,Inh A,VIP,acute,,3
 51,H1,Inh B,SST,culture,CN1,
 52,H2,,,acute,,2_3
 53,H2,Inh C,LAMP5/PAX6/Other,culture,,1
 54,H3,Inh D,PVALB,acute,,6
+59,H3,Inh D,SST,acute,,6
 """  # noqa: E501
 #: Of the motor cortex; the last cell is in no other table.
 MOTOR_CORTEX = """Cell\tMouse\tTargeted layer\tRNA family\tRNA type\tSoma depth (µm)
@@ -41,13 +43,33 @@ TRAJECTORIES = {
     "edges": "from,to\nb,a\nb,a\nb,x\nx,a\nc,c\n",
     "interactions": "1,1,1\n4,2,.5\n4,3,.2\n2,1,.7\n",
     "proteins": "gene\nc\na\nx\nb\n",
+    "equations": 'node,eqn\na,input gene\nb,input gene\nc,"fAct(a, 0.5, 1.5) - c"\n',
 }
-EQUATIONS = 'node,eqn\nA,input gene\nB,input gene\nC,"fAct(A, 0.5, 1.5) - C"\n'
+#: The same with genes in the order c, a, b, and other lines and columns in another order.
+TURNED_TRAJECTORIES = {
+    "train": "3,1\n5,-8,7,6\n1,2,0,4\n0,0,0,0\n0,1,2,3\n",
+    "test": '"3","2",\n1,1\n4,2\n1,3\n0,1\n0,0,0\n0.1,0.2,0.3\n1,2,-3\n0,2,5\n',
+    "names": "gene\nc\na_input\nb\n",
+    "prior": "0,0,0\n0,0,0.5\n-0.5,0,0\n",
+    "edges": "to,from\nc,c\na,b\nx,b\na,x\na,b\n",
+    "interactions": "1,3,.2\n1,4,.5\n2,2,1\n4,2,.7\n",
+    "proteins": "gene\nb\nc\nx\na\n",
+    "equations": 'eqn,node\n"fAct(a, 0.5, 1.5) - c",c\ninput gene,x\ninput gene,b\ninput gene,a\n',
+}
+#: Of a screen; the third cell has no clear guide.
+SCREEN = """target,guide,bio_rep,guide_umi,guide_frac,confident
+non-targeting,NTg1,rep_1,20.0,0.9,True
+IRF1,IRF1g1,rep_1,21.0,0.95,True
+IRF1,IRF1g1,rep_2,22.0,0.5,False
+STAT1,STAT1g1,rep_2,23.0,1,True
+"""
 
 
 def as_published(text, separator=","):
-    """Table of texts that are written again as they are."""
-    return pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+    """Table of texts that are written again as they are, with the separator in its `attrs`."""
+    table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+    table.attrs["separator"] = separator
+    return table
 
 
 def mouse_features():

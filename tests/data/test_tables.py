@@ -22,11 +22,6 @@ LABELS = pd.DataFrame({"type": list("aabb") * 3, "donor": list("xyz") * 4}, CELL
 # --- what is read
 
 
-def test_outputs_are_matched_by_name():
-    data = as_paired(read_tables(COUNTS, OUTPUTS[::-1]))
-    np.testing.assert_allclose(data.Y, OUTPUTS, rtol=1e-5)
-
-
 def test_counts_become_logarithms():
     data = as_paired(read_tables(COUNTS, OUTPUTS))
     totals = COUNTS.sum(axis=1)

@@ -216,10 +216,6 @@ def prior():
     return pd.DataFrame([[0, 2.0], [-2.0, 0]], index=["b", 1], columns=[1, "b"])
 
 
-def test_priors_are_matched_by_name(prior):
-    assert_array_equal(prior_matrix(prior, ["1", "b"]), [[-2, 0], [0, 2]])
-
-
 def test_genes_missing_from_a_prior_have_no_edge(prior):
     part = prior.loc[["b"], ["b"]]
     assert_array_equal(prior_matrix(part, ["1", "b"]), [[0, 0], [0, 2]])

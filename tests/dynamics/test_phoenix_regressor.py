@@ -35,11 +35,6 @@ def one_sample(samples):
     return samples[samples.obs["sample"] == "0"]
 
 
-def test_priors_are_matched_by_name(fitted, samples, prior):
-    again = small_model().fit(samples, prior.iloc[::-1, ::-1])
-    assert_array_equal(again.edge_scores_, fitted.edge_scores_)
-
-
 def test_of_one_sample_none_is_held_out(one_sample, prior):
     model = small_model().fit(one_sample, prior)
     assert model.held_out_errors_ is None
@@ -185,17 +180,6 @@ def test_impossible_fits_are_refused(samples, prior, options, message):
     network_prior = options.pop("prior")
     with pytest.raises((ValueError, DivergenceError), match=message):
         small_model(**options).fit(samples, network_prior, interactions=interactions)
-
-
-def test_starts_are_matched_by_name(samples, fitted):
-    start = samples.to_df()[:2]
-    expected = fitted.predict(start, [0, 1])
-    assert_array_equal(fitted.predict(start.iloc[:, ::-1], [0, 1]), expected)
-
-
-def test_starts_may_be_an_anndata(samples, fitted):
-    expected = fitted.predict(samples.to_df()[:2], [0, 1])
-    assert_array_equal(fitted.predict(samples[:2, ::-1], [0, 1]), expected)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import scale
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from torch.nn.utils import parameters_to_vector
 
 from sbnn.data.typed_cells import family_columns
 from sbnn.ephys_types import (
@@ -91,12 +90,6 @@ def network(request, cells):
     return fit_clone(request.param, cells)
 
 
-def test_the_same_seed_gives_the_same_bits(cells, network):
-    torch.manual_seed(5)
-    again = fit_clone(network, cells)
-    assert_array_equal(again.predict_proba(cells.X), network.predict_proba(cells.X))
-
-
 def test_the_number_of_threads_changes_no_bit(cells, network):
     n_threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -109,13 +102,6 @@ def test_a_fit_keeps_the_global_generator(cells, network):
     before = torch.get_rng_state()
     fit_clone(network, cells)
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_another_seed_gives_other_weights(cells, network):
-    other = fit_clone(network, cells, random_state=1)
-    weights = parameters_to_vector(network.network_.parameters())
-    other_weights = parameters_to_vector(other.network_.parameters())
-    assert (weights - other_weights).abs().max() > 0.1  # from the start
 
 
 @pytest.fixture(scope="module")

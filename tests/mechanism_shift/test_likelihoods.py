@@ -9,7 +9,6 @@ import torch
 from numpy.testing import assert_allclose
 from pytest import approx
 from scipy import stats
-from torch import nn
 
 from sbnn.mechanism_shift import graph, network
 
@@ -65,38 +64,6 @@ def test_iwelbo_approaches_the_likelihood(decoder, log_joint):
     likelihoods = np.exp(log_joint).sum(axis=0) * STEP
     bounds = network.iwelbo_of_cells(decoder, CELLS, CODES, PRIOR_MEANS, DIRECT, n_samples=20_000)
     assert_allclose(bounds, np.log(likelihoods), atol=0.02)
-
-
-@pytest.mark.parametrize("bound", [network.elbo_of_cells, network.iwelbo_of_cells])
-def test_bounds_are_without_dropout(decoder, bound):
-    bound(decoder, CELLS, CODES, PRIOR_MEANS, DIRECT, n_samples=1)
-    decoder.eval.assert_called_once()
-
-
-@pytest.fixture
-def published():
-    return network.ShiftNetwork(3, 2, 4, hidden=5, published=True)
-
-
-BLOCK = [nn.Linear, nn.BatchNorm1d, nn.ReLU]
-
-
-@pytest.mark.parametrize(
-    ("part", "layers"), [("encoder", [*BLOCK, nn.Dropout] * 2), ("decoder", BLOCK * 2)]
-)
-def test_layers_are_the_published_ones(published, part, layers):
-    found = getattr(published, part)
-    assert [type(layer) for layer in found] == layers
-
-
-def test_dropout_is_the_published_one(published):
-    assert published.encoder[3].p == 0.1
-
-
-@pytest.mark.parametrize("parameter", ["dispersion", "shifts"])
-def test_published_parameters_start_at_random(published, parameter):
-    values = getattr(published, parameter)
-    assert len(values.unique()) == values.numel()
 
 
 @pytest.fixture

@@ -197,42 +197,6 @@ def test_validation_cells_are_not_trained_on(few, monkeypatch):
     assert np.array_equal(first.transform(counts), second.transform(counts))
 
 
-@pytest.fixture(scope="module", params=["vae", "ivae", "svae", "svae+"])
-def published(few, request):
-    """A model of each method as published."""
-    return clone(TINY).set_params(method=request.param, training="published").fit(*few)
-
-
-def test_published_models_are_not_unmixed(published):
-    assert published.unmixing_ is None
-    assert not published.direct_.any()
-
-
-def test_published_loss_of_svae_plus_is_a_sum(published):
-    assert published.network_.loss_is_sum == (published.method == "svae+")
-
-
-def test_published_effects_are_those_of_the_prior(published, few):
-    means = pd.DataFrame(published.network_.means().numpy(), published.perturbations_)
-    assert means.to_numpy().any() == (published.method != "vae")
-    effects = pivot_graph(published.shift_graph_, "effect")
-    expected = means - means.loc[few[2]]
-    assert_allclose(effects, expected.loc[effects.index], atol=1e-6)
-
-
-def test_shifts_of_new_perturbations_need_a_prior(published, few):
-    names = np.full(few[1].shape, "new")
-    new = published.fit_new_perturbations(few[0], names)
-    assert new.network_.means()[-1].any() == (published.method != "vae")
-
-
-def test_published_probabilities_are_those_of_the_gates(published):
-    hardly_moved = 1 / (1 + np.exp(-5))
-    expected = {"vae": 0, "ivae": 1}.get(published.method, hardly_moved)
-    probabilities = published.shift_graph_["probability"]
-    assert probabilities.to_numpy() == pytest.approx(expected, abs=2e-3)
-
-
 @pytest.fixture(scope="module")
 def new_cells(screen, fitted):
     """Cells of two perturbations, under new names."""

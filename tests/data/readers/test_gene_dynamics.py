@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layouts import EQUATIONS, TRAJECTORIES
+from layouts import TRAJECTORIES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sbnn.data.gene_dynamics import prior_table, truth_table
@@ -83,7 +83,7 @@ def test_the_prior_of_averaged_cells_is_read(averaged):
 
 @pytest.fixture
 def breast(paths):
-    return gene_dynamics.read_breast(*paths)
+    return gene_dynamics.read_breast(*paths[:7])
 
 
 def test_interactions_are_between_genes_of_the_data(breast):
@@ -101,7 +101,7 @@ def test_known_edges_are_between_genes_of_the_data(breast):
 
 @pytest.fixture
 def breast_alone(paths):
-    return gene_dynamics.read_breast(*paths, interactions=False)
+    return gene_dynamics.read_breast(*paths[:7], interactions=False)
 
 
 def test_interactions_can_be_left_out(breast_alone):
@@ -125,8 +125,8 @@ def published_values(rng):
 def network_paths(tmp_path):
     """Files of a network, without its test samples."""
     paths = [tmp_path / name for name in ("equations.csv", "names.csv", "test.csv", "prior.csv")]
-    paths[0].write_text(EQUATIONS)
-    paths[1].write_text("x\nA_input\nB_input\nC\n")
+    paths[0].write_text(TRAJECTORIES["equations"])
+    paths[1].write_text(TRAJECTORIES["names"])
     paths[3].write_text("0,0,0\n0,0,1\n0,0,0\n")
     return paths
 

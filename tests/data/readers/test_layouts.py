@@ -69,14 +69,6 @@ def blood_files(blood, tmp_path):
     return tmp_path / "rna.csv", tmp_path / "protein.csv"
 
 
-def test_proteins_of_cd8_cells_are_matched_by_name(blood, blood_files):
-    rna_path, protein_path = blood_files
-    _, proteins = blood
-    proteins.iloc[:, ::-1].to_csv(protein_path)
-    adata = citeseq.read_cd8(rna_path, protein_path, log_proteins=False, n_genes=3)
-    np.testing.assert_array_equal(adata.obsm["outputs"], proteins[adata.obs_names].T)
-
-
 def test_the_gate_of_cd8_cells_is_their_type(blood_files):
     adata = citeseq.read_cd8(*blood_files, n_genes=3)
     assert set(adata.obs["type"]) == {"CD8 low", "CD4"}
