@@ -36,16 +36,16 @@ def folds(fit):
     return cross_validation_record(fit)
 
 
-def test_page_has_measured_values(fit):
-    measured = page_data(fit)["values"]["measured"]
-    expected = np.hstack([fit.outputs, fit.expression])
-    assert_allclose(unpack(measured), expected, atol=1e-5)
-
-
-def test_page_has_predicted_values(fit):
-    predicted = page_data(fit)["values"]["predicted"]
-    expected = np.hstack([fit.predictions, fit.predicted_expression])
-    assert_allclose(unpack(predicted), expected, atol=1e-5)
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ("measured", ["outputs", "expression"]),
+        ("predicted", ["predictions", "predicted_expression"]),
+    ],
+)
+def test_page_has_values_of_outputs_and_genes(fit, values, parts):
+    expected = np.hstack([fit.values[part] for part in parts])
+    assert_allclose(unpack(page_data(fit)["values"][values]), expected, atol=1e-5)
 
 
 def test_held_out_predictions_are_z_scores_of_all_cells(fit, folds):
@@ -92,24 +92,13 @@ def few_cells():
 def test_types_are_sorted_by_count(few_cells):
     types = page_data(few_cells)["groups"]["type"]
     assert types["names"] == ["p", "B1", "r"]
-
-
-def test_types_have_colours(few_cells):
-    types = page_data(few_cells)["groups"]["type"]
     assert types["colors"] == [GREY, "#00AA00", GREY]
+    assert types["codes"] == np.resize([0, 1, 0, 2, 1], 14).tolist()
 
 
-def test_cells_have_codes_of_their_types(few_cells):
-    types = page_data(few_cells)["groups"]["type"]
-    assert types["codes"][:6] == [0, 1, 0, 2, 1, 0]
-
-
-def test_families_are_groups_of_their_own(few_cells):
+def test_families_are_groups_unless_they_equal_types(few_cells):
     families = page_data(few_cells)["groups"]["family"]
     assert families["names"] == ["A", "B", "C"]
-
-
-def test_families_that_equal_types_are_left_out(few_cells):
     few_cells.labels["family"] = few_cells.labels["type"]
     assert list(page_data(few_cells)["groups"]) == ["type"]
 

@@ -92,7 +92,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("dataset", "name"), CASES)
-def test_figures_of_the_study_name_numbers_of_their_records(dataset, name):
+def test_study_figures_name_numbers_of_their_records(dataset, name):
     """Those of maps from top to bottom."""
     figure = study_figure(dataset, name)
     if figure is None:

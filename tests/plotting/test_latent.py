@@ -73,7 +73,7 @@ def test_enlarged_cells_are_those_of_the_family():
     assert legend_of(part) == {"A1 (15)": "#aa0000", "A2 (15)": "#bb3300"}
 
 
-def test_large_maps_are_of_a_marker_and_two_outputs():
+def test_large_maps_show_a_marker_and_two_outputs():
     """No gene has the name of the family."""
     panels = part_of_zoom(2).axes[1:4]
     marker = NARROW.predicted_expression[::3].mean(axis=0).argmax()
