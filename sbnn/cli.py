@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -95,7 +96,7 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     require("bokeh", "nbconvert", "openTSNE", "papermill")
     parameters = dict(options)
     for name in PATH_OPTIONS:  # which hold in any folder
-        if parameters[name] is not None and Path(parameters[name]).exists():
+        if parameters[name] is not None and Path(parameters[name]).is_file():
             parameters[name] = str(Path(parameters[name]).resolve())
     # what is refused is refused now, not after the start of a kernel, and leaves no folder behind
     n_fits = _read_and_count_fits(parameters, fast)
@@ -163,8 +164,8 @@ def _was_fast(notebook):
     """Whether results of a quick run are in the folder of an executed notebook."""
     if not notebook.exists():
         return False
-    content = json.loads(notebook.read_text(encoding="utf-8"))
-    return content["metadata"]["papermill"]["parameters"].get("fast", False)
+    metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+    return metadata.get("papermill", {}).get("parameters", {}).get("fast", False)
 
 
 def remove_results(folder: Path) -> None:
@@ -182,12 +183,18 @@ def show_progress(folder: Path, n_fits: Mapping[str, int]) -> Iterator[None]:
     from tqdm import tqdm
 
     n_done = _count_done(folder, n_fits)
-    bar = tqdm(total=sum(n_fits.values()), initial=n_done, unit="fit", desc=folder.name)
+    # the mean time of all fits, as those of halves and of folds are not equally long
+    bar = tqdm(
+        total=sum(n_fits.values()), initial=n_done, unit="fit", desc=folder.name, smoothing=0
+    )
     ended = threading.Event()
 
     def update():
         while not ended.wait(SECONDS_BETWEEN_COUNTS):
             n_new = _count_done(folder, n_fits) - bar.n
+            if n_new and bar.n == n_done:  # before the first fit, a kernel starts and reads
+                bar.initial = n_done + n_new
+                bar.start_t = time.time()
             if n_new or sys.stderr.isatty():  # a file would have a line for each count
                 bar.update(n_new)
 
