@@ -407,12 +407,8 @@ def predict_cells(
         expression = read_anndata(expression)
     genes = pd.Index(getattr(network, "feature_names_in_", ()))
     if isinstance(expression, AnnData):
-<<<<<<< HEAD
-        table, _ = get_expression(expression, counts)
-=======
-        adata = get_expression(expression)
+        adata, _ = get_expression(expression, counts)
         table = adata[:, _mask_known(adata.var_names, genes)]
->>>>>>> command
     else:
         table = read_table(expression, "expression")
         if genes_in_rows is None:
