@@ -412,6 +412,8 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
         n_columns = read(skiprows=1, nrows=1).shape[1]
         types = dict.fromkeys(range(1, n_columns), str) if as_text else None
         table = read(skiprows=1, converters={0: str}, dtype=types)
+        if table[0].isna().any():  # pandas 3 also takes converted text as missing
+            table[0] = read(skiprows=1, usecols=[0], dtype=str, na_filter=False)[0]
         if str(header[0]).startswith("#") and n_columns != len(header):
             raise ValueError("its first line is a comment: leave it out with comment='#'")
         if n_columns > len(header) + 1:
