@@ -1,5 +1,6 @@
 """Two measurements of the same cells or tumours in files of R packages."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -53,7 +54,7 @@ def read_r_objects(path: Path) -> dict[str, Any]:
 
 
 def sparse_counts(
-    matrix: SimpleNamespace, attributes: dict[str, Any]
+    matrix: SimpleNamespace, attributes: Mapping[str, Any]
 ) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
     """Counts, (cells, genes), names of the cells and of the genes of a matrix genes x cells of R.
 
