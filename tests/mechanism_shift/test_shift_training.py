@@ -7,14 +7,14 @@ from pytest import approx
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
 from sbnn.mechanism_shift.training import PublishedTraining, split_cells
 
-#: Method, training and epochs; epochs taken, precision of the prior on weights, loss at the end,
+#: Method, training and epochs; epochs taken, precision of the prior on weights, mean loss,
 #: bound of the cells, and SDs of latents and of effects.
 ENDS = [
-    ("svae+", "one-cycle", 8, "8 18 -113163.56 -358.103 0.15316 0.15466"),
-    ("ivae", "one-cycle", 8, "8 72 -113018.72 -358.130 0.13634 0.13445"),
-    ("svae", "published", 30, "30 0 -113102.66 -423.188 0.17318 1.15945"),
-    ("svae+", "retrained", 5, "10 0 -113114.82 -426.818 0.20984 1.23658"),
-    ("vae", "published", 9, "9 0 -113273.16 -425.941 0.20093 0.0"),
+    ("svae+", "one-cycle", 8, "8 18 -113170.50 -358.103 0.15316 0.15466"),
+    ("ivae", "one-cycle", 8, "8 72 -113110.78 -358.130 0.13634 0.13445"),
+    ("svae", "published", 30, "30 0 -113116.22 -423.188 0.17318 1.15945"),
+    ("svae+", "retrained", 5, "10 0 -113229.14 -426.818 0.20984 1.23658"),
+    ("vae", "published", 9, "9 0 -113200.93 -425.941 0.20093 0.0"),
 ]
 
 
@@ -24,7 +24,7 @@ def test_training_ends_where_it_always_did(few, method, training, epochs, end):
     n_epochs, precision, loss, bound, *sds = (float(number) for number in end.split())
     assert len(model.history_) == n_epochs
     assert model.weight_precision_ == precision
-    assert model.history_["loss"].iloc[-1] == approx(loss, abs=0.3)
+    assert model.history_["loss"].mean() == approx(loss, abs=0.3)
     assert model.elbo(*few[:2], n_samples=2) == approx(bound, abs=0.03)
     found = [model.transform(few[0]).std(), model.shift_graph_["effect"].std()]
     assert found == approx(sds, rel=0.01)

@@ -1,7 +1,5 @@
 """The distilled protocol: the chosen genes, the teacher, and what the student learns from it."""
 
-from types import SimpleNamespace
-
 import anndata
 import numpy as np
 import pytest
@@ -20,9 +18,7 @@ from sbnn.models.distilled import (
     grow_forest,
     mixture_weight,
     pseudo_labelled_cells,
-    train_distilled,
 )
-from sbnn.models.network import BottleneckNetwork
 
 QUICK = DistilledSettings(n_trees=2, n_augmented=60, steps_of_teachers=2, steps_of_student=2)
 
@@ -259,12 +255,6 @@ def test_the_mixture_has_the_least_error():
     assert mixture_weight(first, second, 0) == approx(best, abs=1e-3)
 
 
-def test_the_prior_shrinks_the_weight_to_half():
-    first, second = normal_values(50, 3), 0.7 * normal_values(50, 6)[:, 3:]
-    best = mixture_weight(first, second, 0)
-    assert mixture_weight(first, second, 150) == approx((best + 3 * 0.5) / 4)
-
-
 def test_a_worse_prediction_has_no_weight():
     first = normal_values(50, 3)
     assert mixture_weight(first, 3 * first, 0) == 0
@@ -284,89 +274,23 @@ def test_trees_see_some_cells(forty_cells):
     assert_array_equal(forest.predict(X), again.predict(X))
 
 
-def test_trees_are_those_of_the_seed(forty_cells):
-    X, Y = forty_cells
-    forest = grow_forest(X, Y, 7, random=np.random.RandomState(0))
-    other = grow_forest(X, Y, 7, random=np.random.RandomState(1))
-    assert (forest.predict(X) != other.predict(X)).any()
-
-
-def test_settings_of_the_forest(forty_cells):
-    X, Y = forty_cells
-    forest = grow_forest(X, Y, 7, random=np.random.RandomState(0))
-    assert len(forest.estimators_) == 7
-    assert forest.min_samples_leaf == 3
-    assert forest.max_features == 0.4
-
-
-# --- artificial cells
-
-
-@pytest.fixture(scope="module")
-def artificial():
-    """Cells that each gene comes from, and the noise, of 400 artificial cells.
-
-    Gene j of cell i is 1000 i + j; so an entry shows where it comes from.
-    """
-    x = 1000.0 * torch.arange(40.0)[:, None] + torch.arange(51.0)
-    settings = DistilledSettings(
-        n_augmented=400, augmentation_noise=0.05, swapped=0.3, steps_of_teachers=1
-    )
-    cells = ScaledCells(x=x, target=x[:, :1])
-    random = np.random.RandomState(0)
-    values = label(cells, settings, sizes=(51, 2, 1), random=random).x
-    sources = (values / 1000).round()
-    noise = values - 1000 * sources - torch.arange(51.0)
-    return SimpleNamespace(sources=sources, noise=noise)
-
-
-def test_there_are_as_many_artificial_cells_as_set(artificial):
-    assert len(artificial.sources) == 400
-
-
-def test_artificial_cells_have_noise(artificial):
-    assert artificial.noise.std() == approx(0.05, rel=0.02)
-
-
-def test_artificial_cells_mix_two_cells(artificial):
-    assert max(len(row.unique()) for row in artificial.sources) == 2
-
-
-def test_every_cell_is_used(artificial):
-    majority = artificial.sources.median(dim=1).values
-    assert len(majority.unique()) == 40
-
-
-def test_some_genes_come_from_the_second_cell(artificial):
-    majority = artificial.sources.median(dim=1, keepdim=True).values
-    is_swapped = artificial.sources != majority
-    # one in forty cells is mixed with itself
-    assert is_swapped.float().mean() == approx(0.3 * 39 / 40, abs=0.01)
-
-
 # --- teacher and student
 
+SHORT = DistilledSettings(n_trees=5, n_augmented=200, steps_of_teachers=20, steps_of_student=60)
 
-@pytest.mark.parametrize(("n_cells", "n_genes", "noise_variance"), [(150, 5, 1.1), (300, 100, 2.4)])
-def test_a_fit_is_a_teacher_and_its_student(n_cells, n_genes, noise_variance):
-    """Fewer cells or more genes need more noise; only the student has the narrow bottleneck."""
-    x = normal_values(n_cells, n_genes)
-    x -= x.mean(dim=0)
-    fixed = {"standardize": False, "distillation": QUICK, "device": "cpu", "random_state": 0}
-    model = DistilledBottleneckRegressor(n_genes=n_genes, **fixed).fit(x.numpy(), x[:, :5].numpy())
 
-    cells = ScaledCells(x=x, target=x[:, :5])
-    random = np.random.RandomState(0)
-    generator = seeded(random.randint(2**31 - 1))
-    noise = noise_variance**0.5
-    wide = [n_genes, 64, 64, 64, 16, 64, 64, 64, 5]
-    labelled_cells, _ = pseudo_labelled_cells(
-        wide, cells, noise=noise, settings=QUICK, random=random, generator=generator
-    )
-    narrow = [n_genes, 64, 64, 64, 2, 64, 64, 64, 5]
-    student = BottleneckNetwork(narrow, "silu", generator=generator)
-    train_distilled(
-        student, cells, labelled_cells, noise=noise, settings=QUICK, generator=generator
-    )
-    for layer, expected in zip(model.network_.layers, student.layers, strict=True):
-        assert_close(layer.weight, expected.weight, rtol=1e-3, atol=1e-4)
+@pytest.mark.parametrize(
+    ("parameters", "end"),
+    [
+        ({"n_genes": 6}, "0.41714 0.86783 0.27463 8.1021"),
+        ({"n_genes": 30, "n_components": 3}, "0.52866 1.5441 0.24756 36.6011"),
+    ],
+)
+def test_training_ends_where_it_always_did(data, parameters, end):
+    """Its score, the SD of the latent space, the loss, and the sum of the norms of genes."""
+    model = DistilledBottleneckRegressor(distillation=SHORT, random_state=0, device="cpu")
+    model.set_params(**parameters).fit(data.X, data.Y)
+    loss = model.history_["loss"].iloc[-1]
+    sd = model.transform(data.X).std()
+    found = [model.score(data.X, data.Y), sd, loss, model.gene_norms_.sum()]
+    assert found == approx([float(number) for number in end.split()], rel=2e-3)
