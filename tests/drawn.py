@@ -87,10 +87,10 @@ def nearest_groups(ax, xy, groups):
 
 
 def legend_of(figure):
-    """Texts and colours of the entries."""
+    """Texts and colours of the entries, in order."""
     [legend] = figure.legends
     texts = [text.get_text() for text in legend.get_texts()]
-    return dict(zip(texts, colors_of(legend.legend_handles), strict=True))
+    return list(zip(texts, colors_of(legend.legend_handles), strict=True))
 
 
 def slopes_of(ax):

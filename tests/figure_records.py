@@ -1,6 +1,6 @@
 """Records of which figures are tested, the figures, and the same in another order.
 
-Each number of a cross-validation is its mean in the second of three folds, and 0.1 less and more in
+Each number of a cross-validation is its mean in the second of three folds, and 0.1 more and less in
 the others, so that the SD is 0.1.
 """
 
@@ -20,7 +20,7 @@ from sbnn.results import Record
 
 OUTPUTS = ["Tau", "AHP", "Rebound", "a", "b", "c"]
 GENES = [f"Gene{letter}" for letter in "ABCDEFGHIJKL"]
-FOLDS = [-0.1, 0, 0.1]
+FOLDS = [0.1, 0, -0.1]
 STAGES = ["pretraining"] * 4 + ["frozen"] * 2 + ["unfrozen"] * 2 + ["fine-tuning"] * 3
 NETWORK_PARAMS = [
     {"n_components": 2, "group_lasso": 0.01, "pretraining": True},

@@ -37,7 +37,7 @@ def test_maps_have_cells_and_names_of_families(figure, panel, name, proportional
 
 def test_legend_counts_families_in_their_colours():
     """That of the most frequent type, or of the first in the alphabet."""
-    expected = {"A (30)": "#aa0000", "B (30)": "#00aa00", "C (30)": "#0000aa"}
+    expected = [("A (30)", "#aa0000"), ("B (30)", "#00aa00"), ("C (30)", "#0000aa")]
     assert legend_of(axes_of("tsne_pair")[0].figure) == expected
 
 

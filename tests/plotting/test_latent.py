@@ -70,7 +70,7 @@ def test_enlarged_cells_are_those_of_the_family():
     expected = cells_at(map_coordinates(NARROW)[cells], CELL_COLORS[cells])
     assert_allclose(cells_of(part.axes[0]), expected)
     assert [text.get_text() for text in texts_on(part.axes[0])] == ["A1", "A2"]
-    assert legend_of(part) == {"A1 (15)": "#aa0000", "A2 (15)": "#bb3300"}
+    assert legend_of(part) == [("A1 (15)", "#aa0000"), ("A2 (15)", "#bb3300")]
 
 
 def test_large_maps_show_a_marker_and_two_outputs():
