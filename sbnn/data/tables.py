@@ -224,7 +224,7 @@ def get_expression(adata: AnnData, counts: bool | None) -> tuple[AnnData, str]:
     """
     check_names(adata.var_names, "expression", kind="gene", size=adata.n_vars)
     layer = adata.layers.get("counts")
-    other_way = 'counts=False or del adata.layers["counts"] takes X'
+    other_way = "counts=False (--log) takes X"
     if layer is None:
         values = load_into_memory(adata).X
         taken = "expression is X of the AnnData"
@@ -278,8 +278,8 @@ def _warn_of_tail(outputs, line, n_outputs):
     elif len(outputs) > NAMES_IN_CODE:
         columns = f"table[{list(outputs[:NAMES_IN_CODE])} + [...]]"
     warn(
-        f"{len(outputs)} outputs are raw counts or have a long tail, so that a few cells decide "
-        f"their R2: {abbreviate(outputs)}; transform them with {line.format(columns=columns)}"
+        f"outputs with a long tail, such as raw counts: {abbreviate(outputs)}; a few cells decide "
+        f"their R2: transform them with {line.format(columns=columns)}"
     )
 
 

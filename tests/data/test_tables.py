@@ -247,7 +247,7 @@ def test_names_that_tools_make_are_named(name):
     ids=["whole numbers", "skewed", "skewed below 0"],
 )
 def test_outputs_with_long_tails_are_named(column, line):
-    with pytest.warns(UserWarning, match=f"1 outputs are raw counts .*: Rin; .*{line}"):
+    with pytest.warns(UserWarning, match=f"outputs with a long tail, .*: Rin; .*{line}"):
         read_tables(COUNTS, OUTPUTS.assign(Rin=column))
 
 
