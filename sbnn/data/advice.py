@@ -142,14 +142,14 @@ def change_names(
         yield f"{name} = {name}{method} and the same of {other}", mine, theirs
 
 
-def find_affixes(names: pd.Index, others: pd.Index) -> set[tuple[str, str]]:
+def find_affixes(names: pd.Index, others: pd.Index) -> list[tuple[str, str]]:
     """Texts before and after some of the others in these names, such as the X that R adds."""
-    found = set()
+    found = []
     for other in others[:NAMES_TRIED]:
         for name in names[names.str.contains(other, regex=False)][:NAMES_TRIED]:
             before, _, after = name.partition(other)
-            found.add((before, after))
-    return found
+            found.append((before, after))
+    return [*dict.fromkeys(found)]
 
 
 def find_common_affixes(names: pd.Index) -> tuple[str, str]:

@@ -323,12 +323,6 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
             f"ends of lines make such columns{describe_header(table)}"
         )
     table = table.set_axis(rows).set_axis(columns, axis=1)
-    repeated_rows = rows[rows.duplicated()].unique()
-    if len(repeated_rows):
-        raise ValueError(
-            f"{what}: names of rows that appear more than once: {abbreviate(repeated_rows, 3)}; "
-            f"{describe_repeated_rows(table)}"
-        )
     repeated_columns = columns[columns.duplicated()].unique()
     if len(repeated_columns):
         advice = "they may be different measurements, so do not average them, but"
@@ -339,6 +333,12 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
             f"{abbreviate(repeated_columns, 3)}; {advice} make the names unique with "
             "table.columns = [f'{name} {i}' for i, name in enumerate(table.columns)]"
             f"{describe_header(table)}"
+        )
+    repeated_rows = rows[rows.duplicated()].unique()
+    if len(repeated_rows):
+        raise ValueError(
+            f"{what}: names of rows that appear more than once: {abbreviate(repeated_rows, 3)}; "
+            f"{describe_repeated_rows(table)}"
         )
     if not accept_numbered and are_numbered(rows):
         of_names = find_columns_of_names(table)
@@ -611,9 +611,12 @@ def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tupl
 
     missing = genes_with(np.isnan(entries.data))
     if len(missing):
+        advice = ""
+        if isinstance(table, pd.DataFrame):  # all values of an AnnData may be too many
+            advice = f": {describe_leaving_out(table)}"
         raise ValueError(
             f"expression: missing values of {abbreviate(missing, 3)}; use table.fillna(0) if they "
-            f"were not detected, or leave genes out: {describe_leaving_out(adata.to_df())}"
+            f"were not detected, or leave genes out{advice}"
         )
     others = genes_with(~are_counts(entries.data))
     are_raw = counts
