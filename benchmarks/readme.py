@@ -18,13 +18,36 @@ from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
-MODELS = ["distilled, d=2", "published, d=2", "sRRR, rank 2", "ridge, all genes"]
+MODELS = [
+    "distilled, d=2",
+    "published, d=2",
+    "sRRR, rank 2",
+    "ridge, all genes",
+    "distilled + ridge, all genes",
+]
 
 
 def passages():
     """Tables, rows and parts of sentences of README, as they stand there."""
-    [networks] = report.study_overview(SAVED).values()
-    return [to_markdown(networks[MODELS]), *of_networks(), *of_companions()]
+    networks, *_ = report.study_overview(SAVED).values()
+    return [to_markdown(networks[MODELS]), *of_stacking(), *of_networks(), *of_companions()]
+
+
+def of_stacking():
+    """On how many data sets the stacked prediction is better than ridge, and its largest loss."""
+    gains = []
+    for path in sorted(SAVED.glob("*/cv_stacked.pickle.xz")):
+        gains.append(report.stacking_gains(report.read_study_records(path.parent)))
+    over_ridge = [gain["distilled + ridge, minus ridge"] for gain in gains]
+    n_better = sum(gain.low > 0 for gain in over_ridge)
+    n_worse = sum(gain.high < 0 for gain in over_ridge)
+    largest_loss = max(-difference.mean for gain in gains for difference in gain.values())
+    n_level = len(gains) - n_better - n_worse
+    return [
+        f"better than ridge on {n_better} of {len(gains)} data sets",
+        f"not distinguishable from it on {n_level}",
+        f"by more than {max(largest_loss, 0):.3f}",
+    ]
 
 
 def of_networks():
@@ -33,6 +56,7 @@ def of_networks():
     fit = m1["fit_distilled_2d"]
     trusted = selection_table(m1["halves_distilled"])["trusted"]
     cd8 = report.read_study_records(SAVED / "citeseq_cd8")
+    tumours = report.read_study_records(SAVED / "tcga_breast")
     pbmc = report.read_study_records(SAVED / "pbmc_10k_protein")
     return [
         f"{len(fit.kept_genes)} of {len(fit.gene_names)} genes",
@@ -41,6 +65,7 @@ def of_networks():
         f"{len(fit.gene_names)} genes of M1",
         _difference(m1, "cv_distilled", "cv_ridge"),
         _difference(cd8, "cv_distilled", "cv_ridge"),
+        _difference(tumours, "cv_distilled", "cv_ridge"),
         f"{len(pbmc['cv_distilled'].cell_names)} cells of pbmc_10k_protein",
         f"without frozen layers it has {pbmc['cv_published_at_once'].test_r2.mean():.3f}",
         _difference(pbmc, "cv_distilled", "cv_published_at_once"),
