@@ -20,7 +20,7 @@ from scipy.io import savemat
 from sbnn.data.counts import read_count_table
 from sbnn.data.paired import as_paired
 from sbnn.data.preprocessing import log2p1, normalize_library_size, select_genes
-from sbnn.data.readers import citeseq, ephys_types, gouwens, r_files, scala
+from sbnn.data.readers import citeseq, ephys_types, gouwens, scala
 
 MOUSE_LABELS = """,type,type5,subclass,t_type,met_type,area,layer,cre,age_days,donor
 73,SST,SST,Sst,Sst Chodl,Sst-1,VISl,,Vip;Flp,,4
@@ -152,7 +152,7 @@ def test_sparse_matrices_of_r_have_cells_in_columns():
         p=np.array([0, 2, 3]),
         Dimnames=[["A", "B", "C"], ["x", "y"]],
     )
-    counts, cells, genes = r_files.sparse_counts(matrix, {})
+    counts, cells, genes = citeseq.sparse_counts(matrix, {})
     table = pd.DataFrame(counts.toarray(), cells, genes)
     expected = pd.DataFrame({"A": [5, 0], "B": [0, 1], "C": [7, 0]}, ["x", "y"])
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
