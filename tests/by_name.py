@@ -8,12 +8,11 @@ from entries import digest
 from sbnn.results import Record
 
 
-def last_first(table, axis):
-    """The table, or AnnData, with the last row or column before the others."""
-    order = np.roll(np.arange(table.shape[axis]), 1)
+def backwards(table, axis):
+    """The table, or AnnData, with its rows or columns from the last to the first."""
     by_position = getattr(table, "iloc", table)
-    chosen = by_position[order] if axis == 0 else by_position[:, order]
-    return chosen.copy()
+    turned = by_position[::-1] if axis == 0 else by_position[:, ::-1]
+    return turned.copy()
 
 
 def named(result, like=None):

@@ -54,7 +54,7 @@ TURNED_TRAJECTORIES = {
     "edges": "to,from\nc,c\na,b\nx,b\na,x\na,b\n",
     "interactions": "1,3,.2\n1,4,.5\n2,2,1\n4,2,.7\n",
     "proteins": "gene\nb\nc\nx\na\n",
-    "equations": 'eqn,node\n"fAct(a, 0.5, 1.5) - c",c\ninput gene,x\ninput gene,b\ninput gene,a\n',
+    "equations": 'eqn,node\ninput gene,x\ninput gene,b\n"fAct(a, 0.5, 1.5) - c",c\ninput gene,a\n',
 }
 #: Of a screen; the third cell has no clear guide.
 SCREEN = """target,guide,bio_rep,guide_umi,guide_frac,confident

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from by_name import assert_alike, last_first, named
+from by_name import assert_alike, backwards, named
 from entries import (
     answer,
     cells,
@@ -326,7 +326,7 @@ def orders(tables, drawn=()):
     for (argument, table), axis in product(tables.items(), (0, 1)):
         which = f"{argument} {('rows', 'columns')[axis]}"
         if which not in drawn and axis < len(table.shape):
-            yield which, tables | {argument: last_first(table, axis)}
+            yield which, tables | {argument: backwards(table, axis)}
 
 
 @pytest.mark.filterwarnings("ignore:the one-step error")

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from pytest import approx
 
 from sbnn.mechanism_shift import SparseShiftVAE, simulate_perturbations
+from sbnn.mechanism_shift.network import sample_gates
 from sbnn.mechanism_shift.training import PublishedTraining, split_cells
 
 #: Method, training and epochs; epochs taken, precision of the prior on weights, mean loss,
@@ -45,6 +47,14 @@ def test_without_validation_cells_shrinkage_is_strong():
     few_cells = simulate_perturbations(9, 4, 2, 40, random_state=0)
     model = SparseShiftVAE(2, hidden=4, epochs=4, random_state=0).fit(few_cells)
     assert model.weight_precision_ == 72
+
+
+def test_sampled_gates_are_hard_with_soft_gradients():
+    logits = torch.tensor([1.0, -1.0]).repeat(1000, 1).requires_grad_()
+    samples = sample_gates(logits, torch.Generator().manual_seed(0))
+    samples.sum().backward()
+    assert set(samples.detach().unique().round(decimals=5).tolist()) == {0.0, 1.0}
+    assert (logits.grad > 0).all()
 
 
 CODES = np.array([0, 1, 0, 1, 1, 0, 0, 2, 1])

@@ -1,11 +1,9 @@
-"""Minibatches of all networks, and the loops of those that are trained by autograd."""
-
-from itertools import islice
+"""Minibatches and early stopping; where training ends shows the rest."""
 
 import pytest
 import torch
 
-from sbnn.models.training import BestWeights, epoch_batches, minibatches, take_steps, train_epochs
+from sbnn.models.training import BestWeights, epoch_batches, train_epochs
 
 
 @pytest.fixture
@@ -22,80 +20,9 @@ def test_an_epoch_has_every_cell_once(generator):
     assert sorted(torch.cat(batches).tolist()) == list(range(10))
 
 
-def test_cells_are_in_random_order(generator):
-    first = torch.cat(epoch_batches(10, 4, generator))
-    second = torch.cat(epoch_batches(10, 4, generator))
-    assert first.tolist() != sorted(first.tolist())
-    assert first.tolist() != second.tolist()
-
-
-def test_incomplete_batches_can_be_left_out(generator):
-    batches = epoch_batches(10, 4, generator, drop_last=True)
-    assert [len(rows) for rows in batches] == [4, 4]
-
-
 def test_the_only_batch_is_never_left_out(generator):
     [batch] = epoch_batches(3, 4, generator, drop_last=True)
     assert len(batch) == 3
-
-
-def test_minibatches_go_on_with_another_epoch(generator):
-    stream = minibatches(10, 5, generator)
-    epochs = [torch.cat([next(stream), next(stream)]) for _ in range(3)]
-    assert all(sorted(epoch.tolist()) == list(range(10)) for epoch in epochs)
-    assert epochs[0].tolist() != epochs[1].tolist()
-
-
-def test_minibatches_have_the_order_of_epochs(generator):
-    stream = minibatches(10, 4, generator)
-    again = torch.Generator().manual_seed(0)
-    expected = epoch_batches(10, 4, again) + epoch_batches(10, 4, again)
-    for rows, expected_rows in zip(islice(stream, 6), expected, strict=True):
-        assert rows.tolist() == expected_rows.tolist()
-
-
-# --- steps
-
-
-@pytest.fixture
-def weight():
-    return torch.nn.Parameter(torch.tensor([4.0]))
-
-
-@pytest.fixture
-def optimizer(weight):
-    """Steps of half the gradient, which for w^2 / 2 halve the weight."""
-    return torch.optim.SGD([weight], lr=0.5)
-
-
-def squares(weight, n_steps):
-    for _ in range(n_steps):
-        yield weight.square().sum() / 2
-
-
-def test_each_loss_follows_the_step_before(weight, optimizer):
-    assert list(take_steps(squares(weight, 3), optimizer)) == [8.0, 2.0, 0.5]
-    assert weight.item() == 0.5
-
-
-def test_a_schedule_sets_the_rate_of_every_step(weight, optimizer):
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
-    losses = list(take_steps(squares(weight, 3), optimizer, schedule=schedule))
-    assert losses == [8.0, 2.0, 1.125]  # the weight is 4, 2 and 1.5
-
-
-def test_long_gradients_are_shortened(weight, optimizer):
-    losses = list(take_steps(squares(weight, 2), optimizer, max_gradient_norm=1.0))
-    assert losses == pytest.approx([8.0, 3.5**2 / 2], rel=1e-5)
-
-
-def test_a_call_follows_every_step(weight, optimizer):
-    weights = []
-    steps = take_steps(
-        squares(weight, 2), optimizer, after_step=lambda: weights.append(weight.item())
-    )
-    list(steps)
-    assert weights == [2.0, 1.0]
 
 
 # --- early stopping

@@ -7,7 +7,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from by_name import assert_alike, last_first, named
+from by_name import assert_alike, backwards, named
 from layouts import (
     HUMAN,
     MOTOR_CORTEX,
@@ -29,9 +29,9 @@ import sbnn.data.readers
 
 
 def turned(table):
-    """The table with its last row and column first."""
+    """The table with rows and columns from the last to the first."""
     for axis in range(len(table.shape)):
-        table = last_first(table, axis)
+        table = backwards(table, axis)
     return table
 
 
