@@ -49,7 +49,7 @@ SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
 QUICK_PAIRS = 2
 SECONDS_BETWEEN_COUNTS = 0.5
 KERNEL_OPTIONS = (
-    "--log-level=ERROR",  # a kernel warns of connections without encryption
+    "--log-level=CRITICAL",  # a kernel warns of connections, and of being ended
     # files in the current folder, such as a clone called sbnn, would be imported
     "--InteractiveShellApp.ignore_cwd=True",
 )
