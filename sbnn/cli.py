@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ SHOWN_FILES = (".csv", ".h5ad", ".html", ".json", ".safetensors")
 QUICK_PAIRS = 2
 SECONDS_BETWEEN_COUNTS = 0.5
 KERNEL_OPTIONS = (
-    "--log-level=ERROR",  # a kernel warns of connections without encryption
+    "--log-level=CRITICAL",  # a kernel warns of connections, and of being ended
     # files in the current folder, such as a clone called sbnn, would be imported
     "--InteractiveShellApp.ignore_cwd=True",
 )
@@ -176,12 +177,18 @@ def show_progress(folder: Path, n_fits: Mapping[str, int]) -> Iterator[None]:
     from tqdm import tqdm
 
     n_done = _count_done(folder, n_fits)
-    bar = tqdm(total=sum(n_fits.values()), initial=n_done, unit="fit", desc=folder.name)
+    # the mean time of all fits, as those of halves and of folds are not equally long
+    bar = tqdm(
+        total=sum(n_fits.values()), initial=n_done, unit="fit", desc=folder.name, smoothing=0
+    )
     ended = threading.Event()
 
     def update():
         while not ended.wait(SECONDS_BETWEEN_COUNTS):
             n_new = _count_done(folder, n_fits) - bar.n
+            if n_new and bar.n == n_done:  # before the first fit, a kernel starts and reads
+                bar.initial = n_done + n_new
+                bar.start_t = time.time()
             if n_new or sys.stderr.isatty():  # a file would have a line for each count
                 bar.update(n_new)
 

@@ -75,7 +75,7 @@ def read_file(path: str | PathLike[str], build: Callable[[Any], T]) -> T:
 
 def write_atomically(content: bytes, path: str | PathLike[str]) -> None:
     """Write bytes such that the file is either unchanged or complete."""
-    with replace_file(path) as (temporary, target):
+    with _replace_file(path) as (temporary, target):
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -83,14 +83,23 @@ def write_atomically(content: bytes, path: str | PathLike[str]) -> None:
         os.replace(temporary, target)
 
 
+def write_with(write: Callable[[Path], object], path: str | PathLike[str]) -> None:
+    """Let a function write a temporary file, which then replaces the file in one step."""
+    with _replace_file(path) as (temporary, target):
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+
+
 def require_writable(path: str | PathLike[str]) -> None:
     """Raise the error of a file that cannot be written, before hours of fits instead of after."""
-    with replace_file(path) as (temporary, _):
+    with _replace_file(path) as (temporary, _):
         temporary.touch()
 
 
 @contextmanager
-def replace_file(path: str | PathLike[str]) -> Iterator[tuple[Path, Path]]:
+def _replace_file(path: str | PathLike[str]) -> Iterator[tuple[Path, Path]]:
     """Temporary path for what is to replace a file, and the path of the file itself."""
     refuse_device(path)
     target = Path(path).resolve()  # the file, not a link to it, is replaced

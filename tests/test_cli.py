@@ -381,10 +381,9 @@ def test_a_notebook_runs_in_this_python(write_notebook, tmp_path, monkeypatch):
 
 
 def test_files_beside_a_user_are_not_imported(write_notebook, tmp_path, monkeypatch):
-    (tmp_path / "sbnn").mkdir()
-    (tmp_path / "sbnn" / "__init__.py").write_text("raise SystemError")
+    (tmp_path / "safetensors.py").write_text("raise SystemError")
     monkeypatch.chdir(tmp_path)
-    source = write_notebook("name.ipynb", "import sbnn")
+    source = write_notebook("name.ipynb", "import safetensors")
     cli.run_notebook(source, tmp_path / "run.ipynb", {})
 
 

@@ -11,8 +11,8 @@ from entries import cells, network, two_folds
 from matplotlib.figure import Figure
 
 import sbnn
-from sbnn import CountNormalizer, explore
-from sbnn.data.simulate import simulate_tables
+from sbnn import CountNormalizer, explore, store
+from sbnn.data.simulate import simulate_patchseq, simulate_tables
 from sbnn.evaluation.crossval import cross_validate
 from sbnn.evaluation.fits import fit_full
 from sbnn.plotting import save_figure
@@ -65,6 +65,12 @@ def write_figure(folder, seed):
 
 def write_table(folder, seed):
     return simulate_tables(folder, n_cells=20, n_new=2, n_genes=30, random_state=seed)["counts"]
+
+
+def write_annotated(folder, seed):
+    adata = simulate_patchseq(n_cells=20, n_genes=9, n_true_genes=3, random_state=seed)
+    store.write_with(adata.write_h5ad, folder / "cells.h5ad")
+    return folder / "cells.h5ad"
 
 
 WRITERS = [value for name, value in sorted(vars().items()) if name.startswith("write_")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
 from sbnn.models.stacked import StackedRegressor
 from sbnn.results import Fold, Record, check_record
-from sbnn.store import replace_file, write_atomically
+from sbnn.store import write_atomically, write_with
 
 N_FOLDS = 10
 SEEDS_OF_MAPS = 3  # besides that of the fit
@@ -179,14 +180,14 @@ def write_tables(
     _check_records(records, cells)
     fit = records["fit"]
     scores = records.get("scores")
-    genes = _genes_table(cells, fit, records.get("halves"))
+    genes = _tabulate_genes(cells, fit, records.get("halves"))
     predicted = None if scores is None else _predictions(cells, scores, "predicted")
     tables = {"genes.csv": genes}
     if scores is not None:
         tables["outputs.csv"] = outputs_table(scores, records.get("ridge"))
-    tables["cells.csv"] = _cells_table(cells, records, predicted)
+    tables["cells.csv"] = _tabulate_cells(cells, records, predicted)
     if "effects" in records:
-        tables["effects.csv"] = _effects_table(records["effects"])
+        tables["effects.csv"] = _tabulate_effects(records["effects"])
     paths = {}
     for name, table in tables.items():
         paths[name] = _write_csv(table, Path(folder, name))
@@ -196,9 +197,7 @@ def write_tables(
     write_atomically(f"{text}\n".encode(), paths["summary.json"])
     paths["cells.h5ad"] = Path(folder, "cells.h5ad")
     annotated = _annotate_cells(data, fit, genes, predicted)
-    with replace_file(paths["cells.h5ad"]) as (temporary, target):
-        annotated.write_h5ad(temporary, compression="gzip")
-        os.replace(temporary, target)
+    write_with(partial(annotated.write_h5ad, compression="gzip"), paths["cells.h5ad"])
     return paths
 
 
@@ -222,7 +221,7 @@ def _write_csv(table, path):
     return path
 
 
-def _genes_table(cells, fit, halves):
+def _tabulate_genes(cells, fit, halves):
     """A row for each gene of the data, also those that preselection left out; kept ones first."""
     names = pd.Index(cells.gene_names, name="gene")
     kept = pd.Series(fit.selected, fit.gene_names)
@@ -243,7 +242,7 @@ def _predictions(cells, scores, prefix):
     return pd.DataFrame(means, cells.cell_names, names)
 
 
-def _cells_table(cells, records, predicted):
+def _tabulate_cells(cells, records, predicted):
     fit = records["fit"]
     trust = records.get("trust")
     names = pd.Index(cells.cell_names, name="cell")
@@ -263,7 +262,7 @@ def _map_columns(n_components):
     return [f"sbnn_{i + 1}" for i in range(n_components)]
 
 
-def _effects_table(record):
+def _tabulate_effects(record):
     """Effects of each gene on each output, the gene that matters most first."""
     genes = pd.Index(record.kept_genes, name="gene")
     effects = pd.DataFrame(record.effects, genes, record.feature_names)
