@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import anndata as ad
 import numpy as np
@@ -56,7 +58,7 @@ import sbnn.data.readers
 from sbnn import preprocessing
 from sbnn.data.ephys_features import to_shared_features
 from sbnn.data.gene_dynamics import prior_table
-from sbnn.data.readers import scala
+from sbnn.data.readers import r_files, scala
 from sbnn.dynamics import PhoenixRegressor, evaluate, gene_set_test, trajectories
 from sbnn.dynamics.baselines import AutoRegression, PriorAlone
 from sbnn.ephys_types import (
@@ -213,6 +215,38 @@ def read_cd8(read, folder, order):
         put_csv(order.turned(proteins, more=other_cell), folder / "proteins.csv", index=True),
         n_genes=3,
     )
+
+
+def as_in_r(table):
+    """Counts of cells, and names, of a table of genes x cells."""
+    return sparse.csr_array(table.T.to_numpy()), table.columns, table.index
+
+
+def read_citefuse(read, folder, order):
+    """The objects of the file are given, as rdata may be missing."""
+    counts, proteins = blood_tables(np.random.default_rng(0))
+    controls = [proteins.head(1).set_axis([name]) for name in r_files.ISOTYPE_CONTROLS]
+    proteins = pd.concat([proteins, *controls])
+    tables = {"RNA": as_in_r(order.turned(counts)), "ADT": as_in_r(order.turned(proteins))}
+    with patch.object(r_files, "r_objects", return_value={"CITEseq_example": tables}):
+        return read(folder / "citefuse.rda", n_genes=3)
+
+
+def read_tcga_breast(read, folder, order):
+    """Subtypes have no names, and are in the order of the transcripts."""
+    rng = np.random.default_rng(0)
+    tumours = list("abcd")
+    expression = order.table(pd.DataFrame(rng.uniform(0, 9, (4, 3)), tumours, list("xyz")))
+    proteins = order.table(pd.DataFrame(rng.normal(size=(4, 2)), tumours, ["p", "q"]))
+    subtypes = pd.Series(["Basal", "LumA", "LumA", "Her2"], tumours)[expression.index]
+    parts = {
+        "mrna": SimpleNamespace(to_pandas=lambda: expression),
+        "protein": SimpleNamespace(to_pandas=lambda: proteins),
+        "subtype": subtypes,
+    }
+    content = {"breast.TCGA": {"data.train": parts}}
+    with patch.object(r_files, "r_objects", return_value=content):
+        return read(folder / "breast.rda")
 
 
 def read_pbmc(read, folder, order):
@@ -376,6 +410,7 @@ FILES = {
     "read_breast": read_breast,
     "read_cd8": read_cd8,
     "read_cell_labels": read_labels,
+    "read_citefuse": read_citefuse,
     "read_cord_blood": read_cord_blood,
     "read_gouwens": read_visual_cortex,
     "read_gouwens_ephys": read_mouse,
@@ -386,6 +421,7 @@ FILES = {
     "read_pbmc": read_pbmc,
     "read_scala": read_motor_cortex,
     "read_scala_34c_counts": read_warm_motor_cortex,
+    "read_tcga_breast": read_tcga_breast,
     "read_trajectories": read_samples,
 }
 
@@ -458,6 +494,9 @@ REGRESSORS = {
     "published": network(reconstruct=True, random_state=0),
     "distilled": sbnn.DistilledBottleneckRegressor(
         n_genes=5, distillation=FEW_STEPS, reconstruct=True, random_state=0
+    ),
+    "stacked": sbnn.StackedRegressor(
+        sbnn.DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS, random_state=0)
     ),
 }
 CLASSIFIERS = {
@@ -534,8 +573,9 @@ def calls_of_regressor(model):
     tables = {"X": X, "y": Y}
     drawn = ()
     if hasattr(fitted, "network_"):
-        tables |= {"new_X": X[:20], "new_y": Y[:20]}
         drawn = ("X columns", "y columns")
+    if hasattr(fitted, "history_"):
+        tables |= {"new_X": X[:20], "new_y": Y[:20]}
 
     def fit(X, y, new_X=None, new_y=None):
         fit_again = clone(model).fit

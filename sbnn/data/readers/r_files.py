@@ -1,7 +1,7 @@
 """Two measurements of the same cells or tumours in files of R packages."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ ISOTYPE_CONTROLS = "IgG1", "IgG2a"
 
 def read_citefuse(path: Path, *, log_proteins: bool | str = "centred", **options: Any) -> AnnData:
     """Read the CITE-seq example of CiteFuse, 500 blood cells, with centred logs of 47 proteins."""
-    tables = read_r_objects(path)["CITEseq_example"]
+    tables = r_objects(path)["CITEseq_example"]
     counts, cells, genes = tables["RNA"]
     protein_counts, protein_cells, protein_names = tables["ADT"]
     proteins = pd.DataFrame(protein_counts.toarray(), protein_cells, protein_names)
@@ -35,7 +35,7 @@ def read_citefuse(path: Path, *, log_proteins: bool | str = "centred", **options
 
 def read_tcga_breast(path: Path, **about: Any) -> AnnData:
     """Read 150 breast tumours of TCGA: log expression, proteins, and PAM50 subtypes as types."""
-    tables = read_r_objects(path)["breast.TCGA"]["data.train"]
+    tables = r_objects(path)["breast.TCGA"]["data.train"]
     expression = tables["mrna"].to_pandas()
     proteins = tables["protein"].to_pandas()
     subtypes = np.asarray(tables["subtype"], dtype=object)
@@ -43,7 +43,7 @@ def read_tcga_breast(path: Path, **about: Any) -> AnnData:
     return paired(X=expression, Y=proteins.loc[expression.index], labels=labels, **about)
 
 
-def read_r_objects(path: Path) -> dict[str, Any]:
+def r_objects(path: Path) -> dict[str, Any]:
     """Objects in an ``.rda`` file by name; a sparse matrix is a triple, see `sparse_counts`."""
     require("rdata")
     import rdata
@@ -53,7 +53,7 @@ def read_r_objects(path: Path) -> dict[str, Any]:
 
 
 def sparse_counts(
-    matrix: SimpleNamespace, attributes: dict[str, Any]
+    matrix: Any, attributes: Mapping[str, Any]
 ) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
     """Counts, (cells, genes), names of the cells and of the genes of a matrix genes x cells of R.
 
