@@ -126,8 +126,9 @@ class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
         model, ridge = clone(self.model).fit(X, y), LeaveOneOutRidge().fit(X, y)
         self.members_ = model, ridge
-        residuals = y - model.left_out_predictions_, left_out_residuals(X, y, ridge.alpha_)
-        self.weight_of_ridge_ = mixture_weight(*map(torch.from_numpy, residuals), PRIOR_CELLS)
+        of_model = torch.from_numpy(y - model.left_out_predictions_)
+        of_ridge = torch.from_numpy(left_out_residuals(X, y, ridge.alpha_))
+        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, PRIOR_CELLS)
         return self
 
     def predict(self, X):

@@ -19,7 +19,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 import sbnn
-from sbnn import DistilledSettings, SparseBottleneckRegressor
+from sbnn import DistilledBottleneckRegressor, DistilledSettings, SparseBottleneckRegressor
 from sbnn.data.gene_dynamics import prior_table
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.data.simulate_ephys import simulate_ephys_types
@@ -217,6 +217,10 @@ def entries():
         ),
         "SparseBottleneckRegressor": (network().get_params(), (X, Y)),
         "SparsePCAForest": ({"n_estimators": 2}, of_types),
+        "StackedRegressor": (
+            {"network": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS)},
+            (X, Y),
+        ),
         "SparseShiftVAE": ({"n_latent": 2, "hidden": 4, "epochs": 1}, of_screen),
         # made-up data
         "simulate_ephys_types": {"n_cells": 30},
@@ -229,6 +233,7 @@ def entries():
             "n_genes": 40,
         },
         # folds
+        "choose_folds": {"data": cells()},
         "complementary_pairs": {"n": 40, "n_pairs": 3},
         "grouped_folds": {"groups": np.arange(40) // 2, "n_folds": 4},
         "paper_folds": {"n": 40, "n_folds": 4},

@@ -11,6 +11,7 @@ from collections import defaultdict
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anndata as ad
 import numpy as np
@@ -51,6 +52,8 @@ from sbnn.mechanism_shift import (
     screen,
     z_score_expression,
 )
+from sbnn.plotting.colors import Groups, color_by
+from sbnn.study.own_data import predict_cells, write_tables
 
 API = (Path(__file__).resolve().parents[1] / "docs" / "api.md").read_text()
 #: Types and names of arguments that are tables.
@@ -61,6 +64,7 @@ BY_POSITION = {
     "LinearShift.transform",
     "Phoenix.targets",
     "cell_maps",
+    "choose_folds",
     "compute_once",
     "edges_table",
     "later_fold",
@@ -268,6 +272,29 @@ def cases_of_evaluation():
     yield "gene_set_test", lambda values: test_sets(values=values)["n_genes"], {"values": values}
 
 
+def cases_of_own_data():
+    """What `sbnn fit` and `sbnn predict` write and draw."""
+    record, adata = network_record(), cells()
+    bottleneck = network(random_state=0).fit(adata)
+    place = partial(predict_cells, bottleneck, counts=False)
+    yield "predict_cells", place, {"expression": adata.to_df()}
+    yield "predict_cells", place, {"expression": adata}
+
+    def write(data):
+        with TemporaryDirectory() as folder:
+            paths = write_tables(folder, data, {"fit": record})
+            return pd.read_csv(paths["cells.csv"], index_col="cell")
+
+    yield "write_tables", write, {"data": adata}
+
+    def color(labels):
+        groups = Groups(color_by(record, labels))
+        return pd.DataFrame({"color": groups.colors}, record.cell_names)
+
+    yield "color_by", color, {"labels": adata.obs["donor"]}
+    yield "color_by", color, {"labels": adata.obs[["donor"]]}
+
+
 def call_with_pair(function, X, Y):
     return function(data=(X, Y))
 
@@ -298,7 +325,14 @@ def cases_of_types():
     yield "family_importance", measure, {"data": adata}, ("data rows",)
 
 
-ROOMS = (cases_of_estimators, cases_of_fits, cases_of_data, cases_of_evaluation, cases_of_types)
+ROOMS = (
+    cases_of_estimators,
+    cases_of_fits,
+    cases_of_data,
+    cases_of_evaluation,
+    cases_of_own_data,
+    cases_of_types,
+)
 
 
 @cache

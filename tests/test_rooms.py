@@ -16,7 +16,7 @@ PACKAGE = Path(sbnn.__file__).parent
 PUBLIC = {
     "sbnn": """CountNormalizer DistilledBottleneckRegressor DistilledSettings
         LeaveOneOutRidge ReducedRankRegression SparseBottleneckRegressor
-        SparseReducedRankRegression cross_validate default_dataset
+        SparseReducedRankRegression StackedRegressor cross_validate default_dataset
         epoch_curves explore fit_full genes_table grouped_folds interpret
         later_fold load_dataset map_trust paired paper_folds
         read_tables selection_table simulate_patchseq

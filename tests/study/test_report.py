@@ -139,6 +139,22 @@ def test_the_overview_has_sizes_and_r2_of_models(overview):
     assert row["distilled, d=2"] == row["ridge, all genes"] == "0.450 ± 0.000"
 
 
+def test_stacking_is_compared_with_both_of_its_parts(simulated):
+    means = []
+    for name, params in {"stacked": {}, "distilled": {"n_components": 2}, "ridge": {}}.items():
+        record = simulated[f"cv_{name}"]
+        means.append(record.test_r2[:, record.find(**params)].mean())
+    stacked, *parts = means
+    gains = report.stacking_gains(simulated)
+    assert [gain.mean for gain in gains.values()] == pytest.approx(np.subtract(stacked, parts))
+
+
+def test_a_stacked_prediction_counts_all_genes(simulated, simulated_accuracy):
+    row = select_rows(simulated_accuracy, model="distilled + ridge")
+    assert row.index.to_frame()["n_genes"].item() == "300"
+    assert simulated["cv_stacked"].n_selected.max() == 25
+
+
 def test_models_without_results_are_empty_in_the_overview(overview):
     assert overview.loc["mine", "sRRR, rank 2"] == ""
 

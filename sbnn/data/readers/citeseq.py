@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,7 +62,7 @@ def read_pbmc(path: Path, **options: Any) -> AnnData:
 
 def read_citefuse(path: Path, *, log_proteins: bool | str = "centred", **options: Any) -> AnnData:
     """Read the CITE-seq example of CiteFuse, 500 blood cells, with centred logs of 47 proteins."""
-    tables = read_r_objects(path)["CITEseq_example"]
+    tables = r_objects(path)["CITEseq_example"]
     counts, cells, genes = tables["RNA"]
     protein_counts, protein_cells, protein_names = tables["ADT"]
     proteins = pd.DataFrame(protein_counts.toarray(), protein_cells, protein_names)
@@ -79,7 +78,7 @@ def read_citefuse(path: Path, *, log_proteins: bool | str = "centred", **options
 
 def read_tcga_breast(path: Path, **about: Any) -> AnnData:
     """Read 150 breast tumours of TCGA: log expression, proteins, and PAM50 subtypes as types."""
-    tables = read_r_objects(path)["breast.TCGA"]["data.train"]
+    tables = r_objects(path)["breast.TCGA"]["data.train"]
     expression = tables["mrna"].to_pandas()
     proteins = tables["protein"].to_pandas()
     subtypes = np.asarray(tables["subtype"], dtype=object)
@@ -131,7 +130,7 @@ def pair_counts(
     )
 
 
-def read_r_objects(path: Path) -> dict[str, Any]:
+def r_objects(path: Path) -> dict[str, Any]:
     """Objects in an ``.rda`` file by name; a sparse matrix is a triple, see `sparse_counts`."""
     require("rdata")
     import rdata
@@ -141,7 +140,7 @@ def read_r_objects(path: Path) -> dict[str, Any]:
 
 
 def sparse_counts(
-    matrix: SimpleNamespace, attributes: Mapping[str, Any]
+    matrix: Any, attributes: Mapping[str, Any]
 ) -> tuple[sparse.csr_array, pd.Index, pd.Index]:
     """Counts, (cells, genes), names of the cells and of the genes of a matrix genes x cells of R.
 

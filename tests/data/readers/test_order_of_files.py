@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import anndata as ad
 import numpy as np
@@ -26,6 +28,7 @@ from scipy import sparse
 from scipy.io import savemat
 
 import sbnn.data.readers
+from sbnn.data.readers import citeseq
 
 
 def turned(table):
@@ -71,6 +74,34 @@ def read_tables(reader, folder, order):
         paths.append(path)
     is_cite_seq = reader.__module__.endswith("citeseq")
     return reader(*paths, n_genes=3) if is_cite_seq else reader(*paths)
+
+
+def read_r_file(reader, folder, order):
+    """The objects in the file are given, as its package may be missing."""
+    counts, proteins = blood_tables(np.random.default_rng(0))
+    controls = [proteins.head(1).set_axis([name]) for name in citeseq.ISOTYPE_CONTROLS]
+    stained = order(pd.concat([proteins, *controls]))
+    tumours = np.log2(1 + counts.T)
+    # subtypes have no names, and are in the order of the transcripts
+    subtypes = pd.Series(["Basal", "Her2"] * len(tumours), [*tumours.index] * 2)[: len(tumours)]
+    expression = order(tumours)
+    tumour_tables = {
+        "mrna": SimpleNamespace(to_pandas=lambda: expression),
+        "protein": SimpleNamespace(to_pandas=lambda: order(order(proteins.T))),
+        "subtype": subtypes[expression.index],
+    }
+    objects = {
+        "CITEseq_example": {"RNA": as_in_r(order(counts)), "ADT": as_in_r(stained)},
+        "breast.TCGA": {"data.train": tumour_tables},
+    }
+    options = {"n_genes": 3} if reader.__name__ == "read_citefuse" else {}
+    with patch.object(citeseq, "r_objects", return_value=objects):
+        return reader(folder / "objects.rda", **options)
+
+
+def as_in_r(table):
+    """Counts of cells, and names, of a table of genes x cells."""
+    return sparse.csr_array(table.T.to_numpy()), table.columns, table.index
 
 
 def read_trajectories(reader, folder, order):
@@ -136,6 +167,13 @@ FILES = {
 }
 
 
+OTHER_FILES = {
+    "read_citefuse": read_r_file,
+    "read_pbmc": read_pbmc,
+    "read_tcga_breast": read_r_file,
+}
+
+
 def published_readers():
     """By name."""
     found = {}
@@ -152,7 +190,6 @@ def published_readers():
 def test_files_are_read_by_name(name, tmp_path):
     reader = published_readers()[name]
     read = FILES[reader.__module__.split(".")[-1]]
-    if name == "read_pbmc":
-        read = read_pbmc
+    read = OTHER_FILES.get(name, read)
     usual = named(read(reader, tmp_path, as_it_is))
     assert_alike(named(read(reader, tmp_path, turned)), usual)
