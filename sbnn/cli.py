@@ -35,6 +35,7 @@ OWN_DATA = "08_own_data.ipynb"
 OWN_RECORDS = (
     "cv_distilled",
     "cv_ridge",
+    "cv_stacked",
     "fit_distilled_*d",
     "genes_curve",
     "halves_distilled",

@@ -25,6 +25,7 @@ from sbnn.study import own_page
 RECORDS = {
     "cv_distilled",
     "cv_ridge",
+    "cv_stacked",
     "fit_distilled_2d",
     "genes_curve",
     "halves_distilled",
