@@ -9,6 +9,7 @@ import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from files import published, put
 from made_up import counts_frame
 
@@ -20,6 +21,9 @@ from sbnn.data.simulate import simulate_patchseq
 # One profile for all: the same examples everywhere, and no verdict on a machine that is busy.
 hypothesis.settings.register_profile("sbnn", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("sbnn")
+
+#: What a torch draws with probability one half, of 20, that recorded ends of training come from.
+RECORDED_DRAWS = [2, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17]
 
 # of Scala et al.
 CELLS = """Cell\tMouse\tTargeted layer\tRNA family\tRNA type\tSoma depth (µm)
@@ -44,6 +48,14 @@ def pytest_terminal_summary(terminalreporter):
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"not run: {count} tests, {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.fixture(scope="session")
+def recorded_draws():
+    """Skip where torch draws other random numbers than those behind recorded ends of training."""
+    draws = torch.empty(20).bernoulli_(generator=torch.Generator().manual_seed(0))
+    if draws.nonzero().ravel().tolist() != RECORDED_DRAWS:
+        pytest.skip("this torch draws other random numbers")
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.usefixtures("recorded_draws")
 @pytest.mark.filterwarnings("ignore:.*x1")
 @pytest.mark.parametrize(("parameters", "n_epochs", "loss", "log_likelihood"), ENDS)
 def test_training_ends_where_it_always_did(

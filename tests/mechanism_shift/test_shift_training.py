@@ -20,6 +20,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.usefixtures("recorded_draws")
 @pytest.mark.parametrize(("method", "training", "epochs", "end"), ENDS)
 def test_training_ends_where_it_always_did(few, method, training, epochs, end):
     model = SparseShiftVAE(3, method, training, hidden=8, epochs=epochs, random_state=0).fit(*few)
