@@ -36,8 +36,10 @@ def passages():
 def of_stacking():
     """On how many data sets the stacked prediction is better than ridge, and its largest loss."""
     gains = []
-    for path in sorted(SAVED.glob("*/cv_stacked.pickle.xz")):
-        gains.append(report.stacking_gains(report.read_study_records(path.parent)))
+    for folder in report.study_folders(SAVED):
+        records = report.read_study_records(folder)
+        if "cv_stacked" in records:
+            gains.append(report.stacking_gains(records))
     over_ridge = [gain["distilled + ridge, minus ridge"] for gain in gains]
     n_better = sum(gain.low > 0 for gain in over_ridge)
     n_worse = sum(gain.high < 0 for gain in over_ridge)

@@ -114,15 +114,19 @@ def study_tables(records: Mapping[str, Record]) -> dict[str, pd.DataFrame]:
     return tables
 
 
+def study_folders(saved_models: str | Path) -> list[Path]:
+    """Folders with results of the networks, quick runs aside."""
+    paths = sorted(Path(saved_models).glob("*/cv_distilled.pickle.xz"))
+    return [path.parent for path in paths if not path.parent.name.endswith("-fast")]
+
+
 def study_overview(saved_models: str | Path) -> dict[str, pd.DataFrame]:
     """Test R2 of the main models on every data set with saved results, and what stacking gains."""
     rows = {}
     gains = {}
-    for path in sorted(Path(saved_models).glob("*/cv_distilled.pickle.xz")):
-        name = path.parent.name
-        if name.endswith("-fast"):
-            continue
-        by_model = load_folder(path.parent, "cv_", _identify_data)
+    for folder in study_folders(saved_models):
+        name = folder.name
+        by_model = load_folder(folder, "cv_", _identify_data)
         records = {f"cv_{model}": record for model, record in by_model.items()}
         distilled = records["cv_distilled"]
         n_genes, n_outputs = len(distilled.gene_names), len(distilled.feature_names)
