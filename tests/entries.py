@@ -204,103 +204,102 @@ def entries():
     types = typed_cells().obs["type"].astype(str)
     of_types = (typed_cells().to_df(), types, typed_cells().var["family"])
     of_screen = (screened_cells().to_df(), screened_cells().obs["perturbation"])
-    calls = {
-        # estimators
-        "AttentionBiLSTMClassifier": ({"hidden": 2, "max_epochs": 1}, of_types),
-        "DistilledBottleneckRegressor": ({"n_genes": 5, "distillation": FEW_STEPS}, (X, Y)),
-        "EphysTypeClassifier": ({"n_steps": 2}, of_types),
-        "FamilyAttentionClassifier": ({"n_members": 1, "n_steps": 2}, of_types),
-        "LinearShift": ({"n_latent": 3, "rotation": "ica"}, of_screen),
-        "PhoenixRegressor": (
-            {"n_hidden": 3, "pruning": "none", "epochs": 1, "n_prior_points": 20},
-            (courses(), prior_table(courses())),
-        ),
-        "SparseBottleneckRegressor": (network().get_params(), (X, Y)),
-        "SparsePCAForest": ({"n_estimators": 2}, of_types),
-        "StackedRegressor": (
-            {"network": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS)},
-            (X, Y),
-        ),
-        "SparseShiftVAE": ({"n_latent": 2, "hidden": 4, "epochs": 1}, of_screen),
-        # made-up data
-        "simulate_ephys_types": {"n_cells": 30},
-        "simulate_network": {"n_genes": 12, "n_samples": 3, "n_test": 2},
-        "simulate_patchseq": {"n_cells": 20, "n_genes": 30},
-        "simulate_perturbations": {
-            "n_cells_per": 5,
-            "n_perturbations": 4,
-            "n_latents": 2,
-            "n_genes": 40,
-        },
-        # folds
-        "choose_folds": {"data": cells()},
-        "complementary_pairs": {"n": 40, "n_pairs": 3},
-        "grouped_folds": {"groups": np.arange(40) // 2, "n_folds": 4},
-        "paper_folds": {"n": 40, "n_folds": 4},
-        "repeated_donor_folds": {"data": typed_cells(), "n_folds": 3},
-        # fits
-        "cross_validate": {
-            "estimator": network(),
-            "data": cells(),
-            "folds": two_folds(80),
-            "verbose": False,
-        },
-        "stability_selection": {
-            "estimator": network(),
-            "data": cells(),
-            "n_pairs": 2,
-            "verbose": False,
-        },
-        "fit_full": {"estimator": network(), "data": cells()},
-        "gene_selection": {"data": cells(), "n_genes": 5},
-        "interpret_held_out": {
-            "estimator": network(random_state=0),
-            "data": cells(),
-            "halves": halves_record(),
-        },
-        "map_trust": {
-            "estimator": network(random_state=0),
-            "data": cells(),
-            "fit": network_record(),
-            "folds": folds_record(),
-            "seeds": (1, 2),
-        },
-        "tsne_maps": {"data": cells()},
-        "embed": {"latent": np.random.default_rng(0).normal(size=(40, 3))},
-        "cross_validate_classifier": {
-            "estimator": few_trees(),
-            "data": typed_cells(),
-            "folds": {0: two_folds(120)},
-            "verbose": False,
-        },
-        "family_importance": {
-            "estimator": few_trees(),
-            "data": typed_cells(),
-            "folds": two_folds(120),
-            "n_shuffles": 1,
-            "verbose": False,
-        },
-        "unmix": {
-            "latents": np.random.default_rng(0).normal(size=(60, 4)),
-            "perturbation": np.arange(60) % 6,
-        },
-        "compute_once": {
-            "kind": "made up",
-            "data": screened_cells(),
-            "model": None,
-            "compute": compute_one,
-        },
-        "evaluate": {
-            "model": PriorAlone(),
-            "data": {0: courses()},
-            "method": "prior",
-            "condition": "as made",
-        },
-        "gene_set_test": {
-            "values": pd.Series(np.arange(20.0), [f"g{i}" for i in range(20)]),
-            "gene_sets": {"first": ["g0", "g1", "g7"]},
-            "n_permutations": 19,
-        },
+    calls = {}
+    # estimators
+    calls["AttentionBiLSTMClassifier"] = ({"hidden": 2, "max_epochs": 1}, of_types)
+    calls["DistilledBottleneckRegressor"] = ({"n_genes": 5, "distillation": FEW_STEPS}, (X, Y))
+    calls["EphysTypeClassifier"] = ({"n_steps": 2}, of_types)
+    calls["FamilyAttentionClassifier"] = ({"n_members": 1, "n_steps": 2}, of_types)
+    calls["LinearShift"] = ({"n_latent": 3, "rotation": "ica"}, of_screen)
+    calls["PhoenixRegressor"] = (
+        {"n_hidden": 3, "pruning": "none", "epochs": 1, "n_prior_points": 20},
+        (courses(), prior_table(courses())),
+    )
+    calls["SparseBottleneckRegressor"] = (network().get_params(), (X, Y))
+    calls["SparsePCAForest"] = ({"n_estimators": 2}, of_types)
+    calls["StackedRegressor"] = (
+        {"network": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS)},
+        (X, Y),
+    )
+    calls["SparseShiftVAE"] = ({"n_latent": 2, "hidden": 4, "epochs": 1}, of_screen)
+    # made-up data
+    calls["simulate_ephys_types"] = {"n_cells": 30}
+    calls["simulate_network"] = {"n_genes": 12, "n_samples": 3, "n_test": 2}
+    calls["simulate_patchseq"] = {"n_cells": 20, "n_genes": 30}
+    calls["simulate_perturbations"] = {
+        "n_cells_per": 5,
+        "n_perturbations": 4,
+        "n_latents": 2,
+        "n_genes": 40,
+    }
+    # folds
+    calls["choose_folds"] = {"data": cells()}
+    calls["complementary_pairs"] = {"n": 40, "n_pairs": 3}
+    calls["grouped_folds"] = {"groups": np.arange(40) // 2, "n_folds": 4}
+    calls["paper_folds"] = {"n": 40, "n_folds": 4}
+    calls["repeated_donor_folds"] = {"data": typed_cells(), "n_folds": 3}
+    # fits
+    calls["cross_validate"] = {
+        "estimator": network(),
+        "data": cells(),
+        "folds": two_folds(80),
+        "verbose": False,
+    }
+    calls["stability_selection"] = {
+        "estimator": network(),
+        "data": cells(),
+        "n_pairs": 2,
+        "verbose": False,
+    }
+    calls["fit_full"] = {"estimator": network(), "data": cells()}
+    calls["gene_selection"] = {"data": cells(), "n_genes": 5}
+    calls["interpret_held_out"] = {
+        "estimator": network(random_state=0),
+        "data": cells(),
+        "halves": halves_record(),
+    }
+    calls["map_trust"] = {
+        "estimator": network(random_state=0),
+        "data": cells(),
+        "fit": network_record(),
+        "folds": folds_record(),
+        "seeds": (1, 2),
+    }
+    calls["tsne_maps"] = {"data": cells()}
+    calls["embed"] = {"latent": np.random.default_rng(0).normal(size=(40, 3))}
+    calls["cross_validate_classifier"] = {
+        "estimator": few_trees(),
+        "data": typed_cells(),
+        "folds": {0: two_folds(120)},
+        "verbose": False,
+    }
+    calls["family_importance"] = {
+        "estimator": few_trees(),
+        "data": typed_cells(),
+        "folds": two_folds(120),
+        "n_shuffles": 1,
+        "verbose": False,
+    }
+    calls["unmix"] = {
+        "latents": np.random.default_rng(0).normal(size=(60, 4)),
+        "perturbation": np.arange(60) % 6,
+    }
+    calls["compute_once"] = {
+        "kind": "made up",
+        "data": screened_cells(),
+        "model": None,
+        "compute": compute_one,
+    }
+    calls["evaluate"] = {
+        "model": PriorAlone(),
+        "data": {0: courses()},
+        "method": "prior",
+        "condition": "as made",
+    }
+    calls["gene_set_test"] = {
+        "values": pd.Series(np.arange(20.0), [f"g{i}" for i in range(20)]),
+        "gene_sets": {"first": ["g0", "g1", "g7"]},
+        "n_permutations": 19,
     }
     built = {}
     for name, call in calls.items():

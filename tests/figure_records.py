@@ -270,42 +270,58 @@ def draw(name, change):
         f"noise_5_{name}": SimpleNamespace(scores=DYNAMICS[name], dataset="grn_350")
         for name in change(METHODS)
     }
-    figures = {
-        "training_curves": lambda: plotting.training_curves(
-            change(NETWORK), srrr=change(LINEAR), published=PUBLISHED
-        ),
-        "bottleneck_comparison": lambda: plotting.bottleneck_comparison(
-            change(NETWORK),
-            srrr=change(LINEAR),
-            ridge=RIDGE,
-            published=[{"n_genes": 5, **row} for row in PUBLISHED],
-            n_components=(64, 2),
-            at_once=AT_ONCE,
-        ),
-        "accuracy_comparison": lambda: plotting.accuracy_comparison(models, n_genes=6),
-        "bottleneck_widths": lambda: plotting.bottleneck_widths(networks),
-        "output_accuracy": lambda: plotting.output_accuracy(models),
-        "width_and_stability": lambda: plotting.width_and_stability(networks, selections, models),
-        "tsne_pair": lambda: plotting.tsne_pair(change(TSNE), titles=("genes", "traits")),
-        "cell_maps": lambda: cell_maps(change),
-        "map_trust_panels": lambda: plotting.map_trust_panels(change(TRUST), change(NARROW)),
-        "bibiplot": lambda: plotting.bibiplot(change(NARROW)),
-        "effect_map": lambda: plotting.effect_map(change(EFFECTS)),
-        "gene_selection_curve": lambda: plotting.gene_selection_curve(change(SELECTION)),
-        "genes_curve": lambda: plotting.genes_curve(change(GENES_CURVE)),
-        "selection_frequencies": lambda: plotting.selection_frequencies(change(HALVES)),
-        "latent_panels": lambda: plotting.latent_panels(change(NARROW), scores=scores[1:]),
-        "family_zoom": lambda: plotting.family_zoom(WIDE, change(NARROW), "A", scores),
-        "model_overview": lambda: plotting.model_overview(
-            change(NARROW), halves=HALVES, folds=change(WIDTHS), true_genes=["GeneC"]
-        ),
-        "model_scores": lambda: model_scores(
-            {name: change(record) for name, record in CLASSIFIERS.items()}
-        ),
-        "importance_of_families": lambda: importance_of_families(change(FAMILIES)),
-        "accuracy_by_sparsity": lambda: accuracy_by_sparsity(scores_of_methods),
-    }
-    return figures[name]()
+    match name:
+        case "training_curves":
+            return plotting.training_curves(
+                change(NETWORK), srrr=change(LINEAR), published=PUBLISHED
+            )
+        case "bottleneck_comparison":
+            return plotting.bottleneck_comparison(
+                change(NETWORK),
+                srrr=change(LINEAR),
+                ridge=RIDGE,
+                published=[{"n_genes": 5, **row} for row in PUBLISHED],
+                n_components=(64, 2),
+                at_once=AT_ONCE,
+            )
+        case "accuracy_comparison":
+            return plotting.accuracy_comparison(models, n_genes=6)
+        case "bottleneck_widths":
+            return plotting.bottleneck_widths(networks)
+        case "output_accuracy":
+            return plotting.output_accuracy(models)
+        case "width_and_stability":
+            return plotting.width_and_stability(networks, selections, models)
+        case "tsne_pair":
+            return plotting.tsne_pair(change(TSNE), titles=("genes", "traits"))
+        case "cell_maps":
+            return cell_maps(change)
+        case "map_trust_panels":
+            return plotting.map_trust_panels(change(TRUST), change(NARROW))
+        case "bibiplot":
+            return plotting.bibiplot(change(NARROW))
+        case "effect_map":
+            return plotting.effect_map(change(EFFECTS))
+        case "gene_selection_curve":
+            return plotting.gene_selection_curve(change(SELECTION))
+        case "genes_curve":
+            return plotting.genes_curve(change(GENES_CURVE))
+        case "selection_frequencies":
+            return plotting.selection_frequencies(change(HALVES))
+        case "latent_panels":
+            return plotting.latent_panels(change(NARROW), scores=scores[1:])
+        case "family_zoom":
+            return plotting.family_zoom(WIDE, change(NARROW), "A", scores)
+        case "model_overview":
+            return plotting.model_overview(
+                change(NARROW), halves=HALVES, folds=change(WIDTHS), true_genes=["GeneC"]
+            )
+        case "model_scores":
+            return model_scores({name: change(record) for name, record in CLASSIFIERS.items()})
+        case "importance_of_families":
+            return importance_of_families(change(FAMILIES))
+        case "accuracy_by_sparsity":
+            return accuracy_by_sparsity(scores_of_methods)
 
 
 @functools.cache

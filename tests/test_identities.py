@@ -52,59 +52,58 @@ def other_courses():
 
 
 #: Another value of each argument, by function; those of any function come first.
-OTHER = {
-    "any": {
-        "preselect": 8,
-        "scaling": "all",
-        "seed": 1,
-        "groups": "donor",
-        "data": scaled_cells,
-        "estimator": partial(network, group_lasso=1.0, random_state=3),
-    },
-    "cross_validate": {"folds": 4, "param_grid": {"n_genes": [4]}},
-    "stability_selection": {"n_pairs": 3, "estimator": partial(network, group_lasso=1.0)},
-    "fit_full": {},
-    "tsne_maps": {},
-    "gene_selection": {"n_genes": 4, "threshold": 1},
-    "interpret_held_out": {
-        "halves": lambda: stability_selection(network(), cells(), 3, verbose=False)
-    },
-    "map_trust": {
-        "fit": lambda: fit_full(network(random_state=9), cells()),
-        "folds": lambda: cross_validate(network(random_state=9), cells(), 4, verbose=False),
-        "seeds": (3, 4),
-        "data": scaled_cells,
-    },
-    "cross_validate_classifier": {
-        "data": other_typed_cells,
-        "estimator": partial(few_trees, n_estimators=4),
-        "folds": {1: two_folds(120)},
-        "target": "donor",
-        "source": typed_cells,
-        "compact": True,
-    },
-    "family_importance": {
-        "data": other_typed_cells,
-        "estimator": partial(few_trees, n_estimators=4),
-        "folds": two_folds(120)[:1],
-        "target": "donor",
-        "n_shuffles": 2,
-    },
-    "compute_once": {
-        "kind": "another",
-        "data": other_screen,
-        "model": network,
-        "compute": lambda: compute_two,
-        "params": {"a": 1},
-        "seeds": [1],
-    },
-    "evaluate": {
-        "model": AutoRegression,
-        "data": other_courses,
-        "method": "another",
-        "condition": "another",
-        "details": True,
-    },
+OTHER = {}
+OTHER["any"] = {
+    "preselect": 8,
+    "scaling": "all",
+    "seed": 1,
+    "groups": "donor",
+    "data": scaled_cells,
+    "estimator": partial(network, group_lasso=1.0, random_state=3),
+}
+OTHER["cross_validate"] = {"folds": 4, "param_grid": {"n_genes": [4]}}
+OTHER["stability_selection"] = {"n_pairs": 3, "estimator": partial(network, group_lasso=1.0)}
+OTHER["fit_full"] = {}
+OTHER["tsne_maps"] = {}
+OTHER["gene_selection"] = {"n_genes": 4, "threshold": 1}
+OTHER["interpret_held_out"] = {
+    "halves": lambda: stability_selection(network(), cells(), 3, verbose=False)
+}
+OTHER["map_trust"] = {
+    "fit": lambda: fit_full(network(random_state=9), cells()),
+    "folds": lambda: cross_validate(network(random_state=9), cells(), 4, verbose=False),
+    "seeds": (3, 4),
+    "data": scaled_cells,
+}
+OTHER["cross_validate_classifier"] = {
+    "data": other_typed_cells,
+    "estimator": partial(few_trees, n_estimators=4),
+    "folds": {1: two_folds(120)},
+    "target": "donor",
+    "source": typed_cells,
+    "compact": True,
+}
+OTHER["family_importance"] = {
+    "data": other_typed_cells,
+    "estimator": partial(few_trees, n_estimators=4),
+    "folds": two_folds(120)[:1],
+    "target": "donor",
+    "n_shuffles": 2,
+}
+OTHER["compute_once"] = {
+    "kind": "another",
+    "data": other_screen,
+    "model": network,
+    "compute": lambda: compute_two,
+    "params": {"a": 1},
+    "seeds": [1],
+}
+OTHER["evaluate"] = {
+    "model": AutoRegression,
+    "data": other_courses,
+    "method": "another",
+    "condition": "another",
+    "details": True,
 }
 
 
