@@ -3,6 +3,7 @@
 import errno
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import joblib
 import pytest
@@ -175,6 +176,24 @@ def test_impossible_files_are_known_before_fits(data, impossible, monkeypatch):
     with pytest.raises(OSError, match="levels of symbolic links|Not a directory"):
         cross_validate(Ridge(), data, 3, results=impossible, verbose=False)
     assert not fits
+
+
+def test_fits_are_kept_until_their_result_is_written(resume, tmp_path, monkeypatch):
+    run, fits = resume
+    replace_file = os.replace
+
+    def replace_parts(source, target):
+        if Path(target) == tmp_path / "cv.pickle.xz":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace_file(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace_parts)
+        with pytest.raises(OSError, match="No space left"):
+            run()
+    fits.clear()
+    run()
+    assert fits == []
 
 
 def test_fits_of_other_runs_are_left(resume, tmp_path):
