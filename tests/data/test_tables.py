@@ -201,7 +201,7 @@ def test_an_anndata_file_may_end_on_capitals(adata, tmp_path):
 @pytest.fixture
 def told():
     """Warnings of tables with many mistakes, and the cells that are left."""
-    counts = COUNTS.assign(**{"ERCC-00002": 7, "G": 0})
+    counts = COUNTS.assign(**{"ERCC-00002": 7, "ERCC1": range(12), "G": 0})
     counts.loc["c4"] = 0
     outputs = OUTPUTS.assign(same=1.0)
     outputs.iloc[3, 0] = np.nan
@@ -217,6 +217,12 @@ def told():
 def test_what_is_left_out_is_told(text, told):
     warnings, _ = told
     assert text in warnings
+
+
+def test_a_gene_named_like_spike_ins_is_kept(told):
+    """ERCC1 repairs DNA."""
+    _, adata = told
+    assert "ERCC1" in adata.var_names
 
 
 def test_labels_of_the_cells_that_are_left_are_theirs(told):

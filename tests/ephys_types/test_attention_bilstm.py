@@ -33,7 +33,7 @@ def source(cells):
 ENDS = [
     ({}, 3, 1.27588, -1.29914),
     ({"stop_on": "accuracy", "class_weight": None, "max_epochs": 60}, 55, 0.70109, -0.62237),
-    ({"smote": True, "class_weight": None}, 3, 1.57992, -1.63868),
+    ({"smote": True, "class_weight": None, "prior_power": -0.5}, 3, 1.57992, -1.86394),
     ({"loss": "arcface", "attention": False, "prior_power": -0.5}, 3, 2.97591, -4.57454),
     ({"transfer": "pretrained"}, 8, 1.40957, -1.36898),
     ({"transfer": "joint"}, 6, 1.28778, -1.31408),
