@@ -129,14 +129,14 @@ def map_trust(
     Y = z_score(cells.Y)
     Y -= Y.mean(0)
     # the panel by name, as in the fit: positions are among genes that may not be here
-    panel_by_name = {}
+    estimator = clone(estimator)
     for parameter, value in fit.params[0].items():
         if parameter.split("__")[-1] in PANEL_PARAMETERS:
-            panel_by_name[parameter] = value
+            estimator.set_params(**{parameter: value})
     latents = []
     agreement = []
     for seed in seeds:
-        model = clone(estimator).set_params(random_state=seed, **panel_by_name)
+        model = clone(estimator).set_params(random_state=seed)
         panel = find_panel(model, cells.gene_names)
         set_panel(model, panel, n_genes=cells.n_genes, genes=slice(None))
         aligned, r2 = _align(model.fit(X, Y).transform(X), latent)

@@ -43,11 +43,10 @@ def configure(estimator: BaseEstimator, point: Mapping[str, Any], seed: int) -> 
     check_estimator(estimator)
     check_number("seed", seed, int, low=0, high=2**32 - 1)
     model = clone(estimator).set_params(**point)
-    seeds = {}
     for name, value in model.get_params().items():
         if value is None and name.endswith("random_state"):
-            seeds[name] = seed
-    return model.set_params(**seeds)
+            model.set_params(**{name: seed})
+    return model
 
 
 def require_methods(estimator: BaseEstimator, *names: str) -> None:

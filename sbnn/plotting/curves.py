@@ -246,8 +246,7 @@ def bottleneck_comparison(
         _draw_width(by_genes, network, point, place=i, published=published)
         _draw_pretraining(pretraining, network, point, color=color)
         draw_epochs(regression, network, point, color=color, label=name)
-        without_pretraining = network.params[point] | {"pretraining": False}
-        for straight_point in network.points(**without_pretraining):
+        for straight_point in network.points(**(network.params[point] | {"pretraining": False})):
             # without a band, which would hide that of the first
             label = f"{name}, no pretraining"
             draw_epochs(
