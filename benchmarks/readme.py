@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+import claims
 from pages import to_markdown
 
 from sbnn import selection_table
@@ -30,7 +31,29 @@ MODELS = [
 def passages():
     """Tables, rows and parts of sentences of README, as they stand there."""
     networks, *_ = report.study_overview(SAVED).values()
-    return [to_markdown(networks[MODELS]), *of_stacking(), *of_networks(), *of_companions()]
+    return [
+        to_markdown(networks[MODELS]),
+        *of_claims(),
+        *of_stacking(),
+        *of_networks(),
+        *of_companions(),
+    ]
+
+
+def of_claims():
+    """Numbers in the sentences about the published claims."""
+    ours = claims.measure()
+    grn = dynamics.read_dynamics_records(SAVED / "grn_350")
+    prior = dynamics.mean_scores(grn, "noise_5").loc["prior", "balanced_accuracy"]
+    return [
+        f"R² {ours['sbnn'].mean:.3f}, published {claims.published('sbnn'):.3f}",
+        f"by {format_interval(ours['pretraining'])}",
+        f"by {ours['mcc over vae'].mean:.3f}, {ours['mcc over ivae'].mean:.3f} and "
+        f"{ours['mcc over svae'].mean:.3f}",
+        f"{ours['human bilstm'].mean:.3f}, published {claims.published('human bilstm'):.3f}",
+        f"{ours['dash, 5 %'].mean:.3f}, published {claims.published('dash, 5 %'):.3f}",
+        f"prior has {prior:.3f}",
+    ]
 
 
 def of_stacking():
@@ -76,8 +99,12 @@ def _difference(records, one, other):
     a, b = records[one], records[other]
     # the networks have two units; ridge has no such parameter
     points = [next(iter(record.points(n_components=2)), 0) for record in (a, b)]
-    found = paired_difference(a, b, "test_r2", points)
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    return format_interval(paired_difference(a, b, "test_r2", points))
+
+
+def format_interval(difference):
+    """Mean with its interval, without a plus sign."""
+    return f"{difference.mean:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
 
 
 def of_companions():
