@@ -300,7 +300,7 @@ def draw(name, change):
             change(NARROW), halves=HALVES, folds=change(WIDTHS), true_genes=["GeneC"]
         ),
         "model_scores": lambda: model_scores(
-            {name: change(record) for name, record in CLASSIFIERS.items()}
+            {name: change(record) for name, record in CLASSIFIERS.items()}, "types_stratified"
         ),
         "importance_of_families": lambda: importance_of_families(change(FAMILIES)),
         "accuracy_by_sparsity": lambda: accuracy_by_sparsity(scores_of_methods),
