@@ -45,8 +45,8 @@ TYPED_DATASETS = {"lee_human": "human", "gouwens_ephys": "mouse", "simulated_eph
 
 # Macro-F1 and accuracy from Schwider and Ramezani, arXiv 2603.11000 (2026): twelve IPFX families of
 # 3699 mouse cells (DANDI 000020; stratified 60/20/20, 10 seeds) and 506 human cells (DANDI 000636;
-# 5 folds, 10 runs, donors not kept together). SDs over the runs are from the README of the published
-# code (github.com/tschwider09/cross-species-ephys-transfer). Our cells and features are others.
+# 5 folds, 10 runs, donors not kept together). SDs are over the runs, from the README of the
+# published code (github.com/tschwider09/cross-species-ephys-transfer). Our cells are others.
 SCHWIDER_SCORES = pd.read_csv(Path(__file__).with_name("published.csv"))
 
 
