@@ -17,7 +17,6 @@ Rules of the verdicts:
 """
 
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -250,23 +249,20 @@ def strategies_table():
     return table.rename_axis(["whose", "data", "d"])
 
 
-def compute_published_strategies():
+def published_strategies(dataset):
     """Differences between the published strategies at the last epoch, from the stored arrays."""
+    curves = published_curves(dataset)
+    is_last = curves["epoch"] == curves["epoch"].max()
+    ends = curves[is_last & (curves["group_lasso"] == report.LASSO)]
+    by_fold = ends.set_index(["n_components", "strategy", "fold"])["test_r2"]
     rows = []
-    for dataset in FOLDERS:
-        curves = published_curves(dataset)
-        is_last = curves["epoch"] == curves["epoch"].max()
-        ends = curves[is_last & (curves["group_lasso"] == report.LASSO)]
-        by_fold = ends.set_index(["n_components", "strategy", "fold"])["test_r2"]
-        for width in by_fold.index.unique("n_components"):
-            difference_of = partial(subtract_strategies, by_fold[width])
-            for title, pair in STRATEGY_PAIRS.items():
-                difference = difference_of(*pair)
-                if difference is not None:
-                    numbers = [round(number, 4) for number in difference]
-                    rows.append([dataset, width, title, *numbers])
+    for width in by_fold.index.unique("n_components"):
+        for title, (minuend, subtrahend) in STRATEGY_PAIRS.items():
+            difference = subtract_strategies(by_fold[width], minuend, subtrahend)
+            if difference is not None:
+                rows.append([dataset, width, title, *difference])
     columns = ["dataset", "n_components", "difference", "mean", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).round(4)
 
 
 def subtract_strategies(r2, minuend, subtrahend):
@@ -281,7 +277,8 @@ def subtract_strategies(r2, minuend, subtrahend):
 def main():
     """Print both tables."""
     if "--arrays" in sys.argv:
-        compute_published_strategies().to_csv(STRATEGIES_FILE, index=False)
+        differences = [published_strategies(dataset) for dataset in FOLDERS]
+        pd.concat(differences).to_csv(STRATEGIES_FILE, index=False)
     tables = {"Published claims": claims_table(), "Strategies": strategies_table()}
     print_tables(tables)
 
