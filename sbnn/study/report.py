@@ -163,8 +163,22 @@ def stacking_gains(records: Mapping[str, Record]) -> dict[str, PairedDifference]
 def strategy_differences(records: Mapping[str, Record]) -> dict[str, PairedDifference]:
     """Differences of test R2 between the strategies of the published network, by title.
 
-    They are for two units, over the same ten folds. The record without frozen layers determines
-    whether data are scaled over all cells.
+    They are for two units, over the same folds.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Of a data set, see `read_study_records`. ``cv_published_at_once``, without frozen layers,
+        determines whether data are scaled over all cells.
+
+    Returns
+    -------
+    dict of str to PairedDifference
+
+    Raises
+    ------
+    KeyError
+        If a record is missing.
     """
     at_once = records["cv_published_at_once"]
     scaling = at_once.settings["scaling"]
