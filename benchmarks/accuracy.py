@@ -155,6 +155,12 @@ MODELS = {
     ),
     "srrr_2": Model("sRRR, rank 2", SparseReducedRankPath(2)),
     "srrr_16": Model("sRRR, full rank", SparseReducedRankPath(16)),
+    "srrr_2_entries": Model(
+        "sRRR, rank 2, single weights",
+        SparseReducedRankPath(2, penalty="element"),
+        of_m1=(AT,),
+        **ONCE,
+    ),
     "lasso_ridge": selected("MultiTaskLasso + ridge", GroupLasso(), RIDGE),
     "lasso_kernel": selected("MultiTaskLasso + kernel ridge", GroupLasso(), KERNEL, **NOWHERE),
     "glmnet_ridge": selected("glmnet, each output + ridge", GlmnetPath(), RIDGE),

@@ -146,16 +146,20 @@ class SparseReducedRankPath(GeneLimitedRegressor):
     rank : int
         At most the number of outputs.
     n_genes : int
+    penalty : {"group", "element"}
+        As in `sbnn.SparseReducedRankRegression`.
     """
 
-    def __init__(self, rank=2, n_genes=25):
+    def __init__(self, rank=2, n_genes=25, penalty="group"):
         self.rank = rank
         self.n_genes = n_genes
+        self.penalty = penalty
 
     def _solve(self, X, Y):
         alphas = _largest_penalty(X - X.mean(0), Y - Y.mean(0)) * 0.95 ** np.arange(1, 100)
         for alpha in alphas:
-            model = SparseReducedRankRegression(min(self.rank, Y.shape[1]), alpha).fit(X, Y)
+            rank = min(self.rank, Y.shape[1])
+            model = SparseReducedRankRegression(rank, alpha, penalty=self.penalty).fit(X, Y)
             genes = model.get_support(indices=True)
             if len(genes) > self.n_genes:
                 break

@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+import claims
+
 from sbnn import selection_table
 from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
@@ -28,7 +30,7 @@ ROWS = {
 
 def passages():
     """Rows of tables and parts of sentences of README, as they stand there."""
-    return [*of_m1(), *of_stacking(), *of_networks(), *of_companions()]
+    return [*of_m1(), *of_claims(), *of_stacking(), *of_networks(), *of_companions()]
 
 
 def of_m1():
@@ -37,7 +39,7 @@ def of_m1():
     rows = []
     for name, row in ROWS.items():
         interval = verdict(records[name], point=_two_units(records[name])).interval
-        rows.append(f"{row} | {_with_interval(interval)} |")
+        rows.append(f"{row} | {format_interval(interval)} |")
     seeds = records["map_trust"].agreement
     mice, dates = (records[f"apart_{kind}_distilled"].test_r2 for kind in ("mouse", "date"))
     return [
@@ -45,6 +47,22 @@ def of_m1():
         f"{len(records['fit_distilled_2d'].cell_names)} neurons of mouse motor cortex",
         f"R² {seeds.min():.2f} to {seeds.max():.2f}",
         f"R² on M1 is {mice.mean():.3f}; on later recording dates it is {dates.mean():.3f}",
+    ]
+
+
+def of_claims():
+    """Numbers in the sentences about the published claims."""
+    ours = claims.measure()
+    grn = dynamics.read_dynamics_records(SAVED / "grn_350")
+    prior = dynamics.mean_scores(grn, "noise_5").loc["prior", "balanced_accuracy"]
+    return [
+        f"R² {ours['sbnn'].mean:.3f}, published {claims.published('sbnn'):.3f}",
+        f"by {format_interval(ours['pretraining'])}",
+        f"by {ours['mcc over vae'].mean:.3f}, {ours['mcc over ivae'].mean:.3f} and "
+        f"{ours['mcc over svae'].mean:.3f}",
+        f"{ours['human bilstm'].mean:.3f}, published {claims.published('human bilstm'):.3f}",
+        f"{ours['dash, 5 %'].mean:.3f}, published {claims.published('dash, 5 %'):.3f}",
+        f"prior has {prior:.3f}",
     ]
 
 
@@ -87,7 +105,7 @@ def of_networks():
 def _difference(records, one, other):
     a, b = records[one], records[other]
     points = _two_units(a), _two_units(b)
-    return _with_interval(paired_difference(a, b, "test_r2", points))
+    return format_interval(paired_difference(a, b, "test_r2", points))
 
 
 def _two_units(record):
@@ -95,8 +113,9 @@ def _two_units(record):
     return next(iter(record.points(n_components=2)), 0)
 
 
-def _with_interval(found):
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def format_interval(difference):
+    """Mean with its interval, without a plus sign."""
+    return f"{difference.mean:.3f} [{difference.low:.3f}, {difference.high:.3f}]"
 
 
 def of_companions():

@@ -5,13 +5,16 @@ import sys
 from pathlib import Path
 
 import accuracy
+import claims
 import numpy as np
+import pandas as pd
 import pytest
 import selection_leak
 from pages import to_markdown
 
 from sbnn import LeaveOneOutRidge
 from sbnn.data.preprocessing import select_genes
+from sbnn.evaluation.verdict import PairedDifference
 
 SCRIPTS = sorted(Path(accuracy.__file__).parent.glob("*.py"))
 
@@ -47,3 +50,21 @@ def test_selection_inside_the_fold_sees_no_test_cell(data):
     compared = compare(data.counts)
     assert compare(other)["training cells"] == compared["training cells"]
     assert compared["shared"] == (select_genes(data.counts, 12).selected & inside).sum()
+
+
+@pytest.mark.parametrize(
+    ("kind", "published", "ours", "verdict"),
+    [
+        ("score", 0.41, (0.40, 0.395, 0.405), "reproduced"),
+        ("score", 0.45, (0.40, 0.30, 0.50), "open"),
+        ("score", 0.45, (0.40, 0.39, 0.41), "not reproduced"),
+        ("level", 0.00, (0.01, -0.01, 0.03), "reproduced"),
+        ("difference", 0.02, (0.10, 0.05, 0.15), "reproduced"),
+        ("difference", 0.02, (0.01, -0.01, 0.03), "open"),
+        ("difference", 0.02, (-0.01, -0.04, 0.03), "not reproduced"),
+        ("difference", 0.02, (-0.01, np.nan, np.nan), "open"),
+    ],
+)
+def test_a_verdict_follows_from_the_numbers(kind, published, ours, verdict):
+    comparison = pd.Series({"kind": kind, "published": published, "low": np.nan})
+    assert claims.judge(comparison, PairedDifference(*ours)) == verdict

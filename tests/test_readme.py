@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import accuracy
+import claims
 import pandas as pd
 import pytest
 import readme
@@ -57,6 +58,14 @@ def test_overviews_are_those_of_the_committed_results(study, page):
     text = (ROOT / "docs" / page).read_text()
     for table in study_reports()[study].overview(SAVED).values():
         assert to_markdown(table) in text
+
+
+@pytest.mark.parametrize(
+    ("make_table", "page"),
+    [(claims.claims_table, "docs/results.md"), (claims.strategies_table, "benchmarks/paper.md")],
+)
+def test_claims_on_pages_are_those_of_the_records(make_table, page):
+    assert to_markdown(make_table()) in (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize("make_table", [accuracy.page_table, accuracy.data_table])

@@ -133,7 +133,8 @@ def load_dataset(
     download : bool
         Whether to download missing files.
     verbose : bool
-        Whether to print what was loaded, and its source.
+        Whether to print what was loaded, its source, and the sha256 of files that cannot be
+        verified; ``uns["sbnn"]["files"]`` holds that of all files.
     **options
         Options of some data sets:
 
@@ -177,6 +178,11 @@ def load_dataset(
         data = read(**arguments)
     if verbose:
         print(f"{name}: {dataset.about}\n  source: {data.uns['sbnn']['source']}")
+        for path in paths:
+            if not FILES.sha256[path.name]:
+                print(
+                    f"  {path.name} has no known checksum; sha256 of this one: {hashes[path.name]}"
+                )
     return data
 
 

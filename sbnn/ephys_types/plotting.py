@@ -48,8 +48,9 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     ----------
     records : dict of str to Record
         Cross-validations by model, as from `sbnn.ephys_types.report.records_of_kind`.
-    kind : {"types", "types5", "transfer_donors", "transfer_stratified"}
-        Kind of the records.
+    kind : {"types", "types5", "types_stratified", "transfer_donors", "transfer_stratified", ...}
+        Kind of the records, see `sbnn.ephys_types.report.RECORD_KINDS`. Published scores are for
+        ``stratified`` folds.
     """
     shown = {name: record for name, record in records.items() if name != "majority"}
     [dataset] = {record.dataset for record in shown.values()}
@@ -62,8 +63,8 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
             color = classifier_color(name)
             draw_scores(ax, y, scores, color=color)
             text = f"{scores.mean():.3f}"
-            if name in published:
-                published_score = published[name][i]
+            if name in published.index:
+                published_score = published.loc[name, metric]
                 ax.plot(published_score, y, color=color, zorder=1, **PUBLISHED_MARKER)
                 text += f" ({published_score:.3f})"
             right_edge = ax.get_yaxis_transform()

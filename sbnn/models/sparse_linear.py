@@ -213,7 +213,7 @@ def entry_elastic_net(X, Z, alpha, l1_ratio, tol, start):
             n_splits=0,
             standardize=False,
             fit_intercept=False,
-            tol=tol**3,
+            tol=tol**2,
             max_iter=1_000_000,
         )
         columns.append(net.fit(X, z).coef_path_)

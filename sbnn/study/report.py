@@ -6,6 +6,7 @@ cells, at the end of a training stage, not at the epoch that is best on the test
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,10 @@ def study_tables(records: Mapping[str, Record]) -> dict[str, pd.DataFrame]:
     if main:
         tables["Test R2, mean over the folds"] = study_accuracy_table(records)
         tables["Test R2 of every output, scaled per fold"] = output_r2_table(main)
+    if "cv_published_at_once" in records:
+        differences = pd.Series(strategy_differences(records)).map(str)
+        title = "Strategies of the published network, d=2, difference of test R2"
+        tables[title] = differences.rename("difference").to_frame()
     if "apart_mouse_distilled" in records:
         tables["Test R2 on held-out groups"] = grouped_holdout_table(records, main)
     if "genes_curve" in records:
@@ -157,6 +162,42 @@ def stacking_gains(records: Mapping[str, Record]) -> dict[str, PairedDifference]
             records["cv_stacked"], part, metric="test_r2", points=points
         )
     return gains
+
+
+def strategy_differences(records: Mapping[str, Record]) -> dict[str, PairedDifference]:
+    """Differences of test R2 between the strategies of the published network, by title.
+
+    They are for two units, over the same folds.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Of a data set, see `read_study_records`. ``cv_published_at_once``, without frozen layers,
+        determines whether data are scaled over all cells.
+
+    Returns
+    -------
+    dict of str to PairedDifference
+
+    Raises
+    ------
+    KeyError
+        If a record is missing.
+    """
+    at_once = records["cv_published_at_once"]
+    scaling = at_once.settings["scaling"]
+    suffix = "_scaled_over_all_cells" if scaling == "all" else ""
+    networks = records[f"cv_published{suffix}"]
+    frozen = networks.find(n_components=2, **STANDARD)
+    straight = networks.find(n_components=2, **STANDARD | {"pretraining": False})
+    subtract = partial(paired_difference, metric="test_r2")
+    return {
+        "pretrained, all layers, minus straight": subtract(at_once, networks, points=(0, straight)),
+        "pretrained, then frozen, minus straight": subtract(
+            networks, networks, points=(frozen, straight)
+        ),
+        "frozen first minus all layers": subtract(networks, at_once, points=(frozen, 0)),
+    }
 
 
 def main_models(records: Mapping[str, Record]) -> dict[str, tuple[Record, int]]:

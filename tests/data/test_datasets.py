@@ -1,5 +1,7 @@
 """Named data sets: where files are found, how they are verified, downloads and loading."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from files import CONTENT, published, put, server
@@ -63,6 +65,15 @@ def test_scala_is_read_from_its_layout(small_scala):
     assert data.labels["type"].tolist() == ["L5 PT_1", "L5 ET_1", "L5 PT_2"] + ["Sst Penk"] * 3
     assert data.colors["L5 PT_1"] == "#0D5D7E"
     assert data.name == "scala" and data.about["source"].startswith("Scala et al., Nature")
+
+
+def test_the_checksum_of_a_file_without_a_known_one_is_printed(small_scala, monkeypatch, capsys):
+    published(monkeypatch, "gene_counts.csv", sha256="")
+    adata = load_dataset("scala")
+    *_, line = capsys.readouterr().out.splitlines()
+    checksum = hashlib.sha256((small_scala[0] / "gene_counts.csv").read_bytes()).hexdigest()
+    assert line.split()[0] == "gene_counts.csv" and line.endswith(checksum)
+    assert adata.uns["sbnn"]["files"]["gene_counts.csv"] == checksum
 
 
 def test_cells_without_counts_are_refused(small_scala, monkeypatch):

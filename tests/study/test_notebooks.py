@@ -38,7 +38,7 @@ def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_pa
     "ignore:(divide by zero|invalid value) encountered:RuntimeWarning:scipy"
 )
 @pytest.mark.parametrize(
-    "dataset", ["simulated", "simulated_ephys", "simulated_screen", "simulated_grn"]
+    "dataset", ["scala", "simulated", "simulated_ephys", "simulated_screen", "simulated_grn"]
 )
 def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
     drawn = run_all(dataset, tmp_path, saved_models=str(tmp_path), fast=True, n_jobs=1)

@@ -4,7 +4,9 @@ import os
 import pickle
 from pathlib import Path
 
+import claims
 import numpy as np
+import pandas as pd
 import pytest
 from files import Payload, published, put
 
@@ -47,6 +49,13 @@ def test_means_of_networks_are_those_of_the_paper(dataset, printed):
     by_epoch = published_curves(dataset).groupby(keys)["test_r2"]
     means = by_epoch.agg(["mean", "count"]).reindex(expected.index)
     np.testing.assert_allclose(means, expected, rtol=0, atol=0.00051)
+
+
+def test_differences_of_strategies_are_those_of_the_arrays(dataset):
+    saved = pd.read_csv(claims.STRATEGIES_FILE)
+    expected = claims.published_strategies(dataset)
+    of_dataset = saved[saved["dataset"] == dataset].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_dataset, expected, rtol=0, atol=0.00011)
 
 
 def test_paths_pass_through_the_means_of_the_paper(dataset, printed):
