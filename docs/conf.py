@@ -141,6 +141,8 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "show_prev_next": True,
+    # notebooks have tables that are wider than what a list of their sections leaves
+    "secondary_sidebar_items": {"[!n]**": ["page-toc"], "notebooks/*": []},
     "footer_start": ["copyright"],
     "footer_end": [],
 }

@@ -49,6 +49,22 @@ QUICK = {
     "sparsity=0.955": "sparsity=0.7",
 }
 
+# In a page of the site: the beginnings of what is wider than its column.
+CUT = """
+    const [tablesScroll] = arguments;
+    const cut = (part) => {
+        if (part.tagName !== "TABLE") return part.scrollWidth - part.clientWidth > 1;
+        const column = part.parentElement;
+        const scrolls = tablesScroll && getComputedStyle(column).overflowX === "auto";
+        const box = scrolls ? column : part;
+        return box.getBoundingClientRect().width - column.clientWidth > 1;
+    };
+    const parts = document.querySelectorAll("article :is(table, pre, h1, h2, h3, h4)");
+    const texts = [...parts].filter(cut).map((part) => part.innerText.slice(0, 80));
+    const room = document.documentElement;
+    return room.scrollWidth > room.clientWidth ? ["the page", ...texts] : texts;
+"""
+
 
 def fences(page):
     return FENCE.findall(page.read_text())
@@ -169,7 +185,7 @@ def test_every_example_runs_and_prints_what_the_page_shows(
 @with_blocks("bash")
 def test_every_command_of_a_page_is_one(page):
     blocks = [block for language, block in fences(page) if language == "bash"]
-    for line in "".join(blocks).splitlines():
+    for line in "".join(blocks).replace("\\\n", " ").splitlines():
         command, *words = shlex.split(line, comments=True) or [""]
         if command == "make":
             [target] = [word for word in words if "=" not in word]
@@ -208,6 +224,17 @@ def test_no_page_loads_anything_from_the_network(site):
     for page in pages:
         loaded = r"<(?!a\b)\w+[^>]*?\b(?:src|href)=\"?(?:https?:)?//[^>]*"
         assert not re.findall(loaded, page.read_text()), page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "tables_scroll"), [(1280, False), (390, True)])
+def test_no_table_code_or_heading_is_cut(browser, site, width, tables_scroll):
+    window = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
+    for page in sorted(site.rglob("*.html")):
+        if "_modules" not in page.parts:
+            browser.get(page.as_uri())
+            assert browser.execute_script(CUT, tables_scroll) == [], page
 
 
 @pytest.mark.slow
