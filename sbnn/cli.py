@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -325,15 +325,13 @@ def reproduce(
 
     from sbnn.data.datasets import list_datasets
 
-    notebooks: dict[str, list[str]] = {}  # of a data set; later ones load what earlier ones save
-    for run in choose_runs(list_runs(), notebook=notebook, dataset=dataset, fast=fast):
-        notebooks.setdefault(run.dataset, []).append(run.notebook)
-    if not notebooks:
+    runs = choose_runs(list_runs(), notebook=notebook, dataset=dataset, fast=fast)
+    if not runs:
         check_among("dataset", dataset, ["auto", "all", *list_datasets().index])
     run_all = delayed(_run_in_turn)
     Parallel(n_jobs)(
-        run_all(notebooks_of_dataset, name, figures=figures, fast=fast, fresh=fresh)
-        for name, notebooks_of_dataset in notebooks.items()
+        run_all(runs_in_turn, figures=figures, fast=fast, fresh=fresh)
+        for runs_in_turn in chain_runs(runs, computes=fast or fresh)
     )
 
 
@@ -380,9 +378,21 @@ def choose_runs(runs: Sequence[Run], notebook: str, dataset: str, fast: bool) ->
     return chosen
 
 
-def _run_in_turn(notebooks, dataset, *, figures, fast, fresh):
-    for notebook in notebooks:
-        _run(notebook, dataset, figures=figures, fast=fast, fresh=fresh)
+def chain_runs(runs: Sequence[Run], computes: bool) -> list[list[Run]]:
+    """Runs that may go on at the same time, each alone or followed by those that need its results.
+
+    Notebooks load what earlier ones of the data set have saved, unless that is committed.
+    """
+    chains: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        is_committed = run.committed or run.dataset == "auto"  # which stands for committed names
+        chains.setdefault(run if is_committed and not computes else run.dataset, []).append(run)
+    return list(chains.values())
+
+
+def _run_in_turn(runs, *, figures, fast, fresh):
+    for run in runs:
+        _run(run.notebook, run.dataset, figures=figures, fast=fast, fresh=fresh)
 
 
 def _run(notebook, name, *, figures, fast, fresh):
@@ -564,7 +574,7 @@ def _add_reproduce(commands):
         default=1,
         dest="n_jobs",
         metavar="N",
-        help="number of data sets at the same time (default: 1)",
+        help="number of notebooks at the same time (default: 1)",
     )
 
 

@@ -374,6 +374,15 @@ def test_notebooks_run_where_their_files_are(executed):
     assert call["figures"] == str(Path("drawn").resolve())
 
 
+@pytest.mark.parametrize(
+    ("dataset", "computes", "lengths"),
+    [("simulated", False, [1, 1, 1]), ("simulated", True, [3]), ("gouwens", False, [3])],
+)
+def test_notebooks_wait_for_what_they_load(dataset, computes, lengths):
+    runs = cli.choose_runs(cli.list_runs(), notebook="all", dataset=dataset, fast=False)
+    assert [len(chain) for chain in cli.chain_runs(runs, computes)] == lengths
+
+
 def test_jobs_are_workers(executed, monkeypatch):
     used = []
     monkeypatch.setattr("joblib.Parallel", lambda n_jobs: used.append(n_jobs) or list)
