@@ -325,7 +325,7 @@ def reproduce(
 
     from sbnn.data.datasets import list_datasets
 
-    runs = choose_runs(list_runs(), notebook=notebook, dataset=dataset, fast=fast)
+    runs = choose_runs(list_runs(), notebook=notebook, dataset=dataset)
     if not runs:
         check_among("dataset", dataset, ["auto", "all", *list_datasets().index])
     run_all = delayed(_run_in_turn)
@@ -359,13 +359,12 @@ def list_runs() -> list[Run]:
     return runs
 
 
-def choose_runs(runs: Sequence[Run], notebook: str, dataset: str, fast: bool) -> list[Run]:
+def choose_runs(runs: Sequence[Run], notebook: str, dataset: str) -> list[Run]:
     """Runs of the notebook, or of all, on the data set, or on all with committed results."""
-    of_notebook = [run for run in runs if notebook in ("all", run.notebook)]
-    if notebook == "all":  # notebook 03 draws the figures of data that are here
-        of_notebook = [
-            run for run in of_notebook if run.notebook != "figures" or not (run.is_here or fast)
-        ]
+    # notebook 03 draws the figures of data that are here; those of others are drawn on demand
+    of_notebook = [run for run in runs if notebook in (run.notebook, "all")]
+    if notebook == "all":
+        of_notebook = [run for run in runs if run.notebook != "figures"]
     if dataset == "all":
         return [
             run
@@ -551,7 +550,7 @@ def _add_reproduce(commands):
         nargs="?",
         default="all",
         choices=["all", *NOTEBOOKS],
-        help="number, such as 02; all (default); or figures, to draw them from saved results",
+        help="number, such as 02; all notebooks (default); or figures, drawn from saved results",
     )
     command.add_argument(
         "dataset",

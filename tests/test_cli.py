@@ -343,20 +343,15 @@ def test_notebooks_are_run_on_all_data_that_are_here(done):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("all scala", ["figures", "01", "02", "03"]),
-        ("all scala --fast", ["01", "02", "03"]),
+        ("all all", []),
+        ("all scala", ["01", "02", "03"]),
         ("figures scala", ["figures"]),
-        ("all", list(cli.NOTEBOOKS)),
+        ("figures all", ["figures"]),
     ],
 )
-def test_figures_are_drawn_without_the_data(words, expected, no_data, done):
+def test_figures_are_drawn_on_demand_without_data(words, expected, no_data, done):
     assert run("reproduce", *words.split()) == 0
-    assert [notebook for notebook, name in done() if name in ("scala", "auto")] == expected
-
-
-def test_all_figures_are_drawn_without_any_data(no_data, done):
-    assert run("reproduce", "all", "all") == 0
-    assert [name for notebook, name in done() if notebook == "figures"] == [*cli.PAIRED_DATA]
+    assert [notebook for notebook, name in done() if name == "scala"] == expected
 
 
 @pytest.mark.parametrize("flag", ["fast", "fresh"])
@@ -379,7 +374,7 @@ def test_notebooks_run_where_their_files_are(executed):
     [("simulated", False, [1, 1, 1]), ("simulated", True, [3]), ("gouwens", False, [3])],
 )
 def test_notebooks_wait_for_what_they_load(dataset, computes, lengths):
-    runs = cli.choose_runs(cli.list_runs(), notebook="all", dataset=dataset, fast=False)
+    runs = cli.choose_runs(cli.list_runs(), notebook="all", dataset=dataset)
     assert [len(chain) for chain in cli.chain_runs(runs, computes)] == lengths
 
 
