@@ -30,6 +30,8 @@ NOTEBOOKS = {
     "06": ("grn_350", "simulated_grn"),
     "08": ("own_data/simulated",),
 }
+#: Names of studies in the table of the data sets.
+STUDIES = ("sbnn", "ephys_types", "mechanism_shift", "dynamics")
 OWN_DATA = "08_own_data.ipynb"
 #: Records of this notebook.
 OWN_RECORDS = (
@@ -410,42 +412,43 @@ def _run(notebook, name, *, figures, fast, fresh):
 
 
 def report(*, results: str) -> None:
-    """Print the tables of a data set or of a folder of `sbnn fit`, or an overview of all."""
+    """Print the tables of a data set, a study or a folder of `sbnn fit`, or an overview of all."""
     from sbnn.data.datasets import DATASETS
 
-    reports = study_reports()
-    if results == "all":
-        for study_report in reports.values():
-            print_tables(study_report.overview("saved_models"))
+    if results in ("all", *STUDIES):
+        for study in STUDIES if results == "all" else [results]:
+            print_tables(study_report(study).overview("saved_models"))
         return
-    folder = Path(results)
-    study_report = reports["sbnn"]
+    folder, study = Path(results), "sbnn"
     if results in DATASETS.index:
-        folder = Path("saved_models", results)
-        study_report = reports[DATASETS["study"][results]]
-    records = study_report.read(folder)
-    print_tables(study_report.tables(records))
+        folder, study = Path("saved_models", results), DATASETS["study"][results]
+    tables_of_study = study_report(study)
+    print_tables(tables_of_study.tables(tables_of_study.read(folder)))
 
 
-def study_reports() -> dict[str, Report]:
-    """Reports by the names that studies have in the table of the data sets."""
-    from sbnn.dynamics.report import dynamics_overview, dynamics_tables, read_dynamics_records
-    from sbnn.ephys_types.report import read_types_records, types_overview, types_tables
-    from sbnn.mechanism_shift.report import read_screens_records, screens_overview, screens_tables
+def study_report(study: str) -> Report:
+    """Report of a study by its name in the table of the data sets; it alone is imported."""
+    if study == "ephys_types":
+        from sbnn.ephys_types.report import read_types_records, types_overview, types_tables
+
+        return Report(overview=types_overview, read=read_types_records, tables=types_tables)
+    if study == "mechanism_shift":
+        from sbnn.mechanism_shift.report import (
+            read_screens_records,
+            screens_overview,
+            screens_tables,
+        )
+
+        return Report(overview=screens_overview, read=read_screens_records, tables=screens_tables)
+    if study == "dynamics":
+        from sbnn.dynamics.report import dynamics_overview, dynamics_tables, read_dynamics_records
+
+        return Report(
+            overview=dynamics_overview, read=read_dynamics_records, tables=dynamics_tables
+        )
     from sbnn.study.report import read_study_records, study_overview, study_tables
 
-    return {
-        "sbnn": Report(overview=study_overview, read=read_study_records, tables=study_tables),
-        "ephys_types": Report(
-            overview=types_overview, read=read_types_records, tables=types_tables
-        ),
-        "mechanism_shift": Report(
-            overview=screens_overview, read=read_screens_records, tables=screens_tables
-        ),
-        "dynamics": Report(
-            overview=dynamics_overview, read=read_dynamics_records, tables=dynamics_tables
-        ),
-    }
+    return Report(overview=study_overview, read=read_study_records, tables=study_tables)
 
 
 def print_tables(tables: dict) -> None:
@@ -578,14 +581,14 @@ def _add_reproduce(commands):
 
 
 def _add_report(commands):
-    summary = "Print the tables of a data set or of a folder of `sbnn fit`, or an overview of all."
+    summary = "Print the tables of a data set, a study or a folder of `sbnn fit`, or an overview."
     command = commands.add_parser("report", help=summary, description=summary)
     command.set_defaults(run=report)
     command.add_argument(
         "results",
         nargs="?",
         default="all",
-        help="name of a data set; folder of `sbnn fit`; or all (default)",
+        help=f"name of a data set; {', '.join(STUDIES)}; folder of `sbnn fit`; or all (default)",
     )
 
 

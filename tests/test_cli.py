@@ -261,9 +261,10 @@ def test_data_sets_are_listed(capsys):
     ("words", "texts"),
     [
         (["simulated_ephys"], ["macro-F1"]),
+        (["dynamics"], ["DASH"]),
         ([], ["published, d=2", "scala", "mouse, 4 classes", "SVAE+", "DASH"]),
     ],
-    ids=["a data set", "all"],
+    ids=["a data set", "a study", "all"],
 )
 def test_tables_of_results_are_printed(words, texts, monkeypatch, capsys):
     monkeypatch.chdir(cli.REPOSITORY)
@@ -278,7 +279,7 @@ def test_tables_of_results_are_printed(words, texts, monkeypatch, capsys):
         ("fit", "--groups COLUMN column of the labels, such as donor: folds hold out whole groups"),
         ("data", "list: what there is, and where"),
         ("reproduce", "--fresh recompute saved results"),
-        ("report", "name of a data set; folder of `sbnn fit`; or all (default)"),
+        ("report", "folder of `sbnn fit`; or all (default)"),
     ],
 )
 def test_help_explains_arguments(command, text, capsys):
