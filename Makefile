@@ -16,7 +16,7 @@ PINS := --quiet --no-header --no-annotate pyproject.toml
 .PHONY: reproduce test check test-lowest test-newest release-check lock lint notebooks docs dist clean
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
-# Runs the notebooks top to bottom and draws the figures from saved results, in build/notebooks and build/figures;
+# Runs the notebooks top to bottom, in build/notebooks, with the figures of data that are here in build/figures;
 # FRESH=1 computes everything anew, and replaces saved_models and figures; FAST=1 runs small models, and
 # DATASET=simulated one data set.
 reproduce: $(READY)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ NOTEBOOKS = {
     "06": ("grn_350", "simulated_grn"),
     "08": ("own_data/simulated",),
 }
+#: Names of studies in the table of the data sets.
+STUDIES = ("sbnn", "ephys_types", "mechanism_shift", "dynamics")
 OWN_DATA = "08_own_data.ipynb"
 #: Records of this notebook.
 OWN_RECORDS = (
@@ -325,15 +327,13 @@ def reproduce(
 
     from sbnn.data.datasets import list_datasets
 
-    notebooks: dict[str, list[str]] = {}  # of a data set; later ones load what earlier ones save
-    for run in choose_runs(list_runs(), notebook=notebook, dataset=dataset, fast=fast):
-        notebooks.setdefault(run.dataset, []).append(run.notebook)
-    if not notebooks:
+    runs = choose_runs(list_runs(), notebook=notebook, dataset=dataset)
+    if not runs:
         check_among("dataset", dataset, ["auto", "all", *list_datasets().index])
     run_all = delayed(_run_in_turn)
     Parallel(n_jobs)(
-        run_all(notebooks_of_dataset, name, figures=figures, fast=fast, fresh=fresh)
-        for name, notebooks_of_dataset in notebooks.items()
+        run_all(runs_in_turn, figures=figures, fast=fast, fresh=fresh)
+        for runs_in_turn in chain_runs(runs, computes=fast or fresh)
     )
 
 
@@ -361,13 +361,12 @@ def list_runs() -> list[Run]:
     return runs
 
 
-def choose_runs(runs: Sequence[Run], notebook: str, dataset: str, fast: bool) -> list[Run]:
+def choose_runs(runs: Sequence[Run], notebook: str, dataset: str) -> list[Run]:
     """Runs of the notebook, or of all, on the data set, or on all with committed results."""
-    of_notebook = [run for run in runs if notebook in ("all", run.notebook)]
-    if notebook == "all":  # notebook 03 draws the figures of data that are here
-        of_notebook = [
-            run for run in of_notebook if run.notebook != "figures" or not (run.is_here or fast)
-        ]
+    # notebook 03 draws the figures of data that are here; those of others are drawn on demand
+    of_notebook = [run for run in runs if notebook in (run.notebook, "all")]
+    if notebook == "all":
+        of_notebook = [run for run in runs if run.notebook != "figures"]
     if dataset == "all":
         return [
             run
@@ -380,9 +379,21 @@ def choose_runs(runs: Sequence[Run], notebook: str, dataset: str, fast: bool) ->
     return chosen
 
 
-def _run_in_turn(notebooks, dataset, *, figures, fast, fresh):
-    for notebook in notebooks:
-        _run(notebook, dataset, figures=figures, fast=fast, fresh=fresh)
+def chain_runs(runs: Sequence[Run], computes: bool) -> list[list[Run]]:
+    """Runs that may go on at the same time, each alone or followed by those that need its results.
+
+    Notebooks load what earlier ones of the data set have saved, unless that is committed.
+    """
+    chains: dict[Hashable, list[Run]] = {}
+    for run in runs:
+        is_committed = run.committed or run.dataset == "auto"  # which stands for committed names
+        chains.setdefault(run if is_committed and not computes else run.dataset, []).append(run)
+    return list(chains.values())
+
+
+def _run_in_turn(runs, *, figures, fast, fresh):
+    for run in runs:
+        _run(run.notebook, run.dataset, figures=figures, fast=fast, fresh=fresh)
 
 
 def _run(notebook, name, *, figures, fast, fresh):
@@ -401,42 +412,43 @@ def _run(notebook, name, *, figures, fast, fresh):
 
 
 def report(*, results: str) -> None:
-    """Print the tables of a data set or of a folder of `sbnn fit`, or an overview of all."""
+    """Print the tables of a data set, a study or a folder of `sbnn fit`, or an overview of all."""
     from sbnn.data.datasets import DATASETS
 
-    reports = study_reports()
-    if results == "all":
-        for study_report in reports.values():
-            print_tables(study_report.overview("saved_models"))
+    if results in ("all", *STUDIES):
+        for study in STUDIES if results == "all" else [results]:
+            print_tables(study_report(study).overview("saved_models"))
         return
-    folder = Path(results)
-    study_report = reports["sbnn"]
+    folder, study = Path(results), "sbnn"
     if results in DATASETS.index:
-        folder = Path("saved_models", results)
-        study_report = reports[DATASETS["study"][results]]
-    records = study_report.read(folder)
-    print_tables(study_report.tables(records))
+        folder, study = Path("saved_models", results), DATASETS["study"][results]
+    tables_of_study = study_report(study)
+    print_tables(tables_of_study.tables(tables_of_study.read(folder)))
 
 
-def study_reports() -> dict[str, Report]:
-    """Reports by the names that studies have in the table of the data sets."""
-    from sbnn.dynamics.report import dynamics_overview, dynamics_tables, read_dynamics_records
-    from sbnn.ephys_types.report import read_types_records, types_overview, types_tables
-    from sbnn.mechanism_shift.report import read_screens_records, screens_overview, screens_tables
+def study_report(study: str) -> Report:
+    """Report of a study by its name in the table of the data sets; it alone is imported."""
+    if study == "ephys_types":
+        from sbnn.ephys_types.report import read_types_records, types_overview, types_tables
+
+        return Report(overview=types_overview, read=read_types_records, tables=types_tables)
+    if study == "mechanism_shift":
+        from sbnn.mechanism_shift.report import (
+            read_screens_records,
+            screens_overview,
+            screens_tables,
+        )
+
+        return Report(overview=screens_overview, read=read_screens_records, tables=screens_tables)
+    if study == "dynamics":
+        from sbnn.dynamics.report import dynamics_overview, dynamics_tables, read_dynamics_records
+
+        return Report(
+            overview=dynamics_overview, read=read_dynamics_records, tables=dynamics_tables
+        )
     from sbnn.study.report import read_study_records, study_overview, study_tables
 
-    return {
-        "sbnn": Report(overview=study_overview, read=read_study_records, tables=study_tables),
-        "ephys_types": Report(
-            overview=types_overview, read=read_types_records, tables=types_tables
-        ),
-        "mechanism_shift": Report(
-            overview=screens_overview, read=read_screens_records, tables=screens_tables
-        ),
-        "dynamics": Report(
-            overview=dynamics_overview, read=read_dynamics_records, tables=dynamics_tables
-        ),
-    }
+    return Report(overview=study_overview, read=read_study_records, tables=study_tables)
 
 
 def print_tables(tables: dict) -> None:
@@ -541,7 +553,7 @@ def _add_reproduce(commands):
         nargs="?",
         default="all",
         choices=["all", *NOTEBOOKS],
-        help="number, such as 02; all (default); or figures, to draw them from saved results",
+        help="number, such as 02; all notebooks (default); or figures, drawn from saved results",
     )
     command.add_argument(
         "dataset",
@@ -564,19 +576,19 @@ def _add_reproduce(commands):
         default=1,
         dest="n_jobs",
         metavar="N",
-        help="number of data sets at the same time (default: 1)",
+        help="number of notebooks at the same time (default: 1)",
     )
 
 
 def _add_report(commands):
-    summary = "Print the tables of a data set or of a folder of `sbnn fit`, or an overview of all."
+    summary = "Print the tables of a data set, a study or a folder of `sbnn fit`, or an overview."
     command = commands.add_parser("report", help=summary, description=summary)
     command.set_defaults(run=report)
     command.add_argument(
         "results",
         nargs="?",
         default="all",
-        help="name of a data set; folder of `sbnn fit`; or all (default)",
+        help=f"name of a data set; {', '.join(STUDIES)}; folder of `sbnn fit`; or all (default)",
     )
 
 

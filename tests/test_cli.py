@@ -261,9 +261,10 @@ def test_data_sets_are_listed(capsys):
     ("words", "texts"),
     [
         (["simulated_ephys"], ["macro-F1"]),
+        (["dynamics"], ["DASH"]),
         ([], ["published, d=2", "scala", "mouse, 4 classes", "SVAE+", "DASH"]),
     ],
-    ids=["a data set", "all"],
+    ids=["a data set", "a study", "all"],
 )
 def test_tables_of_results_are_printed(words, texts, monkeypatch, capsys):
     monkeypatch.chdir(cli.REPOSITORY)
@@ -278,7 +279,7 @@ def test_tables_of_results_are_printed(words, texts, monkeypatch, capsys):
         ("fit", "--groups COLUMN column of the labels, such as donor: folds hold out whole groups"),
         ("data", "list: what there is, and where"),
         ("reproduce", "--fresh recompute saved results"),
-        ("report", "name of a data set; folder of `sbnn fit`; or all (default)"),
+        ("report", "folder of `sbnn fit`; or all (default)"),
     ],
 )
 def test_help_explains_arguments(command, text, capsys):
@@ -343,20 +344,15 @@ def test_notebooks_are_run_on_all_data_that_are_here(done):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("all scala", ["figures", "01", "02", "03"]),
-        ("all scala --fast", ["01", "02", "03"]),
+        ("all all", []),
+        ("all scala", ["01", "02", "03"]),
         ("figures scala", ["figures"]),
-        ("all", list(cli.NOTEBOOKS)),
+        ("figures all", ["figures"]),
     ],
 )
-def test_figures_are_drawn_without_the_data(words, expected, no_data, done):
+def test_figures_are_drawn_on_demand_without_data(words, expected, no_data, done):
     assert run("reproduce", *words.split()) == 0
-    assert [notebook for notebook, name in done() if name in ("scala", "auto")] == expected
-
-
-def test_all_figures_are_drawn_without_any_data(no_data, done):
-    assert run("reproduce", "all", "all") == 0
-    assert [name for notebook, name in done() if notebook == "figures"] == [*cli.PAIRED_DATA]
+    assert [notebook for notebook, name in done() if name == "scala"] == expected
 
 
 @pytest.mark.parametrize("flag", ["fast", "fresh"])
@@ -372,6 +368,15 @@ def test_notebooks_run_where_their_files_are(executed):
     assert call["cwd"] == cli.REPOSITORY / "notebooks"
     assert call["target"].parent == cli.REPOSITORY / "build" / "notebooks" / "simulated"
     assert call["figures"] == str(Path("drawn").resolve())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "computes", "lengths"),
+    [("simulated", False, [1, 1, 1]), ("simulated", True, [3]), ("gouwens", False, [3])],
+)
+def test_notebooks_wait_for_what_they_load(dataset, computes, lengths):
+    runs = cli.choose_runs(cli.list_runs(), notebook="all", dataset=dataset)
+    assert [len(chain) for chain in cli.chain_runs(runs, computes)] == lengths
 
 
 def test_jobs_are_workers(executed, monkeypatch):

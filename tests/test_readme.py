@@ -12,7 +12,7 @@ import readme
 from pages import to_markdown
 
 from sbnn import results
-from sbnn.cli import study_reports
+from sbnn.cli import study_report
 from sbnn.dynamics import report as dynamics
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.study import report
@@ -56,7 +56,7 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
 )
 def test_overviews_are_those_of_the_committed_results(study, page):
     text = (ROOT / "docs" / page).read_text()
-    for table in study_reports()[study].overview(SAVED).values():
+    for table in study_report(study).overview(SAVED).values():
         assert to_markdown(table) in text
 
 

@@ -133,6 +133,7 @@ HEAVY = {
     "from sbnn import plotting, results": "torch sklearn scipy matplotlib openTSNE",
     "from sbnn.plotting import *": "torch sklearn openTSNE sbnn.data.paired",
     "import sbnn.models.linear": "sbnn.models.network sbnn.evaluation sbnn.data.paired",
+    "from sbnn import DistilledBottleneckRegressor": "anndata",
     "import sbnn.cli": "pandas torch sklearn scipy matplotlib joblib",
 }
 

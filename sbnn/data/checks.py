@@ -1,19 +1,24 @@
 """Convert user input to clean arrays, or name the mistake."""
 
+from __future__ import annotations
+
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from matplotlib.colors import to_hex
 from scipy import sparse
 
 from sbnn.data.advice import describe_change, describe_header, describe_text
 from sbnn.errors import check_number, warn
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 UNKNOWN = "unknown"  # cells without a known group
 #: What files have in place of a label.
@@ -25,6 +30,12 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
 #: Before the numbers of cells, genes and outputs without names.
 DEFAULT_PREFIXES = ("", "cell_", "gene_", "output", "output_")
+
+
+def is_anndata(values: Any) -> TypeGuard[AnnData]:
+    """Whether values are an AnnData; whoever has one has imported anndata, which takes a second."""
+    anndata = sys.modules.get("anndata")
+    return anndata is not None and isinstance(values, anndata.AnnData)
 
 
 def check_names(names: Any, argument: str, kind: str, size: int) -> np.ndarray:
@@ -339,7 +350,7 @@ def check_numeric(values: Any, argument: str) -> None:
     check_in_memory(values, argument)
     if np.ma.is_masked(values):
         raise ValueError(f"{argument}: masked values; leave these cells or columns out")
-    if isinstance(values, AnnData):
+    if is_anndata(values):
         values = values.X
     if isinstance(values, list | tuple):
         values = np.asarray(values)
@@ -413,7 +424,7 @@ def _name_at(position, names):
 
 def check_in_memory(values: Any, argument: str) -> None:
     """Reject what NumPy does not read as an array, such as sparse matrices in a file."""
-    if isinstance(values, AnnData):
+    if is_anndata(values):
         values = None if values.isbacked else values.X
     if values is None or sparse.issparse(values) or isinstance(values, np.ndarray | pd.DataFrame):
         return

@@ -10,13 +10,18 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sbnn.data.checks import abbreviate, check_in_memory, check_in_order, check_numeric
+from sbnn.data.checks import (
+    abbreviate,
+    check_in_memory,
+    check_in_order,
+    check_numeric,
+    is_anndata,
+)
 from sbnn.determinism import atomic_fit
 from sbnn.errors import check_number, warn
 
@@ -355,4 +360,4 @@ class CountNormalizer(  # type: ignore[call-arg]  # scikit-learn has no types
 
 
 def _counts_table(X):
-    return X.to_df("counts") if isinstance(X, AnnData) else X
+    return X.to_df("counts") if is_anndata(X) else X

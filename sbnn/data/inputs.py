@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from anndata import AnnData
 from scipy import sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import Tags, TransformerTags, check_array
@@ -23,12 +22,16 @@ from sbnn.data.checks import (
     check_numeric,
     describe_similar,
     get_cell_names,
+    is_anndata,
     names_as_text,
     numbers,
     order_by_name,
 )
 from sbnn.data.counts import BEYOND_LOG, dense, describe_no_logs, describe_raw_counts
 from sbnn.errors import check_among, warn
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 VALUES_AT_ONCE = 2**22  # 32 MB in double precision
 COUNT = [Interval(Integral, 1, None, closed="left")]  # for `_parameter_constraints`
@@ -64,7 +67,7 @@ def validate_expression(X: Any, min_cells: int = 1) -> tuple[Any, pd.Index | Non
     if isinstance(X, pd.DataFrame):
         X = numbers(X, "X")
     cells = get_cell_names(X)
-    if isinstance(X, AnnData):
+    if is_anndata(X):
         names = X.var_names
         if X.isbacked and not X.is_view:  # not for `read_cells`
             return X, names
@@ -88,7 +91,7 @@ def load_into_memory(adata: AnnData) -> AnnData:
 def read_cells(X: Any, cells: Any, genes: Any = None) -> np.ndarray:
     """Dense values, (cells, genes), of some cells of what `validate_expression` returns."""
     block = X[cells]
-    if isinstance(X, AnnData):
+    if is_anndata(X):
         values = check_array(block.X, **ACCEPTED)
         check_finite(values, "X", cells=block.obs_names, columns=block.var_names)
         block = values
@@ -110,7 +113,7 @@ def cell_blocks(X: Any) -> Iterator[slice]:
 
 def select_outputs(data: Any, outputs: Any = None) -> Any:
     """Outputs as a table: of an AnnData, a key of ``obsm`` or a list of columns of ``obs``."""
-    if isinstance(data, AnnData):
+    if is_anndata(data):
         if outputs is None and "outputs" in data.obsm:
             outputs = "outputs"
         if isinstance(outputs, str):
@@ -164,7 +167,7 @@ def match_outputs(model: Any, X: Any, Y: Any, argument: str = "Y") -> tuple[Any,
 
 def is_described(X: Any) -> bool:
     """Whether a builder has noted in ``uns`` what expression it is, so that nothing is guessed."""
-    return isinstance(X, AnnData) and X.uns.get("sbnn", {}).get("notes") is not None
+    return is_anndata(X) and X.uns.get("sbnn", {}).get("notes") is not None
 
 
 def validate_training_cells(
@@ -187,7 +190,7 @@ def validate_training_cells(
             warn(mistake)
     targets = validate_data(model, y=outputs, multi_output=True, y_numeric=True)
     check_consistent_length(cells, targets)
-    if isinstance(X, AnnData | pd.DataFrame):
+    if is_anndata(X) or isinstance(X, pd.DataFrame):
         check_names(get_cell_names(X), "X", kind="cell", size=len(targets))
     targets = np.ascontiguousarray(targets, dtype=np.float64)
     model.n_features_in_ = cells.shape[1]

@@ -270,9 +270,9 @@ def gene_set_test(
     # Permuted values of a set are those of as many random genes. The first row is not permuted, so
     # that the set itself counts as one of the possible ones, and p is never 0 (Phipson and Smyth,
     # Stat. Appl. Genet. Mol. Biol. 2010).
-    rows = [values]
+    rows = [values.to_numpy()]  # an array is permuted much faster than a Series
     for _ in range(n_permutations):
-        rows.append(rng.permutation(values))
+        rows.append(rng.permutation(rows[0]))
     sums = np.array(rows) @ members
     beyond = sums - sums.loc[0]
     rounding = 1e-9 * abs(values).sum()  # sums of the same numbers in another order differ

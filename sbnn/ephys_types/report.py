@@ -142,11 +142,10 @@ def types_overview(saved_models: str | PathLike[str]) -> dict[str, pd.DataFrame]
     """Published methods beside their published scores, and macro-F1 of others on all data."""
     tables = {}
     rows: dict[str, dict[str, str]] = {}
+    folders = {name: Path(saved_models, name) for name in TYPED_DATASETS}
+    saved = {name: read_types_records(path) for name, path in folders.items() if path.is_dir()}
     for (dataset, title), kind in product(TYPED_DATASETS.items(), ("types", "types5")):
-        folder = Path(saved_models, dataset)
-        records = {}
-        if folder.is_dir():
-            records = read_types_records(folder)
+        records = saved.get(dataset, {})
         data_title = f"{title}, {RECORD_KINDS[kind]}"
         if records_of_kind(records, f"{kind}_stratified"):
             tables[f"Published methods, {data_title}"] = published_table(records, kind)

@@ -9,7 +9,6 @@ import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from logging import ERROR, getLogger
 from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, ParamSpec, TypeVar
@@ -21,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from PIL import Image
 
 from sbnn.errors import check_path
@@ -97,13 +97,18 @@ def save_figure(figure: Figure, path_stem: str | os.PathLike[str]) -> pathlib.Pa
     check_path("path_stem", path_stem)
     content = io.BytesIO()
     with style():
-        # so that the layout does not depend on whether the figure has been shown
-        figure.draw_without_rendering()
+        if not _has_fixed_layout(figure):
+            # so that the layout does not depend on whether the figure has been shown
+            figure.draw_without_rendering()
         # without the version of matplotlib, so that the bytes are the same for all
         figure.savefig(content, format="png", dpi=RASTER_DPI, metadata={"Software": None})
     path = Path(f"{path_stem}.png")
     write_atomically(in_few_colors(content.getvalue()), path)
     return path
+
+
+def _has_fixed_layout(figure):
+    return isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine)
 
 
 def in_few_colors(png: bytes) -> bytes:
@@ -191,7 +196,9 @@ def place_names(
 
     After the layout. With `beside`, names keep off the points.
     """
-    from adjustText import adjust_text  # imports pyplot
+    from unittest.mock import patch
+
+    import adjustText  # imports pyplot
 
     texts = []
     for (x, y), name in zip(points, names, strict=True):
@@ -200,9 +207,14 @@ def place_names(
         texts.append(text)
     if not texts:
         return
-    getLogger("adjustText").setLevel(ERROR)  # it warns of subfigures
-    with warnings.catch_warnings(action="ignore"):
-        adjust_text(texts, ax=ax, avoid_self=beside, iter_lim=PLACEMENT_STEPS, arrowprops=leader)
+    with (
+        warnings.catch_warnings(action="ignore"),
+        # the layout is fixed: it need not draw the whole figure to measure texts
+        patch.object(adjustText, "force_draw", new=Axes.apply_aspect, create=True),
+    ):
+        adjustText.adjust_text(
+            texts, ax=ax, avoid_self=beside, iter_lim=PLACEMENT_STEPS, arrowprops=leader
+        )
 
 
 def add_colorbar(figure: FigureBase, image: ScalarMappable, label: str, **options: Any) -> None:

@@ -53,14 +53,32 @@ def draw_study_figures(
     records = report.read_study_records(results_folder(saved_models, dataset, fast))
     folder = results_folder(figures, dataset, fast)
     drawn = {}
-    for name, study_figure in FIGURES.items():
-        if not records.keys() >= set(study_figure.needs):
-            continue
-        figure = study_figure.draw(records)
+    for name in FIGURES:
+        figure = draw_study_figure(name, records, folder)
         if figure is not None:
-            plotting.save_figure(figure, folder / name)
             drawn[name] = figure
     return drawn
+
+
+def draw_study_figure(
+    name: str, records: Mapping[str, Record], folder: str | Path
+) -> Figure | None:
+    """Draw a figure and save it in a folder; None if records that it needs do not exist.
+
+    Parameters
+    ----------
+    name : str
+        One of `FIGURES`.
+    records : dict of str to Record
+    folder : str or path-like
+    """
+    study_figure = FIGURES[name]
+    if not records.keys() >= set(study_figure.needs):
+        return None
+    figure = study_figure.draw(records)
+    if figure is not None:
+        plotting.save_figure(figure, Path(folder, name))
+    return figure
 
 
 def as_published(records: Mapping[str, Record], name: str) -> Record:
