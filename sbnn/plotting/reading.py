@@ -135,9 +135,9 @@ def published_rows(published: list[dict] | None, **params: Any) -> list[dict]:
     return [row for row in published or () if row.items() >= params.items()]
 
 
-def folds_text(*records: Record) -> str:
-    """Number of folds."""
-    numbers = list_numbers(len(record.test_r2) for record in records)
+def folds_text(*records: Record, score: str = "test_r2") -> str:
+    """Number of folds with a score."""
+    numbers = list_numbers(len(record.values[score]) for record in records)
     return f"mean ± SD over {numbers} folds"
 
 
