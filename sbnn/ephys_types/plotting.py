@@ -66,7 +66,8 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     reference = _reference_of(shown, kind)
     n_panels = 2 if reference is None else 3
     height = 1.05 + 0.21 * len(shown)
-    figure, axes = new_panels(height, 1, n_panels, sharey=True)
+    topic = report.RECORD_KINDS[kind]
+    figure, axes = new_panels(height, dataset, 1, n_panels, topic=topic, sharey=True)
     for i, metric in enumerate(("macro_f1", "accuracy")):
         ax = axes[-i]  # accuracy is the last
         for y, (name, record) in enumerate(shown.items()):
@@ -113,7 +114,9 @@ def importance_of_families(record: Record) -> Figure:
     has_attention = "attention" in record.values
     widths = [0.55, 1, 1] if has_attention else [1, 1]
     height = 1.1 + 0.2 * len(order)
-    figure, axes = new_panels(height, 1, len(widths), sharey=True, width_ratios=widths)
+    figure, axes = new_panels(
+        height, record.dataset, 1, len(widths), sharey=True, width_ratios=widths
+    )
     if has_attention:
         engine = cast(ConstrainedLayoutEngine, figure.get_layout_engine())
         engine.set(w_pad=0.08)

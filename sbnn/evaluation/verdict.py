@@ -123,6 +123,21 @@ def differences_from(
     return differences
 
 
+def differences_over_draws(scores: pd.DataFrame, reference: str) -> list[PairedDifference | None]:
+    """Differences of methods (columns) from one of them, in independent draws of data (rows).
+
+    None for a method with fewer than three scores.
+    """
+    differences: list[PairedDifference | None] = []
+    for _, of_method in scores.sub(scores[reference], axis=0).items():
+        present = of_method.dropna().to_numpy()
+        difference = None
+        if len(present) >= LEAST_FOLDS:
+            difference = corrected_difference(present, test_fraction=0)
+        differences.append(difference)
+    return differences
+
+
 def choose_point(record: Record, point: int | None) -> int:
     """A grid point that exists; by default the only one, as any other would be a guess."""
     if point is None:

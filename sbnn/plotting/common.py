@@ -7,7 +7,7 @@ import io
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from itertools import cycle
 from logging import ERROR, getLogger
@@ -26,7 +26,7 @@ from matplotlib.figure import Figure, FigureBase
 from PIL import Image
 
 from sbnn.errors import check_path
-from sbnn.plotting.reading import mean_and_sd, mean_text, short_name
+from sbnn.plotting.reading import dataset_title, mean_and_sd, mean_text, short_name
 from sbnn.store import write_atomically
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 STYLE = Path(__file__).with_name("style.mplstyle")
 FIGURE_WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
+HEADLINE_HEIGHT = 0.2  # inches
 RASTER_DPI = 200
 LABEL_LETTERS = 30  # of a line below a narrow panel
 NAMES_IN_FULL = 25  # longer lists are cut
@@ -121,16 +122,20 @@ def in_few_colors(png: bytes) -> bytes:
     return content.getvalue()
 
 
-def new_figure(height: float) -> Figure:
-    """Make a figure of full width; heights are in inches."""
-    figure = Figure(figsize=(FIGURE_WIDTH, height), layout="constrained")
+def new_figure(height: float, dataset: str, topic: str = "") -> Figure:
+    """Make a figure of full width; its headline names the data set. Heights are in inches."""
+    figure = Figure(figsize=(FIGURE_WIDTH, height + HEADLINE_HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)  # needed to measure text
+    title = dataset_title(dataset)
+    draw_headline(figure, f"{title}; {topic}" if topic else title)
     return figure
 
 
-def new_panels(height: float, *shape: int, **options: Any) -> tuple[Figure, Any]:
+def new_panels(
+    height: float, dataset: str, *shape: int, topic: str = "", **options: Any
+) -> tuple[Figure, Any]:
     """As `new_figure`, with panels."""
-    figure = new_figure(height)
+    figure = new_figure(height, dataset, topic)
     return figure, figure.subplots(*shape, **options)
 
 
@@ -157,6 +162,14 @@ def draw_folds(ax: Axes, y: float, scores: np.ndarray, color: Any) -> None:
     ax.errorbar(mean, y, xerr=sd, color=color, fmt="o", ms=3.5, lw=1.2, capsize=2, zorder=6)
     right_of_axes = ax.get_yaxis_transform()
     ax.text(1.02, y, mean_text(scores), color=color, transform=right_of_axes, va="center")
+
+
+def draw_scores(ax: Axes, y: float, scores: Any, color: Any) -> None:
+    """Draw scores as dots in a row, with a stroke at their mean."""
+    row = np.full(len(scores), y)
+    ax.plot(scores, row, marker="o", ls="", color=color, ms=3.5, mew=0, alpha=0.6)
+    if len(scores):
+        ax.plot(np.mean(scores), y, marker="|", ls="", color=color, ms=9, mew=1.4)
 
 
 def draw_differences(
@@ -199,18 +212,23 @@ def draw_grid(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def name_columns(ax: Axes, names: Iterable[str], **text_options: Any) -> None:
-    """Name columns with vertical text."""
-    texts = [short_name(name) for name in names]
-    places = range(len(texts))
-    ax.set_xticks(places, texts, rotation=90, fontstyle="italic", **text_options)
+def name_columns(
+    ax: Axes, names: Iterable[str], bold: Collection[str] = (), **text_options: Any
+) -> None:
+    """Name columns with vertical text, some in bold."""
+    full_names = list(names)
+    texts = [short_name(name) for name in full_names]
+    ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle="italic", **text_options)
     ax.tick_params(axis="x", length=0)
+    for label, name in zip(ax.get_xticklabels(), full_names, strict=True):
+        if name in bold:
+            label.set_fontweight("bold")
 
 
-def name_line(ax: Axes, x: float, name: str) -> None:
+def name_line(ax: Axes, x: float, name: str, ha: str = "left") -> None:
     """Draw a vertical line, named above the axes."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
-    ax.text(x, 1.01, name, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
+    ax.text(x, 1.01, name, ha=ha, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
 
 
 def place_names(

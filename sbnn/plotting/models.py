@@ -78,7 +78,9 @@ def accuracy_comparison(
     differences = _differences_from_first(chosen)
     n_panels = 2 if _can_compare(differences) else 1
     height = 0.85 + ACCURACY_ROW * len(models)
-    figure, [panels] = new_panels(height, 1, n_panels, sharey=True, squeeze=False)
+    figure, [panels] = new_panels(
+        height, records[0].dataset, 1, n_panels, sharey=True, squeeze=False
+    )
     ax = panels[0]
     names = []
     for y, (name, (record, point)) in enumerate(zip(models, chosen, strict=True)):
@@ -90,7 +92,6 @@ def accuracy_comparison(
     draw_grid(ax)
     settings = f"{folds_text(*records)}{scaling_text(*records)}"
     ax.set_xlabel(f"test R² (dots: folds)\n{settings}")
-    ax.set_title(short_name(record.dataset, 60))
     if n_panels == 2:
         _draw_model_differences(panels[1], differences, records, names=list(models))
         _limit_r2(panels[1])
@@ -143,7 +144,8 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.bottleneck_widths({"distilled": (distilled, {})})
     """
-    figure, ax = new_panels(2.4)
+    first, *_ = networks.values()
+    figure, ax = new_panels(2.4, first[0].dataset)
     _draw_width_accuracy(ax, networks)
     return finish(figure)
 
@@ -169,7 +171,9 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.output_accuracy(models)
     """
-    figure, ax = new_panels(2.5)
+    first, *_ = models.values()
+    record, _ = choose_model(first, MOST_GENES_COMPARED)
+    figure, ax = new_panels(2.5, record.dataset)
     _draw_output_accuracy(ax, models)
     legend_above(ax)
     n_outputs = len(ax.get_yticks())
@@ -206,12 +210,13 @@ def width_and_stability(
     >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2})}
     >>> figure = plotting.width_and_stability(networks, {"halves of the cells": halves}, models)
     """
-    figure = new_figure(4.9)
+    chosen = [choose_model(model, MOST_GENES_COMPARED) for model in models.values()]
+    records = [record for record, _ in chosen]
+    figure = new_figure(4.9, records[0].dataset)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.75, 1))[0]
     above, below = left.subplots(2, 1)
     _draw_width_accuracy(above, networks)
     _draw_stability(below, selections)
-    chosen = [choose_model(model, MOST_GENES_COMPARED) for model in models.values()]
     differences = _differences_from_first(chosen)
     if not _can_compare(differences):
         beside = right.subplots()
@@ -219,7 +224,6 @@ def width_and_stability(
         legend_above(beside)
         return finish(figure, [[above, below, beside]])
     compared, outputs = right.subplots(2, 1, height_ratios=(1, 2.3))
-    records = [record for record, _ in chosen]
     names = [*models]
     _draw_model_differences(compared, differences, records, names=names, markers=MODEL_MARKERS)
     name_rows(compared, names)
