@@ -14,8 +14,9 @@ from made_up import fit_record, halves_record, ridge_record
 
 from sbnn import plotting
 from sbnn.data.paired import paired
-from sbnn.dynamics.report import PUBLISHED_ACCURACY, accuracy_by_sparsity
+from sbnn.dynamics.report import PUBLISHED_ACCURACY, accuracy_by_sparsity, predicted_paths
 from sbnn.ephys_types.plotting import importance_of_families, model_scores
+from sbnn.mechanism_shift.report import recovery_panels
 from sbnn.results import Record
 
 OUTPUTS = ["Tau", "AHP", "Rebound", "a", "b", "c"]
@@ -178,16 +179,13 @@ SELECTION = replace(
         "threshold": 32,
     },
 )
-#: Two sets of three folds each, in which repeat 7 comes before 3.
+#: Scores of four folds.
 CLASSIFIERS = {
     name: replace(
         NARROW,
         dataset="lee_human",
-        values={
-            "macro_f1": rng.uniform(size=(6, 1)),
-            "accuracy": rng.uniform(size=(6, 1)),
-            "repeats": [7, 7, 3, 3, 7, 3],
-        },
+        folds=[(range(20), range(10))] * 4,
+        values={"macro_f1": rng.uniform(size=(4, 1)), "accuracy": rng.uniform(size=(4, 1))},
     )
     for name in ("majority", "lightgbm", "bilstm")
 }
@@ -211,10 +209,41 @@ DYNAMICS = {
             "seed": [0, 1, 2],
             "mse_ahead": 0.5,
             "sparsity": 0.1 * place + rng.uniform(0, 0.08, size=3),
-            "balanced_accuracy": 0.5 + 0.05 * place + rng.uniform(0, 0.08, size=3),
+            "balanced_accuracy": 0.5 + 0.05 * place + rng.uniform(0, 0.02, size=3),
         }
     )
     for place, name in enumerate(METHODS)
+}
+#: One sample of seven genes at four times; gene 0 varies least. Networks are worse than ridge.
+PATHS = {
+    f"real_{name}": SimpleNamespace(
+        dataset="yeast_pramila",
+        scores=pd.DataFrame({"seed": [0], "mse_rollout": error, "mse_ahead": error}),
+        predicted=error * np.arange(28.0).reshape(1, 4, 7),
+        test=np.outer(np.arange(4), np.arange(7))[np.newaxis],
+        times=np.array([[0, 5, 10, 15]]),
+        gene_names=np.array([f"Y{i}" for i in range(7)]),
+    )
+    for name, error in {"prior": 3, "ridge": 1, "none": 2, "dash": 4}.items()
+}
+#: Three screens; the default is the best.
+SCREENS = {
+    name: replace(
+        NARROW,
+        dataset="simulated_screen",
+        values={
+            "scores": pd.DataFrame(
+                {
+                    "seed": [0, 1, 2],
+                    "mcc": level + 0.02 * np.arange(3) ** 2,
+                    "f1": level,
+                    "elbo": -500 * level if name != "pca" else np.nan,
+                    "seconds": [1, 2, 3],
+                }
+            )
+        },
+    )
+    for name, level in {"pca": 0.3, "vae": 0.5, "default": 0.8}.items()
 }
 
 
@@ -324,6 +353,10 @@ def draw(name, change):
             return importance_of_families(change(FAMILIES))
         case "accuracy_by_sparsity":
             return accuracy_by_sparsity(scores_of_methods)
+        case "predicted_paths":
+            return predicted_paths({name: PATHS[name] for name in change([*PATHS])})
+        case "recovery_panels":
+            return recovery_panels({name: change(SCREENS[name]) for name in SCREENS})
 
 
 @functools.cache

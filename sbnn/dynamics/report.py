@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from sbnn.evaluation.scores import label_rows, mean_sd, scores_table
+from sbnn.evaluation.verdict import differences_over_draws
 from sbnn.plotting.colors import METHOD_COLORS
-from sbnn.plotting.common import draw_headline, finish, new_panels, place_names, with_style
+from sbnn.plotting.common import (
+    draw_differences,
+    finish,
+    legend_above,
+    name_rows,
+    new_panels,
+    place_names,
+    with_style,
+)
 from sbnn.results import Record, load_folder, records_by_name
 
 #: Labels of methods, in display order.
@@ -62,6 +72,13 @@ OVERVIEW_SCORES = {
 }
 #: Measured data, with their labels.
 MEASURED_DATA = {"yeast_pramila": "yeast", "breast_desmedt": "breast", "hematopoiesis": "blood"}
+#: Units of time and expression.
+MEASURED_UNITS = {"yeast_pramila": ("time (minutes)", "expression (log ratio)")}
+#: Methods without a network.
+SIMPLE_METHODS = ["prior", "mean", "ar1_mean", "ar1", "ridge", "ar1_ridge", "path"]
+#: Methods whose predictions are drawn: the best simple one, PHOENIX and the best of its prunings.
+DRAWN_METHODS = ("ridge", "none", "dash")
+REFERENCE_NETWORK = "dash"  # that others are compared with
 #: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of arXiv
 #: 2403.04805 to within 0.005. The published unpruned network has the prior in the loss.
 PUBLISHED_ACCURACY = {
@@ -171,22 +188,53 @@ def dynamics_tables(records: Mapping[str, Record]) -> dict[str, pd.DataFrame]:
 
 @with_style
 def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
-    """Accuracy of edges against sparsity, with 5 % noise; lines lead to published values.
+    """Accuracy of edges against sparsity, with 5 % noise, and differences from DASH.
 
     Parameters
     ----------
     records : dict of str to Record
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        On the left, dots are means over seeds, with their SD; lines lead to published values, and
+        the dashed line is the prior. On the right are paired differences from DASH with the 95 %
+        interval of `sbnn.verdict`, if there are three or more seeds.
     """
+    dataset = records["noise_5_prior"].dataset
     scores = condition_scores(records, "noise_5")[["sparsity", "balanced_accuracy"]]
     by_method = scores.groupby("method", sort=False)
     means = by_method.mean()
-    sds = by_method.std().fillna(0)
-    figure, ax = new_panels(4)
-    ax.set(xlim=(-0.03, 1.19), xlabel="sparsity of the weights")
-    ax.set(ylim=(0.47, 1.02), ylabel="balanced accuracy of edges")
-    ax.axhline(means.loc["prior", "balanced_accuracy"], xmax=0.81, ls="--", lw=0.8, color="black")
     networks = means.drop("prior")
-    for name, (sparsity, accuracy) in networks.iterrows():
+    colors = [DYNAMICS_COLORS[name] for name in means.index]
+    figure, (ax, beside) = new_panels(
+        4, dataset, 1, 2, topic="edges with 5 % noise", width_ratios=(2.8, 1)
+    )
+    ax.set(xlim=(-0.03, 1.24), xlabel="sparsity of the weights")
+    ax.set(ylim=(0.47, 1.02), ylabel="balanced accuracy of edges (bars: SD over seeds)")
+    level = means.loc["prior", "balanced_accuracy"]
+    ax.axhline(level, ls="--", lw=0.8, color="black", label="prior")
+    sds = by_method.std().fillna(0)
+    _draw_networks(ax, networks, sds)
+    if dataset == "grn_350":
+        _draw_published_networks(ax, networks)
+    legend_above(ax, ncols=2)
+    by_seed = scores["balanced_accuracy"].unstack("method")[means.index]
+    if REFERENCE_NETWORK in by_seed:
+        differences = differences_over_draws(by_seed, REFERENCE_NETWORK)
+        reference = METHOD_LABELS[REFERENCE_NETWORK]
+        draw_differences(beside, differences, colors=colors, reference=reference)
+    name_rows(beside, [METHOD_LABELS[name] for name in means.index])
+    finish(figure, [[ax, beside]])
+    labels = [METHOD_LABELS[name] for name in networks.index]
+    beside_points = networks.to_numpy() + (0.01, -0.01)
+    place_names(ax, beside_points, labels, beside=False, leader=None, ha="left", fontsize=6)
+    return figure
+
+
+def _draw_networks(ax, means, sds):
+    """Draw the mean sparsity and accuracy of networks, with their SD."""
+    for name, (sparsity, accuracy) in means.iterrows():
         sd = sds.loc[name]
         ax.errorbar(
             sparsity,
@@ -197,22 +245,59 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
             fmt="o",
             lw=0.8,
         )
-    if records["noise_5_prior"].dataset == "grn_350":
-        for name, (sparsity, accuracy) in PUBLISHED_ACCURACY.items():
+
+
+def _draw_published_networks(ax, means):
+    """Draw lines from our means to published values."""
+    marker = {"marker": "s", "mfc": "white", "ms": 4.5}
+    for name, (sparsity, accuracy) in PUBLISHED_ACCURACY.items():
+        ax.plot(
+            [means.loc[name, "sparsity"], sparsity],
+            [means.loc[name, "balanced_accuracy"], accuracy],
+            color=DYNAMICS_COLORS[name],
+            lw=0.6,
+            markevery=[1],
+            **marker,
+        )
+    ax.plot([], [], color="0.3", ls="", label="published", **marker)
+
+
+@with_style
+def predicted_paths(records: Mapping[str, Record]) -> Figure:
+    """Measured and predicted expression of the six genes that vary most, in the first test sample.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        Of measured data, with details of ridge, PHOENIX and DASH; see `sbnn.dynamics.evaluate`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Predictions start from the first time point. The headline compares the rollout MSE of all
+        networks with that of ridge.
+    """
+    errors = mean_scores(records, "real")["mse_rollout"]
+    networks = errors.drop(SIMPLE_METHODS, errors="ignore")
+    is_better = networks.min() < errors["ridge"]
+    topic = f"{'a' if is_better else 'no'} network predicts better than ridge"
+    first = records["real_ridge"]
+    [times, *_], [test, *_] = first.times, first.test
+    figure, axes = new_panels(3.1, first.dataset, 2, 3, topic=topic, sharex=True)
+    genes = np.argsort(-np.ptp(test, axis=0), kind="stable")
+    for ax, gene in zip(axes.flat, genes, strict=False):
+        ax.plot(times, test[:, gene], "o", color="black", ms=3, label="test sample")
+        for name in DRAWN_METHODS:
             ax.plot(
-                [means.loc[name, "sparsity"], sparsity],
-                [means.loc[name, "balanced_accuracy"], accuracy],
+                times,
+                records[f"real_{name}"].predicted[0, :, gene],
                 color=DYNAMICS_COLORS[name],
-                lw=0.6,
-                marker="s",
-                markevery=[1],
-                mfc="white",
-                ms=4.5,
+                label=f"{METHOD_LABELS[name]}: rollout MSE {errors[name]:.3f}",
             )
-    title = "Means over seeds; bars: SD over seeds; squares: published; dashed: the prior"
-    draw_headline(figure, title)
-    finish(figure)
-    labels = [METHOD_LABELS[name] for name in networks.index]
-    beside_points = networks.to_numpy() + (0.01, -0.01)
-    place_names(ax, beside_points, labels, beside=False, leader=None, ha="left", fontsize=6)
-    return figure
+        ax.set_title(first.gene_names[gene], pad=2)
+    time, expression = MEASURED_UNITS.get(first.dataset, ("time", "expression"))
+    axes[1, 1].set_xlabel(time)
+    figure.supylabel(expression, fontsize=7)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
+    return finish(figure)

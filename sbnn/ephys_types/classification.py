@@ -303,12 +303,6 @@ def test_cells(record: Record) -> pd.DataFrame:
     return table
 
 
-def repeat_means(record: Record, metric: str = "macro_f1") -> np.ndarray:
-    """Means over the folds of each repeat, ndarray of shape (repeats,)."""
-    fold_scores = pd.Series(record.values[metric][:, record.find()])
-    return fold_scores.groupby(record.repeats, sort=False).mean().to_numpy()
-
-
 def calibration_error(record: Record) -> float:
     """Expected calibration error (Guo et al., ICML 2017).
 

@@ -11,17 +11,19 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from sbnn.ephys_types import report
-from sbnn.ephys_types.classification import repeat_means
+from sbnn.evaluation.verdict import differences_from
 from sbnn.plotting.colors import METHOD_COLORS
 from sbnn.plotting.common import (
     PUBLISHED_MARKER,
+    draw_differences,
+    draw_folds,
     draw_grid,
-    draw_scores,
     finish,
     name_rows,
     new_panels,
     with_style,
 )
+from sbnn.plotting.reading import folds_text
 from sbnn.results import Record
 
 CLASSIFIER_COLORS = METHOD_COLORS["ephys_types"]
@@ -42,7 +44,7 @@ def classifier_color(name: str) -> str:
 
 @with_style
 def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
-    """Macro-F1 and accuracy of each model on every set of folds, with published scores.
+    """Macro-F1 and accuracy of each model in all folds, with published scores.
 
     Parameters
     ----------
@@ -51,45 +53,53 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     kind : {"types", "types5", "types_stratified", "transfer_donors", "transfer_stratified", ...}
         Kind of the records, see `sbnn.ephys_types.report.RECORD_KINDS`. Published scores are for
         ``stratified`` folds.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Beside macro-F1, its paired differences from LightGBM, or from the published network without
+        mouse cells, have the 95 % interval of `sbnn.verdict`.
     """
     shown = {name: record for name, record in records.items() if name != "majority"}
     [dataset] = {record.dataset for record in shown.values()}
     published = report.published_scores(dataset, kind)
-    figure, axes = new_panels(0.9 + 0.21 * len(shown), 1, 2, sharey=True)
+    colors = [classifier_color(name) for name in shown]
+    reference = _reference_of(shown, kind)
+    n_panels = 2 if reference is None else 3
+    height = 1.05 + 0.21 * len(shown)
+    topic = report.RECORD_KINDS[kind]
+    figure, axes = new_panels(height, dataset, 1, n_panels, topic=topic, sharey=True)
     for i, metric in enumerate(("macro_f1", "accuracy")):
-        ax = axes[i]
+        ax = axes[-i]  # accuracy is the last
         for y, (name, record) in enumerate(shown.items()):
-            scores = repeat_means(record, metric)
-            color = classifier_color(name)
-            draw_scores(ax, y, scores, color=color)
-            text = f"{scores.mean():.3f}"
+            draw_folds(ax, y, record.values[metric][:, record.find()], color=colors[y])
             if name in published.index:
-                published_score = published.loc[name, metric]
-                ax.plot(published_score, y, color=color, zorder=1, **PUBLISHED_MARKER)
-                text += f" ({published_score:.3f})"
-            right_edge = ax.get_yaxis_transform()
-            ax.text(1.02, y, text, va="center", color=color, transform=right_edge)
-        ax.set_title(metric.replace("_f", "-F"))
-        name_rows(ax, [report.CLASSIFIER_LABELS[name] for name in shown])
+                score = published.loc[name, metric]
+                ax.plot(score, y, color=colors[y], zorder=7, **PUBLISHED_MARKER)
+        n_folds = folds_text(*shown.values(), score=metric)
+        ax.set_xlabel(f"{metric.replace('_f', '-F')} (dots: folds)\n{n_folds}")
         draw_grid(ax)
-    entries = _score_entries(with_published=len(published) > 0)
-    figure.legend(handles=entries, loc="outside lower center", ncols=len(entries), borderpad=0.6)
+    if reference is not None:
+        differences = differences_from(
+            reference=(shown[reference], 0),
+            models=[(record, 0) for record in shown.values()],
+            metric="macro_f1",
+        )
+        label = report.CLASSIFIER_LABELS[reference]
+        draw_differences(axes[1], differences, colors=colors, reference=label)
+    name_rows(axes[0], [report.CLASSIFIER_LABELS[name] for name in shown])
+    if len(published):
+        diamonds = Line2D([], [], color="0.3")
+        diamonds.set(label="published, other cells and features", **PUBLISHED_MARKER)
+        figure.legend(handles=[diamonds], loc="outside lower center", borderpad=0.6)
     return finish(figure, [axes])
 
 
-def _score_entries(with_published):
-    """Entries of the legend."""
-    dots = Line2D([], [], color="0.3", marker="o", ms=3.5, mew=0, alpha=0.6)
-    dots.set(ls="", label="one set of folds")
-    means = Line2D([], [], color="0.3", marker="|", ms=9, mew=1.4)
-    means.set(ls="", label="mean")
-    entries = [dots, means]
-    if with_published:
-        diamonds = Line2D([], [], color="0.3")
-        label = "published (in brackets): other cells and features"
-        diamonds.set(label=label, **PUBLISHED_MARKER)
-        entries.append(diamonds)
-    return entries
+def _reference_of(records, kind):
+    """Model that the others are compared with, if there is a record."""
+    is_transfer = kind.startswith("transfer")
+    name = report.TRANSFER_REFERENCE if is_transfer else report.REFERENCE_CLASSIFIER
+    return name if name in records else None
 
 
 @with_style
@@ -106,7 +116,9 @@ def importance_of_families(record: Record) -> Figure:
     has_attention = "attention" in record.values
     widths = [0.55, 1, 1] if has_attention else [1, 1]
     height = 1.1 + 0.2 * len(order)
-    figure, axes = new_panels(height, 1, len(widths), sharey=True, width_ratios=widths)
+    figure, axes = new_panels(
+        height, record.dataset, 1, len(widths), sharey=True, width_ratios=widths
+    )
     if has_attention:
         engine = cast(ConstrainedLayoutEngine, figure.get_layout_engine())
         engine.set(w_pad=0.08)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sbnn.ephys_types.classification import calibration_error, repeat_means
+from sbnn.ephys_types.classification import calibration_error
 from sbnn.evaluation.scores import mean_sd
 from sbnn.evaluation.verdict import paired_difference
 from sbnn.results import Record, load_folder, records_by_name
@@ -19,6 +19,7 @@ from sbnn.results import Record, load_folder, records_by_name
 CLASSIFIERS = pd.read_csv(Path(__file__).with_name("models.csv"), index_col="model")
 CLASSIFIER_LABELS = CLASSIFIERS["label"].to_dict()
 REFERENCE_CLASSIFIER = "lightgbm"  # model that the others are compared with
+TRANSFER_REFERENCE = "bilstm_accuracy"  # the published network, without mouse cells
 #: Prefixes of record names, and what they are about.
 RECORD_KINDS = {
     "types": "4 classes",
@@ -79,17 +80,16 @@ def classifier_table(
 ) -> pd.DataFrame:
     """Scores of each model.
 
-    ``SD`` is that of macro-F1 over the repeats, ``seconds`` the CPU time of a fit, and ``minus``
+    ``SD`` is that of macro-F1 over the folds, ``seconds`` the CPU time of a fit, and ``minus``
     the `reference` a paired difference in macro-F1 with its 95 % interval, ``low`` to ``high``.
     Published scores, and the SD of the published macro-F1, stand beside those of the same folds.
     """
     records_by_model = records_of_kind(records, kind)
     rows = {}
     for name, record in records_by_model.items():
-        macro_f1 = repeat_means(record)
         row = {
-            "macro-F1": macro_f1.mean(),
-            "SD": pd.Series(macro_f1).std(),
+            "macro-F1": record.macro_f1.mean(),
+            "SD": pd.Series(record.macro_f1.ravel()).std(),
             "accuracy": record.accuracy.mean(),
             "balanced accuracy": record.balanced_accuracy.mean(),
             "log loss": record.log_loss.mean(),
@@ -126,7 +126,7 @@ def importance_table(record: Record) -> pd.DataFrame:
 def published_table(records: Mapping[str, Record], kind: str = "types") -> pd.DataFrame:
     """Published scores of methods, ours on splits as published, and with donors kept together.
 
-    ``SD`` is that of macro-F1 over the runs.
+    ``SD`` is that of macro-F1 over the folds of all runs.
     """
     labels = [CLASSIFIER_LABELS[name] for name in PUBLISHED_CLASSIFIERS]
     columns = ["published macro-F1", "published SD", "macro-F1", "SD"]
@@ -152,7 +152,7 @@ def types_overview(saved_models: str | PathLike[str]) -> dict[str, pd.DataFrame]
         for name, record in records_of_kind(records, kind).items():
             row = rows.setdefault(data_title, {"cells": str(len(record.true))})
             if name in OVERVIEW_CLASSIFIERS:
-                row[CLASSIFIER_LABELS[name]] = mean_sd(repeat_means(record))
+                row[CLASSIFIER_LABELS[name]] = mean_sd(record.macro_f1.ravel())
     if not rows:
         raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 04` computes them")
     table = pd.DataFrame(rows).T.rename_axis("data").fillna("")

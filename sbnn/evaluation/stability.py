@@ -72,6 +72,11 @@ def selection_table(record: Record, repeats: Record | None = None) -> pd.DataFra
     return table
 
 
+def trusted_genes(halves: Record) -> pd.Index:
+    """Names of the trusted genes of `selection_table`."""
+    return selection_table(halves).query("trusted").index
+
+
 def selection_threshold(record: Record) -> float:
     """Smallest frequency at which a gene with enough cells behind it is trusted, or infinity."""
     n_halves = len(record.folds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -99,6 +100,42 @@ def paired_difference(
     b_scores = b.values[metric][:, choose_point(b, b_point)]
     differences = a_scores - b_scores
     return _mean_over_folds(a.folds, differences)
+
+
+def differences_from(
+    reference: tuple[Record, int],
+    models: Sequence[tuple[Record, int]],
+    metric: str = "test_r2",
+) -> list[PairedDifference | None]:
+    """Differences of models, each a record and grid point, from one of them.
+
+    None for a model on other folds, or on fewer than three.
+    """
+    record, point = reference
+    folds = _identify_folds(record)
+    differences: list[PairedDifference | None] = []
+    for model, model_point in models:
+        difference = None
+        if len(model.folds) >= LEAST_FOLDS and _identify_folds(model) == folds:
+            points = (model_point, point)
+            difference = paired_difference(model, record, metric=metric, points=points)
+        differences.append(difference)
+    return differences
+
+
+def differences_over_draws(scores: pd.DataFrame, reference: str) -> list[PairedDifference | None]:
+    """Differences of methods (columns) from one of them, in independent draws of data (rows).
+
+    None for a method with fewer than three scores.
+    """
+    differences: list[PairedDifference | None] = []
+    for _, of_method in scores.sub(scores[reference], axis=0).items():
+        present = of_method.dropna().to_numpy()
+        difference = None
+        if len(present) >= LEAST_FOLDS:
+            difference = corrected_difference(present, test_fraction=0)
+        differences.append(difference)
+    return differences
 
 
 def choose_point(record: Record, point: int | None) -> int:

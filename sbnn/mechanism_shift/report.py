@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
 from anndata import AnnData
+from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator
 
 from sbnn.data.fingerprint import fingerprint
 from sbnn.data.screens import as_screen
 from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.scores import label_rows, scores_table
-from sbnn.evaluation.verdict import corrected_difference
+from sbnn.evaluation.verdict import corrected_difference, differences_over_draws
 from sbnn.mechanism_shift.graph import EDGE_PROBABILITY
+from sbnn.plotting.colors import METHOD_COLORS
+from sbnn.plotting.common import (
+    draw_differences,
+    draw_grid,
+    draw_scores,
+    finish,
+    name_rows,
+    new_panels,
+    with_style,
+)
 from sbnn.results import Record, load_folder, records_by_name
 
 #: Labels of methods; the default is the last one.
@@ -68,6 +79,24 @@ RECOVERY_SCORES = {
     "elbo": "ELBO",
     "new_iwelbo": "IWELBO, held out",
 }
+#: Titles of scores in the figure.
+DRAWN_SCORES = {
+    "mcc": "latents: MCC",
+    "f1": "shift graph: F1",
+    "elbo": "held-out ELBO\n(nats per cell)",
+    "seconds": "CPU seconds",
+}
+#: Kind of each method, which determines the colour.
+SHIFT_KINDS = dict.fromkeys(SHIFT_METHODS, "no network") | {
+    "vae": "all shifts",
+    "ivae": "all shifts",
+    "ivae_unmixed": "all shifts",
+    "svae": "sparse shifts",
+    "svae+": "sparse shifts",
+    "svae+_unmixed": "sparse shifts",
+    "default": "ours",
+}
+SHIFT_COLORS = METHOD_COLORS["mechanism_shift"]
 DECISIVE_SCORES = ("mcc", "f1", "elbo", "new_iwelbo")
 
 
@@ -253,3 +282,44 @@ def edge_counts_table(runs: list[pd.DataFrame]) -> pd.DataFrame:
     means = by_method.mean().drop(columns="split")
     labelled = means.rename(RIVAL_SCREENS, level="screen")
     return labelled.rename(SHIFT_METHODS | RIVALS, level="method")
+
+
+@with_style
+def recovery_panels(records: Mapping[str, Record]) -> Figure:
+    """Recovery of latents and shifts, likelihood and time of methods, and differences from ours.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By method, on the same simulated screens.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above, dots are screens and strokes means. Below are paired differences from the default
+        with 95 % intervals over the screens, if there are three or more.
+    """
+    scores = scores_table(records)
+    names = list(records)
+    labels = [SHIFT_METHODS[name] for name in names]
+    colors = [SHIFT_COLORS[SHIFT_KINDS[name]] for name in names]
+    height = 1.2 + 0.32 * len(names)
+    [dataset] = {record.dataset for record in records.values()}
+    figure, axes = new_panels(height, dataset, 2, len(DRAWN_SCORES), sharey=True)
+    for (above, below), (score, title) in zip(axes.T, DRAWN_SCORES.items(), strict=True):
+        by_seed = scores[score].unstack("method")[names]
+        for y, (name, color) in enumerate(zip(names, colors, strict=True)):
+            values = by_seed[name].dropna()
+            draw_scores(above, y, values, color=color)
+        draw_grid(above)
+        above.set_xlabel(title)
+        if score == "seconds":
+            above.set_xscale("log")
+            below.set_axis_off()
+            continue
+        above.locator_params(axis="x", nbins=3)
+        differences = differences_over_draws(by_seed, "default")
+        draw_differences(below, differences, colors=colors, reference="the default")
+    for ax in axes[:, 0]:
+        name_rows(ax, labels)
+    return finish(figure, axes[:, :1].T)

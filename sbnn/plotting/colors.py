@@ -41,6 +41,12 @@ METHOD_COLORS = {  # of the companions
         "kernel": MODEL_COLORS["greedy"],
         "ours": GREEN,
     },
+    "mechanism_shift": {
+        "no network": MODEL_COLORS["linear"],
+        "all shifts": BLUE,
+        "sparse shifts": VERMILLION,
+        "ours": GREEN,
+    },
     "dynamics": {
         "prior": "black",
         "mean": "#1199EE",

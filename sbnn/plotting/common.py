@@ -7,11 +7,13 @@ import io
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import cycle
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Any, ParamSpec, TypeVar
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
@@ -24,13 +26,18 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from PIL import Image
 
 from sbnn.errors import check_path
-from sbnn.plotting.reading import mean_and_sd, short_name
+from sbnn.plotting.reading import dataset_title, mean_and_sd, mean_text, short_name
 from sbnn.store import write_atomically
+
+if TYPE_CHECKING:
+    from sbnn.evaluation.verdict import PairedDifference
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 FIGURE_WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
+HEADLINE_HEIGHT = 0.2  # inches
 RASTER_DPI = 200
+LABEL_LETTERS = 30  # of a line below a narrow panel
 NAMES_IN_FULL = 25  # longer lists are cut
 DASHES = (0, (3, 2))
 PUBLISHED_MARKER: dict[str, Any] = {  # a hollow diamond
@@ -120,16 +127,20 @@ def in_few_colors(png: bytes) -> bytes:
     return content.getvalue()
 
 
-def new_figure(height: float) -> Figure:
-    """Make a figure of full width; heights are in inches."""
-    figure = Figure(figsize=(FIGURE_WIDTH, height), layout="constrained")
+def new_figure(height: float, dataset: str, topic: str = "") -> Figure:
+    """Make a figure of full width; its headline names the data set. Heights are in inches."""
+    figure = Figure(figsize=(FIGURE_WIDTH, height + HEADLINE_HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)  # needed to measure text
+    title = dataset_title(dataset)
+    draw_headline(figure, f"{title}; {topic}" if topic else title)
     return figure
 
 
-def new_panels(height: float, *shape: int, **options: Any) -> tuple[Figure, Any]:
+def new_panels(
+    height: float, dataset: str, *shape: int, topic: str = "", **options: Any
+) -> tuple[Figure, Any]:
     """As `new_figure`, with panels."""
-    figure = new_figure(height)
+    figure = new_figure(height, dataset, topic)
     return figure, figure.subplots(*shape, **options)
 
 
@@ -147,11 +158,50 @@ def draw_band(
     ax.plot(x, mean, color=color, **line_options)
 
 
-def draw_scores(ax: Axes, y: float, values: Any, color: Any) -> None:
-    """Draw scores as dots in a row, with their mean."""
-    row = np.full(len(values), y)
-    ax.plot(values, row, marker="o", ls="", color=color, ms=3.5, mew=0, alpha=0.6)
-    ax.plot(np.mean(values), y, marker="|", ls="", color=color, ms=9, mew=1.4)
+def draw_folds(ax: Axes, y: float, scores: np.ndarray, color: Any) -> None:
+    """Draw the score of each fold in a row, and the mean with its SD, also as text on the right."""
+    # in the order of the folds, to recognise difficult ones
+    places = y + np.linspace(-0.28, 0.28, len(scores))
+    ax.plot(scores, places, marker="o", ls="", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
+    mean, sd = mean_and_sd(scores)
+    ax.errorbar(mean, y, xerr=sd, color=color, fmt="o", ms=3.5, lw=1.2, capsize=2, zorder=6)
+    right_of_axes = ax.get_yaxis_transform()
+    ax.text(1.02, y, mean_text(scores), color=color, transform=right_of_axes, va="center")
+
+
+def draw_scores(ax: Axes, y: float, scores: Any, color: Any) -> None:
+    """Draw scores as dots in a row, with a stroke at their mean."""
+    row = np.full(len(scores), y)
+    ax.plot(scores, row, marker="o", ls="", color=color, ms=3.5, mew=0, alpha=0.6)
+    if len(scores):
+        ax.plot(np.mean(scores), y, marker="|", ls="", color=color, ms=9, mew=1.4)
+
+
+def draw_differences(
+    ax: Axes,
+    differences: Iterable[PairedDifference | None],
+    colors: Iterable[Any],
+    reference: str,
+    markers: str = "o",
+) -> None:
+    """Draw paired differences from a reference in rows, with their 95 % intervals and a line at 0.
+
+    A model without a difference has no mark; that of the reference is 0.
+    """
+    ax.axvline(0, color="0.2", lw=0.8, zorder=1)
+    for y, (difference, color, marker) in enumerate(
+        zip(differences, colors, cycle(markers), strict=False)
+    ):
+        if difference is None:
+            continue
+        half = difference.high - difference.mean
+        ax.errorbar(
+            difference.mean, y, xerr=half, color=color, fmt=marker, ms=3.5, lw=1.2, capsize=2
+        )
+    draw_grid(ax)
+    ax.locator_params(axis="x", nbins=4)
+    name = fill(f"minus {reference}", LABEL_LETTERS)
+    ax.set_xlabel(f"{name}\n(bars: 95 % interval)")
 
 
 def name_rows(ax: Axes, names: Sequence[str]) -> None:
@@ -167,18 +217,23 @@ def draw_grid(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def name_columns(ax: Axes, names: Iterable[str], **text_options: Any) -> None:
-    """Name columns with vertical text."""
-    texts = [short_name(name) for name in names]
-    places = range(len(texts))
-    ax.set_xticks(places, texts, rotation=90, fontstyle="italic", **text_options)
+def name_columns(
+    ax: Axes, names: Iterable[str], bold: Collection[str] = (), **text_options: Any
+) -> None:
+    """Name columns with vertical text, some in bold."""
+    full_names = list(names)
+    texts = [short_name(name) for name in full_names]
+    ax.set_xticks(range(len(texts)), texts, rotation=90, fontstyle="italic", **text_options)
     ax.tick_params(axis="x", length=0)
+    for label, name in zip(ax.get_xticklabels(), full_names, strict=True):
+        if name in bold:
+            label.set_fontweight("bold")
 
 
-def name_line(ax: Axes, x: float, name: str) -> None:
+def name_line(ax: Axes, x: float, name: str, ha: str = "left") -> None:
     """Draw a vertical line, named above the axes."""
     ax.axvline(x, color="0.45", lw=0.7, ls=DASHES, zorder=1)
-    ax.text(x, 1.01, name, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
+    ax.text(x, 1.01, name, ha=ha, fontsize=6, color="0.3", transform=ax.get_xaxis_transform())
 
 
 def place_names(

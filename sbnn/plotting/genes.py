@@ -6,7 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from sbnn.evaluation.stability import genes_table, selection_table, selection_threshold
+from sbnn.evaluation.stability import (
+    genes_table,
+    selection_table,
+    selection_threshold,
+    trusted_genes,
+)
 from sbnn.plotting.colors import GREEN, ORANGE, model_color
 from sbnn.plotting.common import (
     DASHES,
@@ -60,7 +65,7 @@ def gene_selection_curve(record: Record) -> Figure:
     x = record.mean_log2[drawn]
     y = record.near_zero_frequency[drawn]
     selected = record.selected[drawn]
-    figure, ax = new_panels(3.4)
+    figure, ax = new_panels(3.4, record.dataset)
     left_out = ~selected
     _draw_genes(ax, x[left_out], y[left_out], color="0.6", ms=2, label="others")
     label = f"{selected.sum()} selected genes"
@@ -72,7 +77,8 @@ def gene_selection_curve(record: Record) -> Figure:
     rule = f"exp(−{record.slope:g} (x − {record.b:.2f})) + {record.offset:g}"
     ax.plot(line, fraction, color=ORANGE, label=rule)
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
-    ax.set_ylabel(f"fraction of cells with at most {record.threshold:g} counts")
+    counts = f"at most {record.threshold:g} counts" if record.threshold else "no counts"
+    ax.set_ylabel(f"fraction of cells with {counts}")
     legend_above(ax, ncols=3, markerscale=3)
     return finish(figure)
 
@@ -106,7 +112,7 @@ def selection_frequencies(record: Record) -> Figure:
     table = table[(table["frequency"] > 0) & is_judged & ~is_spike_in]
     shown = table[:MOST_BARS]
     n_shown, n_kept = len(shown), len(table)
-    figure, ax = new_panels(2.8)
+    figure, ax = new_panels(2.8, record.dataset)
     colors = np.where(shown["trusted"], GREEN, "0.65")
     ax.bar(range(n_shown), shown["frequency"], color=colors)
     threshold = selection_threshold(record)
@@ -146,7 +152,7 @@ def genes_curve(record: Record) -> Figure:
     """
     numbers = [point["n_genes"] for point in record.params]
     color = model_color(record)
-    figure, ax = new_panels(2.8)
+    figure, ax = new_panels(2.8, record.dataset)
     ax.plot(numbers, record.test_r2.T, color=color, lw=0.5, alpha=0.35)
     label = f"{folds_text(record)} (thin lines)"
     draw_band(ax, numbers, record.test_r2, color=color, marker="o", ms=3.5, label=label)
@@ -156,19 +162,22 @@ def genes_curve(record: Record) -> Figure:
     ax.yaxis.set_major_formatter("{x:.2f}")
     ax.legend(loc="lower right", title=network_name(record, 0))
     # at the end of the grid, more genes might be needed
-    text = f"{enough} suffice" if enough < max(numbers) else f"{enough} or more"
-    name_line(ax, enough, text)
+    is_last = enough == max(numbers)
+    text = f"{enough} genes or more" if is_last else f"{enough} genes suffice"
+    name_line(ax, enough, text, ha="right" if is_last else "left")
     return finish(figure)
 
 
 @with_style
-def effect_map(record: Record) -> Figure:
+def effect_map(record: Record, halves: Record | None = None) -> Figure:
     """Heat map of the effect of every gene on every output.
 
     Parameters
     ----------
     record : Record
         From `sbnn.interpret`.
+    halves : Record, optional
+        From `sbnn.stability_selection`, to write trusted genes in bold.
 
     Returns
     -------
@@ -193,18 +202,28 @@ def effect_map(record: Record) -> Figure:
     limit = min(COLOR_LIMIT_FACTOR * median, strength.max())
 
     n_rows = max(len(outputs), 10)
-    figure, ax = new_panels(EFFECT_ROW * n_rows + EFFECT_FRAME)
+    figure, ax = new_panels(EFFECT_ROW * n_rows + EFFECT_FRAME, record.dataset)
     shown = effects[np.ix_(rows, columns)]
     image = ax.imshow(shown, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     output_names = record.feature_names[outputs[rows]]
     name_rows(ax, [short_name(name) for name in output_names])
-    name_columns(ax, record.kept_genes[genes[columns]])
+    trusted = [] if halves is None else trusted_genes(halves)
+    name_columns(ax, record.kept_genes[genes[columns]], bold=trusted)
     ax.spines[:].set_visible(False)
     label = f"effect: SD of the output\nper SD of the gene, largest {strength.max():.2g}"
     add_colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, extend="both")
-    n_genes, n_outputs = record.effects.shape
-    sizes = f"{len(genes)} of {n_genes} genes, {len(outputs)} of {n_outputs} outputs"
-    ax.set_title(f"{model_title(record)}; {sizes}")
+    title = model_title(record)
+    if "held out" in record.settings:
+        title += f", fitted without {record.settings['held out']} of the cells"
+    for positions, names, noun in (
+        (genes, record.kept_genes, "genes"),
+        (outputs, record.feature_names, "outputs"),
+    ):
+        if len(positions) < len(names):
+            title += f", {len(positions)} of {len(names)} {noun}"
+    if halves is not None:
+        title += "; bold: trusted genes"
+    ax.set_title(title)
     return finish(figure)
 
 

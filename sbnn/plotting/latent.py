@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sbnn.evaluation.stability import selection_table
+from sbnn.evaluation.stability import trusted_genes
 from sbnn.plotting.colors import GREEN, SKY, Groups
 from sbnn.plotting.common import (
     DASHES,
@@ -109,7 +109,7 @@ def _draw_fits(top, bottom, scores, heights_below=()):
     if len(scores) != len(fits):
         raise ValueError(f"scores: expected {len(fits)}, one for each fit, got {len(scores)}")
     heights = [MODEL_HEIGHT] * len(fits) + [*heights_below]
-    figure = new_figure(sum(heights) + LEGEND_HEIGHT)
+    figure = new_figure(sum(heights) + LEGEND_HEIGHT, top.dataset)
     groups = Groups(top)
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -328,7 +328,7 @@ def model_overview(
     >>> folds = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.model_overview(fit, folds=folds)
     """
-    figure, panels = new_panels(OVERVIEW_HEIGHT, 1, 5, width_ratios=OVERVIEW_WIDTHS)
+    figure, panels = new_panels(OVERVIEW_HEIGHT, record.dataset, 1, 5, width_ratios=OVERVIEW_WIDTHS)
     genes, encoder, ax, decoder, outputs = panels
     n_units = record.latent.shape[1]
     score = None if folds is None else (folds, {"n_components": n_units})
@@ -338,11 +338,12 @@ def model_overview(
     _draw_wedge(decoder, "decoder", wide_end=1)
     _draw_output_bars(outputs, record.feature_names, r2)
     n_outputs = len(r2)
-    n_drawn = min(n_outputs, NAMES_IN_FULL)
-    outputs.set_title(f"{n_drawn} of {number_and_noun(n_outputs, 'output')}, {measure}")
+    title = f"{measure} of each output"
+    if n_outputs > NAMES_IN_FULL:
+        title = f"{measure} of {NAMES_IN_FULL} of {n_outputs} outputs"
+    outputs.set_title(title)
     xy = map_coordinates(record)
-    units = number_and_noun(n_units, "linear unit")
-    ax.set_title(f"{units}: {len(xy)} cells{edge_text(xy)}")
+    ax.set_title(f"map of {len(xy)} cells{edge_text(xy)}")
     frame_map(ax)
     finish(figure)
     draw_cloud(ax, Groups(record), xy)
@@ -354,7 +355,7 @@ def _draw_kept_genes(ax, record, halves, true_genes):
     title = f"{len(genes)} of {number_and_noun(len(record.selected), 'gene')}"
     trusted = ()
     if halves is not None:
-        trusted = selection_table(halves).query("trusted").index
+        trusted = trusted_genes(halves)
         title += "\nbold: trusted"
     is_true = np.zeros(len(genes), bool)
     if true_genes is not None:

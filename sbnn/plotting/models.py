@@ -11,6 +11,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import (
+    draw_differences,
+    draw_folds,
     draw_grid,
     finish,
     legend_above,
@@ -27,7 +29,6 @@ from sbnn.plotting.reading import (
     folds_text,
     list_numbers,
     mean_and_sd,
-    mean_text,
     number_and_noun,
     output_r2,
     scaling_text,
@@ -47,7 +48,7 @@ MOST_GENES_COMPARED = 25  # of the models whose outputs are compared
 def accuracy_comparison(
     models: Mapping[str, Record | tuple[Record, dict]], n_genes: int = 25
 ) -> Figure:
-    """Test R2 of several models on one data set: every fold, and the mean with its SD.
+    """Test R2 of several models on one data set, and their differences from the first one.
 
     Parameters
     ----------
@@ -59,7 +60,10 @@ def accuracy_comparison(
     Returns
     -------
     matplotlib.figure.Figure
-        Small dots are the folds in order, from top to bottom; those below -1 lie outside.
+        On the left, small dots are the folds in order, from top to bottom; those below -1 lie
+        outside. Large dots are means with their SD over the folds. On the right are paired
+        differences from the first model with the 95 % interval of `sbnn.verdict`, if another one
+        has the same three or more folds.
 
     Examples
     --------
@@ -69,33 +73,56 @@ def accuracy_comparison(
     >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.accuracy_comparison(models)
     """
-    figure, ax = new_panels(0.75 + ACCURACY_ROW * len(models))
-    names, records = [], []
-    for y, (name, model) in enumerate(models.items()):
-        record, point = choose_model(model, n_genes)
-        records.append(record)
+    chosen = [choose_model(model, n_genes) for model in models.values()]
+    records = [record for record, _ in chosen]
+    differences = _differences_from_first(chosen)
+    n_panels = 2 if _can_compare(differences) else 1
+    height = 0.85 + ACCURACY_ROW * len(models)
+    figure, [panels] = new_panels(
+        height, records[0].dataset, 1, n_panels, sharey=True, squeeze=False
+    )
+    ax = panels[0]
+    names = []
+    for y, (name, (record, point)) in enumerate(zip(models, chosen, strict=True)):
         size = number_and_noun(record.n_genes(point), "gene")
-        names.append(f"{short_name(name, 40)}, {size}{scaling_text(record)}")
-        r2 = record.test_r2[:, point]
-        _draw_folds(ax, y, r2, color=model_color(record))
+        names.append(f"{short_name(name, 40)}, {size}")
+        draw_folds(ax, y, record.test_r2[:, point], color=model_color(record))
     name_rows(ax, names)
+    _limit_r2(ax)
+    draw_grid(ax)
+    settings = f"{folds_text(*records)}{scaling_text(*records)}"
+    ax.set_xlabel(f"test R² (dots: folds)\n{settings}")
+    if n_panels == 2:
+        _draw_model_differences(panels[1], differences, records, names=list(models))
+        _limit_r2(panels[1])
+    return finish(figure, [panels])
+
+
+def _differences_from_first(models):
+    from sbnn.evaluation.verdict import differences_from  # loads scikit-learn
+
+    return differences_from(reference=models[0], models=models)
+
+
+def _can_compare(differences):
+    """Whether there is a difference besides that of the first model from itself."""
+    return any(differences[1:])
+
+
+def _limit_r2(ax):
     low, high = ax.get_xlim()
     ax.set_xlim(max(low, LOWEST_R2), min(high, 1.1))
-    draw_grid(ax)
-    ax.set_xlabel(f"test R² (dots: folds; bars: {folds_text(*records)})")
-    ax.set_title(short_name(record.dataset, 60))
-    return finish(figure)
 
 
-def _draw_folds(ax, y, r2, color):
-    """Draw the R2 of each fold, and the mean with its SD, which stand to the right, too."""
-    # in the order of the folds, to recognise difficult ones
-    places = y + np.linspace(-0.28, 0.28, len(r2))
-    ax.plot(r2, places, marker="o", ls="", color=color, ms=2.5, mew=0, alpha=0.45, zorder=2)
-    mean, sd = mean_and_sd(r2)
-    ax.errorbar(mean, y, xerr=sd, color=color, fmt="o", ms=3.5, lw=1.2, capsize=2, zorder=6)
-    right_of_axes = ax.get_yaxis_transform()
-    ax.text(1.02, y, mean_text(r2), color=color, transform=right_of_axes, va="center")
+def _draw_model_differences(ax, differences, records, names, markers="o"):
+    """Draw differences of the test R2 from the first model."""
+    draw_differences(
+        ax,
+        differences,
+        colors=[model_color(record) for record in records],
+        reference=short_name(names[0]),
+        markers=markers,
+    )
 
 
 @with_style
@@ -117,7 +144,8 @@ def bottleneck_widths(networks: Mapping[str, tuple[Record, dict]]) -> Figure:
     >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.bottleneck_widths({"distilled": (distilled, {})})
     """
-    figure, ax = new_panels(2.4)
+    first, *_ = networks.values()
+    figure, ax = new_panels(2.4, first[0].dataset)
     _draw_width_accuracy(ax, networks)
     return finish(figure)
 
@@ -143,8 +171,11 @@ def output_accuracy(models: Mapping[str, Record | tuple[Record, dict]]) -> Figur
     >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2}), "ridge": ridge}
     >>> figure = plotting.output_accuracy(models)
     """
-    figure, ax = new_panels(2.5)
+    first, *_ = models.values()
+    record, _ = choose_model(first, MOST_GENES_COMPARED)
+    figure, ax = new_panels(2.5, record.dataset)
     _draw_output_accuracy(ax, models)
+    legend_above(ax)
     n_outputs = len(ax.get_yticks())
     figure.set_figheight(max(2.5, 0.14 * n_outputs + 1.2))
     return finish(figure)
@@ -156,7 +187,7 @@ def width_and_stability(
     selections: Mapping[str, Record],
     models: Mapping[str, Record | tuple[Record, dict]],
 ) -> Figure:
-    """R2 by bottleneck width, how often each gene is kept, and R2 of every output.
+    """R2 by bottleneck width, how often each gene is kept, and R2 of models and every output.
 
     Parameters
     ----------
@@ -168,6 +199,7 @@ def width_and_stability(
     Returns
     -------
     matplotlib.figure.Figure
+        Differences of models from the first are those of `accuracy_comparison`.
 
     Examples
     --------
@@ -178,14 +210,25 @@ def width_and_stability(
     >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2})}
     >>> figure = plotting.width_and_stability(networks, {"halves of the cells": halves}, models)
     """
-    figure = new_figure(4.7)
+    chosen = [choose_model(model, MOST_GENES_COMPARED) for model in models.values()]
+    records = [record for record, _ in chosen]
+    figure = new_figure(4.9, records[0].dataset)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.75, 1))[0]
     above, below = left.subplots(2, 1)
-    beside = right.subplots()
     _draw_width_accuracy(above, networks)
     _draw_stability(below, selections)
-    _draw_output_accuracy(beside, models)
-    return finish(figure, [[above, below, beside]])
+    differences = _differences_from_first(chosen)
+    if not _can_compare(differences):
+        beside = right.subplots()
+        _draw_output_accuracy(beside, models)
+        legend_above(beside)
+        return finish(figure, [[above, below, beside]])
+    compared, outputs = right.subplots(2, 1, height_ratios=(1, 2.3))
+    names = [*models]
+    _draw_model_differences(compared, differences, records, names=names, markers=MODEL_MARKERS)
+    name_rows(compared, names)
+    _draw_output_accuracy(outputs, models)
+    return finish(figure, [[above, below, compared, outputs]])
 
 
 def _draw_width_accuracy(ax, networks):
@@ -276,4 +319,3 @@ def _draw_output_accuracy(ax, models):
     draw_grid(ax)
     name_rows(ax, [short_name(name) for name in names])
     ax.set_xlabel("test R² (bars: SD over folds)")
-    legend_above(ax)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sbnn.data.datasets import DATASETS
 from sbnn.results import Record
 
 NAME_LETTERS = 25
@@ -30,6 +31,16 @@ def short_name(name: object, most: int = NAME_LETTERS) -> str:
         last = text[-n_last:].lstrip()
         text = f"{first}…{last}"
     return text.replace("$", r"\$")
+
+
+def dataset_title(name: str) -> str:
+    """Name of a data set and what it is, such as "scala: mouse motor cortex Patch-seq"."""
+    title = short_name(name, most=60)
+    original = name.removesuffix("_shared").removesuffix("_relative")  # other features
+    if original not in DATASETS.index:
+        return title
+    about, *_ = DATASETS.loc[original, "about"].split(":")
+    return f"{title}: {about}"
 
 
 def number_and_noun(n: int, noun: str) -> str:
@@ -135,9 +146,9 @@ def published_rows(published: list[dict] | None, **params: Any) -> list[dict]:
     return [row for row in published or () if row.items() >= params.items()]
 
 
-def folds_text(*records: Record) -> str:
-    """Number of folds."""
-    numbers = list_numbers(len(record.test_r2) for record in records)
+def folds_text(*records: Record, score: str = "test_r2") -> str:
+    """Number of folds with a score."""
+    numbers = list_numbers(len(record.values[score]) for record in records)
     return f"mean ± SD over {numbers} folds"
 
 

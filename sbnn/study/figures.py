@@ -263,7 +263,7 @@ def draw_stability_selection(records: Mapping[str, Record]) -> Figure:
 
 def draw_effects(records: Mapping[str, Record]) -> Figure:
     """Effects of genes on outputs."""
-    return plotting.effect_map(records["interpretation"])
+    return plotting.effect_map(records["interpretation"], halves=records.get("halves_distilled"))
 
 
 def draw_map_trust(records: Mapping[str, Record]) -> Figure:

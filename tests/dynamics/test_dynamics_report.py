@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from drawn import colors_of, error_bars, lines_of, nearest_groups
-from figure_records import DYNAMICS, axes_of
-from made_up import assert_tidy
+from drawn import colors_of, error_bars, heights, lines_of, texts_on, tick_names
+from figure_records import DYNAMICS, PATHS, axes_of
+from made_up import assert_tidy, figure_text
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 from same import ROOT
@@ -61,7 +61,7 @@ SCORES = [DYNAMICS[name][["sparsity", "balanced_accuracy"]] for name in NETWORKS
 
 
 def test_networks_are_means_with_sds_over_seeds():
-    [ax] = axes_of("accuracy_by_sparsity")
+    ax, _ = axes_of("accuracy_by_sparsity")
     drawn = [error_bars(container)[0] for container in ax.containers]
     assert_allclose(drawn, [[*scores.mean(), *scores.std()] for scores in SCORES])
     colors = [to_hex(report.DYNAMICS_COLORS[name]) for name in NETWORKS]
@@ -69,7 +69,7 @@ def test_networks_are_means_with_sds_over_seeds():
 
 
 def test_lines_lead_to_published_values():
-    lines = lines_of(axes_of("accuracy_by_sparsity")[0], marker="s")
+    *lines, _ = lines_of(axes_of("accuracy_by_sparsity")[0], marker="s")  # and of the legend
     ends = {
         to_hex(report.DYNAMICS_COLORS[name]): [scores.mean(), report.PUBLISHED_ACCURACY[name]]
         for name, scores in zip(NETWORKS, SCORES, strict=True)
@@ -79,8 +79,12 @@ def test_lines_lead_to_published_values():
 
 
 def test_names_stand_beside_their_networks():
-    [ax] = axes_of("accuracy_by_sparsity")
-    nearest = nearest_groups(ax, [scores.mean() for scores in SCORES], NETWORKS)
+    ax, _ = axes_of("accuracy_by_sparsity")
+    accuracy = pd.Series({name: DYNAMICS[name]["balanced_accuracy"].mean() for name in NETWORKS})
+    nearest = {}
+    for text in texts_on(ax):
+        _, height = text.get_position()
+        nearest[text.get_text()] = (accuracy - height).abs().idxmin()
     assert nearest == {report.METHOD_LABELS[name]: name for name in NETWORKS}
 
 
@@ -88,3 +92,27 @@ def test_the_prior_is_a_level():
     accuracy = DYNAMICS["prior"]["balanced_accuracy"].mean()
     level, *_ = axes_of("accuracy_by_sparsity")[0].lines
     assert_allclose(level.get_ydata(), [accuracy, accuracy])
+
+
+def test_differences_from_dash_are_of_the_same_seeds():
+    beside = axes_of("accuracy_by_sparsity")[1]
+    by_seed = DYNAMICS["prior"]["balanced_accuracy"] - DYNAMICS["dash"]["balanced_accuracy"]
+    [[x, y, *_]] = error_bars(beside.containers[0])
+    assert (x, y) == pytest.approx((by_seed.mean(), 0))
+    assert tick_names(beside.yaxis)[0] == report.METHOD_LABELS["prior"]
+
+
+def test_paths_are_of_genes_that_vary_most():
+    ax, *_ = axes_of("predicted_paths")
+    assert ax.get_title() == "Y6"
+    measured, ridge, *_ = heights(ax.lines)
+    assert_allclose(measured, [0, 6, 12, 18])
+    assert_allclose(ridge, PATHS["real_ridge"].predicted[0, :, 6])
+
+
+@pytest.mark.parametrize(("error", "word"), [(2, "no"), (0.5, "a")])
+def test_the_headline_says_whether_a_network_helps(error, word):
+    scores = PATHS["real_none"].scores.assign(mse_rollout=error)
+    network = SimpleNamespace(**vars(PATHS["real_none"]) | {"scores": scores})
+    figure = report.predicted_paths(PATHS | {"real_none": network})
+    assert f"yeast cell cycle; {word} network predicts better" in figure_text(figure)

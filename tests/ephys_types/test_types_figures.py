@@ -1,12 +1,13 @@
 """Figures of classifiers show the scores of their records, beside the published ones."""
 
 import pytest
-from drawn import colors_of, image_of, lines_of, tick_names
+from drawn import colors_of, error_bars, image_of, lines_of, tick_names
 from figure_records import CLASSIFIERS, FAMILIES, axes_of
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
 from sbnn.ephys_types.plotting import classifier_color
+from sbnn.evaluation.verdict import paired_difference
 
 COLORS = [to_hex(classifier_color(name)) for name in ("lightgbm", "bilstm")]
 
@@ -14,29 +15,33 @@ COLORS = [to_hex(classifier_color(name)) for name in ("lightgbm", "bilstm")]
 def test_the_majority_class_is_not_drawn():
     axes = axes_of("model_scores")
     assert tick_names(axes[0].yaxis) == ["LightGBM", "BiLSTM + attention"]
-    assert [ax.get_title() for ax in axes] == ["macro-F1", "accuracy"]
+    assert [ax.get_xlabel().split(" (")[0] for ax in axes[::2]] == ["macro-F1", "accuracy"]
 
 
-@pytest.mark.parametrize(("panel", "metric"), [(0, "macro_f1"), (1, "accuracy")])
+@pytest.mark.parametrize(("panel", "metric"), [(0, "macro_f1"), (2, "accuracy")])
 @pytest.mark.parametrize(("row", "name"), [(0, "lightgbm"), (1, "bilstm")])
-def test_scores_are_of_sets_of_folds(panel, metric, row, name):
-    """Folds 0, 1 and 4 are of one set."""
+def test_scores_are_means_with_sd_over_folds(panel, metric, row, name):
     ax = axes_of("model_scores")[panel]
-    scores = CLASSIFIERS[name].values[metric][[[0, 1, 4], [2, 3, 5]], 0].mean(axis=1)
-    dots, mean = lines_of(ax, marker="o")[row], lines_of(ax, marker="|")[row]
-    assert_allclose(dots.get_xydata().T, [scores, [row, row]])
-    assert_allclose(mean.get_xydata(), [[scores.mean(), row]])
-    assert ax.texts[row].get_text().startswith(f"{scores.mean():.3f}")
-    assert colors_of([dots, mean, ax.texts[row]]) == [COLORS[row]] * 3
+    scores = CLASSIFIERS[name].values[metric][:, 0]
+    [bars] = error_bars(ax.containers[row])
+    assert_allclose(bars, [scores.mean(), row, scores.std(ddof=1), 0], atol=1e-12)
+    assert_allclose(lines_of(ax, markersize=2.5)[row].get_xdata(), scores)
+    assert colors_of([ax.containers[row], ax.texts[row]]) == [COLORS[row]] * 2
 
 
-@pytest.mark.parametrize(("panel", "score"), [(0, 0.669), (1, 0.78)])
+def test_differences_from_lightgbm_have_intervals():
+    _, bilstm = axes_of("model_scores")[1].containers
+    difference = paired_difference(CLASSIFIERS["bilstm"], CLASSIFIERS["lightgbm"])
+    expected = [difference.mean, 1, difference.high - difference.mean, 0]
+    assert_allclose(error_bars(bilstm), [expected], atol=1e-12)
+
+
+@pytest.mark.parametrize(("panel", "score"), [(0, 0.669), (2, 0.78)])
 def test_published_scores_are_diamonds(panel, score):
     ax = axes_of("model_scores")[panel]
     [diamond] = lines_of(ax, marker="D")
     assert diamond.get_xydata().tolist() == [[score, 1]]
     assert colors_of([diamond]) == COLORS[1:]
-    assert ax.texts[1].get_text().endswith(f" ({score:.3f})")
 
 
 def test_attention_is_sorted_by_rise_if_shuffled():

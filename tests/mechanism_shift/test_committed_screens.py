@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from drawn import error_bars
+from figure_records import axes_of
 from same import ROOT, assert_same
 
 from sbnn import load_dataset, results
@@ -126,3 +128,12 @@ def test_the_penalty_of_sams_vae_is_a_divergence(logit, of_gates, probability):
     prior.gates.fill_(logit)
     of_effects = probability * 3 * 2.0
     assert prior.penalty().item() == pytest.approx((of_gates + of_effects) / 2, rel=1e-3)
+
+
+def test_differences_from_the_default_are_of_the_same_screens():
+    """Principal components have no likelihood."""
+    of_latents, _, of_likelihoods = axes_of("recovery_panels")[4:7]
+    drawn = [error_bars(container)[0, :2] for container in of_latents.containers]
+    assert drawn == [pytest.approx(row, abs=1e-9) for row in ([-0.5, 0], [-0.3, 1], [0, 2])]
+    rows = [error_bars(container)[0, 1] for container in of_likelihoods.containers]
+    assert rows == [1, 2]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import colors_of, error_bars, labels_of, lines_of, tick_names
+from drawn import colors_of, error_bars, labels_of, lines_of, texts_on, tick_names
 from figure_records import (
     HALVES,
     LINEAR,
@@ -22,6 +22,7 @@ from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
 
 from sbnn import plotting
+from sbnn.evaluation.verdict import paired_difference
 from sbnn.plotting.colors import BLUE, GREEN, MODEL_COLORS, VERMILLION
 
 COLORS = [to_hex(MODEL_COLORS["linear"]), to_hex(BLUE)]
@@ -31,11 +32,11 @@ FREQUENCIES = [1, 1, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05]
 
 def test_models_have_mean_r2_with_sd():
     """The linear model is that of at most six genes."""
-    [ax] = axes_of("accuracy_comparison")
+    ax, _ = axes_of("accuracy_comparison")
     linear, ridge = LINEAR.test_r2[1, 7], RIDGE.test_r2[1, 0]
     means = [error_bars(container)[0] for container in ax.containers]
     assert_allclose(means, [[linear, 0, 0.1, 0], [ridge, 1, 0.1, 0]])
-    texts = [text.get_text() for text in ax.texts]
+    texts = [text.get_text() for text in texts_on(ax)]
     assert texts == [f"{linear:.3f} ± 0.100", f"{ridge:.3f} ± 0.100"]
 
 
@@ -46,11 +47,21 @@ def test_dots_are_folds_in_order():
 
 
 def test_models_have_names_and_colours_of_their_kind():
-    [ax] = axes_of("accuracy_comparison")
-    names = ["linear, 6 genes, scaled per fold", "ridge, 12 genes, scaled per fold"]
+    ax, _ = axes_of("accuracy_comparison")
+    names = ["linear, 6 genes", "ridge, 12 genes"]
     assert tick_names(ax.yaxis) == names
-    assert colors_of(ax.containers) == colors_of(ax.texts) == COLORS
+    assert colors_of(ax.containers) == colors_of(texts_on(ax)) == COLORS
     assert ax.yaxis_inverted(), "the first is at the top"
+
+
+def test_differences_from_the_first_model_have_intervals():
+    _, ax = axes_of("accuracy_comparison")
+    difference = paired_difference(RIDGE, LINEAR, "test_r2", points=(0, 7))
+    linear, ridge = map(error_bars, ax.containers)
+    assert_allclose(linear, [[0, 0, 0, 0]], atol=1e-12)
+    half = difference.high - difference.mean
+    assert_allclose(ridge, [[difference.mean, 1, half, 0]], atol=1e-12)
+    assert ax.get_xlabel().startswith("minus linear")
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +72,22 @@ def accuracy_of_failing():
         "test_r2": np.array([[-1.5], [-7.5], [0.5]]),
     }
     failing = replace(RIDGE, settings={"scaling": "all"}, values=values)
-    other = replace(RIDGE, values=RIDGE.values | {"test_r2": np.ones((4, 1))})
+    r2 = {"test_r2": np.ones((4, 1))}
+    other = replace(RIDGE, folds=RIDGE.folds[:1] * 4, values=RIDGE.values | r2)
     return plotting.accuracy_comparison({"failing": failing, "other": other})
 
 
 @pytest.mark.parametrize(
     "text",
-    ["failing, 11 genes, scaled over all cells", "−2.833", "mean ± SD over 3 or 4 folds"],
+    ["failing, 11 genes", "−2.833", "3 or 4 folds, scaled over all cells or scaled per fold"],
 )
 def test_accuracy_names_genes_scaling_and_folds(accuracy_of_failing, text):
     assert text in figure_text(accuracy_of_failing)
 
 
 def test_failed_folds_lie_outside_the_panel(accuracy_of_failing):
-    low, high = accuracy_of_failing.axes[0].get_xlim()
+    [ax] = accuracy_of_failing.axes  # without differences, as folds are others
+    low, high = ax.get_xlim()
     assert -1.3 < low < -1
     assert high < 1.2
 

@@ -166,6 +166,8 @@ def record_of(model, params, **values):
         (reading.short_name("abcdefghijk", 11), "abcdefghijk"),
         (reading.short_name("abcdefghijk", 10), "abcdef…ijk"),
         (reading.number_and_noun(1, "gene"), "1 gene"),
+        (reading.dataset_title("own table"), "own table"),
+        (reading.dataset_title("scala"), "scala: mouse motor cortex Patch-seq"),
         (reading.number_text(-0.126), "−0.13"),
         (reading.mean_text([0.12345]), "0.123"),
         (reading.mean_text([-0.1, -0.2]), "−0.150 ± 0.071"),

@@ -56,7 +56,7 @@ def test_text_in_a_pdf_can_be_edited():
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory):
     """A colour gradient on white with a small green mark, (height, width, 3)."""
-    figure, ax = new_panels(1)
+    figure, ax = new_panels(1, "data")
     gradient = np.linspace(0, 1, 1000)
     ax.imshow(gradient[np.newaxis], aspect="auto")
     ax.add_patch(Rectangle((100, -0.4), 20, 0.2, color="#00FF00", lw=0))
