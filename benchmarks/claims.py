@@ -262,7 +262,7 @@ def published_strategies(dataset):
             if difference is not None:
                 rows.append([dataset, width, title, *difference])
     columns = ["dataset", "n_components", "difference", "mean", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).round(4)
+    return pd.DataFrame(rows, columns=columns).round(6)
 
 
 def subtract_strategies(r2, minuend, subtrahend):

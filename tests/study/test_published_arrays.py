@@ -55,7 +55,7 @@ def test_differences_of_strategies_are_those_of_the_arrays(dataset):
     saved = pd.read_csv(claims.STRATEGIES_FILE)
     expected = claims.published_strategies(dataset)
     of_dataset = saved[saved["dataset"] == dataset].reset_index(drop=True)
-    pd.testing.assert_frame_equal(of_dataset, expected, rtol=0, atol=0.00011)
+    pd.testing.assert_frame_equal(of_dataset, expected, rtol=0, atol=1e-5)
 
 
 def test_paths_pass_through_the_means_of_the_paper(dataset, printed):
