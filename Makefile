@@ -1,15 +1,20 @@
-# Two commands for a fresh machine: `make reproduce` and `make test`. Both set up .venv first, once.
+# Two commands for a fresh machine: `make reproduce` and `make test`. Both set up .venv first, once; each installs only
+# what it needs.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+FOR_TEST := .venv/ready-test
+FOR_DOCS := .venv/ready-docs
 CHECK := import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
 	f"sbnn needs Python 3.11 or later, $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.13")
 UV := build/uv/bin/uv
 # uv, where it is installed, takes PyTorch's build for CPUs; pip takes one for GPUs on Linux, which is 4 GB larger.
 TORCH ?= cpu
 WITH_UV := command -v uv >/dev/null && uv pip install --quiet --python $(BIN)/python --torch-backend $(TORCH)
-ALL := --constraint constraints.txt --editable '.[docs,notebooks,test]'
+WITH_PIP := $(BIN)/python -m pip install --quiet
+# The package, with the extra $(1).
+INSTALL = packages="--constraint constraints.txt --editable .[$(1)]"; $(WITH_UV) $$packages || $(WITH_PIP) $$packages
 LOCKED := constraints.txt
 PINS := --quiet --no-header --no-annotate pyproject.toml
 
@@ -23,12 +28,12 @@ reproduce: $(READY)
 	$(BIN)/sbnn reproduce all $(or $(DATASET),all) --jobs 2 $(if $(FRESH),--fresh --figures figures) $(if $(FAST),--fast)
 
 # Behaviour, in a few minutes: what to run before every commit.
-test: $(READY) lint
+test: $(FOR_TEST) lint
 	$(PYTEST) --dist loadfile -m "not slow"
 
 # Everything: then also refits of committed results, notebooks, pipelines, a browser and fault loops; then the fast
 # tests with the arithmetic of another processor, which rounds sums in another order.
-check: test
+check: test $(FOR_DOCS)
 	$(PYTEST) --dist worksteal -m slow
 	LANG=C TZ=Asia/Kathmandu OMP_NUM_THREADS=4 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Prescott \
 		$(PYTEST) --dist loadfile -m "not slow"
@@ -59,7 +64,7 @@ $(UV):
 	build/uv/bin/python -m pip install --quiet uv
 
 # Style, format and types.
-lint: $(READY)
+lint: $(FOR_TEST)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -69,7 +74,7 @@ notebooks: $(READY)
 	$(BIN)/python benchmarks/notebooks.py
 
 # The site of the documentation, offline, in build/docs; a warning is an error.
-docs: $(READY)
+docs: $(FOR_DOCS)
 	$(BIN)/python -m sphinx -W --keep-going -n -q -E -d build/doctrees -c docs . build/docs
 
 # Source archive, and the wheel built from it alone, in dist/.
@@ -84,5 +89,10 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c '$(CHECK)'
 	$(PYTHON) -m venv .venv
-	$(WITH_UV) $(ALL) || $(BIN)/python -m pip install --quiet $(ALL)
+	$(call INSTALL,notebooks)
+	touch $@
+
+# Beside it, what the tests or the documentation need.
+.venv/ready-%: $(READY)
+	$(call INSTALL,$*)
 	touch $@
