@@ -160,7 +160,7 @@ def genes_curve(record: Record) -> Figure:
     log_ticks(ax, numbers)
     ax.set(xlabel="genes", ylabel="test R²")
     ax.yaxis.set_major_formatter("{x:.2f}")
-    ax.legend(loc="lower right", title=network_name(record, 0))
+    ax.legend(loc="upper left", title=network_name(record, 0))
     # at the end of the grid, more genes might be needed
     is_last = enough == max(numbers)
     text = f"{enough} genes or more" if is_last else f"{enough} genes suffice"
