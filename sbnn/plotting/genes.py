@@ -214,7 +214,8 @@ def effect_map(record: Record, halves: Record | None = None) -> Figure:
     add_colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, extend="both")
     title = model_title(record)
     if "held out" in record.settings:
-        title += f", fitted without {record.settings['held out']} of the cells"
+        left_out = record.settings["held out"].replace("quarter", "quarter of the cells")
+        title += f", fitted without {left_out}"
     for positions, names, noun in (
         (genes, record.kept_genes, "genes"),
         (outputs, record.feature_names, "outputs"),
