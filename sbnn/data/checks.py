@@ -27,7 +27,9 @@ MOST_GROUPS = 100  # of a label that can colour a map
 GREY = "#808080"  # colour of unknown cells
 # Okabe & Ito (2008), without the yellow, which is too pale for dots
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-HUES = OKABE_ITO[:-1]  # black has no lighter shades of its own
+# without black, which has no lighter shades of its own, and with three dark hues; these differ from
+# all others by at least 30 (CIELAB), also for protanopes and deuteranopes (Machado et al. 2009)
+HUES = (*OKABE_ITO[:-1], "#2A1ACC", "#4A3300", "#770055")
 #: Before the numbers of cells, genes and outputs without names.
 DEFAULT_PREFIXES = ("", "cell_", "gene_", "output", "output_")
 

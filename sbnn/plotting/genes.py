@@ -160,7 +160,7 @@ def genes_curve(record: Record) -> Figure:
     log_ticks(ax, numbers)
     ax.set(xlabel="genes", ylabel="test R²")
     ax.yaxis.set_major_formatter("{x:.2f}")
-    ax.legend(loc="lower right", title=network_name(record, 0))
+    ax.legend(loc="upper left", title=network_name(record, 0))
     # at the end of the grid, more genes might be needed
     is_last = enough == max(numbers)
     text = f"{enough} genes or more" if is_last else f"{enough} genes suffice"
@@ -214,7 +214,8 @@ def effect_map(record: Record, halves: Record | None = None) -> Figure:
     add_colorbar(figure, image, label, ax=ax, fraction=0.02, pad=0.015, extend="both")
     title = model_title(record)
     if "held out" in record.settings:
-        title += f", fitted without {record.settings['held out']} of the cells"
+        left_out = record.settings["held out"].replace("quarter", "quarter of the cells")
+        title += f", fitted without {left_out}"
     for positions, names, noun in (
         (genes, record.kept_genes, "genes"),
         (outputs, record.feature_names, "outputs"),

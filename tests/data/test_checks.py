@@ -162,8 +162,8 @@ def test_every_type_has_a_colour_of_its_own():
 
 
 def test_families_are_hues_and_types_their_shades():
-    types = ["x2", "x1", "y", "z", "u", "v", "w", "t"]
-    labels = pd.DataFrame({"family": [*"AABCDEFG"], "type": types})
+    types = ["x2", "x1", "y", "z", "u", "v", "w", "r", "s", "q", "t"]
+    labels = pd.DataFrame({"family": [*"AABCDEFGHIJ"], "type": types})
     colors = checks.type_shades(labels)
     assert (colors["x1"], colors["y"]) == ("#0072B2", "#D55E00")
     # half of 65 % of the way to white, and 60 % of the levels

@@ -107,6 +107,15 @@ def test_similar_genes_and_outputs_are_neighbours():
     assert_allclose(effects.loc[OUTPUTS, GENES], EFFECTS.effects.T)
 
 
+def test_trusted_genes_are_bold_beside_the_cells_left_out():
+    settings = EFFECTS.settings | {"held out": "a quarter"}
+    figure = plotting.effect_map(replace(EFFECTS, settings=settings), HALVES)
+    labels = figure.axes[0].get_xticklabels()
+    bold = {label.get_text() for label in labels if label.get_fontweight() == "bold"}
+    assert bold == {*HALVES.gene_names[:2]}
+    assert "fitted without a quarter of the cells" in figure_text(figure)
+
+
 @pytest.fixture(scope="module")
 def large_effect_map():
     """Effects on 120 outputs are 0 to 119 in some order, but for one of -1000 on the first."""
