@@ -247,8 +247,6 @@ class GeneNetwork:
         values = self.solve(start, time_grid)
         rng = np.random.default_rng(seed_of_noise)
         values += noise * rng.standard_normal(values.shape)
-        # in single precision, as the bits after it are rounded in another order on other processors
-        values = values.astype(np.float32).astype(float)
         return trajectories(
             values,
             time_grid,
