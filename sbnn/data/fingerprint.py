@@ -269,7 +269,8 @@ class _Fingerprint:
         nonzero.sum_duplicates()
         nonzero.eliminate_zeros()
         self._tag("matrix", nonzero.shape)
-        for part in (nonzero.data, nonzero.indices, nonzero.indptr):
+        self.digest.update(_canonical_bytes(nonzero.data, are_measured=True))
+        for part in (nonzero.indices, nonzero.indptr):
             self.digest.update(_canonical_bytes(part))
 
     def _add_table(self, table):
@@ -439,15 +440,18 @@ def _class_name(value):
     return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
 
 
-def _canonical_bytes(array):
-    """Bytes of numbers: whole ones as int64, others in single precision."""
+def _canonical_bytes(array, are_measured=False):
+    """Bytes of numbers: whole ones as int64, others in single precision.
+
+    Labels and times that this makes equal keep all bits, unless they `are_measured`.
+    """
     if array.dtype.kind in "biu":
         return np.ascontiguousarray(array, "<i8").tobytes()
     with np.errstate(over="ignore"):
         floats = np.ascontiguousarray(array, "<f4")
     is_too_large = np.isinf(floats).sum() > np.isinf(array).sum()
-    # labels and times may be no longer different
-    if is_too_large or (array.ndim == 1 and len(np.unique(floats)) < len(np.unique(array))):
+    may_be_labels = array.ndim == 1 and not are_measured
+    if is_too_large or (may_be_labels and len(np.unique(floats)) < len(np.unique(array))):
         floats = np.ascontiguousarray(array, "<f8")
     floats = floats + 0  # 0 in place of -0
     floats[np.isnan(floats)] = np.nan

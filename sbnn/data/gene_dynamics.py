@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import anndata as ad
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
@@ -101,9 +100,6 @@ def simulate_network(
     train = network.simulate(n_samples, noise, random_state)
     # far from the seeds of training samples
     test = network.simulate(n_test, 0.0, random_state + 1_000_000)
-    for samples in (train, test):
-        # single precision, as the bits after it are rounded in another order on other processors
-        samples.X = samples.X.astype(np.float32).astype(float)
     return gene_dynamics(
         train,
         test,

@@ -290,8 +290,7 @@ def test_a_moved_edge_is_wrong_in_two_places(simulated, true_network):
 
 
 def test_training_samples_have_noise(simulated, true_network):
-    expected = true_network.simulate(4, 0.2, 1).X
-    assert_array_equal(simulated.X[:20], expected.astype(np.float32))
+    assert_array_equal(simulated.X[:20], true_network.simulate(4, 0.2, 1).X)
 
 
 def test_test_samples_are_others(simulated, true_network):

@@ -122,6 +122,8 @@ def test_other_content_has_another_fingerprint(values):
 
 
 LAST_BITS = [np.array([0.1, 0.0]), np.array([0.1 + 1e-16, -0.0])]
+# in single precision, both values of a matrix are equal
+LAST_BITS_OF_MATRIX = [sparse.csr_array([[0.1, 0.1 + tiny]]) for tiny in (1e-12, 2e-12)]
 # in one file, both would be the same set
 SETS_IN_CODE = [eval("lambda x: x in {0, 8}"), eval("lambda x: x in {8, 0}")]
 COLUMN = pd.Series([1.0, 2.0], name=0)
@@ -141,6 +143,7 @@ OTHER_SECONDS = replace(RECORD, values=RECORD.values | {"seconds": 2.0})
         ),
         pytest.param([0.0, -0.0, np.float64(-0.0)], id="no number"),
         pytest.param(LAST_BITS, id="the last bits of floats"),
+        pytest.param(LAST_BITS_OF_MATRIX, id="the last bits of a matrix"),
         pytest.param(
             [["a"], [np.str_("a")], np.array(["a"]), np.array(["a"], dtype=object)],
             id="text of NumPy",
