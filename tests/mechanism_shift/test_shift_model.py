@@ -118,15 +118,14 @@ def test_a_seed_gives_the_same_bits(latents_of_seed):
 
 
 #: Containers of counts, each with one of perturbations.
-FORMS = {
-    "array": (lambda counts: counts.toarray(), list),
-    "lists": (lambda counts: counts.toarray().tolist(), pd.Series),
-    "table": (lambda counts: pd.DataFrame(counts.toarray()), pd.Categorical),
-    "CSR matrix": (sparse.csr_matrix, pd.Index),
-    "CSC array": (sparse.csc_array, tuple),
-    "dense AnnData": (lambda counts: AnnData(counts.toarray()), np.array),
-    "sparse AnnData": (lambda counts: AnnData(sparse.csc_matrix(counts)), pd.Series),
-}
+FORMS = {}
+FORMS["array"] = (lambda counts: counts.toarray(), list)
+FORMS["lists"] = (lambda counts: counts.toarray().tolist(), pd.Series)
+FORMS["table"] = (lambda counts: pd.DataFrame(counts.toarray()), pd.Categorical)
+FORMS["CSR matrix"] = (sparse.csr_matrix, pd.Index)
+FORMS["CSC array"] = (sparse.csc_array, tuple)
+FORMS["dense AnnData"] = (lambda counts: AnnData(counts.toarray()), np.array)
+FORMS["sparse AnnData"] = (lambda counts: AnnData(sparse.csc_matrix(counts)), pd.Series)
 
 
 @BOTH

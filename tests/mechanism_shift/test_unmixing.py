@@ -82,24 +82,28 @@ def test_latents_may_be_lists():
 
 
 MIXED, _ = simulate_latents()
+REPEATED = np.column_stack([MIXED, MIXED[:, 0]])
+WITHOUT_VALUE = [[np.nan] * 6]
 #: What is refused, and words of the message.
-REFUSED = [
-    (lambda: unmix(np.column_stack([MIXED, MIXED[:, 0]]), LABELS), "latents: .* repeat others"),
-    (lambda: unmix(MIXED, LABELS[:, None]), r"perturbation: .*labels\['perturbation'\]"),
-    (
-        lambda: unmix(MIXED, LABELS).transform(np.zeros((4, 5))),
-        "latents: expected 6 columns.* got 5",
-    ),
-    (lambda: unmix(MIXED, LABELS).transform([[np.nan] * 6]), "latents.* NaN"),
-    (
-        lambda: match_latents(np.eye(5), np.zeros((4, 2))),
-        "estimated: expected as many cells .* 5, got 4",
-    ),
-    (lambda: match_latents(np.eye(5), [[np.nan]] * 5), "estimated.* NaN"),
-]
+REFUSED = {}
+REFUSED["repeated"] = (lambda: unmix(REPEATED, LABELS), "latents: .* repeat others")
+REFUSED["table"] = (
+    lambda: unmix(MIXED, LABELS[:, None]),
+    r"perturbation: .*labels\['perturbation'\]",
+)
+REFUSED["columns"] = (
+    lambda: unmix(MIXED, LABELS).transform(np.zeros((4, 5))),
+    "latents: expected 6 columns.* got 5",
+)
+REFUSED["missing"] = (lambda: unmix(MIXED, LABELS).transform(WITHOUT_VALUE), "latents.* NaN")
+REFUSED["fewer cells"] = (
+    lambda: match_latents(np.eye(5), np.zeros((4, 2))),
+    "estimated: expected as many cells .* 5, got 4",
+)
+REFUSED["missing estimate"] = (lambda: match_latents(np.eye(5), [[np.nan]] * 5), "estimated.* NaN")
 
 
-@pytest.mark.parametrize(("call", "words"), REFUSED)
+@pytest.mark.parametrize(("call", "words"), REFUSED.values(), ids=REFUSED)
 def test_latents_that_do_not_fit_are_refused(call, words):
     with pytest.raises((TypeError, ValueError), match=words):
         call()
