@@ -78,6 +78,7 @@ MEASURED_UNITS = {"yeast_pramila": ("time (minutes)", "expression (log ratio)")}
 SIMPLE_METHODS = ["prior", "mean", "ar1_mean", "ar1", "ridge", "ar1_ridge", "path"]
 #: Methods whose predictions are drawn: the best simple one, PHOENIX and the best of its prunings.
 DRAWN_METHODS = ("ridge", "none", "dash")
+PUBLISHED_SQUARE = {"marker": "s", "mfc": "white", "ms": 4.5}
 REFERENCE_NETWORK = "dash"  # that others are compared with
 #: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of arXiv
 #: 2403.04805 to within 0.005. The published unpruned network has the prior in the loss.
@@ -208,7 +209,7 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
     networks = means.drop("prior")
     colors = [DYNAMICS_COLORS[name] for name in means.index]
     figure, (ax, beside) = new_panels(
-        4, dataset, 1, 2, topic="edges with 5 % noise", width_ratios=(2.8, 1)
+        4, dataset, n_rows=1, n_columns=2, topic="edges with 5 % noise", width_ratios=(2.8, 1)
     )
     ax.set(xlim=(-0.03, 1.24), xlabel="sparsity of the weights")
     ax.set(ylim=(0.47, 1.02), ylabel="balanced accuracy of edges (bars: SD over seeds)")
@@ -249,7 +250,6 @@ def _draw_networks(ax, means, sds):
 
 def _draw_published_networks(ax, means):
     """Draw lines from our means to published values."""
-    marker = {"marker": "s", "mfc": "white", "ms": 4.5}
     for name, (sparsity, accuracy) in PUBLISHED_ACCURACY.items():
         ax.plot(
             [means.loc[name, "sparsity"], sparsity],
@@ -257,9 +257,9 @@ def _draw_published_networks(ax, means):
             color=DYNAMICS_COLORS[name],
             lw=0.6,
             markevery=[1],
-            **marker,
+            **PUBLISHED_SQUARE,
         )
-    ax.plot([], [], color="0.3", ls="", label="published", **marker)
+    ax.plot([], [], color="0.3", ls="", label="published", **PUBLISHED_SQUARE)
 
 
 @with_style
@@ -283,7 +283,7 @@ def predicted_paths(records: Mapping[str, Record]) -> Figure:
     topic = f"{'a' if is_better else 'no'} network predicts better than ridge"
     first = records["real_ridge"]
     [times, *_], [test, *_] = first.times, first.test
-    figure, axes = new_panels(3.1, first.dataset, 2, 3, topic=topic, sharex=True)
+    figure, axes = new_panels(3.1, first.dataset, n_rows=2, n_columns=3, topic=topic, sharex=True)
     genes = np.argsort(-np.ptp(test, axis=0), kind="stable")
     for ax, gene in zip(axes.flat, genes, strict=False):
         ax.plot(times, test[:, gene], "o", color="black", ms=3, label="test sample")

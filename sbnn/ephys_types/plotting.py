@@ -64,11 +64,13 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     [dataset] = {record.dataset for record in shown.values()}
     published = report.published_scores(dataset, kind)
     colors = [classifier_color(name) for name in shown]
-    reference = _reference_of(shown, kind)
+    reference = _find_reference(shown, kind)
     n_panels = 2 if reference is None else 3
     height = 1.05 + 0.21 * len(shown)
     topic = report.RECORD_KINDS[kind]
-    figure, axes = new_panels(height, dataset, 1, n_panels, topic=topic, sharey=True)
+    figure, axes = new_panels(
+        height, dataset, n_rows=1, n_columns=n_panels, topic=topic, sharey=True
+    )
     for i, metric in enumerate(("macro_f1", "accuracy")):
         ax = axes[-i]  # accuracy is the last
         for y, (name, record) in enumerate(shown.items()):
@@ -95,7 +97,7 @@ def model_scores(records: Mapping[str, Record], kind: str = "types") -> Figure:
     return finish(figure, [axes])
 
 
-def _reference_of(records, kind):
+def _find_reference(records, kind):
     """Model that the others are compared with, if there is a record."""
     is_transfer = kind.startswith("transfer")
     name = report.TRANSFER_REFERENCE if is_transfer else report.REFERENCE_CLASSIFIER
@@ -117,7 +119,7 @@ def importance_of_families(record: Record) -> Figure:
     widths = [0.55, 1, 1] if has_attention else [1, 1]
     height = 1.1 + 0.2 * len(order)
     figure, axes = new_panels(
-        height, record.dataset, 1, len(widths), sharey=True, width_ratios=widths
+        height, record.dataset, n_rows=1, n_columns=len(widths), sharey=True, width_ratios=widths
     )
     if has_attention:
         engine = cast(ConstrainedLayoutEngine, figure.get_layout_engine())

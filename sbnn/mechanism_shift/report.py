@@ -305,7 +305,7 @@ def recovery_panels(records: Mapping[str, Record]) -> Figure:
     colors = [SHIFT_COLORS[SHIFT_KINDS[name]] for name in names]
     height = 1.2 + 0.32 * len(names)
     [dataset] = {record.dataset for record in records.values()}
-    figure, axes = new_panels(height, dataset, 2, len(DRAWN_SCORES), sharey=True)
+    figure, axes = new_panels(height, dataset, n_rows=2, n_columns=len(DRAWN_SCORES), sharey=True)
     for (above, below), (score, title) in zip(axes.T, DRAWN_SCORES.items(), strict=True):
         by_seed = scores[score].unstack("method")[names]
         for y, (name, color) in enumerate(zip(names, colors, strict=True)):

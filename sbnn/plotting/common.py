@@ -137,11 +137,17 @@ def new_figure(height: float, dataset: str, topic: str = "") -> Figure:
 
 
 def new_panels(
-    height: float, dataset: str, *shape: int, topic: str = "", **options: Any
+    height: float,
+    dataset: str,
+    *,
+    n_rows: int = 1,
+    n_columns: int = 1,
+    topic: str = "",
+    **options: Any,
 ) -> tuple[Figure, Any]:
     """As `new_figure`, with panels."""
     figure = new_figure(height, dataset, topic)
-    return figure, figure.subplots(*shape, **options)
+    return figure, figure.subplots(n_rows, n_columns, **options)
 
 
 def legend_above(ax: Axes, anchor: tuple[float, float] = (0, 1.01), **options: Any) -> None:

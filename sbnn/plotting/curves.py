@@ -76,7 +76,7 @@ def training_curves(
     n_rows = len(points_by_width)
     height = ROW_HEIGHT * n_rows
     figure, panels = new_panels(
-        height, network.dataset, n_rows, 2, width_ratios=(2.6, 1), squeeze=False
+        height, network.dataset, n_rows=n_rows, n_columns=2, width_ratios=(2.6, 1), squeeze=False
     )
     for (left, right), points in zip(panels, points_by_width.values(), strict=True):
         points.sort(key=lambda point: strength_of_lasso(network, point))
@@ -237,7 +237,9 @@ def bottleneck_comparison(
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> figure = plotting.bottleneck_comparison(network, srrr, ridge)
     """
-    figure, panels = new_panels(3.2, network.dataset, 1, 3, width_ratios=(1.1, 0.8, 1.1))
+    figure, panels = new_panels(
+        3.2, network.dataset, n_rows=1, n_columns=3, width_ratios=(1.1, 0.8, 1.1)
+    )
     by_genes, pretraining, regression = panels
     points_by_width = find_points_by_width(
         network, n_components, group_lasso=group_lasso, pretraining=True

@@ -119,7 +119,9 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
 def _draw_cell_maps(maps, groups, dataset):
     """A single map has the size of one of two."""
     n_columns = max(len(maps), 2)
-    figure, panels = new_panels(FIGURE_WIDTH / n_columns + 0.6, dataset, 1, n_columns)
+    figure, panels = new_panels(
+        FIGURE_WIDTH / n_columns + 0.6, dataset, n_rows=1, n_columns=n_columns
+    )
     draw_legend(figure, groups.table, groups.title)
     for ax in panels:
         frame_map(ax)
@@ -153,7 +155,7 @@ def map_trust_panels(record: Record, fit: Record | None = None) -> Figure:
     >>> trust = results.load("saved_models/scala/map_trust.pickle.xz")
     >>> figure = plotting.map_trust_panels(trust)
     """
-    figure, (left, right) = new_panels(2.8, record.dataset, 1, 2)
+    figure, (left, right) = new_panels(2.8, record.dataset, n_rows=1, n_columns=2)
     n_components = record.latent.shape[1]
     if n_components <= 2:
         xy = panel_coordinates(record.latent, proportional=False)
@@ -239,7 +241,7 @@ def bibiplot(record: Record) -> Figure:
     from_outputs = scale(outputs @ coefficients)
 
     groups = Groups(record)
-    figure, panels = new_panels(FIGURE_WIDTH / 2 + 0.6, record.dataset, 1, 2)
+    figure, panels = new_panels(FIGURE_WIDTH / 2 + 0.6, record.dataset, n_rows=1, n_columns=2)
     left, right = panels
     draw_legend(figure, groups.table, groups.title)
     # correlations, as all columns are scaled

@@ -328,7 +328,9 @@ def model_overview(
     >>> folds = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> figure = plotting.model_overview(fit, folds=folds)
     """
-    figure, panels = new_panels(OVERVIEW_HEIGHT, record.dataset, 1, 5, width_ratios=OVERVIEW_WIDTHS)
+    figure, panels = new_panels(
+        OVERVIEW_HEIGHT, record.dataset, n_rows=1, n_columns=5, width_ratios=OVERVIEW_WIDTHS
+    )
     genes, encoder, ax, decoder, outputs = panels
     n_units = record.latent.shape[1]
     score = None if folds is None else (folds, {"n_components": n_units})

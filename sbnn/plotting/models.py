@@ -79,7 +79,7 @@ def accuracy_comparison(
     n_panels = 2 if _can_compare(differences) else 1
     height = 0.85 + ACCURACY_ROW * len(models)
     figure, [panels] = new_panels(
-        height, records[0].dataset, 1, n_panels, sharey=True, squeeze=False
+        height, records[0].dataset, n_rows=1, n_columns=n_panels, sharey=True, squeeze=False
     )
     ax = panels[0]
     names = []
