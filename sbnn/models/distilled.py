@@ -41,10 +41,10 @@ from sbnn.models.training import minibatches
 
 MOST_SELECTION_CELLS = 2000  # on which genes are chosen
 MOST_FOREST_CELLS = 10_000  # on which trees are trained
-PRIOR_CELLS = 100  # weight of the assumption that trees and networks are equally good
+PRIOR_CELLS = 100  # weight of the assumptions that trees are as good as networks, and slopes are 1
 TEACHER_BATCH_SIZE = 128  # of each network of the teacher
 MEASURED_BATCH_SIZE = 64  # of the student, beside twice as many labelled cells
-WEIGHT_OF_MEASURED = 0.5  # in the loss, relative to a labelled cell
+WEIGHT_OF_MEASURED = 0.15  # in the loss, relative to a labelled cell
 RECORDED_EVERY = 100  # steps of the student
 MOST_WATCHED_CELLS = 20_000  # on which R2 is recorded
 
@@ -68,7 +68,7 @@ class DistilledSettings:
     #: Bottleneck units of the teacher's networks.
     teacher_width: int = 16
     #: Steps of each network of the teacher.
-    steps_of_teachers: int = 400
+    steps_of_teachers: int = 300
     #: Peak learning rate of the teacher's networks.
     rate_of_teachers: float = 5e-3
     #: Trees in each forest.
@@ -80,7 +80,7 @@ class DistilledSettings:
     #: SD of the noise of artificial cells, relative to the SDs of the genes.
     augmentation_noise: float = 0.25
     #: Steps of the student.
-    steps_of_student: int = 3000
+    steps_of_student: int = 2000
     #: Peak learning rate of the student.
     rate_of_student: float = 1e-2
 
@@ -138,7 +138,8 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
         One row per 100 steps of the student; columns as in `SparseBottleneckRegressor`.
     left_out_predictions_ : ndarray, shape (n, q), or (n,) for a one-dimensional ``y``
         Outputs of the training cells, in their units, as predicted by those models of the teacher
-        that were trained without them. The genes were chosen on all cells. Not kept in files.
+        that were trained without them. The genes and the slope of each output were chosen on all
+        cells. Not kept in files.
     x_min_, x_max_ : ndarray, shape (p,)
         Range of the training cells, to which genes are clipped.
     n_features_in_, feature_names_in_ : number and names of the genes seen by `fit`.
@@ -191,7 +192,7 @@ class DistilledBottleneckRegressor(BottleneckRegressor):
     @property
     def algorithm_version(self) -> int:
         """Version of the algorithm, incremented when results change."""
-        return 6
+        return 7
 
     def _train(self, read_genes, target, random, generator, eval_cells):
         settings = self.distillation or DistilledSettings()
@@ -363,8 +364,8 @@ def pseudo_labelled_cells(
     """Artificial cells, (n_augmented, k), with genes of two cells and noise, and their outputs.
 
     A mixture of trees and of networks of these sizes predicts them, all trained without a part of
-    the cells. Also return what it predicts for measured cells, (n, q), from models that were
-    trained without them.
+    the cells; each output is then multiplied by a slope. Also return what they predict for measured
+    cells, (n, q), from models that were trained without them.
     """
     x, target = cells
     # cross-fitting: each network and each forest is trained without a part of the cells
@@ -405,12 +406,13 @@ def pseudo_labelled_cells(
 
     # stacking (Wolpert, Neural Networks 5, 241, 1992): the weights with the least such error
     weight_of_trees = mixture_weight(residuals[0], residuals[1], PRIOR_CELLS)
-    labelled_cells = ScaledCells(
-        x=artificial, target=torch.lerp(labels[0], labels[1], weight_of_trees)
-    )
+    mixed_labels = torch.lerp(labels[0], labels[1], weight_of_trees)
     left_out = torch.empty_like(target)
     left_out[order] = target[order] + torch.lerp(residuals[0], residuals[1], weight_of_trees)
-    return labelled_cells, left_out
+
+    # weak outputs are predicted with too much spread, which the student would learn
+    slopes = calibration_slopes(left_out, target, PRIOR_CELLS)
+    return ScaledCells(x=artificial, target=mixed_labels * slopes), left_out * slopes
 
 
 @torch.inference_mode()
@@ -489,6 +491,20 @@ def mixture_weight(first: torch.Tensor, second: torch.Tensor, prior_cells: float
     best = float((product / squares).clamp(0, 1))
     n_cells = len(first)
     return (n_cells * best + prior_cells / 2) / (n_cells + prior_cells)
+
+
+def calibration_slopes(
+    predictions: torch.Tensor, target: torch.Tensor, prior_cells: float
+) -> torch.Tensor:
+    """Slopes, (q,), of the centred outputs, (n, q), on predictions for cells that were left out.
+
+    They are shrunk towards 1 with the weight of `prior_cells` cells, and never below 0.
+    """
+    n_cells = len(target)
+    products = (predictions * target).mean(dim=0)
+    squares = predictions.square().mean(dim=0).clamp(min=1e-12)
+    slopes = (n_cells * products / squares + prior_cells) / (n_cells + prior_cells)
+    return slopes.clamp(min=0)
 
 
 # -- the student -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sbnn.data import inputs
 from sbnn.models import distilled
 from sbnn.models.base import ScaledCells
 from sbnn.models.distilled import (
+    calibration_slopes,
     choose_genes,
     forward_selection,
     grow_forest,
@@ -223,10 +224,10 @@ def test_each_network_is_trained_without_a_part(rememberers):
 
 
 def test_models_are_judged_on_cells_they_missed(rememberers, monkeypatch):
-    """The best weight of trees is 3/4, which the prior shrinks to 5/8."""
+    """The best weight of trees is 3/4, which the prior shrinks to 5/8; a slope of 0 becomes 1/2."""
     monkeypatch.setattr(distilled, "PRIOR_CELLS", 20)
     labelled_cells = label(TWENTY_CELLS, DistilledSettings(n_augmented=4))
-    expected = 3 * 3 / 8 - 5 / 8
+    expected = (3 * 3 / 8 - 5 / 8) / 2
     assert_close(labelled_cells.target, torch.full((4, 2), expected))
 
 
@@ -242,7 +243,8 @@ def test_left_out_predictions_are_in_the_order_of_cells(rememberers, monkeypatch
     _, left_out = pseudo_labelled_cells(
         (1, 2, 2), TWENTY_CELLS, noise=0.7, settings=settings, random=None, generator=seeded()
     )
-    assert_close(left_out, TWENTY_CELLS.x.repeat(1, 2))
+    slope = 100 / (20 + 100)  # the outputs are 0
+    assert_close(left_out, slope * TWENTY_CELLS.x.repeat(1, 2))
 
 
 def test_the_mixture_has_the_least_error():
@@ -258,6 +260,26 @@ def test_the_mixture_has_the_least_error():
 def test_a_worse_prediction_has_no_weight():
     first = normal_values(50, 3)
     assert mixture_weight(first, 3 * first, 0) == 0
+
+
+def test_slopes_are_those_of_regressions():
+    """A prior of many cells with a slope of 1 is a regression with more cells on the diagonal."""
+    predictions = normal_values(50, 2)
+    target = predictions * torch.tensor([0.3, 1.2]) + normal_values(50, 4)[:, 2:]
+    lengths = predictions.square().sum(dim=0).sqrt()
+    more = lengths * np.sqrt(2)  # twice as much of a squared length as 50 cells
+    expected = []
+    for j in range(2):
+        x = np.append(predictions[:, j], more[j])
+        y = np.append(target[:, j], more[j])
+        expected.append(np.linalg.lstsq(x[:, None], y)[0].item())
+    assert calibration_slopes(predictions, target, 100).tolist() == approx(expected, rel=1e-5)
+
+
+def test_an_output_that_is_predicted_upside_down_is_its_mean():
+    predictions = normal_values(50, 2)
+    slopes = calibration_slopes(predictions, predictions * torch.tensor([-5, 1]), 100)
+    assert slopes.tolist() == approx([0, 1])
 
 
 @pytest.fixture
@@ -282,8 +304,8 @@ SHORT = DistilledSettings(n_trees=5, n_augmented=200, steps_of_teachers=20, step
 @pytest.mark.parametrize(
     ("parameters", "end"),
     [
-        ({"n_genes": 6}, "0.41714 0.86783 0.27463 8.1021"),
-        ({"n_genes": 30, "n_components": 3}, "0.52866 1.5441 0.24756 36.6011"),
+        ({"n_genes": 6}, "0.46643 1.0314 0.29036 8.1612"),
+        ({"n_genes": 30, "n_components": 3}, "0.54069 1.5807 0.25352 36.5512"),
     ],
 )
 def test_training_ends_where_it_always_did(data, parameters, end):
