@@ -2,23 +2,28 @@
 published protocol in Keras, and the companions beside theirs.
 
     python benchmarks/speed.py [--repeats 3] [--models sbnn_d2 keras]
+    python benchmarks/speed.py --growth
 
 The networks are fitted to the first training fold of mouse M1 (1092 cells x 1000 genes -> 16
 outputs) where its files can be found, else to simulated data of that shape; the companions to
 simulated data. Every fit runs on one thread in a process of its own, those of M1 after a small one,
 which imports and compiles what is needed; the models take turns. Memory is what the fit adds to the
-process (Linux). Keras, LassoNet and STG live in an environment of their own
+process (Linux). With --growth, the distilled network is fitted to more and more simulated cells, in
+memory and in a file that is read where it is needed. Keras, LassoNet and STG live in an environment of their own
 (benchmarks/requirements.txt).
 """
 
 import argparse
 import multiprocessing
 import sys
+import tempfile
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 
+import anndata
 import pandas as pd
 from accuracy import AT, MODELS
 from in_keras import keras_fit
@@ -26,7 +31,13 @@ from pages import to_markdown
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
-from sbnn import default_dataset, load_dataset, paper_folds
+from sbnn import (
+    DistilledBottleneckRegressor,
+    default_dataset,
+    load_dataset,
+    paper_folds,
+    simulate_patchseq,
+)
 from sbnn.data.paired import as_paired
 from sbnn.data.simulate_ephys import simulate_ephys_types
 from sbnn.determinism import reproducible
@@ -79,6 +90,8 @@ COMPANIONS = {
     "DASH": (simulated_courses, PhoenixRegressor(pruning="dash", sparsity=0.955, random_state=0)),
 }
 NAMES = [*MODELS, "keras", *COMPANIONS]
+# cells and genes
+SIZES = [(1000, 1000), (10_000, 1000), (100_000, 1000), (1000, 20_000), (1_000_000, 1000)]
 
 
 def prepare_fit(name, seed, is_small=False):
@@ -105,14 +118,38 @@ def measure_fit(name, seed):
             fit_small = prepare_fit(name, seed, is_small=True)
             fit_small()
         fit = prepare_fit(name, seed)
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # resets the peak
-        before = process_status("VmRSS")
-        started = time.process_time()
-        fit()
-        seconds = time.process_time() - started
-        memory = process_status("VmHWM") - before
-    return {"model": name, "CPU seconds": seconds, "MiB": memory / 1024}
+        return {"model": name} | time_and_memory(fit)
+
+
+def measure_growth(n_cells, n_genes):
+    """CPU seconds and MiB of fits of the distilled network to cells in memory and in a file."""
+    adata = simulate_patchseq(n_cells, n_genes, random_state=0)
+    model = DistilledBottleneckRegressor(device="cpu", random_state=0)
+    row = {"cells x genes": f"{n_cells} x {n_genes}"}
+    with tempfile.TemporaryDirectory() as folder, reproducible():
+        small = simulate_patchseq(100, 50, random_state=0)
+        clone(model).fit(small)  # imports and compiles what is needed
+        for name, value in time_and_memory(partial(model.fit, adata)).items():
+            row[f"{name}, in memory"] = value
+        path = Path(folder, "cells.h5ad")
+        adata.write_h5ad(path)
+        del adata
+        backed = anndata.read_h5ad(path, backed="r")
+        for name, value in time_and_memory(partial(model.fit, backed)).items():
+            row[f"{name}, in a file"] = value
+    return row
+
+
+def time_and_memory(fit):
+    """CPU seconds and additional MiB of a call in this process."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # resets the peak
+    before = process_status("VmRSS")
+    started = time.process_time()
+    fit()
+    seconds = time.process_time() - started
+    memory = process_status("VmHWM") - before
+    return {"CPU seconds": seconds, "MiB": memory / 1024}
 
 
 def process_status(name):
@@ -127,9 +164,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--growth", action="store_true", help="more and more cells instead")
     options = parser.parse_args()
     rows = []
     with ProcessPoolExecutor(1, SPAWN, max_tasks_per_child=1) as pool:
+        if options.growth:
+            for n_cells, n_genes in SIZES:
+                rows.append(pool.submit(measure_growth, n_cells, n_genes).result())
+                print(rows[-1], file=sys.stderr, flush=True)
+            print(to_markdown(pd.DataFrame(rows).set_index("cells x genes")))
+            return
         for seed in range(options.repeats):
             for name in options.models:
                 rows.append(pool.submit(measure_fit, name, seed).result())

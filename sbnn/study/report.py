@@ -52,7 +52,12 @@ APART = {
     "mouse": "whole mice held out, ten folds",
     "date": "trained on the first four fifths of the recording dates, tested on the last",
 }
-APART_MODELS = ["distilled, d=2", "published, d=2", "ridge, all genes"]
+APART_MODELS = [
+    "distilled, d=2",
+    "published, d=2",
+    "ridge, all genes",
+    "distilled + ridge, all genes",
+]
 # numbers of genes of sRRR if none were published
 SRRR_GENES = (25, 33, 83)
 #: Experiments with other genes or noise.
