@@ -212,7 +212,7 @@ def measure(name, dataset, data):
     options = {"scaling": "all", "seed": SEED, "keep": (), "verbose": False}
     record = cross_validate(MODELS[name].estimator, data, study.folds, grid, **options)
     rows = record.to_frame().rename(columns={"test_r2": "r2", "n_selected": "used"})
-    if missing == [ALL]:  # the genes of a map are not all that predict
+    if missing == [ALL] or "used" not in rows:  # the genes of a map are not all that predict
         rows["used"] = data.n_genes
     rows = rows.assign(model=name).reindex(columns=COLUMNS)
     rows = rows.fillna({"n_genes": ALL})

@@ -68,7 +68,7 @@ class DistilledSettings:
     #: Bottleneck units of the teacher's networks.
     teacher_width: int = 16
     #: Steps of each network of the teacher.
-    steps_of_teachers: int = 300
+    steps_of_teachers: int = 400
     #: Peak learning rate of the teacher's networks.
     rate_of_teachers: float = 5e-3
     #: Trees in each forest.
