@@ -114,7 +114,7 @@ def format_numbers(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     1       –     40
     """
     texts = table.copy()
-    for name in table.columns[table.dtypes == float]:
+    for name in table.select_dtypes("floating").columns:
         shown = table[name].map(f"{{:.{digits}f}}".format, na_action="ignore")
         texts[name] = shown.astype(object).fillna("–")
     return texts
