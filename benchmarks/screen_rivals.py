@@ -3,7 +3,7 @@
     python benchmarks/screen_rivals.py [--only 'script_*,edges_*'] [--fresh]
 
 - `script_*`: recovery of latents and edges on simulated screens of the sizes of the published
-  script; those of the small ones are in notebook 05.
+  script; those of the small ones are in notebook 06.
 - `rivals_*`: likelihood of held-out cells of real and simulated screens, for networks without and
   with effects on genes, and for baselines.
 - `edges_*`: targets with an edge in half of the cells.

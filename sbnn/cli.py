@@ -25,9 +25,10 @@ NOTEBOOKS = {
     "01": PAIRED_DATA,
     "02": PAIRED_DATA,
     "03": PAIRED_DATA,
-    "04": ("lee_human", "gouwens_ephys", "simulated_ephys"),
-    "05": ("papalexi", "simulated_screen"),
-    "06": ("grn_350", "simulated_grn"),
+    "04": PAIRED_DATA,
+    "05": ("lee_human", "gouwens_ephys", "simulated_ephys"),
+    "06": ("papalexi", "simulated_screen"),
+    "07": ("grn_350", "simulated_grn"),
     "08": ("own_data/simulated",),
 }
 #: Names of studies in the table of the data sets.
@@ -363,7 +364,7 @@ def list_runs() -> list[Run]:
 
 def choose_runs(runs: Sequence[Run], notebook: str, dataset: str) -> list[Run]:
     """Runs of the notebook, or of all, on the data set, or on all with committed results."""
-    # notebook 03 draws the figures of data that are here; those of others are drawn on demand
+    # notebook 04 draws the figures of data that are here; those of others are drawn on demand
     of_notebook = [run for run in runs if notebook in (run.notebook, "all")]
     if notebook == "all":
         of_notebook = [run for run in runs if run.notebook != "figures"]

@@ -14,7 +14,7 @@ import pandas as pd
 
 from sbnn.store import ENDING, read_file, write_file
 
-__all__ = ["Record", "load", "load_folder", "results_folder", "save"]
+__all__ = ["Record", "SavedResults", "load", "load_folder", "results_folder", "save"]
 
 LIBRARIES = ("sbnn", "numpy", "pandas", "scipy", "scikit-learn", "torch")
 
@@ -208,6 +208,59 @@ def results_folder(saved_models: str | PathLike[str], dataset: str, fast: bool =
     'saved_models/scala-fast'
     """
     return Path(saved_models, f"{dataset}-fast" if fast else dataset)
+
+
+@dataclass(frozen=True)
+class SavedResults:
+    """A folder in which each result has a name: computed once, loaded from then on.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Such as `results_folder` gives; it is created when the first result is saved.
+    overwrite : bool
+        Whether results that are there are computed anew.
+
+    Examples
+    --------
+    >>> import sbnn
+    >>> from sbnn.results import SavedResults
+    >>> saved = SavedResults("mine")
+    >>> data, ridge = sbnn.simulate_patchseq(n_cells=60), sbnn.LeaveOneOutRidge()
+    >>> scores = saved.compute("cv_ridge", sbnn.cross_validate, ridge, data, 3, verbose=False)
+    >>> scores.test_r2.shape
+    (3, 1)
+    """
+
+    folder: str | PathLike[str]
+    overwrite: bool = False
+
+    def compute(
+        self, name: str, function: Callable[..., Record], *arguments: Any, **options: Any
+    ) -> Record:
+        """Return what a function returns, loaded if it was computed from the same arguments.
+
+        Parameters
+        ----------
+        name : str
+            Name of the result, which is that of its file.
+        function : callable
+            One that takes `results` and `overwrite`, such as `cross_validate`, `fit_full` or
+            `stability_selection`.
+        *arguments, **options
+            Those of the function.
+
+        Returns
+        -------
+        Record
+
+        Raises
+        ------
+        ValueError
+            If the result with this name was computed from other arguments; the message names them.
+        """
+        path = Path(self.folder, f"{name}{ENDING}")
+        return function(*arguments, **options, results=path, overwrite=self.overwrite)
 
 
 def save(record: Record, path: str | PathLike[str]) -> Path:

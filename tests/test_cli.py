@@ -323,9 +323,9 @@ def no_data(monkeypatch):
     [
         ("02", [("02", "auto")]),
         ("02 mine", [("02", "mine")]),
-        ("all simulated", [("01", "simulated"), ("02", "simulated"), ("03", "simulated")]),
-        ("all gouwens", [("01", "gouwens"), ("02", "gouwens"), ("03", "gouwens")]),
-        ("all gouwens_ephys", [("04", "gouwens_ephys")]),
+        ("all simulated", [(number, "simulated") for number in ("01", "02", "03", "04")]),
+        ("all gouwens", [(number, "gouwens") for number in ("01", "02", "03", "04")]),
+        ("all gouwens_ephys", [("05", "gouwens_ephys")]),
         ("08 all", [("08", "own_data/simulated")]),
     ],
 )
@@ -337,15 +337,15 @@ def test_notebooks_are_run_on_a_data_set(words, expected, done):
 def test_notebooks_are_run_on_all_data_that_are_here(done):
     state = sbnn.data.datasets.list_datasets()["state"]
     names = [name for name in ("papalexi", "simulated_screen") if state[name] == "here"]
-    assert run("reproduce", "05", "all") == 0
-    assert done() == [("05", name) for name in names]
+    assert run("reproduce", "06", "all") == 0
+    assert done() == [("06", name) for name in names]
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         ("all all", []),
-        ("all scala", ["01", "02", "03"]),
+        ("all scala", ["01", "02", "03", "04"]),
         ("figures scala", ["figures"]),
         ("figures all", ["figures"]),
     ],
@@ -372,7 +372,7 @@ def test_notebooks_run_where_their_files_are(executed):
 
 @pytest.mark.parametrize(
     ("dataset", "computes", "lengths"),
-    [("simulated", False, [1, 1, 1]), ("simulated", True, [3]), ("gouwens", False, [3])],
+    [("simulated", False, [1, 1, 1, 1]), ("simulated", True, [4]), ("gouwens", False, [4])],
 )
 def test_notebooks_wait_for_what_they_load(dataset, computes, lengths):
     runs = cli.choose_runs(cli.list_runs(), notebook="all", dataset=dataset)

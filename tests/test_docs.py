@@ -265,4 +265,4 @@ def test_citations_are_shown_without_their_keys(site):
 @pytest.mark.slow
 def test_the_site_shows_figures_and_outputs_of_notebooks(site):
     assert 'href="../_images/overview.png"' in (site / "docs" / "figures.html").read_text()
-    assert "<img" in (site / "notebooks" / "03_model.html").read_text()
+    assert "<img" in (site / "notebooks" / "04_model.html").read_text()

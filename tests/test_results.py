@@ -16,7 +16,7 @@ import pytest
 from files import Payload
 
 from sbnn import results, store
-from sbnn.results import Record, load, save
+from sbnn.results import Record, SavedResults, load, save
 
 ARRAYS = [
     np.array([False, True, True]),
@@ -419,3 +419,12 @@ def test_a_record_with_another_kind_of_entry_is_refused(name, assert_refused):
 def test_a_file_without_a_checksum_is_refused(assert_refused):
     content = lzma.compress(pickle.dumps({}, 5), check=lzma.CHECK_NONE)
     assert_refused(content, "it has no checksum")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_saved_results_hand_their_place_on(overwrite, tmp_path):
+    compute = Mock()
+    saved = SavedResults(tmp_path, overwrite)
+    assert saved.compute("ridge", compute, 1, folds=2) is compute.return_value
+    path = tmp_path / "ridge.pickle.xz"
+    compute.assert_called_once_with(1, folds=2, results=path, overwrite=overwrite)

@@ -31,9 +31,9 @@ PUBLIC = {
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
         cell_maps color_by effect_map family_zoom gene_selection_curve
         genes_curve latent_panels map_trust_panels model_overview output_accuracy
-        save_figure selection_frequencies style training_curves tsne_pair
-        width_and_stability""",
-    "sbnn.results": "Record load load_folder results_folder save",
+        save_figure selection_frequencies show_and_save style training_curves
+        tsne_pair width_and_stability""",
+    "sbnn.results": "Record SavedResults load load_folder results_folder save",
     "sbnn.metrics": "feature_r2 pooled_r2 smallest_sufficient",
 }
 

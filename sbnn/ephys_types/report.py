@@ -154,7 +154,7 @@ def types_overview(saved_models: str | PathLike[str]) -> dict[str, pd.DataFrame]
             if name in OVERVIEW_CLASSIFIERS:
                 row[CLASSIFIER_LABELS[name]] = mean_sd(record.macro_f1.ravel())
     if not rows:
-        raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 04` computes them")
+        raise FileNotFoundError(f"no results in {saved_models}; `sbnn reproduce 05` computes them")
     table = pd.DataFrame(rows).T.rename_axis("data").fillna("")
     return tables | {"Macro-F1 on every data set": table}
 

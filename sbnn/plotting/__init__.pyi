@@ -2,6 +2,7 @@
 
 from .colors import color_by as color_by
 from .common import save_figure as save_figure
+from .common import show_and_save as show_and_save
 from .common import style as style
 from .curves import bottleneck_comparison as bottleneck_comparison
 from .curves import training_curves as training_curves

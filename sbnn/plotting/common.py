@@ -114,6 +114,30 @@ def save_figure(figure: Figure, path_stem: str | os.PathLike[str]) -> pathlib.Pa
     return path
 
 
+def show_and_save(figure: Figure, path_stem: str | os.PathLike[str]) -> Figure:
+    """Save a figure with `save_figure` and return it, so that a cell of a notebook shows it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path_stem : str or path-like
+        Path without extension; missing folders are created.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from sbnn import plotting
+    >>> plotting.show_and_save(Figure(), "empty")
+    <Figure size 640x480 with 0 Axes>
+    """
+    save_figure(figure, path_stem)
+    return figure
+
+
 def _has_fixed_layout(figure):
     return isinstance(figure.get_layout_engine(), PlaceHolderLayoutEngine)
 

@@ -94,6 +94,37 @@ def comparable_results(record: Record) -> list[dict]:
     return table.to_dict("records")
 
 
+def format_numbers(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+    """Table to be read: numbers with so many digits, a dash where there is none.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Whole numbers and texts stay as they are.
+    digits : int
+        After the decimal point.
+
+    Returns
+    -------
+    DataFrame
+        Of texts where `table` has floating-point numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sbnn.study.report import format_numbers
+    >>> format_numbers(pd.DataFrame({"test_r2": [0.51234, None], "cells": [30, 40]}))
+      test_r2  cells
+    0   0.512     30
+    1       –     40
+    """
+    texts = table.copy()
+    for name in table.select_dtypes("floating").columns:
+        shown = table[name].map(f"{{:.{digits}f}}".format, na_action="ignore")
+        texts[name] = shown.astype(object).fillna("–")
+    return texts
+
+
 def study_tables(records: Mapping[str, Record]) -> dict[str, pd.DataFrame]:
     """All tables of the records of a data set, by title."""
     tables = {}

@@ -1,4 +1,4 @@
-"""Notebook 06 takes the committed results, one of each kind of which is made again."""
+"""Notebook 07 takes the committed results, one of each kind of which is made again."""
 
 import pandas as pd
 import pytest
@@ -32,7 +32,7 @@ def variables(tmp_path_factory):
     figures = tmp_path_factory.mktemp("figures")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "fit_and_score_network", None)
-        return run_cells("06_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
+        return run_cells("07_dynamics", dataset="grn_350", saved_models=SAVED, figures=figures)
 
 
 @pytest.mark.parametrize(("folder", "ending"), [*FOLDERS.items()])

@@ -37,7 +37,7 @@ def run_study(name):
     with pytest.MonkeyPatch.context() as changed:
         changed.setattr(plotting, "save_figure", keep_figure)
         changed.setattr(runs, "save", lambda record, path: pytest.fail(f"{path}: computed again"))
-        return run_cells("04_ephys_types", dataset=name), figures
+        return run_cells("05_ephys_types", dataset=name), figures
 
 
 @pytest.mark.slow
