@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from sbnn.plotting.colors import Groups
+from sbnn.plotting.colors import VALUE_COLORS, Groups, color_untyped
 from sbnn.plotting.common import (
     FIGURE_WIDTH,
     add_colorbar,
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 MEASUREMENTS = ("transcriptome", "outputs")
-# few, for a small PDF, and none as pale as the paper
-ERROR_COLORS = ListedColormap(colormaps["plasma"](np.linspace(0, 0.85, 32)))
 ERROR_QUANTILE = 0.95  # of the cells, the end of the colour range
 CIRCLE_RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
 SHORTEST_LINE = 0.3  # in correlations
@@ -194,7 +190,7 @@ def _draw_errors(ax, xy, errors):
         c=errors[order],
         s=np.clip(5000 / len(xy), 1, 9),
         lw=0,
-        cmap=ERROR_COLORS,
+        cmap=VALUE_COLORS,
         vmin=0,
         vmax=np.nanquantile(errors, ERROR_QUANTILE),
     )
@@ -234,6 +230,7 @@ def bibiplot(record: Record) -> Figure:
         raise ValueError(f"record: expected 2 latents, got {record.latent.shape[1]}")
     from sklearn.preprocessing import scale  # slow to load
 
+    record = color_untyped(record)
     latents = scale(record.latent.astype(float))
     genes = scale(record.expression.astype(float))
     outputs = scale(record.outputs.astype(float))

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sbnn.evaluation.stability import trusted_genes
-from sbnn.plotting.colors import GREEN, SKY, Groups
+from sbnn.plotting.colors import GREEN, SKY, Groups, color_untyped
 from sbnn.plotting.common import (
     DASHES,
     NAMES_IN_FULL,
@@ -57,8 +57,9 @@ PUBLISHED_FEATURES = (
     "V_rest",
     "Rheobase",
 )
-N_MAPS = 9
-MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.75, 2.8, 0.5  # inches
+MAP_ROWS, MAP_COLUMNS = 2, 3
+N_MAPS = MAP_ROWS * MAP_COLUMNS  # small ones, on either side of the cells
+MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.6, 2.8, 0.5  # inches
 PANEL_TITLE_LETTERS = 17
 ZOOMED_OUTPUTS = ("Tau", "Rebound")  # of the published figure
 NAMED_TYPES = 8  # most frequent types of the family, which are named
@@ -88,7 +89,7 @@ def latent_panels(
     Returns
     -------
     matplotlib.figure.Figure
-        Small maps show predictions of at most nine genes and outputs: those of the published
+        Small maps show predictions of at most six genes and outputs: those of the published
         figure, then those predicted best. A title counts the cells that lie far beyond the others
         and are drawn at the edge.
 
@@ -105,12 +106,13 @@ def latent_panels(
 def _draw_fits(top, bottom, scores, heights_below=()):
     """Figure, parts and maps of fits one below another, over room for more."""
     fits = [top] if bottom is None else [top, bottom]
+    fits = [color_untyped(fit, like=top) for fit in fits]
     scores = scores or [None] * len(fits)
     if len(scores) != len(fits):
         raise ValueError(f"scores: expected {len(fits)}, one for each fit, got {len(scores)}")
     heights = [MODEL_HEIGHT] * len(fits) + [*heights_below]
     figure = new_figure(sum(heights) + LEGEND_HEIGHT, top.dataset)
-    groups = Groups(top)
+    groups = Groups(fits[0])
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     cell_maps = []
@@ -161,8 +163,8 @@ def _draw_fit(part, letter, fit, score):
 
 
 def _draw_small_maps(part, triangles, predictions, titles, fontstyle="normal"):
-    """Draw predictions, (n_cells, at most 9), with a title each."""
-    panels = part.subplots(3, 3)
+    """Draw predictions, (n_cells, at most 6), with a title each."""
+    panels = part.subplots(MAP_ROWS, MAP_COLUMNS)
     for ax in panels.flat:
         frame_map(ax)
     for ax, title, predicted in zip(panels.flat, titles, predictions.T, strict=False):
@@ -347,8 +349,11 @@ def model_overview(
     xy = map_coordinates(record)
     ax.set_title(f"map of {len(xy)} cells{edge_text(xy)}")
     frame_map(ax)
+    groups = Groups(color_untyped(record))
+    if not groups.has_names:
+        draw_legend(figure, groups.table, groups.title)
     finish(figure)
-    draw_cloud(ax, Groups(record), xy)
+    draw_cloud(ax, groups, xy)
     return figure
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from sbnn import plotting
 from sbnn.data.simulate import simulate_patchseq
+from sbnn.plotting.colors import color_untyped
 from sbnn.results import Record, results_folder
 from sbnn.study import report
 
@@ -224,6 +225,8 @@ def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
 def draw_tsne(records: Mapping[str, Record]) -> Figure:
     """t-SNE of both measurements."""
     tsne = records["tsne"]
+    if "fit_distilled_2d" in records:
+        tsne = color_untyped(tsne, like=records["fit_distilled_2d"])
     return plotting.tsne_pair(tsne, titles=measurement_names(tsne.dataset))
 
 

@@ -42,8 +42,8 @@ def test_titles_have_the_mean_r2(row, fit, folds, point):
 
 @rows
 def test_maps_of_genes_are_ordered_by_norm(row, fit, folds, point):
-    order = np.argsort(-fit.gene_norms)[:9]
-    panels = part_of_zoom(row, 0).axes[:9]
+    order = np.argsort(-fit.gene_norms)[:6]
+    panels = part_of_zoom(row, 0).axes[:6]
     assert [ax.get_title() for ax in panels] == [GENES[gene] for gene in order]
     assert_maps(panels, fit, fit.predicted_expression[:, order])
 
@@ -111,7 +111,7 @@ def test_names_are_drawn_literally(tmp_path):
 
 def test_outputs_left_out_are_counted():
     figure = plotting.latent_panels(fit_record(features=[f"o{i}" for i in range(30)]))
-    assert "9 of 30 predicted outputs, training R²" in figure_text(figure)
+    assert "6 of 30 predicted outputs, training R²" in figure_text(figure)
 
 
 def test_each_fit_has_a_score():
