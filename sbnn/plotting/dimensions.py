@@ -36,6 +36,9 @@ from sbnn.results import Record
 if TYPE_CHECKING:
     from anndata import AnnData
 
+MAP_MARGIN = 0.03  # around the cells of a map in a square of length 1
+NARROWEST_MAP = 0.5  # relative to the height of the highest
+HIGHEST_MAP = 3.6  # inches
 MEASUREMENTS = ("transcriptome", "outputs")
 ERROR_QUANTILE = 0.95  # of the cells, the end of the colour range
 CIRCLE_RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
@@ -70,8 +73,8 @@ def tsne_pair(record: Record, titles: tuple[str, str] = MEASUREMENTS) -> Figure:
     by_genes = panel_coordinates(record.transcriptome, proportional=n_components > 2)
     by_outputs = panel_coordinates(record.outputs, proportional=n_outputs > 2)
     maps = {
-        f"{genes_title}, {genes_method}": by_genes,
-        f"{outputs_title}, {outputs_method}": by_outputs,
+        f"{genes_title}\n{genes_method}": by_genes,
+        f"{outputs_title}\n{outputs_method}": by_outputs,
     }
     return _draw_cell_maps(maps, Groups(record), record.dataset)
 
@@ -113,20 +116,37 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
 
 
 def _draw_cell_maps(maps, groups, dataset):
-    """A single map has the size of one of two."""
-    n_columns = max(len(maps), 2)
+    """Draw maps as high as wide or less, side by side in the same scale."""
+    corners = [_corners(xy) for xy in maps.values()]
+    # relative to the height of the highest
+    height = max(high[1] - low[1] for low, high in corners)
+    widths = [max((high[0] - low[0]) / height, NARROWEST_MAP) for low, high in corners]
+    if len(maps) == 1:  # has the size of one of two
+        widths.append(widths[0])
+    inches = min(FIGURE_WIDTH / sum(widths), HIGHEST_MAP)
     figure, panels = new_panels(
-        FIGURE_WIDTH / n_columns + 0.6, dataset, n_rows=1, n_columns=n_columns
+        inches + 0.7, dataset, n_rows=1, n_columns=len(widths), width_ratios=widths
     )
     draw_legend(figure, groups.table, groups.title)
     for ax in panels:
         frame_map(ax)
-    for ax, (title, xy) in zip(panels, maps.items(), strict=False):
+    middles = [(low + high) / 2 for low, high in corners]
+    for ax, (title, xy), middle, width in zip(
+        panels, maps.items(), middles, widths, strict=False
+    ):
         ax.set_title(f"{title}{edge_text(xy)}")
+        half = np.array([width, 1]) * height / 2
+        (left, bottom), (right, top) = middle - half, middle + half
+        ax.set(xlim=(left, right), ylim=(bottom, top))
     finish(figure, [panels[: len(maps)]])
     for ax, xy in zip(panels, maps.values(), strict=False):
         draw_cloud(ax, groups, xy)
     return figure
+
+
+def _corners(xy):
+    """Lower left and upper right corner of all cells, with a margin."""
+    return xy.min(axis=0) - MAP_MARGIN, xy.max(axis=0) + MAP_MARGIN
 
 
 @with_style

@@ -195,18 +195,13 @@ def draw_srrr_maps(records: Mapping[str, Record]) -> Figure:
 
 
 def draw_family_zoom(records: Mapping[str, Record]) -> Figure | None:
-    """Maps of the published network, and one family of several types alone, if there is one."""
+    """The map of the published network, and a family of several types alone, if there is one."""
     labels = records["fit_published_2d"].labels.query("family not in ('', 'unknown')")
     n_types = labels.groupby("family")["type"].nunique()
     if not (n_types > 1).any():
         return None
-    wide = find_cross_validation(records, "fit_published_64d")
-    narrow = find_cross_validation(records, "fit_published_2d")
-    return plotting.family_zoom(
-        top=records["fit_published_64d"],
-        bottom=records["fit_published_2d"],
-        scores=[wide, narrow],
-    )
+    score = find_cross_validation(records, "fit_published_2d")
+    return plotting.family_zoom(records["fit_published_2d"], scores=[score])
 
 
 def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
@@ -292,9 +287,7 @@ FIGURES = {
     ),
     "figure3_latent_distilled": StudyFigure(needs=("fit_distilled_2d",), draw=draw_distilled_maps),
     "figure3_latent_srrr": StudyFigure(needs=("fit_srrr_rank2",), draw=draw_srrr_maps),
-    "figure4_family_zoom": StudyFigure(
-        needs=("fit_published_2d", "fit_published_64d"), draw=draw_family_zoom
-    ),
+    "figure4_family_zoom": StudyFigure(needs=("fit_published_2d",), draw=draw_family_zoom),
     "figure6_width_and_stability": StudyFigure(
         needs=("cv_distilled", "cv_published", "cv_srrr", "cv_ridge", "repeats_published"),
         draw=draw_width_and_stability,

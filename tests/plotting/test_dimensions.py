@@ -21,8 +21,8 @@ CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
 @pytest.mark.parametrize(
     ("figure", "panel", "name", "proportional", "title"),
     [
-        ("tsne_pair", 0, "transcriptome", True, "genes, t-SNE of 3 principal components"),
-        ("tsne_pair", 1, "outputs", False, "traits, 2 outputs"),
+        ("tsne_pair", 0, "transcriptome", True, "genes\nt-SNE of 3 principal components"),
+        ("tsne_pair", 1, "outputs", False, "traits\n2 outputs"),
         ("cell_maps", 0, "outputs", False, "first"),
         ("cell_maps", 1, "transcriptome", False, "second"),
     ],
