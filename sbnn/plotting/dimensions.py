@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from scipy.optimize import isotonic_regression
 
 from sbnn.plotting.colors import VALUE_COLORS, Groups, color_untyped
 from sbnn.plotting.common import (
     FIGURE_WIDTH,
+    HALO,
+    LEADER,
     add_colorbar,
     finish,
     new_panels,
-    place_names,
     with_style,
 )
 from sbnn.plotting.maps import (
@@ -42,6 +44,10 @@ HIGHEST_MAP = 3.6  # inches
 MEASUREMENTS = ("transcriptome", "outputs")
 ERROR_QUANTILE = 0.95  # of the cells, the end of the colour range
 CIRCLE_RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
+NAME_RADIUS = 1.12 * CIRCLE_RADIUS
+NAME_SPACING = 0.13  # of heights of names around a circle of radius 1
+ROOM_FOR_NAMES = 1.6  # end of the axes, in radii of the circle
+CIRCLE_LETTERS = 14  # of a name
 SHORTEST_LINE = 0.3  # in correlations
 MOST_LINES = 16  # in a panel
 
@@ -131,9 +137,7 @@ def _draw_cell_maps(maps, groups, dataset):
     for ax in panels:
         frame_map(ax)
     middles = [(low + high) / 2 for low, high in corners]
-    for ax, (title, xy), middle, width in zip(
-        panels, maps.items(), middles, widths, strict=False
-    ):
+    for ax, (title, xy), middle, width in zip(panels, maps.items(), middles, widths, strict=False):
         ax.set_title(f"{title}{edge_text(xy)}")
         half = np.array([width, 1]) * height / 2
         (left, bottom), (right, top) = middle - half, middle + half
@@ -280,7 +284,7 @@ def _draw_circle(ax, groups, xy, source):
     """Draw cells, and the circle of perfect correlation."""
     # all cells, but the circle is a third of the panel at least; others are drawn at its edge
     farthest = min(np.abs(xy).max(), 3 * CIRCLE_RADIUS)
-    limit = 1.05 * max(farthest, CIRCLE_RADIUS)
+    limit = 1.05 * max(farthest, ROOM_FOR_NAMES * CIRCLE_RADIUS)
     xy = xy.clip(-limit, limit)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.set(xlabel=f"unit 1 of the cells, from {source} (SD)", ylabel="unit 2 (SD)")
@@ -289,12 +293,52 @@ def _draw_circle(ax, groups, xy, source):
 
 
 def _draw_lines(ax, lines, fontstyle):
-    """Draw lines from the centre with their names, after the layout."""
-    tips = CIRCLE_RADIUS * lines.to_numpy()
-    for x, y in tips:
+    """Draw lines from the centre with their names around the circle, after the layout."""
+    correlations = lines.to_numpy()
+    for x, y in CIRCLE_RADIUS * correlations:
         ax.plot([0, x], [0, y], color="0.1", lw=0.7, zorder=3)
-    names = [short_name(name) for name in lines.index]
-    place_names(ax, tips, names, fontstyle=fontstyle, fontsize=6)
+    if not len(lines):
+        return
+    places = name_places(correlations)
+    for name, tip, (x, y) in zip(lines.index, CIRCLE_RADIUS * correlations, places, strict=True):
+        ax.annotate(
+            short_name(name, CIRCLE_LETTERS),
+            xy=tip,
+            xytext=(x, y),
+            ha="left" if x > 0 else "right",
+            va="center",
+            fontsize=6.5,
+            fontstyle=fontstyle,
+            path_effects=HALO,
+            arrowprops=LEADER,
+            zorder=6,
+        )
+
+
+def name_places(directions: np.ndarray) -> np.ndarray:
+    """Places around the circle near directions, (n, 2), at different heights on each side."""
+    points = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    for side in (points[:, 0] > 0, points[:, 0] <= 0):
+        heights = _spread_apart(points[side, 1])
+        points[side, 1] = heights
+        across = np.sqrt(1 - heights.clip(-0.99, 0.99) ** 2)
+        points[side, 0] = np.where(points[side, 0] > 0, across, -across)
+    return NAME_RADIUS * points
+
+
+def _spread_apart(heights):
+    """Heights from -1 to 1 in the same order, at least a line of text apart."""
+    if not len(heights):
+        return heights
+    order = np.argsort(heights, kind="stable")
+    steps = NAME_SPACING * np.arange(len(heights))
+    steps -= steps.mean()
+    room = max(1 - steps[-1], 0)
+    # the smallest change for which all differences are large enough
+    shifted = isotonic_regression(heights[order] - steps).x.clip(-room, room)
+    spread = np.empty_like(heights)
+    spread[order] = shifted + steps
+    return spread
 
 
 def longest_lines(names: np.ndarray, correlations: np.ndarray) -> pd.DataFrame:

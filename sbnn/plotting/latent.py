@@ -288,11 +288,12 @@ def _count_types(types):
     """Count and colour of the most frequent types, and of the others together."""
     counts = pd.Series(types).value_counts(sort=False).sort_index()
     counts = counts.sort_values(ascending=False, kind="stable")
-    first = counts[:ZOOMED_TYPES].to_frame("count").assign(color=OKABE_ITO[: len(counts[:ZOOMED_TYPES])])
+    table = counts[:ZOOMED_TYPES].to_frame("count")
+    table["color"] = OKABE_ITO[: len(table)]
     rest = counts[ZOOMED_TYPES:]
     if len(rest):
-        first.loc[OTHERS] = rest.sum(), GREY
-    return first
+        table.loc[OTHERS] = rest.sum(), GREY
+    return table
 
 
 def _square_around(xy):

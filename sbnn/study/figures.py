@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from sbnn import plotting
 from sbnn.data.simulate import simulate_patchseq
 from sbnn.plotting.colors import color_untyped
+from sbnn.plotting.latent import order_of_genes
 from sbnn.results import Record, results_folder
 from sbnn.study import report
 
+NAMED_MARKERS = 10
 COMPARED_WIDTHS = (2, 64)  # of the bottleneck
 
 
@@ -226,11 +228,16 @@ def draw_tsne(records: Mapping[str, Record]) -> Figure:
 
 
 def draw_gene_selection(records: Mapping[str, Record]) -> Figure | None:
-    """The curve by which genes were selected, if it is of the same cells as the fits."""
+    """The curve by which genes were selected, if it is of the same cells as the fits.
+
+    Named are the genes of the distilled network with the largest weights.
+    """
     selection = records["gene_selection"]
-    if selection.dataset != records["fit_distilled_2d"].dataset:
+    fit = records["fit_distilled_2d"]
+    if selection.dataset != fit.dataset:
         return None
-    return plotting.gene_selection_curve(selection)
+    markers = fit.kept_genes[order_of_genes(fit)[:NAMED_MARKERS]]
+    return plotting.gene_selection_curve(selection, markers)
 
 
 def draw_overview(records: Mapping[str, Record]) -> Figure:
