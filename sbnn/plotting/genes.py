@@ -196,7 +196,7 @@ def effect_map(record: Record, halves: Record | None = None) -> Figure:
     Parameters
     ----------
     record : Record
-        From `sbnn.interpret`.
+        From `sbnn.interpret` or `sbnn.fit_full`.
     halves : Record, optional
         From `sbnn.stability_selection`, to write trusted genes in bold.
 

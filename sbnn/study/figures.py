@@ -266,9 +266,14 @@ def draw_stability_selection(records: Mapping[str, Record]) -> Figure:
     return plotting.selection_frequencies(records["halves_distilled"])
 
 
-def draw_effects(records: Mapping[str, Record]) -> Figure:
-    """Effects of genes on outputs."""
-    return plotting.effect_map(records["interpretation"], halves=records.get("halves_distilled"))
+def draw_effects(records: Mapping[str, Record]) -> Figure | None:
+    """Effects of genes on outputs in the network of the overview."""
+    record: Record | None = records["fit_distilled_2d"]
+    if "effects" not in records["fit_distilled_2d"].values:  # saved by an earlier version
+        record = records.get("interpretation")
+    if record is None:
+        return None
+    return plotting.effect_map(record, halves=records.get("halves_distilled"))
 
 
 def draw_map_trust(records: Mapping[str, Record]) -> Figure:
@@ -307,7 +312,7 @@ FIGURES = {
     "bibiplot": StudyFigure(needs=("fit_distilled_2d",), draw=draw_bibiplot),
     "accuracy": StudyFigure(needs=("cv_distilled",), draw=draw_model_accuracy),
     "stability_selection": StudyFigure(needs=("halves_distilled",), draw=draw_stability_selection),
-    "effects": StudyFigure(needs=("interpretation",), draw=draw_effects),
+    "effects": StudyFigure(needs=("fit_distilled_2d",), draw=draw_effects),
     "map_trust": StudyFigure(needs=("map_trust", "fit_distilled_2d"), draw=draw_map_trust),
     "genes_curve": StudyFigure(needs=("genes_curve",), draw=draw_genes_curve),
 }
