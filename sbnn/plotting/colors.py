@@ -78,7 +78,7 @@ VALUE_CLASSES = 5
 def color_gradient(color: str, n: int) -> np.ndarray:
     """Shades of a colour, from dark to pale."""
     scale = LinearSegmentedColormap.from_list("", ["black", color, "white"])
-    return scale(np.linspace(0.27, 0.8, n))
+    return scale(np.linspace(0.27, 0.72, n))
 
 
 def model_color(record: Record) -> str:

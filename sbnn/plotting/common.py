@@ -19,6 +19,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, FigureBase
@@ -291,6 +292,12 @@ def log_ticks(ax: Axes, ticks: Sequence[int] | np.ndarray) -> None:
     ax.set_xscale("log")
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.set_xticks([], minor=True)
+
+
+def write_plain_numbers(axis: Axis) -> None:
+    """Write numbers at a logarithmic axis without exponents, which would be too small to read."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def draw_headline(figure: FigureBase, text: str) -> None:

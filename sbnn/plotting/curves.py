@@ -22,6 +22,7 @@ from sbnn.plotting.common import (
     name_line,
     new_panels,
     with_style,
+    write_plain_numbers,
 )
 from sbnn.plotting.reading import (
     folds_text,
@@ -96,6 +97,7 @@ def training_curves(
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
         n_all = network.gene_norms.shape[2]
         right.set(yscale="log", xlim=(0, n_all))
+        write_plain_numbers(right.yaxis)
         name_line(right, n_genes, f"{n_genes} genes")
     return finish(figure, panels)
 
@@ -296,14 +298,13 @@ def _draw_width(ax, network, point, place, published):
     rows = published_rows(published, **network.params[point])
     mean, sd = mean_and_sd(network.test_r2[:, point])
     n_genes = network.n_selected[:, point].mean()
-    width = network.parameter(point, "n_components")
     label = _label(network, point, rows)
     color = BOTTLENECK_COLORS[place]
     ax.errorbar(
         n_genes * MARKER_SPACING**place,
         mean,
         sd,
-        label=f"sBNN, d = {width}, {label}",
+        label=f"{network_name(network, point)}, {label}",
         fmt=WIDTH_MARKERS[place],
         color=color,
         ms=3.5,

@@ -129,9 +129,9 @@ def compared_models(
 def repeated_fits(records: Mapping[str, Record]) -> dict[str, Record]:
     """Fits with other seeds and on halves of the cells, by title."""
     names = {
-        "published, d = 2, other seeds": "repeats_published",
-        "published, d = 64, other seeds": "repeats_published_64d",
-        "distilled, d = 2, halves of the cells": "halves_distilled",
+        "sBNN published, d = 2, other seeds": "repeats_published",
+        "sBNN published, d = 64, other seeds": "repeats_published_64d",
+        "sBNN distilled, d = 2, halves of the cells": "halves_distilled",
     }
     return {title: records[name] for title, name in names.items() if name in records}
 
@@ -209,8 +209,8 @@ def draw_family_zoom(records: Mapping[str, Record]) -> Figure | None:
 def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
     """Test R2 by width, how often genes are kept, and test R2 of every output."""
     networks: dict[str, tuple[Record, dict]] = {
-        "distilled": (records["cv_distilled"], {}),
-        "published": (records["cv_published"], report.STANDARD),
+        "sBNN distilled": (records["cv_distilled"], {}),
+        "sBNN published": (records["cv_published"], report.STANDARD),
     }
     return plotting.width_and_stability(
         networks,

@@ -171,8 +171,8 @@ def record_of(model, params, **values):
         (reading.number_text(-0.126), "−0.13"),
         (reading.mean_text([0.12345]), "0.123"),
         (reading.mean_text([-0.1, -0.2]), "−0.150 ± 0.071"),
-        (reading.network_name(fit_record(width=64), 0), "sBNN, published, d = 64"),
-        (reading.model_title(fit_record()), "sBNN, published, d = 2, 12 genes"),
+        (reading.network_name(fit_record(width=64), 0), "sBNN published, d = 64"),
+        (reading.model_title(fit_record()), "sBNN published, d = 2, 12 genes"),
         (
             reading.model_title(
                 record_of("SparseReducedRankRegression", {"rank": 8}, embedding=[], kept_genes="AB")
