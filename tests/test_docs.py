@@ -213,6 +213,14 @@ def test_every_command_of_a_page_is_one(page):
             build_parser().parse_args(words)  # otherwise ends with SystemExit
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_lines_of_python_fit_in_their_column(page):
+    """Of the site, where longer lines are cut; code of CONTRIBUTING is formatted as the package."""
+    for language, code in FENCE.findall(page.read_text()):
+        if language == "python" and page.name != "CONTRIBUTING.md":
+            assert max(map(len, code.splitlines())) <= 88
+
+
 @pytest.mark.parametrize("name", DOCUMENTED)
 @pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges")
 def test_examples_of_a_docstring_run(name, work, networks_of_a_moment):

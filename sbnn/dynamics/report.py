@@ -78,6 +78,7 @@ MEASURED_UNITS = {"yeast_pramila": ("time (minutes)", "expression (log ratio)")}
 SIMPLE_METHODS = ["prior", "mean", "ar1_mean", "ar1", "ridge", "ar1_ridge", "path"]
 #: Methods whose predictions are drawn: the best simple one, PHOENIX and the best of its prunings.
 DRAWN_METHODS = ("ridge", "none", "dash")
+SPARSITY_TICKS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 PUBLISHED_SQUARE = {"marker": "s", "mfc": "white", "ms": 4.5}
 REFERENCE_NETWORK = "dash"  # that others are compared with
 #: Published sparsity and balanced accuracy (350 genes, 5 % noise), read off a figure of arXiv
@@ -211,8 +212,10 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
     figure, (ax, beside) = new_panels(
         4, dataset, n_rows=1, n_columns=2, topic="edges with 5 % noise", width_ratios=(2.8, 1)
     )
-    ax.set(xlim=(-0.03, 1.24), xlabel="sparsity of the weights")
-    ax.set(ylim=(0.47, 1.02), ylabel="balanced accuracy of edges (bars: SD over seeds)")
+    # with room for names on the right, but no axis beyond 1
+    ax.set(xlim=(-0.03, 1.26), xticks=SPARSITY_TICKS, xlabel="sparsity of the weights")
+    ax.spines["bottom"].set_bounds(-0.03, 1)
+    ax.set(ylim=(0.45, 1.02), ylabel="balanced accuracy of edges (bars: SD over seeds)")
     level = means.loc["prior", "balanced_accuracy"]
     ax.axhline(level, ls="--", lw=0.8, color="black", label="prior")
     sds = by_method.std().fillna(0)
@@ -229,7 +232,7 @@ def accuracy_by_sparsity(records: Mapping[str, Record]) -> Figure:
     finish(figure, [[ax, beside]])
     labels = [METHOD_LABELS[name] for name in networks.index]
     beside_points = networks.to_numpy() + (0.01, -0.01)
-    place_names(ax, beside_points, labels, beside=False, leader=None, ha="left", fontsize=6)
+    place_names(ax, beside_points, labels, beside=False, leader=None, ha="left", fontsize=6.5)
     return figure
 
 

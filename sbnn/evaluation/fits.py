@@ -22,6 +22,7 @@ from sbnn.determinism import reproducible
 from sbnn.errors import check_number, check_path
 from sbnn.evaluation.crossval import cross_validate, predict_like
 from sbnn.evaluation.folds import find_panel, group_codes, set_panel, split_fold
+from sbnn.evaluation.interpretation import effects_on_outputs
 from sbnn.evaluation.maps import embed
 from sbnn.evaluation.runs import (
     configure,
@@ -87,6 +88,7 @@ def fit_full(
         - ``predictions`` and ``outputs``, (n, q), z-scored;
         - ``kept_genes``, their names, and ``selected``, (p,), a mask;
         - ``expression`` and ``predicted_expression`` (from the latent space), (n, k), z-scored;
+        - ``effects``, (k, q), of `interpret`, for `sbnn.plotting.effect_map`;
         - ``train_r2``, and ``train_feature_r2``, (q,);
         - ``gene_order``, (k,), names of the kept genes in the order of choice, if the estimator
           has ``gene_order_``;
@@ -164,6 +166,7 @@ def _fit_values(model, X, Y, names, seed):
             "kept_genes": names[kept],
             "expression": X[:, kept],
             "predicted_expression": expression.astype(np.float32),
+            "effects": effects_on_outputs(model, X, Y, kept).astype(np.float32),
             "train_r2": pooled_r2(Y, predictions, 0.0),
             "train_feature_r2": feature_r2(Y, predictions, 0.0),
         }

@@ -77,12 +77,8 @@ def interpret(
     effects = []
     rows = []
     for gene in kept:
-        mean = values[:, gene].mean()
-        sd = values[:, gene].std()
-        low = _set_gene(cells, gene, mean - sd)
-        high = _set_gene(cells, gene, mean + sd)
-        change = predict_like(model, high, true) - predict_like(model, low, true)
-        effect = change.mean(0) / 2 / sds  # (q,)
+        low, high = _low_and_high(cells, gene)
+        effect = _effect(model, low, high, true) / sds  # (q,)
         strongest = np.abs(effect).argmax()
         row = {"output": names[strongest], "effect": effect[strongest]}
         if hasattr(model, "transform"):
@@ -113,6 +109,31 @@ def interpret(
             "table": table.sort_values("r2_drop", ascending=False, kind="stable"),
         },
     )
+
+
+def effects_on_outputs(
+    model: BaseEstimator, X: np.ndarray, Y: np.ndarray, kept: np.ndarray
+) -> np.ndarray:
+    """Effects of the kept genes, a mask, on outputs in SDs, (k, q), as in `interpret`."""
+    cells = pd.DataFrame(X)
+    effects = []
+    for gene in np.flatnonzero(kept):
+        low, high = [copy.to_numpy() for copy in _low_and_high(cells, gene)]
+        effects.append(_effect(model, low, high, Y))
+    return np.array(effects).reshape(-1, Y.shape[1])
+
+
+def _low_and_high(cells, gene):
+    """Copies of the cells with a gene one SD below its mean, and one above."""
+    values = cells.iloc[:, gene].to_numpy()
+    mean, sd = values.mean(), values.std()
+    return _set_gene(cells, gene, mean - sd), _set_gene(cells, gene, mean + sd)
+
+
+def _effect(model, low, high, true):
+    """Half of the mean difference between the predictions for two tables of cells, (q,)."""
+    change = predict_like(model, high, true) - predict_like(model, low, true)
+    return change.mean(0) / 2
 
 
 def _set_gene(cells, gene, value):

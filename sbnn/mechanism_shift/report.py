@@ -26,6 +26,7 @@ from sbnn.plotting.common import (
     name_rows,
     new_panels,
     with_style,
+    write_plain_numbers,
 )
 from sbnn.results import Record, load_folder, records_by_name
 
@@ -315,6 +316,7 @@ def recovery_panels(records: Mapping[str, Record]) -> Figure:
         above.set_xlabel(title)
         if score == "seconds":
             above.set_xscale("log")
+            write_plain_numbers(above.xaxis)
             below.set_axis_off()
             continue
         above.locator_params(axis="x", nbins=3)

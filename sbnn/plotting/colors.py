@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib import colormaps
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, to_hex
+from pandas.api.types import is_numeric_dtype
 
 from sbnn.data.checks import (
     GREY,
@@ -19,7 +21,7 @@ from sbnn.data.checks import (
     known_labels,
     match_rows,
 )
-from sbnn.plotting.reading import name_and_color
+from sbnn.plotting.reading import name_and_color, short_name
 from sbnn.results import Record, check_record
 
 BLUE, VERMILLION, GREEN, _, ORANGE, SKY, _ = OKABE_ITO
@@ -68,12 +70,15 @@ METHOD_COLORS = {  # of the companions
 }
 BOTTLENECK_COLORS = (VERMILLION, "#5B2A86", ORANGE, SKY)  # of the bottleneck, within one figure
 MOST_LEGEND_ENTRIES = 24  # in a legend
+# few, for a small PDF, and none as pale as the paper
+VALUE_COLORS = ListedColormap(colormaps["plasma"](np.linspace(0, 0.85, 32)))
+VALUE_CLASSES = 5
 
 
 def color_gradient(color: str, n: int) -> np.ndarray:
     """Shades of a colour, from dark to pale."""
     scale = LinearSegmentedColormap.from_list("", ["black", color, "white"])
-    return scale(np.linspace(0.27, 0.8, n))
+    return scale(np.linspace(0.27, 0.72, n))
 
 
 def model_color(record: Record) -> str:
@@ -92,7 +97,8 @@ def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
     labels : Series or DataFrame
         Labels, indexed by the names of the cells, such as ``adata.obs["donor"]``. Of a table, such
         as ``adata.obs``, the first column with 2 to 100 different values colours the cells, unless
-        their types are known.
+        their types are known. Numbers of which more than 100 differ are divided into five classes
+        with equal numbers of cells.
 
     Returns
     -------
@@ -119,6 +125,8 @@ def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
             return record
         labels = labels[columns[0]]
     column = match_rows(labels, record.cell_names, "labels")
+    if is_numeric_dtype(column) and column.nunique() > MOST_GROUPS:
+        return _color_by_class(record, column)
     if not group_columns(column.to_frame()):
         raise ValueError(
             f"labels: {column.name!r} has {column.nunique()} different values in {len(column)} "
@@ -128,6 +136,37 @@ def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
     colors = check_colors({}, table)
     values = record.values | {"labels": table, "colors": colors, "label": str(column.name)}
     return replace(record, values=values)
+
+
+def _color_by_class(record, values):
+    """Colour cells by five classes of a number, with equal numbers of cells."""
+    classes = pd.qcut(values, VALUE_CLASSES, precision=2, duplicates="drop")
+    edges = [(interval.left, interval.right) for interval in classes.cat.categories]
+    names = [f"{low:g} to {high:g}".replace("-", "−") for low, high in edges]
+    column = classes.cat.rename_categories(names).astype(object)
+    table = group_table(column).set_axis(record.labels.index)
+    shades = [to_hex(color) for color in VALUE_COLORS(np.linspace(0, 1, len(names)))]
+    colors = check_colors(dict(zip(names, shades, strict=True)), table)
+    label = str(values.name)
+    values = record.values | {"labels": table, "colors": colors, "label": label, "classes": names}
+    return replace(record, values=values)
+
+
+def color_untyped(record: Record, like: Record | None = None) -> Record:
+    """Record in the colours of the best predicted output of a fit, if the type of no cell is known.
+
+    The fit is `like`, or the record itself.
+    """
+    labels = record.labels[["family", "type"]]
+    if known_labels(labels.to_numpy().ravel()).notna().any():
+        return record
+    fit = like or record
+    best = np.nanargmax(fit.train_feature_r2)
+    name = f"{short_name(fit.feature_names[best])}, z-score"
+    values = pd.Series(fit.outputs[:, best], fit.cell_names, name=name)
+    if values.nunique() < VALUE_CLASSES:
+        return record
+    return _color_by_class(record, match_rows(values, record.cell_names, "labels"))
 
 
 def group_table(column: pd.Series) -> pd.DataFrame:
@@ -140,10 +179,12 @@ def group_table(column: pd.Series) -> pd.DataFrame:
 class Groups:
     """Families of the cells, or types if no family is known, in the colours of the types.
 
-    `table` has the count and colour of each family, `colors` one entry for each cell.
+    `table` has the count and colour of each family, `colors` one entry for each cell. Classes of a
+    number, of `color_by`, have no names on a map.
     """
 
     title: str
+    has_names: bool
     cells: pd.DataFrame
     families: np.ndarray
     types: np.ndarray
@@ -156,7 +197,8 @@ class Groups:
         if (labels["family"] == UNKNOWN).all():
             self.title = "types (cells)"
             labels["family"] = labels["type"]
-        label = getattr(record, "values", {}).get("label")
+        values = getattr(record, "values", {})
+        label = values.get("label")
         if label is not None:  # of `color_by`
             self.title = f"{label} (cells)"
         palette = dict(record.colors) | {UNKNOWN: GREY}
@@ -164,6 +206,9 @@ class Groups:
         self.cells = labels.assign(color=colors)
         self.families, self.types, self.colors = self.cells.to_numpy(object).T
         self.table = self.count("family")
+        classes = values.get("classes", [])  # in ascending order
+        self.has_names = not classes
+        self.table = self.table.loc[[*classes, *self.table.index.difference(classes, sort=False)]]
 
     def count(self, by: str, cells: np.ndarray | slice = slice(None)) -> pd.DataFrame:
         """Count and colour of families or types, most frequent first."""

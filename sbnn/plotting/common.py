@@ -19,10 +19,12 @@ import matplotlib.style
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from sbnn.errors import check_path
@@ -48,6 +50,7 @@ PUBLISHED_MARKER: dict[str, Any] = {  # a hollow diamond
     "ls": "",
 }
 HALO = [patheffects.withStroke(linewidth=2, foreground="white")]
+LAYOUT_DIGITS = 6  # of a place, relative to the figure
 PLACEMENT_STEPS = 300  # to move names apart
 LEADER = {"arrowstyle": "-", "color": "0.2", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
 
@@ -315,6 +318,12 @@ def log_ticks(ax: Axes, ticks: Sequence[int] | np.ndarray) -> None:
     ax.set_xticks([], minor=True)
 
 
+def write_plain_numbers(axis: Axis) -> None:
+    """Write numbers at a logarithmic axis without exponents, which would be too small to read."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
+
+
 def draw_headline(figure: FigureBase, text: str) -> None:
     """Write a title above a figure."""
     left = MARGIN / FIGURE_WIDTH
@@ -337,4 +346,26 @@ def finish(figure: Figure, rows: Iterable[Iterable[Axes]] = ()) -> Figure:
             )
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+    round_layout(figure)
     return figure
+
+
+def round_layout(figure: Figure) -> None:
+    """Round the places of parts and axes, so that the bytes of a figure are reproducible.
+
+    The last bits of a layout depend on addresses in memory, and with them which pixel a text at
+    the border of two is drawn in.
+    """
+    parts: list[Any] = [figure]
+    for part in parts:
+        parts += part.subfigs
+        title = part._suptitle
+        if title is not None:
+            title.set_position(np.round(title.get_position(), LAYOUT_DIGITS))
+        if part is not figure:
+            corners = part.bbox_relative.get_points()
+            part.bbox_relative.set_points(corners.round(LAYOUT_DIGITS))
+    for ax in figure.axes:
+        corners = ax.get_position(original=True).get_points()
+        ax.set_position(Bbox(corners.round(LAYOUT_DIGITS)))
+        ax.set_in_layout(True)  # which `set_position` ends

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
+from string import ascii_lowercase
 from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from sbnn.plotting.colors import BOTTLENECK_COLORS, MODEL_COLORS, color_gradient, model_color
 from sbnn.plotting.common import (
@@ -19,6 +22,7 @@ from sbnn.plotting.common import (
     name_line,
     new_panels,
     with_style,
+    write_plain_numbers,
 )
 from sbnn.plotting.reading import (
     folds_text,
@@ -93,6 +97,7 @@ def training_curves(
         right.set(xlabel="genes, sorted", ylabel="norm of a gene's weights\nbefore pruning")
         n_all = network.gene_norms.shape[2]
         right.set(yscale="log", xlim=(0, n_all))
+        write_plain_numbers(right.yaxis)
         name_line(right, n_genes, f"{n_genes} genes")
     return finish(figure, panels)
 
@@ -263,17 +268,29 @@ def bottleneck_comparison(
     by_genes.set(xlabel="selected genes", ylabel="test R² (mean ± SD over folds)")
     n_genes = median_n_genes(network)
     name_line(by_genes, n_genes, f"{n_genes} genes")
-    handles, labels = by_genes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=2)
     pretraining.set(xlabel="epoch of the pretraining (band: SD)", ylabel="cross-entropy (nats)")
     pretraining.set_ylim(bottom=0)
-    legend_above(pretraining)
     if at_once is not None:
         draw_epochs(regression, at_once, 0, label="d = 2, none frozen", color="black", alpha=0)
     mark_stages(regression, network, point)
-    legend_above(regression, anchor=ABOVE_NAMES)
     draw_levels(regression, srrr, network)
+    _draw_common_legend(figure, panels)
     return finish(figure, [panels])
+
+
+def _draw_common_legend(figure, panels):
+    """Draw one legend below the panels, with a column for each of them."""
+    columns = []
+    for ax, letter in zip(panels, ascii_lowercase, strict=False):
+        handles, labels = ax.get_legend_handles_labels()
+        blank = Line2D([], [], ls="")
+        columns.append([(blank, letter), *zip(handles, labels, strict=True)])
+    n_rows = max(len(column) for column in columns)
+    for column in columns:
+        n_missing = n_rows - len(column)
+        column += [(Line2D([], [], ls=""), "")] * n_missing
+    handles, labels = zip(*chain.from_iterable(columns), strict=True)
+    figure.legend(handles, labels, loc="outside lower left", ncols=len(columns))
 
 
 def _draw_width(ax, network, point, place, published):
@@ -281,14 +298,13 @@ def _draw_width(ax, network, point, place, published):
     rows = published_rows(published, **network.params[point])
     mean, sd = mean_and_sd(network.test_r2[:, point])
     n_genes = network.n_selected[:, point].mean()
-    width = network.parameter(point, "n_components")
     label = _label(network, point, rows)
     color = BOTTLENECK_COLORS[place]
     ax.errorbar(
         n_genes * MARKER_SPACING**place,
         mean,
         sd,
-        label=f"sBNN, d = {width}, {label}",
+        label=f"{network_name(network, point)}, {label}",
         fmt=WIDTH_MARKERS[place],
         color=color,
         ms=3.5,

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from scipy.optimize import isotonic_regression
 
-from sbnn.plotting.colors import Groups
+from sbnn.plotting.colors import VALUE_COLORS, Groups, color_untyped
 from sbnn.plotting.common import (
     FIGURE_WIDTH,
+    HALO,
+    LEADER,
     add_colorbar,
     finish,
     new_panels,
-    place_names,
     with_style,
 )
 from sbnn.plotting.maps import (
@@ -38,11 +38,16 @@ from sbnn.results import Record
 if TYPE_CHECKING:
     from anndata import AnnData
 
+MAP_MARGIN = 0.03  # around the cells of a map in a square of length 1
+NARROWEST_MAP = 0.5  # relative to the height of the highest
+HIGHEST_MAP = 3.6  # inches
 MEASUREMENTS = ("transcriptome", "outputs")
-# few, for a small PDF, and none as pale as the paper
-ERROR_COLORS = ListedColormap(colormaps["plasma"](np.linspace(0, 0.85, 32)))
 ERROR_QUANTILE = 0.95  # of the cells, the end of the colour range
 CIRCLE_RADIUS = 2.5  # SDs of a latent at which a correlation of 1 is drawn
+NAME_RADIUS = 1.12 * CIRCLE_RADIUS
+NAME_SPACING = 0.13  # of heights of names around a circle of radius 1
+ROOM_FOR_NAMES = 1.6  # end of the axes, in radii of the circle
+CIRCLE_LETTERS = 14  # of a name
 SHORTEST_LINE = 0.3  # in correlations
 MOST_LINES = 16  # in a panel
 
@@ -74,8 +79,8 @@ def tsne_pair(record: Record, titles: tuple[str, str] = MEASUREMENTS) -> Figure:
     by_genes = panel_coordinates(record.transcriptome, proportional=n_components > 2)
     by_outputs = panel_coordinates(record.outputs, proportional=n_outputs > 2)
     maps = {
-        f"{genes_title}, {genes_method}": by_genes,
-        f"{outputs_title}, {outputs_method}": by_outputs,
+        f"{genes_title}\n{genes_method}": by_genes,
+        f"{outputs_title}\n{outputs_method}": by_outputs,
     }
     return _draw_cell_maps(maps, Groups(record), record.dataset)
 
@@ -117,20 +122,35 @@ def cell_maps(maps: Mapping[str, np.ndarray], adata: AnnData) -> Figure:
 
 
 def _draw_cell_maps(maps, groups, dataset):
-    """A single map has the size of one of two."""
-    n_columns = max(len(maps), 2)
+    """Draw maps as high as wide or less, side by side in the same scale."""
+    corners = [_corners(xy) for xy in maps.values()]
+    # relative to the height of the highest
+    height = max(high[1] - low[1] for low, high in corners)
+    widths = [max((high[0] - low[0]) / height, NARROWEST_MAP) for low, high in corners]
+    if len(maps) == 1:  # has the size of one of two
+        widths.append(widths[0])
+    inches = min(FIGURE_WIDTH / sum(widths), HIGHEST_MAP)
     figure, panels = new_panels(
-        FIGURE_WIDTH / n_columns + 0.6, dataset, n_rows=1, n_columns=n_columns
+        inches + 0.7, dataset, n_rows=1, n_columns=len(widths), width_ratios=widths
     )
     draw_legend(figure, groups.table, groups.title)
     for ax in panels:
         frame_map(ax)
-    for ax, (title, xy) in zip(panels, maps.items(), strict=False):
+    middles = [(low + high) / 2 for low, high in corners]
+    for ax, (title, xy), middle, width in zip(panels, maps.items(), middles, widths, strict=False):
         ax.set_title(f"{title}{edge_text(xy)}")
+        half = np.array([width, 1]) * height / 2
+        (left, bottom), (right, top) = middle - half, middle + half
+        ax.set(xlim=(left, right), ylim=(bottom, top))
     finish(figure, [panels[: len(maps)]])
     for ax, xy in zip(panels, maps.values(), strict=False):
         draw_cloud(ax, groups, xy)
     return figure
+
+
+def _corners(xy):
+    """Lower left and upper right corner of all cells, with a margin."""
+    return xy.min(axis=0) - MAP_MARGIN, xy.max(axis=0) + MAP_MARGIN
 
 
 @with_style
@@ -194,7 +214,7 @@ def _draw_errors(ax, xy, errors):
         c=errors[order],
         s=np.clip(5000 / len(xy), 1, 9),
         lw=0,
-        cmap=ERROR_COLORS,
+        cmap=VALUE_COLORS,
         vmin=0,
         vmax=np.nanquantile(errors, ERROR_QUANTILE),
     )
@@ -234,6 +254,7 @@ def bibiplot(record: Record) -> Figure:
         raise ValueError(f"record: expected 2 latents, got {record.latent.shape[1]}")
     from sklearn.preprocessing import scale  # slow to load
 
+    record = color_untyped(record)
     latents = scale(record.latent.astype(float))
     genes = scale(record.expression.astype(float))
     outputs = scale(record.outputs.astype(float))
@@ -263,7 +284,7 @@ def _draw_circle(ax, groups, xy, source):
     """Draw cells, and the circle of perfect correlation."""
     # all cells, but the circle is a third of the panel at least; others are drawn at its edge
     farthest = min(np.abs(xy).max(), 3 * CIRCLE_RADIUS)
-    limit = 1.05 * max(farthest, CIRCLE_RADIUS)
+    limit = 1.05 * max(farthest, ROOM_FOR_NAMES * CIRCLE_RADIUS)
     xy = xy.clip(-limit, limit)
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.set(xlabel=f"unit 1 of the cells, from {source} (SD)", ylabel="unit 2 (SD)")
@@ -272,12 +293,52 @@ def _draw_circle(ax, groups, xy, source):
 
 
 def _draw_lines(ax, lines, fontstyle):
-    """Draw lines from the centre with their names, after the layout."""
-    tips = CIRCLE_RADIUS * lines.to_numpy()
-    for x, y in tips:
+    """Draw lines from the centre with their names around the circle, after the layout."""
+    correlations = lines.to_numpy()
+    for x, y in CIRCLE_RADIUS * correlations:
         ax.plot([0, x], [0, y], color="0.1", lw=0.7, zorder=3)
-    names = [short_name(name) for name in lines.index]
-    place_names(ax, tips, names, fontstyle=fontstyle, fontsize=6)
+    if not len(lines):
+        return
+    places = name_places(correlations)
+    for name, tip, (x, y) in zip(lines.index, CIRCLE_RADIUS * correlations, places, strict=True):
+        ax.annotate(
+            short_name(name, CIRCLE_LETTERS),
+            xy=tip,
+            xytext=(x, y),
+            ha="left" if x > 0 else "right",
+            va="center",
+            fontsize=6.5,
+            fontstyle=fontstyle,
+            path_effects=HALO,
+            arrowprops=LEADER,
+            zorder=6,
+        )
+
+
+def name_places(directions: np.ndarray) -> np.ndarray:
+    """Places around the circle near directions, (n, 2), at different heights on each side."""
+    points = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    for side in (points[:, 0] > 0, points[:, 0] <= 0):
+        heights = _spread_apart(points[side, 1])
+        points[side, 1] = heights
+        across = np.sqrt(1 - heights.clip(-0.99, 0.99) ** 2)
+        points[side, 0] = np.where(points[side, 0] > 0, across, -across)
+    return NAME_RADIUS * points
+
+
+def _spread_apart(heights):
+    """Heights from -1 to 1 in the same order, at least a line of text apart."""
+    if not len(heights):
+        return heights
+    order = np.argsort(heights, kind="stable")
+    steps = NAME_SPACING * np.arange(len(heights))
+    steps -= steps.mean()
+    room = max(1 - steps[-1], 0)
+    # the smallest change for which all differences are large enough
+    shifted = isotonic_regression(heights[order] - steps).x.clip(-room, room)
+    spread = np.empty_like(heights)
+    spread[order] = shifted + steps
+    return spread
 
 
 def longest_lines(names: np.ndarray, correlations: np.ndarray) -> pd.DataFrame:

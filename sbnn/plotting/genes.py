@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
@@ -12,7 +14,7 @@ from sbnn.evaluation.stability import (
     selection_threshold,
     trusted_genes,
 )
-from sbnn.plotting.colors import GREEN, ORANGE, model_color
+from sbnn.plotting.colors import GREEN, ORANGE, VERMILLION, model_color
 from sbnn.plotting.common import (
     DASHES,
     add_colorbar,
@@ -24,6 +26,7 @@ from sbnn.plotting.common import (
     name_line,
     name_rows,
     new_panels,
+    place_names,
     with_style,
 )
 from sbnn.plotting.reading import (
@@ -42,13 +45,15 @@ COLOR_LIMIT_FACTOR = 3  # end of the colour range, relative to the median of the
 
 
 @with_style
-def gene_selection_curve(record: Record) -> Figure:
+def gene_selection_curve(record: Record, markers: Iterable[str] = ()) -> Figure:
     """Frequency of near-zero counts against mean expression, and the selection curve.
 
     Parameters
     ----------
     record : Record
         With the values of a `GeneSelection`.
+    markers : iterable of str, optional
+        Genes to be named; those that the record does not contain are left out.
 
     Returns
     -------
@@ -79,8 +84,24 @@ def gene_selection_curve(record: Record) -> Figure:
     ax.set_xlabel(f"mean log₂ count in cells with more than {record.threshold:g}")
     counts = f"at most {record.threshold:g} counts" if record.threshold else "no counts"
     ax.set_ylabel(f"fraction of cells with {counts}")
-    legend_above(ax, ncols=3, markerscale=3)
-    return finish(figure)
+    named = _positions(record, markers, right)
+    if len(named):
+        places = np.column_stack([record.mean_log2, record.near_zero_frequency])[named]
+        ax.plot(*places.T, ".", color=VERMILLION, ms=5, mew=0, zorder=7, label="named genes")
+    legend_above(ax, ncols=4, markerscale=3)
+    finish(figure)
+    if len(named):
+        place_names(ax, places, record.gene_names[named], fontsize=6.5, fontstyle="italic")
+    return figure
+
+
+def _positions(record, markers, right):
+    """Positions of named genes that have counts and lie left of the edge."""
+    markers = [*markers]
+    if not markers:
+        return np.array([], int)
+    is_drawn = np.isfinite(record.mean_log2) & (record.mean_log2 < right)
+    return np.flatnonzero(is_drawn & np.isin(record.gene_names, markers))
 
 
 def _draw_genes(ax, x, y, color, ms, label):
@@ -175,7 +196,7 @@ def effect_map(record: Record, halves: Record | None = None) -> Figure:
     Parameters
     ----------
     record : Record
-        From `sbnn.interpret`.
+        From `sbnn.interpret` or `sbnn.fit_full`.
     halves : Record, optional
         From `sbnn.stability_selection`, to write trusted genes in bold.
 

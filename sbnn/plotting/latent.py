@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from sbnn.data.checks import GREY, OKABE_ITO
 from sbnn.evaluation.stability import trusted_genes
-from sbnn.plotting.colors import GREEN, SKY, Groups
+from sbnn.plotting.colors import GREEN, SKY, Groups, color_untyped
 from sbnn.plotting.common import (
     DASHES,
     NAMES_IN_FULL,
@@ -57,11 +58,14 @@ PUBLISHED_FEATURES = (
     "V_rest",
     "Rheobase",
 )
-N_MAPS = 9
-MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.75, 2.8, 0.5  # inches
+MAP_ROWS, MAP_COLUMNS = 2, 3
+N_MAPS = MAP_ROWS * MAP_COLUMNS  # small ones, on either side of the cells
+MODEL_HEIGHT, ZOOM_HEIGHT, LEGEND_HEIGHT = 2.6, 2.8, 0.5  # inches
 PANEL_TITLE_LETTERS = 17
 ZOOMED_OUTPUTS = ("Tau", "Rebound")  # of the published figure
-NAMED_TYPES = 8  # most frequent types of the family, which are named
+ZOOMED_TYPES = 5  # most frequent types of the family, which have a colour of their own
+OTHERS = "others"
+NUMBER_OF_TYPE = r"[ _]\d+$"  # such as that of Chat_2
 SPARE = 1.24  # side of the square, relative to the family
 OVERVIEW_HEIGHT = 3.4  # inches
 OVERVIEW_WIDTHS = (0.7, 0.18, 2.2, 0.18, 1)  # genes, encoder, map, decoder, outputs
@@ -88,7 +92,7 @@ def latent_panels(
     Returns
     -------
     matplotlib.figure.Figure
-        Small maps show predictions of at most nine genes and outputs: those of the published
+        Small maps show predictions of at most six genes and outputs: those of the published
         figure, then those predicted best. A title counts the cells that lie far beyond the others
         and are drawn at the edge.
 
@@ -105,12 +109,13 @@ def latent_panels(
 def _draw_fits(top, bottom, scores, heights_below=()):
     """Figure, parts and maps of fits one below another, over room for more."""
     fits = [top] if bottom is None else [top, bottom]
+    fits = [color_untyped(fit, like=top) for fit in fits]
     scores = scores or [None] * len(fits)
     if len(scores) != len(fits):
         raise ValueError(f"scores: expected {len(fits)}, one for each fit, got {len(scores)}")
     heights = [MODEL_HEIGHT] * len(fits) + [*heights_below]
     figure = new_figure(sum(heights) + LEGEND_HEIGHT, top.dataset)
-    groups = Groups(top)
+    groups = Groups(fits[0])
     draw_legend(figure, groups.table, groups.title)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     cell_maps = []
@@ -161,8 +166,8 @@ def _draw_fit(part, letter, fit, score):
 
 
 def _draw_small_maps(part, triangles, predictions, titles, fontstyle="normal"):
-    """Draw predictions, (n_cells, at most 9), with a title each."""
-    panels = part.subplots(3, 3)
+    """Draw predictions, (n_cells, at most 6), with a title each."""
+    panels = part.subplots(MAP_ROWS, MAP_COLUMNS)
     for ax in panels.flat:
         frame_map(ax)
     for ax, title, predicted in zip(panels.flat, titles, predictions.T, strict=False):
@@ -220,7 +225,8 @@ def family_zoom(
     Returns
     -------
     matplotlib.figure.Figure
-        Colour ranges of large maps leave out 2 % at either end.
+        Colour ranges of large maps leave out 2 % at either end. The five most frequent types of the
+        family have colours; those whose names differ by a number alone are one.
 
     Examples
     --------
@@ -244,8 +250,9 @@ def family_zoom(
     letter = "abc"[len(cell_maps)]
     family_name = short_name(family)
     draw_headline(below, f"{letter}  {family_name} enlarged")
-    types = groups.count("type", in_family)
-    draw_legend(below, types, f"types in {family_name} (cells)")
+    types = _types_of_family(groups.types[in_family], family)
+    table = _count_types(types)
+    draw_legend(below, table, f"types of {family_name} without their numbers (cells)")
     score = scores[-1] if scores else None
     predictions = _zoomed_predictions(record, score, family=family, in_family=in_family)
     cells, *panels = below.subplots(1, 1 + len(predictions))
@@ -253,7 +260,7 @@ def family_zoom(
         frame_map(ax)
         ax.set(xlim=(x, x + side), ylim=(y, y + side), anchor="S")
         ax.spines[:].set(visible=True, lw=0.7, ls=DASHES, ec="0.3")
-    draw_cells(cells, xy[in_family], groups.colors[in_family])
+    draw_cells(cells, xy[in_family], table["color"].reindex(types).fillna(GREY).to_numpy())
     n_cells = in_family.sum()
     n_shown = (in_family & in_square).sum()
     cells.set_title(f"{n_shown} of {n_cells} cells")
@@ -265,11 +272,28 @@ def family_zoom(
         draw_colorbar(below, limits, ax=ax, ticks=MaxNLocator(4))
     panels[0].title.set_fontstyle("italic")
     _finish_with_cells(figure, cell_maps)
-    named_types = types.index[:NAMED_TYPES]
-    name_groups(cells, xy[in_family], groups.types[in_family], names=named_types)
+    name_groups(cells, xy[in_family], types, names=table.index.drop(OTHERS, errors="ignore"))
     frame = Rectangle(corner, side, side, fill=False, clip_on=False, lw=0.7, ls=DASHES, ec="0.3")
     cell_map.add_patch(frame)
     return figure
+
+
+def _types_of_family(types, family):
+    """Types of cells without the name of their family and without numbers."""
+    names = pd.Series(types).str.removeprefix(f"{family} ")
+    return names.str.replace(NUMBER_OF_TYPE, "", regex=True).to_numpy()
+
+
+def _count_types(types):
+    """Count and colour of the most frequent types, and of the others together."""
+    counts = pd.Series(types).value_counts(sort=False).sort_index()
+    counts = counts.sort_values(ascending=False, kind="stable")
+    table = counts[:ZOOMED_TYPES].to_frame("count")
+    table["color"] = OKABE_ITO[: len(table)]
+    rest = counts[ZOOMED_TYPES:]
+    if len(rest):
+        table.loc[OTHERS] = rest.sum(), GREY
+    return table
 
 
 def _square_around(xy):
@@ -347,8 +371,11 @@ def model_overview(
     xy = map_coordinates(record)
     ax.set_title(f"map of {len(xy)} cells{edge_text(xy)}")
     frame_map(ax)
+    groups = Groups(color_untyped(record))
+    if not groups.has_names:
+        draw_legend(figure, groups.table, groups.title)
     finish(figure)
-    draw_cloud(ax, Groups(record), xy)
+    draw_cloud(ax, groups, xy)
     return figure
 
 

@@ -92,15 +92,21 @@ def draw_cloud(ax: Axes, groups: Groups, xy: np.ndarray) -> None:
 def name_families(ax: Axes, groups: Groups, xy: np.ndarray) -> None:
     """Name known families, after the layout."""
     families = groups.table.index.drop(UNKNOWN, errors="ignore")
-    if 2 <= len(families) <= MOST_LEGEND_ENTRIES:
+    if groups.has_names and 2 <= len(families) <= MOST_LEGEND_ENTRIES:
         name_groups(ax, xy, groups.families, names=families)
 
 
 def name_groups(ax: Axes, xy: np.ndarray, groups: np.ndarray, names: pd.Index) -> None:
-    """Names at the medians of groups, (n_cells,)."""
-    medians = [np.median(xy[groups == name], axis=0) for name in names]
+    """Names at the middle cells of groups, (n_cells,)."""
+    middles = [_middle_cell(xy[groups == name]) for name in names]
     texts = [short_name(name) for name in names]
-    place_names(ax, medians, texts, beside=False, fontsize=6.5)
+    place_names(ax, middles, texts, beside=False, fontsize=6.5)
+
+
+def _middle_cell(xy):
+    """Place of the cell nearest to the median, as there may be none at the median itself."""
+    distances = np.linalg.norm(xy - np.median(xy, axis=0), axis=1)
+    return xy[distances.argmin()]
 
 
 def draw_legend(figure: FigureBase, table: pd.DataFrame, title: str) -> None:

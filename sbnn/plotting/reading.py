@@ -14,9 +14,9 @@ from sbnn.results import Record
 NAME_LETTERS = 25
 SCALING_TEXTS = {"all": "scaled over all cells", "fold": "scaled per fold"}
 MODEL_NAMES = {  # name to show and key of the colour, by class
-    "SparseBottleneckRegressor": ("sBNN, published", "published"),
-    "DistilledBottleneckRegressor": ("sBNN, distilled", "distilled"),
-    "StackedRegressor": ("sBNN, distilled + ridge", "stacked"),
+    "SparseBottleneckRegressor": ("sBNN published", "published"),
+    "DistilledBottleneckRegressor": ("sBNN distilled", "distilled"),
+    "StackedRegressor": ("sBNN distilled + ridge", "stacked"),
     "SparseReducedRankRegression": ("sRRR", "linear"),
 }
 SPIKE_INS = "ERCC-"  # added RNA

@@ -12,9 +12,12 @@ from matplotlib.figure import Figure
 
 from sbnn import plotting
 from sbnn.data.simulate import simulate_patchseq
+from sbnn.plotting.colors import color_untyped
+from sbnn.plotting.latent import order_of_genes
 from sbnn.results import Record, results_folder
 from sbnn.study import report
 
+NAMED_MARKERS = 10
 COMPARED_WIDTHS = (2, 64)  # of the bottleneck
 
 
@@ -126,9 +129,9 @@ def compared_models(
 def repeated_fits(records: Mapping[str, Record]) -> dict[str, Record]:
     """Fits with other seeds and on halves of the cells, by title."""
     names = {
-        "published, d = 2, other seeds": "repeats_published",
-        "published, d = 64, other seeds": "repeats_published_64d",
-        "distilled, d = 2, halves of the cells": "halves_distilled",
+        "sBNN published, d = 2, other seeds": "repeats_published",
+        "sBNN published, d = 64, other seeds": "repeats_published_64d",
+        "sBNN distilled, d = 2, halves of the cells": "halves_distilled",
     }
     return {title: records[name] for title, name in names.items() if name in records}
 
@@ -194,25 +197,20 @@ def draw_srrr_maps(records: Mapping[str, Record]) -> Figure:
 
 
 def draw_family_zoom(records: Mapping[str, Record]) -> Figure | None:
-    """Maps of the published network, and one family of several types alone, if there is one."""
+    """The map of the published network, and a family of several types alone, if there is one."""
     labels = records["fit_published_2d"].labels.query("family not in ('', 'unknown')")
     n_types = labels.groupby("family")["type"].nunique()
     if not (n_types > 1).any():
         return None
-    wide = find_cross_validation(records, "fit_published_64d")
-    narrow = find_cross_validation(records, "fit_published_2d")
-    return plotting.family_zoom(
-        top=records["fit_published_64d"],
-        bottom=records["fit_published_2d"],
-        scores=[wide, narrow],
-    )
+    score = find_cross_validation(records, "fit_published_2d")
+    return plotting.family_zoom(records["fit_published_2d"], scores=[score])
 
 
 def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
     """Test R2 by width, how often genes are kept, and test R2 of every output."""
     networks: dict[str, tuple[Record, dict]] = {
-        "distilled": (records["cv_distilled"], {}),
-        "published": (records["cv_published"], report.STANDARD),
+        "sBNN distilled": (records["cv_distilled"], {}),
+        "sBNN published": (records["cv_published"], report.STANDARD),
     }
     return plotting.width_and_stability(
         networks,
@@ -224,15 +222,22 @@ def draw_width_and_stability(records: Mapping[str, Record]) -> Figure:
 def draw_tsne(records: Mapping[str, Record]) -> Figure:
     """t-SNE of both measurements."""
     tsne = records["tsne"]
+    if "fit_distilled_2d" in records:
+        tsne = color_untyped(tsne, like=records["fit_distilled_2d"])
     return plotting.tsne_pair(tsne, titles=measurement_names(tsne.dataset))
 
 
 def draw_gene_selection(records: Mapping[str, Record]) -> Figure | None:
-    """The curve by which genes were selected, if it is of the same cells as the fits."""
+    """The curve by which genes were selected, if it is of the same cells as the fits.
+
+    Named are the genes of the distilled network with the largest weights.
+    """
     selection = records["gene_selection"]
-    if selection.dataset != records["fit_distilled_2d"].dataset:
+    fit = records["fit_distilled_2d"]
+    if selection.dataset != fit.dataset:
         return None
-    return plotting.gene_selection_curve(selection)
+    markers = fit.kept_genes[order_of_genes(fit)[:NAMED_MARKERS]]
+    return plotting.gene_selection_curve(selection, markers)
 
 
 def draw_overview(records: Mapping[str, Record]) -> Figure:
@@ -261,9 +266,14 @@ def draw_stability_selection(records: Mapping[str, Record]) -> Figure:
     return plotting.selection_frequencies(records["halves_distilled"])
 
 
-def draw_effects(records: Mapping[str, Record]) -> Figure:
-    """Effects of genes on outputs."""
-    return plotting.effect_map(records["interpretation"], halves=records.get("halves_distilled"))
+def draw_effects(records: Mapping[str, Record]) -> Figure | None:
+    """Effects of genes on outputs in the network of the overview."""
+    record: Record | None = records["fit_distilled_2d"]
+    if "effects" not in records["fit_distilled_2d"].values:  # saved by an earlier version
+        record = records.get("interpretation")
+    if record is None:
+        return None
+    return plotting.effect_map(record, halves=records.get("halves_distilled"))
 
 
 def draw_map_trust(records: Mapping[str, Record]) -> Figure:
@@ -289,9 +299,7 @@ FIGURES = {
     ),
     "figure3_latent_distilled": StudyFigure(needs=("fit_distilled_2d",), draw=draw_distilled_maps),
     "figure3_latent_srrr": StudyFigure(needs=("fit_srrr_rank2",), draw=draw_srrr_maps),
-    "figure4_family_zoom": StudyFigure(
-        needs=("fit_published_2d", "fit_published_64d"), draw=draw_family_zoom
-    ),
+    "figure4_family_zoom": StudyFigure(needs=("fit_published_2d",), draw=draw_family_zoom),
     "figure6_width_and_stability": StudyFigure(
         needs=("cv_distilled", "cv_published", "cv_srrr", "cv_ridge", "repeats_published"),
         draw=draw_width_and_stability,
@@ -304,7 +312,7 @@ FIGURES = {
     "bibiplot": StudyFigure(needs=("fit_distilled_2d",), draw=draw_bibiplot),
     "accuracy": StudyFigure(needs=("cv_distilled",), draw=draw_model_accuracy),
     "stability_selection": StudyFigure(needs=("halves_distilled",), draw=draw_stability_selection),
-    "effects": StudyFigure(needs=("interpretation",), draw=draw_effects),
+    "effects": StudyFigure(needs=("fit_distilled_2d",), draw=draw_effects),
     "map_trust": StudyFigure(needs=("map_trust", "fit_distilled_2d"), draw=draw_map_trust),
     "genes_curve": StudyFigure(needs=("genes_curve",), draw=draw_genes_curve),
 }

@@ -16,6 +16,7 @@ from sbnn import (
     SparseBottleneckRegressor,
     SparseReducedRankRegression,
     fit_full,
+    interpret,
     stability_selection,
 )
 from sbnn.data.paired import paired
@@ -86,6 +87,11 @@ def test_expression_is_predicted_from_the_latent_space(fitted, z_scores):
         predicted = LinearRegression().fit(latent, kept).predict(latent)
     close(record.expression, kept, atol=1e-4)
     close(record.predicted_expression, predicted, atol=1e-4)
+
+
+def test_a_record_holds_effects_of_genes(fitted, z_scores):
+    record, model = fitted
+    close(record.effects, interpret(model, *z_scores).effects, atol=1e-3)
 
 
 def test_a_record_holds_norms_and_history(fitted):

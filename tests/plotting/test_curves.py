@@ -102,8 +102,8 @@ def test_networks_have_r2_by_genes():
     places = [error_bars(container)[0] for container in containers]
     assert_allclose(places, [[5, wide, 0, 0.1], [5 * 1.06, narrow, 0, 0.1]])
     assert labels_of(containers) == [
-        f"sBNN, d = 64, λ = 0.1: {wide:.3f} ± 0.100 (◇ published 0.150)",
-        f"sBNN, d = 2, λ = 0.1: {narrow:.3f} ± 0.100 (◇ published 0.250)",
+        f"sBNN published, d = 64, λ = 0.1: {wide:.3f} ± 0.100 (◇ published 0.150)",
+        f"sBNN published, d = 2, λ = 0.1: {narrow:.3f} ± 0.100 (◇ published 0.250)",
     ]
     assert colors_of(containers) == [FIRST, SECOND]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn import cells_at, cells_of, legend_of, nearest_groups, texts_on
+from drawn import cells_at, cells_of, legend_of, nearest_groups
 from figure_records import NARROW, TRUST, TSNE, WIDE, axes_of
 from made_up import COLORS, TYPES
 from numpy.testing import assert_allclose
@@ -10,7 +10,7 @@ from scipy.stats import zscore
 from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
-from sbnn.plotting.dimensions import longest_lines
+from sbnn.plotting.dimensions import longest_lines, name_places
 from sbnn.plotting.maps import panel_coordinates
 
 FAMILIES = {"A": "A", "B": "B", "C": "C"}
@@ -21,8 +21,8 @@ CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
 @pytest.mark.parametrize(
     ("figure", "panel", "name", "proportional", "title"),
     [
-        ("tsne_pair", 0, "transcriptome", True, "genes, t-SNE of 3 principal components"),
-        ("tsne_pair", 1, "outputs", False, "traits, 2 outputs"),
+        ("tsne_pair", 0, "transcriptome", True, "genes\nt-SNE of 3 principal components"),
+        ("tsne_pair", 1, "outputs", False, "traits\n2 outputs"),
         ("cell_maps", 0, "outputs", False, "first"),
         ("cell_maps", 1, "transcriptome", False, "second"),
     ],
@@ -79,8 +79,16 @@ def test_bibiplot_has_latents_and_their_correlations(panel, of_cells):
     tips = [line.get_xydata()[1] for line in ax.lines]
     assert_allclose(tips, 2.5 * correlations[shown], atol=1e-5)
     names = NARROW.feature_names if of_cells == "outputs" else NARROW.kept_genes
-    assert [text.get_text() for text in texts_on(ax)] == names[shown].tolist()
+    shown_names = [text.get_text() for text in ax.texts if text.arrow_patch]
+    assert shown_names == names[shown].tolist()
     assert ax.get_title().startswith(f"{len(shown)} of {len(names)} ")
+
+
+def test_names_around_a_circle_do_not_overlap():
+    """Eight lines in nearly one direction."""
+    places = name_places(np.array([[-1, 0.3 + 0.001 * i] for i in range(8)]))
+    assert np.diff(places[:, 1]).min() > 0.3
+    assert_allclose(np.linalg.norm(places, axis=1), 2.8, rtol=0.01)
 
 
 def test_at_most_16_lines_are_drawn():

@@ -70,3 +70,14 @@ def test_order_of_records_changes_no_figure(name):
             texts, other_texts = sorted(texts), sorted(other_texts)
     assert other_texts == texts
     assert_allclose(marks_of(others), marks_of(axes), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(figure_functions()))
+def test_text_has_nine_pixels_on_a_page(name):
+    """On a page of 900 pixels; exponents are smaller than the text beside them."""
+    figure = axes_of(name)[0].get_figure(root=True)
+    pixels_per_point = 900 / (72 * figure.get_figwidth())
+    for text in figure.findobj(Text):
+        if text.get_text():
+            assert text.get_fontsize() * pixels_per_point >= 9, text
+            assert "^" not in text.get_text()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import bands_of, colors_of, edges, heights, image_of, tick_names
+from drawn import bands_of, colors_of, edges, heights, image_of, lines_of, tick_names
 from figure_records import EFFECTS, GENES, GENES_CURVE, HALVES, OUTPUTS, SELECTION, axes_of
 from made_up import figure_text, halves_record
 from matplotlib.colors import to_hex
@@ -33,6 +33,17 @@ def test_rule_is_drawn_with_its_formula():
     expected = np.exp(-1.5 * (rule.get_xdata() - 0.5)) + 0.02
     assert_allclose(rule.get_ydata(), expected)
     assert rule.get_label() == "exp(−1.5 (x − 0.50)) + 0.02"
+
+
+def test_markers_are_named_at_their_places():
+    """Those without counts, and those of other data, are left out."""
+    names = np.array([f"Gene{i}" for i in range(40)])
+    record = replace(SELECTION, values=SELECTION.values | {"gene_names": names})
+    [ax] = plotting.gene_selection_curve(record, ["Gene7", "Gene3", "absent"]).axes
+    [marker] = lines_of(ax, label="named genes")
+    expected = [[record.mean_log2[7], record.near_zero_frequency[7]]]
+    assert_allclose(marker.get_xydata(), expected)
+    assert [text.get_text() for text in ax.texts] == ["Gene7"]
 
 
 def test_few_genes_far_away_leave_the_panel():

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from drawn import cells_at, cells_of, legend_of, slopes_of, texts_on, tick_names
 from figure_records import GENES, HALVES, NARROW, OTHER_WIDTHS, OUTPUTS, WIDE, WIDTHS, axes_of
@@ -12,6 +13,7 @@ from sklearn.linear_model import LinearRegression
 
 from sbnn import plotting
 from sbnn.plotting import latent
+from sbnn.plotting.colors import BLUE, VERMILLION
 from sbnn.plotting.maps import map_coordinates
 
 CELL_COLORS = NARROW.labels["type"].map(dict(zip(TYPES, COLORS, strict=True)))
@@ -42,8 +44,8 @@ def test_titles_have_the_mean_r2(row, fit, folds, point):
 
 @rows
 def test_maps_of_genes_are_ordered_by_norm(row, fit, folds, point):
-    order = np.argsort(-fit.gene_norms)[:9]
-    panels = part_of_zoom(row, 0).axes[:9]
+    order = np.argsort(-fit.gene_norms)[:6]
+    panels = part_of_zoom(row, 0).axes[:6]
     assert [ax.get_title() for ax in panels] == [GENES[gene] for gene in order]
     assert_maps(panels, fit, fit.predicted_expression[:, order])
 
@@ -67,10 +69,20 @@ def test_cells_have_places_and_colours_of_types(row, fit, folds, point):
 def test_enlarged_cells_are_those_of_the_family():
     part = part_of_zoom(2)
     cells = np.arange(0, 90, 3)
-    expected = cells_at(map_coordinates(NARROW)[cells], CELL_COLORS[cells])
+    colors = NARROW.labels["type"][cells].map({"A1": BLUE, "A2": VERMILLION})
+    expected = cells_at(map_coordinates(NARROW)[cells], colors)
     assert_allclose(cells_of(part.axes[0]), expected)
     assert [text.get_text() for text in texts_on(part.axes[0])] == ["A1", "A2"]
-    assert legend_of(part) == [("A1 (15)", "#aa0000"), ("A2 (15)", "#bb3300")]
+    assert legend_of(part) == [("A1 (15)", BLUE.lower()), ("A2 (15)", VERMILLION.lower())]
+
+
+def test_types_that_differ_by_a_number_have_one_colour():
+    record = fit_record()
+    names = ["Vip Chat_1", "Vip Chat_2", "Vip Gpc3", *(f"Vip {x}" for x in "vwxyz")]
+    record.values["labels"] = pd.DataFrame({"family": "Vip", "type": np.resize(names, 90)})
+    part = plotting.family_zoom(record).subfigs[1]
+    texts = [text for text, _ in legend_of(part)]
+    assert texts == ["Chat (24)", "Gpc3 (11)", "v (11)", "w (11)", "x (11)", "others (22)"]
 
 
 def test_large_maps_show_a_marker_and_two_outputs():
@@ -111,7 +123,7 @@ def test_names_are_drawn_literally(tmp_path):
 
 def test_outputs_left_out_are_counted():
     figure = plotting.latent_panels(fit_record(features=[f"o{i}" for i in range(30)]))
-    assert "9 of 30 predicted outputs, training R²" in figure_text(figure)
+    assert "6 of 30 predicted outputs, training R²" in figure_text(figure)
 
 
 def test_each_fit_has_a_score():

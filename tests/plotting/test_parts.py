@@ -171,8 +171,8 @@ def record_of(model, params, **values):
         (reading.number_text(-0.126), "−0.13"),
         (reading.mean_text([0.12345]), "0.123"),
         (reading.mean_text([-0.1, -0.2]), "−0.150 ± 0.071"),
-        (reading.network_name(fit_record(width=64), 0), "sBNN, published, d = 64"),
-        (reading.model_title(fit_record()), "sBNN, published, d = 2, 12 genes"),
+        (reading.network_name(fit_record(width=64), 0), "sBNN published, d = 64"),
+        (reading.model_title(fit_record()), "sBNN published, d = 2, 12 genes"),
         (
             reading.model_title(
                 record_of("SparseReducedRankRegression", {"rank": 8}, embedding=[], kept_genes="AB")
@@ -216,3 +216,26 @@ def test_a_label_of_no_groups_is_refused(fit, values):
     label = pd.Series(values or fit.cell_names, fit.cell_names, name="barcode")
     with pytest.raises(ValueError, match="'barcode' has .* different values"):
         colors.color_by(fit, label)
+
+
+def test_numbers_colour_cells_in_five_classes(fit):
+    fit = replace(fit, values=fit.values | {"cell_names": np.arange(150).astype(str)})
+    fit.values["labels"] = pd.DataFrame({"family": "A", "type": "A"}, fit.cell_names)
+    depth = pd.Series(np.arange(150.0), fit.cell_names, name="depth")
+    groups = colors.Groups(colors.color_by(fit, depth))
+    assert groups.title == "depth (cells)"
+    assert groups.table["count"].tolist() == [30] * 5
+    assert groups.table.index[-1] == "119.2 to 149"
+    assert not groups.has_names
+
+
+def test_cells_without_types_show_the_best_output(fit):
+    """The highest fifth of the cells has another colour than the lowest."""
+    assert colors.color_untyped(fit) is fit
+    fit.labels[["family", "type"]] = "unknown"
+    fit.values["train_feature_r2"] = np.array([0.1, 0.9, np.nan])
+    groups = colors.Groups(colors.color_untyped(fit))
+    assert groups.title == f"{fit.feature_names[1]}, z-score (cells)"
+    order = np.argsort(fit.outputs[:, 1])
+    assert len({*groups.colors[order[:18]]}) == len({*groups.colors[order[-18:]]}) == 1
+    assert groups.colors[order[0]] != groups.colors[order[-1]]

@@ -28,6 +28,15 @@ def test_bytes_do_not_depend_on_users_style(saved, tmp_path):
     assert again.read_bytes() == saved.read_bytes()
 
 
+def test_places_of_panels_have_few_digits():
+    """As the last digits of a layout depend on addresses in memory."""
+    figure = plotting.latent_panels(fit_record())
+    places = [ax.get_position(original=True).get_points() for ax in figure.axes]
+    places += [part.bbox_relative.get_points() for part in figure.subfigs[0].subfigs]
+    np.testing.assert_array_equal(places, np.round(places, 6))
+    assert all(ax.get_in_layout() for ax in figure.axes)
+
+
 def test_style_of_the_user_stays():
     with mpl.rc_context(USER_STYLE):
         plotting.latent_panels(fit_record())

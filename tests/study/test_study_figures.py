@@ -1,7 +1,11 @@
 """Which records a figure of the study is drawn from."""
 
+from dataclasses import replace
 from pathlib import Path
 from shutil import copy
+
+import numpy as np
+from made_up import figure_text, fit_record
 
 from sbnn.study import figures
 
@@ -16,3 +20,15 @@ def test_figures_are_drawn_if_all_records_exist(tmp_path):
     drawn = figures.draw_study_figures("simulated", tmp_path, tmp_path / "figures")
     assert drawn.keys() == {"figure7_tsne"}
     assert {path.stem for path in tmp_path.glob("figures/*/*.png")} == drawn.keys()
+
+
+def test_effects_are_those_of_the_network_of_the_overview():
+    """A fit of an earlier version has none; then those of the interpretation are drawn."""
+    fit = fit_record(n_genes=3, features=("Tau", "AHP", "Rebound"))
+    older = replace(fit, values=fit.values | {"effects": np.eye(3)})
+    records = {"fit_distilled_2d": fit, "interpretation": older}
+    assert "Tau" in figure_text(figures.draw_effects(records))
+    records["fit_distilled_2d"] = replace(fit, values=fit.values | {"effects": 7 * np.eye(3)})
+    assert figures.draw_effects(records).axes[0].images[0].get_array().max() == 7
+    del records["fit_distilled_2d"].values["effects"], records["interpretation"]
+    assert figures.draw_effects(records) is None
