@@ -23,6 +23,7 @@ import pandas as pd
 from lightgbm import LGBMRegressor
 from pages import to_markdown
 from peers import (
+    CoupledAutoencoder,
     GlmnetPath,
     GreedyForward,
     GroupLasso,
@@ -192,6 +193,8 @@ MODELS = {
     "stacked_sum_kernel": everywhere(
         "sum kernel, + ridge, all genes", StackedWithRidge(SumKernelRidge())
     ),
+    "coupled_2": everywhere("coupled autoencoders, d=2, all genes", CoupledAutoencoder(2)),
+    "coupled_16": everywhere("coupled autoencoders, d=16, all genes", CoupledAutoencoder(16)),
     "pls": everywhere("PLS, all genes", PLS),
     "ridge": everywhere("ridge, all genes", RIDGE),
 }
@@ -229,24 +232,23 @@ def measure(name, dataset, data):
     """Add the scores of a model for the numbers of genes that are not measured yet."""
     scores = scores_of(dataset)
     done = set(scores.loc[scores["model"] == name, "n_genes"])
-    missing = [n_genes for n_genes in MODELS[name].genes(dataset) if n_genes not in done]
-    if missing:
-        rows = score_folds(MODELS[name].estimator, missing, dataset, data)
-        rows["model"] = name
-        rows.to_csv(path_of(dataset), mode="a", header=False, index=False)
+    for n_genes in MODELS[name].genes(dataset):
+        if n_genes not in done:  # saved one by one, so that an interrupted run resumes
+            rows = score_folds(MODELS[name].estimator, n_genes, dataset, data)
+            rows["model"] = name
+            rows.to_csv(path_of(dataset), mode="a", header=False, index=False)
 
 
-def score_folds(estimator, numbers, dataset, data):
-    """Scores on the folds of the study, a row for each number of genes and fold."""
+def score_folds(estimator, n_genes, dataset, data):
+    """Scores on the folds of the study, with so many or `ALL` genes."""
     study = study_of(dataset)
     if data.sha256 != study.sha256:
         raise ValueError(f"{dataset}: its study has other data")
-    uses_all = list(numbers) == [ALL]
-    grid = {} if uses_all else {"n_genes": list(numbers)}
+    grid = {} if n_genes == ALL else {"n_genes": [n_genes]}
     options = {"scaling": "all", "seed": SEED, "keep": (), "verbose": False}
     record = cross_validate(estimator, data, study.folds, grid, **options)
     rows = record.to_frame().rename(columns={"test_r2": "r2", "n_selected": "used"})
-    if uses_all:  # the genes of a map are not all that predict
+    if n_genes == ALL:  # the genes of a map are not all that predict
         rows["used"] = data.n_genes
     rows = rows.reindex(columns=COLUMNS).fillna({"n_genes": ALL})
     return rows.astype({"n_genes": int, "used": int}).round({"seconds": 2})
@@ -275,7 +277,8 @@ def compare_own(name, datasets):
         except FileNotFoundError as error:
             print(f"{dataset} is left out: {error}")
             continue
-        own = score_folds(MODELS[OWN].estimator, MODELS[OWN].genes(dataset), dataset, data)
+        (n_genes,) = MODELS[OWN].genes(dataset)
+        own = score_folds(MODELS[OWN].estimator, n_genes, dataset, data)
         with_own[dataset] = pd.concat([scores_of(dataset), own.assign(model=OWN)])
         print(to_markdown(data_table({dataset: with_own[dataset]}).loc[[name]]), end="\n\n")
     print(to_markdown(data_table(with_own)), end="\n\n")

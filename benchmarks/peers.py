@@ -482,7 +482,7 @@ class CoupledAutoencoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Fraction of the genes.
     """
 
-    def __init__(self, n_components=2, coupling=1.0, n_epochs=300, dropout=0.5):
+    def __init__(self, n_components=2, coupling=10.0, n_epochs=100, dropout=0.5):
         self.n_components = n_components
         self.coupling = coupling
         self.n_epochs = n_epochs
