@@ -29,17 +29,13 @@ from sbnn.evaluation.verdict import differences_over_draws
 
 SAVED = Path(__file__).resolve().parents[1] / "saved_models"
 SCORES = SAVED / "benchmarks" / "network_forest.csv"
-WEIGHT_OF_PRIOR = 0.1
 FOREST = {"n_estimators": 50, "max_features": "sqrt", "min_samples_leaf": 5}
 #: Simulated conditions: their noise, and the fraction of the prior's edges that is misplaced.
 NOISE = {"noise_0": (0.0, 0.0), "noise_5": (0.025, 0.05), "noise_10": (0.05, 0.1)}
-CONDITIONS = {
-    "grn_350": ("noise_0", "noise_5", "noise_10"),
-    "grn_690": ("noise_5",),
-    "breast_desmedt": ("real",),
-    "yeast_pramila": ("real",),
-}
+SIMULATED = {"grn_350": tuple(NOISE), "grn_690": ("noise_5",)}
+CONDITIONS = SIMULATED | {"breast_desmedt": ("real",), "yeast_pramila": ("real",)}
 LABELS = {"forest": "forest", "forest_prior": "forest and a tenth of the prior"}
+DIFFERENCE = "AUROC minus forest and prior"
 KEYS = ["dataset", "condition", "seed", "method"]
 #: Scores of `edge_accuracy` in the tables.
 OF_EDGES = ["auroc", "balanced_accuracy", "recall_missing", "kept_wrong", "new_right"]
@@ -102,7 +98,7 @@ def measure(dataset, condition, seed):
     started = time.process_time()
     importances, error = fit_forests(data, seed)
     seconds = time.process_time() - started
-    with_prior = importances + WEIGHT_OF_PRIOR * abs(prior_table(data).to_numpy())
+    with_prior = importances + 0.1 * abs(prior_table(data).to_numpy())
     rows = []
     for method, sizes in {"forest": importances, "forest_prior": with_prior}.items():
         row = {"dataset": dataset, "condition": condition, "seed": seed, "method": method}
@@ -111,19 +107,24 @@ def measure(dataset, condition, seed):
     return pd.DataFrame(rows).reindex(columns=[*KEYS, *OF_EDGES, "mse_ahead", "seconds"])
 
 
-def compare(scores, dataset, condition):
-    """Means over seeds of the forests and of records, and differences of AUROC in the same draws."""
+def all_scores(dataset, condition):
+    """Scores of forests and of records; the index is method and seed."""
     records = report.read_dynamics_records(SAVED / dataset)
     recorded = report.condition_scores(records, condition)
-    rows = scores.query("dataset == @dataset and condition == @condition")
-    both = pd.concat([rows.set_index(["method", "seed"]), recorded])
+    forests = pd.read_csv(SCORES).query("dataset == @dataset and condition == @condition")
+    both = pd.concat([forests.set_index(["method", "seed"]), recorded])
     both["relative"] = both["mse_ahead"] / recorded.loc["prior", "mse_ahead"].mean()
-    by_method = both.groupby(level="method", sort=False)
-    table = by_method[[*OF_EDGES, "relative", "seconds"]].mean().dropna(axis=1, how="all")
+    return both[[*OF_EDGES, "relative", "seconds"]].dropna(axis=1, how="all")
+
+
+def compare(dataset, condition):
+    """Means over seeds, and differences of AUROC in the same draws of data."""
+    both = all_scores(dataset, condition)
+    table = both.groupby(level="method", sort=False).mean()
     if "auroc" in table:
         by_seed = both["auroc"].unstack("method")[table.index]
         differences = differences_over_draws(by_seed, "forest_prior")
-        table["AUROC minus forest and prior"] = [str(found or "") for found in differences]
+        table[DIFFERENCE] = [str(found or "") for found in differences]
     table = table.rename(index=LABELS | report.METHOD_LABELS, columns=report.SCORE_LABELS)
     return table.rename_axis("method")
 
@@ -141,10 +142,8 @@ def main():
         if not options.report_only and (dataset, condition, seed) not in done:
             rows = measure(dataset, condition, seed)
             rows.to_csv(SCORES, mode="a", header=False, index=False)
-    scores = pd.read_csv(SCORES)
-    measured = set(scores[["dataset", "condition"]].itertuples(index=False, name=None))
-    tables = {", ".join(key): compare(scores, *key) for key in conditions if key in measured}
-    print_tables(tables)
+    done = pd.read_csv(SCORES, index_col=KEYS[:2]).index
+    print_tables({", ".join(key): compare(*key) for key in conditions if key in done})
 
 
 if __name__ == "__main__":
