@@ -272,6 +272,10 @@ def compare_own(name, datasets):
     MODELS[OWN] = own_model(name)
     with_own = {}
     for dataset in datasets:
+        saved = scores_of(dataset)
+        if REFERENCE not in set(saved["model"]):
+            print(f"{dataset} is left out: measure --models {REFERENCE} first")
+            continue
         try:
             data = as_paired(load_dataset(dataset))
         except FileNotFoundError as error:
@@ -279,7 +283,7 @@ def compare_own(name, datasets):
             continue
         (n_genes,) = MODELS[OWN].genes(dataset)
         own = score_folds(MODELS[OWN].estimator, n_genes, dataset, data)
-        with_own[dataset] = pd.concat([scores_of(dataset), own.assign(model=OWN)])
+        with_own[dataset] = pd.concat([saved, own.assign(model=OWN)])
         print(to_markdown(data_table({dataset: with_own[dataset]}).loc[[name]]), end="\n\n")
     print(to_markdown(data_table(with_own)), end="\n\n")
 
