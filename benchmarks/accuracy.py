@@ -1,28 +1,36 @@
 """Test R2 of sbnn beside its peers, on five data sets and the ten folds of the paper.
 
     python benchmarks/accuracy.py [--data scala] [--models sbnn_d2 greedy_ridge] [--report-only]
+    python benchmarks/accuracy.py --estimator mymodule:MyRegressor
 
 Measures what is missing, one thread per fit, and adds it to a table for each data set in
 saved_models/benchmarks (delete lines to measure them again); prints the tables in Markdown. Data
 are z-scored over all cells, as for the published numbers; nothing is chosen on test folds. Settings
 of peers were chosen on other folds of the same data sets. LassoNet and STG need an
 environment of their own (benchmarks/requirements.txt).
+
+With ``--estimator``, a scikit-learn regressor of yours, a class or an instance, is measured on the
+same folds of seven data sets, and its row printed beside the saved ones; nothing is saved.
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pandas as pd
 from lightgbm import LGBMRegressor
 from pages import to_markdown
 from peers import (
+    CoupledAutoencoder,
     GlmnetPath,
     GreedyForward,
     GroupLasso,
     LassoNetPath,
     LeaveOneOutKernelRidge,
     MeanWithRidge,
+    Persist,
     SelectThenRegress,
     SparseReducedRankPath,
     StackedWithRidge,
@@ -35,6 +43,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neural_network import MLPRegressor
+from sklearn.utils import get_tags
 
 from sbnn import (
     DistilledBottleneckRegressor,
@@ -52,6 +61,7 @@ from sbnn.results import load
 
 M1 = "scala"
 DATA = (M1, "scala_ion_channels", "pbmc_10k_protein", "simulated", "citeseq_cd8")
+MORE_DATA = ("citefuse", "tcga_breast")  # which have the rows of QUICK only, with 25 or all genes
 GENES = (5, 10, 25, 50)
 GENES_OF_M1 = (5, 10, 15, 25, 50, 100)
 AT = 25  # genes at which the page compares data sets
@@ -79,6 +89,8 @@ class Model:
 
     def genes(self, dataset):
         """Numbers of genes to measure."""
+        if dataset in MORE_DATA:
+            return tuple(n_genes for n_genes in self.elsewhere if n_genes in (AT, ALL))
         return self.of_m1 if dataset == M1 else self.elsewhere
 
 
@@ -171,6 +183,8 @@ MODELS = {
     "greedy_mlp": selected("greedy + MLP", GreedyForward(), MLP),
     "lassonet_kernel": selected("LassoNet + kernel ridge", LassoNetPath(), KERNEL, **NOWHERE),
     "stg_kernel": selected("STG + kernel ridge", StochasticGates(), KERNEL, **NOWHERE),
+    "persist_kernel": selected("PERSIST + kernel ridge", Persist(), KERNEL, of_m1=GENES),
+    "persist_forest": selected("PERSIST + forest", Persist(), FOREST, of_m1=GENES),
     "ridge_and_distilled": both("sBNN distilled, d=2", DISTILLED),
     "ridge_and_forest": both("greedy + forest", SelectThenRegress(GreedyForward(), FOREST)),
     "stacked_distilled": everywhere("sBNN distilled, d=2, + ridge, all genes", STACKED),
@@ -179,9 +193,24 @@ MODELS = {
     "stacked_sum_kernel": everywhere(
         "sum kernel, + ridge, all genes", StackedWithRidge(SumKernelRidge())
     ),
+    "coupled_2": everywhere("coupled autoencoders, d=2, all genes", CoupledAutoencoder(2)),
+    "coupled_16": everywhere("coupled autoencoders, d=16, all genes", CoupledAutoencoder(16)),
     "pls": everywhere("PLS, all genes", PLS),
     "ridge": everywhere("ridge, all genes", RIDGE),
 }
+#: Rows that are measured on `MORE_DATA`, too.
+QUICK = (
+    REFERENCE,
+    "srrr_2",
+    "srrr_16",
+    "lasso_ridge",
+    "greedy_ridge",
+    "greedy_kernel",
+    "greedy_forest",
+    "ridge",
+)
+#: Name of the row of an estimator that is not in `MODELS`.
+OWN = "own"
 
 
 def path_of(dataset):
@@ -201,23 +230,62 @@ def study_of(dataset):
 
 def measure(name, dataset, data):
     """Add the scores of a model for the numbers of genes that are not measured yet."""
-    scores, study = scores_of(dataset), study_of(dataset)
+    scores = scores_of(dataset)
+    done = set(scores.loc[scores["model"] == name, "n_genes"])
+    for n_genes in MODELS[name].genes(dataset):
+        if n_genes not in done:  # saved one by one, so that an interrupted run resumes
+            rows = score_folds(MODELS[name].estimator, n_genes, dataset, data)
+            rows["model"] = name
+            rows.to_csv(path_of(dataset), mode="a", header=False, index=False)
+
+
+def score_folds(estimator, n_genes, dataset, data):
+    """Scores on the folds of the study, with so many or `ALL` genes."""
+    study = study_of(dataset)
     if data.sha256 != study.sha256:
         raise ValueError(f"{dataset}: its study has other data")
-    done = set(scores.loc[scores["model"] == name, "n_genes"])
-    missing = [n_genes for n_genes in MODELS[name].genes(dataset) if n_genes not in done]
-    if not missing:
-        return
-    grid = {} if missing == [ALL] else {"n_genes": missing}
+    grid = {} if n_genes == ALL else {"n_genes": [n_genes]}
     options = {"scaling": "all", "seed": SEED, "keep": (), "verbose": False}
-    record = cross_validate(MODELS[name].estimator, data, study.folds, grid, **options)
+    record = cross_validate(estimator, data, study.folds, grid, **options)
     rows = record.to_frame().rename(columns={"test_r2": "r2", "n_selected": "used"})
-    if missing == [ALL] or "used" not in rows:  # the genes of a map are not all that predict
+    if n_genes == ALL or "used" not in rows:  # the genes of a map are not all that predict
         rows["used"] = data.n_genes
-    rows = rows.assign(model=name).reindex(columns=COLUMNS)
-    rows = rows.fillna({"n_genes": ALL})
-    rows = rows.astype({"n_genes": int, "used": int}).round({"seconds": 2})
-    rows.to_csv(path_of(dataset), mode="a", header=False, index=False)
+    rows = rows.reindex(columns=COLUMNS).fillna({"n_genes": ALL})
+    return rows.astype({"n_genes": int, "used": int}).round({"seconds": 2})
+
+
+def own_model(name):
+    """Row of a regressor by the name of its module and its own, such as ``sklearn.svm:SVR``."""
+    sys.path.insert(0, "")  # the module may be in the current folder
+    found = resolve_name(name)
+    estimator = found() if isinstance(found, type) else found
+    if "n_genes" in estimator.get_params():
+        return Model(name, estimator, of_m1=(AT,), elsewhere=(AT,))
+    if not get_tags(estimator).target_tags.multi_output:
+        print(f"{name} predicts a single output, by its tags: it is fitted to each on its own.")
+        estimator = MultiOutputRegressor(estimator)
+    return everywhere(name, estimator)
+
+
+def compare_own(name, datasets):
+    """Print the row of an estimator beside saved ones, after each data set and of all of them."""
+    MODELS[OWN] = own_model(name)
+    with_own = {}
+    for dataset in datasets:
+        saved = scores_of(dataset)
+        if REFERENCE not in set(saved["model"]):
+            print(f"{dataset} is left out: measure --models {REFERENCE} first")
+            continue
+        try:
+            data = as_paired(load_dataset(dataset))
+        except FileNotFoundError as error:
+            print(f"{dataset} is left out: {error}")
+            continue
+        (n_genes,) = MODELS[OWN].genes(dataset)
+        own = score_folds(MODELS[OWN].estimator, n_genes, dataset, data)
+        with_own[dataset] = pd.concat([saved, own.assign(model=OWN)])
+        print(to_markdown(data_table({dataset: with_own[dataset]}).loc[[name]]), end="\n\n")
+    print(to_markdown(data_table(with_own)), end="\n\n")
 
 
 def accuracy_table(dataset):
@@ -235,7 +303,11 @@ def accuracy_table(dataset):
 def differences(dataset, n_genes):
     """Difference of each model to the reference at the same number of genes, or with all genes."""
     scores = scores_of(dataset)
-    scores = scores[scores["n_genes"].isin([n_genes, ALL])]
+    return differences_of(scores[scores["n_genes"].isin([n_genes, ALL])], dataset)
+
+
+def differences_of(scores, dataset):
+    """Difference of each model to the reference, from scores of one number of genes or all."""
     r2 = scores.pivot(index="fold", columns="model", values="r2")
     share = test_fraction(study_of(dataset).folds)
     reference = r2.pop(REFERENCE)
@@ -267,18 +339,20 @@ def page_table():
     return table[["5 genes", "10 genes", "25 genes", "100 genes", "all genes"]]
 
 
-def data_table():
+def data_table(scores_by_data=None):
     """Means at 25 genes of the models measured on all data sets, and differences to the reference.
 
-    A difference has half of its 95 % interval; it is bold if the model is better.
+    A difference has half of its 95 % interval; it is bold if the model is better. Scores are those
+    of `DATA`, or given by data set.
     """
+    if scores_by_data is None:
+        scores_by_data = {dataset: scores_of(dataset) for dataset in DATA}
     columns = {}
-    for dataset in DATA:
-        scores = scores_of(dataset)
+    for dataset, scores in scores_by_data.items():
         scores = scores[scores["n_genes"].isin([AT, ALL])]
         means = scores.groupby("model").mean()
         column = means["r2"].map("{:.3f}".format)
-        for name, found in differences(dataset, AT).items():
+        for name, found in differences_of(scores, dataset).items():
             text = f"{found.mean:+.3f} ± {found.high - found.mean:.3f}"
             column[name] += f" (**{text}**)" if found.low > 0 else f" ({text})"
         columns[dataset] = column
@@ -290,15 +364,20 @@ def data_table():
 def main():
     """Measure what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", nargs="+", choices=DATA, default=DATA)
+    parser.add_argument("--data", nargs="+", choices=DATA + MORE_DATA)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--report-only", action="store_true", help="show what is saved")
+    parser.add_argument("--estimator", metavar="MODULE:NAME", help="a regressor of yours")
     options = parser.parse_args()
-    for dataset in options.data:
+    if options.estimator:
+        compare_own(options.estimator, options.data or DATA + MORE_DATA)
+        return
+    for dataset in options.data or DATA:
         if not options.report_only:
             data = as_paired(load_dataset(dataset))
             for name in options.models:
-                measure(name, dataset, data)
+                if dataset in DATA or name in QUICK:
+                    measure(name, dataset, data)
         print(f"\n{dataset}\n")
         for table in (accuracy_table(dataset), difference_table(dataset)):
             print(to_markdown(table), end="\n\n")

@@ -9,6 +9,7 @@ import collections
 import collections.abc
 from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import torch
 from scipy.linalg import eigh
@@ -22,6 +23,8 @@ from sbnn.models.distilled import PRIOR_CELLS, choose_genes, mixture_weight
 from sbnn.models.linear import GeneSelectionMixin, left_out_residuals
 from sbnn.models.sparse_linear import SparseReducedRankRegression
 
+#: Genes that `Persist` has found, by the content of what it was given.
+PANELS = {}
 STEP = 0.97  # ratio of neighbouring penalties on the paths of lassos
 
 
@@ -300,6 +303,79 @@ class StochasticGates(BaseEstimator):
         return network.get_gates("raw")
 
 
+class Persist(BaseEstimator):
+    """Genes in the mask of PERSIST (Covert et al., Nat. Commun. 14, 2091, 2023).
+
+    Each gene of the panel is drawn from a relaxed categorical distribution over all genes, whose
+    temperature falls during training; a network predicts the outputs from the drawn genes. Written
+    from the paper and its code, of which widths, batches and temperatures are. Chosen on other
+    folds: values as inputs, not whether a gene is expressed at all, and ten times the published
+    learning rate, which makes up for fewer batches (`n_steps`). One mask is drawn for each batch, as
+    one for each cell takes many times longer. Genes are kept for the next row with the same ones.
+    """
+
+    def __init__(self, n_steps=2000, learning_rate=0.01):
+        self.n_steps = n_steps
+        self.learning_rate = learning_rate
+
+    def select(self, X, Y, n_genes):
+        """Positions of at most so many genes."""
+        key = joblib.hash((X, Y, n_genes, self.get_params()))
+        if key not in PANELS:
+            PANELS[key] = self._search(X, Y, n_genes)
+        return PANELS[key]
+
+    def _search(self, X, Y, n_genes):
+        inputs = torch.as_tensor(X, dtype=torch.float32)
+        outputs = torch.as_tensor(Y, dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            logits = self._train(inputs, outputs, n_genes)
+        return np.unique(logits.argmax(dim=1).numpy())
+
+    def _train(self, X, Y, n_genes):
+        """Logits of the genes, (n_genes, genes)."""
+        logits = torch.zeros(n_genes, X.shape[1], requires_grad=True)
+        network = torch.nn.Sequential(
+            torch.nn.Linear(X.shape[1], 128),
+            torch.nn.ReLU(),
+            torch.nn.Linear(128, 128),
+            torch.nn.ReLU(),
+            torch.nn.Linear(128, Y.shape[1]),
+        )
+        optimizer = torch.optim.Adam([logits, *network.parameters()], self.learning_rate)
+        steps_per_epoch = max(len(X) // 64, 1)
+        for step in range(self.n_steps):
+            if step % steps_per_epoch == 0:
+                batches = torch.randperm(len(X)).tensor_split(steps_per_epoch)
+            cells = batches[step % steps_per_epoch]
+            temperature = 10 * 0.001 ** (step / self.n_steps)  # from 10 to 0.01
+            mask = draw_mask(logits, temperature)
+            loss = (network(X[cells] * mask) - Y[cells]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % steps_per_epoch == steps_per_epoch - 1:
+                separate(logits.data)
+        return logits.detach()
+
+
+def draw_mask(logits, temperature):
+    """Relaxed mask of genes, with about one gene for each row of logits."""
+    uniform = torch.rand_like(logits).clamp(1e-7, 1 - 1e-7)
+    gumbel = -(-uniform.log()).log()
+    samples = ((3 * logits + gumbel) / temperature).softmax(dim=-1)  # 3: for speed, as published
+    return samples.amax(dim=0)
+
+
+def separate(logits):
+    """Draw a row of logits anew if a later row has the same gene."""
+    genes = logits.argmax(dim=1)
+    for row in range(len(genes) - 1):
+        if (genes[row + 1 :] == genes[row]).any():
+            logits[row] = torch.randn_like(logits[row])
+
+
 class LeaveOneOutKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """RBF kernel ridge regression; penalty and width are chosen by the exact leave-one-out error of
     all outputs.
@@ -385,3 +461,103 @@ class SumKernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Outputs of cells, shape (n, q)."""
         X = np.asarray(X, dtype=np.float64)
         return self._kernel(X, self.gamma_, self.share_) @ self.dual_coef_ + self.y_mean_
+
+
+class CoupledAutoencoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Coupled autoencoders of genes and outputs (Gala et al., Nat. Comput. Sci. 1, 120, 2021).
+
+    Outputs are decoded from the latent variables of the genes, to which those of the outputs are
+    coupled. Written from the paper: five layers each way of 50 units, dropout of genes, and a
+    coupling relative to the least variance of the latent variables in any direction, so that they
+    do not shrink.
+
+    Parameters
+    ----------
+    n_components : int
+        Latent variables.
+    coupling : float
+        Weight of the distance of both latent variables; reconstructions have a weight of one.
+    n_epochs : int
+    dropout : float
+        Fraction of the genes.
+    """
+
+    def __init__(self, n_components=2, coupling=10.0, n_epochs=100, dropout=0.5):
+        self.n_components = n_components
+        self.coupling = coupling
+        self.n_epochs = n_epochs
+        self.dropout = dropout
+
+    def fit(self, X, y):
+        """Fit on X (n, p) and y (n, q), z-scored."""
+        genes = torch.as_tensor(np.asarray(X), dtype=torch.float32)
+        outputs = torch.as_tensor(np.asarray(y), dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self._train(genes, outputs)
+        return self
+
+    def _train(self, genes, outputs):
+        d = self.n_components
+        arms = torch.nn.ModuleList(
+            [
+                encoder(genes.shape[1], d, self.dropout),
+                decoder(d, genes.shape[1]),
+                encoder(outputs.shape[1], d, 0.1),
+                decoder(d, outputs.shape[1]),
+            ]
+        )
+        encode_genes, decode_genes, encode_outputs, decode_outputs = arms
+        optimizer = torch.optim.Adam(arms.parameters(), 1e-3)
+        n_batches = max(len(genes) // 200, 1)
+        for _ in range(self.n_epochs):
+            for cells in torch.randperm(len(genes)).tensor_split(n_batches):
+                X, Y = genes[cells], outputs[cells]
+                of_genes, of_outputs = encode_genes(X), encode_outputs(Y)
+                distance = (of_genes - of_outputs).square().mean()
+                least = torch.minimum(least_variance(of_genes), least_variance(of_outputs))
+                loss = (decode_genes(of_genes) - X).square().mean()
+                loss += (decode_outputs(of_outputs) - Y).square().mean()
+                loss += self.coupling * distance / least
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        self.encoder_, self.decoder_ = encode_genes.eval(), decode_outputs.eval()
+
+    @torch.no_grad()
+    def transform(self, X):
+        """Latent variables of cells, (n, n_components)."""
+        return self.encoder_(torch.as_tensor(np.asarray(X), dtype=torch.float32)).numpy()
+
+    @torch.no_grad()
+    def predict(self, X):
+        """Outputs of cells, shape (n, q)."""
+        return self.decoder_(torch.as_tensor(self.transform(X))).numpy().astype(np.float64)
+
+
+def encoder(n_inputs, n_components, dropout):
+    """Network to latent variables of variance one in each batch."""
+    return torch.nn.Sequential(
+        torch.nn.Dropout(dropout),
+        *hidden_layers(n_inputs),
+        torch.nn.Linear(50, n_components),
+        torch.nn.BatchNorm1d(n_components, affine=False),
+    )
+
+
+def decoder(n_components, n_outputs):
+    """Network from latent variables."""
+    return torch.nn.Sequential(*hidden_layers(n_components), torch.nn.Linear(50, n_outputs))
+
+
+def hidden_layers(n_inputs):
+    """Four layers of 50 units."""
+    layers = []
+    for width in (n_inputs, 50, 50, 50):
+        layers += [torch.nn.Linear(width, 50), torch.nn.ReLU()]
+    return layers
+
+
+def least_variance(values):
+    """Variance of the rows (n, d) in the direction in which it is least."""
+    return torch.linalg.svdvals(values - values.mean(dim=0))[-1] ** 2 / len(values)

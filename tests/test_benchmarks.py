@@ -6,6 +6,7 @@ from pathlib import Path
 
 import accuracy
 import claims
+import network_forest
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ import selection_leak
 from pages import to_markdown
 
 from sbnn import LeaveOneOutRidge
+from sbnn.data.gene_dynamics import prior_table, simulate_network
 from sbnn.data.preprocessing import select_genes
 from sbnn.evaluation.verdict import PairedDifference
 
@@ -68,3 +70,11 @@ def test_selection_inside_the_fold_sees_no_test_cell(data):
 def test_a_verdict_follows_from_the_numbers(kind, published, ours, verdict):
     comparison = pd.Series({"kind": kind, "published": published, "low": np.nan})
     assert claims.judge(comparison, PairedDifference(*ours)) == verdict
+
+
+def test_a_forest_finds_edges_that_the_prior_lacks():
+    data = simulate_network(30, 80, noise=0.01, wrong=0.3, random_state=0)
+    importances, _ = network_forest.fit_forests(data, 0)
+    prior = abs(prior_table(data).to_numpy())
+    alone = network_forest.score_edges(prior, data)["auroc"]
+    assert network_forest.score_edges(importances + 0.1 * prior, data)["auroc"] > alone + 0.03

@@ -7,9 +7,12 @@ import accuracy
 import numpy as np
 import pandas as pd
 import pytest
-from peers import SumKernelRidge
+from peers import CoupledAutoencoder, Persist, SumKernelRidge
 from scipy.stats import zscore
 from sklearn.base import clone
+from sklearn.metrics import r2_score
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.svm import SVR
 
 from sbnn import LeaveOneOutRidge, cross_validate
 from sbnn.data.paired import as_paired
@@ -84,6 +87,19 @@ def test_scores_of_other_data_are_refused(ridge, data):
         accuracy.measure("pls", "simulated", other)
 
 
+def test_an_own_regressor_is_scored_on_the_folds_of_the_study(ridge, data, monkeypatch, capsys):
+    reference = pd.DataFrame({"fold": [0, 1, 2], "model": accuracy.REFERENCE, "n_genes": 25})
+    rows = reference.assign(r2=0.5, used=25, seconds=1).reindex(columns=accuracy.COLUMNS)
+    rows.to_csv(accuracy.path_of("simulated"), index=False)
+    monkeypatch.setattr(accuracy, "load_dataset", lambda name: data)
+    monkeypatch.setitem(accuracy.MODELS, accuracy.OWN, None)  # removed after the test
+    accuracy.compare_own("sklearn.svm:SVR", ["simulated"])
+    model = MultiOutputRegressor(SVR())
+    expected = cross_validate(model, data, ridge.folds, scaling="all", verbose=False)
+    mean = expected.test_r2.mean()
+    assert f"| sklearn.svm:SVR | {mean:.3f} ({mean - 0.5:+.3f}" in capsys.readouterr().out
+
+
 def test_the_sum_kernel_predicts_left_out_cells_as_refits_do(X, Y):
     kernel = SumKernelRidge(n_genes=6).fit(X, Y)
     K = kernel._kernel(X, kernel.gamma_, kernel.share_)
@@ -92,3 +108,20 @@ def test_the_sum_kernel_predicts_left_out_cells_as_refits_do(X, Y):
     centred = Y - Y.mean(axis=0)
     expected = Y.mean(axis=0) + K[0, others] @ np.linalg.solve(inner, centred[others])
     np.testing.assert_allclose(kernel.left_out_predictions_[0], expected)
+
+
+def test_persist_finds_the_genes_that_decide():
+    X = np.random.default_rng(0).standard_normal((400, 12))
+    Y = np.column_stack([X[:, 3], X[:, 7], X[:, 3] - X[:, 7]])
+    np.testing.assert_array_equal(Persist(n_steps=800).select(X, Y, 2), [3, 7])
+
+
+def test_coupled_autoencoders_predict_outputs_from_genes():
+    rng = np.random.default_rng(0)
+    latent = rng.standard_normal((500, 2))
+    X, Y = (
+        zscore(latent @ rng.standard_normal((2, 10))),
+        zscore(latent @ rng.standard_normal((2, 4))),
+    )
+    model = CoupledAutoencoder(2, n_epochs=200, dropout=0.1).fit(X[:400], Y[:400])
+    assert r2_score(Y[400:], model.predict(X[400:])) > 0.7

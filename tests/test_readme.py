@@ -6,6 +6,7 @@ from pathlib import Path
 
 import accuracy
 import claims
+import network_forest
 import pandas as pd
 import pytest
 import readme
@@ -87,6 +88,19 @@ def test_differences_are_those_of_the_committed_results(dataset, title):
 def test_differences_from_peers_are_those_of_the_committed_scores(dataset):
     difference = accuracy.differences(dataset, 25)["greedy_forest"]
     assert f"`{dataset}` {difference}" in words_of(ROOT / "docs" / "results.md")
+
+
+def test_numbers_of_forests_are_those_of_the_committed_scores():
+    table = network_forest.compare("grn_350", "noise_5")
+    auroc = table["AUROC"].map("{:.3f}".format)
+    page = words_of(ROOT / "docs" / "dynamics.md")
+    both = auroc["forest and a tenth of the prior"]
+    assert f"an AUROC of {both}, without it {auroc['forest']}" in page
+    for method in ("the prior alone, no change", "DASH", "PHOENIX, prior in the loss"):
+        # on the page, the forest is the minuend
+        mean, low, high = re.findall(r"[+-]\d.\d+", table.loc[method, network_forest.DIFFERENCE])
+        above = [f"{-float(number):.3f}" for number in (mean, high, low)]
+        assert f"{above[0]} [{above[1]}, {above[2]}] above" in page
 
 
 def test_rows_that_notebooks_print_are_those_of_the_committed_results():
