@@ -7,11 +7,14 @@
 - `rivals_*`: likelihood of held-out cells of real and simulated screens, for networks without and
   with effects on genes, and for baselines.
 - `edges_*`: targets with an edge in half of the cells.
+- `new_small_*`, `new_script_*`, `pathway_*`: the published experiment on held-out perturbations,
+  on simulated screens and, from other starts than notebook 05, on the pathway of Papalexi et al.
 
 Measures what is missing, one thread, and keeps it in saved_models; prints tables.
 """
 
 import argparse
+from copy import copy
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import product
@@ -58,8 +61,13 @@ HELD_OUT = 20  # perturbations of a simulated screen
 N_CELLS, N_SAMPLES = 2000, 50
 PROBABILITY = 0.1  # of a shift, before training, in SAMS-VAE
 LEAST_FRACTION = 1e-6  # which is added to those of the baselines
+# cells of each held-out perturbation that are scored, and published draws of the latents of each
+N_NEW_CELLS, N_NEW_SAMPLES = 100, 1000
+NEW_STARTS = (1, 2)  # notebook 05 has that of 0
+PATHWAY = ["IFNGR1", "IFNGR2", "JAK2", "STAT1"]
 CONTROL = "control"
 SCRIPT = {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
+SMALL = SCRIPT | {"n_cells_per": 50}
 SVAE_PLUS = SparseShiftVAE(method="svae+", training="published", strength=10.0)
 VAE = SparseShiftVAE(method="vae", training="published")
 IVAE = SparseShiftVAE(method="ivae", training="published")
@@ -77,6 +85,11 @@ METHODS = {
     "svae+_unmixed": (SVAE_PLUS, "unmixed"),
     "default": (SparseShiftVAE(), "probable"),
 }
+#: Networks of the experiment on held-out perturbations, with published epochs of simulated screens.
+NEW_METHODS = {"means": None}
+for _method in ("vae", "ivae", "svae", "svae+"):
+    NEW_METHODS[_method] = SparseShiftVAE(method=_method, training="retrained", epochs=300)
+NEW_METHODS["default"] = SparseShiftVAE()
 
 
 def simulate_screens(sizes, seed):
@@ -273,6 +286,13 @@ class Independent:
         self.dispersion = dispersion.detach()
         return self
 
+    def with_fractions(self, counts):
+        """The same dispersions, with the mean fractions of other cells."""
+        other = copy(self)
+        sums = counts.toarray().sum(axis=0)
+        other.log_fractions = torch.from_numpy(np.log(sums / sums.sum() + LEAST_FRACTION))[None]
+        return other
+
     def bounds(self, counts, codes):
         """Log likelihood of each cell."""
         return self._likelihoods(counts, codes, self.dispersion).numpy()
@@ -317,6 +337,67 @@ def of_run(adata, split, start):
             network, direct, counts=scored_counts, codes=codes[scored]
         )
     return {"likelihoods": pd.DataFrame(bounds).mean().to_frame("given")}
+
+
+def of_new(model, adata, new, n_samples):
+    """Bounds of the held-out perturbations `new`, before and after their shifts are learned.
+
+    A row for each perturbation and step, with means over cells that are not among those from which
+    the shifts are learned; after "all cells" they are, as published.
+    """
+    data = as_screen(adata)
+    counts = data.counts
+    names = data.perturbation
+    held_out = np.isin(names, new)
+    known = ~held_out
+    if model is None:
+        fitted = Independent().fit(counts[known], np.zeros(known.sum(), dtype=int))
+    else:
+        fitted = clone(model).fit(counts[known], names[known], data.control)
+    cells = np.random.default_rng(0).permutation(np.flatnonzero(held_out))
+    half = cells[::2]
+    others = cells[1::2]
+    rows = []
+    for step, learned in {"before": half, "after": half, "after, all cells": cells}.items():
+        if model is not None:
+            shifted = fitted.fit_new_perturbations(
+                counts[learned], names[learned], learn_shifts=step != "before"
+            )
+        for name in new:
+            scored = others[names[others] == name][:N_NEW_CELLS]
+            row = {"perturbation": name, "step": step}
+            if model is None:
+                own = learned[names[learned] == name]
+                means = fitted if step == "before" else fitted.with_fractions(counts[own])
+                codes = np.zeros(len(scored), dtype=int)
+                row["elbo"] = row["iwelbo"] = means.bounds(counts[scored], codes).mean()
+            else:
+                row["elbo"] = shifted.elbo(counts[scored], names[scored], n_samples)
+                row["iwelbo"] = shifted.iwelbo(counts[scored], names[scored], n_samples)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def of_new_on_simulated(model, sizes):
+    """Bounds of held-out perturbations of the screens of all seeds."""
+    tables = []
+    for seed in SEEDS:
+        adata = simulate_perturbations(**sizes, random_state=seed)
+        new = adata.obs["perturbation"].cat.categories[-HELD_OUT:]
+        seeded = None if model is None else clone(model).set_params(random_state=seed)
+        bounds = of_new(seeded, adata, list(new), N_NEW_SAMPLES)
+        tables.append(bounds.assign(seed=seed))
+    return {"bounds": pd.concat(tables, ignore_index=True)}
+
+
+def of_new_pathway(model, adata):
+    """Bounds of the pathway, held out, from other starts than those of notebook 05."""
+    tables = []
+    for start in NEW_STARTS:
+        started = clone(model).set_params(random_state=start)
+        bounds = of_new(started, adata, PATHWAY, N_SAMPLES)
+        tables.append(bounds.assign(seed=start))
+    return {"bounds": pd.concat(tables, ignore_index=True)}
 
 
 def edges_in(screen, seed):
@@ -373,6 +454,24 @@ def plan_records():
             held_out=HELD_OUT,
         )
         records[f"script_{name}"] = "simulated_screen", run
+    for configuration, sizes in {"small": SMALL, "script": SCRIPT}.items():
+        for name, model in NEW_METHODS.items():
+            run = partial(
+                compute_once,
+                "new perturbations",
+                sizes,
+                model,
+                partial(of_new_on_simulated, model, sizes),
+                params={"method": name},
+                seeds=list(SEEDS),
+                held_out=HELD_OUT,
+                draws=N_NEW_SAMPLES,
+            )
+            records[f"new_{configuration}_{name}"] = "simulated_screen", run
+    for name, model in NEW_METHODS.items():
+        if model is not None:
+            run = partial(record_pathway, name, model)
+            records[f"pathway_{name}"] = "papalexi", run
     for name, (folder, splits, make) in SCREENS.items():
         for split, start in product(splits, STARTS):
             run = partial(record_split, "rivals", of_run, name, make, split=split, start=start)
@@ -381,6 +480,25 @@ def plan_records():
             run = partial(record_split, "edges", of_edges, name, make, split=split)
             records[f"edges_{name}_{split}"] = folder, run
     return records
+
+
+def record_pathway(name, model, results, overwrite):
+    """Record of the held-out pathway of Papalexi et al."""
+    adata = papalexi(None)
+    of_screen = clone(model).set_params(n_latent=10)
+    if name != "default":
+        of_screen.set_params(epochs=50)  # published on a real screen
+    return compute_once(
+        "new perturbations",
+        adata,
+        of_screen,
+        partial(of_new_pathway, of_screen, adata),
+        params={"method": name},
+        results=results,
+        overwrite=overwrite,
+        seeds=list(NEW_STARTS),
+        draws=N_SAMPLES,
+    )
 
 
 def record_split(kind, compute, name, make, results, overwrite, **settings):

@@ -296,6 +296,11 @@ def entries():
         "method": "prior",
         "condition": "as made",
     }
+    calls["known_targets_test"] = {
+        "model": PriorAlone(),
+        "data": {0: courses()},
+        "method": "prior",
+    }
     calls["gene_set_test"] = {
         "values": pd.Series(np.arange(20.0), [f"g{i}" for i in range(20)]),
         "gene_sets": {"first": ["g0", "g1", "g7"]},

@@ -105,6 +105,9 @@ OTHER["evaluate"] = {
     "condition": "another",
     "details": True,
 }
+OTHER["known_targets_test"] = {
+    name: OTHER["evaluate"][name] for name in ("model", "data", "method")
+}
 
 
 NOT_ONE_VALUE = NOT_DECISIVE | {"options", "settings"}

@@ -269,6 +269,13 @@ def cases_of_evaluation():
     yield "z_score_expression", lambda adata: z_score_expression(adata)[0], screened
     evaluate, test_sets = entries()["evaluate"], entries()["gene_set_test"]
     yield "evaluate", lambda data: evaluate(data={0: data}).scores, {"data": courses()}
+    find_targets = entries()["known_targets_test"]
+    choice = ["regulator", "genes"]
+    yield (
+        "known_targets_test",
+        lambda data: find_targets(data={0: data}).tests.groupby(choice)["n_genes"].sum(),
+        {"data": courses()},
+    )
     values = test_sets.arguments["values"]
     yield "gene_set_test", lambda values: test_sets(values=values)["n_genes"], {"values": values}
 

@@ -27,7 +27,7 @@ PUBLIC = {
     "sbnn.mechanism_shift": """LinearShift SparseShiftVAE compute_once edges_of match_latents
         recovery recovery_of_genes screen simulate_perturbations unmix z_score_expression""",
     "sbnn.dynamics": """GeneNetwork PUBLISHED_OPTIONS PhoenixRegressor
-        evaluate gene_set_test simulate_network trajectories""",
+        evaluate gene_set_test known_targets_test simulate_network trajectories""",
     "sbnn.plotting": """accuracy_comparison bibiplot bottleneck_comparison bottleneck_widths
         cell_maps color_by effect_map family_zoom gene_selection_curve
         genes_curve latent_panels map_trust_panels model_overview output_accuracy

@@ -7,12 +7,13 @@
 - `trajectories`: expression over time as an AnnData.
 - `evaluate`: scores of networks and predictions.
 - `gene_set_test`: a permutation test of gene sets.
+- `known_targets_test`: that test for the known targets of regulators.
 """
 
 from sbnn.data.gene_dynamics import simulate_network
 from sbnn.data.gene_network import GeneNetwork
 from sbnn.data.trajectories import trajectories
-from sbnn.dynamics.evaluation import evaluate, gene_set_test
+from sbnn.dynamics.evaluation import evaluate, gene_set_test, known_targets_test
 from sbnn.dynamics.phoenix_regressor import PUBLISHED_OPTIONS, PhoenixRegressor
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "PhoenixRegressor",
     "evaluate",
     "gene_set_test",
+    "known_targets_test",
     "simulate_network",
     "trajectories",
 ]

@@ -107,20 +107,25 @@ def evaluate(
 
 def fit_and_score_network(model: Any, data: AnnData) -> dict[str, float]:
     """Fit a model to the training samples; returns its scores, see `evaluate`."""
-    train = data[data.obs["split"] == "train"]
     prior = prior_table(data)
     truth = truth_table(data)
-    uses_interactions = has_fit_parameter(model, "interactions")
     started = time.process_time()
-    if uses_interactions and "interactions" in data.varp:
-        model.fit(train, prior, interactions=data.varp["interactions"])
-    else:
-        model.fit(train, prior)
+    _fit_network(model, data)
     scores = {"seconds": time.process_time() - started, "sparsity": model.sparsity_}
     with reproducible():
         if truth is not None:
             scores |= edge_accuracy(model.edge_scores_, truth, prior)
         return scores | path_errors(model.predict, select_test_samples(data))
+
+
+def _fit_network(model, data):
+    """Fit to the training samples, the prior and, if the model takes them, the interactions."""
+    train = data[data.obs["split"] == "train"]
+    prior = prior_table(data)
+    if has_fit_parameter(model, "interactions") and "interactions" in data.varp:
+        model.fit(train, prior, interactions=data.varp["interactions"])
+    else:
+        model.fit(train, prior)
 
 
 def select_test_samples(data: AnnData) -> Samples:
@@ -281,3 +286,78 @@ def gene_set_test(
     z = -beyond_at_random.mean() / sd.where(sd > rounding)
     p = (beyond >= -rounding).mean()
     return pd.DataFrame({"n_genes": members.sum(), "z": z, "p": p})
+
+
+@store_result
+def known_targets_test(
+    model: BaseEstimator,
+    data: Mapping[int, AnnData],
+    *,
+    method: str,
+    results: str | Path | None = None,
+    overwrite: bool = False,
+) -> Record:
+    """Test whether a network has larger effects on the known targets of each regulator.
+
+    Parameters
+    ----------
+    model : estimator
+        Each fit uses a clone with the seed as its ``random_state``.
+    data : dict of int to AnnData
+        As in `evaluate`, with ``varp["truth"]``.
+    method : str
+        Name for tables.
+    results, overwrite
+        See `sbnn.cross_validate`.
+
+    Returns
+    -------
+    Record
+        ``tests`` has the columns of `gene_set_test` and a row for each seed, regulator and choice
+        of ``genes``: "all", or those "not in the prior" network as targets of the regulator, where
+        the prior alone has no effects. ``outgoing`` holds the sum of the sizes of the effects of
+        each gene, (seeds, genes), for tests of other sets, such as pathways.
+
+    Raises
+    ------
+    ValueError
+        The true network of some data is not known.
+
+    See Also
+    --------
+    gene_set_test
+    """
+    tables = []
+    outgoing = []
+    for seed, samples in data.items():
+        truth = truth_table(samples)
+        if truth is None:
+            raise ValueError("data: expected a true network in varp['truth']")
+        in_prior = prior_table(samples) != 0
+        fitted = configure(model, {}, seed)
+        _fit_network(fitted, samples)
+        effects = fitted.edge_scores_.abs()
+        outgoing.append(effects.sum(axis=1).to_numpy())
+        for regulator, is_target in (truth != 0).iterrows():
+            targets = {regulator: is_target.index[is_target]}
+            sizes = effects.loc[regulator]
+            choices = {"all": sizes, "not in the prior": sizes[~in_prior.loc[regulator]]}
+            for genes, values in choices.items():
+                test = gene_set_test(values, targets, random_state=seed)
+                test.insert(0, "genes", genes)
+                test.insert(0, "seed", seed)
+                tables.append(test)
+    first_seed, *_ = data
+    fingerprints = [fingerprint_of_data(samples) for samples in data.values()]
+    return Record(
+        experiment="known targets",
+        dataset=data[first_seed].uns["sbnn"]["name"],
+        sha256=fingerprint(fingerprints),
+        params=[{"method": method}],
+        settings={"estimator": describe_estimator(model), "seeds": list(data)},
+        values={
+            "tests": pd.concat(tables).rename_axis("regulator").reset_index(),
+            "outgoing": np.array(outgoing, dtype=np.float32),
+            "gene_names": data[first_seed].var_names.to_numpy(str),
+        },
+    )

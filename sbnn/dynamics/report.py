@@ -72,6 +72,7 @@ OVERVIEW_SCORES = {
 }
 #: Measured data, with their labels.
 MEASURED_DATA = {"yeast_pramila": "yeast", "breast_desmedt": "breast", "hematopoiesis": "blood"}
+TEST_LEVEL = 0.05  # of tests of known targets
 #: Units of time and expression.
 MEASURED_UNITS = {"yeast_pramila": ("time (minutes)", "expression (log ratio)")}
 #: Methods without a network.
@@ -164,6 +165,30 @@ def overview_table(records: Mapping[str, Record]) -> pd.DataFrame:
             for score in scores:
                 columns[f"{SCORE_LABELS[score]}, {percent} %"] = means[score]
     return label_rows(columns, METHOD_LABELS)
+
+
+def known_targets_table(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Whether networks have larger effects on known targets than on random genes.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By label, from `sbnn.dynamics.known_targets_test`.
+
+    Returns
+    -------
+    DataFrame
+        For all genes and for those that are not in the prior, the mean z of the regulators and how
+        many have p < 0.05.
+    """
+    tests = {label: record.tests for label, record in records.items()}
+    table = pd.concat(tests, names=["method"])
+    table["below"] = table["p"] < TEST_LEVEL
+    by_choice = table.groupby(["method", "genes"], sort=False)
+    columns = {"mean z": by_choice["z"].mean(), f"p < {TEST_LEVEL}": by_choice["below"].sum()}
+    wide = pd.DataFrame(columns).unstack("genes").loc[list(records)]
+    wide.columns = [f"{score}, {genes}" for score, genes in wide.columns]
+    return wide
 
 
 def dynamics_overview(saved_models: str | Path) -> dict[str, pd.DataFrame]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from typing import NamedTuple, Self
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -48,6 +49,8 @@ TRANSFER_RATE = 5e-4
 FINAL_RATE = 3e-4  # after joint training
 SOURCE_VALIDATION_FRACTION = 0.2  # of the source cells, for early stopping of pretraining
 SOURCE_WEIGHT = 0.5  # of the loss of source cells in joint training
+#: Weights of the encoder that was trained last on source cells, by what determines them.
+_LAST_ENCODER: dict[str, dict[str, Tensor]] = {}
 
 
 def focal_loss(logits: Tensor, labels: Tensor, class_weights: Tensor) -> Tensor:
@@ -173,15 +176,12 @@ class BiLSTM(nn.Module):
         pooled = torch.bmm(weights[:, None], states)[:, 0]
         return pooled, weights
 
-    def forward(self, tokens: Tensor, head: nn.Module | None = None) -> Tensor:
-        """Logits or cosines, of shape (n, n_classes), by the network's own or another `head`."""
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits or cosines, of shape (n, n_classes)."""
         state, _ = self.encode(tokens)
         if self.cosine:
             return F.linear(F.normalize(state), F.normalize(self.head.weight))
-        state = self.dropout(self.norm_state(state))
-        if head is None:
-            head = self.head
-        return head(state)
+        return self.head(self.dropout(self.norm_state(state)))
 
 
 class LabelledTokens(NamedTuple):
@@ -218,9 +218,12 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         training cells. Published with ArcFace: -1 for human cells, 0.7 for mouse cells.
     transfer : {"pretrained", "joint"} or None
         How `fit` uses the cells of another species. ``"pretrained"``: train a network on them,
-        replace its head, train the head and then everything with half the learning rate.
-        ``"joint"``: train one encoder with a head for each species, source cells with half the
-        weight, and then the target alone.
+        replace its head and the LayerNorm in it, train these and then everything with half the
+        learning rate. Fits with the same source cells and ``random_state``, as in the folds of a
+        run, share the network that was trained last.
+        ``"joint"``: train one encoder with a head for each species, on four fifths of the source
+        cells, with half the weight, and then the target alone; the last incomplete batch of an
+        epoch is left out. Both are as published.
     validation_share : float
     max_epochs : int
     random_state : int, RandomState or None
@@ -306,6 +309,9 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         random = check_random_state(self.random_state)
         if groups is None:
             groups = np.arange(len(features))
+        source_seed = None
+        if self.transfer == "pretrained":
+            source_seed = random.randint(2**31 - 1)  # before draws that depend on the cells
         # SMOTE interpolates between two cells of a class
         n_kept = 2 if self.smote else 1
         rare = self.classes_[np.bincount(labels) < n_kept]
@@ -362,9 +368,11 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             cosine=self.loss == "arcface",
         )
         if self.transfer == "pretrained":
-            self._train_after_pretraining(cells, source_features, source_y, seed=seed)
+            encoder = self._pretrain(source_features, source_y, source_seed)
+            torch.manual_seed(seed)  # whether the source network is a new one or not
+            self._train_from_encoder(cells, encoder)
         elif self.transfer == "joint":
-            self._train_jointly(cells, source_features, source_y)
+            self._train_jointly(cells, source_features, source_y, random=random)
         else:
             self._train_on_target(cells, BILSTM_LEARNING_RATE)
         self.history_ = pd.DataFrame(self._history)
@@ -407,11 +415,13 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         learning_rate: float,
         max_epochs: int | None = None,
         parameters: Iterable[nn.Parameter] | None = None,
+        drop_last: bool = False,
     ) -> None:
         """Train `parameters`, by default all, on cells of the target species."""
+        n_cells = len(cells.labels)
 
         def compute_losses():
-            for batch in epoch_batches(len(cells.labels), BATCH_SIZE, self._generator):
+            for batch in epoch_batches(n_cells, BATCH_SIZE, self._generator, drop_last=drop_last):
                 output = self.network_(cells.tokens[batch])
                 yield self._loss(output, cells.labels[batch], ARCFACE_MARGIN)
 
@@ -448,8 +458,8 @@ class AttentionBiLSTMClassifier(TypeClassifier):
         train_epochs(best, run_epoch, max_epochs, patience=BILSTM_PATIENCE)
         self.network_.eval()
 
-    def _train_after_pretraining(self, cells, source_features, source_y, seed):
-        """Train on the source; then a new head for the target, and everything."""
+    def _pretrain(self, source_features, source_y, seed):
+        """Weights of the encoder of a network that is trained on the source alone."""
         source_model = AttentionBiLSTMClassifier(
             attention=self.attention,
             hidden=self.hidden,
@@ -457,28 +467,51 @@ class AttentionBiLSTMClassifier(TypeClassifier):
             max_epochs=self.max_epochs,
             random_state=seed,
         )
-        source_families = self._family_of[self._has_values]
-        source_model.fit(source_features[:, self._has_values], source_y, source_families)
-        encoder = {}
-        for name, weights in source_model.network_.state_dict().items():
-            if not name.startswith("head"):
-                encoder[name] = weights
+        features = source_features[:, self._has_values]
+        families = self._family_of[self._has_values]
+        key = joblib.hash([source_model.get_params(), features, source_y, families])
+        if key not in _LAST_ENCODER:
+            source_model.fit(features, source_y, families)
+            weights = {}
+            for name, values in source_model.network_.state_dict().items():
+                if not name.startswith(("norm_state.", "head.")):
+                    weights[name] = values
+            _LAST_ENCODER.clear()
+            _LAST_ENCODER[key] = weights
+        return _LAST_ENCODER[key]
+
+    def _train_from_encoder(self, cells, encoder):
+        """Train a new head, and then everything."""
         self.network_.load_state_dict(encoder, strict=False)
         # The gradients of a random head would distort the encoder (Kumar et al. 2022).
-        head = self.network_.head.parameters()
+        head = nn.ModuleList([self.network_.norm_state, self.network_.head])
         self._train_on_target(
-            cells, BILSTM_LEARNING_RATE, max_epochs=WARM_UP_EPOCHS, parameters=head
+            cells, BILSTM_LEARNING_RATE, max_epochs=WARM_UP_EPOCHS, parameters=head.parameters()
         )
         self._train_on_target(cells, TRANSFER_RATE)
 
-    def _train_jointly(self, cells, source_features, source_y):
+    def _train_jointly(self, cells, source_features, source_y, random):
         """Train on both species, with a head for each; then on the target."""
         source_types, source_codes = np.unique(source_y, return_inverse=True)
+        # published: a fifth of the source cells is set aside and not used
+        unused = select_validation_cells(
+            source_codes,
+            SOURCE_VALIDATION_FRACTION,
+            groups=np.arange(len(source_codes)),
+            n_kept=1,
+            random_state=random,
+        )
         # Each species is scaled by itself, as the ranges of features differ between them.
-        source_scaled = StandardScaler().fit_transform(self._fill_missing(source_features))
-        source = self._label_tokens(source_scaled, source_codes)
+        source_values = self._fill_missing(source_features)[~unused]
+        source_scaled = StandardScaler().fit_transform(source_values)
+        source = self._label_tokens(source_scaled, source_codes[~unused])
         source_weights = self._weigh_classes(source.labels)
-        source_head = nn.Linear(2 * self.hidden, len(source_types))
+        width = 2 * self.hidden
+        source_head = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Dropout(DROPOUT),
+            nn.Linear(width, len(source_types)),
+        )
         n_cells = len(cells.labels)
         n_source = len(source.labels)
         # An epoch is a pass through the species with more cells.
@@ -491,15 +524,15 @@ class AttentionBiLSTMClassifier(TypeClassifier):
                 batch = next(batches)
                 source_batch = next(source_batches)
                 target_loss = self._loss(self.network_(cells.tokens[batch]), cells.labels[batch])
-                source_output = self.network_(source.tokens[source_batch], source_head)
+                source_state, _ = self.network_.encode(source.tokens[source_batch])
                 source_loss = F.cross_entropy(
-                    source_output, source.labels[source_batch], source_weights
+                    source_head(source_state), source.labels[source_batch], source_weights
                 )
                 yield target_loss + SOURCE_WEIGHT * source_loss
 
         parameters = [*self.network_.parameters(), *source_head.parameters()]
         self._train_by_adamw(compute_losses, parameters, TRANSFER_RATE, max_epochs=self.max_epochs)
-        self._train_on_target(cells, FINAL_RATE)
+        self._train_on_target(cells, FINAL_RATE, drop_last=True)
 
     def _loss(self, output, labels, margin=0.0):
         """Loss of cells; a margin is added only in training on the target alone."""

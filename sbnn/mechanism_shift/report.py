@@ -57,7 +57,28 @@ RIVALS = {
     "default": "SVAE+, our training",
     "default, effects": "SVAE+, our training + effects",
 }
-#: Screens of this comparison.
+#: Labels of the methods that are compared on held-out perturbations.
+NEW_METHODS = {
+    "means": "mean shares",
+    "vae": "VAE",
+    "ivae": "iVAE",
+    "svae": "sVAE",
+    "svae+": "SVAE+",
+    "default": "SVAE+, our training",
+}
+#: Screens of this comparison; their records are called after them.
+NEW_SCREENS = {
+    "new_small": "Held-out perturbations, simulated, small",
+    "new_script": "Held-out perturbations, simulated, script",
+    "pathway": "Held-out pathway of Papalexi et al., other starts",
+}
+#: Steps before and after the shifts of held-out perturbations are learned.
+NEW_STEPS = {
+    "before": "before",
+    "after": "after",
+    "after, all cells": "after, learned from all cells",
+}
+#: Screens of the comparison on held-out cells.
 RIVAL_SCREENS = {
     "papalexi": "Papalexi, 299 genes",
     "papalexi_80": "Papalexi, 80 genes",
@@ -178,6 +199,10 @@ def screens_tables(records: dict[str, Record]) -> dict[str, pd.DataFrame]:
         if "svae+" in published:
             title = f"Simulated screens, {configuration}, published methods"
             tables[title] = differences_table(published, "svae+")
+    for screens, title in NEW_SCREENS.items():
+        new = records_by_name(records, screens, NEW_METHODS)
+        if "svae+" in new:
+            tables[f"{title} (nats per cell)"] = new_perturbations_table(new)
     if "fits" in records:
         tables["Shifted latents"] = edges_table(records["fits"].graph)
     likelihoods = rival_runs(records, "likelihoods")
@@ -232,6 +257,32 @@ def subtract_methods(values: pd.DataFrame, minuend: str, test_fraction: float = 
         return differences.iloc[0].map("{:+.3f}".format)
     # splits of one screen share cells, which the interval allows for (Nadeau and Bengio 2003)
     return differences.apply(lambda column: str(corrected_difference(column, test_fraction)))
+
+
+def new_perturbations_table(records: dict[str, Record]) -> pd.DataFrame:
+    """Bounds of held-out perturbations, before and after their shifts are learned.
+
+    Parameters
+    ----------
+    records : dict of str to Record
+        By method, see `NEW_METHODS`, each with a table of ``bounds``.
+
+    Returns
+    -------
+    DataFrame of str
+        Means over perturbations and seeds, and the IWELBO of SVAE+ minus that of each method after
+        the shifts are learned, with 95 % intervals over the seeds.
+    """
+    bounds = pd.concat({name: record.bounds for name, record in records.items()}, names=["method"])
+    by_seed = bounds.groupby(["method", "step", "seed"])[["elbo", "iwelbo"]].mean()
+    columns = {}
+    for score, title in {"elbo": "ELBO", "iwelbo": "IWELBO"}.items():
+        means = by_seed[score].groupby(["method", "step"]).mean().unstack("step")
+        for step, label in NEW_STEPS.items():
+            columns[f"{title} {label}"] = means[step].map("{:.2f}".format)
+    after = by_seed["iwelbo"].xs("after", level="step").unstack("method")
+    columns["IWELBO after: SVAE+ minus it"] = subtract_methods(after, "svae+").drop("svae+")
+    return label_rows(columns, NEW_METHODS).fillna("")
 
 
 def edges_table(graph: pd.DataFrame) -> pd.DataFrame:

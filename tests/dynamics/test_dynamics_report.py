@@ -9,9 +9,11 @@ from figure_records import DYNAMICS, PATHS, axes_of
 from made_up import assert_tidy, figure_text
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose
+from pages import to_markdown
 from same import ROOT
 
 from sbnn.dynamics import report
+from sbnn.results import records_by_name
 
 
 def record_of(accuracy, error):
@@ -116,3 +118,12 @@ def test_the_headline_says_whether_a_network_helps(error, word):
     network = SimpleNamespace(**vars(PATHS["real_none"]) | {"scores": scores})
     figure = report.predicted_paths(PATHS | {"real_none": network})
     assert f"yeast cell cycle; {word} network predicts better" in figure_text(figure)
+
+
+def test_the_page_has_the_tests_of_known_targets():
+    records = report.read_dynamics_records(ROOT / "saved_models" / "breast_desmedt")
+    of_targets = records_by_name(records, "targets", report.METHOD_LABELS)
+    table = report.known_targets_table(of_targets).rename(index=report.METHOD_LABELS)
+    page = (ROOT / "docs" / "dynamics.md").read_text()
+    for line in to_markdown(table).splitlines():
+        assert line in page

@@ -7,7 +7,7 @@ from pytest import approx
 
 from sbnn.data.gene_dynamics import prior_table, simulate_network, truth_table
 from sbnn.data.trajectories import as_trajectories
-from sbnn.dynamics import PhoenixRegressor, evaluate
+from sbnn.dynamics import PhoenixRegressor, evaluate, gene_set_test, known_targets_test
 from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.evaluation import edge_accuracy, fit_and_score_network, path_errors
 
@@ -162,3 +162,25 @@ def test_all_of_a_truth_is_known_by_default(data):
     adata = data[4].copy()
     del adata.var["truth_known"]
     assert truth_table(adata).equals(truth_table(data[4]))
+
+
+@pytest.fixture(scope="module")
+def of_prior(data):
+    """Tests of the known targets, for the prior alone."""
+    return known_targets_test(PriorAlone(), data, method="prior").tests
+
+
+def test_known_targets_are_compared_with_random_genes(of_prior, data):
+    expected = []
+    for seed, samples in data.items():
+        for regulator, is_target in (truth_table(samples) != 0).iterrows():
+            sizes = prior_table(samples).loc[regulator].abs()
+            targets = is_target.index[is_target]
+            expected.append(
+                gene_set_test(sizes, {"targets": targets}, random_state=seed)["p"].item()
+            )
+    assert of_prior.query("genes == 'all'")["p"].tolist() == expected
+
+
+def test_the_prior_finds_no_target_that_it_lacks(of_prior):
+    assert of_prior.query("genes == 'not in the prior'")["p"].eq(1).all()

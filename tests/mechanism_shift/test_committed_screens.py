@@ -3,8 +3,11 @@
 import functools
 import importlib
 import sys
+from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from drawn import error_bars
 from figure_records import axes_of
@@ -137,3 +140,20 @@ def test_differences_from_the_default_are_of_the_same_screens():
     assert drawn == [pytest.approx(row, abs=1e-9) for row in ([-0.5, 0], [-0.3, 1], [0, 2])]
     rows = [error_bars(container)[0, 1] for container in of_likelihoods.containers]
     assert rows == [1, 2]
+
+
+def bounds_of_new(before, after):
+    """A record of two held-out perturbations on three screens; bounds rise by 1 each."""
+    rows = []
+    for seed, name in product(range(3), "ab"):
+        for step, bound in {"before": before, "after": after, "after, all cells": after}.items():
+            bounds = {"elbo": bound + seed - 1, "iwelbo": bound + seed}
+            rows.append({"seed": seed, "perturbation": name, "step": step} | bounds)
+    return SimpleNamespace(bounds=pd.DataFrame(rows))
+
+
+def test_bounds_of_new_perturbations_are_paired_by_screen():
+    records = {"vae": bounds_of_new(-9, -9), "svae+": bounds_of_new(-8, -6)}
+    table = report.new_perturbations_table(records)
+    assert table["IWELBO after"].to_dict() == {"VAE": "-8.00", "SVAE+": "-5.00"}
+    assert table.loc["VAE", "IWELBO after: SVAE+ minus it"] == "+3.000 [+3.000, +3.000]"

@@ -1,10 +1,16 @@
 """The notebooks load every committed result, draw every committed figure, and compute anew."""
 
-import pytest
-from notebook import NOTEBOOKS, run_cells
+import json
 
-from sbnn import cli
+import numpy as np
+import pytest
+from files import published, put
+from notebook import NOTEBOOKS, run_cells
+from scipy.io import savemat
+
+from sbnn import cli, simulate_patchseq
 from sbnn.data.datasets import list_datasets
+from sbnn.data.readers import gouwens
 from sbnn.evaluation import runs
 
 FIGURES = cli.REPOSITORY / "figures"
@@ -12,12 +18,12 @@ FIGURES = cli.REPOSITORY / "figures"
 COMMITTED = ["scala", "papalexi", "own_data/simulated"]
 
 
-def run_all(dataset, figures, **parameters):
-    """Run the notebooks of a data set; names of the figures they have saved."""
+def run_all(dataset, figures, like=None, **parameters):
+    """Run the notebooks of a data set, or of one `like` it; names of their saved figures."""
     if list_datasets()["state"].get(dataset, "here") != "here":
         pytest.skip("the data are not on this machine")
     for number, names in cli.NOTEBOOKS.items():
-        for path in NOTEBOOKS.glob(f"{number}_*") if dataset in names else ():
+        for path in NOTEBOOKS.glob(f"{number}_*") if (like or dataset) in names else ():
             run_cells(path.stem, dataset=dataset, figures=str(figures), **parameters)
     return {path.stem for path in figures.glob(f"{dataset}*/*.png")}
 
@@ -44,3 +50,47 @@ def test_a_quick_run_computes_saves_and_shows_everything(dataset, tmp_path):
     drawn = run_all(dataset, tmp_path, saved_models=str(tmp_path), fast=True, n_jobs=1)
     assert [*(tmp_path / f"{dataset}-fast").glob("*.pickle.xz")]
     assert drawn and drawn <= {path.stem for path in FIGURES.glob("*/*.png")}
+
+
+@pytest.fixture
+def made_up_visual_cortex(alone, monkeypatch):
+    """The two files of mouse V1 in the released layout, with 160 simulated cells."""
+    # the release has a part of the genes, so that the totals of the cells differ
+    data = simulate_patchseq(160, 400, 68, n_true_genes=12, random_state=0)[:, :300]
+    outputs = data.obsm["outputs"].to_numpy(float)
+    outputs[7, 20] = np.nan
+    short_names = [*gouwens.EXCLUDED_FEATURES, *(f"feature {i}" for i in range(55))]
+    long_names = [f"raw_{i}" for i in range(68)]
+    texts = {
+        "gene_id": data.var_names,
+        "pc_name": long_names[:44],
+        "feature_name": long_names[44:],
+        "sample_id": data.obs_names,
+        "cluster": data.obs["type"],
+        "cluster_color": ["#00FF00"] * 160,
+    }
+    fields = {name: np.array(values, dtype=object) for name, values in texts.items()}
+    fields["T_dat"] = data.X
+    fields["E_pc_scaled"] = outputs[:, :44]
+    fields["E_feature"] = outputs[:, 44:]
+    fields["map_conf"] = fields["T_spec_id_label"] = np.arange(160)
+    folder = alone / "mine" / "gouwens_2020"
+    names = json.dumps(dict(zip(long_names, short_names, strict=True))).encode()
+    published(monkeypatch, "E_names.json", names, folder=folder.name)
+    put(folder / "E_names.json", names)
+    savemat(folder / "PS_v5_beta_0-4_pc_scaled_ipfx_eqTE.mat", fields)
+    monkeypatch.setenv("SBNN_DATA", str(alone / "mine"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:n_components > n_samples:UserWarning")
+@pytest.mark.filterwarnings("ignore:counts. expected raw counts:UserWarning")
+@pytest.mark.filterwarnings("ignore:Data has no positive values:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:(divide by zero|invalid value) encountered:RuntimeWarning:scipy"
+)
+@pytest.mark.usefixtures("made_up_visual_cortex")
+def test_visual_cortex_runs_through_its_notebooks(tmp_path):
+    how = {"saved_models": str(tmp_path), "fast": True, "n_jobs": 1}
+    drawn = run_all("gouwens", tmp_path, like="scala", **how)
+    assert {"figure2_r2_vs_genes", "figure3_latent_published"} <= drawn
