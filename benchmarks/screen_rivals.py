@@ -8,7 +8,7 @@
   with effects on genes, and for baselines.
 - `edges_*`: targets with an edge in half of the cells.
 - `new_small_*`, `new_script_*`, `pathway_*`: the published experiment on held-out perturbations,
-  on simulated screens and, from other starts than notebook 05, on the pathway of Papalexi et al.
+  on simulated screens and, from other starts than notebook 06, on the pathway of Papalexi et al.
 
 Measures what is missing, one thread, and keeps it in saved_models; prints tables.
 """
