@@ -88,20 +88,22 @@ def measure(dataset, labels):
 
 
 def accuracy_table(rows):
-    """Mean ± SD over folds; in brackets, the network minus the other with a 95 % interval."""
-    columns = {}
+    """Mean ± SD over folds; in brackets, the network minus the other, ± half of its 95 % interval.
+
+    A difference is bold if the network is better.
+    """
+    table = {}
     for (dataset, label), own in rows.groupby(["data", "label"], sort=False):
         by_method = own.pivot(index="fold", columns="method", values="accuracy")
         text = {}
         for method in own["method"].unique():
             text[method] = mean_sd(by_method[method])
             if method != NETWORK:
-                difference = corrected_difference(
-                    by_method[NETWORK] - by_method[method], TEST_FRACTION
-                )
-                text[method] += f" ({difference})"
-        columns[f"{dataset}, {label}"] = text
-    return pd.DataFrame(columns).rename_axis("map")
+                found = corrected_difference(by_method[NETWORK] - by_method[method], TEST_FRACTION)
+                shown = f"{found.mean:+.3f} ± {found.high - found.mean:.3f}"
+                text[method] += f" (**{shown}**)" if found.low > 0 else f" ({shown})"
+        table[f"{dataset}, {label}"] = text
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("data, label")
 
 
 def main():

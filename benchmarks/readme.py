@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import claims
+import maps
 import network_forest
+import pandas as pd
 
 from sbnn import selection_table
 from sbnn.dynamics import report as dynamics
@@ -42,12 +44,29 @@ def of_m1():
         interval = verdict(records[name], point=_two_units(records[name])).interval
         rows.append(f"{row} | {format_interval(interval)} |")
     seeds = records["map_trust"].agreement
-    mice, dates = (records[f"apart_{kind}_distilled"].test_r2 for kind in ("mouse", "date"))
+    mice = records["apart_mouse_distilled"].test_r2.mean()
+    dates = {}
+    for name in ("distilled", "ridge", "stacked"):
+        dates[name] = f"{records[f'apart_date_{name}'].test_r2.mean():.3f}"
     return [
         *rows,
         f"{len(records['fit_distilled_2d'].cell_names)} neurons of mouse motor cortex",
         f"R² {seeds.min():.2f} to {seeds.max():.2f}",
-        f"R² on M1 is {mice.mean():.3f}; on later recording dates it is {dates.mean():.3f}",
+        f"R² on M1 is {mice:.3f}; on later recording dates it is {dates['distilled']} "
+        f"(ridge {dates['ridge']}, stacked {dates['stacked']})",
+        *of_maps(),
+    ]
+
+
+def of_maps():
+    """Share of held-out cells of M1 with the right family by their neighbours on a map."""
+    rows = pd.read_csv(maps.SAVED)
+    families = rows[(rows["data"] == "scala") & (rows["label"] == "family")]
+    accuracy = families.groupby("method")["accuracy"].mean()
+    best_linear = max(accuracy[name] for name in accuracy.index if name.endswith("all genes"))
+    return [
+        f"give {accuracy[maps.NETWORK]:.3f} of held-out cells the right family, on the best "
+        f"linear map {best_linear:.3f}"
     ]
 
 
