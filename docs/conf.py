@@ -14,13 +14,18 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from docutils.nodes import SkipNode, image, reference
+from docutils.nodes import SkipNode, Text, entry, image, inline, raw, reference, row, table
 from latex2mathml.converter import convert
 from sphinx.addnodes import download_reference
 
 import sbnn
 
 HERE = Path(__file__).parent
+WIDE_TABLE = 7  # columns, from which on standard deviations stand below their means
+#: Text of a cell without words, lists and intervals, in which a line may end.
+NUMBERS = re.compile(r"(?=.*\d)(?:[^A-Za-z,;[]|e[-+]\d)+")
+WITH_SD_BELOW = re.compile(r"(\[[-+]?[\d.]+, [-+]?[\d.]+\]|± [\d.]+)")
+WITH_SD_BESIDE = re.compile(r"(\[[-+]?[\d.]+, [-+]?[\d.]+\]|[-+]?[\d.]+ ± [\d.]+)")
 shutil.rmtree(HERE / "api", ignore_errors=True)  # pages of names that are gone would stay
 
 project = "sbnn"
@@ -76,7 +81,7 @@ def setup(app):
     """Document our methods of classes, not inherited ones; write formulas as MathML.
 
     The log of what was tried is no page: links to it become downloads, as those to scripts are.
-    Links of pictures to themselves open the picture.
+    Links of pictures to themselves open the picture. Numbers in tables stay on one line.
     Examples of `sbnn.plotting` run from the root of the checkout, where ``make docs`` is called.
     """
 
@@ -105,11 +110,58 @@ def setup(app):
                 link.replace_self(open_)
 
     app.connect("doctree-resolved", with_open_pictures)
+    app.connect("doctree-resolved", keep_numbers_whole)
     app.connect("autodoc-skip-member", is_of_others)
     app.connect("autodoc-process-docstring", with_drawn_figure)
     app.connect("source-read", without_logs)
-    inline, block = ((formula(display), None) for display in ("inline", "block"))
-    app.add_html_math_renderer("mathml", inline, block)
+    in_line, block = ((formula(display), None) for display in ("inline", "block"))
+    app.add_html_math_renderer("mathml", in_line, block)
+
+
+def keep_numbers_whole(app, doctree, page):
+    """Mark numbers of tables that stay on one line by site.css: cells, intervals and SDs."""
+    for whole_table in doctree.findall(table):
+        is_wide = len(whole_table.next_node(row).children) >= WIDE_TABLE
+        kept_whole = WITH_SD_BELOW if is_wide else WITH_SD_BESIDE
+        if is_wide:
+            whole_table["classes"].append("wide")
+        for cell in whole_table.findall(entry):
+            if NUMBERS.fullmatch(cell.astext()):
+                cell["classes"].append("number")
+            for text in list(cell.findall(Text)):
+                mark_numbers(text, kept_whole)
+    for output in list(doctree.findall(raw)):
+        if "<table" in output.astext():
+            marked = mark_cells_of_pandas(output.astext())
+            output.replace_self(raw("", marked, **output.attributes))
+
+
+def mark_numbers(text, kept_whole):
+    """Put the numbers of a text that match into elements of their own."""
+    parts = []
+    for part in kept_whole.split(text):
+        if part.startswith("±"):
+            parts.append(inline("", part, classes=["below"]))
+        elif kept_whole.fullmatch(part):
+            parts.append(inline("", part, classes=["number"]))
+        elif part:
+            parts.append(Text(part))
+    text.parent.replace(text, parts)
+
+
+def mark_cells_of_pandas(html):
+    """Put the numbers of cells of a notebook's table into elements of their own."""
+    is_wide = html.partition("</tr>")[0].count("<th") >= WIDE_TABLE
+
+    def mark(cell):
+        start, text, end = cell.groups()
+        if NUMBERS.fullmatch(text):
+            if is_wide:
+                text = re.sub(r"± \S+", r'<span class="below">\g<0></span>', text)
+            text = f'<span class="number">{text}</span>'
+        return start + re.sub(r"\[.*?\]", r'<span class="number">\g<0></span>', text) + end
+
+    return re.sub(r"(<td[^>]*>)([^<]*)(</td>)", mark, html)
 
 
 def formula(display):

@@ -103,35 +103,19 @@ class Report(NamedTuple):
 def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     """Fit a user's tables with notebook 08, whose parameters the options are, and write results."""
     require("bokeh", "nbconvert", "openTSNE", "papermill")
-    parameters = dict(options)
-    for name in PATH_OPTIONS:  # which hold in any folder
-        if parameters[name] is not None and Path(parameters[name]).is_file():
-            parameters[name] = str(Path(parameters[name]).resolve())
+    parameters = _with_absolute_paths(options)
     # what is refused is refused now, not after the start of a kernel, and leaves no folder behind
-    n_fits = _read_and_count_fits(parameters, fast)
+    adata = _read_user_tables(parameters)
+    n_fits = _count_network_fits(adata, parameters, fast)
     folder = Path(out).resolve()
-    source = REPOSITORY / "notebooks" / OWN_DATA
-    if not source.exists():
-        source = find_installed(source.name)
     if fresh or _was_fast(folder / OWN_DATA) > fast:
         remove_results(folder)
-    parameters |= {
-        "fast": fast,
-        "dataset": folder.name,
-        "saved_models": str(folder.parent),
-        "figures": str(folder.parent),
-    }
     if fast:
         print(f"quick run with small networks and two folds, in {folder}: not for conclusions")
     from sbnn.study.own_page import write_page
 
-    try:
-        with show_progress(folder, n_fits):
-            run_notebook(source, folder / OWN_DATA, parameters)
-    except ValueError as error:
-        from sbnn.evaluation.runs import REMEDY  # which is that of Python
-
-        raise ValueError(str(error).replace(REMEDY, COMMAND_REMEDY)) from error
+    with show_progress(folder, n_fits):
+        _run_own_notebook(folder, parameters | {"fast": fast})
     write_page(folder, OWN_DATA)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SHOWN_FILES)
@@ -139,21 +123,33 @@ def fit(*, out: str, fast: bool, fresh: bool, **options: Any) -> None:
     print(summary["verdict"]["sentence"])
 
 
-def _read_and_count_fits(parameters, fast):
-    """Number of networks to fit for each record, after the same checks as in the notebook."""
+def _with_absolute_paths(options):
+    """Options whose paths of files hold in any folder."""
+    parameters = dict(options)
+    for name in PATH_OPTIONS:
+        if parameters[name] is not None and Path(parameters[name]).is_file():
+            parameters[name] = str(Path(parameters[name]).resolve())
+    return parameters
+
+
+def _read_user_tables(parameters):
+    """Data of the tables, read as the notebook does; the colour of the map is checked, too."""
     from sbnn.data.checks import group_columns
     from sbnn.data.tables import read_tables
 
     tables = {name: parameters[name] for name in TABLE_OPTIONS}
     with print_warnings():
         adata = read_tables(**tables)
-    from sbnn.study.own_data import (
-        count_fits,
-        read_panel,
-    )  # takes longer to import than a table to refuse
-
     if parameters["color"] is not None:
         check_among("color", parameters["color"], group_columns(adata.obs))
+    return adata
+
+
+def _count_network_fits(adata, parameters, fast):
+    """Number of networks to fit for each record, after the same checks as in the notebook."""
+    # takes longer to import than a table to refuse
+    from sbnn.study.own_data import count_fits, read_panel
+
     with print_warnings():
         panel = read_panel(
             adata.var_names,
@@ -173,6 +169,24 @@ def _read_and_count_fits(parameters, fast):
     sizes = f"{adata.n_obs} cells, {adata.n_vars} genes, {adata.obsm['outputs'].shape[1]} outputs"
     print(f"{sizes}; {sum(n_fits.values())} fits of the network", flush=True)
     return n_fits
+
+
+def _run_own_notebook(folder, parameters):
+    """Run notebook 08 of the checkout, or else the installed one, with results in the folder."""
+    source = REPOSITORY / "notebooks" / OWN_DATA
+    if not source.exists():
+        source = find_installed(source.name)
+    parameters = parameters | {
+        "dataset": folder.name,
+        "saved_models": str(folder.parent),
+        "figures": str(folder.parent),
+    }
+    try:
+        run_notebook(source, folder / OWN_DATA, parameters)
+    except ValueError as error:
+        from sbnn.evaluation.runs import REMEDY  # which is that of Python
+
+        raise ValueError(str(error).replace(REMEDY, COMMAND_REMEDY)) from error
 
 
 @contextlib.contextmanager

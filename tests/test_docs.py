@@ -72,6 +72,24 @@ CUT = """
     return room.scrollWidth > room.clientWidth ? ["the page", ...texts] : texts;
 """
 
+# Numbers with their standard deviations, and intervals, that have more than one line in a table.
+BROKEN = r"""
+    const number = /± [\d.]+|\[[-+]?[\d.]+, [-+]?[\d.]+\]/g;
+    const broken = [];
+    for (const table of document.querySelectorAll("article table")) {
+        const texts = document.createTreeWalker(table, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            for (const match of texts.currentNode.data.matchAll(number)) {
+                const range = document.createRange();
+                range.setStart(texts.currentNode, match.index);
+                range.setEnd(texts.currentNode, match.index + match[0].length);
+                if (range.getClientRects().length > 1) broken.push(match[0]);
+            }
+        }
+    }
+    return broken;
+"""
+
 
 def fences(page):
     return FENCE.findall(page.read_text())
@@ -262,6 +280,15 @@ def test_no_table_code_or_heading_is_cut(browser, site, width, tables_scroll):
         if "_modules" not in page.parts:
             browser.get(page.as_uri())
             assert browser.execute_script(CUT, tables_scroll) == [], page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["docs/results.html", "notebooks/07_dynamics.html"])
+def test_numbers_of_tables_stay_on_one_line(browser, site, page):
+    window = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", window)
+    browser.get((site / page).as_uri())
+    assert browser.execute_script(BROKEN) == []
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -139,49 +139,24 @@ def read_tables(
         expression = read_anndata(expression)
     notes = []
     if isinstance(expression, AnnData):
-        is_whole = labels is None
+        if not _is_file(outputs):
+            # what is in one AnnData is of the same cells
+            is_whole = labels is None
+            by_position = by_position or is_whole and are_numbered(expression.obs_names)
+            outputs = select_outputs(expression, outputs)
         if labels is None:
             labels = expression.obs
-        if isinstance(outputs, str | PathLike) and Path(outputs).is_file():
-            is_whole = False
-        else:
-            outputs = select_outputs(expression, outputs)
         expression, taken = get_expression(expression, counts)
         notes.append(taken)
-        # what is in one AnnData is of the same cells
-        by_position = by_position or is_whole and are_numbered(expression.obs_names)
     if by_position:
         expression, outputs, labels = name_by_position(expression, outputs, labels, genes_in_rows)
         genes_in_rows = False
-    X: pd.DataFrame | AnnData
-    if isinstance(expression, AnnData):
-        unnamed = pd.DataFrame(index=expression.obs_names)
-        names, Y = join_tables(unnamed, outputs, False, labels)
-        cell_labels = None if labels is None else match_labels(labels, names.index)
-        X = expression[names.index]
-    else:
-        X, Y = join_tables(expression, outputs, genes_in_rows, labels)
-        cell_labels = None if labels is None else match_labels(labels, X.index)
-        check_only_genes(X, Y, "expression")
-        check_only_genes(X, cell_labels, "expression")
-    Y = numbers(Y, "outputs").astype(float)
-    complete = Y.notna().all(axis=1)
-    if complete.mean() < LEAST_SHARED:
-        raise ValueError(
-            f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; missing most "
-            f"often: {abbreviate(Y.count().nsmallest(3).index)}; {describe_leaving_out(Y)}"
-        )
-    warn_left_out("cells with missing outputs", Y.index[~complete])
-    check_finite(Y[complete], "outputs")
+    X, Y, cell_labels = match_cells(expression, outputs, labels, genes_in_rows)
+    complete = find_complete_cells(Y)
     expressed, are_raw = check_expression(X[complete.to_numpy()], counts)
-    values = sparse.csr_array(expressed.X)
-    extremes = pd.DataFrame(min_max_axis(values, axis=0), columns=expressed.var_names)
-    # DataFrame.duplicated takes seconds
-    weights = np.random.default_rng(0).random(expressed.n_vars)
-    sums = pd.Index(values @ weights)
-    genes = drop_constant(extremes, "genes").columns
+    genes, copies = find_varying_genes(expressed)
     Y = drop_constant(Y.loc[expressed.obs_names], "outputs")
-    warn_of_suspects(Y, genes, copies=expressed.obs_names[sums.duplicated()])
+    warn_of_suspects(Y, genes, copies=copies)
     warn_of_long_tails(Y)
     if cell_labels is not None:
         cell_labels = cell_labels.loc[expressed.obs_names]
@@ -202,6 +177,52 @@ def read_tables(
         name=name,
         notes=notes,
     )
+
+
+def _is_file(outputs):
+    """Whether outputs of an AnnData are in a file, not in the AnnData."""
+    return isinstance(outputs, str | PathLike) and Path(outputs).is_file()
+
+
+def match_cells(
+    expression: Any, outputs: Any, labels: Any, genes_in_rows: bool | None
+) -> tuple[pd.DataFrame | AnnData, pd.DataFrame, pd.DataFrame | None]:
+    """Expression, outputs and labels of the cells that expression and outputs share."""
+    X: pd.DataFrame | AnnData
+    if isinstance(expression, AnnData):
+        unnamed = pd.DataFrame(index=expression.obs_names)
+        names, Y = join_tables(unnamed, outputs, False, labels)
+        X = expression[names.index]
+    else:
+        X, Y = join_tables(expression, outputs, genes_in_rows, labels)
+    cell_labels = None if labels is None else match_labels(labels, Y.index)
+    if isinstance(X, pd.DataFrame):
+        check_only_genes(X, Y, "expression")
+        check_only_genes(X, cell_labels, "expression")
+    return X, numbers(Y, "outputs").astype(float), cell_labels
+
+
+def find_complete_cells(Y: pd.DataFrame) -> pd.Series:
+    """Whether each cell has all outputs; an error if most lack some."""
+    complete = Y.notna().all(axis=1)
+    if complete.mean() < LEAST_SHARED:
+        raise ValueError(
+            f"outputs: only {complete.sum()} of {len(Y)} cells have all of them; missing most "
+            f"often: {abbreviate(Y.count().nsmallest(3).index)}; {describe_leaving_out(Y)}"
+        )
+    warn_left_out("cells with missing outputs", Y.index[~complete])
+    check_finite(Y[complete], "outputs")
+    return complete
+
+
+def find_varying_genes(expressed: AnnData) -> tuple[pd.Index, pd.Index]:
+    """Genes with two or more values, and cells with the expression of an earlier one."""
+    values = sparse.csr_array(expressed.X)
+    extremes = pd.DataFrame(min_max_axis(values, axis=0), columns=expressed.var_names)
+    # DataFrame.duplicated takes seconds
+    weights = np.random.default_rng(0).random(expressed.n_vars)
+    sums = pd.Index(values @ weights)
+    return drop_constant(extremes, "genes").columns, expressed.obs_names[sums.duplicated()]
 
 
 def read_anndata(path: str | PathLike[str]) -> AnnData:
@@ -312,8 +333,28 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
     if not isinstance(table, pd.DataFrame):
         table = read_columns(given, what, as_text=what == "labels")
         table = table.iloc[:, 1:].set_axis(table.iloc[:, 0])
-    rows = names_as_text(table.index)
-    columns = names_as_text(table.columns)
+    table = table.set_axis(names_as_text(table.index))
+    table = table.set_axis(names_as_text(table.columns), axis=1)
+    check_table_names(table, what)
+    if not accept_numbered and are_numbered(table.index):
+        of_names = find_columns_of_names(table)
+        advice = "no column has a different text in every row"
+        if of_names:
+            advice = (
+                "make the column of names the index with table.set_index(COLUMN), of "
+                f"{abbreviate(of_names)}"
+            )
+        raise ValueError(
+            f"{what}: rows are numbered ({abbreviate(table.index, 3)}), but cells are matched by "
+            f"name; {advice}; if the rows of all tables are the same cells in the same order, set "
+            "by_position=True (--by-position)"
+        )
+    return table
+
+
+def check_table_names(table: pd.DataFrame, what: str) -> None:
+    """Refuse rows or columns of a table that have no name, or the same one."""
+    rows, columns = table.index, table.columns
     n_unnamed_rows = (rows == "").sum()
     n_unnamed_columns = (columns == "").sum()
     if n_unnamed_rows or n_unnamed_columns:
@@ -322,7 +363,6 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
             "them out with table.loc[table.index != '', table.columns != '']; separators at the "
             f"ends of lines make such columns{describe_header(table)}"
         )
-    table = table.set_axis(rows).set_axis(columns, axis=1)
     repeated_columns = columns[columns.duplicated()].unique()
     if len(repeated_columns):
         advice = "they may be different measurements, so do not average them, but"
@@ -340,20 +380,6 @@ def read_table(given: Any, what: str, accept_numbered: bool = False) -> pd.DataF
             f"{what}: names of rows that appear more than once: {abbreviate(repeated_rows, 3)}; "
             f"{describe_repeated_rows(table)}"
         )
-    if not accept_numbered and are_numbered(rows):
-        of_names = find_columns_of_names(table)
-        advice = "no column has a different text in every row"
-        if of_names:
-            advice = (
-                "make the column of names the index with table.set_index(COLUMN), of "
-                f"{abbreviate(of_names)}"
-            )
-        raise ValueError(
-            f"{what}: rows are numbered ({abbreviate(rows, 3)}), but cells are matched by "
-            f"name; {advice}; if the rows of all tables are the same cells in the same order, set "
-            "by_position=True (--by-position)"
-        )
-    return table
 
 
 def describe_repeated_rows(table: pd.DataFrame) -> str:
@@ -386,46 +412,8 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
         raise TypeError(f"{what}: expected a path or a DataFrame, got {type(path).__name__}")
     try:
         book = open_workbook(path)
-        if book is not None:
-            if len(book.sheet_names) > 1:
-                raise ValueError(f"it has the sheets {abbreviate(book.sheet_names)}")
-            read = partial(book.parse, header=None, keep_default_na=False, na_values=[""])
-        else:
-            readers = []
-            for separator in SEPARATORS:
-                reader = partial(
-                    pd.read_csv,
-                    sep=separator,
-                    header=None,
-                    low_memory=False,
-                    skipinitialspace=True,
-                )
-                readers.append(reader)
-            # the separator that gives the most columns
-            read_csv = max(readers, key=lambda read: read(path, nrows=1).size)
-            read = partial(read_csv, path)
-        header = read(nrows=1, dtype=str, na_filter=False).loc[0].tolist()
-        if len(header) < 2:
-            raise ValueError("its first line has one column")
-        # without a converter, a gene called NA would be missing
-        # and without types, donors 01 and 1 would be one
-        n_columns = read(skiprows=1, nrows=1).shape[1]
-        types = dict.fromkeys(range(1, n_columns), str) if as_text else None
-        table = read(skiprows=1, converters={0: str}, dtype=types)
-        if table[0].isna().any():  # pandas 3 also takes converted text as missing
-            table[0] = read(skiprows=1, usecols=[0], dtype=str, na_filter=False)[0]
-        if str(header[0]).startswith("#") and n_columns != len(header):
-            raise ValueError("its first line is a comment: leave it out with comment='#'")
-        if n_columns > len(header) + 1:
-            raise ValueError(
-                f"its first line has {len(header)} columns and the next one {n_columns}, so it is "
-                "no header: leave such lines out with skiprows=[...] or comment='#'"
-            )
-        if n_columns == len(header) + 1:  # write.table of R leaves out the name of the first
-            header = ["", *header]
-        if table[0].str.contains("\n").any():  # the lines between two quotation marks are one name
-            raise ValueError("the name of a row has several lines; is there a quotation mark?")
-        table = table.set_axis(header, axis=1)
+        read = choose_csv_reader(path) if book is None else choose_sheet_reader(book)
+        table = read_with_header(read, as_text)
     except CLEAR_ERRORS:
         raise
     except Exception as error:  # of packed files, archives, encodings and unequal lines
@@ -440,6 +428,55 @@ def read_columns(path: Any, what: str, as_text: bool) -> pd.DataFrame:
             "again"
         )
     return table
+
+
+def choose_sheet_reader(book: pd.ExcelFile) -> Callable[..., pd.DataFrame]:
+    """What reads the only sheet of a workbook."""
+    if len(book.sheet_names) > 1:
+        raise ValueError(f"it has the sheets {abbreviate(book.sheet_names)}")
+    return partial(book.parse, header=None, keep_default_na=False, na_values=[""])
+
+
+def choose_csv_reader(path: str | Path) -> Callable[..., pd.DataFrame]:
+    """What reads a text file with the separator that gives the most columns."""
+    readers = []
+    for separator in SEPARATORS:
+        reader = partial(
+            pd.read_csv,
+            path,
+            sep=separator,
+            header=None,
+            low_memory=False,
+            skipinitialspace=True,
+        )
+        readers.append(reader)
+    return max(readers, key=lambda read: read(nrows=1).size)
+
+
+def read_with_header(read: Callable[..., pd.DataFrame], as_text: bool) -> pd.DataFrame:
+    """Table with the names of its first line; what is no plain table is refused."""
+    header = read(nrows=1, dtype=str, na_filter=False).loc[0].tolist()
+    if len(header) < 2:
+        raise ValueError("its first line has one column")
+    # without a converter, a gene called NA would be missing
+    # and without types, donors 01 and 1 would be one
+    n_columns = read(skiprows=1, nrows=1).shape[1]
+    types = dict.fromkeys(range(1, n_columns), str) if as_text else None
+    table = read(skiprows=1, converters={0: str}, dtype=types)
+    if table[0].isna().any():  # pandas 3 also takes converted text as missing
+        table[0] = read(skiprows=1, usecols=[0], dtype=str, na_filter=False)[0]
+    if str(header[0]).startswith("#") and n_columns != len(header):
+        raise ValueError("its first line is a comment: leave it out with comment='#'")
+    if n_columns > len(header) + 1:
+        raise ValueError(
+            f"its first line has {len(header)} columns and the next one {n_columns}, so it is "
+            "no header: leave such lines out with skiprows=[...] or comment='#'"
+        )
+    if n_columns == len(header) + 1:  # write.table of R leaves out the name of the first
+        header = ["", *header]
+    if table[0].str.contains("\n").any():  # the lines between two quotation marks are one name
+        raise ValueError("the name of a row has several lines; is there a quotation mark?")
+    return table.set_axis(header, axis=1)
 
 
 def open_workbook(path: str | Path) -> pd.ExcelFile | None:
@@ -478,14 +515,8 @@ def join_tables(
     """
     X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
-    fits = []
-    for names in (X.index, X.columns):
-        n_shared = names.isin(Y.index).sum()
-        least = LEAST_SHARED * min(len(names), len(Y))
-        fits.append(n_shared >= least > 0)
-    if genes_in_rows is not None:
-        fits[not genes_in_rows] = False
-    cells_in_rows, cells_in_columns = fits
+    cells_in_rows = genes_in_rows is not True and _have_names_of(Y.index, X.index)
+    cells_in_columns = genes_in_rows is not False and _have_names_of(Y.index, X.columns)
     if cells_in_rows and cells_in_columns:
         raise ValueError(
             "expression and outputs: both rows and columns of expression have the names of cells; "
@@ -506,6 +537,13 @@ def join_tables(
     warn_left_out("cells not in expression", Y.index[~Y.index.isin(cells)])
     X = X.loc[:, is_shared].T if cells_in_columns else X[is_shared]
     return X, Y.loc[X.index]
+
+
+def _have_names_of(cells, names):
+    """Whether an axis of expression has enough names of the cells."""
+    n_shared = names.isin(cells).sum()
+    least = LEAST_SHARED * min(len(names), len(cells))
+    return n_shared >= least > 0
 
 
 def describe_matching(X: pd.DataFrame, Y: pd.DataFrame, labels: Any) -> str:
@@ -604,12 +642,7 @@ def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tupl
     warn_left_out("ERCC spike-ins", adata.var_names[spikes])
     adata = adata[:, ~spikes]
     entries = sparse.csr_array(adata.X)
-
-    def genes_with(mask):
-        n_entries = np.bincount(entries.indices[mask], minlength=adata.n_vars)
-        return adata.var_names[n_entries > 0]
-
-    missing = genes_with(np.isnan(entries.data))
+    missing = adata.var_names[_columns_with(entries, np.isnan(entries.data))]
     if len(missing):
         advice = ""
         if isinstance(table, pd.DataFrame):  # all values of an AnnData may be too many
@@ -618,11 +651,26 @@ def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tupl
             f"expression: missing values of {abbreviate(missing, 3)}; use table.fillna(0) if they "
             f"were not detected, or leave genes out{advice}"
         )
-    others = genes_with(~are_counts(entries.data))
+    are_raw = _are_raw_counts(entries, adata.var_names, counts)
+    if are_raw:
+        is_counted = row_sums(entries) > 0
+        warn_left_out("cells without counts", adata.obs_names[~is_counted])
+        adata = adata[is_counted]
+    return adata, are_raw
+
+
+def _columns_with(entries, mask):
+    """Whether each column has an entry of the mask."""
+    return np.bincount(entries.indices[mask], minlength=entries.shape[1]) > 0
+
+
+def _are_raw_counts(entries, genes, counts):
+    """Whether expression is raw counts, not logarithms; an error if it is neither."""
+    others = genes[_columns_with(entries, ~are_counts(entries.data))]
     are_raw = counts
     if are_raw is None:
-        expressed = genes_with(entries.data != 0)
-        are_raw = len(others) <= FEW_COLUMNS * len(expressed)
+        n_expressed = _columns_with(entries, entries.data != 0).sum()
+        are_raw = len(others) <= FEW_COLUMNS * n_expressed
     if are_raw and len(others):
         raise ValueError(
             "expression: not whole numbers from 0 on, unlike the others: "
@@ -636,11 +684,7 @@ def check_expression(table: pd.DataFrame | AnnData, counts: bool | None) -> tupl
             f"expression: values up to {largest:g} are no log values; use np.log2(table + 1) of "
             "TPM or CPM, or round estimated counts with table.round()"
         )
-    if are_raw:
-        is_counted = row_sums(entries) > 0
-        warn_left_out("cells without counts", adata.obs_names[~is_counted])
-        adata = adata[is_counted]
-    return adata, are_raw
+    return are_raw
 
 
 def drop_constant(table: pd.DataFrame, kind: str) -> pd.DataFrame:
