@@ -68,6 +68,7 @@ BY_POSITION = {
     "choose_folds",
     "compute_once",
     "edges_table",
+    "format_numbers",
     "later_fold",
     "repeated_donor_folds",
 }
