@@ -91,7 +91,7 @@ COMPANIONS = {
 }
 NAMES = [*MODELS, "keras", *COMPANIONS]
 # cells and genes
-SIZES = [(1000, 1000), (10_000, 1000), (100_000, 1000), (1000, 20_000), (1_000_000, 1000)]
+SIZES = [(1000, 1000), (10_000, 1000), (100_000, 1000), (1000, 20_000)]
 
 
 def prepare_fit(name, seed, is_small=False):
