@@ -24,7 +24,7 @@ MODELS_OF_MAPS = {
     "figure3_latent_published": ["published, d=2", "published, d=64"],
     "figure3_latent_distilled": ["distilled, d=2", "distilled, d=64"],
     "figure3_latent_srrr": ["sRRR, rank 2", "sRRR, full rank"],
-    "figure4_family_zoom": ["published, d=64", "published, d=2"],
+    "figure4_family_zoom": ["published, d=2"],
 }
 
 
