@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SAVED = ROOT / "saved_models"
 #: Records of M1 in the first table, and how the row is called: model, genes, map.
 ROWS = {
-    "cv_distilled": "| **sbnn** (distilled network) | 25 | yes",
+    "cv_distilled": "| **sbnn** (distilled network, the default) | 25 | yes",
     "cv_published": "| network as published (Bernaerts et al.) | 25 | yes",
     "cv_ridge": "| ridge regression | 1000 | no",
     "cv_stacked": "| **sbnn** and ridge, stacked | 1000 | no",
@@ -153,14 +153,14 @@ def of_companions():
         f"{classes['cells']} human neurons",
         f"a macro-F1 of {ours}",
         f"LightGBM {lightgbm}",
-        f"a test of single genes finds {edges['z-scored differences']:.1f} in half of the cells",
+        f"a test of single genes finds {edges['z-scored differences']:.1f}, "
         f"SVAE+ finds {edges['SVAE+, our training + effects']:.1f} with its edges to genes, "
         f"and {edges['SVAE+, our training']:.1f} by its latents",
         f"unmixed principal components find {edges['PCA, unmixed']:.1f}",
         f"(mean squared error {error['AR(1), and ridge on the rest']})",
         f"PHOENIX ({error['PHOENIX']}) and DASH ({error['DASH']})",
-        f"(AUROC {auroc['forest_prior']:.3f}; PHOENIX, which has the prior in its loss, "
-        f"{auroc['phoenix']:.3f})",
+        f"have an AUROC of {auroc['forest_prior']:.3f}, and by the best network, PHOENIX with the "
+        f"prior in its loss, {auroc['phoenix']:.3f}",
     ]
 
 
