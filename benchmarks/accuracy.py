@@ -257,8 +257,14 @@ def score_folds(estimator, n_genes, dataset, data):
 def own_model(name):
     """Row of a regressor by the name of its module and its own, such as ``sklearn.svm:SVR``."""
     sys.path.insert(0, "")  # the module may be in the current folder
-    found = resolve_name(name)
-    estimator = found() if isinstance(found, type) else found
+    try:
+        found = resolve_name(name)
+        estimator = found() if isinstance(found, type) else found
+        estimator.get_params()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        sys.exit(
+            f"--estimator: {name!r} is no scikit-learn regressor, as in sklearn.svm:SVR: {error}"
+        )
     if "n_genes" in estimator.get_params():
         return Model(name, estimator, of_m1=(AT,), elsewhere=(AT,))
     if not get_tags(estimator).target_tags.multi_output:
@@ -285,7 +291,8 @@ def compare_own(name, datasets):
         own = score_folds(MODELS[OWN].estimator, n_genes, dataset, data)
         with_own[dataset] = pd.concat([saved, own.assign(model=OWN)])
         print(to_markdown(data_table({dataset: with_own[dataset]}).loc[[name]]), end="\n\n")
-    print(to_markdown(data_table(with_own)), end="\n\n")
+    if with_own:
+        print(to_markdown(data_table(with_own)), end="\n\n")
 
 
 def accuracy_table(dataset):

@@ -257,8 +257,11 @@ class SavedResults:
         Raises
         ------
         ValueError
-            If the result with this name was computed from other arguments; the message names them.
+            If the result with this name was computed from other arguments, which the message
+            names, or if the name has a folder.
         """
+        if not isinstance(name, str) or not name or Path(name).name != name:
+            raise ValueError(f"name must be that of a file without its folder, got {name!r}")
         path = Path(self.folder, f"{name}{ENDING}")
         return function(*arguments, **options, results=path, overwrite=self.overwrite)
 

@@ -428,3 +428,9 @@ def test_saved_results_hand_their_place_on(overwrite, tmp_path):
     assert saved.compute("ridge", compute, 1, folds=2) is compute.return_value
     path = tmp_path / "ridge.pickle.xz"
     compute.assert_called_once_with(1, folds=2, results=path, overwrite=overwrite)
+
+
+@pytest.mark.parametrize("name", ["../ridge", "", 3])
+def test_saved_results_stay_in_their_folder(name, tmp_path):
+    with pytest.raises(ValueError, match="name must be that of a file without its folder"):
+        SavedResults(tmp_path).compute(name, Mock())

@@ -88,7 +88,8 @@ def fit_full(
         - ``predictions`` and ``outputs``, (n, q), z-scored;
         - ``kept_genes``, their names, and ``selected``, (p,), a mask;
         - ``expression`` and ``predicted_expression`` (from the latent space), (n, k), z-scored;
-        - ``effects``, (k, q), of `interpret`, for `sbnn.plotting.effect_map`;
+        - ``effects``, (k, q), of `interpret`, for `sbnn.plotting.effect_map`; records that were
+          saved by earlier versions lack them;
         - ``train_r2``, and ``train_feature_r2``, (q,);
         - ``gene_order``, (k,), names of the kept genes in the order of choice, if the estimator
           has ``gene_order_``;

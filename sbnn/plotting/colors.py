@@ -139,17 +139,38 @@ def color_by(record: Record, labels: pd.Series | pd.DataFrame) -> Record:
 
 
 def _color_by_class(record, values):
-    """Colour cells by five classes of a number, with equal numbers of cells."""
-    classes = pd.qcut(values, VALUE_CLASSES, precision=2, duplicates="drop")
-    edges = [(interval.left, interval.right) for interval in classes.cat.categories]
-    names = [f"{low:g} to {high:g}".replace("-", "−") for low, high in edges]
-    column = classes.cat.rename_categories(names).astype(object)
+    """Colour cells by five classes of a number, with equal numbers of cells.
+
+    A lowest value of many cells, such as no expression, is a class of its own.
+    """
+    if np.isinf(values).any():
+        cell = record.cell_names[int(np.isinf(values).to_numpy().argmax())]
+        raise ValueError(f"labels: {values.name!r} is infinite in cell {str(cell)!r}; leave it out")
+    is_lowest = values == values.min()
+    has_ties = bool(is_lowest.mean() > 1 / VALUE_CLASSES)
+    others = values.mask(is_lowest) if has_ties else values
+    classes = pd.qcut(others, VALUE_CLASSES - has_ties, labels=False, duplicates="drop")
+    if has_ties:
+        classes = classes.mask(is_lowest, -1)
+    names = _name_classes(values.groupby(classes).agg(["min", "max"]))
+    column = classes.map(names).astype(object)
+    names = names.tolist()
     table = group_table(column).set_axis(record.labels.index)
     shades = [to_hex(color) for color in VALUE_COLORS(np.linspace(0, 1, len(names)))]
     colors = check_colors(dict(zip(names, shades, strict=True)), table)
     label = str(values.name)
     values = record.values | {"labels": table, "colors": colors, "label": label, "classes": names}
     return replace(record, values=values)
+
+
+def _name_classes(ranges):
+    """Names of classes with these lowest and highest values, with as few digits as tell apart."""
+    for digits in range(3, 18):
+        lows, highs = (ranges[side].map(f"{{:.{digits}g}}".format) for side in ("min", "max"))
+        names = lows.where(lows == highs, lows + " to " + highs).str.replace("-", "−")
+        if names.is_unique:
+            break
+    return names
 
 
 def color_untyped(record: Record, like: Record | None = None) -> Record:

@@ -346,6 +346,8 @@ def grouped_holdout_table(
     """Test R2 on held-out groups, compared with random folds."""
     columns = {}
     for title in APART_MODELS:
+        if title not in main:
+            continue
         random_folds, point = main[title]
         columns[title] = {"random folds": mean_sd(random_folds.test_r2[:, point])}
         name, _ = MAIN[title]

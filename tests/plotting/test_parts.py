@@ -218,15 +218,35 @@ def test_a_label_of_no_groups_is_refused(fit, values):
         colors.color_by(fit, label)
 
 
-def test_numbers_colour_cells_in_five_classes(fit):
+@pytest.fixture
+def of_150_cells(fit):
     fit = replace(fit, values=fit.values | {"cell_names": np.arange(150).astype(str)})
     fit.values["labels"] = pd.DataFrame({"family": "A", "type": "A"}, fit.cell_names)
-    depth = pd.Series(np.arange(150.0), fit.cell_names, name="depth")
-    groups = colors.Groups(colors.color_by(fit, depth))
+    return fit
+
+
+@pytest.mark.parametrize(
+    ("numbers", "counts", "last"),
+    [
+        (np.arange(150.0), [30] * 5, "120 to 149"),
+        (np.arange(150.0).clip(40) - 40, [41, 28, 27, 27, 27], "83 to 109"),  # many zeros
+        (1.6e9 + np.arange(150), [30] * 5, "1.60000012e+09 to 1.60000015e+09"),
+    ],
+    ids=["numbers", "many of the lowest", "many digits"],
+)
+def test_numbers_colour_cells_in_five_classes(of_150_cells, numbers, counts, last):
+    depth = pd.Series(numbers, of_150_cells.cell_names, name="depth")
+    groups = colors.Groups(colors.color_by(of_150_cells, depth))
     assert groups.title == "depth (cells)"
-    assert groups.table["count"].tolist() == [30] * 5
-    assert groups.table.index[-1] == "119.2 to 149"
+    assert groups.table["count"].tolist() == counts
+    assert groups.table.index[-1] == last
     assert not groups.has_names
+
+
+def test_an_infinite_number_colours_no_cell(of_150_cells):
+    depth = pd.Series([*range(149), np.inf], of_150_cells.cell_names, name="depth")
+    with pytest.raises(ValueError, match="'depth' is infinite in cell '149'"):
+        colors.color_by(of_150_cells, depth)
 
 
 def test_cells_without_types_show_the_best_output(fit):
