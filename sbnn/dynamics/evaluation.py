@@ -69,6 +69,32 @@ def evaluate(
     ValueError
         The file contains another experiment.
     """
+    _check_samples(data)
+    rows = []
+    first_network: dict[str, object] = {}
+    for seed, samples in data.items():
+        fitted = configure(model, {}, seed)
+        scores = fit_and_score_network(fitted, samples)
+        rows.append({"seed": seed} | scores)
+        if len(rows) == 1:
+            first_network = network_details(fitted, samples, details)
+    first_seed, *_ = data
+    return Record(
+        experiment="dynamics methods",
+        dataset=data[first_seed].uns["sbnn"]["name"],
+        sha256=_fingerprint_samples(data),
+        params=[{"method": method}],
+        settings={
+            "estimator": describe_estimator(model),
+            "condition": condition,
+            "seeds": list(data),
+        },
+        values={"scores": pd.DataFrame(rows)} | first_network,
+    )
+
+
+def _check_samples(data):
+    """Raise an error if these are no data by seed, or not what a network is fitted to."""
     if not isinstance(data, Mapping):
         raise TypeError(
             f"data: expected a dict of seed to AnnData, such as {{0: adata}}, got "
@@ -81,28 +107,10 @@ def evaluate(
                 f"data: expected samples to train and to test in obs['split'], got "
                 f"{abbreviate(splits) or 'none'}, and a network in varp['prior']"
             )
-    rows = []
-    first_network: dict[str, object] = {}
-    for seed, samples in data.items():
-        fitted = configure(model, {}, seed)
-        scores = fit_and_score_network(fitted, samples)
-        rows.append({"seed": seed} | scores)
-        if len(rows) == 1:
-            first_network = network_details(fitted, samples, details)
-    first_seed, *_ = data
-    fingerprints = [fingerprint_of_data(samples) for samples in data.values()]
-    return Record(
-        experiment="dynamics methods",
-        dataset=data[first_seed].uns["sbnn"]["name"],
-        sha256=fingerprint(fingerprints),
-        params=[{"method": method}],
-        settings={
-            "estimator": describe_estimator(model),
-            "condition": condition,
-            "seeds": list(data),
-        },
-        values={"scores": pd.DataFrame(rows)} | first_network,
-    )
+
+
+def _fingerprint_samples(data):
+    return fingerprint([fingerprint_of_data(samples) for samples in data.values()])
 
 
 def fit_and_score_network(model: Any, data: AnnData) -> dict[str, float]:
@@ -327,6 +335,7 @@ def known_targets_test(
     --------
     gene_set_test
     """
+    _check_samples(data)
     tables = []
     outgoing = []
     for seed, samples in data.items():
@@ -348,11 +357,10 @@ def known_targets_test(
                 test.insert(0, "seed", seed)
                 tables.append(test)
     first_seed, *_ = data
-    fingerprints = [fingerprint_of_data(samples) for samples in data.values()]
     return Record(
         experiment="known targets",
         dataset=data[first_seed].uns["sbnn"]["name"],
-        sha256=fingerprint(fingerprints),
+        sha256=_fingerprint_samples(data),
         params=[{"method": method}],
         settings={"estimator": describe_estimator(model), "seeds": list(data)},
         values={

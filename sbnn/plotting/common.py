@@ -122,9 +122,8 @@ def show_and_save(figure: Figure, path_stem: str | os.PathLike[str]) -> Figure:
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
-    path_stem : str or path-like
-        Path without extension; missing folders are created.
+    figure, path_stem
+        As in `save_figure`.
 
     Returns
     -------

@@ -156,6 +156,8 @@ def test_incomplete_data_are_refused(data, change, message):
         given = {0: incomplete}
     with pytest.raises((TypeError, ValueError), match=message):
         evaluate(PriorAlone(), given, method="prior", condition="real")
+    with pytest.raises((TypeError, ValueError), match=message):
+        known_targets_test(PriorAlone(), given, method="prior")
 
 
 def test_all_of_a_truth_is_known_by_default(data):
