@@ -180,7 +180,6 @@ def genes_curve(record: Record) -> Figure:
     [enough] = genes_table(record).query("suffices").index
     log_ticks(ax, numbers)
     ax.set(xlabel="genes", ylabel="test R²")
-    ax.yaxis.set_major_formatter("{x:.2f}")
     ax.legend(loc="upper left", title=network_name(record, 0))
     # at the end of the grid, more genes might be needed
     is_last = enough == max(numbers)
