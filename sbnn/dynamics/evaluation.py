@@ -69,7 +69,7 @@ def evaluate(
     ValueError
         The file contains another experiment.
     """
-    _check_samples(data)
+    _check_data_by_seed(data)
     rows = []
     first_network: dict[str, object] = {}
     for seed, samples in data.items():
@@ -93,7 +93,7 @@ def evaluate(
     )
 
 
-def _check_samples(data):
+def _check_data_by_seed(data):
     """Raise an error if these are no data by seed, or not what a network is fitted to."""
     if not isinstance(data, Mapping):
         raise TypeError(
@@ -335,7 +335,7 @@ def known_targets_test(
     --------
     gene_set_test
     """
-    _check_samples(data)
+    _check_data_by_seed(data)
     tables = []
     outgoing = []
     for seed, samples in data.items():
