@@ -178,7 +178,7 @@ def auroc_tables():
 def complete(dataset, condition):
     """Measure what is missing of one condition."""
     for seed in range(N_SEEDS.get(dataset, 3)):
-        done = pd.read_csv(SCORES).set_index(KEYS[:3]).index
+        done = pd.read_csv(SCORES)[KEYS[:3]].itertuples(index=False, name=None)
         if (dataset, condition, seed) not in done:
             rows = measure(dataset, condition, seed)
             rows.to_csv(SCORES, mode="a", header=False, index=False)
