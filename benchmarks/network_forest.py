@@ -1,18 +1,18 @@
 """Edges of gene-regulatory dynamics from forests, alone and with a tenth of the prior.
 
-    python benchmarks/network_forest.py [--data grn_350] [--seeds 3] [--report-only]
+    python benchmarks/network_forest.py [--data grn_350] [--report-only]
 
 For each target, a forest predicts ``dx/dt + rate x``, what drives it, from all other genes. The
 importances of genes, with a sum of 1 for each target, rank the edges, and decay rates are estimated
 as in dynGENIE3 (Huynh-Thu and Geurts, Sci. Rep. 2018). The second method adds a tenth of the prior
 to the importances. As many edges are drawn as the prior has.
 
-Adds what is missing to saved_models/benchmarks/network_forest.csv, and prints it beside records.
+Adds what is missing to saved_models/benchmarks/network_forest.csv, and prints it beside records of
+networks: those of notebook 07 and, for `grn_350`, records of seven more draws of data.
 """
 
 import argparse
 import time
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,8 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sbnn.data.datasets import load_dataset
 from sbnn.data.gene_dynamics import prior_table, truth_table
 from sbnn.data.trajectories import as_trajectories
-from sbnn.dynamics import report
+from sbnn.dynamics import PhoenixRegressor, evaluate, report
+from sbnn.dynamics.baselines import PriorAlone
 from sbnn.dynamics.evaluation import edge_accuracy, select_test_samples
 from sbnn.evaluation.verdict import differences_over_draws
 
@@ -34,7 +35,21 @@ FOREST = {"n_estimators": 50, "max_features": "sqrt", "min_samples_leaf": 5}
 NOISE = {"noise_0": (0.0, 0.0), "noise_5": (0.025, 0.05), "noise_10": (0.05, 0.1)}
 SIMULATED = {"grn_350": tuple(NOISE), "grn_690": ("noise_5",)}
 CONDITIONS = SIMULATED | {"breast_desmedt": ("real",), "yeast_pramila": ("real",)}
+N_SEEDS = {"grn_350": 10}  # of other data 3
+MORE_SEEDS = range(3, 10)  # notebook 07 has the records of the first three
 LABELS = {"forest": "forest", "forest_prior": "forest and a tenth of the prior"}
+#: Conditions whose true edges are known, and methods in the tables of AUROC.
+TITLES = {
+    ("grn_350", "noise_0"): "350 genes, 0 %",
+    ("grn_350", "noise_5"): "350 genes, 5 %",
+    ("grn_350", "noise_10"): "350 genes, 10 %",
+    ("grn_690", "noise_5"): "690 genes, 5 %",
+    ("breast_desmedt", "real"): "breast cancer",
+}
+RANKED = [
+    *LABELS.values(),
+    *[report.METHOD_LABELS[name] for name in ("prior", "phoenix", "dash")],
+]
 DIFFERENCE = "AUROC minus forest and prior"
 KEYS = ["dataset", "condition", "seed", "method"]
 #: Scores of `edge_accuracy` in the tables.
@@ -107,20 +122,40 @@ def measure(dataset, condition, seed):
     return pd.DataFrame(rows).reindex(columns=[*KEYS, *OF_EDGES, "mse_ahead", "seconds"])
 
 
+def fit_networks(condition):
+    """Records of the prior, PHOENIX with it in the loss, and DASH, for more draws of `grn_350`."""
+    data = {seed: load_condition("grn_350", condition, seed) for seed in MORE_SEEDS}
+    influence = (0.05, 0.01) if condition == "noise_0" else (0.5, 0.05)
+    models = {
+        "prior": PriorAlone(),
+        "phoenix": PhoenixRegressor(40, "none", data_weight=0.99, n_prior_points=1000),
+        "dash": PhoenixRegressor(40, "dash", influence=influence),
+    }
+    for name, model in models.items():
+        more = f"more_{condition}"
+        path = SAVED / "grn_350" / f"dynamics_{more}_{name}.pickle.xz"
+        evaluate(model, data, method=name, condition=more, results=path)
+
+
 def all_scores(dataset, condition):
     """Scores of forests and of records; the index is method and seed."""
     records = report.read_dynamics_records(SAVED / dataset)
-    recorded = report.condition_scores(records, condition)
     forests = pd.read_csv(SCORES).query("dataset == @dataset and condition == @condition")
-    both = pd.concat([forests.set_index(["method", "seed"]), recorded])
-    both["relative"] = both["mse_ahead"] / recorded.loc["prior", "mse_ahead"].mean()
-    return both[[*OF_EDGES, "relative", "seconds"]].dropna(axis=1, how="all")
+    scores = [forests.set_index(["method", "seed"])]
+    for recorded in (condition, f"more_{condition}"):
+        if f"{recorded}_prior" in records:
+            scores.append(report.condition_scores(records, recorded))
+    every = pd.concat(scores)
+    every["relative"] = every["mse_ahead"] / every.loc["prior", "mse_ahead"].mean()
+    return every[[*OF_EDGES, "relative", "seconds"]].dropna(axis=1, how="all")
 
 
 def compare(dataset, condition):
     """Means over seeds, and differences of AUROC in the same draws of data."""
     both = all_scores(dataset, condition)
-    table = both.groupby(level="method", sort=False).mean()
+    by_method = both.groupby(level="method", sort=False)
+    table = by_method.mean()
+    table.insert(0, "draws", by_method.size())
     if "auroc" in table:
         by_seed = both["auroc"].unstack("method")[table.index]
         differences = differences_over_draws(by_seed, "forest_prior")
@@ -129,21 +164,41 @@ def compare(dataset, condition):
     return table.rename_axis("method")
 
 
+def auroc_tables():
+    """AUROC of edges by condition, mean over draws, and differences in the same draws."""
+    means, differences = {}, {}
+    for (dataset, condition), title in TITLES.items():
+        table = compare(dataset, condition)
+        means[title] = table["AUROC"].reindex(RANKED)
+        differences[title] = table[DIFFERENCE].reindex(RANKED)
+    of_forest = pd.DataFrame(differences).T.drop(columns=LABELS["forest_prior"])
+    return pd.DataFrame(means).T, of_forest
+
+
+def complete(dataset, condition):
+    """Measure what is missing of one condition."""
+    for seed in range(N_SEEDS.get(dataset, 3)):
+        done = pd.read_csv(SCORES)[KEYS[:3]].itertuples(index=False, name=None)
+        if (dataset, condition, seed) not in done:
+            rows = measure(dataset, condition, seed)
+            rows.to_csv(SCORES, mode="a", header=False, index=False)
+    if dataset == "grn_350":
+        fit_networks(condition)
+
+
 def main():
     """Measure what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", nargs="+", choices=CONDITIONS, default=list(CONDITIONS))
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--report-only", action="store_true", help="show what is saved")
     options = parser.parse_args()
     conditions = [(name, condition) for name in options.data for condition in CONDITIONS[name]]
-    for (dataset, condition), seed in product(conditions, range(options.seeds)):
-        done = pd.read_csv(SCORES, index_col=KEYS).index.droplevel("method")
-        if not options.report_only and (dataset, condition, seed) not in done:
-            rows = measure(dataset, condition, seed)
-            rows.to_csv(SCORES, mode="a", header=False, index=False)
-    done = pd.read_csv(SCORES, index_col=KEYS[:2]).index
-    print_tables({", ".join(key): compare(*key) for key in conditions if key in done})
+    if not options.report_only:
+        for dataset, condition in conditions:
+            complete(dataset, condition)
+    print_tables({", ".join(key): compare(*key) for key in conditions})
+    means, differences = auroc_tables()
+    print_tables({"AUROC of edges": means, DIFFERENCE: differences})
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ PROBABILITY = 0.1  # of a shift, before training, in SAMS-VAE
 LEAST_FRACTION = 1e-6  # which is added to those of the baselines
 # cells of each held-out perturbation that are scored, and published draws of the latents of each
 N_NEW_CELLS, N_NEW_SAMPLES = 100, 1000
-NEW_STARTS = (1, 2)  # notebook 05 has that of 0
+NEW_STARTS = (1, 2)  # notebook 06 has that of 0
 PATHWAY = ["IFNGR1", "IFNGR2", "JAK2", "STAT1"]
 CONTROL = "control"
 SCRIPT = {"n_cells_per": 250, "n_perturbations": 100, "n_latents": 15, "n_genes": 100}
@@ -391,7 +391,7 @@ def of_new_on_simulated(model, sizes):
 
 
 def of_new_pathway(model, adata):
-    """Bounds of the pathway, held out, from other starts than those of notebook 05."""
+    """Bounds of the pathway, held out, from other starts than those of notebook 06."""
     tables = []
     for start in NEW_STARTS:
         started = clone(model).set_params(random_state=start)

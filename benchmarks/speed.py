@@ -91,7 +91,8 @@ COMPANIONS = {
 }
 NAMES = [*MODELS, "keras", *COMPANIONS]
 # cells and genes
-SIZES = [(1000, 1000), (10_000, 1000), (100_000, 1000), (1000, 20_000)]
+SIZES = [(1000, 1000), (10_000, 1000), (100_000, 1000), (1_000_000, 1000), (1000, 20_000)]
+BLOCK = 100_000  # cells that are simulated; more cells are copies of them, in a file only
 
 
 def prepare_fit(name, seed, is_small=False):
@@ -123,21 +124,36 @@ def measure_fit(name, seed):
 
 def measure_growth(n_cells, n_genes):
     """CPU seconds and MiB of fits of the distilled network to cells in memory and in a file."""
-    adata = simulate_patchseq(n_cells, n_genes, random_state=0)
+    adata = simulate_patchseq(min(n_cells, BLOCK), n_genes, random_state=0)
     model = DistilledBottleneckRegressor(device="cpu", random_state=0)
     row = {"cells x genes": f"{n_cells} x {n_genes}"}
     with tempfile.TemporaryDirectory() as folder, reproducible():
         small = simulate_patchseq(100, 50, random_state=0)
         clone(model).fit(small)  # imports and compiles what is needed
-        for name, value in time_and_memory(partial(model.fit, adata)).items():
-            row[f"{name}, in memory"] = value
-        path = Path(folder, "cells.h5ad")
-        adata.write_h5ad(path)
+        if n_cells <= BLOCK:
+            for name, value in time_and_memory(partial(model.fit, adata)).items():
+                row[f"{name}, in memory"] = value
+        path = write_copies(adata, n_cells // adata.n_obs, Path(folder))
         del adata
         backed = anndata.read_h5ad(path, backed="r")
         for name, value in time_and_memory(partial(model.fit, backed)).items():
             row[f"{name}, in a file"] = value
     return row
+
+
+def write_copies(adata, n_copies, folder):
+    """Path of a file with these cells, so many times."""
+    names = adata.obs_names
+    paths = []
+    for i in range(n_copies):
+        adata.obs_names = names + f"-{i}"
+        paths.append(folder / f"{i}.h5ad")
+        adata.write_h5ad(paths[-1])
+    if n_copies == 1:
+        return paths[0]
+    together = folder / "together.h5ad"
+    anndata.experimental.concat_on_disk(paths, together, merge="same", uns_merge="same")
+    return together
 
 
 def time_and_memory(fit):
