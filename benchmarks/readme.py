@@ -78,8 +78,6 @@ def of_claims():
     return [
         f"R² {ours['sbnn'].mean:.3f}, published {claims.published('sbnn'):.3f}",
         f"by {format_interval(ours['pretraining'])}",
-        f"by {ours['mcc over vae'].mean:.3f}, {ours['mcc over ivae'].mean:.3f} and "
-        f"{ours['mcc over svae'].mean:.3f}",
         f"{ours['human bilstm'].mean:.3f}, published {claims.published('human bilstm'):.3f}",
         f"{ours['dash, 5 %'].mean:.3f}, published {claims.published('dash, 5 %'):.3f}",
         f"prior has {prior:.3f}",
