@@ -7,7 +7,6 @@
 - differences: 95 % intervals of ridge minus a strongly shrunken ridge that exclude the mean
   difference over all data sets, or 0.
 - genes: false genes that `selection_table` trusts, by correlation in halves of the cells.
-- selectors: the same by estimators of this package, if few cells express all genes or half of them.
 
 Prints Markdown.
 """
@@ -21,14 +20,7 @@ from pages import to_markdown
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import RepeatedKFold, ShuffleSplit
 
-from sbnn import (
-    DistilledBottleneckRegressor,
-    DistilledSettings,
-    SparseBottleneckRegressor,
-    SparseReducedRankRegression,
-    grouped_folds,
-    stability_selection,
-)
+from sbnn import grouped_folds
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import check_folds
 from sbnn.evaluation.stability import selection_table
@@ -58,21 +50,6 @@ SELECTED = {
     "5 of 100 genes, others correlated": (1, 0.6),
 }
 N_KEPT = 8  # genes that each half keeps
-# mean counts of the genes in even and in odd columns
-COUNTS = {"rare genes": (0.03, 0.03), "rare and other genes": (0.03, 3)}
-# Networks are small. The distilled one chooses its genes before it is trained.
-UNTRAINED = DistilledSettings(
-    n_teachers=2, steps_of_teachers=1, n_trees=1, n_augmented=10, steps_of_student=1
-)
-SELECTORS = {
-    "published": SparseBottleneckRegressor(
-        n_genes=5, hidden_layers=(32, 16), epochs=(5, 5, 15, 0), learning_rate=1e-3
-    ),
-    "distilled": DistilledBottleneckRegressor(
-        n_genes=5, hidden_layers=(4,), distillation=UNTRAINED
-    ),
-    "sRRR": SparseReducedRankRegression(alpha=0.2, relaxed=False),
-}
 
 
 def draw_folds(name, donors, seed):
@@ -185,35 +162,10 @@ def trusted_genes(name, n_sets):
     return rows.mean(axis=0)
 
 
-def trusted_by_selectors(name, n_sets):
-    """Mean number of genes of noise that are trusted, and its standard error.
-
-    As each data set takes many fits, there are a tenth as many.
-    """
-    selector, counts = name.split(": ")
-    n_trusted = []
-    for seed in range(SEED, SEED + max(2, n_sets // 10)):
-        rng = np.random.default_rng(seed)
-        means = np.tile(COUNTS[counts], 50)
-        X = np.log2(1 + rng.poisson(means, (300, 100)))
-        Y = rng.normal(size=(300, 3))
-        expressed = X[:, X.any(axis=0)]
-        record = stability_selection(
-            SELECTORS[selector], (expressed, Y), n_pairs=20, seed=seed, verbose=False
-        )
-        n_trusted.append(selection_table(record).trusted.sum())
-    return np.mean(n_trusted), np.std(n_trusted, ddof=1) / len(n_trusted) ** 0.5
-
-
 TESTS = {
-    "intervals": (intervals, [*REPEATED, *SHUFFLED, *GROUPED], ["false", "found"]),
-    "differences": (differences, [*REPEATED, *SHUFFLED], ["false", "found"]),
-    "genes": (trusted_genes, list(SELECTED), ["false", "found"]),
-    "selectors": (
-        trusted_by_selectors,
-        [f"{selector}: {counts}" for selector in SELECTORS for counts in COUNTS],
-        ["false", "standard error"],
-    ),
+    "intervals": (intervals, [*REPEATED, *SHUFFLED, *GROUPED]),
+    "differences": (differences, [*REPEATED, *SHUFFLED]),
+    "genes": (trusted_genes, list(SELECTED)),
 }
 
 
@@ -226,12 +178,12 @@ def main():
     parser.add_argument("--only", nargs="+", choices=TESTS, default=list(TESTS))
     options = parser.parse_args()
     for test in options.only:
-        measure, names, columns = TESTS[test]
+        measure, names = TESTS[test]
         rows = []
         for name in names:
             rows.append(measure(name, options.data_sets))
             print(test, name, rows[-1], file=sys.stderr, flush=True)
-        table = pd.DataFrame(rows, pd.Index(names, name=test), columns)
+        table = pd.DataFrame(rows, pd.Index(names, name=test), ["false", "found"])
         print(to_markdown(table), end="\n\n")
 
 

@@ -241,19 +241,6 @@ def panel_table(fit: Record, curve: Record | None = None) -> pd.DataFrame:
         in any case; and, with `curve`, ``panel_test_r2`` and ``panel_sd`` of as many genes, where
         the curve has this number, and ``panel_suffices``, as in `genes_table`. In every fold of the
         curve, the genes are chosen on its training cells, and can differ from those of the fit.
-
-    Examples
-    --------
-    >>> from sbnn import DistilledBottleneckRegressor, DistilledSettings, fit_full
-    >>> from sbnn import simulate_patchseq
-    >>> from sbnn.evaluation.stability import panel_table
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> quick = DistilledSettings(n_augmented=50, steps_of_teachers=3, steps_of_student=5)
-    >>> model = DistilledBottleneckRegressor(
-    ...     n_genes=3, required_genes=["gene07"], distillation=quick
-    ... )
-    >>> panel_table(fit_full(model, data))["required"].tolist()
-    [True, False, False]
     """
     check_record("fit", fit)
     genes = fit.gene_order

@@ -274,18 +274,6 @@ def write_tables(
         If records are of other data or have other names, or the fit is missing.
     OSError
         If a file cannot be written.
-
-    Examples
-    --------
-    >>> from sbnn import LeaveOneOutRidge, SparseReducedRankRegression
-    >>> from sbnn import cross_validate, fit_full, simulate_patchseq
-    >>> from sbnn.study.own_data import write_tables
-    >>> data = simulate_patchseq(n_cells=100, n_genes=60)
-    >>> model = SparseReducedRankRegression(alpha=0.3)
-    >>> scores = cross_validate(model, data, folds=5, verbose=False)
-    >>> files = write_tables("mine", data, {"fit": fit_full(model, data), "scores": scores})
-    >>> list(files)
-    ['genes.csv', 'outputs.csv', 'cells.csv', 'summary.json', 'cells.h5ad']
     """
     cells = as_paired(data)
     _check_records(records, cells)
@@ -521,16 +509,6 @@ def predict_cells(
     ValueError
         If genes of the model are missing, the model was fitted to log values and these are counts,
         or a table is refused, as by `sbnn.read_tables`.
-
-    Examples
-    --------
-    >>> from sbnn import DistilledBottleneckRegressor, DistilledSettings, simulate_patchseq
-    >>> from sbnn.study.own_data import predict_cells
-    >>> data = simulate_patchseq(n_cells=60, n_genes=30, n_outputs=2)
-    >>> quick = DistilledSettings(steps_of_teachers=5, steps_of_student=5)
-    >>> model = DistilledBottleneckRegressor(distillation=quick).fit(data[:40])
-    >>> list(predict_cells(model, data.to_df()[40:]))
-    ['sbnn_1', 'sbnn_2', 'predicted_output1', 'predicted_output2']
     """
     network = load_network(model) if isinstance(model, str | os.PathLike) else model
     if isinstance(expression, str | os.PathLike) and str(expression).lower().endswith(".h5ad"):
