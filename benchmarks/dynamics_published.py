@@ -2,7 +2,8 @@
 
 python benchmarks/dynamics_published.py [--fresh]
 
-Prints a table of `grn_350` with 5 % noise; finished fits are kept.
+Prints a table of `grn_350` with 5 % noise; finished fits are kept. Below it are the edges of breast
+cancer, from records of notebook 07.
 """
 
 import sys
@@ -10,14 +11,18 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from pages import to_markdown
+from pages import print_tables
 
 from sbnn.data.datasets import load_dataset
-from sbnn.dynamics import PUBLISHED_OPTIONS, PhoenixRegressor, evaluation
+from sbnn.dynamics import PUBLISHED_OPTIONS, PhoenixRegressor, evaluation, report
+from sbnn.evaluation.verdict import corrected_difference
 from sbnn.results import load
 
 SAVED = Path(__file__).with_suffix(".csv")
-GRN = Path(__file__).resolve().parents[1] / "saved_models" / "grn_350"
+RECORDS = Path(__file__).resolve().parents[1] / "saved_models"
+GRN = RECORDS / "grn_350"
+#: Scores of edges of breast cancer; the published one is the second.
+OF_BREAST = {"auroc": "AUROC", "auroc_share": "AUROC of shares"}
 PRUNINGS = ("dash", "path_reg")
 RECIPES = {
     "default, one sample per step": {"batch_size": 1},
@@ -54,6 +59,22 @@ def recipes_table(scores):
     return means_and_sds.reset_index("recipe")
 
 
+def breast_table():
+    """AUROC of the edges of breast cancer, and minus that of the prior, over starts."""
+    records = report.read_dynamics_records(RECORDS / "breast_desmedt")
+    prior = records["published_prior"].scores
+    rows = {}
+    for name, label in report.METHOD_LABELS.items():
+        if f"published_{name}" in records:
+            starts = records[f"published_{name}"].scores
+            row = rows[label] = {}
+            for score, title in OF_BREAST.items():
+                row[title] = f"{starts[score].mean():.3f}"
+                difference = corrected_difference(starts[score] - prior[score], 0)
+                row[f"{title}, minus the prior"] = "" if name == "prior" else str(difference)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("trained as published")
+
+
 if __name__ == "__main__":
-    scores = score_recipes(fresh="--fresh" in sys.argv)
-    print(to_markdown(recipes_table(scores)))
+    recipes = recipes_table(score_recipes(fresh="--fresh" in sys.argv))
+    print_tables({"grn_350, 5 % noise": recipes, "Breast cancer": breast_table()})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import accuracy
 import claims
+import dynamics_published
 import network_forest
 import pandas as pd
 import pytest
@@ -90,17 +91,13 @@ def test_differences_from_peers_are_those_of_the_committed_scores(dataset):
     assert f"`{dataset}` {difference}" in words_of(ROOT / "docs" / "results.md")
 
 
-def test_numbers_of_forests_are_those_of_the_committed_scores():
-    table = network_forest.compare("grn_350", "noise_5")
-    auroc = table["AUROC"].map("{:.3f}".format)
-    page = words_of(ROOT / "docs" / "dynamics.md")
-    both = auroc["forest and a tenth of the prior"]
-    assert f"an AUROC of {both}, without it {auroc['forest']}" in page
-    for method in ("the prior alone, no change", "DASH", "PHOENIX, prior in the loss"):
-        # on the page, the forest is the minuend
-        mean, low, high = re.findall(r"[+-]\d.\d+", table.loc[method, network_forest.DIFFERENCE])
-        above = [f"{-float(number):.3f}" for number in (mean, high, low)]
-        assert f"{above[0]} [{above[1]}, {above[2]}] above" in page
+@pytest.mark.parametrize(
+    "make_tables", [network_forest.auroc_tables, lambda: [dynamics_published.breast_table()]]
+)
+def test_tables_of_edges_are_those_of_the_committed_scores(make_tables):
+    page = (ROOT / "docs" / "dynamics.md").read_text()
+    for table in make_tables():
+        assert to_markdown(table) in page
 
 
 def test_rows_that_notebooks_print_are_those_of_the_committed_results():

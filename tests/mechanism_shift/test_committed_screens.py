@@ -75,6 +75,15 @@ def test_the_page_has_the_tables_of_held_out_cells():
     assert to_markdown(edges) in page
 
 
+def test_the_page_has_the_tables_of_held_out_perturbations():
+    page = (ROOT / "docs" / "mechanism_shift.md").read_text()
+    records = report.read_screens_records(SAVED / "simulated_screen")
+    new = {name: record for name, record in records.items() if name.startswith("new_")}
+    small, script = report.screens_tables(new).values()
+    assert to_markdown(small) in page
+    assert to_markdown(script) in page
+
+
 @pytest.fixture(scope="module")
 def changes_by_page():
     """A function of a screen, as the page computes log fold changes."""
