@@ -238,7 +238,7 @@ def draw_gene_selection(records: Mapping[str, Record]) -> Figure | None:
         return None
     markers = fit.kept_genes[order_of_genes(fit)[:NAMED_MARKERS]]
     return plotting.gene_selection_curve(
-        selection, markers, marker_label=f"{NAMED_MARKERS} largest weights in the network"
+        selection, markers, marker_label="largest weights in the network"
     )
 
 
