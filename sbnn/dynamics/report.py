@@ -273,6 +273,7 @@ def _draw_networks(ax, means, sds):
             color=DYNAMICS_COLORS[name],
             fmt="o",
             lw=0.8,
+            zorder=7,  # above the halo of a name
         )
 
 

@@ -372,7 +372,7 @@ def recovery_panels(records: Mapping[str, Record]) -> Figure:
             continue
         above.locator_params(axis="x", nbins=3)
         differences = differences_over_draws(by_seed, "default")
-        draw_differences(below, differences, colors=colors, reference="the default")
+        draw_differences(below, differences, colors=colors, reference=SHIFT_METHODS["default"])
     for ax in axes[:, 0]:
         name_rows(ax, labels)
     return finish(figure, axes[:, :1].T)

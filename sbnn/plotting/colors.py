@@ -214,7 +214,7 @@ class Groups:
 
     def __init__(self, record: Any):
         labels = record.labels[["family", "type"]].astype(str).replace("", UNKNOWN)
-        self.title = "families (cells), in the colour of their most frequent type"
+        self.title = "families (cells)"
         if (labels["family"] == UNKNOWN).all():
             self.title = "types (cells)"
             labels["family"] = labels["type"]
@@ -225,6 +225,9 @@ class Groups:
         palette = dict(record.colors) | {UNKNOWN: GREY}
         colors = labels["type"].map(palette).fillna(GREY)
         self.cells = labels.assign(color=colors)
+        n_colors = self.cells.groupby("family")["color"].nunique()
+        if label is None and n_colors.max() > 1:
+            self.title += ", in the colour of their most frequent type"
         self.families, self.types, self.colors = self.cells.to_numpy(object).T
         self.table = self.count("family")
         classes = values.get("classes", [])  # in ascending order

@@ -45,7 +45,9 @@ COLOR_LIMIT_FACTOR = 3  # end of the colour range, relative to the median of the
 
 
 @with_style
-def gene_selection_curve(record: Record, markers: Iterable[str] = ()) -> Figure:
+def gene_selection_curve(
+    record: Record, markers: Iterable[str] = (), marker_label: str = "named genes"
+) -> Figure:
     """Frequency of near-zero counts against mean expression, and the selection curve.
 
     Parameters
@@ -54,6 +56,8 @@ def gene_selection_curve(record: Record, markers: Iterable[str] = ()) -> Figure:
         With the values of a `GeneSelection`.
     markers : iterable of str, optional
         Genes to be named; those that the record does not contain are left out.
+    marker_label : str
+        What they are, for the legend.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def gene_selection_curve(record: Record, markers: Iterable[str] = ()) -> Figure:
     named = _positions(record, markers, right)
     if len(named):
         places = np.column_stack([record.mean_log2, record.near_zero_frequency])[named]
-        ax.plot(*places.T, ".", color=VERMILLION, ms=5, mew=0, zorder=7, label="named genes")
+        ax.plot(*places.T, ".", color=VERMILLION, ms=5, mew=0, zorder=7, label=marker_label)
     legend_above(ax, ncols=4, markerscale=3)
     finish(figure)
     if len(named):
@@ -180,10 +184,10 @@ def genes_curve(record: Record) -> Figure:
     [enough] = genes_table(record).query("suffices").index
     log_ticks(ax, numbers)
     ax.set(xlabel="genes", ylabel="test R²")
-    ax.legend(loc="upper left", title=network_name(record, 0))
+    ax.legend(loc="upper left", title=network_name(record, 0), alignment="left", borderaxespad=1)
     # at the end of the grid, more genes might be needed
     is_last = enough == max(numbers)
-    text = f"{enough} genes or more" if is_last else f"{enough} genes suffice"
+    text = f"{enough} or more genes needed" if is_last else f"{enough} genes suffice"
     name_line(ax, enough, text, ha="right" if is_last else "left")
     return finish(figure)
 

@@ -120,7 +120,8 @@ def _draw_fits(top, bottom, scores, heights_below=()):
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     cell_maps = []
     models = zip(fits, scores, strict=False)
-    for part, letter, (fit, score) in zip(parts, "ab", models, strict=False):
+    letters = "ab" if len(parts) > 1 else [""]
+    for part, letter, (fit, score) in zip(parts, letters, models, strict=False):
         cell_map = _draw_fit(part, letter, fit, score=score)
         cell_maps.append((cell_map, fit))
     return figure, parts, cell_maps
@@ -137,8 +138,8 @@ def _finish_with_cells(figure, cell_maps):
 def _draw_fit(part, letter, fit, score):
     """Draw small maps beside an empty map of the cells; return it."""
     measure, mean, r2 = fit_accuracy(fit, score)
-    title = f"{letter}  {model_title(fit)}: {measure} {number_text(mean)}"
-    draw_headline(part, title)
+    title = f"{model_title(fit)}: {measure} {number_text(mean)}"
+    draw_headline(part, f"{letter}  {title}" if letter else title)
     left, middle, right = part.subfigures(1, 3, squeeze=False)[0]
     triangles = map_triangles(map_coordinates(fit))
     genes = order_of_genes(fit)[:N_MAPS]
@@ -250,9 +251,11 @@ def family_zoom(
     letter = "abc"[len(cell_maps)]
     family_name = short_name(family)
     draw_headline(below, f"{letter}  {family_name} enlarged")
-    types = _types_of_family(groups.types[in_family], family)
+    full_names = _types_of_family(groups.types[in_family], family)
+    types = full_names.str.replace(NUMBER_OF_TYPE, "", regex=True).to_numpy()
     table = _count_types(types)
-    draw_legend(below, table, f"types of {family_name} without their numbers (cells)")
+    numbers = " without their numbers" if (types != full_names).any() else ""
+    draw_legend(below, table, f"types of {family_name}{numbers} (cells)")
     score = scores[-1] if scores else None
     predictions = _zoomed_predictions(record, score, family=family, in_family=in_family)
     cells, *panels = below.subplots(1, 1 + len(predictions))
@@ -279,9 +282,8 @@ def family_zoom(
 
 
 def _types_of_family(types, family):
-    """Types of cells without the name of their family and without numbers."""
-    names = pd.Series(types).str.removeprefix(f"{family} ")
-    return names.str.replace(NUMBER_OF_TYPE, "", regex=True).to_numpy()
+    """Types of cells without the name of their family."""
+    return pd.Series(types).str.removeprefix(f"{family} ")
 
 
 def _count_types(types):

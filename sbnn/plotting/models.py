@@ -90,6 +90,7 @@ def accuracy_comparison(
     name_rows(ax, names)
     _limit_r2(ax)
     draw_grid(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
     settings = f"{folds_text(*records)}{scaling_text(*records)}"
     ax.set_xlabel(f"test R² (dots: folds)\n{settings}")
     if n_panels == 2:

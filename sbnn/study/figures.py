@@ -237,7 +237,9 @@ def draw_gene_selection(records: Mapping[str, Record]) -> Figure | None:
     if selection.dataset != fit.dataset:
         return None
     markers = fit.kept_genes[order_of_genes(fit)[:NAMED_MARKERS]]
-    return plotting.gene_selection_curve(selection, markers)
+    return plotting.gene_selection_curve(
+        selection, markers, marker_label="largest weights in the network"
+    )
 
 
 def draw_overview(records: Mapping[str, Record]) -> Figure:

@@ -12,7 +12,14 @@ from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting.reading import mean_text
 from sbnn.study import figures, report
 
-REAL = ("scala", "scala_ion_channels", "citeseq_cd8", "pbmc_10k_protein")
+REAL = (
+    "scala",
+    "scala_ion_channels",
+    "citeseq_cd8",
+    "pbmc_10k_protein",
+    "citefuse",
+    "tcga_breast",
+)
 FAST = [
     ("simulated", "figure1_training_curves"),
     ("simulated", "figure3_latent_distilled"),

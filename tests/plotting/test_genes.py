@@ -68,7 +68,7 @@ def test_numbers_of_genes_have_a_logarithmic_axis():
 
 
 @pytest.mark.parametrize(
-    ("best", "n_genes", "text"), [(0.5, 20, "20 genes suffice"), (9, 40, "40 genes or more")]
+    ("best", "n_genes", "text"), [(0.5, 20, "20 genes suffice"), (9, 40, "40 or more genes needed")]
 )
 def test_smallest_sufficient_number_is_marked(best, n_genes, text):
     r2 = GENES_CURVE.test_r2 + [0, 0, best - 0.5]

@@ -126,6 +126,11 @@ def test_outputs_left_out_are_counted():
     assert "6 of 30 predicted outputs, training R²" in figure_text(figure)
 
 
+def test_a_fit_alone_has_no_letter():
+    [part] = plotting.latent_panels(fit_record()).subfigs
+    assert not part.get_suptitle().startswith("a ")
+
+
 def test_each_fit_has_a_score():
     with pytest.raises(ValueError, match="scores: expected 2, one for each fit, got 1"):
         plotting.latent_panels(NARROW, bottom=WIDE, scores=[None])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist
 
 from sbnn.data.checks import GREY
-from sbnn.plotting import colors, maps, reading
+from sbnn.plotting import colors, common, maps, reading
 
 
 @pytest.fixture
@@ -53,6 +53,23 @@ def test_colours_differ_without_red_and_green(room):
         red, green, blue = to_rgb(color)
         seen.append((red + 2 * green, blue))
     assert pdist(seen).min() > 0.09
+
+
+def test_families_without_types_need_no_explanation(fit):
+    fit.labels["type"] = fit.labels["family"]
+    assert colors.Groups(fit).title == "families (cells)"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.68, 0.79), (0.2, 0.9), (0.02, 0.4)])
+def test_narrow_logarithmic_axes_have_plain_numbers(low, high):
+    ax = Figure().subplots()
+    ax.set(yscale="log", ylim=(low, high))
+    common.write_plain_numbers(ax.yaxis)
+    ax.figure.draw_without_rendering()
+    labels = ax.get_yticklabels()
+    shown = [text.get_text() for text in labels if low <= text.get_position()[1] <= high]
+    assert len(shown) >= 2
+    assert all(float(number) for number in shown)
 
 
 def test_types_stand_for_unknown_families(fit):

@@ -83,6 +83,18 @@ def test_a_rare_colour_is_kept(pixels):
     assert (distance < 10).sum() > 300
 
 
+def test_colours_of_a_legend_are_exact(tmp_path):
+    """Such as those of rare families, of which few pixels show."""
+    gradients = np.random.default_rng(0).random((300, 400, 3))
+    figure, ax = new_panels(3, "data")
+    ax.imshow(gradients, interpolation="bilinear")
+    ax.plot(100, 100, "o", color="#47867A", ms=4)
+    path = plotting.save_figure(figure, tmp_path / "legend")
+    with Image.open(path) as image:
+        is_rare = np.asarray(image.convert("RGB")) == (0x47, 0x86, 0x7A)
+    assert is_rare.all(axis=-1).sum() > 50
+
+
 def test_a_gradient_stays_smooth(pixels):
     shades = np.unique(pixels.reshape(-1, 3), axis=0)
     assert len(shades) > 200
