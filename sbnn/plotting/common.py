@@ -27,7 +27,6 @@ from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator
 from matplotlib.transforms import Bbox
 from PIL import Image
-from scipy.spatial import cKDTree
 
 from sbnn.errors import check_path
 from sbnn.plotting.reading import dataset_title, mean_and_sd, mean_text, short_name
@@ -41,7 +40,6 @@ FIGURE_WIDTH = 7.2  # inches, two columns of a journal
 MARGIN = 0.06  # inches
 HEADLINE_HEIGHT = 0.2  # inches
 RASTER_DPI = 200
-PALETTE_SIZE = 256
 LABEL_LETTERS = 30  # of a line below a narrow panel
 NAMES_IN_FULL = 25  # longer lists are cut
 DASHES = (0, (3, 2))
@@ -149,37 +147,13 @@ def _has_fixed_layout(figure):
 
 def in_few_colors(png: bytes) -> bytes:
     """Rewrite a PNG with 256 colours, in a third of the bytes."""
-    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
-    height, width, _ = pixels.shape
-    codes = pixels.astype(int) @ (256**2, 256, 1)
-    codes, place, count = np.unique(codes, return_inverse=True, return_counts=True)
-    colors = np.column_stack([codes // 256**2, codes // 256 % 256, codes % 256])
-    palette = _choose_palette(colors, count)
-    _, nearest = cKDTree(palette).query(colors)
-    indices = nearest[place].reshape(height, width)
-    small = Image.fromarray(indices.astype(np.uint8))
-    small.putpalette(palette.astype(np.uint8).tobytes())
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    # median cut, the default, mixes the colours of few pixels, such as those of a legend
+    method = Image.Quantize.MAXCOVERAGE
     content = io.BytesIO()
+    small = image.quantize(256, method, kmeans=1, dither=Image.Dither.NONE)
     small.save(content, "png", optimize=True)
     return content.getvalue()
-
-
-def _choose_palette(colors, count):
-    """The most frequent colour, then in turn one that is frequent and unlike those before.
-
-    Median cut, the default of Pillow, mixes the colours of few pixels: those of a legend would
-    differ from those of its map.
-    """
-    distance = np.full(len(colors), np.inf)  # squared, to the nearest colour of the palette
-    best = count.argmax()
-    chosen = []
-    for _ in range(min(PALETTE_SIZE, len(colors))):
-        chosen.append(best)
-        to_best = ((colors - colors[best]) ** 2).sum(axis=1)
-        distance = np.minimum(distance, to_best)
-        # a power below 1, as a colour of few pixels may be that of a legend
-        best = (np.sqrt(distance) * np.cbrt(count)).argmax()
-    return colors[chosen]
 
 
 def new_figure(height: float, dataset: str, topic: str = "") -> Figure:
