@@ -171,8 +171,11 @@ def auroc_tables():
         table = compare(dataset, condition)
         means[title] = table["AUROC"].reindex(RANKED)
         differences[title] = table[DIFFERENCE].reindex(RANKED)
-    of_forest = pd.DataFrame(differences).T.drop(columns=LABELS["forest_prior"])
-    return pd.DataFrame(means).T, of_forest
+    of_others = pd.DataFrame(differences).T.drop(columns=LABELS["forest_prior"])
+    return (
+        pd.DataFrame(means).T.rename_axis("AUROC"),
+        of_others.rename_axis("minus forest and prior"),
+    )
 
 
 def complete(dataset, condition):

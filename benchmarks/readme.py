@@ -156,7 +156,7 @@ def of_companions():
         f"unmixed principal components find {edges['PCA, unmixed']:.1f}",
         f"relative to that of no change is {error['ar1_ridge']:.3f}",
         f"PHOENIX and DASH are {error['none']:.3f} and {error['dash']:.3f}",
-        f"have an AUROC of {auroc['forest_prior']:.3f}, and by the best network, PHOENIX with the "
+        f"its AUROC is {auroc['forest_prior']:.3f}, that of the best network, PHOENIX with the "
         f"prior in its loss, {auroc['phoenix']:.3f}",
     ]
 
