@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -30,7 +30,6 @@ def reproducible() -> Iterator[None]:
     denormal numbers; the linear models give the same bits either way.
     """
     from sklearn import config_context
-    from threadpoolctl import threadpool_limits
 
     with _ONE_AT_A_TIME, ExitStack() as settings:
         torch = sys.modules.get("torch")  # slow to import, and not needed by all models
@@ -44,10 +43,18 @@ def reproducible() -> Iterator[None]:
             torch.set_flush_denormal(True)
             torch.set_default_dtype(torch.float32)
             settings.enter_context(torch.random.fork_rng(devices=[]))
-        settings.enter_context(threadpool_limits(1))
+        settings.enter_context(_thread_pools(frozenset(sys.modules)).limit(limits=1))
         settings.enter_context(config_context(transform_output="default"))
         settings.enter_context(np.errstate(all="warn", under="ignore"))
         yield
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(modules):
+    """Find the libraries with threads, which takes 4 ms, again only if modules were imported."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _set_usual_device_and_precision(torch, settings):

@@ -216,7 +216,9 @@ def entries():
         (courses(), prior_table(courses())),
     )
     calls["SparseBottleneckRegressor"] = (network().get_params(), (X, Y))
-    calls["SparsePCAForest"] = ({"n_estimators": 2}, of_types)
+    is_short = typed_cells().var["family"].isin(["passive", "rheobase", "sag"])
+    of_short_families = (of_types[0].loc[:, is_short], types, of_types[2][is_short])
+    calls["SparsePCAForest"] = ({"n_estimators": 2}, of_short_families)
     calls["StackedRegressor"] = (
         {"network": DistilledBottleneckRegressor(n_genes=5, distillation=FEW_STEPS)},
         (X, Y),

@@ -1,8 +1,11 @@
 """The same bits whatever else runs in the process."""
 
+import sys
 import threading
 import time
+from unittest.mock import Mock
 
+import threadpoolctl
 import torch
 from threadpoolctl import threadpool_info
 
@@ -24,6 +27,18 @@ def test_blocks_may_be_nested_and_leave_no_trace():
         assert threads() == {1}
         assert torch.full((1,), 1e-40).mul(1.0).eq(0), "denormal numbers are flushed to zero"
     assert torch.get_num_threads() == before
+
+
+def test_libraries_with_threads_are_searched_after_an_import(monkeypatch):
+    search = Mock(side_effect=threadpoolctl.ThreadpoolController)
+    with reproducible():
+        pass
+    monkeypatch.setattr(threadpoolctl, "ThreadpoolController", search)
+    monkeypatch.setitem(sys.modules, "imported_later", sys)
+    for _ in range(2):
+        with reproducible():
+            pass
+    search.assert_called_once()
 
 
 def settings_of_torch():

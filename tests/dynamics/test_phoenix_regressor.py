@@ -74,18 +74,36 @@ def test_interactions_replace_shared_targets(fitted, samples, prior):
     assert not np.allclose(other.edge_scores_, fitted.edge_scores_)
 
 
+@pytest.fixture(scope="module")
+def unpruned(samples):
+    return small_model("none").fit(samples)
+
+
+@pytest.fixture(scope="module")
+def histories(fitted, unpruned, samples, prior):
+    """Of models by when they are pruned."""
+    published = small_model(as_published=["prune_before_epoch"])
+    models = {
+        "during training": fitted,
+        "as published": published.fit(samples, prior),
+        "after training": small_model("post_hoc").fit(samples, prior),
+        "never": unpruned,
+    }
+    return {name: model.history_ for name, model in models.items()}
+
+
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("name", "expected"),
     [
-        ({}, [0, 0, 0.5] + [0.6] * 9),
-        ({"as_published": ["prune_before_epoch"]}, [0, 0.5] + [0.6] * 10),
-        ({"pruning": "post_hoc"}, [0] * 12 + [0.6] * 3),
-        ({"pruning": "none"}, [0] * 12),
+        ("during training", [0, 0, 0.5] + [0.6] * 9),
+        ("as published", [0, 0.5] + [0.6] * 10),
+        ("after training", [0] * 12 + [0.6] * 3),
+        ("never", [0] * 12),
     ],
 )
-def test_weights_are_pruned_by_the_schedule(samples, prior, options, expected):
-    """Or once after training. Before, less than a quarter of the weights is zero."""
-    sparsity = small_model(**options).fit(samples, prior).history_["sparsity"]
+def test_weights_are_pruned_by_the_schedule(histories, name, expected):
+    """Before, less than a quarter of the weights is zero."""
+    sparsity = histories[name]["sparsity"]
     assert_allclose(sparsity.clip(lower=0.25), np.maximum(expected, 0.25), atol=0.06)
 
 
@@ -124,28 +142,21 @@ def test_predictions_of_useless_networks_warn(noise, fitted_to_noise):
 
 
 @pytest.fixture(scope="module")
-def history(samples):
-    return small_model("none", epochs=4).fit(samples).history_
-
-
-@pytest.fixture(scope="module")
-def history_of_other_validation(samples):
-    """With other values of the validation samples."""
-    model = small_model("none", epochs=4)
-    validation = model.fit(samples).validation_
+def history_of_other_validation(samples, unpruned):
+    """Four epochs, with other values of the validation samples."""
     changed = samples.copy()
-    changed.X[changed.obs["sample"].isin(validation.astype(str))] += 0.3
-    return model.fit(changed).history_
+    changed.X[changed.obs["sample"].isin(unpruned.validation_.astype(str))] += 0.3
+    return small_model("none", epochs=4).fit(changed).history_
 
 
-def test_validation_samples_are_not_trained_on(history, history_of_other_validation):
+def test_validation_samples_are_not_trained_on(unpruned, history_of_other_validation):
     """In epochs before the learning rate changes."""
-    assert_array_equal(history_of_other_validation["loss"], history["loss"])
+    assert_array_equal(history_of_other_validation["loss"], unpruned.history_["loss"][:4])
 
 
-def test_validation_samples_are_monitored(history, history_of_other_validation):
+def test_validation_samples_are_monitored(unpruned, history_of_other_validation):
     other = history_of_other_validation["validation_loss"]
-    assert (other != history["validation_loss"]).all()
+    assert (other != unpruned.history_["validation_loss"][:4]).all()
 
 
 def twice(interactions):

@@ -37,7 +37,7 @@ EXPECTED_FAILURES = {  # checks that the published network cannot pass
 
 
 @parametrize_with_checks(
-    [FOREST, DEFAULT, BILSTM, FAMILY_ATTENTION],
+    [clone(FOREST).set_params(n_estimators=5), DEFAULT, BILSTM, FAMILY_ATTENTION],
     expected_failed_checks=lambda model: EXPECTED_FAILURES if model is BILSTM else {},
 )
 def test_scikit_learn_api(estimator, check):

@@ -27,11 +27,17 @@ def screen(adata):
 
 
 @pytest.fixture(scope="session")
-def few(screen):
-    """Counts, perturbations and control of the cells of eight perturbations and the control."""
-    names = np.unique(screen.perturbation)  # the control is first
-    cells = np.isin(screen.perturbation, names[:9])
-    return screen.counts[cells], screen.perturbation[cells], screen.control
+def few_cells(adata):
+    """The cells of eight perturbations and the control."""
+    names = np.unique(adata.obs["perturbation"])  # the control is first
+    return adata[adata.obs["perturbation"].isin(names[:9])].copy()
+
+
+@pytest.fixture(scope="session")
+def few(few_cells):
+    """Counts, perturbations and control of few cells."""
+    screen = as_screen(few_cells)
+    return screen.counts, screen.perturbation, screen.control
 
 
 @pytest.fixture(scope="session")

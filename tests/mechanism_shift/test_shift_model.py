@@ -16,7 +16,6 @@ from sbnn.mechanism_shift import (
     LinearShift,
     SparseShiftVAE,
     edges_of,
-    model,
     simulate_perturbations,
 )
 from sbnn.mechanism_shift.accuracy import align_with_truth, recovery_scores
@@ -24,9 +23,23 @@ from sbnn.mechanism_shift.graph import pivot_graph
 from sbnn.mechanism_shift.training import OneCycleTraining
 
 TINY = SparseShiftVAE(3, hidden=8, epochs=2, random_state=0)
-BOTH = pytest.mark.parametrize(
-    "tiny", [LinearShift(3, random_state=0), TINY], ids=["linear", "network"]
+
+
+@pytest.fixture(
+    scope="module", params=[LinearShift(3, random_state=0), TINY], ids=["linear", "network"]
 )
+def model(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted_to_few(model, few):
+    return clone(model).fit(*few)
+
+
+@pytest.fixture(scope="module")
+def tiny_network(few):
+    return clone(TINY).fit(*few)
 
 
 def as_counts(X):
@@ -55,7 +68,7 @@ EXEMPT = {
 # one of the checks fits to cells that are all the same
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
 def test_grammar(estimator, check, monkeypatch):
-    monkeypatch.setattr(model, "check_screen_counts", as_counts)
+    monkeypatch.setattr("sbnn.mechanism_shift.model.check_screen_counts", as_counts)
     check(estimator)
 
 
@@ -128,60 +141,49 @@ FORMS["dense AnnData"] = (lambda counts: AnnData(counts.toarray()), np.array)
 FORMS["sparse AnnData"] = (lambda counts: AnnData(sparse.csc_matrix(counts)), pd.Series)
 
 
-@BOTH
 @pytest.mark.parametrize(("form", "form_of_labels"), FORMS.values(), ids=FORMS)
 @pytest.mark.filterwarnings("ignore::anndata.ImplicitModificationWarning")
-def test_any_container_gives_the_same_latents(tiny, form, form_of_labels, few):
+def test_any_container_gives_the_same_latents(form, form_of_labels, few, fitted_to_few):
     counts, perturbation, control = few
-    expected = clone(tiny).fit(*few).transform(counts)
     contained = form(counts)
-    fitted = clone(tiny).fit(contained, form_of_labels(perturbation), control)
-    assert np.array_equal(fitted.transform(contained), expected)
+    fitted = clone(fitted_to_few).fit(contained, form_of_labels(perturbation), control)
+    assert np.array_equal(fitted.transform(contained), fitted_to_few.transform(counts))
 
 
 @pytest.mark.parametrize("bound", ["elbo", "iwelbo"])
-def test_bounds_are_those_of_lists(few, bound):
+def test_bounds_are_those_of_lists(few, tiny_network, bound):
     counts, perturbation, _ = few
-    compute = getattr(clone(TINY).fit(*few), bound)
+    compute = getattr(tiny_network, bound)
     lists = counts.toarray().tolist(), perturbation.tolist()
     assert compute(*lists, n_samples=2) == compute(counts, perturbation, n_samples=2)
 
 
-def test_new_perturbations_may_be_lists(few):
+def test_new_perturbations_may_be_lists(few, tiny_network):
     counts, perturbation, _ = few
-    fitted = clone(TINY).fit(*few)
     new = np.char.add("new_", perturbation)
-    expected = fitted.fit_new_perturbations(counts, new)
-    extended = fitted.fit_new_perturbations(counts.toarray().tolist(), new.tolist())
+    expected = tiny_network.fit_new_perturbations(counts, new)
+    extended = tiny_network.fit_new_perturbations(counts.toarray().tolist(), new.tolist())
     assert extended.shift_graph_.equals(expected.shift_graph_)
 
 
-@pytest.fixture
-def fit_from_file(adata, tmp_path):
-    def fit(tiny):
-        adata.write_h5ad(tmp_path / "screen.h5ad")
-        backed = read_h5ad(tmp_path / "screen.h5ad", backed="r")
-        return clone(tiny).fit(backed)
-
-    return fit
+@pytest.fixture(scope="module")
+def fitted_to_file(model, few_cells, tmp_path_factory):
+    path = tmp_path_factory.mktemp("screens") / "screen.h5ad"
+    few_cells.write_h5ad(path)
+    return clone(model).fit(read_h5ad(path, backed="r"))
 
 
-@BOTH
-def test_an_anndata_says_perturbations_and_control(tiny, screen, fit_from_file):
-    expected = clone(tiny).fit(screen.counts, screen.perturbation, screen.control)
-    pd.testing.assert_frame_equal(fit_from_file(tiny).shift_graph_, expected.shift_graph_)
+def test_an_anndata_says_perturbations_and_control(fitted_to_file, fitted_to_few):
+    pd.testing.assert_frame_equal(fitted_to_file.shift_graph_, fitted_to_few.shift_graph_)
 
 
-@BOTH
-def test_an_anndata_says_genes(tiny, adata, fit_from_file):
-    fitted = fit_from_file(tiny)
+def test_an_anndata_says_genes(few_cells, fitted_to_file):
     with pytest.raises(ValueError, match="same order"):
-        fitted.transform(adata[:, ::-1])
+        fitted_to_file.transform(few_cells[:, ::-1])
 
 
-def test_validation_cells_are_a_tenth(few):
-    tiny = clone(TINY).fit(*few)
-    assert len(tiny.validation_) == pytest.approx(0.1 * few[0].shape[0], rel=0.1)
+def test_validation_cells_are_a_tenth(few, tiny_network):
+    assert len(tiny_network.validation_) == pytest.approx(0.1 * few[0].shape[0], rel=0.1)
 
 
 def test_validation_cells_are_not_trained_on(few, monkeypatch):
@@ -243,18 +245,17 @@ def without_counts(adata, position):
 
 #: What a fit to a screen refuses, and words of the message.
 REFUSED = [
-    (lambda tiny, adata: tiny.fit(without_counts(adata, 4)), "counts: .* at positions 4"),
-    (lambda tiny, adata: tiny.fit(adata.X), r"expected an AnnData .* screen\(counts, "),
-    (lambda tiny, adata: tiny.fit(adata[:, :2]), r"n_latent must be .* \[1, 2\], got 3"),
-    (lambda tiny, adata: tiny.fit(adata, control="none"), "control: no cell is 'none'"),
+    (lambda model, cells: model.fit(without_counts(cells, 4)), "counts: .* at positions 4"),
+    (lambda model, cells: model.fit(cells.X), r"expected an AnnData .* screen\(counts, "),
+    (lambda model, cells: model.fit(cells[:, :2]), r"n_latent must be .* \[1, 2\], got 3"),
+    (lambda model, cells: model.fit(cells, control="none"), "control: no cell is 'none'"),
 ]
 
 
-@BOTH
 @pytest.mark.parametrize(("fit", "words"), REFUSED)
-def test_screens_that_do_not_fit_are_refused(tiny, fit, words, adata):
+def test_screens_that_do_not_fit_are_refused(model, fit, words, few_cells):
     with pytest.raises((TypeError, ValueError), match=words):
-        fit(clone(tiny), adata)
+        fit(clone(model), few_cells)
 
 
 def test_an_unknown_rotation_is_refused(few):

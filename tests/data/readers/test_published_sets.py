@@ -14,7 +14,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:8 of 185 cells have no type")
 #: Shape, the largest group of cells or times, and projections of X, counts, outputs, prior and
 #: truth, as far as there are any.
 KNOWN = pd.read_csv(Path(__file__).with_name("published_sets.csv"), index_col="name")
-SLOW = ("grn_350", "grn_690")  # simulated from a published network
+#: The first two are simulated from a published network; the last has 16,093 cells.
+SLOW = ("grn_350", "grn_690", "papalexi")
 OF_R = ("citefuse", "tcga_breast")
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KNOWN.index]
 
