@@ -194,6 +194,7 @@ MODELS = {
         "sum kernel, + ridge, all genes", StackedWithRidge(SumKernelRidge())
     ),
     "coupled_2": everywhere("coupled autoencoders, d=2, all genes", CoupledAutoencoder(2)),
+    "coupled_16": everywhere("coupled autoencoders, d=16, all genes", CoupledAutoencoder(16)),
     "pls": everywhere("PLS, all genes", PLS),
     "ridge": everywhere("ridge, all genes", RIDGE),
 }
