@@ -472,7 +472,7 @@ class CoupledAutoencoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
     do not shrink, and decoders that also learn from the latent variables of the other side, which
     they do not change. Chosen on other folds: a larger coupling and learning rate than published,
     with far fewer epochs. The least variance may fall below 0.01, the published bound, beyond which
-    nothing keeps latent variables from becoming the same; with 16 of them they did.
+    nothing keeps latent variables from becoming linearly dependent; 16 of them did.
 
     Parameters
     ----------
