@@ -285,18 +285,9 @@ def save(record: Record, path: str | PathLike[str]) -> Path:
     ------
     OSError
         If the file cannot be written.
-    FileExistsError
-        If there is a file that is no record.
     ValueError
         If the record contains anything but data, or data that a file would not give back.
     """
-    # a file with the ending of records is a damaged one, which may be replaced
-    if Path(path).is_file() and not Path(path).name.endswith(ENDING):
-        try:
-            load(path)
-        except ValueError:
-            message = f"{path} is no record of sbnn; delete it, or give another path"
-            raise FileExistsError(message) from None
     write_file(vars(record), path)
     return Path(path)
 

@@ -194,15 +194,9 @@ def save_to_pipe(record, folder, monkeypatch):
     save(record, folder / "pipe")
 
 
-def save_over_a_table(record, folder, monkeypatch):
-    (folder / "cells.csv").write_text("cell,age\na,3\n")
-    save(record, folder / "cells.csv")
-
-
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (save_over_a_table, FileExistsError, "cells.csv is no record of sbnn; delete it"),
         (save_full, OSError, "cannot write .*r.pickle.xz.*No space left.*unchanged"),
         (save_to_pipe, ValueError, "pipe is a device, pipe or socket"),
         (lambda *_: load("/dev/null"), ValueError, "/dev/null is a device, pipe or socket"),
@@ -211,16 +205,7 @@ def save_over_a_table(record, folder, monkeypatch):
         (lambda record, *_: record.find(rank=2), ValueError, "rank=2"),
         (lambda record, *_: record.latent, AttributeError, "no 'latent'; it holds .*'test_r2'"),
     ],
-    ids=[
-        "a table",
-        "full disk",
-        "pipe",
-        "device",
-        "two data sets",
-        "no record",
-        "two points",
-        "attribute",
-    ],
+    ids=["full disk", "pipe", "device", "two data sets", "no record", "two points", "attribute"],
 )
 def test_wrong_uses_are_refused(call, error, message, record, tmp_path, monkeypatch):
     with pytest.raises(error, match=message):
