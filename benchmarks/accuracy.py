@@ -209,7 +209,7 @@ QUICK = (
     "greedy_forest",
     "ridge",
 )
-#: Rows that the page leaves out: those of docs/results.md, and plain means, which stacking replaces.
+#: Rows that the table of all data sets leaves out, as docs/results.md or the table of M1 has them.
 NOT_ON_PAGE = (
     "sbnn_d2",
     "sbnn_d16",

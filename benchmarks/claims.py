@@ -10,9 +10,9 @@ Rules of the verdicts:
 
 - A score is reproduced if ours differs by at most 0.02. If it differs by more, and the published
   one is inside our 95 % interval, the claim is open.
-- A difference is reproduced if its interval is above 0. It is open if there is no interval, or if
-  both differences are above 0 and our interval includes 0 and the published one. If the published
-  interval includes 0, too, the difference is shown in neither.
+- A difference is reproduced if its interval is above 0. It is open if both differences are above 0
+  and our interval includes 0 and the published one. If the published interval includes 0, too, the
+  difference is shown in neither.
 - A claim that two models are level is reproduced if the interval of their difference includes 0.
 """
 
@@ -91,17 +91,14 @@ def judge(comparison, measured):
     """Verdict of one comparison, by the rules at the top of this file."""
     if measured is None:
         return "not testable here"
-    has_interval = not np.isnan(measured.low)
-    is_inside = has_interval and measured.low <= comparison.published <= measured.high
-    includes_0 = has_interval and measured.low <= 0 <= measured.high
+    is_inside = measured.low <= comparison.published <= measured.high
+    includes_0 = measured.low <= 0 <= measured.high
     if comparison.kind == "score":
         if abs(measured.mean - comparison.published) <= TOLERANCE:
             return "reproduced"
         return "open" if is_inside else "not reproduced"
     if comparison.kind == "level":
         return "reproduced" if includes_0 else "not reproduced"
-    if not has_interval:
-        return "open"
     if measured.low > 0:
         return "reproduced"
     if comparison.low <= 0:  # the published interval
@@ -222,19 +219,23 @@ def of_types():
 
 
 def of_dynamics():
-    """Balanced accuracy of edges in simulated networks, and AUROC on breast cancer."""
+    """Balanced accuracy of edges in simulated networks, and AUROC of shares on breast cancer."""
     records = dynamics.read_dynamics_records(SAVED / "grn_350")
     found = {}
     for noise in (0, 5, 10):
-        scores = dynamics.condition_scores(records, f"noise_{noise}")["balanced_accuracy"]
-        by_method = scores.drop("prior").unstack("method")
+        # DASH and PHOENIX with the prior in its loss were fitted to more draws than the others
+        draws = [f"noise_{noise}", f"more_noise_{noise}"]
+        scores = pd.concat([dynamics.condition_scores(records, name) for name in draws])
+        by_method = scores["balanced_accuracy"].drop("prior", level="method").unstack("method")
         for name, values in by_method.items():
             found[f"{name}, {noise} %"] = corrected_difference(values.dropna(), 0)
-        ahead = by_method["dash"] - by_method["biological"]
+        ahead = (by_method["dash"] - by_method["biological"]).dropna()
         found[f"dash minus biological, {noise} %"] = corrected_difference(ahead, 0)
     breast = dynamics.read_dynamics_records(SAVED / "breast_desmedt")
-    starts, prior = (breast[f"published_{name}"].scores["auroc"] for name in ("dash", "prior"))
-    found["breast, dash minus prior"] = corrected_difference(starts - prior, 0)
+    # the published score of an edge is its share of all effects on the target
+    of_dash, of_prior = (breast[f"published_{name}"].scores for name in ("dash", "prior"))
+    ahead = of_dash["auroc_share"] - of_prior["auroc_share"]
+    found["breast, dash minus prior"] = corrected_difference(ahead, 0)
     return found
 
 

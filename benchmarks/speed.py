@@ -152,7 +152,9 @@ def write_copies(adata, n_copies, folder):
     if n_copies == 1:
         return paths[0]
     together = folder / "together.h5ad"
-    anndata.experimental.concat_on_disk(paths, together, merge="same", uns_merge="same")
+    anndata.experimental.concat_on_disk(paths, together, merge="same")
+    for path in paths:
+        path.unlink()
     return together
 
 

@@ -100,6 +100,14 @@ def test_tables_of_edges_are_those_of_the_committed_scores(make_tables):
         assert to_markdown(table) in page
 
 
+def test_the_answer_about_edges_is_that_of_the_committed_scores():
+    means, _ = network_forest.auroc_tables()
+    forest, prior, phoenix, dash = means.loc["350 genes, 5 %"].drop("forest").map("{:.3f}".format)
+    answer = f"its AUROC is {forest}, that of the prior alone {prior}, that of the best network, "
+    answer += f"PHOENIX with the prior in its loss, {phoenix}, and that of DASH {dash}"
+    assert answer in words_of(ROOT / "docs" / "dynamics.md")
+
+
 def test_rows_that_notebooks_print_are_those_of_the_committed_results():
     page = (ROOT / "docs" / "dynamics.md").read_text()
     columns = {}

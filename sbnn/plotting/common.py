@@ -146,7 +146,7 @@ def _has_fixed_layout(figure):
 
 
 def in_few_colors(png: bytes) -> bytes:
-    """Rewrite a PNG with 256 colours, in a third of the bytes."""
+    """Rewrite a PNG with 256 colours, which takes fewer bytes."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     # median cut, the default, mixes the colours of few pixels, such as those of a legend
     method = Image.Quantize.MAXCOVERAGE
