@@ -217,7 +217,8 @@ def test_the_histograms_of_the_tutorial_are_what_its_code_draws(work):
         names["figure"].savefig(drawn, dpi=200)
     pictures = [Image.open(file).convert("L") for file in (drawn, DOCS / "images" / "outputs.png")]
     here, committed = (np.asarray(picture, float) for picture in pictures)
-    assert (np.abs(here - committed) > 100).mean() < 0.01
+    # other versions of Matplotlib space panels otherwise; another picture differs in a sixth
+    assert (np.abs(here - committed) > 100).mean() < 0.05
 
 
 @with_blocks("bash")
