@@ -443,28 +443,19 @@ def plan_records():
         described = None
         if model is not None:
             described = clone(model).set_params(n_latent=15, random_state=0)
-        run = partial(
-            compute_once,
-            "methods",
-            SCRIPT,
-            described,
-            partial(by_seed, model, edges),
-            params={"method": name},
-            seeds=list(SEEDS),
-            held_out=HELD_OUT,
-        )
+        compute = partial(by_seed, model, edges)
+        run = partial(record_simulated, "methods", name, SCRIPT, described, compute)
         records[f"script_{name}"] = "simulated_screen", run
     for configuration, sizes in {"small": SMALL, "script": SCRIPT}.items():
         for name, model in NEW_METHODS.items():
+            compute = partial(of_new_on_simulated, model, sizes)
             run = partial(
-                compute_once,
+                record_simulated,
                 "new perturbations",
+                name,
                 sizes,
                 model,
-                partial(of_new_on_simulated, model, sizes),
-                params={"method": name},
-                seeds=list(SEEDS),
-                held_out=HELD_OUT,
+                compute,
                 draws=N_NEW_SAMPLES,
             )
             records[f"new_{configuration}_{name}"] = "simulated_screen", run
@@ -480,6 +471,22 @@ def plan_records():
             run = partial(record_split, "edges", of_edges, name, make, split=split)
             records[f"edges_{name}_{split}"] = folder, run
     return records
+
+
+def record_simulated(kind, name, sizes, model, compute, results, overwrite, **settings):
+    """Record of a method on the simulated screens of all seeds."""
+    return compute_once(
+        kind,
+        sizes,
+        model,
+        compute,
+        params={"method": name},
+        results=results,
+        overwrite=overwrite,
+        seeds=list(SEEDS),
+        held_out=HELD_OUT,
+        **settings,
+    )
 
 
 def record_pathway(name, model, results, overwrite):

@@ -35,14 +35,19 @@ def test_committed_results_are_taken_and_committed_figures_drawn(dataset, tmp_pa
     assert run_all(dataset, tmp_path) == {path.stem for path in (FIGURES / dataset).glob("*.png")}
 
 
-# of few cells, epochs and seeds
+def of_few_cells(test):
+    """Ignore what quick notebooks warn of, as they have few cells, epochs and seeds."""
+    dimensions = pytest.mark.filterwarnings("ignore:n_components > n_samples:UserWarning")
+    numbers = pytest.mark.filterwarnings(
+        "ignore:(divide by zero|invalid value) encountered:RuntimeWarning:scipy"
+    )
+    return numbers(dimensions(test))
+
+
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:n_components > n_samples:UserWarning")
+@of_few_cells
 @pytest.mark.filterwarnings("ignore:.* of the shifts may or may not be edges:UserWarning")
 @pytest.mark.filterwarnings("ignore:the one-step error of the network in held-out:UserWarning")
-@pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value) encountered:RuntimeWarning:scipy"
-)
 @pytest.mark.parametrize(
     "dataset", ["scala", "simulated", "simulated_ephys", "simulated_screen", "simulated_grn"]
 )
@@ -83,12 +88,9 @@ def made_up_visual_cortex(alone, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:n_components > n_samples:UserWarning")
+@of_few_cells
 @pytest.mark.filterwarnings("ignore:counts. expected raw counts:UserWarning")
 @pytest.mark.filterwarnings("ignore:Data has no positive values:UserWarning")
-@pytest.mark.filterwarnings(
-    "ignore:(divide by zero|invalid value) encountered:RuntimeWarning:scipy"
-)
 @pytest.mark.usefixtures("made_up_visual_cortex")
 def test_visual_cortex_runs_through_its_notebooks(tmp_path):
     how = {"saved_models": str(tmp_path), "fast": True, "n_jobs": 1}
