@@ -7,6 +7,7 @@ genes and outputs.
 
 import collections
 import collections.abc
+from functools import partial
 from types import SimpleNamespace
 
 import joblib
@@ -22,6 +23,7 @@ from sbnn import LeaveOneOutRidge
 from sbnn.models.distilled import PRIOR_CELLS, choose_genes, mixture_weight
 from sbnn.models.linear import GeneSelectionMixin, left_out_residuals
 from sbnn.models.sparse_linear import SparseReducedRankRegression
+from sbnn.models.stacked import selection_optimism
 
 #: Genes that `Persist` has found, by the content of what it was given.
 PANELS = {}
@@ -92,6 +94,7 @@ class SelectThenRegress(GeneLimitedRegressor):
     def _solve(self, X, Y):
         genes = self.selector.select(X, Y, self.n_genes)
         model = clone(self.regressor).fit(X[:, genes], Y)
+        self.genes_ = genes
         self.left_out_predictions_ = getattr(model, "oob_prediction_", None)
         return genes, lambda cells: model.predict(cells[:, genes])
 
@@ -118,7 +121,8 @@ class MeanWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
 class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A model stacked with ridge on all genes, as `sbnn.StackedRegressor` stacks the network.
 
-    The model has ``left_out_predictions_``, (n, q), of cells that it was fitted without.
+    The model has ``genes_`` of forward selection, and ``left_out_predictions_``, (n, q), of cells
+    that it was fitted without.
     """
 
     def __init__(self, model):
@@ -131,7 +135,9 @@ class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.members_ = model, ridge
         of_model = torch.from_numpy(y - model.left_out_predictions_)
         of_ridge = torch.from_numpy(left_out_residuals(X, y, ridge.alpha_))
-        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, PRIOR_CELLS)
+        choose = partial(GreedyForward().select, n_genes=len(model.genes_))
+        missing_error = selection_optimism(X, y, model.genes_, choose)
+        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, PRIOR_CELLS, missing_error)
         return self
 
     def predict(self, X):

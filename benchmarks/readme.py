@@ -6,6 +6,7 @@ benchmarks/readme.py``.
 
 import re
 import sys
+from math import ceil
 from pathlib import Path
 
 import claims
@@ -99,7 +100,7 @@ def of_stacking():
     return [
         f"better than ridge on {n_better} of {len(gains)} data sets",
         f"not distinguishable from it on {n_level}",
-        f"by more than {max(largest_loss, 0):.3f}",
+        f"by more than {ceil(1000 * max(largest_loss, 0)) / 1000:.3f}",
     ]
 
 

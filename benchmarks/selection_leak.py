@@ -1,6 +1,6 @@
 """What it costs that the genes of the CITE-seq sets are selected on all cells, test cells included.
 
-    python benchmarks/selection_leak.py [--data citeseq_cd8] [--models ridge distilled]
+    python benchmarks/selection_leak.py [--data citeseq_cd8] [--models ridge distilled stacked]
 
 The selection looks at counts alone, never at proteins, and yet it sees the test cells. Here the
 same models are fitted to 1000 genes selected on all cells, as `load_dataset` does, and to 1000
@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sbnn import (
     DistilledBottleneckRegressor,
     LeaveOneOutRidge,
+    StackedRegressor,
     load_dataset,
     paired,
     paper_folds,
@@ -31,12 +32,11 @@ from sbnn.plotting.reading import mean_text
 
 N_GENES, SEED = 1000, 42
 CITESEQ = ("stoeckius", "citeseq_cd8", "pbmc_5k_protein", "pbmc_10k_protein")
+DISTILLED = DistilledBottleneckRegressor(standardize=False, device="cpu", random_state=SEED)
 MODELS = {
     "ridge": ("ridge, all genes", LeaveOneOutRidge()),
-    "distilled": (
-        "sBNN distilled, d=2, 25 genes",
-        DistilledBottleneckRegressor(standardize=False, device="cpu", random_state=SEED),
-    ),
+    "distilled": ("sBNN distilled, d=2, 25 genes", DISTILLED),
+    "stacked": ("sBNN distilled, d=2, + ridge, all genes", StackedRegressor(DISTILLED)),
 }
 
 

@@ -40,6 +40,7 @@ OWN_RECORDS = (
     "cv_ridge",
     "cv_stacked",
     "fit_distilled_*d",
+    "fit_stacked",
     "genes_curve",
     "halves_distilled",
     "interpretation",

@@ -27,6 +27,7 @@ RECORDS = {
     "cv_ridge",
     "cv_stacked",
     "fit_distilled_2d",
+    "fit_stacked",
     "genes_curve",
     "halves_distilled",
     "interpretation",

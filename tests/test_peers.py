@@ -15,7 +15,6 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.svm import SVR
 
 from sbnn import LeaveOneOutRidge, cross_validate
-from sbnn.data.paired import as_paired
 
 # the others are tested as models, or need other packages
 SELECTED = [
@@ -81,10 +80,11 @@ def test_missing_scores_are_added_once(ridge, data):
     np.testing.assert_allclose(of_ten["r2"], expected.test_r2[:, 0])
 
 
-def test_scores_of_other_data_are_refused(ridge, data):
-    other = as_paired((data.X[:50], data.Y[:50]))
+@pytest.mark.usefixtures("ridge")
+def test_data_other_than_those_of_the_study_are_refused(monkeypatch, data):
+    monkeypatch.setattr(accuracy, "load_dataset", lambda name: (data.X[:50], data.Y[:50]))
     with pytest.raises(ValueError, match="other data"):
-        accuracy.measure("pls", "simulated", other)
+        accuracy.read_data("simulated")
 
 
 def test_an_own_regressor_is_scored_on_the_folds_of_the_study(ridge, data, monkeypatch, capsys):

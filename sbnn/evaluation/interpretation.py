@@ -20,6 +20,7 @@ from sbnn.evaluation.folds import find_panel, grouped_folds, paper_folds, set_pa
 from sbnn.evaluation.runs import describe_estimator, store_result
 from sbnn.evaluation.stability import selection_table
 from sbnn.models.linear import kept_genes
+from sbnn.models.stacked import StackedRegressor
 from sbnn.results import Record
 
 
@@ -67,7 +68,8 @@ def interpret(
     if not hasattr(model, "x_mean_"):
         raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
     expression, outputs = match_outputs(model, X, Y)
-    values = validate_new_cells(model, expression, needed=kept)  # (n, p)
+    needed = None if isinstance(model, StackedRegressor) else kept  # that takes all genes
+    values = validate_new_cells(model, expression, needed=needed)  # (n, p)
     true = np.asarray(outputs, dtype=np.float64).reshape(len(values), -1)  # (n, q)
     sds = StandardScaler().fit(true).scale_  # 1 if an output is constant
     names = np.asarray(getattr(outputs, "columns", model.output_names_))

@@ -127,7 +127,7 @@ def _are_judged(record):
     """Mask of the candidate genes that are not required, (p,)."""
     names = record.gene_names
     is_judged = np.ones(len(names), bool)
-    candidates = record.parameter(0, "candidate_genes")
+    candidates = _panel_parameter(record, "candidate_genes")
     if candidates is not None:
         is_judged[:] = False
         is_judged[gene_positions(candidates, names, len(names), "candidate_genes")] = True
@@ -138,10 +138,16 @@ def _are_judged(record):
 def _required_genes(record):
     """Positions of the genes that the estimator of a record keeps in any case."""
     names = record.gene_names
-    required = record.parameter(0, "required_genes")
+    required = _panel_parameter(record, "required_genes")
     if required is None:
         required = []
     return gene_positions(required, names, len(names), "required_genes")
+
+
+def _panel_parameter(record, name):
+    """Genes of a parameter of the estimator, or of the network within it."""
+    genes = record.parameter(0, name)
+    return record.parameter(0, f"network__{name}") if genes is None else genes
 
 
 def kept_genes_table(record: Record, genes: Iterable[str]) -> pd.DataFrame:

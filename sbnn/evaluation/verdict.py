@@ -43,11 +43,15 @@ class Verdict(NamedTuple):
 
 
 def outputs_table(
-    record: Record, ridge: Record | None = None, point: int | None = None
+    record: Record,
+    ridge: Record | None = None,
+    point: int | None = None,
+    stacked: Record | None = None,
 ) -> pd.DataFrame:
     """Test R2 of every output: mean and SD over the folds, and a corrected 95 % interval.
 
-    Parameters are those of `sbnn.verdict`. With fewer than three folds, the interval is NaN.
+    Parameters are those of `sbnn.verdict`, and the record of a `StackedRegressor`. With fewer than
+    three folds, the interval is NaN.
     """
     r2 = record.test_feature_r2[:, choose_point(record, point)]  # (folds, outputs)
     interval = _mean_over_folds(record.folds, r2)
@@ -60,9 +64,10 @@ def outputs_table(
     table = pd.DataFrame(columns, pd.Index(record.feature_names, name="output"))
     if len(r2) < LEAST_FOLDS:
         table[["low", "high"]] = np.nan
-    if ridge is not None:
-        _require_same_folds_and_one_point(record, ridge)
-        table["ridge_r2"] = ridge.test_feature_r2[:, 0].mean(0)
+    for name, other in {"ridge": ridge, "stacked": stacked}.items():
+        if other is not None:
+            _require_same_folds_and_one_point(record, other, name)
+            table[f"{name}_r2"] = other.test_feature_r2[:, 0].mean(0)
     return table
 
 
@@ -154,12 +159,14 @@ def require_same_folds(a: Record, b: Record) -> None:
         raise ValueError(f"record, ridge: expected the same data and folds, got another {names}")
 
 
-def _require_same_folds_and_one_point(record, ridge):
-    """Reject a ridge of other folds, or with a grid, whose best point would be chosen by chance."""
-    n_points = len(ridge.params)
+def _require_same_folds_and_one_point(record, other, name):
+    """Reject a record of other folds, or with a grid, of which the best point is due to chance."""
+    n_points = len(other.params)
     if n_points != 1:
-        raise ValueError(f"ridge: expected one grid point, got {n_points}; use LeaveOneOutRidge")
-    require_same_folds(record, ridge)
+        raise ValueError(
+            f"{name}: expected one grid point, got {n_points}; cross-validate it without a grid"
+        )
+    require_same_folds(record, other)
 
 
 def _identify_folds(record):
@@ -211,7 +218,7 @@ def verdict(record: Record, ridge: Record | None = None, point: int | None = Non
         comparison = _describe_difference(interval, "predicting the mean of the training cells")
         sentence += f" ({n} folds) {comparison}"
     if ridge is not None:
-        _require_same_folds_and_one_point(record, ridge)
+        _require_same_folds_and_one_point(record, ridge, "ridge")
         differences = r2 - ridge.test_r2[:, 0]
         mean = differences.mean()
         side = "above" if mean >= 0 else "below"

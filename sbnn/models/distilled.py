@@ -479,15 +479,18 @@ def predict_outputs(
     return outputs.to(x).reshape(len(x), -1)
 
 
-def mixture_weight(first: torch.Tensor, second: torch.Tensor, prior_cells: float) -> float:
+def mixture_weight(
+    first: torch.Tensor, second: torch.Tensor, prior_cells: float, missing_error: float = 0.0
+) -> float:
     """Weight of the second of two predictions, with residuals (n, q), with the least error.
 
-    It is shrunk towards 1/2 with the weight of `prior_cells` cells.
+    It is shrunk towards 1/2 with the weight of `prior_cells` cells. `missing_error` is added to the
+    squares of the first residuals, as independent of them and of the others.
     """
     # |(1 - w) first + w second|^2 is least at w = first . (first - second) / |first - second|^2
     difference = first - second
-    product = (first * difference).sum()
-    squares = difference.square().sum().clamp(min=1e-12)
+    product = (first * difference).sum() + missing_error
+    squares = difference.square().sum().clamp(min=1e-12) + missing_error
     best = float((product / squares).clamp(0, 1))
     n_cells = len(first)
     return (n_cells * best + prior_cells / 2) / (n_cells + prior_cells)

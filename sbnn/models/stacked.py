@@ -6,12 +6,15 @@ The network, its map and its genes stay what they are; only the prediction takes
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 from sklearn.utils.validation import check_is_fitted
 
 from sbnn.data import inputs
@@ -19,7 +22,13 @@ from sbnn.data.counts import CountNormalizer
 from sbnn.determinism import atomic_fit
 from sbnn.metrics import pooled_r2
 from sbnn.models.base import model_in_units
-from sbnn.models.distilled import PRIOR_CELLS, DistilledBottleneckRegressor, mixture_weight
+from sbnn.models.distilled import (
+    MOST_SELECTION_CELLS,
+    PRIOR_CELLS,
+    DistilledBottleneckRegressor,
+    choose_genes,
+    mixture_weight,
+)
 from sbnn.models.linear import (
     GeneSelectionMixin,
     LatentMixin,
@@ -31,6 +40,7 @@ from sbnn.models.saved import FileMixin
 if TYPE_CHECKING:
     from sbnn.data.paired import Paired
 
+N_PARTS = 5  # of the cells, each without which genes are chosen once more
 RIDGE_ARRAYS = "coef_", "intercept_", "x_mean_", "y_mean_"
 
 
@@ -39,14 +49,15 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
 
     Stacked generalisation [1]_ [2]_: the prediction is ``(1 - w) network + w ridge``. The weight w
     minimises the squared error of cells that were left out: by the teacher of the network, and in
-    closed form by ridge. It is shrunk towards 1/2 with the weight of 100 cells, so that nothing is
-    fitted again. If only the prediction matters, use this; the map, the kept genes and their names
-    are those of the network.
+    closed form by ridge. No network is fitted again for it. As the genes of the teacher were chosen
+    on all cells, its error is too small; what is missing is estimated by `selection_optimism` and
+    added. The weight is shrunk towards 1/2 with the weight of 100 cells. If only the prediction
+    matters, use this; the map, the kept genes and their names are those of the network.
 
     Parameters
     ----------
     network : DistilledBottleneckRegressor, optional
-        By default with its own defaults.
+        By default with its own defaults; to set its parameters by ``network__...``, give one.
     ridge : LeaveOneOutRidge, optional
         It is fitted to z-scores if the network is.
     random_state : int, RandomState or None
@@ -115,20 +126,24 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         scaled_outputs = network._scale_outputs(Y, len(Y))
         ridge = clone(self.ridge or LeaveOneOutRidge()).fit(scaled_genes, scaled_outputs)
 
-        # both kinds of residuals are of cells that a model was not fitted to
+        # both kinds of residuals are of cells that a model was not fitted to, but all cells were
+        # among those on which the genes of the network were chosen
         left_out = network._scale_outputs(network.left_out_predictions_, len(Y))
-        of_network = scaled_outputs - left_out
-        of_ridge = left_out_residuals(scaled_genes, scaled_outputs, ridge.alpha_)
-        self.weight_of_ridge_ = mixture_weight(
-            torch.from_numpy(of_network), torch.from_numpy(of_ridge), PRIOR_CELLS
-        )
+        of_network = torch.from_numpy(scaled_outputs - left_out)
+        of_ridge = torch.from_numpy(left_out_residuals(scaled_genes, scaled_outputs, ridge.alpha_))
+        missing_error = 0.0
+        if len(Y) <= MOST_SELECTION_CELLS and not network.support_.all():
+            choose = partial(choose_like, network)
+            kept = np.flatnonzero(network.support_)
+            missing_error = selection_optimism(scaled_genes, scaled_outputs, kept, choose)
+        self.weight_of_ridge_ = mixture_weight(of_network, of_ridge, PRIOR_CELLS, missing_error)
         self.ridge_ = ridge_in_units(ridge, network)
         return self
 
     @property
     def algorithm_version(self) -> int:
-        """Version of the network, incremented when results change."""
-        return DistilledBottleneckRegressor().algorithm_version
+        """Version of the network, and of the weight in the last digit."""
+        return 10 * DistilledBottleneckRegressor().algorithm_version + 1
 
     @property
     def support_(self) -> np.ndarray:
@@ -150,7 +165,8 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         """
         check_is_fitted(self)
         weight = self.weight_of_ridge_
-        return (1 - weight) * self.network_.predict(X) + weight * self.ridge_.predict(X)
+        of_ridge = self.ridge_.predict(X)  # first, as its error names all genes that are missing
+        return (1 - weight) * self.network_.predict(X) + weight * of_ridge
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """Map cells to the latent space of the network, (n, n_components)."""
@@ -194,8 +210,44 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         model.network_ = network
         model.ridge_ = ridge
         model.weight_of_ridge_ = header["weight_of_ridge"]
+        model.x_mean_ = network.x_mean_
         copy_names(network, model)
         return model
+
+
+def choose_like(network: DistilledBottleneckRegressor, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """Positions of the genes that a fitted network chooses on z-scores, (n, p) and (n, q)."""
+    required, allowed = network._find_panel()
+    n_genes = int(network.support_.sum())
+    candidates, target = torch.from_numpy(X[:, allowed]), torch.from_numpy(Y)
+    places = np.searchsorted(allowed, required)
+    return allowed[choose_genes(candidates, target, n_genes, required=places)]
+
+
+def selection_optimism(
+    X: np.ndarray,
+    Y: np.ndarray,
+    kept: np.ndarray,
+    choose: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> float:
+    """Squared error, summed over cells and outputs, that left-out cells lack if they chose genes.
+
+    `kept` are the positions of genes that were chosen on all cells, of which X, (n, p), and Y,
+    (n, q), are z-scores; `choose` chooses as many on some of the cells. Each fifth of the cells is
+    predicted by ridge that was fitted to the others, once on the genes that these choose, and once
+    on the kept ones.
+    """
+    n = len(X)
+    optimism = 0.0
+    # in random order, as cells may be sorted by type
+    for part in np.array_split(np.random.RandomState(0).permutation(n), min(N_PARTS, n)):
+        others = np.setdiff1d(np.arange(n), part)
+        for sign, genes in (1, choose(X[others], Y[others])), (-1, kept):
+            # halves the coefficients of independent genes, as the teacher does not fit noise whole
+            ridge = Ridge(alpha=n).fit(X[np.ix_(others, genes)], Y[others])
+            predicted = ridge.predict(X[np.ix_(part, genes)]).reshape(len(part), -1)
+            optimism += sign * np.square(Y[part] - predicted).sum()
+    return max(optimism, 0.0)
 
 
 def copy_names(source: Any, target: Any) -> None:
@@ -231,6 +283,12 @@ def stacked_in_units(model: StackedRegressor, data: Paired, genes: np.ndarray) -
     """Give a model that was fitted to z-scores the scales of the data; see `model_in_units`."""
     in_units = copy.copy(model)
     in_units.network_ = model_in_units(model.network_, data, genes)
+    if model.network is not None:  # whose required and candidate genes are those of all genes
+        in_units.network_.set_params(
+            required_genes=model.network.required_genes,
+            candidate_genes=model.network.candidate_genes,
+        )
+    in_units.x_mean_ = in_units.network_.x_mean_
     is_fitted = np.isin(data.gene_names, genes)
     in_units.ridge_ = ridge_in_units(model.ridge_, in_units.network_, is_fitted)
     copy_names(in_units.network_, in_units)

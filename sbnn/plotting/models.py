@@ -306,7 +306,7 @@ def _draw_output_accuracy(ax, models):
     for i, (name, model) in enumerate(models.items()):
         record, point = choose_model(model, MOST_GENES_COMPARED)
         mean, sd = mean_and_sd(output_r2(record, point, names))
-        shift = 0.14 * (i - (len(models) - 1) / 2)
+        shift = min(0.14, 0.7 / len(models)) * (i - (len(models) - 1) / 2)  # stays in its row
         ax.errorbar(
             mean,
             np.arange(len(names)) + shift,

@@ -213,6 +213,7 @@ def count_fits(
         "cv_stacked": n_folds,
         "genes_curve": n_folds * n_numbers,
         "fit_distilled": 1,
+        "fit_stacked": 1,
         "halves_distilled": len(halves),
         "map_trust": 1 if fast else SEEDS_OF_MAPS,
         "interpretation": 1,
@@ -257,7 +258,7 @@ def write_tables(
           `sbnn.evaluation.stability.panel_table`: the order of choice and, with a curve, the
           accuracy of a panel that ends with the gene;
         - ``outputs.csv`` (with scores): test R2 of each output over the folds, its SD and 95 %
-          interval, and that of ridge;
+          interval, and those of ridge and of both together;
         - ``cells.csv``: position on the map (``sbnn_1``, ...), and with scores the prediction of
           each output when the cell was held out, in the units of the data (``predicted_...``, and
           ``stacked_...`` from all genes); with trust also the ``error`` and the ``spread`` of the
@@ -266,7 +267,7 @@ def write_tables(
           effect on each output, in SD per SD of the gene;
         - ``summary.json``: data, settings, model, verdict, genes and versions;
         - ``cells.h5ad``: the data, with the map in ``obsm["X_sbnn"]``, predictions of held-out
-          cells in ``obsm["predicted"]``, and ``genes.csv`` in ``var``.
+          cells in ``obsm["predicted"]`` and ``obsm["stacked"]``, and ``genes.csv`` in ``var``.
 
     Raises
     ------
@@ -280,11 +281,16 @@ def write_tables(
     fit = records["fit"]
     scores = records.get("scores")
     genes = _tabulate_genes(cells, fit, records.get("halves"), records.get("curve"))
-    predicted = None if scores is None else _predictions(cells, scores, "predicted")
+    predictions = {}
+    for prefix, role in {"predicted": "scores", "stacked": "stacked"}.items():
+        if role in records:
+            predictions[prefix] = _predictions(cells, records[role])
     tables = {"genes.csv": genes}
     if scores is not None:
-        tables["outputs.csv"] = outputs_table(scores, records.get("ridge"))
-    tables["cells.csv"] = _tabulate_cells(cells, records, predicted)
+        tables["outputs.csv"] = outputs_table(
+            scores, records.get("ridge"), stacked=records.get("stacked")
+        )
+    tables["cells.csv"] = _tabulate_cells(cells, records, predictions)
     if "effects" in records:
         tables["effects.csv"] = _tabulate_effects(records["effects"])
     paths = {}
@@ -295,7 +301,7 @@ def write_tables(
     text = json.dumps(summary, indent=1, allow_nan=False, default=str, ensure_ascii=False)
     write_atomically(f"{text}\n".encode(), paths["summary.json"])
     paths["cells.h5ad"] = Path(folder, "cells.h5ad")
-    annotated = _annotate_cells(data, fit, genes, predicted)
+    annotated = _annotate_cells(data, fit, genes, predictions)
     write_with(partial(annotated.write_h5ad, compression="gzip"), paths["cells.h5ad"])
     return paths
 
@@ -340,24 +346,21 @@ def _tabulate_genes(cells, fit, halves, curve):
     return table.sort_values(order, ascending=False, kind="stable")
 
 
-def _predictions(cells, scores, prefix):
+def _predictions(cells, scores):
     """Mean prediction of each output for each cell when it was held out, in the units of data."""
     means = held_out_means(scores, cells.Y, scores.find())
-    names = [f"{prefix}_{name}" for name in cells.feature_names]
-    return pd.DataFrame(means, cells.cell_names, names)
+    return pd.DataFrame(means, cells.cell_names, cells.feature_names)
 
 
-def _tabulate_cells(cells, records, predicted):
+def _tabulate_cells(cells, records, predictions):
     fit = records["fit"]
     trust = records.get("trust")
     names = pd.Index(cells.cell_names, name="cell")
     tables = [pd.DataFrame(fit.latent, names, _map_columns(fit.latent.shape[1]))]
     if trust is not None:
         tables.append(pd.DataFrame({"error": trust.errors, "spread": trust.spread}, names))
-    if predicted is not None:
-        tables.append(predicted)
-    if "stacked" in records:
-        tables.append(_predictions(cells, records["stacked"], "stacked"))
+    for prefix, table in predictions.items():
+        tables.append(table.add_prefix(f"{prefix}_"))
     is_known = (cells.labels.astype(object) != UNKNOWN).any()
     labels = cells.labels.loc[:, is_known]
     return pd.concat([*tables, labels], axis=1).rename_axis("cell")
@@ -420,16 +423,14 @@ def _summarise_scores(scores, ridge):
     return summary
 
 
-def _annotate_cells(data, fit, genes, predicted):
+def _annotate_cells(data, fit, genes, predictions):
     """AnnData of the data and of results about its cells and genes; values are not copied."""
     adata = data
     if not isinstance(data, AnnData):
         cells = as_paired(data)
         adata = AnnData(cells.X, cells.labels, pd.DataFrame(index=cells.gene_names))
         adata.obsm["outputs"] = pd.DataFrame(cells.Y, cells.cell_names, cells.feature_names)
-    obsm = dict(adata.obsm) | {"X_sbnn": fit.latent}
-    if predicted is not None:
-        obsm["predicted"] = predicted.rename(columns=lambda name: name.removeprefix("predicted_"))
+    obsm = dict(adata.obsm) | {"X_sbnn": fit.latent} | predictions
     for key, table in obsm.items():
         if isinstance(table, pd.DataFrame):
             obsm[key] = _without_slashes(table)
@@ -502,7 +503,8 @@ def predict_cells(
     -------
     DataFrame
         A row for each cell: its position, ``sbnn_1`` and so on, and ``predicted_<output>``, in the
-        units of the outputs of the fit.
+        units of the outputs of the fit. A `StackedRegressor` adds ``stacked_<output>``, which it
+        predicts from all genes; the other columns are those of its network.
 
     Raises
     ------
@@ -533,11 +535,19 @@ def predict_cells(
                 "that were computed as those of the fit"
             )
         values = network.normalizer_.transform(values)
+    predictors = {"predicted": network}
+    if isinstance(
+        network, StackedRegressor
+    ):  # first, as its error names all genes that are missing
+        predictors = {"stacked": network, "predicted": network.network_}
+    tables = []
+    for prefix, predictor in predictors.items():
+        predictions = np.asarray(predictor.predict(values)).reshape(len(values), -1)
+        names = [f"{prefix}_{name}" for name in network.output_names_]
+        tables.append(pd.DataFrame(predictions, values.index, names))
     places = pd.DataFrame(np.asarray(network.transform(values)), values.index)
     places.columns = _map_columns(places.shape[1])
-    predictions = np.asarray(network.predict(values)).reshape(len(values), -1)
-    names = [f"predicted_{name}" for name in network.output_names_]
-    return places.join(pd.DataFrame(predictions, values.index, names)).rename_axis("cell")
+    return pd.concat([places, *reversed(tables)], axis=1).rename_axis("cell")
 
 
 def _mask_known(names, genes):

@@ -75,6 +75,7 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
         kind=kind,
         headline=escape(headline),
         sentence=_sentence_html(summary["verdict"]["sentence"]),
+        stacked=_stacked_html(summary),
         links=_links(path),
         before=before,
         after=after,
@@ -96,6 +97,14 @@ def _template_part(name):
 def _sentence_html(sentence):
     """HTML of a verdict, with R² and long minus signs as in the figures."""
     return re.sub(r"(?<![\w.])-(?=\d)", "−", escape(sentence)).replace("R2", "R²")
+
+
+def _stacked_html(summary):
+    """HTML of what network and ridge together predict, if they were tested."""
+    if "stacked" not in summary:
+        return ""
+    sentence = _sentence_html(summary["stacked"]["sentence"])
+    return f"<p>If only prediction matters, network and ridge, from all genes: {sentence}</p>"
 
 
 def judge(scores: Mapping[str, Any]) -> tuple[str, str]:
@@ -222,4 +231,8 @@ predicted = pd.DataFrame(model.predict(expression), table.index, model.output_na
 ```
 
 The {len(fit.feature_names)} columns of `predicted` are {abbreviate(fit.feature_names, 3)}.
+
+If only the prediction matters, give `{name}/stacked.safetensors` in place of `{name}`. The table
+then also has the predictions of network and ridge, `stacked_...`, for which all {n_genes} genes are
+needed.
 """

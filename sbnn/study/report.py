@@ -60,8 +60,8 @@ APART_MODELS = [
 ]
 # numbers of genes of sRRR if none were published
 SRRR_GENES = (25, 33, 83)
-#: Experiments with other genes or noise.
-OTHER_DATA = ("gene-selection", "noise")
+#: Experiments with other genes or noise, or with preselected genes alone.
+OTHER_DATA = ("gene-selection", "noise", "map trust", "t-SNE")
 
 
 def read_study_records(folder: str | Path) -> dict[str, Record]:
@@ -343,7 +343,7 @@ def effects_table(table: pd.DataFrame, record: Record, point: int) -> pd.DataFra
 def grouped_holdout_table(
     records: Mapping[str, Record], main: Mapping[str, tuple[Record, int]]
 ) -> pd.DataFrame:
-    """Test R2 on held-out groups, compared with random folds."""
+    """Test R2 on held-out groups, compared with random folds and, over the groups, with ridge."""
     columns = {}
     for title in APART_MODELS:
         if title not in main:
@@ -353,6 +353,10 @@ def grouped_holdout_table(
         name, _ = MAIN[title]
         for label, held_out in APART.items():
             apart = records.get(f"apart_{label}_{name}")
-            if apart is not None:
-                columns[title][held_out] = mean_sd(apart.test_r2[:, 0])
+            if apart is None:
+                continue
+            columns[title][held_out] = mean_sd(apart.test_r2[:, 0])
+            if len(apart.folds) > 1 and name != "ridge":
+                difference = paired_difference(apart, records[f"apart_{label}_ridge"], "test_r2")
+                columns[title][f"{held_out}: minus ridge"] = str(difference)
     return pd.DataFrame(columns).rename_axis("tested on")

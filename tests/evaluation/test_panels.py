@@ -8,6 +8,7 @@ from pytest import approx
 from sbnn import (
     DistilledBottleneckRegressor,
     DistilledSettings,
+    StackedRegressor,
     cross_validate,
     fit_full,
     map_trust,
@@ -74,6 +75,15 @@ def fit_of_positions(data, left_out, tmp_path_factory):
 def test_a_saved_model_names_its_panel(fit_of_positions, data, left_out):
     _, model = fit_of_positions
     assert model.required_genes == (data.gene_names[left_out[0]],)
+
+
+def test_a_saved_stacked_model_names_the_panel_of_its_network(data, left_out, tmp_path):
+    path = tmp_path / "stacked.safetensors"
+    model = StackedRegressor(network(left_out[:1], left_out[1:6]))
+    fit_full(model, data, preselect=N_PRESELECTED, model_file=path)
+    loaded = StackedRegressor.load(path).network_
+    assert loaded.required_genes == (data.gene_names[left_out[0]],)
+    assert loaded.candidate_genes == (*data.gene_names[left_out[1:6]],)
 
 
 def test_a_saved_model_has_the_order_of_choice(fit_of_positions):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import zscore
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
@@ -16,8 +17,10 @@ from sbnn import (
     LeaveOneOutRidge,
     StackedRegressor,
     fit_full,
+    interpret,
 )
 from sbnn.models.linear import left_out_residuals
+from sbnn.models.stacked import selection_optimism
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
@@ -57,17 +60,18 @@ def test_left_out_residuals_are_those_of_refits(rng, n_genes):
 
 @pytest.fixture
 def weigh(monkeypatch, data):
-    """Weight of ridge if the teacher's predictions of left-out cells are those given."""
+    """Weight of ridge if left-out predictions of a teacher of all genes are those given."""
+    network = clone(NETWORK).set_params(n_genes=None)
 
     def fit_and_weigh(left_out):
-        def fit(network, X, y):
-            fit_network(network, X, y)
-            network.left_out_predictions_ = left_out
-            return network
+        def fit(model, X, y):
+            fit_network(model, X, y)
+            model.left_out_predictions_ = left_out
+            return model
 
         fit_network = DistilledBottleneckRegressor.fit
         monkeypatch.setattr(DistilledBottleneckRegressor, "fit", fit)
-        return StackedRegressor(NETWORK).fit(data.X, data.Y).weight_of_ridge_
+        return StackedRegressor(network).fit(data.X, data.Y).weight_of_ridge_
 
     return fit_and_weigh
 
@@ -101,6 +105,40 @@ def test_a_network_of_noise_is_not_trusted(rng):
     network.fit(X, Y)
     errors = np.square(Y - network.left_out_predictions_).sum()
     assert errors > 0.95 * np.square(Y - Y.mean(axis=0)).sum()
+
+
+def test_genes_that_fit_noise_by_chance_give_the_network_no_weight(rng):
+    """Chosen among many on all cells, they predict even cells that the teacher did not see."""
+    X, Y = rng.normal(size=(150, 1000)), rng.normal(size=(150, 2))
+    settings = DistilledSettings(n_trees=10, steps_of_student=5)
+    model = StackedRegressor(DistilledBottleneckRegressor(distillation=settings, random_state=0))
+    model.fit(X, Y)
+    errors = np.square(Y - model.network_.left_out_predictions_).sum()
+    assert errors < 0.95 * np.square(Y - Y.mean(axis=0)).sum()
+    assert model.weight_of_ridge_ > 0.6
+
+
+def test_the_missing_error_is_that_of_new_cells(rng):
+    """Ridge on ten genes of noise that were chosen, among 300, on all cells."""
+    X, Y = rng.normal(size=(200, 300)), zscore(rng.normal(size=(200, 2)))
+
+    def choose(x, y):
+        return np.argsort(-np.abs(x.T @ y).sum(axis=1))[:10]
+
+    kept = choose(X, Y)
+    few = X[:, kept]
+    left_out = cross_val_predict(Ridge(200), few, Y, cv=5)
+    cells, outputs = rng.normal(size=(2000, 10)), zscore(rng.normal(size=(2000, 2)))
+    error_of_new = np.square(outputs - Ridge(200).fit(few, Y).predict(cells)).mean()
+    missing = error_of_new - np.square(Y - left_out).mean()
+    assert missing > 0.1
+    assert selection_optimism(X, Y, kept, choose) / Y.size == pytest.approx(missing, rel=0.3)
+
+
+def test_no_error_is_missing_if_all_cells_choose_the_same(rng):
+    X, Y = rng.normal(size=(50, 9)), rng.normal(size=(50, 2))
+    kept = np.array([1, 4, 5])
+    assert selection_optimism(X, Y, kept, lambda x, y: kept) == 0
 
 
 # --- predictions
@@ -158,4 +196,7 @@ def test_a_full_fit_is_saved_in_units(adata, tmp_path):
     outputs = adata.obsm["outputs"]
     expected = record.predictions * outputs.std(ddof=0).to_numpy() + outputs.mean().to_numpy()
     cells = pd.DataFrame(adata.X, columns=adata.var_names)
-    assert_allclose(StackedRegressor.load(path).predict(cells), expected, rtol=1e-3, atol=1e-3)
+    loaded = StackedRegressor.load(path)
+    assert_allclose(loaded.predict(cells), expected, rtol=1e-3, atol=1e-3)
+    # its other genes are not set to 0, as they are for a model that takes the kept ones only
+    assert interpret(loaded, cells, outputs).r2 == loaded.score(cells, outputs)

@@ -116,10 +116,11 @@ def test_truth_values_are_those_of_r_and_excel(folder):
     assert set(genes["kept"]) == {"TRUE", "FALSE"}
 
 
-def test_outputs_are_beside_ridge(folder, records):
+@pytest.mark.parametrize("role", ["ridge", "stacked"])
+def test_outputs_are_beside_other_models(folder, records, role):
     outputs = pd.read_csv(folder / "outputs.csv", index_col="output")
-    expected = records["ridge"].test_feature_r2[:, 0].mean(0)
-    assert_allclose(outputs["ridge_r2"], expected, rtol=1e-4)
+    expected = records[role].test_feature_r2[:, 0].mean(0)
+    assert_allclose(outputs[f"{role}_r2"], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("role", "prefix"), [("scores", "predicted_"), ("stacked", "stacked_")])
@@ -158,6 +159,9 @@ def test_an_annotated_file_has_map_and_genes(folder, adata, records):
     assert annotated.var_names.equals(adata.var_names)
     kept = annotated.var_names[annotated.var["kept"]]
     assert set(kept) == set(records["fit"].kept_genes)
+    cells = pd.read_csv(folder / "cells.csv", index_col="cell")
+    for key in ("predicted", "stacked"):
+        assert_allclose(annotated.obsm[key], cells.filter(like=f"{key}_"), rtol=1e-4)
 
 
 def test_names_with_slashes_are_written(adata, tmp_path):
@@ -228,3 +232,18 @@ def test_a_folder_stands_for_its_model(network, new_counts, tmp_path):
     network.save(tmp_path / "model.safetensors")
     placed = predict_cells(tmp_path, new_counts)
     assert_allclose(placed, predict_cells(network, new_counts), rtol=1e-5)
+
+
+def test_a_stacked_model_adds_its_predictions(adata, new_counts, tmp_path):
+    network = DistilledBottleneckRegressor(distillation=QUICK, n_genes=5, random_state=0)
+    files = {"network": tmp_path / "model.safetensors", "both": tmp_path / "stacked.safetensors"}
+    fit_full(network, adata[:80], model_file=files["network"])
+    fit_full(StackedRegressor(network), adata[:80], model_file=files["both"])
+    of_network, of_both = (predict_cells(file, new_counts) for file in files.values())
+    # the map and the first predictions are those of the network
+    assert_allclose(of_both[of_network.columns], of_network, rtol=1e-6)
+    both = StackedRegressor.load(files["both"])
+    stacked = of_both.drop(columns=of_network.columns)
+    assert [*stacked] == [f"stacked_{name}" for name in both.output_names_]
+    assert_allclose(stacked, both.predict(both.normalizer_.transform(new_counts)))
+    assert np.abs(stacked.to_numpy() - of_network.iloc[:, 2:]).to_numpy().max() > 0.01

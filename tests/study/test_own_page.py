@@ -60,7 +60,8 @@ def page_of(folder, interval):
     verdict = {"sentence": "Test R2 is low.", "n_folds": 5, "test_r2": 0.2, "interval": interval}
     settings = {"expression": "a/counts.csv", "outputs": "a/<ephys>.csv", "groups": "donor"}
     data = {"n_cells": 90, "n_genes": 40, "n_outputs": 4}
-    summary = {"data": data, "settings": settings, "verdict": verdict}
+    stacked = {"sentence": "Both are at -0.1."}
+    summary = {"data": data, "settings": settings, "verdict": verdict, "stacked": stacked}
     (folder / "summary.json").write_text(json.dumps(summary))
     return write_page(folder, "run.ipynb").read_text(encoding="utf-8")
 
@@ -72,6 +73,11 @@ def page(tmp_path):
 
 def test_the_tab_is_named_after_the_data(page, tmp_path):
     assert f"<title>{tmp_path.name}: counts.csv and &lt;ephys&gt;.csv</title>" in page
+
+
+def test_a_page_begins_with_both_verdicts(page):
+    network, both = page.index("Test R² is low."), page.index("genes: Both are at −0.1.")
+    assert network < both < page.index("The tables")
 
 
 def test_a_page_has_no_code_and_no_instructions(page):

@@ -53,6 +53,15 @@ def select_rows(table, **settings):
     return table[is_selected.to_numpy()]
 
 
+def test_maps_of_preselected_genes_belong_to_the_study(ridge, tmp_path):
+    """Of a fit to preselected genes, as of more than 2000 genes, they are other data."""
+    save(ridge, tmp_path / "cv_ridge.pickle.xz")
+    for name, experiment in {"map_trust": "map trust", "tsne": "t-SNE"}.items():
+        record = replace(ridge, experiment=experiment, sha256="that of fewer genes")
+        save(record, tmp_path / f"{name}.pickle.xz")
+    assert set(report.read_study_records(tmp_path)) == {"cv_ridge", "map_trust", "tsne"}
+
+
 def test_without_published_results_there_are_no_columns(simulated_accuracy):
     assert simulated_accuracy.columns.tolist() == ["R2", "SD", "SE"]
 
