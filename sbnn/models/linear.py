@@ -76,7 +76,9 @@ class LinearRegressor(ExpressionRegressor):
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
-        genes = validate_new_cells(self, X, needed=kept_genes(self))
+        check_is_fitted(self)
+        has_effect = np.atleast_2d(self.coef_).any(axis=0)
+        genes = validate_new_cells(self, X, needed=np.flatnonzero(has_effect))
         with reproducible():
             return genes @ self.coef_.T + self.intercept_
 

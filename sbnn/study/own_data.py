@@ -27,7 +27,13 @@ from sbnn.errors import check_among
 from sbnn.evaluation.fits import complementary_pairs
 from sbnn.evaluation.folds import grouped_folds, held_out_means
 from sbnn.evaluation.stability import panel_table, selection_table
-from sbnn.evaluation.verdict import outputs_table, verdict
+from sbnn.evaluation.verdict import (
+    LEAST_FOLDS,
+    PairedDifference,
+    outputs_table,
+    paired_difference,
+    verdict,
+)
 from sbnn.models.distilled import DistilledBottleneckRegressor
 from sbnn.models.published import SparseBottleneckRegressor
 from sbnn.models.saved import read_class_name
@@ -401,7 +407,11 @@ def _summarise_results(
     if "scores" in records:
         summary["verdict"] = _summarise_scores(records["scores"], records.get("ridge"))
     if "stacked" in records:
-        summary["stacked"] = _summarise_scores(records["stacked"], records.get("ridge"))
+        stacked = records["stacked"]
+        summary["stacked"] = _summarise_scores(stacked, records.get("ridge"))
+        if "scores" in records and len(stacked.folds) >= LEAST_FOLDS:
+            gain = paired_difference(stacked, records["scores"], "test_r2")
+            summary["stacked"]["minus_network"] = plain_interval(gain)
     summary["kept_genes"] = genes.index[genes["kept"]].tolist()
     if "trusted" in genes:
         summary["trusted_genes"] = genes.index[genes["trusted"]].tolist()
@@ -411,13 +421,18 @@ def _summarise_results(
     return summary
 
 
+def plain_interval(interval: PairedDifference) -> dict[str, float]:
+    """Mean and ends of an interval, by name."""
+    return {name: float(value) for name, value in interval._asdict().items()}
+
+
 def _summarise_scores(scores, ridge):
     judged = verdict(scores, ridge, scores.find())
     r2 = scores.test_r2[:, scores.find()]
     summary = {"sentence": judged.sentence, "n_folds": len(r2), "test_r2": float(r2.mean())}
     for name, interval in (("interval", judged.interval), ("minus_ridge", judged.difference)):
         if interval is not None:
-            summary[name] = {bound: float(value) for bound, value in interval._asdict().items()}
+            summary[name] = plain_interval(interval)
     if ridge is not None:
         summary["ridge_r2"] = float(ridge.test_r2.mean())
     return summary

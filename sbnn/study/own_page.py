@@ -17,6 +17,7 @@ from typing import Any
 
 from sbnn.data.checks import abbreviate
 from sbnn.errors import require
+from sbnn.evaluation.verdict import PairedDifference
 from sbnn.results import Record
 from sbnn.store import write_atomically
 
@@ -103,8 +104,13 @@ def _stacked_html(summary):
     """HTML of what network and ridge together predict, if they were tested."""
     if "stacked" not in summary:
         return ""
-    sentence = _sentence_html(summary["stacked"]["sentence"])
-    return f"<p>If only prediction matters, network and ridge, from all genes: {sentence}</p>"
+    stacked = summary["stacked"]
+    sentence = f"Network and ridge together, from all genes: {stacked['sentence']}"
+    if "minus_network" in stacked:
+        gain = PairedDifference(**stacked["minus_network"])
+        sentence += f" Minus the network: {gain}. If this is above 0 and only prediction matters, "
+        sentence += "use both together."
+    return f"<p>{_sentence_html(sentence)}</p>"
 
 
 def judge(scores: Mapping[str, Any]) -> tuple[str, str]:
@@ -233,6 +239,6 @@ predicted = pd.DataFrame(model.predict(expression), table.index, model.output_na
 The {len(fit.feature_names)} columns of `predicted` are {abbreviate(fit.feature_names, 3)}.
 
 If only the prediction matters, give `{name}/stacked.safetensors` in place of `{name}`. The table
-then also has the predictions of network and ridge, `stacked_...`, for which all {n_genes} genes are
-needed.
+then also has the predictions of network and ridge, `stacked_...`, for which all genes are needed
+that were fitted.
 """

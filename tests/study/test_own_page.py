@@ -60,7 +60,8 @@ def page_of(folder, interval):
     verdict = {"sentence": "Test R2 is low.", "n_folds": 5, "test_r2": 0.2, "interval": interval}
     settings = {"expression": "a/counts.csv", "outputs": "a/<ephys>.csv", "groups": "donor"}
     data = {"n_cells": 90, "n_genes": 40, "n_outputs": 4}
-    stacked = {"sentence": "Both are at -0.1."}
+    gain = {"mean": 0.01, "low": -0.02, "high": 0.04}
+    stacked = {"sentence": "Both are at -0.1.", "minus_network": gain}
     summary = {"data": data, "settings": settings, "verdict": verdict, "stacked": stacked}
     (folder / "summary.json").write_text(json.dumps(summary))
     return write_page(folder, "run.ipynb").read_text(encoding="utf-8")
@@ -76,7 +77,8 @@ def test_the_tab_is_named_after_the_data(page, tmp_path):
 
 
 def test_a_page_begins_with_both_verdicts(page):
-    network, both = page.index("Test R² is low."), page.index("genes: Both are at −0.1.")
+    network = page.index("Test R² is low.")
+    both = page.index("genes: Both are at −0.1. Minus the network: +0.010 [−0.020, +0.040].")
     assert network < both < page.index("The tables")
 
 
