@@ -426,7 +426,7 @@ def main():
     if options.estimator:
         compare_own(options.estimator, options.data or DATA + WEAK_DATA)
         return
-    for dataset in options.data or DATA:
+    for dataset in options.data or DATA + WEAK_DATA:
         if not options.report_only:
             data = read_data(dataset)
             for name in options.models:

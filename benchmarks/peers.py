@@ -133,18 +133,20 @@ class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
         model, ridge = clone(self.model).fit(X, y), LeaveOneOutRidge().fit(X, y)
         self.members_ = model, ridge
+        self.range_ = X.min(axis=0), X.max(axis=0)
         of_model = torch.from_numpy(y - model.left_out_predictions_)
         of_ridge = torch.from_numpy(left_out_residuals(X, y, ridge.alpha_))
         choose = partial(GreedyForward().select, n_genes=len(model.genes_))
-        missing_error = selection_optimism(X, y, model.genes_, choose)
-        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, PRIOR_CELLS, missing_error)
+        optimism = selection_optimism(X, y, choose)
+        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, PRIOR_CELLS, optimism)
         return self
 
     def predict(self, X):
         """Outputs of cells, shape (n, q)."""
         model, ridge = self.members_
         weight = self.weight_of_ridge_
-        return (1 - weight) * model.predict(X) + weight * ridge.predict(X)
+        clipped = np.clip(X, *self.range_)
+        return (1 - weight) * model.predict(X) + weight * ridge.predict(clipped)
 
 
 class SparseReducedRankPath(GeneLimitedRegressor):

@@ -480,17 +480,19 @@ def predict_outputs(
 
 
 def mixture_weight(
-    first: torch.Tensor, second: torch.Tensor, prior_cells: float, missing_error: float = 0.0
+    first: torch.Tensor, second: torch.Tensor, prior_cells: float, optimism: float = 0.0
 ) -> float:
     """Weight of the second of two predictions, with residuals (n, q), with the least error.
 
-    It is shrunk towards 1/2 with the weight of `prior_cells` cells. `missing_error` is added to the
-    squares of the first residuals, as independent of them and of the others.
+    It is shrunk towards 1/2 with the weight of `prior_cells` cells. The squares of the first
+    residuals are too small by `optimism`, as the predictions were adapted to the outputs.
     """
-    # |(1 - w) first + w second|^2 is least at w = first . (first - second) / |first - second|^2
+    # |(1 - w) first + w second|^2 is least at w = first . (first - second) / |first - second|^2.
+    # Predictions f of outputs y that they know have too large a product y . f, which the square of
+    # y - f has twice, the product below once, and first - second, in which y cancels, not at all.
     difference = first - second
-    product = (first * difference).sum() + missing_error
-    squares = difference.square().sum().clamp(min=1e-12) + missing_error
+    product = (first * difference).sum() + optimism / 2
+    squares = difference.square().sum().clamp(min=1e-12)
     best = float((product / squares).clamp(0, 1))
     n_cells = len(first)
     return (n_cells * best + prior_cells / 2) / (n_cells + prior_cells)

@@ -77,10 +77,16 @@ class LinearRegressor(ExpressionRegressor):
     def predict(self, X: Any) -> np.ndarray:
         """Predict outputs, (n, q) or (n,); X is as in `SparseBottleneckRegressor.predict`."""
         check_is_fitted(self)
-        has_effect = np.atleast_2d(self.coef_).any(axis=0)
-        genes = validate_new_cells(self, X, needed=np.flatnonzero(has_effect))
-        with reproducible():
-            return genes @ self.coef_.T + self.intercept_
+        return self._predict_genes(validate_new_cells(self, X, needed=self._genes_with_effect()))
+
+    def _genes_with_effect(self) -> np.ndarray:
+        """Positions of the genes that have a coefficient other than 0."""
+        return np.flatnonzero(np.atleast_2d(self.coef_).any(axis=0))
+
+    @reproducible()
+    def _predict_genes(self, genes: np.ndarray) -> np.ndarray:
+        """Predict outputs from values of all genes, (n, p), which are not checked."""
+        return genes @ self.coef_.T + self.intercept_
 
     def score(self, X: Any, y: Any = None) -> float:
         """Pooled R2 relative to the training means; see `sbnn.metrics.pooled_r2`.

@@ -40,7 +40,7 @@ from sbnn.models.saved import FileMixin
 if TYPE_CHECKING:
     from sbnn.data.paired import Paired
 
-N_PARTS = 5  # of the cells, each without which genes are chosen once more
+N_PARTS = 5  # of the cells; genes are chosen again without each
 RIDGE_ARRAYS = "coef_", "intercept_", "x_mean_", "y_mean_"
 
 
@@ -50,9 +50,10 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
     Stacked generalisation [1]_ [2]_: the prediction is ``(1 - w) network + w ridge``. The weight w
     minimises the squared error of cells that were left out: by the teacher of the network, and in
     closed form by ridge. No network is fitted again for it. As the genes of the teacher were chosen
-    on all cells, its error is too small; what is missing is estimated by `selection_optimism` and
-    added. The weight is shrunk towards 1/2 with the weight of 100 cells. If only the prediction
-    matters, use this; the map, the kept genes and their names are those of the network.
+    on all cells, its error is too small; by how much is estimated, and the weight is corrected. It
+    is shrunk towards 1/2 with the weight of 100 cells. If only the prediction matters, use this;
+    the map, the kept genes and their names are those of the network. Genes of new cells are clipped
+    to the range of the training cells, for ridge as for the network.
 
     Parameters
     ----------
@@ -131,19 +132,19 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         left_out = network._scale_outputs(network.left_out_predictions_, len(Y))
         of_network = torch.from_numpy(scaled_outputs - left_out)
         of_ridge = torch.from_numpy(left_out_residuals(scaled_genes, scaled_outputs, ridge.alpha_))
-        missing_error = 0.0
-        if len(Y) <= MOST_SELECTION_CELLS and not network.support_.all():
-            choose = partial(choose_like, network)
-            kept = np.flatnonzero(network.support_)
-            missing_error = selection_optimism(scaled_genes, scaled_outputs, kept, choose)
-        self.weight_of_ridge_ = mixture_weight(of_network, of_ridge, PRIOR_CELLS, missing_error)
+        optimism = 0.0
+        _, allowed = network._find_panel()
+        if network.support_.sum() < len(allowed):
+            choose = partial(choose_again, network)
+            optimism = selection_optimism(scaled_genes, scaled_outputs, choose)
+        self.weight_of_ridge_ = mixture_weight(of_network, of_ridge, PRIOR_CELLS, optimism)
         self.ridge_ = ridge_in_units(ridge, network)
         return self
 
     @property
     def algorithm_version(self) -> int:
-        """Version of the network, and of the weight in the last digit."""
-        return 10 * DistilledBottleneckRegressor().algorithm_version + 1
+        """Version of the network, and of the weight in the last two digits."""
+        return 100 * DistilledBottleneckRegressor().algorithm_version + 2
 
     @property
     def support_(self) -> np.ndarray:
@@ -164,9 +165,12 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
             With gene names, in any order.
         """
         check_is_fitted(self)
+        ridge = self.ridge_
+        genes = inputs.validate_new_cells(self, X, needed=ridge._genes_with_effect())
+        # a cell far from all training cells would be extrapolated without limit
+        genes = np.clip(genes, self.network_.x_min_, self.network_.x_max_)
         weight = self.weight_of_ridge_
-        of_ridge = self.ridge_.predict(X)  # first, as its error names all genes that are missing
-        return (1 - weight) * self.network_.predict(X) + weight * of_ridge
+        return (1 - weight) * self.network_.predict(X) + weight * ridge._predict_genes(genes)
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """Map cells to the latent space of the network, (n, n_components)."""
@@ -215,8 +219,8 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         return model
 
 
-def choose_like(network: DistilledBottleneckRegressor, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
-    """Positions of the genes that a fitted network chooses on z-scores, (n, p) and (n, q)."""
+def choose_again(network: DistilledBottleneckRegressor, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """Positions of the genes that a fitted network would choose on cells, (n, p) and (n, q)."""
     required, allowed = network._find_panel()
     n_genes = int(network.support_.sum())
     candidates, target = torch.from_numpy(X[:, allowed]), torch.from_numpy(Y)
@@ -225,25 +229,28 @@ def choose_like(network: DistilledBottleneckRegressor, X: np.ndarray, Y: np.ndar
 
 
 def selection_optimism(
-    X: np.ndarray,
-    Y: np.ndarray,
-    kept: np.ndarray,
-    choose: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    X: np.ndarray, Y: np.ndarray, choose: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> float:
-    """Squared error, summed over cells and outputs, that left-out cells lack if they chose genes.
+    """How much smaller errors of left-out cells are because they took part in choosing the genes.
 
-    `kept` are the positions of genes that were chosen on all cells, of which X, (n, p), and Y,
-    (n, q), are z-scores; `choose` chooses as many on some of the cells. Each fifth of the cells is
-    predicted by ridge that was fitted to the others, once on the genes that these choose, and once
-    on the kept ones.
+    It is at least 0, of the squared error summed over cells and outputs. `choose` gives the
+    positions of genes for X, (n, p), and Y, (n, q), z-scores. Each fifth of the cells is predicted
+    by ridge that was fitted to the others, on genes that the others choose, and on genes that all
+    choose.
     """
     n = len(X)
+    random = np.random.RandomState(0)
+    if n > MOST_SELECTION_CELLS:  # a network chooses its genes on as many
+        rows = np.sort(random.choice(n, MOST_SELECTION_CELLS, replace=False))
+        X, Y = X[rows], Y[rows]
+        n = MOST_SELECTION_CELLS
+    chosen_by_all = choose(X, Y)
     optimism = 0.0
     # in random order, as cells may be sorted by type
-    for part in np.array_split(np.random.RandomState(0).permutation(n), min(N_PARTS, n)):
+    for part in np.array_split(random.permutation(n), min(N_PARTS, n)):
         others = np.setdiff1d(np.arange(n), part)
-        for sign, genes in (1, choose(X[others], Y[others])), (-1, kept):
-            # halves the coefficients of independent genes, as the teacher does not fit noise whole
+        for sign, genes in (1, choose(X[others], Y[others])), (-1, chosen_by_all):
+            # about halves the coefficients of independent genes, as a teacher fits noise in part
             ridge = Ridge(alpha=n).fit(X[np.ix_(others, genes)], Y[others])
             predicted = ridge.predict(X[np.ix_(part, genes)]).reshape(len(part), -1)
             optimism += sign * np.square(Y[part] - predicted).sum()

@@ -551,9 +551,8 @@ def predict_cells(
             )
         values = network.normalizer_.transform(values)
     predictors = {"predicted": network}
-    if isinstance(
-        network, StackedRegressor
-    ):  # first, as its error names all genes that are missing
+    if isinstance(network, StackedRegressor):
+        # it is first, as its error names all genes that are missing
         predictors = {"stacked": network, "predicted": network.network_}
     tables = []
     for prefix, predictor in predictors.items():

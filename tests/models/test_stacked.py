@@ -19,8 +19,9 @@ from sbnn import (
     fit_full,
     interpret,
 )
+from sbnn.models import stacked
 from sbnn.models.linear import left_out_residuals
-from sbnn.models.stacked import selection_optimism
+from sbnn.models.stacked import choose_again, selection_optimism
 
 FEW_STEPS = DistilledSettings(
     n_augmented=50, n_trees=2, n_teachers=2, steps_of_teachers=3, steps_of_student=5
@@ -107,38 +108,83 @@ def test_a_network_of_noise_is_not_trusted(rng):
     assert errors > 0.95 * np.square(Y - Y.mean(axis=0)).sum()
 
 
-def test_genes_that_fit_noise_by_chance_give_the_network_no_weight(rng):
-    """Chosen among many on all cells, they predict even cells that the teacher did not see."""
-    X, Y = rng.normal(size=(150, 1000)), rng.normal(size=(150, 2))
-    settings = DistilledSettings(n_trees=10, steps_of_student=5)
-    model = StackedRegressor(DistilledBottleneckRegressor(distillation=settings, random_state=0))
-    model.fit(X, Y)
-    errors = np.square(Y - model.network_.left_out_predictions_).sum()
-    assert errors < 0.95 * np.square(Y - Y.mean(axis=0)).sum()
-    assert model.weight_of_ridge_ > 0.6
+@pytest.mark.parametrize("is_noise", [True, False])
+def test_the_weight_is_that_of_new_cells(is_noise):
+    """Genes are chosen on all cells, but the optimism that this gives is corrected."""
+    rng = np.random.default_rng(1)
+    factors, loadings = rng.normal(size=(2150, 4)), rng.normal(size=(4, 300))
+    X = factors @ loadings + 3 * rng.normal(size=(2150, 300))
+    Y = rng.normal(size=(2150, 3))
+    if not is_noise:
+        Y += np.abs(X[:, :3]) / 4
+    settings = DistilledSettings(steps_of_student=300)
+    network = DistilledBottleneckRegressor(n_genes=10, distillation=settings, random_state=0)
+    model = StackedRegressor(network).fit(X[:150], Y[:150])
+    cells, outputs = X[150:], Y[150:]
+    of_network, of_ridge = (
+        outputs - part.predict(cells) for part in (model.network_, model.ridge_)
+    )
+    difference = of_network - of_ridge
+    best = np.clip((of_network * difference).sum() / np.square(difference).sum(), 0, 1)
+    assert model.weight_of_ridge_ == pytest.approx((150 * best + 50) / 250, abs=0.12)
 
 
-def test_the_missing_error_is_that_of_new_cells(rng):
+def test_the_optimism_is_the_error_that_new_cells_add(rng):
     """Ridge on ten genes of noise that were chosen, among 300, on all cells."""
     X, Y = rng.normal(size=(200, 300)), zscore(rng.normal(size=(200, 2)))
 
     def choose(x, y):
         return np.argsort(-np.abs(x.T @ y).sum(axis=1))[:10]
 
-    kept = choose(X, Y)
-    few = X[:, kept]
+    few = X[:, choose(X, Y)]
     left_out = cross_val_predict(Ridge(200), few, Y, cv=5)
     cells, outputs = rng.normal(size=(2000, 10)), zscore(rng.normal(size=(2000, 2)))
     error_of_new = np.square(outputs - Ridge(200).fit(few, Y).predict(cells)).mean()
     missing = error_of_new - np.square(Y - left_out).mean()
     assert missing > 0.1
-    assert selection_optimism(X, Y, kept, choose) / Y.size == pytest.approx(missing, rel=0.3)
+    assert selection_optimism(X, Y, choose) / Y.size == pytest.approx(missing, rel=0.3)
+    # cells may be sorted
+    order = np.argsort(Y[:, 0])
+    of_sorted = selection_optimism(X[order], Y[order], choose) / Y.size
+    assert of_sorted == pytest.approx(missing, rel=0.4)
 
 
-def test_no_error_is_missing_if_all_cells_choose_the_same(rng):
+def test_without_a_choice_there_is_no_optimism(rng):
     X, Y = rng.normal(size=(50, 9)), rng.normal(size=(50, 2))
     kept = np.array([1, 4, 5])
-    assert selection_optimism(X, Y, kept, lambda x, y: kept) == 0
+    assert selection_optimism(X, Y, lambda x, y: kept) == 0
+
+
+def test_optimism_is_never_negative(rng):
+    """Here the genes of all cells are worse than those of some."""
+    X = rng.normal(size=(50, 9))
+
+    def choose(x, y):
+        return [8] if len(x) == len(X) else [0]
+
+    assert selection_optimism(X, X[:, :1], choose) == 0
+
+
+def test_only_as_many_cells_as_choose_genes_are_optimistic(rng, monkeypatch):
+    X, Y = rng.normal(size=(400, 300)), zscore(rng.normal(size=(400, 2)))
+    sizes = []
+
+    def choose(x, y):
+        sizes.append(len(x))
+        return np.argsort(-np.abs(x.T @ y).sum(axis=1))[:10]
+
+    monkeypatch.setattr(stacked, "MOST_SELECTION_CELLS", 100)
+    assert selection_optimism(X, Y, choose) > 0.1 * 200
+    assert sizes == [100, *[80] * 5]
+
+
+def test_genes_are_chosen_again_among_the_candidates(adata):
+    names = adata.var_names
+    network = clone(NETWORK).set_params(required_genes=names[[7]], candidate_genes=names[10:25])
+    network.fit(adata)
+    z_scores = StandardScaler().fit_transform(adata.X.astype(float))
+    outputs = StandardScaler().fit_transform(adata.obsm["outputs"])
+    assert_array_equal(choose_again(network, z_scores, outputs), network.gene_order_)
 
 
 # --- predictions
@@ -173,6 +219,13 @@ def test_a_seed_is_that_of_a_network_without_one(adata):
     first = StackedRegressor(network, random_state=3).fit(adata)
     second = StackedRegressor(network.set_params(random_state=3)).fit(adata)
     assert_array_equal(first.predict(adata), second.predict(adata))
+
+
+def test_a_cell_far_from_all_others_is_not_extrapolated(model, adata):
+    cells = adata[:2].to_df()
+    cells = pd.concat([cells.iloc[:1], cells.iloc[1:] + 8])
+    within = cells.clip(adata.X.min(axis=0), adata.X.max(axis=0), axis=1)
+    assert_allclose(model.predict(cells), model.predict(within), rtol=1e-5)
 
 
 # --- files
