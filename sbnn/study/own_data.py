@@ -411,7 +411,7 @@ def _summarise_results(
         summary["stacked"] = _summarise_scores(stacked, records.get("ridge"))
         if "scores" in records and len(stacked.folds) >= LEAST_FOLDS:
             gain = paired_difference(stacked, records["scores"], "test_r2")
-            summary["stacked"]["minus_network"] = plain_interval(gain)
+            summary["stacked"]["minus_network"] = _plain_interval(gain)
     summary["kept_genes"] = genes.index[genes["kept"]].tolist()
     if "trusted" in genes:
         summary["trusted_genes"] = genes.index[genes["trusted"]].tolist()
@@ -421,7 +421,7 @@ def _summarise_results(
     return summary
 
 
-def plain_interval(interval: PairedDifference) -> dict[str, float]:
+def _plain_interval(interval: PairedDifference) -> dict[str, float]:
     """Mean and ends of an interval, by name."""
     return {name: float(value) for name, value in interval._asdict().items()}
 
@@ -432,7 +432,7 @@ def _summarise_scores(scores, ridge):
     summary = {"sentence": judged.sentence, "n_folds": len(r2), "test_r2": float(r2.mean())}
     for name, interval in (("interval", judged.interval), ("minus_ridge", judged.difference)):
         if interval is not None:
-            summary[name] = plain_interval(interval)
+            summary[name] = _plain_interval(interval)
     if ridge is not None:
         summary["ridge_r2"] = float(ridge.test_r2.mean())
     return summary

@@ -356,7 +356,8 @@ def grouped_holdout_table(
             if apart is None:
                 continue
             columns[title][held_out] = mean_sd(apart.test_r2[:, 0])
-            if len(apart.folds) > 1 and name != "ridge":
-                difference = paired_difference(apart, records[f"apart_{label}_ridge"], "test_r2")
+            ridge = records.get(f"apart_{label}_ridge", apart)
+            if len(apart.folds) > 1 and ridge is not apart:
+                difference = paired_difference(apart, ridge, "test_r2")
                 columns[title][f"{held_out}: minus ridge"] = str(difference)
     return pd.DataFrame(columns).rename_axis("tested on")
