@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from sbnn.errors import check_among
 from sbnn.evaluation.stability import gene_counts
 from sbnn.plotting.colors import model_color
 from sbnn.plotting.common import (
@@ -46,9 +47,11 @@ MOST_GENES_COMPARED = 25  # of the models whose outputs are compared
 
 @with_style
 def accuracy_comparison(
-    models: Mapping[str, Record | tuple[Record, dict]], n_genes: int = 25
+    models: Mapping[str, Record | tuple[Record, dict]],
+    n_genes: int = 25,
+    references: Sequence[str] = (),
 ) -> Figure:
-    """Test R2 of several models on one data set, and their differences from the first one.
+    """Test R2 of several models on one data set, and their differences from some of them.
 
     Parameters
     ----------
@@ -56,13 +59,15 @@ def accuracy_comparison(
         Cross-validations by name, with parameters of grid points.
     n_genes : int
         Of a path of penalties, the point with the most genes up to this number.
+    references : list of str
+        Names of the models from which differences are drawn, by default the first one.
 
     Returns
     -------
     matplotlib.figure.Figure
         On the left, small dots are the folds in order, from top to bottom; those below -1 lie
         outside. Large dots are means with their SD over the folds. On the right are paired
-        differences from the first model with the 95 % interval of `sbnn.verdict`, if another one
+        differences from each reference with the 95 % interval of `sbnn.verdict`, if another model
         has the same three or more folds.
 
     Examples
@@ -71,19 +76,28 @@ def accuracy_comparison(
     >>> distilled = results.load("saved_models/scala/cv_distilled.pickle.xz")
     >>> ridge = results.load("saved_models/scala/cv_ridge.pickle.xz")
     >>> models = {"sBNN, d = 2": (distilled, {"n_components": 2}), "ridge": ridge}
-    >>> figure = plotting.accuracy_comparison(models)
+    >>> figure = plotting.accuracy_comparison(models, references=[*models])
     """
-    chosen = [choose_model(model, n_genes) for model in models.values()]
-    records = [record for record, _ in chosen]
-    differences = _differences_from_first(chosen)
-    n_panels = 2 if _can_compare(differences) else 1
+    chosen = {name: choose_model(model, n_genes) for name, model in models.items()}
+    records = [record for record, _ in chosen.values()]
+    compared = {}
+    for reference in references or [*models][:1]:
+        check_among("references", reference, models)
+        differences = _compare_with(chosen[reference], chosen.values())
+        if sum(difference is not None for difference in differences) > 1:
+            compared[reference] = differences
     height = 0.85 + ACCURACY_ROW * len(models)
     figure, [panels] = new_panels(
-        height, records[0].dataset, n_rows=1, n_columns=n_panels, sharey=True, squeeze=False
+        height,
+        records[0].dataset,
+        n_rows=1,
+        n_columns=1 + len(compared),
+        sharey=True,
+        squeeze=False,
     )
     ax = panels[0]
     names = []
-    for y, (name, (record, point)) in enumerate(zip(models, chosen, strict=True)):
+    for y, (name, (record, point)) in enumerate(chosen.items()):
         size = number_and_noun(record.n_genes(point), "gene")
         names.append(f"{short_name(name, 40)}, {size}")
         draw_folds(ax, y, record.test_r2[:, point], color=model_color(record))
@@ -93,21 +107,16 @@ def accuracy_comparison(
     ax.xaxis.set_major_locator(MaxNLocator(6))
     settings = f"{folds_text(*records)}{scaling_text(*records)}"
     ax.set_xlabel(f"test R² (dots: folds)\n{settings}")
-    if n_panels == 2:
-        _draw_model_differences(panels[1], differences, records, names=list(models))
-        _limit_r2(panels[1])
+    for beside, (reference, differences) in zip(panels[1:], compared.items(), strict=True):
+        _draw_model_differences(beside, differences, records, reference)
+        _limit_r2(beside)
     return finish(figure, [panels])
 
 
-def _differences_from_first(models):
+def _compare_with(reference, models):
     from sbnn.evaluation.verdict import differences_from  # loads scikit-learn
 
-    return differences_from(reference=models[0], models=models)
-
-
-def _can_compare(differences):
-    """Whether there is a difference besides that of the first model from itself."""
-    return any(differences[1:])
+    return differences_from(reference=reference, models=list(models))
 
 
 def _limit_r2(ax):
@@ -115,13 +124,13 @@ def _limit_r2(ax):
     ax.set_xlim(max(low, LOWEST_R2), min(high, 1.1))
 
 
-def _draw_model_differences(ax, differences, records, names, markers="o"):
-    """Draw differences of the test R2 from the first model."""
+def _draw_model_differences(ax, differences, records, reference, markers="o"):
+    """Draw differences of the test R2 from a model."""
     draw_differences(
         ax,
         differences,
         colors=[model_color(record) for record in records],
-        reference=short_name(names[0]),
+        reference=short_name(reference),
         markers=markers,
     )
 
@@ -218,15 +227,15 @@ def width_and_stability(
     above, below = left.subplots(2, 1)
     _draw_width_accuracy(above, networks)
     _draw_stability(below, selections)
-    differences = _differences_from_first(chosen)
-    if not _can_compare(differences):
+    differences = _compare_with(chosen[0], chosen)
+    if not any(differences[1:]):
         beside = right.subplots()
         _draw_output_accuracy(beside, models)
         legend_above(beside)
         return finish(figure, [[above, below, beside]])
     compared, outputs = right.subplots(2, 1, height_ratios=(1, 2.3))
     names = [*models]
-    _draw_model_differences(compared, differences, records, names=names, markers=MODEL_MARKERS)
+    _draw_model_differences(compared, differences, records, names[0], markers=MODEL_MARKERS)
     name_rows(compared, names)
     _draw_output_accuracy(outputs, models)
     return finish(figure, [[above, below, compared, outputs]])

@@ -260,7 +260,9 @@ def draw_bibiplot(records: Mapping[str, Record]) -> Figure:
 
 def draw_model_accuracy(records: Mapping[str, Record]) -> Figure:
     """Test R2 of the main models."""
-    return plotting.accuracy_comparison(compared_models(records))
+    models = compared_models(records)
+    references = [name for name in (next(iter(models)), "ridge") if name in models]
+    return plotting.accuracy_comparison(models, references=references)
 
 
 def draw_stability_selection(records: Mapping[str, Record]) -> Figure:

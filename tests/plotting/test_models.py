@@ -64,6 +64,23 @@ def test_differences_from_the_first_model_have_intervals():
     assert ax.get_xlabel().startswith("minus linear")
 
 
+def test_each_reference_has_its_differences():
+    models = {"linear": (LINEAR, LINEAR.params[7]), "ridge": RIDGE, "again": RIDGE}
+    figure = plotting.accuracy_comparison(models, references=["linear", "ridge"])
+    _, from_linear, from_ridge = figure.axes
+    difference = paired_difference(RIDGE, LINEAR, "test_r2", points=(0, 7)).mean
+    expected = {from_linear: [0, difference, difference], from_ridge: [-difference, 0, 0]}
+    for ax, means in expected.items():
+        found = [error_bars(container)[0, 0] for container in ax.containers]
+        assert_allclose(found, means, atol=1e-12)
+    assert from_ridge.get_xlabel().startswith("minus ridge")
+
+
+def test_an_unknown_reference_is_refused():
+    with pytest.raises(ValueError, match="references: .*'lasso'"):
+        plotting.accuracy_comparison({"ridge": RIDGE}, references=["lasso"])
+
+
 @pytest.fixture(scope="module")
 def accuracy_of_failing():
     """A model on 9, 12 and 12 genes, of which two folds lie below -1, and one of four folds."""
