@@ -116,11 +116,6 @@ def selected(label, selector, regressor, **genes):
     return Model(label, SelectThenRegress(selector, regressor), **genes)
 
 
-def both(label, model):
-    """Row of the mean of a model of 25 genes and of ridge on all genes."""
-    return Model(f"mean of ridge, all genes, and {label}", MeanWithRidge(model), (AT,), (AT,))
-
-
 def everywhere(label, model):
     """Row of a model that predicts from all genes."""
     return Model(label, model, (ALL,), (ALL,))
@@ -202,8 +197,9 @@ MODELS = {
     "stg_kernel": selected("STG + kernel ridge", StochasticGates(), KERNEL, **NOWHERE),
     "persist_kernel": selected("PERSIST + kernel ridge", Persist(), KERNEL, of_m1=GENES),
     "persist_forest": selected("PERSIST + forest", Persist(), FOREST, of_m1=GENES),
-    "ridge_and_distilled": both("sBNN distilled, d=2", DISTILLED),
-    "ridge_and_forest": both("greedy + forest", SelectThenRegress(GreedyForward(), FOREST)),
+    "ridge_and_distilled": everywhere(
+        "mean of sBNN distilled, d=2, and ridge, all genes", MeanWithRidge(DISTILLED)
+    ),
     "stacked_distilled": everywhere("sBNN distilled, d=2, + ridge, all genes", STACKED),
     "stacked_forest": everywhere("greedy + forest, + ridge, all genes", STACKED_FOREST),
     "sum_kernel": everywhere("sum kernel, all genes", SumKernelRidge()),
@@ -221,8 +217,6 @@ NOT_ON_PAGE = (
     "sbnn_d16",
     "srrr_2",
     "srrr_2_entries",
-    "ridge_and_distilled",
-    "ridge_and_forest",
 )
 #: Name of the row of an estimator that is not in `MODELS`.
 OWN = "own"

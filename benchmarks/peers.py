@@ -100,22 +100,20 @@ class SelectThenRegress(GeneLimitedRegressor):
 
 
 class MeanWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """Mean of the predictions of a model of `n_genes` genes and of ridge on all genes."""
+    """Mean of the predictions of a model and of ridge on all genes."""
 
-    def __init__(self, model, n_genes=25):
+    def __init__(self, model):
         self.model = model
-        self.n_genes = n_genes
 
     def fit(self, X, y):
         """Fit both models to X (n, p) and y (n, q)."""
-        few = clone(self.model).set_params(n_genes=self.n_genes)
-        self.members_ = few.fit(X, y), LeaveOneOutRidge().fit(X, y)
+        self.members_ = clone(self.model).fit(X, y), LeaveOneOutRidge().fit(X, y)
         return self
 
     def predict(self, X):
         """Outputs of cells, shape (n, q)."""
-        few, ridge = self.members_
-        return (few.predict(X) + ridge.predict(X)) / 2
+        model, ridge = self.members_
+        return (model.predict(X) + ridge.predict(X)) / 2
 
 
 class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):

@@ -515,8 +515,8 @@ def join_tables(
     """
     X = read_table(expression, "expression")
     Y = read_table(outputs, "outputs")
-    cells_in_rows = genes_in_rows is not True and _have_names_of(Y.index, X.index)
-    cells_in_columns = genes_in_rows is not False and _have_names_of(Y.index, X.columns)
+    cells_in_rows = genes_in_rows is not True and _share_enough_names(Y.index, X.index)
+    cells_in_columns = genes_in_rows is not False and _share_enough_names(Y.index, X.columns)
     if cells_in_rows and cells_in_columns:
         raise ValueError(
             "expression and outputs: both rows and columns of expression have the names of cells; "
@@ -539,7 +539,7 @@ def join_tables(
     return X, Y.loc[X.index]
 
 
-def _have_names_of(cells, names):
+def _share_enough_names(cells, names):
     """Whether an axis of expression has enough names of the cells."""
     n_shared = names.isin(cells).sum()
     least = LEAST_SHARED * min(len(names), len(cells))
