@@ -43,6 +43,7 @@ def test_each_number_of_the_readme_is_one_that_its_script_prints():
     text = re.sub(r"^\[?!\[.*|\]\([^)]*\)", "", text, flags=re.M)
     text = " ".join(text.split())
     for passage in map(str.split, readme.passages()):
+        assert " ".join(passage) in text
         text = text.replace(" ".join(passage), "")
     assert re.findall(r"\d+\.\d+|\b\d{3,}", text) == []
 
