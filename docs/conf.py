@@ -21,7 +21,7 @@ from sphinx.addnodes import download_reference
 import sbnn
 
 HERE = Path(__file__).parent
-WIDE_TABLE = 7  # columns, from which on standard deviations stand below their means
+WIDE_TABLE = 6  # columns, from which on standard deviations stand below their means
 #: Text of a cell without words, lists and intervals, in which a line may end.
 NUMBERS = re.compile(r"(?=.*\d)(?:[^A-Za-z,;[]|e[-+]\d)+")
 WITH_SD_BELOW = re.compile(r"(\[[-+]?[\d.]+, [-+]?[\d.]+\]|± [\d.]+)")

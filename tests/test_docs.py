@@ -2,6 +2,7 @@
 
 import contextlib
 import doctest
+import fcntl
 import io
 import pydoc
 import re
@@ -259,7 +260,9 @@ def site(tmp_path_factory):
     arguments = arguments.replace("build/docs", str(folder / "site"))
     arguments = arguments.replace("build/", f"{folder}/")
     command = [sys.executable, "-m", "sphinx", *arguments.split()]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    with open(DOCS / "conf.py") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # builds of other processes write docs/api, too
+        built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return folder / "site"
 
