@@ -1,7 +1,7 @@
 """Print the tables and the numbers of README from committed results: ``python
 benchmarks/readme.py``.
 
-``--example`` also runs its example (40 seconds).
+``--example`` also runs its example (40 seconds); ``--figure`` draws its second picture.
 """
 
 import re
@@ -19,6 +19,9 @@ from sbnn.dynamics import report as dynamics
 from sbnn.ephys_types import report as types
 from sbnn.evaluation.verdict import paired_difference, verdict
 from sbnn.mechanism_shift import report as screens
+from sbnn.plotting import save_figure
+from sbnn.plotting.colors import model_color
+from sbnn.plotting.common import draw_differences, finish, name_rows, new_panels, with_style
 from sbnn.study import report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +33,14 @@ ROWS = {
     "cv_ridge": "| ridge regression | 1000 | no",
     "cv_stacked": "| **sbnn** and ridge, stacked | 1000 | that of sbnn",
 }
+#: Panels of the picture: a model, and the one that it is compared with.
+COMPARISONS = (
+    ("distilled, d=2", "ridge, all genes"),
+    ("distilled + ridge, all genes", "ridge, all genes"),
+    ("distilled + ridge, all genes", "distilled, d=2"),
+)
+FIGURE = ROOT / "docs" / "images" / "stacked"
+ROW_HEIGHT = 0.25  # inches
 
 
 def passages():
@@ -91,11 +102,7 @@ def of_claims():
 
 def of_stacking():
     """On how many data sets the stacked prediction is better than ridge, and its largest loss."""
-    gains = []
-    for folder in report.study_folders(SAVED):
-        records = report.read_study_records(folder)
-        if "cv_stacked" in records:
-            gains.append(report.stacking_gains(records))
+    gains = [report.stacking_gains(records) for records in stacked_studies().values()]
     over_ridge = [gain["distilled + ridge, minus ridge"] for gain in gains]
     n_better = sum(gain.low > 0 for gain in over_ridge)
     n_worse = sum(gain.high < 0 for gain in over_ridge)
@@ -109,6 +116,36 @@ def of_stacking():
         f"better than the network on {n_better_than_network}",
         f"by more than {ceil(1000 * max(largest_loss, 0)) / 1000:.3f}",
     ]
+
+
+def stacked_studies():
+    """Records of each data set with a stacked prediction, by its name."""
+    studies = {}
+    for folder in report.study_folders(SAVED):
+        records = report.read_study_records(folder)
+        if "cv_stacked" in records:
+            studies[folder.name] = records
+    return studies
+
+
+@with_style
+def draw_comparison():
+    """Differences of test R2 between network, ridge and both stacked, on each data set."""
+    studies = stacked_studies()
+    height = 0.9 + ROW_HEIGHT * len(studies)
+    headline = "Difference in test R², paired over ten folds"
+    figure, axes = new_panels(height, headline, n_columns=len(COMPARISONS), sharey=True)
+    for ax, (model, reference) in zip(axes, COMPARISONS, strict=True):
+        differences = []
+        for records in studies.values():
+            models = report.main_models(records)
+            pair, points = zip(models[model], models[reference], strict=True)
+            differences.append(paired_difference(*pair, "test_r2", points))
+        colors = [model_color(pair[0])] * len(differences)
+        draw_differences(ax, differences, colors=colors, reference=reference.partition(",")[0])
+        ax.set_title(model.partition(",")[0])
+    name_rows(axes[0], [*studies])
+    return finish(figure, [axes])
 
 
 def of_networks():
@@ -177,5 +214,7 @@ def run_example():
 
 if __name__ == "__main__":
     print(*passages(), sep="\n\n")
+    if "--figure" in sys.argv:
+        save_figure(draw_comparison(), FIGURE)
     if "--example" in sys.argv:
         run_example()

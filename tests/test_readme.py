@@ -69,6 +69,17 @@ def test_the_results_begin_with_the_stacked_prediction():
         assert passage in answer
 
 
+def test_the_picture_of_the_stacked_prediction_shows_the_table_of_the_results():
+    panels = readme.draw_comparison().axes
+    table = study_report("sbnn").overview(SAVED)["Difference of test R2, with its 95 % interval"]
+    rows = [label.get_text() for label in panels[0].get_yticklabels()]
+    assert rows == [*table.index]
+    for ax, column in zip(panels[1:], reversed(table.columns), strict=True):
+        drawn = [bar.lines[0].get_xdata()[0] for bar in ax.containers]
+        printed = [float(text.split()[0]) for text in table[column]]
+        assert drawn == pytest.approx(printed, abs=6e-4)
+
+
 @pytest.mark.parametrize(
     ("make_table", "page"),
     [(claims.claims_table, "docs/results.md"), (claims.strategies_table, "benchmarks/paper.md")],
