@@ -404,8 +404,6 @@ def data_table(scores_by_data):
             text = f"{found.mean:+.3f} ± {found.high - found.mean:.3f}"
             column[name] += f" (**{text}**)" if found.low > 0 else f" ({text})"
         columns[dataset] = column
-    # M1 has times of paths that were kept for all numbers of genes
-    columns[f"CPU s, {dataset}"] = means["seconds"].map("{:.2f}".format)
     return labelled(pd.DataFrame(columns).dropna())
 
 

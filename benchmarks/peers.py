@@ -20,10 +20,10 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sbnn import LeaveOneOutRidge
-from sbnn.models.distilled import PRIOR_CELLS, choose_genes, mixture_weight
+from sbnn.models.distilled import choose_genes, mixture_weight
 from sbnn.models.linear import GeneSelectionMixin, left_out_residuals
 from sbnn.models.sparse_linear import SparseReducedRankRegression
-from sbnn.models.stacked import selection_optimism
+from sbnn.models.stacked import CELLS_FOR_HALF, selection_optimism
 
 #: Genes that `Persist` has found, by the content of what it was given.
 PANELS = {}
@@ -136,7 +136,7 @@ class StackedWithRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         of_ridge = torch.from_numpy(left_out_residuals(X, y, ridge.alpha_))
         choose = partial(GreedyForward().select, n_genes=len(model.genes_))
         optimism = selection_optimism(X, y, choose)
-        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, PRIOR_CELLS, optimism)
+        self.weight_of_ridge_ = mixture_weight(of_model, of_ridge, CELLS_FOR_HALF, optimism)
         return self
 
     def predict(self, X):

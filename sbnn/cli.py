@@ -266,6 +266,8 @@ def predict(
     from sbnn.store import write_atomically
     from sbnn.study.own_data import predict_cells
 
+    if Path(out).suffix == ".safetensors":
+        raise ValueError(f"--out: {out} would replace a model; give the path of a .csv file")
     with print_warnings():
         table = predict_cells(model, expression, counts, genes_in_rows)
     write_atomically(table.to_csv(float_format="%.6g").encode(), out)

@@ -120,6 +120,12 @@ def test_cells_of_the_fit_are_placed_again(fitted, tmp_path):
     np.testing.assert_allclose(again, cells, atol=1e-4)
 
 
+def test_new_cells_do_not_replace_a_model(tmp_path, capsys):
+    model = tmp_path / "stacked.safetensors"
+    assert run("predict", model, "counts.csv", "--out", model) == 2
+    assert "would replace a model" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_tables_of_a_fit_are_printed(fitted, capsys):
     assert run("report", fitted) == 0

@@ -11,6 +11,7 @@ import network_forest
 import pandas as pd
 import pytest
 import readme
+import weak_signals
 from pages import to_markdown
 
 from sbnn import metrics, results
@@ -67,6 +68,11 @@ def test_the_results_begin_with_the_stacked_prediction():
     answer = words_of(ROOT / "docs" / "results.md").partition("## Published claims")[0]
     for passage in readme.of_stacking():
         assert passage in answer
+
+
+def test_the_table_of_weak_signals_is_that_of_the_committed_scores():
+    table = to_markdown(weak_signals.summarise(pd.read_csv(weak_signals.SAVED)))
+    assert table in (ROOT / "docs" / "methods.md").read_text()
 
 
 def test_the_picture_of_the_stacked_prediction_shows_the_table_of_the_results():

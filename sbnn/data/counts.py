@@ -20,6 +20,7 @@ from sbnn.data.checks import (
     check_in_memory,
     check_in_order,
     check_numeric,
+    describe_similar,
     is_anndata,
 )
 from sbnn.determinism import atomic_fit
@@ -337,6 +338,12 @@ class CountNormalizer(  # type: ignore[call-arg]  # scikit-learn has no types
         size = self.library_size_
         if isinstance(table, pd.DataFrame) and hasattr(self, "feature_names_in_"):
             present = np.isin(self.feature_names_in_, table.columns)
+            if not present.any():
+                raise ValueError(
+                    f"X: it has none of the {len(present)} genes of the fit, such as "
+                    f"{self.feature_names_in_[0]!r}, but {abbreviate(table.columns)}"
+                    f"{describe_similar(table.columns, self.feature_names_in_)}"
+                )
             table = table[self.feature_names_in_[present]]
             if totals is None and not present.all():
                 # log2 errors of totals: SD 0.08 to 0.15 with half of the genes, 1.1 with 25 of

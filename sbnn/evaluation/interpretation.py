@@ -68,7 +68,7 @@ def interpret(
     if not hasattr(model, "x_mean_"):
         raise TypeError(f"model: expected one of this package, got {type(model).__name__}")
     expression, outputs = match_outputs(model, X, Y)
-    needed = None if isinstance(model, StackedRegressor) else kept  # that takes all genes
+    needed = model._needed_genes() if isinstance(model, StackedRegressor) else kept
     values = validate_new_cells(model, expression, needed=needed)  # (n, p)
     true = np.asarray(outputs, dtype=np.float64).reshape(len(values), -1)  # (n, q)
     sds = StandardScaler().fit(true).scale_  # 1 if an output is constant

@@ -234,7 +234,7 @@ def _saved_fits(saved, record, path):
             # an argument that the saved fits lack differs, too
             prints = saved.arguments.get(name, ["none"])
             if not {*prints} <= {*record.arguments.get(name, [])}:
-                differences.append(name)
+                differences.append("model (or its version)" if name == "model" else name)
         raise ValueError(
             f"results: {path} holds fits that differ in {', '.join(differences) or 'their folds'}, "
             f"and would be lost; {REMEDY}"

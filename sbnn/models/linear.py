@@ -156,12 +156,19 @@ def left_out_residuals(X: np.ndarray, Y: np.ndarray, alpha: float) -> np.ndarray
     closed form, the residual of a cell in the fit to all cells is divided by 1 minus its leverage.
     """
     # Allen, Technometrics 16, 125 (1974); the intercept, not penalised, has leverage 1 / n
-    left, spread, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
-    centred = Y - Y.mean(axis=0)
-    kept = spread**2 / (spread**2 + alpha)
-    residuals = centred - left @ (kept[:, None] * (left.T @ centred))
-    leverages = 1 / len(X) + np.square(left) @ kept
-    return residuals / (1 - leverages)[:, None]
+    n, p = X.shape
+    X = X - X.mean(axis=0)
+    Y = Y - Y.mean(axis=0)
+    # the smaller one of two matrices is inverted
+    if n <= p:
+        inverse = alpha * np.linalg.inv(X @ X.T + alpha * np.eye(n))
+        residuals = inverse @ Y
+        not_leverages = np.diag(inverse)
+    else:
+        inverse = np.linalg.inv(X.T @ X + alpha * np.eye(p))
+        residuals = Y - X @ (inverse @ (X.T @ Y))
+        not_leverages = 1 - np.einsum("ij,ij->i", X @ inverse, X)
+    return residuals / (not_leverages - 1 / n)[:, None]
 
 
 class LatentMixin:

@@ -24,7 +24,6 @@ from sbnn.metrics import pooled_r2
 from sbnn.models.base import model_in_units
 from sbnn.models.distilled import (
     MOST_SELECTION_CELLS,
-    PRIOR_CELLS,
     DistilledBottleneckRegressor,
     choose_genes,
     mixture_weight,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from sbnn.data.paired import Paired
 
 N_PARTS = 5  # of the cells; genes are chosen again without each
+CELLS_FOR_HALF = 25  # weight of the assumption that network and ridge are equally good
 RIDGE_ARRAYS = "coef_", "intercept_", "x_mean_", "y_mean_"
 
 
@@ -51,7 +51,7 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
     minimises the squared error of cells that were left out: by the teacher of the network, and in
     closed form by ridge. No network is fitted again for it. As the genes of the teacher were chosen
     on all cells, its error is too small; by how much is estimated, and the weight is corrected. It
-    is shrunk towards 1/2 with the weight of 100 cells. If only the prediction matters, use this;
+    is shrunk towards 1/2 with the weight of 25 cells. If only the prediction matters, use this;
     the map, the kept genes and their names are those of the network. Genes of new cells are clipped
     to the range of the training cells, for ridge as for the network.
 
@@ -137,14 +137,14 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
         if network.support_.sum() < len(allowed):
             choose = partial(choose_again, network)
             optimism = selection_optimism(scaled_genes, scaled_outputs, choose)
-        self.weight_of_ridge_ = mixture_weight(of_network, of_ridge, PRIOR_CELLS, optimism)
+        self.weight_of_ridge_ = mixture_weight(of_network, of_ridge, CELLS_FOR_HALF, optimism)
         self.ridge_ = ridge_in_units(ridge, network)
         return self
 
     @property
     def algorithm_version(self) -> int:
         """Version of the network, and of the weight in the last two digits."""
-        return 100 * DistilledBottleneckRegressor().algorithm_version + 2
+        return 100 * DistilledBottleneckRegressor().algorithm_version + 3
 
     @property
     def support_(self) -> np.ndarray:
@@ -165,12 +165,15 @@ class StackedRegressor(FileMixin, GeneSelectionMixin, LatentMixin, inputs.Expres
             With gene names, in any order.
         """
         check_is_fitted(self)
-        ridge = self.ridge_
-        genes = inputs.validate_new_cells(self, X, needed=ridge._genes_with_effect())
+        genes = inputs.validate_new_cells(self, X, needed=self._needed_genes())
         # a cell far from all training cells would be extrapolated without limit
         genes = np.clip(genes, self.network_.x_min_, self.network_.x_max_)
         weight = self.weight_of_ridge_
-        return (1 - weight) * self.network_.predict(X) + weight * ridge._predict_genes(genes)
+        return (1 - weight) * self.network_.predict(X) + weight * self.ridge_._predict_genes(genes)
+
+    def _needed_genes(self):
+        """Positions of the genes that one of the two models takes."""
+        return np.union1d(self.ridge_._genes_with_effect(), np.flatnonzero(self.support_))
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """Map cells to the latent space of the network, (n, n_components)."""

@@ -445,15 +445,17 @@ def _annotate_cells(data, fit, genes, predictions):
         cells = as_paired(data)
         adata = AnnData(cells.X, cells.labels, pd.DataFrame(index=cells.gene_names))
         adata.obsm["outputs"] = pd.DataFrame(cells.Y, cells.cell_names, cells.feature_names)
-    obsm = dict(adata.obsm) | {"X_sbnn": fit.latent} | predictions
+    # results of an earlier fit would be taken for those of this one
+    earlier = {"X_sbnn", "predicted", "stacked"}
+    obsm = {key: value for key, value in adata.obsm.items() if key not in earlier}
+    obsm |= {"X_sbnn": fit.latent} | predictions
     for key, table in obsm.items():
         if isinstance(table, pd.DataFrame):
             obsm[key] = _without_slashes(table)
-    new = genes.columns.difference(adata.var.columns, sort=False)
     return AnnData(
         X=adata.X,
         obs=_without_slashes(adata.obs),
-        var=adata.var.join(genes[new]),
+        var=adata.var.drop(columns=genes.columns, errors="ignore").join(genes),
         layers=dict(adata.layers),
         obsm=obsm,
         uns=dict(adata.uns),

@@ -24,6 +24,10 @@ from sbnn.store import write_atomically
 #: Tags of cells that are for the notebook alone, and of the first cell that a bad verdict folds.
 ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only-in-notebook", "after-verdict"
 STOP = "Stop here: new cells are not predicted better than by the mean."
+ONLY_TOGETHER = (
+    "Do not read the map: the network does not predict new cells better than the mean does. "
+    "Network and ridge together, from all genes, do"
+)
 FOLDED = "Show the genes and the map all the same; they can also be drawn from noise"
 LINKED_FILES = {
     "explorer.html": "explore the map",
@@ -64,7 +68,7 @@ def write_page(folder: str | os.PathLike[str], notebook: str) -> Path:
     for at, cell in enumerate(shown):
         if AFTER_VERDICT in cell.metadata.get("tags", ()):
             first_after = at
-    kind, headline = judge(summary["verdict"])
+    kind, headline = judge(summary["verdict"], summary.get("stacked"))
     before = "\n".join(parts[:first_after])
     after = "\n".join(parts[first_after:])
     if kind == "stop":
@@ -105,7 +109,10 @@ def _stacked_html(summary):
     if "stacked" not in summary:
         return ""
     stacked = summary["stacked"]
-    sentence = f"Network and ridge together, from all genes: {stacked['sentence']}"
+    sentence = (
+        "If only the prediction matters, network and ridge together, from all genes: "
+        f"{stacked['sentence']}"
+    )
     if "minus_network" in stacked:
         gain = PairedDifference(**stacked["minus_network"])
         sentence += f" Minus the network: {gain}. If this is above 0 and only prediction matters, "
@@ -113,14 +120,16 @@ def _stacked_html(summary):
     return f"<p>{_sentence_html(sentence)}</p>"
 
 
-def judge(scores: Mapping[str, Any]) -> tuple[str, str]:
+def judge(scores: Mapping[str, Any], stacked: Mapping[str, Any] | None = None) -> tuple[str, str]:
     """Kind of a verdict, "better", "stop" or "unknown", and its headline.
 
-    `scores` is ``"verdict"`` of ``summary.json``.
+    `scores` and `stacked` are ``"verdict"`` and ``"stacked"`` of ``summary.json``.
     """
     if "interval" not in scores:
         return "unknown", f"No verdict: {scores['n_folds']} folds give no interval."
     if scores["interval"]["low"] <= 0:
+        if stacked is not None and stacked["interval"]["low"] > 0:
+            return "stop", f"{ONLY_TOGETHER}: test R² {stacked['test_r2']:.2f}."
         return "stop", STOP
     headline = f"New cells are predicted: test R² {scores['test_r2']:.2f}"
     difference = scores.get("minus_ridge")

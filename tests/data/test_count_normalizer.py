@@ -40,6 +40,11 @@ def test_genes_are_matched_by_name(counts, fitted, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_names_of_which_none_is_known_are_refused(counts, fitted):
+    with pytest.raises(ValueError, match="none of the .* genes of the fit.*only in capitals"):
+        fitted.transform(counts.rename(columns=str.upper))
+
+
 def test_sequencing_depth_changes_nothing(counts, fitted, expected):
     np.testing.assert_allclose(fitted.transform(3 * counts), expected, rtol=1e-5)
 

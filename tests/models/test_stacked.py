@@ -78,15 +78,15 @@ def weigh(monkeypatch, data):
 
 
 def test_ridge_beside_an_exact_network_keeps_its_prior(weigh, data):
-    """The best weight is 0, which 100 cells beside the 120 shrink towards 1/2."""
+    """The best weight is 0, which 25 cells beside the 120 shrink towards 1/2."""
     weight = weigh(data.Y)
-    assert weight == pytest.approx(50 / 220, abs=1e-3)
+    assert weight == pytest.approx(12.5 / 145, abs=1e-3)
 
 
 def test_ridge_beside_a_useless_network_weighs_most(weigh, data):
     useless = data.Y.mean(axis=0) - 3 * (data.Y - data.Y.mean(axis=0))
     weight = weigh(useless)
-    assert 0.6 < weight <= 170 / 220
+    assert 0.6 < weight <= 132.5 / 145
 
 
 def test_units_of_an_output_change_no_weight(model, adata):
@@ -126,7 +126,7 @@ def test_the_weight_is_that_of_new_cells(is_noise):
     )
     difference = of_network - of_ridge
     best = np.clip((of_network * difference).sum() / np.square(difference).sum(), 0, 1)
-    assert model.weight_of_ridge_ == pytest.approx((150 * best + 50) / 250, abs=0.12)
+    assert model.weight_of_ridge_ == pytest.approx((150 * best + 12.5) / 175, abs=0.12)
 
 
 def test_the_optimism_is_the_error_that_new_cells_add(rng):
@@ -252,4 +252,7 @@ def test_a_full_fit_is_saved_in_units(adata, tmp_path):
     loaded = StackedRegressor.load(path)
     assert_allclose(loaded.predict(cells), expected, rtol=1e-3, atol=1e-3)
     # its other genes are not set to 0, as they are for a model that takes the kept ones only
-    assert interpret(loaded, cells, outputs).r2 == loaded.score(cells, outputs)
+    fitted = cells.iloc[:, loaded.ridge_.coef_.any(axis=0)]
+    assert fitted.shape[1] == 30
+    for table in (cells, fitted):
+        assert interpret(loaded, table, outputs).r2 == loaded.score(cells, outputs)

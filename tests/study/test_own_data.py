@@ -164,6 +164,16 @@ def test_an_annotated_file_has_map_and_genes(folder, adata, records):
         assert_allclose(annotated.obsm[key], cells.filter(like=f"{key}_"), rtol=1e-4)
 
 
+def test_an_annotated_file_has_no_results_of_an_earlier_fit(adata, records, tmp_path):
+    earlier = adata.copy()
+    earlier.var["kept"] = False
+    earlier.obsm["stacked"] = np.zeros((earlier.n_obs, 1))
+    write_tables(tmp_path, earlier, {"fit": records["fit"]})
+    written = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert set(written.var_names[written.var["kept"]]) == set(records["fit"].kept_genes)
+    assert "stacked" not in written.obsm
+
+
 def test_names_with_slashes_are_written(adata, tmp_path):
     outputs = adata.obsm["outputs"].add_prefix("mV/s ")
     pair = adata.to_df(), outputs

@@ -47,6 +47,14 @@ def test_a_headline_is_a_verdict_in_words(interval, difference, kind, text):
     assert text in headline
 
 
+def test_a_headline_says_if_only_network_and_ridge_together_predict():
+    network = {"n_folds": 5, "test_r2": 0.0, "interval": NOISE}
+    kind, headline = judge(network, {"n_folds": 5, "test_r2": 0.2, "interval": BETTER})
+    assert kind == "stop"  # the map is folded
+    assert "Network and ridge together, from all genes, do: test R² 0.20." in headline
+    assert judge(network, network)[1].startswith("Stop here")
+
+
 def page_of(folder, interval):
     """The page of an executed notebook of four cells."""
     picture = new_output("display_data", {"image/png": PNG})
@@ -61,8 +69,8 @@ def page_of(folder, interval):
     settings = {"expression": "a/counts.csv", "outputs": "a/<ephys>.csv", "groups": "donor"}
     data = {"n_cells": 90, "n_genes": 40, "n_outputs": 4}
     gain = {"mean": 0.01, "low": -0.02, "high": 0.04}
-    stacked = {"sentence": "Both are at -0.1.", "minus_network": gain}
-    summary = {"data": data, "settings": settings, "verdict": verdict, "stacked": stacked}
+    both = {"sentence": "Both are at -0.1.", "interval": NOISE, "minus_network": gain}
+    summary = {"data": data, "settings": settings, "verdict": verdict, "stacked": both}
     (folder / "summary.json").write_text(json.dumps(summary))
     return write_page(folder, "run.ipynb").read_text(encoding="utf-8")
 
