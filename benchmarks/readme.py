@@ -9,6 +9,7 @@ import sys
 from math import ceil
 from pathlib import Path
 
+import accuracy
 import claims
 import maps
 import network_forest
@@ -40,12 +41,20 @@ COMPARISONS = (
     ("distilled + ridge, all genes", "distilled, d=2"),
 )
 FIGURE = ROOT / "docs" / "images" / "stacked"
+COUNTS = ("none", "one", "two", "three", "four", "five", "six", "seven")
 ROW_HEIGHT = 0.25  # inches
 
 
 def passages():
     """Rows of tables and parts of sentences of README, as they stand there."""
-    return [*of_m1(), *of_claims(), *of_stacking(), *of_networks(), *of_companions()]
+    return [
+        *of_m1(),
+        *of_claims(),
+        *of_few_genes(),
+        *of_stacking(),
+        *of_networks(),
+        *of_companions(),
+    ]
 
 
 def of_m1():
@@ -118,6 +127,26 @@ def of_stacking():
     ]
 
 
+def of_few_genes():
+    """On how many data sets the network is better than ridge, and not better than a forest."""
+    studies = stacked_studies()
+    n_better = 0
+    for records in studies.values():
+        n_better += _difference_of(records, "cv_distilled", "cv_ridge").low > 0
+    n_level = 0
+    for name in studies:
+        scores = accuracy.scores_of(name)
+        scores = scores[scores["n_genes"] == accuracy.AT]
+        forest = accuracy.differences_of(scores, name)["greedy_forest"]
+        n_level += forest.low <= 0 <= forest.high
+    n_all = COUNTS[len(studies)]
+    return [
+        f"On {COUNTS[n_better]} other data sets, it is better than ridge",
+        f"not distinguishable from ridge on {COUNTS[len(studies) - n_better]} of the {n_all}",
+        f"On {COUNTS[n_level]} of the {n_all} (M1, PBMC, CD8, tumours)",
+    ]
+
+
 def stacked_studies():
     """Records of each data set with a stacked prediction, by its name."""
     studies = {}
@@ -166,9 +195,12 @@ def of_networks():
 
 
 def _difference(records, one, other):
+    return format_interval(_difference_of(records, one, other))
+
+
+def _difference_of(records, one, other):
     a, b = records[one], records[other]
-    points = _two_units(a), _two_units(b)
-    return format_interval(paired_difference(a, b, "test_r2", points))
+    return paired_difference(a, b, "test_r2", (_two_units(a), _two_units(b)))
 
 
 def _two_units(record):
