@@ -75,6 +75,14 @@ def test_the_table_of_weak_signals_is_that_of_the_committed_scores():
     assert table in (ROOT / "docs" / "methods.md").read_text()
 
 
+@pytest.mark.parametrize(("n_cells", "model"), [(120, "distilled"), (60, "stacked")])
+def test_losses_on_factors_are_those_of_the_committed_scores(n_cells, model):
+    scores = pd.read_csv(weak_signals.SAVED).query(f"signal == 'factors' and cells == {n_cells}")
+    loss = corrected_difference(scores["ridge"] - scores[model], test_fraction=0)
+    row = f"{scores[model].mean():.3f}.* {scores['ridge'].mean():.3f} \\| {re.escape(str(loss))}"
+    assert re.search(row, (ROOT / "docs" / "results.md").read_text())
+
+
 def test_the_picture_of_the_stacked_prediction_shows_the_table_of_the_results():
     panels = readme.draw_comparison().axes
     table = study_report("sbnn").overview(SAVED)["Difference of test R2, with its 95 % interval"]

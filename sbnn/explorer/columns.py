@@ -92,9 +92,10 @@ def _table_rows(table):
 
 def _matching_point(fit, folds):
     """Grid point with the parameters of the fit and predictions."""
-    params = dict(fit.params[0])
-    for name in NOT_THE_MODEL:
-        params.pop(name, None)
+    params = {}
+    for name, value in fit.params[0].items():
+        if name.rpartition("__")[2] not in NOT_THE_MODEL:  # network__device of a stacked model
+            params[name] = value
     if not folds.points(**params):
         raise ValueError(f"cv_record: it has no model with the parameters of the fit, {params}")
     point = folds.find(**params)

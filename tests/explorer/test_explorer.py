@@ -169,6 +169,12 @@ def test_held_out_cells_need_the_same_model(fit, folds, n_components, message):
         page_data(fit, folds)
 
 
+def test_the_seed_of_a_stacked_network_is_not_the_model(fit, folds):
+    page = page_data(fit, folds)
+    fit.params = [fit.params[0] | {"network__random_state": 1}]
+    assert page_data(fit, folds) == page
+
+
 @pytest.fixture
 def genes(fit):
     """Expression of 90 cells as a table: 12 kept genes and 30 others."""
