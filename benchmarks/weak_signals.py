@@ -98,12 +98,10 @@ def main():
     options = parser.parse_args()
     rows = pd.read_csv(SAVED) if SAVED.exists() else pd.DataFrame()
     has_m1 = list_datasets().state["scala"] == "here"
+    known = {(row.signal, row.cells, row.draw) for row in rows.itertuples()}
     for signal, n_cells, draw in product(SIGNALS, N_CELLS, range(N_DRAWS)):
-        known = (
-            len(rows)
-            and (rows[["signal", "cells", "draw"]] == (signal, n_cells, draw)).all(1).any()
-        )
-        if options.report_only or known or (signal == "M1" and not has_m1):
+        is_known = (signal, n_cells, draw) in known
+        if options.report_only or is_known or (signal == "M1" and not has_m1):
             continue
         row = pd.DataFrame([measure(signal, n_cells, draw)])
         rows = pd.concat([rows, row], ignore_index=True)

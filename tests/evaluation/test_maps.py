@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.manifold import trustworthiness
 
-from sbnn import SparseBottleneckRegressor, cross_validate
+from sbnn import SparseBottleneckRegressor, StackedRegressor, cross_validate
 from sbnn.evaluation.maps import map_trust, tsne_maps
 from sbnn.results import Record
 
@@ -128,6 +128,11 @@ def test_a_map_of_other_names_is_refused(data, fit, folds, name):
     other = change_data(data, **{name: getattr(data, name)[::-1]})
     with pytest.raises(ValueError, match="data: expected genes and cells of the fit"):
         map_trust(MODEL, other, fit, folds)
+
+
+def test_a_stacked_model_is_refused_as_its_map_is_that_of_the_network(data, fit, folds):
+    with pytest.raises(TypeError, match="give the network of a StackedRegressor"):
+        map_trust(StackedRegressor(), data, fit, folds)
 
 
 @pytest.fixture(scope="module")
