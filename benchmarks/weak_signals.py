@@ -32,6 +32,7 @@ MOST_TEST_CELLS = 1000
 N_DRAWS = 8
 SEED = 20_000  # of the first draw; settings were chosen on other ones
 N_GENES = 800
+VERSION = StackedRegressor().algorithm_version
 
 
 def draw_factors(random, n_cells):
@@ -72,7 +73,7 @@ def measure(signal, n_cells, draw):
     stacked = StackedRegressor(random_state=draw).fit(X[train], Y[train])
     scale = Y[train].std(axis=0)
     models = {"distilled": stacked.network_, "ridge": stacked.ridge_, "stacked": stacked}
-    row = {"signal": signal, "cells": n_cells, "draw": draw}
+    row = {"version": VERSION, "signal": signal, "cells": n_cells, "draw": draw}
     for name, model in models.items():
         predicted = model.predict(X[test]) / scale
         row[name] = pooled_r2(Y[test] / scale, predicted, Y[train].mean(axis=0) / scale)
@@ -96,7 +97,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--report-only", action="store_true", help="show what is saved")
     options = parser.parse_args()
-    rows = pd.read_csv(SAVED) if SAVED.exists() else pd.DataFrame()
+    rows = pd.DataFrame(columns=["version"])
+    if SAVED.exists():
+        rows = pd.read_csv(SAVED).query("version == @VERSION")
     has_m1 = list_datasets().state["scala"] == "here"
     known = {(row.signal, row.cells, row.draw) for row in rows.itertuples()}
     for signal, n_cells, draw in product(SIGNALS, N_CELLS, range(N_DRAWS)):

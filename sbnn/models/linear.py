@@ -161,9 +161,13 @@ def left_out_residuals(X: np.ndarray, Y: np.ndarray, alpha: float) -> np.ndarray
     Y = Y - Y.mean(axis=0)
     # the smaller one of two matrices is inverted
     if n <= p:
-        inverse = alpha * np.linalg.inv(X @ X.T + alpha * np.eye(n))
+        squares = X @ X.T
+        # the centred outputs have no part along 1, ..., 1, where any number may be added: with this
+        # one, no digits are lost even if the penalty is small
+        added = np.trace(squares) / n
+        inverse = alpha * np.linalg.inv(squares + added / n + alpha * np.eye(n))
         residuals = inverse @ Y
-        not_leverages = np.diag(inverse)
+        not_leverages = np.diag(inverse) + (1 - alpha / (alpha + added)) / n
     else:
         inverse = np.linalg.inv(X.T @ X + alpha * np.eye(p))
         residuals = Y - X @ (inverse @ (X.T @ Y))

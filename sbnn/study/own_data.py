@@ -43,6 +43,12 @@ from sbnn.store import write_atomically, write_with
 
 N_FOLDS = 10
 SEEDS_OF_MAPS = 3  # besides that of the fit
+#: Results in cells.h5ad: keys of obsm, and columns of var, which are those of genes.csv.
+CELL_RESULTS = ("X_sbnn", "predicted", "stacked")
+GENE_RESULTS = [
+    *("kept", "norm", "frequency", "expected_false", "trusted", "order", "required"),
+    *("panel_test_r2", "panel_sd", "panel_suffices"),
+]
 MODELS: dict[str, Any] = {
     "DistilledBottleneckRegressor": DistilledBottleneckRegressor,
     "SparseBottleneckRegressor": SparseBottleneckRegressor,
@@ -446,8 +452,7 @@ def _annotate_cells(data, fit, genes, predictions):
         adata = AnnData(cells.X, cells.labels, pd.DataFrame(index=cells.gene_names))
         adata.obsm["outputs"] = pd.DataFrame(cells.Y, cells.cell_names, cells.feature_names)
     # results of an earlier fit would be taken for those of this one
-    earlier = {"X_sbnn", "predicted", "stacked"}
-    obsm = {key: value for key, value in adata.obsm.items() if key not in earlier}
+    obsm = {key: value for key, value in adata.obsm.items() if key not in CELL_RESULTS}
     obsm |= {"X_sbnn": fit.latent} | predictions
     for key, table in obsm.items():
         if isinstance(table, pd.DataFrame):
@@ -455,7 +460,7 @@ def _annotate_cells(data, fit, genes, predictions):
     return AnnData(
         X=adata.X,
         obs=_without_slashes(adata.obs),
-        var=adata.var.drop(columns=genes.columns, errors="ignore").join(genes),
+        var=adata.var.drop(columns=GENE_RESULTS, errors="ignore").join(genes),
         layers=dict(adata.layers),
         obsm=obsm,
         uns=dict(adata.uns),

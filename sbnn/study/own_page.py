@@ -26,7 +26,7 @@ ONLY_IN_NOTEBOOK, AFTER_VERDICT = "only-in-notebook", "after-verdict"
 STOP = "Stop here: new cells are not predicted better than by the mean."
 ONLY_TOGETHER = (
     "Do not read the map: the network does not predict new cells better than the mean does. "
-    "Network and ridge together, from all genes, do"
+    "Network and ridge together predict them, from all genes"
 )
 FOLDED = "Show the genes and the map all the same; they can also be drawn from noise"
 LINKED_FILES = {
@@ -109,14 +109,10 @@ def _stacked_html(summary):
     if "stacked" not in summary:
         return ""
     stacked = summary["stacked"]
-    sentence = (
-        "If only the prediction matters, network and ridge together, from all genes: "
-        f"{stacked['sentence']}"
-    )
+    sentence = f"If only the prediction matters: {stacked['sentence']} It takes all genes."
     if "minus_network" in stacked:
         gain = PairedDifference(**stacked["minus_network"])
-        sentence += f" Minus the network: {gain}. If this is above 0 and only prediction matters, "
-        sentence += "use both together."
+        sentence += f" Its difference from the network is {gain}; use it if this is above 0."
     return f"<p>{_sentence_html(sentence)}</p>"
 
 
@@ -128,7 +124,7 @@ def judge(scores: Mapping[str, Any], stacked: Mapping[str, Any] | None = None) -
     if "interval" not in scores:
         return "unknown", f"No verdict: {scores['n_folds']} folds give no interval."
     if scores["interval"]["low"] <= 0:
-        if stacked is not None and stacked["interval"]["low"] > 0:
+        if stacked is not None and "interval" in stacked and stacked["interval"]["low"] > 0:
             return "stop", f"{ONLY_TOGETHER}: test R² {stacked['test_r2']:.2f}."
         return "stop", STOP
     headline = f"New cells are predicted: test R² {scores['test_r2']:.2f}"

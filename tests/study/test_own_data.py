@@ -166,11 +166,12 @@ def test_an_annotated_file_has_map_and_genes(folder, adata, records):
 
 def test_an_annotated_file_has_no_results_of_an_earlier_fit(adata, records, tmp_path):
     earlier = adata.copy()
-    earlier.var["kept"] = False
+    earlier.var[["kept", "trusted"]] = False
     earlier.obsm["stacked"] = np.zeros((earlier.n_obs, 1))
     write_tables(tmp_path, earlier, {"fit": records["fit"]})
     written = anndata.read_h5ad(tmp_path / "cells.h5ad")
     assert set(written.var_names[written.var["kept"]]) == set(records["fit"].kept_genes)
+    assert "trusted" not in written.var  # which this fit was not asked for
     assert "stacked" not in written.obsm
 
 

@@ -51,8 +51,9 @@ def test_a_headline_says_if_only_network_and_ridge_together_predict():
     network = {"n_folds": 5, "test_r2": 0.0, "interval": NOISE}
     kind, headline = judge(network, {"n_folds": 5, "test_r2": 0.2, "interval": BETTER})
     assert kind == "stop"  # the map is folded
-    assert "Network and ridge together, from all genes, do: test R² 0.20." in headline
-    assert judge(network, network)[1].startswith("Stop here")
+    assert "Network and ridge together predict them, from all genes: test R² 0.20." in headline
+    for stacked in (network, {"n_folds": 2, "test_r2": 0.2}, None):
+        assert judge(network, stacked)[1].startswith("Stop here")
 
 
 def page_of(folder, interval):
@@ -86,7 +87,9 @@ def test_the_tab_is_named_after_the_data(page, tmp_path):
 
 def test_a_page_begins_with_both_verdicts(page):
     network = page.index("Test R² is low.")
-    both = page.index("genes: Both are at −0.1. Minus the network: +0.010 [−0.020, +0.040].")
+    both = page.index(
+        "Both are at −0.1. It takes all genes. Its difference from the network is +0.010"
+    )
     assert network < both < page.index("The tables")
 
 
