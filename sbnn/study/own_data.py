@@ -279,7 +279,8 @@ def write_tables(
           effect on each output, in SD per SD of the gene;
         - ``summary.json``: data, settings, model, verdict, genes and versions;
         - ``cells.h5ad``: the data, with the map in ``obsm["X_sbnn"]``, predictions of held-out
-          cells in ``obsm["predicted"]`` and ``obsm["stacked"]``, and ``genes.csv`` in ``var``.
+          cells in ``obsm["predicted"]`` and ``obsm["stacked"]``, and ``genes.csv`` in ``var``;
+          what the data have under these names is replaced.
 
     Raises
     ------
